@@ -1,0 +1,234 @@
+"""How every service reaches the bus: paho-mqtt under one small class that reconnects by itself and acks by hand."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from typing import Any, Final, Literal, Protocol
+
+import msgspec
+import structlog
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTv5, MQTTv311
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+log = structlog.get_logger("broker")
+
+RECONNECT_MIN_S: Final = 0.25
+RECONNECT_MAX_S: Final = 30.0
+KEEPALIVE_S: Final = 30
+SESSION_EXPIRY_S: Final = 7 * 86_400
+RECEIVE_MAXIMUM: Final = 1_000
+"""Messages a broker may send ahead of our acknowledgements; paho's default of 65,535 would bound nothing."""
+
+
+class Login(msgspec.Struct, frozen=True):
+    """Where the broker is and as whom to speak to it."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    client_id: str
+    version: Literal["3.1.1", "5"] = "3.1.1"
+    persistent: bool = False
+
+
+class BrokerSettings(Protocol):
+    """What the settings of any service say of the broker."""
+
+    @property
+    def mqtt_host(self) -> str:
+        """Its address."""
+
+    @property
+    def mqtt_port(self) -> int:
+        """Its port."""
+
+    @property
+    def mqtt_version(self) -> Literal["3.1.1", "5"]:
+        """The version to speak."""
+
+    @property
+    def mqtt_user(self) -> str:
+        """The account to use instead of the service's own; empty for none."""
+
+
+def login_for(settings: BrokerSettings, user: str, password: str, *, persistent: bool = False) -> Login:
+    """The login of a service or device whose account is named `user`, unless the settings name another."""
+    account = settings.mqtt_user or user
+    return Login(
+        settings.mqtt_host,
+        settings.mqtt_port,
+        account,
+        password,
+        f"kota-{user}",
+        settings.mqtt_version,
+        persistent,
+    )
+
+
+class Will(msgspec.Struct, frozen=True):
+    """What the broker says when this client is lost; retained, QoS 1."""
+
+    topic: str
+    payload: bytes
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """A message from the bus. `generation` is the connection it came over: packet ids mean nothing on another."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+    mid: int
+    qos: int
+    generation: int
+
+
+class BusClient:
+    """One MQTT connection; `run` blocks and keeps it alive until `stop`. Callbacks run on the network thread.
+
+    Args:
+        login: Where and who. A persistent session keeps QoS 1 messages at the broker while we are away.
+        on_message: Called with each message; for QoS 1 call `acknowledge` once it is durable.
+        on_connected: Called after each connect with whether the broker still had our session; subscribe here.
+        will: Last will, if any.
+    """
+
+    def __init__(
+        self,
+        login: Login,
+        *,
+        on_message: Callable[[Delivery], None] | None = None,
+        on_connected: Callable[[bool], None] | None = None,
+        will: Will | None = None,
+    ) -> None:
+        """Prepare the client; nothing is connected yet."""
+        self._login = login
+        self._on_message = on_message
+        self._on_connected = on_connected
+        self._random = random.Random()  # noqa: S311 - spreads reconnects, hides nothing
+        self._stop = threading.Event()
+        self._lost_logged = False
+        self.generation = 0
+        self.connected = threading.Event()
+        self._client = self._build(will)
+
+    def _build(self, will: Will | None) -> Client:
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._login.client_id,
+            clean_session=None if self._login.version == "5" else not self._login.persistent,
+            protocol=MQTTv5 if self._login.version == "5" else MQTTv311,
+            reconnect_on_failure=False,
+            manual_ack=True,
+        )
+        client.username_pw_set(self._login.user, self._login.password)
+        # Outgoing order and durability are the outbox's; paho's own queue only has to hold one window.
+        client.max_inflight_messages_set(RECEIVE_MAXIMUM)
+        client.max_queued_messages_set(0)
+        client.connect_timeout = 5.0
+        if will:
+            client.will_set(will.topic, will.payload, qos=1, retain=True)
+        client.on_connect = self._connected
+        client.on_disconnect = self._disconnected
+        client.on_message = self._message
+        return client
+
+    def run(self, stop: threading.Event) -> None:
+        """Connect, serve, and connect again with jittered backoff (at most 30 s) until `stop` or `close`."""
+        attempt = 0
+        while not stop.is_set() and not self._stop.is_set():
+            attempt = 0 if self._serve() else attempt + 1
+            ceiling = min(RECONNECT_MAX_S, RECONNECT_MIN_S * 2 ** min(attempt, 10))
+            self._stop.wait(self._random.uniform(RECONNECT_MIN_S / 2, ceiling))
+
+    def _serve(self) -> bool:
+        """One connection from start to end; whether it came about."""
+        before = self.generation
+        try:
+            self._client.connect(self._login.host, self._login.port, KEEPALIVE_S, **self._v5_options())
+            self._client.loop_forever(timeout=0.2, retry_first_connection=False)
+        except (OSError, ValueError) as exc:
+            self._note_lost(str(exc))
+        finally:
+            self.connected.clear()
+        return self.generation != before
+
+    def _v5_options(self) -> dict[str, Any]:
+        if self._login.version != "5":
+            return {}
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.ReceiveMaximum = RECEIVE_MAXIMUM
+        if self._login.persistent:
+            properties.SessionExpiryInterval = SESSION_EXPIRY_S
+        return {"clean_start": not self._login.persistent, "properties": properties}
+
+    def _connected(
+        self, _client: Client, _data: object, flags: ConnectFlags, code: ReasonCode, _props: Properties | None
+    ) -> None:
+        if code.is_failure:
+            self._note_lost(str(code))
+            return
+        self.generation += 1
+        log.info("mqtt.connected", user=self._login.user, session_present=flags.session_present)
+        self._lost_logged = False
+        if self._on_connected:
+            self._on_connected(flags.session_present)
+        self.connected.set()
+
+    def _disconnected(
+        self, _client: Client, _data: object, _flags: DisconnectFlags, code: ReasonCode, _props: Properties | None
+    ) -> None:
+        self.connected.clear()
+        if code.is_failure:
+            self._note_lost(str(code))
+
+    def _note_lost(self, reason: str) -> None:
+        if not self._lost_logged and not self._stop.is_set():
+            log.warning("mqtt.lost", user=self._login.user, reason=reason)
+            self._lost_logged = True
+
+    def _message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
+        if self._on_message:
+            self._on_message(
+                Delivery(
+                    message.topic, bytes(message.payload), message.retain, message.mid, message.qos, self.generation
+                )
+            )
+
+    def subscribe(self, *filters: str) -> None:
+        """Ask for these filters at QoS 1; call from `on_connected`."""
+        self._client.subscribe([(topic_filter, 1) for topic_filter in filters])
+
+    def acknowledge(self, delivery: Delivery) -> bool:
+        """Send the PUBACK of a QoS 1 message; False, and nothing sent, when it came over an earlier connection.
+
+        paho would send the old packet id over the new connection, where it may name another message.
+        """
+        if delivery.qos == 0 or delivery.generation != self.generation or not self.connected.is_set():
+            return False
+        return self._client.ack(delivery.mid, delivery.qos) == MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> bool:
+        """Hand a message to the connection; False when there is none. Success says nothing about durability."""
+        if not self.connected.is_set():
+            return False
+        return self._client.publish(topic, payload, qos=qos, retain=retain).rc == MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def publish_and_wait(self, topic: str, payload: bytes, *, retain: bool, timeout_s: float) -> bool:
+        """Publish at QoS 1 and wait for the broker's PUBACK; for last words before a clean stop."""
+        if not self.connected.is_set():
+            return False
+        message = self._client.publish(topic, payload, qos=1, retain=retain)
+        message.wait_for_publish(timeout_s)
+        return message.is_published()
+
+    def close(self) -> None:
+        """End `run`, saying goodbye to the broker, so that no will is spoken."""
+        self._stop.set()
+        self._client.disconnect()

@@ -1,0 +1,195 @@
+"""Bytes to structs and back: the one place where the contract's JSON is read and written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar, cast
+
+import msgspec
+
+from broker.contract.errors import PayloadError
+from broker.contract.payloads import (
+    EVENT_TYPES,
+    MAX_BATCH,
+    MAX_PAYLOAD_BYTES,
+    TELEMETRY,
+    Event,
+    Parsed,
+    Receipt,
+    Rejected,
+    Stamp,
+    Status,
+    Telemetry,
+)
+from broker.contract.topics import KINDS, Kind
+
+S = TypeVar("S", bound=Stamp)
+T = TypeVar("T")
+
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""All that msgspec raises over bytes from outside: no JSON, not the right JSON, no UTF-8, nested without end."""
+
+_elements: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_status: Final = msgspec.json.Decoder(Status)
+_receipt: Final = msgspec.json.Decoder(Receipt)
+_encoder: Final = msgspec.json.Encoder()
+
+
+class _Stamped(msgspec.Struct):
+    """Only what a receipt needs of a reading."""
+
+    boot: str
+    seq: int
+
+
+_stamped: Final = msgspec.json.Decoder(_Stamped)
+
+
+class _StructReader:
+    """Decodes one struct type: strict first, and tolerant (counting) only where a field is unknown."""
+
+    def __init__(self, type_: type[Stamp]) -> None:
+        strict = msgspec.defstruct(type_.__name__, [], bases=(type_,), forbid_unknown_fields=True, kw_only=True)
+        self._strict = msgspec.json.Decoder(strict)
+        self._tolerant = msgspec.json.Decoder(type_)
+        self._known = frozenset(type_.__struct_fields__)
+
+    def read(self, raw: bytes | msgspec.Raw) -> tuple[Any, int]:
+        """The struct and how many unknown fields were ignored; raises msgspec's errors."""
+        try:
+            return self._strict.decode(raw), 0
+        except msgspec.ValidationError as exc:
+            if "unknown field" not in str(exc):
+                raise
+        item = self._tolerant.decode(raw)
+        return item, len(msgspec.json.decode(raw, type=dict[str, msgspec.Raw]).keys() - self._known)
+
+
+_telemetry: Final[dict[Kind, _StructReader]] = {kind: _StructReader(TELEMETRY[kind]) for kind in KINDS}
+_event: Final = _StructReader(Event)
+
+
+def parse_telemetry(kind: Kind, raw: bytes) -> Parsed[Telemetry]:
+    """Read one reading or an array of them.
+
+    Raises:
+        PayloadError: Nothing in it can be understood (not JSON, too large, not an object or an array).
+    """
+    return _parse(raw, _telemetry[kind].read)
+
+
+def parse_events(kind: Kind, raw: bytes) -> Parsed[Event]:
+    """Read one event or an array of them; the type must be on the kind's closed list.
+
+    Raises:
+        PayloadError: Nothing in it can be understood.
+    """
+
+    def read(element: bytes | msgspec.Raw) -> tuple[Event, int]:
+        event, unknown = _event.read(element)
+        if event.type not in EVENT_TYPES[kind]:
+            raise msgspec.ValidationError(f"{event.type!r} is not an event of {kind}: {', '.join(EVENT_TYPES[kind])}")
+        return event, unknown
+
+    return _parse(raw, read)
+
+
+def parse_status(raw: bytes) -> Status:
+    """Read a birth, a clean stop, a last will or a sleeper's notice.
+
+    Raises:
+        PayloadError: It is none of these.
+    """
+    status: Status = decode_json(_status, _bounded(raw))
+    return status
+
+
+def parse_receipt(raw: bytes) -> Receipt:
+    """Read a receipt.
+
+    Raises:
+        PayloadError: It is none, or a range runs backwards.
+    """
+    receipt = decode_json(_receipt, _bounded(raw))
+    if any(first > last for first, last in receipt.seqs):
+        raise PayloadError("a range of seqs runs backwards")
+    return receipt
+
+
+def decode_json(decoder: msgspec.json.Decoder[T], raw: bytes) -> T:
+    """Decode bytes from outside.
+
+    Raises:
+        PayloadError: They are not what the decoder expects.
+    """
+    try:
+        return decoder.decode(raw)
+    except UNREADABLE as exc:
+        raise PayloadError(_reason(exc)) from exc
+
+
+def stamps_of(raw: bytes) -> list[tuple[str, int]]:
+    """The `(boot, seq)` of every reading in a payload that has one; for receipts, so it never raises."""
+    try:
+        parts: list[msgspec.Raw] | list[bytes] = _elements.decode(raw) if _is_array(raw) else [raw]
+    except UNREADABLE:
+        return []
+    found: list[tuple[str, int]] = []
+    for part in parts:
+        try:
+            stamped = _stamped.decode(part)
+        except UNREADABLE:
+            continue
+        found.append((stamped.boot, stamped.seq))
+    return found
+
+
+def encode(item: Stamp | Status | Receipt) -> bytes:
+    """One struct as the JSON that goes over the wire."""
+    return _encoder.encode(item)
+
+
+def join_encoded(parts: Sequence[bytes]) -> bytes:
+    """Already encoded readings as one payload: itself when alone, an array when there are more."""
+    return parts[0] if len(parts) == 1 else b"[" + b",".join(parts) + b"]"
+
+
+def utc_ms(at: datetime) -> datetime:
+    """A time in UTC cut to the milliseconds that the wire and the stores keep."""
+    at = at.astimezone(UTC)
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+
+def _parse(raw: bytes, read: Callable[[bytes | msgspec.Raw], tuple[S, int]]) -> Parsed[Any]:
+    whole = _bounded(raw)
+    parts = decode_json(_elements, whole) if _is_array(whole) else [cast("msgspec.Raw", whole)]
+    if len(parts) > MAX_BATCH:
+        raise PayloadError(f"an array of {len(parts)} readings is longer than {MAX_BATCH}")
+    items: list[S] = []
+    rejected: list[Rejected] = []
+    unknown_fields = 0
+    for part in parts:
+        try:
+            item, unknown = read(part)
+        except UNREADABLE as exc:
+            rejected.append(Rejected(bytes(part), _reason(exc)))
+        else:
+            items.append(item)
+            unknown_fields += unknown
+    return Parsed(items, rejected, unknown_fields)
+
+
+def _is_array(raw: bytes) -> bool:
+    return raw.lstrip(b" \t\r\n")[:1] == b"["
+
+
+def _bounded(raw: bytes) -> bytes:
+    if len(raw) > MAX_PAYLOAD_BYTES:
+        raise PayloadError(f"{len(raw)} bytes are more than {MAX_PAYLOAD_BYTES}")
+    return raw
+
+
+def _reason(exc: Exception) -> str:
+    text = str(exc)
+    return text if isinstance(exc, msgspec.ValidationError) else f"not JSON: {text}"

@@ -1,0 +1,177 @@
+"""Payloads of the bus as structs: telemetry of each kind, events, status and receipts, with their ranges.
+
+Units are part of the names (`broker.contract.units`). Writers encode these structs and nothing else; readers ignore
+and count unknown fields. An array is a catch-up after an outage: a bad element never spoils its neighbours.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from broker.contract.topics import Kind
+
+T = TypeVar("T")
+
+MAX_PAYLOAD_BYTES: Final = 262_144
+MAX_BATCH: Final = 1_000
+
+Boot = Annotated[str, Meta(pattern=r"^[a-z0-9]{1,16}$", description="Names one life of the device's outbox.")]
+Seq = Annotated[int, Meta(ge=0, le=2**53, description="Counts the readings of one boot.")]
+Time = Annotated[datetime, Meta(tz=True, description="Device clock, UTC.")]
+Percent = Annotated[float, Meta(ge=0, le=100)]
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+Text = Annotated[str, Meta(max_length=200)]
+Short = Annotated[str, Meta(max_length=64)]
+
+
+class Stamp(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Who-and-when of every reading and event: `(device, boot, seq)` is unique for ever."""
+
+    ts: Time
+    boot: Boot
+    seq: Seq
+
+
+class BinTelemetry(Stamp, kw_only=True, omit_defaults=True):
+    """A waste container. `distance_mm` is measured downwards from the sensor; fill follows from the inventory."""
+
+    distance_mm: Annotated[float, Meta(ge=0, le=20_000)] | None = None
+    fill_pct: Percent | None = None
+    weight_kg: Annotated[float, Meta(ge=0, le=50_000)] | None = None
+    temperature_c: Annotated[float, Meta(ge=-60, le=500)] | None = None
+    tilt_deg: Annotated[float, Meta(ge=0, le=180)] | None = None
+    lid_open: bool | None = None
+    battery_pct: Percent | None = None
+    battery_v: Annotated[float, Meta(ge=0, le=60)] | None = None
+    rssi_dbm: Annotated[float, Meta(ge=-200, le=20)] | None = None
+
+
+class TruckTelemetry(Stamp, kw_only=True, omit_defaults=True):
+    """A garbage truck. `pto`: the power take-off that drives the compactor is engaged."""
+
+    lat_deg: Annotated[float, Meta(ge=-90, le=90)] | None = None
+    lon_deg: Annotated[float, Meta(ge=-180, le=180)] | None = None
+    speed_kmh: Annotated[float, Meta(ge=0, le=250)] | None = None
+    heading_deg: Annotated[float, Meta(ge=0, le=360)] | None = None
+    hdop: Annotated[float, Meta(ge=0, le=100)] | None = None
+    ignition: bool | None = None
+    odometer_km: Annotated[float, Meta(ge=0, le=10_000_000)] | None = None
+    fuel_pct: Percent | None = None
+    load_kg: Annotated[float, Meta(ge=0, le=60_000)] | None = None
+    pto: bool | None = None
+    engine_temp_c: Annotated[float, Meta(ge=-60, le=300)] | None = None
+    fault_codes: Annotated[list[Short], Meta(max_length=64)] | None = None
+
+
+class ApTelemetry(Stamp, kw_only=True, omit_defaults=True):
+    """A Wi-Fi access point. Byte counters start again at a reboot (`uptime_s` tells)."""
+
+    clients: Annotated[int, Meta(ge=0, le=10_000)] | None = None
+    rx_bytes: Count | None = None
+    tx_bytes: Count | None = None
+    channel_busy_pct: Percent | None = None
+    noise_dbm: Annotated[float, Meta(ge=-150, le=0)] | None = None
+    latency_ms: Annotated[float, Meta(ge=0, le=60_000)] | None = None
+    loss_pct: Percent | None = None
+    cpu_pct: Percent | None = None
+    memory_pct: Percent | None = None
+    uptime_s: Count | None = None
+    clients_by_radio: Annotated[dict[Short, Count], Meta(max_length=16)] | None = None
+    clients_by_ssid: Annotated[dict[Short, Count], Meta(max_length=32)] | None = None
+
+
+class CameraTelemetry(Stamp, kw_only=True, omit_defaults=True):
+    """Health of a camera. `scene_ok` is false while the watcher is blind or not armed."""
+
+    fps: Annotated[float, Meta(ge=0, le=1_000)] | None = None
+    dropped_frames: Count | None = None
+    bitrate_kbps: Annotated[float, Meta(ge=0, le=1_000_000)] | None = None
+    scene_ok: bool | None = None
+    uptime_s: Count | None = None
+
+
+Telemetry = BinTelemetry | TruckTelemetry | ApTelemetry | CameraTelemetry
+
+TELEMETRY: Final[dict[Kind, type[Telemetry]]] = {
+    "bin": BinTelemetry,
+    "truck": TruckTelemetry,
+    "ap": ApTelemetry,
+    "camera": CameraTelemetry,
+}
+
+EVENT_TYPES: Final[dict[Kind, tuple[str, ...]]] = {
+    "bin": ("fire", "tilt", "lid_open", "collected", "moved", "low_battery", "tamper"),
+    "truck": ("breakdown", "panic", "collected", "harsh_braking", "power_cut", "tamper"),
+    "ap": ("rogue_ap", "quota_exceeded", "reboot", "tamper"),
+    "camera": ("dumping", "covered", "moved", "tamper"),
+}
+
+Detail = dict[str, Any]
+
+
+class Event(Stamp, kw_only=True, omit_defaults=True):
+    """Something happened. `raised` and `cleared` bracket a condition, `noted` has no duration."""
+
+    type: Short
+    state: Literal["raised", "cleared", "noted"]
+    detail: Detail = {}
+
+
+class Online(msgspec.Struct, tag_field="state", tag="online", kw_only=True, omit_defaults=True):
+    """Birth: the device is there and starts (or goes on with) the outbox life `boot`."""
+
+    ts: Time
+    boot: Boot
+    fw: Text = ""
+    model: Text = ""
+
+
+class Offline(msgspec.Struct, tag_field="state", tag="offline", kw_only=True, omit_defaults=True):
+    """The device left: `stop` says so itself, `lost` is its last will, spoken by the broker and without a time."""
+
+    reason: Literal["stop", "lost"]
+    ts: Time | None = None
+
+
+class Sleeping(msgspec.Struct, tag_field="state", tag="sleeping", kw_only=True, omit_defaults=True):
+    """The device sleeps and will be heard again within `next_s` seconds."""
+
+    next_s: Annotated[float, Meta(gt=0, le=1_000_000)]
+    ts: Time | None = None
+
+
+Status = Online | Offline | Sleeping
+
+
+class Receipt(msgspec.Struct, kw_only=True):
+    """Exactly these readings of one boot are durable: inclusive ranges of seqs."""
+
+    boot: Boot
+    seqs: Annotated[list[tuple[Seq, Seq]], Meta(max_length=10_000)]
+
+
+STAMP_FIELDS: Final = frozenset(Stamp.__struct_fields__)
+
+
+def fields_of(kind: Kind) -> tuple[str, ...]:
+    """The measured fields of a kind's telemetry, in the order of the contract, without the stamp."""
+    return tuple(name for name in TELEMETRY[kind].__struct_fields__ if name not in STAMP_FIELDS)
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """One element that could not be understood: its own bytes and why."""
+
+    raw: bytes
+    reason: str
+
+
+class Parsed(msgspec.Struct, Generic[T], frozen=True):
+    """What a payload held: the good in order, the bad with reasons, and how many unknown fields were ignored."""
+
+    items: list[T]
+    rejected: list[Rejected]
+    unknown_fields: int = 0

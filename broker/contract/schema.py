@@ -1,0 +1,124 @@
+"""JSON Schema and the page of the contract, generated from the structs: `python -m broker.contract.schema`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from broker.contract.payloads import EVENT_TYPES, TELEMETRY, Event, Receipt, Status, fields_of
+from broker.contract.topics import CHANNELS, DOWN_CHANNELS, ID_PATTERN, KINDS, PREFIX, RETAINED_CHANNELS
+from broker.contract.units import unit_of
+
+ROOT: Final = Path(__file__).parents[2]
+SCHEMA_PATH: Final = ROOT / "broker" / "contract" / "schema.json"
+PAGE_PATH: Final = ROOT / "docs" / "contract.md"
+
+
+def schema() -> dict[str, Any]:
+    """One JSON Schema document (2020-12) with a definition per payload."""
+    types = [*TELEMETRY.values(), Event, Status, Receipt]
+    _, definitions = msgspec.json.schema_components(types, ref_template="#/$defs/{name}")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Jaga Kota contract v1",
+        "description": f"Payloads on {PREFIX}/{{city}}/{{kind}}/{{device}}/{{channel}}",
+        "$defs": definitions,
+    }
+
+
+def page() -> str:
+    """The contract as a page of Markdown."""
+    return "\n".join([*_topics(), *_telemetry(), *_events(), *_states(), ""])
+
+
+def _topics() -> list[str]:
+    rows = [
+        f"| `{channel}` | {'down' if channel in DOWN_CHANNELS else 'up'} | {0 if channel == 'receipt' else 1} "
+        f"| {'yes' if channel in RETAINED_CHANNELS else 'no'} |"
+        for channel in CHANNELS
+    ]
+    return [
+        "# The contract",
+        "",
+        "Generated from `broker/contract`; do not edit. The same as JSON Schema: `broker/contract/schema.json`.",
+        "",
+        f"Topic: `{PREFIX}/{{city}}/{{kind}}/{{device}}/{{channel}}`, always six segments.",
+        f"Kinds: {', '.join(f'`{kind}`' for kind in KINDS)}. Ids: `{ID_PATTERN}`.",
+        "A device publishes below its own id only and subscribes to its own `receipt` and `command`.",
+        "",
+        "| channel | direction | QoS | retained |",
+        "|---|---|---|---|",
+        *rows,
+        "",
+        "Every reading and event carries `ts` (device clock, UTC, RFC 3339 with a zone), `boot` (one life of the",
+        "outbox) and `seq` (counts within it); the three and the device make it unique for ever. A payload is one",
+        "object or an array of them. Absent means unknown, never zero. Unknown fields are ignored and counted.",
+        "",
+    ]
+
+
+def _telemetry() -> list[str]:
+    lines = ["## Telemetry", ""]
+    for kind in KINDS:
+        properties = schema()["$defs"][TELEMETRY[kind].__name__]["properties"]
+        lines += [f"### {kind}", "", "| field | unit | values |", "|---|---|---|"]
+        lines += [f"| `{field}` | {unit_of(field) or '-'} | {_range(properties[field])} |" for field in fields_of(kind)]
+        lines.append("")
+    return lines
+
+
+def _range(found: dict[str, Any]) -> str:
+    option = next((part for part in found.get("anyOf", [found]) if part.get("type") != "null"), found)
+    low, high = option.get("minimum"), option.get("maximum")
+    text = str(option.get("type", "object"))
+    return f"{text}, {low:g} to {high:g}" if low is not None and high is not None else text
+
+
+def _events() -> list[str]:
+    rows = [f"| {kind} | {', '.join(f'`{name}`' for name in EVENT_TYPES[kind])} |" for kind in KINDS]
+    return [
+        "## Events",
+        "",
+        "`type` is one of a closed list per kind; `state` is `raised`, `cleared` or `noted`; `detail` is an object.",
+        "",
+        "| kind | types |",
+        "|---|---|",
+        *rows,
+        "",
+    ]
+
+
+def _states() -> list[str]:
+    return [
+        "## Status and receipt",
+        "",
+        "| message | example |",
+        "|---|---|",
+        '| birth | `{"state":"online","ts":"2026-03-01T08:15:30Z","boot":"k3f9","fw":"1.4","model":"A02YYUW"}` |',
+        '| clean stop | `{"state":"offline","reason":"stop","ts":"2026-03-01T09:00:00Z"}` |',
+        '| last will | `{"state":"offline","reason":"lost"}` |',
+        '| sleeper | `{"state":"sleeping","next_s":600}` |',
+        '| receipt | `{"boot":"k3f9","seqs":[[1200,1234],[1236,1236]]}`: exactly these readings are durable |',
+        "",
+        "Examples that are valid and invalid, with the error each gives: `broker/contract/examples`.",
+    ]
+
+
+def generated() -> dict[Path, str]:
+    """Path to content of every generated file."""
+    return {SCHEMA_PATH: json.dumps(schema(), indent=1, ensure_ascii=False) + "\n", PAGE_PATH: page()}
+
+
+def main() -> int:
+    """Write the files."""
+    for path, text in generated().items():
+        path.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,8 @@
+"""`python -m city`: what the `kota` script runs."""
+
+import sys
+
+from city.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

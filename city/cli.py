@@ -1,0 +1,74 @@
+"""The `kota` command: one table of verbs, each in its own room and loaded only when called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Final, NamedTuple
+
+from broker.contract.errors import ConfigError, KotaError
+
+EXIT_RUNTIME: Final = 1
+EXIT_CONFIG: Final = 2
+
+
+class Verb(NamedTuple):
+    """Where a verb lives, arguments put before the user's, and what it does in one line."""
+
+    module: str
+    summary: str
+    before: tuple[str, ...] = ()
+
+
+VERBS: Final[dict[str, Verb]] = {
+    "up": Verb("city.up", "run the whole city on this machine"),
+    "test": Verb("tests.run", "set up and run the tests"),
+    "check": Verb("city.check", "validate inventory and settings, try each dependency (--json)"),
+    "devices": Verb("city.listing", "list the inventory (--json)"),
+    "credentials": Verb("city.credentials", "print the account of a device or the gateway, or an API token (--json)"),
+    "edge": Verb("edge.cli", "run a device's own agent: --device ID"),
+    "deadletters": Verb("ingest.cli", "list messages that could not be understood, or replay them (--json)"),
+    "ledger": Verb("edge.ledger", "compare what devices published with what is stored (--json)"),
+    "vision": Verb("vision.cli", "watch cameras, or score the detector over a folder of clips"),
+    "broker": Verb("city.serve", "run the embedded broker alone", ("broker",)),
+    "ingest": Verb("city.serve", "run ingest alone", ("ingest",)),
+    "api": Verb("city.serve", "run the API and the console alone", ("api",)),
+    "simulate": Verb("city.serve", "run the simulated city alone", ("simulator",)),
+    "serve": Verb("city.serve", "run several services in one process"),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a verb; 0 done, 1 failed while running, 2 wrong settings or command."""
+    arguments = sys.argv[1:] if argv is None else argv
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        _print_help()
+        return 0
+    name, *rest = arguments
+    if name not in VERBS:
+        print(f"kota: no verb {name!r}; `kota --help` shows them all", file=sys.stderr)
+        return EXIT_CONFIG
+    try:
+        return _call(VERBS[name], rest)
+    except KotaError as exc:
+        print(f"kota {name}: {exc}", file=sys.stderr)
+        return EXIT_CONFIG if isinstance(exc, ConfigError) else EXIT_RUNTIME
+
+
+def _call(verb: Verb, arguments: list[str]) -> int:
+    try:
+        code: int = importlib.import_module(verb.module).run([*verb.before, *arguments])
+    except KeyboardInterrupt:
+        return EXIT_RUNTIME
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone; nothing is left to be said
+        return 0
+    return code
+
+
+def _print_help() -> None:
+    width = max(len(name) for name in VERBS)
+    print("kota VERB [options]: Jaga Kota, the city's waste service and Wi-Fi\n")
+    for name, verb in VERBS.items():
+        print(f"  {name:{width}}  {verb.summary}")
+    print("\n`kota VERB --help` shows a verb's options. Exit: 0 done, 1 failed, 2 wrong settings.")

@@ -1,0 +1,171 @@
+"""What a city consists of: immutable structs, filled by `city.inventory` from data files and used by every service."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from broker.contract.topics import Kind
+from city.windows import DumpingHours
+
+SiteKind = Literal["tps", "office", "park", "depot", "landfill"]
+WasteKind = Literal["organic", "non_organic"]
+BinMaterial = Literal["plastic", "steel"]
+Scalar = float | int | str | bool | None
+
+
+class Kelurahan(msgspec.Struct, frozen=True):
+    """An urban village; its position is an approximate centre."""
+
+    id: str
+    name: str
+    kecamatan: str
+    lat_deg: float
+    lon_deg: float
+
+
+class Site(msgspec.Struct, frozen=True):
+    """A place: collection point (TPS), office, park, depot or landfill."""
+
+    id: str
+    name: str
+    kind: SiteKind
+    kelurahan: str
+    lat_deg: float
+    lon_deg: float
+    hours: str = "default"
+
+
+class BinModel(msgspec.Struct, frozen=True):
+    """Geometry of a container and its sensor: distances in mm from the sensor downwards.
+
+    fill = (height - offset - distance) / (height - offset - dead_zone), see blueprint section 4.
+    """
+
+    id: str
+    material: BinMaterial
+    capacity_l: float
+    height_mm: float
+    offset_mm: float = 0.0
+    dead_zone_mm: float = 0.0
+    invalid_mm: tuple[float, ...] = ()
+
+
+class Address(msgspec.Struct, frozen=True):
+    """Under which name another maker's server knows a device, and how its messages are read.
+
+    `address` is `application-id/device-id` for The Things Stack (a DevEUI alone also works), `user/device` for
+    OwnTracks.
+    """
+
+    adapter: str
+    address: str
+    profile: str
+
+
+class Device(msgspec.Struct, frozen=True, kw_only=True):
+    """What every device has; `interval_s` is how often it reports, `reach` how other makers' servers name it."""
+
+    KIND: ClassVar[Kind]
+
+    id: str
+    lat_deg: float | None = None
+    lon_deg: float | None = None
+    kelurahan: str = ""
+    site: str = ""
+    interval_s: float = 600.0
+    reach: Address | None = None
+
+
+class Bin(Device, frozen=True, kw_only=True):
+    """A waste container. Colour and waste kind are two separate facts."""
+
+    KIND: ClassVar[Kind] = "bin"
+
+    model: str
+    waste_kind: WasteKind
+    color: Literal["yellow", "green", "grey"]
+
+
+class Truck(Device, frozen=True, kw_only=True):
+    """A garbage truck; `depot` is a site's id."""
+
+    KIND: ClassVar[Kind] = "truck"
+
+    plate: str
+    depot: str
+    capacity_kg: float
+
+
+class AccessPoint(Device, frozen=True, kw_only=True):
+    """A Wi-Fi access point with the SSIDs it offers."""
+
+    KIND: ClassVar[Kind] = "ap"
+
+    model: str
+    ssids: tuple[str, ...]
+
+
+class Camera(Device, frozen=True, kw_only=True):
+    """A fixed camera; `source` is an RTSP URL, a file, a folder of frames or `demo`.
+
+    `zone` is a polygon in normalised image coordinates (0..1 from the top left), empty for the whole picture.
+    """
+
+    KIND: ClassVar[Kind] = "camera"
+
+    source: str = ""
+    zone: tuple[tuple[float, float], ...] = ()
+
+
+class FieldRule(msgspec.Struct, frozen=True):
+    """How one contract field is read out of a foreign payload.
+
+    `source` lists dotted paths, the first present wins; a number is multiplied by `scale`, then `shift` is added;
+    values in `invalid` mean "no reading"; `choices` maps texts to values.
+    """
+
+    source: tuple[str, ...]
+    scale: float = 1.0
+    shift: float = 0.0
+    invalid: tuple[Scalar, ...] = ()
+    choices: dict[str, Scalar] = {}
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """How a device model's decoded payload maps to the contract's fields."""
+
+    id: str
+    kind: Kind
+    fields: dict[str, FieldRule]
+
+
+class City(msgspec.Struct, frozen=True):
+    """A whole city. Mappings are keyed by id; device ids are unique over all kinds, `devices` holds them all.
+
+    `shapes` is GeoJSON: the outline of the city and its kelurahan, for maps without internet.
+    """
+
+    id: str
+    name: str
+    time_zone: ZoneInfo
+    lat_deg: float
+    lon_deg: float
+    hours: dict[str, DumpingHours]
+    kelurahan: dict[str, Kelurahan]
+    sites: dict[str, Site]
+    models: dict[str, BinModel]
+    profiles: dict[str, Profile]
+    bins: dict[str, Bin]
+    trucks: dict[str, Truck]
+    access_points: dict[str, AccessPoint]
+    cameras: dict[str, Camera]
+    devices: dict[str, Device]
+    shapes: bytes
+
+    def hours_at(self, site: str) -> DumpingHours:
+        """The dumping hours in force at a site; the city's default where the site names none or is unknown."""
+        found = self.sites.get(site)
+        return self.hours[found.hours if found else "default"]

@@ -1,0 +1,42 @@
+"""Ports to listen on: a default that is taken gives way to the next free one, one that was asked for does not."""
+
+from __future__ import annotations
+
+import socket
+from typing import Final
+
+from broker.contract.errors import KotaError
+
+TRIES: Final = 50
+
+
+class PortTakenError(KotaError):
+    """A port that was asked for is in use."""
+
+
+def choose_port(host: str, default: int, asked: int | None, *, role: str, taken: frozenset[int] = frozenset()) -> int:
+    """The port asked for, or the first free one from the default upwards; 0 asks for any.
+
+    Raises:
+        PortTakenError: The port asked for is in use, or there is none free near the default.
+    """
+    if asked is not None:
+        found = _bind(host, asked)
+        if found is None or found in taken:
+            raise PortTakenError(f"port {asked} for {role} on {host} is in use; choose another or leave it out")
+        return found
+    for port in range(default, default + TRIES):
+        if port not in taken and _bind(host, port) is not None:
+            return port
+    raise PortTakenError(f"no free port for {role} on {host} from {default} to {default + TRIES - 1}")
+
+
+def _bind(host: str, port: int) -> int | None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return None
+        return int(probe.getsockname()[1])

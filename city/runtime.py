@@ -1,0 +1,66 @@
+"""What a service of one process gets: settings, the city, secrets, the way to the broker, and the signal to stop."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+import structlog
+
+from city.inventory import builtin_city, load_city
+from city.model import City
+from city.secrets import Secrets
+from city.settings import Settings
+
+log = structlog.get_logger("city")
+
+
+def city_folder(name: str) -> Path:
+    """The folder of a built-in city, or the folder named.
+
+    Raises:
+        ConfigError: There is neither.
+    """
+    folder = Path(name)
+    return folder if folder.is_dir() else builtin_city(name)
+
+
+class Runtime:
+    """One per process. A thread that fails takes the process down: the supervisor restarts, the journal replays."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Load the city.
+
+        Raises:
+            ConfigError: The inventory or the key is wrong.
+        """
+        self.settings = settings
+        self.city: City = load_city(city_folder(settings.city))
+        self.stop = threading.Event()
+        self.failed = threading.Event()
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """The city's secrets, read when first needed: a device's own agent has none."""
+        return Secrets(self.settings.data)
+
+    def mqtt_password(self, user: str) -> str:
+        """The password set for this process, or the user's own, derived from the city's key."""
+        return self.settings.mqtt_password.get_secret_value() or self.secrets.password(user)
+
+    def thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
+        """Start a named thread whose failure stops the process."""
+
+        def run() -> None:
+            try:
+                work()
+            except Exception:
+                log.exception("thread.failed", thread=name)
+                self.failed.set()
+                self.stop.set()
+
+        thread = threading.Thread(target=run, name=name, daemon=True)
+        thread.start()
+        return thread

@@ -1,0 +1,78 @@
+"""One process that runs one or several services; the supervisor starts these, and each can be started by hand."""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import importlib
+import os
+import signal
+import sys
+from typing import Final
+
+import structlog
+
+from broker.contract.errors import KotaError
+from city.logs import configure_logging
+from city.options import add_settings, settings_from
+from city.runtime import Runtime
+
+log = structlog.get_logger("city")
+
+SERVICES: Final = {
+    "broker": "broker.service",
+    "ingest": "ingest.service",
+    "api": "api.service",
+    "vision": "vision.service",
+    "simulator": "edge.simulator.service",
+}
+"""Service to the module whose `serve(runtime)` runs it. Looked up by name: the rooms stay unknown to each other."""
+
+STOP_WITHIN_S: Final = 4.0
+_PR_SET_PDEATHSIG: Final = 1
+_SETTINGS: Final = (
+    "data", "city", "demo", "host", "port", "mqtt_host", "mqtt_port", "mqtt_version", "mqtt_user", "speed", "seed",
+    "clip", "clock", "journal_max_mb", "outbox_max_mb", "retention_days", "evidence_days", "late_after_s",
+)  # fmt: skip
+
+
+def run(argv: list[str]) -> int:
+    """`kota serve SERVICE ...`: run services until SIGTERM; 1 when one of them failed."""
+    parser = argparse.ArgumentParser(prog="kota serve", description="Run services in this process.")
+    parser.add_argument("services", nargs="+", choices=sorted(SERVICES), metavar="SERVICE")
+    add_settings(parser, _SETTINGS)
+    args = parser.parse_args(argv)
+    configure_logging()
+    runtime = Runtime(settings_from(args))
+    if "KOTA_SUPERVISOR" in os.environ:
+        _end_with_parent(int(os.environ["KOTA_SUPERVISOR"]))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: runtime.stop.set())
+    threads = [runtime.thread(name, lambda name=name: _serve(name, runtime)) for name in args.services]  # type: ignore[misc]
+    log.info("services.started", services=args.services)
+    while not runtime.stop.wait(1.0):
+        pass
+    for thread in threads:
+        thread.join(STOP_WITHIN_S / len(threads))
+    log.info("services.stopped", services=args.services, failed=runtime.failed.is_set())
+    sys.stdout.flush()
+    return 1 if runtime.failed.is_set() else 0
+
+
+def _serve(name: str, runtime: Runtime) -> None:
+    try:
+        importlib.import_module(SERVICES[name]).serve(runtime)
+    except KotaError as exc:
+        log.error("service.failed", service=name, reason=str(exc))
+        runtime.failed.set()
+        runtime.stop.set()
+
+
+def _end_with_parent(supervisor: int) -> None:
+    """Ask the kernel for SIGTERM when the supervisor dies, so that nothing is left running without one."""
+    try:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    except (OSError, AttributeError):
+        return  # not Linux
+    if os.getppid() != supervisor:
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,53 @@
+"""Settings of every service: from the command line first, then `KOTA_...` variables, then these defaults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from broker.contract.errors import ConfigError
+
+
+class Settings(BaseSettings):
+    """One flat set for all services; each reads what it needs. Secrets never appear in a repr or a log."""
+
+    model_config = SettingsConfigDict(env_prefix="KOTA_", extra="forbid", frozen=True)
+
+    data: Path = Field(
+        Path(__file__).parent.parent / ".kota",
+        description="Folder of everything that is kept: journal, store, evidence, keys.",
+    )
+    city: str = Field("kupang", description="A built-in city, or the folder of one.")
+    demo: bool = Field(default=True, description="Simulated data is allowed, and marked; loopback only.")
+    host: str = Field("127.0.0.1", description="Address the API and the console listen on.")
+    port: int = Field(8080, ge=0, le=65535, description="Port of the API and the console; 0 takes a free one.")
+    mqtt_host: str = Field("127.0.0.1", description="Address of the broker.")
+    mqtt_port: int = Field(1883, ge=0, le=65535, description="Port of the broker; 0 takes a free one.")
+    mqtt_version: Literal["3.1.1", "5"] = Field("3.1.1", description="MQTT version to speak; amqtt speaks 3.1.1 only.")
+    mqtt_user: str = Field("", description="User at the broker; empty takes the service's own name.")
+    mqtt_password: SecretStr = Field(SecretStr(""), description="Its password; empty derives it from the city's key.")
+    speed: float = Field(10.0, gt=0, le=3600, description="How many times faster than life the simulated city runs.")
+    seed: int = Field(1, description="The same seed gives the same simulated city.")
+    clip: Path | None = Field(None, description="A video for the demo camera instead of the rendered scene.")
+    clock: str = Field("", pattern=r"^(|([01]\d|2[0-3]):[0-5]\d)$", description="Local time at its start, HH:MM.")
+    journal_max_mb: int = Field(2048, ge=1, description="Bound of the journal; there it stops acknowledging.")
+    outbox_max_mb: int = Field(256, ge=1, description="Bound of an edge outbox.")
+    retention_days: int = Field(90, ge=1, description="Days that readings are kept.")
+    evidence_days: int = Field(30, ge=1, description="Days that evidence files are kept.")
+    late_after_s: float = Field(900.0, gt=0, description="Readings older than this on arrival are marked late.")
+
+
+def load_settings(**given: object) -> Settings:
+    """Settings with those given on the command line (not None) before the environment's.
+
+    Raises:
+        ConfigError: A value is out of range or of the wrong kind; names the setting.
+    """
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as exc:
+        lines = [f"{'.'.join(str(part) for part in error['loc'])}: {error['msg']}" for error in exc.errors()]
+        raise ConfigError("settings: " + "; ".join(lines)) from exc

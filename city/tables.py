@@ -1,0 +1,286 @@
+"""Reads the inventory's CSV and TOML files field by field; every mistake is noted with its file, line and field."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeVar
+
+from broker.contract.errors import ConfigError, TopicError
+from broker.contract.topics import require_id
+
+
+class _Named(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+C = TypeVar("C", bound=str)
+T = TypeVar("T", bound=_Named)
+_MISSING: Final = object()
+_HEADER: Final = re.compile(r"\[\s*([^\[\]]+?)\s*\]")
+
+
+class Problems:
+    """Collects what is wrong with an inventory, so that one run reports all of it."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self.lines: list[str] = []
+
+    def add(self, where: str, message: str) -> None:
+        """Note one mistake."""
+        self.lines.append(f"{where}: {message}")
+
+    def raise_any(self) -> None:
+        """End the reading when anything was wrong.
+
+        Raises:
+            ConfigError: One mistake per line.
+        """
+        if self.lines:
+            raise ConfigError("\n".join(self.lines))
+
+
+class Fields:
+    """The fields of one CSV row or TOML table.
+
+    The readers note what is wrong and return a stand-in of the right type, so that reading goes on; nothing that was
+    built from stand-ins leaves the loader.
+
+    Args:
+        where: File and line, or file and table.
+        values: What was found; empty cells are absent.
+        problems: Where mistakes are noted.
+        missing: Fields that the file's header lacks, which was noted once and not for every row.
+    """
+
+    def __init__(
+        self, where: str, values: Mapping[str, object], problems: Problems, missing: frozenset[str] = frozenset()
+    ) -> None:
+        """Keep the values; nothing is read yet."""
+        self.where = where
+        self.problems = problems
+        self._values = values
+        self._missing = missing
+        self._read: set[str] = set()
+
+    def note(self, field: str, message: str) -> None:
+        """Note a mistake in a field."""
+        self.problems.add(f"{self.where}: {field}", message)
+
+    def has(self, field: str) -> bool:
+        """Whether a field is present."""
+        return field in self._values
+
+    def raw(self, field: str, default: object = _MISSING) -> Any:  # noqa: ANN401 - whatever the file holds
+        """A field as it is; None when it is absent and has no default."""
+        self._read.add(field)
+        if field in self._values:
+            return self._values[field]
+        if default is not _MISSING:
+            return default
+        if field not in self._missing:
+            self.note(field, "is missing")
+        return None
+
+    def text(self, field: str, default: object = _MISSING) -> str:
+        """A text."""
+        value = self.raw(field, default)
+        if value is None:
+            return ""
+        if not isinstance(value, str):
+            self.note(field, f"{value!r} is not a text")
+            return ""
+        return value
+
+    def identifier(self, field: str = "id") -> str:
+        """A text that is an id of the contract."""
+        value = self.text(field)
+        try:
+            return require_id(value, "the text") if value else value
+        except TopicError as exc:
+            self.note(field, str(exc).removeprefix("the text "))
+            return value
+
+    def choice(self, field: str, allowed: tuple[C, ...]) -> C:
+        """One of a closed list of texts."""
+        value = self.raw(field)
+        if value in allowed:
+            return allowed[allowed.index(value)]
+        if value is not None:
+            self.note(field, f"{value!r} is not one of {', '.join(allowed)}")
+        return allowed[0]
+
+    def number(self, field: str, low: float, high: float, default: object = _MISSING) -> float:
+        """A finite number in `low`..`high`."""
+        return self.optional_number(field, low, high, default) or 0.0
+
+    def optional_number(self, field: str, low: float, high: float, default: object = None) -> float | None:
+        """A finite number in `low`..`high`; None when the field is absent."""
+        value = self.raw(field, default)
+        if value is None:
+            return None
+        number = to_number(value)
+        if number is None:
+            self.note(field, f"{value!r} is not a number")
+        elif not low <= number <= high:
+            self.note(field, f"{number:g} is outside {low:g}..{high:g}")
+        return number
+
+    def reference(self, field: str, known: Mapping[str, object], noun: str, default: object = _MISSING) -> str:
+        """A text that is a key of `known`; the default is not looked up."""
+        value = self.text(field, default)
+        if value not in known and self.has(field):
+            self.note(field, f"there is no {noun} {value!r}")
+        return value
+
+    def names(self) -> list[str]:
+        """The fields that are present, of a table whose keys are free."""
+        self._read.update(self._values)
+        return list(self._values)
+
+    def close(self) -> None:
+        """Note every field that nobody read: a misspelt name must not pass as a default."""
+        for field in self._values:
+            if field not in self._read:
+                self.note(field, f"unknown field; known: {', '.join(sorted(self._read))}")
+
+
+class Table(Fields):
+    """A TOML table; it knows the line of its own header, and reads the tables within it.
+
+    Args:
+        file: The file's name.
+        name: The table's dotted name, empty for the whole file.
+        values: What it holds.
+        problems: Where mistakes are noted.
+        lines: Dotted name to line of every table header of the file.
+    """
+
+    def __init__(
+        self, file: str, name: str, values: Mapping[str, object], problems: Problems, lines: Mapping[str, int]
+    ) -> None:
+        """Keep the values; nothing is read yet."""
+        line = f":{lines[name]}" if name in lines else ""
+        super().__init__(f"{file}{line} [{name}]" if name else file, values, problems)
+        self._file = file
+        self._name = name
+        self._lines = lines
+
+    def table(self, field: str, default: object = _MISSING) -> Table:
+        """A table within this one; empty when it is absent."""
+        value = self.raw(field, default)
+        if value is not None and not isinstance(value, dict):
+            self.note(field, "is not a table")
+        name = f"{self._name}.{field}" if self._name else field
+        return Table(self._file, name, value if isinstance(value, dict) else {}, self.problems, self._lines)
+
+    def tables(self) -> Iterator[tuple[str, Table]]:
+        """Everything in this table, where each is a table and its name the id of a thing."""
+        for name, value in self._values.items():
+            inner = self.table(name)
+            try:
+                require_id(name, "table")
+            except TopicError as exc:
+                self.note(name, str(exc))
+            if isinstance(value, dict):
+                yield name, inner
+
+
+def keyed(found: Iterable[tuple[Fields, T]], seen: dict[str, str]) -> dict[str, T]:
+    """Things by id; an id that is in `seen` (id to where it was found) is noted and dropped."""
+    things: dict[str, T] = {}
+    for fields, thing in found:
+        if thing.id in seen:
+            fields.note("id", f"{thing.id!r} is already in {seen[thing.id]}")
+        elif thing.id:
+            things[thing.id] = thing
+            seen[thing.id] = fields.where
+    return things
+
+
+def read_csv(path: Path, required: tuple[str, ...], optional: tuple[str, ...], problems: Problems) -> Iterator[Fields]:
+    """The rows of a CSV file (UTF-8, comma, header in line 1), those aside whose number of cells is wrong.
+
+    Args:
+        path: The file; an absent one is noted.
+        required: Columns that must be there, with a value in every row.
+        optional: Columns that may be there.
+        problems: Where mistakes are noted.
+    """
+    text = read_text(path, problems)
+    reader = csv.reader(text.splitlines(), strict=True)
+    header = [cell.strip() for cell in next(reader, [])] if text else []
+    missing = _check_header(f"{path.name}:1", header, (required, optional), problems) if text else frozenset(required)
+    try:
+        for row in reader:
+            where = f"{path.name}:{reader.line_num}"
+            cells = [cell.strip() for cell in row]
+            if not any(cells):
+                continue
+            if len(cells) != len(header):
+                problems.add(where, f"{len(cells)} cells under {len(header)} columns")
+                continue
+            found = {name: cell for name, cell in zip(header, cells, strict=True) if cell}
+            yield Fields(where, found, problems, missing)
+    except csv.Error as exc:
+        problems.add(f"{path.name}:{reader.line_num}", str(exc))
+
+
+def read_toml(path: Path, problems: Problems) -> Table:
+    """The top table of a TOML file; empty when it is absent or cannot be parsed, which is noted."""
+    text = read_text(path, problems)
+    found: dict[str, Any] = {}
+    try:
+        found = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as exc:
+        problems.add(path.name, str(exc))
+    headers = ((_HEADER.match(line), number) for number, line in enumerate(text.splitlines(), 1))
+    return Table(path.name, "", found, problems, {header[1]: number for header, number in headers if header})
+
+
+def read_text(path: Path, problems: Problems) -> str:
+    """A file's text, empty when it cannot be read, which is noted."""
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as exc:
+        problems.add(path.name, exc.strerror or str(exc))
+    except UnicodeDecodeError as exc:
+        problems.add(path.name, f"not UTF-8 at byte {exc.start}")
+    return ""
+
+
+def to_number(value: object) -> float | None:
+    """A finite number out of a cell's text or a TOML number; None otherwise."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _check_header(
+    where: str, header: list[str], columns: tuple[tuple[str, ...], tuple[str, ...]], problems: Problems
+) -> frozenset[str]:
+    required, optional = columns
+    for name in _repeated(header):
+        problems.add(f"{where}: {name}", "column twice")
+    for name in header:
+        if name not in required and name not in optional:
+            problems.add(f"{where}: {name}", f"unknown column; known: {', '.join((*required, *optional))}")
+    missing = frozenset(required) - frozenset(header)
+    for name in sorted(missing):
+        problems.add(f"{where}: {name}", "column is missing")
+    return missing
+
+
+def _repeated(names: Iterable[str]) -> list[str]:
+    listed = list(names)
+    return sorted({name for name in listed if listed.count(name) > 1})

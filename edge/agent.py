@@ -1,0 +1,198 @@
+"""The agent: takes readings of one or more devices into the outbox, publishes them, forgets them on ingest's receipt.
+
+sensor -> record -> outbox (disk) -> publish (QoS 1) -> receipt -> forget
+
+A PUBACK proves nothing (brokers answer before they are durable), so what stays without a receipt for `RESEND_AFTER_S`
+is sent again; ingest stores it once.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+
+from broker.client import BusClient, Delivery, Login, Will
+from broker.contract.codec import encode, join_encoded, parse_receipt
+from broker.contract.errors import PayloadError, TopicError
+from broker.contract.payloads import Offline, Online, Receipt, Status
+from broker.contract.topics import Kind, Topic, parse_topic, subscription
+from edge.outbox import Entry, Outbox, Row
+
+log = structlog.get_logger("edge")
+
+RESEND_AFTER_S: Final = 10.0
+"""Readings without a receipt are sent again after this long, plus up to half of it at random."""
+WINDOW: Final = 500
+"""Readings that may be out without a receipt; the rest waits on disk."""
+BATCH_MAX: Final = 100
+"""Readings of one device that go out together when a backlog has built up."""
+BATCH_BYTES: Final = 64_000
+LAST_WORDS_S: Final = 2.0
+
+
+class Agent:
+    """Speaks for `devices` over one connection; threads: the caller's, the network's and `run`'s.
+
+    Args:
+        city: The city's id.
+        devices: Device id to kind: one for a real device, many for a gateway. Only a single device has a last will,
+            because a connection can have but one.
+        outbox: Where readings wait.
+        login: The broker and this agent's account.
+        firmware: Reported at birth.
+    """
+
+    def __init__(
+        self, city: str, devices: Mapping[str, Kind], outbox: Outbox, login: Login, *, firmware: str = "kota"
+    ) -> None:
+        """Prepare; nothing is connected yet."""
+        self._city = city
+        self._devices = dict(devices)
+        self._outbox = outbox
+        self._firmware = firmware
+        self._random = random.Random()  # noqa: S311 - spreads resends, hides nothing
+        self._wake = threading.Event()
+        self._rejoined = threading.Event()
+        self._receipts: deque[tuple[str, Receipt]] = deque()
+        self._sent: dict[int, float] = {}
+        self._cursor = 0
+        self._states: dict[str, Status] = {}
+        self._bus = BusClient(login, on_message=self._on_message, on_connected=self._on_connected, will=self._will())
+
+    def record(self, entries: Sequence[Entry]) -> None:
+        """Keep readings and events durably and have them sent; returns when they are on disk.
+
+        Raises:
+            PayloadError: A value is outside the contract.
+            RetryLaterError: The disk is full or refuses.
+        """
+        self._outbox.append(entries)
+        self._wake.set()
+
+    def state(self, device: str, status: Status) -> bool:
+        """Say a device's state, retained; False when there is no connection (it is said at the next one)."""
+        self._states[device] = status
+        return self._bus.publish(self._topic(device, "status"), encode(status), retain=True)
+
+    def run(self, stop: threading.Event) -> None:
+        """Publish until `stop`; then say goodbye. What is not receipted stays on disk for the next run."""
+        network = threading.Thread(target=self._bus.run, args=(threading.Event(),), name="edge-network", daemon=True)
+        network.start()
+        while not stop.is_set():
+            self._wake.wait(0.2)
+            self._wake.clear()
+            self._turn()
+        self._forget_receipted()
+        self._say_goodbye()
+        self._bus.close()
+        network.join(LAST_WORDS_S)
+
+    def _turn(self) -> None:
+        """One round: forget what is receipted, then send what is due."""
+        self._forget_receipted()
+        if self._rejoined.is_set():
+            self._rejoined.clear()
+            self._births()
+            self._sent.clear()
+            self._cursor = 0
+        if self._bus.connected.is_set():
+            self._send_due()
+
+    def _send_due(self) -> None:
+        now = time.monotonic()
+        if any(due <= now for due in self._sent.values()):
+            # The oldest is overdue: go over the waiting rows again from the start, those still fresh are left out.
+            self._cursor = 0
+        room = WINDOW - sum(due > now for due in self._sent.values())
+        if room <= 0:
+            return
+        rows = self._outbox.waiting(after_id=self._cursor, limit=WINDOW)
+        due_rows = [row for row in rows if self._sent.get(row.id, 0.0) <= now][:room]
+        if rows and len(due_rows) < room:
+            self._cursor = rows[-1].id
+        elif due_rows:
+            self._cursor = due_rows[-1].id
+        self._publish(due_rows, now)
+
+    def _publish(self, rows: list[Row], now: float) -> None:
+        groups: defaultdict[tuple[str, str], list[Row]] = defaultdict(list)
+        for row in rows:
+            groups[row.device, row.channel].append(row)
+        for (device, channel), group in groups.items():
+            for batch in _batches(group):
+                if not self._bus.publish(self._topic(device, channel), join_encoded([row.payload for row in batch])):
+                    return
+                due = now + RESEND_AFTER_S * self._random.uniform(1.0, 1.5)
+                self._sent.update((row.id, due) for row in batch)
+
+    def _forget_receipted(self) -> None:
+        receipts: list[tuple[str, Receipt]] = []
+        while self._receipts:
+            receipts.append(self._receipts.popleft())
+        if not receipts:
+            return
+        for id_ in self._outbox.forget(receipts):
+            self._sent.pop(id_, None)
+
+    def _births(self) -> None:
+        now = datetime.now(UTC)
+        for device in self._devices:
+            born = Online(ts=now, boot=self._outbox.boot, fw=self._firmware)
+            self.state(device, self._states.get(device, born))
+
+    def _say_goodbye(self) -> None:
+        payload = encode(Offline(reason="stop", ts=datetime.now(UTC)))
+        *others, last = self._devices
+        for device in others:
+            self._bus.publish(self._topic(device, "status"), payload, retain=True)
+        # The broker handles one connection in order: when the last is acknowledged, all have arrived.
+        self._bus.publish_and_wait(self._topic(last, "status"), payload, retain=True, timeout_s=LAST_WORDS_S)
+
+    def _on_connected(self, _session_present: bool) -> None:  # noqa: FBT001 - the bus's callback
+        if len(self._devices) == 1:
+            device, kind = next(iter(self._devices.items()))
+            self._bus.subscribe(subscription("receipt", city=self._city, kind=kind, device=device))
+        else:
+            self._bus.subscribe(subscription("receipt", city=self._city))
+        self._rejoined.set()
+        self._wake.set()
+
+    def _on_message(self, delivery: Delivery) -> None:
+        self._bus.acknowledge(delivery)
+        try:
+            topic = parse_topic(delivery.topic)
+            receipt = parse_receipt(delivery.payload)
+        except (TopicError, PayloadError) as exc:
+            log.warning("edge.receipt_unreadable", topic=delivery.topic, reason=str(exc))
+            return
+        if topic.device in self._devices:
+            self._receipts.append((topic.device, receipt))
+            self._wake.set()
+
+    def _will(self) -> Will | None:
+        if len(self._devices) != 1:
+            return None
+        return Will(self._topic(next(iter(self._devices)), "status"), encode(Offline(reason="lost")))
+
+    def _topic(self, device: str, channel: str) -> str:
+        return str(Topic(self._city, self._devices[device], device, channel))  # type: ignore[arg-type]
+
+
+def _batches(rows: list[Row]) -> list[list[Row]]:
+    """Rows of one topic in order, cut where a batch would get too long."""
+    batches: list[list[Row]] = []
+    size = 0
+    for row in rows:
+        if not batches or len(batches[-1]) >= BATCH_MAX or size + len(row.payload) > BATCH_BYTES:
+            batches.append([])
+            size = 0
+        batches[-1].append(row)
+        size += len(row.payload)
+    return batches

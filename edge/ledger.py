@@ -1,0 +1,95 @@
+"""`kota ledger`: what the outboxes of this machine ever gave out, against what the store has."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from broker.contract.errors import ConfigError, RetryLaterError
+from city.options import add_settings, settings_from
+from city.secrets import Secrets
+from edge.outbox import Issued, Outbox
+
+Range = tuple[int, int]
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """What the store says of one outbox life."""
+
+    device: str
+    boot: str
+    seqs: list[Range]
+    rows: int
+    twice: int
+
+
+class Balance(msgspec.Struct, frozen=True):
+    """The outcome. `missing`: given out, no longer in an outbox, and not stored; dead letters are counted there too."""
+
+    published: int
+    stored: int
+    waiting: int
+    missing: int
+    twice: int
+
+
+def balance(issued: Sequence[Issued], stored: Mapping[tuple[str, str], Stored]) -> Balance:
+    """Compare device by device and boot by boot."""
+    total = missing = waiting = published = 0
+    for life in issued:
+        found = stored.get((life.device, life.boot))
+        have = sum(last - first + 1 for first, last in found.seqs) if found else 0
+        published += life.seqs
+        total += have
+        waiting += life.pending
+        missing += max(0, life.seqs - have - life.pending)
+    return Balance(published, total, waiting, missing, sum(one.twice for one in stored.values()))
+
+
+def run(argv: list[str]) -> int:
+    """Print the balance; 1 when something is missing or stored twice."""
+    parser = argparse.ArgumentParser(prog="kota ledger", description="Compare what was published with what is stored.")
+    parser.add_argument("--json", action="store_true", help="One JSON object.")
+    add_settings(parser, ("data",))
+    args = parser.parse_args(argv)
+    data = settings_from(args).data
+    stored = _ask_store(data)
+    result = balance(_read_outboxes(data), stored)
+    if args.json:
+        print(msgspec.json.encode(result).decode())
+    else:
+        print("  ".join(f"{name} {getattr(result, name)}" for name in result.__struct_fields__))
+    return 1 if result.missing or result.twice else 0
+
+
+def _read_outboxes(data: Path) -> list[Issued]:
+    found: list[Issued] = []
+    for path in sorted((data / "edge").glob("*.sqlite")):
+        outbox = Outbox(path, max_bytes=1 << 40)
+        found += outbox.issued()
+        outbox.close()
+    return found
+
+
+def _ask_store(data: Path) -> dict[tuple[str, str], Stored]:
+    try:
+        run_file = json.loads((data / "run.json").read_text())
+    except (OSError, ValueError) as exc:
+        raise ConfigError(f"{data / 'run.json'}: no city has been started here") from exc
+    request = urllib.request.Request(
+        f"http://{run_file['host']}:{run_file['port']}/api/v1/ledger",
+        headers={"Authorization": f"Bearer {Secrets(data).token('admin')}"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - our own http address
+            rows: Any = json.load(answer)
+    except OSError as exc:
+        raise RetryLaterError(f"the API does not answer: {exc}") from exc
+    lives = msgspec.convert(rows["lives"] if isinstance(rows, dict) else rows, list[Stored])
+    return {(life.device, life.boot): life for life in lives}

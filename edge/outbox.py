@@ -1,0 +1,220 @@
+"""Store and forward: readings stay on this disk until ingest's receipt says that they are on the other one.
+
+One SQLite file per agent, WAL with synchronous=FULL: what `append` returned from has survived a power cut. A new file
+(a new card) starts a new `boot`, so its seqs can never be taken for old ones.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+
+from broker.contract.codec import encode, utc_ms
+from broker.contract.errors import PayloadError, RetryLaterError
+from broker.contract.payloads import TELEMETRY, Event, Receipt
+from broker.contract.topics import Kind
+
+OnFull = Literal["drop_oldest", "keep"]
+
+ON_FULL: Final[dict[str, OnFull]] = {"telemetry": "drop_oldest", "event": "keep"}
+"""What gives way at the bound: old telemetry does, and is counted; events never do."""
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS life (boot TEXT NOT NULL, dropped INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS issued (device TEXT PRIMARY KEY, next_seq INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS outbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    device TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    channel TEXT NOT NULL,
+    payload BLOB NOT NULL,
+    UNIQUE (device, seq)
+);
+"""
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """Telemetry to be sent: contract field names to values."""
+
+    device: str
+    kind: Kind
+    at: datetime
+    values: Mapping[str, Any]
+
+
+class Occurred(msgspec.Struct, frozen=True):
+    """An event to be sent."""
+
+    device: str
+    kind: Kind
+    at: datetime
+    type: str
+    state: Literal["raised", "cleared", "noted"]
+    detail: dict[str, Any]
+
+
+Entry = Measured | Occurred
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One waiting message as it will go over the wire."""
+
+    id: int
+    device: str
+    seq: int
+    kind: Kind
+    channel: Literal["telemetry", "event"]
+    payload: bytes
+
+
+class Issued(msgspec.Struct, frozen=True):
+    """What an outbox has ever given out for a device, and how much of it still waits."""
+
+    device: str
+    boot: str
+    seqs: int
+    pending: int
+
+
+class Outbox:
+    """Owns the file; any thread may call it."""
+
+    def __init__(self, path: Path, *, max_bytes: int) -> None:
+        """Open or make the file.
+
+        Args:
+            path: The SQLite file; its folder is made.
+            max_bytes: Bound of the payloads kept.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+        self._db = sqlite3.connect(path, check_same_thread=False, timeout=10)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.executescript(_SCHEMA)
+        with self._db:
+            self._db.execute(
+                "INSERT INTO life (boot) SELECT ? WHERE NOT EXISTS (SELECT 1 FROM life)", (secrets.token_hex(5),)
+            )
+        self.boot: str = self._db.execute("SELECT boot FROM life").fetchone()[0]
+        self._next: dict[str, int] = dict(self._db.execute("SELECT device, next_seq FROM issued"))
+        self._bytes: int = self._db.execute("SELECT coalesce(sum(length(payload)), 0) FROM outbox").fetchone()[0]
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        """Give each entry its seq and keep all of them, durably, in one transaction.
+
+        Raises:
+            PayloadError: A value is outside the contract; nothing of the call is kept.
+            RetryLaterError: The disk refused, or events alone fill the bound; nothing of the call is kept.
+        """
+        with self._lock:
+            issued: dict[str, int] = {}
+            rows = []
+            for entry in entries:
+                seq = issued.get(entry.device, self._next.get(entry.device, 0))
+                issued[entry.device] = seq + 1
+                channel, payload = self._encode(entry, seq)
+                rows.append((entry.device, seq, entry.kind, channel, payload))
+            added = sum(len(row[-1]) for row in rows)
+            try:
+                freed = self._keep(rows, issued, added)
+            except sqlite3.OperationalError as exc:
+                raise RetryLaterError(f"outbox: {exc}") from exc
+            self._next.update(issued)
+            self._bytes += added - freed
+
+    def _keep(self, rows: list[tuple[str, int, Kind, str, bytes]], issued: dict[str, int], added: int) -> int:
+        with self._db:
+            freed = self._make_room(self._bytes + added - self._max_bytes)
+            self._db.executemany(
+                "INSERT INTO outbox (device, seq, kind, channel, payload) VALUES (?, ?, ?, ?, ?)", rows
+            )
+            self._db.executemany(
+                "INSERT INTO issued VALUES (?, ?) ON CONFLICT (device) DO UPDATE SET next_seq = excluded.next_seq",
+                issued.items(),
+            )
+        return freed
+
+    def _make_room(self, excess_bytes: int) -> int:
+        """Drop the oldest telemetry until `excess_bytes` are free; the bytes freed."""
+        freed = 0
+        dropped: list[tuple[int]] = []
+        if excess_bytes > 0:
+            oldest = self._db.execute("SELECT id, length(payload) FROM outbox WHERE channel = 'telemetry' ORDER BY id")
+            for id_, size in oldest:
+                if freed >= excess_bytes:
+                    break
+                dropped.append((id_,))
+                freed += size
+            if freed < excess_bytes:
+                raise RetryLaterError("outbox: full of events, which are never dropped")
+        self._db.executemany("DELETE FROM outbox WHERE id = ?", dropped)
+        self._db.execute("UPDATE life SET dropped = dropped + ?", (len(dropped),))
+        return freed
+
+    def _encode(self, entry: Entry, seq: int) -> tuple[str, bytes]:
+        at = utc_ms(entry.at)
+        try:
+            if isinstance(entry, Measured):
+                fields = {**entry.values, "ts": at, "boot": self.boot, "seq": seq}
+                return "telemetry", encode(msgspec.convert(fields, TELEMETRY[entry.kind]))
+            event = Event(ts=at, boot=self.boot, seq=seq, type=entry.type, state=entry.state, detail=entry.detail)
+            return "event", encode(event)
+        except (msgspec.ValidationError, TypeError) as exc:
+            raise PayloadError(f"{entry.device}: {exc}") from exc
+
+    def waiting(self, *, after_id: int, limit: int) -> list[Row]:
+        """Rows with a higher id, oldest first."""
+        statement = "SELECT id, device, seq, kind, channel, payload FROM outbox WHERE id > ? ORDER BY id LIMIT ?"
+        with self._lock:
+            return [Row(*row) for row in self._db.execute(statement, (after_id, limit))]
+
+    def forget(self, receipts: Sequence[tuple[str, Receipt]]) -> list[int]:
+        """Delete what `(device, receipt)` pairs say is durable; the ids of the deleted rows.
+
+        Receipts of another boot are not about this outbox.
+        """
+        ranges = [
+            (device, first, last)
+            for device, receipt in receipts
+            if receipt.boot == self.boot
+            for first, last in receipt.seqs
+        ]
+        statement = "DELETE FROM outbox WHERE device = ? AND seq BETWEEN ? AND ? RETURNING id, length(payload)"
+        with self._lock, self._db:
+            gone = [row for one in ranges for row in self._db.execute(statement, one).fetchall()]
+            self._bytes -= sum(size for _, size in gone)
+        return [id_ for id_, _ in gone]
+
+    def pending(self) -> int:
+        """How many messages wait for a receipt."""
+        with self._lock:
+            return int(self._db.execute("SELECT count(*) FROM outbox").fetchone()[0])
+
+    def dropped(self) -> int:
+        """How many readings gave way at the bound in this life."""
+        with self._lock:
+            return int(self._db.execute("SELECT dropped FROM life").fetchone()[0])
+
+    def issued(self) -> list[Issued]:
+        """What was ever given out, device by device: the published half of the ledger."""
+        statement = (
+            "SELECT i.device, i.next_seq, (SELECT count(*) FROM outbox o WHERE o.device = i.device) "
+            "FROM issued i ORDER BY i.device"
+        )
+        with self._lock:
+            return [Issued(device, self.boot, seqs, left) for device, seqs, left in self._db.execute(statement)]
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._db.close()

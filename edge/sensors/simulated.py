@@ -1,0 +1,61 @@
+"""A simulated device for trying an agent without hardware: one device of the simulated city, at its real interval."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import msgspec
+
+from city.model import AccessPoint, Bin, Camera, City, Device, Truck
+from edge.outbox import Entry
+from edge.simulator.emission import Stated
+from edge.simulator.entries import to_entry
+from edge.simulator.world import World
+
+
+class SimulatedSensor:
+    """Runs the simulator's model of one device in real time.
+
+    Args:
+        city: The inventory the device belongs to.
+        device: Which one.
+        interval_s: Seconds between readings.
+        clock: The time, UTC.
+    """
+
+    def __init__(
+        self,
+        city: City,
+        device: Device,
+        *,
+        interval_s: float,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Build the model."""
+        self._clock = clock
+        self._device = device
+        self._interval_s = interval_s
+        self._world = World(_only(city, msgspec.structs.replace(device, interval_s=interval_s)), seed=1, start=clock())
+
+    def readings(self, stop: threading.Event) -> Iterator[Entry]:
+        """What the device would report, until `stop`."""
+        while not stop.is_set():
+            now = self._clock()
+            for emission in self._world.advance(now):
+                if not isinstance(emission, Stated):
+                    yield to_entry(emission, self._device.KIND, emission.at)
+            stop.wait(min(self._interval_s, 1.0))
+
+
+def _only(city: City, device: Device) -> City:
+    one = {device.id: device}
+    return msgspec.structs.replace(
+        city,
+        devices=one,
+        bins={i: d for i, d in one.items() if isinstance(d, Bin)},
+        trucks={i: d for i, d in one.items() if isinstance(d, Truck)},
+        access_points={i: d for i, d in one.items() if isinstance(d, AccessPoint)},
+        cameras={i: d for i, d in one.items() if isinstance(d, Camera)},
+    )

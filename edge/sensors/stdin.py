@@ -1,0 +1,65 @@
+"""Readings from standard input: a JSON object of contract fields a line, so that any program can be a sensor.
+
+`{"distance_mm": 840, "battery_pct": 87}` is a reading measured now; `"ts"` gives another time. An object with
+`"type"` is an event.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+import msgspec
+import structlog
+
+from city.model import Device
+from edge.outbox import Entry, Measured, Occurred
+
+log = structlog.get_logger("edge")
+
+
+class StdinSensor:
+    """Reads lines until the end of the input.
+
+    Args:
+        device: Whose readings they are.
+        stream: The lines.
+        clock: Time of a line without one, UTC.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        *,
+        stream: TextIO = sys.stdin,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Keep where to read."""
+        self._device = device
+        self._stream = stream
+        self._clock = clock
+
+    def readings(self, stop: threading.Event) -> Iterator[Entry]:
+        """One entry a line; a line that is none is reported and left out."""
+        for line in self._stream:
+            if stop.is_set():
+                return
+            if line.strip():
+                try:
+                    yield self._entry(line)
+                except (msgspec.DecodeError, ValueError) as exc:
+                    log.error("edge.line_unreadable", reason=str(exc))
+
+    def _entry(self, line: str) -> Entry:
+        fields = msgspec.json.decode(line, type=dict[str, Any])
+        ts = fields.pop("ts", None)
+        at = msgspec.convert(ts, datetime) if ts else self._clock()
+        if at.tzinfo is None:
+            raise ValueError(f"ts {ts!r} has no time zone")
+        if "type" in fields:
+            state = fields.get("state", "noted")
+            return Occurred(self._device.id, self._device.KIND, at, fields["type"], state, fields.get("detail", {}))
+        return Measured(self._device.id, self._device.KIND, at, fields)

@@ -1,0 +1,87 @@
+"""The simulated city as a service: its world runs faster than life, its devices send through a real agent and outbox.
+
+Readings carry the real time at which they are sent; only the world's own clock runs faster.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import structlog
+
+from broker.client import login_for
+from broker.contract.errors import ConfigError, RetryLaterError
+from city.runtime import Runtime
+from edge.agent import Agent
+from edge.outbox import Entry, Outbox
+from edge.simulator.emission import Emission, Stated, Telemetered
+from edge.simulator.entries import to_entry, to_status
+from edge.simulator.world import World
+
+log = structlog.get_logger("edge")
+
+STEP_S: Final = 0.25
+REPORT_MIN_S: Final = 1.0
+"""A device sends no telemetry more often than this in real time, however fast the world runs."""
+
+
+def serve(runtime: Runtime) -> None:
+    """Run the simulated city until the runtime stops.
+
+    Raises:
+        ConfigError: This is no demo.
+    """
+    settings = runtime.settings
+    if not settings.demo:
+        raise ConfigError("simulated data belongs to a demo")
+    devices = {id_: device.KIND for id_, device in runtime.city.devices.items()}
+    watched = frozenset(id_ for id_, camera in runtime.city.cameras.items() if camera.source)
+    for camera in watched:
+        del devices[camera]
+    outbox = Outbox(settings.data / "edge" / "simulator.sqlite", max_bytes=settings.outbox_max_mb << 20)
+    login = login_for(settings, "simulator", runtime.mqtt_password("simulator"))
+    agent = Agent(runtime.city.id, devices, outbox, login, firmware="simulator")
+    thread = runtime.thread("simulator-agent", lambda: agent.run(runtime.stop))
+    SimulatedCity(runtime, agent, outbox.boot, watched).run()
+    thread.join()
+    outbox.close()
+
+
+class SimulatedCity:
+    """Moves the world's clock and hands what its devices say to the agent."""
+
+    def __init__(self, runtime: Runtime, agent: Agent, boot: str, without: frozenset[str]) -> None:
+        """Start the world now."""
+        self._runtime = runtime
+        self._agent = agent
+        self._boot = boot
+        self._started_at = datetime.now(UTC)
+        self._speed = runtime.settings.speed
+        self._world = World(runtime.city, runtime.settings.seed, self._started_at, without=without)
+        self._reported: dict[str, datetime] = {}
+
+    def run(self) -> None:
+        """Step until the runtime stops."""
+        while not self._runtime.stop.is_set():
+            emissions = self._world.advance(self._started_at + (datetime.now(UTC) - self._started_at) * self._speed)
+            entries = [entry for emission in emissions if (entry := self._entry(emission))]
+            try:
+                if entries:
+                    self._agent.record(entries)
+            except RetryLaterError as exc:
+                log.error("simulator.outbox_refuses", reason=str(exc))
+            self._runtime.stop.wait(STEP_S)
+
+    def _entry(self, emission: Emission) -> Entry | None:
+        at = self._started_at + (emission.at - self._started_at) / self._speed
+        if isinstance(emission, Stated):
+            self._agent.state(emission.device, to_status(emission, self._boot, at))
+            return None
+        entry = to_entry(emission, self._runtime.city.devices[emission.device].KIND, at)
+        last = self._reported.get(emission.device)
+        if isinstance(emission, Telemetered):
+            if last is not None and at - last < timedelta(seconds=REPORT_MIN_S):
+                return None
+            self._reported[emission.device] = at
+        return entry

@@ -1,0 +1,154 @@
+"""Where trucks go and when: shifts, districts, which stop comes next, and what is taken there."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from edge.simulator.roads import Point, metres, nearby
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from random import Random
+
+    from edge.simulator.bins import SimulatedBin
+    from edge.simulator.scene import Scene
+
+REACH_M: Final = 40.0
+"""What stands this near to a collected bin is collected with it."""
+WORTH_TAKING: Final = 0.3
+"""Bins below this fill are left alone even where a truck stops."""
+FULL_IN_RUSH: Final = 0.74
+FULL_BETWEEN: Final = 0.88
+"""In the two main shifts trucks fetch what is full; in between only what runs over."""
+FULL_OVERLOOKED: Final = 0.995
+"""Overlooked bins are fetched when they run over, and not before."""
+BIN_STOP_SHARE: Final = 0.22
+"""The other stops are for containers without a sensor, by far the most in the city."""
+STREET_KG: Final = (60.0, 220.0)
+RUSH_HOURS: Final = ((3.75, 10.0), (17.0, 21.0))
+HOUR_S: Final = 3_600.0
+
+Hours = tuple[tuple[float, float], ...]
+
+
+class Stop(msgspec.Struct, frozen=True):
+    """The next halt of a tour; without a bin it serves the street's containers."""
+
+    place: Point
+    bin: SimulatedBin | None = None
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What one bin gave: fill before and after in percent."""
+
+    bin: str
+    from_pct: float
+    to_pct: float
+    weight_kg: float
+
+
+class District:
+    """The bins that some trucks share; a bin that one of them is driving to is not offered to another."""
+
+    def __init__(self, bins: Sequence[SimulatedBin], home: Point) -> None:
+        """Own these bins; `home` is where trucks go when there are none."""
+        self._bins = bins
+        self._home = home
+        self._claimed: set[str] = set()
+
+    def street(self, random: Random) -> Point:
+        """A place where people live: near some bin, but not at it."""
+        around = random.choice(self._bins).place if self._bins else self._home
+        return nearby(around, random, 2 * REACH_M, 6 * REACH_M)
+
+    def next_stop(self, here: Point, at_s: float, full: float, random: Random) -> Stop:
+        """The best bin over `full` (0 to 1) that nobody is driving to, or a halt in the street."""
+        if random.random() < BIN_STOP_SHARE:
+            ripe = [
+                (metres(here, each.place) - 1_500.0 * fill, each)
+                for each in self._bins
+                if (fill := each.fill_at(at_s)) >= (FULL_OVERLOOKED if each.overlooked else full)
+                and each.device.id not in self._claimed
+            ]
+            if ripe:
+                _, chosen = min(ripe, key=lambda scored: (scored[0], scored[1].device.id))
+                self._claimed.add(chosen.device.id)
+                return Stop(chosen.place, chosen)
+        return Stop(self.street(random))
+
+    def collect(self, stop: Stop, at_s: float, room_kg: float) -> list[Taken]:
+        """Empty the stop's bin and those beside it as far as there is room; the first one always fits."""
+        if stop.bin is None:
+            return []
+        self._claimed.discard(stop.bin.device.id)
+        beside = [
+            each
+            for each in self._bins
+            if each is not stop.bin and not each.overlooked and metres(each.place, stop.place) <= REACH_M
+        ]
+        taken: list[Taken] = []
+        for each in (stop.bin, *beside):
+            weight_kg = each.weight_kg(each.fill_at(at_s))
+            if each is stop.bin or (each.fill_at(at_s) >= WORTH_TAKING and weight_kg <= room_kg):
+                before, after = each.empty(at_s)
+                taken.append(Taken(each.device.id, round(before * 100, 1), round(after * 100, 1), weight_kg))
+                room_kg -= weight_kg
+        return taken
+
+
+class Roster:
+    """A truck's shifts, as local hours of the day; hours over 24 are on the next morning."""
+
+    def __init__(self, hours: Hours, scene: Scene) -> None:
+        """Follow these hours every day."""
+        self._hours = hours
+        self._scene = scene
+
+    def shift(self, at_s: float) -> tuple[float, float]:
+        """Start and end of the shift that is on at a time, or else of the next one."""
+        midnight = self._scene.local(at_s).replace(hour=0, minute=0, second=0, microsecond=0)
+        shifts = [
+            (day_s + start * HOUR_S, day_s + end * HOUR_S)
+            for day_s in ((midnight + timedelta(days=days)).timestamp() for days in (-1, 0, 1))
+            for start, end in self._hours
+        ]
+        return next(shift for shift in sorted(shifts) if shift[1] > at_s)
+
+
+def full_from(hour: float) -> float:
+    """From which fill (0 to 1) a bin is fetched at an hour of the day."""
+    in_rush = any(start <= hour < end for start, end in RUSH_HOURS)
+    return FULL_IN_RUSH if in_rush else FULL_BETWEEN
+
+
+def hours_of(index: int, random: Random) -> Hours:
+    """The shifts of the fleet's truck number `index`: two by day, two by night, one for both, and so on.
+
+    Nearly all are out in the early morning, most in the evening, and more than half at any other hour, each with a
+    break of its own at the depot.
+    """
+    late = random.uniform(-0.35, 0.1)
+    pause = random.uniform(0.4, 0.6)
+    noonish, midnightish = random.uniform(9.0, 15.0), random.uniform(21.2, 26.5)
+    by_day = ((4.0 + late, noonish), (noonish + pause, 17.0 - late))
+    by_night = ((17.0 + late, midnightish), (midnightish + pause, 28.0 - late))
+    if index % 5 in {0, 1}:
+        return by_day
+    if index % 5 in {2, 3}:
+        return ((5.0 + late, 10.0 + late), *by_night)
+    return (by_day[0], (noonish + pause, midnightish), by_night[1])
+
+
+def districts_of(scene: Scene, bins: Sequence[SimulatedBin]) -> list[District]:
+    """One district per kecamatan that has bins, in a stable order; a single empty one when there are no bins."""
+    kelurahan = scene.city.kelurahan
+    groups: dict[str, list[SimulatedBin]] = {}
+    for each in bins:
+        village = kelurahan.get(each.device.kelurahan)
+        groups.setdefault(village.kecamatan if village else "", []).append(each)
+    home = scene.inland
+    return [District(group, home) for _, group in sorted(groups.items())] or [District([], home)]
+

@@ -1,0 +1,208 @@
+"""Simulated garbage trucks: a life of shifts, ways, halts and breakdowns, and what the tracker reports meanwhile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from edge.simulator.emission import Happened, Stated, Telemetered, instant
+from edge.simulator.habits import Beat
+from edge.simulator.roads import Path, Point, moved, nearby, street_path
+from edge.simulator.tours import STREET_KG, Roster, full_from, hours_of
+from edge.simulator.vehicle import WARM_C, Activity, ActivityKind, Vehicle
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from city.model import Truck
+    from edge.simulator.emission import Emission, Values
+    from edge.simulator.scene import Scene
+    from edge.simulator.tours import District, Stop
+
+REPORT_MOST_S: Final = 60.0
+"""An inventory interval above this is the default of all devices, not a tracker's own."""
+REPORT_RUNNING_S: Final = 10.0
+REPORT_PARKED_S: Final = 300.0
+SPEED_KMH: Final = (22.0, 40.0)
+COLLECT_S: Final = (60.0, 170.0)
+UNLOAD_S: Final = (420.0, 840.0)
+BROKEN_S: Final = (3_600.0, 10_800.0)
+KM_A_BREAKDOWN: Final = 1_300.0
+KM_A_HARSH_BRAKING: Final = 90.0
+FULL_LOAD: Final = 0.9
+WORTH_UNLOADING: Final = 0.25
+PARKING_M: Final = 30.0
+POOR_FIX_SHARE: Final = 0.03
+FAULTS: Final = ("P0217", "P0087", "P0562", "P0700", "C0035", "P2463", "P0234")
+"""OBD-II: overheated, low fuel pressure, low voltage, gearbox, wheel sensor, soot filter, overboost."""
+
+
+class SimulatedTruck:
+    """One truck. Its life is a generator of activities; `wake` follows it and reports on the way."""
+
+    def __init__(self, device: Truck, index: int, district: District, scene: Scene, *, broken: bool = False) -> None:
+        """Stand in the depot, or be on a tour already when a shift is on; `broken` then starts with a breakdown."""
+        self.device = device
+        self._scene = scene
+        self._district = district
+        self._random = random = scene.random_of(device.id)
+        self._roster = Roster(hours_of(index, random), scene)
+        self._depot = self._parking()
+        self._landfill = scene.nearest_site("landfill", self._depot)
+        self._vehicle = Vehicle(scene.start_s, scene.air_c(scene.start_s), random)
+        self._heading_deg = random.uniform(0.0, 359.0)
+        self._beats = self._make_beats()
+        self._report_s = scene.start_s
+        self._pending: list[Emission] = []
+        self._now_s = scene.start_s
+        on_tour = self._roster.shift(scene.start_s)[0] <= scene.start_s
+        self._activity = self._begin_on_tour() if on_tour else self._stand_at("parked", self._depot, 0.0)
+        self._life = self._live(broken=broken and on_tour)
+
+    @property
+    def due_s(self) -> float:
+        """When something is to be said or done next."""
+        return min(self._report_s, self._activity.ends_s)
+
+    def wake(self) -> list[Emission]:
+        """Do and say what is due at `due_s` and move on."""
+        at_s = self.due_s
+        ran = self._activity.running
+        while self._activity.ends_s <= at_s:
+            self._finish()
+        running = self._activity.running
+        if running != ran or (at_s <= self._scene.start_s and not running):
+            state: Literal["online", "sleeping"] = "online" if running else "sleeping"
+            self._pending.append(Stated(self.device.id, instant(at_s), state))
+        if self._report_s <= at_s or running != ran:
+            self._pending.append(Telemetered(self.device.id, instant(at_s), self._values(at_s)))
+            self._beats[running].after(at_s)
+            self._report_s = self._beats[running].next_s
+        said, self._pending = self._pending, []
+        return said
+
+    def _finish(self) -> None:
+        """Book the activity that ends, and begin the next."""
+        self._now_s = self._activity.ends_s
+        self._vehicle.run(self._activity, self._now_s, self._scene.air_c(self._now_s))
+        self._activity = next(self._life)
+
+    def _live(self, *, broken: bool) -> Iterator[Activity]:
+        """Shift after shift, without end."""
+        if broken:
+            yield from self._break_down()
+        while True:
+            starts_s, ends_s = self._roster.shift(self._now_s)
+            if starts_s > self._now_s:
+                yield self._stand("parked", starts_s - self._now_s)
+            while self._now_s < ends_s:
+                yield from self._tour_stop()
+            if self._vehicle.load_kg > WORTH_UNLOADING * self.device.capacity_kg:
+                yield from self._unload()
+            yield from self._drive(self._depot)
+            self._vehicle.refuel(self._random)
+
+    def _tour_stop(self) -> Iterator[Activity]:
+        """One halt: go there, take what there is, and to the landfill when full."""
+        full = full_from(self._scene.hour(self._now_s))
+        stop = self._district.next_stop(self._here, self._now_s, full, self._random)
+        yield from self._drive(stop.place)
+        yield self._stand("collecting", self._random.uniform(*COLLECT_S))
+        self._take(stop)
+        if self._vehicle.load_kg >= FULL_LOAD * self.device.capacity_kg:
+            yield from self._unload()
+
+    def _take(self, stop: Stop) -> None:
+        room_kg = self.device.capacity_kg - self._vehicle.load_kg
+        taken = self._district.collect(stop, self._now_s, room_kg)
+        for each in taken:
+            self._say("collected", "noted", {"bin": each.bin, "from_pct": each.from_pct, "to_pct": each.to_pct})
+        weight_kg = sum(each.weight_kg for each in taken) if taken else self._random.uniform(*STREET_KG)
+        self._vehicle.load_kg += min(weight_kg, room_kg)
+
+    def _unload(self) -> Iterator[Activity]:
+        yield from self._drive(self._landfill)
+        lasts_s = self._random.uniform(*UNLOAD_S)
+        yield Activity("unloading", self._now_s, self._now_s + lasts_s, Path([self._here]), self._vehicle.load_kg)
+
+    def _drive(self, to: Point) -> Iterator[Activity]:
+        """Go there by streets; rarely brake hard, more rarely break down on the way."""
+        path = street_path(self._here, to, self._scene.inland, self._random)
+        speed_kmh = self._random.uniform(*SPEED_KMH)
+        if self._random.random() < path.length_m / 1_000 / KM_A_BREAKDOWN:
+            before, path = path.split(path.length_m * self._random.uniform(0.2, 0.8))
+            yield self._drive_along(before, speed_kmh)
+            yield from self._break_down()
+        yield self._drive_along(path, speed_kmh)
+        if self._random.random() < path.length_m / 1_000 / KM_A_HARSH_BRAKING:
+            self._say("harsh_braking", "noted", {"speed_kmh": round(speed_kmh, 1)})
+
+    def _break_down(self) -> Iterator[Activity]:
+        fault = self._random.choice(FAULTS)
+        self._vehicle.faults = [fault]
+        self._say("breakdown", "raised", {"fault_codes": [fault]})
+        yield self._stand("broken", self._random.uniform(*BROKEN_S))
+        self._vehicle.faults = []
+        self._say("breakdown", "cleared", {"fault_codes": [fault]})
+
+    def _drive_along(self, path: Path, speed_kmh: float) -> Activity:
+        lasts_s = max(path.length_m / (speed_kmh / 3.6), 1.0)
+        return Activity("driving", self._now_s, self._now_s + lasts_s, path)
+
+    def _stand(self, kind: ActivityKind, lasts_s: float) -> Activity:
+        return self._stand_at(kind, self._here, lasts_s)
+
+    def _stand_at(self, kind: ActivityKind, place: Point, lasts_s: float) -> Activity:
+        return Activity(kind, self._now_s, self._now_s + lasts_s, Path([place]))
+
+    def _begin_on_tour(self) -> Activity:
+        """As if the shift had been going on for a while."""
+        self._vehicle.engine_c = WARM_C
+        self._vehicle.load_kg = self._random.uniform(0.0, 0.6) * self.device.capacity_kg
+        return self._stand_at("collecting", self._district.street(self._random), 0.0)
+
+    def _make_beats(self) -> dict[bool, Beat]:
+        """How often it reports with the ignition on, and off."""
+        listed_s, start_s = self.device.interval_s, self._scene.start_s
+        running_s = listed_s if listed_s <= REPORT_MOST_S else REPORT_RUNNING_S
+        return {
+            True: Beat(start_s, running_s, self._random),
+            False: Beat(start_s, REPORT_PARKED_S, self._random),
+        }
+
+    @property
+    def _here(self) -> Point:
+        """Where the activity that just ended has led."""
+        return self._activity.path.end
+
+    def _parking(self) -> Point:
+        site = self._scene.city.sites.get(self.device.depot)
+        depot = Point(site.lat_deg, site.lon_deg) if site else self._scene.place_of(self.device)
+        return nearby(depot, self._random, 0.0, PARKING_M)
+
+    def _say(self, type_: str, state: Literal["raised", "cleared", "noted"], detail: dict[str, Any]) -> None:
+        self._pending.append(Happened(self.device.id, instant(self._now_s), type_, state, detail))
+
+    def _values(self, at_s: float) -> Values:
+        activity, random, vehicle = self._activity, self._random, self._vehicle
+        vehicle.run(activity, at_s, self._scene.air_c(at_s))
+        place, heading_deg = activity.path.at(activity.share(at_s) * activity.path.length_m)
+        driving = activity.kind == "driving"
+        if driving:
+            self._heading_deg = heading_deg
+        noise_m = 1.5 if driving else 0.6
+        fix = moved(place, random.gauss(0, noise_m), random.gauss(0, noise_m))
+        poor = random.expovariate(0.6) if random.random() < POOR_FIX_SHARE else 0.0
+        return {
+            "lat_deg": round(fix.lat_deg, 6),
+            "lon_deg": round(fix.lon_deg, 6),
+            "speed_kmh": round(activity.speed_kmh * random.uniform(0.92, 1.05), 1),
+            "heading_deg": round(self._heading_deg, 1),
+            "hdop": round(min(random.uniform(0.7, 1.6) + poor, 20.0), 1),
+            "ignition": activity.running,
+            "odometer_km": round(vehicle.odometer_km, 3),
+            "fuel_pct": round(vehicle.fuel_pct, 1),
+            "load_kg": round(vehicle.load_kg),
+            "pto": activity.kind in {"collecting", "unloading"},
+            "engine_temp_c": round(vehicle.engine_c + random.gauss(0, 0.3), 1),
+            "fault_codes": list(vehicle.faults),
+        }

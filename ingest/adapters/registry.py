@@ -1,0 +1,26 @@
+"""All adapters in one place: who claims a topic, and what ingest has to subscribe."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from broker.contract.errors import TopicError
+from ingest.adapters.owntracks import OwnTracks
+from ingest.adapters.port import Adapter
+from ingest.adapters.tts import TheThingsStack
+
+ADAPTERS: Final[tuple[Adapter, ...]] = (TheThingsStack(), OwnTracks())
+
+FILTERS: Final = tuple(topic_filter for adapter in ADAPTERS for topic_filter in adapter.filters)
+
+
+def adapter_for(topic: str) -> Adapter:
+    """The adapter that reads a topic.
+
+    Raises:
+        TopicError: None does.
+    """
+    for adapter in ADAPTERS:
+        if adapter.claims(topic):
+            return adapter
+    raise TopicError(f"no adapter reads the topic {topic!r}; known: {', '.join(FILTERS)}")

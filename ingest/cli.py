@@ -1,0 +1,72 @@
+"""`kota deadletters`: what could not be understood, shown and replayed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from broker.contract.errors import ConfigError
+from city.options import add_settings, settings_from
+from ingest.journal import Journal
+from ingest.replay import replay
+from ingest.store.dead_letters import DeadLetter, DeadLetterBox
+
+SHOWN_BYTES = 120
+
+
+def run(argv: list[str]) -> int:
+    """List dead letters, newest first, or give some back to ingest."""
+    parser = argparse.ArgumentParser(prog="kota deadletters", description="Messages that could not be understood.")
+    parser.add_argument("action", nargs="?", choices=("list", "show", "replay"), default="list")
+    parser.add_argument("ids", nargs="*", type=int, help="Dead letters to show or replay.")
+    parser.add_argument("--all", action="store_true", help="Replay all that are waiting; list replayed ones too.")
+    parser.add_argument("--limit", type=int, default=50, help="How many to list.")
+    parser.add_argument("--json", action="store_true", help="One JSON document.")
+    add_settings(parser, ("data", "journal_max_mb"))
+    args = parser.parse_args(argv)
+    settings = settings_from(args)
+    box = DeadLetterBox(settings.data / "store" / "dead_letters.sqlite")
+    try:
+        if args.action == "replay":
+            if bool(args.ids) == args.all:
+                raise ConfigError("replay needs ids, or --all")
+            journal = Journal(settings.data / "ingest" / "journal.sqlite", max_bytes=settings.journal_max_mb << 20)
+            count = replay(box, journal, args.ids or [letter.id for letter in box.find(limit=-1)])
+            journal.close()
+            print(json.dumps({"replayed": count}) if args.json else f"replayed {count}")
+        elif args.action == "show":
+            _print([_whole(letter) for letter in box.get(args.ids)], as_json=True)
+        else:
+            letters = box.find(state=None if args.all else "dead", limit=args.limit)
+            _print([_short(letter) for letter in letters], as_json=args.json)
+    finally:
+        box.close()
+    return 0
+
+
+def _short(letter: DeadLetter) -> dict[str, Any]:
+    whole = _whole(letter)
+    return {**whole, "payload": whole["payload"][:SHOWN_BYTES]}
+
+
+def _whole(letter: DeadLetter) -> dict[str, Any]:
+    return {
+        "id": letter.id,
+        "received_at": letter.received_at.isoformat(timespec="milliseconds"),
+        "topic": letter.topic,
+        "reason": letter.reason,
+        "state": letter.state,
+        "payload": letter.payload.decode("utf-8", "backslashreplace"),
+        "payload_hex": letter.payload.hex(),
+    }
+
+
+def _print(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(rows, indent=1))
+        return
+    for row in rows:
+        print(f"{row['id']:>6}  {row['received_at']}  {row['topic']}")
+        print(f"        {row['reason']}\n        {row['payload']!r}")
+    print(f"{len(rows)} dead letters")

@@ -1,0 +1,130 @@
+"""One journaled message into records and dead letters: a pure function, so that a replay gives the same again."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from broker.contract.codec import parse_events, parse_status, parse_telemetry
+from broker.contract.errors import PayloadError, TopicError
+from broker.contract.payloads import STAMP_FIELDS, Event, Offline, Online, Rejected, Sleeping, Status, Telemetry
+from broker.contract.topics import Kind, Topic, is_native, parse_topic
+from city.model import Bin, City
+from ingest.adapters.port import AddressBook
+from ingest.adapters.registry import adapter_for
+from ingest.journal import Arrival
+from ingest.judge import judge_bin, judge_position, judge_time, sorted_quality
+from ingest.store.records import QUALITY_INVALID, EventRecord, Origin, Reading, Record, StatusRecord
+from ingest.store.schema import to_column
+
+
+class Decoded(msgspec.Struct, frozen=True):
+    """What became of a message. `ignored` when it was understood and carries nothing to store."""
+
+    records: list[Record]
+    dead: list[Rejected]
+    unknown_fields: int = 0
+    ignored: bool = False
+
+
+class Decoder:
+    """Knows the city; `decode` has no clock, no network and no memory.
+
+    Args:
+        city: The inventory that messages are read against.
+        late_after: Age on arrival from which a reading is marked late.
+    """
+
+    def __init__(self, city: City, *, late_after: timedelta) -> None:
+        """Index the inventory."""
+        self._city = city
+        self._book = AddressBook(city)
+        self._late_after = late_after
+
+    def decode(self, arrival: Arrival) -> Decoded:
+        """Records and dead letters of one message; never raises, for whatever it is given.
+
+        A decoder that fails on a message is a bug, but the message's neighbours must not pay for it.
+        """
+        try:
+            return self._native(arrival) if is_native(arrival.topic) else self._foreign(arrival)
+        except (TopicError, PayloadError) as exc:
+            return Decoded([], [Rejected(arrival.payload, str(exc))])
+        except Exception as exc:  # noqa: BLE001 - promise 3: a bad message never stops a good one
+            return Decoded([], [Rejected(arrival.payload, f"decoder failed: {type(exc).__name__}: {exc}")])
+
+    def _native(self, arrival: Arrival) -> Decoded:
+        topic = parse_topic(arrival.topic)
+        self._require_known(topic)
+        if topic.channel == "telemetry":
+            readings = parse_telemetry(topic.kind, arrival.payload)
+            records = [self._reading(topic, item, arrival.received_at) for item in readings.items]
+            return Decoded([*records], readings.rejected, readings.unknown_fields)
+        if topic.channel == "event":
+            events = parse_events(topic.kind, arrival.payload)
+            happened = [self._event(topic, item, arrival.received_at) for item in events.items]
+            return Decoded([*happened], events.rejected, events.unknown_fields)
+        if topic.channel == "status":
+            return Decoded([_status(topic, parse_status(arrival.payload), arrival.received_at)], [])
+        raise TopicError(f"{topic.channel!r} goes down to devices; ingest reads telemetry, event and status")
+
+    def _foreign(self, arrival: Arrival) -> Decoded:
+        found = adapter_for(arrival.topic).decode(arrival.topic, arrival.payload, self._book)
+        records: list[Record] = []
+        for item in found:
+            origin = self._origin(item.kind, item.device, item.boot, item.seq, item.measured_at, arrival.received_at)
+            words = (QUALITY_INVALID,) if item.invalid else ()
+            records.append(self._judged(origin, item.values, words))
+        return Decoded(records, [], ignored=not records)
+
+    def _require_known(self, topic: Topic) -> None:
+        if topic.city != self._city.id:
+            raise TopicError(f"city {topic.city!r} is not this one, {self._city.id!r}")
+        device = self._city.devices.get(topic.device)
+        if device is None:
+            raise TopicError(f"device {topic.device!r} is not in the inventory of {self._city.id}")
+        if topic.kind != device.KIND:
+            raise TopicError(f"device {topic.device!r} is a {device.KIND}, not a {topic.kind}")
+
+    def _origin(
+        self, kind: Kind, device: str, boot: str, seq: int, device_at: datetime | None, received_at: datetime
+    ) -> Origin:
+        timing = judge_time(device_at, received_at, late_after=self._late_after)
+        return Origin(kind, device, boot, seq, timing.measured_at, received_at, timing.device_at, timing.quality)
+
+    def _reading(self, topic: Topic, item: Telemetry, received_at: datetime) -> Reading:
+        origin = self._origin(topic.kind, topic.device, item.boot, item.seq, item.ts, received_at)
+        values = {
+            name: value
+            for name in item.__struct_fields__
+            if name not in STAMP_FIELDS and (value := getattr(item, name)) is not None
+        }
+        return self._judged(origin, values, ())
+
+    def _judged(self, origin: Origin, values: dict[str, Any], words: tuple[str, ...]) -> Reading:
+        device = self._city.devices[origin.device]
+        found: tuple[str, ...] = ()
+        if isinstance(device, Bin):
+            values, found = judge_bin(values, self._city.models[device.model])
+        elif origin.kind == "truck":
+            values, found = judge_position(values)
+        quality = sorted_quality(origin.quality, words, found)
+        stored = {name: to_column(value) for name, value in values.items()}
+        return Reading(msgspec.structs.replace(origin, quality=quality), stored)
+
+    def _event(self, topic: Topic, item: Event, received_at: datetime) -> EventRecord:
+        origin = self._origin(topic.kind, topic.device, item.boot, item.seq, item.ts, received_at)
+        return EventRecord(origin, item.type, item.state, item.detail)
+
+
+def _status(topic: Topic, status: Status, received_at: datetime) -> StatusRecord:
+    kind, device = topic.kind, topic.device
+    match status:
+        case Online(ts=ts, fw=firmware, model=model):
+            return StatusRecord(kind, device, "online", ts, received_at, firmware=firmware, model=model)
+        case Offline(ts=ts, reason=reason):
+            return StatusRecord(kind, device, "offline", ts, received_at, reason)
+        case Sleeping(ts=ts, next_s=next_s):
+            return StatusRecord(kind, device, "sleeping", ts, received_at, next_s=next_s)

@@ -1,0 +1,163 @@
+"""From the bus to the journal: messages are acknowledged, and receipts sent, only after the journal's fsync.
+
+network thread -> bounded queue -> commit (group, fsync) -> PUBACK and receipts
+"""
+
+from __future__ import annotations
+
+import queue
+import random
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+
+from broker.client import BusClient, Delivery, Login
+from broker.contract.codec import encode, stamps_of
+from broker.contract.errors import RetryLaterError, TopicError
+from broker.contract.payloads import Receipt
+from broker.contract.topics import UP_CHANNELS, Topic, parse_topic, subscription
+from ingest import metrics
+from ingest.adapters.registry import FILTERS
+from ingest.journal import Arrival, Journal
+from ingest.store.intervals import IntervalSet
+
+log = structlog.get_logger("ingest")
+
+QUEUE_MAX: Final = 5_000
+"""Messages between network and disk; when full the network waits, and the broker keeps the rest."""
+GROUP_MAX: Final = 2_000
+GROUP_WAIT_S: Final = 0.005
+"""Longest time a message waits for others to share its fsync."""
+RETRY_MAX_S: Final = 10.0
+
+
+class Intake:
+    """Owns the subscription; `run` blocks and is the only one that writes arrivals to the journal.
+
+    Args:
+        city: The city's id.
+        login: The broker and ingest's account; a persistent session with a fixed client id.
+        journal: Where messages become durable.
+        on_journaled: Called after each commit, for example to wake who stores.
+        clock: Time of receipt, UTC.
+    """
+
+    def __init__(
+        self,
+        city: str,
+        login: Login,
+        journal: Journal,
+        *,
+        on_journaled: Callable[[], None],
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Prepare; nothing is connected yet."""
+        self._city = city
+        self._journal = journal
+        self._on_journaled = on_journaled
+        self._clock = clock
+        self._random = random.Random()  # noqa: S311 - spreads retries, hides nothing
+        self._queue: queue.Queue[tuple[Delivery, datetime]] = queue.Queue(QUEUE_MAX)
+        self._stop = threading.Event()
+        self._bus = BusClient(login, on_message=self._on_message, on_connected=self._on_connected)
+        self.full = threading.Event()
+        self.received = 0
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker is there."""
+        return self._bus.connected.is_set()
+
+    def run(self, stop: threading.Event) -> None:
+        """Serve until `stop`; what is queued then and not committed is not acknowledged, so the broker keeps it."""
+        network = threading.Thread(target=self._bus.run, args=(stop,), name="ingest-network", daemon=True)
+        network.start()
+        while not stop.is_set():
+            group = self._next_group()
+            if group and self._commit(group, stop):
+                self._acknowledge(group)
+                self._on_journaled()
+        self._stop.set()
+        self._bus.close()
+        network.join(2.0)
+
+    def _on_connected(self, _session_present: bool) -> None:  # noqa: FBT001 - the bus's callback
+        # Always again: a persistent session keeps old filters but learns no new ones (a lesson of others).
+        self._bus.subscribe(*(subscription(channel, city=self._city) for channel in UP_CHANNELS), *FILTERS)
+
+    def _on_message(self, delivery: Delivery) -> None:
+        metrics.RECEIVED.inc()
+        self.received += 1
+        while not self._stop.is_set():
+            try:
+                self._queue.put((delivery, self._clock()), timeout=0.5)
+            except queue.Full:
+                continue
+            return
+
+    def _next_group(self) -> list[tuple[Delivery, datetime]]:
+        try:
+            group = [self._queue.get(timeout=0.2)]
+        except queue.Empty:
+            return []
+        until = time.monotonic() + GROUP_WAIT_S
+        while len(group) < GROUP_MAX and (left := until - time.monotonic()) > 0:
+            try:
+                group.append(self._queue.get(timeout=left))
+            except queue.Empty:
+                break
+        return group
+
+    def _commit(self, group: list[tuple[Delivery, datetime]], stop: threading.Event) -> bool:
+        """Journal a group, waiting out a full or absent disk; False when stopped before it could be kept."""
+        arrivals = [Arrival(delivery.topic, delivery.payload, at) for delivery, at in group]
+        attempt = 0
+        while not stop.is_set():
+            try:
+                with metrics.COMMIT.time():
+                    self._journal.append(arrivals)
+            except RetryLaterError as exc:
+                if not self.full.is_set():
+                    log.error("ingest.journal_refuses", reason=str(exc))
+                self.full.set()
+                attempt += 1
+                stop.wait(self._random.uniform(0.1, min(RETRY_MAX_S, 0.2 * 2 ** min(attempt, 8))))
+            else:
+                if self.full.is_set():
+                    log.info("ingest.journal_recovered")
+                self.full.clear()
+                return True
+        return False
+
+    def _acknowledge(self, group: list[tuple[Delivery, datetime]]) -> None:
+        for delivery, _ in group:
+            if self._bus.acknowledge(delivery):
+                metrics.ACKNOWLEDGED.inc()
+            elif delivery.qos:
+                metrics.UNACKNOWLEDGED_DROPPED.inc()
+        for topic, receipt in receipts(delivery for delivery, _ in group):
+            self._bus.publish(topic, encode(receipt), qos=0)
+
+
+def receipts(deliveries: Iterator[Delivery] | list[Delivery]) -> list[tuple[str, Receipt]]:
+    """One receipt per device and boot for everything stamped in these messages, bad readings included.
+
+    A reading that will become a dead letter is durable as well: the edge has nothing more to do for it.
+    """
+    seqs: defaultdict[tuple[Topic, str], IntervalSet] = defaultdict(IntervalSet)
+    for delivery in deliveries:
+        try:
+            topic = parse_topic(delivery.topic)
+        except TopicError:
+            continue
+        if topic.channel not in ("telemetry", "event"):
+            continue
+        back = Topic(topic.city, topic.kind, topic.device, "receipt")
+        for boot, seq in stamps_of(delivery.payload):
+            seqs[back, boot].add(seq)
+    return [(str(topic), Receipt(boot=boot, seqs=list(ranges))) for (topic, boot), ranges in seqs.items()]

@@ -1,0 +1,22 @@
+"""Names of what ingest counts; served on `/metrics`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+RECEIVED: Final = Counter("ingest_received", "Messages that came over the bus")
+ACKNOWLEDGED: Final = Counter("ingest_acknowledged", "Messages acknowledged after they were on disk")
+UNACKNOWLEDGED_DROPPED: Final = Counter(
+    "ingest_stale_ack_dropped", "Acknowledgements not sent because their connection was gone; the broker sends again"
+)
+STORED: Final = Counter("ingest_stored", "Records stored")
+DUPLICATES: Final = Counter("ingest_duplicates", "Records that were stored already")
+DEAD: Final = Counter("ingest_dead_letters", "Messages or elements that became dead letters")
+UNKNOWN_FIELDS: Final = Counter("ingest_unknown_fields", "Fields ignored because the contract does not know them")
+IGNORED: Final = Counter("ingest_ignored", "Messages understood that carry nothing to store")
+JOURNAL_DEPTH: Final = Gauge("ingest_journal_depth", "Messages in the journal that the store does not have yet")
+JOURNAL_BYTES: Final = Gauge("ingest_journal_bytes", "Bytes of payload in the journal")
+LAG: Final = Gauge("ingest_lag_seconds", "Age of the oldest message that the store does not have yet")
+COMMIT: Final = Histogram("ingest_commit_seconds", "Time of one journal commit, fsync included")

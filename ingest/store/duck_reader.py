@@ -1,0 +1,160 @@
+"""Queries on the embedded store's file; identifiers come from the contract, values are always parameters."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import duckdb
+import msgspec
+
+from broker.contract.errors import PayloadError
+from broker.contract.topics import KINDS, Kind
+from ingest.store.port import (
+    MAX_EVENTS,
+    MAX_POINTS,
+    Aggregate,
+    EventQuery,
+    FieldValue,
+    Latest,
+    Ledger,
+    Point,
+    SeriesQuery,
+    check_series,
+)
+from ingest.store.records import EventRecord, Origin
+from ingest.store.schema import COLUMNS
+
+_AGGREGATES: Final[dict[Aggregate, str]] = {
+    "mean": "avg({0})",
+    "min": "min({0})",
+    "max": "max({0})",
+    "last": "arg_max({0}, (measured_at, seq))",
+    "sum": "sum({0})",
+    "count": "count({0})",
+}
+
+
+def read_latest(db: duckdb.DuckDBPyConnection) -> list[Latest]:
+    """The newest of every device: one pass over each kind's rows, at start only."""
+    found = {latest.device: latest for kind in KINDS for latest in _read_latest_of(db, kind)}
+    statement = (
+        "SELECT DISTINCT ON (device) device, kind, state, said_at, received_at, reason, next_s FROM statuses "
+        "ORDER BY device, received_at DESC, rowid DESC"
+    )
+    for device, kind, state, at, received_at, reason, next_s in db.execute(statement).fetchall():
+        arrived = _aware(received_at)
+        base = found.get(device) or Latest(kind, device, {}, None, arrived)
+        found[device] = msgspec.structs.replace(
+            base,
+            state=state,
+            state_at=arrived,
+            state_said_at=_aware(at) if at else None,
+            state_reason=reason,
+            next_s=next_s,
+            received_at=max(base.received_at, arrived),
+        )
+    return list(found.values())
+
+
+def _read_latest_of(db: duckdb.DuckDBPyConnection, kind: Kind) -> list[Latest]:
+    newest = ", ".join(
+        f"arg_max({f}, measured_at), max(measured_at) FILTER (WHERE {f} IS NOT NULL)" for f in COLUMNS[kind]
+    )
+    statement = (
+        f"SELECT device, max(measured_at), max(received_at), arg_max(quality, measured_at), {newest} "  # noqa: S608 - the contract's names
+        f"FROM {kind}_telemetry GROUP BY device"
+    )
+    found = []
+    for device, measured_at, received_at, quality, *pairs in db.execute(statement).fetchall():
+        values = {
+            field: FieldValue(pairs[2 * i], _aware(pairs[2 * i + 1]))
+            for i, field in enumerate(COLUMNS[kind])
+            if pairs[2 * i] is not None
+        }
+        words = tuple(quality.split())
+        found.append(Latest(kind, device, values, _aware(measured_at), _aware(received_at), words))
+    return found
+
+
+def read_series(db: duckdb.DuckDBPyConnection, query: SeriesQuery, kind: Kind | None) -> list[Point]:
+    """Points of one field of a device of a known kind; nothing when the kind is unknown or has no such field.
+
+    Raises:
+        PayloadError: As the port says.
+    """
+    check_series(query)
+    if kind is None or query.field not in COLUMNS[kind]:
+        return []
+    flag = COLUMNS[kind][query.field] == "flag"
+    value = f"CAST({query.field} AS DOUBLE)" if flag and query.every_s else query.field
+    where = f"FROM {kind}_telemetry WHERE device = ? AND measured_at >= ? AND measured_at < ? AND {query.field} NOTNULL"
+    parameters: list[Any] = [query.device, _naive(query.start), _naive(query.end)]
+    if query.every_s is None:
+        statement = f"SELECT measured_at, {value} {where} ORDER BY measured_at, seq LIMIT {MAX_POINTS + 1}"
+    else:
+        bucket = "make_timestamp(CAST(floor(epoch(measured_at) / ?) * ? * 1000000 AS BIGINT))"
+        aggregate = _AGGREGATES[query.aggregate].format(value)
+        statement = f"SELECT {bucket} AS bucket, {aggregate} {where} GROUP BY bucket ORDER BY bucket"
+        parameters = [query.every_s, query.every_s, *parameters]
+    rows = db.execute(statement, parameters).fetchall()
+    if len(rows) > MAX_POINTS:
+        raise PayloadError(f"more than {MAX_POINTS} points; ask with buckets")
+    return [Point(_aware(at), point) for at, point in rows]
+
+
+def read_events(db: duckdb.DuckDBPyConnection, query: EventQuery) -> list[EventRecord]:
+    """Events that match, newest first."""
+    statement = (
+        "SELECT kind, device, boot, seq, measured_at, received_at, device_at, quality, type, state, detail FROM events "
+        "WHERE measured_at >= $1 AND measured_at < $2 AND ($3 IS NULL OR device = $3) AND ($4 IS NULL OR kind = $4) "
+        "AND (len($5::VARCHAR[]) = 0 OR type IN (SELECT unnest($5::VARCHAR[]))) "
+        "ORDER BY measured_at DESC, seq DESC LIMIT $6"
+    )
+    limit = min(query.limit, MAX_EVENTS)
+    parameters = [_naive(query.start), _naive(query.end), query.device, query.kind, list(query.types), limit]
+    return [_event(row) for row in db.execute(statement, parameters).fetchall()]
+
+
+def read_ledger(db: duckdb.DuckDBPyConnection) -> list[Ledger]:
+    """Ranges, rows and doubles of every outbox life, found with window functions over all rows."""
+    tables = " UNION ALL ".join(
+        f"SELECT device, boot, seq FROM {table}" for table in (*(f"{kind}_telemetry" for kind in KINDS), "events")
+    )
+    statement = (
+        f"WITH rows AS ({tables}), counted AS (SELECT device, boot, seq, count(*) AS times FROM rows GROUP BY ALL), "  # noqa: S608 - our own names
+        "grouped AS (SELECT *, seq - row_number() OVER (PARTITION BY device, boot ORDER BY seq) AS run FROM counted) "
+        "SELECT device, boot, min(seq), max(seq), sum(times)::BIGINT, sum(times - 1)::BIGINT FROM grouped "
+        "GROUP BY device, boot, run ORDER BY device, boot, min(seq)"
+    )
+    lives: defaultdict[tuple[str, str], list[tuple[int, int, int, int]]] = defaultdict(list)
+    for device, boot, *run in db.execute(statement).fetchall():
+        lives[device, boot].append((run[0], run[1], run[2], run[3]))
+    return [
+        Ledger(device, boot, tuple((r[0], r[1]) for r in runs), sum(r[2] for r in runs), sum(r[3] for r in runs))
+        for (device, boot), runs in lives.items()
+    ]
+
+
+def _event(row: tuple[Any, ...]) -> EventRecord:
+    kind, device, boot, seq, measured_at, received_at, device_at, quality, type_, state, detail = row
+    origin = Origin(
+        kind,
+        device,
+        boot,
+        seq,
+        _aware(measured_at),
+        _aware(received_at),
+        _aware(device_at) if device_at else None,
+        tuple(quality.split()),
+    )
+    return EventRecord(origin, type_, state, msgspec.json.decode(detail))
+
+
+def _aware(at: datetime) -> datetime:
+    return at.replace(tzinfo=UTC)
+
+
+def _naive(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(tzinfo=None)

@@ -1,0 +1,54 @@
+"""Sets of whole numbers as sorted inclusive ranges: which seqs of an outbox life have been seen."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+
+
+class IntervalSet:
+    """Sorted, disjoint, never adjacent inclusive ranges. Adding is O(log n) plus the ranges it merges."""
+
+    def __init__(self, ranges: Iterable[tuple[int, int]] = ()) -> None:
+        """Start with inclusive ranges in any order, overlapping or not."""
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+        for first, last in ranges:
+            self.add(first, last)
+
+    def add(self, first: int, last: int | None = None) -> bool:
+        """Add `first..last` (or one number); False when all of it was there already."""
+        last = first if last is None else last
+        low = bisect_right(self._starts, first) - 1
+        if low >= 0 and self._ends[low] >= last:
+            return False
+        if low < 0 or self._ends[low] < first - 1:
+            low += 1
+        high = bisect_right(self._starts, last + 1)
+        if low < high:
+            first = min(first, self._starts[low])
+            last = max(last, self._ends[high - 1])
+        self._starts[low:high] = [first]
+        self._ends[low:high] = [last]
+        return True
+
+    def __contains__(self, number: int) -> bool:
+        """Whether a number lies in one of the ranges."""
+        low = bisect_right(self._starts, number) - 1
+        return low >= 0 and self._ends[low] >= number
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        """The ranges in order."""
+        return iter(zip(self._starts, self._ends, strict=True))
+
+    def __len__(self) -> int:
+        """How many ranges there are."""
+        return len(self._starts)
+
+    def count(self) -> int:
+        """How many numbers are in the set."""
+        return sum(last - first + 1 for first, last in self)
+
+    def forget_below(self, ranges: int) -> None:
+        """Keep only the highest `ranges` ranges."""
+        del self._starts[:-ranges], self._ends[:-ranges]

@@ -1,0 +1,131 @@
+"""A store in memory for tests and for trying things: the plainest thing that fulfils the port."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from broker.contract.topics import Kind
+from ingest.store.intervals import IntervalSet
+from ingest.store.latest import LatestBoard
+from ingest.store.port import (
+    MAX_EVENTS,
+    Aggregate,
+    EventQuery,
+    Latest,
+    Ledger,
+    Point,
+    SeriesQuery,
+    Written,
+    check_series,
+)
+from ingest.store.records import EventRecord, Reading, Record, StatusRecord, Value
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+_AGGREGATES: Final[dict[Aggregate, Callable[[list[float]], float]]] = {
+    "mean": statistics.fmean,
+    "min": min,
+    "max": max,
+    "last": lambda values: values[-1],
+    "sum": sum,
+    "count": len,
+}
+
+
+class MemoryStore:
+    """Keeps every record in a list; forgotten at the end of the process."""
+
+    def __init__(self) -> None:
+        """Start empty at position 0."""
+        self._records: list[Reading | EventRecord] = []
+        self._seen: defaultdict[tuple[str, str], IntervalSet] = defaultdict(IntervalSet)
+        self._position = 0
+        self._latest = LatestBoard()
+
+    def position(self) -> int:
+        """The journal position of the last write."""
+        return self._position
+
+    def write(self, records: Sequence[Record], position: int) -> Written:
+        """Keep what was not there yet."""
+        fresh: list[Record] = []
+        for record in records:
+            if isinstance(record, StatusRecord):
+                if self._latest.is_news(record):
+                    fresh.append(record)
+                    self._latest.absorb([record])
+            elif self._seen[record.origin.device, record.origin.boot].add(record.origin.seq):
+                fresh.append(record)
+                self._records.append(record)
+                self._latest.absorb([record])
+        self._position = position
+        return Written(len(fresh), len(records) - len(fresh))
+
+    def forget_before(self, time: datetime) -> int:
+        """Drop what was measured before a time."""
+        kept = [r for r in self._records if r.origin.measured_at >= time]
+        gone = len(self._records) - len(kept)
+        self._records = kept
+        return gone
+
+    def latest(
+        self, *, kind: Kind | None = None, device: str | None = None, changed_since: datetime | None = None
+    ) -> list[Latest]:
+        """The newest of each device."""
+        return self._latest.find(kind=kind, device=device, changed_since=changed_since)
+
+    def series(self, query: SeriesQuery) -> list[Point]:
+        """Points of one field, in buckets counted from the epoch."""
+        check_series(query)
+        found = sorted(
+            (r.origin.measured_at, r.values[query.field])
+            for r in self._records
+            if isinstance(r, Reading)
+            and r.origin.device == query.device
+            and query.field in r.values
+            and query.start <= r.origin.measured_at < query.end
+        )
+        if query.every_s is None:
+            return [Point(at, value) for at, value in found]
+        return _bucketed(found, query.every_s, query.aggregate)
+
+    def events(self, query: EventQuery) -> list[EventRecord]:
+        """Events that match, newest first."""
+        found = [
+            r
+            for r in self._records
+            if isinstance(r, EventRecord)
+            and query.start <= r.origin.measured_at < query.end
+            and query.device in (None, r.origin.device)
+            and query.kind in (None, r.origin.kind)
+            and (not query.types or r.type in query.types)
+        ]
+        found.sort(key=lambda r: (r.origin.measured_at, r.origin.seq), reverse=True)
+        return found[: min(query.limit, MAX_EVENTS)]
+
+    def ledger(self) -> list[Ledger]:
+        """Counted from the records themselves."""
+        rows: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+        for record in self._records:
+            rows[record.origin.device, record.origin.boot].append(record.origin.seq)
+        return [
+            Ledger(device, boot, tuple(IntervalSet((s, s) for s in seqs)), len(seqs), len(seqs) - len(set(seqs)))
+            for (device, boot), seqs in sorted(rows.items())
+        ]
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def _bucketed(found: list[tuple[datetime, Value]], every_s: float, aggregate: Aggregate) -> list[Point]:
+    buckets: defaultdict[int, list[float]] = defaultdict(list)
+    for at, value in found:
+        buckets[int((at - _EPOCH).total_seconds() // every_s)].append(float(value))
+    return [
+        Point(_EPOCH + timedelta(seconds=index * every_s), _AGGREGATES[aggregate](values))
+        for index, values in sorted(buckets.items())
+    ]

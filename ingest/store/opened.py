@@ -1,0 +1,53 @@
+"""The store as one process opens it: ingest writes, the API reads, both through the same open file."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from ingest.store.dead_letters import DeadLetterBox
+from ingest.store.duck import DuckStore
+from ingest.store.health import HealthBoard
+from ingest.store.port import Store
+
+
+@dataclass(frozen=True)
+class OpenStore:
+    """What lies in a data folder and is shared by the services of one process."""
+
+    store: Store
+    dead_letters: DeadLetterBox
+    health: HealthBoard
+
+
+_lock = threading.Lock()
+_opened: dict[Path, OpenStore] = {}
+_users: Counter[Path] = Counter()
+
+
+def open_store(data: Path) -> OpenStore:
+    """The open store of a data folder; the first service of a process to ask opens it, the others share it.
+
+    Raises:
+        RetryLaterError: Another process has it.
+    """
+    folder = data.resolve()
+    with _lock:
+        if folder not in _opened:
+            store = DuckStore(folder / "store" / "city.duckdb")
+            _opened[folder] = OpenStore(store, DeadLetterBox(folder / "store" / "dead_letters.sqlite"), HealthBoard())
+        _users[folder] += 1
+        return _opened[folder]
+
+
+def close_store(data: Path) -> None:
+    """Let go of it; the last service of the process to do so closes it."""
+    folder = data.resolve()
+    with _lock:
+        _users[folder] -= 1
+        if _users[folder] == 0:
+            opened = _opened.pop(folder)
+            opened.store.close()
+            opened.dead_letters.close()

@@ -1,0 +1,169 @@
+"""The store's two roles: a writer that is idempotent, a reader that serves pages. Every store passes one suite."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, Literal, Protocol
+
+import msgspec
+
+from broker.contract.errors import PayloadError
+from broker.contract.payloads import fields_of
+from broker.contract.topics import KINDS, Kind
+from ingest.store.records import EventRecord, Record, State, Value
+
+Aggregate = Literal["mean", "min", "max", "last", "sum", "count"]
+
+MAX_POINTS: Final = 5_000
+"""No series answers with more points than this; ask with a wider bucket."""
+MAX_EVENTS: Final = 1_000
+
+
+class Written(msgspec.Struct, frozen=True):
+    """How many records a write stored and how many it had already."""
+
+    stored: int
+    duplicates: int
+
+
+class FieldValue(msgspec.Struct, frozen=True):
+    """The newest value of one field and when it was measured."""
+
+    value: Value
+    measured_at: datetime
+
+
+class Latest(msgspec.Struct, frozen=True):
+    """The newest that is known of a device, field by field; late arrivals never replace newer values.
+
+    `state` is what the device said of itself last, `state_at` when that arrived, `state_said_at` its own clock then;
+    `received_at` is when anything of it last arrived, `measured_at` when the newest was measured, `quality` that of the
+    newest reading.
+    """
+
+    kind: Kind
+    device: str
+    values: dict[str, FieldValue]
+    measured_at: datetime | None
+    received_at: datetime
+    quality: tuple[str, ...] = ()
+    state: State = "unknown"
+    state_at: datetime | None = None
+    state_said_at: datetime | None = None
+    state_reason: str = ""
+    next_s: float | None = None
+
+
+class SeriesQuery(msgspec.Struct, frozen=True):
+    """One field of one device in `[start, end)`, in buckets of `every_s` seconds (None: as measured)."""
+
+    device: str
+    field: str
+    start: datetime
+    end: datetime
+    every_s: float | None = None
+    aggregate: Aggregate = "mean"
+
+
+class Point(msgspec.Struct, frozen=True):
+    """A bucket's start, or a reading's own time, and the value there."""
+
+    at: datetime
+    value: Value
+
+
+class EventQuery(msgspec.Struct, frozen=True):
+    """Events in `[start, end)`, newest first; None leaves a filter open."""
+
+    start: datetime
+    end: datetime
+    device: str | None = None
+    kind: Kind | None = None
+    types: tuple[str, ...] = ()
+    limit: int = 100
+
+
+class Ledger(msgspec.Struct, frozen=True):
+    """What is stored of one outbox life: inclusive ranges of seqs, rows, and rows whose seq is there twice."""
+
+    device: str
+    boot: str
+    seqs: tuple[tuple[int, int], ...]
+    rows: int
+    twice: int
+
+
+class TelemetryWriter(Protocol):
+    """The writing role; called by one thread of ingest."""
+
+    def position(self) -> int:
+        """The journal position up to which everything is stored, as committed with the rows."""
+
+    def write(self, records: Sequence[Record], position: int) -> Written:
+        """Store a batch and the journal position it ends at, all or nothing; may block on disk or network.
+
+        A reading or event that is stored already (same device, boot and seq) is counted and not stored again.
+
+        Raises:
+            RetryLaterError: Nothing was stored; send the same batch again.
+            RowsRejectedError: Nothing was stored; some rows can never be, send the batch without them.
+        """
+
+    def forget_before(self, time: datetime) -> int:
+        """Delete what was measured before a time (retention); how many rows went."""
+
+
+class TelemetryReader(Protocol):
+    """The reading role; may be called from any thread, never changes anything."""
+
+    def latest(
+        self, *, kind: Kind | None = None, device: str | None = None, changed_since: datetime | None = None
+    ) -> list[Latest]:
+        """The newest of each device, by device id; `changed_since` keeps those received after that time."""
+
+    def series(self, query: SeriesQuery) -> list[Point]:
+        """Points in order of time, at most `MAX_POINTS`; empty buckets are absent.
+
+        Raises:
+            PayloadError: The field is not one of the contract's, or the query asks for more than `MAX_POINTS`.
+        """
+
+    def events(self, query: EventQuery) -> list[EventRecord]:
+        """Events that match, newest first, at most `MAX_EVENTS`."""
+
+    def ledger(self) -> list[Ledger]:
+        """What is stored, outbox life by outbox life, counted from the rows themselves."""
+
+
+class Store(TelemetryWriter, TelemetryReader, Protocol):
+    """Both roles and the end of its life."""
+
+    def close(self) -> None:
+        """Flush and let go of files and connections; nothing may be called afterwards."""
+
+
+NUMERIC_FIELDS: Final = frozenset(field for kind in KINDS for field in fields_of(kind)) - {
+    "fault_codes",
+    "clients_by_radio",
+    "clients_by_ssid",
+}
+
+
+def check_series(query: SeriesQuery) -> None:
+    """Refuse a series that no store should have to answer.
+
+    Raises:
+        PayloadError: The field is not a number or a flag of the contract, the range is empty, or there would be
+            more than `MAX_POINTS` buckets.
+    """
+    if query.field not in NUMERIC_FIELDS:
+        raise PayloadError(f"{query.field!r} is not a field with a series; one of {', '.join(sorted(NUMERIC_FIELDS))}")
+    if query.start >= query.end:
+        raise PayloadError("the range ends before it starts")
+    if query.every_s is not None:
+        if query.every_s < 1:
+            raise PayloadError("a bucket is at least one second")
+        buckets = (query.end - query.start).total_seconds() / query.every_s
+        if buckets > MAX_POINTS:
+            raise PayloadError(f"{buckets:.0f} buckets are more than {MAX_POINTS}; ask with a wider bucket")

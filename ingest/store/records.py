@@ -1,0 +1,69 @@
+"""What ingest hands to a store: readings, events and states of devices, already judged and with both times."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from broker.contract.topics import Kind
+
+Value = float | int | bool | str
+State = Literal["online", "offline", "sleeping", "unknown"]
+
+QUALITY_CLOCK = "clock"
+"""The device's clock was wrong: stored at receive time, the device's own time kept beside it."""
+QUALITY_INVALID = "invalid"
+"""A field was a sentinel, missing or impossible and is therefore absent."""
+QUALITY_LATE = "late"
+"""It arrived long after it was measured; never news."""
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """Where a record comes from and when; `(device, boot, seq)` is what makes it once.
+
+    `measured_at` orders and places it, `device_at` is the device's own clock when that was not believed.
+    """
+
+    kind: Kind
+    device: str
+    boot: str
+    seq: int
+    measured_at: datetime
+    received_at: datetime
+    device_at: datetime | None = None
+    quality: tuple[str, ...] = ()
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """Measured values of one device at one moment; absent fields are absent, never zero."""
+
+    origin: Origin
+    values: dict[str, Value]
+
+
+class EventRecord(msgspec.Struct, frozen=True):
+    """Something that happened at a device."""
+
+    origin: Origin
+    type: str
+    state: Literal["raised", "cleared", "noted"]
+    detail: dict[str, Any]
+
+
+class StatusRecord(msgspec.Struct, frozen=True):
+    """A device came, went or sleeps. `at` is its own clock, None for a last will, which the broker speaks."""
+
+    kind: Kind
+    device: str
+    state: State
+    at: datetime | None
+    received_at: datetime
+    reason: str = ""
+    next_s: float | None = None
+    firmware: str = ""
+    model: str = ""
+
+
+Record = Reading | EventRecord | StatusRecord

@@ -1,0 +1,53 @@
+"""`kota test`: makes sure that the real servers the tests need are there, then runs pytest."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+PROGRAMS: Final = {
+    "mosquitto": "mosquitto",
+    "mosquitto_pub": "mosquitto-clients",
+    "chromium": "chromium",
+    "ffmpeg": "ffmpeg",
+}
+"""Program to the Debian package that brings it."""
+
+
+def run(argv: list[str]) -> int:
+    """Install what is missing where possible, then test; arguments go to pytest, `--all` requires every part."""
+    if "--all" in argv:
+        argv = [argument for argument in argv if argument != "--all"]
+        os.environ["KOTA_TEST_REQUIRE"] = "all"
+    install_missing()
+    if argv[:1] == ["--setup-only"]:
+        return 0
+    workers = [] if any(argument.startswith("-n") for argument in argv) else ["-n", "2", "--dist", "loadgroup"]
+    root = Path(__file__).parent.parent
+    return subprocess.call([sys.executable, "-m", "pytest", *workers, *argv], cwd=root)
+
+
+def install_missing() -> None:
+    """Install absent programs from Debian's packages as root; elsewhere say what is missing."""
+    packages = sorted({package for program, package in PROGRAMS.items() if not shutil.which(program)})
+    if not packages:
+        return
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        print(f"kota test: not installed, tests that need them are skipped: {', '.join(packages)}", file=sys.stderr)
+        return
+    print(f"kota test: installing {', '.join(packages)}", file=sys.stderr)
+    # A package that starts a service of its own would take the ports of the city that runs here.
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
+    for command in (["apt-get", "update", "-qq"], install):
+        done = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False)
+        if done.returncode:
+            print(f"kota test: {' '.join(command)} failed with {done.returncode}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,143 @@
+"""What simulated trucks do: leave their depot, collect, unload, break down, and never jump."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+import pytest
+
+from city.model import City
+from edge.simulator.emission import Emission, Happened, Stated, Telemetered
+from edge.simulator.roads import Point, metres
+from edge.simulator.world import World
+
+GPS_M = 8.0
+TOP_SPEED_KMH = 45.0
+
+
+@pytest.mark.parametrize("hour", [0, 4, 8, 12, 16, 20])
+def test_enough_trucks_are_moving_at_any_hour(kupang: City, hour: int) -> None:
+    """Whenever the city is started, at least 8 of its 34 trucks drive, at once and a while later."""
+    start = datetime(2026, 3, 2, hour, tzinfo=kupang.time_zone)
+    world = World(kupang, 1, start, frozenset(kupang.devices.keys() - kupang.trucks.keys() - kupang.bins.keys()))
+    speeds: dict[str, object] = {}
+    for minutes in (0, 20, 40):
+        for each in world.advance(start + timedelta(minutes=minutes)):
+            if isinstance(each, Telemetered) and each.device in kupang.trucks:
+                speeds[each.device] = each.values["speed_kmh"]
+        assert sum(speed != 0.0 for speed in speeds.values()) >= 8
+
+
+def test_trucks_never_jump(small_city: City, two_days: list[Emission]) -> None:
+    """Between two fixes lies no more than a truck can drive, on the map as on the odometer."""
+    for fixes in _fixes(small_city, two_days).values():
+        assert len(fixes) > 2_000
+        for earlier, later in pairwise(fixes):
+            passed_s = (later.at - earlier.at).total_seconds()
+            allowed_m = TOP_SPEED_KMH / 3.6 * passed_s
+            assert metres(_place(earlier), _place(later)) <= allowed_m + GPS_M
+            assert (_number(later, "odometer_km") - _number(earlier, "odometer_km")) * 1_000 <= allowed_m + GPS_M
+
+
+def test_trucks_park_at_their_depot_and_nowhere_else(small_city: City, two_days: list[Emission]) -> None:
+    """Whenever the ignition is off the truck stands at its depot."""
+    depot = small_city.sites["depot"]
+    parked = [each for each in _all_fixes(small_city, two_days) if not each.values["ignition"]]
+    assert {each.device for each in parked} == small_city.trucks.keys()
+    for each in parked:
+        assert metres(_place(each), Point(depot.lat_deg, depot.lon_deg)) < 50
+        assert each.values["speed_kmh"] == 0.0
+
+
+def test_loads_are_dropped_at_the_landfill_only(small_city: City, two_days: list[Emission]) -> None:
+    """A load grows until the landfill, and stays within what the truck can carry."""
+    site = small_city.sites["landfill"]
+    drops = 0
+    for fixes in _fixes(small_city, two_days).values():
+        for earlier, later in pairwise(fixes):
+            assert _number(later, "load_kg") <= small_city.trucks[later.device].capacity_kg
+            if _number(later, "load_kg") < _number(earlier, "load_kg"):
+                drops += 1
+                assert metres(_place(earlier), Point(site.lat_deg, site.lon_deg)) < 300
+    assert drops > 100
+
+
+def test_collected_bins_drop(small_city: City, two_days: list[Emission]) -> None:
+    """After a truck's `collected` the bin's own next reading shows it empty, and its truck stood beside it."""
+    collections = [each for each in two_days if isinstance(each, Happened) and each.type == "collected"]
+    assert len(collections) > 20
+    for each in collections:
+        assert 0 <= each.detail["to_pct"] <= 5
+        assert 30 <= each.detail["from_pct"] <= 100
+    seen = 0
+    for each in collections:
+        model = small_city.models[small_city.bins[each.detail["bin"]].model]
+        reading = next(_readings_after(two_days, each.detail["bin"], each.at), None)
+        if reading and reading.values.get("distance_mm"):
+            seen += 1
+            assert _number(reading, "distance_mm") > 0.8 * (model.height_mm - model.offset_mm)
+    assert seen > 20
+
+
+def test_trucks_press_only_while_standing(small_city: City, two_days: list[Emission]) -> None:
+    """The power take-off never runs at speed."""
+    pressing = [each for each in _all_fixes(small_city, two_days) if each.values["pto"]]
+    assert pressing
+    assert all(each.values["speed_kmh"] == 0.0 for each in pressing)
+
+
+def test_parked_trucks_say_that_they_sleep(small_city: City, two_days: list[Emission]) -> None:
+    """Every change of the ignition is told as a state, so that a long silence is no alarm."""
+    ignition: dict[str, bool] = {}
+    for each in two_days:
+        if each.device not in small_city.trucks:
+            continue
+        if isinstance(each, Stated):
+            ignition[each.device] = each.state == "online"
+        elif isinstance(each, Telemetered):
+            assert each.values["ignition"] is ignition.setdefault(each.device, True)
+
+
+def test_breakdowns_show_their_fault_and_end(kupang: City) -> None:
+    """From `raised` to `cleared` the truck stands for 1 to 3 hours and names its fault code."""
+    start = datetime(2026, 3, 2, 6, tzinfo=kupang.time_zone)
+    world = World(kupang, 2, start, frozenset(kupang.devices.keys() - kupang.trucks.keys()))
+    said = [each for hours in range(13) for each in world.advance(start + timedelta(hours=hours))]
+    raised = {each.device: each for each in said if isinstance(each, Happened) and each.state == "raised"}
+    ended = [each for each in said if isinstance(each, Happened) and each.state == "cleared" and each.device in raised]
+    assert ended
+    for each in ended[:1]:
+        begun = raised[each.device]
+        assert timedelta(hours=1) <= each.at - begun.at <= timedelta(hours=3)
+        standing = [fix for fix in said if isinstance(fix, Telemetered) and begun.at < fix.at < each.at]
+        standing = [fix for fix in standing if fix.device == each.device]
+        assert all(fix.values["fault_codes"] == begun.detail["fault_codes"] for fix in standing)
+        assert all(fix.values["speed_kmh"] == 0.0 for fix in standing)
+
+
+def _all_fixes(city: City, said: list[Emission]) -> list[Telemetered]:
+    return [each for each in said if isinstance(each, Telemetered) and each.device in city.trucks]
+
+
+def _fixes(city: City, said: list[Emission]) -> dict[str, list[Telemetered]]:
+    fixes: defaultdict[str, list[Telemetered]] = defaultdict(list)
+    for each in _all_fixes(city, said):
+        fixes[each.device].append(each)
+    return fixes
+
+
+def _readings_after(said: list[Emission], device: str, at: datetime) -> Iterator[Telemetered]:
+    return (each for each in said if isinstance(each, Telemetered) and each.device == device and each.at > at)
+
+
+def _place(fix: Telemetered) -> Point:
+    return Point(_number(fix, "lat_deg"), _number(fix, "lon_deg"))
+
+
+def _number(reading: Telemetered, field: str) -> float:
+    value = reading.values[field]
+    assert isinstance(value, int | float)
+    return value
