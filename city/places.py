@@ -74,13 +74,15 @@ def _site(row: Fields, kelurahan: Mapping[str, Kelurahan], hours: Mapping[str, D
 
 
 def _one_hours(name: str, table: Table) -> DumpingHours:
-    every_day = _windows(table, _EVERY_DAY) if table.has(_EVERY_DAY) else None
+    missing = [day for day in DAY_NAMES if not table.has(day)]
+    if missing and not table.has(_EVERY_DAY):
+        table.note(_EVERY_DAY, f"is missing, and so are {', '.join(missing)}")
+    every_day = _windows(table, _EVERY_DAY)
     monday, tuesday, wednesday, thursday, friday, saturday, sunday = (
-        _windows(table, day) if every_day is None or table.has(day) else every_day for day in DAY_NAMES
+        _windows(table, day) if table.has(day) else every_day for day in DAY_NAMES
     )
     weekly = (monday, tuesday, wednesday, thursday, friday, saturday, sunday)
     found = DumpingHours(name, table.text("name"), weekly, _exceptions(table.table("exceptions", {})))
-    table.raw(_EVERY_DAY, ())
     table.close()
     return found
 
@@ -97,11 +99,10 @@ def _exceptions(table: Table) -> dict[date, Windows]:
 
 def _windows(table: Table, field: str) -> Windows:
     """`all_day`, or a list of windows; an empty list allows nothing."""
-    value = table.raw(field)
+    value = table.raw(field, [])
     listed = [value] if value == "all_day" else value
     if not isinstance(listed, list):
-        if value is not None:
-            table.note(field, f"{value!r} is neither a list of windows nor 'all_day'")
+        table.note(field, f"{value!r} is neither a list of windows nor 'all_day'")
         return ()
     return tuple(window for text in listed if (window := _window(table, field, text)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import re
 import tomllib
@@ -101,11 +102,16 @@ class Fields:
     def identifier(self, field: str = "id") -> str:
         """A text that is an id of the contract."""
         value = self.text(field)
+        if value:
+            self.require_id(field, value)
+        return value
+
+    def require_id(self, field: str, text: str) -> None:
+        """Note a text that is not an id of the contract."""
         try:
-            return require_id(value, "the text") if value else value
+            require_id(text, "")
         except TopicError as exc:
-            self.note(field, str(exc).removeprefix("the text "))
-            return value
+            self.note(field, str(exc).strip())
 
     def choice(self, field: str, allowed: tuple[C, ...]) -> C:
         """One of a closed list of texts."""
@@ -152,7 +158,7 @@ class Fields:
 
 
 class Table(Fields):
-    """A TOML table; it knows the line of its own header, and reads the tables within it.
+    """A TOML table; it knows the line of its header, or of the one it lies under, and reads the tables within it.
 
     Args:
         file: The file's name.
@@ -166,7 +172,10 @@ class Table(Fields):
         self, file: str, name: str, values: Mapping[str, object], problems: Problems, lines: Mapping[str, int]
     ) -> None:
         """Keep the values; nothing is read yet."""
-        line = f":{lines[name]}" if name in lines else ""
+        header = name
+        while header and header not in lines:
+            header = header.rpartition(".")[0]
+        line = f":{lines[header]}" if header else ""
         super().__init__(f"{file}{line} [{name}]" if name else file, values, problems)
         self._file = file
         self._name = name
@@ -184,10 +193,7 @@ class Table(Fields):
         """Everything in this table, where each is a table and its name the id of a thing."""
         for name, value in self._values.items():
             inner = self.table(name)
-            try:
-                require_id(name, "table")
-            except TopicError as exc:
-                self.note(name, str(exc))
+            self.require_id(name, name)
             if isinstance(value, dict):
                 yield name, inner
 
@@ -214,10 +220,11 @@ def read_csv(path: Path, required: tuple[str, ...], optional: tuple[str, ...], p
         problems: Where mistakes are noted.
     """
     text = read_text(path, problems)
-    reader = csv.reader(text.splitlines(), strict=True)
-    header = [cell.strip() for cell in next(reader, [])] if text else []
-    missing = _check_header(f"{path.name}:1", header, (required, optional), problems) if text else frozenset(required)
+    reader = csv.reader(io.StringIO(text, newline=None), strict=True)
     try:
+        header = [cell.strip() for cell in next(reader, [])]
+        # A file that could not be read was noted; its header is not worth another line.
+        missing = _check_header(f"{path.name}:1", header, (required, optional), problems) if text else frozenset()
         for row in reader:
             where = f"{path.name}:{reader.line_num}"
             cells = [cell.strip() for cell in row]
@@ -261,7 +268,7 @@ def to_number(value: object) -> float | None:
         return None
     try:
         number = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
 

@@ -2,8 +2,8 @@
 
 sensor -> record -> outbox (disk) -> publish (QoS 1) -> receipt -> forget
 
-A PUBACK proves nothing (brokers answer before they are durable), so what stays without a receipt for `RESEND_AFTER_S`
-is sent again; ingest stores it once.
+A PUBACK proves nothing (brokers answer before they are durable), so what stays without a receipt for too long
+(`PATIENCE_S`) is sent again; ingest stores it once.
 """
 
 from __future__ import annotations
@@ -27,8 +27,11 @@ from edge.outbox import Entry, Outbox, Row
 
 log = structlog.get_logger("edge")
 
-RESEND_AFTER_S: Final = 10.0
-"""Readings without a receipt are sent again after this long, plus up to half of it at random."""
+PATIENCE_S: Final = (2.0, 30.0)
+"""Least and most time a reading may be without a receipt before it is sent again, plus up to half of it at random.
+
+In between it is four times as long as receipts have been taking, and doubles with every round that brought none.
+"""
 WINDOW: Final = 500
 """Readings that may be out without a receipt; the rest waits on disk."""
 BATCH_MAX: Final = 100
@@ -61,7 +64,8 @@ class Agent:
         self._wake = threading.Event()
         self._rejoined = threading.Event()
         self._receipts: deque[tuple[str, Receipt]] = deque()
-        self._sent: dict[int, float] = {}
+        self._sent: dict[int, tuple[float, float]] = {}
+        self._patience_s = PATIENCE_S[0]
         self._cursor = 0
         self._states: dict[str, Status] = {}
         self._bus = BusClient(login, on_message=self._on_message, on_connected=self._on_connected, will=self._will())
@@ -107,18 +111,19 @@ class Agent:
 
     def _send_due(self) -> None:
         now = time.monotonic()
-        if any(due <= now for due in self._sent.values()):
-            # The oldest is overdue: go over the waiting rows again from the start, those still fresh are left out.
+        fresh = {id_ for id_, (_, due) in self._sent.items() if due > now}
+        if len(fresh) < len(self._sent):
+            # Some are overdue: go over the waiting rows again from the start, those still fresh are left out.
             self._cursor = 0
-        room = WINDOW - sum(due > now for due in self._sent.values())
+            self._patience_s = min(PATIENCE_S[1], 2 * self._patience_s)
+            self._sent = {id_: self._sent[id_] for id_ in fresh}
+        room = WINDOW - len(fresh)
         if room <= 0:
             return
         rows = self._outbox.waiting(after_id=self._cursor, limit=WINDOW)
-        due_rows = [row for row in rows if self._sent.get(row.id, 0.0) <= now][:room]
-        if rows and len(due_rows) < room:
-            self._cursor = rows[-1].id
-        elif due_rows:
-            self._cursor = due_rows[-1].id
+        due_rows = [row for row in rows if row.id not in fresh][:room]
+        if rows:
+            self._cursor = due_rows[-1].id if len(due_rows) == room else rows[-1].id
         self._publish(due_rows, now)
 
     def _publish(self, rows: list[Row], now: float) -> None:
@@ -129,8 +134,8 @@ class Agent:
             for batch in _batches(group):
                 if not self._bus.publish(self._topic(device, channel), join_encoded([row.payload for row in batch])):
                     return
-                due = now + RESEND_AFTER_S * self._random.uniform(1.0, 1.5)
-                self._sent.update((row.id, due) for row in batch)
+                due = now + self._patience_s * self._random.uniform(1.0, 1.5)
+                self._sent.update((row.id, (now, due)) for row in batch)
 
     def _forget_receipted(self) -> None:
         receipts: list[tuple[str, Receipt]] = []
@@ -138,8 +143,10 @@ class Agent:
             receipts.append(self._receipts.popleft())
         if not receipts:
             return
-        for id_ in self._outbox.forget(receipts):
-            self._sent.pop(id_, None)
+        sent = [self._sent.pop(id_) for id_ in self._outbox.forget(receipts) if id_ in self._sent]
+        if sent:
+            took_s = time.monotonic() - min(at for at, _ in sent)
+            self._patience_s = min(max(PATIENCE_S[0], 4 * took_s), PATIENCE_S[1])
 
     def _births(self) -> None:
         now = datetime.now(UTC)

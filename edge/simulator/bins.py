@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 
-from edge.simulator.emission import Happened, Telemetered, instant
+from city.model import Bin, WasteKind
+from edge.simulator.emission import Emission, Happened, Telemetered, Values, instant
 from edge.simulator.habits import Beat
-
-if TYPE_CHECKING:
-    from city.model import Bin, WasteKind
-    from edge.simulator.emission import Emission, Values
-    from edge.simulator.scene import Scene
+from edge.simulator.scene import Scene
 
 FULL_SHARE_A_DAY: Final[dict[tuple[str, WasteKind], float]] = {
     ("plastic", "organic"): 0.62,

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from edge.simulator.emission import Happened, Stated, Telemetered, instant
+from city.model import Camera
+from edge.simulator.emission import Emission, Happened, Stated, Telemetered, Values, instant
 from edge.simulator.habits import Beat, Spells
-
-if TYPE_CHECKING:
-    from city.model import Camera
-    from edge.simulator.emission import Emission, Values
-    from edge.simulator.scene import Scene
+from edge.simulator.scene import Scene
 
 DOWN_SHARE: Final = 0.01
 DOWN_S: Final = (1_800.0, 10_800.0)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import accumulate
-from typing import TYPE_CHECKING, Final
+from random import Random
+from typing import Final
+from zoneinfo import ZoneInfo
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from random import Random
-    from zoneinfo import ZoneInfo
-
-    from city.windows import DumpingHours
+from city.windows import DumpingHours
 
 DAY_S: Final = 86_400.0
 _SLOT_S: Final = 900.0

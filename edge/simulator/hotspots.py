@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from random import Random
+from typing import Final
 
-from edge.simulator.emission import Happened, Stated, Telemetered, instant
+from city.model import AccessPoint
+from edge.simulator.emission import Emission, Happened, Stated, Telemetered, Values, instant
 from edge.simulator.habits import Beat, Spells, by_hour
-
-if TYPE_CHECKING:
-    from random import Random
-
-    from city.model import AccessPoint
-    from edge.simulator.emission import Emission, Values
-    from edge.simulator.scene import Scene
+from edge.simulator.scene import Scene
 
 DOWN_SHARE: Final = 0.05
 DOWN_S: Final = (600.0, 3_600.0)

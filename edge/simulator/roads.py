@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections.abc import Sequence
 from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING, Final, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from random import Random
+from random import Random
+from typing import Final, NamedTuple
 
 M_PER_DEG: Final = 111_320.0
 BLOCK_M: Final = 900.0

@@ -6,15 +6,12 @@ import math
 import random
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from random import Random
+from typing import Final
 
+from city.model import Bin, City, Device, SiteKind
 from edge.simulator.habits import DumpingCurve
 from edge.simulator.roads import Point
-
-if TYPE_CHECKING:
-    from random import Random
-
-    from city.model import Bin, City, Device, SiteKind
 
 NIGHT_C: Final = 24.0
 DAY_C: Final = 33.0

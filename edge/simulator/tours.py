@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from random import Random
+from typing import Final
 
 import msgspec
 
+from edge.simulator.bins import SimulatedBin
 from edge.simulator.roads import Point, metres, nearby
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from random import Random
-
-    from edge.simulator.bins import SimulatedBin
-    from edge.simulator.scene import Scene
+from edge.simulator.scene import Scene
 
 REACH_M: Final = 40.0
 """What stands this near to a collected bin is collected with it."""
@@ -151,4 +148,3 @@ def districts_of(scene: Scene, bins: Sequence[SimulatedBin]) -> list[District]:
         groups.setdefault(village.kecamatan if village else "", []).append(each)
     home = scene.inland
     return [District(group, home) for _, group in sorted(groups.items())] or [District([], home)]
-

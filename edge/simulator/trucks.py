@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal
+from collections.abc import Iterator
+from typing import Any, Final, Literal
 
-from edge.simulator.emission import Happened, Stated, Telemetered, instant
+from city.model import Truck
+from edge.simulator.emission import Emission, Happened, Stated, Telemetered, Values, instant
 from edge.simulator.habits import Beat
 from edge.simulator.roads import Path, Point, moved, nearby, street_path
-from edge.simulator.tours import STREET_KG, Roster, full_from, hours_of
+from edge.simulator.scene import Scene
+from edge.simulator.tours import STREET_KG, District, Roster, Stop, full_from, hours_of
 from edge.simulator.vehicle import WARM_C, Activity, ActivityKind, Vehicle
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from city.model import Truck
-    from edge.simulator.emission import Emission, Values
-    from edge.simulator.scene import Scene
-    from edge.simulator.tours import District, Stop
 
 REPORT_MOST_S: Final = 60.0
 """An inventory interval above this is the default of all devices, not a tracker's own."""
@@ -25,6 +20,7 @@ REPORT_PARKED_S: Final = 300.0
 SPEED_KMH: Final = (22.0, 40.0)
 COLLECT_S: Final = (60.0, 170.0)
 UNLOAD_S: Final = (420.0, 840.0)
+CREW_CHANGE_S: Final = (300.0, 720.0)
 BROKEN_S: Final = (3_600.0, 10_800.0)
 KM_A_BREAKDOWN: Final = 1_300.0
 KM_A_HARSH_BRAKING: Final = 90.0
@@ -100,6 +96,7 @@ class SimulatedTruck:
                 yield from self._unload()
             yield from self._drive(self._depot)
             self._vehicle.refuel(self._random)
+            yield self._stand("parked", self._random.uniform(*CREW_CHANGE_S))
 
     def _tour_stop(self) -> Iterator[Activity]:
         """One halt: go there, take what there is, and to the landfill when full."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, Literal
+from random import Random
+from typing import Final, Literal
 
 import msgspec
 
-if TYPE_CHECKING:
-    from random import Random
-
-    from edge.simulator.roads import Path
+from edge.simulator.roads import Path
 
 ActivityKind = Literal["parked", "driving", "collecting", "unloading", "broken"]
 

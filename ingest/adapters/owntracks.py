@@ -52,7 +52,7 @@ class OwnTracks:
         """
         body = decode_json(_decoder, payload)
         sort = body.get("_type")
-        if sort in _SILENT_TYPES:
+        if isinstance(sort, str) and sort in _SILENT_TYPES:
             return []
         if sort != "location":
             raise PayloadError(f"`_type` is {sort!r}, not one that OwnTracks sends")

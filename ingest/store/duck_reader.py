@@ -35,6 +35,14 @@ _AGGREGATES: Final[dict[Aggregate, str]] = {
     "count": "count({0})",
 }
 
+_LEDGER: Final = """
+WITH rows AS ({tables}),
+counted AS (SELECT device, boot, seq, count(*) AS times FROM rows GROUP BY ALL),
+grouped AS (SELECT *, seq - row_number() OVER (PARTITION BY device, boot ORDER BY seq) AS run FROM counted)
+SELECT device, boot, min(seq), max(seq), sum(times)::BIGINT, sum(times - 1)::BIGINT
+FROM grouped GROUP BY device, boot, run ORDER BY device, boot, min(seq)
+"""
+
 
 def read_latest(db: duckdb.DuckDBPyConnection) -> list[Latest]:
     """The newest of every device: one pass over each kind's rows, at start only."""
@@ -122,12 +130,7 @@ def read_ledger(db: duckdb.DuckDBPyConnection) -> list[Ledger]:
     tables = " UNION ALL ".join(
         f"SELECT device, boot, seq FROM {table}" for table in (*(f"{kind}_telemetry" for kind in KINDS), "events")
     )
-    statement = (
-        f"WITH rows AS ({tables}), counted AS (SELECT device, boot, seq, count(*) AS times FROM rows GROUP BY ALL), "  # noqa: S608 - our own names
-        "grouped AS (SELECT *, seq - row_number() OVER (PARTITION BY device, boot ORDER BY seq) AS run FROM counted) "
-        "SELECT device, boot, min(seq), max(seq), sum(times)::BIGINT, sum(times - 1)::BIGINT FROM grouped "
-        "GROUP BY device, boot, run ORDER BY device, boot, min(seq)"
-    )
+    statement = _LEDGER.format(tables=tables)
     lives: defaultdict[tuple[str, str], list[tuple[int, int, int, int]]] = defaultdict(list)
     for device, boot, *run in db.execute(statement).fetchall():
         lives[device, boot].append((run[0], run[1], run[2], run[3]))

@@ -15,6 +15,7 @@ from edge.simulator.world import World
 
 PLASTIC = BinModel("plastic-240", "plastic", 240.0, 1_000.0, offset_mm=20.0, dead_zone_mm=150.0, invalid_mm=(0.0,))
 STEEL = BinModel("steel-6000", "steel", 6_000.0, 1_800.0, dead_zone_mm=250.0)
+NIGHTLY = DumpingHours("default", "Night", ((Window(time(17), time(5)),),) * 7)
 
 
 def made_up_city(villages: int, bins: int, trucks: int, access_points: int, cameras: int) -> City:
@@ -23,26 +24,20 @@ def made_up_city(villages: int, bins: int, trucks: int, access_points: int, came
         Kelurahan(f"village-{n}", f"V{n}", f"district-{n // 3}", -10.15 - 0.014 * (n // 6), 123.58 + 0.014 * (n % 6))
         for n in range(villages)
     ]
-    sites = [
-        Site("depot", "Depot", "depot", "village-0", -10.16, 123.60),
-        Site("landfill", "Landfill", "landfill", "village-0", -10.20, 123.53),
-        *(Site(f"office-{v.id}", v.name, "office", v.id, v.lat_deg, v.lon_deg) for v in kelurahan),
-        *(Site(f"park-{v.id}", v.name, "park", v.id, v.lat_deg + 0.002, v.lon_deg) for v in kelurahan),
-    ]
+    sites = _sites(kelurahan)
     devices: list[Device] = [
         *(_bin(n, kelurahan[n % villages]) for n in range(bins)),
         *(Truck(id=f"truck-{n:02}", plate="", depot="depot", capacity_kg=4e3, interval_s=10.0) for n in range(trucks)),
         *(_access_point(n, kelurahan[n % villages].id) for n in range(access_points)),
         *(Camera(id=f"cam-{n:02}", site=f"park-{kelurahan[n].id}", interval_s=60.0) for n in range(cameras)),
     ]
-    nightly = DumpingHours("default", "Night", ((Window(time(17), time(5)),),) * 7)
     return City(
         id="made-up",
         name="Made up",
         time_zone=ZoneInfo("Asia/Makassar"),
         lat_deg=-10.17,
         lon_deg=123.6,
-        hours={"default": nightly},
+        hours={"default": NIGHTLY},
         kelurahan={each.id: each for each in kelurahan},
         sites={each.id: each for each in sites},
         models={PLASTIC.id: PLASTIC, STEEL.id: STEEL},
@@ -56,6 +51,15 @@ def made_up_city(villages: int, bins: int, trucks: int, access_points: int, came
     )
 
 
+def _sites(kelurahan: list[Kelurahan]) -> list[Site]:
+    return [
+        Site("depot", "Depot", "depot", "village-0", -10.16, 123.60),
+        Site("landfill", "Landfill", "landfill", "village-0", -10.20, 123.53),
+        *(Site(f"office-{v.id}", v.name, "office", v.id, v.lat_deg, v.lon_deg) for v in kelurahan),
+        *(Site(f"park-{v.id}", v.name, "park", v.id, v.lat_deg + 0.002, v.lon_deg) for v in kelurahan),
+    ]
+
+
 def _bin(n: int, village: Kelurahan) -> Bin:
     organic = n % 2 == 0
     return Bin(
@@ -63,7 +67,7 @@ def _bin(n: int, village: Kelurahan) -> Bin:
         lat_deg=village.lat_deg + 0.0007 * (n // 2 % 11 - 5),
         lon_deg=village.lon_deg + 0.0007 * (n // 2 % 7 - 3),
         kelurahan=village.id,
-        model=STEEL.id if n % 12 == 0 else PLASTIC.id,
+        model=STEEL.id if n % 15 == 0 else PLASTIC.id,
         waste_kind="organic" if organic else "non_organic",
         color="yellow" if organic else "green",
         interval_s=600.0,

@@ -34,7 +34,7 @@ def test_kelurahan_and_streams_fill_at_their_own_pace(small_city: City, two_days
         grown[small_city.bins[id_].waste_kind].append(growth)
         grown[small_city.bins[id_].kelurahan].append(growth)
     means = {name: sum(each) / len(each) for name, each in grown.items()}
-    assert means["organic"] > 1.2 * means["non_organic"]
+    assert means["organic"] > 1.1 * means["non_organic"]
     villages = [means[name] for name in small_city.kelurahan]
     assert max(villages) > 1.2 * min(villages)
 
@@ -104,12 +104,12 @@ def test_access_points_fall_silent_and_start_again_from_zero(small_city: City, t
 
 
 def test_some_access_points_are_down_at_any_time(kupang: City) -> None:
-    """Over a week a twentieth of them is away on average."""
+    """Over a day a twentieth of them is away on average."""
     start = datetime(2026, 3, 2, 8, tzinfo=kupang.time_zone)
     world = World(kupang, 1, start, frozenset(kupang.devices.keys() - kupang.access_points.keys()))
     down: set[str] = set()
     counts: list[int] = []
-    for hours in range(96):
+    for hours in range(24):
         for each in world.advance(start + timedelta(hours=hours)):
             if isinstance(each, Stated):
                 (down.add if each.state == "offline" else down.discard)(each.device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import msgspec
 import pytest
@@ -59,7 +60,7 @@ def test_devices_report_at_their_interval_with_a_phase_of_their_own(small_city: 
     phases = set()
     for id_ in small_city.bins:
         times = [each.at for each in said if isinstance(each, Telemetered) and each.device == id_][1:]
-        regular = [later for earlier, later in zip(times, times[1:], strict=False) if _s(earlier, later) == 600.0]
+        regular = [later for earlier, later in pairwise(times) if _s(earlier, later) == 600.0]
         assert len(regular) >= 15
         phases.add(times[0])
     assert len(phases) == len(small_city.bins)
@@ -72,9 +73,9 @@ def test_everything_said_in_two_days_is_within_the_contract(small_city: City, tw
 
 
 def test_everything_said_by_kupang_is_within_the_contract(kupang: City) -> None:
-    """A sixth of the reference city over 48 hours: all models of containers, all kinds of sites."""
+    """A twelfth of the reference city over 48 hours: all models of containers, all kinds of sites."""
     start = _at(kupang, 6, 0)
-    without = frozenset(id_ for number, id_ in enumerate(sorted(kupang.devices)) if number % 6)
+    without = frozenset(id_ for number, id_ in enumerate(sorted(kupang.devices)) if number % 12)
     world = World(kupang, 3, start, without)
     said = [each for hours in range(49) for each in world.advance(start + timedelta(hours=hours))]
     assert {each.device for each in said} == kupang.devices.keys() - without
@@ -109,18 +110,21 @@ def test_a_city_without_any_device_is_silent(small_city: City) -> None:
 
 def _assert_contract(city: City, said: Iterable[Emission]) -> None:
     stamp = {"boot": "sim1", "seq": 7}
+    known = {kind: set(fields_of(kind)) for kind in TELEMETRY}
     for each in said:
         kind = city.devices[each.device].KIND
         assert each.at.tzinfo is UTC
         assert each.at.microsecond % 1_000 == 0
         if isinstance(each, Telemetered):
-            assert each.values.keys() <= set(fields_of(kind))
+            assert each.values.keys() <= known[kind]
             reading = msgspec.convert({"ts": each.at, **stamp, **each.values}, TELEMETRY[kind], strict=True)
-            assert parse_telemetry(kind, encode(reading)).items == [reading]
+            parsed = parse_telemetry(kind, encode(reading))
+            assert (parsed.rejected, parsed.unknown_fields) == ([], 0)
+            assert encode(parsed.items[0]) == encode(reading)
         elif isinstance(each, Happened):
             assert each.type in EVENT_TYPES[kind]
             event = Event(ts=each.at, boot="sim1", seq=7, type=each.type, state=each.state, detail=each.detail)
-            assert parse_events(kind, encode(event)).items == [event]
+            assert encode(parse_events(kind, encode(event)).items[0]) == encode(event)
 
 
 def _run(city: City, start: datetime, *, hours: int, step_minutes: int, seed: int = 5) -> list[Emission]:

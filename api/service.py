@@ -1,0 +1,60 @@
+"""The API and the console as a service, on the store that ingest of the same process has open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import uvicorn
+from api.app import create_app
+from api.context import ApiContext
+
+from city.runtime import Runtime
+from ingest.journal import Journal
+from ingest.replay import replay
+from ingest.store.opened import close_store, open_store
+
+GRACE_S = 1
+
+
+def serve(runtime: Runtime) -> None:
+    """Serve HTTP until the runtime stops."""
+    settings = runtime.settings
+    opened = open_store(settings.data)
+    journal = Journal(settings.data / "ingest" / "journal.sqlite", max_bytes=settings.journal_max_mb << 20)
+
+    def give_back(ids: Sequence[int]) -> int:
+        return replay(opened.dead_letters, journal, ids)
+
+    app = create_app(
+        ApiContext(
+            city=runtime.city,
+            reader=opened.store,
+            dead_letters=opened.dead_letters,
+            health=opened.health,
+            secrets=runtime.secrets,
+            evidence=settings.data / "evidence",
+            demo=settings.demo,
+            replay=give_back,
+            clock=lambda: datetime.now(UTC),
+        )
+    )
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=GRACE_S,
+        proxy_headers=False,
+        server_header=False,
+    )
+    server = uvicorn.Server(config)
+    thread = runtime.thread("api-http", server.run)
+    while not runtime.stop.wait(0.2):
+        if not thread.is_alive():
+            raise RuntimeError("the HTTP server ended; is its port taken?")
+    server.should_exit = True
+    thread.join(GRACE_S + 1)
+    journal.close()
+    close_store(settings.data)

@@ -1,0 +1,86 @@
+"""The embedded broker refuses strangers, wrong passwords and devices that speak for others."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from broker.client import BusClient, Delivery, Login
+from tests.support.brokers import RunningBroker, free_port
+from tests.support.waiting import wait_for
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Iterator[RunningBroker]:
+    broker = RunningBroker("embedded", free_port(), tmp_path)
+    broker.start()
+    yield broker
+    broker.kill()
+
+
+class Connected:
+    """A client on a thread of its own."""
+
+    def __init__(self, broker: RunningBroker, user: str, password: str | None = None, *filters: str) -> None:
+        """Start connecting."""
+        self.received: list[Delivery] = []
+        password = broker.secrets.password(user) if password is None else password
+        login = Login("127.0.0.1", broker.port, user, password, f"test-{user}")
+        self.bus = BusClient(
+            login, on_message=self._keep, on_connected=lambda _: filters and self.bus.subscribe(*filters)
+        )
+        self._thread = threading.Thread(target=self.bus.run, args=(threading.Event(),), daemon=True)
+        self._thread.start()
+
+    def _keep(self, delivery: Delivery) -> None:
+        self.received.append(delivery)
+        self.bus.acknowledge(delivery)
+
+    def close(self) -> None:
+        """Disconnect."""
+        self.bus.close()
+        self._thread.join(5)
+
+
+@pytest.mark.parametrize(("user", "password"), [("bin-0001", "wrong"), ("bin-9999", None), ("root", None)])
+def test_strangers_and_wrong_passwords_stay_outside(embedded: RunningBroker, user: str, password: str | None) -> None:
+    stranger = Connected(embedded, user, password)
+    friend = Connected(embedded, "bin-0001" if user != "bin-0001" else "bin-0002")
+    wait_for(friend.bus.connected.is_set, "the friend")
+    assert not stranger.bus.connected.is_set()
+    assert stranger.bus.generation == 0
+    stranger.close()
+    friend.close()
+
+
+def test_a_device_cannot_speak_or_listen_for_another(embedded: RunningBroker) -> None:
+    everything = "kota/v1/kupang/+/+/telemetry"
+    ingest = Connected(embedded, "ingest", None, everything)
+    one = Connected(embedded, "bin-0001", None, "kota/v1/kupang/bin/bin-0002/receipt", everything)
+    for client in (ingest, one):
+        wait_for(client.bus.connected.is_set, "a connection")
+    one.bus.publish("kota/v1/kupang/bin/bin-0002/telemetry", b"forged")
+    one.bus.publish("kota/v1/kupang/bin/bin-0001/telemetry", b"own")
+    wait_for(lambda: ingest.received, "the device's own message")
+    ingest.bus.publish("kota/v1/kupang/bin/bin-0002/receipt", b"for another", qos=1)
+    one.bus.publish("kota/v1/kupang/bin/bin-0001/telemetry", b"last")
+    wait_for(lambda: len(ingest.received) >= 2, "the last message")
+    assert [delivery.payload for delivery in ingest.received] == [b"own", b"last"]
+    assert one.received == []
+    ingest.close()
+    one.close()
+
+
+def test_an_acknowledgement_of_an_earlier_connection_is_never_sent(embedded: RunningBroker) -> None:
+    ingest = Connected(embedded, "ingest", None, "kota/v1/kupang/+/+/telemetry")
+    wait_for(ingest.bus.connected.is_set, "a connection")
+    stale = Delivery("t", b"", retained=False, mid=7, qos=1, generation=ingest.bus.generation)
+    embedded.kill()
+    wait_for(lambda: not ingest.bus.connected.is_set(), "the loss")
+    embedded.start()
+    wait_for(ingest.bus.connected.is_set, "the reconnect")
+    assert not ingest.bus.acknowledge(stale)
+    ingest.close()
