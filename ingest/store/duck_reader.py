@@ -128,7 +128,8 @@ def read_events(db: duckdb.DuckDBPyConnection, query: EventQuery) -> list[EventR
 def read_ledger(db: duckdb.DuckDBPyConnection) -> list[Ledger]:
     """Ranges, rows and doubles of every outbox life, found with window functions over all rows."""
     tables = " UNION ALL ".join(
-        f"SELECT device, boot, seq FROM {table}" for table in (*(f"{kind}_telemetry" for kind in KINDS), "events")
+        f"SELECT device, boot, seq FROM {table}"  # noqa: S608 - our own names
+        for table in (*(f"{kind}_telemetry" for kind in KINDS), "events")
     )
     statement = _LEDGER.format(tables=tables)
     lives: defaultdict[tuple[str, str], list[tuple[int, int, int, int]]] = defaultdict(list)

@@ -35,6 +35,10 @@ class Connected:
         self._thread = threading.Thread(target=self.bus.run, args=(threading.Event(),), daemon=True)
         self._thread.start()
 
+    def _subscribe(self, _session_present: bool) -> None:  # noqa: FBT001 - the bus's callback
+        if self._filters:
+            self.bus.subscribe(*self._filters)
+
     def _keep(self, delivery: Delivery) -> None:
         self.received.append(delivery)
         self.bus.acknowledge(delivery)

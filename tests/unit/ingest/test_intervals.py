@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,7 +22,7 @@ def test_holds_what_a_plain_set_would(added: list[tuple[int, int]]) -> None:
     assert {n for n in range(80) if n in intervals} == plain
     assert intervals.count() == len(plain)
     found = list(intervals)
-    assert all(before[1] + 1 < after[0] for before, after in zip(found, found[1:], strict=False))
+    assert all(before[1] + 1 < after[0] for before, after in itertools.pairwise(found))
 
 
 def test_forgets_the_lowest_first() -> None:
