@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import uvicorn
+
 from api.app import create_app
 from api.context import ApiContext
-
 from city.runtime import Runtime
 from ingest.journal import Journal
 from ingest.replay import replay

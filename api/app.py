@@ -1,0 +1,37 @@
+"""The one app: REST, stream and console together, guarded by roles."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request
+
+from api import access, case_routes, map_routes, problems, routes, sign_in, system_routes
+from api.access import require
+from api.console import pages
+from api.context import ApiContext
+
+
+def create_app(context: ApiContext) -> FastAPI:
+    """Make the app of one city."""
+    app = FastAPI(
+        title="Jaga Kota",
+        version="1",
+        summary=f"{context.city.name}: waste service and public Wi-Fi",
+        description="Times are UTC in ISO 8601. Errors are problem documents (RFC 9457).",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+    )
+    app.state.context = context
+    problems.install(app)
+    for router in (routes.router, case_routes.router, map_routes.router, system_routes.router, sign_in.router):
+        app.include_router(router)
+
+    @app.get("/api/v1/openapi.json", dependencies=[require("viewer")], include_in_schema=False)
+    def openapi(request: Request) -> dict[str, object]:
+        """The description of this API."""
+        described: FastAPI = request.app
+        return described.openapi()
+
+    pages.mount(app, context)
+    access.install(app, context)
+    return app

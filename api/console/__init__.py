@@ -1,0 +1,1 @@
+"""The console: pages for dispatch and network admins, in Bahasa Indonesia and English."""

@@ -1,0 +1,90 @@
+"""GeoJSON for maps: a layer per kind of device, and the places that make a map without internet."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+
+from api.access import require
+from api.cases import cases
+from api.context import ApiContext
+from api.routes import context_of
+from api.shapes import device_connectivity, is_broken, number, position_of
+from broker.contract.topics import Kind
+from city.model import AccessPoint, Bin, Device, Truck
+from ingest.store.port import Latest
+
+router = APIRouter(prefix="/api/v1/map", tags=["map"])
+_MEDIA = "application/geo+json"
+
+
+@router.get("/places.geojson", dependencies=[require("viewer")])
+def show_places(request: Request) -> Response:
+    """The outline of the city, its kelurahan, and its sites."""
+    city = context_of(request).city
+    shapes: dict[str, Any] = msgspec.json.decode(city.shapes)
+    sites = [
+        _feature(site.lon_deg, site.lat_deg, {"kind": "site", "id": site.id, "site_kind": site.kind, "name": site.name})
+        for site in city.sites.values()
+    ]
+    features = [*shapes.get("features", []), *sites]
+    return Response(msgspec.json.encode({"type": "FeatureCollection", "features": features}), media_type=_MEDIA)
+
+
+@router.get("/{kind}.geojson", dependencies=[require("viewer")])
+def show_layer(request: Request, kind: Kind) -> Response:
+    """Devices of a kind as points, with what a map shows of them; trucks without a position are left out."""
+    features = layer(context_of(request), kind)
+    return Response(msgspec.json.encode({"type": "FeatureCollection", "features": features}), media_type=_MEDIA)
+
+
+def layer(context: ApiContext, kind: Kind) -> list[dict[str, Any]]:
+    """The features of a layer."""
+    now = context.clock()
+    latest = {one.device: one for one in context.reader.latest(kind=kind)}
+    open_cases = Counter(case.camera for case in cases(context) if case.state == "open") if kind == "camera" else None
+    features = []
+    for device in context.city.devices.values():
+        if kind != device.KIND:
+            continue
+        newest = latest.get(device.id)
+        position = position_of(device, newest)
+        if position is None:
+            continue
+        properties = {
+            "id": device.id,
+            "kind": kind,
+            "kelurahan": device.kelurahan,
+            "connectivity": device_connectivity(device, newest, now),
+            **_properties(device, newest),
+        }
+        if open_cases is not None:
+            properties["open_cases"] = open_cases[device.id]
+        features.append(_feature(position[1], position[0], properties))
+    return features
+
+
+def _properties(device: Device, latest: Latest | None) -> dict[str, Any]:
+    if isinstance(device, Bin):
+        return {
+            "name": device.id,
+            "fill_pct": number(latest, "fill_pct"),
+            "waste_kind": device.waste_kind,
+            "color": device.color,
+        }
+    if isinstance(device, Truck):
+        flags = {name: bool(number(latest, name)) for name in ("pto", "ignition")}
+        numbers = {name: number(latest, name) for name in ("speed_kmh", "heading_deg", "load_kg")}
+        return {"name": device.plate, "plate": device.plate, "broken": is_broken(latest), **flags, **numbers}
+    if isinstance(device, AccessPoint):
+        return {"name": device.id, "clients": number(latest, "clients"), "ssids": device.ssids}
+    scene = number(latest, "scene_ok")
+    return {"name": device.id, "scene_ok": None if scene is None else bool(scene)}
+
+
+def _feature(lon_deg: float, lat_deg: float, properties: dict[str, Any]) -> dict[str, Any]:
+    point = {"type": "Point", "coordinates": [round(lon_deg, 6), round(lat_deg, 6)]}
+    return {"type": "Feature", "geometry": point, "properties": properties}

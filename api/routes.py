@@ -1,0 +1,183 @@
+"""REST under `/api/v1`: devices, series, events and the ledger."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Path, Query, Request
+from pydantic import AwareDatetime
+from starlette.exceptions import HTTPException
+
+from api.access import require
+from api.context import ApiContext
+from api.shapes import (
+    DeviceShape,
+    DevicesShape,
+    EventShape,
+    EventsShape,
+    PointShape,
+    SeriesShape,
+    device_connectivity,
+    shape_device,
+)
+from broker.contract.errors import PayloadError
+from broker.contract.topics import ID_PATTERN, Kind
+from broker.contract.units import unit_of
+from city.model import Device
+from ingest.store.latest import Connectivity
+from ingest.store.port import MAX_EVENTS, Aggregate, EventQuery, SeriesQuery, check_series
+
+PAGE_MAX: Final = 1_000
+RANGE_MAX: Final = timedelta(days=400)
+_EVERY: Final = re.compile(r"(\d+)(s|m|h|d)?")
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, None: 1}
+
+router = APIRouter(prefix="/api/v1", tags=["devices"])
+
+DeviceId = Annotated[str, Path(pattern=f"^{ID_PATTERN}$", examples=["bin-0451"])]
+From = Annotated[AwareDatetime | None, Query(alias="from", description="Start, inclusive, with a zone; a day ago.")]
+To = Annotated[AwareDatetime | None, Query(description="End, exclusive, with a zone; now.")]
+
+
+def context_of(request: Request) -> ApiContext:
+    """The context the app was made with."""
+    context: ApiContext = request.app.state.context
+    return context
+
+
+def device_of(context: ApiContext, device: str) -> Device:
+    """A device of the inventory, or 404."""
+    found = context.city.devices.get(device)
+    if found is None:
+        raise HTTPException(404, f"device {device!r} is not in the inventory of {context.city.id}")
+    return found
+
+
+def time_range(context: ApiContext, start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:
+    """The range asked for, a day by default.
+
+    Raises:
+        PayloadError: It is empty or longer than `RANGE_MAX`.
+    """
+    end = end or context.clock() + timedelta(minutes=5)
+    start = start or end - timedelta(days=1)
+    if start >= end:
+        raise PayloadError("`from` must lie before `to`")
+    if end - start > RANGE_MAX:
+        raise PayloadError(f"a range is at most {RANGE_MAX.days} days")
+    return start, end
+
+
+@router.get("/devices", dependencies=[require("viewer")])
+def list_devices(
+    request: Request,
+    kind: Kind | None = None,
+    kelurahan: str | None = None,
+    state: Connectivity | None = None,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 100,
+    offset: Annotated[int, Query(ge=0)] = 0,
+) -> DevicesShape:
+    """Devices of the inventory by id, a page at a time, with what is newest of each."""
+    context = context_of(request)
+    now = context.clock()
+    latest = {one.device: one for one in context.reader.latest(kind=kind)}
+    found = [
+        device
+        for device in context.city.devices.values()
+        if kind in (None, device.KIND)
+        and kelurahan in (None, device.kelurahan)
+        and (state is None or device_connectivity(device, latest.get(device.id), now) == state)
+    ]
+    page = sorted(found, key=lambda device: device.id)[offset : offset + limit]
+    return DevicesShape(
+        total=len(found), devices=[shape_device(context, device, latest.get(device.id), now) for device in page]
+    )
+
+
+@router.get("/devices/{device}", dependencies=[require("viewer")])
+@router.get("/devices/{device}/latest", dependencies=[require("viewer")])
+def show_device(request: Request, device: DeviceId) -> DeviceShape:
+    """One device and the newest of each of its fields."""
+    context = context_of(request)
+    found = device_of(context, device)
+    latest = context.reader.latest(device=device)
+    return shape_device(context, found, latest[0] if latest else None, context.clock())
+
+
+@router.get("/devices/{device}/series", dependencies=[require("viewer")])
+def show_series(
+    request: Request,
+    device: DeviceId,
+    field: Annotated[str, Query(examples=["fill_pct"])],
+    start: From = None,
+    to: To = None,
+    every: Annotated[str | None, Query(description="Bucket: seconds, or 5m, 1h, 1d.", examples=["5m"])] = None,
+    agg: Aggregate = "mean",
+) -> SeriesShape:
+    """Points of one field, as measured or in buckets counted from 1970."""
+    context = context_of(request)
+    device_of(context, device)
+    begin, end = time_range(context, start, to)
+    query = SeriesQuery(device, field, begin, end, parse_every(every), agg)
+    check_series(query)
+    points = [PointShape(at=point.at, value=point.value) for point in context.reader.series(query)]
+    return SeriesShape(device=device, field=field, unit=unit_of(field), every_s=query.every_s, agg=agg, points=points)
+
+
+def parse_every(text: str | None) -> float | None:
+    """A bucket's length in seconds.
+
+    Raises:
+        PayloadError: It is no length.
+    """
+    if text is None:
+        return None
+    found = _EVERY.fullmatch(text)
+    if not found:
+        raise PayloadError(f"`every` is seconds, or a number with s, m, h or d, not {text!r}")
+    return float(found.group(1)) * _SECONDS[found.group(2)]
+
+
+@router.get("/events", dependencies=[require("viewer")], tags=["events"])
+def list_events(
+    request: Request,
+    device: Annotated[str | None, Query(pattern=f"^{ID_PATTERN}$")] = None,
+    kind: Kind | None = None,
+    type_: Annotated[list[str] | None, Query(alias="type")] = None,
+    start: From = None,
+    to: To = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_EVENTS)] = 100,
+) -> EventsShape:
+    """Events, newest first."""
+    context = context_of(request)
+    begin, end = time_range(context, start, to)
+    query = EventQuery(begin, end, device, kind, tuple(type_ or ()), limit)
+    return EventsShape(
+        events=[
+            EventShape(
+                device=event.origin.device,
+                kind=event.origin.kind,
+                type=event.type,
+                state=event.state,
+                measured_at=event.origin.measured_at,
+                received_at=event.origin.received_at,
+                quality=list(event.origin.quality),
+                detail=event.detail,
+            )
+            for event in context.reader.events(query)
+        ]
+    )
+
+
+@router.get("/ledger", dependencies=[require("operator")], tags=["system"])
+def show_ledger(request: Request) -> dict[Literal["lives"], list[dict[str, Any]]]:
+    """What is stored of each outbox life, counted from the rows: seq ranges, rows, and seqs stored twice."""
+    lives = context_of(request).reader.ledger()
+    return {
+        "lives": [
+            {"device": one.device, "boot": one.boot, "seqs": one.seqs, "rows": one.rows, "twice": one.twice}
+            for one in lives
+        ]
+    }

@@ -1,0 +1,199 @@
+"""The shapes of answers, with the names of the FIWARE Smart Data Models where these have one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.context import ApiContext
+from broker.contract.topics import Kind
+from broker.contract.units import unit_of
+from city.model import Bin, Device, Site, Truck
+from ingest.store.latest import Connectivity, connectivity
+from ingest.store.port import Latest
+
+FIWARE_TYPES: Final[dict[Kind, str]] = {"bin": "WasteContainer", "truck": "Vehicle", "ap": "Device", "camera": "Device"}
+
+
+class ValueShape(BaseModel):
+    """A field's newest value."""
+
+    value: float | int | bool | str
+    unit: str = Field(examples=["%"])
+    measured_at: datetime
+
+
+class DeviceShape(BaseModel):
+    """A device, what is known of it, and whether it is there."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "bin-0451",
+                    "type": "WasteContainer",
+                    "kind": "bin",
+                    "kelurahan": "tuak-daun-merah",
+                    "connectivity": "online",
+                    "fillingLevel": 0.41,
+                    "storedWasteKind": ["organic"],
+                    "binColor": "yellow",
+                    "values": {"fill_pct": {"value": 41.0, "unit": "%", "measured_at": "2026-03-01T08:15:30Z"}},
+                }
+            ]
+        }
+    )
+
+    id: str
+    type: str
+    kind: Kind
+    kelurahan: str
+    site: str
+    location: dict[str, Any] | None = Field(description="GeoJSON point, longitude first")
+    connectivity: Connectivity
+    measured_at: datetime | None
+    received_at: datetime | None
+    quality: list[str]
+    values: dict[str, ValueShape]
+    simulated: bool
+    facts: dict[str, Any] = Field(description="What the inventory says of it")
+    fillingLevel: float | None = None  # noqa: N815 - FIWARE
+    storedWasteKind: list[str] | None = None  # noqa: N815 - FIWARE
+    binColor: str | None = None  # noqa: N815 - FIWARE
+    batteryLevel: float | None = None  # noqa: N815 - FIWARE
+    serviceStatus: str | None = None  # noqa: N815 - FIWARE
+    mileageFromOdometer: float | None = None  # noqa: N815 - FIWARE
+
+
+class DevicesShape(BaseModel):
+    """A page of devices; `total` counts all that match."""
+
+    total: int
+    devices: list[DeviceShape]
+
+
+class PointShape(BaseModel):
+    """A bucket's start or a reading's time, and the value."""
+
+    at: datetime
+    value: float | int | bool | str
+
+
+class SeriesShape(BaseModel):
+    """Points of one field in order of time."""
+
+    device: str
+    field: str
+    unit: str
+    every_s: float | None
+    agg: Literal["mean", "min", "max", "last", "sum", "count"]
+    points: list[PointShape]
+
+
+class EventShape(BaseModel):
+    """Something that happened."""
+
+    device: str
+    kind: Kind
+    type: str = Field(examples=["collected"])
+    state: Literal["raised", "cleared", "noted"]
+    measured_at: datetime
+    received_at: datetime
+    quality: list[str]
+    detail: dict[str, Any]
+
+
+class EventsShape(BaseModel):
+    """Events, newest first."""
+
+    events: list[EventShape]
+
+
+def device_connectivity(device: Device, latest: Latest | None, now: datetime) -> Connectivity:
+    """Whether a device is there."""
+    return connectivity(latest, interval_s=device.interval_s, now=now)
+
+
+def position_of(device: Device, latest: Latest | None) -> tuple[float, float] | None:
+    """Latitude and longitude: what it says, else where the inventory puts it."""
+    if latest and "lat_deg" in latest.values and "lon_deg" in latest.values:
+        return float(latest.values["lat_deg"].value), float(latest.values["lon_deg"].value)
+    if device.lat_deg is None or device.lon_deg is None:
+        return None
+    return device.lat_deg, device.lon_deg
+
+
+def number(latest: Latest | None, field: str) -> float | None:
+    """A field's newest value as a number, None when there is none."""
+    found = latest.values.get(field) if latest else None
+    return float(found.value) if found and isinstance(found.value, int | float) else None
+
+
+def shape_device(context: ApiContext, device: Device, latest: Latest | None, now: datetime) -> DeviceShape:
+    """A device as the API shows it."""
+    position = position_of(device, latest)
+    connected = device_connectivity(device, latest, now)
+    values = latest.values if latest else {}
+    return DeviceShape(
+        id=device.id,
+        type=FIWARE_TYPES[device.KIND],
+        kind=device.KIND,
+        kelurahan=device.kelurahan,
+        site=device.site,
+        location={"type": "Point", "coordinates": [position[1], position[0]]} if position else None,
+        connectivity=connected,
+        measured_at=latest.measured_at if latest else None,
+        received_at=latest.received_at if latest else None,
+        quality=list(latest.quality) if latest else [],
+        values={
+            name: ValueShape(value=field.value, unit=unit_of(name), measured_at=field.measured_at)
+            for name, field in values.items()
+        },
+        simulated=context.demo,
+        facts=_facts(device, context.city.sites.get(device.site)),
+        **_fiware(device, latest, connected),
+    )
+
+
+def _facts(device: Device, site: Site | None) -> dict[str, Any]:
+    facts: dict[str, Any] = {"interval_s": device.interval_s}
+    if site:
+        facts["site_name"] = site.name
+    if device.reach:
+        facts["adapter"] = device.reach.adapter
+        facts["address"] = device.reach.address
+    for name in ("model", "waste_kind", "color", "plate", "depot", "capacity_kg", "ssids"):
+        if hasattr(device, name):
+            facts[name] = getattr(device, name)
+    return facts
+
+
+def _fiware(device: Device, latest: Latest | None, connected: Connectivity) -> dict[str, Any]:
+    battery = number(latest, "battery_pct")
+    found: dict[str, Any] = {"batteryLevel": None if battery is None else battery / 100}
+    if isinstance(device, Bin):
+        fill = number(latest, "fill_pct")
+        found["fillingLevel"] = None if fill is None else round(fill / 100, 4)
+        found["storedWasteKind"] = ["organic" if device.waste_kind == "organic" else "inorganic"]
+        found["binColor"] = device.color
+    elif isinstance(device, Truck):
+        found["mileageFromOdometer"] = number(latest, "odometer_km")
+        found["serviceStatus"] = _service_status(latest, connected)
+    return found
+
+
+def _service_status(latest: Latest | None, connected: Connectivity) -> str:
+    if is_broken(latest):
+        return "broken"
+    if connected in ("offline", "unknown"):
+        return "outOfService"
+    ignition = latest.values.get("ignition") if latest else None
+    return "onRoute" if ignition and ignition.value else "parked"
+
+
+def is_broken(latest: Latest | None) -> bool:
+    """Whether a truck reports fault codes."""
+    codes = latest.values.get("fault_codes") if latest else None
+    return codes is not None and codes.value not in ("", "[]")

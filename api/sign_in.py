@@ -1,0 +1,59 @@
+"""The way into the console outside a demo: a token is exchanged for a session cookie."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from starlette.exceptions import HTTPException
+
+from api.access import COOKIE
+from api.routes import context_of
+
+router = APIRouter(include_in_schema=False)
+
+SESSION_S = 12 * 3600
+
+_PAGE = """<!doctype html>
+<html lang="id"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Jaga Kota</title><style>
+body {{ font: 20px/1.5 sans-serif; margin: 0; display: grid; place-items: center; min-height: 100vh; background: #f3f6f4 }}
+form {{ background: #fff; padding: 2rem; border-radius: 12px; width: min(90vw, 26rem); box-sizing: border-box }}
+input, button {{ font: inherit; width: 100%; padding: .6rem; box-sizing: border-box; margin-top: .5rem }}
+button {{ background: #14532d; color: #fff; border: 0; border-radius: 8px }} p.wrong {{ color: #b00020 }}
+</style></head><body><form method="post" action="/login"><h1>Jaga Kota</h1>
+<label>Token masuk / Sign-in token<input type="password" name="token" autocomplete="current-password" required></label>
+<button>Masuk / Sign in</button>{message}
+<p><small>kota credentials --role operator</small></p></form></body></html>"""
+
+
+@router.get("/login")
+def show_login() -> HTMLResponse:
+    """The form."""
+    return HTMLResponse(_PAGE.format(message=""))
+
+
+@router.post("/login")
+def log_in(request: Request, token: Annotated[str, Form(max_length=200)]) -> Response:
+    """Set the session cookie when the token is one of ours."""
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+        raise HTTPException(403, "this request comes from another site")
+    if context_of(request).secrets.role_of(token.strip()) is None:
+        wrong = '<p class="wrong">Token tidak dikenal / Unknown token</p>'
+        return HTMLResponse(_PAGE.format(message=wrong), 401)
+    answer = RedirectResponse("/", 303)
+    secure = request.url.scheme == "https"
+    answer.set_cookie(COOKIE, token.strip(), SESSION_S, httponly=True, samesite="strict", secure=secure)
+    return answer
+
+
+@router.post("/logout")
+def log_out() -> Response:
+    """Forget the session."""
+    answer = RedirectResponse("/login", 303)
+    answer.delete_cookie(COOKIE)
+    return answer

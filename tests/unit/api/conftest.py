@@ -1,0 +1,101 @@
+"""The app over a store in memory, with the reference city."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from api.app import create_app
+from api.context import ApiContext
+from city.inventory import builtin_city, load_city
+from city.secrets import Secrets
+from ingest.store.dead_letters import DeadLetter, DeadLetterBox
+from ingest.store.health import HealthBoard, IngestHealth
+from ingest.store.memory import MemoryStore
+from ingest.store.records import EventRecord, Origin, Reading, StatusRecord, Value
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+CITY = load_city(builtin_city("kupang"))
+
+
+@dataclass
+class Stage:
+    """A store to fill and an app to ask."""
+
+    folder: Path
+    store: MemoryStore = field(default_factory=MemoryStore)
+    board: HealthBoard = field(default_factory=HealthBoard)
+    replayed: list[int] = field(default_factory=list)
+    seq: int = 0
+
+    def __post_init__(self) -> None:
+        """Open what lies on disk."""
+        self.box = DeadLetterBox(self.folder / "dead.sqlite")
+        self.secrets = Secrets(self.folder)
+        self.board.publish(IngestHealth(NOW, connected=True))
+
+    def origin(self, device: str, at: datetime) -> Origin:
+        """The next origin of a device."""
+        self.seq += 1
+        return Origin(CITY.devices[device].KIND, device, "b", self.seq, at, at)
+
+    def measure(self, device: str, at: datetime = NOW, **values: Value) -> None:
+        """Store a reading."""
+        self.store.write([Reading(self.origin(device, at), dict(values))], self.seq)
+
+    def happen(self, device: str, type_: str, state: str = "raised", at: datetime = NOW, **detail: Any) -> None:
+        """Store an event."""
+        self.store.write([EventRecord(self.origin(device, at), type_, state, detail)], self.seq)  # type: ignore[arg-type]
+
+    def say(self, device: str, state: str, at: datetime = NOW) -> None:
+        """Store a state."""
+        kind = CITY.devices[device].KIND
+        self.store.write([StatusRecord(kind, device, state, at, at)], self.seq)  # type: ignore[arg-type]
+
+    def bury(self, reason: str) -> None:
+        """Add a dead letter."""
+        self.seq += 1
+        self.box.add([DeadLetter(self.seq, 0, "kota/x", b'{"a":\xff', NOW, reason)])
+
+    def replay(self, ids: Sequence[int]) -> int:
+        """Take note of a replay."""
+        self.replayed += ids
+        return len(ids)
+
+    def client(
+        self,
+        *,
+        demo: bool = True,
+        token: str = "",
+        host: str = "127.0.0.1",
+        peer: str = "127.0.0.1",
+        now: datetime = NOW,
+    ) -> TestClient:
+        """A client of the app."""
+        context = ApiContext(
+            CITY,
+            self.store,
+            self.box,
+            self.board,
+            self.secrets,
+            self.folder / "evidence",
+            demo,
+            self.replay,
+            lambda: now + timedelta(seconds=1),
+        )
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        client = TestClient(
+            create_app(context), f"http://{host}", headers=headers, client=(peer, 40000), follow_redirects=False
+        )
+        return client
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    return Stage(tmp_path)
