@@ -1,0 +1,1 @@
+"""The dumping watcher: capture, deposit detection, window check, evidence, and an event like any device's."""
