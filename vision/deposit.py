@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vision.checks import Gray, cut, has_own_structure, is_added, rigidity
+from vision.checks import cut, has_own_structure, is_added, rigidity
 from vision.layers import Layers, Mask, Picture, differs
 from vision.regions import Box, Region, overlap, pixels_near, regions_of
 
@@ -104,10 +104,12 @@ class _Memory:
 
     at_s: float
     foreground: Mask
-    gray: Gray
+    gray: NDArray[np.uint8]
 
 
 MEMORY_S: Final = 20.0
+MEMORY_EVERY_S: Final = 0.38
+"""Two or three moments a second tell who was near; more would be the largest part of a camera's memory."""
 COVERED_LEVELS: Final = 4.0
 """Standard deviation of a picture that shows nothing."""
 GONE_S: Final = 2.0
@@ -211,7 +213,9 @@ class DepositDetector:
 
     def _remember(self, picture: Picture, at_s: float) -> None:
         assert self._layers is not None  # noqa: S101 - made in step
-        gray: Gray = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+        if self._memory and at_s - self._memory[-1].at_s < MEMORY_EVERY_S:
+            return
+        gray: NDArray[np.uint8] = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY).astype(np.uint8)
         self._memory.append(_Memory(at_s, self._layers.foreground.copy(), gray))
         while self._memory[0].at_s < at_s - MEMORY_S:
             self._memory.popleft()
@@ -284,7 +288,8 @@ class DepositDetector:
         )
 
     def _is_rigid(self, region: Region, at_s: float) -> bool:
-        patches = [cut(m.gray, region.box) for m in self._memory if m.at_s >= at_s - self._config.hold_s]
+        since_s = at_s - self._config.hold_s
+        patches = [cut(m.gray.astype(np.float32), region.box) for m in self._memory if m.at_s >= since_s]
         return rigidity(patches) >= self._config.rigid
 
     def _report(self, candidate: _Candidate, at_s: float) -> Deposit:

@@ -25,7 +25,8 @@ SETTLED_MAX_S: Final = 60.0
 
 def differs(one: Picture, other: Picture) -> Mask:
     """Where two pictures differ by more than `CHANGE` in any channel."""
-    found: Mask = np.abs(one - other).max(axis=2) > CHANGE
+    blue, green, red = cv2.split(cv2.absdiff(one, other))
+    found: Mask = cv2.max(cv2.max(blue, green), red) > CHANGE
     return found
 
 
@@ -60,10 +61,10 @@ class Layers:
         np.minimum(self.settled_s, SETTLED_MAX_S, out=self.settled_s)
         self._note_newest(picture, agrees, elapsed_s)
         follow = min(1.0, elapsed_s / 4.0)
-        self.settled[agrees] += follow * (picture[agrees] - self.settled[agrees])
+        cv2.accumulateWeighted(picture, self.settled, follow, agrees.astype(np.uint8))
         quiet = ~self.foreground & ~held
         share = 1.0 - float(np.exp(-elapsed_s / BACKGROUND_TAU_S))
-        self.background[quiet] += share * (picture[quiet] - self.background[quiet])
+        cv2.accumulateWeighted(picture, self.background, share, quiet.astype(np.uint8))
 
     def _note_newest(self, picture: Picture, agrees: Mask, elapsed_s: float) -> None:
         """Count how long a pixel that left its settled value has shown the same new one, and settle on that."""

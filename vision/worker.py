@@ -196,7 +196,8 @@ class CameraWorker:
                 return write_evidence(
                     self._evidence,
                     case,
-                    before=self._before(frame.image),
+                    # Whoever stood there when the background was learnt has gone by now, and shows as a difference.
+                    before=pixelate(self._before(frame.image), people),
                     after=after,
                     clip=self._recorder.clip(),
                     about=detail,
