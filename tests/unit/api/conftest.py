@@ -68,6 +68,20 @@ class Stage:
         self.replayed += ids
         return len(ids)
 
+    def context(self, *, demo: bool = True, now: datetime = NOW) -> ApiContext:
+        """What an app is made of; its clock stands still a second after `now`."""
+        return ApiContext(
+            city=CITY,
+            reader=self.store,
+            dead_letters=self.box,
+            health=self.board,
+            secrets=self.secrets,
+            evidence=self.folder / "evidence",
+            demo=demo,
+            replay=self.replay,
+            clock=lambda: now + timedelta(seconds=1),
+        )
+
     def client(
         self,
         *,
@@ -77,23 +91,10 @@ class Stage:
         peer: str = "127.0.0.1",
         now: datetime = NOW,
     ) -> TestClient:
-        """A client of the app."""
-        context = ApiContext(
-            CITY,
-            self.store,
-            self.box,
-            self.board,
-            self.secrets,
-            self.folder / "evidence",
-            demo,
-            self.replay,
-            lambda: now + timedelta(seconds=1),
-        )
+        """A client of the app, as a program on `peer` that addresses it as `host`."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        client = TestClient(
-            create_app(context), f"http://{host}", headers=headers, client=(peer, 40000), follow_redirects=False
-        )
-        return client
+        app = create_app(self.context(demo=demo, now=now))
+        return TestClient(app, f"http://{host}", headers=headers, client=(peer, 40000), follow_redirects=False)
 
 
 @pytest.fixture

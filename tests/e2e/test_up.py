@@ -1,0 +1,197 @@
+"""`kota up` as its user knows it: the city fills, survives kills, takes other makers' messages, and stops."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.brokers import ROOT, free_port
+from tests.support.cities import RunningCity
+from tests.support.require import require_program, require_shared
+from tests.support.waiting import wait_for
+
+pytestmark = pytest.mark.xdist_group("up")
+
+
+@pytest.fixture(scope="module")
+def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCity]:
+    made = RunningCity(tmp_path_factory.mktemp("up") / "data", "--speed", "60")
+    try:
+        made.wait_ready()
+        yield made
+    finally:
+        made.stop()
+        print(made.log())
+
+
+def online(city: RunningCity, kind: str) -> int:
+    found = city.get(f"/api/v1/devices?kind={kind}&state=online&limit=1")
+    return int(found["total"]) if found else 0
+
+
+def test_every_kind_of_device_reports(city: RunningCity) -> None:
+    for kind, least in (("bin", 500), ("truck", 8), ("ap", 50), ("camera", 11)):
+        wait_for(lambda k=kind, n=least: online(city, k) >= n, f"{least} {kind}")
+    fill = wait_for(lambda: city.get("/api/v1/devices/bin-0451/latest")["fillingLevel"] is not None, "a fill level")
+    assert fill
+
+
+def publish(city: RunningCity, topic: str, body: Any) -> None:
+    """As another maker's server would, with the gateway's account."""
+    account = json.loads(city.verb("credentials", "gateway", "--json").stdout)
+    payload = body if isinstance(body, str) else json.dumps(body)
+    command = [require_program("mosquitto_pub"), "-p", str(city.mqtt_port), "-q", "1", "-t", topic, "-m", payload]
+    subprocess.run([*command, "-u", account["user"], "-P", account["password"]], check=True, timeout=30)
+
+
+def test_a_things_stack_uplink_reaches_the_api(city: RunningCity) -> None:
+    at = datetime.now(UTC).isoformat()
+    publish(
+        city,
+        "v3/kupang-bins@ttn/devices/em310-0001/up",
+        {
+            "end_device_ids": {"device_id": "em310-0001", "dev_eui": "24E124713C000001"},
+            "uplink_message": {"f_port": 85, "received_at": at, "decoded_payload": {"distance": 333, "battery": 77}},
+        },
+    )
+
+    def latest() -> Any:
+        values = city.get("/api/v1/devices/bin-0021/latest")["values"]
+        return values.get("battery_pct", {}).get("value") == 77.0 and values["distance_mm"]["value"] == 333.0
+
+    wait_for(lambda: latest() or seen_in_series(city, "bin-0021", "distance_mm", 333.0), "the uplink")
+
+
+def seen_in_series(city: RunningCity, device: str, field: str, value: float) -> bool:
+    """The simulator may have spoken for the device since; the reading itself stays."""
+    found = city.get(f"/api/v1/devices/{device}/series?field={field}") or {"points": []}
+    return any(point["value"] == value for point in found["points"])
+
+
+def test_an_owntracks_location_reaches_the_api(city: RunningCity) -> None:
+    now = int(datetime.now(UTC).timestamp())
+    body = {"_type": "location", "lat": -10.1611, "lon": 123.6022, "tst": now, "vel": 31, "cog": 90, "tid": "31"}
+    publish(city, "owntracks/dlhk/truck-31", body)
+    wait_for(lambda: seen_in_series(city, "truck-31", "lat_deg", -10.1611), "the location")
+
+
+def test_broken_messages_are_kept_with_a_reason_that_helps(city: RunningCity) -> None:
+    publish(city, "v3/kupang-bins@ttn/devices/em310-0001/up", "{")
+    publish(city, "owntracks/dlhk/truck-99", {"_type": "location", "lat": 1, "lon": 1, "tst": 1772366398})
+
+    def reasons() -> list[str]:
+        return [letter["reason"] for letter in json.loads(city.verb("deadletters", "--json").stdout)]
+
+    wait_for(lambda: len(reasons()) >= 2, "two dead letters")
+    assert any("not JSON" in reason for reason in reasons())
+    assert any("'dlhk/truck-99'" in reason for reason in reasons())
+
+
+def test_one_devices_own_agent(city: RunningCity) -> None:
+    done = city.verb(
+        "edge", "--device", "bin-0451", "--sensor", "stdin", stdin='{"weight_kg": 42.5}\n{"weight_kg": "x"}\n'
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "edge.reading_refused" in done.stdout
+    wait_for(lambda: seen_in_series(city, "bin-0451", "weight_kg", 42.5), "the reading")
+
+
+def balance(city: RunningCity) -> dict[str, int]:
+    found: dict[str, int] = json.loads(city.verb("ledger", "--json").stdout or "{}")
+    return found
+
+
+@pytest.mark.parametrize("name", ["broker", "server", "simulator", "vision"])
+def test_a_killed_process_comes_back_and_the_ledger_agrees(city: RunningCity, name: str) -> None:
+    before = balance(city)["stored"]
+    city.kill(name)
+    city.wait_ready()
+    wait_for(lambda: balance(city).get("stored", 0) > before + 50, "new readings after the kill")
+    # Readings in between outbox and store count as waiting; at rest nothing is missing.
+    wait_for(lambda: balance(city).get("missing") == 0, "a ledger that agrees")
+    assert balance(city)["twice"] == 0
+
+
+def test_a_bag_in_the_demo_scene_becomes_a_case(city: RunningCity) -> None:
+    cases = wait_for(lambda: (city.get("/api/v1/dumping/cases") or {}).get("cases"), "a case", within_s=120)
+    assert cases[0]["simulated"] is True
+    assert set(cases[0]["evidence"]) == {"before", "after", "clip"}
+
+
+def test_a_second_city_on_the_same_data_is_refused(city: RunningCity) -> None:
+    done = city.verb("up", "--data", str(city.data))
+    assert done.returncode == 1
+    assert "in use by another" in done.stderr
+
+
+def test_a_port_that_was_asked_for_and_is_taken_is_refused(city: RunningCity, tmp_path: Path) -> None:
+    done = city.verb("up", "--data", str(tmp_path), "--port", str(city.port), "--mqtt-port", str(free_port()))
+    assert done.returncode == 1
+    assert f"port {city.port}" in done.stderr
+
+
+def test_stopping_leaves_nothing_behind(tmp_path: Path) -> None:
+    other = RunningCity(tmp_path / "data", "--no-vision")
+    other.wait_ready()
+    pids = other.pids()
+    assert set(pids) == {"broker", "server", "simulator"}
+    assert other.stop() == 0
+    assert other.pids() == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("up", "--host", "192.0.2.1"), 2, "loopback only"),
+        (("up", "--no-demo"), 2, "belongs to a demo"),
+        (("up", "--clip", "missing.mp4"), 2, "no such file"),
+        (("up", "--clock", "25:00"), 2, "clock"),
+        (("check", "--city", "atlantis"), 2, "atlantis"),
+        (("credentials", "bin-9999"), 2, "not in the inventory"),
+        (("ledger",), 2, "no city has been started"),
+        (("nonsense",), 2, "no verb"),
+    ],
+)
+def test_wrong_settings_say_what_is_wrong_and_exit_with_2(
+    tmp_path: Path, arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    data = () if arguments[0] == "nonsense" else ("--data", str(tmp_path))
+    done = subprocess.run(
+        [str(ROOT / "kota"), *arguments, *data], capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    assert message in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_every_verb_is_shown_and_explains_itself() -> None:
+    shown = subprocess.run(
+        [str(ROOT / "kota"), "--help"], capture_output=True, text=True, timeout=60, check=True
+    ).stdout
+    for verb in ("up", "check", "devices", "credentials", "edge", "deadletters", "ledger", "vision", "serve"):
+        assert f"  {verb} " in shown
+        arguments = [verb, "score", "--help"] if verb == "vision" else [verb, "--help"]
+        subprocess.run([str(ROOT / "kota"), *arguments], capture_output=True, timeout=60, check=True)
+
+
+@pytest.mark.xdist_group("clips")
+@pytest.mark.parametrize(("clock", "expected"), [("12:00", 1), ("18:00", 0)])
+def test_a_real_clip_is_judged_by_its_clock(tmp_path: Path, clock: str, expected: int) -> None:
+    clip = require_shared("clips/aboda-v1-excerpt.mp4")
+    city = RunningCity(tmp_path / "data", "--no-simulator", "--clip", str(clip), "--clock", clock)
+    try:
+        city.wait_ready()
+        wait_for(lambda: "vision.source_ended" in city.log(), "the end of the clip", within_s=150)
+        wait_for(lambda: len(city.get("/api/v1/dumping/cases")["cases"]) >= expected, "the case")
+        cases = city.get("/api/v1/dumping/cases")["cases"]
+        assert len(cases) == expected
+        assert all("T12:00:" in case["local_time"] for case in cases)
+    finally:
+        city.stop()
+        print(city.log())
