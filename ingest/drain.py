@@ -75,7 +75,8 @@ class Drain:
         self.totals = Totals()
         self.away = ""
         self._position = writer.position()
-        journal.start_after(self._position)
+        # Positions name dead letters too: a journal begun anew must not give one out again.
+        journal.start_after(max(self._position, dead_letters.last_position()))
 
     def wake(self) -> None:
         """Say that the journal has grown."""

@@ -100,6 +100,11 @@ class DeadLetterBox:
         with self._lock:
             return int(self._db.execute("SELECT count(*) FROM dead_letters WHERE state = 'dead'").fetchone()[0])
 
+    def last_position(self) -> int:
+        """The highest journal position a letter came from; 0 without letters."""
+        with self._lock:
+            return int(self._db.execute("SELECT coalesce(max(position), 0) FROM dead_letters").fetchone()[0])
+
     def mark_replayed(self, ids: Sequence[int]) -> None:
         """Say that these were given back to ingest."""
         with self._lock, self._db:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
+import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,6 +42,23 @@ def test_every_kind_of_device_reports(city: RunningCity) -> None:
         wait_for(lambda k=kind, n=least: online(city, k) >= n, f"{least} {kind}")
     fill = wait_for(lambda: city.get("/api/v1/devices/bin-0451/latest")["fillingLevel"] is not None, "a fill level")
     assert fill
+
+
+def test_the_live_stream_tells_what_changes(city: RunningCity) -> None:
+    with urllib.request.urlopen(f"http://127.0.0.1:{city.port}/api/v1/stream", timeout=60) as stream:
+        lines = [line.decode() for line in itertools.islice(stream, 12)]
+    (first, *_) = [line for line in lines if line.startswith("data: ")]
+    assert json.loads(first.removeprefix("data: "))[0]["id"]
+    assert any(line.startswith("id: ") for line in lines)
+
+
+def test_children_end_when_the_supervisor_is_killed(tmp_path: Path) -> None:
+    other = RunningCity(tmp_path / "data", "--no-vision", "--no-simulator")
+    other.wait_ready()
+    assert set(other.pids()) == {"broker", "server"}
+    other.process.kill()
+    other.process.wait(10)
+    wait_for(lambda: other.pids() == {}, "the children to end")
 
 
 def publish(city: RunningCity, topic: str, body: Any) -> None:

@@ -2,25 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
 import pytest
 from fastapi.routing import APIRoute
+from starlette.routing import Mount
+from starlette.websockets import WebSocketDisconnect
 
-from api.access import COOKIE, RoleDependency
-from tests.unit.api.conftest import Stage
+from api.access import RoleDependency
+from api.app import create_app
+from api.console.frame import asset
+from api.session import COOKIE, LASTS, make_session, role_of_session
+from tests.unit.api.conftest import NOW, Stage
 
-OPEN_TO_EVERYBODY = {"/healthz", "/readyz", "/login", "/logout"}
+OPEN_TO_EVERYBODY = {"/healthz", "/readyz", "/login", "/logout", "/favicon.ico"}
+SAME_SITE = {"Origin": "http://127.0.0.1"}
 
 
-def test_every_route_of_ours_has_a_role(stage: Stage) -> None:
+def routes_of(found: list[Any]) -> Iterator[APIRoute | Mount]:
+    """Every route of an app, those of included routers as well."""
+    for route in found:
+        if isinstance(route, APIRoute | Mount):
+            yield route
+        else:
+            yield from routes_of(route.routes)
+
+
+def test_every_route_has_a_role(stage: Stage) -> None:
+    found = list(routes_of(create_app(stage.context()).routes))
+    routes = [route for route in found if isinstance(route, APIRoute)]
+    assert len(routes) > 20
     without = {
         route.path
-        for route in stage.client().app.routes  # type: ignore[attr-defined]
-        if isinstance(route, APIRoute)
-        and not route.path.startswith("/_nicegui")
-        and (route.path.startswith("/api/") or route.endpoint.__module__.startswith("api."))
-        and not any(isinstance(dependency, RoleDependency) for dependency in route.dependencies)
+        for route in routes
+        if not any(isinstance(dependency, RoleDependency) for dependency in route.dependencies)
     }
-    assert {path for path in without if path.startswith("/api/") or path == "/metrics"} == set()
+    assert without == OPEN_TO_EVERYBODY
+    # What is no route of ours: the console's files and NiceGUI's own app, both behind the guard.
+    assert [route.path.split("/")[1] for route in found if isinstance(route, Mount)] == ["console", ""]
 
 
 @pytest.mark.parametrize(
@@ -31,9 +52,26 @@ def test_outside_a_demo_nobody_is_anonymous(stage: Stage, path: str) -> None:
     assert stage.client(demo=False, token=f"viewer-{0:040}").get(path).status_code == 401
 
 
-def test_pages_lead_to_the_way_in(stage: Stage) -> None:
-    answer = stage.client(demo=False).get("/")
+@pytest.mark.parametrize("path", ["/", "/devices/bin", "/device/bin-0451", "/dumping", "/system", "/nothing"])
+def test_pages_lead_to_the_way_in(stage: Stage, path: str) -> None:
+    answer = stage.client(demo=False).get(path)
     assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+
+
+def test_the_console_s_files_and_websocket_are_behind_the_guard(stage: Stage) -> None:
+    client = stage.client(demo=False)
+    assert client.get(asset("console.css")).status_code == 303
+    assert client.get("/_nicegui_ws/socket.io/?EIO=4&transport=polling").status_code == 401
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect("/_nicegui_ws/socket.io/"):
+        pass
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", ""])
+def test_a_page_of_another_site_cannot_open_our_websocket(stage: Stage, origin: str) -> None:
+    headers = {"Origin": origin} if origin else {}
+    with pytest.raises(WebSocketDisconnect), stage.client().websocket_connect("/_nicegui_ws/socket.io/", headers=headers):
+        pass
+    assert stage.client().post("/_nicegui_ws/socket.io/", headers=headers).status_code == 401
 
 
 def test_signs_of_life_are_open(stage: Stage) -> None:
@@ -68,26 +106,39 @@ def test_a_demo_is_open_on_this_machine_only(stage: Stage, host: str, peer: str,
     assert stage.client(host=host, peer=peer).get("/api/v1/devices", headers=headers).status_code == 401
 
 
-def test_another_site_cannot_write_through_a_browser(stage: Stage) -> None:
-    headers = {"Origin": "http://evil.example"}
+@pytest.mark.parametrize("headers", [{"Origin": "http://evil.example"}, {"Origin": "null"}, {}])
+def test_another_site_cannot_write_through_a_browser(stage: Stage, headers: dict[str, str]) -> None:
     answer = stage.client().post("/api/v1/dead-letters/replay", json={"ids": [1]}, headers=headers)
     assert (answer.status_code, stage.replayed) == (403, [])
+    assert stage.client().post("/login", data={"token": "x"}, headers=headers).status_code == 403
 
 
 def test_signing_in_sets_a_session_that_scripts_cannot_read(stage: Stage) -> None:
     client = stage.client(demo=False)
-    assert client.post("/login", data={"token": "nonsense"}).status_code == 401
-    answer = client.post("/login", data={"token": stage.secrets.token("viewer")})
+    assert client.post("/login", data={"token": "nonsense"}, headers=SAME_SITE).status_code == 401
+    answer = client.post("/login", data={"token": stage.secrets.token("viewer")}, headers=SAME_SITE)
     assert answer.status_code == 303
+    assert stage.secrets.token("viewer") not in answer.headers["set-cookie"]
     cookie = answer.headers["set-cookie"].lower()
     assert COOKIE in cookie
     assert "httponly" in cookie
     assert "samesite=strict" in cookie
     assert client.get("/api/v1/devices").status_code == 200
+    assert client.get("/api/v1/ledger").status_code == 403
+    client.post("/logout", headers=SAME_SITE)
+    assert client.get("/api/v1/devices").status_code == 401
+
+
+def test_a_session_ends_and_cannot_be_changed(stage: Stage) -> None:
+    session = make_session(stage.secrets, "viewer", NOW)
+    assert role_of_session(stage.secrets, session, NOW + LASTS - timedelta(seconds=1)) == "viewer"
+    assert role_of_session(stage.secrets, session, NOW + LASTS) is None
+    for forged in (session.replace("viewer", "admin"), session[:-1] + "x", "", "viewer", "admin.9999999999.", "a.b.c"):
+        assert role_of_session(stage.secrets, forged, NOW) is None
 
 
 def test_every_answer_carries_the_security_headers(stage: Stage) -> None:
-    for path in ("/healthz", "/api/v1/devices", "/api/v1/nothing"):
-        headers = stage.client().get(path).headers
+    for path in ("/healthz", "/api/v1/devices", "/api/v1/nothing", "/dumping"):
+        headers = stage.client(demo=path != "/dumping").get(path).headers
         assert headers["x-content-type-options"] == "nosniff"
         assert "frame-ancestors 'none'" in headers["content-security-policy"]

@@ -98,8 +98,27 @@ def test_bad_questions_get_a_problem_that_says_what_is_wrong(stage: Stage, param
 
 @pytest.mark.parametrize("path", ["/api/v1/devices/bin-9999", "/api/v1/nothing", "/api/v1/dumping/cases/none"])
 def test_what_is_not_there_is_a_problem_with_404(stage: Stage, path: str) -> None:
-    answer = stage.client().get(path)
+    answer = stage.client().get(path, headers={"Accept": "text/html"})
     assert (answer.status_code, answer.json()["status"]) == (404, 404)
+
+
+def test_a_page_that_is_not_there_says_so_to_people(stage: Stage) -> None:
+    answer = stage.client().get("/nothing", headers={"Accept": "text/html"})
+    assert (answer.status_code, "Halaman tidak ditemukan" in answer.text) == (404, True)
+
+
+def test_a_wrong_method_is_a_problem(stage: Stage) -> None:
+    answer = stage.client().delete("/api/v1/devices")
+    assert (answer.status_code, answer.headers["content-type"]) == (405, "application/problem+json")
+
+
+def test_a_bug_is_a_problem_that_tells_nothing_of_the_inside(stage: Stage) -> None:
+    stage.store.latest = None  # type: ignore[method-assign,assignment]
+    client = stage.client()
+    client._transport.raise_server_exceptions = False  # type: ignore[attr-defined]
+    answer = client.get("/api/v1/devices")
+    assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
+    assert "NoneType" not in answer.text
 
 
 def test_limits_are_bounded(stage: Stage) -> None:
@@ -180,9 +199,10 @@ def test_map_layers_hold_every_device_with_a_position(stage: Stage) -> None:
 def test_dead_letters_are_shown_and_replayed(stage: Stage) -> None:
     stage.bury("not JSON")
     client = stage.client()
+    headers = {"Origin": "http://127.0.0.1"}
     shown = client.get("/api/v1/dead-letters").json()
     assert (shown["total"], shown["dead_letters"][0]["reason"]) == (1, "not JSON")
-    answer = client.post("/api/v1/dead-letters/replay", json={"ids": [shown["dead_letters"][0]["id"]]})
+    answer = client.post("/api/v1/dead-letters/replay", json={"ids": [shown["dead_letters"][0]["id"]]}, headers=headers)
     assert answer.json() == {"replayed": 1}
     assert stage.replayed == [shown["dead_letters"][0]["id"]]
 

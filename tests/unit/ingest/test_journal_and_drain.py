@@ -109,6 +109,18 @@ def test_what_was_cut_off_before_the_position_is_stored_once(journal: Journal, c
     assert box.count() == 1
 
 
+def test_a_journal_begun_anew_never_hides_a_dead_letter(
+    tmp_path: Path, journal: Journal, city: City, box: DeadLetterBox
+) -> None:
+    journal.append([Arrival(BIN, b"{", NOW)])
+    drained(journal, city, MemoryStore(), box)
+    fresh = Journal(tmp_path / "another-disk.sqlite", max_bytes=1 << 20)
+    drain = Drain(fresh, Decoder(city, late_after=timedelta(minutes=15)), MemoryStore(), box, clock=lambda: NOW)
+    fresh.append([Arrival(BIN, b"[", NOW)])
+    drain._store(fresh.read(after=0, limit=9))
+    assert [letter.payload for letter in box.find()] == [b"[", b"{"]
+
+
 class RefusingStore(MemoryStore):
     """Refuses rows with a battery of 13 percent for good, as a database with a type conflict would."""
 
