@@ -23,8 +23,8 @@ def page() -> str:
         [
             "# Verbs and settings",
             "",
-            "Generated from `city/cli.py` and `city/settings.py`; do not edit. An option on the command line comes before",
-            "the variable, the variable before the default. `kota check` names unknown `KOTA_` variables.",
+            "Generated from `city/cli.py` and `city/settings.py`; do not edit. An option comes before its",
+            "variable, the variable before the default. `kota check` names unknown `KOTA_` variables.",
             "",
             "| verb | what it does |",
             "|---|---|",

@@ -20,6 +20,7 @@ from broker.contract.codec import encode, utc_ms
 from broker.contract.errors import PayloadError, RetryLaterError
 from broker.contract.payloads import TELEMETRY, Event, Receipt
 from broker.contract.topics import Kind
+from city.disk import open_durable
 
 OnFull = Literal["drop_oldest", "keep"]
 
@@ -94,13 +95,9 @@ class Outbox:
             path: The SQLite file; its folder is made.
             max_bytes: Bound of the payloads kept.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
-        self._db = sqlite3.connect(path, check_same_thread=False, timeout=10)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
-        self._db.executescript(_SCHEMA)
+        self._db = open_durable(path, _SCHEMA)
         with self._db:
             self._db.execute(
                 "INSERT INTO life (boot) SELECT ? WHERE NOT EXISTS (SELECT 1 FROM life)", (secrets.token_hex(5),)

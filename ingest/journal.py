@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from broker.contract.errors import RetryLaterError
+from city.disk import open_durable
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS journal (
@@ -52,13 +53,9 @@ class Journal:
             path: The SQLite file; its folder is made.
             max_bytes: Bound of the payloads kept; at the bound `append` refuses, nothing is ever dropped.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
-        self._db = sqlite3.connect(path, check_same_thread=False, timeout=10)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
-        self._db.executescript(_SCHEMA)
+        self._db = open_durable(path, _SCHEMA)
         self._bytes = self._measure()
 
     def append(self, arrivals: Sequence[Arrival]) -> None:

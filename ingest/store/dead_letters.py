@@ -12,6 +12,7 @@ from typing import Final, Literal
 import msgspec
 
 from broker.contract.errors import RetryLaterError
+from city.disk import open_durable
 
 LetterState = Literal["dead", "replayed"]
 
@@ -49,12 +50,8 @@ class DeadLetterBox:
 
     def __init__(self, path: Path) -> None:
         """Open the file, making it and its folder where absent."""
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
-        self._db = sqlite3.connect(path, check_same_thread=False, timeout=10)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
-        self._db.executescript(_SCHEMA)
+        self._db = open_durable(path, _SCHEMA)
 
     def add(self, letters: Sequence[DeadLetter]) -> None:
         """Keep letters durably before returning; one that is kept already (same position and part) stays one.
