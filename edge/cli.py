@@ -51,9 +51,15 @@ def run(argv: list[str]) -> int:
     agent = Agent(runtime.city.id, {device.id: device.KIND}, outbox, login)
     ended = threading.Event()
     thread = runtime.thread("edge-agent", lambda: agent.run(ended))
-    sensor = args.sensor or ("simulated" if settings.demo else "stdin")
-    _read(open_sensor(sensor, runtime.city, device, args.interval or device.interval_s), agent, runtime.stop)
-    while not runtime.stop.is_set() and outbox.pending() and thread.is_alive():
+    source = open_sensor(
+        args.sensor or ("simulated" if settings.demo else "stdin"),
+        runtime.city,
+        device,
+        args.interval or device.interval_s,
+    )
+    # On a thread of its own: a sensor may block for ever, a stop must not wait for it.
+    sensor = runtime.thread("edge-sensor", lambda: _read(source, agent, runtime.stop))
+    while not runtime.stop.is_set() and (sensor.is_alive() or outbox.pending()) and thread.is_alive():
         runtime.stop.wait(0.1)
     ended.set()
     thread.join()

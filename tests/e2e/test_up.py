@@ -189,6 +189,26 @@ def test_wrong_settings_say_what_is_wrong_and_exit_with_2(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ('case "$*" in *version_info*) exit 1;; esac', "needs Python 3.11"),
+        ('case "$*" in *ensurepip*) exit 1;; esac', "venv module is missing"),
+    ],
+)
+def test_a_machine_without_what_it_takes_is_told(tmp_path: Path, answer: str, message: str) -> None:
+    for name in ("python3", "python3.11", "python3.12", "python3.13"):
+        fake = tmp_path / name
+        fake.write_text(f"#!/bin/sh\n{answer}\nexit 0\n")
+        fake.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "KOTA_VENV": str(tmp_path / "venv")}
+    done = subprocess.run(
+        [str(ROOT / "kota"), "devices"], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
 def test_every_verb_is_shown_and_explains_itself() -> None:
     shown = subprocess.run(
         [str(ROOT / "kota"), "--help"], capture_output=True, text=True, timeout=60, check=True

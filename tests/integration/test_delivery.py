@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
+import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -15,7 +21,8 @@ from broker.client import Login
 from broker.contract.topics import Kind
 from edge.agent import Agent
 from edge.outbox import Measured, Outbox
-from tests.support.brokers import RunningBroker
+from ingest.store.duck import DuckStore
+from tests.support.brokers import ROOT, RunningBroker, free_port
 from tests.support.services import Service, running, stored
 from tests.support.waiting import wait_for
 
@@ -23,10 +30,12 @@ DEVICES: dict[str, Kind] = {"bin-0001": "bin", "bin-0002": "bin", "truck-01": "t
 
 
 @contextmanager
-def agent_on(broker: RunningBroker, outbox: Outbox, devices: dict[str, Kind]) -> Iterator[Agent]:
+def agent_on(
+    broker: RunningBroker, outbox: Outbox, devices: dict[str, Kind], version: Literal["3.1.1", "5"] = "3.1.1"
+) -> Iterator[Agent]:
     """A running agent, as the simulator's account when it speaks for several."""
     user = next(iter(devices)) if len(devices) == 1 else "simulator"
-    login = Login("127.0.0.1", broker.port, user, broker.secrets.password(user), f"test-{user}")
+    login = Login("127.0.0.1", broker.port, user, broker.secrets.password(user), f"test-{user}", version)
     agent = Agent("kupang", devices, outbox, login)
     stop = threading.Event()
     thread = threading.Thread(target=agent.run, args=(stop,), daemon=True)
@@ -43,8 +52,8 @@ def measured(device: str) -> Measured:
     return Measured(device, DEVICES[device], datetime.now(UTC), values)
 
 
-def ingest_on(broker: RunningBroker) -> Service:
-    return Service(["ingest"], broker.folder, mqtt_port=broker.port)
+def ingest_on(broker: RunningBroker, version: str = "3.1.1") -> Service:
+    return Service(["ingest"], broker.folder, mqtt_port=broker.port, mqtt_version=version)
 
 
 def assert_ledger(broker: RunningBroker, boot: str, expected: dict[str, int]) -> None:
@@ -106,3 +115,68 @@ def test_backlog_goes_out_in_batches_when_ingest_is_back(broker: RunningBroker, 
         wait_for(lambda: outbox.pending() == 0, "the backlog")
         ingest.stop()
     assert_ledger(broker, outbox.boot, {"bin-0001": 3_000})
+
+
+def test_mqtt_5_delivers_as_well(tmp_path: Path) -> None:
+    folder = tmp_path / "city"
+    folder.mkdir()
+    broker = RunningBroker("mosquitto", free_port(), folder)
+    broker.start()
+    outbox = Outbox(tmp_path / "outbox.sqlite", max_bytes=1 << 24)
+    try:
+        with running(ingest_on(broker, "5")) as ingest, agent_on(broker, outbox, DEVICES, "5") as agent:
+            agent.record([measured(device) for device in DEVICES] * 20)
+            wait_for(lambda: outbox.pending() == 0, "receipts")
+            ingest.kill()
+            agent.record([measured("bin-0001")])
+            ingest.start()
+            wait_for(lambda: outbox.pending() == 0, "the receipt after the kill")
+            ingest.stop()
+    finally:
+        broker.kill()
+    assert_ledger(broker, outbox.boot, {"bin-0001": 21, "bin-0002": 20, "truck-01": 20})
+
+
+def states(broker: RunningBroker) -> dict[str, tuple[str, str]]:
+    """Device to state and reason, as stored; ingest must have ended."""
+    store = DuckStore(broker.folder / "store" / "city.duckdb")
+    try:
+        return {latest.device: (latest.state, latest.state_reason) for latest in store.latest()}
+    finally:
+        store.close()
+
+
+@pytest.mark.parametrize(("ending", "reason"), [("SIGKILL", "lost"), ("SIGTERM", "stop")])
+def test_a_lost_device_is_told_by_the_broker_and_a_stopped_one_by_itself(
+    broker: RunningBroker, ending: str, reason: str
+) -> None:
+    with running(ingest_on(broker)) as ingest:
+        wait_for(lambda: "mqtt.connected" in ingest.log(), "ingest")
+        edge = subprocess.Popen(
+            [sys.executable, "-m", "city", "edge", "--device", "bin-0003", "--sensor", "stdin"],
+            env={**os.environ, "KOTA_DATA": str(broker.folder), "KOTA_MQTT_PORT": str(broker.port)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+        )
+        assert edge.stdin is not None
+        assert edge.stdout is not None
+        edge.stdin.write(b'{"battery_pct": 5}\n')
+        edge.stdin.flush()
+        outbox = Outbox(broker.folder / "edge" / "bin-0003.sqlite", max_bytes=1 << 24)
+        wait_for(lambda: [(i.seqs, i.pending) for i in outbox.issued()] == [(1, 0)], "the reading's receipt")
+        before = ingest_stored(broker)
+        edge.send_signal(getattr(signal, ending))
+        edge.wait(20)
+        edge.stdin.close()
+        edge.stdout.close()
+        wait_for(lambda: ingest_stored(broker) > before, "the state to be journaled")
+        ingest.stop()
+    assert states(broker)["bin-0003"] == ("offline", reason)
+
+
+def ingest_stored(broker: RunningBroker) -> int:
+    """How many messages the journal of a running ingest has taken so far."""
+    with closing(sqlite3.connect(broker.folder / "ingest" / "journal.sqlite", timeout=10)) as db:
+        row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'journal'").fetchone()
+    return int(row[0]) if row else 0
