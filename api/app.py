@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import FastAPI, Request
 
-from api import access, case_routes, map_routes, problems, routes, sign_in, system_routes
+from api import access, case_routes, map_routes, problems, routes, sign_in, stream, system_routes
 from api.access import require
 from api.console import pages
 from api.context import ApiContext
@@ -23,8 +23,8 @@ def create_app(context: ApiContext) -> FastAPI:
     )
     app.state.context = context
     problems.install(app)
-    for router in (routes.router, case_routes.router, map_routes.router, system_routes.router, sign_in.router):
-        app.include_router(router)
+    for part in (routes, case_routes, map_routes, system_routes, stream, sign_in):
+        app.include_router(part.router)
 
     @app.get("/api/v1/openapi.json", dependencies=[require("viewer")], include_in_schema=False)
     def openapi(request: Request) -> dict[str, object]:
@@ -32,6 +32,6 @@ def create_app(context: ApiContext) -> FastAPI:
         described: FastAPI = request.app
         return described.openapi()
 
-    pages.mount(app, context)
+    pages.mount(app)
     access.install(app, context)
     return app

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
@@ -9,12 +10,15 @@ from typing import Any, Final, Literal
 import msgspec
 
 from api.context import ApiContext
+from broker.contract.topics import ID_PATTERN
 from city.model import City
 from ingest.store.port import MAX_EVENTS, EventQuery
 from ingest.store.records import EventRecord
 
 DAYS: Final = 30
 """How far back cases are listed unless a range is asked for; evidence is not kept longer."""
+_CASE_ID: Final = re.compile(ID_PATTERN)
+_FILE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\.[a-z0-9]{1,8}")
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -57,7 +61,8 @@ def fold(events: Iterable[EventRecord], city: City, *, simulated: bool) -> list[
     cleared: dict[str, EventRecord] = {}
     for event in events:
         case = event.detail.get("case")
-        if isinstance(case, str) and event.state in ("raised", "cleared"):
+        # Ids and file names become paths and addresses; a device says what it likes.
+        if isinstance(case, str) and _CASE_ID.fullmatch(case) and event.state in ("raised", "cleared"):
             (raised if event.state == "raised" else cleared)[case] = event
     found = [_case(id_, event, cleared.get(id_), city, simulated=simulated) for id_, event in raised.items()]
     return sorted(found, key=lambda case: (case.raised_at, case.id), reverse=True)
@@ -83,7 +88,7 @@ def _case(id_: str, raised: EventRecord, cleared: EventRecord | None, city: City
         hours=city.hours_at(site_id).describe(),
         box=[float(edge) for edge in detail.get("box", []) if isinstance(edge, int | float)],
         simulated=bool(detail.get("simulated", simulated)),
-        evidence=_texts(detail.get("evidence")),
+        evidence={k: v for k, v in _texts(detail.get("evidence")).items() if _FILE.fullmatch(v)},
         sha256=_texts(detail.get("sha256")),
         cleared_at=cleared.origin.measured_at if cleared else None,
     )

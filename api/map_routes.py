@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections import Counter
 from typing import Any
 
@@ -30,15 +31,23 @@ def show_places(request: Request) -> Response:
         _feature(site.lon_deg, site.lat_deg, {"kind": "site", "id": site.id, "site_kind": site.kind, "name": site.name})
         for site in city.sites.values()
     ]
-    features = [*shapes.get("features", []), *sites]
-    return Response(msgspec.json.encode({"type": "FeatureCollection", "features": features}), media_type=_MEDIA)
+    return _collection(request, [*shapes.get("features", []), *sites])
 
 
 @router.get("/{kind}.geojson", dependencies=[require("viewer")])
 def show_layer(request: Request, kind: Kind) -> Response:
     """Devices of a kind as points, with what a map shows of them; trucks without a position are left out."""
-    features = layer(context_of(request), kind)
-    return Response(msgspec.json.encode({"type": "FeatureCollection", "features": features}), media_type=_MEDIA)
+    return _collection(request, layer(context_of(request), kind))
+
+
+def _collection(request: Request, features: list[dict[str, Any]]) -> Response:
+    body = msgspec.json.encode({"type": "FeatureCollection", "features": features})
+    headers = {"Vary": "Accept-Encoding"}
+    # Consoles ask every few seconds, often from a telephone: compressed, a layer is a tenth.
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        body = gzip.compress(body, compresslevel=3, mtime=0)
+        headers["Content-Encoding"] = "gzip"
+    return Response(body, media_type=_MEDIA, headers=headers)
 
 
 def layer(context: ApiContext, kind: Kind) -> list[dict[str, Any]]:

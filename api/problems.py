@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
 
 from broker.contract.errors import PayloadError, RetryLaterError
@@ -20,25 +20,58 @@ def problem(status: int, detail: str, **more: Any) -> JSONResponse:  # noqa: ANN
     return JSONResponse(body, status, headers, media_type="application/problem+json")
 
 
+_MISSING: Final = """<!doctype html><html lang="id"><head><meta charset="utf-8"><title>Jaga Kota</title>
+<meta name="viewport" content="width=device-width, initial-scale=1"></head>
+<body style="font:20px/1.6 sans-serif;margin:2rem"><h1>Jaga Kota</h1>
+<p>Halaman tidak ditemukan. <span lang="en">Page not found.</span></p><p><a href="/">Peta / Map</a></p></body></html>"""
+
+
+def _is_for_people(request: Request) -> bool:
+    return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
+
+
+def _missing_page() -> Response:
+    return HTMLResponse(_MISSING, HTTPStatus.NOT_FOUND)
+
+
+def _on_http(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, HTTPException)  # noqa: S101 - registered for this type only
+    if exc.status_code == HTTPStatus.NOT_FOUND and _is_for_people(request):
+        return _missing_page()
+    return problem(exc.status_code, str(exc.detail), headers=exc.headers)
+
+
+def _on_validation(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, RequestValidationError)  # noqa: S101 - registered for this type only
+    if _is_for_people(request):
+        return _missing_page()
+    errors = [{"field": ".".join(map(str, e["loc"])), "detail": e["msg"]} for e in exc.errors()]
+    return problem(422, "; ".join(f"{e['field']}: {e['detail']}" for e in errors), errors=errors)
+
+
+def _on_payload(_request: Request, exc: Exception) -> Response:
+    return problem(422, str(exc))
+
+
+def _on_absent(_request: Request, exc: Exception) -> Response:
+    return problem(503, str(exc), headers={"Retry-After": "5"})
+
+
+def _on_bug(_request: Request, _exc: Exception) -> Response:
+    # The server logs the traceback; whoever asked learns nothing of the inside.
+    return problem(500, "something went wrong here; it has been logged")
+
+
+_HANDLERS: Final = {
+    HTTPException: _on_http,
+    RequestValidationError: _on_validation,
+    PayloadError: _on_payload,
+    RetryLaterError: _on_absent,
+    Exception: _on_bug,
+}
+
+
 def install(app: FastAPI) -> None:
     """Answer every error of the app with a problem document."""
-
-    async def on_http(_request: Request, exc: Exception) -> JSONResponse:
-        assert isinstance(exc, HTTPException)  # noqa: S101 - registered for this type only
-        return problem(exc.status_code, str(exc.detail), headers=exc.headers)
-
-    async def on_validation(_request: Request, exc: Exception) -> JSONResponse:
-        assert isinstance(exc, RequestValidationError)  # noqa: S101 - registered for this type only
-        errors = [{"field": ".".join(map(str, e["loc"])), "detail": e["msg"]} for e in exc.errors()]
-        return problem(422, "; ".join(f"{e['field']}: {e['detail']}" for e in errors), errors=errors)
-
-    async def on_payload(_request: Request, exc: Exception) -> JSONResponse:
-        return problem(422, str(exc))
-
-    async def on_absent(_request: Request, exc: Exception) -> JSONResponse:
-        return problem(503, str(exc), headers={"Retry-After": "5"})
-
-    app.add_exception_handler(HTTPException, on_http)
-    app.add_exception_handler(RequestValidationError, on_validation)
-    app.add_exception_handler(PayloadError, on_payload)
-    app.add_exception_handler(RetryLaterError, on_absent)
+    for error, handler in _HANDLERS.items():
+        app.add_exception_handler(error, handler)

@@ -15,12 +15,12 @@ from api.context import ApiContext
 from api.shapes import (
     DeviceShape,
     DevicesShape,
-    EventShape,
     EventsShape,
     PointShape,
     SeriesShape,
     device_connectivity,
     shape_device,
+    shape_event,
 )
 from broker.contract.errors import PayloadError
 from broker.contract.topics import ID_PATTERN, Kind
@@ -154,21 +154,7 @@ def list_events(
     context = context_of(request)
     begin, end = time_range(context, start, to)
     query = EventQuery(begin, end, device, kind, tuple(type_ or ()), limit)
-    return EventsShape(
-        events=[
-            EventShape(
-                device=event.origin.device,
-                kind=event.origin.kind,
-                type=event.type,
-                state=event.state,
-                measured_at=event.origin.measured_at,
-                received_at=event.origin.received_at,
-                quality=list(event.origin.quality),
-                detail=event.detail,
-            )
-            for event in context.reader.events(query)
-        ]
-    )
+    return EventsShape(events=[shape_event(event) for event in context.reader.events(query)])
 
 
 @router.get("/ledger", dependencies=[require("operator")], tags=["system"])

@@ -13,6 +13,7 @@ from broker.contract.units import unit_of
 from city.model import Bin, Device, Site, Truck
 from ingest.store.latest import Connectivity, connectivity
 from ingest.store.port import Latest
+from ingest.store.records import EventRecord
 
 FIWARE_TYPES: Final[dict[Kind, str]] = {"bin": "WasteContainer", "truck": "Vehicle", "ap": "Device", "camera": "Device"}
 
@@ -157,6 +158,20 @@ def shape_device(context: ApiContext, device: Device, latest: Latest | None, now
     )
 
 
+def shape_event(event: EventRecord) -> EventShape:
+    """An event as the API shows it."""
+    return EventShape(
+        device=event.origin.device,
+        kind=event.origin.kind,
+        type=event.type,
+        state=event.state,
+        measured_at=event.origin.measured_at,
+        received_at=event.origin.received_at,
+        quality=list(event.origin.quality),
+        detail=event.detail,
+    )
+
+
 def _facts(device: Device, site: Site | None) -> dict[str, Any]:
     facts: dict[str, Any] = {"interval_s": device.interval_s}
     if site:
@@ -180,11 +195,12 @@ def _fiware(device: Device, latest: Latest | None, connected: Connectivity) -> d
         found["binColor"] = device.color
     elif isinstance(device, Truck):
         found["mileageFromOdometer"] = number(latest, "odometer_km")
-        found["serviceStatus"] = _service_status(latest, connected)
+        found["serviceStatus"] = service_status(latest, connected)
     return found
 
 
-def _service_status(latest: Latest | None, connected: Connectivity) -> str:
+def service_status(latest: Latest | None, connected: Connectivity) -> str:
+    """What a truck is doing, in the data model's words."""
     if is_broken(latest):
         return "broken"
     if connected in ("offline", "unknown"):

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
-from api.access import COOKIE
+from api.access import same_origin
 from api.routes import context_of
+from api.session import COOKIE, LASTS, make_session
 
 router = APIRouter(include_in_schema=False)
-
-SESSION_S = 12 * 3600
 
 _PAGE = """<!doctype html>
 <html lang="id"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Jaga Kota</title><style>
-body {{ font: 20px/1.5 sans-serif; margin: 0; display: grid; place-items: center; min-height: 100vh; background: #f3f6f4 }}
+body {{ font: 20px/1.5 sans-serif; margin: 0; display: grid; place-items: center; min-height: 100vh }}
+body {{ background: #f3f6f4 }}
 form {{ background: #fff; padding: 2rem; border-radius: 12px; width: min(90vw, 26rem); box-sizing: border-box }}
 input, button {{ font: inherit; width: 100%; padding: .6rem; box-sizing: border-box; margin-top: .5rem }}
 button {{ background: #14532d; color: #fff; border: 0; border-radius: 8px }} p.wrong {{ color: #b00020 }}
@@ -39,21 +38,26 @@ def show_login() -> HTMLResponse:
 @router.post("/login")
 def log_in(request: Request, token: Annotated[str, Form(max_length=200)]) -> Response:
     """Set the session cookie when the token is one of ours."""
-    origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+    if not same_origin(request):
         raise HTTPException(403, "this request comes from another site")
-    if context_of(request).secrets.role_of(token.strip()) is None:
+    context = context_of(request)
+    role = context.secrets.role_of(token.strip())
+    if role is None:
         wrong = '<p class="wrong">Token tidak dikenal / Unknown token</p>'
         return HTMLResponse(_PAGE.format(message=wrong), 401)
     answer = RedirectResponse("/", 303)
     secure = request.url.scheme == "https"
-    answer.set_cookie(COOKIE, token.strip(), SESSION_S, httponly=True, samesite="strict", secure=secure)
+    session = make_session(context.secrets, role, context.clock())
+    lasts_s = int(LASTS.total_seconds())
+    answer.set_cookie(COOKIE, session, lasts_s, httponly=True, samesite="strict", secure=secure)
     return answer
 
 
 @router.post("/logout")
-def log_out() -> Response:
+def log_out(request: Request) -> Response:
     """Forget the session."""
+    if not same_origin(request):
+        raise HTTPException(403, "this request comes from another site")
     answer = RedirectResponse("/login", 303)
     answer.delete_cookie(COOKIE)
     return answer

@@ -27,7 +27,8 @@ def routes_of(found: list[Any]) -> Iterator[APIRoute | Mount]:
         if isinstance(route, APIRoute | Mount):
             yield route
         else:
-            yield from routes_of(route.routes)
+            # FastAPI keeps an included router whole instead of copying its routes.
+            yield from routes_of(route.original_router.routes)
 
 
 def test_every_route_has_a_role(stage: Stage) -> None:
@@ -41,7 +42,7 @@ def test_every_route_has_a_role(stage: Stage) -> None:
     }
     assert without == OPEN_TO_EVERYBODY
     # What is no route of ours: the console's files and NiceGUI's own app, both behind the guard.
-    assert [route.path.split("/")[1] for route in found if isinstance(route, Mount)] == ["console", ""]
+    assert [route.path.rpartition("/")[0] for route in found if isinstance(route, Mount)] == ["/console", ""]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,10 @@ def test_the_console_s_files_and_websocket_are_behind_the_guard(stage: Stage) ->
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", ""])
 def test_a_page_of_another_site_cannot_open_our_websocket(stage: Stage, origin: str) -> None:
     headers = {"Origin": origin} if origin else {}
-    with pytest.raises(WebSocketDisconnect), stage.client().websocket_connect("/_nicegui_ws/socket.io/", headers=headers):
+    with (
+        pytest.raises(WebSocketDisconnect),
+        stage.client().websocket_connect("/_nicegui_ws/socket.io/", headers=headers),
+    ):
         pass
     assert stage.client().post("/_nicegui_ws/socket.io/", headers=headers).status_code == 401
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.unit.api.conftest import NOW, Stage
 
@@ -102,8 +103,9 @@ def test_what_is_not_there_is_a_problem_with_404(stage: Stage, path: str) -> Non
     assert (answer.status_code, answer.json()["status"]) == (404, 404)
 
 
-def test_a_page_that_is_not_there_says_so_to_people(stage: Stage) -> None:
-    answer = stage.client().get("/nothing", headers={"Accept": "text/html"})
+@pytest.mark.parametrize("path", ["/nothing", "/devices/planes", "/device/bin-9999", "/dumping?page=x"])
+def test_a_page_that_is_not_there_says_so_to_people(stage: Stage, path: str) -> None:
+    answer = stage.client().get(path, headers={"Accept": "text/html"})
     assert (answer.status_code, "Halaman tidak ditemukan" in answer.text) == (404, True)
 
 
@@ -172,6 +174,25 @@ def test_evidence_is_served_by_name_and_nothing_else_is(stage: Stage) -> None:
     assert client.get(f"{base}/clip.webm").status_code == 410
     for name in ("case.json", "..%2F..%2Fsecret.key", "%2e%2e/%2e%2e/secret.key", "other.jpg"):
         assert client.get(f"{base}/{name}").status_code in (404, 422), name
+
+
+def test_who_looks_at_evidence_is_logged(stage: Stage) -> None:
+    stage.happen("cam-01", "dumping", **CASE)
+    folder = stage.folder / "evidence" / CASE["case"]
+    folder.mkdir(parents=True)
+    (folder / "before.jpg").write_bytes(b"jpeg")
+    client = stage.client(demo=False, token=stage.secrets.token("viewer"))
+    with capture_logs() as logs:
+        client.get(f"/api/v1/dumping/cases/{CASE['case']}/evidence/before.jpg")
+        client.get(f"/api/v1/dumping/cases/{CASE['case']}/evidence/after.jpg")
+    seen = {"event": "evidence.viewed", "case": CASE["case"], "file": "before.jpg", "role": "viewer"}
+    assert [{name: entry[name] for name in seen} for entry in logs] == [seen]
+
+
+@pytest.mark.parametrize("case", ["../../etc", "", "a/b", "UPPER", None, 7, "x" * 64])
+def test_a_case_whose_name_is_no_id_is_no_case(stage: Stage, case: object) -> None:
+    stage.happen("cam-01", "dumping", **{**CASE, "case": case})
+    assert stage.client().get("/api/v1/dumping/cases").json() == {"cases": []}
 
 
 def test_map_layers_hold_every_device_with_a_position(stage: Stage) -> None:

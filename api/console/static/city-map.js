@@ -1,0 +1,189 @@
+// The city's map: loads GeoJSON layers from our API, moves the signs that changed, counts, and shows popups.
+"use strict";
+
+window.kotaMap = (() => {
+  const TILES = "https://tile.openstreetmap.org/{z}/{x}/{y}.png";
+  const ORDER = ["bin", "ap", "truck", "camera"];
+  const NAMES_FROM_ZOOM = 13;
+  const SITES_FROM_ZOOM = 14.5;
+  const state = { layers: {}, signs: {}, loaded: {} };
+
+  function start(map, config) {
+    if (state.map === map) return;
+    Object.assign(state, { map, texts: config.texts, config, layers: {}, signs: {}, loaded: {} });
+    map.attributionControl?.setPrefix("Leaflet");
+    for (const name of ["shapes", "labels", "signs"]) map.createPane(name);
+    map.getPane("shapes").style.zIndex = 300;
+    map.getPane("shapes").style.pointerEvents = "none";
+    map.getPane("labels").style.zIndex = 420;
+    map.getPane("labels").style.pointerEvents = "none";
+    map.getPane("signs").style.zIndex = 450;
+    // One canvas for all kinds: a canvas above another would swallow the clicks meant for the lower one.
+    state.canvas = L.canvas({ pane: "signs", padding: 0.3, tolerance: 6 });
+    for (const kind of Object.keys(config.refresh_s)) addLayer(kind);
+    loadPlaces();
+    listenToggles();
+  }
+
+  function addLayer(kind) {
+    state.signs[kind] = new Map();
+    state.layers[kind] = L.geoJSON(null, {
+      pointToLayer: (feature, at) => new kotaSigns.Sign(at, { ...kotaSigns.style(feature.properties), renderer: state.canvas }),
+      onEachFeature: (feature, sign) => {
+        state.signs[kind].set(feature.properties.id, sign);
+        sign.bindPopup(() => popup(sign.feature.properties), { maxWidth: 280 });
+      },
+    }).addTo(state.map);
+    keepFresh(kind);
+  }
+
+  async function keepFresh(kind) {
+    const map = state.map;
+    while (state.map === map && map._container?.isConnected) {
+      if (!document.hidden) await refresh(kind);
+      await new Promise((done) => setTimeout(done, state.config.refresh_s[kind] * 1000));
+    }
+  }
+
+  async function refresh(kind) {
+    try {
+      const answer = await fetch(`/api/v1/map/${kind}.geojson`, { signal: AbortSignal.timeout(15000) });
+      if (answer.status === 401) location.reload();
+      if (!answer.ok) throw new Error(answer.statusText);
+      apply(kind, (await answer.json()).features);
+      state.loaded[kind] = true;
+    } catch {
+      state.loaded[kind] = false;
+    }
+    const old = document.getElementById("map-old");
+    if (old) old.hidden = !Object.values(state.loaded).includes(false);
+  }
+
+  function apply(kind, features) {
+    const gone = new Set(state.signs[kind].keys());
+    const known = gone.size;
+    for (const feature of features) {
+      gone.delete(feature.properties.id);
+      const sign = state.signs[kind].get(feature.properties.id);
+      if (sign) update(sign, feature);
+      else state.layers[kind].addData(feature);
+    }
+    for (const id of gone) {
+      state.layers[kind].removeLayer(state.signs[kind].get(id));
+      state.signs[kind].delete(id);
+    }
+    // Whatever came last lies on top; what calls for action should.
+    if (state.signs[kind].size > known) for (const above of ORDER) state.layers[above].bringToFront();
+    show(kotaSigns.count(kind, features.map((feature) => feature.properties)));
+  }
+
+  function update(sign, feature) {
+    const changed = JSON.stringify(sign.feature) !== JSON.stringify(feature);
+    if (!changed) return;
+    sign.feature = feature;
+    const [lon, lat] = feature.geometry.coordinates;
+    sign.setStyle(kotaSigns.style(feature.properties)).setLatLng([lat, lon]);
+    if (sign.isPopupOpen()) sign.getPopup().setLatLng([lat, lon]).update();
+  }
+
+  function show(counts) {
+    for (const [name, count] of Object.entries(counts)) {
+      const element = document.getElementById(`count-${name}`);
+      if (!element) continue;
+      element.textContent = count;
+      element.parentElement.classList.toggle("some", count > 0);
+    }
+  }
+
+  function popup(p) {
+    const box = document.createElement("div");
+    box.className = "popup";
+    const line = (name, text) => box.append(Object.assign(document.createElement(name), { textContent: text }));
+    line("strong", p.name);
+    line("span", state.texts[p.connectivity]);
+    for (const text of described(p)) line("span", text);
+    const to = p.open_cases ? "/dumping" : `/device/${encodeURIComponent(p.id)}`;
+    box.append(Object.assign(document.createElement("a"), { href: to, textContent: state.texts.details }));
+    return box;
+  }
+
+  function described(p) {
+    const t = state.texts;
+    const measure = (key, unit) => (p[key] === null ? `${t[key]}: ${t.none}` : `${t[key]}: ${Math.round(p[key])} ${unit}`.trim());
+    return {
+      bin: () => [measure("fill_pct", "%"), `${t.waste_kind}: ${t[p.waste_kind]}`, p.kelurahan],
+      truck: () => [p.broken ? t.truck_broken : measure("speed_kmh", "km/h"), measure("load_kg", "kg")],
+      ap: () => [measure("clients", ""), p.ssids.join(", ")],
+      camera: () => (p.open_cases ? [`${t.open_cases}: ${p.open_cases}`] : []),
+    }[p.kind]();
+  }
+
+  async function loadPlaces() {
+    const answer = await fetch("/api/v1/map/places.geojson");
+    if (!answer.ok) return;
+    const canvas = L.canvas({ pane: "shapes", padding: 0.3 });
+    const styles = {
+      city: { color: "#334155", weight: 3, fillColor: "#e7efe4", fillOpacity: 1 },
+      kelurahan: { color: "#94a3b8", weight: 1, fill: false },
+      site: { radius: 3.5, color: "#475569", weight: 1.5, fillColor: "#fff", fillOpacity: 1 },
+    };
+    const labels = [];
+    state.layers.places = L.geoJSON(await answer.json(), {
+      interactive: false,
+      renderer: canvas,
+      style: (feature) => styles[feature.properties.kind],
+      pointToLayer: (_, at) => L.circleMarker(at, { renderer: canvas, interactive: false }),
+      onEachFeature: (feature, layer) => isNamed(feature.properties) && labels.push({ feature, layer }),
+    });
+    state.layers.places.addTo(state.map);
+    const city = state.layers.places.getLayers().find((layer) => layer.feature.properties.kind === "city");
+    if (city) state.map.fitBounds(city.getBounds(), { padding: [8, 8] });
+    state.map.on("zoomend", () => label(labels));
+    label(labels);
+  }
+
+  // The office of a kelurahan bears its name, which stands there already.
+  const isNamed = ({ kind, site_kind }) => kind !== "city" && site_kind !== "office";
+
+  function label(labels) {
+    for (const { feature, layer } of labels) {
+      const { kind, name } = feature.properties;
+      const wanted = state.map.getZoom() >= (kind === "site" ? SITES_FROM_ZOOM : NAMES_FROM_ZOOM);
+      if (wanted && !layer.getTooltip()) {
+        const box = document.createElement("span");
+        box.textContent = name;
+        layer.bindTooltip(box, {
+          permanent: true,
+          pane: "labels",
+          direction: kind === "site" ? "right" : "center",
+          offset: kind === "site" ? [12, 0] : [0, 0],
+          className: `place ${kind}`,
+        });
+      } else if (!wanted && layer.getTooltip()) {
+        layer.unbindTooltip();
+      }
+    }
+  }
+
+  function tiles() {
+    // OpenStreetMap answers only those who say which site they come from.
+    state.layers.tiles ??= L.tileLayer(TILES, {
+      maxZoom: 19,
+      referrerPolicy: "strict-origin-when-cross-origin",
+      attribution: "© OpenStreetMap contributors",
+    });
+    return state.layers.tiles;
+  }
+
+  function listenToggles() {
+    for (const box of document.querySelectorAll("input[data-layer]")) {
+      box.addEventListener("change", () => {
+        const layer = box.dataset.layer === "tiles" ? tiles() : state.layers[box.dataset.layer];
+        if (box.checked) layer?.addTo(state.map);
+        else layer?.remove();
+      });
+    }
+  }
+
+  return { start, state };
+})();

@@ -1,0 +1,89 @@
+"""A visitor's look at the city: their language, their role, and how numbers and times read to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from fastapi import Request
+
+from api.access import role_of
+from api.console.texts import LANGS, TEXTS, Lang, text
+from api.context import ApiContext
+from broker.contract.units import unit_of
+from city.secrets import ROLES, Role
+from ingest.store.records import Value
+
+LANG_COOKIE: Final = "kota_lang"
+_STEPS: Final = (("days", 86_400), ("hours", 3_600), ("minutes", 60), ("seconds", 1))
+
+
+@dataclass(frozen=True)
+class View:
+    """Made anew for every page that is asked for; `lang_chosen` when the address named the language."""
+
+    context: ApiContext
+    lang: Lang
+    role: Role
+    lang_chosen: bool = False
+
+    def t(self, key: str, **values: object) -> str:
+        """A text in the visitor's language."""
+        return text(key, self.lang, **values)
+
+    def word(self, key: str, prefix: str = "") -> str:
+        """A text where there is one for a word from outside, else that word."""
+        return self.t(prefix + key) if prefix + key in TEXTS else key
+
+    def may(self, role: Role) -> bool:
+        """Whether the visitor may do what a role may."""
+        return ROLES.index(self.role) >= ROLES.index(role)
+
+    def time(self, at: datetime) -> str:
+        """A moment on the city's own clocks, with the name of their zone."""
+        local = at.astimezone(self.context.city.time_zone)
+        month = self.t("months").split()[local.month - 1]
+        return f"{local.day} {month} {local.year} {local:%H:%M} {local.tzname()}"
+
+    def number(self, value: float) -> str:
+        """A number as the language writes it, with as many digits as people read."""
+        digits = 0 if value == int(value) or abs(value) >= 100 else 1  # noqa: PLR2004 - three digits say enough
+        written = f"{value:,.{digits}f}"
+        return written.translate(str.maketrans(",.", ".,")) if self.lang == "id" else written
+
+    def value(self, field: str, value: Value | None) -> str:
+        """A contract field's value with its unit."""
+        if value is None:
+            return self.t("none")
+        if isinstance(value, bool):
+            return self.t("yes" if value else "no")
+        if isinstance(value, str):
+            return ", ".join(value.strip("[]{}").replace('"', "").split(",")) or "-"
+        if field == "uptime_s":
+            return self.duration(value)
+        if field in ("lat_deg", "lon_deg"):
+            return f"{value:.5f}°"
+        return f"{self.number(value)}\N{NO-BREAK SPACE}{unit_of(field)}".strip()
+
+    def duration(self, seconds: float) -> str:
+        """A stretch of time in its largest unit."""
+        name, size = next((step for step in _STEPS if seconds >= step[1]), _STEPS[-1])
+        return self.t(name, n=int(seconds // size))
+
+    def age(self, at: datetime | None, now: datetime) -> str:
+        """How long ago a moment was."""
+        if at is None:
+            return self.t("never")
+        seconds = max(now - at, timedelta()).total_seconds()
+        name, size = next((step for step in _STEPS if seconds >= step[1]), _STEPS[-1])
+        return self.t(f"{name}_ago", n=int(seconds // size))
+
+
+def view_of(request: Request, context: ApiContext) -> View:
+    """How the sender of a request sees the city; the guard has let them in, so they have a role."""
+    role = role_of(request, context)
+    wanted = request.query_params.get("lang", "")
+    chosen = next((lang for lang in LANGS if lang == wanted), None)
+    kept = next((lang for lang in LANGS if lang == request.cookies.get(LANG_COOKIE)), next(iter(LANGS)))
+    return View(context, chosen or kept, role or "viewer", chosen is not None)

@@ -1,0 +1,50 @@
+"""How the platform does: ingest's own words, dead letters, and how many devices are there."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+from typing import Any, Final
+
+import msgspec
+
+from api.context import ApiContext
+from api.shapes import device_connectivity
+
+STALE_AFTER: Final = timedelta(seconds=30)
+
+
+def not_ready(context: ApiContext) -> str:
+    """Why the system is not ready; empty when it is."""
+    health = context.health.read()
+    if health is None:
+        return "ingest has not started yet"
+    if context.clock() - health.at > STALE_AFTER:
+        return f"ingest has said nothing since {health.at.isoformat(timespec='seconds')}"
+    if not health.connected:
+        return "ingest has no connection to the broker"
+    if health.journal == "full":
+        return "the journal does not take messages"
+    return f"the store is away: {health.note}" if health.store == "away" else ""
+
+
+def system(context: ApiContext) -> dict[str, Any]:
+    """How the platform does: ingest's own words, dead letters, and devices by connectivity."""
+    now = context.clock()
+    latest = {one.device: one for one in context.reader.latest()}
+    devices: dict[str, Counter[str]] = {kind: Counter() for kind in ("bin", "truck", "ap", "camera")}
+    for device in context.city.devices.values():
+        devices[device.KIND][device_connectivity(device, latest.get(device.id), now)] += 1
+    late = sorted(one.device for one in latest.values() if "late" in one.quality)
+    reason = not_ready(context)
+    health = context.health.read()
+    return {
+        "ready": not reason,
+        "detail": reason,
+        "city": context.city.name,
+        "simulated": context.demo,
+        "ingest": msgspec.to_builtins(health) if health else None,
+        "dead_letters": context.dead_letters.count(),
+        "devices": {kind: dict(counted) for kind, counted in devices.items()},
+        "late": late[:100],
+    }

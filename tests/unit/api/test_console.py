@@ -1,0 +1,203 @@
+"""The console's parts: texts in both languages, escaping, times and numbers as people read them, lists and cards."""
+
+from __future__ import annotations
+
+import json
+import re
+import string
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import Request
+
+from api.console import device_page, dumping_page, listing, system_page
+from api.console.frame import STATIC
+from api.console.listing import Question
+from api.console.markup import join, tag
+from api.console.texts import LANGS, TEXTS, Lang, text
+from api.console.view import View, view_of
+from broker.contract.payloads import EVENT_TYPES, fields_of
+from broker.contract.topics import KINDS
+from ingest.store.port import Point
+from ingest.store.records import Value
+from tests.unit.api.conftest import CITY, NOW, Stage
+
+SOURCES = [path for path in STATIC.parent.rglob("*") if path.suffix in (".py", ".js") and path.name != "texts.py"]
+
+
+def view(stage: Stage, lang: Lang = "id", *, demo: bool = True, **more: Any) -> View:
+    return View(stage.context(demo=demo), lang, more.get("role", "operator"))
+
+
+def asked(**params: str) -> Request:
+    query = "&".join(f"{name}={value}" for name, value in params.items())
+    headers = [(b"host", b"127.0.0.1")]
+    return Request(
+        {"type": "http", "query_string": query.encode(), "headers": headers, "path": "/", "client": ("127.0.0.1", 1)}
+    )
+
+
+def test_both_languages_have_every_text_with_the_same_blanks() -> None:
+    for key, texts in TEXTS.items():
+        assert len(texts) == len(LANGS), key
+        assert all(one.strip() for one in texts), key
+        blanks = [{name for _, name, _, _ in string.Formatter().parse(one) if name} for one in texts]
+        assert blanks[0] == blanks[1], key
+
+
+def test_everything_of_the_contract_has_a_name_for_people() -> None:
+    fields = {field for kind in KINDS for field in fields_of(kind)}
+    events = {f"event_{name}" for kind in KINDS for name in EVENT_TYPES[kind]}
+    assert (fields | events | set(KINDS)) - set(TEXTS) == set()
+
+
+def test_no_text_is_left_over() -> None:
+    source = "\n".join(path.read_text() for path in SOURCES)
+    fields = {field for kind in KINDS for field in fields_of(kind)}
+    steps = {f"{step}{end}" for step in ("seconds", "minutes", "hours", "days") for end in ("", "_ago")}
+    states = {"clock", "invalid", "late", "raised", "cleared", "noted", "yellow", "green", "grey", "organic"}
+    facts = {
+        "interval_s",
+        "site_name",
+        "adapter",
+        "address",
+        "model",
+        "color",
+        "plate",
+        "depot",
+        "capacity_kg",
+        "ssids",
+    }
+    others = fields | steps | states | facts | {"non_organic", "outOfService", "onRoute", "waste_kind"}
+    left = {key for key in TEXTS if not re.search(rf"\b{key}\b", source) and not key.startswith("event_")} - others
+    assert left == set()
+
+
+def test_texts_from_outside_stay_text() -> None:
+    assert tag("p", "<b>&", title='"<') == '<p title="&quot;&lt;">&lt;b&gt;&amp;</p>'
+    assert join([tag("b", "x"), "<i>", None], ", ") == "<b>x</b>, &lt;i&gt;, "
+    assert tag("input", checked=True, disabled=False, value=None) == "<input checked>"
+
+
+def test_times_are_the_city_s(stage: Stage) -> None:
+    at = datetime(2026, 8, 16, 23, 5, tzinfo=UTC)
+    assert view(stage).time(at) == "17 Agu 2026 07:05 WITA"
+    assert view(stage, "en").time(at) == "17 Aug 2026 07:05 WITA"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "indonesian", "english"),
+    [
+        ("fill_pct", 41.26, "41,3\xa0%", "41.3\xa0%"),
+        ("odometer_km", 80123.4, "80.123\xa0km", "80,123\xa0km"),
+        ("clients", 0, "0", "0"),
+        ("lid_open", True, "ya", "yes"),
+        ("uptime_s", 7300, "2 jam", "2 h"),
+        ("fault_codes", '["P0217","P0300"]', "P0217, P0300", "P0217, P0300"),
+        ("fault_codes", "[]", "-", "-"),
+        ("fill_pct", None, "tidak ada data", "no data"),
+        ("lat_deg", -10.17, "-10.17000°", "-10.17000°"),
+    ],
+)
+def test_values_read_as_the_language_writes_them(
+    stage: Stage, field: str, value: Value | None, indonesian: str, english: str
+) -> None:
+    assert view(stage).value(field, value) == indonesian
+    assert view(stage, "en").value(field, value) == english
+
+
+def test_ages_in_their_largest_unit(stage: Stage) -> None:
+    seen = view(stage, "en")
+    ages = [seen.age(NOW - timedelta(seconds=s), NOW) for s in (-5, 0, 59, 61, 7200, 200_000)]
+    assert ages == ["0 s ago", "0 s ago", "59 s ago", "1 min ago", "2 h ago", "2 days ago"]
+    assert seen.age(None, NOW) == "never"
+
+
+def test_the_address_names_the_language_and_the_cookie_keeps_it(stage: Stage) -> None:
+    context = stage.context()
+    assert view_of(asked(), context).lang == "id"
+    assert view_of(asked(lang="en"), context).lang == "en"
+    assert view_of(asked(lang="xx"), context).lang == "id"
+    kept = asked()
+    kept.scope["headers"].append((b"cookie", b"kota_lang=en"))
+    assert view_of(kept, context).lang == "en"
+    assert not view_of(kept, context).lang_chosen
+
+
+def listed(stage: Stage, kind: str, **params: str) -> list[str]:
+    html = listing._list(view(stage), kind, Question.of(asked(**params)))  # type: ignore[arg-type]
+    return re.findall(r'href="/device/([a-z0-9-]+)"', html)
+
+
+def test_lists_are_filtered_searched_ordered_and_cut_to_pages(stage: Stage) -> None:
+    stage.measure("bin-0300", fill_pct=99.0)
+    stage.measure("bin-0200", fill_pct=50.0)
+    assert listed(stage, "bin")[:2] == ["bin-0001", "bin-0002"]
+    assert len(listed(stage, "bin")) == listing.ROWS
+    assert listed(stage, "bin", order="fill")[:3] == ["bin-0300", "bin-0200", "bin-0001"]
+    assert listed(stage, "bin", state="online") == ["bin-0200", "bin-0300"]
+    assert listed(stage, "bin", page="22")[-1] == "con-068"
+    assert listed(stage, "bin", page="9999") == listed(stage, "bin", page="22")
+    assert {CITY.devices[one].kelurahan for one in listed(stage, "bin", kelurahan="liliba")} == {"liliba"}
+    plate = CITY.trucks["truck-03"].plate
+    assert listed(stage, "truck", q=plate.lower().replace(" ", "%20")) == ["truck-03"]
+    assert listed(stage, "bin", q="%3Cscript%3E") == []
+
+
+@pytest.mark.parametrize("page", ["0", "-1", "x", "²", "1e9", "9" * 50])
+def test_nonsense_in_an_address_is_left_open(page: str) -> None:
+    assert Question.of(asked(page=page.replace("²", "%C2%B2"))).page == 1
+
+
+def test_charts_show_holes_and_the_city_s_clock(stage: Stage) -> None:
+    seen = view(stage)
+    points = [Point(NOW + timedelta(minutes=m), float(m)) for m in (0, 10, 60)]
+    data = device_page.with_gaps(seen, points, 600.0)
+    assert [value for _, value in data] == [0.0, 10.0, None, 60.0]
+    local = datetime(2026, 3, 1, 20, 0, tzinfo=UTC)
+    assert data[0][0] == local.timestamp() * 1000
+    for days, span in device_page.SPANS.items():
+        options = device_page.chart(seen, "fill_pct", points, span)
+        json.dumps(options)
+        assert options["xAxis"]["max"] - options["xAxis"]["min"] == days * 86_400_000
+
+
+def test_a_case_shows_what_is_kept_and_says_what_is_not(stage: Stage) -> None:
+    stage.happen(
+        "cam-02", "dumping", case="cam-02-x", evidence={"before": "before.jpg", "clip": "clip.webm"}, simulated=True
+    )
+    folder = stage.folder / "evidence" / "cam-02-x"
+    folder.mkdir(parents=True)
+    (folder / "before.jpg").write_bytes(b"jpeg")
+    (case,) = dumping_page.cases(stage.context())
+    card = dumping_page._card(view(stage), case)
+    assert '<img src="/api/v1/dumping/cases/cam-02-x/evidence/before.jpg"' in card
+    for words in ("SIMULASI", "18:00-06:00", "1 Mar 2026 20:00 WITA", text("not_kept", "id"), "TPS Liliba"):
+        assert words in card
+    assert "<video" not in card
+
+
+def test_dead_letters_are_escaped_and_only_operators_get_a_button(stage: Stage) -> None:
+    stage.bury("<script>alert(1)</script>")
+    for_operator = system_page._letters(view(stage))
+    assert "<script>" not in for_operator
+    assert 'data-replay="1"' in for_operator
+    assert "data-replay" not in system_page._letters(view(stage, role="viewer"))
+
+
+def test_a_fault_is_said_in_words(stage: Stage) -> None:
+    seen = View(stage.context(now=NOW + timedelta(minutes=5)), "id", "viewer")
+    assert "verdict bad" in system_page._health(seen)
+    assert "verdict good" in system_page._health(view(stage))
+
+
+def test_nothing_of_the_console_names_a_foreign_host_but_the_map_s_street_tiles() -> None:
+    hosts = {
+        host
+        for path in SOURCES
+        for host in re.findall(r"https?://([\w.{}-]+)", Path(path).read_text())
+        if host != "www.w3.org"
+    }
+    assert hosts == {"tile.openstreetmap.org"}
