@@ -14,6 +14,7 @@ from api.console.listing import fill_bar, state_badge
 from api.console.markup import Markup, join, link, table, tag
 from api.console.view import View
 from api.shapes import DeviceShape, shape_device
+from broker.contract.payloads import fields_of
 from broker.contract.topics import Kind
 from broker.contract.units import unit_of
 from city.model import Device
@@ -98,8 +99,9 @@ def _values(view: View, shape: DeviceShape) -> Markup:
     if shape.quality:
         parts.append(tag("p", view.t("quality"), ": ", ", ".join(map(view.word, shape.quality)), class_="warn"))
     rows = [
-        (view.word(field), _value(view, field, shape), view.age(found.measured_at, now))
-        for field, found in shape.values.items()
+        (view.word(field), _value(view, field, shape), view.age(shape.values[field].measured_at, now))
+        for field in dict.fromkeys((*CHARTS[shape.kind], *fields_of(shape.kind)))
+        if field in shape.values
     ]
     if not rows:
         return join([*parts, tag("p", view.t("none"), class_="empty")])

@@ -57,7 +57,8 @@ def _figure(view: View, case: Case, role: str, url: str) -> Markup:
     if not (view.context.evidence / case.id / case.evidence[role]).is_file():
         seen = tag("p", view.t("not_kept"), class_="empty")
     elif role == "clip":
-        seen = tag("video", src=url, controls=True, preload="none", playsinline=True, aria_label=name)
+        poster = evidence_urls(case).get("after")
+        seen = tag("video", src=url, poster=poster, controls=True, preload="none", playsinline=True, aria_label=name)
     else:
         alt = f"{name}, {case.site_name}, {view.time(case.raised_at)}"
         seen = link(url, tag("img", src=url, alt=alt, loading="lazy"), target="_blank")
