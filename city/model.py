@@ -124,13 +124,15 @@ class FieldRule(msgspec.Struct, frozen=True):
     """How one contract field is read out of a foreign payload.
 
     `source` lists dotted paths, the first present wins; a number is multiplied by `scale`, then `shift` is added;
-    values in `invalid` mean "no reading"; `choices` maps texts to values.
+    values in `invalid` mean "no reading", those in `absent` that nothing is connected there, which is no fault;
+    `choices` maps texts to values.
     """
 
     source: tuple[str, ...]
     scale: float = 1.0
     shift: float = 0.0
     invalid: tuple[Scalar, ...] = ()
+    absent: tuple[Scalar, ...] = ()
     choices: dict[str, Scalar] = {}
 
 

@@ -61,6 +61,7 @@ def _rule(table: Table) -> FieldRule:
         scale=table.number("scale", -_LARGE, _LARGE, 1.0),
         shift=table.number("shift", -_LARGE, _LARGE, 0.0),
         invalid=tuple(_scalar(table, "invalid", value) for value in _list(table, "invalid")),
+        absent=tuple(_scalar(table, "absent", value) for value in _list(table, "absent")),
         choices=_choices(table.table("choices", {})),
     )
     table.close()

@@ -132,7 +132,7 @@ def read_fields(profile: Profile, decoded: Mapping[str, Any]) -> tuple[dict[str,
     invalid = False
     for field, rule in profile.fields.items():
         found = _look_up(decoded, rule.source)
-        if found is _MISSING or found is None:
+        if found is _MISSING or found is None or _is_one_of(found, rule.absent):
             continue
         value = _apply(rule, found)
         if value is None or not _fits(profile.kind, field, value):
@@ -153,16 +153,21 @@ def _look_up(decoded: Mapping[str, Any], paths: tuple[str, ...]) -> Any:  # noqa
 
 
 def _apply(rule: FieldRule, found: object) -> Scalar:
-    if isinstance(found, str | int | float) and found in rule.invalid and isinstance(found, bool) is False:
+    if _is_one_of(found, rule.invalid):
         return None
     if rule.choices:
         return rule.choices.get(str(found).lower(), rule.choices.get(str(found)))
     if isinstance(found, bool):
         return found
     number = parse_number(found)
-    if number is None or number in rule.invalid:
-        return None
-    return number * rule.scale + rule.shift
+    return None if number is None else number * rule.scale + rule.shift
+
+
+def _is_one_of(found: object, listed: tuple[Scalar, ...]) -> bool:
+    """Whether a value is listed as itself or, for texts such as "0.00 °C", by the number it begins with."""
+    if isinstance(found, bool) or not isinstance(found, str | int | float):
+        return False
+    return found in listed or parse_number(found) in [one for one in listed if not isinstance(one, str)]
 
 
 _FIELD_TYPES: Final[dict[Kind, dict[str, Any]]] = {

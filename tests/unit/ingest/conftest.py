@@ -26,6 +26,7 @@ def make_city() -> City:
         "distance_mm": FieldRule(("distance", "level.value"), invalid=(0, "No Sensor")),
         "battery_pct": FieldRule(("battery",)),
         "battery_v": FieldRule(("mv",), scale=0.001),
+        "temperature_c": FieldRule(("probe",), absent=(0,)),
         "lid_open": FieldRule(("position",), choices={"normal": False, "tilt": True}),
     }
     truck = {

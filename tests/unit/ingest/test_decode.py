@@ -173,6 +173,13 @@ def test_things_stack_sentinels_are_unknown(decoder: Decoder, distance: Any) -> 
     assert "fill_pct" not in values
 
 
+@pytest.mark.parametrize("probe", [0, 0.0, "0.00", "0.00 °C"])
+def test_a_probe_that_is_not_connected_is_no_fault(decoder: Decoder, probe: Any) -> None:
+    record = reading(decode(decoder, UP, uplink(distance=490, probe=probe)))
+    assert "temperature_c" not in record.values
+    assert record.origin.quality == ()
+
+
 def test_things_stack_nested_values_and_scale(decoder: Decoder) -> None:
     values = reading(decode(decoder, UP, uplink(level={"value": 490}, mv=3387))).values
     assert values["fill_pct"] == 50.0
