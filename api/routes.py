@@ -31,6 +31,7 @@ from ingest.store.port import MAX_EVENTS, Aggregate, EventQuery, SeriesQuery, ch
 
 PAGE_MAX: Final = 1_000
 RANGE_MAX: Final = timedelta(days=400)
+NOTHING_STORED: Final[dict[str, Any]] = {"seqs": (), "rows": 0, "twice": 0}
 _EVERY: Final = re.compile(r"(\d+)(s|m|h|d)?")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, None: 1}
 
@@ -159,11 +160,13 @@ def list_events(
 
 @router.get("/ledger", dependencies=[require("operator")], tags=["system"])
 def show_ledger(request: Request) -> dict[Literal["lives"], list[dict[str, Any]]]:
-    """What is stored of each outbox life, counted from the rows: seq ranges, rows, and seqs stored twice."""
-    lives = context_of(request).reader.ledger()
-    return {
-        "lives": [
-            {"device": one.device, "boot": one.boot, "seqs": one.seqs, "rows": one.rows, "twice": one.twice}
-            for one in lives
-        ]
-    }
+    """What is kept of each outbox life: seq ranges, rows and doubles in the store, and seqs among the dead letters."""
+    context = context_of(request)
+    dead = context.dead_letters.seqs()
+    lives = {(one.device, one.boot): one for one in context.reader.ledger()}
+    found = []
+    for device, boot in sorted({*lives, *dead}):
+        life = lives.get((device, boot))
+        stored = {"seqs": life.seqs, "rows": life.rows, "twice": life.twice} if life else NOTHING_STORED
+        found.append({"device": device, "boot": boot, **stored, "dead": list(dead.get((device, boot), ()))})
+    return {"lives": found}

@@ -27,13 +27,15 @@ class Stored(msgspec.Struct, frozen=True):
     seqs: list[Range]
     rows: int
     twice: int
+    dead: list[Range] = []
 
 
 class Balance(msgspec.Struct, frozen=True):
-    """The outcome. `missing`: given out, no longer in an outbox, and not stored; dead letters are counted there too."""
+    """The outcome. `missing`: given out, no longer in an outbox, neither stored nor among the dead letters."""
 
     published: int
     stored: int
+    dead: int
     waiting: int
     missing: int
     twice: int
@@ -41,15 +43,21 @@ class Balance(msgspec.Struct, frozen=True):
 
 def balance(issued: Sequence[Issued], stored: Mapping[tuple[str, str], Stored]) -> Balance:
     """Compare device by device and boot by boot."""
-    total = missing = waiting = published = 0
+    total = dead = missing = waiting = published = 0
     for life in issued:
         found = stored.get((life.device, life.boot))
-        have = sum(last - first + 1 for first, last in found.seqs) if found else 0
+        have = _count(found.seqs) if found else 0
+        refused = _count(found.dead) if found else 0
         published += life.seqs
         total += have
+        dead += refused
         waiting += life.pending
-        missing += max(0, life.seqs - have - life.pending)
-    return Balance(published, total, waiting, missing, sum(one.twice for one in stored.values()))
+        missing += max(0, life.seqs - have - refused - life.pending)
+    return Balance(published, total, dead, waiting, missing, sum(one.twice for one in stored.values()))
+
+
+def _count(seqs: Sequence[Range]) -> int:
+    return sum(last - first + 1 for first, last in seqs)
 
 
 def run(argv: list[str]) -> int:

@@ -36,7 +36,7 @@ def _card(view: View, case: Case) -> Markup:
     facts = {
         "seen_at": view.time(case.raised_at),
         "removed_at": view.time(case.cleared_at) if case.cleared_at else None,
-        "allowed_hours": case.hours,
+        "allowed_hours": view.hours(case.hours),
         "kelurahan": kelurahan.name if kelurahan else None,
         "at_camera": link(f"/device/{case.camera}", case.camera),
         "case": case.id,

@@ -237,6 +237,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "minutes": ("{n} menit", "{n} min"),
     "hours": ("{n} jam", "{n} h"),
     "days": ("{n} hari", "{n} days"),
+    "weekdays": ("Sen Sel Rab Kam Jum Sab Min", "Mon Tue Wed Thu Fri Sat Sun"),
+    "all_day": ("sepanjang hari", "all day"),
+    "hours_closed": ("tutup", "closed"),
+    "and": ("dan", "and"),
     "months": ("Jan Feb Mar Apr Mei Jun Jul Agu Sep Okt Nov Des", "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec"),
 }  # fmt: skip
 

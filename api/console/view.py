@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -16,6 +17,7 @@ from city.secrets import ROLES, Role
 from ingest.store.records import Value
 
 LANG_COOKIE: Final = "kota_lang"
+_HOUR_WORDS: Final = ("all_day", "hours_closed", "and")
 _STEPS: Final = (("days", 86_400), ("hours", 3_600), ("minutes", 60), ("seconds", 1))
 
 
@@ -45,6 +47,13 @@ class View:
         local = at.astimezone(self.context.city.time_zone)
         month = self.t("months").split()[local.month - 1]
         return f"{local.day} {month} {local.year} {local:%H:%M} {local.tzname()}"
+
+    def hours(self, described: str) -> str:
+        """Dumping hours as the city describes them, in the visitor's words."""
+        english = [*text("weekdays", "en").split(), *(text(key, "en") for key in _HOUR_WORDS)]
+        own = [*self.t("weekdays").split(), *(self.t(key) for key in _HOUR_WORDS)]
+        words = dict(zip(english, own, strict=True))
+        return re.sub(rf"\b({'|'.join(words)})\b", lambda found: words[found.group()], described)
 
     def number(self, value: float) -> str:
         """A number as the language writes it, with as many digits as people read."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,8 +13,11 @@ from typing import Final, Literal
 
 import msgspec
 
-from broker.contract.errors import RetryLaterError
+from broker.contract.codec import stamps_of
+from broker.contract.errors import RetryLaterError, TopicError
+from broker.contract.topics import parse_topic
 from city.disk import open_durable
+from ingest.store.intervals import IntervalSet
 
 LetterState = Literal["dead", "replayed"]
 
@@ -96,6 +101,18 @@ class DeadLetterBox:
         """How many letters wait to be looked at."""
         with self._lock:
             return int(self._db.execute("SELECT count(*) FROM dead_letters WHERE state = 'dead'").fetchone()[0])
+
+    def seqs(self) -> dict[tuple[str, str], IntervalSet]:
+        """Device and boot to the seqs that letters carry, waiting or replayed: durable, but perhaps not stored."""
+        found: defaultdict[tuple[str, str], IntervalSet] = defaultdict(IntervalSet)
+        with self._lock:
+            rows = self._db.execute("SELECT topic, payload FROM dead_letters").fetchall()
+        for topic, payload in rows:
+            with contextlib.suppress(TopicError):
+                device = parse_topic(topic).device
+                for boot, seq in stamps_of(payload):
+                    found[device, boot].add(seq)
+        return dict(found)
 
     def last_position(self) -> int:
         """The highest journal position a letter came from; 0 without letters."""

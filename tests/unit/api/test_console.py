@@ -201,3 +201,10 @@ def test_nothing_of_the_console_names_a_foreign_host_but_the_map_s_street_tiles(
         if host != "www.w3.org"
     }
     assert hosts == {"tile.openstreetmap.org"}
+
+
+def test_irregular_hours_are_told_in_both_languages(stage: Stage) -> None:
+    described = "Mon-Fri 17:00-05:00 and 12:00-13:00, Sat all day, Sun closed"
+    views = {lang: View(stage.context(), lang, "viewer") for lang in LANGS}
+    assert views["en"].hours(described) == described
+    assert views["id"].hours(described) == "Sen-Jum 17:00-05:00 dan 12:00-13:00, Sab sepanjang hari, Min tutup"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from ingest.store.dead_letters import DeadLetter
 from tests.unit.api.conftest import NOW, Stage
 
 ISO = NOW.isoformat().replace("+00:00", "Z")
@@ -246,3 +247,11 @@ def test_the_description_has_every_route_and_examples(stage: Stage) -> None:
     described = stage.client().get("/api/v1/openapi.json").json()
     assert {"/api/v1/devices", "/api/v1/stream", "/api/v1/dumping/cases"} <= set(described["paths"])
     assert described["components"]["schemas"]["DeviceShape"]["examples"]
+
+
+def test_the_ledger_counts_dead_letters_of_our_own_devices(stage: Stage) -> None:
+    stage.measure("bin-0451", fill_pct=1.0)
+    raw = b'{"ts":"2026-03-01T12:00:00Z","boot":"b","seq":77,"battery_pct":500}'
+    stage.box.add([DeadLetter(99, 0, "kota/v1/kupang/bin/bin-0451/telemetry", raw, NOW, "out of range")])
+    (life,) = stage.client().get("/api/v1/ledger").json()["lives"]
+    assert (life["device"], life["seqs"], life["dead"]) == ("bin-0451", [[1, 1]], [[77, 77]])

@@ -1,0 +1,27 @@
+"""The balance of what was published and what is kept."""
+
+from __future__ import annotations
+
+from edge.ledger import Balance, Stored, balance
+from edge.outbox import Issued
+
+
+def stored(*lives: Stored) -> dict[tuple[str, str], Stored]:
+    return {(life.device, life.boot): life for life in lives}
+
+
+def test_stored_waiting_and_dead_readings_are_accounted_for() -> None:
+    issued = [Issued("bin-1", "b", 10, 2)]
+    kept = stored(Stored("bin-1", "b", [(0, 4), (6, 6)], 6, 0, [(5, 5), (7, 7)]))
+    assert balance(issued, kept) == Balance(published=10, stored=6, dead=2, waiting=2, missing=0, twice=0)
+
+
+def test_what_is_nowhere_is_missing_and_what_is_there_twice_is_said() -> None:
+    issued = [Issued("bin-1", "b", 10, 0), Issued("bin-2", "b", 3, 0)]
+    found = balance(issued, stored(Stored("bin-1", "b", [(0, 7)], 9, 1)))
+    assert (found.missing, found.twice) == (5, 1)
+
+
+def test_another_boot_is_another_life() -> None:
+    found = balance([Issued("bin-1", "new", 2, 0)], stored(Stored("bin-1", "old", [(0, 9)], 10, 0)))
+    assert (found.stored, found.missing) == (0, 2)
