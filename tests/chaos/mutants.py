@@ -1,0 +1,84 @@
+"""Broken promises on purpose: each mutant must turn a chaos run red, or the harness proves nothing.
+
+`python -m tests.chaos.mutants NAME serve ...` runs the command line with one of them.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from broker.client import Delivery
+from edge.agent import Agent
+from edge.outbox import Row
+from ingest.intake import Intake
+from ingest.store.duck import DuckStore
+from ingest.store.records import Record
+
+GAP_S: Final = 0.08
+"""How long the window of the broken promise stays open: long enough for a kill to hit it."""
+
+
+def acknowledge_before_fsync() -> None:
+    """PUBACK and receipts first, the journal afterwards."""
+    commit: Callable[..., bool] = Intake._commit
+
+    def broken(self: Intake, group: list[tuple[Delivery, datetime]], stop: threading.Event) -> bool:
+        self._acknowledge(group)
+        time.sleep(GAP_S)
+        return commit(self, group, stop)
+
+    Intake._commit = broken  # type: ignore[method-assign]
+
+
+def forget_without_receipt() -> None:
+    """The edge believes the broker and forgets what it has published."""
+    publish: Callable[..., None] = Agent._publish
+
+    def broken(self: Agent, rows: list[Row], now: float) -> None:
+        publish(self, rows, now)
+        self._outbox._db.executemany("DELETE FROM outbox WHERE id = ?", [(row.id,) for row in rows])
+        self._outbox._db.commit()
+
+    Agent._publish = broken  # type: ignore[method-assign]
+
+
+def position_after_rows() -> None:
+    """Rows in one transaction, position and seen seqs in a second one."""
+    commit: Callable[..., None] = DuckStore._commit
+
+    def broken(self: DuckStore, fresh: Sequence[Record], seen: Any, position: int) -> None:
+        commit(self, fresh, {}, self._position)
+        time.sleep(GAP_S)
+        commit(self, [], seen, position)
+
+    DuckStore._commit = broken  # type: ignore[method-assign]
+
+
+MUTANTS: Final = {
+    "acknowledge_before_fsync": acknowledge_before_fsync,
+    "forget_without_receipt": forget_without_receipt,
+    "position_after_rows": position_after_rows,
+}
+
+
+def apply(name: str) -> None:
+    """Break one promise; an empty name breaks none."""
+    if name:
+        MUTANTS[name]()
+
+
+def main(argv: list[str]) -> int:
+    """Run the command line with a mutant."""
+    from city.cli import main as kota  # noqa: PLC0415 - after the promise is broken
+
+    apply(argv[0])
+    return kota(argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,71 @@
+"""One edge process of a chaos run: an agent with its own outbox that records readings until each device has its share.
+
+Started anew after a kill it goes on where its outbox says that it was. Some readings carry a wrong clock; readings of
+devices the inventory does not know must end among the dead letters, exactly once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import signal
+import sys
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from broker.client import Login
+from broker.contract.topics import Kind
+from city.secrets import Secrets
+from edge.agent import Agent
+from edge.outbox import Measured, Outbox
+from tests.chaos import mutants
+
+CLOCKS = (timedelta(0), timedelta(0), timedelta(0), timedelta(days=-8000), timedelta(days=1), timedelta(hours=-5))
+
+
+def main(argv: list[str]) -> int:
+    """Publish until every device has given out its readings and all are receipted, or until SIGTERM."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--devices", required=True)
+    parser.add_argument("--readings", type=int, required=True)
+    parser.add_argument("--pause-s", type=float, default=0.01)
+    parser.add_argument("--mutant", default="")
+    args = parser.parse_args(argv)
+    mutants.apply(args.mutant)
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    devices: dict[str, Kind] = dict.fromkeys(args.devices.split(","), "bin")
+    outbox = Outbox(args.data / "edge" / f"{args.name}.sqlite", max_bytes=1 << 28)
+    login = Login("127.0.0.1", args.port, "simulator", Secrets(args.data).password("simulator"), f"chaos-{args.name}")
+    agent = Agent("kupang", devices, outbox, login)
+    ended = threading.Event()
+    thread = threading.Thread(target=agent.run, args=(ended,), daemon=True)
+    thread.start()
+    _record(agent, outbox, list(devices), args.readings, args.pause_s, stop)
+    while not stop.is_set() and outbox.pending():
+        stop.wait(0.05)
+    ended.set()
+    thread.join(5)
+    return 0
+
+
+def _record(
+    agent: Agent, outbox: Outbox, devices: list[str], readings: int, pause_s: float, stop: threading.Event
+) -> None:
+    dice = random.Random(outbox.boot)
+    while not stop.is_set():
+        issued = {life.device: life.seqs for life in outbox.issued()}
+        due = [device for device in devices if issued.get(device, 0) < readings]
+        if not due:
+            return
+        now = datetime.now(UTC)
+        agent.record([Measured(device, "bin", now + dice.choice(CLOCKS), {"battery_pct": 50}) for device in due])
+        stop.wait(pause_s)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

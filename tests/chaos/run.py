@@ -1,0 +1,43 @@
+"""`kota chaos`: break things on purpose and count every reading."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from tests.chaos.harness import Harness, Report, Run
+
+
+def run(argv: list[str]) -> int:
+    """Run once; 1 unless nothing was lost and nothing stored twice."""
+    parser = argparse.ArgumentParser(prog="kota chaos", description="Break things on purpose and count every reading.")
+    parser.add_argument("--broker", choices=("embedded", "mosquitto"), default="embedded")
+    parser.add_argument("--store", choices=("duckdb",), default="duckdb")
+    parser.add_argument("--devices", type=int, default=12)
+    parser.add_argument("--readings", type=int, default=1_200, help="In all, over all devices.")
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=1, help="The same seed gives the same schedule again.")
+    parser.add_argument("--json", action="store_true", help="The report as one JSON object.")
+    args = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory(prefix="kota-chaos-") as folder:
+        asked = Run(Path(folder) / "city", args.broker, args.devices, args.readings, args.kills, args.seed)
+        report = Harness(asked).run()
+    if args.json:
+        print(msgspec.json.encode(report).decode())
+    else:
+        _print(report)
+    return 1 if report.lost or report.twice else 0
+
+
+def _print(report: Report) -> None:
+    for recovery in report.recoveries:
+        fault = recovery.fault
+        print(f"{recovery.at_s:8.1f} s  {fault.kind:6} {fault.target:9} recovered after {recovery.recovered_s:.1f} s")
+    times = [recovery.recovered_s for recovery in report.recoveries] or [0.0]
+    print(f"recovery median {statistics.median(times):.1f} s, worst {max(times):.1f} s; run {report.seconds:.0f} s")
+    print(f"published {report.published} stored {report.stored} dead letters {report.dead}")
+    print(f"lost {report.lost} twice {report.twice}")
