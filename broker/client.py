@@ -225,8 +225,11 @@ class BusClient:
         if not self.connected.is_set():
             return False
         message = self._client.publish(topic, payload, qos=1, retain=retain)
-        message.wait_for_publish(timeout_s)
-        return message.is_published()
+        try:
+            message.wait_for_publish(timeout_s)
+            return message.is_published()
+        except (ValueError, RuntimeError):
+            return False  # 65,535 messages wait for their PUBACK already, or the connection has just gone
 
     def close(self) -> None:
         """End `run`, saying goodbye to the broker, so that no will is spoken."""

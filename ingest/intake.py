@@ -5,6 +5,7 @@ network thread -> bounded queue -> commit (group, fsync) -> PUBACK and receipts
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import random
 import threading
@@ -34,6 +35,7 @@ GROUP_MAX: Final = 2_000
 GROUP_WAIT_S: Final = 0.005
 """Longest time a message waits for others to share its fsync."""
 RETRY_MAX_S: Final = 10.0
+STAMPED_CHANNELS: Final = ("telemetry", "event")
 
 
 class Intake:
@@ -149,15 +151,15 @@ def receipts(deliveries: Iterator[Delivery] | list[Delivery]) -> list[tuple[str,
 
     A reading that will become a dead letter is durable as well: the edge has nothing more to do for it.
     """
-    seqs: defaultdict[tuple[Topic, str], IntervalSet] = defaultdict(IntervalSet)
+    seqs: defaultdict[tuple[str, str], IntervalSet] = defaultdict(IntervalSet)
     for delivery in deliveries:
-        try:
-            topic = parse_topic(delivery.topic)
-        except TopicError:
-            continue
-        if topic.channel not in ("telemetry", "event"):
-            continue
-        back = Topic(topic.city, topic.kind, topic.device, "receipt")
         for boot, seq in stamps_of(delivery.payload):
-            seqs[back, boot].add(seq)
-    return [(str(topic), Receipt(boot=boot, seqs=list(ranges))) for (topic, boot), ranges in seqs.items()]
+            seqs[delivery.topic, boot].add(seq)
+    found: list[tuple[str, Receipt]] = []
+    for (name, boot), ranges in seqs.items():
+        with contextlib.suppress(TopicError):
+            topic = parse_topic(name)
+            if topic.channel in STAMPED_CHANNELS:
+                back = Topic(topic.city, topic.kind, topic.device, "receipt")
+                found.append((str(back), Receipt(boot=boot, seqs=list(ranges))))
+    return found

@@ -82,4 +82,6 @@ def judge_position(values: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, .
 
 def sorted_quality(*words: tuple[str, ...]) -> tuple[str, ...]:
     """Quality words of several judgements as one set in a fixed order."""
+    if not any(words):
+        return ()
     return tuple(sorted({word for group in words for word in group}))

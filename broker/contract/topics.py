@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, Literal, get_args
 
 import msgspec
@@ -20,6 +21,7 @@ RETAINED_CHANNELS: Final[frozenset[Channel]] = frozenset({"status"})
 
 PREFIX: Final = "kota/v1"
 ID_PATTERN: Final = r"[a-z0-9][a-z0-9-]{0,62}"
+TOPICS_REMEMBERED: Final = 16_384
 _ID = re.compile(ID_PATTERN)
 _SEGMENTS: Final = 6
 
@@ -61,8 +63,9 @@ def require_id(text: str, role: str) -> str:
     return text
 
 
+@lru_cache(maxsize=TOPICS_REMEMBERED)
 def parse_topic(topic: str) -> Topic:
-    """Parse a topic of the contract.
+    """Parse a topic of the contract; a city has few topics and each comes often, so they are remembered.
 
     Raises:
         TopicError: Anything else, wildcards and foreign prefixes included.

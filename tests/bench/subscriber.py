@@ -1,0 +1,120 @@
+"""One subscriber of a bench in a process of its own: `nothing` (the broker's ceiling) or `duckdb` (ours, whole).
+
+Prints one JSON object: seconds from the first message to the last being done with, CPU seconds, resident memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+
+from broker.client import BusClient, Delivery, Login
+from broker.contract.topics import subscription
+from city.inventory import builtin_city, load_city
+from ingest.decode import Decoder
+from ingest.drain import Drain
+from ingest.intake import Intake
+from ingest.journal import Journal
+from ingest.store.dead_letters import DeadLetterBox
+from ingest.store.duck import DuckStore
+
+
+class Figures(msgspec.Struct, frozen=True):
+    """What one subscriber needed for `messages`."""
+
+    name: str
+    messages: int
+    seconds: float
+    messages_per_s: float
+    cpu_us_per_message: float
+    resident_mb: float
+
+
+def figures(name: str, messages: int, seconds: float, cpu_s: float) -> Figures:
+    """Figures of this process, rounded to what means something."""
+    resident_mb = _peak_resident_kb() / 1024
+    rate, cost_us = messages / seconds, cpu_s / messages * 1e6
+    return Figures(name, messages, round(seconds, 2), round(rate), round(cost_us, 1), round(resident_mb))
+
+
+def _peak_resident_kb() -> int:
+    """From /proc: getrusage's peak is inherited from the process that started this one."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM:")).split()[1])
+
+
+def login(port: int) -> Login:
+    """The account whose session holds the backlog."""
+    return Login("127.0.0.1", port, "ingest", "x", "kota-ingest", persistent=True)
+
+
+class Nothing:
+    """Acknowledges and does no more."""
+
+    def __init__(self, port: int) -> None:
+        """Prepare the connection."""
+        self.count = 0
+        self.began = 0.0
+        self._bus = BusClient(login(port), on_message=self._take, on_connected=self._subscribe)
+
+    def run(self, messages: int) -> float:
+        """Take that many; seconds from the first to the last."""
+        threading.Thread(target=self._bus.run, args=(threading.Event(),), daemon=True).start()
+        while self.count < messages:
+            time.sleep(0.005)
+        return time.monotonic() - self.began
+
+    def _subscribe(self, _session_present: bool) -> None:  # noqa: FBT001 - the bus's callback
+        self._bus.subscribe(subscription("telemetry", city="kupang"))
+
+    def _take(self, delivery: Delivery) -> None:
+        self.began = self.began or time.monotonic()
+        self.count += 1
+        self._bus.acknowledge(delivery)
+
+
+def run_ours(port: int, messages: int, folder: Path) -> float:
+    """Intake, journal, decoding and the embedded store, as the service runs them; seconds until all is stored."""
+    stop = threading.Event()
+    journal = Journal(folder / "journal.sqlite", max_bytes=1 << 32)
+    decoder = Decoder(load_city(builtin_city("kupang")), late_after=timedelta(days=1))
+    drain = Drain(journal, decoder, DuckStore(folder / "city.duckdb"), DeadLetterBox(folder / "dead.sqlite"))
+    intake = Intake("kupang", login(port), journal, on_journaled=drain.wake)
+    for work in (drain.run, intake.run):
+        threading.Thread(target=work, args=(stop,), daemon=True).start()
+    while intake.received == 0:
+        time.sleep(0.001)
+    began = time.monotonic()
+    while drain.totals.stored + drain.totals.duplicates < messages:
+        time.sleep(0.005)
+    return time.monotonic() - began
+
+
+def main(argv: list[str]) -> int:
+    """Run one subscriber."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("name", choices=("nothing", "duckdb"))
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--messages", type=int, required=True)
+    parser.add_argument("--folder", type=Path, required=True)
+    args = parser.parse_args(argv)
+    began_cpu_s = time.process_time()
+    if args.name == "nothing":
+        seconds = Nothing(args.port).run(args.messages)
+    else:
+        seconds = run_ours(args.port, args.messages, args.folder)
+    found = figures(args.name, args.messages, seconds, time.process_time() - began_cpu_s)
+    print(msgspec.json.encode(found).decode(), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    sys.stdout.flush()
+    sys.exit(code)
