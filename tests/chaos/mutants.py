@@ -19,8 +19,8 @@ from ingest.intake import Intake
 from ingest.store.duck import DuckStore
 from ingest.store.records import Record
 
-GAP_S: Final = 0.08
-"""How long the window of the broken promise stays open: long enough for a kill to hit it."""
+GAP_S: Final = 0.4
+"""How long the window of the broken promise stays open: so long that hardly a kill misses it."""
 
 
 def acknowledge_before_fsync() -> None:
@@ -36,15 +36,21 @@ def acknowledge_before_fsync() -> None:
 
 
 def forget_without_receipt() -> None:
-    """The edge believes the broker and forgets what it has published."""
+    """The edge believes the broker and forgets what it has published; ingest is slow, so that much is on its way."""
     publish: Callable[..., None] = Agent._publish
+    commit: Callable[..., bool] = Intake._commit
 
     def broken(self: Agent, rows: list[Row], now: float) -> None:
         publish(self, rows, now)
         self._outbox._db.executemany("DELETE FROM outbox WHERE id = ?", [(row.id,) for row in rows])
         self._outbox._db.commit()
 
+    def slow(self: Intake, group: list[tuple[Delivery, datetime]], stop: threading.Event) -> bool:
+        time.sleep(GAP_S)
+        return commit(self, group, stop)
+
     Agent._publish = broken  # type: ignore[method-assign]
+    Intake._commit = slow  # type: ignore[method-assign]
 
 
 def position_after_rows() -> None:
