@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Final, NamedTuple
 
@@ -42,6 +43,8 @@ VERBS: Final[dict[str, Verb]] = {
 
 def main(argv: list[str] | None = None) -> int:
     """Run a verb; 0 done, 1 failed while running, 2 wrong settings or command."""
+    # Evidence, keys and readings are nobody's business but this user's.
+    os.umask(0o077)
     arguments = sys.argv[1:] if argv is None else argv
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         _print_help()

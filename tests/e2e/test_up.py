@@ -143,6 +143,11 @@ def test_a_bag_in_the_demo_scene_becomes_a_case(city: RunningCity) -> None:
     assert set(cases[0]["evidence"]) == {"before", "after", "clip"}
 
 
+def test_what_is_kept_is_for_this_user_only(city: RunningCity) -> None:
+    open_to_others = [path for path in city.data.rglob("*") if path.stat().st_mode & 0o077]
+    assert open_to_others == []
+
+
 def test_a_second_city_on_the_same_data_is_refused(city: RunningCity) -> None:
     done = city.verb("up", "--data", str(city.data))
     assert done.returncode == 1
