@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from api.app import create_app
 from tests.support.require import require_program
@@ -193,21 +193,18 @@ def test_the_map_follows_the_trucks_and_leads_to_their_pages(browser: Browser, c
 
 def test_street_tiles_are_asked_for_only_when_wanted(browser: Browser, city: Served) -> None:
     context = browser.new_context(base_url=city.url)
+    tile = "https://tile.openstreetmap.org/**"
     asked: list[str] = []
-
-    def answer(route: Route) -> None:
-        asked.append(route.request.header_value("referer") or "")
-        route.fulfill(body=PIXEL, content_type="image/gif")
-
-    context.route("https://tile.openstreetmap.org/**", answer)
+    context.on("request", lambda request: asked.append(request.url))
+    context.route(tile, lambda route: route.fulfill(body=PIXEL, content_type="image/gif"))
     page = context.new_page()
     page.goto("/")
     page.wait_for_function(STARTED)
-    assert asked == []
-    page.locator("input[data-layer=tiles]").check()
-    wait_for(lambda: asked, "a tile")
+    assert [url for url in asked if not url.startswith(city.url)] == []
+    with page.expect_request(tile) as request:
+        page.locator("input[data-layer=tiles]").check()
     # Its terms of use want to know where the question comes from.
-    assert asked[0] == f"{city.url}/"
+    assert request.value.header_value("referer") == f"{city.url}/"
     context.close()
 
 
