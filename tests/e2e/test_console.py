@@ -254,8 +254,9 @@ def test_an_operator_has_a_dead_letter_read_again(browser: Browser, city: Served
     with looking(browser, city, DESKTOP) as page:
         page.goto("/system?lang=en")
         expect(page.locator("td", has_text="<script>")).to_be_visible()
-        page.locator("button[data-replay]").first.click()
-        wait_for(lambda: city.stage.replayed == [1], "the replay")
+        with page.expect_response("**/dead-letters/replay"):
+            page.locator("button[data-replay]").first.click()
+        assert city.stage.replayed == [1]
         assert "System" in page.title()
 
 
