@@ -20,7 +20,7 @@ GRACE_S = 1
 def serve(runtime: Runtime) -> None:
     """Serve HTTP until the runtime stops."""
     settings = runtime.settings
-    opened = open_store(settings.data)
+    opened = open_store(settings)
     journal = Journal(settings.data / "ingest" / "journal.sqlite", max_bytes=settings.journal_max_mb << 20)
 
     def give_back(ids: Sequence[int]) -> int:
@@ -57,4 +57,4 @@ def serve(runtime: Runtime) -> None:
     server.should_exit = True
     thread.join(GRACE_S + 1)
     journal.close()
-    close_store(settings.data)
+    close_store(settings)

@@ -78,7 +78,7 @@ class Will(msgspec.Struct, frozen=True):
     payload: bytes
 
 
-class Delivery(msgspec.Struct, frozen=True):
+class Delivery(msgspec.Struct, frozen=True, gc=False):
     """A message from the bus. `generation` is the connection it came over: packet ids mean nothing on another."""
 
     topic: str

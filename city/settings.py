@@ -34,6 +34,7 @@ class Settings(BaseSettings):
     clip: Path | None = Field(None, description="A video for the demo camera instead of the rendered scene.")
     clock: str = Field("", pattern=r"^(|([01]\d|2[0-3]):[0-5]\d)$", description="Local time at its start, HH:MM.")
     journal_max_mb: int = Field(2048, ge=1, description="Bound of the journal; there it stops acknowledging.")
+    dead_letters_max_mb: int = Field(256, ge=1, description="Bound of the dead letters; there the oldest give way.")
     outbox_max_mb: int = Field(256, ge=1, description="Bound of an edge outbox.")
     retention_days: int = Field(90, ge=1, description="Days that readings are kept.")
     evidence_days: int = Field(30, ge=1, description="Days that evidence files are kept.")

@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from broker.contract.codec import parse_events, parse_status, parse_telemetry
+from broker.contract.codec import elements_of, parse_events, parse_status, parse_telemetry
 from broker.contract.errors import PayloadError, TopicError
-from broker.contract.payloads import STAMP_FIELDS, Event, Offline, Online, Rejected, Sleeping, Status, Telemetry
+from broker.contract.payloads import Event, Offline, Online, Rejected, Sleeping, Status, Telemetry, values_of
 from broker.contract.topics import Kind, Topic, is_native, parse_topic
 from city.model import Bin, City
 from ingest.adapters.port import AddressBook
@@ -17,10 +17,10 @@ from ingest.adapters.registry import adapter_for
 from ingest.journal import Arrival
 from ingest.judge import judge_bin, judge_position, judge_time, sorted_quality
 from ingest.store.records import QUALITY_INVALID, EventRecord, Origin, Reading, Record, StatusRecord
-from ingest.store.schema import to_column
+from ingest.store.schema import to_columns
 
 
-class Decoded(msgspec.Struct, frozen=True):
+class Decoded(msgspec.Struct, frozen=True, gc=False):
     """What became of a message. `ignored` when it was understood and carries nothing to store."""
 
     records: list[Record]
@@ -51,9 +51,11 @@ class Decoder:
         try:
             return self._native(arrival) if is_native(arrival.topic) else self._foreign(arrival)
         except (TopicError, PayloadError) as exc:
-            return Decoded([], [Rejected(arrival.payload, str(exc))])
+            reason = str(exc)
         except Exception as exc:  # noqa: BLE001 - promise 3: a bad message never stops a good one
-            return Decoded([], [Rejected(arrival.payload, f"decoder failed: {type(exc).__name__}: {exc}")])
+            reason = f"decoder failed: {type(exc).__name__}: {exc}"
+        # Element by element, so that a reading that comes again in another array is the same dead letter.
+        return Decoded([], [Rejected(raw, reason) for raw in elements_of(arrival.payload)])
 
     def _native(self, arrival: Arrival) -> Decoded:
         topic = parse_topic(arrival.topic)
@@ -96,12 +98,7 @@ class Decoder:
 
     def _reading(self, topic: Topic, item: Telemetry, received_at: datetime) -> Reading:
         origin = self._origin(topic.kind, topic.device, item.boot, item.seq, item.ts, received_at)
-        values = {
-            name: value
-            for name in item.__struct_fields__
-            if name not in STAMP_FIELDS and (value := getattr(item, name)) is not None
-        }
-        return self._judged(origin, values, ())
+        return self._judged(origin, values_of(item), ())
 
     def _judged(self, origin: Origin, values: dict[str, Any], words: tuple[str, ...]) -> Reading:
         device = self._city.devices[origin.device]
@@ -111,8 +108,9 @@ class Decoder:
         elif origin.kind == "truck":
             values, found = judge_position(values)
         quality = sorted_quality(origin.quality, words, found)
-        stored = {name: to_column(value) for name, value in values.items()}
-        return Reading(msgspec.structs.replace(origin, quality=quality), stored)
+        if quality != origin.quality:
+            origin = msgspec.structs.replace(origin, quality=quality)
+        return Reading(origin, to_columns(origin.kind, values))
 
     def _event(self, topic: Topic, item: Event, received_at: datetime) -> EventRecord:
         origin = self._origin(topic.kind, topic.device, item.boot, item.seq, item.ts, received_at)
@@ -122,8 +120,18 @@ class Decoder:
 def _status(topic: Topic, status: Status, received_at: datetime) -> StatusRecord:
     kind, device = topic.kind, topic.device
     match status:
-        case Online(ts=ts, fw=firmware, model=model):
-            return StatusRecord(kind, device, "online", ts, received_at, firmware=firmware, model=model)
+        case Online():
+            return StatusRecord(
+                kind,
+                device,
+                "online",
+                status.ts,
+                received_at,
+                firmware=status.fw,
+                model=status.model,
+                outbox_waiting=status.outbox_waiting,
+                outbox_dropped=status.outbox_dropped,
+            )
         case Offline(ts=ts, reason=reason):
             return StatusRecord(kind, device, "offline", ts, received_at, reason)
         case Sleeping(ts=ts, next_s=next_s):

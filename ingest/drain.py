@@ -1,27 +1,36 @@
 """From the journal to the store: decode, dead letters, batch, write; the journal is trimmed behind the store.
 
-The order makes every crash harmless: dead letters first (kept once per journal position), then rows and position in
+journal -> live lane, then backlog -> decode -> dead letters -> store (rows and positions) -> trim
+
+The order makes every crash harmless: dead letters first (the same again changes nothing), then rows and positions in
 one transaction of the store, then trimming. Whatever was cut off in between is done again and stored once.
 """
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
+import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import msgspec
 import structlog
 
+from broker.contract.codec import elements_of, stamps_of
 from broker.contract.errors import RetryLaterError, RowsRejectedError
+from broker.contract.payloads import Rejected
 from ingest import metrics
+from ingest.badness import BadShare
 from ingest.decode import Decoded, Decoder
 from ingest.journal import Journal, Journaled
+from ingest.lanes import BEHIND_S, Lanes, Span
+from ingest.replay import finish_replays
 from ingest.store.dead_letters import DeadLetter, DeadLetterBox
 from ingest.store.port import TelemetryWriter
-from ingest.store.records import Record
+from ingest.store.records import Record, StatusRecord
 
 log = structlog.get_logger("ingest")
 
@@ -30,7 +39,11 @@ SETTLE_S: Final = 0.15
 """Pause between batches, so that a commit of the store carries many readings; a reading is visible well within 1 s."""
 RETRY_MAX_S: Final = 30.0
 TRIM_EVERY: Final = 1_000
-"""Journal rows that may lie behind the store's position before they are deleted."""
+"""Journal rows that may lie behind the store's positions before they are deleted."""
+BACKLOG_SHARE: Final = 0.8
+"""Of the time at most, while a backlog is drained; the rest is for live readings and for who reads."""
+LAST_DRAIN_S: Final = 2.0
+"""What is live when the service stops is still stored, for so long."""
 
 
 class Totals(msgspec.Struct):
@@ -73,51 +86,97 @@ class Drain:
         self._wake = threading.Event()
         self._trimmed = 0
         self.totals = Totals()
+        self.bad = BadShare()
         self.away = ""
-        self._position = writer.position()
+        drained = writer.drained()
         # Positions name dead letters too: a journal begun anew must not give one out again.
-        journal.start_after(max(self._position, dead_letters.last_position()))
+        journal.start_after(max([last for _, last in drained] + [dead_letters.last_position()]))
+        self._lanes = Lanes(drained, journal.first())
 
     def wake(self) -> None:
         """Say that the journal has grown."""
         self._wake.set()
 
     def run(self, stop: threading.Event) -> None:
-        """Drain until `stop`, then once more what is there."""
+        """Drain until `stop`, then once more what is live."""
+        finish_replays(self._dead_letters, self._journal)
         while not stop.is_set():
             self._wake.wait(1.0)
             self._wake.clear()
             self._drain(stop)
             stop.wait(SETTLE_S)
-        self._drain(stop)
+        until = time.monotonic() + LAST_DRAIN_S
+        while time.monotonic() < until and self._drain_live(stop):
+            pass
         self._trim()
 
     def lag_s(self) -> float:
         """Age of the oldest message that the store does not have."""
-        oldest = self._journal.oldest(after=self._position)
-        return (self._clock() - oldest).total_seconds() if oldest else 0.0
+        return self._age_s(self._lanes.trimmable())
+
+    def live_lag_s(self) -> float:
+        """Age of the oldest message that is not backlog and that the store does not have."""
+        return self._age_s(self._lanes.live().after)
 
     def depth(self) -> int:
         """How many messages the store does not have."""
-        return self._journal.depth(after=self._position)
+        return self._lanes.waiting(self._journal.last())
+
+    def _age_s(self, after: int) -> float:
+        oldest = self._journal.oldest(after=after)
+        return max(0.0, (self._clock() - oldest).total_seconds()) if oldest else 0.0
 
     def _drain(self, stop: threading.Event) -> None:
-        while batch := self._journal.read(after=self._position, limit=BATCH_MAX):
-            if not self._store_patiently(batch, stop):
-                return
-            if self._position - self._trimmed >= TRIM_EVERY:
+        """All that waits, live readings first, then a batch of the backlog, and again."""
+        next_live = 0.0
+        more = True
+        while more and not stop.is_set():
+            more = False
+            if time.monotonic() >= next_live:
+                more = self._drain_live(stop)
+                next_live = time.monotonic() + SETTLE_S
+            began = time.monotonic()
+            if self._drain_backlog(stop):
+                more = True
+                stop.wait((time.monotonic() - began) * (1 / BACKLOG_SHARE - 1))
+            if self._lanes.trimmable() - self._trimmed >= TRIM_EVERY:
                 self._trim()
 
-    def _trim(self) -> None:
-        self._journal.trim(self._position)
-        self._trimmed = self._position
+    def _drain_live(self, stop: threading.Event) -> bool:
+        """Store the next live batch; False when there is none or the service stops."""
+        span = self._lanes.live()
+        batch = self._journal.read(after=span.after, limit=BATCH_MAX)
+        if len(batch) == BATCH_MAX and self._clock() - batch[0].arrival.received_at > timedelta(seconds=BEHIND_S):
+            last = self._journal.last()
+            log.warning("drain.overtakes", backlog=last - span.after)
+            self._lanes.overtake(last)
+            return True
+        return bool(batch) and self._store_patiently(span, batch, stop)
 
-    def _store_patiently(self, batch: Sequence[Journaled], stop: threading.Event) -> bool:
+    def _drain_backlog(self, stop: threading.Event) -> bool:
+        """Store the next batch of the oldest gap; False when there is none or the service stops."""
+        span = self._lanes.backlog()
+        if span is None:
+            return False
+        batch = self._journal.read(after=span.after, before=span.before, limit=BATCH_MAX)
+        if batch:
+            return self._store_patiently(span, batch, stop)
+        last = span.before - 1  # no longer in the journal: a damaged file has lost them
+        self._lanes.commit(self._lanes.done_with(span.after + 1, last), last)
+        return True
+
+    def _trim(self) -> None:
+        position = self._lanes.trimmable()
+        with contextlib.suppress(RetryLaterError):  # a full disk; trimmed with a later batch
+            self._journal.trim(position)
+            self._trimmed = position
+
+    def _store_patiently(self, span: Span, batch: Sequence[Journaled], stop: threading.Event) -> bool:
         """Store a batch, waiting for an absent store with jittered backoff; False when stopped before."""
         attempt = 0
         while True:
             try:
-                self._store(batch)
+                self._store(span, batch)
             except RetryLaterError as exc:
                 if not self.away:
                     log.error("store.away", reason=str(exc))
@@ -132,24 +191,32 @@ class Drain:
                 self.away = ""
                 return True
 
-    def _store(self, batch: Sequence[Journaled]) -> None:
-        decoded = [(entry, self._decoder.decode(entry.arrival)) for entry in batch]
+    def _store(self, span: Span, batch: Sequence[Journaled]) -> None:
+        decoded = [(entry, self._decode(entry)) for entry in batch]
         letters = [letter for entry, result in decoded for letter in _letters(entry, result)]
         owners = [(entry, record) for entry, result in decoded for record in result.records]
-        position = batch[-1].position
+        last = batch[-1].position
+        drained = self._lanes.done_with(span.after + 1, last)
         self._dead_letters.add(letters)
         try:
-            written = self._writer.write([record for _, record in owners], position)
+            written = self._writer.write([record for _, record in owners], drained)
         except RowsRejectedError as exc:
-            refused = _refused(owners, exc.rejected)
+            refused = [_refused(*owners[index], reason) for index, reason in exc.rejected.items()]
             letters += refused
             self._dead_letters.add(refused)
             kept = [record for index, (_, record) in enumerate(owners) if index not in exc.rejected]
-            written = self._writer.write(kept, position)
-        self._position = position
+            written = self._writer.write(kept, drained)
+        self._lanes.commit(drained, last)
         self._count(decoded, len(letters), written.stored, written.duplicates)
 
+    def _decode(self, entry: Journaled) -> Decoded:
+        if entry.damaged:
+            return Decoded([], [Rejected(entry.arrival.payload, "the disk has changed this message in the journal")])
+        return self._decoder.decode(entry.arrival)
+
     def _count(self, decoded: list[tuple[Journaled, Decoded]], dead: int, stored: int, duplicates: int) -> None:
+        for entry, result in decoded:
+            self.bad.observe(entry.arrival.topic, bad=bool(result.dead))
         unknown = sum(result.unknown_fields for _, result in decoded)
         ignored = sum(result.ignored for _, result in decoded)
         for counter, amount in (
@@ -170,21 +237,15 @@ class Drain:
 def _letters(entry: Journaled, result: Decoded) -> list[DeadLetter]:
     arrival = entry.arrival
     return [
-        DeadLetter(entry.position, part, arrival.topic, rejected.raw, arrival.received_at, rejected.reason)
-        for part, rejected in enumerate(result.dead)
+        DeadLetter(entry.position, arrival.topic, rejected.raw, arrival.received_at, rejected.reason)
+        for rejected in result.dead
     ]
 
 
-def _refused(owners: list[tuple[Journaled, Record]], rejected: dict[int, str]) -> list[DeadLetter]:
-    """Whole messages whose record the store refused; their parts are numbered behind those of the decoder."""
-    return [
-        DeadLetter(
-            owners[index][0].position,
-            1_000_000 + index,
-            owners[index][0].arrival.topic,
-            owners[index][0].arrival.payload,
-            owners[index][0].arrival.received_at,
-            f"store: {reason}",
-        )
-        for index, reason in rejected.items()
-    ]
+def _refused(entry: Journaled, record: Record, reason: str) -> DeadLetter:
+    """The element of the message that a record came from, with the store's reason."""
+    arrival = entry.arrival
+    stamp = [] if isinstance(record, StatusRecord) else [(record.origin.boot, record.origin.seq)]
+    found = (raw for raw in elements_of(arrival.payload) if stamp and stamps_of(raw) == stamp)
+    raw = next(found, arrival.payload)
+    return DeadLetter(entry.position, arrival.topic, raw, arrival.received_at, f"store: {reason}")

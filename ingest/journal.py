@@ -1,34 +1,41 @@
 """The journal: what arrived, on this disk, before anybody is told that it arrived.
 
 SQLite, WAL, synchronous=FULL, no index but the position: one `append` is one transaction and one fsync, however many
-messages it holds. Positions only grow, also over restarts and after everything has been trimmed.
+messages it holds. Positions only grow, also over restarts and after everything has been trimmed. Every message has a
+checksum: one that the disk has changed is told apart from one that came so.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import threading
+import zlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from broker.contract.errors import RetryLaterError
-from city.disk import open_durable
+from city.disk import give_back, kept_bytes, open_durable
 
 _SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS journal (
+CREATE TABLE IF NOT EXISTS arrivals (
     position INTEGER PRIMARY KEY AUTOINCREMENT,
     topic TEXT NOT NULL,
     payload BLOB NOT NULL,
-    received_at REAL NOT NULL
+    received_at REAL NOT NULL,
+    checksum INTEGER NOT NULL
 );
 """
 
+READ_BYTES: Final = 4 << 20
+"""Payload that one `read` gives out at most, so that catch-ups of large arrays stay small in memory."""
+_LAST: Final = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'arrivals'"
 
-class Arrival(msgspec.Struct, frozen=True):
+
+class Arrival(msgspec.Struct, frozen=True, gc=False):
     """One message as it came, and when."""
 
     topic: str
@@ -36,11 +43,12 @@ class Arrival(msgspec.Struct, frozen=True):
     received_at: datetime
 
 
-class Journaled(msgspec.Struct, frozen=True):
-    """A message in the journal."""
+class Journaled(msgspec.Struct, frozen=True, gc=False):
+    """A message in the journal; `damaged` when it is no longer what was written."""
 
     position: int
     arrival: Arrival
+    damaged: bool = False
 
 
 class Journal:
@@ -51,12 +59,11 @@ class Journal:
 
         Args:
             path: The SQLite file; its folder is made.
-            max_bytes: Bound of the payloads kept; at the bound `append` refuses, nothing is ever dropped.
+            max_bytes: Bound of what the file keeps; at the bound `append` refuses, nothing is ever dropped.
         """
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._db = open_durable(path, _SCHEMA)
-        self._bytes = self._measure()
 
     def append(self, arrivals: Sequence[Arrival]) -> None:
         """Keep messages durably, in order, in one transaction.
@@ -64,64 +71,104 @@ class Journal:
         Raises:
             RetryLaterError: The bound is reached or the disk refused; nothing was kept.
         """
+        rows = [
+            (a.topic, a.payload, at := a.received_at.timestamp(), _checksum(a.topic, a.payload, at)) for a in arrivals
+        ]
         added = sum(len(a.payload) for a in arrivals)
-        rows = [(a.topic, a.payload, a.received_at.timestamp()) for a in arrivals]
+        statement = "INSERT INTO arrivals (topic, payload, received_at, checksum) VALUES (?, ?, ?, ?)"
         with self._lock:
-            if self._bytes + added > self._max_bytes:
-                raise RetryLaterError(f"journal: {self._bytes} of {self._max_bytes} bytes are waiting for the store")
+            kept = kept_bytes(self._db)
+            if kept + added > self._max_bytes:
+                raise RetryLaterError(f"journal: {kept} of {self._max_bytes} bytes are waiting for the store")
             try:
                 with self._db:
-                    self._db.executemany("INSERT INTO journal (topic, payload, received_at) VALUES (?, ?, ?)", rows)
+                    self._db.executemany(statement, rows)
             except sqlite3.OperationalError as exc:
                 raise RetryLaterError(f"journal: {exc}") from exc
-            self._bytes += added
 
-    def read(self, *, after: int, limit: int) -> list[Journaled]:
-        """Messages behind a position, in order of arrival."""
+    def read(self, *, after: int, limit: int, before: int = 1 << 62) -> list[Journaled]:
+        """Messages between two positions, in order of arrival; fewer than `limit` when they are large."""
         statement = (
-            "SELECT position, topic, payload, received_at FROM journal WHERE position > ? ORDER BY position LIMIT ?"
+            "SELECT position, topic, payload, received_at, checksum FROM arrivals "
+            "WHERE position > ? AND position < ? ORDER BY position LIMIT ?"
         )
         with self._lock:
-            rows = self._db.execute(statement, (after, limit)).fetchall()
-        return [Journaled(p, Arrival(topic, raw, datetime.fromtimestamp(at, UTC))) for p, topic, raw, at in rows]
+            rows = []
+            size = 0
+            for row in self._db.execute(statement, (after, before, limit)):
+                rows.append(row)
+                size += len(row[2])
+                if size > READ_BYTES:
+                    break
+        return [_journaled(row) for row in rows]
 
     def start_after(self, position: int) -> None:
         """Never give out a position the store has passed already: a journal lost with its disk starts behind it."""
         with self._lock, self._db:
             self._db.execute(
-                "INSERT INTO sqlite_sequence (name, seq) SELECT 'journal', 0 "
-                "WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'journal')"
+                "INSERT INTO sqlite_sequence (name, seq) SELECT 'arrivals', 0 "
+                "WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'arrivals')"
             )
-            self._db.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'journal'", (position,))
+            self._db.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'arrivals'", (position,))
 
     def trim(self, position: int) -> None:
-        """Forget what the store has, up to a position."""
-        with self._lock:
-            with self._db:
-                self._db.execute("DELETE FROM journal WHERE position <= ?", (position,))
-            self._bytes = self._measure()
+        """Forget what the store has, up to a position, and give space back to the disk.
 
-    def depth(self, *, after: int) -> int:
-        """How many messages wait behind a position."""
+        Raises:
+            RetryLaterError: The disk refused; trim again later.
+        """
+        try:
+            with self._lock:
+                with self._db:
+                    self._db.execute("DELETE FROM arrivals WHERE position <= ?", (position,))
+                give_back(self._db)
+        except sqlite3.OperationalError as exc:
+            raise RetryLaterError(f"journal: {exc}") from exc
+
+    def first(self) -> int:
+        """The lowest position kept; one more than `last` when nothing is."""
         with self._lock:
-            return int(self._db.execute("SELECT count(*) FROM journal WHERE position > ?", (after,)).fetchone()[0])
+            found = self._db.execute("SELECT min(position) FROM arrivals").fetchone()[0]
+            return int(found) if found else self._ask(_LAST) + 1
+
+    def last(self) -> int:
+        """The highest position ever given out."""
+        with self._lock:
+            return self._ask(_LAST)
 
     def oldest(self, *, after: int) -> datetime | None:
         """When the first message behind a position arrived, None when none waits."""
-        statement = "SELECT received_at FROM journal WHERE position > ? ORDER BY position LIMIT 1"
-        with self._lock:
-            row = self._db.execute(statement, (after,)).fetchone()
-        return datetime.fromtimestamp(row[0], UTC) if row else None
+        found = self.read(after=after, limit=1)
+        return found[0].arrival.received_at if found else None
 
     def bytes(self) -> int:
-        """Bytes of payload kept."""
+        """Bytes that the file's used pages take."""
         with self._lock:
-            return self._bytes
+            return kept_bytes(self._db)
 
     def close(self) -> None:
         """Let go of the file."""
         with self._lock:
             self._db.close()
 
-    def _measure(self) -> int:
-        return int(self._db.execute("SELECT coalesce(sum(length(payload)), 0) FROM journal").fetchone()[0])
+    def _ask(self, statement: str) -> int:
+        return int(self._db.execute(statement).fetchone()[0])
+
+
+def _checksum(topic: str, payload: bytes, received_at: float) -> int:
+    return zlib.crc32(payload, zlib.crc32(f"{topic} {received_at!r}".encode()))
+
+
+def _journaled(row: tuple[int, Any, Any, Any, Any]) -> Journaled:
+    position, topic, payload, received_at, checksum = row
+    try:
+        arrival = Arrival(topic, payload, datetime.fromtimestamp(received_at, UTC))
+        if _checksum(topic, payload, received_at) == checksum:
+            return Journaled(position, arrival)
+    except (TypeError, ValueError, OverflowError, OSError):
+        pass  # not even of the right types any more
+    return Journaled(position, Arrival(str(topic), _as_bytes(payload), datetime.now(UTC)), damaged=True)
+
+
+def _as_bytes(value: object) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")

@@ -17,7 +17,7 @@ OVERSHOOT: Final = 1.25
 """A distance this many times the depth of the container is no reading of its inside."""
 
 
-class Timing(msgspec.Struct, frozen=True):
+class Timing(msgspec.Struct, frozen=True, gc=False):
     """When something counts as measured; `device_at` only when the device's clock was not believed."""
 
     measured_at: datetime

@@ -2,63 +2,55 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
 
-from broker.client import login_for
+from broker.client import Login, login_for
+from broker.contract.errors import RetryLaterError
+from city.model import City
 from city.runtime import Runtime
+from city.settings import Settings
 from ingest import metrics
 from ingest.decode import Decoder
 from ingest.drain import Drain
 from ingest.intake import Intake
 from ingest.journal import Journal
-from ingest.store.health import HealthBoard, IngestHealth
-from ingest.store.opened import close_store, open_store
+from ingest.store.health import IngestHealth
+from ingest.store.opened import OpenStore, close_store, open_store
 
 log = structlog.get_logger("ingest")
 
 HEALTH_EVERY_S: Final = 1.0
 RETENTION_EVERY: Final = timedelta(hours=1)
+GC_THRESHOLDS: Final = (50_000, 50, 50)
+"""Messages pass by the thousand and hold no cycles: looking for some every 700 objects costs a tenth of the time."""
 
 
-def serve(runtime: Runtime) -> None:
-    """Run ingest until the runtime stops."""
-    settings = runtime.settings
-    opened = open_store(settings.data)
-    journal = Journal(settings.data / "ingest" / "journal.sqlite", max_bytes=settings.journal_max_mb << 20)
-    decoder = Decoder(runtime.city, late_after=timedelta(seconds=settings.late_after_s))
-    drain = Drain(journal, decoder, opened.store, opened.dead_letters)
-    login = login_for(settings, "ingest", runtime.mqtt_password("ingest"), persistent=True)
-    intake = Intake(runtime.city.id, login, journal, on_journaled=drain.wake)
-    threads = [
-        runtime.thread("ingest-drain", lambda: drain.run(runtime.stop)),
-        runtime.thread("ingest-intake", lambda: intake.run(runtime.stop)),
-    ]
-    next_retention = datetime.now(UTC)
-    while not runtime.stop.is_set():
-        now = datetime.now(UTC)
-        _publish_health(opened.health, intake, drain, journal, now)
-        if now >= next_retention:
-            gone = opened.store.forget_before(now - timedelta(days=settings.retention_days))
-            log.info("retention.done", rows=gone)
-            next_retention = now + RETENTION_EVERY
-        runtime.stop.wait(HEALTH_EVERY_S)
-    for thread in threads:
-        thread.join()
-    journal.close()
-    close_store(settings.data)
+class Ingest:
+    """Owns the journal and both ends of it; `parts` are to be run by threads."""
 
+    def __init__(self, settings: Settings, city: City, login: Login, opened: OpenStore) -> None:
+        """Open the journal and go on where the store says that it is."""
+        gc.set_threshold(*GC_THRESHOLDS)
+        self.journal = Journal(settings.data / "ingest" / "journal.sqlite", max_bytes=settings.journal_max_mb << 20)
+        decoder = Decoder(city, late_after=timedelta(seconds=settings.late_after_s))
+        self.drain = Drain(self.journal, decoder, opened.store, opened.dead_letters)
+        self.intake = Intake(city.id, login, self.journal, on_journaled=self.drain.wake)
+        self.parts: dict[str, Callable[..., None]] = {"ingest-drain": self.drain.run, "ingest-intake": self.intake.run}
 
-def _publish_health(board: HealthBoard, intake: Intake, drain: Drain, journal: Journal, now: datetime) -> None:
-    depth, lag_s, kept = drain.depth(), drain.lag_s(), journal.bytes()
-    metrics.JOURNAL_DEPTH.set(depth)
-    metrics.JOURNAL_BYTES.set(kept)
-    metrics.LAG.set(lag_s)
-    totals = drain.totals
-    board.publish(
-        IngestHealth(
+    def health(self, now: datetime) -> IngestHealth:
+        """How it is doing; sets the gauges as well."""
+        drain, intake = self.drain, self.intake
+        depth, lag_s, kept = drain.depth(), drain.lag_s(), self.journal.bytes()
+        metrics.JOURNAL_DEPTH.set(depth)
+        metrics.JOURNAL_BYTES.set(kept)
+        metrics.LAG.set(lag_s)
+        totals = drain.totals
+        return IngestHealth(
             at=now,
             connected=intake.connected,
             store="away" if drain.away else "ok",
@@ -66,6 +58,7 @@ def _publish_health(board: HealthBoard, intake: Intake, drain: Drain, journal: J
             journal_depth=depth,
             journal_bytes=kept,
             lag_s=lag_s,
+            live_lag_s=drain.live_lag_s(),
             received_total=intake.received,
             stored_total=totals.stored,
             duplicates_total=totals.duplicates,
@@ -73,5 +66,36 @@ def _publish_health(board: HealthBoard, intake: Intake, drain: Drain, journal: J
             unknown_fields_total=totals.unknown_fields,
             ignored_total=totals.ignored,
             note=drain.away,
+            alarms=drain.bad.alarms,
         )
-    )
+
+
+def serve(runtime: Runtime) -> None:
+    """Run ingest until the runtime stops."""
+    settings = runtime.settings
+    opened = open_store(settings)
+    login = login_for(settings, "ingest", runtime.mqtt_password("ingest"), persistent=True)
+    ingest = Ingest(settings, runtime.city, login, opened)
+    threads = [runtime.thread(name, lambda part=part: part(runtime.stop)) for name, part in ingest.parts.items()]  # type: ignore[misc]
+    next_retention = datetime.now(UTC)
+    while not runtime.stop.is_set():
+        now = datetime.now(UTC)
+        opened.health.publish(ingest.health(now))
+        if now >= next_retention:
+            _retain(opened, now - timedelta(days=settings.retention_days))
+            next_retention = now + RETENTION_EVERY
+        runtime.stop.wait(HEALTH_EVERY_S)
+    for thread in threads:
+        thread.join()
+    ingest.journal.close()
+    close_store(settings)
+
+
+def _retain(opened: OpenStore, before: datetime) -> None:
+    try:
+        gone = opened.store.forget_before(before)
+        letters = opened.dead_letters.forget_before(before)
+    except RetryLaterError as exc:
+        log.error("retention.postponed", reason=str(exc))
+    else:
+        log.info("retention.done", rows=gone, dead_letters=letters)

@@ -129,6 +129,14 @@ def decode_json(decoder: msgspec.json.Decoder[T], raw: bytes) -> T:
         raise PayloadError(_reason(exc)) from exc
 
 
+def elements_of(raw: bytes) -> list[bytes]:
+    """The elements of an array, or the whole when it is none or cannot be read; never raises."""
+    try:
+        return [bytes(part) for part in _elements.decode(raw)] if _is_array(raw) else [raw]
+    except UNREADABLE:
+        return [raw]
+
+
 def stamps_of(raw: bytes) -> list[tuple[str, int]]:
     """The `(boot, seq)` of every reading in a payload that has one; for receipts, so it never raises."""
     try:

@@ -28,7 +28,7 @@ Text = Annotated[str, Meta(max_length=200)]
 Short = Annotated[str, Meta(max_length=64)]
 
 
-class Stamp(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Stamp(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """Who-and-when of every reading and event: `(device, boot, seq)` is unique for ever."""
 
     ts: Time
@@ -122,12 +122,17 @@ class Event(Stamp, kw_only=True, omit_defaults=True):
 
 
 class Online(msgspec.Struct, tag_field="state", tag="online", kw_only=True, omit_defaults=True):
-    """Birth: the device is there and starts (or goes on with) the outbox life `boot`."""
+    """Birth: the device is there and starts (or goes on with) the outbox life `boot`.
+
+    `outbox_waiting` readings still wait there; `outbox_dropped` gave way at its bound in this life and are lost.
+    """
 
     ts: Time
     boot: Boot
     fw: Text = ""
     model: Text = ""
+    outbox_waiting: Count | None = None
+    outbox_dropped: Count | None = None
 
 
 class Offline(msgspec.Struct, tag_field="state", tag="offline", kw_only=True, omit_defaults=True):
@@ -162,14 +167,23 @@ def fields_of(kind: Kind) -> tuple[str, ...]:
     return tuple(name for name in TELEMETRY[kind].__struct_fields__ if name not in STAMP_FIELDS)
 
 
-class Rejected(msgspec.Struct, frozen=True):
+def values_of(reading: Telemetry) -> dict[str, Any]:
+    """The measured fields that a reading has, in the order of the contract; absent ones are absent."""
+    names, values = (
+        reading.__struct_fields__[len(STAMP_FIELDS) :],
+        msgspec.structs.astuple(reading)[len(STAMP_FIELDS) :],
+    )
+    return {name: value for name, value in zip(names, values, strict=True) if value is not None}
+
+
+class Rejected(msgspec.Struct, frozen=True, gc=False):
     """One element that could not be understood: its own bytes and why."""
 
     raw: bytes
     reason: str
 
 
-class Parsed(msgspec.Struct, Generic[T], frozen=True):
+class Parsed(msgspec.Struct, Generic[T], frozen=True, gc=False):
     """What a payload held: the good in order, the bad with reasons, and how many unknown fields were ignored."""
 
     items: list[T]

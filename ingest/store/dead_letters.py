@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import sqlite3
 import threading
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
@@ -16,71 +18,105 @@ import msgspec
 from broker.contract.codec import stamps_of
 from broker.contract.errors import RetryLaterError, TopicError
 from broker.contract.topics import parse_topic
-from city.disk import open_durable
+from city.disk import give_back, kept_bytes, open_durable
 from ingest.store.intervals import IntervalSet
 
-LetterState = Literal["dead", "replayed"]
+LetterState = Literal["dead", "replaying", "replayed"]
+
+GIVE_WAY_SHARE: Final = 20
+"""At the bound one letter in so many goes, the replayed first and then the oldest."""
 
 _SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS dead_letters (
+CREATE TABLE IF NOT EXISTS letters (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
+    digest BLOB NOT NULL UNIQUE,
     position INTEGER NOT NULL,
-    part INTEGER NOT NULL,
     topic TEXT NOT NULL,
     payload BLOB NOT NULL,
     received_at REAL NOT NULL,
     reason TEXT NOT NULL,
     state TEXT NOT NULL DEFAULT 'dead',
-    UNIQUE (position, part)
+    times INTEGER NOT NULL DEFAULT 1,
+    last_at REAL NOT NULL
 );
-CREATE INDEX IF NOT EXISTS dead_letters_state ON dead_letters (state, id);
+CREATE INDEX IF NOT EXISTS letters_by_state ON letters (state, id);
+CREATE TABLE IF NOT EXISTS dropped (letters INTEGER NOT NULL);
 """
+
+_ADD: Final = """
+INSERT INTO letters (digest, position, topic, payload, received_at, last_at, reason)
+VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6)
+ON CONFLICT (digest) DO UPDATE SET
+    position = excluded.position, last_at = max(last_at, excluded.last_at), reason = excluded.reason,
+    state = 'dead', times = times + 1
+WHERE excluded.position > letters.position
+"""
+
+_COLUMNS: Final = "position, topic, payload, received_at, reason, id, state, times, last_at"
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
-    """A message, or one element of it, with why it is dead. `position` and `part` say where it lay in the journal."""
+    """A message, or one element of it, with why it is dead. `position` is where it last lay in the journal.
+
+    The same bytes on the same topic are one letter, however often they come: `times` counts, `received_at` is the
+    first time and `last_at` the last.
+    """
 
     position: int
-    part: int
     topic: str
     payload: bytes
     received_at: datetime
     reason: str
     id: int = 0
     state: LetterState = "dead"
+    times: int = 1
+    last_at: datetime | None = None
 
 
 class DeadLetterBox:
     """Owns the dead letters' SQLite file; any thread, and several processes, may use it at once."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the file, making it and its folder where absent."""
+    def __init__(self, path: Path, *, max_bytes: int = 1 << 28) -> None:
+        """Open the file, making it and its folder where absent.
+
+        Args:
+            path: The SQLite file.
+            max_bytes: Bound of what the file keeps; there the oldest letters give way and are counted.
+        """
+        self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._db = open_durable(path, _SCHEMA)
 
     def add(self, letters: Sequence[DeadLetter]) -> None:
-        """Keep letters durably before returning; one that is kept already (same position and part) stays one.
+        """Keep letters durably before returning; adding the same of the same journal positions again changes nothing.
 
         Raises:
             RetryLaterError: The disk refused; nothing was kept.
         """
-        rows = [(d.position, d.part, d.topic, d.payload, d.received_at.timestamp(), d.reason) for d in letters]
-        statement = (
-            "INSERT OR IGNORE INTO dead_letters (position, part, topic, payload, received_at, reason) "
-            "VALUES (?, ?, ?, ?, ?, ?)"
-        )
-        try:
-            with self._lock, self._db:
-                self._db.executemany(statement, rows)
-        except sqlite3.OperationalError as exc:
-            raise RetryLaterError(f"dead letters: {exc}") from exc
+        if not letters:
+            return
+        rows = [
+            (
+                _digest(one.topic, one.payload),
+                one.position,
+                one.topic,
+                one.payload,
+                one.received_at.timestamp(),
+                one.reason,
+            )
+            for one in letters
+        ]
+        with self._writing() as db:
+            db.executemany(_ADD, rows)
+            while kept_bytes(db) > self._max_bytes and self._give_way(db):
+                pass
 
     def find(
         self, *, state: LetterState | None = "dead", limit: int = 100, before_id: int | None = None
     ) -> list[DeadLetter]:
         """Letters, newest first; `before_id` pages on, `state` None takes all."""
         statement = (
-            "SELECT position, part, topic, payload, received_at, reason, id, state FROM dead_letters "
+            f"SELECT {_COLUMNS} FROM letters "  # noqa: S608 - our own names
             "WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
         )
         with self._lock:
@@ -90,23 +126,25 @@ class DeadLetterBox:
     def get(self, ids: Sequence[int]) -> list[DeadLetter]:
         """The letters with these ids that exist, in their order of arrival."""
         marks = ",".join("?" * len(ids))
-        statement = (
-            "SELECT position, part, topic, payload, received_at, reason, id, state FROM dead_letters "  # noqa: S608 - only marks are joined
-            f"WHERE id IN ({marks}) ORDER BY id"
-        )
+        statement = f"SELECT {_COLUMNS} FROM letters WHERE id IN ({marks}) ORDER BY id"  # noqa: S608 - only marks are joined
         with self._lock:
             return [_letter(row) for row in self._db.execute(statement, tuple(ids))]
 
     def count(self) -> int:
         """How many letters wait to be looked at."""
         with self._lock:
-            return int(self._db.execute("SELECT count(*) FROM dead_letters WHERE state = 'dead'").fetchone()[0])
+            return int(self._db.execute("SELECT count(*) FROM letters WHERE state = 'dead'").fetchone()[0])
+
+    def dropped(self) -> int:
+        """How many letters gave way at the bound, ever."""
+        with self._lock:
+            return int(self._db.execute("SELECT coalesce(sum(letters), 0) FROM dropped").fetchone()[0])
 
     def seqs(self) -> dict[tuple[str, str], IntervalSet]:
-        """Device and boot to the seqs that letters carry, waiting or replayed: durable, but perhaps not stored."""
+        """Device and boot to the seqs that letters carry which were not replayed: durable, but not stored."""
         found: defaultdict[tuple[str, str], IntervalSet] = defaultdict(IntervalSet)
         with self._lock:
-            rows = self._db.execute("SELECT topic, payload FROM dead_letters").fetchall()
+            rows = self._db.execute("SELECT topic, payload FROM letters WHERE state != 'replayed'").fetchall()
         for topic, payload in rows:
             with contextlib.suppress(TopicError):
                 device = parse_topic(topic).device
@@ -117,19 +155,55 @@ class DeadLetterBox:
     def last_position(self) -> int:
         """The highest journal position a letter came from; 0 without letters."""
         with self._lock:
-            return int(self._db.execute("SELECT coalesce(max(position), 0) FROM dead_letters").fetchone()[0])
+            return int(self._db.execute("SELECT coalesce(max(position), 0) FROM letters").fetchone()[0])
 
-    def mark_replayed(self, ids: Sequence[int]) -> None:
-        """Say that these were given back to ingest."""
-        with self._lock, self._db:
-            self._db.executemany("UPDATE dead_letters SET state = 'replayed' WHERE id = ?", [(i,) for i in ids])
+    def mark(self, ids: Sequence[int], was: LetterState, state: LetterState) -> None:
+        """Say how far those of these that were in one state are on their way back to ingest.
+
+        Raises:
+            RetryLaterError: The disk refused; nothing was marked.
+        """
+        with self._writing() as db:
+            marks = [(state, id_, was) for id_ in ids]
+            db.executemany("UPDATE letters SET state = ? WHERE id = ? AND state = ?", marks)
+
+    def forget_before(self, time: datetime) -> int:
+        """Delete letters that last came before a time (retention); how many went.
+
+        Raises:
+            RetryLaterError: The disk refused.
+        """
+        with self._writing() as db:
+            return db.execute("DELETE FROM letters WHERE last_at < ?", (time.timestamp(),)).rowcount
 
     def close(self) -> None:
         """Let go of the file."""
         with self._lock:
             self._db.close()
 
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with self._lock:
+                with self._db:
+                    yield self._db
+                give_back(self._db)
+        except sqlite3.OperationalError as exc:
+            raise RetryLaterError(f"dead letters: {exc}") from exc
 
-def _letter(row: tuple[int, int, str, bytes, float, str, int, LetterState]) -> DeadLetter:
-    position, part, topic, payload, received_at, reason, id_, state = row
-    return DeadLetter(position, part, topic, payload, datetime.fromtimestamp(received_at, UTC), reason, id_, state)
+    def _give_way(self, db: sqlite3.Connection) -> int:
+        share = int(db.execute("SELECT count(*) FROM letters").fetchone()[0]) // GIVE_WAY_SHARE + 1
+        oldest = "SELECT id FROM letters ORDER BY state != 'replayed', id LIMIT ?"
+        gone = db.execute(f"DELETE FROM letters WHERE id IN ({oldest})", (share,)).rowcount  # noqa: S608 - our own text
+        db.execute("INSERT INTO dropped VALUES (?)", (gone,))
+        return gone
+
+
+def _digest(topic: str, payload: bytes) -> bytes:
+    return hashlib.blake2b(topic.encode("utf-8", "replace") + b"\0" + payload, digest_size=16).digest()
+
+
+def _letter(row: tuple[int, str, bytes, float, str, int, LetterState, int, float]) -> DeadLetter:
+    position, topic, payload, received_at, reason, id_, state, times, last_at = row
+    first, last = (datetime.fromtimestamp(at, UTC) for at in (received_at, last_at))
+    return DeadLetter(position, topic, payload, first, reason, id_, state, times, last)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import duckdb
 import msgspec
@@ -14,49 +15,18 @@ import msgspec
 from broker.contract.errors import RetryLaterError, RowsRejectedError
 from broker.contract.topics import KINDS, Kind
 from ingest.store import duck_reader
+from ingest.store.duck_columns import TABLES, Row, to_arrays, to_rows
 from ingest.store.intervals import IntervalSet
 from ingest.store.latest import LatestBoard
-from ingest.store.port import EventQuery, Latest, Ledger, Point, SeriesQuery, Written
-from ingest.store.records import EventRecord, Origin, Reading, Record, StatusRecord
-from ingest.store.schema import COLUMNS, ColumnType
+from ingest.store.port import EventQuery, Latest, Ledger, Point, Ranges, SeriesQuery, Written
+from ingest.store.records import EventRecord, Record, StatusRecord
 
 SEEN_RANGES_MAX: Final = 1_024
 """Ranges of seqs remembered per outbox life; native devices need a handful, foreign ones one per message."""
 
-_SQL_TYPES: Final[dict[ColumnType, str]] = {
-    "number": "DOUBLE",
-    "integer": "BIGINT",
-    "flag": "BOOLEAN",
-    "text": "VARCHAR",
-}
-_ORIGIN: Final[dict[str, str]] = {
-    "device": "VARCHAR",
-    "boot": "VARCHAR",
-    "seq": "BIGINT",
-    "measured_at": "TIMESTAMP",
-    "received_at": "TIMESTAMP",
-    "device_at": "TIMESTAMP",
-    "quality": "VARCHAR",
-}
-_TABLES: Final[dict[str, dict[str, str]]] = {
-    **{f"{kind}_telemetry": {**_ORIGIN, **{f: _SQL_TYPES[t] for f, t in COLUMNS[kind].items()}} for kind in KINDS},
-    "events": {"kind": "VARCHAR", **_ORIGIN, "type": "VARCHAR", "state": "VARCHAR", "detail": "VARCHAR"},
-    "statuses": {
-        "kind": "VARCHAR",
-        "device": "VARCHAR",
-        "state": "VARCHAR",
-        "said_at": "TIMESTAMP",
-        "received_at": "TIMESTAMP",
-        "reason": "VARCHAR",
-        "next_s": "DOUBLE",
-        "firmware": "VARCHAR",
-        "model": "VARCHAR",
-    },
-    "seen": {"device": "VARCHAR", "boot": "VARCHAR", "ranges": "VARCHAR"},
-    "progress": {"position": "BIGINT"},
-}
-
 _REFUSALS: Final = (duckdb.ConversionException, duckdb.ConstraintException, duckdb.InvalidInputException)
+_PASSING: Final = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.TransactionException)
+"""No space, no memory: nothing was stored, and later it may be."""
 
 Seen = dict[tuple[str, str], IntervalSet]
 
@@ -71,47 +41,68 @@ class DuckStore:
             RetryLaterError: The file cannot be opened, for example because another process has it.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self._db = duckdb.connect(str(path), config={"memory_limit": f"{memory_mb}MB", "threads": 2})
-        except duckdb.IOException as exc:
-            raise RetryLaterError(f"{path}: {exc}") from exc
+        self._path = path
+        self._config: dict[str, str | bool | int | float | list[str]] = {"memory_limit": f"{memory_mb}MB", "threads": 2}
         self._write_lock = threading.Lock()
-        for table, columns in _TABLES.items():
-            body = ", ".join(f"{name} {type_}" for name, type_ in columns.items())
-            self._db.execute(f"CREATE TABLE IF NOT EXISTS {table} ({body})")
-        self._seen: Seen = {
-            (device, boot): IntervalSet(msgspec.json.decode(ranges, type=list[tuple[int, int]]))
-            for device, boot, ranges in self._db.execute("SELECT device, boot, ranges FROM seen").fetchall()
-        }
-        row = self._db.execute("SELECT max(position) FROM progress").fetchone()
-        self._position: int = (row and row[0]) or 0
         self._latest = LatestBoard()
-        for latest in duck_reader.read_latest(self._db):
+        self._seen: Seen = {}
+        self._drained: Ranges = ()
+        self._db = self._open()
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        try:
+            db = duckdb.connect(str(self._path), config=self._config)
+            # Objects of text columns are text, whatever the first of them look like.
+            db.execute("SET pandas_analyze_sample = 0")
+            for table, columns in TABLES.items():
+                body = ", ".join(f"{name} {type_}" for name, type_ in columns.items())
+                db.execute(f"CREATE TABLE IF NOT EXISTS {table} ({body})")
+                for name, type_ in columns.items():
+                    db.execute(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {name} {type_}")
+        except _PASSING as exc:
+            raise RetryLaterError(f"{self._path}: {exc}") from exc
+        self._seen = {
+            (device, boot): IntervalSet(msgspec.json.decode(ranges, type=list[tuple[int, int]]))
+            for device, boot, ranges in db.execute("SELECT device, boot, ranges FROM seen").fetchall()
+        }
+        self._drained = tuple(db.execute("SELECT * FROM drained ORDER BY first_position").fetchall())
+        for latest in duck_reader.read_latest(db):
             self._latest.restore(latest)
+        return db
 
-    def position(self) -> int:
-        """The journal position that was committed with the rows."""
-        return self._position
+    def drained(self) -> Ranges:
+        """The journal positions that were committed with their rows."""
+        return self._drained
 
-    def write(self, records: Sequence[Record], position: int) -> Written:
-        """Store what is new of a batch, with the position, in one transaction.
+    def write(self, records: Sequence[Record], drained: Ranges) -> Written:
+        """Store what is new of a batch, with the positions, in one transaction.
 
         Raises:
             RetryLaterError: The disk or the memory does not suffice just now.
             RowsRejectedError: Some rows can never be stored.
         """
-        with self._write_lock:
+        with self._write_lock, self._passing_translated():
             fresh, seen = self._fresh(records)
             try:
-                self._commit(fresh, seen, position)
+                self._commit(fresh, seen, drained)
             except _REFUSALS as exc:
                 raise RowsRejectedError(self._refused(records, str(exc))) from exc
-            except (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.TransactionException) as exc:
-                raise RetryLaterError(f"duckdb: {exc}") from exc
             self._seen.update(seen)
-            self._position = position
+            self._drained = drained
             self._latest.absorb(fresh)
         return Written(len(fresh), len(records) - len(fresh))
+
+    @contextmanager
+    def _passing_translated(self) -> Iterator[None]:
+        try:
+            yield
+        except _PASSING as exc:
+            raise RetryLaterError(f"duckdb: {exc}") from exc
+        except duckdb.FatalException as exc:
+            # After a failed checkpoint it refuses everything until the file is opened anew.
+            self._db.close()
+            self._db = self._open()
+            raise RetryLaterError(f"duckdb: {exc}") from exc
 
     def _fresh(self, records: Iterable[Record]) -> tuple[list[Record], Seen]:
         """Records not stored yet, and the seen seqs of the lives they touch as they will be afterwards."""
@@ -131,29 +122,28 @@ class DuckStore:
             ranges.forget_below(SEEN_RANGES_MAX)
         return fresh, seen
 
-    def _commit(self, fresh: Sequence[Record], seen: Seen, position: int) -> None:
+    def _commit(self, fresh: Sequence[Record], seen: Seen, drained: Ranges) -> None:
+        touched = [(*key, msgspec.json.encode(list(ranges)).decode()) for key, ranges in seen.items()]
         self._db.execute("BEGIN")
         try:
-            for table, rows in _rows_by_table(fresh).items():
+            for table, rows in to_rows(fresh).items():
                 self._insert(table, rows)
-            self._db.execute(
-                "DELETE FROM seen WHERE (device, boot) IN (SELECT (unnest(?::VARCHAR[]), unnest(?::VARCHAR[])))",
-                [[device for device, _ in seen], [boot for _, boot in seen]],
-            )
-            self._insert("seen", [(*key, msgspec.json.encode(list(ranges)).decode()) for key, ranges in seen.items()])
-            self._db.execute("DELETE FROM progress")
-            self._insert("progress", [(position,)])
+            if touched:
+                replaced = to_arrays("seen", touched)
+                self._db.register("replaced", replaced)
+                self._db.execute("DELETE FROM seen WHERE (device, boot) IN (SELECT (device, boot) FROM replaced)")
+                self._db.execute("INSERT INTO seen BY NAME SELECT * FROM replaced")
+            self._db.execute("DELETE FROM drained")
+            self._insert("drained", drained)
             self._db.execute("COMMIT")
         except BaseException:
             self._rollback()
             raise
 
-    def _insert(self, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        if not rows:
-            return
-        types = _TABLES[table].values()
-        columns = ", ".join(f"unnest(?::{type_}[])" for type_ in types)
-        self._db.execute(f"INSERT INTO {table} SELECT {columns}", [list(c) for c in zip(*rows, strict=True)])
+    def _insert(self, table: str, rows: Sequence[Row]) -> None:
+        if rows:
+            self._db.register("arrays", to_arrays(table, rows))
+            self._db.execute(f"INSERT INTO {table} BY NAME SELECT * FROM arrays")  # noqa: S608 - our own names
 
     def _rollback(self) -> None:
         try:
@@ -167,7 +157,7 @@ class DuckStore:
         for index, record in enumerate(records):
             self._db.execute("BEGIN")
             try:
-                for table, rows in _rows_by_table([record]).items():
+                for table, rows in to_rows([record]).items():
                     self._insert(table, rows)
             except _REFUSALS as exc:
                 refused[index] = str(exc)
@@ -176,9 +166,13 @@ class DuckStore:
         return refused or dict.fromkeys(range(len(records)), reason)
 
     def forget_before(self, time: datetime) -> int:
-        """Delete rows measured before a time."""
+        """Delete rows measured before a time.
+
+        Raises:
+            RetryLaterError: The disk or the memory does not suffice just now.
+        """
         before = _naive(time)
-        with self._write_lock:
+        with self._write_lock, self._passing_translated():
             gone = 0
             for table, column in (*((f"{k}_telemetry", "measured_at") for k in KINDS), ("events", "measured_at")):
                 row = self._db.execute(f"DELETE FROM {table} WHERE {column} < ?", [before]).fetchone()  # noqa: S608 - our own names
@@ -208,31 +202,6 @@ class DuckStore:
         """Fold the write-ahead log into the file and close it."""
         with self._write_lock:
             self._db.close()
-
-
-def _rows_by_table(records: Iterable[Record]) -> dict[str, list[tuple[Any, ...]]]:
-    tables: dict[str, list[tuple[Any, ...]]] = {}
-    for record in records:
-        if isinstance(record, Reading):
-            table = f"{record.origin.kind}_telemetry"
-            row = (*_origin(record.origin), *(record.values.get(field) for field in COLUMNS[record.origin.kind]))
-        elif isinstance(record, EventRecord):
-            table = "events"
-            detail = msgspec.json.encode(record.detail).decode()
-            row = (record.origin.kind, *_origin(record.origin), record.type, record.state, detail)
-        else:
-            table = "statuses"
-            at = _naive(record.at) if record.at else None
-            row = (record.kind, record.device, record.state, at, _naive(record.received_at), record.reason)
-            row = (*row, record.next_s, record.firmware, record.model)
-        tables.setdefault(table, []).append(row)
-    return tables
-
-
-def _origin(origin: Origin) -> tuple[Any, ...]:
-    device_at = _naive(origin.device_at) if origin.device_at else None
-    times = (_naive(origin.measured_at), _naive(origin.received_at), device_at)
-    return (origin.device, origin.boot, origin.seq, *times, " ".join(origin.quality))
 
 
 def _naive(at: datetime) -> datetime:

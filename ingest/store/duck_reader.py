@@ -48,10 +48,13 @@ def read_latest(db: duckdb.DuckDBPyConnection) -> list[Latest]:
     """The newest of every device: one pass over each kind's rows, at start only."""
     found = {latest.device: latest for kind in KINDS for latest in _read_latest_of(db, kind)}
     statement = (
-        "SELECT DISTINCT ON (device) device, kind, state, said_at, received_at, reason, next_s FROM statuses "
-        "ORDER BY device, received_at DESC, rowid DESC"
+        "SELECT device, last(kind ORDER BY seen), last(state ORDER BY seen), last(said_at ORDER BY seen), "
+        "max(received_at), last(reason ORDER BY seen), last(next_s ORDER BY seen), "
+        "last(outbox_waiting ORDER BY seen) FILTER (outbox_waiting NOTNULL), "
+        "last(outbox_dropped ORDER BY seen) FILTER (outbox_dropped NOTNULL) "
+        "FROM (SELECT *, (received_at, rowid) AS seen FROM statuses) GROUP BY device"
     )
-    for device, kind, state, at, received_at, reason, next_s in db.execute(statement).fetchall():
+    for device, kind, state, at, received_at, reason, next_s, waiting, dropped in db.execute(statement).fetchall():
         arrived = _aware(received_at)
         base = found.get(device) or Latest(kind, device, {}, None, arrived)
         found[device] = msgspec.structs.replace(
@@ -61,6 +64,8 @@ def read_latest(db: duckdb.DuckDBPyConnection) -> list[Latest]:
             state_said_at=_aware(at) if at else None,
             state_reason=reason,
             next_s=next_s,
+            outbox_waiting=waiting,
+            outbox_dropped=dropped,
             received_at=max(base.received_at, arrived),
         )
     return list(found.values())

@@ -9,8 +9,19 @@ from typing import Literal
 import msgspec
 
 
+class BadMessages(msgspec.Struct, frozen=True):
+    """Too many of the last `of` messages were `bad`: of a device, named by its topic, or of all (`*`)."""
+
+    subject: str
+    bad: int
+    of: int
+
+
 class IngestHealth(msgspec.Struct, frozen=True):
-    """A snapshot. Totals count since the process started; `lag_s` is the age of the oldest reading not yet stored."""
+    """A snapshot. Totals count since the process started; `lag_s` is the age of the oldest reading not yet stored.
+
+    While a backlog is drained, `live_lag_s` is that of the readings that overtake it.
+    """
 
     at: datetime
     connected: bool = False
@@ -19,6 +30,7 @@ class IngestHealth(msgspec.Struct, frozen=True):
     journal_depth: int = 0
     journal_bytes: int = 0
     lag_s: float = 0.0
+    live_lag_s: float = 0.0
     received_total: int = 0
     stored_total: int = 0
     duplicates_total: int = 0
@@ -26,6 +38,7 @@ class IngestHealth(msgspec.Struct, frozen=True):
     unknown_fields_total: int = 0
     ignored_total: int = 0
     note: str = ""
+    alarms: tuple[BadMessages, ...] = ()
 
 
 class HealthBoard:

@@ -19,6 +19,9 @@ class IntervalSet:
     def add(self, first: int, last: int | None = None) -> bool:
         """Add `first..last` (or one number); False when all of it was there already."""
         last = first if last is None else last
+        if self._ends and first == self._ends[-1] + 1:
+            self._ends[-1] = last  # the next in order, by far the most frequent
+            return True
         low = bisect_right(self._starts, first) - 1
         if low >= 0 and self._ends[low] >= last:
             return False

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -10,7 +12,7 @@ import msgspec
 
 from broker.contract.topics import Kind
 from ingest.store.port import FieldValue, Latest
-from ingest.store.records import EventRecord, Reading, Record, StatusRecord, Value
+from ingest.store.records import Reading, Record, StatusRecord, Value
 
 Connectivity = Literal["online", "offline", "sleeping", "unknown"]
 
@@ -41,14 +43,20 @@ class LatestBoard:
         self._lock = threading.Lock()
         self._latest: dict[str, Latest] = {}
 
-    def absorb(self, records: list[Record]) -> None:
+    def absorb(self, records: Sequence[Record]) -> None:
         """Merge records that have just been stored."""
+        readings: defaultdict[str, list[Reading]] = defaultdict(list)
+        statuses: list[StatusRecord] = []
+        for record in records:
+            if isinstance(record, Reading):
+                readings[record.origin.device].append(record)
+            elif isinstance(record, StatusRecord):
+                statuses.append(record)
         with self._lock:
-            for record in records:
-                device = record.device if isinstance(record, StatusRecord) else record.origin.device
-                merged = merge(self._latest.get(device), record)
-                if merged is not None:
-                    self._latest[device] = merged
+            for device, group in readings.items():
+                self._latest[device] = merge_readings(self._latest.get(device), group)
+            for status in statuses:
+                self._latest[status.device] = merge_status(self._latest.get(status.device), status)
 
     def is_news(self, status: StatusRecord) -> bool:
         """Whether a state differs from the one known: brokers repeat retained states at every subscribe."""
@@ -77,41 +85,30 @@ class LatestBoard:
         ]
 
 
-def merge(known: Latest | None, record: Record) -> Latest | None:
-    """What is known of a device after one more record; None when the record says nothing of its latest.
+def merge_readings(known: Latest | None, readings: Sequence[Reading]) -> Latest:
+    """What is known of a device after more readings, at least one; the same under any order and any grouping.
 
-    Commutative over readings: a value is replaced only by one measured later (or at the same time and arriving later).
+    A value is replaced only by one measured later. The newest readings go first, so that older ones, most of a
+    catch-up, cost a comparison a field.
     """
-    if isinstance(record, EventRecord):
-        return known
-    if isinstance(record, StatusRecord):
-        return _merge_status(known, record)
-    return _merge_reading(known, record)
-
-
-def _merge_reading(known: Latest | None, reading: Reading) -> Latest:
-    origin = reading.origin
-    new = {name: FieldValue(value, origin.measured_at) for name, value in reading.values.items()}
-    if known is None:
-        return Latest(origin.kind, origin.device, new, origin.measured_at, origin.received_at, origin.quality)
-    values = dict(known.values)
-    for name, field in new.items():
-        if name not in values or _beats(field, values[name]):
-            values[name] = field
-    newest = known.measured_at is None or (origin.measured_at, origin.quality) >= (known.measured_at, known.quality)
+    ordered = sorted(readings, key=lambda reading: reading.origin.measured_at, reverse=True)
+    first = ordered[0].origin
+    base = known or Latest(first.kind, first.device, {}, None, first.received_at)
+    values = dict(base.values)
+    measured_at, quality, received_at = base.measured_at, base.quality, base.received_at
+    for reading in ordered:
+        origin = reading.origin
+        at = origin.measured_at
+        for name, value in reading.values.items():
+            old = values.get(name)
+            if old is None or at > old.measured_at or (at == old.measured_at and _rank(value) > _rank(old.value)):
+                values[name] = FieldValue(value, at)
+        if measured_at is None or (at, origin.quality) >= (measured_at, quality):
+            measured_at, quality = at, origin.quality
+        received_at = max(received_at, origin.received_at)
     return msgspec.structs.replace(
-        known,
-        values=values,
-        measured_at=origin.measured_at if newest else known.measured_at,
-        quality=origin.quality if newest else known.quality,
-        received_at=max(known.received_at, origin.received_at),
+        base, values=values, measured_at=measured_at, quality=quality, received_at=received_at
     )
-
-
-def _beats(new: FieldValue, old: FieldValue) -> bool:
-    if new.measured_at != old.measured_at:
-        return new.measured_at > old.measured_at
-    return _rank(new.value) > _rank(old.value)
 
 
 def _rank(value: Value) -> tuple[str, str]:
@@ -119,7 +116,8 @@ def _rank(value: Value) -> tuple[str, str]:
     return type(value).__name__, repr(value)
 
 
-def _merge_status(known: Latest | None, status: StatusRecord) -> Latest:
+def merge_status(known: Latest | None, status: StatusRecord) -> Latest:
+    """What is known of a device after it (or the broker, for it) has spoken; the last to arrive counts."""
     base = known or Latest(status.kind, status.device, {}, None, status.received_at)
     if base.state_at is not None and status.received_at < base.state_at:
         return base
@@ -130,5 +128,7 @@ def _merge_status(known: Latest | None, status: StatusRecord) -> Latest:
         state_said_at=status.at,
         state_reason=status.reason,
         next_s=status.next_s,
+        outbox_waiting=base.outbox_waiting if status.outbox_waiting is None else status.outbox_waiting,
+        outbox_dropped=base.outbox_dropped if status.outbox_dropped is None else status.outbox_dropped,
         received_at=max(base.received_at, status.received_at),
     )

@@ -18,6 +18,7 @@ from ingest.store.port import (
     Latest,
     Ledger,
     Point,
+    Ranges,
     SeriesQuery,
     Written,
     check_series,
@@ -40,17 +41,17 @@ class MemoryStore:
     """Keeps every record in a list; forgotten at the end of the process."""
 
     def __init__(self) -> None:
-        """Start empty at position 0."""
+        """Start empty."""
         self._records: list[Reading | EventRecord] = []
         self._seen: defaultdict[tuple[str, str], IntervalSet] = defaultdict(IntervalSet)
-        self._position = 0
+        self._drained: Ranges = ()
         self._latest = LatestBoard()
 
-    def position(self) -> int:
-        """The journal position of the last write."""
-        return self._position
+    def drained(self) -> Ranges:
+        """The positions of the last write."""
+        return self._drained
 
-    def write(self, records: Sequence[Record], position: int) -> Written:
+    def write(self, records: Sequence[Record], drained: Ranges) -> Written:
         """Keep what was not there yet."""
         fresh: list[Record] = []
         for record in records:
@@ -62,7 +63,7 @@ class MemoryStore:
                 fresh.append(record)
                 self._records.append(record)
                 self._latest.absorb([record])
-        self._position = position
+        self._drained = drained
         return Written(len(fresh), len(records) - len(fresh))
 
     def forget_before(self, time: datetime) -> int:

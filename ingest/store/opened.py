@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from city.settings import Settings
 from ingest.store.dead_letters import DeadLetterBox
 from ingest.store.duck import DuckStore
 from ingest.store.health import HealthBoard
@@ -27,24 +28,27 @@ _opened: dict[Path, OpenStore] = {}
 _users: Counter[Path] = Counter()
 
 
-def open_store(data: Path) -> OpenStore:
-    """The open store of a data folder; the first service of a process to ask opens it, the others share it.
+def open_store(settings: Settings) -> OpenStore:
+    """The open store of a city's data folder; the first service of a process to ask opens it, the others share it.
 
     Raises:
         RetryLaterError: Another process has it.
     """
-    folder = data.resolve()
+    folder = settings.data.resolve()
     with _lock:
         if folder not in _opened:
             store = DuckStore(folder / "store" / "city.duckdb")
-            _opened[folder] = OpenStore(store, DeadLetterBox(folder / "store" / "dead_letters.sqlite"), HealthBoard())
+            letters = DeadLetterBox(
+                folder / "store" / "dead_letters.sqlite", max_bytes=settings.dead_letters_max_mb << 20
+            )
+            _opened[folder] = OpenStore(store, letters, HealthBoard())
         _users[folder] += 1
         return _opened[folder]
 
 
-def close_store(data: Path) -> None:
+def close_store(settings: Settings) -> None:
     """Let go of it; the last service of the process to do so closes it."""
-    folder = data.resolve()
+    folder = settings.data.resolve()
     with _lock:
         _users[folder] -= 1
         if _users[folder] == 0:

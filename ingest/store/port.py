@@ -20,6 +20,10 @@ MAX_POINTS: Final = 5_000
 MAX_EVENTS: Final = 1_000
 
 
+Ranges = tuple[tuple[int, int], ...]
+"""Journal positions as inclusive ranges in order."""
+
+
 class Written(msgspec.Struct, frozen=True):
     """How many records a write stored and how many it had already."""
 
@@ -27,7 +31,7 @@ class Written(msgspec.Struct, frozen=True):
     duplicates: int
 
 
-class FieldValue(msgspec.Struct, frozen=True):
+class FieldValue(msgspec.Struct, frozen=True, gc=False):
     """The newest value of one field and when it was measured."""
 
     value: Value
@@ -39,7 +43,7 @@ class Latest(msgspec.Struct, frozen=True):
 
     `state` is what the device said of itself last, `state_at` when that arrived, `state_said_at` its own clock then;
     `received_at` is when anything of it last arrived, `measured_at` when the newest was measured, `quality` that of the
-    newest reading.
+    newest reading. The outbox figures are the device's own, from its last birth.
     """
 
     kind: Kind
@@ -53,6 +57,8 @@ class Latest(msgspec.Struct, frozen=True):
     state_said_at: datetime | None = None
     state_reason: str = ""
     next_s: float | None = None
+    outbox_waiting: int | None = None
+    outbox_dropped: int | None = None
 
 
 class SeriesQuery(msgspec.Struct, frozen=True):
@@ -97,11 +103,11 @@ class Ledger(msgspec.Struct, frozen=True):
 class TelemetryWriter(Protocol):
     """The writing role; called by one thread of ingest."""
 
-    def position(self) -> int:
-        """The journal position up to which everything is stored, as committed with the rows."""
+    def drained(self) -> Ranges:
+        """Which journal positions are stored, as committed with the rows."""
 
-    def write(self, records: Sequence[Record], position: int) -> Written:
-        """Store a batch and the journal position it ends at, all or nothing; may block on disk or network.
+    def write(self, records: Sequence[Record], drained: Ranges) -> Written:
+        """Store a batch and all positions drained with it, all or nothing; may block on disk or network.
 
         A reading or event that is stored already (same device, boot and seq) is counted and not stored again.
 

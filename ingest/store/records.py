@@ -20,7 +20,7 @@ QUALITY_LATE = "late"
 """It arrived long after it was measured; never news."""
 
 
-class Origin(msgspec.Struct, frozen=True):
+class Origin(msgspec.Struct, frozen=True, gc=False):
     """Where a record comes from and when; `(device, boot, seq)` is what makes it once.
 
     `measured_at` orders and places it, `device_at` is the device's own clock when that was not believed.
@@ -36,7 +36,7 @@ class Origin(msgspec.Struct, frozen=True):
     quality: tuple[str, ...] = ()
 
 
-class Reading(msgspec.Struct, frozen=True):
+class Reading(msgspec.Struct, frozen=True, gc=False):
     """Measured values of one device at one moment; absent fields are absent, never zero."""
 
     origin: Origin
@@ -53,7 +53,10 @@ class EventRecord(msgspec.Struct, frozen=True):
 
 
 class StatusRecord(msgspec.Struct, frozen=True):
-    """A device came, went or sleeps. `at` is its own clock, None for a last will, which the broker speaks."""
+    """A device came, went or sleeps. `at` is its own clock, None for a last will, which the broker speaks.
+
+    `outbox_waiting` and `outbox_dropped`: readings that wait in its outbox, and that gave way there at its bound.
+    """
 
     kind: Kind
     device: str
@@ -64,6 +67,8 @@ class StatusRecord(msgspec.Struct, frozen=True):
     next_s: float | None = None
     firmware: str = ""
     model: str = ""
+    outbox_waiting: int | None = None
+    outbox_dropped: int | None = None
 
 
 Record = Reading | EventRecord | StatusRecord

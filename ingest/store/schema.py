@@ -31,7 +31,12 @@ def _columns_of(kind: Kind) -> dict[str, ColumnType]:
 COLUMNS: Final[dict[Kind, dict[str, ColumnType]]] = {kind: _columns_of(kind) for kind in KINDS}
 """Kind to field to column type, in the order of the contract."""
 
+_TEXT_COLUMNS: Final = {
+    kind: {f for f, type_ in columns.items() if type_ == "text"} for kind, columns in COLUMNS.items()
+}
 
-def to_column(value: Any) -> Value:  # noqa: ANN401 - whatever a payload struct holds
-    """A field's value as it is stored: lists and mappings become JSON text."""
-    return msgspec.json.encode(value).decode() if isinstance(value, list | dict) else value
+
+def to_columns(kind: Kind, values: dict[str, Any]) -> dict[str, Value]:
+    """Values as they are stored: lists and mappings become JSON text."""
+    texts = _TEXT_COLUMNS[kind] & values.keys()
+    return {**values, **{name: msgspec.json.encode(values[name]).decode() for name in texts}} if texts else values

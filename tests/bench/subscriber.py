@@ -9,7 +9,6 @@ import argparse
 import sys
 import threading
 import time
-from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -17,12 +16,9 @@ import msgspec
 from broker.client import BusClient, Delivery, Login
 from broker.contract.topics import subscription
 from city.inventory import builtin_city, load_city
-from ingest.decode import Decoder
-from ingest.drain import Drain
-from ingest.intake import Intake
-from ingest.journal import Journal
-from ingest.store.dead_letters import DeadLetterBox
-from ingest.store.duck import DuckStore
+from city.settings import load_settings
+from ingest.service import Ingest
+from ingest.store.opened import open_store
 
 
 class Figures(msgspec.Struct, frozen=True):
@@ -82,16 +78,15 @@ class Nothing:
 def run_ours(port: int, messages: int, folder: Path) -> float:
     """Intake, journal, decoding and the embedded store, as the service runs them; seconds until all is stored."""
     stop = threading.Event()
-    journal = Journal(folder / "journal.sqlite", max_bytes=1 << 32)
-    decoder = Decoder(load_city(builtin_city("kupang")), late_after=timedelta(days=1))
-    drain = Drain(journal, decoder, DuckStore(folder / "city.duckdb"), DeadLetterBox(folder / "dead.sqlite"))
-    intake = Intake("kupang", login(port), journal, on_journaled=drain.wake)
-    for work in (drain.run, intake.run):
+    settings = load_settings(data=folder, late_after_s=86_400)
+    ingest = Ingest(settings, load_city(builtin_city("kupang")), login(port), open_store(settings))
+    for work in ingest.parts.values():
         threading.Thread(target=work, args=(stop,), daemon=True).start()
-    while intake.received == 0:
+    while ingest.intake.received == 0:
         time.sleep(0.001)
     began = time.monotonic()
-    while drain.totals.stored + drain.totals.duplicates < messages:
+    totals = ingest.drain.totals
+    while totals.stored + totals.duplicates < messages:
         time.sleep(0.005)
     return time.monotonic() - began
 

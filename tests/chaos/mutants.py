@@ -17,6 +17,7 @@ from edge.agent import Agent
 from edge.outbox import Row
 from ingest.intake import Intake
 from ingest.store.duck import DuckStore
+from ingest.store.port import Ranges
 from ingest.store.records import Record
 
 GAP_S: Final = 0.4
@@ -57,10 +58,10 @@ def position_after_rows() -> None:
     """Rows in one transaction, position and seen seqs in a second one."""
     commit: Callable[..., None] = DuckStore._commit
 
-    def broken(self: DuckStore, fresh: Sequence[Record], seen: Any, position: int) -> None:
-        commit(self, fresh, {}, self._position)
+    def broken(self: DuckStore, fresh: Sequence[Record], seen: Any, drained: Ranges) -> None:
+        commit(self, fresh, {}, self._drained)
         time.sleep(GAP_S)
-        commit(self, [], seen, position)
+        commit(self, [], seen, drained)
 
     DuckStore._commit = broken  # type: ignore[method-assign]
 

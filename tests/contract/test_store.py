@@ -40,31 +40,33 @@ def window(field: str, every_s: float | None = None, aggregate: str = "mean", ho
 
 
 def test_position_comes_back_as_written(store: Store) -> None:
-    assert store.position() == 0
-    store.write([reading(1, fill_pct=10.0)], 17)
-    assert store.position() == 17
+    assert store.drained() == ()
+    store.write([reading(1, fill_pct=10.0)], ((1, 17),))
+    assert store.drained() == ((1, 17),)
 
 
 def test_same_reading_is_stored_once(store: Store) -> None:
-    first = store.write([reading(1, fill_pct=10.0), reading(1, fill_pct=10.0), reading(2, fill_pct=11.0)], 1)
-    again = store.write([reading(2, fill_pct=11.0)], 2)
+    first = store.write([reading(1, fill_pct=10.0), reading(1, fill_pct=10.0), reading(2, fill_pct=11.0)], ((1, 1),))
+    again = store.write([reading(2, fill_pct=11.0)], ((1, 2),))
     assert (first.stored, first.duplicates, again.stored, again.duplicates) == (2, 1, 0, 1)
     assert [entry.rows for entry in store.ledger()] == [2]
 
 
 def test_same_seq_of_another_boot_is_another_reading(store: Store) -> None:
-    store.write([reading(1, fill_pct=10.0), reading(1, boot="b2", minutes=1, fill_pct=12.0)], 1)
+    store.write([reading(1, fill_pct=10.0), reading(1, boot="b2", minutes=1, fill_pct=12.0)], ((1, 1),))
     assert [(e.boot, e.seqs, e.twice) for e in store.ledger()] == [("b1", ((1, 1),), 0), ("b2", ((1, 1),), 0)]
 
 
 def test_ledger_shows_gaps(store: Store) -> None:
-    store.write([reading(n, minutes=n, fill_pct=1.0) for n in (0, 1, 2, 5, 6, 9)], 1)
+    store.write([reading(n, minutes=n, fill_pct=1.0) for n in (0, 1, 2, 5, 6, 9)], ((1, 1),))
     assert store.ledger()[0].seqs == ((0, 2), (5, 6), (9, 9))
 
 
 def test_latest_merges_fields_and_ignores_late_arrivals(store: Store) -> None:
-    store.write([reading(1, minutes=0, fill_pct=10.0, battery_pct=90.0), reading(2, minutes=10, fill_pct=20.0)], 1)
-    store.write([reading(3, minutes=5, fill_pct=15.0, temperature_c=30.0)], 2)
+    store.write(
+        [reading(1, minutes=0, fill_pct=10.0, battery_pct=90.0), reading(2, minutes=10, fill_pct=20.0)], ((1, 1),)
+    )
+    store.write([reading(3, minutes=5, fill_pct=15.0, temperature_c=30.0)], ((1, 2),))
     (latest,) = store.latest(device="bin-0001")
     assert {name: field.value for name, field in latest.values.items()} == {
         "fill_pct": 20.0,
@@ -79,22 +81,22 @@ def test_latest_is_the_same_under_any_order_of_arrival(store: Store) -> None:
         reading(n, minutes=n % 7, fill_pct=float(n), **({"battery_pct": 50.0 + n} if n % 3 else {})) for n in range(20)
     ]
     expected = MemoryStore()
-    expected.write(readings, 1)
+    expected.write(readings, ((1, 1),))
     shuffled = readings[:]
     random.Random(7).shuffle(shuffled)
     for position, one in enumerate(shuffled):
-        store.write([one], position)
+        store.write([one], ((1, position),))
     assert store.latest()[0].values == expected.latest()[0].values
 
 
 def test_latest_filters_by_kind_and_change(store: Store) -> None:
-    store.write([reading(1, fill_pct=1.0), reading(1, device="truck-01", minutes=5, speed_kmh=20.0)], 1)
+    store.write([reading(1, fill_pct=1.0), reading(1, device="truck-01", minutes=5, speed_kmh=20.0)], ((1, 1),))
     assert [entry.device for entry in store.latest(kind="truck")] == ["truck-01"]
     assert [entry.device for entry in store.latest(changed_since=T0 + timedelta(minutes=1))] == ["truck-01"]
 
 
 def test_series_as_measured_is_in_order_of_time(store: Store) -> None:
-    store.write([reading(n, minutes=m, fill_pct=float(m)) for n, m in enumerate((30, 0, 10))], 1)
+    store.write([reading(n, minutes=m, fill_pct=float(m)) for n, m in enumerate((30, 0, 10))], ((1, 1),))
     assert [(p.at - T0, p.value) for p in store.series(window("fill_pct"))] == [
         (timedelta(0), 0.0),
         (timedelta(minutes=10), 10.0),
@@ -107,14 +109,14 @@ def test_series_as_measured_is_in_order_of_time(store: Store) -> None:
     [("mean", 2.0), ("min", 0.0), ("max", 4.0), ("last", 4.0), ("sum", 10.0), ("count", 5.0)],
 )
 def test_series_buckets(store: Store, aggregate: str, expected: float) -> None:
-    store.write([reading(n, minutes=n, fill_pct=float(n)) for n in range(10)], 1)
+    store.write([reading(n, minutes=n, fill_pct=float(n)) for n in range(10)], ((1, 1),))
     points = store.series(window("fill_pct", 300, aggregate))
     assert (points[0].at, float(points[0].value)) == (T0, expected)
     assert len(points) == 2
 
 
 def test_flags_average_to_a_share(store: Store) -> None:
-    store.write([reading(n, minutes=n, lid_open=n == 0) for n in range(4)], 1)
+    store.write([reading(n, minutes=n, lid_open=n == 0) for n in range(4)], ((1, 1),))
     assert [float(p.value) for p in store.series(window("lid_open", 3600))] == [0.25]
 
 
@@ -138,7 +140,7 @@ def event(seq: int, type_: str, minutes: float, device: str = "bin-0001") -> Eve
 
 
 def test_events_newest_first_with_filters(store: Store) -> None:
-    store.write([event(1, "fire", 1), event(2, "tilt", 2), event(1, "breakdown", 3, "truck-01")], 1)
+    store.write([event(1, "fire", 1), event(2, "tilt", 2), event(1, "breakdown", 3, "truck-01")], ((1, 1),))
     all_of_them = EventQuery(T0, T0 + timedelta(hours=1))
     assert [e.type for e in store.events(all_of_them)] == ["breakdown", "tilt", "fire"]
     assert [e.type for e in store.events(EventQuery(T0, T0 + timedelta(hours=1), kind="bin", types=("fire",)))] == [
@@ -150,7 +152,7 @@ def test_events_newest_first_with_filters(store: Store) -> None:
 
 
 def test_events_and_readings_share_one_count_of_seqs(store: Store) -> None:
-    store.write([reading(1, fill_pct=1.0), event(2, "tilt", 1)], 1)
+    store.write([reading(1, fill_pct=1.0), event(2, "tilt", 1)], ((1, 1),))
     assert store.ledger()[0].seqs == ((1, 2),)
 
 
@@ -159,16 +161,16 @@ def status(state: str, seconds: float, at: datetime | None = T0, reason: str = "
 
 
 def test_state_follows_arrival_and_repeats_are_no_news(store: Store) -> None:
-    assert store.write([status("online", 1)], 1).stored == 1
-    assert store.write([status("online", 60)], 2).stored == 0
-    assert store.write([status("offline", 90, None, "lost")], 3).stored == 1
-    assert store.write([status("offline", 120, None, "lost")], 4).stored == 0
+    assert store.write([status("online", 1)], ((1, 1),)).stored == 1
+    assert store.write([status("online", 60)], ((1, 2),)).stored == 0
+    assert store.write([status("offline", 90, None, "lost")], ((1, 3),)).stored == 1
+    assert store.write([status("offline", 120, None, "lost")], ((1, 4),)).stored == 0
     (latest,) = store.latest()
     assert (latest.state, latest.state_reason, latest.state_at) == ("offline", "lost", T0 + timedelta(seconds=90))
 
 
 def test_retention_deletes_the_old_only(store: Store) -> None:
-    store.write([reading(1, minutes=0, fill_pct=1.0), reading(2, minutes=60, fill_pct=2.0)], 1)
+    store.write([reading(1, minutes=0, fill_pct=1.0), reading(2, minutes=60, fill_pct=2.0)], ((1, 1),))
     assert store.forget_before(T0 + timedelta(minutes=30)) == 1
     assert [p.value for p in store.series(window("fill_pct"))] == [2.0]
 
@@ -180,11 +182,11 @@ def reopened(tmp_path: Path) -> Callable[[], DuckStore]:
 
 def test_duck_knows_everything_again_after_reopening(reopened: Callable[[], DuckStore]) -> None:
     store = reopened()
-    store.write([reading(1, fill_pct=10.0), reading(2, minutes=1, battery_pct=50.0), status("online", 5)], 42)
+    store.write([reading(1, fill_pct=10.0), reading(2, minutes=1, battery_pct=50.0), status("online", 5)], ((1, 42),))
     before = store.latest()
     store.close()
     again = reopened()
-    assert again.position() == 42
+    assert again.drained() == ((1, 42),)
     assert again.latest() == before
-    assert again.write([reading(2, minutes=1, battery_pct=50.0), status("online", 9)], 43).stored == 0
+    assert again.write([reading(2, minutes=1, battery_pct=50.0), status("online", 9)], ((1, 43),)).stored == 0
     again.close()

@@ -61,7 +61,7 @@ class Stage:
     def bury(self, reason: str) -> None:
         """Add a dead letter."""
         self.seq += 1
-        self.box.add([DeadLetter(self.seq, 0, "kota/x", b'{"a":\xff', NOW, reason)])
+        self.box.add([DeadLetter(self.seq, "kota/x", b'{"a":\xff', NOW, reason)])
 
     def replay(self, ids: Sequence[int]) -> int:
         """Take note of a replay."""

@@ -18,13 +18,15 @@ from ingest.decode import Decoder
 from ingest.drain import Drain
 from ingest.intake import receipts
 from ingest.journal import Arrival, Journal
+from ingest.lanes import Span
 from ingest.replay import replay
 from ingest.store.dead_letters import DeadLetterBox
 from ingest.store.memory import MemoryStore
-from ingest.store.port import Written
+from ingest.store.port import Ranges, Written
 from ingest.store.records import Reading, Record
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+EVERYTHING = Span(0, 1 << 62)
 BIN = "kota/v1/kupang/bin/bin-1/telemetry"
 
 
@@ -74,13 +76,16 @@ def test_positions_never_come_again(tmp_path: Path, journal: Journal) -> None:
 
 
 def test_at_its_bound_the_journal_refuses_and_drops_nothing(tmp_path: Path) -> None:
-    small = Journal(tmp_path / "small.sqlite", max_bytes=300)
+    small = Journal(tmp_path / "small.sqlite", max_bytes=40_000)
     small.append([arrival(1), arrival(2)])
     with pytest.raises(RetryLaterError, match="waiting for the store"):
-        small.append([arrival(n) for n in range(3, 9)])
-    assert small.depth(after=0) == 2
-    small.trim(2)
-    small.append([arrival(3)])
+        small.append([arrival(n) for n in range(3, 900)])
+    assert len(small.read(after=0, limit=999)) == 2
+    small.append([arrival(n) for n in range(3, 100)])
+    with pytest.raises(RetryLaterError, match="waiting for the store"):
+        small.append([arrival(n) for n in range(100, 260)])
+    small.trim(99)
+    small.append([arrival(n) for n in range(100, 200)])
 
 
 def test_drain_stores_and_keeps_the_bad_aside(journal: Journal, city: City, box: DeadLetterBox) -> None:
@@ -90,21 +95,21 @@ def test_drain_stores_and_keeps_the_bad_aside(journal: Journal, city: City, box:
     assert [entry.seqs for entry in store.ledger()] == [((1, 2),)]
     assert [(letter.payload[:1], letter.position) for letter in box.find()] == [(b"{", 4), (b"{", 2)]
     assert drain.depth() == 0
-    assert journal.depth(after=0) == 0
+    assert journal.first() == 5
 
 
 def test_what_was_cut_off_before_the_position_is_stored_once(journal: Journal, city: City, box: DeadLetterBox) -> None:
     class Forgetful(MemoryStore):
         """Stores the rows but dies before it has said so."""
 
-        def position(self) -> int:
-            return 0
+        def drained(self) -> Ranges:
+            return ()
 
     store = Forgetful()
     journal.append([arrival(1), Arrival(BIN, b"{", NOW), arrival(2)])
     for _ in range(2):
         drain = Drain(journal, Decoder(city, late_after=timedelta(minutes=15)), store, box, clock=lambda: NOW)
-        drain._store(journal.read(after=0, limit=9))
+        drain._store(EVERYTHING, journal.read(after=0, limit=9))
     assert [(entry.rows, entry.twice) for entry in store.ledger()] == [(2, 0)]
     assert box.count() == 1
 
@@ -117,14 +122,14 @@ def test_a_journal_begun_anew_never_hides_a_dead_letter(
     fresh = Journal(tmp_path / "another-disk.sqlite", max_bytes=1 << 20)
     drain = Drain(fresh, Decoder(city, late_after=timedelta(minutes=15)), MemoryStore(), box, clock=lambda: NOW)
     fresh.append([Arrival(BIN, b"[", NOW)])
-    drain._store(fresh.read(after=0, limit=9))
+    drain._store(EVERYTHING, fresh.read(after=0, limit=9))
     assert [letter.payload for letter in box.find()] == [b"[", b"{"]
 
 
 class RefusingStore(MemoryStore):
     """Refuses rows with a battery of 13 percent for good, as a database with a type conflict would."""
 
-    def write(self, records: Sequence[Record], position: int) -> Written:
+    def write(self, records: Sequence[Record], drained: Ranges) -> Written:
         bad = {
             index: "column type conflict"
             for index, record in enumerate(records)
@@ -132,7 +137,7 @@ class RefusingStore(MemoryStore):
         }
         if bad:
             raise RowsRejectedError(bad)
-        return super().write(records, position)
+        return super().write(records, drained)
 
 
 def test_rows_a_store_refuses_become_dead_letters_and_their_neighbours_are_stored(
@@ -150,18 +155,18 @@ class AbsentStore(MemoryStore):
 
     tries = 0
 
-    def write(self, records: Sequence[Record], position: int) -> Written:
+    def write(self, records: Sequence[Record], drained: Ranges) -> Written:
         self.tries += 1
         if self.tries <= 3:
             raise RetryLaterError("nobody there", retry_after_s=0.01)
-        return super().write(records, position)
+        return super().write(records, drained)
 
 
 def test_an_absent_store_is_waited_for(journal: Journal, city: City, box: DeadLetterBox) -> None:
     store = AbsentStore()
     journal.append([arrival(1), arrival(2)])
     drain = Drain(journal, Decoder(city, late_after=timedelta(minutes=15)), store, box, clock=lambda: NOW)
-    assert drain._store_patiently(journal.read(after=0, limit=9), threading.Event())
+    assert drain._store_patiently(EVERYTHING, journal.read(after=0, limit=9), threading.Event())
     assert store.ledger()[0].rows == 2
     assert drain.away == ""
 
