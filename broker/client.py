@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal, Protocol
 
 import msgspec
@@ -15,6 +16,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from broker.buffered import ReadAheadClient
+
 log = structlog.get_logger("broker")
 
 RECONNECT_MIN_S: Final = 0.25
@@ -23,6 +26,8 @@ KEEPALIVE_S: Final = 30
 SESSION_EXPIRY_S: Final = 7 * 86_400
 RECEIVE_MAXIMUM: Final = 1_000
 """Messages a broker may send ahead of our acknowledgements; paho's default of 65,535 would bound nothing."""
+_PUBACK: Final = struct.Struct("!BBH")
+"""Fixed header, remaining length, packet id; the same in MQTT 3.1.1 and, meaning success, in 5."""
 
 
 class Login(msgspec.Struct, frozen=True):
@@ -114,12 +119,14 @@ class BusClient:
         self._random = random.Random()  # noqa: S311 - spreads reconnects, hides nothing
         self._stop = threading.Event()
         self._lost_logged = False
+        self._acks = threading.Lock()
+        self.connects = 0
         self.generation = 0
         self.connected = threading.Event()
         self._client = self._build(will)
 
-    def _build(self, will: Will | None) -> Client:
-        client = Client(
+    def _build(self, will: Will | None) -> ReadAheadClient:
+        client = ReadAheadClient(
             CallbackAPIVersion.VERSION2,
             client_id=self._login.client_id,
             clean_session=None if self._login.version == "5" else not self._login.persistent,
@@ -149,15 +156,18 @@ class BusClient:
 
     def _serve(self) -> bool:
         """One connection from start to end; whether it came about."""
-        before = self.generation
+        with self._acks:
+            self.generation += 1  # before anything can come over the new connection, or an old answer go over it
+        before = self.connects
         try:
             self._client.connect(self._login.host, self._login.port, KEEPALIVE_S, **self._v5_options())
-            self._client.loop_forever(timeout=0.2, retry_first_connection=False)
+            while self._client.serve(timeout_s=0.2) == MQTTErrorCode.MQTT_ERR_SUCCESS:
+                pass
         except (OSError, ValueError) as exc:
             self._note_lost(str(exc))
         finally:
             self.connected.clear()
-        return self.generation != before
+        return self.connects != before
 
     def _v5_options(self) -> dict[str, Any]:
         if self._login.version != "5":
@@ -174,7 +184,7 @@ class BusClient:
         if code.is_failure:
             self._note_lost(str(code))
             return
-        self.generation += 1
+        self.connects += 1
         log.info("mqtt.connected", user=self._login.user, session_present=flags.session_present)
         self._lost_logged = False
         if self._on_connected:
@@ -208,11 +218,23 @@ class BusClient:
     def acknowledge(self, delivery: Delivery) -> bool:
         """Send the PUBACK of a QoS 1 message; False, and nothing sent, when it came over an earlier connection.
 
-        paho would send the old packet id over the new connection, where it may name another message.
+        There the old packet id may name another message.
         """
-        if delivery.qos == 0 or delivery.generation != self.generation or not self.connected.is_set():
-            return False
-        return self._client.ack(delivery.mid, delivery.qos) == MQTTErrorCode.MQTT_ERR_SUCCESS
+        return self.acknowledge_all([delivery]) == 1
+
+    def acknowledge_all(self, deliveries: Sequence[Delivery]) -> int:
+        """Send the PUBACKs of many QoS 1 messages, those of earlier connections left out; how many were sent.
+
+        One write for all of them: paho's own `ack` makes two system calls for each, half of what a message costs.
+        """
+        with self._acks:
+            if not self.connected.is_set():
+                return 0
+            mids = [one.mid for one in deliveries if one.qos == 1 and one.generation == self.generation]
+            packets = b"".join(_PUBACK.pack(PacketTypes.PUBACK << 4, 2, mid) for mid in mids)
+            if mids:
+                self._client._packet_queue(PacketTypes.PUBACK << 4, packets, 0, 0)  # noqa: SLF001 - see above
+            return len(mids)
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> bool:
         """Hand a message to the connection; False when there is none. Success says nothing about durability."""

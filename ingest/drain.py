@@ -132,7 +132,7 @@ class Drain:
         more = True
         while more and not stop.is_set():
             more = False
-            if time.monotonic() >= next_live:
+            if self._lanes.backlog() is None or time.monotonic() >= next_live:
                 more = self._drain_live(stop)
                 next_live = time.monotonic() + SETTLE_S
             began = time.monotonic()

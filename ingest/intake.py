@@ -11,7 +11,7 @@ import random
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
@@ -36,6 +36,8 @@ QUEUE_MAX_BYTES: Final = 64 << 20
 GROUP_MAX: Final = 2_000
 GROUP_WAIT_S: Final = 0.005
 """How long a message waits for others to share its fsync."""
+RECEIPTS_EVERY_S: Final = 0.1
+"""Receipts are sent together so often: one for many readings of a device, and far below an edge's patience."""
 FULL_PAUSE_S: Final = 0.01
 RETRY_MAX_S: Final = 10.0
 STAMPED_CHANNELS: Final = ("telemetry", "event")
@@ -72,6 +74,8 @@ class Intake:
         self._bytes_in = self._bytes_out = 0
         self._stop = threading.Event()
         self._bus = BusClient(login, on_message=self._on_message, on_connected=self._on_connected)
+        self._receipts = Receipts()
+        self._receipts_due = 0.0
         self.full = threading.Event()
         self.received = 0
 
@@ -89,6 +93,9 @@ class Intake:
             if group and self._commit(group, stop):
                 self._acknowledge(group)
                 self._on_journaled()
+            if self._receipts and (now := time.monotonic()) >= self._receipts_due:
+                self._send_receipts(now)
+        self._send_receipts(time.monotonic())
         self._stop.set()
         self._bus.close()
         network.join(2.0)
@@ -106,7 +113,7 @@ class Intake:
 
     def _next_group(self) -> list[tuple[Delivery, datetime]]:
         try:
-            group = [self._queue.get(timeout=0.2)]
+            group = [self._queue.get(timeout=RECEIPTS_EVERY_S if self._receipts else 0.2)]
         except queue.Empty:
             return []
         time.sleep(GROUP_WAIT_S)
@@ -140,27 +147,42 @@ class Intake:
         return False
 
     def _acknowledge(self, group: list[tuple[Delivery, datetime]]) -> None:
-        sent = sum(self._bus.acknowledge(delivery) for delivery, _ in group)
+        sent = self._bus.acknowledge_all([delivery for delivery, _ in group])
         metrics.ACKNOWLEDGED.inc(sent)
         metrics.UNACKNOWLEDGED_DROPPED.inc(sum(1 for delivery, _ in group if delivery.qos) - sent)
-        for topic, receipt in receipts(delivery for delivery, _ in group):
+        self._receipts.add(delivery for delivery, _ in group)
+
+    def _send_receipts(self, now: float) -> None:
+        self._receipts_due = now + RECEIPTS_EVERY_S
+        for topic, receipt in self._receipts.take():
             self._bus.publish(topic, encode(receipt), qos=0)
 
 
-def receipts(deliveries: Iterator[Delivery] | list[Delivery]) -> list[tuple[str, Receipt]]:
-    """One receipt per device and boot for everything stamped in these messages, bad readings included.
+class Receipts:
+    """Collects what is durable, for one receipt per device and boot; bad readings included.
 
     A reading that will become a dead letter is durable as well: the edge has nothing more to do for it.
     """
-    seqs: defaultdict[tuple[str, str], IntervalSet] = defaultdict(IntervalSet)
-    for delivery in deliveries:
-        for boot, seq in stamps_of(delivery.payload):
-            seqs[delivery.topic, boot].add(seq)
-    return [
-        (back, Receipt(boot=boot, seqs=list(ranges)))
-        for (name, boot), ranges in seqs.items()
-        if (back := _receipt_topic(name))
-    ]
+
+    def __init__(self) -> None:
+        """Start with nothing to tell."""
+        self._seqs: defaultdict[tuple[str, str], IntervalSet] = defaultdict(IntervalSet)
+
+    def __bool__(self) -> bool:
+        """Whether there is something to tell."""
+        return bool(self._seqs)
+
+    def add(self, deliveries: Iterable[Delivery]) -> None:
+        """Everything stamped in these messages is durable."""
+        for delivery in deliveries:
+            if back := _receipt_topic(delivery.topic):
+                for boot, seq in stamps_of(delivery.payload):
+                    self._seqs[back, boot].add(seq)
+
+    def take(self) -> list[tuple[str, Receipt]]:
+        """Topics and receipts for all that was added since the last time."""
+        seqs, self._seqs = self._seqs, defaultdict(IntervalSet)
+        return [(back, Receipt(boot=boot, seqs=list(ranges))) for (back, boot), ranges in seqs.items()]
 
 
 @lru_cache(maxsize=TOPICS_REMEMBERED)

@@ -16,7 +16,7 @@ from broker.contract.errors import RetryLaterError, RowsRejectedError
 from city.model import City
 from ingest.decode import Decoder
 from ingest.drain import Drain
-from ingest.intake import receipts
+from ingest.intake import Receipts
 from ingest.journal import Arrival, Journal
 from ingest.lanes import Span
 from ingest.replay import replay
@@ -196,7 +196,10 @@ def test_receipts_are_ranges_per_device_and_boot() -> None:
             Arrival("x", b"{", NOW),
         ]
     ]
-    assert [(topic.split("/")[4], receipt.boot, receipt.seqs) for topic, receipt in receipts(deliveries)] == [
+    receipts = Receipts()
+    receipts.add(deliveries[:2])
+    receipts.add(deliveries[2:])
+    assert [(topic.split("/")[4], receipt.boot, receipt.seqs) for topic, receipt in receipts.take()] == [
         ("bin-1", "b1", [(1, 2), (4, 4)]),
         ("bin-2", "b1", [(9, 9)]),
     ]

@@ -1,0 +1,53 @@
+"""paho's client over a socket that reads ahead: one system call for what arrived, not four for each message."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from paho.mqtt.client import Client
+from paho.mqtt.enums import MQTTErrorCode
+
+READ_BYTES: Final = 65_536
+
+
+class ReadAheadSocket:
+    """Wraps a connected socket; `pending` tells, as that of a TLS socket does, what was read and not asked for."""
+
+    def __init__(self, wrapped: Any) -> None:  # noqa: ANN401 - a socket, a TLS socket, or paho's own for websockets
+        """Take over a socket."""
+        self._wrapped = wrapped
+        self._buffer = memoryview(b"")
+
+    def recv(self, size: int) -> bytes:
+        """At most `size` bytes, from what was read ahead while there is some; empty when the other end has closed."""
+        if not self._buffer:
+            self._buffer = memoryview(self._wrapped.recv(max(size, READ_BYTES)))
+        found = bytes(self._buffer[:size])
+        self._buffer = self._buffer[size:]
+        return found
+
+    def pending(self) -> int:
+        """Bytes that `recv` would give without waiting."""
+        inner = self._wrapped.pending() if hasattr(self._wrapped, "pending") else 0
+        return len(self._buffer) + int(inner)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a socket has
+        """Everything else is the socket's own."""
+        return getattr(self._wrapped, name)
+
+
+class ReadAheadClient(Client):
+    """paho's client; use `serve` instead of its own loops."""
+
+    _reads_ahead: ReadAheadSocket | None = None
+
+    def _create_socket(self) -> Any:  # noqa: ANN401 - paho's own name for it, SocketLike, is private
+        self._reads_ahead = ReadAheadSocket(super()._create_socket())
+        return self._reads_ahead
+
+    def serve(self, timeout_s: float) -> MQTTErrorCode:
+        """Wait for something to read or write, and handle it; an error means that the connection is gone."""
+        code = self.loop(timeout_s)
+        while code == MQTTErrorCode.MQTT_ERR_SUCCESS and self._reads_ahead is not None and self._reads_ahead.pending():
+            code = self.loop_read()
+        return code
