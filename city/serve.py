@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ctypes
 import importlib
 import os
@@ -56,7 +57,8 @@ def run(argv: list[str]) -> int:
     for thread in threads:
         thread.join(STOP_WITHIN_S / len(threads))
     log.info("services.stopped", services=args.services, failed=runtime.failed.is_set())
-    sys.stdout.flush()
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
     return 1 if runtime.failed.is_set() else 0
 
 

@@ -20,10 +20,10 @@ import structlog
 
 from broker.client import BusClient, Delivery, Login, Will
 from broker.contract.codec import encode, join_encoded, parse_receipt
-from broker.contract.errors import PayloadError, TopicError
+from broker.contract.errors import PayloadError, RetryLaterError, TopicError
 from broker.contract.payloads import Offline, Online, Receipt, Status
 from broker.contract.topics import Kind, Topic, parse_topic, subscription
-from edge.outbox import Entry, Outbox, Row
+from edge.outbox import Entry, Issued, Outbox, Row
 
 log = structlog.get_logger("edge")
 
@@ -37,6 +37,8 @@ WINDOW: Final = 500
 BATCH_MAX: Final = 100
 """Readings of one device that go out together when a backlog has built up."""
 BATCH_BYTES: Final = 64_000
+REPORT_EVERY_S: Final = 60.0
+"""How soon again a device says that readings gave way in its full outbox."""
 LAST_WORDS_S: Final = 2.0
 
 
@@ -68,6 +70,8 @@ class Agent:
         self._patience_s = PATIENCE_S[0]
         self._cursor = 0
         self._states: dict[str, Status] = {}
+        self._told: dict[str, int] = {}
+        self._report_due = 0.0
         self._bus = BusClient(login, on_message=self._on_message, on_connected=self._on_connected, will=self._will())
 
     def record(self, entries: Sequence[Entry]) -> None:
@@ -108,6 +112,7 @@ class Agent:
             self._cursor = 0
         if self._bus.connected.is_set():
             self._send_due()
+            self._report_dropped(time.monotonic())
 
     def _send_due(self) -> None:
         now = time.monotonic()
@@ -143,16 +148,39 @@ class Agent:
             receipts.append(self._receipts.popleft())
         if not receipts:
             return
-        sent = [self._sent.pop(id_) for id_ in self._outbox.forget(receipts) if id_ in self._sent]
+        try:
+            forgotten = self._outbox.forget(receipts)
+        except RetryLaterError as exc:
+            log.error("edge.outbox_refuses", reason=str(exc))
+            return
+        sent = [self._sent.pop(id_) for id_ in forgotten if id_ in self._sent]
         if sent:
             took_s = time.monotonic() - min(at for at, _ in sent)
             self._patience_s = min(max(PATIENCE_S[0], 4 * took_s), PATIENCE_S[1])
 
     def _births(self) -> None:
+        """Say of each device what it last said of itself, or that it is there and how its outbox does."""
         now = datetime.now(UTC)
+        issued = {life.device: life for life in self._outbox.issued()}
         for device in self._devices:
-            born = Online(ts=now, boot=self._outbox.boot, fw=self._firmware)
-            self.state(device, self._states.get(device, born))
+            self.state(device, self._states.get(device) or self._born(now, issued.get(device)))
+        self._told = {device: life.dropped for device, life in issued.items()}
+
+    def _born(self, now: datetime, life: Issued | None) -> Online:
+        waiting, dropped = (life.pending, life.dropped) if life else (0, 0)
+        return Online(ts=now, boot=self._outbox.boot, fw=self._firmware, outbox_waiting=waiting, outbox_dropped=dropped)
+
+    def _report_dropped(self, now_s: float) -> None:
+        """Say it again, at most so often, when more readings have given way."""
+        if now_s < self._report_due:
+            return
+        self._report_due = now_s + REPORT_EVERY_S
+        if self._outbox.dropped() != sum(self._told.values()):
+            now = datetime.now(UTC)
+            for life in self._outbox.issued():
+                if life.dropped != self._told.get(life.device, 0) and life.device in self._devices:
+                    self._bus.publish(self._topic(life.device, "status"), encode(self._born(now, life)), retain=True)
+                    self._told[life.device] = life.dropped
 
     def _say_goodbye(self) -> None:
         payload = encode(Offline(reason="stop", ts=datetime.now(UTC)))

@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from broker.client import login_for
-from broker.contract.errors import ConfigError, KotaError
+from broker.contract.errors import ConfigError, KotaError, RetryLaterError
 from city.logs import configure_logging
 from city.options import add_settings, settings_from
 from city.runtime import Runtime
@@ -20,6 +20,8 @@ from edge.sensors.port import Sensor
 from edge.sensors.registry import SENSORS, open_sensor
 
 log = structlog.get_logger("edge")
+
+RETRY_S: Final = 1.0
 
 _SETTINGS: Final = (
     "data", "city", "demo", "mqtt_host", "mqtt_port", "mqtt_version", "mqtt_user", "outbox_max_mb",
@@ -70,9 +72,21 @@ def run(argv: list[str]) -> int:
 
 
 def _read(sensor: Sensor, agent: Agent, stop: threading.Event) -> None:
-    """Take readings until the sensor ends; one that is outside the contract is reported and left out."""
+    """Take readings until the sensor ends; one that is outside the contract is reported and left out.
+
+    While the disk refuses, the reading in hand waits, and with it the sensor.
+    """
     for reading in sensor.readings(stop):
-        try:
-            agent.record([reading])
-        except KotaError as exc:
-            log.error("edge.reading_refused", reason=str(exc))
+        refused = False
+        while not stop.is_set():
+            try:
+                agent.record([reading])
+            except RetryLaterError as exc:
+                if not refused:
+                    log.error("edge.outbox_refuses", reason=str(exc))
+                refused = True
+                stop.wait(RETRY_S)
+                continue
+            except KotaError as exc:
+                log.error("edge.reading_refused", reason=str(exc))
+            break

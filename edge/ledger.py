@@ -31,19 +31,23 @@ class Stored(msgspec.Struct, frozen=True):
 
 
 class Balance(msgspec.Struct, frozen=True):
-    """The outcome. `missing`: given out, no longer in an outbox, neither stored nor among the dead letters."""
+    """The outcome. `missing`: given out, no longer in an outbox, neither stored nor among the dead letters.
+
+    `dropped` gave way in a full outbox, as its policy says.
+    """
 
     published: int
     stored: int
     dead: int
     waiting: int
+    dropped: int
     missing: int
     twice: int
 
 
 def balance(issued: Sequence[Issued], stored: Mapping[tuple[str, str], Stored]) -> Balance:
     """Compare device by device and boot by boot."""
-    total = dead = missing = waiting = published = 0
+    total = dead = missing = waiting = published = dropped = 0
     for life in issued:
         found = stored.get((life.device, life.boot))
         have = _count(found.seqs) if found else 0
@@ -52,8 +56,9 @@ def balance(issued: Sequence[Issued], stored: Mapping[tuple[str, str], Stored]) 
         total += have
         dead += refused
         waiting += life.pending
-        missing += max(0, life.seqs - have - refused - life.pending)
-    return Balance(published, total, dead, waiting, missing, sum(one.twice for one in stored.values()))
+        dropped += life.dropped
+        missing += max(0, life.seqs - have - refused - life.pending - life.dropped)
+    return Balance(published, total, dead, waiting, dropped, missing, sum(one.twice for one in stored.values()))
 
 
 def _count(seqs: Sequence[Range]) -> int:

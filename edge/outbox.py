@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -28,7 +29,8 @@ ON_FULL: Final[dict[str, OnFull]] = {"telemetry": "drop_oldest", "event": "keep"
 """What gives way at the bound: old telemetry does, and is counted; events never do."""
 
 _SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS life (boot TEXT NOT NULL, dropped INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS life (boot TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS given_way (device TEXT PRIMARY KEY, readings INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS issued (device TEXT PRIMARY KEY, next_seq INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS outbox (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -77,12 +79,13 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Issued(msgspec.Struct, frozen=True):
-    """What an outbox has ever given out for a device, and how much of it still waits."""
+    """What an outbox has ever given out for a device, how much still waits, and how much gave way at the bound."""
 
     device: str
     boot: str
     seqs: int
     pending: int
+    dropped: int = 0
 
 
 class Outbox:
@@ -144,18 +147,23 @@ class Outbox:
     def _make_room(self, excess_bytes: int) -> int:
         """Drop the oldest telemetry until `excess_bytes` are free; the bytes freed."""
         freed = 0
-        dropped: list[tuple[int]] = []
-        if excess_bytes > 0:
-            oldest = self._db.execute("SELECT id, length(payload) FROM outbox WHERE channel = 'telemetry' ORDER BY id")
-            for id_, size in oldest:
-                if freed >= excess_bytes:
-                    break
-                dropped.append((id_,))
-                freed += size
-            if freed < excess_bytes:
-                raise RetryLaterError("outbox: full of events, which are never dropped")
-        self._db.executemany("DELETE FROM outbox WHERE id = ?", dropped)
-        self._db.execute("UPDATE life SET dropped = dropped + ?", (len(dropped),))
+        if excess_bytes <= 0:
+            return freed
+        dropped: list[tuple[int, str]] = []
+        statement = "SELECT id, device, length(payload) FROM outbox WHERE channel = 'telemetry' ORDER BY id"
+        for id_, device, size in self._db.execute(statement):
+            if freed >= excess_bytes:
+                break
+            dropped.append((id_, device))
+            freed += size
+        if freed < excess_bytes:
+            raise RetryLaterError("outbox: full of events, which are never dropped")
+        self._db.executemany("DELETE FROM outbox WHERE id = ?", [(id_,) for id_, _ in dropped])
+        statement = (
+            "INSERT INTO given_way VALUES (?, ?) "
+            "ON CONFLICT (device) DO UPDATE SET readings = readings + excluded.readings"
+        )
+        self._db.executemany(statement, Counter(device for _, device in dropped).items())
         return freed
 
     def _encode(self, entry: Entry, seq: int) -> tuple[str, bytes]:
@@ -179,6 +187,9 @@ class Outbox:
         """Delete what `(device, receipt)` pairs say is durable; the ids of the deleted rows.
 
         Receipts of another boot are not about this outbox.
+
+        Raises:
+            RetryLaterError: The disk refused; nothing was deleted, and what is sent again is receipted again.
         """
         ranges = [
             (device, first, last)
@@ -187,8 +198,12 @@ class Outbox:
             for first, last in receipt.seqs
         ]
         statement = "DELETE FROM outbox WHERE device = ? AND seq BETWEEN ? AND ? RETURNING id, length(payload)"
-        with self._lock, self._db:
-            gone = [row for one in ranges for row in self._db.execute(statement, one).fetchall()]
+        with self._lock:
+            try:
+                with self._db:
+                    gone = [row for one in ranges for row in self._db.execute(statement, one).fetchall()]
+            except sqlite3.OperationalError as exc:
+                raise RetryLaterError(f"outbox: {exc}") from exc
             self._bytes -= sum(size for _, size in gone)
         return [id_ for id_, _ in gone]
 
@@ -200,16 +215,17 @@ class Outbox:
     def dropped(self) -> int:
         """How many readings gave way at the bound in this life."""
         with self._lock:
-            return int(self._db.execute("SELECT dropped FROM life").fetchone()[0])
+            return int(self._db.execute("SELECT coalesce(sum(readings), 0) FROM given_way").fetchone()[0])
 
     def issued(self) -> list[Issued]:
         """What was ever given out, device by device: the published half of the ledger."""
         statement = (
-            "SELECT i.device, i.next_seq, (SELECT count(*) FROM outbox o WHERE o.device = i.device) "
-            "FROM issued i ORDER BY i.device"
+            "SELECT i.device, i.next_seq, (SELECT count(*) FROM outbox o WHERE o.device = i.device), "
+            "coalesce((SELECT readings FROM given_way g WHERE g.device = i.device), 0) FROM issued i ORDER BY i.device"
         )
         with self._lock:
-            return [Issued(device, self.boot, seqs, left) for device, seqs, left in self._db.execute(statement)]
+            rows = self._db.execute(statement).fetchall()
+        return [Issued(device, self.boot, seqs, left, dropped) for device, seqs, left, dropped in rows]
 
     def close(self) -> None:
         """Let go of the file."""

@@ -49,16 +49,27 @@ class DuckStore:
         self._drained: Ranges = ()
         self._db = self._open()
 
+    def _connect(self, path: Path) -> duckdb.DuckDBPyConnection:
+        db = duckdb.connect(str(path), config=self._config)
+        # Objects of text columns are text, whatever the first of them look like.
+        db.execute("SET pandas_analyze_sample = 0")
+        for table, columns in TABLES.items():
+            body = ", ".join(f"{name} {type_}" for name, type_ in columns.items())
+            db.execute(f"CREATE TABLE IF NOT EXISTS {table} ({body})")
+            for name, type_ in columns.items():
+                db.execute(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {name} {type_}")
+        return db
+
     def _open(self) -> duckdb.DuckDBPyConnection:
         try:
-            db = duckdb.connect(str(self._path), config=self._config)
-            # Objects of text columns are text, whatever the first of them look like.
-            db.execute("SET pandas_analyze_sample = 0")
-            for table, columns in TABLES.items():
-                body = ", ".join(f"{name} {type_}" for name, type_ in columns.items())
-                db.execute(f"CREATE TABLE IF NOT EXISTS {table} ({body})")
-                for name, type_ in columns.items():
-                    db.execute(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {name} {type_}")
+            if not self._path.exists():
+                # DuckDB does not open a file whose first write was cut off: made elsewhere, it appears whole.
+                made = self._path.with_name(f"{self._path.name}.new")
+                for part in (made, made.with_name(f"{made.name}.wal")):
+                    part.unlink(missing_ok=True)
+                self._connect(made).close()
+                made.replace(self._path)
+            db = self._connect(self._path)
         except _PASSING as exc:
             raise RetryLaterError(f"{self._path}: {exc}") from exc
         self._seen = {

@@ -5,7 +5,9 @@ At the end set(published) = set(stored) + set(dead letters), each exactly once, 
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -17,15 +19,19 @@ from typing import Final
 
 import msgspec
 
+from broker.contract.codec import stamps_of
 from edge.outbox import Outbox
 from ingest.store.dead_letters import DeadLetterBox
 from ingest.store.duck import DuckStore
 from ingest.store.intervals import IntervalSet
-from tests.chaos.schedule import TARGETS, Fault, Target, make_schedule
+from tests.chaos.moments import CLOCK_VARIABLE, MOMENT_VARIABLE
+from tests.chaos.publisher import RELEASED
+from tests.chaos.schedule import TARGETS, Fault, Kind, Target, make_schedule
 from tests.support.brokers import ROOT, BrokerName, RunningBroker, free_port
 from tests.support.waiting import wait_for
 
 RECOVER_WITHIN_S: Final = 120.0
+MOMENT_WITHIN_S: Final = 10.0
 PUBLISHERS_MAX: Final = 4
 
 
@@ -40,10 +46,11 @@ class Run(msgspec.Struct, frozen=True):
     seed: int = 1
     mutant: str = ""
     targets: tuple[Target, ...] = TARGETS
+    kinds: tuple[Kind, ...] = ()
 
 
 class Recovery(msgspec.Struct, frozen=True):
-    """A fault and how long until what was published before it had its receipts."""
+    """A fault and how long until all that was under way before and during it had its receipts."""
 
     fault: Fault
     at_s: float
@@ -51,7 +58,7 @@ class Recovery(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """The outcome: `lost` is published and nowhere, `twice` is stored more than once, or stored and dead."""
+    """The outcome: `lost` is published and nowhere, `twice` is stored or dead more than once, or stored and dead."""
 
     published: int
     stored: int
@@ -77,56 +84,125 @@ class Harness:
         self._publishers = min(PUBLISHERS_MAX, run.devices)
         self._shares = [names[n :: self._publishers] for n in range(self._publishers)]
         self._began = time.monotonic()
+        self._released = 0.0
 
     def run(self) -> Report:
         """The whole run."""
-        schedule = make_schedule(self._run.seed, self._run.kills, self._publishers, self._run.targets)
+        run = self._run
+        schedule = make_schedule(run.seed, run.kills, self._publishers, run.targets, run.kinds)
         self._broker.start()
         try:
+            self._release(0)
             self._start("ingest")
             for number in range(self._publishers):
                 self._start(f"publisher-{number}")
             recoveries = [self._break(fault) for fault in schedule]
+            self._release(2 * run.kills + 1)
             wait_for(self._all_receipted, "the last receipts", within_s=2 * RECOVER_WITHIN_S)
             self._end_ingest()
         finally:
             self._clean_up()
         return self._count(recoveries)
 
+    def _release(self, half_faults: int) -> None:
+        """Let the publishers give out what is meant to be under way by now: half before a fault, half during it."""
+        path = self._run.folder / RELEASED
+        self._released = half_faults / (2 * self._run.kills + 1)
+        path.with_suffix(".new").write_text(str(self._released))
+        path.with_suffix(".new").replace(path)
+
     def _break(self, fault: Fault) -> Recovery:
+        self._release(2 * fault.number + 1)
         time.sleep(fault.wait_s)
         at_s = time.monotonic()
-        mark = self._marks()
+        self._release(2 * fault.number + 2)
         name = f"publisher-{fault.index}" if fault.target == "publisher" else fault.target
-        process = self._broker.process if fault.target == "broker" else self._processes[name]
-        assert process is not None
-        if fault.kind == "freeze" and process.poll() is None:
-            process.send_signal(signal.SIGSTOP)
-            time.sleep(fault.lasts_s)
-            process.send_signal(signal.SIGCONT)
-        elif fault.target == "broker":
-            self._broker.kill()
-            self._broker.start()
-        else:
-            process.kill()
-            process.wait(20)
-            self._start(name)
-        wait_for(lambda: self._receipted_up_to(mark), f"recovery from {fault}", within_s=RECOVER_WITHIN_S)
+        match fault.kind:
+            case "kill":
+                self._kill(name)
+            case "freeze":
+                self._freeze(name, fault.lasts_s)
+            case "full_disk":
+                self._fill_disk(name, fault.lasts_s)
+            case "clock":
+                self._jump(fault.jump_s, fault.lasts_s)
+            case "moment":
+                self._kill_at(name, fault.moment)
+        wait_for(self._caught_up, f"recovery from {fault}", within_s=RECOVER_WITHIN_S)
         recovered_s = time.monotonic() - at_s
         return Recovery(fault, round(at_s - self._began, 3), round(recovered_s, 3))
 
-    def _start(self, name: str) -> None:
+    def _process(self, name: str) -> subprocess.Popen[bytes]:
+        process = self._broker.process if name == "broker" else self._processes[name]
+        assert process is not None
+        return process
+
+    def _kill(self, name: str) -> None:
+        if name == "broker":
+            self._broker.kill()
+            self._broker.start()
+            return
+        self._process(name).kill()
+        self._process(name).wait(20)
+        self._start(name)
+
+    def _freeze(self, name: str, lasts_s: float) -> None:
+        process = self._process(name)
+        if process.poll() is None:
+            process.send_signal(signal.SIGSTOP)
+            time.sleep(lasts_s)
+            process.send_signal(signal.SIGCONT)
+
+    def _fill_disk(self, name: str, lasts_s: float) -> None:
+        """No file of the process may grow or be written, as on a full disk; by quota, which needs no rights."""
+        process = self._process(name)
+        if process.poll() is None:
+            limits = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, limits[1]))
+            time.sleep(lasts_s)
+            if process.poll() is None:
+                resource.prlimit(process.pid, resource.RLIMIT_FSIZE, limits)
+        self._revive(name)
+
+    def _jump(self, jump_s: float, lasts_s: float) -> None:
+        """The clock of ingest jumps, and comes back."""
+        path = self._run.folder / "clock"
+        path.write_text(str(jump_s))
+        time.sleep(lasts_s)
+        path.write_text("0")
+
+    def _kill_at(self, name: str, moment: str) -> None:
+        """Have a process die at a named place of its code; by and by it comes there, or it is killed anyway."""
+        if name == "ingest":
+            self._process(name).kill()
+            self._process(name).wait(20)
+        self._start(name, moment)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process(name).wait(MOMENT_WITHIN_S)
+        self._process(name).kill()
+        self._process(name).wait(20)
+        if name == "ingest":
+            self._start(name)
+
+    def _revive(self, name: str) -> None:
+        """What the supervisor would do: a process that has given up is started again."""
+        if not name.startswith("publisher") and self._process(name).poll() is not None:
+            self._start(name)
+
+    def _start(self, name: str, moment: str = "") -> None:
+        environment = {**self._environment(), MOMENT_VARIABLE: moment}
         with (self._run.folder / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(
-                self._command(name), env=self._environment(), cwd=ROOT, stdout=log, stderr=log
+                self._command(name), env=environment, cwd=ROOT, stdout=log, stderr=log
             )
 
     def _command(self, name: str) -> list[str]:
         mutant = self._run.mutant
+        launch = [sys.executable, "-m", "tests.chaos.launch", mutant]
         if name == "ingest":
-            if mutant:
-                return [sys.executable, "-m", "tests.chaos.mutants", mutant, "serve", "ingest"]
-            return [sys.executable, "-m", "city", "serve", "ingest"]
+            return [*launch, "serve", "ingest"]
+        if name == "replay":
+            return [*launch, "deadletters", "replay", "--all"]
         number = int(name.rsplit("-", maxsplit=1)[-1])
         share = self._shares[number]
         each = self._run.readings // self._run.devices
@@ -136,25 +212,26 @@ class Harness:
             "--port": self._port,
             "--devices": ",".join(share),
             "--readings": each,
-            "--pause-s": 30.0 / max(1, each),
             "--mutant": mutant,
         }
         return [sys.executable, "-m", "tests.chaos.publisher", *(f"{k}={v}" for k, v in options.items())]
 
     def _environment(self) -> dict[str, str]:
-        ours = {"KOTA_DATA": str(self._run.folder), "KOTA_MQTT_PORT": str(self._port)}
+        folder = self._run.folder
+        ours = {"KOTA_DATA": str(folder), "KOTA_MQTT_PORT": str(self._port), CLOCK_VARIABLE: str(folder / "clock")}
         return {**os.environ, **ours}
 
     def _outboxes(self) -> list[Path]:
         return sorted((self._run.folder / "edge").glob("*.sqlite"))
 
-    def _marks(self) -> dict[Path, int]:
-        """The newest reading in each outbox."""
-        return {path: _ask(path, "SELECT coalesce(max(id), 0) FROM outbox") for path in self._outboxes()}
-
-    def _receipted_up_to(self, marks: dict[Path, int]) -> bool:
-        waiting = "SELECT count(*) FROM outbox WHERE id <= ?"
-        return all(_ask(path, waiting, mark) == 0 for path, mark in marks.items())
+    def _caught_up(self) -> bool:
+        """Whether everything that is released was given out and has its receipts."""
+        each = round(self._run.readings // self._run.devices * self._released)
+        return len(self._outboxes()) == self._publishers and all(
+            _ask(path, "SELECT coalesce(sum(next_seq), 0) FROM issued") == each * len(share)
+            and _ask(path, "SELECT count(*) FROM outbox") == 0
+            for path, share in zip(self._outboxes(), self._shares, strict=True)
+        )
 
     def _all_receipted(self) -> bool:
         return len(self._outboxes()) == self._publishers and all(
@@ -181,10 +258,9 @@ class Harness:
         store = DuckStore(self._run.folder / "store" / "city.duckdb")
         ledger = {(one.device, one.boot): one for one in store.ledger()}
         store.close()
-        box = DeadLetterBox(self._run.folder / "store" / "dead_letters.sqlite")
-        dead = box.seqs()
-        box.close()
-        lost = twice = stored = buried = 0
+        dead, twice_dead = self._buried()
+        lost = stored = buried = 0
+        twice = twice_dead
         for life, seqs in published.items():
             kept, refused = _numbers(ledger[life].seqs if life in ledger else ()), _numbers(dead.get(life, ()))
             lost += len(set(range(seqs)) - kept - refused)
@@ -194,11 +270,22 @@ class Harness:
         seconds = round(time.monotonic() - self._began, 1)
         return Report(sum(published.values()), stored, buried, lost, twice, recoveries, seconds)
 
+    def _buried(self) -> tuple[dict[tuple[str, str], IntervalSet], int]:
+        """The seqs of dead letters by device and boot, and how many of them lie there more than once."""
+        box = DeadLetterBox(self._run.folder / "store" / "dead_letters.sqlite")
+        seqs = box.seqs()
+        letters = sum(len(stamps_of(letter.payload)) for letter in box.find(limit=-1))
+        letters += sum(len(stamps_of(letter.payload)) for letter in box.find(state="replaying", limit=-1))
+        box.close()
+        return seqs, letters - sum(found.count() for found in seqs.values())
+
 
 def _numbers(ranges: tuple[tuple[int, int], ...] | IntervalSet) -> set[int]:
     return {number for first, last in ranges for number in range(first, last + 1)}
 
 
-def _ask(path: Path, statement: str, *values: object) -> int:
-    with closing(sqlite3.connect(path, timeout=20)) as db:
-        return int(db.execute(statement, values).fetchone()[0])
+def _ask(path: Path, statement: str) -> int:
+    """One number of an outbox; -1 while it is still being made."""
+    with closing(sqlite3.connect(path, timeout=20)) as db, contextlib.suppress(sqlite3.OperationalError):
+        return int(db.execute(statement).fetchone()[0])
+    return -1

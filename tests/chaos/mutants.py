@@ -1,11 +1,7 @@
-"""Broken promises on purpose: each mutant must turn a chaos run red, or the harness proves nothing.
-
-`python -m tests.chaos.mutants NAME serve ...` runs the command line with one of them.
-"""
+"""Broken promises on purpose: each mutant must turn a chaos run red, or the harness proves nothing."""
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -77,15 +73,3 @@ def apply(name: str) -> None:
     """Break one promise; an empty name breaks none."""
     if name:
         MUTANTS[name]()
-
-
-def main(argv: list[str]) -> int:
-    """Run the command line with a mutant."""
-    from city.cli import main as kota  # noqa: PLC0415 - after the promise is broken
-
-    apply(argv[0])
-    return kota(argv[1:])
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,7 +1,8 @@
 """One edge process of a chaos run: an agent with its own outbox that records readings until each device has its share.
 
-Started anew after a kill it goes on where its outbox says that it was. Some readings carry a wrong clock; readings of
-devices the inventory does not know must end among the dead letters, exactly once.
+Started anew after a kill it goes on where its outbox says that it was, at a pace, and never beyond the share that the
+run has released so far, so that there is something to lose at every fault. Some readings carry a wrong clock; readings
+of devices the inventory does not know must end among the dead letters, exactly once.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from broker.client import Login
+from broker.contract.errors import RetryLaterError
 from broker.contract.topics import Kind
 from city.secrets import Secrets
 from edge.agent import Agent
@@ -22,6 +24,8 @@ from edge.outbox import Measured, Outbox
 from tests.chaos import mutants
 
 CLOCKS = (timedelta(0), timedelta(0), timedelta(0), timedelta(days=-8000), timedelta(days=1), timedelta(hours=-5))
+RELEASED = "released"
+"""File in the run's folder: the share of each device's readings that may be given out, 0 to 1."""
 
 
 def main(argv: list[str]) -> int:
@@ -32,7 +36,6 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--devices", required=True)
     parser.add_argument("--readings", type=int, required=True)
-    parser.add_argument("--pause-s", type=float, default=0.01)
     parser.add_argument("--mutant", default="")
     args = parser.parse_args(argv)
     mutants.apply(args.mutant)
@@ -45,7 +48,7 @@ def main(argv: list[str]) -> int:
     ended = threading.Event()
     thread = threading.Thread(target=agent.run, args=(ended,), daemon=True)
     thread.start()
-    _record(agent, outbox, list(devices), args.readings, args.pause_s, stop)
+    _record(agent, outbox, list(devices), args.readings, args.data / RELEASED, stop)
     while not stop.is_set() and outbox.pending():
         stop.wait(0.05)
     ended.set()
@@ -54,17 +57,30 @@ def main(argv: list[str]) -> int:
 
 
 def _record(
-    agent: Agent, outbox: Outbox, devices: list[str], readings: int, pause_s: float, stop: threading.Event
+    agent: Agent, outbox: Outbox, devices: list[str], readings: int, released: Path, stop: threading.Event
 ) -> None:
     dice = random.Random(outbox.boot)
     while not stop.is_set():
         issued = {life.device: life.seqs for life in outbox.issued()}
-        due = [device for device in devices if issued.get(device, 0) < readings]
-        if not due:
+        if all(issued.get(device, 0) >= readings for device in devices):
             return
+        allowed = min(readings, round(readings * _share(released)))
+        # A few at once where there are many to give, so that a disk's fsyncs do not set the pace.
+        each = max(1, readings // 500)
+        due = [device for device in devices for _ in range(min(each, allowed - issued.get(device, 0)))]
         now = datetime.now(UTC)
-        agent.record([Measured(device, "bin", now + dice.choice(CLOCKS), {"battery_pct": 50}) for device in due])
-        stop.wait(pause_s)
+        try:
+            agent.record([Measured(device, "bin", now + dice.choice(CLOCKS), {"battery_pct": 50}) for device in due])
+        except RetryLaterError:
+            stop.wait(0.1)  # a full disk: the readings have no seq yet and are given out when there is room
+        stop.wait(0.01)
+
+
+def _share(released: Path) -> float:
+    try:
+        return float(released.read_text())
+    except (OSError, ValueError):
+        return 0.0
 
 
 if __name__ == "__main__":

@@ -36,7 +36,8 @@ def run(argv: list[str]) -> int:
 def _print(report: Report) -> None:
     for recovery in report.recoveries:
         fault = recovery.fault
-        print(f"{recovery.at_s:8.1f} s  {fault.kind:6} {fault.target:9} recovered after {recovery.recovered_s:.1f} s")
+        what = f"{fault.kind} {fault.moment}" if fault.kind == "moment" else fault.kind
+        print(f"{recovery.at_s:8.1f} s  {fault.target:9} {what:40} recovered after {recovery.recovered_s:5.1f} s")
     times = [recovery.recovered_s for recovery in report.recoveries] or [0.0]
     print(f"recovery median {statistics.median(times):.1f} s, worst {max(times):.1f} s; run {report.seconds:.0f} s")
     print(f"published {report.published} stored {report.stored} dead letters {report.dead}")

@@ -7,16 +7,27 @@ from typing import Final, Literal
 
 import msgspec
 
-Target = Literal["publisher", "broker", "ingest"]
-Kind = Literal["kill", "freeze"]
+from tests.chaos.moments import INGEST_MOMENTS
 
-TARGETS: Final[tuple[Target, ...]] = ("publisher", "broker", "ingest")
-FREEZE_SHARE: Final = 0.25
-"""Of the faults; a frozen process is worse than a dead one, because nobody notices."""
+Target = Literal["publisher", "broker", "ingest", "replay"]
+Kind = Literal["kill", "freeze", "full_disk", "clock", "moment"]
+
+KINDS: Final[dict[Target, tuple[Kind, ...]]] = {
+    "publisher": ("kill", "kill", "freeze", "full_disk"),
+    "broker": ("kill", "kill", "freeze"),
+    "ingest": ("kill", "kill", "freeze", "full_disk", "clock", "moment", "moment"),
+    "replay": ("moment",),
+}
+"""What may happen to whom, the more frequent named more often.
+
+A frozen process is worse than a dead one, because nobody notices; a full disk refuses every write of the process; a
+clock jumps and comes back; a moment is a kill at a named place of the code.
+"""
+TARGETS: Final[tuple[Target, ...]] = (*("publisher",) * 3, *("broker",) * 3, *("ingest",) * 6, "replay")
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """One fault. `wait_s` after the one before; a freeze ends after `lasts_s`."""
+    """One fault. `wait_s` after the one before; what is not a kill ends after `lasts_s`."""
 
     number: int
     wait_s: float
@@ -25,19 +36,29 @@ class Fault(msgspec.Struct, frozen=True):
     lasts_s: float
     index: int
     """Which of several publishers."""
+    moment: str = ""
+    jump_s: float = 0.0
 
 
-def make_schedule(seed: int, faults: int, publishers: int, targets: tuple[Target, ...] = TARGETS) -> list[Fault]:
-    """The faults of a run, in order."""
+def make_schedule(
+    seed: int, faults: int, publishers: int, targets: tuple[Target, ...] = TARGETS, kinds: tuple[Kind, ...] = ()
+) -> list[Fault]:
+    """The faults of a run, in order; `kinds` allows these only."""
     dice = random.Random(seed)
-    return [
-        Fault(
-            number=number,
-            wait_s=round(dice.uniform(0.2, 1.2), 3),
-            target=dice.choice(targets),
-            kind="freeze" if dice.random() < FREEZE_SHARE else "kill",
-            lasts_s=round(dice.uniform(0.3, 2.0), 3),
-            index=dice.randrange(publishers),
-        )
-        for number in range(faults)
-    ]
+    return [_fault(dice, number, publishers, targets, kinds) for number in range(faults)]
+
+
+def _fault(
+    dice: random.Random, number: int, publishers: int, targets: tuple[Target, ...], kinds: tuple[Kind, ...]
+) -> Fault:
+    target = dice.choice(targets)
+    return Fault(
+        number=number,
+        wait_s=round(dice.uniform(0.2, 1.2), 3),
+        target=target,
+        kind=dice.choice([kind for kind in KINDS[target] if not kinds or kind in kinds]),
+        lasts_s=round(dice.uniform(0.3, 2.0), 3),
+        index=dice.randrange(publishers),
+        moment="replaying" if target == "replay" else dice.choice(INGEST_MOMENTS),
+        jump_s=dice.choice((-86_400.0, -600.0, 600.0, 86_400.0)),
+    )

@@ -25,7 +25,7 @@ def test_twenty_kills_lose_nothing_and_store_nothing_twice(tmp_path: Path, broke
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("mutant", sorted(MUTANTS))
 def test_a_broken_promise_turns_the_run_red(tmp_path: Path, mutant: str) -> None:
-    run = Run(tmp_path / "city", "embedded", kills=8, seed=3, mutant=mutant, targets=("ingest",))
+    run = Run(tmp_path / "city", "embedded", kills=8, seed=3, mutant=mutant, targets=("ingest",), kinds=("kill",))
     report = Harness(run).run()
     assert report.lost + report.twice > 0, report
 
@@ -33,4 +33,4 @@ def test_a_broken_promise_turns_the_run_red(tmp_path: Path, mutant: str) -> None
 def test_a_seed_gives_the_same_schedule_again() -> None:
     assert make_schedule(5, 30, 3) == make_schedule(5, 30, 3)
     assert make_schedule(5, 30, 3) != make_schedule(6, 30, 3)
-    assert {fault.target for fault in make_schedule(5, 30, 3)} == {"publisher", "broker", "ingest"}
+    assert {fault.target for fault in make_schedule(5, 30, 3)} == {"publisher", "broker", "ingest", "replay"}

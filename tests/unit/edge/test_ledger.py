@@ -13,7 +13,7 @@ def stored(*lives: Stored) -> dict[tuple[str, str], Stored]:
 def test_stored_waiting_and_dead_readings_are_accounted_for() -> None:
     issued = [Issued("bin-1", "b", 10, 2)]
     kept = stored(Stored("bin-1", "b", [(0, 4), (6, 6)], 6, 0, [(5, 5), (7, 7)]))
-    assert balance(issued, kept) == Balance(published=10, stored=6, dead=2, waiting=2, missing=0, twice=0)
+    assert balance(issued, kept) == Balance(10, stored=6, dead=2, waiting=2, dropped=0, missing=0, twice=0)
 
 
 def test_what_is_nowhere_is_missing_and_what_is_there_twice_is_said() -> None:
@@ -25,3 +25,8 @@ def test_what_is_nowhere_is_missing_and_what_is_there_twice_is_said() -> None:
 def test_another_boot_is_another_life() -> None:
     found = balance([Issued("bin-1", "new", 2, 0)], stored(Stored("bin-1", "old", [(0, 9)], 10, 0)))
     assert (found.stored, found.missing) == (0, 2)
+
+
+def test_what_gave_way_in_a_full_outbox_is_not_missing() -> None:
+    found = balance([Issued("bin-1", "b", 10, 2, 3)], stored(Stored("bin-1", "b", [(5, 9)], 5, 0)))
+    assert (found.dropped, found.missing) == (3, 0)

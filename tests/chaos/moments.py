@@ -1,0 +1,114 @@
+"""Kills at chosen places of the code, and a clock that can be made to jump; in force only through `apply`.
+
+`python -m tests.chaos.launch ...` runs the command line with them, as `KOTA_CHAOS_MOMENT` (a name, and after a colon
+at which pass) and `KOTA_CHAOS_CLOCK` (a file with seconds to add) say.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import ingest.journal
+from ingest.intake import Intake
+from ingest.store.dead_letters import DeadLetterBox
+from ingest.store.duck import DuckStore
+
+MOMENT_VARIABLE: Final = "KOTA_CHAOS_MOMENT"
+CLOCK_VARIABLE: Final = "KOTA_CHAOS_CLOCK"
+
+_PLACES: Final[dict[str, tuple[Any, str, bool]]] = {
+    "before the journal": (Intake, "_commit", False),
+    "between journal and PUBACK": (Intake, "_commit", True),
+    "between PUBACK and receipt": (Intake, "_send_receipts", False),
+    "between dead letters and store": (DeadLetterBox, "add", True),
+    "between rows and positions": (DuckStore, "_insert", True),
+    "between store and its note": (DuckStore, "write", True),
+    "between deleting and compacting": (ingest.journal, "give_back", False),
+}
+"""Name to owner, function, and whether the process dies after it rather than before."""
+
+INGEST_MOMENTS: Final = (*_PLACES, "checkpointing")
+
+
+def die() -> None:
+    """SIGKILL, as a power cut would."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def apply() -> None:
+    """Do what the environment asks for."""
+    if wish := os.environ.get(MOMENT_VARIABLE):
+        name, _, passes = wish.partition(":")
+        _arm(name, int(passes or 1))
+    if file := os.environ.get(CLOCK_VARIABLE):
+        _bend_clock(Path(file))
+
+
+def _arm(name: str, passes: int) -> None:
+    if name == "replaying":
+        # The second of the two marks: what is replayed lies in the journal and is not noted as replayed.
+        _wrap(DeadLetterBox, "mark", after=False, passes=2)
+    elif name == "checkpointing":
+        _arm_checkpoint(passes)
+    else:
+        owner, function, after = _PLACES[name]
+        _wrap(owner, function, after=after, passes=passes)
+
+
+def _wrap(owner: Any, function: str, *, after: bool, passes: int) -> None:
+    original: Callable[..., Any] = getattr(owner, function)
+    seen = 0
+
+    @functools.wraps(original)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        nonlocal seen
+        seen += 1
+        if not after and seen >= passes:
+            die()
+        result = original(*args, **kwargs)
+        if after and seen >= passes:
+            die()
+        return result
+
+    setattr(owner, function, wrapped)
+
+
+def _arm_checkpoint(passes: int) -> None:
+    """Die a moment after the embedded store has begun to fold its log into its file."""
+    original = DuckStore.write
+    seen = 0
+
+    def wrapped(self: DuckStore, *args: Any) -> Any:
+        nonlocal seen
+        result = original(self, *args)
+        seen += 1
+        if seen >= passes:
+            threading.Timer(0.002, die).start()
+            self._db.execute("CHECKPOINT")
+        return result
+
+    DuckStore.write = wrapped  # type: ignore[method-assign,assignment]
+
+
+def _bend_clock(file: Path) -> None:
+    def bent() -> datetime:
+        try:
+            jump_s = float(file.read_text())
+        except (OSError, ValueError):
+            jump_s = 0.0
+        return datetime.now(UTC) + timedelta(seconds=jump_s)
+
+    original = Intake.__init__
+
+    @functools.wraps(original)
+    def made(self: Intake, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **{"clock": bent, **kwargs})
+
+    Intake.__init__ = made  # type: ignore[method-assign]
