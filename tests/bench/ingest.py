@@ -1,4 +1,8 @@
-"""`kota bench ingest`: one backlog in Mosquitto, drained by a subscriber that does nothing and by ours."""
+"""`kota bench ingest`: the same messages from the same broker to a subscriber that does nothing, to ours, to Telegraf.
+
+All at QoS 1 with a persistent session. `backlog` lies in the broker before the subscriber comes; `live` arrives at a
+steady rate while it is there.
+"""
 
 from __future__ import annotations
 
@@ -11,58 +15,120 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
 from broker.client import BusClient, Login
 from broker.contract.codec import encode
 from broker.contract.payloads import BinTelemetry
-from tests.bench.subscriber import Figures, Nothing
+from tests.bench import telegraf
+from tests.bench.subscriber import Nothing, Outcome
 from tests.support.brokers import ROOT, RunningBroker, free_port
 from tests.support.waiting import wait_for
 
 DEVICES: Final = 400
-NAMES: Final = ("nothing", "duckdb")
+LIVE_RATE: Final = 2_000
+LIVE_S: Final = 15
+CONTENDERS: Final = ("nothing", "duckdb", "telegraf")
+Mode = Literal["backlog", "live"]
+
+
+class Figures(msgspec.Struct, frozen=True):
+    """One contender in one mode. `behind_s`: from the last message published to the last one done with."""
+
+    mode: Mode
+    name: str
+    messages: int
+    messages_per_s: int
+    cpu_us_per_message: float
+    peak_resident_mb: int
+    behind_s: float
 
 
 def run(argv: list[str]) -> int:
-    """Print a line per subscriber and the ratio between them."""
+    """Print a line per contender and mode, and the ratios between them."""
     parser = argparse.ArgumentParser(prog="kota bench ingest", description=__doc__)
     parser.add_argument("bench", choices=("ingest",))
-    parser.add_argument("--messages", type=int, default=100_000)
+    parser.add_argument("--messages", type=int, default=100_000, help="Of the backlog.")
     parser.add_argument("--json", action="store_true", help="One JSON array.")
     args = parser.parse_args(argv)
-    found = [measure(name, args.messages) for name in NAMES]
+    names = [name for name in CONTENDERS if name != "telegraf" or telegraf.found()]
+    sizes: dict[Mode, int] = {"backlog": args.messages, "live": LIVE_RATE * LIVE_S}
+    found = [measure(mode, name, messages) for mode, messages in sizes.items() for name in names]
     if args.json:
         print(msgspec.json.encode(found).decode())
         return 0
     for one in found:
         print(
-            f"{one.name:8} {one.messages_per_s:>8} messages/s  {one.cpu_us_per_message:>6} us CPU a message  "
-            f"{one.resident_mb:>5} MB resident"
+            f"{one.mode:8} {one.name:9} {one.messages_per_s:>8} messages/s  {one.cpu_us_per_message:>6} us CPU "
+            f"a message  {one.peak_resident_mb:>5} MB resident  {one.behind_s:>6} s behind"
         )
-    ceiling, ours = found
-    print(f"ours holds {ours.messages_per_s / ceiling.messages_per_s:.2f} of the broker's ceiling with paho")
+    _print_ratios({one.name: one for one in found if one.mode == "backlog"})
     return 0
 
 
-def measure(name: str, messages: int) -> Figures:
-    """Fill a fresh broker's queue for an absent subscriber, then let the subscriber drain it."""
+def _print_ratios(backlog: dict[str, Figures]) -> None:
+    ours = backlog["duckdb"]
+    for name, other in backlog.items():
+        if name != "duckdb":
+            rate, cost = ours.messages_per_s / other.messages_per_s, ours.cpu_us_per_message / other.cpu_us_per_message
+            print(f"ours beside {name}: {rate:.2f} of its rate, {cost:.2f} of its CPU a message")
+    if "telegraf" not in backlog:
+        print("telegraf was not measured: it needs `influxd`, and `telegraf` on the path or named by KOTA_TELEGRAF")
+
+
+def measure(mode: Mode, name: str, messages: int) -> Figures:
+    """One contender with a fresh broker."""
     with tempfile.TemporaryDirectory(prefix="kota-bench-") as folder:
         broker = RunningBroker("mosquitto", free_port(), Path(folder))
         broker.start()
         try:
             _make_session(broker.port)
-            _fill(broker.port, messages)
-            command = [sys.executable, "-m", "tests.bench.subscriber", name, "--folder", folder]
-            numbers = ["--port", str(broker.port), "--messages", str(messages)]
-            done = subprocess.run(
-                [*command, *numbers], cwd=ROOT, env={**os.environ}, capture_output=True, text=True, check=True
-            )
-            return msgspec.json.decode(done.stdout.splitlines()[-1], type=Figures)
+            published_s = [0.0]
+
+            def publish(rate: int | None) -> None:
+                _publish(broker.port, messages, rate)
+                published_s[0] = time.monotonic()
+
+            if mode == "backlog":
+                publish(None)
+            live = threading.Thread(target=publish, args=(LIVE_RATE,))
+            if mode == "live":
+                live.start()
+            outcome = (_drain_by_telegraf if name == "telegraf" else _drain_by_ours)(name, broker, messages)
+            if mode == "live":
+                live.join()
         finally:
             broker.kill()
+    return Figures(
+        mode,
+        name,
+        messages,
+        round(messages / outcome.seconds),
+        round(outcome.cpu_s / messages * 1e6, 1),
+        round(outcome.peak_resident_mb),
+        round(outcome.ended_s - published_s[0], 2),
+    )
+
+
+def _drain_by_ours(name: str, broker: RunningBroker, messages: int) -> Outcome:
+    command = [sys.executable, "-m", "tests.bench.subscriber", name, "--folder", str(broker.folder)]
+    numbers = ["--port", str(broker.port), "--messages", str(messages)]
+    done = subprocess.run(
+        [*command, *numbers], cwd=ROOT, env={**os.environ}, capture_output=True, text=True, check=True
+    )
+    return msgspec.json.decode(done.stdout.splitlines()[-1], type=Outcome)
+
+
+def _drain_by_telegraf(_name: str, broker: RunningBroker, messages: int) -> Outcome:
+    with telegraf.running(broker.folder, broker.port) as peer:
+        wait_for(peer.stored, "Telegraf's first write")
+        began_s = time.monotonic() - 1.0  # its flush interval, at the most
+        while peer.stored() < messages:
+            time.sleep(0.1)
+        ended_s, used = time.monotonic(), peer.usage()
+        return Outcome(ended_s - began_s, ended_s, used.cpu_s, used.peak_resident_mb)
 
 
 def _make_session(port: int) -> None:
@@ -77,16 +143,20 @@ def _make_session(port: int) -> None:
     thread.join(5)
 
 
-def _fill(port: int, messages: int) -> None:
+def _publish(port: int, messages: int, rate: int | None) -> None:
+    """Publish all of it, `rate` a second or as fast as the broker takes it, and wait until the broker has it."""
     bus = BusClient(Login("127.0.0.1", port, "devices", "x", "bench-devices"))
     thread = threading.Thread(target=bus.run, args=(threading.Event(),), daemon=True)
     thread.start()
     wait_for(bus.connected.is_set, "the publisher")
     start = datetime.now(UTC) - timedelta(hours=1)
+    began_s = time.monotonic()
     for number in range(messages - 1):
         topic, payload = _message(number, start)
         while not bus.publish(topic, payload):
             time.sleep(0.001)  # as many as MQTT has packet ids are waiting for their PUBACK
+        if rate and (ahead_s := number / rate - (time.monotonic() - began_s)) > 0:
+            time.sleep(ahead_s)
     topic, payload = _message(messages - 1, start)
     wait_for(
         lambda: bus.publish_and_wait(topic, payload, retain=False, timeout_s=60),

@@ -6,6 +6,7 @@ Prints one JSON object: seconds from the first message to the last being done wi
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import threading
 import time
@@ -19,30 +20,16 @@ from city.inventory import builtin_city, load_city
 from city.settings import load_settings
 from ingest.service import Ingest
 from ingest.store.opened import open_store
+from tests.bench.telegraf import usage_of
 
 
-class Figures(msgspec.Struct, frozen=True):
-    """What one subscriber needed for `messages`."""
+class Outcome(msgspec.Struct, frozen=True):
+    """What a subscriber needed: `ended_s` is on the machine's monotonic clock, which all processes share."""
 
-    name: str
-    messages: int
     seconds: float
-    messages_per_s: float
-    cpu_us_per_message: float
-    resident_mb: float
-
-
-def figures(name: str, messages: int, seconds: float, cpu_s: float) -> Figures:
-    """Figures of this process, rounded to what means something."""
-    resident_mb = _peak_resident_kb() / 1024
-    rate, cost_us = messages / seconds, cpu_s / messages * 1e6
-    return Figures(name, messages, round(seconds, 2), round(rate), round(cost_us, 1), round(resident_mb))
-
-
-def _peak_resident_kb() -> int:
-    """From /proc: getrusage's peak is inherited from the process that started this one."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return int(next(line for line in status.splitlines() if line.startswith("VmHWM:")).split()[1])
+    ended_s: float
+    cpu_s: float
+    peak_resident_mb: float
 
 
 def login(port: int) -> Login:
@@ -99,12 +86,13 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--messages", type=int, required=True)
     parser.add_argument("--folder", type=Path, required=True)
     args = parser.parse_args(argv)
-    began_cpu_s = time.process_time()
+    began_cpu_s = usage_of(os.getpid()).cpu_s
     if args.name == "nothing":
         seconds = Nothing(args.port).run(args.messages)
     else:
         seconds = run_ours(args.port, args.messages, args.folder)
-    found = figures(args.name, args.messages, seconds, time.process_time() - began_cpu_s)
+    ended_s, used = time.monotonic(), usage_of(os.getpid())
+    found = Outcome(seconds, ended_s, used.cpu_s - began_cpu_s, used.peak_resident_mb)
     print(msgspec.json.encode(found).decode(), flush=True)
     return 0
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import statistics
+import sys
 import tempfile
 from pathlib import Path
 
@@ -23,9 +25,17 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=1, help="The same seed gives the same schedule again.")
     parser.add_argument("--json", action="store_true", help="The report as one JSON object.")
     args = parser.parse_args(argv)
-    with tempfile.TemporaryDirectory(prefix="kota-chaos-") as folder:
-        asked = Run(Path(folder) / "city", args.broker, args.devices, args.readings, args.kills, args.seed)
+    folder = Path(tempfile.mkdtemp(prefix="kota-chaos-"))
+    asked = Run(folder, args.broker, args.devices, args.readings, args.kills, args.seed)
+    try:
         report = Harness(asked).run()
+    except AssertionError as exc:
+        print(f"the run did not end: {exc}\nits files and logs are in {folder}")
+        return 1
+    if report.lost or report.twice:
+        print(f"its files and logs are in {folder}", file=sys.stderr)
+    else:
+        shutil.rmtree(folder)
     if args.json:
         print(msgspec.json.encode(report).decode())
     else:

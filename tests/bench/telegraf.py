@@ -1,0 +1,155 @@
+"""The peer of the ingest bench: Telegraf from the same broker into InfluxDB 1, both from the machine where found."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from tests.support.brokers import free_port
+from tests.support.waiting import wait_for
+
+DATABASE: Final = "bench"
+
+CONF: Final = """
+[agent]
+  interval = "1s"
+  flush_interval = "1s"
+  metric_batch_size = 5000
+  metric_buffer_limit = 1000000
+  omit_hostname = true
+  quiet = true
+[[inputs.mqtt_consumer]]
+  servers = ["tcp://127.0.0.1:{broker}"]
+  topics = ["kota/v1/kupang/+/+/telemetry"]
+  qos = 1
+  client_id = "kota-ingest"
+  username = "ingest"
+  password = "x"
+  persistent_session = true
+  max_undelivered_messages = 50000
+  topic_tag = ""
+  data_format = "json_v2"
+  [[inputs.mqtt_consumer.topic_parsing]]
+    topic = "kota/v1/+/+/+/telemetry"
+    tags = "_/_/city/kind/device/_"
+  [[inputs.mqtt_consumer.json_v2]]
+    measurement_name = "bin"
+    timestamp_path = "ts"
+    timestamp_format = "2006-01-02T15:04:05.999Z07:00"
+    [[inputs.mqtt_consumer.json_v2.object]]
+      path = "@this"
+      tags = ["boot"]
+      excluded_keys = ["ts"]
+[[outputs.influxdb]]
+  urls = ["http://127.0.0.1:{influx}"]
+  database = "{database}"
+"""
+"""Tuned as well as is known: large batches, a large window, topic tags, json_v2."""
+
+INFLUX_CONF: Final = """
+reporting-disabled = true
+bind-address = "127.0.0.1:{rpc}"
+[meta]
+  dir = "{folder}/meta"
+[data]
+  dir = "{folder}/data"
+  wal-dir = "{folder}/wal"
+[http]
+  bind-address = "127.0.0.1:{port}"
+  log-enabled = false
+[logging]
+  level = "error"
+"""
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """What a process has used so far."""
+
+    cpu_s: float
+    peak_resident_mb: float
+
+
+def found() -> bool:
+    """Whether both programs are here; `KOTA_TELEGRAF` names a Telegraf outside the path."""
+    return bool(_telegraf() and shutil.which("influxd"))
+
+
+def _telegraf() -> str | None:
+    return os.environ.get("KOTA_TELEGRAF") or shutil.which("telegraf")
+
+
+class Telegraf:
+    """A running Telegraf and the database behind it."""
+
+    def __init__(self, process: subprocess.Popen[bytes], influx_port: int) -> None:
+        """Keep what was started."""
+        self._process = process
+        self._influx_port = influx_port
+
+    def stored(self) -> int:
+        """How many readings the database has."""
+        query = urllib.parse.urlencode({"db": DATABASE, "q": 'SELECT count("seq") FROM bin'})
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._influx_port}/query?{query}", timeout=30) as answer:
+            rows = msgspec.json.decode(answer.read())["results"][0].get("series")
+        return int(rows[0]["values"][0][1]) if rows else 0
+
+    def usage(self) -> Usage:
+        """Of Telegraf alone."""
+        return usage_of(self._process.pid)
+
+
+def usage_of(pid: int) -> Usage:
+    """From /proc."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    ticks = int(fields[11]) + int(fields[12])
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    peak_kb = int(next(line for line in status.splitlines() if line.startswith("VmHWM:")).split()[1])
+    return Usage(ticks / os.sysconf("SC_CLK_TCK"), peak_kb / 1024)
+
+
+@contextmanager
+def running(folder: Path, broker_port: int) -> Iterator[Telegraf]:
+    """InfluxDB first, then Telegraf, which begins to drain at once."""
+    port = free_port()
+    (folder / "influx.conf").write_text(INFLUX_CONF.format(rpc=free_port(), port=port, folder=folder))
+    (folder / "telegraf.conf").write_text(CONF.format(broker=broker_port, influx=port, database=DATABASE))
+    with (folder / "peer.log").open("ab") as log:
+        influx = subprocess.Popen(["influxd", "-config", str(folder / "influx.conf")], stdout=log, stderr=log)
+        try:
+            wait_for(lambda: _answers(port), "InfluxDB")
+            _ask(port, f"CREATE DATABASE {DATABASE}")
+            command = [str(_telegraf()), "--config", str(folder / "telegraf.conf")]
+            process = subprocess.Popen(command, stdout=log, stderr=log)
+            try:
+                yield Telegraf(process, port)
+            finally:
+                process.kill()
+                process.wait(20)
+        finally:
+            influx.kill()
+            influx.wait(20)
+
+
+def _answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=1):
+            return True
+    except OSError:
+        time.sleep(0.05)
+        return False
+
+
+def _ask(port: int, statement: str) -> None:
+    data = urllib.parse.urlencode({"q": statement}).encode()
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/query", data=data, timeout=30):
+        pass
