@@ -57,6 +57,8 @@ class DeviceShape(BaseModel):
     measured_at: datetime | None
     received_at: datetime | None
     quality: list[str]
+    outbox_waiting: int | None = Field(description="Readings that waited in the device at its last birth.")
+    outbox_dropped: int | None = Field(description="Readings lost in the device because its storage was full.")
     values: dict[str, ValueShape]
     simulated: bool
     facts: dict[str, Any] = Field(description="What the inventory says of it")
@@ -148,6 +150,8 @@ def shape_device(context: ApiContext, device: Device, latest: Latest | None, now
         measured_at=latest.measured_at if latest else None,
         received_at=latest.received_at if latest else None,
         quality=list(latest.quality) if latest else [],
+        outbox_waiting=latest.outbox_waiting if latest else None,
+        outbox_dropped=latest.outbox_dropped if latest else None,
         values={
             name: ValueShape(value=field.value, unit=unit_of(name), measured_at=field.measured_at)
             for name, field in values.items()

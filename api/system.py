@@ -11,6 +11,8 @@ import msgspec
 from api.context import ApiContext
 from api.shapes import device_connectivity
 
+BEHIND_S: Final = 60.0
+"""From this lag on, what the pages show is not the present, and they say so."""
 STALE_AFTER: Final = timedelta(seconds=30)
 
 

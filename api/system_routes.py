@@ -59,13 +59,15 @@ def list_dead_letters(
             "id": letter.id,
             "topic": letter.topic,
             "received_at": letter.received_at,
+            "times": letter.times,
+            "last_at": letter.last_at,
             "reason": letter.reason,
             "payload": letter.payload[:PAYLOAD_SHOWN].decode("utf-8", "backslashreplace"),
             "bytes": len(letter.payload),
         }
         for letter in box.find(limit=limit, before_id=before)
     ]
-    return {"total": box.count(), "dead_letters": letters}
+    return {"total": box.count(), "dropped": box.dropped(), "dead_letters": letters}
 
 
 class ReplayOrder(BaseModel):

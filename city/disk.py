@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -44,6 +47,20 @@ def open_durable(path: Path, schema: str) -> sqlite3.Connection:
         raise RetryLaterError(f"{path}: {exc}") from exc
     except sqlite3.DatabaseError as exc:
         return _rescue(path, schema, str(exc))
+
+
+@contextmanager
+def guarded(lock: threading.Lock, name: str) -> Iterator[None]:
+    """Hold a file's lock; what the disk refuses meanwhile, to writers and on a full disk to readers, may pass.
+
+    Raises:
+        RetryLaterError: The disk refused.
+    """
+    try:
+        with lock:
+            yield
+    except sqlite3.OperationalError as exc:
+        raise RetryLaterError(f"{name}: {exc}") from exc
 
 
 def kept_bytes(db: sqlite3.Connection) -> int:

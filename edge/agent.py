@@ -8,6 +8,7 @@ A PUBACK proves nothing (brokers answer before they are durable), so what stays 
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import time
@@ -37,6 +38,7 @@ WINDOW: Final = 500
 BATCH_MAX: Final = 100
 """Readings of one device that go out together when a backlog has built up."""
 BATCH_BYTES: Final = 64_000
+DISK_RETRY_S: Final = 1.0
 REPORT_EVERY_S: Final = 60.0
 """How soon again a device says that readings gave way in its full outbox."""
 LAST_WORDS_S: Final = 2.0
@@ -72,6 +74,7 @@ class Agent:
         self._states: dict[str, Status] = {}
         self._told: dict[str, int] = {}
         self._report_due = 0.0
+        self._refused = False
         self._bus = BusClient(login, on_message=self._on_message, on_connected=self._on_connected, will=self._will())
 
     def record(self, entries: Sequence[Entry]) -> None:
@@ -96,11 +99,24 @@ class Agent:
         while not stop.is_set():
             self._wake.wait(0.2)
             self._wake.clear()
-            self._turn()
-        self._forget_receipted()
+            self._turn_patiently(stop)
+        with contextlib.suppress(RetryLaterError):
+            self._forget_receipted()
         self._say_goodbye()
         self._bus.close()
         network.join(LAST_WORDS_S)
+
+    def _turn_patiently(self, stop: threading.Event) -> None:
+        """One round; a full disk may refuse even reading, and what is lost of the round is sent or receipted again."""
+        try:
+            self._turn()
+        except RetryLaterError as exc:
+            if not self._refused:
+                log.error("edge.outbox_refuses", reason=str(exc))
+            self._refused = True
+            stop.wait(DISK_RETRY_S)
+        else:
+            self._refused = False
 
     def _turn(self) -> None:
         """One round: forget what is receipted, then send what is due."""
@@ -148,12 +164,7 @@ class Agent:
             receipts.append(self._receipts.popleft())
         if not receipts:
             return
-        try:
-            forgotten = self._outbox.forget(receipts)
-        except RetryLaterError as exc:
-            log.error("edge.outbox_refuses", reason=str(exc))
-            return
-        sent = [self._sent.pop(id_) for id_ in forgotten if id_ in self._sent]
+        sent = [self._sent.pop(id_) for id_ in self._outbox.forget(receipts) if id_ in self._sent]
         if sent:
             took_s = time.monotonic() - min(at for at, _ in sent)
             self._patience_s = min(max(PATIENCE_S[0], 4 * took_s), PATIENCE_S[1])

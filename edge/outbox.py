@@ -7,10 +7,10 @@ One SQLite file per agent, WAL with synchronous=FULL: what `append` returned fro
 from __future__ import annotations
 
 import secrets
-import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -21,7 +21,7 @@ from broker.contract.codec import encode, utc_ms
 from broker.contract.errors import PayloadError, RetryLaterError
 from broker.contract.payloads import TELEMETRY, Event, Receipt
 from broker.contract.topics import Kind
-from city.disk import open_durable
+from city.disk import guarded, open_durable
 
 OnFull = Literal["drop_oldest", "keep"]
 
@@ -89,7 +89,10 @@ class Issued(msgspec.Struct, frozen=True):
 
 
 class Outbox:
-    """Owns the file; any thread may call it."""
+    """Owns the file; any thread may call it.
+
+    Every method raises `RetryLaterError` when the disk refuses; nothing has changed then.
+    """
 
     def __init__(self, path: Path, *, max_bytes: int) -> None:
         """Open or make the file.
@@ -116,7 +119,7 @@ class Outbox:
             PayloadError: A value is outside the contract; nothing of the call is kept.
             RetryLaterError: The disk refused, or events alone fill the bound; nothing of the call is kept.
         """
-        with self._lock:
+        with self._guarded():
             issued: dict[str, int] = {}
             rows = []
             for entry in entries:
@@ -125,10 +128,7 @@ class Outbox:
                 channel, payload = self._encode(entry, seq)
                 rows.append((entry.device, seq, entry.kind, channel, payload))
             added = sum(len(row[-1]) for row in rows)
-            try:
-                freed = self._keep(rows, issued, added)
-            except sqlite3.OperationalError as exc:
-                raise RetryLaterError(f"outbox: {exc}") from exc
+            freed = self._keep(rows, issued, added)
             self._next.update(issued)
             self._bytes += added - freed
 
@@ -180,16 +180,13 @@ class Outbox:
     def waiting(self, *, after_id: int, limit: int) -> list[Row]:
         """Rows with a higher id, oldest first."""
         statement = "SELECT id, device, seq, kind, channel, payload FROM outbox WHERE id > ? ORDER BY id LIMIT ?"
-        with self._lock:
+        with self._guarded():
             return [Row(*row) for row in self._db.execute(statement, (after_id, limit))]
 
     def forget(self, receipts: Sequence[tuple[str, Receipt]]) -> list[int]:
         """Delete what `(device, receipt)` pairs say is durable; the ids of the deleted rows.
 
         Receipts of another boot are not about this outbox.
-
-        Raises:
-            RetryLaterError: The disk refused; nothing was deleted, and what is sent again is receipted again.
         """
         ranges = [
             (device, first, last)
@@ -198,23 +195,20 @@ class Outbox:
             for first, last in receipt.seqs
         ]
         statement = "DELETE FROM outbox WHERE device = ? AND seq BETWEEN ? AND ? RETURNING id, length(payload)"
-        with self._lock:
-            try:
-                with self._db:
-                    gone = [row for one in ranges for row in self._db.execute(statement, one).fetchall()]
-            except sqlite3.OperationalError as exc:
-                raise RetryLaterError(f"outbox: {exc}") from exc
+        with self._guarded():
+            with self._db:
+                gone = [row for one in ranges for row in self._db.execute(statement, one).fetchall()]
             self._bytes -= sum(size for _, size in gone)
         return [id_ for id_, _ in gone]
 
     def pending(self) -> int:
         """How many messages wait for a receipt."""
-        with self._lock:
+        with self._guarded():
             return int(self._db.execute("SELECT count(*) FROM outbox").fetchone()[0])
 
     def dropped(self) -> int:
         """How many readings gave way at the bound in this life."""
-        with self._lock:
+        with self._guarded():
             return int(self._db.execute("SELECT coalesce(sum(readings), 0) FROM given_way").fetchone()[0])
 
     def issued(self) -> list[Issued]:
@@ -223,7 +217,7 @@ class Outbox:
             "SELECT i.device, i.next_seq, (SELECT count(*) FROM outbox o WHERE o.device = i.device), "
             "coalesce((SELECT readings FROM given_way g WHERE g.device = i.device), 0) FROM issued i ORDER BY i.device"
         )
-        with self._lock:
+        with self._guarded():
             rows = self._db.execute(statement).fetchall()
         return [Issued(device, self.boot, seqs, left, dropped) for device, seqs, left, dropped in rows]
 
@@ -231,3 +225,6 @@ class Outbox:
         """Let go of the file."""
         with self._lock:
             self._db.close()
+
+    def _guarded(self) -> AbstractContextManager[None]:
+        return guarded(self._lock, "outbox")

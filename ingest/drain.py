@@ -99,16 +99,17 @@ class Drain:
 
     def run(self, stop: threading.Event) -> None:
         """Drain until `stop`, then once more what is live."""
-        finish_replays(self._dead_letters, self._journal)
+        self._patiently(lambda: finish_replays(self._dead_letters, self._journal), stop)
         while not stop.is_set():
             self._wake.wait(1.0)
             self._wake.clear()
-            self._drain(stop)
+            self._patiently(lambda: self._drain(stop), stop)
             stop.wait(SETTLE_S)
         until = time.monotonic() + LAST_DRAIN_S
-        while time.monotonic() < until and self._drain_live(stop):
-            pass
-        self._trim()
+        with contextlib.suppress(RetryLaterError):
+            while time.monotonic() < until and self._drain_live(stop):
+                pass
+            self._trim()
 
     def lag_s(self) -> float:
         """Age of the oldest message that the store does not have."""
@@ -151,7 +152,7 @@ class Drain:
             log.warning("drain.overtakes", backlog=last - span.after)
             self._lanes.overtake(last)
             return True
-        return bool(batch) and self._store_patiently(span, batch, stop)
+        return bool(batch) and self._patiently(lambda: self._store(span, batch), stop)
 
     def _drain_backlog(self, stop: threading.Event) -> bool:
         """Store the next batch of the oldest gap; False when there is none or the service stops."""
@@ -160,7 +161,7 @@ class Drain:
             return False
         batch = self._journal.read(after=span.after, before=span.before, limit=BATCH_MAX)
         if batch:
-            return self._store_patiently(span, batch, stop)
+            return self._patiently(lambda: self._store(span, batch), stop)
         last = span.before - 1  # no longer in the journal: a damaged file has lost them
         self._lanes.commit(self._lanes.done_with(span.after + 1, last), last)
         return True
@@ -171,12 +172,12 @@ class Drain:
             self._journal.trim(position)
             self._trimmed = position
 
-    def _store_patiently(self, span: Span, batch: Sequence[Journaled], stop: threading.Event) -> bool:
-        """Store a batch, waiting for an absent store with jittered backoff; False when stopped before."""
+    def _patiently(self, work: Callable[[], object], stop: threading.Event) -> bool:
+        """Do something, waiting for an absent store or disk with jittered backoff; False when stopped before."""
         attempt = 0
         while True:
             try:
-                self._store(span, batch)
+                work()
             except RetryLaterError as exc:
                 if not self.away:
                     log.error("store.away", reason=str(exc))

@@ -7,10 +7,10 @@ checksum: one that the disk has changed is told apart from one that came so.
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import zlib
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from broker.contract.errors import RetryLaterError
-from city.disk import give_back, kept_bytes, open_durable
+from city.disk import give_back, guarded, kept_bytes, open_durable
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS arrivals (
@@ -52,7 +52,10 @@ class Journaled(msgspec.Struct, frozen=True, gc=False):
 
 
 class Journal:
-    """Owns the file; any thread may call it, and other processes may append (replays do)."""
+    """Owns the file; any thread may call it, and other processes may append (replays do).
+
+    Every method raises `RetryLaterError` when the disk refuses; nothing has changed then.
+    """
 
     def __init__(self, path: Path, *, max_bytes: int) -> None:
         """Open or make the file.
@@ -76,15 +79,12 @@ class Journal:
         ]
         added = sum(len(a.payload) for a in arrivals)
         statement = "INSERT INTO arrivals (topic, payload, received_at, checksum) VALUES (?, ?, ?, ?)"
-        with self._lock:
+        with self._guarded():
             kept = kept_bytes(self._db)
             if kept + added > self._max_bytes:
                 raise RetryLaterError(f"journal: {kept} of {self._max_bytes} bytes are waiting for the store")
-            try:
-                with self._db:
-                    self._db.executemany(statement, rows)
-            except sqlite3.OperationalError as exc:
-                raise RetryLaterError(f"journal: {exc}") from exc
+            with self._db:
+                self._db.executemany(statement, rows)
 
     def read(self, *, after: int, limit: int, before: int = 1 << 62) -> list[Journaled]:
         """Messages between two positions, in order of arrival; fewer than `limit` when they are large."""
@@ -92,7 +92,7 @@ class Journal:
             "SELECT position, topic, payload, received_at, checksum FROM arrivals "
             "WHERE position > ? AND position < ? ORDER BY position LIMIT ?"
         )
-        with self._lock:
+        with self._guarded():
             rows = []
             size = 0
             for row in self._db.execute(statement, (after, before, limit)):
@@ -104,7 +104,7 @@ class Journal:
 
     def start_after(self, position: int) -> None:
         """Never give out a position the store has passed already: a journal lost with its disk starts behind it."""
-        with self._lock, self._db:
+        with self._guarded(), self._db:
             self._db.execute(
                 "INSERT INTO sqlite_sequence (name, seq) SELECT 'arrivals', 0 "
                 "WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'arrivals')"
@@ -112,28 +112,21 @@ class Journal:
             self._db.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'arrivals'", (position,))
 
     def trim(self, position: int) -> None:
-        """Forget what the store has, up to a position, and give space back to the disk.
-
-        Raises:
-            RetryLaterError: The disk refused; trim again later.
-        """
-        try:
-            with self._lock:
-                with self._db:
-                    self._db.execute("DELETE FROM arrivals WHERE position <= ?", (position,))
-                give_back(self._db)
-        except sqlite3.OperationalError as exc:
-            raise RetryLaterError(f"journal: {exc}") from exc
+        """Forget what the store has, up to a position, and give space back to the disk."""
+        with self._guarded():
+            with self._db:
+                self._db.execute("DELETE FROM arrivals WHERE position <= ?", (position,))
+            give_back(self._db)
 
     def first(self) -> int:
         """The lowest position kept; one more than `last` when nothing is."""
-        with self._lock:
+        with self._guarded():
             found = self._db.execute("SELECT min(position) FROM arrivals").fetchone()[0]
             return int(found) if found else self._ask(_LAST) + 1
 
     def last(self) -> int:
         """The highest position ever given out."""
-        with self._lock:
+        with self._guarded():
             return self._ask(_LAST)
 
     def oldest(self, *, after: int) -> datetime | None:
@@ -143,13 +136,16 @@ class Journal:
 
     def bytes(self) -> int:
         """Bytes that the file's used pages take."""
-        with self._lock:
+        with self._guarded():
             return kept_bytes(self._db)
 
     def close(self) -> None:
         """Let go of the file."""
         with self._lock:
             self._db.close()
+
+    def _guarded(self) -> AbstractContextManager[None]:
+        return guarded(self._lock, "journal")
 
     def _ask(self, statement: str) -> int:
         return int(self._db.execute(statement).fetchone()[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -80,7 +81,8 @@ def serve(runtime: Runtime) -> None:
     next_retention = datetime.now(UTC)
     while not runtime.stop.is_set():
         now = datetime.now(UTC)
-        opened.health.publish(ingest.health(now))
+        with contextlib.suppress(RetryLaterError):  # a full disk: the last word stands, and grows stale
+            opened.health.publish(ingest.health(now))
         if now >= next_retention:
             _retain(opened, now - timedelta(days=settings.retention_days))
             next_retention = now + RETENTION_EVERY

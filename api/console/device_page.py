@@ -98,6 +98,8 @@ def _values(view: View, shape: DeviceShape) -> Markup:
     parts = [tag("h2", view.t("latest")), heard]
     if shape.quality:
         parts.append(tag("p", view.t("quality"), ": ", ", ".join(map(view.word, shape.quality)), class_="warn"))
+    if shape.outbox_dropped:
+        parts.append(tag("p", view.t("readings_dropped", n=view.number(shape.outbox_dropped)), class_="warn"))
     rows = [
         (view.word(field), _value(view, field, shape), view.age(shape.values[field].measured_at, now))
         for field in dict.fromkeys((*CHARTS[shape.kind], *fields_of(shape.kind)))

@@ -15,6 +15,7 @@ from nicegui.translations import translations
 from api.console.markup import Markup, join, link, tag
 from api.console.texts import LANGS, Lang
 from api.console.view import LANG_COOKIE, View
+from api.system import BEHIND_S
 
 STATIC: Final = Path(__file__).parent / "static"
 VERSION: Final = hashlib.sha256(
@@ -31,6 +32,7 @@ MENU: Final = (
 )
 LOCALES: Final[dict[Lang, Language]] = {"id": "id", "en": "en-US"}
 _POPUPS: Final = ("connection_lost", "trying_to_reconnect", "message_too_long", "message_too_long_body")
+REFRESH_S: Final = 5.0
 _YEAR_S: Final = 31_536_000
 
 
@@ -45,6 +47,8 @@ def framed(view: View, request: Request, active: str, title: str) -> None:
     ui.page_title(f"{title} - Jaga Kota {view.context.city.name}")
     ui.add_head_html(_head(view))
     ui.add_body_html(join([_banner(view), _header(view, request, active)]))
+    trouble = show(_trouble(view))
+    ui.timer(REFRESH_S, lambda: trouble.set_content(_trouble(view)), immediate=False)
 
 
 def _speak(view: View) -> None:
@@ -70,6 +74,21 @@ def _head(view: View) -> Markup:
 
 def _banner(view: View) -> Markup:
     return tag("p", view.t("demo"), class_="banner", role="note") if view.context.demo else Markup()
+
+
+def _trouble(view: View) -> Markup:
+    """What makes the pages less than true just now; a control room leaves them open for days."""
+    health = view.context.health.read()
+    if health is None:
+        return Markup()
+    found = []
+    if health.live_lag_s > BEHIND_S:
+        found.append(view.t("data_behind", lag=view.duration(health.live_lag_s)))
+    elif health.lag_s > BEHIND_S:
+        found.append(view.t("catching_up", lag=view.duration(health.lag_s)))
+    if health.journal == "full":
+        found.append(view.t("queue_full"))
+    return join(tag("p", words, class_="banner behind", role="alert") for words in found)
 
 
 def _header(view: View, request: Request, active: str) -> Markup:

@@ -11,7 +11,7 @@ from api.console.frame import show
 from api.console.listing import STATES
 from api.console.markup import Markup, join, link, table, tag
 from api.console.view import View
-from api.system import system
+from api.system import BEHIND_S, system
 from broker.contract.topics import KINDS
 from ingest.store.dead_letters import DeadLetter
 from ingest.store.health import IngestHealth
@@ -53,7 +53,8 @@ def _tiles(view: View, health: IngestHealth | None) -> Markup:
         ("broker", view.t("works" if health.connected else "lost"), not health.connected),
         ("store", view.t("store_away" if away else "works"), away),
         ("journal", view.t("journal_full") if full else view.t("messages", n=view.number(health.journal_depth)), full),
-        ("lag", view.duration(health.lag_s), health.lag_s > 60),  # noqa: PLR2004 - a minute is more than a batch
+        ("lag", view.duration(health.lag_s), health.lag_s > BEHIND_S),
+        ("live_lag", view.duration(health.live_lag_s), health.live_lag_s > BEHIND_S),
         ("received", view.number(health.received_total), False),
         ("stored", view.number(health.stored_total), False),
         ("repeated", view.number(health.duplicates_total), False),
@@ -62,7 +63,21 @@ def _tiles(view: View, health: IngestHealth | None) -> Markup:
         tag("li", tag("span", view.t(key)), tag("b", words), class_="tile bad" if bad else "tile")
         for key, words, bad in tiles
     ]
-    return tag("ul", *shown, class_="tiles")
+    return join([tag("ul", *shown, class_="tiles"), _bad(view, health)])
+
+
+def _bad(view: View, health: IngestHealth) -> Markup:
+    if not health.alarms:
+        return Markup()
+    lines = [
+        tag("li", view.t("bad_of", bad=one.bad, of=one.of, subject=_subject(view, one.subject)))
+        for one in health.alarms[:LATE_SHOWN]
+    ]
+    return tag("section", tag("h2", view.t("bad_messages")), tag("ul", *lines), class_="panel bad")
+
+
+def _subject(view: View, subject: str) -> str:
+    return view.t("everybody") if subject == "*" else subject
 
 
 def _devices(view: View, counted: dict[str, dict[str, int]]) -> Markup:
@@ -95,17 +110,20 @@ def _letters(view: View) -> Markup:
     heading = tag("h2", f"{view.t('dead_letters')} ({view.number(count)})")
     if not letters:
         return join([heading, tag("p", view.t("no_dead_letters"))])
-    headings = [view.t(key) for key in ("when", "topic", "reason", "content")] + [view.t("replay")]
+    headings = [view.t(key) for key in ("when", "times", "topic", "reason", "content")] + [view.t("replay")]
     rows = [_letter(view, letter) for letter in letters]
     hint = view.t("replay_hint" if view.may("operator") else "operator_only")
     every = _replay(view, [letter.id for letter in letters], "replay_all")
-    return join([heading, tag("p", hint), table(headings, rows, narrow="lines"), every])
+    dropped = box.dropped()
+    gone = tag("p", view.t("letters_dropped", n=view.number(dropped)), class_="warn") if dropped else Markup()
+    return join([heading, tag("p", hint), gone, table(headings, rows, narrow="lines"), every])
 
 
 def _letter(view: View, letter: DeadLetter) -> list[object]:
     payload = letter.payload[:_PAYLOAD_SHOWN].decode("utf-8", "backslashreplace")
     return [
-        view.time(letter.received_at),
+        view.time(letter.last_at or letter.received_at),
+        view.number(letter.times),
         tag("code", letter.topic),
         letter.reason,
         tag("code", payload),

@@ -143,6 +143,34 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "ready": ("Sistem berjalan baik", "The system works"),
     "not_ready": ("Ada gangguan", "Something is wrong"),
     "lag": ("Keterlambatan penyimpanan", "Behind by"),
+    "live_lag": ("Keterlambatan data terbaru", "Newest data behind by"),
+    "catching_up": (
+        "Data lama sedang disusulkan: {lag} di belakang. Data terbaru tetap masuk lebih dahulu.",
+        "Catching up with older data, {lag} behind. New data still comes first.",
+    ),
+    "data_behind": (
+        "Data di layar ini terlambat {lag}: penyimpanan tidak dapat dihubungi atau tertinggal.",
+        "What you see is {lag} old: the store cannot be reached or is behind.",
+    ),
+    "queue_full": (
+        "Antrean di disk penuh: pesan baru tertahan di perantara dan di alat.",
+        "The queue on disk is full: new messages wait at the broker and in the devices.",
+    ),
+    "bad_messages": ("Pesan rusak", "Bad messages"),
+    "bad_of": (
+        "{bad} dari {of} pesan terakhir tidak dapat dibaca: {subject}",
+        "{bad} of the last {of} messages could not be read: {subject}",
+    ),
+    "everybody": ("semua alat bersama-sama", "all devices together"),
+    "times": ("Kali", "Times"),
+    "letters_dropped": (
+        "{n} pesan lama sudah dihapus karena tempatnya penuh.",
+        "{n} old messages gave way because their space was full.",
+    ),
+    "readings_dropped": (
+        "{n} data hilang di alat karena penyimpanannya penuh.",
+        "{n} readings were lost in the device because its storage was full.",
+    ),
     "journal": ("Antrean di disk", "Waiting on disk"),
     "journal_full": ("Antrean penuh", "Queue is full"),
     "messages": ("{n} pesan", "{n} messages"),

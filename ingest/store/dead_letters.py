@@ -8,7 +8,7 @@ import sqlite3
 import threading
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
@@ -16,9 +16,9 @@ from typing import Final, Literal
 import msgspec
 
 from broker.contract.codec import stamps_of
-from broker.contract.errors import RetryLaterError, TopicError
+from broker.contract.errors import TopicError
 from broker.contract.topics import parse_topic
-from city.disk import give_back, kept_bytes, open_durable
+from city.disk import give_back, guarded, kept_bytes, open_durable
 from ingest.store.intervals import IntervalSet
 
 LetterState = Literal["dead", "replaying", "replayed"]
@@ -74,7 +74,10 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
 
 class DeadLetterBox:
-    """Owns the dead letters' SQLite file; any thread, and several processes, may use it at once."""
+    """Owns the dead letters' SQLite file; any thread, and several processes, may use it at once.
+
+    Every method raises `RetryLaterError` when the disk refuses; nothing has changed then.
+    """
 
     def __init__(self, path: Path, *, max_bytes: int = 1 << 28) -> None:
         """Open the file, making it and its folder where absent.
@@ -88,11 +91,7 @@ class DeadLetterBox:
         self._db = open_durable(path, _SCHEMA)
 
     def add(self, letters: Sequence[DeadLetter]) -> None:
-        """Keep letters durably before returning; adding the same of the same journal positions again changes nothing.
-
-        Raises:
-            RetryLaterError: The disk refused; nothing was kept.
-        """
+        """Keep letters durably before returning; the same of the same journal positions again changes nothing."""
         if not letters:
             return
         rows = [
@@ -119,7 +118,7 @@ class DeadLetterBox:
             f"SELECT {_COLUMNS} FROM letters "  # noqa: S608 - our own names
             "WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
         )
-        with self._lock:
+        with self._guarded():
             rows = self._db.execute(statement, (state, before_id, limit)).fetchall()
         return [_letter(row) for row in rows]
 
@@ -127,23 +126,23 @@ class DeadLetterBox:
         """The letters with these ids that exist, in their order of arrival."""
         marks = ",".join("?" * len(ids))
         statement = f"SELECT {_COLUMNS} FROM letters WHERE id IN ({marks}) ORDER BY id"  # noqa: S608 - only marks are joined
-        with self._lock:
+        with self._guarded():
             return [_letter(row) for row in self._db.execute(statement, tuple(ids))]
 
     def count(self) -> int:
         """How many letters wait to be looked at."""
-        with self._lock:
+        with self._guarded():
             return int(self._db.execute("SELECT count(*) FROM letters WHERE state = 'dead'").fetchone()[0])
 
     def dropped(self) -> int:
         """How many letters gave way at the bound, ever."""
-        with self._lock:
+        with self._guarded():
             return int(self._db.execute("SELECT coalesce(sum(letters), 0) FROM dropped").fetchone()[0])
 
     def seqs(self) -> dict[tuple[str, str], IntervalSet]:
         """Device and boot to the seqs that letters carry which were not replayed: durable, but not stored."""
         found: defaultdict[tuple[str, str], IntervalSet] = defaultdict(IntervalSet)
-        with self._lock:
+        with self._guarded():
             rows = self._db.execute("SELECT topic, payload FROM letters WHERE state != 'replayed'").fetchall()
         for topic, payload in rows:
             with contextlib.suppress(TopicError):
@@ -154,25 +153,17 @@ class DeadLetterBox:
 
     def last_position(self) -> int:
         """The highest journal position a letter came from; 0 without letters."""
-        with self._lock:
+        with self._guarded():
             return int(self._db.execute("SELECT coalesce(max(position), 0) FROM letters").fetchone()[0])
 
     def mark(self, ids: Sequence[int], was: LetterState, state: LetterState) -> None:
-        """Say how far those of these that were in one state are on their way back to ingest.
-
-        Raises:
-            RetryLaterError: The disk refused; nothing was marked.
-        """
+        """Say how far those of these that were in one state are on their way back to ingest."""
         with self._writing() as db:
             marks = [(state, id_, was) for id_ in ids]
             db.executemany("UPDATE letters SET state = ? WHERE id = ? AND state = ?", marks)
 
     def forget_before(self, time: datetime) -> int:
-        """Delete letters that last came before a time (retention); how many went.
-
-        Raises:
-            RetryLaterError: The disk refused.
-        """
+        """Delete letters that last came before a time (retention); how many went."""
         with self._writing() as db:
             return db.execute("DELETE FROM letters WHERE last_at < ?", (time.timestamp(),)).rowcount
 
@@ -183,13 +174,13 @@ class DeadLetterBox:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        try:
-            with self._lock:
-                with self._db:
-                    yield self._db
-                give_back(self._db)
-        except sqlite3.OperationalError as exc:
-            raise RetryLaterError(f"dead letters: {exc}") from exc
+        with self._guarded():
+            with self._db:
+                yield self._db
+            give_back(self._db)
+
+    def _guarded(self) -> AbstractContextManager[None]:
+        return guarded(self._lock, "dead letters")
 
     def _give_way(self, db: sqlite3.Connection) -> int:
         share = int(db.execute("SELECT count(*) FROM letters").fetchone()[0]) // GIVE_WAY_SHARE + 1

@@ -49,7 +49,6 @@ class Figures(msgspec.Struct, frozen=True):
 def run(argv: list[str]) -> int:
     """Print a line per contender and mode, and the ratios between them."""
     parser = argparse.ArgumentParser(prog="kota bench ingest", description=__doc__)
-    parser.add_argument("bench", choices=("ingest",))
     parser.add_argument("--messages", type=int, default=100_000, help="Of the backlog.")
     parser.add_argument("--json", action="store_true", help="One JSON array.")
     args = parser.parse_args(argv)
@@ -152,12 +151,12 @@ def _publish(port: int, messages: int, rate: int | None) -> None:
     start = datetime.now(UTC) - timedelta(hours=1)
     began_s = time.monotonic()
     for number in range(messages - 1):
-        topic, payload = _message(number, start)
+        topic, payload = message(number, start)
         while not bus.publish(topic, payload):
             time.sleep(0.001)  # as many as MQTT has packet ids are waiting for their PUBACK
         if rate and (ahead_s := number / rate - (time.monotonic() - began_s)) > 0:
             time.sleep(ahead_s)
-    topic, payload = _message(messages - 1, start)
+    topic, payload = message(messages - 1, start)
     wait_for(
         lambda: bus.publish_and_wait(topic, payload, retain=False, timeout_s=60),
         "the broker to have it all",
@@ -167,7 +166,8 @@ def _publish(port: int, messages: int, rate: int | None) -> None:
     thread.join(5)
 
 
-def _message(number: int, start: datetime) -> tuple[str, bytes]:
+def message(number: int, start: datetime) -> tuple[str, bytes]:
+    """Topic and payload of the reading that is measured so many milliseconds after the start."""
     reading = BinTelemetry(
         ts=start + timedelta(milliseconds=number),
         boot="bench",

@@ -47,16 +47,16 @@ class Stage:
 
     def measure(self, device: str, at: datetime = NOW, **values: Value) -> None:
         """Store a reading."""
-        self.store.write([Reading(self.origin(device, at), dict(values))], self.seq)
+        self.store.write([Reading(self.origin(device, at), dict(values))], ())
 
     def happen(self, device: str, type_: str, state: str = "raised", at: datetime = NOW, **detail: Any) -> None:
         """Store an event."""
-        self.store.write([EventRecord(self.origin(device, at), type_, state, detail)], self.seq)  # type: ignore[arg-type]
+        self.store.write([EventRecord(self.origin(device, at), type_, state, detail)], ())  # type: ignore[arg-type]
 
     def say(self, device: str, state: str, at: datetime = NOW) -> None:
         """Store a state."""
         kind = CITY.devices[device].KIND
-        self.store.write([StatusRecord(kind, device, state, at, at)], self.seq)  # type: ignore[arg-type]
+        self.store.write([StatusRecord(kind, device, state, at, at)], ())  # type: ignore[arg-type]
 
     def bury(self, reason: str) -> None:
         """Add a dead letter."""

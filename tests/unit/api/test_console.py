@@ -12,16 +12,18 @@ from typing import Any
 import pytest
 from fastapi import Request
 
-from api.console import device_page, dumping_page, listing, system_page
+from api.console import device_page, dumping_page, frame, listing, system_page
 from api.console.frame import STATIC
 from api.console.listing import Question
 from api.console.markup import join, tag
 from api.console.texts import LANGS, TEXTS, Lang, text
 from api.console.view import View, view_of
+from api.shapes import shape_device
 from broker.contract.payloads import EVENT_TYPES, fields_of
 from broker.contract.topics import KINDS
+from ingest.store.health import BadMessages, IngestHealth
 from ingest.store.port import Point
-from ingest.store.records import Value
+from ingest.store.records import StatusRecord, Value
 from tests.unit.api.conftest import CITY, NOW, Stage
 
 SOURCES = [path for path in STATIC.parent.rglob("*") if path.suffix in (".py", ".js") and path.name != "texts.py"]
@@ -208,3 +210,31 @@ def test_irregular_hours_are_told_in_both_languages(stage: Stage) -> None:
     views = {lang: View(stage.context(), lang, "viewer") for lang in LANGS}
     assert views["en"].hours(described) == described
     assert views["id"].hours(described) == "Sen-Jum 17:00-05:00 dan 12:00-13:00, Sab sepanjang hari, Min tutup"
+
+
+@pytest.mark.parametrize("lang", list(LANGS))
+def test_every_page_says_when_what_it_shows_is_old(stage: Stage, lang: Lang) -> None:
+    seen = View(stage.context(), lang, "viewer")
+    assert frame._trouble(seen) == ""
+    stage.board.publish(IngestHealth(NOW, connected=True, lag_s=7_200.0, live_lag_s=1.0))
+    assert text("catching_up", lang).split("{")[0] in frame._trouble(seen)
+    stage.board.publish(IngestHealth(NOW, connected=True, lag_s=7_200.0, live_lag_s=7_200.0, journal="full"))
+    assert text("data_behind", lang).split("{")[0] in frame._trouble(seen)
+    assert text("queue_full", lang) in frame._trouble(seen)
+
+
+def test_bad_messages_raise_an_alarm_with_the_topic_escaped(stage: Stage) -> None:
+    alarms = (BadMessages("*", 300, 1_000), BadMessages("kota/v1/kupang/bin/<b>", 40, 50))
+    stage.board.publish(IngestHealth(NOW, connected=True, alarms=alarms))
+    page = system_page._health(View(stage.context(), "en", "viewer"))
+    assert "300 of the last 1000 messages could not be read: all devices together" in page
+    assert "kota/v1/kupang/bin/&lt;b&gt;" in page
+
+
+def test_readings_lost_in_a_full_device_are_told(stage: Stage) -> None:
+    status = StatusRecord("bin", "bin-0451", "online", NOW, NOW, outbox_waiting=3, outbox_dropped=12)
+    stage.store.write([status], ())
+    context = stage.context()
+    shape = shape_device(context, CITY.devices["bin-0451"], stage.store.latest(device="bin-0451")[0], NOW)
+    assert (shape.outbox_waiting, shape.outbox_dropped) == (3, 12)
+    assert "12 readings were lost" in device_page._values(View(context, "en", "viewer"), shape)

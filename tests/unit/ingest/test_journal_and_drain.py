@@ -166,7 +166,7 @@ def test_an_absent_store_is_waited_for(journal: Journal, city: City, box: DeadLe
     store = AbsentStore()
     journal.append([arrival(1), arrival(2)])
     drain = Drain(journal, Decoder(city, late_after=timedelta(minutes=15)), store, box, clock=lambda: NOW)
-    assert drain._store_patiently(EVERYTHING, journal.read(after=0, limit=9), threading.Event())
+    assert drain._patiently(lambda: drain._store(EVERYTHING, journal.read(after=0, limit=9)), threading.Event())
     assert store.ledger()[0].rows == 2
     assert drain.away == ""
 

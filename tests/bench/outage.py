@@ -1,0 +1,171 @@
+"""`kota bench outage`: a journal that took in days without a store is drained, while new readings go on arriving.
+
+Reports the seconds taken, how long new readings took to be stored meanwhile and afterwards, memory, and disk.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from broker.client import BusClient, Login
+from city.inventory import builtin_city, load_city
+from city.settings import Settings, load_settings
+from ingest.journal import Arrival, Journal
+from ingest.service import Ingest
+from ingest.store.opened import OpenStore, open_store
+from ingest.store.port import Ranges, Store, Written
+from ingest.store.records import Reading, Record
+from tests.bench.ingest import message
+from tests.bench.subscriber import login
+from tests.bench.telegraf import usage_of
+from tests.support.brokers import RunningBroker, free_port
+
+GROUP: Final = 5_000
+AFTERWARDS_S: Final = 10
+
+
+class Latencies(msgspec.Struct, frozen=True):
+    """From receipt to store, of `readings` new ones."""
+
+    readings: int
+    median_s: float
+    p99_s: float
+    worst_s: float
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What catching up took."""
+
+    messages: int
+    hours: float
+    seconds: float
+    cpu_us_per_message: float
+    live_meanwhile: Latencies
+    live_afterwards: Latencies
+    peak_resident_mb: int
+    journal_before_mb: int
+    journal_after_mb: int
+    store_mb: int
+
+
+class _Timed:
+    """The store, with the age on arrival of every new reading noted."""
+
+    def __init__(self, store: Store, began: datetime) -> None:
+        self._store = store
+        self._began = began
+        self.ages_s: list[float] = []
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    def write(self, records: Sequence[Record], drained: Ranges) -> Written:
+        written = self._store.write(records, drained)
+        now = datetime.now(UTC)
+        arrived = [record.origin.received_at for record in records if isinstance(record, Reading)]
+        self.ages_s += [(now - at).total_seconds() for at in arrived if at >= self._began]
+        return written
+
+    def take(self) -> Latencies:
+        ages, self.ages_s = sorted(self.ages_s) or [0.0], []
+        return Latencies(
+            len(ages), round(ages[len(ages) // 2], 3), round(ages[len(ages) * 99 // 100], 3), round(ages[-1], 3)
+        )
+
+
+def run(argv: list[str]) -> int:
+    """Fill, catch up, and print the report."""
+    parser = argparse.ArgumentParser(prog="kota bench outage", description=__doc__)
+    parser.add_argument("--hours", type=float, default=24.0)
+    parser.add_argument("--rate", type=float, default=15.0, help="Messages a second, before and during.")
+    parser.add_argument("--json", action="store_true", help="One JSON object.")
+    args = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory(prefix="kota-bench-") as folder:
+        settings = load_settings(data=Path(folder), journal_max_mb=1 << 14)
+        broker = RunningBroker("mosquitto", free_port(), Path(folder))
+        broker.start()
+        try:
+            _fill(settings, args.hours, args.rate)
+            report = _catch_up(settings, broker.port, args.hours, args.rate)
+        finally:
+            broker.kill()
+    if args.json:
+        print(msgspec.json.encode(report).decode())
+    else:
+        for name, value in msgspec.structs.asdict(report).items():
+            print(f"{name:20} {value}")
+    return 0
+
+
+def _journal_path(settings: Settings) -> Path:
+    return settings.data / "ingest" / "journal.sqlite"
+
+
+def _fill(settings: Settings, hours: float, rate: float) -> None:
+    journal = Journal(_journal_path(settings), max_bytes=1 << 40)
+    messages = round(hours * 3600 * rate)
+    start = datetime.now(UTC) - timedelta(hours=hours)
+    for first in range(0, messages, GROUP):
+        arrivals = []
+        for number in range(first, min(first + GROUP, messages)):
+            at = start + timedelta(seconds=number / rate)
+            topic, payload = message(number, at - timedelta(milliseconds=number))
+            arrivals.append(Arrival(topic, payload, at))
+        journal.append(arrivals)
+    journal.close()
+
+
+def _catch_up(settings: Settings, port: int, hours: float, rate: float) -> Report:
+    journal_before = _journal_path(settings).stat().st_size
+    opened = open_store(settings)
+    timed = _Timed(opened.store, datetime.now(UTC))
+    ingest = Ingest(
+        settings,
+        load_city(builtin_city("kupang")),
+        login(port),
+        OpenStore(timed, opened.dead_letters, opened.health),  # type: ignore[arg-type]
+    )
+    stop = threading.Event()
+    began_cpu_s, messages = usage_of(os.getpid()).cpu_s, ingest.drain.depth()
+    began = time.monotonic()
+    for work in (*ingest.parts.values(), lambda stop: _publish(port, messages, rate, stop)):
+        threading.Thread(target=work, args=(stop,), daemon=True).start()
+    while ingest.drain.depth() > rate:
+        time.sleep(0.05)
+    seconds, used = time.monotonic() - began, usage_of(os.getpid())
+    meanwhile = timed.take()
+    time.sleep(AFTERWARDS_S)
+    afterwards = timed.take()
+    stop.set()
+    return Report(
+        messages,
+        hours,
+        round(seconds, 1),
+        round((used.cpu_s - began_cpu_s) / messages * 1e6, 1),
+        meanwhile,
+        afterwards,
+        round(used.peak_resident_mb),
+        journal_before >> 20,
+        _journal_path(settings).stat().st_size >> 20,
+        sum(path.stat().st_size for path in (settings.data / "store").iterdir()) >> 20,
+    )
+
+
+def _publish(port: int, first: int, rate: float, stop: threading.Event) -> None:
+    """New readings at their own time, at the rate of the city."""
+    bus = BusClient(Login("127.0.0.1", port, "devices", "x", "bench-live"))
+    threading.Thread(target=bus.run, args=(stop,), daemon=True).start()
+    number = first
+    while not stop.wait(1 / rate):
+        topic, payload = message(number, datetime.now(UTC) - timedelta(milliseconds=number))
+        number += bus.publish(topic, payload)
