@@ -31,6 +31,7 @@ VERBS: Final[dict[str, Verb]] = {
     "deadletters": Verb("ingest.cli", "list messages that could not be understood, or replay them (--json)"),
     "ledger": Verb("edge.ledger", "compare what devices published with what is stored (--json)"),
     "chaos": Verb("tests.chaos.run", "break things on purpose and count every reading (--json)"),
+    "fuzz": Verb("tests.chaos.fuzz", "mutated messages through ingest; counts must add up"),
     "bench": Verb("tests.bench.run", "measure what is promised to be fast, beside a reference (ingest, outage)"),
     "vision": Verb("vision.cli", "watch cameras, or score the detector over a folder of clips"),
     "broker": Verb("city.serve", "run the embedded broker alone", ("broker",)),

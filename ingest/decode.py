@@ -9,7 +9,7 @@ import msgspec
 
 from broker.contract.codec import elements_of, parse_events, parse_status, parse_telemetry
 from broker.contract.errors import PayloadError, TopicError
-from broker.contract.payloads import Event, Offline, Online, Rejected, Sleeping, Status, Telemetry, values_of
+from broker.contract.payloads import Event, Offline, Online, Parsed, Rejected, Sleeping, Status, Telemetry, values_of
 from broker.contract.topics import Kind, Topic, is_native, parse_topic
 from city.model import Bin, City
 from ingest.adapters.port import AddressBook
@@ -63,11 +63,11 @@ class Decoder:
         if topic.channel == "telemetry":
             readings = parse_telemetry(topic.kind, arrival.payload)
             records = [self._reading(topic, item, arrival.received_at) for item in readings.items]
-            return Decoded([*records], readings.rejected, readings.unknown_fields)
+            return Decoded([*records], readings.rejected, readings.unknown_fields, ignored=_is_empty(readings))
         if topic.channel == "event":
             events = parse_events(topic.kind, arrival.payload)
             happened = [self._event(topic, item, arrival.received_at) for item in events.items]
-            return Decoded([*happened], events.rejected, events.unknown_fields)
+            return Decoded([*happened], events.rejected, events.unknown_fields, ignored=_is_empty(events))
         if topic.channel == "status":
             return Decoded([_status(topic, parse_status(arrival.payload), arrival.received_at)], [])
         raise TopicError(f"{topic.channel!r} goes down to devices; ingest reads telemetry, event and status")
@@ -115,6 +115,11 @@ class Decoder:
     def _event(self, topic: Topic, item: Event, received_at: datetime) -> EventRecord:
         origin = self._origin(topic.kind, topic.device, item.boot, item.seq, item.ts, received_at)
         return EventRecord(origin, item.type, item.state, item.detail)
+
+
+def _is_empty(parsed: Parsed[Any]) -> bool:
+    """Whether a message was an empty array."""
+    return not parsed.items and not parsed.rejected
 
 
 def _status(topic: Topic, status: Status, received_at: datetime) -> StatusRecord:

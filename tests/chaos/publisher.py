@@ -18,6 +18,7 @@ from pathlib import Path
 from broker.client import Login
 from broker.contract.errors import RetryLaterError
 from broker.contract.topics import Kind
+from city.logs import configure_logging
 from city.secrets import Secrets
 from edge.agent import Agent
 from edge.outbox import Measured, Outbox
@@ -39,6 +40,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--mutant", default="")
     args = parser.parse_args(argv)
     mutants.apply(args.mutant)
+    configure_logging()
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     devices: dict[str, Kind] = dict.fromkeys(args.devices.split(","), "bin")
@@ -49,11 +51,12 @@ def main(argv: list[str]) -> int:
     thread = threading.Thread(target=agent.run, args=(ended,), daemon=True)
     thread.start()
     _record(agent, outbox, list(devices), args.readings, args.data / RELEASED, stop)
-    while not stop.is_set() and outbox.pending():
+    while not stop.is_set() and thread.is_alive() and _pending(outbox):
         stop.wait(0.05)
+    failed = not thread.is_alive()
     ended.set()
     thread.join(5)
-    return 0
+    return 1 if failed else 0
 
 
 def _record(
@@ -61,7 +64,11 @@ def _record(
 ) -> None:
     dice = random.Random(outbox.boot)
     while not stop.is_set():
-        issued = {life.device: life.seqs for life in outbox.issued()}
+        try:
+            issued = {life.device: life.seqs for life in outbox.issued()}
+        except RetryLaterError:
+            stop.wait(0.1)
+            continue
         if all(issued.get(device, 0) >= readings for device in devices):
             return
         allowed = min(readings, round(readings * _share(released)))
@@ -74,6 +81,13 @@ def _record(
         except RetryLaterError:
             stop.wait(0.1)  # a full disk: the readings have no seq yet and are given out when there is room
         stop.wait(0.01)
+
+
+def _pending(outbox: Outbox) -> bool:
+    try:
+        return outbox.pending() > 0
+    except RetryLaterError:
+        return True
 
 
 def _share(released: Path) -> float:
