@@ -55,7 +55,7 @@ class Decoder:
         except Exception as exc:  # noqa: BLE001 - promise 3: a bad message never stops a good one
             reason = f"decoder failed: {type(exc).__name__}: {exc}"
         # Element by element, so that a reading that comes again in another array is the same dead letter.
-        return Decoded([], [Rejected(raw, reason) for raw in elements_of(arrival.payload)])
+        return Decoded([], [Rejected(raw, reason) for raw in elements_of(arrival.payload) or [arrival.payload]])
 
     def _native(self, arrival: Arrival) -> Decoded:
         topic = parse_topic(arrival.topic)

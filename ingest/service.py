@@ -38,6 +38,7 @@ class Ingest:
         """Open the journal and go on where the store says that it is."""
         gc.set_threshold(*GC_THRESHOLDS)
         self.journal = Journal(settings.data / "ingest" / "journal.sqlite", max_bytes=settings.journal_max_mb << 20)
+        self._dead_letters = opened.dead_letters
         decoder = Decoder(city, late_after=timedelta(seconds=settings.late_after_s))
         self.drain = Drain(self.journal, decoder, opened.store, opened.dead_letters)
         self.intake = Intake(city.id, login, self.journal, on_journaled=self.drain.wake)
@@ -50,6 +51,12 @@ class Ingest:
         metrics.JOURNAL_DEPTH.set(depth)
         metrics.JOURNAL_BYTES.set(kept)
         metrics.LAG.set(lag_s)
+        live_lag_s = drain.live_lag_s()
+        metrics.LIVE_LAG.set(live_lag_s)
+        metrics.JOURNAL_FULL.set(intake.full.is_set())
+        metrics.STORE_AWAY.set(bool(drain.away))
+        metrics.BAD_SUBJECTS.set(len(drain.bad.alarms))
+        metrics.LETTERS_DROPPED.set(self._dead_letters.dropped())
         totals = drain.totals
         return IngestHealth(
             at=now,
@@ -59,7 +66,7 @@ class Ingest:
             journal_depth=depth,
             journal_bytes=kept,
             lag_s=lag_s,
-            live_lag_s=drain.live_lag_s(),
+            live_lag_s=live_lag_s,
             received_total=intake.received,
             stored_total=totals.stored,
             duplicates_total=totals.duplicates,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import re
 import tempfile
 import threading
 import time
@@ -30,6 +31,7 @@ from ingest.store.duck import DuckStore
 from tests.support.require import SHARED
 
 EXAMPLES: Final = Path(codec.__file__).parent / "examples"
+_SEQ: Final = re.compile(rb'"seq":\s*\d+')
 GROUP: Final = 1_000
 RECEIVED_AT: Final = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -82,10 +84,12 @@ class Report(msgspec.Struct, frozen=True):
 def seeds(city: City) -> tuple[list[Seed], ...]:
     """Golden examples on their topics; messages that our adapters read; real samples where they are present."""
     first = {device.KIND: device.id for device in reversed(list(city.devices.values()))}
-    found = []
+    valid: list[Seed] = []
+    invalid: list[Seed] = []
     for path in sorted(EXAMPLES.glob("*/*.json")):
         kind, channel = path.stem.split("-")[:2]
-        found.append(Seed(f"kota/v1/{city.id}/{kind}/{first[kind]}/{channel}", path.read_bytes()))  # type: ignore[index]
+        into = valid if path.parent.name == "valid" else invalid
+        into.append(Seed(f"kota/v1/{city.id}/{kind}/{first[kind]}/{channel}", path.read_bytes()))  # type: ignore[index]
     reached = [device.reach for device in city.devices.values() if device.reach]
     topics = [f"owntracks/{one.address}" for one in reached if one.adapter == "owntracks"]
     topics += [
@@ -98,7 +102,12 @@ def seeds(city: City) -> tuple[list[Seed], ...]:
     uplink = {"decoded_payload": {"distance": 490, "battery": 92}, "received_at": "2026-03-01T11:59:58.789585559Z"}
     ours = [location, {"end_device_ids": {"device_id": "x"}, "uplink_message": uplink}, {"_type": "lwt"}]
     bodies = [ours, samples] if (samples := _samples()) else [ours]
-    return found, *([Seed(topic, json.dumps(body).encode()) for topic in topics[:12] for body in one] for one in bodies)
+    return (
+        valid,
+        valid,
+        invalid,
+        *([Seed(topic, json.dumps(body).encode()) for topic in topics[:12] for body in one] for one in bodies),
+    )
 
 
 def _samples() -> list[Any]:
@@ -168,8 +177,9 @@ def fuzz(folder: Path, payloads: int, seed: int) -> Report:
         arrivals = []
         for number in range(first, min(first + GROUP, payloads)):
             one = dice.choice(dice.choice(start))
+            fresh = _SEQ.sub(b'"seq":%d' % number, one.payload)
             at = RECEIVED_AT + timedelta(milliseconds=number)
-            arrivals.append(Arrival(one.topic, mutate(dice, one.payload), at))
+            arrivals.append(Arrival(one.topic, mutate(dice, fresh), at))
         journal.append(arrivals)
         _count(decoder, arrivals, counted)
         drain._drain(stop)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -119,3 +120,32 @@ def test_issued_tells_what_was_given_out_and_what_waits(tmp_path: Path) -> None:
     outbox.append([measured(), measured(), measured(device="bin-2")])
     outbox.forget([("bin-1", Receipt(boot=outbox.boot, seqs=[(0, 0)]))])
     assert [(i.device, i.seqs, i.pending) for i in outbox.issued()] == [("bin-1", 2, 1), ("bin-2", 1, 1)]
+
+
+def test_what_gives_way_is_counted_by_device_and_kept_over_a_restart(tmp_path: Path) -> None:
+    outbox = make(tmp_path, max_bytes=1_000)
+    for _ in range(20):
+        outbox.append([measured(), measured(device="bin-2"), measured(device="bin-2")])
+    outbox.close()
+    again = make(tmp_path, max_bytes=1_000)
+    lives = {life.device: life for life in again.issued()}
+    assert lives["bin-1"].dropped > 0
+    assert lives["bin-2"].dropped > lives["bin-1"].dropped
+    assert all(life.pending + life.dropped == life.seqs for life in lives.values())
+    assert again.dropped() == sum(life.dropped for life in lives.values())
+
+
+def test_a_disk_that_refuses_keeps_nothing_of_the_call_and_goes_on_later(tmp_path: Path) -> None:
+    outbox = make(tmp_path)
+    outbox.append([measured()])
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with pytest.raises(RetryLaterError, match="outbox"):
+            outbox.append([measured(), measured()])
+        with pytest.raises(RetryLaterError, match="outbox"):
+            outbox.forget([("bin-1", Receipt(boot=outbox.boot, seqs=[(0, 0)]))])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    outbox.append([measured()])
+    assert [row.seq for row in outbox.waiting(after_id=0, limit=9)] == [0, 1]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from ingest.journal import Arrival, Journal
 from ingest.lanes import Span
 from ingest.replay import replay
 from ingest.store.dead_letters import DeadLetterBox
+from ingest.store.duck import DuckStore
 from ingest.store.memory import MemoryStore
 from ingest.store.port import Ranges, Written
 from ingest.store.records import Reading, Record
@@ -203,3 +206,89 @@ def test_receipts_are_ranges_per_device_and_boot() -> None:
         ("bin-1", "b1", [(1, 2), (4, 4)]),
         ("bin-2", "b1", [(9, 9)]),
     ]
+
+
+class WatchedStore(MemoryStore):
+    """Notes what was written when, and lets new readings arrive while a backlog is drained."""
+
+    def __init__(self, on_first_write: Callable[[], None]) -> None:
+        super().__init__()
+        self._on_first_write = on_first_write
+        self.batches: list[list[int]] = []
+
+    def write(self, records: Sequence[Record], drained: Ranges) -> Written:
+        if not self.batches:
+            self._on_first_write()
+        self.batches.append([record.origin.seq for record in records if isinstance(record, Reading)])
+        return super().write(records, drained)
+
+
+def test_new_readings_overtake_a_backlog_which_is_drained_in_order(
+    journal: Journal, city: City, box: DeadLetterBox
+) -> None:
+    old = NOW - timedelta(hours=24)
+    for first in range(0, 6_000, 500):
+        readings = [arrival(seq) for seq in range(first, first + 500)]
+        journal.append([Arrival(one.topic, one.payload, old) for one in readings])
+    store = WatchedStore(lambda: journal.append([arrival(9_000), arrival(9_001)]))
+    drain = Drain(journal, Decoder(city, late_after=timedelta(minutes=15)), store, box, clock=lambda: NOW)
+    assert drain.lag_s() == 86_400
+    drain._drain(threading.Event())
+    drain._drain(threading.Event())
+    written = [seq for batch in store.batches for seq in batch]
+    assert sorted(written) == [*range(6_000), 9_000, 9_001]
+    assert [seq for seq in written if seq < 9_000] == list(range(6_000))
+    assert drain.depth() == 0
+
+
+def test_readings_that_arrive_while_a_backlog_is_drained_are_stored_next(
+    journal: Journal, city: City, box: DeadLetterBox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.drain.SETTLE_S", 0.0)
+    old = NOW - timedelta(hours=24)
+    journal.append([Arrival(one.topic, one.payload, old) for one in (arrival(seq) for seq in range(5_000))])
+    store = WatchedStore(lambda: journal.append([arrival(9_000)]))
+    drain = Drain(journal, Decoder(city, late_after=timedelta(minutes=15)), store, box, clock=lambda: NOW)
+    drain._drain(threading.Event())
+    assert store.batches[1] == [9_000]
+    assert [len(batch) for batch in store.batches] == [2_000, 1, 2_000, 1_000]
+
+
+def test_a_restart_in_the_middle_of_a_backlog_goes_on_with_both_lanes(
+    tmp_path: Path, journal: Journal, city: City, box: DeadLetterBox
+) -> None:
+    store = DuckStore(tmp_path / "city.duckdb")
+    journal.append([arrival(seq) for seq in range(10)])
+    decoder = Decoder(city, late_after=timedelta(minutes=15))
+    first = Drain(journal, decoder, store, box, clock=lambda: NOW)
+    first._lanes.overtake(7)
+    assert first._drain_live(threading.Event())
+    store.close()
+    again = DuckStore(tmp_path / "city.duckdb")
+    assert again.drained() == ((8, 10),)
+    second = drained(journal, city, again, box)
+    second._drain(threading.Event())
+    assert [(life.rows, life.twice, life.seqs) for life in again.ledger()] == [(10, 0, ((0, 9),))]
+    assert again.drained() == ((1, 10),)
+    again.close()
+
+
+def test_a_message_that_the_disk_has_changed_is_a_dead_letter(
+    tmp_path: Path, journal: Journal, city: City, box: DeadLetterBox
+) -> None:
+    journal.append([arrival(1), arrival(2)])
+    with closing(sqlite3.connect(tmp_path / "journal.sqlite")) as db, db:
+        db.execute("UPDATE arrivals SET payload = replace(payload, '5', '6') WHERE position = 1")
+    store = MemoryStore()
+    drained(journal, city, store, box)
+    assert [life.seqs for life in store.ledger()] == [((2, 2),)]
+    assert [letter.reason for letter in box.find()] == ["the disk has changed this message in the journal"]
+
+
+def test_a_refused_row_of_an_array_is_buried_alone(journal: Journal, city: City, box: DeadLetterBox) -> None:
+    parts = [arrival(seq, battery_pct=13 if seq == 2 else 5).payload for seq in (1, 2, 3)]
+    journal.append([Arrival(BIN, b"[" + b",".join(parts) + b"]", NOW)])
+    store = RefusingStore()
+    drained(journal, city, store, box)
+    assert [life.seqs for life in store.ledger()] == [((1, 1), (3, 3))]
+    assert [letter.payload for letter in box.find()] == [parts[1]]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,15 +18,15 @@ STEP_BYTES = 61
 """Of the offsets tried; prime, so that no field of a page or frame is always spared."""
 
 
-def filled(folder: Path, commits: int) -> tuple[Path, list[int]]:
-    """A journal as a power cut leaves it, with its log unfolded, and the log's length after each commit."""
+def filled(folder: Path, commits: int) -> tuple[Journal, Path, list[int]]:
+    """An open journal with its log unfolded, its file, and the log's length after each commit."""
     path = folder / "live" / "j.sqlite"
     journal = Journal(path, max_bytes=1 << 30)
     lengths = []
     for number in range(commits):
         journal.append([Arrival(f"t/{number}", b"%d " % number * 150, NOW)])
         lengths.append(path.with_name("j.sqlite-wal").stat().st_size)
-    return path, lengths
+    return journal, path, lengths
 
 
 def copied(path: Path, folder: Path) -> Path:
@@ -50,8 +49,10 @@ def topics(path: Path) -> list[str]:
 
 
 @pytest.fixture
-def torn(tmp_path: Path) -> tuple[Path, list[int]]:
-    return filled(tmp_path, 12)
+def torn(tmp_path: Path) -> Iterator[tuple[Path, list[int]]]:
+    journal, path, lengths = filled(tmp_path, 12)
+    yield path, lengths
+    journal.close()
 
 
 def test_a_log_cut_anywhere_in_its_last_pages_keeps_every_commit_before_the_cut(
@@ -91,9 +92,9 @@ def told_apart(path: Path) -> bool:
 
 
 def folded(tmp_path: Path) -> Path:
-    path, _ = filled(tmp_path, 60)
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    """A journal that was closed: everything is in the file."""
+    journal, path, _ = filled(tmp_path, 60)
+    journal.close()
     return path
 
 
@@ -102,7 +103,6 @@ def test_a_file_cut_in_its_last_pages_is_set_aside_and_what_is_before_rescued(tm
     size = path.stat().st_size
     for cut in range(size - 3 * PAGE_BYTES, size, 509):
         copy = copied(path, tmp_path / "copy")
-        copy.with_name("j.sqlite-wal").unlink()
         with copy.open("rb+") as file:
             file.truncate(cut)
         found = topics(copy)
@@ -116,7 +116,6 @@ def test_a_changed_byte_of_the_file_costs_no_other_message(tmp_path: Path) -> No
     size = path.stat().st_size
     for at in range(3 * PAGE_BYTES, size, 997):
         copy = copied(path, tmp_path / "copy")
-        copy.with_name("j.sqlite-wal").unlink()
         with copy.open("rb+") as file:
             file.seek(at)
             old = file.read(1)
@@ -132,7 +131,6 @@ def test_positions_go_on_after_a_rescue(tmp_path: Path) -> None:
     copy = copied(path, tmp_path / "copy")
     with copy.open("rb+") as file:
         file.truncate(path.stat().st_size - 100)
-    copy.with_name("j.sqlite-wal").unlink()
     before = Journal(copy, max_bytes=1 << 30)
     last = before.last()
     before.append([Arrival("next", b"x", NOW)])

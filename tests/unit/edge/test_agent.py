@@ -1,0 +1,86 @@
+"""The agent says at birth, and again when it happens, how much gave way in its outbox; a full disk stops nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from broker.client import Login
+from broker.contract.errors import RetryLaterError
+from broker.contract.payloads import Receipt
+from edge.agent import REPORT_EVERY_S, Agent
+from edge.outbox import Measured, Outbox
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+class FakeBus:
+    """Takes what is published."""
+
+    def __init__(self) -> None:
+        self.said: list[dict[str, Any]] = []
+        self.connected = threading.Event()
+
+    def publish(self, _topic: str, payload: bytes, **_options: Any) -> bool:
+        self.said.append(msgspec.json.decode(payload))
+        return True
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Agent:
+    outbox = Outbox(tmp_path / "outbox.sqlite", max_bytes=1_000)
+    made = Agent("kupang", {"bin-1": "bin"}, outbox, Login("127.0.0.1", 1, "bin-1", "x", "bin-1"))
+    made._bus = FakeBus()  # type: ignore[assignment]
+    return made
+
+
+def filled(agent: Agent, readings: int) -> None:
+    for _ in range(readings):
+        agent.record([Measured("bin-1", "bin", NOW, {"battery_pct": 5})])
+
+
+def said(agent: Agent) -> list[dict[str, Any]]:
+    return agent._bus.said  # type: ignore[attr-defined, no-any-return]
+
+
+def test_a_birth_tells_what_waits_and_what_gave_way(agent: Agent) -> None:
+    filled(agent, 40)
+    agent._births()
+    (birth,) = said(agent)
+    assert birth["outbox_waiting"] + birth["outbox_dropped"] == 40
+    assert birth["outbox_dropped"] > 0
+
+
+def test_it_is_told_again_when_more_gave_way_but_not_all_the_time(agent: Agent) -> None:
+    filled(agent, 5)
+    agent._births()
+    now = time.monotonic()
+    agent._report_dropped(now)
+    assert len(said(agent)) == 1
+    filled(agent, 40)
+    agent._report_dropped(now + REPORT_EVERY_S / 2)
+    assert len(said(agent)) == 1
+    agent._report_dropped(now + REPORT_EVERY_S + 1)
+    agent._report_dropped(now + 3 * REPORT_EVERY_S)
+    assert [one["outbox_dropped"] > 0 for one in said(agent)] == [False, True]
+
+
+def test_a_refusing_disk_is_waited_for(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_receipts: object) -> list[int]:
+        raise RetryLaterError("outbox: disk I/O error")
+
+    agent._receipts.append(("bin-1", Receipt(boot=agent._outbox.boot, seqs=[(0, 0)])))
+    monkeypatch.setattr(agent._outbox, "forget", refuse)
+    stopped = threading.Event()
+    stopped.set()
+    agent._turn_patiently(stopped)
+    assert agent._refused
+    monkeypatch.undo()
+    agent._turn_patiently(stopped)
+    assert not agent._refused
