@@ -127,7 +127,7 @@ class Harness:
             case "clock":
                 self._jump(fault.jump_s, fault.lasts_s)
             case "moment":
-                self._kill_at(name, fault.moment)
+                at_s = self._kill_at(name, fault.moment)
         wait_for(self._caught_up, f"recovery from {fault}", within_s=RECOVER_WITHIN_S)
         recovered_s = time.monotonic() - at_s
         return Recovery(fault, round(at_s - self._began, 3), round(recovered_s, 3))
@@ -171,8 +171,8 @@ class Harness:
         time.sleep(lasts_s)
         path.write_text("0")
 
-    def _kill_at(self, name: str, moment: str) -> None:
-        """Have a process die at a named place of its code; by and by it comes there, or it is killed anyway."""
+    def _kill_at(self, name: str, moment: str) -> float:
+        """Have a process die at a named place of its code, by and by, or kill it anyway; when it was dead."""
         if name == "ingest":
             self._process(name).kill()
             self._process(name).wait(20)
@@ -181,8 +181,10 @@ class Harness:
             self._process(name).wait(MOMENT_WITHIN_S)
         self._process(name).kill()
         self._process(name).wait(20)
+        died_s = time.monotonic()
         if name == "ingest":
             self._start(name)
+        return died_s
 
     def _revive(self, name: str) -> None:
         """What the supervisor would do: a process that has given up is started again."""
