@@ -20,7 +20,7 @@ GRACE_S = 1
 def serve(runtime: Runtime) -> None:
     """Serve HTTP until the runtime stops."""
     settings = runtime.settings
-    opened = open_store(settings)
+    opened = open_store(settings, runtime.city)
     journal = Journal(settings.data / "ingest" / "journal.sqlite", max_bytes=settings.journal_max_mb << 20)
 
     def give_back(ids: Sequence[int]) -> int:

@@ -148,9 +148,9 @@ class Drain:
         span = self._lanes.live()
         batch = self._journal.read(after=span.after, limit=BATCH_MAX)
         if len(batch) == BATCH_MAX and self._clock() - batch[0].arrival.received_at > timedelta(seconds=BEHIND_S):
-            last = self._journal.last()
+            last = self._journal.last_before(self._clock() - timedelta(seconds=BEHIND_S))
             log.warning("drain.overtakes", backlog=last - span.after)
-            self._lanes.overtake(last)
+            self._lanes.overtake(max(last, batch[-1].position))
             return True
         return bool(batch) and self._patiently(lambda: self._store(span, batch), stop)
 

@@ -10,12 +10,12 @@ import queue
 import random
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 
+import msgspec
 import structlog
 
 from broker.client import BusClient, Delivery, Login
@@ -36,8 +36,9 @@ QUEUE_MAX_BYTES: Final = 64 << 20
 GROUP_MAX: Final = 2_000
 GROUP_WAIT_S: Final = 0.005
 """How long a message waits for others to share its fsync."""
-RECEIPTS_EVERY_S: Final = 0.1
-"""Receipts are sent together so often: one for many readings of a device, and far below an edge's patience."""
+RECEIPT_WAIT_S: Final = 0.5
+RECEIPT_AT: Final = 50
+"""A device gets its receipt for so many readings, or after that wait: far below an edge's patience, and few of them."""
 FULL_PAUSE_S: Final = 0.01
 RETRY_MAX_S: Final = 10.0
 STAMPED_CHANNELS: Final = ("telemetry", "event")
@@ -75,7 +76,6 @@ class Intake:
         self._stop = threading.Event()
         self._bus = BusClient(login, on_message=self._on_message, on_connected=self._on_connected)
         self._receipts = Receipts()
-        self._receipts_due = 0.0
         self.full = threading.Event()
         self.received = 0
 
@@ -93,9 +93,8 @@ class Intake:
             if group and self._commit(group, stop):
                 self._acknowledge(group)
                 self._on_journaled()
-            if self._receipts and (now := time.monotonic()) >= self._receipts_due:
-                self._send_receipts(now)
-        self._send_receipts(time.monotonic())
+            self._send_receipts(self._receipts.take(time.monotonic()))
+        self._send_receipts(self._receipts.take(None))
         self._stop.set()
         self._bus.close()
         network.join(2.0)
@@ -113,7 +112,7 @@ class Intake:
 
     def _next_group(self) -> list[tuple[Delivery, datetime]]:
         try:
-            group = [self._queue.get(timeout=RECEIPTS_EVERY_S if self._receipts else 0.2)]
+            group = [self._queue.get(timeout=0.2)]
         except queue.Empty:
             return []
         time.sleep(GROUP_WAIT_S)
@@ -150,12 +149,19 @@ class Intake:
         sent = self._bus.acknowledge_all([delivery for delivery, _ in group])
         metrics.ACKNOWLEDGED.inc(sent)
         metrics.UNACKNOWLEDGED_DROPPED.inc(sum(1 for delivery, _ in group if delivery.qos) - sent)
-        self._receipts.add(delivery for delivery, _ in group)
+        self._receipts.add((delivery for delivery, _ in group), time.monotonic())
 
-    def _send_receipts(self, now: float) -> None:
-        self._receipts_due = now + RECEIPTS_EVERY_S
-        for topic, receipt in self._receipts.take():
+    def _send_receipts(self, found: Sequence[tuple[str, Receipt]]) -> None:
+        for topic, receipt in found:
             self._bus.publish(topic, encode(receipt), qos=0)
+
+
+class _Owed(msgspec.Struct):
+    """What one outbox life is still to be told."""
+
+    due_s: float
+    seqs: IntervalSet = msgspec.field(default_factory=IntervalSet)
+    readings: int = 0
 
 
 class Receipts:
@@ -166,23 +172,33 @@ class Receipts:
 
     def __init__(self) -> None:
         """Start with nothing to tell."""
-        self._seqs: defaultdict[tuple[str, str], IntervalSet] = defaultdict(IntervalSet)
+        self._waiting: dict[tuple[str, str], _Owed] = {}
+        self._ripe: list[tuple[str, str]] = []
 
-    def __bool__(self) -> bool:
-        """Whether there is something to tell."""
-        return bool(self._seqs)
-
-    def add(self, deliveries: Iterable[Delivery]) -> None:
+    def add(self, deliveries: Iterable[Delivery], now_s: float) -> None:
         """Everything stamped in these messages is durable."""
         for delivery in deliveries:
             if back := _receipt_topic(delivery.topic):
                 for boot, seq in stamps_of(delivery.payload):
-                    self._seqs[back, boot].add(seq)
+                    owed = self._waiting.get((back, boot))
+                    if owed is None:
+                        owed = self._waiting[back, boot] = _Owed(now_s + RECEIPT_WAIT_S)
+                    owed.seqs.add(seq)
+                    owed.readings += 1
+                    if owed.readings == RECEIPT_AT:
+                        self._ripe.append((back, boot))
 
-    def take(self) -> list[tuple[str, Receipt]]:
-        """Topics and receipts for all that was added since the last time."""
-        seqs, self._seqs = self._seqs, defaultdict(IntervalSet)
-        return [(back, Receipt(boot=boot, seqs=list(ranges))) for (back, boot), ranges in seqs.items()]
+    def take(self, now_s: float | None) -> list[tuple[str, Receipt]]:
+        """Topics and receipts that are due; all of them without a time."""
+        due = self._ripe
+        self._ripe = []
+        for key, owed in self._waiting.items():
+            # In order of their first reading, and so of their time.
+            if now_s is not None and owed.due_s > now_s:
+                break
+            if owed.readings < RECEIPT_AT:
+                due.append(key)
+        return [(back, Receipt(boot=boot, seqs=list(self._waiting.pop((back, boot)).seqs))) for back, boot in due]
 
 
 @lru_cache(maxsize=TOPICS_REMEMBERED)

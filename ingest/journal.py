@@ -129,6 +129,18 @@ class Journal:
         with self._guarded():
             return self._ask(_LAST)
 
+    def last_before(self, time: datetime) -> int:
+        """The highest position received before a time, as long as the clock has not jumped; found by halving."""
+        low, high = self.first() - 1, self.last()
+        while low < high:
+            middle = (low + high + 1) // 2
+            found = self.read(after=middle - 1, limit=1)
+            if found and found[0].arrival.received_at < time:
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
     def oldest(self, *, after: int) -> datetime | None:
         """When the first message behind a position arrived, None when none waits."""
         found = self.read(after=after, limit=1)

@@ -81,7 +81,7 @@ class Ingest:
 def serve(runtime: Runtime) -> None:
     """Run ingest until the runtime stops."""
     settings = runtime.settings
-    opened = open_store(settings)
+    opened = open_store(settings, runtime.city)
     login = login_for(settings, "ingest", runtime.mqtt_password("ingest"), persistent=True)
     ingest = Ingest(settings, runtime.city, login, opened)
     threads = [runtime.thread(name, lambda part=part: part(runtime.stop)) for name, part in ingest.parts.items()]  # type: ignore[misc]

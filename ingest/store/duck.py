@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,16 +19,12 @@ from ingest.store.duck_columns import TABLES, Row, to_arrays, to_rows
 from ingest.store.intervals import IntervalSet
 from ingest.store.latest import LatestBoard
 from ingest.store.port import EventQuery, Latest, Ledger, Point, Ranges, SeriesQuery, Written
-from ingest.store.records import EventRecord, Record, StatusRecord
-
-SEEN_RANGES_MAX: Final = 1_024
-"""Ranges of seqs remembered per outbox life; native devices need a handful, foreign ones one per message."""
+from ingest.store.records import EventRecord, Record
+from ingest.store.seen import Seen, fresh_of
 
 _REFUSALS: Final = (duckdb.ConversionException, duckdb.ConstraintException, duckdb.InvalidInputException)
 _PASSING: Final = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.TransactionException)
 """No space, no memory: nothing was stored, and later it may be."""
-
-Seen = dict[tuple[str, str], IntervalSet]
 
 
 class DuckStore:
@@ -93,7 +89,7 @@ class DuckStore:
             RowsRejectedError: Some rows can never be stored.
         """
         with self._write_lock, self._passing_translated():
-            fresh, seen = self._fresh(records)
+            fresh, seen = fresh_of(records, self._seen, self._latest)
             try:
                 self._commit(fresh, seen, drained)
             except _REFUSALS as exc:
@@ -114,24 +110,6 @@ class DuckStore:
             self._db.close()
             self._db = self._open()
             raise RetryLaterError(f"duckdb: {exc}") from exc
-
-    def _fresh(self, records: Iterable[Record]) -> tuple[list[Record], Seen]:
-        """Records not stored yet, and the seen seqs of the lives they touch as they will be afterwards."""
-        fresh: list[Record] = []
-        seen: Seen = {}
-        for record in records:
-            if isinstance(record, StatusRecord):
-                if self._latest.is_news(record):
-                    fresh.append(record)
-                continue
-            key = (record.origin.device, record.origin.boot)
-            if key not in seen:
-                seen[key] = IntervalSet(self._seen.get(key, ()))
-            if seen[key].add(record.origin.seq):
-                fresh.append(record)
-        for ranges in seen.values():
-            ranges.forget_below(SEEN_RANGES_MAX)
-        return fresh, seen
 
     def _commit(self, fresh: Sequence[Record], seen: Seen, drained: Ranges) -> None:
         touched = [(*key, msgspec.json.encode(list(ranges)).decode()) for key, ranges in seen.items()]

@@ -7,11 +7,15 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from city.model import City
 from city.settings import Settings
 from ingest.store.dead_letters import DeadLetterBox
 from ingest.store.duck import DuckStore
 from ingest.store.health import HealthBoard
+from ingest.store.influx import InfluxStore
+from ingest.store.influx_http import InfluxAddress, InfluxHttp
 from ingest.store.port import Store
+from ingest.store.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ _opened: dict[Path, OpenStore] = {}
 _users: Counter[Path] = Counter()
 
 
-def open_store(settings: Settings) -> OpenStore:
+def open_store(settings: Settings, city: City) -> OpenStore:
     """The open store of a city's data folder; the first service of a process to ask opens it, the others share it.
 
     Raises:
@@ -37,13 +41,27 @@ def open_store(settings: Settings) -> OpenStore:
     folder = settings.data.resolve()
     with _lock:
         if folder not in _opened:
-            store = DuckStore(folder / "store" / "city.duckdb")
+            store = _open(settings, city, folder / "store")
             letters = DeadLetterBox(
                 folder / "store" / "dead_letters.sqlite", max_bytes=settings.dead_letters_max_mb << 20
             )
             _opened[folder] = OpenStore(store, letters, HealthBoard())
         _users[folder] += 1
         return _opened[folder]
+
+
+def _open(settings: Settings, city: City, folder: Path) -> Store:
+    if settings.store == "duckdb":
+        return DuckStore(folder / "city.duckdb")
+    address = InfluxAddress(
+        settings.influx_url,
+        settings.influx_database,
+        settings.influx_org,
+        settings.influx_token.get_secret_value(),
+        settings.influx_user,
+        settings.influx_password.get_secret_value(),
+    )
+    return InfluxStore(InfluxHttp(address), city, Progress(folder / "progress.sqlite"))
 
 
 def close_store(settings: Settings) -> None:

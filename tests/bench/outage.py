@@ -127,19 +127,22 @@ def _fill(settings: Settings, hours: float, rate: float) -> None:
 
 def _catch_up(settings: Settings, port: int, hours: float, rate: float) -> Report:
     journal_before = _journal_path(settings).stat().st_size
-    opened = open_store(settings)
+    city = load_city(builtin_city("kupang"))
+    opened = open_store(settings, city)
     timed = _Timed(opened.store, datetime.now(UTC))
     ingest = Ingest(
         settings,
-        load_city(builtin_city("kupang")),
+        city,
         login(port),
         OpenStore(timed, opened.dead_letters, opened.health),  # type: ignore[arg-type]
     )
     stop = threading.Event()
     began_cpu_s, messages = usage_of(os.getpid()).cpu_s, ingest.drain.depth()
     began = time.monotonic()
-    for work in (*ingest.parts.values(), lambda stop: _publish(port, messages, rate, stop)):
-        threading.Thread(target=work, args=(stop,), daemon=True).start()
+    works = (*ingest.parts.values(), lambda stop: _publish(port, messages, rate, stop))
+    threads = [threading.Thread(target=work, args=(stop,), daemon=True) for work in works]
+    for thread in threads:
+        thread.start()
     while ingest.drain.depth() > rate:
         time.sleep(0.05)
     seconds, used = time.monotonic() - began, usage_of(os.getpid())
@@ -147,6 +150,8 @@ def _catch_up(settings: Settings, port: int, hours: float, rate: float) -> Repor
     time.sleep(AFTERWARDS_S)
     afterwards = timed.take()
     stop.set()
+    for thread in threads:
+        thread.join(10)
     return Report(
         messages,
         hours,

@@ -66,7 +66,8 @@ def run_ours(port: int, messages: int, folder: Path) -> float:
     """Intake, journal, decoding and the embedded store, as the service runs them; seconds until all is stored."""
     stop = threading.Event()
     settings = load_settings(data=folder, late_after_s=86_400)
-    ingest = Ingest(settings, load_city(builtin_city("kupang")), login(port), open_store(settings))
+    city = load_city(builtin_city("kupang"))
+    ingest = Ingest(settings, city, login(port), open_store(settings, city))
     for work in ingest.parts.values():
         threading.Thread(target=work, args=(stop,), daemon=True).start()
     while ingest.intake.received == 0:

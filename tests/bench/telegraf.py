@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -15,8 +14,7 @@ from typing import Final
 
 import msgspec
 
-from tests.support.brokers import free_port
-from tests.support.waiting import wait_for
+from tests.support.influx import running_influx
 
 DATABASE: Final = "bench"
 
@@ -55,21 +53,6 @@ CONF: Final = """
   database = "{database}"
 """
 """Tuned as well as is known: large batches, a large window, topic tags, json_v2."""
-
-INFLUX_CONF: Final = """
-reporting-disabled = true
-bind-address = "127.0.0.1:{rpc}"
-[meta]
-  dir = "{folder}/meta"
-[data]
-  dir = "{folder}/data"
-  wal-dir = "{folder}/wal"
-[http]
-  bind-address = "127.0.0.1:{port}"
-  log-enabled = false
-[logging]
-  level = "error"
-"""
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -120,36 +103,14 @@ def usage_of(pid: int) -> Usage:
 @contextmanager
 def running(folder: Path, broker_port: int) -> Iterator[Telegraf]:
     """InfluxDB first, then Telegraf, which begins to drain at once."""
-    port = free_port()
-    (folder / "influx.conf").write_text(INFLUX_CONF.format(rpc=free_port(), port=port, folder=folder))
-    (folder / "telegraf.conf").write_text(CONF.format(broker=broker_port, influx=port, database=DATABASE))
-    with (folder / "peer.log").open("ab") as log:
-        influx = subprocess.Popen(["influxd", "-config", str(folder / "influx.conf")], stdout=log, stderr=log)
+    with running_influx(folder / "influx") as influx:
+        influx.database(DATABASE)
+        conf = folder / "telegraf.conf"
+        conf.write_text(CONF.format(broker=broker_port, influx=influx.port, database=DATABASE))
+        with (folder / "telegraf.log").open("ab") as log:
+            process = subprocess.Popen([str(_telegraf()), "--config", str(conf)], stdout=log, stderr=log)
         try:
-            wait_for(lambda: _answers(port), "InfluxDB")
-            _ask(port, f"CREATE DATABASE {DATABASE}")
-            command = [str(_telegraf()), "--config", str(folder / "telegraf.conf")]
-            process = subprocess.Popen(command, stdout=log, stderr=log)
-            try:
-                yield Telegraf(process, port)
-            finally:
-                process.kill()
-                process.wait(20)
+            yield Telegraf(process, influx.port)
         finally:
-            influx.kill()
-            influx.wait(20)
-
-
-def _answers(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=1):
-            return True
-    except OSError:
-        time.sleep(0.05)
-        return False
-
-
-def _ask(port: int, statement: str) -> None:
-    data = urllib.parse.urlencode({"q": statement}).encode()
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/query", data=data, timeout=30):
-        pass
+            process.kill()
+            process.wait(20)

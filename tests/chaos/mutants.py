@@ -26,7 +26,7 @@ def acknowledge_before_fsync() -> None:
 
     def broken(self: Intake, group: list[tuple[Delivery, datetime]], stop: threading.Event) -> bool:
         self._acknowledge(group)
-        self._send_receipts(time.monotonic())
+        self._send_receipts(self._receipts.take(None))
         time.sleep(GAP_S)
         return commit(self, group, stop)
 

@@ -10,17 +10,43 @@ from pathlib import Path
 import pytest
 
 from broker.contract.errors import PayloadError
+from city.inventory import builtin_city, load_city
 from ingest.store.duck import DuckStore
+from ingest.store.influx import InfluxStore
+from ingest.store.influx_http import InfluxHttp
 from ingest.store.memory import MemoryStore
 from ingest.store.port import EventQuery, SeriesQuery, Store
+from ingest.store.progress import Progress
 from ingest.store.records import EventRecord, Origin, Reading, StatusRecord, Value
+from tests.support.influx import RunningInflux, running_influx
 
 T0 = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
-@pytest.fixture(params=["memory", "duck"])
+CITY = load_city(builtin_city("kupang"))
+
+
+@pytest.fixture(scope="session")
+def influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningInflux]:
+    with running_influx(tmp_path_factory.mktemp("influx")) as server:
+        yield server
+
+
+def make_influx(server: RunningInflux, folder: Path) -> InfluxStore:
+    address = server.database(f"city-{folder.name}")
+    return InfluxStore(InfluxHttp(address), CITY, Progress(folder / "progress.sqlite"))
+
+
+@pytest.fixture(params=["memory", "duck", "influx-1"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    made: Store = MemoryStore() if request.param == "memory" else DuckStore(tmp_path / "city.duckdb")
+    made: Store
+    match request.param:
+        case "memory":
+            made = MemoryStore()
+        case "duck":
+            made = DuckStore(tmp_path / "city.duckdb")
+        case _:
+            made = make_influx(request.getfixturevalue("influx"), tmp_path)
     yield made
     made.close()
 
@@ -175,18 +201,22 @@ def test_retention_deletes_the_old_only(store: Store) -> None:
     assert [p.value for p in store.series(window("fill_pct"))] == [2.0]
 
 
-@pytest.fixture
-def reopened(tmp_path: Path) -> Callable[[], DuckStore]:
-    return lambda: DuckStore(tmp_path / "reopened.duckdb")
+@pytest.fixture(params=["duck", "influx-1"])
+def reopened(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Store]:
+    if request.param == "duck":
+        return lambda: DuckStore(tmp_path / "reopened.duckdb")
+    server = request.getfixturevalue("influx")
+    return lambda: make_influx(server, tmp_path)
 
 
-def test_duck_knows_everything_again_after_reopening(reopened: Callable[[], DuckStore]) -> None:
+def test_a_store_knows_everything_again_after_reopening(reopened: Callable[[], Store]) -> None:
     store = reopened()
-    store.write([reading(1, fill_pct=10.0), reading(2, minutes=1, battery_pct=50.0), status("online", 5)], ((1, 42),))
+    records = [reading(1, fill_pct=10.0), reading(2, minutes=1, battery_pct=50.0, lid_open=True), status("online", 5)]
+    store.write(records, ((1, 42), (50, 60)))
     before = store.latest()
     store.close()
     again = reopened()
-    assert again.drained() == ((1, 42),)
+    assert again.drained() == ((1, 42), (50, 60))
     assert again.latest() == before
     assert again.write([reading(2, minutes=1, battery_pct=50.0), status("online", 9)], ((1, 43),)).stored == 0
     again.close()

@@ -200,9 +200,10 @@ def test_receipts_are_ranges_per_device_and_boot() -> None:
         ]
     ]
     receipts = Receipts()
-    receipts.add(deliveries[:2])
-    receipts.add(deliveries[2:])
-    assert [(topic.split("/")[4], receipt.boot, receipt.seqs) for topic, receipt in receipts.take()] == [
+    receipts.add(deliveries[:2], 10.0)
+    receipts.add(deliveries[2:], 10.1)
+    assert receipts.take(10.2) == []
+    assert [(topic.split("/")[4], receipt.boot, receipt.seqs) for topic, receipt in receipts.take(10.7)] == [
         ("bin-1", "b1", [(1, 2), (4, 4)]),
         ("bin-2", "b1", [(9, 9)]),
     ]
@@ -292,3 +293,38 @@ def test_a_refused_row_of_an_array_is_buried_alone(journal: Journal, city: City,
     drained(journal, city, store, box)
     assert [life.seqs for life in store.ledger()] == [((1, 1), (3, 3))]
     assert [letter.payload for letter in box.find()] == [parts[1]]
+
+
+def test_a_device_with_many_readings_gets_its_receipt_at_once_and_others_wait_their_turn() -> None:
+    receipts = Receipts()
+    many = [
+        Delivery(one.topic, one.payload, retained=False, mid=1, qos=1, generation=1) for one in map(arrival, range(60))
+    ]
+    few = arrival(7, BIN.replace("bin-1", "bin-2"))
+    receipts.add([Delivery(few.topic, few.payload, retained=False, mid=1, qos=1, generation=1), *many], 10.0)
+    assert [receipt.seqs for _, receipt in receipts.take(10.1)] == [[(0, 59)]]
+    assert [receipt.seqs for _, receipt in receipts.take(10.6)] == [[(7, 7)]]
+    assert receipts.take(99.0) == []
+    receipts.add(many[:1], 11.0)
+    assert [receipt.seqs for _, receipt in receipts.take(None)] == [[(0, 0)]]
+
+
+def test_a_drained_journal_gives_its_space_back(tmp_path: Path) -> None:
+    big = Journal(tmp_path / "big.sqlite", max_bytes=1 << 30)
+    for _ in range(12):
+        big.append([Arrival(BIN, b"x" * 500, NOW)] * 5_000)
+    kept = big.bytes()
+    for position in range(1_000, 60_001, 1_000):
+        big.trim(position)
+    assert big.bytes() < kept / 100
+    big.close()
+    assert (tmp_path / "big.sqlite").stat().st_size < kept / 3
+
+
+def test_the_last_position_before_a_time_is_found(journal: Journal) -> None:
+    for minute in range(20):
+        journal.append([Arrival(BIN, b"x", NOW + timedelta(minutes=minute))] * 3)
+    journal.trim(10)
+    assert journal.last_before(NOW) == 10
+    assert journal.last_before(NOW + timedelta(minutes=5)) == 15
+    assert journal.last_before(NOW + timedelta(hours=5)) == 60

@@ -1,0 +1,152 @@
+"""The production store: InfluxDB 1.x, 2.x and what speaks like them; a redelivery overwrites itself.
+
+A measurement per kind, `event` and `status`; tags are the device and what the inventory says of it. What is stored is
+noted on this disk after each write (`progress.py`); a crash in between writes the same points to the same times again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from time import monotonic
+from typing import Final
+
+from broker.contract.errors import RowsRejectedError
+from broker.contract.topics import KINDS, Kind
+from city.model import Bin, City
+from ingest.store import influx_reader
+from ingest.store.influx_http import InfluxHttp, RefusedError, TooLargeError
+from ingest.store.latest import LatestBoard
+from ingest.store.line_protocol import encode_tags, to_line
+from ingest.store.port import EventQuery, Latest, Ledger, Point, Ranges, SeriesQuery, Written
+from ingest.store.progress import Progress
+from ingest.store.records import EventRecord, Record
+from ingest.store.seen import fresh_of
+
+MEASUREMENTS: Final = (*KINDS, "event", "status")
+FOLLOW_EVERY_S: Final = 2.0
+FOLLOW_BACK: Final = timedelta(minutes=5)
+"""How far back a process that does not write looks for new readings each time; what comes later is found at start."""
+LINES_MAX: Final = 5_000
+"""Lines of one request; the store's documentation and our measurements agree on this size."""
+
+
+class InfluxStore:
+    """Owns the connection and the note of what is stored; writes from one thread, reads from any."""
+
+    def __init__(self, http: InfluxHttp, city: City, progress: Progress) -> None:
+        """Prepare; the database may be away, for days."""
+        self._http = http
+        self._progress = progress
+        self._write_lock = threading.Lock()
+        self._tags_of = _tagger(city)
+        self._latest = LatestBoard()
+        self._latest_lock = threading.Lock()
+        self._restored = False
+        self._writes = False
+        self._follow_due_s = 0.0
+
+    def drained(self) -> Ranges:
+        """The journal positions that are noted as stored."""
+        return self._progress.drained
+
+    def write(self, records: Sequence[Record], drained: Ranges) -> Written:
+        """Store what is new of a batch, then note it.
+
+        Raises:
+            RetryLaterError: The database is away or busy, or the disk refused the note.
+            RowsRejectedError: Some rows can never be stored.
+        """
+        self._restore()
+        self._writes = True
+        with self._write_lock:
+            fresh, touched = fresh_of(records, self._progress.seen, self._latest)
+            lines = [to_line(record, self._tags_of) for record in fresh]
+            refused: dict[int, str] = {}
+            for first in range(0, len(lines), LINES_MAX):
+                refused |= self._send(lines[first : first + LINES_MAX], first)
+            if refused:
+                places = {id(record): index for index, record in enumerate(records)}
+                raise RowsRejectedError({places[id(fresh[index])]: reason for index, reason in refused.items()})
+            self._progress.commit(touched, drained)
+            self._latest.absorb(fresh)
+        return Written(len(fresh), len(records) - len(fresh))
+
+    def _send(self, lines: Sequence[bytes], first: int) -> dict[int, str]:
+        """Write lines, halving where the database refuses; the refused by their place, counted from `first`."""
+        try:
+            self._http.write(b"\n".join(lines))
+        except (RefusedError, TooLargeError) as exc:
+            if len(lines) == 1:
+                return {first: str(exc)}
+            middle = len(lines) // 2
+            return self._send(lines[:middle], first) | self._send(lines[middle:], first + middle)
+        return {}
+
+    def forget_before(self, time: datetime) -> int:
+        """Delete points from before a time; how many readings and events went."""
+        return influx_reader.forget_before(self._http, time)
+
+    def latest(
+        self, *, kind: Kind | None = None, device: str | None = None, changed_since: datetime | None = None
+    ) -> list[Latest]:
+        """The newest of each device, from memory.
+
+        Raises:
+            RetryLaterError: The database is away and has not been read yet.
+        """
+        self._restore()
+        self._follow()
+        return self._latest.find(kind=kind, device=device, changed_since=changed_since)
+
+    def _restore(self) -> None:
+        """Take in what the database has of each device, once."""
+        with self._latest_lock:
+            if not self._restored:
+                for latest in influx_reader.read_latest(self._http):
+                    self._latest.restore(latest)
+                self._restored = True
+
+    def _follow(self) -> None:
+        """Where another process writes: take in what came since the last time."""
+        with self._latest_lock:
+            now_s = monotonic()
+            if not self._writes and now_s >= self._follow_due_s:
+                self._follow_due_s = now_s + FOLLOW_EVERY_S
+                self._latest.absorb(influx_reader.read_since(self._http, datetime.now(UTC) - FOLLOW_BACK))
+
+    def series(self, query: SeriesQuery) -> list[Point]:
+        """Points of one field."""
+        self._restore()
+        known = self._latest.find(kind=None, device=query.device, changed_since=None)
+        return influx_reader.read_series(self._http, query, known[0].kind if known else None)
+
+    def events(self, query: EventQuery) -> list[EventRecord]:
+        """Events that match, newest first."""
+        return influx_reader.read_events(self._http, query)
+
+    def ledger(self) -> list[Ledger]:
+        """Counted from the points."""
+        return influx_reader.read_ledger(self._http)
+
+    def close(self) -> None:
+        """Let go of the connection and of the note."""
+        with self._write_lock:
+            self._http.close()
+            self._progress.close()
+
+
+def _tagger(city: City) -> Callable[[str], bytes]:
+    @lru_cache(maxsize=65_536)
+    def tags_of(device_id: str) -> bytes:
+        device = city.devices.get(device_id)
+        tags = {"city": city.id, "device": device_id}
+        if device is not None:
+            tags |= {"kelurahan": device.kelurahan, "site": device.site}
+        if isinstance(device, Bin):
+            tags["waste_kind"] = device.waste_kind
+        return encode_tags(tags)
+
+    return tags_of

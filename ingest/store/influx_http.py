@@ -1,0 +1,193 @@
+"""How InfluxDB is spoken to: line protocol in, InfluxQL out, and its answers as this project's errors.
+
+2.x is written through influxdb-client, synchronously (its batching mode drops after five tries); 1.x has no such
+endpoint and is written by `/write`. Queries are InfluxQL on `/query`, which 1.x, 2.x and 3 answer.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from typing import Any, Final, cast
+from urllib.parse import urlencode
+
+import msgspec
+import urllib3
+from influxdb_client.client.influxdb_client import InfluxDBClient
+from influxdb_client.client.write_api import SYNCHRONOUS
+from influxdb_client.rest import ApiException
+
+from broker.contract.errors import ConfigError, PayloadError, RetryLaterError
+
+TIMEOUT_S: Final = 20.0
+GZIP_LEVEL: Final = 1
+_OK: Final = 300
+_TOO_LARGE: Final = 413
+_REFUSED: Final = (400, 422)
+_ALARMS: Final = {
+    401: "does not accept our token",
+    403: "does not allow our token to do this",
+    404: "does not know the database",
+}
+
+
+class InfluxAddress(msgspec.Struct, frozen=True):
+    """Where the database is: 2.x and later when `org` is given (`database` is the bucket), else 1.x."""
+
+    url: str
+    database: str
+    org: str = ""
+    token: str = ""
+    user: str = ""
+    password: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what could never work.
+
+        Raises:
+            ConfigError: No URL, or none of http.
+        """
+        if not self.url.startswith(("http://", "https://")):
+            raise ConfigError(f"the address of InfluxDB is {self.url!r}, not http://... or https://...")
+
+
+class RefusedError(Exception):
+    """The database can never store some of these lines; others of them it may have stored."""
+
+
+class TooLargeError(Exception):
+    """The database takes these lines, but not so many at once."""
+
+
+class Series(msgspec.Struct):
+    """One series of an answer to a query."""
+
+    name: str = ""
+    tags: dict[str, str] = {}
+    columns: list[str] = []
+    values: list[list[Any]] = []
+
+
+class _Result(msgspec.Struct):
+    series: list[Series] = []
+    error: str = ""
+
+
+class _Answer(msgspec.Struct):
+    results: list[_Result] = []
+    error: str = ""
+
+
+_answers: Final = msgspec.json.Decoder(_Answer)
+
+
+class InfluxHttp:
+    """Owns the connections; any thread may call it."""
+
+    def __init__(self, address: InfluxAddress, *, timeout_s: float = TIMEOUT_S) -> None:
+        """Prepare; nothing is connected yet."""
+        self._address = address
+        self._url = address.url.rstrip("/")
+        self._pool = urllib3.PoolManager(timeout=urllib3.Timeout(timeout_s), retries=False)
+        self._headers = _headers(address)
+        self._client = InfluxDBClient(
+            self._url, token=address.token, org=address.org, timeout=int(timeout_s * 1000), enable_gzip=True
+        )
+        self._writer = self._client.write_api(write_options=SYNCHRONOUS)
+
+    def write(self, lines: bytes) -> None:
+        """Store lines, nanosecond timestamps; on return they are on the database's disk.
+
+        Raises:
+            RefusedError: Some of them can never be stored.
+            TooLargeError: Send fewer at once.
+            RetryLaterError: The database is away, busy, or does not let us in; send them again.
+        """
+        try:
+            if self._address.org:
+                self._writer.write(self._address.database, record=lines, write_precision="ns")  # type: ignore[arg-type]
+            else:
+                self._write_1x(lines)
+        except ApiException as exc:
+            headers = cast("dict[str, str]", exc.headers or {})
+            raise _error(exc.status or 0, str(exc.body or exc.reason), headers.get("Retry-After")) from exc
+        except (urllib3.exceptions.HTTPError, OSError) as exc:
+            raise RetryLaterError(f"influxdb: {exc}") from exc
+
+    def _write_1x(self, lines: bytes) -> None:
+        answer = self._pool.request(
+            "POST",
+            f"{self._url}/write?{urlencode({'db': self._address.database, 'precision': 'ns'})}",
+            body=gzip.compress(lines, GZIP_LEVEL),
+            headers={**self._headers, "Content-Encoding": "gzip"},
+        )
+        if answer.status >= _OK:
+            raise _error(answer.status, answer.data.decode("utf-8", "replace"), answer.headers.get("Retry-After"))
+
+    def query(self, statement: str) -> list[Series]:
+        """Answer one or more InfluxQL statements, times in nanoseconds since 1970; the series of all of them.
+
+        Raises:
+            PayloadError: The database does not understand the statement.
+            RetryLaterError: It is away, busy, or does not let us in.
+        """
+        return list(self._ask(statement))
+
+    def _ask(self, statement: str) -> Iterator[Series]:
+        fields = {"db": self._address.database, "q": statement, "epoch": "ns", "chunked": "true", "chunk_size": "10000"}
+        try:
+            answer = self._pool.request(
+                "POST", f"{self._url}/query", fields=fields, headers=self._headers, encode_multipart=False
+            )
+        except (urllib3.exceptions.HTTPError, OSError) as exc:
+            raise RetryLaterError(f"influxdb: {exc}") from exc
+        if answer.status >= _OK:
+            try:
+                raise _error(answer.status, answer.data.decode("utf-8", "replace"), answer.headers.get("Retry-After"))
+            except (RefusedError, TooLargeError) as exc:
+                raise PayloadError(str(exc)) from exc
+        for line in answer.data.splitlines():
+            found = _answers.decode(line)
+            problems = [found.error, *(result.error for result in found.results)]
+            if problem := next(filter(None, problems), ""):
+                raise RetryLaterError(f"influxdb: {problem}") if _is_absent(problem) else PayloadError(problem)
+            for result in found.results:
+                yield from result.series
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.close()  # type: ignore[no-untyped-call]
+        self._pool.clear()
+
+
+def quote_value(text: str) -> str:
+    """A string literal of InfluxQL, safe for any text."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n") + "'"
+
+
+def _headers(address: InfluxAddress) -> dict[str, str]:
+    if address.token:
+        return {"Authorization": f"Token {address.token}"}
+    if address.user:
+        return urllib3.make_headers(basic_auth=f"{address.user}:{address.password}")
+    return {}
+
+
+def _is_absent(problem: str) -> bool:
+    return "database not found" in problem or "not ready" in problem
+
+
+def _error(status: int, body: str, retry_after: str | None) -> Exception:
+    """What an answer means for the lines that were sent.
+
+    Source: InfluxDB 1.6 and 2.7, answers of the write endpoints as observed, and RFC 9110 for `Retry-After`.
+    """
+    reason = f"influxdb answers {status}: {body.strip()[:500]}"
+    if status == _TOO_LARGE:
+        return TooLargeError(reason)
+    if status in _REFUSED:
+        return RefusedError(body.strip()[:500])
+    if status in _ALARMS:
+        return RetryLaterError(f"influxdb {_ALARMS[status]} ({reason})")
+    seconds = float(retry_after) if retry_after and retry_after.isdigit() else None
+    return RetryLaterError(reason, retry_after_s=seconds)

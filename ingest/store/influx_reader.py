@@ -1,0 +1,203 @@
+"""Queries on InfluxDB in InfluxQL; identifiers come from the contract, values are quoted strictly."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+
+from broker.contract.errors import PayloadError
+from broker.contract.topics import KINDS, Kind
+from ingest.store.influx_http import InfluxHttp, Series, quote_value
+from ingest.store.intervals import IntervalSet
+from ingest.store.latest import LatestBoard
+from ingest.store.line_protocol import NANOSECONDS
+from ingest.store.port import (
+    MAX_EVENTS,
+    MAX_POINTS,
+    EventQuery,
+    FieldValue,
+    Latest,
+    Ledger,
+    Point,
+    SeriesQuery,
+    check_series,
+)
+from ingest.store.records import EventRecord, Origin, Reading, Record, StatusRecord, Value
+from ingest.store.schema import COLUMNS
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LEDGER_OF: Final = ", ".join((*KINDS, "event"))
+
+
+def read_latest(http: InfluxHttp) -> list[Latest]:
+    """The newest of every device: one query per field, at start only, since each field has a time of its own."""
+    board = LatestBoard()
+    for kind in KINDS:
+        board.absorb(_newest_rows(http, kind))
+        for latest in board.find(kind=kind, device=None, changed_since=None):
+            board.restore(latest)
+        for field in COLUMNS[kind]:
+            for series in http.query(f'SELECT last("{field}") AS value FROM {kind} GROUP BY device'):  # noqa: S608
+                _restore_field(board, kind, series, field)
+    board.absorb(_newest_statuses(http))
+    return board.find(kind=None, device=None, changed_since=None)
+
+
+def _newest_rows(http: InfluxHttp, kind: Kind) -> list[Reading]:
+    """The newest reading of each device, for its times and quality."""
+    statement = f"SELECT boot, seq, received_at, quality FROM {kind} GROUP BY device ORDER BY time DESC LIMIT 1"  # noqa: S608
+    return [
+        Reading(_origin(kind, series.tags["device"], dict(zip(series.columns, series.values[0], strict=True))), {})
+        for series in http.query(statement)
+        if series.values
+    ]
+
+
+def _restore_field(board: LatestBoard, kind: Kind, series: Series, field: str) -> None:
+    time, value = series.values[0]
+    for known in board.find(kind=kind, device=series.tags["device"], changed_since=None):
+        values = {**known.values, field: FieldValue(_value(kind, field, value), _measured_at(time))}
+        board.restore(msgspec.structs.replace(known, values=values))
+
+
+def _newest_statuses(http: InfluxHttp) -> list[StatusRecord]:
+    statement = "SELECT * FROM status GROUP BY device, kind ORDER BY time DESC LIMIT 1"
+    found = []
+    for series in http.query(statement):
+        row = dict(zip(series.columns, series.values[0], strict=True))
+        found.append(
+            StatusRecord(
+                series.tags["kind"],  # type: ignore[arg-type]
+                series.tags["device"],
+                row["state"],
+                _at(row["said_at"]) if row.get("said_at") is not None else None,
+                _EPOCH + timedelta(microseconds=row["time"] // 1_000),
+                row.get("reason") or "",
+                row.get("next_s"),
+                row.get("firmware") or "",
+                row.get("model") or "",
+                row.get("outbox_waiting"),
+                row.get("outbox_dropped"),
+            )
+        )
+    return found
+
+
+def read_since(http: InfluxHttp, start: datetime) -> list[Record]:
+    """Readings measured, and states that arrived, since a time."""
+    found: list[Record] = [*_newest_statuses(http)]
+    for kind in KINDS:
+        for series in http.query(f"SELECT * FROM {kind} WHERE time >= {_ns(start)} GROUP BY device"):  # noqa: S608
+            for row in (dict(zip(series.columns, values, strict=True)) for values in series.values):
+                values = {f: _value(kind, f, row[f]) for f in COLUMNS[kind] if row.get(f) is not None}
+                found.append(Reading(_origin(kind, series.tags["device"], row), values))
+    return found
+
+
+def read_series(http: InfluxHttp, query: SeriesQuery, kind: Kind | None) -> list[Point]:
+    """Points of one field of a device of a known kind; nothing when the kind is unknown or has no such field.
+
+    Raises:
+        PayloadError: As the port says.
+    """
+    check_series(query)
+    if kind is None or query.field not in COLUMNS[kind]:
+        return []
+    where = f"FROM {kind} WHERE device = {quote_value(query.device)} AND {_between(query.start, query.end)}"
+    if query.every_s is None:
+        statement = f'SELECT "{query.field}" {where} ORDER BY time LIMIT {MAX_POINTS + 1}'
+    else:
+        every_ms = round(query.every_s * 1000)
+        statement = f'SELECT {query.aggregate}("{query.field}") {where} GROUP BY time({every_ms}ms) fill(none)'
+    rows = [row for series in http.query(statement) for row in series.values if row[1] is not None]
+    if len(rows) > MAX_POINTS:
+        raise PayloadError(f"more than {MAX_POINTS} points; ask with buckets")
+    if query.every_s is None:
+        return [Point(_measured_at(time), _value(kind, query.field, value)) for time, value in rows]
+    return [Point(_EPOCH + timedelta(microseconds=time // 1_000), value) for time, value in rows]
+
+
+def read_events(http: InfluxHttp, query: EventQuery) -> list[EventRecord]:
+    """Events that match, newest first."""
+    wishes = [_between(query.start, query.end)]
+    if query.device is not None:
+        wishes.append(f"device = {quote_value(query.device)}")
+    if query.kind is not None:
+        wishes.append(f"kind = {quote_value(query.kind)}")
+    if query.types:
+        wishes.append("(" + " OR ".join(f"type = {quote_value(one)}" for one in query.types) + ")")
+    limit = min(query.limit, MAX_EVENTS)
+    statement = f"SELECT * FROM event WHERE {' AND '.join(wishes)} ORDER BY time DESC LIMIT {limit}"  # noqa: S608 - quoted
+    found = []
+    for series in http.query(statement):
+        for values in series.values:
+            row = dict(zip(series.columns, values, strict=True))
+            origin = _origin(row["kind"], row["device"], row)
+            found.append(EventRecord(origin, row["type"], row["state"], msgspec.json.decode(row["detail"])))
+    return found
+
+
+def read_ledger(http: InfluxHttp) -> list[Ledger]:
+    """Ranges, points and doubles of every outbox life."""
+    seqs: defaultdict[tuple[str, str], Counter[int]] = defaultdict(Counter)
+    for series in http.query(f"SELECT boot, seq FROM {_LEDGER_OF} GROUP BY device"):  # noqa: S608 - our own names
+        for _, boot, seq in series.values:
+            seqs[series.tags["device"], boot][seq] += 1
+    return [
+        Ledger(
+            device,
+            boot,
+            tuple(IntervalSet((seq, seq) for seq in sorted(found))),
+            found.total(),
+            found.total() - len(found),
+        )
+        for (device, boot), found in sorted(seqs.items())
+    ]
+
+
+def forget_before(http: InfluxHttp, time: datetime) -> int:
+    """Delete readings and events from before a time; how many points there were."""
+    before = f"WHERE time < {_ns(time)}"
+    counted = http.query(f"SELECT count(seq) FROM {_LEDGER_OF} {before}")  # noqa: S608 - our own names
+    gone = sum(int(row[1]) for series in counted for row in series.values)
+    for measurement in (*KINDS, "event") if gone else ():
+        http.query(f"DELETE FROM {measurement} {before}")  # noqa: S608 - our own names
+    return gone
+
+
+def _between(start: datetime, end: datetime) -> str:
+    return f"time >= {_ns(start)} AND time < {_ns(end)}"
+
+
+def _ns(at: datetime) -> int:
+    return (at - _EPOCH) // timedelta(microseconds=1) * 1_000
+
+
+def _at(microseconds: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def _measured_at(time_ns: int) -> datetime:
+    """The time of measurement; what is below a millisecond tells readings apart and is no time."""
+    return _EPOCH + timedelta(milliseconds=time_ns // NANOSECONDS)
+
+
+def _value(kind: Kind, field: str, value: Any) -> Value:  # noqa: ANN401 - JSON
+    flag: Value = bool(value) if COLUMNS[kind][field] == "flag" else value
+    return flag
+
+
+def _origin(kind: Kind, device: str, row: dict[str, Any]) -> Origin:
+    return Origin(
+        kind,
+        device,
+        row["boot"],
+        row["seq"],
+        _measured_at(row["time"]),
+        _at(row["received_at"]),
+        _at(row["device_at"]) if row.get("device_at") is not None else None,
+        tuple((row.get("quality") or "").split()),
+    )

@@ -1,0 +1,204 @@
+"""Whatever InfluxDB answers, a real one or one that answers as told: nothing lost, nothing good refused."""
+
+from __future__ import annotations
+
+import gzip
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broker.contract.errors import RetryLaterError, RowsRejectedError
+from city.inventory import builtin_city, load_city
+from ingest.store.influx import InfluxStore
+from ingest.store.influx_http import InfluxAddress, InfluxHttp
+from ingest.store.progress import Progress
+from ingest.store.records import Origin, Reading
+from tests.support.influx import RunningInflux, running_influx
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+CITY = load_city(builtin_city("kupang"))
+TIMEOUT_S = 0.5
+
+
+class ToldServer(ThreadingHTTPServer):
+    """Answers writes as `answers` says (then with 204) and queries with nothing; keeps the lines that it took."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.answers: list[tuple[int, str, dict[str, str]] | str] = []
+        self.bad = b""
+        self.too_many = 1 << 30
+        self.lines: list[bytes] = []
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Connections are cut on purpose."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: ToldServer
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.path.startswith("/query"):
+            self._answer(200, '{"results":[]}', {})
+            return
+        if self.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        lines = body.splitlines()
+        match self.server.answers.pop(0) if self.server.answers else None:
+            case "cut":
+                self.connection.close()
+            case "stall":
+                time.sleep(4 * TIMEOUT_S)
+            case (status, text, headers):
+                self._answer(status, text, headers)
+            case _ if len(lines) > self.server.too_many:
+                self._answer(413, "too large", {})
+            case _ if self.server.bad and any(self.server.bad in line for line in lines):
+                self._answer(400, "unable to parse", {})
+            case _:
+                self.server.lines += lines
+                self._answer(204, "", {})
+
+    def _answer(self, status: int, text: str, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(text))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *_: Any) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def server() -> Iterator[ToldServer]:
+    made = ToldServer()
+    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    yield made
+    made.shutdown()
+    made.server_close()
+
+
+@pytest.fixture(params=["1.x", "2.x"])
+def store(request: pytest.FixtureRequest, server: ToldServer, tmp_path: Path) -> Iterator[InfluxStore]:
+    org = "kota" if request.param == "2.x" else ""
+    address = InfluxAddress(f"http://127.0.0.1:{server.server_port}", "kota", org, "t")
+    made = InfluxStore(InfluxHttp(address, timeout_s=TIMEOUT_S), CITY, Progress(tmp_path / "progress.sqlite"))
+    yield made
+    made.close()
+
+
+def readings(count: int, first: int = 0) -> list[Reading]:
+    return [
+        Reading(Origin("bin", "bin-0001", "b", first + n, NOW, NOW), {"battery_pct": float(first + n)})
+        for n in range(count)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ((401, "unauthorized", {}), "does not accept our token"),
+        ((403, "forbidden", {}), "does not allow our token"),
+        ((404, "database not found", {}), "does not know the database"),
+        ((500, "internal", {}), "answers 500"),
+        ((503, "busy", {}), "answers 503"),
+        ("cut", "influxdb"),
+        ("stall", "influxdb"),
+    ],
+)
+def test_what_may_pass_keeps_the_batch_and_the_next_try_stores_it(
+    store: InfluxStore, server: ToldServer, answer: Any, reason: str
+) -> None:
+    server.answers = [answer]
+    with pytest.raises(RetryLaterError, match=reason):
+        store.write(readings(3), ((1, 3),))
+    assert store.drained() == ()
+    assert store.write(readings(3), ((1, 3),)).stored == 3
+    assert len(server.lines) == 3
+    assert store.drained() == ((1, 3),)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_the_wait_that_was_asked_for_is_kept(store: InfluxStore, server: ToldServer, status: int) -> None:
+    server.answers = [(status, "busy", {"Retry-After": "17"})]
+    with pytest.raises(RetryLaterError) as caught:
+        store.write(readings(1), ((1, 1),))
+    assert caught.value.retry_after_s == 17
+
+
+def test_a_batch_that_is_too_large_is_sent_in_parts(store: InfluxStore, server: ToldServer) -> None:
+    server.too_many = 7
+    assert store.write(readings(40), ((1, 40),)).stored == 40
+    assert len(set(server.lines)) == 40
+
+
+def test_a_line_that_is_refused_is_found_and_the_others_are_stored(store: InfluxStore, server: ToldServer) -> None:
+    server.bad = b"battery_pct=13.0"
+    batch = readings(30)
+    with pytest.raises(RowsRejectedError) as caught:
+        store.write(batch, ((1, 30),))
+    assert caught.value.rejected == {13: "unable to parse"}
+    assert store.write([one for n, one in enumerate(batch) if n != 13], ((1, 30),)).stored == 29
+    assert len(set(server.lines)) == 29
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningInflux]:
+    with running_influx(tmp_path_factory.mktemp("influx")) as made:
+        yield made
+
+
+def test_a_type_conflict_in_a_real_server_costs_only_its_own_row(real: RunningInflux, tmp_path: Path) -> None:
+    address = real.database("conflict")
+    http = InfluxHttp(address)
+    # Types are fixed per shard, so it must be of the same week.
+    http.write(b'bin,city=kupang,device=bin-0001 battery_pct="text" %d' % (NOW.timestamp() * 1e9))
+    store = InfluxStore(http, CITY, Progress(tmp_path / "progress.sqlite"))
+    other = Reading(Origin("bin", "bin-0002", "b", 1, NOW, NOW), {"temperature_c": 20.0})
+    with pytest.raises(RowsRejectedError) as caught:
+        store.write([*readings(1), other], ((1, 2),))
+    assert list(caught.value.rejected) == [0]
+    assert "conflict" in caught.value.rejected[0]
+    assert store.write([other], ((1, 2),)).stored == 1
+    store.close()
+
+
+def test_a_server_killed_in_the_middle_is_waited_for_and_has_everything_once(
+    real: RunningInflux, tmp_path: Path
+) -> None:
+    store = InfluxStore(InfluxHttp(real.database("killed")), CITY, Progress(tmp_path / "progress.sqlite"))
+    store.write(readings(50), ((1, 50),))
+    real.kill()
+    with pytest.raises(RetryLaterError):
+        store.write(readings(50, 50), ((1, 100),))
+    real.start()
+    store.write(readings(50, 50), ((1, 100),))
+    store.write(readings(60, 40), ((1, 110),))
+    (life,) = store.ledger()
+    assert (life.seqs, life.rows, life.twice) == (((0, 99),), 100, 0)
+    store.close()
+
+
+def test_a_crash_between_write_and_note_stores_nothing_twice(real: RunningInflux, tmp_path: Path) -> None:
+    address = real.database("crash")
+    store = InfluxStore(InfluxHttp(address), CITY, Progress(tmp_path / "first.sqlite"))
+    wrong_clock = Reading(
+        Origin("bin", "bin-0001", "b", 900, NOW, NOW, NOW - timedelta(days=9_000), ("clock",)), {"battery_pct": 1.0}
+    )
+    store.write([*readings(20), wrong_clock], ((1, 21),))
+    store.close()
+    again = InfluxStore(InfluxHttp(address), CITY, Progress(tmp_path / "second.sqlite"))
+    again.write([*readings(20), wrong_clock], ((1, 21),))
+    assert [(life.rows, life.twice) for life in again.ledger()] == [(21, 0)]
+    again.close()
