@@ -12,6 +12,7 @@ from typing import Final
 PROGRAMS: Final = {
     "mosquitto": "mosquitto",
     "mosquitto_pub": "mosquitto-clients",
+    "influxd": "influxdb",
     "chromium": "chromium",
     "ffmpeg": "ffmpeg",
 }

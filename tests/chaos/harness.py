@@ -15,24 +15,34 @@ import sys
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
 from broker.contract.codec import stamps_of
+from city.inventory import builtin_city, load_city
 from edge.outbox import Outbox
 from ingest.store.dead_letters import DeadLetterBox
 from ingest.store.duck import DuckStore
+from ingest.store.influx import InfluxStore
+from ingest.store.influx_http import InfluxHttp
 from ingest.store.intervals import IntervalSet
-from tests.chaos.moments import CLOCK_VARIABLE, MOMENT_VARIABLE
+from ingest.store.port import Ledger, Store
+from ingest.store.progress import Progress
+from tests.chaos.moments import CLOCK_VARIABLE, MOMENT_VARIABLE, moments_of
 from tests.chaos.publisher import RELEASED
 from tests.chaos.schedule import TARGETS, Fault, Kind, Target, make_schedule
 from tests.support.brokers import ROOT, BrokerName, RunningBroker, free_port
+from tests.support.influx import RunningInflux
 from tests.support.waiting import wait_for
 
 RECOVER_WITHIN_S: Final = 120.0
 MOMENT_WITHIN_S: Final = 10.0
+DATABASE: Final = "chaos"
 PUBLISHERS_MAX: Final = 4
+
+
+StoreName = Literal["duckdb", "influx"]
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -40,6 +50,7 @@ class Run(msgspec.Struct, frozen=True):
 
     folder: Path
     broker: BrokerName = "embedded"
+    store: StoreName = "duckdb"
     devices: int = 12
     readings: int = 1_200
     kills: int = 20
@@ -78,6 +89,7 @@ class Harness:
         self._port = free_port()
         run.folder.mkdir(parents=True, exist_ok=True)
         self._broker = RunningBroker(run.broker, self._port, run.folder)
+        self._influx = RunningInflux(run.folder / "influx") if run.store == "influx" else None
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         # The last device is a stranger to the inventory: its readings belong among the dead letters.
         names = [*(f"bin-{n:04}" for n in range(1, run.devices)), "bin-stranger"]
@@ -89,8 +101,12 @@ class Harness:
     def run(self) -> Report:
         """The whole run."""
         run = self._run
-        schedule = make_schedule(run.seed, run.kills, self._publishers, run.targets, run.kinds)
+        targets = (*run.targets, "store", "store") if self._influx else run.targets
+        schedule = make_schedule(run.seed, run.kills, self._publishers, targets, run.kinds, moments_of(run.store))
         self._broker.start()
+        if self._influx:
+            self._influx.start()
+            self._influx.database(DATABASE)
         try:
             self._release(0)
             self._start("ingest")
@@ -133,14 +149,18 @@ class Harness:
         return Recovery(fault, round(at_s - self._began, 3), round(recovered_s, 3))
 
     def _process(self, name: str) -> subprocess.Popen[bytes]:
-        process = self._broker.process if name == "broker" else self._processes[name]
+        servers = {"broker": self._broker, "store": self._influx}
+        server = servers.get(name)
+        process = server.process if server else self._processes[name]
         assert process is not None
         return process
 
     def _kill(self, name: str) -> None:
-        if name == "broker":
-            self._broker.kill()
-            self._broker.start()
+        if name in ("broker", "store"):
+            server = self._broker if name == "broker" else self._influx
+            assert server is not None
+            server.kill()
+            server.start()
             return
         self._process(name).kill()
         self._process(name).wait(20)
@@ -221,6 +241,8 @@ class Harness:
     def _environment(self) -> dict[str, str]:
         folder = self._run.folder
         ours = {"KOTA_DATA": str(folder), "KOTA_MQTT_PORT": str(self._port), CLOCK_VARIABLE: str(folder / "clock")}
+        if self._influx:
+            ours |= {"KOTA_STORE": "influx", "KOTA_INFLUX_URL": self._influx.url, "KOTA_INFLUX_DATABASE": DATABASE}
         return {**os.environ, **ours}
 
     def _outboxes(self) -> list[Path]:
@@ -250,6 +272,25 @@ class Harness:
                 process.kill()
                 process.wait(20)
         self._broker.kill()
+        if self._influx:
+            self._influx.kill()
+
+    def _stored(self) -> list[Ledger]:
+        if self._influx is None:
+            store: Store = DuckStore(self._run.folder / "store" / "city.duckdb")
+        else:
+            self._influx.start()
+            store = InfluxStore(
+                InfluxHttp(self._influx.database(DATABASE)),
+                load_city(builtin_city("kupang")),
+                Progress(self._run.folder / "store" / "progress.sqlite"),
+            )
+        try:
+            return store.ledger()
+        finally:
+            store.close()
+            if self._influx:
+                self._influx.kill()
 
     def _count(self, recoveries: list[Recovery]) -> Report:
         published = {}
@@ -257,9 +298,7 @@ class Harness:
             outbox = Outbox(path, max_bytes=1 << 40)
             published.update({(life.device, life.boot): life.seqs for life in outbox.issued()})
             outbox.close()
-        store = DuckStore(self._run.folder / "store" / "city.duckdb")
-        ledger = {(one.device, one.boot): one for one in store.ledger()}
-        store.close()
+        ledger = {(one.device, one.boot): one for one in self._stored()}
         dead, twice_dead = self._buried()
         lost = stored = buried = 0
         twice = twice_dead

@@ -19,6 +19,7 @@ import ingest.journal
 from ingest.intake import Intake
 from ingest.store.dead_letters import DeadLetterBox
 from ingest.store.duck import DuckStore
+from ingest.store.progress import Progress
 
 MOMENT_VARIABLE: Final = "KOTA_CHAOS_MOMENT"
 CLOCK_VARIABLE: Final = "KOTA_CHAOS_CLOCK"
@@ -30,11 +31,21 @@ _PLACES: Final[dict[str, tuple[Any, str, bool]]] = {
     "between dead letters and store": (DeadLetterBox, "add", True),
     "between rows and positions": (DuckStore, "_insert", True),
     "between store and its note": (DuckStore, "write", True),
+    "between InfluxDB and its note": (Progress, "commit", False),
     "between deleting and compacting": (ingest.journal, "give_back", False),
 }
 """Name to owner, function, and whether the process dies after it rather than before."""
 
-INGEST_MOMENTS: Final = (*_PLACES, "checkpointing")
+_OF_ONE_STORE: Final = {
+    "duckdb": ("between rows and positions", "between store and its note", "checkpointing"),
+    "influx": ("between InfluxDB and its note",),
+}
+
+
+def moments_of(store: str) -> tuple[str, ...]:
+    """Places of ingest's code that a process with this store comes to."""
+    others = {name for other, names in _OF_ONE_STORE.items() if other != store for name in names}
+    return tuple(name for name in (*_PLACES, "checkpointing") if name not in others)
 
 
 def die() -> None:

@@ -7,9 +7,9 @@ from typing import Final, Literal
 
 import msgspec
 
-from tests.chaos.moments import INGEST_MOMENTS
+from tests.chaos.moments import moments_of
 
-Target = Literal["publisher", "broker", "ingest", "replay"]
+Target = Literal["publisher", "broker", "ingest", "replay", "store"]
 Kind = Literal["kill", "freeze", "full_disk", "clock", "moment"]
 
 KINDS: Final[dict[Target, tuple[Kind, ...]]] = {
@@ -17,6 +17,7 @@ KINDS: Final[dict[Target, tuple[Kind, ...]]] = {
     "broker": ("kill", "kill", "freeze"),
     "ingest": ("kill", "kill", "freeze", "full_disk", "clock", "moment", "moment"),
     "replay": ("moment",),
+    "store": ("kill", "kill", "freeze"),
 }
 """What may happen to whom, the more frequent named more often.
 
@@ -24,6 +25,7 @@ A frozen process is worse than a dead one, because nobody notices; a full disk r
 clock jumps and comes back; a moment is a kill at a named place of the code.
 """
 TARGETS: Final[tuple[Target, ...]] = (*("publisher",) * 3, *("broker",) * 3, *("ingest",) * 6, "replay")
+"""What is hit how often; `store` comes on top where it is a process of its own."""
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -41,15 +43,25 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 def make_schedule(
-    seed: int, faults: int, publishers: int, targets: tuple[Target, ...] = TARGETS, kinds: tuple[Kind, ...] = ()
+    seed: int,
+    faults: int,
+    publishers: int,
+    targets: tuple[Target, ...] = TARGETS,
+    kinds: tuple[Kind, ...] = (),
+    moments: tuple[str, ...] = moments_of("duckdb"),
 ) -> list[Fault]:
     """The faults of a run, in order; `kinds` allows these only."""
     dice = random.Random(seed)
-    return [_fault(dice, number, publishers, targets, kinds) for number in range(faults)]
+    return [_fault(dice, number, publishers, targets, kinds, moments) for number in range(faults)]
 
 
 def _fault(
-    dice: random.Random, number: int, publishers: int, targets: tuple[Target, ...], kinds: tuple[Kind, ...]
+    dice: random.Random,
+    number: int,
+    publishers: int,
+    targets: tuple[Target, ...],
+    kinds: tuple[Kind, ...],
+    moments: tuple[str, ...],
 ) -> Fault:
     target = dice.choice(targets)
     return Fault(
@@ -59,6 +71,6 @@ def _fault(
         kind=dice.choice([kind for kind in KINDS[target] if not kinds or kind in kinds]),
         lasts_s=round(dice.uniform(0.3, 2.0), 3),
         index=dice.randrange(publishers),
-        moment="replaying" if target == "replay" else dice.choice(INGEST_MOMENTS),
+        moment="replaying" if target == "replay" else dice.choice(moments),
         jump_s=dice.choice((-86_400.0, -600.0, 600.0, 86_400.0)),
     )

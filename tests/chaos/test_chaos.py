@@ -6,16 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.harness import Harness, Run
+from tests.chaos.harness import Harness, Run, StoreName
 from tests.chaos.mutants import MUTANTS
 from tests.chaos.schedule import make_schedule
 from tests.support.brokers import BrokerName
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("broker", ["embedded", "mosquitto"])
-def test_twenty_kills_lose_nothing_and_store_nothing_twice(tmp_path: Path, broker: BrokerName) -> None:
-    report = Harness(Run(tmp_path / "city", broker, kills=20, seed=7)).run()
+@pytest.mark.parametrize(
+    ("broker", "store"), [("embedded", "duckdb"), ("mosquitto", "duckdb"), ("mosquitto", "influx")]
+)
+def test_twenty_kills_lose_nothing_and_store_nothing_twice(
+    tmp_path: Path, broker: BrokerName, store: StoreName
+) -> None:
+    report = Harness(Run(tmp_path / "city", broker, store, kills=20, seed=7)).run()
     assert report.published == 1_200
     assert report.dead == 100
     assert (report.lost, report.twice) == (0, 0), report
