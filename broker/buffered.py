@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from paho.mqtt.client import Client
+from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import MQTTErrorCode
 
 READ_BYTES: Final = 65_536
@@ -44,6 +44,12 @@ class ReadAheadClient(Client):
     def _create_socket(self) -> Any:  # noqa: ANN401 - paho's own name for it, SocketLike, is private
         self._reads_ahead = ReadAheadSocket(super()._create_socket())
         return self._reads_ahead
+
+    def _handle_on_message(self, message: MQTTMessage) -> None:
+        # There is one callback for all messages; paho would look for others along the topic of each.
+        with self._in_callback_mutex:
+            if self.on_message:
+                self.on_message(self, self._userdata, message)
 
     def serve(self, timeout_s: float) -> MQTTErrorCode:
         """Wait for something to read or write, and handle it; an error means that the connection is gone."""

@@ -205,10 +205,12 @@ class BusClient:
 
     def _message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         if self._on_message:
+            try:
+                topic = message.topic
+            except UnicodeDecodeError:  # no broker should let it pass; what cannot be a topic is a dead letter
+                topic = bytes(message._topic).decode("utf-8", "backslashreplace")  # noqa: SLF001 - kept nowhere else
             self._on_message(
-                Delivery(
-                    message.topic, bytes(message.payload), message.retain, message.mid, message.qos, self.generation
-                )
+                Delivery(topic, bytes(message.payload), message.retain, message.mid, message.qos, self.generation)
             )
 
     def subscribe(self, *filters: str) -> None:

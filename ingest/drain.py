@@ -34,13 +34,13 @@ from ingest.store.records import Record, StatusRecord
 
 log = structlog.get_logger("ingest")
 
-BATCH_MAX: Final = 2_000
+BATCH_MAX: Final = 4_000
 SETTLE_S: Final = 0.15
 """Pause between batches, so that a commit of the store carries many readings; a reading is visible well within 1 s."""
 RETRY_MAX_S: Final = 30.0
 TRIM_EVERY: Final = 1_000
 """Journal rows that may lie behind the store's positions before they are deleted."""
-BACKLOG_SHARE: Final = 0.8
+BACKLOG_SHARE: Final = 0.9
 """Of the time at most, while a backlog is drained; the rest is for live readings and for who reads."""
 LAST_DRAIN_S: Final = 2.0
 """What is live when the service stops is still stored, for so long."""
@@ -144,7 +144,7 @@ class Drain:
                 self._trim()
 
     def _drain_live(self, stop: threading.Event) -> bool:
-        """Store the next live batch; False when there is none or the service stops."""
+        """Store the next live batch; whether there may be more than what came meanwhile."""
         span = self._lanes.live()
         batch = self._journal.read(after=span.after, limit=BATCH_MAX)
         if len(batch) == BATCH_MAX and self._clock() - batch[0].arrival.received_at > timedelta(seconds=BEHIND_S):
@@ -152,7 +152,8 @@ class Drain:
             log.warning("drain.overtakes", backlog=last - span.after)
             self._lanes.overtake(max(last, batch[-1].position))
             return True
-        return bool(batch) and self._patiently(lambda: self._store(span, batch), stop)
+        stored = bool(batch) and self._patiently(lambda: self._store(span, batch), stop)
+        return stored and len(batch) == BATCH_MAX
 
     def _drain_backlog(self, stop: threading.Event) -> bool:
         """Store the next batch of the oldest gap; False when there is none or the service stops."""

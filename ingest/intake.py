@@ -115,7 +115,8 @@ class Intake:
             group = [self._queue.get(timeout=0.2)]
         except queue.Empty:
             return []
-        time.sleep(GROUP_WAIT_S)
+        if self._queue.qsize() < GROUP_MAX:
+            time.sleep(GROUP_WAIT_S)
         with contextlib.suppress(queue.Empty):
             while len(group) < GROUP_MAX:
                 group.append(self._queue.get_nowait())

@@ -32,6 +32,8 @@ CREATE TABLE IF NOT EXISTS arrivals (
 
 READ_BYTES: Final = 4 << 20
 """Payload that one `read` gives out at most, so that catch-ups of large arrays stay small in memory."""
+MEASURE_BYTES: Final = 1 << 20
+"""After so much new payload the file's size is asked for again; near the bound every time."""
 _LAST: Final = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'arrivals'"
 
 
@@ -67,6 +69,7 @@ class Journal:
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._db = open_durable(path, _SCHEMA)
+        self._kept, self._unmeasured = kept_bytes(self._db), 0
 
     def append(self, arrivals: Sequence[Arrival]) -> None:
         """Keep messages durably, in order, in one transaction.
@@ -80,11 +83,13 @@ class Journal:
         added = sum(len(a.payload) for a in arrivals)
         statement = "INSERT INTO arrivals (topic, payload, received_at, checksum) VALUES (?, ?, ?, ?)"
         with self._guarded():
-            kept = kept_bytes(self._db)
-            if kept + added > self._max_bytes:
-                raise RetryLaterError(f"journal: {kept} of {self._max_bytes} bytes are waiting for the store")
+            if self._unmeasured > MEASURE_BYTES or self._kept + self._unmeasured + added > self._max_bytes:
+                self._kept, self._unmeasured = kept_bytes(self._db), 0
+            if self._kept + added > self._max_bytes:
+                raise RetryLaterError(f"journal: {self._kept} of {self._max_bytes} bytes are waiting for the store")
             with self._db:
                 self._db.executemany(statement, rows)
+            self._unmeasured += added
 
     def read(self, *, after: int, limit: int, before: int = 1 << 62) -> list[Journaled]:
         """Messages between two positions, in order of arrival; fewer than `limit` when they are large."""
