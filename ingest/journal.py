@@ -34,6 +34,8 @@ READ_BYTES: Final = 4 << 20
 """Payload that one `read` gives out at most, so that catch-ups of large arrays stay small in memory."""
 MEASURE_BYTES: Final = 1 << 20
 """After so much new payload the file's size is asked for again; near the bound every time."""
+ROW_BYTES: Final = 64
+"""What a message takes besides topic and payload, at the most."""
 _LAST: Final = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'arrivals'"
 
 
@@ -80,7 +82,7 @@ class Journal:
         rows = [
             (a.topic, a.payload, at := a.received_at.timestamp(), _checksum(a.topic, a.payload, at)) for a in arrivals
         ]
-        added = sum(len(a.payload) for a in arrivals)
+        added = sum(len(a.payload) + len(a.topic) + ROW_BYTES for a in arrivals)
         statement = "INSERT INTO arrivals (topic, payload, received_at, checksum) VALUES (?, ?, ?, ?)"
         with self._guarded():
             if self._unmeasured > MEASURE_BYTES or self._kept + self._unmeasured + added > self._max_bytes:
