@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
+
 from city.settings import Settings, load_settings
 
 
@@ -33,11 +35,11 @@ def settings_from(args: argparse.Namespace, **extra: Any) -> Settings:  # noqa: 
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
-    """The settings as variables for a child process, secrets excepted: they reach a child through the data folder."""
+    """The settings as variables for a child process, secrets excepted: it inherits those with the environment."""
     variables: dict[str, str] = {}
     for name in Settings.model_fields:
         value = getattr(settings, name)
-        if value is None or name == "mqtt_password":
+        if value is None or isinstance(value, SecretStr):
             continue
         variables[f"KOTA_{name.upper()}"] = str(value.resolve()) if isinstance(value, Path) else str(value)
     return variables
