@@ -67,7 +67,7 @@ def layer(context: ApiContext, kind: Kind) -> list[dict[str, Any]]:
             "id": device.id,
             "kind": kind,
             "kelurahan": device.kelurahan,
-            "connectivity": device_connectivity(device, newest, now),
+            "connectivity": device_connectivity(context, device, newest, now),
             **_properties(device, newest),
         }
         if open_cases is not None:

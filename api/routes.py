@@ -89,7 +89,7 @@ def list_devices(
         for device in context.city.devices.values()
         if kind in (None, device.KIND)
         and kelurahan in (None, device.kelurahan)
-        and (state is None or device_connectivity(device, latest.get(device.id), now) == state)
+        and (state is None or device_connectivity(context, device, latest.get(device.id), now) == state)
     ]
     page = sorted(found, key=lambda device: device.id)[offset : offset + limit]
     return DevicesShape(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -114,9 +114,11 @@ class EventsShape(BaseModel):
     events: list[EventShape]
 
 
-def device_connectivity(device: Device, latest: Latest | None, now: datetime) -> Connectivity:
-    """Whether a device is there."""
-    return connectivity(latest, interval_s=device.interval_s, now=now)
+def device_connectivity(context: ApiContext, device: Device, latest: Latest | None, now: datetime) -> Connectivity:
+    """Whether a device is there, by what the store has: that we are behind is no silence of the device."""
+    health = context.health.read()
+    behind = timedelta(seconds=health.live_lag_s) if health else timedelta(0)
+    return connectivity(latest, interval_s=device.interval_s, now=now - behind)
 
 
 def position_of(device: Device, latest: Latest | None) -> tuple[float, float] | None:
@@ -137,7 +139,7 @@ def number(latest: Latest | None, field: str) -> float | None:
 def shape_device(context: ApiContext, device: Device, latest: Latest | None, now: datetime) -> DeviceShape:
     """A device as the API shows it."""
     position = position_of(device, latest)
-    connected = device_connectivity(device, latest, now)
+    connected = device_connectivity(context, device, latest, now)
     values = latest.values if latest else {}
     return DeviceShape(
         id=device.id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -16,18 +16,30 @@ BEHIND_S: Final = 60.0
 STALE_AFTER: Final = timedelta(seconds=30)
 
 
-def not_ready(context: ApiContext) -> str:
+Trouble = Literal["", "not_started", "silent", "no_broker", "journal_full", "store_away"]
+
+WORDS: Final[dict[Trouble, str]] = {
+    "": "",
+    "not_started": "ingest has not started yet",
+    "silent": "ingest has said nothing for a while",
+    "no_broker": "ingest has no connection to the broker",
+    "journal_full": "the journal does not take messages",
+    "store_away": "the store is away",
+}
+
+
+def trouble(context: ApiContext) -> Trouble:
     """Why the system is not ready; empty when it is."""
     health = context.health.read()
     if health is None:
-        return "ingest has not started yet"
+        return "not_started"
     if context.clock() - health.at > STALE_AFTER:
-        return f"ingest has said nothing since {health.at.isoformat(timespec='seconds')}"
+        return "silent"
     if not health.connected:
-        return "ingest has no connection to the broker"
+        return "no_broker"
     if health.journal == "full":
-        return "the journal does not take messages"
-    return f"the store is away: {health.note}" if health.store == "away" else ""
+        return "journal_full"
+    return "store_away" if health.store == "away" else ""
 
 
 def system(context: ApiContext) -> dict[str, Any]:
@@ -36,13 +48,14 @@ def system(context: ApiContext) -> dict[str, Any]:
     latest = {one.device: one for one in context.reader.latest()}
     devices: dict[str, Counter[str]] = {kind: Counter() for kind in ("bin", "truck", "ap", "camera")}
     for device in context.city.devices.values():
-        devices[device.KIND][device_connectivity(device, latest.get(device.id), now)] += 1
+        devices[device.KIND][device_connectivity(context, device, latest.get(device.id), now)] += 1
     late = sorted(one.device for one in latest.values() if "late" in one.quality)
-    reason = not_ready(context)
+    found = trouble(context)
     health = context.health.read()
     return {
-        "ready": not reason,
-        "detail": reason,
+        "ready": not found,
+        "trouble": found,
+        "detail": WORDS[found],
         "city": context.city.name,
         "simulated": context.demo,
         "ingest": msgspec.to_builtins(health) if health else None,

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from api.access import require, role_of
 from api.routes import context_of
-from api.system import not_ready, system
+from api.system import WORDS, system, trouble
 
 log = structlog.get_logger("api")
 
@@ -30,8 +30,8 @@ def healthz() -> dict[str, bool]:
 @router.get("/readyz", tags=["system"])
 def readyz(request: Request) -> JSONResponse:
     """Whether readings arrive and are stored; 503 with the reason when not. Open to everybody."""
-    reason = not_ready(context_of(request))
-    return JSONResponse({"ready": not reason, "detail": reason}, 503 if reason else 200)
+    found = trouble(context_of(request))
+    return JSONResponse({"ready": not found, "detail": WORDS[found]}, 503 if found else 200)
 
 
 @router.get("/metrics", dependencies=[require("viewer")], tags=["system"])

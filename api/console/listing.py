@@ -95,7 +95,7 @@ def matches(view: View, question: Question, device: Device, latest: Latest | Non
     """Whether a device is among those asked for."""
     if question.kelurahan and device.kelurahan != question.kelurahan:
         return False
-    if question.state and device_connectivity(device, latest, now) != question.state:
+    if question.state and device_connectivity(view.context, device, latest, now) != question.state:
         return False
     site = view.context.city.sites.get(device.site)
     names = (device.id, site.name if site else "", device.plate if isinstance(device, Truck) else "")
@@ -150,7 +150,7 @@ def fill_bar(fill_pct: float, words: str) -> Markup:
 
 
 def _state(view: View, device: Device, latest: Latest | None, now: datetime) -> Markup:
-    connected = device_connectivity(device, latest, now)
+    connected = device_connectivity(view.context, device, latest, now)
     shown = state_badge(view, connected)
     if isinstance(device, Truck) and connected == "online":
         shown = state_badge(view, service_status(latest, connected))

@@ -37,11 +37,11 @@ async def build(view: View) -> None:
 def _health(view: View) -> Markup:
     found = system(view.context)
     works = bool(found["ready"])
-    verdict = view.t("ready" if works else "not_ready")
-    state = tag(
-        "p", verdict if works else f"{verdict}: {found['detail']}", class_="verdict " + ("good" if works else "bad")
-    )
-    tiles = _tiles(view, view.context.health.read())
+    health = view.context.health.read()
+    verdict = view.t("ready") if works else f"{view.t('not_ready')}: {view.t('trouble_' + found['trouble'])}"
+    state = tag("p", verdict, class_="verdict " + ("good" if works else "bad"))
+    note = tag("p", tag("code", health.note), class_="warn") if health and health.note else Markup()
+    tiles = join([note, _tiles(view, health)])
     return join([state, tiles, _devices(view, found["devices"]), _late(view, found["late"])])
 
 

@@ -143,6 +143,11 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "ready": ("Sistem berjalan baik", "The system works"),
     "not_ready": ("Ada gangguan", "Something is wrong"),
     "lag": ("Keterlambatan penyimpanan", "Behind by"),
+    "trouble_not_started": ("penerima data belum berjalan", "the receiver of data has not started"),
+    "trouble_silent": ("penerima data tidak memberi kabar", "the receiver of data says nothing"),
+    "trouble_no_broker": ("tidak tersambung ke perantara pesan", "no connection to the broker"),
+    "trouble_journal_full": ("antrean di disk penuh", "the queue on disk is full"),
+    "trouble_store_away": ("penyimpanan tidak dapat dihubungi", "the store cannot be reached"),
     "live_lag": ("Keterlambatan data terbaru", "Newest data behind by"),
     "catching_up": (
         "Data lama sedang disusulkan: {lag} di belakang. Data terbaru tetap masuk lebih dahulu.",

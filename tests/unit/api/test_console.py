@@ -19,6 +19,7 @@ from api.console.markup import join, tag
 from api.console.texts import LANGS, TEXTS, Lang, text
 from api.console.view import View, view_of
 from api.shapes import shape_device
+from api.system import WORDS
 from broker.contract.payloads import EVENT_TYPES, fields_of
 from broker.contract.topics import KINDS
 from ingest.store.health import BadMessages, IngestHealth
@@ -73,6 +74,7 @@ def test_no_text_is_left_over() -> None:
         "ssids",
     }
     others = fields | steps | states | facts | {"non_organic", "outOfService", "onRoute", "waste_kind"}
+    others |= {f"trouble_{code}" for code in WORDS if code}
     left = {key for key in TEXTS if not re.search(rf"\b{key}\b", source) and not key.startswith("event_")} - others
     assert left == set()
 
@@ -193,6 +195,11 @@ def test_a_fault_is_said_in_words(stage: Stage) -> None:
     seen = View(stage.context(now=NOW + timedelta(minutes=5)), "id", "viewer")
     assert "verdict bad" in system_page._health(seen)
     assert "verdict good" in system_page._health(view(stage))
+    stage.board.publish(IngestHealth(NOW, connected=True, store="away", note="<refused>"))
+    for lang in LANGS:
+        page = system_page._health(View(stage.context(), lang, "viewer"))
+        assert text("trouble_store_away", lang) in page
+        assert "&lt;refused&gt;" in page
 
 
 def test_nothing_of_the_console_names_a_foreign_host_but_the_map_s_street_tiles() -> None:

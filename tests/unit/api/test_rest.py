@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from ingest.store.dead_letters import DeadLetter
+from ingest.store.health import IngestHealth
 from tests.unit.api.conftest import NOW, Stage
 
 ISO = NOW.isoformat().replace("+00:00", "Z")
@@ -233,7 +234,17 @@ def test_ready_says_why_not(stage: Stage) -> None:
     assert stage.client().get("/readyz").json() == {"ready": True, "detail": ""}
     late = stage.client(now=NOW + timedelta(minutes=1)).get("/readyz")
     assert late.status_code == 503
-    assert "said nothing since" in late.json()["detail"]
+    assert "said nothing for a while" in late.json()["detail"]
+    stage.board.publish(IngestHealth(NOW, connected=True, store="away", note="http://10.0.0.7:8086 refused"))
+    assert stage.client().get("/readyz").json() == {"ready": False, "detail": "the store is away"}
+
+
+def test_that_the_platform_is_behind_is_no_silence_of_its_devices(stage: Stage) -> None:
+    stage.measure("truck-01", speed_kmh=20.0)
+    later = NOW + timedelta(hours=2)
+    assert stage.client(now=later).get("/api/v1/devices/truck-01").json()["connectivity"] == "offline"
+    stage.board.publish(IngestHealth(later, connected=True, store="away", lag_s=7_200.0, live_lag_s=7_200.0))
+    assert stage.client(now=later).get("/api/v1/devices/truck-01").json()["connectivity"] == "online"
 
 
 def test_system_counts_devices_by_connectivity(stage: Stage) -> None:
