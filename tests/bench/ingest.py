@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal
@@ -25,12 +27,20 @@ from broker.contract.payloads import BinTelemetry
 from tests.bench import telegraf
 from tests.bench.subscriber import Nothing, Outcome
 from tests.support.brokers import ROOT, RunningBroker, free_port
+from tests.support.influx import running_influx
 from tests.support.waiting import wait_for
 
 DEVICES: Final = 400
 LIVE_RATE: Final = 2_000
 LIVE_S: Final = 15
-CONTENDERS: Final = ("nothing", "duckdb", "telegraf")
+CONTENDERS: Final = ("nothing", "duckdb", "influx", "telegraf")
+MISSING: Final[dict[str, Callable[[], str | None]]] = {
+    "nothing": lambda: None,
+    "duckdb": lambda: None,
+    "influx": lambda: None if shutil.which("influxd") else "`influxd` (InfluxDB 1) is not on the path",
+    "telegraf": telegraf.missing,
+}
+"""Contender to why it cannot be measured here, None when it can."""
 Mode = Literal["backlog", "live"]
 
 
@@ -52,7 +62,7 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--messages", type=int, default=100_000, help="Of the backlog.")
     parser.add_argument("--json", action="store_true", help="One JSON array.")
     args = parser.parse_args(argv)
-    names = [name for name in CONTENDERS if name != "telegraf" or telegraf.found()]
+    names = [name for name in CONTENDERS if MISSING[name]() is None]
     sizes: dict[Mode, int] = {"backlog": args.messages, "live": LIVE_RATE * LIVE_S}
     found = [measure(mode, name, messages) for mode, messages in sizes.items() for name in names]
     if args.json:
@@ -73,8 +83,9 @@ def _print_ratios(backlog: dict[str, Figures]) -> None:
         if name != "duckdb":
             rate, cost = ours.messages_per_s / other.messages_per_s, ours.cpu_us_per_message / other.cpu_us_per_message
             print(f"ours beside {name}: {rate:.2f} of its rate, {cost:.2f} of its CPU a message")
-    if "telegraf" not in backlog:
-        print("telegraf was not measured: it needs `influxd`, and `telegraf` on the path or named by KOTA_TELEGRAF")
+    for name in CONTENDERS:
+        if name not in backlog:
+            print(f"{name} was not measured: {MISSING[name]()}")
 
 
 def measure(mode: Mode, name: str, messages: int) -> Figures:
@@ -95,7 +106,7 @@ def measure(mode: Mode, name: str, messages: int) -> Figures:
             live = threading.Thread(target=publish, args=(LIVE_RATE,))
             if mode == "live":
                 live.start()
-            outcome = (_drain_by_telegraf if name == "telegraf" else _drain_by_ours)(name, broker, messages)
+            outcome = _DRAINS.get(name, _drain_by_ours)(name, broker, messages)
             if mode == "live":
                 live.join()
         finally:
@@ -120,6 +131,13 @@ def _drain_by_ours(name: str, broker: RunningBroker, messages: int) -> Outcome:
     return msgspec.json.decode(done.stdout.splitlines()[-1], type=Outcome)
 
 
+def _drain_into_influx(name: str, broker: RunningBroker, messages: int) -> Outcome:
+    with running_influx(broker.folder / "influx") as server:
+        address = server.database("bench")
+        os.environ |= {"KOTA_INFLUX_URL": address.url, "KOTA_INFLUX_DATABASE": address.database}
+        return _drain_by_ours(name, broker, messages)
+
+
 def _drain_by_telegraf(_name: str, broker: RunningBroker, messages: int) -> Outcome:
     with telegraf.running(broker.folder, broker.port) as peer:
         wait_for(peer.stored, "Telegraf's first write")
@@ -128,6 +146,9 @@ def _drain_by_telegraf(_name: str, broker: RunningBroker, messages: int) -> Outc
             time.sleep(0.1)
         ended_s, used = time.monotonic(), peer.usage()
         return Outcome(ended_s - began_s, ended_s, used.cpu_s, used.peak_resident_mb)
+
+
+_DRAINS: Final = {"influx": _drain_into_influx, "telegraf": _drain_by_telegraf}
 
 
 def _make_session(port: int) -> None:

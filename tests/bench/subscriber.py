@@ -1,4 +1,4 @@
-"""One subscriber of a bench in a process of its own: `nothing` (the broker's ceiling) or `duckdb` (ours, whole).
+"""One subscriber of a bench in a process of its own: `nothing` (the broker's ceiling), or ours with one of its stores.
 
 Prints one JSON object: seconds from the first message to the last being done with, CPU seconds, resident memory.
 """
@@ -62,10 +62,10 @@ class Nothing:
         self._bus.acknowledge(delivery)
 
 
-def run_ours(port: int, messages: int, folder: Path) -> float:
-    """Intake, journal, decoding and the embedded store, as the service runs them; seconds until all is stored."""
+def run_ours(port: int, messages: int, folder: Path, store: str) -> float:
+    """Intake, journal, decoding and store, as the service runs them; seconds until all is stored."""
     stop = threading.Event()
-    settings = load_settings(data=folder, late_after_s=86_400)
+    settings = load_settings(data=folder, late_after_s=86_400, store=store)
     city = load_city(builtin_city("kupang"))
     ingest = Ingest(settings, city, login(port), open_store(settings, city))
     for work in ingest.parts.values():
@@ -82,7 +82,7 @@ def run_ours(port: int, messages: int, folder: Path) -> float:
 def main(argv: list[str]) -> int:
     """Run one subscriber."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("name", choices=("nothing", "duckdb"))
+    parser.add_argument("name", choices=("nothing", "duckdb", "influx"))
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--messages", type=int, required=True)
     parser.add_argument("--folder", type=Path, required=True)
@@ -91,7 +91,7 @@ def main(argv: list[str]) -> int:
     if args.name == "nothing":
         seconds = Nothing(args.port).run(args.messages)
     else:
-        seconds = run_ours(args.port, args.messages, args.folder)
+        seconds = run_ours(args.port, args.messages, args.folder, args.name)
     ended_s, used = time.monotonic(), usage_of(os.getpid())
     found = Outcome(seconds, ended_s, used.cpu_s - began_cpu_s, used.peak_resident_mb)
     print(msgspec.json.encode(found).decode(), flush=True)

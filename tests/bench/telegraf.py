@@ -62,9 +62,11 @@ class Usage(msgspec.Struct, frozen=True):
     peak_resident_mb: float
 
 
-def found() -> bool:
-    """Whether both programs are here; `KOTA_TELEGRAF` names a Telegraf outside the path."""
-    return bool(_telegraf() and shutil.which("influxd"))
+def missing() -> str | None:
+    """What is not here, None when all is; `KOTA_TELEGRAF` names a Telegraf outside the path."""
+    if _telegraf() and shutil.which("influxd"):
+        return None
+    return "it needs `influxd` (InfluxDB 1), and `telegraf` on the path or named by KOTA_TELEGRAF"
 
 
 def _telegraf() -> str | None:
