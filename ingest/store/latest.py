@@ -88,21 +88,24 @@ class LatestBoard:
 def merge_readings(known: Latest | None, readings: Sequence[Reading]) -> Latest:
     """What is known of a device after more readings, at least one; the same under any order and any grouping.
 
-    A value is replaced only by one measured later. The newest readings go first, so that older ones, most of a
-    catch-up, cost a comparison a field.
+    A value is replaced only by one measured later. The newest readings go first, so that older ones cost little.
     """
     ordered = sorted(readings, key=lambda reading: reading.origin.measured_at, reverse=True)
     first = ordered[0].origin
     base = known or Latest(first.kind, first.device, {}, None, first.received_at)
     values = dict(base.values)
     measured_at, quality, received_at = base.measured_at, base.quality, base.received_at
+    floor: datetime | None = None
     for reading in ordered:
         origin = reading.origin
         at = origin.measured_at
-        for name, value in reading.values.items():
-            old = values.get(name)
-            if old is None or at > old.measured_at or (at == old.measured_at and _rank(value) > _rank(old.value)):
-                values[name] = FieldValue(value, at)
+        # Older than everything that is known, and nothing in it that is not: most readings of a catch-up.
+        if floor is None or at >= floor or not reading.values.keys() <= values.keys():
+            for name, value in reading.values.items():
+                old = values.get(name)
+                if old is None or at > old.measured_at or (at == old.measured_at and _rank(value) > _rank(old.value)):
+                    values[name] = FieldValue(value, at)
+            floor = min((field.measured_at for field in values.values()), default=None)
         if measured_at is None or (at, origin.quality) >= (measured_at, quality):
             measured_at, quality = at, origin.quality
         received_at = max(received_at, origin.received_at)
