@@ -94,8 +94,82 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     generation: int
 
 
-class BusClient:
-    """One MQTT connection; `run` blocks and keeps it alive until `stop`. Callbacks run on the network thread.
+class Connection:
+    """What every client of the bus is: `run` blocks and keeps one MQTT connection alive until `stop` or `close`."""
+
+    def __init__(self, login: Login) -> None:
+        """Prepare; nothing is connected yet."""
+        self._login = login
+        self._random = random.Random()  # noqa: S311 - spreads reconnects, hides nothing
+        self._stop = threading.Event()
+        self._lost_logged = False
+        self._acks = threading.Lock()
+        self.connects = 0
+        self.generation = 0
+        self.connected = threading.Event()
+
+    def run(self, stop: threading.Event) -> None:
+        """Connect, serve, and connect again with jittered backoff (at most 30 s) until `stop` or `close`."""
+        attempt = 0
+        while not stop.is_set() and not self._stop.is_set():
+            attempt = 0 if self._attempt(stop) else attempt + 1
+            ceiling = min(RECONNECT_MAX_S, RECONNECT_MIN_S * 2 ** min(attempt, 10))
+            self._stop.wait(self._random.uniform(RECONNECT_MIN_S / 2, ceiling))
+
+    def _attempt(self, stop: threading.Event) -> bool:
+        """One connection from start to end; whether it came about."""
+        with self._acks:
+            self.generation += 1  # before anything can come over the new connection, or an old answer go over it
+        before = self.connects
+        try:
+            self._serve(stop)
+        except (OSError, ValueError) as exc:
+            self._note_lost(str(exc))
+        finally:
+            self.connected.clear()
+        return self.connects != before
+
+    def _serve(self, stop: threading.Event) -> None:
+        """Connect and serve until the connection ends.
+
+        Raises:
+            OSError: It could not be made, or broke.
+        """
+        raise NotImplementedError
+
+    def _note_connected(self, *, session_present: bool) -> None:
+        self.connects += 1
+        log.info("mqtt.connected", user=self._login.user, session_present=session_present)
+        self._lost_logged = False
+
+    def _note_lost(self, reason: str) -> None:
+        if not self._lost_logged and not self._stop.is_set():
+            log.warning("mqtt.lost", user=self._login.user, reason=reason)
+            self._lost_logged = True
+
+    def acknowledge(self, delivery: Delivery) -> bool:
+        """Send the PUBACK of a QoS 1 message; False, and nothing sent, when it came over an earlier connection.
+
+        There the old packet id may name another message.
+        """
+        return self.acknowledge_all([delivery]) == 1
+
+    def acknowledge_all(self, deliveries: Sequence[Delivery]) -> int:
+        """Send the PUBACKs of many QoS 1 messages in one write, those of earlier connections left out; how many."""
+        with self._acks:
+            if not self.connected.is_set():
+                return 0
+            mids = [one.mid for one in deliveries if one.qos == 1 and one.generation == self.generation]
+            if mids:
+                self._send_acks(b"".join(_PUBACK.pack(PacketTypes.PUBACK << 4, 2, mid) for mid in mids))
+            return len(mids)
+
+    def _send_acks(self, packets: bytes) -> None:
+        raise NotImplementedError
+
+
+class BusClient(Connection):
+    """The client of every service: paho. Callbacks run on the network thread.
 
     Args:
         login: Where and who. A persistent session keeps QoS 1 messages at the broker while we are away.
@@ -113,16 +187,9 @@ class BusClient:
         will: Will | None = None,
     ) -> None:
         """Prepare the client; nothing is connected yet."""
-        self._login = login
+        super().__init__(login)
         self._on_message = on_message
         self._on_connected = on_connected
-        self._random = random.Random()  # noqa: S311 - spreads reconnects, hides nothing
-        self._stop = threading.Event()
-        self._lost_logged = False
-        self._acks = threading.Lock()
-        self.connects = 0
-        self.generation = 0
-        self.connected = threading.Event()
         self._client = self._build(will)
 
     def _build(self, will: Will | None) -> ReadAheadClient:
@@ -146,28 +213,10 @@ class BusClient:
         client.on_message = self._message
         return client
 
-    def run(self, stop: threading.Event) -> None:
-        """Connect, serve, and connect again with jittered backoff (at most 30 s) until `stop` or `close`."""
-        attempt = 0
-        while not stop.is_set() and not self._stop.is_set():
-            attempt = 0 if self._serve() else attempt + 1
-            ceiling = min(RECONNECT_MAX_S, RECONNECT_MIN_S * 2 ** min(attempt, 10))
-            self._stop.wait(self._random.uniform(RECONNECT_MIN_S / 2, ceiling))
-
-    def _serve(self) -> bool:
-        """One connection from start to end; whether it came about."""
-        with self._acks:
-            self.generation += 1  # before anything can come over the new connection, or an old answer go over it
-        before = self.connects
-        try:
-            self._client.connect(self._login.host, self._login.port, KEEPALIVE_S, **self._v5_options())
-            while self._client.serve(timeout_s=0.2) == MQTTErrorCode.MQTT_ERR_SUCCESS:
-                pass
-        except (OSError, ValueError) as exc:
-            self._note_lost(str(exc))
-        finally:
-            self.connected.clear()
-        return self.connects != before
+    def _serve(self, _stop: threading.Event) -> None:
+        self._client.connect(self._login.host, self._login.port, KEEPALIVE_S, **self._v5_options())
+        while self._client.serve(timeout_s=0.2) == MQTTErrorCode.MQTT_ERR_SUCCESS:
+            pass
 
     def _v5_options(self) -> dict[str, Any]:
         if self._login.version != "5":
@@ -184,9 +233,7 @@ class BusClient:
         if code.is_failure:
             self._note_lost(str(code))
             return
-        self.connects += 1
-        log.info("mqtt.connected", user=self._login.user, session_present=flags.session_present)
-        self._lost_logged = False
+        self._note_connected(session_present=flags.session_present)
         if self._on_connected:
             self._on_connected(flags.session_present)
         self.connected.set()
@@ -197,11 +244,6 @@ class BusClient:
         self.connected.clear()
         if code.is_failure:
             self._note_lost(str(code))
-
-    def _note_lost(self, reason: str) -> None:
-        if not self._lost_logged and not self._stop.is_set():
-            log.warning("mqtt.lost", user=self._login.user, reason=reason)
-            self._lost_logged = True
 
     def _message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         if self._on_message:
@@ -217,26 +259,9 @@ class BusClient:
         """Ask for these filters at QoS 1; call from `on_connected`."""
         self._client.subscribe([(topic_filter, 1) for topic_filter in filters])
 
-    def acknowledge(self, delivery: Delivery) -> bool:
-        """Send the PUBACK of a QoS 1 message; False, and nothing sent, when it came over an earlier connection.
-
-        There the old packet id may name another message.
-        """
-        return self.acknowledge_all([delivery]) == 1
-
-    def acknowledge_all(self, deliveries: Sequence[Delivery]) -> int:
-        """Send the PUBACKs of many QoS 1 messages, those of earlier connections left out; how many were sent.
-
-        One write for all of them: paho's own `ack` makes two system calls for each, half of what a message costs.
-        """
-        with self._acks:
-            if not self.connected.is_set():
-                return 0
-            mids = [one.mid for one in deliveries if one.qos == 1 and one.generation == self.generation]
-            packets = b"".join(_PUBACK.pack(PacketTypes.PUBACK << 4, 2, mid) for mid in mids)
-            if mids:
-                self._client._packet_queue(PacketTypes.PUBACK << 4, packets, 0, 0)  # noqa: SLF001 - see above
-            return len(mids)
+    def _send_acks(self, packets: bytes) -> None:
+        # paho's own `ack` makes two system calls for each message, half of what one costs.
+        self._client._packet_queue(PacketTypes.PUBACK << 4, packets, 0, 0)  # noqa: SLF001 - see above
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> bool:
         """Hand a message to the connection; False when there is none. Success says nothing about durability."""

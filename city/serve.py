@@ -32,7 +32,8 @@ SERVICES: Final = {
 STOP_WITHIN_S: Final = 4.0
 _PR_SET_PDEATHSIG: Final = 1
 _SETTINGS: Final = (
-    "data", "city", "demo", "host", "port", "mqtt_host", "mqtt_port", "mqtt_version", "mqtt_user", "speed", "seed",
+    "data", "city", "demo", "host", "port", "mqtt_host", "mqtt_port", "mqtt_version", "mqtt_client",
+    "mqtt_user", "speed", "seed",
     "clip", "clock", "store", "influx_url", "influx_database", "influx_org", "influx_user",
     "journal_max_mb", "dead_letters_max_mb",
     "outbox_max_mb", "retention_days", "evidence_days", "late_after_s",

@@ -27,6 +27,9 @@ class Settings(BaseSettings):
     mqtt_host: str = Field("127.0.0.1", description="Address of the broker.")
     mqtt_port: int = Field(1883, ge=0, le=65535, description="Port of the broker; 0 takes a free one.")
     mqtt_version: Literal["3.1.1", "5"] = Field("3.1.1", description="MQTT version to speak; amqtt speaks 3.1.1 only.")
+    mqtt_client: Literal["paho", "mqtt5"] = Field(
+        "paho", description="Who reads for ingest; mqtt5 is faster and needs a broker and `mqtt_version` of MQTT 5."
+    )
     mqtt_user: str = Field("", description="User at the broker; empty takes the service's own name.")
     mqtt_password: SecretStr = Field(SecretStr(""), description="Its password; empty derives it from the city's key.")
     speed: float = Field(10.0, gt=0, le=3600, description="How many times faster than life the simulated city runs.")

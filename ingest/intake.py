@@ -23,6 +23,7 @@ from broker.contract.codec import encode, stamps_of
 from broker.contract.errors import RetryLaterError, TopicError
 from broker.contract.payloads import Receipt
 from broker.contract.topics import TOPICS_REMEMBERED, UP_CHANNELS, Topic, parse_topic, subscription
+from broker.fast import FastSubscriber
 from ingest import metrics
 from ingest.adapters.registry import FILTERS
 from ingest.journal import Arrival, Journal
@@ -51,6 +52,7 @@ class Intake:
         city: The city's id.
         login: The broker and ingest's account; a persistent session with a fixed client id.
         journal: Where messages become durable.
+        client: Who reads from the broker.
         on_journaled: Called after each commit, for example to wake who stores.
         clock: Time of receipt, UTC.
     """
@@ -62,6 +64,7 @@ class Intake:
         journal: Journal,
         *,
         on_journaled: Callable[[], None],
+        client: type[BusClient | FastSubscriber] = BusClient,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Prepare; nothing is connected yet."""
@@ -74,7 +77,7 @@ class Intake:
         self._queue: queue.SimpleQueue[tuple[Delivery, datetime]] = queue.SimpleQueue()
         self._bytes_in = self._bytes_out = 0
         self._stop = threading.Event()
-        self._bus = BusClient(login, on_message=self._on_message, on_connected=self._on_connected)
+        self._bus = client(login, on_message=self._on_message, on_connected=self._on_connected)
         self._receipts = Receipts()
         self.full = threading.Event()
         self.received = 0

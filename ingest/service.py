@@ -10,8 +10,9 @@ from typing import Final
 
 import structlog
 
-from broker.client import Login, login_for
+from broker.client import BusClient, Login, login_for
 from broker.contract.errors import RetryLaterError
+from broker.fast import FastSubscriber
 from city.model import City
 from city.runtime import Runtime
 from city.settings import Settings
@@ -41,7 +42,8 @@ class Ingest:
         self._dead_letters = opened.dead_letters
         decoder = Decoder(city, late_after=timedelta(seconds=settings.late_after_s))
         self.drain = Drain(self.journal, decoder, opened.store, opened.dead_letters)
-        self.intake = Intake(city.id, login, self.journal, on_journaled=self.drain.wake)
+        client = BusClient if settings.mqtt_client == "paho" else FastSubscriber
+        self.intake = Intake(city.id, login, self.journal, on_journaled=self.drain.wake, client=client)
         self.parts: dict[str, Callable[..., None]] = {"ingest-drain": self.drain.run, "ingest-intake": self.intake.run}
 
     def health(self, now: datetime) -> IngestHealth:

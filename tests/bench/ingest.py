@@ -33,10 +33,11 @@ from tests.support.waiting import wait_for
 DEVICES: Final = 400
 LIVE_RATE: Final = 2_000
 LIVE_S: Final = 15
-CONTENDERS: Final = ("nothing", "duckdb", "influx", "telegraf")
+CONTENDERS: Final = ("nothing", "duckdb", "duckdb+mqtt5", "influx", "telegraf")
 MISSING: Final[dict[str, Callable[[], str | None]]] = {
     "nothing": lambda: None,
     "duckdb": lambda: None,
+    "duckdb+mqtt5": lambda: None,
     "influx": lambda: None if shutil.which("influxd") else "`influxd` (InfluxDB 1) is not on the path",
     "telegraf": telegraf.missing,
 }
@@ -70,7 +71,7 @@ def run(argv: list[str]) -> int:
         return 0
     for one in found:
         print(
-            f"{one.mode:8} {one.name:9} {one.messages_per_s:>8} messages/s  {one.cpu_us_per_message:>6} us CPU "
+            f"{one.mode:8} {one.name:12} {one.messages_per_s:>8} messages/s  {one.cpu_us_per_message:>6} us CPU "
             f"a message  {one.peak_resident_mb:>5} MB resident  {one.behind_s:>6} s behind"
         )
     _print_ratios({one.name: one for one in found if one.mode == "backlog"})

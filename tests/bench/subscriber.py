@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -62,12 +63,15 @@ class Nothing:
         self._bus.acknowledge(delivery)
 
 
-def run_ours(port: int, messages: int, folder: Path, store: str) -> float:
+def run_ours(port: int, messages: int, folder: Path, name: str) -> float:
     """Intake, journal, decoding and store, as the service runs them; seconds until all is stored."""
     stop = threading.Event()
-    settings = load_settings(data=folder, late_after_s=86_400, store=store)
+    store, _, reader = name.partition("+")
+    settings = load_settings(data=folder, late_after_s=86_400, store=store, mqtt_client=reader or "paho")
     city = load_city(builtin_city("kupang"))
-    ingest = Ingest(settings, city, login(port), open_store(settings, city))
+    version: Literal["3.1.1", "5"] = "5" if reader else "3.1.1"
+    account = msgspec.structs.replace(login(port), version=version)
+    ingest = Ingest(settings, city, account, open_store(settings, city))
     for work in ingest.parts.values():
         threading.Thread(target=work, args=(stop,), daemon=True).start()
     while ingest.intake.received == 0:
@@ -82,7 +86,7 @@ def run_ours(port: int, messages: int, folder: Path, store: str) -> float:
 def main(argv: list[str]) -> int:
     """Run one subscriber."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("name", choices=("nothing", "duckdb", "influx"))
+    parser.add_argument("name", choices=("nothing", "duckdb", "duckdb+mqtt5", "influx"))
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--messages", type=int, required=True)
     parser.add_argument("--folder", type=Path, required=True)

@@ -1,0 +1,160 @@
+"""A faster reader for ingest where the broker speaks MQTT 5: the codec is `mqtt5`, in Rust; the socket is ours."""
+
+from __future__ import annotations
+
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Final
+
+import mqtt5
+
+from broker.client import KEEPALIVE_S, RECEIVE_MAXIMUM, SESSION_EXPIRY_S, Connection, Delivery, Login
+from broker.contract.errors import ConfigError
+
+READ_BYTES: Final = 1 << 18
+TIMEOUT_S: Final = 5.0
+POLL_S: Final = 0.2
+_GRANTED_MAX: Final = 2
+
+
+class FastSubscriber(Connection):
+    """Receives, acknowledges by hand, and publishes at QoS 0; what ingest needs, and no more.
+
+    Args:
+        login: The broker and the account; the version must be 5.
+        on_message: Called on the network thread with each message.
+        on_connected: Called after each connect with whether the broker still had our session; subscribe there.
+    """
+
+    def __init__(
+        self, login: Login, *, on_message: Callable[[Delivery], None], on_connected: Callable[[bool], None]
+    ) -> None:
+        """Prepare; nothing is connected yet.
+
+        Raises:
+            ConfigError: The login speaks another version of MQTT.
+        """
+        if login.version != "5":
+            raise ConfigError("the fast reader speaks MQTT 5 only: set mqtt_version to 5, or mqtt_client to paho")
+        super().__init__(login)
+        self._on_message = on_message
+        self._on_connected = on_connected
+        self._sending = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._sent_s = 0.0
+
+    def _serve(self, stop: threading.Event) -> None:
+        with closing(socket.create_connection((self._login.host, self._login.port), TIMEOUT_S)) as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._socket = connection
+            try:
+                self._send(self._connect_packet().write())
+                packets = self._packets(connection, stop)
+                self._greet(next(packets, None))
+                for packet in packets:
+                    self._take(packet)
+            finally:
+                self._socket = None
+
+    def _connect_packet(self) -> mqtt5.ConnectPacket:
+        return mqtt5.ConnectPacket(
+            self._login.client_id,
+            username=self._login.user,
+            password=self._login.password.encode(),
+            clean_start=not self._login.persistent,
+            keep_alive=KEEPALIVE_S,
+            session_expiry_interval=SESSION_EXPIRY_S if self._login.persistent else 0,
+            receive_max=RECEIVE_MAXIMUM,
+        )
+
+    def _greet(self, packet: object) -> None:
+        if not isinstance(packet, mqtt5.ConnAckPacket):
+            raise OSError("the broker did not answer our connect")
+        if packet.reason_code != mqtt5.ConnAckReasonCode.SUCCESS:
+            raise OSError(str(packet.reason_code))
+        self._note_connected(session_present=packet.session_present)
+        self._on_connected(packet.session_present)
+        self.connected.set()
+
+    def _packets(self, connection: socket.socket, stop: threading.Event) -> Iterator[mqtt5.Packet]:
+        """Packets as they come, until `stop`; keeps the connection alive meanwhile.
+
+        Raises:
+            OSError: It is gone, silent, or carries what is no MQTT.
+        """
+        rest = b""
+        heard_s = time.monotonic()
+        while not stop.is_set() and not self._stop.is_set():
+            now_s = time.monotonic()
+            if now_s - self._sent_s > KEEPALIVE_S / 2:
+                self._send(mqtt5.PingReqPacket().write())
+            if not select.select([connection], [], [], POLL_S)[0]:
+                if now_s - heard_s > 1.5 * KEEPALIVE_S:
+                    raise OSError("the broker is silent")
+                continue
+            data = connection.recv(READ_BYTES)
+            if not data:
+                raise OSError("the broker has closed the connection")
+            heard_s = now_s
+            buffer = memoryview(rest + data)
+            while True:
+                try:
+                    packet, size = mqtt5.read(buffer)
+                except IndexError:  # the rest of a packet is still to come
+                    break
+                buffer = buffer[size:]
+                yield packet
+            rest = bytes(buffer)
+
+    def _take(self, packet: mqtt5.Packet) -> None:
+        if isinstance(packet, mqtt5.PublishPacket):
+            self._on_message(
+                Delivery(
+                    packet.topic, packet.payload, packet.retain, packet.packet_id or 0, int(packet.qos), self.generation
+                )
+            )
+        elif isinstance(packet, mqtt5.SubAckPacket):
+            refused = [str(code) for code in packet.reason_codes if int(code) > _GRANTED_MAX]
+            if refused:
+                raise OSError(f"a subscription was refused: {', '.join(refused)}")
+        elif isinstance(packet, mqtt5.DisconnectPacket):
+            raise OSError(f"the broker says goodbye: {packet.reason_code}")
+
+    def subscribe(self, *filters: str) -> None:
+        """Ask for these filters at QoS 1; call from `on_connected`."""
+        wishes = [mqtt5.TopicFilter(one, max_qos=mqtt5.QoS.AT_LEAST_ONCE) for one in filters]
+        self._send(mqtt5.SubscribePacket(1, wishes).write())
+
+    def publish(self, topic: str, payload: bytes, *, qos: int = 0) -> bool:
+        """Hand a message of QoS 0 to the connection; False when there is none."""
+        if qos:
+            raise ValueError("the fast reader publishes at QoS 0 only")
+        if not self.connected.is_set():
+            return False
+        return self._try_send(mqtt5.PublishPacket(topic, payload).write())
+
+    def close(self) -> None:
+        """Say goodbye and end `run`."""
+        self._try_send(mqtt5.DisconnectPacket().write())
+        self._stop.set()
+
+    def _send_acks(self, packets: bytes) -> None:
+        self._try_send(packets)
+
+    def _try_send(self, data: bytes) -> bool:
+        try:
+            self._send(data)
+        except OSError:
+            return False  # the network thread finds out and connects again; what is not acknowledged comes again
+        return True
+
+    def _send(self, data: bytes) -> None:
+        with self._sending:
+            if self._socket is None:
+                raise OSError("there is no connection")
+            self._socket.sendall(data)
+            self._sent_s = time.monotonic()
