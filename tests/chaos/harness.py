@@ -208,7 +208,7 @@ class Harness:
 
     def _revive(self, name: str) -> None:
         """What the supervisor would do: a process that has given up is started again."""
-        if not name.startswith("publisher") and self._process(name).poll() is not None:
+        if self._process(name).poll() not in (None, 0):
             self._start(name)
 
     def _start(self, name: str, moment: str = "") -> None:
@@ -250,6 +250,8 @@ class Harness:
 
     def _caught_up(self) -> bool:
         """Whether everything that is released was given out and has its receipts."""
+        for number in range(self._publishers):
+            self._revive(f"publisher-{number}")
         each = round(self._run.readings // self._run.devices * self._released)
         return len(self._outboxes()) == self._publishers and all(
             _ask(path, "SELECT coalesce(sum(next_seq), 0) FROM issued") == each * len(share)
