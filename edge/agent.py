@@ -174,7 +174,9 @@ class Agent:
         now = datetime.now(UTC)
         issued = {life.device: life for life in self._outbox.issued()}
         for device in self._devices:
-            self.state(device, self._states.get(device) or self._born(now, issued.get(device)))
+            # A birth is not remembered: at the next connect the outbox has other figures.
+            said = self._states.get(device) or self._born(now, issued.get(device))
+            self._bus.publish(self._topic(device, "status"), encode(said), retain=True)
         self._told = {device: life.dropped for device, life in issued.items()}
 
     def _born(self, now: datetime, life: Issued | None) -> Online:

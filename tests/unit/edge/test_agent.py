@@ -57,6 +57,15 @@ def test_a_birth_tells_what_waits_and_what_gave_way(agent: Agent) -> None:
     assert birth["outbox_dropped"] > 0
 
 
+def test_what_gave_way_while_there_was_no_connection_is_told_at_the_next(agent: Agent) -> None:
+    agent._births()
+    filled(agent, 40)
+    agent._births()
+    first, second = said(agent)
+    assert first["outbox_dropped"] == 0
+    assert second["outbox_dropped"] > 0
+
+
 def test_it_is_told_again_when_more_gave_way_but_not_all_the_time(agent: Agent) -> None:
     filled(agent, 5)
     agent._births()
