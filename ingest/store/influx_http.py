@@ -67,6 +67,10 @@ class Series(msgspec.Struct):
     columns: list[str] = []
     values: list[list[Any]] = []
 
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Each row by the names of the columns."""
+        return (dict(zip(self.columns, values, strict=True)) for values in self.values)
+
 
 class _Result(msgspec.Struct):
     series: list[Series] = []

@@ -50,9 +50,9 @@ def _newest_rows(http: InfluxHttp, kind: Kind) -> list[Reading]:
     """The newest reading of each device, for its times and quality."""
     statement = f"SELECT boot, seq, received_at, quality FROM {kind} GROUP BY device ORDER BY time DESC LIMIT 1"  # noqa: S608
     return [
-        Reading(_origin(kind, series.tags["device"], dict(zip(series.columns, series.values[0], strict=True))), {})
+        Reading(_origin(kind, series.tags["device"], row), {})
         for series in http.query(statement)
-        if series.values
+        for row in series.rows()
     ]
 
 
@@ -67,7 +67,7 @@ def _newest_statuses(http: InfluxHttp) -> list[StatusRecord]:
     statement = "SELECT * FROM status GROUP BY device, kind ORDER BY time DESC LIMIT 1"
     found = []
     for series in http.query(statement):
-        row = dict(zip(series.columns, series.values[0], strict=True))
+        (row,) = series.rows()
         found.append(
             StatusRecord(
                 series.tags["kind"],  # type: ignore[arg-type]
@@ -91,7 +91,7 @@ def read_since(http: InfluxHttp, start: datetime) -> list[Record]:
     found: list[Record] = [*_newest_statuses(http)]
     for kind in KINDS:
         for series in http.query(f"SELECT * FROM {kind} WHERE time >= {_ns(start)} GROUP BY device"):  # noqa: S608
-            for row in (dict(zip(series.columns, values, strict=True)) for values in series.values):
+            for row in series.rows():
                 values = {f: _value(kind, f, row[f]) for f in COLUMNS[kind] if row.get(f) is not None}
                 found.append(Reading(_origin(kind, series.tags["device"], row), values))
     return found
@@ -133,8 +133,7 @@ def read_events(http: InfluxHttp, query: EventQuery) -> list[EventRecord]:
     statement = f"SELECT * FROM event WHERE {' AND '.join(wishes)} ORDER BY time DESC LIMIT {limit}"  # noqa: S608 - quoted
     found = []
     for series in http.query(statement):
-        for values in series.values:
-            row = dict(zip(series.columns, values, strict=True))
+        for row in series.rows():
             origin = _origin(row["kind"], row["device"], row)
             found.append(EventRecord(origin, row["type"], row["state"], msgspec.json.decode(row["detail"])))
     return found
