@@ -27,7 +27,7 @@ from ingest.store.port import Ranges, Store, Written
 from ingest.store.records import Reading, Record
 from tests.bench.ingest import message
 from tests.bench.subscriber import login
-from tests.bench.telegraf import usage_of
+from tests.bench.usage import usage_of
 from tests.support.brokers import RunningBroker, free_port
 
 GROUP: Final = 5_000

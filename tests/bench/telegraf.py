@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from tests.bench.usage import Usage, usage_of
 from tests.support.influx import running_influx
 
 DATABASE: Final = "bench"
@@ -55,13 +56,6 @@ CONF: Final = """
 """Tuned as well as is known: large batches, a large window, topic tags, json_v2."""
 
 
-class Usage(msgspec.Struct, frozen=True):
-    """What a process has used so far."""
-
-    cpu_s: float
-    peak_resident_mb: float
-
-
 def missing() -> str | None:
     """What is not here, None when all is; `KOTA_TELEGRAF` names a Telegraf outside the path."""
     if _telegraf() and shutil.which("influxd"):
@@ -91,15 +85,6 @@ class Telegraf:
     def usage(self) -> Usage:
         """Of Telegraf alone."""
         return usage_of(self._process.pid)
-
-
-def usage_of(pid: int) -> Usage:
-    """From /proc."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    ticks = int(fields[11]) + int(fields[12])
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    peak_kb = int(next(line for line in status.splitlines() if line.startswith("VmHWM:")).split()[1])
-    return Usage(ticks / os.sysconf("SC_CLK_TCK"), peak_kb / 1024)
 
 
 @contextmanager
