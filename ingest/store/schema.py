@@ -1,4 +1,7 @@
-"""Measurements and columns every store shares: one measurement per kind, one column per contract field."""
+"""Measurements and columns every store shares: one measurement per kind, one column per contract field.
+
+What InfluxDB has on top for boards, derived from these, is described here as well; `docs/influx.md` is the page of it.
+"""
 
 from __future__ import annotations
 
@@ -40,3 +43,142 @@ def to_columns(kind: Kind, values: dict[str, Any]) -> dict[str, Value]:
     """Values as they are stored: lists and mappings become JSON text."""
     texts = _TEXT_COLUMNS[kind] & values.keys()
     return {**values, **{name: msgspec.json.encode(values[name]).decode() for name in texts}} if texts else values
+
+
+Policy = Literal["", "rollup_5m", "events"]
+"""Retention class: "" is the raw one (the database's default), the others are retention policies of InfluxDB 1 and
+buckets `database/policy` of InfluxDB 2; queries name them the same way."""
+
+RAW: Final[Policy] = ""
+ROLLUP: Final[Policy] = "rollup_5m"
+EVENTS: Final[Policy] = "events"
+
+WINDOW_S: Final = 300
+"""Length of a rollup's window."""
+
+ROLLUP_PARTS: Final = ("sum", "count", "min", "max", "last")
+"""What a rollup keeps of each numeric field `f` in a window: `f_sum`, `f_count`, ... From these every aggregate of a
+wider bucket follows exactly."""
+
+AREA_KINDS: Final[tuple[Kind, ...]] = ("bin", "ap")
+"""Kinds that are also rolled up by area, as `bin_area` and `ap_area`: a city has fifty areas and thousands of bins."""
+
+DEVICE_TAGS: Final = ("city", "kelurahan", "site", "device", "waste_kind")
+AREA_TAGS: Final = ("city", "kelurahan", "waste_kind")
+
+DERIVED: Final[dict[str, tuple[Policy, tuple[str, ...], dict[str, ColumnType]]]] = {
+    # How each device stands: written when it changes and at least every five minutes. Times are milliseconds.
+    "device_state": (
+        RAW,
+        (*DEVICE_TAGS, "kind"),
+        {
+            "state": "text",
+            "severity": "integer",
+            "reason": "text",
+            "detail": "text",
+            "since": "integer",
+            "heard_at": "integer",
+            "name": "text",
+            "site_name": "text",
+            "lat_deg": "number",
+            "lon_deg": "number",
+            "silent": "flag",
+            "battery_pct": "number",
+            "fill_pct": "number",
+            "temperature_c": "number",
+            "fire": "flag",
+            "overflow": "flag",
+            "speed_kmh": "number",
+            "heading_deg": "number",
+            "fuel_pct": "number",
+            "load_kg": "number",
+            "pto": "flag",
+            "broken": "flag",
+            "fix_at": "integer",
+            "trip_since": "integer",
+            "trip_km": "number",
+            "clients": "integer",
+            "latency_ms": "number",
+            "loss_pct": "number",
+            "channel_busy_pct": "number",
+            "down": "flag",
+            "scene_ok": "flag",
+            "fps": "number",
+            "blind": "flag",
+        },
+    ),
+    # The figures of each kelurahan, once a minute.
+    "area_state": (
+        RAW,
+        ("city", "kelurahan"),
+        {
+            "bins": "integer",
+            "bins_full": "integer",
+            "bins_filling": "integer",
+            "bins_silent": "integer",
+            "bins_unmeasured": "integer",
+            "fires": "integer",
+            "fill_mean_pct": "number",
+            "trucks": "integer",
+            "trucks_on_route": "integer",
+            "trucks_broken": "integer",
+            "trucks_silent": "integer",
+            "aps": "integer",
+            "aps_down": "integer",
+            "clients": "integer",
+            "cameras": "integer",
+            "cameras_blind": "integer",
+            "open_cases": "integer",
+            "cases_today": "integer",
+            "collected_today": "integer",
+        },
+    ),
+    # How ingest does, every ten seconds: counts since the last point, and figures of the moment.
+    "platform": (
+        RAW,
+        ("city", "service"),
+        {
+            "received": "integer",
+            "stored": "integer",
+            "duplicates": "integer",
+            "dead": "integer",
+            "journal_depth": "integer",
+            "journal_bytes": "integer",
+            "lag_s": "number",
+            "live_lag_s": "number",
+            "connected": "flag",
+            "store_ok": "flag",
+            "journal_ok": "flag",
+            "dead_letters_waiting": "integer",
+            "alarms": "integer",
+            "devices": "integer",
+            "devices_silent": "integer",
+            "rollup_waiting": "integer",
+        },
+    ),
+    # One point a case, at the time it was raised, written again when it changes.
+    "dumping_case": (
+        EVENTS,
+        ("city", "kelurahan", "site", "device", "hour"),
+        {
+            "case": "text",
+            "state": "text",
+            "open": "flag",
+            "outside": "flag",
+            "inside": "flag",
+            "hours": "text",
+            "site_name": "text",
+            "since": "integer",
+            "raised": "integer",
+            "cleared": "integer",
+            "picture": "text",
+            "page": "text",
+        },
+    ),
+}
+"""Measurement to its retention class, tags and fields."""
+
+
+def numeric_fields(kind: Kind) -> tuple[str, ...]:
+    """The fields of a kind that a rollup keeps: numbers, integers and flags."""
+    return tuple(field for field, type_ in COLUMNS[kind].items() if type_ != "text")
