@@ -20,7 +20,8 @@ GRACE_S = 1
 def serve(runtime: Runtime) -> None:
     """Serve HTTP until the runtime stops."""
     settings = runtime.settings
-    opened = open_store(settings, runtime.city)
+    # A process that also runs ingest has one store, and writes to it.
+    opened = open_store(settings, runtime.city, "ingest" if "ingest" in runtime.services else "api")
     journal = Journal(settings.data / "ingest" / "journal.sqlite", max_bytes=settings.journal_max_mb << 20)
 
     def give_back(ids: Sequence[int]) -> int:

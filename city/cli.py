@@ -29,6 +29,9 @@ VERBS: Final[dict[str, Verb]] = {
     "credentials": Verb("city.credentials", "print the account of a device or the gateway, or an API token (--json)"),
     "edge": Verb("edge.cli", "run a device's own agent: --device ID"),
     "deadletters": Verb("ingest.cli", "list messages that could not be understood, or replay them (--json)"),
+    "influx": Verb(
+        "ingest.influx_cli", "set up InfluxDB for a city, or say what differs (setup, check, rollup; --json)"
+    ),
     "ledger": Verb("edge.ledger", "compare what devices published with what is stored (--json)"),
     "chaos": Verb("tests.chaos.run", "break things on purpose and count every reading (--json)"),
     "fuzz": Verb("tests.chaos.fuzz", "mutated messages through ingest; counts must add up"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cached_property
 from pathlib import Path
 
@@ -30,13 +30,14 @@ def city_folder(name: str) -> Path:
 class Runtime:
     """One per process. A thread that fails takes the process down: the supervisor restarts, the journal replays."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Load the city.
+    def __init__(self, settings: Settings, services: Collection[str] = ()) -> None:
+        """Load the city; `services` are those that run in this process.
 
         Raises:
             ConfigError: The inventory or the key is wrong.
         """
         self.settings = settings
+        self.services = frozenset(services)
         self.city: City = load_city(city_folder(settings.city))
         self.stop = threading.Event()
         self.failed = threading.Event()

@@ -55,6 +55,10 @@ class Secrets:
         """The key that signs the console's cookies."""
         return self._derive("console", "session")
 
+    def influx(self, account: str) -> str:
+        """The password of an account at InfluxDB."""
+        return self._derive("influx", account)
+
     def _derive(self, purpose: str, name: str) -> str:
         return hmac.new(self._key, f"{purpose}:{name}".encode(), hashlib.sha256).hexdigest()[:40]
 

@@ -34,9 +34,9 @@ _PR_SET_PDEATHSIG: Final = 1
 _SETTINGS: Final = (
     "data", "city", "demo", "host", "port", "mqtt_host", "mqtt_port", "mqtt_version", "mqtt_client",
     "mqtt_user", "speed", "seed",
-    "clip", "clock", "store", "influx_url", "influx_database", "influx_org", "influx_user",
+    "clip", "clock", "store", "influx_url", "influx_database", "influx_org", "influx_user", "public_url",
     "journal_max_mb", "dead_letters_max_mb",
-    "outbox_max_mb", "retention_days", "evidence_days", "late_after_s",
+    "outbox_max_mb", "retention_days", "rollup_days", "event_days", "evidence_days", "late_after_s",
 )  # fmt: skip
 
 
@@ -47,7 +47,7 @@ def run(argv: list[str]) -> int:
     add_settings(parser, _SETTINGS)
     args = parser.parse_args(argv)
     configure_logging()
-    runtime = Runtime(settings_from(args))
+    runtime = Runtime(settings_from(args), args.services)
     if "KOTA_SUPERVISOR" in os.environ:
         _end_with_parent(int(os.environ["KOTA_SUPERVISOR"]))
     for number in (signal.SIGTERM, signal.SIGINT):

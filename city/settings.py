@@ -42,11 +42,26 @@ class Settings(BaseSettings):
     influx_database: str = Field("kota", description="Database of InfluxDB 1, bucket of 2.")
     influx_org: str = Field("", description="Organization of InfluxDB 2; empty means version 1.")
     influx_user: str = Field("", description="User of InfluxDB 1; empty without accounts.")
-    influx_password: SecretStr = Field(SecretStr(""), description="Password of that user.")
-    influx_token: SecretStr = Field(SecretStr(""), description="Token of InfluxDB 2.")
+    influx_password: SecretStr = Field(
+        SecretStr(""), description="Password of that user; empty derives it from the city's key."
+    )
+    influx_token: SecretStr = Field(
+        SecretStr(""), description="Token of InfluxDB 2; empty takes the one that `kota influx setup` has made."
+    )
+    influx_admin_user: str = Field("admin", description="First user of InfluxDB, for `kota influx` alone.")
+    influx_admin_password: SecretStr = Field(SecretStr(""), description="Its password.")
+    influx_admin_token: SecretStr = Field(SecretStr(""), description="Its token, InfluxDB 2.")
+    grafana_influx_password: SecretStr = Field(
+        SecretStr(""), description="What Grafana reads InfluxDB with; empty derives it from the city's key."
+    )
+    public_url: str = Field(
+        "", description="Address of console and API as browsers reach it; empty means this machine's."
+    )
     dead_letters_max_mb: int = Field(256, ge=1, description="Bound of the dead letters; there the oldest give way.")
     outbox_max_mb: int = Field(256, ge=1, description="Bound of an edge outbox.")
     retention_days: int = Field(90, ge=1, description="Days that readings are kept.")
+    rollup_days: int = Field(730, ge=1, description="Days that five-minute rollups are kept (InfluxDB).")
+    event_days: int = Field(1825, ge=1, description="Days that events and dumping cases are kept.")
     evidence_days: int = Field(30, ge=1, description="Days that evidence files are kept.")
     late_after_s: float = Field(900.0, gt=0, description="Readings older than this on arrival are marked late.")
 

@@ -93,7 +93,7 @@ def serve(runtime: Runtime) -> None:
         with contextlib.suppress(RetryLaterError):  # a full disk: the last word stands, and grows stale
             opened.health.publish(ingest.health(now))
         if now >= next_retention:
-            _retain(opened, now - timedelta(days=settings.retention_days))
+            _retain(opened, settings, now)
             next_retention = now + RETENTION_EVERY
         runtime.stop.wait(HEALTH_EVERY_S)
     for thread in threads:
@@ -102,9 +102,10 @@ def serve(runtime: Runtime) -> None:
     close_store(settings)
 
 
-def _retain(opened: OpenStore, before: datetime) -> None:
+def _retain(opened: OpenStore, settings: Settings, now: datetime) -> None:
+    before = now - timedelta(days=settings.retention_days)
     try:
-        gone = opened.store.forget_before(before)
+        gone = opened.store.forget_before(readings=before, events=now - timedelta(days=settings.event_days))
         letters = opened.dead_letters.forget_before(before)
     except RetryLaterError as exc:
         log.error("retention.postponed", reason=str(exc))

@@ -154,17 +154,16 @@ class DuckStore:
                 self._rollback()
         return refused or dict.fromkeys(range(len(records)), reason)
 
-    def forget_before(self, time: datetime) -> int:
-        """Delete rows measured before a time.
+    def forget_before(self, *, readings: datetime, events: datetime) -> int:
+        """Delete rows measured before a time; how many went.
 
         Raises:
             RetryLaterError: The disk or the memory does not suffice just now.
         """
-        before = _naive(time)
         with self._write_lock, self._passing_translated():
             gone = 0
-            for table, column in (*((f"{k}_telemetry", "measured_at") for k in KINDS), ("events", "measured_at")):
-                row = self._db.execute(f"DELETE FROM {table} WHERE {column} < ?", [before]).fetchone()  # noqa: S608 - our own names
+            for table, before in (*((f"{kind}_telemetry", readings) for kind in KINDS), ("events", events)):
+                row = self._db.execute(f"DELETE FROM {table} WHERE measured_at < ?", [_naive(before)]).fetchone()  # noqa: S608 - our own names
                 gone += row[0] if row else 0
             return gone
 

@@ -10,11 +10,11 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from time import monotonic
+from time import monotonic, time
 from typing import Final
 
 from broker.contract.errors import RowsRejectedError
-from broker.contract.topics import KINDS, Kind
+from broker.contract.topics import Kind
 from city.model import Bin, City
 from ingest.store import influx_reader
 from ingest.store.influx_http import InfluxHttp, RefusedError, TooLargeError
@@ -22,10 +22,10 @@ from ingest.store.latest import LatestBoard
 from ingest.store.line_protocol import encode_tags, to_line
 from ingest.store.port import EventQuery, Latest, Ledger, Point, Ranges, SeriesQuery, Written
 from ingest.store.progress import Progress
-from ingest.store.records import EventRecord, Record
+from ingest.store.records import EventRecord, Reading, Record
+from ingest.store.schema import EVENTS, RAW, WINDOW_S, Policy
 from ingest.store.seen import fresh_of
 
-MEASUREMENTS: Final = (*KINDS, "event", "status")
 FOLLOW_EVERY_S: Final = 2.0
 FOLLOW_BACK: Final = timedelta(minutes=5)
 """How far back a process that does not write looks for new readings each time; what comes later is found at start."""
@@ -63,31 +63,41 @@ class InfluxStore:
         self._writes = True
         with self._write_lock:
             fresh, touched = fresh_of(records, self._progress.seen, self._latest)
-            lines = [to_line(record, self._tags_of) for record in fresh]
-            refused: dict[int, str] = {}
-            for first in range(0, len(lines), LINES_MAX):
-                refused |= self._send(lines[first : first + LINES_MAX], first)
+            refused = self._send_all(fresh)
             if refused:
                 places = {id(record): index for index, record in enumerate(records)}
                 raise RowsRejectedError({places[id(fresh[index])]: reason for index, reason in refused.items()})
-            self._progress.commit(touched, drained)
+            self._progress.commit(touched, drained, _windows_of(fresh))
             self._latest.absorb(fresh)
         return Written(len(fresh), len(records) - len(fresh))
 
-    def _send(self, lines: Sequence[bytes], first: int) -> dict[int, str]:
+    def _send_all(self, fresh: Sequence[Record]) -> dict[int, str]:
+        """Write each record to its retention class; the refused by their place."""
+        classes: dict[Policy, list[int]] = {RAW: [], EVENTS: []}
+        for index, record in enumerate(fresh):
+            classes[EVENTS if isinstance(record, EventRecord) else RAW].append(index)
+        refused: dict[int, str] = {}
+        for policy, places in classes.items():
+            lines = [to_line(fresh[place], self._tags_of) for place in places]
+            for first in range(0, len(lines), LINES_MAX):
+                found = self._send(lines[first : first + LINES_MAX], policy)
+                refused |= {places[first + index]: reason for index, reason in found.items()}
+        return refused
+
+    def _send(self, lines: Sequence[bytes], policy: Policy, first: int = 0) -> dict[int, str]:
         """Write lines, halving where the database refuses; the refused by their place, counted from `first`."""
         try:
-            self._http.write(b"\n".join(lines))
+            self._http.write(b"\n".join(lines), policy)
         except (RefusedError, TooLargeError) as exc:
             if len(lines) == 1:
                 return {first: str(exc)}
             middle = len(lines) // 2
-            return self._send(lines[:middle], first) | self._send(lines[middle:], first + middle)
+            return self._send(lines[:middle], policy, first) | self._send(lines[middle:], policy, first + middle)
         return {}
 
-    def forget_before(self, time: datetime) -> int:
-        """Delete points from before a time; how many readings and events went."""
-        return influx_reader.forget_before(self._http, time)
+    def forget_before(self, *, readings: datetime, events: datetime) -> int:  # noqa: ARG002 - as the port says
+        """Nothing: the database's retention classes do this, as `kota influx setup` has set them."""
+        return 0
 
     def latest(
         self, *, kind: Kind | None = None, device: str | None = None, changed_since: datetime | None = None
@@ -105,8 +115,12 @@ class InfluxStore:
         """Take in what the database has of each device, once."""
         with self._latest_lock:
             if not self._restored:
-                for latest in influx_reader.read_latest(self._http):
+                found = influx_reader.read_latest(self._http)
+                for latest in found:
                     self._latest.restore(latest)
+                if self._progress.covered_since_s() is None:
+                    # What was stored before anybody noted windows has no rollups; `kota influx rollup` makes them.
+                    self._progress.cover_since(int(time()) if found else 0)
                 self._restored = True
 
     def _follow(self) -> None:
@@ -121,7 +135,7 @@ class InfluxStore:
         """Points of one field."""
         self._restore()
         known = self._latest.find(kind=None, device=query.device, changed_since=None)
-        return influx_reader.read_series(self._http, query, known[0].kind if known else None)
+        return influx_reader.read_series(self._http, query, known[0].kind if known else None, self._progress)
 
     def events(self, query: EventQuery) -> list[EventRecord]:
         """Events that match, newest first."""
@@ -136,6 +150,15 @@ class InfluxStore:
         with self._write_lock:
             self._http.close()
             self._progress.close()
+
+
+def _windows_of(fresh: Sequence[Record]) -> set[tuple[Kind, int]]:
+    """The windows that readings lie in, by kind and start in seconds since 1970."""
+    return {
+        (record.origin.kind, int(record.origin.measured_at.timestamp()) // WINDOW_S * WINDOW_S)
+        for record in fresh
+        if isinstance(record, Reading)
+    }
 
 
 def _tagger(city: City) -> Callable[[str], bytes]:

@@ -18,6 +18,7 @@ from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
 
 from broker.contract.errors import ConfigError, PayloadError, RetryLaterError
+from ingest.store.schema import RAW, Policy
 
 TIMEOUT_S: Final = 20.0
 GZIP_LEVEL: Final = 1
@@ -49,6 +50,10 @@ class InfluxAddress(msgspec.Struct, frozen=True):
         """
         if not self.url.startswith(("http://", "https://")):
             raise ConfigError(f"the address of InfluxDB is {self.url!r}, not http://... or https://...")
+
+    def bucket(self, policy: Policy) -> str:
+        """The bucket of a retention class; InfluxDB 2 maps `database/policy` to both of InfluxQL by itself."""
+        return f"{self.database}/{policy}" if policy else self.database
 
 
 class RefusedError(Exception):
@@ -99,8 +104,8 @@ class InfluxHttp:
         )
         self._writer = self._client.write_api(write_options=SYNCHRONOUS)
 
-    def write(self, lines: bytes) -> None:
-        """Store lines, nanosecond timestamps; on return they are on the database's disk.
+    def write(self, lines: bytes, policy: Policy = RAW) -> None:
+        """Store lines of one retention class, nanosecond timestamps; on return they are on the database's disk.
 
         Raises:
             RefusedError: Some of them can never be stored.
@@ -109,19 +114,20 @@ class InfluxHttp:
         """
         try:
             if self._address.org:
-                self._writer.write(self._address.database, record=lines, write_precision="ns")  # type: ignore[arg-type]
+                self._writer.write(self._address.bucket(policy), record=lines, write_precision="ns")  # type: ignore[arg-type]
             else:
-                self._write_1x(lines)
+                self._write_1x(lines, policy)
         except ApiException as exc:
             headers = cast("dict[str, str]", exc.headers or {})
             raise _error(exc.status or 0, str(exc.body or exc.reason), headers.get("Retry-After")) from exc
         except (urllib3.exceptions.HTTPError, OSError) as exc:
             raise RetryLaterError(f"influxdb: {exc}") from exc
 
-    def _write_1x(self, lines: bytes) -> None:
+    def _write_1x(self, lines: bytes, policy: Policy) -> None:
+        where = {"db": self._address.database, "precision": "ns"} | ({"rp": policy} if policy else {})
         answer = self._pool.request(
             "POST",
-            f"{self._url}/write?{urlencode({'db': self._address.database, 'precision': 'ns'})}",
+            f"{self._url}/write?{urlencode(where)}",
             body=gzip.compress(lines, GZIP_LEVEL),
             headers={**self._headers, "Content-Encoding": "gzip"},
         )

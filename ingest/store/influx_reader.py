@@ -11,6 +11,7 @@ import msgspec
 from broker.contract.errors import PayloadError
 from broker.contract.topics import KINDS, Kind
 from ingest.store.influx_http import InfluxHttp, Series, quote_value
+from ingest.store.influx_rollup import Stretch, read_wide, stretches
 from ingest.store.intervals import IntervalSet
 from ingest.store.latest import LatestBoard
 from ingest.store.line_protocol import NANOSECONDS
@@ -25,11 +26,17 @@ from ingest.store.port import (
     SeriesQuery,
     check_series,
 )
+from ingest.store.progress import Progress
 from ingest.store.records import EventRecord, Origin, Reading, Record, StatusRecord, Value
-from ingest.store.schema import COLUMNS
+from ingest.store.schema import COLUMNS, EVENTS, WINDOW_S
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_LEDGER_OF: Final = ", ".join((*KINDS, "event"))
+_EVENT: Final = f'"{EVENTS}"."event"'
+_LEDGER_OF: Final = ", ".join((*KINDS, _EVENT))
+WIDE: Final = timedelta(hours=12)
+"""From this range on a query reads rollups where it can."""
+STRETCHES_MAX: Final = 40
+"""With more changes between rollups and raw points than this, reading all raw points is quicker."""
 
 
 def read_latest(http: InfluxHttp) -> list[Latest]:
@@ -97,8 +104,10 @@ def read_since(http: InfluxHttp, start: datetime) -> list[Record]:
     return found
 
 
-def read_series(http: InfluxHttp, query: SeriesQuery, kind: Kind | None) -> list[Point]:
+def read_series(http: InfluxHttp, query: SeriesQuery, kind: Kind | None, progress: Progress) -> list[Point]:
     """Points of one field of a device of a known kind; nothing when the kind is unknown or has no such field.
+
+    Wide queries read the rollups where these have everything; the raw points of long ago are no longer there.
 
     Raises:
         PayloadError: As the port says.
@@ -106,6 +115,8 @@ def read_series(http: InfluxHttp, query: SeriesQuery, kind: Kind | None) -> list
     check_series(query)
     if kind is None or query.field not in COLUMNS[kind]:
         return []
+    if query.every_s is not None and query.every_s % WINDOW_S == 0 and query.end - query.start >= WIDE:
+        return _read_wide(http, query, kind, progress)
     where = f"FROM {kind} WHERE device = {quote_value(query.device)} AND {_between(query.start, query.end)}"
     if query.every_s is None:
         statement = f'SELECT "{query.field}" {where} ORDER BY time LIMIT {MAX_POINTS + 1}'
@@ -120,6 +131,28 @@ def read_series(http: InfluxHttp, query: SeriesQuery, kind: Kind | None) -> list
     return [Point(_EPOCH + timedelta(microseconds=time // 1_000), value) for time, value in rows]
 
 
+def _read_wide(http: InfluxHttp, query: SeriesQuery, kind: Kind, progress: Progress) -> list[Point]:
+    stale = [window.start_s for window in progress.stale() if window.kind == kind]
+    cut = stretches(query.start.timestamp(), query.end.timestamp(), stale, progress.covered_since_s())
+    if len(cut) > STRETCHES_MAX:
+        cut = [Stretch(cut[0].start_s, cut[-1].end_s, rolled=False)]
+    buckets = read_wide(http, query, kind, cut)
+    return [
+        Point(
+            _EPOCH + timedelta(microseconds=time // 1_000),
+            parts["sum"] / parts["count"] if query.aggregate == "mean" else parts[query.aggregate],
+        )
+        for time, parts in buckets.items()
+    ]
+
+
+def count_events(http: InfluxHttp, kind: Kind, type_: str, start: datetime) -> dict[str, int]:
+    """How many events of a type there have been since a time, by kelurahan."""
+    wishes = f"kind = {quote_value(kind)} AND type = {quote_value(type_)} AND time >= {_ns(start)}"
+    statement = f"SELECT count(seq) FROM {_EVENT} WHERE {wishes} GROUP BY kelurahan"  # noqa: S608 - quoted
+    return {series.tags["kelurahan"]: int(series.values[0][1]) for series in http.query(statement)}
+
+
 def read_events(http: InfluxHttp, query: EventQuery) -> list[EventRecord]:
     """Events that match, newest first."""
     wishes = [_between(query.start, query.end)]
@@ -130,7 +163,7 @@ def read_events(http: InfluxHttp, query: EventQuery) -> list[EventRecord]:
     if query.types:
         wishes.append("(" + " OR ".join(f"type = {quote_value(one)}" for one in query.types) + ")")
     limit = min(query.limit, MAX_EVENTS)
-    statement = f"SELECT * FROM event WHERE {' AND '.join(wishes)} ORDER BY time DESC LIMIT {limit}"  # noqa: S608 - quoted
+    statement = f"SELECT * FROM {_EVENT} WHERE {' AND '.join(wishes)} ORDER BY time DESC LIMIT {limit}"  # noqa: S608 - quoted
     found = []
     for series in http.query(statement):
         for row in series.rows():
@@ -155,16 +188,6 @@ def read_ledger(http: InfluxHttp) -> list[Ledger]:
         )
         for (device, boot), found in sorted(seqs.items())
     ]
-
-
-def forget_before(http: InfluxHttp, time: datetime) -> int:
-    """Delete readings and events from before a time; how many points there were."""
-    before = f"WHERE time < {_ns(time)}"
-    counted = http.query(f"SELECT count(seq) FROM {_LEDGER_OF} {before}")  # noqa: S608 - our own names
-    gone = sum(int(row[1]) for series in counted for row in series.values)
-    for measurement in (*KINDS, "event") if gone else ():
-        http.query(f"DELETE FROM {measurement} {before}")  # noqa: S608 - our own names
-    return gone
 
 
 def _between(start: datetime, end: datetime) -> str:

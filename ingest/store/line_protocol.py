@@ -15,7 +15,7 @@ import msgspec
 
 from broker.contract.topics import Kind
 from ingest.store.records import Origin, Reading, Record, StatusRecord, Value
-from ingest.store.schema import COLUMNS
+from ingest.store.schema import COLUMNS, DERIVED, ColumnType
 
 NANOSECONDS: Final = 1_000_000
 """In a millisecond, the resolution of the contract: the rest of a timestamp tells readings of one moment apart."""
@@ -43,6 +43,15 @@ def to_line(record: Record, tags_of: Callable[[str], bytes]) -> bytes:
     fields = _fields(origin, {"state": record.state, "detail": detail})
     tags += b",kind=%s,type=%s" % (origin.kind.encode(), escape_key(record.type).encode())
     return b"event%s %s %d" % (tags, fields, time_ns(origin))
+
+
+def to_point(measurement: str, tags: Tags, fields: Mapping[str, Value | None], at_ns: int) -> bytes:
+    """One derived point as one line, fields of the schema in its types, None left out; empty when nothing is left."""
+    columns = DERIVED[measurement][2]
+    parts = [f"{name}={_typed(columns[name], value)}" for name, value in fields.items() if value is not None]
+    if not parts:
+        return b""
+    return b"%s%s %s %d" % (measurement.encode(), encode_tags(tags), ",".join(parts).encode(), at_ns)
 
 
 def time_ns(origin: Origin) -> int:
@@ -80,12 +89,14 @@ def _fields(origin: Origin, values: Mapping[str, Value]) -> bytes:
 
 
 def _value(kind: Kind, name: str, value: Value) -> str:
+    return _typed(COLUMNS[kind].get(name, "integer"), value)
+
+
+def _typed(type_: ColumnType, value: Value) -> str:
     if isinstance(value, str):
         return quote_text(value)
     # Flags are numbers, so that they can be averaged to a share.
-    if COLUMNS[kind].get(name) == "number":
-        return repr(float(value))
-    return f"{int(value)}i"
+    return repr(float(value)) if type_ == "number" else f"{int(value)}i"
 
 
 def _status_line(record: StatusRecord, tags: bytes) -> bytes:

@@ -66,9 +66,13 @@ class MemoryStore:
         self._drained = drained
         return Written(len(fresh), len(records) - len(fresh))
 
-    def forget_before(self, time: datetime) -> int:
+    def forget_before(self, *, readings: datetime, events: datetime) -> int:
         """Drop what was measured before a time."""
-        kept = [r for r in self._records if r.origin.measured_at >= time]
+        kept = [
+            record
+            for record in self._records
+            if record.origin.measured_at >= (readings if isinstance(record, Reading) else events)
+        ]
         gone = len(self._records) - len(kept)
         self._records = kept
         return gone

@@ -6,16 +6,21 @@ import threading
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from city.model import City
+from city.secrets import Secrets
 from city.settings import Settings
 from ingest.store.dead_letters import DeadLetterBox
 from ingest.store.duck import DuckStore
 from ingest.store.health import HealthBoard
 from ingest.store.influx import InfluxStore
 from ingest.store.influx_http import InfluxAddress, InfluxHttp
+from ingest.store.influx_setup import tokens_folder
 from ingest.store.port import Store
 from ingest.store.progress import Progress
+
+Account = Literal["ingest", "api"]
 
 
 @dataclass(frozen=True)
@@ -32,8 +37,13 @@ _opened: dict[Path, OpenStore] = {}
 _users: Counter[Path] = Counter()
 
 
-def open_store(settings: Settings, city: City) -> OpenStore:
+def open_store(settings: Settings, city: City, account: Account = "ingest") -> OpenStore:
     """The open store of a city's data folder; the first service of a process to ask opens it, the others share it.
+
+    Args:
+        settings: Where it is.
+        city: For what is stored of each device's place.
+        account: As whom InfluxDB is asked.
 
     Raises:
         RetryLaterError: Another process has it.
@@ -41,7 +51,7 @@ def open_store(settings: Settings, city: City) -> OpenStore:
     folder = settings.data.resolve()
     with _lock:
         if folder not in _opened:
-            store = _open(settings, city, folder / "store")
+            store = _open(settings, city, folder / "store", account)
             letters = DeadLetterBox(
                 folder / "store" / "dead_letters.sqlite", max_bytes=settings.dead_letters_max_mb << 20
             )
@@ -50,18 +60,29 @@ def open_store(settings: Settings, city: City) -> OpenStore:
         return _opened[folder]
 
 
-def _open(settings: Settings, city: City, folder: Path) -> Store:
+def _open(settings: Settings, city: City, folder: Path, account: Account) -> Store:
     if settings.store == "duckdb":
         return DuckStore(folder / "city.duckdb")
-    address = InfluxAddress(
-        settings.influx_url,
-        settings.influx_database,
-        settings.influx_org,
-        settings.influx_token.get_secret_value(),
-        settings.influx_user,
-        settings.influx_password.get_secret_value(),
+    http = InfluxHttp(influx_address(settings, account))
+    return InfluxStore(http, city, Progress(folder / "progress.sqlite"))
+
+
+def influx_address(settings: Settings, account: Account) -> InfluxAddress:
+    """Where InfluxDB is and how an account gets in: what the settings give, else what `kota influx setup` has made.
+
+    Raises:
+        ConfigError: The address is none.
+    """
+    token = settings.influx_token.get_secret_value()
+    kept = tokens_folder(settings) / f"{account}.token"
+    if settings.influx_org and not token and kept.is_file():
+        token = kept.read_text().strip()
+    password = settings.influx_password.get_secret_value()
+    if settings.influx_user and not password:
+        password = Secrets(settings.data).influx(account)
+    return InfluxAddress(
+        settings.influx_url, settings.influx_database, settings.influx_org, token, settings.influx_user, password
     )
-    return InfluxStore(InfluxHttp(address), city, Progress(folder / "progress.sqlite"))
 
 
 def close_store(settings: Settings) -> None:

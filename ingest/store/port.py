@@ -116,8 +116,11 @@ class TelemetryWriter(Protocol):
             RowsRejectedError: Nothing was stored; some rows can never be, send the batch without them.
         """
 
-    def forget_before(self, time: datetime) -> int:
-        """Delete what was measured before a time (retention); how many rows went."""
+    def forget_before(self, *, readings: datetime, events: datetime) -> int:
+        """Delete what was measured before a time (retention of each class); how many rows went.
+
+        A store whose database does this by itself does nothing.
+        """
 
 
 class TelemetryReader(Protocol):

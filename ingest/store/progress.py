@@ -1,13 +1,15 @@
-"""What a store that is somewhere else has, kept on this disk: seen seqs and drained journal positions together."""
+"""What a store that is somewhere else has, kept on this disk: seen seqs, drained journal positions, stale windows."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
+from broker.contract.topics import Kind
 from city.disk import guarded, open_durable
 from ingest.store.intervals import IntervalSet
 from ingest.store.port import Ranges
@@ -18,7 +20,19 @@ CREATE TABLE IF NOT EXISTS seen (
     device TEXT NOT NULL, boot TEXT NOT NULL, ranges TEXT NOT NULL, PRIMARY KEY (device, boot)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS drained (first_position INTEGER NOT NULL, last_position INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS stale (
+    mark INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, start_s INTEGER NOT NULL, UNIQUE (kind, start_s)
+);
+CREATE TABLE IF NOT EXISTS covered (since_s INTEGER NOT NULL);
 """
+
+
+class StaleWindow(NamedTuple):
+    """A window whose rollup lacks what is stored; `mark` tells a window that became stale again from this one."""
+
+    mark: int
+    kind: Kind
+    start_s: int
 
 
 class Progress:
@@ -36,8 +50,8 @@ class Progress:
         drained = self._db.execute("SELECT first_position, last_position FROM drained ORDER BY 1").fetchall()
         self.drained: Ranges = tuple((first, last) for first, last in drained)
 
-    def commit(self, touched: Seen, drained: Ranges) -> None:
-        """Note what has just been stored, durably.
+    def commit(self, touched: Seen, drained: Ranges, windows: Collection[tuple[Kind, int]] = ()) -> None:
+        """Note what has just been stored, durably, and the windows (kind and start) it lies in.
 
         Raises:
             RetryLaterError: The disk refused; nothing is noted, so the same will be stored again.
@@ -47,8 +61,39 @@ class Progress:
             self._db.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", rows)
             self._db.execute("DELETE FROM drained")
             self._db.executemany("INSERT INTO drained VALUES (?, ?)", drained)
+            self._db.executemany("INSERT OR REPLACE INTO stale (kind, start_s) VALUES (?, ?)", windows)
         self.seen.update(touched)
         self.drained = drained
+
+    def stale(self) -> list[StaleWindow]:
+        """Windows whose rollups are to be made, oldest first; another process may have noted them.
+
+        Raises:
+            RetryLaterError: The disk refused.
+        """
+        with guarded(self._lock, "progress"):
+            rows = self._db.execute("SELECT mark, kind, start_s FROM stale ORDER BY start_s, kind").fetchall()
+        return [StaleWindow(*row) for row in rows]
+
+    def rolled_up(self, windows: Iterable[StaleWindow]) -> None:
+        """Their rollups are made; what has become stale again meanwhile stays so.
+
+        Raises:
+            RetryLaterError: The disk refused; they will be made again.
+        """
+        with guarded(self._lock, "progress"), self._db:
+            self._db.executemany("DELETE FROM stale WHERE mark = ?", [(window.mark,) for window in windows])
+
+    def covered_since_s(self) -> int | None:
+        """From when on, seconds since 1970, every window is either stale or rolled up; None before it was noted."""
+        with guarded(self._lock, "progress"):
+            row = self._db.execute("SELECT min(since_s) FROM covered").fetchone()
+        return row[0] if row else None
+
+    def cover_since(self, since_s: int) -> None:
+        """Note from when on rollups are complete; an earlier one counts."""
+        with guarded(self._lock, "progress"), self._db:
+            self._db.execute("INSERT INTO covered VALUES (?)", (since_s,))
 
     def close(self) -> None:
         """Let go of the file."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +10,12 @@ from pathlib import Path
 from typing import Final
 
 from ingest.store.influx_http import InfluxAddress
+from ingest.store.influx_setup import mend, steps_of
+from ingest.store.influx_setup_plan import ACCOUNTS, Plan
+from ingest.store.schema import EVENTS, RAW, ROLLUP
 from tests.support.brokers import free_port
-from tests.support.require import require_program
+from tests.support.influxd_build import build, cached, missing
+from tests.support.require import require_program, skip_without
 from tests.support.waiting import wait_for
 
 CONF: Final = """
@@ -31,8 +34,17 @@ bind-address = "127.0.0.1:{rpc}"
 """
 
 
+ORG: Final = "kupang"
+ADMIN_TOKEN: Final = "token-of-a-test-server"  # noqa: S105
+PASSWORD: Final = "password-of-a-test-server"  # noqa: S105
+KEPT_DAYS: Final = 36_500
+"""Tests write readings of any day."""
+
+
 class RunningInflux:
     """InfluxDB 1.x; `kill` is SIGKILL, `start` brings it back on the same port with the same folder."""
+
+    _sign_of_life = "/ping"
 
     def __init__(self, folder: Path) -> None:
         """Choose the port and write the configuration."""
@@ -51,10 +63,11 @@ class RunningInflux:
     def start(self) -> None:
         """Start and wait until it answers."""
         with (self._folder / "influx.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [require_program("influxd"), "-config", str(self._conf)], stdout=log, stderr=log
-            )
+            self.process = subprocess.Popen(self._command(), stdout=log, stderr=log)
         wait_for(self._answers, "InfluxDB")
+
+    def _command(self) -> list[str]:
+        return [require_program("influxd"), "-config", str(self._conf)]
 
     def kill(self) -> None:
         """SIGKILL, as a power cut would."""
@@ -62,30 +75,59 @@ class RunningInflux:
             self.process.kill()
             self.process.wait(20)
 
-    def database(self, name: str) -> InfluxAddress:
-        """A database, made where absent."""
-        self._ask(f'CREATE DATABASE "{name}"')
-        return InfluxAddress(self.url, name)
+    def settings(self, name: str) -> dict[str, str]:
+        """What the services are told, as variables, to use a database of this server as administrator."""
+        return {"KOTA_STORE": "influx", "KOTA_INFLUX_URL": self.url, "KOTA_INFLUX_DATABASE": name}
 
-    def _ask(self, statement: str) -> None:
-        data = urllib.parse.urlencode({"q": statement}).encode()
-        with urllib.request.urlopen(f"{self.url}/query", data=data, timeout=30):  # noqa: S310 - our own http address
-            pass
+    def database(self, name: str) -> InfluxAddress:
+        """A database with a city's retention classes, which keep everything; made where absent."""
+        address = self._address(name)
+        days = dict.fromkeys((RAW, ROLLUP, EVENTS), KEPT_DAYS)
+        passwords = dict.fromkeys(ACCOUNTS, PASSWORD)
+        mend(steps_of(Plan(address, days, passwords, self._folder / "tokens" / name, admin_password=PASSWORD)))
+        return address
+
+    def _address(self, name: str) -> InfluxAddress:
+        return InfluxAddress(self.url, name)
 
     def _answers(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, (self._folder / "influx.log").read_text(errors="replace")
         try:
-            with urllib.request.urlopen(f"{self.url}/ping", timeout=1):  # noqa: S310 - our own http address
+            with urllib.request.urlopen(f"{self.url}{self._sign_of_life}", timeout=1):  # noqa: S310 - our own http address
                 return True
         except OSError:
             return False
 
 
+class RunningInflux2(RunningInflux):
+    """InfluxDB 2.7.12, as `influxd_build` makes it; skips where it cannot be made."""
+
+    _sign_of_life = "/health"
+
+    def _command(self) -> list[str]:
+        skip_without(missing())
+        build()
+        files = {"--bolt-path": "i.bolt", "--engine-path": "engine", "--sqlite-path": "s.sqlite"}
+        paths = [part for option, file in files.items() for part in (option, str(self._folder / file))]
+        address = f"127.0.0.1:{self.port}"
+        return [str(cached()), *paths, "--http-bind-address", address, "--reporting-disabled", "--log-level", "error"]
+
+    def settings(self, name: str) -> dict[str, str]:
+        """What the services are told, as variables, to use a bucket of this server as administrator."""
+        return {**super().settings(name), "KOTA_INFLUX_ORG": ORG, "KOTA_INFLUX_TOKEN": ADMIN_TOKEN}
+
+    def _address(self, name: str) -> InfluxAddress:
+        return InfluxAddress(self.url, name, ORG, ADMIN_TOKEN)
+
+
+SERVERS: Final[dict[str, type[RunningInflux]]] = {"influx-1": RunningInflux, "influx-2": RunningInflux2}
+
+
 @contextmanager
-def running_influx(folder: Path) -> Iterator[RunningInflux]:
+def running_influx(folder: Path, version: str = "influx-1") -> Iterator[RunningInflux]:
     """A server that is gone afterwards."""
-    server = RunningInflux(folder)
+    server = SERVERS[version](folder)
     server.start()
     try:
         yield server

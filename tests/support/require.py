@@ -22,6 +22,12 @@ def require_shared(relative: str) -> Path:
     return Path(_found(str(path) if path.exists() else None, f"{relative} is not in the folder of samples"))
 
 
+def skip_without(missing: str) -> None:
+    """Skip a test of a part that not every machine can have, saying why; also where every part is required."""
+    if missing:
+        pytest.skip(missing)
+
+
 def _found(value: str | None, missing: str) -> str:
     if value is None:
         if os.environ.get("KOTA_TEST_REQUIRE") == "all":

@@ -1,0 +1,1 @@
+"""Boards, alert rules and provisioning of Grafana, as code."""
