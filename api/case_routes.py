@@ -12,9 +12,10 @@ from fastapi.responses import FileResponse
 from starlette.exceptions import HTTPException
 
 from api.access import require, role_of
-from api.cases import Case, cases, evidence_urls
+from api.cases import cases
 from api.routes import From, To, context_of
 from broker.contract.topics import ID_PATTERN
+from ingest.store.cases import Case, evidence_urls
 
 log = structlog.get_logger("api")
 

@@ -11,6 +11,7 @@ from api.context import ApiContext
 from broker.contract.topics import Kind
 from broker.contract.units import unit_of
 from city.model import Bin, Device, Site, Truck
+from ingest.store.condition import condition_of, number, position_of
 from ingest.store.latest import Connectivity, connectivity
 from ingest.store.port import Latest
 from ingest.store.records import EventRecord
@@ -121,21 +122,6 @@ def device_connectivity(context: ApiContext, device: Device, latest: Latest | No
     return connectivity(latest, interval_s=device.interval_s, now=now - behind)
 
 
-def position_of(device: Device, latest: Latest | None) -> tuple[float, float] | None:
-    """Latitude and longitude: what it says, else where the inventory puts it."""
-    if latest and "lat_deg" in latest.values and "lon_deg" in latest.values:
-        return float(latest.values["lat_deg"].value), float(latest.values["lon_deg"].value)
-    if device.lat_deg is None or device.lon_deg is None:
-        return None
-    return device.lat_deg, device.lon_deg
-
-
-def number(latest: Latest | None, field: str) -> float | None:
-    """A field's newest value as a number, None when there is none."""
-    found = latest.values.get(field) if latest else None
-    return float(found.value) if found and isinstance(found.value, int | float) else None
-
-
 def shape_device(context: ApiContext, device: Device, latest: Latest | None, now: datetime) -> DeviceShape:
     """A device as the API shows it."""
     position = position_of(device, latest)
@@ -201,21 +187,13 @@ def _fiware(device: Device, latest: Latest | None, connected: Connectivity) -> d
         found["binColor"] = device.color
     elif isinstance(device, Truck):
         found["mileageFromOdometer"] = number(latest, "odometer_km")
-        found["serviceStatus"] = service_status(latest, connected)
+        found["serviceStatus"] = service_status(device, latest, connected)
     return found
 
 
-def service_status(latest: Latest | None, connected: Connectivity) -> str:
+_SERVICE_STATUS: Final = {"broken": "broken", "on_route": "onRoute", "working": "onRoute", "parked": "parked"}
+
+
+def service_status(truck: Truck, latest: Latest | None, connected: Connectivity) -> str:
     """What a truck is doing, in the data model's words."""
-    if is_broken(latest):
-        return "broken"
-    if connected in ("offline", "unknown"):
-        return "outOfService"
-    ignition = latest.values.get("ignition") if latest else None
-    return "onRoute" if ignition and ignition.value else "parked"
-
-
-def is_broken(latest: Latest | None) -> bool:
-    """Whether a truck reports fault codes."""
-    codes = latest.values.get("fault_codes") if latest else None
-    return codes is not None and codes.value not in ("", "[]")
+    return _SERVICE_STATUS.get(condition_of(truck, latest, connected, {}).state, "outOfService")

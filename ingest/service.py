@@ -18,10 +18,12 @@ from city.runtime import Runtime
 from city.settings import Settings
 from ingest import metrics
 from ingest.decode import Decoder
+from ingest.derive.deriver import Deriver
 from ingest.drain import Drain
 from ingest.intake import Intake
 from ingest.journal import Journal
-from ingest.store.health import IngestHealth
+from ingest.store.health import IngestHealth, write_health
+from ingest.store.influx import InfluxStore
 from ingest.store.opened import OpenStore, close_store, open_store
 
 log = structlog.get_logger("ingest")
@@ -45,6 +47,11 @@ class Ingest:
         client = BusClient if settings.mqtt_client == "paho" else FastSubscriber
         self.intake = Intake(city.id, login, self.journal, on_journaled=self.drain.wake, client=client)
         self.parts: dict[str, Callable[..., None]] = {"ingest-drain": self.drain.run, "ingest-intake": self.intake.run}
+        if isinstance(opened.store, InfluxStore):
+            url = settings.public_url or f"http://{settings.host}:{settings.port}"
+            letters = opened.dead_letters.count
+            derived = Deriver(opened.store, city, opened.health, letters, url, demo=settings.demo)
+            self.parts["ingest-derive"] = derived.run
 
     def health(self, now: datetime) -> IngestHealth:
         """How it is doing; sets the gauges as well."""
@@ -91,7 +98,9 @@ def serve(runtime: Runtime) -> None:
     while not runtime.stop.is_set():
         now = datetime.now(UTC)
         with contextlib.suppress(RetryLaterError):  # a full disk: the last word stands, and grows stale
-            opened.health.publish(ingest.health(now))
+            health = ingest.health(now)
+            opened.health.publish(health)
+            write_health(settings.data, health)
         if now >= next_retention:
             _retain(opened, settings, now)
             next_retention = now + RETENTION_EVERY

@@ -165,6 +165,8 @@ class CameraWorker:
         since = frame.captured_at - timedelta(seconds=frame.at_s - deposit.since_s)
         if not is_offence(since, self._hours, self._zone):
             self.counts.allowed += 1
+            place = {"camera": self._camera.id, "site": self._camera.site, "simulated": self._simulated}
+            self._sink.event("deposit", "noted", {**place, "within_hours": self._hours.describe()}, frame.captured_at)
             return
         self.counts.offences += 1
         case = f"{self._camera.id}-{since.astimezone(UTC):%Y%m%dt%H%M%Sz}-{deposit.id}"

@@ -6,10 +6,11 @@ import asyncio
 from math import ceil
 from typing import Final
 
-from api.cases import Case, cases, evidence_urls
+from api.cases import cases
 from api.console.frame import show
 from api.console.markup import Markup, join, link, tag
 from api.console.view import View
+from ingest.store.cases import Case, evidence_urls
 
 CARDS: Final = 12
 

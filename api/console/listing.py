@@ -16,9 +16,10 @@ from nicegui import ui
 from api.console.frame import show
 from api.console.markup import Markup, join, link, table, tag
 from api.console.view import View
-from api.shapes import device_connectivity, number, service_status
+from api.shapes import device_connectivity, service_status
 from broker.contract.topics import Kind
 from city.model import Bin, Device, Truck
+from ingest.store.condition import FILLING_PCT, FULL_PCT, number
 from ingest.store.latest import Connectivity
 from ingest.store.port import Latest
 
@@ -32,8 +33,6 @@ FIELDS: Final[dict[Kind, tuple[str, ...]]] = {
     "camera": ("scene_ok", "fps"),
 }
 """The measures a list shows; the page of a device has the rest."""
-FULL_PCT: Final = 85.0
-BUSY_PCT: Final = 60.0
 
 
 @dataclass(frozen=True)
@@ -144,7 +143,7 @@ def _cell(view: View, field: str, latest: Latest | None) -> object:
 
 def fill_bar(fill_pct: float, words: str) -> Markup:
     """A fill level as a bar with its number beside it."""
-    level = "high" if fill_pct > FULL_PCT else "mid" if fill_pct >= BUSY_PCT else "low"
+    level = "high" if fill_pct > FULL_PCT else "mid" if fill_pct >= FILLING_PCT else "low"
     bar = tag("span", tag("i", style=f"width:{min(100.0, fill_pct):.0f}%"), class_=f"bar {level}")
     return join([bar, tag("span", words)], " ")
 
@@ -153,7 +152,7 @@ def _state(view: View, device: Device, latest: Latest | None, now: datetime) -> 
     connected = device_connectivity(view.context, device, latest, now)
     shown = state_badge(view, connected)
     if isinstance(device, Truck) and connected == "online":
-        shown = state_badge(view, service_status(latest, connected))
+        shown = state_badge(view, service_status(device, latest, connected))
     return shown
 
 

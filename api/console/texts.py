@@ -260,6 +260,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "event_quota_exceeded": ("Kuota terlampaui", "Quota exceeded"),
     "event_reboot": ("Menyala ulang", "Restarted"),
     "event_dumping": ("Pembuangan sampah liar", "Illegal dumping"),
+    "event_deposit": ("Sampah ditaruh pada jamnya", "Waste put out in time"),
     "event_covered": ("Kamera tertutup", "Camera covered"),
     # Time
     "seconds_ago": ("{n} detik lalu", "{n} s ago"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from datetime import datetime
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -41,13 +43,32 @@ class IngestHealth(msgspec.Struct, frozen=True):
     alarms: tuple[BadMessages, ...] = ()
 
 
-class HealthBoard:
-    """Where ingest puts its newest snapshot and everybody else reads it; safe between threads."""
+def health_path(data: Path) -> Path:
+    """Where ingest tells other processes of its machine how it does."""
+    return data / "ingest" / "health.json"
 
-    def __init__(self) -> None:
+
+def write_health(data: Path, health: IngestHealth) -> None:
+    """Tell other processes; a disk that refuses is no reason to stop, the snapshot there grows stale."""
+    path = health_path(data)
+    part = path.with_name(f".{path.name}.part")
+    with contextlib.suppress(OSError):
+        part.write_bytes(msgspec.json.encode(health))
+        part.replace(path)
+
+
+class HealthBoard:
+    """Where ingest puts its newest snapshot and everybody else reads it; safe between threads.
+
+    Args:
+        data: The data folder, for a process that does not run ingest itself: it reads what ingest has written there.
+    """
+
+    def __init__(self, data: Path | None = None) -> None:
         """Start without a snapshot."""
         self._lock = threading.Lock()
         self._health: IngestHealth | None = None
+        self._path = health_path(data) if data else None
 
     def publish(self, health: IngestHealth) -> None:
         """Replace the snapshot."""
@@ -57,4 +78,9 @@ class HealthBoard:
     def read(self) -> IngestHealth | None:
         """The newest snapshot, None before the first."""
         with self._lock:
-            return self._health
+            if self._health is not None or self._path is None:
+                return self._health
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=IngestHealth)
+        except (OSError, msgspec.MsgspecError):
+            return None

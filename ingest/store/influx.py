@@ -11,13 +11,14 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from time import monotonic, time
-from typing import Final
+from typing import Any, Final
 
-from broker.contract.errors import RowsRejectedError
+from broker.contract.errors import PayloadError, RowsRejectedError
 from broker.contract.topics import Kind
-from city.model import Bin, City
+from city.model import City
 from ingest.store import influx_reader
 from ingest.store.influx_http import InfluxHttp, RefusedError, TooLargeError
+from ingest.store.influx_rollup import roll_up
 from ingest.store.latest import LatestBoard
 from ingest.store.line_protocol import encode_tags, to_line
 from ingest.store.port import EventQuery, Latest, Ledger, Point, Ranges, SeriesQuery, Written
@@ -25,10 +26,13 @@ from ingest.store.progress import Progress
 from ingest.store.records import EventRecord, Reading, Record
 from ingest.store.schema import EVENTS, RAW, WINDOW_S, Policy
 from ingest.store.seen import fresh_of
+from ingest.store.tags import tags_of_device
 
 FOLLOW_EVERY_S: Final = 2.0
 FOLLOW_BACK: Final = timedelta(minutes=5)
 """How far back a process that does not write looks for new readings each time; what comes later is found at start."""
+SETTLED_AFTER_S: Final = 20.0
+"""A window is rolled up so long after its end: what is on its way then has arrived."""
 LINES_MAX: Final = 5_000
 """Lines of one request; the store's documentation and our measurements agree on this size."""
 
@@ -94,6 +98,40 @@ class InfluxStore:
             middle = len(lines) // 2
             return self._send(lines[:middle], policy, first) | self._send(lines[middle:], policy, first + middle)
         return {}
+
+    def write_derived(self, lines: Sequence[bytes], policy: Policy) -> None:
+        """Store derived points; whatever is wrong with them is our own fault.
+
+        Raises:
+            RetryLaterError: The database is away or busy.
+            PayloadError: It refuses them.
+        """
+        for first in range(0, len(lines), LINES_MAX):
+            try:
+                self._http.write(b"\n".join(lines[first : first + LINES_MAX]), policy)
+            except (RefusedError, TooLargeError) as exc:
+                raise PayloadError(f"derived points: {exc}") from exc
+
+    def roll_up(self, now: datetime) -> int:
+        """Make the rollups of windows that have ended and lack something; how many.
+
+        Raises:
+            RetryLaterError: The database is away or busy.
+        """
+        self._restore()
+        return roll_up(self._http, self._progress, until_s=now.timestamp() - SETTLED_AFTER_S)
+
+    def rollups_waiting(self) -> int:
+        """Windows whose rollups are to be made, those that have not ended included."""
+        return len(self._progress.stale())
+
+    def last_states(self, now: datetime) -> list[dict[str, Any]]:
+        """The newest point of `device_state` of each device, of the last day."""
+        return influx_reader.read_states(self._http, now - timedelta(days=1))
+
+    def count_events(self, kind: Kind, type_: str, start: datetime) -> dict[str, int]:
+        """How many events of a type there have been since a time, by kelurahan."""
+        return influx_reader.count_events(self._http, kind, type_, start)
 
     def forget_before(self, *, readings: datetime, events: datetime) -> int:  # noqa: ARG002 - as the port says
         """Nothing: the database's retention classes do this, as `kota influx setup` has set them."""
@@ -164,12 +202,6 @@ def _windows_of(fresh: Sequence[Record]) -> set[tuple[Kind, int]]:
 def _tagger(city: City) -> Callable[[str], bytes]:
     @lru_cache(maxsize=65_536)
     def tags_of(device_id: str) -> bytes:
-        device = city.devices.get(device_id)
-        tags = {"city": city.id, "device": device_id}
-        if device is not None:
-            tags |= {"kelurahan": device.kelurahan, "site": device.site}
-        if isinstance(device, Bin):
-            tags["waste_kind"] = device.waste_kind
-        return encode_tags(tags)
+        return encode_tags(tags_of_device(city, device_id))
 
     return tags_of

@@ -146,6 +146,13 @@ def _read_wide(http: InfluxHttp, query: SeriesQuery, kind: Kind, progress: Progr
     ]
 
 
+def read_states(http: InfluxHttp, start: datetime) -> list[dict[str, Any]]:
+    """The newest `device_state` of each device since a time, with its device."""
+    fields = '"state", "since", "trip_since", "trip_km"'
+    statement = f"SELECT last(severity), {fields} FROM device_state WHERE time >= {_ns(start)} GROUP BY device"  # noqa: S608
+    return [{**row, "device": series.tags["device"]} for series in http.query(statement) for row in series.rows()]
+
+
 def count_events(http: InfluxHttp, kind: Kind, type_: str, start: datetime) -> dict[str, int]:
     """How many events of a type there have been since a time, by kelurahan."""
     wishes = f"kind = {quote_value(kind)} AND type = {quote_value(type_)} AND time >= {_ns(start)}"

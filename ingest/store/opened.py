@@ -55,7 +55,7 @@ def open_store(settings: Settings, city: City, account: Account = "ingest") -> O
             letters = DeadLetterBox(
                 folder / "store" / "dead_letters.sqlite", max_bytes=settings.dead_letters_max_mb << 20
             )
-            _opened[folder] = OpenStore(store, letters, HealthBoard())
+            _opened[folder] = OpenStore(store, letters, HealthBoard(folder))
         _users[folder] += 1
         return _opened[folder]
 

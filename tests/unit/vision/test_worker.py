@@ -40,7 +40,7 @@ class FakeSink:
 
     def event(self, type_: str, state: str, detail: dict[str, Any], at: datetime) -> None:  # noqa: ARG002 - the port
         """Note an event."""
-        folder = self._evidence / detail["case"]
+        folder = self._evidence / detail.get("case", "no case")
         self.events.append(
             (f"{type_} {state}", detail, {p.name for p in folder.iterdir()} if folder.is_dir() else set())
         )
@@ -75,8 +75,9 @@ def test_waste_at_noon_is_reported_with_evidence_that_is_there_already(tmp_path:
     assert not list(tmp_path.glob(".*.part"))
 
 
-def test_waste_in_the_evening_is_allowed_and_not_reported(tmp_path: Path) -> None:
-    assert watched(tmp_path, "18:00").events == []
+def test_waste_in_the_evening_is_allowed_and_only_counted(tmp_path: Path) -> None:
+    ((name, detail, files),) = watched(tmp_path, "18:00").events
+    assert (name, detail["within_hours"], files) == ("deposit noted", "17:00-05:00", set())
     assert list(tmp_path.iterdir()) == []
 
 

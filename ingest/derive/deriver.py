@@ -1,0 +1,164 @@
+"""Keeps what boards read up to date: states, figures of areas, cases, the platform's own figures, and rollups.
+
+latest values, events -> how each device stands -> device_state, area_state, dumping_case; health -> platform
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import structlog
+
+from broker.contract.errors import PayloadError, RetryLaterError
+from city.model import City
+from ingest.derive.areas import area_points
+from ingest.derive.dumping import DumpingCases
+from ingest.derive.states import States, look, raised_by_device, to_ms
+from ingest.store.cases import fold
+from ingest.store.condition import ABSENT, RAISABLE
+from ingest.store.health import HealthBoard, IngestHealth
+from ingest.store.influx import InfluxStore
+from ingest.store.line_protocol import to_point
+from ingest.store.port import MAX_EVENTS, EventQuery
+from ingest.store.records import EventRecord
+from ingest.store.schema import EVENTS, RAW
+
+log = structlog.get_logger("ingest")
+
+LOOK_EVERY: Final = timedelta(seconds=5)
+AREAS_EVERY: Final = timedelta(seconds=60)
+PLATFORM_EVERY: Final = timedelta(seconds=10)
+ROLLUPS_EVERY: Final = timedelta(seconds=30)
+RAISED_BACK: Final = timedelta(days=7)
+"""An event that was raised longer ago and never cleared is no longer believed."""
+CASES_BACK: Final = timedelta(days=30)
+AHEAD: Final = timedelta(days=1)
+"""A demo's clip may carry any time of the day."""
+
+
+class Deriver:
+    """Owns nothing that cannot be made again; runs beside the drain, on a thread of its own.
+
+    Args:
+        store: Read from and written to.
+        city: The inventory.
+        health: How ingest does.
+        letters: How many dead letters wait.
+        public_url: Where browsers find the API and the console.
+        demo: Whether cases are simulated.
+    """
+
+    def __init__(
+        self,
+        store: InfluxStore,
+        city: City,
+        health: HealthBoard,
+        letters: Callable[[], int],
+        public_url: str,
+        *,
+        demo: bool,
+    ) -> None:
+        """Remember nothing; the first step asks the store."""
+        self._store = store
+        self._city = city
+        self._health = health
+        self._letters = letters
+        self._demo = demo
+        self._states = States(city)
+        self._cases = DumpingCases(city, public_url)
+        self._restored = False
+        self._silent = 0
+        self._due: dict[str, datetime] = {}
+        self._told: IngestHealth | None = None
+
+    def run(self, stop: threading.Event) -> None:
+        """Step once a second until `stop`; a store that is away is asked again."""
+        away = ""
+        while not stop.wait(1.0):
+            try:
+                now = datetime.now(UTC)
+                self.step(now)
+                if self._is_due("rollups", ROLLUPS_EVERY, now):
+                    self._store.roll_up(now)
+            except (RetryLaterError, PayloadError) as exc:
+                if not away:
+                    log.warning("derive.waits", reason=str(exc))
+                away = str(exc)
+            else:
+                if away:
+                    log.info("derive.goes_on")
+                away = ""
+
+    def step(self, now: datetime) -> None:
+        """Look at the city, where that is due.
+
+        Raises:
+            RetryLaterError: The store is away.
+        """
+        if self._is_due("look", LOOK_EVERY, now):
+            self._look(now)
+        if self._is_due("platform", PLATFORM_EVERY, now):
+            self._tell_platform(now)
+
+    def _is_due(self, name: str, every: timedelta, now: datetime) -> bool:
+        if now < self._due.get(name, now):
+            return False
+        self._due[name] = now + every
+        return True
+
+    def _look(self, now: datetime) -> None:
+        if not self._restored:
+            self._states.restore(self._store.last_states(now))
+            self._restored = True
+        latest = {one.device: one for one in self._store.latest()}
+        raised = raised_by_device(self._events(now - RAISED_BACK, now, RAISABLE))
+        standings = look(self._city, latest, raised, now, self._behind())
+        dumping = self._events(now - CASES_BACK, now, ("dumping", "deposit"))
+        cases = fold((event for event in dumping if event.type == "dumping"), self._city, simulated=self._demo)
+        self._store.write_derived(self._states.points(standings, now), RAW)
+        self._store.write_derived(self._cases.points(cases, dumping), EVENTS)
+        if self._is_due("areas", AREAS_EVERY, now):
+            midnight = now.astimezone(self._city.time_zone).replace(hour=0, minute=0, second=0, microsecond=0)
+            collected = self._store.count_events("bin", "collected", midnight.astimezone(UTC))
+            self._store.write_derived(area_points(self._city, standings, cases, collected, now), RAW)
+        self._silent = sum(standing.connected in ABSENT for standing in standings)
+
+    def _events(self, start: datetime, now: datetime, types: tuple[str, ...]) -> list[EventRecord]:
+        return self._store.events(EventQuery(start, now + AHEAD, types=types, limit=MAX_EVENTS))
+
+    def _behind(self) -> timedelta:
+        health = self._health.read()
+        return timedelta(seconds=health.live_lag_s) if health else timedelta(0)
+
+    def _tell_platform(self, now: datetime) -> None:
+        health = self._health.read()
+        if health is None:
+            return
+        before = self._told or health
+        self._told = health
+        counted = {
+            "received": health.received_total - before.received_total,
+            "stored": health.stored_total - before.stored_total,
+            "duplicates": health.duplicates_total - before.duplicates_total,
+            "dead": health.dead_letters_total - before.dead_letters_total,
+        }
+        fields = {
+            **counted,
+            "journal_depth": health.journal_depth,
+            "journal_bytes": health.journal_bytes,
+            "lag_s": health.lag_s,
+            "live_lag_s": health.live_lag_s,
+            "connected": health.connected,
+            "store_ok": health.store == "ok",
+            "journal_ok": health.journal == "ok",
+            "dead_letters_waiting": self._letters(),
+            "alarms": len(health.alarms),
+            "devices": len(self._city.devices),
+            "devices_silent": self._silent,
+            "rollup_waiting": self._store.rollups_waiting(),
+        }
+        tags = {"city": self._city.id, "service": "ingest"}
+        self._store.write_derived([to_point("platform", tags, fields, to_ms(now) * 1_000_000)], RAW)

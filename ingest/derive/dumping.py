@@ -1,0 +1,79 @@
+"""Dumping cases as points of `dumping_case`: one each at the time it was raised, written again when it changes."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+from city.model import City
+from ingest.derive.states import to_ms
+from ingest.store.cases import Case, evidence_urls
+from ingest.store.line_protocol import NANOSECONDS, to_point
+from ingest.store.records import EventRecord, Value
+
+_PICTURE: Final = "after"
+
+
+class DumpingCases:
+    """Remembers what was written, to write only what is news."""
+
+    def __init__(self, city: City, public_url: str) -> None:
+        """Remember nothing yet; `public_url` is where browsers find the API and the console."""
+        self._city = city
+        self._url = public_url.rstrip("/")
+        self._written: set[bytes] = set()
+
+    def points(self, cases: Iterable[Case], events: Iterable[EventRecord]) -> list[bytes]:
+        """Lines of what is news, of cases and of deposits within the hours (events of type `deposit`)."""
+        lines = [self._of_case(case) for case in cases]
+        lines += [self._within_hours(event) for event in events if event.type == "deposit"]
+        news = [line for line in lines if line not in self._written]
+        self._written = set(lines)
+        return news
+
+    def _of_case(self, case: Case) -> bytes:
+        picture = evidence_urls(case).get(_PICTURE)
+        fields: dict[str, Value | None] = {
+            "case": case.id,
+            "state": case.state,
+            "open": case.state == "open",
+            "outside": True,
+            "inside": False,
+            "hours": case.hours,
+            "site_name": case.site_name,
+            "since": to_ms(datetime.fromisoformat(case.since)) if case.since else None,
+            "raised": to_ms(case.raised_at),
+            "cleared": to_ms(case.cleared_at) if case.cleared_at else None,
+            "picture": self._url + picture if picture else None,
+            "page": f"{self._url}/dumping#{case.id}",
+        }
+        tags = self._tags(case.camera, case.site, case.kelurahan, case.raised_at)
+        return to_point("dumping_case", tags, fields, _at_ns(case.raised_at, case.id))
+
+    def _within_hours(self, event: EventRecord) -> bytes:
+        """Waste put out when it may be: no case and no picture, but what the outside hours are measured against."""
+        at, device = event.origin.measured_at, event.origin.device
+        camera = self._city.cameras.get(device)
+        site = self._city.sites.get(camera.site) if camera else None
+        fields: dict[str, Value | None] = {
+            "case": f"{device}-{event.origin.boot}-{event.origin.seq}",
+            "state": "within_hours",
+            "open": False,
+            "outside": False,
+            "inside": True,
+            "site_name": site.name if site else "",
+            "raised": to_ms(at),
+        }
+        tags = self._tags(device, site.id if site else "", site.kelurahan if site else "", at)
+        return to_point("dumping_case", tags, fields, _at_ns(at, str(fields["case"])))
+
+    def _tags(self, camera: str, site: str, kelurahan: str, at: datetime) -> dict[str, str]:
+        hour = f"{at.astimezone(self._city.time_zone):%H}"
+        return {"city": self._city.id, "kelurahan": kelurahan, "site": site, "device": camera, "hour": hour}
+
+
+def _at_ns(at: datetime, case: str) -> int:
+    """A time of its own for every case, and the same each time it is written."""
+    return to_ms(at) * NANOSECONDS + zlib.crc32(case.encode()) % NANOSECONDS

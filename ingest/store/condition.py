@@ -1,0 +1,150 @@
+"""How a device stands: one word, how bad it is and why; what boards, the console and alerts agree on.
+
+Pure: from what is known of a device, whether it is there, and which of its events are still raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+import msgspec
+
+from city.model import Device, Truck
+from ingest.store.latest import Connectivity
+from ingest.store.port import Latest
+from ingest.store.records import QUALITY_CLOCK, EventRecord
+
+FULL_PCT: Final = 85.0
+"""Above this a container is to be emptied; the same number colours the console and the boards."""
+FILLING_PCT: Final = 60.0
+HOT_C: Final = 70.0
+"""Waste that composts stays below 65 °C; a container in the sun of Kupang reaches 55 °C."""
+TILTED_DEG: Final = 45.0
+LOW_BATTERY_PCT: Final = 15.0
+CROWDED_CLIENTS: Final = 45.0
+"""One radio serves about so many people before all of them notice."""
+BUSY_PCT: Final = 75.0
+"""Airtime in use from which on waiting for the channel is what users feel."""
+SLOW_MS: Final = 150.0
+LOSSY_PCT: Final = 5.0
+RAISABLE: Final = ("fire", "tilt", "breakdown", "panic")
+"""Events that last until they are cleared and decide how a device stands."""
+
+ABSENT: Final = ("offline", "unknown")
+
+Severity = Literal[-1, 0, 1, 2]
+"""-1 never heard of, 0 well, 1 to be looked at, 2 to be acted on."""
+
+Raised = Mapping[str, EventRecord]
+"""Type to the event that was raised last and not cleared."""
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """How a device stands. `reason` is a code, empty when all is well; `detail` says more, as the device said it."""
+
+    state: str
+    severity: Severity = 0
+    reason: str = ""
+    detail: str = ""
+
+
+def condition_of(device: Device, latest: Latest | None, connected: Connectivity, raised: Raised) -> Condition:
+    """How a device stands."""
+    found = _CONDITIONS[device.KIND](latest, connected, raised)
+    if found.severity == 0 and latest is not None:
+        return _small_troubles(latest, found)
+    return found
+
+
+def _small_troubles(latest: Latest, found: Condition) -> Condition:
+    battery = number(latest, "battery_pct")
+    if battery is not None and battery < LOW_BATTERY_PCT:
+        return msgspec.structs.replace(found, severity=1, reason="low_battery")
+    if QUALITY_CLOCK in latest.quality:
+        return msgspec.structs.replace(found, severity=1, reason="clock")
+    return found
+
+
+def _bin(latest: Latest | None, connected: Connectivity, raised: Raised) -> Condition:
+    temperature = number(latest, "temperature_c")
+    if "fire" in raised or (temperature is not None and temperature >= HOT_C and connected != "offline"):
+        return Condition("fire", 2, "fire_event" if "fire" in raised else "hot")
+    if connected in ABSENT:
+        return _absent(connected)
+    fill = number(latest, "fill_pct")
+    if fill is not None and fill > FULL_PCT:
+        return Condition("full", 2, "fill_over_limit")
+    tilt = number(latest, "tilt_deg")
+    if "tilt" in raised or (tilt is not None and tilt > TILTED_DEG):
+        return Condition("tilted", 1, "tilt")
+    if fill is None:
+        return Condition("unmeasured", 1, "no_fill")
+    return Condition("filling", 0, "fill_rising") if fill >= FILLING_PCT else Condition("ok")
+
+
+def _truck(latest: Latest | None, connected: Connectivity, raised: Raised) -> Condition:
+    if is_broken(latest) or "breakdown" in raised:
+        codes = latest.values.get("fault_codes") if latest else None
+        return Condition("broken", 2, "fault_codes" if codes else "breakdown_event", str(codes.value) if codes else "")
+    if connected in ABSENT:
+        return _absent(connected)
+    driving = "working" if number(latest, "pto") else "on_route"
+    state = driving if number(latest, "ignition") or number(latest, "pto") else "parked"
+    return Condition(state, 2, "panic") if "panic" in raised else Condition(state)
+
+
+def _ap(latest: Latest | None, connected: Connectivity, _raised: Raised) -> Condition:
+    if connected == "unknown":
+        return _absent(connected)
+    if connected == "offline":
+        return Condition("down", 2, "link_lost")
+    for field, limit, state, reason in (
+        ("loss_pct", LOSSY_PCT, "slow", "high_loss"),
+        ("latency_ms", SLOW_MS, "slow", "high_latency"),
+        ("clients", CROWDED_CLIENTS, "crowded", "crowded"),
+        ("channel_busy_pct", BUSY_PCT, "crowded", "channel_busy"),
+    ):
+        value = number(latest, field)
+        if value is not None and value >= limit:
+            return Condition(state, 1, reason)
+    return Condition("up")
+
+
+def _camera(latest: Latest | None, connected: Connectivity, _raised: Raised) -> Condition:
+    if connected in ABSENT:
+        return _absent(connected)
+    return Condition("blind", 1, "scene_not_ok") if number(latest, "scene_ok") == 0 else Condition("watching")
+
+
+_CONDITIONS: Final = {"bin": _bin, "truck": _truck, "ap": _ap, "camera": _camera}
+
+
+def _absent(connected: Connectivity) -> Condition:
+    return Condition("unknown", -1, "never_heard") if connected == "unknown" else Condition("silent", 1, "silent")
+
+
+def is_broken(latest: Latest | None) -> bool:
+    """Whether a truck reports fault codes."""
+    codes = latest.values.get("fault_codes") if latest else None
+    return codes is not None and codes.value not in ("", "[]")
+
+
+def number(latest: Latest | None, field: str) -> float | None:
+    """A field's newest value as a number, None when there is none."""
+    found = latest.values.get(field) if latest else None
+    return float(found.value) if found and isinstance(found.value, int | float) else None
+
+
+def position_of(device: Device, latest: Latest | None) -> tuple[float, float] | None:
+    """Latitude and longitude: what it says, else where the inventory puts it; a truck is nowhere until it says."""
+    if latest and "lat_deg" in latest.values and "lon_deg" in latest.values:
+        return float(latest.values["lat_deg"].value), float(latest.values["lon_deg"].value)
+    if device.lat_deg is None or device.lon_deg is None:
+        return None
+    return device.lat_deg, device.lon_deg
+
+
+def name_of(device: Device) -> str:
+    """What people call it: a truck's plate, else its id."""
+    return device.plate if isinstance(device, Truck) else device.id
