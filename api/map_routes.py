@@ -21,18 +21,28 @@ from ingest.store.port import Latest
 
 router = APIRouter(prefix="/api/v1/map", tags=["map"])
 _MEDIA = "application/geo+json"
+_OF_EVERY_ORIGIN = {
+    "Access-Control-Allow-Origin": "*",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "Cache-Control": "public, max-age=300",
+}
 
 
-@router.get("/places.geojson", dependencies=[require("viewer")])
+@router.get("/places.geojson")
 def show_places(request: Request) -> Response:
-    """The outline of the city, its kelurahan, and its sites."""
+    """The outline of the city, its kelurahan, and its sites: what is on every map, open to everybody.
+
+    Grafana's maps fetch it from the browser, from another origin and without a token.
+    """
     city = context_of(request).city
     shapes: dict[str, Any] = msgspec.json.decode(city.shapes)
     sites = [
         _feature(site.lon_deg, site.lat_deg, {"kind": "site", "id": site.id, "site_kind": site.kind, "name": site.name})
         for site in city.sites.values()
     ]
-    return _collection(request, [*shapes.get("features", []), *sites])
+    answer = _collection(request, [*shapes.get("features", []), *sites])
+    answer.headers.update(_OF_EVERY_ORIGIN)
+    return answer
 
 
 @router.get("/{kind}.geojson", dependencies=[require("viewer")])

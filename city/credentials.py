@@ -21,15 +21,18 @@ def run(argv: list[str]) -> int:
     )
     parser.add_argument("device", nargs="?", help=f"A device's id, or one of {', '.join(SERVICE_USERS)}.")
     parser.add_argument("--role", choices=ROLES, help="An API token instead.")
+    parser.add_argument("--influx", metavar="ACCOUNT", help="The password of an account at InfluxDB instead.")
     parser.add_argument("--json", action="store_true", help="One JSON object.")
     add_settings(parser, ("data", "city"))
     args = parser.parse_args(argv)
     settings = settings_from(args)
-    if (args.device is None) == (args.role is None):
-        raise ConfigError("give a device's id or --role, one of them")
+    if [args.device, args.role, args.influx].count(None) != 2:  # noqa: PLR2004 - one of three is given
+        raise ConfigError("give a device's id, --role or --influx, one of them")
     secrets = Secrets(settings.data)
     if args.role:
         found = {"role": args.role, "token": secrets.token(args.role)}
+    elif args.influx:
+        found = {"account": args.influx, "password": secrets.influx(args.influx)}
     else:
         city = load_city(city_folder(settings.city))
         if args.device not in city.devices and args.device not in SERVICE_USERS:

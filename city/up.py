@@ -11,6 +11,7 @@ import ipaddress
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -54,6 +55,8 @@ def run(argv: list[str]) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         supervisor = Supervisor(environment_of(settings), settings.data / "logs")
+        if settings.store == "influx":
+            _set_up_influx(settings)
         try:
             _start(supervisor, settings, simulator=not args.no_simulator, vision=not args.no_vision)
             _note_run(settings, supervisor)
@@ -113,6 +116,18 @@ def _only_one(data: Path) -> Iterator[None]:
         except OSError as exc:
             raise KotaError(f"{data} is in use by another `kota up`; give --data DIR for a second city") from exc
         yield
+
+
+def _set_up_influx(settings: Settings) -> None:
+    """Give the database what it lacks; one that is away, or forbids it, is no reason not to start."""
+    command = [sys.executable, "-m", "city", "influx", "setup"]
+    done = subprocess.run(  # noqa: S603 - our own verb
+        command, env={**os.environ, **environment_of(settings)}, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        print(f"InfluxDB could not be set up: {done.stderr.strip()}\n  `kota influx setup` does it later", flush=True)
+    else:
+        print(done.stdout.strip(), flush=True)
 
 
 def _start(supervisor: Supervisor, settings: Settings, *, simulator: bool, vision: bool) -> None:

@@ -14,7 +14,7 @@ from city.settings import Settings
 from ingest.store.influx_http import InfluxHttp
 from ingest.store.influx_rollup import AT_ONCE, roll_up_span
 from ingest.store.influx_setup import differences, mend, plan_of, steps_of, tokens_folder
-from ingest.store.influx_setup_plan import DAY_S, account_name
+from ingest.store.influx_setup_plan import ACCOUNTS, DAY_S, account_name
 from ingest.store.opened import influx_address
 from ingest.store.progress import Progress
 from ingest.store.schema import RAW, WINDOW_S
@@ -48,18 +48,20 @@ def run(argv: list[str]) -> int:
     else:
         for line in found:
             print(("made " if args.action == "setup" else "differs: ") + line)
-        print(f"{plan.address.url} has what the city needs" if args.action == "setup" or not found else "")
+        if args.action == "setup" or not found:
+            print(f"{plan.address.url} has what the city needs")
         if args.action == "setup":
             _say_accounts(settings)
     return 1 if found and args.action == "check" else 0
 
 
 def _say_accounts(settings: Settings) -> None:
+    names = {account: account_name(settings.influx_database, account) for account in ACCOUNTS}
     if settings.influx_org:
         print(f"ingest and API find their tokens in {tokens_folder(settings)}")
     elif settings.influx_admin_password.get_secret_value():
-        print(f"users: {account_name('ingest')} for ingest, {account_name('api')} for the API (KOTA_INFLUX_USER)")
-    print(f"Grafana reads as {account_name('grafana')}, with KOTA_GRAFANA_INFLUX_PASSWORD or what this command derives")
+        print(f"users: {names['ingest']} for ingest, {names['api']} for the API (KOTA_INFLUX_USER)")
+    print(f"Grafana reads as {names['grafana']}; `kota credentials --influx grafana` prints its password")
 
 
 def _roll_up(settings: Settings) -> int:

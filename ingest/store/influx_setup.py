@@ -107,6 +107,8 @@ def _steps_of_1(plan: Plan) -> list[Step]:
 
 def _policy_step(http: InfluxHttp, database: str, policy: Policy, days: int) -> Step:
     def found() -> dict[str, object] | None:
+        if database not in _first_column(http, "SHOW DATABASES"):
+            return None
         rows = [
             row for series in http.query(f"SHOW RETENTION POLICIES ON {_identifier(database)}") for row in series.rows()
         ]
@@ -133,14 +135,15 @@ def _policy_step(http: InfluxHttp, database: str, policy: Policy, days: int) -> 
 
 
 def _user_step(http: InfluxHttp, plan: Plan, account: str) -> Step:
-    user, database = account_name(account), plan.address.database
+    database = plan.address.database
+    user = account_name(database, account)
     right = "ALL" if "write" in ACCOUNTS[account] else "READ"
 
     def differs() -> str:
         if user not in _first_column(http, "SHOW USERS"):
             return "is missing"
         grants = [row for series in http.query(f"SHOW GRANTS FOR {_identifier(user)}") for row in series.rows()]
-        rights = {str(row["database"]): str(row["privilege"]) for row in grants}
+        rights = {str(row["database"]): str(row["privilege"]) for row in grants if row["privilege"] != _NONE}
         wanted = "ALL PRIVILEGES" if right == "ALL" else right
         if rights != {database: wanted}:
             return f"may {rights or 'nothing'}, not {wanted} on {database}"
@@ -158,6 +161,9 @@ def _user_step(http: InfluxHttp, plan: Plan, account: str) -> Step:
         _do(http, f"GRANT {right} ON {_identifier(database)} TO {_identifier(user)}")
 
     return Step(f"user {user!r}", differs, make)
+
+
+_NONE = "NO PRIVILEGES"
 
 
 def _do(http: InfluxHttp, statement: str) -> None:

@@ -134,7 +134,7 @@ def _bucket_step(server: _Server, policy: Policy, days: int) -> Step:
             return "is missing"
         kept_s = next((each["everySeconds"] for each in bucket["retentionRules"]), 0)
         if kept_s != rule["everySeconds"]:
-            return f"keeps {kept_s / DAY_S:g} days (0 is for ever), not {days}"
+            return f"keeps {kept_s / DAY_S:g} days (0 is for ever), not {days} days"
         return "" if _mapping(server, policy, str(bucket["id"])) else "has no name in InfluxQL"
 
     def make() -> None:
@@ -167,7 +167,7 @@ def _mapping(server: _Server, policy: Policy, bucket_id: str) -> bool:
 
 
 def _token_step(server: _Server, account: str) -> Step:
-    description = account_name(account)
+    description = account_name(server.plan.address.database, account)
     path = server.plan.tokens / f"{account}.token"
 
     def found() -> Json | None:
@@ -213,7 +213,8 @@ def _keep(path: Path, token: str) -> None:
 
 def _password_step(server: _Server, account: str) -> Step:
     """A user of InfluxQL's endpoint, who has a password and no token."""
-    user, path = account_name(account), "/private/legacy/authorizations"
+    user = account_name(server.plan.address.database, account)
+    path = "/private/legacy/authorizations"
 
     def found() -> Json | None:
         all_ = server.rest.ask("GET", path, orgID=server.org_id())

@@ -38,9 +38,9 @@ class Plan(msgspec.Struct, frozen=True):
     admin_password: str = ""
 
 
-def account_name(account: str) -> str:
-    """The user of an account in the database."""
-    return f"kota-{account}"
+def account_name(database: str, account: str) -> str:
+    """The user of an account: a server may hold the databases of many cities."""
+    return f"{database}-{account}"
 
 
 def shard_days(days: int) -> int:

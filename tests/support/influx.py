@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -9,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from ingest.store.influx_http import InfluxAddress
+from broker.contract.errors import RetryLaterError
+from ingest.store.influx_http import InfluxAddress, InfluxHttp, quote_value
 from ingest.store.influx_setup import mend, steps_of
 from ingest.store.influx_setup_plan import ACCOUNTS, Plan
 from ingest.store.schema import EVENTS, RAW, ROLLUP
@@ -29,6 +31,7 @@ bind-address = "127.0.0.1:{rpc}"
 [http]
   bind-address = "127.0.0.1:{port}"
   log-enabled = false
+  auth-enabled = {accounts}
 [logging]
   level = "error"
 """
@@ -46,13 +49,15 @@ class RunningInflux:
 
     _sign_of_life = "/ping"
 
-    def __init__(self, folder: Path) -> None:
-        """Choose the port and write the configuration."""
+    def __init__(self, folder: Path, *, accounts: bool = False) -> None:
+        """Choose the port and write the configuration; with `accounts` nobody is let in without one."""
         self._folder = folder
+        self._accounts = accounts
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self._conf = folder / "influx.conf"
-        self._conf.write_text(CONF.format(rpc=free_port(), port=self.port, folder=folder))
+        closed = str(accounts).lower()
+        self._conf.write_text(CONF.format(rpc=free_port(), port=self.port, folder=folder, accounts=closed))
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -65,6 +70,15 @@ class RunningInflux:
         with (self._folder / "influx.log").open("ab") as log:
             self.process = subprocess.Popen(self._command(), stdout=log, stderr=log)
         wait_for(self._answers, "InfluxDB")
+        self._make_administrator()
+
+    def _make_administrator(self) -> None:
+        """The first user, who alone may be made by anybody."""
+        if self._accounts:
+            http = InfluxHttp(InfluxAddress(self.url, ""))
+            with contextlib.suppress(RetryLaterError):  # there is one already
+                http.query(f"CREATE USER admin WITH PASSWORD {quote_value(PASSWORD)} WITH ALL PRIVILEGES")
+            http.close()
 
     def _command(self) -> list[str]:
         return [require_program("influxd"), "-config", str(self._conf)]
@@ -81,14 +95,19 @@ class RunningInflux:
 
     def database(self, name: str) -> InfluxAddress:
         """A database with a city's retention classes, which keep everything; made where absent."""
-        address = self._address(name)
+        address = self.administrator(name)
         days = dict.fromkeys((RAW, ROLLUP, EVENTS), KEPT_DAYS)
         passwords = dict.fromkeys(ACCOUNTS, PASSWORD)
         mend(steps_of(Plan(address, days, passwords, self._folder / "tokens" / name, admin_password=PASSWORD)))
         return address
 
-    def _address(self, name: str) -> InfluxAddress:
-        return InfluxAddress(self.url, name)
+    def administrator(self, name: str) -> InfluxAddress:
+        """How who may do everything enters a database."""
+        return (
+            InfluxAddress(self.url, name, "", "", "admin", PASSWORD)
+            if self._accounts
+            else InfluxAddress(self.url, name)
+        )
 
     def _answers(self) -> bool:
         assert self.process is not None
@@ -117,8 +136,12 @@ class RunningInflux2(RunningInflux):
         """What the services are told, as variables, to use a bucket of this server as administrator."""
         return {**super().settings(name), "KOTA_INFLUX_ORG": ORG, "KOTA_INFLUX_TOKEN": ADMIN_TOKEN}
 
-    def _address(self, name: str) -> InfluxAddress:
+    def administrator(self, name: str) -> InfluxAddress:
+        """How who may do everything enters a bucket."""
         return InfluxAddress(self.url, name, ORG, ADMIN_TOKEN)
+
+    def _make_administrator(self) -> None:
+        """Setting up the first database does."""
 
 
 SERVERS: Final[dict[str, type[RunningInflux]]] = {"influx-1": RunningInflux, "influx-2": RunningInflux2}

@@ -17,7 +17,7 @@ from api.console.frame import asset
 from api.session import COOKIE, LASTS, make_session, role_of_session
 from tests.unit.api.conftest import NOW, Stage
 
-OPEN_TO_EVERYBODY = {"/healthz", "/readyz", "/login", "/logout", "/favicon.ico"}
+OPEN_TO_EVERYBODY = {"/api/v1/map/places.geojson", "/healthz", "/readyz", "/login", "/logout", "/favicon.ico"}
 SAME_SITE = {"Origin": "http://127.0.0.1"}
 
 

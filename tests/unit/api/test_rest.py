@@ -266,3 +266,13 @@ def test_the_ledger_counts_dead_letters_of_our_own_devices(stage: Stage) -> None
     stage.box.add([DeadLetter(99, "kota/v1/kupang/bin/bin-0451/telemetry", raw, NOW, "out of range")])
     (life,) = stage.client().get("/api/v1/ledger").json()["lives"]
     assert (life["device"], life["seqs"], life["dead"]) == ("bin-0451", [[1, 1]], [[77, 77]])
+
+
+def test_the_places_of_a_map_are_open_to_boards_of_any_origin(stage: Stage) -> None:
+    """Shapes and sites alone: layers of devices need a viewer."""
+    client = stage.client(demo=False)
+    answer = client.get("/api/v1/map/places.geojson", headers={"Origin": "http://grafana.example:3000"})
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, "*")
+    assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
+    refused = client.get("/api/v1/map/bin.geojson")
+    assert (refused.status_code, "access-control-allow-origin" in refused.headers) == (401, False)
