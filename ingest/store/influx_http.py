@@ -171,7 +171,13 @@ class InfluxHttp:
 
 
 def quote_value(text: str) -> str:
-    """A string literal of InfluxQL, safe for any text."""
+    """A string literal of InfluxQL, safe for any text.
+
+    Raises:
+        PayloadError: It holds a carriage return, which InfluxQL has no way to write.
+    """
+    if "\r" in text:
+        raise PayloadError(f"{text!r} cannot be asked for: it holds a carriage return")
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n") + "'"
 
 

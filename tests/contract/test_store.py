@@ -18,24 +18,12 @@ from ingest.store.memory import MemoryStore
 from ingest.store.port import EventQuery, SeriesQuery, Store
 from ingest.store.progress import Progress
 from ingest.store.records import EventRecord, Origin, Reading, StatusRecord, Value
-from tests.support.influx import RunningInflux, running_influx
+from tests.support.influx import RunningInflux
 
 T0 = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
 CITY = load_city(builtin_city("kupang"))
-
-
-@pytest.fixture(scope="session")
-def influx_1(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningInflux]:
-    with running_influx(tmp_path_factory.mktemp("influx"), "influx-1") as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def influx_2(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningInflux]:
-    with running_influx(tmp_path_factory.mktemp("influx"), "influx-2") as server:
-        yield server
 
 
 def make_influx(server: RunningInflux, folder: Path) -> InfluxStore:

@@ -12,14 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from broker.contract.errors import RetryLaterError, RowsRejectedError
+from broker.contract.errors import PayloadError, RetryLaterError, RowsRejectedError
 from city.inventory import builtin_city, load_city
 from ingest.store.influx import InfluxStore
-from ingest.store.influx_http import InfluxAddress, InfluxHttp
+from ingest.store.influx_http import InfluxAddress, InfluxHttp, RefusedError, quote_value
+from ingest.store.influx_setup import mend, steps_of
+from ingest.store.influx_setup_plan import ACCOUNTS, Plan
+from ingest.store.port import EventQuery, SeriesQuery
 from ingest.store.progress import Progress
 from ingest.store.records import Origin, Reading
-from tests.support.influx import RunningInflux, running_influx
+from ingest.store.schema import EVENTS, RAW, ROLLUP
+from tests.support.influx import PASSWORD, RunningInflux
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 CITY = load_city(builtin_city("kupang"))
@@ -153,14 +159,8 @@ def test_a_line_that_is_refused_is_found_and_the_others_are_stored(store: Influx
     assert len(set(server.lines)) == 29
 
 
-@pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningInflux]:
-    with running_influx(tmp_path_factory.mktemp("influx")) as made:
-        yield made
-
-
-def test_a_type_conflict_in_a_real_server_costs_only_its_own_row(real: RunningInflux, tmp_path: Path) -> None:
-    address = real.database("conflict")
+def test_a_type_conflict_in_a_real_server_costs_only_its_own_row(influx: RunningInflux, tmp_path: Path) -> None:
+    address = influx.database("conflict")
     http = InfluxHttp(address)
     # Types are fixed per shard, so it must be of the same week.
     http.write(b'bin,city=kupang,device=bin-0001 battery_pct="text" %d' % (NOW.timestamp() * 1e9))
@@ -174,15 +174,83 @@ def test_a_type_conflict_in_a_real_server_costs_only_its_own_row(real: RunningIn
     store.close()
 
 
-def test_a_server_killed_in_the_middle_is_waited_for_and_has_everything_once(
-    real: RunningInflux, tmp_path: Path
+def test_a_reading_from_before_retention_costs_only_its_own_row(influx: RunningInflux, tmp_path: Path) -> None:
+    address = influx.database("retention")
+    days = {RAW: 90, ROLLUP: 730, EVENTS: 1825}
+    mend(steps_of(Plan(address, days, dict.fromkeys(ACCOUNTS, PASSWORD), tmp_path)))
+    store = InfluxStore(InfluxHttp(address), CITY, Progress(tmp_path / "progress.sqlite"))
+    now = datetime.now(UTC)
+    fresh = [Reading(Origin("bin", "bin-0001", "b", n, now, now), {"battery_pct": float(n)}) for n in range(3)]
+    long_ago = Reading(Origin("bin", "bin-0001", "b", 9, now - timedelta(days=200), now), {"battery_pct": 1.0})
+    with pytest.raises(RowsRejectedError) as caught:
+        store.write([fresh[0], long_ago, *fresh[1:]], ((1, 4),))
+    assert list(caught.value.rejected) == [1]
+    assert store.write(fresh, ((1, 4),)).stored == 3
+    assert [life.rows for life in store.ledger()] == [3]
+    store.close()
+
+
+def test_a_malformed_line_is_refused_by_name(influx: RunningInflux) -> None:
+    http = InfluxHttp(influx.database("malformed"))
+    with pytest.raises(RefusedError, match="unable to parse"):
+        http.write(b"bin,device=a battery_pct=1.0\nno line at all")
+    http.close()
+
+
+HOSTILE = [
+    "x' OR '1'='1",
+    "x'; DROP MEASUREMENT bin; --",
+    "x\\' OR 1=1 --",
+    "\\",
+    "'",
+    '"',
+    "a\nb",
+    "$1",
+    "/.*/",
+    "\u2019 OR 1=1",
+]
+
+
+@given(text=st.text(min_size=1, max_size=30) | st.sampled_from(HOSTILE))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_text_leaves_its_quotes(influx: RunningInflux, text: str) -> None:
+    http = InfluxHttp(influx.database("quotes"))
+    http.write(b"bin,device=innocent battery_pct=1.0 1")
+    if "\r" in text:
+        with pytest.raises(PayloadError):
+            quote_value(text)
+        return
+    found = http.query(f"SELECT battery_pct FROM bin WHERE device = {quote_value(text)}")  # noqa: S608
+    assert found == [] or text == "innocent"
+    assert len(http.query("SELECT battery_pct FROM bin WHERE device = 'innocent'")) == 1
+    http.close()
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_names_reach_the_store_s_own_queries_and_find_nothing(
+    influx: RunningInflux, tmp_path: Path, text: str
 ) -> None:
-    store = InfluxStore(InfluxHttp(real.database("killed")), CITY, Progress(tmp_path / "progress.sqlite"))
+    store = InfluxStore(InfluxHttp(influx.database("hostile")), CITY, Progress(tmp_path / "progress.sqlite"))
+    store.write(readings(3), ((1, 3),))
+    day = (NOW - timedelta(hours=24), NOW + timedelta(hours=1))
+    assert store.events(EventQuery(*day, device=text, types=(text,))) == []
+    assert store.series(SeriesQuery(text, "battery_pct", *day)) == []
+    assert store.count_events("bin", text, day[0]) == {}
+    with pytest.raises(PayloadError):
+        store.series(SeriesQuery("bin-0001", text, *day))
+    assert [life.rows for life in store.ledger()] == [3]
+    store.close()
+
+
+def test_a_server_killed_in_the_middle_is_waited_for_and_has_everything_once(
+    influx: RunningInflux, tmp_path: Path
+) -> None:
+    store = InfluxStore(InfluxHttp(influx.database("killed")), CITY, Progress(tmp_path / "progress.sqlite"))
     store.write(readings(50), ((1, 50),))
-    real.kill()
+    influx.kill()
     with pytest.raises(RetryLaterError):
         store.write(readings(50, 50), ((1, 100),))
-    real.start()
+    influx.start()
     store.write(readings(50, 50), ((1, 100),))
     store.write(readings(60, 40), ((1, 110),))
     (life,) = store.ledger()
@@ -190,8 +258,8 @@ def test_a_server_killed_in_the_middle_is_waited_for_and_has_everything_once(
     store.close()
 
 
-def test_a_crash_between_write_and_note_stores_nothing_twice(real: RunningInflux, tmp_path: Path) -> None:
-    address = real.database("crash")
+def test_a_crash_between_write_and_note_stores_nothing_twice(influx: RunningInflux, tmp_path: Path) -> None:
+    address = influx.database("crash")
     store = InfluxStore(InfluxHttp(address), CITY, Progress(tmp_path / "first.sqlite"))
     wrong_clock = Reading(
         Origin("bin", "bin-0001", "b", 900, NOW, NOW, NOW - timedelta(days=9_000), ("clock",)), {"battery_pct": 1.0}

@@ -1,0 +1,30 @@
+"""InfluxDB for every test that wants one: a server of each version a session, a database of its own a test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.influx import SERVERS, RunningInflux, running_influx
+
+
+@pytest.fixture(scope="session")
+def influx_1(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningInflux]:
+    """InfluxDB 1.6.7."""
+    with running_influx(tmp_path_factory.mktemp("influx"), "influx-1") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def influx_2(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningInflux]:
+    """InfluxDB 2.7.12."""
+    with running_influx(tmp_path_factory.mktemp("influx"), "influx-2") as server:
+        yield server
+
+
+@pytest.fixture(params=list(SERVERS))
+def influx(request: pytest.FixtureRequest) -> RunningInflux:
+    """Each of both."""
+    server: RunningInflux = request.getfixturevalue(request.param.replace("-", "_"))
+    return server
