@@ -32,6 +32,9 @@ _ALARMS: Final = {
 }
 
 
+UNSPEAKABLE: Final = frozenset("\r\0")
+
+
 class InfluxAddress(msgspec.Struct, frozen=True):
     """Where the database is: 2.x and later when `org` is given (`database` is the bucket), else 1.x."""
 
@@ -174,10 +177,10 @@ def quote_value(text: str) -> str:
     """A string literal of InfluxQL, safe for any text.
 
     Raises:
-        PayloadError: It holds a carriage return, which InfluxQL has no way to write.
+        PayloadError: It holds a character that InfluxQL has no way to write.
     """
-    if "\r" in text:
-        raise PayloadError(f"{text!r} cannot be asked for: it holds a carriage return")
+    if not UNSPEAKABLE.isdisjoint(text):
+        raise PayloadError(f"{text!r} cannot be asked for: it holds a carriage return or a zero byte")
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n") + "'"
 
 

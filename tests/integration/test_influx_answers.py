@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from broker.contract.errors import PayloadError, RetryLaterError, RowsRejectedError
 from city.inventory import builtin_city, load_city
 from ingest.store.influx import InfluxStore
-from ingest.store.influx_http import InfluxAddress, InfluxHttp, RefusedError, quote_value
+from ingest.store.influx_http import UNSPEAKABLE, InfluxAddress, InfluxHttp, RefusedError, quote_value
 from ingest.store.influx_setup import mend, steps_of
 from ingest.store.influx_setup_plan import ACCOUNTS, Plan
 from ingest.store.port import EventQuery, SeriesQuery
@@ -216,7 +216,7 @@ HOSTILE = [
 def test_no_text_leaves_its_quotes(influx: RunningInflux, text: str) -> None:
     http = InfluxHttp(influx.database("quotes"))
     http.write(b"bin,device=innocent battery_pct=1.0 1")
-    if "\r" in text:
+    if not UNSPEAKABLE.isdisjoint(text):
         with pytest.raises(PayloadError):
             quote_value(text)
         return
