@@ -32,6 +32,7 @@ VERBS: Final[dict[str, Verb]] = {
     "influx": Verb(
         "ingest.influx_cli", "set up InfluxDB for a city, or say what differs (setup, check, rollup; --json)"
     ),
+    "store": Verb("ingest.store_cli", "copy a city from one store to the other (copy --from duckdb --to influx)"),
     "ledger": Verb("edge.ledger", "compare what devices published with what is stored (--json)"),
     "chaos": Verb("tests.chaos.run", "break things on purpose and count every reading (--json)"),
     "fuzz": Verb("tests.chaos.fuzz", "mutated messages through ingest; counts must add up"),

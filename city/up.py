@@ -49,7 +49,7 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--no-vision", action="store_true", help="Start without the camera worker.")
     args = parser.parse_args(argv)
     settings = _checked(settings_from(args), simulator=not args.no_simulator)
-    with _only_one(settings.data):
+    with only_one(settings.data):
         settings = _with_ports(settings, args)
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -103,7 +103,7 @@ def _was_asked(args: argparse.Namespace, name: str) -> bool:
 
 
 @contextmanager
-def _only_one(data: Path) -> Iterator[None]:
+def only_one(data: Path) -> Iterator[None]:
     """Hold the data folder for this process alone.
 
     Raises:

@@ -182,6 +182,14 @@ class DuckStore:
         """Events that match, newest first."""
         return duck_reader.read_events(self._db.cursor(), query)
 
+    def span(self) -> tuple[datetime, datetime] | None:
+        """When the oldest and the newest record were measured."""
+        return duck_reader.read_span(self._db.cursor())
+
+    def export(self, start: datetime, end: datetime) -> Iterator[Record]:
+        """Every record of a range, in order of time."""
+        return duck_reader.read_all(self._db, start, end)
+
     def ledger(self) -> list[Ledger]:
         """Counted from the rows."""
         return duck_reader.read_ledger(self._db.cursor())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import defaultdict
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -11,6 +13,7 @@ import msgspec
 
 from broker.contract.errors import PayloadError
 from broker.contract.topics import KINDS, Kind
+from ingest.store.duck_columns import TABLES
 from ingest.store.port import (
     MAX_EVENTS,
     MAX_POINTS,
@@ -23,8 +26,17 @@ from ingest.store.port import (
     SeriesQuery,
     check_series,
 )
-from ingest.store.records import EventRecord, Origin
+from ingest.store.records import EventRecord, Origin, Reading, Record, StatusRecord, time_of
 from ingest.store.schema import COLUMNS
+
+FETCHED: Final = 4_000
+"""Rows that an export holds at once."""
+_TIMES: Final = {
+    **{f"{kind}_telemetry": "measured_at" for kind in KINDS},
+    "events": "measured_at",
+    "statuses": "received_at",
+}
+"""Table to the column of its time."""
 
 _AGGREGATES: Final[dict[Aggregate, str]] = {
     "mean": "avg({0})",
@@ -130,6 +142,41 @@ def read_events(db: duckdb.DuckDBPyConnection, query: EventQuery) -> list[EventR
     return [_event(row) for row in db.execute(statement, parameters).fetchall()]
 
 
+def read_span(db: duckdb.DuckDBPyConnection) -> tuple[datetime, datetime] | None:
+    """When the oldest and the newest record were measured; states count by their arrival."""
+    times = " UNION ALL ".join(f"SELECT {column} AS moment FROM {table}" for table, column in _TIMES.items())  # noqa: S608 - our own names
+    row = db.execute(f"SELECT min(moment), max(moment) FROM ({times})").fetchone()  # noqa: S608 - our own names
+    return (_aware(row[0]), _aware(row[1])) if row and row[0] else None
+
+
+def read_all(db: duckdb.DuckDBPyConnection, start: datetime, end: datetime) -> Iterator[Record]:
+    """Every record of `[start, end)`, each table in order of time, merged."""
+    return heapq.merge(*(_read_table(db, table, start, end) for table in _TIMES), key=time_of)
+
+
+def _read_table(db: duckdb.DuckDBPyConnection, table: str, start: datetime, end: datetime) -> Iterator[Record]:
+    time, columns = _TIMES[table], TABLES[table]
+    order = f"{time}, rowid" if table == "statuses" else f"{time}, device, boot, seq"
+    rows = db.cursor().execute(
+        f"SELECT {', '.join(columns)} FROM {table} WHERE {time} >= ? AND {time} < ? ORDER BY {order}",  # noqa: S608 - our own names
+        [_naive(start), _naive(end)],
+    )
+    while found := rows.fetchmany(FETCHED):
+        for row in found:
+            yield _record(table, dict(zip(columns, row, strict=True)))
+
+
+def _record(table: str, row: dict[str, Any]) -> Record:
+    if table == "statuses":
+        said, arrived = row.pop("said_at"), row.pop("received_at")
+        return StatusRecord(at=_aware(said) if said else None, received_at=_aware(arrived), **row)
+    if table == "events":
+        return _event(tuple(row.values()))
+    kind: Kind = table.removesuffix("_telemetry")  # type: ignore[assignment]
+    head = [row.pop(name) for name in ("device", "boot", "seq", "measured_at", "received_at", "device_at", "quality")]
+    return Reading(_origin(kind, *head), {name: value for name, value in row.items() if value is not None})
+
+
 def read_ledger(db: duckdb.DuckDBPyConnection) -> list[Ledger]:
     """Ranges, rows and doubles of every outbox life, found with window functions over all rows."""
     tables = " UNION ALL ".join(
@@ -147,18 +194,23 @@ def read_ledger(db: duckdb.DuckDBPyConnection) -> list[Ledger]:
 
 
 def _event(row: tuple[Any, ...]) -> EventRecord:
-    kind, device, boot, seq, measured_at, received_at, device_at, quality, type_, state, detail = row
-    origin = Origin(
-        kind,
-        device,
-        boot,
-        seq,
-        _aware(measured_at),
-        _aware(received_at),
-        _aware(device_at) if device_at else None,
-        tuple(quality.split()),
-    )
-    return EventRecord(origin, type_, state, msgspec.json.decode(detail))
+    *head, type_, state, detail = row
+    return EventRecord(_origin(*head), type_, state, msgspec.json.decode(detail))
+
+
+def _origin(
+    kind: Kind,
+    device: str,
+    boot: str,
+    seq: int,
+    measured_at: datetime,
+    received_at: datetime,
+    device_at: datetime | None,
+    quality: str,
+) -> Origin:
+    device_clock = _aware(device_at) if device_at else None
+    words = tuple(quality.split())
+    return Origin(kind, device, boot, seq, _aware(measured_at), _aware(received_at), device_clock, words)
 
 
 def _aware(at: datetime) -> datetime:

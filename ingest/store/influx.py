@@ -7,7 +7,7 @@ noted on this disk after each write (`progress.py`); a crash in between writes t
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from time import monotonic, time
@@ -178,6 +178,14 @@ class InfluxStore:
     def events(self, query: EventQuery) -> list[EventRecord]:
         """Events that match, newest first."""
         return influx_reader.read_events(self._http, query)
+
+    def span(self) -> tuple[datetime, datetime] | None:
+        """When the oldest and the newest record were measured."""
+        return influx_reader.read_span(self._http)
+
+    def export(self, start: datetime, end: datetime) -> Iterator[Record]:
+        """Every record of a range, in order of time."""
+        return influx_reader.read_all(self._http, start, end)
 
     def ledger(self) -> list[Ledger]:
         """Counted from the points."""

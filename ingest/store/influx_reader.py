@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -27,12 +28,13 @@ from ingest.store.port import (
     check_series,
 )
 from ingest.store.progress import Progress
-from ingest.store.records import EventRecord, Origin, Reading, Record, StatusRecord, Value
+from ingest.store.records import EventRecord, Origin, Reading, Record, StatusRecord, Value, time_of
 from ingest.store.schema import COLUMNS, EVENTS, WINDOW_S
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EVENT: Final = f'"{EVENTS}"."event"'
 _LEDGER_OF: Final = ", ".join((*KINDS, _EVENT))
+EXPORTED_AT_ONCE: Final = timedelta(hours=1)
 WIDE: Final = timedelta(hours=12)
 """From this range on a query reads rollups where it can."""
 STRETCHES_MAX: Final = 40
@@ -71,37 +73,70 @@ def _restore_field(board: LatestBoard, kind: Kind, series: Series, field: str) -
 
 
 def _newest_statuses(http: InfluxHttp) -> list[StatusRecord]:
-    statement = "SELECT * FROM status GROUP BY device, kind ORDER BY time DESC LIMIT 1"
-    found = []
-    for series in http.query(statement):
-        (row,) = series.rows()
-        found.append(
-            StatusRecord(
-                series.tags["kind"],  # type: ignore[arg-type]
-                series.tags["device"],
-                row["state"],
-                _at(row["said_at"]) if row.get("said_at") is not None else None,
-                _EPOCH + timedelta(microseconds=row["time"] // 1_000),
-                row.get("reason") or "",
-                row.get("next_s"),
-                row.get("firmware") or "",
-                row.get("model") or "",
-                row.get("outbox_waiting"),
-                row.get("outbox_dropped"),
-            )
+    return _statuses(http, "GROUP BY device, kind ORDER BY time DESC LIMIT 1")
+
+
+def _statuses(http: InfluxHttp, which: str) -> list[StatusRecord]:
+    return [
+        StatusRecord(
+            series.tags["kind"],  # type: ignore[arg-type]
+            series.tags["device"],
+            row["state"],
+            _at(row["said_at"]) if row.get("said_at") is not None else None,
+            _EPOCH + timedelta(microseconds=row["time"] // 1_000),
+            row.get("reason") or "",
+            row.get("next_s"),
+            row.get("firmware") or "",
+            row.get("model") or "",
+            row.get("outbox_waiting"),
+            row.get("outbox_dropped"),
         )
-    return found
+        for series in http.query(f"SELECT * FROM status {which}")  # noqa: S608 - our own words
+        for row in series.rows()
+    ]
 
 
 def read_since(http: InfluxHttp, start: datetime) -> list[Record]:
     """Readings measured, and states that arrived, since a time."""
-    found: list[Record] = [*_newest_statuses(http)]
-    for kind in KINDS:
-        for series in http.query(f"SELECT * FROM {kind} WHERE time >= {_ns(start)} GROUP BY device"):  # noqa: S608
-            for row in series.rows():
-                values = {f: _value(kind, f, row[f]) for f in COLUMNS[kind] if row.get(f) is not None}
-                found.append(Reading(_origin(kind, series.tags["device"], row), values))
-    return found
+    readings = (reading for kind in KINDS for reading in _readings(http, kind, f"time >= {_ns(start)}"))
+    return [*_newest_statuses(http), *readings]
+
+
+def _readings(http: InfluxHttp, kind: Kind, when: str) -> Iterator[Reading]:
+    for series in http.query(f"SELECT * FROM {kind} WHERE {when} GROUP BY device"):  # noqa: S608 - our own words
+        for row in series.rows():
+            values = {f: _value(kind, f, row[f]) for f in COLUMNS[kind] if row.get(f) is not None}
+            yield Reading(_origin(kind, series.tags["device"], row), values)
+
+
+def read_span(http: InfluxHttp) -> tuple[datetime, datetime] | None:
+    """When the oldest and the newest record were measured; states count by their arrival."""
+    times = [_measured_at(time) for source in _LEDGER_OF.split(", ") for time in _ends(http, "seq", source)]
+    times += [_EPOCH + timedelta(microseconds=time // 1_000) for time in _ends(http, "state", "status")]
+    return (min(times), max(times)) if times else None
+
+
+def _ends(http: InfluxHttp, field: str, source: str) -> list[int]:
+    """The times of the first and the last point of a measurement."""
+    return [
+        int(row[0])
+        for selector in ("first", "last")
+        for series in http.query(f"SELECT {selector}({field}) FROM {source}")  # noqa: S608 - our own names
+        for row in series.values
+    ]
+
+
+def read_all(http: InfluxHttp, start: datetime, end: datetime) -> Iterator[Record]:
+    """Every record of `[start, end)` in order of time; what one hour holds is in memory at once."""
+    at = start
+    while at < end:
+        upto = min(at + EXPORTED_AT_ONCE, end)
+        when = _between(at, upto)
+        found: list[Record] = [reading for kind in KINDS for reading in _readings(http, kind, when)]
+        found += _events(http, f"WHERE {when}")
+        found += _statuses(http, f"WHERE {when} GROUP BY device, kind")
+        yield from sorted(found, key=time_of)
+        at = upto
 
 
 def read_series(http: InfluxHttp, query: SeriesQuery, kind: Kind | None, progress: Progress) -> list[Point]:
@@ -170,13 +205,17 @@ def read_events(http: InfluxHttp, query: EventQuery) -> list[EventRecord]:
     if query.types:
         wishes.append("(" + " OR ".join(f"type = {quote_value(one)}" for one in query.types) + ")")
     limit = min(query.limit, MAX_EVENTS)
-    statement = f"SELECT * FROM {_EVENT} WHERE {' AND '.join(wishes)} ORDER BY time DESC LIMIT {limit}"  # noqa: S608 - quoted
-    found = []
-    for series in http.query(statement):
-        for row in series.rows():
-            origin = _origin(row["kind"], row["device"], row)
-            found.append(EventRecord(origin, row["type"], row["state"], msgspec.json.decode(row["detail"])))
-    return found
+    return _events(http, f"WHERE {' AND '.join(wishes)} ORDER BY time DESC LIMIT {limit}")
+
+
+def _events(http: InfluxHttp, which: str) -> list[EventRecord]:
+    return [
+        EventRecord(
+            _origin(row["kind"], row["device"], row), row["type"], row["state"], msgspec.json.decode(row["detail"])
+        )
+        for series in http.query(f"SELECT * FROM {_EVENT} {which}")  # noqa: S608 - quoted
+        for row in series.rows()
+    ]
 
 
 def read_ledger(http: InfluxHttp) -> list[Ledger]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -23,7 +23,7 @@ from ingest.store.port import (
     Written,
     check_series,
 )
-from ingest.store.records import EventRecord, Reading, Record, StatusRecord, Value
+from ingest.store.records import EventRecord, Reading, Record, StatusRecord, Value, time_of
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -43,6 +43,7 @@ class MemoryStore:
     def __init__(self) -> None:
         """Start empty."""
         self._records: list[Reading | EventRecord] = []
+        self._states: list[StatusRecord] = []
         self._seen: defaultdict[tuple[str, str], IntervalSet] = defaultdict(IntervalSet)
         self._drained: Ranges = ()
         self._latest = LatestBoard()
@@ -58,6 +59,7 @@ class MemoryStore:
             if isinstance(record, StatusRecord):
                 if self._latest.is_news(record):
                     fresh.append(record)
+                    self._states.append(record)
                     self._latest.absorb([record])
             elif self._seen[record.origin.device, record.origin.boot].add(record.origin.seq):
                 fresh.append(record)
@@ -111,6 +113,16 @@ class MemoryStore:
         ]
         found.sort(key=lambda r: (r.origin.measured_at, r.origin.seq), reverse=True)
         return found[: min(query.limit, MAX_EVENTS)]
+
+    def span(self) -> tuple[datetime, datetime] | None:
+        """When the oldest and the newest record were measured."""
+        times = [time_of(record) for record in (*self._records, *self._states)]
+        return (min(times), max(times)) if times else None
+
+    def export(self, start: datetime, end: datetime) -> Iterator[Record]:
+        """Every record of a range, in order of time."""
+        found = (record for record in (*self._records, *self._states) if start <= time_of(record) < end)
+        return iter(sorted(found, key=time_of))
 
     def ledger(self) -> list[Ledger]:
         """Counted from the records themselves."""

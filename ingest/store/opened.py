@@ -51,7 +51,7 @@ def open_store(settings: Settings, city: City, account: Account = "ingest") -> O
     folder = settings.data.resolve()
     with _lock:
         if folder not in _opened:
-            store = _open(settings, city, folder / "store", account)
+            store = open_kind(settings, city, settings.store, account)
             letters = DeadLetterBox(
                 folder / "store" / "dead_letters.sqlite", max_bytes=settings.dead_letters_max_mb << 20
             )
@@ -60,8 +60,15 @@ def open_store(settings: Settings, city: City, account: Account = "ingest") -> O
         return _opened[folder]
 
 
-def _open(settings: Settings, city: City, folder: Path, account: Account) -> Store:
-    if settings.store == "duckdb":
+def open_kind(settings: Settings, city: City, kind: Literal["duckdb", "influx"], account: Account = "ingest") -> Store:
+    """A store of a city's data folder, for whoever needs it alone.
+
+    Raises:
+        RetryLaterError: Another process has it.
+        ConfigError: The address of InfluxDB is none.
+    """
+    folder = settings.data.resolve() / "store"
+    if kind == "duckdb":
         return DuckStore(folder / "city.duckdb")
     http = InfluxHttp(influx_address(settings, account))
     return InfluxStore(http, city, Progress(folder / "progress.sqlite"))

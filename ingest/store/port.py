@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final, Literal, Protocol
 
@@ -140,6 +140,12 @@ class TelemetryReader(Protocol):
 
     def events(self, query: EventQuery) -> list[EventRecord]:
         """Events that match, newest first, at most `MAX_EVENTS`."""
+
+    def span(self) -> tuple[datetime, datetime] | None:
+        """When the oldest and the newest record that is kept were measured (states: arrived); None without any."""
+
+    def export(self, start: datetime, end: datetime) -> Iterator[Record]:
+        """Every record of `[start, end)` as it was written, in order of time; states by their arrival."""
 
     def ledger(self) -> list[Ledger]:
         """What is stored, outbox life by outbox life, counted from the rows themselves."""

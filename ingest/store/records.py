@@ -72,3 +72,8 @@ class StatusRecord(msgspec.Struct, frozen=True):
 
 
 Record = Reading | EventRecord | StatusRecord
+
+
+def time_of(record: Record) -> datetime:
+    """When a record was measured; of a state, when it arrived."""
+    return record.received_at if isinstance(record, StatusRecord) else record.origin.measured_at

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from broker.contract.errors import PayloadError
@@ -17,7 +18,8 @@ from ingest.store.influx_http import InfluxHttp
 from ingest.store.memory import MemoryStore
 from ingest.store.port import EventQuery, SeriesQuery, Store
 from ingest.store.progress import Progress
-from ingest.store.records import EventRecord, Origin, Reading, StatusRecord, Value
+from ingest.store.records import EventRecord, Origin, Reading, Record, StatusRecord, Value, time_of
+from ingest.store_cli import copy, missing_in
 from tests.support.influx import RunningInflux
 
 T0 = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -218,3 +220,91 @@ def test_a_store_knows_everything_again_after_reopening(reopened: Callable[[], S
     assert again.latest() == before
     assert again.write([reading(2, minutes=1, battery_pct=50.0), status("online", 9)], ((1, 43),)).stored == 0
     again.close()
+
+
+def everything() -> list[Record]:
+    """Records of every kind, with all that a record can carry."""
+    flags = reading(1, fill_pct=10.0, lid_open=True, battery_pct=50.0)
+    truck = Reading(origin(2, device="truck-01", minutes=1), {"fault_codes": '["P0217"]', "pto": False})
+    clock = msgspec.structs.replace(
+        origin(3, minutes=2), device_at=T0 - timedelta(days=9_000), quality=("clock", "late")
+    )
+    fire = EventRecord(origin(4, minutes=3), "fire", "raised", {"by": "heat", "t": [1, 2.5, None]})
+    elsewhere = EventRecord(origin(5, minutes=60 * 30), "tilt", "noted", {})
+    born = StatusRecord("bin", "bin-0001", "online", T0, T0 + timedelta(seconds=1), firmware="1", outbox_waiting=3)
+    lost = StatusRecord("bin", "bin-0001", "offline", None, T0 + timedelta(hours=2), "lost")
+    asleep = StatusRecord("truck", "truck-01", "sleeping", T0, T0 + timedelta(hours=3), next_s=600.0)
+    return [flags, truck, Reading(clock, {}), fire, elsewhere, born, lost, asleep]
+
+
+def as_written(records: Iterable[Record]) -> list[Record]:
+    """Records in a fixed order; a store without counts says 0 where nothing was said."""
+    told = (
+        msgspec.structs.replace(record, outbox_dropped=record.outbox_dropped or None)
+        if isinstance(record, StatusRecord)
+        else record
+        for record in records
+    )
+    return sorted(told, key=lambda record: (time_of(record), repr(record)))
+
+
+def test_everything_comes_out_as_it_went_in(store: Store) -> None:
+    assert store.span() is None
+    store.write(everything(), ((1, 8),))
+    assert store.span() == (T0, T0 + timedelta(hours=30))
+    out = list(store.export(T0, T0 + timedelta(hours=31)))
+    assert [time_of(record) for record in out] == sorted(time_of(record) for record in out)
+    assert as_written(out) == as_written(everything())
+    assert list(store.export(T0 + timedelta(minutes=3), T0 + timedelta(minutes=4))) == [everything()[3]]
+    assert list(store.export(T0 - timedelta(hours=1), T0)) == []
+
+
+def test_a_copy_has_everything_of_any_store_and_a_second_copy_adds_nothing(store: Store, tmp_path: Path) -> None:
+    store.write(everything(), ((1, 8), (10, 12)))
+    target = DuckStore(tmp_path / "copy" / "city.duckdb")
+    shares: list[float] = []
+    assert copy(store, target, on_window=lambda share, *_: shares.append(share)) == 8
+    assert as_written(target.export(*whole(target))) == as_written(everything())
+    assert (missing_in(store, target), target.drained(), shares[-1]) == (0, ((1, 8), (10, 12)), 1.0)
+    assert copy(store, target) == 0
+    back = MemoryStore()
+    copy(target, back)
+    assert as_written(back.export(*whole(back))) == as_written(everything())
+    target.close()
+
+
+def whole(store: Store) -> tuple[datetime, datetime]:
+    span = store.span()
+    assert span is not None
+    return span[0], span[1] + timedelta(seconds=1)
+
+
+def test_a_store_takes_a_copy_and_what_it_lacks_is_counted(store: Store) -> None:
+    source = MemoryStore()
+    source.write([*everything(), *(reading(n, minutes=n, fill_pct=float(n)) for n in range(20, 60))], ((1, 48),))
+    store.write([reading(n, minutes=n, fill_pct=float(n)) for n in range(20, 30)], ())
+    assert missing_in(source, store) == 35
+    copy(source, store)
+    assert missing_in(source, store) == 0
+    assert [(life.device, life.rows, life.twice) for life in store.ledger()] == [
+        (life.device, life.rows, life.twice) for life in source.ledger()
+    ]
+
+
+def test_a_copy_that_was_cut_off_goes_on(store: Store) -> None:
+    class CutOffError(Exception):
+        """Somebody pulled the plug."""
+
+    def pull(_share: float, until: datetime, _stored: int) -> None:
+        marks.append(until)
+        if len(marks) == 3:
+            raise CutOffError
+
+    marks: list[datetime] = []
+    source = MemoryStore()
+    source.write([reading(n, minutes=n * 30, fill_pct=float(n)) for n in range(100)], ())
+    with pytest.raises(CutOffError):
+        copy(source, store, on_window=pull)
+    assert 0 < missing_in(source, store) < 100
+    copy(source, store, since=marks[-1])
+    assert missing_in(source, store) == 0

@@ -1,0 +1,169 @@
+"""`kota store copy`: moves a city from one store to the other; can be cut off and goes on, and counts at the end."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from broker.contract.errors import ConfigError
+from city.inventory import load_city
+from city.options import add_settings, settings_from
+from city.runtime import city_folder
+from city.up import only_one
+from ingest.store.opened import open_kind
+from ingest.store.port import Ranges, Store
+from ingest.store.records import Record, StatusRecord
+
+WINDOW: Final = timedelta(hours=6)
+"""Time that is copied between two bookmarks."""
+BATCH: Final = 4_000
+BAR: Final = 30
+STORES: Final = ("duckdb", "influx")
+
+Progress = Callable[[float, datetime, int], None]
+"""Told the share that is done, up to when, and how many records were stored."""
+
+
+class Bookmark(msgspec.Struct, frozen=True):
+    """Up to when a copy has come."""
+
+    source: str
+    target: str
+    until: datetime
+
+
+def run(argv: list[str]) -> int:
+    """0 when everything is there afterwards, 1 when something is missing."""
+    parser = argparse.ArgumentParser(
+        prog="kota store",
+        description="Copy everything that is stored into another store. The city is stopped meanwhile; a copy that was "
+        "cut off goes on where it was. Afterwards `--store` (KOTA_STORE) says which one is used.",
+    )
+    parser.add_argument("action", choices=("copy",))
+    parser.add_argument("--from", dest="source", choices=STORES, required=True)
+    parser.add_argument("--to", dest="target", choices=STORES, required=True)
+    add_settings(parser, ("data", "city", "influx_url", "influx_database", "influx_org", "influx_user"))
+    args = parser.parse_args(argv)
+    settings = settings_from(args)
+    if args.source == args.target:
+        raise ConfigError("--from and --to are the same store")
+    city = load_city(city_folder(settings.city))
+    with only_one(settings.data):
+        source = open_kind(settings, city, args.source)
+        target = open_kind(settings, city, args.target)
+        path = settings.data / "store" / "copy.json"
+        mark = _bookmark(path, args.source, args.target)
+        try:
+            copied = copy(source, target, since=mark, on_window=_noting(path, args.source, args.target))
+            missing = missing_in(source, target)
+        finally:
+            source.close()
+            target.close()
+    if missing:
+        print(f"\n{missing} of the readings and events are missing in {args.target}", file=sys.stderr)
+        return 1
+    path.unlink(missing_ok=True)
+    print(f"\n{copied} records copied, everything that {args.source} has is in {args.target}")
+    return 0
+
+
+def copy(source: Store, target: Store, *, since: datetime | None = None, on_window: Progress = lambda *_: None) -> int:
+    """Copy all records in order of time, then the journal positions; how many were new to the target.
+
+    Args:
+        source: Read from.
+        target: Written to; what it has already is not stored again.
+        since: Where an earlier copy was cut off.
+        on_window: Told after each window that is durable in the target.
+
+    Raises:
+        RetryLaterError: A store is away; go on later.
+    """
+    span = source.span()
+    if span is None:
+        target.write([], source.drained())
+        return 0
+    first, last = span
+    at, stored = max(since, first) if since else first, 0
+    while at <= last:
+        stored += _copy_window(source, target, at, at + WINDOW)
+        at += WINDOW
+        on_window(min((at - first) / (last - first or WINDOW), 1.0), min(at, last), stored)
+    target.write([], source.drained())
+    return stored
+
+
+def _copy_window(source: Store, target: Store, start: datetime, end: datetime) -> int:
+    kept: Ranges = target.drained()
+    said = {latest.device: latest.state_at for latest in target.latest()}
+
+    def is_wanted(record: Record) -> bool:
+        # A state is told from its repetition by what was said last, which a copy of long ago does not know.
+        if not isinstance(record, StatusRecord):
+            return True
+        known = said.get(record.device)
+        return known is None or record.received_at > known
+
+    stored = 0
+    batch: list[Record] = []
+    for record in source.export(start, end):
+        if is_wanted(record):
+            batch.append(record)
+        if len(batch) == BATCH:
+            stored += target.write(batch, kept).stored
+            batch = []
+    return stored + (target.write(batch, kept).stored if batch else 0)
+
+
+def missing_in(source: Store, target: Store) -> int:
+    """How many readings and events of the source the target does not have, counted from both stores' own rows."""
+    theirs = {(life.device, life.boot): life for life in target.ledger()}
+    missing = 0
+    for life in source.ledger():
+        copied = theirs.get((life.device, life.boot))
+        had = sum(last - first + 1 for first, last in life.seqs)
+        missing += had - (_common(life.seqs, copied.seqs) if copied else 0)
+    return missing
+
+
+def _common(ours: Ranges, theirs: Ranges) -> int:
+    """How many numbers two lists of ranges share."""
+    shared, place = 0, 0
+    for first, last in ours:
+        while place < len(theirs) and theirs[place][1] < first:
+            place += 1
+        at = place
+        while at < len(theirs) and theirs[at][0] <= last:
+            shared += min(last, theirs[at][1]) - max(first, theirs[at][0]) + 1
+            at += 1
+    return shared
+
+
+def _bookmark(path: Path, source: str, target: str) -> datetime | None:
+    """Where an earlier copy of the same kind was cut off."""
+    try:
+        mark = msgspec.json.decode(path.read_bytes(), type=Bookmark)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return mark.until if (mark.source, mark.target) == (source, target) else None
+
+
+def _noting(path: Path, source: str, target: str) -> Progress:
+    def note(share: float, until: datetime, stored: int) -> None:
+        part = path.with_suffix(".part")
+        part.write_bytes(msgspec.json.encode(Bookmark(source, target, until)))
+        part.replace(path)
+        bar = "#" * round(share * BAR)
+        text = f"[{bar:{BAR}}] {share:4.0%}  {until:%Y-%m-%d %H:%M}  {stored} records"
+        if sys.stdout.isatty():
+            print(f"\r{text}", end="", flush=True)
+        else:
+            print(text, flush=True)
+
+    return note
