@@ -1,0 +1,153 @@
+"""What boards read: written when it is news, with the time since when, and with zeros that are known."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from city.inventory import builtin_city, load_city
+from ingest.derive.areas import area_points
+from ingest.derive.dumping import DumpingCases
+from ingest.derive.states import States, look, raised_by_device
+from ingest.store.cases import fold
+from ingest.store.port import FieldValue, Latest
+from ingest.store.records import EventRecord, Origin
+from ingest.store.schema import DERIVED
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+CITY = load_city(builtin_city("kupang"))
+NOT_BEHIND = timedelta(0)
+BIN, TRUCK = "bin-0001", "truck-01"
+
+
+def known(device: str, at: datetime, **values: Any) -> dict[str, Latest]:
+    fields = {name: FieldValue(value, at) for name, value in values.items()}
+    return {device: Latest(CITY.devices[device].KIND, device, fields, at, at)}
+
+
+def lines_of(states: States, latest: dict[str, Latest], now: datetime, device: str) -> list[str]:
+    found = states.points(look(CITY, latest, {}, now, NOT_BEHIND), now)
+    return [line.decode() for line in found if f"device={device}," in line.decode()]
+
+
+def field(line: str, name: str) -> str | None:
+    found = re.search(rf'[ ,]{name}=("[^"]*"|[^, ]+)', line)
+    return found.group(1) if found else None
+
+
+def event(device: str, type_: str, state: str, at: datetime, seq: int = 1, **detail: Any) -> EventRecord:
+    return EventRecord(Origin(CITY.devices[device].KIND, device, "b", seq, at, at), type_, state, detail)  # type: ignore[arg-type]
+
+
+def test_a_state_is_written_when_it_changes_and_again_after_five_minutes() -> None:
+    states, latest = States(CITY), known(BIN, NOW, fill_pct=50.0)
+    assert len(lines_of(states, latest, NOW, BIN)) == 1
+    assert lines_of(states, latest, NOW + timedelta(seconds=5), BIN) == []
+    changed = known(BIN, NOW + timedelta(seconds=7), fill_pct=51.0)
+    assert len(lines_of(states, changed, NOW + timedelta(seconds=10), BIN)) == 1
+    assert lines_of(states, changed, NOW + timedelta(seconds=200), BIN) == []
+    assert len(lines_of(states, changed, NOW + timedelta(seconds=310), BIN)) == 1
+
+
+def test_since_is_when_the_state_began_and_survives_a_restart() -> None:
+    states = States(CITY)
+    (full,) = lines_of(states, known(BIN, NOW, fill_pct=90.0), NOW + timedelta(seconds=3), BIN)
+    later = known(BIN, NOW + timedelta(minutes=8), fill_pct=95.0)
+    (still,) = lines_of(states, later, NOW + timedelta(minutes=9), BIN)
+    assert field(full, "since") == field(still, "since") == f"{int(NOW.timestamp() * 1000)}i"
+    again = States(CITY)
+    again.restore([{"device": BIN, "state": "full", "since": int(NOW.timestamp() * 1000)}])
+    (restored,) = lines_of(again, later, NOW + timedelta(minutes=9), BIN)
+    assert field(restored, "since") == field(full, "since")
+
+
+def test_a_silent_device_is_silent_since_it_was_last_heard() -> None:
+    (line,) = lines_of(States(CITY), known(BIN, NOW - timedelta(hours=9), fill_pct=20.0), NOW, BIN)
+    assert (field(line, "state"), field(line, "silent")) == ('"silent"', "1i")
+    assert field(line, "since") == f"{int((NOW - timedelta(hours=9)).timestamp() * 1000)}i"
+
+
+def test_our_own_delay_is_no_silence() -> None:
+    latest = known(BIN, NOW - timedelta(hours=9), fill_pct=20.0)
+    (standing,) = (one for one in look(CITY, latest, {}, NOW, timedelta(hours=9)) if one.device.id == BIN)
+    assert standing.condition.state == "ok"
+
+
+def test_a_trip_counts_from_where_the_odometer_stood_also_after_a_restart() -> None:
+    states = States(CITY)
+    lines_of(states, known(TRUCK, NOW, ignition=True, odometer_km=1000.0), NOW, TRUCK)
+    at = NOW + timedelta(minutes=10)
+    (line,) = lines_of(states, known(TRUCK, at, ignition=True, odometer_km=1004.5), at, TRUCK)
+    assert (field(line, "trip_km"), field(line, "trip_since")) == ("4.5", f"{int(NOW.timestamp() * 1000)}i")
+    again = States(CITY)
+    again.restore([{"device": TRUCK, "state": "on_route", "since": 1, "trip_since": 2, "trip_km": 4.5}])
+    at += timedelta(minutes=1)
+    (on,) = lines_of(again, known(TRUCK, at, ignition=True, odometer_km=1005.0), at, TRUCK)
+    assert field(on, "trip_km") == "4.5"
+    at += timedelta(minutes=1)
+    (more,) = lines_of(again, known(TRUCK, at, ignition=True, odometer_km=1006.0), at, TRUCK)
+    assert field(more, "trip_km") == "5.5"
+    (ended,) = lines_of(again, known(TRUCK, at, ignition=False, odometer_km=1006.0), at, TRUCK)
+    assert (field(ended, "trip_km"), field(ended, "trip_since")) == (None, None)
+
+
+def test_unknown_is_absent_and_never_zero() -> None:
+    (line,) = lines_of(States(CITY), known(BIN, NOW, battery_pct=50.0), NOW, BIN)
+    assert (field(line, "state"), field(line, "fill_pct"), field(line, "overflow")) == ('"unmeasured"', None, "0i")
+    (never,) = lines_of(States(CITY), {}, NOW, BIN)
+    assert (field(never, "severity"), field(never, "heard_at")) == ("-1i", None)
+
+
+def test_only_what_the_schema_describes_is_written() -> None:
+    latest = known(BIN, NOW, fill_pct=50.0) | known(TRUCK, NOW, ignition=True, lat_deg=-10.1, lon_deg=123.6)
+    standings = look(CITY, latest, {}, NOW, NOT_BEHIND)
+    for measurement, lines in {
+        "device_state": States(CITY).points(standings, NOW),
+        "area_state": area_points(CITY, standings, [], {}, NOW),
+    }.items():
+        _, tags, fields = DERIVED[measurement]
+        for line in lines:
+            head, body, _ = re.split(r"(?<!\\) (?=[^\"]*(?:\"[^\"]*\"[^\"]*)*$)", line.decode(), maxsplit=2)
+            assert {part.split("=")[0] for part in head.split(",")[1:]} <= set(tags)
+            assert set(re.findall(r"(?:^|,)([a-z_]+)=", re.sub(r'"[^"]*"', "", body))) <= set(fields)
+
+
+def test_an_area_says_its_zeros_and_counts_once() -> None:
+    kelurahan = CITY.devices[BIN].kelurahan
+    latest = known(BIN, NOW, fill_pct=90.0)
+    cases = fold([event("cam-01", "dumping", "raised", NOW, case="c-1", site="tps-oebobo")], CITY, simulated=False)
+    standings = look(CITY, latest, {}, NOW, NOT_BEHIND)
+    lines = [line.decode() for line in area_points(CITY, standings, cases, {kelurahan: 4}, NOW)]
+    (ours,) = (line for line in lines if f"kelurahan={kelurahan} " in line)
+    assert (field(ours, "bins_full"), field(ours, "fires"), field(ours, "collected_today")) == ("1i", "0i", "4i")
+    assert (field(ours, "fill_mean_pct"), len(lines)) == ("90.0", len({d.kelurahan for d in CITY.devices.values()}))
+    assert sum(int((field(line, "open_cases") or "0i")[:-1]) for line in lines) == 1
+    assert sum(int((field(line, "bins") or "0i")[:-1]) for line in lines) == len(CITY.bins)
+
+
+def test_only_the_newest_event_says_whether_it_is_still_raised() -> None:
+    newest_first: Iterable[EventRecord] = [
+        event(TRUCK, "breakdown", "cleared", NOW),
+        event(TRUCK, "breakdown", "raised", NOW - timedelta(hours=1)),
+        event(BIN, "fire", "raised", NOW - timedelta(hours=2)),
+    ]
+    assert {device: set(types) for device, types in raised_by_device(newest_first).items()} == {BIN: {"fire"}}
+
+
+def test_a_case_is_one_point_that_changes_and_waste_in_time_is_counted_beside_it() -> None:
+    dumping = DumpingCases(CITY, "http://kota.example/")
+    raised = event(
+        "cam-01", "dumping", "raised", NOW, case="c-1", evidence={"after": "after.jpg"}, since=NOW.isoformat()
+    )
+    in_time = event("cam-02", "deposit", "noted", NOW, seq=2, within_hours="17:00-05:00")
+    first = [line.decode() for line in dumping.points(fold([raised], CITY, simulated=False), [in_time, raised])]
+    assert [field(line, "state") for line in first] == ['"open"', '"within_hours"']
+    assert [(field(line, "outside"), field(line, "inside")) for line in first] == [("1i", "0i"), ("0i", "1i")]
+    assert "hour=20" in first[0], "the hour is the city's"
+    assert field(first[0], "picture") == '"http://kota.example/api/v1/dumping/cases/c-1/evidence/after.jpg"'
+    assert dumping.points(fold([raised], CITY, simulated=False), [in_time, raised]) == []
+    gone = event("cam-01", "dumping", "cleared", NOW + timedelta(hours=1), seq=3, case="c-1")
+    (cleared,) = (line.decode() for line in dumping.points(fold([raised, gone], CITY, simulated=False), [in_time]))
+    assert (field(cleared, "open"), cleared.rsplit(" ", 1)[1]) == ("0i", first[0].rsplit(" ", 1)[1])
