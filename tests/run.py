@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from tests.support import influxd_build
+
 PROGRAMS: Final = {
     "mosquitto": "mosquitto",
     "mosquitto_pub": "mosquitto-clients",
@@ -17,6 +19,9 @@ PROGRAMS: Final = {
     "ffmpeg": "ffmpeg",
 }
 """Program to the Debian package that brings it."""
+BUILD_TOOLS: Final = {"clang": "clang", "protoc": "protobuf-compiler"}
+COMPILERS: Final = ("go", "cargo")
+"""Where these are, InfluxDB 2 is built for the tests, once; they are no package's to bring."""
 
 
 def run(argv: list[str]) -> int:
@@ -24,7 +29,12 @@ def run(argv: list[str]) -> int:
     if "--all" in argv:
         argv = [argument for argument in argv if argument != "--all"]
         os.environ["KOTA_TEST_REQUIRE"] = "all"
-    install_missing()
+    install_missing(PROGRAMS)
+    if all(shutil.which(tool) for tool in COMPILERS):
+        if not influxd_build.cached().exists():
+            install_missing(BUILD_TOOLS)
+        if not influxd_build.missing():
+            influxd_build.build()
     if argv[:1] == ["--setup-only"]:
         return 0
     workers = [] if any(argument.startswith("-n") for argument in argv) else ["-n", "2", "--dist", "loadgroup"]
@@ -32,9 +42,9 @@ def run(argv: list[str]) -> int:
     return subprocess.call([sys.executable, "-m", "pytest", *workers, *argv], cwd=root)
 
 
-def install_missing() -> None:
+def install_missing(programs: dict[str, str]) -> None:
     """Install absent programs from Debian's packages as root; elsewhere say what is missing."""
-    packages = sorted({package for program, package in PROGRAMS.items() if not shutil.which(program)})
+    packages = sorted({package for program, package in programs.items() if not shutil.which(program)})
     if not packages:
         return
     if os.geteuid() != 0 or not shutil.which("apt-get"):

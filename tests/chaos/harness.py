@@ -33,7 +33,7 @@ from tests.chaos.moments import CLOCK_VARIABLE, MOMENT_VARIABLE, moments_of
 from tests.chaos.publisher import RELEASED
 from tests.chaos.schedule import TARGETS, Fault, Kind, Target, make_schedule
 from tests.support.brokers import ROOT, BrokerName, RunningBroker, free_port
-from tests.support.influx import RunningInflux
+from tests.support.influx import SERVERS
 from tests.support.waiting import wait_for
 
 RECOVER_WITHIN_S: Final = 120.0
@@ -42,7 +42,7 @@ DATABASE: Final = "chaos"
 PUBLISHERS_MAX: Final = 4
 
 
-StoreName = Literal["duckdb", "influx"]
+StoreName = Literal["duckdb", "influx-1", "influx-2"]
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -89,7 +89,7 @@ class Harness:
         self._port = free_port()
         run.folder.mkdir(parents=True, exist_ok=True)
         self._broker = RunningBroker(run.broker, self._port, run.folder)
-        self._influx = RunningInflux(run.folder / "influx") if run.store == "influx" else None
+        self._influx = SERVERS[run.store](run.folder / "influx") if run.store in SERVERS else None
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         # The last device is a stranger to the inventory: its readings belong among the dead letters.
         names = [*(f"bin-{n:04}" for n in range(1, run.devices)), "bin-stranger"]
@@ -242,7 +242,7 @@ class Harness:
         folder = self._run.folder
         ours = {"KOTA_DATA": str(folder), "KOTA_MQTT_PORT": str(self._port), CLOCK_VARIABLE: str(folder / "clock")}
         if self._influx:
-            ours |= {"KOTA_STORE": "influx", "KOTA_INFLUX_URL": self._influx.url, "KOTA_INFLUX_DATABASE": DATABASE}
+            ours |= self._influx.settings(DATABASE)
         return {**os.environ, **ours}
 
     def _outboxes(self) -> list[Path]:

@@ -44,7 +44,8 @@ _OF_ONE_STORE: Final = {
 
 def moments_of(store: str) -> tuple[str, ...]:
     """Places of ingest's code that a process with this store comes to."""
-    others = {name for other, names in _OF_ONE_STORE.items() if other != store for name in names}
+    ours = store.partition("-")[0]
+    others = {name for other, names in _OF_ONE_STORE.items() if other != ours for name in names}
     return tuple(name for name in (*_PLACES, "checkpointing") if name not in others)
 
 

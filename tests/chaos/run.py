@@ -8,17 +8,25 @@ import statistics
 import sys
 import tempfile
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
-from tests.chaos.harness import Harness, Report, Run
+from tests.chaos.harness import Harness, Report, Run, StoreName
+
+STORES: Final[dict[str, StoreName]] = {
+    "duckdb": "duckdb",
+    "influx": "influx-1",
+    "influx-1": "influx-1",
+    "influx-2": "influx-2",
+}
 
 
 def run(argv: list[str]) -> int:
     """Run once; 1 unless nothing was lost and nothing stored twice."""
     parser = argparse.ArgumentParser(prog="kota chaos", description="Break things on purpose and count every reading.")
     parser.add_argument("--broker", choices=("embedded", "mosquitto"), default="embedded")
-    parser.add_argument("--store", choices=("duckdb", "influx"), default="duckdb")
+    parser.add_argument("--store", choices=STORES, default="duckdb")
     parser.add_argument("--devices", type=int, default=12)
     parser.add_argument("--readings", type=int, default=1_200, help="In all, over all devices.")
     parser.add_argument("--kills", type=int, default=20)
@@ -26,7 +34,7 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="The report as one JSON object.")
     args = parser.parse_args(argv)
     folder = Path(tempfile.mkdtemp(prefix="kota-chaos-"))
-    asked = Run(folder, args.broker, args.store, args.devices, args.readings, args.kills, args.seed)
+    asked = Run(folder, args.broker, STORES[args.store], args.devices, args.readings, args.kills, args.seed)
     try:
         report = Harness(asked).run()
     except AssertionError as exc:

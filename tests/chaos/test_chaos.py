@@ -14,7 +14,8 @@ from tests.support.brokers import BrokerName
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    ("broker", "store"), [("embedded", "duckdb"), ("mosquitto", "duckdb"), ("mosquitto", "influx")]
+    ("broker", "store"),
+    [("embedded", "duckdb"), ("mosquitto", "duckdb"), ("mosquitto", "influx-1"), ("mosquitto", "influx-2")],
 )
 def test_twenty_kills_lose_nothing_and_store_nothing_twice(
     tmp_path: Path, broker: BrokerName, store: StoreName

@@ -1,6 +1,6 @@
 """InfluxDB 2.7.12 for tests: no package of Debian's has it, so it is built as a Go module into a cache, once.
 
-Needs Go, Rust, clang and protoc (`tests.run` installs the latter two); four minutes on two cores.
+Needs Go, Rust, clang and protoc (`kota test` installs the latter two); four minutes on two cores.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ def build() -> None:
     """
     target = cached()
     target.parent.mkdir(parents=True, exist_ok=True)
-    with target.with_suffix(".lock").open("w") as lock:
+    with target.with_name(f"{target.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if target.exists():
             return
         print(f"kota test: building InfluxDB {VERSION}, once, about four minutes", file=sys.stderr, flush=True)
-        folder = target.with_suffix(".build")
+        folder = target.with_name(f"{target.name}.build")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         _build(folder)

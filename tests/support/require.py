@@ -23,7 +23,7 @@ def require_shared(relative: str) -> Path:
 
 
 def skip_without(missing: str) -> None:
-    """Skip a test of a part that not every machine can have, saying why; also where every part is required."""
+    """Skip a test of a part that no package brings, saying why; also where every part is required."""
     if missing:
         pytest.skip(missing)
 
