@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from broker.access import Accounts
+from broker.access import Accounts, rights_table
 from broker.embedded import EmbeddedBroker
 from city.runtime import Runtime
 
@@ -11,5 +11,6 @@ def serve(runtime: Runtime) -> None:
     """Run the broker until the runtime stops."""
     settings = runtime.settings
     devices = {id_: device.KIND for id_, device in runtime.city.devices.items()}
-    accounts = Accounts(runtime.city.id, devices, runtime.secrets.password, demo=settings.demo)
+    rights = rights_table(runtime.city.id, devices, demo=settings.demo)
+    accounts = Accounts(rights, runtime.secrets.password)
     EmbeddedBroker(settings.mqtt_host, settings.mqtt_port, accounts).run(runtime.stop)

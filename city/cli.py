@@ -33,6 +33,7 @@ VERBS: Final[dict[str, Verb]] = {
         "ingest.influx_cli", "set up InfluxDB for a city, or say what differs (setup, check, rollup; --json)"
     ),
     "store": Verb("ingest.store_cli", "copy a city from one store to the other (copy --from duckdb --to influx)"),
+    "mosquitto": Verb("broker.mosquitto.cli", "write configuration, rules and passwords of a Mosquitto: --out DIR"),
     "ledger": Verb("edge.ledger", "compare what devices published with what is stored (--json)"),
     "chaos": Verb("tests.chaos.run", "break things on purpose and count every reading (--json)"),
     "fuzz": Verb("tests.chaos.fuzz", "mutated messages through ingest; counts must add up"),

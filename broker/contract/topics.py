@@ -1,4 +1,4 @@
-"""Topics of the bus as a two-way codec: build, parse, subscribe and access rules from one definition."""
+"""Topics of the bus as a two-way codec: build, parse, subscribe and compare, from one definition."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ UP_CHANNELS: Final[tuple[Channel, ...]] = ("telemetry", "event", "status")
 DOWN_CHANNELS: Final[tuple[Channel, ...]] = ("receipt", "command")
 RETAINED_CHANNELS: Final[frozenset[Channel]] = frozenset({"status"})
 
-PREFIX: Final = "kota/v1"
+ROOT: Final = "kota"
+PREFIX: Final = f"{ROOT}/v1"
 ID_PATTERN: Final = r"[a-z0-9][a-z0-9-]{0,62}"
 TOPICS_REMEMBERED: Final = 16_384
 _ID = re.compile(ID_PATTERN)
@@ -79,7 +80,7 @@ def parse_topic(topic: str) -> Topic:
 
 def is_native(topic: str) -> bool:
     """Whether a topic lies in the contract's own space, well formed or not."""
-    return topic.startswith("kota/")
+    return topic.startswith(f"{ROOT}/")
 
 
 def subscription(channel: Channel, *, city: str = "+", kind: Kind | Literal["+"] = "+", device: str = "+") -> str:
@@ -87,18 +88,17 @@ def subscription(channel: Channel, *, city: str = "+", kind: Kind | Literal["+"]
     return f"{PREFIX}/{city}/{kind}/{device}/{channel}"
 
 
-def may_publish(device: str, topic: str) -> bool:
-    """Whether a device may publish to a topic: its own up channels only."""
-    try:
-        parsed = parse_topic(topic)
-    except TopicError:
-        return False
-    return parsed.device == device and parsed.channel in UP_CHANNELS
+def covers(outer: str, inner: str) -> bool:
+    """Whether a filter matches every topic that another matches; `inner` may be a plain topic.
 
-
-def may_subscribe(device: str, topic_filter: str) -> bool:
-    """Whether a device may subscribe to a filter: its own down channels, no wildcard in its own id."""
-    parts = topic_filter.split("/")
-    if len(parts) != _SEGMENTS or f"{parts[0]}/{parts[1]}" != PREFIX:
+    As MQTT has it: `a/#` matches `a` too, and no wildcard matches a first level that begins with `$`.
+    """
+    if inner.startswith("$") and not outer.startswith("$"):
         return False
-    return parts[4] == device and (parts[5] in DOWN_CHANNELS)
+    wanted, asked = outer.split("/"), inner.split("/")
+    for depth, level in enumerate(wanted):
+        if level == "#":
+            return True
+        if depth >= len(asked) or asked[depth] == "#" or level not in ("+", asked[depth]):
+            return False
+    return len(wanted) == len(asked)

@@ -95,11 +95,11 @@ def measure(mode: Mode, name: str, messages: int) -> Figures:
         broker = RunningBroker("mosquitto", free_port(), Path(folder))
         broker.start()
         try:
-            _make_session(broker.port)
+            _make_session(broker)
             published_s = [0.0]
 
             def publish(rate: int | None) -> None:
-                _publish(broker.port, messages, rate)
+                _publish(broker, messages, rate)
                 published_s[0] = time.monotonic()
 
             if mode == "backlog":
@@ -140,7 +140,7 @@ def _drain_into_influx(name: str, broker: RunningBroker, messages: int) -> Outco
 
 
 def _drain_by_telegraf(_name: str, broker: RunningBroker, messages: int) -> Outcome:
-    with telegraf.running(broker.folder, broker.port) as peer:
+    with telegraf.running(broker) as peer:
         wait_for(peer.stored, "Telegraf's first write")
         began_s = time.monotonic() - 1.0  # its flush interval, at the most
         while peer.stored() < messages:
@@ -152,9 +152,9 @@ def _drain_by_telegraf(_name: str, broker: RunningBroker, messages: int) -> Outc
 _DRAINS: Final = {"influx": _drain_into_influx, "telegraf": _drain_by_telegraf}
 
 
-def _make_session(port: int) -> None:
+def _make_session(broker: RunningBroker) -> None:
     """Subscribe once, so that the broker keeps what comes while nobody is there."""
-    subscriber = Nothing(port)
+    subscriber = Nothing(broker.port, broker.folder)
     stop = threading.Event()
     thread = threading.Thread(target=subscriber._bus.run, args=(stop,), daemon=True)
     thread.start()
@@ -164,9 +164,10 @@ def _make_session(port: int) -> None:
     thread.join(5)
 
 
-def _publish(port: int, messages: int, rate: int | None) -> None:
+def _publish(broker: RunningBroker, messages: int, rate: int | None) -> None:
     """Publish all of it, `rate` a second or as fast as the broker takes it, and wait until the broker has it."""
-    bus = BusClient(Login("127.0.0.1", port, "devices", "x", "bench-devices"))
+    password = broker.secrets.password("simulator")
+    bus = BusClient(Login("127.0.0.1", broker.port, "simulator", password, "bench-devices"))
     thread = threading.Thread(target=bus.run, args=(threading.Event(),), daemon=True)
     thread.start()
     wait_for(bus.connected.is_set, "the publisher")

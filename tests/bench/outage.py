@@ -96,7 +96,7 @@ def run(argv: list[str]) -> int:
         broker.start()
         try:
             _fill(settings, args.hours, args.rate)
-            report = _catch_up(settings, broker.port, args.hours, args.rate)
+            report = _catch_up(settings, broker, args.hours, args.rate)
         finally:
             broker.kill()
     if args.json:
@@ -125,7 +125,7 @@ def _fill(settings: Settings, hours: float, rate: float) -> None:
     journal.close()
 
 
-def _catch_up(settings: Settings, port: int, hours: float, rate: float) -> Report:
+def _catch_up(settings: Settings, broker: RunningBroker, hours: float, rate: float) -> Report:
     journal_before = _journal_path(settings).stat().st_size
     city = load_city(builtin_city("kupang"))
     opened = open_store(settings, city)
@@ -133,13 +133,13 @@ def _catch_up(settings: Settings, port: int, hours: float, rate: float) -> Repor
     ingest = Ingest(
         settings,
         city,
-        login(port),
+        login(broker.port, broker.folder),
         OpenStore(timed, opened.dead_letters, opened.health),  # type: ignore[arg-type]
     )
     stop = threading.Event()
     began_cpu_s, messages = usage_of(os.getpid()).cpu_s, ingest.drain.depth()
     began = time.monotonic()
-    works = (*ingest.parts.values(), lambda stop: _publish(port, messages, rate, stop))
+    works = (*ingest.parts.values(), lambda stop: _publish(broker, messages, rate, stop))
     threads = [threading.Thread(target=work, args=(stop,), daemon=True) for work in works]
     for thread in threads:
         thread.start()
@@ -166,9 +166,10 @@ def _catch_up(settings: Settings, port: int, hours: float, rate: float) -> Repor
     )
 
 
-def _publish(port: int, first: int, rate: float, stop: threading.Event) -> None:
+def _publish(broker: RunningBroker, first: int, rate: float, stop: threading.Event) -> None:
     """New readings at their own time, at the rate of the city."""
-    bus = BusClient(Login("127.0.0.1", port, "devices", "x", "bench-live"))
+    password = broker.secrets.password("simulator")
+    bus = BusClient(Login("127.0.0.1", broker.port, "simulator", password, "bench-live"))
     threading.Thread(target=bus.run, args=(stop,), daemon=True).start()
     number = first
     while not stop.wait(1 / rate):

@@ -18,6 +18,7 @@ import msgspec
 from broker.client import BusClient, Delivery, Login
 from broker.contract.topics import subscription
 from city.inventory import builtin_city, load_city
+from city.secrets import Secrets
 from city.settings import load_settings
 from ingest.service import Ingest
 from ingest.store.opened import open_store
@@ -33,19 +34,19 @@ class Outcome(msgspec.Struct, frozen=True):
     peak_resident_mb: float
 
 
-def login(port: int) -> Login:
-    """The account whose session holds the backlog."""
-    return Login("127.0.0.1", port, "ingest", "x", "kota-ingest", persistent=True)
+def login(port: int, folder: Path) -> Login:
+    """The account whose session holds the backlog; the broker's folder has the key of its password."""
+    return Login("127.0.0.1", port, "ingest", Secrets(folder).password("ingest"), "kota-ingest", persistent=True)
 
 
 class Nothing:
     """Acknowledges and does no more."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, folder: Path) -> None:
         """Prepare the connection."""
         self.count = 0
         self.began = 0.0
-        self._bus = BusClient(login(port), on_message=self._take, on_connected=self._subscribe)
+        self._bus = BusClient(login(port, folder), on_message=self._take, on_connected=self._subscribe)
 
     def run(self, messages: int) -> float:
         """Take that many; seconds from the first to the last."""
@@ -70,7 +71,7 @@ def run_ours(port: int, messages: int, folder: Path, name: str) -> float:
     settings = load_settings(data=folder, late_after_s=86_400, store=store, mqtt_client=reader or "paho")
     city = load_city(builtin_city("kupang"))
     version: Literal["3.1.1", "5"] = "5" if reader else "3.1.1"
-    account = msgspec.structs.replace(login(port), version=version)
+    account = msgspec.structs.replace(login(port, folder), version=version)
     ingest = Ingest(settings, city, account, open_store(settings, city))
     for work in ingest.parts.values():
         threading.Thread(target=work, args=(stop,), daemon=True).start()
@@ -93,7 +94,7 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     began_cpu_s = usage_of(os.getpid()).cpu_s
     if args.name == "nothing":
-        seconds = Nothing(args.port).run(args.messages)
+        seconds = Nothing(args.port, args.folder).run(args.messages)
     else:
         seconds = run_ours(args.port, args.messages, args.folder, args.name)
     ended_s, used = time.monotonic(), usage_of(os.getpid())

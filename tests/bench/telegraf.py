@@ -9,12 +9,12 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from tests.bench.usage import Usage, usage_of
+from tests.support.brokers import RunningBroker
 from tests.support.influx import running_influx
 
 DATABASE: Final = "bench"
@@ -33,7 +33,7 @@ CONF: Final = """
   qos = 1
   client_id = "kota-ingest"
   username = "ingest"
-  password = "x"
+  password = "{password}"
   persistent_session = true
   max_undelivered_messages = 50000
   topic_tag = ""
@@ -88,12 +88,13 @@ class Telegraf:
 
 
 @contextmanager
-def running(folder: Path, broker_port: int) -> Iterator[Telegraf]:
+def running(broker: RunningBroker) -> Iterator[Telegraf]:
     """InfluxDB first, then Telegraf, which begins to drain at once."""
+    folder, password = broker.folder, broker.secrets.password("ingest")
     with running_influx(folder / "influx") as influx:
         influx.database(DATABASE)
         conf = folder / "telegraf.conf"
-        conf.write_text(CONF.format(broker=broker_port, influx=influx.port, database=DATABASE))
+        conf.write_text(CONF.format(broker=broker.port, influx=influx.port, database=DATABASE, password=password))
         with (folder / "telegraf.log").open("ab") as log:
             process = subprocess.Popen([str(_telegraf()), "--config", str(conf)], stdout=log, stderr=log)
         try:

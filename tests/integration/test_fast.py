@@ -15,6 +15,7 @@ from tests.support.brokers import RunningBroker, free_port
 from tests.support.waiting import wait_for
 
 TOPIC = "kota/v1/kupang/bin/bin-0001/telemetry"
+OWN_TOPIC = "kota/v1/kupang/bin/bin-0001/receipt"
 
 
 @pytest.fixture
@@ -28,17 +29,18 @@ def broker(tmp_path: Path) -> Iterator[RunningBroker]:
 class Reader:
     """A fast reader on a thread of its own."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, broker: RunningBroker) -> None:
         """Connect."""
         self.received: list[Delivery] = []
-        login = Login("127.0.0.1", port, "ingest", "x", "fast", "5", persistent=True)
+        password = broker.secrets.password("ingest")
+        login = Login("127.0.0.1", broker.port, "ingest", password, "fast", "5", persistent=True)
         self.bus = FastSubscriber(login, on_message=self.received.append, on_connected=self._subscribe)
         self._thread = threading.Thread(target=self.bus.run, args=(threading.Event(),), daemon=True)
         self._thread.start()
         wait_for(self.bus.connected.is_set, "the fast reader")
 
     def _subscribe(self, _session_present: bool) -> None:  # noqa: FBT001 - the bus's callback
-        self.bus.subscribe("kota/v1/kupang/+/+/telemetry")
+        self.bus.subscribe("kota/v1/kupang/+/+/telemetry", OWN_TOPIC)
 
     def close(self) -> None:
         """End it."""
@@ -49,7 +51,7 @@ class Reader:
 
 @pytest.fixture
 def publish(broker: RunningBroker) -> Iterator[BusClient]:
-    bus = BusClient(Login("127.0.0.1", broker.port, "devices", "x", "devices"))
+    bus = BusClient(Login("127.0.0.1", broker.port, "simulator", broker.secrets.password("simulator"), "devices"))
     thread = threading.Thread(target=bus.run, args=(threading.Event(),), daemon=True)
     thread.start()
     wait_for(bus.connected.is_set, "the publisher")
@@ -59,13 +61,13 @@ def publish(broker: RunningBroker) -> Iterator[BusClient]:
 
 
 def test_what_is_not_acknowledged_comes_again_and_what_is_does_not(broker: RunningBroker, publish: BusClient) -> None:
-    reader = Reader(broker.port)
+    reader = Reader(broker)
     for number in range(50):
         wait_for(lambda number=number: publish.publish(TOPIC, b"%d" % number), "a publish")
     wait_for(lambda: len(reader.received) == 50, "all of them")
     assert reader.bus.acknowledge_all(reader.received[:30]) == 30
     reader.close()
-    again = Reader(broker.port)
+    again = Reader(broker)
     wait_for(lambda: len(again.received) == 20, "the rest")
     assert [delivery.payload for delivery in again.received] == [b"%d" % number for number in range(30, 50)]
     assert again.bus.acknowledge_all(again.received) == 20
@@ -73,7 +75,7 @@ def test_what_is_not_acknowledged_comes_again_and_what_is_does_not(broker: Runni
 
 
 def test_it_comes_back_after_the_broker_s_death_and_sends_no_old_acknowledgement(broker: RunningBroker) -> None:
-    reader = Reader(broker.port)
+    reader = Reader(broker)
     stale = Delivery(TOPIC, b"", retained=False, mid=1, qos=1, generation=reader.bus.generation)
     broker.kill()
     wait_for(lambda: not reader.bus.connected.is_set(), "the loss")
@@ -81,7 +83,7 @@ def test_it_comes_back_after_the_broker_s_death_and_sends_no_old_acknowledgement
     broker.start()
     wait_for(reader.bus.connected.is_set, "the reconnect")
     assert reader.bus.acknowledge_all([stale]) == 0
-    assert reader.bus.publish("kota/v1/kupang/bin/bin-0001/telemetry", b"hello")
+    assert reader.bus.publish(OWN_TOPIC, b"hello")
     wait_for(lambda: [one.payload for one in reader.received] == [b"hello"], "its own message")
     reader.close()
 

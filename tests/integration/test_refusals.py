@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from broker.client import BusClient, Delivery, Login
+from broker.client import Delivery
 from tests.support.brokers import RunningBroker, free_port
+from tests.support.clients import Connected
 from tests.support.waiting import wait_for
 
 
@@ -19,34 +19,6 @@ def embedded(tmp_path: Path) -> Iterator[RunningBroker]:
     broker.start()
     yield broker
     broker.kill()
-
-
-class Connected:
-    """A client on a thread of its own."""
-
-    def __init__(self, broker: RunningBroker, user: str, password: str | None = None, *filters: str) -> None:
-        """Start connecting."""
-        self.received: list[Delivery] = []
-        password = broker.secrets.password(user) if password is None else password
-        login = Login("127.0.0.1", broker.port, user, password, f"test-{user}")
-        self.bus = BusClient(
-            login, on_message=self._keep, on_connected=lambda _: filters and self.bus.subscribe(*filters)
-        )
-        self._thread = threading.Thread(target=self.bus.run, args=(threading.Event(),), daemon=True)
-        self._thread.start()
-
-    def _subscribe(self, _session_present: bool) -> None:  # noqa: FBT001 - the bus's callback
-        if self._filters:
-            self.bus.subscribe(*self._filters)
-
-    def _keep(self, delivery: Delivery) -> None:
-        self.received.append(delivery)
-        self.bus.acknowledge(delivery)
-
-    def close(self) -> None:
-        """Disconnect."""
-        self.bus.close()
-        self._thread.join(5)
 
 
 @pytest.mark.parametrize(("user", "password"), [("bin-0001", "wrong"), ("bin-9999", None), ("root", None)])
@@ -62,8 +34,8 @@ def test_strangers_and_wrong_passwords_stay_outside(embedded: RunningBroker, use
 
 def test_a_device_cannot_speak_or_listen_for_another(embedded: RunningBroker) -> None:
     everything = "kota/v1/kupang/+/+/telemetry"
-    ingest = Connected(embedded, "ingest", None, everything)
-    one = Connected(embedded, "bin-0001", None, "kota/v1/kupang/bin/bin-0002/receipt", everything)
+    ingest = Connected(embedded, "ingest", filters=(everything,))
+    one = Connected(embedded, "bin-0001", filters=("kota/v1/kupang/bin/bin-0002/receipt", everything))
     for client in (ingest, one):
         wait_for(client.bus.connected.is_set, "a connection")
     one.bus.publish("kota/v1/kupang/bin/bin-0002/telemetry", b"forged")
@@ -79,7 +51,7 @@ def test_a_device_cannot_speak_or_listen_for_another(embedded: RunningBroker) ->
 
 
 def test_an_acknowledgement_of_an_earlier_connection_is_never_sent(embedded: RunningBroker) -> None:
-    ingest = Connected(embedded, "ingest", None, "kota/v1/kupang/+/+/telemetry")
+    ingest = Connected(embedded, "ingest", filters=("kota/v1/kupang/+/+/telemetry",))
     wait_for(ingest.bus.connected.is_set, "a connection")
     stale = Delivery("t", b"", retained=False, mid=7, qos=1, generation=ingest.bus.generation)
     embedded.kill()

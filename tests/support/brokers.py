@@ -11,23 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from broker.mosquitto.cli import layout_of, write
 from city.secrets import Secrets
+from city.settings import load_settings
 from tests.support.require import require_program
 from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
 BrokerName = Literal["embedded", "mosquitto"]
-
-MOSQUITTO_CONF = """
-listener {port} 127.0.0.1
-allow_anonymous true
-persistence true
-persistence_location {folder}/
-autosave_interval 1
-max_inflight_messages 1000
-max_queued_messages 1000000
-log_dest stdout
-"""
 
 
 def free_port() -> int:
@@ -39,16 +30,21 @@ def free_port() -> int:
 
 @dataclass
 class RunningBroker:
-    """One broker; `kill` is SIGKILL, `start` brings it back on the same port with the same folder."""
+    """One broker; `kill` is SIGKILL, `start` brings it back on the same port with the same folder.
+
+    Mosquitto runs on the files that `kota mosquitto` writes for a demo, with TLS too where certificates are given.
+    """
 
     name: BrokerName
     port: int
     folder: Path
     process: subprocess.Popen[bytes] | None = None
+    tls: Path | None = None
+    tls_port: int = 8883
 
     @property
     def secrets(self) -> Secrets:
-        """Whose passwords the embedded broker checks."""
+        """Whose passwords it checks."""
         return Secrets(self.folder)
 
     def start(self) -> None:
@@ -77,12 +73,14 @@ class RunningBroker:
     def _command(self) -> list[str]:
         if self.name == "embedded":
             return [sys.executable, "-m", "city", "serve", "broker"]
-        path = self.folder / "mosquitto.conf"
-        text = MOSQUITTO_CONF.format(port=self.port, folder=self.folder)
-        if os.geteuid() == 0:
-            text += "user root\n"
-        path.write_text(text)
-        return [require_program("mosquitto"), "-c", str(path)]
+        program = require_program("mosquitto")
+        settings = load_settings(data=self.folder, mqtt_port=self.port)
+        user = "root" if os.geteuid() == 0 else ""
+        layout = layout_of(
+            settings, self.folder / "mosquitto", bind="127.0.0.1", tls=self.tls, tls_port=self.tls_port, user=user
+        )
+        write(settings, layout)
+        return [program, "-c", str(layout.folder / "mosquitto.conf")]
 
     def _environment(self) -> dict[str, str]:
         return {**os.environ, "KOTA_DATA": str(self.folder), "KOTA_MQTT_PORT": str(self.port)}

@@ -1,0 +1,1 @@
+"""Files of a real Mosquitto, made from the definition that the embedded broker works with."""

@@ -1,0 +1,114 @@
+"""`kota mosquitto`: writes the files of a real Mosquitto for a city; run again when the inventory changes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pwd
+from pathlib import Path
+from typing import Final
+
+from broker.access import rights_table
+from broker.contract.errors import ConfigError
+from broker.mosquitto.files import TLS_FILES, Layout, texts
+from city.files import replace_file
+from city.inventory import load_city
+from city.options import add_settings, settings_from
+from city.runtime import city_folder
+from city.secrets import Secrets
+from city.settings import Settings
+
+_OWN_MODE: Final = 0o600
+_GROUP_MODE: Final = 0o640
+
+
+def run(argv: list[str]) -> int:
+    """Write what changed, and say what has to be done about it."""
+    parser = argparse.ArgumentParser(
+        prog="kota mosquitto",
+        description="Write configuration, access rules and passwords of a Mosquitto 2 for the city's inventory.",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="Folder for mosquitto.conf, acl and passwd.")
+    parser.add_argument("--state", type=Path, help="Folder where Mosquitto keeps its queue; OUT/state unless given.")
+    parser.add_argument("--bind", default="", help="Address to listen on; every one unless given.")
+    parser.add_argument(
+        "--tls-dir", type=Path, help=f"Folder with {', '.join(TLS_FILES.values())}: listen with TLS too."
+    )
+    parser.add_argument("--tls-port", type=int, default=8883, help="Port of that; 8883 unless given.")
+    parser.add_argument(
+        "--user", default="", help="Account Mosquitto runs as when root starts it; gets to read the files."
+    )
+    add_settings(parser, ("data", "city", "demo", "mqtt_port"))
+    args = parser.parse_args(argv)
+    settings = settings_from(args)
+    layout = layout_of(settings, args.out, args.state, args.bind, args.tls_dir, args.tls_port, args.user)
+    written = write(settings, layout)
+    for name, is_new in written.items():
+        print(f"{'written  ' if is_new else 'unchanged'} {layout.folder / name}")
+    if written["mosquitto.conf"]:
+        print(f"start Mosquitto, or start it again: mosquitto -c {layout.folder / 'mosquitto.conf'}")
+    elif any(written.values()):
+        print("a running Mosquitto reads them at SIGHUP: kill -HUP its process")
+    return 0
+
+
+def layout_of(
+    settings: Settings,
+    out: Path,
+    state: Path | None = None,
+    bind: str = "",
+    tls: Path | None = None,
+    tls_port: int = 8883,
+    user: str = "",
+) -> Layout:
+    """The layout that is asked for.
+
+    Raises:
+        ConfigError: A port is none, a file of TLS is missing, or the account is unknown.
+    """
+    for port in (settings.mqtt_port, tls_port):
+        if not 0 < port < 1 << 16:
+            raise ConfigError(f"{port} is not a port that Mosquitto can listen on")
+    missing = [name for name in TLS_FILES.values() if tls and not (tls / name).is_file()]
+    if missing:
+        raise ConfigError(f"{tls}: lacks {', '.join(missing)}")
+    if user:
+        _account(user)
+    folder = out.resolve()
+    state = state.resolve() if state else folder / "state"
+    return Layout(folder, state, settings.mqtt_port, bind, tls.resolve() if tls else None, tls_port, user)
+
+
+def write(settings: Settings, layout: Layout) -> dict[str, bool]:
+    """Write the files; for each whether it changed.
+
+    Raises:
+        ConfigError: The inventory is wrong, or a folder or file cannot be written.
+    """
+    city = load_city(city_folder(settings.city))
+    rights = rights_table(city.id, {id_: one.KIND for id_, one in city.devices.items()}, demo=settings.demo)
+    _make_folders(layout)
+    group = _account(layout.user).pw_gid if layout.user else -1
+    mode = _GROUP_MODE if layout.user else _OWN_MODE
+    wanted = texts(layout, rights, Secrets(settings.data).password)
+    return {name: replace_file(layout.folder / name, text, mode=mode, group=group) for name, text in wanted.items()}
+
+
+def _make_folders(layout: Layout) -> None:
+    try:
+        layout.folder.mkdir(parents=True, exist_ok=True)
+        layout.state.mkdir(parents=True, exist_ok=True)
+        if layout.user:
+            account = _account(layout.user)
+            os.chown(layout.folder, -1, account.pw_gid)
+            layout.folder.chmod(0o750)
+            os.chown(layout.state, account.pw_uid, account.pw_gid)
+    except OSError as exc:
+        raise ConfigError(f"{exc.filename}: {exc.strerror}") from exc
+
+
+def _account(name: str) -> pwd.struct_passwd:
+    try:
+        return pwd.getpwnam(name)
+    except KeyError as exc:
+        raise ConfigError(f"there is no account {name!r} on this machine") from exc

@@ -1,0 +1,130 @@
+"""What Mosquitto reads: its configuration, who may do what, and passwords; all of it made from the table of rights.
+
+Source: mosquitto.conf(5) and mosquitto_passwd(1) of 2.0.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from broker.access import Rights
+from broker.contract.payloads import MAX_PAYLOAD_BYTES
+
+MESSAGE_EVERY_S: Final = 40
+"""A day's queue is sized for one message of each device in so many seconds; Kupang's 633 send under 15 a second."""
+QUEUE_STEP: Final = 100_000
+"""Up to a multiple of this, so that not every new device changes the configuration."""
+QUEUED_MESSAGE_BYTES: Final = 256
+"""Of payload, on average, for which the queue's bound in bytes is made; a reading has 172."""
+PACKET_OVERHEAD_BYTES: Final = 4_096
+"""Of a packet beside its payload: header, topic, properties of MQTT 5."""
+TLS_FILES: Final = {"cafile": "ca.crt", "certfile": "server.crt", "keyfile": "server.key"}
+
+_ITERATIONS: Final = 101
+"""Mosquitto's own default; a password of 160 random bits needs no stretching."""
+_SALT_BYTES: Final = 12
+"""Mosquitto 2.0 refuses any other length."""
+
+
+class Layout(NamedTuple):
+    """Where things are, all paths absolute.
+
+    `bind` is the address to listen on, empty for every one; `user` the account Mosquitto drops to when root starts it,
+    empty for its own choice.
+    """
+
+    folder: Path
+    state: Path
+    port: int
+    bind: str = ""
+    tls: Path | None = None
+    tls_port: int = 8883
+    user: str = ""
+
+
+def texts(layout: Layout, rights: Mapping[str, Rights], password_of: Callable[[str], str]) -> dict[str, str]:
+    """The content of each file by its name."""
+    return {
+        "mosquitto.conf": conf_text(layout, accounts=len(rights)),
+        "acl": acl_text(rights),
+        "passwd": passwd_text(rights, password_of),
+    }
+
+
+def conf_text(layout: Layout, *, accounts: int) -> str:
+    """`mosquitto.conf`.
+
+    Its defaults (20 in flight, 1,000 queued) lose nearly everything that waits when ingest is slow or away, 0 for "no
+    bound" loses everything in some versions, and without an autosave a power cut takes queue and retained messages.
+    """
+    queued = (accounts * 86_400 // MESSAGE_EVERY_S // QUEUE_STEP + 1) * QUEUE_STEP
+    lines = [
+        "# Made by `kota mosquitto` from the city's inventory; make it again instead of changing it.",
+        "per_listener_settings false",
+        "allow_anonymous false",
+        f"password_file {layout.folder / 'passwd'}",
+        f"acl_file {layout.folder / 'acl'}",
+        *([f"user {layout.user}"] if layout.user else []),
+        "",
+        "persistence true",
+        f"persistence_location {layout.state}/",
+        "autosave_interval 1",
+        "persistent_client_expiration 14d",
+        "",
+        "max_inflight_messages 1000",
+        f"max_queued_messages {queued}",
+        f"max_queued_bytes {queued * QUEUED_MESSAGE_BYTES}",
+        f"message_size_limit {MAX_PAYLOAD_BYTES}",
+        f"max_packet_size {MAX_PAYLOAD_BYTES + PACKET_OVERHEAD_BYTES}",
+        "max_keepalive 3600",
+        "set_tcp_nodelay false",
+        "",
+        "log_dest stdout",
+        *(f"log_type {kind}" for kind in ("error", "warning", "notice")),
+        "log_timestamp_format %Y-%m-%dT%H:%M:%S",
+        "",
+        *_listeners(layout),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _listeners(layout: Layout) -> list[str]:
+    lines = [f"listener {layout.port} {layout.bind}".rstrip()]
+    if layout.tls:
+        lines += ["", f"listener {layout.tls_port} {layout.bind}".rstrip()]
+        lines += [f"{option} {layout.tls / name}" for option, name in TLS_FILES.items()]
+        lines += ["tls_version tlsv1.2"]
+    return lines
+
+
+def acl_text(rights: Mapping[str, Rights]) -> str:
+    """The `acl_file`: what no line allows is refused.
+
+    Mosquitto 2.0 grants every subscription and asks this file for each message it is about to deliver.
+    """
+    lines = ["# Made by `kota mosquitto`."]
+    for user, may in rights.items():
+        lines += ["", f"user {user}"]
+        lines += _topics("deny", may.never) + _topics("read", may.reads) + _topics("write", may.writes)
+    return "\n".join(lines) + "\n"
+
+
+def _topics(access: str, filters: Iterable[str]) -> list[str]:
+    return [f"topic {access} {one}" for one in filters]
+
+
+def passwd_text(users: Iterable[str], password_of: Callable[[str], str]) -> str:
+    """The `password_file`, a line an account."""
+    return "".join(f"{user}:{_hashed(user, password_of(user))}\n" for user in users)
+
+
+def _hashed(user: str, password: str) -> str:
+    """Mosquitto's `$7$`: PBKDF2 with SHA-512. The salt follows from the password, so that nothing changes by itself."""
+    salt = hmac.digest(password.encode(), f"salt:{user}".encode(), "sha256")[:_SALT_BYTES]
+    digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, _ITERATIONS)
+    return f"$7${_ITERATIONS}${b64encode(salt).decode()}${b64encode(digest).decode()}"

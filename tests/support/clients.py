@@ -1,0 +1,67 @@
+"""Clients of a test's broker, each on a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+from typing import Self
+
+from broker.client import BusClient, Delivery, Login
+from tests.support.brokers import RunningBroker
+from tests.support.waiting import wait_for
+
+
+class Connected:
+    """A client that keeps what it receives; as a context it is connected inside and gone afterwards.
+
+    Args:
+        broker: Where to; its folder has the key of the passwords.
+        user: The account.
+        password: Another than its own.
+        client: A name beside the account's, for a second connection.
+        filters: What to subscribe.
+        persistent: Whether the broker keeps its session.
+    """
+
+    def __init__(
+        self,
+        broker: RunningBroker,
+        user: str,
+        password: str | None = None,
+        *,
+        client: str = "",
+        filters: tuple[str, ...] = (),
+        persistent: bool = False,
+    ) -> None:
+        """Start connecting."""
+        self.received: list[Delivery] = []
+        self._filters = filters
+        password = broker.secrets.password(user) if password is None else password
+        login = Login("127.0.0.1", broker.port, user, password, f"test-{client or user}", persistent=persistent)
+        self.bus = BusClient(login, on_message=self._keep, on_connected=self._subscribe)
+        self._thread = threading.Thread(target=self.bus.run, args=(threading.Event(),), daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        """Wait for the connection."""
+        wait_for(self.bus.connected.is_set, "a connection")
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        """Disconnect."""
+        self.close()
+
+    def _subscribe(self, _session_present: bool) -> None:  # noqa: FBT001 - the bus's callback
+        if self._filters:
+            self.bus.subscribe(*self._filters)
+
+    def _keep(self, delivery: Delivery) -> None:
+        self.received.append(delivery)
+        self.bus.acknowledge(delivery)
+
+    def close(self) -> None:
+        """Disconnect."""
+        self.bus.close()
+        self._thread.join(5)
