@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 
 from broker.contract.errors import KotaError
+from city.health import leave_sign
 from city.logs import configure_logging
 from city.options import add_settings, settings_from
 from city.runtime import Runtime
@@ -30,6 +31,7 @@ SERVICES: Final = {
 """Service to the module whose `serve(runtime)` runs it. Looked up by name: the rooms stay unknown to each other."""
 
 STOP_WITHIN_S: Final = 4.0
+SIGN_EVERY_S: Final = 2.0
 _PR_SET_PDEATHSIG: Final = 1
 _SETTINGS: Final = (
     "data", "city", "demo", "host", "port", "mqtt_host", "mqtt_port", "mqtt_version", "mqtt_client",
@@ -54,8 +56,9 @@ def run(argv: list[str]) -> int:
         signal.signal(number, lambda *_: runtime.stop.set())
     threads = [runtime.thread(name, lambda name=name: _serve(name, runtime)) for name in args.services]  # type: ignore[misc]
     log.info("services.started", services=args.services)
-    while not runtime.stop.wait(1.0):
-        pass
+    while not runtime.stop.wait(SIGN_EVERY_S):
+        for name in args.services:
+            leave_sign(runtime.settings.data, name)
     for thread in threads:
         thread.join(STOP_WITHIN_S / len(threads))
     log.info("services.stopped", services=args.services, failed=runtime.failed.is_set())

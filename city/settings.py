@@ -54,6 +54,11 @@ class Settings(BaseSettings):
     grafana_influx_password: SecretStr = Field(
         SecretStr(""), description="What Grafana reads InfluxDB with; empty derives it from the city's key."
     )
+    grafana_url: str = Field("http://127.0.0.1:3000", description="Address of Grafana.")
+    grafana_admin_password: SecretStr = Field(
+        SecretStr(""), description="Password of Grafana's user `admin`, for `kota wall` alone."
+    )
+    grafana_wall_password: SecretStr = Field(SecretStr(""), description="Password of Grafana's user `wall`.")
     public_url: str = Field(
         "", description="Address of console and API as browsers reach it; empty means this machine's."
     )

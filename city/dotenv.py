@@ -1,0 +1,121 @@
+"""`kota secrets`: the variables of a city that runs in containers, its secrets among them, in one file of its own."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from broker.contract.errors import ConfigError
+from city.files import replace_file
+from city.inventory import load_city
+from city.options import add_settings, settings_from
+from city.runtime import city_folder
+
+SECRETS: Final = {
+    "KOTA_INFLUX_ADMIN_PASSWORD": "InfluxDB's first user, `admin`",
+    "KOTA_INFLUX_ADMIN_TOKEN": "the same, as a token",
+    "KOTA_GRAFANA_INFLUX_PASSWORD": "what Grafana reads InfluxDB with",
+    "GRAFANA_ADMIN_PASSWORD": "Grafana's user `admin`",
+    "GRAFANA_WALL_PASSWORD": "Grafana's user `wall`, who may look and nothing else",
+}
+_SECRET_BYTES: Final = 32
+
+
+class Variable(NamedTuple):
+    """A line of the file, and what stands above it."""
+
+    name: str
+    value: str
+    meaning: str
+
+
+def run(argv: list[str]) -> int:
+    """Write the file; what is in it already stays as it is, unless new secrets are asked for."""
+    parser = argparse.ArgumentParser(
+        prog="kota secrets",
+        description="Write the variables that docker-compose.yml needs, with strong secrets made for this city alone. "
+        "A file that is there keeps its values; only what it lacks is added.",
+    )
+    parser.add_argument("action", choices=("init",))
+    parser.add_argument("--out", type=Path, default=Path(".env"), help="The file; .env unless given.")
+    parser.add_argument("--force", action="store_true", help="Write it anew: every secret changes.")
+    parser.add_argument("--demo", action="store_true", help="For a demo: with the simulated city.")
+    add_settings(parser, ("city", "influx_database", "public_url"))
+    args = parser.parse_args(argv)
+    settings = settings_from(args)
+    folder = city_folder(settings.city)
+    city = load_city(folder)
+    public_url = settings.public_url or "http://localhost:8080"
+    wanted = [
+        *_plain(
+            _relative(folder, args.out.resolve().parent),
+            city.id,
+            str(city.time_zone),
+            settings.influx_database,
+            public_url,
+        ),
+        *_demo(simulated=args.demo),
+        *(Variable(name, secrets.token_urlsafe(_SECRET_BYTES), meaning) for name, meaning in SECRETS.items()),
+    ]
+    return _write(args.out, wanted, force=args.force)
+
+
+def _plain(folder: str, city: str, zone: str, database: str, public_url: str) -> list[Variable]:
+    return [
+        Variable("KOTA_CITY", folder, "folder of the inventory"),
+        Variable("KOTA_INFLUX_ORG", city, "organization in InfluxDB"),
+        Variable("KOTA_INFLUX_DATABASE", database, "bucket in InfluxDB"),
+        Variable("KOTA_PUBLIC_URL", public_url, "address of the console as browsers reach it"),
+        Variable("GRAFANA_PUBLIC_URL", "http://localhost:3000", "address of Grafana as browsers reach it"),
+        Variable("GRAFANA_TIME_ZONE", zone, "whose time the boards show"),
+        Variable("CONSOLE_LISTEN", "127.0.0.1:8080", "where this machine serves the console; 0.0.0.0 is for everybody"),
+        Variable("GRAFANA_LISTEN", "127.0.0.1:3000", "where it serves Grafana"),
+        Variable("MQTT_LISTEN", "127.0.0.1:1883", "where it takes devices without TLS"),
+        Variable("MQTTS_LISTEN", "0.0.0.0:8883", "where it takes devices with TLS, see docker-compose.tls.yml"),
+        Variable("TLS_DIR", "./tls", "folder of ca.crt, server.crt and server.key for that"),
+    ]
+
+
+def _demo(*, simulated: bool) -> list[Variable]:
+    demo = Variable("KOTA_DEMO", str(simulated).lower(), "whether simulated data is allowed, and marked")
+    profile = Variable("COMPOSE_PROFILES", "demo", "starts the simulated city")
+    return [demo, profile] if simulated else [demo]
+
+
+def _relative(folder: Path, base: Path) -> str:
+    """As Compose takes a folder beside its own file: relative ones begin with a dot."""
+    with contextlib.suppress(ValueError):
+        return f"./{folder.resolve().relative_to(base)}"
+    return str(folder.resolve())
+
+
+def _write(path: Path, wanted: Iterable[Variable], *, force: bool) -> int:
+    before = "" if force else _read(path)
+    there = {line.partition("=")[0].strip() for line in before.splitlines() if not line.startswith("#")}
+    missing = [variable for variable in wanted if variable.name not in there]
+    head = before or "# Written by `kota secrets init`: keep it from others, and keep a copy. docs/production.md\n"
+    lines = [f"\n# {one.meaning}\n{one.name}={one.value}\n" for one in missing]
+    replace_file(path, head + "".join(lines))
+    if not missing:
+        print(f"{path} has everything already; --force makes new secrets")
+        return 0
+    print(f"{'added to' if before else 'wrote'} {path}: {', '.join(one.name for one in missing)}")
+    print("start the city: docker compose up --detach --build")
+    return 0
+
+
+def _read(path: Path) -> str:
+    """The file as it is, empty where there is none; readable for its owner alone from now on."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        os.chmod(path, 0o600)  # noqa: PTH101 - through a link to where it is kept
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"{path}: {exc}") from exc
+    return text if text.endswith("\n") else f"{text}\n"
