@@ -1,0 +1,68 @@
+"""docker-compose.yml as Compose reads it: variables filled in, override files merged, addresses named."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from tests.support.brokers import ROOT
+
+FILE: Final = ROOT / "docker-compose.yml"
+TLS_FILE: Final = ROOT / "docker-compose.tls.yml"
+OUR_IMAGE: Final = "jaga-kota"
+VARIABLE: Final = re.compile(r"\$(?:(?P<escaped>\$)|\{(?P<name>\w+)(?::(?P<how>[-?])(?P<rest>[^}]*))?\})")
+"""`$$`, `${NAME}`, `${NAME:-default}` and `${NAME:?message}`; no other form is used here."""
+
+Services = dict[str, dict[str, Any]]
+
+
+class MissingVariableError(Exception):
+    """A variable that the file insists on is not set."""
+
+
+def services(variables: Mapping[str, str], *files: Path) -> Services:
+    """The services of the files, the first as a base for the rest."""
+    merged: Services = {}
+    for path in files or (FILE,):
+        filled = _filled(yaml.safe_load(path.read_text(encoding="utf-8"))["services"], variables)
+        for name, service in filled.items():
+            merged[name] = _merged(merged.get(name, {}), service)
+    return merged
+
+
+def ours(found: Services) -> Services:
+    """Those that run our image."""
+    return {name: one for name, one in found.items() if one["image"].partition(":")[0] == OUR_IMAGE}
+
+
+def read_env(path: Path) -> dict[str, str]:
+    """The variables of a `.env` file."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def _filled(value: Any, variables: Mapping[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _filled(inner, variables) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_filled(inner, variables) for inner in value]
+    return VARIABLE.sub(lambda hit: _one(hit, variables), value) if isinstance(value, str) else value
+
+
+def _one(hit: re.Match[str], variables: Mapping[str, str]) -> str:
+    if hit["escaped"]:
+        return "$"
+    found = variables.get(hit["name"], "")
+    if not found and hit["how"] == "?":
+        raise MissingVariableError(f"{hit['name']}: {hit['rest']}")
+    return found or hit["rest"] or ""
+
+
+def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Lists of mounts and ports add up, everything else that is named again is replaced."""
+    added: dict[str, Any] = {key: [*base.get(key, []), *over[key]] for key in ("ports", "volumes") if key in over}
+    return base | over | added
