@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
@@ -43,7 +42,9 @@ def run(argv: list[str]) -> int:
     )
     parser.add_argument("action", choices=("init",))
     parser.add_argument("--out", type=Path, default=Path(".env"), help="The file; .env unless given.")
-    parser.add_argument("--force", action="store_true", help="Write it anew: every secret changes.")
+    parser.add_argument(
+        "--force", action="store_true", help="Write it anew, with other secrets: for a city that has not run yet."
+    )
     parser.add_argument("--demo", action="store_true", help="For a demo: with the simulated city.")
     add_settings(parser, ("city", "influx_database", "public_url"))
     args = parser.parse_args(argv)
@@ -113,7 +114,7 @@ def _read(path: Path) -> str:
     """The file as it is, empty where there is none; readable for its owner alone from now on."""
     try:
         text = path.read_text(encoding="utf-8")
-        os.chmod(path, 0o600)  # noqa: PTH101 - through a link to where it is kept
+        path.chmod(0o600)
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as exc:
