@@ -35,6 +35,21 @@ class Variable(NamedTuple):
 
 def run(argv: list[str]) -> int:
     """Write the file; what is in it already stays as it is, unless new secrets are asked for."""
+    args = _parser().parse_args(argv)
+    settings = settings_from(args)
+    folder = city_folder(settings.city)
+    city = load_city(folder)
+    inventory = _relative(folder, args.out.resolve().parent)
+    public_url = settings.public_url or "http://localhost:8080"
+    wanted = [
+        *_plain(inventory, city.id, str(city.time_zone), settings.influx_database, public_url),
+        *_demo(simulated=args.demo),
+        *(Variable(name, secrets.token_urlsafe(_SECRET_BYTES), meaning) for name, meaning in SECRETS.items()),
+    ]
+    return _write(args.out, wanted, force=args.force)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kota secrets",
         description="Write the variables that docker-compose.yml needs, with strong secrets made for this city alone. "
@@ -42,28 +57,10 @@ def run(argv: list[str]) -> int:
     )
     parser.add_argument("action", choices=("init",))
     parser.add_argument("--out", type=Path, default=Path(".env"), help="The file; .env unless given.")
-    parser.add_argument(
-        "--force", action="store_true", help="Write it anew, with other secrets: for a city that has not run yet."
-    )
+    parser.add_argument("--force", action="store_true", help="Write it anew: for a city that has not run yet.")
     parser.add_argument("--demo", action="store_true", help="For a demo: with the simulated city.")
     add_settings(parser, ("city", "influx_database", "public_url"))
-    args = parser.parse_args(argv)
-    settings = settings_from(args)
-    folder = city_folder(settings.city)
-    city = load_city(folder)
-    public_url = settings.public_url or "http://localhost:8080"
-    wanted = [
-        *_plain(
-            _relative(folder, args.out.resolve().parent),
-            city.id,
-            str(city.time_zone),
-            settings.influx_database,
-            public_url,
-        ),
-        *_demo(simulated=args.demo),
-        *(Variable(name, secrets.token_urlsafe(_SECRET_BYTES), meaning) for name, meaning in SECRETS.items()),
-    ]
-    return _write(args.out, wanted, force=args.force)
+    return parser
 
 
 def _plain(folder: str, city: str, zone: str, database: str, public_url: str) -> list[Variable]:

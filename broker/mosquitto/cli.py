@@ -24,22 +24,7 @@ _GROUP_MODE: Final = 0o640
 
 def run(argv: list[str]) -> int:
     """Write what changed, and say what has to be done about it."""
-    parser = argparse.ArgumentParser(
-        prog="kota mosquitto",
-        description="Write configuration, access rules and passwords of a Mosquitto 2 for the city's inventory.",
-    )
-    parser.add_argument("--out", type=Path, required=True, help="Folder for mosquitto.conf, acl and passwd.")
-    parser.add_argument("--state", type=Path, help="Folder where Mosquitto keeps its queue; OUT/state unless given.")
-    parser.add_argument("--bind", default="", help="Address to listen on; every one unless given.")
-    parser.add_argument(
-        "--tls-dir", type=Path, help=f"Folder with {', '.join(TLS_FILES.values())}: listen with TLS too."
-    )
-    parser.add_argument("--tls-port", type=int, default=8883, help="Port of that; 8883 unless given.")
-    parser.add_argument(
-        "--user", default="", help="Account Mosquitto runs as when root starts it; gets to read the files."
-    )
-    add_settings(parser, ("data", "city", "demo", "mqtt_port"))
-    args = parser.parse_args(argv)
+    args = _parser().parse_args(argv)
     settings = settings_from(args)
     layout = layout_of(settings, args.out, args.state, args.bind, args.tls_dir, args.tls_port, args.user)
     written = write(settings, layout)
@@ -50,6 +35,22 @@ def run(argv: list[str]) -> int:
     elif any(written.values()):
         print("a running Mosquitto reads them at SIGHUP: kill -HUP its process")
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kota mosquitto",
+        description="Write configuration, access rules and passwords of a Mosquitto 2 for the city's inventory.",
+    )
+    tls = ", ".join(TLS_FILES.values())
+    parser.add_argument("--out", type=Path, required=True, help="Folder for mosquitto.conf, acl and passwd.")
+    parser.add_argument("--state", type=Path, help="Folder where Mosquitto keeps its queue; OUT/state unless given.")
+    parser.add_argument("--bind", default="", help="Address to listen on; every one unless given.")
+    parser.add_argument("--tls-dir", type=Path, help=f"Folder with {tls}: listen with TLS too.")
+    parser.add_argument("--tls-port", type=int, default=8883, help="Port of that; 8883 unless given.")
+    parser.add_argument("--user", default="", help="Account Mosquitto runs as when root starts it: it may read them.")
+    add_settings(parser, ("data", "city", "demo", "mqtt_port"))
+    return parser
 
 
 def layout_of(

@@ -102,8 +102,10 @@ def test_only_a_demo_has_a_simulator_and_a_signal_makes_the_difference(broker: R
     layout = layout_of(settings, broker.folder / "mosquitto", bind="127.0.0.1", user=user)
     assert write(settings, layout) == {"mosquitto.conf": False, "acl": True, "passwd": True}
     assert broker.process is not None
-    broker.process.send_signal(signal.SIGHUP)
-    wait_for(lambda: mosquitto_pub(broker.port, *account) == NOT_AUTHORISED, "the simulator to be shut out")
+    with Connected(broker, "simulator") as simulator:
+        broker.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: mosquitto_pub(broker.port, *account) == NOT_AUTHORISED, "the simulator to be shut out")
+        wait_for(lambda: not simulator.bus.connected.is_set(), "the one that was connected to be shut out as well")
     assert mosquitto_pub(broker.port, "-u", "bin-0001", "-P", broker.secrets.password("bin-0001")) == 0
 
 

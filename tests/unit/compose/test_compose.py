@@ -268,3 +268,21 @@ def test_compose_itself_takes_the_file(env: dict[str, str]) -> None:
             [*docker, *options, "config", "--quiet"], env=env, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
+
+
+PAGE = (ROOT / "docs" / "production.md").read_text(encoding="utf-8")
+
+
+def test_the_page_names_every_secret_port_and_image(found: Services) -> None:
+    ports = {hit["name"] for hit in VARIABLE.finditer(TEXTS) if hit["name"] and hit["name"].endswith("_LISTEN")}
+    named = {*SECRETS, *ports, *(one["image"] for one in found.values())}
+    assert not [name for name in named if f"`{name}`" not in PAGE]
+
+
+def test_verbs_and_services_on_the_page_exist() -> None:
+    assert set(re.findall(r"\bkota ([a-z]+)\b", PAGE)) <= VERBS.keys()
+    spoken_to = re.findall(
+        r"docker compose (?:exec|run --rm|restart|logs|kill --signal HUP) ([a-z -]+?)(?:`| {2,}#|\n| kota| check)", PAGE
+    )
+    assert {name for names in spoken_to for name in names.split()} <= set(NAMES)
+    assert spoken_to
