@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,6 +61,15 @@ def devices(city: ComposeOutside) -> list[dict[str, Any]]:
     return found
 
 
+def query(url: str, database: str, account: str, question: str) -> Any:
+    """InfluxQL with a user and a password, as Grafana asks."""
+    asked = urllib.parse.urlencode({"db": database, "q": question})
+    headers = {"Authorization": f"Basic {base64.b64encode(account.encode()).decode()}"}
+    request = urllib.request.Request(f"{url}/query?{asked}", headers=headers)  # noqa: S310 - our own http address
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - the same
+        return json.load(answer)
+
+
 def test_a_reading_of_the_demo_arrives_at_the_api(demo: ComposeOutside) -> None:
     staying = ("ingest", "api", "vision", "simulator")
     bring_up(demo, "mosquitto-setup", "mosquitto", "influxdb", "influxdb-setup", *staying)
@@ -66,6 +77,10 @@ def test_a_reading_of_the_demo_arrives_at_the_api(demo: ComposeOutside) -> None:
         wait_for(lambda name=name: demo.is_healthy(name), f"{name} to be healthy\n{demo.log(name)}")  # type: ignore[misc]
     wait_for(lambda: (ask(demo, "/readyz") or {}).get("ready"), f"readings\n{demo.log('ingest')}{demo.log('api')}")
     wait_for(lambda: [one for one in devices(demo) if one["values"]], "a device's latest reading")
+    grafana = demo.variables("grafana")
+    account = f"{grafana['KOTA_GRAFANA_INFLUX_USER']}:{grafana['KOTA_GRAFANA_INFLUX_PASSWORD']}"
+    seen = query(grafana["KOTA_INFLUX_URL"], grafana["KOTA_INFLUX_DATABASE"], account, "SELECT last(seq) FROM bin")
+    assert seen["results"][0]["series"], "Grafana sees the readings"
     assert demo.run_once("influxdb-setup").count("made ") == 0, "setting up twice changes nothing"
     assert "written" not in demo.run_once("mosquitto-setup")
     assert {name: demo.stop(name) for name in staying} == dict.fromkeys(staying, 0)

@@ -34,6 +34,11 @@ def services(variables: Mapping[str, str], *files: Path) -> Services:
     return merged
 
 
+def texts() -> str:
+    """Both files, comments included."""
+    return FILE.read_text(encoding="utf-8") + TLS_FILE.read_text(encoding="utf-8")
+
+
 def ours(found: Services) -> Services:
     """Those that run our image."""
     return {name: one for name, one in found.items() if one["image"].partition(":")[0] == OUR_IMAGE}

@@ -76,13 +76,17 @@ class ComposeOutside:
                 process.kill()
                 process.wait(20)
 
+    def variables(self, name: str) -> dict[str, str]:
+        """Those of a service, with folders and addresses replaced."""
+        given = self.services[name].get("environment", {})
+        return {key: self._moved(str(value)) for key, value in given.items()}
+
     def _environment(self, name: str) -> dict[str, str]:
         image = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "KOTA_DATA": str(self.data)}
-        given = self.services[name].get("environment", {})
+        given = self.variables(name)
         ports = {"KOTA_MQTT_PORT": str(self._ports["1883"]), "KOTA_PORT": str(self.port)}
-        loopback = {key: "127.0.0.1" for key in ("KOTA_HOST", "KOTA_MQTT_HOST") if key in given}
-        moved = {key: self._moved(str(value)) for key, value in given.items()}
-        return {"PATH": os.environ["PATH"], **image, **ports, **moved, **loopback}
+        loopback = dict.fromkeys(given.keys() & {"KOTA_HOST", "KOTA_MQTT_HOST"}, "127.0.0.1")
+        return {"PATH": os.environ["PATH"], **image, **ports, **given, **loopback}
 
     def _command(self, name: str) -> list[str]:
         service = self.services[name]

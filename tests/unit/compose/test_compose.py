@@ -18,26 +18,22 @@ from city.dotenv import run as secrets_run
 from city.settings import Settings
 from ingest.store.influx_setup_plan import account_name
 from tests.support.brokers import ROOT
-from tests.support.compose import FILE, TLS_FILE, VARIABLE, MissingVariableError, Services, ours, read_env, services
+from tests.support.compose import (
+    FILE,
+    TLS_FILE,
+    VARIABLE,
+    MissingVariableError,
+    Services,
+    ours,
+    read_env,
+    services,
+    texts,
+)
 from tests.support.require import skip_without
 
 RAW: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
 NAMES = sorted(RAW["services"])
-TEXTS = FILE.read_text(encoding="utf-8") + TLS_FILE.read_text(encoding="utf-8")
 GRAFANAS_OWN = {"KOTA_GRAFANA_INFLUX_USER"}
-
-
-@pytest.fixture(scope="session")
-def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What `kota secrets init` writes."""
-    path = tmp_path_factory.mktemp("env") / ".env"
-    assert secrets_run(["init", "--out", str(path)]) == 0
-    return read_env(path)
-
-
-@pytest.fixture(scope="session")
-def found(env: dict[str, str]) -> Services:
-    return services(env)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -110,7 +106,7 @@ def test_who_has_an_address_in_its_variables_shares_a_network_with_it(found: Ser
 
 
 def test_secrets_must_be_given_and_are_never_written_here() -> None:
-    for hit in VARIABLE.finditer(TEXTS):
+    for hit in VARIABLE.finditer(texts()):
         if hit["name"] in SECRETS:
             assert hit["how"] == "?", hit[0]
     for name, service in RAW["services"].items():
@@ -139,24 +135,24 @@ def test_without_the_variables_nothing_starts_and_the_reason_is_said() -> None:
 
 
 def test_every_variable_is_written_by_the_verb_or_has_a_default(env: dict[str, str]) -> None:
-    needed = {hit["name"] for hit in VARIABLE.finditer(TEXTS) if hit["name"] and hit["how"] != "-"}
+    needed = {hit["name"] for hit in VARIABLE.finditer(texts()) if hit["name"] and hit["how"] != "-"}
     assert needed <= env.keys()
-    named = {hit["name"] for hit in VARIABLE.finditer(TEXTS)}
+    named = {hit["name"] for hit in VARIABLE.finditer(texts())}
     assert env.keys() <= named
 
 
 def test_a_default_of_a_setting_is_the_setting_s_own() -> None:
-    for hit in VARIABLE.finditer(TEXTS):
+    for hit in VARIABLE.finditer(texts()):
         if hit["how"] == "-" and hit["name"].startswith("KOTA_") and hit["name"] != "KOTA_DEMO":
             assert hit["rest"] == str(Settings.model_fields[hit["name"].removeprefix("KOTA_").lower()].default), hit[0]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_variables_of_our_services_are_settings_and_in_range(found: Services, name: str) -> None:
+def test_variables_of_our_services_are_settings_and_in_range(env: dict[str, str], found: Services, name: str) -> None:
     given = {key: str(value) for key, value in found[name].get("environment", {}).items() if key.startswith("KOTA_")}
     if name == "grafana":
         assert given.keys() - GRAFANAS_OWN <= {f"KOTA_{field.upper()}" for field in Settings.model_fields}
-        assert given["KOTA_GRAFANA_INFLUX_USER"] == account_name("grafana")
+        assert given["KOTA_GRAFANA_INFLUX_USER"] == account_name(env["KOTA_INFLUX_DATABASE"], "grafana")
         return
     Settings.model_validate({key.removeprefix("KOTA_").lower(): value for key, value in given.items()})
 
@@ -204,7 +200,7 @@ MOUNTED = sorted(
     {
         (name, mount)
         for name, one in services(
-            {hit["name"]: f"${hit['name']}" for hit in VARIABLE.finditer(TEXTS) if hit["name"]}
+            {hit["name"]: f"${hit['name']}" for hit in VARIABLE.finditer(texts()) if hit["name"]}
         ).items()
         for mount in one.get("volumes", [])
     }
@@ -222,6 +218,21 @@ def test_mounts_name_a_volume_or_something_that_is_there(env: dict[str, str], na
     if path == "./grafana/provisioning" and not (ROOT / path).exists():
         skip_without(f"{path} is not made yet")
     assert (ROOT / path).is_dir()
+
+
+def test_grafana_is_given_what_its_provisioning_asks_for_and_its_home_board_is_there(found: Services) -> None:
+    folder = ROOT / "grafana" / "provisioning"
+    skip_without("" if folder.exists() else f"{folder} is not made yet")
+    given = found["grafana"]["environment"]
+    asked = {
+        name
+        for path in folder.rglob("*.y*ml")
+        for name in re.findall(r"\$\{?((?:KOTA|GF|GRAFANA)_\w+)", path.read_text(encoding="utf-8"))
+    }
+    assert asked <= given.keys()
+    assert given["GF_PATHS_PROVISIONING"] == found["grafana"]["volumes"][1].split(":")[1]
+    home = Path(given["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]).relative_to(given["GF_PATHS_PROVISIONING"])
+    assert (folder / home).is_file()
 
 
 def test_every_volume_is_mounted() -> None:
@@ -268,21 +279,3 @@ def test_compose_itself_takes_the_file(env: dict[str, str]) -> None:
             [*docker, *options, "config", "--quiet"], env=env, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
-
-
-PAGE = (ROOT / "docs" / "production.md").read_text(encoding="utf-8")
-
-
-def test_the_page_names_every_secret_port_and_image(found: Services) -> None:
-    ports = {hit["name"] for hit in VARIABLE.finditer(TEXTS) if hit["name"] and hit["name"].endswith("_LISTEN")}
-    named = {*SECRETS, *ports, *(one["image"] for one in found.values())}
-    assert not [name for name in named if f"`{name}`" not in PAGE]
-
-
-def test_verbs_and_services_on_the_page_exist() -> None:
-    assert set(re.findall(r"\bkota ([a-z]+)\b", PAGE)) <= VERBS.keys()
-    spoken_to = re.findall(
-        r"docker compose (?:exec|run --rm|restart|logs|kill --signal HUP) ([a-z -]+?)(?:`| {2,}#|\n| kota| check)", PAGE
-    )
-    assert {name for names in spoken_to for name in names.split()} <= set(NAMES)
-    assert spoken_to

@@ -1,0 +1,27 @@
+"""docs/production.md names what there is."""
+
+from __future__ import annotations
+
+import re
+
+from city.cli import VERBS
+from city.dotenv import SECRETS
+from tests.support.brokers import ROOT
+from tests.support.compose import VARIABLE, Services, texts
+
+PAGE = (ROOT / "docs" / "production.md").read_text(encoding="utf-8")
+
+
+def test_the_page_names_every_secret_port_and_image(found: Services) -> None:
+    ports = {hit["name"] for hit in VARIABLE.finditer(texts()) if hit["name"] and hit["name"].endswith("_LISTEN")}
+    named = {*SECRETS, *ports, *(one["image"] for one in found.values())}
+    assert not [name for name in named if f"`{name}`" not in PAGE]
+
+
+def test_verbs_and_services_on_the_page_exist(found: Services) -> None:
+    assert set(re.findall(r"\bkota ([a-z]+)\b", PAGE)) <= VERBS.keys()
+    spoken_to = re.findall(
+        r"docker compose (?:exec|run --rm|restart|logs|kill --signal HUP) ([a-z -]+?)(?:`| {2,}#|\n| kota| check)", PAGE
+    )
+    assert {name for names in spoken_to for name in names.split()} <= found.keys()
+    assert spoken_to
