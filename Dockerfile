@@ -24,8 +24,8 @@ COPY grafana /opt/kota/app/grafana
 COPY ingest /opt/kota/app/ingest
 COPY vision /opt/kota/app/vision
 COPY api /opt/kota/app/api
-# Once here, since no container may write it.
-RUN python -m compileall -q /opt/kota/app
+# Bytecode once and here, since no container may write it; readable for everybody, however private the checkout is.
+RUN python -m compileall -q /opt/kota/app && chmod -R a+rX /opt/kota/app
 USER 10001:10001
 WORKDIR /var/lib/kota
 STOPSIGNAL SIGTERM

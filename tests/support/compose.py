@@ -13,6 +13,8 @@ from tests.support.brokers import ROOT
 
 FILE: Final = ROOT / "docker-compose.yml"
 TLS_FILE: Final = ROOT / "docker-compose.tls.yml"
+FOLDERS: Final = ("api", "broker", "city", "edge", "grafana", "ingest", "vision")
+"""What our image holds of the project, and nothing else of it."""
 OUR_IMAGE: Final = "jaga-kota"
 VARIABLE: Final = re.compile(r"\$(?:(?P<escaped>\$)|\{(?P<name>\w+)(?::(?P<how>[-?])(?P<rest>[^}]*))?\})")
 """`$$`, `${NAME}`, `${NAME:-default}` and `${NAME:?message}`; no other form is used here."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from city.dotenv import run as secrets_run
 from tests.support.brokers import ROOT, free_port
-from tests.support.compose import Services, ours, read_env, services
+from tests.support.compose import FOLDERS, Services, ours, read_env, services
 from tests.support.influxd_build import build, cached, missing
 from tests.support.require import require_program, skip_without
 
@@ -18,7 +18,8 @@ from tests.support.require import require_program, skip_without
 class ComposeOutside:
     """A city of docker-compose.yml below one folder; `close` kills what still runs.
 
-    Each process gets the variables of its service and those of the image, none of this machine's own but the path.
+    Each process gets the variables of its service and those of the image, none of this machine's own but the path, and
+    of the project what the image holds.
     """
 
     def __init__(self, folder: Path, *profiles: str) -> None:
@@ -27,7 +28,11 @@ class ComposeOutside:
         secrets_run(["init", "--out", str(folder / ".env"), *(f"--{profile}" for profile in profiles)])
         self.services: Services = services(read_env(folder / ".env"))
         self.data = folder / "city"
-        self.data.mkdir()
+        self._app = folder / "app"
+        for made in (self.data, self._app):
+            made.mkdir()
+        for name in FOLDERS:
+            (self._app / name).symlink_to(ROOT / name)
         self.port = free_port()
         self._ports = {"1883": free_port(), "8086": free_port(), "8080": self.port}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -82,7 +87,7 @@ class ComposeOutside:
         return {key: self._moved(str(value)) for key, value in given.items()}
 
     def _environment(self, name: str) -> dict[str, str]:
-        image = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "KOTA_DATA": str(self.data)}
+        image = {"PYTHONPATH": str(self._app), "PYTHONDONTWRITEBYTECODE": "1", "KOTA_DATA": str(self.data)}
         given = self.variables(name)
         ports = {"KOTA_MQTT_PORT": str(self._ports["1883"]), "KOTA_PORT": str(self.port)}
         loopback = dict.fromkeys(given.keys() & {"KOTA_HOST", "KOTA_MQTT_HOST"}, "127.0.0.1")

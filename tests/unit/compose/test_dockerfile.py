@@ -7,11 +7,11 @@ import shutil
 import subprocess
 
 from tests.support.brokers import ROOT
+from tests.support.compose import FOLDERS
 from tests.support.require import skip_without
 
 LINES = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
 INSTRUCTIONS = [line.split(maxsplit=1) for line in LINES if line and not line.startswith("#")]
-FOLDERS = ("api", "broker", "city", "edge", "grafana", "ingest", "vision")
 
 
 def rests(instruction: str) -> list[str]:
@@ -26,8 +26,8 @@ def test_bases_are_pinned_and_the_same() -> None:
 
 def test_it_does_not_run_as_root_and_by_number_so_that_volumes_keep_their_owner() -> None:
     assert rests("USER") == ["10001:10001"]
-    last = [name for name, _ in INSTRUCTIONS]
-    assert "RUN" not in last[last.index("USER") :]
+    order = [name for name, _ in INSTRUCTIONS]
+    assert "RUN" not in order[order.index("USER") :]
 
 
 def test_packages_come_from_the_lock_with_hashes_and_nothing_is_compiled() -> None:
