@@ -7,8 +7,6 @@ client has no types for them.
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -16,6 +14,7 @@ import msgspec
 import urllib3
 
 from broker.contract.errors import ConfigError, RetryLaterError
+from city.files import replace_file
 from ingest.store.influx_http import InfluxAddress
 from ingest.store.influx_setup_plan import ACCOUNTS, DAY_S, Plan, Step, account_name, may_enter, shard_days
 from ingest.store.schema import Policy
@@ -190,25 +189,14 @@ def _token_step(server: _Server, account: str) -> Step:
         if authorization := found():
             server.rest.ask("DELETE", f"/api/v2/authorizations/{authorization['id']}")
         body = {"orgID": server.org_id(), "description": description, "permissions": server.permissions(account)}
-        _keep(path, str(server.rest.ask("POST", "/api/v2/authorizations", body)["token"]))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, str(server.rest.ask("POST", "/api/v2/authorizations", body)["token"]))
 
     return Step(f"token of {description}", differs, make)
 
 
 def _as_token(address: InfluxAddress, token: str) -> InfluxAddress:
     return msgspec.structs.replace(address, token=token)
-
-
-def _keep(path: Path, token: str) -> None:
-    """Put a token where only this user reads it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(token)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
 
 
 def _password_step(server: _Server, account: str) -> Step:
