@@ -33,6 +33,9 @@ PATIENCE_S: Final = (2.0, 30.0)
 
 In between it is four times as long as receipts have been taking, and doubles with every round that brought none.
 """
+SILENCE_MAX_S: Final = 600.0
+"""While no receipts come at all it goes on doubling up to this: ingest is away, the broker keeps what it was given, and
+a fleet that repeats itself every half minute would only fill the broker's queue."""
 WINDOW: Final = 500
 """Readings that may be out without a receipt; the rest waits on disk."""
 BATCH_MAX: Final = 100
@@ -136,7 +139,7 @@ class Agent:
         if len(fresh) < len(self._sent):
             # Some are overdue: go over the waiting rows again from the start, those still fresh are left out.
             self._cursor = 0
-            self._patience_s = min(PATIENCE_S[1], 2 * self._patience_s)
+            self._patience_s = min(SILENCE_MAX_S, 2 * self._patience_s)
             self._sent = {id_: self._sent[id_] for id_ in fresh}
         room = WINDOW - len(fresh)
         if room <= 0:
@@ -166,8 +169,13 @@ class Agent:
             return
         sent = [self._sent.pop(id_) for id_ in self._outbox.forget(receipts) if id_ in self._sent]
         if sent:
-            took_s = time.monotonic() - min(at for at, _ in sent)
-            self._patience_s = min(max(PATIENCE_S[0], 4 * took_s), PATIENCE_S[1])
+            now = time.monotonic()
+            was_silent = self._patience_s > PATIENCE_S[1]
+            self._patience_s = min(max(PATIENCE_S[0], 4 * (now - min(at for at, _ in sent))), PATIENCE_S[1])
+            if was_silent:
+                # What the broker has lost meanwhile is not to wait for the end of a long patience.
+                soon = now + self._patience_s
+                self._sent = {id_: (at, min(due, soon)) for id_, (at, due) in self._sent.items()}
 
     def _births(self) -> None:
         """Say of each device what it last said of itself, or that it is there and how its outbox does."""

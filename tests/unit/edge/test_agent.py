@@ -93,3 +93,23 @@ def test_a_refusing_disk_is_waited_for(agent: Agent, monkeypatch: pytest.MonkeyP
     monkeypatch.undo()
     agent._turn_patiently(stopped)
     assert not agent._refused
+
+
+def test_a_day_without_receipts_is_no_flood_and_ends_soon_after_the_first_receipt(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("edge.agent.time.monotonic", lambda: clock[0])
+    filled(agent, 3)
+    agent._bus.connected.set()
+    agent._report_due = 10**9
+    for clock[0] in range(0, 86_400, 5):
+        agent._turn()
+    sent = [one["seq"] for element in said(agent) for one in (element if isinstance(element, list) else [element])]
+    assert sent.count(0) < 160
+    agent._receipts.append(("bin-1", Receipt(boot=agent._outbox.boot, seqs=[(0, 0)])))
+    agent._turn()
+    before = len(said(agent))
+    clock[0] += 50
+    agent._turn()
+    assert len(said(agent)) == before + 1
