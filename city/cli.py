@@ -33,6 +33,9 @@ VERBS: Final[dict[str, Verb]] = {
         "ingest.influx_cli", "set up InfluxDB for a city, or say what differs (setup, check, rollup; --json)"
     ),
     "store": Verb("ingest.store_cli", "copy a city from one store to the other (copy --from duckdb --to influx)"),
+    "grafana": Verb(
+        "grafana.cli", "build boards and alert rules, push them into a Grafana, or compare (build, push, check)"
+    ),
     "ledger": Verb("edge.ledger", "compare what devices published with what is stored (--json)"),
     "chaos": Verb("tests.chaos.run", "break things on purpose and count every reading (--json)"),
     "fuzz": Verb("tests.chaos.fuzz", "mutated messages through ingest; counts must add up"),

@@ -11,6 +11,7 @@ from grafana_foundation_sdk.models import common, dashboard
 from city.model import City
 from grafana.influxql import Select
 from grafana.words import Lang, text, texts_below
+from ingest.store.condition import BUSY_PCT, FILLING_PCT, FULL_PCT, LOSSY_PCT, SLOW_MS
 
 SCHEMA_VERSION: Final = 38
 """What Grafana 9.4 writes itself; newer ones lift it, older data would be lifted by both."""
@@ -21,9 +22,8 @@ TAG: Final = "jaga-kota"
 PUBLIC_URL: Final = "http://localhost:8080"
 """Address of the console and the API as browsers reach it, unless another is given."""
 
-FULL_PCT: Final = 85.0
-BUSY_PCT: Final = 60.0
-"""From here a bin is filling, above the other full; the console has the same numbers."""
+LAG_ALARM_S: Final = 120
+"""From here what is seen is too old to work by."""
 
 GOOD: Final = "semi-dark-green"
 WARN: Final = "semi-dark-orange"
@@ -41,12 +41,12 @@ GOOD_STEPS: Final[Steps] = ((None, UNKNOWN), (1, GOOD))
 ANY_IS_BAD: Final[Steps] = ((None, GOOD), (1, BAD))
 ANY_IS_WARN: Final[Steps] = ((None, GOOD), (1, WARN))
 FLAG_STEPS: Final[Steps] = ((None, BAD), (1, GOOD))
-FILL_STEPS: Final[Steps] = ((None, GOOD), (BUSY_PCT, WARN), (FULL_PCT, BAD))
+FILL_STEPS: Final[Steps] = ((None, GOOD), (FILLING_PCT, WARN), (FULL_PCT, BAD))
 FUEL_STEPS: Final[Steps] = ((None, BAD), (15, WARN), (30, GOOD))
-BUSY_STEPS: Final[Steps] = ((None, GOOD), (50, WARN), (80, BAD))
-LATENCY_STEPS: Final[Steps] = ((None, GOOD), (100, WARN), (300, BAD))
-LOSS_STEPS: Final[Steps] = ((None, GOOD), (1, WARN), (5, BAD))
-LAG_STEPS: Final[Steps] = ((None, GOOD), (30, WARN), (120, BAD))
+BUSY_STEPS: Final[Steps] = ((None, GOOD), (BUSY_PCT, WARN), (90, BAD))
+LATENCY_STEPS: Final[Steps] = ((None, GOOD), (SLOW_MS, WARN), (2 * SLOW_MS, BAD))
+LOSS_STEPS: Final[Steps] = ((None, GOOD), (LOSSY_PCT, WARN), (2 * LOSSY_PCT, BAD))
+LAG_STEPS: Final[Steps] = ((None, GOOD), (30, WARN), (LAG_ALARM_S, BAD))
 
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 

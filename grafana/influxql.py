@@ -169,6 +169,11 @@ def equals(name: str, value: str | int) -> Condition:
     return Condition(f"{quote(name)} = {literal}", (name,))
 
 
+def differs(name: str, value: str) -> Condition:
+    """A text that is there and is not this one."""
+    return Condition(f"{quote(name)} <> '{value}'", (name,))
+
+
 def at_least(name: str, value: Number) -> Condition:
     """A number of at least this; where there is none, the row is left out."""
     return Condition(f"{quote(name)} >= {value}", (name,))

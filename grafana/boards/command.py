@@ -9,7 +9,7 @@ from grafana.asked import KNOWN_PLACE, city_sum, devices, platform_now
 from grafana.board import Board
 from grafana.boards.dispatch import TRUCKS_ON_MAP
 from grafana.house import ANY_IS_BAD, ANY_IS_WARN, CALM_STEPS, FLAG_STEPS, GOOD_STEPS, LAG_STEPS, House, Steps
-from grafana.influxql import at_least
+from grafana.influxql import at_least, differs
 from grafana.layout import Row, equal
 from grafana.looks import flag_map
 from grafana.maps import LATITUDE, LONGITUDE, Markers, city_map
@@ -20,11 +20,14 @@ NAMES: Final[tuple[Name, ...]] = ("city",)
 _KINDS: Final = ("bin", "truck", "ap", "camera")
 _ALARMS_SHOWN: Final = 8
 _ALARM: Final = 2
+"""Severity of what has to be acted on; full bins are, too, but by the dozen, and are counted above."""
 
 _ON_MAP: Final = ("device", "name", "state", LATITUDE, LONGITUDE)
 _BINS: Final = Markers("bin", devices(("bin",), *_ON_MAP, only=(KNOWN_PLACE,)), size_px=4)
 _APS: Final = Markers("ap", devices(("ap",), *_ON_MAP, only=(KNOWN_PLACE,)), size_px=5)
-_ALARMS: Final = devices(_KINDS, "kind", "name", "kelurahan", "state", only=(at_least("severity", _ALARM),))
+_ALARMS: Final = devices(
+    _KINDS, "kind", "name", "kelurahan", "state", only=(at_least("severity", _ALARM), differs("state", "full"))
+)
 
 
 _FIGURES: Final[tuple[tuple[str, str, Steps], ...]] = (

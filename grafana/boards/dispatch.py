@@ -7,7 +7,7 @@ from typing import Final
 
 from grafana.asked import KNOWN_PLACE, city_sum, devices
 from grafana.board import Board
-from grafana.house import ANY_IS_BAD, ANY_IS_WARN, CALM_STEPS, GOOD, GOOD_STEPS, House
+from grafana.house import ANY_IS_BAD, ANY_IS_WARN, CALM, CALM_STEPS, GOOD, GOOD_STEPS, House
 from grafana.influxql import IN_RANGE, INTERVAL, Select, at_least, call, chosen, equals, mean_5m, plain, recent
 from grafana.layout import Row, equal
 from grafana.maps import LATITUDE, LONGITUDE, Markers, city_map
@@ -66,7 +66,9 @@ _FILL: Final = Select(
 _COLLECTIONS: Final = Select(
     (call("count", "state").named("count"),),
     EVENT,
-    (equals("kind", "bin"), equals("type", "collected"), IN_RANGE, *chosen(*NAMES)),
+    # A truck or a bin says it, whichever can; a truck's place is its depot.
+    (equals("type", "collected"), IN_RANGE, *chosen("city")),
+    by=("kind",),
     every="1h",
     fill="0",
 )
@@ -106,8 +108,8 @@ def _rows(house: House) -> Sequence[Row]:
             series(
                 house,
                 "dispatch.collections",
-                [Ask(_COLLECTIONS, "collected")],
-                named={"collected": ("dispatch.collections.series", GOOD)},
+                [Ask(_COLLECTIONS, "$tag_kind")],
+                named={"truck": ("dispatch.collections.truck", GOOD), "bin": ("dispatch.collections.bin", CALM)},
                 every="1h",
                 bars=True,
             ),

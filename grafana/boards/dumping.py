@@ -11,7 +11,7 @@ from grafana_foundation_sdk.models import dashboard
 from grafana.asked import city_sum
 from grafana.board import Board
 from grafana.house import ANY_IS_BAD, ANY_IS_WARN, BAD, CALM_STEPS, GOOD, PLAIN_STEPS, House, value_map
-from grafana.influxql import IN_RANGE, Column, Select, at_least, call, chosen, field, plain
+from grafana.influxql import IN_RANGE, Column, Select, at_least, call, chosen, equals, field, plain
 from grafana.layout import Row, equal
 from grafana.looks import override
 from grafana.measurements import DUMPING_CASE
@@ -43,9 +43,9 @@ _MATRIX: Final = Select(
     (at_least("outside", 1),),
 )
 _EVIDENCE: Final = Select(
-    plain("picture", "site_name", "kelurahan", "state", "outside", "hours", "since", "case", "page"),
+    plain("picture", "site_name", "kelurahan", "state", "hours", "since", "case", "page"),
     DUMPING_CASE,
-    _WHERE,
+    (equals("outside", 1), *_WHERE),
     newest=_NEWEST,
 )
 

@@ -18,7 +18,7 @@ from grafana.house import (
     WARN,
     House,
 )
-from grafana.influxql import at_least, call, equals
+from grafana.influxql import call, equals
 from grafana.layout import Row, equal
 from grafana.looks import flag_map
 from grafana.panels import Named, series, stat, table, timeline
@@ -37,7 +37,7 @@ _FLAGS: Final = ("store_ok", "journal_ok", "connected")
 _SILENT: Final = devices(
     KINDS,
     *("device", "kind", "name", "kelurahan", "site_name", "state", "reason", "heard_at"),
-    only=(at_least("severity", -1), equals("silent", 1)),
+    only=(equals("silent", 1),),
 )
 
 

@@ -18,7 +18,10 @@ QueryKind = Literal["table", "time_series", "variable", "alert"]
 _VARIABLE: Final = re.compile(r"\$\{(\w+)(?::(\w+))?\}|\[\[(\w+)\]\]|\$(\w+)")
 _ESCAPED: Final = re.compile(r"[\\^$*+?.()|\[\]{}/]")
 _UNITS_S: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
-_STEPS_S: Final = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
+_STEPS_S: Final = (
+    *(1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800),
+    *(3600, 7200, 10_800, 21_600, 43_200, 86_400),
+)
 _POINTS: Final = 1_000
 """About as many pixels as a panel is wide, which is what Grafana asks for."""
 
@@ -106,7 +109,7 @@ def duration_s(text: str) -> float:
 
 
 def interval_of(span: float, query: BoardQuery) -> str:
-    """What `$__interval` is for a query over so many seconds: a round step that gives no more points than are wanted."""
+    """What `$__interval` is for a query over so many seconds: a round step, no more points than are wanted."""
     least = max(span / query.max_points, duration_s(query.minimum) if query.minimum else 1)
     return f"{next((step for step in _STEPS_S if step >= least), _STEPS_S[-1])}s"
 
