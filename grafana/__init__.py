@@ -8,4 +8,4 @@ import warnings
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     import grafana_foundation_sdk.builders.dashboard
-    import grafana_foundation_sdk.models.dashboard  # noqa: F401 - both loaded once, here, quietly
+    import grafana_foundation_sdk.models.dashboardv2beta1  # noqa: F401 - both loaded once, here, quietly

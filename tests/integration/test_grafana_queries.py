@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,7 +27,8 @@ QUERIES = queries_of()
 PANELS = [(name, panel) for name, board in BOARDS.items() for panel in board["panels"] if panel.get("targets")]
 ALERT_WINDOW_S = 900.0
 
-Asker = Any
+# A day of the city is filled once for all of these.
+pytestmark = pytest.mark.xdist_group("boards")
 
 
 class Filled:
@@ -97,7 +97,11 @@ def test_columns(filled: Filled, name: str, panel: dict[str, Any]) -> None:
             columns = {"Time", *series.columns[1:]}
             seen |= columns if query.kind == "table" else {_alias(panel, query, series, column) for column in columns}
     asked_for = _columns_named(panel)
-    assert asked_for <= seen, asked_for - seen
+    if any("$tag_" in target["alias"] for target in panel["targets"]):
+        # Series are there for what has happened, words for all that can.
+        assert not asked_for or asked_for & seen
+    else:
+        assert asked_for <= seen, asked_for - seen
 
 
 def _alias(panel: dict[str, Any], query: BoardQuery, series: Series, column: str) -> str:
