@@ -109,6 +109,7 @@ LOOKS: Final[dict[str, Look]] = {
     "lat_deg": Look(hidden=True),
     "lon_deg": Look(hidden=True),
     "severity": Look(hidden=True),
+    "fire": Look(hidden=True),
 }
 
 
@@ -138,6 +139,10 @@ def column_overrides(
 
 
 def _properties(house: House, name: str, look: Look, kinds: Sequence[str]) -> dict[str, object]:
+    if look.hidden:
+        # Without a name of its own, so that whatever seeks it finds it. The table hides by the first entry, the map's
+        # tooltip by the second.
+        return {"custom.hidden": True, "custom.hideFrom": {"legend": False, "tooltip": True, "viz": False}}
     found: dict[str, object] = {"displayName": house.t(f"fields.{name}")}
     if look.unit:
         found["unit"] = look.unit
@@ -156,9 +161,6 @@ def _properties(house: House, name: str, look: Look, kinds: Sequence[str]) -> di
         found["custom.width"] = look.width
     if look.link:
         found["links"] = [LINKS[look.link](house)]
-    if look.hidden:
-        # The table hides by the first, the map's tooltip by the second.
-        found |= {"custom.hidden": True, "custom.hideFrom": {"legend": False, "tooltip": True, "viz": False}}
     return found
 
 

@@ -8,8 +8,6 @@ from typing import Final
 from grafana_foundation_sdk.builders import barchart as barchart_builders
 from grafana_foundation_sdk.builders import common as common_builders
 from grafana_foundation_sdk.builders import stat as stat_builders
-from grafana_foundation_sdk.builders import statetimeline as timeline_builders
-from grafana_foundation_sdk.builders import statushistory as history_builders
 from grafana_foundation_sdk.builders import table as table_builders
 from grafana_foundation_sdk.builders import text as text_builders
 from grafana_foundation_sdk.builders import timeseries as series_builders
@@ -25,6 +23,9 @@ from grafana.words import TEXTS
 Overrides = list[dashboard.DashboardFieldConfigSourceOverrides]
 Named = Mapping[str, tuple[str, str]]
 """Name of a series in the answer to (text key, colour)."""
+
+ORDER_ONLY: Final = ("severity", "fire")
+"""Columns that are asked for to order rows by, and not shown."""
 
 BIG_TITLE_PX: Final = 26
 BIG_VALUE_PX: Final = 84
@@ -54,7 +55,7 @@ def stat(
         sizes = common_builders.VizTextDisplayOptions().title_size(BIG_TITLE_PX).value_size(BIG_VALUE_PX)
         builder.text_mode(common.BigValueTextMode.VALUE_AND_NAME).text(sizes)
     panel = finish(house, key, builder.build(), [Ask(query, house.t(f"{key}.title"))], "time_series", steps)
-    defaults = _defaults(panel)
+    defaults = defaults_of(panel)
     defaults.unit, defaults.decimals = unit, decimals
     defaults.mappings = [mapping] if mapping else None
     if big:
@@ -86,7 +87,7 @@ def big_list(house: House, key: str, query: Select, shown: str, kinds: Sequence[
         _without(one, "displayName", "links", "custom.width", "custom.cellOptions")
         for one in column_overrides(house, columns, kinds)
     ]
-    panel.transformations = [hide_time()]
+    panel.transformations = [leave_out("Time")]
     return panel
 
 
@@ -96,22 +97,31 @@ def table(
     query: Select,
     *,
     kinds: Sequence[str] = (),
-    sort: tuple[str, bool] | None = None,
+    order: Sequence[str] = (),
     show_time: bool = False,
     tall: bool = False,
 ) -> dashboard.Panel:
-    """Rows; `kinds` are those whose states its column `state` has, `sort` a column and whether the largest is first."""
+    """Rows.
+
+    Args:
+        house: The board's house.
+        key: Of its texts.
+        query: Its columns in their order.
+        kinds: Those whose states its column `state` has.
+        order: Columns by which rows are ordered, the most important last, the largest first unless `-` stands before.
+        show_time: Whether the time of the answer says something.
+        tall: Rows with pictures.
+    """
     columns = [*(["Time"] if show_time else []), *(column.name for column in query.columns)]
     builder = table_builders.Panel().show_header(True).footer(common_builders.TableFooterOptions().show(False))
     builder.cell_height(common.TableCellHeight.LG if tall else common.TableCellHeight.SM)
-    if sort:
-        name, largest_first = sort
-        state = common_builders.TableSortByFieldState().display_name(house.t(f"fields.{name}")).desc(largest_first)
-        builder.sort_by([state])
     panel = finish(house, key, builder.build(), [Ask(query)], "table", PLAIN_STEPS)
     config_of(panel).overrides = column_overrides(house, columns, kinds)
-    if not show_time:
-        panel.transformations = [hide_time()]
+    # By transformations, since a table itself can be ordered by what it shows only, and by one column.
+    panel.transformations = [sort_rows(name.removeprefix("-"), largest_first=name[0] != "-") for name in order]
+    unseen = [name for name in ORDER_ONLY if name in columns]
+    if unseen or not show_time:
+        panel.transformations.append(leave_out(*(() if show_time else ("Time",)), *unseen))
     return panel
 
 
@@ -143,7 +153,7 @@ def series(
         dashed = common_builders.GraphThresholdsStyleConfig().mode(common.GraphThresholdsStyleMode.DASHED)
         builder.thresholds_style(dashed)
     panel = finish(house, key, builder.build(), asked, "time_series", steps or PLAIN_STEPS)
-    defaults = _defaults(panel)
+    defaults = defaults_of(panel)
     defaults.unit, (defaults.min_val, defaults.max_val) = unit, limits
     defaults.color = dashboard.FieldColor(mode=dashboard.FieldColorModeId.PALETTE_CLASSIC)
     panel.interval = every
@@ -170,48 +180,10 @@ def bar_chart(
         .tooltip(common_builders.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI))
     )
     panel = finish(house, key, builder.build(), [Ask(query)], "table", PLAIN_STEPS)
-    defaults = _defaults(panel)
+    defaults = defaults_of(panel)
     defaults.unit, defaults.decimals, defaults.min_val = unit, 0, 0
     config_of(panel).overrides = named_overrides(house, named)
-    panel.transformations = [hide_time(), sort_rows(x)]
-    return panel
-
-
-def timeline(
-    house: House,
-    key: str,
-    asked: Sequence[Ask],
-    mapping: dashboard.ValueMap,
-    *,
-    every: str = "1m",
-    named: Named | None = None,
-) -> dashboard.Panel:
-    """How long each row was in which state."""
-    builder = (
-        timeline_builders.Panel()
-        .merge_values(True)
-        .show_value(common.VisibilityMode.NEVER)
-        .row_height(0.85)
-        .fill_opacity(85)
-        .line_width(0)
-        .legend(common_builders.VizLegendOptions().show_legend(True).placement(common.LegendPlacement.BOTTOM))
-    )
-    return _states(house, key, builder.build(), asked, mapping, every, named)
-
-
-def history(house: House, key: str, asked: Sequence[Ask], mapping: dashboard.ValueMap) -> dashboard.Panel:
-    """The state of each row in each interval, as boxes."""
-    builder = (
-        history_builders.Panel()
-        .show_value(common.VisibilityMode.NEVER)
-        .row_height(0.85)
-        .col_width(0.95)
-        .fill_opacity(85)
-        .line_width(0)
-        .legend(common_builders.VizLegendOptions().show_legend(True).placement(common.LegendPlacement.BOTTOM))
-    )
-    panel = _states(house, key, builder.build(), asked, mapping, "5m", None)
-    panel.max_data_points = 100
+    panel.transformations = [leave_out("Time"), sort_rows(x)]
     return panel
 
 
@@ -235,7 +207,7 @@ def finish(
     panel.description = house.about(key, [ask.query for ask in asked])
     panel.datasource = datasource()
     panel.targets = targets(asked, result_format)
-    defaults = _defaults(panel)
+    defaults = defaults_of(panel)
     own = f"{key}.none" in TEXTS
     nothing = "common.nothing" if result_format == "table" else "common.none"
     defaults.no_value = house.t(f"{key}.none" if own else nothing)
@@ -244,15 +216,15 @@ def finish(
     return panel
 
 
-def hide_time() -> dashboard.DataTransformerConfig:
-    """Leave out the time of an answer, where it says nothing."""
-    options = {"excludeByName": {"Time": True}, "indexByName": {}, "renameByName": {}}
+def leave_out(*names: str) -> dashboard.DataTransformerConfig:
+    """Leave out columns: the time of an answer where it says nothing, and what rows were ordered by."""
+    options = {"excludeByName": dict.fromkeys(names, True), "indexByName": {}, "renameByName": {}}
     return dashboard.DataTransformerConfig(id_val="organize", options=options)
 
 
-def sort_rows(name: str) -> dashboard.DataTransformerConfig:
-    """Order rows by a column, smallest first; InfluxQL orders by time only."""
-    options = {"fields": {}, "sort": [{"field": name, "desc": False}]}
+def sort_rows(name: str, *, largest_first: bool = False) -> dashboard.DataTransformerConfig:
+    """Order rows by a column; InfluxQL orders by time only."""
+    options = {"fields": {}, "sort": [{"field": name, "desc": largest_first}]}
     return dashboard.DataTransformerConfig(id_val="sortBy", options=options)
 
 
@@ -262,25 +234,6 @@ def named_overrides(house: House, named: Named) -> Overrides:
         override(name, {"displayName": house.t(key), "color": {"mode": "fixed", "fixedColor": colour}})
         for name, (key, colour) in named.items()
     ]
-
-
-def _states(
-    house: House,
-    key: str,
-    panel: dashboard.Panel,
-    asked: Sequence[Ask],
-    mapping: dashboard.ValueMap,
-    every: str,
-    named: Named | None,
-) -> dashboard.Panel:
-    finish(house, key, panel, asked, "time_series", PLAIN_STEPS)
-    _defaults(panel).mappings = [mapping]
-    panel.interval = every
-    if named:
-        config_of(panel).overrides = [
-            override(name, {"displayName": house.t(word)}) for name, (word, _) in named.items()
-        ]
-    return panel
 
 
 def _legend(named: Named | None) -> common_builders.VizLegendOptions:
@@ -295,7 +248,8 @@ def config_of(panel: dashboard.Panel) -> dashboard.FieldConfigSource:
     return panel.field_config
 
 
-def _defaults(panel: dashboard.Panel) -> dashboard.FieldConfig:
+def defaults_of(panel: dashboard.Panel) -> dashboard.FieldConfig:
+    """What holds for every field of the panel unless an override says otherwise."""
     return config_of(panel).defaults
 
 

@@ -42,13 +42,14 @@ TRUCKS_ON_MAP: Final = Markers(
 )
 _WORST: Final = devices(
     ("bin",),
-    *("device", "name", "kelurahan", "state", "fill_pct", "reason", "since", "heard_at"),
+    *("device", "name", "kelurahan", "state", "fill_pct", "reason", "since", "heard_at", "fire"),
     chosen_by=NAMES,
     only=(at_least("severity", 1),),
 )
 _TRUCKS: Final = devices(
     ("truck",),
     *("device", "name", "state", "fix_at", "speed_kmh", "trip_since", "trip_km", "fuel_pct", "reason", "detail"),
+    "severity",
 )
 _OPEN_CASES: Final = Select(
     plain("picture", "site_name", "kelurahan", "since", "hours", "page"),
@@ -94,11 +95,11 @@ def _rows(house: House) -> Sequence[Row]:
                     (2, note(house, "dispatch.legend")),
                 ],
             ),
-            (11, [(18, table(house, "dispatch.worst", _WORST, kinds=["bin"], sort=("fill_pct", True)))]),
+            (11, [(18, table(house, "dispatch.worst", _WORST, kinds=["bin"], order=["fill_pct", "fire"]))]),
         ],
         [
-            (14, [(11, table(house, "dispatch.trucks", _TRUCKS, kinds=["truck"], sort=("state", True)))]),
-            (10, [(11, table(house, "dispatch.cases", _OPEN_CASES, sort=("since", False), tall=True))]),
+            (14, [(11, table(house, "dispatch.trucks", _TRUCKS, kinds=["truck"], order=["-name", "severity"]))]),
+            (10, [(11, table(house, "dispatch.cases", _OPEN_CASES, order=["-since"], tall=True))]),
         ],
         equal(
             8,

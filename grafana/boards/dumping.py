@@ -15,7 +15,7 @@ from grafana.influxql import IN_RANGE, Column, Select, at_least, call, chosen, e
 from grafana.layout import Row, equal
 from grafana.looks import override
 from grafana.measurements import DUMPING_CASE
-from grafana.panels import Named, bar_chart, config_of, hide_time, series, sort_rows, stat, table
+from grafana.panels import Named, bar_chart, config_of, leave_out, series, sort_rows, stat, table
 from grafana.targets import Ask
 from grafana.variables import Name
 
@@ -77,7 +77,7 @@ def _matrix(house: House) -> dashboard.Panel:
     corner = f"{site}\\{hour}"
     matrix = {"columnField": hour, "rowField": site, "valueField": "outside"}
     panel.transformations = [
-        hide_time(),
+        leave_out("Time"),
         sort_rows(hour),
         dashboard.DataTransformerConfig(id_val="groupingToMatrix", options=matrix),
     ]
@@ -113,7 +113,7 @@ def _rows(house: House) -> Sequence[Row]:
         ),
         [
             (15, [(10, _matrix(house))]),
-            (9, [(10, table(house, "dumping.repeat", _REPEAT, sort=("outside", True)))]),
+            (9, [(10, table(house, "dumping.repeat", _REPEAT, order=["outside"]))]),
         ],
         [(24, [(16, table(house, "dumping.evidence", _EVIDENCE, kinds=["case"], show_time=True, tall=True))])],
     ]

@@ -12,8 +12,9 @@ from grafana.influxql import IN_RANGE, INTERVAL, Column, Select, call, chosen, e
 from grafana.layout import Row, equal
 from grafana.looks import state_map
 from grafana.measurements import DEVICE_STATE, TRUCK_5M
-from grafana.panels import bar_chart, series, stat, table, timeline
+from grafana.panels import bar_chart, series, stat, table
 from grafana.targets import Ask
+from grafana.timelines import timeline
 from grafana.variables import Name
 from ingest.store.schema import WINDOW_S
 
@@ -85,7 +86,7 @@ def _rows(house: House) -> Sequence[Row]:
                 house,
                 "fleet.per_truck",
                 Select(plain("device", "km", "pto_h", "fuel_pct"), _PER_TRUCK),
-                sort=("km", True),
+                order=["km"],
             ),
         ),
         equal(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from grafana_foundation_sdk.models import dashboard
+
 from grafana.asked import devices, platform_now, platform_series
 from grafana.board import Board
 from grafana.house import (
@@ -17,12 +19,14 @@ from grafana.house import (
     PLAIN_STEPS,
     WARN,
     House,
+    Steps,
 )
-from grafana.influxql import call, equals
+from grafana.influxql import Select, call, equals
 from grafana.layout import Row, equal
 from grafana.looks import flag_map
-from grafana.panels import Named, series, stat, table, timeline
+from grafana.panels import Named, series, stat, table
 from grafana.targets import Ask
+from grafana.timelines import timeline
 from grafana.variables import Name
 
 NAMES: Final[tuple[Name, ...]] = ("city",)
@@ -58,79 +62,55 @@ def _figures(house: House) -> Row:
     )
 
 
+_RATE: Final = platform_series(
+    received=call("mean", "received") / POINT_S,
+    stored=call("mean", "stored") / POINT_S,
+)
+_LAG: Final = platform_series(live_lag_s=call("max", "live_lag_s"), lag_s=call("max", "lag_s"))
+_QUEUE: Final = platform_series(
+    journal_depth=call("max", "journal_depth"), rollup_waiting=call("max", "rollup_waiting")
+)
+_DEAD: Final = platform_series(dead_share=call("sum", "dead") * 100 / call("sum", "received"))
+_SILENT_OVER_TIME: Final = platform_series(devices_silent=call("last", "devices_silent"))
+_WORKS: Final = platform_series(**{name: call("min", name) for name in _FLAGS})
+_DEAD_STEPS: Final[Steps] = ((None, GOOD), (DEAD_SHARE_PCT, BAD))
+
+
+def _over_time(
+    house: House,
+    key: str,
+    query: Select,
+    *colours: tuple[str, str],
+    unit: str = "none",
+    every: str = "10s",
+    steps: Steps = (),
+) -> dashboard.Panel:
+    return series(house, key, [Ask(query, "$col")], unit=unit, named=_named(*colours), every=every, steps=steps)
+
+
 def _rows(house: House) -> Sequence[Row]:
-    rate = platform_series(
-        received=call("mean", "received") / POINT_S,
-        stored=call("mean", "stored") / POINT_S,
-    )
-    lag = platform_series(live_lag_s=call("max", "live_lag_s"), lag_s=call("max", "lag_s"))
-    queue = platform_series(
-        journal_depth=call("max", "journal_depth"),
-        rollup_waiting=call("max", "rollup_waiting"),
-    )
-    dead = platform_series(dead_share=call("sum", "dead") * 100 / call("sum", "received"))
-    silent = platform_series(devices_silent=call("last", "devices_silent"))
-    flags = platform_series(**{name: call("min", name) for name in _FLAGS})
     per_s = f"suffix: {house.t('common.per_s')}"
+    rate, lag, queue = ("received", CALM), ("live_lag_s", CALM), ("journal_depth", CALM)
+    dead, silent = ("dead_share", BAD), ("devices_silent", WARN)
+    works = _named(*((name, GOOD) for name in _FLAGS))
     return [
         _figures(house),
         equal(
             9,
-            series(
-                house,
-                "platform.rate",
-                [Ask(rate, "$col")],
-                unit=per_s,
-                named=_named(("received", CALM), ("stored", GOOD)),
-                every="10s",
-            ),
-            series(
-                house,
-                "platform.lag",
-                [Ask(lag, "$col")],
-                unit="dthms",
-                named=_named(("live_lag_s", CALM), ("lag_s", WARN)),
-                every="10s",
-                steps=LAG_STEPS,
-            ),
+            _over_time(house, "platform.rate", _RATE, rate, ("stored", GOOD), unit=per_s),
+            _over_time(house, "platform.lag", _LAG, lag, ("lag_s", WARN), unit="dthms", steps=LAG_STEPS),
         ),
         equal(
             9,
-            series(
-                house,
-                "platform.queue",
-                [Ask(queue, "$col")],
-                named=_named(("journal_depth", CALM), ("rollup_waiting", WARN)),
-                every="10s",
-            ),
-            series(
-                house,
-                "platform.dead",
-                [Ask(dead, "$col")],
-                unit="percent",
-                named=_named(("dead_share", BAD)),
-                every="1m",
-                steps=((None, GOOD), (DEAD_SHARE_PCT, BAD)),
-            ),
+            _over_time(house, "platform.queue", _QUEUE, queue, ("rollup_waiting", WARN)),
+            _over_time(house, "platform.dead", _DEAD, dead, unit="percent", every="1m", steps=_DEAD_STEPS),
         ),
         equal(
             8,
-            series(
-                house,
-                "platform.silent_series",
-                [Ask(silent, "$col")],
-                named=_named(("devices_silent", WARN)),
-                every="1m",
-            ),
-            timeline(
-                house,
-                "platform.health",
-                [Ask(flags, "$col")],
-                flag_map(house),
-                named=_named(*((name, GOOD) for name in _FLAGS)),
-            ),
+            _over_time(house, "platform.silent_series", _SILENT_OVER_TIME, silent, every="1m"),
+            timeline(house, "platform.health", [Ask(_WORKS, "$col")], flag_map(house), named=works),
         ),
-        [(24, [(12, table(house, "platform.silent_devices", _SILENT, kinds=KINDS, sort=("heard_at", False)))])],
+        [(24, [(12, table(house, "platform.silent_devices", _SILENT, kinds=KINDS, order=["-heard_at"]))])],
     ]
 
 

@@ -26,8 +26,9 @@ from grafana.influxql import IN_RANGE, INTERVAL, Select, at_least, call, chosen,
 from grafana.layout import Row, equal
 from grafana.looks import level_map
 from grafana.measurements import AP_5M, AP_AREA_5M, DEVICE_STATE
-from grafana.panels import Named, history, series, stat, table
+from grafana.panels import Named, series, stat, table
 from grafana.targets import Ask
+from grafana.timelines import history
 from grafana.variables import Name
 
 NAMES: Final[tuple[Name, ...]] = ("city", "kelurahan", "site")
@@ -61,7 +62,7 @@ _USERS: Final = Select(
 _WORST: Final = devices(
     ("ap",),
     *("device", "name", "kelurahan", "site_name", "state", "reason", "since"),
-    *("clients", "latency_ms", "loss_pct", "channel_busy_pct"),
+    *("clients", "latency_ms", "loss_pct", "channel_busy_pct", "severity"),
     chosen_by=NAMES,
     only=(at_least("severity", 1),),
 )
@@ -105,7 +106,7 @@ def _rows(house: House) -> Sequence[Row]:
             _over_time(house, "wifi.loss", "loss_pct", "percent", None, LOSS_STEPS),
         ),
         [
-            (15, [(10, table(house, "wifi.worst", _WORST, kinds=["ap"], sort=("since", False)))]),
+            (15, [(10, table(house, "wifi.worst", _WORST, kinds=["ap"], order=["-since", "severity"]))]),
             (9, [(10, table(house, "wifi.misuse", _MISUSE_EVENTS, kinds=["event"], show_time=True))]),
         ],
     ]
