@@ -23,6 +23,8 @@ from city.settings import Settings
 
 FREE_MIN_BYTES: Final = 500 << 20
 CONNECT_TIMEOUT_S: Final = 2.0
+_OTHERS: Final = {"KOTA_TEST_REQUIRE", "KOTA_SUPERVISOR", "KOTA_GRAFANA_TOKEN", "KOTA_GRAFANA_INFLUX_USER"}
+"""Variables that are no settings: of tests, of the supervisor, and of `kota grafana`."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -63,7 +65,7 @@ def _try(name: str, check: Callable[[Settings], Finding], settings: Settings) ->
 
 
 def _check_variables(_settings: Settings) -> Finding:
-    known = {f"KOTA_{name.upper()}" for name in Settings.model_fields} | {"KOTA_TEST_REQUIRE", "KOTA_SUPERVISOR"}
+    known = {f"KOTA_{name.upper()}" for name in Settings.model_fields} | _OTHERS
     unknown = sorted(name for name in os.environ if name.startswith("KOTA_") and name not in known)
     if unknown:
         return Finding("settings", ok=False, detail=f"unknown variables: {', '.join(unknown)}")

@@ -35,12 +35,15 @@ VERBS: Final[dict[str, Verb]] = {
     "store": Verb("ingest.store_cli", "copy a city from one store to the other (copy --from duckdb --to influx)"),
     "mosquitto": Verb("broker.mosquitto.cli", "write configuration, rules and passwords of a Mosquitto: --out DIR"),
     "secrets": Verb("city.dotenv", "write the variables and secrets that docker-compose.yml needs (init)"),
-    "wall": Verb("city.wall", "make Grafana's user of the screen on the wall"),
+    "wall": Verb("grafana.wall", "make Grafana's user of the screen on the wall"),
     "health": Verb("city.health", "say whether a service of this machine is alive: SERVICE"),
+    "grafana": Verb(
+        "grafana.cli", "build boards and alert rules, push them into a Grafana, or compare (build, push, check)"
+    ),
     "ledger": Verb("edge.ledger", "compare what devices published with what is stored (--json)"),
     "chaos": Verb("tests.chaos.run", "break things on purpose and count every reading (--json)"),
     "fuzz": Verb("tests.chaos.fuzz", "mutated messages through ingest; counts must add up"),
-    "bench": Verb("tests.bench.run", "measure what is promised to be fast, beside a reference (ingest, outage)"),
+    "bench": Verb("tests.bench.run", "measure what is to be fast, beside a reference (boards, ingest, outage)"),
     "vision": Verb("vision.cli", "watch cameras, or score the detector over a folder of clips"),
     "broker": Verb("city.serve", "run the embedded broker alone", ("broker",)),
     "ingest": Verb("city.serve", "run ingest alone", ("ingest",)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from broker.contract.topics import Kind
@@ -12,7 +12,7 @@ from ingest.derive.states import Standing, to_ms
 from ingest.store.cases import Case
 from ingest.store.condition import ABSENT, number
 from ingest.store.line_protocol import to_point
-from ingest.store.records import Value
+from ingest.store.records import EventRecord, Value
 
 _COUNTED: Final[dict[Kind, dict[str, tuple[str, ...]]]] = {
     "bin": {
@@ -33,6 +33,10 @@ _COUNTED: Final[dict[Kind, dict[str, tuple[str, ...]]]] = {
     "camera": {"cameras": (), "cameras_blind": ("blind", "silent", "unknown")},
 }
 """Kind to the figures it counts for, each with the states that count; none means all."""
+
+
+SAME_COLLECTION: Final = timedelta(minutes=30)
+"""Truck and sensor report the same emptying within so long of each other."""
 
 
 def area_points(
@@ -73,6 +77,28 @@ def area_points(
         figures["fill_mean_pct"] = sum(measured) / len(measured) if measured else None
         lines.append(to_point("area_state", {"city": city.id, "kelurahan": kelurahan}, figures, to_ms(now) * 1_000_000))
     return lines
+
+
+def collected_by_area(city: City, events: Iterable[EventRecord]) -> dict[str, int]:
+    """How many containers were emptied, by the kelurahan they stand in.
+
+    A truck that says so names the container; when its own sensor says so as well, it is still one collection.
+
+    Args:
+        city: The inventory.
+        events: Those of type `collected`, oldest first.
+    """
+    last: dict[str, datetime] = {}
+    counted: dict[str, int] = {}
+    for event in events:
+        place = str(event.detail.get("bin", event.origin.device))
+        at = event.origin.measured_at
+        if place not in last or at - last[place] > SAME_COLLECTION:
+            device = city.devices.get(place) or city.devices.get(event.origin.device)
+            area = device.kelurahan if device else ""
+            counted[area] = counted.get(area, 0) + 1
+        last[place] = at
+    return counted
 
 
 def _zeros() -> list[str]:

@@ -14,7 +14,7 @@ import structlog
 
 from broker.contract.errors import PayloadError, RetryLaterError
 from city.model import City
-from ingest.derive.areas import area_points
+from ingest.derive.areas import area_points, collected_by_area
 from ingest.derive.dumping import DumpingCases
 from ingest.derive.states import States, look, raised_by_device, to_ms
 from ingest.store.cases import fold
@@ -122,7 +122,7 @@ class Deriver:
         self._store.write_derived(self._cases.points(cases, dumping), EVENTS)
         if self._is_due("areas", AREAS_EVERY, now):
             midnight = now.astimezone(self._city.time_zone).replace(hour=0, minute=0, second=0, microsecond=0)
-            collected = self._store.count_events("bin", "collected", midnight.astimezone(UTC))
+            collected = collected_by_area(self._city, self._store.events_since("collected", midnight.astimezone(UTC)))
             self._store.write_derived(area_points(self._city, standings, cases, collected, now), RAW)
         self._silent = sum(standing.connected in ABSENT for standing in standings)
 

@@ -188,11 +188,9 @@ def read_states(http: InfluxHttp, start: datetime) -> list[dict[str, Any]]:
     return [{**row, "device": series.tags["device"]} for series in http.query(statement) for row in series.rows()]
 
 
-def count_events(http: InfluxHttp, kind: Kind, type_: str, start: datetime) -> dict[str, int]:
-    """How many events of a type there have been since a time, by kelurahan."""
-    wishes = f"kind = {quote_value(kind)} AND type = {quote_value(type_)} AND time >= {_ns(start)}"
-    statement = f"SELECT count(seq) FROM {_EVENT} WHERE {wishes} GROUP BY kelurahan"  # noqa: S608 - quoted
-    return {series.tags["kelurahan"]: int(series.values[0][1]) for series in http.query(statement)}
+def read_events_since(http: InfluxHttp, type_: str, start: datetime) -> list[EventRecord]:
+    """All events of a type since a time, oldest first."""
+    return _events(http, f"WHERE type = {quote_value(type_)} AND time >= {_ns(start)}")
 
 
 def read_events(http: InfluxHttp, query: EventQuery) -> list[EventRecord]:

@@ -17,12 +17,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from tests.support.grafana import BoardQuery, boards_of, defaults_of, interval_of, queries_of, span_s, substitute
-
 from ingest.store.influx_http import InfluxHttp
 from ingest.store.schema import ROLLUP
 from tests.bench.large_city import Made, fill, make_devices, raw_lines
 from tests.bench.usage import usage_of
+from tests.support.grafana import BoardQuery, boards_of, defaults_of, interval_of, queries_of, span_s, substitute
 from tests.support.influx import SERVERS, running_influx
 
 VIEWERS: Final = 4

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from city.inventory import builtin_city, load_city
-from ingest.derive.areas import area_points
+from ingest.derive.areas import area_points, collected_by_area
 from ingest.derive.dumping import DumpingCases
 from ingest.derive.states import States, look, raised_by_device
 from ingest.store.cases import fold
@@ -151,3 +151,14 @@ def test_a_case_is_one_point_that_changes_and_waste_in_time_is_counted_beside_it
     gone = event("cam-01", "dumping", "cleared", NOW + timedelta(hours=1), seq=3, case="c-1")
     (cleared,) = (line.decode() for line in dumping.points(fold([raised, gone], CITY, simulated=False), [in_time]))
     assert (field(cleared, "open"), cleared.rsplit(" ", 1)[1]) == ("0i", first[0].rsplit(" ", 1)[1])
+
+
+def test_a_collection_counts_once_where_the_container_stands_whoever_reports_it() -> None:
+    home = CITY.devices[BIN].kelurahan
+    said = [
+        event(TRUCK, "collected", "noted", NOW, bin=BIN),
+        event(BIN, "collected", "noted", NOW + timedelta(minutes=10)),
+        event(BIN, "collected", "noted", NOW + timedelta(hours=5)),
+        event(TRUCK, "collected", "noted", NOW, bin="no-such-bin"),
+    ]
+    assert collected_by_area(CITY, said) == {home: 2, CITY.devices[TRUCK].kelurahan: 1}

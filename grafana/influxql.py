@@ -1,0 +1,211 @@
+"""Queries in InfluxQL as values: every name is checked against the store's schema when a board is built.
+
+InfluxDB 1.x, 2.x and 3 speak InfluxQL, Flux only 2.x. A table is always one series: the tags of an inner `GROUP BY` are
+selected outside as columns, since old and new Grafana make different tables of several series.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from grafana.measurements import Measurement
+
+Number = int | float
+
+
+class QueryError(ValueError):
+    """A query names something that the store does not write."""
+
+
+class Term(msgspec.Struct, frozen=True):
+    """A part of what is selected; `reads` are the names it needs."""
+
+    text: str
+    reads: tuple[str, ...]
+
+    def __truediv__(self, other: Term | Number) -> Term:
+        """Division; InfluxQL answers 0 where the divisor is 0."""
+        return self._with("/", other)
+
+    def __mul__(self, other: Term | Number) -> Term:
+        """Product."""
+        return self._with("*", other)
+
+    def __sub__(self, other: Term | Number) -> Term:
+        """Difference."""
+        return self._with("-", other)
+
+    def named(self, name: str) -> Column:
+        """This term as a column of the answer."""
+        return Column(self, name)
+
+    def _with(self, sign: str, other: Term | Number) -> Term:
+        if isinstance(other, Term):
+            return Term(f"{self.text} {sign} {other.text}", self.reads + other.reads)
+        return Term(f"{self.text} {sign} {other}", self.reads)
+
+
+class Column(msgspec.Struct, frozen=True):
+    """A term with the name it has in the answer."""
+
+    term: Term
+    name: str
+
+    @property
+    def text(self) -> str:
+        """As it stands behind SELECT."""
+        quoted = quote(self.name)
+        return quoted if self.term.text == quoted else f"{self.term.text} AS {quoted}"
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """A part of WHERE; `window` says for the board's description which time is meant, where it is about time."""
+
+    text: str
+    reads: tuple[str, ...] = ()
+    window: str = ""
+
+
+class Select(msgspec.Struct, frozen=True):
+    """A query. `every` groups by time, `by` by tags; `fill` is what empty groups get.
+
+    Raises:
+        QueryError: It names something that its source does not have.
+    """
+
+    columns: tuple[Column, ...]
+    source: Measurement | Select
+    where: tuple[Condition, ...] = ()
+    by: tuple[str, ...] = ()
+    every: str = ""
+    fill: str = ""
+    newest: int = 0
+
+    def __post_init__(self) -> None:
+        """Check every name."""
+        known = self.source.names if isinstance(self.source, Select) else self.source.fields | self.source.tags
+        read = [name for column in self.columns for name in column.term.reads]
+        read += [name for condition in self.where for name in condition.reads]
+        groups = self.tags if isinstance(self.source, Select) else self.source.tags
+        unknown = {name for name in read if name not in known} | {name for name in self.by if name not in groups}
+        if unknown:
+            raise QueryError(f"{self.measurement.path} has no {', '.join(sorted(unknown))}")
+
+    @property
+    def measurement(self) -> Measurement:
+        """What is asked in the end."""
+        return self.source.measurement if isinstance(self.source, Select) else self.source
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names an outer query can use."""
+        return frozenset(column.name for column in self.columns) | frozenset(self.by)
+
+    @property
+    def tags(self) -> frozenset[str]:
+        """The tags by which this query may group: those of the measurement, or those an inner query kept."""
+        return frozenset(self.source.by) if isinstance(self.source, Select) else self.source.tags
+
+    @property
+    def windows(self) -> tuple[str, ...]:
+        """Which times are meant, outermost first, each once."""
+        own = [condition.window for condition in self.where if condition.window]
+        inner = self.source.windows if isinstance(self.source, Select) else ()
+        return tuple(dict.fromkeys((*own, *inner)))
+
+    @property
+    def text(self) -> str:
+        """The statement."""
+        source = f"({self.source.text})" if isinstance(self.source, Select) else self.source.path
+        parts = [f"SELECT {', '.join(column.text for column in self.columns)} FROM {source}"]  # noqa: S608 - checked names
+        if self.where:
+            parts.append("WHERE " + " AND ".join(condition.text for condition in self.where))
+        groups = [f"time({self.every})"] if self.every else []
+        groups += [quote(name) for name in self.by]
+        if groups:
+            parts.append("GROUP BY " + ", ".join(groups))
+        if self.fill:
+            parts.append(f"fill({self.fill})")
+        if self.newest:
+            parts.append(f"ORDER BY time DESC LIMIT {self.newest}")
+        return " ".join(parts)
+
+
+INTERVAL: Final = "$__interval"
+IN_RANGE: Final = Condition("$timeFilter", window="range")
+
+
+def quote(name: str) -> str:
+    """An identifier."""
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def field(name: str) -> Term:
+    """A field or a tag as it is."""
+    return Term(quote(name), (name,))
+
+
+def plain(*names: str) -> tuple[Column, ...]:
+    """Fields and tags as columns of their own names."""
+    return tuple(field(name).named(name) for name in names)
+
+
+def call(function: str, name: str) -> Term:
+    """A function over one field."""
+    return Term(f"{function}({quote(name)})", (name,))
+
+
+def mean_5m(name: str) -> Term:
+    """The exact mean of a field from its five-minute sums and counts."""
+    return call("sum", f"{name}_sum") / call("sum", f"{name}_count")
+
+
+def equals(name: str, value: str | int) -> Condition:
+    """A tag or text that is this text, or a number that is this number."""
+    literal = str(value) if isinstance(value, int) else "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return Condition(f"{quote(name)} = {literal}", (name,))
+
+
+def differs(name: str, value: str) -> Condition:
+    """A text that is there and is not this one."""
+    return Condition(f"{quote(name)} <> '{value}'", (name,))
+
+
+def at_least(name: str, value: Number) -> Condition:
+    """A number of at least this; where there is none, the row is left out."""
+    return Condition(f"{quote(name)} >= {value}", (name,))
+
+
+def one_of(name: str, values: Iterable[str]) -> Condition:
+    """A tag that is one of these words of the contract."""
+    return Condition(f"{quote(name)} =~ /^({'|'.join(values)})$/", (name,))
+
+
+def chosen(*variables: str) -> tuple[Condition, ...]:
+    """Tags that are what the board's variables of the same names say, with everything where All is chosen.
+
+    The format is spelled out, since the default of the data source differs between versions of Grafana.
+    """
+    return tuple(Condition(f"{quote(name)} =~ /^${{{name}:regex}}$/", (name,)) for name in variables)
+
+
+def recent(duration: str) -> Condition:
+    """The time from so long ago until now, whatever the board's time range is."""
+    return Condition(f"time > now() - {duration}", window=duration)
+
+
+def tag_values(measurement: Measurement, tag: str, *where: Condition) -> str:
+    """The query of a variable: the values of a tag.
+
+    InfluxDB 2.7 answers nothing when the measurement is named with a retention class, so only raw ones are asked.
+
+    Raises:
+        QueryError: There is no such tag, or the measurement is not raw.
+    """
+    if measurement.policy or tag not in measurement.tags:
+        raise QueryError(f"{measurement.path} cannot be asked for values of {tag}")
+    statement = f"SHOW TAG VALUES FROM {quote(measurement.name)} WITH KEY = {quote(tag)}"
+    return statement + (" WHERE " + " AND ".join(condition.text for condition in where) if where else "")

@@ -1,0 +1,163 @@
+"""Maps that need no internet: the city's outlines from the API below markers; tiles only where an address is given."""
+
+from __future__ import annotations
+
+import base64
+import math
+import struct
+import zlib
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import msgspec
+from grafana_foundation_sdk.builders import common as common_builders
+from grafana_foundation_sdk.builders import geomap as geomap_builders
+from grafana_foundation_sdk.models import common, dashboard, geomap
+
+from grafana.house import PLAIN_STEPS, UNKNOWN, House
+from grafana.influxql import Select
+from grafana.looks import column_overrides
+from grafana.panels import config_of, finish
+from grafana.targets import Ask
+
+LATITUDE: Final = "lat_deg"
+LONGITUDE: Final = "lon_deg"
+SHAPES: Final = {"bin": "circle", "truck": "triangle", "ap": "square", "camera": "star"}
+
+_TILE_PX: Final = 256
+_MAP_PX: Final = (900.0, 520.0)
+"""Width and height of a map on a common screen; the city shall fit into it."""
+
+
+class Markers(msgspec.Struct, frozen=True):
+    """Devices of a kind on a map; `labelled` writes their names beside them."""
+
+    kind: str
+    query: Select
+    size_px: int
+    labelled: bool = False
+
+
+def city_map(house: House, key: str, layers: Sequence[Markers], *, big: bool = False) -> dashboard.Panel:
+    """A map of the city with its devices, coloured by their state."""
+    builder = (
+        geomap_builders.Panel()
+        .view(_view(house))
+        .controls(
+            geomap_builders.ControlsOptions()
+            .show_zoom(not big)
+            .mouse_wheel_zoom(False)  # a wheel over the map shall scroll the board
+            .show_attribution(bool(house.tiles))
+            .show_scale(False)
+            .show_debug(False)
+        )
+        .basemap(_layer("xyz", "basemap").config({"url": house.tiles or blank_tile(), "attribution": ""}))
+        .layers([_places(house), *(_markers(house, index, layer, big) for index, layer in enumerate(layers))])
+        .tooltip(geomap_builders.TooltipOptions().mode(geomap.TooltipMode.NONE if big else geomap.TooltipMode.DETAILS))
+    )
+    panel = finish(house, key, builder.build(), [Ask(layer.query) for layer in layers], "table", PLAIN_STEPS)
+    columns = dict.fromkeys(column.name for layer in layers for column in layer.query.columns)
+    config_of(panel).overrides = column_overrides(house, ["Time", *columns], [layer.kind for layer in layers])
+    return panel
+
+
+def blank_tile() -> str:
+    """A transparent tile as an address that asks nobody: without one, Grafana takes tiles from the internet."""
+    parts = [
+        (b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 6, 0, 0, 0)),
+        (b"IDAT", zlib.compress(b"\0" * 5, 9)),
+        (b"IEND", b""),
+    ]
+    chunks = (struct.pack(">I", len(d)) + n + d + struct.pack(">I", zlib.crc32(n + d)) for n, d in parts)
+    png = b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+    return "data:image/png;base64," + base64.b64encode(png).decode()
+
+
+def extent(house: House) -> tuple[float, float, float, float]:
+    """West, south, east, north of the city, degrees: of its outlines, or where there are none of its kelurahan."""
+    shapes = msgspec.json.decode(house.city.shapes) if house.city.shapes else {"features": []}
+    points = [point for feature in shapes["features"] for point in _points(feature["geometry"]["coordinates"])]
+    points = points or [(one.lon_deg, one.lat_deg) for one in house.city.kelurahan.values()]
+    points = points or [(house.city.lon_deg, house.city.lat_deg)]
+    lons, lats = zip(*points, strict=True)
+    return min(lons), min(lats), max(lons), max(lats)
+
+
+def _points(coordinates: Iterable[object]) -> list[tuple[float, float]]:
+    found: list[tuple[float, float]] = []
+    for one in coordinates:
+        match one:
+            case [float() | int() as lon, float() | int() as lat, *_]:
+                found.append((float(lon), float(lat)))
+            case list():
+                found += _points(one)
+    return found
+
+
+def _view(house: House) -> geomap_builders.MapViewConfig:
+    """The whole city. Near the equator a degree north is as long on the map as one east."""
+    west, south, east, north = extent(house)
+    width, height = max(east - west, 0.01), max(north - south, 0.01)
+    fit = min(_MAP_PX[0] / width, _MAP_PX[1] / height) * 360 / _TILE_PX
+    view = geomap_builders.MapViewConfig().id(geomap.MapCenterID.COORDS).all_layers(True)
+    # The SDK calls these whole numbers; Grafana takes fractions, and a city needs them.
+    view.lat(round((south + north) / 2, 4)).lon(round((west + east) / 2, 4))  # type: ignore[arg-type]
+    return view.zoom(round(math.log2(fit) - 0.1, 1))  # type: ignore[arg-type]
+
+
+def _layer(type_: str, name: str) -> common_builders.MapLayerOptions:
+    return common_builders.MapLayerOptions().type(type_).name(name)
+
+
+def _places(house: House) -> common_builders.MapLayerOptions:
+    """Outlines and sites, from the API."""
+
+    def style(size_px: int, opacity: float) -> dict[str, object]:
+        return {
+            "color": {"fixed": UNKNOWN},
+            "opacity": opacity,
+            "lineWidth": 1,
+            "size": {"fixed": size_px, "min": 2, "max": 15},
+            "symbol": {"mode": "fixed", "fixed": "img/icons/marker/cross.svg"},
+        }
+
+    config = {
+        "src": f"{house.public_url}/api/v1/map/places.geojson",
+        "style": style(3, 0.06),
+        "rules": [
+            {"check": {"property": "kind", "operation": "eq", "value": "city"}, "style": style(3, 0.08)},
+            {"check": {"property": "kind", "operation": "eq", "value": "site"}, "style": style(3, 0.5)},
+        ],
+    }
+    return _layer("geojson", house.t("common.places")).config(config).tooltip(False)
+
+
+def _markers(house: House, index: int, markers: Markers, big: bool) -> common_builders.MapLayerOptions:  # noqa: FBT001
+    style: dict[str, object] = {
+        "color": {"field": "state", "fixed": UNKNOWN},
+        "opacity": 0.85,
+        "size": {"fixed": markers.size_px + (2 if big else 0), "min": 2, "max": 20},
+        "symbol": {"mode": "fixed", "fixed": f"img/icons/marker/{SHAPES[markers.kind]}.svg"},
+        "rotation": {"fixed": 0, "min": -360, "max": 360, "mode": "mod"},
+    }
+    if markers.labelled:
+        style["text"] = {"mode": "field", "field": "name", "fixed": ""}
+        style["textConfig"] = {
+            "fontSize": 14 if big else 11,
+            "offsetX": 0,
+            "offsetY": -14,
+            "textAlign": "center",
+            "textBaseline": "middle",
+        }
+    return (
+        _layer("markers", house.t(f"kinds.{markers.kind}"))
+        .config({"showLegend": False, "style": style})
+        .location(
+            common_builders.FrameGeometrySource()
+            .mode(common.FrameGeometrySourceMode.COORDS)
+            .latitude(LATITUDE)
+            .longitude(LONGITUDE)
+        )
+        .filter_data({"id": "byRefId", "options": chr(ord("A") + index)})
+        .tooltip(True)
+    )

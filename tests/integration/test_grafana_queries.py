@@ -1,0 +1,173 @@
+"""Every query of the committed boards, variables and alert rules on real servers, filled by the simulated city."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from ingest.store.influx_http import InfluxHttp, Series
+from tests.support.filled import filled_influx
+from tests.support.grafana import (
+    BoardQuery,
+    boards_of,
+    defaults_of,
+    interval_of,
+    queries_of,
+    rules_of,
+    span_s,
+    substitute,
+)
+from tests.support.influx import SERVERS, RunningInflux
+
+BOARDS = boards_of()
+QUERIES = queries_of()
+PANELS = [(name, panel) for name, board in BOARDS.items() for panel in board["panels"] if panel.get("targets")]
+ALERT_WINDOW_S = 900.0
+
+# A day of the city is filled once for all of these.
+pytestmark = pytest.mark.xdist_group("boards")
+
+
+class Filled:
+    """A filled database and the answers it has given: two languages ask the same."""
+
+    def __init__(self, http: InfluxHttp, now: datetime) -> None:
+        self._http = http
+        self._now = now
+        self._answers: dict[str, list[Series]] = {}
+
+    def ask(self, query: BoardQuery, **chosen: str | list[str]) -> list[Series]:
+        """The answer to a query as its board opens, or with other choices of its variables."""
+        board = BOARDS.get(query.board)
+        span = span_s(board) if board else ALERT_WINDOW_S
+        variables = {**(defaults_of(board) if board else {}), **chosen}
+        start = self._now - timedelta(seconds=span)
+        text = substitute(query.query, start, self._now, interval_of(span, query), variables)
+        if text not in self._answers:
+            self._answers[text] = self._http.query(text)
+        return self._answers[text]
+
+
+@pytest.fixture(scope="module", params=list(SERVERS))
+def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
+    """A server of each version with a day of the city."""
+    server: RunningInflux = request.getfixturevalue(request.param.replace("-", "_"))
+    address = server.database("boards")
+    now = datetime.now(UTC)
+    filled_influx(address, tmp_path_factory.mktemp("filled"), until=now)
+    http = InfluxHttp(address)
+    yield Filled(http, now)
+    http.close()
+
+
+def named(query: BoardQuery) -> str:
+    return f"{query.board}-{query.panel}-{query.ref}"
+
+
+def of_panel(name: str, panel: dict[str, Any]) -> list[BoardQuery]:
+    return [q for q in QUERIES if q.board == name and q.query in {target["query"] for target in panel["targets"]}]
+
+
+@pytest.mark.parametrize("query", QUERIES, ids=named)
+def test_answered(filled: Filled, query: BoardQuery) -> None:
+    """Every query is understood and has an answer with a value in it."""
+    series = filled.ask(query)
+    assert any(value is not None for one in series for row in one.values for value in row[1:]), query.query
+
+
+@pytest.mark.parametrize("query", [q for q in QUERIES if q.kind == "table"], ids=named)
+def test_one_table(filled: Filled, query: BoardQuery) -> None:
+    """A table is one series without tags, which every version of Grafana shows as one table."""
+    series = filled.ask(query)
+    assert len(series) == 1
+    assert not series[0].tags
+
+
+@pytest.mark.parametrize(
+    ("name", "panel"), PANELS, ids=lambda value: value if isinstance(value, str) else value["title"]
+)
+def test_columns(filled: Filled, name: str, panel: dict[str, Any]) -> None:
+    """Columns that overrides, transformations, maps and links name are in the answer."""
+    seen: set[str] = set()
+    for query in of_panel(name, panel):
+        for series in filled.ask(query):
+            columns = {"Time", *series.columns[1:]}
+            seen |= columns if query.kind == "table" else {_alias(panel, query, series, column) for column in columns}
+    asked_for = _columns_named(panel)
+    if any("$tag_" in target["alias"] for target in panel["targets"]):
+        # Series are there for what has happened, words for all that can.
+        assert not asked_for or asked_for & seen
+    else:
+        assert asked_for <= seen, asked_for - seen
+
+
+def _alias(panel: dict[str, Any], query: BoardQuery, series: Series, column: str) -> str:
+    """What a series of a chart is called."""
+    target = next(target for target in panel["targets"] if target["query"] == query.query)
+    alias: str = target["alias"].replace("$col", column)
+    for tag, value in series.tags.items():
+        alias = alias.replace(f"$tag_{tag}", value)
+    return alias
+
+
+def _columns_named(panel: dict[str, Any]) -> set[str]:
+    matchers = [entry["matcher"] for entry in panel["fieldConfig"]["overrides"]]
+    named = {matcher["options"] for matcher in matchers if matcher["id"] == "byName"}
+    for step in panel.get("transformations", []):
+        options = step["options"]
+        named |= set(options.get("excludeByName", {})) | {rule["field"] for rule in options.get("sort", [])}
+        matrix = {options[key] for key in ("columnField", "rowField", "valueField") if key in options}
+        # A matrix makes a column of its own, whose name is put together from the two.
+        named = (named | matrix) - ({f"{options['rowField']}\\{options['columnField']}"} if matrix else set())
+    for layer in panel["options"].get("layers", []):
+        location = layer.get("location", {})
+        named |= {location[key] for key in ("latitude", "longitude") if key in location}
+        style = layer["config"].get("style", {})
+        named |= {style[key]["field"] for key in ("color", "text") if "field" in style.get(key, {})}
+    if x_field := panel["options"].get("xField"):
+        named.add(x_field)
+    for entry in panel["fieldConfig"]["overrides"]:
+        for link in (link for p in entry["properties"] if p["id"] == "links" for link in p["value"]):
+            named |= {part.split("}")[0] for part in link["url"].split("${__data.fields.")[1:]}
+    return named
+
+
+@pytest.mark.parametrize("query", [q for q in QUERIES if '"device_state"' in q.query and q.kind == "table"], ids=named)
+def test_one_row_per_device(filled: Filled, query: BoardQuery) -> None:
+    """A table of devices has each once, at its latest."""
+    (series,) = filled.ask(query)
+    names = [row["name"] for row in series.rows()]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("query", [q for q in QUERIES if '"lat_deg"' in q.query], ids=named)
+def test_places(filled: Filled, query: BoardQuery) -> None:
+    """Every marker of a map has a place near the city."""
+    (series,) = filled.ask(query)
+    assert all(-10.4 < row["lat_deg"] < -10.0 and 123.4 < row["lon_deg"] < 123.8 for row in series.rows())
+
+
+def test_kelurahan_chosen(filled: Filled) -> None:
+    """Two chosen kelurahan leave the devices of these two."""
+    query = next(q for q in QUERIES if q.board == "en/dispatch" and '"fill_pct"' in q.query and q.kind == "table")
+    (series,) = filled.ask(query, kelurahan=["oesapa", "liliba"])
+    assert {row["kelurahan"] for row in series.rows()} == {"oesapa", "liliba"}
+
+
+def test_hostile_choice(filled: Filled) -> None:
+    """What somebody types as a choice is a text to seek, and no part of the query."""
+    query = next(q for q in QUERIES if q.board == "en/dispatch" and '"fill_pct"' in q.query and q.kind == "table")
+    assert filled.ask(query, kelurahan='x$/ OR time > 0 OR "city" =~ /.*') == []
+
+
+@pytest.mark.parametrize("rule", rules_of(), ids=lambda rule: str(rule["uid"]))
+def test_instances(filled: Filled, rule: dict[str, Any]) -> None:
+    """A rule has an instance for each device, place or service: series with tags, one number each."""
+    query = next(q for q in QUERIES if q.kind == "alert" and q.panel == rule["title"])
+    series = filled.ask(query)
+    assert all(one.tags and len(one.columns) == 2 for one in series)
+    assert all(isinstance(row[1], int | float) for one in series for row in one.values)
+    assert len({tuple(one.tags.items()) for one in series}) == len(series)

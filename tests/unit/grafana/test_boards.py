@@ -1,0 +1,252 @@
+"""The committed boards: as generated, complete in both languages, loadable by old and new Grafana, without internet."""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+import zlib
+from base64 import b64decode
+from typing import Any
+
+import pytest
+from grafana_foundation_sdk.cog import plugins
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.runtime import DataqueryConfig, register_dataquery_variant
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from city.inventory import builtin_city, load_city
+from grafana.board import build
+from grafana.boards import BOARDS
+from grafana.house import DATASOURCE_TYPE, House
+from grafana.layout import place
+from grafana.maps import blank_tile, extent
+from grafana.measurements import MEASUREMENTS
+from grafana.panels import note
+from grafana.provision import FOLDER, Choices, files
+from grafana.targets import InfluxTarget
+from grafana.words import LANGS, TEXTS
+from tests.support.grafana import boards_of, queries_of
+
+CITY = load_city(builtin_city("kupang"))
+COMMITTED = boards_of()
+PANELS = [(name, panel) for name, board in COMMITTED.items() for panel in board["panels"]]
+STANDARD = {"geomap", "table", "stat", "timeseries", "barchart", "state-timeline", "status-history", "text"}
+OLDEST_SCHEMA = 38
+"""What Grafana 9.4 writes: a newer number would be read by newer ones only."""
+
+
+def panel_name(value: object) -> str:
+    return value if isinstance(value, str) else str(value["title"] or value["type"])  # type: ignore[index]
+
+
+def test_as_generated() -> None:
+    """Every file of the provisioning folder is what `kota grafana build` makes, and there is no other."""
+    contents = files(CITY)
+    there = {p.relative_to(FOLDER).as_posix() for p in FOLDER.rglob("*") if p.is_file()}
+    assert there == set(contents)
+    for name, content in contents.items():
+        assert (FOLDER / name).read_text(encoding="utf-8") == content, f"{name}: run `kota grafana build`"
+
+
+def test_two_languages() -> None:
+    """Six boards in each language, of the same panels at the same places asking the same."""
+    assert len(COMMITTED) == 2 * len(BOARDS) == 12
+    for board in BOARDS:
+        first, second = (COMMITTED[f"{lang}/{board.key}"] for lang in LANGS)
+        assert [_bones(panel) for panel in first["panels"]] == [_bones(panel) for panel in second["panels"]]
+        assert first["title"] != second["title"]
+
+
+def _bones(panel: dict[str, Any]) -> tuple[object, ...]:
+    # A bar chart's text column is named as it is shown.
+    queries = [re.sub(r'AS "(Jam|Hour|Truk|Truck)"', "", t["query"]) for t in panel.get("targets", [])]
+    return panel["id"], panel["type"], panel["gridPos"], queries
+
+
+@pytest.mark.parametrize(("name", "panel"), PANELS, ids=panel_name)
+def test_described(name: str, panel: dict[str, Any]) -> None:
+    """Every panel has a name and says what it shows and where its data comes from, and what no data means."""
+    assert panel["description"]
+    if panel["type"] == "text":
+        return
+    defaults = panel["fieldConfig"]["defaults"]
+    assert panel["title"] or defaults["displayName"]
+    assert ("Sumber: " if name.startswith("id/") else "Source: ") in panel["description"]
+    assert defaults["noValue"]
+
+
+@pytest.mark.parametrize(("name", "panel"), PANELS, ids=panel_name)
+def test_standard(name: str, panel: dict[str, Any]) -> None:  # noqa: ARG001 - in the test's id
+    """Panels are of Grafana's standard build and ask the city's data source in InfluxQL."""
+    assert panel["type"] in STANDARD
+    for target in panel.get("targets", []):
+        assert target["datasource"] == {"type": "influxdb", "uid": "kota-influx"}
+        assert target["rawQuery"]
+        assert target["resultFormat"] in {"table", "time_series"}
+
+
+@pytest.mark.parametrize("name", COMMITTED)
+def test_no_gaps(name: str) -> None:
+    """Panels fill the 24 columns without gap or overlap."""
+    covered: set[tuple[int, int]] = set()
+    for panel in COMMITTED[name]["panels"]:
+        place_ = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(place_["x"], place_["x"] + place_["w"])
+            for y in range(place_["y"], place_["y"] + place_["h"])
+        }
+        assert not cells & covered
+        covered |= cells
+    assert len(covered) == 24 * (max(y for _, y in covered) + 1)
+
+
+def test_gap_refused() -> None:
+    """A row that leaves a gap fails when the board is built."""
+    house = House("en", CITY)
+    with pytest.raises(ValueError, match="row 1 leaves a gap"):
+        place([[(12, [(4, note(house, "dispatch.legend"))])]])
+
+
+@pytest.mark.parametrize("name", COMMITTED)
+def test_loads(name: str) -> None:
+    """The JSON goes through the SDK's own model of a board and nothing of it is lost; 9.4 knows its schema."""
+    plugins.register_default_plugins()
+    register_dataquery_variant(DataqueryConfig(DATASOURCE_TYPE, InfluxTarget.from_json))
+    board = COMMITTED[name]
+    _assert_kept(board, json.loads(json.dumps(Dashboard.from_json(board), cls=JSONEncoder)), name)
+    assert board["schemaVersion"] == OLDEST_SCHEMA
+    assert "apiVersion" not in board
+
+
+def _assert_kept(ours: Any, theirs: Any, path: str) -> None:
+    """Ours is in theirs, which has the SDK's own defaults as well."""
+    if isinstance(ours, dict):
+        for key, value in ours.items():
+            assert key in theirs, f"{path}.{key}"
+            _assert_kept(value, theirs[key], f"{path}.{key}")
+    elif isinstance(ours, list):
+        assert len(ours) == len(theirs), path
+        for index, (one, other) in enumerate(zip(ours, theirs, strict=True)):
+            _assert_kept(one, other, f"{path}[{index}]")
+    else:
+        assert ours == theirs, path
+
+
+def test_no_internet() -> None:
+    """No file names a host of the internet; the ground of maps is in the board itself."""
+    for path in FOLDER.rglob("*.*"):
+        hosts = set(re.findall(r"https?://([^/:\"\s]+)", path.read_text(encoding="utf-8")))
+        assert hosts <= {"localhost"}, path
+    maps = [panel for _, panel in PANELS if panel["type"] == "geomap"]
+    assert len(maps) == 4
+    for panel in maps:
+        basemap = panel["options"]["basemap"]
+        assert (basemap["type"], basemap["config"]["url"]) == ("xyz", blank_tile())
+        assert panel["options"]["layers"][0]["type"] == "geojson"
+
+
+def test_blank_tile() -> None:
+    """The tile is a whole PNG of one transparent pixel."""
+    png = b64decode(blank_tile().removeprefix("data:image/png;base64,"))
+    start = png.index(b"IDAT")
+    (length,) = struct.unpack(">I", png[start - 4 : start])
+    assert png.startswith(b"\x89PNG")
+    assert zlib.decompress(png[start + 4 : start + 4 + length]) == b"\0" * 5
+
+
+def test_city_in_view() -> None:
+    """Maps open on the whole city."""
+    west, south, east, north = extent(House("id", CITY))
+    views = [panel["options"]["view"] for _, panel in PANELS if panel["type"] == "geomap"]
+    for view in views:
+        assert view["id"] == "coords"
+        assert west < view["lon"] < east
+        assert south < view["lat"] < north
+        assert 11 < view["zoom"] < 14
+
+
+@pytest.mark.parametrize("query", queries_of(), ids=lambda q: f"{q.board}-{q.panel}-{q.ref}")
+def test_names_of_the_schema(query: Any) -> None:
+    """Every name in every query is a measurement, field or tag that the store writes, or a name the query gives."""
+    known = {name for _, name in MEASUREMENTS} | {policy for policy, _ in MEASUREMENTS}
+    known |= {name for one in MEASUREMENTS.values() for name in one.fields | one.tags}
+    known |= set(re.findall(r'AS "([^"]+)"', query.query))
+    assert set(re.findall(r'"([^"]+)"', query.query)) <= known
+
+
+@pytest.mark.parametrize("name", COMMITTED)
+def test_variables(name: str) -> None:
+    """Every variable that is used is there and explained; All is everything, also what has no such tag."""
+    board = COMMITTED[name]
+    listed = {variable["name"]: variable for variable in board["templating"]["list"]}
+    used = set(re.findall(r"\$\{(\w+)(?::regex)?\}", json.dumps(board))) - {"__data"}
+    assert used <= set(listed)
+    for variable in listed.values():
+        assert variable["label"]
+        assert variable["description"]
+        assert not variable.get("includeAll") or variable["allValue"] == ".*"
+
+
+@pytest.mark.parametrize("name", [name for name in COMMITTED if not name.endswith("/command")])
+def test_links(name: str) -> None:
+    """A board leads to its neighbours in its language with time and choices kept, to the console, and to its twin."""
+    neighbours, console, twin = COMMITTED[name]["links"]
+    lang = name.split("/", maxsplit=1)[0]
+    assert neighbours["tags"] == ["jaga-kota", lang] == COMMITTED[name]["tags"]
+    assert neighbours["keepTime"]
+    assert neighbours["includeVars"]
+    assert console["url"] == "${console}"
+    assert twin["url"].removeprefix("/d/") in {board["uid"] for board in COMMITTED.values()}
+
+
+def test_wall() -> None:
+    """The wall has eight figures, a map, alarms and its own health in large letters, and nothing to click or choose."""
+    wall = COMMITTED["en/command"]
+    figures = [panel for panel in wall["panels"] if panel["type"] == "stat"]
+    assert len(figures) == 8 + 1 + 4
+    assert all(panel["options"]["text"]["valueSize"] >= 34 for panel in figures)
+    assert wall["links"] == []
+    assert wall["timepicker"]["hidden"]
+    assert not wall["editable"]
+    assert all(variable["hide"] == 2 for variable in wall["templating"]["list"])
+    assert '"links": [{' not in json.dumps([panel for panel in wall["panels"] if panel["type"] != "geomap"])
+    assert max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in wall["panels"]) == 28
+
+
+def test_local_time() -> None:
+    """Boards tell time by the city's clock."""
+    assert {board["timezone"] for board in COMMITTED.values()} == {"Asia/Makassar"}
+
+
+def test_choices() -> None:
+    """Another address, tiles and receivers reach every place where they are needed."""
+    contents = files(CITY, Choices("https://kota.example", "https://tiles.example/{z}/{x}/{y}.png", "a@b.example"))
+    board = json.loads(contents["dashboards/id/dispatch.json"])
+    geomap = next(panel for panel in board["panels"] if panel["type"] == "geomap")
+    assert geomap["options"]["basemap"]["config"]["url"] == "https://tiles.example/{z}/{x}/{y}.png"
+    assert geomap["options"]["layers"][0]["config"]["src"] == "https://kota.example/api/v1/map/places.geojson"
+    assert board["templating"]["list"][-1]["query"] == "https://kota.example"
+    assert "a@b.example" in contents["alerting/contact-points.yaml"]
+    assert "localhost:8080" not in json.dumps(contents)
+
+
+def test_words() -> None:
+    """Panels take their texts from one place, where each is there in both languages."""
+    assert all(len(texts) == len(LANGS) and all(texts) for texts in TEXTS.values())
+
+
+def test_unknown_word() -> None:
+    """A text that is missing fails when the board is built."""
+    with pytest.raises(KeyError):
+        House("id", CITY).t("dispatch.nothing_of_the_kind")
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.key)
+def test_unknown_is_grey(board: Any) -> None:
+    """A state that is not known never has the colour of a good one."""
+    for panel in build(board, House("en", CITY)).panels or []:
+        found = json.loads(json.dumps(panel, cls=JSONEncoder))
+        for unknown in re.findall(r'"(?:silent|unknown|unmeasured|-1)": ({[^}]*})', json.dumps(found)):
+            assert "green" not in unknown
