@@ -14,10 +14,12 @@ import threading
 import time
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from ingest.store.influx_http import InfluxHttp
+from ingest.store.influx_setup_plan import DAY_S
 from ingest.store.schema import ROLLUP
 from tests.bench.large_city import Made, fill, make_devices, raw_lines
 from tests.bench.usage import usage_of
@@ -43,14 +45,13 @@ def run(argv: list[str]) -> int:
         running_influx(Path(folder) / "influx", args.server) as server,
     ):
         address = server.database("kota")
-        until = datetime.now(UTC)
         devices = make_devices(args.devices)
         began = time.monotonic()
-        points = fill(InfluxHttp(address), devices, args.points, args.days, until)
+        points = fill(InfluxHttp(address), devices, args.points, args.days)
         print(f"{args.server}: {points:,} points of {len(devices):,} devices in {time.monotonic() - began:.0f} s\n")
         http = InfluxHttp(address)
-        ask_alone(http, until)
-        compare(http, until, args.days)
+        ask_alone(http)
+        compare(http, args.days)
         ask_together(http, devices)
         assert server.process is not None
         used = usage_of(server.process.pid)
@@ -58,11 +59,17 @@ def run(argv: list[str]) -> int:
     return 0
 
 
+@cache
+def _committed() -> tuple[dict[str, dict[str, Any]], list[BoardQuery]]:
+    """The boards of one language, and every query."""
+    return {name: board for name, board in boards_of().items() if name.startswith("en/")}, queries_of()
+
+
 def asked(until: datetime) -> dict[str, list[tuple[BoardQuery, str]]]:
     """Board to its queries as they are sent when it opens; boards of one language, the others ask the same."""
-    boards = {name: board for name, board in boards_of().items() if name.startswith("en/")}
+    boards, queries = _committed()
     found = defaultdict(list)
-    for query in queries_of():
+    for query in queries:
         if query.board in boards:
             board = boards[query.board]
             span = span_s(board)
@@ -72,22 +79,25 @@ def asked(until: datetime) -> dict[str, list[tuple[BoardQuery, str]]]:
     return found
 
 
-def ask_alone(http: InfluxHttp, until: datetime) -> None:
-    """Each board by itself: queries one after the other."""
+def ask_alone(http: InfluxHttp) -> None:
+    """Each board by itself: queries one after the other; an empty answer would be no measure, and is told."""
     print(f"{'board':24}{'queries':>8}{'together':>10}{'slowest':>10}  slowest query")
-    for board, queries in asked(until).items():
+    for board, queries in asked(datetime.now(UTC)).items():
         times = {}
         for query, text in queries:
             began = time.perf_counter()
-            http.query(text)
-            times[f"{query.panel} {query.ref}"] = time.perf_counter() - began
+            answer = http.query(text)
+            times[f"{query.panel} {query.ref}{'' if answer else ' (EMPTY)'}"] = time.perf_counter() - began
         slowest = max(times, key=lambda name: times[name])
+        empty = [name for name in times if name.endswith("(EMPTY)")]
         print(f"{board:24}{len(times):>8}{sum(times.values()):>8.2f} s{times[slowest]:>8.2f} s  {slowest}")
+        if empty:
+            print(f"{'':24}without an answer: {', '.join(empty)}")
 
 
-def compare(http: InfluxHttp, until: datetime, days: int) -> None:
+def compare(http: InfluxHttp, days: int) -> None:
     """Fill levels by kelurahan in steps of five minutes: from the rollups and, as the reference, from raw points."""
-    start = int((until - timedelta(days=days)).timestamp())
+    start = int(time.time()) - days * DAY_S
     when = f"WHERE time >= {start}s GROUP BY time(5m), kelurahan fill(none)"
     questions = {
         "raw": f"SELECT mean(fill_pct) FROM bin {when}",  # noqa: S608

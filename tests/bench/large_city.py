@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from typing import Final, NamedTuple
 
 from broker.contract.topics import Kind
@@ -65,11 +65,26 @@ def make_devices(count: int) -> list[Made]:
     return made
 
 
-def fill(http: InfluxHttp, devices: list[Made], points: int, days: int, until: datetime) -> int:
-    """Write a week, hour by hour; how many points."""
-    end_s = int(until.timestamp())
-    start_s = end_s - days * DAY_S
+def fill(http: InfluxHttp, devices: list[Made], points: int, days: int) -> int:
+    """Write so many days up to now, hour by hour; how many points.
+
+    Args:
+        http: The database.
+        devices: As `make_devices` made them.
+        points: Readings of all devices together; states, rollups and events come on top.
+        days: How far back it begins.
+    """
+    start_s = int(time.time()) - days * DAY_S
     every_s = max(days * DAY_S * len(devices) / points, 1.0)
+    written = 0
+    # Writing takes a while, in which the present moves on: the rest of it is written until little is left.
+    while (end_s := int(time.time())) - start_s > LOOK_S:
+        written += _fill(http, devices, every_s, start_s, end_s)
+        start_s = end_s
+    return written
+
+
+def _fill(http: InfluxHttp, devices: list[Made], every_s: float, start_s: int, end_s: int) -> int:
     written = 0
     with ThreadPoolExecutor(2) as pool:
         for hour_s in range(start_s, end_s, 3600):
