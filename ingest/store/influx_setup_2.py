@@ -24,6 +24,8 @@ _REFUSED: Final = 400
 _ABSENT: Final = 404
 _BROKEN: Final = 500
 _PAGE: Final = 100
+_TOKENS: Final = "/api/v2/authorizations"
+_USERS: Final = "/private/legacy/authorizations"
 
 Json = dict[str, Any]
 
@@ -114,9 +116,19 @@ class _Server:
             for id_ in ids
         ]
 
-    def may_as_wanted(self, account: str, authorization: Json) -> bool:
-        wanted = _plain(self.permissions(account))
-        return authorization.get("status") == "active" and _plain(authorization["permissions"]) == wanted
+    def authorization(self, path: str, name: str) -> Json | None:
+        """An account by the description that all of ours carry."""
+        found = self.rest.ask("GET", path, orgID=self.org_id(), limit=_PAGE).get("authorizations", [])
+        return next((one for one in found if one["description"] == name), None)
+
+    def misfit(self, account: str, authorization: Json | None) -> str:
+        """What is wrong with an account's rights."""
+        if authorization is None:
+            return "is missing"
+        is_active = authorization.get("status") == "active"
+        if is_active and _plain(authorization["permissions"]) == _plain(self.permissions(account)):
+            return ""
+        return "may do other things than it should"
 
 
 def _plain(permissions: list[Json]) -> set[tuple[str, str, str]]:
@@ -169,16 +181,9 @@ def _token_step(server: _Server, account: str) -> Step:
     description = account_name(server.plan.address.database, account)
     path = server.plan.tokens / f"{account}.token"
 
-    def found() -> Json | None:
-        all_ = server.rest.ask("GET", "/api/v2/authorizations", orgID=server.org_id(), limit=_PAGE)
-        return next((one for one in all_["authorizations"] if one["description"] == description), None)
-
     def differs() -> str:
-        authorization = found()
-        if authorization is None:
-            return "is missing"
-        if not server.may_as_wanted(account, authorization):
-            return "may do other things than it should"
+        if misfit := server.misfit(account, server.authorization(_TOKENS, description)):
+            return misfit
         kept = path.read_text().strip() if path.is_file() else ""
         if not kept or not may_enter(_as_token(server.plan.address, kept)):
             return f"does not lie in {path}"
@@ -186,11 +191,11 @@ def _token_step(server: _Server, account: str) -> Step:
 
     def make() -> None:
         # A token is shown once, when it is made: one that we do not have is of no use to anybody.
-        if authorization := found():
-            server.rest.ask("DELETE", f"/api/v2/authorizations/{authorization['id']}")
+        if authorization := server.authorization(_TOKENS, description):
+            server.rest.ask("DELETE", f"{_TOKENS}/{authorization['id']}")
         body = {"orgID": server.org_id(), "description": description, "permissions": server.permissions(account)}
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, str(server.rest.ask("POST", "/api/v2/authorizations", body)["token"]))
+        replace_file(path, str(server.rest.ask("POST", _TOKENS, body)["token"]))
 
     return Step(f"token of {description}", differs, make)
 
@@ -202,27 +207,19 @@ def _as_token(address: InfluxAddress, token: str) -> InfluxAddress:
 def _password_step(server: _Server, account: str) -> Step:
     """A user of InfluxQL's endpoint, who has a password and no token."""
     user = account_name(server.plan.address.database, account)
-    path = "/private/legacy/authorizations"
-
-    def found() -> Json | None:
-        all_ = server.rest.ask("GET", path, orgID=server.org_id())
-        return next((one for one in all_["authorizations"] if one["token"] == user), None)
 
     def differs() -> str:
-        authorization = found()
-        if authorization is None:
-            return "is missing"
-        if not server.may_as_wanted(account, authorization):
-            return "may do other things than it should"
+        if misfit := server.misfit(account, server.authorization(_USERS, user)):
+            return misfit
         address = msgspec.structs.replace(
             server.plan.address, token="", user=user, password=server.plan.passwords[account]
         )
         return "" if may_enter(address) else "has another password"
 
     def make() -> None:
-        authorization = found()
-        if authorization and not server.may_as_wanted(account, authorization):
-            server.rest.ask("DELETE", f"{path}/{authorization['id']}")
+        authorization = server.authorization(_USERS, user)
+        if authorization and server.misfit(account, authorization):
+            server.rest.ask("DELETE", f"{_USERS}/{authorization['id']}")
             authorization = None
         if authorization is None:
             body = {
@@ -231,8 +228,8 @@ def _password_step(server: _Server, account: str) -> Step:
                 "description": user,
                 "permissions": server.permissions(account),
             }
-            authorization = server.rest.ask("POST", path, body)
+            authorization = server.rest.ask("POST", _USERS, body)
         password = {"password": server.plan.passwords[account]}
-        server.rest.ask("POST", f"{path}/{authorization['id']}/password", password)
+        server.rest.ask("POST", f"{_USERS}/{authorization['id']}/password", password)
 
     return Step(f"user {user!r}", differs, make)
