@@ -29,7 +29,7 @@ State = Literal["raised", "cleared", "noted"]
 SEED: Final = 1
 BOOT: Final = "simulated"
 STEP: Final = timedelta(minutes=5)
-LONG_STEP: Final = timedelta(minutes=30)
+LONG_STEP: Final = timedelta(hours=1)
 """Between two looks at what was longer ago than an hour."""
 
 
