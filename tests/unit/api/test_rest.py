@@ -172,6 +172,8 @@ def test_evidence_is_served_by_name_and_nothing_else_is(stage: Stage) -> None:
     base = f"/api/v1/dumping/cases/{CASE['case']}/evidence"
     picture = client.get(f"{base}/before.jpg")
     assert (picture.content, picture.headers["content-type"]) == (b"jpeg", "image/jpeg")
+    assert picture.headers["cross-origin-resource-policy"] == "cross-origin", "boards show it from their own origin"
+    assert stage.client(demo=False).get(f"{base}/before.jpg").status_code == 401
     assert client.get(f"{base}/before.jpg", headers={"Range": "bytes=1-2"}).content == b"pe"
     assert client.get(f"{base}/clip.webm").status_code == 410
     for name in ("case.json", "..%2F..%2Fsecret.key", "%2e%2e/%2e%2e/secret.key", "other.jpg"):
