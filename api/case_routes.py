@@ -61,6 +61,6 @@ def show_evidence(request: Request, case: CaseId, file: str) -> FileResponse:
         raise HTTPException(410, f"{file!r} of case {case!r} is no longer kept")
     log.info("evidence.viewed", case=case, file=file, role=role_of(request, context))
     media = _MEDIA.get(path.suffix) or mimetypes.guess_type(path.name)[0]
-    # A board of dumping cases shows it from Grafana's origin. Browsers send our cookie (SameSite) from our own site only,
-    # so a page of anybody else's gets 401 and no picture.
+    # A board of dumping cases shows it from Grafana's origin. Browsers send our cookie (SameSite) from our own site
+    # only, so a page of anybody else's gets 401 and no picture.
     return FileResponse(path, media_type=media, headers={"Cross-Origin-Resource-Policy": "cross-origin"})

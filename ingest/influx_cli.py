@@ -47,7 +47,7 @@ def run(argv: list[str]) -> int:
         print(json.dumps({"action": args.action, "differences": found}))
     else:
         for line in found:
-            print(("made " if args.action == "setup" else "differs: ") + line)
+            print(line if args.action == "setup" else f"differs: {line}")
         if args.action == "setup" or not found:
             print(f"{plan.address.url} has what the city needs")
         if args.action == "setup":

@@ -16,7 +16,7 @@ from city.secrets import Secrets
 from city.settings import Settings
 from ingest.store.influx_http import InfluxAddress, InfluxHttp, quote_value
 from ingest.store.influx_setup_2 import steps_of_2
-from ingest.store.influx_setup_plan import ACCOUNTS, Plan, Step, account_name, may_enter, shard_days
+from ingest.store.influx_setup_plan import ACCOUNTS, MISSING, Plan, Step, account_name, may_enter, shard_days
 from ingest.store.schema import EVENTS, RAW, ROLLUP, Policy
 
 
@@ -79,7 +79,7 @@ def mend(steps: Iterable[Step]) -> list[str]:
                 raise ConfigError(f"InfluxDB refuses {step.name}: {exc}") from exc
             if still := step.differs():
                 raise ConfigError(f"{step.name} was made, yet {still}")
-            mended.append(f"{step.name}: {found}")
+            mended.append(f"made {step.name}" if found == MISSING else f"changed {step.name}: it {found}")
     return mended
 
 
@@ -95,7 +95,7 @@ def _steps_of_1(plan: Plan) -> list[Step]:
     steps = [
         Step(
             f"database {name!r}",
-            lambda: "" if name in _first_column(http, "SHOW DATABASES") else "is missing",
+            lambda: "" if name in _first_column(http, "SHOW DATABASES") else MISSING,
             lambda: _do(http, f"CREATE DATABASE {_identifier(name)}"),
         )
     ]
@@ -117,7 +117,7 @@ def _policy_step(http: InfluxHttp, database: str, policy: Policy, days: int) -> 
     def differs() -> str:
         row = found()
         if row is None:
-            return "is missing"
+            return MISSING
         return "" if row["duration"] == f"{days * 24}h0m0s" else f"keeps {row['duration']}, not {days} days"
 
     def make() -> None:
@@ -141,7 +141,7 @@ def _user_step(http: InfluxHttp, plan: Plan, account: str) -> Step:
 
     def differs() -> str:
         if user not in _first_column(http, "SHOW USERS"):
-            return "is missing"
+            return MISSING
         grants = [row for series in http.query(f"SHOW GRANTS FOR {_identifier(user)}") for row in series.rows()]
         rights = {str(row["database"]): str(row["privilege"]) for row in grants if row["privilege"] != _NONE}
         wanted = "ALL PRIVILEGES" if right == "ALL" else right

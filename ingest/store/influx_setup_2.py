@@ -16,7 +16,7 @@ import urllib3
 from broker.contract.errors import ConfigError, RetryLaterError
 from city.files import replace_file
 from ingest.store.influx_http import InfluxAddress
-from ingest.store.influx_setup_plan import ACCOUNTS, DAY_S, Plan, Step, account_name, may_enter, shard_days
+from ingest.store.influx_setup_plan import ACCOUNTS, DAY_S, MISSING, Plan, Step, account_name, may_enter, shard_days
 from ingest.store.schema import Policy
 
 _TIMEOUT_S: Final = 20.0
@@ -80,7 +80,7 @@ class _Server:
         self.plan = plan
 
     def lacks_first_user(self) -> str:
-        return "is missing" if self.rest.ask("GET", "/api/v2/setup").get("allowed") else ""
+        return MISSING if self.rest.ask("GET", "/api/v2/setup").get("allowed") else ""
 
     def make_first_user(self) -> None:
         plan = self.plan
@@ -124,7 +124,7 @@ class _Server:
     def misfit(self, account: str, authorization: Json | None) -> str:
         """What is wrong with an account's rights."""
         if authorization is None:
-            return "is missing"
+            return MISSING
         is_active = authorization.get("status") == "active"
         if is_active and _plain(authorization["permissions"]) == _plain(self.permissions(account)):
             return ""
@@ -142,7 +142,7 @@ def _bucket_step(server: _Server, policy: Policy, days: int) -> Step:
     def differs() -> str:
         bucket = server.bucket(policy)
         if bucket is None:
-            return "is missing"
+            return MISSING
         kept_s = next((each["everySeconds"] for each in bucket["retentionRules"]), 0)
         if kept_s != rule["everySeconds"]:
             return f"keeps {kept_s / DAY_S:g} days (0 is for ever), not {days} days"

@@ -16,6 +16,9 @@ ACCOUNTS: Final = {"ingest": ("read", "write"), "api": ("read",), "grafana": ("r
 """Who uses the database, and what each may do; nobody may do more."""
 
 
+MISSING: Final = "is missing"
+
+
 class Step(NamedTuple):
     """One thing the database must have. `differs` says what is wrong, empty when nothing is; `mend` makes it so."""
 
