@@ -23,8 +23,15 @@ from city.settings import Settings
 
 FREE_MIN_BYTES: Final = 500 << 20
 CONNECT_TIMEOUT_S: Final = 2.0
-_OTHERS: Final = {"KOTA_TEST_REQUIRE", "KOTA_SUPERVISOR", "KOTA_GRAFANA_TOKEN", "KOTA_GRAFANA_INFLUX_USER"}
-"""Variables that are no settings: of tests, of the supervisor, and of `kota grafana`."""
+_OTHERS: Final = {
+    "KOTA_PYTHON",
+    "KOTA_SUPERVISOR",
+    "KOTA_TELEGRAF",
+    "KOTA_TEST_REQUIRE",
+    "KOTA_GRAFANA_TOKEN",
+    "KOTA_GRAFANA_INFLUX_USER",
+}
+"""Variables that are no settings: of the `kota` script, the supervisor, tests and benches, and `kota grafana`."""
 
 
 class Finding(msgspec.Struct, frozen=True):
