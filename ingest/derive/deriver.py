@@ -22,8 +22,6 @@ from ingest.store.condition import ABSENT, RAISABLE
 from ingest.store.health import HealthBoard, IngestHealth
 from ingest.store.influx import InfluxStore
 from ingest.store.line_protocol import to_point
-from ingest.store.port import MAX_EVENTS, EventQuery
-from ingest.store.records import EventRecord
 from ingest.store.schema import EVENTS, RAW
 
 log = structlog.get_logger("ingest")
@@ -35,8 +33,8 @@ ROLLUPS_EVERY: Final = timedelta(seconds=30)
 RAISED_BACK: Final = timedelta(days=7)
 """An event that was raised longer ago and never cleared is no longer believed."""
 CASES_BACK: Final = timedelta(days=30)
-AHEAD: Final = timedelta(days=1)
-"""A demo's clip may carry any time of the day."""
+DEPOSITS_BACK: Final = timedelta(days=1)
+"""Waste put out in time never changes afterwards; what came later than this is not counted."""
 
 
 class Deriver:
@@ -114,20 +112,19 @@ class Deriver:
             self._states.restore(self._store.last_states(now))
             self._restored = True
         latest = {one.device: one for one in self._store.latest()}
-        raised = raised_by_device(self._events(now - RAISED_BACK, now, RAISABLE))
+        raised = raised_by_device(self._store.events_since(RAISABLE, now - RAISED_BACK))
         standings = look(self._city, latest, raised, now, self._behind())
-        dumping = self._events(now - CASES_BACK, now, ("dumping", "deposit"))
-        cases = fold((event for event in dumping if event.type == "dumping"), self._city, simulated=self._demo)
+        cases = fold(self._store.events_since(("dumping",), now - CASES_BACK), self._city, simulated=self._demo)
+        deposits = self._store.events_since(("deposit",), now - DEPOSITS_BACK)
         self._store.write_derived(self._states.points(standings, now), RAW)
-        self._store.write_derived(self._cases.points(cases, dumping), EVENTS)
+        self._store.write_derived(self._cases.points(cases, deposits), EVENTS)
         if self._is_due("areas", AREAS_EVERY, now):
             midnight = now.astimezone(self._city.time_zone).replace(hour=0, minute=0, second=0, microsecond=0)
-            collected = collected_by_area(self._city, self._store.events_since("collected", midnight.astimezone(UTC)))
+            collected = collected_by_area(
+                self._city, self._store.events_since(("collected",), midnight.astimezone(UTC))
+            )
             self._store.write_derived(area_points(self._city, standings, cases, collected, now), RAW)
         self._silent = sum(standing.connected in ABSENT for standing in standings)
-
-    def _events(self, start: datetime, now: datetime, types: tuple[str, ...]) -> list[EventRecord]:
-        return self._store.events(EventQuery(start, now + AHEAD, types=types, limit=MAX_EVENTS))
 
     def _behind(self) -> timedelta:
         health = self._health.read()

@@ -25,10 +25,10 @@ class DumpingCases:
         self._url = public_url.rstrip("/")
         self._written: set[bytes] = set()
 
-    def points(self, cases: Iterable[Case], events: Iterable[EventRecord]) -> list[bytes]:
+    def points(self, cases: Iterable[Case], deposits: Iterable[EventRecord]) -> list[bytes]:
         """Lines of what is news, of cases and of deposits within the hours (events of type `deposit`)."""
         lines = [self._of_case(case) for case in cases]
-        lines += [self._within_hours(event) for event in events if event.type == "deposit"]
+        lines += [self._within_hours(event) for event in deposits]
         news = [line for line in lines if line not in self._written]
         self._written = set(lines)
         return news

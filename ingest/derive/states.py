@@ -69,10 +69,8 @@ class Standing:
 
 
 def raised_by_device(events: Iterable[EventRecord]) -> dict[str, dict[str, EventRecord]]:
-    """Which events of each device are raised and not cleared, from events newest first."""
-    newest: dict[tuple[str, str], EventRecord] = {}
-    for event in events:
-        newest.setdefault((event.origin.device, event.type), event)
+    """Which events of each device are raised and not cleared, from events oldest first."""
+    newest = {(event.origin.device, event.type): event for event in events}
     raised: dict[str, dict[str, EventRecord]] = {}
     for (device, type_), event in newest.items():
         if event.state == "raised":

@@ -129,9 +129,9 @@ class InfluxStore:
         """The newest point of `device_state` of each device, of the last day."""
         return influx_reader.read_states(self._http, now - timedelta(days=1))
 
-    def events_since(self, type_: str, start: datetime) -> list[EventRecord]:
-        """All events of a type since a time, oldest first, however many."""
-        return influx_reader.read_events_since(self._http, type_, start)
+    def events_since(self, types: Sequence[str], start: datetime) -> list[EventRecord]:
+        """All events of some types since a time, oldest first, however many."""
+        return influx_reader.read_events_since(self._http, types, start)
 
     def forget_before(self, *, readings: datetime, events: datetime) -> int:  # noqa: ARG002 - as the port says
         """Nothing: the database's retention classes do this, as `kota influx setup` has set them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -188,9 +188,13 @@ def read_states(http: InfluxHttp, start: datetime) -> list[dict[str, Any]]:
     return [{**row, "device": series.tags["device"]} for series in http.query(statement) for row in series.rows()]
 
 
-def read_events_since(http: InfluxHttp, type_: str, start: datetime) -> list[EventRecord]:
-    """All events of a type since a time, oldest first."""
-    return _events(http, f"WHERE type = {quote_value(type_)} AND time >= {_ns(start)}")
+def read_events_since(http: InfluxHttp, types: Sequence[str], start: datetime) -> list[EventRecord]:
+    """All events of some types since a time, oldest first."""
+    return _events(http, f"WHERE {_one_of(types)} AND time >= {_ns(start)}")
+
+
+def _one_of(types: Sequence[str]) -> str:
+    return "(" + " OR ".join(f"type = {quote_value(one)}" for one in types) + ")"
 
 
 def read_events(http: InfluxHttp, query: EventQuery) -> list[EventRecord]:
@@ -201,7 +205,7 @@ def read_events(http: InfluxHttp, query: EventQuery) -> list[EventRecord]:
     if query.kind is not None:
         wishes.append(f"kind = {quote_value(query.kind)}")
     if query.types:
-        wishes.append("(" + " OR ".join(f"type = {quote_value(one)}" for one in query.types) + ")")
+        wishes.append(_one_of(query.types))
     limit = min(query.limit, MAX_EVENTS)
     return _events(http, f"WHERE {' AND '.join(wishes)} ORDER BY time DESC LIMIT {limit}")
 

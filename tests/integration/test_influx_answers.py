@@ -235,7 +235,7 @@ def test_hostile_names_reach_the_store_s_own_queries_and_find_nothing(
     day = (NOW - timedelta(hours=24), NOW + timedelta(hours=1))
     assert store.events(EventQuery(*day, device=text, types=(text,))) == []
     assert store.series(SeriesQuery(text, "battery_pct", *day)) == []
-    assert store.events_since(text, day[0]) == []
+    assert store.events_since((text,), day[0]) == []
     with pytest.raises(PayloadError):
         store.series(SeriesQuery("bin-0001", text, *day))
     assert [life.rows for life in store.ledger()] == [3]
