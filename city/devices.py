@@ -11,16 +11,18 @@ import msgspec
 from broker.contract.topics import Kind
 from city.model import AccessPoint, Address, Bin, BinModel, Camera, Kelurahan, Profile, Site, Truck, WasteKind
 from city.places import LAT, LON
+from city.polygons import Polygon
 from city.secrets import SERVICE_USERS
 from city.tables import Fields, Problems, Table, keyed, read_csv, read_toml, to_number
+from city.zones import ZONE_KINDS, Zone, faults_of
 
 Color = Literal["yellow", "green", "grey"]
-Zone = tuple[tuple[float, float], ...]
 
 _REACH: Final = ("adapter", "address", "profile")
 _COMMON: Final = ("kelurahan", "site", "lat_deg", "lon_deg", "interval_s", *_REACH)
 _INTERVAL_S: Final = (1.0, 604_800.0)
-_CORNERS_MIN: Final = 3
+_OLD_ZONE: Final = "zone"
+"""The key of one watched polygon, before there were kinds of zones; its name as well."""
 _MAX_KG: Final = 60_000.0
 
 
@@ -96,7 +98,19 @@ def _access_point(row: Fields, known: Known) -> AccessPoint:
 
 
 def _camera(name: str, table: Table, known: Known) -> Camera:
-    camera = Camera(id=name, source=table.text("source", ""), zone=_zone(table), **_common(table, "camera", known))
+    noted = len(table.problems.lines)
+    camera = Camera(
+        id=name,
+        source=table.text("source", ""),
+        zones=_zones(table),
+        person_height=_points(table, "person_height"),
+        **_common(table, "camera", known),
+    )
+    if len(table.problems.lines) == noted:
+        for fault in faults_of(camera.plan):
+            which = "person_height" if fault.zone is None else _OLD_ZONE if table.has(_OLD_ZONE) else "zones"
+            name = f" {camera.zones[fault.zone].name!r}:" if which == "zones" and fault.zone is not None else ""
+            table.note(which, f"{name} {fault.detail}".strip())
     table.close()
     return camera
 
@@ -150,14 +164,28 @@ def _claim(fields: Fields, key: tuple[str, str], known: Known) -> None:
     known.addresses.setdefault(key, fields.where)
 
 
+def _zones(table: Table) -> tuple[Zone, ...]:
+    """`[[camera.zones]]`, or the one watched polygon of the old key."""
+    if table.has(_OLD_ZONE):
+        if table.has("zones"):
+            table.note("zones", f"stands beside {_OLD_ZONE!r}; write that one as a zone of kind watch")
+        polygon = _points(table, _OLD_ZONE)
+        return (Zone("watch", _OLD_ZONE, polygon),) if polygon else ()
+    return tuple(_zone(each) for each in table.listed("zones"))
+
+
 def _zone(table: Table) -> Zone:
-    """A polygon in 0..1, or nothing for the whole picture."""
-    value = table.raw("zone", [])
+    zone = Zone(table.choice("kind", ZONE_KINDS), table.text("name"), _points(table, "polygon"))
+    table.close()
+    return zone
+
+
+def _points(table: Table, field: str) -> Polygon:
+    """Pairs of numbers in 0..1, none where the field is absent."""
+    value = table.raw(field, [])
     corners = [_corner(point) for point in value] if isinstance(value, list) else [None]
     if None in corners:
-        table.note("zone", "is not a list of points [x, y] with x and y in 0..1")
-    elif 0 < len(corners) < _CORNERS_MIN:
-        table.note("zone", f"has {len(corners)} points; a polygon has at least {_CORNERS_MIN}")
+        table.note(field, "is not a list of points [x, y] with x and y in 0..1")
     return tuple(corner for corner in corners if corner)
 
 

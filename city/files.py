@@ -9,12 +9,14 @@ from pathlib import Path
 from broker.contract.errors import ConfigError
 
 
-def replace_file(path: Path, text: str, *, mode: int = 0o600, group: int = -1) -> bool:
+def replace_file(path: Path, content: str | bytes, *, mode: int = 0o600, group: int = -1) -> bool:
     """Give a file this content, so that a reader sees the old one or the new one; whether it had another.
+
+    What it returned from has survived a power cut.
 
     Args:
         path: The file; its folder must be there.
-        text: The content.
+        content: Text is written as UTF-8.
         mode: Permissions, set before there is content.
         group: Id of the group it belongs to; -1 leaves ours.
 
@@ -22,22 +24,32 @@ def replace_file(path: Path, text: str, *, mode: int = 0o600, group: int = -1) -
         ConfigError: It cannot be written.
     """
     part = path.with_name(f".{path.name}.part")
+    raw = content.encode() if isinstance(content, str) else content
     try:
         with contextlib.suppress(FileNotFoundError):
-            if path.read_text(encoding="utf-8") == text and _has(path, mode, group):
+            if path.read_bytes() == raw and _has(path, mode, group):
                 return False
         part.unlink(missing_ok=True)
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as file:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             os.fchown(file.fileno(), -1, group)
             os.fchmod(file.fileno(), mode)
-            file.write(text)
+            file.write(raw)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
+        _sync_folder(path.parent)
     except OSError as exc:
         part.unlink(missing_ok=True)
         raise ConfigError(f"{path}: {exc.strerror or exc}") from exc
     return True
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _has(path: Path, mode: int, group: int) -> bool:

@@ -9,6 +9,7 @@ import msgspec
 
 from broker.contract.topics import Kind
 from city.windows import DumpingHours
+from city.zones import PersonHeight, Zone, ZonePlan
 
 SiteKind = Literal["tps", "office", "park", "depot", "landfill"]
 WasteKind = Literal["organic", "non_organic"]
@@ -111,13 +112,19 @@ class AccessPoint(Device, frozen=True, kw_only=True):
 class Camera(Device, frozen=True, kw_only=True):
     """A fixed camera; `source` is an RTSP URL, a file, a folder of frames or `demo`.
 
-    `zone` is a polygon in normalised image coordinates (0..1 from the top left), empty for the whole picture.
+    What is drawn in the console (`city.drawn`) takes the place of `zones` and `person_height`.
     """
 
     KIND: ClassVar[Kind] = "camera"
 
     source: str = ""
-    zone: tuple[tuple[float, float], ...] = ()
+    zones: tuple[Zone, ...] = ()
+    person_height: PersonHeight = ()
+
+    @property
+    def plan(self) -> ZonePlan:
+        """What the inventory says of its picture."""
+        return ZonePlan(self.zones, self.person_height)
 
 
 class FieldRule(msgspec.Struct, frozen=True):

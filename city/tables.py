@@ -189,6 +189,15 @@ class Table(Fields):
         name = f"{self._name}.{field}" if self._name else field
         return Table(self._file, name, value if isinstance(value, dict) else {}, self.problems, self._lines)
 
+    def listed(self, field: str) -> Iterator[Table]:
+        """The tables of a list (`[[name.field]]`), none where it is absent; numbered from 1 in what is noted."""
+        value = self.raw(field, [])
+        if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+            self.note(field, "is not a list of tables")
+            return
+        for number, each in enumerate(value, 1):
+            yield Table(self._file, f"{self._name}.{field}[{number}]", each, self.problems, self._lines)
+
     def tables(self) -> Iterator[tuple[str, Table]]:
         """Everything in this table, where each is a table and its name the id of a thing."""
         for name, value in self._values.items():

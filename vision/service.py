@@ -10,6 +10,7 @@ import structlog
 
 from broker.client import login_for
 from broker.contract.errors import RetryLaterError
+from city.drawn import DrawnPlan, still_path
 from city.model import Camera
 from city.runtime import Runtime
 from edge.agent import Agent
@@ -80,6 +81,8 @@ def _start(runtime: Runtime, camera: Camera) -> tuple[Any, Any]:
         AgentSink(agent, camera),
         settings.data / "evidence",
         simulated=camera.source == "demo",
+        plan=DrawnPlan(settings.data, camera.id, camera.plan).current,
+        still=still_path(settings.data, camera.id),
     )
     return (
         runtime.thread(f"{camera.id}-agent", lambda: agent.run(runtime.stop)),

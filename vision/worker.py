@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
@@ -17,10 +17,12 @@ import structlog
 from broker.contract.errors import KotaError, RetryLaterError
 from city.model import Camera
 from city.windows import DumpingHours
+from city.zones import WATCHED, ZoneKind, ZonePlan, ground_point, kind_at
 from vision.deposit import Deposit, DepositDetector, StepResult
 from vision.evidence import Recorder, pixelate, write_evidence
 from vision.queue import DroppingQueue
 from vision.sources import Frame, FrameSource, Image
+from vision.stills import Stills, burn_masks
 
 log = structlog.get_logger("vision")
 
@@ -41,9 +43,9 @@ class EventSink(Protocol):
         """Send camera telemetry."""
 
 
-def is_offence(at: datetime, hours: DumpingHours, zone: ZoneInfo) -> bool:
-    """Whether putting waste out at a time is against the hours of the place."""
-    return not hours.allows(at, zone)
+def is_offence(at: datetime, hours: DumpingHours, zone: ZoneInfo, place: ZoneKind = "watch") -> bool:
+    """Whether putting waste out at a time and in a kind of zone is against the rules: beside a container always."""
+    return place in WATCHED and (place == "beside" or not hours.allows(at, zone))
 
 
 @dataclass
@@ -79,6 +81,8 @@ class CameraWorker:
         sink: Where events and health go.
         evidence: Folder of the cases.
         simulated: Mark what it reports.
+        plan: What is drawn on its picture now; asked with every picture.
+        still: File of the scene without people, for whoever draws; None saves none.
         clock: The time of health reports, UTC.
     """
 
@@ -92,6 +96,8 @@ class CameraWorker:
         evidence: Path,
         *,
         simulated: bool,
+        plan: Callable[[], ZonePlan] | None = None,
+        still: Path | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Prepare; nothing is opened yet."""
@@ -103,7 +109,9 @@ class CameraWorker:
         self._evidence = evidence
         self._simulated = simulated
         self._clock = clock
-        self._detector = DepositDetector(camera.zone)
+        self._plan = plan or (lambda: camera.plan)
+        self._stills = Stills(still) if still else None
+        self._detector = DepositDetector()
         self._recorder = Recorder()
         self._queue: DroppingQueue[Frame] = DroppingQueue(QUEUE_SIZE)
         self.counts = Counts()
@@ -151,22 +159,30 @@ class CameraWorker:
         if (result.armed, result.reason) != (self.counts.armed, self.counts.reason):
             log.info("vision.armed" if result.armed else "vision.not_armed", camera=self._camera.id, why=result.reason)
         self.counts.armed, self.counts.reason = result.armed, result.reason
+        plan = self._plan()
+        frame = replace(frame, image=burn_masks(frame.image, plan.zones))
+        if self._stills and result.armed and self._detector.background is not None:
+            self._stills.offer(self._detector.background, plan, frame.at_s)
         spare = next((open_.deposit.box for open_ in self.counts.open.values()), None)
         # Without a background nothing tells a person from a wall, so nothing is kept.
         if result.armed:
             self._recorder.add(frame.image, frame.at_s, result.people, spare)
         for deposit in result.alarms:
-            self._on_deposit(deposit, frame, result)
+            point = ground_point(deposit.box, frame.image.shape[1], frame.image.shape[0])
+            place = kind_at(plan.zones, point)
+            if place in WATCHED:
+                self._on_deposit(deposit, frame, result, place)
         for deposit in result.removed:
             self._on_removed(deposit, frame)
 
-    def _on_deposit(self, deposit: Deposit, frame: Frame, result: StepResult) -> None:
+    def _on_deposit(self, deposit: Deposit, frame: Frame, result: StepResult, place: ZoneKind) -> None:
         self.counts.deposits += 1
         since = frame.captured_at - timedelta(seconds=frame.at_s - deposit.since_s)
-        if not is_offence(since, self._hours, self._zone):
+        if not is_offence(since, self._hours, self._zone, place):
             self.counts.allowed += 1
-            place = {"camera": self._camera.id, "site": self._camera.site, "simulated": self._simulated}
-            self._sink.event("deposit", "noted", {**place, "within_hours": self._hours.describe()}, frame.captured_at)
+            where = {"camera": self._camera.id, "site": self._camera.site, "simulated": self._simulated}
+            within = {**where, "zone": place, "within_hours": self._hours.describe()}
+            self._sink.event("deposit", "noted", within, frame.captured_at)
             return
         self.counts.offences += 1
         case = f"{self._camera.id}-{since.astimezone(UTC):%Y%m%dt%H%M%Sz}-{deposit.id}"
@@ -175,6 +191,8 @@ class CameraWorker:
             "camera": self._camera.id,
             "site": self._camera.site,
             "box": list(deposit.box),
+            "frame": [frame.image.shape[1], frame.image.shape[0]],
+            "zone": place,
             "since": since.astimezone(UTC).isoformat(timespec="seconds"),
             "outside_hours": self._hours.describe(),
             "simulated": self._simulated,
@@ -215,7 +233,7 @@ class CameraWorker:
         assert background is not None  # noqa: S101 - there is one before there is a deposit
         size = (image.shape[1], image.shape[0])
         resized: Image = cv2.resize(background, size, interpolation=cv2.INTER_CUBIC)
-        return resized
+        return burn_masks(resized, self._plan().zones)
 
     def _on_removed(self, deposit: Deposit, frame: Frame) -> None:
         found = self.counts.open.pop(deposit.id, None)

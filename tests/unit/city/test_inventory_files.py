@@ -10,6 +10,7 @@ import pytest
 from broker.contract.errors import ConfigError
 from city.inventory import load_city
 from city.model import Address
+from city.zones import Zone
 
 CITY_TOML = """
 id = "tinytown"
@@ -28,6 +29,8 @@ sunday = "all_day"
 2026-12-25 = "all_day"
 2026-08-17 = []
 """
+ZONE = "zone = [[0, 0], [1, 0], [1, 1]]\n"
+ZONES = '[[cam-1.zones]]\nkind = "beside"\nname = "Bak"\npolygon = [[0.4, 0.6], [0.6, 0.6], [0.6, 0.9]]\n'
 FILES = {
     "city.toml": CITY_TOML + HOURS_TOML,
     "kelurahan.csv": "id,name,kecamatan,lat_deg,lon_deg\nliliba,Liliba,Oebobo,-10.1,123.1\n",
@@ -51,7 +54,7 @@ FILES = {
     ),
     "trucks.csv": "id,plate,depot,capacity_kg\ntruck-1,DH 1 A,depot-1,4000\n",
     "access_points.csv": "id,model,ssids,site\nap-1,box,Free;Staff,tps-1\n",
-    "cameras.toml": '[cam-1]\nsite = "tps-1"\nsource = "demo"\nzone = [[0, 0], [1, 0], [1, 1]]\n',
+    "cameras.toml": '[cam-1]\nsite = "tps-1"\nsource = "demo"\n' + ZONE,
     "shapes.geojson": (
         '{"type":"FeatureCollection","features":[{"type":"Feature",'
         '"properties":{"kind":"kelurahan","id":"liliba","name":"Liliba"},'
@@ -91,11 +94,20 @@ def test_a_small_city_loads(town: Town) -> None:
     assert (city.bins["bin-2"].lat_deg, city.bins["bin-2"].kelurahan) == (-10.1, "liliba")
     assert city.bins["bin-1"].reach == Address("tts", "app/one", "sonar")
     assert city.access_points["ap-1"].ssids == ("Free", "Staff")
-    assert city.cameras["cam-1"].zone == ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0))
+    assert city.cameras["cam-1"].zones == (Zone("watch", "zone", ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0))),)
     assert city.trucks["truck-1"].lat_deg is None
     assert city.profiles["sonar"].fields["lid_open"].choices == {"normal": False, "tilt": True}
     assert city.hours["default"].describe() == "Mon-Sat 17:00-05:00, Sun all day"
     assert len(city.hours["default"].exceptions) == 2
+
+
+def test_a_camera_has_zones_and_the_size_of_people(town: Town) -> None:
+    """Each zone with its kind, and a pair for a person far away and one for a person close by."""
+    camera = load_city(town(("cameras.toml", ZONE, "person_height = [[0.4, 0.1], [0.9, 0.3]]\n" + ZONES))).cameras[
+        "cam-1"
+    ]
+    assert [(zone.kind, zone.name, len(zone.polygon)) for zone in camera.zones] == [("beside", "Bak", 3)]
+    assert camera.person_height == ((0.4, 0.1), (0.9, 0.3))
 
 
 def test_spreadsheets_may_write_a_mark_line_ends_and_empty_rows(town: Town) -> None:
@@ -178,7 +190,21 @@ MISTAKES: list[tuple[Edit, str]] = [
         ("cameras.toml", "[1, 1]", "[1, 1.5]"),
         "cameras.toml:1 [cam-1]: zone: is not a list of points [x, y] with x and y",
     ),
-    (("cameras.toml", ", [1, 1]", ""), "cameras.toml:1 [cam-1]: zone: has 2 points; a polygon has at least 3"),
+    (("cameras.toml", ", [1, 1]", ""), "cameras.toml:1 [cam-1]: zone: has 2 points; a polygon has 3 to 60"),
+    (
+        ("cameras.toml", "[0, 0], [1, 0], [1, 1]", "[0, 0], [1, 1], [1, 0], [0, 1]"),
+        "cameras.toml:1 [cam-1]: zone: its lines cross or lie on each other",
+    ),
+    (("cameras.toml", ZONE, ZONES.replace("beside", "near")), "cameras.toml:1 [cam-1.zones[1]]: kind: 'near' is not"),
+    (("cameras.toml", ZONE, ZONES.replace("Bak", "")), "cameras.toml:1 [cam-1]: zones: '': a name has 1 to 60"),
+    (("cameras.toml", ZONE, ZONES.replace("0.6, 0.9", "0.6, 1.9")), "cameras.toml:1 [cam-1.zones[1]]: polygon: is not"),
+    (("cameras.toml", ZONE, ZONES + ZONES), "cameras.toml:1 [cam-1]: zones: 'Bak': another zone is called 'Bak' as"),
+    (("cameras.toml", ZONE, ZONE + "zones = []\n"), "cameras.toml:1 [cam-1]: zones: stands beside 'zone'"),
+    (("cameras.toml", ZONE, "zones = 3\n"), "cameras.toml:1 [cam-1]: zones: is not a list of tables"),
+    (
+        ("cameras.toml", ZONE, "person_height = [[0.9, 0.1], [0.4, 0.3]]\n"),
+        "cameras.toml:1 [cam-1]: person_height: the person who stands lower in the picture is the smaller one",
+    ),
     (("cameras.toml", "[cam-1]", "[Cam]"), "cameras.toml: Cam: 'Cam' is not an id: "),
     (
         ("city.toml", "Makassar", "Kupang"),
@@ -238,14 +264,14 @@ def test_all_mistakes_are_reported_at_once(town: Town) -> None:
         ("bins.csv", "organic", "organik"),
         ("bins.csv", "tps-1", "tps-9"),
         ("models.toml", "120", "0"),
-        ("cameras.toml", "zone", "zones"),
+        ("cameras.toml", "zone", "sone"),
     )
     assert [line.split(": known")[0].split("; known")[0] for line in errors_of(folder)] == [
         "sites.csv:2: lat_deg: 99 is outside -90..90",
         "models.toml:1 [small]: capacity_l: 0 is outside 1..100000",
         "bins.csv:2: waste_kind: 'organik' is not one of organic, non_organic",
         "bins.csv:3: site: there is no site 'tps-9'",
-        "cameras.toml:1 [cam-1]: zones: unknown field",
+        "cameras.toml:1 [cam-1]: sone: unknown field",
     ]
 
 

@@ -1,0 +1,125 @@
+"""What is drawn in the console: one file a camera, which takes the place of the inventory's zones while it is there.
+
+console -> `save_plan` -> DATA/zones/CAMERA.json -> `DrawnPlan`, which every reader keeps and asks again and again
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import structlog
+
+from broker.contract.errors import ConfigError
+from city.files import replace_file
+from city.zones import ZonePlan, faults_of
+
+log = structlog.get_logger("city")
+
+FOLDER: Final = "zones"
+STILLS: Final = "stills"
+_PREVIOUS: Final = ".previous.json"
+_NEW: Final = ""
+"""The version of a plan that nobody has drawn."""
+
+
+class DrawnPlan:
+    """One camera's plan, read again when its file has changed; asking costs a look at the file's date.
+
+    A file that cannot be read changes nothing: the last good plan stays in force, and the log says so once.
+
+    Args:
+        data: The data folder.
+        camera: Whose.
+        inventory: What holds while nothing is drawn.
+    """
+
+    def __init__(self, data: Path, camera: str, inventory: ZonePlan) -> None:
+        """Nothing is read yet."""
+        self._path = plan_path(data, camera)
+        self._inventory = inventory
+        self._seen: tuple[int, int, int] | None = None
+        self._plan = inventory
+
+    def current(self) -> ZonePlan:
+        """The plan in force."""
+        seen = _stamp(self._path)
+        if seen != self._seen:
+            self._seen = seen
+            self._plan = self._read() if seen else self._inventory
+        return self._plan
+
+    def _read(self) -> ZonePlan:
+        try:
+            return read_plan(self._path)
+        except ConfigError as exc:
+            log.error("zones.unreadable", reason=str(exc))
+            return self._plan
+
+
+def plan_path(data: Path, camera: str) -> Path:
+    """Where the drawn plan of a camera is."""
+    return data / FOLDER / f"{camera}.json"
+
+
+def still_path(data: Path, camera: str) -> Path:
+    """Where the picture is that plans are drawn on: the scene without people, masked."""
+    return data / STILLS / f"{camera}.jpg"
+
+
+def read_plan(path: Path) -> ZonePlan:
+    """A plan as it was saved.
+
+    Raises:
+        ConfigError: It cannot be read, is none, or has faults.
+    """
+    try:
+        plan = msgspec.json.decode(path.read_bytes(), type=ZonePlan)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"{path}: {exc}") from exc
+    if faults := faults_of(plan):
+        raise ConfigError(f"{path}: {faults[0].detail}")
+    return plan
+
+
+def save_plan(data: Path, camera: str, plan: ZonePlan) -> None:
+    """Put a plan in force, durably; the one before stays beside it as `CAMERA.previous.json`.
+
+    Args:
+        data: The data folder.
+        camera: Whose.
+        plan: Without faults.
+
+    Raises:
+        ConfigError: The disk refuses; the plan in force is as before.
+    """
+    path = plan_path(data, camera)
+    content = msgspec.json.format(msgspec.json.encode(plan), indent=1)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            if (before := path.read_bytes()) == content:
+                return
+            replace_file(path.with_name(camera + _PREVIOUS), before)
+    except OSError as exc:
+        raise ConfigError(f"{path}: {exc.strerror or exc}") from exc
+    replace_file(path, content)
+
+
+def plan_version(data: Path, camera: str) -> str:
+    """Names what is drawn just now, so that two people who draw at once notice each other; empty when nothing is."""
+    try:
+        return hashlib.sha256(plan_path(data, camera).read_bytes()).hexdigest()[:16]
+    except FileNotFoundError:
+        return _NEW
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
