@@ -1,14 +1,15 @@
-"""REST of the dumping cases and their evidence; who looked at which file is logged."""
+"""REST of the dumping cases, their evidence and their reviews; who looked at which file, and who judged, is logged."""
 
 from __future__ import annotations
 
 import mimetypes
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
 import msgspec
 import structlog
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import FileResponse
+from pydantic import BaseModel, Field, model_validator
 from starlette.exceptions import HTTPException
 
 from api.access import require, role_of
@@ -16,6 +17,7 @@ from api.cases import cases
 from api.routes import From, To, context_of
 from broker.contract.topics import ID_PATTERN
 from ingest.store.cases import Case, evidence_urls
+from ingest.store.reviews import NOTE_MAX, Reason, Review, Said
 
 log = structlog.get_logger("api")
 
@@ -25,10 +27,28 @@ CaseId = Annotated[str, Path(pattern=f"^{ID_PATTERN}$")]
 _MEDIA: Final = {".webm": "video/webm"}
 
 
+class ReviewShape(BaseModel):
+    """What somebody says about a case."""
+
+    verdict: Said
+    reason: Reason | None = Field(None, description="Why it is none; with `rejected` only.")
+    note: str = Field("", max_length=NOTE_MAX)
+    into: str | None = Field(None, pattern=f"^{ID_PATTERN}$", description="Of which case; with `merged` only.")
+
+    @model_validator(mode="after")
+    def goes_together(self) -> Self:
+        """A reason belongs to a rejection, another case to a merge."""
+        if (self.reason is not None) != (self.verdict == "rejected"):
+            raise ValueError("a reason goes with the verdict rejected, and with no other")
+        if (self.into is not None) != (self.verdict == "merged"):
+            raise ValueError("`into` goes with the verdict merged, and with no other")
+        return self
+
+
 def shape_case(case: Case) -> dict[str, Any]:
     """A case as the API shows it: evidence as addresses."""
     shape: dict[str, Any] = msgspec.to_builtins(case)
-    return {**shape, "evidence": evidence_urls(case)}
+    return {**shape, "evidence": evidence_urls(case), "open": case.is_open}
 
 
 def _find(request: Request, case: str) -> Case:
@@ -48,6 +68,32 @@ def list_cases(request: Request, start: From = None, to: To = None) -> dict[str,
 def show_case(request: Request, case: CaseId) -> dict[str, Any]:
     """One case."""
     return shape_case(_find(request, case))
+
+
+@router.post("/{case}/review", dependencies=[require("operator")])
+def review_case(request: Request, case: CaseId, said: ReviewShape) -> dict[str, Any]:
+    """Confirm, reject, merge or reopen a case; the last word counts. The case as it stands then."""
+    context = context_of(request)
+    found = _find(request, case)
+    if found.camera not in context.city.cameras:
+        raise HTTPException(409, f"camera {found.camera!r} of case {case!r} is no longer in the inventory")
+    if said.into is not None:
+        _check_merge(found, _find(request, said.into))
+    role = role_of(request, context)
+    review = Review(case, said.verdict, said.reason or "", said.note.strip(), said.into or "", role or "")
+    context.reviews.say(found.camera, review, context.clock(), after=found.reviewed_at)
+    context.note_review(case, said.verdict)
+    log.info("case.reviewed", case=case, verdict=said.verdict, reason=review.reason, into=review.into, role=role)
+    return shape_case(_find(request, case))
+
+
+def _check_merge(case: Case, into: Case) -> None:
+    if into.id == case.id:
+        raise HTTPException(409, f"case {case.id!r} cannot be merged with itself")
+    if into.site != case.site:
+        raise HTTPException(409, f"case {into.id!r} is of another site")
+    if not into.counts:
+        raise HTTPException(409, f"case {into.id!r} is {into.verdict} itself")
 
 
 @router.get("/{case}/evidence/{file}", dependencies=[require("viewer")], response_class=FileResponse)

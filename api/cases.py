@@ -6,22 +6,32 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from api.context import ApiContext
-from ingest.store.cases import Case, fold
+from ingest.store.cases import TYPES, Case, fold
 from ingest.store.port import MAX_EVENTS, EventQuery
+from ingest.store.records import EventRecord
 
 DAYS: Final = 30
 """How far back cases are listed unless a range is asked for; evidence is not kept longer."""
 
 
 def cases(context: ApiContext, *, start: datetime | None = None, end: datetime | None = None) -> list[Case]:
-    """Cases raised in `[start, end)`, newest first."""
-    now = context.clock()
+    """Cases raised in `[start, end)` as they stand now, newest first."""
+    start = start or context.clock() - timedelta(days=DAYS)
+    stored = events_since(context, TYPES, start)
+    found = fold([*stored, *context.reviews.waiting(stored)], context.city, simulated=context.demo)
+    return [case for case in found if end is None or case.raised_at < end]
+
+
+def events_since(context: ApiContext, types: tuple[str, ...], start: datetime) -> list[EventRecord]:
+    """Every event of cameras of some types since a time, however many there are."""
     # A demo's clip may carry any time of the day, so the end lies a day ahead.
-    query = EventQuery(
-        start or now - timedelta(days=DAYS),
-        end or now + timedelta(days=1),
-        kind="camera",
-        types=("dumping",),
-        limit=MAX_EVENTS,
-    )
-    return fold(context.reader.events(query), context.city, simulated=context.demo)
+    end = context.clock() + timedelta(days=1)
+    found: dict[tuple[str, str, int], EventRecord] = {}
+    while True:
+        page = context.reader.events(EventQuery(start, end, kind="camera", types=types, limit=MAX_EVENTS))
+        known = len(found)
+        found |= {(one.origin.device, one.origin.boot, one.origin.seq): one for one in page}
+        if len(page) < MAX_EVENTS or len(found) == known:
+            return list(found.values())
+        # Once more with the oldest: others of the same millisecond may be behind it.
+        end = page[-1].origin.measured_at + timedelta(milliseconds=1)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from api.reviews import ReviewDesk
 from city.model import City
 from city.secrets import Secrets
 from ingest.store.dead_letters import DeadLetterBox
@@ -16,14 +17,20 @@ from ingest.store.port import TelemetryReader
 
 @dataclass(frozen=True)
 class ApiContext:
-    """Handed to every route and page; `replay` gives dead letters back to ingest and says how many went."""
+    """Handed to every route and page; `replay` gives dead letters back to ingest and says how many went.
+
+    `data` is the folder that the services share, `note_review` tells the evidence room of a verdict: case and verdict.
+    """
 
     city: City
     reader: TelemetryReader
     dead_letters: DeadLetterBox
     health: HealthBoard
     secrets: Secrets
+    data: Path
     evidence: Path
+    reviews: ReviewDesk
+    note_review: Callable[[str, str], None]
     demo: bool
     replay: Callable[[Sequence[int]], int]
     clock: Callable[[], datetime]

@@ -65,7 +65,7 @@ def layer(context: ApiContext, kind: Kind) -> list[dict[str, Any]]:
     """The features of a layer."""
     now = context.clock()
     latest = {one.device: one for one in context.reader.latest(kind=kind)}
-    open_cases = Counter(case.camera for case in cases(context) if case.state == "open") if kind == "camera" else None
+    open_cases = Counter(case.camera for case in cases(context) if case.is_open) if kind == "camera" else None
     features = []
     for device in context.city.devices.values():
         if kind != device.KIND:

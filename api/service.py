@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -9,12 +10,17 @@ import uvicorn
 
 from api.app import create_app
 from api.context import ApiContext
+from api.reviews import ReviewDesk
 from city.runtime import Runtime
 from ingest.journal import Journal
 from ingest.replay import replay
 from ingest.store.opened import close_store, open_store
 
 GRACE_S = 1
+
+
+def note_review(_case: str, _verdict: str) -> None:
+    """The evidence room keeps no verdicts yet."""
 
 
 def serve(runtime: Runtime) -> None:
@@ -34,7 +40,11 @@ def serve(runtime: Runtime) -> None:
             dead_letters=opened.dead_letters,
             health=opened.health,
             secrets=runtime.secrets,
+            data=settings.data,
             evidence=settings.data / "evidence",
+            # Like an outbox of its own: a new life, so that its seqs are never taken for older ones.
+            reviews=ReviewDesk(runtime.city.id, secrets.token_hex(5), journal.append),
+            note_review=note_review,
             demo=settings.demo,
             replay=give_back,
             clock=lambda: datetime.now(UTC),

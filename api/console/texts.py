@@ -262,6 +262,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "event_dumping": ("Pembuangan sampah liar", "Illegal dumping"),
     "event_deposit": ("Sampah ditaruh pada jamnya", "Waste put out in time"),
     "event_covered": ("Kamera tertutup", "Camera covered"),
+    "event_review": ("Kasus diperiksa", "Case reviewed"),
     # Time
     "seconds_ago": ("{n} detik lalu", "{n} s ago"),
     "minutes_ago": ("{n} menit lalu", "{n} min ago"),

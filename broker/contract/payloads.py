@@ -107,7 +107,7 @@ EVENT_TYPES: Final[dict[Kind, tuple[str, ...]]] = {
     "bin": ("fire", "tilt", "lid_open", "collected", "moved", "low_battery", "tamper"),
     "truck": ("breakdown", "panic", "collected", "harsh_braking", "power_cut", "tamper"),
     "ap": ("rogue_ap", "quota_exceeded", "reboot", "tamper"),
-    "camera": ("dumping", "deposit", "covered", "moved", "tamper"),
+    "camera": ("dumping", "deposit", "covered", "moved", "tamper", "review"),
 }
 
 Detail = dict[str, Any]

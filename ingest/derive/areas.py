@@ -47,7 +47,7 @@ def area_points(
     Args:
         city: The inventory.
         standings: Every device's.
-        cases: Dumping cases, those of today and those still open at least.
+        cases: Dumping cases; those of today, those still open and those nobody has judged at least.
         collected: Collections since local midnight, by kelurahan.
         now: The time of the points.
     """
@@ -67,9 +67,10 @@ def area_points(
     today = now.astimezone(city.time_zone).date()
     for case in cases:
         if figures := areas.get(case.kelurahan, {}):
-            figures["open_cases"] = _plus(figures["open_cases"], case.state == "open")
+            figures["open_cases"] = _plus(figures["open_cases"], case.is_open)
+            figures["cases_waiting"] = _plus(figures["cases_waiting"], case.verdict == "none")
             is_today = case.raised_at.astimezone(city.time_zone).date() == today
-            figures["cases_today"] = _plus(figures["cases_today"], is_today)
+            figures["cases_today"] = _plus(figures["cases_today"], case.counts and is_today)
     lines = []
     for kelurahan, figures in areas.items():
         figures["collected_today"] = collected.get(kelurahan, 0)
@@ -102,7 +103,8 @@ def collected_by_area(city: City, events: Iterable[EventRecord]) -> dict[str, in
 
 
 def _zeros() -> list[str]:
-    return [*(name for counted in _COUNTED.values() for name in counted), "clients", "open_cases", "cases_today"]
+    of_cases = ("open_cases", "cases_waiting", "cases_today")
+    return [*(name for counted in _COUNTED.values() for name in counted), "clients", *of_cases]
 
 
 def _plus(known: Value | None, more: float) -> int:

@@ -17,7 +17,7 @@ from city.model import City
 from ingest.derive.areas import area_points, collected_by_area
 from ingest.derive.dumping import DumpingCases
 from ingest.derive.states import States, look, raised_by_device, to_ms
-from ingest.store.cases import fold
+from ingest.store.cases import TYPES, fold
 from ingest.store.condition import ABSENT, RAISABLE
 from ingest.store.health import HealthBoard, IngestHealth
 from ingest.store.influx import InfluxStore
@@ -114,7 +114,7 @@ class Deriver:
         latest = {one.device: one for one in self._store.latest()}
         raised = raised_by_device(self._store.events_since(RAISABLE, now - RAISED_BACK))
         standings = look(self._city, latest, raised, now, self._behind())
-        cases = fold(self._store.events_since(("dumping",), now - CASES_BACK), self._city, simulated=self._demo)
+        cases = fold(self._store.events_since(TYPES, now - CASES_BACK), self._city, simulated=self._demo)
         deposits = self._store.events_since(("deposit",), now - DEPOSITS_BACK)
         self._store.write_derived(self._states.points(standings, now), RAW)
         self._store.write_derived(self._cases.points(cases, deposits), EVENTS)

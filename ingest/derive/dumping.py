@@ -38,8 +38,14 @@ class DumpingCases:
         fields: dict[str, Value | None] = {
             "case": case.id,
             "state": case.state,
-            "open": case.state == "open",
-            "outside": True,
+            "verdict": case.verdict,
+            "open": case.is_open,
+            "waiting": case.verdict == "none",
+            "confirmed": case.verdict == "confirmed",
+            "rejected": case.verdict == "rejected",
+            "why": case.reason,
+            # What was rejected never happened, and a merged case is counted where it was merged into.
+            "outside": case.counts,
             "inside": False,
             "hours": case.hours,
             "site_name": case.site_name,
@@ -47,7 +53,7 @@ class DumpingCases:
             "raised": to_ms(case.raised_at),
             "cleared": to_ms(case.cleared_at) if case.cleared_at else None,
             "picture": self._url + picture if picture else None,
-            "page": f"{self._url}/dumping#{case.id}",
+            "page": f"{self._url}/dumping?case={case.id}",
         }
         tags = self._tags(case.camera, case.site, case.kelurahan, case.raised_at)
         return to_point("dumping_case", tags, fields, _at_ns(case.raised_at, case.id))
@@ -60,7 +66,11 @@ class DumpingCases:
         fields: dict[str, Value | None] = {
             "case": f"{device}-{event.origin.boot}-{event.origin.seq}",
             "state": "within_hours",
+            "verdict": "none",
             "open": False,
+            "waiting": False,
+            "confirmed": False,
+            "rejected": False,
             "outside": False,
             "inside": True,
             "site_name": site.name if site else "",

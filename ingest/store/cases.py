@@ -1,4 +1,4 @@
-"""Dumping cases: what the camera workers' events amount to, one case per object that was left."""
+"""Dumping cases: what the camera workers' events and people's reviews amount to, one case per object that was left."""
 
 from __future__ import annotations
 
@@ -11,14 +11,26 @@ import msgspec
 
 from broker.contract.topics import ID_PATTERN
 from city.model import City
+from city.zones import ZONE_KINDS
 from ingest.store.records import EventRecord
+from ingest.store.reviews import TYPE as REVIEW
+from ingest.store.reviews import Spoken, last_words, merge_targets
 
 _CASE_ID: Final = re.compile(ID_PATTERN)
+Verdict = Literal["none", "confirmed", "rejected", "merged"]
+
+TYPES: Final = ("dumping", REVIEW)
+"""The events that cases are folded from."""
 _FILE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\.[a-z0-9]{1,8}")
 
 
 class Case(msgspec.Struct, frozen=True):
-    """Waste left outside the permitted hours. `since` is when it was put down, `evidence` file role to file name."""
+    """Waste left where or when it may not be. `since` is when it was put down, `evidence` file role to file name.
+
+    `zone` is the kind of zone it lies in, `box` left, top, width and height in a picture of the size `frame`, in
+    pixels. `state` is what the camera sees, `verdict` what somebody said; `into` is where a merged case is shown,
+    `merged` are those that are shown under this one.
+    """
 
     id: str
     camera: str
@@ -34,20 +46,85 @@ class Case(msgspec.Struct, frozen=True):
     simulated: bool
     evidence: dict[str, str]
     sha256: dict[str, str]
+    zone: str = ""
+    frame: list[float] = []
     cleared_at: datetime | None = None
+    verdict: Verdict = "none"
+    reason: str = ""
+    note: str = ""
+    into: str = ""
+    merged: list[str] = []
+    reviewed_at: datetime | None = None
+    reviewed_by: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody has to go there: it lies there still, as far as anybody knows."""
+        return self.state == "open" and self.counts
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is a case of its own: not rejected, and not the same as another."""
+        return self.verdict not in ("rejected", "merged")
 
 
 def fold(events: Iterable[EventRecord], city: City, *, simulated: bool) -> list[Case]:
-    """Events of type `dumping`, in any order, as one case per id, newest first."""
+    """Events of the types `TYPES`, in any order, as one case per id, newest first."""
     raised: dict[str, EventRecord] = {}
-    cleared: dict[str, EventRecord] = {}
+    cleared: dict[tuple[str, str], EventRecord] = {}
+    reviews: list[EventRecord] = []
     for event in events:
+        if event.type == REVIEW:
+            reviews.append(event)
+            continue
         case = event.detail.get("case")
         # Ids and file names become paths and addresses; a device says what it likes.
-        if isinstance(case, str) and _CASE_ID.fullmatch(case) and event.state in ("raised", "cleared"):
-            (raised if event.state == "raised" else cleared)[case] = event
-    found = [_case(id_, event, cleared.get(id_), city, simulated=simulated) for id_, event in raised.items()]
-    return sorted(found, key=lambda case: (case.raised_at, case.id), reverse=True)
+        if isinstance(case, str) and _CASE_ID.fullmatch(case):
+            if event.state == "raised":
+                raised[case] = event
+            elif event.state == "cleared":
+                cleared[event.origin.device, case] = event
+    spoken = last_words(reviews)
+    found = [
+        _judged(
+            _case(id_, event, cleared.get((event.origin.device, id_)), city, simulated=simulated),
+            spoken.get((event.origin.device, id_)),
+        )
+        for id_, event in raised.items()
+    ]
+    return sorted(_merged(found), key=lambda case: (case.raised_at, case.id), reverse=True)
+
+
+def _judged(case: Case, spoken: Spoken | None) -> Case:
+    if spoken is None:
+        return case
+    said = spoken.review
+    return msgspec.structs.replace(
+        case,
+        verdict="none" if said.verdict == "reopened" else said.verdict,
+        reason=said.reason if said.verdict == "rejected" else "",
+        note=said.note,
+        into=said.into if said.verdict == "merged" else "",
+        reviewed_at=spoken.event.origin.measured_at,
+        reviewed_by=said.by,
+    )
+
+
+def _merged(cases: list[Case]) -> list[Case]:
+    """Each merged case with where it ends, and there with those that end in it; a circle of merges is none."""
+    ends = merge_targets({case.id: case.into for case in cases if case.verdict == "merged"})
+    under: dict[str, list[str]] = {}
+    for id_, end in sorted(ends.items()):
+        under.setdefault(end, []).append(id_)
+    return [
+        msgspec.structs.replace(
+            case,
+            verdict="none" if case.verdict == "merged" and case.id not in ends else case.verdict,
+            into=ends.get(case.id, ""),
+            merged=under.get(case.id, []),
+        )
+        for case in cases
+    ]
 
 
 def _case(id_: str, raised: EventRecord, cleared: EventRecord | None, city: City, *, simulated: bool) -> Case:
@@ -68,12 +145,21 @@ def _case(id_: str, raised: EventRecord, cleared: EventRecord | None, city: City
         state="cleared" if cleared else "open",
         since=str(detail.get("since", "")),
         hours=city.hours_at(site_id).describe(),
-        box=[float(edge) for edge in detail.get("box", []) if isinstance(edge, int | float)],
+        box=_numbers(detail.get("box"), 4),
         simulated=bool(detail.get("simulated", simulated)),
         evidence={k: v for k, v in _texts(detail.get("evidence")).items() if _FILE.fullmatch(v)},
         sha256=_texts(detail.get("sha256")),
+        zone=str(detail.get("zone", "")) if detail.get("zone") in ZONE_KINDS else "",
+        frame=_numbers(detail.get("frame"), 2),
         cleared_at=cleared.origin.measured_at if cleared else None,
     )
+
+
+def _numbers(found: Any, count: int) -> list[float]:  # noqa: ANN401 - JSON
+    """So many numbers, or none at all."""
+    listed = found if isinstance(found, list | tuple) else []
+    numbers = [float(one) for one in listed if isinstance(one, int | float) and not isinstance(one, bool)]
+    return numbers if len(numbers) == count else []
 
 
 def _texts(found: Any) -> dict[str, str]:  # noqa: ANN401 - JSON

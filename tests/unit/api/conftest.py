@@ -13,8 +13,11 @@ from fastapi.testclient import TestClient
 
 from api.app import create_app
 from api.context import ApiContext
+from api.reviews import ReviewDesk
 from city.inventory import builtin_city, load_city
 from city.secrets import Secrets
+from ingest.decode import Decoder
+from ingest.journal import Arrival
 from ingest.store.dead_letters import DeadLetter, DeadLetterBox
 from ingest.store.health import HealthBoard, IngestHealth
 from ingest.store.memory import MemoryStore
@@ -32,6 +35,8 @@ class Stage:
     store: MemoryStore = field(default_factory=MemoryStore)
     board: HealthBoard = field(default_factory=HealthBoard)
     replayed: list[int] = field(default_factory=list)
+    journaled: list[Arrival] = field(default_factory=list)
+    judged: list[tuple[str, str]] = field(default_factory=list)
     seq: int = 0
 
     def __post_init__(self) -> None:
@@ -39,6 +44,7 @@ class Stage:
         self.box = DeadLetterBox(self.folder / "dead.sqlite")
         self.secrets = Secrets(self.folder)
         self.board.publish(IngestHealth(NOW, connected=True))
+        self.reviews = ReviewDesk(CITY.id, "desk", self.journaled.extend)
 
     def origin(self, device: str, at: datetime) -> Origin:
         """The next origin of a device."""
@@ -63,6 +69,14 @@ class Stage:
         self.seq += 1
         self.box.add([DeadLetter(self.seq, "kota/x", b'{"a":\xff', NOW, reason)])
 
+    def drain(self) -> None:
+        """Store what has been journaled, as ingest does."""
+        decoder = Decoder(CITY, late_after=timedelta(minutes=15))
+        for arrival in self.journaled:
+            decoded = decoder.decode(arrival)
+            assert not decoded.dead, decoded.dead
+            self.store.write(decoded.records, ())
+
     def replay(self, ids: Sequence[int]) -> int:
         """Take note of a replay."""
         self.replayed += ids
@@ -76,7 +90,10 @@ class Stage:
             dead_letters=self.box,
             health=self.board,
             secrets=self.secrets,
+            data=self.folder,
             evidence=self.folder / "evidence",
+            reviews=self.reviews,
+            note_review=lambda case, verdict: self.judged.append((case, verdict)),
             demo=demo,
             replay=self.replay,
             clock=lambda: now + timedelta(seconds=1),
