@@ -113,7 +113,7 @@ def plan_version(data: Path, camera: str) -> str:
     """Names what is drawn just now, so that two people who draw at once notice each other; empty when nothing is."""
     try:
         return hashlib.sha256(plan_path(data, camera).read_bytes()).hexdigest()[:16]
-    except FileNotFoundError:
+    except OSError:
         return _NEW
 
 

@@ -1,0 +1,69 @@
+"""The report of all cameras on one day and the 30 days up to it, put together from what the store has."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import date, datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from api.camera_report import BUCKET_S, TYPES, Figures, Span, figures, local_day
+from api.cases import cases, events_since
+from api.context import ApiContext
+from city.model import Camera
+from ingest.store.cases import Case
+from ingest.store.port import Point, SeriesQuery
+from ingest.store.records import EventRecord
+
+DAYS: Final = 30
+_BEFORE: Final = timedelta(days=30)
+"""A camera that went blind longer ago than this before the report begins is no longer known to be."""
+
+
+class CameraReport(msgspec.Struct, frozen=True):
+    """One camera: the day, and the `DAYS` days that end with it."""
+
+    camera: str
+    site: str
+    site_name: str
+    kelurahan: str
+    day: Figures
+    month: Figures
+
+
+def camera_reports(context: ApiContext, day: date) -> list[CameraReport]:
+    """Every camera, the one that is most surely wrong first, then the one that watched least."""
+    zone = context.city.time_zone
+    today = local_day(day, zone)
+    month = (local_day(day - timedelta(days=DAYS - 1), zone)[0], today[1])
+    found: defaultdict[str, list[Case]] = defaultdict(list)
+    for case in cases(context, start=month[0], end=month[1]):
+        found[case.camera].append(case)
+    events: defaultdict[str, list[EventRecord]] = defaultdict(list)
+    for event in events_since(context, TYPES, month[0] - _BEFORE):
+        events[event.origin.device].append(event)
+    reports = [
+        _report(context, camera, (today, month), found[camera.id], events[camera.id])
+        for camera in context.city.cameras.values()
+    ]
+    return sorted(reports, key=lambda one: (-one.month.surely_wrong, -one.month.unseen_s, one.camera))
+
+
+def _report(
+    context: ApiContext, camera: Camera, spans: tuple[Span, Span], found: list[Case], events: list[EventRecord]
+) -> CameraReport:
+    site = context.city.sites.get(camera.site)
+    now = context.clock()
+    sight = _sight(context, camera, spans[1], now)
+    day, month = (figures(span, now, found, events, sight) for span in spans)
+    name = site.name if site else camera.site
+    return CameraReport(camera.id, camera.site, name, camera.kelurahan, day, month)
+
+
+def _sight(context: ApiContext, camera: Camera, span: Span, now: datetime) -> list[Point]:
+    """Means of `scene_ok`; the bucket that is not over yet counts as heard when anything is in it."""
+    end = min(span[1], now)
+    if end <= span[0]:
+        return []
+    return context.reader.series(SeriesQuery(camera.id, "scene_ok", span[0], end, BUCKET_S))

@@ -1,0 +1,127 @@
+"""REST of what is drawn on a camera's picture: zones, the still to draw on, and what rejected cases suggest."""
+
+from __future__ import annotations
+
+import threading
+from typing import Annotated, Any, Final
+
+import msgspec
+import structlog
+from fastapi import APIRouter, Request
+from fastapi.responses import FileResponse, Response
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from api.access import require, role_of
+from api.cases import cases
+from api.context import ApiContext
+from api.problems import problem
+from api.routes import DeviceId, context_of
+from api.suggestions import LOOK_BACK, suggest_ignores
+from broker.contract.errors import ConfigError
+from city.drawn import DrawnPlan, plan_path, plan_version, save_plan, still_path
+from city.model import Camera
+from city.zones import Fault, Zone, ZoneKind, ZonePlan, faults_of
+
+log = structlog.get_logger("api")
+
+router = APIRouter(prefix="/api/v1/cameras", tags=["cameras"])
+
+POINTS_MAX: Final = 1_000
+_saving = threading.Lock()
+
+
+class ZoneShape(BaseModel):
+    """A part of the picture."""
+
+    kind: ZoneKind
+    name: str = Field(max_length=200)
+    polygon: list[tuple[float, float]] = Field(max_length=POINTS_MAX, description="Points x, y in 0..1 from top left.")
+
+
+class PlanShape(BaseModel):
+    """All that is drawn; `version` is the one that was drawn on, empty when nothing had been drawn."""
+
+    zones: list[ZoneShape] = Field(max_length=200)
+    person_height: list[tuple[float, float]] = Field([], max_length=2, description="Row of the feet and height, twice.")
+    version: Annotated[str, Field(max_length=64)] = ""
+
+
+def camera_of(context: ApiContext, camera: str) -> Camera:
+    """A camera of the inventory, or 404."""
+    found = context.city.cameras.get(camera)
+    if found is None:
+        raise HTTPException(404, f"camera {camera!r} is not in the inventory of {context.city.id}")
+    return found
+
+
+def plan_in_force(context: ApiContext, camera: Camera) -> ZonePlan:
+    """What is drawn, else what the inventory says."""
+    return DrawnPlan(context.data, camera.id, camera.plan).current()
+
+
+def shape_plan(context: ApiContext, camera: Camera) -> dict[str, Any]:
+    """A plan as the API and the editor show it, with what the rejected cases of 60 days suggest."""
+    plan = plan_in_force(context, camera)
+    recent = cases(context, start=context.clock() - LOOK_BACK)
+    suggestions = suggest_ignores([case for case in recent if case.camera == camera.id], plan.zones)
+    return {
+        "camera": camera.id,
+        "drawn": plan_path(context.data, camera.id).is_file(),
+        "version": plan_version(context.data, camera.id),
+        **msgspec.to_builtins(plan),
+        "still": still_path(context.data, camera.id).is_file(),
+        "suggestions": [{**msgspec.to_builtins(one), "rejects": one.rejects} for one in suggestions],
+    }
+
+
+@router.get("/{camera}/zones", dependencies=[require("operator")])
+def show_zones(request: Request, camera: DeviceId) -> dict[str, Any]:
+    """The zones in force, and what rejected cases suggest."""
+    context = context_of(request)
+    return shape_plan(context, camera_of(context, camera))
+
+
+@router.put("/{camera}/zones", dependencies=[require("operator")], response_model=None)
+def save_zones(request: Request, camera: DeviceId, drawn: PlanShape) -> dict[str, Any] | Response:
+    """Put zones in force; the camera's worker follows with its next picture. Faults are listed with 422."""
+    context = context_of(request)
+    found = camera_of(context, camera)
+    zones = tuple(Zone(one.kind, one.name.strip(), tuple(one.polygon)) for one in drawn.zones)
+    plan = ZonePlan(zones, tuple(drawn.person_height))
+    if faults := faults_of(plan):
+        return problem(422, "; ".join(map(_words, faults)), errors=[_error(fault) for fault in faults])
+    with _saving:
+        if drawn.version != plan_version(context.data, camera):
+            raise HTTPException(409, "somebody else has drawn meanwhile; load the zones again")
+        try:
+            save_plan(context.data, camera, plan)
+        except ConfigError as exc:
+            log.error("zones.refused", camera=camera, reason=str(exc))
+            raise HTTPException(503, "the disk refuses; nothing was changed", {"Retry-After": "60"}) from exc
+    log.info("zones.saved", camera=camera, zones=len(zones), role=role_of(request, context))
+    return shape_plan(context, found)
+
+
+@router.get("/{camera}/still", dependencies=[require("operator")], response_class=FileResponse)
+def show_still(request: Request, camera: DeviceId) -> FileResponse:
+    """What the camera sees when nobody is there, privacy masks black; at most a few minutes old while it watches."""
+    context = context_of(request)
+    path = still_path(context.data, camera_of(context, camera).id)
+    if not path.is_file():
+        raise HTTPException(404, f"camera {camera!r} has saved no still yet")
+    return FileResponse(path, media_type="image/jpeg")
+
+
+def _words(fault: Fault) -> str:
+    return fault.detail if fault.zone is None else f"zones.{fault.zone}: {fault.detail}"
+
+
+def _error(fault: Fault) -> dict[str, Any]:
+    field = "person_height" if fault.code.startswith("person") else "zones"
+    return {
+        "field": field if fault.zone is None else f"zones.{fault.zone}",
+        "zone": fault.zone,
+        "code": fault.code,
+        "detail": fault.detail,
+    }
