@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from fastapi import FastAPI, Request
 
-from api import access, case_routes, map_routes, problems, routes, sign_in, stream, system_routes, zone_routes
+from api import (
+    access,
+    case_routes,
+    map_routes,
+    problems,
+    report_routes,
+    routes,
+    sign_in,
+    stream,
+    system_routes,
+    zone_routes,
+)
 from api.access import require
 from api.console import pages
 from api.context import ApiContext
@@ -23,7 +34,7 @@ def create_app(context: ApiContext) -> FastAPI:
     )
     app.state.context = context
     problems.install(app)
-    for part in (routes, case_routes, zone_routes, map_routes, system_routes, stream, sign_in):
+    for part in (routes, case_routes, report_routes, zone_routes, map_routes, system_routes, stream, sign_in):
         app.include_router(part.router)
 
     @app.get("/api/v1/openapi.json", dependencies=[require("viewer")], include_in_schema=False)
