@@ -10,6 +10,7 @@ from typing import Any, Final
 from nicegui import ui
 
 from api.console.frame import show
+from api.console.hours import hours_box
 from api.console.listing import fill_bar, state_badge
 from api.console.markup import Markup, join, link, table, tag
 from api.console.view import View
@@ -58,6 +59,8 @@ async def build(view: View, device: Device, days: int) -> None:
     )
     values = show(_values(view, shape), "panel")
     show(_facts(view, shape), "panel")
+    if device.KIND == "camera":
+        show(join([hours_box(view, device.site), _zones_link(view, device)]), "panel")
     show(_span_links(view, device, span), "panel spans-box")
     for field, points in series.items():
         with ui.element("section").classes("panel chart-box"):
@@ -108,6 +111,12 @@ def _values(view: View, shape: DeviceShape) -> Markup:
     if not rows:
         return join([*parts, tag("p", view.t("none"), class_="empty")])
     return join([*parts, table([view.t("field"), view.t("value"), view.t("age")], rows, narrow="keep")])
+
+
+def _zones_link(view: View, device: Device) -> Markup:
+    if not view.may("operator"):
+        return Markup()
+    return tag("p", link(f"/camera/{device.id}/zones", view.t("draw_zones"), class_="button"))
 
 
 def _value(view: View, field: str, shape: DeviceShape) -> object:

@@ -28,6 +28,7 @@ MENU: Final = (
     ("ap", "/devices/ap"),
     ("camera", "/devices/camera"),
     ("dumping", "/dumping"),
+    ("cameras", "/cameras"),
     ("system", "/system"),
 )
 LOCALES: Final[dict[Lang, Language]] = {"id": "id", "en": "en-US"}

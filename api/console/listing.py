@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from math import ceil
 from typing import Final
 from urllib.parse import urlencode
@@ -13,6 +14,7 @@ from urllib.parse import urlencode
 from fastapi import Request
 from nicegui import ui
 
+from api.console.forms import pager, select
 from api.console.frame import show
 from api.console.markup import Markup, join, link, table, tag
 from api.console.view import View
@@ -87,7 +89,7 @@ def _list(view: View, kind: Kind, question: Question) -> Markup:
         return tag("p", view.t("nothing"), class_="empty")
     rows = [_row(view, device, latest.get(device.id), now) for device in cut]
     count = tag("p", view.t("found", n=len(found)), class_="found", role="status")
-    return join([count, table(_headings(view, kind), rows), _pager(view, kind, question, page, pages)])
+    return join([count, table(_headings(view, kind), rows), pager(view, partial(question.address, kind), page, pages)])
 
 
 def matches(view: View, question: Question, device: Device, latest: Latest | None, now: datetime) -> bool:
@@ -163,37 +165,19 @@ def state_badge(view: View, state: str) -> Markup:
 
 def _filters(view: View, kind: Kind, question: Question) -> Markup:
     names = sorted(((one.id, one.name) for one in view.context.city.kelurahan.values()), key=lambda pair: pair[1])
+    anything = ("", view.t("all"))
+    states = [(one, view.t(one)) for one in STATES]
     parts = [
-        _select(view, "kelurahan", view.t("kelurahan"), names, question.kelurahan) if kind != "truck" else Markup(),
-        _select(view, "state", view.t("state"), [(one, view.t(one)) for one in STATES], question.state),
+        select("kelurahan", view.t("kelurahan"), [anything, *names], question.kelurahan) if kind != "truck" else None,
+        select("state", view.t("state"), [anything, *states], question.state),
         _search(view, question),
     ]
     if kind == "bin":
-        orders = tag(
-            "select", *_options([("", view.t("by_name")), ("fill", view.t("by_fill"))], question.order), name="order"
-        )
-        parts.append(tag("label", view.t("order"), orders))
+        orders = [("", view.t("by_name")), ("fill", view.t("by_fill"))]
+        parts.append(select("order", view.t("order"), orders, question.order))
     return tag("form", *parts, tag("button", view.t("show")), method="get", action=f"/devices/{kind}", class_="filters")
 
 
 def _search(view: View, question: Question) -> Markup:
     box = tag("input", type="search", name="q", value=question.q, maxlength=80)
     return tag("label", view.t("search"), box)
-
-
-def _select(view: View, name: str, label: str, choices: list[tuple[str, str]], chosen: str) -> Markup:
-    options = _options([("", view.t("all")), *choices], chosen)
-    return tag("label", label, tag("select", *options, name=name))
-
-
-def _options(choices: list[tuple[str, str]], chosen: str) -> list[Markup]:
-    return [tag("option", words, value=value, selected=value == chosen) for value, words in choices]
-
-
-def _pager(view: View, kind: Kind, question: Question, page: int, pages: int) -> Markup:
-    parts: list[object] = [tag("span", view.t("page", n=page, of=pages))]
-    if page > 1:
-        parts.insert(0, link(question.address(kind, page - 1), view.t("previous"), rel="prev"))
-    if page < pages:
-        parts.append(link(question.address(kind, page + 1), view.t("next"), rel="next"))
-    return tag("nav", *parts, class_="pager")

@@ -13,13 +13,14 @@ from starlette.routing import Match, Mount
 from starlette.types import Scope
 
 from api.access import require
-from api.console import device_page, dumping_page, listing, map_page, system_page
+from api.console import cameras_page, device_page, dumping_page, listing, map_page, system_page, zones_page
 from api.console.frame import STATIC, VERSION, framed, show
 from api.console.markup import Markup, link, tag
 from api.console.view import View, view_of
 from api.routes import DeviceId, context_of, device_of
+from api.zone_routes import camera_of
 from broker.contract.topics import Kind
-from city.model import Device
+from city.model import Camera, Device
 
 RECONNECT_S = 10.0
 ICON = (
@@ -71,6 +72,10 @@ def _known(request: Request, device: DeviceId) -> Device:
     return device_of(context_of(request), device)
 
 
+def _known_camera(request: Request, camera: DeviceId) -> Camera:
+    return camera_of(context_of(request), camera)
+
+
 def _begin(request: Request, key: str, name: str = "") -> View:
     """Start a page: what all share, and its heading."""
     view = view_of(request, context_of(request))
@@ -106,9 +111,21 @@ async def show_device(request: Request, device: Annotated[Device, Depends(_known
 
 
 @router.page("/dumping")
-async def show_dumping(request: Request, page: int = 1) -> None:
-    """Dumping cases."""
-    await dumping_page.build(_begin(request, "dumping"), page)
+async def show_dumping(request: Request) -> None:
+    """The queue of dumping cases."""
+    await dumping_page.build(_begin(request, "dumping"), request)
+
+
+@router.page("/cameras")
+async def show_cameras(request: Request) -> None:
+    """Which camera lies."""
+    await cameras_page.build(_begin(request, "cameras"), request)
+
+
+@router.page("/camera/{camera}/zones")
+def show_zones(request: Request, camera: Annotated[Camera, Depends(_known_camera)]) -> None:
+    """The zone editor of a camera."""
+    zones_page.build(_begin(request, "camera", camera.id), camera)
 
 
 @router.page("/system")

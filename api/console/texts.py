@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
+from api.console.texts_cameras import CAMERA_TEXTS
+
 Lang = Literal["id", "en"]
 
 LANGS: Final[dict[Lang, str]] = {"id": "Bahasa Indonesia", "en": "English"}
@@ -33,6 +35,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "ap": ("Wi-Fi", "Wi-Fi"),
     "camera": ("Kamera", "Cameras"),
     "dumping": ("Pembuangan liar", "Illegal dumping"),
+    "cameras": ("Mutu kamera", "Camera quality"),
     "system": ("Sistem", "System"),
     # Map
     "full_bins": ("Tempat sampah penuh", "Full bins"),
@@ -122,23 +125,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "depot": ("Pangkalan", "Depot"),
     "capacity_kg": ("Daya muat", "Capacity"),
     "ssids": ("Nama jaringan", "Networks"),
-    # Dumping
-    "dumping_intro": (
-        "Sampah yang diletakkan di luar jam buang. Wajah dan orang disamarkan.",
-        "Waste put down outside the permitted hours. People are pixelated.",
-    ),
-    "no_cases": ("Tidak ada kasus dalam 30 hari terakhir.", "No cases in the last 30 days."),
-    "open": ("Sampah masih ada", "Waste still there"),
-    "case_cleared": ("Sudah diangkut", "Removed"),
-    "before": ("Sebelum", "Before"),
-    "after": ("Sesudah", "After"),
-    "clip": ("Rekaman", "Clip"),
-    "allowed_hours": ("Jam buang yang diizinkan", "Permitted hours"),
-    "seen_at": ("Terlihat", "Seen"),
-    "removed_at": ("Diangkut", "Removed"),
-    "at_camera": ("Kamera", "Camera"),
-    "case": ("Nomor kasus", "Case"),
-    "not_kept": ("Berkas tidak disimpan lagi", "File is no longer kept"),
+    **CAMERA_TEXTS,
     # System
     "ready": ("Sistem berjalan baik", "The system works"),
     "not_ready": ("Ada gangguan", "Something is wrong"),

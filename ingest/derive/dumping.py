@@ -49,7 +49,7 @@ class DumpingCases:
             "inside": False,
             "hours": case.hours,
             "site_name": case.site_name,
-            "since": to_ms(datetime.fromisoformat(case.since)) if case.since else None,
+            "since": to_ms(case.since_at) if case.since_at else None,
             "raised": to_ms(case.raised_at),
             "cleared": to_ms(case.cleared_at) if case.cleared_at else None,
             "picture": self._url + picture if picture else None,

@@ -58,6 +58,15 @@ class Case(msgspec.Struct, frozen=True):
     reviewed_by: str = ""
 
     @property
+    def since_at(self) -> datetime | None:
+        """When it was put down, None where the camera said nothing that is a time."""
+        try:
+            found = datetime.fromisoformat(self.since)
+        except ValueError:
+            return None
+        return found if found.tzinfo else None
+
+    @property
     def is_open(self) -> bool:
         """Whether somebody has to go there: it lies there still, as far as anybody knows."""
         return self.state == "open" and self.counts

@@ -138,3 +138,9 @@ def test_a_case_says_where_in_the_picture_it_is_and_in_what_zone() -> None:
     assert (case.box, case.frame, case.zone) == ([1.0, 2.0, 3.0, 4.0], [480.0, 270.0], "beside")
     odd = folded(raised(box=[1, True, "3", 4], frame=[480], zone="<b>"))["c-1"]
     assert (odd.box, odd.frame, odd.zone) == ([], [], "")
+
+
+@pytest.mark.parametrize("since", ["", "noon", "2026-03-01T12:00:00", "9" * 40, 7])
+def test_a_time_that_is_none_stops_nothing(since: object) -> None:
+    assert folded(raised(since=since))["c-1"].since_at is None
+    assert folded(raised(since=NOW.isoformat()))["c-1"].since_at == NOW
