@@ -18,7 +18,7 @@ from grafana.boards.fleet import FLEET
 from grafana.boards.platform import DEAD_SHARE_PCT, PLATFORM_HEALTH
 from grafana.boards.wifi import WIFI
 from grafana.house import DATASOURCE_TYPE, DATASOURCE_UID, LAG_ALARM_S, House
-from grafana.influxql import Condition, Select, at_least, call, equals, plain, recent
+from grafana.influxql import Condition, Select, at_least, call, differs, equals, plain, recent
 from grafana.measurements import DEVICE_STATE, DUMPING_CASE, PLATFORM
 from grafana.words import LANGS, text
 
@@ -144,7 +144,8 @@ RULES: Final[tuple[Rule, ...]] = (
         Select(
             (call("sum", "open").named("open"),),
             DUMPING_CASE,
-            (equals("outside", 1), recent("7d")),
+            # Also cases that are over or rejected: their zero ends an alarm.
+            (differs("state", "within_hours"), recent("7d")),
             by=("city", "kelurahan", "site"),
         ),
         above=0,

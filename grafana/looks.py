@@ -53,6 +53,8 @@ STATE_COLOURS: Final[dict[str, dict[str, str]]] = {
 }
 """Colour of every state; what is not known is grey, never green."""
 
+VERDICT_COLOURS: Final = {"none": WARN, "confirmed": GOOD, "rejected": BAD, "merged": UNKNOWN}
+
 LEVEL_COLOURS: Final = {"-1": UNKNOWN, "0": GOOD, "1": WARN, "2": BAD}
 
 
@@ -63,7 +65,9 @@ class Look(msgspec.Struct, frozen=True):
     decimals: int | None = None
     cell: Cell = ""
     steps: Steps = ()
-    mapping: Literal["", "state", "reasons", "types", "kinds", "kelurahan", "site", "waste_kind"] = ""
+    mapping: Literal[
+        "", "state", "reasons", "types", "kinds", "kelurahan", "site", "waste_kind", "verdicts", "reject_reasons"
+    ] = ""
     width: int = 0
     hidden: bool = False
     link: Literal["", "device", "page"] = ""
@@ -101,6 +105,11 @@ LOOKS: Final[dict[str, Look]] = {
     "pto_h": Look(decimals=1, cell="gauge", steps=((None, GOOD),)),
     "cases": Look(decimals=0, width=90),
     "outside": Look(decimals=0, cell="color-text", steps=((None, "text"), (1, BAD)), width=150),
+    "verdict": Look(mapping="verdicts", cell="color-text", width=170),
+    "why": Look(mapping="reject_reasons", width=150),
+    "confirmed": Look(decimals=0, cell="color-text", steps=((None, "text"), (1, GOOD)), width=150),
+    "rejected": Look(decimals=0, cell="color-text", steps=((None, "text"), (1, BAD)), width=150),
+    "waiting": Look(decimals=0, cell="color-text", steps=((None, "text"), (1, WARN)), width=170),
     "hours": Look(width=120),
     "picture": Look(cell="image", link="page", width=130),
     "page": Look(hidden=True),
@@ -168,7 +177,7 @@ def _mappings(house: House, mapping: str, kinds: Sequence[str]) -> list[dashboar
     if mapping == "state":
         return [state_map(house, kinds)]
     named = {"kelurahan": house.kelurahan, "site": house.camera_sites}
-    return [value_map(named.get(mapping) or house.codes(mapping))]
+    return [value_map(named.get(mapping) or house.codes(mapping), VERDICT_COLOURS if mapping == "verdicts" else None)]
 
 
 def state_map(house: House, kinds: Sequence[str]) -> dashboard.ValueMap:

@@ -10,8 +10,8 @@ from grafana_foundation_sdk.models import dashboard
 
 from grafana.asked import city_sum
 from grafana.board import Board
-from grafana.house import ANY_IS_BAD, ANY_IS_WARN, BAD, CALM_STEPS, GOOD, PLAIN_STEPS, House, value_map
-from grafana.influxql import IN_RANGE, Column, Select, at_least, call, chosen, equals, field, plain
+from grafana.house import ANY_IS_BAD, ANY_IS_WARN, BAD, CALM_STEPS, GOOD, GOOD_STEPS, PLAIN_STEPS, House, value_map
+from grafana.influxql import IN_RANGE, Column, Select, at_least, call, chosen, differs, field, plain
 from grafana.layout import Row, equal
 from grafana.looks import override
 from grafana.measurements import DUMPING_CASE
@@ -42,11 +42,26 @@ _MATRIX: Final = Select(
     Select((call("sum", "outside").named("outside"),), DUMPING_CASE, _WHERE, by=("site", "hour")),
     (at_least("outside", 1),),
 )
+_CASES: Final = (differs("state", "within_hours"), *_WHERE)
+"""What cameras reported, whatever was said of it; waste put out in time is a point as well."""
+
 _EVIDENCE: Final = Select(
-    plain("picture", "site_name", "kelurahan", "state", "hours", "since", "case", "page"),
+    plain("picture", "site_name", "kelurahan", "state", "verdict", "why", "hours", "since", "case", "page"),
     DUMPING_CASE,
-    (equals("outside", 1), *_WHERE),
+    _CASES,
     newest=_NEWEST,
+)
+_JUDGED: Final = Select(
+    plain("device", "site", "cases", "confirmed", "rejected", "waiting"),
+    Select(
+        (
+            call("count", "rejected").named("cases"),
+            *(call("sum", verdict).named(verdict) for verdict in ("confirmed", "rejected", "waiting")),
+        ),
+        DUMPING_CASE,
+        _CASES,
+        by=("device", "site"),
+    ),
 )
 
 
@@ -101,9 +116,15 @@ def _rows(house: House) -> Sequence[Row]:
     return [
         equal(
             4,
+            stat(house, "dumping.waiting", city_sum("cases_waiting"), steps=ANY_IS_WARN),
             stat(house, "dumping.open", city_sum("open_cases"), steps=ANY_IS_BAD),
             stat(house, "dumping.today", city_sum("cases_today"), steps=CALM_STEPS),
             stat(house, "dumping.outside", _total("outside"), steps=ANY_IS_WARN),
+        ),
+        equal(
+            4,
+            stat(house, "dumping.confirmed", _total("confirmed"), steps=GOOD_STEPS),
+            stat(house, "dumping.rejected", _total("rejected"), steps=ANY_IS_WARN),
             stat(house, "dumping.inside", _total("inside"), steps=PLAIN_STEPS),
         ),
         equal(
@@ -115,6 +136,7 @@ def _rows(house: House) -> Sequence[Row]:
             (15, [(10, _matrix(house))]),
             (9, [(10, table(house, "dumping.repeat", _REPEAT, order=["outside"]))]),
         ],
+        [(24, [(9, table(house, "dumping.judged", _JUDGED, order=["cases", "rejected"]))])],
         [(24, [(16, table(house, "dumping.evidence", _EVIDENCE, kinds=["case"], show_time=True, tall=True))])],
     ]
 

@@ -31,7 +31,11 @@ PAGES = {
     "/device/bin-0451": ("Tempat sampah", "Bins"),
     "/device/truck-01": ("Truk", "Trucks"),
     "/device/ap-liliba": ("Wi-Fi", "Wi-Fi"),
+    "/device/cam-01": ("Kamera", "Cameras"),
+    "/camera/cam-01/zones": ("Kamera", "Cameras"),
     "/dumping": ("Pembuangan liar", "Illegal dumping"),
+    "/dumping?show=all": ("Pembuangan liar", "Illegal dumping"),
+    "/cameras": ("Mutu kamera", "Camera quality"),
     "/system": ("Sistem", "System"),
 }
 DESKTOP = {"width": 1280, "height": 800}
@@ -149,7 +153,7 @@ def test_every_page_in_its_language_fits_its_screen(
 ) -> None:
     with looking(browser, city, viewport) as page:
         for path, names in PAGES.items():
-            page.goto(f"{path}?lang={lang}")
+            page.goto(f"{path}{'&' if '?' in path else '?'}lang={lang}")
             expect(page.locator("h1")).to_contain_text(names[["id", "en"].index(lang)])
             expect(page.locator(".banner")).to_contain_text({"id": "SIMULASI", "en": "SIMULATED"}[lang])
             assert page.evaluate("document.documentElement.lang.slice(0, 2)") == lang

@@ -75,6 +75,8 @@ class _Filler:
         self._seq = 0
         self.had_incidents = False
         self._cameras = list(city.cameras.values())
+        self._reviews = 0
+        self._last_case: dict[str, str] = {}
 
     def _origin(self, kind: Kind, device: str, at: datetime) -> Origin:
         self._seq += 1
@@ -130,10 +132,29 @@ class _Filler:
             "camera": camera.id,
             "site": camera.site,
             "since": now.isoformat(),
+            "box": [300, 205, 34, 30],
+            "frame": [480, 270],
+            "zone": "watch",
             "evidence": files,
         }
         events: list[Record] = [EventRecord(origin, "dumping", "raised", detail)]
         if now.hour % 2:
             later = self._origin("camera", camera.id, now + timedelta(minutes=2))
             events.append(EventRecord(later, "dumping", "cleared", {"case": case}))
-        return events
+        return [*events, *self._reviewed(camera.id, case, now)]
+
+    def _reviewed(self, camera: str, case: str, now: datetime) -> list[Record]:
+        """What somebody said of a case, of every fourth nothing."""
+        words: list[dict[str, str]] = [
+            {"verdict": "confirmed"},
+            {"verdict": "rejected", "reason": "person_standing"},
+            {"verdict": "merged", "into": self._last_case.get(camera, "")},
+        ]
+        self._reviews += 1
+        said = words[self._reviews % 4] if self._reviews % 4 < len(words) else {}
+        if said.get("verdict") != "merged":
+            self._last_case[camera] = case
+        if not said or said.get("into") == "":
+            return []
+        detail = {"case": case, "by": "operator", "note": "", **said}
+        return [EventRecord(self._origin("camera", camera, now + timedelta(minutes=3)), "review", "noted", detail)]

@@ -58,6 +58,10 @@ const review = {
     card.querySelector(".verdict-words").textContent = words[found.verdict] + why;
     card.querySelectorAll(".said > :is(a, q)").forEach((old) => old.remove());
     review.open(card, "");
+    // What is no case any more is nothing to merge with.
+    for (const offer of document.querySelectorAll(`[data-into="${card.id}"]`)) {
+      offer.hidden = ["rejected", "merged"].includes(found.verdict);
+    }
     const count = document.querySelector(".queue-count");
     const waiting = Number(count.dataset.count) + (found.verdict === "none") - (before === "none");
     count.dataset.count = waiting;
@@ -81,10 +85,12 @@ const review = {
     else if (!card) return false;
     else if (key === "p") review.play(card);
     else if (review.keys[key]) review.shownOne(card, review.keys[key])?.click();
-    else if (key >= "1" && key <= "9") card.querySelectorAll("[data-panel]:not([hidden]) [data-say]")[key - 1]?.click();
+    else if (key >= "1" && key <= "9") review.choices(card)[key - 1]?.click();
     else return false;
     return true;
   },
+
+  choices: (card) => [...card.querySelectorAll("[data-panel]:not([hidden]) [data-say]:not([hidden])")],
 
   keys: {
     c: '[data-say="confirmed"]',

@@ -34,9 +34,10 @@ const zoneDraw = {
 
   point(event) {
     const box = zoneDraw.svg.getBoundingClientRect();
-    const cut = (value) => Math.round(Math.min(1, Math.max(0, value)) * 10000) / 10000;
-    return [cut((event.clientX - box.left) / box.width), cut((event.clientY - box.top) / box.height)];
+    return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height].map(zoneDraw.cut);
   },
+
+  cut: (value) => Math.round(Math.min(1, Math.max(0, value)) * 10000) / 10000,
 
   tag(name, attributes, text) {
     const made = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -60,16 +61,19 @@ const zoneDraw = {
 
   outline(polygon, colour, kind) {
     const points = polygon.map((point) => zoneDraw.at(point).join(",")).join(" ");
-    return zoneDraw.tag("polygon", { points, stroke: colour, fill: colour, class: kind, "stroke-width": 2.5 * zoneDraw.pixel });
+    const width = 2.5 * zoneDraw.pixel;
+    return zoneDraw.tag("polygon", { points, stroke: colour, fill: colour, class: kind, "stroke-width": width });
   },
 
   zone(zone, index) {
     const chosen = index === zoneDraw.editor.state.selected;
-    const shape = zoneDraw.outline(zone.polygon, zoneDraw.editor.colour(zone.kind), `zone ${zone.kind}${chosen ? " chosen" : ""}`);
+    const classes = `zone ${zone.kind}${chosen ? " chosen" : ""}`;
+    const shape = zoneDraw.outline(zone.polygon, zoneDraw.editor.colour(zone.kind), classes);
     shape.dataset.zone = index;
     const [x, y] = zoneDraw.at(zone.polygon.reduce((top, one) => (one[1] < top[1] ? one : top), [0, 2]));
     const size = 15 * zoneDraw.pixel;
-    const name = zoneDraw.tag("text", { x: Math.min(x, zoneDraw.WIDTH - 8 * size), y: Math.max(y + 1.2 * size, size), "font-size": size }, zone.name);
+    const left = Math.min(x, zoneDraw.WIDTH - 8 * size), base = Math.max(y + 1.2 * size, size);
+    const name = zoneDraw.tag("text", { x: left, y: base, "font-size": size }, zone.name);
     return chosen ? [shape, name, ...zoneDraw.handles(zone, index)] : [shape, name];
   },
 
@@ -89,11 +93,10 @@ const zoneDraw = {
 
   handle(point, data, kind, radius, label) {
     const [cx, cy] = zoneDraw.at(point);
-    const made = zoneDraw.tag("circle", { cx, cy, r: radius * zoneDraw.pixel, class: `handle ${kind}`, "stroke-width": 3 * zoneDraw.pixel });
+    const { pixel } = zoneDraw;
+    const seen = { cx, cy, r: radius * pixel, class: `handle ${kind}`, "stroke-width": 3 * pixel };
+    const made = zoneDraw.tag("circle", label ? { ...seen, tabindex: 0, role: "button", "aria-label": label } : seen);
     Object.assign(made.dataset, data);
-    if (label) {
-      for (const [key, value] of [["tabindex", "0"], ["role", "button"], ["aria-label", label]]) made.setAttribute(key, value);
-    }
     return made;
   },
 
@@ -107,9 +110,12 @@ const zoneDraw = {
   person([row, tall], index) {
     const x = index ? 0.72 : 0.28;
     const [feet, head] = [zoneDraw.at([x, row]), zoneDraw.at([x, row - tall])];
-    const line = zoneDraw.tag("line", { x1: feet[0], y1: feet[1], x2: head[0], y2: head[1], class: "person", "stroke-width": 4 * zoneDraw.pixel });
-    const ends = [["feet", feet, row], ["head", head, row - tall]].map(([end, , y]) =>
-      zoneDraw.handle([x, y], { person: index, end, key: `${end}${index}` }, "person-end", 10, zoneDraw.editor.text(end, { n: index + 1 })));
+    const from = { x1: feet[0], y1: feet[1], x2: head[0], y2: head[1] };
+    const line = zoneDraw.tag("line", { ...from, class: "person", "stroke-width": 4 * zoneDraw.pixel });
+    const ends = [["feet", row], ["head", row - tall]].map(([end, y]) => {
+      const label = zoneDraw.editor.text(end, { n: index + 1 });
+      return zoneDraw.handle([x, y], { person: index, end, key: `${end}${index}` }, "person-end", 10, label);
+    });
     return [line, ...ends];
   },
 
@@ -180,14 +186,14 @@ const zoneDraw = {
     const least = 0.01;
     if (end === "head") pair[1] = Math.max(least, pair[0] - y);
     else pair[0] = Math.min(1, Math.max(pair[1], y));
-    pair.forEach((value, at) => { pair[at] = Math.round(value * 10000) / 10000; });
+    pair.forEach((value, at) => { pair[at] = zoneDraw.cut(value); });
   },
 
   shift(zone, dx, dy) {
     const xs = zone.polygon.map((one) => one[0]), ys = zone.polygon.map((one) => one[1]);
     const right = Math.max(-Math.min(...xs), Math.min(dx, 1 - Math.max(...xs)));
     const down = Math.max(-Math.min(...ys), Math.min(dy, 1 - Math.max(...ys)));
-    zone.polygon = zone.polygon.map(([x, y]) => [x + right, y + down].map((one) => Math.round(one * 10000) / 10000));
+    zone.polygon = zone.polygon.map(([x, y]) => [x + right, y + down].map(zoneDraw.cut));
   },
 
   focused(target) {
@@ -201,7 +207,7 @@ const zoneDraw = {
     if (event.key === "Delete" && corner !== undefined) editor.deletePoint();
     else if (way && corner !== undefined) {
       const point = editor.state.zones[zone].polygon[corner];
-      const moved = point.map((value, at) => Math.round(Math.min(1, Math.max(0, value + way[at] * step)) * 10000) / 10000);
+      const moved = point.map((value, at) => zoneDraw.cut(value + way[at] * step));
       editor.change(() => { editor.state.zones[zone].polygon[corner] = moved; });
     } else if (way && person !== undefined) {
       const [row, tall] = editor.state.persons[person];

@@ -7,7 +7,8 @@ const zoneEditor = {
   PAST_MAX: 100,
 
   text(key, values = {}) {
-    return Object.entries(values).reduce((text, [name, value]) => text.replaceAll(`{${name}}`, value), zoneEditor.config.texts[key]);
+    const fill = (text, [name, value]) => text.replaceAll(`{${name}}`, value);
+    return Object.entries(values).reduce(fill, zoneEditor.config.texts[key]);
   },
 
   colour: (kind) => zoneEditor.config.kinds.find((one) => one.kind === kind).colour,
@@ -36,7 +37,8 @@ const zoneEditor = {
   },
 
   take(plan) {
-    Object.assign(zoneEditor.state, { zones: plan.zones, persons: plan.person_height, version: plan.version, suggestions: plan.suggestions });
+    const { zones, person_height: persons, version, suggestions } = plan;
+    Object.assign(zoneEditor.state, { zones, persons, version, suggestions });
     zoneEditor.past = [];
     zoneEditor.unsaved = false;
     zoneEditor.root.dataset.ready = "yes";
@@ -144,8 +146,9 @@ const zoneEditor = {
   key(event) {
     if (event.target.closest("input, select")) return;
     if ((event.ctrlKey || event.metaKey) && event.key === "z") zoneEditor.undo();
-    else if (event.key === "Escape" && zoneEditor.state.drawing) zoneEditor.change(() => { zoneEditor.state.drawing = null; });
-    else if (event.key === "Enter" && zoneEditor.state.drawing?.length > 2 && !event.target.closest("button")) zoneEditor.finish();
+    else if (!zoneEditor.state.drawing) return;
+    else if (event.key === "Escape") zoneEditor.change(() => { zoneEditor.state.drawing = null; });
+    else if (event.key === "Enter" && !event.target.closest("button")) zoneEditor.finish();
     else return;
     event.preventDefault();
   },
@@ -154,22 +157,26 @@ const zoneEditor = {
     const { zones, selected } = zoneEditor.state, list = zoneEditor.find(".zone-list");
     list.replaceChildren(...zones.map(zoneEditor.row));
     list.children[selected]?.classList.add("chosen");
-    if (!zones.length) list.append(Object.assign(document.createElement("li"), { className: "empty", textContent: zoneEditor.text("no_zones") }));
+    const textContent = zoneEditor.text("no_zones");
+    if (!zones.length) list.append(zoneEditor.tag("li", { className: "empty", textContent }));
   },
 
+  tag: (name, given = {}) => Object.assign(document.createElement(name), given),
+
   row(zone, index) {
-    const row = document.createElement("li");
+    const row = zoneEditor.tag("li");
     row.style.borderColor = zoneEditor.colour(zone.kind);
-    const name = Object.assign(document.createElement("input"), { value: zone.name, maxLength: zoneEditor.config.name_max });
-    name.setAttribute("aria-label", zoneEditor.text("zone_name"));
+    const name = zoneEditor.tag("input", { value: zone.name, maxLength: zoneEditor.config.name_max });
+    name.ariaLabel = zoneEditor.text("zone_name");
     name.addEventListener("focus", () => zoneEditor.choose(index));
     name.addEventListener("change", () => zoneEditor.change(() => { zone.name = name.value; }));
-    const kind = document.createElement("select");
-    kind.setAttribute("aria-label", zoneEditor.text("zone_kind"));
-    for (const { kind: value } of zoneEditor.config.kinds) kind.add(new Option(zoneEditor.text(`zone_${value}`), value, false, value === zone.kind));
+    const kind = zoneEditor.tag("select", { ariaLabel: zoneEditor.text("zone_kind") });
+    kind.append(...zoneEditor.config.kinds.map((one) => new Option(zoneEditor.text(`zone_${one.kind}`), one.kind)));
+    kind.value = zone.kind;
     kind.addEventListener("focus", () => zoneEditor.choose(index));
     kind.addEventListener("change", () => zoneEditor.change(() => { zone.kind = kind.value; }));
-    const gone = Object.assign(document.createElement("button"), { type: "button", className: "quiet", textContent: zoneEditor.text("delete_zone") });
+    const words = zoneEditor.text("delete_zone");
+    const gone = zoneEditor.tag("button", { type: "button", className: "quiet", textContent: words });
     gone.addEventListener("click", () => zoneEditor.remove(index));
     row.append(name, kind, gone);
     return row;
@@ -186,19 +193,21 @@ const zoneEditor = {
   suggest() {
     const box = zoneEditor.find(".suggestions");
     box.hidden = zoneEditor.state.suggestions.length === 0;
-    box.querySelector("ul").replaceChildren(...zoneEditor.state.suggestions.map((one) => {
-      const row = document.createElement("li");
-      const reasons = Object.entries(one.reasons).map(([reason, n]) => `${zoneEditor.text(`reason_${reason}`)} (${n})`).join(", ");
-      row.append(zoneEditor.text("suggestion", { n: one.rejects, reasons }), " ");
-      const accept = Object.assign(document.createElement("button"), { type: "button", textContent: zoneEditor.text("accept") });
-      accept.addEventListener("click", () => {
-        zoneEditor.state.suggestions = zoneEditor.state.suggestions.filter((other) => other !== one);
-        zoneEditor.add(one.polygon, "ignore");
-        zoneEditor.suggest();
-      });
-      row.append(accept);
-      return row;
-    }));
+    box.querySelector("ul").replaceChildren(...zoneEditor.state.suggestions.map(zoneEditor.suggestion));
+  },
+
+  suggestion(one) {
+    const row = zoneEditor.tag("li");
+    const reasons = Object.entries(one.reasons).map(([why, n]) => `${zoneEditor.text(`reason_${why}`)} (${n})`);
+    row.append(zoneEditor.text("suggestion", { n: one.rejects, reasons: reasons.join(", ") }), " ");
+    const accept = zoneEditor.tag("button", { type: "button", textContent: zoneEditor.text("accept") });
+    accept.addEventListener("click", () => {
+      zoneEditor.state.suggestions = zoneEditor.state.suggestions.filter((other) => other !== one);
+      zoneEditor.add(one.polygon, "ignore");
+      zoneEditor.suggest();
+    });
+    row.append(accept);
+    return row;
   },
 
   tell(key) {
@@ -208,22 +217,20 @@ const zoneEditor = {
 
   async save() {
     const { zones, persons, version } = zoneEditor.state;
-    const answer = await fetch(zoneEditor.address, {
-      method: "PUT",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ zones, person_height: persons, version }),
-    }).catch(() => null);
+    const body = JSON.stringify({ zones, person_height: persons, version });
+    const headers = { "Content-Type": "application/json" };
+    const answer = await fetch(zoneEditor.address, { method: "PUT", headers, body }).catch(() => null);
     const found = await answer?.json().catch(() => null);
     zoneEditor.faults(found?.errors ?? []);
     if (answer?.ok) {
       zoneEditor.take(found);
       zoneEditor.tell("saved");
-    } else zoneEditor.tell(answer?.status === 409 ? "save_conflict" : answer?.status === 422 ? "not_saved" : "save_failed");
+    } else zoneEditor.tell({ 409: "save_conflict", 422: "not_saved" }[answer?.status] ?? "save_failed");
   },
 
   faults(errors) {
     const lines = errors.map((error) => {
-      const line = document.createElement("li"), zone = zoneEditor.state.zones[error.zone];
+      const line = zoneEditor.tag("li"), zone = zoneEditor.state.zones[error.zone];
       const words = zoneEditor.config.texts[`fault_${error.code}`] ?? error.detail;
       line.textContent = zone ? `${zone.name || error.zone + 1}: ${words}` : words;
       return line;

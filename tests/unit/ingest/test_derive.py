@@ -152,6 +152,28 @@ def test_a_case_is_one_point_that_changes_and_waste_in_time_is_counted_beside_it
     assert (field(cleared, "open"), cleared.rsplit(" ", 1)[1]) == ("0i", first[0].rsplit(" ", 1)[1])
 
 
+def test_a_verdict_changes_the_point_of_its_case_and_the_figures_of_its_area() -> None:
+    dumping = DumpingCases(CITY, "http://kota.example")
+    raised = event("cam-01", "dumping", "raised", NOW, case="c-1")
+    (waits,) = (line.decode() for line in dumping.points(fold([raised], CITY, simulated=False), []))
+    names = ("verdict", "waiting", "open", "outside", "confirmed", "rejected", "why")
+    assert [field(waits, name) for name in names] == ['"none"', "1i", "1i", "1i", "0i", "0i", '""']
+    word = event("cam-01", "review", "noted", NOW, seq=2, case="c-1", verdict="rejected", reason="shadow")
+    cases = fold([raised, word], CITY, simulated=False)
+    (judged,) = (line.decode() for line in dumping.points(cases, []))
+    assert [field(judged, name) for name in names] == ['"rejected"', "0i", "0i", "0i", "0i", "1i", '"shadow"']
+    assert judged.rsplit(" ", 1)[1] == waits.rsplit(" ", 1)[1], "it is the same point"
+    assert field(waits, "page") == '"http://kota.example/dumping?case=c-1"'
+    standings = look(CITY, {}, {}, NOW, NOT_BEHIND)
+    for found, expected in ((fold([raised], CITY, simulated=False), (1, 1, 1)), (cases, (0, 0, 0))):
+        lines = [line.decode() for line in area_points(CITY, standings, found, {}, NOW)]
+        figures = [
+            sum(int((field(line, name) or "0i")[:-1]) for line in lines)
+            for name in ("open_cases", "cases_waiting", "cases_today")
+        ]
+        assert tuple(figures) == expected
+
+
 def test_a_collection_counts_once_where_the_container_stands_whoever_reports_it() -> None:
     home = CITY.devices[BIN].kelurahan
     said = [
