@@ -31,16 +31,18 @@ class Stills:
         self._plan: ZonePlan | None = None
         self._refused = False
 
-    def offer(self, background: Image, plan: ZonePlan, at_s: float) -> None:
-        """Save the scene without what passes where that is due; a disk that refuses is told once.
+    def is_due(self, plan: ZonePlan, at_s: float) -> bool:
+        """Whether `save` has something to do at a picture's time in seconds."""
+        return at_s >= self._due_s or plan != self._plan
+
+    def save(self, background: Image, plan: ZonePlan, at_s: float) -> None:
+        """Save the scene without what passes; a disk that refuses is told once, and asked again when it is due.
 
         Args:
             background: (height, width, 3) uint8, BGR.
             plan: Whose masks hide what nobody may see.
             at_s: The picture's time in seconds.
         """
-        if at_s < self._due_s and plan == self._plan:
-            return
         self._due_s, self._plan = at_s + EVERY_S, plan
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -161,8 +161,10 @@ class CameraWorker:
         self.counts.armed, self.counts.reason = result.armed, result.reason
         plan = self._plan()
         frame = replace(frame, image=burn_masks(frame.image, plan.zones))
-        if self._stills and result.armed and self._detector.background is not None:
-            self._stills.offer(self._detector.background, plan, frame.at_s)
+        if self._stills and result.armed and self._stills.is_due(plan, frame.at_s):
+            background = self._detector.background
+            assert background is not None  # noqa: S101 - there is one where it is armed
+            self._stills.save(background, plan, frame.at_s)
         spare = next((open_.deposit.box for open_ in self.counts.open.values()), None)
         # Without a background nothing tells a person from a wall, so nothing is kept.
         if result.armed:
