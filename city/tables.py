@@ -57,7 +57,7 @@ class Fields:
         where: File and line, or file and table.
         values: What was found; empty cells are absent.
         problems: Where mistakes are noted.
-        missing: Fields that the file's header lacks, which was noted once and not for every row.
+        missing: Fields that the header lacks, which was noted once and not for every row.
     """
 
     def __init__(
@@ -92,12 +92,9 @@ class Fields:
     def text(self, field: str, default: object = _MISSING) -> str:
         """A text."""
         value = self.raw(field, default)
-        if value is None:
-            return ""
-        if not isinstance(value, str):
+        if value is not None and not isinstance(value, str):
             self.note(field, f"{value!r} is not a text")
-            return ""
-        return value
+        return value if isinstance(value, str) else ""
 
     def identifier(self, field: str = "id") -> str:
         """A text that is an id of the contract."""
@@ -190,13 +187,13 @@ class Table(Fields):
         return Table(self._file, name, value if isinstance(value, dict) else {}, self.problems, self._lines)
 
     def listed(self, field: str) -> Iterator[Table]:
-        """The tables of a list (`[[name.field]]`), none where it is absent; numbered from 1 in what is noted."""
+        """The tables of a list (`[[name.field]]`), none where it is absent; numbered from 1."""
         value = self.raw(field, [])
-        if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+        if isinstance(value, list) and all(isinstance(each, dict) for each in value):
+            for number, each in enumerate(value, 1):
+                yield Table(self._file, f"{self._name}.{field}[{number}]", each, self.problems, self._lines)
+        else:
             self.note(field, "is not a list of tables")
-            return
-        for number, each in enumerate(value, 1):
-            yield Table(self._file, f"{self._name}.{field}[{number}]", each, self.problems, self._lines)
 
     def tables(self) -> Iterator[tuple[str, Table]]:
         """Everything in this table, where each is a table and its name the id of a thing."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import date, datetime, timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -20,6 +21,8 @@ from api.queue import Question, is_likely_same, merge_offers
 from api.reporting import camera_reports
 from city.drawn import still_path
 from city.windows import ALL_DAY
+from city.zones import ZONE_KINDS
+from ingest.store.reviews import REASONS, Said
 from tests.unit.api.conftest import CITY, NOW, Stage
 
 
@@ -216,3 +219,9 @@ def test_a_merged_case_leads_to_the_other(stage: Stage) -> None:
     dump(stage, "c-2", 5)
     say(stage, "c-1", "merged", into="c-2")
     assert 'href="/dumping?case=c-2"' in card_of(stage, view(stage), case="c-1")
+
+
+def test_the_page_on_cameras_names_what_there_is() -> None:
+    page_ = (Path(__file__).parents[3] / "docs" / "cameras.md").read_text(encoding="utf-8")
+    assert [kind for kind in ZONE_KINDS if f"| {kind} |" not in page_] == []
+    assert [word for word in (*REASONS, *get_args(Said)) if f"`{word}`" not in page_] == []
