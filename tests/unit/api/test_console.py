@@ -7,7 +7,7 @@ import re
 import string
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from fastapi import Request
@@ -20,7 +20,7 @@ from api.console.texts import LANGS, TEXTS, Lang, text
 from api.console.view import View, view_of
 from api.shapes import shape_device
 from api.system import WORDS
-from broker.contract.payloads import EVENT_TYPES, fields_of
+from broker.contract.payloads import EVENT_TYPES, Scene, fields_of
 from broker.contract.topics import KINDS
 from ingest.store.health import BadMessages, IngestHealth
 from ingest.store.port import Point
@@ -53,7 +53,8 @@ def test_both_languages_have_every_text_with_the_same_blanks() -> None:
 def test_everything_of_the_contract_has_a_name_for_people() -> None:
     fields = {field for kind in KINDS for field in fields_of(kind)}
     events = {f"event_{name}" for kind in KINDS for name in EVENT_TYPES[kind]}
-    assert (fields | events | set(KINDS)) - set(TEXTS) == set()
+    scenes = {f"scene_{word}" for word in get_args(Scene)}
+    assert (fields | events | scenes | set(KINDS)) - set(TEXTS) == set()
 
 
 def test_no_text_is_left_over() -> None:
@@ -74,7 +75,7 @@ def test_no_text_is_left_over() -> None:
         "ssids",
     }
     others = fields | steps | states | facts | {"non_organic", "outOfService", "onRoute", "waste_kind"}
-    others |= {f"trouble_{code}" for code in WORDS if code}
+    others |= {f"trouble_{code}" for code in WORDS if code} | {f"scene_{word}" for word in get_args(Scene)}
     left = {key for key in TEXTS if not re.search(rf"\b{key}\b", source) and not key.startswith("event_")} - others
     assert left == set()
 

@@ -17,11 +17,14 @@ import pytest
 from broker.contract.errors import ConfigError
 from city.inventory import builtin_city, load_city
 from city.model import Camera
+from tests.support.waiting import wait_for
 from tests.unit.vision.scenes import BAG, Scene
+from vision.capture.opening import open_source
+from vision.capture.port import Frame
+from vision.capture.queue import DroppingQueue
 from vision.demo import DemoSource
 from vision.evidence import Recorder, forget_before, pixelate
-from vision.queue import DroppingQueue
-from vision.sources import Frame, open_source
+from vision.sink import Health
 from vision.worker import CameraWorker, is_offence
 
 CITY = load_city(builtin_city("kupang"))
@@ -36,7 +39,7 @@ class FakeSink:
         """Watch a folder."""
         self._evidence = evidence
         self.events: list[tuple[str, dict[str, Any], set[str]]] = []
-        self.reports: list[dict[str, float | int | bool]] = []
+        self.reports: list[Health] = []
 
     def event(self, type_: str, state: str, detail: dict[str, Any], at: datetime) -> None:  # noqa: ARG002 - the port
         """Note an event."""
@@ -45,7 +48,7 @@ class FakeSink:
             (f"{type_} {state}", detail, {p.name for p in folder.iterdir()} if folder.is_dir() else set())
         )
 
-    def health(self, values: dict[str, float | int | bool], at: datetime) -> None:  # noqa: ARG002 - the port
+    def health(self, values: Health, at: datetime) -> None:  # noqa: ARG002 - the port
         """Note a health report."""
         self.reports.append(values)
 
@@ -166,15 +169,11 @@ def test_a_source_that_ends_leaves_a_blind_camera(tmp_path: Path) -> None:
     stop = threading.Event()
     thread = threading.Thread(target=worker.run, args=(stop,), daemon=True)
     thread.start()
-    for _ in range(3_000):
-        if worker.counts.ended:
-            break
-        stop.wait(0.01)
-    worker._report_health(0.0, 60)
+    wait_for(lambda: sink.reports and sink.reports[-1]["scene"] == "no_stream", "a camera without a stream")
     stop.set()
     thread.join(5)
-    assert worker.counts.ended
     assert sink.reports[-1]["scene_ok"] is False
+    assert [name for name, _, _ in sink.events] == []
 
 
 def test_evidence_is_forgotten_in_time(tmp_path: Path) -> None:

@@ -1,0 +1,76 @@
+"""A camera on the network: RTSP over TCP, or JPEG pictures over HTTP; one connection at a time.
+
+What is configured is the camera's low-rate sub stream. Pictures beyond the rate that is wanted are decoded, because
+the next ones build on them, but neither converted nor copied.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Final
+
+import cv2
+
+from vision.capture.address import shown
+from vision.capture.clock import Clock, StreamClock, Thinner
+from vision.capture.ffmpeg import open_capture, position_s
+from vision.capture.port import Frame, StreamLostError
+
+OPEN_MS: Final = 10_000
+READ_MS: Final = 10_000
+"""OpenCV's own limits, behind the watchdog's: they end a connection that nobody waits for any more."""
+
+
+class StreamSource:
+    """A stream; `at_s` counts from here and goes on over all connections."""
+
+    def __init__(self, address: str, *, fps: float | None = None, clock: Clock | None = None) -> None:
+        """Keep where it is.
+
+        Args:
+            address: It may hold a password and is shown to nobody.
+            fps: Pass over pictures that come faster than this.
+            clock: The machine's.
+        """
+        self._address = address
+        self._fps = fps
+        self._clock = clock or Clock()
+        self._began_s = self._clock.monotonic()
+        # Pictures over HTTP carry no time stamps; OpenCV counts 25 a second, whatever comes.
+        self._stamped = address.lower().startswith("rtsp")
+        self.resyncs = 0
+
+    def frames(self, stop: threading.Event) -> Iterator[Frame]:
+        """Pictures of one connection.
+
+        Raises:
+            StreamLostError: It could not be made, or is over.
+        """
+        capture = open_capture(self._address, open_ms=OPEN_MS, read_ms=READ_MS)
+        try:
+            if not capture.isOpened():
+                raise StreamLostError(f"{shown(self._address)} cannot be opened")
+            yield from self._read(capture, stop)
+        except cv2.error as exc:
+            raise StreamLostError(f"{shown(self._address)} cannot be read: {exc.err}") from exc
+        finally:
+            capture.release()
+        if not stop.is_set():
+            raise StreamLostError(f"{shown(self._address)} has ended")
+
+    def _read(self, capture: cv2.VideoCapture, stop: threading.Event) -> Iterator[Frame]:
+        times, thinner = StreamClock(self._clock.monotonic()), Thinner(self._fps)
+        while not stop.is_set() and capture.grab():
+            arrived_s = self._clock.monotonic()
+            resyncs = times.resyncs
+            at_s = times.at(position_s(capture) if self._stamped else None, arrived_s)
+            self.resyncs += times.resyncs - resyncs
+            if not thinner.wants(at_s):
+                continue
+            done, image = capture.retrieve()
+            if done:
+                # The wall clock is read for every picture: when NTP sets it, `captured_at` follows and `at_s` does not.
+                captured_at = self._clock.now() - timedelta(seconds=arrived_s - at_s)
+                yield Frame(image, at_s - self._began_s, captured_at)
