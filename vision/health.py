@@ -91,7 +91,7 @@ class Sight:
             if self._told:
                 return Change("cleared", self._told, max(0.0, seeing_s - self._dark_since_s))
             self._dark_since_s, self._armed_once = None, True
-        elif not self._told:
+        elif seeing_s is None and not self._told:
             limit_s = BLIND_AFTER_S if self._armed_once else BLIND_AT_START_S
             if now_s - self._dark_since_s >= limit_s:
                 return Change("raised", self._reason or self.scene, now_s - self._dark_since_s)

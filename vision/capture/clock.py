@@ -77,12 +77,13 @@ class Thinner:
     def __init__(self, fps: float | None) -> None:
         """Want every picture where `fps` is None."""
         self._every_s = 1 / fps if fps else 0.0
-        self._due_s = float("-inf")
+        self._due_s: float | None = None
 
     def wants(self, at_s: float) -> bool:
         """Whether the picture of a second is to be looked at."""
         # A tenth early counts as due, else a stream of exactly that rate would lose every other picture to rounding.
-        if at_s < self._due_s - self._every_s / 10:
+        due_s = at_s if self._due_s is None else self._due_s
+        if at_s < due_s - self._every_s / 10:
             return False
-        self._due_s = max(self._due_s, at_s - self._every_s) + self._every_s
+        self._due_s = max(due_s, at_s - self._every_s / 2) + self._every_s
         return True

@@ -13,7 +13,7 @@ opens in 1 s instead of 3 s. Files are opened with the same options, as OpenCV r
 _QUIET: Final = "-8"
 
 
-def open_capture(text: str, *, open_ms: int | None = None, read_ms: int | None = None) -> cv2.VideoCapture:
+def open_capture(text: str, open_ms: int | None = None, read_ms: int | None = None) -> cv2.VideoCapture:
     """Open a file's path or an address; whether that went well is asked of what is given back.
 
     Args:

@@ -7,7 +7,7 @@ the next ones build on them, but neither converted nor copied.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Final
 
@@ -26,17 +26,26 @@ READ_MS: Final = 10_000
 class StreamSource:
     """A stream; `at_s` counts from here and goes on over all connections."""
 
-    def __init__(self, address: str, *, fps: float | None = None, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        address: str,
+        *,
+        fps: float | None = None,
+        clock: Clock | None = None,
+        connect: Callable[[str], cv2.VideoCapture] = lambda address: open_capture(address, OPEN_MS, READ_MS),
+    ) -> None:
         """Keep where it is.
 
         Args:
             address: It may hold a password and is shown to nobody.
             fps: Pass over pictures that come faster than this.
             clock: The machine's.
+            connect: Makes a connection, which may have failed.
         """
         self._address = address
         self._fps = fps
         self._clock = clock or Clock()
+        self._connect = connect
         self._began_s = self._clock.monotonic()
         # Pictures over HTTP carry no time stamps; OpenCV counts 25 a second, whatever comes.
         self._stamped = address.lower().startswith("rtsp")
@@ -48,7 +57,7 @@ class StreamSource:
         Raises:
             StreamLostError: It could not be made, or is over.
         """
-        capture = open_capture(self._address, open_ms=OPEN_MS, read_ms=READ_MS)
+        capture = self._connect(self._address)
         try:
             if not capture.isOpened():
                 raise StreamLostError(f"{shown(self._address)} cannot be opened")

@@ -14,14 +14,12 @@ import cv2
 import numpy as np
 import pytest
 
-from broker.contract.errors import ConfigError
 from city.inventory import builtin_city, load_city
 from city.model import Camera
 from tests.support.waiting import wait_for
 from tests.unit.vision.scenes import BAG, Scene
 from vision.capture.opening import open_source
 from vision.capture.port import Frame
-from vision.capture.queue import DroppingQueue
 from vision.demo import DemoSource
 from vision.evidence import Recorder, forget_before, pixelate
 from vision.sink import Health
@@ -149,14 +147,6 @@ def test_the_clip_can_be_played(tmp_path: Path) -> None:
     assert sum(1 for _ in source.frames(threading.Event())) > 20
 
 
-def test_the_queue_drops_the_oldest_and_counts() -> None:
-    queue: DroppingQueue[int] = DroppingQueue(3)
-    for number in range(10):
-        queue.put(number)
-    assert [queue.get(0), queue.get(0), queue.get(0), queue.get(0)] == [7, 8, 9, None]
-    assert queue.dropped == 7
-
-
 def test_a_source_that_ends_leaves_a_blind_camera(tmp_path: Path) -> None:
     class Short:
         def frames(self, stop: threading.Event) -> Iterator[Frame]:  # noqa: ARG002 - the port
@@ -181,10 +171,3 @@ def test_evidence_is_forgotten_in_time(tmp_path: Path) -> None:
     assert forget_before(tmp_path, datetime.now(UTC) - timedelta(days=1)) == 0
     assert forget_before(tmp_path, datetime.now(UTC) + timedelta(days=1)) == 1
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("text", ["no-such-file.mp4", "no/such/folder"])
-def test_a_source_that_is_not_there_is_a_configuration_error(text: str) -> None:
-
-    with pytest.raises(ConfigError):
-        open_source(text, start_at=datetime.now(UTC), realtime=False)
