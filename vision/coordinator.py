@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -39,16 +39,20 @@ class Coordinator:
         runtime: Settings and the signal to stop.
         cameras: All that are to be watched.
         workers: How many processes, at most as many as cameras.
+        hire: Makes a worker.
     """
 
-    def __init__(self, runtime: Runtime, cameras: Sequence[Camera], workers: int) -> None:
+    def __init__(
+        self, runtime: Runtime, cameras: Sequence[Camera], workers: int, hire: Callable[..., Crew] = Crew
+    ) -> None:
         """Share the cameras by what they cost last time; nothing runs yet."""
         self._runtime = runtime
+        self._hire = hire
         self._path = runtime.settings.data / "vision" / "loads.json"
         self._loads = self._read_loads()
         self._environment = {**FRUGAL, **os.environ, **environment_of(runtime.settings)}
         shares = share(expected_loads([camera.id for camera in cameras], self._loads), workers)
-        self.crews = [Crew(ids, self._environment, forgets=not index) for index, ids in enumerate(shares)]
+        self.crews = [hire(ids, self._environment, forgets=not index) for index, ids in enumerate(shares)]
 
     def run(self) -> None:
         """Start the workers and keep them."""
@@ -81,7 +85,7 @@ class Coordinator:
     def _divide(self, crew: Crew) -> None:
         half = len(crew.cameras) // 2
         crew.failures = 0
-        self.crews.append(Crew(crew.cameras[half:], self._environment, forgets=False))
+        self.crews.append(self._hire(crew.cameras[half:], self._environment, forgets=False))
         del crew.cameras[half:]
         log.warning("vision.worker_divided", cameras=[len(one.cameras) for one in self.crews])
 

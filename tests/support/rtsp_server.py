@@ -1,7 +1,8 @@
 """A camera of the tests: an RTSP server with H.264, run by the system's Python, which has Debian's GStreamer.
 
-`python3 rtsp_server.py PORT USER PASSWORD` plays `rtsp://127.0.0.1:PORT/cam`; lines on stdin are orders: `stall` (the
-connection stays, nothing is sent), `resume`, `size WIDTH HEIGHT`. It prints `ready` once it listens, ends with stdin.
+`python3 rtsp_server.py PORT USER PASSWORD WIDTHxHEIGHT` plays `rtsp://127.0.0.1:PORT/cam`; lines on stdin are orders:
+`stall` (the connection stays, nothing is sent), `resume`, `size WIDTHxHEIGHT`. It prints `ready` once it listens, and
+ends with stdin.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ LAUNCH: Final = (
 )
 
 
-def caps_of(width_px: int, height_px: int) -> str:
-    """Raw pictures of a size."""
+def caps_of(size: str) -> str:
+    """Raw pictures of a size, `WIDTHxHEIGHT`."""
+    width_px, height_px = map(int, size.split("x"))
     return f"video/x-raw,width={width_px},height={height_px},framerate={FPS}/1"
 
 
@@ -55,8 +57,8 @@ class Camera:
                     self._stalled.set()
                 case ["resume"]:
                     self._stalled.clear()
-                case ["size", width, height]:
-                    self._size.set_property("caps", Gst.Caps.from_string(caps_of(int(width), int(height))))
+                case ["size", size]:
+                    self._size.set_property("caps", Gst.Caps.from_string(caps_of(size)))
         loop.quit()
 
 
@@ -75,14 +77,14 @@ def with_password(server: Any, factory: Any, user: str, password: str) -> None:
 
 def main() -> None:
     """Serve until stdin ends."""
-    port, user, password = sys.argv[1:]
+    port, user, password, size = sys.argv[1:]
     Gst.init(None)
     loop, camera = GLib.MainLoop(), Camera()
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
     server.set_service(port)
     factory = GstRtspServer.RTSPMediaFactory()
-    factory.set_launch(LAUNCH.format(caps=caps_of(640, 480)))
+    factory.set_launch(LAUNCH.format(caps=caps_of(size)))
     factory.set_shared(True)
     factory.connect("media-configure", camera.on_media)
     with_password(server, factory, user, password)

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from broker.contract.errors import RetryLaterError
+from tests.support.words import Words
 from vision.capture.port import Frame
 from vision.capture.watchdog import Watchdog
 from vision.health import Change, Sight
 from vision.reporting import HEALTH_EVERY_S, Reporter
-from vision.sink import Health
 
 
 def lived(sight: Sight, story: list[tuple[float, str | None]], began_s: float = 0.0) -> list[tuple[float, Change]]:
@@ -92,26 +91,6 @@ def test_what_could_not_be_said_stays_due() -> None:
     changes = [sight.tick(60.0 + index) for index in range(20)]
     assert {change.state for change in changes if change} == {"raised"}
     assert sum(change is not None for change in changes) > 5
-
-
-class Words:
-    """Takes note; refuses events while told to."""
-
-    def __init__(self) -> None:
-        """Nothing was said."""
-        self.events: list[tuple[str, str, dict[str, object]]] = []
-        self.reports: list[Health] = []
-        self.refuses = False
-
-    def event(self, type_: str, state: str, detail: dict[str, object], at: datetime) -> None:  # noqa: ARG002 - the port
-        """Note an event."""
-        if self.refuses:
-            raise RetryLaterError("disk full")
-        self.events.append((type_, state, detail))
-
-    def health(self, values: Health, at: datetime) -> None:  # noqa: ARG002 - the port
-        """Note a report."""
-        self.reports.append(values)
 
 
 class Nothing:
