@@ -41,7 +41,9 @@ class FileSource:
         Raises:
             ConfigError: It is no video.
         """
-        capture = open_capture(str(self._path))
+        capture = open_capture(str(self._path), stop)
+        if stop.is_set():
+            return
         if not capture.isOpened():
             raise ConfigError(f"{self._path}: not a video that can be read")
         try:

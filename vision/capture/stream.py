@@ -15,33 +15,42 @@ import cv2
 
 from vision.capture.address import shown
 from vision.capture.clock import Clock, StreamClock, Thinner
-from vision.capture.ffmpeg import open_capture, position_s
+from vision.capture.ffmpeg import QUICK, THOROUGH, open_capture, position_s
+from vision.capture.knock import knock
 from vision.capture.port import Frame, StreamLostError
 
-OPEN_MS: Final = 10_000
+OPEN_MS: Final = 5_000
+"""Others wait for their turn meanwhile."""
 READ_MS: Final = 10_000
-"""OpenCV's own limits, behind the watchdog's: they end a connection that nobody waits for any more."""
+"""Behind the watchdog's own limit: it ends a connection that nobody waits for any more."""
+
+Connect = Callable[[str, threading.Event, str], cv2.VideoCapture]
+
+
+def connect_to(address: str, stop: threading.Event, options: str) -> cv2.VideoCapture:
+    """A connection to a camera, if it can be had.
+
+    Raises:
+        StreamLostError: Nobody answers there.
+    """
+    knock(address)
+    return open_capture(address, stop, options, open_ms=OPEN_MS, read_ms=READ_MS)
 
 
 class StreamSource:
-    """A stream; `at_s` counts from here and goes on over all connections."""
+    """A stream; `at_s` counts from here and goes on over all connections.
+
+    Args:
+        address: Where it is; it may hold a password and is shown to nobody.
+        fps: Pass over pictures that come faster than this.
+        clock: The machine's.
+        connect: Makes a connection, which may have failed.
+    """
 
     def __init__(
-        self,
-        address: str,
-        *,
-        fps: float | None = None,
-        clock: Clock | None = None,
-        connect: Callable[[str], cv2.VideoCapture] = lambda address: open_capture(address, OPEN_MS, READ_MS),
+        self, address: str, *, fps: float | None = None, clock: Clock | None = None, connect: Connect = connect_to
     ) -> None:
-        """Keep where it is.
-
-        Args:
-            address: It may hold a password and is shown to nobody.
-            fps: Pass over pictures that come faster than this.
-            clock: The machine's.
-            connect: Makes a connection, which may have failed.
-        """
+        """Nothing is opened yet."""
         self._address = address
         self._fps = fps
         self._clock = clock or Clock()
@@ -49,6 +58,7 @@ class StreamSource:
         self._began_s = self._clock.monotonic()
         # Pictures over HTTP carry no time stamps; OpenCV counts 25 a second, whatever comes.
         self._stamped = address.lower().startswith("rtsp")
+        self._in_a_hurry = True
         self.resyncs = 0
 
     def frames(self, stop: threading.Event) -> Iterator[Frame]:
@@ -57,7 +67,9 @@ class StreamSource:
         Raises:
             StreamLostError: It could not be made, or is over.
         """
-        capture = self._connect(self._address)
+        capture = self._connect(self._address, stop, QUICK if self._in_a_hurry else THOROUGH)
+        # What gives no picture one way is tried the other way next.
+        self._in_a_hurry = not self._in_a_hurry
         try:
             if not capture.isOpened():
                 raise StreamLostError(f"{shown(self._address)} cannot be opened")
@@ -70,6 +82,7 @@ class StreamSource:
             raise StreamLostError(f"{shown(self._address)} has ended")
 
     def _read(self, capture: cv2.VideoCapture, stop: threading.Event) -> Iterator[Frame]:
+        in_a_hurry = not self._in_a_hurry
         times, thinner = StreamClock(self._clock.monotonic()), Thinner(self._fps)
         while not stop.is_set() and capture.grab():
             arrived_s = self._clock.monotonic()
@@ -80,6 +93,7 @@ class StreamSource:
                 continue
             done, image = capture.retrieve()
             if done:
+                self._in_a_hurry = in_a_hurry
                 # The wall clock is read for every picture: when NTP sets it, `captured_at` follows and `at_s` does not.
                 captured_at = self._clock.now() - timedelta(seconds=arrived_s - at_s)
                 yield Frame(image, at_s - self._began_s, captured_at)

@@ -38,7 +38,7 @@ class Patience:
     next_s: float = float("inf")
 
 
-STREAMED: Final = Patience(first_s=15.0, next_s=6.0)
+STREAMED: Final = Patience(first_s=20.0, next_s=6.0)
 RECORDED: Final = Patience()
 """A recording has all the time it wants."""
 
