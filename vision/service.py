@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib
 import os
+from math import ceil
+from pathlib import Path
+from typing import Final
 
 import structlog
 
@@ -15,6 +18,9 @@ from vision.share import worker_count
 
 log = structlog.get_logger("vision")
 
+CPU_MAX: Final = Path("/sys/fs/cgroup/cpu.max")
+"""Of a container, as it sees it (control groups 2): microseconds of CPU and the period they are for, or `max`."""
+
 
 def serve(runtime: Runtime) -> None:
     """Watch every camera of the city that has a source, until the runtime stops.
@@ -24,13 +30,23 @@ def serve(runtime: Runtime) -> None:
         StuckError: A camera's own thread hangs.
     """
     cameras = watched(runtime)
-    workers = worker_count(runtime.settings.vision_workers, len(os.sched_getaffinity(0)), len(cameras))
+    workers = worker_count(runtime.settings.vision_workers, cores_to_use(), len(cameras))
     if workers > 1:
         log.info("vision.sharing", cameras=len(cameras), workers=workers)
         Coordinator(runtime, cameras, workers).run()
     else:
         # By name: OpenCV is loaded only where pictures are looked at.
         importlib.import_module("vision.station").Station(runtime, cameras).run()
+
+
+def cores_to_use(cpu_max: Path = CPU_MAX) -> int:
+    """Cores this process may use, rounded up where a container has a share of them."""
+    cores = len(os.sched_getaffinity(0))
+    try:
+        share_us, period_us = map(int, cpu_max.read_text().split())
+    except (OSError, ValueError):
+        return cores
+    return min(cores, ceil(share_us / period_us))
 
 
 def watched(runtime: Runtime) -> list[Camera]:

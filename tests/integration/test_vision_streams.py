@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -143,3 +144,14 @@ def test_jpeg_over_http_with_a_wrong_password_is_no_stream(tmp_path: Path, capfd
         wait_for(lambda: words.scene == "no_stream", "a camera without a stream")
         assert not source.sizes
     assert "salah-sandi" not in "".join(capfd.readouterr())
+
+
+def test_a_camera_that_accepts_and_says_nothing_keeps_no_other_one_waiting(tmp_path: Path) -> None:
+    """OpenCV opens one stream after the other; whoever hangs there would hold up all."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent, mjpeg_camera() as camera, ExitStack() as cameras:
+        address = f"rtsp://127.0.0.1:{silent.getsockname()[1]}/cam"
+        hung = [cameras.enter_context(watching(address, tmp_path / str(index)))[1] for index in range(4)]
+        _, words = cameras.enter_context(watching(camera.address(), tmp_path / "plays"))
+        wait_for(lambda: words.scene == "armed", "an armed camera")
+        assert not any(other.scene == "armed" for other in hung)
+        wait_for(lambda: all(other.scene == "no_stream" for other in hung), "cameras without a stream")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
+from pathlib import Path
 
 import pytest
 
+from vision.service import cores_to_use
 from vision.share import expected_loads, share, worker_count
 
 
@@ -15,6 +18,16 @@ from vision.share import expected_loads, share, worker_count
 )
 def test_how_many_workers(asked: int, cores: int, cameras: int, workers: int) -> None:
     assert worker_count(asked, cores, cameras) == workers
+
+
+@pytest.mark.parametrize(
+    ("said", "cores"), [("50000 100000", 1), ("100000 100000", 1), ("max 100000", None), ("", None), (None, None)]
+)
+def test_a_container_uses_its_share_of_the_cores(tmp_path: Path, said: str | None, cores: int | None) -> None:
+    path = tmp_path / "cpu.max"
+    if said is not None:
+        path.write_text(said)
+    assert cores_to_use(path) == (cores or len(os.sched_getaffinity(0)))
 
 
 def test_heavy_cameras_are_kept_apart() -> None:
