@@ -15,8 +15,9 @@ import cv2
 
 _STREAM: Final = "rtsp_transport;tcp|allowed_media_types;video|fpsprobesize;0"
 """TCP: over UDP a lost packet smears the picture into a false change. No sound, no frame rate to be guessed."""
-QUICK: Final = f"{_STREAM}|analyzeduration;200000"
-"""Opens in half a second instead of three what says in its description how its pictures are made; most cameras do."""
+QUICK: Final = f"{_STREAM}|probesize;32"
+"""Opens with the first packet what says in its description how its pictures are made, as most cameras do: in a quarter
+of a second instead of three."""
 THOROUGH: Final = _STREAM
 PLAIN: Final = ""
 TURN_S: Final = 0.2

@@ -29,7 +29,8 @@ def knock(address: str) -> None:
             if not door.recv(1):
                 raise StreamLostError(f"{shown(address)} hangs up")
     except (OSError, ValueError) as exc:
-        raise StreamLostError(f"{shown(address)} does not answer: {type(exc).__name__}") from exc
+        # Without its cause: what cannot be parsed of an address may be a password.
+        raise StreamLostError(f"{shown(address)} does not answer: {type(exc).__name__}") from None
 
 
 def _secured(line: socket.socket, parts: SplitResult) -> socket.socket:

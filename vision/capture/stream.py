@@ -67,15 +67,17 @@ class StreamSource:
         Raises:
             StreamLostError: It could not be made, or is over.
         """
-        capture = self._connect(self._address, stop, QUICK if self._in_a_hurry else THOROUGH)
+        options = QUICK if self._in_a_hurry else THOROUGH
         # What gives no picture one way is tried the other way next.
         self._in_a_hurry = not self._in_a_hurry
+        capture = self._connect(self._address, stop, options)
         try:
             if not capture.isOpened():
                 raise StreamLostError(f"{shown(self._address)} cannot be opened")
             yield from self._read(capture, stop)
-        except cv2.error as exc:
-            raise StreamLostError(f"{shown(self._address)} cannot be read: {exc.err}") from exc
+        except cv2.error:
+            # What OpenCV says of it may hold the address.
+            raise StreamLostError(f"{shown(self._address)} cannot be read") from None
         finally:
             capture.release()
         if not stop.is_set():

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+import socket
 import threading
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import cv2
 import pytest
@@ -15,7 +18,9 @@ from broker.contract.errors import ConfigError
 from tests.unit.vision.scenes import Scene
 from vision.capture.address import kind_of, shown
 from vision.capture.clock import LIMIT_S, Clock, StreamClock, Thinner
+from vision.capture.ffmpeg import QUICK, THOROUGH
 from vision.capture.file import FileSource
+from vision.capture.knock import knock
 from vision.capture.opening import open_source
 from vision.capture.port import StreamLostError
 from vision.capture.queue import DroppingQueue
@@ -238,3 +243,50 @@ def test_the_queue_drops_the_oldest_and_counts() -> None:
         queue.put(number)
     assert [queue.get(0), queue.get(0), queue.get(0), queue.get(0)] == [7, 8, 9, None]
     assert queue.dropped == 7
+
+
+def test_a_stream_that_gives_no_picture_in_a_hurry_is_opened_thoroughly_next() -> None:
+    stepped, asked = SteppedClock(), []
+    plays = iter([False, True, True, False, False])
+
+    def connect(_address: str, _stop: threading.Event, options: str) -> Any:
+        asked.append(options)
+        if not next(plays):
+            raise StreamLostError("no answer")
+        return FakeConnection(stepped, timedelta())
+
+    source = StreamSource("rtsp://host/sub", clock=stepped.clock(), connect=connect)
+    for _ in range(5):
+        with pytest.raises(StreamLostError):
+            list(source.frames(threading.Event()))
+    assert asked == [QUICK, THOROUGH, THOROUGH, THOROUGH, QUICK]
+
+
+@pytest.mark.parametrize("scheme", ["rtsp", "http"])
+@pytest.mark.parametrize("answer", [b"", b"?"])
+def test_a_knock_asks_without_a_password(scheme: str, answer: bytes) -> None:
+    heard: list[bytes] = []
+
+    def listen(server: socket.socket) -> None:
+        line, _ = server.accept()
+        with line:
+            heard.append(line.recv(1_000))
+            line.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=listen, args=(server,))
+        thread.start()
+        address = f"{scheme}://admin:{SECRET}@127.0.0.1:{server.getsockname()[1]}/video.mjpg?quality=1"
+        with nullcontext() if answer else pytest.raises(StreamLostError, match=r"127.0.0.1:\d+ hangs up"):
+            knock(address)
+        thread.join(10)
+    (question,) = heard
+    assert question.startswith(b"OPTIONS rtsp://127.0.0.1:" if scheme == "rtsp" else b"GET /video.mjpg?quality=1 HTTP")
+    assert SECRET.encode() not in question
+
+
+@pytest.mark.parametrize("address", ["rtsp://127.0.0.1:port/sub", f"rtsp://u:{SECRET}/x@h/sub", "rtsp://[broken/sub"])
+def test_what_is_no_address_does_not_answer(address: str) -> None:
+    with pytest.raises(StreamLostError) as caught:
+        knock(address)
+    assert SECRET not in str(caught.value)

@@ -17,7 +17,7 @@ from tests.support.waiting import wait_for
 from vision.coordinator import Coordinator
 from vision.crew import Trouble
 from vision.service import watched
-from vision.station import held
+from vision.station import STUCK_S, Station, StuckError, held
 
 CAMERAS = [Camera(id=f"cam-{n:02}", source="demo") for n in range(8)]
 
@@ -121,3 +121,18 @@ def test_a_source_that_is_not_there_is_refused_before_anything_starts(tmp_path: 
     runtime.city = replace(runtime.city, cameras={"cam-01": misspelt})
     with pytest.raises(ConfigError, match=r"^rstp://host: an address"):
         watched(runtime)
+
+
+def test_a_camera_whose_own_thread_hangs_takes_its_process_down(tmp_path: Path) -> None:
+    """Nothing else would help; whoever watches the process starts another."""
+    station = Station(Runtime(load_settings(data=tmp_path)), CAMERAS)
+
+    class Hung:
+        """A camera's worker that had its last turn long ago."""
+
+        turned_s, cpu_s = 1_000.0, 0.0
+
+    station._workers["cam-03"] = Hung()  # type: ignore[assignment]
+    station._check(1_000.0 + STUCK_S)
+    with pytest.raises(StuckError, match="cam-03"):
+        station._check(1_001.0 + STUCK_S)
