@@ -110,7 +110,9 @@ class AccessPoint(Device, frozen=True, kw_only=True):
 
 
 class Camera(Device, frozen=True, kw_only=True):
-    """A fixed camera; `source` is an RTSP URL, a file, a folder of frames or `demo`.
+    """A fixed camera; `source` is an address, a file, a folder of frames or `demo`.
+
+    An address is that of the low-rate sub stream: `rtsp://`, `rtsps://`, or `http://` and `https://` for JPEG pictures.
 
     What is drawn in the console (`city.drawn`) takes the place of `zones` and `person_height`.
     """

@@ -26,6 +26,7 @@ SERVICES: Final = {
     "ingest": "ingest.service",
     "api": "api.service",
     "vision": "vision.service",
+    "vision-worker": "vision.worker_process",
     "simulator": "edge.simulator.service",
 }
 """Service to the module whose `serve(runtime)` runs it. Looked up by name: the rooms stay unknown to each other."""
@@ -36,7 +37,8 @@ _PR_SET_PDEATHSIG: Final = 1
 _SETTINGS: Final = (
     "data", "city", "demo", "host", "port", "mqtt_host", "mqtt_port", "mqtt_version", "mqtt_client",
     "mqtt_user", "speed", "seed",
-    "clip", "clock", "store", "influx_url", "influx_database", "influx_org", "influx_user", "public_url",
+    "clip", "clock", "vision_workers",
+    "store", "influx_url", "influx_database", "influx_org", "influx_user", "public_url",
     "journal_max_mb", "dead_letters_max_mb",
     "outbox_max_mb", "retention_days", "rollup_days", "event_days", "evidence_days", "late_after_s",
 )  # fmt: skip

@@ -33,7 +33,7 @@ from city.supervise import Child, Supervisor
 
 _SETTINGS: Final = (
     "data", "city", "demo", "host", "port", "mqtt_host", "mqtt_port", "speed", "seed", "clip", "clock",
-    "store", "influx_url", "influx_database", "influx_org", "influx_user", "public_url",
+    "vision_workers", "store", "influx_url", "influx_database", "influx_org", "influx_user", "public_url",
     "journal_max_mb", "dead_letters_max_mb", "outbox_max_mb", "retention_days", "rollup_days", "event_days",
     "evidence_days", "late_after_s",
 )  # fmt: skip

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from tests.support import influxd_build
+from tests.support import influxd_build, rtsp
 
 PROGRAMS: Final = {
     "mosquitto": "mosquitto",
@@ -19,6 +19,14 @@ PROGRAMS: Final = {
     "ffmpeg": "ffmpeg",
 }
 """Program to the Debian package that brings it."""
+RTSP_PACKAGES: Final = (
+    "gir1.2-gst-rtsp-server-1.0",
+    "gstreamer1.0-plugins-base",
+    "gstreamer1.0-plugins-good",
+    "gstreamer1.0-plugins-ugly",
+    "python3-gi",
+)
+"""What `tests/support/rtsp_server.py` is made of: a camera with H.264; 22 MB to download."""
 BUILD_TOOLS: Final = {"clang": "clang", "protoc": "protobuf-compiler"}
 COMPILERS: Final = ("go", "cargo")
 """Where these are, InfluxDB 2 is built for the tests, once; they are no package's to bring."""
@@ -29,7 +37,7 @@ def run(argv: list[str]) -> int:
     if "--all" in argv:
         argv = [argument for argument in argv if argument != "--all"]
         os.environ["KOTA_TEST_REQUIRE"] = "all"
-    install_missing(PROGRAMS)
+    install_missing(PROGRAMS, () if rtsp.missing() == "" else RTSP_PACKAGES)
     if all(shutil.which(tool) for tool in COMPILERS):
         if not influxd_build.cached().exists():
             install_missing(BUILD_TOOLS)
@@ -42,9 +50,9 @@ def run(argv: list[str]) -> int:
     return subprocess.call([sys.executable, "-m", "pytest", *workers, *argv], cwd=root)
 
 
-def install_missing(programs: dict[str, str]) -> None:
-    """Install absent programs from Debian's packages as root; elsewhere say what is missing."""
-    packages = sorted({package for program, package in programs.items() if not shutil.which(program)})
+def install_missing(programs: dict[str, str], libraries: tuple[str, ...] = ()) -> None:
+    """Install absent programs, and libraries, from Debian's packages as root; elsewhere say what is missing."""
+    packages = sorted({package for program, package in programs.items() if not shutil.which(program)} | {*libraries})
     if not packages:
         return
     if os.geteuid() != 0 or not shutil.which("apt-get"):

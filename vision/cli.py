@@ -14,8 +14,9 @@ from typing import Any, Final
 import cv2
 
 from broker.contract.errors import ConfigError
+from vision.capture.folder import FRAME_SUFFIXES
+from vision.capture.opening import open_source
 from vision.deposit import DepositDetector
-from vision.sources import FRAME_SUFFIXES, open_source
 
 VIDEO_SUFFIXES: Final = frozenset({".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".ts"})
 SCORE_FPS: Final = 5.0

@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vision.sources import Frame, Image, Pace
+from vision.capture.pace import Pace
+from vision.capture.port import Frame, Image
 
 WIDTH_PX: Final = 480
 HEIGHT_PX: Final = 270

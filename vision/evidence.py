@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from broker.contract.errors import RetryLaterError
-from vision.sources import Image
+from vision.capture.port import Image
 
 Box = tuple[int, int, int, int]
 

@@ -13,8 +13,8 @@ import structlog
 from broker.contract.errors import ConfigError
 from city.files import replace_file
 from city.zones import Zone, ZonePlan
+from vision.capture.port import Image
 from vision.evidence import to_jpeg
-from vision.sources import Image
 
 log = structlog.get_logger("vision")
 

@@ -1,4 +1,4 @@
-"""One camera from picture to event: capture, bounded queue, detector, window check, evidence, event."""
+"""One camera from picture to event: capture, bounded queue, detector, window check, evidence, event; and its health."""
 
 from __future__ import annotations
 
@@ -8,39 +8,29 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import cv2
 import structlog
 
-from broker.contract.errors import KotaError, RetryLaterError
+from broker.contract.errors import RetryLaterError
 from city.model import Camera
 from city.windows import DumpingHours
 from city.zones import WATCHED, ZoneKind, ZonePlan, ground_point, kind_at
+from vision.capture.port import Frame, FrameSource, Image
+from vision.capture.watchdog import RECORDED, Patience, Watchdog
 from vision.deposit import Deposit, DepositDetector, StepResult
 from vision.evidence import Recorder, pixelate, write_evidence
-from vision.queue import DroppingQueue
-from vision.sources import Frame, FrameSource, Image
+from vision.reporting import Reporter
+from vision.sink import EventSink
 from vision.stills import Stills, burn_masks
 
 log = structlog.get_logger("vision")
 
-QUEUE_SIZE: Final = 8
-HEALTH_EVERY_S: Final = 10.0
+TURN_S: Final = 0.2
+STOP_WITHIN_S: Final = 1.0
 EVIDENCE_TRIES: Final = 5
-
-
-class EventSink(Protocol):
-    """Where a camera's words go: kept durably before these return."""
-
-    def event(
-        self, type_: str, state: Literal["raised", "cleared", "noted"], detail: dict[str, Any], at: datetime
-    ) -> None:
-        """Send an event."""
-
-    def health(self, values: dict[str, float | int | bool], at: datetime) -> None:
-        """Send camera telemetry."""
 
 
 def is_offence(at: datetime, hours: DumpingHours, zone: ZoneInfo, place: ZoneKind = "watch") -> bool:
@@ -66,12 +56,11 @@ class Counts:
     allowed: int = 0
     armed: bool = False
     reason: str = "warming_up"
-    ended: bool = False
     open: dict[int, _Open] = field(default_factory=dict)
 
 
 class CameraWorker:
-    """Owns one camera; `run` blocks until `stop`.
+    """Owns one camera; `run` blocks until `stop`. `turned_s` is when it last had a turn, `cpu_s` what it has used.
 
     Args:
         camera: Which one.
@@ -83,6 +72,8 @@ class CameraWorker:
         simulated: Mark what it reports.
         plan: What is drawn on its picture now; asked with every picture.
         still: File of the scene without people, for whoever draws; None saves none.
+        patience: When its source hangs.
+        note: Where it is kept that the camera has been reported as blind.
         clock: The time of health reports, UTC.
     """
 
@@ -98,59 +89,38 @@ class CameraWorker:
         simulated: bool,
         plan: Callable[[], ZonePlan] | None = None,
         still: Path | None = None,
+        patience: Patience = RECORDED,
+        note: Path | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Prepare; nothing is opened yet."""
         self._camera = camera
         self._hours = hours
         self._zone = zone
-        self._source = source
         self._sink = sink
         self._evidence = evidence
         self._simulated = simulated
-        self._clock = clock
         self._plan = plan or (lambda: camera.plan)
         self._stills = Stills(still) if still else None
         self._detector = DepositDetector()
         self._recorder = Recorder()
-        self._queue: DroppingQueue[Frame] = DroppingQueue(QUEUE_SIZE)
+        self._watchdog = Watchdog(camera.id, source, patience)
+        self._reporter = Reporter(camera.id, sink, note, clock)
         self.counts = Counts()
+        self.turned_s = time.monotonic()
+        self.cpu_s = 0.0
 
     def run(self, stop: threading.Event) -> None:
-        """Watch until `stop`; a source that ends is reported as blind from then on.
-
-        Raises:
-            KotaError: The source cannot be opened.
-        """
-        failure: list[KotaError] = []
-        capture = threading.Thread(target=self._capture, args=(stop, failure), name="vision-capture", daemon=True)
-        capture.start()
-        began = reported = time.monotonic()
-        frames_before = 0
+        """Watch until `stop`; a source that has ended for good is reported as blind from then on."""
         while not stop.is_set():
-            frame = self._queue.get(0.2)
+            self._watchdog.tick()
+            frame = self._watchdog.queue.get(TURN_S)
             if frame is not None:
                 self.look(frame)
-            elif self._queue.ended and not self.counts.ended:
-                if failure:
-                    raise failure[0]
-                self.counts.ended = True
-                log.info("vision.source_ended", camera=self._camera.id, frames=self.counts.frames)
-            now = time.monotonic()
-            if now - reported >= HEALTH_EVERY_S:
-                fps = (self.counts.frames - frames_before) / (now - reported)
-                reported, frames_before = now, self.counts.frames
-                self._report_health(fps, now - began)
-        capture.join(2.0)
-
-    def _capture(self, stop: threading.Event, failure: list[KotaError]) -> None:
-        try:
-            for frame in self._source.frames(stop):
-                self._queue.put(frame)
-        except KotaError as exc:
-            failure.append(exc)
-        finally:
-            self._queue.close()
+            self._reporter.tick(self._watchdog)
+            self.turned_s = time.monotonic()
+            self.cpu_s = time.thread_time() + self._watchdog.cpu_s
+        self._watchdog.stop(STOP_WITHIN_S)
 
     def look(self, frame: Frame) -> None:
         """Everything that one picture leads to."""
@@ -159,6 +129,7 @@ class CameraWorker:
         if (result.armed, result.reason) != (self.counts.armed, self.counts.reason):
             log.info("vision.armed" if result.armed else "vision.not_armed", camera=self._camera.id, why=result.reason)
         self.counts.armed, self.counts.reason = result.armed, result.reason
+        self._reporter.see(result.reason)
         plan = self._plan()
         frame = replace(frame, image=burn_masks(frame.image, plan.zones))
         if self._stills and result.armed and self._stills.is_due(plan, frame.at_s):
@@ -243,12 +214,3 @@ class CameraWorker:
             removed_at = frame.captured_at.astimezone(UTC).isoformat(timespec="seconds")
             detail = {"case": found.case, "removed_at": removed_at}
             self._sink.event("dumping", "cleared", detail, frame.captured_at)
-
-    def _report_health(self, fps: float, uptime_s: float) -> None:
-        values: dict[str, float | int | bool] = {
-            "fps": round(fps, 1),
-            "dropped_frames": self._queue.dropped,
-            "scene_ok": self.counts.armed and not self.counts.ended,
-            "uptime_s": int(uptime_s),
-        }
-        self._sink.health(values, self._clock())

@@ -32,7 +32,7 @@ FIELDS: Final[dict[Kind, tuple[str, ...]]] = {
     "bin": ("fill_pct", "battery_pct"),
     "truck": ("speed_kmh", "fuel_pct", "odometer_km"),
     "ap": ("clients", "latency_ms"),
-    "camera": ("scene_ok", "fps"),
+    "camera": ("scene", "fps"),
 }
 """The measures a list shows; the page of a device has the rest."""
 

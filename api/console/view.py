@@ -68,8 +68,9 @@ class View:
         if isinstance(value, bool):
             return self.t("yes" if value else "no")
         if isinstance(value, str):
-            return ", ".join(value.strip("[]{}").replace('"', "").split(",")) or "-"
-        if field == "uptime_s":
+            said = ", ".join(value.strip("[]{}").replace('"', "").split(",")) or "-"
+            return self.word(said, "scene_") if field == "scene" else said
+        if field in ("uptime_s", "blind_s"):
             return self.duration(value)
         if field in ("lat_deg", "lon_deg"):
             return f"{value:.5f}°"

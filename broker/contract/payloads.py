@@ -84,14 +84,23 @@ class ApTelemetry(Stamp, kw_only=True, omit_defaults=True):
     clients_by_ssid: Annotated[dict[Short, Count], Meta(max_length=32)] | None = None
 
 
+Scene = Literal["armed", "warming_up", "light", "covered", "moved", "defocused", "frozen", "no_stream"]
+
+
 class CameraTelemetry(Stamp, kw_only=True, omit_defaults=True):
-    """Health of a camera. `scene_ok` is false while the watcher is blind or not armed."""
+    """Health of a camera. `scene_ok` is false while the watcher is blind or not armed, `scene` says why.
+
+    `blind_s` are the seconds it was not armed since it began (`uptime_s`), `reconnects` how often its stream came back.
+    """
 
     fps: Annotated[float, Meta(ge=0, le=1_000)] | None = None
     dropped_frames: Count | None = None
     bitrate_kbps: Annotated[float, Meta(ge=0, le=1_000_000)] | None = None
     scene_ok: bool | None = None
     uptime_s: Count | None = None
+    scene: Scene | None = None
+    blind_s: Count | None = None
+    reconnects: Count | None = None
 
 
 Telemetry = BinTelemetry | TruckTelemetry | ApTelemetry | CameraTelemetry
@@ -107,7 +116,7 @@ EVENT_TYPES: Final[dict[Kind, tuple[str, ...]]] = {
     "bin": ("fire", "tilt", "lid_open", "collected", "moved", "low_battery", "tamper"),
     "truck": ("breakdown", "panic", "collected", "harsh_braking", "power_cut", "tamper"),
     "ap": ("rogue_ap", "quota_exceeded", "reboot", "tamper"),
-    "camera": ("dumping", "deposit", "covered", "moved", "tamper", "review"),
+    "camera": ("dumping", "deposit", "blind", "covered", "moved", "tamper", "review"),
 }
 
 Detail = dict[str, Any]

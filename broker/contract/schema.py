@@ -73,6 +73,8 @@ def _telemetry() -> list[str]:
 
 def _range(found: dict[str, Any]) -> str:
     option = next((part for part in found.get("anyOf", [found]) if part.get("type") != "null"), found)
+    if "enum" in option:
+        return ", ".join(f"`{word}`" for word in option["enum"] if word is not None)
     low, high = option.get("minimum"), option.get("maximum")
     text = str(option.get("type", "object"))
     return f"{text}, {low:g} to {high:g}" if low is not None and high is not None else text

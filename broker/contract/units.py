@@ -33,10 +33,14 @@ UNITLESS: Final = frozenset(
         "fps",
         "dropped_frames",
         "scene_ok",
+        "scene",
+        "reconnects",
     }
 )
 
-COUNTERS: Final = frozenset({"rx_bytes", "tx_bytes", "dropped_frames", "uptime_s", "odometer_km"})
+COUNTERS: Final = frozenset(
+    {"rx_bytes", "tx_bytes", "dropped_frames", "uptime_s", "odometer_km", "blind_s", "reconnects"}
+)
 """Fields that only grow until their device restarts; charts show their difference, not their value."""
 
 

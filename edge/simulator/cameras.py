@@ -34,6 +34,7 @@ class SimulatedCamera:
         self._beat = Beat(scene.start_s, device.interval_s, random)
         self._up_since_s = scene.start_s - random.uniform(3_600.0, 20 * DAY_S)
         self._dropped_frames = (scene.start_s - self._up_since_s) * self._fps * 0.001
+        self._blind_s = 0.0
         self._counted_at_s = scene.start_s
 
     @property
@@ -57,7 +58,7 @@ class SimulatedCamera:
         if self._outage.on:
             return [Stated(self.device.id, instant(at_s), "offline", "lost")]
         self._up_since_s = self._counted_at_s = at_s
-        self._dropped_frames = 0.0
+        self._dropped_frames = self._blind_s = 0.0
         return [Stated(self.device.id, instant(at_s), "online"), *self._tell_blind(at_s), *self._report(at_s)]
 
     def _tell_blind(self, at_s: float) -> list[Emission]:
@@ -71,6 +72,7 @@ class SimulatedCamera:
         fps = max(self._fps + self._random.gauss(0, 0.5), 4.5)
         passed_s = max(at_s - self._counted_at_s, 0.0)
         self._dropped_frames += passed_s * fps * self._random.expovariate(1_000.0)
+        self._blind_s += passed_s if self._blind.on else 0.0
         self._counted_at_s = at_s
         self._beat.after(at_s)
         return [Telemetered(self.device.id, instant(at_s), self._values(at_s, fps))]
@@ -84,4 +86,7 @@ class SimulatedCamera:
             "bitrate_kbps": round(self._bitrate_kbps * detail * self._random.uniform(0.85, 1.15), 0),
             "scene_ok": not self._blind.on,
             "uptime_s": int(at_s - self._up_since_s),
+            "scene": "covered" if self._blind.on else "armed",
+            "blind_s": int(self._blind_s),
+            "reconnects": 0,
         }

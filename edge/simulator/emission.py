@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-Value = float | int | bool | list[str] | dict[str, int]
+Value = float | int | bool | str | list[str] | dict[str, int]
 Values = dict[str, Value]
 
 

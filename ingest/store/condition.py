@@ -6,10 +6,11 @@ Pure: from what is known of a device, whether it is there, and which of its even
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import msgspec
 
+from broker.contract.payloads import Scene
 from city.model import Device, Truck
 from ingest.store.latest import Connectivity
 from ingest.store.port import Latest
@@ -114,7 +115,9 @@ def _ap(latest: Latest | None, connected: Connectivity, _raised: Raised) -> Cond
 def _camera(latest: Latest | None, connected: Connectivity, _raised: Raised) -> Condition:
     if connected in ABSENT:
         return _absent(connected)
-    return Condition("blind", 1, "scene_not_ok") if number(latest, "scene_ok") == 0 else Condition("watching")
+    if number(latest, "scene_ok") != 0:
+        return Condition("watching")
+    return Condition("blind", 1, scene_of(latest) or "scene_not_ok")
 
 
 _CONDITIONS: Final = {"bin": _bin, "truck": _truck, "ap": _ap, "camera": _camera}
@@ -128,6 +131,12 @@ def is_broken(latest: Latest | None) -> bool:
     """Whether a truck reports fault codes."""
     codes = latest.values.get("fault_codes") if latest else None
     return codes is not None and codes.value not in ("", "[]")
+
+
+def scene_of(latest: Latest | None) -> str:
+    """Why a camera is not armed, as it said it last; empty when it is armed or says nothing of it."""
+    found = latest.values.get("scene") if latest else None
+    return str(found.value) if found and found.value in get_args(Scene) and found.value != "armed" else ""
 
 
 def number(latest: Latest | None, field: str) -> float | None:

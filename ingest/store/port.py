@@ -162,6 +162,7 @@ NUMERIC_FIELDS: Final = frozenset(field for kind in KINDS for field in fields_of
     "fault_codes",
     "clients_by_radio",
     "clients_by_ssid",
+    "scene",
 }
 
 

@@ -20,7 +20,7 @@ _TYPES: Final[dict[Any, ColumnType]] = {float: "number", int: "integer", bool: "
 
 
 def _column_type(annotation: Any) -> ColumnType:  # noqa: ANN401 - a type annotation can be anything
-    """The column type behind `Annotated[...] | None`; lists and mappings are kept as JSON text."""
+    """The column type behind `Annotated[...] | None`; words are text, lists and mappings are kept as JSON text."""
     if get_origin(annotation) in (Union, UnionType):
         annotation = next(part for part in get_args(annotation) if part is not type(None))
     return _TYPES.get(annotation, "text")
@@ -40,8 +40,8 @@ _TEXT_COLUMNS: Final = {
 
 
 def to_columns(kind: Kind, values: dict[str, Any]) -> dict[str, Value]:
-    """Values as they are stored: lists and mappings become JSON text."""
-    texts = _TEXT_COLUMNS[kind] & values.keys()
+    """Values as they are stored: lists and mappings become JSON text, words stay as they are."""
+    texts = {name for name in _TEXT_COLUMNS[kind] & values.keys() if not isinstance(values[name], str)}
     return {**values, **{name: msgspec.json.encode(values[name]).decode() for name in texts}} if texts else values
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -96,6 +97,33 @@ def test_latest_merges_fields_and_ignores_late_arrivals(store: Store) -> None:
         "temperature_c": 30.0,
     }
     assert latest.measured_at == T0 + timedelta(minutes=10)
+
+
+def test_words_come_back_as_they_were_said(store: Store) -> None:
+    said: dict[str, Value] = {"scene": "no_stream", "scene_ok": False, "blind_s": 95, "reconnects": 3}
+    store.write([Reading(Origin("camera", "cam-01", "b1", 1, T0, T0), said)], ((1, 1),))
+    (latest,) = store.latest(kind="camera")
+    assert {name: field.value for name, field in latest.values.items()} == said
+    hour = SeriesQuery("cam-01", "blind_s", T0, T0 + timedelta(hours=1), None, "mean")
+    assert [point.value for point in store.series(hour)] == [95]
+    with pytest.raises(PayloadError, match="not a field with a series"):
+        store.series(msgspec.structs.replace(hour, field="scene"))
+
+
+def test_a_file_from_before_a_field_gains_its_column(tmp_path: Path) -> None:
+    path = tmp_path / "city.duckdb"
+    before: dict[str, Value] = {"scene_ok": True, "fps": 5.0}
+    old = DuckStore(path)
+    old.write([Reading(Origin("camera", "cam-01", "b1", 1, T0, T0), before)], ((1, 1),))
+    for column in ("scene", "blind_s", "reconnects"):
+        old._db.execute(f"ALTER TABLE camera_telemetry DROP COLUMN {column}")
+    old.close()
+    later = T0 + timedelta(minutes=1)
+    with closing(DuckStore(path)) as store:
+        assert store.latest(device="cam-01")[0].values.keys() == before.keys()
+        store.write([Reading(Origin("camera", "cam-01", "b1", 2, later, later), {"scene": "armed"})], ((2, 2),))
+        assert store.latest(device="cam-01")[0].values["scene"].value == "armed"
+        assert [one.seqs for one in store.ledger()] == [((1, 2),)]
 
 
 def test_latest_is_the_same_under_any_order_of_arrival(store: Store) -> None:

@@ -22,6 +22,11 @@ def require_shared(relative: str) -> Path:
     return Path(_found(str(path) if path.exists() else None, f"{relative} is not in the folder of samples"))
 
 
+def require_nothing_missing(missing: str) -> None:
+    """A part that says itself what it lacks, with nothing missing when that is empty."""
+    _found(None if missing else "all there", missing)
+
+
 def skip_without(missing: str) -> None:
     """Skip a test of a part that no package brings, saying why; also where every part is required."""
     if missing:

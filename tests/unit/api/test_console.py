@@ -21,7 +21,7 @@ from api.console.view import View, view_of
 from api.queue import SHOWN
 from api.shapes import shape_device
 from api.system import WORDS
-from broker.contract.payloads import EVENT_TYPES, fields_of
+from broker.contract.payloads import EVENT_TYPES, Scene, fields_of
 from broker.contract.topics import KINDS
 from city.zones import ZONE_KINDS, FaultCode
 from ingest.store.cases import Verdict
@@ -59,7 +59,8 @@ def test_both_languages_have_every_text_with_the_same_blanks() -> None:
 def test_everything_of_the_contract_has_a_name_for_people() -> None:
     fields = {field for kind in KINDS for field in fields_of(kind)}
     events = {f"event_{name}" for kind in KINDS for name in EVENT_TYPES[kind]}
-    assert (fields | events | set(KINDS)) - set(TEXTS) == set()
+    scenes = {f"scene_{word}" for word in get_args(Scene)}
+    assert (fields | events | scenes | set(KINDS)) - set(TEXTS) == set()
 
 
 def test_no_text_is_left_over() -> None:
@@ -84,6 +85,7 @@ def test_no_text_is_left_over() -> None:
     others |= {f"reason_{reason}" for reason in REASONS} | {f"zone_{kind}" for kind in ZONE_KINDS}
     others |= {f"verdict_{verdict}" for verdict in get_args(Verdict)} | {f"show_{show}" for show in SHOWN}
     others |= {key for key in TEXTS if key.startswith("blind_")}
+    others |= {f"scene_{word}" for word in get_args(Scene)}
     left = {key for key in TEXTS if not re.search(rf"\b{key}\b", source) and not key.startswith("event_")} - others
     assert left == set()
 

@@ -93,4 +93,4 @@ def test_the_api_lives_when_it_answers_also_where_it_listens_on_every_address(
 
 
 def test_every_service_but_the_broker_can_be_asked() -> None:
-    assert set(health.SERVICES) == set(SERVICES) - {"broker"}
+    assert set(health.SERVICES) == set(SERVICES) - {"broker", "vision-worker"}

@@ -64,6 +64,10 @@ def stands(
         (stands("ap", "unknown"), "unknown", -1, "never_heard"),
         (stands("camera", scene_ok=True), "watching", 0, ""),
         (stands("camera", scene_ok=False), "blind", 1, "scene_not_ok"),
+        (stands("camera", scene_ok=False, scene="no_stream"), "blind", 1, "no_stream"),
+        (stands("camera", scene_ok=False, scene="armed"), "blind", 1, "scene_not_ok"),
+        (stands("camera", scene_ok=False, scene="asleep"), "blind", 1, "scene_not_ok"),
+        (stands("camera", scene_ok=True, scene="armed"), "watching", 0, ""),
         (stands("camera", "offline", scene_ok=True), "silent", 1, "silent"),
     ],
 )

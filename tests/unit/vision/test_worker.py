@@ -14,14 +14,15 @@ import cv2
 import numpy as np
 import pytest
 
-from broker.contract.errors import ConfigError
 from city.inventory import builtin_city, load_city
 from city.model import Camera
+from tests.support.waiting import wait_for
 from tests.unit.vision.scenes import BAG, Scene
+from vision.capture.opening import open_source
+from vision.capture.port import Frame
 from vision.demo import DemoSource
 from vision.evidence import Recorder, forget_before, pixelate
-from vision.queue import DroppingQueue
-from vision.sources import Frame, open_source
+from vision.sink import Health
 from vision.worker import CameraWorker, is_offence
 
 CITY = load_city(builtin_city("kupang"))
@@ -36,7 +37,7 @@ class FakeSink:
         """Watch a folder."""
         self._evidence = evidence
         self.events: list[tuple[str, dict[str, Any], set[str]]] = []
-        self.reports: list[dict[str, float | int | bool]] = []
+        self.reports: list[Health] = []
 
     def event(self, type_: str, state: str, detail: dict[str, Any], at: datetime) -> None:  # noqa: ARG002 - the port
         """Note an event."""
@@ -45,7 +46,7 @@ class FakeSink:
             (f"{type_} {state}", detail, {p.name for p in folder.iterdir()} if folder.is_dir() else set())
         )
 
-    def health(self, values: dict[str, float | int | bool], at: datetime) -> None:  # noqa: ARG002 - the port
+    def health(self, values: Health, at: datetime) -> None:  # noqa: ARG002 - the port
         """Note a health report."""
         self.reports.append(values)
 
@@ -146,14 +147,6 @@ def test_the_clip_can_be_played(tmp_path: Path) -> None:
     assert sum(1 for _ in source.frames(threading.Event())) > 20
 
 
-def test_the_queue_drops_the_oldest_and_counts() -> None:
-    queue: DroppingQueue[int] = DroppingQueue(3)
-    for number in range(10):
-        queue.put(number)
-    assert [queue.get(0), queue.get(0), queue.get(0), queue.get(0)] == [7, 8, 9, None]
-    assert queue.dropped == 7
-
-
 def test_a_source_that_ends_leaves_a_blind_camera(tmp_path: Path) -> None:
     class Short:
         def frames(self, stop: threading.Event) -> Iterator[Frame]:  # noqa: ARG002 - the port
@@ -166,15 +159,11 @@ def test_a_source_that_ends_leaves_a_blind_camera(tmp_path: Path) -> None:
     stop = threading.Event()
     thread = threading.Thread(target=worker.run, args=(stop,), daemon=True)
     thread.start()
-    for _ in range(3_000):
-        if worker.counts.ended:
-            break
-        stop.wait(0.01)
-    worker._report_health(0.0, 60)
+    wait_for(lambda: sink.reports and sink.reports[-1]["scene"] == "no_stream", "a camera without a stream")
     stop.set()
     thread.join(5)
-    assert worker.counts.ended
     assert sink.reports[-1]["scene_ok"] is False
+    assert [name for name, _, _ in sink.events] == []
 
 
 def test_evidence_is_forgotten_in_time(tmp_path: Path) -> None:
@@ -182,10 +171,3 @@ def test_evidence_is_forgotten_in_time(tmp_path: Path) -> None:
     assert forget_before(tmp_path, datetime.now(UTC) - timedelta(days=1)) == 0
     assert forget_before(tmp_path, datetime.now(UTC) + timedelta(days=1)) == 1
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("text", ["no-such-file.mp4", "no/such/folder"])
-def test_a_source_that_is_not_there_is_a_configuration_error(text: str) -> None:
-
-    with pytest.raises(ConfigError):
-        open_source(text, start_at=datetime.now(UTC), realtime=False)

@@ -17,7 +17,6 @@ class DroppingQueue(Generic[T]):
         self._items: deque[T] = deque()
         self._size = size
         self._changed = threading.Condition()
-        self._closed = False
         self.dropped = 0
 
     def put(self, item: T) -> None:
@@ -30,20 +29,8 @@ class DroppingQueue(Generic[T]):
             self._changed.notify()
 
     def get(self, timeout_s: float) -> T | None:
-        """The oldest, waiting for one; None when none came or the end was reached."""
+        """The oldest, waiting for one; None when none came."""
         with self._changed:
-            if not self._items and not self._closed:
+            if not self._items:
                 self._changed.wait(timeout_s)
             return self._items.popleft() if self._items else None
-
-    def close(self) -> None:
-        """Say that nothing more will come; what waits can still be taken."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-
-    @property
-    def ended(self) -> bool:
-        """Whether it is closed and empty."""
-        with self._changed:
-            return self._closed and not self._items

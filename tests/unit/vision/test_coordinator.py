@@ -1,0 +1,138 @@
+"""Who looks after the workers: a lost one comes back with its cameras, one that keeps failing is divided."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from broker.contract.errors import ConfigError
+from city.model import Camera
+from city.runtime import Runtime
+from city.settings import load_settings
+from tests.support.waiting import wait_for
+from vision.coordinator import Coordinator
+from vision.crew import Trouble
+from vision.service import watched
+from vision.station import STUCK_S, Station, StuckError, held
+
+CAMERAS = [Camera(id=f"cam-{n:02}", source="demo") for n in range(8)]
+
+
+class FakeCrew:
+    """A worker whose cameras may be deadly."""
+
+    def __init__(self, cameras: list[str], _environment: object, *, forgets: bool) -> None:
+        """Well, but not started."""
+        self.cameras, self.forgets = cameras, forgets
+        self.failures = 0
+        self.running = False
+        self.pid = 1
+        self.deadly = ""
+        self.starts = 0
+
+    def start_when_due(self, _now_s: float) -> None:
+        """At once."""
+        self.starts += not self.running
+        self.running = True
+
+    def loads(self, _now_s: float) -> dict[str, float]:
+        """A quarter of a core each."""
+        return dict.fromkeys(self.cameras, 0.25)
+
+    def trouble(self, _now_s: float) -> Trouble | None:
+        """Dead when it watches the deadly one."""
+        return "ended" if self.running and DEADLY in self.cameras else None
+
+    def give_up(self, _now_s: float) -> None:
+        """Gone."""
+        self.running = False
+        self.failures += 1
+
+
+DEADLY = "cam-05"
+
+
+def coordinator(tmp_path: Path, workers: int = 2) -> Any:
+    runtime = Runtime(load_settings(data=tmp_path))
+    return Coordinator(runtime, CAMERAS, workers, hire=FakeCrew)
+
+
+def test_what_crashes_every_worker_ends_alone(tmp_path: Path) -> None:
+    made = coordinator(tmp_path)
+    for now_s in range(40):
+        for crew in list(made.crews):
+            made._look_after(crew, float(now_s))
+    alone = [crew.cameras for crew in made.crews if DEADLY in crew.cameras]
+    assert alone == [[DEADLY]]
+    watched = sorted(camera for crew in made.crews for camera in crew.cameras)
+    assert watched == [camera.id for camera in CAMERAS]
+    assert sum(crew.forgets for crew in made.crews) == 1
+    assert len(made.crews) <= 5
+
+
+def test_loads_are_remembered_for_the_next_start(tmp_path: Path) -> None:
+    made = coordinator(tmp_path)
+    made._loads = {"cam-00": 3.0, **{f"cam-{n:02}": 0.1 for n in range(1, 8)}}
+    made._keep_loads()
+    assert coordinator(tmp_path).crews[0].cameras == ["cam-00"]
+    (tmp_path / "vision" / "loads.json").write_text("[")
+    assert [len(crew.cameras) for crew in coordinator(tmp_path).crews] == [4, 4]
+
+
+def test_a_camera_is_held_by_one_at_a_time(tmp_path: Path) -> None:
+    path, stop, order = tmp_path / "edge" / "cam-01.lock", threading.Event(), []
+
+    def second() -> None:
+        with held(path, stop) as ours:
+            order.append(f"second {ours}")
+
+    with held(path, stop) as ours:
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join(0.3)
+        order.append(f"first {ours}")
+    thread.join(10)
+    assert order == ["first True", "second True"]
+
+
+def test_waiting_for_a_camera_ends_with_the_process(tmp_path: Path) -> None:
+    path, stop = tmp_path / "cam-01.lock", threading.Event()
+    found: list[bool] = []
+
+    def second() -> None:
+        with held(path, stop) as ours:
+            found.append(ours)
+
+    with held(path, threading.Event()):
+        thread = threading.Thread(target=second)
+        thread.start()
+        stop.set()
+        wait_for(lambda: found == [False], "the wait to end")
+        thread.join(10)
+
+
+def test_a_source_that_is_not_there_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    runtime = Runtime(load_settings(data=tmp_path))
+    misspelt = Camera(id="cam-01", source="rstp://admin:secret@host/sub")
+    runtime.city = replace(runtime.city, cameras={"cam-01": misspelt})
+    with pytest.raises(ConfigError, match=r"^rstp://host: an address"):
+        watched(runtime)
+
+
+def test_a_camera_whose_own_thread_hangs_takes_its_process_down(tmp_path: Path) -> None:
+    """Nothing else would help; whoever watches the process starts another."""
+    station = Station(Runtime(load_settings(data=tmp_path)), CAMERAS)
+
+    class Hung:
+        """A camera's worker that had its last turn long ago."""
+
+        turned_s, cpu_s = 1_000.0, 0.0
+
+    station._workers["cam-03"] = Hung()  # type: ignore[assignment]
+    station._check(1_000.0 + STUCK_S)
+    with pytest.raises(StuckError, match="cam-03"):
+        station._check(1_001.0 + STUCK_S)

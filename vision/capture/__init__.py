@@ -1,0 +1,1 @@
+"""Capture: pictures with their times from files, folders and cameras, and the watchdog that keeps them coming."""

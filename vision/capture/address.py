@@ -1,0 +1,51 @@
+"""What the text of a camera's source names, and how it may be shown: addresses hold passwords. Knows no OpenCV."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, Literal
+from urllib.parse import urlsplit
+
+from broker.contract.errors import ConfigError
+
+DEMO: Final = "demo"
+SCHEMES: Final = ("rtsp", "rtsps", "http", "https")
+
+SourceKind = Literal["demo", "stream", "folder", "file"]
+
+
+def kind_of(text: str) -> SourceKind:
+    """What a source is.
+
+    Raises:
+        ConfigError: It names nothing that is there.
+    """
+    if text == DEMO:
+        return "demo"
+    if text.partition("://")[0].lower() in SCHEMES and "://" in text:
+        return "stream"
+    if "://" in text:
+        raise ConfigError(f"{shown(text)}: an address of a camera begins with {', '.join(SCHEMES)}")
+    path = Path(text)
+    if path.is_dir():
+        return "folder"
+    if path.is_file():
+        return "file"
+    raise ConfigError(f"{text}: neither an address, a folder nor a file")
+
+
+def shown(text: str) -> str:
+    """A source as logs and errors may show it: of an address the host alone.
+
+    Makers put passwords before the host, into the query (`?pwd=`) and into the path (`/user=..._password=...`).
+    """
+    if "://" not in text:
+        return text
+    scheme, _, rest = text.partition("://")
+    try:
+        host, port = (parts := urlsplit(text)).hostname or "", parts.port
+    except ValueError:
+        host, port = "", None
+    if "@" in host or not rest:
+        host = ""
+    return f"{scheme}://{host or '...'}{f':{port}' if port else ''}"

@@ -1,0 +1,68 @@
+"""A video file as a camera."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import cv2
+
+from broker.contract.errors import ConfigError
+from vision.capture.ffmpeg import open_capture, position_s
+from vision.capture.pace import Pace
+from vision.capture.port import Frame
+
+FPS_DEFAULT: Final = 25.0
+
+
+class FileSource:
+    """A video file, played once; time comes from the file's own time stamps."""
+
+    def __init__(self, path: Path, *, start_at: datetime, realtime: bool, fps: float | None = None) -> None:
+        """Keep what to play.
+
+        Args:
+            path: The video.
+            start_at: When its first picture counts as taken.
+            realtime: Play at its own speed.
+            fps: Pass over pictures that come faster than this.
+        """
+        self._path = path
+        self._start_at = start_at
+        self._realtime = realtime
+        self._fps = fps
+
+    def frames(self, stop: threading.Event) -> Iterator[Frame]:
+        """Pictures until the end of the file.
+
+        Raises:
+            ConfigError: It is no video.
+        """
+        capture = open_capture(str(self._path), stop)
+        if stop.is_set():
+            return
+        if not capture.isOpened():
+            raise ConfigError(f"{self._path}: not a video that can be read")
+        try:
+            yield from self._play(capture, stop)
+        finally:
+            capture.release()
+
+    def _play(self, capture: cv2.VideoCapture, stop: threading.Event) -> Iterator[Frame]:
+        rate = capture.get(cv2.CAP_PROP_FPS) or FPS_DEFAULT
+        keep_every = max(1, int(rate / self._fps)) if self._fps else 1
+        pace = Pace(realtime=self._realtime)
+        index, at_s = 0, -1 / rate
+        while not stop.is_set() and capture.grab():
+            stamp_s = position_s(capture)
+            # The last pictures of an AVI come without a time stamp.
+            at_s = stamp_s if stamp_s > at_s else at_s + 1 / rate
+            if index % keep_every == 0:
+                pace.wait(at_s, stop)
+                done, image = capture.retrieve()
+                if done:
+                    yield Frame(image, at_s, self._start_at + timedelta(seconds=at_s))
+            index += 1

@@ -1,0 +1,57 @@
+"""A folder of pictures as a camera."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import cv2
+import structlog
+
+from broker.contract.errors import ConfigError
+from vision.capture.pace import Pace
+from vision.capture.port import Frame
+
+log = structlog.get_logger("vision")
+
+FRAME_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png"})
+
+
+class FolderSource:
+    """A folder of pictures whose names are the second they were taken."""
+
+    def __init__(self, path: Path, *, start_at: datetime, realtime: bool) -> None:
+        """Keep what to play."""
+        self._path = path
+        self._start_at = start_at
+        self._realtime = realtime
+
+    def frames(self, stop: threading.Event) -> Iterator[Frame]:
+        """Pictures in order of their names; one that cannot be read is left out.
+
+        Raises:
+            ConfigError: There is none.
+        """
+        named = sorted((_second_of(p), p) for p in self._path.iterdir() if p.suffix.lower() in FRAME_SUFFIXES)
+        if not named:
+            raise ConfigError(f"{self._path}: holds no pictures")
+        pace = Pace(realtime=self._realtime)
+        for at_s, path in named:
+            if stop.is_set():
+                return
+            pace.wait(at_s - named[0][0], stop)
+            image = cv2.imread(str(path))
+            if image is None:
+                log.warning("vision.picture_unreadable", file=path.name)
+            else:
+                yield Frame(image, at_s, self._start_at + timedelta(seconds=at_s))
+
+
+def _second_of(path: Path) -> float:
+    try:
+        return float(path.stem)
+    except ValueError as exc:
+        raise ConfigError(f"{path}: the name of a picture is the second it was taken") from exc

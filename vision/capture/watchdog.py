@@ -1,0 +1,193 @@
+"""Keeps a camera's pictures coming: a thread that reads, and whoever looks at the pictures watches that it does.
+
+OpenCV may block in opening, reading and closing for as long as it likes. So a thread that hangs is told to stop, left
+to itself and replaced; it is never waited for.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import structlog
+
+from broker.contract.errors import ConfigError
+from vision.capture.port import Frame, FrameSource, StreamLostError
+from vision.capture.queue import DroppingQueue
+
+log = structlog.get_logger("vision")
+
+QUEUE_SIZE: Final = 8
+BACKOFF_S: Final = (1.0, 30.0)
+"""Least and most time before a lost stream is tried again; half of it to all of it, at random."""
+GOOD_S: Final = 30.0
+"""After a connection that held so long the next is tried soon."""
+HUNG_MAX: Final = 2
+"""Threads of a camera that may hang at once; then nothing is tried until one of them ends."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a source may take: until its first picture, and from one to the next."""
+
+    first_s: float = float("inf")
+    next_s: float = float("inf")
+
+
+STREAMED: Final = Patience(first_s=20.0, next_s=6.0)
+RECORDED: Final = Patience()
+"""A recording has all the time it wants."""
+
+
+@dataclass
+class _Reading:
+    """One thread's life; what it found at its end is set by itself, everything else by the watchdog."""
+
+    began_s: float
+    stop: threading.Event = field(default_factory=threading.Event)
+    thread: threading.Thread | None = None
+    picture_s: float | None = None
+    cpu_s: float = 0.0
+    end: Exception | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether the thread has ended."""
+        return self.thread is not None and not self.thread.is_alive()
+
+
+class Watchdog:
+    """Owns the reading of one camera: at most one thread that is listened to, and a few that hang.
+
+    Args:
+        name: The camera's id, for the log.
+        source: Its pictures.
+        patience: When it hangs.
+        monotonic: Seconds that never jump.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        source: FrameSource,
+        patience: Patience = RECORDED,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Prepare; the first `tick` begins."""
+        self._name = name
+        self._source = source
+        self._patience = patience
+        self._monotonic = monotonic
+        self._random = random.Random()  # noqa: S311 - spreads reconnects, hides nothing
+        self._lock = threading.Lock()
+        self._reading: _Reading | None = None
+        self._hung: list[_Reading] = []
+        self._due_s = monotonic()
+        self._failures = 0
+        self._at_s = float("-inf")
+        self._lost = False
+        self._cpu_s = 0.0
+        self.queue: DroppingQueue[Frame] = DroppingQueue(QUEUE_SIZE)
+        self.ended = False
+        self.reconnects = 0
+        self.stalls = 0
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU seconds that reading has taken."""
+        return self._cpu_s + (self._reading.cpu_s if self._reading else 0.0)
+
+    def tick(self) -> None:
+        """Begin, replace what hangs, come back to what was lost; to be called every second, never blocks.
+
+        Raises:
+            Exception: Reading failed in a way nobody has foreseen.
+        """
+        now_s, reading = self._monotonic(), self._reading
+        if reading is None:
+            self._hung = [hung for hung in self._hung if not hung.over]
+            if not self.ended and now_s >= self._due_s and len(self._hung) < HUNG_MAX:
+                self._begin(now_s)
+        elif reading.over:
+            self._reading = None
+            self._cpu_s += reading.cpu_s
+            self._conclude(reading, now_s)
+        elif self._hangs(reading, now_s):
+            self._abandon(reading)
+            self._lose(reading, now_s, "no picture")
+
+    def stop(self, within_s: float) -> None:
+        """Tell every thread to stop and wait for the one that reads, at most so long."""
+        if self._reading is None or self._reading.thread is None:
+            return
+        self._reading.stop.set()
+        self._reading.thread.join(within_s)
+
+    def _begin(self, now_s: float) -> None:
+        reading = _Reading(now_s)
+        reading.thread = threading.Thread(target=self._read, args=(reading,), name=f"{self._name}-capture", daemon=True)
+        self._reading = reading
+        reading.thread.start()
+
+    def _read(self, reading: _Reading) -> None:
+        try:
+            for frame in self._source.frames(reading.stop):
+                if not self._take(reading, frame):
+                    return
+        except Exception as exc:  # noqa: BLE001 - raised again by the next tick
+            reading.end = exc
+
+    def _take(self, reading: _Reading, frame: Frame) -> bool:
+        """Hand a picture on, at a time that is not before the last one's; False when nobody listens any more."""
+        with self._lock:
+            if reading.stop.is_set():
+                return False
+            self._at_s = max(self._at_s, frame.at_s)
+            self.queue.put(frame if frame.at_s == self._at_s else replace(frame, at_s=self._at_s))
+            if reading.picture_s is None and self._lost:
+                self._lost = False
+                self.reconnects += 1
+                log.info("vision.stream_back", camera=self._name, reconnects=self.reconnects)
+            reading.picture_s = self._monotonic()
+            reading.cpu_s = time.thread_time()
+        return True
+
+    def _hangs(self, reading: _Reading, now_s: float) -> bool:
+        if reading.picture_s is None:
+            return now_s - reading.began_s > self._patience.first_s
+        return now_s - reading.picture_s > self._patience.next_s
+
+    def _abandon(self, reading: _Reading) -> None:
+        with self._lock:
+            reading.stop.set()
+        self._reading = None
+        self._cpu_s += reading.cpu_s
+        self._hung.append(reading)
+        self.stalls += 1
+
+    def _conclude(self, reading: _Reading, now_s: float) -> None:
+        match reading.end:
+            case StreamLostError() as exc:
+                self._lose(reading, now_s, str(exc))
+            case None:
+                self.ended = True
+                log.info("vision.source_ended", camera=self._name)
+            case ConfigError() as exc:
+                # One camera's mistake blinds that camera alone.
+                self.ended = True
+                log.error("vision.source_unusable", camera=self._name, reason=str(exc))
+            case exc:
+                raise exc
+
+    def _lose(self, reading: _Reading, now_s: float, reason: str) -> None:
+        held_s = (reading.picture_s or reading.began_s) - reading.began_s
+        self._failures = 0 if held_s >= GOOD_S else self._failures + 1
+        ceiling_s = min(BACKOFF_S[1], BACKOFF_S[0] * 2 ** min(self._failures, 8))
+        self._due_s = now_s + self._random.uniform(ceiling_s / 2, ceiling_s)
+        if not self._lost:
+            self._lost = True
+            log.warning("vision.stream_lost", camera=self._name, reason=reason, stalls=self.stalls)
