@@ -25,6 +25,11 @@ GAIN_STEP: Final = 8
 """Every so many pixels in both directions are asked for the gain."""
 GAIN_LIMITS: Final = (0.6, 1.6)
 GAIN_SAME: Final = 0.015
+CONTRAST: Final = 45.0
+"""Standard deviation of the levels of a street by day."""
+STRETCH_MAX: Final = 2.5
+"""More would make a dark camera's noise look like things."""
+WHITE: Final = 250
 DARK, BRIGHT = 20, 245
 """Levels outside of which a pixel says nothing about gain."""
 
@@ -89,6 +94,29 @@ def shifted_back(picture: Picture, shift: Shift) -> Picture:
     size = (picture.shape[1], picture.shape[0])
     moved = cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return moved.astype(np.uint8, copy=False)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Makes a dull view as contrasty as a bright one: levels times `alpha` plus `beta`."""
+
+    alpha: float = 1.0
+    beta: float = 0.0
+
+    def apply(self, picture: Picture) -> Picture:
+        """The picture with more contrast."""
+        if self.alpha <= 1.0:
+            return picture
+        return cv2.convertScaleAbs(cv2.max(picture, -self.beta / self.alpha), alpha=self.alpha, beta=self.beta).astype(
+            np.uint8, copy=False
+        )
+
+
+def stretch_for(picture: Picture) -> Stretch:
+    """What a view in the dark or in fog needs; nothing for one with contrast enough."""
+    gray = gray_of(picture)
+    alpha = float(np.clip(CONTRAST / max(1.0, float(gray.std())), 1.0, STRETCH_MAX))
+    return Stretch(alpha, min(0.0, WHITE - alpha * float(np.percentile(gray, 99))))
 
 
 def gain_of(picture: Picture, background: Picture, foreground: Mask) -> float:

@@ -12,7 +12,7 @@ from typing import Final, Literal
 import cv2
 import numpy as np
 
-from vision.detect.checks import has_own_structure, is_added, is_same_but_for_light, rigidity
+from vision.detect.checks import ADDED, TAKEN, has_own_structure, is_same_but_for_light, rigidity, standing_out
 from vision.detect.config import DetectorConfig
 from vision.detect.layers import Layers
 from vision.detect.memory import Memory
@@ -100,7 +100,7 @@ def follow(known: Sequence[Candidate], regions: Sequence[Region], view: View) ->
 
 def _apart(region: Region, view: View) -> list[Region]:
     """A place that is no thing as a whole in its parts: a bag, and the ghost of who stood beside it."""
-    if _stands(region, view):
+    if _stands(region, view) or _is_body(region, view.at_s - view.layers.shown_s(region), view):
         return [region]
     layers, parts = view.layers, []
     for part in split_by_age(region, view.layers.settled_at, view.min_area_px):
@@ -144,10 +144,13 @@ def judge(candidate: Candidate, view: View) -> Verdict:
     config, region = view.config, candidate.region
     if candidate.seen_s < view.at_s:
         return "wait"
-    if not _is_thing(region, view):
+    if _is_body(region, candidate.since_s, view) and view.at_s - candidate.first_s < config.parked_s:
+        return "wait"
+    what = _what(region, view)
+    if what == "nothing":
         return _refuse(candidate, view)
     candidate.refused_s = None
-    if not _may_be_waste(region, view):
+    if what == "unclear" or not _may_be_waste(region, view):
         return "background" if view.at_s - candidate.first_s > config.parked_s else "wait"
     _note_carrier(candidate, view)
     if not candidate.brought:
@@ -177,13 +180,23 @@ def _may_be_waste(region: Region, view: View) -> bool:
 
 
 def _is_thing(region: Region, view: View) -> bool:
-    """Whether something was added: no ghost of what went away, and no mere light or shadow."""
+    return _what(region, view) == "thing"
+
+
+def _what(region: Region, view: View) -> Literal["thing", "nothing", "unclear"]:
+    """Whether something was added, or it is only the ghost of what went away, light or shadow."""
     now, before = view.layers.settled, view.layers.background
+    inside = region.shape != 0
+    if np.median(cut(view.layers.confirmed_s, region.box)[inside]) < view.config.confirmed_s:
+        return "nothing"
+    if share_of(cut(view.layers.static(0.0), region.box)[inside]) < view.config.min_solid:
+        return "nothing"
     threshold = int(np.median(cut(view.layers.threshold, region.box)))
-    lit = is_same_but_for_light(now, before, region, threshold)
-    known = np.median(cut(view.layers.confirmed_s, region.box)[region.shape != 0]) >= view.config.confirmed_s
-    solid = share_of(cut(view.layers.static(0.0), region.box)[region.shape != 0]) >= view.config.min_solid
-    return bool(known and solid) and not lit and is_added(now, before, region) and has_own_structure(now, before, region.box)
+    lit = is_same_but_for_light(now, before, region, threshold) or not has_own_structure(now, before, region.box)
+    stands_out = standing_out(now, before, region)
+    if lit or stands_out < TAKEN:
+        return "nothing"
+    return "thing" if stands_out > ADDED else "unclear"
 
 
 def _reach_px(region: Region, view: View) -> int:
@@ -247,28 +260,25 @@ def _was_carried(candidate: Candidate, view: View) -> bool:
     Who was last seen beside it and no more since has not gone on: he may be what stands there.
     """
     owner, region = candidate.carrier, candidate.region
-    if owner is None or _who_stays(candidate, view):
+    if owner is None or _is_body(region, candidate.since_s, view):
         return False
     low = region.box[3] <= view.config.carried_height * owner.height_px
     beside = owner.box_at(candidate.since_s)
     return low and region.area_px < view.config.carried_height * beside[2] * beside[3]
 
 
-def _who_stays(candidate: Candidate, view: View) -> list[Track]:
-    """Who came beside a place and vanished there when it came to rest: one of them may be what stands there."""
-    region, reach = candidate.region, _reach_px(candidate.region, view)
-    came = view.tracker.near(region.box, candidate.since_s - BEFORE_S, candidate.since_s + BEFORE_S, reach)
-    carried_px = view.config.carried_height * candidate.carrier.height_px if candidate.carrier else 0.0
+def _is_body(region: Region, since_s: float, view: View) -> bool:
+    """Whether somebody, or a car, came to a place and vanished there when it came to rest: he is what stands there."""
+    came = view.tracker.near(region.box, since_s - BEFORE_S, since_s + BEFORE_S, 0)
     covers = COVERS_SHARE * region.box[2] * region.box[3]
-    return [
-        track
-        for track in came
-        if track.first_s < candidate.since_s - CAME_S
-        and track.last_s <= candidate.since_s + STOOD_S
-        and track.height_px > carried_px
+    return any(
+        track.first_s < since_s - CAME_S
+        and track.last_s <= since_s + STOOD_S
+        and region.area_px > BODY_SHARE * track.box[2] * track.box[3]
         and shared_px(track.box, region.box) > covers
         and not _has_gone_out(track, view)
-    ]
+        for track in came
+    )
 
 
 def _has_gone_out(track: Track, view: View) -> bool:
@@ -284,15 +294,11 @@ def _is_cut(box: Box, view: View) -> bool:
 
 
 def _may_be_person(candidate: Candidate, view: View) -> bool:
-    """Whether a static place is as large as a person who stands there would be."""
+    """Whether a static place is as large as a person who stands there would be, or nobody was seen to bring it."""
     region, config = candidate.region, view.config
-    if any(region.area_px > BODY_SHARE * one.box[2] * one.box[3] for one in _who_stays(candidate, view)):
+    if candidate.carrier is None:
         return True
-    person_px = view.perspective.height_at(region.box[1] + region.box[3])
-    if person_px is None and candidate.carrier is not None:
-        person_px = candidate.carrier.height_px
-    if person_px is None:
-        return region.area_px > config.large_area * view.shape[0] * view.shape[1]
+    person_px = view.perspective.height_at(region.box[1] + region.box[3]) or candidate.carrier.height_px
     return region.box[3] > config.person_height * person_px
 
 

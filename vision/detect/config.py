@@ -23,7 +23,7 @@ class DetectorConfig:
     alone_s: float = 2.5
     """How long nobody may have been near: an owner who turns round is back within this."""
     large_hold_s: float = 20.0
-    """The same for what is as high as a person, and may be one who stands and waits."""
+    """The same for what nobody was seen to bring, or is as high as a person and may be one who stands and waits."""
     quick_hold_s: float = 2.2
     """How long it must lie still when its carrier was seen to go on without it."""
     quick_alone_s: float = 1.2
@@ -38,8 +38,6 @@ class DetectorConfig:
     """A truck that fills the view has gone again within this; after it the view is taken as it is."""
     light_share: float = 0.45
     """Of all pixels at once: no person or truck changes as much, a lamp or the infrared filter does."""
-    large_area: float = 0.012
-    """Of the picture: what fills more may be a person, where it is not known how high one is."""
     person_height: float = 0.75
     """Of a person's height on the same ground: what is higher may be one."""
     min_fill: float = 0.4

@@ -15,13 +15,13 @@ import cv2
 import numpy as np
 
 from vision.detect import held as watching
-from vision.detect.align import NO_SHIFT, Shifts, evened, gain_of, shifted_back
+from vision.detect.align import NO_SHIFT, Shifts, Stretch, evened, gain_of, shifted_back, stretch_for
 from vision.detect.candidates import Candidate, View, came_by, follow, judge, left_s
 from vision.detect.config import DetectorConfig
 from vision.detect.held import Held
 from vision.detect.layers import Layers
 from vision.detect.memory import Memory
-from vision.detect.picture import Image, Levels, Mask, Picture, Point, gray_of, middle_of, polygon_mask, shrink
+from vision.detect.picture import Image, Levels, Mask, Picture, Point, gray_of, middle_of, polygon_mask, share_of, shrink
 from vision.detect.port import Deposit, Finder, FullBox, StepResult
 from vision.detect.regions import Box, Region, regions_of
 from vision.detect.scene import NotArmed, SceneWatch
@@ -30,6 +30,8 @@ from vision.detect.tracks import Perspective, Tracker
 ELAPSED_MAX_S = 2.0
 """A gap between pictures counts for no more than this: nobody saw what lay there meanwhile."""
 REFER_EVERY_S = 2.0
+SWITCH_SHARE = 0.15
+"""Of the picture, different though its brightness is evened out: less is the flicker of a lamp."""
 LESSONS_MIN = 2
 """Of one picture nobody can tell who is passing through it."""
 
@@ -68,6 +70,7 @@ class DepositDetector:
         self._reason: NotArmed = "warming_up"
         self._last_s = -1e9
         self._scale = 1.0
+        self._stretch = Stretch()
         self._held: list[Held] = []
         self._count = 0
         self._last = StepResult(armed=False, reason="warming_up")
@@ -88,9 +91,12 @@ class DepositDetector:
         if elapsed_s < self._config.every_s:
             return StepResult(armed=self._last.armed, reason=self._last.reason, people=self._last.people)
         self._last_s = at_s
-        picture, self._scale = shrink(image, self._config.pixels)
+        plain, self._scale = shrink(image, self._config.pixels)
+        picture = self._stretch.apply(plain)
         if self._layers is None or self._layers.background.shape != picture.shape:
-            self._begin(picture, at_s)
+            self._begin(plain, at_s)
+            return self._last
+        self._plain = plain
         self._last = self._look(picture, image, at_s, min(elapsed_s, ELAPSED_MAX_S))
         return self._last
 
@@ -102,21 +108,23 @@ class DepositDetector:
         self._inside = polygon_mask(self._watched, height_px, width_px)
         if self._ignored:
             self._inside &= ~polygon_mask(self._ignored, height_px, width_px)
+        self._last = StepResult(armed=False, reason="warming_up")
         self._perspective = Perspective([(row * height_px, height * height_px) for row, height in self._person_height])
         self._held.clear()
-        self._layers = None
         self._scene.start_anew()
-        self._relearn(picture, at_s, "warming_up")
+        self._relearn(at_s, picture, "warming_up")
 
-    def _relearn(self, picture: Picture, at_s: float, reason: NotArmed) -> None:
+    def _relearn(self, at_s: float, plain: Picture, reason: NotArmed) -> None:
         """Take what shows now for the background; what is under watch stays so."""
+        self._stretch = stretch_for(plain)
+        picture = self._stretch.apply(plain)
+        self._lessons = [picture]
         self._layers = Layers(picture)
         self._shifts.refer_to(picture)
         self._refer_due_s = at_s + REFER_EVERY_S
         self._learning_until_s = at_s + (self._config.moved_s if reason == "moved" else self._config.warm_up_s)
         self._reason = reason
-        self._changed = 0.0
-        self._lessons: list[Picture] = []
+        self._raw_share = 0.0
         self._full_since_s = at_s
         self._candidates: list[Candidate] = []
         self._memory = Memory()
@@ -125,21 +133,26 @@ class DepositDetector:
     def _look(self, picture: Picture, image: Image, at_s: float, elapsed_s: float) -> StepResult:
         layers, gray = self._layers, gray_of(picture)
         assert layers is not None  # noqa: S101 - made in step
-        if reason := self._unusable(gray, elapsed_s):
-            return self._blind(picture, at_s, reason)
+        if self._scene.is_blank(gray_of(self._plain)):
+            return self._blind(at_s, "covered")
+        if self._scene.is_frozen(gray, elapsed_s):
+            return StepResult(armed=False, reason="frozen")
         if self._reason:
             if at_s < self._learning_until_s or len(self._lessons) < LESSONS_MIN:
                 return self._learn(picture, gray)
             layers = self._end_learning(elapsed_s)
+        if self._scene.is_unsharp(gray, elapsed_s):
+            return StepResult(armed=False, reason="defocused")
+        raw = layers.changed(picture)
+        rise, self._raw_share = share_of(raw) - self._raw_share, share_of(raw)
         picture = self._steadied(picture, gray, at_s)
         if self._scene.is_moved(self._shift, elapsed_s):
-            return self._blind(picture, at_s, "moved")
-        share = layers.changed_share(picture)
-        rise, self._changed = share - self._changed, share
-        if self._scene.is_switched(gray, rise):
-            return self._blind(picture, at_s, "light")
-        if share > self._config.light_share:
-            return self._wait_or_relearn(picture, gray, at_s)
+            return self._blind(at_s, "moved")
+        changed = layers.changed(picture)
+        if share_of(changed) > SWITCH_SHARE and self._scene.is_switched(gray, raw, rise):
+            return self._blind(at_s, "light")
+        if share_of(changed) > self._config.light_share:
+            return self._wait_or_relearn(gray, changed, at_s)
         self._full_since_s = at_s
         layers.step(picture, elapsed_s, self._held_mask())
         self._cut_border(layers.foreground)
@@ -149,26 +162,18 @@ class DepositDetector:
         removed = self._find_removed(picture, elapsed_s)
         return StepResult(self._judge(image, at_s), removed, people=self._people())
 
-    def _unusable(self, gray: Levels, elapsed_s: float) -> NotArmed:
-        if self._scene.is_blank(gray):
-            return "covered"
-        if self._scene.is_frozen(gray, elapsed_s):
-            return "frozen"
-        return "defocused" if not self._reason and self._scene.is_unsharp(gray, elapsed_s) else ""
-
-    def _blind(self, picture: Picture, at_s: float, reason: NotArmed) -> StepResult:
+    def _blind(self, at_s: float, reason: NotArmed) -> StepResult:
+        """Say why nothing can be judged, and learn the view anew."""
         if reason == "moved":
             self._held.clear()
-            self._scene.start_anew()
-        self._relearn(picture, at_s, reason)
-        self._lessons.append(picture)
+        self._relearn(at_s, self._plain, reason)
         return StepResult(armed=False, reason=reason)
 
-    def _wait_or_relearn(self, picture: Picture, gray: Levels, at_s: float) -> StepResult:
+    def _wait_or_relearn(self, gray: Levels, changed: Mask, at_s: float) -> StepResult:
         """Nearly everything has changed: another light, or something large in front that may go again."""
-        why = self._scene.why_all_changed(gray)
-        if why == "light" or at_s - self._full_since_s > self._config.patience_s:
-            return self._blind(picture, at_s, why)
+        why = self._scene.why_all_changed(gray, changed)
+        if why == "light" or (why == "moved" and at_s - self._full_since_s > self._config.patience_s):
+            return self._blind(at_s, why)
         return StepResult(armed=False, reason=why)
 
     def _cut_border(self, mask: Mask) -> None:
@@ -186,10 +191,10 @@ class DepositDetector:
     def _end_learning(self, elapsed_s: float) -> Layers:
         """Take what most of the pictures have shown for the background."""
         self._layers = layers = Layers(middle_of(self._lessons))
-        for lesson in self._lessons:
-            layers.confirm(lesson, self._config.warm_up_s / len(self._lessons))
+        layers.confirm(self._lessons, self._config.warm_up_s / len(self._lessons))
         self._lessons = []
         self._reason = ""
+        self._scene.start_anew()
         self._shifts.refer_to(layers.background)
         self._scene.learn(gray_of(layers.background), elapsed_s)
         return layers

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vision.detect.picture import Levels, Mask, Picture, difference, share_of
+from vision.detect.picture import Levels, Mask, Picture, difference
 from vision.detect.regions import Region, cut
 
 BACKGROUND_TAU_S: Final = 25.0
@@ -55,10 +56,12 @@ class Layers:
         self.foreground: Mask = np.zeros(shape, np.uint8)
 
 
-    def confirm(self, picture: Picture, elapsed_s: float) -> None:
-        """Count a picture that the background was learnt from, where it shows the background."""
-        same = cv2.compare(difference(picture, self.background), self.threshold, cv2.CMP_LE)
-        cv2.add(self.confirmed_s, elapsed_s, self.confirmed_s, same)
+    def confirm(self, pictures: Sequence[Picture], each_s: float) -> None:
+        """Count the pictures that the background was learnt from where they show it; one alone confirms nothing."""
+        for picture in pictures:
+            cv2.add(self.confirmed_s, each_s, self.confirmed_s, cv2.bitwise_not(self.changed(picture)))
+        cv2.subtract(self.confirmed_s, each_s, self.confirmed_s)
+        cv2.max(self.confirmed_s, 0.0, self.confirmed_s)
 
     def step(self, picture: Picture, elapsed_s: float, held: Mask) -> None:
         """Bring both layers up to a picture `elapsed_s` after the last; `held` places keep their background."""
@@ -84,9 +87,9 @@ class Layers:
             levels = cv2.convertScaleAbs(self._noise, alpha=NOISE_FACTOR, beta=NOISE_BASE)
             self.threshold = np.clip(levels, *CHANGE).astype(np.uint8)
 
-    def changed_share(self, picture: Picture) -> float:
-        """Which part of a picture differs from the background, 0 to 1."""
-        return share_of(cv2.compare(difference(picture, self.background), self.threshold, cv2.CMP_GT))
+    def changed(self, picture: Picture) -> Mask:
+        """Where a picture differs from the background."""
+        return cv2.compare(difference(picture, self.background), self.threshold, cv2.CMP_GT).astype(np.uint8, copy=False)
 
     def _round(self) -> None:
         self.background = cv2.convertScaleAbs(self._background).astype(np.uint8, copy=False)

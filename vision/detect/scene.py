@@ -9,7 +9,7 @@ import numpy as np
 
 from vision.detect.align import Shift
 from vision.detect.checks import Gray, correlation, edges_of
-from vision.detect.picture import Levels
+from vision.detect.picture import Levels, Mask
 
 NotArmed = Literal["", "warming_up", "light", "covered", "moved", "defocused", "frozen"]
 
@@ -21,7 +21,12 @@ DEFOCUSED_DETAIL: Final = 0.5
 TILES: Final = (8, 6)
 RICH: Final = 0.5
 """Of the mean strength of edges: a part of the picture with less has nothing to lose."""
+RICH_TILES: Final = 12
+"""A plain car park with fewer is hidden by one car."""
 ALL_OVER: Final = 0.8
+TILE_CHANGED: Final = 0.15
+SET: Final = 255
+"""Of a mask."""
 DEFOCUSED_S: Final = 4.0
 SAME_EDGES: Final = 0.35
 """Correlation of edges from which it is the same view in another light."""
@@ -67,18 +72,22 @@ class SceneWatch:
         if self._tiles is None:
             return False
         rich = self._tiles > RICH * self._tiles.mean()
+        if rich.sum() < RICH_TILES:
+            return False
         unsharp = float((_tiles(_edges(gray)) < DEFOCUSED_DETAIL * self._tiles)[rich].mean()) > ALL_OVER
         self._unsharp_s = self._unsharp_s + elapsed_s if unsharp else 0.0
         return self._unsharp_s >= DEFOCUSED_S
 
-    def is_switched(self, gray: Levels, rise: float) -> bool:
+    def is_switched(self, gray: Levels, changed: Mask, rise: float) -> bool:
         """Whether the same view is in another light from one picture to the next; `rise` of the changed share."""
-        return rise > SWITCH_RISE and self.why_all_changed(gray) == "light"
+        return rise > SWITCH_RISE and self.why_all_changed(gray, changed) == "light"
 
-    def why_all_changed(self, gray: Levels) -> NotArmed:
-        """What a change of nearly the whole picture is."""
+    def why_all_changed(self, gray: Levels, changed: Mask) -> NotArmed:
+        """What a change of a large part of the picture is; `changed` says where."""
         edges = _edges(gray)
-        if self._edges is None or correlation(edges, self._edges) >= SAME_EDGES:
+        tiles = cv2.resize(changed, TILES, interpolation=cv2.INTER_AREA)
+        everywhere = float((tiles > TILE_CHANGED * SET).mean()) > ALL_OVER
+        if self._edges is None or (everywhere and correlation(edges, self._edges) >= SAME_EDGES):
             return "light"
         return "covered" if float(edges.mean()) < COVERED_DETAIL * float(self._edges.mean()) else "moved"
 
