@@ -14,7 +14,7 @@ from typing import Any, Final
 import cv2
 
 from broker.contract.errors import ConfigError
-from vision.deposit import DepositDetector
+from vision.detect.detector import DepositDetector
 from vision.sources import FRAME_SUFFIXES, open_source
 
 VIDEO_SUFFIXES: Final = frozenset({".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".ts"})

@@ -17,7 +17,8 @@ import structlog
 from broker.contract.errors import KotaError, RetryLaterError
 from city.model import Camera
 from city.windows import DumpingHours
-from vision.deposit import Deposit, DepositDetector, StepResult
+from vision.detect.detector import DepositDetector
+from vision.detect.port import Deposit, StepResult
 from vision.evidence import Recorder, pixelate, write_evidence
 from vision.queue import DroppingQueue
 from vision.sources import Frame, FrameSource, Image

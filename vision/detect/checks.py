@@ -16,8 +16,8 @@ Gray = NDArray[np.float32]
 STRUCTURE_SAME: Final = 0.75
 """Correlation of edges above which only the light has changed: a shadow keeps what it falls on."""
 ADDED, TAKEN = 1.2, 0.9
-"""Standing out more than the first a place has got something, less than the second it has lost something: an object brings
-edges along its outline and differs from what is around it. Bags show 1.9 and more, ghosts 0.8 and less."""
+"""Standing out more than the first a place has got something, less than the second it has lost something: an object
+brings edges along its outline and differs from what is around it. Bags show 1.9 and more, ghosts 0.8 and less."""
 BASE_LEVELS: Final = 5.0
 """By so much two places of one surface differ anyway."""
 SAME_SHARE: Final = 0.7
@@ -28,14 +28,14 @@ MARGIN_PX: Final = 4
 
 def gradient(picture: Picture) -> Gray:
     """(height, width) float32: strength of edges."""
-    gray = gray_of(picture)
-    return edges_of(gray)
+    return edges_of(gray_of(picture))
 
 
 def edges_of(gray: Levels) -> Gray:
     """(height, width) float32: strength of edges of a grey picture."""
     across, down = cv2.Sobel(gray, cv2.CV_32F, 1, 0), cv2.Sobel(gray, cv2.CV_32F, 0, 1)
-    return cv2.magnitude(across, down).astype(np.float32, copy=False)
+    strength: Gray = cv2.magnitude(across, down)
+    return strength
 
 
 def correlation(one: NDArray[np.generic], other: NDArray[np.generic]) -> float:

@@ -17,13 +17,13 @@ class DetectorConfig:
     moved_s: float = 3.0
     """After the camera was moved somebody may still be turning it."""
     confirmed_s: float = 0.7
-    """For how long a place must have been seen empty: what stood there while the background was learnt leaves a ghost."""
+    """For how long a place must have been seen empty: who stood there while it was learnt leaves a ghost."""
     hold_s: float = 5.0
     """How long a thing must lie still when nobody was seen to bring it on his own: longer than a pause in walking."""
     alone_s: float = 2.5
     """How long nobody may have been near: an owner who turns round is back within this."""
     large_hold_s: float = 20.0
-    """The same for what nobody was seen to bring, or is as high as a person and may be one who stands and waits."""
+    """The same for what nobody was seen to leave behind, or is as high as a person: it may be one who waits."""
     quick_hold_s: float = 2.2
     """How long it must lie still when its carrier was seen to go on without it."""
     quick_alone_s: float = 1.2
@@ -43,7 +43,7 @@ class DetectorConfig:
     min_fill: float = 0.4
     """Of its box: a bag is compact, arcs and pieces that only touch are not."""
     min_solid: float = 0.7
-    """Of its place, seen to differ before gaps are closed: a bag covers it, light through a fence or on stairs does not."""
+    """Of its place, seen to differ before gaps are closed: a bag covers it, light through a fence does not."""
     max_aspect: float = 4.0
     """Longer side to shorter: a bag or a sack is no pole, and slivers are edges of people cut by the picture."""
     max_side: float = 0.4

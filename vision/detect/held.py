@@ -52,7 +52,9 @@ def mask_of(held: Sequence[Held], shape: tuple[int, ...]) -> Mask:
 def watch(held: Sequence[Held], picture: Picture, threshold: int, elapsed_s: float) -> list[Held]:
     """Note which objects' places look like the background; those that have for `GONE_S`."""
     for one in held:
-        one.gone_s = one.gone_s + elapsed_s if is_same_but_for_light(picture, one.before, one.region, threshold) else 0.0
+        one.gone_s = (
+            one.gone_s + elapsed_s if is_same_but_for_light(picture, one.before, one.region, threshold) else 0.0
+        )
     return [one for one in held if one.gone_s >= GONE_S]
 
 

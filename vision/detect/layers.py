@@ -30,10 +30,10 @@ THRESHOLD_EVERY_S: Final = 1.0
 class Layers:
     """The background and the settled layer of one camera, from a picture without passers-by on.
 
-    `confirmed_s` is for how long a pixel has been seen to be background: what somebody hid while the background was learnt
-    has never been. `settled` is what a pixel has been showing, `settled_s` for how long it has been seen and `settled_at`
-    since when, in seconds of these layers' life. Somebody who walks past does not start the count anew: only what stays
-    for `PAUSE_S` in front of it does.
+    `confirmed_s` is for how long a pixel has been seen to be background: what somebody hid while it was learnt has never
+    been. `settled` is what a pixel has been showing, `settled_s` for how long it has been seen and `settled_at` since
+    when, in seconds of these layers' life. Somebody who walks past does not start the count anew: only what stays for
+    `PAUSE_S` in front of it does. `settles` is where the newest picture shows what has settled.
     """
 
     def __init__(self, first: Picture) -> None:
@@ -54,7 +54,6 @@ class Layers:
         self.settles: Mask = np.full(shape, 255, np.uint8)
         self.confirmed_s: NDArray[np.float32] = np.zeros(shape, np.float32)
         self.foreground: Mask = np.zeros(shape, np.uint8)
-
 
     def confirm(self, pictures: Sequence[Picture], each_s: float) -> None:
         """Count the pictures that the background was learnt from where they show it; one alone confirms nothing."""
@@ -89,11 +88,12 @@ class Layers:
 
     def changed(self, picture: Picture) -> Mask:
         """Where a picture differs from the background."""
-        return cv2.compare(difference(picture, self.background), self.threshold, cv2.CMP_GT).astype(np.uint8, copy=False)
+        found: Mask = cv2.compare(difference(picture, self.background), self.threshold, cv2.CMP_GT)
+        return found
 
     def _round(self) -> None:
-        self.background = cv2.convertScaleAbs(self._background).astype(np.uint8, copy=False)
-        self.settled = cv2.convertScaleAbs(self._settled).astype(np.uint8, copy=False)
+        self.background = cv2.convertScaleAbs(self._background)
+        self.settled = cv2.convertScaleAbs(self._settled)
 
     def _note_newest(self, picture: Picture, agrees: Mask, elapsed_s: float) -> None:
         """Count how long a pixel that left its settled value has shown the same new one, and settle on that."""
@@ -102,13 +102,13 @@ class Layers:
         fresh = cv2.bitwise_not(cv2.bitwise_or(agrees, same))
         cv2.add(self._newest_s, elapsed_s, self._newest_s, same)
         cv2.copyTo(picture, fresh, self._newest)
-        self._newest_s = cv2.copyTo(self._newest_s, same).astype(np.float32, copy=False)
+        self._newest_s = cv2.copyTo(self._newest_s, same)
         moved = cv2.compare(self._newest_s, PAUSE_S, cv2.CMP_GE)
         if cv2.countNonZero(moved):
             cv2.copyTo(self._newest.astype(np.float32), moved, self._settled)
             cv2.copyTo(self._newest_s, moved, self.settled_s)
             cv2.copyTo(self._age_s - self._newest_s, moved, self.settled_at)
-            self._newest_s = cv2.copyTo(self._newest_s, cv2.bitwise_not(moved)).astype(np.float32, copy=False)
+            self._newest_s = cv2.copyTo(self._newest_s, cv2.bitwise_not(moved))
 
     def shown_s(self, region: Region) -> float:
         """For how long, seen or hidden, half of a place has been what it is."""
@@ -118,7 +118,8 @@ class Layers:
         """Where something other than the background has settled for `hold_s`."""
         long_enough = cv2.compare(self.settled_s, hold_s, cv2.CMP_GE)
         other = cv2.compare(difference(self.settled, self.background), self.threshold, cv2.CMP_GT)
-        return cv2.bitwise_and(long_enough, other)
+        found: Mask = cv2.bitwise_and(long_enough, other)
+        return found
 
     def absorb(self, region: Region) -> None:
         """Make what has settled in a place the background there."""

@@ -1,7 +1,7 @@
 """The small pictures that the detector works on, and the arithmetic that all stages share; pure array work.
 
-A `Picture` is (height, width, 3) uint8, BGR, blurred, about 400 px wide. A `Mask` is (height, width) uint8, 0 or 255, as
-OpenCV wants masks. `Levels` are (height, width) uint8.
+A `Picture` is (height, width, 3) uint8, BGR, blurred, about 400 px wide. A `Mask` is (height, width) uint8, 0 or 255,
+as OpenCV wants masks. `Levels` are (height, width) uint8.
 """
 
 from __future__ import annotations
@@ -32,17 +32,21 @@ def shrink(image: Image, pixels: int) -> tuple[Picture, float]:
     """
     scale = (image.shape[0] * image.shape[1] / pixels) ** 0.5
     size = (round(image.shape[1] / scale), round(image.shape[0] / scale))
-    # A box filter as wide as the step, then picking, is averaging over areas at a quarter of its cost.
-    step = max(1, round(scale))
-    smooth = cv2.blur(image, (step, step)) if step > 1 else image
-    small = cv2.resize(smooth, size, interpolation=cv2.INTER_LINEAR)
-    return cv2.GaussianBlur(small, (5, 5), 0).astype(np.uint8, copy=False), scale
+    # Averaging over areas is fast for whole numbers only; the rest of the way the blur below does.
+    step = int(scale)
+    if step > 1:
+        coarse = (image.shape[1] // step, image.shape[0] // step)
+        image = cv2.resize(image, coarse, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+    blurred: Picture = cv2.GaussianBlur(small, (5, 5), 0)
+    return blurred, scale
 
 
 def difference(one: Picture, other: Picture) -> Levels:
     """Levels by which two pictures differ: the most that any channel does."""
     blue, green, red = cv2.split(cv2.absdiff(one, other))
-    return cv2.max(cv2.max(blue, green), red).astype(np.uint8, copy=False)
+    most: Levels = cv2.max(cv2.max(blue, green), red)
+    return most
 
 
 def middle_of(pictures: Sequence[Picture]) -> Picture:
@@ -50,12 +54,14 @@ def middle_of(pictures: Sequence[Picture]) -> Picture:
     chosen = pictures[:: max(1, len(pictures) // LESSONS)]
     if len(chosen) < 3:  # noqa: PLR2004 - two have no middle, and their mean shows both
         return chosen[0].copy()
-    return np.median(np.stack(chosen), axis=0).astype(np.uint8)
+    middle: Picture = np.median(np.stack(chosen), axis=0).astype(np.uint8)
+    return middle
 
 
 def gray_of(picture: Picture) -> Levels:
     """(height, width) uint8: brightness."""
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY).astype(np.uint8, copy=False)
+    gray: Levels = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+    return gray
 
 
 def share_of(mask: Mask) -> float:

@@ -28,6 +28,14 @@ class Region:
     shape: Mask
 
 
+def boxes_of(mask: Mask, *, close_px: int, min_area_px: int) -> list[Box]:
+    """Boxes of the connected places of a mask, looked at from half as near: for what moves, that is exact enough."""
+    half = cv2.resize(mask, (mask.shape[1] // 2, mask.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    coarse = cv2.compare(half, 127, cv2.CMP_GT).astype(np.uint8, copy=False)
+    found = regions_of(coarse, close_px=max(3, close_px // 2), min_area_px=max(4, min_area_px // 4))
+    return [(2 * left, 2 * top, 2 * width, 2 * height) for left, top, width, height in (one.box for one in found)]
+
+
 def regions_of(mask: Mask, *, close_px: int, min_area_px: int) -> list[Region]:
     """Connected places after closing gaps of `close_px`, largest first."""
     if cv2.countNonZero(mask) < min_area_px // 2:

@@ -7,9 +7,9 @@ from typing import Final, Literal
 import cv2
 import numpy as np
 
-from vision.detect.align import Shift
 from vision.detect.checks import Gray, correlation, edges_of
 from vision.detect.picture import Levels, Mask
+from vision.detect.sway import Shift
 
 NotArmed = Literal["", "warming_up", "light", "covered", "moved", "defocused", "frozen"]
 
@@ -57,7 +57,9 @@ class SceneWatch:
 
     def is_frozen(self, gray: Levels, elapsed_s: float) -> bool:
         """Whether the very same picture has been coming for `FROZEN_S`."""
-        same = self._last is not None and self._last.shape == gray.shape and not cv2.norm(self._last, gray, cv2.NORM_INF)
+        same = (
+            self._last is not None and self._last.shape == gray.shape and not cv2.norm(self._last, gray, cv2.NORM_INF)
+        )
         self._same_s = self._same_s + elapsed_s if same else 0.0
         self._last = gray
         return self._same_s >= FROZEN_S
@@ -106,8 +108,9 @@ class SceneWatch:
 
 def _edges(gray: Levels) -> Gray:
     half = cv2.resize(gray, (gray.shape[1] // HALF, gray.shape[0] // HALF), interpolation=cv2.INTER_AREA)
-    return edges_of(half.astype(np.uint8, copy=False))
+    return edges_of(half)
 
 
 def _tiles(edges: Gray) -> Gray:
-    return cv2.resize(edges, TILES, interpolation=cv2.INTER_AREA).astype(np.float32, copy=False)
+    tiles: Gray = cv2.resize(edges, TILES, interpolation=cv2.INTER_AREA)
+    return tiles

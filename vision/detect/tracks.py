@@ -13,7 +13,7 @@ from typing import Final, Literal
 import numpy as np
 
 from vision.detect.picture import Mask
-from vision.detect.regions import Box, Region, gap_px, overlap, regions_of
+from vision.detect.regions import Box, boxes_of, gap_px, overlap
 
 Kind = Literal["person", "vehicle", "thing"]
 
@@ -122,7 +122,7 @@ class Tracker:
 
     def step(self, moving: Mask, at_s: float, min_area_px: int) -> list[Track]:
         """Carry the tracks on with the blobs of a picture; those that were seen in it."""
-        blobs = regions_of(moving, close_px=CLOSE_PX, min_area_px=min_area_px)
+        blobs = boxes_of(moving, close_px=CLOSE_PX, min_area_px=min_area_px)
         live = [track for track in self.tracks if at_s - track.last_s <= LOST_S]
         seen = []
         for blob in blobs:
@@ -133,7 +133,7 @@ class Tracker:
                 self.tracks.append(known)
             else:
                 live.remove(known)
-            known.path.append((at_s, blob.box))
+            known.path.append((at_s, blob))
             seen.append(known)
         self.tracks = [track for track in self.tracks if at_s - track.last_s <= KEPT_S]
         return seen
@@ -167,12 +167,12 @@ def kind_of(track: Track, shape: tuple[int, ...], person_px: float | None) -> Ki
     return "person" if height > width else "thing"
 
 
-def _distance(track: Track, blob: Region, at_s: float) -> float:
+def _distance(track: Track, blob: Box, at_s: float) -> float:
     """How little a blob continues a track: 0 is the same place, 1 is out of reach."""
     last = track.box
-    shared = overlap(last, blob.box)
+    shared = overlap(last, blob)
     if shared > 0:
         return 0.5 * (1.0 - shared)
-    reach = max(last[3], blob.box[3]) * (NEAR_HEIGHTS + FAST_HEIGHTS_S * (at_s - track.last_s))
-    x, y = last[0] + last[2] / 2 - blob.box[0] - blob.box[2] / 2, last[1] + last[3] - blob.box[1] - blob.box[3]
+    reach = max(last[3], blob[3]) * (NEAR_HEIGHTS + FAST_HEIGHTS_S * (at_s - track.last_s))
+    x, y = last[0] + last[2] / 2 - blob[0] - blob[2] / 2, last[1] + last[3] - blob[1] - blob[3]
     return 0.5 + float(np.hypot(x, y)) / max(1.0, reach) / 2
