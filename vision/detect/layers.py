@@ -30,8 +30,8 @@ THRESHOLD_EVERY_S: Final = 1.0
 class Layers:
     """The background and the settled layer of one camera, from a picture without passers-by on.
 
-    `confirmed_s` is for how long a pixel has been seen to be background: what somebody hid while it was learnt has never
-    been. `settled` is what a pixel has been showing, `settled_s` for how long it has been seen and `settled_at` since
+    `confirmed_s` is for how long a pixel has been seen to be background: what somebody hid while it was learnt has
+    never been. `settled` is what a pixel has been showing, `settled_s` for how long it was seen and `settled_at` since
     when, in seconds of these layers' life. Somebody who walks past does not start the count anew: only what stays for
     `PAUSE_S` in front of it does. `settles` is where the newest picture shows what has settled.
     """

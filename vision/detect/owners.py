@@ -19,6 +19,8 @@ STANDING_SHARE: Final = 1.2
 SEEN_SHARE: Final = 0.5
 BODY_SHARE: Final = 0.2
 """Of somebody's box: a trunk that keeps still is more."""
+SHRUNK, BECAME = 0.7, 0.5
+"""Of somebody's height, and of his box: a track that ends so small and within a place has gone over to what was left."""
 COVERS_SHARE: Final = 0.5
 """Of a place: somebody who stands there was last seen before as much of it."""
 EDGE_SHARE: Final = 0.02
@@ -99,8 +101,11 @@ def is_body(region: Region, since_s: float, view: View) -> bool:
 
 
 def _has_gone(track: Track, region: Region, view: View) -> bool:
-    """Whether somebody was last seen away from a place, or at the picture's edge after a walk."""
-    return _is_away(track, region) or (kind_of(track, view.shape, None) != "thing" and is_cut(track.box, view))
+    """Whether somebody was last seen away from a place, at the picture's edge after a walk, or shrunk to what he left."""
+    out = kind_of(track, view.shape, None) != "thing" and is_cut(track.box, view)
+    within = shared_px(track.box, region.box) > BECAME * track.box[2] * track.box[3]
+    shrunk = within and track.box[3] < SHRUNK * track.height_px
+    return out or shrunk or _is_away(track, region)
 
 
 def is_cut(box: Box, view: View) -> bool:

@@ -27,6 +27,8 @@ LOST_S: Final = 1.5
 NEAR_HEIGHTS: Final = 0.6
 """Of its height: as far as somebody gets from one picture to the next, and at most `FAST` more for each second."""
 FAST_HEIGHTS_S: Final = 1.5
+LIKE: Final = 0.4
+"""Of the height: what is so much smaller or larger, and elsewhere, is not the same one."""
 WALKED_WIDTHS: Final = 1.5
 """Of its width: a blob that has come this far walks, and is no shadow or branch that stays where it is."""
 UPRIGHT: Final = (1.3, 5.0)
@@ -173,6 +175,8 @@ def _distance(track: Track, blob: Box, at_s: float) -> float:
     shared = overlap(last, blob)
     if shared > 0:
         return 0.5 * (1.0 - shared)
+    if min(last[3], blob[3]) < LIKE * max(last[3], blob[3]):
+        return 1.0
     reach = max(last[3], blob[3]) * (NEAR_HEIGHTS + FAST_HEIGHTS_S * (at_s - track.last_s))
     x, y = last[0] + last[2] / 2 - blob[0] - blob[2] / 2, last[1] + last[3] - blob[1] - blob[3]
     return 0.5 + float(np.hypot(x, y)) / max(1.0, reach) / 2
