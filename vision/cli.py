@@ -16,7 +16,7 @@ import cv2
 from broker.contract.errors import ConfigError
 from vision.capture.folder import FRAME_SUFFIXES
 from vision.capture.opening import open_source
-from vision.deposit import DepositDetector
+from vision.detect.detector import DepositDetector
 
 VIDEO_SUFFIXES: Final = frozenset({".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".ts"})
 SCORE_FPS: Final = 5.0

@@ -20,7 +20,8 @@ from city.windows import DumpingHours
 from city.zones import WATCHED, ZoneKind, ZonePlan, ground_point, kind_at
 from vision.capture.port import Frame, FrameSource, Image
 from vision.capture.watchdog import RECORDED, Patience, Watchdog
-from vision.deposit import Deposit, DepositDetector, StepResult
+from vision.detect.detector import DepositDetector
+from vision.detect.port import Deposit, StepResult
 from vision.evidence import Recorder, pixelate, write_evidence
 from vision.reporting import Reporter
 from vision.sink import EventSink
@@ -102,7 +103,7 @@ class CameraWorker:
         self._simulated = simulated
         self._plan = plan or (lambda: camera.plan)
         self._stills = Stills(still) if still else None
-        self._detector = DepositDetector()
+        self._detector = DepositDetector(person_height=self._plan().person_height)
         self._recorder = Recorder()
         self._watchdog = Watchdog(camera.id, source, patience)
         self._reporter = Reporter(camera.id, sink, note, clock)
@@ -167,6 +168,7 @@ class CameraWorker:
             "frame": [frame.image.shape[1], frame.image.shape[0]],
             "zone": place,
             "since": since.astimezone(UTC).isoformat(timespec="seconds"),
+            "by": deposit.by,
             "outside_hours": self._hours.describe(),
             "simulated": self._simulated,
         }

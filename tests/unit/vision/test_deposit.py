@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from tests.unit.vision.scenes import BAG, Image, Scene
-from vision.deposit import Deposit, DepositDetector, StepResult
-from vision.regions import overlap
+from vision.detect.detector import DepositDetector
+from vision.detect.port import Deposit, StepResult
+from vision.detect.regions import overlap
 
 FPS = 5
 

@@ -1,0 +1,80 @@
+"""The small pictures that the detector works on, and the arithmetic that all stages share; pure array work.
+
+A `Picture` is (height, width, 3) uint8, BGR, blurred, about 400 px wide. A `Mask` is (height, width) uint8, 0 or 255,
+as OpenCV wants masks. `Levels` are (height, width) uint8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Picture = NDArray[np.uint8]
+Mask = NDArray[np.uint8]
+Levels = NDArray[np.uint8]
+Image = NDArray[np.uint8]
+Point = tuple[float, float]
+
+LESSONS: Final = 8
+"""So many pictures are enough to see past somebody who walks through them."""
+
+
+def shrink(image: Image, pixels: int) -> tuple[Picture, float]:
+    """A picture of about `pixels`, and how many of the image's pixels one of its own is wide.
+
+    Args:
+        image: (height, width, 3) uint8, BGR, of any size.
+        pixels: Of the result.
+    """
+    scale = (image.shape[0] * image.shape[1] / pixels) ** 0.5
+    size = (round(image.shape[1] / scale), round(image.shape[0] / scale))
+    # Averaging over areas is fast for whole numbers only; the rest of the way the blur below does.
+    step = int(scale)
+    if step > 1:
+        coarse = (image.shape[1] // step, image.shape[0] // step)
+        image = cv2.resize(image, coarse, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+    blurred: Picture = cv2.GaussianBlur(small, (5, 5), 0)
+    return blurred, scale
+
+
+def difference(one: Picture, other: Picture) -> Levels:
+    """Levels by which two pictures differ: the most that any channel does."""
+    blue, green, red = cv2.split(cv2.absdiff(one, other))
+    most: Levels = cv2.max(cv2.max(blue, green), red)
+    return most
+
+
+def middle_of(pictures: Sequence[Picture]) -> Picture:
+    """What most pictures of one size show, pixel by pixel: who passes through them is not in it."""
+    chosen = pictures[:: max(1, len(pictures) // LESSONS)]
+    if len(chosen) < 3:  # noqa: PLR2004 - two have no middle, and their mean shows both
+        return chosen[0].copy()
+    middle: Picture = np.median(np.stack(chosen), axis=0).astype(np.uint8)
+    return middle
+
+
+def gray_of(picture: Picture) -> Levels:
+    """(height, width) uint8: brightness."""
+    gray: Levels = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+    return gray
+
+
+def share_of(mask: Mask) -> float:
+    """Which part of a mask is set, 0 to 1; 0 for an empty one."""
+    return cv2.countNonZero(mask) / mask.size if mask.size else 0.0
+
+
+def polygon_mask(polygons: Sequence[Sequence[Point]], height_px: int, width_px: int) -> Mask:
+    """Where any of some polygons in normalised coordinates lies; everywhere when there is none."""
+    if not polygons:
+        return np.full((height_px, width_px), 255, np.uint8)
+    canvas = np.zeros((height_px, width_px), np.uint8)
+    for polygon in polygons:
+        points = np.array([[round(x * width_px), round(y * height_px)] for x, y in polygon], np.int32)
+        cv2.fillPoly(canvas, [points], 255)
+    return canvas
