@@ -13,7 +13,16 @@ import numpy as np
 
 from vision.detect.checks import ADDED, TAKEN, has_own_structure, is_same_but_for_light, rigidity, standing_out
 from vision.detect.layers import Layers
-from vision.detect.owners import is_alone, is_body, is_cut, may_be_person, note_carrier, owner_has_left, was_carried
+from vision.detect.owners import (
+    is_alone,
+    is_body,
+    is_cut,
+    may_be_person,
+    note_carrier,
+    owner_has_left,
+    was_carried,
+    was_left_behind,
+)
 from vision.detect.picture import gray_of, share_of
 from vision.detect.regions import Box, Region, cut, overlap, shared_px, split_by_age, split_by_light
 from vision.detect.view import Candidate, View
@@ -152,7 +161,9 @@ def _is_left(candidate: Candidate, view: View) -> bool:
     if carried:
         hold_s, alone_s = config.quick_hold_s, config.quick_alone_s
     elif may_be_person(candidate, view):
-        hold_s = config.large_hold_s
+        hold_s = config.person_hold_s
+    elif not was_left_behind(candidate, view):
+        hold_s = config.unknown_hold_s
     if settled_s(region, view.layers) < hold_s or not is_alone(region, alone_s, view):
         return False
     patches = [cut(moment.gray, region.box) for moment in view.memory.since(view.at_s - hold_s)]

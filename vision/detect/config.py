@@ -22,8 +22,10 @@ class DetectorConfig:
     """How long a thing must lie still when nobody was seen to bring it on his own: longer than a pause in walking."""
     alone_s: float = 2.5
     """How long nobody may have been near: an owner who turns round is back within this."""
-    large_hold_s: float = 12.0
-    """The same for what nobody was seen to leave behind, or is as high as a person: it may be one who waits."""
+    unknown_hold_s: float = 12.0
+    """The same for what nobody was seen to leave behind: the tracks of people who pass each other are mistaken."""
+    person_hold_s: float = 20.0
+    """The same for what is as high as a person: it may be one who waits."""
     quick_hold_s: float = 2.2
     """How long it must lie still when its carrier was seen to go on without it."""
     quick_alone_s: float = 1.2

@@ -20,7 +20,7 @@ SEEN_SHARE: Final = 0.5
 BODY_SHARE: Final = 0.2
 """Of somebody's box: a trunk that keeps still is more."""
 SHRUNK, BECAME = 0.7, 0.5
-"""Of somebody's height, and of his box: a track that ends so small and within a place has gone over to what was left."""
+"""Of somebody's height, and of his box: a track that ends so small and within a place is of what was left."""
 COVERS_SHARE: Final = 0.5
 """Of a place: somebody who stands there was last seen before as much of it."""
 EDGE_SHARE: Final = 0.02
@@ -76,7 +76,7 @@ def was_carried(candidate: Candidate, view: View) -> bool:
     Who was last seen beside it and no more since has not gone on: he may be what stands there.
     """
     owner, region = candidate.carrier, candidate.region
-    if owner is None or not _has_gone(owner, region, view) or is_body(region, candidate.since_s, view):
+    if owner is None or not was_left_behind(candidate, view) or is_body(region, candidate.since_s, view):
         return False
     low = region.box[3] <= view.config.carried_height * owner.height_px
     beside = owner.box_at(candidate.since_s)
@@ -101,11 +101,22 @@ def is_body(region: Region, since_s: float, view: View) -> bool:
 
 
 def _has_gone(track: Track, region: Region, view: View) -> bool:
-    """Whether somebody was last seen away from a place, at the picture's edge after a walk, or shrunk to what he left."""
-    out = kind_of(track, view.shape, None) != "thing" and is_cut(track.box, view)
+    """Whether somebody was last seen away from a place, or at the picture's edge after a walk.
+
+    When two part, it is luck whose track goes on: one that shrinks to what was left has gone with the other.
+    """
+    if _is_away(track, region) or (kind_of(track, view.shape, None) != "thing" and is_cut(track.box, view)):
+        return True
     within = shared_px(track.box, region.box) > BECAME * track.box[2] * track.box[3]
-    shrunk = within and track.box[3] < SHRUNK * track.height_px
-    return out or shrunk or _is_away(track, region)
+    if not within or track.box[3] >= SHRUNK * track.height_px:
+        return False
+    return any(
+        other.first_s > track.first_s
+        and gap_px(other.path[0][1], region.box) <= _reach_px(region, view)
+        and other.height_px > view.config.carried_height * track.height_px
+        and (_is_away(other, region) or is_cut(other.box, view))
+        for other in view.tracker.tracks
+    )
 
 
 def is_cut(box: Box, view: View) -> bool:
@@ -121,13 +132,17 @@ def _hangs(candidate: Candidate, owner: Track, view: View) -> bool:
 
 
 def may_be_person(candidate: Candidate, view: View) -> bool:
-    """Whether a place may be somebody who stands there: by its size, or because nobody was seen to go on without it."""
-    region, config = candidate.region, view.config
-    owner = candidate.carrier
-    if owner is None or not _has_gone(owner, region, view) or _hangs(candidate, owner, view):
+    """Whether a place may be somebody who stands there: as high as a person, or higher up than things are set down."""
+    region, owner = candidate.region, candidate.carrier
+    if owner is not None and _hangs(candidate, owner, view):
         return True
-    person_px = view.perspective.height_at(region.box[1] + region.box[3]) or owner.height_px
-    return region.box[3] > config.person_height * person_px
+    person_px = view.perspective.height_at(region.box[1] + region.box[3]) or (owner.height_px if owner else None)
+    return person_px is not None and region.box[3] > view.config.person_height * person_px
+
+
+def was_left_behind(candidate: Candidate, view: View) -> bool:
+    """Whether somebody who is known was seen to go on without it."""
+    return candidate.carrier is not None and _has_gone(candidate.carrier, candidate.region, view)
 
 
 def is_alone(region: Region, alone_s: float, view: View) -> bool:
