@@ -1,0 +1,126 @@
+"""Which parts of each picture must be hidden: three sources that know nothing of each other, over time around it.
+
+The detector's boxes show who is in front of the background; what moves shows everybody who walks or sways, without any
+background; bodies recognised by their shape show those who do neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vision.evidence.mosaic import block_for
+from vision.evidence.pictures import Box
+from vision.evidence.presence import HEIGHT_PX, WIDTH_PX, Mask, unpacked
+from vision.evidence.recorder import Moment
+
+NEAR_S: Final = 0.9
+"""What is seen this long before or after a picture is hidden in it: nothing is missed between two pictures."""
+STAY_S: Final = 15.0
+"""Who moves again and again within this stands there all the time."""
+STAY_SECONDS_MIN: Final = 7
+"""In how many different seconds: a passer-by is past within four."""
+GONE_S: Final = 4.0
+"""Where nothing has moved this long before and after, nobody stands any more."""
+CELLS_MIN: Final = 8
+"""Of what moves together; a cell is four by four pixels of 640 x 480."""
+CLOSE: Final = np.ones((9, 9), np.uint8)
+"""Joins head, hands and feet of one body."""
+GROW: Final = np.ones((7, 5), np.uint8)
+THICKNESS_TO_HEIGHT: Final = 1.6
+"""Between somebody who stands, 2.5 times as high as thick, and the path of a walker, as thick as he is high."""
+MARGIN: Final = 0.2
+MARGIN_MIN_PX: Final = 8
+
+
+class Hiding:
+    """What to hide at any second of a record.
+
+    Args:
+        moments: The record, oldest first.
+        width_px: Of its pictures.
+        height_px: The same.
+    """
+
+    def __init__(self, moments: Sequence[Moment], width_px: int, height_px: int) -> None:
+        """Unpack what moved."""
+        self._at_s = np.array([moment.at_s for moment in moments])
+        self._people = [moment.people for moment in moments]
+        self._stepped = np.array([unpacked(moment.moved.stepped) for moment in moments])
+        self._swayed = np.array([unpacked(moment.moved.swayed) for moment in moments])
+        self._cell = (width_px / WIDTH_PX, height_px / HEIGHT_PX)
+        self._bodies: list[tuple[float, float, Box]] = []
+
+    def add_bodies(self, at_s: float, reach_s: float, boxes: Sequence[Box]) -> None:
+        """Hide bodies that were recognised in one picture, in those up to `reach_s` around it too."""
+        self._bodies += [(at_s, reach_s, box) for box in boxes]
+
+    def people_at(self, at_s: float) -> list[Box]:
+        """Boxes of who is or was just now in front of the background."""
+        return sorted({box for index in self._within(NEAR_S, at_s) for box in self._people[index]})
+
+    def areas_at(self, at_s: float) -> dict[int, Mask]:
+        """Everything to hide in the picture of a second."""
+        bodies = [box for body_s, reach_s, box in self._bodies if abs(body_s - at_s) <= reach_s]
+        areas = self._areas_of([*self.people_at(at_s), *bodies])
+        self._add_blobs(areas, self._any(self._stepped, NEAR_S, at_s))
+        recently = self._any(self._swayed, GONE_S, at_s)
+        self._add_blobs(areas, self._stayed(at_s), recently)
+        return areas
+
+    def areas_of_background(self, boxes: Sequence[Box]) -> dict[int, Mask]:
+        """What to hide in a picture of the background, which may have learnt whoever stood still.
+
+        Args:
+            boxes: Bodies recognised in it, and where it differs from the present.
+        """
+        areas = self._areas_of(boxes)
+        stayed = np.zeros((HEIGHT_PX, WIDTH_PX), np.bool_)
+        for at_s in self._at_s[::10]:
+            stayed |= self._stayed(float(at_s))
+        self._add_blobs(areas, stayed)
+        return areas
+
+    def _within(self, reach_s: float, at_s: float) -> NDArray[np.intp]:
+        return np.flatnonzero(np.abs(self._at_s - at_s) <= reach_s)
+
+    def _any(self, masks: NDArray[np.bool_], reach_s: float, at_s: float) -> Mask:
+        found: Mask = masks[self._within(reach_s, at_s)].any(axis=0)
+        return found
+
+    def _stayed(self, at_s: float) -> Mask:
+        """Where something has moved in `STAY_SECONDS_MIN` different seconds around one."""
+        near = self._within(STAY_S, at_s)
+        seconds = np.floor(self._at_s[near])
+        times = sum(self._swayed[near[seconds == one]].any(axis=0).astype(np.int16) for one in np.unique(seconds))
+        return np.asarray(times >= STAY_SECONDS_MIN, np.bool_)
+
+    def _areas_of(self, boxes: Sequence[Box]) -> dict[int, Mask]:
+        areas: dict[int, Mask] = {}
+        for left, top, width, height in boxes:
+            (across, down), (x, y) = self._cell, (max(MARGIN_MIN_PX, MARGIN * side) for side in (width, height))
+            rows = slice(max(0, int((top - y) / down)), max(0, int((top + height + y) / down) + 1))
+            columns = slice(max(0, int((left - x) / across)), max(0, int((left + width + x) / across) + 1))
+            _area(areas, block_for(max(width, height)))[rows, columns] = True
+        return areas
+
+    def _add_blobs(self, areas: dict[int, Mask], moved: Mask, where: Mask | None = None) -> None:
+        """Hide what moves together, filled and grown; with `where`, only what reaches into that."""
+        joined = cv2.morphologyEx(moved.astype(np.uint8), cv2.MORPH_CLOSE, CLOSE)
+        outlines, _ = cv2.findContours(joined, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        for outline in outlines:
+            blob = cv2.drawContours(np.zeros((HEIGHT_PX, WIDTH_PX), np.uint8), [outline], -1, 1, cv2.FILLED)
+            if np.count_nonzero(blob) < CELLS_MIN or (where is not None and not where[blob > 0].any()):
+                continue
+            # Padded, since somebody cut off by the picture's edge is no thinner for it.
+            inner = cv2.distanceTransform(np.pad(blob, 1, mode="edge"), cv2.DIST_L2, 3)
+            thickness_px = 2 * float(inner.max()) * max(self._cell)
+            _area(areas, block_for(THICKNESS_TO_HEIGHT * thickness_px))[cv2.dilate(blob, GROW) > 0] = True
+
+
+def _area(areas: dict[int, Mask], block: int) -> Mask:
+    return areas.setdefault(block, np.zeros((HEIGHT_PX, WIDTH_PX), np.bool_))

@@ -1,0 +1,130 @@
+"""The evidence room of a city: every case's files and the custody log beside them, for workers, API and commands alike."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from broker.contract.errors import RetryLaterError
+from city.secrets import Secrets
+from vision.evidence.chain import Entry
+from vision.evidence.custody import CustodyLog
+from vision.evidence.keys import Signer
+from vision.evidence.kept import bytes_kept, kept_cases, part_of, publish_case, unpublished, write_case
+from vision.evidence.records import Record, records_of
+
+log = structlog.get_logger("evidence")
+
+GIVES_WAY: Final = ("rejected", "merged", "reopened", "")
+"""Verdicts whose cases give way when space runs out, in this order, the oldest first; confirmed ones never do."""
+
+
+class EvidenceRoom:
+    """Keeps, lists and deletes; whatever it does is in the custody log first, or at once.
+
+    Args:
+        folder: Of all cases.
+        signer: Of the custody log.
+        max_bytes: What all cases may take together.
+        clock: The time of entries, UTC.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        signer: Signer,
+        max_bytes: int,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Nothing is read or made yet."""
+        self.folder = folder
+        self.custody = CustodyLog(folder, signer, clock)
+        self._max_bytes = max_bytes
+
+    def keep(self, case: str, files: Mapping[str, bytes], about: Mapping[str, Any]) -> dict[str, str]:
+        """Keep a case durably, all of it or nothing; the SHA-256 of each file but `case.json`.
+
+        Raises:
+            RetryLaterError: The disk is full or refuses, or all the space is taken by confirmed cases.
+        """
+        try:
+            self._make_room(sum(map(len, files.values())))
+            hashes = write_case(self.folder, case, files, about)
+        except OSError as exc:
+            raise RetryLaterError(f"evidence of {case}: {exc}") from exc
+        try:
+            self.custody.add("kept", case, {"sha256": hashes})
+        except RetryLaterError:
+            shutil.rmtree(part_of(self.folder, case), ignore_errors=True)
+            raise
+        publish_case(self.folder, case)
+        return {name: hashes[name] for name in files}
+
+    def records(self) -> dict[str, Record]:
+        """What the log says of every case, by its id."""
+        return records_of(self.custody.entries())
+
+    def delete(self, case: str, why: str, **more: str) -> None:
+        """Delete a case's files; that it was done is in the log before they go, and their folder goes either way.
+
+        Args:
+            case: Its id.
+            why: The retention class, `space` or `erasure`.
+            more: What else the log shall say.
+        """
+        self.custody.add("deleted", case, {"why": why, **more})
+        self.sweep(case)
+
+    def sweep(self, case: str) -> None:
+        """Remove what is left of a case that the log says is deleted."""
+        shutil.rmtree(self.folder / case, ignore_errors=True)
+
+    def recover(self) -> None:
+        """Bring to an end what a crash has interrupted: a case that is in the log gets its name, any other goes."""
+        records = self.records()
+        for case in unpublished(self.folder):
+            record = records.get(case)
+            if record and record.kept_at and not record.deleted:
+                publish_case(self.folder, case)
+                log.warning("evidence.recovered", case=case)
+            else:
+                shutil.rmtree(part_of(self.folder, case), ignore_errors=True)
+
+    def note_review(self, case: str, verdict: str) -> None:
+        """Note what was said of a case: its evidence is kept for longer or for shorter."""
+        self.custody.add("reviewed", case, {"verdict": verdict})
+
+    def note_export(self, case: str, to: str, role: str) -> Entry:
+        """Note that a case was exported, by whom, and where to."""
+        return self.custody.add("exported", case, {"to": to, "role": role})
+
+    def _make_room(self, needed: int) -> None:
+        """Let the least important, oldest cases give way until there is room.
+
+        Raises:
+            RetryLaterError: There is none.
+        """
+        excess = bytes_kept(self.folder) + needed - self._max_bytes
+        if excess <= 0:
+            return
+        records = self.records()
+        for verdict in GIVES_WAY:
+            for path in sorted(kept_cases(self.folder), key=lambda one: one.stat().st_mtime):
+                if excess <= 0:
+                    return
+                if records.get(path.name, Record(path.name)).verdict == verdict:
+                    excess -= sum(file.stat().st_size for file in path.iterdir())
+                    self.delete(path.name, "space")
+                    log.warning("evidence.gave_way", case=path.name, bound_bytes=self._max_bytes)
+        if excess > 0:
+            raise RetryLaterError(f"evidence takes {self._max_bytes} bytes, all of them in confirmed cases")
+
+
+def open_room(data: Path, max_mb: int, secrets: Secrets) -> EvidenceRoom:
+    """The room in a data folder."""
+    return EvidenceRoom(data / "evidence", Signer(secrets.custody_seed()), max_mb << 20)
