@@ -21,7 +21,7 @@ from city.zones import WATCHED, ZoneKind, ZonePlan, ground_point, kind_at
 from vision.capture.port import Frame, FrameSource, Image
 from vision.capture.watchdog import RECORDED, Patience, Watchdog
 from vision.detect.detector import DepositDetector
-from vision.detect.port import Deposit, StepResult
+from vision.detect.port import Deposit, Finder, StepResult
 from vision.evidence import Recorder, pixelate, write_evidence
 from vision.reporting import Reporter
 from vision.sink import EventSink
@@ -74,6 +74,7 @@ class CameraWorker:
         plan: What is drawn on its picture now; asked with every picture.
         still: File of the scene without people, for whoever draws; None saves none.
         patience: When its source hangs.
+        finder: A second opinion before an alarm.
         note: Where it is kept that the camera has been reported as blind.
         clock: The time of health reports, UTC.
     """
@@ -92,6 +93,7 @@ class CameraWorker:
         still: Path | None = None,
         patience: Patience = RECORDED,
         note: Path | None = None,
+        finder: Finder | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Prepare; nothing is opened yet."""
@@ -103,7 +105,7 @@ class CameraWorker:
         self._simulated = simulated
         self._plan = plan or (lambda: camera.plan)
         self._stills = Stills(still) if still else None
-        self._detector = DepositDetector(person_height=self._plan().person_height)
+        self._detector = DepositDetector(person_height=self._plan().person_height, finder=finder)
         self._recorder = Recorder()
         self._watchdog = Watchdog(camera.id, source, patience)
         self._reporter = Reporter(camera.id, sink, note, clock)
