@@ -37,7 +37,7 @@ _PR_SET_PDEATHSIG: Final = 1
 _SETTINGS: Final = (
     "data", "city", "demo", "host", "port", "mqtt_host", "mqtt_port", "mqtt_version", "mqtt_client",
     "mqtt_user", "speed", "seed",
-    "clip", "clock", "vision_workers",
+    "clip", "clock", "vision_model", "vision_workers",
     "store", "influx_url", "influx_database", "influx_org", "influx_user", "public_url",
     "journal_max_mb", "dead_letters_max_mb",
     "outbox_max_mb", "retention_days", "rollup_days", "event_days", "evidence_days", "late_after_s",

@@ -27,6 +27,7 @@ from vision.capture.opening import open_source
 from vision.capture.port import FrameSource
 from vision.capture.watchdog import RECORDED, STREAMED
 from vision.demo import DemoSource
+from vision.detect.learned import OnnxFinder
 from vision.evidence import forget_before
 from vision.sink import AgentSink
 from vision.worker import CameraWorker
@@ -54,6 +55,9 @@ class Station:
         runtime: Settings, city and the signal to stop.
         cameras: Which ones.
         forgets: Whether this process deletes evidence that is too old.
+
+    Raises:
+        ConfigError: The model of the settings cannot be used.
     """
 
     def __init__(self, runtime: Runtime, cameras: Sequence[Camera], *, forgets: bool = True) -> None:
@@ -62,6 +66,8 @@ class Station:
         self._cameras = cameras
         self._forgets = forgets
         self._workers: dict[str, CameraWorker] = {}
+        model = runtime.settings.vision_model
+        self._finder = OnnxFinder(model) if model else None
 
     def run(self, beat: Callable[[dict[str, float]], None] = lambda _loads: None) -> None:
         """Watch; once a second `beat` is told what each camera costs, in CPU seconds a second.
@@ -126,6 +132,7 @@ class Station:
             still=still_path(data, camera.id),
             patience=STREAMED if kind_of(camera.source) == "stream" else RECORDED,
             note=data / "vision" / f"{camera.id}.json",
+            finder=self._finder,
         )
 
 

@@ -19,7 +19,7 @@ from city.zones import WATCHED, ZoneKind, ZonePlan, ground_point, kind_at
 from vision.capture.port import Frame, FrameSource
 from vision.capture.watchdog import RECORDED, Patience, Watchdog
 from vision.detect.detector import DepositDetector
-from vision.detect.port import Deposit
+from vision.detect.port import Deposit, Finder
 from vision.evidence.keeper import EvidenceKeeper, Finished
 from vision.evidence.room import EvidenceRoom
 from vision.reporting import Reporter
@@ -81,6 +81,7 @@ class CameraWorker:
         plan: What is drawn on its picture now; asked with every picture.
         still: File of the scene without people, for whoever draws; None saves none.
         patience: When its source hangs.
+        finder: A second opinion before an alarm.
         note: Where it is kept that the camera has been reported as blind.
         clear_key: Public key that copies with people are sealed for; None keeps none.
         clock: The time of health reports, UTC.
@@ -100,6 +101,7 @@ class CameraWorker:
         still: Path | None = None,
         patience: Patience = RECORDED,
         note: Path | None = None,
+        finder: Finder | None = None,
         clear_key: bytes | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -111,7 +113,7 @@ class CameraWorker:
         self._simulated = simulated
         self._plan = plan or (lambda: camera.plan)
         self._stills = Stills(still) if still else None
-        self._detector = DepositDetector(person_height=self._plan().person_height)
+        self._detector = DepositDetector(person_height=self._plan().person_height, finder=finder)
         self._keeper = EvidenceKeeper(room, lambda: self._plan().zones, clear_key=clear_key)
         self._watchdog = Watchdog(camera.id, source, patience)
         self._reporter = Reporter(camera.id, sink, note, clock)

@@ -36,7 +36,8 @@ class Stretch:
         """The picture with more contrast."""
         if self.alpha <= 1.0:
             return picture
-        black = cv2.max(picture, -self.beta / self.alpha)
+        # A negative level would come out positive; a plain number would count for the first channel alone.
+        black = cv2.max(picture, (-self.beta / self.alpha,) * 4)
         stretched: Picture = cv2.convertScaleAbs(black, alpha=self.alpha, beta=self.beta)
         return stretched
 

@@ -79,7 +79,8 @@ class Sway:
 
     def _measure(self, gray: Levels) -> Shift:
         small = self._small(gray)
-        (x, y), response = cv2.phaseCorrelate(self._reference, small, self._window)
+        # OpenCV multiplies its arguments by the window in place when their size suits its transform.
+        (x, y), response = cv2.phaseCorrelate(self._reference.copy(), small.copy(), self._window)
         length = float(np.hypot(x, y))
         if response < SURE or cv2.countNonZero(self._edges) < EDGES_MIN or length * self._scale < STILL_PX:
             return Shift()
