@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ from vision.evidence.room import EvidenceRoom
 from vision.reporting import Reporter
 from vision.sink import EventSink
 from vision.stills import Stills
+from vision.waiting import WaitingCase, WaitingCases
 
 log = structlog.get_logger("vision")
 
@@ -43,15 +44,6 @@ class _Open:
 
     case: str
     deposit: Deposit
-
-
-@dataclass
-class _Waiting:
-    """A case that is reported once its evidence is on disk, and cleared after that if it has been removed before."""
-
-    detail: dict[str, Any]
-    at: datetime
-    removed_at: datetime | None = None
 
 
 @dataclass
@@ -83,6 +75,7 @@ class CameraWorker:
         patience: When its source hangs.
         finder: A second opinion before an alarm.
         note: Where it is kept that the camera has been reported as blind.
+        waiting: Where cases are kept whose evidence is not finished.
         clear_key: Public key that copies with people are sealed for; None keeps none.
         clock: The time of health reports, UTC.
     """
@@ -101,6 +94,7 @@ class CameraWorker:
         still: Path | None = None,
         patience: Patience = RECORDED,
         note: Path | None = None,
+        waiting: Path | None = None,
         finder: Finder | None = None,
         clear_key: bytes | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -114,16 +108,18 @@ class CameraWorker:
         self._plan = plan or (lambda: camera.plan)
         self._stills = Stills(still) if still else None
         self._detector = DepositDetector(person_height=self._plan().person_height, finder=finder)
+        self._room = room
         self._keeper = EvidenceKeeper(room, lambda: self._plan().zones, clear_key=clear_key)
         self._watchdog = Watchdog(camera.id, source, patience)
         self._reporter = Reporter(camera.id, sink, note, clock)
-        self._waiting: dict[str, _Waiting] = {}
+        self._waiting = WaitingCases(waiting)
         self.counts = Counts()
         self.turned_s = time.monotonic()
         self.cpu_s = 0.0
 
     def run(self, stop: threading.Event) -> None:
         """Watch until `stop`; a source that has ended for good is reported as blind from then on."""
+        self._report(Finished(case, self._room.resume(case)) for case in self._waiting.cases())
         while not stop.is_set():
             self._watchdog.tick()
             frame = self._watchdog.queue.get(TURN_S)
@@ -193,25 +189,26 @@ class CameraWorker:
             case, detail, box=deposit.box, since_s=deposit.since_s, image=frame.image, background=background
         )
         self.counts.open[deposit.id] = _Open(case, deposit)
-        self._waiting[case] = _Waiting(detail, frame.captured_at)
+        self._waiting.add(case, WaitingCase(detail, frame.captured_at))
 
     def _tell(self) -> None:
         """Report what has its evidence by now."""
         self._report(self._keeper.ready())
 
-    def _report(self, finished: Sequence[Finished]) -> None:
+    def _report(self, finished: Iterable[Finished]) -> None:
         for one in finished:
-            waiting = self._waiting.pop(one.case)
+            waiting = self._waiting.get(one.case)
             detail = {**waiting.detail, "evidence": one.files, "sha256": one.sha256}
             self._sink.event("dumping", "raised", detail, waiting.at)
             log.info("vision.dumping", camera=self._camera.id, case=one.case)
             if waiting.removed_at:
                 self._clear(one.case, waiting.removed_at)
+            self._waiting.remove(one.case)
 
     def _on_removed(self, deposit: Deposit, frame: Frame) -> None:
         found = self.counts.open.pop(deposit.id, None)
         if found and found.case in self._waiting:
-            self._waiting[found.case].removed_at = frame.captured_at
+            self._waiting.note_removed(found.case, frame.captured_at)
         elif found:
             self._clear(found.case, frame.captured_at)
 

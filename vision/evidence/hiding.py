@@ -89,8 +89,7 @@ class Hiding:
         return np.flatnonzero(np.abs(self._at_s - at_s) <= reach_s)
 
     def _any(self, masks: NDArray[np.bool_], reach_s: float, at_s: float) -> Mask:
-        found: Mask = masks[self._within(reach_s, at_s)].any(axis=0)
-        return found
+        return np.asarray(masks[self._within(reach_s, at_s)].any(axis=0), np.bool_)
 
     def _stayed(self, at_s: float) -> Mask:
         """Where something has moved in `STAY_SECONDS_MIN` different seconds around one."""

@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
+import cv2
 import structlog
 
 from broker.contract.errors import RetryLaterError
@@ -87,11 +88,6 @@ class EvidenceKeeper:
         self._hurry = threading.Event()
         self._workers = ThreadPoolExecutor(1, "evidence")
         self._at_s = 0.0
-
-    @property
-    def bytes(self) -> int:
-        """What the recent past takes in memory."""
-        return self._recorder.bytes
 
     def add(self, image: Image, at_s: float, people: Sequence[Box]) -> None:
         """Take note of a picture. Only while there is a background: without one nothing tells a person from a wall.
@@ -169,7 +165,7 @@ class EvidenceKeeper:
         darkroom = Darkroom(begun.alarm, moments, self._masks(), self._hurry.is_set)
         try:
             developed = darkroom.develop(clear=self._clear_key is not None)
-        except OSError as exc:
+        except (OSError, MemoryError, cv2.error) as exc:
             log.error("evidence.not_developed", case=begun.case, reason=str(exc))
             return Finished(begun.case, {})
         files = {**developed.files, **self._sealed(begun.case, developed.clear)}

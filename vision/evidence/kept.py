@@ -21,6 +21,8 @@ def write_case(folder: Path, case: str, files: Mapping[str, bytes], about: Mappi
     Raises:
         OSError: The disk is full or refuses; nothing of the case is left.
     """
+    if (folder / case).exists():
+        raise FileExistsError(f"{case} is kept already")
     part = part_of(folder, case)
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     said = msgspec.json.format(msgspec.json.encode({**about, "case": case, "sha256": hashes}), indent=1)
@@ -46,10 +48,14 @@ def part_of(folder: Path, case: str) -> Path:
     return folder / f".{case}{_PART}"
 
 
-def unpublished(folder: Path) -> list[str]:
-    """Cases that a crash has left without their name."""
-    found = folder.iterdir() if folder.is_dir() else ()
-    return sorted(path.name[1 : -len(_PART)] for path in found if path.name.startswith(".") and path.suffix == _PART)
+def unpublished(folder: Path) -> list[Path]:
+    """The folder of each case that has no name yet: it is being written, or a crash has left it."""
+    return sorted(path for path in folder.glob(f".*{_PART}") if path.is_dir())
+
+
+def case_of_part(part: Path) -> str:
+    """Whose folder `part_of` names."""
+    return part.name[1 : -len(_PART)]
 
 
 def kept_cases(folder: Path) -> list[Path]:

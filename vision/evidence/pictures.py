@@ -6,7 +6,7 @@ import contextlib
 import ctypes
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from math import ceil
 from pathlib import Path
 from typing import Final
@@ -33,8 +33,7 @@ def to_jpeg(image: Image, quality: int = STORED_QUALITY) -> bytes:
 
 def from_jpeg(jpeg: bytes) -> Image:
     """(height, width, 3) uint8, BGR: a picture that `to_jpeg` made."""
-    image: Image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
-    return image
+    return np.asarray(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR), np.uint8)
 
 
 def scaled(image: Image) -> Image:
@@ -48,9 +47,7 @@ def scaled(image: Image) -> Image:
 def resized(image: Image, width_px: int, height_px: int) -> Image:
     """A picture at another size."""
     method = cv2.INTER_AREA if width_px < image.shape[1] else cv2.INTER_CUBIC
-    return cv2.resize(image, (width_px, height_px), interpolation=method).astype(np.uint8)
-
-
+    return np.asarray(cv2.resize(image, (width_px, height_px), interpolation=method), np.uint8)
 
 
 def framed(image: Image, box: Box) -> Image:

@@ -1,4 +1,4 @@
-"""Who may be there, judged without a background: whatever moves a little, now or again and again, is taken for somebody.
+"""Who may be there, judged without a background: what moves a little, now or again and again, is taken for somebody.
 
 The detector's background may have learnt a person who stood there from the first picture on, and forgets one who stands
 for long. People sway; this sees it at a low threshold on a small picture and knows nothing of what a place looks like.

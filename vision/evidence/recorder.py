@@ -1,4 +1,4 @@
-"""The recent past of one camera, in memory only: pictures as JPEG, and what of each must be hidden before it is stored."""
+"""The recent past of one camera, in memory only: pictures as JPEG, and what of each is hidden before it is stored."""
 
 from __future__ import annotations
 

@@ -31,7 +31,6 @@ class Lifetimes:
     rejected: timedelta
 
 
-
 def lifetimes_of(settings: Settings) -> Lifetimes:
     """The lifetimes that the settings ask for."""
     return Lifetimes(
@@ -57,7 +56,9 @@ class Swept:
     held_back: str = ""
 
 
-def due_cases(ages_from: Mapping[str, datetime], records: Mapping[str, Record], lives: Lifetimes, now: datetime) -> list[Due]:
+def due_cases(
+    ages_from: Mapping[str, datetime], records: Mapping[str, Record], lives: Lifetimes, now: datetime
+) -> list[Due]:
     """The cases whose time is over; pure.
 
     Args:

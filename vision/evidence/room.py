@@ -1,8 +1,9 @@
-"""The evidence room of a city: every case's files and the custody log beside them, for workers, API and commands alike."""
+"""The evidence room of a city: the files of every case and the custody log, for workers, API and commands alike."""
 
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,13 +13,24 @@ import structlog
 
 from broker.contract.errors import RetryLaterError
 from city.secrets import Secrets
-from vision.evidence.chain import Entry
+from city.settings import Settings
 from vision.evidence.custody import CustodyLog
+from vision.evidence.kept import (
+    ABOUT_NAME,
+    bytes_kept,
+    case_of_part,
+    kept_cases,
+    part_of,
+    publish_case,
+    unpublished,
+    write_case,
+)
 from vision.evidence.keys import Signer
-from vision.evidence.kept import bytes_kept, kept_cases, part_of, publish_case, unpublished, write_case
 from vision.evidence.records import Record, records_of
 
 log = structlog.get_logger("evidence")
+
+WRITTEN_WITHIN_S: Final = 600.0
 
 GIVES_WAY: Final = ("rejected", "merged", "reopened", "")
 """Verdicts whose cases give way when space runs out, in this order, the oldest first; confirmed ones never do."""
@@ -59,10 +71,12 @@ class EvidenceRoom:
             raise RetryLaterError(f"evidence of {case}: {exc}") from exc
         try:
             self.custody.add("kept", case, {"sha256": hashes})
+            publish_case(self.folder, case)
         except RetryLaterError:
             shutil.rmtree(part_of(self.folder, case), ignore_errors=True)
             raise
-        publish_case(self.folder, case)
+        except OSError as exc:
+            raise RetryLaterError(f"evidence of {case}: {exc}") from exc
         return {name: hashes[name] for name in files}
 
     def records(self) -> dict[str, Record]:
@@ -84,24 +98,27 @@ class EvidenceRoom:
         """Remove what is left of a case that the log says is deleted."""
         shutil.rmtree(self.folder / case, ignore_errors=True)
 
+    def resume(self, case: str) -> dict[str, str]:
+        """Bring a case to an end that a crash has interrupted: it gets its name if the log knows it, else it goes.
+
+        Returns:
+            The SHA-256 of each of its files but `case.json`; empty when nothing was kept.
+        """
+        record = self.records().get(case)
+        part = part_of(self.folder, case)
+        if record is None or record.kept_at is None or record.deleted:
+            shutil.rmtree(part, ignore_errors=True)
+            return {}
+        if part.is_dir():
+            publish_case(self.folder, case)
+            log.warning("evidence.recovered", case=case)
+        return {name: value for name, value in record.sha256.items() if name != ABOUT_NAME}
+
     def recover(self) -> None:
-        """Bring to an end what a crash has interrupted: a case that is in the log gets its name, any other goes."""
-        records = self.records()
-        for case in unpublished(self.folder):
-            record = records.get(case)
-            if record and record.kept_at and not record.deleted:
-                publish_case(self.folder, case)
-                log.warning("evidence.recovered", case=case)
-            else:
-                shutil.rmtree(part_of(self.folder, case), ignore_errors=True)
-
-    def note_review(self, case: str, verdict: str) -> None:
-        """Note what was said of a case: its evidence is kept for longer or for shorter."""
-        self.custody.add("reviewed", case, {"verdict": verdict})
-
-    def note_export(self, case: str, to: str, role: str) -> Entry:
-        """Note that a case was exported, by whom, and where to."""
-        return self.custody.add("exported", case, {"to": to, "role": role})
+        """Resume every case whose writing must have been interrupted: a worker is done within a minute."""
+        for part in unpublished(self.folder):
+            if time.time() - part.stat().st_mtime > WRITTEN_WITHIN_S:
+                self.resume(case_of_part(part))
 
     def _make_room(self, needed: int) -> None:
         """Let the least important, oldest cases give way until there is room.
@@ -125,6 +142,6 @@ class EvidenceRoom:
             raise RetryLaterError(f"evidence takes {self._max_bytes} bytes, all of them in confirmed cases")
 
 
-def open_room(data: Path, max_mb: int, secrets: Secrets) -> EvidenceRoom:
-    """The room in a data folder."""
-    return EvidenceRoom(data / "evidence", Signer(secrets.custody_seed()), max_mb << 20)
+def open_room(settings: Settings, secrets: Secrets) -> EvidenceRoom:
+    """The room in the data folder of the settings."""
+    return EvidenceRoom(settings.data / "evidence", Signer(secrets.custody_seed()), settings.evidence_max_mb << 20)

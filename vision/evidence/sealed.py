@@ -1,7 +1,7 @@
 """Clear copies, sealed: who writes them cannot read them back.
 
-A key of its own for every file is agreed with X25519 between a fresh pair and the city's public clear key, and the file
-is encrypted with ChaCha20-Poly1305. The private clear key is in no folder of the camera workers: `kota evidence
+Every file has a key of its own, agreed with X25519 between a fresh pair and the city's public clear key, and is
+encrypted with ChaCha20-Poly1305. The private clear key is in no folder of the camera workers: `kota evidence
 clear-key --out FILE` makes the pair, puts the public half beside the evidence, and FILE where the API alone can read it.
 """
 
@@ -85,14 +85,16 @@ def unseal(sealed: bytes, private: bytes, name: str) -> bytes:
     """
     start = len(_MAGIC) + _KEY_BYTES
     theirs = sealed[len(_MAGIC) : start]
+    if not sealed.startswith(_MAGIC):
+        raise ConfigError(f"{name} is no sealed file")
     try:
-        if not sealed.startswith(_MAGIC):
-            raise ValueError("no sealed file")
         shared = X25519PrivateKey.from_private_bytes(private).exchange(X25519PublicKey.from_public_bytes(theirs))
         return _cipher(shared, theirs, public_of(private)).decrypt(_NONCE, sealed[start:], name.encode())
     except (InvalidTag, ValueError) as exc:
-        raise ConfigError(f"{name} cannot be opened with this key: {exc or 'it was sealed for another, or changed'}") from exc
+        raise ConfigError(f"{name} cannot be opened: sealed for another key or name, or changed since") from exc
 
 
 def _cipher(shared: bytes, fresh: bytes, public: bytes) -> ChaCha20Poly1305:
-    return ChaCha20Poly1305(HKDF(SHA256(), _KEY_BYTES, salt=None, info=b"kota clear copy" + fresh + public).derive(shared))
+    return ChaCha20Poly1305(
+        HKDF(SHA256(), _KEY_BYTES, salt=None, info=b"kota clear copy" + fresh + public).derive(shared)
+    )

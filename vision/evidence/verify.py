@@ -9,8 +9,8 @@ from typing import Final, Literal
 
 from vision.evidence.chain import GENESIS, Entry, is_genuine, parse_head, sha256_of
 from vision.evidence.custody import HEAD_NAME, read_lines
-from vision.evidence.keys import PublicKeys
 from vision.evidence.kept import hash_file, kept_cases
+from vision.evidence.keys import PublicKeys
 from vision.evidence.records import Record, records_of
 
 FaultKind = Literal["changed", "missing", "not_in_log", "chain_broken", "tail_cut", "torn"]
