@@ -45,6 +45,11 @@ class CustodyLog:
         self._clock = clock
         self._published = False
 
+    @property
+    def key_id(self) -> str:
+        """Of the public key that checks new entries."""
+        return self._signer.id
+
     def add(self, kind: Kind, case: str, detail: Mapping[str, Any]) -> Entry:
         """Append an entry durably.
 

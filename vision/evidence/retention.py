@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from typing import Final
 
 import structlog
 
+from broker.contract.errors import RetryLaterError
 from city.settings import Settings
 from vision.evidence.kept import kept_cases
 from vision.evidence.records import Record, time_of
@@ -18,6 +20,7 @@ log = structlog.get_logger("evidence")
 
 JUMP: Final = timedelta(days=2)
 """The log of a city at work is never silent for so long; a clock that is further ahead of it may have jumped."""
+EVERY_S: Final = 3_600.0
 FEW: Final = 4
 """So many cases may go in one go, whatever share of all they are."""
 
@@ -108,6 +111,17 @@ def enforce(room: EvidenceRoom, lives: Lifetimes, now: datetime, *, trust_clock:
         room.delete(one.case, one.why)
         log.info("evidence.deleted", case=one.case, why=one.why)
     return Swept(due)
+
+
+def keep_enforcing(room: EvidenceRoom, lives: Lifetimes, stop: threading.Event) -> None:
+    """Enforce once an hour until `stop`; a disk that refuses is asked again."""
+    while True:
+        try:
+            enforce(room, lives, datetime.now(UTC))
+        except (RetryLaterError, OSError) as exc:
+            log.error("evidence.retention_refused", reason=str(exc))
+        if stop.wait(EVERY_S):
+            return
 
 
 def _doubt(due: int, kept: int, newest: datetime, now: datetime) -> str:

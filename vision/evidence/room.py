@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import structlog
 
-from broker.contract.errors import RetryLaterError
+from broker.contract.errors import KotaError, RetryLaterError
 from city.secrets import Secrets
 from city.settings import Settings
 from vision.evidence.custody import CustodyLog
@@ -19,6 +19,7 @@ from vision.evidence.kept import (
     ABOUT_NAME,
     bytes_kept,
     case_of_part,
+    hash_file,
     kept_cases,
     part_of,
     publish_case,
@@ -26,7 +27,7 @@ from vision.evidence.kept import (
     write_case,
 )
 from vision.evidence.keys import Signer
-from vision.evidence.records import Record, records_of
+from vision.evidence.records import Record, RecordBook
 
 log = structlog.get_logger("evidence")
 
@@ -34,6 +35,15 @@ WRITTEN_WITHIN_S: Final = 600.0
 
 GIVES_WAY: Final = ("rejected", "merged", "reopened", "")
 """Verdicts whose cases give way when space runs out, in this order, the oldest first; confirmed ones never do."""
+
+
+class EvidenceError(KotaError):
+    """A file of evidence cannot be shown; `why` says in which way."""
+
+    def __init__(self, why: Literal["unknown", "deleted", "missing", "changed"], message: str) -> None:
+        """Keep why."""
+        super().__init__(message)
+        self.why = why
 
 
 class EvidenceRoom:
@@ -57,6 +67,7 @@ class EvidenceRoom:
         self.folder = folder
         self.custody = CustodyLog(folder, signer, clock)
         self._max_bytes = max_bytes
+        self._book = RecordBook(folder)
 
     def keep(self, case: str, files: Mapping[str, bytes], about: Mapping[str, Any]) -> dict[str, str]:
         """Keep a case durably, all of it or nothing; the SHA-256 of each file but `case.json`.
@@ -81,7 +92,26 @@ class EvidenceRoom:
 
     def records(self) -> dict[str, Record]:
         """What the log says of every case, by its id."""
-        return records_of(self.custody.entries())
+        return self._book.current()
+
+    def looked_up(self, case: str, file: str) -> Path:
+        """A file of a case, which is as it was kept.
+
+        Raises:
+            EvidenceError: It is not.
+        """
+        record = self.records().get(case)
+        if record is None or file not in record.sha256:
+            raise EvidenceError("unknown", f"the custody log knows no file {file!r} of case {case!r}")
+        if record.deleted:
+            raise EvidenceError("deleted", f"the evidence of case {case!r} has been deleted: {record.deleted}")
+        path = self.folder / case / file
+        found = hash_file(path)
+        if found is None:
+            raise EvidenceError("missing", f"{file!r} of case {case!r} should be there and is not")
+        if found != record.sha256[file]:
+            raise EvidenceError("changed", f"{file!r} of case {case!r} is not as it was kept")
+        return path
 
     def delete(self, case: str, why: str, **more: str) -> None:
         """Delete a case's files; that it was done is in the log before they go, and their folder goes either way.

@@ -1,8 +1,8 @@
 """Clear copies, sealed: who writes them cannot read them back.
 
 Every file has a key of its own, agreed with X25519 between a fresh pair and the city's public clear key, and is
-encrypted with ChaCha20-Poly1305. The private clear key is in no folder of the camera workers: `kota evidence
-clear-key --out FILE` makes the pair, puts the public half beside the evidence, and FILE where the API alone can read it.
+encrypted with ChaCha20-Poly1305. The private clear key is in no folder of the camera workers: `kota evidence clear-key
+--out FILE` makes the pair, puts the public half beside the evidence, and FILE where the API alone can read it.
 """
 
 from __future__ import annotations
