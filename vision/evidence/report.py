@@ -139,16 +139,17 @@ def _files(paper: FPDF, subject: Subject, lang: Lang) -> None:
 def _custody(paper: FPDF, subject: Subject, city: City, lang: Lang) -> None:
     _section(paper, text("custody", lang))
     newest = subject.entries[-ENTRIES_MAX:]
-    rows = [(_time(time_of(one), city), text(one.kind, lang), describe(one)) for one in newest]
+    rows = [(_time(time_of(one), city), text(one.kind, lang), describe(one, lang)) for one in newest]
     _table(paper, rows, (48, 42, 84), SMALL_PT)
     if len(subject.entries) > len(newest):
         _paragraph(paper, text("older", lang, n=len(subject.entries) - len(newest)), SMALL_PT)
 
 
-def describe(entry: Entry) -> str:
-    """Who and what of an entry, in the words of the log."""
-    said = {key: value for key, value in entry.detail.items() if key != "sha256"}
-    return ", ".join(f"{key} {value}" for key, value in said.items() if value)
+def describe(entry: Entry, lang: Lang = "en") -> str:
+    """Who and what of an entry."""
+    said = {key: value for key, value in entry.detail.items() if key != "sha256" and value}
+    words = {key: text(f"said_{key}", lang) if has_text(f"said_{key}") else key for key in said}
+    return ", ".join(f"{words[key]} {value}" for key, value in said.items())
 
 
 def _word(key: str, about: dict[str, Any], lang: Lang) -> str:
@@ -184,7 +185,7 @@ def _line(paper: FPDF, words: str, height_mm: float) -> None:
 def _paragraph(paper: FPDF, words: str, size_pt: float = TEXT_PT) -> None:
     paper.ln(GAP_MM / 2)
     paper.set_font(FONT, size=size_pt)
-    paper.multi_cell(0, size_pt * 0.5, _printable(words), new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    paper.multi_cell(0, size_pt * 0.5, _printable(words), align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
     paper.set_font(FONT, size=TEXT_PT)
 
 
