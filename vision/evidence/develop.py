@@ -154,7 +154,7 @@ class Darkroom:
         if self._hurried():
             return burn_masks(in_blocks(background, BLOCKS_PX[-1]), self._masks)
         others = [box for box in alarm.people if overlap(box, alarm.box) < OWN_SHARE]
-        areas = self._hiding.areas_of_background([*others, *self._bodies.find(background)])
+        areas = self._hiding.areas_of_background(self._bodies.find(background), others)
         return burn_masks(pixelated(background, areas), self._masks)
 
     def _object(self) -> tuple[slice, slice]:

@@ -17,8 +17,8 @@ from vision.evidence.pictures import Image
 
 BLOCKS_PX: Final = (8, 16, 32, 64)
 """Each grid's lines are lines of the one before."""
-BLOCKS_ACROSS: Final = 8
-"""At most so many blocks along a person: a face is less than one."""
+BLOCKS_ACROSS: Final = 10
+"""At most so many blocks along a person: a face is little more than one."""
 COLOUR_STEP: Final = 16
 
 Areas = Mapping[int, NDArray[np.bool_]]
