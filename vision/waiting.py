@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from broker.contract.codec import UNREADABLE
 from broker.contract.errors import ConfigError
 from city.files import replace_file
 
@@ -38,7 +39,7 @@ class WaitingCases:
             self._cases = msgspec.json.decode(path.read_bytes(), type=dict[str, WaitingCase]) if path else {}
         except FileNotFoundError:
             pass
-        except (OSError, msgspec.MsgspecError) as exc:
+        except (OSError, *UNREADABLE) as exc:
             log.error("vision.waiting_unreadable", file=str(path), reason=str(exc))
 
     def __contains__(self, case: object) -> bool:

@@ -7,7 +7,6 @@ from typing import Final
 from api.console.markup import Markup, join, table, tag
 from api.console.view import View
 from ingest.store.cases import Case
-from vision.evidence.records import time_of
 from vision.evidence.report import describe
 from vision.evidence.report_texts import text
 
@@ -21,7 +20,7 @@ def custody_panel(view: View, case: Case) -> Markup:
     """The custody log of a case, and what a role may do with its evidence."""
     entries = view.context.evidence.custody(case.id)
     shown = entries[: -SHOWN - 1 : -1]
-    rows = [[view.time(time_of(one)), text(one.kind, view.lang), describe(one, view.lang)] for one in shown]
+    rows = [[view.time(one.at), text(one.kind, view.lang), describe(one, view.lang)] for one in shown]
     known = table([view.t("custody_when"), view.t("custody_what"), view.t("custody_who")], rows)
     more = tag("p", text("older", view.lang, n=len(entries) - len(shown))) if len(entries) > len(shown) else None
     parts = [tag("h2", view.t("custody")), known if rows else tag("p", view.t("custody_none"), class_="empty"), more]

@@ -8,13 +8,17 @@ A line is `{"n":..,"at":..,"kind":..,"case":..,"detail":{..},"prev":..,"key":..,
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Final, Literal
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from broker.contract.codec import UNREADABLE
 from vision.evidence.keys import PublicKeys, Signer, is_signed
 
 Kind = Literal["kept", "looked", "exported", "reviewed", "deleted", "fault"]
+
+Utc = Annotated[datetime, msgspec.Meta(tz=True)]
 
 GENESIS: Final = "0" * 64
 """What comes before the first line."""
@@ -22,10 +26,10 @@ _SIGNATURE: Final = b',"sig":"'
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One line. `at` is UTC in ISO 8601, `key` the id of the public key that checks `sig`."""
+    """One line. `at` is UTC, `key` the id of the public key that checks `sig`."""
 
     n: int
-    at: str
+    at: Utc
     kind: Kind
     case: str
     detail: dict[str, Any]
@@ -39,7 +43,7 @@ class Head(msgspec.Struct, frozen=True):
 
     n: int
     sha256: str
-    at: str
+    at: Utc
     key: str
     sig: str = ""
 
@@ -56,7 +60,7 @@ def parse_entry(line: bytes) -> Entry | None:
     """The entry of a line; None when it is none. Signatures are `is_genuine`'s business."""
     try:
         return msgspec.json.decode(line, type=Entry)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None
 
 
@@ -64,7 +68,7 @@ def parse_head(line: bytes) -> Head | None:
     """The same of the head's file."""
     try:
         return msgspec.json.decode(line, type=Head)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None
 
 

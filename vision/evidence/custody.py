@@ -14,8 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import structlog
 
+from broker.contract.codec import utc_ms
 from broker.contract.errors import ConfigError, RetryLaterError
 from city.files import replace_file
 from vision.evidence.chain import GENESIS, Entry, Head, Kind, line_of, parse_entry, parse_head, sha256_of
@@ -26,6 +28,7 @@ log = structlog.get_logger("evidence")
 LOG_NAME: Final = "custody.jsonl"
 HEAD_NAME: Final = "custody.head"
 LOCK_NAME: Final = "custody.lock"
+DETAIL_MAX_BYTES: Final = 30_000
 LINE_MAX_BYTES: Final = 32_768
 
 
@@ -54,8 +57,11 @@ class CustodyLog:
         """Append an entry durably.
 
         Raises:
+            ConfigError: So much cannot be noted.
             RetryLaterError: The disk refuses; the log is as it was.
         """
+        if len(msgspec.json.encode(detail)) > DETAIL_MAX_BYTES:
+            raise ConfigError(f"the custody log takes {DETAIL_MAX_BYTES} bytes about one thing, not more")
         try:
             with self._locked():
                 self._publish_key()
@@ -133,12 +139,10 @@ class CustodyLog:
     def _append(self, handle: int, last: bytes, kind: Kind, case: str, detail: Mapping[str, Any]) -> Entry:
         """Write a line after the last one, then the head: both, or neither."""
         before = parse_entry(last) or self._head()
-        at = self._clock().astimezone(UTC).isoformat(timespec="milliseconds")
+        at = utc_ms(self._clock())
         prev = sha256_of(last) if last else GENESIS
         entry = Entry(before.n + 1 if before else 1, at, kind, case, dict(detail), prev, self._signer.id)
         line = line_of(self._signer, entry)
-        if len(line) > LINE_MAX_BYTES:
-            raise ValueError(f"an entry of {len(line)} bytes")
         size = os.fstat(handle).st_size
         try:
             _write_all(handle, line + b"\n")

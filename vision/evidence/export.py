@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from city.model import City
@@ -42,7 +42,7 @@ def export_case(room: EvidenceRoom, city: City, case: str, lang: Lang, **who: st
     record = room.records()[case]
     shown = Record(case, record.kept_at, _open_to_all(record.sha256), record.verdict, record.judged_at)
     entries = [found for _, found in lines]
-    now = datetime.fromisoformat(entry.at).astimezone(UTC)
+    now = entry.at
     report = to_pdf(Subject(shown, about, room.folder / case, entries, entry.key), city, lang, now)
     beside = {
         text("report", lang): report,

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
+from broker.contract.codec import UNREADABLE
+
 ABOUT_NAME: Final = "case.json"
 _PART: Final = ".part"
 
@@ -68,7 +70,7 @@ def read_about(folder: Path, case: str) -> dict[str, Any]:
     """What `case.json` says; empty when there is none."""
     try:
         said = msgspec.json.decode((folder / case / ABOUT_NAME).read_bytes())
-    except (OSError, msgspec.DecodeError):
+    except (OSError, *UNREADABLE):
         return {}
     return said if isinstance(said, dict) else {}
 

@@ -38,10 +38,11 @@ def records_of(entries: Iterable[Entry]) -> dict[str, Record]:
 def _after(record: Record, entry: Entry) -> Record:
     """A case's record once this was said of it too."""
     if entry.kind == "kept":
-        hashes = {str(name): str(value) for name, value in dict(entry.detail.get("sha256", {})).items()}
-        return replace(record, kept_at=time_of(entry), sha256=hashes, deleted="")
+        found = entry.detail.get("sha256")
+        hashes = {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
+        return replace(record, kept_at=entry.at, sha256=hashes, deleted="")
     if entry.kind == "reviewed":
-        return replace(record, verdict=str(entry.detail.get("verdict", "")), judged_at=time_of(entry))
+        return replace(record, verdict=str(entry.detail.get("verdict", "")), judged_at=entry.at)
     if entry.kind == "deleted":
         return replace(record, deleted=str(entry.detail.get("why", "unknown")))
     return record
@@ -78,8 +79,3 @@ class RecordBook:
             self._read_bytes += len(line)
             if (entry := parse_entry(line[:-1])) and entry.case:
                 self._records[entry.case] = _after(self._records.get(entry.case, Record(entry.case)), entry)
-
-
-def time_of(entry: Entry) -> datetime:
-    """When an entry was made, by the clock of that time."""
-    return datetime.fromisoformat(entry.at)

@@ -14,7 +14,7 @@ from fpdf.enums import TableBordersLayout, XPos, YPos
 
 from city.model import City
 from vision.evidence.chain import Entry
-from vision.evidence.records import Record, time_of
+from vision.evidence.records import Record
 from vision.evidence.report_texts import Lang, has_text, text
 
 PICTURES: Final = ("before", "deposit", "after")
@@ -139,7 +139,7 @@ def _files(paper: FPDF, subject: Subject, lang: Lang) -> None:
 def _custody(paper: FPDF, subject: Subject, city: City, lang: Lang) -> None:
     _section(paper, text("custody", lang))
     newest = subject.entries[-ENTRIES_MAX:]
-    rows = [(_time(time_of(one), city), text(one.kind, lang), describe(one, lang)) for one in newest]
+    rows = [(_time(one.at, city), text(one.kind, lang), describe(one, lang)) for one in newest]
     _table(paper, rows, (48, 42, 84), SMALL_PT)
     if len(subject.entries) > len(newest):
         _paragraph(paper, text("older", lang, n=len(subject.entries) - len(newest)), SMALL_PT)

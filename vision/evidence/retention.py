@@ -13,7 +13,7 @@ import structlog
 from broker.contract.errors import RetryLaterError
 from city.settings import Settings
 from vision.evidence.kept import kept_cases
-from vision.evidence.records import Record, time_of
+from vision.evidence.records import Record
 from vision.evidence.room import EvidenceRoom
 
 log = structlog.get_logger("evidence")
@@ -102,7 +102,7 @@ def enforce(room: EvidenceRoom, lives: Lifetimes, now: datetime, *, trust_clock:
         room.sweep(case)
         del ages_from[case]
     due = due_cases(ages_from, records, lives, now)
-    newest = time_of(entries[-1]) if entries else now
+    newest = entries[-1].at if entries else now
     held_back = "" if trust_clock else _doubt(len(due), len(ages_from), newest, now)
     if held_back:
         log.error("evidence.retention_held_back", reason=held_back)
