@@ -120,7 +120,7 @@ def _clear_key(args: argparse.Namespace, _settings: Settings, room: EvidenceRoom
     private = new_private_key()
     room.folder.mkdir(parents=True, exist_ok=True)
     replace_file(args.out, key_line(private))
-    replace_file(public_path, key_line(public_of(private)), mode=0o644)
+    replace_file(public_path, key_line(public_of(private)))
     print(f"{args.out}: the private key; KOTA_EVIDENCE_CLEAR_KEY={args.out} for the API, and a copy in a safe")
     print(f"{public_path}: the public key, for the camera workers; sites say `clear_copies` in sites.csv")
     return 0

@@ -89,7 +89,7 @@ class CustodyLog:
         path = self._folder / PUBLIC_NAME
         known = path.read_text(encoding="ascii") if path.exists() else ""
         if self._signer.public_pem() not in known:
-            replace_file(path, known + self._signer.public_pem(), mode=0o644)
+            replace_file(path, known + self._signer.public_pem())
         self._published = True
 
     def _mended(self, handle: int) -> bytes:

@@ -15,6 +15,7 @@ import pytest
 from broker.contract.errors import RetryLaterError
 from city.inventory import builtin_city, load_city
 from city.model import Camera
+from tests.support.rooms import room_in
 from tests.support.waiting import wait_for
 from tests.unit.vision.scenes import Scene
 from vision.capture.opening import open_source
@@ -71,11 +72,6 @@ def look_at(source: FrameSource, worker: CameraWorker, seconds: float) -> None:
             break
         worker.look(frame)
     worker.close()
-
-
-def room_in(folder: Path) -> EvidenceRoom:
-    """A room that needs no city."""
-    return EvidenceRoom(folder, Signer(b"k" * 32), 256 << 20)
 
 
 def test_waste_at_noon_is_reported_with_evidence_that_is_there_already(tmp_path: Path) -> None:

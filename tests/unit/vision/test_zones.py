@@ -14,7 +14,8 @@ from city.drawn import DrawnPlan, save_plan, still_path
 from city.model import Camera
 from city.windows import DumpingHours
 from city.zones import Zone, ZoneKind, ZonePlan
-from tests.unit.vision.test_worker import DEFAULT, LILIBA, ZONE, FakeSink, look_at, room_in
+from tests.support.rooms import room_in
+from tests.unit.vision.test_worker import DEFAULT, LILIBA, ZONE, FakeSink, look_at
 from vision.demo import DemoSource
 from vision.stills import Stills, burn_masks
 from vision.worker import CameraWorker, is_offence
