@@ -12,7 +12,7 @@ import pytest
 
 from city.model import Camera
 from tests.support.rooms import room_in
-from tests.unit.vision.scenes import HEIGHT, WIDTH, Image, Scene
+from tests.unit.vision.scenes import HEIGHT, WIDTH, Image, Street
 from tests.unit.vision.test_worker import DEFAULT, ZONE, FakeSink
 from vision.capture.port import Frame
 from vision.detect.detector import DepositDetector
@@ -23,19 +23,6 @@ BEGINS_S, ENDS_S, OVER_S = 12.0, 40.0, 60.0
 WITHIN_S = 60.0
 
 Change = Callable[[Image], Image]
-
-
-class Street(Scene):
-    """A scene with detail of every size, as real ones have."""
-
-    def __init__(self, seed: int = 1) -> None:
-        super().__init__(seed)
-        street = np.full((HEIGHT, WIDTH, 3), 120.0)
-        for side in (2, 4, 8, 16, 32, 64):
-            coarse = self._dice.normal(0, 10, (HEIGHT // side + 1, WIDTH // side + 1, 3))
-            street += cv2.resize(coarse, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
-        self._street = street.astype(np.int16)
-        self._cloth //= 3
 
 
 def passing(at_s: float) -> int | None:
