@@ -1,0 +1,131 @@
+"""What watching costs: CPU and memory of several cameras in one process, decoding included, beside the reference.
+
+`python -m tests.bench.vision_cost NAME FILE CAMERAS` is the process that is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import cv2
+
+from broker.contract.errors import ConfigError
+from tests.bench.dual_mog2 import DualMog2
+from tests.bench.usage import usage_of
+from vision.detect.detector import DepositDetector
+from vision.detect.port import StepResult
+from vision.score import VIDEO_SUFFIXES, Detector, Seen, pictures_of
+
+SIZE: Final = (640, 480)
+FPS: Final = 5
+CLIP_S: Final = 30
+"""Of each clip; shorter ones are left out: they would be all beginning."""
+FEW, MANY = 1, 8
+CAMERAS_A_CORE: Final = 25
+MB_A_CAMERA: Final = 60.0
+
+
+class _Blind:
+    """Decodes and does no more."""
+
+    def step(self, _image: object, _at_s: float) -> StepResult:
+        return StepResult()
+
+
+WATCHERS: Final[dict[str, Callable[[], Detector]]] = {
+    "ours": DepositDetector,
+    "dual-MOG2": DualMog2,
+    "decoding alone": _Blind,
+}
+
+
+def print_costs(folder: Path, truth: list[dict[str, object]], into: Path) -> None:
+    """Measure each watcher with few and many cameras, one process after the other."""
+    names = [str(clip["clip"]) for clip in truth if float(str(clip["duration_s"])) >= CLIP_S - 1]
+    clips = [folder / name for name in names if Path(name).suffix in VIDEO_SUFFIXES and (folder / name).is_file()]
+    if not clips:
+        raise ConfigError(f"{folder}: no video of {CLIP_S} s to measure with")
+    stream = sub_stream(clips, into / "sub-stream.mp4")
+    print(f"\nCost at {SIZE[0]} x {SIZE[1]}, {FPS} pictures a second, H.264, decoding included:")
+    print(
+        f"{'':16}{'CPU s a camera-hour':>20}{'cameras a core':>16}{'MB a camera':>13}{'MB of one':>11}{'of eight':>10}"
+    )
+    for name in WATCHERS:
+        few, many = (_measured(name, stream, cameras) for cameras in (FEW, MANY))
+        each_mb = (many["mb"] - few["mb"]) / (MANY - FEW)
+        a_core = many["camera_s"] / many["cpu_s"]
+        hour = f"{3600 / a_core:>20.0f}{a_core:>16.0f}"
+        print(f"{name:16}{hour}{each_mb:>13.0f}{few['mb']:>11.0f}{many['mb']:>10.0f}")
+        if name == "ours":
+            goal = _goal(a_core, each_mb)
+    print(goal)
+
+
+def _goal(a_core: float, each_mb: float) -> str:
+    met = "met" if a_core >= CAMERAS_A_CORE and each_mb <= MB_A_CAMERA else "NOT MET"
+    return f"goal of {CAMERAS_A_CORE} cameras a core and at most {MB_A_CAMERA:.0f} MB a camera: {met}"
+
+
+def sub_stream(clips: list[Path], into: Path) -> Path:
+    """One H.264 file of all clips, one after the other, as a camera's low-rate stream is made."""
+    width, height = SIZE
+    given = [part for clip in clips for part in ("-t", str(CLIP_S), "-i", str(clip))]
+    even = f"fps={FPS},scale={width}:{height},setsar=1"
+    scaled = "".join(f"[{i}:v]{even}[v{i}];" for i in range(len(clips)))
+    joined = "".join(f"[v{i}]" for i in range(len(clips)))
+    graph = f"{scaled}{joined}concat=n={len(clips)}:v=1:a=0[v]"
+    coded = ["-c:v", "libx264", "-preset", "veryfast", "-b:v", "400k", "-bf", "0", "-g", str(4 * FPS)]
+    command = ["ffmpeg", "-v", "error", "-y", *given, "-filter_complex", graph, "-map", "[v]", *coded, str(into)]
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True)
+    except FileNotFoundError as exc:
+        raise ConfigError("ffmpeg is needed to make a sub stream from the clips") from exc
+    return into
+
+
+def _measured(name: str, stream: Path, cameras: int) -> dict[str, float]:
+    command = [sys.executable, "-m", "tests.bench.vision_cost", name, str(stream), str(cameras)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    measured: dict[str, float] = json.loads(done.stdout)
+    return measured
+
+
+def watch(make: Callable[[], Detector], stream: Path, cameras: int) -> float:
+    """Let cameras watch a stream to its end, a picture each by turns; seconds of all of them together."""
+    watched = [(pictures_of(stream), make()) for _ in range(cameras)]
+    last_s = 0.0
+    while True:
+        for pictures, detector in watched:
+            seen: Seen | None = next(pictures, None)
+            if seen is None:
+                return last_s * cameras
+            last_s, image = seen
+            detector.step(image, last_s)
+
+
+def main(argv: list[str]) -> int:
+    """Be measured; what came of it goes to stdout."""
+    parser = argparse.ArgumentParser(prog="tests.bench.vision_cost")
+    parser.add_argument("name", choices=WATCHERS)
+    parser.add_argument("stream", type=Path)
+    parser.add_argument("cameras", type=int)
+    args = parser.parse_args(argv)
+    cv2.setNumThreads(1)
+    began_s = time.process_time()
+    camera_s = watch(WATCHERS[args.name], args.stream, args.cameras)
+    cpu_s = time.process_time() - began_s
+    peak_mb = usage_of(os.getpid()).peak_resident_mb
+    print(json.dumps({"camera_s": camera_s, "cpu_s": cpu_s, "mb": peak_mb}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

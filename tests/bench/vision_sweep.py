@@ -1,0 +1,125 @@
+"""How much each threshold matters: the score with another one, and of a source judged by what suits the others."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
+from operator import add
+from typing import Final, NamedTuple
+
+from tests.bench.vision_clips import Clip, Counts, Score
+from vision.detect.config import DetectorConfig
+
+FACTORS: Final = (0.5, 0.7, 1.4, 2.0)
+FIXED: Final = 1.0
+BELOW_ONE: Final = frozenset({"rigid", "min_solid"})
+"""Correlations and shares near 1: what is multiplied is how far they are from it."""
+NOT_SWEPT: Final = frozenset({"every_s"})
+"""The clips are decoded at that rate; fewer pictures are an alteration."""
+
+
+class Setting(NamedTuple):
+    """One threshold at a multiple of what it is."""
+
+    name: str
+    factor: float
+
+
+Scored = Mapping[Setting, Score]
+"""With `factor` 1 for every threshold too."""
+
+
+def thresholds(only: Sequence[str] = ()) -> list[str]:
+    """The configuration's, in its order."""
+    names = [field.name for field in dataclasses.fields(DetectorConfig) if field.name not in NOT_SWEPT]
+    return [name for name in names if name in only] if only else names
+
+
+def settings_of(names: Sequence[str]) -> list[Setting]:
+    """All to be tried beside the fixed ones."""
+    return [Setting(name, factor) for name in names for factor in FACTORS]
+
+
+def configured(setting: Setting) -> DetectorConfig:
+    """The configuration with one threshold changed."""
+    return DetectorConfig(**{**dataclasses.asdict(DetectorConfig()), setting.name: value_of(setting)})
+
+
+def value_of(setting: Setting) -> float:
+    """What the threshold is then."""
+    fixed: float = getattr(DetectorConfig(), setting.name)
+    if setting.name in BELOW_ONE:
+        return 1.0 - (1.0 - fixed) * setting.factor
+    return type(fixed)(fixed * setting.factor)
+
+
+def families_of(clips: Iterable[Clip]) -> dict[str, list[str]]:
+    """Source to the names of its clips."""
+    found: dict[str, list[str]] = {}
+    for clip in clips:
+        found.setdefault(clip.family, []).append(clip.truth["clip"])
+    return found
+
+
+def counts_of(score: Score, names: Sequence[str]) -> Counts:
+    """Those of some of the clips."""
+    return reduce(add, (score.clips[name] for name in names), Counts())
+
+
+def without(names: Sequence[str], score: Score) -> list[str]:
+    """All clips that were scored but some."""
+    return [name for name in score.clips if name not in names]
+
+
+def chosen_without(family: Sequence[str], scored: Scored) -> Setting:
+    """What gives the best F1 on all clips but a source's; the fixed one where nothing is better than it."""
+
+    def elsewhere(setting: Setting) -> tuple[float, bool, float]:
+        score = scored[setting]
+        f1 = counts_of(score, without(family, score)).f1
+        return f1, setting.factor == FIXED, -abs(setting.factor - FIXED)
+
+    return max(scored, key=elsewhere)
+
+
+def left_out(families: Mapping[str, Sequence[str]], scored: Scored) -> Counts:
+    """Every source judged with what was chosen on the others, together."""
+    judged = (counts_of(scored[chosen_without(names, scored)], names) for names in families.values())
+    return reduce(add, judged, Counts())
+
+
+def of_threshold(name: str, scored: Scored) -> dict[Setting, Score]:
+    """What was scored of one threshold, from its least multiple to its greatest."""
+    return {setting: scored[setting] for setting in sorted(scored) if setting.name == name}
+
+
+def print_sweep(scored: Scored, families: Mapping[str, Sequence[str]]) -> None:
+    """A line for each threshold; `left out` is every source judged by the value that suits the others best."""
+    factors = sorted({setting.factor for setting in scored})
+    print("\nOne threshold changed, true/false/missed (early):")
+    print(f"{'threshold':16}{'value':>9}" + "".join(f"{f'x {factor:g}':>14}" for factor in factors) + "   left out")
+    for name in dict.fromkeys(setting.name for setting in scored):
+        row = of_threshold(name, scored)
+        cells = "".join(f"{_cell(score):>14}" for score in row.values())
+        value = value_of(Setting(name, FIXED))
+        print(f"{name:16}{value:>9g}{cells}{left_out(families, row)!s:>11}")
+
+
+def _cell(score: Score) -> str:
+    return f"{score.counts} ({score.early})"
+
+
+def print_left_out(scored: Scored, families: Mapping[str, Sequence[str]]) -> None:
+    """A line for each source: the best single change on the others, and what it does there and here."""
+    print("\nEach source left out: the best single change on the others, true/false/missed:")
+    print(f"{'source':12}{'best on the others':30}{'others':>10}{'fixed':>10}{'left out':>12}{'fixed':>10}")
+    fixed = next(score for setting, score in scored.items() if setting.factor == FIXED)
+    for family, names in families.items():
+        best = chosen_without(names, scored)
+        told = "none" if best.factor == FIXED else f"{best.name} x {best.factor:g} = {value_of(best):g}"
+        cells = [counts_of(s, part) for part in (without(names, fixed), names) for s in (scored[best], fixed)]
+        print(f"{family:12}{told:30}{cells[0]!s:>10}{cells[1]!s:>10}{cells[2]!s:>12}{cells[3]!s:>10}")
+    total = left_out(families, scored)
+    print(f"{'together':52}{'':>10}{total!s:>12}{fixed.counts!s:>10}")
+    print(f"{'F1':52}{'':>10}{total.f1:>12.3f}{fixed.counts.f1:>10.3f}")
