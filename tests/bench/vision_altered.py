@@ -72,9 +72,7 @@ def _noisy(image: Image, dice: Dice) -> Image:
 
 def _compressed(image: Image, _: Dice) -> Image:
     coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
-    decoded = cv2.imdecode(coded, cv2.IMREAD_COLOR)
-    assert decoded is not None
-    return decoded
+    return np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
 
 
 def _grey(image: Image, _: Dice) -> Image:

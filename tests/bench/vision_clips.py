@@ -53,8 +53,9 @@ def decode(folder: Path, truth: Path, into: Path) -> list[Clip]:
     Raises:
         ConfigError: None of them is there.
     """
+    paths = clips_in(folder)
     known = {clip["clip"]: clip for clip in read_truth(truth)}
-    clips = [_decoded(path, known[path.name], into) for path in clips_in(folder) if path.name in known]
+    clips = [_decoded(path, known[path.name], into) for path in paths if path.name in known]
     if not clips:
         raise ConfigError(f"{folder}: holds none of the clips that {truth} knows")
     return clips
