@@ -7,6 +7,7 @@ from fastapi import FastAPI, Request
 from api import (
     access,
     case_routes,
+    evidence_routes,
     map_routes,
     problems,
     report_routes,
@@ -34,7 +35,17 @@ def create_app(context: ApiContext) -> FastAPI:
     )
     app.state.context = context
     problems.install(app)
-    for part in (routes, case_routes, report_routes, zone_routes, map_routes, system_routes, stream, sign_in):
+    for part in (
+        routes,
+        case_routes,
+        evidence_routes,
+        report_routes,
+        zone_routes,
+        map_routes,
+        system_routes,
+        stream,
+        sign_in,
+    ):
         app.include_router(part.router)
 
     @app.get("/api/v1/openapi.json", dependencies=[require("viewer")], include_in_schema=False)

@@ -1,14 +1,12 @@
-"""REST of the dumping cases, their evidence and their reviews; who looked at which file, and who judged, is logged."""
+"""REST of the dumping cases and their reviews; who judged is logged."""
 
 from __future__ import annotations
 
-import mimetypes
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Self
 
 import msgspec
 import structlog
 from fastapi import APIRouter, Path, Request
-from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field, model_validator
 from starlette.exceptions import HTTPException
 
@@ -24,7 +22,6 @@ log = structlog.get_logger("api")
 router = APIRouter(prefix="/api/v1/dumping/cases", tags=["dumping"])
 
 CaseId = Annotated[str, Path(pattern=f"^{ID_PATTERN}$")]
-_MEDIA: Final = {".webm": "video/webm"}
 
 
 class ReviewShape(BaseModel):
@@ -51,7 +48,8 @@ def shape_case(case: Case) -> dict[str, Any]:
     return {**shape, "evidence": evidence_urls(case), "open": case.is_open}
 
 
-def _find(request: Request, case: str) -> Case:
+def find_case(request: Request, case: str) -> Case:
+    """A case that is listed, or 404."""
     found = next((one for one in cases(context_of(request)) if one.id == case), None)
     if found is None:
         raise HTTPException(404, f"there is no case {case!r}")
@@ -67,24 +65,24 @@ def list_cases(request: Request, start: From = None, to: To = None) -> dict[str,
 @router.get("/{case}", dependencies=[require("viewer")])
 def show_case(request: Request, case: CaseId) -> dict[str, Any]:
     """One case."""
-    return shape_case(_find(request, case))
+    return shape_case(find_case(request, case))
 
 
 @router.post("/{case}/review", dependencies=[require("operator")])
 def review_case(request: Request, case: CaseId, said: ReviewShape) -> dict[str, Any]:
     """Confirm, reject, merge or reopen a case; the last word counts. The case as it stands then."""
     context = context_of(request)
-    found = _find(request, case)
+    found = find_case(request, case)
     if found.camera not in context.city.cameras:
         raise HTTPException(409, f"camera {found.camera!r} of case {case!r} is no longer in the inventory")
     if said.into is not None:
-        _check_merge(found, _find(request, said.into))
+        _check_merge(found, find_case(request, said.into))
     role = role_of(request, context)
     review = Review(case, said.verdict, said.reason or "", said.note.strip(), said.into or "", role or "")
     context.reviews.say(found.camera, review, context.clock(), after=found.reviewed_at)
-    context.note_review(case, said.verdict)
+    context.evidence.note_review(case, said.verdict, review.by)
     log.info("case.reviewed", case=case, verdict=said.verdict, reason=review.reason, into=review.into, role=role)
-    return shape_case(_find(request, case))
+    return shape_case(find_case(request, case))
 
 
 def _check_merge(case: Case, into: Case) -> None:
@@ -94,19 +92,3 @@ def _check_merge(case: Case, into: Case) -> None:
         raise HTTPException(409, f"case {into.id!r} is of another site")
     if not into.counts:
         raise HTTPException(409, f"case {into.id!r} is {into.verdict} itself")
-
-
-@router.get("/{case}/evidence/{file}", dependencies=[require("viewer")], response_class=FileResponse)
-def show_evidence(request: Request, case: CaseId, file: str) -> FileResponse:
-    """A file of a case, people pixelated; only files the case names are served."""
-    context = context_of(request)
-    if file not in _find(request, case).evidence.values():
-        raise HTTPException(404, f"case {case!r} has no file {file!r}")
-    path = context.evidence / case / file
-    if not path.is_file():
-        raise HTTPException(410, f"{file!r} of case {case!r} is no longer kept")
-    log.info("evidence.viewed", case=case, file=file, role=role_of(request, context))
-    media = _MEDIA.get(path.suffix) or mimetypes.guess_type(path.name)[0]
-    # A board of dumping cases shows it from Grafana's origin. Browsers send our cookie (SameSite) from our own site
-    # only, so a page of anybody else's gets 401 and no picture.
-    return FileResponse(path, media_type=media, headers={"Cross-Origin-Resource-Policy": "cross-origin"})

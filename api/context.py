@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from api.evidence_desk import EvidenceDesk
 from api.reviews import ReviewDesk
 from city.model import City
 from city.secrets import Secrets
@@ -19,7 +20,7 @@ from ingest.store.port import TelemetryReader
 class ApiContext:
     """Handed to every route and page; `replay` gives dead letters back to ingest and says how many went.
 
-    `data` is the folder that the services share, `note_review` tells the evidence room of a verdict: case and verdict.
+    `data` is the folder that the services share.
     """
 
     city: City
@@ -28,9 +29,8 @@ class ApiContext:
     health: HealthBoard
     secrets: Secrets
     data: Path
-    evidence: Path
+    evidence: EvidenceDesk
     reviews: ReviewDesk
-    note_review: Callable[[str, str], None]
     demo: bool
     replay: Callable[[Sequence[int]], int]
     clock: Callable[[], datetime]

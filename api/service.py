@@ -10,17 +10,21 @@ import uvicorn
 
 from api.app import create_app
 from api.context import ApiContext
+from api.evidence_desk import EvidenceDesk
 from api.reviews import ReviewDesk
 from city.runtime import Runtime
 from ingest.journal import Journal
 from ingest.replay import replay
 from ingest.store.opened import close_store, open_store
+from vision.evidence.retention import keep_enforcing, lifetimes_of
+from vision.evidence.room import open_room
 
 GRACE_S = 1
 
 
-def note_review(_case: str, _verdict: str) -> None:
-    """The evidence room keeps no verdicts yet."""
+def clock() -> datetime:
+    """The time, UTC."""
+    return datetime.now(UTC)
 
 
 def serve(runtime: Runtime) -> None:
@@ -33,6 +37,8 @@ def serve(runtime: Runtime) -> None:
     def give_back(ids: Sequence[int]) -> int:
         return replay(opened.dead_letters, journal, ids)
 
+    room = open_room(settings, runtime.secrets)
+    runtime.thread("evidence-retention", lambda: keep_enforcing(room, lifetimes_of(settings), runtime.stop))
     app = create_app(
         ApiContext(
             city=runtime.city,
@@ -41,13 +47,12 @@ def serve(runtime: Runtime) -> None:
             health=opened.health,
             secrets=runtime.secrets,
             data=settings.data,
-            evidence=settings.data / "evidence",
+            evidence=EvidenceDesk(room, runtime.city, settings.evidence_clear_key, clock),
             # Like an outbox of its own: a new life, so that its seqs are never taken for older ones.
             reviews=ReviewDesk(runtime.city.id, secrets.token_hex(5), journal.append),
-            note_review=note_review,
             demo=settings.demo,
             replay=give_back,
-            clock=lambda: datetime.now(UTC),
+            clock=clock,
         )
     )
     config = uvicorn.Config(

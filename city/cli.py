@@ -45,6 +45,9 @@ VERBS: Final[dict[str, Verb]] = {
     "fuzz": Verb("tests.chaos.fuzz", "mutated messages through ingest; counts must add up"),
     "bench": Verb("tests.bench.run", "measure what is to be fast, beside a reference (boards, ingest, outage)"),
     "vision": Verb("vision.cli", "watch cameras, or score the detector over a folder of clips"),
+    "evidence": Verb(
+        "vision.evidence.cli", "check, export or delete evidence of dumping, or say who saw it (verify, looks, export)"
+    ),
     "broker": Verb("city.serve", "run the embedded broker alone", ("broker",)),
     "ingest": Verb("city.serve", "run ingest alone", ("ingest",)),
     "api": Verb("city.serve", "run the API and the console alone", ("api",)),

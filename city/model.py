@@ -28,7 +28,10 @@ class Kelurahan(msgspec.Struct, frozen=True):
 
 
 class Site(msgspec.Struct, frozen=True):
-    """A place: collection point (TPS), office, park, depot or landfill."""
+    """A place: collection point (TPS), office, park, depot or landfill.
+
+    `clear_copies` is whether evidence of its cameras is also kept with its people, sealed.
+    """
 
     id: str
     name: str
@@ -37,6 +40,7 @@ class Site(msgspec.Struct, frozen=True):
     lat_deg: float
     lon_deg: float
     hours: str = "default"
+    clear_copies: bool = False
 
 
 class BinModel(msgspec.Struct, frozen=True):

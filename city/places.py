@@ -70,6 +70,7 @@ def _site(row: Fields, kelurahan: Mapping[str, Kelurahan], hours: Mapping[str, D
         lat_deg=row.number("lat_deg", *LAT),
         lon_deg=row.number("lon_deg", *LON),
         hours=row.reference("hours", hours, "table of hours", "default"),
+        clear_copies=row.flag("clear_copies"),
     )
 
 

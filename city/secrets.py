@@ -55,6 +55,10 @@ class Secrets:
         """The key that signs the console's cookies."""
         return self._derive("console", "session")
 
+    def custody_seed(self) -> bytes:
+        """The 32 bytes from which the key is made that signs the custody log of the evidence."""
+        return hmac.new(self._key, b"evidence:custody", hashlib.sha256).digest()
+
     def influx(self, account: str) -> str:
         """The password of an account at InfluxDB."""
         return self._derive("influx", account)

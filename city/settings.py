@@ -71,7 +71,17 @@ class Settings(BaseSettings):
     retention_days: int = Field(90, ge=1, description="Days that readings are kept.")
     rollup_days: int = Field(730, ge=1, description="Days that five-minute rollups are kept (InfluxDB).")
     event_days: int = Field(1825, ge=1, description="Days that events and dumping cases are kept.")
-    evidence_days: int = Field(30, ge=1, description="Days that evidence files are kept.")
+    evidence_days: int = Field(30, ge=1, description="Days that evidence is kept of cases nobody has judged.")
+    evidence_confirmed_days: int = Field(365, ge=1, description="Days that evidence of confirmed cases is kept.")
+    evidence_rejected_days: int = Field(
+        7, ge=1, description="Days from the rejection of a case to the end of its files."
+    )
+    evidence_max_mb: int = Field(
+        20_480, ge=16, description="Bound of all evidence; there the oldest cases that are not confirmed give way."
+    )
+    evidence_clear_key: Path | None = Field(
+        None, description="Private key of clear copies (`kota evidence clear-key`); for the API alone."
+    )
     late_after_s: float = Field(900.0, gt=0, description="Readings older than this on arrival are marked late.")
 
 

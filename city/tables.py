@@ -96,6 +96,13 @@ class Fields:
             self.note(field, f"{value!r} is not a text")
         return value if isinstance(value, str) else ""
 
+    def flag(self, field: str) -> bool:
+        """A yes or a no; absent means no."""
+        value = self.raw(field, "no")
+        if value not in ("yes", "no", True, False):
+            self.note(field, f"{value!r} is neither yes nor no")
+        return value in ("yes", True)
+
     def identifier(self, field: str = "id") -> str:
         """A text that is an id of the contract."""
         value = self.text(field)

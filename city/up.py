@@ -35,7 +35,8 @@ _SETTINGS: Final = (
     "data", "city", "demo", "host", "port", "mqtt_host", "mqtt_port", "speed", "seed", "clip", "clock",
     "vision_workers", "store", "influx_url", "influx_database", "influx_org", "influx_user", "public_url",
     "journal_max_mb", "dead_letters_max_mb", "outbox_max_mb", "retention_days", "rollup_days", "event_days",
-    "evidence_days", "late_after_s",
+    "evidence_days", "evidence_confirmed_days", "evidence_rejected_days", "evidence_max_mb", "evidence_clear_key",
+    "late_after_s",
 )  # fmt: skip
 POLL_S: Final = 0.2
 STATUS_EVERY_S: Final = 2.0

@@ -52,7 +52,7 @@ class Coordinator:
         self._loads = self._read_loads()
         self._environment = {**FRUGAL, **os.environ, **environment_of(runtime.settings)}
         shares = share(expected_loads([camera.id for camera in cameras], self._loads), workers)
-        self.crews = [hire(ids, self._environment, forgets=not index) for index, ids in enumerate(shares)]
+        self.crews = [hire(ids, self._environment) for ids in shares]
 
     def run(self) -> None:
         """Start the workers and keep them."""
@@ -85,7 +85,7 @@ class Coordinator:
     def _divide(self, crew: Crew) -> None:
         half = len(crew.cameras) // 2
         crew.failures = 0
-        self.crews.append(self._hire(crew.cameras[half:], self._environment, forgets=False))
+        self.crews.append(self._hire(crew.cameras[half:], self._environment))
         del crew.cameras[half:]
         log.warning("vision.worker_divided", cameras=[len(one.cameras) for one in self.crews])
 

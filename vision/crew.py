@@ -30,15 +30,13 @@ class Crew:
     Args:
         cameras: Ids of what it watches.
         environment: Its variables.
-        forgets: Whether it deletes evidence that is too old.
     """
 
-    def __init__(self, cameras: list[str], environment: Mapping[str, str], *, forgets: bool) -> None:
+    def __init__(self, cameras: list[str], environment: Mapping[str, str]) -> None:
         """Prepare; nothing runs yet."""
         self.cameras = cameras
         self.failures = 0
         self._environment = dict(environment)
-        self._forgets = forgets
         self._process: subprocess.Popen[bytes] | None = None
         self._line: socket.socket | None = None
         self._began_s = self._due_s = 0.0
@@ -62,7 +60,7 @@ class Crew:
                 stdin=theirs.fileno(),
             )
         with contextlib.suppress(OSError):  # it has ended already, which is noticed soon
-            self._line.send(msgspec.json.encode(Order(self.cameras, self._forgets)))
+            self._line.send(msgspec.json.encode(Order(self.cameras)))
         self._began_s, self._beat_s = now_s, None
 
     def loads(self, now_s: float) -> dict[str, float]:

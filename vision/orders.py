@@ -13,10 +13,9 @@ PACKET_BYTES = 1 << 17
 
 
 class Order(msgspec.Struct, frozen=True):
-    """Coordinator to worker, once: the ids of the cameras to watch, and whether to delete evidence that is too old."""
+    """Coordinator to worker, once: the ids of the cameras to watch."""
 
     cameras: list[str]
-    forgets: bool
 
 
 class Beat(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ import cv2
 import structlog
 
 from broker.client import login_for
-from broker.contract.errors import KotaError
+from broker.contract.errors import ConfigError, KotaError
 from city.drawn import DrawnPlan, still_path
 from city.model import Camera
 from city.runtime import Runtime
@@ -28,7 +28,8 @@ from vision.capture.port import FrameSource
 from vision.capture.watchdog import RECORDED, STREAMED
 from vision.demo import DemoSource
 from vision.detect.learned import OnnxFinder
-from vision.evidence import forget_before
+from vision.evidence.room import open_room
+from vision.evidence.sealed import PUBLIC_NAME, read_key
 from vision.sink import AgentSink
 from vision.worker import CameraWorker
 
@@ -36,7 +37,6 @@ log = structlog.get_logger("vision")
 
 DEMO_CLOCK: Final = "12:00"
 SOURCE_FPS: Final = 10.0
-RETENTION_EVERY_S: Final = 3_600.0
 BEAT_EVERY_S: Final = 1.0
 STUCK_S: Final = 60.0
 """Evidence on a slow disk takes seconds; a camera that has had no turn for so long never will."""
@@ -54,18 +54,17 @@ class Station:
     Args:
         runtime: Settings, city and the signal to stop.
         cameras: Which ones.
-        forgets: Whether this process deletes evidence that is too old.
 
     Raises:
         ConfigError: The model of the settings cannot be used.
     """
 
-    def __init__(self, runtime: Runtime, cameras: Sequence[Camera], *, forgets: bool = True) -> None:
+    def __init__(self, runtime: Runtime, cameras: Sequence[Camera]) -> None:
         """Prepare; nothing is opened yet."""
         self._runtime = runtime
         self._cameras = cameras
-        self._forgets = forgets
         self._workers: dict[str, CameraWorker] = {}
+        self._room = open_room(runtime.settings, runtime.secrets)
         model = runtime.settings.vision_model
         self._finder = OnnxFinder(model) if model else None
 
@@ -76,14 +75,11 @@ class Station:
             StuckError: A camera's own thread hangs.
         """
         cv2.setNumThreads(1)
-        began_s, forgot_s = time.monotonic(), float("-inf")
+        began_s = time.monotonic()
         threads = [self._runtime.thread(f"{one.id}-worker", self._watching(one)) for one in self._cameras]
         log.info("vision.watching", cameras=len(threads))
         while True:
             now_s = time.monotonic()
-            if self._forgets and now_s - forgot_s >= RETENTION_EVERY_S:
-                forgot_s = now_s
-                self._forget()
             self._check(now_s)
             beat({id_: worker.cpu_s / max(1.0, now_s - began_s) for id_, worker in self._workers.items()})
             if self._runtime.stop.wait(BEAT_EVERY_S):
@@ -95,10 +91,6 @@ class Station:
         for camera, worker in self._workers.items():
             if now_s - worker.turned_s > STUCK_S:
                 raise StuckError(f"{camera}: no turn for {now_s - worker.turned_s:.0f} s")
-
-    def _forget(self) -> None:
-        kept_since = datetime.now(UTC) - timedelta(days=self._runtime.settings.evidence_days)
-        forget_before(self._runtime.settings.data / "evidence", kept_since)
 
     def _watching(self, camera: Camera) -> Callable[[], None]:
         return lambda: self._watch(camera)
@@ -126,14 +118,27 @@ class Station:
             city.time_zone,
             source_of(self._runtime, camera),
             AgentSink(agent, camera),
-            data / "evidence",
+            self._room,
             simulated=camera.source == "demo",
             plan=DrawnPlan(data, camera.id, camera.plan).current,
             still=still_path(data, camera.id),
             patience=STREAMED if kind_of(camera.source) == "stream" else RECORDED,
             note=data / "vision" / f"{camera.id}.json",
+            waiting=data / "vision" / f"{camera.id}.waiting.json",
             finder=self._finder,
+            clear_key=self._clear_key(camera),
         )
+
+    def _clear_key(self, camera: Camera) -> bytes | None:
+        """What copies with people are sealed for, where the camera's site asks for them and there is a key."""
+        site = self._runtime.city.sites.get(camera.site)
+        if site is None or not site.clear_copies:
+            return None
+        try:
+            return read_key(self._room.folder / PUBLIC_NAME)
+        except ConfigError as exc:
+            log.warning("vision.no_clear_copies", camera=camera.id, site=camera.site, reason=str(exc))
+            return None
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from broker.contract.errors import ConfigError
 from city.files import replace_file
 from city.zones import Zone, ZonePlan
 from vision.capture.port import Image
-from vision.evidence import to_jpeg
+from vision.evidence.pictures import to_jpeg
 
 log = structlog.get_logger("vision")
 

@@ -4,34 +4,33 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-import cv2
 import structlog
 
-from broker.contract.errors import RetryLaterError
 from city.model import Camera
 from city.windows import DumpingHours
 from city.zones import WATCHED, ZoneKind, ZonePlan, ground_point, kind_at
-from vision.capture.port import Frame, FrameSource, Image
+from vision.capture.port import Frame, FrameSource
 from vision.capture.watchdog import RECORDED, Patience, Watchdog
 from vision.detect.detector import DepositDetector
-from vision.detect.port import Deposit, Finder, StepResult
-from vision.evidence import Recorder, pixelate, write_evidence
+from vision.detect.port import Deposit, Finder
+from vision.evidence.keeper import EvidenceKeeper, Finished
+from vision.evidence.room import EvidenceRoom
 from vision.reporting import Reporter
 from vision.sink import EventSink
-from vision.stills import Stills, burn_masks
+from vision.stills import Stills
+from vision.waiting import WaitingCase, WaitingCases
 
 log = structlog.get_logger("vision")
 
 TURN_S: Final = 0.2
 STOP_WITHIN_S: Final = 1.0
-EVIDENCE_TRIES: Final = 5
 
 
 def is_offence(at: datetime, hours: DumpingHours, zone: ZoneInfo, place: ZoneKind = "watch") -> bool:
@@ -69,13 +68,15 @@ class CameraWorker:
         zone: The city's time zone.
         source: Its pictures.
         sink: Where events and health go.
-        evidence: Folder of the cases.
+        room: Where its cases are kept.
         simulated: Mark what it reports.
         plan: What is drawn on its picture now; asked with every picture.
         still: File of the scene without people, for whoever draws; None saves none.
         patience: When its source hangs.
         finder: A second opinion before an alarm.
         note: Where it is kept that the camera has been reported as blind.
+        waiting: Where cases are kept whose evidence is not finished.
+        clear_key: Public key that copies with people are sealed for; None keeps none.
         clock: The time of health reports, UTC.
     """
 
@@ -86,14 +87,16 @@ class CameraWorker:
         zone: ZoneInfo,
         source: FrameSource,
         sink: EventSink,
-        evidence: Path,
+        room: EvidenceRoom,
         *,
         simulated: bool,
         plan: Callable[[], ZonePlan] | None = None,
         still: Path | None = None,
         patience: Patience = RECORDED,
         note: Path | None = None,
+        waiting: Path | None = None,
         finder: Finder | None = None,
+        clear_key: bytes | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Prepare; nothing is opened yet."""
@@ -101,29 +104,38 @@ class CameraWorker:
         self._hours = hours
         self._zone = zone
         self._sink = sink
-        self._evidence = evidence
         self._simulated = simulated
         self._plan = plan or (lambda: camera.plan)
         self._stills = Stills(still) if still else None
         self._detector = DepositDetector(person_height=self._plan().person_height, finder=finder)
-        self._recorder = Recorder()
+        self._room = room
+        self._keeper = EvidenceKeeper(room, lambda: self._plan().zones, clear_key=clear_key)
         self._watchdog = Watchdog(camera.id, source, patience)
         self._reporter = Reporter(camera.id, sink, note, clock)
+        self._waiting = WaitingCases(waiting)
         self.counts = Counts()
         self.turned_s = time.monotonic()
         self.cpu_s = 0.0
 
     def run(self, stop: threading.Event) -> None:
         """Watch until `stop`; a source that has ended for good is reported as blind from then on."""
+        self._report(Finished(case, self._room.resume(case)) for case in self._waiting.cases())
         while not stop.is_set():
             self._watchdog.tick()
             frame = self._watchdog.queue.get(TURN_S)
             if frame is not None:
                 self.look(frame)
+            else:
+                self._tell()
             self._reporter.tick(self._watchdog)
             self.turned_s = time.monotonic()
             self.cpu_s = time.thread_time() + self._watchdog.cpu_s
         self._watchdog.stop(STOP_WITHIN_S)
+        self.close()
+
+    def close(self) -> None:
+        """Report what is still waiting for its evidence, with what there is of it."""
+        self._report(self._keeper.finish())
 
     def look(self, frame: Frame) -> None:
         """Everything that one picture leads to."""
@@ -134,24 +146,21 @@ class CameraWorker:
         self.counts.armed, self.counts.reason = result.armed, result.reason
         self._reporter.see(result.reason)
         plan = self._plan()
-        frame = replace(frame, image=burn_masks(frame.image, plan.zones))
-        if self._stills and result.armed and self._stills.is_due(plan, frame.at_s):
-            background = self._detector.background
-            assert background is not None  # noqa: S101 - there is one where it is armed
-            self._stills.save(background, plan, frame.at_s)
-        spare = next((open_.deposit.box for open_ in self.counts.open.values()), None)
-        # Without a background nothing tells a person from a wall, so nothing is kept.
-        if result.armed:
-            self._recorder.add(frame.image, frame.at_s, result.people, spare)
+        background = self._detector.background
+        if result.armed and background is not None:
+            self._keeper.add(frame.image, frame.at_s, result.people)
+            if self._stills and self._stills.is_due(plan, frame.at_s):
+                self._stills.save(self._keeper.hidden_scene(background), plan, frame.at_s)
         for deposit in result.alarms:
             point = ground_point(deposit.box, frame.image.shape[1], frame.image.shape[0])
             place = kind_at(plan.zones, point)
             if place in WATCHED:
-                self._on_deposit(deposit, frame, result, place)
+                self._on_deposit(deposit, frame, place)
         for deposit in result.removed:
             self._on_removed(deposit, frame)
+        self._tell()
 
-    def _on_deposit(self, deposit: Deposit, frame: Frame, result: StepResult, place: ZoneKind) -> None:
+    def _on_deposit(self, deposit: Deposit, frame: Frame, place: ZoneKind) -> None:
         self.counts.deposits += 1
         since = frame.captured_at - timedelta(seconds=frame.at_s - deposit.since_s)
         if not is_offence(since, self._hours, self._zone, place):
@@ -174,47 +183,35 @@ class CameraWorker:
             "outside_hours": self._hours.describe(),
             "simulated": self._simulated,
         }
-        hashes = self._keep_evidence(case, deposit, frame, result, detail)
-        files = {"before": "before.jpg", "after": "after.jpg", "clip": "clip.webm"} if hashes else {}
-        self._sink.event("dumping", "raised", {**detail, "evidence": files, "sha256": hashes}, frame.captured_at)
-        self.counts.open[deposit.id] = _Open(case, deposit)
-        log.info("vision.dumping", camera=self._camera.id, case=case)
-
-    def _keep_evidence(
-        self, case: str, deposit: Deposit, frame: Frame, result: StepResult, detail: dict[str, Any]
-    ) -> dict[str, str]:
-        """Evidence on disk before the event that names it; an event without it is better than none."""
-        people = [box for box in result.people if box != deposit.box]
-        after = pixelate(frame.image, people, deposit.box)
-        left, top, width, height = deposit.box
-        cv2.rectangle(after, (left - 3, top - 3), (left + width + 3, top + height + 3), (0, 0, 255), 2)
-        for attempt in range(EVIDENCE_TRIES):
-            try:
-                return write_evidence(
-                    self._evidence,
-                    case,
-                    # Whoever stood there when the background was learnt has gone by now, and shows as a difference.
-                    before=pixelate(self._before(frame.image), people),
-                    after=after,
-                    clip=self._recorder.clip(),
-                    about=detail,
-                )
-            except RetryLaterError as exc:
-                log.error("vision.evidence_refused", case=case, reason=str(exc), attempt=attempt)
-                time.sleep(0.2)
-        return {}
-
-    def _before(self, image: Image) -> Image:
-        """The background at the picture's size: what the place looked like without anybody."""
         background = self._detector.background
         assert background is not None  # noqa: S101 - there is one before there is a deposit
-        size = (image.shape[1], image.shape[0])
-        resized: Image = cv2.resize(background, size, interpolation=cv2.INTER_CUBIC)
-        return burn_masks(resized, self._plan().zones)
+        self._keeper.begin(
+            case, detail, box=deposit.box, since_s=deposit.since_s, image=frame.image, background=background
+        )
+        self.counts.open[deposit.id] = _Open(case, deposit)
+        self._waiting.add(case, WaitingCase(detail, frame.captured_at))
+
+    def _tell(self) -> None:
+        """Report what has its evidence by now."""
+        self._report(self._keeper.ready())
+
+    def _report(self, finished: Iterable[Finished]) -> None:
+        for one in finished:
+            waiting = self._waiting.get(one.case)
+            detail = {**waiting.detail, "evidence": one.files, "sha256": one.sha256}
+            self._sink.event("dumping", "raised", detail, waiting.at)
+            log.info("vision.dumping", camera=self._camera.id, case=one.case)
+            if waiting.removed_at:
+                self._clear(one.case, waiting.removed_at)
+            self._waiting.remove(one.case)
 
     def _on_removed(self, deposit: Deposit, frame: Frame) -> None:
         found = self.counts.open.pop(deposit.id, None)
-        if found:
-            removed_at = frame.captured_at.astimezone(UTC).isoformat(timespec="seconds")
-            detail = {"case": found.case, "removed_at": removed_at}
-            self._sink.event("dumping", "cleared", detail, frame.captured_at)
+        if found and found.case in self._waiting:
+            self._waiting.note_removed(found.case, frame.captured_at)
+        elif found:
+            self._clear(found.case, frame.captured_at)
+
+    def _clear(self, case: str, at: datetime) -> None:
+        removed_at = at.astimezone(UTC).isoformat(timespec="seconds")
+        self._sink.event("dumping", "cleared", {"case": case, "removed_at": removed_at}, at)

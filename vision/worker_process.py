@@ -36,7 +36,7 @@ def serve(runtime: Runtime) -> None:
                 except (BrokenPipeError, ConnectionResetError):
                     runtime.stop.set()
 
-        Station(runtime, cameras, forgets=order.forgets).run(beat)
+        Station(runtime, cameras).run(beat)
 
 
 def _line() -> socket.socket:

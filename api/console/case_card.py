@@ -41,7 +41,7 @@ def _evidence(view: View, case: Case) -> Markup:
 
 def _figure(view: View, case: Case, role: str, url: str) -> Markup:
     name = view.t(role)
-    if not (view.context.evidence / case.id / case.evidence[role]).is_file():
+    if not view.context.evidence.has(case.id, case.evidence[role]):
         seen = tag("p", view.t("not_kept"), class_="empty")
     elif role == "clip":
         poster = evidence_urls(case).get("after")
@@ -120,7 +120,7 @@ def _offer(view: View, case: Case, other: Case) -> Markup:
     if is_likely_same(case, other):
         words.append(tag("small", view.t("likely_same")))
     after = evidence_urls(other).get("after")
-    if after and (view.context.evidence / other.id / other.evidence["after"]).is_file():
+    if after and view.context.evidence.has(other.id, other.evidence["after"]):
         words.insert(0, tag("img", src=after, alt="", loading="lazy"))
     return tag("button", *words, type="button", data_say="merged", data_into=other.id)
 

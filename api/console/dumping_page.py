@@ -12,6 +12,7 @@ from nicegui import ui
 
 from api.cases import cases
 from api.console.case_card import card
+from api.console.custody_panel import custody_panel
 from api.console.forms import Choice, pager, select
 from api.console.frame import asset, show
 from api.console.markup import Markup, join, link, tag
@@ -36,7 +37,8 @@ KEYS: Final = (
 async def build(view: View, request: Request) -> None:
     """Put the queue on the page."""
     question = Question.of(request.query_params)
-    ui.add_head_html(tag("script", src=asset("review.js"), defer=True))
+    for script in ("review.js", "evidence.js"):
+        ui.add_head_html(tag("script", src=asset(script), defer=True))
     show(_page(view, question, await asyncio.to_thread(cases, view.context)), "queue-box")
 
 
@@ -54,6 +56,7 @@ def _page(view: View, question: Question, found: list[Case]) -> Markup:
         tag("p", view.t("dumping_intro" if view.may("operator") else "say_operator_only"), " ", count, class_="intro"),
         _filters(view, question),
         tag("div", *cards, class_="queue", **_words(view)) if cards else _nothing(view, question),
+        custody_panel(view, shown[0]) if question.case and shown and view.may("operator") else None,
         pager(view, question.address, page, pages) if pages > 1 else None,
         _keys(view) if view.may("operator") else None,
     ]

@@ -61,10 +61,7 @@ def fill(stage: Stage) -> None:
         stage.measure("bin-0451", NOW - timedelta(hours=hour), fill_pct=100.0 - 5 * hour, temperature_c=29.0)
     evidence = {"before": "before.jpg", "after": "after.jpg", "clip": "clip.webm"}
     stage.happen("cam-01", "dumping", case=CASE, evidence=evidence, simulated=True)
-    folder = stage.folder / "evidence" / CASE
-    folder.mkdir(parents=True)
-    for name in evidence.values():
-        (folder / name).write_bytes(PIXEL)
+    stage.keep(CASE, dict.fromkeys(evidence.values(), PIXEL))
     stage.bury("<script>document.title = 'broken out'</script>")
 
 

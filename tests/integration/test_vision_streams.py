@@ -17,6 +17,7 @@ from tests.support import rtsp
 from tests.support.brokers import free_port
 from tests.support.mjpeg import mjpeg_camera
 from tests.support.require import require_nothing_missing
+from tests.support.rooms import room_in
 from tests.support.rtsp import RtspCamera
 from tests.support.waiting import wait_for
 from tests.support.words import Words
@@ -53,7 +54,15 @@ def watching(address: str, folder: Path) -> Iterator[tuple[Noted, Words]]:
     camera = Camera(id="cam-01", site="tps-oebobo")
     hours = CITY.hours_at(camera.site)
     worker = CameraWorker(
-        camera, hours, CITY.time_zone, source, words, folder, simulated=False, patience=STREAMED, note=folder / "note"
+        camera,
+        hours,
+        CITY.time_zone,
+        source,
+        words,
+        room_in(folder),
+        simulated=False,
+        patience=STREAMED,
+        note=folder / "note",
     )
     thread = threading.Thread(target=worker.run, args=(stop,), daemon=True)
     thread.start()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 
 from api.app import create_app
 from api.context import ApiContext
+from api.evidence_desk import EvidenceDesk
 from api.reviews import ReviewDesk
 from city.inventory import builtin_city, load_city
 from city.secrets import Secrets
@@ -22,6 +23,8 @@ from ingest.store.dead_letters import DeadLetter, DeadLetterBox
 from ingest.store.health import HealthBoard, IngestHealth
 from ingest.store.memory import MemoryStore
 from ingest.store.records import EventRecord, Origin, Reading, StatusRecord, Value
+from vision.evidence.keys import Signer
+from vision.evidence.room import EvidenceRoom
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 CITY = load_city(builtin_city("kupang"))
@@ -36,7 +39,7 @@ class Stage:
     board: HealthBoard = field(default_factory=HealthBoard)
     replayed: list[int] = field(default_factory=list)
     journaled: list[Arrival] = field(default_factory=list)
-    judged: list[tuple[str, str]] = field(default_factory=list)
+    clear_key: Path | None = None
     seq: int = 0
 
     def __post_init__(self) -> None:
@@ -44,6 +47,7 @@ class Stage:
         self.box = DeadLetterBox(self.folder / "dead.sqlite")
         self.secrets = Secrets(self.folder)
         self.board.publish(IngestHealth(NOW, connected=True))
+        self.room = EvidenceRoom(self.folder / "evidence", Signer(self.secrets.custody_seed()), 64 << 20)
         self.reviews = ReviewDesk(CITY.id, "desk", self.journaled.extend)
 
     def origin(self, device: str, at: datetime) -> Origin:
@@ -63,6 +67,11 @@ class Stage:
         """Store a state."""
         kind = CITY.devices[device].KIND
         self.store.write([StatusRecord(kind, device, state, at, at)], ())  # type: ignore[arg-type]
+
+    def keep(self, case: str, files: Mapping[str, bytes], **about: Any) -> Path:
+        """Keep the evidence of a case; its folder."""
+        self.room.keep(case, files, about)
+        return self.room.folder / case
 
     def bury(self, reason: str) -> None:
         """Add a dead letter."""
@@ -91,9 +100,8 @@ class Stage:
             health=self.board,
             secrets=self.secrets,
             data=self.folder,
-            evidence=self.folder / "evidence",
+            evidence=EvidenceDesk(self.room, CITY, self.clear_key, lambda: now),
             reviews=self.reviews,
-            note_review=lambda case, verdict: self.judged.append((case, verdict)),
             demo=demo,
             replay=self.replay,
             clock=lambda: now + timedelta(seconds=1),

@@ -55,10 +55,7 @@ def card_of(stage: Stage, seen: View, **asked: str) -> str:
 def test_a_case_shows_what_is_kept_and_says_what_is_not(stage: Stage) -> None:
     files = {"before": "before.jpg", "deposit": "deposit.jpg", "clip": "clip.webm"}
     dump(stage, "cam-02-x", camera="cam-02", evidence=files, simulated=True)
-    folder = stage.folder / "evidence" / "cam-02-x"
-    folder.mkdir(parents=True)
-    for name in ("before.jpg", "deposit.jpg"):
-        (folder / name).write_bytes(b"jpeg")
+    stage.keep("cam-02-x", {"before.jpg": b"jpeg", "deposit.jpg": b"jpeg"})
     found = card_of(stage, view(stage))
     for name in ("before", "deposit"):
         assert f'<img src="/api/v1/dumping/cases/cam-02-x/evidence/{name}.jpg"' in found

@@ -54,7 +54,7 @@ def test_a_verdict_shows_at_once_and_stays_once_it_is_stored(dumped: Stage) -> N
     dumped.drain()
     assert client.get("/api/v1/dumping/cases/c-1").json() == shown
     assert dumped.reviews.waiting([]) == []
-    assert dumped.judged == [("c-1", "rejected")]
+    assert dumped.room.records()["c-1"].verdict == "rejected", "its evidence is kept for as long as a rejected case's"
 
 
 def test_undo_brings_a_case_back(dumped: Stage) -> None:
@@ -133,7 +133,7 @@ def test_a_full_journal_is_said_and_nothing_is_shown_as_done(dumped: Stage) -> N
     client = dumped.client()
     assert judge(client, "c-1", "confirmed").status_code == 503
     assert client.get("/api/v1/dumping/cases/c-1").json()["verdict"] == "none"
-    assert dumped.judged == []
+    assert dumped.room.records() == {}
 
 
 def test_what_is_said_last_counts_also_when_the_clock_was_set_back(dumped: Stage) -> None:

@@ -25,9 +25,9 @@ CAMERAS = [Camera(id=f"cam-{n:02}", source="demo") for n in range(8)]
 class FakeCrew:
     """A worker whose cameras may be deadly."""
 
-    def __init__(self, cameras: list[str], _environment: object, *, forgets: bool) -> None:
+    def __init__(self, cameras: list[str], _environment: object) -> None:
         """Well, but not started."""
-        self.cameras, self.forgets = cameras, forgets
+        self.cameras = cameras
         self.failures = 0
         self.running = False
         self.pid = 1
@@ -70,7 +70,6 @@ def test_what_crashes_every_worker_ends_alone(tmp_path: Path) -> None:
     assert alone == [[DEADLY]]
     watched = sorted(camera for crew in made.crews for camera in crew.cameras)
     assert watched == [camera.id for camera in CAMERAS]
-    assert sum(crew.forgets for crew in made.crews) == 1
     assert len(made.crews) <= 5
 
 

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import cv2
-import numpy as np
 import pytest
 
+from broker.contract.errors import RetryLaterError
 from city.inventory import builtin_city, load_city
 from city.model import Camera
+from tests.support.rooms import room_in
 from tests.support.waiting import wait_for
-from tests.unit.vision.scenes import BAG, Scene
+from tests.unit.vision.scenes import Scene
 from vision.capture.opening import open_source
-from vision.capture.port import Frame
+from vision.capture.port import Frame, FrameSource
 from vision.demo import DemoSource
-from vision.evidence import Recorder, forget_before, pixelate
+from vision.evidence.keys import Signer, read_public
+from vision.evidence.room import EvidenceRoom
+from vision.evidence.verify import verify
 from vision.sink import Health
+from vision.waiting import WaitingCase, WaitingCases
 from vision.worker import CameraWorker, is_offence
 
 CITY = load_city(builtin_city("kupang"))
@@ -57,12 +60,18 @@ def watched(tmp_path: Path, local: str, seconds: float = 30) -> FakeSink:
     start = datetime(2026, 3, 1, hour, minute, tzinfo=ZONE)
     sink = FakeSink(tmp_path)
     source = DemoSource(start_at=start, realtime=False)
-    worker = CameraWorker(Camera(id="cam-01", site="tps-oebobo"), DEFAULT, ZONE, source, sink, tmp_path, simulated=True)
+    camera = Camera(id="cam-01", site="tps-oebobo")
+    look_at(source, CameraWorker(camera, DEFAULT, ZONE, source, sink, room_in(tmp_path), simulated=True), seconds)
+    return sink
+
+
+def look_at(source: FrameSource, worker: CameraWorker, seconds: float) -> None:
+    """Show a worker so much of a source."""
     for frame in source.frames(threading.Event()):
         if frame.at_s > seconds:
             break
         worker.look(frame)
-    return sink
+    worker.close()
 
 
 def test_waste_at_noon_is_reported_with_evidence_that_is_there_already(tmp_path: Path) -> None:
@@ -70,10 +79,12 @@ def test_waste_at_noon_is_reported_with_evidence_that_is_there_already(tmp_path:
     ((name, detail, files),) = sink.events
     assert name == "dumping raised"
     assert detail["case"].startswith("cam-01-20260301t0400")
-    assert files == {"before.jpg", "after.jpg", "clip.webm", "case.json"}
-    assert set(detail["sha256"]) == {"before.jpg", "after.jpg", "clip.webm"}
+    pictures = {"before.jpg", "deposit.jpg", "after.jpg", "clip.webm"}
+    assert files == {*pictures, "case.json"}
+    assert set(detail["sha256"]) == set(detail["evidence"].values()) == pictures
     assert json.loads((tmp_path / detail["case"] / "case.json").read_text())["sha256"] == detail["sha256"]
     assert not list(tmp_path.glob(".*.part"))
+    assert verify(tmp_path, read_public(tmp_path / "custody.pub")).intact
 
 
 def test_waste_in_the_evening_is_allowed_and_only_counted(tmp_path: Path) -> None:
@@ -106,39 +117,6 @@ def test_the_window_of_the_site_decides(local: str, *, default: bool, liliba: bo
     assert is_offence(at, LILIBA, ZONE) is liliba
 
 
-def test_no_unpixelated_person_is_kept() -> None:
-    scene = Scene()
-    picture = scene.picture(person_x=60, bag=True)
-    hidden = pixelate(picture, [(60, 70, 40, 120)], BAG)
-    person = np.s_[70:190, 60:100]
-    difference = np.abs(hidden[person].astype(int) - picture[person].astype(int)).mean()
-    assert difference > 25
-    blocks = hidden[person].reshape(-1, 3)
-    assert len(np.unique(blocks, axis=0)) < 120
-    x, y, w, h = BAG
-    assert (hidden[y : y + h, x : x + w] == picture[y : y + h, x : x + w]).all()
-
-
-def test_whoever_stands_before_the_object_hides_it() -> None:
-    scene = Scene()
-    picture = scene.picture(person_x=145, bag=True)
-    hidden = pixelate(picture, [(145, 70, 40, 120)], BAG)
-    x, y, w, h = BAG
-    assert not (hidden[y : y + h, x : x + w] == picture[y : y + h, x : x + w]).all()
-
-
-def test_the_recorder_is_bounded_and_holds_hidden_pictures_only() -> None:
-    recorder, scene = Recorder(), Scene()
-    picture = scene.picture(person_x=60)
-    for index in range(300):
-        recorder.add(picture, index / 5, [(60, 70, 40, 120)])
-    frames = recorder.clip()
-    assert 50 <= len(frames) <= 62
-    stored = cv2.imdecode(np.frombuffer(frames[0].jpeg, np.uint8), cv2.IMREAD_COLOR)
-    assert stored is not None
-    assert np.abs(stored[70:190, 60:100].astype(int) - picture[70:190, 60:100].astype(int)).mean() > 25
-
-
 def test_the_clip_can_be_played(tmp_path: Path) -> None:
     sink = watched(tmp_path, "12:00")
     source = open_source(
@@ -155,7 +133,7 @@ def test_a_source_that_ends_leaves_a_blind_camera(tmp_path: Path) -> None:
                 yield Frame(scene.picture(), index / 5, datetime.now(UTC))
 
     sink = FakeSink(tmp_path)
-    worker = CameraWorker(Camera(id="cam-01"), DEFAULT, ZONE, Short(), sink, tmp_path, simulated=True)
+    worker = CameraWorker(Camera(id="cam-01"), DEFAULT, ZONE, Short(), sink, room_in(tmp_path), simulated=True)
     stop = threading.Event()
     thread = threading.Thread(target=worker.run, args=(stop,), daemon=True)
     thread.start()
@@ -166,8 +144,51 @@ def test_a_source_that_ends_leaves_a_blind_camera(tmp_path: Path) -> None:
     assert [name for name, _, _ in sink.events] == []
 
 
-def test_evidence_is_forgotten_in_time(tmp_path: Path) -> None:
-    (tmp_path / "cam-01-old").mkdir()
-    assert forget_before(tmp_path, datetime.now(UTC) - timedelta(days=1)) == 0
-    assert forget_before(tmp_path, datetime.now(UTC) + timedelta(days=1)) == 1
-    assert list(tmp_path.iterdir()) == []
+class BrokenRoom(EvidenceRoom):
+    """Its disk is full."""
+
+    def keep(self, case: str, files: Mapping[str, bytes], about: Mapping[str, Any]) -> dict[str, str]:
+        """Refuse."""
+        raise RetryLaterError(f"no space for {len(files)} files of {case}: {about['camera']}")
+
+
+def test_a_disk_that_refuses_evidence_does_not_silence_the_alarm(tmp_path: Path) -> None:
+    sink = FakeSink(tmp_path)
+    source = DemoSource(start_at=datetime(2026, 3, 1, 12, tzinfo=ZONE), realtime=False)
+    room = BrokenRoom(tmp_path, Signer(b"k" * 32), 256 << 20)
+    look_at(source, CameraWorker(Camera(id="cam-01"), DEFAULT, ZONE, source, sink, room, simulated=True), 30)
+    ((name, detail, files),) = sink.events
+    assert (name, detail["evidence"], detail["sha256"], files) == ("dumping raised", {}, {}, set())
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_case_that_a_crash_has_interrupted_is_reported_by_the_next_life(tmp_path: Path, *, kept: bool) -> None:
+    room, sink = room_in(tmp_path / "evidence"), FakeSink(tmp_path / "evidence")
+    path = tmp_path / "vision" / "cam-01.waiting.json"
+    at = datetime(2026, 3, 1, 4, tzinfo=UTC)
+    waiting = WaitingCases(path)
+    waiting.add("cam-01-x", WaitingCase({"case": "cam-01-x", "camera": "cam-01"}, at))
+    waiting.note_removed("cam-01-x", at)
+    if kept:
+        room.keep("cam-01-x", {"after.jpg": b"jpeg"}, {})
+
+    class Nothing:
+        def frames(self, stop: threading.Event) -> Iterator[Frame]:
+            stop.wait()
+            yield from ()
+
+    camera = Camera(id="cam-01")
+    worker = CameraWorker(camera, DEFAULT, ZONE, Nothing(), sink, room, simulated=True, waiting=path)
+    stop = threading.Event()
+    stop.set()
+    worker.run(stop)
+    (name, detail, _), (cleared, _, _) = sink.events
+    assert (name, cleared) == ("dumping raised", "dumping cleared")
+    assert detail["evidence"] == ({"after": "after.jpg"} if kept else {})
+    assert WaitingCases(path).cases() == [], "told once"
+
+
+def test_waiting_cases_that_cannot_be_read_are_no_reason_to_be_blind(tmp_path: Path) -> None:
+    path = tmp_path / "cam-01.waiting.json"
+    path.write_bytes(b'{"cam-01-x": {"deta')
+    assert WaitingCases(path).cases() == []

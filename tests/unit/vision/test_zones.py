@@ -14,7 +14,8 @@ from city.drawn import DrawnPlan, save_plan, still_path
 from city.model import Camera
 from city.windows import DumpingHours
 from city.zones import Zone, ZoneKind, ZonePlan
-from tests.unit.vision.test_worker import DEFAULT, LILIBA, ZONE, FakeSink
+from tests.support.rooms import room_in
+from tests.unit.vision.test_worker import DEFAULT, LILIBA, ZONE, FakeSink, look_at
 from vision.demo import DemoSource
 from vision.stills import Stills, burn_masks
 from vision.worker import CameraWorker, is_offence
@@ -31,11 +32,8 @@ def watched(tmp_path: Path, local: str, *zones: Zone) -> FakeSink:
     source = DemoSource(start_at=datetime(2026, 3, 1, hour, minute, tzinfo=ZONE), realtime=False)
     camera = Camera(id="cam-01", site="tps-oebobo", zones=zones)
     still = still_path(tmp_path, "cam-01")
-    worker = CameraWorker(camera, DEFAULT, ZONE, source, sink, tmp_path / "evidence", simulated=True, still=still)
-    for frame in source.frames(threading.Event()):
-        if frame.at_s > 30:
-            break
-        worker.look(frame)
+    room = room_in(tmp_path / "evidence")
+    look_at(source, CameraWorker(camera, DEFAULT, ZONE, source, sink, room, simulated=True, still=still), 30)
     return sink
 
 
@@ -90,7 +88,7 @@ def test_a_mask_is_black_in_every_picture_that_is_kept(tmp_path: Path) -> None:
     ((_, detail, _),) = watched(tmp_path, "12:00", Zone("mask", "rumah", AWAY)).events
     folder = tmp_path / "evidence" / detail["case"]
     clip = cv2.VideoCapture(str(folder / "clip.webm"))
-    pictures = [cv2.imread(str(folder / name)) for name in ("before.jpg", "after.jpg")]
+    pictures = [cv2.imread(str(folder / name)) for name in ("before.jpg", "deposit.jpg", "after.jpg")]
     pictures += [cv2.imread(str(still_path(tmp_path, "cam-01"))), clip.read()[1]]
     clip.release()
     for picture in pictures:

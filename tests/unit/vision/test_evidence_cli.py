@@ -1,0 +1,116 @@
+"""`kota evidence`: what an operator types, what comes back, and exit codes that a script can rely on."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from city.cli import main
+from city.secrets import Secrets
+from city.settings import Settings
+from vision.evidence.room import EvidenceRoom, open_room
+from vision.evidence.sealed import public_of, read_key, seal, unseal
+
+CASE = "cam-01-20260301t040000z-1"
+
+
+@pytest.fixture
+def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EvidenceRoom:
+    monkeypatch.setenv("KOTA_DATA", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    room = open_room(Settings(data=tmp_path), Secrets(tmp_path))
+    room.keep(CASE, {"clip.webm": b"clip"}, {"camera": "cam-01", "site": "tps-oebobo"})
+    return room
+
+
+def kota(*words: str) -> int:
+    return main(["evidence", *words])
+
+
+def test_intact_evidence_is_0_and_harmed_evidence_1(room: EvidenceRoom, capsys: pytest.CaptureFixture[str]) -> None:
+    assert kota("verify") == 0
+    assert "1 cases, 2 files, 1 entries" in capsys.readouterr().out
+    (room.folder / CASE / "clip.webm").write_bytes(b"other")
+    assert kota("verify", "--json") == 1
+    found = json.loads(capsys.readouterr().out)
+    assert (found["intact"], [fault["kind"] for fault in found["faults"]]) == (False, ["changed"])
+    assert kota("verify", "another-case") == 0, "that one is not harmed"
+
+
+def test_a_log_of_somebody_elses_key_is_refused(room: EvidenceRoom, capsys: pytest.CaptureFixture[str]) -> None:
+    (room.folder.parent / "secret.key").write_bytes(os.urandom(32))
+    assert kota("verify") == 2
+    assert "custody.pub" in capsys.readouterr().err
+
+
+def test_keys_kept_elsewhere_check_it_too(room: EvidenceRoom, tmp_path: Path) -> None:
+    safe = tmp_path / "safe.pub"
+    safe.write_bytes((room.folder / "custody.pub").read_bytes())
+    (room.folder.parent / "secret.key").write_bytes(os.urandom(32))
+    assert kota("verify", "--keys", str(safe)) == 0
+    assert kota("verify", "--keys", str(tmp_path / "none.pub")) == 2
+
+
+def test_who_did_what_is_listed(room: EvidenceRoom, capsys: pytest.CaptureFixture[str]) -> None:
+    room.custody.add("looked", CASE, {"file": "clip.webm", "role": "viewer"})
+    assert kota("looks", CASE) == 0
+    assert "file clip.webm, role viewer" in capsys.readouterr().out
+    assert kota("looks", "--json") == 0
+    assert [entry["kind"] for entry in json.loads(capsys.readouterr().out)] == ["kept", "looked"]
+
+
+def test_an_archive_is_written_once(room: EvidenceRoom, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert kota("export", CASE) == 0
+    out = tmp_path / f"{CASE}.zip"
+    assert oct(out.stat().st_mode & 0o777) == "0o600"
+    assert f"{CASE}/laporan.pdf" in zipfile.ZipFile(out).namelist()
+    assert kota("export", CASE) == 2, "it is there already"
+    assert kota("export", CASE, "--lang", "en", "--out", str(tmp_path / "en.zip")) == 0
+    assert f"{CASE}/report.pdf" in zipfile.ZipFile(tmp_path / "en.zip").namelist()
+    capsys.readouterr()
+    assert kota("export", "unknown", "--out", str(tmp_path / "no.zip")) == 1
+    assert "knows no evidence" in capsys.readouterr().err
+    assert len([entry for entry in room.custody.entries(CASE) if entry.kind == "exported"]) == 2
+
+
+def test_a_case_is_forgotten_with_a_reason(room: EvidenceRoom) -> None:
+    with pytest.raises(SystemExit):
+        kota("forget", CASE)
+    assert kota("forget", CASE, "--why", "asked for by the person") == 0
+    assert not (room.folder / CASE).exists()
+    (entry,) = (one for one in room.custody.entries() if one.kind == "deleted")
+    assert entry.detail["reason"] == "asked for by the person"
+    assert kota("forget", "unknown", "--why", "x") == 2
+    assert kota("verify") == 0
+
+
+def test_what_is_too_old_is_deleted(room: EvidenceRoom, capsys: pytest.CaptureFixture[str]) -> None:
+    assert kota("expire") == 0
+    assert "0 cases deleted" in capsys.readouterr().out
+    planted = room.folder / "older"
+    planted.mkdir()
+    os.utime(planted, (0, time.time() - 40 * 86_400))
+    assert kota("expire") == 0
+    assert "deleted older (open)" in capsys.readouterr().out
+
+
+def test_a_clear_key_is_made_once(room: EvidenceRoom, tmp_path: Path) -> None:
+    private = tmp_path / "clear.key"
+    assert kota("clear-key", "--out", str(private)) == 0
+    assert oct(private.stat().st_mode & 0o777) == "0o600"
+    key = read_key(private)
+    assert read_key(room.folder / "clear.pub") == public_of(key)
+    assert unseal(seal(b"x", public_of(key), "c/a"), key, "c/a") == b"x"
+    assert kota("clear-key", "--out", str(tmp_path / "second.key")) == 2, "what is sealed must stay readable"
+
+
+def test_neither_the_api_nor_the_command_loads_opencv() -> None:
+    program = "import sys, api.service, vision.evidence.cli; sys.exit('cv2' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

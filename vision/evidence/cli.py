@@ -1,0 +1,178 @@
+"""`kota evidence`: is it as it was kept, who saw it, give it away, let go of it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from broker.contract.errors import ConfigError
+from city.files import replace_file
+from city.inventory import load_city
+from city.options import add_settings, settings_from
+from city.runtime import city_folder
+from city.secrets import Secrets
+from city.settings import Settings
+from vision.evidence.export import export_case
+from vision.evidence.keys import PUBLIC_NAME, read_public
+from vision.evidence.report import describe
+from vision.evidence.report_texts import LANGS
+from vision.evidence.retention import enforce, lifetimes_of
+from vision.evidence.room import EvidenceRoom, open_room
+from vision.evidence.sealed import PUBLIC_NAME as CLEAR_PUBLIC_NAME
+from vision.evidence.sealed import key_line, new_private_key, public_of
+from vision.evidence.verify import verify
+
+FROM: Final = "command line"
+_SETTINGS: Final = (
+    "data", "city", "evidence_days", "evidence_confirmed_days", "evidence_rejected_days", "evidence_max_mb",
+)  # fmt: skip
+
+Action = Callable[[argparse.Namespace, Settings, EvidenceRoom], int]
+
+
+def run(argv: list[str]) -> int:
+    """Run one action; 1 when `verify` finds a fault or `expire` held back."""
+    parser = argparse.ArgumentParser(prog="kota evidence", description="The evidence of dumping cases.")
+    actions = parser.add_subparsers(dest="action", required=True)
+    for name, (_, words, add) in _ACTIONS.items():
+        one = actions.add_parser(name, help=words, description=words)
+        add(one)
+        add_settings(one, _SETTINGS)
+    args = parser.parse_args(argv)
+    settings = settings_from(args)
+    return _ACTIONS[args.action][0](args, settings, open_room(settings, Secrets(settings.data)))
+
+
+def _verify(args: argparse.Namespace, settings: Settings, room: EvidenceRoom) -> int:
+    keys = read_public(args.keys) if args.keys else _own_keys(settings, room)
+    found = verify(room.folder, keys, args.case)
+    if args.json:
+        print(json.dumps({"intact": found.intact, **asdict(found)}, indent=1))
+    else:
+        for fault in found.faults:
+            print(f"{fault.kind:12}  {fault.where}: {fault.detail}")
+        print(f"{found.cases} cases, {found.files} files, {found.entries} entries of the log; head {found.head}")
+        print("intact" if found.intact else "NOT intact")
+    return 0 if found.intact else 1
+
+
+def _own_keys(settings: Settings, room: EvidenceRoom) -> dict[str, Any]:
+    """Our own key, and those before it that stand beside the evidence; a file that is not ours alone proves nothing."""
+    path = room.folder / PUBLIC_NAME
+    if not path.exists():
+        return {}
+    keys = read_public(path)
+    if room.custody.key_id not in keys:
+        raise ConfigError(f"{path}: is not of the key in {settings.data}")
+    return keys
+
+
+def _looks(args: argparse.Namespace, _settings: Settings, room: EvidenceRoom) -> int:
+    entries = room.custody.entries(args.case)
+    if args.json:
+        print(msgspec.json.format(msgspec.json.encode(entries), indent=1).decode())
+    else:
+        for entry in entries:
+            print(f"{entry.at}  {entry.kind:8}  {entry.case}  {describe(entry)}")
+    return 0
+
+
+def _export(args: argparse.Namespace, settings: Settings, room: EvidenceRoom) -> int:
+    city = load_city(city_folder(settings.city))
+    out = args.out or Path(f"{args.case}.zip")
+    if out.exists():
+        raise ConfigError(f"{out} is there already")
+    packed = export_case(room, city, args.case, args.lang, by=FROM, user=_user(), to=str(out))
+    replace_file(out, packed)
+    print(f"{out}: {len(packed)} bytes")
+    return 0
+
+
+def _forget(args: argparse.Namespace, _settings: Settings, room: EvidenceRoom) -> int:
+    if args.case not in room.records():
+        raise ConfigError(f"the custody log knows no case {args.case!r}")
+    room.delete(args.case, "erasure", reason=args.why, by=FROM, user=_user())
+    print(f"{args.case}: its files are deleted; that it was, and why, stays in the custody log")
+    return 0
+
+
+def _expire(args: argparse.Namespace, settings: Settings, room: EvidenceRoom) -> int:
+    swept = enforce(room, lifetimes_of(settings), datetime.now(UTC), trust_clock=args.trust_clock)
+    for due in swept.deleted:
+        print(f"deleted {due.case} ({due.why})")
+    print(swept.held_back or f"{len(swept.deleted)} cases deleted")
+    return 1 if swept.held_back else 0
+
+
+def _clear_key(args: argparse.Namespace, _settings: Settings, room: EvidenceRoom) -> int:
+    public_path = room.folder / CLEAR_PUBLIC_NAME
+    for path in (args.out, public_path):
+        if path.exists():
+            raise ConfigError(f"{path} is there already; what was sealed for it could not be opened any more")
+    private = new_private_key()
+    room.folder.mkdir(parents=True, exist_ok=True)
+    replace_file(args.out, key_line(private))
+    replace_file(public_path, key_line(public_of(private)))
+    print(f"{args.out}: the private key; KOTA_EVIDENCE_CLEAR_KEY={args.out} for the API, and a copy in a safe")
+    print(f"{public_path}: the public key, for the camera workers; sites say `clear_copies` in sites.csv")
+    return 0
+
+
+def _user() -> str:
+    return os.environ.get("SUDO_USER") or os.environ.get("USER") or str(os.getuid())
+
+
+def _add_verify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("case", nargs="?", help="One case; all of them without.")
+    parser.add_argument("--keys", type=Path, metavar="FILE", help="Public keys that were kept elsewhere.")
+    parser.add_argument("--json", action="store_true", help="One JSON document.")
+
+
+def _add_looks(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("case", nargs="?", help="One case; all of them without.")
+    parser.add_argument("--json", action="store_true", help="One JSON document.")
+
+
+def _add_export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("case", help="Its id.")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="CASE.zip here unless given.")
+    parser.add_argument("--lang", choices=LANGS, default=LANGS[0], help="Of the report.")
+
+
+def _add_forget(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("case", help="Its id.")
+    parser.add_argument("--why", required=True, help="What the custody log shall say.")
+
+
+def _add_expire(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--trust-clock", action="store_true", help="Delete although the clock seems to have jumped.")
+
+
+def _add_clear_key(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="Where the private key goes.")
+
+
+_ACTIONS: Final[dict[str, tuple[Action, str, Callable[[argparse.ArgumentParser], None]]]] = {
+    "verify": (
+        _verify,
+        "Compare files, log and signatures; exit 1 when anything is wrong.",
+        _add_verify,
+    ),
+    "looks": (_looks, "Who kept, saw, exported, reviewed and deleted what.", _add_looks),
+    "export": (_export, "One case as an archive with a report (PDF).", _add_export),
+    "forget": (_forget, "Delete the files of one case, with a reason.", _add_forget),
+    "expire": (
+        _expire,
+        "Delete what is older than its retention; the API does it every hour.",
+        _add_expire,
+    ),
+    "clear-key": (_clear_key, "Make the key pair of sealed copies with people.", _add_clear_key),
+}

@@ -1,0 +1,172 @@
+"""The custody log of all evidence: who kept, saw, exported, judged and deleted what; append-only, chained and signed.
+
+Several processes append: the camera workers and the API. A line is on disk before `add` returns. What is found wrong
+with the log's end while appending is noted in it: evidence goes on, and the fault stays visible.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from broker.contract.codec import utc_ms
+from broker.contract.errors import ConfigError, RetryLaterError
+from city.files import replace_file
+from vision.evidence.chain import GENESIS, Entry, Head, Kind, line_of, parse_entry, parse_head, sha256_of
+from vision.evidence.keys import PUBLIC_NAME, Signer
+
+log = structlog.get_logger("evidence")
+
+LOG_NAME: Final = "custody.jsonl"
+HEAD_NAME: Final = "custody.head"
+LOCK_NAME: Final = "custody.lock"
+DETAIL_MAX_BYTES: Final = 30_000
+LINE_MAX_BYTES: Final = 32_768
+
+
+class CustodyLog:
+    """The log in a folder of evidence.
+
+    Args:
+        folder: Where the cases lie; made when it is absent.
+        signer: Whose signature.
+        clock: The time of entries, UTC.
+    """
+
+    def __init__(self, folder: Path, signer: Signer, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        """Nothing is read yet."""
+        self._folder = folder
+        self._signer = signer
+        self._clock = clock
+        self._published = False
+
+    @property
+    def key_id(self) -> str:
+        """Of the public key that checks new entries."""
+        return self._signer.id
+
+    def add(self, kind: Kind, case: str, detail: Mapping[str, Any]) -> Entry:
+        """Append an entry durably.
+
+        Raises:
+            ConfigError: So much cannot be noted.
+            RetryLaterError: The disk refuses; the log is as it was.
+        """
+        if len(msgspec.json.encode(detail)) > DETAIL_MAX_BYTES:
+            raise ConfigError(f"the custody log takes {DETAIL_MAX_BYTES} bytes about one thing, not more")
+        try:
+            with self._locked():
+                self._publish_key()
+                with (self._folder / LOG_NAME).open("ab+") as file:
+                    last = self._mended(file.fileno())
+                    return self._append(file.fileno(), last, kind, case, detail)
+        except (OSError, ConfigError) as exc:
+            raise RetryLaterError(f"custody log: {exc}") from exc
+
+    def entries(self, case: str | None = None) -> list[Entry]:
+        """What can be read of the log, oldest first, of one case or of all."""
+        return [entry for _, entry in read_lines(self._folder) if entry and case in (None, entry.case)]
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / LOCK_NAME).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _publish_key(self) -> None:
+        """Put our public key beside the log; those that the city has had before stay."""
+        if self._published:
+            return
+        path = self._folder / PUBLIC_NAME
+        known = path.read_text(encoding="ascii") if path.exists() else ""
+        if self._signer.public_pem() not in known:
+            replace_file(path, known + self._signer.public_pem())
+        self._published = True
+
+    def _mended(self, handle: int) -> bytes:
+        """The last whole line, empty when there is none; whatever is wrong with the end of the log is noted."""
+        size = os.fstat(handle).st_size
+        tail = os.pread(handle, 2 * LINE_MAX_BYTES, max(0, size - 2 * LINE_MAX_BYTES))
+        whole, _, torn = tail.rpartition(b"\n")
+        last = whole.rpartition(b"\n")[2]
+        if torn:
+            last = self._set_aside(handle, size - len(torn), torn, last)
+        why = self._fault_of_end(last)
+        return self._append_fault(handle, last, why) if why else last
+
+    def _set_aside(self, handle: int, keep_bytes: int, torn: bytes, last: bytes) -> bytes:
+        """Move a line that a crash has cut short out of the log; the new last line, which says so."""
+        aside = self._folder / f"custody.torn-{sha256_of(torn)[:12]}"
+        aside.write_bytes(torn)
+        os.ftruncate(handle, keep_bytes)
+        log.warning("custody.torn_line", set_aside=aside.name, bytes=len(torn))
+        return self._append_fault(handle, last, {"why": "torn", "set_aside": aside.name, "bytes": len(torn)})
+
+    def _fault_of_end(self, last: bytes) -> dict[str, Any]:
+        """What is wrong with the log's end, measured by the head's file; empty when nothing is."""
+        entry = parse_entry(last)
+        if last and entry is None:
+            return {"why": "damaged"}
+        n = entry.n if entry else 0
+        head = self._head()
+        if head is None:
+            return {"why": "no_head"} if n > 1 else {}
+        if head.n > n or (head.n == n and head.sha256 != sha256_of(last)):
+            return {"why": "tail_cut", "head_n": head.n, "head_sha256": head.sha256}
+        return {}
+
+    def _head(self) -> Head | None:
+        try:
+            return parse_head((self._folder / HEAD_NAME).read_bytes())
+        except FileNotFoundError:
+            return None
+
+    def _append_fault(self, handle: int, last: bytes, detail: Mapping[str, Any]) -> bytes:
+        """Note a fault as an entry of its own; that line."""
+        log.error("custody.fault", **detail)
+        entry = self._append(handle, last, "fault", "", detail)
+        return line_of(self._signer, entry)
+
+    def _append(self, handle: int, last: bytes, kind: Kind, case: str, detail: Mapping[str, Any]) -> Entry:
+        """Write a line after the last one, then the head: both, or neither."""
+        before = parse_entry(last) or self._head()
+        at = utc_ms(self._clock())
+        prev = sha256_of(last) if last else GENESIS
+        entry = Entry(before.n + 1 if before else 1, at, kind, case, dict(detail), prev, self._signer.id)
+        line = line_of(self._signer, entry)
+        size = os.fstat(handle).st_size
+        try:
+            _write_all(handle, line + b"\n")
+            os.fsync(handle)
+            head = Head(entry.n, sha256_of(line), at, self._signer.id)
+            replace_file(self._folder / HEAD_NAME, line_of(self._signer, head) + b"\n")
+        except (OSError, ConfigError):
+            os.ftruncate(handle, size)
+            raise
+        return entry
+
+
+def read_lines(folder: Path) -> Iterator[tuple[bytes, Entry | None]]:
+    """Every whole line of a folder's log with its entry, None where it is none; nothing when there is no log."""
+    try:
+        with (folder / LOG_NAME).open("rb") as file:
+            for line in file:
+                if line.endswith(b"\n"):
+                    yield line[:-1], parse_entry(line[:-1])
+    except FileNotFoundError:
+        return
+
+
+def _write_all(handle: int, content: bytes) -> None:
+    written = 0
+    while written < len(content):
+        written += os.write(handle, content[written:])

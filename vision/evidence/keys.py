@@ -1,0 +1,74 @@
+"""Ed25519 keys of the custody log: entries are signed with one derived from the city's key, anyone may check them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+
+from broker.contract.errors import ConfigError
+
+PUBLIC_NAME: Final = "custody.pub"
+_END: Final = "-----END PUBLIC KEY-----\n"
+_ID_DIGITS: Final = 16
+
+PublicKeys = Mapping[str, Ed25519PublicKey]
+"""By id: the first digits of the SHA-256 of the key's 32 bytes."""
+
+
+class Signer:
+    """The city's signature; `id` names its public key."""
+
+    def __init__(self, seed: bytes) -> None:
+        """Derive the pair from 32 secret bytes."""
+        self._private = Ed25519PrivateKey.from_private_bytes(seed)
+        self._public = self._private.public_key()
+        self.id = id_of(self._public)
+
+    def sign(self, body: bytes) -> str:
+        """The signature of a text, base64."""
+        return base64.b64encode(self._private.sign(body)).decode()
+
+    def public_pem(self) -> str:
+        """The public key, as OpenSSL reads it."""
+        return self._public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def id_of(key: Ed25519PublicKey) -> str:
+    """A key's id."""
+    return hashlib.sha256(key.public_bytes(Encoding.Raw, PublicFormat.Raw)).hexdigest()[:_ID_DIGITS]
+
+
+def read_public(path: Path) -> dict[str, Ed25519PublicKey]:
+    """Every key of a PEM file; one for each key that the city has had.
+
+    Raises:
+        ConfigError: The file is absent or holds something else.
+    """
+    try:
+        texts = [part + _END for part in path.read_text(encoding="ascii").split(_END) if part.strip()]
+        keys = [load_pem_public_key(text.encode()) for text in texts]
+    except (OSError, ValueError, UnsupportedAlgorithm) as exc:
+        raise ConfigError(f"{path}: no public key of a custody log: {exc}") from exc
+    found = {id_of(key): key for key in keys if isinstance(key, Ed25519PublicKey)}
+    if not found:
+        raise ConfigError(f"{path}: holds no Ed25519 key")
+    return found
+
+
+def is_signed(keys: PublicKeys, id_: str, body: bytes, signature: str) -> bool:
+    """Whether a text was signed with the key of that id."""
+    key = keys.get(id_)
+    if key is None:
+        return False
+    try:
+        key.verify(base64.b64decode(signature, validate=True), body)
+    except (InvalidSignature, ValueError):
+        return False
+    return True

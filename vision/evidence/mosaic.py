@@ -1,0 +1,62 @@
+"""A mosaic that hides people: coarse against a person, on a grid that is fixed in the picture.
+
+Blocks lie on the same grid in every picture of a camera and their colours are rounded, so that pictures laid over each
+other give the same blocks again, and not a face.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vision.evidence.pictures import Image
+
+BLOCKS_PX: Final = (8, 16, 32, 64)
+"""Each grid's lines are lines of the one before."""
+BLOCKS_ACROSS: Final = 10
+"""At most so many blocks along a person: a face is little more than one."""
+COLOUR_STEP: Final = 16
+
+Areas = Mapping[int, NDArray[np.bool_]]
+"""Block in pixels to a mask, of any size, of what is hidden with it."""
+
+
+def block_for(height_px: float) -> int:
+    """The block that is coarse against somebody of this height."""
+    return next((block for block in BLOCKS_PX if block * BLOCKS_ACROSS >= height_px), BLOCKS_PX[-1])
+
+
+def pixelated(image: Image, areas: Areas) -> Image:
+    """A picture with every block that an area touches in one colour; where areas overlap, the coarser one counts.
+
+    Args:
+        image: (height, width, 3) uint8, BGR; not changed.
+        areas: What to hide.
+    """
+    hidden = image.copy()
+    for block in sorted(areas):
+        where = _blocks_touched(areas[block], image.shape[0], image.shape[1], block)
+        hidden[where] = in_blocks(image, block)[where]
+    return hidden
+
+
+def in_blocks(image: Image, block: int) -> Image:
+    """The whole picture in blocks, each in its own mean colour, rounded."""
+    height, width = image.shape[:2]
+    whole = cv2.copyMakeBorder(image, 0, -height % block, 0, -width % block, cv2.BORDER_REPLICATE)
+    size = (whole.shape[1] // block, whole.shape[0] // block)
+    small: NDArray[np.uint8] = cv2.resize(whole, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
+    rounded = (small // COLOUR_STEP * COLOUR_STEP + COLOUR_STEP // 2).astype(np.uint8)
+    return np.repeat(np.repeat(rounded, block, axis=0), block, axis=1)[:height, :width]
+
+
+def _blocks_touched(mask: NDArray[np.bool_], height: int, width: int, block: int) -> NDArray[np.bool_]:
+    full = cv2.resize(mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
+    whole = np.pad(full, ((0, -height % block), (0, -width % block)))
+    rows, columns = whole.shape[0] // block, whole.shape[1] // block
+    touched = whole.reshape(rows, block, columns, block).any(axis=(1, 3))
+    return np.repeat(np.repeat(touched, block, axis=0), block, axis=1)[:height, :width]

@@ -1,0 +1,209 @@
+"""The report on a case for whoever has to act on it: A4, in Bahasa Indonesia or English."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from fpdf import FPDF
+from fpdf.enums import TableBordersLayout, XPos, YPos
+
+from city.model import City
+from vision.evidence.chain import Entry
+from vision.evidence.records import Record
+from vision.evidence.report_texts import Lang, has_text, text
+
+PICTURES: Final = ("before", "deposit", "after")
+FONT: Final = "helvetica"
+TEXT_PT: Final = 11
+SMALL_PT: Final = 8
+GAP_MM: Final = 4.0
+PICTURE_MM: Final = 88.0
+ENTRIES_MAX: Final = 40
+"""On paper; all of them go into the archive."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a report is about: the case's files in a folder, what its camera said, and its entries of the log."""
+
+    record: Record
+    about: dict[str, Any]
+    folder: Path
+    entries: Sequence[Entry]
+    key: str
+
+
+class _Paper(FPDF):
+    """A4 with a footer on every page."""
+
+    def __init__(self, foot: str, lang: Lang) -> None:
+        super().__init__(format="A4")
+        self._foot, self._lang = foot, lang
+        self.set_margins(18, 16)
+        self.set_auto_page_break(auto=True, margin=18)
+
+    def footer(self) -> None:
+        self.set_y(-13)
+        self.set_font(FONT, size=SMALL_PT)
+        words = f"{self._foot}  |  {text('page', self._lang, n=self.page_no())}"
+        self.cell(0, 5, _printable(words), align="C")
+
+
+def to_pdf(subject: Subject, city: City, lang: Lang, now: datetime) -> bytes:
+    """The report as PDF.
+
+    Args:
+        subject: The case; its pictures are read from its folder.
+        city: Names its places and its time zone.
+        lang: The language.
+        now: When it is made.
+    """
+    made = text("made", lang, time=_time(now, city))
+    paper = _Paper(f"Jaga Kota, {city.name}  |  {subject.record.case}  |  {made}", lang)
+    paper.set_title(f"{text('title', lang)} {subject.record.case}")
+    paper.set_creation_date(now)
+    paper.add_page()
+    _head(paper, subject, city, lang)
+    _facts(paper, subject, city, lang)
+    _pictures(paper, subject, lang)
+    _files(paper, subject, lang)
+    _custody(paper, subject, city, lang)
+    _section(paper, text("check", lang))
+    _paragraph(paper, text("check_text", lang, fingerprint=subject.key))
+    return bytes(paper.output())
+
+
+def _head(paper: FPDF, subject: Subject, city: City, lang: Lang) -> None:
+    paper.set_font(FONT, "B", 17)
+    _line(paper, text("title", lang), 9)
+    paper.set_font(FONT, size=TEXT_PT)
+    _line(paper, city.name, 6)
+    if subject.about.get("simulated"):
+        paper.set_font(FONT, "B", 13)
+        paper.set_text_color(190, 0, 0)
+        _line(paper, text("simulated", lang), 8)
+        paper.set_text_color(0, 0, 0)
+
+
+def _facts(paper: FPDF, subject: Subject, city: City, lang: Lang) -> None:
+    _section(paper, text("facts", lang))
+    _table(paper, [(text(key, lang), value) for key, value in facts(subject, city, lang) if value], (50, 124))
+    _paragraph(paper, text("privacy", lang), SMALL_PT + 1)
+
+
+def facts(subject: Subject, city: City, lang: Lang) -> list[tuple[str, str]]:
+    """What is known of a case, as text keys and words; empty where something is not known."""
+    about, record = subject.about, subject.record
+    site = city.sites.get(str(about.get("site", "")))
+    kelurahan = city.kelurahan.get(site.kelurahan) if site else None
+    verdict = text(f"verdict_{record.verdict}", lang)
+    judged = f"{verdict}, {_time(record.judged_at, city)}" if record.judged_at else verdict
+    return [
+        ("case", record.case),
+        ("place", site.name if site else str(about.get("site", ""))),
+        ("kelurahan", kelurahan.name if kelurahan else ""),
+        ("camera", str(about.get("camera", ""))),
+        ("since", _since(about, city)),
+        ("hours", str(about.get("outside_hours", ""))),
+        ("zone", _word("zone", about, lang)),
+        ("by", _word("by", about, lang)),
+        ("verdict", judged),
+    ]
+
+
+def _pictures(paper: FPDF, subject: Subject, lang: Lang) -> None:
+    _section(paper, text("pictures", lang))
+    for role in PICTURES:
+        path = subject.folder / f"{role}.jpg"
+        if f"{role}.jpg" not in subject.record.sha256:
+            continue
+        if paper.will_page_break(PICTURE_MM + 8):
+            paper.add_page()
+        _line(paper, text(role, lang), 6)
+        paper.image(io.BytesIO(path.read_bytes()), h=PICTURE_MM, w=paper.epw, keep_aspect_ratio=True)
+        paper.ln(GAP_MM)
+    if "clip.webm" in subject.record.sha256:
+        _paragraph(paper, text("clip", lang, name="clip.webm"))
+
+
+def _files(paper: FPDF, subject: Subject, lang: Lang) -> None:
+    _section(paper, text("files", lang))
+    _table(paper, sorted(subject.record.sha256.items()), (42, 132), SMALL_PT)
+
+
+def _custody(paper: FPDF, subject: Subject, city: City, lang: Lang) -> None:
+    _section(paper, text("custody", lang))
+    newest = subject.entries[-ENTRIES_MAX:]
+    rows = [(_time(one.at, city), text(one.kind, lang), describe(one, lang)) for one in newest]
+    _table(paper, rows, (48, 42, 84), SMALL_PT)
+    if len(subject.entries) > len(newest):
+        _paragraph(paper, text("older", lang, n=len(subject.entries) - len(newest)), SMALL_PT)
+
+
+def describe(entry: Entry, lang: Lang = "en") -> str:
+    """Who and what of an entry."""
+    said = {key: value for key, value in entry.detail.items() if key != "sha256" and value}
+    words = {key: text(f"said_{key}", lang) if has_text(f"said_{key}") else key for key in said}
+    return ", ".join(f"{words[key]} {value}" for key, value in said.items())
+
+
+def _word(key: str, about: dict[str, Any], lang: Lang) -> str:
+    found = f"{key}_{about.get(key, '')}"
+    return text(found, lang) if has_text(found) else ""
+
+
+def _since(about: dict[str, Any], city: City) -> str:
+    try:
+        at = datetime.fromisoformat(str(about.get("since", "")))
+        return f"{_time(at, city)} ({at:%H:%M:%S} UTC)"
+    except ValueError:
+        return ""
+
+
+def _time(at: datetime, city: City) -> str:
+    return f"{at.astimezone(city.time_zone):%Y-%m-%d %H:%M:%S %Z}"
+
+
+def _section(paper: FPDF, title: str) -> None:
+    paper.ln(GAP_MM)
+    if paper.will_page_break(24):
+        paper.add_page()
+    paper.set_font(FONT, "B", 13)
+    _line(paper, title, 8)
+    paper.set_font(FONT, size=TEXT_PT)
+
+
+def _line(paper: FPDF, words: str, height_mm: float) -> None:
+    paper.cell(0, height_mm, _printable(words), new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+
+
+def _paragraph(paper: FPDF, words: str, size_pt: float = TEXT_PT) -> None:
+    paper.ln(GAP_MM / 2)
+    paper.set_font(FONT, size=size_pt)
+    paper.multi_cell(0, size_pt * 0.5, _printable(words), align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    paper.set_font(FONT, size=TEXT_PT)
+
+
+def _table(paper: FPDF, rows: Iterable[Sequence[str]], widths_mm: tuple[int, ...], size_pt: float = TEXT_PT) -> None:
+    paper.set_font(FONT, size=size_pt)
+    with paper.table(
+        col_widths=widths_mm,
+        first_row_as_headings=False,
+        borders_layout=TableBordersLayout.HORIZONTAL_LINES,
+        line_height=size_pt * 0.55,
+        align="LEFT",
+        text_align="LEFT",
+    ) as table:
+        for row in rows:
+            table.row([_printable(cell) for cell in row])
+    paper.set_font(FONT, size=TEXT_PT)
+
+
+def _printable(words: str) -> str:
+    """What the fonts that every PDF reader has can show."""
+    return words.encode("latin-1", "replace").decode("latin-1")
