@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -189,9 +190,9 @@ def test_a_folder_without_clips_that_are_known_is_refused(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("make", vision_cost.WATCHERS.values(), ids=vision_cost.WATCHERS)
-def test_cameras_of_one_process_are_all_counted(make: type[Detector], tmp_path: Path) -> None:
+def test_cameras_of_one_process_are_all_counted(make: Callable[[Path], Detector], tmp_path: Path) -> None:
     write_pictures(nobody(2.0), tmp_path / "street")
-    assert vision_cost.watch(make, tmp_path / "street", 3) == pytest.approx(3 * 1.8)
+    assert vision_cost.watch(make, tmp_path / "street", 3, tmp_path / "rooms") == pytest.approx(3 * 1.8)
 
 
 def test_the_sub_stream_has_its_size_and_rate(tmp_path: Path) -> None:
@@ -208,6 +209,6 @@ def test_the_sub_stream_has_its_size_and_rate(tmp_path: Path) -> None:
 
 
 def test_the_goal_is_met_or_not() -> None:
-    assert vision_cost._goal(25.0, 60.0).endswith(": met")
-    assert vision_cost._goal(24.0, 60.0).endswith(": NOT MET")
-    assert vision_cost._goal(25.0, 61.0).endswith(": NOT MET")
+    assert vision_cost.goal(25.0, 60.0) == "met"
+    assert vision_cost.goal(24.0, 60.0) == "NOT MET"
+    assert vision_cost.goal(25.0, 61.0) == "NOT MET"
