@@ -21,12 +21,14 @@ from tests.bench.vision_altered import ALTERATIONS, shown
 from tests.bench.vision_clips import TIERS, Clip, Score, Scorer, decode
 from tests.bench.vision_cost import print_costs
 from tests.bench.vision_sweep import (
+    FACTORS,
     FIXED,
     Setting,
     configured,
     families_of,
+    print_heading,
     print_left_out,
-    print_sweep,
+    print_threshold,
     settings_of,
     thresholds,
 )
@@ -136,12 +138,13 @@ def _altered(clips: Sequence[Clip], name: str) -> Found:
 def sweep(clips: Sequence[Clip], scorer: Scorer, mapped: Map, names: Sequence[str], fixed: Score) -> None:
     """Every threshold changed alone, and each source judged by what suits the others."""
     tried = settings_of(names)
-    truth = [clip.truth for clip in clips]
+    truth, families = [clip.truth for clip in clips], families_of(clips)
     scored = {Setting(name, FIXED): fixed for name in names}
+    print_heading()
     for setting, found in zip(tried, mapped(partial(_changed, clips), tried), strict=True):
         scored[setting] = scorer.score(truth, found)
-    families = families_of(clips)
-    print_sweep(scored, families)
+        if setting.factor == FACTORS[-1]:
+            print_threshold(setting.name, scored, families)
     print_left_out(scored, families)
 
 

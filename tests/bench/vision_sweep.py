@@ -89,21 +89,19 @@ def left_out(families: Mapping[str, Sequence[str]], scored: Scored) -> Counts:
     return reduce(add, judged, Counts())
 
 
-def of_threshold(name: str, scored: Scored) -> dict[Setting, Score]:
-    """What was scored of one threshold, from its least multiple to its greatest."""
-    return {setting: scored[setting] for setting in sorted(scored) if setting.name == name}
-
-
-def print_sweep(scored: Scored, families: Mapping[str, Sequence[str]]) -> None:
-    """A line for each threshold; `left out` is every source judged by the value that suits the others best."""
-    factors = sorted({setting.factor for setting in scored})
+def print_heading() -> None:
+    """Of the lines of `print_threshold`."""
+    factors = "".join(f"{f'x {factor:g}':>14}" for factor in sorted((FIXED, *FACTORS)))
     print("\nOne threshold changed, true/false/missed (early):")
-    print(f"{'threshold':16}{'value':>9}" + "".join(f"{f'x {factor:g}':>14}" for factor in factors) + "   left out")
-    for name in dict.fromkeys(setting.name for setting in scored):
-        row = of_threshold(name, scored)
-        cells = "".join(f"{_cell(score):>14}" for score in row.values())
-        value = value_of(Setting(name, FIXED))
-        print(f"{name:16}{value:>9g}{cells}{left_out(families, row)!s:>11}")
+    print(f"{'threshold':16}{'value':>9}{factors}   left out")
+
+
+def print_threshold(name: str, scored: Scored, families: Mapping[str, Sequence[str]]) -> None:
+    """One threshold; `left out` is every source judged by the value that suits the others best."""
+    row = {setting: scored[setting] for setting in sorted(scored) if setting.name == name}
+    cells = "".join(f"{_cell(score):>14}" for score in row.values())
+    value = value_of(Setting(name, FIXED))
+    print(f"{name:16}{value:>9g}{cells}{left_out(families, row)!s:>11}", flush=True)
 
 
 def _cell(score: Score) -> str:

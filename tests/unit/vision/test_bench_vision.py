@@ -154,7 +154,7 @@ def test_a_source_is_judged_by_what_suits_the_others(capsys: pytest.CaptureFixtu
     assert vision_sweep.chosen_without(["two"], tried) == Setting("hold_s", 1.0)
     families = {"one": ["one"], "two": ["two"]}
     assert vision_sweep.left_out(families, tried) == Counts(1, 1, 1)
-    vision_sweep.print_sweep(tried, families)
+    vision_sweep.print_threshold("hold_s", tried, families)
     vision_sweep.print_left_out(tried, families)
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["hold_s", "5", "1/0/1", "(0)", "2/1/0", "(0)", "2/1/0", "(0)", "1/1/1"] in lines
