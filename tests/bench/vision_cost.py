@@ -59,16 +59,16 @@ class _Nothing:
 
 
 class _Worker:
-    """Detector, recent past and evidence of every case, as the service runs them; all alarms are offences."""
+    """Detector and recent past for evidence, as the service runs them, at an hour when nothing becomes a case."""
 
     def __init__(self, room: Path) -> None:
         city = load_city(builtin_city("kupang"))
-        self._noon = datetime(2026, 3, 1, 12, tzinfo=city.time_zone)
-        unused, camera, hours = DemoSource(start_at=self._noon), Camera(id="cam-01"), city.hours["default"]
+        self._evening = datetime(2026, 3, 1, 20, tzinfo=city.time_zone)
+        unused, camera, hours = DemoSource(start_at=self._evening), Camera(id="cam-01"), city.hours["default"]
         self._worker = CameraWorker(camera, hours, city.time_zone, unused, _Nothing(), room_in(room), simulated=True)
 
     def step(self, image: Image, at_s: float) -> StepResult:
-        self._worker.look(Frame(image, at_s, self._noon + timedelta(seconds=at_s)))
+        self._worker.look(Frame(image, at_s, self._evening + timedelta(seconds=at_s)))
         return StepResult()
 
 
