@@ -218,3 +218,28 @@ def drag(page: Page, svg: Locator, start: tuple[float, float], end: tuple[float,
     page.mouse.move(x1, y1, steps=5)
     page.mouse.up()
     wait_for(lambda: page.evaluate("zoneDraw.grabbed === null"), "the drag's end")
+
+
+def test_evidence_is_downloaded_by_operators_and_deleted_by_admins_with_a_reason(
+    browser: Browser, city: Served
+) -> None:
+    folder = city.stage.keep("c-9", {"clip.webm": b"clip"}, camera="cam-01", site="tps-oebobo")
+    city.stage.happen("cam-01", "dumping", at=NOW - timedelta(minutes=2), case="c-9", evidence={"clip": "clip.webm"})
+    with looking(browser, city, TELEPHONE) as page:
+        page.goto("/dumping?case=c-9&lang=id")
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Unduh bukti").click()
+        assert download.value.suggested_filename == "c-9.zip"
+        expect(page.get_by_role("button", name="Hapus bukti")).to_have_count(0)
+        page.goto("/login")
+        page.fill("input[type=password]", city.stage.secrets.token("admin"))
+        page.press("input[type=password]", "Enter")
+        page.goto("/dumping?case=c-9&lang=id")
+        expect(page.locator(".custody")).to_contain_text("diekspor")
+        page.on("dialog", lambda asked: asked.accept())
+        page.get_by_role("button", name="Hapus bukti").click()
+        assert folder.is_dir(), "not without a reason"
+        page.fill("textarea[name=reason]", "Diminta warga, surat 12/2026")
+        page.get_by_role("button", name="Hapus bukti").click()
+        wait_for(lambda: not folder.exists(), "the files to go")
+        expect(page.locator(".custody")).to_contain_text("alasan Diminta warga, surat 12/2026")

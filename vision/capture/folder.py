@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -19,12 +20,23 @@ log = structlog.get_logger("vision")
 
 FRAME_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png"})
 
+_NUMBER: Final = re.compile(r"(?<![\d.])\d+$")
+"""At the end of a name; `12.4` is none."""
+
 
 class FolderSource:
-    """A folder of pictures whose names are the second they were taken."""
+    """A folder of pictures whose names are the second they were taken, or a number."""
 
-    def __init__(self, path: Path, *, start_at: datetime, realtime: bool) -> None:
-        """Keep what to play."""
+    def __init__(self, path: Path, *, start_at: datetime, realtime: bool, numbered_fps: float | None = None) -> None:
+        """Keep what to play.
+
+        Args:
+            path: The folder.
+            start_at: When second 0 was.
+            realtime: Play at its own speed.
+            numbered_fps: Names end in a number that counts so many pictures a second; None when they are seconds.
+        """
+        self._numbered_fps = numbered_fps
         self._path = path
         self._start_at = start_at
         self._realtime = realtime
@@ -35,7 +47,8 @@ class FolderSource:
         Raises:
             ConfigError: There is none.
         """
-        named = sorted((_second_of(p), p) for p in self._path.iterdir() if p.suffix.lower() in FRAME_SUFFIXES)
+        found = [path for path in self._path.iterdir() if path.suffix.lower() in FRAME_SUFFIXES]
+        named = sorted((_second_of(path, self._numbered_fps), path) for path in found)
         if not named:
             raise ConfigError(f"{self._path}: holds no pictures")
         pace = Pace(realtime=self._realtime)
@@ -50,7 +63,10 @@ class FolderSource:
                 yield Frame(image, at_s, self._start_at + timedelta(seconds=at_s))
 
 
-def _second_of(path: Path) -> float:
+def _second_of(path: Path, numbered_fps: float | None) -> float:
+    number = _NUMBER.search(path.stem)
+    if numbered_fps and number:
+        return int(number.group()) / numbered_fps
     try:
         return float(path.stem)
     except ValueError as exc:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 import pytest
 
 from broker.contract.errors import ConfigError
@@ -290,3 +291,28 @@ def test_what_is_no_address_does_not_answer(address: str) -> None:
     with pytest.raises(StreamLostError) as caught:
         knock(address)
     assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("names", "fps", "seconds"),
+    [
+        (("3", "12.4", "7"), None, [3.0, 7.0, 12.4]),
+        (("0003", "0012"), 1.0, [3.0, 12.0]),
+        (("frame_0010", "frame_0002"), 5.0, [0.4, 2.0]),
+        (("12.40", "1.20"), 5.0, [1.2, 12.4]),
+    ],
+)
+def test_pictures_are_named_by_their_second_or_numbered(
+    tmp_path: Path, names: tuple[str, ...], fps: float | None, seconds: list[float]
+) -> None:
+    for name in names:
+        cv2.imwrite(str(tmp_path / f"{name}.jpg"), np.zeros((8, 8, 3), np.uint8))
+    source = open_source(str(tmp_path), start_at=datetime.now(UTC), realtime=False, numbered_fps=fps)
+    assert [frame.at_s for frame in source.frames(threading.Event())] == seconds
+
+
+def test_a_picture_named_by_neither_is_refused(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "frame_0010.jpg"), np.zeros((8, 8, 3), np.uint8))
+    source = open_source(str(tmp_path), start_at=datetime.now(UTC), realtime=False)
+    with pytest.raises(ConfigError, match="second it was taken"):
+        next(iter(source.frames(threading.Event())))
