@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,13 +13,12 @@ from typing import Any, Final, Protocol
 from broker.contract.errors import ConfigError
 from vision.capture.folder import FRAME_SUFFIXES
 from vision.capture.opening import open_source
-from vision.detect.picture import Image
+from vision.detect.picture import Image, Point
 from vision.detect.port import StepResult
 
 VIDEO_SUFFIXES: Final = frozenset({".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".ts"})
 FPS: Final = 5.0
 
-Zone = list[tuple[float, float]]
 Seen = tuple[float, Image]
 """Second, and picture (height, width, 3) uint8, BGR."""
 Alarm = dict[str, Any]
@@ -31,6 +30,17 @@ class Detector(Protocol):
 
     def step(self, image: Image, at_s: float) -> StepResult:
         """Look at the next picture."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What may be known of a clip: where waste is watched for, and its pictures a second; never its events."""
+
+    zone: tuple[Point, ...] = ()
+    fps: float | None = None
+
+
+NOTHING: Final = Known()
 
 
 @dataclass(frozen=True)
@@ -68,22 +78,22 @@ def read_truth(path: Path) -> list[dict[str, Any]]:
     try:
         clips: list[dict[str, Any]] = json.loads(path.read_text())
         for clip in clips:
-            zone_of(clip)
+            known_of(clip)
             str(clip["clip"])
     except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as exc:
         raise ConfigError(f"{path}: not a list of clips with width, height and zone: {exc}") from exc
     return clips
 
 
-def zone_of(clip: dict[str, Any]) -> Zone:
-    """A clip's watch zone in normalised coordinates; empty for the whole picture."""
+def known_of(clip: Mapping[str, Any]) -> Known:
+    """What a detector may be told of a clip of the ground truth."""
     width, height = clip["width"], clip["height"]
-    return [(x / width, y / height) for x, y in clip.get("zone") or []]
+    return Known(tuple((x / width, y / height) for x, y in clip.get("zone") or []), clip.get("fps"))
 
 
-def pictures_of(clip: Path) -> Iterator[Seen]:
+def pictures_of(clip: Path, known: Known = NOTHING) -> Iterator[Seen]:
     """A clip's pictures, about five a second at most, as fast as they can be read."""
-    source = open_source(str(clip), start_at=datetime.now(UTC), realtime=False, fps=FPS)
+    source = open_source(str(clip), start_at=datetime.now(UTC), realtime=False, fps=FPS, numbered_fps=known.fps)
     return ((frame.at_s, frame.image) for frame in source.frames(threading.Event()))
 
 

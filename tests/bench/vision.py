@@ -33,7 +33,8 @@ from tests.bench.vision_sweep import (
     thresholds,
 )
 from vision.detect.detector import DepositDetector
-from vision.score import Alarm, Detector, Zone, play
+from vision.detect.picture import Point
+from vision.score import Alarm, Detector, play
 
 SHARED: Final = Path(__file__).parents[2].parent / "shared"
 ALL: Final = "all"
@@ -81,7 +82,7 @@ def _workers(jobs: int) -> Iterator[Map]:
         yield pool.map
 
 
-def found_by(make: Callable[[Zone], Detector], clips: Iterable[Clip]) -> Found:
+def found_by(make: Callable[[tuple[Point, ...]], Detector], clips: Iterable[Clip]) -> Found:
     """A detector's alarms over each clip."""
     return {clip.truth["clip"]: play(clip.pictures(), make(clip.zone)).alarms for clip in clips}
 

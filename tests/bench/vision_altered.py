@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from tests.bench.vision_clips import Clip
-from vision.detect.picture import Image, gray_of
-from vision.score import Seen, Zone, zone_of
+from vision.detect.picture import Image, Point, gray_of
+from vision.score import Seen, known_of
 
 Dice = np.random.Generator
 Look = Callable[[Image, Dice], Image]
@@ -34,9 +34,9 @@ class Showing:
     pictures: Callable[[], Iterator[Seen]]
 
     @property
-    def zone(self) -> Zone:
+    def zone(self) -> tuple[Point, ...]:
         """Its watch zone in normalised coordinates."""
-        return zone_of(self.truth)
+        return known_of(self.truth).zone
 
 
 Alteration = Callable[[Clip], Showing | None]

@@ -14,8 +14,8 @@ from typing import Any, Final
 import numpy as np
 
 from broker.contract.errors import ConfigError
-from vision.detect.picture import Image
-from vision.score import Alarm, Seen, Zone, clips_in, pictures_of, read_truth, zone_of
+from vision.detect.picture import Image, Point
+from vision.score import Alarm, Seen, clips_in, known_of, pictures_of, read_truth
 
 TIERS: Final = "A,B,C,N"
 CLIP_LINE: Final = re.compile(r"^\S+ (.+?) +true (\d+) false (\d+) missed (\d+)", re.MULTILINE)
@@ -31,9 +31,9 @@ class Clip:
     times_s: tuple[float, ...]
 
     @property
-    def zone(self) -> Zone:
+    def zone(self) -> tuple[Point, ...]:
         """Its watch zone in normalised coordinates."""
-        return zone_of(self.truth)
+        return known_of(self.truth).zone
 
     @property
     def family(self) -> str:
@@ -62,7 +62,7 @@ def decode(folder: Path, truth: Path, into: Path) -> list[Clip]:
 
 
 def _decoded(path: Path, truth: dict[str, Any], into: Path) -> Clip:
-    seen = list(pictures_of(path))
+    seen = list(pictures_of(path, known_of(truth)))
     return keep(truth, [image for _, image in seen], [at_s for at_s, _ in seen], into)
 
 

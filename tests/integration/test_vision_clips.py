@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.require import require_shared
 from vision.cli import alarms_of
-from vision.score import read_truth, zone_of
+from vision.score import known_of, read_truth
 
 
 @pytest.mark.parametrize("tier", ["A", "N"])
@@ -17,7 +17,7 @@ def test_tier(tier: str) -> None:
     clips = [clip for clip in read_truth(truth) if clip["tier"] == tier]
     assert clips
     for clip in clips:
-        found = alarms_of(Path(truth.parent / clip["clip"]), zone_of(clip))
+        found = alarms_of(Path(truth.parent / clip["clip"]), known_of(clip))
         assert len(found) == len(clip["events"]), (clip["clip"], found)
         for alarm, event in zip(found, clip["events"], strict=True):
             x, y, width, height = event["box"]

@@ -12,7 +12,7 @@ from tests.unit.vision.footage import nobody, write_pictures
 from tests.unit.vision.scenes import Image, Scene
 from vision.cli import run
 from vision.detect.port import Deposit, StepResult
-from vision.score import clips_in, play, read_truth, zone_of
+from vision.score import Known, clips_in, known_of, pictures_of, play, read_truth
 
 
 class Alarming:
@@ -49,9 +49,17 @@ def test_a_folder_that_is_not_there_or_empty_is_refused(tmp_path: Path) -> None:
         clips_in(tmp_path)
 
 
-def test_a_zone_is_normalised_and_none_is_the_whole_picture() -> None:
-    assert zone_of({"width": 200, "height": 100, "zone": [[0, 50], [100, 50]]}) == [(0.0, 0.5), (0.5, 0.5)]
-    assert zone_of({"width": 200, "height": 100, "zone": None}) == []
+def test_of_a_clip_its_zone_and_rate_are_told_and_nothing_is_when_it_has_none() -> None:
+    clip = {"width": 200, "height": 100, "zone": [[0, 50], [100, 50]], "fps": 2.0}
+    assert known_of(clip) == Known(((0.0, 0.5), (0.5, 0.5)), 2.0)
+    assert known_of({"width": 200, "height": 100, "zone": None}) == Known()
+
+
+def test_numbered_pictures_are_shown_at_the_rate_that_is_told(tmp_path: Path) -> None:
+    write_pictures(nobody(0.4), tmp_path / "street")
+    for number, file in enumerate(sorted((tmp_path / "street").iterdir())):
+        file.rename(file.with_stem(f"frame{number:04}"))
+    assert [at_s for at_s, _ in pictures_of(tmp_path / "street", Known(fps=2.0))] == [0.0, 0.5]
 
 
 @pytest.mark.parametrize(
