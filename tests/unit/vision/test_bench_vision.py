@@ -149,18 +149,22 @@ def scored(**by_clip: Counts) -> Score:
 def test_a_source_is_judged_by_what_suits_the_others(capsys: pytest.CaptureFixture[str]) -> None:
     fixed = scored(one=Counts(1, 0, 0), two=Counts(1, 1, 0))
     low = scored(one=Counts(0, 0, 1), two=Counts(1, 0, 0))
-    tried = {Setting("hold_s", 1.0): fixed, Setting("hold_s", 0.5): low, Setting("hold_s", 2.0): fixed}
+    high = scored(one=Counts(1, 0, 0), two=Counts(0, 0, 1))
+    tried = {Setting("hold_s", 1.0): fixed, Setting("hold_s", 0.5): low, Setting("hold_s", 2.0): high}
     assert vision_sweep.chosen_without(["one"], tried) == Setting("hold_s", 0.5)
     assert vision_sweep.chosen_without(["two"], tried) == Setting("hold_s", 1.0)
+    assert vision_sweep.unlucky_without(["two"], tried) == Setting("hold_s", 2.0)
     families = {"one": ["one"], "two": ["two"]}
     assert vision_sweep.left_out(families, tried) == Counts(1, 1, 1)
     vision_sweep.print_threshold("hold_s", tried, families)
     vision_sweep.print_left_out(tried, families)
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert ["hold_s", "5", "1/0/1", "(0)", "2/1/0", "(0)", "2/1/0", "(0)", "1/1/1"] in lines
-    assert ["one", "hold_s", "x", "0.5", "=", "2.5", "1/0/0", "1/1/0", "0/0/1", "1/0/0"] in lines
-    assert ["two", "none", "1/0/0", "1/0/0", "1/1/0", "1/1/0"] in lines
-    assert ["F1", "0.500", "0.800"] in lines
+    assert ["hold_s", "5", "1/0/1", "(0)", "2/1/0", "(0)", "1/0/1", "(0)", "0/0/2"] in lines
+    low_told, high_told = ["hold_s", "x", "0.5", "=", "2.5"], ["hold_s", "x", "2", "=", "10"]
+    assert ["one", *low_told, "1/0/0", "1/1/0", "0/0/1", "1/0/0", "0/0/1", *low_told] in lines
+    assert ["two", "as", "it", "is", "1/0/0", "1/0/0", "1/1/0", "1/1/0", "0/0/1", *high_told] in lines
+    assert ["together", "1/1/1", "2/1/0", "0/0/2"] in lines
+    assert ["F1", "0.500", "0.800", "0.000"] in lines
 
 
 def test_the_tables_of_a_whole_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
