@@ -137,7 +137,3 @@ def _told(setting: Setting) -> str:
     if setting.factor == FIXED:
         return "as it is"
     return f"{setting.name} x {setting.factor:g} = {value_of(setting):g}"
-
-
-def _cell(score: Score) -> str:
-    return f"{score.counts} ({score.early})"
