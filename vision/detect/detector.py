@@ -80,6 +80,7 @@ class DepositDetector:
         self._stretch = Stretch()
         self._scale = 1.0
         self._last_s = -1e9
+        self._blank = False
         self._held: list[Held] = []
         self._count = 0
         self._last = StepResult(armed=False, reason="warming_up")
@@ -138,7 +139,10 @@ class DepositDetector:
     def _look(self, plain: Picture, image: Image, at_s: float, elapsed_s: float) -> StepResult:
         picture = self._stretch.apply(plain)
         gray = gray_of(picture)
-        if self._scene.is_blank(gray_of(plain)):
+        blank = self._scene.is_blank(gray_of(plain))
+        if blank or self._blank:
+            # What was learnt under a hand is the hand: the first picture without it begins anew too.
+            self._blank = blank
             return self._blind(plain, at_s, "covered")
         if self._scene.is_frozen(gray, elapsed_s):
             return StepResult(armed=False, reason="frozen")
@@ -152,7 +156,10 @@ class DepositDetector:
         raw = self._layers.changed(picture)
         picture = self._sway.steadied(picture, self._layers.background, at_s)
         picture = evened(picture, self._layers.background, self._layers.foreground)
-        why, learn = self._what_changed(gray, raw, self._layers.changed(picture), at_s, elapsed_s)
+        even = self._layers.changed(picture)
+        why, learn = self._what_changed(gray, raw, even, at_s, elapsed_s)
+        if self._scene.is_another_view(gray_of(picture), share_of(even), elapsed_s):
+            why, learn = "moved", True
         if why:
             return self._blind(plain, at_s, why) if learn else StepResult(armed=False, reason=why)
         return self._watch(picture, image, at_s, elapsed_s)
@@ -165,7 +172,7 @@ class DepositDetector:
         self._reason = ""
         self._sway.refer_to(self._layers.background, at_s)
         self._scene.start_anew()
-        self._scene.learn(gray_of(self._layers.background), 0.0)
+        self._scene.learn(gray_of(self._layers.background))
 
     def _what_changed(
         self, gray: Levels, raw: Mask, even: Mask, at_s: float, elapsed_s: float
@@ -196,7 +203,7 @@ class DepositDetector:
         layers = self._layers
         layers.step(picture, elapsed_s, self._held_mask())
         self._sway.cut_border(layers.foreground)
-        self._scene.learn(gray_of(layers.background), elapsed_s)
+        self._scene.learn(gray_of(layers.background))
         self._memory.add(at_s, layers.foreground, gray_of(picture))
         static = layers.static(self._config.quick_hold_s)
         self._sway.cut_border(static)

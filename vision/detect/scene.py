@@ -9,6 +9,7 @@ import numpy as np
 
 from vision.detect.checks import Gray, correlation, edges_of
 from vision.detect.picture import Levels, Mask
+from vision.detect.sharpness import TILES, Sharpness
 from vision.detect.sway import Shift
 
 NotArmed = Literal["", "warming_up", "light", "covered", "moved", "defocused", "frozen"]
@@ -16,13 +17,10 @@ NotArmed = Literal["", "warming_up", "light", "covered", "moved", "defocused", "
 BLANK_LEVELS: Final = 4.0
 """Standard deviation of a picture that shows nothing: a hand on the lens, a dark night without a lamp."""
 COVERED_DETAIL: Final = 0.35
-DEFOCUSED_DETAIL: Final = 0.5
-"""Of the usual strength of edges, all over the picture; fog and rain leave more."""
-TILES: Final = (8, 6)
-RICH: Final = 0.5
-"""Of the mean strength of edges: a part of the picture with less has nothing to lose."""
-RICH_TILES: Final = 12
-"""A plain car park with fewer is hidden by one car."""
+"""Of the usual strength of edges."""
+SHARP: Final = 0.66
+"""Of the usual sharpness: half the resolution leaves 0.8, a blur of 0.6 % of the width 0.6."""
+SHARPNESS_EVERY_S: Final = 0.9
 ALL_OVER: Final = 0.8
 TILE_CHANGED: Final = 0.15
 SET: Final = 255
@@ -36,6 +34,11 @@ USUAL_TAU_S: Final = 120.0
 SWITCH_RISE: Final = 0.25
 """Of the picture, changed from one picture to the next though its brightness is evened out."""
 MOVED_S: Final = 0.6
+OTHER_SHARE: Final = 0.1
+"""Of the picture, changed: a street full of people leaves the edges behind them, a turned camera does not."""
+OTHER_EDGES: Final = 0.45
+"""Correlation of edges below which a picture shows another view: a turn by four degrees; a crowd leaves 0.65."""
+OTHER_S: Final = 5.0
 HALF: Final = 2
 
 
@@ -45,11 +48,14 @@ class SceneWatch:
     def __init__(self) -> None:
         """Know nothing yet."""
         self._edges: Gray | None = None
-        self._tiles: Gray | None = None
+        self._sharpness: Sharpness | None = None
+        self._usual_sharpness = 1.0
+        self._unchecked_s = 0.0
         self._last: Levels | None = None
         self._same_s = 0.0
         self._unsharp_s = 0.0
         self._shifted_s = 0.0
+        self._elsewhere_s = 0.0
 
     def is_blank(self, gray: Levels) -> bool:
         """Whether a picture shows nothing at all."""
@@ -69,16 +75,36 @@ class SceneWatch:
         self._shifted_s = self._shifted_s + elapsed_s if shift.far else 0.0
         return self._shifted_s >= MOVED_S
 
+    def is_another_view(self, steady: Levels, share: float, elapsed_s: float) -> bool:
+        """Whether much has been different for `OTHER_S`, and the edges of the view are not there any more.
+
+        Args:
+            steady: The picture, brought back to where the background is.
+            share: Of it, different from the background.
+            elapsed_s: Since the last picture.
+        """
+        elsewhere = (
+            share > OTHER_SHARE and self._edges is not None and correlation(_edges(steady), self._edges) < OTHER_EDGES
+        )
+        self._elsewhere_s = self._elsewhere_s + elapsed_s if elsewhere else 0.0
+        return self._elsewhere_s >= OTHER_S
+
     def is_unsharp(self, gray: Levels, elapsed_s: float) -> bool:
-        """Whether the same view has lost its edges for `DEFOCUSED_S`."""
-        if self._tiles is None:
-            return False
-        rich = self._tiles > RICH * self._tiles.mean()
-        if rich.sum() < RICH_TILES:
-            return False
-        unsharp = float((_tiles(_edges(gray)) < DEFOCUSED_DETAIL * self._tiles)[rich].mean()) > ALL_OVER
-        self._unsharp_s = self._unsharp_s + elapsed_s if unsharp else 0.0
+        """Whether the view has been out of focus for `DEFOCUSED_S`."""
+        self._unchecked_s += elapsed_s
+        if self._sharpness is not None and self._unchecked_s >= SHARPNESS_EVERY_S:
+            self._check_sharpness(self._sharpness.of(gray))
+            self._unchecked_s = 0.0
         return self._unsharp_s >= DEFOCUSED_S
+
+    def _check_sharpness(self, found: float | None) -> None:
+        if found is not None and found < SHARP * self._usual_sharpness:
+            self._unsharp_s += self._unchecked_s
+            return
+        self._unsharp_s = 0.0
+        if found is not None:
+            share = 1.0 - float(np.exp(-self._unchecked_s / USUAL_TAU_S))
+            self._usual_sharpness += share * (found - self._usual_sharpness)
 
     def is_switched(self, gray: Levels, changed: Mask, rise: float) -> bool:
         """Whether the same view is in another light from one picture to the next; `rise` of the changed share."""
@@ -93,24 +119,19 @@ class SceneWatch:
             return "light"
         return "covered" if float(edges.mean()) < COVERED_DETAIL * float(self._edges.mean()) else "moved"
 
-    def learn(self, background: Levels, elapsed_s: float) -> None:
+    def learn(self, background: Levels) -> None:
         """Take a background without anybody for the usual view."""
         self._edges = _edges(background)
-        tiles = _tiles(self._edges)
-        share = 1.0 - float(np.exp(-elapsed_s / USUAL_TAU_S))
-        self._tiles = tiles if self._tiles is None else self._tiles + share * (tiles - self._tiles)
+        if self._sharpness is None:
+            self._sharpness = Sharpness(background)
 
     def start_anew(self) -> None:
         """Forget the usual view: what shows now is another."""
-        self._edges = self._tiles = None
-        self._unsharp_s = self._shifted_s = 0.0
+        self._edges = self._sharpness = None
+        self._usual_sharpness = 1.0
+        self._unsharp_s = self._shifted_s = self._elsewhere_s = self._unchecked_s = 0.0
 
 
 def _edges(gray: Levels) -> Gray:
     half = cv2.resize(gray, (gray.shape[1] // HALF, gray.shape[0] // HALF), interpolation=cv2.INTER_AREA)
     return edges_of(half)
-
-
-def _tiles(edges: Gray) -> Gray:
-    tiles: Gray = cv2.resize(edges, TILES, interpolation=cv2.INTER_AREA)
-    return tiles
