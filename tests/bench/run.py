@@ -9,6 +9,7 @@ from typing import Final
 BENCHES: Final = {
     "ingest": "the same messages to a subscriber that does nothing, to ours, and to Telegraf where it is found",
     "boards": "every board's queries on a week of a large city, beside the same asked of raw points",
+    "vision": "the dumping watcher on real clips, what it finds and what it costs, beside a plain dual MOG2",
     "outage": "catching up after days without a store, while new readings go on arriving",
 }
 

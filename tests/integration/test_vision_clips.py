@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
 from tests.support.require import require_shared
-from vision.cli import alarms_of, read_zones
+from vision.cli import alarms_of
+from vision.score import known_of, read_truth
 
 
 @pytest.mark.parametrize("tier", ["A", "N"])
 def test_tier(tier: str) -> None:
     truth = require_shared("clips/ground_truth.json")
-    zones = read_zones(truth)
-    clips = [clip for clip in json.loads(truth.read_text()) if clip["tier"] == tier]
+    clips = [clip for clip in read_truth(truth) if clip["tier"] == tier]
     assert clips
     for clip in clips:
-        found = alarms_of(Path(truth.parent / clip["clip"]), zones[clip["clip"]])
+        found = alarms_of(Path(truth.parent / clip["clip"]), known_of(clip))
         assert len(found) == len(clip["events"]), (clip["clip"], found)
         for alarm, event in zip(found, clip["events"], strict=True):
             x, y, width, height = event["box"]

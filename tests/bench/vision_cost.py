@@ -1,0 +1,168 @@
+"""What watching costs: CPU and memory of several cameras in one process, decoding included, beside the reference.
+
+`python -m tests.bench.vision_cost NAME FILE CAMERAS` is the process that is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import structlog
+
+from broker.contract.errors import ConfigError
+from city.inventory import builtin_city, load_city
+from city.model import Camera
+from tests.bench.dual_mog2 import DualMog2
+from tests.bench.usage import usage_of
+from tests.support.rooms import room_in
+from vision.capture.port import Frame
+from vision.demo import DemoSource
+from vision.detect.detector import DepositDetector
+from vision.detect.picture import Image
+from vision.detect.port import StepResult
+from vision.score import VIDEO_SUFFIXES, Detector, Seen, pictures_of
+from vision.sink import Health
+from vision.worker import CameraWorker
+
+SIZE: Final = (640, 480)
+FPS: Final = 5
+CLIP_S: Final = 30
+"""Of each clip; shorter ones are left out: they would be all beginning."""
+FEW, MANY = 1, 8
+CAMERAS_A_CORE: Final = 25
+MB_A_CAMERA: Final = 60.0
+
+
+class _Nothing:
+    """Sees nothing, and takes note of nothing."""
+
+    def step(self, _image: Image, _at_s: float) -> StepResult:
+        return StepResult()
+
+    def event(self, type_: str, state: str, detail: dict[str, Any], at: datetime) -> None:
+        """The event is lost."""
+
+    def health(self, values: Health, at: datetime) -> None:
+        """So is the report."""
+
+
+class _Worker:
+    """Detector and recent past for evidence, as the service runs them, at an hour when nothing becomes a case."""
+
+    def __init__(self, room: Path) -> None:
+        city = load_city(builtin_city("kupang"))
+        self._evening = datetime(2026, 3, 1, 20, tzinfo=city.time_zone)
+        unused, camera, hours = DemoSource(start_at=self._evening), Camera(id="cam-01"), city.hours["default"]
+        self._worker = CameraWorker(camera, hours, city.time_zone, unused, _Nothing(), room_in(room), simulated=True)
+
+    def step(self, image: Image, at_s: float) -> StepResult:
+        self._worker.look(Frame(image, at_s, self._evening + timedelta(seconds=at_s)))
+        return StepResult()
+
+
+WATCHERS: Final[dict[str, Callable[[Path], Detector]]] = {
+    "detector": lambda _: DepositDetector(),
+    "dual-MOG2": lambda _: DualMog2(),
+    "whole worker": _Worker,
+    "decoding alone": lambda _: _Nothing(),
+}
+GOAL_OF: Final = ("detector", "whole worker")
+
+
+def print_costs(folder: Path, truth: list[dict[str, object]], into: Path) -> None:
+    """Measure each watcher with few and many cameras, one process after the other."""
+    names = [str(clip["clip"]) for clip in truth if float(str(clip["duration_s"])) >= CLIP_S - 1]
+    clips = [folder / name for name in names if Path(name).suffix in VIDEO_SUFFIXES and (folder / name).is_file()]
+    if not clips:
+        raise ConfigError(f"{folder}: no video of {CLIP_S} s to measure with")
+    stream = sub_stream(clips, into / "sub-stream.mp4")
+    print(f"\nCost at {SIZE[0]} x {SIZE[1]}, {FPS} pictures a second, H.264, decoding included:")
+    print(
+        f"{'':16}{'CPU s a camera-hour':>20}{'cameras a core':>16}{'MB a camera':>13}{'MB of one':>11}{'of eight':>10}"
+    )
+    goals = []
+    for name in WATCHERS:
+        few, many = (_measured(name, stream, cameras) for cameras in (FEW, MANY))
+        each_mb = (many["mb"] - few["mb"]) / (MANY - FEW)
+        a_core = many["camera_s"] / many["cpu_s"]
+        row = f"{name:16}{3600 / a_core:>20.0f}{a_core:>16.0f}{each_mb:>13.0f}{few['mb']:>11.0f}{many['mb']:>10.0f}"
+        print(row, flush=True)
+        if name in GOAL_OF:
+            goals.append(f"{name} {goal(a_core, each_mb)}")
+    print(f"at least {CAMERAS_A_CORE} cameras a core, at most {MB_A_CAMERA:.0f} MB a camera: {', '.join(goals)}")
+
+
+def goal(a_core: float, each_mb: float) -> str:
+    """Whether it is met."""
+    return "met" if a_core >= CAMERAS_A_CORE and each_mb <= MB_A_CAMERA else "NOT MET"
+
+
+def sub_stream(clips: list[Path], into: Path) -> Path:
+    """One H.264 file of all clips, one after the other, as a camera's low-rate stream is made."""
+    width, height = SIZE
+    given = [part for clip in clips for part in ("-t", str(CLIP_S), "-i", str(clip))]
+    even = f"fps={FPS},scale={width}:{height},setsar=1"
+    scaled = "".join(f"[{i}:v]{even}[v{i}];" for i in range(len(clips)))
+    joined = "".join(f"[v{i}]" for i in range(len(clips)))
+    graph = f"{scaled}{joined}concat=n={len(clips)}:v=1:a=0[v]"
+    coded = ["-c:v", "libx264", "-preset", "veryfast", "-b:v", "400k", "-bf", "0", "-g", str(4 * FPS)]
+    command = ["ffmpeg", "-v", "error", "-y", *given, "-filter_complex", graph, "-map", "[v]", *coded, str(into)]
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True)
+    except FileNotFoundError as exc:
+        raise ConfigError("ffmpeg is needed to make a sub stream from the clips") from exc
+    return into
+
+
+def _measured(name: str, stream: Path, cameras: int) -> dict[str, float]:
+    command = [sys.executable, "-m", "tests.bench.vision_cost", name, str(stream), str(cameras)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    measured: dict[str, float] = json.loads(done.stdout)
+    return measured
+
+
+def watch(make: Callable[[Path], Detector], stream: Path, cameras: int, room: Path) -> float:
+    """Let cameras watch a stream to its end, a picture each by turns; seconds of all of them together."""
+    watched = [(pictures_of(stream), make(room / str(number))) for number in range(cameras)]
+    last_s = 0.0
+    while True:
+        for pictures, detector in watched:
+            seen: Seen | None = next(pictures, None)
+            if seen is None:
+                return last_s * cameras
+            last_s, image = seen
+            detector.step(image, last_s)
+
+
+def main(argv: list[str]) -> int:
+    """Be measured; what came of it goes to stdout."""
+    parser = argparse.ArgumentParser(prog="tests.bench.vision_cost")
+    parser.add_argument("name", choices=WATCHERS)
+    parser.add_argument("stream", type=Path)
+    parser.add_argument("cameras", type=int)
+    args = parser.parse_args(argv)
+    cv2.setNumThreads(1)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    began_s = time.process_time()
+    with tempfile.TemporaryDirectory(prefix="kota-bench-", ignore_cleanup_errors=True) as room:
+        camera_s = watch(WATCHERS[args.name], args.stream, args.cameras, Path(room))
+    cpu_s = time.process_time() - began_s
+    peak_mb = usage_of(os.getpid()).peak_resident_mb
+    print(json.dumps({"camera_s": camera_s, "cpu_s": cpu_s, "mb": peak_mb}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
