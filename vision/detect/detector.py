@@ -144,11 +144,13 @@ class DepositDetector:
             # What was learnt under a hand is the hand: the first picture without it begins anew too.
             self._blank = blank
             return self._blind(plain, at_s, "covered")
-        if self._scene.is_frozen(gray, elapsed_s):
-            return StepResult(armed=False, reason="frozen")
-        if self._reason and (at_s < self._learning_until_s or len(self._lessons) < LESSONS_MIN):
-            self._lessons.append(self._sway.steadied(picture, self._lessons[0], at_s))
-            return StepResult(armed=False, reason=self._reason)
+        if self._scene.is_too_bright(self._stretch.beyond(gray_of(plain)), elapsed_s):
+            return self._blind(plain, at_s, "light")
+        frozen = self._scene.is_frozen(gray, elapsed_s)
+        if frozen or (self._reason and (at_s < self._learning_until_s or len(self._lessons) < LESSONS_MIN)):
+            if not frozen:
+                self._lessons.append(self._sway.steadied(picture, self._lessons[0], at_s))
+            return StepResult(armed=False, reason="frozen" if frozen else self._reason)
         if self._reason:
             self._end_learning(at_s)
         if self._scene.is_unsharp(gray, elapsed_s):
@@ -168,6 +170,8 @@ class DepositDetector:
         """Take what most of the pictures have shown for the background."""
         self._layers = Layers(middle_of(self._lessons))
         self._layers.confirm(self._lessons, self._config.warm_up_s / len(self._lessons))
+        for one in self._held:
+            one.relit = True
         self._lessons = []
         self._reason = ""
         self._sway.refer_to(self._layers.background, at_s)
@@ -259,8 +263,7 @@ class DepositDetector:
         return [deposit]
 
     def _find_removed(self, picture: Picture, elapsed_s: float) -> list[Deposit]:
-        threshold = int(np.median(self._layers.threshold))
-        gone = watch(self._held, picture, threshold, elapsed_s)
+        gone = watch(self._held, picture, self._layers, elapsed_s)
         self._held = [one for one in self._held if one not in gone]
         return [one.deposit for one in gone]
 

@@ -8,7 +8,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from vision.detect.picture import Mask, Picture, gray_of
+from vision.detect.picture import Levels, Mask, Picture, gray_of
 
 GAIN_STEP: Final = 8
 """Every so many pixels in both directions are asked for the gain."""
@@ -40,6 +40,10 @@ class Stretch:
         black = cv2.max(picture, (-self.beta / self.alpha,) * 4)
         stretched: Picture = cv2.convertScaleAbs(black, alpha=self.alpha, beta=self.beta)
         return stretched
+
+    def beyond(self, gray: Levels) -> float:
+        """The share of a picture that is too bright for this: where it would be white, and nothing else."""
+        return float((gray[::GAIN_STEP, ::GAIN_STEP] > (255 - self.beta) / self.alpha).mean())
 
     def undone(self, picture: Picture) -> Picture:
         """The picture as it was before."""

@@ -34,10 +34,17 @@ USUAL_TAU_S: Final = 120.0
 SWITCH_RISE: Final = 0.25
 """Of the picture, changed from one picture to the next though its brightness is evened out."""
 MOVED_S: Final = 0.6
+TOO_BRIGHT: Final = 0.2
+"""Of the picture, whose contrast was stretched in the dark: a lamp was switched on."""
+TOO_BRIGHT_S: Final = 1.0
 OTHER_SHARE: Final = 0.1
 """Of the picture, changed: a street full of people leaves the edges behind them, a turned camera does not."""
 OTHER_EDGES: Final = 0.45
-"""Correlation of edges below which a picture shows another view: a turn by four degrees; a crowd leaves 0.65."""
+"""Correlation below which the edges of a part of the view are lost."""
+OTHER_TILES: Final = 0.5
+"""Of the view's parts, their edges lost: a turn by five degrees; people and cars hide three in ten."""
+RICH: Final = 0.25
+"""Of the mean variance of edges: a part of the view with less has none to lose."""
 OTHER_S: Final = 5.0
 HALF: Final = 2
 
@@ -49,13 +56,14 @@ class SceneWatch:
         """Know nothing yet."""
         self._edges: Gray | None = None
         self._sharpness: Sharpness | None = None
-        self._usual_sharpness = 1.0
+        self._usual_sharpness: float | None = None
         self._unchecked_s = 0.0
         self._last: Levels | None = None
         self._same_s = 0.0
         self._unsharp_s = 0.0
         self._shifted_s = 0.0
         self._elsewhere_s = 0.0
+        self._too_bright_s = 0.0
 
     def is_blank(self, gray: Levels) -> bool:
         """Whether a picture shows nothing at all."""
@@ -70,6 +78,11 @@ class SceneWatch:
         self._last = gray
         return self._same_s >= FROZEN_S
 
+    def is_too_bright(self, beyond: float, elapsed_s: float) -> bool:
+        """Whether much of the picture has been too bright for how it is looked at for `TOO_BRIGHT_S`."""
+        self._too_bright_s = self._too_bright_s + elapsed_s if beyond > TOO_BRIGHT else 0.0
+        return self._too_bright_s >= TOO_BRIGHT_S
+
     def is_moved(self, shift: Shift, elapsed_s: float) -> bool:
         """Whether the view has kept lying elsewhere for `MOVED_S`."""
         self._shifted_s = self._shifted_s + elapsed_s if shift.far else 0.0
@@ -83,9 +96,7 @@ class SceneWatch:
             share: Of it, different from the background.
             elapsed_s: Since the last picture.
         """
-        elsewhere = (
-            share > OTHER_SHARE and self._edges is not None and correlation(_edges(steady), self._edges) < OTHER_EDGES
-        )
+        elsewhere = share > OTHER_SHARE and self._edges is not None and _lost(_edges(steady), self._edges) > OTHER_TILES
         self._elsewhere_s = self._elsewhere_s + elapsed_s if elsewhere else 0.0
         return self._elsewhere_s >= OTHER_S
 
@@ -98,13 +109,15 @@ class SceneWatch:
         return self._unsharp_s >= DEFOCUSED_S
 
     def _check_sharpness(self, found: float | None) -> None:
-        if found is not None and found < SHARP * self._usual_sharpness:
+        """Compare with what pictures of this view usually have; the first one says what that is."""
+        usual = found if self._usual_sharpness is None else self._usual_sharpness
+        if found is not None and usual is not None and found < SHARP * usual:
             self._unsharp_s += self._unchecked_s
             return
         self._unsharp_s = 0.0
-        if found is not None:
+        if found is not None and usual is not None:
             share = 1.0 - float(np.exp(-self._unchecked_s / USUAL_TAU_S))
-            self._usual_sharpness += share * (found - self._usual_sharpness)
+            self._usual_sharpness = usual + share * (found - usual)
 
     def is_switched(self, gray: Levels, changed: Mask, rise: float) -> bool:
         """Whether the same view is in another light from one picture to the next; `rise` of the changed share."""
@@ -128,8 +141,20 @@ class SceneWatch:
     def start_anew(self) -> None:
         """Forget the usual view: what shows now is another."""
         self._edges = self._sharpness = None
-        self._usual_sharpness = 1.0
-        self._unsharp_s = self._shifted_s = self._elsewhere_s = self._unchecked_s = 0.0
+        self._usual_sharpness = None
+        self._unsharp_s = self._shifted_s = self._elsewhere_s = self._unchecked_s = self._too_bright_s = 0.0
+
+
+def _lost(now: Gray, usual: Gray) -> float:
+    """Of the parts of a view that have edges, the share whose edges have gone or are others now."""
+    mean, usual_mean = _mean(now), _mean(usual)
+    variance, usual_variance = _mean(now * now) - mean**2, _mean(usual * usual) - usual_mean**2
+    alike = (_mean(now * usual) - mean * usual_mean) / np.sqrt(np.maximum(1e-6, variance * usual_variance))
+    return float((alike < OTHER_EDGES)[usual_variance > RICH * usual_variance.mean()].mean())
+
+
+def _mean(values: Gray) -> Gray:
+    return np.asarray(cv2.resize(values, TILES, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _edges(gray: Levels) -> Gray:

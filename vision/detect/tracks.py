@@ -31,6 +31,8 @@ LIKE: Final = 0.4
 """Of the height: what is so much smaller or larger, and elsewhere, is not the same one."""
 WALKED_WIDTHS: Final = 1.5
 """Of its width: a blob that has come this far walks, and is no shadow or branch that stays where it is."""
+DRIVEN_WIDTHS: Final = 0.5
+"""A truck that stops at the container has come no farther before the picture's eye."""
 UPRIGHT: Final = (1.3, 5.0)
 """Height to width of somebody who stands or walks."""
 VEHICLE_WIDER: Final = 1.1
@@ -68,12 +70,17 @@ class Track:
         return float(np.median([box[3] for _, box in self.path]))
 
     @property
-    def travelled(self) -> bool:
-        """Whether it has come farther than it is wide."""
+    def widths_travelled(self) -> float:
+        """How many times its own width it has come."""
         xs = [box[0] + box[2] / 2 for _, box in self.path]
         ys = [box[1] + box[3] for _, box in self.path]
         width = float(np.median([box[2] for _, box in self.path]))
-        return max(max(xs) - min(xs), max(ys) - min(ys)) > WALKED_WIDTHS * width
+        return max(max(xs) - min(xs), max(ys) - min(ys)) / max(1.0, width)
+
+    @property
+    def travelled(self) -> bool:
+        """Whether it has come farther than it is wide."""
+        return self.widths_travelled > WALKED_WIDTHS
 
     def box_at(self, at_s: float) -> Box:
         """Where it was at a second, by the nearest place that is remembered."""
@@ -159,14 +166,12 @@ def kind_of(track: Track, shape: tuple[int, ...], person_px: float | None) -> Ki
         person_px: Height of a person on its ground, None while unknown.
     """
     width, height = (float(np.median([box[i] for _, box in track.path])) for i in (2, 3))
-    if not track.travelled:
-        return "thing"
     large = width * height > VEHICLE_AREA * shape[0] * shape[1]
     if person_px is not None:
         large = width > person_px and height > person_px / 2
     if width > VEHICLE_WIDER * height and large:
-        return "vehicle"
-    return "person" if height > width else "thing"
+        return "vehicle" if track.widths_travelled > DRIVEN_WIDTHS else "thing"
+    return "person" if height > width and track.travelled else "thing"
 
 
 def _distance(track: Track, blob: Box, at_s: float) -> float:

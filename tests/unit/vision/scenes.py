@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,3 +37,16 @@ class Scene:
             image[person_y : person_y + 120, left:right] = self._cloth[:, left - person_x : right - person_x]
         noisy = image * light + self._dice.normal(0, 3, image.shape)
         return np.clip(noisy, 0, 255).astype(np.uint8)
+
+
+class Street(Scene):
+    """A scene with detail of every size, as real ones have."""
+
+    def __init__(self, seed: int = 1) -> None:
+        super().__init__(seed)
+        street = np.full((HEIGHT, WIDTH, 3), 120.0)
+        for side in (2, 4, 8, 16, 32, 64):
+            coarse = self._dice.normal(0, 10, (HEIGHT // side + 1, WIDTH // side + 1, 3))
+            street += cv2.resize(coarse, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
+        self._street = street.astype(np.int16)
+        self._cloth //= 3
