@@ -21,7 +21,7 @@ from vision.stills import burn_masks
 
 CLIP_BEFORE_S: Final = 10.0
 CLIP_AFTER_S: Final = 10.0
-SEARCH_EVERY_S: Final = 0.95
+SEARCH_EVERY_S: Final = 1.9
 """Bodies are looked for in pictures so far apart."""
 SEARCH_REACH_S: Final = 1.2
 SAME_LEVELS: Final = 16.0
