@@ -81,7 +81,7 @@ def _looks(args: argparse.Namespace, _settings: Settings, room: EvidenceRoom) ->
         print(msgspec.json.format(msgspec.json.encode(entries), indent=1).decode())
     else:
         for entry in entries:
-            print(f"{entry.at}  {entry.kind:8}  {entry.case}  {describe(entry)}")
+            print(f"{entry.at:%Y-%m-%dT%H:%M:%SZ}  {entry.kind:8}  {entry.case}  {describe(entry)}")
     return 0
 
 

@@ -85,7 +85,7 @@ def _chain_faults(lines: list[tuple[bytes, Entry | None]], keys: PublicKeys) -> 
 
 def _noted(entry: Entry) -> Fault:
     why = str(entry.detail.get("why", ""))
-    return Fault(_NOTED.get(why, "tail_cut"), f"entry {entry.n}", f"noted on {entry.at}: {why}")
+    return Fault(_NOTED.get(why, "tail_cut"), f"entry {entry.n}", f"noted on {entry.at:%Y-%m-%dT%H:%M:%SZ}: {why}")
 
 
 def _tail_faults(folder: Path, lines: list[tuple[bytes, Entry | None]], keys: PublicKeys) -> Iterator[Fault]:
