@@ -46,7 +46,8 @@ def read_sites(
     path: Path, kelurahan: Mapping[str, Kelurahan], hours: Mapping[str, DumpingHours], problems: Problems
 ) -> dict[str, Site]:
     """The rows of `sites.csv`."""
-    rows = read_csv(path, ("id", "name", "kind", "kelurahan", "lat_deg", "lon_deg"), ("hours",), problems)
+    needed = ("id", "name", "kind", "kelurahan", "lat_deg", "lon_deg")
+    rows = read_csv(path, needed, ("hours", "clear_copies"), problems)
     return keyed(((row, _site(row, kelurahan, hours)) for row in rows), {})
 
 

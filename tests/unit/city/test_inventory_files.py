@@ -101,6 +101,17 @@ def test_a_small_city_loads(town: Town) -> None:
     assert len(city.hours["default"].exceptions) == 2
 
 
+def test_a_site_asks_for_clear_copies_with_a_yes(town: Town) -> None:
+    """And for none without a word: evidence shows nobody unless the city has said so."""
+    assert not load_city(town()).sites["tps-1"].clear_copies
+    header, said = ("sites.csv", ",hours\n", ",hours,clear_copies\n"), ("sites.csv", "123.2,\n", "123.2,,yes\n")
+    rest = ("sites.csv", ",default\n", ",default,\n")
+    sites = load_city(town(header, said, rest)).sites
+    assert (sites["tps-1"].clear_copies, sites["depot-1"].clear_copies) == (True, False)
+    unclear = ("sites.csv", "123.2,\n", "123.2,,perhaps\n")
+    assert errors_of(town(header, unclear, rest)) == ["sites.csv:2: clear_copies: 'perhaps' is neither yes nor no"]
+
+
 def test_a_camera_has_zones_and_the_size_of_people(town: Town) -> None:
     """Each zone with its kind, and a pair for a person far away and one for a person close by."""
     camera = load_city(town(("cameras.toml", ZONE, "person_height = [[0.4, 0.1], [0.9, 0.3]]\n" + ZONES))).cameras[

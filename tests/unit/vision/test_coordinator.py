@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from broker.contract.errors import ConfigError
+from city.cli import main
 from city.model import Camera
 from city.runtime import Runtime
 from city.settings import load_settings
@@ -120,6 +121,20 @@ def test_a_source_that_is_not_there_is_refused_before_anything_starts(tmp_path: 
     runtime.city = replace(runtime.city, cameras={"cam-01": misspelt})
     with pytest.raises(ConfigError, match=r"^rstp://host: an address"):
         watched(runtime)
+
+
+@pytest.mark.parametrize(("asked", "made", "sealed"), [(True, True, True), (True, False, False), (False, True, False)])
+def test_clear_copies_need_the_sites_word_and_the_citys_key(
+    tmp_path: Path, *, asked: bool, made: bool, sealed: bool
+) -> None:
+    runtime = Runtime(load_settings(data=tmp_path))
+    site = replace(runtime.city.sites["tps-oebobo"], clear_copies=asked)
+    runtime.city = replace(runtime.city, sites={**runtime.city.sites, site.id: site})
+    if made:
+        assert main(["evidence", "clear-key", "--data", str(tmp_path), "--out", str(tmp_path / "clear.key")]) == 0
+    station = Station(runtime, CAMERAS)
+    assert (station._clear_key(Camera(id="cam-01", site=site.id)) is not None) is sealed
+    assert station._clear_key(Camera(id="cam-01")) is None
 
 
 def test_a_camera_whose_own_thread_hangs_takes_its_process_down(tmp_path: Path) -> None:
