@@ -11,7 +11,8 @@ from typing import Any, Final, Literal
 
 import structlog
 
-from broker.contract.errors import KotaError, RetryLaterError
+from broker.contract.errors import ConfigError, KotaError, RetryLaterError
+from city.files import replace_file
 from city.secrets import Secrets
 from city.settings import Settings
 from vision.evidence.custody import CustodyLog
@@ -31,6 +32,8 @@ from vision.evidence.records import Record, RecordBook
 
 log = structlog.get_logger("evidence")
 
+RESERVE_NAME: Final = "custody.reserve"
+RESERVE_BYTES: Final = 65_536
 WRITTEN_WITHIN_S: Final = 600.0
 
 GIVES_WAY: Final = ("rejected", "merged", "reopened", "")
@@ -88,7 +91,23 @@ class EvidenceRoom:
             raise
         except OSError as exc:
             raise RetryLaterError(f"evidence of {case}: {exc}") from exc
+        self._reserve()
         return {name: hashes[name] for name in files}
+
+    def _reserve(self) -> None:
+        """Hold some of the disk for the log of deletions."""
+        path = self.folder / RESERVE_NAME
+        if not path.exists():
+            try:
+                replace_file(path, bytes(RESERVE_BYTES))
+            except ConfigError as exc:
+                log.warning("evidence.no_reserve", reason=str(exc))
+
+    def _give_up_reserve(self) -> bool:
+        path = self.folder / RESERVE_NAME
+        held = path.exists()
+        path.unlink(missing_ok=True)
+        return held
 
     def records(self) -> dict[str, Record]:
         """What the log says of every case, by its id."""
@@ -121,8 +140,16 @@ class EvidenceRoom:
             why: The retention class, `space` or `erasure`.
             more: What else the log shall say.
         """
-        self.custody.add("deleted", case, {"why": why, **more})
+        said = {"why": why, **more}
+        try:
+            self.custody.add("deleted", case, said)
+        except RetryLaterError:
+            # On a full disk nothing could be deleted for want of a line that says so.
+            if not self._give_up_reserve():
+                raise
+            self.custody.add("deleted", case, said)
         self.sweep(case)
+        self._reserve()
 
     def sweep(self, case: str) -> None:
         """Remove what is left of a case that the log says is deleted."""

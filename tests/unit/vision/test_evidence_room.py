@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from broker.contract.errors import ConfigError, RetryLaterError
 from city.settings import Settings
+from vision.evidence.chain import Entry, Kind
+from vision.evidence.custody import CustodyLog
 from vision.evidence.kept import part_of, write_case
 from vision.evidence.keys import Signer, read_public
 from vision.evidence.retention import Lifetimes, enforce, lifetimes_of
@@ -99,6 +102,26 @@ def test_of_a_case_that_cannot_be_kept_nothing_is_left(stage: Stage, harm: Calla
         stage.keep("c-1")
     assert "c-1" not in stage.cases()
     assert ".c-1.part" not in stage.cases()
+
+
+def test_a_full_disk_can_still_be_emptied(stage: Stage) -> None:
+    stage.keep("c-1", "c-2")
+    reserve = stage.folder / "custody.reserve"
+
+    class Full(CustodyLog):
+        """Has room for a line only where something gives way."""
+
+        def add(self, kind: Kind, case: str, detail: Mapping[str, Any]) -> Entry:
+            """Refuse while the disk is full."""
+            if reserve.exists():
+                raise RetryLaterError("no space left on device")
+            return super().add(kind, case, detail)
+
+    stage.room.custody = Full(stage.folder, Signer(b"k" * 32), stage.clock)
+    stage.room.delete("c-1", "open")
+    assert stage.cases() == {"c-2"}
+    assert reserve.exists(), "for the next time"
+    assert stage.is_intact()
 
 
 def test_the_least_important_and_oldest_gives_way(tmp_path: Path) -> None:
