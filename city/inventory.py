@@ -9,10 +9,11 @@ from typing import Final, Literal
 import msgspec
 
 from broker.contract.errors import ConfigError
+from city.bin_models import read_models
 from city.devices import Known, read_access_points, read_bins, read_cameras, read_trucks
 from city.model import City, Kelurahan
 from city.places import LAT, LON, read_hours, read_kelurahan, read_sites, read_zone
-from city.profiles import read_models, read_profiles
+from city.profiles import read_profiles
 from city.tables import Problems, read_text, read_toml
 
 BUILTIN_CITIES: Final = ("kupang",)
@@ -75,7 +76,7 @@ def _read(folder: Path, problems: Problems) -> City:
         kelurahan=kelurahan,
         sites=read_sites(folder / "sites.csv", kelurahan, hours, problems),
         models=read_models(folder / "models.toml", problems),
-        profiles=read_profiles(folder / "profiles.toml", problems),
+        profiles=read_profiles(folder / "profiles", problems),
     )
     bins = read_bins(folder / "bins.csv", known, problems)
     trucks = read_trucks(folder / "trucks.csv", known, problems)

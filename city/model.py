@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 from zoneinfo import ZoneInfo
 
@@ -61,8 +62,7 @@ class BinModel(msgspec.Struct, frozen=True):
 class Address(msgspec.Struct, frozen=True):
     """Under which name another maker's server knows a device, and how its messages are read.
 
-    `address` is `application-id/device-id` for The Things Stack (a DevEUI alone also works), `user/device` for
-    OwnTracks.
+    What an address is, each adapter's page says: for LoRaWAN the DevEUI, for OwnTracks `user/device`.
     """
 
     adapter: str
@@ -136,9 +136,11 @@ class Camera(Device, frozen=True, kw_only=True):
 class FieldRule(msgspec.Struct, frozen=True):
     """How one contract field is read out of a foreign payload.
 
-    `source` lists dotted paths, the first present wins; a number is multiplied by `scale`, then `shift` is added;
-    values in `invalid` mean "no reading", those in `absent` that nothing is connected there, which is no fault;
-    `choices` maps texts to values.
+    `source` lists dotted paths, the first present wins. `unit` is the one the device counts in, empty for the
+    contract's own (`city.quantities`), `units` those of single paths; a unit written behind a number wins.
+    `signed_bits` is the width of a signed number that arrives unsigned. A number is multiplied by `scale`, then `shift`
+    is added. Values in `invalid` mean "no reading", those in `absent` that nothing is connected there, which is no
+    fault; `choices` maps texts to values. `percent_of` says what a percentage counts.
     """
 
     source: tuple[str, ...]
@@ -147,20 +149,59 @@ class FieldRule(msgspec.Struct, frozen=True):
     invalid: tuple[Scalar, ...] = ()
     absent: tuple[Scalar, ...] = ()
     choices: dict[str, Scalar] = {}
+    unit: str = ""
+    units: tuple[str, ...] = ()
+    signed_bits: int = 0
+    percent_of: Literal["filled", "empty"] = "filled"
+
+
+class EventRule(msgspec.Struct, frozen=True):
+    """How one event of the contract is read: raised while the first present of `source` is one of `when`.
+
+    Without `when`, while it is true (a number that is not zero, a word that does not say no). `noted`: each time it is
+    so is an event without duration.
+    """
+
+    source: tuple[str, ...]
+    when: tuple[Scalar, ...] = ()
+    noted: bool = False
+
+
+class SensorGeometry(msgspec.Struct, frozen=True):
+    """What limits a distance sensor itself, in mm: it sees nothing nearer, and nothing farther."""
+
+    dead_zone_mm: float = 0.0
+    range_mm: float = 20_000.0
 
 
 class Profile(msgspec.Struct, frozen=True):
-    """How a device model's decoded payload maps to the contract's fields."""
+    """A device model: how what it sends maps to the contract.
+
+    `frames` names who decodes its raw frames (`ingest.frames`), empty for nobody. `time` lists paths of its own clock,
+    for formats that do not say where it is. `matches` are names under which network servers know the model, and
+    `adapters` the formats it comes by, both only to suggest it for a device that nobody knows yet.
+    """
 
     id: str
     kind: Kind
-    fields: dict[str, FieldRule]
+    fields: dict[str, FieldRule] = {}
+    events: dict[str, EventRule] = {}
+    name: str = ""
+    frames: str = ""
+    time: tuple[str, ...] = ()
+    matches: tuple[str, ...] = ()
+    adapters: tuple[str, ...] = ()
+    geometry: SensorGeometry = SensorGeometry()
+    interval_s: float | None = None
 
 
-class City(msgspec.Struct, frozen=True):
+class City(msgspec.Struct):
     """A whole city. Mappings are keyed by id; device ids are unique over all kinds, `devices` holds them all.
 
     `shapes` is GeoJSON: the outline of the city and its kelurahan, for maps without internet.
+
+    Only `hold` changes it, and only by putting new mappings in place of old ones: whoever goes through one goes on
+    through what it was.
     """
 
     id: str
@@ -179,6 +220,14 @@ class City(msgspec.Struct, frozen=True):
     cameras: dict[str, Camera]
     devices: dict[str, Device]
     shapes: bytes
+
+    def hold(self, devices: Mapping[str, Device]) -> None:
+        """Have exactly these devices from now on."""
+        self.devices = dict(devices)
+        self.bins = {id_: one for id_, one in devices.items() if isinstance(one, Bin)}
+        self.trucks = {id_: one for id_, one in devices.items() if isinstance(one, Truck)}
+        self.access_points = {id_: one for id_, one in devices.items() if isinstance(one, AccessPoint)}
+        self.cameras = {id_: one for id_, one in devices.items() if isinstance(one, Camera)}
 
     def hours_at(self, site: str) -> DumpingHours:
         """The dumping hours in force at a site; the city's default where the site names none or is unknown."""

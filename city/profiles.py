@@ -1,104 +1,155 @@
-"""Reads bin models (geometry) and decoder profiles (how a sensor's decoded payload maps to the contract's fields)."""
+"""Reads device profiles: one file per model, which says what the keys of its messages mean.
+
+Those of `city/profiles` come with the project; a city's own lie in its folder under `profiles/` and win over one of the
+same name. `extends` takes another profile over and changes a part of it, such as the digital input of a truck's PTO.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final
 
-from broker.contract.payloads import fields_of
-from broker.contract.topics import KINDS
-from city.model import BinMaterial, BinModel, FieldRule, Profile, Scalar
-from city.tables import Problems, Table, read_toml, to_number
+from broker.contract.payloads import EVENT_TYPES, fields_of
+from broker.contract.topics import KINDS, Kind
+from city.model import EventRule, FieldRule, Profile, Scalar, SensorGeometry
+from city.quantities import UNITS, can_convert, field_unit, unit_named
+from city.tables import Problems, Table, read_toml
 
-_MAX_MM: Final = 20_000.0
-_MAX_L: Final = 100_000.0
+BUILTIN: Final = Path(__file__).parent / "profiles"
+_MAX_MM: Final = 100_000.0
 _LARGE: Final = 1e9
+_INTERVAL_S: Final = (1.0, 604_800.0)
+_OWN: Final = ("name", "extends", "matches")
+"""What a profile does not take over from the one it extends."""
 
 
-def read_models(path: Path, problems: Problems) -> dict[str, BinModel]:
-    """Every table of `models.toml`."""
-    return {name: _model(name, table) for name, table in read_toml(path, problems).tables()}
+def read_profiles(folder: Path, problems: Problems) -> dict[str, Profile]:
+    """The profiles that come with the project and those of a folder, which need not be there."""
+    tables: dict[str, Table] = {}
+    for path in (*sorted(BUILTIN.glob("*.toml")), *sorted(folder.glob("*.toml"))):
+        table = read_toml(path, problems, name=path.relative_to(path.parent.parent).as_posix())
+        table.require_id("file name", path.stem)
+        tables[path.stem] = table
+    return {name: _profile(name, _extended(table, tables)) for name, table in tables.items()}
 
 
-def read_profiles(path: Path, problems: Problems) -> dict[str, Profile]:
-    """Every table of `profiles.toml`."""
-    return {name: _profile(name, table) for name, table in read_toml(path, problems).tables()}
+def _extended(table: Table, tables: Mapping[str, Table], seen: tuple[str, ...] = ()) -> Table:
+    """A table with what it takes over laid under it."""
+    base = table.text("extends", "")
+    if not base:
+        return table
+    if base not in tables or base in seen:
+        table.note("extends", f"there is no profile {base!r}" if base not in tables else f"{base!r} extends itself")
+        return table
+    under = _extended(tables[base], tables, (*seen, base)).values()
+    return table.replaced(_merged({key: value for key, value in under.items() if key not in _OWN}, table.values()))
 
 
-def _model(name: str, table: Table) -> BinModel:
-    materials: tuple[BinMaterial, ...] = get_args(BinMaterial)
-    model = BinModel(
-        id=name,
-        material=table.choice("material", materials),
-        capacity_l=table.number("capacity_l", 1, _MAX_L),
-        height_mm=table.number("height_mm", 1, _MAX_MM),
-        offset_mm=table.number("offset_mm", 0, _MAX_MM, 0.0),
-        dead_zone_mm=table.number("dead_zone_mm", 0, _MAX_MM, 0.0),
-        invalid_mm=_numbers(table, "invalid_mm"),
-    )
-    taken_mm = model.offset_mm + model.dead_zone_mm
-    if 0 < model.height_mm <= taken_mm:
-        table.note("height_mm", f"{model.height_mm:g} is not above offset_mm + dead_zone_mm = {taken_mm:g}")
-    table.close()
-    return model
+def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields and events one by one, everything else as a whole."""
+    merged = {**under, **over}
+    for section in ("fields", "events"):
+        if isinstance(under.get(section), dict) and isinstance(over.get(section), dict):
+            merged[section] = {**under[section], **over[section]}
+    return merged
 
 
 def _profile(name: str, table: Table) -> Profile:
+    table.text("extends", "")
     kind = table.choice("kind", KINDS)
+    interval_s = table.optional_number("interval_s", *_INTERVAL_S)
+    profile = Profile(
+        id=name,
+        kind=kind,
+        fields=_fields(table.table("fields", {}), kind),
+        events=_events(table.table("events", {}), kind),
+        name=table.text("name", name),
+        frames=table.text("frames", ""),
+        time=table.texts("time"),
+        matches=tuple(one.lower() for one in table.texts("matches")),
+        adapters=table.texts("adapters"),
+        geometry=_geometry(table.table("geometry", {})),
+        interval_s=interval_s,
+    )
+    table.close()
+    return profile
+
+
+def _fields(rules: Table, kind: Kind) -> dict[str, FieldRule]:
     known = fields_of(kind)
-    rules = table.table("fields")
     for field in rules.names():
         if field not in known:
             rules.note(field, f"a {kind} has no such field; known: {', '.join(known)}")
-    fields = {field: _rule(rules.table(field)) for field in rules.names()}
-    table.close()
-    return Profile(name, kind, fields)
+    return {field: _field(field, rules.table(field)) for field in rules.names()}
 
 
-def _rule(table: Table) -> FieldRule:
+def _field(field: str, table: Table) -> FieldRule:
+    paths = [_path(field, text, table) for text in _source(table)]
     rule = FieldRule(
-        source=_paths(table),
+        source=tuple(path for path, _ in paths),
         scale=table.number("scale", -_LARGE, _LARGE, 1.0),
         shift=table.number("shift", -_LARGE, _LARGE, 0.0),
-        invalid=tuple(_scalar(table, "invalid", value) for value in _list(table, "invalid")),
-        absent=tuple(_scalar(table, "absent", value) for value in _list(table, "absent")),
+        invalid=table.scalars("invalid"),
+        absent=table.scalars("absent"),
         choices=_choices(table.table("choices", {})),
+        unit=_unit(field, "unit", table.text("unit", ""), table),
+        units=tuple(unit for _, unit in paths) if any(unit for _, unit in paths) else (),
+        signed_bits=int(table.number("signed_bits", 0, 64, 0)),
+        percent_of=table.choice("percent_of", ("filled", "empty")) if table.has("percent_of") else "filled",
     )
     table.close()
     return rule
 
 
-def _paths(table: Table) -> tuple[str, ...]:
-    value = table.raw("source")
-    paths = [value] if isinstance(value, str) else value
-    if not isinstance(paths, list) or not paths or not all(isinstance(path, str) and path for path in paths):
-        if value is not None:
-            table.note("source", f"{value!r} is neither a dotted path nor a list of such")
-        return ()
-    return tuple(paths)
-
-
 def _choices(table: Table) -> dict[str, Scalar]:
-    return {text: _scalar(table, text, table.raw(text)) for text in table.names()}
+    return {text: table.scalar(text) for text in table.names()}
 
 
-def _numbers(table: Table, field: str) -> tuple[float, ...]:
-    numbers = [to_number(value) for value in _list(table, field)]
-    if None in numbers:
-        table.note(field, "holds something that is not a number")
-    return tuple(number for number in numbers if number is not None)
+def _source(table: Table) -> tuple[str, ...]:
+    paths = table.texts("source")
+    if not paths:
+        table.note("source", "is missing" if not table.has("source") else "names no path")
+    return paths
 
 
-def _list(table: Table, field: str) -> list[Any]:
-    value = table.raw(field, [])
-    if isinstance(value, list):
-        return value
-    table.note(field, f"{value!r} is not a list")
-    return []
+def _path(field: str, text: str, table: Table) -> tuple[str, str]:
+    """A path and the unit in brackets behind it: `proxx [cm]`."""
+    path, bracket, unit = text.partition(" [")
+    return path, _unit(field, "source", unit.removesuffix("]"), table) if bracket else ""
 
 
-def _scalar(table: Table, field: str, value: object) -> Scalar:
-    if isinstance(value, str | int | float):
-        return value
-    table.note(field, f"{value!r} is neither a text, a number nor true or false")
-    return None
+def _unit(field: str, where: str, text: str, table: Table) -> str:
+    """A unit, checked against that of the field."""
+    unit = unit_named(text)
+    wanted = field_unit(field)
+    if text and not unit:
+        table.note(where, f"{text!r} is no unit; known: {', '.join(UNITS)}")
+    elif unit and not can_convert(unit, wanted):
+        table.note(where, f"{text!r} cannot become {wanted or 'a field without a unit'!r}")
+    return unit
+
+
+def _events(rules: Table, kind: Kind) -> dict[str, EventRule]:
+    for name in rules.names():
+        if name not in EVENT_TYPES[kind]:
+            rules.note(name, f"a {kind} has no such event; known: {', '.join(EVENT_TYPES[kind])}")
+    return {name: _event(rules.table(name)) for name in rules.names()}
+
+
+def _event(table: Table) -> EventRule:
+    rule = EventRule(source=_source(table), when=table.scalars("when"), noted=table.flag("noted"))
+    table.close()
+    return rule
+
+
+def _geometry(table: Table) -> SensorGeometry:
+    standard = SensorGeometry()
+    found = SensorGeometry(
+        dead_zone_mm=table.number("dead_zone_mm", 0, _MAX_MM, standard.dead_zone_mm),
+        range_mm=table.number("range_mm", 0, _MAX_MM, standard.range_mm),
+    )
+    if found.range_mm <= found.dead_zone_mm:
+        table.note("range_mm", f"{found.range_mm:g} is not above dead_zone_mm = {found.dead_zone_mm:g}")
+    table.close()
+    return found

@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from broker.contract.errors import ConfigError, TopicError
 from broker.contract.topics import require_id
+from city.model import Scalar
 
 
 class _Named(Protocol):
@@ -149,6 +150,47 @@ class Fields:
             self.note(field, f"there is no {noun} {value!r}")
         return value
 
+    def texts(self, field: str) -> tuple[str, ...]:
+        """A text or a list of texts; none where it is absent."""
+        value = self.raw(field, [])
+        found = [value] if isinstance(value, str) else value
+        if not isinstance(found, list) or not all(isinstance(one, str) and one for one in found):
+            self.note(field, f"{value!r} is neither a text nor a list of texts")
+            return ()
+        return tuple(found)
+
+    def scalar(self, field: str) -> Scalar:
+        """A text, a number, or true or false."""
+        return self._scalar(field, self.raw(field))
+
+    def scalars(self, field: str) -> tuple[Scalar, ...]:
+        """A list of texts, numbers, or true and false; empty where it is absent."""
+        return tuple(self._scalar(field, value) for value in self._list(field))
+
+    def numbers(self, field: str) -> tuple[float, ...]:
+        """A list of numbers, empty where it is absent."""
+        found = [to_number(value) for value in self._list(field)]
+        if None in found:
+            self.note(field, "holds something that is not a number")
+        return tuple(number for number in found if number is not None)
+
+    def _list(self, field: str) -> list[Any]:
+        value = self.raw(field, [])
+        if isinstance(value, list):
+            return value
+        self.note(field, f"{value!r} is not a list")
+        return []
+
+    def _scalar(self, field: str, value: object) -> Scalar:
+        if isinstance(value, str | int | float):
+            return value
+        self.note(field, f"{value!r} is neither a text, a number nor true or false")
+        return None
+
+    def values(self) -> Mapping[str, object]:
+        """Everything as it was found."""
+        return self._values
+
     def names(self) -> list[str]:
         """The fields that are present, of a table whose keys are free."""
         self._read.update(self._values)
@@ -184,6 +226,10 @@ class Table(Fields):
         self._file = file
         self._name = name
         self._lines = lines
+
+    def replaced(self, values: Mapping[str, object]) -> Table:
+        """The same place with other values."""
+        return Table(self._file, self._name, values, self.problems, self._lines)
 
     def table(self, field: str, default: object = _MISSING) -> Table:
         """A table within this one; empty when it is absent."""
@@ -252,26 +298,29 @@ def read_csv(path: Path, required: tuple[str, ...], optional: tuple[str, ...], p
         problems.add(f"{path.name}:{reader.line_num}", str(exc))
 
 
-def read_toml(path: Path, problems: Problems) -> Table:
-    """The top table of a TOML file; empty when it is absent or cannot be parsed, which is noted."""
-    text = read_text(path, problems)
+def read_toml(path: Path, problems: Problems, *, name: str = "") -> Table:
+    """The top table of a TOML file; empty when it is absent or cannot be parsed, which is noted.
+
+    `name` is how mistakes call the file; its own name where that says enough.
+    """
+    text = read_text(path, problems, name=name)
     found: dict[str, Any] = {}
     try:
         found = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
-        problems.add(path.name, str(exc))
+        problems.add(name or path.name, str(exc))
     headers = ((_HEADER.match(line), number) for number, line in enumerate(text.splitlines(), 1))
-    return Table(path.name, "", found, problems, {header[1]: number for header, number in headers if header})
+    return Table(name or path.name, "", found, problems, {header[1]: number for header, number in headers if header})
 
 
-def read_text(path: Path, problems: Problems) -> str:
-    """A file's text, empty when it cannot be read, which is noted."""
+def read_text(path: Path, problems: Problems, *, name: str = "") -> str:
+    """A file's text, empty when it cannot be read, which is noted (of `name`, or the file's own)."""
     try:
         return path.read_bytes().decode("utf-8-sig")
     except OSError as exc:
-        problems.add(path.name, exc.strerror or str(exc))
+        problems.add(name or path.name, exc.strerror or str(exc))
     except UnicodeDecodeError as exc:
-        problems.add(path.name, f"not UTF-8 at byte {exc.start}")
+        problems.add(name or path.name, f"not UTF-8 at byte {exc.start}")
     return ""
 
 

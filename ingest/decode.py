@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,22 +12,25 @@ from broker.contract.codec import elements_of, parse_events, parse_status, parse
 from broker.contract.errors import PayloadError, TopicError
 from broker.contract.payloads import Event, Offline, Online, Parsed, Rejected, Sleeping, Status, Telemetry, values_of
 from broker.contract.topics import Kind, Topic, is_native, parse_topic
-from city.model import Bin, City
-from ingest.adapters.port import AddressBook
-from ingest.adapters.registry import adapter_for
+from city.model import Bin, City, Device, SensorGeometry
+from ingest.foreign import ForeignReader, Happened, Measured, Stranger
 from ingest.journal import Arrival
 from ingest.judge import judge_bin, judge_position, judge_time, sorted_quality
-from ingest.store.records import QUALITY_INVALID, EventRecord, Origin, Reading, Record, StatusRecord
+from ingest.store.records import EventRecord, Origin, Reading, Record, StatusRecord
 from ingest.store.schema import to_columns
 
 
 class Decoded(msgspec.Struct, frozen=True, gc=False):
-    """What became of a message. `ignored` when it was understood and carries nothing to store."""
+    """What became of a message. `ignored` when it was understood and carries nothing to store.
+
+    `strangers` are records of devices that the inventory does not have.
+    """
 
     records: list[Record]
     dead: list[Rejected]
     unknown_fields: int = 0
     ignored: bool = False
+    strangers: list[Stranger] = []
 
 
 class Decoder:
@@ -40,8 +44,9 @@ class Decoder:
     def __init__(self, city: City, *, late_after: timedelta) -> None:
         """Index the inventory."""
         self._city = city
-        self._book = AddressBook(city)
+        self._foreigners = ForeignReader(city)
         self._late_after = late_after
+        self._devices: Mapping[str, Device] | None = None
 
     def decode(self, arrival: Arrival) -> Decoded:
         """Records and dead letters of one message; never raises, for whatever it is given.
@@ -73,13 +78,30 @@ class Decoder:
         raise TopicError(f"{topic.channel!r} goes down to devices; ingest reads telemetry, event and status")
 
     def _foreign(self, arrival: Arrival) -> Decoded:
-        found = adapter_for(arrival.topic).decode(arrival.topic, arrival.payload, self._book)
-        records: list[Record] = []
-        for item in found:
-            origin = self._origin(item.kind, item.device, item.boot, item.seq, item.measured_at, arrival.received_at)
-            words = (QUALITY_INVALID,) if item.invalid else ()
-            records.append(self._judged(origin, item.values, words))
-        return Decoded(records, [], ignored=not records)
+        found = self._foreigners.read(arrival)
+        readings = [self._measured(one, arrival.received_at) for one in found.measured]
+        events = [self._happened(one, arrival.received_at) for one in found.happened]
+        records: list[Record] = [*readings, *events, *found.statuses]
+        is_silent = not (records or found.undecoded or found.strangers)
+        return Decoded(records, found.undecoded, ignored=is_silent, strangers=found.strangers)
+
+    def inventory_changed(self) -> bool:
+        """Whether the city's devices are others than when this was asked last; the first time they are."""
+        changed = self._devices is not self._city.devices
+        self._devices = self._city.devices
+        return changed
+
+    def knows(self, adapter: str, names: Iterable[str]) -> bool:
+        """Whether the inventory has another maker's device under one of these names."""
+        return self._foreigners.knows(adapter, names)
+
+    def _measured(self, one: Measured, received_at: datetime) -> Reading:
+        origin = self._origin(one.device.KIND, one.device.id, one.boot, one.seq, one.device_at, received_at)
+        return self._judged(origin, one.values, one.quality, one.profile.geometry, one.fix_age)
+
+    def _happened(self, one: Happened, received_at: datetime) -> EventRecord:
+        origin = self._origin(one.device.KIND, one.device.id, one.boot, one.seq, one.device_at, received_at)
+        return EventRecord(origin, one.event.type, one.event.state, one.event.detail, one.event.lasting)
 
     def _require_known(self, topic: Topic) -> None:
         if topic.city != self._city.id:
@@ -100,14 +122,20 @@ class Decoder:
         origin = self._origin(topic.kind, topic.device, item.boot, item.seq, item.ts, received_at)
         return self._judged(origin, values_of(item), ())
 
-    def _judged(self, origin: Origin, values: dict[str, Any], words: tuple[str, ...]) -> Reading:
+    def _judged(
+        self,
+        origin: Origin,
+        values: dict[str, Any],
+        words: tuple[str, ...],
+        sensor: SensorGeometry | None = None,
+        fix_age: timedelta | None = None,
+    ) -> Reading:
         device = self._city.devices[origin.device]
-        found: tuple[str, ...] = ()
+        filled: tuple[str, ...] = ()
         if isinstance(device, Bin):
-            values, found = judge_bin(values, self._city.models[device.model])
-        elif origin.kind == "truck":
-            values, found = judge_position(values)
-        quality = sorted_quality(origin.quality, words, found)
+            values, filled = judge_bin(values, self._city.models[device.model], sensor or SensorGeometry())
+        values, placed = judge_position(values, fix_age)
+        quality = sorted_quality(origin.quality, words, filled, placed)
         if quality != origin.quality:
             origin = msgspec.structs.replace(origin, quality=quality)
         return Reading(origin, to_columns(origin.kind, values))

@@ -1,9 +1,9 @@
 """From the journal to the store: decode, dead letters, batch, write; the journal is trimmed behind the store.
 
-journal -> live lane, then backlog -> decode -> dead letters -> store (rows and positions) -> trim
+journal -> live lane, then backlog -> decode -> history -> dead letters, strangers -> store (rows, positions) -> trim
 
-The order makes every crash harmless: dead letters first (the same again changes nothing), then rows and positions in
-one transaction of the store, then trimming. Whatever was cut off in between is done again and stored once.
+The order makes every crash harmless: dead letters and strangers first (the same again changes nothing), then rows and
+positions in one transaction of the store, then trimming. Whatever was cut off in between is done again and stored once.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ from broker.contract.payloads import Rejected
 from ingest import metrics
 from ingest.badness import BadShare
 from ingest.decode import Decoded, Decoder
+from ingest.history import History
 from ingest.journal import Journal, Journaled
 from ingest.lanes import BEHIND_S, Lanes, Span
-from ingest.replay import finish_replays
+from ingest.replay import finish_replays, take_in
 from ingest.store.dead_letters import DeadLetter, DeadLetterBox
-from ingest.store.port import TelemetryWriter
+from ingest.store.port import Store
+from ingest.store.quarantine import Quarantine, Quarantined
 from ingest.store.records import Record, StatusRecord
 
 log = structlog.get_logger("ingest")
@@ -54,6 +56,7 @@ class Totals(msgspec.Struct):
     dead: int = 0
     unknown_fields: int = 0
     ignored: int = 0
+    quarantined: int = 0
 
 
 class Drain:
@@ -62,8 +65,9 @@ class Drain:
     Args:
         journal: Read from here, behind the store's position.
         decoder: What messages mean.
-        writer: Where records go.
-        dead_letters: Where the rest goes.
+        store: Where records go, and where their past is.
+        dead_letters: Where goes what cannot be read.
+        quarantine: Where goes what comes from devices that nobody knows.
         clock: UTC, for nothing but the age of the oldest waiting message.
     """
 
@@ -71,16 +75,19 @@ class Drain:
         self,
         journal: Journal,
         decoder: Decoder,
-        writer: TelemetryWriter,
+        store: Store,
         dead_letters: DeadLetterBox,
+        quarantine: Quarantine,
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Start where the store says that it is."""
         self._journal = journal
         self._decoder = decoder
-        self._writer = writer
+        self._writer = store
+        self._history = History(store)
         self._dead_letters = dead_letters
+        self._quarantine = quarantine
         self._clock = clock
         self._random = random.Random()  # noqa: S311 - spreads retries, hides nothing
         self._wake = threading.Event()
@@ -88,7 +95,7 @@ class Drain:
         self.totals = Totals()
         self.bad = BadShare()
         self.away = ""
-        drained = writer.drained()
+        drained = store.drained()
         # Positions name dead letters too: a journal begun anew must not give one out again.
         journal.start_after(max([last for _, last in drained] + [dead_letters.last_position()]))
         self._lanes = Lanes(drained, journal.first())
@@ -103,6 +110,7 @@ class Drain:
         while not stop.is_set():
             self._wake.wait(1.0)
             self._wake.clear()
+            self._patiently(self._take_in_known, stop)
             self._patiently(lambda: self._drain(stop), stop)
             stop.wait(SETTLE_S)
         until = time.monotonic() + LAST_DRAIN_S
@@ -126,6 +134,11 @@ class Drain:
     def _age_s(self, after: int) -> float:
         oldest = self._journal.oldest(after=after)
         return max(0.0, (self._clock() - oldest).total_seconds()) if oldest else 0.0
+
+    def _take_in_known(self) -> None:
+        """Give back what waits of strangers that the inventory has by now."""
+        if self._decoder.inventory_changed():
+            take_in(self._quarantine, self._journal, self._decoder.knows)
 
     def _drain(self, stop: threading.Event) -> None:
         """All that waits, live readings first, then a batch of the backlog, and again."""
@@ -196,10 +209,11 @@ class Drain:
     def _store(self, span: Span, batch: Sequence[Journaled]) -> None:
         decoded = [(entry, self._decode(entry)) for entry in batch]
         letters = [letter for entry, result in decoded for letter in _letters(entry, result)]
-        owners = [(entry, record) for entry, result in decoded for record in result.records]
+        owners = self._settled([(entry, record) for entry, result in decoded for record in result.records])
         last = batch[-1].position
         drained = self._lanes.done_with(span.after + 1, last)
         self._dead_letters.add(letters)
+        self._quarantine.add([one for entry, result in decoded for one in _strangers(entry, result)])
         try:
             written = self._writer.write([record for _, record in owners], drained)
         except RowsRejectedError as exc:
@@ -208,8 +222,14 @@ class Drain:
             self._dead_letters.add(refused)
             kept = [record for index, (_, record) in enumerate(owners) if index not in exc.rejected]
             written = self._writer.write(kept, drained)
+        self._history.commit()
         self._lanes.commit(drained, last)
         self._count(decoded, len(letters), written.stored, written.duplicates)
+
+    def _settled(self, owners: list[tuple[Journaled, Record]]) -> list[tuple[Journaled, Record]]:
+        """Records as they are to be stored, each with the message it came from."""
+        settled = self._history.settle([record for _, record in owners])
+        return [(entry, record) for (entry, _), record in zip(owners, settled, strict=True) if record is not None]
 
     def _decode(self, entry: Journaled) -> Decoded:
         if entry.damaged:
@@ -221,12 +241,14 @@ class Drain:
             self.bad.observe(entry.arrival.topic, bad=bool(result.dead))
         unknown = sum(result.unknown_fields for _, result in decoded)
         ignored = sum(result.ignored for _, result in decoded)
+        quarantined = sum(len(result.strangers) for _, result in decoded)
         for counter, amount in (
             (metrics.STORED, stored),
             (metrics.DUPLICATES, duplicates),
             (metrics.DEAD, dead),
             (metrics.UNKNOWN_FIELDS, unknown),
             (metrics.IGNORED, ignored),
+            (metrics.QUARANTINED, quarantined),
         ):
             counter.inc(amount)
         self.totals.stored += stored
@@ -234,6 +256,7 @@ class Drain:
         self.totals.dead += dead
         self.totals.unknown_fields += unknown
         self.totals.ignored += ignored
+        self.totals.quarantined += quarantined
 
 
 def _letters(entry: Journaled, result: Decoded) -> list[DeadLetter]:
@@ -241,6 +264,26 @@ def _letters(entry: Journaled, result: Decoded) -> list[DeadLetter]:
     return [
         DeadLetter(entry.position, arrival.topic, rejected.raw, arrival.received_at, rejected.reason)
         for rejected in result.dead
+    ]
+
+
+def _strangers(entry: Journaled, result: Decoded) -> list[Quarantined]:
+    arrival = entry.arrival
+    return [
+        Quarantined(
+            one.adapter,
+            one.names,
+            arrival.topic,
+            one.raw,
+            arrival.received_at,
+            arrival.retained,
+            one.hint.model,
+            one.hint.label,
+            one.hint.place.get("lat_deg"),
+            one.hint.place.get("lon_deg"),
+            one.frame_port,
+        )
+        for one in result.strangers
     ]
 
 

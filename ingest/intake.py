@@ -130,7 +130,7 @@ class Intake:
 
     def _commit(self, group: list[tuple[Delivery, datetime]], stop: threading.Event) -> bool:
         """Journal a group, waiting out a full or absent disk; False when stopped before it could be kept."""
-        arrivals = [Arrival(delivery.topic, delivery.payload, at) for delivery, at in group]
+        arrivals = [Arrival(delivery.topic, delivery.payload, at, delivery.retained) for delivery, at in group]
         attempt = 0
         while not stop.is_set():
             try:

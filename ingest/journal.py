@@ -45,6 +45,8 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
     topic: str
     payload: bytes
     received_at: datetime
+    retained: bool = False
+    """The broker had kept it: it is as old as nobody knows."""
 
 
 class Journaled(msgspec.Struct, frozen=True, gc=False):
@@ -80,7 +82,13 @@ class Journal:
             RetryLaterError: The bound is reached or the disk refused; nothing was kept.
         """
         rows = [
-            (a.topic, a.payload, at := a.received_at.timestamp(), _checksum(a.topic, a.payload, at)) for a in arrivals
+            (
+                a.topic,
+                a.payload,
+                at := a.received_at.timestamp(),
+                _checksum(a.topic, a.payload, at, retained=a.retained),
+            )
+            for a in arrivals
         ]
         added = sum(len(a.payload) + len(a.topic) + ROW_BYTES for a in arrivals)
         statement = "INSERT INTO arrivals (topic, payload, received_at, checksum) VALUES (?, ?, ?, ?)"
@@ -170,16 +178,19 @@ class Journal:
         return int(self._db.execute(statement).fetchone()[0])
 
 
-def _checksum(topic: str, payload: bytes, received_at: float) -> int:
-    return zlib.crc32(payload, zlib.crc32(f"{topic} {received_at!r}".encode()))
+def _checksum(topic: str, payload: bytes, received_at: float, *, retained: bool) -> int:
+    """Over everything that is kept; whether a message was retained is kept nowhere else."""
+    return zlib.crc32(payload, zlib.crc32(f"{topic} {received_at!r}{' retained' * retained}".encode()))
 
 
 def _journaled(row: tuple[int, Any, Any, Any, Any]) -> Journaled:
     position, topic, payload, received_at, checksum = row
     try:
         arrival = Arrival(topic, payload, datetime.fromtimestamp(received_at, UTC))
-        if _checksum(topic, payload, received_at) == checksum:
+        if _checksum(topic, payload, received_at, retained=False) == checksum:
             return Journaled(position, arrival)
+        if _checksum(topic, payload, received_at, retained=True) == checksum:
+            return Journaled(position, msgspec.structs.replace(arrival, retained=True))
     except (TypeError, ValueError, OverflowError, OSError):
         pass  # not even of the right types any more
     return Journaled(position, Arrival(str(topic), _as_bytes(payload), datetime.now(UTC)), damaged=True)

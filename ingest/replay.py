@@ -1,12 +1,17 @@
-"""Give dead letters back to ingest: they go through the journal again like any message, and are stored once."""
+"""Give dead letters and strangers' messages back to ingest: they go through the journal again, and are stored once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+import structlog
 
 from broker.contract.errors import RetryLaterError
 from ingest.journal import Arrival, Journal
 from ingest.store.dead_letters import DeadLetter, DeadLetterBox
+from ingest.store.quarantine import Quarantine
+
+log = structlog.get_logger("ingest")
 
 
 def replay(box: DeadLetterBox, journal: Journal, ids: Sequence[int]) -> int:
@@ -39,6 +44,30 @@ def finish_replays(box: DeadLetterBox, journal: Journal) -> int:
     if letters:
         _hand_over(box, journal, letters)
     return len(letters)
+
+
+def take_in(quarantine: Quarantine, journal: Journal, knows: Callable[[str, Sequence[str]], bool]) -> int:
+    """Give back the messages of strangers that are known by now; how many.
+
+    Their time of receipt stays. Cut off in between, they are given back again and stored once.
+
+    Args:
+        quarantine: Where they wait.
+        journal: Where they go.
+        knows: Whether the inventory has a device of an adapter under one of these names.
+
+    Raises:
+        RetryLaterError: The journal is full, or the disk refuses.
+    """
+    count = 0
+    for stranger in quarantine.find(state=None):
+        if knows(stranger.adapter, stranger.names):
+            messages = quarantine.messages_of(stranger.id)
+            journal.append([Arrival(one.topic, one.payload, one.received_at, one.retained) for one in messages])
+            quarantine.forget(stranger.id)
+            log.info("stranger.known", adapter=stranger.adapter, address=stranger.address, messages=len(messages))
+            count += len(messages)
+    return count
 
 
 def _hand_over(box: DeadLetterBox, journal: Journal, letters: Sequence[DeadLetter]) -> None:

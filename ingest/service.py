@@ -42,8 +42,9 @@ class Ingest:
         gc.set_threshold(*GC_THRESHOLDS)
         self.journal = Journal(settings.data / "ingest" / "journal.sqlite", max_bytes=settings.journal_max_mb << 20)
         self._dead_letters = opened.dead_letters
+        self._quarantine = opened.quarantine
         decoder = Decoder(city, late_after=timedelta(seconds=settings.late_after_s))
-        self.drain = Drain(self.journal, decoder, opened.store, opened.dead_letters)
+        self.drain = Drain(self.journal, decoder, opened.store, opened.dead_letters, opened.quarantine)
         client = BusClient if settings.mqtt_client == "paho" else FastSubscriber
         self.intake = Intake(city.id, login, self.journal, on_journaled=self.drain.wake, client=client)
         self.parts: dict[str, Callable[..., None]] = {"ingest-drain": self.drain.run, "ingest-intake": self.intake.run}
@@ -66,6 +67,8 @@ class Ingest:
         metrics.STORE_AWAY.set(bool(drain.away))
         metrics.BAD_SUBJECTS.set(len(drain.bad.alarms))
         metrics.LETTERS_DROPPED.set(self._dead_letters.dropped())
+        strangers = self._quarantine.count()
+        metrics.STRANGERS.set(strangers)
         totals = drain.totals
         return IngestHealth(
             at=now,
@@ -82,6 +85,8 @@ class Ingest:
             dead_letters_total=totals.dead,
             unknown_fields_total=totals.unknown_fields,
             ignored_total=totals.ignored,
+            quarantined_total=totals.quarantined,
+            strangers=strangers,
             note=drain.away,
             alarms=drain.bad.alarms,
         )
@@ -116,7 +121,8 @@ def _retain(opened: OpenStore, settings: Settings, now: datetime) -> None:
     try:
         gone = opened.store.forget_before(readings=before, events=now - timedelta(days=settings.event_days))
         letters = opened.dead_letters.forget_before(before)
+        strangers = opened.quarantine.forget_before(before)
     except RetryLaterError as exc:
         log.error("retention.postponed", reason=str(exc))
     else:
-        log.info("retention.done", rows=gone, dead_letters=letters)
+        log.info("retention.done", rows=gone, dead_letters=letters, strangers=strangers)

@@ -24,6 +24,9 @@ Seq = Annotated[int, Meta(ge=0, le=2**53, description="Counts the readings of on
 Time = Annotated[datetime, Meta(tz=True, description="Device clock, UTC.")]
 Percent = Annotated[float, Meta(ge=0, le=100)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
+Rate = Annotated[float, Meta(ge=0, le=100_000_000)]
+Latitude = Annotated[float, Meta(ge=-90, le=90)]
+Longitude = Annotated[float, Meta(ge=-180, le=180)]
 Text = Annotated[str, Meta(max_length=200)]
 Short = Annotated[str, Meta(max_length=64)]
 
@@ -48,13 +51,18 @@ class BinTelemetry(Stamp, kw_only=True, omit_defaults=True):
     battery_pct: Percent | None = None
     battery_v: Annotated[float, Meta(ge=0, le=60)] | None = None
     rssi_dbm: Annotated[float, Meta(ge=-200, le=20)] | None = None
+    lat_deg: Latitude | None = None
+    lon_deg: Longitude | None = None
 
 
 class TruckTelemetry(Stamp, kw_only=True, omit_defaults=True):
-    """A garbage truck. `pto`: the power take-off that drives the compactor is engaged."""
+    """A garbage truck. `pto`: the power take-off that drives the compactor is engaged.
 
-    lat_deg: Annotated[float, Meta(ge=-90, le=90)] | None = None
-    lon_deg: Annotated[float, Meta(ge=-180, le=180)] | None = None
+    `power_v` is the vehicle's own voltage, `battery_v` and `battery_pct` the tracker's.
+    """
+
+    lat_deg: Latitude | None = None
+    lon_deg: Longitude | None = None
     speed_kmh: Annotated[float, Meta(ge=0, le=250)] | None = None
     heading_deg: Annotated[float, Meta(ge=0, le=360)] | None = None
     hdop: Annotated[float, Meta(ge=0, le=100)] | None = None
@@ -65,10 +73,22 @@ class TruckTelemetry(Stamp, kw_only=True, omit_defaults=True):
     pto: bool | None = None
     engine_temp_c: Annotated[float, Meta(ge=-60, le=300)] | None = None
     fault_codes: Annotated[list[Short], Meta(max_length=64)] | None = None
+    satellites: Annotated[int, Meta(ge=0, le=200)] | None = None
+    power_v: Annotated[float, Meta(ge=0, le=100)] | None = None
+    battery_v: Annotated[float, Meta(ge=0, le=60)] | None = None
+    battery_pct: Percent | None = None
+    engine_h: Annotated[float, Meta(ge=0, le=1_000_000)] | None = None
+    engine_rpm: Annotated[float, Meta(ge=0, le=20_000)] | None = None
+    fuel_used_l: Annotated[float, Meta(ge=0, le=10_000_000)] | None = None
+    lift_arm: bool | None = None
+    tailgate_open: bool | None = None
 
 
 class ApTelemetry(Stamp, kw_only=True, omit_defaults=True):
-    """A Wi-Fi access point. Byte counters start again at a reboot (`uptime_s` tells)."""
+    """A Wi-Fi access point, as it sees its clients: `rx_` is what it receives from them.
+
+    Byte counters start again at a reboot (`uptime_s` tells); the rates follow from them in ingest, or are the device's.
+    """
 
     clients: Annotated[int, Meta(ge=0, le=10_000)] | None = None
     rx_bytes: Count | None = None
@@ -82,6 +102,10 @@ class ApTelemetry(Stamp, kw_only=True, omit_defaults=True):
     uptime_s: Count | None = None
     clients_by_radio: Annotated[dict[Short, Count], Meta(max_length=16)] | None = None
     clients_by_ssid: Annotated[dict[Short, Count], Meta(max_length=32)] | None = None
+    rx_kbps: Rate | None = None
+    tx_kbps: Rate | None = None
+    signal_dbm: Annotated[float, Meta(ge=-150, le=20)] | None = None
+    disk_pct: Percent | None = None
 
 
 Scene = Literal["armed", "warming_up", "light", "covered", "moved", "defocused", "frozen", "no_stream"]
@@ -95,7 +119,7 @@ class CameraTelemetry(Stamp, kw_only=True, omit_defaults=True):
 
     fps: Annotated[float, Meta(ge=0, le=1_000)] | None = None
     dropped_frames: Count | None = None
-    bitrate_kbps: Annotated[float, Meta(ge=0, le=1_000_000)] | None = None
+    bitrate_kbps: Rate | None = None
     scene_ok: bool | None = None
     uptime_s: Count | None = None
     scene: Scene | None = None
@@ -114,9 +138,16 @@ TELEMETRY: Final[dict[Kind, type[Telemetry]]] = {
 
 EVENT_TYPES: Final[dict[Kind, tuple[str, ...]]] = {
     "bin": ("fire", "tilt", "lid_open", "collected", "moved", "low_battery", "tamper"),
-    "truck": ("breakdown", "panic", "collected", "harsh_braking", "power_cut", "tamper"),
-    "ap": ("rogue_ap", "quota_exceeded", "reboot", "tamper"),
-    "camera": ("dumping", "deposit", "blind", "covered", "moved", "tamper", "review"),
+    "truck": (
+        *("breakdown", "panic", "collected", "harsh_braking", "power_cut", "tamper", "harsh_acceleration"),
+        *("harsh_cornering", "overspeed", "tow", "jamming", "low_battery", "accident", "fuel_leak", "door"),
+        *("geofence_enter", "geofence_exit"),
+    ),
+    "ap": ("rogue_ap", "quota_exceeded", "reboot", "tamper", "session"),
+    "camera": (
+        *("dumping", "deposit", "blind", "covered", "moved", "tamper", "review", "motion", "object", "intrusion"),
+        *("line_crossed", "activity"),
+    ),
 }
 
 Detail = dict[str, Any]

@@ -18,6 +18,9 @@ SYMBOLS: Final[dict[str, str]] = {
     "s": "s",
     "kbps": "kbit/s",
     "bytes": "B",
+    "h": "h",
+    "l": "l",
+    "rpm": "1/min",
 }
 
 UNITLESS: Final = frozenset(
@@ -35,11 +38,24 @@ UNITLESS: Final = frozenset(
         "scene_ok",
         "scene",
         "reconnects",
+        "satellites",
+        "lift_arm",
+        "tailgate_open",
     }
 )
 
 COUNTERS: Final = frozenset(
-    {"rx_bytes", "tx_bytes", "dropped_frames", "uptime_s", "odometer_km", "blind_s", "reconnects"}
+    {
+        "rx_bytes",
+        "tx_bytes",
+        "dropped_frames",
+        "uptime_s",
+        "odometer_km",
+        "blind_s",
+        "reconnects",
+        "engine_h",
+        "fuel_used_l",
+    }
 )
 """Fields that only grow until their device restarts; charts show their difference, not their value."""
 

@@ -1,40 +1,105 @@
-"""The adapter port: pure functions from a foreign topic and payload to readings of devices in the inventory."""
+"""The adapter port: pure functions from a foreign topic and payload to what was heard of which device.
+
+An adapter knows a format and nothing of the city: `Heard` names the device as the sender does. `ingest.foreign` finds
+it in the inventory and reads its fields by the profile.
+"""
 
 from __future__ import annotations
 
 import re
-import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
+from broker.contract.codec import decode_json
 from broker.contract.errors import PayloadError
-from broker.contract.payloads import TELEMETRY, fields_of
-from broker.contract.topics import Kind
-from city.model import City, Device, FieldRule, Profile, Scalar
+from city.quantities import number_and_unit
 
-_NUMBER: Final = re.compile(r"\s*([-+]?\d+(?:\.\d+)?)\s*(?:\D.*)?$")
 _FRACTION: Final = re.compile(r"(\.\d{6})\d+")
 _OFFSET: Final = re.compile(r"([+-]\d\d)(\d\d)$")
-_MISSING: Final = object()
+_COMPACT: Final = re.compile(r"\d{14}")
+MILLISECONDS_FROM: Final = 1e11
+"""Epoch times from here on are milliseconds: as seconds they would lie in the year 5138."""
+
+_decoder: Final = msgspec.json.Decoder(dict[str, Any])
+_list_decoder: Final = msgspec.json.Decoder(list[Any])
 
 
-class Foreign(msgspec.Struct, frozen=True):
-    """A reading of another maker's device; `invalid` when a field was present but a sentinel or impossible."""
+class Frame(msgspec.Struct, frozen=True):
+    """A device's own bytes, which its network server did not decode, and their port (LoRaWAN's fPort)."""
 
-    device: str
-    kind: Kind
-    boot: str
-    seq: int
-    measured_at: datetime | None
-    values: dict[str, Any]
-    invalid: bool = False
+    port: int
+    data: bytes
+
+
+class Happening(msgspec.Struct, frozen=True):
+    """An event of the contract.
+
+    `lasting`: what the device says each time of a condition that lasts; it becomes an event only when it changes.
+    """
+
+    type: str
+    state: Literal["raised", "cleared", "noted"]
+    detail: dict[str, Any] = {}
+    lasting: bool = False
+
+
+class Presence(msgspec.Struct, frozen=True):
+    """A device came or went, as its sender says. `everybody`: all devices of the inventory that this sender speaks for.
+
+    `beneath` is how the addresses of those begin.
+    """
+
+    state: Literal["online", "offline"]
+    reason: str = ""
+    everybody: bool = False
+    beneath: str = ""
+
+
+class Hint(msgspec.Struct, frozen=True):
+    """What a message tells of a device that nobody knows: to suggest a profile and a place (`position`) for it."""
+
+    model: str = ""
+    label: str = ""
+    place: dict[str, float] = {}
+
+
+class Heard(msgspec.Struct, frozen=True, kw_only=True):
+    """What one message, or one record of it, says of one device.
+
+    Attributes:
+        names: Under which the inventory may have it, the best first.
+        at: When it was measured; without a zone it is the city's local time; None when the message does not say.
+        key: What tells two records of one moment apart: a frame counter, else the bytes.
+        known: Fields of the contract that the format itself defines; those of another kind of device are left out.
+        fields: What else was decoded, by the sender's names; the device's profile says what it means.
+        frame: What was not decoded.
+        fix_at: When its position was found, where that is another time.
+        quality: Words on what is missing from `known`.
+        events: What happened.
+        presence: Whether it came or went.
+        hint: For a device that nobody knows.
+        raw: This record alone, as a message of the same topic; empty when the message holds no other.
+    """
+
+    names: tuple[str, ...]
+    at: datetime | None
+    key: bytes
+    known: dict[str, Any] = {}
+    fields: Mapping[str, Any] = {}
+    frame: Frame | None = None
+    fix_at: datetime | None = None
+    quality: tuple[str, ...] = ()
+    events: tuple[Happening, ...] = ()
+    presence: Presence | None = None
+    hint: Hint = Hint()
+    raw: bytes = b""
 
 
 class Adapter(Protocol):
-    """One format."""
+    """One format. `topics` says how to connect it; `docs/adapters.md` has a section of its name."""
 
     @property
     def name(self) -> str:
@@ -44,141 +109,132 @@ class Adapter(Protocol):
     def filters(self) -> tuple[str, ...]:
         """What ingest subscribes for it."""
 
-    def claims(self, topic: str) -> bool:
-        """Whether `decode` should see messages of this topic."""
+    def claims(self, levels: Sequence[str]) -> bool:
+        """Whether `decode` should see messages of this topic, given its levels."""
 
-    def decode(self, topic: str, payload: bytes, book: AddressBook) -> list[Foreign]:
-        """Readings in a message; none when it is of a sort that carries none (a join, a goodbye).
+    def decode(self, topic: str, payload: bytes) -> list[Heard]:
+        """What was heard; nothing when the message is of a sort that says nothing of a device's state.
 
         Raises:
-            PayloadError: It cannot be understood, or its device is not in the inventory; says what to do.
+            PayloadError: It cannot be understood; says what was expected.
         """
 
 
-class AddressBook:
-    """Which device of the inventory another maker's name stands for."""
+def json_object(payload: bytes) -> dict[str, Any]:
+    """A JSON object.
 
-    def __init__(self, city: City) -> None:
-        """Index the inventory's addresses, upper and lower case alike."""
-        self._profiles = city.profiles
-        self._devices: Mapping[tuple[str, str], Device] = {
-            (device.reach.adapter, device.reach.address.lower()): device
-            for device in city.devices.values()
-            if device.reach
-        }
-
-    def find(self, adapter: str, candidates: Iterable[str]) -> tuple[Device, Profile]:
-        """The device under the first known of several names, and how to read it.
-
-        Raises:
-            PayloadError: None of the names is in the inventory.
-        """
-        names = [name for name in candidates if name]
-        for name in names:
-            device = self._devices.get((adapter, name.lower()))
-            if device is not None and device.reach is not None:
-                return device, self._profiles[device.reach.profile]
-        known_as = " or ".join(repr(name) for name in names) or "no name"
-        raise PayloadError(f"no device of the inventory has adapter {adapter!r} and address {known_as}")
-
-
-def stamp(at: datetime, payload: bytes) -> int:
-    """A seq for devices that have none: the same message has the same, two messages of one moment differ.
-
-    Milliseconds since 1970 in the high bits, ten bits of the payload's checksum below; fits the contract's 2^53.
+    Raises:
+        PayloadError: It is none.
     """
-    return (max(0, int(at.timestamp() * 1000)) << 10) | (zlib.crc32(payload) & 0x3FF)
+    return decode_json(_decoder, payload.removeprefix(b"\xef\xbb\xbf"))
+
+
+def json_records(payload: bytes) -> list[dict[str, Any]]:
+    """A JSON object, or the objects of an array.
+
+    Raises:
+        PayloadError: It is neither.
+    """
+    if not payload.lstrip().startswith(b"["):
+        return [json_object(payload)]
+    found = decode_json(_list_decoder, payload)
+    if not all(isinstance(one, dict) for one in found):
+        raise PayloadError("an array that holds something that is no object")
+    return found
+
+
+def mapping_at(body: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
+    """The object at a path, empty when there is none."""
+    found: Any = body
+    for key in path:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def objects_at(body: Mapping[str, Any], *path: str) -> Iterator[Mapping[str, Any]]:
+    """The objects of the list at a path, none when there is no list."""
+    found = mapping_at(body, *path[:-1]).get(path[-1])
+    return (one for one in found if isinstance(one, Mapping)) if isinstance(found, list) else iter(())
+
+
+def text_at(body: Mapping[str, Any], key: str) -> str:
+    """A text or a number as text; empty when it is absent or something else."""
+    value = body.get(key)
+    if isinstance(value, str):
+        return value.strip()
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
 
 
 def parse_time(text: object) -> datetime | None:
-    """An ISO 8601 time with any number of fraction digits; None when absent, naive or no time at all."""
+    """An ISO 8601 time with any number of fraction digits, or `YYYYMMDDhhmmss`; None when it is absent or no time.
+
+    One without a zone stays without.
+    """
     if not isinstance(text, str):
         return None
+    compact = text.strip()
+    if _COMPACT.fullmatch(compact):
+        compact = f"{compact[:8]}T{compact[8:]}"
     try:
-        at = datetime.fromisoformat(_OFFSET.sub(r"\1:\2", _FRACTION.sub(r"\1", text.strip())))
+        at = datetime.fromisoformat(_OFFSET.sub(r"\1:\2", _FRACTION.sub(r"\1", compact)))
     except ValueError:
         return None
-    return at.astimezone(UTC) if at.tzinfo else None
+    try:
+        return at.astimezone(UTC) if at.tzinfo else at
+    except OverflowError:
+        return None
 
 
-def parse_epoch_s(value: object) -> datetime | None:
-    """Seconds since 1970 as a number or as text; None when it is neither or no time."""
+def parse_epoch(value: object) -> datetime | None:
+    """Seconds or milliseconds since 1970 as a number or a text; None when it is neither or no time."""
     number = parse_number(value)
     if number is None:
         return None
     try:
-        return datetime.fromtimestamp(number, UTC)
+        return datetime.fromtimestamp(number / 1000 if abs(number) >= MILLISECONDS_FROM else number, UTC)
     except (OverflowError, ValueError, OSError):
         return None
 
 
+def parse_any_time(value: object) -> datetime | None:
+    """A time in either way."""
+    return parse_time(value) or parse_epoch(value)
+
+
 def parse_number(value: object) -> float | None:
     """A number, or the number a text begins with ("2799 mm", "25 ℃"); None otherwise, for booleans too."""
+    found = number_and_unit(value)
+    return found[0] if found else None
+
+
+def present(**values: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever the contract has
+    """Those that are not None."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def position(lat: object, lon: object) -> dict[str, float]:
+    """A position as fields of the contract; empty where either is no number or lies outside the earth."""
+    lat_deg, lon_deg = parse_number(lat), parse_number(lon)
+    if lat_deg is None or lon_deg is None or abs(lat_deg) > 90 or abs(lon_deg) > 180:  # noqa: PLR2004 - degrees
+        return {}
+    return {"lat_deg": lat_deg, "lon_deg": lon_deg}
+
+
+def is_true(value: object) -> bool | None:
+    """What a flag says, written in any usual way; None when it says nothing."""
     if isinstance(value, bool):
-        return None
+        return value
     if isinstance(value, int | float):
-        return float(value)
-    found = _NUMBER.match(value) if isinstance(value, str) else None
-    return float(found.group(1)) if found else None
+        return value != 0
+    if isinstance(value, str):
+        word = value.strip().lower()
+        if word in _YES:
+            return True
+        return False if word in _NO else None
+    return None
 
 
-def read_fields(profile: Profile, decoded: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
-    """Contract fields out of a decoded payload, by the profile's rules.
-
-    Returns:
-        The fields that hold a reading, and whether one was present but a sentinel, unreadable or out of range.
-    """
-    values: dict[str, Any] = {}
-    invalid = False
-    for field, rule in profile.fields.items():
-        found = _look_up(decoded, rule.source)
-        if found is _MISSING or found is None or _is_one_of(found, rule.absent):
-            continue
-        value = _apply(rule, found)
-        if value is None or not _fits(profile.kind, field, value):
-            invalid = True
-        else:
-            values[field] = value
-    return values, invalid
-
-
-def _look_up(decoded: Mapping[str, Any], paths: tuple[str, ...]) -> Any:  # noqa: ANN401 - JSON
-    for path in paths:
-        value: Any = decoded
-        for key in path.split("."):
-            value = value.get(key, _MISSING) if isinstance(value, Mapping) else _MISSING
-        if value is not _MISSING:
-            return value
-    return _MISSING
-
-
-def _apply(rule: FieldRule, found: object) -> Scalar:
-    if _is_one_of(found, rule.invalid):
-        return None
-    if rule.choices:
-        return rule.choices.get(str(found).lower(), rule.choices.get(str(found)))
-    if isinstance(found, bool):
-        return found
-    number = parse_number(found)
-    return None if number is None else number * rule.scale + rule.shift
-
-
-def _is_one_of(found: object, listed: tuple[Scalar, ...]) -> bool:
-    """Whether a value is listed as itself or, for texts such as "0.00 °C", by the number it begins with."""
-    if isinstance(found, bool) or not isinstance(found, str | int | float):
-        return False
-    return found in listed or parse_number(found) in [one for one in listed if not isinstance(one, str)]
-
-
-_FIELD_TYPES: Final[dict[Kind, dict[str, Any]]] = {
-    kind: {f.name: f.type for f in msgspec.structs.fields(type_) if f.name in fields_of(kind)}
-    for kind, type_ in TELEMETRY.items()
-}
-
-
-def _fits(kind: Kind, field: str, value: Scalar) -> bool:
-    try:
-        msgspec.convert(value, _FIELD_TYPES[kind][field])
-    except msgspec.ValidationError:
-        return False
-    return True
+_YES: Final = frozenset({"true", "on", "yes", "1", "open", "active", "alarm", "tilt", "high", "raised", "1.0"})
+_NO: Final = frozenset(
+    {"false", "off", "no", "0", "closed", "inactive", "normal", "ok", "low", "cleared", "none", "0.0"}
+)

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from broker.contract.errors import TopicError
+from broker.contract.topics import TOPICS_REMEMBERED
+from ingest.adapters.chirpstack import ChirpStack
 from ingest.adapters.owntracks import OwnTracks
 from ingest.adapters.port import Adapter
 from ingest.adapters.tts import TheThingsStack
 
-ADAPTERS: Final[tuple[Adapter, ...]] = (TheThingsStack(), OwnTracks())
+ADAPTERS: Final[tuple[Adapter, ...]] = (TheThingsStack(), ChirpStack(), OwnTracks())
 
 FILTERS: Final = tuple(topic_filter for adapter in ADAPTERS for topic_filter in adapter.filters)
 
 
+@lru_cache(maxsize=TOPICS_REMEMBERED)
 def adapter_for(topic: str) -> Adapter:
     """The adapter that reads a topic.
 
     Raises:
         TopicError: None does.
     """
+    levels = topic.split("/")
     for adapter in ADAPTERS:
-        if adapter.claims(topic):
+        if adapter.claims(levels):
             return adapter
     raise TopicError(f"no adapter reads the topic {topic!r}; known: {', '.join(FILTERS)}")

@@ -1,95 +1,121 @@
-"""The Things Stack v3 (LoRaWAN network server): uplinks over its MQTT server.
+"""The Things Stack v3 (LoRaWAN network server): uplinks, joins and locations over its MQTT server.
 
-Topic `v3/{application id}@{tenant id}/devices/{device id}/up`, without `@{tenant id}` on a single-tenant server.
+Topic `v3/{application id}@{tenant id}/devices/{device id}/up`, without `@{tenant id}` on a single-tenant server. Fields
+that are empty, zero or false are left out of its messages.
 Source: The Things Stack documentation, "MQTT server" and "Data formats".
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import msgspec
-
-from broker.contract.codec import decode_json
 from broker.contract.errors import PayloadError
-from ingest.adapters.port import AddressBook, Foreign, parse_number, parse_time, read_fields, stamp
+from ingest.adapters.lorawan import frame_of_base64, strongest, uplink_key
+from ingest.adapters.port import (
+    Heard,
+    Hint,
+    Presence,
+    json_object,
+    mapping_at,
+    objects_at,
+    parse_time,
+    position,
+    text_at,
+)
 
 _SEGMENTS: Final = 5
-
-
-class _DeviceIds(msgspec.Struct):
-    device_id: str = ""
-    dev_eui: str = ""
-
-
-class _Uplink(msgspec.Struct):
-    decoded_payload: dict[str, Any] | None = None
-    frm_payload: str = ""
-    f_port: int = 0
-    f_cnt: int = 0
-    received_at: str = ""
-    rx_metadata: list[dict[str, Any]] = []
-
-
-class _Body(msgspec.Struct):
-    end_device_ids: _DeviceIds
-    uplink_message: _Uplink | None = None
-    received_at: str = ""
-
-
-_decoder: Final = msgspec.json.Decoder(_Body)
+_SILENT: Final = ("down", "service")
+_LIVE_DATA: Final = "as.up.data.forward"
 
 
 class TheThingsStack:
-    """Uplinks become readings; joins and downlink receipts carry none."""
+    """Uplinks and solved locations become readings, joins say that a device is there."""
 
     name = "tts"
-    filters = ("v3/+/devices/+/up", "v3/+/devices/+/join")
+    filters = ("v3/+/devices/+/up", "v3/+/devices/+/join", "v3/+/devices/+/location/solved")
 
-    def claims(self, topic: str) -> bool:
-        """Whether a topic is an uplink's or a join's."""
-        parts = topic.split("/")
-        return len(parts) == _SEGMENTS and parts[0] == "v3" and parts[2] == "devices" and parts[4] in ("up", "join")
+    def claims(self, levels: Sequence[str]) -> bool:
+        """Whether a topic is a device's."""
+        return len(levels) >= _SEGMENTS and levels[0] == "v3" and levels[2] == "devices"
 
-    def decode(self, topic: str, payload: bytes, book: AddressBook) -> list[Foreign]:
-        """One reading per uplink, by the profile of the device.
+    def decode(self, topic: str, payload: bytes) -> list[Heard]:
+        """One reading per message; answers to downlinks say nothing of the device's state.
 
         Raises:
-            PayloadError: Not an uplink, an unknown device, or nothing in it was decoded by the network server.
+            PayloadError: Not JSON of The Things Stack, or without a time.
         """
-        _, tenant, _, device_id, sort = topic.split("/")
-        if sort == "join":
+        _, tenant, _, device_id, sort, *_ = topic.split("/")
+        if sort in _SILENT:
             return []
-        body = decode_json(_decoder, payload)
-        uplink = body.uplink_message
-        if uplink is None:
-            raise PayloadError("an uplink without `uplink_message`")
-        application = tenant.split("@")[0]
-        names = [device_id, body.end_device_ids.device_id, body.end_device_ids.dev_eui]
-        device, profile = book.find(
-            self.name, [*(f"{application}/{name}" for name in names if name), body.end_device_ids.dev_eui]
-        )
-        values, invalid = read_fields(profile, _decoded(uplink, profile.id))
-        values.update(_signal(uplink) if profile.kind == "bin" else {})
-        at = parse_time(uplink.received_at) or parse_time(body.received_at)
-        if at is None:
-            raise PayloadError("an uplink without a readable `received_at`")
-        return [Foreign(device.id, profile.kind, self.name, stamp(at, payload), at, values, invalid)]
+        body = _unwrapped(json_object(payload))
+        names = _names(tenant.split("@")[0], device_id, mapping_at(body, "end_device_ids"))
+        if sort == "join":
+            return [_join(names, body, payload)]
+        if sort == "location" or "location_solved" in body:
+            return [_location(names, body, payload)]
+        uplink = body.get("uplink_message")
+        if not isinstance(uplink, Mapping):
+            raise PayloadError(f"an uplink without `uplink_message`; it has {', '.join(sorted(body)) or 'nothing'}")
+        return [_uplink(names, body, uplink, payload)]
 
 
-def _decoded(uplink: _Uplink, profile: str) -> dict[str, Any]:
-    if uplink.decoded_payload:
-        return uplink.decoded_payload
-    if uplink.frm_payload:
-        raise PayloadError(
-            f"`frm_payload` was not decoded (f_port {uplink.f_port}, profile {profile}): "
-            "set a payload formatter for the device in The Things Stack, then replay"
-        )
-    raise PayloadError("an uplink without a payload")
+def _unwrapped(body: dict[str, Any]) -> Mapping[str, Any]:
+    """The message within what the console's live data and the storage API put around it."""
+    if isinstance(body.get("result"), Mapping):
+        return mapping_at(body, "result")
+    return mapping_at(body, "data") if body.get("name") == _LIVE_DATA else body
 
 
-def _signal(uplink: _Uplink) -> dict[str, float]:
-    """The strongest gateway's signal."""
-    found = [rssi for entry in uplink.rx_metadata if (rssi := parse_number(entry.get("rssi"))) is not None]
-    plausible = [rssi for rssi in found if -200 <= rssi <= 20]  # noqa: PLR2004 - the contract's range
-    return {"rssi_dbm": max(plausible)} if plausible else {}
+def _names(application: str, device_id: str, ids: Mapping[str, Any]) -> tuple[str, ...]:
+    eui = text_at(ids, "dev_eui")
+    found = [device_id, text_at(ids, "device_id"), eui]
+    paths = [f"{application}/{name}" for name in found if name]
+    return tuple(dict.fromkeys(name for name in (eui, *paths) if name))
+
+
+def _join(names: tuple[str, ...], body: Mapping[str, Any], payload: bytes) -> Heard:
+    at = parse_time(body.get("received_at"))
+    return Heard(names=names, at=at, key=payload, presence=Presence("online"))
+
+
+def _location(names: tuple[str, ...], body: Mapping[str, Any], payload: bytes) -> Heard:
+    place = mapping_at(body, "location_solved", "location")
+    found = position(place.get("latitude"), place.get("longitude"))
+    if not found:
+        raise PayloadError("a solved location without latitude and longitude")
+    return Heard(names=names, at=_time(body), key=payload, known=found, hint=Hint(place=found))
+
+
+def _uplink(names: tuple[str, ...], body: Mapping[str, Any], uplink: Mapping[str, Any], payload: bytes) -> Heard:
+    at = parse_time(uplink.get("received_at")) or _time(body)
+    frame = frame_of_base64(uplink.get("f_port"), uplink.get("frm_payload"))
+    fields = mapping_at(uplink, "decoded_payload")
+    versions = mapping_at(uplink, "version_ids")
+    model = "/".join(one for one in (text_at(versions, "brand_id"), text_at(versions, "model_id")) if one)
+    if frame is None and not fields:
+        raise PayloadError("an uplink without a payload")
+    return Heard(
+        names=names,
+        at=at,
+        key=uplink_key(uplink.get("f_cnt", 0), frame, payload),
+        known=strongest(objects_at(uplink, "rx_metadata")),
+        fields=fields,
+        frame=frame,
+        hint=_hint(model, uplink),
+    )
+
+
+def _hint(model: str, uplink: Mapping[str, Any]) -> Hint:
+    places = mapping_at(uplink, "locations")
+    for place in (mapping_at(places, one) for one in places):
+        if found := position(place.get("latitude"), place.get("longitude")):
+            return Hint(model=model, place=found)
+    return Hint(model=model)
+
+
+def _time(body: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a time or an error
+    at = parse_time(body.get("received_at"))
+    if at is None:
+        raise PayloadError("a message without a readable `received_at`")
+    return at

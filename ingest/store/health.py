@@ -22,7 +22,8 @@ class BadMessages(msgspec.Struct, frozen=True):
 class IngestHealth(msgspec.Struct, frozen=True):
     """A snapshot. Totals count since the process started; `lag_s` is the age of the oldest reading not yet stored.
 
-    While a backlog is drained, `live_lag_s` is that of the readings that overtake it.
+    While a backlog is drained, `live_lag_s` is that of the readings that overtake it. `strangers` are devices
+    that nobody knows and nobody has looked at.
     """
 
     at: datetime
@@ -39,6 +40,8 @@ class IngestHealth(msgspec.Struct, frozen=True):
     dead_letters_total: int = 0
     unknown_fields_total: int = 0
     ignored_total: int = 0
+    quarantined_total: int = 0
+    strangers: int = 0
     note: str = ""
     alarms: tuple[BadMessages, ...] = ()
 

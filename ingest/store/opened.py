@@ -19,6 +19,7 @@ from ingest.store.influx_http import InfluxAddress, InfluxHttp
 from ingest.store.influx_setup import tokens_folder
 from ingest.store.port import Store
 from ingest.store.progress import Progress
+from ingest.store.quarantine import Quarantine
 
 Account = Literal["ingest", "api"]
 
@@ -29,6 +30,7 @@ class OpenStore:
 
     store: Store
     dead_letters: DeadLetterBox
+    quarantine: Quarantine
     health: HealthBoard
 
 
@@ -55,7 +57,8 @@ def open_store(settings: Settings, city: City, account: Account = "ingest") -> O
             letters = DeadLetterBox(
                 folder / "store" / "dead_letters.sqlite", max_bytes=settings.dead_letters_max_mb << 20
             )
-            _opened[folder] = OpenStore(store, letters, HealthBoard(folder))
+            quarantine = Quarantine(folder / "store" / "quarantine.sqlite")
+            _opened[folder] = OpenStore(store, letters, quarantine, HealthBoard(folder))
         _users[folder] += 1
         return _opened[folder]
 
@@ -101,3 +104,4 @@ def close_store(settings: Settings) -> None:
             opened = _opened.pop(folder)
             opened.store.close()
             opened.dead_letters.close()
+            opened.quarantine.close()

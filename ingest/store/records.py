@@ -16,6 +16,14 @@ QUALITY_CLOCK = "clock"
 """The device's clock was wrong: stored at receive time, the device's own time kept beside it."""
 QUALITY_INVALID = "invalid"
 """A field was a sentinel, missing or impossible and is therefore absent."""
+QUALITY_NO_FIX = "no_fix"
+"""It has no position because the receiver had none: invalid, half of one, or 0,0."""
+QUALITY_OUTDATED = "outdated"
+"""Its position was an earlier one, sent again; it is left out."""
+QUALITY_JUMP = "jump"
+"""Its position is farther from the last one than a truck can drive; it is left out."""
+QUALITY_UNDECODED = "undecoded"
+"""A part of it, or all, was bytes that nobody here can decode; they are kept."""
 QUALITY_LATE = "late"
 """It arrived long after it was measured; never news."""
 
@@ -44,12 +52,16 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
 
 
 class EventRecord(msgspec.Struct, frozen=True):
-    """Something that happened at a device."""
+    """Something that happened at a device.
+
+    `lasting`: what a device repeats of a condition; before it is stored, whatever does not change it is taken out.
+    """
 
     origin: Origin
     type: str
     state: Literal["raised", "cleared", "noted"]
     detail: dict[str, Any]
+    lasting: bool = False
 
 
 class StatusRecord(msgspec.Struct, frozen=True):

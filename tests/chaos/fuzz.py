@@ -28,6 +28,7 @@ from ingest.drain import Drain
 from ingest.journal import Arrival, Journal
 from ingest.store.dead_letters import DeadLetterBox
 from ingest.store.duck import DuckStore
+from ingest.store.quarantine import Quarantine
 from tests.support.require import SHARED
 
 EXAMPLES: Final = Path(codec.__file__).parent / "examples"
@@ -170,7 +171,7 @@ def fuzz(folder: Path, payloads: int, seed: int) -> Report:
     journal = Journal(folder / "journal.sqlite", max_bytes=1 << 40)
     decoder = Decoder(city, late_after=timedelta(minutes=15))
     store, box = DuckStore(folder / "city.duckdb"), DeadLetterBox(folder / "dead.sqlite", max_bytes=1 << 40)
-    drain = Drain(journal, decoder, store, box)
+    drain = Drain(journal, decoder, store, box, Quarantine(folder / "strangers.sqlite", max_bytes=1 << 40))
     stop = threading.Event()
     counted = dict.fromkeys(("with_records", "with_dead", "ignored", "unaccounted", "crashed", "records", "letters"), 0)
     for first in range(0, payloads, GROUP):

@@ -22,6 +22,7 @@ from ingest.drain import Drain
 from ingest.journal import Arrival, Journal
 from ingest.store.duck import DuckStore
 from ingest.store.port import EventQuery
+from ingest.store.quarantine import Quarantine
 from ingest.store.reviews import Review
 from tests.unit.api.conftest import CITY, NOW, Stage
 
@@ -154,7 +155,10 @@ def test_a_review_is_stored_once_however_often_it_is_drained(tmp_path: Path, dum
         with closing(DuckStore(tmp_path / "city.duckdb")) as store:
             stop = threading.Event()
             stop.set()
-            drain = Drain(theirs, Decoder(CITY, late_after=timedelta(minutes=15)), store, dumped.box, clock=lambda: NOW)
+            unknown = Quarantine(tmp_path / "strangers.sqlite")
+            drain = Drain(
+                theirs, Decoder(CITY, late_after=timedelta(minutes=15)), store, dumped.box, unknown, clock=lambda: NOW
+            )
             drain.run(stop)
             stored = store.events(EventQuery(NOW, NOW + timedelta(hours=1), types=("review",)))
             assert [event.detail["verdict"] for event in reversed(stored)] == ["confirmed", "reopened", "confirmed"]

@@ -76,8 +76,6 @@ def test_kupang_reaches_devices_of_other_makers(kupang: City) -> None:
         ("truck", "owntracks"): 4,
     }
     assert kupang.trucks["truck-31"].reach == Address("owntracks", "dlhk/truck-31", "owntracks-truck")
-    profiles = {d.reach.profile for d in reached if d.reach}
-    assert profiles == set(kupang.profiles)
 
 
 def test_kupang_knows_where_everything_but_trucks_stands(kupang: City) -> None:

@@ -93,9 +93,10 @@ def test_late_data_keeps_its_own_time(decoder: Decoder) -> None:
 
 @pytest.mark.parametrize("position", [{"lat_deg": 0, "lon_deg": 0}, {"lat_deg": -10.1}])
 def test_no_position_is_unknown(decoder: Decoder, position: dict[str, float]) -> None:
-    record = reading(decode(decoder, "kota/v1/kupang/truck/truck-1/telemetry", stamped(**position, speed_kmh=3)))
-    assert record.values == {"speed_kmh": 3.0}
-    assert record.origin.quality == ("invalid",)
+    body = stamped(**position, speed_kmh=3, heading_deg=0, hdop=99)
+    record = reading(decode(decoder, "kota/v1/kupang/truck/truck-1/telemetry", body))
+    assert record.values == {"speed_kmh": 3.0}, "what a receiver makes up without a position is not kept"
+    assert record.origin.quality == ("no_fix",)
 
 
 def test_batch_with_a_bad_element(decoder: Decoder) -> None:
@@ -197,10 +198,9 @@ def test_things_stack_out_of_range_is_unknown_and_said_so(decoder: Decoder) -> N
     [
         (UP, b"{", "not JSON"),
         (UP, b"\xff\xfe", "not JSON"),
-        (UP, {}, "end_device_ids"),
-        (UP, {"end_device_ids": {}}, "without `uplink_message`"),
-        ("v3/bins@t/devices/em-77/up", {**UPLINK, "end_device_ids": {"device_id": "em-77"}}, "bins/em-77"),
-        (UP, {**UPLINK, "uplink_message": {"frm_payload": "AXVc", "received_at": "x"}}, "payload formatter"),
+        (UP, {}, "without `uplink_message`; it has nothing"),
+        (UP, {"end_device_ids": {}}, "without `uplink_message`; it has end_device_ids"),
+        (UP, {**UPLINK, "uplink_message": {"frm_payload": "A!", "received_at": "x"}}, "no base64"),
         (UP, {**UPLINK, "uplink_message": {}}, "without a payload"),
     ],
 )
@@ -212,14 +212,32 @@ def test_things_stack_broken_uplinks_say_why(decoder: Decoder, topic: str, body:
 
 def test_things_stack_redelivery_is_the_same_reading_and_a_second_uplink_is_not(decoder: Decoder) -> None:
     first = reading(decode(decoder, UP, UPLINK)).origin
-    assert reading(decode(decoder, UP, UPLINK)).origin.seq == first.seq
-    assert reading(decode(decoder, UP, uplink(distance=491))).origin.seq != first.seq
+    assert reading(decode(decoder, UP, {**UPLINK, "correlation_ids": ["again"]})).origin.seq == first.seq
+    second = {**UPLINK, "uplink_message": {**UPLINK["uplink_message"], "f_cnt": 8}}  # type: ignore[dict-item]
+    assert reading(decode(decoder, UP, second)).origin.seq != first.seq
 
 
-def test_joins_carry_nothing_and_are_ignored(decoder: Decoder) -> None:
-    result = decode(decoder, "v3/bins@t/devices/em-1/join", {"end_device_ids": {"device_id": "em-1"}})
-    assert result.ignored
+def test_things_stack_unknown_device_is_a_stranger_with_all_its_names(decoder: Decoder) -> None:
+    body = {**UPLINK, "end_device_ids": {"device_id": "em-77", "dev_eui": "24E1FF"}}
+    result = decode(decoder, "v3/bins@t/devices/em-77/up", body)
+    assert not result.records
     assert not result.dead
+    assert [(one.adapter, one.names) for one in result.strangers] == [("tts", ("24E1FF", "bins/em-77", "bins/24E1FF"))]
+
+
+def test_bytes_that_nobody_decodes_are_kept_and_the_rest_is_stored(decoder: Decoder) -> None:
+    body = {**UPLINK, "uplink_message": {**UPLINK["uplink_message"], "decoded_payload": {}, "frm_payload": "AXVc"}}  # type: ignore[dict-item]
+    result = decode(decoder, UP, body)
+    (record,) = result.records
+    assert isinstance(record, Reading)
+    assert (record.values, record.origin.quality) == ({"rssi_dbm": -88.5}, ("undecoded",))
+    assert [one.reason for one in result.dead] == ["undecoded: port 85, 3 bytes: its profile names no frame decoder"]
+
+
+def test_a_join_says_that_a_device_is_there(decoder: Decoder) -> None:
+    (record,) = decode(decoder, "v3/bins@t/devices/em-1/join", {"end_device_ids": {"device_id": "em-1"}}).records
+    assert isinstance(record, StatusRecord)
+    assert (record.device, record.state) == ("bin-2", "online")
 
 
 LOCATION = {"_type": "location", "lat": -10.17, "lon": 123.6, "tst": 1772366398, "vel": 31, "cog": 271, "batt": 67}
@@ -229,15 +247,24 @@ def test_owntracks_location(decoder: Decoder) -> None:
     record = reading(decode(decoder, "owntracks/dlhk/t2", LOCATION))
     assert record.origin.device == "truck-2"
     assert record.origin.measured_at == datetime.fromtimestamp(1772366398, UTC)
-    assert record.values == {"lat_deg": -10.17, "lon_deg": 123.6, "speed_kmh": 31.0, "heading_deg": 271.0}
+    assert record.values == {
+        "lat_deg": -10.17, "lon_deg": 123.6, "speed_kmh": 31.0, "heading_deg": 271.0,
+        "battery_pct": 67.0,
+    }
 
 
 def test_owntracks_unknown_speed_is_absent(decoder: Decoder) -> None:
     assert "speed_kmh" not in reading(decode(decoder, "owntracks/dlhk/t2", {**LOCATION, "vel": -1})).values
 
 
-def test_owntracks_goodbye_is_ignored(decoder: Decoder) -> None:
-    assert decode(decoder, "owntracks/dlhk/t2", {"_type": "lwt", "tst": "1772366398"}).ignored
+def test_owntracks_goodbye_says_that_it_is_gone(decoder: Decoder) -> None:
+    (record,) = decode(decoder, "owntracks/dlhk/t2", {"_type": "lwt", "tst": "1772366398"}).records
+    assert isinstance(record, StatusRecord)
+    assert (record.state, record.reason, record.at) == ("offline", "lost", None), "`tst` is when it connected"
+
+
+def test_owntracks_a_deleted_location_is_ignored(decoder: Decoder) -> None:
+    assert decode(decoder, "owntracks/dlhk/t2", b"").ignored
 
 
 @pytest.mark.parametrize(
@@ -247,15 +274,16 @@ def test_owntracks_goodbye_is_ignored(decoder: Decoder) -> None:
         ({**LOCATION, "lat": None}, "without a position"),
         ({"hello": 1}, "`_type` is None"),
         ([1], "Expected `object`"),
-        (b"", "not JSON"),
+        (b"{", "not JSON"),
     ],
 )
 def test_owntracks_broken_messages_say_why(decoder: Decoder, body: Any, reason: str) -> None:
     assert reason in decode(decoder, "owntracks/dlhk/t2", body).dead[0].reason
 
 
-def test_owntracks_unknown_device_says_its_address(decoder: Decoder) -> None:
-    assert "dlhk/t9" in decode(decoder, "owntracks/dlhk/t9", LOCATION).dead[0].reason
+def test_owntracks_unknown_device_is_a_stranger_with_its_place(decoder: Decoder) -> None:
+    (one,) = decode(decoder, "owntracks/dlhk/t9", LOCATION).strangers
+    assert (one.names, one.hint.place) == (("dlhk/t9",), {"lat_deg": -10.17, "lon_deg": 123.6})
 
 
 json_values = st.recursive(
@@ -280,5 +308,5 @@ def test_every_message_is_stored_dead_or_ignored_and_never_raises(topic: str, bo
 
     decoder = Decoder(make_city(), late_after=timedelta(minutes=15))
     result = decode(decoder, topic, body)
-    assert result.records or result.dead or result.ignored or body == []
+    assert result.records or result.dead or result.strangers or result.ignored or body == []
     assert not any(rejected.reason.startswith("decoder failed") for rejected in result.dead), result.dead

@@ -27,6 +27,7 @@ from ingest.store.dead_letters import DeadLetterBox
 from ingest.store.duck import DuckStore
 from ingest.store.memory import MemoryStore
 from ingest.store.port import Ranges, Written
+from ingest.store.quarantine import Quarantine
 from ingest.store.records import Reading, Record
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -49,9 +50,16 @@ def box(tmp_path: Path) -> DeadLetterBox:
     return DeadLetterBox(tmp_path / "dead.sqlite")
 
 
+def strangers_of(box: DeadLetterBox) -> Quarantine:
+    """A quarantine beside the dead letters."""
+    return Quarantine(Path(box._db.execute("PRAGMA database_list").fetchone()[2]).with_name("strangers.sqlite"))
+
+
 def drained(journal: Journal, city: City, store: Any, box: DeadLetterBox) -> Drain:
     """Run a drain over what the journal holds, to its end."""
-    drain = Drain(journal, Decoder(city, late_after=timedelta(minutes=15)), store, box, clock=lambda: NOW)
+    drain = Drain(
+        journal, Decoder(city, late_after=timedelta(minutes=15)), store, box, strangers_of(box), clock=lambda: NOW
+    )
     stop = threading.Event()
     stop.set()
     drain.run(stop)
@@ -116,7 +124,9 @@ def test_what_was_cut_off_before_the_position_is_stored_once(journal: Journal, c
     store = Forgetful()
     journal.append([arrival(1), Arrival(BIN, b"{", NOW), arrival(2)])
     for _ in range(2):
-        drain = Drain(journal, Decoder(city, late_after=timedelta(minutes=15)), store, box, clock=lambda: NOW)
+        drain = Drain(
+            journal, Decoder(city, late_after=timedelta(minutes=15)), store, box, strangers_of(box), clock=lambda: NOW
+        )
         drain._store(EVERYTHING, journal.read(after=0, limit=9))
     assert [(entry.rows, entry.twice) for entry in store.ledger()] == [(2, 0)]
     assert box.count() == 1
@@ -128,7 +138,9 @@ def test_a_journal_begun_anew_never_hides_a_dead_letter(
     journal.append([Arrival(BIN, b"{", NOW)])
     drained(journal, city, MemoryStore(), box)
     fresh = Journal(tmp_path / "another-disk.sqlite", max_bytes=1 << 20)
-    drain = Drain(fresh, Decoder(city, late_after=timedelta(minutes=15)), MemoryStore(), box, clock=lambda: NOW)
+    drain = Drain(
+        fresh, Decoder(city, late_after=timedelta(minutes=15)), MemoryStore(), box, strangers_of(box), clock=lambda: NOW
+    )
     fresh.append([Arrival(BIN, b"[", NOW)])
     drain._store(EVERYTHING, fresh.read(after=0, limit=9))
     assert [letter.payload for letter in box.find()] == [b"[", b"{"]
@@ -173,7 +185,9 @@ class AbsentStore(MemoryStore):
 def test_an_absent_store_is_waited_for(journal: Journal, city: City, box: DeadLetterBox) -> None:
     store = AbsentStore()
     journal.append([arrival(1), arrival(2)])
-    drain = Drain(journal, Decoder(city, late_after=timedelta(minutes=15)), store, box, clock=lambda: NOW)
+    drain = Drain(
+        journal, Decoder(city, late_after=timedelta(minutes=15)), store, box, strangers_of(box), clock=lambda: NOW
+    )
     assert drain._patiently(lambda: drain._store(EVERYTHING, journal.read(after=0, limit=9)), threading.Event())
     assert store.ledger()[0].rows == 2
     assert drain.away == ""
@@ -237,7 +251,9 @@ def test_new_readings_overtake_a_backlog_which_is_drained_in_order(
         readings = [arrival(seq) for seq in range(first, first + 500)]
         journal.append([Arrival(one.topic, one.payload, old) for one in readings])
     store = WatchedStore(lambda: journal.append([arrival(9_000), arrival(9_001)]))
-    drain = Drain(journal, Decoder(city, late_after=timedelta(minutes=15)), store, box, clock=lambda: NOW)
+    drain = Drain(
+        journal, Decoder(city, late_after=timedelta(minutes=15)), store, box, strangers_of(box), clock=lambda: NOW
+    )
     assert drain.lag_s() == 86_400
     drain._drain(threading.Event())
     drain._drain(threading.Event())
@@ -254,7 +270,9 @@ def test_readings_that_arrive_while_a_backlog_is_drained_are_stored_next(
     old = NOW - timedelta(hours=24)
     journal.append([Arrival(one.topic, one.payload, old) for one in (arrival(seq) for seq in range(5_000))])
     store = WatchedStore(lambda: journal.append([arrival(9_000)]))
-    drain = Drain(journal, Decoder(city, late_after=timedelta(minutes=15)), store, box, clock=lambda: NOW)
+    drain = Drain(
+        journal, Decoder(city, late_after=timedelta(minutes=15)), store, box, strangers_of(box), clock=lambda: NOW
+    )
     drain._drain(threading.Event())
     assert store.batches[1] == [9_000]
     assert [len(batch) for batch in store.batches] == [4_000, 1, 1_000]
@@ -266,7 +284,7 @@ def test_a_restart_in_the_middle_of_a_backlog_goes_on_with_both_lanes(
     store = DuckStore(tmp_path / "city.duckdb")
     journal.append([arrival(seq) for seq in range(10)])
     decoder = Decoder(city, late_after=timedelta(minutes=15))
-    first = Drain(journal, decoder, store, box, clock=lambda: NOW)
+    first = Drain(journal, decoder, store, box, strangers_of(box), clock=lambda: NOW)
     first._lanes.overtake(7)
     first._drain_live(threading.Event())
     store.close()

@@ -1,0 +1,165 @@
+"""What the keys of a message mean, by the profile of the device: fields and events of the contract."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from broker.contract.payloads import TELEMETRY, fields_of
+from broker.contract.topics import Kind
+from city.model import EventRule, FieldRule, Profile, Scalar
+from city.quantities import convert, field_unit, number_and_unit
+from ingest.adapters.port import Happening, is_true, parse_number
+
+_MISSING: Final = object()
+_FIELD_TYPES: Final[dict[Kind, dict[str, Any]]] = {
+    kind: {f.name: f.type for f in msgspec.structs.fields(type_) if f.name in fields_of(kind)}
+    for kind, type_ in TELEMETRY.items()
+}
+_FLAGS: Final = frozenset(
+    name for types in _FIELD_TYPES.values() for name, type_ in types.items() if "bool" in str(type_)
+)
+_WHOLE: Final = frozenset(
+    name
+    for types in _FIELD_TYPES.values()
+    for name, type_ in types.items()
+    if "int" in str(type_) and "dict" not in str(type_)
+)
+_DETAIL_TEXT_MAX: Final = 120
+
+
+def read_fields(profile: Profile, decoded: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+    """Contract fields out of a decoded payload, by the profile's rules.
+
+    Returns:
+        The fields that hold a reading, and whether one was present but a sentinel, unreadable or out of range.
+    """
+    values: dict[str, Any] = {}
+    invalid = False
+    for field, rule in profile.fields.items():
+        found, unit = _look_up(decoded, rule)
+        if found is _MISSING or found is None or found == "" or _is_one_of(found, rule.absent):
+            continue
+        value = _apply(field, rule, found, unit)
+        if value is None or not fits(profile.kind, field, value):
+            invalid = True
+        else:
+            values[field] = value
+    return values, invalid
+
+
+def read_events(profile: Profile, decoded: Mapping[str, Any]) -> list[Happening]:
+    """Events of the contract out of a decoded payload: conditions as they stand, and what is noted."""
+    found = []
+    for type_, rule in profile.events.items():
+        value = _at_any(decoded, rule.source)
+        if value is _MISSING or value is None:
+            continue
+        raised = _holds(rule, value)
+        if raised is None or (rule.noted and not raised):
+            continue
+        detail = {"value": value[:_DETAIL_TEXT_MAX] if isinstance(value, str) else value} if raised else {}
+        if rule.noted:
+            found.append(Happening(type_, "noted", detail))
+        else:
+            found.append(Happening(type_, "raised" if raised else "cleared", detail, lasting=True))
+    return found
+
+
+def fits(kind: Kind, field: str, value: object) -> bool:
+    """Whether a value is one that a field of the contract may have."""
+    try:
+        msgspec.convert(value, _FIELD_TYPES[kind][field])
+    except (msgspec.ValidationError, KeyError):
+        return False
+    return True
+
+
+def keep_fitting(kind: Kind, known: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+    """Those of a format's own fields that a kind has and whose values it may have; and whether a value was refused."""
+    types = _FIELD_TYPES[kind]
+    values = {name: value for name, value in known.items() if name in types}
+    bad = [name for name, value in values.items() if not fits(kind, name, value)]
+    for name in bad:
+        del values[name]
+    return values, bool(bad)
+
+
+def _holds(rule: EventRule, value: object) -> bool | None:
+    return value in rule.when or _is_one_of(value, rule.when) if rule.when else is_true(value)
+
+
+def _look_up(decoded: Mapping[str, Any], rule: FieldRule) -> tuple[Any, str]:
+    """The first value that is present, and the unit its path is in."""
+    for place, path in enumerate(rule.source):
+        value = _at(decoded, path)
+        if value is not _MISSING:
+            return value, (rule.units[place] if rule.units else "") or rule.unit
+    return _MISSING, ""
+
+
+def value_at(decoded: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 - JSON
+    """The value at a dotted path; None when there is none."""
+    found = _at(decoded, path)
+    return None if found is _MISSING else found
+
+
+def _at_any(decoded: Mapping[str, Any], paths: tuple[str, ...]) -> Any:  # noqa: ANN401 - JSON
+    return next((value for path in paths if (value := _at(decoded, path)) is not _MISSING), _MISSING)
+
+
+def _at(value: Any, path: str) -> Any:  # noqa: ANN401 - JSON
+    """The value at a dotted path; keys may hold dots themselves, numbers index lists."""
+    if isinstance(value, Mapping):
+        found = value.get(path, _MISSING)
+        if found is not _MISSING:
+            return found
+        end = path.find(".")
+        while end >= 0:
+            inner = value.get(path[:end], _MISSING)
+            if inner is not _MISSING:
+                return _at(inner, path[end + 1 :])
+            end = path.find(".", end + 1)
+    elif isinstance(value, list):
+        head, _, rest = path.partition(".")
+        if head.isdigit() and int(head) < len(value):
+            return _at(value[int(head)], rest) if rest else value[int(head)]
+    return _MISSING
+
+
+def _apply(field: str, rule: FieldRule, found: object, unit: str) -> Any:  # noqa: ANN401 - what the contract has
+    if _is_one_of(found, rule.invalid):
+        return None
+    if rule.choices:
+        chosen = rule.choices.get(str(found).lower(), rule.choices.get(str(found)))
+        return parse_number(chosen) if field not in _FLAGS and isinstance(chosen, int | float) else chosen
+    if field in _FLAGS:
+        return is_true(found)
+    if isinstance(found, list | Mapping):
+        return found
+    number = _number(field, rule, found, unit)
+    if number is None:
+        return None
+    return round(number) if field in _WHOLE and float(number).is_integer() else number
+
+
+def _number(field: str, rule: FieldRule, found: object, unit: str) -> float | None:
+    read = number_and_unit(found)
+    if read is None:
+        return None
+    number, written = read
+    if rule.signed_bits and number >= 1 << (rule.signed_bits - 1):
+        number -= 1 << rule.signed_bits
+    number = convert(number * rule.scale + rule.shift, written or unit, field_unit(field))
+    number = 100.0 - number if rule.percent_of == "empty" else number
+    return number if math.isfinite(number) else None
+
+
+def _is_one_of(found: object, listed: tuple[Scalar, ...]) -> bool:
+    """Whether a value is listed as itself or, for texts such as "0.00 °C", by the number it begins with."""
+    if not listed or isinstance(found, bool) or not isinstance(found, str | int | float):
+        return found in listed if isinstance(found, bool) else False
+    return found in listed or parse_number(found) in [one for one in listed if not isinstance(one, str)]

@@ -1,0 +1,140 @@
+"""Milesight: channel, type, value, again and again, on port 85; the NB-IoT devices wrap it in a frame with identities.
+
+Channel 0x80 and above is the same measurement with an alarm behind it. Values are little-endian.
+Source: the maker's user guides of EM310, EM400, EM410, EM500 and WS201, "Device Payload".
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from broker.contract.errors import PayloadError
+from ingest.frames.port import DecodedFrame, FrameReading
+
+PORT: Final = 85
+ALARM: Final = 0x80
+_SYSTEM: Final = 0xFF
+_EXCEPTION: Final = 0xB4
+"""A distance that cannot be: too near, no target, or a fault."""
+_SYSTEM_LENGTHS: Final = {
+    **dict.fromkeys((0x01, 0x0B, 0x0F, 0x28, 0xFE), 1),
+    **dict.fromkeys((0x09, 0x0A, 0xFF), 2),
+    0x08: 6,
+    0x16: 8,
+}
+"""Of what a device says of itself when it joins: versions, serial number, class, restart."""
+_SIZES: Final = {0x75: 1, 0x67: 2, 0x82: 2, 0x00: 1, 0xC7: 2, 0xD6: 1, 0x68: 1, 0x88: 9}
+_MUTATION: Final = (0x94, 0x82)
+_HISTORY: Final = (0x20, 0xCE)
+_HISTORY_LENGTHS: Final = (6, 11)
+"""Time and distance; with temperature, change and event behind them in radar sensors."""
+_ALARMS: Final = {0: "threshold_release", 1: "threshold_alarm", 2: "mutation_alarm", 0x11: "threshold_mutation_alarm"}
+_POSITIONS: Final = {0: "normal", 1: "tilt"}
+_FAULTS: Final = {0xFFFD, 0xFFFF}
+"""Distances that say that the sensor could not measure (outside its range, broken)."""
+_NBIOT_START: Final = 0x02
+_NBIOT_HEAD: Final = 86
+
+
+def decode(port: int, data: bytes) -> DecodedFrame:
+    """A frame of an EM or WS device.
+
+    Raises:
+        PayloadError: Another port, or no frame of this maker.
+    """
+    if port not in (PORT, 0):
+        raise PayloadError(f"Milesight devices send on port {PORT}, not {port}")
+    if identity(data):
+        return _nbiot(data)
+    return _channels(data)
+
+
+def identity(data: bytes) -> tuple[str, str] | None:
+    """Serial number and IMEI of an NB-IoT frame; None for any other."""
+    if len(data) <= _NBIOT_HEAD or data[0] != _NBIOT_START or int.from_bytes(data[3:5], "big") != len(data) - 5:
+        return None
+    return data[17:33].decode("ascii", "replace"), data[33:48].decode("ascii", "replace")
+
+
+def _nbiot(data: bytes) -> DecodedFrame:
+    """Start, id, length, flag, count, protocol, two versions, serial, IMEI, IMSI, ICCID, CSQ, length, channels."""
+    length = int.from_bytes(data[84:86], "big")
+    body = data[86 : 86 + length]
+    if len(body) != length or not body:
+        raise PayloadError("an NB-IoT frame that is cut off")
+    return _channels(body)
+
+
+def _channels(data: bytes) -> DecodedFrame:
+    fields: dict[str, Any] = {}
+    stored: list[FrameReading] = []
+    place = 0
+    while place + 2 <= len(data):
+        channel, type_ = data[place], data[place + 1]
+        size = _size(channel, type_, data[place:])
+        value = data[place + 2 : place + 2 + size]
+        if size == 0 or len(value) < size:
+            break
+        if (channel, type_) == _HISTORY:
+            stored.append(_stored(value))
+        elif channel != _SYSTEM:
+            fields.update(_measured(channel, type_, value))
+        place += 2 + size
+    rest = data[place:]
+    if not fields and not stored and (rest or not data):
+        raise PayloadError(f"no channel of a Milesight device: {data[:8].hex()}")
+    now = (FrameReading(fields),) if fields or not stored else ()
+    return DecodedFrame((*now, *reversed(stored)), rest)
+
+
+def _size(channel: int, type_: int, ahead: bytes) -> int:
+    """How many bytes a value has, 0 when that is not known."""
+    if channel == _SYSTEM:
+        return _SYSTEM_LENGTHS.get(type_, 0)
+    if (channel, type_) == _HISTORY:
+        return next((length for length in _HISTORY_LENGTHS if _is_history(ahead, length + 2)), 0)
+    if (channel, type_) == _MUTATION:
+        return 5
+    return _SIZES[type_] + (channel >= ALARM) if type_ in _SIZES else 0
+
+
+def _is_history(ahead: bytes, step: int) -> bool:
+    """Whether everything from here on is stored measurements of this length."""
+    return len(ahead) % step == 0 and all(ahead[at : at + 2] == bytes(_HISTORY) for at in range(0, len(ahead), step))
+
+
+def _measured(channel: int, type_: int, value: bytes) -> dict[str, Any]:
+    if type_ == 0x88:  # noqa: PLR2004 - the type of a position
+        lon, lat = (int.from_bytes(value[at : at + 4], "little", signed=True) / 1e6 for at in (0, 4))
+        return {"latitude": lat, "longitude": lon, "motion_status": value[8] & 0x0F}
+    if type_ == 0x00:
+        return {"position": _POSITIONS.get(value[0], value[0])}
+    if type_ in (0x75, 0xD6):
+        return {"battery" if type_ == 0x75 else "remaining": value[0]}  # noqa: PLR2004 - the same
+    if type_ == 0x68:  # noqa: PLR2004 - the same
+        return {"humidity": value[0] / 2}
+    name, number = _number(type_, value[:2])
+    found = {name: number}
+    if channel == _EXCEPTION:
+        return {"distance": number if value[2] == 0 else "sensor exception", "distance_exception": value[2]}
+    if channel >= ALARM:
+        found[f"{name}_alarm"] = _ALARMS.get(value[-1], value[-1])
+    return found
+
+
+def _number(type_: int, value: bytes) -> tuple[str, float | str]:
+    if type_ == 0x67:  # noqa: PLR2004 - the type of a temperature
+        return "temperature", int.from_bytes(value, "little", signed=True) / 10
+    if type_ == 0xC7:  # noqa: PLR2004 - the type of a signal
+        return "radar_signal_rssi", int.from_bytes(value, "little", signed=True) / 100
+    distance = int.from_bytes(value, "little")
+    return "distance", "sensor fault" if distance in _FAULTS else distance
+
+
+def _stored(value: bytes) -> FrameReading:
+    at = datetime.fromtimestamp(int.from_bytes(value[:4], "little"), UTC)
+    fields: dict[str, Any] = {"distance": _number(0x82, value[4:6])[1]}
+    if len(value) > _HISTORY_LENGTHS[0]:
+        fields["temperature"] = int.from_bytes(value[6:8], "little", signed=True) / 10
+    return FrameReading(fields, at)
