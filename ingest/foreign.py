@@ -144,7 +144,7 @@ class ForeignReader:
                 Measured(device, profile, adapter.name, seq, stamped_at, at, values, quality, fix_age)
             )
             events = [*(heard.events if first else ()), *read_events(profile, one.fields)]
-            message.happened += _happened(device, adapter.name, seq, at, events)
+            message.happened += _happened(device, adapter.name, seq, at, stamped_at, events)
 
     def _aware(self, at: datetime | None) -> datetime | None:
         """A time with a zone: one without is the city's local time."""
@@ -195,13 +195,14 @@ def _own_time(profile: Profile, fields: dict[str, Any]) -> datetime | None:
 
 
 def _happened(
-    device: Device, adapter: str, seq: int, at: datetime | None, events: Iterable[Happening]
+    device: Device, adapter: str, seq: int, at: datetime | None, stamped_at: datetime, events: Iterable[Happening]
 ) -> Iterator[Happened]:
     """Events with a life of their own for each type, so that one message may raise several."""
     types = EVENT_TYPES[device.KIND]
     for event in events:
         if event.type in types:
-            yield Happened(device, f"{adapter}{types.index(event.type)}", seq, at, event)
+            own_seq = stamp(stamped_at, event.key) if event.key else seq
+            yield Happened(device, f"{adapter}{types.index(event.type)}", own_seq, at, event)
 
 
 def _status(device: Device, presence: Presence, heard: Heard, arrival: Arrival) -> StatusRecord:

@@ -38,12 +38,14 @@ class Happening(msgspec.Struct, frozen=True):
     """An event of the contract.
 
     `lasting`: what the device says each time of a condition that lasts; it becomes an event only when it changes.
+    `key` tells it from others of its moment, where it may come in several messages; otherwise the message's key does.
     """
 
     type: str
     state: Literal["raised", "cleared", "noted"]
     detail: dict[str, Any] = {}
     lasting: bool = False
+    key: bytes = b""
 
 
 class Presence(msgspec.Struct, frozen=True):

@@ -7,12 +7,36 @@ from typing import Final
 
 from broker.contract.errors import TopicError
 from broker.contract.topics import TOPICS_REMEMBERED
+from ingest.adapters.axis import Axis
 from ingest.adapters.chirpstack import ChirpStack
+from ingest.adapters.fiware import Fiware
+from ingest.adapters.frigate import Frigate
+from ingest.adapters.loriot import Loriot
+from ingest.adapters.milesight import Milesight
+from ingest.adapters.onvif import Onvif
 from ingest.adapters.owntracks import OwnTracks
+from ingest.adapters.plain_json import PlainJson
 from ingest.adapters.port import Adapter
+from ingest.adapters.tasmota import Tasmota
+from ingest.adapters.teltonika import Teltonika
+from ingest.adapters.traccar import Traccar
 from ingest.adapters.tts import TheThingsStack
 
-ADAPTERS: Final[tuple[Adapter, ...]] = (TheThingsStack(), ChirpStack(), OwnTracks())
+ADAPTERS: Final[tuple[Adapter, ...]] = (
+    TheThingsStack(),
+    ChirpStack(),
+    Loriot(),
+    Milesight(),
+    OwnTracks(),
+    Traccar(),
+    Teltonika(),
+    Fiware(),
+    Tasmota(),
+    PlainJson(),
+    Frigate(),
+    Onvif(),
+    Axis(),
+)
 
 FILTERS: Final = tuple(topic_filter for adapter in ADAPTERS for topic_filter in adapter.filters)
 

@@ -248,7 +248,10 @@ def test_owntracks_location(decoder: Decoder) -> None:
     assert record.origin.device == "truck-2"
     assert record.origin.measured_at == datetime.fromtimestamp(1772366398, UTC)
     assert record.values == {
-        "lat_deg": -10.17, "lon_deg": 123.6, "speed_kmh": 31.0, "heading_deg": 271.0,
+        "lat_deg": -10.17,
+        "lon_deg": 123.6,
+        "speed_kmh": 31.0,
+        "heading_deg": 271.0,
         "battery_pct": 67.0,
     }
 

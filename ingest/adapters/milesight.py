@@ -1,0 +1,40 @@
+"""Milesight's own ways: its gateways' MQTT forwarder, and NB-IoT sensors that publish their frames themselves.
+
+Topic `milesight/{anything}`; a gateway sends JSON after ChirpStack 3, a sensor its bytes with serial number and IMEI.
+Source: Milesight, gateway user guide "MQTT", and EM400 NB-IoT user guide "Communication protocol".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from broker.contract.errors import PayloadError
+from ingest.adapters.chirpstack import heard_uplink
+from ingest.adapters.port import Frame, Heard, json_object
+from ingest.frames.milesight import identity
+
+
+class Milesight:
+    """Uplinks become readings."""
+
+    name = "milesight"
+    filters = ("milesight/+", "milesight/+/+")
+
+    def claims(self, levels: Sequence[str]) -> bool:
+        """Whether a topic is one of these."""
+        return levels[0] == "milesight" and len(levels) in (2, 3)
+
+    def decode(self, topic: str, payload: bytes) -> list[Heard]:
+        """One reading per message.
+
+        Raises:
+            PayloadError: Neither JSON of a gateway nor a frame of a sensor.
+        """
+        del topic
+        if payload[:1] == b"\x02":
+            found = identity(payload)
+            if found is None:
+                raise PayloadError("an NB-IoT frame that is cut off, or none")
+            serial, imei = found
+            return [Heard(names=(imei, serial), at=None, key=payload, frame=Frame(0, payload))]
+        return [heard_uplink((), json_object(payload), payload)]

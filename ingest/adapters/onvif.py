@@ -1,0 +1,105 @@
+"""ONVIF cameras behind a bridge to MQTT: motion and other notifications.
+
+Topics `onvif2mqtt/{camera}/{event}` (on or off), `onvif2mqtt/camera/{camera}/event/{event}`, and `onvif/{camera}` or
+`onvif/{camera}/event` for notifications as JSON, flattened (`topic, utc, op, source, key, data`) or as the SOAP message
+was parsed. `Initialized` repeats the present state at every subscription.
+Source: onvif2mqtt's documentation; ONVIF Core specification, "Notification".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from broker.contract.errors import PayloadError
+from ingest.adapters.camera_topics import happening
+from ingest.adapters.port import (
+    Heard,
+    Presence,
+    json_object,
+    mapping_at,
+    objects_at,
+    parse_time,
+    text_at,
+)
+
+_BRIDGES: Final = ("onvif2mqtt", "onvif")
+_SAID: Final = {b"online": "online", b"offline": "offline"}
+_CAMERA_LEVEL: Final = "camera"
+
+
+class Onvif:
+    """Notifications become events; the bridge's own last will speaks for all its cameras."""
+
+    name = "onvif"
+    filters = ("onvif2mqtt/#", "onvif/+", "onvif/+/event")
+
+    def claims(self, levels: Sequence[str]) -> bool:
+        """Whether a topic is a bridge's."""
+        return levels[0] in _BRIDGES and len(levels) > 1
+
+    def decode(self, topic: str, payload: bytes) -> list[Heard]:
+        """One event per notification.
+
+        Raises:
+            PayloadError: Neither on, off, nor a notification.
+        """
+        levels = [level for level in topic.split("/") if level]
+        if levels[1:] == ["status"]:
+            return [_bridge(payload)]
+        inner = levels[2:] if levels[1] == _CAMERA_LEVEL and len(levels) > 2 else levels[1:]  # noqa: PLR2004 - a camera
+        camera, *rest = inner
+        if rest[:1] == ["info"]:
+            return []
+        if payload.lstrip().startswith(b"{"):
+            return _notification(camera, json_object(payload), payload)
+        return _word(camera, rest[-1] if rest else "", payload)
+
+
+def _bridge(payload: bytes) -> Heard:
+    state = _SAID.get(payload.strip().lower())
+    if state is None:
+        raise PayloadError(f"the bridge's status is {payload[:20]!r}")
+    said = Presence(state, "" if state == "online" else "bridge", everybody=True)  # type: ignore[arg-type]
+    return Heard(names=(), at=None, key=payload, presence=said)
+
+
+def _word(camera: str, event: str, payload: bytes) -> list[Heard]:
+    """A condition in one word, under a topic that names it."""
+    try:
+        word = payload.decode().strip()
+    except UnicodeDecodeError as exc:
+        raise PayloadError(f"not UTF-8 at byte {exc.start}") from exc
+    found = happening(event, {"state": word}, initialized=False)
+    if not event or found is None or found.state == "noted":
+        raise PayloadError(f"event {event!r} is {word[:20]!r}, neither on nor off")
+    return [Heard(names=(camera,), at=None, key=payload, events=(found,))]
+
+
+def _notification(camera: str, body: Mapping[str, Any], payload: bytes) -> list[Heard]:
+    flat = _flat(body)
+    topic = text_at(flat, "topic") or text_at(flat, "eventType")
+    if not topic:
+        raise PayloadError(f"a notification without `topic`; it has {', '.join(sorted(body)[:8]) or 'nothing'}")
+    data = mapping_at(flat, "data") or {name: flat[name] for name in ("state", "value") if name in flat}
+    found = happening(topic, data, initialized=text_at(flat, "op") == "Initialized")
+    at = parse_time(flat.get("utc"))
+    names = tuple(dict.fromkeys((camera, text_at(flat, "device") or camera)))
+    return [Heard(names=names, at=at, key=payload, events=(found,) if found else ())]
+
+
+def _flat(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The six facts of a notification, out of the parsed SOAP message where that is what was sent."""
+    if not isinstance(body.get("Topic"), Mapping):
+        return body
+    message = mapping_at(body, "Message", "_value_1")
+    return {
+        "topic": mapping_at(body, "Topic").get("_value_1"),
+        "utc": message.get("UtcTime"),
+        "op": message.get("PropertyOperation"),
+        "data": _items(mapping_at(message, "Data")),
+    }
+
+
+def _items(part: Mapping[str, Any]) -> dict[str, Any]:
+    return {text_at(item, "Name"): item.get("Value") for item in objects_at(part, "SimpleItem")}
