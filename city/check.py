@@ -15,9 +15,8 @@ from typing import Final
 import msgspec
 
 from broker.contract.errors import ConfigError
-from city.inventory import load_city
 from city.options import add_settings, settings_from
-from city.runtime import city_folder
+from city.runtime import whole_city
 from city.secrets import Secrets
 from city.settings import Settings
 
@@ -80,7 +79,7 @@ def _check_variables(_settings: Settings) -> Finding:
 
 
 def _check_inventory(settings: Settings) -> Finding:
-    city = load_city(city_folder(settings.city))
+    city = whole_city(settings)
     counted = f"{len(city.bins)} bins, {len(city.trucks)} trucks, {len(city.access_points)} access points"
     detail = f"{city.name}: {counted}, {len(city.cameras)} cameras, {len(city.kelurahan)} kelurahan"
     return Finding("inventory", ok=True, detail=detail)

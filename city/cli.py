@@ -29,6 +29,7 @@ VERBS: Final[dict[str, Verb]] = {
     "credentials": Verb("city.credentials", "print the account of a device or the gateway, or an API token (--json)"),
     "edge": Verb("edge.cli", "run a device's own agent: --device ID"),
     "deadletters": Verb("ingest.cli", "list messages that could not be understood, or replay them (--json)"),
+    "device": Verb("ingest.device_cli", "other makers' devices: try a profile, list strangers, adopt (--json)"),
     "influx": Verb(
         "ingest.influx_cli", "set up InfluxDB for a city, or say what differs (setup, check, rollup; --json)"
     ),

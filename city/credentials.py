@@ -6,9 +6,8 @@ import argparse
 import json
 
 from broker.contract.errors import ConfigError
-from city.inventory import load_city
 from city.options import add_settings, settings_from
-from city.runtime import city_folder
+from city.runtime import whole_city
 from city.secrets import GATEWAY, ROLES, SERVICE_USERS, Secrets
 
 
@@ -34,7 +33,7 @@ def run(argv: list[str]) -> int:
     elif args.influx:
         found = {"account": args.influx, "password": secrets.influx(args.influx)}
     else:
-        city = load_city(city_folder(settings.city))
+        city = whole_city(settings)
         if args.device not in city.devices and args.device not in SERVICE_USERS:
             raise ConfigError(f"{args.device!r} is not in the inventory of {city.id}; `kota devices` lists it")
         found = {"user": args.device, "password": secrets.password(args.device)}

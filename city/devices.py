@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, get_args
 import msgspec
 
 from broker.contract.topics import Kind
-from city.model import AccessPoint, Address, Bin, BinModel, Camera, Kelurahan, Profile, Site, Truck, WasteKind
+from city.model import AccessPoint, Address, Bin, BinModel, Camera, Device, Kelurahan, Profile, Site, Truck, WasteKind
 from city.places import LAT, LON
 from city.polygons import Polygon
 from city.secrets import SERVICE_USERS
@@ -18,8 +18,9 @@ from city.zones import ZONE_KINDS, Zone, faults_of
 
 Color = Literal["yellow", "green", "grey"]
 
-_REACH: Final = ("adapter", "address", "profile")
-_COMMON: Final = ("kelurahan", "site", "lat_deg", "lon_deg", "interval_s", *_REACH)
+REACH: Final = ("adapter", "address", "profile")
+"""How another maker's device is heard; they go together."""
+_COMMON: Final = ("kelurahan", "site", "lat_deg", "lon_deg", "interval_s", *REACH)
 _INTERVAL_S: Final = (1.0, 604_800.0)
 _OLD_ZONE: Final = "zone"
 """The key of one watched polygon, before there were kinds of zones; its name as well."""
@@ -37,6 +38,23 @@ class Known(msgspec.Struct):
         default_factory=lambda: dict.fromkeys(SERVICE_USERS, "use as a service's user at the broker")
     )
     addresses: dict[tuple[str, str], str] = {}
+
+
+def read_device(kind: Kind, table: Table, known: Known) -> Device:
+    """One device of a kind, whose fields are those of a row of its file."""
+    device: Device
+    match kind:
+        case "bin":
+            device = _bin(table, known)
+        case "truck":
+            device = _truck(table, known)
+        case "ap":
+            device = _access_point(table, known)
+        case "camera":
+            table.identifier()
+            return _camera(table.text("id"), table, known)
+    table.close()
+    return device
 
 
 def read_bins(path: Path, known: Known, problems: Problems) -> dict[str, Bin]:
@@ -125,7 +143,7 @@ def _common(fields: Fields, kind: Kind, known: Known) -> dict[str, Any]:
         "lat_deg": lat_deg,
         "lon_deg": lon_deg,
         "interval_s": fields.number("interval_s", *_INTERVAL_S, 600.0),
-        "reach": _reach(fields, kind, known),
+        "reach": read_reach(fields, kind, known),
     }
 
 
@@ -141,18 +159,19 @@ def _position(fields: Fields, place: Site | None) -> tuple[float | None, float |
     return lat_deg, lon_deg
 
 
-def _reach(fields: Fields, kind: Kind, known: Known) -> Address | None:
-    given = [field for field in _REACH if fields.has(field)]
+def read_reach(fields: Fields, kind: Kind, known: Known) -> Address | None:
+    """How another maker's server names a device and how its messages are read; None when it speaks for itself."""
+    given = [field for field in REACH if fields.has(field)]
     adapter, address = fields.text("adapter", ""), fields.text("address", "")
     profile = fields.reference("profile", known.profiles, "profile", "")
     if not given:
         return None
-    for field in _REACH:
+    for field in REACH:
         if field not in given:
-            fields.note(field, f"is missing: {', '.join(_REACH)} go together")
+            fields.note(field, f"is missing: {', '.join(REACH)} go together")
     if profile in known.profiles and known.profiles[profile].kind != kind:
         fields.note("profile", f"{profile!r} reads a {known.profiles[profile].kind}, not a {kind}")
-    if len(given) == len(_REACH):
+    if len(given) == len(REACH):
         _claim(fields, (adapter, address.lower()), known)
     return Address(adapter, address, profile)
 

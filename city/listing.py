@@ -6,19 +6,18 @@ import argparse
 import json
 
 from broker.contract.topics import KINDS
-from city.inventory import load_city
 from city.options import add_settings, settings_from
-from city.runtime import city_folder
+from city.runtime import whole_city
 
 
 def run(argv: list[str]) -> int:
     """List devices, one a line."""
     parser = argparse.ArgumentParser(prog="kota devices", description="List the inventory.")
-    add_settings(parser, ("city",))
+    add_settings(parser, ("data", "city"))
     parser.add_argument("--kind", choices=KINDS, help="Only this kind.")
     parser.add_argument("--json", action="store_true", help="One JSON array.")
     args = parser.parse_args(argv)
-    city = load_city(city_folder(settings_from(args).city))
+    city = whole_city(settings_from(args))
     rows = [
         {
             "id": device.id,

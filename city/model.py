@@ -177,9 +177,10 @@ class SensorGeometry(msgspec.Struct, frozen=True):
 class Profile(msgspec.Struct, frozen=True):
     """A device model: how what it sends maps to the contract.
 
-    `frames` names who decodes its raw frames (`ingest.frames`), empty for nobody. `time` lists paths of its own clock,
-    for formats that do not say where it is. `matches` are names under which network servers know the model, and
-    `adapters` the formats it comes by, both only to suggest it for a device that nobody knows yet.
+    `frames` names who decodes its raw frames (`ingest.frames`), empty for nobody. `time` and `fix_time` list paths of
+    its own clock and of the time of its position, for formats that do not say where they are. `matches` are names under
+    which network servers know the model, and `adapters` the formats it comes by; both serve to suggest it for a device
+    that nobody knows yet.
     """
 
     id: str
@@ -189,6 +190,7 @@ class Profile(msgspec.Struct, frozen=True):
     name: str = ""
     frames: str = ""
     time: tuple[str, ...] = ()
+    fix_time: tuple[str, ...] = ()
     matches: tuple[str, ...] = ()
     adapters: tuple[str, ...] = ()
     geometry: SensorGeometry = SensorGeometry()

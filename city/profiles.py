@@ -6,7 +6,7 @@ same name. `extends` takes another profile over and changes a part of it, such a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -67,6 +67,7 @@ def _profile(name: str, table: Table) -> Profile:
         name=table.text("name", name),
         frames=table.text("frames", ""),
         time=table.texts("time"),
+        fix_time=table.texts("fix_time"),
         matches=tuple(one.lower() for one in table.texts("matches")),
         adapters=table.texts("adapters"),
         geometry=_geometry(table.table("geometry", {})),
@@ -153,3 +154,23 @@ def _geometry(table: Table) -> SensorGeometry:
         table.note("range_mm", f"{found.range_mm:g} is not above dead_zone_mm = {found.dead_zone_mm:g}")
     table.close()
     return found
+
+
+def suggest(profiles: Iterable[Profile], adapter: str, model: str, kind: Kind | None = None) -> list[Profile]:
+    """Profiles that a device of an adapter may have: those that match its model first, then those of the adapter."""
+    wanted = model.strip().lower()
+    fitting = [one for one in profiles if adapter in one.adapters and kind in (None, one.kind)]
+    return sorted(fitting, key=lambda one: (not _matches(one, wanted), one.id))
+
+
+def is_match(profile: Profile, model: str) -> bool:
+    """Whether a model's name, as its network server has it, says that this is the profile."""
+    return _matches(profile, model.strip().lower())
+
+
+def _matches(profile: Profile, wanted: str) -> bool:
+    """Servers write `milesight-iot/em310-udl`, `EM310-UDL`, or `Bin sensors EM310-UDL`."""
+    flat = wanted.replace("_", "-").replace(" ", "-")
+    return bool(flat) and any(
+        name == flat or name in flat.split("/") or f"-{name}" in f"-{flat}" for name in profile.matches
+    )

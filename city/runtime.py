@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 
+from city.adopted import AdoptedDevices
 from city.inventory import builtin_city, load_city
 from city.model import City
 from city.secrets import Secrets
@@ -27,6 +28,17 @@ def city_folder(name: str) -> Path:
     return folder if folder.is_dir() else builtin_city(name)
 
 
+def whole_city(settings: Settings) -> City:
+    """The inventory and what was adopted beside it.
+
+    Raises:
+        ConfigError: The inventory is wrong.
+    """
+    city = load_city(city_folder(settings.city))
+    AdoptedDevices(settings.data, city)
+    return city
+
+
 class Runtime:
     """One per process. A thread that fails takes the process down: the supervisor restarts, the journal replays."""
 
@@ -39,6 +51,7 @@ class Runtime:
         self.settings = settings
         self.services = frozenset(services)
         self.city: City = load_city(city_folder(settings.city))
+        self.adopted = AdoptedDevices(settings.data, self.city)
         self.stop = threading.Event()
         self.failed = threading.Event()
 

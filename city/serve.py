@@ -58,6 +58,7 @@ def run(argv: list[str]) -> int:
         _end_with_parent(int(os.environ["KOTA_SUPERVISOR"]))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: runtime.stop.set())
+    runtime.thread("adopted-devices", lambda: runtime.adopted.keep_fresh(runtime.stop))
     threads = [runtime.thread(name, lambda name=name: _serve(name, runtime)) for name in args.services]  # type: ignore[misc]
     log.info("services.started", services=args.services)
     while not runtime.stop.wait(SIGN_EVERY_S):

@@ -24,8 +24,9 @@ from ingest.frames.registry import decode_frame
 from ingest.journal import Arrival
 from ingest.store.records import QUALITY_INVALID, QUALITY_UNDECODED, StatusRecord
 
-STAMP_BITS: Final = 12
-_STAMP_MS_MAX: Final = (1 << 41) - 1
+STAMP_BITS: Final = 22
+_STAMP_FROM_S: Final = 946_684_800
+_STAMP_S_MAX: Final = (1 << 31) - 1
 UNDECODED: Final = "undecoded: "
 """How the reason of a letter begins whose bytes nobody could decode."""
 
@@ -127,24 +128,26 @@ class ForeignReader:
         message: ForeignMessage,
     ) -> None:
         readings, rest = _decoded(profile, heard)
-        if rest:
-            message.undecoded.append(Rejected(heard.raw or arrival.payload, rest))
         for number, one in enumerate(readings):
-            at = self._aware(one.at or heard.at or _own_time(profile, one.fields))
+            at = self._aware(one.at or heard.at or _time_at(profile.time, one.fields))
             if at is None and arrival.retained:
                 continue  # kept by the broker for nobody knows how long: it may not count as measured now
             first = number == 0
             values, quality = _values(profile, one.fields, heard, first=first)
+            events = [*(heard.events if first else ()), *read_events(profile, one.fields)]
+            if one.fields and not (values or quality or events):
+                rest = f"{UNDECODED}none of its keys is in profile {profile.id}: {', '.join(sorted(one.fields)[:12])}"
             quality = (*quality, QUALITY_UNDECODED) if rest and first else quality
-            fix_at = self._aware(heard.fix_at)
+            fix_at = self._aware(heard.fix_at or _time_at(profile.fix_time, one.fields))
             stamped_at = at or arrival.received_at
             seq = stamp(stamped_at, heard.key + (b"" if first else f"/{number}".encode()))
             fix_age = at - fix_at if at and fix_at else None
             message.measured.append(
                 Measured(device, profile, adapter.name, seq, stamped_at, at, values, quality, fix_age)
             )
-            events = [*(heard.events if first else ()), *read_events(profile, one.fields)]
             message.happened += _happened(device, adapter.name, seq, at, stamped_at, events)
+        if rest:
+            message.undecoded.append(Rejected(heard.raw or arrival.payload, rest))
 
     def _aware(self, at: datetime | None) -> datetime | None:
         """A time with a zone: one without is the city's local time."""
@@ -189,8 +192,8 @@ def _values(
     return {**values, **read}, (*words, QUALITY_INVALID) if refused or invalid else words
 
 
-def _own_time(profile: Profile, fields: dict[str, Any]) -> datetime | None:
-    found = (parse_any_time(value_at(fields, path)) for path in profile.time)
+def _time_at(paths: Iterable[str], fields: dict[str, Any]) -> datetime | None:
+    found = (parse_any_time(value_at(fields, path)) for path in paths)
     return next((at for at in found if at), None)
 
 
@@ -210,9 +213,10 @@ def _status(device: Device, presence: Presence, heard: Heard, arrival: Arrival) 
 
 
 def stamp(at: datetime, key: bytes) -> int:
-    """A seq for devices that have none: the same message has the same, two messages of one moment differ.
+    """A seq for devices that have none: the same message has the same, two of one moment differ.
 
-    Milliseconds since 1970 in the high bits, twelve bits of the key's checksum below; fits the contract's 2^53.
+    Seconds since 2000 in the high bits, 22 bits of a checksum over time and key below; fits the contract's 2^53.
     """
-    milliseconds = min(max(0, int(at.timestamp() * 1000)), _STAMP_MS_MAX)
-    return (milliseconds << STAMP_BITS) | (zlib.crc32(key) & ((1 << STAMP_BITS) - 1))
+    seconds = min(max(0, int(at.timestamp()) - _STAMP_FROM_S), _STAMP_S_MAX)
+    checksum = zlib.crc32(key, zlib.crc32(f"{at.timestamp():.3f}/".encode()))
+    return (seconds << STAMP_BITS) | (checksum & ((1 << STAMP_BITS) - 1))

@@ -26,7 +26,7 @@ _MEANINGS: Final = (
     ("objectsinside", "intrusion"),
     ("fenceguard", "intrusion"),
     ("loitering", "intrusion"),
-    ("objectdetection", "object"),
+    ("objectdetect", "object"),
     ("objectanalytics", "object"),
     ("peopledetect", "object"),
     ("persondetect", "object"),
@@ -38,8 +38,20 @@ _MEANINGS: Final = (
     ("vmd", "motion"),
 )
 """The first of these words in a topic says what it is about; the order matters."""
-_LABELS: Final = ("ClassTypes", "classTypes", "ClassType", "Likelihood")
-_IGNORED: Final = frozenset({"Likelihood"})
+_VALUES: Final = {
+    "istamper": "tamper",
+    "isintrusion": "intrusion",
+    "islinecross": "line_crossed",
+    "ispeople": "object",
+    "isperson": "object",
+    "isvehicle": "object",
+    "ispet": "object",
+    "isface": "object",
+    "ismotion": "motion",
+    "issoundloud": "activity",
+}
+"""Names of values that say it better: some cameras tell everything under the topic of motion."""
+_LABELS: Final = ("ClassTypes", "classTypes", "ClassType")
 _DETAIL_MAX: Final = 120
 
 
@@ -52,12 +64,13 @@ def happening(topic: str, data: Mapping[str, Any], *, initialized: bool) -> Happ
         initialized: Whether it repeats the present state at the start of a subscription.
     """
     flat = topic.lower().replace("/", "")
-    type_ = next((meaning for word, meaning in _MEANINGS if word in flat), "")
+    named = next((_VALUES[name.lower()] for name in data if name.lower() in _VALUES), "")
+    type_ = named or next((meaning for word, meaning in _MEANINGS if word in flat), "")
     state = _state(data)
     detail = {"topic": topic[:_DETAIL_MAX], **_labels(data)}
     if type_ and state is not None:
         return Happening(type_, "raised" if state else "cleared", detail if state else {}, lasting=True)
-    if initialized or (state is False and not type_):
+    if initialized or (state is False and not type_) or any(name.startswith("IsNot") for name in data):
         return None
     return Happening(type_ or "activity", "noted", detail)
 
@@ -65,13 +78,15 @@ def happening(topic: str, data: Mapping[str, Any], *, initialized: bool) -> Happ
 def _state(data: Mapping[str, Any]) -> bool | None:
     """Whether the condition holds: the first value that says yes or no, or whether anything was recognised."""
     for name, value in data.items():
-        if name in _LABELS and name not in _IGNORED:
+        if name in _LABELS:
             return bool(str(value).strip())
-        if (found := is_true(value)) is not None:
+        if "id" not in name.lower() and not name.startswith("IsNot") and (found := is_true(value)) is not None:
             return found
     return None
 
 
 def _labels(data: Mapping[str, Any]) -> dict[str, Any]:
-    found = next((data[name] for name in _LABELS if name in data and name not in _IGNORED), None)
+    found = next((data[name] for name in _LABELS if name in data), None)
+    if found is None:
+        found = next((name[2:].lower() for name in data if _VALUES.get(name.lower()) == "object"), None)
     return {"classes": str(found).split()[:8]} if found else {}

@@ -24,7 +24,8 @@ from ingest.adapters.port import (
     text_at,
 )
 
-_STEPS: Final = {"new": "raised", "end": "cleared"}
+_STEPS: Final = {"new": "raised", "update": "raised", "end": "cleared"}
+"""What an update says was said when the thing was new: it is the same event, in case that one was missed."""
 _AVAILABLE: Final = {b"online": "online", b"offline": "offline", b"stopped": "offline"}
 _NOT_CAMERAS: Final = frozenset({"service", "detectors", "cpu_usages", "gpu_usages", "processes", "bandwidth_usages"})
 
@@ -94,7 +95,7 @@ def _step(body: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
 
 
 def _object(body: Mapping[str, Any]) -> Iterator[Heard]:
-    """An object is noted when it appears and when it has gone; what lies between changes nothing."""
+    """An object is noted when it appears and when it has gone."""
     step, after = _step(body)
     if step not in _STEPS or after.get("false_positive") is True:
         return

@@ -1,4 +1,4 @@
-"""Milesight: channel, type, value, again and again, on port 85; the NB-IoT devices wrap it in a frame with identities.
+"""Milesight: channel, type, value, again and again; the NB-IoT devices wrap it in a frame with identities.
 
 Channel 0x80 and above is the same measurement with an alarm behind it. Values are little-endian.
 Source: the maker's user guides of EM310, EM400, EM410, EM500 and WS201, "Device Payload".
@@ -12,7 +12,6 @@ from typing import Any, Final
 from broker.contract.errors import PayloadError
 from ingest.frames.port import DecodedFrame, FrameReading
 
-PORT: Final = 85
 ALARM: Final = 0x80
 _SYSTEM: Final = 0xFF
 _EXCEPTION: Final = 0xB4
@@ -38,13 +37,12 @@ _NBIOT_HEAD: Final = 86
 
 
 def decode(port: int, data: bytes) -> DecodedFrame:
-    """A frame of an EM or WS device.
+    """A frame of an EM or WS device, on whatever port: 85 is the standard and can be set.
 
     Raises:
-        PayloadError: Another port, or no frame of this maker.
+        PayloadError: No frame of this maker.
     """
-    if port not in (PORT, 0):
-        raise PayloadError(f"Milesight devices send on port {PORT}, not {port}")
+    del port
     if identity(data):
         return _nbiot(data)
     return _channels(data)

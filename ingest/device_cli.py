@@ -1,0 +1,188 @@
+"""`kota device`: other makers' devices: try a profile on a message, see who is unknown, and take them in."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from broker.contract.errors import ConfigError
+from broker.contract.topics import KINDS
+from city.adopted import Adoption, adopt, disown
+from city.options import add_settings, settings_from
+from city.profiles import suggest
+from city.runtime import whole_city
+from city.settings import Settings
+from ingest.journal import Arrival
+from ingest.store.quarantine import KnownStranger, Quarantine
+from ingest.trial import Tried, try_profile
+
+_FIELDS: Final = (
+    *("lat_deg", "lon_deg", "kelurahan", "site", "interval_s", "model", "waste_kind", "color", "plate", "depot"),
+    *("capacity_kg", "ssids"),
+)
+
+
+def run(argv: list[str]) -> int:
+    """Do one of the actions; 1 when a trial would store nothing."""
+    args = _parser().parse_args(argv)
+    return _ACTIONS[args.action](args)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="kota device", description="Other makers' devices.")
+    actions = parser.add_subparsers(dest="action", required=True)
+    trial = actions.add_parser("try", help="Show what would be stored of a message, without storing it.")
+    trial.add_argument("profile", help="A profile's id; `kota device profiles` lists them.")
+    trial.add_argument("file", type=Path, help="The message as it is published; - for standard input.")
+    trial.add_argument("--topic", required=True, help="The topic it is published to.")
+    trial.add_argument("--container", default="", help="A container model of the city, for the fill level.")
+    profiles = actions.add_parser("profiles", help="List device profiles.")
+    profiles.add_argument("--kind", choices=KINDS, help="Only this kind.")
+    actions.add_parser("strangers", help="List devices that nobody knows, with the profiles they may have.")
+    taking = actions.add_parser("adopt", help="Take a device in; what waits of it is stored.")
+    taking.add_argument("stranger", help="Its number in the list of strangers, or ADAPTER:ADDRESS.")
+    taking.add_argument("--id", required=True, help="The id it gets here, or that of a device that is there already.")
+    taking.add_argument("--profile", required=True, help="How its messages are read.")
+    for field in _FIELDS:
+        taking.add_argument(f"--{field.replace('_', '-')}", help=f"`{field}` of a new device, as in the inventory.")
+    for name, does in (("ignore", "Keep nothing more of a stranger."), ("notice", "Take notice of it again.")):
+        actions.add_parser(name, help=does).add_argument("stranger", help="Its number, or ADAPTER:ADDRESS.")
+    actions.add_parser("forget", help="Take an adoption back.").add_argument("id", help="The device's id.")
+    for action in actions.choices.values():
+        action.add_argument("--json", action="store_true", help="One JSON document.")
+        add_settings(action, ("data", "city"))
+    return parser
+
+
+def _try(args: argparse.Namespace) -> int:
+    settings = settings_from(args)
+    try:
+        payload = sys.stdin.buffer.read() if str(args.file) == "-" else args.file.read_bytes()
+    except OSError as exc:
+        raise ConfigError(f"{args.file}: {exc.strerror or exc}") from exc
+    arrival = Arrival(args.topic, payload, datetime.now(UTC))
+    tried = try_profile(whole_city(settings), args.profile, arrival, model=args.container)
+    _print(tried) if args.json else _tell(tried)
+    return 0 if tried.records else 1
+
+
+def _tell(tried: Tried) -> None:
+    if tried.names:
+        print(f"adapter {tried.adapter}, address {', '.join(tried.names)}")
+    for record in tried.records:
+        head = f"{record.sort:9} {record.device}  {record.at.isoformat(timespec='milliseconds')}"
+        print(" ".join((head, record.event, record.state, " ".join(f"[{word}]" for word in record.quality))).rstrip())
+        for name, value in {**record.values, **record.detail}.items():
+            print(f"    {name:18} {value}")
+    for problem in tried.problems:
+        print(f"not stored: {problem}", file=sys.stderr)
+
+
+def _profiles(args: argparse.Namespace) -> int:
+    city = whole_city(settings_from(args))
+    found = [one for _, one in sorted(city.profiles.items()) if args.kind in (None, one.kind)]
+    if args.json:
+        _print(found)
+    else:
+        for one in found:
+            print(f"{one.id:34} {one.kind:7} {', '.join(one.adapters):32} {one.name}")
+    return 0
+
+
+def _strangers(args: argparse.Namespace) -> int:
+    settings = settings_from(args)
+    profiles = whole_city(settings).profiles.values()
+    quarantine = _quarantine(settings)
+    found = quarantine.find(state=None)
+    quarantine.close()
+    fitting = {one.id: [each.id for each in suggest(profiles, one.adapter, one.model)] for one in found}
+    if args.json:
+        _print([{**msgspec.structs.asdict(one), "profiles": fitting[one.id]} for one in found])
+        return 0
+    for one in found:
+        seen = f"{one.messages} messages, last {one.last_at.isoformat(timespec='seconds')}"
+        print(f"{one.id:>4}  {one.adapter}:{one.address}  {one.model or one.label}  {seen}  {one.state}")
+        print(f"      profiles: {', '.join(fitting[one.id][:4]) or 'none fits; `kota device profiles` lists all'}")
+    print(f"{len(found)} strangers")
+    return 0
+
+
+def _adopt(args: argparse.Namespace) -> int:
+    settings = settings_from(args)
+    city = whole_city(settings)
+    adapter, address = _named(settings, args.stranger)
+    if args.profile not in city.profiles:
+        raise ConfigError(f"there is no profile {args.profile!r}; `kota device profiles` lists them")
+    kind = city.profiles[args.profile].kind
+    given = {field: value for field in _FIELDS if (value := getattr(args, field)) is not None}
+    fields = {"adapter": adapter, "address": address, "profile": args.profile, **given}
+    device = adopt(settings.data, city, Adoption(args.id, kind, fields, attach=args.id in city.devices))
+    if args.json:
+        _print({"id": device.id, "kind": device.KIND, "adapter": adapter, "address": address})
+    else:
+        print(f"{device.id} is heard as {adapter}:{address}; a running city takes it in within seconds")
+    return 0
+
+
+def _named(settings: Settings, text: str) -> tuple[str, str]:
+    """Adapter and address, of a stranger by its number or as they are written."""
+    if not text.isdigit():
+        adapter, colon, address = text.partition(":")
+        if not colon or not address:
+            raise ConfigError(f"{text!r} is neither a stranger's number nor ADAPTER:ADDRESS")
+        return adapter, address
+    stranger = _stranger(settings, text)
+    return stranger.adapter, stranger.address
+
+
+def _stranger(settings: Settings, text: str) -> KnownStranger:
+    quarantine = _quarantine(settings)
+    adapter, _, address = text.partition(":")
+    match = [
+        one
+        for one in quarantine.find(state=None)
+        if str(one.id) == text or (one.adapter, one.address) == (adapter, address.lower())
+    ]
+    quarantine.close()
+    if not match:
+        raise ConfigError(f"there is no stranger {text!r}; `kota device strangers` lists them")
+    return match[0]
+
+
+def _mark(args: argparse.Namespace) -> int:
+    settings = settings_from(args)
+    stranger = _stranger(settings, args.stranger)
+    quarantine = _quarantine(settings)
+    quarantine.mark(stranger.id, "ignored" if args.action == "ignore" else "waiting")
+    quarantine.close()
+    return 0
+
+
+def _forget(args: argparse.Namespace) -> int:
+    disown(settings_from(args).data, args.id)
+    return 0
+
+
+def _quarantine(settings: Settings) -> Quarantine:
+    return Quarantine(settings.data / "store" / "quarantine.sqlite")
+
+
+def _print(found: object) -> None:
+    print(msgspec.json.format(msgspec.json.encode(found), indent=1).decode())
+
+
+_ACTIONS: Final[dict[str, Callable[[Any], int]]] = {
+    "try": _try,
+    "profiles": _profiles,
+    "strangers": _strangers,
+    "adopt": _adopt,
+    "ignore": _mark,
+    "notice": _mark,
+    "forget": _forget,
+}
