@@ -13,6 +13,7 @@ from api import (
     report_routes,
     routes,
     sign_in,
+    stranger_routes,
     stream,
     system_routes,
     zone_routes,
@@ -43,6 +44,7 @@ def create_app(context: ApiContext) -> FastAPI:
         zone_routes,
         map_routes,
         system_routes,
+        stranger_routes,
         stream,
         sign_in,
     ):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from api.evidence_desk import EvidenceDesk
 from api.reviews import ReviewDesk
@@ -14,18 +15,21 @@ from city.secrets import Secrets
 from ingest.store.dead_letters import DeadLetterBox
 from ingest.store.health import HealthBoard
 from ingest.store.port import TelemetryReader
+from ingest.store.quarantine import Quarantine, Quarantined
 
 
 @dataclass(frozen=True)
 class ApiContext:
-    """Handed to every route and page; `replay` gives dead letters back to ingest and says how many went.
+    """Handed to every route and page.
 
-    `data` is the folder that the services share.
+    `replay` gives dead letters back to ingest and says how many went. `preview` says what would be stored of a message
+    with a profile, and a container model where it is a container's. `data` is the folder that the services share.
     """
 
     city: City
     reader: TelemetryReader
     dead_letters: DeadLetterBox
+    quarantine: Quarantine
     health: HealthBoard
     secrets: Secrets
     data: Path
@@ -33,4 +37,5 @@ class ApiContext:
     reviews: ReviewDesk
     demo: bool
     replay: Callable[[Sequence[int]], int]
+    preview: Callable[[str, Quarantined, str], Any]
     clock: Callable[[], datetime]

@@ -13,9 +13,11 @@ from api.context import ApiContext
 from api.evidence_desk import EvidenceDesk
 from api.reviews import ReviewDesk
 from city.runtime import Runtime
-from ingest.journal import Journal
+from ingest.journal import Arrival, Journal
 from ingest.replay import replay
 from ingest.store.opened import close_store, open_store
+from ingest.store.quarantine import Quarantined
+from ingest.trial import Tried, try_profile
 from vision.evidence.retention import keep_enforcing, lifetimes_of
 from vision.evidence.room import open_room
 
@@ -37,6 +39,10 @@ def serve(runtime: Runtime) -> None:
     def give_back(ids: Sequence[int]) -> int:
         return replay(opened.dead_letters, journal, ids)
 
+    def preview(profile: str, message: Quarantined, model: str) -> Tried:
+        arrival = Arrival(message.topic, message.payload, message.received_at)
+        return try_profile(runtime.city, profile, arrival, model=model)
+
     room = open_room(settings, runtime.secrets)
     runtime.thread("evidence-retention", lambda: keep_enforcing(room, lifetimes_of(settings), runtime.stop))
     app = create_app(
@@ -44,6 +50,7 @@ def serve(runtime: Runtime) -> None:
             city=runtime.city,
             reader=opened.store,
             dead_letters=opened.dead_letters,
+            quarantine=opened.quarantine,
             health=opened.health,
             secrets=runtime.secrets,
             data=settings.data,
@@ -52,6 +59,7 @@ def serve(runtime: Runtime) -> None:
             reviews=ReviewDesk(runtime.city.id, secrets.token_hex(5), journal.append),
             demo=settings.demo,
             replay=give_back,
+            preview=preview,
             clock=clock,
         )
     )

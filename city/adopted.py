@@ -8,6 +8,7 @@ A file either describes a device as the inventory's rows do, or gives one that t
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -182,3 +183,15 @@ def disown(data: Path, device: str) -> None:
         adoption_path(data, device).unlink()
     except OSError as exc:
         raise ConfigError(f"{device!r} was not adopted, so it cannot be given up here: {exc.strerror or exc}") from exc
+
+
+def nearest_kelurahan(city: City, lat_deg: float, lon_deg: float) -> str:
+    """The kelurahan whose centre is nearest; empty for a city without any."""
+    shrink = math.cos(math.radians(lat_deg))
+    return min(
+        city.kelurahan,
+        key=lambda id_: math.hypot(
+            city.kelurahan[id_].lat_deg - lat_deg, (city.kelurahan[id_].lon_deg - lon_deg) * shrink
+        ),
+        default="",
+    )

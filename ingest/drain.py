@@ -20,8 +20,9 @@ import msgspec
 import structlog
 
 from broker.contract.codec import elements_of, stamps_of
-from broker.contract.errors import RetryLaterError, RowsRejectedError
+from broker.contract.errors import RetryLaterError, RowsRejectedError, TopicError
 from broker.contract.payloads import Rejected
+from broker.contract.topics import parse_topic
 from ingest import metrics
 from ingest.badness import BadShare
 from ingest.decode import Decoded, Decoder
@@ -262,9 +263,24 @@ class Drain:
 def _letters(entry: Journaled, result: Decoded) -> list[DeadLetter]:
     arrival = entry.arrival
     return [
-        DeadLetter(entry.position, arrival.topic, rejected.raw, arrival.received_at, rejected.reason)
+        DeadLetter(
+            entry.position,
+            arrival.topic,
+            rejected.raw,
+            arrival.received_at,
+            rejected.reason,
+            device=rejected.device or _device_of(arrival.topic),
+        )
         for rejected in result.dead
     ]
+
+
+def _device_of(topic: str) -> str:
+    """Who sent a message under the contract's own topics; empty for others."""
+    try:
+        return parse_topic(topic).device
+    except TopicError:
+        return ""
 
 
 def _strangers(entry: Journaled, result: Decoded) -> list[Quarantined]:
@@ -293,4 +309,6 @@ def _refused(entry: Journaled, record: Record, reason: str) -> DeadLetter:
     stamp = [] if isinstance(record, StatusRecord) else [(record.origin.boot, record.origin.seq)]
     found = (raw for raw in elements_of(arrival.payload) if stamp and stamps_of(raw) == stamp)
     raw = next(found, arrival.payload)
-    return DeadLetter(entry.position, arrival.topic, raw, arrival.received_at, f"store: {reason}")
+    return DeadLetter(
+        entry.position, arrival.topic, raw, arrival.received_at, f"store: {reason}", device=_device_of(arrival.topic)
+    )

@@ -147,7 +147,7 @@ class ForeignReader:
             )
             message.happened += _happened(device, adapter.name, seq, at, stamped_at, events)
         if rest:
-            message.undecoded.append(Rejected(heard.raw or arrival.payload, rest))
+            message.undecoded.append(Rejected(heard.raw or arrival.payload, rest, device.id))
 
     def _aware(self, at: datetime | None) -> datetime | None:
         """A time with a zone: one without is the city's local time."""

@@ -217,10 +217,11 @@ def values_of(reading: Telemetry) -> dict[str, Any]:
 
 
 class Rejected(msgspec.Struct, frozen=True, gc=False):
-    """One element that could not be understood: its own bytes and why."""
+    """One element that could not be understood: its own bytes and why, and whose it is where the topic does not say."""
 
     raw: bytes
     reason: str
+    device: str = ""
 
 
 class Parsed(msgspec.Struct, Generic[T], frozen=True, gc=False):

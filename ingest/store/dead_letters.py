@@ -40,6 +40,8 @@ CREATE TABLE IF NOT EXISTS letters (
     last_at REAL NOT NULL
 );
 CREATE INDEX IF NOT EXISTS letters_by_state ON letters (state, id);
+CREATE TABLE IF NOT EXISTS owners (digest BLOB PRIMARY KEY, device TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS owners_by_device ON owners (device);
 CREATE TABLE IF NOT EXISTS dropped (letters INTEGER NOT NULL);
 """
 
@@ -59,7 +61,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
     """A message, or one element of it, with why it is dead. `position` is where it last lay in the journal.
 
     The same bytes on the same topic are one letter, however often they come: `times` counts, `received_at` is the
-    first time and `last_at` the last.
+    first time and `last_at` the last. `device` is whose it is, where that is known.
     """
 
     position: int
@@ -71,6 +73,16 @@ class DeadLetter(msgspec.Struct, frozen=True):
     state: LetterState = "dead"
     times: int = 1
     last_at: datetime | None = None
+    device: str = ""
+
+
+class UnreadOf(msgspec.Struct, frozen=True):
+    """What could not be read of one device: letters that wait, how often they came, the newest's reason and time."""
+
+    letters: int
+    times: int
+    reason: str
+    last_at: datetime
 
 
 class DeadLetterBox:
@@ -107,6 +119,8 @@ class DeadLetterBox:
         ]
         with self._writing() as db:
             db.executemany(_ADD, rows)
+            owned = [(row[0], one.device) for row, one in zip(rows, letters, strict=True) if one.device]
+            db.executemany("INSERT OR IGNORE INTO owners VALUES (?, ?)", owned)
             while kept_bytes(db) > self._max_bytes and self._give_way(db):
                 pass
 
@@ -133,6 +147,16 @@ class DeadLetterBox:
         """How many letters wait to be looked at."""
         with self._guarded():
             return int(self._db.execute("SELECT count(*) FROM letters WHERE state = 'dead'").fetchone()[0])
+
+    def unread_of(self, device: str) -> UnreadOf | None:
+        """What waits of one device; None when nothing does."""
+        statement = (
+            "SELECT count(*) OVER (), sum(times) OVER (), reason, last_at FROM owners JOIN letters USING (digest) "
+            "WHERE device = ? AND state = 'dead' ORDER BY last_at DESC LIMIT 1"
+        )
+        with self._guarded():
+            row = self._db.execute(statement, (device,)).fetchone()
+        return UnreadOf(row[0], row[1], row[2], datetime.fromtimestamp(row[3], UTC)) if row else None
 
     def dropped(self) -> int:
         """How many letters gave way at the bound, ever."""
@@ -165,7 +189,9 @@ class DeadLetterBox:
     def forget_before(self, time: datetime) -> int:
         """Delete letters that last came before a time (retention); how many went."""
         with self._writing() as db:
-            return db.execute("DELETE FROM letters WHERE last_at < ?", (time.timestamp(),)).rowcount
+            gone = db.execute("DELETE FROM letters WHERE last_at < ?", (time.timestamp(),)).rowcount
+            db.execute("DELETE FROM owners WHERE digest NOT IN (SELECT digest FROM letters)")
+            return gone
 
     def close(self) -> None:
         """Let go of the file."""

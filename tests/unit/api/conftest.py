@@ -22,7 +22,9 @@ from ingest.journal import Arrival
 from ingest.store.dead_letters import DeadLetter, DeadLetterBox
 from ingest.store.health import HealthBoard, IngestHealth
 from ingest.store.memory import MemoryStore
+from ingest.store.quarantine import Quarantine, Quarantined
 from ingest.store.records import EventRecord, Origin, Reading, StatusRecord, Value
+from ingest.trial import Tried, try_profile
 from vision.evidence.keys import Signer
 from vision.evidence.room import EvidenceRoom
 
@@ -45,6 +47,7 @@ class Stage:
     def __post_init__(self) -> None:
         """Open what lies on disk."""
         self.box = DeadLetterBox(self.folder / "dead.sqlite")
+        self.quarantine = Quarantine(self.folder / "strangers.sqlite")
         self.secrets = Secrets(self.folder)
         self.board.publish(IngestHealth(NOW, connected=True))
         self.room = EvidenceRoom(self.folder / "evidence", Signer(self.secrets.custody_seed()), 64 << 20)
@@ -91,12 +94,17 @@ class Stage:
         self.replayed += ids
         return len(ids)
 
+    def preview(self, profile: str, message: Quarantined, model: str) -> Tried:
+        """As the API's service has it."""
+        return try_profile(CITY, profile, Arrival(message.topic, message.payload, message.received_at), model=model)
+
     def context(self, *, demo: bool = True, now: datetime = NOW) -> ApiContext:
         """What an app is made of; its clock stands still a second after `now`."""
         return ApiContext(
             city=CITY,
             reader=self.store,
             dead_letters=self.box,
+            quarantine=self.quarantine,
             health=self.board,
             secrets=self.secrets,
             data=self.folder,
@@ -104,6 +112,7 @@ class Stage:
             reviews=self.reviews,
             demo=demo,
             replay=self.replay,
+            preview=self.preview,
             clock=lambda: now + timedelta(seconds=1),
         )
 
