@@ -101,6 +101,9 @@ def _values(view: View, shape: DeviceShape) -> Markup:
     parts = [tag("h2", view.t("latest")), heard]
     if shape.quality:
         parts.append(tag("p", view.t("quality"), ": ", ", ".join(map(view.word, shape.quality)), class_="warn"))
+    if unread := view.context.dead_letters.unread_of(shape.id):
+        said = view.t("unread_of", n=view.number(unread.times), age=view.age(unread.last_at, now))
+        parts.append(tag("p", link("/system", said), " ", tag("code", unread.reason), class_="warn"))
     if shape.outbox_dropped:
         parts.append(tag("p", view.t("readings_dropped", n=view.number(shape.outbox_dropped)), class_="warn"))
     rows = [

@@ -29,6 +29,7 @@ MENU: Final = (
     ("camera", "/devices/camera"),
     ("dumping", "/dumping"),
     ("cameras", "/cameras"),
+    ("strangers", "/strangers"),
     ("system", "/system"),
 )
 LOCALES: Final[dict[Lang, Language]] = {"id": "id", "en": "en-US"}

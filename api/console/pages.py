@@ -13,14 +13,25 @@ from starlette.routing import Match, Mount
 from starlette.types import Scope
 
 from api.access import require
-from api.console import cameras_page, device_page, dumping_page, listing, map_page, system_page, zones_page
+from api.console import (
+    cameras_page,
+    device_page,
+    dumping_page,
+    listing,
+    map_page,
+    strangers_page,
+    system_page,
+    zones_page,
+)
 from api.console.frame import STATIC, VERSION, framed, show
 from api.console.markup import Markup, link, tag
 from api.console.view import View, view_of
 from api.routes import DeviceId, context_of, device_of
+from api.stranger_routes import StrangerId, stranger_of
 from api.zone_routes import camera_of
 from broker.contract.topics import Kind
 from city.model import Camera, Device
+from ingest.store.quarantine import KnownStranger
 
 RECONNECT_S = 10.0
 ICON = (
@@ -76,6 +87,10 @@ def _known_camera(request: Request, camera: DeviceId) -> Camera:
     return camera_of(context_of(request), camera)
 
 
+def _known_stranger(request: Request, stranger: StrangerId) -> KnownStranger:
+    return stranger_of(context_of(request), stranger)
+
+
 def _begin(request: Request, key: str, name: str = "") -> View:
     """Start a page: what all share, and its heading."""
     view = view_of(request, context_of(request))
@@ -88,7 +103,8 @@ def _heading(view: View, key: str, name: str) -> Markup:
     """The heading; a device's leads back to its list."""
     if not name:
         return tag("h1", view.t(key), id="content")
-    return tag("h1", link(f"/devices/{key}", view.t(key)), " › ", name, id="content")  # noqa: RUF001 - a path
+    list_ = "/strangers" if key == "strangers" else f"/devices/{key}"
+    return tag("h1", link(list_, view.t(key)), " › ", name, id="content")  # noqa: RUF001 - a path
 
 
 @router.page("/")
@@ -126,6 +142,18 @@ async def show_cameras(request: Request) -> None:
 def show_zones(request: Request, camera: Annotated[Camera, Depends(_known_camera)]) -> None:
     """The zone editor of a camera."""
     zones_page.build(_begin(request, "camera", camera.id), camera)
+
+
+@router.page("/strangers")
+async def show_strangers(request: Request) -> None:
+    """Devices that nobody knows."""
+    await strangers_page.build_list(_begin(request, "strangers"))
+
+
+@router.page("/stranger/{stranger}")
+def show_stranger(request: Request, stranger: Annotated[KnownStranger, Depends(_known_stranger)]) -> None:
+    """One of them, to be taken in."""
+    strangers_page.build(_begin(request, "strangers", stranger.address), stranger)
 
 
 @router.page("/system")

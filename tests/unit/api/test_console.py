@@ -68,7 +68,7 @@ def test_no_text_is_left_over() -> None:
     fields = {field for kind in KINDS for field in fields_of(kind)}
     steps = {f"{step}{end}" for step in ("seconds", "minutes", "hours", "days") for end in ("", "_ago")}
     states = {"clock", "invalid", "late", "raised", "cleared", "noted", "yellow", "green", "grey", "organic"}
-    states |= {"no_fix", "jump", "outdated", "undecoded"}
+    states |= {"no_fix", "jump", "outdated", "undecoded", "stranger_waiting", "stranger_ignored"}
     facts = {
         "interval_s",
         "site_name",

@@ -1,0 +1,134 @@
+// Devices that nobody knows: ignoring and taking in are calls of the API, which checks the role and what is said.
+"use strict";
+
+window.kotaStrangers = (() => {
+  let map, marker;
+
+  async function post(path, body) {
+    return fetch(`/api/v1/strangers/${path}`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(body ?? {}),
+    }).catch(() => null);
+  }
+
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("button[data-stranger]");
+    if (!button || button.disabled) return;
+    button.disabled = true;
+    const answer = await post(button.dataset.stranger);
+    if (answer?.ok) location.reload();
+    else button.disabled = false;
+  });
+
+  function form() {
+    return document.querySelector("form.stranger-form");
+  }
+
+  function config() {
+    return JSON.parse(form().dataset.config);
+  }
+
+  // The kind follows from the profile; an id that is there already needs nothing but its profile.
+  function follow() {
+    const asked = form(), { kinds, next_ids, devices } = config();
+    const kind = kinds[asked.profile.value] ?? "";
+    if (!asked.id.dataset.typed && kind) asked.id.value = next_ids[kind];
+    const attached = Boolean(devices[asked.id.value]) && devices[asked.id.value] === kind;
+    for (const fields of asked.querySelectorAll("fieldset")) {
+      const used = fields.dataset.kind === kind && !attached;
+      fields.hidden = fields.disabled = !used;
+    }
+    asked.querySelector(".attached").hidden = !attached;
+    asked.querySelector(".place").hidden = asked.querySelector(".place-hint").hidden = attached || kind === "truck";
+    document.querySelector(".place-map")?.classList.toggle("unused", attached || kind === "truck");
+    preview();
+  }
+
+  async function preview() {
+    const asked = form(), { stranger, texts } = config(), box = asked.querySelector(".preview");
+    box.replaceChildren();
+    if (!asked.profile.value) return void box.append(line(texts.no_preview));
+    const container = asked.querySelector("fieldset:not([hidden]) [name=model]")?.value ?? "";
+    const query = new URLSearchParams({ profile: asked.profile.value });
+    if (asked.querySelector("fieldset[data-kind=bin]:not([hidden])")) query.set("container", container);
+    const answer = await fetch(`/api/v1/strangers/${stranger}/preview?${query}`).catch(() => null);
+    const found = answer?.ok ? await answer.json() : { records: [], problems: [] };
+    box.replaceChildren();
+    const list = document.createElement("dl");
+    list.className = "facts";
+    for (const record of found.records) {
+      for (const [name, value] of Object.entries(record.values ?? {})) {
+        const term = document.createElement("dt"), said = document.createElement("dd");
+        term.textContent = texts[name] ?? name;
+        said.textContent = typeof value === "number" ? +value.toFixed(4) : value;
+        list.append(term, said);
+      }
+    }
+    box.append(list.childElementCount ? list : line(texts.nothing_stored));
+    for (const problem of found.problems ?? []) box.append(line(`${texts.not_stored}: ${problem}`, "warn"));
+  }
+
+  function line(words, name = "") {
+    const found = document.createElement("p");
+    found.textContent = words;
+    found.className = name;
+    return found;
+  }
+
+  async function submit(event) {
+    event.preventDefault();
+    const asked = form(), { stranger, texts } = config();
+    const order = Object.fromEntries([...new FormData(asked)].filter(([, value]) => value !== ""));
+    for (const name of ["lat_deg", "lon_deg", "capacity_kg"]) if (name in order) order[name] = Number(order[name]);
+    const faults = asked.querySelector(".faults"), state = asked.querySelector(".save-state");
+    faults.replaceChildren();
+    const answer = await post(`${stranger}/adopt`, order);
+    const said = await answer?.json().catch(() => null);
+    state.textContent = answer?.ok ? texts.taken_in : texts.not_taken_in;
+    if (answer?.ok) return void setTimeout(() => { location.href = `/device/${said.device}`; }, 2500);
+    for (const error of said?.errors ?? [{ field: "", detail: said?.detail ?? "" }]) {
+      const fault = document.createElement("li");
+      fault.textContent = [texts[error.field] ?? error.field, error.detail].filter(Boolean).join(": ");
+      faults.append(fault);
+    }
+  }
+
+  function mark(lat, lon) {
+    marker?.remove();
+    marker = L.circleMarker([lat, lon], { radius: 10, color: "#14532d", fillOpacity: 0.8 }).addTo(map);
+  }
+
+  async function place(shown) {
+    map = shown;
+    const asked = form();
+    map.on("click", ({ latlng }) => {
+      asked.lat_deg.value = latlng.lat.toFixed(5);
+      asked.lon_deg.value = latlng.lng.toFixed(5);
+      mark(latlng.lat, latlng.lng);
+    });
+    if (asked.lat_deg.value && asked.lon_deg.value) mark(+asked.lat_deg.value, +asked.lon_deg.value);
+    const answer = await fetch("/api/v1/map/places.geojson").catch(() => null);
+    if (!answer?.ok) return;
+    const places = L.geoJSON(await answer.json(), {
+      style: { color: "#64748b", weight: 1, fillOpacity: 0.08 },
+      pointToLayer: (feature, at) => L.circleMarker(at, { radius: 3, color: "#64748b" }),
+      onEachFeature: (feature, layer) => layer.bindTooltip(feature.properties.name),
+    }).addTo(map);
+    map.fitBounds(places.getBounds());
+  }
+
+  function start() {
+    const asked = form();
+    if (!asked || asked.dataset.started) return;
+    asked.dataset.started = "yes";
+    asked.id.addEventListener("input", () => { asked.id.dataset.typed = "yes"; });
+    asked.addEventListener("change", follow);
+    asked.addEventListener("submit", submit);
+    follow();
+  }
+
+  new MutationObserver(start).observe(document, { childList: true, subtree: true });
+  document.addEventListener("DOMContentLoaded", start);
+  return { place };
+})();
