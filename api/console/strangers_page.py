@@ -16,6 +16,7 @@ from api.console.view import View
 from api.stranger_routes import PAYLOAD_SHOWN, suggested
 from broker.contract.payloads import fields_of
 from broker.contract.topics import KINDS, Kind
+from broker.contract.units import unit_of
 from city.profiles import suggest
 from ingest.store.quarantine import KnownStranger, Quarantined
 
@@ -81,8 +82,9 @@ def build(view: View, one: KnownStranger) -> None:
         return
     ui.add_head_html(tag("script", src=asset("strangers.js"), defer=True))
     show(_facts(view, one), "panel")
-    show(_form(view, one), "panel")
-    _map(view, one)
+    with ui.element("div").classes("taking-in"):
+        show(_form(view, one), "panel")
+        _map(view, one)
     show(_messages(view, view.context.quarantine.messages_of(one.id)), "panel")
 
 
@@ -121,7 +123,8 @@ def _form(view: View, one: KnownStranger) -> Markup:
             _number_field(view, "lon_deg", one.lon_deg),
             class_="place",
         ),
-        tag("section", tag("h3", view.t("would_store")), tag("div", class_="preview"), aria_live="polite"),
+        tag("h2", view.t("would_store")),
+        tag("div", class_="preview", aria_live="polite"),
         tag("ul", class_="faults", role="alert"),
         tag(
             "p",
@@ -167,13 +170,14 @@ def _number_field(view: View, name: str, value: float | None) -> Markup:
 
 def _config(view: View, one: KnownStranger) -> dict[str, Any]:
     city = view.context.city
-    texts = ("nothing_stored", "taken_in", "not_taken_in", "not_stored", "no_preview")
+    texts = ("nothing_stored", "taken_in", "not_taken_in", "not_stored", "no_preview", "yes", "no")
     fields = {field for kind in KINDS for field in fields_of(kind)}
     return {
         "stranger": one.id,
         "kinds": {profile.id: profile.kind for profile in city.profiles.values()},
         "next_ids": {kind: next_id(view, kind) for kind in KINDS},
         "devices": {device.id: device.KIND for device in city.devices.values()},
+        "units": {field: unit_of(field) for field in fields},
         "texts": {key: view.word(key) for key in (*texts, *sorted(fields))},
     }
 

@@ -1,4 +1,4 @@
-"""Texts of devices: what they measure, what happens at them, and those that nobody knows; key to (Indonesian, English)."""
+"""Texts of devices: what they measure and tell, and those that nobody knows; key to (Indonesian, English)."""
 
 from __future__ import annotations
 

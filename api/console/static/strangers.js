@@ -46,7 +46,7 @@ window.kotaStrangers = (() => {
   }
 
   async function preview() {
-    const asked = form(), { stranger, texts } = config(), box = asked.querySelector(".preview");
+    const asked = form(), { stranger, texts, units } = config(), box = asked.querySelector(".preview");
     box.replaceChildren();
     if (!asked.profile.value) return void box.append(line(texts.no_preview));
     const container = asked.querySelector("fieldset:not([hidden]) [name=model]")?.value ?? "";
@@ -61,12 +61,17 @@ window.kotaStrangers = (() => {
       for (const [name, value] of Object.entries(record.values ?? {})) {
         const term = document.createElement("dt"), said = document.createElement("dd");
         term.textContent = texts[name] ?? name;
-        said.textContent = typeof value === "number" ? +value.toFixed(4) : value;
+        said.textContent = written(value, units[name], texts);
         list.append(term, said);
       }
     }
     box.append(list.childElementCount ? list : line(texts.nothing_stored));
     for (const problem of found.problems ?? []) box.append(line(`${texts.not_stored}: ${problem}`, "warn"));
+  }
+
+  function written(value, unit, texts) {
+    if (typeof value === "boolean") return value ? texts.yes : texts.no;
+    return `${typeof value === "number" ? +value.toFixed(4) : value} ${unit ?? ""}`.trim();
   }
 
   function line(words, name = "") {
