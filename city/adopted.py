@@ -132,8 +132,8 @@ def checked(city: City, adoption: Adoption) -> Device:
             table.note(name, "is not a part of an address")
     else:
         device = read_device(adoption.kind, table, known)
-        if there is not None:
-            table.note("id", f"{adoption.id!r} is already in {_HERE}")
+        if adoption.id in known.ids:
+            table.note("id", f"{adoption.id!r} is already in {known.ids[adoption.id]}")
         if device.reach is None:
             table.note("adapter", f"is missing: {', '.join(REACH)} say how it is heard")
     problems.raise_any()

@@ -86,7 +86,7 @@ class Drain:
         self._journal = journal
         self._decoder = decoder
         self._writer = store
-        self._history = History(store)
+        self._history = History(store, clock)
         self._dead_letters = dead_letters
         self._quarantine = quarantine
         self._clock = clock

@@ -7,13 +7,13 @@ stored. A batch that is tried again, or comes again, is settled again from where
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import msgspec
 
-from ingest.judge import sorted_quality, without_fix
+from ingest.judge import AHEAD_MAX, sorted_quality, without_fix
 from ingest.store.port import EventQuery, Latest, TelemetryReader
 from ingest.store.records import QUALITY_JUMP, EventRecord, Reading, Record, Value
 
@@ -30,7 +30,8 @@ WRAP_FROM: Final = 1 << 31
 """A 32-bit counter wraps from its upper half; what falls from lower was started again."""
 RATE_MAX_KBPS: Final = 10_000_000.0
 UPTIME_SLACK_S: Final = 30.0
-CONDITIONS_BACK: Final = timedelta(days=90)
+CONDITIONS_BACK: Final = timedelta(days=1825)
+"""As long as events are kept: what was raised then and not cleared is raised."""
 LASTING: Final = (
     *("fire", "tilt", "lid_open", "moved", "low_battery", "tamper", "power_cut", "overspeed", "tow", "jamming", "door"),
     *("fuel_leak", "covered", "motion", "object", "intrusion", "line_crossed", "activity"),
@@ -69,11 +70,15 @@ class History:
 
     Args:
         reader: Where it is read from at the start; None for a city without a past.
+        clock: UTC, for nothing but how far back to read.
     """
 
-    def __init__(self, reader: TelemetryReader | None = None) -> None:
+    def __init__(
+        self, reader: TelemetryReader | None = None, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         """Remember nothing; the first batch asks the store."""
         self._reader = reader
+        self._clock = clock
         self._tracks: dict[str, Track] = {}
         self._counted: dict[str, Counted] = {}
         self._conditions: dict[tuple[str, str], EventRecord] = {}
@@ -105,9 +110,9 @@ class History:
                 self._tracks[latest.device] = Track(place)
             if counted := _counted_of(latest):
                 self._counted[latest.device] = counted
-        now = datetime.now(UTC)
+        end = self._clock() + AHEAD_MAX
         for type_ in LASTING:
-            newest_first = reader.events(EventQuery(now - CONDITIONS_BACK, now, types=(type_,), limit=1_000))
+            newest_first = reader.events(EventQuery(end - CONDITIONS_BACK, end, types=(type_,), limit=1_000))
             for event in reversed(newest_first):
                 self._conditions[event.origin.device, type_] = event
 

@@ -19,8 +19,10 @@ from ingest.store.records import (
 EARLIEST: Final = datetime(2015, 1, 1, tzinfo=UTC)
 """No device of this city measured before; older times are clocks that were never set."""
 AHEAD_MAX: Final = timedelta(minutes=5)
-FIX_AGE_MAX: Final = timedelta(minutes=5)
-"""A position found so long before its message is an earlier one, sent again for want of a new one."""
+FIX_AGE_MAX: Final = timedelta(minutes=1)
+"""A position found so long before its message is an earlier one, sent again for want of a new one.
+
+In a minute a truck is a kilometre farther."""
 NO_FIX: Final = ((0.0, 0.0), (1.0, 1.0), (-1.0, -1.0))
 """Positions that mean none; the first is the commonest lie of the field."""
 _FIX_FIELDS: Final = ("lat_deg", "lon_deg", "hdop")

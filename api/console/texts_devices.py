@@ -38,6 +38,7 @@ DEVICE_TEXTS: Final[dict[str, tuple[str, str]]] = {
     "not_stored": ("Tidak disimpan", "Not stored"),
     "taken_in": ("Terdaftar. Data yang menunggu sedang disimpan.", "Registered. Waiting data is being stored."),
     "not_taken_in": ("Belum terdaftar:", "Not registered yet:"),
+    "name": ("Nama", "Name"),
     "first_heard": ("Pertama terdengar", "First heard"),
     "messages_head": ("Pesan", "Messages"),
     "newest_messages": ("Pesan terakhir", "Newest messages"),

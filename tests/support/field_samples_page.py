@@ -1,0 +1,116 @@
+"""What becomes of every message of the sample folder, as the page `docs/field-samples.md`: run it to write the page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from city.inventory import builtin_city, load_city
+from city.model import AccessPoint, Address, Bin, BinModel, Camera, Device, Truck
+from ingest.decode import Decoded, Decoder
+from ingest.journal import Arrival
+from ingest.store.records import EventRecord, Reading
+from tests.support.field_samples import Sample, samples
+
+PAGE: Final = Path(__file__).parents[2] / "docs" / "field-samples.md"
+NOW: Final = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+_SHOWN: Final = 160
+_HEAD: Final = """# What becomes of real messages
+
+Every message of the collection of real payloads this project is tested with, one line each (sequences as one line),
+with what is stored of it. Bins stand in a container 3,000 mm deep, so that a fill level can be compared with its
+distance: (3000 - distance) / (3000 - dead zone). `bytes alone` are frames that nobody decoded, in the envelope of
+The Things Stack; `decoded` the same with what the maker's own decoder makes of them. A stranger is a device that nobody
+has registered: its messages wait in quarantine. Events are those a device says, before repetitions are taken out.
+Regenerate with `python -m tests.support.field_samples_page`.
+
+"""
+
+
+def device_of(sample: Sample) -> Device:
+    """The device that a sample is meant to come from."""
+    reach = Address(sample.adapter, sample.address, sample.profile)
+    match sample.kind:
+        case "bin":
+            return Bin(id="it", model="deep", waste_kind="organic", color="grey", reach=reach)
+        case "truck":
+            return Truck(id="it", plate="DH 1", depot="d", capacity_kg=1, reach=reach)
+        case "ap":
+            return AccessPoint(id="it", model="m", ssids=(), reach=reach)
+        case "camera":
+            return Camera(id="it", reach=reach)
+
+
+def results() -> Iterator[tuple[Sample, Decoded]]:
+    """Each sample and what became of it, in a city that knows its device alone."""
+    city = load_city(builtin_city("kupang"))
+    city.models = {**city.models, "deep": BinModel("deep", "steel", 6_000, 3_000.0)}
+    decoder = Decoder(city, late_after=timedelta(days=365 * 20))
+    for sample in samples():
+        city.hold({"it": device_of(sample)} if sample.address else {})
+        yield sample, decoder.decode(Arrival(sample.topic, sample.payload, NOW))
+
+
+def fate_of(found: Decoded) -> str:
+    """One word for what became of a message."""
+    if found.records:
+        return "undecoded" if found.dead else "stored"
+    if found.strangers:
+        return "stranger"
+    return "dead letter" if found.dead else "nothing to store"
+
+
+def page() -> str:
+    """The whole page."""
+    lines: dict[str, list[str]] = {}
+    sequences: dict[str, Counter[str]] = {}
+    fates: Counter[str] = Counter()
+    for sample, found in results():
+        fates[fate_of(found)] += 1
+        if sample.file.endswith(".ndjson"):
+            sequences.setdefault(sample.file, Counter()).update(_facts(found))
+        else:
+            cells = (sample.about, fate_of(found), _said(found))
+            line = f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+            lines.setdefault(sample.file, []).append(line)
+    parts = [_HEAD, ", ".join(f"{fate}: {count:,}" for fate, count in fates.most_common()), "\n"]
+    for file, rows in lines.items():
+        parts.append(
+            f"\n## {file}\n\n| message | fate | stored |\n|---|---|---|\n" + "\n".join(dict.fromkeys(rows)) + "\n"
+        )
+    for file, counted in sequences.items():
+        told = "\n".join(f"| {fact} | {count} |" for fact, count in sorted(counted.items()))
+        parts.append(f"\n## {file}\n\n| of its messages | |\n|---|---|\n{told}\n")
+    return "".join(parts)
+
+
+def _facts(found: Decoded) -> Iterator[str]:
+    yield f"fate: {fate_of(found)}"
+    for record in found.records:
+        if isinstance(record, Reading):
+            yield from (f"with `{name}`" for name in record.values)
+            yield from (f"quality `{word}`" for word in record.origin.quality)
+        elif isinstance(record, EventRecord):
+            yield f"event `{record.type}` {record.state}"
+
+
+def _said(found: Decoded) -> str:
+    told = []
+    for record in found.records:
+        if isinstance(record, Reading):
+            told += [f"{name} {value}" for name, value in record.values.items()]
+            told += [f"[{word}]" for word in record.origin.quality]
+        elif isinstance(record, EventRecord):
+            told.append(f"{record.type} {record.state}")
+        else:
+            told.append(record.state)
+    told += [one.reason[:_SHOWN] for one in found.dead]
+    told += [f"known as {' or '.join(one.names[:2])}" for one in found.strangers]
+    return ", ".join(told) or "-"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

@@ -1,0 +1,186 @@
+"""Strangers over the API and in the console: seen, previewed, taken in or ignored, by those who may."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from api.console import device_page, strangers_page
+from api.console.view import View
+from api.shapes import shape_device
+from city.adopted import AdoptedDevices, adoption_path
+from ingest.store.dead_letters import DeadLetter
+from ingest.store.quarantine import Quarantined
+from tests.unit.api.conftest import CITY, NOW, Stage
+
+TOPIC = "v3/kota@t/devices/em-9/up"
+ORDER = {
+    "id": "bin-9001",
+    "profile": "milesight-em400-mud",
+    "lat_deg": -10.2030,
+    "lon_deg": 123.5310,
+    "model": "plastic-240l",
+    "waste_kind": "organic",
+    "color": "yellow",
+}
+
+
+def uplink(frame_hex: str = "01755C03670101048244010500 00") -> bytes:
+    raw = base64.b64encode(bytes.fromhex(frame_hex)).decode()
+    message = {"f_port": 85, "frm_payload": raw, "received_at": NOW.isoformat()}
+    return json.dumps({"end_device_ids": {"dev_eui": "24E1"}, "uplink_message": message}).encode()
+
+
+def operator(stage: Stage) -> TestClient:
+    return stage.client(token=stage.secrets.token("operator"))
+
+
+def view(stage: Stage) -> View:
+    return View(stage.context(), "id", "operator")
+
+
+@pytest.fixture
+def met(stage: Stage) -> Iterator[Stage]:
+    """One stranger, heard twice."""
+    for second in range(2):
+        at = NOW + timedelta(seconds=second)
+        one = Quarantined("tts", ("24E1", "kota/em-9"), TOPIC, uplink(), at, model="milesight-iot/em400-mud", port=85)
+        stage.quarantine.add([one])
+    before = dict(CITY.devices)
+    yield stage
+    CITY.hold(before)
+
+
+def test_a_stranger_is_listed_with_the_profiles_it_may_have(met: Stage) -> None:
+    found = met.client().get("/api/v1/strangers").json()
+    (one,) = found["strangers"]
+    assert (found["waiting"], one["address"], one["messages"]) == (1, "24e1", 2)
+    assert one["profiles"][0] == {"id": "milesight-em400-mud", "name": "Milesight EM400-MUD", "kind": "bin"}
+
+
+def test_a_preview_shows_what_would_be_stored(met: Stage) -> None:
+    asked = "/api/v1/strangers/1/preview?profile=milesight-em400-mud&container=plastic-240l"
+    (record,) = met.client().get(asked).json()["records"]
+    assert record["values"] == {
+        "battery_pct": 92.0,
+        "temperature_c": 25.7,
+        "distance_mm": 324.0,
+        "fill_pct": 67.69,
+        "lid_open": False,
+    }
+
+
+def test_a_preview_says_why_nothing_would_be(met: Stage) -> None:
+    client = met.client()
+    wrong = client.get("/api/v1/strangers/1/preview?profile=dragino-ldds75").json()
+    assert wrong["problems"] == ["undecoded: port 85, 14 bytes: Dragino's distance sensors measure on port 2, not 85"]
+    assert client.get("/api/v1/strangers/1/preview?profile=none").status_code == 422
+    assert client.get("/api/v1/strangers/77/preview?profile=none").status_code == 404
+
+
+def test_taking_in_makes_a_device_in_its_kelurahan(met: Stage) -> None:
+    answer = operator(met).post("/api/v1/strangers/1/adopt", json=ORDER)
+    assert answer.json() == {"device": "bin-9001", "kind": "bin", "waiting": 2}
+    AdoptedDevices(met.folder, CITY)
+    assert CITY.bins["bin-9001"].kelurahan == "alak"
+    assert met.client().get("/api/v1/devices/bin-9001").status_code == 200
+
+
+def test_a_stranger_is_given_to_a_bin_that_is_there(met: Stage) -> None:
+    order = {"id": "bin-0001", "profile": "milesight-em400-mud"}
+    assert operator(met).post("/api/v1/strangers/1/adopt", json=order).status_code == 200
+    AdoptedDevices(met.folder, CITY)
+    reach = CITY.bins["bin-0001"].reach
+    assert reach is not None
+    assert (reach.adapter, reach.address) == ("tts", "24e1")
+
+
+@pytest.mark.parametrize(
+    ("change", "errors"),
+    [
+        ({"profile": "none"}, [{"field": "profile", "detail": "there is no profile 'none'"}]),
+        ({"profile": "owntracks-truck"}, None),
+        ({"model": "barrel"}, [{"field": "model", "detail": "there is no model 'barrel'"}]),
+        ({"lat_deg": 200}, [{"field": "lat_deg", "detail": "200 is outside -90..90"}]),
+        ({"id": "truck-01"}, [{"field": "id", "detail": "there is no bin of that id to attach to"}]),
+        ({"id": "../x"}, None),
+    ],
+)
+def test_what_is_wrong_is_listed_by_field_and_nothing_changes(
+    met: Stage, change: dict[str, Any], errors: list[dict[str, str]] | None
+) -> None:
+    answer = operator(met).post("/api/v1/strangers/1/adopt", json={**ORDER, **change})
+    assert answer.status_code == 422
+    if errors is not None:
+        assert answer.json()["errors"] == errors
+    assert not list(met.folder.glob("devices/*"))
+
+
+def test_ignoring_deletes_what_is_kept(met: Stage) -> None:
+    client = operator(met)
+    assert client.post("/api/v1/strangers/1/ignore").json() == {"state": "ignored"}
+    assert met.quarantine.messages_of(1) == []
+    assert client.get("/api/v1/strangers").json()["waiting"] == 0
+    assert client.post("/api/v1/strangers/1/notice").json() == {"state": "waiting"}
+
+
+@pytest.mark.parametrize("path", ["strangers/1/adopt", "strangers/1/ignore", "strangers/1/notice"])
+def test_only_operators_take_in_and_ignore(met: Stage, path: str) -> None:
+    assert met.client(demo=False).post(f"/api/v1/{path}", json=ORDER).status_code == 401
+    viewer = met.client(demo=False, token=met.secrets.token("viewer"))
+    assert viewer.post(f"/api/v1/{path}", json=ORDER).status_code == 403
+    assert viewer.get("/api/v1/strangers").status_code == 200
+    assert viewer.get("/api/v1/strangers/1").status_code == 403, "messages may hold more than a viewer should see"
+    assert not adoption_path(met.folder, "bin-9001").exists()
+
+
+def test_the_console_lists_them_with_what_may_be_done(met: Stage) -> None:
+    listed = strangers_page._list(view(met))
+    assert "24e1" in listed
+    assert "milesight-iot/em400-mud" in listed
+    assert 'data-stranger="1/ignore"' in listed
+    shown = View(met.context(), "id", "viewer")
+    assert "data-stranger" not in strangers_page._list(shown)
+
+
+def test_the_form_knows_the_model_and_the_next_id(met: Stage) -> None:
+    one = met.quarantine.find()[0]
+    form = strangers_page._form(view(met), one)
+    assert '<option value="milesight-em400-mud" selected>' in form
+    assert strangers_page.next_id(view(met), "bin") == "bin-0461"
+    assert strangers_page.next_id(view(met), "truck") == "truck-35"
+
+
+def test_texts_of_a_stranger_stay_text(stage: Stage) -> None:
+    evil = "<script>alert(1)</script>"
+    stage.quarantine.add([Quarantined("tts", (evil,), TOPIC, evil.encode(), NOW, model=evil, label=evil)])
+    one = stage.quarantine.find()[0]
+    page = strangers_page._list(view(stage)) + strangers_page._facts(view(stage), one)
+    page += strangers_page._form(view(stage), one)
+    page += strangers_page._messages(view(stage), stage.quarantine.messages_of(one.id))
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_what_could_not_be_read_of_a_device_is_said_on_its_page(stage: Stage) -> None:
+    reason = "undecoded: port 7, 3 bytes: its profile names no frame decoder"
+    stage.box.add([DeadLetter(1, TOPIC, b"x", NOW, reason, device="bin-0001")])
+    stage.box.add([DeadLetter(2, TOPIC, b"x", NOW, reason, device="bin-0001")])
+    found = stage.box.unread_of("bin-0001")
+    assert found is not None
+    assert (found.letters, found.times, found.reason) == (1, 2, reason)
+    shape = shape_device(stage.context(), CITY.devices["bin-0001"], None, NOW)
+    assert reason in device_page._values(view(stage), shape)
+    assert stage.box.unread_of("bin-0002") is None
+
+
+def test_profiles_are_listed_by_kind(stage: Stage) -> None:
+    found = stage.client().get("/api/v1/profiles?kind=truck").json()
+    assert {one["kind"] for one in found} == {"truck"}
+    assert "teltonika-truck" in {one["id"] for one in found}

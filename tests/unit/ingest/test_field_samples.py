@@ -1,0 +1,186 @@
+"""Every real message of the sample folder: what is stored of it is what its source says, and the page says so too."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from city.inventory import builtin_city, load_city
+from ingest.decode import Decoded, Decoder
+from ingest.history import FASTEST_KMH, History, Place, distance_km
+from ingest.journal import Arrival
+from ingest.store.records import EventRecord, Reading
+from tests.support.field_samples import SAMPLES, Sample, rows_of
+from tests.support.field_samples_page import PAGE, device_of, fate_of, page, results
+
+pytestmark = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the collection of real messages is not here")
+FATES = {"stored", "undecoded", "stranger", "dead letter", "nothing to store"}
+
+
+@pytest.fixture(scope="module")
+def found() -> list[tuple[Sample, Decoded]]:
+    return list(results())
+
+
+def values_of(result: Decoded) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for record in result.records:
+        if isinstance(record, Reading):
+            merged |= record.values
+    return merged
+
+
+def test_the_page_of_samples_is_up_to_date() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "run python -m tests.support.field_samples_page"
+
+
+def test_no_message_crashes_a_decoder_and_each_has_a_fate(found: list[tuple[Sample, Decoded]]) -> None:
+    assert {fate_of(result) for _, result in found} <= FATES
+    reasons = [one.reason for _, result in found for one in result.dead]
+    assert not [reason for reason in reasons if reason.startswith("decoder failed")]
+
+
+def number(value: object) -> float | None:
+    from ingest.adapters.port import parse_number  # noqa: PLC0415 - named like what tests do
+
+    return parse_number(value.get("value") if isinstance(value, dict) else value)
+
+
+@pytest.mark.parametrize(
+    ("key", "field", "factor"),
+    [
+        ("distance", "distance_mm", 1),
+        ("Distance", "distance_mm", 1),
+        ("distance1_cm", "distance_mm", 10),
+        ("proxx_mm", "distance_mm", 1),
+        ("proxx", "distance_mm", 10),
+        ("temperature", "temperature_c", 1),
+        ("temp", "temperature_c", 1),
+        ("Bat", "battery_v", 1),
+        ("BatV", "battery_v", 1),
+        ("battery_vol", "battery_v", 1),
+        ("battery_voltage", "battery_v", 1),
+    ],
+)
+def test_what_is_stored_is_what_the_source_says(
+    found: list[tuple[Sample, Decoded]], key: str, field: str, factor: float
+) -> None:
+    compared = 0
+    for sample, result in found:
+        said, stored = sample.source_says, values_of(result)
+        if not isinstance(said, dict) or key not in said or field not in stored or "noah" in sample.file:
+            continue
+        compared += 1
+        assert stored[field] == pytest.approx(number(said[key]) * factor), sample  # type: ignore[operator]
+    assert compared > 0
+
+
+def test_every_frame_that_we_decode_gives_what_its_makers_decoder_gives(found: list[tuple[Sample, Decoded]]) -> None:
+    alone = {(s.file, s.payload): r for s, r in found if s.about.endswith("bytes alone") and not r.dead}
+    assert len(alone) >= 14
+    decoded = {(s.file, s.about.removesuffix(", decoded")): r for s, r in found if s.about.endswith(", decoded")}
+    for sample, result in found:
+        if sample.about.endswith(", bytes alone") and not result.dead:
+            with_it = decoded.get((sample.file, sample.about.removesuffix(", bytes alone")))
+            if with_it is not None:
+                assert values_of(result) == values_of(with_it), sample.about
+
+
+def test_things_board_captures_give_what_it_expects(found: list[tuple[Sample, Decoded]]) -> None:
+    names = {"battery": "battery_pct", "distance": "distance_mm", "temperature": "temperature_c"}
+    checked = 0
+    for sample, result in found:
+        if "thingsboard" not in sample.file:
+            continue
+        for key, value in sample.source_says.items():
+            if key in names:
+                checked += 1
+                assert values_of(result)[names[key]] == pytest.approx(value), sample.file
+    assert checked > 60
+
+
+def test_share_that_is_free_becomes_share_that_is_full(found: list[tuple[Sample, Decoded]]) -> None:
+    (noah,) = [values_of(r) for s, r in found if "noah" in s.file and not r.dead]
+    assert noah["fill_pct"] == pytest.approx(100 - 4.766845703125)
+
+
+def test_sentinels_are_unknown_not_zero(found: list[tuple[Sample, Decoded]]) -> None:
+    for sample, result in found:
+        said = sample.source_says or {}
+        if number(said.get("Distance")) in (0.0, 20.0) or said.get("distance") == "No Sensor":
+            assert "fill_pct" not in values_of(result), sample.about
+            assert "distance_mm" not in values_of(result), sample.about
+
+
+def test_of_762_rows_of_a_real_tracker_all_are_kept_and_it_is_said_what_was_not_believed(
+    found: list[tuple[Sample, Decoded]],
+) -> None:
+    rows = [result for sample, result in found if "sequence_762" in sample.file]
+    readings = [one for result in rows for one in result.records if isinstance(one, Reading)]
+    words = Counter(word for one in readings for word in one.origin.quality if word != "late")
+    assert (len(rows), len(readings)) == (762, 762)
+    assert words == {"no_fix": 446, "clock": 12}
+    assert sum("lat_deg" in one.values for one in readings) == 762 - 446
+    assert len({one.origin.seq for one in readings}) == 762
+
+
+@pytest.mark.parametrize(
+    ("name", "events", "repeated", "km", "longest_stop_min"),
+    [("vehicle1-trip1", 865, 2, (18.0, 20.0), 15), ("vehicle2-trip1", 492, 0, (23.5, 26.0), 30)],
+)
+def test_a_real_trip_replayed_has_no_jumps_and_a_plausible_length(
+    name: str, events: int, repeated: int, km: tuple[float, float], longest_stop_min: float
+) -> None:
+    """Through decoder and history, each message at its own time of receipt, as ingest would have had them."""
+    city = load_city(builtin_city("kupang"))
+    rows = [json.loads(row) for row in rows_of(f"trucks/real_truck_trip_{name}.ndjson")]
+    vehicle = rows[0]["ev"]["vehicleId"]
+    city.hold({"it": device_of(Sample("", "", "", b"", "json", vehicle, "drvr-truck", "truck"))})
+    decoder, history = Decoder(city, late_after=timedelta(minutes=15)), History()
+    readings: list[Reading] = []
+    harsh = 0
+    for row in sorted(rows, key=received_text):
+        received = datetime.strptime(received_text(row), "%Y-%m-%dT%H:%M:%S.%f%z").astimezone(UTC)
+        result = decoder.decode(Arrival(f"json/{vehicle}", json.dumps(row).encode(), received))
+        assert not result.dead, result.dead
+        settled = history.settle(result.records)
+        history.commit()
+        readings += [one for one in settled if isinstance(one, Reading)]
+        harsh += sum(isinstance(one, EventRecord) and one.type == "harsh_braking" for one in settled)
+    assert len(readings) == events
+    distinct = len({(one.origin.boot, one.origin.seq) for one in readings})
+    assert distinct == events - repeated == len(set(map(json.dumps, rows))), (
+        "what is the same came twice, byte for byte"
+    )
+    assert harsh == 1
+    placed = sorted((one for one in readings if "lat_deg" in one.values), key=lambda one: one.origin.measured_at)
+    assert len(placed) > 0.9 * events
+    track = [Place(float(o.values["lat_deg"]), float(o.values["lon_deg"]), o.origin.measured_at) for o in placed]
+    length = sum(distance_km(one, other) for one, other in pairwise(track))
+    assert km[0] < length < km[1]
+    for one, other in pairwise(track):
+        hours = (other.at - one.at).total_seconds() / 3600
+        assert distance_km(one, other) <= max(0.3, FASTEST_KMH * hours)
+    assert 0 < longest_stop_s(readings) / 60 < longest_stop_min
+
+
+def received_text(row: dict[str, Any]) -> str:
+    """When it was received; a few of them do not say."""
+    return str(row["ev"].get("receivedTs", row["ev"]["ts"]))
+
+
+def longest_stop_s(readings: list[Reading]) -> float:
+    ordered = sorted((one for one in readings if "speed_kmh" in one.values), key=lambda one: one.origin.measured_at)
+    longest, since = 0.0, None
+    for one in ordered:
+        if float(one.values["speed_kmh"]) > 2:
+            since = None
+            continue
+        since = since or one.origin.measured_at
+        longest = max(longest, (one.origin.measured_at - since).total_seconds())
+    return longest

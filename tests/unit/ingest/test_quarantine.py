@@ -1,0 +1,135 @@
+"""Strangers: their first and newest messages wait, bounded, until somebody knows them; then they are stored once."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from city.adopted import AdoptedDevices, Adoption, adopt
+from city.model import City
+from ingest.decode import Decoder
+from ingest.drain import Drain
+from ingest.journal import Arrival, Journal
+from ingest.store.dead_letters import DeadLetterBox
+from ingest.store.memory import MemoryStore
+from ingest.store.quarantine import FIRST, NEWEST, Quarantine, Quarantined
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def quarantine(tmp_path: Path) -> Iterator[Quarantine]:
+    with closing(Quarantine(tmp_path / "strangers.sqlite")) as made:
+        yield made
+
+
+def message(number: int, address: str = "dlhk/t9", **more: object) -> Quarantined:
+    at = NOW + timedelta(seconds=number)
+    return Quarantined("owntracks", (address,), f"owntracks/{address}", b"%d" % number, at, **more)  # type: ignore[arg-type]
+
+
+def test_a_stranger_is_one_however_often_it_is_heard(quarantine: Quarantine) -> None:
+    quarantine.add([message(0), message(1, model="phone"), message(2, "DLHK/T9", lat_deg=-10.1, lon_deg=123.6)])
+    (one,) = quarantine.find()
+    assert (one.address, one.messages, one.model, one.lat_deg) == ("dlhk/t9", 3, "phone", -10.1)
+    assert (one.first_at, one.last_at) == (NOW, NOW + timedelta(seconds=2))
+
+
+def test_the_same_message_again_changes_nothing(quarantine: Quarantine) -> None:
+    quarantine.add([message(0), message(1)])
+    quarantine.add([message(0), message(1)])
+    assert quarantine.find()[0].messages == 2
+
+
+def test_the_first_and_the_newest_are_kept_and_the_rest_is_counted(quarantine: Quarantine) -> None:
+    quarantine.add([message(number) for number in range(500)])
+    (one,) = quarantine.find()
+    assert (one.messages, one.dropped) == (500, 500 - FIRST - NEWEST)
+    kept = [int(each.payload) for each in quarantine.messages_of(one.id)]
+    assert kept == [*range(FIRST), *range(500 - NEWEST, 500)]
+
+
+def test_who_is_ignored_keeps_nothing_and_may_be_noticed_again(quarantine: Quarantine) -> None:
+    quarantine.add([message(0)])
+    (one,) = quarantine.find()
+    quarantine.mark(one.id, "ignored")
+    quarantine.add([message(1)])
+    assert quarantine.messages_of(one.id) == []
+    assert (quarantine.find(), quarantine.count()) == ([], 0)
+    quarantine.mark(one.id, "waiting")
+    quarantine.add([message(2)])
+    assert [each.payload for each in quarantine.messages_of(one.id)] == [b"2"]
+
+
+def test_made_up_names_cannot_fill_the_disk(tmp_path: Path) -> None:
+    with closing(Quarantine(tmp_path / "small.sqlite", max_bytes=300_000)) as small:
+        for number in range(400):
+            big = message(number, f"u/{number}")
+            small.add([msgspec.structs.replace(big, payload=bytes(4_000))])
+        left = small.find()
+        assert 20 < len(left) < 100
+        assert left[0].address == "u/399", "those silent longest gave way"
+
+
+def test_retention(quarantine: Quarantine) -> None:
+    quarantine.add([message(0), message(100, "u/2")])
+    assert quarantine.forget_before(NOW + timedelta(seconds=50)) == 1
+    assert [one.address for one in quarantine.find()] == ["u/2"]
+
+
+def arrival(number: int, user: str = "dlhk/t9") -> Arrival:
+    at = NOW + timedelta(seconds=number)
+    body = {"_type": "location", "lat": -10.17, "lon": 123.6, "tst": at.timestamp(), "vel": number}
+    return Arrival(f"owntracks/{user}", json.dumps(body).encode(), at)
+
+
+def drained(tmp_path: Path, city: City, store: MemoryStore, quarantine: Quarantine, *arrivals: Arrival) -> Drain:
+    with closing(Journal(tmp_path / "journal.sqlite", max_bytes=1 << 22)) as journal:
+        journal.append(arrivals)
+        box = DeadLetterBox(tmp_path / "dead.sqlite")
+        drain = Drain(journal, Decoder(city, late_after=timedelta(days=9)), store, box, quarantine, clock=lambda: NOW)
+        stop = threading.Event()
+        done = threading.Thread(target=drain.run, args=(stop,))
+        done.start()
+        for _ in range(200):
+            if drain.depth() == 0:
+                break
+            drain.wake()
+            stop.wait(0.05)
+        stop.set()
+        done.join()
+        assert box.count() == 0
+        box.close()
+    return drain
+
+
+def test_once_it_is_known_what_waited_is_stored_at_its_own_time_and_once(
+    tmp_path: Path, city: City, quarantine: Quarantine
+) -> None:
+    store = MemoryStore()
+    before = drained(tmp_path, city, store, quarantine, *(arrival(number) for number in range(30)))
+    assert before.totals.quarantined == 30
+    assert store.latest(device="truck-9") == []
+    fields = {"adapter": "owntracks", "address": "dlhk/t9", "profile": "ot", "plate": "DH 9", "depot": "d"}
+    city.sites["d"] = msgspec.structs.replace(_depot(), id="d")
+    adopt(tmp_path, city, Adoption("truck-9", "truck", {**fields, "capacity_kg": 5000}))
+    assert AdoptedDevices(tmp_path, city).refresh() is False, "it was taken in when it was made"
+    after = drained(tmp_path, city, store, quarantine, arrival(30))
+    assert after.totals.stored == 31
+    assert quarantine.find(state=None) == []
+    (life,) = store.ledger()
+    assert (life.device, life.rows, life.twice) == ("truck-9", 31, 0)
+    assert store.span() == (NOW, NOW + timedelta(seconds=30))
+
+
+def _depot() -> object:
+    from city.model import Site  # noqa: PLC0415 - one test's
+
+    return Site("d", "Depot", "depot", "", -10.1, 123.6)
