@@ -44,7 +44,9 @@ VERBS: Final[dict[str, Verb]] = {
     "ledger": Verb("edge.ledger", "compare what devices published with what is stored (--json)"),
     "chaos": Verb("tests.chaos.run", "break things on purpose and count every reading (--json)"),
     "fuzz": Verb("tests.chaos.fuzz", "mutated messages through ingest; counts must add up"),
-    "bench": Verb("tests.bench.run", "measure what is to be fast, beside a reference (boards, ingest, outage, vision)"),
+    "bench": Verb(
+        "tests.bench.run", "measure what is to be fast, beside a reference (adapters, boards, ingest, outage, vision)"
+    ),
     "vision": Verb("vision.cli", "watch cameras, or score the detector over a folder of clips"),
     "evidence": Verb(
         "vision.evidence.cli", "check, export or delete evidence of dumping, or say who saw it (verify, looks, export)"

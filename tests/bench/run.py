@@ -7,6 +7,7 @@ import importlib
 from typing import Final
 
 BENCHES: Final = {
+    "adapters": "readings a second through each adapter of other makers' formats, beside plain parsing",
     "ingest": "the same messages to a subscriber that does nothing, to ours, and to Telegraf where it is found",
     "boards": "every board's queries on a week of a large city, beside the same asked of raw points",
     "vision": "the dumping watcher on real clips, what it finds and what it costs, beside a plain dual MOG2",
