@@ -19,6 +19,10 @@ _FIELD_TYPES: Final[dict[Kind, dict[str, Any]]] = {
     kind: {f.name: f.type for f in msgspec.structs.fields(type_) if f.name in fields_of(kind)}
     for kind, type_ in TELEMETRY.items()
 }
+_ALL_FIELDS: Final[dict[Kind, type]] = {
+    kind: msgspec.defstruct(f"{kind}_values", [(name, type_, None) for name, type_ in types.items()])
+    for kind, types in _FIELD_TYPES.items()
+}
 _FLAGS: Final = frozenset(
     name for types in _FIELD_TYPES.values() for name, type_ in types.items() if "bool" in str(type_)
 )
@@ -44,11 +48,12 @@ def read_fields(profile: Profile, decoded: Mapping[str, Any]) -> tuple[dict[str,
         if found is _MISSING or found is None or found == "" or _is_one_of(found, rule.absent):
             continue
         value = _apply(field, rule, found, unit)
-        if value is None or not fits(profile.kind, field, value):
+        if value is None:
             invalid = True
         else:
             values[field] = value
-    return values, invalid
+    fitting, refused = keep_fitting(profile.kind, values)
+    return fitting, invalid or refused
 
 
 def read_events(profile: Profile, decoded: Mapping[str, Any]) -> list[Happening]:
@@ -82,10 +87,13 @@ def keep_fitting(kind: Kind, known: Mapping[str, Any]) -> tuple[dict[str, Any], 
     """Those of a format's own fields that a kind has and whose values it may have; and whether a value was refused."""
     types = _FIELD_TYPES[kind]
     values = {name: value for name, value in known.items() if name in types}
-    bad = [name for name, value in values.items() if not fits(kind, name, value)]
-    for name in bad:
-        del values[name]
-    return values, bool(bad)
+    try:
+        # All at once, which nearly always does; one by one only to find what does not fit.
+        msgspec.convert(values, _ALL_FIELDS[kind])
+    except msgspec.ValidationError:
+        fitting = {name: value for name, value in values.items() if fits(kind, name, value)}
+        return fitting, len(fitting) < len(values)
+    return values, False
 
 
 def _holds(rule: EventRule, value: object) -> bool | None:
@@ -113,7 +121,7 @@ def _at_any(decoded: Mapping[str, Any], paths: tuple[str, ...]) -> Any:  # noqa:
 
 def _at(value: Any, path: str) -> Any:  # noqa: ANN401 - JSON
     """The value at a dotted path; keys may hold dots themselves, numbers index lists."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         found = value.get(path, _MISSING)
         if found is not _MISSING:
             return found
@@ -138,7 +146,7 @@ def _apply(field: str, rule: FieldRule, found: object, unit: str) -> Any:  # noq
         return parse_number(chosen) if field not in _FLAGS and isinstance(chosen, int | float) else chosen
     if field in _FLAGS:
         return is_true(found)
-    if isinstance(found, list | Mapping):
+    if isinstance(found, list | dict):
         return found
     number = _number(field, rule, found, unit)
     if number is None:

@@ -90,7 +90,7 @@ def _notification(camera: str, body: Mapping[str, Any], payload: bytes) -> list[
 
 def _flat(body: Mapping[str, Any]) -> Mapping[str, Any]:
     """The six facts of a notification, out of the parsed SOAP message where that is what was sent."""
-    if not isinstance(body.get("Topic"), Mapping):
+    if not isinstance(body.get("Topic"), dict):
         return body
     message = mapping_at(body, "Message", "_value_1")
     return {

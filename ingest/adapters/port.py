@@ -149,14 +149,14 @@ def mapping_at(body: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
     """The object at a path, empty when there is none."""
     found: Any = body
     for key in path:
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return found if isinstance(found, Mapping) else {}
+        found = found.get(key) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def objects_at(body: Mapping[str, Any], *path: str) -> Iterator[Mapping[str, Any]]:
     """The objects of the list at a path, none when there is no list."""
     found = mapping_at(body, *path[:-1]).get(path[-1])
-    return (one for one in found if isinstance(one, Mapping)) if isinstance(found, list) else iter(())
+    return (one for one in found if isinstance(one, dict)) if isinstance(found, list) else iter(())
 
 
 def text_at(body: Mapping[str, Any], key: str) -> str:

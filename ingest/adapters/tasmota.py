@@ -75,7 +75,7 @@ def _with_units(body: Mapping[str, Any]) -> dict[str, Any]:
         return dict(body)
     return {
         name: {**part, "Temperature": f"{part['Temperature']} °F"}
-        if isinstance(part, Mapping) and parse_number(part.get("Temperature")) is not None
+        if isinstance(part, dict) and parse_number(part.get("Temperature")) is not None
         else part
         for name, part in body.items()
     }

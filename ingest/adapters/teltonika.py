@@ -60,9 +60,9 @@ class Teltonika:
 def _records(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """The records in a shadow document, or a bare one."""
     state = body.get("state")
-    reported = state.get("reported") if isinstance(state, Mapping) else body if "ts" in body else None
+    reported = state.get("reported") if isinstance(state, dict) else body if "ts" in body else None
     for one in reported if isinstance(reported, list) else [reported]:
-        if isinstance(one, Mapping):
+        if isinstance(one, dict):
             yield one
 
 

@@ -55,14 +55,14 @@ class TheThingsStack:
         if sort == "location" or "location_solved" in body:
             return [_location(names, body, payload)]
         uplink = body.get("uplink_message")
-        if not isinstance(uplink, Mapping):
+        if not isinstance(uplink, dict):
             raise PayloadError(f"an uplink without `uplink_message`; it has {', '.join(sorted(body)) or 'nothing'}")
         return [_uplink(names, body, uplink, payload)]
 
 
 def _unwrapped(body: dict[str, Any]) -> Mapping[str, Any]:
     """The message within what the console's live data and the storage API put around it."""
-    if isinstance(body.get("result"), Mapping):
+    if isinstance(body.get("result"), dict):
         return mapping_at(body, "result")
     return mapping_at(body, "data") if body.get("name") == _LIVE_DATA else body
 
