@@ -59,6 +59,10 @@ class Secrets:
         """The 32 bytes from which the key is made that signs the custody log of the evidence."""
         return hmac.new(self._key, b"evidence:custody", hashlib.sha256).digest()
 
+    def pseudonym_key(self) -> bytes:
+        """The key of the hashes that stand for clients of hotspots."""
+        return hmac.new(self._key, b"pseudonyms", hashlib.sha256).digest()
+
     def influx(self, account: str) -> str:
         """The password of an account at InfluxDB."""
         return self._derive("influx", account)

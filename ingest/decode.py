@@ -13,9 +13,11 @@ from broker.contract.errors import PayloadError, TopicError
 from broker.contract.payloads import Event, Offline, Online, Parsed, Rejected, Sleeping, Status, Telemetry, values_of
 from broker.contract.topics import Kind, Topic, is_native, parse_topic
 from city.model import Bin, City, Device, SensorGeometry
+from ingest.adapters.registry import has_clients
 from ingest.foreign import ForeignReader, Happened, Measured, Stranger
 from ingest.journal import Arrival
 from ingest.judge import judge_bin, judge_position, judge_time, sorted_quality
+from ingest.pseudonyms import Pseudonyms
 from ingest.store.records import EventRecord, Origin, Reading, Record, StatusRecord
 from ingest.store.schema import to_columns
 
@@ -39,13 +41,15 @@ class Decoder:
     Args:
         city: The inventory that messages are read against.
         late_after: Age on arrival from which a reading is marked late.
+        pseudonym_key: Of the hashes that stand for clients of hotspots; without it nothing of them is kept.
     """
 
-    def __init__(self, city: City, *, late_after: timedelta) -> None:
+    def __init__(self, city: City, *, late_after: timedelta, pseudonym_key: bytes | None = None) -> None:
         """Index the inventory."""
         self._city = city
         self._foreigners = ForeignReader(city)
         self._late_after = late_after
+        self._pseudonyms = Pseudonyms(pseudonym_key, city.time_zone)
         self._devices: Mapping[str, Device] | None = None
 
     def decode(self, arrival: Arrival) -> Decoded:
@@ -59,8 +63,16 @@ class Decoder:
             reason = str(exc)
         except Exception as exc:  # noqa: BLE001 - promise 3: a bad message never stops a good one
             reason = f"decoder failed: {type(exc).__name__}: {exc}"
+        if not is_native(arrival.topic):
+            return Decoded([], [Rejected(self._scrubbed(arrival, arrival.payload, ()), reason)])
         # Element by element, so that a reading that comes again in another array is the same dead letter.
         return Decoded([], [Rejected(raw, reason) for raw in elements_of(arrival.payload) or [arrival.payload]])
+
+    def _scrubbed(self, arrival: Arrival, raw: bytes, names: tuple[str, ...]) -> bytes:
+        """A message of another maker's device without the MAC addresses of anybody's phone."""
+        if not has_clients(arrival.topic):
+            return raw
+        return self._pseudonyms.scrubbed(raw, (*names, *self._foreigners.addresses()), arrival.received_at)
 
     def _native(self, arrival: Arrival) -> Decoded:
         topic = parse_topic(arrival.topic)
@@ -83,7 +95,11 @@ class Decoder:
         events = [self._happened(one, arrival.received_at) for one in found.happened]
         records: list[Record] = [*readings, *events, *found.statuses]
         is_silent = not (records or found.undecoded or found.strangers)
-        return Decoded(records, found.undecoded, ignored=is_silent, strangers=found.strangers)
+        dead = [msgspec.structs.replace(one, raw=self._scrubbed(arrival, one.raw, ())) for one in found.undecoded]
+        strangers = [
+            msgspec.structs.replace(one, raw=self._scrubbed(arrival, one.raw, one.names)) for one in found.strangers
+        ]
+        return Decoded(records, dead, ignored=is_silent, strangers=strangers)
 
     def inventory_changed(self) -> bool:
         """Whether the city's devices are others than when this was asked last; the first time they are."""
@@ -101,7 +117,8 @@ class Decoder:
 
     def _happened(self, one: Happened, received_at: datetime) -> EventRecord:
         origin = self._origin(one.device.KIND, one.device.id, one.boot, one.seq, one.device_at, received_at)
-        return EventRecord(origin, one.event.type, one.event.state, one.event.detail, one.event.lasting)
+        detail = self._pseudonyms.without_persons(one.event.detail, origin.measured_at)
+        return EventRecord(origin, one.event.type, one.event.state, detail, one.event.lasting)
 
     def _require_known(self, topic: Topic) -> None:
         if topic.city != self._city.id:

@@ -100,6 +100,10 @@ class ForeignReader:
         """Whether the inventory has a device under one of these names."""
         return self._book.find(adapter, names) is not None
 
+    def addresses(self) -> Iterable[str]:
+        """Every address of the inventory: those of equipment."""
+        return self._book.addresses()
+
     def _take(self, adapter: Adapter, heard: Heard, arrival: Arrival, message: ForeignMessage) -> None:
         if heard.presence and heard.presence.everybody:
             devices = self._book.all_of(adapter.name, heard.presence.beneath)

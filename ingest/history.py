@@ -30,6 +30,8 @@ WRAP_FROM: Final = 1 << 31
 """A 32-bit counter wraps from its upper half; what falls from lower was started again."""
 RATE_MAX_KBPS: Final = 10_000_000.0
 UPTIME_SLACK_S: Final = 30.0
+RADIO_HEARD: Final = timedelta(minutes=15)
+"""A radio that was told of alone counts for so long beside the others."""
 CONDITIONS_BACK: Final = timedelta(days=1825)
 """As long as events are kept: what was raised then and not cleared is raised."""
 LASTING: Final = (
@@ -65,6 +67,10 @@ class Counted(msgspec.Struct, frozen=True):
     uptime_s: float | None
 
 
+Radios = dict[str, tuple[int, datetime]]
+"""Clients of each radio, and when they were counted."""
+
+
 class History:
     """Owns what is remembered of each device; one thread.
 
@@ -82,6 +88,8 @@ class History:
         self._tracks: dict[str, Track] = {}
         self._counted: dict[str, Counted] = {}
         self._conditions: dict[tuple[str, str], EventRecord] = {}
+        self._radios: dict[str, Radios] = {}
+        self._new_radios: dict[str, Radios] = {}
         self._new_tracks: dict[str, Track] = {}
         self._new_counted: dict[str, Counted] = {}
         self._new_conditions: dict[tuple[str, str], EventRecord] = {}
@@ -95,7 +103,7 @@ class History:
         if self._reader is not None:
             self._restore(self._reader)
             self._reader = None
-        self._new_tracks, self._new_counted, self._new_conditions = {}, {}, {}
+        self._new_tracks, self._new_counted, self._new_conditions, self._new_radios = {}, {}, {}, {}
         return [self._settled(record) for record in records]
 
     def commit(self) -> None:
@@ -103,6 +111,7 @@ class History:
         self._tracks |= self._new_tracks
         self._counted |= self._new_counted
         self._conditions |= self._new_conditions
+        self._radios |= self._new_radios
 
     def _restore(self, reader: TelemetryReader) -> None:
         for latest in reader.latest():
@@ -123,6 +132,8 @@ class History:
                 record = self._on_track(record)
             if "rx_bytes" in values or "tx_bytes" in values:
                 record = self._rated(record)
+            if "clients_by_radio" in values and "clients" not in values:
+                record = self._summed(record)
             return record
         if isinstance(record, EventRecord) and record.lasting:
             return record if self._is_change(record) else None
@@ -165,6 +176,20 @@ class History:
         rates = _rates(before, now) if before else {}
         missing = {name: rate for name, rate in rates.items() if name not in values}
         return Reading(reading.origin, {**values, **missing}) if missing else reading
+
+    def _summed(self, reading: Reading) -> Reading:
+        """Clients of all radios, where each is told of alone."""
+        device, at = reading.origin.device, reading.origin.measured_at
+        told = msgspec.json.decode(str(reading.values["clients_by_radio"]), type=dict[str, int])
+        before = self._new_radios.get(device) or self._radios.get(device, {})
+        kept = {name: one for name, one in before.items() if name not in told and abs(at - one[1]) <= RADIO_HEARD}
+        radios = self._new_radios[device] = kept | {name: (count, at) for name, count in told.items()}
+        counts = {name: count for name, (count, _) in sorted(radios.items())}
+        whole: dict[str, Value] = {
+            "clients": sum(counts.values()),
+            "clients_by_radio": msgspec.json.encode(counts).decode(),
+        }
+        return Reading(reading.origin, {**reading.values, **whole})
 
 
 def is_reachable(one: Place, other: Place) -> bool:

@@ -15,6 +15,7 @@ from broker.contract.errors import RetryLaterError
 from broker.fast import FastSubscriber
 from city.model import City
 from city.runtime import Runtime
+from city.secrets import Secrets
 from city.settings import Settings
 from ingest import metrics
 from ingest.decode import Decoder
@@ -43,7 +44,11 @@ class Ingest:
         self.journal = Journal(settings.data / "ingest" / "journal.sqlite", max_bytes=settings.journal_max_mb << 20)
         self._dead_letters = opened.dead_letters
         self._quarantine = opened.quarantine
-        decoder = Decoder(city, late_after=timedelta(seconds=settings.late_after_s))
+        decoder = Decoder(
+            city,
+            late_after=timedelta(seconds=settings.late_after_s),
+            pseudonym_key=Secrets(settings.data).pseudonym_key(),
+        )
         self.drain = Drain(self.journal, decoder, opened.store, opened.dead_letters, opened.quarantine)
         client = BusClient if settings.mqtt_client == "paho" else FastSubscriber
         self.intake = Intake(city.id, login, self.journal, on_journaled=self.drain.wake, client=client)

@@ -35,6 +35,12 @@ class AddressBook:
                 return device, self._city.profiles[device.reach.profile]
         return None
 
+    def addresses(self) -> list[str]:
+        """Every address that is known."""
+        if self._devices is not self._city.devices:
+            self._renew()
+        return [address for _, address in self._index]
+
     def all_of(self, adapter: str, beneath: str = "") -> list[Device]:
         """Every device of an adapter whose address begins so."""
         if self._devices is not self._city.devices:

@@ -82,8 +82,11 @@ def heard_uplink(named: tuple[str, ...], body: Mapping[str, Any], payload: bytes
         if "level" in body and "code" in body:
             raise PayloadError(f"the server's log, no uplink: {text_at(body, 'code')}: {text_at(body, 'description')}")
         raise PayloadError("an uplink without `data` and `object`")
+    names = _names(named, info)
+    if not names:
+        raise PayloadError("an uplink without `devEui`")
     return Heard(
-        names=_names(named, info),
+        names=names,
         at=parse_time(body.get("time")) or _gateway_time(body),
         key=uplink_key(body.get("fCnt", 0), frame, payload),
         known=strongest(objects_at(body, "rxInfo")),

@@ -34,6 +34,16 @@ class Frame(msgspec.Struct, frozen=True):
     data: bytes
 
 
+class Personal(msgspec.Struct, frozen=True):
+    """A value that names a person or their device; it becomes a keyed hash before anything is kept.
+
+    `lasting`: one that never changes, for what must be told again on another day and names nobody by itself.
+    """
+
+    value: str
+    lasting: bool = False
+
+
 class Happening(msgspec.Struct, frozen=True):
     """An event of the contract.
 

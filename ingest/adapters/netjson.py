@@ -1,0 +1,150 @@
+"""NetJSON DeviceMonitoring: what OpenWISP's agent on OpenWrt routers measures, by HTTP or MQTT.
+
+Topic `netjson/{device}` or `netjson/{device}/{time}`, where the time is the agent's (`%d-%m-%Y_%H:%M:%S.%f`, UTC): it
+sends old measurements again with their own. Clients are counted over access point interfaces, those of mesh links are
+not. `rx_bytes` is what these interfaces received, that is from clients.
+Source: NetJSON, DeviceMonitoring; OpenWISP monitoring, "Device data".
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from broker.contract.errors import PayloadError
+from ingest.adapters.port import (
+    Heard,
+    Hint,
+    json_object,
+    mapping_at,
+    objects_at,
+    parse_epoch,
+    parse_number,
+    parse_time,
+    present,
+    text_at,
+)
+from ingest.adapters.wifi import whole
+
+TIME_FORMAT: Final = "%d-%m-%Y_%H:%M:%S.%f"
+_MODES: Final = ("access_point", "master", "ap")
+_BANDS_MHZ: Final = ((5_900, "6GHz"), (4_900, "5GHz"), (0, "2.4GHz"))
+
+
+class NetJson:
+    """Each message becomes a reading of its access point."""
+
+    name = "netjson"
+    filters = ("netjson/+", "netjson/+/+")
+
+    def claims(self, levels: Sequence[str]) -> bool:
+        """Whether a topic is one of these."""
+        return levels[0] == "netjson" and len(levels) in (2, 3)
+
+    def decode(self, topic: str, payload: bytes) -> list[Heard]:
+        """One reading per message.
+
+        Raises:
+            PayloadError: Not NetJSON DeviceMonitoring.
+        """
+        _, device, *time = topic.split("/")
+        body = json_object(payload)
+        if body.get("type") != "DeviceMonitoring":
+            raise PayloadError(f"`type` is {body.get('type')!r}, not DeviceMonitoring")
+        general = mapping_at(body, "general")
+        at = _sent_at(time[0]) if time else None
+        return [
+            Heard(
+                names=(device,),
+                at=at or parse_epoch(general.get("local_time")),
+                key=payload,
+                known={**_resources(body), **_radios(list(objects_at(body, "interfaces")))},
+                hint=Hint(model="openwrt", label=text_at(general, "hostname")),
+            )
+        ]
+
+
+def _sent_at(text: str) -> datetime | None:
+    try:
+        return datetime.strptime(text, TIME_FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        at = parse_time(text)
+        return at if at and at.tzinfo else None
+
+
+def _resources(body: Mapping[str, Any]) -> dict[str, Any]:
+    memory = mapping_at(body, "resources", "memory")
+    total = parse_number(memory.get("total"))
+    parts = [parse_number(memory.get(name)) or 0.0 for name in ("free", "buffered", "cached")]
+    available = parse_number(memory.get("available"))
+    free = sum(parts) if available is None else available
+    return present(
+        uptime_s=whole(mapping_at(body, "general").get("uptime")),
+        memory_pct=round(100 * (1 - min(free / total, 1.0)), 2) if total else None,
+        cpu_pct=_load_pct(mapping_at(body, "resources")),
+        disk_pct=max(_used(objects_at(body, "resources", "disk")), default=None),
+    )
+
+
+def _load_pct(resources: Mapping[str, Any]) -> float | None:
+    """The load of the last minute as a share of the processors, at most all of them."""
+    load, cpus = resources.get("load"), parse_number(resources.get("cpus"))
+    last = parse_number(load[0]) if isinstance(load, list) and load else None
+    return None if last is None or not cpus else round(min(100 * last / cpus, 100.0), 2)
+
+
+def _used(disks: Iterable[Mapping[str, Any]]) -> list[float]:
+    return [used for one in disks if (used := parse_number(one.get("used_percent"))) is not None]
+
+
+def _radios(interfaces: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Figures over the interfaces that clients use."""
+    serving = [one for one in interfaces if text_at(mapping_at(one, "wireless"), "mode").lower() in _MODES]
+    if not serving:
+        return {}
+    clients = [_macs(one) for one in serving]
+    radios = [mapping_at(one, "wireless") for one in serving]
+    by_ssid: Counter[str] = Counter()
+    by_band: Counter[str] = Counter()
+    for radio, macs in zip(radios, clients, strict=True):
+        by_ssid[text_at(radio, "ssid") or "?"] += len(macs)
+        by_band[_band(radio)] += len(macs)
+    noise = [dbm for one in radios if (dbm := parse_number(one.get("noise"))) is not None and dbm < 0]
+    busy = [share for one in radios if (share := parse_number(one.get("channel_utilization"))) is not None]
+    return present(
+        clients=len(set().union(*clients)),
+        clients_by_ssid=dict(by_ssid),
+        clients_by_radio=dict(by_band),
+        noise_dbm=max(noise, default=None),
+        signal_dbm=_mean_signal(radios),
+        channel_busy_pct=max(busy, default=None),
+        rx_bytes=_total(serving, "rx_bytes"),
+        tx_bytes=_total(serving, "tx_bytes"),
+    )
+
+
+def _macs(interface: Mapping[str, Any]) -> set[str]:
+    return {mac for one in objects_at(interface, "wireless", "clients") if (mac := text_at(one, "mac").lower())}
+
+
+def _band(radio: Mapping[str, Any]) -> str:
+    frequency = parse_number(radio.get("frequency")) or 0.0
+    return next(name for above, name in _BANDS_MHZ if frequency >= above)
+
+
+def _mean_signal(radios: Iterable[Mapping[str, Any]]) -> float | None:
+    """Of the clients where they tell it; the interface's own figure is that of its best one."""
+    heard = [
+        dbm
+        for radio in radios
+        for one in objects_at(radio, "clients")
+        if (dbm := parse_number(one.get("signal"))) is not None and dbm < 0
+    ]
+    return round(sum(heard) / len(heard), 1) if heard else None
+
+
+def _total(interfaces: Iterable[Mapping[str, Any]], name: str) -> int | None:
+    found = [count for one in interfaces if (count := whole(mapping_at(one, "statistics").get(name))) is not None]
+    return sum(found) if found else None

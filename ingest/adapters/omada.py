@@ -1,0 +1,114 @@
+"""TP-Link Omada controllers: the bodies of their API, which somebody fetches and publishes.
+
+Topic `omada/{site}/devices` and `omada/{site}/clients`. An access point is named by its MAC address; clients are
+counted and not named. `download` is what went to the clients.
+Source: Omada Open API, "Devices" and "Clients"; the web API of controller 5.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from ingest.adapters.port import Heard, Hint, Presence, parse_any_time, parse_number, present, text_at
+from ingest.adapters.wifi import alone, crowd, listed, normal_mac, whole
+
+_OTHERS: Final = frozenset({"switch", "gateway", "olt", "1", "2"})
+_CONNECTED: Final = frozenset({1, 14, 15, 16, 17})
+_GONE: Final = {0: "disconnected", 3: "heartbeat missed", 30: "heartbeat missed", 4: "isolated", 40: "isolated"}
+_SPAN: Final = re.compile(r"(\d+)\s*(d|h|m|s)", re.IGNORECASE)
+_SECONDS: Final = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+_BANDS: Final = {"clientNum2g": "2.4GHz", "clientNum5g": "5GHz", "clientNum5g2": "5GHz-2", "clientNum6g": "6GHz"}
+_KEPT: Final = (
+    *("mac", "name", "type", "model", "showModel", "status", "statusCategory", "clientNum", "cpuUtil", "memUtil"),
+    *("uptime", "uptimeLong", "download", "upload", "lastSeen", *_BANDS),
+)
+
+
+class Omada:
+    """Devices become readings and presence, clients are counted."""
+
+    name = "omada"
+    filters = ("omada/+/devices", "omada/+/clients")
+
+    def claims(self, levels: Sequence[str]) -> bool:
+        """Whether a topic is one of these."""
+        return levels[0] == "omada" and len(levels) == 3 and levels[2] in _SORTS  # noqa: PLR2004 - with site and sort
+
+    def decode(self, topic: str, payload: bytes) -> list[Heard]:
+        """One record per access point.
+
+        Raises:
+            PayloadError: Not the controller's JSON.
+        """
+        return list(_SORTS[topic.rpartition("/")[2]](listed(payload)))
+
+
+def _devices(elements: Sequence[Mapping[str, Any]]) -> Iterator[Heard]:
+    for one in elements:
+        if text_at(one, "type").lower() in _OTHERS or not text_at(one, "mac"):
+            continue
+        mac = normal_mac(text_at(one, "mac"))
+        gone = _gone(one)
+        yield Heard(
+            names=tuple(name for name in (mac, text_at(one, "name")) if name),
+            at=parse_any_time(one.get("lastSeen")),
+            key=f"device/{mac}".encode(),
+            known={} if gone else _figures(one),
+            presence=Presence("offline", gone) if gone else None,
+            hint=Hint(model=text_at(one, "showModel") or text_at(one, "model"), label=text_at(one, "name")),
+            raw=alone(one, _KEPT),
+        )
+
+
+def _gone(one: Mapping[str, Any]) -> str:
+    """Why it is not there, empty when it is or when nothing is said."""
+    state = whole(one.get("statusCategory"))
+    state = whole(one.get("status")) if state is None else state
+    return "" if state is None or state in _CONNECTED else _GONE.get(state, "")
+
+
+def _figures(one: Mapping[str, Any]) -> dict[str, Any]:
+    by_band = {band: count for key, band in _BANDS.items() if (count := whole(one.get(key))) is not None}
+    return present(
+        clients=whole(one.get("clientNum")),
+        clients_by_radio=by_band or None,
+        cpu_pct=parse_number(one.get("cpuUtil")),
+        memory_pct=parse_number(one.get("memUtil")),
+        rx_bytes=whole(one.get("upload")),
+        tx_bytes=whole(one.get("download")),
+        uptime_s=_uptime_s(one),
+    )
+
+
+def _uptime_s(one: Mapping[str, Any]) -> int | None:
+    """A number of seconds, or a text such as `9days 3h 2m 5s`."""
+    seconds = whole(one.get("uptimeLong"))
+    if seconds is not None:
+        return seconds
+    text = text_at(one, "uptime")
+    if text.isdigit():
+        return int(text)
+    parts = _SPAN.findall(text)
+    return sum(int(count) * _SECONDS[unit.lower()] for count, unit in parts) if parts else None
+
+
+def _clients(elements: Sequence[Mapping[str, Any]]) -> Iterator[Heard]:
+    by_ap: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for one in elements:
+        if text_at(one, "apMac") and one.get("wireless") is not False:
+            by_ap[normal_mac(text_at(one, "apMac"))].append(one)
+    for mac, clients in by_ap.items():
+        times = [at for one in clients if (at := parse_any_time(one.get("lastSeen")))]
+        yield Heard(
+            names=(mac,),
+            at=max(times, default=None),
+            key=f"clients/{mac}".encode(),
+            known=crowd(clients, "ssid", "rssi"),
+            raw=alone(clients[0], ("apMac", "ssid", "rssi", "lastSeen", "wireless")),
+        )
+
+
+_SORTS: Final = {"devices": _devices, "clients": _clients}

@@ -1,0 +1,134 @@
+"""RADIUS accounting: sessions of a hotspot's users, as FreeRADIUS posts or publishes them in JSON.
+
+Topic `radius/{NAS}/accounting`. Attributes are plain values, or `{"type": ..., "value": [...]}` as rlm_rest writes.
+Octets wrap at 2^32, Gigawords count how often. Input is what came from the user. Users, their MAC addresses and session
+ids become keyed hashes.
+Source: RFC 2866, RFC 2869 section 5.1 and 5.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from broker.contract.errors import PayloadError
+from ingest.adapters.port import (
+    Happening,
+    Heard,
+    Hint,
+    Personal,
+    Presence,
+    json_records,
+    parse_any_time,
+    parse_number,
+    present,
+    text_at,
+)
+from ingest.adapters.wifi import normal_mac, whole
+
+GIGAWORD: Final = 1 << 32
+_STATES: Final = {"start": "raised", "interim-update": "noted", "alive": "noted", "stop": "cleared"}
+_NUMBERS: Final = {"1": "start", "2": "stop", "3": "interim-update", "7": "accounting-on", "8": "accounting-off"}
+_SPELLINGS: Final = ("%b %d %Y %H:%M:%S %Z", "%b %d %Y %H:%M:%S")
+
+
+class Radius:
+    """Sessions become events of the access point or gateway that serves them."""
+
+    name = "radius"
+    filters = ("radius/+/accounting",)
+
+    def claims(self, levels: Sequence[str]) -> bool:
+        """Whether a topic is one of these."""
+        return len(levels) == 3 and levels[0] == "radius" and levels[2] == "accounting"  # noqa: PLR2004 - with the NAS
+
+    def decode(self, topic: str, payload: bytes) -> list[Heard]:
+        """One event per accounting request.
+
+        Raises:
+            PayloadError: Not accounting, or of a sort that is not known.
+        """
+        nas = topic.split("/")[1]
+        return [_request(nas, {name: _plain(value) for name, value in one.items()}) for one in json_records(payload)]
+
+
+def _plain(value: object) -> object:
+    """An attribute's value out of rlm_rest's form."""
+    if isinstance(value, dict) and "value" in value:
+        value = value["value"]
+    return value[0] if isinstance(value, list) and value else value
+
+
+def _request(nas: str, body: Mapping[str, Any]) -> Heard:
+    said = text_at(body, "Acct-Status-Type").lower()
+    sort = _NUMBERS.get(said, said)
+    names = _names(nas, body)
+    at = _time(body)
+    if sort in ("accounting-on", "accounting-off"):
+        presence = Presence("online") if sort.endswith("on") else Presence("offline", "stop")
+        return Heard(names=names, at=at, key=f"{sort}/{nas}".encode(), presence=presence)
+    if sort not in _STATES:
+        raise PayloadError(f"`Acct-Status-Type` is {said or None!r}, not one of Start, Interim-Update, Stop")
+    session = text_at(body, "Acct-Unique-Session-Id") or f"{names[0]}/{text_at(body, 'Acct-Session-Id')}"
+    detail = present(
+        session=Personal(session, lasting=True),
+        client=_client(body),
+        ssid=_ssid(body),
+        duration_s=whole(body.get("Acct-Session-Time")),
+        upload_bytes=_octets(body, "Input"),
+        download_bytes=_octets(body, "Output"),
+        cause=text_at(body, "Acct-Terminate-Cause") or None,
+    )
+    key = f"{session}/{sort}/{text_at(body, 'Acct-Session-Time')}".encode()
+    event = Happening("session", _STATES[sort], detail)  # type: ignore[arg-type]
+    return Heard(names=names, at=at, key=key, events=(event,), hint=Hint(label=text_at(body, "NAS-Identifier")))
+
+
+def _names(nas: str, body: Mapping[str, Any]) -> tuple[str, ...]:
+    called = text_at(body, "Called-Station-Id")
+    found = (text_at(body, "NAS-Identifier"), normal_mac(called[:17]), text_at(body, "NAS-IP-Address"), nas)
+    return tuple(dict.fromkeys(name for name in found if name))
+
+
+def _client(body: Mapping[str, Any]) -> Personal | None:
+    who = text_at(body, "Calling-Station-Id") or text_at(body, "User-Name")
+    return Personal(normal_mac(who)) if who else None
+
+
+def _ssid(body: Mapping[str, Any]) -> str | None:
+    """Access points write their MAC address, a colon and the network's name."""
+    called = text_at(body, "Called-Station-Id")
+    return called[18:] or None if called[17:18] == ":" else None
+
+
+def _octets(body: Mapping[str, Any], direction: str) -> int | None:
+    low = whole(body.get(f"Acct-{direction}-Octets"))
+    high = whole(body.get(f"Acct-{direction}-Gigawords"))
+    return None if low is None else low + (high or 0) * GIGAWORD
+
+
+def _time(body: Mapping[str, Any]) -> datetime | None:
+    """When it happened: the event's own time, else that of the request less its delay."""
+    stamp = body.get("Event-Timestamp")
+    at = _spelt(stamp) or parse_any_time(stamp)
+    if at is not None:
+        return at
+    sent = parse_any_time(body.get("Timestamp"))
+    delay_s = parse_number(body.get("Acct-Delay-Time")) or 0.0
+    return sent - timedelta(seconds=min(max(delay_s, 0.0), 86_400.0)) if sent else None
+
+
+def _spelt(text: object) -> datetime | None:
+    """`Mar  5 2018 16:19:46 GMT`; another zone's name cannot be told, and counts as the city's local time."""
+    if not isinstance(text, str):
+        return None
+    joined = " ".join(text.split())
+    for spelling in _SPELLINGS:
+        for words in (joined, joined.rpartition(" ")[0]):
+            try:
+                at = datetime.strptime(words, spelling)  # noqa: DTZ007 - without a zone it is local
+            except ValueError:
+                continue
+            return at.replace(tzinfo=UTC) if joined.endswith(("GMT", "UTC")) else at.replace(tzinfo=None)
+    return None

@@ -1,0 +1,197 @@
+"""UniFi controllers: the bodies of their API, which somebody fetches and publishes.
+
+Topic `unifi/{site}/device` (`stat/device`), `.../sta` (`stat/sta`), `.../rogueap` (`stat/rogueap`), `.../event`.
+An access point is named by its MAC address. Clients are counted per access point, and named as keyed hashes in
+sessions alone. Source: the controller's API as its own web pages use it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from ingest.adapters.port import (
+    Happening,
+    Heard,
+    Hint,
+    Personal,
+    Presence,
+    mapping_at,
+    objects_at,
+    parse_any_time,
+    parse_number,
+    present,
+    text_at,
+)
+from ingest.adapters.wifi import alone, crowd, listed, normal_mac, whole
+
+_BANDS: Final = {"ng": "2.4GHz", "na": "5GHz", "6e": "6GHz", "ad": "60GHz"}
+_CONNECTED: Final = 1
+_ACCESS_POINT: Final = ("uap", "")
+_KEPT: Final = (
+    *("mac", "name", "model", "type", "state", "last_seen", "num_sta", "uptime", "rx_bytes", "tx_bytes"),
+    *("system-stats", "radio_table_stats", "version"),
+)
+_CLIENT_KEPT: Final = ("ap_mac", "essid", "signal", "last_seen", "is_wired")
+_AP_EVENTS: Final = {
+    "EVT_AP_Connected": Presence("online"),
+    "EVT_AP_Lost_Contact": Presence("offline", "lost"),
+    "EVT_AP_Disconnected": Presence("offline", "lost"),
+}
+_SESSIONS: Final = {
+    "EVT_WU_Connected": "raised",
+    "EVT_WG_Connected": "raised",
+    "EVT_WU_Disconnected": "cleared",
+    "EVT_WG_Disconnected": "cleared",
+}
+
+
+class UniFi:
+    """Devices become readings and presence, clients are counted, events become events."""
+
+    name = "unifi"
+    filters = ("unifi/+/device", "unifi/+/sta", "unifi/+/rogueap", "unifi/+/event")
+
+    def claims(self, levels: Sequence[str]) -> bool:
+        """Whether a topic is one of these."""
+        return levels[0] == "unifi" and len(levels) == 3 and levels[2] in _SORTS  # noqa: PLR2004 - with site and sort
+
+    def decode(self, topic: str, payload: bytes) -> list[Heard]:
+        """One record per access point.
+
+        Raises:
+            PayloadError: Not the controller's JSON.
+        """
+        elements = listed(payload)
+        return list(_SORTS[topic.rpartition("/")[2]](elements))
+
+
+def _devices(elements: Sequence[Mapping[str, Any]]) -> Iterator[Heard]:
+    for one in elements:
+        if text_at(one, "type") not in _ACCESS_POINT or not text_at(one, "mac"):
+            continue
+        mac = normal_mac(text_at(one, "mac"))
+        at = parse_any_time(one.get("last_seen"))
+        state = whole(one.get("state"))
+        is_there = state is None or state == _CONNECTED
+        yield Heard(
+            names=tuple(name for name in (mac, text_at(one, "name")) if name),
+            at=at,
+            key=f"device/{mac}".encode(),
+            known=_figures(one) if is_there else {},
+            presence=None if is_there else Presence("offline", f"state {state}"),
+            hint=Hint(model=text_at(one, "model"), label=text_at(one, "name")),
+            raw=alone(one, _KEPT),
+        )
+
+
+def _figures(one: Mapping[str, Any]) -> dict[str, Any]:
+    radios = list(objects_at(one, "radio_table_stats"))
+    networks = list(objects_at(one, "vap_table"))
+    by_band: Counter[str] = Counter()
+    by_ssid: Counter[str] = Counter()
+    for radio in radios:
+        by_band[_BANDS.get(text_at(radio, "radio"), text_at(radio, "radio") or "?")] += whole(radio.get("num_sta")) or 0
+    for network in networks:
+        by_ssid[text_at(network, "essid") or "?"] += whole(network.get("num_sta")) or 0
+    busy = [share for radio in radios if (share := parse_number(radio.get("cu_total"))) is not None]
+    load = mapping_at(one, "system-stats")
+    return present(
+        clients=whole(one.get("num_sta")),
+        clients_by_radio=dict(by_band) or None,
+        clients_by_ssid=dict(by_ssid) or None,
+        channel_busy_pct=max(busy, default=None),
+        signal_dbm=_mean_signal(networks),
+        rx_bytes=whole(one.get("rx_bytes")),
+        tx_bytes=whole(one.get("tx_bytes")),
+        cpu_pct=parse_number(load.get("cpu")),
+        memory_pct=parse_number(load.get("mem")),
+        uptime_s=whole(one.get("uptime")),
+    )
+
+
+def _mean_signal(networks: Sequence[Mapping[str, Any]]) -> float | None:
+    """Over all clients, from the mean of each network; 0 is a network without any."""
+    heard = [(parse_number(one.get("avg_client_signal")), whole(one.get("num_sta")) or 0) for one in networks]
+    counted = [(dbm, count) for dbm, count in heard if dbm is not None and dbm < 0 and count]
+    total = sum(count for _, count in counted)
+    return round(sum(dbm * count for dbm, count in counted) / total, 1) if total else None
+
+
+def _clients(elements: Sequence[Mapping[str, Any]]) -> Iterator[Heard]:
+    by_ap: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for one in elements:
+        if text_at(one, "ap_mac") and one.get("is_wired") is not True:
+            by_ap[normal_mac(text_at(one, "ap_mac"))].append(one)
+    for mac, clients in by_ap.items():
+        times = [at for one in clients if (at := parse_any_time(one.get("last_seen")))]
+        yield Heard(
+            names=(mac,),
+            at=max(times, default=None),
+            key=f"sta/{mac}".encode(),
+            known=crowd(clients, "essid", "signal"),
+            raw=alone(clients[0], _CLIENT_KEPT),
+        )
+
+
+def _rogues(elements: Sequence[Mapping[str, Any]]) -> Iterator[Heard]:
+    """Foreign access points that an own one sees under an own name, or that the controller calls rogue."""
+    for one in elements:
+        seer = text_at(one, "ap_mac")
+        if not seer or one.get("is_rogue") is not True:
+            continue
+        detail = present(
+            ssid=text_at(one, "essid"),
+            channel=whole(one.get("channel")),
+            signal_dbm=parse_number(one.get("signal")),
+            bssid=Personal(text_at(one, "bssid")),
+        )
+        at = parse_any_time(one.get("last_seen") or one.get("report_time"))
+        key = f"rogue/{text_at(one, 'bssid')}".encode()
+        yield Heard(
+            names=(normal_mac(seer),),
+            at=at,
+            key=key,
+            events=(Happening("rogue_ap", "noted", detail),),
+            raw=alone(one, ("ap_mac", "is_rogue", "essid", "channel", "signal", "last_seen", "bssid")),
+        )
+
+
+def _events(elements: Sequence[Mapping[str, Any]]) -> Iterator[Heard]:
+    for one in elements:
+        key, seer = text_at(one, "key"), text_at(one, "ap")
+        if not seer:
+            continue  # of a switch, a gateway or a wired client
+        at = parse_any_time(one.get("time")) or parse_any_time(one.get("datetime"))
+        presence = _AP_EVENTS.get(key)
+        happened = tuple(_happened(key, one))
+        if presence or happened:
+            yield Heard(
+                names=tuple(name for name in (normal_mac(seer), text_at(one, "ap_name")) if name),
+                at=at,
+                key=f"{key}/{text_at(one, '_id')}".encode(),
+                presence=presence,
+                events=happened,
+                raw=alone(
+                    one, ("key", "ap", "ap_name", "time", "datetime", "_id", "ssid", "duration", "bytes", "user")
+                ),
+            )
+
+
+def _happened(key: str, one: Mapping[str, Any]) -> Iterator[Happening]:
+    if key.startswith("EVT_AP_Restarted"):
+        yield Happening("reboot", "noted")
+    elif key in _SESSIONS:
+        detail = present(
+            client=Personal(text_at(one, "user") or text_at(one, "guest")),
+            ssid=text_at(one, "ssid"),
+            duration_s=whole(one.get("duration")),
+            bytes=whole(one.get("bytes")),
+        )
+        yield Happening("session", _SESSIONS[key], detail)  # type: ignore[arg-type]
+    elif "Rogue" in key:
+        yield Happening("rogue_ap", "noted", present(ssid=text_at(one, "essid") or text_at(one, "ssid")))
+
+
+_SORTS: Final = {"device": _devices, "sta": _clients, "rogueap": _rogues, "event": _events}
