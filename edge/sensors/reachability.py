@@ -1,0 +1,175 @@
+"""How well something answers over the network: ping, a TCP connection, or a page over HTTP.
+
+`--source HOST` is pinged. Where the system lets this process send no ICMP, a TCP connection takes its place: an answer,
+be it a refusal, is an answer; but a host that has never answered may have a firewall, and its silence is no loss.
+`tcp://HOST:PORT` asks for a connection, `http(s)://...` for a page; with `status=204` and the address of a page that is
+empty by design, a captive portal's answer counts as lost.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import statistics
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
+
+import icmplib
+import msgspec
+from msgspec import Meta
+
+from broker.contract.errors import ConfigError, RetryLaterError
+from edge.sensors.polled import PolledSensor
+from edge.sensors.port import Assignment, Sensor
+from edge.sensors.presence import Presence
+from edge.sensors.source import host_and_port, options_of
+
+TCP_PORT: Final = 80
+PAGE_MAX_BYTES: Final = 1 << 16
+
+Round = Callable[[], list[float | None]]
+"""Asks `count` times; milliseconds of every answer, None for one that did not come."""
+
+
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Of `--source`. `gap_s` is between the questions of one reading; `status` is a page's expected answer."""
+
+    count: Annotated[int, Meta(ge=1, le=100)] = 5
+    timeout_s: Annotated[float, Meta(gt=0, le=10)] = 2.0
+    gap_s: Annotated[float, Meta(ge=0, le=10)] = 0.2
+    status: Annotated[int, Meta(ge=100, le=599)] = 200
+
+
+class ReachabilityProbe:
+    """Latency and loss of one round of questions.
+
+    Args:
+        ask: Asks a round.
+    """
+
+    def __init__(self, ask: Round) -> None:
+        """Keep how to ask."""
+        self._ask = ask
+
+    def measure(self) -> Mapping[str, Any]:
+        """`loss_pct`, and `latency_ms` as the median of the answers when there was one."""
+        answers = self._ask()
+        came = [ms for ms in answers if ms is not None]
+        values = {"loss_pct": round(100 * (len(answers) - len(came)) / len(answers), 1)}
+        if came:
+            values["latency_ms"] = round(statistics.median(came), 2)
+        return values
+
+
+class Pinging:
+    """Rounds of ICMP, or of TCP where ICMP is not allowed.
+
+    Args:
+        host: Whom.
+        options: How often and how long.
+    """
+
+    def __init__(self, host: str, options: Options) -> None:
+        """Nobody has answered yet."""
+        self._host = host
+        self._options = options
+        self._answered = False
+
+    def __call__(self) -> list[float | None]:
+        """One round."""
+        try:
+            return self._pinged()
+        except icmplib.SocketPermissionError:
+            return self._connected()
+        except icmplib.NameLookupError as exc:
+            raise RetryLaterError(f"{self._host}: no such name, or nobody to ask") from exc
+        except icmplib.ICMPLibError as exc:
+            raise RetryLaterError(f"{self._host}: {exc}") from exc
+
+    def _pinged(self) -> list[float | None]:
+        count = self._options.count
+        host = icmplib.ping(
+            self._host, count=count, interval=self._options.gap_s, timeout=self._options.timeout_s, privileged=False
+        )
+        # A duplicate answer is one more, not one lost the less.
+        return ([*host.rtts, *[None] * count])[:count]
+
+    def _connected(self) -> list[float | None]:
+        answers = _rounds(self._options, lambda: connected(self._host, TCP_PORT, self._options.timeout_s))
+        self._answered = self._answered or any(ms is not None for ms in answers)
+        if not self._answered:
+            raise RetryLaterError(f"{self._host}: this process may not send ICMP, and TCP brings no answer")
+        return answers
+
+
+def connected(host: str, port: int, timeout_s: float) -> bool:
+    """Whether a host answers to a TCP connection; a refusal is an answer.
+
+    Raises:
+        RetryLaterError: It has no such name.
+    """
+    try:
+        socket.create_connection((host, port), timeout=timeout_s).close()
+    except ConnectionRefusedError:
+        return True
+    except socket.gaierror as exc:
+        raise RetryLaterError(f"{host}: no such name, or nobody to ask") from exc
+    except OSError:
+        return False
+    return True
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Leaves an answer what it is."""
+
+    def redirect_request(self, *_args: object) -> None:
+        """Follow nothing: the page of a captive portal is not the one asked for."""
+
+
+def page_fetched(url: str, status: int, timeout_s: float) -> bool:
+    """Whether a page answers with the expected status."""
+    # No proxy: its answer would say nothing of the way there.
+    opener = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=timeout_s) as answer:
+            answer.read(PAGE_MAX_BYTES)
+            return bool(answer.status == status)
+    except urllib.error.HTTPError as exc:
+        exc.close()
+        return exc.code == status
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def _rounds(options: Options, ask: Callable[[], bool]) -> list[float | None]:
+    answers: list[float | None] = []
+    for number in range(options.count):
+        if number:
+            time.sleep(options.gap_s)
+        started_s = time.monotonic()
+        came = ask()
+        answers.append((time.monotonic() - started_s) * 1000 if came else None)
+    return answers
+
+
+def open_sensor(assignment: Assignment) -> Sensor:
+    """What `--source` names is asked."""
+    options = options_of(assignment.source, Options)
+    probe = ReachabilityProbe(_round_of(assignment.source.address, options))
+    return PolledSensor(probe, Presence("reachability", assignment.device), interval_s=assignment.interval_s)
+
+
+def _round_of(address: str, options: Options) -> Round:
+    scheme = urlsplit(address).scheme if "://" in address else ""
+    if scheme in ("http", "https") and urlsplit(address).hostname:
+        return lambda: _rounds(options, lambda: page_fetched(address, options.status, options.timeout_s))
+    if scheme == "tcp":
+        host, port = host_and_port(address.removeprefix("tcp://"), TCP_PORT)
+        return lambda: _rounds(options, lambda: connected(host, port, options.timeout_s))
+    if scheme or not address:
+        raise ConfigError("--source: name a HOST, tcp://HOST:PORT, or the http:// or https:// address of a page")
+    return Pinging(host_and_port(address, TCP_PORT)[0], options)
