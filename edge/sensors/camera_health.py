@@ -69,7 +69,7 @@ class CameraProbe:
         self._options = options
 
     def measure(self) -> Mapping[str, Any]:
-        """`fps` and `bitrate_kbps`; both 0 for a camera that says it plays and sends nothing."""
+        """`fps` and `bitrate_kbps`, both 0 for a camera that says it plays and sends nothing."""
         try:
             with closing(RtspSession(self._address, self._options.timeout_s)) as session:
                 track = _played(session)
@@ -82,8 +82,10 @@ class CameraProbe:
         # A server that begins with pictures it has kept sends seconds of them at once; one that stalls is slower.
         ticks = (counted.last_ticks - counted.first_ticks) % (1 << 32)
         lasted_s = max(ended_s - counted.first_at_s, ticks / track.clock_hz if ticks < HALF else 0.0)
-        kbps = counted.payload_bytes * 8 / 1000 / lasted_s
-        return {"fps": round(counted.frames / lasted_s, 1), "bitrate_kbps": round(kbps, 1)}
+        values = {"bitrate_kbps": round(counted.payload_bytes * 8 / 1000 / lasted_s, 1)}
+        if counted.frames:
+            values["fps"] = round((counted.frames - 1) / lasted_s, 1)  # the first one begins the time
+        return values
 
 
 def _played(session: RtspSession) -> Track:

@@ -50,7 +50,7 @@ class PolledSensor:
             except RetryLaterError as exc:
                 self._presence.gone(str(exc))
             else:
-                entry = self._presence.measured(values) if values else None
+                entry = None if stop.is_set() else self._presence.measured(values)
                 if entry:
                     yield entry
             spent_s = time.monotonic() - started_s

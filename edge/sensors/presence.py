@@ -56,7 +56,10 @@ class Presence:
         self._gone = True
 
     def measured(self, values: Mapping[str, Any], at: datetime | None = None) -> Measured | None:
-        """An entry of what the contract takes, None when nothing of it does."""
+        """An entry of what the contract takes, None when there is nothing of that."""
+        if not values:
+            self.gone("it says nothing that is stored")
+            return None
         self._failures = 0
         if self._gone:
             log.info("edge.sensor_back", sensor=self._driver, device=self._device.id)

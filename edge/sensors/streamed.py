@@ -16,7 +16,7 @@ from edge.outbox import Entry, Measured
 from edge.sensors.presence import Presence
 
 SILENCE_S: Final = 10.0
-"""A line on which nothing comes for so long is opened anew: a USB adapter that was plugged in again is another file."""
+"""A USB adapter that was plugged in again is another file: a line that says nothing any more is opened anew."""
 FIRST_S: Final = 3.0
 """The first reading after an opening, and the next try after one in vain, do not wait for a whole interval."""
 
@@ -78,6 +78,7 @@ class StreamedSensor:
         interval_s: Seconds from reading to reading.
         request: Sent at every opening.
         ask_every_s: Seconds until it is sent again, for devices that answer only when asked; None never.
+        silence_s: A line on which nothing comes for so long is opened anew.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class StreamedSensor:
         interval_s: float,
         request: bytes = b"",
         ask_every_s: float | None = None,
+        silence_s: float = SILENCE_S,
     ) -> None:
         """Nothing is open yet."""
         self._open_line = open_line
@@ -96,6 +98,7 @@ class StreamedSensor:
         self._presence = presence
         self._interval_s = interval_s
         self._request = request
+        self._silence_s = silence_s
         self._ask_every_s = ask_every_s if ask_every_s is not None else float("inf")
 
     def readings(self, stop: threading.Event) -> Iterator[Entry]:
@@ -130,8 +133,8 @@ class StreamedSensor:
                 heard_s = now_s
                 self._decoder.feed(chunk)
                 self._presence.noise(self._decoder.unreadable)
-            elif now_s - heard_s >= SILENCE_S:
-                raise RetryLaterError(f"nothing came for {SILENCE_S:.0f} s")
+            elif now_s - heard_s >= self._silence_s:
+                raise RetryLaterError(f"nothing came for {self._silence_s:g} s")
             if now_s >= due_s:
                 entry = self._taken()
                 due_s = now_s + (self._interval_s if entry else min(self._interval_s, FIRST_S))

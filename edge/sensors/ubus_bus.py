@@ -88,7 +88,7 @@ class HttpUbus:
 
     @property
     def processors(self) -> int | None:
-        """ubus does not say."""
+        """Not said by ubus."""
         return None
 
     def call(self, path: str, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
