@@ -27,6 +27,8 @@ KMH_PER_MPS: Final = 3.6
 ESTIMATED: Final = (5, 6, 8)
 """TPV's status: dead reckoning, with satellites, simulated. Source: gpsd_json(5)."""
 FIX_2D: Final = 2
+SKY_FIXES: Final = 10
+"""How many fixes a view of the sky is good for; gpsd tells it more rarely than where it is."""
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -108,6 +110,7 @@ class GpsdDecoder:
         self._rest = b""
         self._fix: Report | None = None
         self._sky: Report | None = None
+        self._sky_fixes = 0
 
     def feed(self, chunk: bytes) -> None:
         """Take bytes; a report is a line."""
@@ -125,13 +128,15 @@ class GpsdDecoder:
     def _note(self, report: Report) -> None:
         if report.class_ == "TPV":
             self._fix = report
+            self._sky_fixes += 1
         elif report.class_ == "SKY" and (report.hdop is not None or report.satellites or report.u_sat is not None):
             self._sky = report  # gpsd sends some with nothing but times of a fix
+            self._sky_fixes = 0
 
     def taken(self) -> Sample:
         """The newest fix and its time."""
-        fix, sky = self._fix, self._sky
-        self._fix = self._sky = None
+        fix, sky = self._fix, self._sky if self._sky_fixes <= SKY_FIXES else None
+        self._fix = None
         if fix is None:
             raise RetryLaterError("gpsd says nothing of this receiver")
         if fix.mode < FIX_2D or fix.status in ESTIMATED or fix.lat is None or fix.lon is None:
