@@ -8,6 +8,7 @@ empty by design, a captive portal's answer counts as lost.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
 import statistics
@@ -71,35 +72,45 @@ class Pinging:
     Args:
         host: Whom.
         options: How often and how long.
+        connect: Asks over TCP: host, port, seconds.
     """
 
-    def __init__(self, host: str, options: Options) -> None:
+    def __init__(
+        self, host: str, options: Options, *, connect: Callable[[str, int, float], bool] | None = None
+    ) -> None:
         """Nobody has answered yet."""
         self._host = host
+        self._connect = connect or connected
         self._options = options
         self._answered = False
 
     def __call__(self) -> list[float | None]:
         """One round."""
+        # Linux lets groups of `ping_group_range` send ICMP, and root whatever the group.
+        for privileged in (False, True):
+            with contextlib.suppress(icmplib.SocketPermissionError):
+                return self._pinged(privileged=privileged)
+        return self.over_tcp()
+
+    def _pinged(self, *, privileged: bool) -> list[float | None]:
+        count, gap_s, timeout_s = self._options.count, self._options.gap_s, self._options.timeout_s
         try:
-            return self._pinged()
+            host = icmplib.ping(self._host, count=count, interval=gap_s, timeout=timeout_s, privileged=privileged)
         except icmplib.SocketPermissionError:
-            return self._connected()
+            raise
         except icmplib.NameLookupError as exc:
             raise RetryLaterError(f"{self._host}: no such name, or nobody to ask") from exc
         except icmplib.ICMPLibError as exc:
             raise RetryLaterError(f"{self._host}: {exc}") from exc
+        return [*host.rtts, *[None] * (count - len(host.rtts))]
 
-    def _pinged(self) -> list[float | None]:
-        count = self._options.count
-        host = icmplib.ping(
-            self._host, count=count, interval=self._options.gap_s, timeout=self._options.timeout_s, privileged=False
-        )
-        # A duplicate answer is one more, not one lost the less.
-        return ([*host.rtts, *[None] * count])[:count]
+    def over_tcp(self) -> list[float | None]:
+        """One round without ICMP.
 
-    def _connected(self) -> list[float | None]:
-        answers = _rounds(self._options, lambda: connected(self._host, TCP_PORT, self._options.timeout_s))
+        Raises:
+            RetryLaterError: It has never answered over TCP, and need not.
+        """
+        answers = _rounds(self._options, lambda: self._connect(self._host, TCP_PORT, self._options.timeout_s))
         self._answered = self._answered or any(ms is not None for ms in answers)
         if not self._answered:
             raise RetryLaterError(f"{self._host}: this process may not send ICMP, and TCP brings no answer")

@@ -14,7 +14,9 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final, Protocol
 
+import gpiod
 import msgspec
+from gpiod.line import Direction, Edge, Value
 from msgspec import Meta
 
 from broker.contract.errors import RetryLaterError
@@ -112,16 +114,13 @@ class GpiodEchoLine:
         options: Which is which.
     """
 
-    def __init__(self, request: Any, options: Options) -> None:  # noqa: ANN401 - the library is loaded when it is needed
+    def __init__(self, request: gpiod.LineRequest, options: Options) -> None:
         """Keep the lines."""
         self._request = request
         self._options = options
 
     def ping(self) -> float | None:
         """Shout and listen."""
-        from gpiod import EdgeEvent  # noqa: PLC0415 - see gpiod_lines
-        from gpiod.line import Value  # noqa: PLC0415 - the same
-
         while self._request.wait_edge_events(0):
             self._request.read_edge_events()
         self._request.set_value(self._options.trigger, Value.ACTIVE)
@@ -130,7 +129,7 @@ class GpiodEchoLine:
         rose_ns, until_s = None, time.monotonic() + ECHO_MAX_S
         while (left_s := until_s - time.monotonic()) > 0 and self._request.wait_edge_events(left_s):
             for event in self._request.read_edge_events():
-                if event.event_type is EdgeEvent.Type.RISING_EDGE:
+                if event.event_type is gpiod.EdgeEvent.Type.RISING_EDGE:
                     rose_ns = event.timestamp_ns
                 elif rose_ns is not None:
                     return float(event.timestamp_ns - rose_ns) / 1e9
@@ -144,9 +143,6 @@ def gpiod_lines(chip: str, options: Options) -> Iterator[EchoLine]:
     Raises:
         OSError: The chip or a pin is not there, or taken.
     """
-    import gpiod  # noqa: PLC0415 - tests of the probe, and machines without pins, need no libgpiod
-    from gpiod.line import Direction, Edge  # noqa: PLC0415 - the same
-
     pins: dict[Iterable[int | str] | int | str, gpiod.LineSettings | None] = {
         options.trigger: gpiod.LineSettings(direction=Direction.OUTPUT),
         options.echo: gpiod.LineSettings(direction=Direction.INPUT, edge_detection=Edge.BOTH),

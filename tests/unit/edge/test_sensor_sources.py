@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import msgspec
 import pytest
 
@@ -60,6 +62,21 @@ def test_hosts_and_ports() -> None:
 def test_a_sensor_refuses_a_device_it_does_not_measure(name: str, kind: str) -> None:
     with pytest.raises(ConfigError, match=f"--sensor {name} measures"):
         open_sensor(name, assigned(kind))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "library"),
+    [("nmea", "pynmea2"), ("snmp", "gufo"), ("ultrasonic-gpio", "gpiod"), ("reachability", "icmplib")],
+)
+def test_a_missing_library_is_named_with_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, name: str, library: str
+) -> None:
+    for module in [one for one in sys.modules if one.startswith((library, "edge.sensors."))]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, library, None)
+    (kind, *_) = SENSORS[name].kinds
+    with pytest.raises(ConfigError, match=rf"needs '{library}'.*pip install '\.\[edge\]'"):
+        open_sensor(name, assigned(kind))
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,6 @@ def test_without_enough_echoes_there_is_no_distance(echoes_s: list[float | None]
 
 
 def test_pins_that_are_not_there_are_waited_for() -> None:
-    pytest.importorskip("gpiod")
     sensor = open_sensor("ultrasonic-gpio", assigned("bin", "gpiochip-none#trigger=23,echo=24"))
     probe = sensor._probe  # type: ignore[attr-defined]
     with pytest.raises(RetryLaterError, match="No such file"):
