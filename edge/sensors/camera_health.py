@@ -6,22 +6,23 @@ judge, so `scene_ok` stays unknown. A camera has one agent: this driver, or the 
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from typing import Annotated, Any, Final
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, urlunsplit
 
 import msgspec
 from msgspec import Meta
 
-from broker.contract.errors import ConfigError, RetryLaterError
+from broker.contract.errors import RetryLaterError
 from city.model import Camera
 from edge.sensors.polled import PolledSensor
 from edge.sensors.port import Assignment, Sensor
 from edge.sensors.presence import Presence
 from edge.sensors.rtsp import RtspError, RtspSession
-from edge.sensors.source import options_of
+from edge.sensors.source import options_of, url_of
 
 RTP_HEAD_BYTES: Final = 12
 RTP_VERSION: Final = 2
@@ -110,7 +111,7 @@ def video_of(description: str, base: str) -> Track:
         raise RtspError("the camera offers no video")
     control = next((line[len("a=control:") :] for line in lines if line.startswith("a=control:")), "*")
     clocks = [line.split("/")[1] for line in lines if line.startswith("a=rtpmap:") and "/" in line]
-    clock_hz = int(clocks[0]) if clocks and clocks[0].isascii() and clocks[0].isdecimal() else 0
+    clock_hz = int(clocks[0]) if clocks and re.fullmatch("[0-9]{1,9}", clocks[0]) else 0
     if control == "*":
         url = base
     elif "://" in control:
@@ -150,9 +151,7 @@ def open_sensor(assignment: Assignment) -> Sensor:
     """The camera at `--source rtsp://HOST/PATH`, else where the inventory says it is."""
     options, device, settings = options_of(assignment.source, Options), assignment.device, assignment.settings
     address = assignment.source.address or (device.source if isinstance(device, Camera) else "")
-    parts = urlsplit(address)
-    if parts.scheme not in ("rtsp", "rtsps") or not parts.hostname:
-        raise ConfigError("--source: name the camera's stream, rtsp://HOST/PATH or rtsps://HOST/PATH")
+    parts = url_of(address, ("rtsp", "rtsps"), "name the camera's stream, rtsp://HOST/PATH or rtsps://HOST/PATH")
     if settings.sensor_user:
         account = (
             f"{quote(settings.sensor_user, safe='')}:{quote(settings.sensor_password.get_secret_value(), safe='')}"

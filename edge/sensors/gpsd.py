@@ -14,7 +14,7 @@ import msgspec
 
 from broker.contract.errors import RetryLaterError
 from edge.sensors.port import Assignment, Sensor
-from edge.sensors.presence import Presence
+from edge.sensors.presence import Presence, fitting
 from edge.sensors.source import host_and_port, options_of
 from edge.sensors.streamed import Sample, StreamedSensor
 
@@ -119,7 +119,7 @@ class GpsdDecoder:
         for line in filter(None, map(bytes.strip, lines)):
             try:
                 report = msgspec.json.decode(line, type=Report)
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 self.unreadable += 1
                 continue
             if not self._receiver or report.device == self._receiver:
@@ -139,9 +139,10 @@ class GpsdDecoder:
         self._fix = None
         if fix is None:
             raise RetryLaterError("gpsd says nothing of this receiver")
-        if fix.mode < FIX_2D or fix.status in ESTIMATED or fix.lat is None or fix.lon is None:
+        position = {"lat_deg": fix.lat, "lon_deg": fix.lon}
+        if fix.mode < FIX_2D or fix.status in ESTIMATED or fitting("truck", position) != position:
             raise RetryLaterError("the receiver has no fix")
-        values: dict[str, Any] = {"lat_deg": fix.lat, "lon_deg": fix.lon, "heading_deg": fix.track}
+        values: dict[str, Any] = {**position, "heading_deg": fix.track}
         if fix.speed is not None:
             values["speed_kmh"] = round(fix.speed * KMH_PER_MPS, 2)
         if sky is not None:

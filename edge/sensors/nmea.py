@@ -17,7 +17,7 @@ from pynmea2.types.talker import GGA, RMC
 
 from broker.contract.errors import RetryLaterError
 from edge.sensors.port import Assignment, Sensor
-from edge.sensors.presence import Presence
+from edge.sensors.presence import Presence, fitting
 from edge.sensors.serial_line import Baud, SerialLine, serial_path
 from edge.sensors.source import options_of
 from edge.sensors.streamed import Sample, StreamedSensor
@@ -104,7 +104,9 @@ def _position(sentence: Any) -> dict[str, float]:  # noqa: ANN401 - the library 
     """
     try:
         if sentence.lat and sentence.lon and sentence.lat_dir in ("N", "S") and sentence.lon_dir in ("E", "W"):
-            return {"lat_deg": round(sentence.latitude, 7), "lon_deg": round(sentence.longitude, 7)}
+            position = {"lat_deg": round(sentence.latitude, 7), "lon_deg": round(sentence.longitude, 7)}
+            if fitting("truck", position) == position:
+                return position
     except ValueError:
         pass
     raise RetryLaterError("the receiver's position is not whole")

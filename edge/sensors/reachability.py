@@ -17,17 +17,16 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final
-from urllib.parse import urlsplit
 
 import icmplib
 import msgspec
 from msgspec import Meta
 
-from broker.contract.errors import ConfigError, RetryLaterError
+from broker.contract.errors import RetryLaterError
 from edge.sensors.polled import PolledSensor
 from edge.sensors.port import Assignment, Sensor
 from edge.sensors.presence import Presence
-from edge.sensors.source import host_and_port, options_of
+from edge.sensors.source import host_and_port, options_of, url_of
 
 TCP_PORT: Final = 80
 PAGE_MAX_BYTES: Final = 1 << 16
@@ -175,12 +174,10 @@ def open_sensor(assignment: Assignment) -> Sensor:
 
 
 def _round_of(address: str, options: Options) -> Round:
-    scheme = urlsplit(address).scheme if "://" in address else ""
-    if scheme in ("http", "https") and urlsplit(address).hostname:
-        return lambda: _rounds(options, lambda: page_fetched(address, options.status, options.timeout_s))
-    if scheme == "tcp":
+    if address.startswith("tcp://"):
         host, port = host_and_port(address.removeprefix("tcp://"), TCP_PORT)
         return lambda: _rounds(options, lambda: connected(host, port, options.timeout_s))
-    if scheme or not address:
-        raise ConfigError("--source: name a HOST, tcp://HOST:PORT, or the http:// or https:// address of a page")
-    return Pinging(host_and_port(address, TCP_PORT)[0], options)
+    if address and "/" not in address:
+        return Pinging(host_and_port(address, TCP_PORT)[0], options)
+    url_of(address, ("http", "https"), "name a HOST, tcp://HOST:PORT, or the http:// or https:// address of a page")
+    return lambda: _rounds(options, lambda: page_fetched(address, options.status, options.timeout_s))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import re
 import secrets
 import socket
 import ssl
@@ -146,7 +147,7 @@ class RtspSession:
         del self._pending[: len(head) + len(end)]
         status, headers = parse_head(head)
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > BODY_MAX_BYTES:
+        if not re.fullmatch("[0-9]{1,9}", length) or int(length) > BODY_MAX_BYTES:
             raise RtspError("what it answers is no RTSP")
         while len(self._pending) < int(length):
             self._read(until_s)
@@ -183,7 +184,7 @@ def parse_head(head: bytes) -> tuple[int, dict[str, str]]:
     first, *lines = head.decode("utf-8", "replace").split("\r\n")
     version, _, rest = first.partition(" ")
     status = rest.partition(" ")[0]
-    if not version.startswith("RTSP/") or not (status.isdecimal() and status.isascii()):
+    if not version.startswith("RTSP/") or not re.fullmatch("[0-9]{3}", status):
         raise RtspError("what it answers is no RTSP")
     headers: dict[str, str] = {}
     for line in lines:
@@ -203,7 +204,7 @@ def authorization(challenge: str, user: str, password: str, method: str, url: st
     scheme, _, rest = challenge.partition(" ")
     if scheme.lower() == "basic":
         return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
-    asked = parse_keqv_list([part for part in parse_http_list(rest) if "=" in part]) if scheme else {}
+    asked = parse_keqv_list([part for part in parse_http_list(rest) if part.partition("=")[2]])
     algorithm = asked.get("algorithm", "MD5")
     if scheme.lower() != "digest" or algorithm.upper() not in HASHES or "nonce" not in asked:
         raise RtspError(f"the camera asks for a login that is not known: {scheme or 'none'}")

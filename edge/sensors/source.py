@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
@@ -66,7 +66,33 @@ def host_and_port(address: str, default_port: int) -> tuple[str, int]:
         raise ConfigError(f"--source: {address!r}: {exc}") from exc
     if not parts.hostname or parts.netloc != address or parts.username is not None:
         raise ConfigError(f"--source: {address!r} is not HOST or HOST:PORT")
+    if not _is_name(parts.hostname):
+        raise ConfigError(f"--source: {parts.hostname!r} is no name of a host")
     return parts.hostname, port
+
+
+def url_of(address: str, schemes: tuple[str, ...], hint: str) -> SplitResult:
+    """The parts of an address with a scheme of these.
+
+    Raises:
+        ConfigError: It is none; the message is the hint, for an inventory's address may have a password.
+    """
+    try:
+        parts = urlsplit(address)
+        usable = parts.port != 0 and parts.scheme in schemes and address.isascii() and _is_name(parts.hostname or "")
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigError(f"--source: {hint}")
+    return parts
+
+
+def _is_name(host: str) -> bool:
+    """Whether a host's name can be asked for at all."""
+    try:
+        return bool(host.encode("idna"))
+    except UnicodeError:
+        return False
 
 
 def _has_password(address: str) -> bool:

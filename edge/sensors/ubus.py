@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, TypeVar
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -17,7 +16,7 @@ from broker.contract.errors import ConfigError, RetryLaterError
 from edge.sensors.polled import PolledSensor
 from edge.sensors.port import Assignment, Sensor
 from edge.sensors.presence import Presence
-from edge.sensors.source import options_of
+from edge.sensors.source import options_of, url_of
 from edge.sensors.ubus_bus import HttpUbus, LocalUbus, Ubus, UbusRefusedError
 
 T = TypeVar("T")
@@ -116,7 +115,9 @@ class UbusProbe:
             raise RetryLaterError("ubus answers neither iwinfo nor system: rpcd-mod-iwinfo, and the rights of the user")
         found = {name: self._asked("iwinfo", "info", {"device": name}, Info) for name in (named or Devices()).devices}
         served = {name: info for name, info in found.items() if info is not None and info.mode == "Master"}
-        return {**values, **self._clients(served), **self._traffic(served), **self._air(served)} if served else values
+        if not served or None in found.values():
+            return values
+        return {**values, **self._clients(served), **self._traffic(served), **self._air(served)}
 
     def _clients(self, served: dict[str, Info]) -> dict[str, Any]:
         """Counts; nothing at all when one radio's are unknown, for a part would look like the whole."""
@@ -205,11 +206,9 @@ def open_sensor(assignment: Assignment) -> Sensor:
     address, settings = assignment.source.address, assignment.settings
     ubus: Ubus
     if "://" in address:
-        parts = urlsplit(address)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
-            raise ConfigError(
-                "--source: ubus is at http://ROUTER/ubus or https://ROUTER/ubus, the user in KOTA_SENSOR_USER"
-            )
+        hint = "ubus is at http://ROUTER/ubus or https://ROUTER/ubus, the user in KOTA_SENSOR_USER"
+        if url_of(address, ("http", "https"), hint).username:
+            raise ConfigError(f"--source: {hint}")
         ubus = HttpUbus(address, settings.sensor_user, settings.sensor_password.get_secret_value())
     else:
         ubus = LocalUbus(address or "ubus")

@@ -102,6 +102,10 @@ def test_without_hostapd_those_that_iwinfo_hears_are_counted() -> None:
     [
         (("hostapd.wlan0", "get_clients"), {"clients", "clients_by_radio", "clients_by_ssid"}),
         (("network.device", "status", "wlan1"), {"rx_bytes", "tx_bytes"}),
+        (
+            ("iwinfo", "info", "wlan1"),
+            {"clients", "clients_by_radio", "clients_by_ssid", "rx_bytes", "tx_bytes", "noise_dbm"},
+        ),
         (("system", "info"), {"uptime_s", "cpu_pct", "memory_pct"}),
     ],
 )

@@ -72,7 +72,15 @@ def test_without_a_fix_there_is_no_position(sentences: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", ["1010.6284,,12336.4260,E", ",S,12336.4260,E", "1010.6284,S,,E", "x,S,12336.4260,E", "0,S,1.2.3,E"]
+    "fields",
+    [
+        "1010.6284,,12336.4260,E",
+        ",S,12336.4260,E",
+        "1010.6284,S,,E",
+        "x,S,12336.4260,E",
+        "0,S,1.2.3,E",
+        "9910.1,S,12336.4,E",
+    ],
 )
 def test_half_a_position_is_none_and_never_zero(fields: str) -> None:
     with pytest.raises(RetryLaterError, match="not whole"):
@@ -123,6 +131,19 @@ def test_no_bytes_break_it_and_sentences_are_found_however_they_are_cut(noise: l
     assert decoder.taken().values["satellites"] == 8
 
 
+@given(
+    st.lists(st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_characters="$*,"), max_size=12)),
+    st.sampled_from(["GPRMC", "GNGGA"]),
+)
+def test_no_fields_break_it(fields: list[str], name: str) -> None:
+    decoder = NmeaDecoder()
+    decoder.feed(sentence(",".join([name, *fields])))
+    try:
+        assert {"lat_deg", "lon_deg"} <= set(decoder.taken().values)
+    except RetryLaterError:
+        assert decoder._rest == b""
+
+
 def tpv(**fields: object) -> bytes:
     report = {"class": "TPV", "device": "/dev/ttyUSB0", "mode": 3, "time": "2026-03-01T08:15:30.000Z", "lat": -10.17714}
     return msgspec.json.encode({**report, "lon": 123.6071, "speed": 6.43, "track": 84.4, **fields}) + b"\n"
@@ -146,7 +167,7 @@ def test_gpsds_reports_make_a_reading() -> None:
     assert (sample.values["hdop"], sample.values["satellites"]) == (0.9, 1)
 
 
-@pytest.mark.parametrize("fields", [{"mode": 1}, {"mode": 0}, {"lat": None}, {"status": 5}, {"status": 8}])
+@pytest.mark.parametrize("fields", [{"mode": 1}, {"mode": 0}, {"lat": None}, {"lat": 91}, {"status": 5}, {"status": 8}])
 def test_gpsd_without_a_fix_gives_no_position(fields: dict[str, object]) -> None:
     with pytest.raises(RetryLaterError, match=NO_FIX):
         reported(tpv(**fields), SKY)
@@ -159,8 +180,9 @@ def test_another_receivers_reports_do_not_count() -> None:
 
 def test_what_is_no_report_is_counted_and_passed_over() -> None:
     decoder = GpsdDecoder("")
+    decoder.feed(b'{"deep":' + b"[" * 60_000 + b"\n")
     decoder.feed(b'{"class":"TPV","mode":"three"}\n\xff\xfe\n[1]\n{"class":"TPV"' + b"\n" + tpv())
-    assert decoder.unreadable == 4
+    assert decoder.unreadable == 5
     assert decoder.taken().values["lat_deg"] == -10.17714
 
 

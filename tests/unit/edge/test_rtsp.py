@@ -39,7 +39,9 @@ def test_a_digest_with_quality_and_sha_256_names_what_it_answers() -> None:
     assert "qop=auth, nc=00000001" in said
 
 
-@pytest.mark.parametrize("challenge", ["", "Bearer x", "Digest", "Digest realm=x", 'Digest nonce="n", algorithm=MD4'])
+@pytest.mark.parametrize(
+    "challenge", ["", "Bearer x", "Digest", "Digest nonce=", "Digest realm=x", 'Digest nonce="n", algorithm=MD4']
+)
 def test_an_unknown_login_is_refused(challenge: str) -> None:
     with pytest.raises(RtspError, match="not known"):
         authorization(challenge, "u", "geheim", "DESCRIBE", "rtsp://cam/")
@@ -51,7 +53,9 @@ def test_of_two_challenges_the_digest_is_taken() -> None:
         assert parse_head(head) == (401, {"www-authenticate": "Digest realm=x"})
 
 
-@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK", b"RTSP/1.0", b"RTSP/1.0 ok", b"\xff\xfe 200"])
+@pytest.mark.parametrize(
+    "head", [b"", b"HTTP/1.1 200 OK", b"RTSP/1.0", b"RTSP/1.0 ok", b"RTSP/1.0 " + b"2" * 5000, b"\xff\xfe 200"]
+)
 def test_what_is_no_rtsp_is_refused(head: bytes) -> None:
     with pytest.raises(RtspError, match="no RTSP"):
         parse_head(head)
