@@ -30,13 +30,22 @@ class Presence:
         driver: Its name.
         device: Whose readings they are.
         clock: The time of a measurement without one of its own, UTC.
+        backoff_max_s: The longest wait between two tries.
     """
 
-    def __init__(self, driver: str, device: Device, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        driver: str,
+        device: Device,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        backoff_max_s: float = BACKOFF_MAX_S,
+    ) -> None:
         """All is well so far."""
         self._driver = driver
         self._device = device
         self._clock = clock
+        self._backoff_max_s = backoff_max_s
         self._gone = False
         self._failures = 0
         self._left_out: set[str] = set()
@@ -46,7 +55,7 @@ class Presence:
     @property
     def backoff_s(self) -> float:
         """How long to wait before the next try: longer after every failure, nothing after a success."""
-        return min(BACKOFF_MAX_S, 2.0**self._failures - 1)
+        return min(self._backoff_max_s, 2.0**self._failures - 1)
 
     def gone(self, reason: str) -> None:
         """Nothing can be measured; logged on leaving only, for it may last for days."""

@@ -16,6 +16,8 @@ from typing import Final
 from tests.support.require import require_program
 from tests.support.waiting import wait_for
 
+DISTANCE: Final = bytes.fromhex("FF07A1A7")
+"""What an ultrasonic sensor says at 1953 mm."""
 COMMUNITY: Final = "baca-saja-7"
 SNMP_USER: Final = "pemantau"
 AUTH_PASSWORD: Final = "kunci-masuk-7"  # noqa: S105 - of an agent that lives for a test

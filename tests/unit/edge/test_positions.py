@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.contract.errors import RetryLaterError
@@ -117,6 +117,7 @@ def test_a_sentence_without_its_checksum_is_counted_and_passed_over(bad: bytes) 
         decoder.taken()
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=300), max_size=8), st.lists(st.integers(0, 200), max_size=6))
 def test_no_bytes_break_it_and_sentences_are_found_however_they_are_cut(noise: list[bytes], cuts: list[int]) -> None:
     decoder = NmeaDecoder()
@@ -131,6 +132,7 @@ def test_no_bytes_break_it_and_sentences_are_found_however_they_are_cut(noise: l
     assert decoder.taken().values["satellites"] == 8
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_characters="$*,"), max_size=12)),
     st.sampled_from(["GPRMC", "GNGGA"]),
@@ -186,6 +188,7 @@ def test_what_is_no_report_is_counted_and_passed_over() -> None:
     assert decoder.taken().values["lat_deg"] == -10.17714
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=300), max_size=8))
 def test_no_bytes_break_gpsds_decoder(noise: list[bytes]) -> None:
     decoder = GpsdDecoder("")

@@ -14,8 +14,9 @@ from edge.sensors.polled import PolledSensor
 from edge.sensors.presence import Presence, fitting
 from edge.sensors.streamed import Line, StreamedSensor
 from edge.sensors.ultrasonic_uart import FrameDecoder
+from tests.support.sensors import device_of
 from tests.support.waiting import wait_for
-from tests.unit.edge.devices import SaidLine, device_of, values_of
+from tests.unit.edge.lines import SaidLine, values_of
 
 FRAME = bytes.fromhex("FF07A1A7")
 
@@ -34,7 +35,7 @@ class Answers:
 
 
 def polled(*answers: Mapping[str, Any] | Exception) -> PolledSensor:
-    presence = Presence("test", device_of("ap"))
+    presence = Presence("test", device_of("ap"), backoff_max_s=0.01)
     return PolledSensor(Answers(*answers), presence, interval_s=0.01)
 
 
@@ -47,7 +48,7 @@ def streamed(*lines: SaidLine | OSError, **options: Any) -> StreamedSensor:
             raise line
         return line
 
-    presence = Presence("test", device_of("bin"))
+    presence = Presence("test", device_of("bin"), backoff_max_s=0.01)
     return StreamedSensor(opened, FrameDecoder((30, 4500)), presence, interval_s=0.01, **options)
 
 
@@ -136,3 +137,14 @@ def test_a_stop_ends_a_silent_line() -> None:
     thread.start()
     stop.set()
     wait_for(lambda: not thread.is_alive(), "the sensor to end")
+
+
+def test_tries_become_rarer_up_to_a_bound_and_begin_anew_after_a_success() -> None:
+    presence = Presence("test", device_of("ap"), backoff_max_s=30)
+    waits = [presence.backoff_s]
+    for _ in range(7):
+        presence.gone("off")
+        waits.append(presence.backoff_s)
+    assert waits == [0, 1, 3, 7, 15, 30, 30, 30]
+    presence.measured({"clients": 1})
+    assert presence.backoff_s == 0

@@ -10,7 +10,7 @@ import pytest
 from broker.contract.errors import ConfigError
 from edge.sensors.registry import SENSORS, open_sensor
 from edge.sensors.source import Source, host_and_port, options_of, parse_source
-from tests.unit.edge.devices import assigned
+from tests.support.sensors import assigned
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

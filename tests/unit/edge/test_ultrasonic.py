@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.contract.errors import RetryLaterError
 from edge.sensors.registry import open_sensor
 from edge.sensors.ultrasonic_gpio import EchoLine, EchoProbe, Options, distance_mm
 from edge.sensors.ultrasonic_uart import RANGES_MM, FrameDecoder
-from tests.unit.edge.devices import assigned
+from tests.support.sensors import assigned
 
 RANGE = RANGES_MM["a02yyuw"]
 
@@ -59,6 +59,7 @@ def test_a_wrong_checksum_is_counted_and_passed_over() -> None:
     assert decoder.taken().values == {"distance_mm": 840}
 
 
+@settings(deadline=None)
 @given(
     before=st.binary(max_size=40).filter(lambda noise: 0xFF not in noise),
     distances=st.lists(st.integers(*RANGE), min_size=1, max_size=14),
@@ -74,6 +75,7 @@ def test_frames_are_found_after_noise_and_however_they_are_cut(
     assert decoder.unreadable == 0
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=64), max_size=8))
 def test_no_bytes_break_the_decoder_or_make_it_grow(chunks: list[bytes]) -> None:
     decoder = decoded(*chunks)

@@ -1,4 +1,4 @@
-"""Devices of the reference city that drivers are opened for, and lines that say what a test wants."""
+"""Readings of drivers without waiting, and lines that say what a test wants."""
 
 from __future__ import annotations
 
@@ -6,25 +6,8 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from broker.contract.topics import Kind
-from city.inventory import builtin_city, load_city
-from city.model import Device
-from city.settings import load_settings
 from edge.outbox import Measured
-from edge.sensors.port import Assignment, Sensor
-from edge.sensors.source import parse_source
-
-CITY = load_city(builtin_city("kupang"))
-
-
-def device_of(kind: Kind) -> Device:
-    """The city's first of a kind."""
-    return next(device for device in CITY.devices.values() if kind == device.KIND)
-
-
-def assigned(kind: Kind, source: str = "", interval_s: float = 0.05, **settings: Any) -> Assignment:
-    """What a driver of a kind is opened for."""
-    return Assignment(CITY, device_of(kind), interval_s, parse_source(source), load_settings(**settings))
+from edge.sensors.port import Sensor
 
 
 def values_of(sensor: Sensor, count: int = 1) -> list[dict[str, Any]]:
