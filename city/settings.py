@@ -67,6 +67,14 @@ class Settings(BaseSettings):
         "", description="Address of console and API as browsers reach it; empty means this machine's."
     )
     dead_letters_max_mb: int = Field(256, ge=1, description="Bound of the dead letters; there the oldest give way.")
+    sensor_user: str = Field("", description="User at what `kota edge --source` names: a camera, an OpenWrt router.")
+    sensor_password: SecretStr = Field(SecretStr(""), description="Its password.")
+    snmp_community: SecretStr = Field(SecretStr(""), description="Community of an access point's SNMPv2c.")
+    snmp_user: str = Field("", description="User of its SNMPv3; empty means version 2c.")
+    snmp_auth_password: SecretStr = Field(SecretStr(""), description="That user's password of authentication.")
+    snmp_privacy_password: SecretStr = Field(
+        SecretStr(""), description="That user's password of encryption; empty sends readings in clear."
+    )
     outbox_max_mb: int = Field(256, ge=1, description="Bound of an edge outbox.")
     retention_days: int = Field(90, ge=1, description="Days that readings are kept.")
     rollup_days: int = Field(730, ge=1, description="Days that five-minute rollups are kept (InfluxDB).")

@@ -17,6 +17,8 @@ PROGRAMS: Final = {
     "influxd": "influxdb",
     "chromium": "chromium",
     "ffmpeg": "ffmpeg",
+    "gpsd": "gpsd",
+    "snmpd": "snmpd",
 }
 """Program to the Debian package that brings it."""
 RTSP_PACKAGES: Final = (

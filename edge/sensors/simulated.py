@@ -10,6 +10,7 @@ import msgspec
 
 from city.model import AccessPoint, Bin, Camera, City, Device, Truck
 from edge.outbox import Entry
+from edge.sensors.port import Assignment, Sensor
 from edge.simulator.emission import Stated
 from edge.simulator.entries import to_entry
 from edge.simulator.world import World
@@ -59,3 +60,8 @@ def _only(city: City, device: Device) -> City:
         access_points={i: d for i, d in one.items() if isinstance(d, AccessPoint)},
         cameras={i: d for i, d in one.items() if isinstance(d, Camera)},
     )
+
+
+def open_sensor(assignment: Assignment) -> Sensor:
+    """The device as the simulated city has it."""
+    return SimulatedSensor(assignment.city, assignment.device, interval_s=assignment.interval_s)

@@ -17,6 +17,7 @@ import structlog
 
 from city.model import Device
 from edge.outbox import Entry, Measured, Occurred
+from edge.sensors.port import Assignment, Sensor
 
 log = structlog.get_logger("edge")
 
@@ -63,3 +64,8 @@ class StdinSensor:
             state = fields.get("state", "noted")
             return Occurred(self._device.id, self._device.KIND, at, fields["type"], state, fields.get("detail", {}))
         return Measured(self._device.id, self._device.KIND, at, fields)
+
+
+def open_sensor(assignment: Assignment) -> Sensor:
+    """Whatever writes to this process."""
+    return StdinSensor(assignment.device)

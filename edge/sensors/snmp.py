@@ -1,0 +1,177 @@
+"""Access points over SNMP: IF-MIB for traffic, their maker's MIB for clients, HOST-RESOURCES and UCD for load."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import structlog
+
+from edge.sensors import snmp_tables as mib
+from edge.sensors.polled import PolledSensor
+from edge.sensors.port import Assignment, Sensor
+from edge.sensors.presence import Presence
+from edge.sensors.snmp_agent import PORT, Agent, GufoAgent, Options, Value, user_of
+from edge.sensors.source import host_and_port, options_of
+
+log = structlog.get_logger("edge")
+
+COUNTER_32: Final = 1 << 32
+WIRELESS_NAME: Final = re.compile(r"(wlan|ath|rai?|wl|vap|phy\d+-ap|dot11radio)\d", re.IGNORECASE)
+"""Names of interfaces with clients on, where the agent gives no type; not `wifi0`, a radio that counts them again."""
+
+
+class SnmpProbe:
+    """One look at an access point.
+
+    Args:
+        agents: Gives the agent for one look.
+        interfaces: Names of those whose bytes count; empty for all wireless ones.
+    """
+
+    def __init__(self, agents: Callable[[], Agent], interfaces: frozenset[str] = frozenset()) -> None:
+        """Nothing is known of it yet."""
+        self._agents = agents
+        self._interfaces = interfaces
+        self._widened: dict[tuple[str, str], tuple[int, int]] = {}
+        self._uptime_s = 0
+        self._table: mib.WirelessTable | None = None
+        self._said = False
+
+    def measure(self) -> Mapping[str, Any]:
+        """What of the contract it says."""
+        agent = self._agents()
+        system = agent.get([mib.SYS_OBJECT_ID, mib.SYS_UPTIME, mib.HR_SYSTEM_UPTIME])
+        values: dict[str, Any] = {}
+        ticks = _number(system.get(mib.HR_SYSTEM_UPTIME, system.get(mib.SYS_UPTIME)))
+        if ticks is not None:
+            values["uptime_s"] = int(ticks) // 100
+            if values["uptime_s"] < self._uptime_s:
+                self._widened.clear()
+            self._uptime_s = values["uptime_s"]
+        return {
+            **values,
+            **self._traffic(agent),
+            **self._wireless(agent, str(system.get(mib.SYS_OBJECT_ID, ""))),
+            **_load(agent),
+        }
+
+    def _traffic(self, agent: Agent) -> dict[str, int]:
+        """Bytes of the interfaces that clients are on, from 64-bit counters, else from 32-bit ones."""
+        names = {index: _text(name) for index, name in (agent.walk(mib.IF_NAME) or agent.walk(mib.IF_DESCR)).items()}
+        indices = self._chosen(names, agent.walk(mib.IF_TYPE))
+        if not indices and not self._said:
+            self._said = True
+            log.warning("edge.no_wireless_interface", interfaces=sorted(names.values()), hint="#interface=NAME")
+        return {
+            field: total
+            for field in mib.IF_HC_OCTETS
+            if indices and (total := self._octets(agent, field, indices)) is not None
+        }
+
+    def _chosen(self, names: dict[str, str], types: dict[str, Value]) -> list[str]:
+        if self._interfaces:
+            return [index for index, name in names.items() if name in self._interfaces]
+        typed = [index for index in names if types.get(index) == mib.WIRELESS_TYPE]
+        return typed or [index for index, name in names.items() if WIRELESS_NAME.match(name)]
+
+    def _octets(self, agent: Agent, field: str, indices: list[str]) -> int | None:
+        """The sum, None when one interface's is unknown: a part would look like the whole."""
+        wide = agent.walk(mib.IF_HC_OCTETS[field])
+        narrow = {} if all(index in wide for index in indices) else agent.walk(mib.IF_OCTETS[field])
+        total = 0
+        for index in indices:
+            octets, counted = _number(wide.get(index)), _number(narrow.get(index))
+            if octets is None and counted is None:
+                return None
+            total += int(octets) if octets is not None else self._widen((index, field), int(counted or 0))
+        return total
+
+    def _widen(self, key: tuple[str, str], counted: int) -> int:
+        """A 32-bit counter carried over its end; it ends after 6 minutes at 100 Mbit/s."""
+        laps, before = self._widened.get(key, (0, 0))
+        laps += counted < before
+        self._widened[key] = (laps, counted)
+        return laps * COUNTER_32 + counted
+
+    def _wireless(self, agent: Agent, object_id: str) -> dict[str, Any]:
+        """Clients and air by the maker's table: the known one, else the first of all that answers."""
+        candidates = sorted(mib.WIRELESS, key=lambda table: not f"{object_id}.".startswith(f"{table.enterprise}."))
+        for table in [self._table] if self._table else candidates:
+            clients = agent.walk(table.clients)
+            if clients:
+                self._table = table
+                return _clients(agent, table, clients)
+        return {}
+
+
+def _clients(agent: Agent, table: mib.WirelessTable, clients: dict[str, Value]) -> dict[str, Any]:
+    counts = {index: int(count) for index, value in clients.items() if (count := _number(value)) is not None}
+    if len(counts) < len(clients):
+        return {}
+    values: dict[str, Any] = {"clients": sum(counts.values())}
+    ssids = {index: _text(value) for index, value in _walked(agent, table.ssid).items()}
+    radios = {index: _band(_text(value)) for index, value in _walked(agent, table.radio).items()}
+    for field, names in (("clients_by_ssid", ssids), ("clients_by_radio", radios)):
+        if all(names.get(index) for index in counts):
+            by_name: Counter[str] = Counter()
+            for index, count in counts.items():
+                by_name[names[index]] += count
+            values[field] = dict(by_name)
+    noises = [number for value in _walked(agent, table.noise_dbm).values() if (number := _number(value))]
+    busy = [number for value in _walked(agent, table.busy_pct).values() if (number := _number(value)) is not None]
+    if noises:
+        values["noise_dbm"] = max(noises)
+    if busy:
+        values["channel_busy_pct"] = max(busy)
+    return values
+
+
+def _load(agent: Agent) -> dict[str, float]:
+    memory = (mib.UCD_MEM_TOTAL, mib.UCD_MEM_AVAILABLE, mib.UCD_MEM_FREE, mib.UCD_MEM_BUFFER, mib.UCD_MEM_CACHED)
+    found = agent.get([mib.UCD_CPU_IDLE, *memory])
+    total, available, *parts = (_number(found.get(oid)) for oid in memory)
+    idle = _number(found.get(mib.UCD_CPU_IDLE))
+    values = {}
+    cores = [load for value in agent.walk(mib.HR_PROCESSOR_LOAD).values() if (load := _number(value)) is not None]
+    if cores:
+        values["cpu_pct"] = round(sum(cores) / len(cores), 1)
+    elif idle is not None:
+        values["cpu_pct"] = 100 - idle
+    if available is None and parts[0] is not None:
+        available = sum(part or 0 for part in parts)
+    if total and available is not None:
+        values["memory_pct"] = round(100 * (1 - available / total), 1)
+    return values
+
+
+def _walked(agent: Agent, column: str) -> dict[str, Value]:
+    return agent.walk(column) if column else {}
+
+
+def _band(radio: str) -> str:
+    """The contract's name of a radio; a maker's own where it is another."""
+    return next((band for start, band in mib.RADIOS if radio.lower().startswith(start)), radio)
+
+
+def _text(value: Value) -> str:
+    return value.decode("utf-8", "replace").strip("\0 ") if isinstance(value, bytes) else str(value or "")
+
+
+def _number(value: Value) -> float | None:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def open_sensor(assignment: Assignment) -> Sensor:
+    """The agent at `--source HOST[:PORT]`."""
+    options, settings = options_of(assignment.source, Options), assignment.settings
+    host, port = host_and_port(assignment.source.address, PORT)
+    community = settings.snmp_community.get_secret_value()
+    user = user_of(settings, options)
+    probe = SnmpProbe(
+        lambda: GufoAgent(host, port, community, user, options.timeout_s),
+        frozenset(filter(None, options.interface.split("+"))),
+    )
+    return PolledSensor(probe, Presence("snmp", assignment.device), interval_s=assignment.interval_s)

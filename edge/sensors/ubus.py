@@ -1,0 +1,216 @@
+"""OpenWrt access points: clients, traffic, air and load as ubus says them (iwinfo, hostapd, network.device, system).
+
+Clients are counted here; no address of one leaves the router.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from broker.contract.errors import ConfigError, RetryLaterError
+from edge.sensors.polled import PolledSensor
+from edge.sensors.port import Assignment, Sensor
+from edge.sensors.presence import Presence
+from edge.sensors.source import options_of, url_of
+from edge.sensors.ubus_bus import HttpUbus, LocalUbus, Ubus, UbusRefusedError
+
+T = TypeVar("T")
+
+LOAD_UNIT: Final = 65_536
+"""ubus says loads in fixed point."""
+BANDS: Final = (("2g", 2400, 2500), ("5g", 4900, 5925), ("6g", 5925, 7125))
+"""Name and MHz; the names are what the contract's `clients_by_radio` uses."""
+
+
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Of `--source`. `processors` of the router, without which its load over HTTP is no percentage."""
+
+    processors: Annotated[int, Meta(ge=1, le=256)] | None = None
+
+
+class Info(msgspec.Struct, frozen=True):
+    """`iwinfo info`; 0 dBm of noise means that the driver does not know it."""
+
+    mode: str = ""
+    ssid: str | None = None
+    frequency: int | None = None
+    noise: int | None = None
+
+
+class Channel(msgspec.Struct, frozen=True):
+    """One of `iwinfo survey`; times count up, in ms."""
+
+    mhz: int = 0
+    active_time: int | None = None
+    busy_time: int | None = None
+
+
+class Survey(msgspec.Struct, frozen=True):
+    """`iwinfo survey`."""
+
+    results: list[Channel] = []
+
+
+class Devices(msgspec.Struct, frozen=True):
+    """`iwinfo devices`."""
+
+    devices: list[str] = []
+
+
+class Statistics(msgspec.Struct, frozen=True):
+    """Of `network.device status`."""
+
+    rx_bytes: int
+    tx_bytes: int
+
+
+class Link(msgspec.Struct, frozen=True):
+    """`network.device status`."""
+
+    statistics: Statistics | None = None
+
+
+class Memory(msgspec.Struct, frozen=True):
+    """Of `system info`, bytes; older releases do not say what is available."""
+
+    total: int = 0
+    free: int = 0
+    buffered: int = 0
+    cached: int = 0
+    available: int | None = None
+
+
+class System(msgspec.Struct, frozen=True):
+    """`system info`."""
+
+    uptime: int | None = None
+    load: list[int] = []
+    memory: Memory | None = None
+
+
+class UbusProbe:
+    """One look at a router.
+
+    Args:
+        ubus: The way to it.
+        processors: Its cores, None when not known.
+    """
+
+    def __init__(self, ubus: Ubus, processors: int | None) -> None:
+        """Keep the way."""
+        self._ubus = ubus
+        self._processors = processors
+        self._surveyed: dict[str, Channel] = {}
+
+    def measure(self) -> Mapping[str, Any]:
+        """What of the contract the router says."""
+        values = _load(self._asked("system", "info", {}, System) or System(), self._processors)
+        named = self._asked("iwinfo", "devices", {}, Devices)
+        if named is None and not values:
+            raise RetryLaterError("ubus answers neither iwinfo nor system: rpcd-mod-iwinfo, and the rights of the user")
+        found = {name: self._asked("iwinfo", "info", {"device": name}, Info) for name in (named or Devices()).devices}
+        served = {name: info for name, info in found.items() if info is not None and info.mode == "Master"}
+        if not served or None in found.values():
+            return values
+        return {**values, **self._clients(served), **self._traffic(served), **self._air(served)}
+
+    def _clients(self, served: dict[str, Info]) -> dict[str, Any]:
+        """Counts; nothing at all when one radio's are unknown, for a part would look like the whole."""
+        by_radio: Counter[str] = Counter()
+        by_ssid: Counter[str] = Counter()
+        for name, info in served.items():
+            count = self._count(name)
+            if count is None:
+                return {}
+            by_radio[_band(info.frequency) or name] += count
+            if info.ssid:
+                by_ssid[info.ssid] += count
+        return {"clients": by_radio.total(), "clients_by_radio": dict(by_radio), "clients_by_ssid": dict(by_ssid)}
+
+    def _count(self, name: str) -> int | None:
+        """Clients of an interface: hostapd's, else those iwinfo hears."""
+        clients = self._said(f"hostapd.{name}", "get_clients", {}).get("clients")
+        if isinstance(clients, dict):
+            return sum(
+                1 for client in clients.values() if not isinstance(client, dict) or client.get("authorized", True)
+            )
+        results = self._said("iwinfo", "assoclist", {"device": name}).get("results")
+        return len(results) if isinstance(results, list | dict) else None
+
+    def _traffic(self, served: dict[str, Info]) -> dict[str, Any]:
+        links = [self._asked("network.device", "status", {"name": name}, Link) for name in served]
+        counted = [link.statistics for link in links if link is not None and link.statistics is not None]
+        if len(counted) < len(links):
+            return {}
+        return {"rx_bytes": sum(one.rx_bytes for one in counted), "tx_bytes": sum(one.tx_bytes for one in counted)}
+
+    def _air(self, served: dict[str, Info]) -> dict[str, Any]:
+        """Noise and business of the channel, of the worst radio."""
+        noises = [info.noise for info in served.values() if info.noise]
+        busy = [pct for name, info in served.items() if (pct := self._busy_pct(name, info.frequency)) is not None]
+        air: dict[str, Any] = {"noise_dbm": max(noises)} if noises else {}
+        return {**air, "channel_busy_pct": max(busy)} if busy else air
+
+    def _busy_pct(self, name: str, frequency_mhz: int | None) -> float | None:
+        """Share of the time since the last look in which the channel was busy."""
+        survey = self._asked("iwinfo", "survey", {"device": name}, Survey) or Survey()
+        now = next((one for one in survey.results if one.mhz == frequency_mhz), None)
+        if now is None or now.active_time is None or now.busy_time is None:
+            return None
+        before, self._surveyed[name] = self._surveyed.get(name), now
+        if before is None or before.mhz != now.mhz:
+            return None
+        active_ms, busy_ms = now.active_time - (before.active_time or 0), now.busy_time - (before.busy_time or 0)
+        return round(100 * busy_ms / active_ms, 1) if 0 <= busy_ms <= active_ms and active_ms > 0 else None
+
+    def _asked(self, path: str, method: str, arguments: dict[str, Any], as_type: type[T]) -> T | None:
+        """An answer as a struct, None when it is refused or not one."""
+        said = self._said(path, method, arguments)
+        try:
+            return msgspec.convert(said, as_type) if said else None
+        except msgspec.ValidationError:
+            return None
+
+    def _said(self, path: str, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return self._ubus.call(path, method, arguments)
+        except UbusRefusedError:
+            return {}
+
+
+def _band(frequency_mhz: int | None) -> str | None:
+    return next((name for name, least, most in BANDS if frequency_mhz and least <= frequency_mhz < most), None)
+
+
+def _load(system: System, processors: int | None) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    if system.uptime is not None:
+        values["uptime_s"] = system.uptime
+    if system.load and processors:
+        values["cpu_pct"] = round(min(100.0, 100 * system.load[0] / LOAD_UNIT / processors), 1)
+    memory = system.memory
+    if memory and memory.total > 0:
+        free = memory.free + memory.buffered + memory.cached if memory.available is None else memory.available
+        values["memory_pct"] = round(100 * (1 - free / memory.total), 1)
+    return values
+
+
+def open_sensor(assignment: Assignment) -> Sensor:
+    """This router's ubus, that of `--source http(s)://ROUTER/ubus`, or through a program at a path."""
+    options = options_of(assignment.source, Options)
+    address, settings = assignment.source.address, assignment.settings
+    ubus: Ubus
+    if "://" in address:
+        hint = "ubus is at http://ROUTER/ubus or https://ROUTER/ubus, the user in KOTA_SENSOR_USER"
+        if url_of(address, ("http", "https"), hint).username:
+            raise ConfigError(f"--source: {hint}")
+        ubus = HttpUbus(address, settings.sensor_user, settings.sensor_password.get_secret_value())
+    else:
+        ubus = LocalUbus(address or "ubus")
+    probe = UbusProbe(ubus, options.processors or ubus.processors)
+    return PolledSensor(probe, Presence("ubus", assignment.device), interval_s=assignment.interval_s)

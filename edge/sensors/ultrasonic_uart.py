@@ -1,0 +1,104 @@
+"""Ultrasonic distance sensors that talk over a UART: A02YYUW, A01NYUB, JSN-SR04T and their kin.
+
+A frame is `FF`, distance high, distance low (mm), checksum. Nothing heard is said as 0 or as something far beyond the
+range; such a frame is no distance. The reading is the median of the newest frames: rain and a fly make single ones.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import deque
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from broker.contract.errors import RetryLaterError
+from edge.sensors.port import Assignment, Sensor
+from edge.sensors.presence import Presence
+from edge.sensors.serial_line import Baud, SerialLine, serial_path
+from edge.sensors.source import options_of
+from edge.sensors.streamed import Sample, StreamedSensor
+
+HEADER: Final = 0xFF
+FRAME_BYTES: Final = 4
+NEWEST: Final = 15
+ASK_EVERY_S: Final = 0.5
+
+Model = Literal["a02yyuw", "a01nyub", "jsn-sr04t"]
+
+RANGES_MM: Final[dict[Model, tuple[int, int]]] = {
+    "a02yyuw": (30, 4500),
+    "a01nyub": (280, 7500),
+    "jsn-sr04t": (200, 6000),
+}
+"""Least and most a model can measure. Source: DFRobot SEN0311 and SEN0313, JSN-SR04T V3.0 data sheet."""
+
+
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Of `--source`. `ask` is the byte, in hex, at which a sensor measures that does not talk by itself: `55`."""
+
+    model: Model = "a02yyuw"
+    baud: Baud = 9600
+    ask: Annotated[str, Meta(pattern="^([0-9a-fA-F]{2})?$")] = ""
+
+
+class FrameDecoder:
+    """Finds frames in bytes.
+
+    Args:
+        range_mm: Least and most distance that is one.
+    """
+
+    def __init__(self, range_mm: tuple[int, int]) -> None:
+        """Nothing read yet."""
+        self.unreadable = 0
+        self._range_mm = range_mm
+        self._rest = bytearray()
+        self._newest: deque[int] = deque(maxlen=NEWEST)
+
+    def feed(self, chunk: bytes) -> None:
+        """Take bytes; what belongs to no frame is passed over."""
+        rest = self._rest
+        rest += chunk
+        while True:
+            start = rest.find(HEADER)
+            del rest[: len(rest) if start < 0 else start]
+            if len(rest) < FRAME_BYTES:
+                return
+            if sum(rest[: FRAME_BYTES - 1]) & 0xFF == rest[FRAME_BYTES - 1]:
+                self._newest.append(rest[1] << 8 | rest[2])
+                del rest[:FRAME_BYTES]
+            else:
+                self.unreadable += 1
+                del rest[0]
+
+    def taken(self) -> Sample:
+        """The median, when most frames had an echo within the range."""
+        frames, (least, most) = list(self._newest), self._range_mm
+        self._newest.clear()
+        if not frames:
+            raise RetryLaterError("no frame could be read")
+        heard = [mm for mm in frames if least <= mm <= most]
+        if 2 * len(heard) <= len(frames):
+            raise RetryLaterError(f"no echo from {least} to {most} mm")
+        return Sample({"distance_mm": statistics.median_low(heard)})
+
+    def reset(self) -> None:
+        """Forget what is half read."""
+        self._rest.clear()
+        self._newest.clear()
+
+
+def open_sensor(assignment: Assignment) -> Sensor:
+    """A sensor on the port that `--source` names."""
+    options = options_of(assignment.source, Options)
+    path = serial_path(assignment.source)
+    return StreamedSensor(
+        lambda: SerialLine(path, options.baud),
+        FrameDecoder(RANGES_MM[options.model]),
+        Presence("ultrasonic-uart", assignment.device),
+        interval_s=assignment.interval_s,
+        request=bytes.fromhex(options.ask),
+        ask_every_s=ASK_EVERY_S,
+    )

@@ -1,0 +1,28 @@
+"""The page of agents in the field names every sensor, every option and every secret there is."""
+
+from __future__ import annotations
+
+import importlib
+import re
+
+import pytest
+
+from city.settings import Settings
+from edge.sensors.registry import SENSORS
+from tests.support.brokers import ROOT
+
+PAGE = (ROOT / "docs" / "edge.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", SENSORS)
+def test_every_sensor_and_its_options_are_on_the_page(name: str) -> None:
+    assert f"| `{name}` |" in PAGE
+    options = getattr(importlib.import_module(f"edge.sensors.{SENSORS[name].module}"), "Options", None)
+    for option in options.__struct_fields__ if options else ():
+        assert re.search(rf"[`#, ]{option}[=`]", PAGE), option
+
+
+def test_every_secret_of_a_sensor_is_on_the_page() -> None:
+    names = [name for name in Settings.model_fields if name.startswith(("sensor_", "snmp_"))]
+    assert names
+    assert all(f"`KOTA_{name.upper()}`" in PAGE for name in names)
