@@ -22,8 +22,10 @@ from ingest.store.quarantine import Quarantine, Quarantined
 class ApiContext:
     """Handed to every route and page.
 
-    `replay` gives dead letters back to ingest and says how many went. `preview` says what would be stored of a message
-    with a profile, and a container model where it is a container's. `data` is the folder that the services share.
+    `replay` gives dead letters back to ingest and says how many went. `receive` keeps a message on disk for ingest; it
+    raises `TopicError` where no adapter reads its topic and `RetryLaterError` while the journal is full. `preview` says
+    what would be stored of a message with a profile, and a container model where it is a container's. `data` is the
+    folder that the services share.
     """
 
     city: City
@@ -37,5 +39,6 @@ class ApiContext:
     reviews: ReviewDesk
     demo: bool
     replay: Callable[[Sequence[int]], int]
+    receive: Callable[[str, bytes], None]
     preview: Callable[[str, Quarantined, str], Any]
     clock: Callable[[], datetime]

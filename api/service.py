@@ -14,6 +14,7 @@ from api.evidence_desk import EvidenceDesk
 from api.reviews import ReviewDesk
 from city.runtime import Runtime
 from ingest.journal import Arrival, Journal
+from ingest.posted import keep_posted
 from ingest.replay import replay
 from ingest.store.opened import close_store, open_store
 from ingest.store.quarantine import Quarantined
@@ -39,6 +40,9 @@ def serve(runtime: Runtime) -> None:
     def give_back(ids: Sequence[int]) -> int:
         return replay(opened.dead_letters, journal, ids)
 
+    def receive(topic: str, payload: bytes) -> None:
+        keep_posted(journal, topic, payload, clock())
+
     def preview(profile: str, message: Quarantined, model: str) -> Tried:
         arrival = Arrival(message.topic, message.payload, message.received_at)
         return try_profile(runtime.city, profile, arrival, model=model)
@@ -59,6 +63,7 @@ def serve(runtime: Runtime) -> None:
             reviews=ReviewDesk(runtime.city.id, secrets.token_hex(5), journal.append),
             demo=settings.demo,
             replay=give_back,
+            receive=receive,
             preview=preview,
             clock=clock,
         )

@@ -15,8 +15,10 @@ from api.app import create_app
 from api.context import ApiContext
 from api.evidence_desk import EvidenceDesk
 from api.reviews import ReviewDesk
+from broker.contract.errors import RetryLaterError
 from city.inventory import builtin_city, load_city
 from city.secrets import Secrets
+from ingest.adapters.registry import adapter_for
 from ingest.decode import Decoder
 from ingest.journal import Arrival
 from ingest.store.dead_letters import DeadLetter, DeadLetterBox
@@ -42,6 +44,7 @@ class Stage:
     replayed: list[int] = field(default_factory=list)
     journaled: list[Arrival] = field(default_factory=list)
     clear_key: Path | None = None
+    journal_full: bool = False
     seq: int = 0
 
     def __post_init__(self) -> None:
@@ -94,6 +97,13 @@ class Stage:
         self.replayed += ids
         return len(ids)
 
+    def receive(self, topic: str, payload: bytes) -> None:
+        """As the API's service has it, without a disk."""
+        if self.journal_full:
+            raise RetryLaterError("journal: full")
+        adapter_for(topic)
+        self.journaled.append(Arrival(topic, payload, NOW))
+
     def preview(self, profile: str, message: Quarantined, model: str) -> Tried:
         """As the API's service has it."""
         return try_profile(CITY, profile, Arrival(message.topic, message.payload, message.received_at), model=model)
@@ -112,6 +122,7 @@ class Stage:
             reviews=self.reviews,
             demo=demo,
             replay=self.replay,
+            receive=self.receive,
             preview=self.preview,
             clock=lambda: now + timedelta(seconds=1),
         )

@@ -1,0 +1,112 @@
+"""Messages by HTTP, for those that speak no MQTT: kept on disk before the answer, then read as if from the bus.
+
+The sender is the account `gateway` (HTTP Basic, as `kota credentials gateway` prints it) or a device with its own
+password. OpenWISP's agents put the latter into the address as `key`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from collections.abc import Callable
+from typing import Annotated, Final
+
+import structlog
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from api.access import RoleDependency
+from api.context import ApiContext
+from api.routes import context_of
+from broker.contract.errors import TopicError
+from broker.contract.payloads import MAX_PAYLOAD_BYTES
+from broker.contract.topics import is_native
+from city.secrets import GATEWAY
+
+log = structlog.get_logger("api")
+
+router = APIRouter(prefix="/api/v1", tags=["messages"])
+
+TOPIC_MAX: Final = 400
+_NETJSON: Final = "netjson"
+_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,62}$"
+_TIME: Final = r"^[0-9_:.\-]{1,40}$"
+
+
+def _account_of(request: Request) -> tuple[str, str]:
+    """User and password of HTTP Basic; empty when there are none."""
+    scheme, _, coded = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return "", ""
+    try:
+        user, _, password = base64.b64decode(coded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return "", ""
+    return user, password
+
+
+def _is_password(context: ApiContext, user: str, password: str) -> bool:
+    return bool(password) and hmac.compare_digest(context.secrets.password(user).encode(), password.encode())
+
+
+def _sender(check: Callable[[Request], None]) -> RoleDependency:
+    return RoleDependency(check)
+
+
+def _require_gateway(request: Request) -> None:
+    user, password = _account_of(request)
+    if user != GATEWAY or not _is_password(context_of(request), GATEWAY, password):
+        raise HTTPException(401, "this needs the account `gateway`", {"WWW-Authenticate": 'Basic realm="messages"'})
+
+
+def _require_device(request: Request) -> None:
+    """The key of the device that the address names, or of the gateway for one that nobody knows yet."""
+    context = context_of(request)
+    key = request.query_params.get("key", "")
+    named = str(request.path_params.get("device", "")).lower()
+    known = [
+        one.id
+        for one in context.city.devices.values()
+        if one.id == named or (one.reach and one.reach.adapter == _NETJSON and one.reach.address.lower() == named)
+    ]
+    # All are compared, found or not: an answer's time tells nobody which devices there are.
+    if not any([_is_password(context, user, key) for user in (*known, GATEWAY)]):  # noqa: C419 - see above
+        raise HTTPException(404, "no device of that name has that key")
+
+
+@router.post("/messages/{topic:path}", dependencies=[_sender(_require_gateway)])
+async def take_message(request: Request, topic: Annotated[str, Path(max_length=TOPIC_MAX)]) -> JSONResponse:
+    """Take a message as if it had been published to a topic of another maker's format.
+
+    Answers when it is on disk; 422 where no adapter reads the topic, 503 while the journal is full.
+    """
+    await _keep(request, topic)
+    return JSONResponse({"kept": True})
+
+
+@router.post("/monitoring/device/{device}/", dependencies=[_sender(_require_device)])
+async def take_monitoring(
+    request: Request,
+    device: Annotated[str, Path(pattern=_NAME)],
+    time: Annotated[str, Query(pattern=_TIME)] = "",
+) -> JSONResponse:
+    """NetJSON DeviceMonitoring as OpenWISP's agents post it, with their own time."""
+    await _keep(request, f"{_NETJSON}/{device}/{time}" if time else f"{_NETJSON}/{device}")
+    return JSONResponse({"kept": True})
+
+
+async def _keep(request: Request, topic: str) -> None:
+    context = context_of(request)
+    if is_native(topic) or not topic.isprintable() or "+" in topic or "#" in topic:
+        raise HTTPException(422, "devices of our own contract publish over MQTT; this is for other makers' topics")
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > MAX_PAYLOAD_BYTES:
+            raise HTTPException(413, f"a message has at most {MAX_PAYLOAD_BYTES} bytes")
+    try:
+        context.receive(topic, body)
+    except TopicError as exc:
+        raise HTTPException(422, str(exc)) from exc

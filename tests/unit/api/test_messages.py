@@ -1,0 +1,121 @@
+"""Messages by HTTP: kept before the answer, from those who have an account, and nothing else."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import msgspec
+import pytest
+
+from broker.contract.payloads import MAX_PAYLOAD_BYTES
+from city.model import Address
+from tests.unit.api.conftest import CITY, Stage
+
+TOPIC = "unifi/default/device"
+BODY = b'{"data":[]}'
+
+
+def basic(user: str, password: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+def gateway(stage: Stage) -> dict[str, str]:
+    return basic("gateway", stage.secrets.password("gateway"))
+
+
+def test_a_gateway_leaves_a_message_as_on_the_bus(stage: Stage) -> None:
+    answer = stage.client(demo=False).post(f"/api/v1/messages/{TOPIC}", content=BODY, headers=gateway(stage))
+    assert (answer.status_code, answer.json()) == (200, {"kept": True})
+    assert [(one.topic, one.payload, one.retained) for one in stage.journaled] == [(TOPIC, BODY, False)]
+
+
+def test_a_topic_that_begins_with_a_slash_keeps_it(stage: Stage) -> None:
+    stage.client().post("/api/v1/messages//key/bin7/attrs", content=b'{"f":85}', headers=gateway(stage))
+    assert [one.topic for one in stage.journaled] == ["/key/bin7/attrs"]
+
+
+@pytest.mark.parametrize("demo", [True, False])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        basic("gateway", "wrong"),
+        basic("gateway", ""),
+        basic("bin-0001", "x"),
+        {"Authorization": "Basic %%%"},
+        {"Authorization": "Bearer operator-x"},
+    ],
+)
+def test_nobody_else_leaves_any_even_in_a_demo(stage: Stage, headers: dict[str, str], *, demo: bool) -> None:
+    answer = stage.client(demo=demo).post(f"/api/v1/messages/{TOPIC}", content=BODY, headers=headers)
+    assert answer.status_code == 401
+    assert stage.journaled == []
+
+
+def test_an_operators_token_is_no_gateways(stage: Stage) -> None:
+    client = stage.client(demo=False, token=stage.secrets.token("admin"))
+    assert client.post(f"/api/v1/messages/{TOPIC}", content=BODY).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("topic", "status"),
+    [
+        ("kota/v1/kupang/bin/bin-0001/telemetry", 422),
+        ("nobody/reads/this", 422),
+        ("owntracks/+/x", 422),
+        ("owntracks/%00/x", 422),
+        ("x" * 500, 422),
+    ],
+)
+def test_topics_that_are_not_for_this_are_refused(stage: Stage, topic: str, status: int) -> None:
+    answer = stage.client().post(f"/api/v1/messages/{topic}", content=BODY, headers=gateway(stage))
+    assert answer.status_code == status
+    assert stage.journaled == []
+
+
+def test_too_long_a_message_is_refused_and_a_full_journal_asks_for_patience(stage: Stage) -> None:
+    client, headers = stage.client(), gateway(stage)
+    long = b"x" * (MAX_PAYLOAD_BYTES + 1)
+    assert client.post(f"/api/v1/messages/{TOPIC}", content=long, headers=headers).status_code == 413
+    stage.journal_full = True
+    answer = client.post(f"/api/v1/messages/{TOPIC}", content=BODY, headers=headers)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert stage.journaled == []
+
+
+@pytest.fixture
+def router(stage: Stage) -> Stage:
+    """One access point that OpenWISP knows by a UUID."""
+    one = msgspec.structs.replace(CITY.access_points["ap-alak"], reach=Address("netjson", "3F2B-UUID", "openwrt-ap"))
+    CITY.hold({**CITY.devices, one.id: one})
+    return stage
+
+
+NETJSON = json.dumps({"type": "DeviceMonitoring"}).encode()
+
+
+def test_an_openwisp_agent_posts_as_it_is_used_to(router: Stage) -> None:
+    key = router.secrets.password("ap-alak")
+    asked = f"/api/v1/monitoring/device/3f2b-uuid/?key={key}&time=01-03-2026_11:59:00.000000&current=true"
+    assert router.client(demo=False).post(asked, content=NETJSON).status_code == 200, "it deletes its copy at 200 alone"
+    assert [one.topic for one in router.journaled] == ["netjson/3f2b-uuid/01-03-2026_11:59:00.000000"]
+
+
+@pytest.mark.parametrize("key", ["", "wrong", "key-of-another"])
+def test_a_wrong_key_is_answered_like_an_unknown_device(router: Stage, key: str) -> None:
+    key = router.secrets.password("ap-batuplat") if key == "key-of-another" else key
+    answers = [
+        router.client().post(f"/api/v1/monitoring/device/{name}/?key={key}", content=NETJSON)
+        for name in ("3f2b-uuid", "nobody")
+    ]
+    assert {(one.status_code, one.json()["detail"]) for one in answers} == {
+        (404, "no device of that name has that key"),
+    }
+    assert router.journaled == []
+
+
+def test_a_new_router_comes_with_the_gateways_key_and_becomes_a_stranger(stage: Stage) -> None:
+    key = stage.secrets.password("gateway")
+    assert stage.client().post(f"/api/v1/monitoring/device/new-one/?key={key}", content=NETJSON).status_code == 200
+    assert [one.topic for one in stage.journaled] == ["netjson/new-one"]
