@@ -117,7 +117,7 @@ class Guard:
     def _may_pass(self, scope: Scope) -> bool:
         path: str = scope["path"]
         # API routes answer for themselves, with 401 or 403 instead of a page.
-        if path.startswith(("/api/", *PUBLIC_PATHS)) or path == "/metrics":
+        if path.startswith(("/api/", "/ngsi-ld/", *PUBLIC_PATHS)) or path == "/metrics":
             return True
         connection = HTTPConnection(scope)
         if role_of(connection, self._context) is None:

@@ -22,6 +22,7 @@ from api import (
 from api.access import require
 from api.console import pages
 from api.context import ApiContext
+from api.exports import ngsi_routes, table_routes
 
 
 def create_app(context: ApiContext) -> FastAPI:
@@ -45,6 +46,8 @@ def create_app(context: ApiContext) -> FastAPI:
         zone_routes,
         map_routes,
         message_routes,
+        ngsi_routes,
+        table_routes,
         system_routes,
         stranger_routes,
         stream,
