@@ -8,11 +8,12 @@ from typing import Final
 
 from broker.contract.topics import Kind
 from city.model import City
-from ingest.derive.states import Standing, to_ms
+from ingest.derive.states import to_ms
 from ingest.store.cases import Case
 from ingest.store.condition import ABSENT, number
 from ingest.store.line_protocol import to_point
 from ingest.store.records import EventRecord, Value
+from ingest.store.standing import Standing
 
 _COUNTED: Final[dict[Kind, dict[str, tuple[str, ...]]]] = {
     "bin": {

@@ -16,13 +16,14 @@ from broker.contract.errors import PayloadError, RetryLaterError
 from city.model import City
 from ingest.derive.areas import area_points, collected_by_area
 from ingest.derive.dumping import DumpingCases
-from ingest.derive.states import States, look, raised_by_device, to_ms
+from ingest.derive.states import States, to_ms
 from ingest.store.cases import TYPES, fold
 from ingest.store.condition import ABSENT, RAISABLE
 from ingest.store.health import HealthBoard, IngestHealth
 from ingest.store.influx import InfluxStore
 from ingest.store.line_protocol import to_point
 from ingest.store.schema import EVENTS, RAW
+from ingest.store.standing import RAISED_BACK, look, raised_by_device
 
 log = structlog.get_logger("ingest")
 
@@ -30,8 +31,6 @@ LOOK_EVERY: Final = timedelta(seconds=5)
 AREAS_EVERY: Final = timedelta(seconds=60)
 PLATFORM_EVERY: Final = timedelta(seconds=10)
 ROLLUPS_EVERY: Final = timedelta(seconds=30)
-RAISED_BACK: Final = timedelta(days=7)
-"""An event that was raised longer ago and never cleared is no longer believed."""
 CASES_BACK: Final = timedelta(days=30)
 DEPOSITS_BACK: Final = timedelta(days=1)
 """Waste put out in time never changes afterwards; what came later than this is not counted."""
@@ -113,7 +112,7 @@ class Deriver:
             self._restored = True
         latest = {one.device: one for one in self._store.latest()}
         raised = raised_by_device(self._store.events_since(RAISABLE, now - RAISED_BACK))
-        standings = look(self._city, latest, raised, now, self._behind())
+        standings = look(self._city.devices.values(), latest, raised, now, self._behind())
         cases = fold(self._store.events_since(TYPES, now - CASES_BACK), self._city, simulated=self._demo)
         deposits = self._store.events_since(("deposit",), now - DEPOSITS_BACK)
         self._store.write_derived(self._states.points(standings, now), RAW)

@@ -8,21 +8,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from broker.contract.topics import Kind
-from city.model import City, Device, Truck
+from city.model import City, Truck
 from ingest.store.condition import (
     ABSENT,
     FULL_PCT,
-    Condition,
-    Raised,
-    condition_of,
     name_of,
     number,
     position_of,
 )
-from ingest.store.latest import Connectivity, connectivity
 from ingest.store.line_protocol import to_point
-from ingest.store.port import Latest
-from ingest.store.records import EventRecord, Value
+from ingest.store.records import Value
+from ingest.store.standing import Standing
 from ingest.store.tags import tags_of_device
 
 REPEAT_AFTER: Final = timedelta(minutes=5)
@@ -56,39 +52,6 @@ class Memory:
     """What an earlier process knew of the trip, until the odometer says itself."""
     written_at: datetime | None = None
     written: Fields = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Standing:
-    """One device at one look."""
-
-    device: Device
-    latest: Latest | None
-    connected: Connectivity
-    condition: Condition
-
-
-def raised_by_device(events: Iterable[EventRecord]) -> dict[str, dict[str, EventRecord]]:
-    """Which events of each device are raised and not cleared, from events oldest first."""
-    newest = {(event.origin.device, event.type): event for event in events}
-    raised: dict[str, dict[str, EventRecord]] = {}
-    for (device, type_), event in newest.items():
-        if event.state == "raised":
-            raised.setdefault(device, {})[type_] = event
-    return raised
-
-
-def look(
-    city: City, latest: Mapping[str, Latest], raised: Mapping[str, Raised], now: datetime, behind: timedelta
-) -> list[Standing]:
-    """How every device stands; `behind` is our own delay, which is no silence of a device."""
-    found = []
-    for device in city.devices.values():
-        known = latest.get(device.id)
-        connected = connectivity(known, interval_s=device.interval_s, now=now - behind)
-        condition = condition_of(device, known, connected, raised.get(device.id, {}))
-        found.append(Standing(device, known, connected, condition))
-    return found
 
 
 class States:

@@ -186,9 +186,9 @@ class DuckStore:
         """When the oldest and the newest record were measured."""
         return duck_reader.read_span(self._db.cursor())
 
-    def export(self, start: datetime, end: datetime) -> Iterator[Record]:
+    def export(self, start: datetime, end: datetime, *, device: str | None = None) -> Iterator[Record]:
         """Every record of a range, in order of time."""
-        return duck_reader.read_all(self._db, start, end)
+        return duck_reader.read_all(self._db, start, end, device)
 
     def ledger(self) -> list[Ledger]:
         """Counted from the rows."""

@@ -149,17 +149,22 @@ def read_span(db: duckdb.DuckDBPyConnection) -> tuple[datetime, datetime] | None
     return (_aware(row[0]), _aware(row[1])) if row and row[0] else None
 
 
-def read_all(db: duckdb.DuckDBPyConnection, start: datetime, end: datetime) -> Iterator[Record]:
-    """Every record of `[start, end)`, each table in order of time, merged."""
-    return heapq.merge(*(_read_table(db, table, start, end) for table in _TIMES), key=time_of)
+def read_all(
+    db: duckdb.DuckDBPyConnection, start: datetime, end: datetime, device: str | None = None
+) -> Iterator[Record]:
+    """Every record of `[start, end)`, of one device or of all, each table in order of time, merged."""
+    return heapq.merge(*(_read_table(db, table, start, end, device) for table in _TIMES), key=time_of)
 
 
-def _read_table(db: duckdb.DuckDBPyConnection, table: str, start: datetime, end: datetime) -> Iterator[Record]:
+def _read_table(
+    db: duckdb.DuckDBPyConnection, table: str, start: datetime, end: datetime, device: str | None
+) -> Iterator[Record]:
     time, columns = _TIMES[table], TABLES[table]
     order = f"{time}, rowid" if table == "statuses" else f"{time}, device, boot, seq"
     rows = db.cursor().execute(
-        f"SELECT {', '.join(columns)} FROM {table} WHERE {time} >= ? AND {time} < ? ORDER BY {order}",  # noqa: S608 - our own names
-        [_naive(start), _naive(end)],
+        f"SELECT {', '.join(columns)} FROM {table} WHERE {time} >= $1 AND {time} < $2 "  # noqa: S608 - our own names
+        f"AND ($3 IS NULL OR device = $3) ORDER BY {order}",
+        [_naive(start), _naive(end), device],
     )
     while found := rows.fetchmany(FETCHED):
         for row in found:

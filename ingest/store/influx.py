@@ -183,9 +183,9 @@ class InfluxStore:
         """When the oldest and the newest record were measured."""
         return influx_reader.read_span(self._http)
 
-    def export(self, start: datetime, end: datetime) -> Iterator[Record]:
+    def export(self, start: datetime, end: datetime, *, device: str | None = None) -> Iterator[Record]:
         """Every record of a range, in order of time."""
-        return influx_reader.read_all(self._http, start, end)
+        return influx_reader.read_all(self._http, start, end, device)
 
     def ledger(self) -> list[Ledger]:
         """Counted from the points."""

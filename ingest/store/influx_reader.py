@@ -35,6 +35,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EVENT: Final = f'"{EVENTS}"."event"'
 _LEDGER_OF: Final = ", ".join((*KINDS, _EVENT))
 EXPORTED_AT_ONCE: Final = timedelta(hours=1)
+ONE_DEVICE_AT_ONCE: Final = timedelta(days=1)
 WIDE: Final = timedelta(hours=12)
 """From this range on a query reads rollups where it can."""
 STRETCHES_MAX: Final = 40
@@ -126,12 +127,12 @@ def _ends(http: InfluxHttp, field: str, source: str) -> list[int]:
     ]
 
 
-def read_all(http: InfluxHttp, start: datetime, end: datetime) -> Iterator[Record]:
-    """Every record of `[start, end)` in order of time; what one hour holds is in memory at once."""
+def read_all(http: InfluxHttp, start: datetime, end: datetime, device: str | None = None) -> Iterator[Record]:
+    """Every record of `[start, end)` in order of time; an hour of all devices, a day of one, is in memory at once."""
     at = start
     while at < end:
-        upto = min(at + EXPORTED_AT_ONCE, end)
-        when = _between(at, upto)
+        upto = min(at + (EXPORTED_AT_ONCE if device is None else ONE_DEVICE_AT_ONCE), end)
+        when = _between(at, upto) + ("" if device is None else f" AND device = {quote_value(device)}")
         found: list[Record] = [reading for kind in KINDS for reading in _readings(http, kind, when)]
         found += _events(http, f"WHERE {when}")
         found += _statuses(http, f"WHERE {when} GROUP BY device, kind")

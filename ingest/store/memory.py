@@ -23,7 +23,7 @@ from ingest.store.port import (
     Written,
     check_series,
 )
-from ingest.store.records import EventRecord, Reading, Record, StatusRecord, Value, time_of
+from ingest.store.records import EventRecord, Reading, Record, StatusRecord, Value, device_of, time_of
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -119,9 +119,13 @@ class MemoryStore:
         times = [time_of(record) for record in (*self._records, *self._states)]
         return (min(times), max(times)) if times else None
 
-    def export(self, start: datetime, end: datetime) -> Iterator[Record]:
+    def export(self, start: datetime, end: datetime, *, device: str | None = None) -> Iterator[Record]:
         """Every record of a range, in order of time."""
-        found = (record for record in (*self._records, *self._states) if start <= time_of(record) < end)
+        found = (
+            record
+            for record in (*self._records, *self._states)
+            if start <= time_of(record) < end and device in (None, device_of(record))
+        )
         return iter(sorted(found, key=time_of))
 
     def ledger(self) -> list[Ledger]:

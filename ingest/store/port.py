@@ -144,8 +144,11 @@ class TelemetryReader(Protocol):
     def span(self) -> tuple[datetime, datetime] | None:
         """When the oldest and the newest record that is kept were measured (states: arrived); None without any."""
 
-    def export(self, start: datetime, end: datetime) -> Iterator[Record]:
-        """Every record of `[start, end)` as it was written, in order of time; states by their arrival."""
+    def export(self, start: datetime, end: datetime, *, device: str | None = None) -> Iterator[Record]:
+        """Every record of `[start, end)` as it was written, in order of time; states by their arrival.
+
+        `device` asks for those of one device.
+        """
 
     def ledger(self) -> list[Ledger]:
         """What is stored, outbox life by outbox life, counted from the rows themselves."""

@@ -86,6 +86,11 @@ class StatusRecord(msgspec.Struct, frozen=True):
 Record = Reading | EventRecord | StatusRecord
 
 
+def device_of(record: Record) -> str:
+    """The device that a record is of."""
+    return record.device if isinstance(record, StatusRecord) else record.origin.device
+
+
 def time_of(record: Record) -> datetime:
     """When a record was measured; of a state, when it arrived."""
     return record.received_at if isinstance(record, StatusRecord) else record.origin.measured_at

@@ -19,7 +19,7 @@ from ingest.store.influx_http import InfluxHttp
 from ingest.store.memory import MemoryStore
 from ingest.store.port import EventQuery, SeriesQuery, Store
 from ingest.store.progress import Progress
-from ingest.store.records import EventRecord, Origin, Reading, Record, StatusRecord, Value, time_of
+from ingest.store.records import EventRecord, Origin, Reading, Record, StatusRecord, Value, device_of, time_of
 from ingest.store_cli import copy, missing_in
 from tests.support.influx import RunningInflux
 
@@ -285,6 +285,9 @@ def test_everything_comes_out_as_it_went_in(store: Store) -> None:
     assert as_written(out) == as_written(everything())
     assert list(store.export(T0 + timedelta(minutes=3), T0 + timedelta(minutes=4))) == [everything()[3]]
     assert list(store.export(T0 - timedelta(hours=1), T0)) == []
+    of_one = store.export(T0, T0 + timedelta(hours=31), device="truck-01")
+    assert as_written(of_one) == as_written(one for one in everything() if device_of(one) == "truck-01")
+    assert list(store.export(T0, T0 + timedelta(hours=31), device="bin-9999")) == []
 
 
 def test_a_copy_has_everything_of_any_store_and_a_second_copy_adds_nothing(store: Store, tmp_path: Path) -> None:
