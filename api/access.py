@@ -16,7 +16,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.context import ApiContext
-from api.problems import problem
+from api.problems import API_PATHS, problem
 from api.session import COOKIE, role_of_session
 from city.secrets import ROLES, Role
 
@@ -117,7 +117,7 @@ class Guard:
     def _may_pass(self, scope: Scope) -> bool:
         path: str = scope["path"]
         # API routes answer for themselves, with 401 or 403 instead of a page.
-        if path.startswith(("/api/", "/ngsi-ld/", *PUBLIC_PATHS)) or path == "/metrics":
+        if path.startswith((*API_PATHS, *PUBLIC_PATHS)) or path == "/metrics":
             return True
         connection = HTTPConnection(scope)
         if role_of(connection, self._context) is None:
@@ -145,7 +145,7 @@ class Headers:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
-                if scope["path"].startswith("/api/"):
+                if scope["path"].startswith(API_PATHS):
                     headers.setdefault("Cache-Control", "no-store")
                 elif scope["path"].startswith("/console/") and message["status"] == HTTPStatus.OK:
                     # Their address changes with them.

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from api.context import ApiContext
+from api.events import each_event
 from ingest.store.cases import TYPES, Case, fold
-from ingest.store.port import MAX_EVENTS, EventQuery
+from ingest.store.port import EventQuery
 from ingest.store.records import EventRecord
 
 DAYS: Final = 30
@@ -26,12 +27,4 @@ def events_since(context: ApiContext, types: tuple[str, ...], start: datetime) -
     """Every event of cameras of some types since a time, however many there are."""
     # A demo's clip may carry any time of the day, so the end lies a day ahead.
     end = context.clock() + timedelta(days=1)
-    found: dict[tuple[str, str, int], EventRecord] = {}
-    while True:
-        page = context.reader.events(EventQuery(start, end, kind="camera", types=types, limit=MAX_EVENTS))
-        known = len(found)
-        found |= {(one.origin.device, one.origin.boot, one.origin.seq): one for one in page}
-        if len(page) < MAX_EVENTS or len(found) == known:
-            return list(found.values())
-        # Once more with the oldest: others of the same millisecond may be behind it.
-        end = page[-1].origin.measured_at + timedelta(milliseconds=1)
+    return list(each_event(context.reader, EventQuery(start, end, kind="camera", types=types)))

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request, Response
 from api.access import require
 from api.cases import cases
 from api.context import ApiContext
+from api.geojson import MEDIA, collection, feature
 from api.routes import context_of
 from api.shapes import device_connectivity
 from broker.contract.topics import Kind
@@ -20,7 +21,6 @@ from ingest.store.condition import is_broken, number, position_of
 from ingest.store.port import Latest
 
 router = APIRouter(prefix="/api/v1/map", tags=["map"])
-_MEDIA = "application/geo+json"
 _OF_EVERY_ORIGIN = {
     "Access-Control-Allow-Origin": "*",
     "Cross-Origin-Resource-Policy": "cross-origin",
@@ -37,7 +37,9 @@ def show_places(request: Request) -> Response:
     city = context_of(request).city
     shapes: dict[str, Any] = msgspec.json.decode(city.shapes)
     sites = [
-        _feature(site.lon_deg, site.lat_deg, {"kind": "site", "id": site.id, "site_kind": site.kind, "name": site.name})
+        feature(
+            (site.lat_deg, site.lon_deg), {"kind": "site", "id": site.id, "site_kind": site.kind, "name": site.name}
+        )
         for site in city.sites.values()
     ]
     answer = _collection(request, [*shapes.get("features", []), *sites])
@@ -52,13 +54,13 @@ def show_layer(request: Request, kind: Kind) -> Response:
 
 
 def _collection(request: Request, features: list[dict[str, Any]]) -> Response:
-    body = msgspec.json.encode({"type": "FeatureCollection", "features": features})
+    body = msgspec.json.encode(collection(features))
     headers = {"Vary": "Accept-Encoding"}
     # Consoles ask every few seconds, often from a telephone: compressed, a layer is a tenth.
     if "gzip" in request.headers.get("accept-encoding", ""):
         body = gzip.compress(body, compresslevel=3, mtime=0)
         headers["Content-Encoding"] = "gzip"
-    return Response(body, media_type=_MEDIA, headers=headers)
+    return Response(body, media_type=MEDIA, headers=headers)
 
 
 def layer(context: ApiContext, kind: Kind) -> list[dict[str, Any]]:
@@ -83,7 +85,7 @@ def layer(context: ApiContext, kind: Kind) -> list[dict[str, Any]]:
         }
         if open_cases is not None:
             properties["open_cases"] = open_cases[device.id]
-        features.append(_feature(position[1], position[0], properties))
+        features.append(feature(position, properties))
     return features
 
 
@@ -103,8 +105,3 @@ def _properties(device: Device, latest: Latest | None) -> dict[str, Any]:
         return {"name": device.id, "clients": number(latest, "clients"), "ssids": device.ssids}
     scene = number(latest, "scene_ok")
     return {"name": device.id, "scene_ok": None if scene is None else bool(scene)}
-
-
-def _feature(lon_deg: float, lat_deg: float, properties: dict[str, Any]) -> dict[str, Any]:
-    point = {"type": "Point", "coordinates": [round(lon_deg, 6), round(lat_deg, 6)]}
-    return {"type": "Feature", "geometry": point, "properties": properties}

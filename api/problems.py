@@ -1,4 +1,4 @@
-"""Errors of the API as RFC 9457 problem documents, the ones of the framework included."""
+"""Errors of the API as problem documents (RFC 9457; NGSI-LD's own form there), the ones of the framework included."""
 
 from __future__ import annotations
 
@@ -20,6 +20,31 @@ def problem(status: int, detail: str, **more: Any) -> JSONResponse:  # noqa: ANN
     return JSONResponse(body, status, headers, media_type="application/problem+json")
 
 
+API_PATHS: Final = ("/api/", "/ngsi-ld/")
+"""Below these are programs' routes: they answer for themselves, with a problem instead of a page."""
+_NGSI_ERRORS: Final = {
+    400: "BadRequestData",
+    404: "ResourceNotFound",
+    406: "NotAcceptable",
+    500: "InternalError",
+}
+
+
+def _answer(request: Request, status: int, detail: str, **more: Any) -> JSONResponse:  # noqa: ANN401 - see `problem`
+    """A problem document as those expect it whose route it is.
+
+    Source: ETSI GS CIM 009, clauses 5.5.2 and 5.5.3: types of its own, and plain JSON as the media type.
+    """
+    if not request.url.path.startswith("/ngsi-ld/"):
+        return problem(status, detail, **more)
+    status = 400 if status == HTTPStatus.UNPROCESSABLE_ENTITY else status
+    if status in _NGSI_ERRORS:
+        more["type"] = f"https://uri.etsi.org/ngsi-ld/errors/{_NGSI_ERRORS[status]}"
+    answer = problem(status, detail, **more)
+    answer.headers["Content-Type"] = "application/json"
+    return answer
+
+
 _MISSING: Final = """<!doctype html><html lang="id"><head><meta charset="utf-8"><title>Jaga Kota</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"></head>
 <body style="font:20px/1.6 sans-serif;margin:2rem"><h1>Jaga Kota</h1>
@@ -27,7 +52,7 @@ _MISSING: Final = """<!doctype html><html lang="id"><head><meta charset="utf-8">
 
 
 def _is_for_people(request: Request) -> bool:
-    return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
+    return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith(API_PATHS)
 
 
 def _missing_page() -> Response:
@@ -38,7 +63,7 @@ def _on_http(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, HTTPException)  # noqa: S101 - registered for this type only
     if exc.status_code == HTTPStatus.NOT_FOUND and _is_for_people(request):
         return _missing_page()
-    return problem(exc.status_code, str(exc.detail), headers=exc.headers)
+    return _answer(request, exc.status_code, str(exc.detail), headers=exc.headers)
 
 
 def _on_validation(request: Request, exc: Exception) -> Response:
@@ -46,20 +71,20 @@ def _on_validation(request: Request, exc: Exception) -> Response:
     if _is_for_people(request):
         return _missing_page()
     errors = [{"field": ".".join(map(str, e["loc"])), "detail": e["msg"]} for e in exc.errors()]
-    return problem(422, "; ".join(f"{e['field']}: {e['detail']}" for e in errors), errors=errors)
+    return _answer(request, 422, "; ".join(f"{e['field']}: {e['detail']}" for e in errors), errors=errors)
 
 
-def _on_payload(_request: Request, exc: Exception) -> Response:
-    return problem(422, str(exc))
+def _on_payload(request: Request, exc: Exception) -> Response:
+    return _answer(request, 422, str(exc))
 
 
-def _on_absent(_request: Request, exc: Exception) -> Response:
-    return problem(503, str(exc), headers={"Retry-After": "5"})
+def _on_absent(request: Request, exc: Exception) -> Response:
+    return _answer(request, 503, str(exc), headers={"Retry-After": "5"})
 
 
-def _on_bug(_request: Request, _exc: Exception) -> Response:
+def _on_bug(request: Request, _exc: Exception) -> Response:
     # The server logs the traceback; whoever asked learns nothing of the inside.
-    return problem(500, "something went wrong here; it has been logged")
+    return _answer(request, 500, "something went wrong here; it has been logged")
 
 
 _HANDLERS: Final = {

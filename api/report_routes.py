@@ -15,6 +15,7 @@ from api.camera_report import Figures
 from api.context import ApiContext
 from api.reporting import CameraReport, camera_reports
 from api.routes import context_of
+from api.spreadsheet import harmless
 from broker.contract.errors import PayloadError
 from ingest.store.reviews import REASONS
 
@@ -71,12 +72,12 @@ def to_csv(day: date, reports: list[CameraReport]) -> str:
             *("day", "camera", "site", "site_name", "cases", "confirmed", "rejected", "merged", "waiting", "precision"),
             *(f"rejected_{reason}" for reason in REASONS),
             *("blind_s", "offline_s", "armed_share"),
-            *(_harmless(f"blind_{reason}_s") for reason in blind),
+            *(harmless(f"blind_{reason}_s") for reason in blind),
         ]
     )
     for one in reports:
         writer.writerow(
-            [day.isoformat(), *map(_harmless, (one.camera, one.site, one.site_name)), *_cells(one.day, blind)]
+            [day.isoformat(), *map(harmless, (one.camera, one.site, one.site_name)), *_cells(one.day, blind)]
         )
     return file.getvalue()
 
@@ -89,8 +90,3 @@ def _cells(found: Figures, blind: list[str]) -> list[object]:
         *(found.blind_s, found.offline_s, shares[1]),
         *(found.blind_by_reason_s.get(reason, 0.0) for reason in blind),
     ]
-
-
-def _harmless(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

@@ -11,7 +11,7 @@ from api.context import ApiContext
 from broker.contract.topics import Kind
 from broker.contract.units import unit_of
 from city.model import Bin, Device, Site, Truck
-from ingest.store.condition import condition_of, number, position_of
+from ingest.store.condition import Condition, condition_of, number, position_of
 from ingest.store.latest import Connectivity, connectivity
 from ingest.store.port import Latest
 from ingest.store.records import EventRecord
@@ -117,9 +117,13 @@ class EventsShape(BaseModel):
 
 def device_connectivity(context: ApiContext, device: Device, latest: Latest | None, now: datetime) -> Connectivity:
     """Whether a device is there, by what the store has: that we are behind is no silence of the device."""
+    return connectivity(latest, interval_s=device.interval_s, now=now - behind(context))
+
+
+def behind(context: ApiContext) -> timedelta:
+    """How far the store is behind with what is new."""
     health = context.health.read()
-    behind = timedelta(seconds=health.live_lag_s) if health else timedelta(0)
-    return connectivity(latest, interval_s=device.interval_s, now=now - behind)
+    return timedelta(seconds=health.live_lag_s) if health else timedelta(0)
 
 
 def shape_device(context: ApiContext, device: Device, latest: Latest | None, now: datetime) -> DeviceShape:
@@ -196,4 +200,9 @@ _SERVICE_STATUS: Final = {"broken": "broken", "on_route": "onRoute", "working": 
 
 def service_status(truck: Truck, latest: Latest | None, connected: Connectivity) -> str:
     """What a truck is doing, in the data model's words."""
-    return _SERVICE_STATUS.get(condition_of(truck, latest, connected, {}).state, "outOfService")
+    return status_word(condition_of(truck, latest, connected, {}))
+
+
+def status_word(condition: Condition) -> str:
+    """A truck's condition in the data model's words for `serviceStatus`."""
+    return _SERVICE_STATUS.get(condition.state, "outOfService")

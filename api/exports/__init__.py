@@ -1,1 +1,1 @@
-"""What other programs expect of a city: NGSI-LD entities, GeoJSON and tables."""
+"""What others take from us: NGSI-LD entities of the Smart Data Models, GeoJSON for maps, CSV for spreadsheets."""

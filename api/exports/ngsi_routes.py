@@ -1,141 +1,193 @@
-"""NGSI-LD, read only: entities of the Smart Data Models by type or id, as other platforms of a city ask for them.
+"""NGSI-LD: the city's devices as entities of the Smart Data Models, to be read only.
 
-Source: ETSI GS CIM 009, sections 5.7, 6.4, 6.5 and 6.3.
+Source: ETSI GS CIM 009, clauses 5.7 (retrieve, query, types) and 6.3 (binding to HTTP).
 """
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlencode
 
 import msgspec
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
+from starlette.exceptions import HTTPException
 
 from api.access import require
-from api.exports.entities import (
-    CONTEXTS,
-    CORE_CONTEXT,
-    TYPES,
-    Entity,
-    EntityType,
-    entity_of,
-    key_values,
-    normalized,
-    parse_urn,
-    types_of,
-)
-from api.exports.looking import look
-from api.routes import context_of
+from api.context import ApiContext
+from api.exports.entity import Entity, Form, render
+from api.exports.negotiation import preferred
+from api.exports.ngsi import ENTITY_TYPES, EntityType, Source
+from api.routes import PAGE_MAX, context_of
+from api.standings import emptied_at, standings
+from broker.contract.errors import PayloadError
+from city.model import Device
 
-router = APIRouter(prefix="/ngsi-ld/v1", tags=["exports"])
+JSON: Final = "application/json"
+JSON_LD: Final = "application/ld+json"
+CORE_CONTEXT: Final = "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v1.8.jsonld"
+LIMIT: Final = 20
+_EMPTYING: Final = "dateLastEmptying"
+_URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+")
+_FORMS: Final[dict[str, Form]] = {
+    "normalized": "normalized",
+    "concise": "concise",
+    "simplified": "simplified",
+    "keyValues": "simplified",
+}
+_BY_NAME: Final = {**ENTITY_TYPES, **{one.iri: one for one in ENTITY_TYPES.values()}}
 
-PAGE_MAX: Final = 1_000
-_ERRORS: Final = "https://uri.etsi.org/ngsi-ld/errors/"
-_LD: Final = "application/ld+json"
-_CONTEXT_LINK: Final = 'rel="http://www.w3.org/ns/json-ld#context"; type="application/ld+json"'
-
-Format = Literal["normalized", "keyValues", "simplified"]
-
-
-@router.get("/types", dependencies=[require("viewer")])
-def list_types(request: Request) -> Response:
-    """Which types of entities there are."""
-    del request
-    body = {"id": "urn:ngsi-ld:EntityTypeList:jaga-kota", "type": "EntityTypeList", "typeList": list(TYPES)}
-    return _answer({**body, "@context": CORE_CONTEXT}, _LD)
+router = APIRouter(prefix="/ngsi-ld/v1", tags=["ngsi-ld"])
 
 
-@router.get("/entities", dependencies=[require("viewer")])
-def list_entities(
+def form_of(
+    options: Annotated[str | None, Query(examples=["keyValues"])] = None,
+    format_: Annotated[str | None, Query(alias="format", examples=["simplified"])] = None,
+) -> Form:
+    """How entities are written.
+
+    Raises:
+        PayloadError: A form is asked for that there is not.
+    """
+    asked = format_ or options or "normalized"
+    if asked not in _FORMS:
+        raise PayloadError(f"{asked!r} is no representation; one of {', '.join(_FORMS)}")
+    return _FORMS[asked]
+
+
+def names_of(attrs: Annotated[str | None, Query(examples=["fillingLevel,location"])] = None) -> frozenset[str]:
+    """The attributes asked for; empty: all of them."""
+    return frozenset(name.strip() for name in (attrs or "").split(",") if name.strip())
+
+
+def only(*names: str) -> Any:  # noqa: ANN401 - FastAPI's own
+    """A dependency that refuses every other parameter: a filter that is not applied would answer something else."""
+
+    def check(request: Request) -> None:
+        unknown = sorted(request.query_params.keys() - set(names))
+        if unknown:
+            raise PayloadError(f"{', '.join(unknown)}: not supported here, only {', '.join(names)}")
+
+    return Depends(check)
+
+
+FormAsked = Annotated[Form, Depends(form_of)]
+Names = Annotated[frozenset[str], Depends(names_of)]
+_WRITTEN: Final = ("attrs", "options", "format", "local")
+_PAGED: Final = ("type", "id", "limit", "offset", "count")
+
+
+@router.get("/entities", dependencies=[require("viewer"), only(*_PAGED, *_WRITTEN)], response_class=Response)
+def query_entities(
     request: Request,
-    type_: Annotated[str, Query(alias="type", max_length=200)] = "",
-    id_: Annotated[str, Query(alias="id", max_length=4_000)] = "",
-    attrs: Annotated[str, Query(max_length=1_000)] = "",
-    options: Annotated[str, Query(max_length=100)] = "",
-    format_: Annotated[str, Query(alias="format", max_length=20)] = "",
-    limit: Annotated[int, Query(ge=0, le=PAGE_MAX)] = 100,
+    form: FormAsked,
+    names: Names,
+    type_: Annotated[str, Query(alias="type", examples=["WasteContainer"])],
+    id_: Annotated[str | None, Query(alias="id", description="URNs separated by commas.")] = None,
+    limit: Annotated[int, Query(ge=0, le=PAGE_MAX)] = LIMIT,
     offset: Annotated[int, Query(ge=0)] = 0,
     *,
     count: bool = False,
 ) -> Response:
-    """Entities of one or several types (`A,B`), or those with given ids, a page at a time.
-
-    `options=keyValues` gives bare values, `attrs` only some attributes, `count=true` the number of all in a header.
-    """
-    wanted = [one.rpartition("/")[2] for one in type_.split(",") if one]
-    ids = [one for one in id_.split(",") if one]
-    if not wanted and not ids:
-        return _problem(400, "BadRequestData", "ask for a `type` or for ids")
-    city = context_of(request).city
-    pairs = [
-        (one, device)
-        for device in sorted(city.devices.values(), key=lambda each: each.id)
-        for one in types_of(device)
-        if (not wanted or one in wanted) and (not ids or parse_urn_of(ids, city.id, one, device.id))
-    ]
-    seen = {one.device.id: one for one in look(context_of(request), {d.id: d for _, d in pairs}.values())}
-    found = [made for one, device in pairs if (made := entity_of(one, city, seen[device.id])) is not None]
-    page = [_shown(one, attrs, _format(options, format_)) for one in found[offset : offset + limit]]
+    """Entities of one type by URN, a page at a time; with `count=true` the header `NGSILD-Results-Count` counts all."""
+    if "," in type_:
+        raise PayloadError("ask for one type at a time: each has a context of its own")
+    kind = _BY_NAME.get(type_)
+    wanted = frozenset(map(_uri, id_.split(","))) if id_ else None
+    found = entities(context_of(request), kind, names) if kind else []
+    found = [one for one in found if wanted is None or one.id in wanted]
+    links = _neighbours(request, offset, limit, len(found))
     headers = {"NGSILD-Results-Count": str(len(found))} if count else {}
-    return _render(request, page, wanted, headers)
+    page = [render(one, form, names) for one in found[offset : offset + limit]]
+    return _answer(request, page, kind.context if kind else "", headers, links)
 
 
-def parse_urn_of(ids: list[str], city: str, type_: EntityType, device: str) -> bool:
-    """Whether one of some ids names an entity."""
-    return any(parse_urn(one, city) == (type_, device) for one in ids)
-
-
-@router.get("/entities/{entity_id}", dependencies=[require("viewer")])
-def show_entity(
+@router.get(
+    "/entities/{entity:path}", dependencies=[require("viewer"), only("type", *_WRITTEN)], response_class=Response
+)
+def retrieve_entity(
     request: Request,
-    entity_id: str,
-    attrs: Annotated[str, Query(max_length=1_000)] = "",
-    options: Annotated[str, Query(max_length=100)] = "",
-    format_: Annotated[str, Query(alias="format", max_length=20)] = "",
+    entity: str,
+    form: FormAsked,
+    names: Names,
+    type_: Annotated[str | None, Query(alias="type")] = None,
 ) -> Response:
     """One entity by its URN."""
     context = context_of(request)
-    if ":" not in entity_id:
-        return _problem(400, "BadRequestData", f"{entity_id!r} is no URI")
-    parsed = parse_urn(entity_id, context.city.id)
-    device = context.city.devices.get(parsed[1]) if parsed else None
-    if parsed is None or device is None or parsed[0] not in types_of(device):
-        return _problem(404, "ResourceNotFound", f"there is no entity {entity_id!r}")
-    found = entity_of(parsed[0], context.city, look(context, [device])[0])
-    if found is None:
-        return _problem(404, "ResourceNotFound", f"{entity_id!r} has no position yet, and its model asks for one")
-    return _render(request, _shown(found, attrs, _format(options, format_)), [parsed[0]], {})
+    given, _, id_ = _uri(entity).rpartition(":")
+    kind = _BY_NAME.get(given.removeprefix("urn:ngsi-ld:").partition(":")[0])
+    device = context.city.devices.get(id_)
+    asked = kind if type_ is None or _BY_NAME.get(type_) is kind else None
+    found = entities(context, asked, names, device) if asked and device else []
+    if not asked or not found or found[0].id != entity:
+        raise HTTPException(404, f"there is no entity {entity!r} with what is asked of it")
+    return _answer(request, render(found[0], form, names), asked.context)
 
 
-def _format(options: str, format_: str) -> Format:
-    said = {*options.split(","), format_}
-    return "keyValues" if said & {"keyValues", "simplified"} else "normalized"
+@router.get("/types", dependencies=[require("viewer"), only("local")], response_class=Response)
+def list_types(request: Request) -> Response:
+    """The types that there are entities of, by their full names; `type=` takes the short ones too."""
+    city = context_of(request).city
+    names = [one.iri for one in ENTITY_TYPES.values()]
+    return _answer(
+        request, {"id": f"urn:ngsi-ld:EntityTypeList:{city.id}", "type": "EntityTypeList", "typeList": names}, ""
+    )
 
 
-def _shown(entity: Entity, attrs: str, format_: Format) -> dict[str, Any]:
-    wanted = {one for one in attrs.split(",") if one}
-    if wanted:
-        kept = {name: one for name, one in entity.attributes.items() if name in wanted}
-        entity = msgspec.structs.replace(entity, attributes=kept)
-    return normalized(entity) if format_ == "normalized" else key_values(entity)
+def entities(
+    context: ApiContext, kind: EntityType, names: frozenset[str], device: Device | None = None
+) -> list[Entity]:
+    """Every entity of a type, or that of one device, that has at least one of the attributes asked for."""
+    kinds = kind.kinds
+    found = [
+        one
+        for one in standings(context, kind=kinds[0] if len(kinds) == 1 else None, device=device)
+        if one.device.KIND in kinds
+    ]
+    bins = {one.device.id for one in found if one.device.KIND == "bin"}
+    with_emptying = kind is ENTITY_TYPES["WasteContainer"] and (not names or _EMPTYING in names)
+    source = Source(context.city, context.demo, emptied_at(context, bins) if with_emptying else {})
+    made = [entity for one in found if (entity := kind.make(source, one))]
+    return [one for one in made if not names or names & one.attributes.keys()]
 
 
-def _render(
-    request: Request, found: dict[str, Any] | list[dict[str, Any]], types: list[str], headers: dict[str, str]
+def _uri(text: str) -> str:
+    if not _URI.fullmatch(text):
+        raise PayloadError(f"{text!r} is not a URI")
+    return text
+
+
+def _answer(
+    request: Request,
+    body: dict[str, Any] | list[dict[str, Any]],
+    context: str,
+    headers: dict[str, str] | None = None,
+    links: tuple[str, ...] = (),
 ) -> Response:
-    """JSON-LD where it is asked for, else JSON with the context in a header."""
-    contexts = [CONTEXTS[one] for one in TYPES if one in types] or list(CONTEXTS.values())
-    if _LD in request.headers.get("accept", ""):
-        context = [*contexts, CORE_CONTEXT]
-        entities = found if isinstance(found, list) else [found]
-        shown = [{**one, "@context": context} for one in entities]
-        return _answer(shown if isinstance(found, list) else shown[0], _LD, headers)
-    return _answer(found, "application/json", {**headers, "Link": f"<{contexts[0]}>; {_CONTEXT_LINK}"})
+    """JSON with the context in a header, or JSON-LD with the context in each entity."""
+    media = preferred(request.headers.get("accept", ""), (JSON, JSON_LD))
+    if media is None:
+        raise HTTPException(406, f"{JSON} and {JSON_LD} are what there is")
+    contexts = [context, CORE_CONTEXT] if context else [CORE_CONTEXT]
+    if media == JSON:
+        links = (f'<{contexts[0]}>; rel="http://www.w3.org/ns/json-ld#context"; type="{JSON_LD}"', *links)
+    elif isinstance(body, list):
+        body = [{**one, "@context": contexts} for one in body]
+    else:
+        body = {**body, "@context": contexts}
+    all_headers = {"Vary": "Accept", **(headers or {}), **({"Link": ", ".join(links)} if links else {})}
+    return Response(msgspec.json.encode(body), media_type=media, headers=all_headers)
 
 
-def _answer(body: object, media: str, headers: dict[str, str] | None = None) -> Response:
-    return Response(msgspec.json.encode(body), media_type=media, headers=headers)
-
-
-def _problem(status: int, name: str, detail: str) -> Response:
-    body = {"type": _ERRORS + name, "title": name, "status": status, "detail": detail}
-    return Response(msgspec.json.encode(body), status, media_type="application/json")
+def _neighbours(request: Request, offset: int, limit: int, total: int) -> tuple[str, ...]:
+    """Links to the pages before and after this one."""
+    starts: dict[Literal["prev", "next"], int] = {}
+    if limit and offset:
+        starts["prev"] = max(0, offset - limit)
+    if limit and offset + limit < total:
+        starts["next"] = offset + limit
+    asked = dict(request.query_params)
+    return tuple(
+        f'<{request.url.path}?{urlencode({**asked, "limit": limit, "offset": start})}>; rel="{rel}"; type="{JSON_LD}"'
+        for rel, start in starts.items()
+    )
