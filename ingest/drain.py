@@ -210,7 +210,8 @@ class Drain:
     def _store(self, span: Span, batch: Sequence[Journaled]) -> None:
         decoded = [(entry, self._decode(entry)) for entry in batch]
         letters = [letter for entry, result in decoded for letter in _letters(entry, result)]
-        owners = self._settled([(entry, record) for entry, result in decoded for record in result.records])
+        told = [(entry, record) for entry, result in decoded for record in result.records]
+        owners = self._settled(told)
         last = batch[-1].position
         drained = self._lanes.done_with(span.after + 1, last)
         self._dead_letters.add(letters)
@@ -225,7 +226,9 @@ class Drain:
             written = self._writer.write(kept, drained)
         self._history.commit()
         self._lanes.commit(drained, last)
-        self._count(decoded, len(letters), written.stored, written.duplicates)
+        # A condition that is told again is there already, like a reading that comes again.
+        again = len(told) - len(owners)
+        self._count(decoded, len(letters), written.stored, written.duplicates + again)
 
     def _settled(self, owners: list[tuple[Journaled, Record]]) -> list[tuple[Journaled, Record]]:
         """Records as they are to be stored, each with the message it came from."""

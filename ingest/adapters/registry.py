@@ -62,7 +62,8 @@ def adapter_for(topic: str) -> Adapter:
     for adapter in ADAPTERS:
         if adapter.claims(levels):
             return adapter
-    raise TopicError(f"no adapter reads the topic {topic!r}; known: {', '.join(FILTERS)}")
+    near = [one for one in FILTERS if one.split("/")[0] == levels[0]] or FILTERS
+    raise TopicError(f"no adapter reads the topic {topic!r}; known: {', '.join(near)}")
 
 
 _WITH_CLIENTS: Final = frozenset({"netjson", "unifi", "omada", "radius"})

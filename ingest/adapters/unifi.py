@@ -28,6 +28,17 @@ from ingest.adapters.wifi import alone, crowd, listed, normal_mac, whole
 
 _BANDS: Final = {"ng": "2.4GHz", "na": "5GHz", "6e": "6GHz", "ad": "60GHz"}
 _CONNECTED: Final = 1
+_STATES: Final = {
+    0: "disconnected",
+    2: "pending",
+    4: "upgrading",
+    5: "provisioning",
+    6: "heartbeat missed",
+    7: "adopting",
+    9: "adoption error",
+    10: "adoption failed",
+    11: "isolated",
+}
 _ACCESS_POINT: Final = ("uap", "")
 _KEPT: Final = (
     *("mac", "name", "model", "type", "state", "last_seen", "num_sta", "uptime", "rx_bytes", "tx_bytes"),
@@ -80,7 +91,7 @@ def _devices(elements: Sequence[Mapping[str, Any]]) -> Iterator[Heard]:
             at=at,
             key=f"device/{mac}".encode(),
             known=_figures(one) if is_there else {},
-            presence=None if is_there else Presence("offline", f"state {state}"),
+            presence=None if is_there else Presence("offline", _STATES.get(state or 0, f"state {state}")),
             hint=Hint(model=text_at(one, "model"), label=text_at(one, "name")),
             raw=alone(one, _KEPT),
         )

@@ -13,10 +13,10 @@ import re
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -29,11 +29,13 @@ from ingest.journal import Arrival, Journal
 from ingest.store.dead_letters import DeadLetterBox
 from ingest.store.duck import DuckStore
 from ingest.store.quarantine import Quarantine
-from tests.support.require import SHARED
+from tests.support.field_samples import SAMPLES, samples
+from tests.support.field_samples_page import DEEP, device_of
 
 EXAMPLES: Final = Path(codec.__file__).parent / "examples"
 _SEQ: Final = re.compile(rb'"seq":\s*\d+')
 GROUP: Final = 1_000
+OF_A_FILE: Final = 40
 RECEIVED_AT: Final = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 HOSTILE: Final = (
@@ -54,7 +56,8 @@ class Seed(msgspec.Struct, frozen=True):
 class Report(msgspec.Struct, frozen=True):
     """What became of the messages, as the drain counted it and as counted otherwise (`expected_...`).
 
-    `stored` and `duplicates` are records; `letters` is what lies in the box, the same bytes counted by their times.
+    `stored` and `duplicates` are records, `strangers` is what goes to quarantine; `letters` is what is in the box, the
+    same bytes counted by their times.
     """
 
     messages: int
@@ -63,10 +66,12 @@ class Report(msgspec.Struct, frozen=True):
     ignored: int
     unaccounted: int
     crashed: int
+    strangers: int
     stored: int
     duplicates: int
     rows: int
     expected_records: int
+    expected_strangers: int
     letters: int
     expected_letters: int
     refused_by_store: int
@@ -78,12 +83,16 @@ class Report(msgspec.Struct, frozen=True):
         return (
             self.unaccounted == self.crashed == 0
             and self.stored + self.duplicates + self.refused_by_store == self.expected_records
+            and self.strangers == self.expected_strangers
             and self.letters == self.expected_letters + self.refused_by_store
         )
 
 
 def seeds(city: City) -> tuple[list[Seed], ...]:
-    """Golden examples on their topics; messages that our adapters read; real samples where they are present."""
+    """Golden examples on their topics; messages that our adapters read; real samples where they are present.
+
+    The city gets the devices of the samples.
+    """
     first = {device.KIND: device.id for device in reversed(list(city.devices.values()))}
     valid: list[Seed] = []
     invalid: list[Seed] = []
@@ -102,33 +111,27 @@ def seeds(city: City) -> tuple[list[Seed], ...]:
     location = {"_type": "location", "lat": -10.17, "lon": 123.6, "tst": 1772366398, "vel": 31, "cog": 271}
     uplink = {"decoded_payload": {"distance": 490, "battery": 92}, "received_at": "2026-03-01T11:59:58.789585559Z"}
     ours = [location, {"end_device_ids": {"device_id": "x"}, "uplink_message": uplink}, {"_type": "lwt"}]
-    bodies = [ours, samples] if (samples := _samples()) else [ours]
-    return (
-        valid,
-        valid,
-        invalid,
-        *([Seed(topic, json.dumps(body).encode()) for topic in topics[:12] for body in one] for one in bodies),
-    )
+    known = [Seed(topic, json.dumps(body).encode()) for topic in topics[:12] for body in ours]
+    real = _samples(city)
+    return (valid, valid, invalid, known, *([real, real, real] if real else []))
 
 
-def _samples() -> list[Any]:
-    """Every object in the samples that could be a message."""
-    found: list[Any] = []
-    for path in sorted((SHARED / "samples").rglob("*.json")):
-        try:
-            body = json.loads(path.read_bytes())
-        except ValueError:
+def _samples(city: City) -> list[Seed]:
+    """Every message of the samples, a few of each sequence."""
+    if not SAMPLES.is_dir():
+        return []
+    devices, found, seen = dict(city.devices), [], Counter[str]()
+    for sample in samples():
+        seen[sample.file] += 1
+        if seen[sample.file] > OF_A_FILE:
             continue
-        found += [body, *_objects(body)]
-    return [body for body in found if len(json.dumps(body)) < 20_000][:400]
-
-
-def _objects(body: Any) -> Iterator[dict[str, Any]]:
-    inner = body.values() if isinstance(body, dict) else body if isinstance(body, list) else ()
-    for one in inner:
-        if isinstance(one, dict):
-            yield one
-        yield from _objects(one)
+        found.append(Seed(sample.topic, sample.payload))
+        if sample.address:
+            id_ = f"sample-{len(devices)}"
+            devices.setdefault(f"{sample.adapter}/{sample.address}/{sample.kind}", device_of(sample, id_))
+    city.models = {**city.models, DEEP.id: DEEP}
+    city.hold({one.id: one for one in devices.values()})
+    return found
 
 
 def mutate(dice: random.Random, payload: bytes) -> bytes:
@@ -173,7 +176,8 @@ def fuzz(folder: Path, payloads: int, seed: int) -> Report:
     store, box = DuckStore(folder / "city.duckdb"), DeadLetterBox(folder / "dead.sqlite", max_bytes=1 << 40)
     drain = Drain(journal, decoder, store, box, Quarantine(folder / "strangers.sqlite", max_bytes=1 << 40))
     stop = threading.Event()
-    counted = dict.fromkeys(("with_records", "with_dead", "ignored", "unaccounted", "crashed", "records", "letters"), 0)
+    sorts = ("with_records", "with_dead", "ignored", "unaccounted", "crashed", "strangers", "records", "letters")
+    counted = dict.fromkeys(sorts, 0)
     for first in range(0, payloads, GROUP):
         arrivals = []
         for number in range(first, min(first + GROUP, payloads)):
@@ -195,10 +199,12 @@ def fuzz(folder: Path, payloads: int, seed: int) -> Report:
         counted["ignored"],
         counted["unaccounted"],
         counted["crashed"],
+        drain.totals.quarantined,
         drain.totals.stored,
         drain.totals.duplicates,
         rows,
         counted["records"],
+        counted["strangers"],
         letters,
         counted["letters"],
         refused,
@@ -212,7 +218,8 @@ def _count(decoder: Decoder, arrivals: list[Arrival], counted: dict[str, int]) -
         counted["with_records"] += bool(result.records)
         counted["with_dead"] += bool(result.dead)
         counted["ignored"] += result.ignored
-        counted["unaccounted"] += not (result.records or result.dead or result.ignored)
+        counted["unaccounted"] += not (result.records or result.dead or result.strangers or result.ignored)
+        counted["strangers"] += len(result.strangers)
         counted["crashed"] += any(letter.reason.startswith("decoder failed") for letter in result.dead)
         counted["records"] += len(result.records)
         # The same element twice in one message is one letter, come once.

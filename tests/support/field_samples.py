@@ -39,6 +39,24 @@ _LORAWAN: Final = {
     "noah__trashbin-sensor": "noah-trashbin",
     "pepperl-fuchs__wilsen-sonic-level": "pepperl-fuchs-wilsen-sonic-level",
 }
+NO_MESSAGES: Final = {
+    "cctv/onvif2mqtt_bridges.json": "names of topics; the adapter `onvif` reads them (`docs/adapters/onvif.md`)",
+    "conventions/sparkplug_b_logical_payload.json": "a drawing of a binary body; Sparkplug B is not read",
+    "lorawan/_city-pilot_warpcomdev-residuos.json": "a pilot's shape without values: adapter `fiware`, profile "
+    "`sensoneo-short`; its formula is a container's 1,500 mm with no dead zone",
+    "lorawan/_oma-lwm2m_3435_filling-level.json": "a registry of resources of LwM2M, which is not MQTT",
+    "lorawan/radio-bridge__rbs306-us10m.json": "a device without an example; its bytes are kept as `undecoded`",
+    "lorawan/sensoneo__single-sensor-3.0_binary_spec.json": "a layout without an example: frame decoder "
+    "`sensoneo-single-3`, tested with frames made by the layout",
+    "trucks/teltonika_avl_ids.json": "what the numbers of Teltonika mean; see `city/profiles/teltonika-truck.toml`",
+    "trucks/traccar-tests_teltonika_binary_frames.json": "frames of a TCP protocol; Traccar or Flespi turn them into "
+    "JSON, which is read",
+    "wifi/omada_exporter_metrics.json": "names of figures that a peer reads of a controller, without values",
+    "wifi/openwrt_ubus_outputs.json": "replies on a router, not messages; `kota edge --sensor openwrt` reads them",
+    "wifi/rogue_ap_event_shapes.json": "names of keys without values",
+    "wifi/unpoller_influx_schema.yaml": "a peer's table of columns",
+}
+"""Files of the folder that hold no message of a device, and what became of what they teach."""
 _TRUCK_JSON: Final = {
     "traccar-tests_dmthttp": "digital-matter-truck",
     "traccar-tests_hoopo": "hoopo-tracker",
@@ -74,6 +92,7 @@ def samples() -> Iterator[Sample]:
     yield from _trips()
     yield from _diy()
     yield from _cctv()
+    yield from _wifi()
 
 
 def load(path: str) -> Any:
@@ -275,6 +294,48 @@ def _cctv() -> Iterator[Sample]:
             payload = json.dumps(body).encode()
             about = message["flattened"]["topic"]
             yield _camera("cctv/onvif_events.json", about, "onvif/cam-a/event", payload, "onvif", "cam-a")
+
+
+def _wifi() -> Iterator[Sample]:
+    file = "wifi/openwisp_netjson_devicemonitoring.json"
+    sample = load(file)
+    for about, interfaces in (("", []), ("with a mesh interface", [sample["mesh_interface"]])):
+        body = {**sample["payload"], "interfaces": [*sample["payload"]["interfaces"], *interfaces]}
+        yield _ap(file, about, "netjson/router-7/01-03-2026_11:59:00.000000", body, "netjson", "router-7")
+    unifi = "80:2a:a8:00:01:02"
+    yield _ap(
+        "wifi/unifi_stat_device_uap.json",
+        "",
+        "unifi/default/device",
+        load("wifi/unifi_stat_device_uap.json"),
+        "unifi",
+        unifi,
+    )
+    yield _ap("wifi/unifi_stat_sta.json", "", "unifi/default/sta", load("wifi/unifi_stat_sta.json"), "unifi", unifi)
+    file = "wifi/unifi_events_and_messages.json"
+    for about, body in load(file)["data"].items():
+        yield _ap(file, about, "unifi/default/event", body, "unifi", unifi)
+    file = "wifi/unifi_dpi_wlan_voucher_traffic-rules.json"
+    for about, body in load(file)["data"].items():
+        yield _ap(file, about, f"unifi/default/{about.lower()}", body)
+    file = "wifi/radius_accounting_mikrotik_hotspot.json"
+    start = load(file)["start"]
+    octets = {"Acct-Output-Octets": 7, "Acct-Output-Gigawords": 2, "Acct-Input-Octets": 4_294_967_295}
+    stop = {**start, "Acct-Status-Type": "Stop", "Acct-Session-Time": 3600, **octets}
+    for about, body in (("start", start), ("stop, composed of what the file says a stop adds", stop)):
+        yield _ap(file, about, "radius/hotspot1/accounting", body, "radius", "8t37nd4K5ekznE7a")
+    file = "wifi/collectd_mqtt_format.json"
+    for topic, text in load(file)["examples_for_openwrt"]:
+        yield _ap(file, f"{topic} {text}", topic, text.encode() + b"\0", "collectd", "OpenWrt")
+    file = "wifi/mist_meraki_webhooks.json"
+    for about, topic in (("mist_rogue_ap_alarm", "mist/alarms"), ("meraki_aps_came_up", "meraki/alerts")):
+        yield _ap(file, about, topic, load(file)[about])
+
+
+def _ap(file: str, about: str, topic: str, body: Any, adapter: str = "", address: str = "") -> Sample:
+    profile = {"netjson": "openwrt-ap", "radius": "radius-nas"}.get(adapter, f"{adapter}-ap")
+    payload = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Sample(file, about, topic, payload, adapter, address, profile, "ap")
 
 
 def _camera(file: str, about: str, topic: str, payload: bytes, adapter: str, address: str) -> Sample:

@@ -13,11 +13,13 @@ from city.model import AccessPoint, Address, Bin, BinModel, Camera, Device, Truc
 from ingest.decode import Decoded, Decoder
 from ingest.journal import Arrival
 from ingest.store.records import EventRecord, Reading
-from tests.support.field_samples import Sample, samples
+from tests.support.field_samples import NO_MESSAGES, Sample, samples
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "field-samples.md"
 NOW: Final = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 _SHOWN: Final = 160
+DEEP: Final = BinModel("deep", "steel", 6_000, 3_000.0)
+"""The container that the samples' bins stand in."""
 _HEAD: Final = """# What becomes of real messages
 
 Every message of the collection of real payloads this project is tested with, one line each (sequences as one line),
@@ -30,25 +32,25 @@ Regenerate with `python -m tests.support.field_samples_page`.
 """
 
 
-def device_of(sample: Sample) -> Device:
+def device_of(sample: Sample, id_: str = "it") -> Device:
     """The device that a sample is meant to come from."""
     reach = Address(sample.adapter, sample.address, sample.profile)
     match sample.kind:
         case "bin":
-            return Bin(id="it", model="deep", waste_kind="organic", color="grey", reach=reach)
+            return Bin(id=id_, model=DEEP.id, waste_kind="organic", color="grey", reach=reach)
         case "truck":
-            return Truck(id="it", plate="DH 1", depot="d", capacity_kg=1, reach=reach)
+            return Truck(id=id_, plate="DH 1", depot="d", capacity_kg=1, reach=reach)
         case "ap":
-            return AccessPoint(id="it", model="m", ssids=(), reach=reach)
+            return AccessPoint(id=id_, model="m", ssids=(), reach=reach)
         case "camera":
-            return Camera(id="it", reach=reach)
+            return Camera(id=id_, reach=reach)
 
 
 def results() -> Iterator[tuple[Sample, Decoded]]:
     """Each sample and what became of it, in a city that knows its device alone."""
     city = load_city(builtin_city("kupang"))
-    city.models = {**city.models, "deep": BinModel("deep", "steel", 6_000, 3_000.0)}
-    decoder = Decoder(city, late_after=timedelta(days=365 * 20))
+    city.models = {**city.models, DEEP.id: DEEP}
+    decoder = Decoder(city, late_after=timedelta(days=365 * 20), pseudonym_key=b"k" * 32)
     for sample in samples():
         city.hold({"it": device_of(sample)} if sample.address else {})
         yield sample, decoder.decode(Arrival(sample.topic, sample.payload, NOW))
@@ -84,6 +86,8 @@ def page() -> str:
     for file, counted in sequences.items():
         told = "\n".join(f"| {fact} | {count} |" for fact, count in sorted(counted.items()))
         parts.append(f"\n## {file}\n\n| of its messages | |\n|---|---|\n{told}\n")
+    told = "\n".join(f"| {file} | {what} |" for file, what in NO_MESSAGES.items())
+    parts.append(f"\n## Files that hold no messages\n\n| file | what it is |\n|---|---|\n{told}\n")
     return "".join(parts)
 
 
@@ -105,6 +109,7 @@ def _said(found: Decoded) -> str:
             told += [f"[{word}]" for word in record.origin.quality]
         elif isinstance(record, EventRecord):
             told.append(f"{record.type} {record.state}")
+            told += [f"({name} {value})" for name, value in record.detail.items() if name not in ("client", "session")]
         else:
             told.append(record.state)
     told += [one.reason[:_SHOWN] for one in found.dead]

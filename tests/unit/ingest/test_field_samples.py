@@ -15,7 +15,7 @@ from ingest.decode import Decoded, Decoder
 from ingest.history import FASTEST_KMH, History, Place, distance_km
 from ingest.journal import Arrival
 from ingest.store.records import EventRecord, Reading
-from tests.support.field_samples import SAMPLES, Sample, rows_of
+from tests.support.field_samples import NO_MESSAGES, SAMPLES, Sample, rows_of
 from tests.support.field_samples_page import PAGE, device_of, fate_of, page, results
 
 pytestmark = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the collection of real messages is not here")
@@ -37,6 +37,12 @@ def values_of(result: Decoded) -> dict[str, Any]:
 
 def test_the_page_of_samples_is_up_to_date() -> None:
     assert PAGE.read_text(encoding="utf-8") == page(), "run python -m tests.support.field_samples_page"
+
+
+def test_every_file_of_the_folder_is_accounted_for(found: list[tuple[Sample, Decoded]]) -> None:
+    files = {path.relative_to(SAMPLES).as_posix() for path in SAMPLES.rglob("*") if path.is_file()}
+    schemas = {file for file in files if file.startswith("conventions/smart-data-models/")}  # see test_ngsi
+    assert files - schemas - {"README.md"} == {sample.file for sample, _ in found} | NO_MESSAGES.keys()
 
 
 def test_no_message_crashes_a_decoder_and_each_has_a_fate(found: list[tuple[Sample, Decoded]]) -> None:

@@ -127,7 +127,7 @@ def test_unifi_states_and_rogues() -> None:
     gone = {"data": [{"type": "uap", "mac": "80:2a:a8:00:01:02", "state": 0, "last_seen": 1772366340}]}
     (status,) = decoded("unifi", "80:2a:a8:00:01:02", "unifi/s/device", gone).records
     assert isinstance(status, StatusRecord)
-    assert (status.state, status.reason) == ("offline", "state 0")
+    assert (status.state, status.reason) == ("offline", "disconnected")
     rogue = {
         "ap_mac": "80:2a:a8:00:01:02",
         "is_rogue": True,
