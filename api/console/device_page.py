@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from nicegui import ui
 
@@ -155,7 +156,22 @@ def _span_links(view: View, device: Device, chosen: Span) -> Markup:
         link(f"/device/{device.id}?days={days}", view.t(span.key), class_="here" if span is chosen else None)
         for days, span in SPANS.items()
     ]
-    return join([tag("h2", view.t("charts")), tag("nav", *links, class_="spans")])
+    return join([tag("h2", view.t("charts")), tag("nav", *links, class_="spans"), _downloads(view, device, chosen)])
+
+
+def _downloads(view: View, device: Device, span: Span) -> Markup:
+    """What was measured and what happened in the chosen time, for spreadsheets."""
+    asked = {"device": device.id, "start": (view.context.clock() - span.length).isoformat(timespec="seconds")}
+    fields = [("field", field) for field in fields_of(device.KIND)]
+    readings = f"/api/v1/export/readings.csv?{urlencode([*asked.items(), *fields, ('bom', 'true')])}"
+    events = f"/api/v1/export/events.csv?{urlencode({**asked, 'bom': 'true'})}"
+    return tag(
+        "p",
+        link(readings, view.t("download_readings"), download=True),
+        " ",
+        link(events, view.t("download_events"), download=True),
+        class_="downloads",
+    )
 
 
 def chart(view: View, field: str, points: list[Point], span: Span) -> dict[str, Any]:

@@ -71,6 +71,14 @@ async def build(view: View, kind: Kind, request: Request) -> None:
         shown.set_content(await asyncio.to_thread(_list, view, kind, question))
 
     ui.timer(REFRESH_S, refresh, immediate=False)
+    show(_downloads(view, kind))
+
+
+def _downloads(view: View, kind: Kind) -> Markup:
+    """All devices of the kind, for spreadsheets and maps; filters do not narrow it."""
+    table_ = link(f"/api/v1/export/devices.csv?kind={kind}&bom=true", view.t("download_csv"), download=True)
+    places = link(f"/api/v1/export/devices.geojson?kind={kind}", view.t("download_geojson"), download=True)
+    return tag("p", view.t("download_all"), " ", table_, " ", places, class_="downloads")
 
 
 def _list(view: View, kind: Kind, question: Question) -> Markup:

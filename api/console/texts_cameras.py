@@ -101,7 +101,6 @@ CAMERA_TEXTS: Final[dict[str, tuple[str, str]]] = {
         "The camera that is wrong most often comes first: {n} days up to {day}.",
     ),
     "day": ("Hari", "Day"),
-    "download_csv": ("Unduh CSV", "Download CSV"),
     "judged_share": ("Benar", "Right"),
     "of_judged": ("{right} dari {of} ({low}-{high} %)", "{right} of {of} ({low}-{high} %)"),
     "too_few": ("terlalu sedikit untuk menilai", "too few to judge by"),

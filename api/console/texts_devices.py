@@ -5,6 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 DEVICE_TEXTS: Final[dict[str, tuple[str, str]]] = {
+    # Downloads
+    "download_csv": ("Unduh CSV", "Download CSV"),
+    "download_geojson": ("Unduh GeoJSON", "Download GeoJSON"),
+    "download_all": ("Semua alat jenis ini:", "All devices of this kind:"),
+    "download_readings": ("Unduh data (CSV)", "Download readings (CSV)"),
+    "download_events": ("Unduh kejadian (CSV)", "Download events (CSV)"),
     # Devices that nobody knows
     "strangers": ("Alat baru", "New devices"),
     "strangers_intro": (
