@@ -159,16 +159,82 @@ def _axis(number: int, address: str, at: datetime) -> Made:
     return f"axis/{address}/event/x", {**head, "serial": address, "message": message}
 
 
+def _milesight_nbiot(number: int, address: str, at: datetime) -> Made:
+    body = {"devEUI": address, "fPort": 85, "fCnt": number, "time": at.isoformat(), "data": _milesight(number)}
+    return "milesight/uplink", body
+
+
+def _netjson(number: int, address: str, at: datetime) -> Made:
+    statistics = {"rx_bytes": 2_000 * number, "tx_bytes": 9_000 * number}
+    clients = {f"40:d3:ae:04:32:{n:02x}": {"assoc": True, "signal": -60} for n in range(number % 8)}
+    radio = {"ssid": "Kupang-WiFi-Gratis", "mode": "access_point", "channel": 6, "frequency": 2437, "clients": clients}
+    body = {
+        "type": "DeviceMonitoring",
+        "general": {"uptime": number, "local_time": int(at.timestamp())},
+        "resources": {"cpus": 1, "load": [0.1, 0.1, 0.1], "memory": {"total": 100_000, "free": 40_000}},
+        "interfaces": [{"name": "wlan0", "type": "wireless", "up": True, "statistics": statistics, "wireless": radio}],
+    }
+    return f"netjson/{address}/{at:%d-%m-%Y_%H:%M:%S.%f}", body
+
+
+def _unifi(number: int, address: str, at: datetime) -> Made:
+    radios = [{"radio": "ng", "num_sta": number % 8, "cu_total": 20}, {"radio": "na", "num_sta": 3, "cu_total": 9}]
+    one = {
+        "mac": address,
+        "type": "uap",
+        "state": 1,
+        "last_seen": at.timestamp(),
+        "num_sta": number % 8 + 3,
+        "rx_bytes": 2_000 * number,
+        "tx_bytes": 9_000 * number,
+        "uptime": number,
+        "radio_table_stats": radios,
+        "system-stats": {"cpu": "3.1", "mem": "27.4"},
+    }
+    return "unifi/default/device", {"meta": {"rc": "ok"}, "data": [one]}
+
+
+def _omada(number: int, address: str, at: datetime) -> Made:
+    one = {"type": "ap", "mac": address, "statusCategory": 1, "clientNum": number % 9, "cpuUtil": 3, "memUtil": 41}
+    one |= {"uptimeLong": number, "lastSeen": int(at.timestamp() * 1000), "upload": 9_000, "download": 2_000}
+    return "omada/default/devices", {"errorCode": 0, "result": {"data": [one]}}
+
+
+def _radius(number: int, address: str, at: datetime) -> Made:
+    body = {
+        "Acct-Status-Type": "Interim-Update",
+        "Acct-Session-Id": f"{number:08x}",
+        "Calling-Station-Id": f"40-D3-AE-04-{number // 256 % 256:02X}-{number % 256:02X}",
+        "NAS-Identifier": address,
+        "Acct-Session-Time": number % 3600,
+        "Acct-Input-Octets": number,
+        "Acct-Input-Gigawords": 1,
+        "Acct-Output-Octets": number,
+        "Event-Timestamp": f"{at:%b %d %Y %H:%M:%S} UTC",
+    }
+    return f"radius/{address}/accounting", body
+
+
+def _collectd(number: int, address: str, at: datetime) -> Made:
+    return f"collectd/{address}/interface-br-lan/if_octets", f"{at.timestamp():.3f}:{number}.5:98211.7\0".encode()
+
+
 MAKERS: Final[dict[str, tuple[str, Maker]]] = {
     "tts": ("milesight-em400-mud", _tts),
     "chirpstack": ("milesight-em400-mud", _chirpstack),
     "loriot": ("milesight-em400-mud", _loriot),
+    "milesight": ("milesight-em400-mud", _milesight_nbiot),
     "owntracks": ("owntracks-truck", _owntracks),
     "traccar": ("traccar-truck", _traccar),
     "teltonika": ("teltonika-truck", _teltonika),
     "fiware": ("sensoneo-short", _fiware),
     "tasmota": ("tasmota-sr04", _tasmota),
     "json": ("traccar-client-truck", _json),
+    "netjson": ("openwrt-ap", _netjson),
+    "unifi": ("unifi-ap", _unifi),
+    "omada": ("omada-ap", _omada),
+    "radius": ("radius-nas", _radius),
+    "collectd": ("collectd-ap", _collectd),
     "frigate": ("frigate-camera", _frigate),
     "onvif": ("onvif-camera", _onvif),
     "axis": ("axis-camera", _axis),
@@ -203,8 +269,9 @@ def measure(adapter: str, messages: int) -> Row:
     profile, make = MAKERS[adapter]
     city = _city(adapter, profile)
     arrivals = [_arrival(make, number, adapter) for number in range(messages)]
-    parse_s = _timed(lambda: [msgspec.json.decode(one.payload) for one in arrivals])
-    decoder = Decoder(city, late_after=timedelta(days=3650))
+    parse = _split if adapter == "collectd" else msgspec.json.decode
+    parse_s = _timed(lambda: [parse(one.payload) for one in arrivals])
+    decoder = Decoder(city, late_after=timedelta(days=3650), pseudonym_key=bytes(32))
     decode_s = _timed(lambda: [decoder.decode(one) for one in arrivals])
     with tempfile.TemporaryDirectory(prefix="kota-bench-") as folder:
         store = DuckStore(Path(folder) / "city.duckdb")
@@ -212,6 +279,11 @@ def measure(adapter: str, messages: int) -> Row:
         readings = sum(life.rows for life in store.ledger())
         store.close()
     return Row(adapter, messages, readings, parse_s, decode_s, store_s)
+
+
+def _split(payload: bytes) -> list[bytes]:
+    """The least that a format without JSON asks for."""
+    return payload.split(b":")
 
 
 def _arrival(make: Maker, number: int, adapter: str) -> Arrival:
@@ -223,6 +295,8 @@ def _arrival(make: Maker, number: int, adapter: str) -> Arrival:
 def _address(adapter: str, number: int) -> str:
     if adapter == "teltonika":
         return f"{359632104100000 + number}"
+    if adapter in ("unifi", "omada"):
+        return f"80:2a:a8:00:01:{number:02x}"
     return f"user/d{number}" if adapter == "owntracks" else f"d{number}"
 
 
