@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from base64 import b64decode
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from api.app import create_app
+from ingest.store.quarantine import Quarantined
 from tests.support.require import require_program
 from tests.support.waiting import wait_for
 from tests.unit.api.conftest import CITY, NOW, Stage
@@ -37,6 +39,8 @@ PAGES = {
     "/dumping?show=all": ("Pembuangan liar", "Illegal dumping"),
     "/cameras": ("Mutu kamera", "Camera quality"),
     "/system": ("Sistem", "System"),
+    "/strangers": ("Alat baru", "New devices"),
+    "/stranger/1": ("Alat baru", "New devices"),
 }
 DESKTOP = {"width": 1280, "height": 800}
 TELEPHONE = {"width": 390, "height": 844}
@@ -62,6 +66,10 @@ def fill(stage: Stage) -> None:
     evidence = {"before": "before.jpg", "after": "after.jpg", "clip": "clip.webm"}
     stage.happen("cam-01", "dumping", case=CASE, evidence=evidence, simulated=True)
     stage.keep(CASE, dict.fromkeys(evidence.values(), PIXEL))
+    uplink = {"f_port": 85, "f_cnt": 1, "frm_payload": "A3VkA2cZAQSCRAEFAAE=", "received_at": NOW.isoformat()}
+    body = json.dumps({"uplink_message": uplink}).encode()
+    topic = "v3/app@t/devices/em-9/up"
+    stage.quarantine.add([Quarantined("tts", ("app/em-9",), topic, body, NOW, model="em310-udl", port=85)])
     stage.bury("<script>document.title = 'broken out'</script>")
 
 
@@ -156,6 +164,22 @@ def test_every_page_in_its_language_fits_its_screen(
             assert page.evaluate("document.documentElement.lang.slice(0, 2)") == lang
             assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"], path
             assert page.locator("*").count() < 1_500, path
+
+
+def test_a_stranger_is_placed_on_the_map_and_taken_in(browser: Browser, city: Served) -> None:
+    with looking(browser, city, DESKTOP) as page:
+        page.goto("/strangers?lang=id")
+        page.get_by_role("link", name="Daftarkan").click()
+        form = page.locator("form.stranger-form")
+        expect(form.locator("[name=profile]")).to_have_value("milesight-em310-udl")
+        expect(form.locator(".preview")).to_contain_text("324 mm")
+        form.locator("[name=id]").fill("bin-9876")
+        expect(page.locator(".place-map path").first).to_be_attached()
+        page.locator(".place-map").click()
+        expect(form.locator("[name=lat_deg]")).not_to_have_value("")
+        form.get_by_role("button", name="Daftarkan").click()
+        expect(form.locator(".save-state")).to_contain_text("Terdaftar.")
+        assert (city.stage.folder / "devices" / "bin-9876.json").is_file()
 
 
 def test_the_map_holds_a_canvas_with_every_device_and_counts_them(browser: Browser, city: Served) -> None:
