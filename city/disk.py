@@ -84,6 +84,8 @@ def _open(path: Path, schema: str) -> sqlite3.Connection:
         connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
+        # What is forgotten is overwritten: messages come with the addresses of people's phones.
+        connection.execute("PRAGMA secure_delete=ON")
         connection.executescript(schema)
         verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     except BaseException:

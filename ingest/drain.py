@@ -43,6 +43,8 @@ SETTLE_S: Final = 0.15
 RETRY_MAX_S: Final = 30.0
 TRIM_EVERY: Final = 1_000
 """Journal rows that may lie behind the store's positions before they are deleted."""
+TRIM_AFTER_S: Final = 60.0
+"""However few there are: what people's phones are called stays no longer than that beside the store."""
 BACKLOG_SHARE: Final = 0.9
 """Of the time at most, while a backlog is drained; the rest is for live readings and for who reads."""
 LAST_DRAIN_S: Final = 2.0
@@ -92,7 +94,7 @@ class Drain:
         self._clock = clock
         self._random = random.Random()  # noqa: S311 - spreads retries, hides nothing
         self._wake = threading.Event()
-        self._trimmed = 0
+        self._trimmed, self._trimmed_at = 0, time.monotonic()
         self.totals = Totals()
         self.bad = BadShare()
         self.away = ""
@@ -154,7 +156,8 @@ class Drain:
             if self._drain_backlog(stop):
                 more = True
                 stop.wait((time.monotonic() - began) * (1 / BACKLOG_SHARE - 1))
-            if self._lanes.trimmable() - self._trimmed >= TRIM_EVERY:
+            waits = self._lanes.trimmable() - self._trimmed
+            if waits >= TRIM_EVERY or (waits > 0 and time.monotonic() - self._trimmed_at >= TRIM_AFTER_S):
                 self._trim()
 
     def _drain_live(self, stop: threading.Event) -> bool:
@@ -185,7 +188,7 @@ class Drain:
         position = self._lanes.trimmable()
         with contextlib.suppress(RetryLaterError):  # a full disk; trimmed with a later batch
             self._journal.trim(position)
-            self._trimmed = position
+            self._trimmed, self._trimmed_at = position, time.monotonic()
 
     def _patiently(self, work: Callable[[], object], stop: threading.Event) -> bool:
         """Do something, waiting for an absent store or disk with jittered backoff; False when stopped before."""

@@ -146,6 +146,39 @@ def test_an_unknown_device_waits_is_adopted_and_loses_nothing(city: RunningCity)
     assert names[1] in waiting()
 
 
+PHONE = "40:d3:ae:04:32:0c"
+
+
+def test_nobodys_phone_is_on_the_disk(tmp_path: Path) -> None:
+    """Whatever becomes of messages that name somebody's phone: no file holds its address afterwards."""
+    data = tmp_path / "data"
+    other = RunningCity(data, "--no-vision", "--no-simulator")
+    try:
+        other.wait_ready()
+        request = {"Calling-Station-Id": PHONE.upper().replace(":", "-"), "User-Name": PHONE, "Acct-Session-Id": "8"}
+        publish(other, "radius/hotspot1/accounting", {"Acct-Status-Type": "Start", **request})
+        publish(other, "radius/hotspot1/accounting", {"Acct-Status-Type": "Failed", **request})
+        publish(other, "unifi/default/sta", {"data": [{"mac": PHONE, "ap_mac": "80:2a:a8:00:01:02", "signal": -60}]})
+        wireless = {"ssid": "x", "mode": "access_point", "clients": {PHONE: {"assoc": True}}}
+        interface = {"name": "wlan0", "type": "wireless", "wireless": wireless}
+        publish(other, "netjson/router-7", {"type": "DeviceMonitoring", "interfaces": [interface]})
+        publish(other, "netjson/router-7", '{"type": "DeviceMonitoring", "clients": "' + PHONE + '"')
+
+        def kept() -> tuple[int, int]:
+            verbs = (("device", "strangers"), ("deadletters",))
+            strangers, letters = (json.loads(other.verb(*verb, "--json").stdout) for verb in verbs)
+            return len(strangers), len(letters)
+
+        wait_for(lambda: kept() == (3, 2), "all of them")
+    finally:
+        other.stop()
+    spellings = [PHONE.replace(":", mark).encode() for mark in (":", "-", "")]
+    for path in (one for one in data.rglob("*") if one.is_file()):
+        content = path.read_bytes().lower()
+        assert not [one for one in spellings if one in content], path
+    assert any(b"02:6b:" in path.read_bytes() for path in data.rglob("*.sqlite*"))
+
+
 def test_one_devices_own_agent(city: RunningCity) -> None:
     done = city.verb(
         "edge", "--device", "bin-0451", "--sensor", "stdin", stdin='{"weight_kg": 42.5}\n{"weight_kg": "x"}\n'
