@@ -17,6 +17,7 @@ from api import (
     stranger_routes,
     stream,
     system_routes,
+    trip_routes,
     zone_routes,
 )
 from api.access import require
@@ -49,6 +50,7 @@ def create_app(context: ApiContext) -> FastAPI:
         ngsi_routes,
         table_routes,
         system_routes,
+        trip_routes,
         stranger_routes,
         stream,
         sign_in,

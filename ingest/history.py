@@ -6,13 +6,13 @@ stored. A batch that is tried again, or comes again, is settled again from where
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import msgspec
 
+from city.earth import distance_km
 from ingest.judge import AHEAD_MAX, sorted_quality, without_fix
 from ingest.store.port import EventQuery, Latest, TelemetryReader
 from ingest.store.records import QUALITY_JUMP, EventRecord, Reading, Record, Value
@@ -39,7 +39,6 @@ LASTING: Final = (
     *("fuel_leak", "covered", "motion", "object", "intrusion", "line_crossed", "activity"),
 )
 """Events whose condition devices repeat; what is raised of them is asked of the store at the start."""
-_EARTH_KM: Final = 6371.0
 _COUNTERS: Final = (("rx_bytes", "rx_kbps"), ("tx_bytes", "tx_kbps"))
 
 
@@ -195,15 +194,8 @@ class History:
 def is_reachable(one: Place, other: Place) -> bool:
     """Whether a truck can have been at both, whichever came first."""
     hours = abs((other.at - one.at).total_seconds()) / 3600
-    return distance_km(one, other) <= max(SCATTER_KM, FASTEST_KMH * hours)
-
-
-def distance_km(one: Place, other: Place) -> float:
-    """Along the surface of a round earth (haversine)."""
-    lat_1, lat_2 = math.radians(one.lat_deg), math.radians(other.lat_deg)
-    half_lat, half_lon = (lat_2 - lat_1) / 2, math.radians(other.lon_deg - one.lon_deg) / 2
-    share = math.sin(half_lat) ** 2 + math.cos(lat_1) * math.cos(lat_2) * math.sin(half_lon) ** 2
-    return 2 * _EARTH_KM * math.asin(min(1.0, math.sqrt(share)))
+    apart_km = distance_km(one.lat_deg, one.lon_deg, other.lat_deg, other.lon_deg)
+    return apart_km <= max(SCATTER_KM, FASTEST_KMH * hours)
 
 
 def counted_since(before: float, now: float, *, restarted: bool) -> float | None:

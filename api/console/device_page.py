@@ -14,12 +14,13 @@ from api.console.frame import show
 from api.console.hours import hours_box
 from api.console.listing import fill_bar, state_badge
 from api.console.markup import Markup, join, link, table, tag
+from api.console.trip_panel import trip_panel
 from api.console.view import View
 from api.shapes import DeviceShape, shape_device
 from broker.contract.payloads import fields_of
 from broker.contract.topics import Kind
 from broker.contract.units import unit_of
-from city.model import Device
+from city.model import Device, Truck
 from ingest.store.port import EventQuery, Point, SeriesQuery
 from ingest.store.records import EventRecord
 
@@ -62,6 +63,8 @@ async def build(view: View, device: Device, days: int) -> None:
     show(_facts(view, shape), "panel")
     if device.KIND == "camera":
         show(join([hours_box(view, device.site), _zones_link(view, device)]), "panel")
+    if isinstance(device, Truck):
+        show(await asyncio.to_thread(trip_panel, view, device), "panel")
     show(_span_links(view, device, span), "panel spans-box")
     for field, points in series.items():
         with ui.element("section").classes("panel chart-box"):
@@ -161,7 +164,7 @@ def _span_links(view: View, device: Device, chosen: Span) -> Markup:
 
 def _downloads(view: View, device: Device, span: Span) -> Markup:
     """What was measured and what happened in the chosen time, for spreadsheets."""
-    asked = {"device": device.id, "start": (view.context.clock() - span.length).isoformat(timespec="seconds")}
+    asked = {"device": device.id, "from": (view.context.clock() - span.length).isoformat(timespec="seconds")}
     fields = [("field", field) for field in fields_of(device.KIND)]
     readings = f"/api/v1/export/readings.csv?{urlencode([*asked.items(), *fields, ('bom', 'true')])}"
     events = f"/api/v1/export/events.csv?{urlencode({**asked, 'bom': 'true'})}"

@@ -5,6 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 DEVICE_TEXTS: Final[dict[str, tuple[str, str]]] = {
+    # Trips of trucks
+    "trip_of_day": ("Perjalanan 24 jam terakhir", "Trip of the last 24 hours"),
+    "no_positions": ("Belum ada posisi.", "No positions yet."),
+    "driven": ("Jarak", "Driven"),
+    "stops": ("Berhenti", "Stops"),
+    "stood_for": ("Lamanya", "For"),
+    "place": ("Tempat", "Place"),
+    "positions_left_out": ("Posisi yang tidak dipakai", "Positions left out"),
     # Downloads
     "download_csv": ("Unduh CSV", "Download CSV"),
     "download_geojson": ("Unduh GeoJSON", "Download GeoJSON"),

@@ -93,7 +93,7 @@ def export_readings(
     device: Annotated[list[str], Query(min_length=1, max_length=DEVICES_MAX, description="Device ids.")],
     field: Annotated[list[str], Query(min_length=1, max_length=40, examples=[["fill_pct"]])],
     start: From = None,
-    end: To = None,
+    to: To = None,
     every_s: Annotated[float | None, Query(ge=1, description="Bucket in seconds; as measured without it.")] = None,
     agg: Aggregate = "mean",
     *,
@@ -104,7 +104,7 @@ def export_readings(
     As measured they have no bound but the range; in buckets the bounds of `/devices/{device}/series` hold.
     """
     context = context_of(request)
-    since, until = time_range(context, start, end)
+    since, until = time_range(context, start, to)
     devices = [device_of(context, one) for one in dict.fromkeys(device)]
     fields = list(dict.fromkeys(field))
     _check_fields(devices, fields)
@@ -149,13 +149,13 @@ def export_events(
     kind: Kind | None = None,
     device: Annotated[str | None, Query(pattern=f"^{ID_PATTERN}$")] = None,
     start: From = None,
-    end: To = None,
+    to: To = None,
     *,
     bom: Mark = False,
 ) -> Response:
     """Events, newest first."""
     context = context_of(request)
-    since, until = time_range(context, start, end)
+    since, until = time_range(context, start, to)
     query = EventQuery(since, until, device=device, kind=kind, limit=MAX_EVENTS)
 
     def rows() -> Iterator[list[object]]:

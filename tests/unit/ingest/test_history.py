@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.history import COUNTER_32, History, Place, counted_since, distance_km
+from ingest.history import COUNTER_32, History, counted_since
 from ingest.store.memory import MemoryStore
 from ingest.store.records import EventRecord, Origin, Reading, Record
 
@@ -159,10 +158,3 @@ def test_what_is_counted_over_a_wrap_is_what_went_through(before: int, grown: in
         assert found in (grown, None)
     assert counted_since(before, before + grown, restarted=False) == grown
     assert counted_since(before, before + grown, restarted=True) is None
-
-
-def test_distance() -> None:
-    one, other = Place(-10.17, 123.6, NOW), Place(-10.16, 123.6, NOW)
-    assert distance_km(one, other) == pytest.approx(1.112, abs=0.001)
-    assert distance_km(one, one) == 0
-    assert distance_km(Place(0, 179.9, NOW), Place(0, -179.9, NOW)) == pytest.approx(22.24, abs=0.01)
