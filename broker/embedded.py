@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 from amqtt.broker import Broker
 from amqtt.contexts import Action
 from amqtt.errors import AMQTTError
+from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
 from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
 from amqtt.session import Session
 
@@ -62,6 +64,61 @@ class AccountsAccess(BaseTopicPlugin):
         return True
 
 
+class _Broker(Broker):
+    """Amqtt, but what a client was told is taken is passed on although the client has gone.
+
+    Its own loop forgets what it has acknowledged and not yet passed on when the client disconnects: most of what comes
+    from a device that wakes, publishes a few messages and sleeps again.
+    """
+
+    async def _client_message_loop(self, client_session: Session, handler: BrokerProtocolHandler) -> None:
+        ask: dict[str, Callable[[], Awaitable[Any]]] = {
+            "message": handler.mqtt_deliver_next_message,
+            "subscription": handler.get_next_pending_subscription,
+            "unsubscription": handler.get_next_pending_unsubscription,
+            "gone": handler.wait_disconnect,
+        }
+        answer = {
+            "message": self._handle_message_delivery,
+            "subscription": self._handle_subscription,
+            "unsubscription": self._handle_unsubscription,
+        }
+        waiters = {name: asyncio.ensure_future(one()) for name, one in ask.items()}
+        try:
+            while True:
+                await asyncio.wait(waiters.values(), return_when=asyncio.FIRST_COMPLETED)
+                done = [name for name in answer if waiters[name].done()]
+                gone = waiters["gone"].done()
+                # Before anything is waited for: nobody else takes from the queue meanwhile.
+                left = _left_in(client_session.delivered_message_queue) if gone else []
+                for name in done:
+                    if await answer[name](client_session, handler, waiters[name]) is False:
+                        return
+                for message in left:
+                    if not await self._handle_message_delivery(client_session, handler, message):
+                        break
+                if gone:
+                    await self._handle_disconnect(client_session, handler, waiters["gone"])
+                    return
+                waiters |= {name: asyncio.ensure_future(ask[name]()) for name in done}
+        except asyncio.CancelledError:
+            return
+        finally:
+            for waiter in waiters.values():
+                waiter.cancel()
+            await asyncio.gather(*waiters.values(), return_exceptions=True)
+
+
+def _left_in(queue: asyncio.Queue[Any]) -> list[asyncio.Future[Any]]:
+    """Everything that waits in a queue, as amqtt wants to be given it."""
+    futures = []
+    while not queue.empty():
+        future = asyncio.get_running_loop().create_future()
+        future.set_result(queue.get_nowait())
+        futures.append(future)
+    return futures
+
+
 class EmbeddedBroker:
     """Owns one amqtt broker on one port; `run` blocks on its own event loop until `stop`."""
 
@@ -82,7 +139,7 @@ class EmbeddedBroker:
         asyncio.run(self._serve(stop))
 
     async def _serve(self, stop: threading.Event) -> None:
-        broker = Broker(self._config(), loop=asyncio.get_running_loop())
+        broker = _Broker(self._config(), loop=asyncio.get_running_loop())
         try:
             await broker.start()
         except (AMQTTError, OSError) as exc:

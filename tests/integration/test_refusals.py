@@ -1,10 +1,11 @@
-"""The embedded broker refuses strangers, wrong passwords and devices that speak for others."""
+"""The embedded broker refuses strangers and devices that speak for others, and passes on what it took."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
+import paho.mqtt.client as paho
 import pytest
 
 from broker.client import Delivery
@@ -48,6 +49,26 @@ def test_a_device_cannot_speak_or_listen_for_another(embedded: RunningBroker) ->
     assert one.received == []
     ingest.close()
     one.close()
+
+
+def test_what_was_acknowledged_is_passed_on_although_its_sender_has_gone(embedded: RunningBroker) -> None:
+    ingest = Connected(embedded, "ingest", filters=("json/+",))
+    wait_for(ingest.bus.connected.is_set, "a connection")
+    for sender in range(3):
+        client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=f"sleeper-{sender}")
+        client.username_pw_set("gateway", embedded.secrets.password("gateway"))
+        client.connect("127.0.0.1", embedded.port)
+        client.loop_start()
+        sent = [client.publish(f"json/{sender}", str(number), qos=1) for number in range(300)]
+        for one in sent:
+            one.wait_for_publish(30)
+        client.disconnect()
+        client.loop_stop()
+    wait_for(lambda: len(ingest.received) >= 900, "all of them")
+    for sender in range(3):
+        told = [int(one.payload) for one in ingest.received if one.topic == f"json/{sender}"]
+        assert told == list(range(300))
+    ingest.close()
 
 
 def test_an_acknowledgement_of_an_earlier_connection_is_never_sent(embedded: RunningBroker) -> None:
