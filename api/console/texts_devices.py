@@ -10,6 +10,7 @@ DEVICE_TEXTS: Final[dict[str, tuple[str, str]]] = {
     "no_positions": ("Belum ada posisi.", "No positions yet."),
     "driven": ("Jarak", "Driven"),
     "stops": ("Berhenti", "Stops"),
+    "pto_ran": ("{n} kali, seluruhnya {time}", "{n} times, {time} in all"),
     "stood_for": ("Lamanya", "For"),
     "place": ("Tempat", "Place"),
     "positions_left_out": ("Posisi yang tidak dipakai", "Positions left out"),

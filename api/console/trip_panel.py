@@ -34,7 +34,8 @@ def _figures(view: View, trip: Trip) -> list[Markup]:
     km = trip.distance_km if trip.odometer_km is None else trip.odometer_km
     figures = [("driven", f"{view.number(round(km, 1))} km"), ("stops", view.number(len(trip.stops)))]
     if trip.pto_s is not None:
-        figures.append(("pto", f"{view.number(trip.pto_times or 0)} × {view.t('total')} {view.duration(trip.pto_s)}"))  # noqa: RUF001
+        times = view.number(trip.pto_times or 0)
+        figures.append(("pto", view.t("pto_ran", n=times, time=view.duration(trip.pto_s))))
     left_out = ", ".join(f"{view.number(count)} {view.word(word)}" for word, count in sorted(trip.left_out.items()))
     if left_out:
         figures.append(("positions_left_out", left_out))
