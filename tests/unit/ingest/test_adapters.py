@@ -19,6 +19,7 @@ from ingest.adapters.registry import ADAPTERS, FILTERS, adapter_for
 from ingest.decode import Decoded, Decoder
 from ingest.journal import Arrival
 from ingest.store.records import EventRecord, Reading, StatusRecord
+from tests.support.shapes import shaped_like
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 BASE = load_city(builtin_city("kupang"))
@@ -477,20 +478,13 @@ TOPICS = [
     *("tele/a/SENSOR", "tele/a/LWT", "stat/a/STATUS8", "json/a", "frigate/events", "frigate/reviews", "frigate/stats"),
     *("frigate/a/motion", "frigate/available", "onvif2mqtt/a/motion", "onvif/a/event", "axis/a/event/x"),
 ]
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=8,
-)
 KEYS = [
     *("end_device_ids", "uplink_message", "decoded_payload", "frm_payload", "deviceInfo", "object", "data", "rxInfo"),
     *("time", "cmd", "EUI", "_type", "lat", "lon", "tst", "position", "device", "attributes", "uniqueId", "event"),
     *("state", "reported", "ts", "latlng", "Time", "SR04", "after", "type", "camera", "id", "start_time", "cameras"),
     *("Topic", "Message", "topic", "op", "serial", "message", "StatusSNS", "batteryLevel", "location", "fixTime"),
 ]
-shaped = st.recursive(
-    json_values, lambda inner: st.dictionaries(st.sampled_from(KEYS), inner, max_size=5), max_leaves=10
-)
+shaped = shaped_like(KEYS)
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])

@@ -24,6 +24,7 @@ from ingest.journal import Arrival
 from ingest.pseudonyms import Pseudonyms, flat_mac
 from ingest.store.records import EventRecord, Reading, StatusRecord
 from tests.support.field_samples import SAMPLES, load
+from tests.support.shapes import shaped_like
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 KEY = b"k" * 32
@@ -348,19 +349,12 @@ def test_which_topics_name_clients() -> None:
     assert not has_clients("v3/a@t/devices/x/up")
 
 
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=8,
-)
 KEYS = [
     *("data", "result", "mac", "type", "state", "num_sta", "radio_table_stats", "vap_table", "system-stats", "ap_mac"),
     *("apMac", "essid", "key", "ap", "interfaces", "wireless", "mode", "clients", "statistics", "general", "resources"),
     *("load", "cpus", "memory", "disk", "Acct-Status-Type", "Event-Timestamp", "Acct-Input-Octets", "value", "uptime"),
 ]
-shaped = st.recursive(
-    json_values, lambda inner: st.dictionaries(st.sampled_from(KEYS), inner, max_size=5) | st.lists(inner, max_size=3)
-)
+shaped = shaped_like(KEYS)
 TOPICS = [
     *("netjson/a", "netjson/a/b", "unifi/s/device", "unifi/s/sta", "unifi/s/rogueap", "unifi/s/event"),
     *("omada/s/devices", "omada/s/clients", "radius/n/accounting", "collectd/h/iwinfo-w/stations"),
