@@ -13,7 +13,7 @@ from broker.contract.errors import PayloadError, TopicError
 from broker.contract.payloads import Event, Offline, Online, Parsed, Rejected, Sleeping, Status, Telemetry, values_of
 from broker.contract.topics import Kind, Topic, is_native, parse_topic
 from city.model import Bin, City, Device, SensorGeometry
-from ingest.adapters.registry import has_clients
+from ingest.adapters.registry import has_clients, personal_keys
 from ingest.foreign import ForeignReader, Happened, Measured, Stranger
 from ingest.journal import Arrival
 from ingest.judge import judge_bin, judge_position, judge_time, sorted_quality
@@ -69,10 +69,11 @@ class Decoder:
         return Decoded([], [Rejected(raw, reason) for raw in elements_of(arrival.payload) or [arrival.payload]])
 
     def _scrubbed(self, arrival: Arrival, raw: bytes, names: tuple[str, ...]) -> bytes:
-        """A message of another maker's device without the MAC addresses of anybody's phone."""
-        if not has_clients(arrival.topic):
-            return raw
-        return self._pseudonyms.scrubbed(raw, (*names, *self._foreigners.addresses()), arrival.received_at)
+        """A message of another maker's device without names of people and MAC addresses of their phones."""
+        if has_clients(arrival.topic):
+            raw = self._pseudonyms.scrubbed(raw, (*names, *self._foreigners.addresses()), arrival.received_at)
+        keys = personal_keys(arrival.topic)
+        return self._pseudonyms.without_names(raw, keys, arrival.received_at) if keys else raw
 
     def _native(self, arrival: Arrival) -> Decoded:
         topic = parse_topic(arrival.topic)

@@ -27,6 +27,7 @@ from ingest.store.records import QUALITY_INVALID, QUALITY_UNDECODED, StatusRecor
 STAMP_BITS: Final = 22
 _STAMP_FROM_S: Final = 946_684_800
 _STAMP_S_MAX: Final = (1 << 31) - 1
+PAST_MAX: Final = timedelta(minutes=10)
 UNDECODED: Final = "undecoded: "
 """How the reason of a letter begins whose bytes nobody could decode."""
 
@@ -116,7 +117,7 @@ class ForeignReader:
             message.strangers.append(Stranger(adapter.name, heard.names, raw, heard.hint, port))
             return
         device, profile = found
-        if heard.presence:
+        if heard.presence and not _is_history(heard, arrival):
             message.statuses.append(_status(device, heard.presence, heard, arrival))
         if _says_nothing(heard):
             return
@@ -161,6 +162,12 @@ class ForeignReader:
             return at.replace(tzinfo=self._city.time_zone).astimezone(UTC)
         except OverflowError:
             return None
+
+
+def _is_history(heard: Heard, arrival: Arrival) -> bool:
+    """Whether it came or went too long ago to be so still: controllers tell their last weeks at every question."""
+    is_past = heard.presence is not None and heard.presence.past
+    return is_past and heard.at is not None and arrival.received_at - heard.at > PAST_MAX
 
 
 def _says_nothing(heard: Heard) -> bool:

@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -19,12 +20,18 @@ _MARK: Final = "02:6b"
 """How pseudonyms of MAC addresses begin: locally administered, so that no maker's address is like them."""
 _NAME_MARK: Final = "p-"
 _NAME: Final = re.compile(r"p-[0-9a-f]{12}")
-_MAC: Final = re.compile(r"(?i)^[0-9a-f]{2}([:-]?)(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}$|^(?:[0-9a-f]{4}\.){2}[0-9a-f]{4}$")
+_MAC: Final = re.compile(
+    r"(?i)^[0-9a-f]{2}([:-]?)(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}$|^(?:[0-9a-f]{4}\.){2}[0-9a-f]{4}$|^[0-9a-f]{6}-[0-9a-f]{6}$"
+)
 _MACS: Final = re.compile(
     rb"(?i)(?<![0-9a-f:])(?:(?:[0-9a-f]{2}([:-]))(?:[0-9a-f]{2}\1){4,6}[0-9a-f]{2}|(?:[0-9a-f]{4}\.){2}[0-9a-f]{4}"
-    rb'|(?<=")[0-9a-f]{12}(?="))(?![0-9a-f:])'
+    rb'|(?<=")[0-9a-f]{12}(?=["@])|(?<=")[0-9a-f]{6}-[0-9a-f]{6}(?=["@]))(?![0-9a-f:])'
 )
 """Longer rows of octets as well: a DHCP client id is a MAC address with one or two octets around it."""
+_STRING: Final = rb'"(?:[^"\\]|\\.)*"'
+_TEXT: Final = re.compile(_STRING + rb'\s*:|("(?:[^"\\]|\\.)*)"?|-?[0-9][0-9.]*', re.DOTALL)
+"""A key, which stays; or a text, perhaps cut off; or a number."""
+_VALUE: Final = rb'"(?:[^"\\]|\\.)*"?|-?[0-9][^\s,}\]]*|\{[^{}]*\}?|\[[^\[\]{}]*\]?'
 _MAC_LENGTH: Final = 17
 _NOBODY: Final = f"{_MARK}:00:00:00:00"
 
@@ -65,6 +72,26 @@ class Pseudonyms:
 
         return _MACS.sub(replaced, raw)
 
+    def without_names(self, raw: bytes, keys: tuple[str, ...], at: datetime) -> bytes:
+        """Bytes in which every text under one of these keys is a pseudonym; what is no JSON any more, too.
+
+        Args:
+            raw: A message.
+            keys: Of JSON objects, in any case; under them are texts, numbers, or lists and objects of them.
+            at: The day.
+        """
+
+        def replaced(found: re.Match[bytes]) -> bytes:
+            return found[1] + _TEXT.sub(hashed, found[2])
+
+        def hashed(found: re.Match[bytes]) -> bytes:
+            if found[0].endswith(b":") and found[1] is None:
+                return found[0]
+            text = (found[0] if found[1] is None else found[1][1:]).decode("utf-8", "replace")
+            return b'"' + (self._of(Personal(text), at) or _NOBODY).encode() + b'"' if text else found[0]
+
+        return _values_under(keys).sub(replaced, raw)
+
     def of_mac(self, mac: str, at: datetime) -> str | None:
         """A MAC address' pseudonym, in the form of one; one that is a pseudonym already stays."""
         flat = flat_mac(mac)
@@ -88,6 +115,13 @@ class Pseudonyms:
         if self._key is None:
             return ""
         return hashlib.blake2b(f"{day}/{value}".encode(), key=self._key, digest_size=16).hexdigest()
+
+
+@lru_cache(maxsize=64)
+def _values_under(keys: tuple[str, ...]) -> re.Pattern[bytes]:
+    """What stands under one of these keys in JSON, whole or cut off: the key, and the value."""
+    names = b"|".join(re.escape(key).encode() for key in keys)
+    return re.compile(rb'(?i)("(?:' + names + rb')"\s*:\s*)(' + _VALUE + rb")", re.DOTALL)
 
 
 def flat_mac(text: str) -> str:

@@ -2,7 +2,7 @@
 
 Topic `netjson/{device}` or `netjson/{device}/{time}`, where the time is the agent's (`%d-%m-%Y_%H:%M:%S.%f`, UTC): it
 sends old measurements again with their own. Clients are counted over access point interfaces, those of mesh links are
-not. `rx_bytes` is what these interfaces received, that is from clients.
+not. The agent turns the counters of these interfaces round, to what users receive and send; here they are turned back.
 Source: NetJSON, DeviceMonitoring; OpenWISP monitoring, "Device data".
 """
 
@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
+
+import msgspec
 
 from broker.contract.errors import PayloadError
 from ingest.adapters.port import (
@@ -30,7 +32,11 @@ from ingest.adapters.wifi import whole
 
 TIME_FORMAT: Final = "%d-%m-%Y_%H:%M:%S.%f"
 _MODES: Final = ("access_point", "master", "ap")
-_BANDS_MHZ: Final = ((5_900, "6GHz"), (4_900, "5GHz"), (0, "2.4GHz"))
+_BANDS_MHZ: Final = ((57_000, "60GHz"), (5_900, "6GHz"), (4_900, "5GHz"), (2_300, "2.4GHz"))
+_CHANNELS_OF_2_4_GHZ: Final = 14
+_SYSTEM: Final = "/rom"
+_KEPT: Final = ("type", "general", "resources", "interfaces")
+"""Without the neighbours and the addresses that were given out."""
 
 
 class NetJson:
@@ -59,11 +65,16 @@ class NetJson:
             Heard(
                 names=(device,),
                 at=at or parse_epoch(general.get("local_time")),
-                key=payload,
+                key=b"monitoring" if at or general.get("local_time") else payload,
                 known={**_resources(body), **_radios(list(objects_at(body, "interfaces")))},
                 hint=Hint(model="openwrt", label=text_at(general, "hostname")),
+                raw=_without_people(body),
             )
         ]
+
+
+def _without_people(body: Mapping[str, Any]) -> bytes:
+    return msgspec.json.encode({name: body[name] for name in _KEPT if name in body})
 
 
 def _sent_at(text: str) -> datetime | None:
@@ -96,7 +107,9 @@ def _load_pct(resources: Mapping[str, Any]) -> float | None:
 
 
 def _used(disks: Iterable[Mapping[str, Any]]) -> list[float]:
-    return [used for one in disks if (used := parse_number(one.get("used_percent"))) is not None]
+    """How full each is; the system's own, which is always full, says nothing."""
+    written = (one for one in disks if text_at(one, "mount_point") != _SYSTEM)
+    return [used for one in written if (used := parse_number(one.get("used_percent"))) is not None]
 
 
 def _radios(interfaces: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -120,8 +133,8 @@ def _radios(interfaces: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         noise_dbm=max(noise, default=None),
         signal_dbm=_mean_signal(radios),
         channel_busy_pct=max(busy, default=None),
-        rx_bytes=_total(serving, "rx_bytes"),
-        tx_bytes=_total(serving, "tx_bytes"),
+        rx_bytes=_total(serving, "tx_bytes"),
+        tx_bytes=_total(serving, "rx_bytes"),
     )
 
 
@@ -130,8 +143,12 @@ def _macs(interface: Mapping[str, Any]) -> set[str]:
 
 
 def _band(radio: Mapping[str, Any]) -> str:
-    frequency = parse_number(radio.get("frequency")) or 0.0
-    return next(name for above, name in _BANDS_MHZ if frequency >= above)
+    frequency, channel = parse_number(radio.get("frequency")), parse_number(radio.get("channel"))
+    if frequency:
+        return next((name for above, name in _BANDS_MHZ if frequency >= above), "?")
+    if channel:
+        return "2.4GHz" if channel <= _CHANNELS_OF_2_4_GHZ else "5GHz"
+    return "?"
 
 
 def _mean_signal(radios: Iterable[Mapping[str, Any]]) -> float | None:

@@ -12,18 +12,32 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from broker.contract.errors import PayloadError
 from ingest.adapters.port import Heard, Hint, Presence, parse_any_time, parse_number, present, text_at
 from ingest.adapters.wifi import alone, crowd, listed, normal_mac, whole
 
 _OTHERS: Final = frozenset({"switch", "gateway", "olt", "1", "2"})
-_CONNECTED: Final = frozenset({1, 14, 15, 16, 17})
-_GONE: Final = {0: "disconnected", 3: "heartbeat missed", 30: "heartbeat missed", 4: "isolated", 40: "isolated"}
+_CONNECTED: Final = 1
+_CATEGORIES: Final = {0: "disconnected", 2: "pending", 3: "heartbeat missed", 4: "isolated"}
+_DETAILS: Final = {
+    **dict.fromkeys((10,), "provisioning"),
+    **dict.fromkeys((11,), "configuring"),
+    **dict.fromkeys((12,), "upgrading"),
+    **dict.fromkeys((13,), "rebooting"),
+    **dict.fromkeys((20, 21), "pending"),
+    **dict.fromkeys((22, 23), "adopting"),
+    **dict.fromkeys((24, 25), "adoption failed"),
+    **dict.fromkeys((26, 27), "managed elsewhere"),
+    **dict.fromkeys((30, 31, 32, 33), "heartbeat missed"),
+    **dict.fromkeys((40, 41), "isolated"),
+}
+"""Finer states, which have numbers of their own from 10 on; 14 to 17 are connected."""
 _SPAN: Final = re.compile(r"(\d+)\s*(d|h|m|s)", re.IGNORECASE)
 _SECONDS: Final = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _BANDS: Final = {"clientNum2g": "2.4GHz", "clientNum5g": "5GHz", "clientNum5g2": "5GHz-2", "clientNum6g": "6GHz"}
 _KEPT: Final = (
     *("mac", "name", "type", "model", "showModel", "status", "statusCategory", "clientNum", "cpuUtil", "memUtil"),
-    *("uptime", "uptimeLong", "download", "upload", "lastSeen", *_BANDS),
+    *("detailStatus", "uptime", "uptimeLong", "download", "upload", "lastSeen", *_BANDS),
 )
 
 
@@ -41,9 +55,12 @@ class Omada:
         """One record per access point.
 
         Raises:
-            PayloadError: Not the controller's JSON.
+            PayloadError: Not the controller's JSON, or one page of several: a part of the clients is not how many.
         """
-        return list(_SORTS[topic.rpartition("/")[2]](listed(payload)))
+        answer = listed(payload)
+        if answer.total is not None and answer.total > len(answer.elements):
+            raise PayloadError(f"a part only, {len(answer.elements)} of {answer.total}: ask with a larger `pageSize`")
+        return list(_SORTS[topic.rpartition("/")[2]](answer.elements))
 
 
 def _devices(elements: Sequence[Mapping[str, Any]]) -> Iterator[Heard]:
@@ -65,9 +82,13 @@ def _devices(elements: Sequence[Mapping[str, Any]]) -> Iterator[Heard]:
 
 def _gone(one: Mapping[str, Any]) -> str:
     """Why it is not there, empty when it is or when nothing is said."""
-    state = whole(one.get("statusCategory"))
-    state = whole(one.get("status")) if state is None else state
-    return "" if state is None or state in _CONNECTED else _GONE.get(state, "")
+    category, status = whole(one.get("statusCategory")), whole(one.get("status"))
+    detail = whole(one.get("detailStatus"))
+    if category is not None:
+        return _CATEGORIES.get(category, "")
+    if detail is not None and detail in _DETAILS:
+        return _DETAILS[detail]
+    return "" if status is None or status == _CONNECTED else _CATEGORIES.get(status) or _DETAILS.get(status, "")
 
 
 def _figures(one: Mapping[str, Any]) -> dict[str, Any]:
@@ -98,7 +119,7 @@ def _uptime_s(one: Mapping[str, Any]) -> int | None:
 def _clients(elements: Sequence[Mapping[str, Any]]) -> Iterator[Heard]:
     by_ap: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for one in elements:
-        if text_at(one, "apMac") and one.get("wireless") is not False:
+        if text_at(one, "apMac") and one.get("wireless") is not False and one.get("active") is not False:
             by_ap[normal_mac(text_at(one, "apMac"))].append(one)
     for mac, clients in by_ap.items():
         times = [at for one in clients if (at := parse_any_time(one.get("lastSeen")))]

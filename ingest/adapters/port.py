@@ -61,13 +61,15 @@ class Happening(msgspec.Struct, frozen=True):
 class Presence(msgspec.Struct, frozen=True):
     """A device came or went, as its sender says. `everybody`: all devices of the inventory that this sender speaks for.
 
-    `beneath` is how the addresses of those begin.
+    `beneath` is how the addresses of those begin. `past`: it tells of the moment it was measured at, perhaps long ago,
+    and not of now.
     """
 
     state: Literal["online", "offline"]
     reason: str = ""
     everybody: bool = False
     beneath: str = ""
+    past: bool = False
 
 
 class Hint(msgspec.Struct, frozen=True):

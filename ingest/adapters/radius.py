@@ -8,6 +8,7 @@ Source: RFC 2866, RFC 2869 section 5.1 and 5.2.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -30,6 +31,9 @@ from ingest.adapters.wifi import normal_mac, whole
 GIGAWORD: Final = 1 << 32
 _STATES: Final = {"start": "raised", "interim-update": "noted", "alive": "noted", "stop": "cleared"}
 _NUMBERS: Final = {"1": "start", "2": "stop", "3": "interim-update", "7": "accounting-on", "8": "accounting-off"}
+_MAC_AND_SSID: Final = re.compile(
+    r"(?i)((?:[0-9a-f]{2}[:-]?){5}[0-9a-f]{2}|(?:[0-9a-f]{4}\.){2}[0-9a-f]{4})(?::(.*))?", re.DOTALL
+)
 _SPELLINGS: Final = ("%b %d %Y %H:%M:%S %Z", "%b %d %Y %H:%M:%S")
 
 
@@ -74,7 +78,7 @@ def _request(nas: str, body: Mapping[str, Any]) -> Heard:
     detail = present(
         session=Personal(session, lasting=True),
         client=_client(body),
-        ssid=_ssid(body),
+        ssid=_called(body)[1],
         duration_s=whole(body.get("Acct-Session-Time")),
         upload_bytes=_octets(body, "Input"),
         download_bytes=_octets(body, "Output"),
@@ -86,8 +90,8 @@ def _request(nas: str, body: Mapping[str, Any]) -> Heard:
 
 
 def _names(nas: str, body: Mapping[str, Any]) -> tuple[str, ...]:
-    called = text_at(body, "Called-Station-Id")
-    found = (text_at(body, "NAS-Identifier"), normal_mac(called[:17]), text_at(body, "NAS-IP-Address"), nas)
+    called, _ = _called(body)
+    found = (text_at(body, "NAS-Identifier"), called, text_at(body, "NAS-IP-Address"), nas)
     return tuple(dict.fromkeys(name for name in found if name))
 
 
@@ -96,10 +100,11 @@ def _client(body: Mapping[str, Any]) -> Personal | None:
     return Personal(normal_mac(who)) if who else None
 
 
-def _ssid(body: Mapping[str, Any]) -> str | None:
-    """Access points write their MAC address, a colon and the network's name."""
-    called = text_at(body, "Called-Station-Id")
-    return called[18:] or None if called[17:18] == ":" else None
+def _called(body: Mapping[str, Any]) -> tuple[str, str | None]:
+    """Whom the user called: access points write their MAC address in any spelling, a colon and the network's name."""
+    text = text_at(body, "Called-Station-Id")
+    found = _MAC_AND_SSID.fullmatch(text)
+    return (normal_mac(found[1]), found[2] or None) if found else (text, None)
 
 
 def _octets(body: Mapping[str, Any], direction: str) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -68,6 +69,30 @@ def adapter_for(topic: str) -> Adapter:
 
 _WITH_CLIENTS: Final = frozenset({"netjson", "unifi", "omada", "radius"})
 """Formats whose messages name the devices of people."""
+
+
+PERSONAL_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+    "radius": (
+        *("User-Name", "Stripped-User-Name", "Calling-Station-Id", "Chargeable-User-Identity", "Mikrotik-Host-IP"),
+        *("Framed-IP-Address", "Framed-IPv6-Address", "Framed-IPv6-Prefix", "Delegated-IPv6-Prefix"),
+    ),
+    "netjson": ("client_name", "client_id", "ip"),
+    "unifi": ("hostname", "user_name", "username", "ip", "last_ip", "fixed_ip", "email"),
+    "omada": ("hostName", "clientName", "userName", "ip", "ipv6List", "email"),
+    "frigate": ("sub_label", "sub_labels", "recognized_license_plate", "plate"),
+    "onvif": ("LicensePlateInfo", "PlateNumber", "Plate", "FaceName", "UserName"),
+    "axis": ("text", "plate", "plateText", "plateASCII", "userName"),
+}
+"""Keys of each format under which people are named, or what is theirs."""
+_ANYBODYS: Final = tuple(key for keys in PERSONAL_KEYS.values() for key in keys)
+
+
+def personal_keys(topic: str) -> tuple[str, ...]:
+    """Under which keys messages of a topic name people; those nobody reads may under all of them."""
+    try:
+        return PERSONAL_KEYS.get(adapter_for(topic).name, ())
+    except TopicError:
+        return _ANYBODYS
 
 
 def has_clients(topic: str) -> bool:

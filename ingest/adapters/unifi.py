@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from broker.contract.errors import PayloadError
 from ingest.adapters.port import (
     Happening,
     Heard,
@@ -39,16 +40,21 @@ _STATES: Final = {
     10: "adoption failed",
     11: "isolated",
 }
+_ONLINE: Final = "ONLINE"
 _ACCESS_POINT: Final = ("uap", "")
+"""Gateways with radios are something else, and have wired clients too."""
+_BETWEEN: Final = ("downlink", "uplink", "mesh")
+_CHANGED_CLIENTS: Final = "sta:sync"
+"""What the controller's websocket sends when clients change: those alone, so that nobody can be counted."""
 _KEPT: Final = (
     *("mac", "name", "model", "type", "state", "last_seen", "num_sta", "uptime", "rx_bytes", "tx_bytes"),
-    *("system-stats", "radio_table_stats", "version"),
+    *("system-stats", "radio_table_stats", "version", "macAddress", "adopted", "disabled"),
 )
 _CLIENT_KEPT: Final = ("ap_mac", "essid", "signal", "last_seen", "is_wired")
 _AP_EVENTS: Final = {
-    "EVT_AP_Connected": Presence("online"),
-    "EVT_AP_Lost_Contact": Presence("offline", "lost"),
-    "EVT_AP_Disconnected": Presence("offline", "lost"),
+    "EVT_AP_Connected": Presence("online", past=True),
+    "EVT_AP_Lost_Contact": Presence("offline", "lost", past=True),
+    "EVT_AP_Disconnected": Presence("offline", "lost", past=True),
 }
 _SESSIONS: Final = {
     "EVT_WU_Connected": "raised",
@@ -74,32 +80,52 @@ class UniFi:
         Raises:
             PayloadError: Not the controller's JSON.
         """
-        elements = listed(payload)
-        return list(_SORTS[topic.rpartition("/")[2]](elements))
+        sort, answer = topic.rpartition("/")[2], listed(payload)
+        if answer.message == _CHANGED_CLIENTS:
+            return []
+        if sort == "device" and answer.elements and not any(_mac(one) for one in answer.elements):
+            raise PayloadError("none of its devices has a `mac`")
+        return list(_SORTS[sort](answer.elements))
 
 
 def _devices(elements: Sequence[Mapping[str, Any]]) -> Iterator[Heard]:
     for one in elements:
-        if text_at(one, "type") not in _ACCESS_POINT or not text_at(one, "mac"):
+        mac = _mac(one)
+        if not mac or not (text_at(one, "type") in _ACCESS_POINT or one.get("radio_table_stats")):
             continue
-        mac = normal_mac(text_at(one, "mac"))
         at = parse_any_time(one.get("last_seen"))
-        state = whole(one.get("state"))
-        is_there = state is None or state == _CONNECTED
+        gone = _gone(one)
         yield Heard(
             names=tuple(name for name in (mac, text_at(one, "name")) if name),
             at=at,
             key=f"device/{mac}".encode(),
-            known=_figures(one) if is_there else {},
-            presence=None if is_there else Presence("offline", _STATES.get(state or 0, f"state {state}")),
+            known={} if gone else _figures(one),
+            presence=Presence("offline", gone) if gone else None,
             hint=Hint(model=text_at(one, "model"), label=text_at(one, "name")),
             raw=alone(one, _KEPT),
         )
 
 
+def _mac(one: Mapping[str, Any]) -> str:
+    return normal_mac(text_at(one, "mac") or text_at(one, "macAddress"))
+
+
+def _gone(one: Mapping[str, Any]) -> str:
+    """Why it is not there, empty when it is."""
+    state = one.get("state")
+    if one.get("adopted") is False:
+        return "not adopted"
+    if one.get("disabled") is True:
+        return "disabled"
+    if isinstance(state, str) and not state.isdigit():
+        return "" if state.upper() == _ONLINE else state.lower()
+    number = whole(state)
+    return "" if number is None or number == _CONNECTED else _STATES.get(number, f"state {number}")
+
+
 def _figures(one: Mapping[str, Any]) -> dict[str, Any]:
     radios = list(objects_at(one, "radio_table_stats"))
-    networks = list(objects_at(one, "vap_table"))
+    networks = [vap for vap in objects_at(one, "vap_table") if _serves_clients(vap)]
     by_band: Counter[str] = Counter()
     by_ssid: Counter[str] = Counter()
     for radio in radios:
@@ -109,7 +135,7 @@ def _figures(one: Mapping[str, Any]) -> dict[str, Any]:
     busy = [share for radio in radios if (share := parse_number(radio.get("cu_total"))) is not None]
     load = mapping_at(one, "system-stats")
     return present(
-        clients=whole(one.get("num_sta")),
+        clients=whole(one.get("num_sta")) if text_at(one, "type") in _ACCESS_POINT else sum(by_ssid.values()),
         clients_by_radio=dict(by_band) or None,
         clients_by_ssid=dict(by_ssid) or None,
         channel_busy_pct=max(busy, default=None),
@@ -120,6 +146,11 @@ def _figures(one: Mapping[str, Any]) -> dict[str, Any]:
         memory_pct=parse_number(load.get("mem")),
         uptime_s=whole(one.get("uptime")),
     )
+
+
+def _serves_clients(vap: Mapping[str, Any]) -> bool:
+    """Whether a network is one that people use: access points also talk to each other."""
+    return bool(text_at(vap, "essid")) and text_at(vap, "usage").lower() not in _BETWEEN
 
 
 def _mean_signal(networks: Sequence[Mapping[str, Any]]) -> float | None:
@@ -170,7 +201,8 @@ def _rogues(elements: Sequence[Mapping[str, Any]]) -> Iterator[Heard]:
 
 
 def _events(elements: Sequence[Mapping[str, Any]]) -> Iterator[Heard]:
-    for one in elements:
+    # The controller lists the newest first; who came and went is told in the order it happened.
+    for one in sorted(elements, key=lambda one: parse_number(one.get("time")) or 0.0):
         key, seer = text_at(one, "key"), text_at(one, "ap")
         if not seer:
             continue  # of a switch, a gateway or a wired client
@@ -185,7 +217,8 @@ def _events(elements: Sequence[Mapping[str, Any]]) -> Iterator[Heard]:
                 presence=presence,
                 events=happened,
                 raw=alone(
-                    one, ("key", "ap", "ap_name", "time", "datetime", "_id", "ssid", "duration", "bytes", "user")
+                    one,
+                    ("key", "ap", "ap_name", "time", "datetime", "_id", "ssid", "duration", "bytes", "user", "guest"),
                 ),
             )
 
@@ -194,15 +227,16 @@ def _happened(key: str, one: Mapping[str, Any]) -> Iterator[Happening]:
     if key.startswith("EVT_AP_Restarted"):
         yield Happening("reboot", "noted")
     elif key in _SESSIONS:
+        who = text_at(one, "user") or text_at(one, "guest")
         detail = present(
-            client=Personal(text_at(one, "user") or text_at(one, "guest")),
+            client=Personal(who) if who else None,
             ssid=text_at(one, "ssid"),
             duration_s=whole(one.get("duration")),
             bytes=whole(one.get("bytes")),
         )
         yield Happening("session", _SESSIONS[key], detail)  # type: ignore[arg-type]
     elif "Rogue" in key:
-        yield Happening("rogue_ap", "noted", present(ssid=text_at(one, "essid") or text_at(one, "ssid")))
+        yield Happening("rogue_ap", "noted", present(ssid=text_at(one, "essid") or text_at(one, "ssid") or None))
 
 
 _SORTS: Final = {"device": _devices, "sta": _clients, "rogueap": _rogues, "event": _events}

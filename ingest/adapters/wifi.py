@@ -10,9 +10,9 @@ import msgspec
 
 from broker.contract.codec import decode_json
 from broker.contract.errors import PayloadError
-from ingest.adapters.port import parse_number, present, text_at
+from ingest.adapters.port import mapping_at, parse_number, present, text_at
 
-_LIST_PATHS: Final = (("data",), ("result", "data"), ("result",))
+_LIST_PATHS: Final = (("data",), ("result", "data"), ("result", "clients"), ("result",))
 _decoder: Final = msgspec.json.Decoder(dict[str, Any] | list[Any])
 _HEX: Final = frozenset("0123456789abcdef")
 
@@ -25,19 +25,32 @@ def normal_mac(text: str) -> str:
     return ":".join(flat[place : place + 2] for place in range(0, 12, 2))
 
 
-def listed(payload: bytes) -> list[Mapping[str, Any]]:
+class Listed(msgspec.Struct, frozen=True):
+    """A controller's answer: its objects, what it calls itself, and how many there are on all its pages."""
+
+    elements: list[dict[str, Any]]
+    message: str = ""
+    total: int | None = None
+
+
+def listed(payload: bytes) -> Listed:
     """The objects of a controller's answer: the list itself, or under `data`, `result.data` or `result`.
 
     Raises:
-        PayloadError: There is no list.
+        PayloadError: It tells of an error, or there is no list.
     """
     body = decode_json(_decoder, payload)
-    found: Any = body
-    if isinstance(body, dict):
-        found = next((one for path in _LIST_PATHS if isinstance(one := _at(body, path), list)), None)
+    if isinstance(body, list):
+        return Listed([one for one in body if isinstance(one, dict)])
+    meta = mapping_at(body, "meta")
+    code = text_at(meta, "rc") if "rc" in meta else text_at(body, "errorCode")
+    if code not in ("", "ok", "0"):
+        raise PayloadError(f"the controller answered {code}: {text_at(meta, 'msg') or text_at(body, 'msg')}")
+    found = next((one for path in _LIST_PATHS if isinstance(one := _at(body, path), list)), None)
     if not isinstance(found, list):
         raise PayloadError("no list of objects under `data`, `result.data` or at the top")
-    return [one for one in found if isinstance(one, dict)]
+    elements = [one for one in found if isinstance(one, dict)]
+    return Listed(elements, text_at(meta, "message"), whole(mapping_at(body, "result").get("totalRows")))
 
 
 def _at(body: Mapping[str, Any], path: Sequence[str]) -> Any:  # noqa: ANN401 - JSON

@@ -28,11 +28,21 @@ def connectivity(latest: Latest | None, *, interval_s: float, now: datetime) -> 
     if latest is None:
         return "unknown"
     silent_for = now - latest.received_at
-    if latest.state == "offline" and latest.state_at is not None and latest.received_at <= latest.state_at:
+    if latest.state == "offline" and not _measured_since(latest):
         return "offline"
     if latest.state == "sleeping" and latest.next_s is not None:
         return "sleeping" if silent_for <= timedelta(seconds=latest.next_s * MISSED_INTERVALS) else "offline"
     return "online" if silent_for <= timedelta(seconds=interval_s * MISSED_INTERVALS) else "offline"
+
+
+def _measured_since(latest: Latest) -> bool:
+    """Whether anything was measured since it was said to be gone, and not only told of late by somebody else."""
+    if latest.state_at is None:
+        return True
+    if latest.received_at <= latest.state_at:
+        return False
+    gone_at = min(latest.state_said_at or latest.state_at, latest.state_at)
+    return latest.measured_at is None or latest.measured_at > gone_at
 
 
 class LatestBoard:

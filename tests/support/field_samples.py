@@ -299,7 +299,8 @@ def _cctv() -> Iterator[Sample]:
 def _wifi() -> Iterator[Sample]:
     file = "wifi/openwisp_netjson_devicemonitoring.json"
     sample = load(file)
-    for about, interfaces in (("", []), ("with a mesh interface", [sample["mesh_interface"]])):
+    turned = "counters as users see them, turned back"
+    for about, interfaces in ((turned, []), ("with a mesh interface", [sample["mesh_interface"]])):
         body = {**sample["payload"], "interfaces": [*sample["payload"]["interfaces"], *interfaces]}
         yield _ap(file, about, "netjson/router-7/01-03-2026_11:59:00.000000", body, "netjson", "router-7")
     unifi = "80:2a:a8:00:01:02"

@@ -22,6 +22,7 @@ from ingest.decode import Decoded, Decoder
 from ingest.history import History
 from ingest.journal import Arrival
 from ingest.pseudonyms import Pseudonyms, flat_mac
+from ingest.store.latest import LatestBoard, connectivity
 from ingest.store.records import EventRecord, Reading, StatusRecord
 from tests.support.field_samples import SAMPLES, load
 from tests.support.shapes import shaped_like
@@ -34,14 +35,16 @@ MACS = re.compile(r"(?i)\b[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5}\b")
 needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the collection of real messages is not here")
 
 
-def decoded(adapter: str, address: str, topic: str, body: Any, *, key: bytes | None = KEY) -> Decoded:
+def decoded(
+    adapter: str, address: str, topic: str, body: Any, *, key: bytes | None = KEY, at: datetime = NOW
+) -> Decoded:
     city = load_city(builtin_city("kupang"))
     profile = next(one.id for one in city.profiles.values() if one.adapters == (adapter,))
     one = AccessPoint(id="ap", model="m", ssids=(), reach=Address(adapter, address, profile))
     city.hold({"ap": one} if address else {})
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     decoder = Decoder(city, late_after=timedelta(days=9000), pseudonym_key=key)
-    return decoder.decode(Arrival(topic, raw, NOW))
+    return decoder.decode(Arrival(topic, raw, at))
 
 
 def values(found: Decoded) -> dict[str, Any]:
@@ -64,8 +67,8 @@ def test_netjson_counts_clients_and_not_those_of_mesh_links() -> None:
         "noise_dbm": -95.0,
         "clients_by_ssid": '{"testnet":3}',
         "clients_by_radio": '{"2.4GHz":3}',
-        "rx_bytes": 2599,
-        "tx_bytes": 971,
+        "rx_bytes": 971,
+        "tx_bytes": 2599,
     }
     record = found.records[0]
     assert isinstance(record, Reading)
@@ -122,6 +125,207 @@ def test_unifi_one_body_with_one_known_and_one_unknown_access_point() -> None:
     assert b"secret" not in stranger.raw
     again = decoded("unifi", "80:2a:a8:00:01:03", "unifi/default/device", stranger.raw)
     assert values(again) == {"clients": 3}, "what waits can be stored later"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"state": 4}, "upgrading"),
+        ({"disabled": True}, "disabled"),
+        ({"adopted": False}, "not adopted"),
+        ({"state": "OFFLINE"}, "offline"),
+        ({"state": 99}, "state 99"),
+    ],
+)
+def test_an_access_point_the_controller_does_not_have_is_gone(change: dict[str, Any], reason: str) -> None:
+    body = [{"type": "uap", "mac": "80:2a:a8:00:01:02", "state": 1, "num_sta": 3, **change}]
+    (status,) = decoded("unifi", "80:2a:a8:00:01:02", "unifi/s/device", body).records
+    assert isinstance(status, StatusRecord)
+    assert (status.state, status.reason) == ("offline", reason)
+
+
+def test_a_gateway_with_radios_counts_the_clients_of_its_networks() -> None:
+    vaps = [
+        {"essid": "City", "num_sta": 4},
+        {"essid": "", "num_sta": 1},
+        {"essid": "m", "usage": "downlink", "num_sta": 1},
+    ]
+    body = [{"type": "udm", "mac": "80:2a:a8:00:01:02", "state": 1, "num_sta": 40, "vap_table": vaps}]
+    assert decoded("unifi", "80:2a:a8:00:01:02", "unifi/s/device", body).ignored, "without radios it is none"
+    body[0]["radio_table_stats"] = [{"radio": "ng", "num_sta": 4}]
+    found = values(decoded("unifi", "80:2a:a8:00:01:02", "unifi/s/device", body))
+    assert (found["clients"], found["clients_by_ssid"]) == (4, '{"City":4}')
+
+
+@pytest.mark.parametrize(
+    ("topic", "body", "reason"),
+    [
+        ("unifi/s/sta", {"meta": {"rc": "error", "msg": "api.err.LoginRequired"}, "data": []}, "api.err.LoginRequired"),
+        ("omada/s/clients", {"errorCode": -44112, "msg": "The access token has expired"}, "token has expired"),
+        ("unifi/s/device", {"data": [{"id": 1}]}, "none of its devices has a `mac`"),
+        (
+            "omada/s/clients",
+            {"result": {"totalRows": 23, "data": [{"apMac": "AA-BB-CC-00-11-22", "rssi": -60}]}},
+            "a part only, 1 of 23",
+        ),
+    ],
+)
+def test_an_answer_that_is_none_says_why(topic: str, body: Any, reason: str) -> None:
+    (letter,) = decoded(topic.split("/", maxsplit=1)[0], "x", topic, body).dead
+    assert reason in letter.reason
+
+
+def test_changed_clients_alone_count_nobody() -> None:
+    client = {"mac": CLIENT, "ap_mac": "80:2a:a8:00:01:02", "essid": "City", "signal": -60}
+    body = {"meta": {"rc": "ok", "message": "sta:sync"}, "data": [client]}
+    assert decoded("unifi", "80:2a:a8:00:01:02", "unifi/s/sta", body).ignored
+
+
+def test_events_of_the_past_say_nothing_of_now() -> None:
+    def told(key: str, ago: timedelta, number: int) -> dict[str, Any]:
+        at = int((NOW - ago).timestamp() * 1000)
+        return {"key": key, "ap": "80:2a:a8:00:01:02", "time": at, "_id": str(number)}
+
+    newest_first = [
+        told("EVT_AP_Connected", timedelta(minutes=1), 3),
+        told("EVT_AP_Lost_Contact", timedelta(minutes=4), 2),
+        told("EVT_AP_Lost_Contact", timedelta(hours=2), 1),
+    ]
+    found = decoded("unifi", "80:2a:a8:00:01:02", "unifi/s/event", newest_first)
+    assert [one.state for one in found.records if isinstance(one, StatusRecord)] == ["offline", "online"]
+
+
+def test_a_lost_access_point_stays_lost_whatever_old_is_told_of_it() -> None:
+    lost = {"data": [{"mac": "80:2a:a8:00:01:02", "state": 0, "last_seen": int(NOW.timestamp()) - 600}]}
+    lingering = {"data": [{"ap_mac": "80:2a:a8:00:01:02", "last_seen": int(NOW.timestamp()) - 600}]}
+    back = {"data": [{"mac": "80:2a:a8:00:01:02", "state": 1, "num_sta": 2, "last_seen": int(NOW.timestamp()) - 5}]}
+    board = LatestBoard()
+    for seconds, (sort, body) in enumerate((("device", lost), ("sta", lingering), ("device", back))):
+        found = decoded("unifi", "80:2a:a8:00:01:02", f"unifi/s/{sort}", body, at=NOW + timedelta(seconds=seconds))
+        board.absorb(found.records)
+        (latest,) = board.find(kind=None, device="ap", changed_since=None)
+        expected = "online" if body is back else "offline"
+        assert connectivity(latest, interval_s=60, now=NOW + timedelta(seconds=seconds)) == expected
+
+
+def test_a_guest_without_a_name_is_nobody() -> None:
+    event = {"key": "EVT_WG_Disconnected", "ap": "80:2a:a8:00:01:02", "ssid": "G", "time": 1772366380000, "_id": "4"}
+    (_, nobody) = decoded("unifi", "80:2a:a8:00:01:02", "unifi/s/event", [event]).records
+    assert isinstance(nobody, EventRecord)
+    assert nobody.detail == {"ssid": "G"}
+    (stranger,) = decoded("unifi", "", "unifi/s/event", [{**event, "guest": CLIENT}]).strangers
+    (_, later) = decoded("unifi", "80:2a:a8:00:01:02", "unifi/s/event", stranger.raw).records
+    assert isinstance(later, EventRecord)
+    assert later.detail["client"].startswith("02:6b:")
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"status": 20},
+        {"status": 31},
+        {"status": 13},
+        {"status": 1, "detailStatus": 41},
+        {"status": 14, "statusCategory": 3},
+    ],
+)
+def test_an_omada_access_point_is_there_only_when_it_is_connected(state: dict[str, Any]) -> None:
+    body = {"result": [{"type": "ap", "mac": "AA-BB-CC-00-11-22", "clientNum": 3, **state}]}
+    (status,) = decoded("omada", "aa:bb:cc:00:11:22", "omada/s/devices", body).records
+    assert isinstance(status, StatusRecord)
+    assert status.state == "offline"
+
+
+@pytest.mark.parametrize(
+    "state", [{}, {"status": 1}, {"status": 14}, {"status": 17}, {"status": 0, "statusCategory": 1}]
+)
+def test_an_omada_access_point_that_is_connected_is_read(state: dict[str, Any]) -> None:
+    body = {"result": [{"type": "ap", "mac": "AA-BB-CC-00-11-22", "clientNum": 3, **state}]}
+    assert values(decoded("omada", "aa:bb:cc:00:11:22", "omada/s/devices", body)) == {"clients": 3}
+
+
+def test_clients_that_left_are_not_counted() -> None:
+    client = {"mac": CLIENT, "apMac": "AA-BB-CC-00-11-22", "ssid": "City", "rssi": -60}
+    body = {"result": {"totalRows": 2, "data": [{**client, "active": True}, {**client, "active": False}]}}
+    assert values(decoded("omada", "aa:bb:cc:00:11:22", "omada/s/clients", body))["clients"] == 1
+
+
+def test_a_routers_own_system_is_no_disk_and_a_channel_tells_the_band() -> None:
+    disks = [{"mount_point": "/rom", "used_percent": 100}, {"mount_point": "/overlay", "used_percent": 3}]
+    radios = [
+        {
+            "name": f"wlan{channel}",
+            "wireless": {"mode": "access_point", "ssid": "a", "channel": channel, "clients": [{"mac": str(channel)}]},
+        }
+        for channel in (6, 36)
+    ]
+    radios.append({"name": "w", "wireless": {"mode": "access_point", "ssid": "a", "frequency": 60480, "clients": []}})
+    body = {"type": "DeviceMonitoring", "resources": {"disk": disks}, "interfaces": radios}
+    found = values(decoded("netjson", "r", "netjson/r", body))
+    assert (found["disk_pct"], found["clients_by_radio"]) == (3.0, '{"2.4GHz":1,"5GHz":1,"60GHz":0}')
+
+
+LEAKS = {
+    "radius": (
+        "radius/hs1/accounting",
+        {"User-Name": "john.smith@mail.com", "Framed-IP-Address": "10.5.50.2", "Acct-Session-Id": "8"},
+    ),
+    "radius-rest": (
+        "radius/hs1/accounting",
+        {"User-Name": {"type": "string", "value": ["john.smith"]}, "Acct-Session-Id": "9"},
+    ),
+    "radius-number": ("radius/hs1/accounting", {"User-Name": 628123456789, "Calling-Station-Id": "40d3ae-04320c"}),
+    "radius-realm": ("radius/hs1/accounting", {"User-Name": "40d3ae04320c@city"}),
+    "netjson": (
+        "netjson/ap-1",
+        {
+            "type": "DeviceMonitoring",
+            "dhcp_leases": [{"mac": CLIENT, "ip": "192.168.1.50", "client_name": "johns-iphone"}],
+            "neighbors": [{"mac": CLIENT, "ip": "fe80::42d3:aeff:fe04:320c"}],
+        },
+    ),
+    "omada": (
+        "omada/s/clients",
+        {"result": {"clients": [{"hostName": "john", "ip": "10.1.1.5", "apMac": "AA-BB-CC-00-11-22"}]}},
+    ),
+    "unifi": (
+        "unifi/s/sta",
+        {"data": [{"hostname": "john", "ap_mac": "80:2a:a8:00:01:02", "ip": "10.1.1.5", "mac": CLIENT}]},
+    ),
+}
+SECRETS = re.compile(r"(?i)john|10\.5\.50|10\.1\.1|192\.168|320c|628123|40d3ae")
+
+
+@pytest.mark.parametrize("name", LEAKS)
+@pytest.mark.parametrize("breaking", ["", "status", "cut", "noise"])
+def test_nobodys_name_waits_in_quarantine_or_among_dead_letters(name: str, breaking: str) -> None:
+    topic, body = LEAKS[name]
+    if name.startswith("radius"):
+        body = {"Acct-Status-Type": "Failed" if breaking == "status" else "Start", **body}
+    raw = json.dumps(body).encode()
+    raw = raw[:-2] if breaking == "cut" else b"x" + raw if breaking == "noise" else raw
+    found = decoded(topic.split("/")[0], "", topic, raw)
+    kept = [one.raw for one in (*found.strangers, *found.dead)]
+    assert kept
+    for one in kept:
+        assert not SECRETS.search(one.decode()), one
+    assert len(found.dead) == bool(breaking and not (breaking == "status" and not name.startswith("radius")))
+
+
+def test_a_users_name_stays_the_same_hash_through_quarantine() -> None:
+    body = {**RADIUS, "Calling-Station-Id": "", "User-Name": "john"}
+    (stranger,) = decoded("radius", "", "radius/gw1/accounting", body).strangers
+    assert session(json.loads(stranger.raw)).detail["client"] == session(body).detail["client"]
+
+
+@pytest.mark.parametrize(
+    "called", ["50C7BF000001:City", "50c7.bf00.0001:City", "50-C7-BF-00-00-01:City", "50:c7:bf:00:00:01:City"]
+)
+def test_a_called_station_in_any_spelling(called: str) -> None:
+    body = {**RADIUS, "Called-Station-Id": called, "NAS-Identifier": ""}
+    found = decoded("radius", "50:c7:bf:00:00:01", "radius/x/accounting", body)
+    (event,) = [one for one in found.records if isinstance(one, EventRecord)]
+    assert event.detail["ssid"] == "City"
 
 
 def test_unifi_states_and_rogues() -> None:
