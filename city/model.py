@@ -140,7 +140,8 @@ class FieldRule(msgspec.Struct, frozen=True):
     contract's own (`city.quantities`), `units` those of single paths; a unit written behind a number wins.
     `signed_bits` is the width of a signed number that arrives unsigned. A number is multiplied by `scale`, then `shift`
     is added. Values in `invalid` mean "no reading", those in `absent` that nothing is connected there, which is no
-    fault; `choices` maps texts to values. `percent_of` says what a percentage counts.
+    fault; `choices` maps texts to values. `percent_of` says what a percentage counts. Where a path of `valid` says no,
+    there is no reading.
     """
 
     source: tuple[str, ...]
@@ -153,6 +154,7 @@ class FieldRule(msgspec.Struct, frozen=True):
     units: tuple[str, ...] = ()
     signed_bits: int = 0
     percent_of: Literal["filled", "empty"] = "filled"
+    valid: tuple[str, ...] = ()
 
 
 class EventRule(msgspec.Struct, frozen=True):

@@ -97,6 +97,7 @@ def _field(field: str, table: Table) -> FieldRule:
         unit=_unit(field, "unit", table.text("unit", ""), table),
         units=tuple(unit for _, unit in paths) if any(unit for _, unit in paths) else (),
         signed_bits=int(table.number("signed_bits", 0, 64, 0)),
+        valid=table.texts("valid"),
         percent_of=table.choice("percent_of", ("filled", "empty")) if table.has("percent_of") else "filled",
     )
     table.close()

@@ -42,18 +42,20 @@ def read_fields(profile: Profile, decoded: Mapping[str, Any]) -> tuple[dict[str,
         The fields that hold a reading, and whether one was present but a sentinel, unreadable or out of range.
     """
     values: dict[str, Any] = {}
-    invalid = False
+    invalid = []
     for field, rule in profile.fields.items():
         found, unit = _look_up(decoded, rule)
         if found is _MISSING or found is None or found == "" or _is_one_of(found, rule.absent):
             continue
         value = _apply(field, rule, found, unit)
-        if value is None:
-            invalid = True
+        if value is None or any(is_true(value_at(decoded, path)) is False for path in rule.valid):
+            invalid.append(field)
         else:
             values[field] = value
     fitting, refused = keep_fitting(profile.kind, values)
-    return fitting, invalid or refused
+    if "distance_mm" in invalid or "distance_mm" in values.keys() - fitting.keys():
+        fitting.pop("fill_pct", None)  # what the device made of a distance that is none
+    return fitting, bool(invalid) or refused
 
 
 def read_events(profile: Profile, decoded: Mapping[str, Any]) -> list[Happening]:

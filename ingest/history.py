@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from city.earth import distance_km
-from ingest.judge import AHEAD_MAX, sorted_quality, without_fix
+from ingest.judge import AHEAD_MAX, RATE_MAX_KBPS, sorted_quality, without_fix
 from ingest.store.port import EventQuery, Latest, TelemetryReader
 from ingest.store.records import QUALITY_JUMP, EventRecord, Reading, Record, Value
 
@@ -28,7 +28,6 @@ RATE_GAP_MAX: Final = timedelta(minutes=30)
 COUNTER_32: Final = 1 << 32
 WRAP_FROM: Final = 1 << 31
 """A 32-bit counter wraps from its upper half; what falls from lower was started again."""
-RATE_MAX_KBPS: Final = 10_000_000.0
 UPTIME_SLACK_S: Final = 30.0
 RADIO_HEARD: Final = timedelta(minutes=15)
 """A radio that was told of alone counts for so long beside the others."""

@@ -29,6 +29,8 @@ _FIX_FIELDS: Final = ("lat_deg", "lon_deg", "hdop")
 _MADE_UP_FIELDS: Final = ("speed_kmh", "heading_deg")
 """What receivers give as 0 when they have no position; another number came from elsewhere."""
 _ANYWHERE: Final = SensorGeometry()
+RATE_MAX_KBPS: Final = 10_000_000.0
+"""No access point moves more."""
 OVERSHOOT: Final = 1.25
 """A distance this many times the depth of the container is no reading of its inside."""
 

@@ -8,10 +8,15 @@ Source: Axis, "MQTT event bridge".
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
 
 from broker.contract.errors import PayloadError
-from ingest.adapters.camera_topics import happening
+from ingest.adapters.camera_topics import happening, without_texts
 from ingest.adapters.port import Heard, Hint, Presence, json_object, mapping_at, parse_any_time, text_at
+
+_CONNECTION: Final = ("serial", "timestamp", "connected", "connectionStatus")
 
 
 class Axis:
@@ -37,10 +42,22 @@ class Axis:
         if "connected" in body or "connectionStatus" in body:
             is_there = body.get("connected") in (True, "true", "1") or body.get("connectionStatus") == "connected"
             said = Presence("online" if is_there else "offline", "" if is_there else "lost")
-            return [Heard(names=names, at=at, key=payload, presence=said)]
+            told = {name: body[name] for name in _CONNECTION if name in body}
+            return [Heard(names=names, at=at, key=payload, presence=said, raw=msgspec.json.encode(told))]
         event = text_at(body, "topic") or topic.partition("/event/")[2]
         if not event:
             raise PayloadError("a notification without `topic`")
         data = mapping_at(body, "message", "data")
         found = happening(event, data, initialized=text_at(body, "op") == "Initialized")
-        return [Heard(names=names, at=at, key=payload, events=(found,) if found else (), hint=Hint(model="axis"))]
+        head: dict[str, Any] = {name: body[name] for name in ("timestamp", "serial", "op") if name in body}
+        kept = {**head, "topic": event, "message": {"data": without_texts(data)}}
+        return [
+            Heard(
+                names=names,
+                at=at,
+                key=payload,
+                events=(found,) if found else (),
+                hint=Hint(model="axis"),
+                raw=msgspec.json.encode(kept),
+            )
+        ]

@@ -36,6 +36,9 @@ _MEANINGS: Final = (
     ("animal", "object"),
     ("motion", "motion"),
     ("vmd", "motion"),
+    ("sensorpir", "motion"),
+    ("casingopen", "tamper"),
+    ("shock", "tamper"),
 )
 """The first of these words in a topic says what it is about; the order matters."""
 _VALUES: Final = {
@@ -52,37 +55,58 @@ _VALUES: Final = {
 }
 """Names of values that say it better: some cameras tell everything under the topic of motion."""
 _LABELS: Final = ("ClassTypes", "classTypes", "ClassType")
+_RULES: Final = ("ruleengine", "cameraapplicationplatform")
+"""Where what a camera's own rules find is told; elsewhere cameras tell of themselves."""
+_COUNTERS: Final = ("countaggregation", "counter")
+_NO_STATES: Final = frozenset({"id", "port", "channel", "index", "priority", "level", "count", "source", "rule"})
+_NO_STATE_ENDINGS: Final = ("Id", "ID", "_id", "Token", "token")
+_MOMENTARY: Final = frozenset({"line_crossed", "intrusion", "object", "tamper"})
+"""What is an event by itself, where a notification says no state."""
 _DETAIL_MAX: Final = 120
 
 
-def happening(topic: str, data: Mapping[str, Any], *, initialized: bool) -> Happening | None:
+def happening(
+    topic: str, data: Mapping[str, Any], *, initialized: bool = False, deleted: bool = False
+) -> Happening | None:
     """The event that a notification stands for; None when it says nothing of the camera or of what it sees.
 
     Args:
         topic: As the camera names it.
         data: Its values, all texts.
         initialized: Whether it repeats the present state at the start of a subscription.
+        deleted: Whether it says that the condition is no more.
     """
     flat = topic.lower().replace("/", "")
     named = next((_VALUES[name.lower()] for name in data if name.lower() in _VALUES), "")
     type_ = named or next((meaning for word, meaning in _MEANINGS if word in flat), "")
-    state = _state(data)
+    state = False if deleted else _state(data)
     detail = {"topic": topic[:_DETAIL_MAX], **_labels(data)}
     if type_ and state is not None:
         return Happening(type_, "raised" if state else "cleared", detail if state else {}, lasting=True)
-    if initialized or (state is False and not type_) or any(name.startswith("IsNot") for name in data):
+    if initialized or state is False or any(name.startswith("IsNot") for name in data):
         return None
-    return Happening(type_ or "activity", "noted", detail)
+    if not type_:
+        of_a_rule = any(place in flat for place in _RULES) and not any(word in flat for word in _COUNTERS)
+        return Happening("activity", "noted", detail) if of_a_rule and data else None
+    return Happening(type_, "noted", detail) if type_ in _MOMENTARY else None
+
+
+def without_texts(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that a happening is told by; others may be names and number plates, and are empty."""
+    return {name: value if name in _LABELS or is_true(value) is not None else "" for name, value in data.items()}
 
 
 def _state(data: Mapping[str, Any]) -> bool | None:
-    """Whether the condition holds: the first value that says yes or no, or whether anything was recognised."""
+    """Whether the condition holds: the first value that says yes or no, else whether anything was recognised."""
     for name, value in data.items():
-        if name in _LABELS:
-            return bool(str(value).strip())
-        if "id" not in name.lower() and not name.startswith("IsNot") and (found := is_true(value)) is not None:
+        if _may_be_state(name) and (found := is_true(value)) is not None:
             return found
-    return None
+    return next((bool(str(data[name]).strip()) for name in _LABELS if name in data), None)
+
+
+def _may_be_state(name: str) -> bool:
+    numbers = name.endswith(_NO_STATE_ENDINGS) or name.lower() in _NO_STATES
+    return not (numbers or name in _LABELS or name.startswith("IsNot"))
 
 
 def _labels(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """collectd over MQTT: single figures of routers, each on a topic of its own.
 
 Topic `collectd/{host}/{plugin}[-{instance}]/{type}[-{instance}]`, payload `seconds:value[:value]` with a NUL byte at
-its end; `U` is unknown. By default counters come as rates. Traffic is that of the bridge of the clients (`br-...`).
+its end; `U` and `nan` are unknown. By default counters come as rates. Traffic is that of the bridge of the clients
+(`br-...`, not `br-wan`), the disk the one that is written (`root`, `overlay`).
 Source: collectd, `src/mqtt.c` and `types.db`.
 """
 
@@ -12,9 +13,15 @@ from typing import Any, Final
 
 from broker.contract.errors import PayloadError
 from ingest.adapters.port import Heard, parse_epoch, parse_number, present
+from ingest.judge import RATE_MAX_KBPS
+from ingest.store.records import QUALITY_INVALID
 
 _LEVELS: Final = 4
 _KBPS_PER_BYTE_S: Final = 0.008
+_UNKNOWN: Final = ("u", "nan", "-nan")
+_DISKS: Final = ("", "root", "overlay")
+
+_RATES: Final = ("rx_kbps", "tx_kbps")
 
 Values = Sequence[float | None]
 
@@ -40,7 +47,10 @@ class Collectd:
         known = _known(plugin, type_, values)
         if not known:
             return []
-        return [Heard(names=(host,), at=at, key=f"{plugin}/{type_}".encode(), known=known)]
+        # A counter that was not turned into a rate is no rate.
+        rates = {name: value for name, value in known.items() if not (name in _RATES and value > RATE_MAX_KBPS)}
+        quality = (QUALITY_INVALID,) if len(rates) < len(known) else ()
+        return [Heard(names=(host,), at=at, key=f"{plugin}/{type_}".encode(), known=rates, quality=quality)]
 
 
 def _parse(payload: bytes) -> tuple[Any, Values]:
@@ -50,10 +60,10 @@ def _parse(payload: bytes) -> tuple[Any, Values]:
         raise PayloadError(f"not text at byte {exc.start}") from exc
     stamp, *rest = text.split(":")
     at = parse_epoch(stamp)
-    values = [None if one.strip() == "U" else parse_number(one) for one in rest]
+    values = [None if one.strip().lower() in _UNKNOWN else parse_number(one) for one in rest]
     if at is None or not values:
         raise PayloadError(f"{text[:40]!r} is not `seconds:value`")
-    if any(value is None and one.strip() != "U" for value, one in zip(values, rest, strict=True)):
+    if any(value is None and one.strip().lower() not in _UNKNOWN for value, one in zip(values, rest, strict=True)):
         raise PayloadError(f"{text[:40]!r} has a value that is neither a number nor U")
     return at, values
 
@@ -71,10 +81,23 @@ def _clients(radio: str, _part: str, values: Values) -> dict[str, Any]:
 
 
 def _traffic(interface: str, _part: str, values: Values) -> dict[str, Any]:
-    if not interface.startswith("br-") or len(values) != 2:  # noqa: PLR2004 - received and sent
+    if not interface.startswith("br-") or interface == "br-wan" or len(values) != 2:  # noqa: PLR2004 - received and sent
         return {}
     received, sent = (None if one is None else round(one * _KBPS_PER_BYTE_S, 3) for one in values)
     return {"rx_kbps": received, "tx_kbps": sent}
+
+
+def _dbm(field: str) -> Callable[[str, str, Values], dict[str, Any]]:
+    """A level; a driver that has no figure says 0."""
+
+    def read(_instance: str, _part: str, values: Values) -> dict[str, Any]:
+        return {field: values[0]} if values[0] is not None and values[0] < 0 else {}
+
+    return read
+
+
+def _disk(mount: str, part: str, values: Values) -> dict[str, Any]:
+    return {"disk_pct": values[0]} if mount in _DISKS and part == "used" else {}
 
 
 def _cpu(_number: str, part: str, values: Values) -> dict[str, Any]:
@@ -97,12 +120,12 @@ def _only(field: str, part: str = "", factor: float = 1.0) -> Callable[[str, str
 
 _FIGURES: Final[dict[tuple[str, str], Callable[[str, str, Values], dict[str, Any]]]] = {
     ("iwinfo", "stations"): _clients,
-    ("iwinfo", "signal_noise"): _only("noise_dbm"),
-    ("iwinfo", "signal_power"): _only("signal_dbm"),
+    ("iwinfo", "signal_noise"): _dbm("noise_dbm"),
+    ("iwinfo", "signal_power"): _dbm("signal_dbm"),
     ("interface", "if_octets"): _traffic,
     ("cpu", "percent"): _cpu,
     ("memory", "percent"): _only("memory_pct", "used"),
-    ("df", "percent_bytes"): _only("disk_pct", "used"),
+    ("df", "percent_bytes"): _disk,
     ("ping", "ping"): _only("latency_ms"),
     ("ping", "ping_droprate"): _only("loss_pct", factor=100.0),
     ("uptime", "uptime"): lambda _i, _p, values: {"uptime_s": None if values[0] is None else round(values[0])},

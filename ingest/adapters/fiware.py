@@ -1,13 +1,15 @@
 """FIWARE IoT Agent JSON: measures as a city's earlier pilot may already publish them.
 
-Topic `/{API key}/{device}/attrs`, also below `/json`, and `.../attrs/{attribute}` for one value alone. What the keys
-mean is only in the profile; `TimeInstant` is the time where it is given.
+Topic `/{API key}/{device}/attrs`, also below `/json` or `json`, and `.../attrs/{attribute}` for one value alone or an
+array of values with times. Values may be wrapped as in NGSI-v2. What the keys mean only the profile says. `TimeInstant`
+is the time where it is given, UTC without a zone.
 Source: FIWARE IoT Agent for JSON, "MQTT binding".
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
@@ -22,12 +24,15 @@ class Fiware:
     """Each group of measures becomes a reading."""
 
     name = "fiware"
-    filters = ("/+/+/attrs", "/+/+/attrs/+", "/json/+/+/attrs", "/json/+/+/attrs/+")
+    filters = (
+        *("/+/+/attrs", "/+/+/attrs/+", "/json/+/+/attrs", "/json/+/+/attrs/+"),
+        *("json/+/+/attrs", "json/+/+/attrs/+"),
+    )
 
     def claims(self, levels: Sequence[str]) -> bool:
-        """Whether a topic is a device's: it begins with a slash, and so with an empty level."""
+        """Whether a topic is a device's: it begins with a slash, and so with an empty level, or with `json`."""
         inner = _inner(levels)
-        return levels[0] == "" and len(inner) in (3, 4) and inner[2] == _ATTRS
+        return levels[0] in ("", "json") and len(inner) in (3, 4) and inner[2] == _ATTRS
 
     def decode(self, topic: str, payload: bytes) -> list[Heard]:
         """One reading per object.
@@ -36,20 +41,40 @@ class Fiware:
             PayloadError: Not JSON, or neither an object nor objects.
         """
         key, device, _, *attribute = _inner(topic.split("/"))
-        records = [{attribute[0]: _value(payload)}] if attribute else json_records(payload)
+        records = _of_one(attribute[0], _value(payload)) if attribute else json_records(payload)
         return [
             Heard(
                 names=(f"{key}/{device}", device),
-                at=parse_any_time(record.get("TimeInstant")),
+                at=_moment(record.get("TimeInstant")),
                 key=payload + f"/{number}".encode(),
                 fields=record,
             )
-            for number, record in enumerate(records)
+            for number, record in enumerate(map(_unwrapped, records))
         ]
 
 
 def _inner(levels: Sequence[str]) -> Sequence[str]:
     return levels[2:] if levels[1:2] == ["json"] and len(levels) > 4 else levels[1:]  # noqa: PLR2004 - with key and id
+
+
+def _of_one(attribute: str, value: object) -> list[dict[str, Any]]:
+    """One attribute's value, or several with their times."""
+    if isinstance(value, list) and value and all(isinstance(one, dict) and "value" in one for one in value):
+        return [{attribute: one["value"], "TimeInstant": one.get("timestamp")} for one in value]
+    return [{attribute: value}]
+
+
+def _unwrapped(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Values without the type that NGSI-v2 puts beside them."""
+    return {
+        name: value["value"] if isinstance(value, dict) and "value" in value else value
+        for name, value in record.items()
+    }
+
+
+def _moment(value: object) -> datetime | None:
+    at = parse_any_time(value)
+    return at.replace(tzinfo=UTC) if at and at.tzinfo is None else at
 
 
 def _value(payload: bytes) -> Any:  # noqa: ANN401 - JSON

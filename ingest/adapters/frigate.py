@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+import msgspec
+
 from broker.contract.errors import PayloadError
 from ingest.adapters.port import (
     Happening,
@@ -26,7 +28,18 @@ from ingest.adapters.port import (
 
 _STEPS: Final = {"new": "raised", "update": "raised", "end": "cleared"}
 """What an update says was said when the thing was new: it is the same event, in case that one was missed."""
+_OBJECT_KEPT: Final = (
+    *("id", "camera", "label", "start_time", "end_time", "frame_time", "false_positive", "top_score", "score"),
+    "entered_zones",
+)
+_REVIEW_KEPT: Final = ("id", "camera", "severity", "start_time", "end_time", "data")
 _AVAILABLE: Final = {b"online": "online", b"offline": "offline", b"stopped": "offline"}
+_STREAMS: Final = {
+    b"online": Presence("online"),
+    b"offline": Presence("offline", "lost"),
+    b"disabled": Presence("offline", "disabled"),
+}
+_BLIND: Final = Presence("offline", "no pictures")
 _NOT_CAMERAS: Final = frozenset({"service", "detectors", "cpu_usages", "gpu_usages", "processes", "bandwidth_usages"})
 
 
@@ -52,8 +65,8 @@ class Frigate:
         match topic.split("/")[1:]:
             case ["available"]:
                 return [_available(payload)]
-            case [camera, "status", role]:
-                return [_stream(camera, role, payload)]
+            case [camera, "status", "detect"]:
+                return [_stream(camera, payload)]
             case [camera, "motion"]:
                 return [_motion(camera, payload)]
             case [sort] if sort in _SORTS:
@@ -69,12 +82,12 @@ def _available(payload: bytes) -> Heard:
     return Heard(names=(), at=None, key=payload, presence=said)
 
 
-def _stream(camera: str, role: str, payload: bytes) -> Heard:
-    """The stream of one role; a role that is switched off is no camera that is gone."""
+def _stream(camera: str, payload: bytes) -> Heard:
+    """The stream that things are looked for in; those that are recorded or listened to are no measure of the camera."""
     word = payload.strip().lower()
-    if word not in (b"online", b"offline", b"disabled"):
+    if word not in _STREAMS:
         raise PayloadError(f"the status of a stream is {payload[:20]!r}")
-    said = Presence("offline" if word == b"offline" else "online", f"{role} {word.decode()}")
+    said = _STREAMS[word]
     return Heard(names=(camera,), at=None, key=payload, presence=said)
 
 
@@ -109,7 +122,7 @@ def _object(body: Mapping[str, Any]) -> Iterator[Heard]:
         zones=_texts(after.get("entered_zones")),
         seconds=_seconds(began, ended) if step == "end" else None,
     )
-    yield _seen(after, at, Happening("object", "noted", detail))
+    yield _seen(step, after, _OBJECT_KEPT, at, Happening("object", "noted", detail))
 
 
 def _review(body: Mapping[str, Any]) -> Iterator[Heard]:
@@ -126,15 +139,18 @@ def _review(body: Mapping[str, Any]) -> Iterator[Heard]:
         seconds=_seconds(began, ended) if step == "end" else None,
     )
     event = Happening("activity", _STEPS[step], detail)  # type: ignore[arg-type]
-    yield _seen(after, ended or began if step == "end" else began, event)
+    of_review = {**after, "data": {name: data.get(name) for name in ("objects", "zones")}}
+    yield _seen(step, of_review, _REVIEW_KEPT, ended or began if step == "end" else began, event)
 
 
-def _seen(after: Mapping[str, Any], at: datetime | None, event: Happening) -> Heard:
+def _seen(step: str, after: Mapping[str, Any], keys: Sequence[str], at: datetime | None, event: Happening) -> Heard:
+    """What was seen; for a camera that nobody knows only these keys wait, without names and number plates."""
     if at is None:
         raise PayloadError("no readable `start_time` or `end_time`")
     camera = text_at(after, "camera")
     key = f"{text_at(after, 'id')}/{event.detail.get('step', event.state)}".encode()
-    return Heard(names=(camera,), at=at, key=key, events=(event,))
+    raw = msgspec.json.encode({"type": step, "after": {name: after[name] for name in keys if name in after}})
+    return Heard(names=(camera,), at=at, key=key, events=(event,), raw=raw)
 
 
 def _stats(body: Mapping[str, Any]) -> Iterator[Heard]:
@@ -149,11 +165,21 @@ def _stats(body: Mapping[str, Any]) -> Iterator[Heard]:
         if name in _NOT_CAMERAS or fps is None:
             continue
         found = True
-        uptime = parse_number(service.get("uptime"))
-        known = present(fps=fps, uptime_s=None if uptime is None else int(uptime))
-        yield Heard(names=(name,), at=at, key=f"stats/{name}".encode(), known=known)
+        # The recorder tells of cameras it gets no pictures from, too.
+        yield Heard(
+            names=(name,),
+            at=at,
+            key=f"stats/{name}".encode(),
+            known={"fps": fps},
+            presence=None if fps > 0 else _BLIND,
+            raw=msgspec.json.encode({"cameras": {name: {"camera_fps": fps}}, "service": _moment(service)}),
+        )
     if not found:
         raise PayloadError("statistics without a camera")
+
+
+def _moment(service: Mapping[str, Any]) -> dict[str, Any]:
+    return {"last_updated": service["last_updated"]} if "last_updated" in service else {}
 
 
 _SORTS: Final = {"events": _object, "reviews": _review, "stats": _stats}

@@ -2,7 +2,7 @@
 
 Topics `onvif2mqtt/{camera}/{event}` (on or off), `onvif2mqtt/camera/{camera}/event/{event}`, and `onvif/{camera}` or
 `onvif/{camera}/event` for notifications as JSON, flattened (`topic, utc, op, source, key, data`) or as the SOAP message
-was parsed. `Initialized` repeats the present state at every subscription.
+was parsed, by Python's or Node's libraries. `Initialized` repeats the present state at every subscription.
 Source: onvif2mqtt's documentation; ONVIF Core specification, "Notification".
 """
 
@@ -11,20 +11,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from broker.contract.errors import PayloadError
-from ingest.adapters.camera_topics import happening
+from ingest.adapters.camera_topics import happening, without_texts
 from ingest.adapters.port import (
     Heard,
     Presence,
     json_object,
     mapping_at,
-    objects_at,
+    parse_any_time,
     parse_time,
     text_at,
 )
 
 _BRIDGES: Final = ("onvif2mqtt", "onvif")
-_SAID: Final = {b"online": "online", b"offline": "offline"}
+_SAID: Final = {b"online": "online", b"offline": "offline", b"on": "online", b"off": "offline"}
 _CAMERA_LEVEL: Final = "camera"
 
 
@@ -51,17 +53,30 @@ class Onvif:
         camera, *rest = inner
         if rest[:1] == ["info"]:
             return []
+        if rest == ["status"]:
+            return [_gone_or_back(camera, payload)]
         if payload.lstrip().startswith(b"{"):
             return _notification(camera, json_object(payload), payload)
         return _word(camera, rest[-1] if rest else "", payload)
 
 
 def _bridge(payload: bytes) -> Heard:
-    state = _SAID.get(payload.strip().lower())
-    if state is None:
-        raise PayloadError(f"the bridge's status is {payload[:20]!r}")
+    state = _presence(payload)
     said = Presence(state, "" if state == "online" else "bridge", everybody=True)  # type: ignore[arg-type]
     return Heard(names=(), at=None, key=payload, presence=said)
+
+
+def _gone_or_back(camera: str, payload: bytes) -> Heard:
+    state = _presence(payload)
+    said = Presence(state, "" if state == "online" else "lost")  # type: ignore[arg-type]
+    return Heard(names=(camera,), at=None, key=payload, presence=said)
+
+
+def _presence(payload: bytes) -> str:
+    state = _SAID.get(payload.strip().lower())
+    if state is None:
+        raise PayloadError(f"the status is {payload[:20]!r}, neither online nor offline")
+    return state
 
 
 def _word(camera: str, event: str, payload: bytes) -> list[Heard]:
@@ -78,28 +93,36 @@ def _word(camera: str, event: str, payload: bytes) -> list[Heard]:
 
 def _notification(camera: str, body: Mapping[str, Any], payload: bytes) -> list[Heard]:
     flat = _flat(body)
-    topic = text_at(flat, "topic") or text_at(flat, "eventType")
+    topic = text_at(flat, "topic") or text_at(flat, "eventType") or text_at(flat, "type")
     if not topic:
         raise PayloadError(f"a notification without `topic`; it has {', '.join(sorted(body)[:8]) or 'nothing'}")
     data = mapping_at(flat, "data") or {name: flat[name] for name in ("state", "value") if name in flat}
-    found = happening(topic, data, initialized=text_at(flat, "op") == "Initialized")
-    at = parse_time(flat.get("utc"))
+    op = text_at(flat, "op")
+    found = happening(topic, data, initialized=op == "Initialized", deleted=op == "Deleted")
+    at = parse_time(flat.get("utc")) or parse_any_time(flat.get("timestamp"))
     names = tuple(dict.fromkeys((camera, text_at(flat, "device") or camera)))
-    return [Heard(names=names, at=at, key=payload, events=(found,) if found else ())]
+    kept = {"topic": topic, "op": op, "utc": at, "device": names[-1], "data": without_texts(data)}
+    return [Heard(names=names, at=at, key=payload, events=(found,) if found else (), raw=msgspec.json.encode(kept))]
 
 
 def _flat(body: Mapping[str, Any]) -> Mapping[str, Any]:
     """The six facts of a notification, out of the parsed SOAP message where that is what was sent."""
-    if not isinstance(body.get("Topic"), dict):
+    topic = mapping_at(body, "Topic") or mapping_at(body, "topic")
+    if not topic:
         return body
-    message = mapping_at(body, "Message", "_value_1")
+    message = mapping_at(body, "Message", "_value_1") or mapping_at(body, "message", "message")
+    said = {**message, **mapping_at(message, "$")}
     return {
-        "topic": mapping_at(body, "Topic").get("_value_1"),
-        "utc": message.get("UtcTime"),
-        "op": message.get("PropertyOperation"),
-        "data": _items(mapping_at(message, "Data")),
+        "topic": topic.get("_value_1") or topic.get("_"),
+        "utc": said.get("UtcTime"),
+        "op": said.get("PropertyOperation"),
+        "data": _items(mapping_at(message, "Data") or mapping_at(message, "data")),
     }
 
 
 def _items(part: Mapping[str, Any]) -> dict[str, Any]:
-    return {text_at(item, "Name"): item.get("Value") for item in objects_at(part, "SimpleItem")}
+    """Names and values, of one item or several, as attributes are written by the parsers in use."""
+    found = part.get("SimpleItem", part.get("simpleItem"))
+    items = [one for one in (found if isinstance(found, list) else [found]) if isinstance(one, dict)]
+    plain = [mapping_at(one, "$") or {name.removeprefix("@"): value for name, value in one.items()} for one in items]
+    return {text_at(one, "Name"): one.get("Value") for one in plain}

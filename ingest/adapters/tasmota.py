@@ -29,6 +29,10 @@ _WRAPPERS: Final = ("StatusSNS", "StatusSTS")
 _MEASURING: Final = frozenset({"SENSOR", "STATE", "STATUS8", "STATUS10", "STATUS11"})
 
 
+_OWN: Final = ("STATE", "STATUS11")
+"""What a device says of itself; what hangs on it is elsewhere."""
+
+
 class Tasmota:
     """Sensors become readings, the last will says whether a device is there."""
 
@@ -63,7 +67,7 @@ class Tasmota:
                 at=parse_time(body.get("Time")),
                 key=payload,
                 known=present(rssi_dbm=parse_number(mapping_at(body, "Wifi").get("Signal"))),
-                fields=_with_units(body),
+                fields={} if levels[2] in _OWN else _with_units(body),
                 hint=Hint(model="tasmota"),
             )
         ]

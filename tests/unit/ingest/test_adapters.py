@@ -15,6 +15,7 @@ from broker.contract.errors import PayloadError
 from broker.contract.topics import KINDS
 from city.inventory import builtin_city, load_city
 from city.model import AccessPoint, Address, Bin, Camera, City, Device, Truck
+from ingest.adapters.camera_topics import happening
 from ingest.adapters.registry import ADAPTERS, FILTERS, adapter_for
 from ingest.decode import Decoded, Decoder
 from ingest.journal import Arrival
@@ -398,7 +399,12 @@ def test_frigate_health() -> None:
     }
     (state,) = decoder.decode(Arrival("frigate/pasar/status/detect", b"offline", NOW)).records
     assert isinstance(state, StatusRecord)
-    assert (state.device, state.state, state.reason) == ("it", "offline", "detect offline")
+    assert (state.device, state.state, state.reason) == ("it", "offline", "lost")
+    assert [(one.device, one.state) for one in found if isinstance(one, StatusRecord)] == [("other", "offline")]
+    (state,) = decoder.decode(Arrival("frigate/pasar/status/detect", b"disabled", NOW)).records
+    assert isinstance(state, StatusRecord)
+    assert (state.state, state.reason) == ("offline", "disabled")
+    assert decoder.decode(Arrival("frigate/pasar/status/record", b"online", NOW)).ignored
     assert decoder.decode(Arrival("frigate/available", b"?", NOW)).dead
 
 
@@ -430,7 +436,7 @@ def test_frigate_reviews_bracket_an_activity() -> None:
         (
             "onvif/pasar/event",
             {"topic": "tns1:Device/HardwareFailure", "data": {"Failed": "true"}},
-            [("activity", "noted")],
+            [],
         ),
         ("onvif/pasar/event", {"eventType": "motion", "state": "on"}, [("motion", "raised")]),
     ],
@@ -446,6 +452,183 @@ def test_onvif_a_repeated_state_without_a_time_is_no_news_and_what_is_none_is_de
     assert decoded(one, "onvif/pasar/event", {"op": "Changed"}).dead[0].reason.startswith("a notification without")
     (record,) = decoded(one, "onvif2mqtt/status", b"offline").records
     assert isinstance(record, StatusRecord)
+
+
+RULE = "tns1:RuleEngine/"
+APPLICATION = "axis:CameraApplicationPlatform/ObjectAnalytics/Device1Scenario1"
+
+
+@pytest.mark.parametrize(
+    ("topic", "data", "expected"),
+    [
+        (f"{RULE}FieldDetector/ObjectsInside", {"IsInside": "false", "ObjectId": "1"}, ("intrusion", "cleared")),
+        (f"{RULE}FieldDetector/ObjectsInside", {"IsInside": "true"}, ("intrusion", "raised")),
+        (f"{RULE}LineDetector/Crossed", {"ObjectId": "1"}, ("line_crossed", "noted")),
+        (APPLICATION, {"classTypes": "human", "active": "0"}, ("object", "cleared")),
+        (APPLICATION, {"classTypes": "", "active": "1"}, ("object", "raised")),
+        ("tns1:OpenApp/WiseAI/ObjectDetection", {"ClassTypes": "Person", "State": "false"}, ("object", "cleared")),
+        ("tnsaxis:Device/tnsaxis:Sensor/PIR", {"state": "1"}, ("motion", "raised")),
+        ("tnsaxis:Device/tnsaxis:Casing/Open", {"Open": "1"}, ("tamper", "raised")),
+        (f"{RULE}MyRule/Package", {"State": "true"}, ("activity", "noted")),
+        (f"{RULE}CellMotionDetector/Motion", {}, None),
+        (f"{RULE}CountAggregation/Counter", {"Count": "1"}, None),
+        ("tns1:Monitoring/ProcessorUsage", {"Value": "1"}, None),
+        ("tns1:Monitoring/OperatingTime/LastReboot", {"Status": "2026-03-01T11:59:40Z"}, None),
+        ("tns1:Media/ProfileChanged", {"ProfileToken": "p"}, None),
+        ("tns1:RecordingConfig/JobState", {"State": "Active"}, None),
+        ("tns1:Device/HardwareFailure/StorageFailure", {"Failed": "true"}, None),
+        ("tns1:Device/Trigger/Relay", {"LogicalState": "active"}, None),
+        ("axis:IO/Port", {"port": "1", "state": "0"}, None),
+        ("tns1:VideoSource/DayNightVision", {"day": "1"}, None),
+    ],
+)
+def test_what_cameras_tell_of_what_they_see_and_of_themselves(
+    topic: str, data: dict[str, str], expected: tuple[str, str] | None
+) -> None:
+    found = happening(topic, data)
+    assert (found and (found.type, found.state)) == expected
+
+
+ENDED = {"UtcTime": "2026-03-01T11:59:40Z", "PropertyOperation": "Changed"}
+ENDING = [
+    {
+        "Topic": {"_value_1": "tns1:RuleEngine/CellMotionDetector/Motion"},
+        "Message": {"_value_1": {**ENDED, "Data": {"SimpleItem": {"Name": "IsMotion", "Value": "false"}}}},
+    },
+    {
+        "Topic": {"_value_1": "tns1:RuleEngine/CellMotionDetector/Motion"},
+        "Message": {"_value_1": {**ENDED, "Data": {"SimpleItem": [{"@Name": "IsMotion", "@Value": "false"}]}}},
+    },
+    {
+        "topic": {"_": "tns1:RuleEngine/CellMotionDetector/Motion"},
+        "message": {
+            "message": {"$": ENDED, "data": {"simpleItem": {"$": {"Name": "IsMotion", "Value": False}}}},
+        },
+    },
+    {"topic": "tns1:RuleEngine/CellMotionDetector/Motion", "op": "Deleted", "data": {"IsMotion": "true"}},
+    {"source": "x", "type": "Motion", "state": False, "timestamp": "2026-03-01T11:59:40Z"},
+]
+
+
+@pytest.mark.parametrize("body", ENDING)
+def test_the_end_of_motion_is_its_end_whoever_parsed_it(body: dict[str, Any]) -> None:
+    one = device("onvif", "pasar", "onvif-camera")
+    assert events(decoded(one, "onvif/pasar/event", body)) == [("motion", "cleared")]
+    assert events(decoded(one, "onvif2mqtt/camera/pasar/event", body)) == [("motion", "cleared")]
+
+
+def test_bridges_say_which_camera_is_gone() -> None:
+    one = device("onvif", "pasar", "onvif-camera")
+    for topic, word, state in (
+        ("onvif2mqtt/camera/pasar/status", b"offline", "offline"),
+        ("onvif2mqtt/camera/pasar/status", b"online", "online"),
+        ("onvif2mqtt/status", b"OFF", "offline"),
+        ("onvif2mqtt/status", b"ON", "online"),
+    ):
+        (record,) = decoded(one, topic, word).records
+        assert isinstance(record, StatusRecord)
+        assert record.state == state
+
+
+NAMED = [
+    (
+        "frigate/events",
+        {
+            "type": "new",
+            "before": {"sub_label": "John Smith"},
+            "after": {
+                "id": "1.1-a",
+                "camera": "pasar",
+                "label": "car",
+                "sub_label": ["John Smith", 0.9],
+                "recognized_license_plate": "DH1234AB",
+                "start_time": 1772366380.1,
+                "false_positive": False,
+            },
+        },
+    ),
+    (
+        "frigate/reviews",
+        {
+            "type": "end",
+            "after": {
+                "id": "2.1-a",
+                "camera": "pasar",
+                "severity": "alert",
+                "start_time": 1772366300.1,
+                "end_time": 1772366310.1,
+                "data": {"objects": ["person"], "sub_labels": ["John Smith"], "zones": ["gate"]},
+            },
+        },
+    ),
+    (
+        "onvif/pasar/event",
+        {"topic": f"{RULE}ObjectDetection/X", "data": {"LicensePlateInfo": "DH1234AB", "FaceName": "John"}},
+    ),
+    (
+        "axis/pasar/event/x",
+        {
+            "topic": "axis:CameraApplicationPlatform/ALPV.AllPlates",
+            "message": {"data": {"text": "DH1234AB", "state": "1"}},
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("topic", "body"), NAMED, ids=[topic for topic, _ in NAMED])
+def test_who_was_recognised_is_nowhere_and_what_waits_tells_the_same(topic: str, body: dict[str, Any]) -> None:
+    adapter = topic.partition("/")[0]
+    one = device(adapter, "pasar", f"{adapter}-camera")
+    nobody = device(adapter, "elsewhere", f"{adapter}-camera")
+    (stranger,) = decoded(nobody, topic, body).strangers
+    assert events(decoded(one, topic, stranger.raw)) == events(decoded(one, topic, body))
+    cut = json.dumps(body).encode()[:-3]
+    (letter,) = decoded(nobody, topic, cut).dead
+    for kept in (stranger.raw, letter.raw):
+        assert b"John" not in kept
+        assert b"DH1234AB" not in kept
+
+
+def test_fiware_values_in_every_dress() -> None:
+    one = device("fiware", "k/d", "sensoneo-short")
+    several = [{"timestamp": f"2026-03-01T11:5{n}:00Z", "value": 44 + n} for n in range(2)]
+    found = decoded(one, "/k/d/attrs/f", several).records
+    told = [(r.values["distance_mm"], r.origin.measured_at.minute) for r in found if isinstance(r, Reading)]
+    assert told == [(440.0, 50), (450.0, 51)]
+    wrapped = {
+        "id": "e",
+        "f": {"type": "Number", "value": 57},
+        "TimeInstant": {"type": "DateTime", "value": "2026-03-01T11:59:40"},
+    }
+    for topic in ("/json/k/d/attrs", "json/k/d/attrs"):
+        (reading,) = decoded(one, topic, wrapped).records
+        assert isinstance(reading, Reading)
+        assert reading.values["distance_mm"] == 570.0
+        assert reading.origin.measured_at == NOW - timedelta(seconds=20), "without a zone it is UTC"
+
+
+def test_tasmota_says_nothing_of_itself_that_would_be_dead() -> None:
+    one = device("tasmota", "t", "tasmota-sr04")
+    assert decoded(one, "tele/t/STATE", {"Time": "2026-03-01T19:59:00", "Uptime": "1T02", "Heap": 20}).ignored
+    body = {"VL53L1X": {"Distance": 345}, "DS18B20-1": {"Temperature": 31.5}, "DS18B20-2": {"Temperature": 40.0}}
+    (reading,) = decoded(one, "tele/t/SENSOR", body).records
+    assert isinstance(reading, Reading)
+    assert (reading.values["distance_mm"], reading.values["temperature_c"]) == (345.0, 31.5)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"fill_level": 0, "raw_distance_m": None, "valid": False, "status": "timeout"},
+        {"fill_level": 40, "raw_distance_m": 0.6, "valid": False, "status": "out_of_range"},
+        {"fill_level": 0, "raw_distance_m": -1, "valid": True},
+    ],
+)
+def test_what_a_sensor_calls_invalid_is_no_empty_bin(body: dict[str, Any]) -> None:
+    (reading,) = decoded(device("json", "b", "esp32-fill-hcsr04"), "json/b", body).records
+    assert isinstance(reading, Reading)
+    assert not reading.values
+    assert "invalid" in reading.origin.quality
 
 
 def test_axis() -> None:

@@ -250,6 +250,32 @@ def test_clients_that_left_are_not_counted() -> None:
     assert values(decoded("omada", "aa:bb:cc:00:11:22", "omada/s/clients", body))["clients"] == 1
 
 
+@pytest.mark.parametrize(
+    ("topic", "payload", "expected"),
+    [
+        ("interface-br-lan/if_octets", b"1772366380.1:nan:-nan\0", {}),
+        ("interface-br-lan/if_octets", b"1772366380.1:nan:1000\0", {"tx_kbps": 8.0}),
+        ("interface-br-wan/if_octets", b"1772366380.1:1000:1000\0", {}),
+        ("df-tmp/percent_bytes-used", b"1772366380.1:100\0", {}),
+        ("df-rom/percent_bytes-used", b"1772366380.1:100\0", {}),
+        ("df-overlay/percent_bytes-used", b"1772366380.1:3\0", {"disk_pct": 3.0}),
+        ("iwinfo-wlan0/signal_noise", b"1772366380.1:0\0", {}),
+        ("iwinfo-wlan0/signal_noise", b"1772366380.1:-95\0", {"noise_dbm": -95.0}),
+        ("ping/ping-8.8.8.8", b"1772366380.1:nan\0", {}),
+    ],
+)
+def test_collectd_figures_that_are_none(topic: str, payload: bytes, expected: dict[str, Any]) -> None:
+    found = decoded("collectd", "r", f"collectd/r/{topic}", payload)
+    assert not found.dead
+    assert ({} if found.ignored else values(found)) == expected
+
+
+def test_a_counter_is_no_rate() -> None:
+    found = decoded("collectd", "r", "collectd/r/interface-br-lan/if_octets", b"1772366380.1:1523888111000:8\0")
+    (reading,) = [one for one in found.records if isinstance(one, Reading)]
+    assert (reading.values, reading.origin.quality) == ({"tx_kbps": 0.064}, ("invalid",))
+
+
 def test_a_routers_own_system_is_no_disk_and_a_channel_tells_the_band() -> None:
     disks = [{"mount_point": "/rom", "used_percent": 100}, {"mount_point": "/overlay", "used_percent": 3}]
     radios = [
