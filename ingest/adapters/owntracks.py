@@ -27,7 +27,7 @@ from ingest.adapters.port import (
 _SEGMENTS: Final = 3
 _SILENT: Final = frozenset(
     {
-        *("transition", "waypoint", "waypoints", "card", "cmd", "configuration", "dump", "encrypted", "steps"),
+        *("transition", "waypoint", "waypoints", "card", "cmd", "configuration", "dump", "steps"),
         *("status", "request", "beacon"),
     }
 )
@@ -68,6 +68,8 @@ class OwnTracks:
             return [Heard(names=names, at=None, key=payload, presence=Presence("offline", "lost"))]
         if isinstance(sort, str) and sort in _SILENT:
             return []
+        if sort == "encrypted":
+            raise PayloadError("encrypted, and nobody here has the key: take it out of the app, and use TLS on the way")
         if sort != "location":
             raise PayloadError(f"`_type` is {sort!r}, not one that OwnTracks sends")
         return [_location(names, body, payload)]

@@ -589,6 +589,11 @@ def test_who_was_recognised_is_nowhere_and_what_waits_tells_the_same(topic: str,
         assert b"DH1234AB" not in kept
 
 
+def test_owntracks_that_is_encrypted_is_kept_with_what_to_do() -> None:
+    found = decoded(device("owntracks", "u/d", "owntracks-truck"), "owntracks/u/d", {"_type": "encrypted", "data": "x"})
+    assert found.dead[0].reason.startswith("encrypted, and nobody here has the key")
+
+
 def test_fiware_values_in_every_dress() -> None:
     one = device("fiware", "k/d", "sensoneo-short")
     several = [{"timestamp": f"2026-03-01T11:5{n}:00Z", "value": 44 + n} for n in range(2)]
