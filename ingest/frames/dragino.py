@@ -1,21 +1,29 @@
-"""Dragino distance sensors: fixed layouts on port 2, one for each family; values are big-endian.
+"""Dragino distance sensors: fixed layouts, one for each family; values are big-endian.
 
-LDDS75, LDDS45, LDDS20 and their DDS..-LB successors: battery (14 bits, mV), distance (mm), interrupt, DS18B20, sensor.
-Source: the maker's user manuals, "Uplink Payload", and its published decoders.
+Port 2 measures, port 3 has what was stored while there was no network, port 5 says of the device itself after joining.
+The LDDS75 family: battery (mV), distance (mm), interrupt, DS18B20, sensor; eleven bytes have the time behind and the
+probe first, as DDS75-LB and DDS45-LB send them after a firmware of theirs.
+Source: the maker's user manuals, "Uplink Payload" and "Datalog", and its published decoders.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from broker.contract.errors import PayloadError
 from ingest.frames.port import DecodedFrame, FrameReading
 
 PORT: Final = 2
+STORED_PORT: Final = 3
 STATUS_PORT: Final = 5
 _BATTERY_MASK: Final = 0x3FFF
+_HAS_MORE: Final = 0x10
+"""In the first byte: further distances of the same minute follow."""
 _NO_SENSOR_MM: Final = 0
-_INVALID_MM: Final = 20
+_INVALID_MM: Final = (20, 0x3FFF)
+"""No echo: the first of ultrasonic sensors, the second of radars."""
 _WARMEST_C: Final = 125.0
 """A DS18B20 measures no more; what seems warmer counts hundredths and not tenths of a degree, as DDS75-LB does."""
 _NO_PROBE: Final = (0x7FFF, -1)
@@ -25,59 +33,45 @@ _WEAKEST: Final = 100
 _UNSEEN: Final = "Invalid Reading"
 _ABSENT: Final = "No Sensor"
 _DDS: Final = 8
-_LDDS04: Final = 11
+_DDS_WITH_TIME: Final = 11
+_LDDS04: Final = 10
+_LLDS12: Final = 11
 _LMDS200: Final = 7
+_DS20L: Final = 6
+_STATUS: Final = 7
+_STORED: Final = 11
+"""Bytes of one stored measurement; its time is in the last four."""
+_TIME_AT: Final = 7
+_EARLIEST_S: Final = 1_420_070_400
+"""2015: a clock that was never set says less."""
+_Fields = dict[str, Any]
 
 
 def decode_dds(port: int, data: bytes) -> DecodedFrame:
-    """Ultrasonic sensors of the LDDS75 family.
+    """Ultrasonic sensors of the LDDS75 family, and the radar MDS120.
 
     Raises:
         PayloadError: Another port, or too short.
     """
-    if port == STATUS_PORT:
-        return _status(data)
-    _require(port, data, _DDS)
-    fields: dict[str, Any] = {
-        "Bat": _battery(data),
-        "Distance": _distance(data[2:4]) if data[7] else _ABSENT,
-        "Interrupt_flag": data[4],
-        **_probe(data[5:7]),
-        "Sensor_flag": data[7],
-    }
-    return DecodedFrame((FrameReading(fields),))
+    return _decoded(port, data, _DDS, _dds, _dds_stored)
 
 
 def decode_ldds04(port: int, data: bytes) -> DecodedFrame:
-    """Four distances in tenths of a centimetre.
+    """Four distances in tenths of a centimetre; three of those it had stored.
 
     Raises:
-        PayloadError: Another port, or too short.
+        PayloadError: Another port, too short, or an answer to a command.
     """
-    _require(port, data, _LDDS04 - 1)
-    fields: dict[str, Any] = {"BatV": _battery(data)}
-    for number in range(1, 5):
-        raw = int.from_bytes(data[number * 2 : number * 2 + 2], "big")
-        fields[f"distance{number}_cm"] = raw / 10 if raw else _ABSENT
-    return DecodedFrame((FrameReading(fields),))
+    return _decoded(port, data, _LDDS04, _ldds04, _ldds04_stored)
 
 
 def decode_llds12(port: int, data: bytes) -> DecodedFrame:
-    """LiDAR: battery, DS18B20, distance in tenths of a centimetre, signal, interrupt, LiDAR's temperature, sort.
+    """LiDARs: battery, DS18B20, distance in tenths of a centimetre, signal, interrupt, LiDAR's temperature, sort.
 
     Raises:
-        PayloadError: Another port, or too short.
+        PayloadError: Another port, too short, or an answer to a command.
     """
-    _require(port, data, 11)
-    strength = int.from_bytes(data[6:8], "big")
-    fields: dict[str, Any] = {
-        "Bat": _battery(data),
-        **_probe(data[2:4]),
-        "Lidar_distance": int.from_bytes(data[4:6], "big") / 10 if _WEAKEST <= strength != _NO_SIGNAL else _UNSEEN,
-        "Lidar_signal": strength,
-        "Lidar_temp": int.from_bytes(data[9:10], "big", signed=True),
-    }
-    return DecodedFrame((FrameReading(fields),))
+    return _decoded(port, data, _LLDS12, _llds12, _llds12_stored)
 
 
 def decode_lmds200(port: int, data: bytes) -> DecodedFrame:
@@ -86,43 +80,157 @@ def decode_lmds200(port: int, data: bytes) -> DecodedFrame:
     Raises:
         PayloadError: Another port, or too short.
     """
-    _require(port, data, _LMDS200)
-    fields = {
-        "Bat": _battery(data),
-        "dis1": int.from_bytes(data[2:4], "big"),
-        "dis2": int.from_bytes(data[4:6], "big"),
-        "Distance_alarm": data[6] >> 1 & 1,
-    }
-    return DecodedFrame((FrameReading(fields),))
+    return _decoded(port, data, _LMDS200, _lmds200, _lmds200_stored)
 
 
-def _require(port: int, data: bytes, length: int) -> None:
+def decode_ds20l(port: int, data: bytes) -> DecodedFrame:
+    """A LiDAR for short ways: battery, mode and flags, distance in mm; in its counting mode there is no distance.
+
+    Raises:
+        PayloadError: Another port, or too short.
+    """
+    if port == STATUS_PORT and len(data) > _STATUS:
+        return DecodedFrame((FrameReading({"BatV": _number(data, 6) / 1000}),))
+    return _decoded(port, data, _DS20L, _ds20l, None)
+
+
+def _decoded(
+    port: int,
+    data: bytes,
+    length: int,
+    measured: Callable[[bytes], FrameReading],
+    stored: Callable[[bytes], _Fields] | None,
+) -> DecodedFrame:
+    if port == STATUS_PORT:
+        _require(data, _STATUS)
+        return DecodedFrame((FrameReading({"Bat": _number(data, 5) / 1000}),))
+    if port == STORED_PORT and stored is not None:
+        return _history(data, stored)
     if port != PORT:
         raise PayloadError(f"Dragino's distance sensors measure on port {PORT}, not {port}")
+    _require(data, length)
+    return DecodedFrame((measured(data),))
+
+
+def _history(data: bytes, stored: Callable[[bytes], _Fields]) -> DecodedFrame:
+    """Every stored measurement whose time is known, newest first; the others are kept as they are."""
+    _require(data, _STORED)
+    found, rest = [], b""
+    for start in range(0, len(data), _STORED):
+        one = data[start : start + _STORED]
+        if len(one) < _STORED or (at := _time(one)) is None:
+            rest += one
+        else:
+            found.append(FrameReading(stored(one), at))
+    found.sort(key=lambda reading: reading.at or datetime.min.replace(tzinfo=UTC), reverse=True)
+    return DecodedFrame(tuple(found), rest)
+
+
+def _dds(data: bytes) -> FrameReading:
+    if len(data) == _DDS_WITH_TIME:
+        timed = {"Distance": _distance(data, 4), "Interrupt_flag": data[6], **_probe(data, 2)}
+        return FrameReading({"Bat": _battery(data), **timed}, _time(data))
+    battery = _number(data, 0) & 0x0FFF if data[0] & _HAS_MORE else _number(data, 0) & _BATTERY_MASK
+    return FrameReading(
+        {
+            "Bat": battery / 1000,
+            "Distance": _distance(data, 2) if data[7] else _ABSENT,
+            "Interrupt_flag": data[4],
+            **_probe(data, 5),
+            "Sensor_flag": data[7],
+        }
+    )
+
+
+def _dds_stored(one: bytes) -> _Fields:
+    return {"Distance": _distance(one, 2), **_probe(one, 4)}
+
+
+def _ldds04(data: bytes) -> FrameReading:
+    _refuse_answers(data)
+    found = {f"distance{number}_cm": _centimetres(data, number * 2) for number in range(1, 5)}
+    return FrameReading({"BatV": _battery(data), **found})
+
+
+def _ldds04_stored(one: bytes) -> _Fields:
+    return {f"distance{number}_cm": _centimetres(one, number * 2 - 1) for number in range(1, 4)}
+
+
+def _llds12(data: bytes) -> FrameReading:
+    _refuse_answers(data)
+    return FrameReading(
+        {
+            "Bat": _battery(data),
+            **_probe(data, 2),
+            **_seen(data, 4),
+            "Lidar_temp": int.from_bytes(data[9:10], "big", signed=True),
+        }
+    )
+
+
+def _llds12_stored(one: bytes) -> _Fields:
+    return {**_seen(one, 2), "Lidar_temp": int.from_bytes(one[6:7], "big", signed=True)}
+
+
+def _seen(data: bytes, place: int) -> _Fields:
+    """A LiDAR's distance and the light that came back, which says whether the distance is one."""
+    strength = _number(data, place + 2)
+    lit = _WEAKEST <= strength != _NO_SIGNAL
+    return {"Lidar_distance": _number(data, place) / 10 if lit else _UNSEEN, "Lidar_signal": strength}
+
+
+def _lmds200(data: bytes) -> FrameReading:
+    targets = {"dis1": _number(data, 2), "dis2": _number(data, 4)}
+    return FrameReading({"Bat": _battery(data), **targets, "Distance_alarm": data[6] >> 1 & 1})
+
+
+def _lmds200_stored(one: bytes) -> _Fields:
+    return {"Bat": _battery(one), "dis1": _number(one, 2), "dis2": _number(one, 4)}
+
+
+def _ds20l(data: bytes) -> FrameReading:
+    counts = data[2] >> 6 != 1 and data[2] >> 3 & 1
+    return FrameReading({"BatV": _battery(data), **({} if counts else {"Distance_mm": _distance(data, 3)})})
+
+
+def _require(data: bytes, length: int) -> None:
     if len(data) < length:
         raise PayloadError(f"{len(data)} bytes where {length} were expected")
 
 
+def _refuse_answers(data: bytes) -> None:
+    """What answers a command comes on the same port, told apart by its first and last byte."""
+    if data[0] == 0x03 and data[10:11] == b"\x02":  # noqa: PLR2004 - the maker's mark
+        raise PayloadError("an answer to a command, no measurement")
+
+
+def _number(data: bytes, place: int) -> int:
+    return int.from_bytes(data[place : place + 2], "big")
+
+
 def _battery(data: bytes) -> float:
-    return (int.from_bytes(data[:2], "big") & _BATTERY_MASK) / 1000
+    return (_number(data, 0) & _BATTERY_MASK) / 1000
 
 
-def _distance(raw: bytes) -> float | str:
-    distance_mm = int.from_bytes(raw, "big")
+def _distance(data: bytes, place: int) -> float | str:
+    distance_mm = _number(data, place)
     if distance_mm == _NO_SENSOR_MM:
         return _ABSENT
-    return _UNSEEN if distance_mm == _INVALID_MM else distance_mm
+    return _UNSEEN if distance_mm in _INVALID_MM else distance_mm
 
 
-def _probe(raw: bytes) -> dict[str, float]:
-    number = int.from_bytes(raw, "big", signed=True)
+def _centimetres(data: bytes, place: int) -> float | str:
+    raw = _number(data, place)
+    return raw / 10 if raw else _ABSENT
+
+
+def _probe(data: bytes, place: int) -> dict[str, float]:
+    number = int.from_bytes(data[place : place + 2], "big", signed=True)
     if number in _NO_PROBE:
         return {}
     return {"TempC_DS18B20": number / 10 if abs(number) / 10 <= _WARMEST_C else number / 100}
 
 
-def _status(data: bytes) -> DecodedFrame:
-    """What it says of itself after joining: model, firmware, band, battery."""
-    if len(data) < 7:  # noqa: PLR2004 - bytes
-        raise PayloadError(f"{len(data)} bytes where 7 were expected")
-    return DecodedFrame((FrameReading({"Bat": int.from_bytes(data[5:7], "big") / 1000}),))
+def _time(one: bytes) -> datetime | None:
+    seconds = int.from_bytes(one[_TIME_AT : _TIME_AT + 4], "big")
+    return datetime.fromtimestamp(seconds, UTC) if seconds >= _EARLIEST_S else None

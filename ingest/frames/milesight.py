@@ -1,6 +1,7 @@
 """Milesight: channel, type, value, again and again; the NB-IoT devices wrap it in a frame with identities.
 
-Channel 0x80 and above is the same measurement with an alarm behind it. Values are little-endian.
+Channel 0x80 and above is the same measurement with an alarm behind it. Values are little-endian. Answers to commands
+come among them, on channels of their own; they measure nothing.
 Source: the maker's user guides of EM310, EM400, EM410, EM500 and WS201, "Device Payload".
 """
 
@@ -14,6 +15,7 @@ from ingest.frames.port import DecodedFrame, FrameReading
 
 ALARM: Final = 0x80
 _SYSTEM: Final = 0xFF
+_ANSWER: Final = 0xFE
 _EXCEPTION: Final = 0xB4
 """A distance that cannot be: too near, no target, or a fault."""
 _SYSTEM_LENGTHS: Final = {
@@ -23,15 +25,35 @@ _SYSTEM_LENGTHS: Final = {
     0x16: 8,
 }
 """Of what a device says of itself when it joins: versions, serial number, class, restart."""
+_ANSWER_LENGTHS: Final = {
+    **dict.fromkeys((0x10, 0x13, 0x27, 0x28, 0x2A, 0x3B, 0x3E, 0x4A, 0x56, 0x68, 0x69, 0x71, 0x84, 0xA1), 1),
+    **dict.fromkeys((0xA3, 0xA4, 0xA5, 0xA6, 0xF5), 1),
+    **dict.fromkeys((0x02, 0x03, 0x17, 0x1C, 0x70, 0x76, 0x77, 0xA2, 0xBD, 0xF2), 2),
+    **dict.fromkeys((0x6A, 0x8E, 0xAB), 3),
+    **dict.fromkeys((0x11, 0xF1), 4),
+    0x1B: 5,
+    0x75: 6,
+    0x35: 8,
+    0x96: 8,
+    0x06: 9,
+}
+"""Of what a device repeats of the settings it was sent."""
 _SIZES: Final = {0x75: 1, 0x67: 2, 0x82: 2, 0x00: 1, 0xC7: 2, 0xD6: 1, 0x68: 1, 0x88: 9}
+_OF_ONE_BYTE: Final = {0x75: ("battery", 1), 0xD6: ("remaining", 1), 0x68: ("humidity", 0.5)}
 _MUTATION: Final = (0x94, 0x82)
+_MUTATION_IN_TENTHS: Final = (0x83, 0xE9)
+"""EM500-UDL's own."""
+_DISASSEMBLED: Final = (0x88, 0x00)
 _HISTORY: Final = (0x20, 0xCE)
 _HISTORY_LENGTHS: Final = (6, 11)
 """Time and distance; with temperature, change and event behind them in radar sensors."""
 _ALARMS: Final = {0: "threshold_release", 1: "threshold_alarm", 2: "mutation_alarm", 0x11: "threshold_mutation_alarm"}
 _POSITIONS: Final = {0: "normal", 1: "tilt"}
-_FAULTS: Final = {0xFFFD, 0xFFFF}
-"""Distances that say that the sensor could not measure (outside its range, broken)."""
+_FAULTS: Final = {0xFFFD, 0xFFFE, 0xFFFF}
+"""Distances that say that the sensor could not measure (outside its range, switched off, broken)."""
+_NO_TEMPERATURE: Final = {0xFFFE, 0xFFFF}
+"""The same of a stored temperature."""
+_NORTHERNMOST: Final = 90.0
 _NBIOT_START: Final = 0x02
 _NBIOT_HEAD: Final = 86
 
@@ -76,11 +98,11 @@ def _channels(data: bytes) -> DecodedFrame:
             break
         if (channel, type_) == _HISTORY:
             stored.append(_stored(value))
-        elif channel != _SYSTEM:
+        elif channel not in (_SYSTEM, _ANSWER):
             fields.update(_measured(channel, type_, value))
         place += 2 + size
     rest = data[place:]
-    if not fields and not stored and (rest or not data):
+    if not fields and not stored and rest == data:
         raise PayloadError(f"no channel of a Milesight device: {data[:8].hex()}")
     now = (FrameReading(fields),) if fields or not stored else ()
     return DecodedFrame((*now, *reversed(stored)), rest)
@@ -90,10 +112,14 @@ def _size(channel: int, type_: int, ahead: bytes) -> int:
     """How many bytes a value has, 0 when that is not known."""
     if channel == _SYSTEM:
         return _SYSTEM_LENGTHS.get(type_, 0)
+    if channel == _ANSWER:
+        return _ANSWER_LENGTHS.get(type_, 0)
     if (channel, type_) == _HISTORY:
         return next((length for length in _HISTORY_LENGTHS if _is_history(ahead, length + 2)), 0)
-    if (channel, type_) == _MUTATION:
+    if (channel, type_) in (_MUTATION, _MUTATION_IN_TENTHS):
         return 5
+    if (channel, type_) == _DISASSEMBLED:
+        return 1
     return _SIZES[type_] + (channel >= ALARM) if type_ in _SIZES else 0
 
 
@@ -104,14 +130,16 @@ def _is_history(ahead: bytes, step: int) -> bool:
 
 def _measured(channel: int, type_: int, value: bytes) -> dict[str, Any]:
     if type_ == 0x88:  # noqa: PLR2004 - the type of a position
-        lon, lat = (int.from_bytes(value[at : at + 4], "little", signed=True) / 1e6 for at in (0, 4))
-        return {"latitude": lat, "longitude": lon, "motion_status": value[8] & 0x0F}
+        return _place(value)
     if type_ == 0x00:
-        return {"position": _POSITIONS.get(value[0], value[0])}
-    if type_ in (0x75, 0xD6):
-        return {"battery" if type_ == 0x75 else "remaining": value[0]}  # noqa: PLR2004 - the same
-    if type_ == 0x68:  # noqa: PLR2004 - the same
-        return {"humidity": value[0] / 2}
+        disassembled = (channel, type_) == _DISASSEMBLED
+        return {"disassembly_alarm": value[0]} if disassembled else {"position": _POSITIONS.get(value[0], value[0])}
+    if (channel, type_) == _MUTATION_IN_TENTHS:
+        distance = int.from_bytes(value[:2], "little")
+        return {"distance": distance / 10, "distance_alarm": _ALARMS.get(value[4], value[4])}
+    if type_ in _OF_ONE_BYTE:
+        name, scale = _OF_ONE_BYTE[type_]
+        return {name: value[0] * scale}
     name, number = _number(type_, value[:2])
     found = {name: number}
     if channel == _EXCEPTION:
@@ -119,6 +147,14 @@ def _measured(channel: int, type_: int, value: bytes) -> dict[str, Any]:
     if channel >= ALARM:
         found[f"{name}_alarm"] = _ALARMS.get(value[-1], value[-1])
     return found
+
+
+def _place(value: bytes) -> dict[str, Any]:
+    """Latitude and longitude; documents of two models have them the other way round, which east of 90° can be seen."""
+    lat, lon = (int.from_bytes(value[at : at + 4], "little", signed=True) / 1e6 for at in (0, 4))
+    if abs(lat) > _NORTHERNMOST:
+        lat, lon = lon, lat
+    return {"latitude": lat, "longitude": lon, "motion_status": value[8] & 0x0F}
 
 
 def _number(type_: int, value: bytes) -> tuple[str, float | str]:
@@ -133,6 +169,6 @@ def _number(type_: int, value: bytes) -> tuple[str, float | str]:
 def _stored(value: bytes) -> FrameReading:
     at = datetime.fromtimestamp(int.from_bytes(value[:4], "little"), UTC)
     fields: dict[str, Any] = {"distance": _number(0x82, value[4:6])[1]}
-    if len(value) > _HISTORY_LENGTHS[0]:
+    if len(value) > _HISTORY_LENGTHS[0] and int.from_bytes(value[6:8], "little") not in _NO_TEMPERATURE:
         fields["temperature"] = int.from_bytes(value[6:8], "little", signed=True) / 10
     return FrameReading(fields, at)

@@ -15,6 +15,7 @@ DECODERS: Final[Mapping[str, FrameDecoder]] = {
     "dragino-ldds04": dragino.decode_ldds04,
     "dragino-llds12": dragino.decode_llds12,
     "dragino-lmds200": dragino.decode_lmds200,
+    "dragino-ds20l": dragino.decode_ds20l,
     "decentlab-dl-mbx": decentlab.decode_mbx,
     "decentlab-dl-lid": decentlab.decode_lid,
     "sensoneo-single-3": sensoneo.decode,

@@ -33,8 +33,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCity]:
 
 
 def online(city: RunningCity, kind: str) -> int:
-    found = city.get(f"/api/v1/devices?kind={kind}&state=online&limit=1")
-    return int(found["total"]) if found else 0
+    return int(city.get(f"/api/v1/devices?kind={kind}&state=online&limit=1")["total"])
 
 
 def test_every_kind_of_device_reports(city: RunningCity) -> None:
@@ -82,14 +81,14 @@ def test_a_things_stack_uplink_reaches_the_api(city: RunningCity) -> None:
 
     def latest() -> Any:
         values = city.get("/api/v1/devices/bin-0021/latest")["values"]
-        return values.get("battery_pct", {}).get("value") == 77.0 and values["distance_mm"]["value"] == 333.0
+        return [values.get(name, {}).get("value") for name in ("battery_pct", "distance_mm")] == [77.0, 333.0]
 
     wait_for(lambda: latest() or seen_in_series(city, "bin-0021", "distance_mm", 333.0), "the uplink")
 
 
 def seen_in_series(city: RunningCity, device: str, field: str, value: float) -> bool:
     """The simulator may have spoken for the device since; the reading itself stays."""
-    found = city.get(f"/api/v1/devices/{device}/series?field={field}") or {"points": []}
+    found = city.get(f"/api/v1/devices/{device}/series?field={field}")
     return any(point["value"] == value for point in found["points"])
 
 
@@ -207,8 +206,7 @@ def test_a_killed_process_comes_back_and_the_ledger_agrees(city: RunningCity, na
 def test_a_bag_in_the_demo_scene_becomes_a_case(city: RunningCity) -> None:
     def evident() -> dict[str, Any] | None:
         """One whose pictures were in memory when the camera's process was killed has none."""
-        cases = (city.get("/api/v1/dumping/cases") or {}).get("cases", ())
-        return next((one for one in cases if one["evidence"]), None)
+        return next((one for one in city.get("/api/v1/dumping/cases")["cases"] if one["evidence"]), None)
 
     case = wait_for(evident, "a case with evidence", within_s=150)
     assert case["simulated"] is True

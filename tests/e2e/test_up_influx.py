@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ingest.store.influx_http import InfluxHttp
+from tests.support.asking import answer_of, ask
 from tests.support.brokers import free_port
 from tests.support.cities import RunningCity
 from tests.support.influx import RunningInflux
@@ -55,18 +56,12 @@ def test_each_service_runs_alone_and_the_api_says_how_ingest_does(influx_2: Runn
     url = f"http://127.0.0.1:{settings['port']}"
     services = {name: Service([name], tmp_path, **settings) for name in ("broker", "ingest", "api", "simulator")}
 
-    def get(path: str) -> Any:
-        try:
-            with urllib.request.urlopen(url + path, timeout=10) as answer:  # noqa: S310 - our own http address
-                return json.load(answer)
-        except OSError:
-            return None
-
     with contextlib.ExitStack() as stack:
         for service in services.values():
             stack.enter_context(running(service))
-        wait_for(lambda: (get("/readyz") or {}).get("ready"), "an API that knows how ingest does")
-        wait_for(lambda: get("/api/v1/devices?kind=bin&state=online&limit=1")["total"] > 400, "bins at the API")
+        wait_for(lambda: (ask(f"{url}/readyz") or {}).get("ready"), "an API that knows how ingest does")
+        bins = f"{url}/api/v1/devices?kind=bin&state=online&limit=1"
+        wait_for(lambda: answer_of(bins)["total"] > 400, "bins at the API")
         services["ingest"].kill()
         detail = wait_for(lambda: _trouble(url), "the API to notice that ingest is gone", within_s=60)
         assert detail == "ingest has said nothing for a while"

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from city.secrets import Secrets
+from tests.support.asking import answer_of, ask
 from tests.support.outside import ComposeOutside
 from tests.support.waiting import wait_for
 
@@ -44,20 +45,14 @@ def bring_up(city: ComposeOutside, *names: str) -> None:
             city.run_once(name)
 
 
-def ask(city: ComposeOutside, path: str) -> Any:
-    """The API's answer to a viewer, None while there is none."""
-    headers = {"Authorization": f"Bearer {Secrets(city.data).token('viewer')}"}
-    request = urllib.request.Request(f"http://127.0.0.1:{city.port}{path}", headers=headers)
-    try:
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - our own http address
-            return json.load(answer)
-    except (OSError, ValueError):
-        return None
+def address(city: ComposeOutside, path: str) -> tuple[str, str]:
+    """Of the API, and a viewer's token."""
+    return f"http://127.0.0.1:{city.port}{path}", Secrets(city.data).token("viewer")
 
 
 def devices(city: ComposeOutside) -> list[dict[str, Any]]:
     """Of the inventory, with what is newest of each."""
-    found: list[dict[str, Any]] = ask(city, "/api/v1/devices?limit=1000")["devices"]
+    found: list[dict[str, Any]] = answer_of(*address(city, "/api/v1/devices?limit=1000"))["devices"]
     return found
 
 
@@ -75,7 +70,9 @@ def test_a_reading_of_the_demo_arrives_at_the_api(demo: ComposeOutside) -> None:
     bring_up(demo, "mosquitto-setup", "mosquitto", "influxdb", "influxdb-setup", *staying)
     for name in staying:
         wait_for(lambda name=name: demo.is_healthy(name), f"{name} to be healthy\n{demo.log(name)}")  # type: ignore[misc]
-    wait_for(lambda: (ask(demo, "/readyz") or {}).get("ready"), f"readings\n{demo.log('ingest')}{demo.log('api')}")
+    wait_for(
+        lambda: (ask(*address(demo, "/readyz")) or {}).get("ready"), f"readings\n{demo.log('ingest')}{demo.log('api')}"
+    )
     wait_for(lambda: [one for one in devices(demo) if one["values"]], "a device's latest reading")
     grafana = demo.variables("grafana")
     account = f"{grafana['KOTA_GRAFANA_INFLUX_USER']}:{grafana['KOTA_GRAFANA_INFLUX_PASSWORD']}"

@@ -6,11 +6,10 @@ import json
 import os
 import signal
 import subprocess
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
 
+from tests.support.asking import answer_of, ask
 from tests.support.brokers import ROOT, free_port
 from tests.support.waiting import wait_for
 
@@ -30,16 +29,13 @@ class RunningCity:
             )
 
     def get(self, path: str) -> Any:
-        """The API's answer, None while there is none."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
-                return json.load(answer)
-        except (urllib.error.URLError, OSError, ValueError):
-            return None
+        """The API's answer, as soon as there is one."""
+        return answer_of(f"http://127.0.0.1:{self.port}{path}")
 
     def wait_ready(self) -> None:
         """Wait until readings are stored."""
-        wait_for(lambda: (self.get("/readyz") or {}).get("ready"), f"a ready city\n{self.log()}")
+        ready = f"http://127.0.0.1:{self.port}/readyz"
+        wait_for(lambda: (ask(ready) or {}).get("ready"), f"a ready city\n{self.log()}")
 
     def pids(self) -> dict[str, int]:
         """Running processes by name, as the supervisor notes them."""

@@ -40,12 +40,47 @@ def test_milesight_a_fault_is_no_distance() -> None:
     assert fields("milesight", "94820A00050002", 85) == {"distance": 10, "distance_alarm": "mutation_alarm"}
 
 
+def test_milesight_answers_to_commands_measure_nothing_and_hide_nothing() -> None:
+    assert fields("milesight", "FE03B004" + "017564" + "FE06890000000000000000" + "04822C01", 85) == {
+        "battery": 100,
+        "distance": 300,
+    }
+    answer = decode_frame("milesight", 85, bytes.fromhex("FE03B004"))
+    assert ([one.fields for one in answer.readings], answer.rest) == ([{}], b"")
+
+
+def test_milesight_alarms_of_single_models() -> None:
+    assert fields("milesight", "017564" + "880001" + "04822C01", 85) == {
+        "battery": 100,
+        "disassembly_alarm": 1,
+        "distance": 300,
+    }
+    assert fields("milesight", "83E9B80B640002" + "017564", 85) == {
+        "distance": 300.0,
+        "distance_alarm": "mutation_alarm",
+        "battery": 100,
+    }
+
+
+@pytest.mark.parametrize("first_is_lat", [True, False])
+def test_milesight_places_in_either_order_where_it_can_be_told(*, first_is_lat: bool) -> None:
+    lat, lon = (round(value * 1e6).to_bytes(4, "little", signed=True) for value in (-10.17, 123.58))
+    raw = b"\x06\x88" + (lat + lon if first_is_lat else lon + lat) + b"\x01"
+    assert decode_frame("milesight", 85, raw).readings[0].fields == {
+        "latitude": -10.17,
+        "longitude": 123.58,
+        "motion_status": 1,
+    }
+
+
 def test_milesight_stored_measurements_keep_their_time_and_come_newest_first() -> None:
     short = decode_frame("milesight", 85, bytes.fromhex("20CE9E744663410620CE9F7446634206")).readings
     assert [one.fields for one in short] == [{"distance": 1602}, {"distance": 1601}]
     assert short[1].at == datetime(2022, 10, 12, 8, 2, 38, tzinfo=UTC)
     long = decode_frame("milesight", 85, bytes.fromhex("20CE9E744663" + "4106" + "0101" + "0000" + "00")).readings
     assert long[0].fields == {"distance": 1601, "temperature": 25.7}
+    off = decode_frame("milesight", 85, bytes.fromhex("20CE9E744663" + "FEFF" + "FEFF" + "0000" + "00")).readings
+    assert off[0].fields == {"distance": "sensor fault"}
 
 
 def test_milesight_an_unknown_channel_ends_the_frame_and_is_kept() -> None:
@@ -89,6 +124,57 @@ def test_dragino_on_other_ports() -> None:
     assert fields("dragino-dds", "24010001FF0BB8", 5) == {"Bat": 3.0}
     with pytest.raises(PayloadError, match="measure on port 2, not 9"):
         fields("dragino-dds", "0D3B0AEF00000001", 9)
+
+
+def test_dragino_eleven_bytes_have_the_probe_first_and_the_time_behind() -> None:
+    frame = decode_frame("dragino-dds", 2, bytes.fromhex("0D3B" + "0105" + "0AEF" + "00" + "63467A5E"))
+    assert frame.readings[0].fields == {"Bat": 3.387, "Distance": 2799, "Interrupt_flag": 0, "TempC_DS18B20": 26.1}
+    assert frame.readings[0].at == datetime(2022, 10, 12, 8, 27, 10, tzinfo=UTC)
+    unset = decode_frame("dragino-dds", 2, bytes.fromhex("0D3B" + "0105" + "0AEF" + "00" + "00000011"))
+    assert unset.readings[0].at is None
+
+
+def test_dragino_further_distances_of_a_minute_do_not_change_the_battery() -> None:
+    assert fields("dragino-dds", "1D3B0AEF00010501" + "0AEE0AEF0AF0")["Bat"] == 3.387
+
+
+def test_dragino_a_radar_without_an_echo_has_no_distance() -> None:
+    assert fields("dragino-dds", "0D3B3FFF00010501")["Distance"] == "Invalid Reading"
+
+
+STORED = {
+    "dragino-dds": ("0D3B0AEF010540", {"Distance": 2799, "TempC_DS18B20": 26.1}),
+    "dragino-ldds04": ("0003E807D00000", {"distance1_cm": 100.0, "distance2_cm": 200.0, "distance3_cm": "No Sensor"}),
+    "dragino-llds12": ("00000BEA03E81E", {"Lidar_distance": 305.0, "Lidar_signal": 1000, "Lidar_temp": 30}),
+    "dragino-lmds200": ("0D3B0AEF0BB840", {"Bat": 3.387, "dis1": 2799, "dis2": 3000}),
+}
+
+
+@pytest.mark.parametrize("name", sorted(STORED))
+def test_dragino_what_was_stored_keeps_its_time_and_comes_newest_first(name: str) -> None:
+    measured, expected = STORED[name]
+    frame = decode_frame(
+        name, 3, bytes.fromhex(f"{measured}63467A5E" + f"{measured}63467A9A" + f"{measured}00000000" + "AB")
+    )
+    assert [one.fields for one in frame.readings] == [expected, expected]
+    assert [one.at for one in frame.readings] == [
+        datetime(2022, 10, 12, 8, 28, 10, tzinfo=UTC),
+        datetime(2022, 10, 12, 8, 27, 10, tzinfo=UTC),
+    ]
+    assert frame.rest == bytes.fromhex(f"{measured}00000000AB"), "whose time nobody knows"
+
+
+def test_dragino_an_answer_to_a_command_is_no_measurement() -> None:
+    for name in ("dragino-ldds04", "dragino-llds12"):
+        with pytest.raises(PayloadError, match="an answer to a command"):
+            decode_frame(name, 2, bytes.fromhex("0301050BEA03E8001E0002"))
+
+
+def test_dragino_a_lidar_that_counts_has_no_distance() -> None:
+    assert fields("dragino-ds20l", "0CE44000D2010000000A") == {"BatV": 3.3, "Distance_mm": 210}
+    assert fields("dragino-ds20l", "0CE48000D201F40032") == {"BatV": 3.3, "Distance_mm": 210}
+    assert fields("dragino-ds20l", "0CE4880000002A01F40032") == {"BatV": 3.3}
+    assert fields("dragino-ds20l", "21010001FF000CE4", 5) == {"BatV": 3.3}
 
 
 def test_decentlab_flags_say_what_is_there() -> None:
