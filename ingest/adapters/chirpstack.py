@@ -29,6 +29,8 @@ from ingest.adapters.port import (
 
 _EVENT_SEGMENTS: Final = 6
 _OLD_SEGMENTS: Final = 5
+_EMPTY_UPLINK: Final = frozenset({"fCnt", "rxInfo"})
+"""What one has at least that carries nothing: a device that only asks whether there is something for it."""
 _SILENT: Final = frozenset({"ack", "txack", "log", "integration", "error", "tx"})
 
 
@@ -77,8 +79,8 @@ def heard_uplink(named: tuple[str, ...], body: Mapping[str, Any], payload: bytes
     """
     info = mapping_at(body, "deviceInfo") or body
     frame = frame_of_base64(body.get("fPort"), body.get("data"))
-    fields = mapping_at(body, "object")
-    if frame is None and not fields:
+    fields = mapping_at(body, "object") or _of_version_3(body)
+    if frame is None and not fields and not body.keys() & _EMPTY_UPLINK:
         if "level" in body and "code" in body:
             raise PayloadError(f"the server's log, no uplink: {text_at(body, 'code')}: {text_at(body, 'description')}")
         raise PayloadError("an uplink without `data` and `object`")
@@ -92,8 +94,15 @@ def heard_uplink(named: tuple[str, ...], body: Mapping[str, Any], payload: bytes
         known=strongest(objects_at(body, "rxInfo")),
         fields=fields,
         frame=frame,
+        presence=None if frame or fields else Presence("online"),
         hint=_hint(info),
     )
+
+
+def _of_version_3(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What version 3 decoded, which is JSON within a text there."""
+    text = text_at(body, "objectJSON")
+    return json_object(text.encode()) if text.startswith("{") else {}
 
 
 def _names(named: tuple[str, ...], info: Mapping[str, Any]) -> tuple[str, ...]:
@@ -139,5 +148,5 @@ def _time(body: Mapping[str, Any]) -> datetime:
 
 def _gateway_time(body: Mapping[str, Any]) -> datetime | None:
     """When the first gateway with a clock heard it."""
-    times = (parse_time(one.get("time")) for one in objects_at(body, "rxInfo"))
+    times = (parse_time(one.get(name)) for one in objects_at(body, "rxInfo") for name in ("time", "gwTime", "nsTime"))
     return next((at for at in times if at and at.tzinfo), None)

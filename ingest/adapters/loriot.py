@@ -12,7 +12,16 @@ from typing import Any, Final
 
 from broker.contract.errors import PayloadError
 from ingest.adapters.lorawan import frame_of_hex, strongest, uplink_key
-from ingest.adapters.port import Heard, json_object, mapping_at, objects_at, parse_epoch, parse_number, text_at
+from ingest.adapters.port import (
+    Heard,
+    Presence,
+    json_object,
+    mapping_at,
+    objects_at,
+    parse_epoch,
+    parse_number,
+    text_at,
+)
 
 _UPLINKS: Final = ("rx", "gw", "rx-decoded")
 _BATTERY_FULL: Final = 254
@@ -46,8 +55,8 @@ class Loriot:
         if not eui:
             raise PayloadError("an uplink without `EUI`")
         frame = frame_of_hex(body.get("port"), body.get("data"))
-        fields = mapping_at(body, "decoded")
-        if frame is None and not fields:
+        fields = mapping_at(body, "decoded", "data") or mapping_at(body, "decoded")
+        if frame is None and not fields and (body.get("encdata") or "fcnt" not in body):
             kept_from_us = "only `encdata`: let LORIOT decrypt it" if "encdata" in body else "no `data`"
             raise PayloadError(f"an uplink without payload, {kept_from_us}")
         return [
@@ -58,6 +67,7 @@ class Loriot:
                 known={**strongest((body, *objects_at(body, "gws"))), **_battery(body)},
                 fields=fields,
                 frame=frame,
+                presence=None if frame or fields else Presence("online"),
             )
         ]
 

@@ -31,10 +31,23 @@ class Milesight:
             PayloadError: Neither JSON of a gateway nor a frame of a sensor.
         """
         del topic
-        if payload[:1] == b"\x02":
-            found = identity(payload)
+        frame = _frame(payload)
+        if frame:
+            found = identity(frame)
             if found is None:
                 raise PayloadError("an NB-IoT frame that is cut off, or none")
             serial, imei = found
-            return [Heard(names=(imei, serial), at=None, key=payload, frame=Frame(0, payload))]
+            return [Heard(names=(imei, serial), at=None, key=payload, frame=Frame(0, frame))]
         return [heard_uplink((), json_object(payload), payload)]
+
+
+def _frame(payload: bytes) -> bytes:
+    """The bytes of a sensor, which some firmware writes as hexadecimal digits; empty when it is something else."""
+    if payload[:1] == b"\x02":
+        return payload
+    if payload[:2] != b"02":
+        return b""
+    try:
+        return bytes.fromhex(payload.decode("ascii"))
+    except (UnicodeDecodeError, ValueError):
+        return b""

@@ -15,6 +15,7 @@ from ingest.adapters.port import (
     Heard,
     Hint,
     Presence,
+    is_coarse,
     is_true,
     json_object,
     parse_epoch,
@@ -23,6 +24,7 @@ from ingest.adapters.port import (
     present,
     text_at,
 )
+from ingest.store.records import QUALITY_NO_FIX
 
 _SEGMENTS: Final = 3
 _SILENT: Final = frozenset(
@@ -82,12 +84,14 @@ def _location(names: tuple[str, ...], body: Mapping[str, Any], payload: bytes) -
     place = position(body.get("lat"), body.get("lon"))
     if not place:
         raise PayloadError(f"a location without a position: lat {body.get('lat')!r}, lon {body.get('lon')!r}")
+    coarse = is_coarse(body.get("acc"))
     return Heard(
         names=names,
         at=at,
         key=payload,
-        known={**place, **_vehicle(body)},
+        known={**({} if coarse else place), **_vehicle(body)},
         fields=body,
+        quality=(QUALITY_NO_FIX,) if coarse else (),
         events=tuple(_events(body)),
         hint=Hint(label=text_at(body, "tid"), place=place),
     )

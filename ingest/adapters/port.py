@@ -23,6 +23,8 @@ _COMPACT: Final = re.compile(r"\d{14}")
 MILLISECONDS_FROM: Final = 1e11
 """Epoch times from here on are milliseconds: as seconds they would lie in the year 5138."""
 
+_ACCURACY_MAX_M: Final = 200.0
+
 _decoder: Final = msgspec.json.Decoder(dict[str, Any])
 _list_decoder: Final = msgspec.json.Decoder(list[Any])
 
@@ -232,6 +234,12 @@ def position(lat: object, lon: object) -> dict[str, float]:
     if lat_deg is None or lon_deg is None or abs(lat_deg) > 90 or abs(lon_deg) > 180:  # noqa: PLR2004 - degrees
         return {}
     return {"lat_deg": lat_deg, "lon_deg": lon_deg}
+
+
+def is_coarse(accuracy_m: object) -> bool:
+    """Whether a position may be hundreds of metres off, as a phone's from radio masts: it says nothing of a truck."""
+    metres = parse_number(accuracy_m)
+    return metres is not None and metres > _ACCURACY_MAX_M
 
 
 def is_true(value: object) -> bool | None:

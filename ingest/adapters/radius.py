@@ -54,7 +54,15 @@ class Radius:
             PayloadError: Not accounting, or of a sort that is not known.
         """
         nas = topic.split("/")[1]
-        return [_request(nas, {name: _plain(value) for name, value in one.items()}) for one in json_records(payload)]
+        return [
+            _request(nas, {_spelling(name): _plain(value) for name, value in one.items()})
+            for one in json_records(payload)
+        ]
+
+
+def _spelling(name: str) -> str:
+    """An attribute's name as it is looked up: databases and scripts write `acct_status_type`."""
+    return name.replace("_", "-").lower()
 
 
 def _plain(value: object) -> object:
@@ -65,7 +73,7 @@ def _plain(value: object) -> object:
 
 
 def _request(nas: str, body: Mapping[str, Any]) -> Heard:
-    said = text_at(body, "Acct-Status-Type").lower()
+    said = text_at(body, "acct-status-type").lower()
     sort = _NUMBERS.get(said, said)
     names = _names(nas, body)
     at = _time(body)
@@ -74,53 +82,53 @@ def _request(nas: str, body: Mapping[str, Any]) -> Heard:
         return Heard(names=names, at=at, key=f"{sort}/{nas}".encode(), presence=presence)
     if sort not in _STATES:
         raise PayloadError(f"`Acct-Status-Type` is {said or None!r}, not one of Start, Interim-Update, Stop")
-    session = text_at(body, "Acct-Unique-Session-Id") or f"{names[0]}/{text_at(body, 'Acct-Session-Id')}"
+    session = text_at(body, "acct-unique-session-id") or f"{names[0]}/{text_at(body, 'acct-session-id')}"
     detail = present(
         session=Personal(session, lasting=True),
         client=_client(body),
         ssid=_called(body)[1],
-        duration_s=whole(body.get("Acct-Session-Time")),
-        upload_bytes=_octets(body, "Input"),
-        download_bytes=_octets(body, "Output"),
-        cause=text_at(body, "Acct-Terminate-Cause") or None,
+        duration_s=whole(body.get("acct-session-time")),
+        upload_bytes=_octets(body, "input"),
+        download_bytes=_octets(body, "output"),
+        cause=text_at(body, "acct-terminate-cause") or None,
     )
-    key = f"{session}/{sort}/{text_at(body, 'Acct-Session-Time')}".encode()
+    key = f"{session}/{sort}/{text_at(body, 'acct-session-time')}".encode()
     event = Happening("session", _STATES[sort], detail)  # type: ignore[arg-type]
-    return Heard(names=names, at=at, key=key, events=(event,), hint=Hint(label=text_at(body, "NAS-Identifier")))
+    return Heard(names=names, at=at, key=key, events=(event,), hint=Hint(label=text_at(body, "nas-identifier")))
 
 
 def _names(nas: str, body: Mapping[str, Any]) -> tuple[str, ...]:
     called, _ = _called(body)
-    found = (text_at(body, "NAS-Identifier"), called, text_at(body, "NAS-IP-Address"), nas)
+    found = (text_at(body, "nas-identifier"), called, text_at(body, "nas-ip-address"), nas)
     return tuple(dict.fromkeys(name for name in found if name))
 
 
 def _client(body: Mapping[str, Any]) -> Personal | None:
-    who = text_at(body, "Calling-Station-Id") or text_at(body, "User-Name")
+    who = text_at(body, "calling-station-id") or text_at(body, "user-name")
     return Personal(normal_mac(who)) if who else None
 
 
 def _called(body: Mapping[str, Any]) -> tuple[str, str | None]:
     """Whom the user called: access points write their MAC address in any spelling, a colon and the network's name."""
-    text = text_at(body, "Called-Station-Id")
+    text = text_at(body, "called-station-id")
     found = _MAC_AND_SSID.fullmatch(text)
     return (normal_mac(found[1]), found[2] or None) if found else (text, None)
 
 
 def _octets(body: Mapping[str, Any], direction: str) -> int | None:
-    low = whole(body.get(f"Acct-{direction}-Octets"))
-    high = whole(body.get(f"Acct-{direction}-Gigawords"))
+    low = whole(body.get(f"acct-{direction}-octets"))
+    high = whole(body.get(f"acct-{direction}-gigawords"))
     return None if low is None else low + (high or 0) * GIGAWORD
 
 
 def _time(body: Mapping[str, Any]) -> datetime | None:
     """When it happened: the event's own time, else that of the request less its delay."""
-    stamp = body.get("Event-Timestamp")
+    stamp = body.get("event-timestamp")
     at = _spelt(stamp) or parse_any_time(stamp)
     if at is not None:
         return at
-    sent = parse_any_time(body.get("Timestamp"))
-    delay_s = parse_number(body.get("Acct-Delay-Time")) or 0.0
+    sent = parse_any_time(body.get("timestamp"))
+    delay_s = parse_number(body.get("acct-delay-time")) or 0.0
     return sent - timedelta(seconds=min(max(delay_s, 0.0), 86_400.0)) if sent else None
 
 

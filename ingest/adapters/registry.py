@@ -71,11 +71,14 @@ _WITH_CLIENTS: Final = frozenset({"netjson", "unifi", "omada", "radius"})
 """Formats whose messages name the devices of people."""
 
 
+_USERS: Final = (
+    *("User-Name", "Stripped-User-Name", "Calling-Station-Id", "Chargeable-User-Identity", "Mikrotik-Host-IP"),
+    *("Framed-IP-Address", "Framed-IPv6-Address", "Framed-IPv6-Prefix", "Delegated-IPv6-Prefix"),
+)
 PERSONAL_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
-    "radius": (
-        *("User-Name", "Stripped-User-Name", "Calling-Station-Id", "Chargeable-User-Identity", "Mikrotik-Host-IP"),
-        *("Framed-IP-Address", "Framed-IPv6-Address", "Framed-IPv6-Prefix", "Delegated-IPv6-Prefix"),
-    ),
+    "traccar": ("driverUniqueId", "driverName", "phone", "contact"),
+    "teltonika": ("78", "207", "403", "406"),
+    "radius": (*_USERS, *(name.replace("-", "_") for name in _USERS)),
     "netjson": ("client_name", "client_id", "ip"),
     "unifi": ("hostname", "user_name", "username", "ip", "last_ip", "fixed_ip", "email"),
     "omada": ("hostName", "clientName", "userName", "ip", "ipv6List", "email"),

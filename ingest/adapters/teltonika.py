@@ -31,6 +31,8 @@ _HDOP_TENTHS, _RPM, _FUEL_PCT, _FUEL_USED_ML = "182", "85", "89", "12"
 _LASTING: Final = {"252": "power_cut", "249": "jamming", "246": "tow"}
 _HARSH: Final = {1: "harsh_acceleration", 2: "harsh_braking", 3: "harsh_cornering"}
 _HARSH_ID: Final = "253"
+_NOTED: Final = {"236": "panic", "255": "overspeed"}
+"""What counts only in the record it made: the values stay in later ones."""
 
 
 class Teltonika:
@@ -126,6 +128,9 @@ def _events(record: Mapping[str, Any]) -> Iterator[Happening]:
             yield Happening(type_, "raised" if raised else "cleared", lasting=True)
     if parse_number(record.get("pr")) == PANIC:
         yield Happening("panic", "noted")
+    made_by = text_at(record, "evt")
+    if made_by in _NOTED and parse_number(record.get(made_by)):
+        yield Happening(_NOTED[made_by], "noted")
     harsh = parse_number(record.get(_HARSH_ID))
-    if harsh in _HARSH and text_at(record, "evt") in ("", _HARSH_ID):
+    if harsh in _HARSH and made_by in ("", _HARSH_ID):
         yield Happening(_HARSH[int(harsh)], "noted")

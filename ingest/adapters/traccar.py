@@ -16,11 +16,12 @@ from ingest.adapters.port import (
     Heard,
     Hint,
     Presence,
+    is_coarse,
     is_true,
     json_object,
     mapping_at,
+    parse_any_time,
     parse_number,
-    parse_time,
     position,
     present,
     text_at,
@@ -88,7 +89,11 @@ class Traccar:
 
 
 def _position(names: tuple[str, ...], device: Mapping[str, Any], body: Mapping[str, Any], payload: bytes) -> Heard:
-    at = parse_time(body.get("deviceTime")) or parse_time(body.get("fixTime")) or parse_time(body.get("serverTime"))
+    at = (
+        parse_any_time(body.get("deviceTime"))
+        or parse_any_time(body.get("fixTime"))
+        or parse_any_time(body.get("serverTime"))
+    )
     if at is None:
         raise PayloadError("a position without a readable `deviceTime`, `fixTime` or `serverTime`")
     attributes = mapping_at(body, "attributes")
@@ -100,7 +105,7 @@ def _position(names: tuple[str, ...], device: Mapping[str, Any], body: Mapping[s
         key=payload,
         known={**({} if words else {**place, **_movement(body)}), **_vehicle(attributes)},
         fields=attributes,
-        fix_at=parse_time(body.get("fixTime")),
+        fix_at=parse_any_time(body.get("fixTime")),
         quality=words,
         events=tuple(_alarms(attributes)),
         hint=_hint(device, place),
@@ -108,7 +113,7 @@ def _position(names: tuple[str, ...], device: Mapping[str, Any], body: Mapping[s
 
 
 def _doubts(body: Mapping[str, Any]) -> tuple[str, ...]:
-    if is_true(body.get("valid")) is False:
+    if is_true(body.get("valid")) is False or is_coarse(body.get("accuracy")):
         return (QUALITY_NO_FIX,)
     return (QUALITY_OUTDATED,) if is_true(body.get("outdated")) else ()
 
@@ -165,14 +170,16 @@ def _event(names: tuple[str, ...], device: Mapping[str, Any], body: Mapping[str,
     type_ = text_at(event, "type")
     where = mapping_at(body, "position")
     at = (
-        parse_time(where.get("deviceTime")) or parse_time(event.get("eventTime")) or parse_time(event.get("serverTime"))
+        parse_any_time(where.get("deviceTime"))
+        or parse_any_time(event.get("eventTime"))
+        or parse_any_time(event.get("serverTime"))
     )
     if not type_ or at is None:
         raise PayloadError("an event without `type` or time")
     place = position(where.get("latitude"), where.get("longitude"))
     hint = _hint(device, place)
     if type_ in _PRESENCE:
-        said_at = parse_time(event.get("eventTime")) or at
+        said_at = parse_any_time(event.get("eventTime")) or at
         state = Presence(_PRESENCE[type_], type_)  # type: ignore[arg-type]
         return Heard(names=names, at=said_at, key=payload, presence=state, hint=hint)
     happenings: tuple[Happening, ...] = ()

@@ -27,6 +27,8 @@ from ingest.adapters.port import (
 _SEGMENTS: Final = 5
 _SILENT: Final = ("down", "service")
 _LIVE_DATA: Final = "as.up.data.forward"
+_EMPTY_UPLINK: Final = frozenset({"f_cnt", "rx_metadata", "settings"})
+"""What one has at least that carries nothing: a device that only asks whether there is something for it."""
 
 
 class TheThingsStack:
@@ -93,7 +95,7 @@ def _uplink(names: tuple[str, ...], body: Mapping[str, Any], uplink: Mapping[str
     fields = mapping_at(uplink, "decoded_payload")
     versions = mapping_at(uplink, "version_ids")
     model = "/".join(one for one in (text_at(versions, "brand_id"), text_at(versions, "model_id")) if one)
-    if frame is None and not fields:
+    if frame is None and not fields and not uplink.keys() & _EMPTY_UPLINK:
         raise PayloadError("an uplink without a payload")
     return Heard(
         names=names,
@@ -102,6 +104,7 @@ def _uplink(names: tuple[str, ...], body: Mapping[str, Any], uplink: Mapping[str
         known=strongest(objects_at(uplink, "rx_metadata")),
         fields=fields,
         frame=frame,
+        presence=None if frame or fields else Presence("online"),
         hint=_hint(model, uplink),
     )
 

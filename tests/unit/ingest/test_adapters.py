@@ -171,6 +171,72 @@ def traccar(attributes: dict[str, Any] | None = None, **position: Any) -> dict[s
     }
 
 
+NOTHING_IN_THEM: list[tuple[Device, str, dict[str, Any]]] = [
+    (
+        EM310,
+        f"v3/a@t/devices/{EUI}/up",
+        {
+            "end_device_ids": {"dev_eui": EUI},
+            "received_at": "2026-03-01T12:00:00Z",
+            "uplink_message": {"f_port": 1, "f_cnt": 7, "rx_metadata": [{"rssi": -81}]},
+        },
+    ),
+    (
+        device("chirpstack", EUI, "milesight-em310-udl"),
+        f"application/1/device/{EUI}/event/up",
+        {"time": "2026-03-01T12:00:00Z", "fCnt": 7, "data": "", "rxInfo": [{"rssi": -81}]},
+    ),
+    (
+        device("loriot", EUI, "milesight-em310-udl"),
+        "loriot/bins",
+        {"cmd": "rx", "EUI": EUI, "ts": 1772366400000, "fcnt": 7, "port": 0, "data": "", "rssi": -81},
+    ),
+]
+
+
+@pytest.mark.parametrize(("one", "topic", "body"), NOTHING_IN_THEM, ids=["tts", "chirpstack", "loriot"])
+def test_an_uplink_that_carries_nothing_says_that_the_device_is_there(
+    one: Device, topic: str, body: dict[str, Any]
+) -> None:
+    found = decoded(one, topic, body)
+    assert not found.dead
+    assert values(found) == {"rssi_dbm": -81.0}
+    assert [status.state for status in found.records if isinstance(status, StatusRecord)] == ["online"]
+
+
+def test_chirpstack_3_wrote_what_it_decoded_as_a_text() -> None:
+    one = device("chirpstack", EUI, "milesight-em310-udl")
+    body = {"devEUI": EUI, "fCnt": 3, "fPort": 9, "data": "", "objectJSON": '{"distance": 1000, "battery": 92}'}
+    body["rxInfo"] = [{"gwTime": "2026-03-01T12:00:00Z"}]
+    found = values(decoded(one, f"application/1/device/{EUI}/rx", body))
+    assert (found["distance_mm"], found["battery_pct"]) == (1000.0, 92.0)
+
+
+def test_loriot_decodes_within_data() -> None:
+    one = device("loriot", EUI, "milesight-em310-udl")
+    body = {"cmd": "rx", "EUI": EUI, "ts": 1772366400000, "fcnt": 7, "decoded": {"data": {"distance": 1000}}}
+    assert values(decoded(one, "loriot/bins", body))["distance_mm"] == 1000.0
+
+
+def test_milesight_bytes_as_hexadecimal_digits() -> None:
+    head = "020001005f00000001303130313031313036373439443139303534363930303331383638353038303634383037333530"
+    head += "343630303433323334323233313131303839383630343132313032323730303632383537"
+    frame = head[: 2 * 83] + "09000e" + "01756403670b0104823b01050001"
+    one = device("milesight", "868508064807350", "milesight-em400-mud")
+    for payload in (bytes.fromhex(frame), frame.encode(), frame.upper().encode()):
+        assert values(decoded(one, "milesight/nbiot", payload))["temperature_c"] == 26.7
+    assert decoded(one, "milesight/nbiot", b"02zz").dead
+
+
+def test_a_position_hundreds_of_metres_wide_is_none() -> None:
+    truck = device("owntracks", "u/d", "owntracks-truck")
+    at = int(NOW.timestamp())
+    body = {"_type": "location", "tst": at, "lat": -10.17, "lon": 123.58, "batt": 40}
+    assert values(decoded(truck, "owntracks/u/d", {**body, "acc": 65}))["lat_deg"] == -10.17
+    wide = decoded(truck, "owntracks/u/d", {**body, "acc": 1414})
+    assert (values(wide), quality(wide)) == ({"battery_pct": 40.0}, ("no_fix",))
+
+
 def test_traccar_units() -> None:
     attributes = {
         "ignition": True,
@@ -276,6 +342,23 @@ def test_teltonika_without_satellites_has_no_position_and_a_clock_of_2004_is_not
     assert record.values == {"satellites": 0}
 
 
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        ({"evt": 255, "255": 92}, [("overspeed", "noted")]),
+        ({"evt": 240, "255": 92}, []),
+        ({"evt": "236", "236": "1"}, [("panic", "noted")]),
+        ({"evt": 236, "236": 0}, []),
+    ],
+)
+def test_teltonika_what_made_a_record_is_an_event_of_it_alone(
+    record: dict[str, Any], expected: list[tuple[str, str]]
+) -> None:
+    truck = device("teltonika", "860000000000001", "teltonika-truck")
+    body = {"state": {"reported": {"ts": int(NOW.timestamp() * 1000), "latlng": "-10.1,123.5", "sat": 9, **record}}}
+    assert events(decoded(truck, "860000000000001/data", body)) == expected
+
+
 def test_teltonika_several_records_in_one_message() -> None:
     one = device("teltonika", IMEI, "teltonika-truck")
     both = {"state": {"reported": [{"ts": 1772366340000, "239": 1}, {"ts": 1772366350000, "239": 0}]}}
@@ -284,6 +367,25 @@ def test_teltonika_several_records_in_one_message() -> None:
         {"ignition": True},
         {"ignition": False},
     ]
+
+
+@pytest.mark.parametrize(
+    ("topic", "body"),
+    [
+        (
+            "positions",
+            {
+                "device": {"uniqueId": "1", "phone": "0812-99"},
+                "position": {"deviceTime": "2026-03-01T12:00:00Z", "attributes": {"driverUniqueId": "A-77"}},
+            },
+        ),
+        ("860000000000009/data", {"ts": 1772366400000, "207": "A-77", "sp": 1, "403": "0812-99"}),
+    ],
+)
+def test_drivers_are_not_named_in_what_waits(topic: str, body: dict[str, Any]) -> None:
+    (stranger,) = decoded(EM310, topic, body).strangers
+    assert b"A-77" not in stranger.raw
+    assert b"0812-99" not in stranger.raw
 
 
 def test_fiware_by_short_keys_in_every_topic_form() -> None:
