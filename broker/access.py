@@ -56,31 +56,31 @@ class Accounts:
     """Users of one city's bus: its devices by id, and the services; nobody else, nobody without a password.
 
     Args:
-        rights: The table.
+        rights: The table as it is now: devices are taken in and forgotten while the city runs.
         password_of: The password of a user.
     """
 
-    def __init__(self, rights: Mapping[str, Rights], password_of: Callable[[str], str]) -> None:
-        """Keep the table; passwords are derived when asked for."""
+    def __init__(self, rights: Callable[[], Mapping[str, Rights]], password_of: Callable[[str], str]) -> None:
+        """Keep where the table is; passwords are derived when asked for."""
         self.rights = rights
         self.password_of = password_of
 
     def authenticate(self, user: str | None, password: str | None) -> bool:
         """Whether this user exists and this is its password; compared in constant time."""
-        if not user or not password or user not in self.rights:
+        if not user or not password or user not in self.rights():
             return False
         return hmac.compare_digest(self.password_of(user).encode(), password.encode())
 
     def may_publish(self, user: str, topic: str) -> bool:
         """Whether a user may publish to a topic, which has no wildcards."""
-        rights = self.rights.get(user, Rights())
+        rights = self.rights().get(user, Rights())
         if "+" in topic or "#" in topic or _any_covers(rights.never, topic):
             return False
         return _any_covers(rights.writes, topic)
 
     def may_subscribe(self, user: str, topic_filter: str) -> bool:
         """Whether a user may subscribe to a filter, wildcards included."""
-        return _any_covers(self.rights.get(user, Rights()).reads, topic_filter)
+        return _any_covers(self.rights().get(user, Rights()).reads, topic_filter)
 
 
 def _any_covers(filters: tuple[str, ...], topic: str) -> bool:

@@ -67,9 +67,12 @@ class AdoptedDevices:
             if seen == self._seen:
                 return False
             self._seen = seen
-            self._city.hold(self._inventory)
+            # Made beside the city, which has each of its devices at every moment.
+            beside = msgspec.structs.replace(self._city)
+            beside.hold(self._inventory)
             for name, *_ in seen:
-                self._take_in(self._folder / name)
+                self._take_in(beside, self._folder / name)
+            self._city.hold(beside.devices)
             return True
 
     def keep_fresh(self, stop: threading.Event) -> None:
@@ -85,16 +88,16 @@ class AdoptedDevices:
                 found.append((path.name, stat.st_mtime_ns, stat.st_size))
         return tuple(found)
 
-    def _take_in(self, path: Path) -> None:
+    def _take_in(self, city: City, path: Path) -> None:
         try:
             adoption = read_adoption(path)
-            device = checked(self._city, adoption)
+            device = checked(city, adoption)
         except ConfigError as exc:
             if str(exc) not in self._told:
                 log.error("devices.adopted_unreadable", reason=str(exc))
             self._told.add(str(exc))
             return
-        self._city.hold({**self._city.devices, device.id: device})
+        city.hold({**city.devices, device.id: device})
 
 
 def adoption_path(data: Path, device: str) -> Path:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from broker.access import Accounts, rights_table
+from broker.service import CurrentRights
+from city.inventory import builtin_city, load_city
 
 DEVICES = {"bin-1": "bin", "truck-1": "truck"}
 
 
 def accounts(*, demo: bool = False) -> Accounts:
-    return Accounts(rights_table("kupang", DEVICES, demo=demo), lambda user: f"secret-{user}")
+    return Accounts(lambda: rights_table("kupang", DEVICES, demo=demo), lambda user: f"secret-{user}")
 
 
 @pytest.mark.parametrize(
@@ -32,6 +35,19 @@ def test_devices_and_services_get_in_with_their_own_password() -> None:
     for user in ("bin-1", "ingest", "gateway"):
         assert accounts().authenticate(user, f"secret-{user}")
     assert accounts(demo=True).authenticate("simulator", "secret-simulator")
+
+
+def test_who_is_taken_in_or_forgotten_while_the_city_runs_has_an_account_or_none() -> None:
+    city = load_city(builtin_city("kupang"))
+    current = Accounts(CurrentRights(city, demo=False), lambda user: f"secret-{user}")
+    assert not current.authenticate("bin-9001", "secret-bin-9001")
+    before = dict(city.devices)
+    city.hold({**before, "bin-9001": msgspec.structs.replace(city.bins["bin-0001"], id="bin-9001")})
+    assert current.authenticate("bin-9001", "secret-bin-9001")
+    assert current.may_publish("bin-9001", "kota/v1/kupang/bin/bin-9001/telemetry")
+    city.hold(before)
+    assert not current.authenticate("bin-9001", "secret-bin-9001")
+    assert not current.may_publish("bin-9001", "kota/v1/kupang/bin/bin-9001/telemetry")
 
 
 @pytest.mark.parametrize(
@@ -95,4 +111,4 @@ def test_the_simulator_of_a_demo_speaks_for_every_device_of_its_city_and_for_nob
 
 
 def test_who_may_never_write_something_reads_nothing() -> None:
-    assert all(not (rights.never and rights.reads) for rights in accounts(demo=True).rights.values())
+    assert all(not (rights.never and rights.reads) for rights in accounts(demo=True).rights().values())

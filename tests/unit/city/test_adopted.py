@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from broker.contract.errors import ConfigError
 from city.adopted import AdoptedDevices, Adoption, adopt, adoption_path, disown, nearest_kelurahan
 from city.inventory import builtin_city, load_city
-from city.model import Address, Bin, City, Truck
+from city.model import Address, Bin, City, Device, Truck
 
 HEARD = {"adapter": "tts", "address": "24E124AA", "profile": "milesight-em310-udl"}
 NEW = {**HEARD, "model": "plastic-240l", "waste_kind": "organic", "color": "yellow", "lat_deg": -10.17}
@@ -137,6 +138,27 @@ def test_whoever_goes_through_devices_meanwhile_goes_on(tmp_path: Path, city: Ci
     adopt(tmp_path, city, Adoption("bin-9001", "bin", PLACED))
     known.refresh()
     assert sum(isinstance(one, Truck) for one in walking) == len(city.trucks)
+
+
+def test_who_is_taken_in_takes_nobody_else_out_meanwhile(
+    tmp_path: Path, city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = AdoptedDevices(tmp_path, city)
+    adopt(tmp_path, city, Adoption("bin-9001", "bin", PLACED))
+    known.refresh()
+    held: list[bool] = []
+    hold = City.hold
+
+    def watched(self: City, devices: Mapping[str, Device]) -> None:
+        hold(self, devices)
+        held.append("bin-9001" in city.devices)
+
+    monkeypatch.setattr(City, "hold", watched)
+    adopt(tmp_path, city, Adoption("bin-9002", "bin", {**PLACED, "address": "24E124BB"}))
+    known.refresh()
+    assert held
+    assert all(held)
+    assert {"bin-9001", "bin-9002"} <= city.devices.keys()
 
 
 def test_the_nearest_kelurahan_is_found(city: City) -> None:
