@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -46,7 +47,8 @@ def log_in(request: Request, token: Annotated[str, Form(max_length=200)]) -> Res
         wrong = '<p class="wrong">Token tidak dikenal / Unknown token</p>'
         return HTMLResponse(_PAGE.format(message=wrong), 401)
     answer = RedirectResponse("/", 303)
-    secure = request.url.scheme == "https"
+    # Behind a proxy with TLS only the browser knows that it speaks https.
+    secure = "https" in (request.url.scheme, urlsplit(request.headers.get("origin", "")).scheme)
     session = make_session(context.secrets, role, context.clock())
     lasts_s = int(LASTS.total_seconds())
     answer.set_cookie(COOKIE, session, lasts_s, httponly=True, samesite="strict", secure=secure)

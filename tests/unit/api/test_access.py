@@ -133,6 +133,15 @@ def test_signing_in_sets_a_session_that_scripts_cannot_read(stage: Stage) -> Non
     assert client.get("/api/v1/devices").status_code == 401
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_behind_a_proxy_with_tls_the_session_never_goes_without_it(stage: Stage, scheme: str) -> None:
+    answer = stage.client(demo=False).post(
+        "/login", data={"token": stage.secrets.token("viewer")}, headers={"Origin": f"{scheme}://127.0.0.1"}
+    )
+    assert answer.status_code == 303
+    assert ("secure" in answer.headers["set-cookie"].lower()) is (scheme == "https")
+
+
 def test_a_session_ends_and_cannot_be_changed(stage: Stage) -> None:
     session = make_session(stage.secrets, "viewer", NOW)
     assert role_of_session(stage.secrets, session, NOW + LASTS - timedelta(seconds=1)) == "viewer"
