@@ -145,7 +145,7 @@ class ForeignReader:
             quality = (*quality, QUALITY_UNDECODED) if rest and first else quality
             fix_at = self._aware(heard.fix_at or _time_at(profile.fix_time, one.fields))
             stamped_at = at or arrival.received_at
-            seq = stamp(stamped_at, heard.key + (b"" if first else f"/{number}".encode()))
+            seq = stamp(stamped_at, _key(heard.key, one, number))
             fix_age = at - fix_at if at and fix_at else None
             message.measured.append(
                 Measured(device, profile, adapter.name, seq, stamped_at, at, values, quality, fix_age)
@@ -162,6 +162,13 @@ class ForeignReader:
             return at.replace(tzinfo=self._city.time_zone).astimezone(UTC)
         except OverflowError:
             return None
+
+
+def _key(message: bytes, reading: FrameReading, number: int) -> bytes:
+    """What makes a reading of a message itself; one with its own time is the same in whatever frame it comes again."""
+    if reading.at is not None:
+        return msgspec.json.encode(reading.fields)
+    return message + (f"/{number}".encode() if number else b"")
 
 
 def _is_history(heard: Heard, arrival: Arrival) -> bool:

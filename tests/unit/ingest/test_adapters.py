@@ -212,6 +212,17 @@ def test_chirpstack_3_wrote_what_it_decoded_as_a_text() -> None:
     assert (found["distance_mm"], found["battery_pct"]) == (1000.0, 92.0)
 
 
+def test_a_stored_measurement_that_is_asked_for_twice_is_one_reading() -> None:
+    one = device("tts", EUI, "dragino-ldds75")
+    stored = [bytes.fromhex("0D3B0AEF010540" + at) for at in ("69A41F30", "69A41F6C", "69A41FA8")]
+    seen = set()
+    for count, records in ((7, stored[:2]), (8, stored)):
+        frame = base64.b64encode(b"".join(records)).decode()
+        found = decoded(one, f"v3/a@t/devices/{EUI}/up", tts(f_port=3, f_cnt=count, frm_payload=frame))
+        seen |= {(each.origin.measured_at, each.origin.seq) for each in found.records if isinstance(each, Reading)}
+    assert len(seen) == 3
+
+
 def test_loriot_decodes_within_data() -> None:
     one = device("loriot", EUI, "milesight-em310-udl")
     body = {"cmd": "rx", "EUI": EUI, "ts": 1772366400000, "fcnt": 7, "decoded": {"data": {"distance": 1000}}}
