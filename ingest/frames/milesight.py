@@ -83,7 +83,25 @@ def _nbiot(data: bytes) -> DecodedFrame:
     body = data[86 : 86 + length]
     if len(body) != length or not body:
         raise PayloadError("an NB-IoT frame that is cut off")
-    return _channels(body)
+    newest = _newest_group(body)
+    found = _channels(body[newest:])
+    return DecodedFrame(found.readings, body[:newest] + found.rest)
+
+
+def _newest_group(data: bytes) -> int:
+    """Where the last measurement begins: several in one frame have no times, and each begins with a lower channel."""
+    begin, last, place = 0, 0, 0
+    while place + 2 <= len(data):
+        channel, type_ = data[place], data[place + 1]
+        size = _size(channel, type_, data[place:])
+        if size == 0:
+            break
+        if channel not in (_SYSTEM, _ANSWER, _HISTORY[0]):
+            if channel & 0x0F <= last:
+                begin = place
+            last = channel & 0x0F
+        place += 2 + size
+    return begin
 
 
 def _channels(data: bytes) -> DecodedFrame:
