@@ -17,8 +17,7 @@ from api.problems import problem
 from api.routes import context_of
 from broker.contract.errors import ConfigError
 from broker.contract.topics import ID_PATTERN, Kind
-from city.adopted import Adoption, adopt, nearest_kelurahan
-from city.model import Device
+from city.adopted import Adoption, adopt, adoption_of
 from city.profiles import is_match, suggest
 from ingest.store.quarantine import KnownStranger
 
@@ -169,20 +168,10 @@ def _mark(request: Request, stranger: int, *, ignore: bool) -> dict[str, str]:
 
 
 def _adoption(context: ApiContext, one: KnownStranger, order: AdoptOrder) -> Adoption:
-    profile = context.city.profiles.get(order.profile)
-    if profile is None:
-        raise ConfigError(f"{order.id}: profile: there is no profile {order.profile!r}")
-    there: Device | None = context.city.devices.get(order.id)
-    fields = {"adapter": one.adapter, "address": one.address, "profile": order.profile}
-    if there is not None:
-        return Adoption(order.id, profile.kind, fields, attach=True)
-    given = order.model_dump(exclude={"id", "profile"}, exclude_none=True)
-    given = {name: value for name, value in given.items() if value != ""}
-    if "lat_deg" in given and "lon_deg" in given:
-        given.setdefault("kelurahan", nearest_kelurahan(context.city, given["lat_deg"], given["lon_deg"]))
-    if profile.interval_s is not None:
-        given.setdefault("interval_s", profile.interval_s)
-    return Adoption(order.id, profile.kind, {**given, **fields})
+    heard = {"adapter": one.adapter, "address": one.address, "profile": order.profile}
+    is_there = order.id in context.city.devices
+    given = {} if is_there else order.model_dump(exclude={"id", "profile"}, exclude_none=True)
+    return adoption_of(context.city, order.id, heard, {name: value for name, value in given.items() if value != ""})
 
 
 def _error(line: str) -> dict[str, str]:

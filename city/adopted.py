@@ -154,6 +154,33 @@ def _known(city: City, devices: Mapping[str, Device], *, besides: str) -> Known:
     return Known(city.kelurahan, city.sites, city.models, city.profiles, ids, addresses)
 
 
+def adoption_of(city: City, device: str, heard: Mapping[str, str], given: Mapping[str, Any]) -> Adoption:
+    """How a device is taken in: one that is there already gets its address, a new one what is given or follows from it.
+
+    Args:
+        city: The city.
+        device: The id it gets, or has.
+        heard: `adapter`, `address` and `profile`.
+        given: Of a new device, as a row of its kind has them, as text or number; without a kelurahan it is in the
+            nearest, without an interval it reports as its profile says. One that is there has all of it already.
+
+    Raises:
+        ConfigError: There is no such profile.
+    """
+    profile = city.profiles.get(heard["profile"])
+    if profile is None:
+        raise ConfigError(f"{device}: profile: there is no profile {heard['profile']!r}")
+    if device in city.devices:
+        return Adoption(device, profile.kind, {**given, **heard}, attach=True)
+    fields = dict(given)
+    with contextlib.suppress(KeyError, ValueError):  # without a position, or with one that is refused later
+        nearest = nearest_kelurahan(city, float(fields["lat_deg"]), float(fields["lon_deg"]))
+        fields.setdefault("kelurahan", nearest)
+    if profile.interval_s is not None:
+        fields.setdefault("interval_s", profile.interval_s)
+    return Adoption(device, profile.kind, {**fields, **heard})
+
+
 def adopt(data: Path, city: City, adoption: Adoption) -> Device:
     """Take a device in, durably; processes of the city have it within seconds.
 

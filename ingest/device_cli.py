@@ -13,7 +13,7 @@ import msgspec
 
 from broker.contract.errors import ConfigError
 from broker.contract.topics import KINDS
-from city.adopted import Adoption, adopt, disown
+from city.adopted import adopt, adoption_of, disown
 from city.options import add_settings, settings_from
 from city.profiles import suggest
 from city.runtime import whole_city
@@ -117,12 +117,9 @@ def _adopt(args: argparse.Namespace) -> int:
     settings = settings_from(args)
     city = whole_city(settings)
     adapter, address = _named(settings, args.stranger)
-    if args.profile not in city.profiles:
-        raise ConfigError(f"there is no profile {args.profile!r}; `kota device profiles` lists them")
-    kind = city.profiles[args.profile].kind
+    heard = {"adapter": adapter, "address": address, "profile": args.profile}
     given = {field: value for field in _FIELDS if (value := getattr(args, field)) is not None}
-    fields = {"adapter": adapter, "address": address, "profile": args.profile, **given}
-    device = adopt(settings.data, city, Adoption(args.id, kind, fields, attach=args.id in city.devices))
+    device = adopt(settings.data, city, adoption_of(city, args.id, heard, given))
     if args.json:
         _print({"id": device.id, "kind": device.KIND, "adapter": adapter, "address": address})
     else:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from broker.contract.errors import ConfigError
-from city.adopted import AdoptedDevices, Adoption, adopt, adoption_path, disown, nearest_kelurahan
+from city.adopted import AdoptedDevices, Adoption, adopt, adoption_of, adoption_path, disown, nearest_kelurahan
 from city.inventory import builtin_city, load_city
 from city.model import Address, Bin, City, Device, Truck
 
@@ -49,6 +49,22 @@ def test_another_process_has_it_after_its_start(tmp_path: Path, city: City) -> N
     other = load_city(builtin_city("kupang"))
     AdoptedDevices(tmp_path, other)
     assert "bin-9001" in other.devices
+
+
+def test_what_is_not_said_of_a_new_device_follows_from_its_place_and_its_profile(tmp_path: Path, city: City) -> None:
+    said = {"model": "plastic-240l", "waste_kind": "organic", "color": "yellow"}
+    placed = {**said, "lat_deg": "-10.17", "lon_deg": "123.6"}
+    found = adopt(tmp_path, city, adoption_of(city, "bin-9001", HEARD, placed))
+    assert found.kelurahan == nearest_kelurahan(city, -10.17, 123.6)
+    other = {**HEARD, "address": "24E124BB"}
+    told = adopt(tmp_path, city, adoption_of(city, "bin-9002", other, {**placed, "kelurahan": "alak"}))
+    assert told.kelurahan == "alak"
+    third = {**HEARD, "address": "24E124CC"}
+    assert adopt(tmp_path, city, adoption_of(city, "bin-9003", third, said)).kelurahan == ""
+    with pytest.raises(ConfigError, match="lat_deg"):
+        adopt(tmp_path, city, adoption_of(city, "bin-9004", HEARD, {**placed, "lat_deg": "south"}))
+    with pytest.raises(ConfigError, match="there is no profile 'none'"):
+        adoption_of(city, "bin-9005", {**HEARD, "profile": "none"}, placed)
 
 
 def test_an_adoption_is_taken_back(tmp_path: Path, city: City) -> None:
