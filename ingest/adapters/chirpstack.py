@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from broker.contract.errors import PayloadError
-from ingest.adapters.lorawan import frame_of_base64, strongest, uplink_key
+from ingest.adapters.lorawan import frame_of_base64, presence_by, strongest, uplink_key
 from ingest.adapters.port import (
     Heard,
     Hint,
@@ -30,7 +30,7 @@ from ingest.adapters.port import (
 _EVENT_SEGMENTS: Final = 6
 _OLD_SEGMENTS: Final = 5
 _EMPTY_UPLINK: Final = frozenset({"fCnt", "rxInfo"})
-"""What one has at least that carries nothing: a device that only asks whether there is something for it."""
+"""What one has at least that carries nothing."""
 _SILENT: Final = frozenset({"ack", "txack", "log", "integration", "error", "tx"})
 
 
@@ -94,7 +94,7 @@ def heard_uplink(named: tuple[str, ...], body: Mapping[str, Any], payload: bytes
         known=strongest(objects_at(body, "rxInfo")),
         fields=fields,
         frame=frame,
-        presence=None if frame or fields else Presence("online"),
+        presence=presence_by(frame, fields),
         hint=_hint(info),
     )
 

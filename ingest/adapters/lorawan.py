@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from broker.contract.errors import PayloadError
-from ingest.adapters.port import Frame, parse_number
+from ingest.adapters.port import Frame, Presence, parse_number
 
 _WEAKEST_DBM: Final = -200
 _STRONGEST_DBM: Final = 20
@@ -55,6 +55,11 @@ def strongest(receptions: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     found = [rssi for one in receptions if (rssi := parse_number(one.get("rssi"))) is not None]
     plausible = [rssi for rssi in found if _WEAKEST_DBM <= rssi <= _STRONGEST_DBM and rssi != 0]
     return {"rssi_dbm": max(plausible)} if plausible else {}
+
+
+def presence_by(frame: Frame | None, fields: Mapping[str, Any]) -> Presence | None:
+    """An uplink that carries nothing, as of a device that asks whether there is something for it, says it is there."""
+    return None if frame or fields else Presence("online")
 
 
 def uplink_key(counter: object, frame: Frame | None, payload: bytes) -> bytes:

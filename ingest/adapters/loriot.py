@@ -11,10 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from broker.contract.errors import PayloadError
-from ingest.adapters.lorawan import frame_of_hex, strongest, uplink_key
+from ingest.adapters.lorawan import frame_of_hex, presence_by, strongest, uplink_key
 from ingest.adapters.port import (
     Heard,
-    Presence,
     json_object,
     mapping_at,
     objects_at,
@@ -67,7 +66,7 @@ class Loriot:
                 known={**strongest((body, *objects_at(body, "gws"))), **_battery(body)},
                 fields=fields,
                 frame=frame,
-                presence=None if frame or fields else Presence("online"),
+                presence=presence_by(frame, fields),
             )
         ]
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from broker.contract.errors import PayloadError
-from ingest.adapters.lorawan import frame_of_base64, strongest, uplink_key
+from ingest.adapters.lorawan import frame_of_base64, presence_by, strongest, uplink_key
 from ingest.adapters.port import (
     Heard,
     Hint,
@@ -28,7 +28,7 @@ _SEGMENTS: Final = 5
 _SILENT: Final = ("down", "service")
 _LIVE_DATA: Final = "as.up.data.forward"
 _EMPTY_UPLINK: Final = frozenset({"f_cnt", "rx_metadata", "settings"})
-"""What one has at least that carries nothing: a device that only asks whether there is something for it."""
+"""What one has at least that carries nothing."""
 
 
 class TheThingsStack:
@@ -104,7 +104,7 @@ def _uplink(names: tuple[str, ...], body: Mapping[str, Any], uplink: Mapping[str
         known=strongest(objects_at(uplink, "rx_metadata")),
         fields=fields,
         frame=frame,
-        presence=None if frame or fields else Presence("online"),
+        presence=presence_by(frame, fields),
         hint=_hint(model, uplink),
     )
 

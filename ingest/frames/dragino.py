@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from broker.contract.errors import PayloadError
 from ingest.frames.port import DecodedFrame, FrameReading
+from ingest.judge import EARLIEST
 
 PORT: Final = 2
 STORED_PORT: Final = 3
@@ -21,6 +22,7 @@ STATUS_PORT: Final = 5
 _BATTERY_MASK: Final = 0x3FFF
 _HAS_MORE: Final = 0x10
 """In the first byte: further distances of the same minute follow."""
+_BATTERY_BEFORE_MORE: Final = 0x0FFF
 _NO_SENSOR_MM: Final = 0
 _INVALID_MM: Final = (20, 0x3FFF)
 """No echo: the first of ultrasonic sensors, the second of radars."""
@@ -42,8 +44,6 @@ _STATUS: Final = 7
 _STORED: Final = 11
 """Bytes of one stored measurement; its time is in the last four."""
 _TIME_AT: Final = 7
-_EARLIEST_S: Final = 1_420_070_400
-"""2015: a clock that was never set says less."""
 _Fields = dict[str, Any]
 
 
@@ -115,25 +115,25 @@ def _decoded(
 def _history(data: bytes, stored: Callable[[bytes], _Fields]) -> DecodedFrame:
     """Every stored measurement whose time is known, newest first; the others are kept as they are."""
     _require(data, _STORED)
-    found, rest = [], b""
+    found: list[tuple[datetime, bytes]] = []
+    rest = b""
     for start in range(0, len(data), _STORED):
         one = data[start : start + _STORED]
         if len(one) < _STORED or (at := _time(one)) is None:
             rest += one
         else:
-            found.append(FrameReading(stored(one), at))
-    found.sort(key=lambda reading: reading.at or datetime.min.replace(tzinfo=UTC), reverse=True)
-    return DecodedFrame(tuple(found), rest)
+            found.append((at, one))
+    found.sort(reverse=True)
+    return DecodedFrame(tuple(FrameReading(stored(one), at) for at, one in found), rest)
 
 
 def _dds(data: bytes) -> FrameReading:
     if len(data) == _DDS_WITH_TIME:
         timed = {"Distance": _distance(data, 4), "Interrupt_flag": data[6], **_probe(data, 2)}
         return FrameReading({"Bat": _battery(data), **timed}, _time(data))
-    battery = _number(data, 0) & 0x0FFF if data[0] & _HAS_MORE else _number(data, 0) & _BATTERY_MASK
     return FrameReading(
         {
-            "Bat": battery / 1000,
+            "Bat": _battery(data, _BATTERY_BEFORE_MORE if data[0] & _HAS_MORE else _BATTERY_MASK),
             "Distance": _distance(data, 2) if data[7] else _ABSENT,
             "Interrupt_flag": data[4],
             **_probe(data, 5),
@@ -208,8 +208,8 @@ def _number(data: bytes, place: int) -> int:
     return int.from_bytes(data[place : place + 2], "big")
 
 
-def _battery(data: bytes) -> float:
-    return (_number(data, 0) & _BATTERY_MASK) / 1000
+def _battery(data: bytes, mask: int = _BATTERY_MASK) -> float:
+    return (_number(data, 0) & mask) / 1000
 
 
 def _distance(data: bytes, place: int) -> float | str:
@@ -232,5 +232,6 @@ def _probe(data: bytes, place: int) -> dict[str, float]:
 
 
 def _time(one: bytes) -> datetime | None:
-    seconds = int.from_bytes(one[_TIME_AT : _TIME_AT + 4], "big")
-    return datetime.fromtimestamp(seconds, UTC) if seconds >= _EARLIEST_S else None
+    """When it was measured; None by a clock that was never set."""
+    at = datetime.fromtimestamp(int.from_bytes(one[_TIME_AT : _TIME_AT + 4], "big"), UTC)
+    return at if at >= EARLIEST else None

@@ -7,6 +7,7 @@ Source: the maker's user guides of EM310, EM400, EM410, EM500 and WS201, "Device
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -39,11 +40,13 @@ _ANSWER_LENGTHS: Final = {
 }
 """Of what a device repeats of the settings it was sent."""
 _SIZES: Final = {0x75: 1, 0x67: 2, 0x82: 2, 0x00: 1, 0xC7: 2, 0xD6: 1, 0x68: 1, 0x88: 9}
-_OF_ONE_BYTE: Final = {0x75: ("battery", 1), 0xD6: ("remaining", 1), 0x68: ("humidity", 0.5)}
 _MUTATION: Final = (0x94, 0x82)
 _MUTATION_IN_TENTHS: Final = (0x83, 0xE9)
 """EM500-UDL's own."""
 _DISASSEMBLED: Final = (0x88, 0x00)
+_OWN_SIZES: Final = {_MUTATION: 5, _MUTATION_IN_TENTHS: 5, _DISASSEMBLED: 1}
+"""Where it is neither that of the type nor one more."""
+_OF_ONE_BYTE: Final = {0x75: ("battery", 1), 0xD6: ("remaining", 1), 0x68: ("humidity", 0.5)}
 _HISTORY: Final = (0x20, 0xCE)
 _HISTORY_LENGTHS: Final = (6, 11)
 """Time and distance; with temperature, change and event behind them in radar sensors."""
@@ -90,40 +93,43 @@ def _nbiot(data: bytes) -> DecodedFrame:
 
 def _newest_group(data: bytes) -> int:
     """Where the last measurement begins: several in one frame have no times, and each begins with a lower channel."""
-    begin, last, place = 0, 0, 0
-    while place + 2 <= len(data):
-        channel, type_ = data[place], data[place + 1]
-        size = _size(channel, type_, data[place:])
-        if size == 0:
-            break
+    begin, last = 0, 0
+    for place, channel, _, _ in _walk(data):
         if channel not in (_SYSTEM, _ANSWER, _HISTORY[0]):
             if channel & 0x0F <= last:
                 begin = place
             last = channel & 0x0F
-        place += 2 + size
     return begin
 
 
 def _channels(data: bytes) -> DecodedFrame:
     fields: dict[str, Any] = {}
     stored: list[FrameReading] = []
+    end = 0
+    for place, channel, type_, value in _walk(data):
+        if (channel, type_) == _HISTORY:
+            stored.append(_stored(value))
+        elif channel not in (_SYSTEM, _ANSWER):
+            fields.update(_measured(channel, type_, value))
+        end = place + 2 + len(value)
+    rest = data[end:]
+    if not fields and not stored and rest == data:
+        raise PayloadError(f"no channel of a Milesight device: {data[:8].hex()}")
+    now = (FrameReading(fields),) if fields or not stored else ()
+    return DecodedFrame((*now, *reversed(stored)), rest)
+
+
+def _walk(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
+    """Place, channel, type and value, one after the other; ends before what is not known or cut off."""
     place = 0
     while place + 2 <= len(data):
         channel, type_ = data[place], data[place + 1]
         size = _size(channel, type_, data[place:])
         value = data[place + 2 : place + 2 + size]
         if size == 0 or len(value) < size:
-            break
-        if (channel, type_) == _HISTORY:
-            stored.append(_stored(value))
-        elif channel not in (_SYSTEM, _ANSWER):
-            fields.update(_measured(channel, type_, value))
+            return
+        yield place, channel, type_, value
         place += 2 + size
-    rest = data[place:]
-    if not fields and not stored and rest == data:
-        raise PayloadError(f"no channel of a Milesight device: {data[:8].hex()}")
-    now = (FrameReading(fields),) if fields or not stored else ()
-    return DecodedFrame((*now, *reversed(stored)), rest)
 
 
 def _size(channel: int, type_: int, ahead: bytes) -> int:
@@ -134,10 +140,8 @@ def _size(channel: int, type_: int, ahead: bytes) -> int:
         return _ANSWER_LENGTHS.get(type_, 0)
     if (channel, type_) == _HISTORY:
         return next((length for length in _HISTORY_LENGTHS if _is_history(ahead, length + 2)), 0)
-    if (channel, type_) in (_MUTATION, _MUTATION_IN_TENTHS):
-        return 5
-    if (channel, type_) == _DISASSEMBLED:
-        return 1
+    if (channel, type_) in _OWN_SIZES:
+        return _OWN_SIZES[channel, type_]
     return _SIZES[type_] + (channel >= ALARM) if type_ in _SIZES else 0
 
 

@@ -49,19 +49,19 @@ def test_milesight_answers_to_commands_measure_nothing_and_hide_nothing() -> Non
     assert ([one.fields for one in answer.readings], answer.rest) == ([{}], b"")
 
 
+def nbiot(body: bytes) -> bytes:
+    """A frame of EM400 NB-IoT around channels; identities are zeros."""
+    head = bytes.fromhex("020001") + (81 + len(body)).to_bytes(2, "big") + bytes(79)
+    return head + len(body).to_bytes(2, "big") + body
+
+
 def test_milesight_of_several_measurements_without_a_time_the_newest_counts_and_none_is_lost() -> None:
     groups = [bytes.fromhex(f"01756403670b010482{level}050001") for level in ("3b01", "4b01")]
-    head = bytes.fromhex("02000100000000000130313031303131303637") + bytes(67)
-    body = b"".join(groups)
-    raw = head[:84] + len(body).to_bytes(2, "big") + body
-    raw = raw[:3] + (len(raw) - 5).to_bytes(2, "big") + raw[5:]
-    found = decode_frame("milesight", 0, raw)
+    found = decode_frame("milesight", 0, nbiot(b"".join(groups)))
     assert [one.fields["distance"] for one in found.readings] == [0x14B]
     assert found.rest == groups[0]
     alarm = bytes.fromhex("8367e80001" + "8482410601")
-    raw = head[:84] + len(alarm).to_bytes(2, "big") + alarm
-    raw = raw[:3] + (len(raw) - 5).to_bytes(2, "big") + raw[5:]
-    assert decode_frame("milesight", 0, raw).rest == b""
+    assert decode_frame("milesight", 0, nbiot(alarm)).rest == b""
 
 
 def test_milesight_alarms_of_single_models() -> None:
