@@ -24,6 +24,7 @@ from ingest.journal import Arrival
 from ingest.pseudonyms import Pseudonyms, flat_mac
 from ingest.store.latest import LatestBoard, connectivity
 from ingest.store.records import EventRecord, Reading, StatusRecord
+from tests.support.decoding import values
 from tests.support.field_samples import SAMPLES, load
 from tests.support.shapes import shaped_like
 
@@ -45,11 +46,6 @@ def decoded(
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     decoder = Decoder(city, late_after=timedelta(days=9000), pseudonym_key=key)
     return decoder.decode(Arrival(topic, raw, at))
-
-
-def values(found: Decoded) -> dict[str, Any]:
-    (record,) = [one for one in found.records if isinstance(one, Reading)]
-    return record.values
 
 
 @needs_samples

@@ -1,0 +1,61 @@
+"""Messages of other makers' devices through the whole decoder, against an inventory of a few devices."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from city.inventory import builtin_city, load_city
+from city.model import AccessPoint, Address, Bin, Camera, City, Device, Truck
+from ingest.decode import Decoded, Decoder
+from ingest.journal import Arrival
+from ingest.store.records import EventRecord, Reading
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+BASE = load_city(builtin_city("kupang"))
+
+
+def device(adapter: str, address: str, profile: str, id_: str = "it") -> Device:
+    """A device of the kind that a profile is for, heard under an address."""
+    reach = Address(adapter, address, profile)
+    match BASE.profiles[profile].kind:
+        case "bin":
+            return Bin(id=id_, model="steel-6m3", waste_kind="organic", color="grey", reach=reach)
+        case "truck":
+            return Truck(id=id_, plate="DH", depot="d", capacity_kg=1, reach=reach)
+        case "ap":
+            return AccessPoint(id=id_, model="m", ssids=(), reach=reach)
+        case "camera":
+            return Camera(id=id_, reach=reach)
+
+
+def city_of(*devices: Device) -> City:
+    """The reference city with these devices alone."""
+    city = load_city(builtin_city("kupang"))
+    city.hold({one.id: one for one in devices})
+    return city
+
+
+def decoded(one: Device, topic: str, body: Any, *, retained: bool = False) -> Decoded:
+    """What becomes of a message, a moment after it was sent, in a city of one device."""
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    decoder = Decoder(city_of(one), late_after=timedelta(minutes=15))
+    return decoder.decode(Arrival(topic, raw, NOW, retained))
+
+
+def values(found: Decoded) -> dict[str, Any]:
+    """Of its only reading."""
+    (record,) = [one for one in found.records if isinstance(one, Reading)]
+    return record.values
+
+
+def quality(found: Decoded) -> tuple[str, ...]:
+    """Of its only reading."""
+    (record,) = [one for one in found.records if isinstance(one, Reading)]
+    return record.origin.quality
+
+
+def events(found: Decoded) -> list[tuple[str, str]]:
+    """Their types and states."""
+    return [(one.type, one.state) for one in found.records if isinstance(one, EventRecord)]
