@@ -57,3 +57,7 @@ class ReadAheadClient(Client):
         while code == MQTTErrorCode.MQTT_ERR_SUCCESS and self._reads_ahead is not None and self._reads_ahead.pending():
             code = self.loop_read()
         return code
+
+    def hang_up(self) -> None:
+        """Close the socket without a word."""
+        self._sock_close()

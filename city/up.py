@@ -32,7 +32,8 @@ from city.settings import Settings
 from city.supervise import Child, Supervisor
 
 _SETTINGS: Final = (
-    "data", "city", "demo", "host", "port", "mqtt_host", "mqtt_port", "speed", "seed", "clip", "clock",
+    "data", "city", "demo", "host", "port", "mqtt_host", "mqtt_port", "mqtt_plain", "nats_server",
+    "broker_max_mb", "speed", "seed", "clip", "clock",
     "vision_workers", "store", "influx_url", "influx_database", "influx_org", "influx_user", "public_url",
     "journal_max_mb", "dead_letters_max_mb", "outbox_max_mb", "retention_days", "rollup_days", "event_days",
     "evidence_days", "evidence_confirmed_days", "evidence_rejected_days", "evidence_max_mb", "evidence_clear_key",
@@ -96,7 +97,8 @@ def _with_ports(settings: Settings, args: argparse.Namespace) -> Settings:
     asked = {name: getattr(settings, name) if _was_asked(args, name) else None for name in ("port", "mqtt_port")}
     port = choose_port(settings.host, settings.port, asked["port"], role="the console")
     mqtt = choose_port(settings.mqtt_host, settings.mqtt_port, asked["mqtt_port"], role="MQTT", taken=frozenset({port}))
-    return settings.model_copy(update={"port": port, "mqtt_port": mqtt, "data": settings.data.resolve()})
+    found = {"port": port, "mqtt_port": mqtt, "data": settings.data.resolve(), "mqtt_client": "nats"}
+    return settings.model_copy(update=found)
 
 
 def _was_asked(args: argparse.Namespace, name: str) -> bool:
