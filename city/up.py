@@ -19,10 +19,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from broker.contract.errors import ConfigError, KotaError
+from city.certificates import CA, ensure_certificates, names_of
 from city.inventory import load_city
 from city.options import add_settings, environment_of, settings_from
 from city.ports import choose_port
@@ -97,8 +99,18 @@ def _with_ports(settings: Settings, args: argparse.Namespace) -> Settings:
     asked = {name: getattr(settings, name) if _was_asked(args, name) else None for name in ("port", "mqtt_port")}
     port = choose_port(settings.host, settings.port, asked["port"], role="the console")
     mqtt = choose_port(settings.mqtt_host, settings.mqtt_port, asked["mqtt_port"], role="MQTT", taken=frozenset({port}))
-    found = {"port": port, "mqtt_port": mqtt, "data": settings.data.resolve(), "mqtt_client": "nats"}
+    data = settings.data.resolve()
+    found = {"port": port, "mqtt_port": mqtt, "data": data, "mqtt_client": "nats", "mqtt_ca": _certificates(settings)}
     return settings.model_copy(update=found)
+
+
+def _certificates(settings: Settings) -> Path | None:
+    """The authority behind the broker's certificate, made when it is missing; None where MQTT is spoken in clear."""
+    if settings.mqtt_plain or _is_loopback(settings.mqtt_host):
+        return None
+    folder = settings.data.resolve() / "tls"
+    ensure_certificates(folder, names_of(settings.mqtt_host), datetime.now(UTC))
+    return folder / CA
 
 
 def _was_asked(args: argparse.Namespace, name: str) -> bool:
@@ -145,7 +157,8 @@ def _start(supervisor: Supervisor, settings: Settings, *, simulator: bool, visio
     print(f"Jaga Kota {name}{marked}")
     print(f"  console  http://{settings.host}:{settings.port}/")
     print(f"  API      http://{settings.host}:{settings.port}/api/v1")
-    print(f"  MQTT     {settings.mqtt_host}:{settings.mqtt_port}  (`kota credentials DEVICE` prints an account)")
+    tls = f", TLS, trust {settings.mqtt_ca}" if settings.mqtt_ca else ""
+    print(f"  MQTT     {settings.mqtt_host}:{settings.mqtt_port}{tls}  (`kota credentials DEVICE` prints an account)")
     print(f"  data     {settings.data}")
     if not settings.demo:
         print("  sign in with a token of `kota credentials --role operator`")

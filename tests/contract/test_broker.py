@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import paho.mqtt.client as paho
@@ -11,7 +12,8 @@ import pytest
 
 from broker.client import BusClient, Delivery, Login, Will
 from broker.contract.payloads import MAX_PAYLOAD_BYTES
-from tests.support.brokers import RunningBroker, free_port
+from city.certificates import CA, ensure_certificates, names_of
+from tests.support.brokers import BrokerName, RunningBroker, free_port
 from tests.support.clients import Connected
 from tests.support.waiting import wait_for
 
@@ -223,3 +225,30 @@ def test_a_gateway_may_call_itself_as_it_likes_but_not_as_an_account(broker: Run
     if broker.name == "embedded":  # Mosquitto gives every connection its account's name, whatever it says
         assert answer_to(broker, "ttn", password, "bin-0001") != 0
         assert answer_to(broker, "ttn", password, "ingest") != 0
+
+
+@pytest.mark.parametrize("name", ["embedded", "mosquitto"])
+def test_devices_come_in_over_tls_and_know_whom_they_talk_to(tmp_path: Path, name: BrokerName) -> None:
+    folder = tmp_path / "tls"
+    ensure_certificates(folder, names_of("127.0.0.1"), datetime.now(UTC))
+    ensure_certificates(tmp_path / "other", names_of("127.0.0.1"), datetime.now(UTC))
+    broker = RunningBroker(name, free_port(), tmp_path, tls=folder, tls_port=free_port())
+    broker.start()
+    port = broker.port if name == "embedded" else broker.tls_port
+
+    def device(ca: Path | None) -> BusClient:
+        login = Login("127.0.0.1", port, "bin-0001", broker.password("bin-0001"), "bin-0001", ca=ca)
+        client = BusClient(login)
+        threading.Thread(target=client.run, args=(threading.Event(),), daemon=True).start()
+        return client
+
+    strangers = [device(None), device(tmp_path / "other" / CA)]
+    friend = device(folder / CA)
+    try:
+        wait_for(friend.connected.is_set, "who trusts the right authority")
+        wait_for(lambda: all(one.generation > 2 for one in strangers), "the others to try")
+        assert not any(one.connects for one in strangers)
+    finally:
+        for client in (*strangers, friend):
+            client.close()
+        broker.kill()

@@ -117,7 +117,8 @@ class RunningBroker:
         return [program, "-c", str(layout.folder / "mosquitto.conf")]
 
     def _environment(self) -> dict[str, str]:
-        return {**os.environ, "KOTA_DATA": str(self.folder), "KOTA_MQTT_PORT": str(self.port)}
+        tls = {"KOTA_MQTT_CA": str(self.tls / "ca.crt")} if self.tls else {}
+        return {**os.environ, "KOTA_DATA": str(self.folder), "KOTA_MQTT_PORT": str(self.port), **tls}
 
     def _listens(self) -> bool:
         assert self.process is not None
