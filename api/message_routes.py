@@ -22,7 +22,7 @@ from api.context import ApiContext
 from api.routes import context_of
 from broker.contract.errors import TopicError
 from broker.contract.payloads import MAX_PAYLOAD_BYTES
-from broker.contract.topics import is_native
+from broker.contract.topics import is_native, is_platforms
 from city.secrets import GATEWAY
 
 log = structlog.get_logger("api")
@@ -99,7 +99,7 @@ async def take_monitoring(
 
 async def _keep(request: Request, topic: str) -> None:
     context = context_of(request)
-    if is_native(topic) or not topic.isprintable() or "+" in topic or "#" in topic:
+    if is_native(topic) or is_platforms(topic) or not topic.isprintable() or "+" in topic or "#" in topic:
         raise HTTPException(422, "devices of our own contract publish over MQTT; this is for other makers' topics")
     body = b""
     async for part in request.stream():
