@@ -19,6 +19,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 log = structlog.get_logger("api")
 
+DRAINED_MAX_BYTES: Final = 64 << 10
+"""Of a body that its answer has refused: so much is passed over, so that a decent client keeps its connection."""
 _WAITING: Final = (h11.IDLE, h11.SEND_BODY)
 """States of a client that has not sent a whole request."""
 
@@ -107,6 +109,7 @@ class BoundedProtocol(H11Protocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
         self._is_lingering = False
+        self._drained_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Somebody connects; the time for a request runs."""
@@ -127,7 +130,26 @@ class BoundedProtocol(H11Protocol):
         if self._is_lingering or self.transport.is_closing():
             return
         super().data_received(data)
+        if self._is_refused():
+            self._drained_bytes += len(data)
+            if self._drained_bytes > DRAINED_MAX_BYTES:
+                self._linger()
+                return
         self._follow()
+
+    def handle_events(self) -> None:
+        """Begin to answer what has come; the answer closes the connection through us."""
+        super().handle_events()
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and not isinstance(cycle.transport, _ClosingGently):
+            cycle.transport = _ClosingGently(self, self.transport)  # type: ignore[assignment]
+
+    def close_gently(self) -> None:
+        """Close, but let the sender of a body that is refused read the answer first."""
+        if self.conn.their_state is h11.SEND_BODY:
+            self._linger()
+        else:
+            self.transport.close()
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         """It becomes a websocket, which has bounds of its own (`api.front`)."""
@@ -137,11 +159,11 @@ class BoundedProtocol(H11Protocol):
 
     def on_response_complete(self) -> None:
         """An answer is on its way; if its request is not whole, the rest is not wanted."""
+        if self._is_lingering:
+            return
         super().on_response_complete()
-        if self.conn.their_state is h11.SEND_BODY and self.conn.our_state is h11.DONE:
-            self._linger()
-        else:
-            self._follow()
+        self._drained_bytes = 0
+        self._follow()
 
     def pause_writing(self) -> None:
         """Nobody takes the answer; the time for that runs."""
@@ -163,6 +185,10 @@ class BoundedProtocol(H11Protocol):
         self._stop_timers()
         self._end_with(HTTPStatus.REQUEST_TIMEOUT, "the request was not complete in time")
 
+    def _is_refused(self) -> bool:
+        """Whether an answer is complete and its request is not."""
+        return self.conn.their_state is h11.SEND_BODY and self.conn.our_state is h11.DONE
+
     def _follow(self) -> None:
         """Let time run for as long as a request is not whole."""
         if self.transport.is_closing() or self.transport.get_protocol() is not self:
@@ -172,9 +198,12 @@ class BoundedProtocol(H11Protocol):
             self._ledger.serve(self)
             return
         self._ledger.wait(self)
-        # Between two requests uvicorn's own, shorter time runs until the first byte.
-        if self.conn.their_state is h11.SEND_BODY or self.conn.trailing_data[0]:
-            self._start_deadline()
+        if self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]:
+            # Between two requests uvicorn's own, shorter time runs until the first byte.
+            self._stop_deadline()
+            if self.timeout_keep_alive_task is not None:
+                return
+        self._start_deadline()
 
     def _start_deadline(self) -> None:
         if self._deadline is None:
@@ -209,10 +238,23 @@ class BoundedProtocol(H11Protocol):
         if self.transport.is_closing():
             return
         cycle: RequestResponseCycle | None = self.cycle
-        if cycle is None or not cycle.response_started or cycle.response_complete:
+        is_answering = cycle is not None and cycle.response_started and not cycle.response_complete
+        if not is_answering and not self._is_refused():
             self.transport.write(_problem(status, detail, header))
         self._unset_keepalive_if_required()
         self.transport.close()
+
+
+class _ClosingGently:
+    """A transport as uvicorn's answers use it: closing at once would take the answer from who is still sending."""
+
+    def __init__(self, protocol: BoundedProtocol, transport: asyncio.Transport) -> None:
+        self._protocol = protocol
+        self.write = transport.write
+        self.is_closing = transport.is_closing
+
+    def close(self) -> None:
+        self._protocol.close_gently()
 
 
 def _problem(status: HTTPStatus, detail: str, header: str) -> bytes:

@@ -20,6 +20,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.access import SAFE_METHODS, check_rights, each_route, person_of, role_of, same_origin
+from api.connections import DRAINED_MAX_BYTES
 from api.context import ApiContext
 from api.hosts import is_loopback, parse_authority, parse_origin
 from api.problems import API_PATHS, on_http, problem, refusal_page
@@ -74,10 +75,21 @@ class Headers:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, and complete the head of the answer."""
+        is_body_left = scope["type"] == "http" and _is_long(scope)
+
+        async def noted() -> Message:
+            nonlocal is_body_left
+            message = await receive()
+            if not message.get("more_body", False):
+                is_body_left = False
+            return message
 
         async def complete(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
+                if is_body_left:
+                    # Nobody will read the rest of it (`api.connections`), so whoever sends it is told.
+                    headers["Connection"] = "close"
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
                 if scope["path"].startswith(API_PATHS):
@@ -87,7 +99,10 @@ class Headers:
                     headers.setdefault("Cache-Control", "private, max-age=31536000, immutable")
             await send(message)
 
-        await self._app(scope, receive, complete if scope["type"] == "http" else send)
+        if scope["type"] == "http":
+            await self._app(scope, noted, complete)
+        else:
+            await self._app(scope, receive, send)
 
 
 class Door:
@@ -249,15 +264,20 @@ def _has_body(scope: Scope) -> bool:
     return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
 
 
+def _is_long(scope: Scope) -> bool:
+    """Whether a body may be longer than what is passed over of one that is refused."""
+    headers = HTTPConnection(scope).headers
+    said = headers.get("content-length", "0")
+    return "transfer-encoding" in headers or len(said) > len(str(DRAINED_MAX_BYTES)) or int(said) > DRAINED_MAX_BYTES
+
+
 def _bound_of(path: str) -> int:
     return next((bound for prefix, bound in _BOUNDS.items() if path.startswith(prefix)), BODY_MAX_BYTES)
 
 
 def _check_length(scope: Scope, bound: int) -> None:
     said = HTTPConnection(scope).headers.get("content-length", "0")
-    if not (said.isascii() and said.isdigit()):
-        raise HTTPException(400, "the header Content-Length is malformed")
-    # Its length first: numbers of thousands of digits are slow to read.
+    # The server has checked that it is a number. Its length first: thousands of digits are slow to read.
     if len(said.lstrip("0")) > len(str(bound)) or int(said) > bound:
         raise _too_large(bound)
 
