@@ -108,7 +108,7 @@ class ApTelemetry(Stamp, kw_only=True, omit_defaults=True):
     disk_pct: Percent | None = None
 
 
-Scene = Literal["armed", "warming_up", "light", "covered", "moved", "defocused", "frozen", "no_stream"]
+Scene = Literal["armed", "warming_up", "light", "covered", "moved", "defocused", "frozen", "no_stream", "too_large"]
 
 
 class CameraTelemetry(Stamp, kw_only=True, omit_defaults=True):
