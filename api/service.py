@@ -6,12 +6,12 @@ import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-import uvicorn
-
 from api.app import create_app
 from api.context import ApiContext
 from api.evidence_desk import EvidenceDesk
+from api.hosts import is_loopback
 from api.reviews import ReviewDesk
+from api.server import GRACE_S, http_server
 from city.gateways import Gateways
 from city.runtime import Runtime
 from ingest.journal import Arrival, open_journal
@@ -22,8 +22,6 @@ from ingest.store.quarantine import Quarantined
 from ingest.trial import Tried, try_profile
 from vision.evidence.retention import keep_enforcing, lifetimes_of
 from vision.evidence.room import open_room
-
-GRACE_S = 1
 
 
 def clock() -> datetime:
@@ -64,23 +62,15 @@ def serve(runtime: Runtime) -> None:
             # Like an outbox of its own: a new life, so that its seqs are never taken for older ones.
             reviews=ReviewDesk(runtime.city.id, secrets.token_hex(5), journal.append),
             demo=settings.demo,
+            # Where other machines could ask, as in a container, nobody is let in without a token.
+            is_open=settings.demo and is_loopback(settings.host),
             replay=give_back,
             receive=receive,
             preview=preview,
             clock=clock,
         )
     )
-    config = uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=GRACE_S,
-        proxy_headers=False,
-        server_header=False,
-    )
-    server = uvicorn.Server(config)
+    server = http_server(app, settings.host, settings.port)
     thread = runtime.thread("api-http", server.run)
     while not runtime.stop.wait(0.2):
         if not thread.is_alive():

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from broker.contract.codec import elements_of, parse_events, parse_status, parse_telemetry
+from broker.contract.codec import elements_of, parse_events, parse_platform_event, parse_status, parse_telemetry
 from broker.contract.errors import PayloadError, TopicError
 from broker.contract.payloads import (
     MAX_BATCH,
@@ -22,7 +22,7 @@ from broker.contract.payloads import (
     Telemetry,
     values_of,
 )
-from broker.contract.topics import Kind, Topic, is_native, parse_topic
+from broker.contract.topics import Kind, Topic, is_native, is_platforms, parse_review_topic, parse_topic
 from city.model import Bin, City, Device, SensorGeometry
 from ingest.adapters.registry import has_clients, personal_keys
 from ingest.foreign import ForeignReader, Happened, Measured, Stranger
@@ -72,6 +72,8 @@ class Decoder:
         A decoder that fails on a message is a bug, but the message's neighbours must not pay for it.
         """
         try:
+            if is_platforms(arrival.topic):
+                return self._reviewed(arrival)
             return self._native(arrival) if is_native(arrival.topic) else self._foreign(arrival)
         except PayloadError as exc:
             raw = arrival.payload if is_native(arrival.topic) else self._scrubbed(arrival, arrival.payload, ())
@@ -80,7 +82,7 @@ class Decoder:
             reason = str(exc)
         except Exception as exc:  # noqa: BLE001 - promise 3: a bad message never stops a good one
             reason = f"decoder failed: {type(exc).__name__}: {exc}"
-        if not is_native(arrival.topic):
+        if not is_native(arrival.topic) and not is_platforms(arrival.topic):
             return Decoded([], [Rejected(self._scrubbed(arrival, arrival.payload, ()), reason)])
         # Element by element, so that a reading that comes again in another array is the same dead letter.
         parts = elements_of(arrival.payload) or [arrival.payload]
@@ -107,6 +109,13 @@ class Decoder:
         if topic.channel == "status":
             return Decoded([_status(topic, parse_status(arrival.payload), arrival.received_at)], [])
         raise TopicError(f"{topic.channel!r} goes down to devices; ingest reads telemetry, event and status")
+
+    def _reviewed(self, arrival: Arrival) -> Decoded:
+        """A verdict that the API has journaled: an event of the case's camera, which no device can send."""
+        city, camera = parse_review_topic(arrival.topic)
+        topic = Topic(city, "camera", camera, "event")
+        self._require_known(topic)
+        return Decoded([self._event(topic, parse_platform_event(arrival.payload), arrival.received_at)], [])
 
     def _foreign(self, arrival: Arrival) -> Decoded:
         found = self._foreigners.read(arrival)

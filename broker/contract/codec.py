@@ -10,10 +10,10 @@ import msgspec
 
 from broker.contract.errors import PayloadError
 from broker.contract.payloads import (
-    EVENT_TYPES,
     MAX_BATCH,
     MAX_BOOTS,
     MAX_PAYLOAD_BYTES,
+    PLATFORM_EVENT_TYPES,
     TELEMETRY,
     Event,
     Parsed,
@@ -22,6 +22,7 @@ from broker.contract.payloads import (
     Stamp,
     Status,
     Telemetry,
+    device_event_types,
 )
 from broker.contract.topics import KINDS, Kind
 
@@ -69,6 +70,7 @@ class _StructReader:
 
 _telemetry: Final[dict[Kind, _StructReader]] = {kind: _StructReader(TELEMETRY[kind]) for kind in KINDS}
 _event: Final = _StructReader(Event)
+_platform_event: Final = msgspec.json.Decoder(Event)
 
 
 def parse_telemetry(kind: Kind, raw: bytes) -> Parsed[Telemetry]:
@@ -89,11 +91,25 @@ def parse_events(kind: Kind, raw: bytes) -> Parsed[Event]:
 
     def read(element: bytes | msgspec.Raw) -> tuple[Event, int]:
         event, unknown = _event.read(element)
-        if event.type not in EVENT_TYPES[kind]:
-            raise msgspec.ValidationError(f"{event.type!r} is not an event of {kind}: {', '.join(EVENT_TYPES[kind])}")
+        if event.type in PLATFORM_EVENT_TYPES:
+            raise msgspec.ValidationError(f"{event.type!r} is said by people at the API; no message may bring it")
+        if event.type not in (known := device_event_types(kind)):
+            raise msgspec.ValidationError(f"{event.type!r} is not an event of {kind}: {', '.join(known)}")
         return event, unknown
 
     return _parse(raw, read)
+
+
+def parse_platform_event(raw: bytes) -> Event:
+    """Read an event that the platform has journaled itself.
+
+    Raises:
+        PayloadError: It is none.
+    """
+    event = decode_json(_platform_event, _bounded(raw))
+    if event.type not in PLATFORM_EVENT_TYPES:
+        raise PayloadError(f"{event.type!r} is not an event of the platform: {', '.join(PLATFORM_EVENT_TYPES)}")
+    return event
 
 
 def parse_status(raw: bytes) -> Status:

@@ -112,7 +112,7 @@ class ApTelemetry(Stamp, kw_only=True, omit_defaults=True):
     disk_pct: Percent | None = None
 
 
-Scene = Literal["armed", "warming_up", "light", "covered", "moved", "defocused", "frozen", "no_stream"]
+Scene = Literal["armed", "warming_up", "light", "covered", "moved", "defocused", "frozen", "no_stream", "too_large"]
 
 
 class CameraTelemetry(Stamp, kw_only=True, omit_defaults=True):
@@ -140,6 +140,7 @@ TELEMETRY: Final[dict[Kind, type[Telemetry]]] = {
     "camera": CameraTelemetry,
 }
 
+# New ones go to the end: the place of a type names the outbox life of other makers' events (`ingest/foreign.py`).
 EVENT_TYPES: Final[dict[Kind, tuple[str, ...]]] = {
     "bin": ("fire", "tilt", "lid_open", "collected", "moved", "low_battery", "tamper"),
     "truck": (
@@ -153,6 +154,15 @@ EVENT_TYPES: Final[dict[Kind, tuple[str, ...]]] = {
         *("line_crossed", "activity"),
     ),
 }
+
+PLATFORM_EVENT_TYPES: Final = frozenset({"review"})
+"""Events that people cause at the API: stored beside those of a device, never taken from one, nor from the bus."""
+
+
+def device_event_types(kind: Kind) -> tuple[str, ...]:
+    """What a device of a kind may send."""
+    return tuple(name for name in EVENT_TYPES[kind] if name not in PLATFORM_EVENT_TYPES)
+
 
 Detail = dict[str, Any]
 

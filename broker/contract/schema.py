@@ -10,7 +10,6 @@ from typing import Any, Final
 import msgspec
 
 from broker.contract.payloads import (
-    EVENT_TYPES,
     MAX_BATCH,
     MAX_BOOTS,
     MAX_PAYLOAD_BYTES,
@@ -18,6 +17,7 @@ from broker.contract.payloads import (
     Event,
     Receipt,
     Status,
+    device_event_types,
     fields_of,
 )
 from broker.contract.topics import CHANNELS, DOWN_CHANNELS, ID_PATTERN, KINDS, PREFIX, RETAINED_CHANNELS
@@ -93,11 +93,12 @@ def _range(found: dict[str, Any]) -> str:
 
 
 def _events() -> list[str]:
-    rows = [f"| {kind} | {', '.join(f'`{name}`' for name in EVENT_TYPES[kind])} |" for kind in KINDS]
+    rows = [f"| {kind} | {', '.join(f'`{name}`' for name in device_event_types(kind))} |" for kind in KINDS]
     return [
         "## Events",
         "",
         "`type` is one of a closed list per kind; `state` is `raised`, `cleared` or `noted`; `detail` is an object.",
+        "Events that people cause at the API (`review`) are not on it: a message that brings one is a dead letter.",
         "",
         "| kind | types |",
         "|---|---|",

@@ -123,6 +123,7 @@ class Stage:
             evidence=EvidenceDesk(self.room, CITY, self.clear_key, lambda: now),
             reviews=self.reviews,
             demo=demo,
+            is_open=demo,
             replay=self.replay,
             receive=self.receive,
             preview=self.preview,
