@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import random
 import socket
+from pathlib import Path
 from typing import Final
 
 from broker.contract.errors import KotaError
 
 TRIES: Final = 50
+LOWEST_FREE: Final = 10_240
+OUTGOING_FROM: Final = 32_768
+"""Linux's default."""
 
 
 class PortTakenError(KotaError):
@@ -20,6 +25,8 @@ def choose_port(host: str, default: int, asked: int | None, *, role: str, taken:
     Raises:
         PortTakenError: The port asked for is in use, or there is none free near the default.
     """
+    if asked == 0:
+        return free_port(host, taken)
     if asked is not None:
         found = _bind(host, asked)
         if found is None or found in taken:
@@ -29,6 +36,28 @@ def choose_port(host: str, default: int, asked: int | None, *, role: str, taken:
         if port not in taken and _bind(host, port) is not None:
             return port
     raise PortTakenError(f"no free port for {role} on {host} from {default} to {default + TRIES - 1}")
+
+
+def free_port(host: str, taken: frozenset[int] = frozenset()) -> int:
+    """A port that is free now and that the kernel gives to no outgoing connection before somebody listens on it.
+
+    Raises:
+        PortTakenError: There is none.
+    """
+    candidates = list(range(LOWEST_FREE, _outgoing_from()))
+    random.SystemRandom().shuffle(candidates)
+    for port in candidates:
+        if port not in taken and _bind(host, port) is not None:
+            return port
+    raise PortTakenError(f"no port on {host} is free")
+
+
+def _outgoing_from() -> int:
+    """Where the range of outgoing connections begins."""
+    try:
+        return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return OUTGOING_FROM
 
 
 def _bind(host: str, port: int) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import resource
 import threading
 import time
 from collections.abc import Callable
@@ -134,6 +135,18 @@ def be_served(target: Target, user: str = "bin-0001") -> float:
         raise AssertionError(f"{user} had no receipt within {SERVED_WITHIN_S:.0f} s")
     finally:
         device.close()
+
+
+def allow_connections(count: int) -> None:
+    """Let this process open so many files.
+
+    Raises:
+        AssertionError: The machine does not allow it.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < count:
+        assert hard == resource.RLIM_INFINITY or hard >= count, f"only {hard} files may be open here"
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
 
 
 def city_of(target: Target) -> str:

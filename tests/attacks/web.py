@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import resource
 import socket
 import time
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from city.secrets import ROLES, Secrets
-from tests.attacks.target import Attempt, Target
+from tests.attacks.target import Attempt, Target, allow_connections
 
 CLOSED_WITHIN_S: Final = 40.0
 ANSWER_WITHIN_S: Final = 20.0
@@ -77,8 +76,7 @@ def large_bodies(target: Target) -> str:
 
 def slow_requests(target: Target, count: int = 300) -> str:
     """Close requests that never end, and serve others meanwhile."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4_096)), hard))
+    allow_connections(count + 200)
     with contextlib.ExitStack() as stack:
         links = []
         for number in range(count):

@@ -14,6 +14,7 @@ from typing import Literal
 
 from broker.accounts import password_of
 from broker.mosquitto.cli import layout_of, write
+from city import ports
 from city.gateways import Gateways
 from city.secrets import Secrets
 from city.settings import load_settings
@@ -27,9 +28,7 @@ BrokerName = Literal["embedded", "mosquitto"]
 
 def free_port() -> int:
     """A port nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return ports.free_port("127.0.0.1")
 
 
 @dataclass
