@@ -25,7 +25,7 @@ from api.context import ApiContext
 from api.hosts import is_loopback, parse_authority, parse_origin
 from api.problems import API_PATHS, on_http, problem, refusal_page
 from api.slots import Slots, TooManyError
-from broker.contract.payloads import MAX_PAYLOAD_BYTES
+from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES
 
 log = structlog.get_logger("api")
 
@@ -38,8 +38,8 @@ OF_EVERY_ORIGIN: Final = "/api/v1/map/places.geojson"
 BODY_MAX_BYTES: Final = 1_000_000
 FORM_MAX_BYTES: Final = 4_096
 _BOUNDS: Final = {
-    "/api/v1/messages/": MAX_PAYLOAD_BYTES,
-    "/api/v1/monitoring/": MAX_PAYLOAD_BYTES,
+    "/api/v1/messages/": GATEWAY_PAYLOAD_BYTES,
+    "/api/v1/monitoring/": GATEWAY_PAYLOAD_BYTES,
     "/login": FORM_MAX_BYTES,
     "/logout": FORM_MAX_BYTES,
 }

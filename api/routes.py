@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
+import msgspec
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import AfterValidator, AwareDatetime
 from starlette.exceptions import HTTPException
@@ -181,7 +182,7 @@ def list_events(
 
 
 @router.get("/ledger", dependencies=[require("operator")], tags=["system"])
-def show_ledger(request: Request) -> dict[Literal["lives"], list[dict[str, Any]]]:
+def show_ledger(request: Request) -> dict[Literal["lives", "lost"], list[dict[str, Any]]]:
     """What is kept of each outbox life: seq ranges, rows and doubles in the store, and seqs among the dead letters."""
     context = context_of(request)
     dead = context.dead_letters.seqs()
@@ -191,4 +192,5 @@ def show_ledger(request: Request) -> dict[Literal["lives"], list[dict[str, Any]]
         life = lives.get((device, boot))
         stored = {"seqs": life.seqs, "rows": life.rows, "twice": life.twice} if life else NOTHING_STORED
         found.append({"device": device, "boot": boot, **stored, "dead": list(dead.get((device, boot), ()))})
-    return {"lives": found}
+    health = context.health.read()
+    return {"lives": found, "lost": [msgspec.to_builtins(one) for one in (health.lost if health else ())]}

@@ -12,8 +12,9 @@ from api.evidence_desk import EvidenceDesk
 from api.hosts import is_loopback
 from api.reviews import ReviewDesk
 from api.server import GRACE_S, http_server
+from city.gateways import Gateways
 from city.runtime import Runtime
-from ingest.journal import Arrival, Journal
+from ingest.journal import Arrival, open_journal
 from ingest.posted import keep_posted
 from ingest.replay import replay
 from ingest.store.opened import close_store, open_store
@@ -33,7 +34,7 @@ def serve(runtime: Runtime) -> None:
     settings = runtime.settings
     # A process that also runs ingest has one store, and writes to it.
     opened = open_store(settings, runtime.city, "ingest" if "ingest" in runtime.services else "api")
-    journal = Journal(settings.data / "ingest" / "journal.sqlite", max_bytes=settings.journal_max_mb << 20)
+    journal = open_journal(settings, runtime.secrets)
 
     def give_back(ids: Sequence[int]) -> int:
         return replay(opened.dead_letters, journal, ids)
@@ -55,6 +56,7 @@ def serve(runtime: Runtime) -> None:
             quarantine=opened.quarantine,
             health=opened.health,
             secrets=runtime.secrets,
+            gateways=Gateways(settings.data),
             data=settings.data,
             evidence=EvidenceDesk(room, runtime.city, settings.evidence_clear_key, clock),
             # Like an outbox of its own: a new life, so that its seqs are never taken for older ones.

@@ -10,6 +10,7 @@ import msgspec
 
 from api.context import ApiContext
 from api.shapes import device_connectivity
+from broker.contract.errors import RetryLaterError
 
 BEHIND_S: Final = 60.0
 """From this lag on, what the pages show is not the present, and they say so."""
@@ -45,7 +46,10 @@ def trouble(context: ApiContext) -> Trouble:
 def system(context: ApiContext) -> dict[str, Any]:
     """How the platform does: ingest's own words, dead letters, and devices by connectivity."""
     now = context.clock()
-    latest = {one.device: one for one in context.reader.latest()}
+    try:
+        latest = {one.device: one for one in context.reader.latest()}
+    except RetryLaterError:
+        latest = {}  # the store is away, which is said below
     devices: dict[str, Counter[str]] = {kind: Counter() for kind in ("bin", "truck", "ap", "camera")}
     for device in context.city.devices.values():
         devices[device.KIND][device_connectivity(context, device, latest.get(device.id), now)] += 1

@@ -19,10 +19,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from broker.contract.errors import ConfigError, KotaError
+from city.certificates import CA, ensure_certificates, names_of
 from city.inventory import load_city
 from city.options import add_settings, environment_of, settings_from
 from city.ports import choose_port
@@ -32,9 +34,11 @@ from city.settings import Settings
 from city.supervise import Child, Supervisor
 
 _SETTINGS: Final = (
-    "data", "city", "demo", "host", "port", "mqtt_host", "mqtt_port", "speed", "seed", "clip", "clock",
+    "data", "city", "demo", "host", "port", "mqtt_host", "mqtt_port", "mqtt_plain", "nats_server",
+    "broker_max_mb", "speed", "seed", "clip", "clock",
     "vision_workers", "store", "influx_url", "influx_database", "influx_org", "influx_user", "public_url",
-    "journal_max_mb", "dead_letters_max_mb", "outbox_max_mb", "retention_days", "rollup_days", "event_days",
+    "journal_max_mb", "journal_keep_mb", "journal_keep_h",
+    "dead_letters_max_mb", "outbox_max_mb", "retention_days", "rollup_days", "event_days",
     "evidence_days", "evidence_confirmed_days", "evidence_rejected_days", "evidence_max_mb", "evidence_clear_key",
     "late_after_s",
 )  # fmt: skip
@@ -81,7 +85,7 @@ def _checked(settings: Settings, *, simulator: bool) -> Settings:
     if settings.clip and not settings.clip.exists():
         raise ConfigError(f"--clip {settings.clip}: no such file")
     load_city(city_folder(settings.city))
-    Secrets(settings.data)
+    Secrets.make(settings.data)
     return settings
 
 
@@ -96,7 +100,18 @@ def _with_ports(settings: Settings, args: argparse.Namespace) -> Settings:
     asked = {name: getattr(settings, name) if _was_asked(args, name) else None for name in ("port", "mqtt_port")}
     port = choose_port(settings.host, settings.port, asked["port"], role="the console")
     mqtt = choose_port(settings.mqtt_host, settings.mqtt_port, asked["mqtt_port"], role="MQTT", taken=frozenset({port}))
-    return settings.model_copy(update={"port": port, "mqtt_port": mqtt, "data": settings.data.resolve()})
+    data = settings.data.resolve()
+    found = {"port": port, "mqtt_port": mqtt, "data": data, "mqtt_client": "nats", "mqtt_ca": _certificates(settings)}
+    return settings.model_copy(update=found)
+
+
+def _certificates(settings: Settings) -> Path | None:
+    """The authority behind the broker's certificate, made when it is missing; None where MQTT is spoken in clear."""
+    if settings.mqtt_plain or _is_loopback(settings.mqtt_host):
+        return None
+    folder = settings.data.resolve() / "tls"
+    ensure_certificates(folder, names_of(settings.mqtt_host), datetime.now(UTC))
+    return folder / CA
 
 
 def _was_asked(args: argparse.Namespace, name: str) -> bool:
@@ -143,7 +158,8 @@ def _start(supervisor: Supervisor, settings: Settings, *, simulator: bool, visio
     print(f"Jaga Kota {name}{marked}")
     print(f"  console  http://{settings.host}:{settings.port}/")
     print(f"  API      http://{settings.host}:{settings.port}/api/v1")
-    print(f"  MQTT     {settings.mqtt_host}:{settings.mqtt_port}  (`kota credentials DEVICE` prints an account)")
+    tls = f", TLS, trust {settings.mqtt_ca}" if settings.mqtt_ca else ""
+    print(f"  MQTT     {settings.mqtt_host}:{settings.mqtt_port}{tls}  (`kota credentials DEVICE` prints an account)")
     print(f"  data     {settings.data}")
     if not settings.demo:
         print("  sign in with a token of `kota credentials --role operator`")

@@ -11,6 +11,7 @@ ACKNOWLEDGED: Final = Counter("ingest_acknowledged", "Messages acknowledged afte
 UNACKNOWLEDGED_DROPPED: Final = Counter(
     "ingest_stale_ack_dropped", "Acknowledgements not sent because their connection was gone; the broker sends again"
 )
+DEAF: Final = Counter("ingest_deaf", "Connections given up because nothing came over them, not even our own canary")
 STORED: Final = Counter("ingest_stored", "Records stored")
 DUPLICATES: Final = Counter("ingest_duplicates", "Records that were stored already")
 DEAD: Final = Counter("ingest_dead_letters", "Messages or elements that became dead letters")
@@ -24,6 +25,8 @@ LAG: Final = Gauge("ingest_lag_seconds", "Age of the oldest message that the sto
 LIVE_LAG: Final = Gauge("ingest_live_lag_seconds", "The same of messages that overtake a backlog")
 JOURNAL_FULL: Final = Gauge("ingest_journal_full", "1 while the journal takes no messages and nothing is acknowledged")
 STORE_AWAY: Final = Gauge("ingest_store_away", "1 while the store cannot be written")
+DAMAGES: Final = Gauge("ingest_damages", "Files that were damaged, deleted or replaced, until somebody takes note")
+LOST: Final = Gauge("ingest_lost_readings", "Readings with a receipt that the store does not have any more")
 BAD_SUBJECTS: Final = Gauge("ingest_bad_subjects", "Devices (and all together, as one) whose messages are mostly bad")
 LETTERS_DROPPED: Final = Gauge("ingest_dead_letters_dropped_total", "Dead letters that gave way at their bound")
 COMMIT: Final = Histogram("ingest_commit_seconds", "Time of one journal commit, fsync included")

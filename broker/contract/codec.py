@@ -11,6 +11,7 @@ import msgspec
 from broker.contract.errors import PayloadError
 from broker.contract.payloads import (
     MAX_BATCH,
+    MAX_BOOTS,
     MAX_PAYLOAD_BYTES,
     PLATFORM_EVENT_TYPES,
     TELEMETRY,
@@ -154,11 +155,21 @@ def elements_of(raw: bytes) -> list[bytes]:
 
 
 def stamps_of(raw: bytes) -> list[tuple[str, int]]:
-    """The `(boot, seq)` of every reading in a payload that has one; for receipts, so it never raises."""
+    """The `(boot, seq)` of every reading in a payload that has one; for receipts, so it never raises.
+
+    None of a message that is refused as a whole for its size: its device keeps what is in it.
+    """
+    if len(raw) > MAX_PAYLOAD_BYTES:
+        return []
     try:
         parts: list[msgspec.Raw] | list[bytes] = _elements.decode(raw) if _is_array(raw) else [raw]
     except UNREADABLE:
         return []
+    found = _stamps(parts) if len(parts) <= MAX_BATCH else []
+    return found if len(found) <= MAX_BOOTS or len({boot for boot, _ in found}) <= MAX_BOOTS else []
+
+
+def _stamps(parts: Sequence[bytes | msgspec.Raw]) -> list[tuple[str, int]]:
     found: list[tuple[str, int]] = []
     for part in parts:
         try:
@@ -190,6 +201,8 @@ def _parse(raw: bytes, read: Callable[[bytes | msgspec.Raw], tuple[S, int]]) -> 
     parts = decode_json(_elements, whole) if _is_array(whole) else [cast("msgspec.Raw", whole)]
     if len(parts) > MAX_BATCH:
         raise PayloadError(f"an array of {len(parts)} readings is longer than {MAX_BATCH}")
+    if len(parts) > MAX_BOOTS and (boots := len({boot for boot, _ in _stamps(parts)})) > MAX_BOOTS:
+        raise PayloadError(f"readings of {boots} boots are in it, more than {MAX_BOOTS}")
     items: list[S] = []
     rejected: list[Rejected] = []
     unknown_fields = 0

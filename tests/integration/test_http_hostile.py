@@ -16,12 +16,13 @@ from starlette.types import Receive, Scope, Send
 from api.app import create_app
 from api.connections import Limits
 from api.front import BODY_MAX_BYTES
-from broker.contract.payloads import MAX_PAYLOAD_BYTES
+from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES
 from tests.support.brokers import free_port
 from tests.support.raw_http import Answer, Line, ask_raw, served
 from tests.support.services import Service, running
 from tests.support.waiting import wait_for
 from tests.unit.api.conftest import Stage
+from tests.unit.api.test_messages import gateway_password
 
 HURRY = Limits(request_s=1.0, stalled_s=1.0, linger_s=0.3, open_max=60, address_max=40)
 CLOSE = b"Connection: close\r\n"
@@ -114,15 +115,15 @@ def test_an_operator_too_has_a_bound(port: int, stage: Stage, how: str) -> None:
 
 @pytest.mark.parametrize("how", ["length", "chunked"])
 def test_messages_of_other_makers_have_the_contracts_bound(port: int, stage: Stage, how: str) -> None:
-    basic = base64.b64encode(f"gateway:{stage.secrets.password('gateway')}".encode())
-    for size, status in ((MAX_PAYLOAD_BYTES, 200), (MAX_PAYLOAD_BYTES + 1, 413)):
+    basic = base64.b64encode(f"controllers:{gateway_password(stage)}".encode())
+    for size, status in ((GATEWAY_PAYLOAD_BYTES, 200), (GATEWAY_PAYLOAD_BYTES + 1, 413)):
         body = b" " * size
         head = [b"Authorization: Basic " + basic, b"Connection: close"]
         head.append(f"Content-Length: {size}".encode() if how == "length" else b"Transfer-Encoding: chunked")
         sent = body if how == "length" else chunk(body) + b"0\r\n\r\n"
         answer = ask_raw(port, request(b"POST", b"/api/v1/messages/unifi/default/device", *head, body=sent))
         assert answer.status == status
-    assert [len(arrival.payload) for arrival in stage.journaled] == [MAX_PAYLOAD_BYTES]
+    assert [len(arrival.payload) for arrival in stage.journaled] == [GATEWAY_PAYLOAD_BYTES]
 
 
 @pytest.mark.parametrize(

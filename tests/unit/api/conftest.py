@@ -16,6 +16,7 @@ from api.context import ApiContext
 from api.evidence_desk import EvidenceDesk
 from api.reviews import ReviewDesk
 from broker.contract.errors import RetryLaterError
+from city.gateways import Gateways
 from city.inventory import builtin_city, load_city
 from city.secrets import Secrets
 from ingest.adapters.registry import adapter_for
@@ -51,7 +52,7 @@ class Stage:
         """Open what lies on disk."""
         self.box = DeadLetterBox(self.folder / "dead.sqlite")
         self.quarantine = Quarantine(self.folder / "strangers.sqlite")
-        self.secrets = Secrets(self.folder)
+        self.secrets = Secrets.make(self.folder)
         self.board.publish(IngestHealth(NOW, connected=True))
         self.room = EvidenceRoom(self.folder / "evidence", Signer(self.secrets.custody_seed()), 64 << 20)
         self.reviews = ReviewDesk(CITY.id, "desk", self.journaled.extend)
@@ -117,6 +118,7 @@ class Stage:
             quarantine=self.quarantine,
             health=self.board,
             secrets=self.secrets,
+            gateways=Gateways(self.folder),
             data=self.folder,
             evidence=EvidenceDesk(self.room, CITY, self.clear_key, lambda: now),
             reviews=self.reviews,
