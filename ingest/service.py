@@ -182,10 +182,12 @@ def serve(runtime: Runtime) -> None:
 def _retain(opened: OpenStore, settings: Settings, now: datetime) -> None:
     before = now - timedelta(days=settings.retention_days)
     try:
-        gone = opened.store.forget_before(readings=before, events=now - timedelta(days=settings.event_days))
         letters = opened.dead_letters.forget_before(before)
         strangers = opened.quarantine.forget_before(before)
-        opened.book.forget_before(readings=before, events=now - timedelta(days=settings.event_days))
+        events = now - timedelta(days=settings.event_days)
+        # Before the store: what it has deleted is not lost.
+        opened.book.forget_before(readings=before, events=events)
+        gone = opened.store.forget_before(readings=before, events=events)
     except RetryLaterError as exc:
         log.error("retention.postponed", reason=str(exc))
     else:

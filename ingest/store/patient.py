@@ -27,6 +27,8 @@ log = structlog.get_logger("store")
 T = TypeVar("T")
 
 RETRY_MAX_S: Final = 30.0
+OPENING_S: Final = 2.0
+"""So long a caller waits for somebody else's opening; a repair takes minutes."""
 
 
 class StoreBrokenError(RetryLaterError):
@@ -145,7 +147,9 @@ class PatientStore:
         Raises:
             RetryLaterError: It cannot be opened.
         """
-        with self._lock:
+        if not self._lock.acquire(timeout=OPENING_S):
+            raise RetryLaterError("the store is being opened, or repaired")
+        try:
             if self._store is None:
                 wait_s = self._due_s - self._clock_s()
                 if wait_s > 0:
@@ -157,6 +161,8 @@ class PatientStore:
                     raise RetryLaterError(self._reason, retry_after_s=self._due_s - self._clock_s()) from exc
                 self._damage = ""
             return self._store
+        finally:
+            self._lock.release()
 
     def _put_off(self, exc: Exception) -> None:
         if isinstance(exc, StoreBrokenError):

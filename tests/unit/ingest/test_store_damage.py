@@ -285,6 +285,25 @@ def test_a_write_to_a_store_that_was_opened_anew_is_refused_until_it_is_asked_wh
     store.write([], ((1, 9),))
 
 
+def test_who_reads_is_not_held_up_by_a_repair() -> None:
+    repaired, opening = threading.Event(), threading.Event()
+
+    def opener(_: str) -> Failing:
+        opening.set()
+        repaired.wait()
+        return Failing([])
+
+    store = PatientStore(opener)
+    writer = threading.Thread(target=store.drained)
+    writer.start()
+    opening.wait()
+    with pytest.raises(RetryLaterError, match="repaired"):
+        store.latest()
+    repaired.set()
+    writer.join()
+    assert store.latest() == []
+
+
 def test_a_store_that_cannot_be_opened_leaves_the_intake_running_and_health_says_so(
     settings: Settings, city: City
 ) -> None:
