@@ -6,7 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES
-from broker.contract.topics import DOWN_CHANNELS, ROOT, UP_CHANNELS, Channel, Kind, Topic, canary_topic, subscription
+from broker.contract.topics import (
+    DOWN_CHANNELS,
+    PLATFORM_ROOT,
+    ROOT,
+    UP_CHANNELS,
+    Channel,
+    Kind,
+    Topic,
+    canary_topic,
+    subscription,
+)
 
 SIMULATORS: Final = ("simulator", "simulator-2", "simulator-3", "simulator-4")
 """Accounts of a demo that may speak for every device; chaos runs use several at once."""
@@ -55,7 +65,7 @@ def _device_rights(city: str, kind: Kind, device: str) -> Rights:
 
 
 def _gateway_rights(filters: Sequence[str]) -> Rights:
-    foreign = tuple(one for one in filters if one.split("/")[0] != ROOT)
+    foreign = tuple(one for one in filters if one.split("/")[0] not in (ROOT, PLATFORM_ROOT))
     return Rights((), foreign, GATEWAY_PAYLOAD_BYTES, own_client_id=False)
 
 

@@ -26,6 +26,7 @@ from ingest.store.duck import DuckStore
 from ingest.store.quarantine import Quarantined
 from tests.support.raw_http import served
 from tests.unit.api.conftest import NOW, Stage
+from tests.unit.api.test_messages import gateway_password
 
 OPEN_TO_EVERYBODY: Final = {
     *(("GET", path) for path in ("/healthz", "/readyz", "/login", "/favicon.ico", "/api/v1/map/places.geojson")),
@@ -162,8 +163,8 @@ def identities(stage: Stage) -> list[Identity]:
         Identity("an empty token", {"Authorization": "Bearer"}),
         Identity("no scheme", {"Authorization": stage.secrets.token("admin")}),
         Identity("a token as a password", basic("admin", stage.secrets.token("admin"))),
-        Identity("a wrong password", basic("gateway", "wrong")),
-        Identity("the gateway", basic("gateway", stage.secrets.password("gateway")), account="gateway"),
+        Identity("a wrong password", basic("controllers", "wrong")),
+        Identity("the gateway", basic("controllers", gateway_password(stage)), account="gateway"),
         Identity("an ended session", cookie(make_session(stage.secrets, "admin", NOW - LASTS))),
         Identity("a session made longer", cookie(f"{claim}9.{signature}")),
         Identity("a session without a signature", cookie(claim)),
@@ -381,7 +382,7 @@ def hostile_bodies(template: dict[str, Any]) -> Iterator[bytes]:
 
 def test_no_body_breaks_a_route(filled: Stage) -> None:
     wrong = []
-    gateway = base64.b64encode(f"gateway:{filled.secrets.password('gateway')}".encode()).decode()
+    gateway = base64.b64encode(f"controllers:{gateway_password(filled)}".encode()).decode()
     with asking(filled, demo=True) as client:
         for asked in everything(filled):
             if asked.method in SAFE_METHODS:

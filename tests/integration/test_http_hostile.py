@@ -7,21 +7,25 @@ import base64
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
 from starlette.types import Receive, Scope, Send
+from websockets.exceptions import InvalidStatus, WebSocketException
+from websockets.sync.client import connect
 
 from api.app import create_app
 from api.connections import Limits
 from api.front import BODY_MAX_BYTES
-from broker.contract.payloads import MAX_PAYLOAD_BYTES
+from api.stream import STREAMS_EACH
+from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES
 from tests.support.brokers import free_port
 from tests.support.raw_http import Answer, Line, ask_raw, served
 from tests.support.services import Service, running
 from tests.support.waiting import wait_for
 from tests.unit.api.conftest import Stage
+from tests.unit.api.test_messages import gateway_password
 
 HURRY = Limits(request_s=1.0, stalled_s=1.0, linger_s=0.3, open_max=60, address_max=40)
 CLOSE = b"Connection: close\r\n"
@@ -114,15 +118,15 @@ def test_an_operator_too_has_a_bound(port: int, stage: Stage, how: str) -> None:
 
 @pytest.mark.parametrize("how", ["length", "chunked"])
 def test_messages_of_other_makers_have_the_contracts_bound(port: int, stage: Stage, how: str) -> None:
-    basic = base64.b64encode(f"gateway:{stage.secrets.password('gateway')}".encode())
-    for size, status in ((MAX_PAYLOAD_BYTES, 200), (MAX_PAYLOAD_BYTES + 1, 413)):
+    basic = base64.b64encode(f"controllers:{gateway_password(stage)}".encode())
+    for size, status in ((GATEWAY_PAYLOAD_BYTES, 200), (GATEWAY_PAYLOAD_BYTES + 1, 413)):
         body = b" " * size
         head = [b"Authorization: Basic " + basic, b"Connection: close"]
         head.append(f"Content-Length: {size}".encode() if how == "length" else b"Transfer-Encoding: chunked")
         sent = body if how == "length" else chunk(body) + b"0\r\n\r\n"
         answer = ask_raw(port, request(b"POST", b"/api/v1/messages/unifi/default/device", *head, body=sent))
         assert answer.status == status
-    assert [len(arrival.payload) for arrival in stage.journaled] == [MAX_PAYLOAD_BYTES]
+    assert [len(arrival.payload) for arrival in stage.journaled] == [GATEWAY_PAYLOAD_BYTES]
 
 
 @pytest.mark.parametrize(
@@ -386,3 +390,50 @@ def test_the_service_itself_keeps_these_bounds(tmp_path: Path) -> None:
             assert "--no-demo" in json.loads(refused.body)["detail"]
         assert ask_raw(port, request(b"GET", b"/api/v1/devices", b"Connection: close")).status == 200
         assert service.log().count("api.demo_refused") == 1
+
+
+def test_streams_of_one_token_are_bounded_and_given_back_when_their_listeners_go(stage: Stage) -> None:
+    with served(create_app(stage.context(demo=False))) as port:
+        head = request(b"GET", b"/api/v1/stream", bearer(stage, "viewer"), b"Connection: close")
+        lines = [Line(port) for _ in range(STREAMS_EACH)]
+        for line in lines:
+            line.send(head)
+            assert line.socket.recv(12) == b"HTTP/1.1 200"
+        answer = ask_raw(port, head)
+        assert (answer.status, answer.headers["retry-after"]) == (429, "10")
+        assert answer.detail.startswith(f"you have {STREAMS_EACH} streams open already")
+        other = Line(port)
+        other.send(request(b"GET", b"/api/v1/stream", bearer(stage, "operator"), b"Connection: close"))
+        assert other.socket.recv(12) == b"HTTP/1.1 200", "another person's are counted apart"
+        other.close()
+        for line in lines:
+            line.close()
+
+        def is_free() -> bool:
+            again = Line(port)
+            again.send(head)
+            try:
+                return again.socket.recv(12) == b"HTTP/1.1 200"
+            finally:
+                again.close()
+
+        assert wait_for(is_free, "a stream again")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [b"4" + b"[" * 100_000, b"42" + b'{"a":' * 50_000, b"\xff", b"42" + b"9" * 5_000, b"451-[", b"x" * (2 << 20)],
+    ids=lambda message: repr(message[:6]),
+)
+def test_no_message_of_a_page_stops_the_server(stage: Stage, message: bytes) -> None:
+    with served(create_app(stage.context(demo=True))) as port:
+        address = f"ws://127.0.0.1:{port}/_nicegui_ws/socket.io/?EIO=4&transport=websocket"
+        with connect(address, origin=f"http://127.0.0.1:{port}") as page, suppress(WebSocketException, TimeoutError):  # type: ignore[arg-type]
+            page.recv(timeout=30)
+            page.send(message.decode("latin-1"))
+            page.recv(timeout=1)
+        assert is_alive(port)
+        for origin in ("http://evil.example", "null", None):
+            with pytest.raises(InvalidStatus) as caught, connect(address, origin=origin):  # type: ignore[arg-type]
+                pass
+            assert caught.value.response.status_code == 403
