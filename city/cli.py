@@ -38,6 +38,7 @@ VERBS: Final[dict[str, Verb]] = {
     "secrets": Verb("city.dotenv", "write the variables and secrets that docker-compose.yml needs (init)"),
     "wall": Verb("grafana.wall", "make Grafana's user of the screen on the wall"),
     "health": Verb("city.health", "say whether a service of this machine is alive: SERVICE"),
+    "status": Verb("city.status_cli", "say how the city of this machine does (--json)"),
     "grafana": Verb(
         "grafana.cli", "build boards and alert rules, push them into a Grafana, or compare (build, push, check)"
     ),

@@ -6,21 +6,18 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
 import ipaddress
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
-from broker.contract.errors import ConfigError, KotaError
+from broker.contract.errors import ConfigError
 from city.child_logs import LogKeeper
 from city.inventory import load_city
+from city.only_one import only_one
 from city.options import add_settings, environment_of, settings_from
 from city.ports import choose_port
 from city.runtime import city_folder
@@ -102,26 +99,6 @@ def _with_ports(settings: Settings, args: argparse.Namespace) -> Settings:
 
 def _was_asked(args: argparse.Namespace, name: str) -> bool:
     return getattr(args, name) is not None or f"KOTA_{name.upper()}" in os.environ
-
-
-@contextmanager
-def only_one(data: Path) -> Iterator[None]:
-    """Hold the data folder for this process alone.
-
-    Raises:
-        KotaError: Another `kota up` has it, or it cannot be made.
-    """
-    try:
-        data.mkdir(parents=True, exist_ok=True)
-        opened = (data / "up.lock").open("a")
-    except OSError as exc:
-        raise KotaError(f"{data}: {exc.strerror or exc}") from exc
-    with opened as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as exc:
-            raise KotaError(f"{data} is in use by another `kota up`; give --data DIR for a second city") from exc
-        yield
 
 
 def _set_up_influx(settings: Settings) -> str:

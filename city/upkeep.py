@@ -6,12 +6,13 @@ import json
 import os
 import threading
 import time
-import urllib.error
-import urllib.request
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from city.child_logs import LogKeeper
 from city.settings import Settings
+from city.status import look, problems_of, process_of
+from city.status_texts import text
 from city.supervise import Child, Supervisor
 from city.terminal import Terminal
 
@@ -44,8 +45,8 @@ class Upkeep:
         next_status = 0.0
         self._note_run()
         while not stop.wait(POLL_S):
-            for child in self._supervisor.watch():
-                self._say_ended(child)
+            for line in self._supervisor.watch():
+                self._say(line)
             self._note_run()
             if time.monotonic() >= next_status:
                 self._show(self._status())
@@ -61,6 +62,7 @@ class Upkeep:
             "mqtt_host": settings.mqtt_host,
             "mqtt_port": settings.mqtt_port,
             "processes": {child.name: child.pid for child in self._supervisor.children},
+            "children": {child.name: _noted(child) for child in self._supervisor.children},
         }
         if run == self._noted:
             return
@@ -72,19 +74,21 @@ class Upkeep:
             return
         self._noted = run
 
-    def _say_ended(self, child: Child) -> None:
-        code = child.last_exit or 0
-        how = f"signal {-code}" if code < 0 else f"exit {code}"
-        said = f"{child.name} ended ({how}), starting again"
-        self._logs.note(OWN_LOG, said)
-        self._terminal.say(f"\n{said}; see {self._settings.data}/logs/{child.name}.log\n")
+    def _say(self, line: str) -> None:
+        name = line.split(maxsplit=1)[0]
+        self._logs.note(OWN_LOG, f"{datetime.now(UTC).isoformat(timespec='seconds')} {line}")
+        self._terminal.say(f"\n{line}; see {self._settings.data}/logs/{name}.log\n")
 
     def _status(self) -> str:
-        """One line: each process, and what the system says of itself."""
-        parts = [f"{child.name} {'up' if child.pid else 'down'}" for child in self._supervisor.children]
-        system = _ask(f"http://{self._settings.host}:{self._settings.port}/readyz")
-        ready = "ready" if system.get("ready") else str(system.get("detail") or "starting")
-        return f"{ready} | " + ", ".join(parts)
+        """One line: the gravest problem, and each process."""
+        now = datetime.now(UTC)
+        address = {"host": self._settings.host, "port": self._settings.port}
+        data = self._settings.data
+        children = [process_of(data, child.name, _noted(child), now) for child in self._supervisor.children]
+        picture = look(data, address, now, children)
+        problems = problems_of(picture, now)
+        verdict = text("en", problems[0].key, **problems[0].about) if problems else "ready"
+        return f"{verdict} | " + ", ".join(f"{one.name} {'up' if one.pid else 'down'}" for one in picture.processes)
 
     def _show(self, line: str) -> None:
         """Print a status when it is news; on a terminal it stays in one place."""
@@ -95,15 +99,11 @@ class Upkeep:
         self._shown = line
 
 
-def _ask(url: str) -> dict[str, Any]:
-    request = urllib.request.Request(url, headers={"Accept": "application/json"})  # noqa: S310 - our own http address
-    try:
-        with urllib.request.urlopen(request, timeout=1) as answer:  # noqa: S310 - our own http address
-            return dict(json.load(answer))
-    except urllib.error.HTTPError as exc:
-        try:
-            return dict(json.load(exc))
-        except ValueError:
-            return {}
-    except (OSError, ValueError):
-        return {}
+def _noted(child: Child) -> dict[str, Any]:
+    return {
+        "pid": child.pid,
+        "services": child.services,
+        "started_at": child.started_at.isoformat() if child.started_at else None,
+        "restarts": child.restarts,
+        "hangs": child.hangs,
+    }

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+import msgspec
 import structlog
 
 from broker.client import BusClient, Login, login_for
@@ -31,6 +32,8 @@ log = structlog.get_logger("ingest")
 
 HEALTH_EVERY_S: Final = 1.0
 RETENTION_EVERY: Final = timedelta(hours=1)
+RETENTION_PATIENCE_S: Final = 900.0
+"""Deleting a day of readings out of years takes minutes on a slow card."""
 GC_THRESHOLDS: Final = (50_000, 50, 50)
 """Messages pass by the thousand and hold no cycles: looking for some every 700 objects costs a tenth of the time."""
 
@@ -97,6 +100,28 @@ class Ingest:
         )
 
 
+class DrainProgress:
+    """Whether the drain goes on, told by its counters: it has nothing to do, does something, or waits for the store."""
+
+    def __init__(self, drain: Drain) -> None:
+        """Nothing is known yet."""
+        self._drain = drain
+        self._depth, self._totals = 0, msgspec.structs.replace(drain.totals)
+        self.doing = ""
+
+    def goes_on(self) -> bool:
+        """Whether it does, since the last call; raises nothing."""
+        try:
+            depth = self._drain.depth()
+        except RetryLaterError:
+            depth = 0  # a full disk, for which it waits itself
+        # A depth that grows is the intake's work.
+        moved = depth < self._depth or self._drain.totals != self._totals
+        self._depth, self._totals = depth, msgspec.structs.replace(self._drain.totals)
+        self.doing = "waiting for the store" if self._drain.away else f"{depth} waiting"
+        return moved or depth == 0 or bool(self._drain.away)
+
+
 def serve(runtime: Runtime) -> None:
     """Run ingest until the runtime stops."""
     settings = runtime.settings
@@ -105,13 +130,18 @@ def serve(runtime: Runtime) -> None:
     ingest = Ingest(settings, runtime.city, login, opened)
     threads = [runtime.thread(name, lambda part=part: part(runtime.stop)) for name, part in ingest.parts.items()]  # type: ignore[misc]
     next_retention = datetime.now(UTC)
+    drained = DrainProgress(ingest.drain)
     while not runtime.stop.is_set():
         now = datetime.now(UTC)
+        runtime.beat("ingest")
+        if drained.goes_on():
+            runtime.beat("ingest-drain", drained.doing)
         with contextlib.suppress(RetryLaterError):  # a full disk: the last word stands, and grows stale
             health = ingest.health(now)
             opened.health.publish(health)
             write_health(settings.data, health)
         if now >= next_retention:
+            runtime.beat("ingest", "forgetting what is old", patience_s=RETENTION_PATIENCE_S)
             _retain(opened, settings, now)
             next_retention = now + RETENTION_EVERY
         runtime.stop.wait(HEALTH_EVERY_S)

@@ -13,9 +13,9 @@ import msgspec
 
 from broker.contract.errors import ConfigError
 from city.inventory import load_city
+from city.only_one import only_one
 from city.options import add_settings, settings_from
 from city.runtime import city_folder
-from city.up import only_one
 from ingest.store.opened import open_kind
 from ingest.store.port import Ranges, Store
 from ingest.store.records import Record, StatusRecord

@@ -1,10 +1,12 @@
-"""`kota up` where the machine refuses: a full disk, a stdout that takes nothing; it stays and brings everything back."""
+"""`kota up` on a full disk, with a stdout that takes nothing, with a process that hangs: it brings everything back."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,3 +69,38 @@ def _put(pipe: int) -> bool:
         return os.write(pipe, b"x" * 4_096) > 0
     except BlockingIOError:
         return False
+
+
+def test_a_frozen_process_is_killed_and_the_status_agrees(tmp_path: Path) -> None:
+    """With the patience of a real city: a minute without a beat, then SIGTERM, then SIGKILL."""
+    city = RunningCity(tmp_path / "data", *LEAN)
+    try:
+        city.wait_ready()
+        assert status(city)["problems"] == []
+        broker, server = (city.pids()[name] for name in ("broker", "server"))
+        os.kill(server, signal.SIGSTOP)
+        wait_for(lambda: "process_silent" in keys(city), "a status that knows", within_s=60)
+        assert status(city)["well"] is False
+        wait_for(lambda: city.pids().get("server", server) != server, "another server", within_s=120)
+        city.wait_ready()
+        wait_for(lambda: keys(city) == [], "a city that is well")
+        processes = {one["name"]: one for one in status(city)["processes"]}
+        assert (processes["server"]["hangs"], processes["server"]["restarts"]) == (1, 1)
+        assert processes["broker"]["pid"] == broker
+        log = (city.data / "logs" / "supervisor.log").read_text()
+        assert "server hangs" in log
+        assert "server does not end, killing it" in log
+        parts = {beat["part"] for beat in processes["server"]["beats"]}
+        assert {"ingest", "ingest-drain", "api"} <= parts
+    finally:
+        city.stop()
+    assert keys(city) == ["not_running"]
+
+
+def status(city: RunningCity) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(city.verb("status", "--json").stdout)
+    return found
+
+
+def keys(city: RunningCity) -> list[str]:
+    return [one["key"] for one in status(city)["problems"]]
