@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -14,6 +16,7 @@ import structlog
 from broker.client import BusClient, Login, login_for
 from broker.contract.errors import RetryLaterError
 from broker.fast import FastSubscriber
+from city.backup_cut import Copier
 from city.model import City
 from city.runtime import Runtime
 from city.secrets import Secrets
@@ -24,6 +27,7 @@ from ingest.derive.deriver import Deriver
 from ingest.drain import Drain
 from ingest.intake import Intake
 from ingest.journal import Journal
+from ingest.store.duck import DuckStore
 from ingest.store.health import IngestHealth, write_health
 from ingest.store.influx import InfluxStore
 from ingest.store.opened import OpenStore, close_store, open_store
@@ -131,6 +135,8 @@ def serve(runtime: Runtime) -> None:
     threads = [runtime.thread(name, lambda part=part: part(runtime.stop)) for name, part in ingest.parts.items()]  # type: ignore[misc]
     next_retention = datetime.now(UTC)
     drained = DrainProgress(ingest.drain)
+    copier = Copier(settings.data, opened.store.copying if isinstance(opened.store, DuckStore) else None)
+    copying: threading.Thread | None = None
     while not runtime.stop.is_set():
         now = datetime.now(UTC)
         runtime.beat("ingest")
@@ -144,11 +150,22 @@ def serve(runtime: Runtime) -> None:
             runtime.beat("ingest", "forgetting what is old", patience_s=RETENTION_PATIENCE_S)
             _retain(opened, settings, now)
             next_retention = now + RETENTION_EVERY
+        if not (copying and copying.is_alive()) and (request := copier.requested()):
+            copying = runtime.thread("ingest-copier", lambda folder=request: _copy(copier, folder))  # type: ignore[misc]
         runtime.stop.wait(HEALTH_EVERY_S)
     for thread in threads:
         thread.join()
     ingest.journal.close()
     close_store(settings)
+
+
+def _copy(copier: Copier, folder: Path) -> None:
+    log.info("backup.copying")
+    answer = copier.answer(folder)
+    if answer.error:
+        log.error("backup.failed", reason=answer.error)
+    else:
+        log.info("backup.copied")
 
 
 def _retain(opened: OpenStore, settings: Settings, now: datetime) -> None:

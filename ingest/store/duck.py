@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -194,10 +194,37 @@ class DuckStore:
         """Counted from the rows."""
         return duck_reader.read_ledger(self._db.cursor())
 
+    @contextmanager
+    def copying(self) -> Iterator[Callable[[Path], None]]:
+        """Keep the store as it is now in sight; what is given writes that into a new file, while writes go on.
+
+        Raises:
+            RetryLaterError: The disk or the memory does not suffice just now.
+        """
+        with self._passing_translated(), closing(self._db.cursor()) as cursor:
+            cursor.execute("BEGIN TRANSACTION")
+            cursor.execute("SELECT count(*) FROM drained").fetchone()  # the first look, from which on it sees no other
+            yield lambda path: copy_into(cursor, path)
+
     def close(self) -> None:
         """Fold the write-ahead log into the file and close it."""
         with self._write_lock:
             self._db.close()
+
+
+def copy_into(cursor: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Write all that a transaction sees into a new file, table by table; memory stays within the store's limit."""
+    name = f"copy_{path.parent.parent.name}_{path.stem}"
+    (source,) = cursor.execute("SELECT current_database()").fetchone() or ("",)
+    cursor.execute(f"ATTACH '{str(path).replace(chr(39), chr(39) * 2)}' AS \"{name}\"")
+    try:
+        cursor.execute(f'COPY FROM DATABASE "{source}" TO "{name}"')
+        cursor.execute("COMMIT")
+    except BaseException:
+        cursor.execute("ROLLBACK")
+        raise
+    finally:
+        cursor.execute(f'DETACH "{name}"')
 
 
 def _naive(at: datetime) -> datetime:
