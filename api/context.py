@@ -10,6 +10,7 @@ from typing import Any
 
 from api.evidence_desk import EvidenceDesk
 from api.reviews import ReviewDesk
+from city.gateways import Gateways
 from city.model import City
 from city.secrets import Secrets
 from ingest.store.dead_letters import DeadLetterBox
@@ -34,6 +35,7 @@ class ApiContext:
     quarantine: Quarantine
     health: HealthBoard
     secrets: Secrets
+    gateways: Gateways
     data: Path
     evidence: EvidenceDesk
     reviews: ReviewDesk

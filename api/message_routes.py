@@ -1,7 +1,7 @@
 """Messages by HTTP, for those that speak no MQTT: kept on disk before the answer, then read as if from the bus.
 
-The sender is the account `gateway` (HTTP Basic, as `kota credentials gateway` prints it) or a device with its own
-password. OpenWISP's agents put the latter into the address as `key`.
+The sender is the account of a gateway (HTTP Basic, as `kota credentials gateway NAME` prints it), which may use the
+topics of its formats, or a device with its own password. OpenWISP's agents put the latter into the address as `key`.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from api.access import RoleDependency
 from api.context import ApiContext
 from api.routes import context_of
 from broker.contract.errors import TopicError
-from broker.contract.payloads import MAX_PAYLOAD_BYTES
+from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES
 from broker.contract.topics import is_native
-from city.secrets import GATEWAY
+from city.gateways import Gateway
 
 log = structlog.get_logger("api")
 
@@ -57,12 +57,24 @@ def _sender(check: Callable[[Request], None]) -> RoleDependency:
 
 def _require_gateway(request: Request) -> None:
     user, password = _account_of(request)
-    if user != GATEWAY or not _is_password(context_of(request), GATEWAY, password):
-        raise HTTPException(401, "this needs the account `gateway`", {"WWW-Authenticate": 'Basic realm="messages"'})
+    context = context_of(request)
+    gateway = context.gateways.current().get(user)
+    if not _is_gateway(context, gateway, password) or gateway is None:
+        said = "this needs the account of a gateway: `kota credentials gateway NAME`"
+        raise HTTPException(401, said, {"WWW-Authenticate": 'Basic realm="messages"'})
+    if not gateway.may_publish(str(request.path_params.get("topic", ""))):
+        raise HTTPException(403, f"{user} may not publish here; its topics: {', '.join(gateway.filters)}")
+
+
+def _is_gateway(context: ApiContext, gateway: Gateway | None, password: str) -> bool:
+    if gateway is None:
+        return False
+    expected = context.secrets.gateway_password(gateway.name, gateway.nonce)
+    return hmac.compare_digest(expected.encode(), password.encode())
 
 
 def _require_device(request: Request) -> None:
-    """The key of the device that the address names, or of the gateway for one that nobody knows yet."""
+    """The key of the device that the address names, or of a NetJSON gateway for one that nobody knows yet."""
     context = context_of(request)
     key = request.query_params.get("key", "")
     named = str(request.path_params.get("device", "")).lower()
@@ -71,8 +83,11 @@ def _require_device(request: Request) -> None:
         for one in context.city.devices.values()
         if one.id == named or (one.reach and one.reach.adapter == _NETJSON and one.reach.address.lower() == named)
     ]
+    gateways = [one for one in context.gateways.current().values() if _NETJSON in one.formats]
     # All are compared, found or not: an answer's time tells nobody which devices there are.
-    if not any([_is_password(context, user, key) for user in (*known, GATEWAY)]):  # noqa: C419 - see above
+    matches = [_is_password(context, user, key) for user in known]
+    matches += [_is_gateway(context, one, key) for one in gateways]
+    if not any(matches):
         raise HTTPException(404, "no device of that name has that key")
 
 
@@ -104,8 +119,8 @@ async def _keep(request: Request, topic: str) -> None:
     body = b""
     async for part in request.stream():
         body += part
-        if len(body) > MAX_PAYLOAD_BYTES:
-            raise HTTPException(413, f"a message has at most {MAX_PAYLOAD_BYTES} bytes")
+        if len(body) > GATEWAY_PAYLOAD_BYTES:
+            raise HTTPException(413, f"a message has at most {GATEWAY_PAYLOAD_BYTES} bytes")
     try:
         context.receive(topic, body)
     except TopicError as exc:

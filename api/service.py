@@ -12,6 +12,7 @@ from api.app import create_app
 from api.context import ApiContext
 from api.evidence_desk import EvidenceDesk
 from api.reviews import ReviewDesk
+from city.gateways import Gateways
 from city.runtime import Runtime
 from ingest.journal import Arrival, Journal
 from ingest.posted import keep_posted
@@ -74,6 +75,7 @@ def serve(runtime: Runtime) -> None:
             quarantine=opened.quarantine,
             health=opened.health,
             secrets=runtime.secrets,
+            gateways=Gateways(settings.data),
             data=settings.data,
             evidence=EvidenceDesk(room, runtime.city, settings.evidence_clear_key, clock),
             # Like an outbox of its own: a new life, so that its seqs are never taken for older ones.

@@ -2,42 +2,48 @@
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from broker.contract.topics import DOWN_CHANNELS, ROOT, UP_CHANNELS, Channel, Kind, Topic, covers, subscription
+from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES
+from broker.contract.topics import DOWN_CHANNELS, ROOT, UP_CHANNELS, Channel, Kind, Topic, canary_topic, subscription
+
+SIMULATORS: Final = ("simulator", "simulator-2", "simulator-3", "simulator-4")
+"""Accounts of a demo that may speak for every device; chaos runs use several at once."""
+CONNECTIONS_OF_A_GATEWAY: Final = 10
 
 _EVERYTHING: Final = "#"
-_OURS: Final = f"{ROOT}/#"
 
 
 class Rights(NamedTuple):
-    """What an account may do, as filters of topics.
+    """What an account may do: filters of topics, the largest payload, and how it may call itself.
 
-    `never` takes back a part of `writes`; an account that has it reads nothing, because Mosquitto's `deny` would forbid
-    reading there as well.
+    `own_client_id`: it may connect under its own name as client id only. The others may take any that is no account's.
     """
 
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
-    never: tuple[str, ...] = ()
+    payload_max_bytes: int = MAX_PAYLOAD_BYTES
+    own_client_id: bool = True
 
 
-def rights_table(city: str, devices: Mapping[str, Kind], *, demo: bool) -> dict[str, Rights]:
+def rights_table(
+    city: str, devices: Mapping[str, Kind], *, demo: bool, gateways: Mapping[str, Sequence[str]] = {}
+) -> dict[str, Rights]:
     """Every account of a city with its rights; who is not in it may do nothing.
 
     Args:
         city: The city's id.
         devices: Device id to kind, from the inventory.
-        demo: Whether the `simulator` account, which may speak for every device, exists.
+        demo: Whether the accounts `SIMULATORS`, which may speak for every device, exist.
+        gateways: Accounts of other makers' servers, with the filters of the topics that each may publish to.
     """
-    table = {id_: _device_rights(city, kind, id_) for id_, kind in devices.items()}
-    # Mosquitto looks first at what is denied: "nothing of ours but the up channels, and all else" cannot be said to it.
-    table["ingest"] = Rights(reads=(_EVERYTHING,), writes=_of_all_devices(city, ("receipt",)))
-    table["gateway"] = Rights(writes=(_EVERYTHING,), never=(_OURS,))
+    table = {name: _gateway_rights(filters) for name, filters in gateways.items()}
+    table |= {id_: _device_rights(city, kind, id_) for id_, kind in devices.items()}
+    table["ingest"] = Rights((_EVERYTHING,), (*_of_all_devices(city, ("receipt",)), canary_topic(city)))
     if demo:
-        table["simulator"] = Rights(_of_all_devices(city, DOWN_CHANNELS), _of_all_devices(city, UP_CHANNELS))
+        both = Rights(_of_all_devices(city, DOWN_CHANNELS), _of_all_devices(city, UP_CHANNELS))
+        table |= dict.fromkeys(SIMULATORS, both)
     return table
 
 
@@ -48,40 +54,10 @@ def _device_rights(city: str, kind: Kind, device: str) -> Rights:
     return Rights(reads=own(DOWN_CHANNELS), writes=own(UP_CHANNELS))
 
 
+def _gateway_rights(filters: Sequence[str]) -> Rights:
+    foreign = tuple(one for one in filters if one.split("/")[0] != ROOT)
+    return Rights((), foreign, GATEWAY_PAYLOAD_BYTES, own_client_id=False)
+
+
 def _of_all_devices(city: str, channels: tuple[Channel, ...]) -> tuple[str, ...]:
     return tuple(subscription(channel, city=city) for channel in channels)
-
-
-class Accounts:
-    """Users of one city's bus: its devices by id, and the services; nobody else, nobody without a password.
-
-    Args:
-        rights: The table as it is now: devices are taken in and forgotten while the city runs.
-        password_of: The password of a user.
-    """
-
-    def __init__(self, rights: Callable[[], Mapping[str, Rights]], password_of: Callable[[str], str]) -> None:
-        """Keep where the table is; passwords are derived when asked for."""
-        self.rights = rights
-        self.password_of = password_of
-
-    def authenticate(self, user: str | None, password: str | None) -> bool:
-        """Whether this user exists and this is its password; compared in constant time."""
-        if not user or not password or user not in self.rights():
-            return False
-        return hmac.compare_digest(self.password_of(user).encode(), password.encode())
-
-    def may_publish(self, user: str, topic: str) -> bool:
-        """Whether a user may publish to a topic, which has no wildcards."""
-        rights = self.rights().get(user, Rights())
-        if "+" in topic or "#" in topic or _any_covers(rights.never, topic):
-            return False
-        return _any_covers(rights.writes, topic)
-
-    def may_subscribe(self, user: str, topic_filter: str) -> bool:
-        """Whether a user may subscribe to a filter, wildcards included."""
-        return _any_covers(self.rights().get(user, Rights()).reads, topic_filter)
-
-
-def _any_covers(filters: tuple[str, ...], topic: str) -> bool:
-    return any(covers(one, topic) for one in filters)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 from typing import Any, Final
 
 from paho.mqtt.client import Client, MQTTMessage
@@ -45,6 +47,19 @@ class ReadAheadClient(Client):
         self._reads_ahead = ReadAheadSocket(super()._create_socket())
         return self._reads_ahead
 
+    def _ssl_wrap_socket(self, tcp_sock: socket.socket) -> ssl.SSLSocket:
+        # paho's own leaves the socket open when the broker's certificate is refused.
+        context = self._ssl_context
+        assert context is not None  # noqa: S101 - paho asks for this with one only
+        wrapped = context.wrap_socket(tcp_sock, server_hostname=self._host, do_handshake_on_connect=False)
+        try:
+            wrapped.settimeout(self.connect_timeout)
+            wrapped.do_handshake()
+        except OSError:
+            wrapped.close()
+            raise
+        return wrapped
+
     def _handle_on_message(self, message: MQTTMessage) -> None:
         # There is one callback for all messages; paho would look for others along the topic of each.
         with self._in_callback_mutex:
@@ -57,3 +72,7 @@ class ReadAheadClient(Client):
         while code == MQTTErrorCode.MQTT_ERR_SUCCESS and self._reads_ahead is not None and self._reads_ahead.pending():
             code = self.loop_read()
         return code
+
+    def hang_up(self) -> None:
+        """Close the socket without a word."""
+        self._sock_close()

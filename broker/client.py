@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
 import msgspec
@@ -40,6 +42,16 @@ class Login(msgspec.Struct, frozen=True):
     client_id: str
     version: Literal["3.1.1", "5"] = "3.1.1"
     persistent: bool = False
+    ca: Path | None = None
+    """Certificate of the authority that the broker's own must come from; None speaks without TLS."""
+
+    def tls(self) -> ssl.SSLContext | None:
+        """How to speak TLS to the broker, None without.
+
+        Raises:
+            OSError: The certificate cannot be read, or is none.
+        """
+        return ssl.create_default_context(cafile=str(self.ca)) if self.ca else None
 
 
 class BrokerSettings(Protocol):
@@ -61,19 +73,32 @@ class BrokerSettings(Protocol):
     def mqtt_user(self) -> str:
         """The account to use instead of the service's own; empty for none."""
 
+    @property
+    def mqtt_ca(self) -> Path | None:
+        """Certificate of the authority behind the broker's own; None speaks without TLS."""
+
 
 def login_for(settings: BrokerSettings, user: str, password: str, *, persistent: bool = False) -> Login:
-    """The login of a service or device whose account is named `user`, unless the settings name another."""
+    """The login of a service or device whose account is named `user`, unless the settings name another.
+
+    The client id is the account's name: both brokers let an account connect under no other.
+    """
     account = settings.mqtt_user or user
     return Login(
-        settings.mqtt_host,
+        _reachable(settings.mqtt_host),
         settings.mqtt_port,
         account,
         password,
-        f"kota-{user}",
+        account,
         settings.mqtt_version,
         persistent,
+        settings.mqtt_ca,
     )
+
+
+def _reachable(host: str) -> str:
+    """Where a broker that listens on every address of this machine is reached from here."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not listened on
 
 
 class Will(msgspec.Struct, frozen=True):
@@ -104,6 +129,7 @@ class Connection:
         self._stop = threading.Event()
         self._lost_logged = False
         self._acks = threading.Lock()
+        self._dropped = threading.Event()
         self.connects = 0
         self.generation = 0
         self.connected = threading.Event()
@@ -120,6 +146,7 @@ class Connection:
         """One connection from start to end; whether it came about."""
         with self._acks:
             self.generation += 1  # before anything can come over the new connection, or an old answer go over it
+        self._dropped.clear()
         before = self.connects
         try:
             self._serve(stop)
@@ -129,8 +156,12 @@ class Connection:
             self.connected.clear()
         return self.connects != before
 
+    def drop(self) -> None:
+        """Give up the connection that there is, if any; `run` makes another."""
+        self._dropped.set()
+
     def _serve(self, stop: threading.Event) -> None:
-        """Connect and serve until the connection ends.
+        """Connect and serve until the connection ends or is given up.
 
         Raises:
             OSError: It could not be made, or broke.
@@ -206,6 +237,8 @@ class BusClient(Connection):
         client.max_inflight_messages_set(RECEIVE_MAXIMUM)
         client.max_queued_messages_set(0)
         client.connect_timeout = 5.0
+        if context := self._login.tls():
+            client.tls_set_context(context)
         if will:
             client.will_set(will.topic, will.payload, qos=1, retain=True)
         client.on_connect = self._connected
@@ -216,7 +249,9 @@ class BusClient(Connection):
     def _serve(self, _stop: threading.Event) -> None:
         self._client.connect(self._login.host, self._login.port, KEEPALIVE_S, **self._v5_options())
         while self._client.serve(timeout_s=0.2) == MQTTErrorCode.MQTT_ERR_SUCCESS:
-            pass
+            if self._dropped.is_set():
+                self._client.hang_up()
+                raise OSError("the connection was given up")
 
     def _v5_options(self) -> dict[str, Any]:
         if self._login.version != "5":
@@ -268,6 +303,10 @@ class BusClient(Connection):
         if not self.connected.is_set():
             return False
         return self._client.publish(topic, payload, qos=qos, retain=retain).rc == MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def publish_to_self(self, topic: str, payload: bytes) -> bool:
+        """Publish what this client itself is to be given, as others are given it."""
+        return self.publish(topic, payload, qos=0)
 
     def publish_and_wait(self, topic: str, payload: bytes, *, retain: bool, timeout_s: float) -> bool:
         """Publish at QoS 1 and wait for the broker's PUBACK; for last words before a clean stop."""

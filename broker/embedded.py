@@ -1,158 +1,232 @@
-"""The broker that comes with pip: amqtt (MQTT 3.1.1) with this city's accounts, for one machine.
+"""The embedded broker: one nats-server with this city's accounts, kept by this process, which lets clients in.
 
-Its gaps are known and made up for elsewhere: it drops a message that is not acknowledged within 5 s and keeps queues
-in memory only, so readings are forgotten at the edge on ingest's receipt and never on a PUBACK.
+kota up -> this process -> nats-server
+                `- answers: may this client come in?   `- holds: what ingest has not taken yet
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
+import contextlib
+import json
 import threading
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
 
-from amqtt.broker import Broker
-from amqtt.contexts import Action
-from amqtt.errors import AMQTTError
-from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
-from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
-from amqtt.session import Session
+import msgspec
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.js.errors import Error as JetStreamError
 
-from broker.access import Accounts
-from broker.contract.errors import RetryLaterError
+from broker.access import CONNECTIONS_OF_A_GATEWAY, Rights
+from broker.contract.errors import PayloadError, RetryLaterError
+from broker.nats.admission import Failures, Gate, Reason, SignIn, in_server_terms
+from broker.nats.config import ACCOUNT, KEEPER, WATCHER, Layout, conf_text
+from broker.nats.connection import connected
+from broker.nats.jwt import Claims, Signer, read_request
+from broker.nats.reader import Endpoint
+from broker.nats.server import LogLines, ServerProcess
+from broker.nats.stream import ensure_stream
 
-STOP_TIMEOUT_S = 3.0
+log = structlog.get_logger("broker")
 
+LOOK_EVERY_S: Final = 1.0
+SILENT_LOOKS_MAX: Final = 3
+"""A server that does not answer so many times, five seconds each, is killed and started again.
 
-class AccountsAuth(BaseAuthPlugin):
-    """Lets in who has an account."""
-
-    @dataclass
-    class Config:
-        """Carries the accounts into amqtt."""
-
-        accounts: Any = None
-
-    async def authenticate(self, *, session: Session) -> bool:
-        """Whether user and password are right; an empty user never is."""
-        accounts: Accounts = self.config.accounts
-        return accounts.authenticate(session.username, session.password)
-
-
-class AccountsAccess(BaseTopicPlugin):
-    """Decides each publish and each subscription; delivery follows the subscription's decision."""
-
-    @dataclass
-    class Config:
-        """Carries the accounts into amqtt."""
-
-        accounts: Any = None
-
-    async def topic_filtering(
-        self, *, session: Session | None = None, topic: str | None = None, action: Action | None = None
-    ) -> bool:
-        """Whether this session may do that with this topic."""
-        accounts: Accounts = self.config.accounts
-        if session is None or not session.username or not topic:
-            return False
-        if action == Action.PUBLISH:
-            return accounts.may_publish(session.username, topic)
-        if action == Action.SUBSCRIBE:
-            return accounts.may_subscribe(session.username, topic)
-        return True
+Counted, because a clock also goes on while this whole machine sleeps.
+"""
+SIGN_INS: Final = "$SYS.REQ.USER.AUTH"
+_TIMEOUT_S: Final = 5
 
 
-class _Broker(Broker):
-    """Amqtt, but what a client was told is taken is passed on although the client has gone.
+class Facts(NamedTuple):
+    """What the broker knows of the city: who may what, by which passwords, and the 32 bytes that sign."""
 
-    Its own loop forgets what it has acknowledged and not yet passed on when the client disconnects: most of what comes
-    from a device that wakes, publishes a few messages and sleeps again.
-    """
-
-    async def _client_message_loop(self, client_session: Session, handler: BrokerProtocolHandler) -> None:
-        ask: dict[str, Callable[[], Awaitable[Any]]] = {
-            "message": handler.mqtt_deliver_next_message,
-            "subscription": handler.get_next_pending_subscription,
-            "unsubscription": handler.get_next_pending_unsubscription,
-            "gone": handler.wait_disconnect,
-        }
-        answer = {
-            "message": self._handle_message_delivery,
-            "subscription": self._handle_subscription,
-            "unsubscription": self._handle_unsubscription,
-        }
-        waiters = {name: asyncio.ensure_future(one()) for name, one in ask.items()}
-        try:
-            while True:
-                await asyncio.wait(waiters.values(), return_when=asyncio.FIRST_COMPLETED)
-                done = [name for name in answer if waiters[name].done()]
-                gone = waiters["gone"].done()
-                # Before anything is waited for: nobody else takes from the queue meanwhile.
-                left = _left_in(client_session.delivered_message_queue) if gone else []
-                for name in done:
-                    if await answer[name](client_session, handler, waiters[name]) is False:
-                        return
-                for message in left:
-                    if not await self._handle_message_delivery(client_session, handler, message):
-                        break
-                if gone:
-                    await self._handle_disconnect(client_session, handler, waiters["gone"])
-                    return
-                waiters |= {name: asyncio.ensure_future(ask[name]()) for name in done}
-        except asyncio.CancelledError:
-            return
-        finally:
-            for waiter in waiters.values():
-                waiter.cancel()
-            await asyncio.gather(*waiters.values(), return_exceptions=True)
+    city: str
+    rights: Callable[[], Mapping[str, Rights]]
+    password_of: Callable[[str], str]
+    seed: bytes
 
 
-def _left_in(queue: asyncio.Queue[Any]) -> list[asyncio.Future[Any]]:
-    """Everything that waits in a queue, as amqtt wants to be given it."""
-    futures = []
-    while not queue.empty():
-        future = asyncio.get_running_loop().create_future()
-        future.set_result(queue.get_nowait())
-        futures.append(future)
-    return futures
+class Counts(msgspec.Struct):
+    """What the broker has counted since it started; `DATA/broker/health.json`."""
+
+    at: float = 0.0
+    connections: int = 0
+    signed_in_total: int = 0
+    refused_total: int = 0
+    silent_total: int = 0
+    refused_topics_total: int = 0
+    waiting_messages: int = 0
+    waiting_bytes: int = 0
 
 
 class EmbeddedBroker:
-    """Owns one amqtt broker on one port; `run` blocks on its own event loop until `stop`."""
+    """Owns the server and the answers to its sign-ins; `run` blocks until `stop`.
 
-    def __init__(self, host: str, port: int, accounts: Accounts) -> None:
-        """Keep what to listen on; nothing is opened yet."""
-        self._listen = f"{host}:{port}"
-        self._accounts = accounts
-        # amqtt logs every connection at info and payloads at debug.
-        logging.getLogger("amqtt").setLevel(logging.ERROR)
-        logging.getLogger("transitions").setLevel(logging.ERROR)
+    Args:
+        program: Path of nats-server.
+        layout: Where things are.
+        facts: The city.
+        on_alive: Called about once a second while the server answers.
+    """
+
+    def __init__(self, program: str, layout: Layout, facts: Facts, on_alive: Callable[[], None] = lambda: None) -> None:
+        """Keep what is needed; nothing runs yet."""
+        self._program = program
+        self._layout = layout
+        self._facts = facts
+        self._on_alive = on_alive
+        self._signer = Signer(facts.seed)
+        self._gate = Gate(facts.rights, facts.password_of)
+        self._failures = Failures()
+        self._counts = Counts()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._system: Client | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Serve until `stop`.
 
         Raises:
-            RetryLaterError: The port is taken.
+            RetryLaterError: The server ended, or does not answer.
         """
-        asyncio.run(self._serve(stop))
-
-    async def _serve(self, stop: threading.Event) -> None:
-        broker = _Broker(self._config(), loop=asyncio.get_running_loop())
+        conf = self._layout.folder / "nats-server.conf"
+        self._layout.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        facts = self._facts
+        _replace(conf, conf_text(self._layout, facts.city, self._signer.issuer, facts.password_of).encode())
+        lines = LogLines(self._note_silent, self._note_refused_topic)
+        server = ServerProcess(self._program, conf, lines.take)
         try:
-            await broker.start()
-        except (AMQTTError, OSError) as exc:
-            raise RetryLaterError(f"broker on {self._listen}: {exc}") from exc
-        while not stop.is_set():  # noqa: ASYNC110 - the event is a thread's, set by the process's signal handler
-            await asyncio.sleep(0.1)
-        async with asyncio.timeout(STOP_TIMEOUT_S):
-            await broker.shutdown()
+            asyncio.run(self._keep(server, server.address(), stop))
+        except (NatsError, JetStreamError, TimeoutError, OSError) as exc:
+            raise RetryLaterError(f"the broker does not answer: {type(exc).__name__}: {exc}") from exc
+        finally:
+            server.stop()
 
-    def _config(self) -> dict[str, Any]:
-        accounts = {"accounts": self._accounts}
-        return {
-            "listeners": {"default": {"type": "tcp", "bind": self._listen, "max_connections": 2_000}},
-            "timeout_disconnect_delay": 2,
-            "plugins": {"broker.embedded.AccountsAuth": accounts, "broker.embedded.AccountsAccess": accounts},
-        }
+    async def _keep(self, server: ServerProcess, url: str, stop: threading.Event) -> None:
+        async with (
+            connected(url, KEEPER, self._facts.password_of(KEEPER), inbox="_INBOX_keeper") as keeper,
+            connected(url, WATCHER, self._facts.password_of(WATCHER), inbox="_INBOX_watcher") as system,
+        ):
+            self._system = system
+            facts = self._facts
+            js = keeper.jetstream(timeout=_TIMEOUT_S)
+            await ensure_stream(js, self._layout.max_bytes)
+            await keeper.subscribe(SIGN_INS, cb=self._take_sign_in)
+            await keeper.flush(_TIMEOUT_S)
+            _replace(self._layout.folder / "endpoint.json", msgspec.json.encode(Endpoint(url)))
+            log.info("broker.ready", host=self._layout.host, port=self._layout.port, tls=bool(self._layout.tls))
+            silent = 0
+            known = set(facts.rights())
+            while not stop.is_set():
+                if not (server.alive and keeper.is_connected and system.is_connected):
+                    raise RetryLaterError("nats-server has ended")
+                if await self._look(keeper, system):
+                    silent = 0
+                    self._on_alive()
+                elif (silent := silent + 1) >= SILENT_LOOKS_MAX:
+                    server.kill()
+                    raise RetryLaterError("nats-server did not answer any more and was killed")
+                known = await self._shut_out(system, known)
+                self._report()
+                await asyncio.sleep(LOOK_EVERY_S if not stop.is_set() else 0)
+
+    async def _look(self, keeper: Client, system: Client) -> bool:
+        """Ask the server how it does; False when it did not answer."""
+        try:
+            found = json.loads((await system.request("$SYS.REQ.SERVER.PING.JSZ", b"", timeout=_TIMEOUT_S)).data)
+            await keeper.flush(_TIMEOUT_S)
+        except (NatsError, TimeoutError, ValueError):
+            return False
+        data = found.get("data", {})
+        self._counts.waiting_messages = int(data.get("messages", 0))
+        self._counts.waiting_bytes = int(data.get("bytes", 0))
+        self._counts.connections = int(found.get("server", {}).get("connections", self._counts.connections))
+        self._counts.at = time.time()
+        with contextlib.suppress(OSError):
+            _replace(self._layout.folder / "health.json", msgspec.json.encode(self._counts))
+        return True
+
+    async def _take_sign_in(self, message: Msg) -> None:
+        try:
+            asked = read_request(message.data)
+        except PayloadError as exc:
+            log.error("broker.sign_in_unreadable", reason=str(exc))
+            return
+        # A refusal waits; meanwhile others are answered.
+        task = asyncio.get_running_loop().create_task(self._answer(message, asked))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, message: Msg, asked: Claims) -> None:
+        client, options = asked.client_info, asked.connect_opts
+        found = self._gate.judge(SignIn(options.user, options.password, client.mqtt_id, client.host))
+        if isinstance(found, Rights) and client.type != "mqtt":
+            found = "unknown_account"
+        if isinstance(found, Rights) and not found.own_client_id and await self._is_crowded(options.user):
+            found = "too_many_connections"
+        if isinstance(found, Rights):
+            self._counts.signed_in_total += 1
+            answer = self._signer.admission(asked, ACCOUNT, options.user, in_server_terms(found))
+        else:
+            await asyncio.sleep(self._note_failure(client.host, found))
+            answer = self._signer.refusal(asked, found)
+        with contextlib.suppress(NatsError, OSError):
+            await message.respond(answer)
+
+    async def _is_crowded(self, user: str) -> bool:
+        """Whether a gateway has as many connections as it may."""
+        return len(await self._connections_of(user)) >= CONNECTIONS_OF_A_GATEWAY
+
+    async def _connections_of(self, user: str) -> list[tuple[str, int]]:
+        """Server id and connection id of each connection of an account."""
+        assert self._system is not None  # noqa: S101 - sign-ins come after it is there
+        wish = msgspec.json.encode({"auth": True, "user": user, "acc": ACCOUNT, "limit": 1_024})
+        try:
+            raw = (await self._system.request("$SYS.REQ.SERVER.PING.CONNZ", wish, timeout=_TIMEOUT_S)).data
+        except (NatsError, TimeoutError):
+            return []
+        found = json.loads(raw)
+        server = str(found.get("server", {}).get("id", ""))
+        return [(server, int(one["cid"])) for one in found.get("data", {}).get("connections", [])]
+
+    async def _shut_out(self, system: Client, known: set[str]) -> set[str]:
+        """End the connections of accounts that there are no more; the accounts there are."""
+        now = set(self._facts.rights())
+        for user in known - now:
+            for server, connection in await self._connections_of(user):
+                with contextlib.suppress(NatsError, TimeoutError):
+                    wish = msgspec.json.encode({"cid": connection})
+                    await system.request(f"$SYS.REQ.SERVER.{server}.KICK", wish, timeout=_TIMEOUT_S)
+            log.info("broker.account_gone", user=user)
+        return now
+
+    def _note_failure(self, address: str, reason: Reason) -> float:
+        self._counts.refused_total += 1
+        return self._failures.note(address, reason, time.monotonic())
+
+    def _note_silent(self, address: str) -> None:
+        self._counts.silent_total += 1
+        self._failures.note(address, "silent", time.monotonic())
+
+    def _note_refused_topic(self, address: str) -> None:
+        """A client was cut off for a topic that the server cannot carry; nothing of it was acknowledged."""
+        self._counts.refused_topics_total += 1
+        self._failures.note(address, "topic_with_white_space", time.monotonic())
+
+    def _report(self) -> None:
+        for address, reasons in self._failures.due(time.monotonic()):
+            log.warning("broker.refused", address=address, **reasons)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Give a file of this folder another content, readable for us alone."""
+    part = path.with_name(f".{path.name}.part")
+    part.touch(mode=0o600)
+    part.write_bytes(content)
+    part.replace(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -48,8 +49,7 @@ class FastSubscriber(Connection):
         self._sent_s = 0.0
 
     def _serve(self, stop: threading.Event) -> None:
-        with closing(socket.create_connection((self._login.host, self._login.port), TIMEOUT_S)) as connection:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with closing(self._connect()) as connection:
             self._socket = connection
             try:
                 self._send(self._connect_packet().write())
@@ -59,6 +59,12 @@ class FastSubscriber(Connection):
                     self._take(packet)
             finally:
                 self._socket = None
+
+    def _connect(self) -> socket.socket:
+        connection = socket.create_connection((self._login.host, self._login.port), TIMEOUT_S)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        context = self._login.tls()
+        return context.wrap_socket(connection, server_hostname=self._login.host) if context else connection
 
     def _connect_packet(self) -> mqtt5.ConnectPacket:
         return mqtt5.ConnectPacket(
@@ -92,7 +98,9 @@ class FastSubscriber(Connection):
             now_s = time.monotonic()
             if now_s - self._sent_s > KEEPALIVE_S / 2:
                 self._send(mqtt5.PingReqPacket().write())
-            if not select.select([connection], [], [], POLL_S)[0]:
+            if self._dropped.is_set():
+                raise OSError("the connection was given up")
+            if not _pending(connection) and not select.select([connection], [], [], POLL_S)[0]:
                 if now_s - heard_s > 1.5 * KEEPALIVE_S:
                     raise OSError("the broker is silent")
                 continue
@@ -137,6 +145,10 @@ class FastSubscriber(Connection):
             return False
         return self._try_send(mqtt5.PublishPacket(topic, payload).write())
 
+    def publish_to_self(self, topic: str, payload: bytes) -> bool:
+        """Publish what this client itself is to be given, as others are given it."""
+        return self.publish(topic, payload)
+
     def close(self) -> None:
         """Say goodbye and end `run`."""
         self._try_send(mqtt5.DisconnectPacket().write())
@@ -158,3 +170,8 @@ class FastSubscriber(Connection):
                 raise OSError("there is no connection")
             self._socket.sendall(data)
             self._sent_s = time.monotonic()
+
+
+def _pending(connection: socket.socket) -> int:
+    """Bytes that a TLS connection has read and not given out yet."""
+    return connection.pending() if isinstance(connection, ssl.SSLSocket) else 0

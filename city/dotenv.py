@@ -6,14 +6,17 @@ import argparse
 import contextlib
 import secrets
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from broker.contract.errors import ConfigError
+from city.certificates import CA, CERTIFICATE, ensure_certificates, names_of
 from city.files import replace_file
 from city.inventory import load_city
 from city.options import add_settings, settings_from
 from city.runtime import city_folder
+from city.settings import Settings
 
 SECRETS: Final = {
     "KOTA_INFLUX_ADMIN_PASSWORD": "InfluxDB's first user, `admin`",
@@ -37,6 +40,8 @@ def run(argv: list[str]) -> int:
     """Write the file; what is in it already stays as it is, unless new secrets are asked for."""
     args = _parser().parse_args(argv)
     settings = settings_from(args)
+    if args.action == "tls":
+        return _certificates(settings, args.name or [])
     folder = city_folder(settings.city)
     city = load_city(folder)
     inventory = _relative(folder, args.out.resolve().parent)
@@ -55,12 +60,21 @@ def _parser() -> argparse.ArgumentParser:
         description="Write the variables that docker-compose.yml needs, with strong secrets made for this city alone. "
         "A file that is there keeps its values; only what it lacks is added.",
     )
-    parser.add_argument("action", choices=("init",))
+    parser.add_argument("action", choices=("init", "tls"), help="init: the file; tls: the broker's certificates.")
+    parser.add_argument("--name", action="append", help="With tls: a name that devices know the broker by; may repeat.")
     parser.add_argument("--out", type=Path, default=Path(".env"), help="The file; .env unless given.")
     parser.add_argument("--force", action="store_true", help="Write it anew: for a city that has not run yet.")
     parser.add_argument("--demo", action="store_true", help="For a demo: with the simulated city.")
-    add_settings(parser, ("city", "influx_database", "public_url"))
+    add_settings(parser, ("data", "city", "influx_database", "public_url", "mqtt_host"))
     return parser
+
+
+def _certificates(settings: Settings, names: list[str]) -> int:
+    """Certificates of an authority of the city's own, below the data folder; what is good stays."""
+    folder = settings.data / "tls"
+    made = ensure_certificates(folder, names_of(settings.mqtt_host, names), datetime.now(UTC))
+    print(f"{'made' if made else 'good already'}: {folder / CERTIFICATE}; devices trust {folder / CA}")
+    return 0
 
 
 def _plain(folder: str, city: str, zone: str, database: str, public_url: str) -> list[Variable]:

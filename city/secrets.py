@@ -16,8 +16,7 @@ Role = Literal["viewer", "operator", "admin"]
 ROLES: Final[tuple[Role, ...]] = ("viewer", "operator", "admin")
 """From least to most; a role may do what those before it may."""
 
-GATEWAY: Final = "gateway"
-SERVICE_USERS: Final = (GATEWAY, "ingest", "simulator")
+SERVICE_USERS: Final = ("ingest", "simulator")
 _KEY_BYTES: Final = 32
 
 
@@ -42,6 +41,14 @@ class Secrets:
     def password(self, user: str) -> str:
         """The password of a device or service at the broker."""
         return self._derive("mqtt", user)
+
+    def gateway_password(self, name: str, nonce: str) -> str:
+        """The password of another maker's server; made again under the same name it has another nonce."""
+        return self._derive("gateway", f"{name}:{nonce}")
+
+    def broker_seed(self) -> bytes:
+        """The 32 bytes from which the key is made that signs the embedded broker's admissions."""
+        return hmac.new(self._key, b"broker:admissions", hashlib.sha256).digest()
 
     def token(self, role: Role) -> str:
         """The bearer token of a role at the API."""

@@ -32,15 +32,12 @@ SERVICES: Final = {
 }
 """Service to the module whose `serve(runtime)` runs it. Looked up by name: the rooms stay unknown to each other."""
 
-SILENT: Final = frozenset({"broker"})
-"""Services that do not beat."""
-
 STOP_WITHIN_S: Final = 4.0
 SIGN_EVERY_S: Final = 2.0
 _PR_SET_PDEATHSIG: Final = 1
 _SETTINGS: Final = (
     "data", "city", "demo", "host", "port", "mqtt_host", "mqtt_port", "mqtt_version", "mqtt_client",
-    "mqtt_user", "speed", "seed",
+    "mqtt_user", "mqtt_ca", "nats_server", "broker_max_mb", "speed", "seed",
     "clip", "clock", "vision_model", "vision_workers",
     "store", "influx_url", "influx_database", "influx_org", "influx_user", "public_url",
     "journal_max_mb", "dead_letters_max_mb",
@@ -63,7 +60,7 @@ def run(argv: list[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: runtime.stop.set())
     writer = SignWriter(runtime.settings.data, runtime.beats)  # before anything could inherit the pipe's name
-    for name in set(args.services) - SILENT:
+    for name in args.services:
         runtime.beat(name, "starting", patience_s=START_PATIENCE_S)
     runtime.thread("adopted-devices", lambda: runtime.adopted.keep_fresh(runtime.stop))
     threads = [runtime.thread(name, lambda name=name: _serve(name, runtime)) for name in args.services]  # type: ignore[misc]

@@ -26,9 +26,23 @@ class Settings(BaseSettings):
     port: int = Field(8080, ge=0, le=65535, description="Port of the API and the console; 0 takes a free one.")
     mqtt_host: str = Field("127.0.0.1", description="Address of the broker.")
     mqtt_port: int = Field(1883, ge=0, le=65535, description="Port of the broker; 0 takes a free one.")
-    mqtt_version: Literal["3.1.1", "5"] = Field("3.1.1", description="MQTT version to speak; amqtt speaks 3.1.1 only.")
-    mqtt_client: Literal["paho", "mqtt5"] = Field(
-        "paho", description="Who reads for ingest; mqtt5 is faster and needs a broker and `mqtt_version` of MQTT 5."
+    mqtt_version: Literal["3.1.1", "5"] = Field(
+        "3.1.1", description="MQTT version to speak; the embedded broker speaks 3.1.1."
+    )
+    mqtt_client: Literal["paho", "mqtt5", "nats"] = Field(
+        "paho",
+        description="Who reads for ingest: nats is for the embedded broker; mqtt5 is faster and needs a broker and "
+        "`mqtt_version` of MQTT 5.",
+    )
+    mqtt_ca: Path | None = Field(
+        None, description="Certificate of the authority behind the broker's own; without it MQTT is spoken in clear."
+    )
+    mqtt_plain: bool = Field(
+        default=False, description="The embedded broker speaks without TLS although it serves other machines."
+    )
+    nats_server: str = Field("", description="A nats-server of the system instead of the one that comes with us.")
+    broker_max_mb: int = Field(
+        1024, ge=16, description="Bound of what the embedded broker keeps for ingest; there it takes no more."
     )
     mqtt_user: str = Field("", description="User at the broker; empty takes the service's own name.")
     mqtt_password: SecretStr = Field(SecretStr(""), description="Its password; empty derives it from the city's key.")

@@ -12,9 +12,12 @@ import signal
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 from broker.contract.errors import ConfigError
+from city.certificates import CA, ensure_certificates, names_of
 from city.child_logs import LogKeeper
 from city.inventory import load_city
 from city.only_one import only_one
@@ -28,7 +31,8 @@ from city.terminal import Terminal
 from city.upkeep import Upkeep
 
 _SETTINGS: Final = (
-    "data", "city", "demo", "host", "port", "mqtt_host", "mqtt_port", "speed", "seed", "clip", "clock",
+    "data", "city", "demo", "host", "port", "mqtt_host", "mqtt_port", "mqtt_plain", "nats_server",
+    "broker_max_mb", "speed", "seed", "clip", "clock",
     "vision_workers", "store", "influx_url", "influx_database", "influx_org", "influx_user", "public_url",
     "journal_max_mb", "dead_letters_max_mb", "outbox_max_mb", "retention_days", "rollup_days", "event_days",
     "evidence_days", "evidence_confirmed_days", "evidence_rejected_days", "evidence_max_mb", "evidence_clear_key",
@@ -94,7 +98,18 @@ def _with_ports(settings: Settings, args: argparse.Namespace) -> Settings:
     asked = {name: getattr(settings, name) if _was_asked(args, name) else None for name in ("port", "mqtt_port")}
     port = choose_port(settings.host, settings.port, asked["port"], role="the console")
     mqtt = choose_port(settings.mqtt_host, settings.mqtt_port, asked["mqtt_port"], role="MQTT", taken=frozenset({port}))
-    return settings.model_copy(update={"port": port, "mqtt_port": mqtt, "data": settings.data.resolve()})
+    data = settings.data.resolve()
+    found = {"port": port, "mqtt_port": mqtt, "data": data, "mqtt_client": "nats", "mqtt_ca": _certificates(settings)}
+    return settings.model_copy(update=found)
+
+
+def _certificates(settings: Settings) -> Path | None:
+    """The authority behind the broker's certificate, made when it is missing; None where MQTT is spoken in clear."""
+    if settings.mqtt_plain or _is_loopback(settings.mqtt_host):
+        return None
+    folder = settings.data.resolve() / "tls"
+    ensure_certificates(folder, names_of(settings.mqtt_host), datetime.now(UTC))
+    return folder / CA
 
 
 def _was_asked(args: argparse.Namespace, name: str) -> bool:
@@ -124,11 +139,12 @@ def _start(supervisor: Supervisor, *, simulator: bool, vision: bool) -> None:
 def _welcome(settings: Settings) -> str:
     name = load_city(city_folder(settings.city)).name
     marked = " (demo: simulated data)" if settings.demo else ""
+    tls = f", TLS, trust {settings.mqtt_ca}" if settings.mqtt_ca else ""
     lines = [
         f"Jaga Kota {name}{marked}",
         f"  console  http://{settings.host}:{settings.port}/",
         f"  API      http://{settings.host}:{settings.port}/api/v1",
-        f"  MQTT     {settings.mqtt_host}:{settings.mqtt_port}  (`kota credentials DEVICE` prints an account)",
+        f"  MQTT     {settings.mqtt_host}:{settings.mqtt_port}{tls}  (`kota credentials DEVICE` prints an account)",
         f"  data     {settings.data}",
         *([] if settings.demo else ["  sign in with a token of `kota credentials --role operator`"]),
         "Ctrl-C stops everything.",

@@ -3,7 +3,7 @@
 sensor -> record -> outbox (disk) -> publish (QoS 1) -> receipt -> forget
 
 A PUBACK proves nothing (brokers answer before they are durable), so what stays without a receipt for too long
-(`PATIENCE_S`) is sent again; ingest stores it once.
+(`PATIENCE_S`) is sent again; ingest stores it once. A receipt is believed for what this process has published, no more.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import contextlib
 import random
 import threading
 import time
+from bisect import bisect_left, bisect_right
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -72,6 +73,8 @@ class Agent:
         self._rejoined = threading.Event()
         self._receipts: deque[tuple[str, Receipt]] = deque()
         self._sent: dict[int, tuple[float, float]] = {}
+        self._published: defaultdict[str, set[int]] = defaultdict(set)
+        self._doubted = False
         self._patience_s = PATIENCE_S[0]
         self._cursor = 0
         self._states: dict[str, Status] = {}
@@ -160,6 +163,7 @@ class Agent:
                     return
                 due = now + self._patience_s * self._random.uniform(1.0, 1.5)
                 self._sent.update((row.id, (now, due)) for row in batch)
+                self._published[device].update(row.seq for row in batch)
 
     def _forget_receipted(self) -> None:
         receipts: list[tuple[str, Receipt]] = []
@@ -167,7 +171,11 @@ class Agent:
             receipts.append(self._receipts.popleft())
         if not receipts:
             return
-        sent = [self._sent.pop(id_) for id_ in self._outbox.forget(receipts) if id_ in self._sent]
+        believed = [(device, self._believed(device, receipt)) for device, receipt in receipts]
+        sent = [self._sent.pop(id_) for id_ in self._outbox.forget(believed) if id_ in self._sent]
+        for device, receipt in believed:
+            for first, last in receipt.seqs:
+                self._published[device].difference_update(range(first, last + 1))
         if sent:
             now = time.monotonic()
             was_silent = self._patience_s > PATIENCE_S[1]
@@ -176,6 +184,25 @@ class Agent:
                 # What the broker has lost meanwhile is not to wait for the end of a long patience.
                 soon = now + self._patience_s
                 self._sent = {id_: (at, min(due, soon)) for id_, (at, due) in self._sent.items()}
+
+    def _believed(self, device: str, receipt: Receipt) -> Receipt:
+        """A receipt cut to what this process has published: nobody can have what was never sent."""
+        if receipt.boot != self._outbox.boot:
+            return Receipt(boot=receipt.boot, seqs=[])
+        published = sorted(self._published[device])
+        covered = sorted(
+            {
+                seq
+                for first, last in receipt.seqs
+                for seq in published[bisect_left(published, first) : bisect_right(published, last)]
+            }
+        )
+        named = sum(last - first + 1 for first, last in receipt.seqs)
+        if named > len(covered) and not self._doubted:
+            # After a resend the same readings are receipted twice; anything else is a forgery or a fault.
+            log.info("edge.receipt_beyond_published", device=device, named=named, believed=len(covered))
+            self._doubted = True
+        return Receipt(boot=receipt.boot, seqs=_ranges(covered))
 
     def _births(self) -> None:
         """Say of each device what it last said of itself, or that it is there and how its outbox does."""
@@ -239,6 +266,17 @@ class Agent:
 
     def _topic(self, device: str, channel: str) -> str:
         return str(Topic(self._city, self._devices[device], device, channel))  # type: ignore[arg-type]
+
+
+def _ranges(seqs: list[int]) -> list[tuple[int, int]]:
+    """Sorted numbers as inclusive ranges."""
+    ranges: list[tuple[int, int]] = []
+    for seq in seqs:
+        if ranges and ranges[-1][1] == seq - 1:
+            ranges[-1] = (ranges[-1][0], seq)
+        else:
+            ranges.append((seq, seq))
+    return ranges
 
 
 def _batches(rows: list[Row]) -> list[list[Row]]:

@@ -27,7 +27,7 @@ log = structlog.get_logger("edge")
 RETRY_S: Final = 1.0
 
 _SETTINGS: Final = (
-    "data", "city", "demo", "mqtt_host", "mqtt_port", "mqtt_version", "mqtt_user", "outbox_max_mb",
+    "data", "city", "demo", "mqtt_host", "mqtt_port", "mqtt_version", "mqtt_user", "mqtt_ca", "outbox_max_mb",
     "sensor_user", "snmp_user",
 )  # fmt: skip
 

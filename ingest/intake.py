@@ -13,19 +13,19 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 import structlog
 
-from broker.client import BusClient, Delivery, Login
+from broker.client import Delivery
 from broker.contract.codec import encode, stamps_of
 from broker.contract.errors import RetryLaterError, TopicError
 from broker.contract.payloads import Receipt
-from broker.contract.topics import TOPICS_REMEMBERED, UP_CHANNELS, Topic, parse_topic, subscription
-from broker.fast import FastSubscriber
+from broker.contract.topics import TOPICS_REMEMBERED, UP_CHANNELS, Topic, canary_topic, parse_topic, subscription
 from ingest import metrics
 from ingest.adapters.registry import FILTERS
+from ingest.canary import Canary
 from ingest.journal import Arrival, Journal
 from ingest.store.intervals import IntervalSet
 
@@ -45,14 +45,41 @@ RETRY_MAX_S: Final = 10.0
 STAMPED_CHANNELS: Final = ("telemetry", "event")
 
 
+class IntakeBus(Protocol):
+    """How ingest reads from a broker, whichever it is."""
+
+    connected: threading.Event
+
+    def run(self, stop: threading.Event) -> None:
+        """Keep a connection until `stop` or `close`; blocks."""
+
+    def subscribe(self, *filters: str) -> None:
+        """What to read; called after each connect."""
+
+    def acknowledge_all(self, deliveries: Sequence[Delivery]) -> int:
+        """Tell the broker that these are durable; how many it was told."""
+
+    def publish(self, topic: str, payload: bytes, *, qos: int = 0) -> bool:
+        """Hand over a message of QoS 0; False without a connection."""
+
+    def publish_to_self(self, topic: str, payload: bytes) -> bool:
+        """Send a message that comes back the way a device's does; False without a connection."""
+
+    def drop(self) -> None:
+        """Give up the connection that there is; another is made."""
+
+    def close(self) -> None:
+        """End `run`."""
+
+
 class Intake:
     """Owns the subscription; `run` blocks and is the only one that writes arrivals to the journal.
 
     Args:
         city: The city's id.
-        login: The broker and ingest's account; a persistent session with a fixed client id.
         journal: Where messages become durable.
-        client: Who reads from the broker.
+        make_bus: Makes who reads from the broker; given this intake, whose `receive` or `put`, and `on_connected`, it
+            is to call.
         on_journaled: Called after each commit, for example to wake who stores.
         clock: Time of receipt, UTC.
     """
@@ -60,32 +87,39 @@ class Intake:
     def __init__(
         self,
         city: str,
-        login: Login,
         journal: Journal,
+        make_bus: Callable[[Intake], IntakeBus],
         *,
         on_journaled: Callable[[], None],
-        client: type[BusClient | FastSubscriber] = BusClient,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Prepare; nothing is connected yet."""
         self._city = city
+        self._canary_topic = canary_topic(city)
         self._journal = journal
         self._on_journaled = on_journaled
         self._clock = clock
         self._random = random.Random()  # noqa: S311 - spreads retries, hides nothing
-        # Unbounded in itself, because a bounded one costs 5 us a message; `_on_message` keeps the bound.
+        # Unbounded in itself, because a bounded one costs 5 us a message; `has_room` is the bound.
         self._queue: queue.SimpleQueue[tuple[Delivery, datetime]] = queue.SimpleQueue()
         self._bytes_in = self._bytes_out = 0
         self._stop = threading.Event()
-        self._bus = client(login, on_message=self._on_message, on_connected=self._on_connected)
+        self._bus = make_bus(self)
         self._receipts = Receipts()
+        self._canary = Canary(time.monotonic())
+        self._was_deaf = False
         self.full = threading.Event()
         self.received = 0
 
     @property
     def connected(self) -> bool:
-        """Whether the broker is there."""
-        return self._bus.connected.is_set()
+        """Whether the broker is there and passes messages on."""
+        return self._bus.connected.is_set() and not self._canary.is_deaf(time.monotonic())
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since anything was heard; a canary comes every few."""
+        return self._canary.age_s(time.monotonic())
 
     def run(self, stop: threading.Event) -> None:
         """Serve until `stop`; what is queued then and not committed is not acknowledged, so the broker keeps it."""
@@ -96,22 +130,53 @@ class Intake:
             if group and self._commit(group, stop):
                 self._acknowledge(group)
                 self._on_journaled()
-            self._send_receipts(self._receipts.take(time.monotonic()))
+            now_s = time.monotonic()
+            self._send_receipts(self._receipts.take(now_s))
+            self._listen_to_canary(now_s)
         self._send_receipts(self._receipts.take(None))
         self._stop.set()
         self._bus.close()
         network.join(2.0)
 
-    def _on_connected(self, _session_present: bool) -> None:  # noqa: FBT001 - the bus's callback
+    def on_connected(self, _session_present: bool) -> None:  # noqa: FBT001 - the bus's callback
+        """The bus has a connection: say what is to be read."""
         # Always again: a persistent session keeps old filters but learns no new ones (a lesson of others).
-        self._bus.subscribe(*(subscription(channel, city=self._city) for channel in UP_CHANNELS), *FILTERS)
+        filters = (*(subscription(channel, city=self._city) for channel in UP_CHANNELS), self._canary_topic, *FILTERS)
+        self._canary.connected(time.monotonic())
+        self._bus.subscribe(*filters)
 
-    def _on_message(self, delivery: Delivery) -> None:
-        while self._queue.qsize() >= QUEUE_MAX or self._bytes_in - self._bytes_out > QUEUE_MAX_BYTES:
+    def receive(self, delivery: Delivery) -> None:
+        """Take a message from the network; waits while there is no room, so that the broker keeps the rest."""
+        while not self.has_room():
             if self._stop.wait(FULL_PAUSE_S):
                 return
+            self._canary.heard(time.monotonic())  # nothing is read just now, so nothing can be heard
+        self.put(delivery)
+
+    def put(self, delivery: Delivery) -> None:
+        """Take a message without waiting; for who asks `has_room` before reading more."""
+        self._canary.heard(time.monotonic())
         self._bytes_in += len(delivery.payload)
         self._queue.put((delivery, self._clock()))
+
+    def has_room(self) -> bool:
+        """Whether the bounds between network and disk allow more."""
+        return self._queue.qsize() < QUEUE_MAX and self._bytes_in - self._bytes_out <= QUEUE_MAX_BYTES
+
+    def _listen_to_canary(self, now_s: float) -> None:
+        """Send the next one; give up a connection over which nothing comes."""
+        if not self.has_room():
+            self._canary.heard(now_s)
+        if self._bus.connected.is_set() and self._canary.due(now_s):
+            self._bus.publish_to_self(self._canary_topic, b"{}")
+        is_deaf = self._canary.is_deaf(now_s)
+        if self._bus.connected.is_set() and self._canary.gives_up(now_s):
+            log.error("ingest.deaf", silent_s=round(self._canary.age_s(now_s)))
+            metrics.DEAF.inc()
+            self._bus.drop()
+        elif self._was_deaf and not is_deaf:
+            log.info("ingest.hears_again")
+        self._was_deaf = is_deaf
 
     def _next_group(self) -> list[tuple[Delivery, datetime]]:
         try:
@@ -130,7 +195,13 @@ class Intake:
 
     def _commit(self, group: list[tuple[Delivery, datetime]], stop: threading.Event) -> bool:
         """Journal a group, waiting out a full or absent disk; False when stopped before it could be kept."""
-        arrivals = [Arrival(delivery.topic, delivery.payload, at, delivery.retained) for delivery, at in group]
+        arrivals = [
+            Arrival(delivery.topic, delivery.payload, at, delivery.retained)
+            for delivery, at in group
+            if delivery.topic != self._canary_topic
+        ]
+        if not arrivals:
+            return True
         attempt = 0
         while not stop.is_set():
             try:

@@ -16,6 +16,7 @@ import structlog
 from broker.client import BusClient, Login, login_for
 from broker.contract.errors import RetryLaterError
 from broker.fast import FastSubscriber
+from broker.nats.reader import StreamReader, endpoint_path
 from city.backup_cut import Copier
 from city.model import City
 from city.runtime import Runtime
@@ -25,7 +26,7 @@ from ingest import metrics
 from ingest.decode import Decoder
 from ingest.derive.deriver import Deriver
 from ingest.drain import Drain
-from ingest.intake import Intake
+from ingest.intake import Intake, IntakeBus
 from ingest.journal import Journal
 from ingest.store.duck import DuckStore
 from ingest.store.health import IngestHealth, write_health
@@ -57,8 +58,8 @@ class Ingest:
             pseudonym_key=Secrets(settings.data).pseudonym_key(),
         )
         self.drain = Drain(self.journal, decoder, opened.store, opened.dead_letters, opened.quarantine)
-        client = BusClient if settings.mqtt_client == "paho" else FastSubscriber
-        self.intake = Intake(city.id, login, self.journal, on_journaled=self.drain.wake, client=client)
+        make_bus = bus_of(settings, login)
+        self.intake = Intake(city.id, self.journal, make_bus, on_journaled=self.drain.wake)
         self.parts: dict[str, Callable[..., None]] = {"ingest-drain": self.drain.run, "ingest-intake": self.intake.run}
         if isinstance(opened.store, InfluxStore):
             url = settings.public_url or f"http://{settings.host}:{settings.port}"
@@ -85,6 +86,7 @@ class Ingest:
         return IngestHealth(
             at=now,
             connected=intake.connected,
+            canary_age_s=round(intake.silent_s, 1),
             store="away" if drain.away else "ok",
             journal="full" if intake.full.is_set() else "ok",
             journal_depth=depth,
@@ -124,6 +126,24 @@ class DrainProgress:
         self._depth, self._totals = depth, msgspec.structs.replace(self._drain.totals)
         self.doing = "waiting for the store" if self._drain.away else f"{depth} waiting"
         return moved or depth == 0 or bool(self._drain.away)
+
+
+def bus_of(settings: Settings, login: Login) -> Callable[[Intake], IntakeBus]:
+    """How messages are read: from the embedded broker's stream, or over MQTT."""
+
+    def make(intake: Intake) -> IntakeBus:
+        match settings.mqtt_client:
+            case "nats":
+                endpoint = endpoint_path(settings.data)
+                return StreamReader(
+                    login, endpoint, on_message=intake.put, on_connected=intake.on_connected, has_room=intake.has_room
+                )
+            case "mqtt5":
+                return FastSubscriber(login, on_message=intake.receive, on_connected=intake.on_connected)
+            case _:
+                return BusClient(login, on_message=intake.receive, on_connected=intake.on_connected)
+
+    return make
 
 
 def serve(runtime: Runtime) -> None:

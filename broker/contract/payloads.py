@@ -17,6 +17,8 @@ from broker.contract.topics import Kind
 T = TypeVar("T")
 
 MAX_PAYLOAD_BYTES: Final = 262_144
+GATEWAY_PAYLOAD_BYTES: Final = 1_048_576
+"""Of another maker's server, which speaks for many devices in one message."""
 MAX_BATCH: Final = 1_000
 
 Boot = Annotated[str, Meta(pattern=r"^[a-z0-9]{1,16}$", description="Names one life of the device's outbox.")]

@@ -88,6 +88,11 @@ def subscription(channel: Channel, *, city: str = "+", kind: Kind | Literal["+"]
     return f"{PREFIX}/{city}/{kind}/{device}/{channel}"
 
 
+def canary_topic(city: str) -> str:
+    """Where ingest publishes to hear itself: no device may, and its messages are kept nowhere."""
+    return f"{ROOT}/canary/{city}"
+
+
 def covers(outer: str, inner: str) -> bool:
     """Whether a filter matches every topic that another matches; `inner` may be a plain topic.
 

@@ -8,13 +8,13 @@ import pwd
 from pathlib import Path
 from typing import Final
 
-from broker.access import rights_table
+from broker.accounts import CurrentRights, password_of
 from broker.contract.errors import ConfigError
 from broker.mosquitto.files import TLS_FILES, Layout, texts
 from city.files import replace_file
-from city.inventory import load_city
+from city.gateways import Gateways
 from city.options import add_settings, settings_from
-from city.runtime import city_folder
+from city.runtime import whole_city
 from city.secrets import Secrets
 from city.settings import Settings
 
@@ -86,12 +86,14 @@ def write(settings: Settings, layout: Layout) -> dict[str, bool]:
     Raises:
         ConfigError: The inventory is wrong, or a folder or file cannot be written.
     """
-    city = load_city(city_folder(settings.city))
-    rights = rights_table(city.id, {id_: one.KIND for id_, one in city.devices.items()}, demo=settings.demo)
+    city = whole_city(settings)
+    gateways = Gateways(settings.data)
+    rights = CurrentRights(city, gateways, demo=settings.demo)()
     _make_folders(layout)
     group = _account(layout.user).pw_gid if layout.user else -1
     mode = _GROUP_MODE if layout.user else _OWN_MODE
-    wanted = texts(layout, rights, Secrets(settings.data).password)
+    secrets = Secrets(settings.data)
+    wanted = texts(layout, rights, lambda user: password_of(secrets, gateways, user))
     return {name: replace_file(layout.folder / name, text, mode=mode, group=group) for name, text in wanted.items()}
 
 

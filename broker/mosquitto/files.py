@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from broker.access import Rights
-from broker.contract.payloads import MAX_PAYLOAD_BYTES
+from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES
+from broker.contract.topics import ROOT
 
 MESSAGE_EVERY_S: Final = 40
 """A day's queue is sized for one message of each device in so many seconds; Kupang's 633 send under 15 a second."""
@@ -23,6 +24,8 @@ QUEUED_MESSAGE_BYTES: Final = 256
 """Of payload, on average, for which the queue's bound in bytes is made; a reading has 172."""
 PACKET_OVERHEAD_BYTES: Final = 4_096
 """Of a packet beside its payload: header, topic, properties of MQTT 5."""
+CONNECTIONS_MAX: Final = 16_384
+"""Of a listener."""
 TLS_FILES: Final = {"cafile": "ca.crt", "certfile": "server.crt", "keyfile": "server.key"}
 
 _ITERATIONS: Final = 101
@@ -79,8 +82,8 @@ def conf_text(layout: Layout, *, accounts: int) -> str:
         "max_inflight_messages 1000",
         f"max_queued_messages {queued}",
         f"max_queued_bytes {queued * QUEUED_MESSAGE_BYTES}",
-        f"message_size_limit {MAX_PAYLOAD_BYTES}",
-        f"max_packet_size {MAX_PAYLOAD_BYTES + PACKET_OVERHEAD_BYTES}",
+        f"message_size_limit {GATEWAY_PAYLOAD_BYTES}",
+        f"max_packet_size {GATEWAY_PAYLOAD_BYTES + PACKET_OVERHEAD_BYTES}",
         "max_keepalive 3600",
         "set_tcp_nodelay false",
         "",
@@ -94,9 +97,10 @@ def conf_text(layout: Layout, *, accounts: int) -> str:
 
 
 def _listeners(layout: Layout) -> list[str]:
-    lines = [f"listener {layout.port} {layout.bind}".rstrip()]
+    common = ["use_username_as_clientid true", f"max_connections {CONNECTIONS_MAX}"]
+    lines = [f"listener {layout.port} {layout.bind}".rstrip(), *common]
     if layout.tls:
-        lines += ["", f"listener {layout.tls_port} {layout.bind}".rstrip()]
+        lines += ["", f"listener {layout.tls_port} {layout.bind}".rstrip(), *common]
         lines += [f"{option} {layout.tls / name}" for option, name in TLS_FILES.items()]
         lines += ["tls_version tlsv1.2"]
     return lines
@@ -110,7 +114,9 @@ def acl_text(rights: Mapping[str, Rights]) -> str:
     lines = ["# Made by `kota mosquitto`."]
     for user, may in rights.items():
         lines += ["", f"user {user}"]
-        lines += _topics("deny", may.never) + _topics("read", may.reads) + _topics("write", may.writes)
+        if not may.own_client_id:  # Mosquitto's `deny` forbids reading as well; a gateway reads nothing
+            lines += _topics("deny", (f"{ROOT}/#",))
+        lines += _topics("read", may.reads) + _topics("write", may.writes)
     return "\n".join(lines) + "\n"
 
 

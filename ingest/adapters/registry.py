@@ -52,6 +52,11 @@ ADAPTERS: Final[tuple[Adapter, ...]] = (
 FILTERS: Final = tuple(topic_filter for adapter in ADAPTERS for topic_filter in adapter.filters)
 
 
+def filters_by_format() -> dict[str, tuple[str, ...]]:
+    """The topics of each format, by its name."""
+    return {adapter.name: tuple(adapter.filters) for adapter in ADAPTERS}
+
+
 @lru_cache(maxsize=TOPICS_REMEMBERED)
 def adapter_for(topic: str) -> Adapter:
     """The adapter that reads a topic.

@@ -22,12 +22,14 @@ class BadMessages(msgspec.Struct, frozen=True):
 class IngestHealth(msgspec.Struct, frozen=True):
     """A snapshot. Totals count since the process started; `lag_s` is the age of the oldest reading not yet stored.
 
-    While a backlog is drained, `live_lag_s` is that of the readings that overtake it. `strangers` are devices
-    that nobody knows and nobody has looked at.
+    `connected`: the broker is there and passes messages on; something was heard `canary_age_s` ago. While a backlog is
+    drained, `live_lag_s` is that of the readings that overtake it. `strangers` are devices that nobody knows and nobody
+    has looked at.
     """
 
     at: datetime
     connected: bool = False
+    canary_age_s: float | None = None
     store: Literal["ok", "away"] = "ok"
     journal: Literal["ok", "full"] = "ok"
     journal_depth: int = 0

@@ -36,7 +36,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 def login(port: int, folder: Path) -> Login:
     """The account whose session holds the backlog; the broker's folder has the key of its password."""
-    return Login("127.0.0.1", port, "ingest", Secrets(folder).password("ingest"), "kota-ingest", persistent=True)
+    return Login("127.0.0.1", port, "ingest", Secrets(folder).password("ingest"), "ingest", persistent=True)
 
 
 class Nothing:

@@ -19,6 +19,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from broker.access import SIMULATORS
 from broker.contract.codec import stamps_of
 from city.inventory import builtin_city, load_city
 from edge.outbox import Outbox
@@ -39,8 +40,7 @@ from tests.support.waiting import wait_for
 RECOVER_WITHIN_S: Final = 120.0
 MOMENT_WITHIN_S: Final = 10.0
 DATABASE: Final = "chaos"
-PUBLISHERS_MAX: Final = 4
-
+PUBLISHERS_MAX: Final = len(SIMULATORS)
 
 StoreName = Literal["duckdb", "influx-1", "influx-2"]
 
@@ -168,10 +168,11 @@ class Harness:
 
     def _freeze(self, name: str, lasts_s: float) -> None:
         process = self._process(name)
+        send = self._broker.signal if name == "broker" else process.send_signal
         if process.poll() is None:
-            process.send_signal(signal.SIGSTOP)
+            send(signal.SIGSTOP)
             time.sleep(lasts_s)
-            process.send_signal(signal.SIGCONT)
+            send(signal.SIGCONT)
 
     def _fill_disk(self, name: str, lasts_s: float) -> None:
         """No file of the process may grow or be written, as on a full disk; by quota, which needs no rights."""
@@ -230,6 +231,7 @@ class Harness:
         each = self._run.readings // self._run.devices
         options = {
             "--name": name,
+            "--user": SIMULATORS[number],
             "--data": self._run.folder,
             "--port": self._port,
             "--devices": ",".join(share),
@@ -240,7 +242,12 @@ class Harness:
 
     def _environment(self) -> dict[str, str]:
         folder = self._run.folder
-        ours = {"KOTA_DATA": str(folder), "KOTA_MQTT_PORT": str(self._port), CLOCK_VARIABLE: str(folder / "clock")}
+        ours = {
+            "KOTA_DATA": str(folder),
+            "KOTA_MQTT_PORT": str(self._port),
+            "KOTA_MQTT_CLIENT": self._broker.reader,
+            CLOCK_VARIABLE: str(folder / "clock"),
+        }
         if self._influx:
             ours |= self._influx.settings(DATABASE)
         return {**os.environ, **ours}
@@ -252,6 +259,8 @@ class Harness:
         """Whether everything that is released was given out and has its receipts."""
         for number in range(self._publishers):
             self._revive(f"publisher-{number}")
+        if self._process("broker").poll() is not None:
+            self._broker.start()
         each = round(self._run.readings // self._run.devices * self._released)
         return len(self._outboxes()) == self._publishers and all(
             _ask(path, "SELECT coalesce(sum(next_seq), 0) FROM issued") == each * len(share)

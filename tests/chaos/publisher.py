@@ -33,6 +33,7 @@ def main(argv: list[str]) -> int:
     """Publish until every device has given out its readings and all are receipted, or until SIGTERM."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--name", required=True)
+    parser.add_argument("--user", required=True)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--devices", required=True)
@@ -45,7 +46,7 @@ def main(argv: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     devices: dict[str, Kind] = dict.fromkeys(args.devices.split(","), "bin")
     outbox = Outbox(args.data / "edge" / f"{args.name}.sqlite", max_bytes=1 << 28)
-    login = Login("127.0.0.1", args.port, "simulator", Secrets(args.data).password("simulator"), f"chaos-{args.name}")
+    login = Login("127.0.0.1", args.port, args.user, Secrets(args.data).password(args.user), args.user)
     agent = Agent("kupang", devices, outbox, login)
     ended = threading.Event()
     thread = threading.Thread(target=agent.run, args=(ended,), daemon=True)

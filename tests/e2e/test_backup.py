@@ -1,4 +1,4 @@
-"""`kota backup` of a running city, and `kota restore` after everything was lost: nothing is missing up to the backup."""
+"""`kota backup` of a running city, and `kota restore` after everything was lost: nothing is missing up to it."""
 
 from __future__ import annotations
 

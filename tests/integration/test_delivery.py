@@ -35,7 +35,7 @@ def agent_on(
 ) -> Iterator[Agent]:
     """A running agent, as the simulator's account when it speaks for several."""
     user = next(iter(devices)) if len(devices) == 1 else "simulator"
-    login = Login("127.0.0.1", broker.port, user, broker.secrets.password(user), f"test-{user}", version)
+    login = Login("127.0.0.1", broker.port, user, broker.secrets.password(user), user, version)
     agent = Agent("kupang", devices, outbox, login)
     stop = threading.Event()
     thread = threading.Thread(target=agent.run, args=(stop,), daemon=True)
@@ -53,7 +53,7 @@ def measured(device: str) -> Measured:
 
 
 def ingest_on(broker: RunningBroker, version: str = "3.1.1") -> Service:
-    return Service(["ingest"], broker.folder, mqtt_port=broker.port, mqtt_version=version)
+    return Service(["ingest"], broker.folder, mqtt_port=broker.port, mqtt_version=version, mqtt_client=broker.reader)
 
 
 def assert_ledger(broker: RunningBroker, boot: str, expected: dict[str, int]) -> None:

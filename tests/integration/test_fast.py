@@ -33,7 +33,7 @@ class Reader:
         """Connect."""
         self.received: list[Delivery] = []
         password = broker.secrets.password("ingest")
-        login = Login("127.0.0.1", broker.port, "ingest", password, "fast", "5", persistent=True)
+        login = Login("127.0.0.1", broker.port, "ingest", password, "ingest", "5", persistent=True)
         self.bus = FastSubscriber(login, on_message=self.received.append, on_connected=self._subscribe)
         self._thread = threading.Thread(target=self.bus.run, args=(threading.Event(),), daemon=True)
         self._thread.start()
@@ -51,7 +51,7 @@ class Reader:
 
 @pytest.fixture
 def publish(broker: RunningBroker) -> Iterator[BusClient]:
-    bus = BusClient(Login("127.0.0.1", broker.port, "simulator", broker.secrets.password("simulator"), "devices"))
+    bus = BusClient(Login("127.0.0.1", broker.port, "simulator", broker.secrets.password("simulator"), "simulator"))
     thread = threading.Thread(target=bus.run, args=(threading.Event(),), daemon=True)
     thread.start()
     wait_for(bus.connected.is_set, "the publisher")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -11,9 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from broker.accounts import password_of
 from broker.mosquitto.cli import layout_of, write
+from city.gateways import Gateways
 from city.secrets import Secrets
 from city.settings import load_settings
+from ingest.adapters.registry import filters_by_format
 from tests.support.require import require_program
 from tests.support.waiting import wait_for
 
@@ -41,15 +45,34 @@ class RunningBroker:
     process: subprocess.Popen[bytes] | None = None
     tls: Path | None = None
     tls_port: int = 8883
+    _said: int = 0
+
+    @property
+    def reader(self) -> str:
+        """The setting `mqtt_client` of an ingest that reads from it."""
+        return "nats" if self.name == "embedded" else "paho"
 
     @property
     def secrets(self) -> Secrets:
         """Whose passwords it checks."""
         return Secrets(self.folder)
 
+    def gateway(self, name: str, *formats: str) -> str:
+        """The password of another maker's server, made for these formats when it is not there yet; before `start`."""
+        gateways = Gateways(self.folder)
+        known = filters_by_format()
+        filters = [topic_filter for one in formats for topic_filter in known[one]]
+        found = gateways.current().get(name) or gateways.make(name, formats, filters, ())
+        return self.secrets.gateway_password(found.name, found.nonce)
+
+    def password(self, user: str) -> str:
+        """The password of any account."""
+        return password_of(self.secrets, Gateways(self.folder), user)
+
     def start(self) -> None:
         """Start and wait until it listens."""
         with (self.folder / "broker.log").open("ab") as log:
+            self._said = log.tell()
             self.process = subprocess.Popen(self._command(), stdout=log, stderr=log, env=self._environment(), cwd=ROOT)
         wait_for(self._listens, f"{self.name} on port {self.port}\n{self.log()}")
 
@@ -67,8 +90,19 @@ class RunningBroker:
 
     def _end(self, number: signal.Signals) -> None:
         if self.process and self.process.poll() is None:
-            self.process.send_signal(number)
+            self.signal(number)
             self.process.wait(20)
+            wait_for(lambda: not self._listens_still(), f"{self.name} to be gone")
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the broker; of the embedded one that is nats-server and the process that keeps it."""
+        assert self.process is not None
+        pids = [self.process.pid]
+        if self.name == "embedded" and number != signal.SIGTERM:
+            pids += children_of(self.process.pid)
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def _command(self) -> list[str]:
         if self.name == "embedded":
@@ -83,10 +117,22 @@ class RunningBroker:
         return [program, "-c", str(layout.folder / "mosquitto.conf")]
 
     def _environment(self) -> dict[str, str]:
-        return {**os.environ, "KOTA_DATA": str(self.folder), "KOTA_MQTT_PORT": str(self.port)}
+        tls = {"KOTA_MQTT_CA": str(self.tls / "ca.crt")} if self.tls else {}
+        return {**os.environ, "KOTA_DATA": str(self.folder), "KOTA_MQTT_PORT": str(self.port), **tls}
 
     def _listens(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, self.log()
+        if self.name == "embedded" and "broker.ready" not in self.log()[self._said :]:
+            return False
+        return self._listens_still()
+
+    def _listens_still(self) -> bool:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+def children_of(pid: int) -> list[int]:
+    """Process ids of a process's own children."""
+    children = Path(f"/proc/{pid}/task")
+    return [int(one) for task in children.glob("*/children") for one in task.read_text().split()]

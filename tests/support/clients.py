@@ -18,7 +18,7 @@ class Connected:
         broker: Where to; its folder has the key of the passwords.
         user: The account.
         password: Another than its own.
-        client: A name beside the account's, for a second connection.
+        client: Another client id than its own.
         filters: What to subscribe.
         persistent: Whether the broker keeps its session.
     """
@@ -36,15 +36,19 @@ class Connected:
         """Start connecting."""
         self.received: list[Delivery] = []
         self._filters = filters
-        password = broker.secrets.password(user) if password is None else password
-        login = Login("127.0.0.1", broker.port, user, password, f"test-{client or user}", persistent=persistent)
+        password = broker.password(user) if password is None else password
+        login = Login("127.0.0.1", broker.port, user, password, client or user, persistent=persistent)
         self.bus = BusClient(login, on_message=self._keep, on_connected=self._subscribe)
+        self._subscribed = threading.Event()
+        self.bus._client.on_subscribe = lambda *_: self._subscribed.set()
         self._thread = threading.Thread(target=self.bus.run, args=(threading.Event(),), daemon=True)
         self._thread.start()
 
     def __enter__(self) -> Self:
-        """Wait for the connection."""
+        """Wait for the connection, and for its subscriptions to be granted or refused."""
         wait_for(self.bus.connected.is_set, "a connection")
+        if self._filters:
+            wait_for(self._subscribed.is_set, "an answer to its subscriptions")
         return self
 
     def __exit__(

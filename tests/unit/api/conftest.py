@@ -16,6 +16,7 @@ from api.context import ApiContext
 from api.evidence_desk import EvidenceDesk
 from api.reviews import ReviewDesk
 from broker.contract.errors import RetryLaterError
+from city.gateways import Gateways
 from city.inventory import builtin_city, load_city
 from city.secrets import Secrets
 from ingest.adapters.registry import adapter_for
@@ -117,6 +118,7 @@ class Stage:
             quarantine=self.quarantine,
             health=self.board,
             secrets=self.secrets,
+            gateways=Gateways(self.folder),
             data=self.folder,
             evidence=EvidenceDesk(self.room, CITY, self.clear_key, lambda: now),
             reviews=self.reviews,

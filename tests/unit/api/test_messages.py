@@ -8,8 +8,10 @@ import json
 import msgspec
 import pytest
 
-from broker.contract.payloads import MAX_PAYLOAD_BYTES
+from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES
+from city.gateways import Gateways
 from city.model import Address
+from ingest.adapters.registry import filters_by_format
 from tests.unit.api.conftest import CITY, Stage
 
 TOPIC = "unifi/default/device"
@@ -21,7 +23,15 @@ def basic(user: str, password: str) -> dict[str, str]:
 
 
 def gateway(stage: Stage) -> dict[str, str]:
-    return basic("gateway", stage.secrets.password("gateway"))
+    return basic("controllers", gateway_password(stage))
+
+
+def gateway_password(stage: Stage) -> str:
+    gateways = Gateways(stage.folder)
+    formats = ["unifi", "fiware", "owntracks", "netjson"]
+    filters = [topic_filter for one in formats for topic_filter in filters_by_format()[one]]
+    found = gateways.current().get("controllers") or gateways.make("controllers", formats, filters, ())
+    return stage.secrets.gateway_password(found.name, found.nonce)
 
 
 def test_a_gateway_leaves_a_message_as_on_the_bus(stage: Stage) -> None:
@@ -40,14 +50,16 @@ def test_a_topic_that_begins_with_a_slash_keeps_it(stage: Stage) -> None:
     "headers",
     [
         {},
-        basic("gateway", "wrong"),
-        basic("gateway", ""),
+        basic("controllers", "wrong"),
+        basic("controllers", ""),
+        basic("gateway", "x"),
         basic("bin-0001", "x"),
         {"Authorization": "Basic %%%"},
         {"Authorization": "Bearer operator-x"},
     ],
 )
 def test_nobody_else_leaves_any_even_in_a_demo(stage: Stage, headers: dict[str, str], *, demo: bool) -> None:
+    gateway(stage)
     answer = stage.client(demo=demo).post(f"/api/v1/messages/{TOPIC}", content=BODY, headers=headers)
     assert answer.status_code == 401
     assert stage.journaled == []
@@ -61,11 +73,13 @@ def test_an_operators_token_is_no_gateways(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("topic", "status"),
     [
-        ("kota/v1/kupang/bin/bin-0001/telemetry", 422),
-        ("nobody/reads/this", 422),
+        ("kota/v1/kupang/bin/bin-0001/telemetry", 403),
+        ("kota/v1/kupang/bin/bin-0001/attrs", 403),
+        ("nobody/reads/this", 403),
+        ("v3/app/devices/of-another-format/up", 403),
         ("owntracks/+/x", 422),
         ("owntracks/%00/x", 422),
-        ("x" * 500, 422),
+        ("x" * 500, 403),
     ],
 )
 def test_topics_that_are_not_for_this_are_refused(stage: Stage, topic: str, status: int) -> None:
@@ -76,7 +90,7 @@ def test_topics_that_are_not_for_this_are_refused(stage: Stage, topic: str, stat
 
 def test_too_long_a_message_is_refused_and_a_full_journal_asks_for_patience(stage: Stage) -> None:
     client, headers = stage.client(), gateway(stage)
-    long = b"x" * (MAX_PAYLOAD_BYTES + 1)
+    long = b"x" * (GATEWAY_PAYLOAD_BYTES + 1)
     assert client.post(f"/api/v1/messages/{TOPIC}", content=long, headers=headers).status_code == 413
     stage.journal_full = True
     answer = client.post(f"/api/v1/messages/{TOPIC}", content=BODY, headers=headers)
@@ -116,6 +130,15 @@ def test_a_wrong_key_is_answered_like_an_unknown_device(router: Stage, key: str)
 
 
 def test_a_new_router_comes_with_the_gateways_key_and_becomes_a_stranger(stage: Stage) -> None:
-    key = stage.secrets.password("gateway")
+    key = gateway_password(stage)
     assert stage.client().post(f"/api/v1/monitoring/device/new-one/?key={key}", content=NETJSON).status_code == 200
     assert [one.topic for one in stage.journaled] == ["netjson/new-one"]
+
+
+def test_a_revoked_gateway_leaves_none(stage: Stage) -> None:
+    client, headers = stage.client(), gateway(stage)
+    assert client.post(f"/api/v1/messages/{TOPIC}", content=BODY, headers=headers).status_code == 200
+    Gateways(stage.folder).revoke("controllers")
+    assert client.post(f"/api/v1/messages/{TOPIC}", content=BODY, headers=headers).status_code == 401
+    gateway(stage)
+    assert client.post(f"/api/v1/messages/{TOPIC}", content=BODY, headers=headers).status_code == 401, "a new password"

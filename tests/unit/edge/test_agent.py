@@ -45,6 +45,11 @@ def filled(agent: Agent, readings: int) -> None:
         agent.record([Measured("bin-1", "bin", NOW, {"battery_pct": 5})])
 
 
+def receipt(agent: Agent, *seqs: tuple[int, int], boot: str = "") -> None:
+    agent._receipts.append(("bin-1", Receipt(boot=boot or agent._outbox.boot, seqs=list(seqs))))
+    agent._forget_receipted()
+
+
 def said(agent: Agent) -> list[dict[str, Any]]:
     return agent._bus.said  # type: ignore[attr-defined, no-any-return]
 
@@ -113,3 +118,32 @@ def test_a_day_without_receipts_is_no_flood_and_ends_soon_after_the_first_receip
     clock[0] += 50
     agent._turn()
     assert len(said(agent)) == before + 1
+
+
+@pytest.mark.parametrize("seqs", [(0, 2**53), (0, 9), (3, 3)])
+def test_a_forged_receipt_destroys_nothing_that_was_never_sent(agent: Agent, seqs: tuple[int, int]) -> None:
+    filled(agent, 5)
+    receipt(agent, seqs)
+    assert agent._outbox.pending() == 5
+
+
+def test_a_receipt_is_believed_for_what_was_published_and_for_nothing_beyond(agent: Agent) -> None:
+    filled(agent, 3)
+    agent._bus.connected.set()
+    agent._turn()
+    filled(agent, 2)
+    receipt(agent, (0, 2**53), boot="another")
+    assert agent._outbox.pending() == 5
+    receipt(agent, (1, 2**53))
+    assert [row.seq for row in agent._outbox.waiting(after_id=0, limit=10)] == [0, 3, 4]
+    receipt(agent, (0, 0), (0, 0))
+    assert agent._outbox.pending() == 2
+
+
+def test_another_life_of_the_agent_believes_no_receipt_before_it_has_sent_again(agent: Agent) -> None:
+    filled(agent, 3)
+    agent._bus.connected.set()
+    agent._turn()
+    after = Agent("kupang", {"bin-1": "bin"}, agent._outbox, Login("127.0.0.1", 1, "bin-1", "x", "bin-1"))
+    receipt(after, (0, 2))
+    assert agent._outbox.pending() == 3

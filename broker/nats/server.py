@@ -1,0 +1,188 @@
+"""The nats-server process: found, started, listened to, ended with its parent."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sysconfig
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Final
+
+import msgspec
+import structlog
+
+from broker.contract.errors import ConfigError, RetryLaterError
+
+log = structlog.get_logger("broker")
+
+PROGRAM: Final = "nats-server"
+READY_WITHIN_S: Final = 20.0
+STOP_WITHIN_S: Final = 2.5
+MEMORY_LIMIT: Final = "128MiB"
+REPEAT_AFTER_S: Final = 60.0
+_PR_SET_PDEATHSIG: Final = 1
+_LINE: Final = re.compile(r"^\[\d+\] \S+ \S+ \[(\w+)\] (.*)$")
+_CLIENT: Final = re.compile(r"^(?:\S*?:\d+ - )?(\S+:\d+) - mid:\d+ - (?:\"[^\"]*\" - )?")
+_NUMBERS: Final = re.compile(r"\d+")
+_KNOWN: Final = (
+    "authentication error",  # refused sign-ins are counted where they are judged
+    "authorization violation",
+    "auth callout",
+    "plaintext passwords",  # random ones, in a file that we alone read
+)
+
+
+def find_program(named: str) -> str:
+    """The server to run: the one named, else the wheel's, else the system's.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    if named:
+        path = shutil.which(named)
+        if path is None:
+            raise ConfigError(f"KOTA_NATS_SERVER: {named!r} is no program")
+        return path
+    ours = Path(sysconfig.get_path("scripts")) / PROGRAM
+    path = str(ours) if os.access(ours, os.X_OK) else shutil.which(PROGRAM)
+    if path is None:
+        raise ConfigError(f"{PROGRAM} is not installed; KOTA_NATS_SERVER names one")
+    return path
+
+
+class _Ports(msgspec.Struct):
+    nats: list[str]
+
+
+class ServerProcess:
+    """Owns one nats-server. It ends when the thread that started it ends, whatever happens.
+
+    Args:
+        program: Path of the server.
+        conf: Its configuration.
+        on_line: Called on a thread of its own with level (`INF`, `WRN`, `ERR`, `FTL`) and text of each line it prints.
+    """
+
+    def __init__(self, program: str, conf: Path, on_line: Callable[[str, str], None]) -> None:
+        """Start it."""
+        for old in conf.parent.glob("*.ports"):
+            old.unlink(missing_ok=True)
+        self._folder = conf.parent
+        self._on_line = on_line
+        self._process = subprocess.Popen(  # noqa: S603 - the program the settings name
+            [program, "-c", str(conf)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env={"GOMEMLIMIT": MEMORY_LIMIT, **os.environ},
+            preexec_fn=_end_with_parent,  # noqa: PLW1509 - one call into the kernel, no locks
+        )
+        threading.Thread(target=self._listen, args=(self._process.stderr,), name="broker-log", daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self._process.poll() is None
+
+    def address(self) -> str:
+        """Where services reach it, once it is ready.
+
+        Raises:
+            RetryLaterError: It ended, or does not become ready.
+        """
+        deadline = time.monotonic() + READY_WITHIN_S
+        path = self._folder / f"{PROGRAM}_{self.pid}.ports"
+        while time.monotonic() < deadline:
+            if not self.alive:
+                raise RetryLaterError(f"{PROGRAM} ended with exit code {self._process.returncode}")
+            try:
+                return msgspec.json.decode(path.read_bytes(), type=_Ports).nats[0]
+            except (OSError, msgspec.MsgspecError, IndexError):
+                time.sleep(0.02)
+        raise RetryLaterError(f"{PROGRAM} is not ready after {READY_WITHIN_S:.0f} s")
+
+    def reload(self) -> None:
+        """Have it read its configuration and certificates again; connections stay."""
+        self._process.send_signal(signal.SIGHUP)
+
+    def stop(self) -> None:
+        """End it: politely, then not."""
+        if self.alive:
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+    def kill(self) -> None:
+        """SIGKILL, for one that no longer answers."""
+        self._process.kill()
+        self._process.wait()
+
+    def _listen(self, stream: IO[bytes] | None) -> None:
+        assert stream is not None  # noqa: S101 - asked for above
+        with stream:
+            for raw in stream:
+                line = raw.decode(errors="replace").rstrip()
+                parsed = _LINE.match(line)
+                self._on_line(*(parsed.groups() if parsed else ("INF", line)))
+
+
+class LogLines:
+    """What of the server's own log goes into ours: each kind of complaint once a minute, with a count.
+
+    Its lines name clients by address and client id; the kind is the text without them.
+
+    Args:
+        on_silent: Called with an address that connected and did not sign in.
+        on_refused_topic: Called when a client was cut off for a topic that cannot be carried.
+    """
+
+    def __init__(self, on_silent: Callable[[str], None], on_refused_topic: Callable[[str], None]) -> None:
+        """Start without any."""
+        self._on_silent = on_silent
+        self._on_refused_topic = on_refused_topic
+        self._said: dict[str, tuple[float, int]] = {}
+
+    def take(self, level: str, text: str) -> None:
+        """One line of the server."""
+        client = _CLIENT.match(text)
+        address = client.group(1).rpartition(":")[0] if client else ""
+        what = text[client.end() :] if client else text
+        lowered = what.lower()
+        if "authentication timeout" in lowered:
+            self._on_silent(address)
+        elif "unsupported characters" in lowered or "white space" in lowered:
+            self._on_refused_topic(address)
+        elif level in ("ERR", "WRN", "FTL") and not any(part in lowered for part in _KNOWN):
+            self._say(level, what, address)
+
+    def _say(self, level: str, what: str, address: str) -> None:
+        kind = _NUMBERS.sub("#", what)[:120]
+        now_s = time.monotonic()
+        at_s, count = self._said.get(kind, (-REPEAT_AFTER_S, 0))
+        if now_s - at_s < REPEAT_AFTER_S:
+            self._said[kind] = (at_s, count + 1)
+            return
+        if len(self._said) > 1_000:  # noqa: PLR2004 - a bound, far above the kinds there are
+            self._said.clear()
+        self._said[kind] = (now_s, 0)
+        say = log.warning if level == "WRN" else log.error
+        say("broker.server", what=what[:300], address=address, before=count)
+
+
+def _end_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

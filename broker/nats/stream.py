@@ -1,0 +1,99 @@
+"""The stream of everything devices publish at QoS 1, bounded, and the consumers that hold it until ingest has it.
+
+nats-server makes this stream itself when the first device connects, without bounds, and drops what nobody consumes. The
+service makes it beforehand, with bounds, and a consumer, so that what is acknowledged before ingest's first day waits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Final
+
+from nats.js import JetStreamContext
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    DeliverPolicy,
+    DiscardPolicy,
+    RetentionPolicy,
+    StorageType,
+    StreamConfig,
+)
+from nats.js.errors import NotFoundError
+
+from broker.nats.subjects import MESSAGES, STREAM
+
+MAX_AGE_S: Final = 14 * 86_400.0
+"""What ingest has not taken in two weeks is given up, as on Mosquitto."""
+CONSUMERS: Final = ("ingest-0", "ingest-1")
+"""Names of ingest's consumer, taken in turns."""
+IN_FLIGHT_MAX: Final = 20_000
+"""Messages handed to ingest and not acknowledged."""
+ACK_WAIT_S: Final = 3_600.0
+"""Only a reader that is connected anew asks again for what it has not acknowledged, and it begins a new consumer."""
+
+
+def stream_config(max_bytes: int) -> StreamConfig:
+    """The stream; at its bound it refuses the new, so that a device keeps what it has, and drops nothing it holds."""
+    return StreamConfig(
+        name=STREAM,
+        subjects=[MESSAGES + ">"],
+        retention=RetentionPolicy.INTEREST,
+        storage=StorageType.FILE,
+        discard=DiscardPolicy.NEW,
+        max_bytes=max_bytes,
+        max_age=MAX_AGE_S,
+        num_replicas=1,
+    )
+
+
+def consumer_config(name: str, subjects: tuple[str, ...]) -> ConsumerConfig:
+    """A durable pull consumer of everything that ingest reads, in order, from the oldest message kept."""
+    return ConsumerConfig(
+        name=name,
+        durable_name=name,
+        deliver_policy=DeliverPolicy.ALL,
+        ack_policy=AckPolicy.ALL,
+        ack_wait=ACK_WAIT_S,
+        max_ack_pending=IN_FLIGHT_MAX,
+        filter_subjects=[MESSAGES + subject for subject in subjects],
+    )
+
+
+async def ensure_stream(js: JetStreamContext, max_bytes: int) -> None:
+    """Make the stream and a first consumer, which holds everything, or bring the stream's bounds up to date."""
+    wanted = stream_config(max_bytes)
+    try:
+        found = await js.stream_info(STREAM)
+    except NotFoundError:
+        await js.add_stream(wanted)
+    else:
+        if (found.config.max_bytes, found.config.discard) != (max_bytes, DiscardPolicy.NEW):
+            await js.update_stream(wanted)
+    if not await _present(js):
+        await js.add_consumer(STREAM, consumer_config(CONSUMERS[0], (">",)))
+
+
+async def renew_consumer(js: JetStreamContext, subjects: tuple[str, ...]) -> str:
+    """Begin a new consumer, end the one before it, and give its name.
+
+    The new one begins with the oldest message that the other had not acknowledged, in order; the stream keeps every
+    message until each consumer has it, so nothing falls in between.
+    """
+    present = await _present(js)
+    if len(present) == len(CONSUMERS):  # cut off in between: the second was never read
+        await js.delete_consumer(STREAM, present.pop())
+    name = next(one for one in CONSUMERS if one not in present)
+    await js.add_consumer(STREAM, consumer_config(name, subjects))
+    for one in present:
+        await js.delete_consumer(STREAM, one)
+    return name
+
+
+async def _present(js: JetStreamContext) -> list[str]:
+    """Which consumers of ours there are, the older first."""
+    found = []
+    for name in CONSUMERS:
+        with contextlib.suppress(NotFoundError):
+            found.append(await js.consumer_info(STREAM, name))
+    return [one.name for one in sorted(found, key=lambda one: str(one.created))]

@@ -1,0 +1,48 @@
+"""MQTT topics as nats-server writes them: levels become tokens, `/` becomes `.`.
+
+Source: NATS documentation, "MQTT topics and NATS subjects": an empty level is the token `/`, a dot inside a level is
+`//`, `+` is `*` and `#` is `>`; white space cannot be carried.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from broker.contract.errors import TopicError
+
+MESSAGES: Final = "$MQTT.msgs."
+"""Prefix of the subjects under which nats-server stores what devices publish at QoS 1 and 2."""
+
+STREAM: Final = "$MQTT_msgs"
+"""The stream of these."""
+RETAINED: Final = "$MQTT_rmsgs"
+"""The stream of what it retains."""
+
+_EMPTY_LEVEL: Final = "/"
+_DOT: Final = "//"
+_UNCARRIED: Final = re.compile(r"[ \t\n\r\f\x7f\x00]")
+_WILDCARDS: Final = {"+": "*", "#": ">"}
+
+
+def subject_of(topic: str) -> str:
+    """The subject of a topic or of a filter, wildcards included.
+
+    Raises:
+        TopicError: nats-server cannot carry it: it holds white space or a control character.
+    """
+    if _UNCARRIED.search(topic):
+        raise TopicError(f"{topic!r} holds white space, which the embedded broker cannot carry")
+    return ".".join(_WILDCARDS.get(level) or level.replace(".", _DOT) or _EMPTY_LEVEL for level in topic.split("/"))
+
+
+def subjects_of(topic_filter: str) -> tuple[str, ...]:
+    """The subjects that cover a filter: in MQTT `a/#` matches `a` as well, in NATS `a.>` does not."""
+    if topic_filter.endswith("/#"):
+        return subject_of(topic_filter), subject_of(topic_filter[:-2])
+    return (subject_of(topic_filter),)
+
+
+def topic_of(subject: str) -> str:
+    """The topic that a device has published to."""
+    return "/".join("" if token == _EMPTY_LEVEL else token.replace(_DOT, ".") for token in subject.split("."))
