@@ -24,7 +24,7 @@ from city.only_one import in_use
 FRESH_S: Final = 30.0
 """What anybody said of itself longer ago says nothing of now."""
 CANARY_LATE_S: Final = 120.0
-"""So old may the newest reading be that was sent through everything on purpose."""
+"""Ingest hears itself every few seconds; so long it may take to connect anew when it does not."""
 DISK_LOW_BYTES: Final = 512 << 20
 ASK_WITHIN_S: Final = 1.0
 
@@ -53,7 +53,7 @@ class IngestWords(Protocol):
 
 
 class Said(msgspec.Struct, frozen=True):
-    """`ingest/health.json`, as far as it is shown; `canary_age_s` is None where no canary is sent."""
+    """`ingest/health.json`, as far as it is shown; `canary_age_s` is since when nothing was heard, not even a canary."""
 
     at: datetime
     connected: bool = False

