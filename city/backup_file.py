@@ -6,8 +6,8 @@ KOTA-BACKUP 1
 age-encryption.org/v1 ...               tar, encrypted for that identity; its last member is the manifest
 
 Both parts are age's own format: `age` and `tar` read them without us. age's stream notices every changed or missing
-byte. The key in between is there because only encryption for a key is streamed: memory stays at some tens of MB however
-large a city is.
+byte. The key in between is there because only encryption for a key is streamed: memory stays at some 50 MB however
+large a city is. The passphrase goes through scrypt, tuned by age to this machine: up to 512 MB for some seconds.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class IngestWords(Protocol):
 
 
 class Said(msgspec.Struct, frozen=True):
-    """`ingest/health.json`, as far as it is shown; `canary_age_s` is since when nothing was heard, not even a canary."""
+    """`ingest/health.json`, as far as it is shown; `canary_age_s`: nothing was heard since, not even a canary."""
 
     at: datetime
     connected: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -220,11 +220,10 @@ def copy_into(cursor: duckdb.DuckDBPyConnection, path: Path) -> None:
     try:
         cursor.execute(f'COPY FROM DATABASE "{source}" TO "{name}"')
         cursor.execute("COMMIT")
-    except BaseException:
-        cursor.execute("ROLLBACK")
-        raise
     finally:
-        cursor.execute(f'DETACH "{name}"')
+        for statement in ("ROLLBACK", f'DETACH "{name}"'):
+            with suppress(duckdb.Error):  # a failed COMMIT has ended the transaction and let go of the file
+                cursor.execute(statement)
 
 
 def _naive(at: datetime) -> datetime:

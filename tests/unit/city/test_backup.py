@@ -21,6 +21,7 @@ import msgspec
 import pyrage
 import pytest
 
+from city import backup
 from city.backup_file import FORMAT, MANIFEST, SCHEMA, ArchiveWriter, FileEntry, Manifest, write_backup
 from city.cli import main
 from city.only_one import only_one
@@ -408,3 +409,36 @@ def test_a_passphrase_is_asked_twice_on_a_terminal_and_never_without_one(
     assert kota("backup", file, "--data", data) == 0
     assert kota("restore", file, "--data", tmp_path / "new") == 0
     assert next(typed, None) is None
+
+
+def test_a_full_disk_of_the_city_itself_leaves_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The copies of the databases have no room."""
+    with small_disk(tmp_path / "disk", 40 << 10) as disk:
+        city = make_city(disk / "city")
+        fill(disk)
+        assert kota("backup", tmp_path / "city.backup", "--data", city) == 1
+        assert "cannot be made" in capsys.readouterr().err
+    assert not (tmp_path / "city.backup").exists()
+    assert not (tmp_path / ".city.backup.part").exists()
+
+
+def test_what_a_killed_backup_has_left_goes_with_the_next(data: Path) -> None:
+    left = data / "backup" / "dead" / "data"
+    left.mkdir(parents=True)
+    (left / "journal.sqlite").write_bytes(b"not encrypted")
+    data.with_name(".city.backup.part").write_bytes(b"half a file")
+    backed_up(data)
+    assert not left.exists()
+    assert not data.with_name(".city.backup.part").exists()
+
+
+def test_a_city_whose_ingest_does_not_answer_is_not_copied_behind_its_back(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may be hung, and hold the store."""
+    monkeypatch.setattr(backup, "TAKEN_WITHIN_S", 0.3)
+    with only_one(data):
+        assert kota("backup", data.with_name("city.backup"), "--data", data) == 1
+    assert "ingest has not answered" in capsys.readouterr().err
+    assert not data.with_name("city.backup").exists()
+    assert not list((data / "backup").glob("*/*"))
