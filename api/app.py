@@ -5,9 +5,9 @@ from __future__ import annotations
 from fastapi import FastAPI, Request
 
 from api import (
-    access,
     case_routes,
     evidence_routes,
+    front,
     map_routes,
     message_routes,
     problems,
@@ -64,5 +64,5 @@ def create_app(context: ApiContext) -> FastAPI:
         return described.openapi()
 
     pages.mount(app)
-    access.install(app, context)
+    front.install(app, context)
     return app

@@ -26,7 +26,8 @@ class ApiContext:
     `replay` gives dead letters back to ingest and says how many went. `receive` keeps a message on disk for ingest; it
     raises `TopicError` where no adapter reads its topic and `RetryLaterError` while the journal is full. `preview` says
     what would be stored of a message with a profile, and a container model where it is a container's. `data` is the
-    folder that the services share.
+    folder that the services share. `demo` marks data as simulated. With `is_open` whoever sits at this machine is an
+    operator.
     """
 
     city: City
@@ -40,6 +41,7 @@ class ApiContext:
     evidence: EvidenceDesk
     reviews: ReviewDesk
     demo: bool
+    is_open: bool
     replay: Callable[[Sequence[int]], int]
     receive: Callable[[str, bytes], None]
     preview: Callable[[str, Quarantined, str], Any]

@@ -21,8 +21,7 @@ from api.access import RoleDependency
 from api.context import ApiContext
 from api.routes import context_of
 from broker.contract.errors import TopicError
-from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES
-from broker.contract.topics import is_native
+from broker.contract.topics import is_native, is_platforms
 from city.gateways import Gateway
 
 log = structlog.get_logger("api")
@@ -51,8 +50,8 @@ def _is_password(context: ApiContext, user: str, password: str) -> bool:
     return bool(password) and hmac.compare_digest(context.secrets.password(user).encode(), password.encode())
 
 
-def _sender(check: Callable[[Request], None]) -> RoleDependency:
-    return RoleDependency(check)
+def _sender(check: Callable[[Request], None], account: str) -> RoleDependency:
+    return RoleDependency(check, account)
 
 
 def _require_gateway(request: Request) -> None:
@@ -91,7 +90,7 @@ def _require_device(request: Request) -> None:
         raise HTTPException(404, "no device of that name has that key")
 
 
-@router.post("/messages/{topic:path}", dependencies=[_sender(_require_gateway)])
+@router.post("/messages/{topic:path}", dependencies=[_sender(_require_gateway, "gateway")])
 async def take_message(request: Request, topic: Annotated[str, Path(max_length=TOPIC_MAX)]) -> JSONResponse:
     """Take a message as if it had been published to a topic of another maker's format.
 
@@ -101,7 +100,7 @@ async def take_message(request: Request, topic: Annotated[str, Path(max_length=T
     return JSONResponse({"kept": True})
 
 
-@router.post("/monitoring/device/{device}/", dependencies=[_sender(_require_device)])
+@router.post("/monitoring/device/{device}/", dependencies=[_sender(_require_device, "device")])
 async def take_monitoring(
     request: Request,
     device: Annotated[str, Path(pattern=_NAME)],
@@ -114,14 +113,9 @@ async def take_monitoring(
 
 async def _keep(request: Request, topic: str) -> None:
     context = context_of(request)
-    if is_native(topic) or not topic.isprintable() or "+" in topic or "#" in topic:
+    if is_native(topic) or is_platforms(topic) or not topic.isprintable() or "+" in topic or "#" in topic:
         raise HTTPException(422, "devices of our own contract publish over MQTT; this is for other makers' topics")
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > GATEWAY_PAYLOAD_BYTES:
-            raise HTTPException(413, f"a message has at most {GATEWAY_PAYLOAD_BYTES} bytes")
     try:
-        context.receive(topic, body)
+        context.receive(topic, await request.body())
     except TopicError as exc:
         raise HTTPException(422, str(exc)) from exc

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 
 from broker.contract.errors import PayloadError, RetryLaterError
 
@@ -51,15 +52,36 @@ _MISSING: Final = """<!doctype html><html lang="id"><head><meta charset="utf-8">
 <p>Halaman tidak ditemukan. <span lang="en">Page not found.</span></p><p><a href="/">Peta / Map</a></p></body></html>"""
 
 
-def _is_for_people(request: Request) -> bool:
-    return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith(API_PATHS)
+_REFUSED: Final = """<!doctype html><html lang="id"><head><meta charset="utf-8"><title>Jaga Kota</title>
+<meta name="viewport" content="width=device-width, initial-scale=1"></head>
+<body style="font:20px/1.6 sans-serif;margin:2rem;max-width:40rem"><h1>Jaga Kota</h1>
+<p>{id}</p><p lang="en">{en}</p></body></html>"""
+_DEMO: Final = {
+    "id": "Demo ini hanya melayani komputer tempat ia berjalan, dan siapa pun di sana masuk tanpa kata sandi. Untuk "
+    "melayani komputer lain, atau di belakang proxy, jalankan dengan --no-demo dan masuk dengan token dari "
+    "'kota credentials --role operator'.",
+    "en": "This demo serves only the machine it runs on, where everybody comes in without a password. To serve other "
+    "machines, or behind a proxy, start with --no-demo and sign in with a token of 'kota credentials --role operator'.",
+}
+
+
+def refusal_page(connection: HTTPConnection, why: str) -> Response:
+    """Why a demo does not answer a request from elsewhere and what to do, in both languages; `why` is for programs."""
+    if _is_for_people(connection):
+        return HTMLResponse(_REFUSED.format(**_DEMO), HTTPStatus.FORBIDDEN)
+    return problem(403, f"{_DEMO['en']} / {_DEMO['id']}", reason=why)
+
+
+def _is_for_people(request: HTTPConnection) -> bool:
+    return "text/html" in request.headers.get("accept", "") and not request.scope["path"].startswith(API_PATHS)
 
 
 def _missing_page() -> Response:
     return HTMLResponse(_MISSING, HTTPStatus.NOT_FOUND)
 
 
-def _on_http(request: Request, exc: Exception) -> Response:
+def on_http(request: Request, exc: Exception) -> Response:
+    """The answer that an `HTTPException` stands for."""
     assert isinstance(exc, HTTPException)  # noqa: S101 - registered for this type only
     if exc.status_code == HTTPStatus.NOT_FOUND and _is_for_people(request):
         return _missing_page()
@@ -88,7 +110,7 @@ def _on_bug(request: Request, _exc: Exception) -> Response:
 
 
 _HANDLERS: Final = {
-    HTTPException: _on_http,
+    HTTPException: on_http,
     RequestValidationError: _on_validation,
     PayloadError: _on_payload,
     RetryLaterError: _on_absent,

@@ -1,6 +1,7 @@
 """Reviews on their way: kept in ingest's journal like any message, and known to pages before they are stored.
 
-review -> event of the case's camera -> journal (fsync) -> ingest stores it once; until then this desk remembers it
+review -> journal (fsync), on a topic of the platform's own that no message from a broker can have -> ingest stores it
+once, as an event of the case's camera; until then this desk remembers it
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import msgspec
 
 from broker.contract.codec import encode, utc_ms
 from broker.contract.payloads import Event
-from broker.contract.topics import Topic
+from broker.contract.topics import review_topic
 from ingest.journal import Arrival
 from ingest.store.records import EventRecord, Origin
 from ingest.store.reviews import TYPE, Review
@@ -59,7 +60,7 @@ class ReviewDesk:
         with self._lock:
             event = Event(ts=at, boot=self._boot, seq=self._seq, type=TYPE, state="noted", detail=detail)
             # Received when it was said, or ingest would take what is said for the word of a clock that runs ahead.
-            self._append([Arrival(str(Topic(self._city, "camera", camera, "event")), encode(event), at)])
+            self._append([Arrival(review_topic(self._city, camera), encode(event), at)])
             origin = Origin("camera", camera, self._boot, self._seq, at, at)
             self._waiting[self._seq] = EventRecord(origin, TYPE, "noted", detail)
             self._seq += 1

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
+import msgspec
 from fastapi import APIRouter, Path, Query, Request
-from pydantic import AwareDatetime
+from pydantic import AfterValidator, AwareDatetime
 from starlette.exceptions import HTTPException
 
 from api.access import require
@@ -31,15 +32,34 @@ from ingest.store.port import MAX_EVENTS, Aggregate, EventQuery, SeriesQuery, ch
 
 PAGE_MAX: Final = 1_000
 RANGE_MAX: Final = timedelta(days=400)
+BUCKET_MAX_S: Final = RANGE_MAX.total_seconds()
 NOTHING_STORED: Final[dict[str, Any]] = {"seqs": (), "rows": 0, "twice": 0}
-_EVERY: Final = re.compile(r"(\d+)(s|m|h|d)?")
+_EVERY: Final = re.compile(r"([0-9]{1,9})(s|m|h|d)?")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, None: 1}
 
 router = APIRouter(prefix="/api/v1", tags=["devices"])
 
+YEARS: Final = (1970, 2200)
+"""Between these, the last not included, lies every time that can be asked for: stores count from the first of them."""
+NUMBER_MAX: Final = 2**63 - 1
+"""What stores number with."""
+
+
+def _within_years(at: datetime) -> datetime:
+    # A zone may push a time out of all years that there are.
+    try:
+        is_known = YEARS[0] <= at.astimezone(UTC).year < YEARS[1]
+    except OverflowError:
+        is_known = False
+    if not is_known:
+        raise ValueError(f"a time lies between {YEARS[0]} and {YEARS[1]}")
+    return at
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_within_years)]
 DeviceId = Annotated[str, Path(pattern=f"^{ID_PATTERN}$", examples=["bin-0451"])]
-From = Annotated[AwareDatetime | None, Query(alias="from", description="Start, inclusive, with a zone; a day ago.")]
-To = Annotated[AwareDatetime | None, Query(description="End, exclusive, with a zone; now.")]
+From = Annotated[Moment | None, Query(alias="from", description="Start, inclusive, with a zone; a day ago.")]
+To = Annotated[Moment | None, Query(description="End, exclusive, with a zone; now.")]
 
 
 def context_of(request: Request) -> ApiContext:
@@ -78,7 +98,7 @@ def list_devices(
     kelurahan: str | None = None,
     state: Connectivity | None = None,
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 100,
-    offset: Annotated[int, Query(ge=0)] = 0,
+    offset: Annotated[int, Query(ge=0, le=NUMBER_MAX)] = 0,
 ) -> DevicesShape:
     """Devices of the inventory by id, a page at a time, with what is newest of each."""
     context = context_of(request)
@@ -137,8 +157,11 @@ def parse_every(text: str | None) -> float | None:
         return None
     found = _EVERY.fullmatch(text)
     if not found:
-        raise PayloadError(f"`every` is seconds, or a number with s, m, h or d, not {text!r}")
-    return float(found.group(1)) * _SECONDS[found.group(2)]
+        raise PayloadError(f"`every` is seconds, or a number with s, m, h or d, not {text[:40]!r}")
+    every_s = float(found.group(1)) * _SECONDS[found.group(2)]
+    if every_s > BUCKET_MAX_S:
+        raise PayloadError(f"`every` is at most {RANGE_MAX.days} days")
+    return every_s
 
 
 @router.get("/events", dependencies=[require("viewer")], tags=["events"])
@@ -159,7 +182,7 @@ def list_events(
 
 
 @router.get("/ledger", dependencies=[require("operator")], tags=["system"])
-def show_ledger(request: Request) -> dict[Literal["lives"], list[dict[str, Any]]]:
+def show_ledger(request: Request) -> dict[Literal["lives", "lost"], list[dict[str, Any]]]:
     """What is kept of each outbox life: seq ranges, rows and doubles in the store, and seqs among the dead letters."""
     context = context_of(request)
     dead = context.dead_letters.seqs()
@@ -169,4 +192,5 @@ def show_ledger(request: Request) -> dict[Literal["lives"], list[dict[str, Any]]
         life = lives.get((device, boot))
         stored = {"seqs": life.seqs, "rows": life.rows, "twice": life.twice} if life else NOTHING_STORED
         found.append({"device": device, "boot": boot, **stored, "dead": list(dead.get((device, boot), ()))})
-    return {"lives": found}
+    health = context.health.read()
+    return {"lives": found, "lost": [msgspec.to_builtins(one) for one in (health.lost if health else ())]}

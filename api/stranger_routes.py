@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from api.access import require, role_of
 from api.context import ApiContext
 from api.problems import problem
-from api.routes import context_of
+from api.routes import NUMBER_MAX, context_of
 from broker.contract.errors import ConfigError
 from broker.contract.topics import ID_PATTERN, Kind
 from city.adopted import Adoption, adopt, adoption_of
@@ -27,7 +27,7 @@ router = APIRouter(prefix="/api/v1", tags=["strangers"])
 
 PAYLOAD_SHOWN: Final = 4_000
 _MESSAGES_SHOWN: Final = 5
-StrangerId = Annotated[int, Path(ge=1)]
+StrangerId = Annotated[int, Path(ge=1, le=NUMBER_MAX)]
 
 
 class AdoptOrder(BaseModel):

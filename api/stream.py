@@ -11,22 +11,27 @@ from typing import Any, Final
 import msgspec
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
-from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+from starlette.types import Receive, Scope, Send
 
-from api.access import require
+from api.access import person_of, require
 from api.context import ApiContext
+from api.problems import problem
 from api.routes import context_of
 from api.shapes import shape_device
+from api.slots import Slots, TooManyError
 from broker.contract.topics import Kind
 
 EVERY_S: Final = 1.0
 BEAT_AFTER: Final = 15
 """Rounds without news after which a comment keeps the connection alive."""
 STREAMS_MAX: Final = 50
+STREAMS_EACH: Final = 10
+"""Of one token or session; in an open demo of one address."""
 LOOK_BACK: Final = timedelta(hours=1)
 
 router = APIRouter(prefix="/api/v1", tags=["devices"])
-_open: set[Stream] = set()
+_slots: Final = Slots("streams", each=STREAMS_EACH, total=STREAMS_MAX)
 
 
 @dataclass(eq=False)
@@ -39,20 +44,16 @@ class Stream:
 
     async def events(self) -> AsyncIterator[bytes]:
         """Blocks of the stream until the listener goes away, which ends this generator."""
-        _open.add(self)
-        try:
-            yield b"retry: 2000\n\n"
-            quiet = 0
-            while True:
-                block = await asyncio.to_thread(self.changes)
-                quiet = 0 if block else quiet + 1
-                if quiet and quiet % BEAT_AFTER == 0:
-                    block = b": alive\n\n"
-                if block:
-                    yield block
-                await asyncio.sleep(EVERY_S)
-        finally:
-            _open.discard(self)
+        yield b"retry: 2000\n\n"
+        quiet = 0
+        while True:
+            block = await asyncio.to_thread(self.changes)
+            quiet = 0 if block else quiet + 1
+            if quiet and quiet % BEAT_AFTER == 0:
+                block = b": alive\n\n"
+            if block:
+                yield block
+            await asyncio.sleep(EVERY_S)
 
     def changes(self) -> bytes:
         """The devices that changed since the last call as one event, empty when there are none."""
@@ -69,15 +70,25 @@ class Stream:
         return f"id: {self.since.isoformat()}\nevent: devices\ndata: ".encode() + msgspec.json.encode(shapes) + b"\n\n"
 
 
+class BoundedStream(StreamingResponse):
+    """An answer that holds a slot for as long as it is sent."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the stream, or 429."""
+        try:
+            with _slots.taken(person_of(HTTPConnection(scope))):
+                await super().__call__(scope, receive, send)
+        except TooManyError as exc:
+            await problem(429, str(exc), headers={"Retry-After": "10"})(scope, receive, send)
+
+
 @router.get("/stream", dependencies=[require("viewer")], response_class=StreamingResponse)
 async def stream(request: Request, kind: Kind | None = None) -> StreamingResponse:
     """Server-sent events: `devices` that changed, about once a second; goes on after `Last-Event-ID`."""
-    if len(_open) >= STREAMS_MAX:
-        raise HTTPException(503, f"{STREAMS_MAX} streams are open already", {"Retry-After": "10"})
     context = context_of(request)
     listener = Stream(context, kind, start_after(request.headers.get("last-event-id"), context.clock()))
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(listener.events(), media_type="text/event-stream", headers=headers)
+    return BoundedStream(listener.events(), media_type="text/event-stream", headers=headers)
 
 
 def start_after(last_event: str | None, now: datetime) -> datetime:
@@ -86,4 +97,4 @@ def start_after(last_event: str | None, now: datetime) -> datetime:
         at = datetime.fromisoformat(last_event or "")
     except ValueError:
         return now - timedelta(seconds=EVERY_S)
-    return max(at, now - LOOK_BACK) if at.tzinfo else now
+    return min(max(at, now - LOOK_BACK), now) if at.tzinfo else now

@@ -9,6 +9,7 @@ import msgspec
 
 from api.context import ApiContext
 from api.shapes import device_connectivity
+from broker.contract.errors import RetryLaterError
 from city.status import Trouble, ingest_trouble
 from city.status_texts import text
 
@@ -29,7 +30,10 @@ def words_of(found: Trouble) -> str:
 def system(context: ApiContext) -> dict[str, Any]:
     """How the platform does: ingest's own words, dead letters, and devices by connectivity."""
     now = context.clock()
-    latest = {one.device: one for one in context.reader.latest()}
+    try:
+        latest = {one.device: one for one in context.reader.latest()}
+    except RetryLaterError:
+        latest = {}  # the store is away, which is said below
     devices: dict[str, Counter[str]] = {kind: Counter() for kind in ("bin", "truck", "ap", "camera")}
     for device in context.city.devices.values():
         devices[device.KIND][device_connectivity(context, device, latest.get(device.id), now)] += 1

@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
 
 from api.access import require, role_of
-from api.routes import context_of
+from api.routes import NUMBER_MAX, context_of
 from api.system import system, trouble, words_of
 
 log = structlog.get_logger("api")
@@ -50,7 +50,7 @@ def show_system(request: Request) -> dict[str, Any]:
 def list_dead_letters(
     request: Request,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
-    before: Annotated[int | None, Query(ge=1, description="Page on from this id.")] = None,
+    before: Annotated[int | None, Query(ge=1, le=NUMBER_MAX, description="Page on from this id.")] = None,
 ) -> dict[str, Any]:
     """Messages that could not be understood, newest first, with the reason of each."""
     box = context_of(request).dead_letters
@@ -73,7 +73,7 @@ def list_dead_letters(
 class ReplayOrder(BaseModel):
     """Which dead letters to give back to ingest."""
 
-    ids: list[int] = Field(min_length=1, max_length=1_000, examples=[[1, 2]])
+    ids: list[Annotated[int, Field(ge=1, le=NUMBER_MAX)]] = Field(min_length=1, max_length=1_000, examples=[[1, 2]])
 
 
 @router.post("/api/v1/dead-letters/replay", dependencies=[require("operator")], tags=["system"])

@@ -20,7 +20,7 @@ import structlog
 from broker.contract.errors import ConfigError, TopicError
 from broker.contract.topics import Kind, require_id
 from city.devices import REACH, Known, read_device, read_reach
-from city.files import replace_file
+from city.files import replace_file, require_version
 from city.model import City, Device
 from city.tables import Problems, Table
 
@@ -112,7 +112,9 @@ def read_adoption(path: Path) -> Adoption:
         ConfigError: It cannot be read, or is none.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Adoption)
+        raw = path.read_bytes()
+        require_version(raw, path)
+        return msgspec.json.decode(raw, type=Adoption)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as exc:
         raise ConfigError(f"{path.name}: {exc}") from exc
 

@@ -114,6 +114,8 @@ def _copy(settings: Settings, staging: Path, stack: ExitStack) -> datetime:
     if _runs(data):
         answer = ask_for_copy(staging, goes_on)
         if answer and answer.cut_at:
+            if settings.store == "duckdb" and (data / STORE).exists() and not (staging / "data" / STORE).exists():
+                raise BackupError("ingest has copied everything but the store; is --store as it is for `kota up`?")
             link_evidence(data, staging / "data")
             return answer.cut_at
         if answer:

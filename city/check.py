@@ -17,7 +17,7 @@ import msgspec
 from broker.contract.errors import ConfigError
 from city.options import add_settings, settings_from
 from city.runtime import whole_city
-from city.secrets import Secrets
+from city.secrets import KEY_NAME, Secrets, is_unused
 from city.settings import Settings
 
 FREE_MIN_BYTES: Final = 500 << 20
@@ -86,8 +86,11 @@ def _check_inventory(settings: Settings) -> Finding:
 
 
 def _check_key(settings: Settings) -> Finding:
-    Secrets(settings.data)
-    return Finding("key", ok=True, detail=f"{settings.data / 'secret.key'} can be used")
+    path = settings.data / KEY_NAME
+    if is_unused(settings.data):
+        return Finding("key", ok=True, detail=f"{path} is made by the first `kota up`")
+    fingerprint = Secrets(settings.data).fingerprint()
+    return Finding("key", ok=True, detail=f"{path} can be used, fingerprint {fingerprint}")
 
 
 def _check_clip(settings: Settings) -> Finding:

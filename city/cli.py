@@ -45,6 +45,7 @@ VERBS: Final[dict[str, Verb]] = {
         "grafana.cli", "build boards and alert rules, push them into a Grafana, or compare (build, push, check)"
     ),
     "ledger": Verb("edge.ledger", "compare what devices published with what is stored (--json)"),
+    "attack": Verb("tests.attacks.run", "known holes as attempts against the city that runs here (--json)"),
     "chaos": Verb("tests.chaos.run", "break things on purpose and count every reading (--json)"),
     "fuzz": Verb("tests.chaos.fuzz", "mutated messages through ingest; counts must add up"),
     "bench": Verb(

@@ -1,33 +1,64 @@
 """How this project keeps things on disk that must survive a power cut: SQLite with every commit synced.
 
 A torn tail of the write-ahead log is found by SQLite's checksums and cut off; every commit before it is whole. A
-damaged main file (bad card, bad disk) is set aside, and what can still be read of it goes into a new one.
+damaged main file (bad card, bad disk) is set aside, and what can still be read of it goes into a new one. A file that
+is deleted or replaced under a running process is written anew from what the process still has open.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
+import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import structlog
 
-from broker.contract.errors import RetryLaterError
+from broker.contract.errors import ConfigError, RetryLaterError
 
 log = structlog.get_logger("disk")
 
 BUSY_TIMEOUT_S: Final = 10.0
 SPARE_PAGES: Final = 2_000
 """Free pages a file may keep for what comes next (8 MB)."""
+APPLICATION_ID: Final = 0x4B4F5441
+"""`KOTA` in ASCII: in the header of every SQLite file of ours."""
 _PARTS: Final = ("", "-wal", "-shm")
+_IDENTITY: Final = "CREATE TABLE IF NOT EXISTS identity (life TEXT NOT NULL)"
 
 
-def open_durable(path: Path, schema: str) -> sqlite3.Connection:
+class SetAside(msgspec.Struct, frozen=True):
+    """A file that could not be used: why, where it is now (empty when it is gone), and how many rows were rescued."""
+
+    file: str
+    reason: str
+    aside: str
+    rows: int
+
+
+class DurableFile(sqlite3.Connection):
+    """A connection that knows its file: `life` tells it from any other, `set_aside` says what it was made from."""
+
+    path: Path
+    schema: str
+    version: int
+    inode: tuple[int, int]
+    life: str
+    is_new: bool
+    set_aside: SetAside | None = None
+
+
+def open_durable(
+    path: Path, schema: str, *, version: int = 1, migrations: Mapping[int, str] | None = None
+) -> DurableFile:
     """Open or make a SQLite file whose commits are on disk when they return (WAL, synchronous=FULL).
 
     The caller guards the connection with a lock of its own; other processes may use the file too. Freed pages can be
@@ -35,18 +66,28 @@ def open_durable(path: Path, schema: str) -> sqlite3.Connection:
 
     Args:
         path: The file; its folder is made.
-        schema: `CREATE ... IF NOT EXISTS` statements.
+        schema: `CREATE ... IF NOT EXISTS` statements of the newest version.
+        version: Of the schema; a file that says none (0) is of version 1.
+        migrations: Version to the statements that make the next one of it, run after the schema.
 
     Raises:
+        ConfigError: A newer version of this program has written the file; nothing has changed.
         RetryLaterError: The disk is full, or the file cannot be opened just now.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return _open(path, schema)
+        if not _has_lost_its_file(path):
+            return _open(path, schema, version, migrations or {})
+        # SQLite would delete a log without its file.
+        return _rescue(path, schema, version, "the file is gone or empty, its write-ahead log is there")
     except (OSError, sqlite3.OperationalError) as exc:
         raise RetryLaterError(f"{path}: {exc}") from exc
     except sqlite3.DatabaseError as exc:
-        return _rescue(path, schema, str(exc))
+        reason = str(exc)
+    try:
+        return _rescue(path, schema, version, reason)
+    except (OSError, sqlite3.OperationalError) as exc:
+        raise RetryLaterError(f"{path}: {exc}") from exc
 
 
 @contextmanager
@@ -61,6 +102,30 @@ def guarded(lock: threading.Lock, name: str) -> Iterator[None]:
             yield
     except sqlite3.OperationalError as exc:
         raise RetryLaterError(f"{name}: {exc}") from exc
+
+
+def still_there(db: DurableFile) -> DurableFile:
+    """The same connection, or another one when its file was deleted or replaced meanwhile: with everything in it.
+
+    Another process may have written the file anew already; anything else that stands in its place is set aside.
+
+    Raises:
+        RetryLaterError: The disk refuses; the connection still holds everything.
+    """
+    if _inode(db.path) == db.inode:
+        return db
+    try:
+        with _one_at_a_time(db.path):
+            found = _reopened(db)
+            if found is not None:
+                found.set_aside = db.set_aside
+                db.close()
+                return found
+            # Its log is that of our connection, and is in the file that is written anew.
+            aside = _move_aside(db.path, "foreign", parts=("",)) if db.path.exists() else ""
+            return _written_anew(db, aside)
+    except (OSError, sqlite3.Error) as exc:
+        raise RetryLaterError(f"{db.path}: {exc}") from exc
 
 
 def kept_bytes(db: sqlite3.Connection) -> int:
@@ -78,35 +143,158 @@ def give_back(db: sqlite3.Connection) -> None:
         db.executescript(f"PRAGMA incremental_vacuum({SPARE_PAGES})")
 
 
-def _open(path: Path, schema: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, check_same_thread=False, timeout=BUSY_TIMEOUT_S)
+def empty_wal(db: sqlite3.Connection) -> bool:
+    """Cut the write-ahead log to nothing: what was deleted from the file still stands in it. Never waits.
+
+    Returns:
+        False while another reader or writer needs the log; ask again later.
+    """
+    db.execute("PRAGMA busy_timeout=0")
     try:
-        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
+        busy, *_ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.OperationalError:
+        return False
+    finally:
+        db.execute(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT_S * 1_000)}")
+    return not busy
+
+
+def _open(path: Path, schema: str, version: int, migrations: Mapping[int, str]) -> DurableFile:
+    is_new = _size(path) == 0
+    db = sqlite3.connect(path, check_same_thread=False, timeout=BUSY_TIMEOUT_S, factory=DurableFile)
+    try:
+        _require_known(db, path, version)
+        db.execute("PRAGMA auto_vacuum=INCREMENTAL")
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
         # What is forgotten is overwritten: messages come with the addresses of people's phones.
-        connection.execute("PRAGMA secure_delete=ON")
-        connection.executescript(schema)
-        verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        db.execute("PRAGMA secure_delete=ON")
+        _bring_up(db, path, schema, version, migrations)
+        verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(verdict)  # noqa: TRY301 - closed below like every other failure
+        db.path, db.schema, db.version, db.is_new = path, schema, version, is_new
+        db.inode = _inode(path) or (0, 0)
+        db.life = str(db.execute("SELECT life FROM identity").fetchone()[0])
     except BaseException:
-        connection.close()
+        db.close()
         raise
-    if verdict != "ok":
-        connection.close()
-        raise sqlite3.DatabaseError(verdict)
-    return connection
+    return db
 
 
-def _rescue(path: Path, schema: str, reason: str) -> sqlite3.Connection:
-    """Set a damaged file aside and copy what can be read of each table into a new one."""
-    aside = path.with_name(f"{path.name}.damaged-{time.time_ns()}")
-    for part in _PARTS:
+def _require_known(db: sqlite3.Connection, path: Path, version: int) -> None:
+    found = int(db.execute("PRAGMA user_version").fetchone()[0])
+    if found > version:
+        raise ConfigError(
+            f"{path}: has schema version {found}, this program knows {version}: install the version of Jaga Kota that "
+            "wrote it, or a newer one; the file was not changed"
+        )
+
+
+def _bring_up(db: sqlite3.Connection, path: Path, schema: str, version: int, migrations: Mapping[int, str]) -> None:
+    """Make what is missing, and of an older file the newest version, step by step."""
+    found = int(db.execute("PRAGMA user_version").fetchone()[0])
+    is_old = bool(_tables(db)) and found < version
+    db.executescript(f"{schema};{_IDENTITY};")
+    with db:
+        db.execute("INSERT INTO identity SELECT ? WHERE NOT EXISTS (SELECT 1 FROM identity)", (secrets.token_hex(8),))
+    if is_old:
+        for step in range(max(found, 1), version):
+            db.executescript(f"BEGIN;{migrations.get(step, '')};PRAGMA user_version={step + 1};COMMIT")
+        log.info("disk.migrated", file=str(path), from_version=found, to_version=version)
+    if found != version:
+        db.execute(f"PRAGMA user_version={version}")
+        db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _inode(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _reopened(db: DurableFile) -> DurableFile | None:
+    """What stands at the path, when another process has written our file anew."""
+    if not db.path.exists():
+        return None
+    try:
+        # Immutable leaves the log out: it may be ours, and would make another's file look like ours.
+        with contextlib.closing(sqlite3.connect(f"file:{db.path}?immutable=1", uri=True)) as other:
+            if other.execute("SELECT life FROM identity").fetchone() != (db.life,):
+                return None
+    except sqlite3.Error:
+        return None
+    return _open(db.path, db.schema, db.version, {})
+
+
+def _written_anew(db: DurableFile, aside: str) -> DurableFile:
+    """Copy everything that an open connection holds to where its file was."""
+    part = db.path.with_name(f".{db.path.name}.part")
+    for name in _PARTS:
+        part.with_name(part.name + name).unlink(missing_ok=True)
+        db.path.with_name(db.path.name + name).unlink(missing_ok=True)
+    with contextlib.closing(sqlite3.connect(part)) as copy:
+        db.backup(copy)
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    part.replace(db.path)
+    fresh = _open(db.path, db.schema, db.version, {})
+    rows = sum(int(fresh.execute(f"SELECT count(*) FROM {table}").fetchone()[0]) for table in _tables(fresh))  # noqa: S608 - our own tables
+    fresh.is_new = False
+    fresh.set_aside = SetAside(str(db.path), "was deleted or replaced while it was in use", aside, rows)
+    log.error("disk.file_gone", file=str(db.path), set_aside=aside, rows_kept=rows)
+    db.close()
+    return fresh
+
+
+def _move_aside(path: Path, why: str, parts: Sequence[str] = _PARTS) -> str:
+    aside = path.with_name(f"{path.name}.{why}-{time.time_ns()}")
+    for part in parts:
         with contextlib.suppress(FileNotFoundError):
             path.with_name(path.name + part).rename(aside.with_name(aside.name + part))
-    fresh = _open(path, schema)
-    rows = sum(_copy(aside, fresh, table) for table in _tables(fresh))
-    log.error("disk.damaged", file=str(path), reason=reason, set_aside=str(aside), rows_rescued=rows)
-    return fresh
+    return str(aside)
+
+
+def _rescue(path: Path, schema: str, version: int, reason: str) -> DurableFile:
+    """Copy what can be read of a damaged file into a new one, which then takes its place; the old one is set aside."""
+    with _one_at_a_time(path):
+        if not _has_lost_its_file(path):
+            with contextlib.suppress(sqlite3.DatabaseError):
+                return _open(path, schema, version, {})  # another process has rescued it
+        part = path.with_name(f".{path.name}.part")
+        for name in _PARTS:
+            part.with_name(part.name + name).unlink(missing_ok=True)
+        with contextlib.closing(_open(part, schema, version, {})) as fresh:
+            tables = [table for table in _tables(fresh) if table != "identity"]
+            rows = sum(_copy(path, fresh, table) for table in tables) if _size(path) else 0
+        aside = _move_aside(path, "damaged")
+        part.replace(path)
+        found = _open(path, schema, version, {})
+    found.is_new = rows == 0
+    found.set_aside = SetAside(str(path), reason, aside, rows)
+    log.error("disk.damaged", file=str(path), reason=reason, set_aside=aside, rows_rescued=rows)
+    return found
+
+
+def _has_lost_its_file(path: Path) -> bool:
+    return _size(path) == 0 and _size(path.with_name(f"{path.name}-wal")) > 0
+
+
+@contextmanager
+def _one_at_a_time(path: Path) -> Iterator[None]:
+    """Keep other threads and processes from repairing the same file meanwhile."""
+    with path.with_name(f".{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _tables(db: sqlite3.Connection) -> list[str]:
@@ -122,7 +310,11 @@ def _copy(damaged: Path, fresh: sqlite3.Connection, table: str) -> int:
                 # Without this, SQLite refuses a file that is shorter than its header says.
                 old.execute("PRAGMA writable_schema=ON")
                 order = "" if table == "sqlite_sequence" else f"ORDER BY rowid {direction}"
-                for row in old.execute(f"SELECT * FROM {table} {order}"):  # noqa: S608 - our own tables
-                    marks = ",".join("?" * len(row))
-                    count += fresh.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row).rowcount  # noqa: S608
+                rows = old.execute(f"SELECT * FROM {table} {order}")  # noqa: S608 - our own tables
+                # Of an older file, which lacks some of them.
+                columns = ",".join(column[0] for column in rows.description)
+                marks = ",".join("?" * len(rows.description))
+                statement = f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})"  # noqa: S608 - our own tables
+                for row in rows:
+                    count += fresh.execute(statement, row).rowcount
     return count

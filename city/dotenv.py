@@ -16,6 +16,7 @@ from city.files import replace_file
 from city.inventory import load_city
 from city.options import add_settings, settings_from
 from city.runtime import city_folder
+from city.secrets import KEY_NAME, Secrets
 from city.settings import Settings
 
 SECRETS: Final = {
@@ -28,6 +29,17 @@ SECRETS: Final = {
 _SECRET_BYTES: Final = 32
 
 
+_COST: Final = """A new key changes every secret of this city:
+- every device's and service's password at the broker, so that devices are shut out until each has its new one
+  (`kota credentials DEVICE`, and `kota mosquitto` for Mosquitto's files);
+- the API tokens of all roles, the console's sessions and InfluxDB's derived passwords (`kota influx setup`);
+- the hashes of clients of hotspots, which cannot be compared with those before;
+- the signature of the custody log: what was signed before is checked with the public key in evidence/custody.pub.
+Messages of other makers' devices that still wait in ingest's journal cannot be read any more: stop the city only when
+nothing waits. The old key stays beside the new one as secret.key.old-TIME.
+"""
+
+
 class Variable(NamedTuple):
     """A line of the file, and what stands above it."""
 
@@ -37,11 +49,16 @@ class Variable(NamedTuple):
 
 
 def run(argv: list[str]) -> int:
-    """Write the file; what is in it already stays as it is, unless new secrets are asked for."""
+    """Do one action: write the file (what is in it stays, unless new secrets are asked for), or make the city's key."""
     args = _parser().parse_args(argv)
     settings = settings_from(args)
     if args.action == "tls":
         return _certificates(settings, args.name or [])
+    if args.action == "key":
+        print(f"{settings.data / KEY_NAME}: fingerprint {Secrets.make(settings.data).fingerprint()}")
+        return 0
+    if args.action == "new-key":
+        return _new_key(settings.data, confirmed=args.force)
     folder = city_folder(settings.city)
     city = load_city(folder)
     inventory = _relative(folder, args.out.resolve().parent)
@@ -60,10 +77,17 @@ def _parser() -> argparse.ArgumentParser:
         description="Write the variables that docker-compose.yml needs, with strong secrets made for this city alone. "
         "A file that is there keeps its values; only what it lacks is added.",
     )
-    parser.add_argument("action", choices=("init", "tls"), help="init: the file; tls: the broker's certificates.")
+    parser.add_argument(
+        "action",
+        choices=("init", "key", "new-key", "tls"),
+        help="Write the variables; make the city's key where there is none; begin a new key; make the broker's "
+        "certificates.",
+    )
     parser.add_argument("--name", action="append", help="With tls: a name that devices know the broker by; may repeat.")
     parser.add_argument("--out", type=Path, default=Path(".env"), help="The file; .env unless given.")
-    parser.add_argument("--force", action="store_true", help="Write it anew: for a city that has not run yet.")
+    parser.add_argument(
+        "--force", action="store_true", help="Write it anew: for a city that has not run yet; do begin a new key."
+    )
     parser.add_argument("--demo", action="store_true", help="For a demo: with the simulated city.")
     add_settings(parser, ("data", "city", "influx_database", "public_url", "mqtt_host"))
     return parser
@@ -74,6 +98,15 @@ def _certificates(settings: Settings, names: list[str]) -> int:
     folder = settings.data / "tls"
     made = ensure_certificates(folder, names_of(settings.mqtt_host, names), datetime.now(UTC))
     print(f"{'made' if made else 'good already'}: {folder / CERTIFICATE}; devices trust {folder / CA}")
+    return 0
+
+
+def _new_key(data: Path, *, confirmed: bool) -> int:
+    print(_COST)
+    if not confirmed:
+        print("nothing was changed; `kota secrets new-key --force` does it")
+        return 1
+    print(f"{data / KEY_NAME}: fingerprint {Secrets.make_anew(data).fingerprint()}")
     return 0
 
 

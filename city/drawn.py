@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from broker.contract.errors import ConfigError
-from city.files import replace_file
+from city.files import replace_file, require_version
 from city.zones import ZonePlan, faults_of
 
 log = structlog.get_logger("city")
@@ -77,7 +77,9 @@ def read_plan(path: Path) -> ZonePlan:
         ConfigError: It cannot be read, is none, or has faults.
     """
     try:
-        plan = msgspec.json.decode(path.read_bytes(), type=ZonePlan)
+        raw = path.read_bytes()
+        require_version(raw, path)
+        plan = msgspec.json.decode(raw, type=ZonePlan)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as exc:
         raise ConfigError(f"{path}: {exc}") from exc
     if faults := faults_of(plan):

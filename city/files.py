@@ -6,6 +6,8 @@ import contextlib
 import os
 from pathlib import Path
 
+import msgspec
+
 from broker.contract.errors import ConfigError
 
 
@@ -42,6 +44,40 @@ def replace_file(path: Path, content: str | bytes, *, mode: int = 0o600, group: 
         part.unlink(missing_ok=True)
         raise ConfigError(f"{path}: {exc.strerror or exc}") from exc
     return True
+
+
+class _Versioned(msgspec.Struct):
+    """Any JSON object of ours; one without a version is of the first."""
+
+    version: int = 1
+
+
+def require_version(raw: bytes, path: Path, known: int = 1) -> None:
+    """Refuse a JSON file that a newer version of this program has written; what is no object passes.
+
+    Raises:
+        ConfigError: It is newer.
+    """
+    try:
+        found = msgspec.json.decode(raw, type=_Versioned).version
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return
+    if found > known:
+        raise ConfigError(
+            f"{path}: has version {found}, this program knows {known}: install the version of Jaga Kota that wrote it, "
+            "or a newer one; the file was not changed"
+        )
+
+
+def require_kept(path: Path) -> Path:
+    """The path of a file that a verb only reads, and must not make.
+
+    Raises:
+        ConfigError: It is not there.
+    """
+    if not path.exists():
+        raise ConfigError(f"{path}: nothing was kept here yet; does --data name the city's folder?")
+    return path
 
 
 def _sync_folder(folder: Path) -> None:

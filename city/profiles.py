@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from broker.contract.payloads import EVENT_TYPES, fields_of
+from broker.contract.payloads import device_event_types, fields_of
 from broker.contract.topics import KINDS, Kind
 from city.model import EventRule, FieldRule, Profile, Scalar, SensorGeometry
 from city.quantities import UNITS, can_convert, field_unit, unit_named
@@ -134,8 +134,8 @@ def _unit(field: str, where: str, text: str, table: Table) -> str:
 
 def _events(rules: Table, kind: Kind) -> dict[str, EventRule]:
     for name in rules.names():
-        if name not in EVENT_TYPES[kind]:
-            rules.note(name, f"a {kind} has no such event; known: {', '.join(EVENT_TYPES[kind])}")
+        if name not in (known := device_event_types(kind)):
+            rules.note(name, f"a {kind} has no such event; known: {', '.join(known)}")
     return {name: _event(rules.table(name)) for name in rules.names()}
 
 

@@ -63,8 +63,8 @@ class Runtime:
 
     @cached_property
     def secrets(self) -> Secrets:
-        """The city's secrets, read when first needed: a device's own agent has none."""
-        return Secrets(self.settings.data)
+        """The city's secrets, made for a first run, read when first needed: a device's own agent has none."""
+        return Secrets.make(self.settings.data)
 
     def mqtt_password(self, user: str) -> str:
         """The password set for this process, or the user's own, derived from the city's key."""

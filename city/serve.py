@@ -40,7 +40,7 @@ _SETTINGS: Final = (
     "mqtt_user", "mqtt_ca", "nats_server", "broker_max_mb", "speed", "seed",
     "clip", "clock", "vision_model", "vision_workers",
     "store", "influx_url", "influx_database", "influx_org", "influx_user", "public_url",
-    "journal_max_mb", "dead_letters_max_mb",
+    "journal_max_mb", "journal_keep_mb", "journal_keep_h", "dead_letters_max_mb",
     "outbox_max_mb", "retention_days", "rollup_days", "event_days",
     "evidence_days", "evidence_confirmed_days", "evidence_rejected_days", "evidence_max_mb", "evidence_clear_key",
     "late_after_s",

@@ -55,6 +55,10 @@ class Settings(BaseSettings):
     )
     vision_workers: int = Field(0, ge=0, description="Processes that watch cameras; 0 takes one a core but one.")
     journal_max_mb: int = Field(2048, ge=1, description="Bound of the journal; there it stops acknowledging.")
+    journal_keep_mb: int = Field(
+        256, ge=0, description="What the journal keeps of what is stored, to fill a lost store; 0 keeps nothing."
+    )
+    journal_keep_h: float = Field(24.0, ge=0, description="Hours that it keeps that, at the most.")
     store: Literal["duckdb", "influx"] = Field("duckdb", description="Embedded DuckDB, or a given InfluxDB.")
     influx_url: str = Field("http://127.0.0.1:8086", description="Address of InfluxDB.")
     influx_database: str = Field("kota", description="Database of InfluxDB 1, bucket of 2.")

@@ -34,7 +34,8 @@ _SETTINGS: Final = (
     "data", "city", "demo", "host", "port", "mqtt_host", "mqtt_port", "mqtt_plain", "nats_server",
     "broker_max_mb", "speed", "seed", "clip", "clock",
     "vision_workers", "store", "influx_url", "influx_database", "influx_org", "influx_user", "public_url",
-    "journal_max_mb", "dead_letters_max_mb", "outbox_max_mb", "retention_days", "rollup_days", "event_days",
+    "journal_max_mb", "journal_keep_mb", "journal_keep_h",
+    "dead_letters_max_mb", "outbox_max_mb", "retention_days", "rollup_days", "event_days",
     "evidence_days", "evidence_confirmed_days", "evidence_rejected_days", "evidence_max_mb", "evidence_clear_key",
     "late_after_s",
 )  # fmt: skip
@@ -83,7 +84,7 @@ def _checked(settings: Settings, *, simulator: bool) -> Settings:
     if settings.clip and not settings.clip.exists():
         raise ConfigError(f"--clip {settings.clip}: no such file")
     load_city(city_folder(settings.city))
-    Secrets(settings.data)
+    Secrets.make(settings.data)
     return settings
 
 

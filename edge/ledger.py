@@ -30,10 +30,19 @@ class Stored(msgspec.Struct, frozen=True):
     dead: list[Range] = []
 
 
+class LostSeqs(msgspec.Struct, frozen=True):
+    """Readings with a receipt that the store had and has not any more."""
+
+    device: str
+    boot: str
+    first: int
+    last: int
+
+
 class Balance(msgspec.Struct, frozen=True):
     """The outcome. `missing`: given out, no longer in an outbox, neither stored nor among the dead letters.
 
-    `dropped` gave way in a full outbox, as its policy says.
+    `dropped` gave way in a full outbox, as its policy says. `lost` was stored once, of any device: ingest's own word.
     """
 
     published: int
@@ -43,6 +52,7 @@ class Balance(msgspec.Struct, frozen=True):
     dropped: int
     missing: int
     twice: int
+    lost: list[LostSeqs] = []
 
 
 def balance(issued: Sequence[Issued], stored: Mapping[tuple[str, str], Stored]) -> Balance:
@@ -72,13 +82,15 @@ def run(argv: list[str]) -> int:
     add_settings(parser, ("data",))
     args = parser.parse_args(argv)
     data = settings_from(args).data
-    stored = _ask_store(data)
-    result = balance(_read_outboxes(data), stored)
+    stored, lost = _ask_store(data)
+    result = msgspec.structs.replace(balance(_read_outboxes(data), stored), lost=lost)
     if args.json:
         print(msgspec.json.encode(result).decode())
     else:
-        print("  ".join(f"{name} {getattr(result, name)}" for name in result.__struct_fields__))
-    return 1 if result.missing or result.twice else 0
+        print("  ".join(f"{name} {getattr(result, name)}" for name in result.__struct_fields__ if name != "lost"))
+        for one in result.lost:
+            print(f"lost: {one.device}, boot {one.boot}, seqs {one.first} to {one.last}")
+    return 1 if result.missing or result.twice or result.lost else 0
 
 
 def _read_outboxes(data: Path) -> list[Issued]:
@@ -90,7 +102,7 @@ def _read_outboxes(data: Path) -> list[Issued]:
     return found
 
 
-def _ask_store(data: Path) -> dict[tuple[str, str], Stored]:
+def _ask_store(data: Path) -> tuple[dict[tuple[str, str], Stored], list[LostSeqs]]:
     try:
         run_file = json.loads((data / "run.json").read_text())
     except (OSError, ValueError) as exc:
@@ -104,5 +116,5 @@ def _ask_store(data: Path) -> dict[tuple[str, str], Stored]:
             rows: Any = json.load(answer)
     except OSError as exc:
         raise RetryLaterError(f"the API does not answer: {exc}") from exc
-    lives = msgspec.convert(rows["lives"] if isinstance(rows, dict) else rows, list[Stored])
-    return {(life.device, life.boot): life for life in lives}
+    lives = msgspec.convert(rows["lives"], list[Stored])
+    return {(life.device, life.boot): life for life in lives}, msgspec.convert(rows.get("lost", []), list[LostSeqs])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -21,12 +22,15 @@ from broker.contract.codec import encode, utc_ms
 from broker.contract.errors import PayloadError, RetryLaterError
 from broker.contract.payloads import TELEMETRY, Event, Receipt
 from broker.contract.topics import Kind
-from city.disk import guarded, open_durable
+from city.disk import empty_wal, guarded, open_durable
 
 OnFull = Literal["drop_oldest", "keep"]
 
 ON_FULL: Final[dict[str, OnFull]] = {"telemetry": "drop_oldest", "event": "keep"}
 """What gives way at the bound: old telemetry does, and is counted; events never do."""
+
+EMPTY_EVERY_S: Final = 3_600.0
+"""What was delivered stays in the write-ahead log for so long at most; every emptying wears the card."""
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS life (boot TEXT NOT NULL);
@@ -104,6 +108,7 @@ class Outbox:
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._db = open_durable(path, _SCHEMA)
+        self._emptied_s = -EMPTY_EVERY_S
         with self._db:
             self._db.execute(
                 "INSERT INTO life (boot) SELECT ? WHERE NOT EXISTS (SELECT 1 FROM life)", (secrets.token_hex(5),)
@@ -199,6 +204,8 @@ class Outbox:
             with self._db:
                 gone = [row for one in ranges for row in self._db.execute(statement, one).fetchall()]
             self._bytes -= sum(size for _, size in gone)
+            if gone and time.monotonic() - self._emptied_s >= EMPTY_EVERY_S and empty_wal(self._db):
+                self._emptied_s = time.monotonic()
         return [id_ for id_, _ in gone]
 
     def pending(self) -> int:

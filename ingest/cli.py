@@ -7,8 +7,9 @@ import json
 from typing import Any
 
 from broker.contract.errors import ConfigError
+from city.files import require_kept
 from city.options import add_settings, settings_from
-from ingest.journal import Journal
+from ingest.journal import open_journal
 from ingest.replay import replay
 from ingest.store.dead_letters import DeadLetter, DeadLetterBox
 
@@ -26,12 +27,12 @@ def run(argv: list[str]) -> int:
     add_settings(parser, ("data", "journal_max_mb"))
     args = parser.parse_args(argv)
     settings = settings_from(args)
-    box = DeadLetterBox(settings.data / "store" / "dead_letters.sqlite")
+    box = DeadLetterBox(require_kept(settings.data / "store" / "dead_letters.sqlite"))
     try:
         if args.action == "replay":
             if bool(args.ids) == args.all:
                 raise ConfigError("replay needs ids, or --all")
-            journal = Journal(settings.data / "ingest" / "journal.sqlite", max_bytes=settings.journal_max_mb << 20)
+            journal = open_journal(settings)
             count = replay(box, journal, args.ids or [letter.id for letter in box.find(limit=-1)])
             journal.close()
             print(json.dumps({"replayed": count}) if args.json else f"replayed {count}")

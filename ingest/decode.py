@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from broker.contract.codec import elements_of, parse_events, parse_status, parse_telemetry
+from broker.contract.codec import elements_of, parse_events, parse_platform_event, parse_status, parse_telemetry
 from broker.contract.errors import PayloadError, TopicError
-from broker.contract.payloads import Event, Offline, Online, Parsed, Rejected, Sleeping, Status, Telemetry, values_of
-from broker.contract.topics import Kind, Topic, is_native, parse_topic
+from broker.contract.payloads import (
+    MAX_BATCH,
+    Event,
+    Offline,
+    Online,
+    Parsed,
+    Rejected,
+    Sleeping,
+    Status,
+    Telemetry,
+    values_of,
+)
+from broker.contract.topics import Kind, Topic, is_native, is_platforms, parse_review_topic, parse_topic
 from city.model import Bin, City, Device, SensorGeometry
 from ingest.adapters.registry import has_clients, personal_keys
 from ingest.foreign import ForeignReader, Happened, Measured, Stranger
@@ -20,6 +31,9 @@ from ingest.judge import judge_bin, judge_position, judge_time, sorted_quality
 from ingest.pseudonyms import Pseudonyms
 from ingest.store.records import EventRecord, Origin, Reading, Record, StatusRecord
 from ingest.store.schema import to_columns
+
+LETTERS_MAX: Final = 100
+"""Dead letters and strangers that one message may make: as many as an agent's batch has readings."""
 
 
 class Decoded(msgspec.Struct, frozen=True, gc=False):
@@ -58,15 +72,21 @@ class Decoder:
         A decoder that fails on a message is a bug, but the message's neighbours must not pay for it.
         """
         try:
+            if is_platforms(arrival.topic):
+                return self._reviewed(arrival)
             return self._native(arrival) if is_native(arrival.topic) else self._foreign(arrival)
-        except (TopicError, PayloadError) as exc:
+        except PayloadError as exc:
+            raw = arrival.payload if is_native(arrival.topic) else self._scrubbed(arrival, arrival.payload, ())
+            return Decoded([], [Rejected(raw, str(exc))])
+        except TopicError as exc:
             reason = str(exc)
         except Exception as exc:  # noqa: BLE001 - promise 3: a bad message never stops a good one
             reason = f"decoder failed: {type(exc).__name__}: {exc}"
-        if not is_native(arrival.topic):
+        if not is_native(arrival.topic) and not is_platforms(arrival.topic):
             return Decoded([], [Rejected(self._scrubbed(arrival, arrival.payload, ()), reason)])
         # Element by element, so that a reading that comes again in another array is the same dead letter.
-        return Decoded([], [Rejected(raw, reason) for raw in elements_of(arrival.payload) or [arrival.payload]])
+        parts = elements_of(arrival.payload) or [arrival.payload]
+        return Decoded([], _few([Rejected(raw, reason) for raw in parts], arrival.payload))
 
     def _scrubbed(self, arrival: Arrival, raw: bytes, names: tuple[str, ...]) -> bytes:
         """A message of another maker's device without names of people and MAC addresses of their phones."""
@@ -81,14 +101,21 @@ class Decoder:
         if topic.channel == "telemetry":
             readings = parse_telemetry(topic.kind, arrival.payload)
             records = [self._reading(topic, item, arrival.received_at) for item in readings.items]
-            return Decoded([*records], readings.rejected, readings.unknown_fields, ignored=_is_empty(readings))
+            return Decoded([*records], _few(readings.rejected), readings.unknown_fields, ignored=_is_empty(readings))
         if topic.channel == "event":
             events = parse_events(topic.kind, arrival.payload)
             happened = [self._event(topic, item, arrival.received_at) for item in events.items]
-            return Decoded([*happened], events.rejected, events.unknown_fields, ignored=_is_empty(events))
+            return Decoded([*happened], _few(events.rejected), events.unknown_fields, ignored=_is_empty(events))
         if topic.channel == "status":
             return Decoded([_status(topic, parse_status(arrival.payload), arrival.received_at)], [])
         raise TopicError(f"{topic.channel!r} goes down to devices; ingest reads telemetry, event and status")
+
+    def _reviewed(self, arrival: Arrival) -> Decoded:
+        """A verdict that the API has journaled: an event of the case's camera, which no device can send."""
+        city, camera = parse_review_topic(arrival.topic)
+        topic = Topic(city, "camera", camera, "event")
+        self._require_known(topic)
+        return Decoded([self._event(topic, parse_platform_event(arrival.payload), arrival.received_at)], [])
 
     def _foreign(self, arrival: Arrival) -> Decoded:
         found = self._foreigners.read(arrival)
@@ -96,6 +123,10 @@ class Decoder:
         events = [self._happened(one, arrival.received_at) for one in found.happened]
         records: list[Record] = [*readings, *events, *found.statuses]
         is_silent = not (records or found.undecoded or found.strangers)
+        parts = (len(records), len(found.undecoded), len(found.strangers))
+        if any(count > most for count, most in zip(parts, (MAX_BATCH, LETTERS_MAX, LETTERS_MAX), strict=True)):
+            raw = self._scrubbed(arrival, arrival.payload, tuple(name for one in found.strangers for name in one.names))
+            return Decoded([], [Rejected(raw, f"too much in one message: {parts} records, undecoded and strangers")])
         dead = [msgspec.structs.replace(one, raw=self._scrubbed(arrival, one.raw, ())) for one in found.undecoded]
         strangers = [
             msgspec.structs.replace(one, raw=self._scrubbed(arrival, one.raw, one.names)) for one in found.strangers
@@ -161,6 +192,14 @@ class Decoder:
     def _event(self, topic: Topic, item: Event, received_at: datetime) -> EventRecord:
         origin = self._origin(topic.kind, topic.device, item.boot, item.seq, item.ts, received_at)
         return EventRecord(origin, item.type, item.state, item.detail)
+
+
+def _few(rejected: list[Rejected], whole: bytes = b"") -> list[Rejected]:
+    """At most `LETTERS_MAX` dead letters of one message: more of them are one, of the whole message or of these."""
+    if len(rejected) <= LETTERS_MAX:
+        return rejected
+    raw = whole or b"[" + b",".join(one.raw for one in rejected) + b"]"
+    return [Rejected(raw, f"{len(rejected)} elements, the first: {rejected[0].reason}")]
 
 
 def _is_empty(parsed: Parsed[Any]) -> bool:

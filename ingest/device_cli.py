@@ -14,6 +14,7 @@ import msgspec
 from broker.contract.errors import ConfigError
 from broker.contract.topics import KINDS
 from city.adopted import adopt, adoption_of, disown
+from city.files import require_kept
 from city.options import add_settings, settings_from
 from city.profiles import suggest
 from city.runtime import whole_city
@@ -167,7 +168,7 @@ def _forget(args: argparse.Namespace) -> int:
 
 
 def _quarantine(settings: Settings) -> Quarantine:
-    return Quarantine(settings.data / "store" / "quarantine.sqlite")
+    return Quarantine(require_kept(settings.data / "store" / "quarantine.sqlite"))
 
 
 def _print(found: object) -> None:

@@ -12,7 +12,7 @@ import contextlib
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -22,7 +22,7 @@ import structlog
 from broker.contract.codec import elements_of, stamps_of
 from broker.contract.errors import RetryLaterError, RowsRejectedError, TopicError
 from broker.contract.payloads import Rejected
-from broker.contract.topics import parse_topic
+from broker.contract.topics import is_native, parse_topic
 from ingest import metrics
 from ingest.badness import BadShare
 from ingest.decode import Decoded, Decoder
@@ -30,8 +30,10 @@ from ingest.history import History
 from ingest.journal import Journal, Journaled
 from ingest.lanes import BEHIND_S, Lanes, Span
 from ingest.replay import finish_replays, take_in
+from ingest.store.book import Book
 from ingest.store.dead_letters import DeadLetter, DeadLetterBox
-from ingest.store.port import Store
+from ingest.store.patient import PatientStore, StoreChangedError
+from ingest.store.port import Ranges, Store
 from ingest.store.quarantine import Quarantine, Quarantined
 from ingest.store.records import Record, StatusRecord
 
@@ -71,6 +73,7 @@ class Drain:
         store: Where records go, and where their past is.
         dead_letters: Where goes what cannot be read.
         quarantine: Where goes what comes from devices that nobody knows.
+        book: Where is noted what the store must have; None notes nothing.
         clock: UTC, for nothing but the age of the oldest waiting message.
     """
 
@@ -82,13 +85,15 @@ class Drain:
         dead_letters: DeadLetterBox,
         quarantine: Quarantine,
         *,
+        book: Book | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Start where the store says that it is."""
+        """Prepare; the store is asked where it is when the drain runs, because it may be away."""
         self._journal = journal
         self._decoder = decoder
         self._writer = store
         self._history = History(store, clock)
+        self._book = book
         self._dead_letters = dead_letters
         self._quarantine = quarantine
         self._clock = clock
@@ -98,10 +103,12 @@ class Drain:
         self.totals = Totals()
         self.bad = BadShare()
         self.away = ""
-        drained = store.drained()
-        # Positions name dead letters too: a journal begun anew must not give one out again.
-        journal.start_after(max([last for _, last in drained] + [dead_letters.last_position()]))
-        self._lanes = Lanes(drained, journal.first())
+        self._last_at_start = journal.last()
+        self._drained: Ranges | None = None
+        self._compare_at: int | None = None
+        # Until the store is asked: it had everything up to here.
+        had = journal.handed_on()
+        self._lanes = Lanes(((1, had),) if had else (), journal.first(), journal.next_after)
 
     def wake(self) -> None:
         """Say that the journal has grown."""
@@ -113,14 +120,52 @@ class Drain:
         while not stop.is_set():
             self._wake.wait(1.0)
             self._wake.clear()
-            self._patiently(self._take_in_known, stop)
-            self._patiently(lambda: self._drain(stop), stop)
+            try:
+                self._patiently(self._begin, stop)
+                self._patiently(self._take_in_known, stop)
+                self._patiently(lambda: self._drain(stop), stop)
+                self._patiently(self._compare, stop)
+            except StoreChangedError as exc:
+                log.warning("drain.begins_anew", reason=str(exc))
+                self._drained = None
             stop.wait(SETTLE_S)
         until = time.monotonic() + LAST_DRAIN_S
-        with contextlib.suppress(RetryLaterError):
+        with contextlib.suppress(RetryLaterError, StoreChangedError):
+            self._begin()
             while time.monotonic() < until and self._drain_live(stop):
                 pass
             self._trim()
+
+    def _begin(self) -> None:
+        """Go on where the store says that it is, whenever that is not where it was left.
+
+        A store that was set back, or begun anew, gets again what the journal has kept behind it.
+        """
+        said = self._writer.drained()
+        if said == self._drained:
+            return
+        handed_on = self._journal.handed_on()
+        # Positions of this journal alone: what the store has beyond, it has of one that is gone.
+        drained = tuple((first, min(last, self._last_at_start)) for first, last in said if first <= self._last_at_start)
+        # Positions name dead letters too: a journal begun anew must not give one out again.
+        self._journal.start_after(max([last for _, last in said] + [self._dead_letters.last_position()]))
+        self._lanes = Lanes(drained, self._journal.first(), self._journal.next_after)
+        if self._lanes.trimmable() < min(handed_on, self._journal.last()):
+            log.warning("store.set_back", had=handed_on, has=self._lanes.trimmable(), kept_from=self._journal.first())
+        self._compare_at = self._journal.last()
+        self._history = History(self._writer, self._clock)
+        self._drained = said
+
+    def _compare(self) -> None:
+        """Say which readings the store must have and has not, once everything that was kept is in it again."""
+        if self._book is None or self._compare_at is None or self._lanes.trimmable() < self._compare_at:
+            return
+        if isinstance(self._writer, PatientStore):
+            lost = self._book.compare(self._writer.seen(), self._dead_letters.seqs)
+            if lost:
+                readings = sum(one.last - one.first + 1 for one in lost)
+                log.error("store.readings_lost", readings=readings, ranges=[*map(msgspec.structs.astuple, lost[:20])])
+        self._compare_at = None
 
     def lag_s(self) -> float:
         """Age of the oldest message that the store does not have."""
@@ -187,7 +232,7 @@ class Drain:
     def _trim(self) -> None:
         position = self._lanes.trimmable()
         with contextlib.suppress(RetryLaterError):  # a full disk; trimmed with a later batch
-            self._journal.trim(position)
+            self._journal.trim(position, self._clock())
             self._trimmed, self._trimmed_at = position, time.monotonic()
 
     def _patiently(self, work: Callable[[], object], stop: threading.Event) -> bool:
@@ -196,12 +241,16 @@ class Drain:
         while True:
             try:
                 work()
-            except RetryLaterError as exc:
+            except StoreChangedError:
+                raise
+            except Exception as exc:  # whatever the store does, the intake goes on
+                retry_after_s = exc.retry_after_s if isinstance(exc, RetryLaterError) else None
                 if not self.away:
-                    log.error("store.away", reason=str(exc))
-                self.away = str(exc)
+                    known = isinstance(exc, RetryLaterError)
+                    log.error("store.away", reason=str(exc), exc_info=None if known else exc)
+                self.away = str(exc) or type(exc).__name__
                 attempt += 1
-                wait_s = exc.retry_after_s or self._random.uniform(0.1, min(RETRY_MAX_S, 0.25 * 2 ** min(attempt, 8)))
+                wait_s = retry_after_s or self._random.uniform(0.1, min(RETRY_MAX_S, 0.25 * 2 ** min(attempt, 8)))
                 if stop.wait(wait_s):
                     return False
             else:
@@ -217,6 +266,7 @@ class Drain:
         owners = self._settled(told)
         last = batch[-1].position
         drained = self._lanes.done_with(span.after + 1, last)
+        self._note(record for entry, record in owners if is_native(entry.arrival.topic))
         self._dead_letters.add(letters)
         self._quarantine.add([one for entry, result in decoded for one in _strangers(entry, result)])
         try:
@@ -229,9 +279,15 @@ class Drain:
             written = self._writer.write(kept, drained)
         self._history.commit()
         self._lanes.commit(drained, last)
+        self._drained = drained
+        self._last_at_start = max(self._last_at_start, last)
         # A condition that is told again is there already, like a reading that comes again.
         again = len(told) - len(owners)
         self._count(decoded, len(letters), written.stored, written.duplicates + again)
+
+    def _note(self, records: Iterable[Record]) -> None:
+        if self._book is not None:
+            self._book.note(records, self._journal.last())
 
     def _settled(self, owners: list[tuple[Journaled, Record]]) -> list[tuple[Journaled, Record]]:
         """Records as they are to be stored, each with the message it came from."""

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from broker.contract.errors import PayloadError
-from broker.contract.payloads import EVENT_TYPES, Rejected
+from broker.contract.payloads import EVENT_TYPES, Rejected, device_event_types
 from city.model import City, Device, Profile
 from ingest.adapters.book import AddressBook
 from ingest.adapters.port import Adapter, Happening, Heard, Hint, Presence, parse_any_time
@@ -221,7 +221,7 @@ def _happened(
     """Events with a life of their own for each type, so that one message may raise several."""
     types = EVENT_TYPES[device.KIND]
     for event in events:
-        if event.type in types:
+        if event.type in device_event_types(device.KIND):
             own_seq = stamp(stamped_at, event.key) if event.key else seq
             yield Happened(device, f"{adapter}{types.index(event.type)}", own_seq, at, event)
 

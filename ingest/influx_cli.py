@@ -10,6 +10,7 @@ from typing import Final
 from broker.contract.errors import ConfigError
 from broker.contract.topics import KINDS
 from city.options import add_settings, settings_from
+from city.secrets import Secrets
 from city.settings import Settings
 from ingest.store.influx_http import InfluxHttp
 from ingest.store.influx_rollup import AT_ONCE, roll_up_span
@@ -40,6 +41,8 @@ def run(argv: list[str]) -> int:
     settings = settings_from(args)
     if args.action == "rollup":
         return _roll_up(settings)
+    if args.action == "setup":
+        Secrets.make(settings.data)  # accounts are begun here, perhaps before anything else has run
     plan = plan_of(settings)
     steps = steps_of(plan)
     found = mend(steps) if args.action == "setup" else differences(steps)

@@ -22,7 +22,15 @@ from broker.client import Delivery
 from broker.contract.codec import encode, stamps_of
 from broker.contract.errors import RetryLaterError, TopicError
 from broker.contract.payloads import Receipt
-from broker.contract.topics import TOPICS_REMEMBERED, UP_CHANNELS, Topic, canary_topic, parse_topic, subscription
+from broker.contract.topics import (
+    TOPICS_REMEMBERED,
+    UP_CHANNELS,
+    Topic,
+    canary_topic,
+    parse_topic,
+    subscription,
+    topic_from_bus,
+)
 from ingest import metrics
 from ingest.adapters.registry import FILTERS
 from ingest.canary import Canary
@@ -196,7 +204,7 @@ class Intake:
     def _commit(self, group: list[tuple[Delivery, datetime]], stop: threading.Event) -> bool:
         """Journal a group, waiting out a full or absent disk; False when stopped before it could be kept."""
         arrivals = [
-            Arrival(delivery.topic, delivery.payload, at, delivery.retained)
+            Arrival(topic_from_bus(delivery.topic), delivery.payload, at, delivery.retained)
             for delivery, at in group
             if delivery.topic != self._canary_topic
         ]

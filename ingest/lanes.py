@@ -7,6 +7,7 @@ journal's end. What is drained is therefore a set of ranges of positions; the ga
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -31,16 +32,20 @@ _END: Final = 1 << 62
 class Lanes:
     """Owns what is drained; one thread."""
 
-    def __init__(self, drained: Ranges, first: int) -> None:
+    def __init__(self, drained: Ranges, first: int, next_after: Callable[[int], int] | None = None) -> None:
         """Go on where the store says that it is.
 
         Args:
             drained: What the store has.
             first: The journal's first position; everything below it is done with.
+            next_after: The journal's first position behind another; what it skips was never given out, or is gone.
         """
         self._done = IntervalSet(drained)
         if first > 1:
             self._done.add(1, first - 1)
+        if next_after is not None:
+            for _, last in tuple(self._done):
+                self._done.add(last, next_after(last) - 1)
         self._live_after = self._end()
 
     def live(self) -> Span:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from broker.contract.errors import TopicError
+from broker.contract.topics import is_platforms
 from ingest.adapters.registry import adapter_for
 from ingest.journal import Arrival, Journal
 
@@ -12,8 +14,10 @@ def keep_posted(journal: Journal, topic: str, payload: bytes, at: datetime) -> N
     """Keep a message of another maker's device durably.
 
     Raises:
-        TopicError: No adapter reads the topic; nothing was kept.
+        TopicError: No adapter reads the topic, or it is the platform's own; nothing was kept.
         RetryLaterError: The journal is full; nothing was kept.
     """
+    if is_platforms(topic):
+        raise TopicError(f"{topic!r} is the platform's own")
     adapter_for(topic)
     journal.append([Arrival(topic, payload, at)])

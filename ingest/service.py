@@ -27,11 +27,14 @@ from ingest.decode import Decoder
 from ingest.derive.deriver import Deriver
 from ingest.drain import Drain
 from ingest.intake import Intake, IntakeBus
-from ingest.journal import Journal
-from ingest.store.duck import DuckStore
-from ingest.store.health import IngestHealth, write_health
+from ingest.journal import Journal, open_journal
+from ingest.store.book import Book
+from ingest.store.dead_letters import DeadLetterBox
+from ingest.store.health import LOST_SHOWN, IngestHealth, write_health
 from ingest.store.influx import InfluxStore
-from ingest.store.opened import OpenStore, close_store, open_store
+from ingest.store.opened import OpenStore, close_store, note_file, open_store, report_damage, report_set_aside
+from ingest.store.patient import PatientStore
+from ingest.store.quarantine import Quarantine
 
 log = structlog.get_logger("ingest")
 
@@ -39,6 +42,8 @@ HEALTH_EVERY_S: Final = 1.0
 RETENTION_EVERY: Final = timedelta(hours=1)
 RETENTION_PATIENCE_S: Final = 900.0
 """Deleting a day of readings out of years takes minutes on a slow card."""
+POSITIONS_APART: Final = 1_000_000
+"""Between the last position that was noted and the first of a journal begun anew: the store may know some more."""
 GC_THRESHOLDS: Final = (50_000, 50, 50)
 """Messages pass by the thousand and hold no cycles: looking for some every 700 objects costs a tenth of the time."""
 
@@ -47,19 +52,19 @@ class Ingest:
     """Owns the journal and both ends of it; `parts` are to be run by threads."""
 
     def __init__(self, settings: Settings, city: City, login: Login, opened: OpenStore) -> None:
-        """Open the journal and go on where the store says that it is."""
+        """Open the journal; the store is asked later where it is."""
         gc.set_threshold(*GC_THRESHOLDS)
-        self.journal = Journal(settings.data / "ingest" / "journal.sqlite", max_bytes=settings.journal_max_mb << 20)
-        self._dead_letters = opened.dead_letters
-        self._quarantine = opened.quarantine
-        decoder = Decoder(
-            city,
-            late_after=timedelta(seconds=settings.late_after_s),
-            pseudonym_key=Secrets(settings.data).pseudonym_key(),
+        secrets = Secrets(settings.data)
+        self._opened = opened
+        self.journal = open_journal(settings, secrets)
+        _note_journal(self.journal, opened)
+        self._told = [one.file.set_aside for one in self._files()]
+        late_after = timedelta(seconds=settings.late_after_s)
+        decoder = Decoder(city, late_after=late_after, pseudonym_key=secrets.pseudonym_key())
+        self.drain = Drain(
+            self.journal, decoder, opened.store, opened.dead_letters, opened.quarantine, book=opened.book
         )
-        self.drain = Drain(self.journal, decoder, opened.store, opened.dead_letters, opened.quarantine)
-        make_bus = bus_of(settings, login)
-        self.intake = Intake(city.id, self.journal, make_bus, on_journaled=self.drain.wake)
+        self.intake = Intake(city.id, self.journal, bus_of(settings, login), on_journaled=self.drain.wake)
         self.parts: dict[str, Callable[..., None]] = {"ingest-drain": self.drain.run, "ingest-intake": self.intake.run}
         if isinstance(opened.store, InfluxStore):
             url = settings.public_url or f"http://{settings.host}:{settings.port}"
@@ -79,9 +84,13 @@ class Ingest:
         metrics.JOURNAL_FULL.set(intake.full.is_set())
         metrics.STORE_AWAY.set(bool(drain.away))
         metrics.BAD_SUBJECTS.set(len(drain.bad.alarms))
-        metrics.LETTERS_DROPPED.set(self._dead_letters.dropped())
-        strangers = self._quarantine.count()
+        metrics.LETTERS_DROPPED.set(self._opened.dead_letters.dropped())
+        strangers = self._opened.quarantine.count()
         metrics.STRANGERS.set(strangers)
+        damages, lost = self._opened.book.damages(), self._opened.book.lost()
+        lost_readings = sum(one.last - one.first + 1 for one in lost)
+        metrics.DAMAGES.set(len(damages))
+        metrics.LOST.set(lost_readings)
         totals = drain.totals
         return IngestHealth(
             at=now,
@@ -103,7 +112,35 @@ class Ingest:
             strangers=strangers,
             note=drain.away,
             alarms=drain.bad.alarms,
+            damages=damages,
+            lost=lost[:LOST_SHOWN],
+            lost_readings=lost_readings,
         )
+
+    def tidy(self) -> None:
+        """Empty the logs of what was deleted, where a reader forbade it before; say which files were written anew."""
+        for place, one in enumerate(self._files()):
+            one.tidy()
+            found = one.file.set_aside
+            if found is not None and found != self._told[place]:
+                report_set_aside(self._opened.book, one.file.path, found)
+            self._told[place] = found
+
+    def _files(self) -> tuple[Journal | DeadLetterBox | Quarantine | Book, ...]:
+        return self.journal, self._opened.dead_letters, self._opened.quarantine, self._opened.book
+
+
+def _note_journal(journal: Journal, opened: OpenStore) -> None:
+    """Say when the journal or its book was lost, and let no position come again that the store may know."""
+    book, file = opened.book, journal.file
+    before = opened.health.read()
+    waited = f"{before.journal_depth} messages waited in it at {before.at:%Y-%m-%d %H:%M:%S} UTC" if before else ""
+    note_file(book, "journal", file, waited)
+    known = max(book.position(), opened.dead_letters.last_position())
+    if known and (file.is_new or file.set_aside or journal.last() < known):
+        journal.start_after(known + POSITIONS_APART)
+    if book.set_aside or (book.file.is_new and journal.handed_on()):
+        report_damage(book, book.file.path, "damaged" if book.set_aside else "deleted", "what was stored is not known")
 
 
 class DrainProgress:
@@ -155,7 +192,7 @@ def serve(runtime: Runtime) -> None:
     threads = [runtime.thread(name, lambda part=part: part(runtime.stop)) for name, part in ingest.parts.items()]  # type: ignore[misc]
     next_retention = datetime.now(UTC)
     drained = DrainProgress(ingest.drain)
-    copier = Copier(settings.data, opened.store.copying if isinstance(opened.store, DuckStore) else None)
+    copier = Copier(settings.data, opened.store.copying if isinstance(opened.store, PatientStore) else None)
     copying: threading.Thread | None = None
     while not runtime.stop.is_set():
         now = datetime.now(UTC)
@@ -166,6 +203,7 @@ def serve(runtime: Runtime) -> None:
             health = ingest.health(now)
             opened.health.publish(health)
             write_health(settings.data, health)
+            ingest.tidy()
         if now >= next_retention:
             runtime.beat("ingest", "forgetting what is old", patience_s=RETENTION_PATIENCE_S)
             _retain(opened, settings, now)
@@ -191,9 +229,12 @@ def _copy(copier: Copier, folder: Path) -> None:
 def _retain(opened: OpenStore, settings: Settings, now: datetime) -> None:
     before = now - timedelta(days=settings.retention_days)
     try:
-        gone = opened.store.forget_before(readings=before, events=now - timedelta(days=settings.event_days))
         letters = opened.dead_letters.forget_before(before)
         strangers = opened.quarantine.forget_before(before)
+        events = now - timedelta(days=settings.event_days)
+        # Before the store: what it has deleted is not lost.
+        opened.book.forget_before(readings=before, events=events)
+        gone = opened.store.forget_before(readings=before, events=events)
     except RetryLaterError as exc:
         log.error("retention.postponed", reason=str(exc))
     else:

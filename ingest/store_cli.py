@@ -1,4 +1,4 @@
-"""`kota store copy`: moves a city from one store to the other; can be cut off and goes on, and counts at the end."""
+"""`kota store`: copies a city to another store (can be cut off, counts at the end), or says what its store has lost."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from typing import Final
 import msgspec
 
 from broker.contract.errors import ConfigError
+from city.files import require_kept
 from city.inventory import load_city
 from city.only_one import only_one
 from city.options import add_settings, settings_from
 from city.runtime import city_folder
-from ingest.store.opened import open_kind
+from city.settings import Settings
+from ingest.store.opened import book_path, open_book, open_kind
 from ingest.store.port import Ranges, Store
 from ingest.store.records import Record, StatusRecord
 
@@ -45,12 +47,41 @@ def run(argv: list[str]) -> int:
         description="Copy everything that is stored into another store. The city is stopped meanwhile; a copy that was "
         "cut off goes on where it was. Afterwards `--store` (KOTA_STORE) says which one is used.",
     )
-    parser.add_argument("action", choices=("copy",))
-    parser.add_argument("--from", dest="source", choices=STORES, required=True)
-    parser.add_argument("--to", dest="target", choices=STORES, required=True)
+    parser.add_argument("action", choices=("copy", "lost"), help="Copy, or say what was damaged and lost.")
+    parser.add_argument("--from", dest="source", choices=STORES)
+    parser.add_argument("--to", dest="target", choices=STORES)
+    parser.add_argument("--accept", action="store_true", help="Of what is lost: end the alarm, it was taken note of.")
+    parser.add_argument("--json", action="store_true", help="Of what is lost: one JSON document.")
     add_settings(parser, ("data", "city", "influx_url", "influx_database", "influx_org", "influx_user"))
     args = parser.parse_args(argv)
     settings = settings_from(args)
+    return _lost(args, settings) if args.action == "lost" else _copy(args, settings)
+
+
+def _lost(args: argparse.Namespace, settings: Settings) -> int:
+    """What was damaged and lost; 1 when there is something that nobody has accepted."""
+    require_kept(book_path(settings.data))
+    book = open_book(settings.data)
+    try:
+        damages, lost = book.damages(), book.lost()
+        if args.accept:
+            book.accept()
+    finally:
+        book.close()
+    if args.json:
+        print(msgspec.json.encode({"damages": damages, "lost": lost}).decode())
+    else:
+        for damage in damages:
+            print(f"{damage.at:%Y-%m-%d %H:%M:%S} UTC  {damage.file}: {damage.what}: {damage.detail}")
+        for one in lost:
+            print(f"lost: {one.device}, boot {one.boot}, seqs {one.first} to {one.last}")
+        print(f"{len(damages)} damages, {sum(one.last - one.first + 1 for one in lost)} readings lost")
+    return 1 if (damages or lost) and not args.accept else 0
+
+
+def _copy(args: argparse.Namespace, settings: Settings) -> int:
+    if args.source is None or args.target is None:
+        raise ConfigError("give --from and --to")
     if args.source == args.target:
         raise ConfigError("--from and --to are the same store")
     city = load_city(city_folder(settings.city))

@@ -58,13 +58,19 @@ class Sight:
         self._picture_s = now_s
         self._turn(cast("Scene", reason) if reason else "armed", now_s)
 
-    def tick(self, now_s: float) -> Change | None:
-        """Let time pass; an event that is due stays due until it is `told`."""
+    def tick(self, now_s: float, *, too_large: bool = False) -> Change | None:
+        """Let time pass; an event that is due stays due until it is `told`.
+
+        Args:
+            now_s: The time.
+            too_large: Where there are no pictures, they are refused for their size.
+        """
         if self.scene != "armed":
             self._blind_s += now_s - self._ticked_s
         self._ticked_s = now_s
-        if now_s - self._picture_s > NO_PICTURE_S and self.scene != "no_stream":
-            self._turn("no_stream", self._picture_s)
+        absence: Scene = "too_large" if too_large else "no_stream"
+        if now_s - self._picture_s > NO_PICTURE_S and self.scene != absence:
+            self._turn(absence, self._picture_s)
         return self._due(now_s)
 
     def told(self, change: Change) -> None:

@@ -71,7 +71,7 @@ class Reporter:
     def tick(self, watchdog: Watchdog) -> None:
         """Say what is due; what the disk refuses is said later."""
         now_s = self._monotonic()
-        change = self._sight.tick(now_s)
+        change = self._sight.tick(now_s, too_large=watchdog.too_large)
         try:
             if change:
                 self._tell(change)

@@ -64,7 +64,24 @@ def _tiles(view: View, health: IngestHealth | None) -> Markup:
         tag("li", tag("span", view.t(key)), tag("b", words), class_="tile bad" if bad else "tile")
         for key, words, bad in tiles
     ]
-    return join([tag("ul", *shown, class_="tiles"), _bad(view, health)])
+    return join([tag("ul", *shown, class_="tiles"), _damages(view, health), _bad(view, health)])
+
+
+def _damages(view: View, health: IngestHealth) -> Markup:
+    """Files that were damaged or lost, and readings that the store does not have any more."""
+    if not (health.damages or health.lost):
+        return Markup()
+    files = [
+        tag("li", view.time(one.at), f" {one.file}: {view.t('damage_' + one.what)} ", tag("code", one.detail))
+        for one in health.damages
+    ]
+    ranges = [
+        tag("li", view.t("lost_range", device=one.device, boot=one.boot, first=one.first, last=one.last))
+        for one in health.lost[:LATE_SHOWN]
+    ]
+    counted = tag("p", view.t("lost_readings", n=view.number(health.lost_readings))) if health.lost else Markup()
+    parts = [tag("ul", *files), counted, tag("ul", *ranges), tag("p", view.t("damage_hint"))]
+    return tag("section", tag("h2", view.t("damages")), *parts, class_="panel bad")
 
 
 def _bad(view: View, health: IngestHealth) -> Markup:

@@ -153,6 +153,22 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "Antrean di disk penuh: pesan baru tertahan di perantara dan di alat.",
         "The queue on disk is full: new messages wait at the broker and in the devices.",
     ),
+    "damages": ("Berkas rusak atau hilang", "Damaged or lost files"),
+    "damage_damaged": ("rusak; isi yang masih terbaca diselamatkan.", "was damaged; what could be read was rescued."),
+    "damage_deleted": ("terhapus; yang baru dibuat.", "was deleted; a new one was begun."),
+    "damage_foreign": ("bukan milik kota ini; disisihkan.", "belongs to somebody else; it was set aside."),
+    "lost_readings": (
+        "{n} data yang sudah diakui diterima tidak ada lagi di penyimpanan:",
+        "{n} readings that were acknowledged are no longer in the store:",
+    ),
+    "lost_range": (
+        "{device}, masa hidup {boot}: nomor {first} sampai {last}",
+        "{device}, life {boot}: numbers {first} to {last}",
+    ),
+    "damage_hint": (
+        "Setelah dicatat, peringatan ini dihapus dengan `kota store lost --accept`.",
+        "Once this has been noted, `kota store lost --accept` ends the alarm.",
+    ),
     "bad_messages": ("Pesan rusak", "Bad messages"),
     "bad_of": (
         "{bad} dari {of} pesan terakhir tidak dapat dibaca: {subject}",

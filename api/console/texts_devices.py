@@ -121,6 +121,7 @@ DEVICE_TEXTS: Final[dict[str, tuple[str, str]]] = {
     "scene_defocused": ("gambar buram", "picture out of focus"),
     "scene_frozen": ("gambar membeku", "picture frozen"),
     "scene_no_stream": ("tidak ada gambar dari kamera", "no stream"),
+    "scene_too_large": ("gambar terlalu besar", "pictures too large"),
     # Events of the contract
     "event_fire": ("Kebakaran", "Fire"),
     "event_tilt": ("Terguling", "Tilted"),

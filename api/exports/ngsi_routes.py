@@ -18,7 +18,7 @@ from api.context import ApiContext
 from api.exports.entity import Entity, Form, render
 from api.exports.negotiation import preferred
 from api.exports.ngsi import ENTITY_TYPES, EntityType, Source
-from api.routes import PAGE_MAX, context_of
+from api.routes import NUMBER_MAX, PAGE_MAX, context_of
 from api.standings import emptied_at, standings
 from broker.contract.errors import PayloadError
 from city.model import Device
@@ -85,7 +85,7 @@ def query_entities(
     type_: Annotated[str, Query(alias="type", examples=["WasteContainer"])],
     id_: Annotated[str | None, Query(alias="id", description="URNs separated by commas.")] = None,
     limit: Annotated[int, Query(ge=0, le=PAGE_MAX)] = LIMIT,
-    offset: Annotated[int, Query(ge=0)] = 0,
+    offset: Annotated[int, Query(ge=0, le=NUMBER_MAX)] = 0,
     *,
     count: bool = False,
 ) -> Response:

@@ -20,7 +20,7 @@ from api import geojson
 from api.access import require
 from api.context import ApiContext
 from api.events import each_event
-from api.routes import From, To, context_of, device_of, time_range
+from api.routes import BUCKET_MAX_S, From, To, context_of, device_of, time_range
 from api.spreadsheet import harmless
 from api.standings import standings
 from broker.contract.errors import PayloadError
@@ -94,7 +94,9 @@ def export_readings(
     field: Annotated[list[str], Query(min_length=1, max_length=40, examples=[["fill_pct"]])],
     start: From = None,
     to: To = None,
-    every_s: Annotated[float | None, Query(ge=1, description="Bucket in seconds; as measured without it.")] = None,
+    every_s: Annotated[
+        float | None, Query(ge=1, le=BUCKET_MAX_S, description="Bucket in seconds; as measured without it.")
+    ] = None,
     agg: Aggregate = "mean",
     *,
     bom: Mark = False,

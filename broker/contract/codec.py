@@ -10,9 +10,10 @@ import msgspec
 
 from broker.contract.errors import PayloadError
 from broker.contract.payloads import (
-    EVENT_TYPES,
     MAX_BATCH,
+    MAX_BOOTS,
     MAX_PAYLOAD_BYTES,
+    PLATFORM_EVENT_TYPES,
     TELEMETRY,
     Event,
     Parsed,
@@ -21,6 +22,7 @@ from broker.contract.payloads import (
     Stamp,
     Status,
     Telemetry,
+    device_event_types,
 )
 from broker.contract.topics import KINDS, Kind
 
@@ -68,6 +70,7 @@ class _StructReader:
 
 _telemetry: Final[dict[Kind, _StructReader]] = {kind: _StructReader(TELEMETRY[kind]) for kind in KINDS}
 _event: Final = _StructReader(Event)
+_platform_event: Final = msgspec.json.Decoder(Event)
 
 
 def parse_telemetry(kind: Kind, raw: bytes) -> Parsed[Telemetry]:
@@ -88,11 +91,25 @@ def parse_events(kind: Kind, raw: bytes) -> Parsed[Event]:
 
     def read(element: bytes | msgspec.Raw) -> tuple[Event, int]:
         event, unknown = _event.read(element)
-        if event.type not in EVENT_TYPES[kind]:
-            raise msgspec.ValidationError(f"{event.type!r} is not an event of {kind}: {', '.join(EVENT_TYPES[kind])}")
+        if event.type in PLATFORM_EVENT_TYPES:
+            raise msgspec.ValidationError(f"{event.type!r} is said by people at the API; no message may bring it")
+        if event.type not in (known := device_event_types(kind)):
+            raise msgspec.ValidationError(f"{event.type!r} is not an event of {kind}: {', '.join(known)}")
         return event, unknown
 
     return _parse(raw, read)
+
+
+def parse_platform_event(raw: bytes) -> Event:
+    """Read an event that the platform has journaled itself.
+
+    Raises:
+        PayloadError: It is none.
+    """
+    event = decode_json(_platform_event, _bounded(raw))
+    if event.type not in PLATFORM_EVENT_TYPES:
+        raise PayloadError(f"{event.type!r} is not an event of the platform: {', '.join(PLATFORM_EVENT_TYPES)}")
+    return event
 
 
 def parse_status(raw: bytes) -> Status:
@@ -138,11 +155,21 @@ def elements_of(raw: bytes) -> list[bytes]:
 
 
 def stamps_of(raw: bytes) -> list[tuple[str, int]]:
-    """The `(boot, seq)` of every reading in a payload that has one; for receipts, so it never raises."""
+    """The `(boot, seq)` of every reading in a payload that has one; for receipts, so it never raises.
+
+    None of a message that is refused as a whole for its size: its device keeps what is in it.
+    """
+    if len(raw) > MAX_PAYLOAD_BYTES:
+        return []
     try:
         parts: list[msgspec.Raw] | list[bytes] = _elements.decode(raw) if _is_array(raw) else [raw]
     except UNREADABLE:
         return []
+    found = _stamps(parts) if len(parts) <= MAX_BATCH else []
+    return found if len(found) <= MAX_BOOTS or len({boot for boot, _ in found}) <= MAX_BOOTS else []
+
+
+def _stamps(parts: Sequence[bytes | msgspec.Raw]) -> list[tuple[str, int]]:
     found: list[tuple[str, int]] = []
     for part in parts:
         try:
@@ -174,6 +201,8 @@ def _parse(raw: bytes, read: Callable[[bytes | msgspec.Raw], tuple[S, int]]) -> 
     parts = decode_json(_elements, whole) if _is_array(whole) else [cast("msgspec.Raw", whole)]
     if len(parts) > MAX_BATCH:
         raise PayloadError(f"an array of {len(parts)} readings is longer than {MAX_BATCH}")
+    if len(parts) > MAX_BOOTS and (boots := len({boot for boot, _ in _stamps(parts)})) > MAX_BOOTS:
+        raise PayloadError(f"readings of {boots} boots are in it, more than {MAX_BOOTS}")
     items: list[S] = []
     rejected: list[Rejected] = []
     unknown_fields = 0

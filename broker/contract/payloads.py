@@ -20,6 +20,8 @@ MAX_PAYLOAD_BYTES: Final = 262_144
 GATEWAY_PAYLOAD_BYTES: Final = 1_048_576
 """Of another maker's server, which speaks for many devices in one message."""
 MAX_BATCH: Final = 1_000
+MAX_BOOTS: Final = 8
+"""Outbox lives in one message: each costs a receipt of its own."""
 
 Boot = Annotated[str, Meta(pattern=r"^[a-z0-9]{1,16}$", description="Names one life of the device's outbox.")]
 Seq = Annotated[int, Meta(ge=0, le=2**53, description="Counts the readings of one boot.")]
@@ -110,7 +112,7 @@ class ApTelemetry(Stamp, kw_only=True, omit_defaults=True):
     disk_pct: Percent | None = None
 
 
-Scene = Literal["armed", "warming_up", "light", "covered", "moved", "defocused", "frozen", "no_stream"]
+Scene = Literal["armed", "warming_up", "light", "covered", "moved", "defocused", "frozen", "no_stream", "too_large"]
 
 
 class CameraTelemetry(Stamp, kw_only=True, omit_defaults=True):
@@ -138,6 +140,7 @@ TELEMETRY: Final[dict[Kind, type[Telemetry]]] = {
     "camera": CameraTelemetry,
 }
 
+# New ones go to the end: the place of a type names the outbox life of other makers' events (`ingest/foreign.py`).
 EVENT_TYPES: Final[dict[Kind, tuple[str, ...]]] = {
     "bin": ("fire", "tilt", "lid_open", "collected", "moved", "low_battery", "tamper"),
     "truck": (
@@ -151,6 +154,15 @@ EVENT_TYPES: Final[dict[Kind, tuple[str, ...]]] = {
         *("line_crossed", "activity"),
     ),
 }
+
+PLATFORM_EVENT_TYPES: Final = frozenset({"review"})
+"""Events that people cause at the API: stored beside those of a device, never taken from one, nor from the bus."""
+
+
+def device_event_types(kind: Kind) -> tuple[str, ...]:
+    """What a device of a kind may send."""
+    return tuple(name for name in EVENT_TYPES[kind] if name not in PLATFORM_EVENT_TYPES)
+
 
 Detail = dict[str, Any]
 

@@ -9,7 +9,17 @@ from typing import Any, Final
 
 import msgspec
 
-from broker.contract.payloads import EVENT_TYPES, TELEMETRY, Event, Receipt, Status, fields_of
+from broker.contract.payloads import (
+    MAX_BATCH,
+    MAX_BOOTS,
+    MAX_PAYLOAD_BYTES,
+    TELEMETRY,
+    Event,
+    Receipt,
+    Status,
+    device_event_types,
+    fields_of,
+)
 from broker.contract.topics import CHANNELS, DOWN_CHANNELS, ID_PATTERN, KINDS, PREFIX, RETAINED_CHANNELS
 from broker.contract.units import unit_of
 
@@ -57,6 +67,8 @@ def _topics() -> list[str]:
         "Every reading and event carries `ts` (device clock, UTC, RFC 3339 with a zone), `boot` (one life of the",
         "outbox) and `seq` (counts within it); the three and the device make it unique for ever. A payload is one",
         "object or an array of them. Absent means unknown, never zero. Unknown fields are ignored and counted.",
+        f"A message holds at most {MAX_PAYLOAD_BYTES} bytes, {MAX_BATCH} readings and {MAX_BOOTS} boots; one with",
+        "more is a dead letter as a whole and gets no receipt.",
         "",
     ]
 
@@ -81,11 +93,12 @@ def _range(found: dict[str, Any]) -> str:
 
 
 def _events() -> list[str]:
-    rows = [f"| {kind} | {', '.join(f'`{name}`' for name in EVENT_TYPES[kind])} |" for kind in KINDS]
+    rows = [f"| {kind} | {', '.join(f'`{name}`' for name in device_event_types(kind))} |" for kind in KINDS]
     return [
         "## Events",
         "",
         "`type` is one of a closed list per kind; `state` is `raised`, `cleared` or `noted`; `detail` is an object.",
+        "Events that people cause at the API (`review`) are not on it: a message that brings one is a dead letter.",
         "",
         "| kind | types |",
         "|---|---|",

@@ -21,6 +21,9 @@ RETAINED_CHANNELS: Final[frozenset[Channel]] = frozenset({"status"})
 
 ROOT: Final = "kota"
 PREFIX: Final = f"{ROOT}/v1"
+PLATFORM_ROOT: Final = f"${ROOT}"
+"""First level of what the platform tells itself through its own journal. MQTT's `#` and `+` do not match a `$`."""
+_REFUSED: Final = f"{ROOT}/bus/"
 ID_PATTERN: Final = r"[a-z0-9][a-z0-9-]{0,62}"
 TOPICS_REMEMBERED: Final = 16_384
 _ID = re.compile(ID_PATTERN)
@@ -71,6 +74,8 @@ def parse_topic(topic: str) -> Topic:
     Raises:
         TopicError: Anything else, wildcards and foreign prefixes included.
     """
+    if topic.startswith(_REFUSED):
+        raise TopicError(f"topics below {PLATFORM_ROOT}/ are the platform's own; no message from the bus may have one")
     parts = topic.split("/")
     if len(parts) != _SEGMENTS or f"{parts[0]}/{parts[1]}" != PREFIX:
         raise TopicError(f"{topic!r} is not {PREFIX}/{{city}}/{{kind}}/{{device}}/{{channel}}")
@@ -81,6 +86,39 @@ def parse_topic(topic: str) -> Topic:
 def is_native(topic: str) -> bool:
     """Whether a topic lies in the contract's own space, well formed or not."""
     return topic.startswith(f"{ROOT}/")
+
+
+def is_platforms(topic: str) -> bool:
+    """Whether a topic is the platform's own: only our own processes write such messages, into the journal."""
+    return topic.partition("/")[0] == PLATFORM_ROOT
+
+
+def topic_from_bus(topic: str) -> str:
+    """The topic that a message from the network is journaled under; to be called for every one, by every reader.
+
+    One that claims to be the platform's own gets a topic that nobody reads, so that it is a dead letter for ever, also
+    when it is replayed. Every other topic stays as it is.
+    """
+    return f"{_REFUSED}{topic}" if is_platforms(topic) else topic
+
+
+def review_topic(city: str, camera: str) -> str:
+    """Where the API journals a verdict on a case of a camera."""
+    return f"{PLATFORM_ROOT}/v1/{city}/camera/{camera}/review"
+
+
+def parse_review_topic(topic: str) -> tuple[str, str]:
+    """City and camera of a verdict.
+
+    Raises:
+        TopicError: It is another topic.
+    """
+    parts = topic.split("/")
+    if len(parts) == _SEGMENTS:
+        city, camera = require_id(parts[2], "city"), require_id(parts[4], "camera")
+        if topic == review_topic(city, camera):
+            return city, camera
+    raise TopicError(f"{topic!r} is not {review_topic('{city}', '{camera}')}")
 
 
 def subscription(channel: Channel, *, city: str = "+", kind: Kind | Literal["+"] = "+", device: str = "+") -> str:

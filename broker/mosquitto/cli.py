@@ -92,7 +92,7 @@ def write(settings: Settings, layout: Layout) -> dict[str, bool]:
     _make_folders(layout)
     group = _account(layout.user).pw_gid if layout.user else -1
     mode = _GROUP_MODE if layout.user else _OWN_MODE
-    secrets = Secrets(settings.data)
+    secrets = Secrets.make(settings.data)
     wanted = texts(layout, rights, lambda user: password_of(secrets, gateways, user))
     return {name: replace_file(layout.folder / name, text, mode=mode, group=group) for name, text in wanted.items()}
 

@@ -18,13 +18,16 @@ import msgspec
 from broker.contract.codec import stamps_of
 from broker.contract.errors import TopicError
 from broker.contract.topics import parse_topic
-from city.disk import give_back, guarded, kept_bytes, open_durable
+from city.disk import DurableFile, empty_wal, give_back, guarded, kept_bytes, open_durable, still_there
 from ingest.store.intervals import IntervalSet
 
 LetterState = Literal["dead", "replaying", "replayed"]
 
 GIVE_WAY_SHARE: Final = 20
-"""At the bound one letter in so many goes, the replayed first and then the oldest."""
+"""At the bound one letter in so many goes: the replayed first, then the oldest of the device that has most."""
+
+LETTER_BYTES: Final = 300
+"""What a letter takes besides its payload, about."""
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS letters (
@@ -53,6 +56,14 @@ ON CONFLICT (digest) DO UPDATE SET
     state = 'dead', times = times + 1
 WHERE excluded.position > letters.position
 """
+
+_OWNED: Final = "letters LEFT JOIN owners USING (digest)"
+_OF_LARGEST: Final = f"""
+SELECT id FROM {_OWNED} WHERE coalesce(device, topic) = (
+    SELECT coalesce(device, topic) AS owner FROM {_OWNED}
+    GROUP BY owner ORDER BY sum(length(payload) + {LETTER_BYTES}) DESC LIMIT 1
+) ORDER BY id LIMIT ?
+"""  # noqa: S608 - our own names
 
 _COLUMNS: Final = "position, topic, payload, received_at, reason, id, state, times, last_at"
 
@@ -96,11 +107,18 @@ class DeadLetterBox:
 
         Args:
             path: The SQLite file.
-            max_bytes: Bound of what the file keeps; there the oldest letters give way and are counted.
+            max_bytes: Bound of what the file keeps; there the oldest letters of the device (or foreign topic) that
+                has most give way and are counted: nobody pushes out another's.
         """
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._db = open_durable(path, _SCHEMA)
+        self._owes_emptying = True
+
+    @property
+    def file(self) -> DurableFile:
+        """The file, for who tells it from others; nothing else may be done with it."""
+        return self._db
 
     def add(self, letters: Sequence[DeadLetter]) -> None:
         """Keep letters durably before returning; the same of the same journal positions again changes nothing."""
@@ -191,7 +209,18 @@ class DeadLetterBox:
         with self._writing() as db:
             gone = db.execute("DELETE FROM letters WHERE last_at < ?", (time.timestamp(),)).rowcount
             db.execute("DELETE FROM owners WHERE digest NOT IN (SELECT digest FROM letters)")
+            self._owes_emptying = True
             return gone
+
+    def tidy(self) -> None:
+        """Empty the write-ahead log of what was deleted; where a reader forbids it, at the next call.
+
+        A file that was deleted or replaced meanwhile is written anew.
+        """
+        with self._guarded():
+            self._db = still_there(self._db)
+            if self._owes_emptying:
+                self._owes_emptying = not empty_wal(self._db)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -201,6 +230,7 @@ class DeadLetterBox:
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         with self._guarded():
+            self._db = still_there(self._db)
             with self._db:
                 yield self._db
             give_back(self._db)
@@ -210,9 +240,12 @@ class DeadLetterBox:
 
     def _give_way(self, db: sqlite3.Connection) -> int:
         share = int(db.execute("SELECT count(*) FROM letters").fetchone()[0]) // GIVE_WAY_SHARE + 1
-        oldest = "SELECT id FROM letters ORDER BY state != 'replayed', id LIMIT ?"
-        gone = db.execute(f"DELETE FROM letters WHERE id IN ({oldest})", (share,)).rowcount  # noqa: S608 - our own text
+        statement = "SELECT id FROM letters WHERE state = 'replayed' ORDER BY id LIMIT ?"
+        chosen = db.execute(statement, (share,)).fetchall() or db.execute(_OF_LARGEST, (share,)).fetchall()
+        db.executemany("DELETE FROM owners WHERE digest = (SELECT digest FROM letters WHERE id = ?)", chosen)
+        gone = db.executemany("DELETE FROM letters WHERE id = ?", chosen).rowcount
         db.execute("INSERT INTO dropped VALUES (?)", (gone,))
+        self._owes_emptying = True
         return gone
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -11,17 +12,25 @@ from typing import Final
 
 import duckdb
 import msgspec
+import structlog
 
-from broker.contract.errors import RetryLaterError, RowsRejectedError
+from broker.contract.errors import ConfigError, RetryLaterError, RowsRejectedError
 from broker.contract.topics import KINDS, Kind
+from city.disk import SetAside
 from ingest.store import duck_reader
 from ingest.store.duck_columns import TABLES, Row, to_arrays, to_rows
+from ingest.store.duck_repair import fault_of, inode_of, move_aside, rescue, save_open
 from ingest.store.intervals import IntervalSet
 from ingest.store.latest import LatestBoard
+from ingest.store.patient import StoreBrokenError
 from ingest.store.port import EventQuery, Latest, Ledger, Point, Ranges, SeriesQuery, Written
-from ingest.store.records import EventRecord, Record
+from ingest.store.records import EventRecord, Record, StatusRecord
 from ingest.store.seen import Seen, fresh_of
 
+log = structlog.get_logger("store")
+
+VERSION: Final = 2
+"""Of the tables; 1 had no `meta`."""
 _REFUSALS: Final = (duckdb.ConversionException, duckdb.ConstraintException, duckdb.InvalidInputException)
 _PASSING: Final = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.TransactionException)
 """No space, no memory: nothing was stored, and later it may be."""
@@ -30,56 +39,163 @@ _PASSING: Final = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.Trans
 class DuckStore:
     """Owns the file; writes from one thread, reads from any."""
 
-    def __init__(self, path: Path, *, memory_mb: int = 128) -> None:
-        """Open or make the file and take in what it knows.
+    def __init__(
+        self,
+        path: Path,
+        *,
+        memory_mb: int = 128,
+        city: str = "",
+        damage: str = "",
+        on_set_aside: Callable[[SetAside], None] = lambda _: None,
+    ) -> None:
+        """Open or make the file and take in what it knows; a damaged one is set aside, and what is readable rescued.
+
+        Args:
+            path: The file; its folder is made.
+            memory_mb: What DuckDB may take.
+            city: Id that a new file gets.
+            damage: What is known to be wrong with the file; it is repaired first.
+            on_set_aside: Told whenever the file had to be written anew.
 
         Raises:
+            ConfigError: A newer version has written the file; nothing has changed.
             RetryLaterError: The file cannot be opened, for example because another process has it.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
+        self._city = city
+        self._on_set_aside = on_set_aside
         self._config: dict[str, str | bool | int | float | list[str]] = {"memory_limit": f"{memory_mb}MB", "threads": 2}
         self._write_lock = threading.Lock()
         self._latest = LatestBoard()
         self._seen: Seen = {}
         self._drained: Ranges = ()
-        self._db = self._open()
+        self._inode: tuple[int, int] | None = None
+        self.is_new = False
+        self.was_nameless = False
+        self.set_aside: SetAside | None = None
+        self._db = self._open(damage)
+        facts = dict(self._db.execute("SELECT name, value FROM meta").fetchall())
+        self.life, self.city = str(facts["life"]), str(facts["city"])
 
     def _connect(self, path: Path) -> duckdb.DuckDBPyConnection:
         db = duckdb.connect(str(path), config=self._config)
-        # Objects of text columns are text, whatever the first of them look like.
-        db.execute("SET pandas_analyze_sample = 0")
-        for table, columns in TABLES.items():
-            body = ", ".join(f"{name} {type_}" for name, type_ in columns.items())
-            db.execute(f"CREATE TABLE IF NOT EXISTS {table} ({body})")
-            for name, type_ in columns.items():
-                db.execute(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {name} {type_}")
+        try:
+            self._require_known(db)
+            # Objects of text columns are text, whatever the first of them look like.
+            db.execute("SET pandas_analyze_sample = 0")
+            for table, columns in TABLES.items():
+                body = ", ".join(f"{name} {type_}" for name, type_ in columns.items())
+                db.execute(f"CREATE TABLE IF NOT EXISTS {table} ({body})")
+                for name, type_ in columns.items():
+                    db.execute(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {name} {type_}")
+            self._name(db)
+        except BaseException:
+            db.close()
+            raise
         return db
 
-    def _open(self) -> duckdb.DuckDBPyConnection:
+    def _require_known(self, db: duckdb.DuckDBPyConnection) -> None:
+        tables = {name for (name,) in db.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+        if "meta" not in tables:
+            if tables:
+                self.was_nameless = True
+                log.info("store.migrated", file=str(self._path), from_version=1, to_version=VERSION)
+            return
+        row = db.execute("SELECT value FROM meta WHERE name = 'schema_version'").fetchone()
+        if row and int(row[0]) > VERSION:
+            raise ConfigError(
+                f"{self._path}: has schema version {row[0]}, this program knows {VERSION}: install the version of Jaga "
+                "Kota that wrote it, or a newer one; the file was not changed"
+            )
+
+    def _name(self, db: duckdb.DuckDBPyConnection) -> None:
+        """Say whose file it is, and which one: what takes its place is told apart by that."""
+        known = {name for (name,) in db.execute("SELECT name FROM meta").fetchall()}
+        facts = {"life": secrets.token_hex(8), "city": self._city, "schema_version": str(VERSION)}
+        for name, value in facts.items():
+            if name not in known:
+                db.execute("INSERT INTO meta VALUES (?, ?)", [name, value])
+
+    def _open(self, damage: str = "") -> duckdb.DuckDBPyConnection:
         try:
+            self._inode = None
+            if damage:
+                self._set_aside(rescue(self._path, self._connect, damage))
             if not self._path.exists():
-                # DuckDB does not open a file whose first write was cut off: made elsewhere, it appears whole.
-                made = self._path.with_name(f"{self._path.name}.new")
-                for part in (made, made.with_name(f"{made.name}.wal")):
-                    part.unlink(missing_ok=True)
-                self._connect(made).close()
-                made.replace(self._path)
-            db = self._connect(self._path)
-        except _PASSING as exc:
+                self._make()
+            try:
+                db = self._taken_in()
+            except duckdb.Error as exc:
+                if fault_of(exc) != "damaged":
+                    raise
+                self._set_aside(rescue(self._path, self._connect, str(exc)))
+                db = self._taken_in()
+        except (OSError, duckdb.Error) as exc:
+            if fault_of(exc) == "newer":
+                raise ConfigError(
+                    f"{self._path}: a newer DuckDB has written it; the file was not changed: {exc}"
+                ) from exc
             raise RetryLaterError(f"{self._path}: {exc}") from exc
-        self._seen = {
-            (device, boot): IntervalSet(msgspec.json.decode(ranges, type=list[tuple[int, int]]))
-            for device, boot, ranges in db.execute("SELECT device, boot, ranges FROM seen").fetchall()
-        }
-        self._drained = tuple(db.execute("SELECT * FROM drained ORDER BY first_position").fetchall())
-        for latest in duck_reader.read_latest(db):
-            self._latest.restore(latest)
+        self._inode = inode_of(self._path)
+        return db
+
+    def _set_aside(self, found: SetAside) -> None:
+        self.set_aside = found
+        self._on_set_aside(found)
+
+    def _make(self) -> None:
+        # DuckDB does not open a file whose first write was cut off: made elsewhere, it appears whole.
+        made = self._path.with_name(f"{self._path.name}.new")
+        wal = self._path.with_name(f"{self._path.name}.wal")
+        for part in (made, made.with_name(f"{made.name}.wal")):
+            part.unlink(missing_ok=True)
+        if wal.exists():
+            move_aside(self._path, "damaged")  # the log of a file that is gone
+        self._connect(made).close()
+        made.replace(self._path)
+        self.is_new = True
+
+    def _taken_in(self) -> duckdb.DuckDBPyConnection:
+        """The file's connection, after everything that is held in memory was read."""
+        db = self._connect(self._path)
+        try:
+            self._seen = {
+                (device, boot): IntervalSet(msgspec.json.decode(ranges, type=list[tuple[int, int]]))
+                for device, boot, ranges in db.execute("SELECT device, boot, ranges FROM seen").fetchall()
+            }
+            self._drained = tuple(db.execute("SELECT * FROM drained ORDER BY first_position").fetchall())
+            self._latest = LatestBoard()
+            for latest in duck_reader.read_latest(db):
+                self._latest.restore(latest)
+        except BaseException:
+            db.close()
+            raise
         return db
 
     def drained(self) -> Ranges:
-        """The journal positions that were committed with their rows."""
+        """The journal positions that were committed with their rows.
+
+        Raises:
+            StoreBrokenError: The file was deleted or replaced, and cannot be written anew.
+        """
+        with self._write_lock:
+            self._keep_file()
         return self._drained
+
+    def seen(self) -> Seen:
+        """Device and boot to the seqs that are stored."""
+        return self._seen
+
+    def _keep_file(self) -> None:
+        """Write the file anew when it was deleted or replaced: the open connection has everything that was in it."""
+        if self._inode is None or inode_of(self._path) == self._inode:
+            return
+        try:
+            self._set_aside(save_open(self._path, self._db, self._connect))
+        except (OSError, duckdb.Error) as exc:
+            raise RetryLaterError(f"{self._path} was deleted or replaced: {exc}") from exc
+        self._db = self._open()
 
     def write(self, records: Sequence[Record], drained: Ranges) -> Written:
         """Store what is new of a batch, with the positions, in one transaction.
@@ -88,28 +204,48 @@ class DuckStore:
             RetryLaterError: The disk or the memory does not suffice just now.
             RowsRejectedError: Some rows can never be stored.
         """
-        with self._write_lock, self._passing_translated():
+        with self._write_lock, self._translated():
+            self._keep_file()
             fresh, seen = fresh_of(records, self._seen, self._latest)
+            fresh = self._without_known_states(fresh)
             try:
                 self._commit(fresh, seen, drained)
             except _REFUSALS as exc:
+                if fault_of(exc) == "damaged":
+                    raise
                 raise RowsRejectedError(self._refused(records, str(exc))) from exc
             self._seen.update(seen)
             self._drained = drained
             self._latest.absorb(fresh)
         return Written(len(fresh), len(records) - len(fresh))
 
+    def _without_known_states(self, fresh: Sequence[Record]) -> list[Record]:
+        """Leave out states that are older than the newest and stored already: the journal may be drained again."""
+        return [one for one in fresh if not (isinstance(one, StatusRecord) and self._has_state(one))]
+
+    def _has_state(self, one: StatusRecord) -> bool:
+        known = self._latest.find(kind=None, device=one.device, changed_since=None)
+        if not known or known[0].state_at is None or one.received_at > known[0].state_at:
+            return False
+        statement = "SELECT 1 FROM statuses WHERE device = ? AND state = ? AND received_at = ? LIMIT 1"
+        return self._db.execute(statement, [one.device, one.state, _naive(one.received_at)]).fetchone() is not None
+
     @contextmanager
-    def _passing_translated(self) -> Iterator[None]:
+    def _translated(self) -> Iterator[None]:
+        """DuckDB's errors as ours: what may pass, and what needs the file to be opened anew or repaired."""
         try:
             yield
-        except _PASSING as exc:
+        except duckdb.ConnectionException as exc:
             raise RetryLaterError(f"duckdb: {exc}") from exc
-        except duckdb.FatalException as exc:
-            # After a failed checkpoint it refuses everything until the file is opened anew.
-            self._db.close()
-            self._db = self._open()
-            raise RetryLaterError(f"duckdb: {exc}") from exc
+        except duckdb.Error as exc:
+            if fault_of(exc) == "damaged":
+                raise StoreBrokenError(f"{self._path} is damaged: {exc}", damage=str(exc)) from exc
+            if isinstance(exc, _PASSING):
+                raise RetryLaterError(f"duckdb: {exc}") from exc
+            if isinstance(exc, duckdb.FatalException):
+                # After a failed checkpoint it refuses everything until the file is opened anew.
+                raise StoreBrokenError(f"duckdb: {exc}") from exc
+            raise
 
     def _commit(self, fresh: Sequence[Record], seen: Seen, drained: Ranges) -> None:
         touched = [(*key, msgspec.json.encode(list(ranges)).decode()) for key, ranges in seen.items()]
@@ -160,7 +296,7 @@ class DuckStore:
         Raises:
             RetryLaterError: The disk or the memory does not suffice just now.
         """
-        with self._write_lock, self._passing_translated():
+        with self._write_lock, self._translated():
             gone = 0
             for table, before in (*((f"{kind}_telemetry", readings) for kind in KINDS), ("events", events)):
                 row = self._db.execute(f"DELETE FROM {table} WHERE measured_at < ?", [_naive(before)]).fetchone()  # noqa: S608 - our own names
@@ -176,23 +312,28 @@ class DuckStore:
     def series(self, query: SeriesQuery) -> list[Point]:
         """Points of one field."""
         known = self._latest.find(kind=None, device=query.device, changed_since=None)
-        return duck_reader.read_series(self._db.cursor(), query, known[0].kind if known else None)
+        with self._translated():
+            return duck_reader.read_series(self._db.cursor(), query, known[0].kind if known else None)
 
     def events(self, query: EventQuery) -> list[EventRecord]:
         """Events that match, newest first."""
-        return duck_reader.read_events(self._db.cursor(), query)
+        with self._translated():
+            return duck_reader.read_events(self._db.cursor(), query)
 
     def span(self) -> tuple[datetime, datetime] | None:
         """When the oldest and the newest record were measured."""
-        return duck_reader.read_span(self._db.cursor())
+        with self._translated():
+            return duck_reader.read_span(self._db.cursor())
 
     def export(self, start: datetime, end: datetime, *, device: str | None = None) -> Iterator[Record]:
         """Every record of a range, in order of time."""
-        return duck_reader.read_all(self._db, start, end, device)
+        with self._translated():
+            yield from duck_reader.read_all(self._db, start, end, device)
 
     def ledger(self) -> list[Ledger]:
         """Counted from the rows."""
-        return duck_reader.read_ledger(self._db.cursor())
+        with self._translated():
+            return duck_reader.read_ledger(self._db.cursor())
 
     @contextmanager
     def copying(self) -> Iterator[Callable[[Path], None]]:
@@ -201,7 +342,7 @@ class DuckStore:
         Raises:
             RetryLaterError: The disk or the memory does not suffice just now.
         """
-        with self._passing_translated(), closing(self._db.cursor()) as cursor:
+        with self._translated(), closing(self._db.cursor()) as cursor:
             cursor.execute("BEGIN TRANSACTION")
             cursor.execute("SELECT count(*) FROM drained").fetchone()  # the first look, from which on it sees no other
             yield lambda path: copy_into(cursor, path)

@@ -54,6 +54,7 @@ TABLES: Final[dict[str, dict[str, SqlType]]] = {
     },
     "seen": {"device": "VARCHAR", "boot": "VARCHAR", "ranges": "VARCHAR"},
     "drained": {"first_position": "BIGINT", "last_position": "BIGINT"},
+    "meta": {"name": "VARCHAR", "value": "VARCHAR"},
 }
 
 

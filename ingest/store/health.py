@@ -6,9 +6,11 @@ import contextlib
 import threading
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
+
+LOST_SHOWN: Final = 200
 
 
 class BadMessages(msgspec.Struct, frozen=True):
@@ -19,12 +21,34 @@ class BadMessages(msgspec.Struct, frozen=True):
     of: int
 
 
+What = Literal["damaged", "deleted", "foreign"]
+
+
+class Damage(msgspec.Struct, frozen=True):
+    """What became of a file that holds data, when, and where what was there lies now."""
+
+    at: datetime
+    file: str
+    what: What
+    detail: str = ""
+
+
+class Lost(msgspec.Struct, frozen=True):
+    """Readings with a receipt that the store had and does not have any more: a range of an outbox life's seqs."""
+
+    device: str
+    boot: str
+    first: int
+    last: int
+
+
 class IngestHealth(msgspec.Struct, frozen=True):
     """A snapshot. Totals count since the process started; `lag_s` is the age of the oldest reading not yet stored.
 
     `connected`: the broker is there and passes messages on; something was heard `canary_age_s` ago. While a backlog is
     drained, `live_lag_s` is that of the readings that overtake it. `strangers` are devices that nobody knows and nobody
-    has looked at.
+    has looked at. `damages` and `lost` stay until `kota store lost --accept`; `lost` shows at most `LOST_SHOWN` ranges,
+    `lost_readings` counts all.
     """
 
     at: datetime
@@ -46,6 +70,9 @@ class IngestHealth(msgspec.Struct, frozen=True):
     strangers: int = 0
     note: str = ""
     alarms: tuple[BadMessages, ...] = ()
+    damages: tuple[Damage, ...] = ()
+    lost: tuple[Lost, ...] = ()
+    lost_readings: int = 0
 
 
 def health_path(data: Path) -> Path:

@@ -52,6 +52,22 @@ class IntervalSet:
         """How many numbers are in the set."""
         return sum(last - first + 1 for first, last in self)
 
+    def without(self, other: IntervalSet) -> IntervalSet:
+        """What of this set is not in another."""
+        left = IntervalSet()
+        for first, last in self:
+            at = first
+            low = max(0, bisect_right(other._starts, first) - 1)
+            for start, end in zip(other._starts[low:], other._ends[low:], strict=True):
+                if start > last:
+                    break
+                if start > at:
+                    left.add(at, start - 1)
+                at = max(at, end + 1)
+            if at <= last:
+                left.add(at, last)
+        return left
+
     def forget_below(self, ranges: int) -> None:
         """Keep only the highest `ranges` ranges."""
         del self._starts[:-ranges], self._ends[:-ranges]

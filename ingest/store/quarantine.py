@@ -18,7 +18,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from city.disk import give_back, guarded, kept_bytes, open_durable
+from city.disk import DurableFile, empty_wal, give_back, guarded, kept_bytes, open_durable, still_there
 
 StrangerState = Literal["waiting", "ignored"]
 
@@ -26,7 +26,7 @@ FIRST: Final = 20
 NEWEST: Final = 80
 """Messages kept of a stranger: so many from its beginning, and so many from its end."""
 STRANGERS_MAX: Final = 10_000
-"""Names are made up by who sends; at the bound those silent longest give way."""
+"""Names are made up by who sends; at the bound those silent longest, of the format that has most, give way."""
 _SHOWN_NAMES: Final = 8
 
 _SCHEMA: Final = """
@@ -71,6 +71,14 @@ ON CONFLICT (adapter, address) DO UPDATE SET
     last_at = max(last_at, excluded.last_at)
 RETURNING id, state
 """
+_SILENT_LONGEST: Final = """
+SELECT id FROM strangers WHERE adapter = (
+    SELECT adapter FROM strangers GROUP BY adapter ORDER BY count(*) DESC LIMIT 1
+) ORDER BY last_at LIMIT 1
+"""
+_LARGEST: Final = (
+    "SELECT stranger, count(*) FROM messages GROUP BY stranger ORDER BY sum(length(payload)) DESC, min(id) LIMIT 1"
+)
 _COLUMNS: Final = (
     "id, adapter, address, names, model, label, lat_deg, lon_deg, port, state, first_at, last_at, messages, dropped"
 )
@@ -125,11 +133,17 @@ class Quarantine:
 
         Args:
             path: The SQLite file.
-            max_bytes: Bound of what the file keeps; there whole strangers give way, the one silent longest first.
+            max_bytes: Bound of what the file keeps; there the oldest messages of the stranger that has most give way.
         """
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._db = open_durable(path, _SCHEMA)
+        self._owes_emptying = True
+
+    @property
+    def file(self) -> DurableFile:
+        """The file, for who tells it from others; nothing else may be done with it."""
+        return self._db
 
     def add(self, messages: Sequence[Quarantined]) -> None:
         """Keep messages durably before returning; the same message again changes nothing."""
@@ -163,6 +177,7 @@ class Quarantine:
                 "ORDER BY id DESC LIMIT -1 OFFSET ?3)",
                 (stranger, FIRST, NEWEST),
             ).rowcount
+            self._owes_emptying |= gone > 0
             db.execute(
                 "UPDATE strangers SET messages = messages + 1, dropped = dropped + ? WHERE id = ?", (gone, stranger)
             )
@@ -211,6 +226,7 @@ class Quarantine:
             db.execute("UPDATE strangers SET state = ? WHERE id = ?", (state, stranger))
             if state == "ignored":
                 db.execute("DELETE FROM messages WHERE stranger = ?", (stranger,))
+                self._owes_emptying = True
 
     def forget(self, stranger: int) -> None:
         """Forget a stranger with its messages."""
@@ -225,28 +241,53 @@ class Quarantine:
                 self._forget(db, stranger)
             return len(old)
 
+    def tidy(self) -> None:
+        """Empty the write-ahead log of what was deleted; where a reader forbids it, at the next call.
+
+        A file that was deleted or replaced meanwhile is written anew.
+        """
+        with self._guarded():
+            self._db = still_there(self._db)
+            if self._owes_emptying:
+                self._owes_emptying = not empty_wal(self._db)
+
     def close(self) -> None:
         """Let go of the file."""
         with self._lock:
             self._db.close()
 
     def _is_over(self, db: sqlite3.Connection) -> bool:
-        counted = int(db.execute("SELECT count(*) FROM strangers").fetchone()[0])
-        return counted > STRANGERS_MAX or kept_bytes(db) > self._max_bytes
+        return self._has_too_many(db) or kept_bytes(db) > self._max_bytes
+
+    def _has_too_many(self, db: sqlite3.Connection) -> bool:
+        return int(db.execute("SELECT count(*) FROM strangers").fetchone()[0]) > STRANGERS_MAX
 
     def _give_way(self, db: sqlite3.Connection) -> bool:
-        oldest = db.execute("SELECT id FROM strangers ORDER BY last_at LIMIT 1").fetchone()
-        if oldest:
-            self._forget(db, oldest[0])
-        return oldest is not None
+        """Let one give way: of the format with most strangers the one silent longest, or messages of who has most."""
+        stranger, messages = db.execute(_LARGEST).fetchone() or (0, 0)
+        if messages <= 1 or self._has_too_many(db):
+            oldest = db.execute(_SILENT_LONGEST).fetchone()
+            if oldest:
+                self._forget(db, oldest[0])
+            return oldest is not None
+        oldest_half = "SELECT id FROM messages WHERE stranger = ? ORDER BY id LIMIT ?"
+        gone = db.execute(
+            f"DELETE FROM messages WHERE id IN ({oldest_half})",  # noqa: S608 - our own text
+            (stranger, (messages + 1) // 2),
+        ).rowcount
+        db.execute("UPDATE strangers SET dropped = dropped + ? WHERE id = ?", (gone, stranger))
+        self._owes_emptying = True
+        return gone > 0
 
     def _forget(self, db: sqlite3.Connection, stranger: int) -> None:
         db.execute("DELETE FROM messages WHERE stranger = ?", (stranger,))
         db.execute("DELETE FROM strangers WHERE id = ?", (stranger,))
+        self._owes_emptying = True
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         with guarded(self._lock, "quarantine"):
+            self._db = still_there(self._db)
             with self._db:
                 yield self._db
             give_back(self._db)

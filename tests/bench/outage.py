@@ -134,7 +134,7 @@ def _catch_up(settings: Settings, broker: RunningBroker, hours: float, rate: flo
         settings,
         city,
         login(broker.port, broker.folder),
-        OpenStore(timed, opened.dead_letters, opened.quarantine, opened.health),  # type: ignore[arg-type]
+        OpenStore(timed, opened.dead_letters, opened.quarantine, opened.health, opened.book),  # type: ignore[arg-type]
     )
     stop = threading.Event()
     began_cpu_s, messages = usage_of(os.getpid()).cpu_s, ingest.drain.depth()

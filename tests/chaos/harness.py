@@ -58,6 +58,7 @@ class Run(msgspec.Struct, frozen=True):
     mutant: str = ""
     targets: tuple[Target, ...] = TARGETS
     kinds: tuple[Kind, ...] = ()
+    long_freezes: int = 0
 
 
 class Recovery(msgspec.Struct, frozen=True):
@@ -97,12 +98,16 @@ class Harness:
         self._shares = [names[n :: self._publishers] for n in range(self._publishers)]
         self._began = time.monotonic()
         self._released = 0.0
+        self._faults = 0
 
     def run(self) -> Report:
         """The whole run."""
         run = self._run
         targets = (*run.targets, "store", "store") if self._influx else run.targets
-        schedule = make_schedule(run.seed, run.kills, self._publishers, targets, run.kinds, moments_of(run.store))
+        schedule = make_schedule(
+            run.seed, run.kills, self._publishers, targets, run.kinds, moments_of(run.store), run.long_freezes
+        )
+        self._faults = len(schedule)
         self._broker.start()
         if self._influx:
             self._influx.start()
@@ -113,7 +118,7 @@ class Harness:
             for number in range(self._publishers):
                 self._start(f"publisher-{number}")
             recoveries = [self._break(fault) for fault in schedule]
-            self._release(2 * run.kills + 1)
+            self._release(2 * self._faults + 1)
             wait_for(self._all_receipted, "the last receipts", within_s=2 * RECOVER_WITHIN_S)
             self._end_ingest()
         finally:
@@ -123,7 +128,7 @@ class Harness:
     def _release(self, half_faults: int) -> None:
         """Let the publishers give out what is meant to be under way by now: half before a fault, half during it."""
         path = self._run.folder / RELEASED
-        self._released = half_faults / (2 * self._run.kills + 1)
+        self._released = half_faults / (2 * self._faults + 1)
         path.with_suffix(".new").write_text(str(self._released))
         path.with_suffix(".new").replace(path)
 

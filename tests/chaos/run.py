@@ -31,10 +31,20 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--readings", type=int, default=1_200, help="In all, over all devices.")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1, help="The same seed gives the same schedule again.")
+    parser.add_argument("--long-freezes", type=int, default=0, help="On top: of 70 s, of broker, ingest and edge.")
     parser.add_argument("--json", action="store_true", help="The report as one JSON object.")
     args = parser.parse_args(argv)
     folder = Path(tempfile.mkdtemp(prefix="kota-chaos-"))
-    asked = Run(folder, args.broker, STORES[args.store], args.devices, args.readings, args.kills, args.seed)
+    asked = Run(
+        folder,
+        args.broker,
+        STORES[args.store],
+        args.devices,
+        args.readings,
+        args.kills,
+        args.seed,
+        long_freezes=args.long_freezes,
+    )
     try:
         report = Harness(asked).run()
     except AssertionError as exc:

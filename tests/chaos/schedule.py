@@ -28,6 +28,11 @@ TARGETS: Final[tuple[Target, ...]] = (*("publisher",) * 3, *("broker",) * 3, *("
 """What is hit how often; `store` comes on top where it is a process of its own."""
 
 
+FROZEN: Final[tuple[Target, ...]] = ("broker", "ingest", "publisher")
+LONG_FREEZE_S: Final = 70.0
+"""Longer than every keepalive of the city: both ends of each connection give it up meanwhile."""
+
+
 class Fault(msgspec.Struct, frozen=True):
     """One fault. `wait_s` after the one before; what is not a kill ends after `lasts_s`."""
 
@@ -49,10 +54,15 @@ def make_schedule(
     targets: tuple[Target, ...] = TARGETS,
     kinds: tuple[Kind, ...] = (),
     moments: tuple[str, ...] = moments_of("duckdb"),
+    long_freezes: int = 0,
 ) -> list[Fault]:
-    """The faults of a run, in order; `kinds` allows these only."""
+    """The faults of a run, in order; `kinds` allows these only. Long freezes come on top, spread among them."""
     dice = random.Random(seed)
-    return [_fault(dice, number, publishers, targets, kinds, moments) for number in range(faults)]
+    made = [_fault(dice, number, publishers, targets, kinds, moments) for number in range(faults)]
+    for number in range(long_freezes):
+        frozen = Fault(0, 0.5, FROZEN[number % len(FROZEN)], "freeze", LONG_FREEZE_S, 0)
+        made.insert((number + 1) * (faults + 1) // (long_freezes + 1) + number, frozen)
+    return [msgspec.structs.replace(fault, number=number) for number, fault in enumerate(made)]
 
 
 def _fault(

@@ -15,6 +15,7 @@ from city.inventory import builtin_city, load_city
 from city.model import Camera
 from tests.support import rtsp
 from tests.support.brokers import free_port
+from tests.support.large_pictures import claiming, large_jpeg
 from tests.support.mjpeg import mjpeg_camera
 from tests.support.require import require_nothing_missing
 from tests.support.rooms import room_in
@@ -164,3 +165,23 @@ def test_a_camera_that_accepts_and_says_nothing_keeps_no_other_one_waiting(tmp_p
         wait_for(lambda: words.scene == "armed", "an armed camera")
         assert not any(other.scene == "armed" for other in hung)
         wait_for(lambda: all(other.scene == "no_stream" for other in hung), "cameras without a stream")
+
+
+def test_a_camera_whose_pictures_become_too_large_says_so_and_others_go_on(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        camera, other = stack.enter_context(mjpeg_camera()), stack.enter_context(mjpeg_camera())
+        source, words = stack.enter_context(watching(camera.address(), tmp_path / "one"))
+        beside, others = stack.enter_context(watching(other.address(), tmp_path / "other"))
+        wait_for(lambda: words.scene == others.scene == "armed", "two armed cameras")
+        camera.instead = large_jpeg()
+        wait_for(lambda: words.scene == "too_large", "the size to be told")
+        wait_for(lambda: words.events, "the blindness to be told")
+        assert words.events[0] == ("blind", "raised", {"reason": "too_large"})
+        camera.instead = claiming(65_535, 65_535)
+        seen, connections = len(beside.sizes), camera.connections
+        wait_for(lambda: camera.connections > connections + 1, "another try")
+        wait_for(lambda: len(beside.sizes) > seen + 5, "the other camera's pictures")
+        camera.instead = b""
+        wait_for(lambda: words.scene == "armed", "an armed camera, again")
+        assert set(source.sizes) == {(240, 320)}
+        assert (others.scene, others.events) == ("armed", [])

@@ -55,7 +55,7 @@ class RunningBroker:
     @property
     def secrets(self) -> Secrets:
         """Whose passwords it checks."""
-        return Secrets(self.folder)
+        return Secrets.make(self.folder)
 
     def gateway(self, name: str, *formats: str) -> str:
         """The password of another maker's server, made for these formats when it is not there yet; before `start`."""

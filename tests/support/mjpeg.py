@@ -18,7 +18,10 @@ EVERY_S: Final = 0.2
 
 
 class MjpegCamera(ThreadingHTTPServer):
-    """Five pictures a second of noise on a picture with edges; `stalled` stops them while connections stay."""
+    """Five pictures a second of noise on a picture with edges; `stalled` stops them while connections stay.
+
+    `instead` is sent in their place while it is not empty.
+    """
 
     daemon_threads = True
 
@@ -28,6 +31,7 @@ class MjpegCamera(ThreadingHTTPServer):
         self.stalled = threading.Event()
         self.ended = threading.Event()
         self.connections = 0
+        self.instead = b""
 
     def address(self, password: str = PASSWORD) -> str:
         """Where it is."""
@@ -53,7 +57,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             while not self.server.ended.wait(EVERY_S):
                 if not self.server.stalled.is_set():
-                    self._send(_jpeg(dice))
+                    self._send(self.server.instead or jpeg_of(dice))
         except OSError:
             return  # nobody takes them any more
 
@@ -65,7 +69,8 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def _jpeg(dice: np.random.Generator) -> bytes:
+def jpeg_of(dice: np.random.Generator) -> bytes:
+    """A picture of the camera."""
     image = np.kron(np.indices((6, 8)).sum(axis=0) % 2 * 120 + 60, np.ones((40, 40)))[:, :, None]
     noisy = np.clip(image + dice.normal(0, 3, (240, 320, 3)), 0, 255).astype(np.uint8)
     return bytes(cv2.imencode(".jpg", noisy)[1])

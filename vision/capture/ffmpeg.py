@@ -7,11 +7,20 @@ whoever waits for its turn waits here, where it can be told to stop.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
+from pathlib import Path
 from typing import Final
 
 import cv2
+import structlog
+
+from vision.capture.address import shown
+from vision.capture.port import Image, PictureTooLargeError
+from vision.picture_size import PIXELS_MAX, Size, is_too_large, size_of
+
+log = structlog.get_logger("vision")
 
 _STREAM: Final = "rtsp_transport;tcp|allowed_media_types;video|fpsprobesize;0"
 """TCP: over UDP a lost packet smears the picture into a false change. No sound, no frame rate to be guessed."""
@@ -21,6 +30,9 @@ of a second instead of three."""
 THOROUGH: Final = _STREAM
 PLAIN: Final = ""
 TURN_S: Final = 0.2
+ALLOCATION_MAX_BYTES: Final = 24 << 20
+"""Of one piece of memory that FFmpeg may take: a plane of the largest picture with two bytes a pixel, hardly more.
+A stream may change its size between two pictures; FFmpeg decodes the new one before anybody can ask how large it is."""
 
 _OPTIONS: Final = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 _opening: Final = threading.Lock()
@@ -30,6 +42,8 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
 # There from the start: later it is only replaced, which other threads may not notice but survive.
 os.environ[_OPTIONS] = PLAIN
+
+PEEK_MS: Final = 5_000
 
 
 def open_capture(
@@ -58,6 +72,64 @@ def open_capture(
         _opening.release()
 
 
+def bound_allocations() -> bool:
+    """Have FFmpeg refuse pictures that would need more memory; whether its library was found (on Linux)."""
+    try:
+        mapped = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
+        library = next((line.split()[-1] for line in mapped.splitlines() if "/libavutil" in line), "")
+        if library:
+            ctypes.CDLL(library).av_max_alloc(ctypes.c_size_t(ALLOCATION_MAX_BYTES))
+    except (OSError, AttributeError) as exc:
+        log.warning("vision.allocations_unbounded", reason=str(exc))
+        return False
+    return bool(library)
+
+
+def require_size(capture: cv2.VideoCapture, text: str, stop: threading.Event) -> None:
+    """Refuse what has been opened and not decoded yet, by what it says of its size.
+
+    Raises:
+        PictureTooLargeError: It has more than `PIXELS_MAX` pixels.
+    """
+    said = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+    size = said if all(said) else _packed_size(text, stop)
+    if size and is_too_large(size):
+        raise too_large(text, size)
+
+
+def require_small(image: Image, text: str) -> None:
+    """Refuse a picture of a stream that has changed its size.
+
+    Raises:
+        PictureTooLargeError: It has more than `PIXELS_MAX` pixels.
+    """
+    size = image.shape[1], image.shape[0]
+    if is_too_large(size):
+        raise too_large(text, size)
+
+
+def too_large(text: str, size: Size) -> PictureTooLargeError:
+    """What is wrong with a source, without its password."""
+    return PictureTooLargeError(f"{shown(text)} sends {size[0]} x {size[1]} pixels, more than {PIXELS_MAX}")
+
+
+def _packed_size(text: str, stop: threading.Event) -> Size | None:
+    """The size in the header of the first picture as it came; FFmpeg says none of what it can never decode."""
+    if text.lower().startswith("rtsp"):
+        return None  # its packets are parts of pictures
+    capture = open_capture(text, stop, open_ms=PEEK_MS, read_ms=PEEK_MS)
+    try:
+        if not capture.isOpened() or not capture.set(cv2.CAP_PROP_FORMAT, -1):
+            return None
+        done, packed = capture.read()
+        return size_of(packed.tobytes()) if done else None
+    finally:
+        capture.release()
+
+
 def position_s(capture: cv2.VideoCapture) -> float:
     """The time stamp of the picture that was grabbed last; 0.0 where it has none."""
     return float(capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000
+
+
+bound_allocations()

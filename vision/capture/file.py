@@ -11,7 +11,7 @@ from typing import Final
 import cv2
 
 from broker.contract.errors import ConfigError
-from vision.capture.ffmpeg import open_capture, position_s
+from vision.capture.ffmpeg import open_capture, position_s, require_size, require_small
 from vision.capture.pace import Pace
 from vision.capture.port import Frame
 
@@ -40,6 +40,7 @@ class FileSource:
 
         Raises:
             ConfigError: It is no video.
+            PictureTooLargeError: Its pictures are.
         """
         capture = open_capture(str(self._path), stop)
         if stop.is_set():
@@ -47,6 +48,7 @@ class FileSource:
         if not capture.isOpened():
             raise ConfigError(f"{self._path}: not a video that can be read")
         try:
+            require_size(capture, str(self._path), stop)
             yield from self._play(capture, stop)
         finally:
             capture.release()
@@ -64,5 +66,6 @@ class FileSource:
                 pace.wait(at_s, stop)
                 done, image = capture.retrieve()
                 if done:
+                    require_small(image, str(self._path))
                     yield Frame(image, at_s, self._start_at + timedelta(seconds=at_s))
             index += 1

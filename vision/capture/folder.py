@@ -10,16 +10,20 @@ from pathlib import Path
 from typing import Final
 
 import cv2
+import numpy as np
 import structlog
 
 from broker.contract.errors import ConfigError
 from vision.capture.pace import Pace
-from vision.capture.port import Frame
+from vision.capture.port import Frame, Image
+from vision.picture_size import is_too_large, size_of
 
 log = structlog.get_logger("vision")
 
 FRAME_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png"})
 
+FILE_MAX_BYTES: Final = 64 << 20
+"""A picture of the most pixels takes less, however badly it is packed; of a longer file so much is read."""
 _NUMBER: Final = re.compile(r"(?<![\d.])\d+$")
 """At the end of a name; `12.4` is none."""
 
@@ -42,7 +46,7 @@ class FolderSource:
         self._realtime = realtime
 
     def frames(self, stop: threading.Event) -> Iterator[Frame]:
-        """Pictures in order of their names; one that cannot be read is left out.
+        """Pictures in order of their names; one that cannot be read, or is too large, is left out.
 
         Raises:
             ConfigError: There is none.
@@ -56,11 +60,28 @@ class FolderSource:
             if stop.is_set():
                 return
             pace.wait(at_s - named[0][0], stop)
-            image = cv2.imread(str(path))
-            if image is None:
-                log.warning("vision.picture_unreadable", file=path.name)
-            else:
+            image = _decoded(path)
+            if image is not None:
                 yield Frame(image, at_s, self._start_at + timedelta(seconds=at_s))
+
+
+def _decoded(path: Path) -> Image | None:
+    """A picture, unless its header says that it is too large, or none."""
+    try:
+        with path.open("rb") as file:
+            coded = file.read(FILE_MAX_BYTES)
+    except OSError as exc:
+        log.warning("vision.picture_unreadable", file=path.name, reason=type(exc).__name__)
+        return None
+    size = size_of(coded)
+    if size and is_too_large(size):
+        log.warning("vision.picture_too_large", file=path.name, width_px=size[0], height_px=size[1])
+        return None
+    image = cv2.imdecode(np.frombuffer(coded, np.uint8), cv2.IMREAD_COLOR) if size else None
+    if image is None:
+        log.warning("vision.picture_unreadable", file=path.name, reason="neither JPEG nor PNG")
+        return None
+    return np.asarray(image, np.uint8)
 
 
 def _second_of(path: Path, numbered_fps: float | None) -> float:

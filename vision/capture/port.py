@@ -20,6 +20,10 @@ class StreamLostError(RetryLaterError):
     """A stream did not begin or has ended; it may come back."""
 
 
+class PictureTooLargeError(StreamLostError):
+    """Its pictures have more pixels than are decoded; a camera may come back with smaller ones."""
+
+
 @dataclass(frozen=True)
 class Frame:
     """One picture: (height, width, 3) uint8, BGR; steady seconds since the source began; wall time (aware)."""
@@ -39,5 +43,6 @@ class FrameSource(Protocol):
 
         Raises:
             ConfigError: What it reads is of no use.
+            PictureTooLargeError: Its pictures have more than `vision.picture_size.PIXELS_MAX` pixels.
             StreamLostError: It may come back.
         """

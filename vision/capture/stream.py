@@ -15,7 +15,7 @@ import cv2
 
 from vision.capture.address import shown
 from vision.capture.clock import Clock, StreamClock, Thinner
-from vision.capture.ffmpeg import QUICK, THOROUGH, open_capture, position_s
+from vision.capture.ffmpeg import QUICK, THOROUGH, open_capture, position_s, require_size, require_small
 from vision.capture.knock import knock
 from vision.capture.port import Frame, StreamLostError
 
@@ -66,6 +66,7 @@ class StreamSource:
 
         Raises:
             StreamLostError: It could not be made, or is over.
+            PictureTooLargeError: Its pictures are.
         """
         options = QUICK if self._in_a_hurry else THOROUGH
         # What gives no picture one way is tried the other way next.
@@ -74,6 +75,7 @@ class StreamSource:
         try:
             if not capture.isOpened():
                 raise StreamLostError(f"{shown(self._address)} cannot be opened")
+            require_size(capture, self._address, stop)
             yield from self._read(capture, stop)
         except cv2.error:
             # What OpenCV says of it may hold the address.
@@ -95,6 +97,7 @@ class StreamSource:
                 continue
             done, image = capture.retrieve()
             if done:
+                require_small(image, self._address)
                 self._in_a_hurry = in_a_hurry
                 # The wall clock is read for every picture: when NTP sets it, `captured_at` follows and `at_s` does not.
                 captured_at = self._clock.now() - timedelta(seconds=arrived_s - at_s)

@@ -16,7 +16,7 @@ from typing import Final
 import structlog
 
 from broker.contract.errors import ConfigError
-from vision.capture.port import Frame, FrameSource, StreamLostError
+from vision.capture.port import Frame, FrameSource, PictureTooLargeError, StreamLostError
 from vision.capture.queue import DroppingQueue
 
 log = structlog.get_logger("vision")
@@ -63,6 +63,8 @@ class _Reading:
 class Watchdog:
     """Owns the reading of one camera: at most one thread that is listened to, and a few that hang.
 
+    `too_large` says that its last connection was refused for the size of its pictures.
+
     Args:
         name: The camera's id, for the log.
         source: Its pictures.
@@ -93,6 +95,7 @@ class Watchdog:
         self._cpu_s = 0.0
         self.queue: DroppingQueue[Frame] = DroppingQueue(QUEUE_SIZE)
         self.ended = False
+        self.too_large = False
         self.reconnects = 0
         self.stalls = 0
 
@@ -152,6 +155,7 @@ class Watchdog:
                 self._lost = False
                 self.reconnects += 1
                 log.info("vision.stream_back", camera=self._name, reconnects=self.reconnects)
+            self.too_large = False
             reading.picture_s = self._monotonic()
             reading.cpu_s = time.thread_time()
         return True
@@ -171,6 +175,14 @@ class Watchdog:
 
     def _conclude(self, reading: _Reading, now_s: float) -> None:
         match reading.end:
+            case PictureTooLargeError() as exc:
+                self.too_large = True
+                if self._patience is RECORDED:
+                    # A recording stays as it is.
+                    self.ended = True
+                    log.error("vision.source_unusable", camera=self._name, reason=str(exc))
+                else:
+                    self._lose(reading, now_s, str(exc))
             case StreamLostError() as exc:
                 self._lose(reading, now_s, str(exc))
             case None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -20,8 +20,9 @@ from city.options import add_settings, settings_from
 from city.runtime import city_folder
 from city.secrets import Secrets
 from city.settings import Settings
+from vision.evidence.custody import NOTED_NAME
 from vision.evidence.export import export_case
-from vision.evidence.keys import PUBLIC_NAME, read_public
+from vision.evidence.keys import PUBLIC_NAME, PublicKeys, read_public
 from vision.evidence.report import describe
 from vision.evidence.report_texts import LANGS
 from vision.evidence.retention import enforce, lifetimes_of
@@ -48,12 +49,17 @@ def run(argv: list[str]) -> int:
         add_settings(one, _SETTINGS)
     args = parser.parse_args(argv)
     settings = settings_from(args)
+    if args.action == "verify" and args.keys:  # that needs no secret of the city
+        return _verify(args, settings.data / "evidence", read_public(args.keys), settings.data / NOTED_NAME)
     return _ACTIONS[args.action][0](args, settings, open_room(settings, Secrets(settings.data)))
 
 
-def _verify(args: argparse.Namespace, settings: Settings, room: EvidenceRoom) -> int:
-    keys = read_public(args.keys) if args.keys else _own_keys(settings, room)
-    found = verify(room.folder, keys, args.case)
+def _verify_own(args: argparse.Namespace, settings: Settings, room: EvidenceRoom) -> int:
+    return _verify(args, room.folder, _own_keys(settings, room), room.noted)
+
+
+def _verify(args: argparse.Namespace, folder: Path, keys: PublicKeys, noted: Path | None) -> int:
+    found = verify(folder, keys, args.case, noted)
     if args.json:
         print(json.dumps({"intact": found.intact, **asdict(found)}, indent=1))
     else:
@@ -64,11 +70,11 @@ def _verify(args: argparse.Namespace, settings: Settings, room: EvidenceRoom) ->
     return 0 if found.intact else 1
 
 
-def _own_keys(settings: Settings, room: EvidenceRoom) -> dict[str, Any]:
+def _own_keys(settings: Settings, room: EvidenceRoom) -> PublicKeys:
     """Our own key, and those before it that stand beside the evidence; a file that is not ours alone proves nothing."""
     path = room.folder / PUBLIC_NAME
     if not path.exists():
-        return {}
+        return room.custody.public_keys
     keys = read_public(path)
     if room.custody.key_id not in keys:
         raise ConfigError(f"{path}: is not of the key in {settings.data}")
@@ -162,7 +168,7 @@ def _add_clear_key(parser: argparse.ArgumentParser) -> None:
 
 _ACTIONS: Final[dict[str, tuple[Action, str, Callable[[argparse.ArgumentParser], None]]]] = {
     "verify": (
-        _verify,
+        _verify_own,
         "Compare files, log and signatures; exit 1 when anything is wrong.",
         _add_verify,
     ),

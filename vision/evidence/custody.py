@@ -21,12 +21,14 @@ from broker.contract.codec import utc_ms
 from broker.contract.errors import ConfigError, RetryLaterError
 from city.files import replace_file
 from vision.evidence.chain import GENESIS, Entry, Head, Kind, line_of, parse_entry, parse_head, sha256_of
-from vision.evidence.keys import PUBLIC_NAME, Signer
+from vision.evidence.keys import PUBLIC_NAME, PublicKeys, Signer
 
 log = structlog.get_logger("evidence")
 
 LOG_NAME: Final = "custody.jsonl"
 HEAD_NAME: Final = "custody.head"
+NOTED_NAME: Final = "custody.noted"
+"""The same as the head, in the data folder beside the folder of evidence."""
 LOCK_NAME: Final = "custody.lock"
 DETAIL_MAX_BYTES: Final = 30_000
 LINE_MAX_BYTES: Final = 32_768
@@ -39,10 +41,19 @@ class CustodyLog:
         folder: Where the cases lie; made when it is absent.
         signer: Whose signature.
         clock: The time of entries, UTC.
+        noted: A file outside the folder where the newest entry is noted, too: without it nothing tells that the whole
+            folder was deleted, emptied or set back.
     """
 
-    def __init__(self, folder: Path, signer: Signer, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        signer: Signer,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        noted: Path | None = None,
+    ) -> None:
         """Nothing is read yet."""
+        self._noted = noted
         self._folder = folder
         self._signer = signer
         self._clock = clock
@@ -52,6 +63,11 @@ class CustodyLog:
     def key_id(self) -> str:
         """Of the public key that checks new entries."""
         return self._signer.id
+
+    @property
+    def public_keys(self) -> PublicKeys:
+        """What checks new entries, by its id."""
+        return {self._signer.id: self._signer.public}
 
     def add(self, kind: Kind, case: str, detail: Mapping[str, Any]) -> Entry:
         """Append an entry durably.
@@ -117,6 +133,9 @@ class CustodyLog:
         if last and entry is None:
             return {"why": "damaged"}
         n = entry.n if entry else 0
+        noted = _read_head(self._noted) if self._noted else None
+        if noted is not None and noted.n > n:
+            return {"why": "tail_cut", "head_n": noted.n, "head_sha256": noted.sha256}
         head = self._head()
         if head is None:
             return {"why": "no_head"} if n > 1 else {}
@@ -125,10 +144,7 @@ class CustodyLog:
         return {}
 
     def _head(self) -> Head | None:
-        try:
-            return parse_head((self._folder / HEAD_NAME).read_bytes())
-        except FileNotFoundError:
-            return None
+        return _read_head(self._folder / HEAD_NAME)
 
     def _append_fault(self, handle: int, last: bytes, detail: Mapping[str, Any]) -> bytes:
         """Note a fault as an entry of its own; that line."""
@@ -152,7 +168,23 @@ class CustodyLog:
         except (OSError, ConfigError):
             os.ftruncate(handle, size)
             raise
+        self._note(line_of(self._signer, head) + b"\n")
         return entry
+
+    def _note(self, head: bytes) -> None:
+        """Note the newest entry outside the folder; an older one that stands there is true as well."""
+        if self._noted is not None:
+            try:
+                replace_file(self._noted, head)
+            except ConfigError as exc:
+                log.warning("custody.not_noted", reason=str(exc))
+
+
+def _read_head(path: Path) -> Head | None:
+    try:
+        return parse_head(path.read_bytes())
+    except FileNotFoundError:
+        return None
 
 
 def read_lines(folder: Path) -> Iterator[tuple[bytes, Entry | None]]:

@@ -31,6 +31,11 @@ class Signer:
         self._public = self._private.public_key()
         self.id = id_of(self._public)
 
+    @property
+    def public(self) -> Ed25519PublicKey:
+        """What checks its signatures."""
+        return self._public
+
     def sign(self, body: bytes) -> str:
         """The signature of a text, base64."""
         return base64.b64encode(self._private.sign(body)).decode()

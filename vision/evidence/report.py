@@ -11,11 +11,13 @@ from typing import Any, Final
 
 from fpdf import FPDF
 from fpdf.enums import TableBordersLayout, XPos, YPos
+from fpdf.errors import FPDFException
 
 from city.model import City
 from vision.evidence.chain import Entry
 from vision.evidence.records import Record
 from vision.evidence.report_texts import Lang, has_text, text
+from vision.picture_size import is_too_large, size_of
 
 PICTURES: Final = ("before", "deposit", "after")
 FONT: Final = "helvetica"
@@ -125,10 +127,22 @@ def _pictures(paper: FPDF, subject: Subject, lang: Lang) -> None:
         if paper.will_page_break(PICTURE_MM + 8):
             paper.add_page()
         _line(paper, text(role, lang), 6)
-        paper.image(io.BytesIO(path.read_bytes()), h=PICTURE_MM, w=paper.epw, keep_aspect_ratio=True)
+        _picture(paper, path.read_bytes(), lang)
         paper.ln(GAP_MM)
     if "clip.webm" in subject.record.sha256:
         _paragraph(paper, text("clip", lang, name="clip.webm"))
+
+
+def _picture(paper: FPDF, content: bytes, lang: Lang) -> None:
+    """A picture, or that it cannot be shown: whoever wrote into the folder may have written anything."""
+    size = size_of(content)
+    if size is None or is_too_large(size):
+        _paragraph(paper, text("no_picture", lang))
+        return
+    try:
+        paper.image(io.BytesIO(content), h=PICTURE_MM, w=paper.epw, keep_aspect_ratio=True)
+    except (OSError, ValueError, SyntaxError, FPDFException):
+        _paragraph(paper, text("no_picture", lang))
 
 
 def _files(paper: FPDF, subject: Subject, lang: Lang) -> None:

@@ -36,6 +36,10 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "before": ("Sebelum: tempat ini tanpa sampah tersebut", "Before: the place without the waste"),
     "deposit": ("Saat sampah diletakkan", "As the waste was put down"),
     "after": ("Sesudah: sampah di dalam bingkai merah", "After: the waste inside the red frame"),
+    "no_picture": (
+        "Gambar ini tidak dapat ditampilkan di sini; berkasnya ada dalam arsip.",
+        "This picture cannot be shown here; its file is in the archive.",
+    ),
     "clip": (
         "Rekaman 10 detik sebelum sampai 10 detik sesudahnya: {name}",
         "Clip from 10 s before to 10 s after: {name}",

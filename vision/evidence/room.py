@@ -15,7 +15,7 @@ from broker.contract.errors import ConfigError, KotaError, RetryLaterError
 from city.files import replace_file
 from city.secrets import Secrets
 from city.settings import Settings
-from vision.evidence.custody import CustodyLog
+from vision.evidence.custody import NOTED_NAME, CustodyLog
 from vision.evidence.kept import (
     ABOUT_NAME,
     bytes_kept,
@@ -57,6 +57,7 @@ class EvidenceRoom:
         signer: Of the custody log.
         max_bytes: What all cases may take together.
         clock: The time of entries, UTC.
+        noted: Where the newest entry of the custody log is noted outside the folder.
     """
 
     def __init__(
@@ -65,10 +66,12 @@ class EvidenceRoom:
         signer: Signer,
         max_bytes: int,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        noted: Path | None = None,
     ) -> None:
         """Nothing is read or made yet."""
         self.folder = folder
-        self.custody = CustodyLog(folder, signer, clock)
+        self.noted = noted
+        self.custody = CustodyLog(folder, signer, clock, noted)
         self._max_bytes = max_bytes
         self._book = RecordBook(folder)
 
@@ -201,4 +204,6 @@ class EvidenceRoom:
 
 def open_room(settings: Settings, secrets: Secrets) -> EvidenceRoom:
     """The room in the data folder of the settings."""
-    return EvidenceRoom(settings.data / "evidence", Signer(secrets.custody_seed()), settings.evidence_max_mb << 20)
+    signer = Signer(secrets.custody_seed())
+    bound = settings.evidence_max_mb << 20
+    return EvidenceRoom(settings.data / "evidence", signer, bound, noted=settings.data / NOTED_NAME)

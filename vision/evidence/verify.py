@@ -45,19 +45,25 @@ class Verdict:
         return all(fault.kind in NOTES for fault in self.faults)
 
 
-def verify(folder: Path, keys: PublicKeys, case: str | None = None) -> Verdict:
+def verify(folder: Path, keys: PublicKeys, case: str | None = None, noted: Path | None = None) -> Verdict:
     """Check the whole log, and the files of one case or of all.
 
     Args:
         folder: Of all cases.
         keys: Public keys of the city; from its own file, or from one that was kept elsewhere.
         case: Look at this one only.
+        noted: Where the newest entry was noted outside the folder; a folder deleted as a whole is told by it alone.
     """
     lines = list(read_lines(folder))
     entries = [entry for _, entry in lines if entry]
     records = {id_: one for id_, one in records_of(entries).items() if case in (None, id_)}
     on_disk = [path for path in kept_cases(folder) if case in (None, path.name)]
-    faults = [*_chain_faults(lines, keys), *_tail_faults(folder, lines, keys), *_file_faults(folder, records, on_disk)]
+    faults = [
+        *_chain_faults(lines, keys),
+        *_tail_faults(folder / HEAD_NAME, lines, keys),
+        *(_tail_faults(noted, lines, keys) if noted and noted.exists() else ()),
+        *_file_faults(folder, records, on_disk),
+    ]
     kept = [record for record in records.values() if record.sha256 and not record.deleted]
     head = sha256_of(lines[-1][0]) if lines else GENESIS
     return Verdict(len(kept), sum(len(one.sha256) for one in kept), len(entries), head, tuple(faults))
@@ -88,17 +94,17 @@ def _noted(entry: Entry) -> Fault:
     return Fault(_NOTED.get(why, "tail_cut"), f"entry {entry.n}", f"noted on {entry.at:%Y-%m-%dT%H:%M:%SZ}: {why}")
 
 
-def _tail_faults(folder: Path, lines: list[tuple[bytes, Entry | None]], keys: PublicKeys) -> Iterator[Fault]:
+def _tail_faults(path: Path, lines: list[tuple[bytes, Entry | None]], keys: PublicKeys) -> Iterator[Fault]:
     """What the head's file knows of entries that are no longer there."""
     try:
-        content = (folder / HEAD_NAME).read_bytes().rstrip(b"\n")
+        content = path.read_bytes().rstrip(b"\n")
     except FileNotFoundError:
         if len(lines) > 1:
-            yield Fault("tail_cut", HEAD_NAME, "is missing: nothing tells whether the log has been cut")
+            yield Fault("tail_cut", path.name, "is missing: nothing tells whether the log has been cut")
         return
     head = parse_head(content)
     if head is None or not is_genuine(content, head, keys):
-        yield Fault("tail_cut", HEAD_NAME, "was not written by the city")
+        yield Fault("tail_cut", path.name, "was not written by the city")
         return
     at_head = {entry.n: line for line, entry in lines if entry}.get(head.n)
     if at_head is None:

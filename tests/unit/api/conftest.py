@@ -52,7 +52,7 @@ class Stage:
         """Open what lies on disk."""
         self.box = DeadLetterBox(self.folder / "dead.sqlite")
         self.quarantine = Quarantine(self.folder / "strangers.sqlite")
-        self.secrets = Secrets(self.folder)
+        self.secrets = Secrets.make(self.folder)
         self.board.publish(IngestHealth(NOW, connected=True))
         self.room = EvidenceRoom(self.folder / "evidence", Signer(self.secrets.custody_seed()), 64 << 20)
         self.reviews = ReviewDesk(CITY.id, "desk", self.journaled.extend)
@@ -123,6 +123,7 @@ class Stage:
             evidence=EvidenceDesk(self.room, CITY, self.clear_key, lambda: now),
             reviews=self.reviews,
             demo=demo,
+            is_open=demo,
             replay=self.replay,
             receive=self.receive,
             preview=self.preview,

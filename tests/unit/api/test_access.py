@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from fastapi.routing import APIRoute
 from starlette.routing import Mount
 from starlette.websockets import WebSocketDisconnect
 
-from api.access import RoleDependency
+from api.access import each_route, rights_of
 from api.app import create_app
 from api.console.frame import asset
 from api.session import COOKIE, LASTS, make_session, role_of_session
@@ -21,25 +19,11 @@ OPEN_TO_EVERYBODY = {"/api/v1/map/places.geojson", "/healthz", "/readyz", "/logi
 SAME_SITE = {"Origin": "http://127.0.0.1"}
 
 
-def routes_of(found: list[Any]) -> Iterator[APIRoute | Mount]:
-    """Every route of an app, those of included routers as well."""
-    for route in found:
-        if isinstance(route, APIRoute | Mount):
-            yield route
-        else:
-            # FastAPI keeps an included router whole instead of copying its routes.
-            yield from routes_of(route.original_router.routes)
-
-
 def test_every_route_has_a_role(stage: Stage) -> None:
-    found = list(routes_of(create_app(stage.context()).routes))
+    found = list(each_route(create_app(stage.context()).routes))
     routes = [route for route in found if isinstance(route, APIRoute)]
     assert len(routes) > 20
-    without = {
-        route.path
-        for route in routes
-        if not any(isinstance(dependency, RoleDependency) for dependency in route.dependencies)
-    }
+    without = {route.path for route in routes if not rights_of(route)}
     assert without == OPEN_TO_EVERYBODY
     # What is no route of ours: the console's files and NiceGUI's own app, both behind the guard.
     assert [route.path.rpartition("/")[0] for route in found if isinstance(route, Mount)] == ["/console", ""]
@@ -75,7 +59,8 @@ def test_a_page_of_another_site_cannot_open_our_websocket(stage: Stage, origin: 
         stage.client().websocket_connect("/_nicegui_ws/socket.io/", headers=headers),
     ):
         pass
-    assert stage.client().post("/_nicegui_ws/socket.io/", headers=headers).status_code == 401
+    posted = stage.client().post("/_nicegui_ws/socket.io/", headers={"Origin": origin} if origin else {})
+    assert posted.status_code == (403 if origin else 401)
 
 
 def test_signs_of_life_are_open(stage: Stage) -> None:
@@ -97,17 +82,10 @@ def test_an_operator_writes(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "peer", "headers"),
-    [
-        ("127.0.0.1", "10.0.0.7", {}),
-        ("kota.example", "127.0.0.1", {}),
-        ("127.0.0.1", "127.0.0.1", {"X-Forwarded-For": "10.0.0.7"}),
-        ("127.0.0.1", "127.0.0.1", {"Forwarded": "for=10.0.0.7"}),
-        ("127.0.0.1", "127.0.0.1", {"Authorization": "Bearer wrong"}),
-    ],
+    "headers", [{"Authorization": "Bearer wrong"}, {"Authorization": "Bearer \u00e9".encode("latin-1")}], ids=str
 )
-def test_a_demo_is_open_on_this_machine_only(stage: Stage, host: str, peer: str, headers: dict[str, str]) -> None:
-    assert stage.client(host=host, peer=peer).get("/api/v1/devices", headers=headers).status_code == 401
+def test_a_wrong_token_is_nobody_in_a_demo_too(stage: Stage, headers: dict[str, str]) -> None:
+    assert stage.client().get("/api/v1/devices", headers=headers).status_code == 401
 
 
 @pytest.mark.parametrize("headers", [{"Origin": "http://evil.example"}, {"Origin": "null"}, {}])

@@ -87,7 +87,7 @@ def test_no_text_is_left_over() -> None:
     }
     others |= {f"reason_{reason}" for reason in REASONS} | {f"zone_{kind}" for kind in ZONE_KINDS}
     others |= {f"verdict_{verdict}" for verdict in get_args(Verdict)} | {f"show_{show}" for show in SHOWN}
-    others |= {key for key in TEXTS if key.startswith("blind_")}
+    others |= {key for key in TEXTS if key.startswith(("blind_", "damage_"))}
     others |= {f"scene_{word}" for word in get_args(Scene)}
     left = {key for key in TEXTS if not re.search(rf"\b{key}\b", source) and not key.startswith("event_")} - others
     assert left == set()

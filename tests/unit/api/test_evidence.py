@@ -192,3 +192,20 @@ def test_the_page_of_a_case_shows_who_has_seen_it(dumped: Stage) -> None:
     shown = custody_panel(View(context, "en", "operator"), case)
     assert "Download evidence" in shown
     assert "Delete the evidence" not in shown
+
+
+@pytest.mark.parametrize("harm", ["nothing", "text", "cut", "bomb", "png bomb"])
+def test_a_picture_that_is_none_costs_the_report_that_picture_alone(stage: Stage, harm: str) -> None:
+    """Whoever can write evidence may write a file that claims to be gigantic."""
+    whole = jpeg(90)
+    frame = next(place for place in range(len(whole)) if whole[place : place + 2] == b"\xff\xc0")
+    bomb = whole[: frame + 5] + b"\xff\xff\xff\xff" + whole[frame + 9 :]
+    png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + b"\x7f\xff\xff\xff" * 2 + b"\x08\x02\0\0\0" + b"\0" * 40
+    bad = {"nothing": b"", "text": b"<svg/>", "cut": whole[:-200], "bomb": bomb, "png bomb": png}[harm]
+    stage.happen("cam-01", "dumping", case=CASE, evidence={"before": "before.jpg", "after": "after.jpg"})
+    stage.keep(CASE, {"before.jpg": bad, "after.jpg": whole})
+    answer = as_(stage, "operator").post(f"/api/v1/dumping/cases/{CASE}/export?lang=en")
+    assert answer.status_code == 200
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert archive.read(f"{CASE}/before.jpg") == bad
+        assert archive.read(f"{CASE}/report.pdf").startswith(b"%PDF")

@@ -109,7 +109,7 @@ def test_who_is_taken_in_or_forgotten_while_the_city_runs_has_an_account_or_none
 
 
 def test_a_gateway_has_an_account_from_its_making_to_its_revocation_and_never_the_same_password(tmp_path: Path) -> None:
-    city, gateways, secrets = load_city(builtin_city("kupang")), Gateways(tmp_path), Secrets(tmp_path)
+    city, gateways, secrets = load_city(builtin_city("kupang")), Gateways(tmp_path), Secrets.make(tmp_path)
     current = CurrentRights(city, Gateways(tmp_path), demo=False)
     assert "ttn" not in current()
     gateways.make("ttn", ["tts"], ["v3/+/devices/+/up"], city.devices)

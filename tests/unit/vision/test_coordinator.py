@@ -13,6 +13,7 @@ from broker.contract.errors import ConfigError
 from city.cli import main
 from city.model import Camera
 from city.runtime import Runtime
+from city.secrets import Secrets
 from city.settings import load_settings
 from tests.support.waiting import wait_for
 from vision.coordinator import Coordinator
@@ -131,6 +132,7 @@ def test_clear_copies_need_the_sites_word_and_the_citys_key(
     site = replace(runtime.city.sites["tps-oebobo"], clear_copies=asked)
     runtime.city = replace(runtime.city, sites={**runtime.city.sites, site.id: site})
     if made:
+        Secrets.make(tmp_path)
         assert main(["evidence", "clear-key", "--data", str(tmp_path), "--out", str(tmp_path / "clear.key")]) == 0
     station = Station(runtime, CAMERAS)
     assert (station._clear_key(Camera(id="cam-01", site=site.id)) is not None) is sealed

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,7 +27,7 @@ CASE = "cam-01-20260301t040000z-1"
 def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EvidenceRoom:
     monkeypatch.setenv("KOTA_DATA", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    room = open_room(Settings(data=tmp_path), Secrets(tmp_path))
+    room = open_room(Settings(data=tmp_path), Secrets.make(tmp_path))
     room.keep(CASE, {"clip.webm": b"clip"}, {"camera": "cam-01", "site": "tps-oebobo"})
     return room
 
@@ -47,7 +49,45 @@ def test_intact_evidence_is_0_and_harmed_evidence_1(room: EvidenceRoom, capsys: 
 def test_a_log_of_somebody_elses_key_is_refused(room: EvidenceRoom, capsys: pytest.CaptureFixture[str]) -> None:
     (room.folder.parent / "secret.key").write_bytes(os.urandom(32))
     assert kota("verify") == 2
+    assert "is not the key that this data belongs to" in capsys.readouterr().err
+    (room.folder.parent / "secret.fingerprint").unlink()
+    assert kota("verify") == 2
     assert "custody.pub" in capsys.readouterr().err
+
+
+def delete_all(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def empty(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
+def set_back(folder: Path) -> None:
+    shutil.rmtree(folder)
+    shutil.copytree(folder.with_name("older"), folder)
+
+
+@pytest.mark.parametrize("harm", [delete_all, empty, set_back])
+def test_a_folder_that_is_gone_or_set_back_is_not_intact_and_stays_so(
+    room: EvidenceRoom, harm: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(room.folder, room.folder.with_name("older"))
+    room.custody.add("looked", CASE, {"file": "clip.webm", "role": "viewer"})
+    assert kota("verify") == 0
+    harm(room.folder)
+    assert kota("verify") == 1
+    assert "was the newest one, and is not there" in capsys.readouterr().out
+    room.custody.add("looked", CASE, {"file": "clip.webm", "role": "viewer"})
+    assert kota("verify") == 1
+    assert "noted on" in capsys.readouterr().out
+
+
+def test_looking_makes_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KOTA_DATA", str(tmp_path / "none"))
+    assert kota("verify") == 2
+    assert not (tmp_path / "none").exists()
 
 
 def test_keys_kept_elsewhere_check_it_too(room: EvidenceRoom, tmp_path: Path) -> None:

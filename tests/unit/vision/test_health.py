@@ -48,6 +48,24 @@ def test_a_camera_that_never_sends_is_blind_half_a_minute_after_the_start() -> N
     assert (sight.scene, sight.blind_s) == ("no_stream", 120)
 
 
+def test_pictures_that_are_refused_for_their_size_are_a_reason_of_their_own() -> None:
+    sight = Sight(0.0)
+    assert lived(sight, [(60.0, "")]) == []
+    said = []
+    for tenth in range(600, 900):
+        # The camera is silent at first; what it sends is known to be too large at its next connection.
+        if change := sight.tick(tenth / 10, too_large=tenth > 670):
+            sight.told(change)
+            said.append(change)
+    assert [(change.state, change.reason) for change in said] == [("raised", "too_large")]
+    assert sight.scene == "too_large"
+    sight.tick(90.1)
+    assert sight.scene == "no_stream"
+    sight.see("", 91.0)
+    sight.tick(91.0, too_large=True)
+    assert sight.scene == "armed"
+
+
 @pytest.mark.parametrize("reason", ["covered", "light", "moved", "defocused", "frozen", None])
 def test_an_armed_camera_that_sees_no_more_says_so_and_when_it_is_over(reason: str | None) -> None:
     sight = Sight(0.0)

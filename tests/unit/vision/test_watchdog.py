@@ -11,7 +11,7 @@ import pytest
 from broker.contract.errors import ConfigError
 from tests.support.waiting import wait_for
 from tests.unit.vision.scenes import Scene
-from vision.capture.port import Frame, StreamLostError
+from vision.capture.port import Frame, PictureTooLargeError, StreamLostError
 from vision.capture.watchdog import BACKOFF_S, GOOD_S, HUNG_MAX, RECORDED, STREAMED, Watchdog
 
 PICTURE = Scene().picture()
@@ -187,3 +187,23 @@ def test_what_nobody_has_foreseen_is_not_hidden() -> None:
     watchdog = Watchdog("cam-01", script, RECORDED, script.clock)
     with pytest.raises(ZeroDivisionError):
         turned(watchdog, script, 5)
+
+
+def too_large() -> None:
+    raise PictureTooLargeError("rtsp://host sends 8000 x 8000 pixels, more than 9437184")
+
+
+def test_a_camera_whose_pictures_are_too_large_is_tried_again_and_says_so_until_one_comes() -> None:
+    script = Script(shows(then=too_large), shows(then=too_large), shows(0.0, then=lost))
+    watchdog = Watchdog("cam-01", script, STREAMED, script.clock)
+    turned(watchdog, script, 1)
+    assert (watchdog.too_large, watchdog.ended) == (True, False)
+    wait_for(lambda: turned(watchdog, script, 10) or watchdog.queue.get(0), "a picture that is small enough")
+    assert (watchdog.too_large, script.begun >= 3) == (False, True)
+
+
+def test_a_recording_whose_pictures_are_too_large_is_over() -> None:
+    script = Script(shows(then=too_large))
+    watchdog = Watchdog("cam-01", script, RECORDED, script.clock)
+    turned(watchdog, script, 100)
+    assert (watchdog.too_large, watchdog.ended, script.begun) == (True, True, 1)

@@ -1,0 +1,86 @@
+"""The headers that say who asks whom: `Host` and `Origin`, read strictly; pure."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Final, NamedTuple
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,252})")
+_AUTHORITY: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::(?P<port>[0-9]{1,5}))?")
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,31}")
+_PORT_MAX: Final = 65_535
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+class Authority(NamedTuple):
+    """A host, lower case and without brackets, and its port; None where none is named."""
+
+    host: str
+    port: int | None
+
+
+class Origin(NamedTuple):
+    """Where a page comes from; `null` has neither scheme nor authority."""
+
+    scheme: str
+    authority: Authority | None
+
+
+def parse_authority(text: str) -> Authority | None:
+    """A `Host` header; None when it is none.
+
+    Source: RFC 9110, section 7.2; RFC 3986, section 3.2.
+    """
+    found = _AUTHORITY.fullmatch(text)
+    if not found:
+        return None
+    host, port = found["host"], int(found["port"]) if found["port"] else None
+    if port is not None and not 0 < port <= _PORT_MAX:
+        return None
+    if host.startswith("["):
+        host = host[1:-1]
+        if not isinstance(_address(host), ipaddress.IPv6Address):
+            return None
+    elif not _NAME.fullmatch(host):
+        return None
+    return Authority(host.lower(), port)
+
+
+def parse_origin(text: str) -> Origin | None:
+    """An `Origin` header; None when it is none.
+
+    Source: RFC 6454, section 7.
+    """
+    if text == "null":
+        return Origin("", None)
+    scheme, separator, rest = text.partition("://")
+    authority = parse_authority(rest)
+    if not separator or authority is None or not _SCHEME.fullmatch(scheme):
+        return None
+    return Origin(scheme.lower(), authority)
+
+
+def is_same(origin: Origin | None, host: Authority | None) -> bool:
+    """Whether a page comes from the host that is asked. A proxy with TLS tells us nothing of the scheme."""
+    if origin is None or origin.authority is None or host is None:
+        return False
+    default = _PORTS.get(origin.scheme)
+    return origin.authority.host == host.host and (origin.authority.port or default) == (host.port or default)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine: `localhost`, or an address of its loopback."""
+    if host == "localhost":
+        return True
+    address = _address(host)
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        return address.ipv4_mapped.is_loopback
+    return address is not None and address.is_loopback
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None

@@ -1,0 +1,206 @@
+"""What the store must have: which readings were handed to it, and which files belong together; kept apart from it.
+
+Ingest notes here, beside the journal, what it writes. A store that lacks some of it was damaged, replaced or set back,
+and says so device by device. Only messages under the contract's own topics are noted: they are the ones with receipts.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from city.disk import DurableFile, SetAside, guarded, open_durable, still_there
+from ingest.store.health import Damage, Lost
+from ingest.store.intervals import IntervalSet
+from ingest.store.port import Ranges
+from ingest.store.records import EventRecord, Reading, Record
+from ingest.store.seen import RANGES_MAX, Seen
+
+Class = Literal["reading", "event"]
+
+DAMAGES_MAX: Final = 100
+_DAY_S: Final = 86_400
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS stores (life TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS noted (
+    class TEXT NOT NULL, day INTEGER NOT NULL, device TEXT NOT NULL, boot TEXT NOT NULL, ranges TEXT NOT NULL,
+    PRIMARY KEY (class, day, device, boot)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS lost (
+    device TEXT NOT NULL, boot TEXT NOT NULL, first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL,
+    PRIMARY KEY (device, boot, first_seq)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS damages (
+    id INTEGER PRIMARY KEY, at REAL NOT NULL, file TEXT NOT NULL, what TEXT NOT NULL, detail TEXT NOT NULL
+);
+"""
+_Key = tuple[Class, int, str, str]
+
+
+class Book:
+    """Owns the file; any thread may call it.
+
+    Every method raises `RetryLaterError` when the disk refuses; nothing has changed then.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, making it and its folder where absent."""
+        self._lock = threading.Lock()
+        self._db = open_durable(path, _SCHEMA)
+        # A note that a power cut takes is of a reading that the journal still has.
+        self._db.execute("PRAGMA synchronous=NORMAL")
+
+    @property
+    def file(self) -> DurableFile:
+        """The file, for who tells it from others; nothing else may be done with it."""
+        return self._db
+
+    @property
+    def set_aside(self) -> SetAside | None:
+        """The damaged file that this one was made from."""
+        return self._db.set_aside
+
+    def note(self, records: Iterable[Record], last: int) -> None:
+        """Note what is about to be stored, and the journal's last position."""
+        added: defaultdict[_Key, IntervalSet] = defaultdict(IntervalSet)
+        for record in records:
+            if isinstance(record, Reading | EventRecord):
+                added[_key(record)].add(record.origin.seq)
+        with self._writing() as db, db:
+            for key, seqs in added.items():
+                ranges = msgspec.json.encode([*IntervalSet((*self._read(db, key), *seqs))]).decode()
+                db.execute("INSERT OR REPLACE INTO noted VALUES (?, ?, ?, ?, ?)", (*key, ranges))
+            db.execute("INSERT OR REPLACE INTO facts VALUES ('position', ?)", (str(last),))
+
+    def position(self) -> int:
+        """The journal's last position when something was stored last; 0 before."""
+        return int(self.fact("position") or 0)
+
+    def fact(self, name: str) -> str:
+        """A fact that was noted; empty when it was not."""
+        with guarded(self._lock, "book"):
+            row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return str(row[0]) if row else ""
+
+    def state(self, **facts: str) -> None:
+        """Note facts."""
+        with self._writing() as db, db:
+            db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts.items())
+
+    def knows_store(self, life: str) -> bool | None:
+        """Whether a store with this life is, or was, this city's; None when none was ever noted."""
+        with guarded(self._lock, "book"):
+            found = {row[0] for row in self._db.execute("SELECT life FROM stores")}
+        return life in found if found else None
+
+    def adopt_store(self, life: str) -> None:
+        """From now on a store with this life is this city's."""
+        with self._writing() as db, db:
+            db.execute("INSERT OR IGNORE INTO stores VALUES (?)", (life,))
+
+    def compare(self, seen: Seen, elsewhere: Callable[[], Seen]) -> tuple[Lost, ...]:
+        """What was noted and is neither in the store nor elsewhere (among the dead letters); notes that, too."""
+        noted: defaultdict[tuple[str, str], IntervalSet] = defaultdict(IntervalSet)
+        with self._writing() as db:
+            for device, boot, ranges in db.execute("SELECT device, boot, ranges FROM noted"):
+                for first, last in _ranges(ranges):
+                    noted[device, boot].add(first, last)
+            missing = {life: left for life, wanted in noted.items() if (left := wanted.without(_there(seen, life)))}
+            others = elsewhere() if missing else {}
+            found = [
+                Lost(*life, first, last)
+                for life, left in sorted(missing.items())
+                for first, last in left.without(others.get(life, IntervalSet()))
+            ]
+            with db:
+                db.execute("DELETE FROM lost")
+                db.executemany("INSERT INTO lost VALUES (?, ?, ?, ?)", [msgspec.structs.astuple(one) for one in found])
+        return tuple(found)
+
+    def lost(self) -> tuple[Lost, ...]:
+        """What the last comparison found missing."""
+        with guarded(self._lock, "book"):
+            rows = self._db.execute("SELECT device, boot, first_seq, last_seq FROM lost").fetchall()
+        return tuple(Lost(*row) for row in rows)
+
+    def report(self, damage: Damage) -> None:
+        """Keep a damage until somebody has taken note of it."""
+        with self._writing() as db, db:
+            row = (damage.at.timestamp(), damage.file, damage.what, damage.detail)
+            db.execute("INSERT INTO damages (at, file, what, detail) VALUES (?, ?, ?, ?)", row)
+            newest = "SELECT id FROM damages ORDER BY id DESC LIMIT ?"
+            db.execute(f"DELETE FROM damages WHERE id NOT IN ({newest})", (DAMAGES_MAX,))  # noqa: S608 - our own text
+
+    def damages(self) -> tuple[Damage, ...]:
+        """Damages that nobody has taken note of, oldest first."""
+        with guarded(self._lock, "book"):
+            rows = self._db.execute("SELECT at, file, what, detail FROM damages ORDER BY id").fetchall()
+        return tuple(Damage(datetime.fromtimestamp(at, UTC), *rest) for at, *rest in rows)
+
+    def accept(self) -> None:
+        """Somebody has taken note: damages and what is lost are no alarm any more."""
+        with self._writing() as db:
+            gone: defaultdict[tuple[str, str], IntervalSet] = defaultdict(IntervalSet)
+            for device, boot, first, last in db.execute("SELECT * FROM lost").fetchall():
+                gone[device, boot].add(first, last)
+            with db:
+                for class_, day, device, boot, ranges in db.execute("SELECT * FROM noted").fetchall():
+                    if (device, boot) in gone:
+                        left = list(IntervalSet(_ranges(ranges)).without(gone[device, boot]))
+                        row = (class_, day, device, boot, msgspec.json.encode(left).decode())
+                        db.execute("INSERT OR REPLACE INTO noted VALUES (?, ?, ?, ?, ?)", row)
+                db.execute("DELETE FROM lost")
+                db.execute("DELETE FROM damages")
+
+    def forget_before(self, *, readings: datetime, events: datetime) -> None:
+        """Expect no longer what the store's retention deletes, with a day to spare."""
+        with self._writing() as db, db:
+            for class_, before in (("reading", readings), ("event", events)):
+                day = int(before.timestamp()) // _DAY_S + 1
+                db.execute("DELETE FROM noted WHERE class = ? AND day <= ?", (class_, day))
+
+    def tidy(self) -> None:
+        """Write the file anew when it was deleted or replaced meanwhile."""
+        with self._writing():
+            pass
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._db.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[DurableFile]:
+        with guarded(self._lock, "book"):
+            self._db = still_there(self._db)
+            yield self._db
+
+    def _read(self, db: DurableFile, key: _Key) -> IntervalSet:
+        where = "class = ? AND day = ? AND device = ? AND boot = ?"
+        row = db.execute(f"SELECT ranges FROM noted WHERE {where}", key).fetchone()  # noqa: S608 - our own text
+        return IntervalSet(_ranges(row[0])) if row else IntervalSet()
+
+
+def _there(seen: Seen, life: tuple[str, str]) -> IntervalSet:
+    there = IntervalSet(seen.get(life, ()))
+    if len(there) >= RANGES_MAX:
+        there.add(0, next(iter(there))[0])  # what lies below was forgotten, not lost
+    return there
+
+
+def _key(record: Reading | EventRecord) -> _Key:
+    origin = record.origin
+    day = int(origin.measured_at.timestamp()) // _DAY_S
+    return "reading" if isinstance(record, Reading) else "event", day, origin.device, origin.boot
+
+
+def _ranges(text: str) -> Ranges:
+    return msgspec.json.decode(text, type=tuple[tuple[int, int], ...])

@@ -1,0 +1,232 @@
+"""Attempts on the bus: packets, floods, forgeries, take-overs."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import selectors
+import socket
+import time
+from collections.abc import Iterator
+from typing import Final
+
+from broker.contract.payloads import MAX_PAYLOAD_BYTES
+from tests.attacks.packets import connect, mutations, publish
+from tests.attacks.target import Attempt, Device, Target, be_served, city_of
+
+CLOSED_WITHIN_S: Final = 40.0
+_ANSWER_WITHIN_S: Final = 15.0
+VICTIM: Final = "bin-0002"
+THIEF: Final = "bin-0003"
+
+
+def _open(target: Target) -> socket.socket:
+    return socket.create_connection((target.host, target.mqtt_port), 10)
+
+
+@contextlib.contextmanager
+def _many(target: Target, count: int, first: bytes) -> Iterator[list[socket.socket]]:
+    """So many connections, each of which has sent some bytes."""
+    opened: list[socket.socket] = []
+    try:
+        for _ in range(count):
+            with contextlib.suppress(OSError):  # refused is as good as closed
+                one = _open(target)
+                opened.append(one)
+                one.sendall(first)
+        yield opened
+    finally:
+        for one in opened:
+            one.close()
+
+
+def _closed(opened: list[socket.socket], within_s: float) -> int:
+    """How many the other end has closed in time."""
+    waiting = selectors.DefaultSelector()
+    for one in opened:
+        one.setblocking(False)
+        waiting.register(one, selectors.EVENT_READ)
+    until_s, closed = time.monotonic() + within_s, 0
+    while closed < len(opened) and time.monotonic() < until_s:
+        for key, _ in waiting.select(0.5):
+            one = key.fileobj
+            assert isinstance(one, socket.socket)
+            try:
+                gone = not one.recv(4096)
+            except OSError:
+                gone = True
+            if gone:
+                waiting.unregister(one)
+                closed += 1
+    return closed
+
+
+def connects_without_a_password(target: Target, count: int = 2_100) -> str:
+    """Let nobody in, and serve who has a password meanwhile."""
+    flood = connect(b"bin-0001", b"bin-0001")
+    with _many(target, count, flood) as opened:
+        waited_s = be_served(target)
+        closed = _closed(opened, CLOSED_WITHIN_S)
+    assert closed == len(opened), f"{len(opened) - closed} of {len(opened)} were not refused"
+    return f"{count} connects without a password refused, an honest one served after {waited_s:.2f} s meanwhile"
+
+
+def silent_connections(target: Target, count: int = 500) -> str:
+    """Close who says nothing, or half a packet."""
+    with _many(target, count, b"") as silent, _many(target, count, connect(b"x", b"x", b"x")[:9]) as half:
+        waited_s = be_served(target)
+        opened = [*silent, *half]
+        closed = _closed(opened, CLOSED_WITHIN_S)
+    assert closed == len(opened), f"{len(opened) - closed} of {len(opened)} silent connections stay open"
+    return f"{closed} silent connections closed, an honest one served after {waited_s:.2f} s meanwhile"
+
+
+def mutated_packets(target: Target, count: int = 20_000) -> str:
+    """Survive packets that are none, from strangers and from a device that is let in."""
+    password = target.password(THIEF).encode()
+    signed_in = connect(THIEF.encode(), THIEF.encode(), password)
+    dice = random.Random(count)
+    connections = sent = 0
+    packets = mutations(7, count)
+    batch = list(_taken(packets, 40))
+    while batch:
+        connections += 1
+        with contextlib.suppress(OSError), _open(target) as one:
+            one.settimeout(0.05)
+            if dice.random() < 0.5:
+                one.sendall(signed_in)
+            for raw in batch:
+                one.sendall(raw)
+                sent += 1
+            one.recv(4096)
+        batch = list(_taken(packets, 40))
+    return f"{sent} mutated packets of {count} sent over {connections} connections before they were closed"
+
+
+def _taken(packets: Iterator[bytes], count: int) -> Iterator[bytes]:
+    for _ in range(count):
+        if (raw := next(packets, None)) is None:
+            return
+        yield raw
+
+
+def taken_over_sessions(target: Target) -> str:
+    """Let no device speak under another's client id."""
+    victim = Device(target, VICTIM, f"kota/v1/{city_of(target)}/bin/{VICTIM}/receipt")
+    thieves: list[Device] = []
+    try:
+        victim.wait(victim.bus.connected.is_set, "the victim to be let in")
+        connects = victim.bus.connects
+        names = ("ingest", "kota-ingest", VICTIM, "keeper", "simulator")
+        thieves += [Device(target, THIEF, client_id=client_id) for client_id in names]
+        thieves[-1].wait(lambda: all(one.bus.generation > 1 or one.bus.connects for one in thieves), "answers")
+        be_served(target)
+        assert victim.bus.connects == connects, "the victim was thrown out by another device"
+        assert victim.bus.connected.is_set(), "the victim was thrown out by another device"
+    finally:
+        for one in (*thieves, victim):
+            one.close()
+    return "no client id of another was taken over, ingest heard all the while"
+
+
+def forged_messages(target: Target) -> str:
+    """Deliver no receipt, reading, status, review or will in another's name."""
+    own = f"kota/v1/{city_of(target)}/bin"
+    victim = Device(target, VICTIM, f"{own}/{VICTIM}/receipt", f"{own}/{VICTIM}/command")
+    thief = Device(target, THIEF)
+    try:
+        for one in (victim, thief):
+            one.wait(one.bus.connected.is_set, "a sign-in")
+        forged = json.dumps({"boot": "forged", "seqs": [[0, 2**53]]}).encode()
+        for topic in (f"{own}/{VICTIM}/receipt", f"{own}/{VICTIM}/command", f"{own}/{VICTIM}/status"):
+            thief.bus.publish(topic, forged)
+            thief.bus.publish(topic, forged, retain=True)
+        thief.bus.publish_and_wait(f"{own}/{THIEF}/event", b"{}", retain=False, timeout_s=_ANSWER_WITHIN_S)
+        be_served(target)
+        assert not victim.heard, f"the victim heard {victim.heard[0].topic} from another device"
+    finally:
+        thief.close()
+        victim.close()
+    late = Device(target, VICTIM, f"{own}/{VICTIM}/receipt", f"{own}/{VICTIM}/command")
+    try:
+        late.wait(late.bus.connected.is_set, "a sign-in")
+        be_served(target)
+        assert not late.heard, f"a forged {late.heard[0].topic} was retained"
+    finally:
+        late.close()
+    return "nothing forged was delivered or retained"
+
+
+def a_forged_will(target: Target) -> str:
+    """Speak no will on another's topic."""
+    own = f"kota/v1/{city_of(target)}/bin"
+    victim = Device(target, VICTIM, f"{own}/{VICTIM}/receipt")
+    try:
+        victim.wait(victim.bus.connected.is_set, "the victim to be let in")
+        with _open(target) as dying:
+            will = f"{own}/{VICTIM}/receipt".encode(), b'{"boot":"forged","seqs":[[0,9]]}'
+            name, password = THIEF.encode(), target.password(THIEF).encode()
+            dying.sendall(connect(name, name, password, will=will))
+            dying.settimeout(_ANSWER_WITHIN_S)
+            dying.recv(4)
+        be_served(target)
+        assert not victim.heard, "a forged will was delivered"
+    finally:
+        victim.close()
+    return "a will on another's topic was not spoken"
+
+
+def messages_that_cost_much(target: Target) -> str:
+    """Make nobody wait for a message full of tiny elements, or full of boots, of a device that has gone mad."""
+    topic = f"kota/v1/{city_of(target)}/bin/{THIEF}/telemetry"
+    mad = Device(target, THIEF)
+    waits = []
+    try:
+        mad.wait(mad.bus.connected.is_set, "a sign-in")
+        elements = MAX_PAYLOAD_BYTES // 25
+        for body in (
+            b"[" + b",".join(b"{}" for _ in range(elements)) + b"]",
+            b"[" + b",".join(b'{"boot":"b%d","seq":1}' % number for number in range(elements // 2)) + b"]",
+            b"[" * MAX_PAYLOAD_BYTES,
+            b'{"a":' * (MAX_PAYLOAD_BYTES // 5),
+        ):
+            for _ in range(5):
+                mad.bus.publish(topic, body[:MAX_PAYLOAD_BYTES])
+            waits.append(be_served(target))
+    finally:
+        mad.close()
+    return f"20 such messages; the worst wait of an honest device was {max(waits):.2f} s"
+
+
+def packets_beyond_the_bound(target: Target) -> str:
+    """Hang up on who sends more than is allowed, before it is all there."""
+    topic = f"kota/v1/{city_of(target)}/bin/{THIEF}/telemetry".encode()
+    sign_in = connect(THIEF.encode(), THIEF.encode(), target.password(THIEF).encode())
+    sent = 0
+    with _open(target) as greedy:
+        greedy.sendall(sign_in)
+        greedy.settimeout(_ANSWER_WITHIN_S)
+        greedy.recv(4)
+        huge = publish(topic, b" " * (32 << 20))
+        try:
+            for place in range(0, len(huge), 1 << 16):
+                greedy.sendall(huge[place : place + (1 << 16)])
+                sent = place
+        except OSError:
+            return f"cut off after {sent >> 10} KiB of 32 MiB"
+        with contextlib.suppress(OSError):
+            assert not greedy.recv(4), "a packet of 32 MiB was acknowledged"
+    return "a packet of 32 MiB was not acknowledged"
+
+
+BUS: Final = (
+    Attempt("packets beyond the bound", packets_beyond_the_bound),
+    Attempt("mutated packets", mutated_packets),
+    Attempt("connects without a password", connects_without_a_password),
+    Attempt("silent connections", silent_connections),
+    Attempt("taken-over sessions", taken_over_sessions),
+    Attempt("forged messages", forged_messages),
+    Attempt("a forged will", a_forged_will),
+    Attempt("messages that cost much", messages_that_cost_much),
+)

@@ -1,0 +1,397 @@
+"""Every route and page, asked by everybody and with every sort of nonsense: rights hold, nothing breaks."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import product
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import pytest
+from fastapi.routing import APIRoute
+from httpx import Client, Response
+
+from api.access import SAFE_METHODS, each_route, rights_of
+from api.app import create_app
+from api.console.frame import asset
+from api.session import COOKIE, LASTS, make_session
+from city.secrets import ROLES, Role
+from ingest.store.duck import DuckStore
+from ingest.store.quarantine import Quarantined
+from tests.support.raw_http import served
+from tests.unit.api.conftest import NOW, Stage
+
+OPEN_TO_EVERYBODY: Final = {
+    *(("GET", path) for path in ("/healthz", "/readyz", "/login", "/favicon.ico", "/api/v1/map/places.geojson")),
+    *(("POST", path) for path in ("/login", "/logout")),
+}
+ACCOUNTS: Final = {"gateway": "/api/v1/messages/{topic:path}", "device": "/api/v1/monitoring/device/{device}/"}
+ENDLESS: Final = "/api/v1/stream"
+VALID: Final[dict[str, str]] = {
+    "device": "bin-0451",
+    "camera": "cam-01",
+    "kind": "bin",
+    "case": "c-1",
+    "file": "before.jpg",
+    "stranger": "1",
+    "entity": "urn:ngsi-ld:Device:kupang:bin-0451",
+    "topic": "unifi/default/device",
+    "field": "fill_pct",
+    "profile": "milesight-em310-udl",
+    "type": "Device",
+}
+BODIES: Final[dict[str, dict[str, Any]]] = {
+    "/api/v1/dead-letters/replay": {"ids": [1]},
+    "/api/v1/dumping/cases/{case}/review": {"verdict": "confirmed", "note": "", "reason": None, "into": None},
+    "/api/v1/dumping/cases/{case}/erase": {"reason": "a reason in whole words"},
+    "/api/v1/dumping/cases/{case}/clear/{file}": {"reason": "a reason in whole words"},
+    "/api/v1/cameras/{camera}/zones": {
+        "zones": [{"kind": "watch", "name": "w", "polygon": [[0.1, 0.1], [0.9, 0.1], [0.5, 0.9]]}],
+        "person_height": [[0.2, 0.1], [0.9, 0.5]],
+        "version": "",
+    },
+    "/api/v1/strangers/{stranger}/adopt": {
+        "id": "bin-9001",
+        "profile": "milesight-em310-udl",
+        "lat_deg": -10.1,
+        "lon_deg": 123.6,
+        "interval_s": 600,
+        "capacity_kg": None,
+        "kelurahan": "oesapa",
+    },
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One method of one route, with its declared right; `anybody` where there is none."""
+
+    method: str
+    path: str
+    right: str
+    is_page: bool
+    params: tuple[str, ...]
+
+    def address(self, **values: str) -> str:
+        """The path with its parts filled in, and the query."""
+        path = self.path.replace(":path}", "}")
+        inner = [name for name in {**VALID, **values} if f"{{{name}}}" in path]
+        for name in inner:
+            path = path.replace(f"{{{name}}}", values.get(name, VALID[name]))
+        return path
+
+
+def asked_of(route: APIRoute) -> Iterator[Asked]:
+    rights = rights_of(route)
+    query = tuple(field.alias for field in route.dependant.query_params)
+    inner = tuple(field.alias for found in route.dependant.dependencies for field in found.query_params)
+    for method in sorted((route.methods or set()) - {"HEAD"}):
+        right = rights[0].right if rights else "anybody"
+        yield Asked(method, route.path, right, not route.include_in_schema, query + inner)
+
+
+def fill(stage: Stage) -> None:
+    stage.happen("cam-01", "dumping", at=NOW - timedelta(minutes=5), case="c-1", evidence={"before": "before.jpg"})
+    stage.keep("c-1", {"before.jpg": b"\xff\xd8"})
+    stage.measure("bin-0451", fill_pct=41.0)
+    stage.measure("truck-01", lat_deg=-10.1, lon_deg=123.6)
+    stage.bury("nonsense")
+    uplink = json.dumps({"uplink_message": {"f_port": 85, "frm_payload": "A3VkA2cZAQSCRAEFAAE="}}).encode()
+    stage.quarantine.add(
+        [Quarantined("tts", ("app/x",), "v3/a@t/devices/x/up", uplink, NOW, model="em310-udl", port=85)]
+    )
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    return Stage(tmp_path)
+
+
+@pytest.fixture(params=["memory", "duckdb"])
+def filled(request: pytest.FixtureRequest, stage: Stage) -> Iterator[Stage]:
+    """A small city in each embedded store."""
+    if request.param == "duckdb":
+        stage.store = DuckStore(stage.folder / "city.duckdb")  # type: ignore[assignment]
+    fill(stage)
+    yield stage
+    if isinstance(stage.store, DuckStore):
+        stage.store.close()
+
+
+@contextmanager
+def asking(stage: Stage, *, demo: bool = False) -> Iterator[Client]:
+    """Who asks the server of the service, with a sign-in or as a demo."""
+    with served(create_app(stage.context(demo=demo))) as port, Client(base_url=f"http://127.0.0.1:{port}") as client:
+        client.headers["Origin"] = str(client.base_url).rstrip("/")
+        yield client
+
+
+def everything(stage: Stage) -> list[Asked]:
+    routes = [route for route in each_route(create_app(stage.context()).routes) if isinstance(route, APIRoute)]
+    return [asked for route in routes for asked in asked_of(route)]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What somebody sends, and the role that it should stand for."""
+
+    name: str
+    headers: dict[str, str]
+    role: Role | None = None
+    account: str = ""
+
+
+def identities(stage: Stage) -> list[Identity]:
+    def basic(user: str, password: str) -> dict[str, str]:
+        return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+    def cookie(value: str) -> dict[str, str]:
+        return {"Cookie": f"{COOKIE}={value}"}
+
+    admin = make_session(stage.secrets, "admin", NOW)
+    claim, _, signature = admin.rpartition(".")
+    found = [
+        Identity("nobody", {}),
+        Identity("a wrong token", {"Authorization": f"Bearer admin-{0:040}"}),
+        Identity("an empty token", {"Authorization": "Bearer"}),
+        Identity("no scheme", {"Authorization": stage.secrets.token("admin")}),
+        Identity("a token as a password", basic("admin", stage.secrets.token("admin"))),
+        Identity("a wrong password", basic("gateway", "wrong")),
+        Identity("the gateway", basic("gateway", stage.secrets.password("gateway")), account="gateway"),
+        Identity("an ended session", cookie(make_session(stage.secrets, "admin", NOW - LASTS))),
+        Identity("a session made longer", cookie(f"{claim}9.{signature}")),
+        Identity("a session without a signature", cookie(claim)),
+        Identity("a signature cut short", cookie(admin[:-1])),
+        Identity("a session of nonsense", cookie("\xe9.\xff..")),
+        Identity("an empty session", cookie("")),
+        Identity("a long session", cookie("admin." * 1_000)),
+    ]
+    for role in ROLES:
+        found.append(Identity(f"{role}'s token", {"Authorization": f"Bearer {stage.secrets.token(role)}"}, role))
+        session = make_session(stage.secrets, role, NOW)
+        found.append(Identity(f"{role}'s session", cookie(session), role))
+        higher = ROLES[-1] if role != ROLES[-1] else "root"
+        found.append(Identity(f"{role}'s session raised", cookie(session.replace(role, higher, 1))))
+    return found
+
+
+def expected(asked: Asked, who: Identity) -> set[str]:
+    """What may happen: `through`, or the ways to be refused."""
+    if asked.right == "anybody":
+        return {"through"}
+    if asked.right in ACCOUNTS:
+        return {"through"} if who.account == asked.right else {"401", "404"}
+    if who.role is None:
+        return {"sign in", "401"} if asked.is_page else {"401"}
+    return {"through"} if ROLES.index(who.role) >= ROLES.index(asked.right) else {"403"}  # type: ignore[arg-type]
+
+
+def outcome(answer: Response) -> str:
+    if answer.status_code == 303 and answer.headers["location"] == "/login":
+        return "sign in"
+    return str(answer.status_code) if answer.status_code in (401, 403) else "through"
+
+
+def ask(client: Client, asked: Asked, headers: dict[str, str]) -> Response:
+    body = None if asked.method in SAFE_METHODS else BODIES.get(asked.path)
+    return client.request(asked.method, asked.address(), headers=as_bytes(headers), json=body)
+
+
+def as_bytes(headers: dict[str, str]) -> dict[bytes, bytes]:
+    return {name.encode(): value.encode("latin-1") for name, value in headers.items()}
+
+
+def test_no_route_is_without_a_right(stage: Stage) -> None:
+    found = everything(stage)
+    assert {(one.method, one.path) for one in found if one.right == "anybody"} == OPEN_TO_EVERYBODY
+    assert {one.right for one in found} == {"anybody", *ROLES, *ACCOUNTS}
+    assert {one.right: one.path for one in found if one.right in ACCOUNTS} == ACCOUNTS
+    described = {
+        (method.upper(), path)
+        for path, methods in create_app(stage.context()).openapi()["paths"].items()
+        for method in methods
+    }
+    walked = {(one.method, one.path.replace(":path}", "}")) for one in found}
+    assert described - walked == set()
+    assert {one.path for one in found if one.method not in SAFE_METHODS and one.right == "viewer"} == set()
+
+
+def test_everybody_gets_what_the_rights_say_and_no_more(stage: Stage) -> None:
+    fill(stage)
+    wrong = []
+    with asking(stage) as client:
+        for who, asked in product(identities(stage), everything(stage)):
+            may = expected(asked, who)
+            if asked.path in (ENDLESS, "/logout") and "through" in may:
+                continue
+            answer = ask(client, asked, who.headers)
+            client.cookies.clear()
+            got = {outcome(answer), str(answer.status_code)}
+            # The sign-in answers a wrong token with 401 of its own.
+            is_right = bool(got & may) or asked.right == "anybody"
+            if not is_right or answer.status_code >= 500:
+                wrong.append((who.name, asked.method, asked.path, answer.status_code, may))
+    assert wrong == [], "\n".join(map(str, wrong))
+
+
+def test_a_session_writes_from_our_own_pages_only(stage: Stage) -> None:
+    fill(stage)
+    with asking(stage) as client:
+        del client.headers["Origin"]
+        for role, asked in product(ROLES, everything(stage)):
+            if asked.method in SAFE_METHODS or asked.right not in ROLES:
+                continue
+            session = {"Cookie": f"{COOKIE}={make_session(stage.secrets, role, NOW)}"}
+            for origin in ({}, {"Origin": "http://evil.example"}, {"Origin": "null"}, {"Origin": "http://127.0.0.1:1"}):
+                assert ask(client, asked, {**session, **origin}).status_code == 403, (asked, origin)
+    assert (stage.replayed, stage.journaled, stage.room.records()["c-1"].deleted) == ([], [], "")
+
+
+def test_files_of_the_console_and_unknown_paths_say_nothing_to_strangers(stage: Stage) -> None:
+    polling = "/_nicegui_ws/socket.io/?EIO=4&transport=polling"
+    with asking(stage) as client:
+        for who in identities(stage):
+            if who.role is None:
+                for path in (asset("console.css"), "/nothing", "/console/", polling):
+                    assert client.get(path, headers=as_bytes(who.headers)).status_code in (303, 401), (who.name, path)
+
+
+TIMES: Final = (
+    *("0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00-14:00", "9999-12-31T23:59:59Z"),
+    *("9999-12-31T23:59:59.999999-14:00", "9999-12-31T23:59:59+14:00", "1969-12-31T23:59:59Z", "1970-01-01T00:00:00Z"),
+    *("1970-01-01T00:00:00+14:00", "2199-12-31T23:59:59Z", "2026-03-01T12:00:00", "2026-03-01T12:00:00+23:59"),
+    *("10000-01-01T00:00:00Z", "-0001-01-01T00:00:00Z", "2026-02-30T00:00:00Z", "2026-03-01", "-62135596800"),
+    *("253402300799", "253402300800", "0001-01-01", "9999-12-31", "1969-12-31"),
+)
+NUMBERS: Final = (
+    *("0", "-1", "1", "2147483648", "9223372036854775807", "9223372036854775808", "-9223372036854775809"),
+    *("18446744073709551616", "9" * 40, "9" * 5_000, "1e3", "1e308", "1e400", "-1e400", "nan", "inf", "-inf", "0x10"),
+    *(
+        "",
+        " ",
+        "\u0661",
+        "\ufffd",
+        "a" * 5_000,
+        "\x00",
+        "%",
+        "[[[[",
+        "999999999999999d",
+        "9" * 400 + "h",
+        "0s",
+        "1_000",
+    ),
+)
+
+
+def is_sound(answer: Response) -> bool:
+    """Whether an answer is one, or says clearly why not."""
+    if answer.status_code >= 500:
+        return False
+    if answer.status_code < 400 or "text/html" in answer.headers["content-type"]:
+        return True
+    return bool(answer.json()["detail"]) and answer.json()["status"] == answer.status_code
+
+
+def test_no_number_and_no_time_in_an_address_breaks_a_route(filled: Stage) -> None:
+    wrong = []
+    with asking(filled, demo=True) as client:
+        for asked in everything(filled):
+            if asked.method != "GET" or asked.path == ENDLESS:
+                continue
+            needed = {name: VALID[name] for name in asked.params if name in VALID}
+            questions = [{name: value} for name, value in product(asked.params, (*TIMES, *NUMBERS))]
+            if {"from", "to"} <= set(asked.params):
+                questions += [{"from": start, "to": end} for start, end in product(TIMES[:10], TIMES[:10])]
+            for question in questions:
+                answer = client.get(asked.address(), params={**needed, **question})
+                if not is_sound(answer):
+                    wrong.append((asked.path, question, answer.status_code))
+    assert wrong == [], "\n".join(map(str, wrong))
+
+
+def test_no_number_in_a_path_breaks_a_route(filled: Stage) -> None:
+    wrong = []
+    parts = [quote(value, safe="") for value in (*NUMBERS, *TIMES[:4], "..", "../", "bin-0451\x00") if value.strip()]
+    with asking(filled, demo=True) as client:
+        for asked, name, part in product(everything(filled), VALID, (*parts, "%ff", "%ED%A0%80")):
+            if f"{{{name}" not in asked.path or asked.path == ENDLESS:
+                continue
+            body = None if asked.method in SAFE_METHODS else BODIES.get(asked.path)
+            answer = client.request(asked.method, asked.address(**{name: part}), json=body)
+            if not is_sound(answer):
+                wrong.append((asked.method, asked.path, name, part[:40], answer.status_code))
+    assert wrong == [], "\n".join(map(str, wrong))
+
+
+RAW: Final = (
+    *(b"[" * 200_000, b'{"a":' * 100_000, b"[" * 900 + b"]" * 900, b'{"ids":' + b"[" * 50_000 + b"]" * 50_000 + b"}"),
+    *(
+        b"",
+        b"null",
+        b"0",
+        b"nul",
+        b"{",
+        b"\xff\xfe",
+        b"\xef\xbb\xbf{}",
+        b'"\\ud800"',
+        b'{"\\u0000":1}',
+        b"[]",
+        b"{}" * 9,
+    ),
+    b"9" * 100_000,
+    b'{"ids":[' + b"9" * 5_000 + b"]}",
+)
+VALUES: Final = (
+    *("-1", "0", "2147483648", "9223372036854775807", "9223372036854775808", "-9223372036854775809", "1" + "0" * 400),
+    *(
+        "1e400",
+        "-1e400",
+        "1e308",
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "1.5",
+        "true",
+        "null",
+        '""',
+        '"\\ud800"',
+        '"\\u0000"',
+    ),
+    *('"0001-01-01T00:00:00+14:00"', '"9999-12-31T23:59:59-14:00"', "[]", "{}", "[[]]", "[[NaN, Infinity]]", "[1e400]"),
+    *("[9223372036854775808]", "[-9223372036854775809]", "[" * 500 + "]" * 500, '"' + "x" * 100_000 + '"'),
+    *("[[1e308, 1e308], [-1e308, 1e308], [0, 0]]", "[[1e-320, 0], [0, 1e-320], [0, 0]]"),
+    '[{"kind": "watch", "name": "w", "polygon": [[NaN, 0], [1, 1], [0, 1]]}]',
+    '[{"kind": "watch", "name": "\\ud800", "polygon": [[1e308, 0], [1, 1e308], [0, 1]]}]',
+)
+
+
+def hostile_bodies(template: dict[str, Any]) -> Iterator[bytes]:
+    """Whole bodies of nonsense, and good ones in which one value is."""
+    yield from RAW
+    for name, value in product(template, VALUES):
+        members = [f"{json.dumps(key)}: {json.dumps(other)}" for key, other in template.items() if key != name]
+        yield ("{" + ", ".join([*members, f"{json.dumps(name)}: {value}"]) + "}").encode()
+
+
+def test_no_body_breaks_a_route(filled: Stage) -> None:
+    wrong = []
+    gateway = base64.b64encode(f"gateway:{filled.secrets.password('gateway')}".encode()).decode()
+    with asking(filled, demo=True) as client:
+        for asked in everything(filled):
+            if asked.method in SAFE_METHODS:
+                continue
+            account = {"Authorization": f"Basic {gateway}"} if asked.right in ACCOUNTS else {}
+            kinds = ("application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x")
+            for kind in kinds if asked.right == "anybody" else kinds[:1]:
+                for body in hostile_bodies(BODIES.get(asked.path, {})):
+                    headers = {"Content-Type": kind, **account}
+                    answer = client.request(asked.method, asked.address(), content=body, headers=headers)
+                    if not is_sound(answer):
+                        wrong.append((asked.path, kind, body[:60], answer.status_code))
+    assert wrong == [], "\n".join(map(str, wrong))

@@ -1,0 +1,280 @@
+"""What stands before every route: a demo's door, other sites, sound headers, bounds of streams and pages."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.requests import HTTPConnection
+from starlette.responses import PlainTextResponse
+from starlette.types import Message, Receive, Scope, Send
+from structlog.testing import capture_logs
+
+from api import stream
+from api.access import person_of
+from api.front import OF_EVERY_ORIGIN, WEBSOCKETS_EACH, Door, Guard
+from api.hosts import is_loopback, is_same, parse_authority, parse_origin
+from api.session import COOKIE, make_session
+from api.slots import Slots, TooManyError
+from api.stream import STREAMS_EACH, STREAMS_MAX
+from tests.unit.api.conftest import NOW, Stage
+
+HERE = {"host": "127.0.0.1:8080"}
+PATHS = ("/", "/login", "/api/v1/devices", "/metrics", "/_nicegui/x", "/_nicegui_ws/socket.io/", OF_EVERY_ORIGIN)
+
+
+async def let_in(scope: Scope, receive: Receive, send: Send) -> None:
+    """An app that says it was reached."""
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.accept"})
+    else:
+        await PlainTextResponse("in")(scope, receive, send)
+
+
+def scope_of(path: str = "/", type_: str = "http", **more: Any) -> Scope:
+    headers = {**HERE, **more.pop("headers", {})}
+    pairs = [(name.encode(), value.encode("latin-1")) for name, value in headers.items() if value is not None]
+    found = {"type": type_, "path": path, "headers": pairs, "client": ("127.0.0.1", 5), "server": ("127.0.0.1", 8080)}
+    return {**found, "method": "GET", "query_string": b"", "root_path": "", **more}
+
+
+def passed(app: Any, scope: Scope) -> Message:
+    """The first message of an answer."""
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    asyncio.run(app(scope, receive, send))
+    if len(sent) > 1:
+        sent[0]["body"] = sent[1].get("body", b"")
+    return sent[0]
+
+
+def status(app: Any, scope: Scope) -> int:
+    """Of the answer; of a websocket 101, or 403 when it was closed before it began."""
+    first = passed(app, scope)
+    if scope["type"] == "websocket":
+        return 101 if first["type"] == "websocket.accept" else 403
+    return int(first["status"])
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_demo_answers_this_machine(stage: Stage, path: str) -> None:
+    door = Door(let_in, stage.context(demo=True))
+    assert status(door, scope_of(path)) == 200
+    for host in ("localhost", "localhost:8080", "LOCALHOST:1", "127.0.0.2", "[::1]:8080"):
+        assert status(door, scope_of(path, headers={"host": host})) == 200
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"client": ("10.0.0.7", 5)},
+        {"client": ("::ffff:10.0.0.7", 5)},
+        {"client": None},
+        {"server": ("10.0.0.1", 8080)},
+        {"server": ("0.0.0.0", 8080)},  # noqa: S104 - what is refused
+        {"server": None},
+        *({"headers": {"host": host}} for host in ("evil.example", "localhost.evil.example", "10.0.0.1", "0.0.0.0:80")),
+        *({"headers": {"host": host}} for host in ("127.0.0.1.evil.example", "localhost.", "[::]", None)),
+        *({"headers": {name: "10.0.0.7"}} for name in ("forwarded", "via", "x-real-ip", "x-forwarded-for")),
+        *({"headers": {name: "x"}} for name in ("x-forwarded-host", "x-forwarded-proto", "cf-ray", "cf-connecting-ip")),
+        *(
+            {"headers": {name: "x"}}
+            for name in ("true-client-ip", "x-envoy-external-address", "x-forwarded", "cf-ipcountry")
+        ),
+    ],
+    ids=str,
+)
+def test_a_demo_answers_nobody_else(stage: Stage, path: str, more: dict[str, Any]) -> None:
+    """Whether they have a token or not; a proxy on the same machine looks like the machine itself."""
+    door = Door(let_in, stage.context(demo=True))
+    assert status(door, scope_of(path, **more)) == 403
+    token = {"authorization": f"Bearer {stage.secrets.token('admin')}"}
+    assert status(door, scope_of(path, **{**more, "headers": {**more.get("headers", {}), **token}})) == 403
+    assert status(door, scope_of(path, "websocket", **more)) == 403
+    assert status(Door(let_in, stage.context(demo=False)), scope_of(path, **more)) == 200
+
+
+def test_signs_of_life_are_answered_to_whoever_watches_a_container(stage: Stage) -> None:
+    door = Door(let_in, stage.context(demo=True))
+    for path in ("/healthz", "/readyz"):
+        assert (
+            status(door, scope_of(path, client=("10.0.0.7", 5), headers={"host": "kota-api:8080", "via": "x"})) == 200
+        )
+        assert status(door, scope_of(path, headers={"host": "["})) == 400
+    assert status(door, scope_of("/healthz/../api/v1/devices", client=("10.0.0.7", 5))) == 403
+
+
+def test_a_refusal_says_what_to_do_in_both_languages_and_is_logged_once(stage: Stage) -> None:
+    door = Door(let_in, stage.context(demo=True))
+    proxied = {"x-forwarded-for": "10.0.0.7"}
+    with capture_logs() as logs:
+        page = passed(door, scope_of(headers={**proxied, "accept": "text/html"}))
+        problem = passed(door, scope_of("/api/v1/devices", headers={**proxied, "accept": "text/html"}))
+    assert [entry["event"] for entry in logs] == ["api.demo_refused"]
+    assert "10.0.0.7" not in str(logs)
+    for answer, kind in ((page, b"text/html; charset=utf-8"), (problem, b"application/problem+json")):
+        assert (b"content-type", kind) in answer["headers"]
+        for words in (b"--no-demo", b"serves only the machine", b"hanya melayani komputer"):
+            assert words in answer["body"]
+
+
+FOREIGN = (
+    "http://evil.example",
+    "null",
+    "https://127.0.0.1.evil.example",
+    "http://127.0.0.1:81",
+    "chrome-extension://abc",
+)
+
+
+@pytest.mark.parametrize("demo", [True, False])
+@pytest.mark.parametrize("origin", FOREIGN)
+@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
+def test_pages_of_other_sites_are_refused(stage: Stage, origin: str, method: str, *, demo: bool) -> None:
+    door = Door(let_in, stage.context(demo=demo))
+    for path in PATHS:
+        is_public = path == OF_EVERY_ORIGIN and method != "POST"
+        wanted = 200 if is_public else 403
+        assert status(door, scope_of(path, method=method, headers={"origin": origin})) == wanted
+        assert status(door, scope_of(path, method=method, headers={"origin": "http://127.0.0.1:8080"})) == 200
+    assert status(door, scope_of("/_nicegui_ws/socket.io/", "websocket", headers={"origin": origin})) == 403
+
+
+def test_a_program_with_a_token_may_have_any_origin(stage: Stage) -> None:
+    door = Door(let_in, stage.context(demo=False))
+    assert status(door, scope_of(headers={"origin": "http://evil.example", "authorization": "Bearer x"})) == 200
+
+
+@pytest.mark.parametrize(("mode", "wanted"), [("no-cors", 403), ("cors", 403), ("websocket", 403), ("navigate", 200)])
+def test_a_demo_gives_other_sites_no_pictures_either(stage: Stage, mode: str, wanted: int) -> None:
+    fetched = {"sec-fetch-site": "cross-site", "sec-fetch-mode": mode}
+    assert status(Door(let_in, stage.context(demo=True)), scope_of("/api/v1/devices", headers=fetched)) == wanted
+    assert status(Door(let_in, stage.context(demo=False)), scope_of("/api/v1/devices", headers=fetched)) == 200
+
+
+@pytest.mark.parametrize("name", ["host", "origin"])
+def test_a_header_that_comes_twice_is_malformed(stage: Stage, name: str) -> None:
+    scope = scope_of(headers={"origin": "http://127.0.0.1:8080"})
+    scope["headers"].append((name.encode(), b"127.0.0.1:8080"))
+    assert status(Door(let_in, stage.context()), scope) == 400
+
+
+@given(st.text(alphabet=st.characters(max_codepoint=255), max_size=60))
+def test_no_header_breaks_the_door(text: str) -> None:
+    for parse in (parse_authority, parse_origin):
+        for found in (parse(text), parse(f"http://{text}"), parse(f"[{text}]"), parse(f"a:{text}")):
+            assert found is None or isinstance(found, tuple)
+    is_loopback(text)
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "same"),
+    [
+        ("http://a", "a", True),
+        ("http://a:80", "a", True),
+        ("https://a", "a:443", True),
+        ("https://a", "a:80", False),
+        ("https://A.example", "a.EXAMPLE", True),
+        ("http://[::1]:8080", "[::1]:8080", True),
+        ("http://a", "b", False),
+        ("http://a:81", "a", False),
+        ("null", "null", False),
+    ],
+)
+def test_an_origin_is_ours_by_host_and_port(origin: str, host: str, *, same: bool) -> None:
+    assert is_same(parse_origin(origin), parse_authority(host)) is same
+
+
+def test_slots_are_bounded_for_each_and_in_all_and_come_back() -> None:
+    slots = Slots("streams", each=2, total=3)
+    with ExitStack() as stack:
+        stack.enter_context(slots.taken("a"))
+        stack.enter_context(slots.taken("a"))
+        with pytest.raises(TooManyError, match="you have 2 streams open"), slots.taken("a"):
+            pass
+        stack.enter_context(slots.taken("b"))
+        with pytest.raises(TooManyError, match="3 streams are open already"), slots.taken("c"):
+            pass
+    assert slots.held == 0
+    with pytest.raises(ZeroDivisionError), slots.taken("a"):
+        raise ZeroDivisionError
+    assert slots.held == 0
+
+
+def test_a_person_is_a_token_or_a_session_and_in_a_demo_an_address(stage: Stage) -> None:
+    def person(client: str = "127.0.0.1", **headers: str) -> str:
+        return person_of(HTTPConnection(scope_of(client=(client, 5), headers=headers)))
+
+    admin = make_session(stage.secrets, "admin", NOW)
+    people = [
+        person(),
+        person("127.0.0.2"),
+        person(authorization="Bearer a"),
+        person(authorization="Bearer b"),
+        person(cookie=f"{COOKIE}={admin}"),
+        person(cookie=f"{COOKIE}={admin}x"),
+    ]
+    assert len(set(people)) == len(people)
+    assert person("10.0.0.7", authorization="Bearer a") == people[2], "one token from everywhere is one person"
+    assert admin not in " ".join(people)
+
+
+def test_streams_of_one_person_are_bounded_and_so_are_all(stage: Stage) -> None:
+    client = stage.client()
+    with ExitStack() as stack:
+        for _ in range(STREAMS_EACH):
+            stack.enter_context(stream._slots.taken("address 127.0.0.1"))
+        answer = client.get("/api/v1/stream")
+        assert (answer.status_code, answer.headers["retry-after"]) == (429, "10")
+        assert answer.json()["detail"] == f"you have {STREAMS_EACH} streams open already; close one first"
+        for number in range(STREAMS_MAX - STREAMS_EACH):
+            stack.enter_context(stream._slots.taken(f"token {number}"))
+        token = {"Authorization": f"Bearer {stage.secrets.token('viewer')}"}
+        assert "of all people together" in client.get("/api/v1/stream", headers=token).json()["detail"]
+    assert stream._slots.held == 0
+
+
+def test_open_pages_of_one_person_are_bounded(stage: Stage) -> None:
+    entered, release = [0], asyncio.Event()
+
+    async def holds(_scope: Scope, _receive: Receive, send: Send) -> None:
+        entered[0] += 1
+        await send({"type": "websocket.accept"})
+        await release.wait()
+
+    async def story() -> list[str]:
+        guard = Guard(holds, stage.context(demo=True))
+        sent: list[str] = []
+        all_asked = asyncio.Event()
+
+        async def send(message: Message) -> None:
+            sent.append(message["type"])
+            if len(sent) == WEBSOCKETS_EACH + 2:
+                all_asked.set()
+
+        async def receive() -> Message:
+            return {"type": "websocket.connect"}
+
+        scope = scope_of("/_nicegui_ws/socket.io/", "websocket", headers={"origin": "http://127.0.0.1:8080"})
+        pages = [asyncio.create_task(guard(scope, receive, send)) for _ in range(WEBSOCKETS_EACH + 2)]
+        await all_asked.wait()
+        release.set()
+        await asyncio.gather(*pages)
+        await guard(scope, receive, send)
+        return sent
+
+    sent = asyncio.run(story())
+    assert sent.count("websocket.close") == 2
+    assert sent[-1] == "websocket.accept", "who has closed one may open another"
+    assert entered == [WEBSOCKETS_EACH + 1]

@@ -1,0 +1,173 @@
+"""A data folder of the version before schemas had numbers is opened, brought up and goes on where it was."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import zlib
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from broker.contract.errors import ConfigError
+from city.model import City
+from city.secrets import Secrets
+from city.settings import Settings, load_settings
+from edge.outbox import Outbox
+from ingest.decode import Decoder
+from ingest.drain import Drain
+from ingest.journal import open_journal
+from ingest.store.dead_letters import DeadLetterBox
+from ingest.store.opened import close_store, open_store
+from ingest.store.progress import Progress
+from ingest.store.quarantine import Quarantine
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+BIN = "kota/v1/kupang/bin/bin-1/telemetry"
+
+JOURNAL = """
+CREATE TABLE arrivals (position INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, payload BLOB NOT NULL,
+    received_at REAL NOT NULL, checksum INTEGER NOT NULL);
+"""
+LETTERS = """
+CREATE TABLE letters (id INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE, position INTEGER NOT NULL,
+    topic TEXT NOT NULL, payload BLOB NOT NULL, received_at REAL NOT NULL, reason TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'dead', times INTEGER NOT NULL DEFAULT 1, last_at REAL NOT NULL);
+CREATE INDEX letters_by_state ON letters (state, id);
+CREATE TABLE owners (digest BLOB PRIMARY KEY, device TEXT NOT NULL);
+CREATE INDEX owners_by_device ON owners (device);
+CREATE TABLE dropped (letters INTEGER NOT NULL);
+INSERT INTO letters (digest, position, topic, payload, received_at, reason, last_at)
+VALUES (x'01', 3, 'kota/v1/kupang/bin/bin-1/telemetry', x'7b', 1772366400.0, 'not JSON', 1772366400.0);
+"""
+QUARANTINE = """
+CREATE TABLE strangers (id INTEGER PRIMARY KEY AUTOINCREMENT, adapter TEXT NOT NULL, address TEXT NOT NULL,
+    names TEXT NOT NULL, model TEXT NOT NULL, label TEXT NOT NULL, lat_deg REAL, lon_deg REAL, port INTEGER,
+    state TEXT NOT NULL DEFAULT 'waiting', first_at REAL NOT NULL, last_at REAL NOT NULL,
+    messages INTEGER NOT NULL DEFAULT 0, dropped INTEGER NOT NULL DEFAULT 0, UNIQUE (adapter, address));
+CREATE TABLE messages (id INTEGER PRIMARY KEY AUTOINCREMENT, stranger INTEGER NOT NULL REFERENCES strangers (id),
+    digest BLOB NOT NULL, topic TEXT NOT NULL, payload BLOB NOT NULL, received_at REAL NOT NULL,
+    retained INTEGER NOT NULL, UNIQUE (stranger, digest));
+INSERT INTO strangers (adapter, address, names, model, label, first_at, last_at, messages)
+VALUES ('tts', 'eui-1', '["eui-1"]', '', '', 1772366400.0, 1772366400.0, 1);
+"""
+OUTBOX = """
+CREATE TABLE life (boot TEXT NOT NULL);
+CREATE TABLE given_way (device TEXT PRIMARY KEY, readings INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE issued (device TEXT PRIMARY KEY, next_seq INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, device TEXT NOT NULL, seq INTEGER NOT NULL,
+    kind TEXT NOT NULL, channel TEXT NOT NULL, payload BLOB NOT NULL, UNIQUE (device, seq));
+INSERT INTO life VALUES ('abc12'); INSERT INTO issued VALUES ('bin-1', 5);
+INSERT INTO outbox (device, seq, kind, channel, payload) VALUES ('bin-1', 4, 'bin', 'telemetry', x'7b7d');
+"""
+PROGRESS = """
+CREATE TABLE seen (device TEXT NOT NULL, boot TEXT NOT NULL, ranges TEXT NOT NULL, PRIMARY KEY (device, boot))
+    WITHOUT ROWID;
+CREATE TABLE drained (first_position INTEGER NOT NULL, last_position INTEGER NOT NULL);
+CREATE TABLE stale (mark INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, start_s INTEGER NOT NULL,
+    UNIQUE (kind, start_s));
+CREATE TABLE covered (since_s INTEGER NOT NULL);
+INSERT INTO drained VALUES (1, 4);
+"""
+STORE = """
+CREATE TABLE bin_telemetry (device VARCHAR, boot VARCHAR, seq BIGINT, measured_at TIMESTAMP, received_at TIMESTAMP,
+    device_at TIMESTAMP, quality VARCHAR, battery_pct DOUBLE);
+CREATE TABLE seen (device VARCHAR, boot VARCHAR, ranges VARCHAR);
+CREATE TABLE drained (first_position BIGINT, last_position BIGINT);
+INSERT INTO bin_telemetry VALUES ('bin-1', 'b1', 1, '2026-03-01 12:00:00', '2026-03-01 12:00:01', NULL, '', 5);
+INSERT INTO seen VALUES ('bin-1', 'b1', '[[1,1]]');
+INSERT INTO drained VALUES (1, 1);
+"""
+
+
+def arrived(topic: str, payload: bytes) -> tuple[str, bytes, float, int]:
+    at = NOW.timestamp()
+    return topic, payload, at, zlib.crc32(payload, zlib.crc32(f"{topic} {at!r}".encode()))
+
+
+def reading(seq: int) -> bytes:
+    return json.dumps({"ts": NOW.isoformat(), "boot": "b1", "seq": seq, "battery_pct": 5}).encode()
+
+
+def made(path: Path, script: str) -> Path:
+    """A file with the settings that files had."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(f"PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; {script}")
+    return path
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Of a folder in which two messages wait, one of them of another maker's device."""
+    Secrets.make(tmp_path)
+    (tmp_path / "secret.fingerprint").unlink()
+    journal = made(tmp_path / "ingest" / "journal.sqlite", JOURNAL)
+    with closing(sqlite3.connect(journal)) as db, db:
+        rows = [
+            arrived(BIN, reading(1)),
+            arrived(BIN, reading(2)),
+            arrived("unifi/s/sta", b'[{"mac": "40:d3:ae:04:32:0c"'),
+        ]
+        db.executemany("INSERT INTO arrivals (topic, payload, received_at, checksum) VALUES (?, ?, ?, ?)", rows)
+    made(tmp_path / "store" / "dead_letters.sqlite", LETTERS)
+    made(tmp_path / "store" / "quarantine.sqlite", QUARANTINE)
+    with duckdb.connect(str(tmp_path / "store" / "city.duckdb")) as store:
+        store.execute(STORE)
+    return load_settings(data=tmp_path)
+
+
+def test_an_older_data_folder_goes_on_where_it_was(settings: Settings, city: City) -> None:
+    opened = open_store(settings, city)
+    journal = open_journal(settings)
+    decoder = Decoder(city, late_after=timedelta(minutes=15), pseudonym_key=b"k" * 32)
+    parts = (opened.store, opened.dead_letters, opened.quarantine)
+    drain = Drain(journal, decoder, *parts, book=opened.book, clock=lambda: NOW)
+    assert opened.dead_letters.find()[0].reason == "not JSON"
+    assert opened.quarantine.find()[0].address == "eui-1"
+    stop = threading.Event()
+    stop.set()
+    drain.run(stop)
+    assert [(life.seqs, life.twice) for life in opened.store.ledger()] == [(((1, 2),), 0)]
+    assert (drain.depth(), drain.totals.stored, drain.totals.dead) == (0, 1, 1)
+    assert opened.book.damages() == ()
+    journal.tidy()
+    journal.close()
+    close_store(settings)
+    files = [path for path in settings.data.rglob("*") if path.is_file()]
+    assert not [path.name for path in files if b"40:d3:ae:04:32:0c" in path.read_bytes()]
+    assert not [path.name for path in files if "damaged" in path.name or "foreign" in path.name]
+
+
+def test_an_older_outbox_goes_on_with_its_life_and_its_seqs(tmp_path: Path) -> None:
+    with closing(Outbox(made(tmp_path / "out.sqlite", OUTBOX), max_bytes=1 << 20)) as outbox:
+        assert outbox.boot == "abc12"
+        assert [(one.seqs, one.pending) for one in outbox.issued()] == [(5, 1)]
+
+
+def test_an_older_note_of_what_influxdb_has_is_taken_over(tmp_path: Path) -> None:
+    with closing(Progress(made(tmp_path / "progress.sqlite", PROGRESS))) as progress:
+        assert progress.drained == ((1, 4),)
+
+
+@pytest.mark.parametrize("kind", ["journal", "letters", "quarantine", "outbox", "progress"])
+def test_every_file_of_a_newer_version_is_refused_and_left_as_it_is(settings: Settings, kind: str) -> None:
+    openers = {
+        "journal": (settings.data / "ingest" / "journal.sqlite", lambda _: open_journal(settings)),
+        "letters": (settings.data / "store" / "dead_letters.sqlite", DeadLetterBox),
+        "quarantine": (settings.data / "store" / "quarantine.sqlite", Quarantine),
+        "outbox": (made(settings.data / "out.sqlite", OUTBOX), lambda path: Outbox(path, max_bytes=1 << 20)),
+        "progress": (made(settings.data / "progress.sqlite", PROGRESS), Progress),
+    }
+    path, opened = openers[kind]
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA user_version=77")
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match="schema version 77"):
+        opened(path)
+    assert path.read_bytes() == before
+    assert not list(path.parent.glob("*damaged*"))
