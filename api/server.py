@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import uvicorn
@@ -14,8 +15,27 @@ WEBSOCKET_MESSAGE_MAX_BYTES: Final = 1 << 20
 """The console's pages send clicks and what is typed; uvicorn would take 16 MB."""
 
 
-def http_server(app: ASGIApp, host: str, port: int, limits: Limits | None = None) -> uvicorn.Server:
-    """A server that is not started yet."""
+class BeatingServer(uvicorn.Server):
+    """A server whose event loop says that it turns, ten times a second.
+
+    Uvicorn's own `callback_notify` asks the wall clock, which may be set back.
+    """
+
+    def __init__(self, config: uvicorn.Config, beat: Callable[[], None]) -> None:
+        """Nothing runs yet."""
+        super().__init__(config)
+        self._beat = beat
+
+    async def on_tick(self, counter: int) -> bool:
+        """Uvicorn's own, and a beat."""
+        self._beat()
+        return await super().on_tick(counter)
+
+
+def http_server(
+    app: ASGIApp, host: str, port: int, limits: Limits | None = None, beat: Callable[[], None] = lambda: None
+) -> uvicorn.Server:
+    """A server that is not started yet; `beat` is called by its event loop, ten times a second."""
     config = uvicorn.Config(
         app,
         host=host,
@@ -29,4 +49,4 @@ def http_server(app: ASGIApp, host: str, port: int, limits: Limits | None = None
         proxy_headers=False,
         server_header=False,
     )
-    return uvicorn.Server(config)
+    return BeatingServer(config, beat)

@@ -70,7 +70,7 @@ def serve(runtime: Runtime) -> None:
             clock=clock,
         )
     )
-    server = http_server(app, settings.host, settings.port)
+    server = http_server(app, settings.host, settings.port, beat=lambda: runtime.beat("api"))
     thread = runtime.thread("api-http", server.run)
     while not runtime.stop.wait(0.2):
         if not thread.is_alive():

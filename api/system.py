@@ -3,44 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
 from api.context import ApiContext
 from api.shapes import device_connectivity
 from broker.contract.errors import RetryLaterError
+from city.status import Trouble, ingest_trouble
+from city.status_texts import text
 
 BEHIND_S: Final = 60.0
 """From this lag on, what the pages show is not the present, and they say so."""
-STALE_AFTER: Final = timedelta(seconds=30)
-
-
-Trouble = Literal["", "not_started", "silent", "no_broker", "journal_full", "store_away"]
-
-WORDS: Final[dict[Trouble, str]] = {
-    "": "",
-    "not_started": "ingest has not started yet",
-    "silent": "ingest has said nothing for a while",
-    "no_broker": "ingest has no connection to the broker",
-    "journal_full": "the journal does not take messages",
-    "store_away": "the store is away",
-}
 
 
 def trouble(context: ApiContext) -> Trouble:
     """Why the system is not ready; empty when it is."""
-    health = context.health.read()
-    if health is None:
-        return "not_started"
-    if context.clock() - health.at > STALE_AFTER:
-        return "silent"
-    if not health.connected:
-        return "no_broker"
-    if health.journal == "full":
-        return "journal_full"
-    return "store_away" if health.store == "away" else ""
+    return ingest_trouble(context.health.read(), context.clock())
+
+
+def words_of(found: Trouble) -> str:
+    """The same in English, for programs and logs."""
+    return text("en", found) if found else ""
 
 
 def system(context: ApiContext) -> dict[str, Any]:
@@ -59,7 +43,7 @@ def system(context: ApiContext) -> dict[str, Any]:
     return {
         "ready": not found,
         "trouble": found,
-        "detail": WORDS[found],
+        "detail": words_of(found),
         "city": context.city.name,
         "simulated": context.demo,
         "ingest": msgspec.to_builtins(health) if health else None,

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from api.access import require, role_of
 from api.routes import NUMBER_MAX, context_of
-from api.system import WORDS, system, trouble
+from api.system import system, trouble, words_of
 
 log = structlog.get_logger("api")
 
@@ -31,7 +31,7 @@ def healthz() -> dict[str, bool]:
 def readyz(request: Request) -> JSONResponse:
     """Whether readings arrive and are stored; 503 with the reason when not. Open to everybody."""
     found = trouble(context_of(request))
-    return JSONResponse({"ready": not found, "detail": WORDS[found]}, 503 if found else 200)
+    return JSONResponse({"ready": not found, "detail": words_of(found)}, 503 if found else 200)
 
 
 @router.get("/metrics", dependencies=[require("viewer")], tags=["system"])

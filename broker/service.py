@@ -24,4 +24,5 @@ def serve(runtime: Runtime) -> None:
     )
     secrets = runtime.secrets
     facts = Facts(runtime.city.id, rights, lambda user: password_of(secrets, gateways, user), secrets.broker_seed())
-    EmbeddedBroker(find_program(settings.nats_server), layout, facts).run(runtime.stop)
+    program = find_program(settings.nats_server)
+    EmbeddedBroker(program, layout, facts, on_alive=lambda: runtime.beat("broker")).run(runtime.stop)

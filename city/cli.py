@@ -38,6 +38,9 @@ VERBS: Final[dict[str, Verb]] = {
     "secrets": Verb("city.dotenv", "write the variables and secrets that docker-compose.yml needs (init)"),
     "wall": Verb("grafana.wall", "make Grafana's user of the screen on the wall"),
     "health": Verb("city.health", "say whether a service of this machine is alive: SERVICE"),
+    "backup": Verb("city.backup", "keep everything of a city in one encrypted file, while it goes on: FILE"),
+    "restore": Verb("city.backup_restore", "make a city's data folder from such a file: FILE"),
+    "status": Verb("city.status_cli", "say how the city of this machine does (--json)"),
     "grafana": Verb(
         "grafana.cli", "build boards and alert rules, push them into a Grafana, or compare (build, push, check)"
     ),

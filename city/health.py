@@ -1,38 +1,27 @@
-"""Signs of life: every service leaves one, `kota health` looks for it; what containers are asked by."""
+"""`kota health`: whether a service is alive and goes on; what containers are asked by. The rules: `city/status.py`."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import ipaddress
-import time
-import urllib.error
 import urllib.request
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from broker.contract.errors import KotaError
+from city.beats import read_sign
 from city.options import add_settings, settings_from
 from city.settings import Settings
+from city.status import ingest_trouble, is_fresh, read_ingest
+from city.status_texts import text
 
 SERVICES: Final = ("ingest", "api", "vision", "simulator")
-FRESH_S: Final = 30.0
-"""A sign of life older than this is none."""
 _HTTP_TIMEOUT_S: Final = 5.0
 
 
 class UnwellError(KotaError):
     """A service does not do its work."""
-
-
-class _Snapshot(msgspec.Struct):
-    """What ingest says of itself, as far as it matters here."""
-
-    at: datetime
-    connected: bool
 
 
 def run(argv: list[str]) -> int:
@@ -43,18 +32,6 @@ def run(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     print(f"{args.service}: {_look(args.service, settings_from(args))}")
     return 0
-
-
-def leave_sign(data: Path, service: str) -> None:
-    """Say that a service's process lives; a disk that refuses makes it look dead, and stops nothing."""
-    path = _sign(data, service)
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-
-
-def _sign(data: Path, service: str) -> Path:
-    return data / "alive" / service
 
 
 def _look(service: str, settings: Settings) -> str:
@@ -68,27 +45,29 @@ def _look(service: str, settings: Settings) -> str:
 
 
 def _process(service: str, settings: Settings) -> str:
-    try:
-        age_s = time.time() - _sign(settings.data, service).stat().st_mtime
-    except OSError as exc:
-        raise UnwellError(f"{service} has left no sign of life: {exc.strerror}") from exc
-    return _fresh(service, age_s)
+    sign = read_sign(settings.data, service)
+    if sign is None:
+        raise UnwellError(f"{service} has left no sign of life")
+    alive = _fresh(service, datetime.fromtimestamp(sign.at, UTC))
+    if late := sign.overdue():
+        raise UnwellError(f"{service} hangs: {late.part} has made no progress for {late.age_s:.0f} s")
+    return alive
 
 
 def _ingest(settings: Settings) -> str:
     """Of its work and not only of its process; without a broker it waits, which restarting would not mend."""
-    path = settings.data / "ingest" / "health.json"
-    try:
-        said = msgspec.json.decode(path.read_bytes(), type=_Snapshot)
-    except (OSError, msgspec.MsgspecError) as exc:
-        raise UnwellError(f"ingest has said nothing of itself: {exc}") from exc
-    alive = _fresh("ingest", (datetime.now(UTC) - said.at).total_seconds())
-    return alive if said.connected else f"{alive}, but the broker is away"
+    said = read_ingest(settings.data)
+    if said is None:
+        raise UnwellError("ingest has said nothing of itself")
+    alive = _fresh("ingest", said.at)
+    trouble = ingest_trouble(said, datetime.now(UTC))
+    return f"{alive}, but {text('en', trouble)}" if trouble else alive
 
 
-def _fresh(service: str, age_s: float) -> str:
-    if abs(age_s) > FRESH_S:
-        raise UnwellError(f"{service}'s last sign of life is {age_s:.0f} s old")
+def _fresh(service: str, at: datetime) -> str:
+    now = datetime.now(UTC)
+    if not is_fresh(at, now):
+        raise UnwellError(f"{service}'s last sign of life is {(now - at).total_seconds():.0f} s old")
     return "alive"
 
 

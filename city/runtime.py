@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 
 from city.adopted import AdoptedDevices
+from city.beats import Beats
 from city.inventory import builtin_city, load_city
 from city.model import City
 from city.secrets import Secrets
@@ -40,7 +41,10 @@ def whole_city(settings: Settings) -> City:
 
 
 class Runtime:
-    """One per process. A thread that fails takes the process down: the supervisor restarts, the journal replays."""
+    """One per process. A thread that fails takes the process down: the supervisor restarts, the journal replays.
+
+    Each part of a service says with `beat` that it goes on; one that has stopped saying so takes the process down too.
+    """
 
     def __init__(self, settings: Settings, services: Collection[str] = ()) -> None:
         """Load the city; `services` are those that run in this process.
@@ -52,6 +56,8 @@ class Runtime:
         self.services = frozenset(services)
         self.city: City = load_city(city_folder(settings.city))
         self.adopted = AdoptedDevices(settings.data, self.city)
+        self.beats = Beats()
+        self.beat = self.beats.beat
         self.stop = threading.Event()
         self.failed = threading.Event()
 

@@ -9,12 +9,13 @@ import importlib
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
 
 from broker.contract.errors import KotaError
-from city.health import leave_sign
+from city.beats import START_PATIENCE_S, Beat, SignWriter
 from city.logs import configure_logging
 from city.options import add_settings, settings_from
 from city.runtime import Runtime
@@ -58,18 +59,42 @@ def run(argv: list[str]) -> int:
         _end_with_parent(int(os.environ["KOTA_SUPERVISOR"]))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: runtime.stop.set())
+    writer = SignWriter(runtime.settings.data, runtime.beats)  # before anything could inherit the pipe's name
+    for name in args.services:
+        runtime.beat(name, "starting", patience_s=START_PATIENCE_S)
     runtime.thread("adopted-devices", lambda: runtime.adopted.keep_fresh(runtime.stop))
     threads = [runtime.thread(name, lambda name=name: _serve(name, runtime)) for name in args.services]  # type: ignore[misc]
     log.info("services.started", services=args.services)
-    while not runtime.stop.wait(SIGN_EVERY_S):
-        for name in args.services:
-            leave_sign(runtime.settings.data, name)
+    hangs = _leave_signs(runtime, args.services, writer)
     for thread in threads:
         thread.join(STOP_WITHIN_S / len(threads))
+    for name in args.services:
+        writer.withdraw(name)
     log.info("services.stopped", services=args.services, failed=runtime.failed.is_set())
     with contextlib.suppress(OSError):
         sys.stdout.flush()
+    if hangs:
+        os._exit(1)  # Python itself would wait for some kinds of threads
     return 1 if runtime.failed.is_set() else 0
+
+
+def _leave_signs(runtime: Runtime, services: Sequence[str], writer: SignWriter) -> bool:
+    """Say every now and then how the services do, until the runtime stops; whether it was stopped because one hangs.
+
+    A supervisor would end it from outside. Without one, in a container, the process ends itself.
+    """
+    late: dict[str, Beat | None] = {}
+    while not runtime.stop.wait(SIGN_EVERY_S):
+        for name in services:
+            before, late[name] = late.get(name), writer.leave(name).overdue()
+            now = late[name]
+            # Twice the same: after a pause of the whole container every part is late once.
+            if not writer.supervised and before and now and (before.part, before.count) == (now.part, now.count):
+                log.error("service.hangs", service=name, part=now.part, doing=now.doing, silent_s=now.age_s)
+                runtime.failed.set()
+                runtime.stop.set()
+                return True
+    return False
 
 
 def _serve(name: str, runtime: Runtime) -> None:

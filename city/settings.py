@@ -108,6 +108,9 @@ class Settings(BaseSettings):
     evidence_clear_key: Path | None = Field(
         None, description="Private key of clear copies (`kota evidence clear-key`); for the API alone."
     )
+    backup_passphrase: SecretStr = Field(
+        SecretStr(""), description="What opens backups, for `kota backup` and `kota restore` alone; empty asks for it."
+    )
     late_after_s: float = Field(900.0, gt=0, description="Readings older than this on arrival are marked late.")
 
 

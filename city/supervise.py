@@ -1,4 +1,8 @@
-"""Child processes kept alive: start, watch, restart with backoff, stop; the mechanics behind `kota up`."""
+"""Child processes kept alive: start, watch, restart with backoff, stop; the mechanics behind `kota up`.
+
+A child that ends is started again. One that is alive and makes no progress (`city/beats.py`) is ended: SIGTERM, and
+SIGKILL when it is still there after `GRACE_S`; frozen ones too.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +13,39 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Final
+
+from city.beats import SIGNS_VARIABLE
+from city.child_logs import LogKeeper
+from city.progress import Progress, SignReader, WakingClock
 
 BACKOFF_MIN_S: Final = 0.3
 BACKOFF_MAX_S: Final = 30.0
 STEADY_AFTER_S: Final = 30.0
 """A child that lived this long starts anew without a penalty."""
+GRACE_S: Final = 10.0
+"""Between SIGTERM and SIGKILL for a child that hangs; one that listens needs four seconds for its last words."""
 STOP_WITHIN_S: Final = 4.5
-LOG_MAX_BYTES: Final = 5 << 20
 FRUGAL: Final = {"MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1"}
 """Variables of every child: one arena per thread makes small processes with many threads half as large again."""
+KOTA: Final = (sys.executable, "-m", "city")
+
+
+@dataclass
+class Life:
+    """One process of a child; seconds are of the supervisor's waking time."""
+
+    process: subprocess.Popen[bytes]
+    signs: SignReader
+    progress: Progress
+    started_s: float
+    started_at: datetime
+    ended_s: float | None = None
+    """When it was asked to end, because it hung."""
+    killed: bool = False
 
 
 @dataclass
@@ -29,92 +54,168 @@ class Child:
 
     name: str
     arguments: list[str]
-    process: subprocess.Popen[bytes] | None = None
-    started_at: float = 0.0
+    life: Life | None = None
     restarts: int = 0
+    hangs: int = 0
     failures: int = 0
-    due_at: float = 0.0
+    due_s: float = 0.0
     last_exit: int | None = None
+    last_error: str = ""
     extra: dict[str, str] = field(default_factory=dict)
 
     @property
     def pid(self) -> int | None:
         """The running process, None while there is none."""
-        return self.process.pid if self.process and self.process.poll() is None else None
+        return self.life.process.pid if self.life and self.life.process.returncode is None else None
+
+    @property
+    def services(self) -> list[str]:
+        """What it runs: `serve` and their names are its arguments."""
+        return self.arguments[1:]
+
+    @property
+    def started_at(self) -> datetime | None:
+        """When it was started, UTC; None while there is none."""
+        return self.life.started_at if self.life else None
 
 
 class Supervisor:
-    """Owns the children of one `kota up`.
+    """Owns the children of one `kota up`; neither a disk that refuses nor a machine without room for a process ends it.
 
     Args:
         environment: Variables every child gets on top of ours.
-        logs: Folder of their log files, one each, begun anew when it has grown.
+        logs: Where their output goes.
+        command: What the arguments of a child are put behind.
+        clock: Seconds, monotonic.
     """
 
-    def __init__(self, environment: dict[str, str], logs: Path) -> None:
+    def __init__(
+        self,
+        environment: dict[str, str],
+        logs: LogKeeper,
+        command: Sequence[str] = KOTA,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Prepare; nothing runs yet."""
         self._environment = {**FRUGAL, **os.environ, **environment, "KOTA_SUPERVISOR": str(os.getpid())}
         self._logs = logs
+        self._command = command
+        self._clock = WakingClock(clock)
         self._random = random.Random()  # noqa: S311 - spreads restarts, hides nothing
         self.children: list[Child] = []
-        logs.mkdir(parents=True, exist_ok=True)
 
     def start(self, name: str, arguments: list[str], **extra: str) -> None:
         """Start a child and keep it running from now on; `extra` are variables of its own."""
         child = Child(name, arguments, extra=extra)
         self.children.append(child)
-        self._launch(child)
+        self._launch(child, self._clock())
 
-    def watch(self) -> list[Child]:
-        """Notice ended children and start those whose wait is over; the children that ended since the last call."""
-        now = time.monotonic()
-        ended = []
+    def watch(self) -> list[str]:
+        """End children that hang, notice ended ones, start those whose wait is over; what happened, a line each.
+
+        To be called several times a second.
+        """
+        now_s = self._clock()
+        said = []
         for child in self.children:
-            if child.process is not None and child.process.poll() is not None:
-                child.last_exit = child.process.returncode
-                child.process = None
-                child.failures = 0 if now - child.started_at > STEADY_AFTER_S else child.failures + 1
-                ceiling = min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2 ** min(child.failures, 8))
-                child.due_at = now + self._random.uniform(BACKOFF_MIN_S / 2, ceiling)
-                ended.append(child)
-            elif child.process is None and now >= child.due_at:
-                child.restarts += 1
-                self._launch(child)
-        return ended
+            if child.life is None:
+                if now_s >= child.due_s:
+                    child.restarts += 1
+                    self._launch(child, now_s)
+            elif _has_ended(child.life.process):
+                said.append(self._bury(child, child.life, now_s))
+            elif words := _end_when_stuck(child, child.life, now_s):
+                said.append(words)
+        return said
 
     def stop(self) -> None:
         """SIGTERM to all, SIGKILL after `STOP_WITHIN_S` to whatever is left of their process groups."""
-        for child in self.children:
-            _signal_group(child, signal.SIGTERM)
+        lives = [child.life for child in self.children if child.life]
+        for life in lives:
+            _signal_group(life.process, signal.SIGTERM)
         deadline = time.monotonic() + STOP_WITHIN_S
-        for child in self.children:
-            if child.process is None:
-                continue
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.process.wait(max(0.0, deadline - time.monotonic()))
-            _signal_group(child, signal.SIGKILL)
-            child.process.wait()
+        while not all(_has_ended(life.process) for life in lives) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        for life in lives:
+            _signal_group(life.process, signal.SIGKILL)
+            life.process.wait()
 
-    def _launch(self, child: Child) -> None:
-        path = self._logs / f"{child.name}.log"
-        if path.exists() and path.stat().st_size > LOG_MAX_BYTES:
-            path.replace(path.with_suffix(".log.1"))
-        with path.open("ab") as log:
-            child.process = subprocess.Popen(  # noqa: S603 - our own module and arguments
-                [sys.executable, "-m", "city", *child.arguments],
-                env={**self._environment, **child.extra},
+    def _bury(self, child: Child, life: Life, now_s: float) -> str:
+        # Before it is reaped, so that its id is nobody else's: a child's own children hold its ports.
+        _signal_group(life.process, signal.SIGKILL)
+        code = child.last_exit = life.process.wait()
+        life.signs.close()
+        child.life = None
+        child.failures = 0 if now_s - life.started_s > STEADY_AFTER_S else child.failures + 1
+        self._postpone(child, now_s)
+        return f"{child.name} ended ({f'signal {-code}' if code < 0 else f'exit {code}'}), starting again"
+
+    def _postpone(self, child: Child, now_s: float) -> None:
+        ceiling = min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2 ** min(child.failures, 8))
+        child.due_s = now_s + self._random.uniform(BACKOFF_MIN_S / 2, ceiling)
+
+    def _launch(self, child: Child, now_s: float) -> None:
+        """Start the process; where that is not possible just now (memory, descriptors) it is due again later."""
+        try:
+            child.life = self._spawn(child, now_s)
+        except OSError as exc:
+            child.failures += 1
+            self._postpone(child, now_s)
+            if str(exc) != child.last_error:
+                self._logs.note(child.name, f"it cannot be started: {exc}")
+            child.last_error = str(exc)
+        else:
+            child.last_error = ""
+
+    def _spawn(self, child: Child, now_s: float) -> Life:
+        with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
+            output = self._logs.pipe(child.name)
+            theirs.callback(os.close, output)
+            signs, write = os.pipe()
+            ours.callback(os.close, signs)
+            theirs.callback(os.close, write)
+            os.set_blocking(write, False)
+            process = subprocess.Popen(  # noqa: S603 - our own module and arguments
+                [*self._command, *child.arguments],
+                env={**self._environment, **child.extra, SIGNS_VARIABLE: str(write)},
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=output,
+                stderr=output,
+                pass_fds=(write,),
                 start_new_session=True,
             )
-        child.started_at = time.monotonic()
+            ours.pop_all()
+        return Life(process, SignReader(signs), Progress(now_s), now_s, datetime.now(UTC))
 
 
-def _signal_group(child: Child, number: signal.Signals) -> None:
-    if child.process is None:
-        return
-    try:
-        os.killpg(child.process.pid, number)
-    except ProcessLookupError:
-        return  # it is gone, which is what was wanted
+def _end_when_stuck(child: Child, life: Life, now_s: float) -> str:
+    """Look at a child's signs; what was done about it, empty when it goes on."""
+    for sign in life.signs.read():
+        life.progress.take(sign, now_s)
+    if life.ended_s is None:
+        stuck = life.progress.stuck(now_s)
+        if not stuck:
+            return ""
+        life.ended_s = now_s
+        child.hangs += 1
+        _signal_group(life.process, signal.SIGTERM)
+        return f"{child.name} hangs ({stuck}), ending it"
+    if life.killed or now_s - life.ended_s < GRACE_S:
+        return ""
+    life.killed = True
+    _signal_group(life.process, signal.SIGKILL)
+    return f"{child.name} does not end, killing it"
+
+
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    """Whether it has, without reaping it."""
+    if process.returncode is not None:
+        return True
+    with contextlib.suppress(ChildProcessError):
+        return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    return True
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it is gone, which is what was wanted
+        os.killpg(process.pid, number)

@@ -6,32 +6,29 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
 import ipaddress
-import json
 import os
 import signal
 import subprocess
 import sys
 import threading
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from broker.contract.errors import ConfigError, KotaError
+from broker.contract.errors import ConfigError
 from city.certificates import CA, ensure_certificates, names_of
+from city.child_logs import LogKeeper
 from city.inventory import load_city
+from city.only_one import only_one
 from city.options import add_settings, environment_of, settings_from
 from city.ports import choose_port
 from city.runtime import city_folder
 from city.secrets import Secrets
 from city.settings import Settings
-from city.supervise import Child, Supervisor
+from city.supervise import Supervisor
+from city.terminal import Terminal
+from city.upkeep import Upkeep
 
 _SETTINGS: Final = (
     "data", "city", "demo", "host", "port", "mqtt_host", "mqtt_port", "mqtt_plain", "nats_server",
@@ -42,8 +39,6 @@ _SETTINGS: Final = (
     "evidence_days", "evidence_confirmed_days", "evidence_rejected_days", "evidence_max_mb", "evidence_clear_key",
     "late_after_s",
 )  # fmt: skip
-POLL_S: Final = 0.2
-STATUS_EVERY_S: Final = 2.0
 
 
 def run(argv: list[str]) -> int:
@@ -59,16 +54,20 @@ def run(argv: list[str]) -> int:
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        supervisor = Supervisor(environment_of(settings), settings.data / "logs")
+        terminal = Terminal.of_stdout()
         if settings.store == "influx":
-            _set_up_influx(settings)
+            terminal.say(_set_up_influx(settings))
+        logs = LogKeeper(settings.data / "logs")
+        supervisor = Supervisor(environment_of(settings), logs)
         try:
-            _start(supervisor, settings, simulator=not args.no_simulator, vision=not args.no_vision)
-            _note_run(settings, supervisor)
-            _watch(supervisor, settings, stop)
+            _start(supervisor, simulator=not args.no_simulator, vision=not args.no_vision)
+            terminal.say(_welcome(settings))
+            Upkeep(settings, supervisor, logs, terminal).run(stop)
         finally:
             supervisor.stop()
-            print("stopped", flush=True)
+            logs.close()
+            terminal.say("stopped\n")
+            terminal.close()
     return 0
 
 
@@ -118,115 +117,37 @@ def _was_asked(args: argparse.Namespace, name: str) -> bool:
     return getattr(args, name) is not None or f"KOTA_{name.upper()}" in os.environ
 
 
-@contextmanager
-def only_one(data: Path) -> Iterator[None]:
-    """Hold the data folder for this process alone.
-
-    Raises:
-        KotaError: Another `kota up` has it.
-    """
-    data.mkdir(parents=True, exist_ok=True)
-    with (data / "up.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as exc:
-            raise KotaError(f"{data} is in use by another `kota up`; give --data DIR for a second city") from exc
-        yield
-
-
-def _set_up_influx(settings: Settings) -> None:
-    """Give the database what it lacks; one that is away, or forbids it, is no reason not to start."""
+def _set_up_influx(settings: Settings) -> str:
+    """Give the database what it lacks, and say so; one that is away, or forbids it, is no reason not to start."""
     command = [sys.executable, "-m", "city", "influx", "setup"]
     done = subprocess.run(  # noqa: S603 - our own verb
         command, env={**os.environ, **environment_of(settings)}, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        print(f"InfluxDB could not be set up: {done.stderr.strip()}\n  `kota influx setup` does it later", flush=True)
-    else:
-        print(done.stdout.strip(), flush=True)
+        return f"InfluxDB could not be set up: {done.stderr.strip()}\n  `kota influx setup` does it later\n"
+    return f"{done.stdout.strip()}\n"
 
 
-def _start(supervisor: Supervisor, settings: Settings, *, simulator: bool, vision: bool) -> None:
+def _start(supervisor: Supervisor, *, simulator: bool, vision: bool) -> None:
     supervisor.start("broker", ["serve", "broker"])
     supervisor.start("server", ["serve", "ingest", "api"])
     if simulator:
         supervisor.start("simulator", ["serve", "simulator"])
     if vision:
         supervisor.start("vision", ["serve", "vision"])
+
+
+def _welcome(settings: Settings) -> str:
     name = load_city(city_folder(settings.city)).name
     marked = " (demo: simulated data)" if settings.demo else ""
-    print(f"Jaga Kota {name}{marked}")
-    print(f"  console  http://{settings.host}:{settings.port}/")
-    print(f"  API      http://{settings.host}:{settings.port}/api/v1")
     tls = f", TLS, trust {settings.mqtt_ca}" if settings.mqtt_ca else ""
-    print(f"  MQTT     {settings.mqtt_host}:{settings.mqtt_port}{tls}  (`kota credentials DEVICE` prints an account)")
-    print(f"  data     {settings.data}")
-    if not settings.demo:
-        print("  sign in with a token of `kota credentials --role operator`")
-    print("Ctrl-C stops everything.", flush=True)
-
-
-def _note_run(settings: Settings, supervisor: Supervisor) -> None:
-    """Write where this run listens and which processes it has, for the other verbs."""
-    run = {
-        "pid": os.getpid(),
-        "host": settings.host,
-        "port": settings.port,
-        "mqtt_host": settings.mqtt_host,
-        "mqtt_port": settings.mqtt_port,
-        "processes": {child.name: child.pid for child in supervisor.children},
-    }
-    part = settings.data / ".run.json.part"
-    part.write_text(json.dumps(run, indent=1))
-    part.replace(settings.data / "run.json")
-
-
-def _watch(supervisor: Supervisor, settings: Settings, stop: threading.Event) -> None:
-    shown = ""
-    next_status = 0.0
-    pids = [child.pid for child in supervisor.children]
-    while not stop.wait(POLL_S):
-        for child in supervisor.watch():
-            _say_ended(child, settings)
-        if pids != (pids := [child.pid for child in supervisor.children]):
-            _note_run(settings, supervisor)
-        if time.monotonic() >= next_status:
-            shown = _show(_status(supervisor, settings), shown)
-            next_status = time.monotonic() + STATUS_EVERY_S
-
-
-def _say_ended(child: Child, settings: Settings) -> None:
-    code = child.last_exit or 0
-    how = f"signal {-code}" if code < 0 else f"exit {code}"
-    print(f"\n{child.name} ended ({how}), starting again; see {settings.data}/logs/{child.name}.log", flush=True)
-
-
-def _status(supervisor: Supervisor, settings: Settings) -> str:
-    """One line: each process, and what the system says of itself."""
-    parts = [f"{child.name} {'up' if child.pid else 'down'}" for child in supervisor.children]
-    system = _ask(f"http://{settings.host}:{settings.port}/readyz")
-    ready = "ready" if system.get("ready") else str(system.get("detail") or "starting")
-    return f"{ready} | " + ", ".join(parts)
-
-
-def _ask(url: str) -> dict[str, Any]:
-    request = urllib.request.Request(url, headers={"Accept": "application/json"})  # noqa: S310 - our own http address
-    try:
-        with urllib.request.urlopen(request, timeout=1) as answer:  # noqa: S310 - our own http address
-            return dict(json.load(answer))
-    except urllib.error.HTTPError as exc:
-        try:
-            return dict(json.load(exc))
-        except ValueError:
-            return {}
-    except (OSError, ValueError):
-        return {}
-
-
-def _show(line: str, shown: str) -> str:
-    """Print a status when it is news; on a terminal it stays in one place."""
-    if sys.stdout.isatty():
-        print(f"\r\x1b[K{line}", end="", flush=True)
-    elif line != shown:
-        print(line, flush=True)
-    return line
+    lines = [
+        f"Jaga Kota {name}{marked}",
+        f"  console  http://{settings.host}:{settings.port}/",
+        f"  API      http://{settings.host}:{settings.port}/api/v1",
+        f"  MQTT     {settings.mqtt_host}:{settings.mqtt_port}{tls}  (`kota credentials DEVICE` prints an account)",
+        f"  data     {settings.data}",
+        *([] if settings.demo else ["  sign in with a token of `kota credentials --role operator`"]),
+        "Ctrl-C stops everything.",
+    ]
+    return "\n".join(lines) + "\n"

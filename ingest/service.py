@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
+import msgspec
 import structlog
 
 from broker.client import BusClient, Login, login_for
 from broker.contract.errors import RetryLaterError
 from broker.fast import FastSubscriber
 from broker.nats.reader import StreamReader, endpoint_path
+from city.backup_cut import Copier
 from city.model import City
 from city.runtime import Runtime
 from city.secrets import Secrets
@@ -29,12 +33,15 @@ from ingest.store.dead_letters import DeadLetterBox
 from ingest.store.health import LOST_SHOWN, IngestHealth, write_health
 from ingest.store.influx import InfluxStore
 from ingest.store.opened import OpenStore, close_store, note_file, open_store, report_damage, report_set_aside
+from ingest.store.patient import PatientStore
 from ingest.store.quarantine import Quarantine
 
 log = structlog.get_logger("ingest")
 
 HEALTH_EVERY_S: Final = 1.0
 RETENTION_EVERY: Final = timedelta(hours=1)
+RETENTION_PATIENCE_S: Final = 900.0
+"""Deleting a day of readings out of years takes minutes on a slow card."""
 POSITIONS_APART: Final = 1_000_000
 """Between the last position that was noted and the first of a journal begun anew: the store may know some more."""
 GC_THRESHOLDS: Final = (50_000, 50, 50)
@@ -136,6 +143,28 @@ def _note_journal(journal: Journal, opened: OpenStore) -> None:
         report_damage(book, book.file.path, "damaged" if book.set_aside else "deleted", "what was stored is not known")
 
 
+class DrainProgress:
+    """Whether the drain goes on, told by its counters: it has nothing to do, does something, or waits for the store."""
+
+    def __init__(self, drain: Drain) -> None:
+        """Nothing is known yet."""
+        self._drain = drain
+        self._depth, self._totals = 0, msgspec.structs.replace(drain.totals)
+        self.doing = ""
+
+    def goes_on(self) -> bool:
+        """Whether it does, since the last call; raises nothing."""
+        try:
+            depth = self._drain.depth()
+        except RetryLaterError:
+            depth = 0  # a full disk, for which it waits itself
+        # A depth that grows is the intake's work.
+        moved = depth < self._depth or self._drain.totals != self._totals
+        self._depth, self._totals = depth, msgspec.structs.replace(self._drain.totals)
+        self.doing = "waiting for the store" if self._drain.away else f"{depth} waiting"
+        return moved or depth == 0 or bool(self._drain.away)
+
+
 def bus_of(settings: Settings, login: Login) -> Callable[[Intake], IntakeBus]:
     """How messages are read: from the embedded broker's stream, or over MQTT."""
 
@@ -162,21 +191,39 @@ def serve(runtime: Runtime) -> None:
     ingest = Ingest(settings, runtime.city, login, opened)
     threads = [runtime.thread(name, lambda part=part: part(runtime.stop)) for name, part in ingest.parts.items()]  # type: ignore[misc]
     next_retention = datetime.now(UTC)
+    drained = DrainProgress(ingest.drain)
+    copier = Copier(settings.data, opened.store.copying if isinstance(opened.store, PatientStore) else None)
+    copying: threading.Thread | None = None
     while not runtime.stop.is_set():
         now = datetime.now(UTC)
+        runtime.beat("ingest")
+        if drained.goes_on():
+            runtime.beat("ingest-drain", drained.doing)
         with contextlib.suppress(RetryLaterError):  # a full disk: the last word stands, and grows stale
             health = ingest.health(now)
             opened.health.publish(health)
             write_health(settings.data, health)
             ingest.tidy()
         if now >= next_retention:
+            runtime.beat("ingest", "forgetting what is old", patience_s=RETENTION_PATIENCE_S)
             _retain(opened, settings, now)
             next_retention = now + RETENTION_EVERY
+        if not (copying and copying.is_alive()) and (request := copier.requested()):
+            copying = runtime.thread("ingest-copier", lambda folder=request: _copy(copier, folder))  # type: ignore[misc]
         runtime.stop.wait(HEALTH_EVERY_S)
     for thread in threads:
         thread.join()
     ingest.journal.close()
     close_store(settings)
+
+
+def _copy(copier: Copier, folder: Path) -> None:
+    log.info("backup.copying")
+    answer = copier.answer(folder)
+    if answer.error:
+        log.error("backup.failed", reason=answer.error)
+    else:
+        log.info("backup.copied")
 
 
 def _retain(opened: OpenStore, settings: Settings, now: datetime) -> None:

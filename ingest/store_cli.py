@@ -14,10 +14,10 @@ import msgspec
 from broker.contract.errors import ConfigError
 from city.files import require_kept
 from city.inventory import load_city
+from city.only_one import only_one
 from city.options import add_settings, settings_from
 from city.runtime import city_folder
 from city.settings import Settings
-from city.up import only_one
 from ingest.store.opened import book_path, open_book, open_kind
 from ingest.store.port import Ranges, Store
 from ingest.store.records import Record, StatusRecord

@@ -59,6 +59,7 @@ class Coordinator:
         kept_s = time.monotonic()
         while not self._runtime.stop.wait(TURN_S):
             now_s = time.monotonic()
+            self._runtime.beat("vision", f"{len(self.crews)} workers")
             for crew in list(self.crews):
                 self._look_after(crew, now_s)
             if now_s - kept_s > KEEP_LOADS_EVERY_S:

@@ -36,7 +36,9 @@ def serve(runtime: Runtime) -> None:
         Coordinator(runtime, cameras, workers).run()
     else:
         # By name: OpenCV is loaded only where pictures are looked at.
-        importlib.import_module("vision.station").Station(runtime, cameras).run()
+        importlib.import_module("vision.station").Station(runtime, cameras).run(
+            lambda loads: runtime.beat("vision", f"{len(loads)} cameras")
+        )
 
 
 def cores_to_use(cpu_max: Path = CPU_MAX) -> int:

@@ -29,6 +29,7 @@ def serve(runtime: Runtime) -> None:
         cameras = [runtime.city.cameras[id_] for id_ in order.cameras]
 
         def beat(loads: dict[str, float]) -> None:
+            runtime.beat("vision-worker", f"{len(loads)} cameras")
             # A coordinator that does not read is no reason to wait: the next beat says the same.
             with contextlib.suppress(BlockingIOError):
                 try:

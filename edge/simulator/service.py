@@ -64,6 +64,7 @@ class SimulatedCity:
     def run(self) -> None:
         """Step until the runtime stops."""
         while not self._runtime.stop.is_set():
+            self._runtime.beat("simulator")
             emissions = self._world.advance(self._started_at + (datetime.now(UTC) - self._started_at) * self._speed)
             entries = [entry for emission in emissions if (entry := self._entry(emission))]
             try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -335,10 +335,36 @@ class DuckStore:
         with self._translated():
             return duck_reader.read_ledger(self._db.cursor())
 
+    @contextmanager
+    def copying(self) -> Iterator[Callable[[Path], None]]:
+        """Keep the store as it is now in sight; what is given writes that into a new file, while writes go on.
+
+        Raises:
+            RetryLaterError: The disk or the memory does not suffice just now.
+        """
+        with self._translated(), closing(self._db.cursor()) as cursor:
+            cursor.execute("BEGIN TRANSACTION")
+            cursor.execute("SELECT count(*) FROM drained").fetchone()  # the first look, from which on it sees no other
+            yield lambda path: copy_into(cursor, path)
+
     def close(self) -> None:
         """Fold the write-ahead log into the file and close it."""
         with self._write_lock:
             self._db.close()
+
+
+def copy_into(cursor: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Write all that a transaction sees into a new file, table by table; memory stays within the store's limit."""
+    name = f"copy_{path.parent.parent.name}_{path.stem}"
+    (source,) = cursor.execute("SELECT current_database()").fetchone() or ("",)
+    cursor.execute(f"ATTACH '{str(path).replace(chr(39), chr(39) * 2)}' AS \"{name}\"")
+    try:
+        cursor.execute(f'COPY FROM DATABASE "{source}" TO "{name}"')
+        cursor.execute("COMMIT")
+    finally:
+        for statement in ("ROLLBACK", f'DETACH "{name}"'):
+            with suppress(duckdb.Error):  # a failed COMMIT has ended the transaction and let go of the file
+                cursor.execute(statement)
 
 
 def _naive(at: datetime) -> datetime:

@@ -11,7 +11,9 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
+from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 import structlog
@@ -49,6 +51,9 @@ class LocalStore(Store, Protocol):
 
     def seen(self) -> Seen:
         """Device and boot to the seqs that are stored."""
+
+    def copying(self) -> AbstractContextManager[Callable[[Path], None]]:
+        """Keep it as it is now in sight; what is given writes that into a new file."""
 
 
 class PatientStore:
@@ -133,6 +138,10 @@ class PatientStore:
         """Counted from the rows."""
         store = self._opened()
         return self._do(store.ledger, store)
+
+    def copying(self) -> AbstractContextManager[Callable[[Path], None]]:
+        """Keep it as it is now in sight; what is given writes that into a new file, while writes go on."""
+        return self._opened().copying()
 
     def close(self) -> None:
         """Close it if it is open."""

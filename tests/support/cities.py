@@ -17,16 +17,15 @@ from tests.support.waiting import wait_for
 class RunningCity:
     """One `kota up` with its own data folder and ports."""
 
-    def __init__(self, data: Path, *options: str) -> None:
-        """Start it."""
+    def __init__(self, data: Path, *options: str, out: int | None = None) -> None:
+        """Start it; `out` is a descriptor for what it says, its file by itself."""
         self.data = data
         self.port, self.mqtt_port = free_port(), free_port()
         ports = ["--port", str(self.port), "--mqtt-port", str(self.mqtt_port)]
         self.output = data.parent / f"{data.name}.out"
-        with self.output.open("wb") as out:
-            self.process = subprocess.Popen(
-                [str(ROOT / "kota"), "up", "--data", str(data), *ports, *options], stdout=out, stderr=out
-            )
+        command = [str(ROOT / "kota"), "up", "--data", str(data), *ports, *options]
+        with self.output.open("wb") as file:
+            self.process = subprocess.Popen(command, stdout=file if out is None else out, stderr=file)
 
     def get(self, path: str) -> Any:
         """The API's answer, as soon as there is one."""

@@ -20,9 +20,9 @@ from api.console.texts import LANGS, TEXTS, Lang, text
 from api.console.view import View, view_of
 from api.queue import SHOWN
 from api.shapes import shape_device
-from api.system import WORDS
 from broker.contract.payloads import EVENT_TYPES, Scene, fields_of
 from broker.contract.topics import KINDS
+from city.status import Trouble
 from city.zones import ZONE_KINDS, FaultCode
 from ingest.store.cases import Verdict
 from ingest.store.health import BadMessages, IngestHealth
@@ -82,7 +82,9 @@ def test_no_text_is_left_over() -> None:
         "ssids",
     }
     others = fields | steps | states | facts | {"non_organic", "outOfService", "onRoute", "waste_kind"}
-    others |= {f"trouble_{code}" for code in WORDS if code} | {f"fault_{code}" for code in get_args(FaultCode)}
+    others |= {f"trouble_{code}" for code in get_args(Trouble) if code} | {
+        f"fault_{code}" for code in get_args(FaultCode)
+    }
     others |= {f"reason_{reason}" for reason in REASONS} | {f"zone_{kind}" for kind in ZONE_KINDS}
     others |= {f"verdict_{verdict}" for verdict in get_args(Verdict)} | {f"show_{show}" for show in SHOWN}
     others |= {key for key in TEXTS if key.startswith(("blind_", "damage_"))}

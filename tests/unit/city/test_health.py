@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import threading
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from city import health
+from city.beats import Beats, SignWriter, read_sign, sign_path
 from city.cli import main
+from city.health import SERVICES as ASKED
 from city.serve import SERVICES
+from city.status import FRESH_S
 from ingest.store.health import IngestHealth, health_path, write_health
+from tests.support.disks import fill, small_disk
 
-LONG_AGO = timedelta(seconds=2 * health.FRESH_S)
+LONG_AGO = timedelta(seconds=2 * FRESH_S)
 
 
 def alive(service: str, data: Path, *options: str) -> bool:
@@ -27,18 +29,51 @@ def alive(service: str, data: Path, *options: str) -> bool:
 @pytest.mark.parametrize("service", ["vision", "simulator"])
 def test_a_process_lives_as_long_as_it_leaves_signs(tmp_path: Path, service: str) -> None:
     assert not alive(service, tmp_path)
-    health.leave_sign(tmp_path, service)
+    writer = SignWriter(tmp_path, Beats(), {})
+    writer.leave(service)
     assert alive(service, tmp_path)
-    before = time.time() - LONG_AGO.total_seconds()
-    os.utime(tmp_path / "alive" / service, (before, before))
+    path = sign_path(tmp_path, service)
+    old = msgspec.json.decode(path.read_bytes())
+    path.write_bytes(msgspec.json.encode({**old, "at": old["at"] - LONG_AGO.total_seconds()}))
     assert not alive(service, tmp_path)
-    health.leave_sign(tmp_path, service)
+    path.write_text("nonsense")
+    assert not alive(service, tmp_path)
+    writer.leave(service)
     assert alive(service, tmp_path)
+
+
+def test_a_process_whose_part_hangs_is_not_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    now = [0.0]
+    beats = Beats(lambda: now[0])
+    beats.beat("vision-worker", "somebody else's")
+    beats.beat("vision", "8 cameras")
+    beats.beat("vision-disk", "copying", patience_s=600)
+    writer = SignWriter(tmp_path, beats, {})
+    writer.leave("vision")
+    assert alive("vision", tmp_path)
+    now[0] = 61.0
+    beats.beat("vision-worker")
+    writer.leave("vision")
+    assert not alive("vision", tmp_path)
+    assert "vision has made no progress for 61 s" in capsys.readouterr().err
+    beats.beat("vision")
+    writer.leave("vision")
+    assert alive("vision", tmp_path)
 
 
 def test_a_disk_that_refuses_stops_nothing(tmp_path: Path) -> None:
     (tmp_path / "alive").write_text("a file where a folder should be")
-    health.leave_sign(tmp_path, "vision")
+    SignWriter(tmp_path, Beats(), {}).leave("vision")
+
+
+def test_a_full_disk_takes_the_next_sign(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 64) as disk:
+        writer = SignWriter(disk, Beats(), {})
+        first = writer.leave("vision")
+        fill(disk)
+        second = writer.leave("vision")
+        assert second.number == first.number + 1
+        assert read_sign(disk, "vision") == second
 
 
 def test_ingest_lives_by_what_it_says_of_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,7 +83,7 @@ def test_ingest_lives_by_what_it_says_of_itself(tmp_path: Path, capsys: pytest.C
     assert alive("ingest", tmp_path)
     write_health(tmp_path, IngestHealth(at=datetime.now(UTC), connected=False, store="away"))
     assert alive("ingest", tmp_path), "without a broker it waits; to be started again would not help it"
-    assert "broker is away" in capsys.readouterr().out
+    assert "no connection to the broker" in capsys.readouterr().out
     write_health(tmp_path, IngestHealth(at=datetime.now(UTC) - LONG_AGO, connected=True))
     assert not alive("ingest", tmp_path)
     write_health(tmp_path, IngestHealth(at=datetime.now(UTC) + LONG_AGO, connected=True))
@@ -93,4 +128,4 @@ def test_the_api_lives_when_it_answers_also_where_it_listens_on_every_address(
 
 
 def test_every_service_but_the_broker_can_be_asked() -> None:
-    assert set(health.SERVICES) == set(SERVICES) - {"broker", "vision-worker"}
+    assert set(ASKED) == set(SERVICES) - {"broker", "vision-worker"}

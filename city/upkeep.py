@@ -1,0 +1,109 @@
+"""The loop of `kota up`: watches the children, notes them for the other verbs, and says how the city does."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from city.child_logs import LogKeeper
+from city.settings import Settings
+from city.status import look, problems_of, process_of
+from city.status_texts import text
+from city.supervise import Child, Supervisor
+from city.terminal import Terminal
+
+POLL_S: Final = 0.2
+STATUS_EVERY_S: Final = 2.0
+OWN_LOG: Final = "supervisor"
+
+
+class Upkeep:
+    """Runs until told to stop; nothing that the disk or the terminal refuses ends it.
+
+    Args:
+        settings: Where the city lies and listens.
+        supervisor: Its processes.
+        logs: For a log of its own.
+        terminal: Where it says what happens.
+    """
+
+    def __init__(self, settings: Settings, supervisor: Supervisor, logs: LogKeeper, terminal: Terminal) -> None:
+        """Nothing is noted yet."""
+        self._settings = settings
+        self._supervisor = supervisor
+        self._logs = logs
+        self._terminal = terminal
+        self._noted: dict[str, Any] = {}
+        self._shown = ""
+
+    def run(self, stop: threading.Event) -> None:
+        """Watch until `stop`."""
+        next_status = 0.0
+        self._note_run()
+        while not stop.wait(POLL_S):
+            for line in self._supervisor.watch():
+                self._say(line)
+            self._note_run()
+            if time.monotonic() >= next_status:
+                self._show(self._status())
+                next_status = time.monotonic() + STATUS_EVERY_S
+
+    def _note_run(self) -> None:
+        """Write where this run listens and which processes it has; what the disk refuses is tried again next time."""
+        settings = self._settings
+        run = {
+            "pid": os.getpid(),
+            "host": settings.host,
+            "port": settings.port,
+            "mqtt_host": settings.mqtt_host,
+            "mqtt_port": settings.mqtt_port,
+            "processes": {child.name: child.pid for child in self._supervisor.children},
+            "children": {child.name: _noted(child) for child in self._supervisor.children},
+        }
+        if run == self._noted:
+            return
+        part = settings.data / ".run.json.part"
+        try:
+            part.write_text(json.dumps(run, indent=1))
+            part.replace(settings.data / "run.json")
+        except OSError:
+            return
+        self._noted = run
+
+    def _say(self, line: str) -> None:
+        name = line.split(maxsplit=1)[0]
+        self._logs.note(OWN_LOG, f"{datetime.now(UTC).isoformat(timespec='seconds')} {line}")
+        self._terminal.say(f"\n{line}; see {self._settings.data}/logs/{name}.log\n")
+
+    def _status(self) -> str:
+        """One line: the gravest problem, and each process."""
+        now = datetime.now(UTC)
+        address = {"host": self._settings.host, "port": self._settings.port}
+        data = self._settings.data
+        children = [process_of(data, child.name, _noted(child), now) for child in self._supervisor.children]
+        picture = look(data, address, now, children)
+        problems = problems_of(picture, now)
+        verdict = text("en", problems[0].key, **problems[0].about) if problems else "ready"
+        return f"{verdict} | " + ", ".join(f"{one.name} {'up' if one.pid else 'down'}" for one in picture.processes)
+
+    def _show(self, line: str) -> None:
+        """Print a status when it is news; on a terminal it stays in one place."""
+        if self._terminal.interactive:
+            self._terminal.say(f"\r\x1b[K{line}")
+        elif line != self._shown:
+            self._terminal.say(f"{line}\n")
+        self._shown = line
+
+
+def _noted(child: Child) -> dict[str, Any]:
+    return {
+        "pid": child.pid,
+        "services": child.services,
+        "started_at": child.started_at.isoformat() if child.started_at else None,
+        "restarts": child.restarts,
+        "hangs": child.hangs,
+    }

@@ -1,0 +1,214 @@
+"""`kota status`: one picture, and every reason why it is not well, in both languages."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from msgspec.structs import replace
+
+from city.beats import Beat, Beats, SignWriter
+from city.cli import main
+from city.only_one import only_one
+from city.status import (
+    CANARY_LATE_S,
+    DISK_LOW_BYTES,
+    FRESH_S,
+    Picture,
+    Process,
+    Ready,
+    Said,
+    Trouble,
+    ask_ready,
+    problems_of,
+)
+from city.status_cli import to_text
+from city.status_texts import LANGS, TEXTS, Lang, text
+
+NOW = datetime(2026, 11, 29, 8, tzinfo=UTC)
+SAID = Said(NOW, connected=True)
+RUNS = Process("server", 12, 3_600.0)
+WELL = Picture(
+    supervised=True,
+    processes=(RUNS,),
+    ingest=SAID,
+    ready=Ready(answered=True, ready=True),
+    disk_free_bytes=DISK_LOW_BYTES,
+    disk_bytes=1 << 40,
+)
+LONG_AGO = timedelta(seconds=FRESH_S + 1)
+UNWELL: list[tuple[str, Picture]] = [
+    ("not_running", replace(WELL, processes=())),
+    ("process_down", replace(WELL, processes=(RUNS, Process("broker", None)))),
+    ("process_hangs", replace(WELL, processes=(replace(RUNS, beats=(Beat("ingest-drain", 7, 61.0, "storing"),)),))),
+    ("process_silent", replace(WELL, processes=(replace(RUNS, silent_s=FRESH_S + 1),))),
+    ("not_started", replace(WELL, ingest=None)),
+    ("silent", replace(WELL, ingest=replace(SAID, at=NOW - LONG_AGO))),
+    ("silent", replace(WELL, ingest=replace(SAID, at=NOW + LONG_AGO))),
+    ("no_broker", replace(WELL, ingest=replace(SAID, connected=False))),
+    ("journal_full", replace(WELL, ingest=replace(SAID, journal="full"))),
+    ("store_away", replace(WELL, ingest=replace(SAID, store="away"))),
+    ("api_silent", replace(WELL, ready=Ready())),
+    ("not_ready", replace(WELL, ready=Ready(answered=True, detail="the store is away"))),
+    ("canary_late", replace(WELL, ingest=replace(SAID, canary_age_s=CANARY_LATE_S + 1))),
+    ("bad_messages", replace(WELL, ingest=replace(SAID, alarms=({"subject": "bin-1", "bad": 30, "of": 50},)))),
+    ("disk_low", replace(WELL, disk_free_bytes=DISK_LOW_BYTES - 1)),
+]
+
+
+def test_a_city_that_is_well_has_no_problem() -> None:
+    assert problems_of(WELL, NOW) == []
+    assert problems_of(replace(WELL, ingest=replace(SAID, canary_age_s=CANARY_LATE_S)), NOW) == []
+
+
+@pytest.mark.parametrize(("key", "picture"), UNWELL, ids=[key for key, _ in UNWELL])
+def test_each_reason_is_found_alone_and_said_in_both_languages(key: str, picture: Picture) -> None:
+    (problem,) = problems_of(picture, NOW)
+    assert problem.key == key
+    said = {lang: to_text(picture, [problem], lang) for lang in LANGS}
+    assert text("id", key, **problem.about) in said["id"].splitlines()[1]
+    assert text("en", key, **problem.about) in said["en"].splitlines()[1]
+    assert "{" not in "".join(said.values())
+
+
+def test_all_reasons_are_said_at_once() -> None:
+    worst = replace(WELL, processes=(Process("broker", None), RUNS), ingest=None, disk_free_bytes=0)
+    assert [one.key for one in problems_of(worst, NOW)] == ["process_down", "not_started", "disk_low"]
+
+
+def test_texts_are_there_in_both_languages_with_the_same_gaps() -> None:
+    assert set(get_args(Lang)) == set(LANGS)
+    assert {code for code in get_args(Trouble) if code} <= TEXTS.keys()
+    for key, words in TEXTS.items():
+        gaps = [set(re.findall(r"{\w+}", one)) for one in words]
+        assert gaps[0] == gaps[1], key
+        assert all(words), key
+
+
+def test_the_picture_shows_what_is_asked_for() -> None:
+    beats = (Beat("ingest", 3, 0.5), Beat("ingest-drain", 3, 0.5, "12 waiting"))
+    shown = replace(
+        WELL,
+        processes=(replace(RUNS, restarts=2, hangs=1, beats=beats), Process("broker", None)),
+        ingest=replace(SAID, canary_age_s=4.2, journal_depth=12, lag_s=3.0, store="away", note="no route"),
+    )
+    said = to_text(shown, problems_of(shown, NOW), "en")
+    line = "  server: pid 12, for 1:00:00, restarted 2 times, hung 1 times; ingest, ingest-drain (12 waiting)"
+    assert line in said
+    for words in (
+        "  broker: down",
+        "Broker: connected",
+        "Last heard: 4 s ago",
+        "Store: away (no route)",
+        "Journal: 12 messages wait, the oldest 3 s",
+        "Disk: 512 MB free of",
+    ):
+        assert words in said
+    assert "Last heard" not in to_text(WELL, [], "en")
+
+
+class Answering(BaseHTTPRequestHandler):
+    """Answers as `/readyz` does, or as one that is broken."""
+
+    status, body = 200, b'{"ready": true, "detail": ""}'
+
+    def do_GET(self) -> None:
+        """Answer."""
+        self.send_response(self.status)
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's
+        """Say nothing."""
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    server = HTTPServer(("127.0.0.1", 0), Answering)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_what_the_api_answers_is_understood(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ask_ready("0.0.0.0", port) == Ready(answered=True, ready=True)  # noqa: S104 - as a server may listen
+    monkeypatch.setattr(Answering, "status", 503)
+    monkeypatch.setattr(Answering, "body", b'{"ready": false, "detail": "the store is away"}')
+    assert ask_ready("127.0.0.1", port) == Ready(answered=True, detail="the store is away")
+    monkeypatch.setattr(Answering, "body", b"<html>")
+    assert ask_ready("127.0.0.1", port) == Ready()
+    assert ask_ready("127.0.0.1", 1) == Ready()
+
+
+@contextmanager
+def running(data: Path, **child: Any) -> Iterator[None]:
+    """A folder as a `kota up` with one process keeps it; the process is this one."""
+    data.mkdir(exist_ok=True)
+    began = datetime.now(UTC) - timedelta(minutes=5)
+    noted = {"pid": os.getpid(), "services": ["ingest"], "started_at": began.isoformat(), "restarts": 1, "hangs": 0}
+    (data / "run.json").write_text(json.dumps({"children": {"server": {**noted, **child}}}))
+    with only_one(data):
+        yield
+
+
+def status(data: Path, capsys: pytest.CaptureFixture[str], port: int = 1) -> dict[str, Any]:
+    code = main(["status", "--json", "--data", str(data), "--port", str(port)])
+    said: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert said["well"] == (code == 0)
+    return {**said, "keys": [one["key"] for one in said["problems"]]}
+
+
+def test_a_running_city_is_read_from_its_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str], port: int) -> None:
+    beats = Beats()
+    beats.beat("ingest", "drinking coffee")
+    with running(tmp_path):
+        SignWriter(tmp_path, beats, {}).leave("ingest")
+        (tmp_path / "ingest").mkdir()
+        health = {"at": datetime.now(UTC).isoformat(), "connected": True, "unheard_of": 1}
+        (tmp_path / "ingest" / "health.json").write_text(json.dumps(health))
+        said = status(tmp_path, capsys, port)
+        assert said["keys"] == [key for key in said["keys"] if key == "disk_low"], said["problems"]
+        (process,) = said["processes"]
+        assert process["beats"][0]["doing"] == "drinking coffee"
+        assert (process["restarts"], round(process["age_s"] / 60)) == (1, 5)
+
+
+def test_a_process_that_has_left_no_sign_since_its_start_is_silent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The sign of its predecessor is none of its own."""
+    SignWriter(tmp_path, Beats(), {}).leave("ingest")
+    with running(tmp_path, pid=os.getppid()):
+        assert "process_silent" in status(tmp_path, capsys)["keys"]
+
+
+def test_a_city_that_was_killed_is_not_running(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What it has noted is still there; whose number its processes' are now, nobody knows."""
+    with running(tmp_path):
+        assert "not_running" not in status(tmp_path, capsys)["keys"]
+    assert status(tmp_path, capsys)["keys"] == ["not_running"]
+
+
+def test_services_that_run_alone_are_found_by_their_signs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    SignWriter(tmp_path, Beats(), {}).leave("vision")
+    said = status(tmp_path, capsys)
+    assert [one["name"] for one in said["processes"]] == ["vision"]
+    assert not said["supervised"]
+
+
+def test_nonsense_in_the_folder_is_no_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "run.json").write_text("{")
+    assert status(tmp_path, capsys)["keys"] == ["not_running"]
+    assert status(tmp_path / "missing", capsys)["keys"] == ["not_running"]
