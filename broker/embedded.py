@@ -31,6 +31,7 @@ from broker.nats.jwt import Claims, Signer, read_request
 from broker.nats.reader import Endpoint
 from broker.nats.server import LogLines, ServerProcess
 from broker.nats.stream import ensure_stream
+from broker.nats.subjects import STREAM
 
 log = structlog.get_logger("broker")
 
@@ -54,7 +55,10 @@ class Facts(NamedTuple):
 
 
 class Counts(msgspec.Struct):
-    """What the broker has counted since it started; `DATA/broker/health.json`."""
+    """What the broker has counted since it started; `DATA/broker/health.json`.
+
+    `connections` counts three of ours: two of the service, one of ingest. `waiting_*` is what ingest has not taken yet.
+    """
 
     at: float = 0.0
     connections: int = 0
@@ -139,14 +143,12 @@ class EmbeddedBroker:
     async def _look(self, keeper: Client, system: Client) -> bool:
         """Ask the server how it does; False when it did not answer."""
         try:
-            found = json.loads((await system.request("$SYS.REQ.SERVER.PING.JSZ", b"", timeout=_TIMEOUT_S)).data)
-            await keeper.flush(_TIMEOUT_S)
-        except (NatsError, TimeoutError, ValueError):
+            found = json.loads((await system.request("$SYS.REQ.SERVER.PING.STATSZ", b"", timeout=_TIMEOUT_S)).data)
+            waiting = (await keeper.jetstream(timeout=_TIMEOUT_S).stream_info(STREAM)).state
+        except (NatsError, JetStreamError, TimeoutError, ValueError):
             return False
-        data = found.get("data", {})
-        self._counts.waiting_messages = int(data.get("messages", 0))
-        self._counts.waiting_bytes = int(data.get("bytes", 0))
-        self._counts.connections = int(found.get("server", {}).get("connections", self._counts.connections))
+        self._counts.waiting_messages, self._counts.waiting_bytes = waiting.messages, waiting.bytes
+        self._counts.connections = int(found.get("statsz", {}).get("connections", 0))
         self._counts.at = time.time()
         with contextlib.suppress(OSError):
             _replace(self._layout.folder / "health.json", msgspec.json.encode(self._counts))

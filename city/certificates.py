@@ -45,7 +45,8 @@ def names_of(host: str, given: Iterable[str] = ()) -> list[str]:
 def ensure_certificates(folder: Path, names: Sequence[str], now: datetime) -> bool:
     """Make what is missing or runs out soon; whether anything was made.
 
-    The city's own files stay as they are: without our authority's key there, nothing is made over a certificate.
+    A new certificate keeps the names of the one before it, so that a name given once stays. The city's own files stay
+    as they are: without our authority's key there, nothing is made over a certificate.
 
     Args:
         folder: Where they are kept.
@@ -66,7 +67,8 @@ def ensure_certificates(folder: Path, names: Sequence[str], now: datetime) -> bo
             _make_authority(folder, now)
         elif {KEY, CERTIFICATE} <= there and _is_good(folder, names, now):
             return False
-        _make_server(folder, names, now)
+        named = _names_in(folder) if CERTIFICATE in there else []
+        _make_server(folder, list(dict.fromkeys([*names, *named])), now)
     except (OSError, ValueError) as exc:
         raise ConfigError(f"{folder}: {exc}") from exc
     return True
@@ -74,9 +76,14 @@ def ensure_certificates(folder: Path, names: Sequence[str], now: datetime) -> bo
 
 def _is_good(folder: Path, names: Sequence[str], now: datetime) -> bool:
     found = x509.load_pem_x509_certificate((folder / CERTIFICATE).read_bytes())
+    return set(names) <= set(_names_in(folder)) and found.not_valid_after_utc - now > RENEW_BEFORE
+
+
+def _names_in(folder: Path) -> list[str]:
+    """What the certificate that is there is for."""
+    found = x509.load_pem_x509_certificate((folder / CERTIFICATE).read_bytes())
     listed = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    have = {str(one.value) for one in listed}
-    return set(names) <= have and found.not_valid_after_utc - now > RENEW_BEFORE
+    return [str(one.value) for one in listed]
 
 
 def _make_authority(folder: Path, now: datetime) -> None:

@@ -26,7 +26,9 @@ VERBS: Final[dict[str, Verb]] = {
     "test": Verb("tests.run", "set up and run the tests"),
     "check": Verb("city.check", "validate inventory and settings, try each dependency (--json)"),
     "devices": Verb("city.listing", "list the inventory (--json)"),
-    "credentials": Verb("city.credentials", "print the account of a device or the gateway, or an API token (--json)"),
+    "credentials": Verb(
+        "city.credentials", "print the account of a device or another maker's server, or an API token (--json)"
+    ),
     "edge": Verb("edge.cli", "run a device's own agent: --device ID"),
     "deadletters": Verb("ingest.cli", "list messages that could not be understood, or replay them (--json)"),
     "device": Verb("ingest.device_cli", "other makers' devices: try a profile, list strangers, adopt (--json)"),

@@ -165,7 +165,7 @@ class LogLines:
         lowered = what.lower()
         if "authentication timeout" in lowered:
             self._on_silent(address)
-        elif "unsupported characters" in lowered or "white space" in lowered:
+        elif "not supported for mqtt topics" in lowered:
             self._on_refused_topic(address)
         elif level in ("ERR", "WRN", "FTL") and not any(part in lowered for part in _KNOWN):
             self._say(level, what, address)

@@ -38,6 +38,12 @@ def test_what_is_good_stays_and_what_runs_out_or_lacks_a_name_is_made_anew_by_th
     assert (tmp_path / CA).read_bytes() == authority
 
 
+def test_a_name_given_once_stays_in_every_certificate_after_it(tmp_path: Path) -> None:
+    ensure_certificates(tmp_path, NAMES, NOW)
+    assert ensure_certificates(tmp_path, ["localhost", "10.0.0.7"], NOW)
+    assert not ensure_certificates(tmp_path, [*NAMES, "10.0.0.7"], NOW)
+
+
 def test_the_citys_own_certificate_stays_whatever_it_says(tmp_path: Path) -> None:
     for name in (CA, CERTIFICATE, KEY):
         (tmp_path / name).write_text("the city's own")
