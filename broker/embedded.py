@@ -45,12 +45,13 @@ _TIMEOUT_S: Final = 5
 
 
 class Facts(NamedTuple):
-    """What the broker knows of the city: who may what, by which passwords, and the 32 bytes that sign."""
+    """What the broker knows of the city: who may what, by which passwords, and the keys: 32 bytes that sign, and what encrypts."""
 
     city: str
     rights: Callable[[], Mapping[str, Rights]]
     password_of: Callable[[str], str]
     seed: bytes
+    storage_key: str
 
 
 class Counts(msgspec.Struct):
@@ -98,7 +99,10 @@ class EmbeddedBroker:
         conf = self._layout.folder / "nats-server.conf"
         self._layout.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         facts = self._facts
-        _replace(conf, conf_text(self._layout, facts.city, self._signer.issuer, facts.password_of).encode())
+        _replace(
+            conf,
+            conf_text(self._layout, facts.city, self._signer.issuer, facts.storage_key, facts.password_of).encode(),
+        )
         lines = LogLines(self._note_silent, self._note_refused_topic)
         server = ServerProcess(self._program, conf, lines.take)
         try:

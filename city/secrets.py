@@ -64,7 +64,7 @@ class Secrets:
         except OSError as exc:
             raise ConfigError(f"{path}: {exc.strerror or exc}") from exc
         found = cls(data)
-        replace_file(data / FINGERPRINT_NAME, f"{found.fingerprint()}\n", mode=0o644)
+        replace_file(data / FINGERPRINT_NAME, f"{found.fingerprint()}\n")
         return found
 
     @classmethod
@@ -100,6 +100,10 @@ class Secrets:
     def broker_seed(self) -> bytes:
         """The 32 bytes from which the key is made that signs the embedded broker's admissions."""
         return hmac.new(self._key, b"broker:admissions", hashlib.sha256).digest()
+
+    def broker_storage_key(self) -> str:
+        """What the embedded broker encrypts the messages with that wait in it: some name people's devices."""
+        return self._derive("broker", "storage")
 
     def token(self, role: Role) -> str:
         """The bearer token of a role at the API."""
