@@ -23,12 +23,6 @@ def serve(runtime: Runtime) -> None:
         settings.data.resolve() / "tls" if settings.mqtt_ca else None,
     )
     secrets = runtime.secrets
-    facts = Facts(
-        runtime.city.id,
-        rights,
-        lambda user: password_of(secrets, gateways, user),
-        secrets.broker_seed(),
-        secrets.broker_storage_key(),
-    )
+    facts = Facts(runtime.city.id, rights, lambda user: password_of(secrets, gateways, user), secrets.broker_seed())
     program = find_program(settings.nats_server)
     EmbeddedBroker(program, layout, facts, on_alive=lambda: runtime.beat("broker")).run(runtime.stop)

@@ -101,10 +101,6 @@ class Secrets:
         """The 32 bytes from which the key is made that signs the embedded broker's admissions."""
         return hmac.new(self._key, b"broker:admissions", hashlib.sha256).digest()
 
-    def broker_storage_key(self) -> str:
-        """What the embedded broker encrypts the messages with that wait in it: some name people's devices."""
-        return self._derive("broker", "storage")
-
     def token(self, role: Role) -> str:
         """The bearer token of a role at the API."""
         return f"{role}-{self._derive('api', role)}"
