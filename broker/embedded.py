@@ -20,6 +20,7 @@ import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
 from nats.js.errors import Error as JetStreamError
 
 from broker.access import CONNECTIONS_OF_A_GATEWAY, Rights
@@ -30,8 +31,8 @@ from broker.nats.connection import connected
 from broker.nats.jwt import Claims, Signer, read_request
 from broker.nats.reader import Endpoint
 from broker.nats.server import LogLines, ServerProcess
-from broker.nats.stream import ensure_stream
-from broker.nats.subjects import STREAM
+from broker.nats.stream import ensure_stream, sweep
+from broker.nats.subjects import HELD, STREAM
 
 log = structlog.get_logger("broker")
 
@@ -41,12 +42,13 @@ SILENT_LOOKS_MAX: Final = 3
 
 Counted, because a clock also goes on while this whole machine sleeps.
 """
+SWEEP_EVERY_S: Final = 15.0
 SIGN_INS: Final = "$SYS.REQ.USER.AUTH"
 _TIMEOUT_S: Final = 5
 
 
 class Facts(NamedTuple):
-    """What the broker knows of the city: who may what, by which passwords, and the 32 bytes that sign."""
+    """What the broker knows of the city: who may what, by which passwords, and 32 bytes that sign."""
 
     city: str
     rights: Callable[[], Mapping[str, Rights]]
@@ -66,8 +68,28 @@ class Counts(msgspec.Struct):
     refused_total: int = 0
     silent_total: int = 0
     refused_topics_total: int = 0
+    storage_damaged: str = ""
     waiting_messages: int = 0
     waiting_bytes: int = 0
+
+
+class Sweeper:
+    """Takes messages that ingest has, and that may name people's devices, off the broker's disk within a minute."""
+
+    def __init__(self, js: JetStreamContext) -> None:
+        """Keep the server."""
+        self._js = js
+        self._due_s = 0.0
+        self._swept = dict.fromkeys((STREAM, HELD), 0)
+
+    async def turn(self, now_s: float) -> None:
+        """Sweep when it is time."""
+        if now_s < self._due_s:
+            return
+        self._due_s = now_s + SWEEP_EVERY_S
+        for name in self._swept:
+            with contextlib.suppress(NatsError, TimeoutError):  # a stream that is not there yet, or a slow disk
+                self._swept[name] = await sweep(self._js, name, self._swept[name])
 
 
 class EmbeddedBroker:
@@ -92,19 +114,39 @@ class EmbeddedBroker:
         self._counts = Counts()
         self._tasks: set[asyncio.Task[None]] = set()
         self._system: Client | None = None
+        self._lines = LogLines(self._note_silent, self._note_refused_topic)
+        self._ready = False
 
     def run(self, stop: threading.Event) -> None:
-        """Serve until `stop`.
+        """Serve until `stop`. Files that the server cannot begin with are set aside, and it begins without them.
 
         Raises:
             RetryLaterError: The server ended, or does not answer.
         """
+        try:
+            self._run_once(stop)
+        except RetryLaterError:
+            if self._ready or not self._lines.storage_troubles:
+                raise
+            self._set_aside()
+            self._run_once(stop)
+
+    def _set_aside(self) -> None:
+        """Keep what cannot be read beside it: other makers' messages may be lost, our devices send again."""
+        aside = f"jetstream.damaged-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}"
+        (self._layout.folder / "jetstream").rename(self._layout.folder / aside)
+        log.error("broker.storage_set_aside", folder=aside, reason=self._lines.storage_troubles[0])
+
+    def _run_once(self, stop: threading.Event) -> None:
         conf = self._layout.folder / "nats-server.conf"
         self._layout.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         facts = self._facts
-        _replace(conf, conf_text(self._layout, facts.city, self._signer.issuer, facts.password_of).encode())
-        lines = LogLines(self._note_silent, self._note_refused_topic)
-        server = ServerProcess(self._program, conf, lines.take)
+        _replace(
+            conf,
+            conf_text(self._layout, facts.city, self._signer.issuer, facts.password_of).encode(),
+        )
+        self._lines = LogLines(self._note_silent, self._note_refused_topic)
+        server = ServerProcess(self._program, conf, self._lines.take)
         try:
             asyncio.run(self._keep(server, server.address(), stop))
         except (NatsError, JetStreamError, TimeoutError, OSError) as exc:
@@ -124,8 +166,14 @@ class EmbeddedBroker:
             await keeper.subscribe(SIGN_INS, cb=self._take_sign_in)
             await keeper.flush(_TIMEOUT_S)
             _replace(self._layout.folder / "endpoint.json", msgspec.json.encode(Endpoint(url)))
+            self._ready = True
+            if self._lines.storage_troubles:
+                reasons = self._lines.storage_troubles
+                log.error("broker.storage_damaged", count=len(reasons), reason=reasons[0])
+                self._counts.storage_damaged = reasons[0]
             log.info("broker.ready", host=self._layout.host, port=self._layout.port, tls=bool(self._layout.tls))
             silent = 0
+            sweeper = Sweeper(js)
             known = set(facts.rights())
             while not stop.is_set():
                 if not (server.alive and keeper.is_connected and system.is_connected):
@@ -138,6 +186,7 @@ class EmbeddedBroker:
                     raise RetryLaterError("nats-server did not answer any more and was killed")
                 known = await self._shut_out(system, known)
                 self._report()
+                await sweeper.turn(time.monotonic())
                 await asyncio.sleep(LOOK_EVERY_S if not stop.is_set() else 0)
 
     async def _look(self, keeper: Client, system: Client) -> bool:

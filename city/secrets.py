@@ -64,7 +64,7 @@ class Secrets:
         except OSError as exc:
             raise ConfigError(f"{path}: {exc.strerror or exc}") from exc
         found = cls(data)
-        replace_file(data / FINGERPRINT_NAME, f"{found.fingerprint()}\n", mode=0o644)
+        replace_file(data / FINGERPRINT_NAME, f"{found.fingerprint()}\n")
         return found
 
     @classmethod

@@ -118,6 +118,8 @@ class Intake:
         self._was_deaf = False
         self.full = threading.Event()
         self.received = 0
+        self.on_turn: Callable[[], None] = lambda: None
+        """Called a few times a second as long as it goes on, also while it waits for a disk."""
 
     @property
     def connected(self) -> bool:
@@ -138,6 +140,7 @@ class Intake:
             if group and self._commit(group, stop):
                 self._acknowledge(group)
                 self._on_journaled()
+            self.on_turn()
             now_s = time.monotonic()
             self._send_receipts(self._receipts.take(now_s))
             self._listen_to_canary(now_s)
@@ -212,6 +215,7 @@ class Intake:
             return True
         attempt = 0
         while not stop.is_set():
+            self.on_turn()
             try:
                 with metrics.COMMIT.time():
                     self._journal.append(arrivals)

@@ -189,6 +189,7 @@ def serve(runtime: Runtime) -> None:
     opened = open_store(settings, runtime.city)
     login = login_for(settings, "ingest", runtime.mqtt_password("ingest"), persistent=True)
     ingest = Ingest(settings, runtime.city, login, opened)
+    ingest.intake.on_turn = lambda: runtime.beat("ingest-intake")
     threads = [runtime.thread(name, lambda part=part: part(runtime.stop)) for name, part in ingest.parts.items()]  # type: ignore[misc]
     next_retention = datetime.now(UTC)
     drained = DrainProgress(ingest.drain)

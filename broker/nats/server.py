@@ -31,6 +31,7 @@ _PR_SET_PDEATHSIG: Final = 1
 _LINE: Final = re.compile(r"^\[\d+\] \S+ \S+ \[(\w+)\] (.*)$")
 _CLIENT: Final = re.compile(r"^(?:\S*?:\d+ - )?(\S+:\d+) - mid:\d+ - (?:\"[^\"]*\" - )?")
 _NUMBERS: Final = re.compile(r"\d+")
+_OF_STORAGE: Final = ("metafile", "corrupt", "checksum", "sanity check", "can't start jetstream", "recreating stream")
 _KNOWN: Final = (
     "authentication error",  # refused sign-ins are counted where they are judged
     "authorization violation",
@@ -156,6 +157,8 @@ class LogLines:
         self._on_silent = on_silent
         self._on_refused_topic = on_refused_topic
         self._said: dict[str, tuple[float, int]] = {}
+        self.storage_troubles: list[str] = []
+        """What it said of files that it cannot read."""
 
     def take(self, level: str, text: str) -> None:
         """One line of the server."""
@@ -163,6 +166,8 @@ class LogLines:
         address = client.group(1).rpartition(":")[0] if client else ""
         what = text[client.end() :] if client else text
         lowered = what.lower()
+        if level != "INF" and any(part in lowered for part in _OF_STORAGE):
+            self.storage_troubles.append(what[:300])
         if "authentication timeout" in lowered:
             self._on_silent(address)
         elif "not supported for mqtt topics" in lowered:

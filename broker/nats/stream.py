@@ -74,6 +74,26 @@ async def ensure_stream(js: JetStreamContext, max_bytes: int) -> None:
         await js.add_consumer(STREAM, consumer_config(CONSUMERS[0], (">",)))
 
 
+async def sweep(js: JetStreamContext, name: str, swept: int) -> int:
+    """Give up the files of a stream that is empty: what was deleted lies in them until they are full.
+
+    Only what was there when it was asked goes; a message that comes meanwhile stays.
+
+    Args:
+        js: The server.
+        name: The stream.
+        swept: What the last sweep of it returned, 0 before the first.
+
+    Returns:
+        Up to which position nothing is left on the disk.
+    """
+    state = (await js.stream_info(name)).state
+    if state.messages or state.last_seq <= swept:
+        return swept
+    await js.purge_stream(name, seq=state.last_seq + 1)
+    return state.last_seq
+
+
 async def renew_consumer(js: JetStreamContext, subjects: tuple[str, ...]) -> str:
     """Begin a new consumer, end the one before it, and give its name.
 

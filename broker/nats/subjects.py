@@ -16,6 +16,8 @@ MESSAGES: Final = "$MQTT.msgs."
 
 STREAM: Final = "$MQTT_msgs"
 """The stream of these."""
+HELD: Final = "$MQTT_qos2in"
+"""The stream of what came at QoS 2 and is not released yet."""
 RETAINED: Final = "$MQTT_rmsgs"
 """The stream of what it retains."""
 

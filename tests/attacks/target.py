@@ -23,13 +23,18 @@ SERVED_WITHIN_S: Final = 30.0
 
 
 class Target(msgspec.Struct, frozen=True):
-    """A running city on loopback. `http_port` is 0 where only its bus is attacked."""
+    """A running city on loopback.
+
+    `http_port` is 0 where only its bus is attacked. `closes_silent`: its broker closes who says nothing within seconds;
+    Mosquitto does after 90 and has no setting for it.
+    """
 
     data: Path
     host: str
     mqtt_port: int
     http_port: int = 0
     ca: Path | None = None
+    closes_silent: bool = True
 
     def password(self, user: str) -> str:
         """The password of an account, as somebody has it who has stolen that device."""
@@ -55,6 +60,9 @@ class Attempt(msgspec.Struct, frozen=True):
     name: str
     work: Callable[[Target], str]
     needs_http: bool = False
+
+    def __str__(self) -> str:
+        return self.name
 
     def run(self, target: Target) -> Outcome:
         """Make it, and ask afterwards whether an honest device is still served."""
