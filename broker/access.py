@@ -38,7 +38,12 @@ class Rights(NamedTuple):
 
 
 def rights_table(
-    city: str, devices: Mapping[str, Kind], *, demo: bool, gateways: Mapping[str, Sequence[str]] = {}
+    city: str,
+    devices: Mapping[str, Kind],
+    *,
+    demo: bool,
+    gateways: Mapping[str, Sequence[str]] = {},
+    own_foreign: Mapping[str, Sequence[str]] = {},
 ) -> dict[str, Rights]:
     """Every account of a city with its rights; who is not in it may do nothing.
 
@@ -46,10 +51,11 @@ def rights_table(
         city: The city's id.
         devices: Device id to kind, from the inventory.
         demo: Whether the accounts `SIMULATORS`, which may speak for every device, exist.
+        own_foreign: Device id to filters of another maker's topics that name it, where it speaks such a format itself.
         gateways: Accounts of other makers' servers, with the filters of the topics that each may publish to.
     """
     table = {name: _gateway_rights(filters) for name, filters in gateways.items()}
-    table |= {id_: _device_rights(city, kind, id_) for id_, kind in devices.items()}
+    table |= {id_: _device_rights(city, kind, id_, own_foreign.get(id_, ())) for id_, kind in devices.items()}
     table["ingest"] = Rights((_EVERYTHING,), (*_of_all_devices(city, ("receipt",)), canary_topic(city)))
     if demo:
         both = Rights(_of_all_devices(city, DOWN_CHANNELS), _of_all_devices(city, UP_CHANNELS))
@@ -57,16 +63,20 @@ def rights_table(
     return table
 
 
-def _device_rights(city: str, kind: Kind, device: str) -> Rights:
+def _device_rights(city: str, kind: Kind, device: str, foreign: Sequence[str]) -> Rights:
     def own(channels: tuple[Channel, ...]) -> tuple[str, ...]:
         return tuple(str(Topic(city, kind, device, channel)) for channel in channels)
 
-    return Rights(reads=own(DOWN_CHANNELS), writes=own(UP_CHANNELS))
+    return Rights(reads=own(DOWN_CHANNELS), writes=(*own(UP_CHANNELS), *_foreign(foreign)))
 
 
 def _gateway_rights(filters: Sequence[str]) -> Rights:
-    foreign = tuple(one for one in filters if one.split("/")[0] not in (ROOT, PLATFORM_ROOT))
-    return Rights((), foreign, GATEWAY_PAYLOAD_BYTES, own_client_id=False)
+    return Rights((), _foreign(filters), GATEWAY_PAYLOAD_BYTES, own_client_id=False)
+
+
+def _foreign(filters: Sequence[str]) -> tuple[str, ...]:
+    """Those that lie outside the contract's topics and the platform's."""
+    return tuple(one for one in filters if one.split("/")[0] not in (ROOT, PLATFORM_ROOT))
 
 
 def _of_all_devices(city: str, channels: tuple[Channel, ...]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from broker.access import Rights, rights_table
+from city.formats import own_topics
 from city.gateways import Gateways
 from city.model import City, Device
 from city.secrets import Secrets
@@ -27,7 +28,8 @@ class CurrentRights:
         if devices is not self._seen[0] or gateways is not self._seen[1]:
             kinds = {id_: device.KIND for id_, device in devices.items()}
             filters = {name: one.filters for name, one in gateways.items()}
-            self._table = rights_table(self._city.id, kinds, demo=self._demo, gateways=filters)
+            own = {id_: own_topics(device.reach) for id_, device in devices.items()}
+            self._table = rights_table(self._city.id, kinds, demo=self._demo, gateways=filters, own_foreign=own)
             self._seen = (devices, gateways)
         return self._table
 

@@ -252,3 +252,16 @@ def test_devices_come_in_over_tls_and_know_whom_they_talk_to(tmp_path: Path, nam
         for client in (*strangers, friend):
             client.close()
         broker.kill()
+
+
+def test_a_device_of_another_maker_speaks_its_format_with_its_own_account(broker: RunningBroker) -> None:
+    with (
+        Connected(broker, "ingest", filters=("owntracks/#",)) as reader,
+        Connected(broker, "truck-31") as own,
+        Connected(broker, "truck-32") as other,
+    ):
+        other.bus.publish("owntracks/dlhk/truck-31", b"forged")
+        other.bus.publish("owntracks/dlhk/truck-32", b"of truck-32")
+        own.bus.publish("owntracks/dlhk/truck-31", b"own")
+        wait_for(lambda: len(reader.received) >= 2, "both")
+        assert {one.payload for one in reader.received} == {b"own", b"of truck-32"}

@@ -1,0 +1,34 @@
+"""Formats that devices speak themselves, without a server between: under which topics a device names itself.
+
+Where it does, the device's own account opens these topics, for it alone; no account has to be shared among devices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from city.model import Address
+
+_ADDRESS: Final = "{address}"
+
+OWN_TOPICS: Final[Mapping[str, tuple[str, ...]]] = {
+    "axis": ("axis/{address}/#",),
+    "collectd": ("collectd/{address}/+/+",),
+    "fiware": ("/{address}/attrs", "/{address}/attrs/+", "/json/{address}/attrs", "json/{address}/attrs"),
+    "json": ("json/{address}", "json/{address}/+"),
+    "netjson": ("netjson/{address}", "netjson/{address}/+"),
+    "owntracks": ("owntracks/{address}",),
+    "tasmota": ("tele/{address}/+", "stat/{address}/+", "{address}/tele/+", "{address}/stat/+"),
+    "teltonika": ("{address}/data", "+/{address}/data"),
+}
+
+
+def own_topics(reach: Address | None) -> tuple[str, ...]:
+    """Filters of the topics that name a device's address; none where a server speaks for it, or it has no address.
+
+    An address that would widen a filter (a wildcard, a level that is the contract's own) opens nothing.
+    """
+    if reach is None or {"+", "#", "\0"} & set(reach.address) or reach.address.split("/")[0] in ("", "kota", "$kota"):
+        return ()
+    return tuple(one.replace(_ADDRESS, reach.address) for one in OWN_TOPICS.get(reach.adapter, ()))
