@@ -23,12 +23,10 @@ from city.only_one import in_use
 
 FRESH_S: Final = 30.0
 """What anybody said of itself longer ago says nothing of now."""
-CANARY_LATE_S: Final = 120.0
-"""Ingest hears itself every few seconds; so long it may take to connect anew when it does not."""
 DISK_LOW_BYTES: Final = 512 << 20
 ASK_WITHIN_S: Final = 1.0
 
-Trouble = Literal["", "not_started", "silent", "no_broker", "journal_full", "store_away"]
+Trouble = Literal["", "not_started", "silent", "no_broker", "deaf", "journal_full", "store_away"]
 """Why readings do not arrive or are not stored; empty when they are."""
 
 
@@ -44,6 +42,10 @@ class IngestWords(Protocol):
         """Whether the broker is there."""
 
     @property
+    def deaf(self) -> bool:
+        """Whether the broker is there and passes nothing on."""
+
+    @property
     def store(self) -> str:
         """`ok` or `away`."""
 
@@ -57,6 +59,7 @@ class Said(msgspec.Struct, frozen=True):
 
     at: datetime
     connected: bool = False
+    deaf: bool = False
     store: str = "ok"
     journal: str = "ok"
     journal_depth: int = 0
@@ -64,6 +67,8 @@ class Said(msgspec.Struct, frozen=True):
     note: str = ""
     alarms: tuple[dict[str, Any], ...] = ()
     canary_age_s: float | None = None
+    damages: tuple[dict[str, Any], ...] = ()
+    lost_readings: int = 0
 
 
 class Process(msgspec.Struct, frozen=True):
@@ -123,7 +128,7 @@ def ingest_trouble(said: IngestWords | None, now: datetime) -> Trouble:
     if not is_fresh(said.at, now):
         return "silent"
     if not said.connected:
-        return "no_broker"
+        return "deaf" if said.deaf else "no_broker"
     if said.journal == "full":
         return "journal_full"
     return "store_away" if said.store == "away" else ""
@@ -152,8 +157,10 @@ def problems_of(picture: Picture, now: datetime) -> list[Problem]:
     elif not picture.ready.ready:
         problems.append(Problem("not_ready", {"detail": picture.ready.detail}))
     said = picture.ingest
-    if said and not trouble and said.canary_age_s is not None and said.canary_age_s > CANARY_LATE_S:
-        problems.append(Problem("canary_late", {"age_s": round(said.canary_age_s)}))
+    if said and said.lost_readings:
+        problems.append(Problem("lost_readings", {"count": said.lost_readings}))
+    elif said and said.damages:
+        problems.append(Problem("damages", {"count": len(said.damages)}))
     for alarm in said.alarms if said else ():
         problems.append(Problem("bad_messages", {name: alarm.get(name, "?") for name in ("subject", "bad", "of")}))
     if picture.disk_free_bytes is not None and picture.disk_free_bytes < DISK_LOW_BYTES:

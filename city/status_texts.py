@@ -27,13 +27,21 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "penerima data tidak tersambung ke perantara pesan",
         "ingest has no connection to the broker",
     ),
+    "deaf": (
+        "penerima data tersambung ke perantara pesan, tetapi tidak menerima apa pun",
+        "ingest is connected to the broker and hears nothing",
+    ),
+    "lost_readings": (
+        "{count} pembacaan hilang; `kota store lost` menyebutkan alat dan nomornya",
+        "{count} readings are lost; `kota store lost` names device and numbers",
+    ),
+    "damages": (
+        "{count} berkas rusak atau terhapus; `kota store lost` menyebutkannya",
+        "{count} files were damaged or deleted; `kota store lost` names them",
+    ),
     "journal_full": ("antrean di disk tidak menerima pesan", "the journal does not take messages"),
     "store_away": ("penyimpanan tidak dapat dihubungi", "the store is away"),
     "api_silent": ("API tidak menjawab", "the API does not answer"),
-    "canary_late": (
-        "tidak ada pesan yang sampai dari perantara selama {age_s} detik, pesan uji pun tidak",
-        "nothing has come from the broker for {age_s} s, not even the canary",
-    ),
     "bad_messages": (
         "terlalu banyak pesan yang tidak dapat dibaca dari {subject}: {bad} dari {of}",
         "too many bad messages of {subject}: {bad} of the last {of}",

@@ -127,6 +127,11 @@ class Intake:
         return self._bus.connected.is_set() and not self._canary.is_deaf(time.monotonic())
 
     @property
+    def is_deaf(self) -> bool:
+        """Whether the broker is there and nothing was heard for too long, although a canary should have come."""
+        return self._bus.connected.is_set() and self._canary.is_deaf(time.monotonic())
+
+    @property
     def silent_s(self) -> float:
         """Seconds since anything was heard; a canary comes every few."""
         return self._canary.age_s(time.monotonic())

@@ -95,6 +95,7 @@ class Ingest:
         return IngestHealth(
             at=now,
             connected=intake.connected,
+            deaf=intake.is_deaf,
             canary_age_s=round(intake.silent_s, 1),
             store="away" if drain.away else "ok",
             journal="full" if intake.full.is_set() else "ok",

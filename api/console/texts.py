@@ -138,6 +138,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "trouble_not_started": ("penerima data belum berjalan", "the receiver of data has not started"),
     "trouble_silent": ("penerima data tidak memberi kabar", "the receiver of data says nothing"),
     "trouble_no_broker": ("tidak tersambung ke perantara pesan", "no connection to the broker"),
+    "trouble_deaf": (
+        "tersambung ke perantara pesan, tetapi tidak menerima apa pun",
+        "connected to the broker, but hears nothing",
+    ),
     "trouble_journal_full": ("antrean di disk penuh", "the queue on disk is full"),
     "trouble_store_away": ("penyimpanan tidak dapat dihubungi", "the store cannot be reached"),
     "live_lag": ("Keterlambatan data terbaru", "Newest data behind by"),

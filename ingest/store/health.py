@@ -45,14 +45,15 @@ class Lost(msgspec.Struct, frozen=True):
 class IngestHealth(msgspec.Struct, frozen=True):
     """A snapshot. Totals count since the process started; `lag_s` is the age of the oldest reading not yet stored.
 
-    `connected`: the broker is there and passes messages on; something was heard `canary_age_s` ago. While a backlog is
-    drained, `live_lag_s` is that of the readings that overtake it. `strangers` are devices that nobody knows and nobody
-    has looked at. `damages` and `lost` stay until `kota store lost --accept`; `lost` shows at most `LOST_SHOWN` ranges,
-    `lost_readings` counts all.
+    `connected`: the broker is there and passes messages on; `deaf`: it is there and passes nothing on. Something was
+    heard `canary_age_s` ago. While a backlog is drained, `live_lag_s` is that of the readings that overtake it.
+    `strangers` are devices that nobody knows and nobody has looked at. `damages` and `lost` stay until `kota store lost
+    --accept`; `lost` shows at most `LOST_SHOWN` ranges, `lost_readings` counts all.
     """
 
     at: datetime
     connected: bool = False
+    deaf: bool = False
     canary_age_s: float | None = None
     store: Literal["ok", "away"] = "ok"
     journal: Literal["ok", "full"] = "ok"

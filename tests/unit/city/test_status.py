@@ -20,7 +20,6 @@ from city.beats import Beat, Beats, SignWriter
 from city.cli import main
 from city.only_one import only_one
 from city.status import (
-    CANARY_LATE_S,
     DISK_LOW_BYTES,
     FRESH_S,
     Picture,
@@ -59,7 +58,9 @@ UNWELL: list[tuple[str, Picture]] = [
     ("store_away", replace(WELL, ingest=replace(SAID, store="away"))),
     ("api_silent", replace(WELL, ready=Ready())),
     ("not_ready", replace(WELL, ready=Ready(answered=True, detail="the store is away"))),
-    ("canary_late", replace(WELL, ingest=replace(SAID, canary_age_s=CANARY_LATE_S + 1))),
+    ("deaf", replace(WELL, ingest=replace(SAID, connected=False, deaf=True))),
+    ("damages", replace(WELL, ingest=replace(SAID, damages=({"file": "store"},)))),
+    ("lost_readings", replace(WELL, ingest=replace(SAID, damages=({"file": "store"},), lost_readings=7))),
     ("bad_messages", replace(WELL, ingest=replace(SAID, alarms=({"subject": "bin-1", "bad": 30, "of": 50},)))),
     ("disk_low", replace(WELL, disk_free_bytes=DISK_LOW_BYTES - 1)),
 ]
@@ -67,7 +68,7 @@ UNWELL: list[tuple[str, Picture]] = [
 
 def test_a_city_that_is_well_has_no_problem() -> None:
     assert problems_of(WELL, NOW) == []
-    assert problems_of(replace(WELL, ingest=replace(SAID, canary_age_s=CANARY_LATE_S)), NOW) == []
+    assert problems_of(replace(WELL, ingest=replace(SAID, canary_age_s=14.0)), NOW) == []
 
 
 @pytest.mark.parametrize(("key", "picture"), UNWELL, ids=[key for key, _ in UNWELL])
