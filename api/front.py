@@ -22,10 +22,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.access import SAFE_METHODS, check_rights, each_route, person_of, role_of, same_origin
 from api.connections import DRAINED_MAX_BYTES
 from api.context import ApiContext
-from api.hosts import is_loopback, parse_authority, parse_origin
+from api.hosts import parse_authority, parse_origin
 from api.problems import API_PATHS, on_http, problem, refusal_page
 from api.slots import Slots, TooManyError
 from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES
+from city.ports import is_loopback
 
 log = structlog.get_logger("api")
 

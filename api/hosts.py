@@ -69,16 +69,6 @@ def is_same(origin: Origin | None, host: Authority | None) -> bool:
     return origin.authority.host == host.host and (origin.authority.port or default) == (host.port or default)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine: `localhost`, or an address of its loopback."""
-    if host == "localhost":
-        return True
-    address = _address(host)
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        return address.ipv4_mapped.is_loopback
-    return address is not None and address.is_loopback
-
-
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         return ipaddress.ip_address(text)

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from api.app import create_app
 from api.context import ApiContext
 from api.evidence_desk import EvidenceDesk
-from api.hosts import is_loopback
 from api.reviews import ReviewDesk
 from api.server import GRACE_S, http_server
 from city.gateways import Gateways
+from city.ports import is_loopback
 from city.runtime import Runtime
 from ingest.journal import Arrival, open_journal
 from ingest.posted import keep_posted

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES
 from broker.contract.topics import (
     DOWN_CHANNELS,
     PLATFORM_ROOT,
@@ -26,14 +25,13 @@ _EVERYTHING: Final = "#"
 
 
 class Rights(NamedTuple):
-    """What an account may do: filters of topics, the largest payload, and how it may call itself.
+    """What an account may do: filters of topics, and how it may call itself.
 
     `own_client_id`: it may connect under its own name as client id only. The others may take any that is no account's.
     """
 
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
-    payload_max_bytes: int = MAX_PAYLOAD_BYTES
     own_client_id: bool = True
 
 
@@ -71,7 +69,7 @@ def _device_rights(city: str, kind: Kind, device: str, foreign: Sequence[str]) -
 
 
 def _gateway_rights(filters: Sequence[str]) -> Rights:
-    return Rights((), _foreign(filters), GATEWAY_PAYLOAD_BYTES, own_client_id=False)
+    return Rights((), _foreign(filters), own_client_id=False)
 
 
 def _foreign(filters: Sequence[str]) -> tuple[str, ...]:

@@ -116,6 +116,7 @@ class EmbeddedBroker:
         self._system: Client | None = None
         self._lines = LogLines(self._note_silent, self._note_refused_topic)
         self._ready = False
+        self._table: Mapping[str, Rights] = {}
 
     def run(self, stop: threading.Event) -> None:
         """Serve until `stop`. Files that the server cannot begin with are set aside, and it begins without them.
@@ -174,7 +175,8 @@ class EmbeddedBroker:
             log.info("broker.ready", host=self._layout.host, port=self._layout.port, tls=bool(self._layout.tls))
             silent = 0
             sweeper = Sweeper(js)
-            known = set(facts.rights())
+            known: Mapping[str, str] = _passwords(facts)
+            certificate = _stamp(self._layout.tls)
             while not stop.is_set():
                 if not (server.alive and keeper.is_connected and system.is_connected):
                     raise RetryLaterError("nats-server has ended")
@@ -185,6 +187,9 @@ class EmbeddedBroker:
                     server.kill()
                     raise RetryLaterError("nats-server did not answer any more and was killed")
                 known = await self._shut_out(system, known)
+                if certificate != (certificate := _stamp(self._layout.tls)):
+                    log.info("broker.certificate_changed")
+                    server.reload()
                 self._report()
                 await sweeper.turn(time.monotonic())
                 await asyncio.sleep(LOOK_EVERY_S if not stop.is_set() else 0)
@@ -246,10 +251,14 @@ class EmbeddedBroker:
         server = str(found.get("server", {}).get("id", ""))
         return [(server, int(one["cid"])) for one in found.get("data", {}).get("connections", [])]
 
-    async def _shut_out(self, system: Client, known: set[str]) -> set[str]:
-        """End the connections of accounts that there are no more; the accounts there are."""
-        now = set(self._facts.rights())
-        for user in known - now:
+    async def _shut_out(self, system: Client, known: Mapping[str, str]) -> Mapping[str, str]:
+        """End the connections of accounts that are gone or have another password; the accounts there are."""
+        table = self._facts.rights()
+        if table is self._table:
+            return known
+        self._table = table
+        now = _passwords(self._facts)
+        for user in [name for name, password in known.items() if now.get(name) != password]:
             for server, connection in await self._connections_of(user):
                 with contextlib.suppress(NatsError, TimeoutError):
                     wish = msgspec.json.encode({"cid": connection})
@@ -281,3 +290,16 @@ def _replace(path: Path, content: bytes) -> None:
     part.touch(mode=0o600)
     part.write_bytes(content)
     part.replace(path)
+
+
+def _passwords(facts: Facts) -> dict[str, str]:
+    """Every account with its password, by which one made again is told from the one before."""
+    return {user: facts.password_of(user) for user in facts.rights()}
+
+
+def _stamp(tls: Path | None) -> float:
+    """When the certificate was last changed; 0 without one."""
+    try:
+        return (tls / "server.crt").stat().st_mtime if tls else 0.0
+    except OSError:
+        return 0.0

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from broker.accounts import CurrentRights, password_of
+from broker.contract.errors import ConfigError
 from broker.embedded import EmbeddedBroker, Facts
 from broker.nats.config import Layout
 from broker.nats.server import find_program
 from city.gateways import Gateways
+from city.ports import is_loopback
 from city.runtime import Runtime
 
 
 def serve(runtime: Runtime) -> None:
     """Run the broker until the runtime stops."""
     settings = runtime.settings
+    if not (settings.mqtt_ca or settings.mqtt_plain or is_loopback(settings.mqtt_host)):
+        raise ConfigError(
+            f"a broker on {settings.mqtt_host} serves other machines: give --mqtt-ca for TLS (`kota secrets tls` makes "
+            "certificates), or --mqtt-plain for a network of its own"
+        )
     gateways = Gateways(settings.data)
     rights = CurrentRights(runtime.city, gateways, demo=settings.demo)
     layout = Layout(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import random
 import socket
 from pathlib import Path
@@ -50,6 +51,16 @@ def free_port(host: str, taken: frozenset[int] = frozenset()) -> int:
         if port not in taken and _bind(host, port) is not None:
             return port
     raise PortTakenError(f"no port on {host} is free")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine: `localhost`, or an address of its loopback."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
 
 
 def _outgoing_from() -> int:

@@ -37,7 +37,7 @@ SIGN_EVERY_S: Final = 2.0
 _PR_SET_PDEATHSIG: Final = 1
 _SETTINGS: Final = (
     "data", "city", "demo", "host", "port", "mqtt_host", "mqtt_port", "mqtt_version", "mqtt_client",
-    "mqtt_user", "mqtt_ca", "nats_server", "broker_max_mb", "speed", "seed",
+    "mqtt_user", "mqtt_ca", "mqtt_plain", "nats_server", "broker_max_mb", "speed", "seed",
     "clip", "clock", "vision_model", "vision_workers",
     "store", "influx_url", "influx_database", "influx_org", "influx_user", "public_url",
     "journal_max_mb", "journal_keep_mb", "journal_keep_h", "dead_letters_max_mb",

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import os
 import signal
 import subprocess
@@ -22,7 +21,7 @@ from city.child_logs import LogKeeper
 from city.inventory import load_city
 from city.only_one import only_one
 from city.options import add_settings, environment_of, settings_from
-from city.ports import choose_port
+from city.ports import choose_port, is_loopback
 from city.runtime import city_folder
 from city.secrets import Secrets
 from city.settings import Settings
@@ -77,7 +76,7 @@ def _checked(settings: Settings, *, simulator: bool) -> Settings:
     Raises:
         ConfigError: They do not, or the inventory is wrong.
     """
-    if settings.demo and not (_is_loopback(settings.host) and _is_loopback(settings.mqtt_host)):
+    if settings.demo and not (is_loopback(settings.host) and is_loopback(settings.mqtt_host)):
         raise ConfigError("a demo listens on loopback only; give --no-demo to serve other machines")
     if simulator and not settings.demo:
         raise ConfigError("simulated data belongs to a demo; give --no-simulator with --no-demo")
@@ -86,13 +85,6 @@ def _checked(settings: Settings, *, simulator: bool) -> Settings:
     load_city(city_folder(settings.city))
     Secrets.make(settings.data)
     return settings
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _with_ports(settings: Settings, args: argparse.Namespace) -> Settings:
@@ -106,7 +98,7 @@ def _with_ports(settings: Settings, args: argparse.Namespace) -> Settings:
 
 def _certificates(settings: Settings) -> Path | None:
     """The authority behind the broker's certificate, made when it is missing; None where MQTT is spoken in clear."""
-    if settings.mqtt_plain or _is_loopback(settings.mqtt_host):
+    if settings.mqtt_plain or is_loopback(settings.mqtt_host):
         return None
     folder = settings.data.resolve() / "tls"
     ensure_certificates(folder, names_of(settings.mqtt_host), datetime.now(UTC))

@@ -19,8 +19,6 @@ DELAY_MAX_S: Final = 4.0
 """A refusal is answered later with each failure of its address, up to this; who has the right password never waits."""
 FORGIVEN_AFTER_S: Final = 300.0
 REPORT_EVERY_S: Final = 60.0
-HEADER_BYTES: Final = 512
-"""What nats-server adds to a payload before it compares it with the limit."""
 
 _RESERVED: Final = ("$JS.>", "$MQTT.>", "$SYS.>", "$KV.>", "$O.>", "kota.>")
 
@@ -75,7 +73,7 @@ def in_server_terms(rights: Rights) -> dict[str, Any]:
         "sub": _permission(rights.reads, ()),
         "subs": -1,
         "data": -1,
-        "payload": rights.payload_max_bytes + HEADER_BYTES,
+        "payload": -1,
         "allowed_connection_types": ["MQTT"],
     }
 

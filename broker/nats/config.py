@@ -11,9 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES
+from broker.contract.payloads import MAX_PAYLOAD_BYTES
 from broker.contract.topics import canary_topic, subscription
-from broker.nats.admission import HEADER_BYTES
 from broker.nats.subjects import MESSAGES, RETAINED, STREAM, subject_of
 
 ACCOUNT: Final = "KOTA"
@@ -24,6 +23,8 @@ WATCHER: Final = "watcher"
 """Its user in the system account: sees connections and ends them."""
 READER: Final = "ingest"
 CONNECTIONS_MAX: Final = 16_384
+HEADER_BYTES: Final = 512
+"""What nats-server adds to a payload before it compares it with its bound, which holds for every account."""
 SIGN_IN_WITHIN_S: Final = 10
 """A connection that has not signed in by then is closed."""
 
@@ -55,7 +56,7 @@ def conf_text(layout: Layout, city: str, issuer: str, password_of: Callable[[str
         "server_name": f"kota-{city}",
         "listen": "127.0.0.1:-1",
         "ports_file_dir": str(layout.folder),
-        "max_payload": GATEWAY_PAYLOAD_BYTES + HEADER_BYTES,
+        "max_payload": MAX_PAYLOAD_BYTES + HEADER_BYTES,
         "max_connections": CONNECTIONS_MAX,
         "max_pending": 8 << 20,
         "write_deadline": "5s",

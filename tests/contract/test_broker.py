@@ -199,8 +199,10 @@ def test_a_packet_that_is_too_large_is_not_passed_on(broker: RunningBroker) -> N
     with Connected(broker, "ingest", filters=EVERYTHING) as reader, Connected(broker, "bin-0001") as writer:
         writer.bus.publish(f"{OWN}/telemetry", b" " * MAX_PAYLOAD_BYTES)
         wait_for(lambda: reader.received, "the largest that is allowed")
-        writer.bus.publish(f"{OWN}/telemetry", b" " * (MAX_PAYLOAD_BYTES << 3))
-        wait_for(lambda: writer.bus.connects > 1, "the broker to hang up on a packet that is far too large")
+        # Mosquitto takes a little more for the sake of MQTT 5's properties, and passes it on to nobody.
+        writer.bus.publish(f"{OWN}/telemetry", b" " * (MAX_PAYLOAD_BYTES + 600))
+        writer.bus.publish(f"{OWN}/telemetry", b" " * (MAX_PAYLOAD_BYTES + 9_000))
+        wait_for(lambda: writer.bus.connects > 1, "the broker to hang up on a packet that is too large")
         assert [len(delivery.payload) for delivery in reader.received] == [MAX_PAYLOAD_BYTES]
 
 

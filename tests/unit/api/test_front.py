@@ -17,10 +17,11 @@ from structlog.testing import capture_logs
 from api import stream
 from api.access import person_of
 from api.front import OF_EVERY_ORIGIN, WEBSOCKETS_EACH, Door, Guard
-from api.hosts import is_loopback, is_same, parse_authority, parse_origin
+from api.hosts import is_same, parse_authority, parse_origin
 from api.session import COOKIE, make_session
 from api.slots import Slots, TooManyError
 from api.stream import STREAMS_EACH, STREAMS_MAX
+from city.ports import is_loopback
 from tests.unit.api.conftest import NOW, Stage
 
 HERE = {"host": "127.0.0.1:8080"}
