@@ -17,11 +17,6 @@ from typing import Final, NamedTuple
 
 import msgspec
 import structlog
-from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.errors import Error as NatsError
-from nats.js import JetStreamContext
-from nats.js.errors import Error as JetStreamError
 
 from broker.access import CONNECTIONS_OF_A_GATEWAY, Rights
 from broker.contract.errors import PayloadError, RetryLaterError
@@ -29,6 +24,7 @@ from broker.nats.admission import Failures, Gate, Reason, SignIn, in_server_term
 from broker.nats.config import ACCOUNT, KEEPER, WATCHER, Layout, conf_text
 from broker.nats.connection import connected
 from broker.nats.jwt import Claims, Signer, read_request
+from broker.nats.library import Client, JetStreamContext, JetStreamError, Msg, NatsError
 from broker.nats.reader import Endpoint
 from broker.nats.server import LogLines, ServerProcess
 from broker.nats.stream import ensure_stream, sweep

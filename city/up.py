@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Final
 
 from broker.contract.errors import ConfigError
-from city.certificates import CA, ensure_certificates, names_of
 from city.child_logs import LogKeeper
 from city.inventory import load_city
 from city.only_one import only_one
@@ -100,6 +99,8 @@ def _certificates(settings: Settings) -> Path | None:
     """The authority behind the broker's certificate, made when it is missing; None where MQTT is spoken in clear."""
     if settings.mqtt_plain or is_loopback(settings.mqtt_host):
         return None
+    from city.certificates import CA, ensure_certificates, names_of  # noqa: PLC0415 - 17 MB, for who needs them
+
     folder = settings.data.resolve() / "tls"
     ensure_certificates(folder, names_of(settings.mqtt_host), datetime.now(UTC))
     return folder / CA

@@ -24,14 +24,12 @@ from city.secrets import Secrets
 from city.settings import Settings
 from ingest import metrics
 from ingest.decode import Decoder
-from ingest.derive.deriver import Deriver
 from ingest.drain import Drain
 from ingest.intake import Intake, IntakeBus
 from ingest.journal import Journal, open_journal
 from ingest.store.book import Book
 from ingest.store.dead_letters import DeadLetterBox
 from ingest.store.health import LOST_SHOWN, IngestHealth, write_health
-from ingest.store.influx import InfluxStore
 from ingest.store.opened import OpenStore, close_store, note_file, open_store, report_damage, report_set_aside
 from ingest.store.patient import PatientStore
 from ingest.store.quarantine import Quarantine
@@ -66,11 +64,8 @@ class Ingest:
         )
         self.intake = Intake(city.id, self.journal, bus_of(settings, login), on_journaled=self.drain.wake)
         self.parts: dict[str, Callable[..., None]] = {"ingest-drain": self.drain.run, "ingest-intake": self.intake.run}
-        if isinstance(opened.store, InfluxStore):
-            url = settings.public_url or f"http://{settings.host}:{settings.port}"
-            letters = opened.dead_letters.count
-            derived = Deriver(opened.store, city, opened.health, letters, url, demo=settings.demo)
-            self.parts["ingest-derive"] = derived.run
+        if settings.store == "influx":
+            self.parts["ingest-derive"] = _deriving(settings, city, opened)
 
     def health(self, now: datetime) -> IngestHealth:
         """How it is doing; sets the gauges as well."""
@@ -164,6 +159,16 @@ class DrainProgress:
         self._depth, self._totals = depth, msgspec.structs.replace(self._drain.totals)
         self.doing = "waiting for the store" if self._drain.away else f"{depth} waiting"
         return moved or depth == 0 or bool(self._drain.away)
+
+
+def _deriving(settings: Settings, city: City, opened: OpenStore) -> Callable[..., None]:
+    """What writes beside the readings of an InfluxDB."""
+    from ingest.derive.deriver import Deriver  # noqa: PLC0415 - InfluxDB's client takes 23 MB
+    from ingest.store.influx import InfluxStore  # noqa: PLC0415 - the same
+
+    assert isinstance(opened.store, InfluxStore)  # noqa: S101 - as the settings say
+    url = settings.public_url or f"http://{settings.host}:{settings.port}"
+    return Deriver(opened.store, city, opened.health, opened.dead_letters.count, url, demo=settings.demo).run
 
 
 def bus_of(settings: Settings, login: Login) -> Callable[[Intake], IntakeBus]:

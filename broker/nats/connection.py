@@ -7,9 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
-import nats
-from nats.aio.client import Client
-from nats.errors import Error as NatsError
+from broker.nats.library import Client, NatsError, connect
 
 CONNECT_WITHIN_S: Final = 5
 PING_EVERY_S: Final = 10
@@ -37,7 +35,7 @@ async def connected(
         """Who waits for an answer finds out."""
 
     async with asyncio.timeout(CONNECT_WITHIN_S):
-        client = await nats.connect(
+        client = await connect(
             url,
             user=user,
             password=password,

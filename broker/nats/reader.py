@@ -14,16 +14,11 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
-from nats.errors import Error as NatsError
-from nats.js import JetStreamContext
-from nats.js.errors import NotFoundError
 
 from broker.client import Connection, Delivery, Login
 from broker.contract.errors import TopicError
 from broker.nats.connection import connected
+from broker.nats.library import Client, JetStreamContext, Msg, NatsError, NotFoundError, Subscription
 from broker.nats.stream import renew_consumer
 from broker.nats.subjects import MESSAGES, RETAINED, STREAM, subject_of, subjects_of, topic_of
 

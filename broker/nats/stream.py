@@ -9,18 +9,8 @@ from __future__ import annotations
 import contextlib
 from typing import Final
 
-from nats.js import JetStreamContext
-from nats.js.api import (
-    AckPolicy,
-    ConsumerConfig,
-    DeliverPolicy,
-    DiscardPolicy,
-    RetentionPolicy,
-    StorageType,
-    StreamConfig,
-)
-from nats.js.errors import NotFoundError
-
+from broker.nats.library import JetStreamContext, NotFoundError
+from broker.nats.library import stream_api as api
 from broker.nats.subjects import MESSAGES, STREAM
 
 MAX_AGE_S: Final = 14 * 86_400.0
@@ -33,27 +23,27 @@ ACK_WAIT_S: Final = 3_600.0
 """Only a reader that is connected anew asks again for what it has not acknowledged, and it begins a new consumer."""
 
 
-def stream_config(max_bytes: int) -> StreamConfig:
+def stream_config(max_bytes: int) -> api.StreamConfig:
     """The stream; at its bound it refuses the new, so that a device keeps what it has, and drops nothing it holds."""
-    return StreamConfig(
+    return api.StreamConfig(
         name=STREAM,
         subjects=[MESSAGES + ">"],
-        retention=RetentionPolicy.INTEREST,
-        storage=StorageType.FILE,
-        discard=DiscardPolicy.NEW,
+        retention=api.RetentionPolicy.INTEREST,
+        storage=api.StorageType.FILE,
+        discard=api.DiscardPolicy.NEW,
         max_bytes=max_bytes,
         max_age=MAX_AGE_S,
         num_replicas=1,
     )
 
 
-def consumer_config(name: str, subjects: tuple[str, ...]) -> ConsumerConfig:
+def consumer_config(name: str, subjects: tuple[str, ...]) -> api.ConsumerConfig:
     """A durable pull consumer of everything that ingest reads, in order, from the oldest message kept."""
-    return ConsumerConfig(
+    return api.ConsumerConfig(
         name=name,
         durable_name=name,
-        deliver_policy=DeliverPolicy.ALL,
-        ack_policy=AckPolicy.ALL,
+        deliver_policy=api.DeliverPolicy.ALL,
+        ack_policy=api.AckPolicy.ALL,
         ack_wait=ACK_WAIT_S,
         max_ack_pending=IN_FLIGHT_MAX,
         filter_subjects=[MESSAGES + subject for subject in subjects],
@@ -68,7 +58,7 @@ async def ensure_stream(js: JetStreamContext, max_bytes: int) -> None:
     except NotFoundError:
         await js.add_stream(wanted)
     else:
-        if (found.config.max_bytes, found.config.discard) != (max_bytes, DiscardPolicy.NEW):
+        if (found.config.max_bytes, found.config.discard) != (max_bytes, api.DiscardPolicy.NEW):
             await js.update_stream(wanted)
     if not await _present(js):
         await js.add_consumer(STREAM, consumer_config(CONSUMERS[0], (">",)))

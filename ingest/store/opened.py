@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import structlog
 
@@ -21,13 +21,13 @@ from ingest.store.dead_letters import DeadLetterBox
 from ingest.store.duck import DuckStore
 from ingest.store.duck_repair import move_aside
 from ingest.store.health import Damage, HealthBoard, What
-from ingest.store.influx import InfluxStore
-from ingest.store.influx_http import InfluxAddress, InfluxHttp
-from ingest.store.influx_setup import tokens_folder
 from ingest.store.patient import PatientStore
 from ingest.store.port import Store
 from ingest.store.progress import Progress
 from ingest.store.quarantine import Quarantine
+
+if TYPE_CHECKING:
+    from ingest.store.influx_http import InfluxAddress
 
 log = structlog.get_logger("store")
 
@@ -162,6 +162,9 @@ def open_kind(settings: Settings, city: City, kind: Literal["duckdb", "influx"],
             return _open_own(folder / "city.duckdb", city.id, book, "")
         finally:
             book.close()
+    from ingest.store.influx import InfluxStore  # noqa: PLC0415 - InfluxDB's client takes 23 MB
+    from ingest.store.influx_http import InfluxHttp  # noqa: PLC0415 - the same
+
     http = InfluxHttp(influx_address(settings, account))
     return InfluxStore(http, city, Progress(folder / "progress.sqlite"))
 
@@ -173,6 +176,9 @@ def influx_address(settings: Settings, account: Account) -> InfluxAddress:
         ConfigError: The address is none.
     """
     token = settings.influx_token.get_secret_value()
+    from ingest.store.influx_http import InfluxAddress  # noqa: PLC0415 - InfluxDB's client takes 23 MB
+    from ingest.store.influx_setup import tokens_folder  # noqa: PLC0415 - the same
+
     kept = tokens_folder(settings) / f"{account}.token"
     if settings.influx_org and not token and kept.is_file():
         token = kept.read_text().strip()

@@ -1,0 +1,36 @@
+"""What we use of nats-py, without its WebSocket transport: `aiohttp` would cost every process eleven megabytes."""
+
+from __future__ import annotations
+
+import sys
+
+_ABSENT = "aiohttp" not in sys.modules
+if _ABSENT:
+    sys.modules["aiohttp"] = None  # type: ignore[assignment]
+
+import nats  # noqa: E402 - see above
+from nats.aio.client import Client  # noqa: E402
+from nats.aio.msg import Msg  # noqa: E402
+from nats.aio.subscription import Subscription  # noqa: E402
+from nats.errors import Error as NatsError  # noqa: E402
+from nats.js import JetStreamContext  # noqa: E402
+from nats.js import api as stream_api  # noqa: E402
+from nats.js.errors import Error as JetStreamError  # noqa: E402
+from nats.js.errors import NotFoundError  # noqa: E402
+
+if _ABSENT:
+    del sys.modules["aiohttp"]
+
+connect = nats.connect
+
+__all__ = (
+    "Client",
+    "JetStreamContext",
+    "JetStreamError",
+    "Msg",
+    "NatsError",
+    "NotFoundError",
+    "Subscription",
+    "connect",
+    "stream_api",
+)
