@@ -23,9 +23,9 @@ from broker.contract.errors import PayloadError, RetryLaterError
 from broker.nats.admission import Failures, Gate, Reason, SignIn, in_server_terms
 from broker.nats.config import ACCOUNT, KEEPER, WATCHER, Layout, conf_text
 from broker.nats.connection import connected
+from broker.nats.endpoint import Endpoint
 from broker.nats.jwt import Claims, Signer, read_request
 from broker.nats.library import Client, JetStreamContext, JetStreamError, Msg, NatsError
-from broker.nats.reader import Endpoint
 from broker.nats.server import LogLines, ServerProcess
 from broker.nats.stream import ensure_stream, sweep
 from broker.nats.subjects import HELD, STREAM

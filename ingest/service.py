@@ -16,7 +16,8 @@ import structlog
 from broker.client import BusClient, Login, login_for
 from broker.contract.errors import RetryLaterError
 from broker.fast import FastSubscriber
-from broker.nats.reader import StreamReader, endpoint_path
+from broker.nats.endpoint import endpoint_path
+from broker.nats.reader import StreamReader
 from city.backup_cut import Copier
 from city.model import City
 from city.runtime import Runtime

@@ -7,8 +7,8 @@ from typing import Final
 from api.console.markup import Markup, join, table, tag
 from api.console.view import View
 from ingest.store.cases import Case
-from vision.evidence.report import describe
 from vision.evidence.report_texts import text
+from vision.evidence.subject import describe
 
 SHOWN: Final = 30
 """The newest entries; the archive has them all."""

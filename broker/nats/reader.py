@@ -18,6 +18,7 @@ import msgspec
 from broker.client import Connection, Delivery, Login
 from broker.contract.errors import TopicError
 from broker.nats.connection import connected
+from broker.nats.endpoint import Endpoint
 from broker.nats.library import Client, JetStreamContext, Msg, NatsError, NotFoundError, Subscription
 from broker.nats.stream import renew_consumer
 from broker.nats.subjects import MESSAGES, RETAINED, STREAM, subject_of, subjects_of, topic_of
@@ -30,17 +31,6 @@ PULL_EXPIRES_S: Final = 20
 POLL_S: Final = 0.2
 _QOS: Final = "Nmqtt-Pub"
 _RETAINED_TOPIC: Final = "Nmqtt-RTopic"
-
-
-def endpoint_path(data: Path) -> Path:
-    """Where the embedded broker of a data folder says how services reach it."""
-    return data / "broker" / "endpoint.json"
-
-
-class Endpoint(msgspec.Struct, frozen=True):
-    """Where the services of this machine reach the embedded broker; written by it at each start."""
-
-    url: str
 
 
 class StreamReader(Connection):

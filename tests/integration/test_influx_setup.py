@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from broker.contract.errors import ConfigError, PayloadError, RetryLaterError
+from city.secrets import Secrets
 from ingest import influx_cli
 from ingest.store.influx_http import InfluxAddress, InfluxHttp, RefusedError
 from ingest.store.influx_setup import differences, mend, steps_of
@@ -122,6 +123,7 @@ def test_the_verb_sets_up_checks_and_says_so(
         "KOTA_INFLUX_ADMIN_TOKEN" if "KOTA_INFLUX_TOKEN" in server.settings("verb") else "KOTA_INFLUX_ADMIN_PASSWORD"
     )
     monkeypatch.setenv(secret, ADMIN_TOKEN if "TOKEN" in secret else PASSWORD)
+    Secrets.make(tmp_path)
     assert influx_cli.run(["check"]) == 1
     assert influx_cli.run(["setup"]) == 0
     assert influx_cli.run(["check"]) == 0

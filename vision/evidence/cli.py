@@ -23,12 +23,12 @@ from city.settings import Settings
 from vision.evidence.custody import NOTED_NAME
 from vision.evidence.export import export_case
 from vision.evidence.keys import PUBLIC_NAME, PublicKeys, read_public
-from vision.evidence.report import describe
 from vision.evidence.report_texts import LANGS
 from vision.evidence.retention import enforce, lifetimes_of
 from vision.evidence.room import EvidenceRoom, open_room
 from vision.evidence.sealed import PUBLIC_NAME as CLEAR_PUBLIC_NAME
 from vision.evidence.sealed import key_line, new_private_key, public_of
+from vision.evidence.subject import describe
 from vision.evidence.verify import verify
 
 FROM: Final = "command line"

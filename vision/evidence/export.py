@@ -12,10 +12,10 @@ from vision.evidence.custody import LOG_NAME, read_lines
 from vision.evidence.kept import read_about
 from vision.evidence.keys import PUBLIC_NAME
 from vision.evidence.records import Record
-from vision.evidence.report import Subject, to_pdf
 from vision.evidence.report_texts import Lang, text
 from vision.evidence.room import EvidenceError, EvidenceRoom
 from vision.evidence.sealed import SUFFIX
+from vision.evidence.subject import Subject
 
 PACKED: Final = (".jpg", ".webm")
 """What no compression makes smaller."""
@@ -43,6 +43,8 @@ def export_case(room: EvidenceRoom, city: City, case: str, lang: Lang, **who: st
     shown = Record(case, record.kept_at, _open_to_all(record.sha256), record.verdict, record.judged_at)
     entries = [found for _, found in lines]
     now = entry.at
+    from vision.evidence.report import to_pdf  # noqa: PLC0415 - PDF takes 20 MB, for a file now and then
+
     report = to_pdf(Subject(shown, about, room.folder / case, entries, entry.key), city, lang, now)
     beside = {
         text("report", lang): report,

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 
 from fpdf import FPDF
@@ -14,9 +12,8 @@ from fpdf.enums import TableBordersLayout, XPos, YPos
 from fpdf.errors import FPDFException
 
 from city.model import City
-from vision.evidence.chain import Entry
-from vision.evidence.records import Record
 from vision.evidence.report_texts import Lang, has_text, text
+from vision.evidence.subject import Subject, describe
 from vision.picture_size import is_too_large, size_of
 
 PICTURES: Final = ("before", "deposit", "after")
@@ -27,17 +24,6 @@ GAP_MM: Final = 4.0
 PICTURE_MM: Final = 88.0
 ENTRIES_MAX: Final = 40
 """On paper; all of them go into the archive."""
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What a report is about: the case's files in a folder, what its camera said, and its entries of the log."""
-
-    record: Record
-    about: dict[str, Any]
-    folder: Path
-    entries: Sequence[Entry]
-    key: str
 
 
 class _Paper(FPDF):
@@ -157,13 +143,6 @@ def _custody(paper: FPDF, subject: Subject, city: City, lang: Lang) -> None:
     _table(paper, rows, (48, 42, 84), SMALL_PT)
     if len(subject.entries) > len(newest):
         _paragraph(paper, text("older", lang, n=len(subject.entries) - len(newest)), SMALL_PT)
-
-
-def describe(entry: Entry, lang: Lang = "en") -> str:
-    """Who and what of an entry."""
-    said = {key: value for key, value in entry.detail.items() if key != "sha256" and value}
-    words = {key: text(f"said_{key}", lang) if has_text(f"said_{key}") else key for key in said}
-    return ", ".join(f"{words[key]} {value}" for key, value in said.items())
 
 
 def _word(key: str, about: dict[str, Any], lang: Lang) -> str:
