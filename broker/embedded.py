@@ -30,7 +30,7 @@ from broker.nats.connection import connected
 from broker.nats.jwt import Claims, Signer, read_request
 from broker.nats.reader import Endpoint
 from broker.nats.server import LogLines, ServerProcess
-from broker.nats.stream import ensure_stream
+from broker.nats.stream import clear_unreadable, ensure_stream
 
 log = structlog.get_logger("broker")
 
@@ -88,6 +88,7 @@ class EmbeddedBroker:
         self._counts = Counts()
         self._tasks: set[asyncio.Task[None]] = set()
         self._system: Client | None = None
+        self._serving = asyncio.Event()
 
     def run(self, stop: threading.Event) -> None:
         """Serve until `stop`.
@@ -109,32 +110,39 @@ class EmbeddedBroker:
             server.stop()
 
     async def _keep(self, server: ServerProcess, url: str, stop: threading.Event) -> None:
-        async with (
-            connected(url, KEEPER, self._facts.password_of(KEEPER), inbox="_INBOX_keeper") as keeper,
-            connected(url, WATCHER, self._facts.password_of(WATCHER), inbox="_INBOX_watcher") as system,
-        ):
-            self._system = system
-            facts = self._facts
-            js = keeper.jetstream(timeout=_TIMEOUT_S)
-            await ensure_stream(js, self._layout.max_bytes)
+        facts = self._facts
+        async with connected(url, KEEPER, facts.password_of(KEEPER), inbox="_INBOX_keeper") as keeper:
+            # At once: whoever asks before somebody listens is answered by a timeout, after ten seconds.
             await keeper.subscribe(SIGN_INS, cb=self._take_sign_in)
             await keeper.flush(_TIMEOUT_S)
-            _replace(self._layout.folder / "endpoint.json", msgspec.json.encode(Endpoint(url)))
-            log.info("broker.ready", host=self._layout.host, port=self._layout.port, tls=bool(self._layout.tls))
-            silent = 0
-            known = set(facts.rights())
-            while not stop.is_set():
-                if not (server.alive and keeper.is_connected and system.is_connected):
-                    raise RetryLaterError("nats-server has ended")
-                if await self._look(keeper, system):
-                    silent = 0
-                    self._on_alive()
-                elif (silent := silent + 1) >= SILENT_LOOKS_MAX:
-                    server.kill()
-                    raise RetryLaterError("nats-server did not answer any more and was killed")
-                known = await self._shut_out(system, known)
-                self._report()
-                await asyncio.sleep(LOOK_EVERY_S if not stop.is_set() else 0)
+            async with connected(url, WATCHER, facts.password_of(WATCHER), inbox="_INBOX_watcher") as system:
+                await self._serve(server, url, keeper, system, stop)
+
+    async def _serve(
+        self, server: ServerProcess, url: str, keeper: Client, system: Client, stop: threading.Event
+    ) -> None:
+        self._system = system
+        facts = self._facts
+        js = keeper.jetstream(timeout=_TIMEOUT_S)
+        await clear_unreadable(js, self._layout.folder / "jetstream", ACCOUNT)
+        await ensure_stream(js, self._layout.max_bytes)
+        self._serving.set()
+        _replace(self._layout.folder / "endpoint.json", msgspec.json.encode(Endpoint(url)))
+        log.info("broker.ready", host=self._layout.host, port=self._layout.port, tls=bool(self._layout.tls))
+        silent = 0
+        known = set(facts.rights())
+        while not stop.is_set():
+            if not (server.alive and keeper.is_connected and system.is_connected):
+                raise RetryLaterError("nats-server has ended")
+            if await self._look(keeper, system):
+                silent = 0
+                self._on_alive()
+            elif (silent := silent + 1) >= SILENT_LOOKS_MAX:
+                server.kill()
+                raise RetryLaterError("nats-server did not answer any more and was killed")
+            known = await self._shut_out(system, known)
+            self._report()
+            await asyncio.sleep(LOOK_EVERY_S if not stop.is_set() else 0)
 
     async def _look(self, keeper: Client, system: Client) -> bool:
         """Ask the server how it does; False when it did not answer."""
@@ -164,6 +172,7 @@ class EmbeddedBroker:
         task.add_done_callback(self._tasks.discard)
 
     async def _answer(self, message: Msg, asked: Claims) -> None:
+        await self._serving.wait()
         client, options = asked.client_info, asked.connect_opts
         found = self._gate.judge(SignIn(options.user, options.password, client.mqtt_id, client.host))
         if isinstance(found, Rights) and client.type != "mqtt":

@@ -6,9 +6,13 @@ service makes it beforehand, with bounds, and a consumer, so that what is acknow
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import shutil
+from pathlib import Path
 from typing import Final
 
+import structlog
 from nats.js import JetStreamContext
 from nats.js.api import (
     AckPolicy,
@@ -22,6 +26,8 @@ from nats.js.api import (
 from nats.js.errors import NotFoundError
 
 from broker.nats.subjects import MESSAGES, STREAM
+
+log = structlog.get_logger("broker")
 
 MAX_AGE_S: Final = 14 * 86_400.0
 """What ingest has not taken in two weeks is given up, as on Mosquitto."""
@@ -58,6 +64,24 @@ def consumer_config(name: str, subjects: tuple[str, ...]) -> ConsumerConfig:
         max_ack_pending=IN_FLIGHT_MAX,
         filter_subjects=[MESSAGES + subject for subject in subjects],
     )
+
+
+async def clear_unreadable(js: JetStreamContext, store: Path, account: str) -> None:
+    """Remove what lies on disk of consumers of ours that the server did not take up: it was damaged.
+
+    The server would refuse a new one of the same name for ever. Call it before ingest is let in.
+
+    Args:
+        js: The account's JetStream.
+        store: The server's `store_dir`.
+        account: Whose streams these are.
+    """
+    present = await _present(js)
+    for name in CONSUMERS:
+        folder = store / "jetstream" / account / "streams" / STREAM / "obs" / name
+        if name not in present and folder.is_dir():
+            log.error("broker.consumer_unreadable", folder=str(folder))
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
 async def ensure_stream(js: JetStreamContext, max_bytes: int) -> None:

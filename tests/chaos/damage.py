@@ -12,6 +12,7 @@ BLOCK: Final = 4_096
 STORE: Final = Path("store/city.duckdb")
 STORE_LOG: Final = Path("store/city.duckdb.wal")
 JOURNAL_LOG: Final = Path("ingest/journal.sqlite-wal")
+CONSUMERS: Final = Path("broker/jetstream/jetstream/KOTA/streams/$MQTT_msgs/obs")
 
 
 def truncate(path: Path) -> None:
@@ -42,6 +43,13 @@ def overwrite_all(folder: Path) -> None:
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             overwrite(path)
+
+
+def replace_all(folder: Path) -> None:
+    """Put noise in the place of every file below a folder."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            path.write_bytes(os.urandom(max(64, path.stat().st_size)))
 
 
 class Harm(NamedTuple):
@@ -83,5 +91,6 @@ HARMS: Final = (
     Harm("ingest", LAST_HARM, JOURNAL_LOG, delete),
     Harm("broker", "broker deleted", Path("broker/jetstream"), delete, brokers=("embedded",)),
     Harm("broker", "broker overwritten", Path("broker/jetstream"), overwrite_all, brokers=("embedded",)),
+    Harm("broker", "broker's consumers overwritten", CONSUMERS, replace_all, brokers=("embedded",)),
     Harm("broker", "broker's queue deleted", Path("mosquitto/state/mosquitto.db"), delete, brokers=("mosquitto",)),
 )

@@ -51,7 +51,7 @@ ON_TOP: Final[dict[Kind, tuple[tuple[Target, str], ...]]] = {
 | damage | of what the broker keeps, while it is down: deleted | both | all |
 | damage | the same: overwritten (Mosquitto does not start on such a file) | embedded | all |
 """
-HOSTILE_S: Final = 3.0
+HOSTILE_S: Final = 2.0
 
 
 class Fault(msgspec.Struct, frozen=True):
