@@ -40,12 +40,13 @@ _MIDS: Final = 1 << 16
 
 
 class Life(msgspec.Struct):
-    """What one device has given out, as `seqs` from 0 on, and how many of them have no receipt yet."""
+    """One device: `seqs` readings given out, from 0 on, those of them without a receipt, and whether it is let in."""
 
     device: str
     boot: str
     seqs: int
     waiting: int
+    online: bool = False
 
 
 def read_lives(data: Path) -> list[Life]:
@@ -54,7 +55,7 @@ def read_lives(data: Path) -> list[Life]:
     return [life for path in files for life in msgspec.json.decode(path.read_bytes(), type=list[Life])]
 
 
-class _Connection(asyncio.Protocol):
+class PacketProtocol(asyncio.Protocol):
     """Cuts what comes into packets."""
 
     def __init__(self, take: Callable[[int, bytes], None]) -> None:
@@ -64,7 +65,7 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        while (found := _first_packet(self._buffer)) is not None:
+        while (found := first_packet(self._buffer)) is not None:
             first, start, end = found
             body = bytes(self._buffer[start:end])
             del self._buffer[:end]
@@ -74,7 +75,7 @@ class _Connection(asyncio.Protocol):
         self.lost.set()
 
 
-def _first_packet(buffer: bytearray) -> tuple[int, int, int] | None:
+def first_packet(buffer: bytearray) -> tuple[int, int, int] | None:
     """First byte, start and end of the body of the packet a buffer begins with; None while it is not all there."""
     length = 0
     for place, byte in enumerate(buffer[1:5]):
@@ -101,7 +102,6 @@ class FleetDevice:
         self._waiting: dict[int, tuple[bytes, float]] = {}
         self._patience_s = PATIENCE_S[0]
         self._transport: asyncio.Transport | None = None
-        self._ready = False
         self._mid = 0
 
     async def stay_connected(self) -> None:
@@ -127,7 +127,7 @@ class FleetDevice:
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 self._transport, connection = await loop.create_connection(
-                    lambda: _Connection(take), "127.0.0.1", self._port
+                    lambda: PacketProtocol(take), "127.0.0.1", self._port
                 )
         except OSError:
             return False
@@ -140,13 +140,13 @@ class FleetDevice:
                 if not connection.lost.is_set():
                     self._transport.write(packet(_PINGREQ, b""))
         finally:
-            self._ready = False
+            self.life.online = False
             self._transport.abort()
         return came.is_set()
 
     def _begin(self) -> None:
         assert self._transport is not None
-        self._ready = True
+        self.life.online = True
         self._transport.write(self._ask)
         born = encode(Online(ts=datetime.now(UTC), boot=self.life.boot, fw="chaos", outbox_waiting=len(self._waiting)))
         self._transport.write(publish(self._status, born, retain=True, number=self._next_mid()))
@@ -176,7 +176,7 @@ class FleetDevice:
 
     def send_due(self, now_s: float) -> None:
         """Send what was never sent over this connection, or has had no receipt for too long."""
-        if not self._ready or self._transport is None:
+        if not self.life.online or self._transport is None:
             return
         due = [seq for seq, (_, due_s) in self._waiting.items() if due_s <= now_s][:BATCH_MAX]
         if not due:

@@ -107,7 +107,7 @@ class Harness:
         self._run = run
         self._port = free_port()
         run.folder.mkdir(parents=True, exist_ok=True)
-        self._city = _city_with_fleet(run.folder / "inventory", run.fleet) if run.fleet else builtin_city("kupang")
+        self._city = city_with_fleet(run.folder / "inventory", run.fleet) if run.fleet else builtin_city("kupang")
         launcher = ("-m", "tests.chaos.launch", run.mutant)
         self._broker = RunningBroker(run.broker, self._port, run.folder, city=str(self._city), launcher=launcher)
         self._influx = SERVERS[run.store](run.folder / "influx") if run.store in SERVERS else None
@@ -344,7 +344,7 @@ class Harness:
         folder = self._run.folder
         share = range(first, min(first + FLEET_OF_A_PROCESS, self._run.fleet))
         listed = folder / f"{name}.txt"
-        listed.write_text("\n".join(_fleet_id(number) for number in share))
+        listed.write_text("\n".join(fleet_id(number) for number in share))
         options = {
             "--name": name,
             "--data": folder,
@@ -435,17 +435,18 @@ class Harness:
                 self._influx.kill()
 
 
-def _fleet_id(number: int) -> str:
+def fleet_id(number: int) -> str:
+    """Id of one of a fleet's devices."""
     return f"fleet-{number:05}"
 
 
-def _city_with_fleet(folder: Path, devices: int) -> Path:
+def city_with_fleet(folder: Path, devices: int) -> Path:
     """The reference city with so many more containers."""
     shutil.copytree(builtin_city("kupang"), folder)
     bins = folder / "bins.csv"
     like = bins.read_text().splitlines()[1].partition(",")[2]
     with bins.open("a") as file:
-        file.writelines(f"{_fleet_id(number)},{like}\n" for number in range(devices))
+        file.writelines(f"{fleet_id(number)},{like}\n" for number in range(devices))
     return folder
 
 
