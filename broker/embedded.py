@@ -27,7 +27,7 @@ from broker.nats.endpoint import Endpoint
 from broker.nats.jwt import Claims, Signer, read_request
 from broker.nats.library import Client, JetStreamContext, JetStreamError, Msg, NatsError
 from broker.nats.server import LogLines, ServerProcess
-from broker.nats.stream import ensure_stream, sweep
+from broker.nats.stream import clear_unreadable, ensure_stream, sweep
 from broker.nats.subjects import HELD, STREAM
 
 log = structlog.get_logger("broker")
@@ -112,6 +112,7 @@ class EmbeddedBroker:
         self._system: Client | None = None
         self._lines = LogLines(self._note_silent, self._note_refused_topic)
         self._ready = False
+        self._serving = asyncio.Event()
         self._table: Mapping[str, Rights] = {}
 
     def run(self, stop: threading.Event) -> None:
@@ -152,43 +153,55 @@ class EmbeddedBroker:
             server.stop()
 
     async def _keep(self, server: ServerProcess, url: str, stop: threading.Event) -> None:
-        async with (
-            connected(url, KEEPER, self._facts.password_of(KEEPER), inbox="_INBOX_keeper") as keeper,
-            connected(url, WATCHER, self._facts.password_of(WATCHER), inbox="_INBOX_watcher") as system,
-        ):
-            self._system = system
-            facts = self._facts
-            js = keeper.jetstream(timeout=_TIMEOUT_S)
-            await ensure_stream(js, self._layout.max_bytes)
+        facts = self._facts
+        async with connected(url, KEEPER, facts.password_of(KEEPER), inbox="_INBOX_keeper") as keeper:
+            # At once: whoever asks before somebody listens is answered by a timeout, after ten seconds.
             await keeper.subscribe(SIGN_INS, cb=self._take_sign_in)
             await keeper.flush(_TIMEOUT_S)
-            _replace(self._layout.folder / "endpoint.json", msgspec.json.encode(Endpoint(url)))
-            self._ready = True
-            if self._lines.storage_troubles:
-                reasons = self._lines.storage_troubles
-                log.error("broker.storage_damaged", count=len(reasons), reason=reasons[0])
-                self._counts.storage_damaged = reasons[0]
-            log.info("broker.ready", host=self._layout.host, port=self._layout.port, tls=bool(self._layout.tls))
-            silent = 0
-            sweeper = Sweeper(js)
-            known: Mapping[str, str] = _passwords(facts)
-            certificate = _stamp(self._layout.tls)
-            while not stop.is_set():
-                if not (server.alive and keeper.is_connected and system.is_connected):
-                    raise RetryLaterError("nats-server has ended")
-                if await self._look(keeper, system):
-                    silent = 0
-                    self._on_alive()
-                elif (silent := silent + 1) >= SILENT_LOOKS_MAX:
-                    server.kill()
-                    raise RetryLaterError("nats-server did not answer any more and was killed")
-                known = await self._shut_out(system, known)
-                if certificate != (certificate := _stamp(self._layout.tls)):
-                    log.info("broker.certificate_changed")
-                    server.reload()
-                self._report()
-                await sweeper.turn(time.monotonic())
-                await asyncio.sleep(LOOK_EVERY_S if not stop.is_set() else 0)
+            async with connected(url, WATCHER, facts.password_of(WATCHER), inbox="_INBOX_watcher") as system:
+                self._system = system
+                js = keeper.jetstream(timeout=_TIMEOUT_S)
+                await clear_unreadable(js, self._layout.folder / "jetstream", ACCOUNT)
+                await ensure_stream(js, self._layout.max_bytes)
+                self._begin_serving(url)
+                await self._watch(server, keeper, system, stop)
+
+    def _begin_serving(self, url: str) -> None:
+        """Let clients and ingest in, and say what was found on the disk."""
+        _replace(self._layout.folder / "endpoint.json", msgspec.json.encode(Endpoint(url)))
+        self._ready = True
+        self._serving.set()
+        if reasons := self._lines.storage_troubles:
+            log.error("broker.storage_damaged", count=len(reasons), reason=reasons[0])
+            self._counts.storage_damaged = reasons[0]
+        log.info("broker.ready", host=self._layout.host, port=self._layout.port, tls=bool(self._layout.tls))
+
+    async def _watch(self, server: ServerProcess, keeper: Client, system: Client, stop: threading.Event) -> None:
+        """Look after the server until `stop`.
+
+        Raises:
+            RetryLaterError: It has ended, or does not answer and was killed.
+        """
+        silent = 0
+        sweeper = Sweeper(keeper.jetstream(timeout=_TIMEOUT_S))
+        known: Mapping[str, str] = _passwords(self._facts)
+        certificate = _stamp(self._layout.tls)
+        while not stop.is_set():
+            if not (server.alive and keeper.is_connected and system.is_connected):
+                raise RetryLaterError("nats-server has ended")
+            if await self._look(keeper, system):
+                silent = 0
+                self._on_alive()
+            elif (silent := silent + 1) >= SILENT_LOOKS_MAX:
+                server.kill()
+                raise RetryLaterError("nats-server did not answer any more and was killed")
+            known = await self._shut_out(system, known)
+            if certificate != (certificate := _stamp(self._layout.tls)):
+                log.info("broker.certificate_changed")
+                server.reload()
+            self._report()
+            await sweeper.turn(time.monotonic())
+            await asyncio.sleep(LOOK_EVERY_S if not stop.is_set() else 0)
 
     async def _look(self, keeper: Client, system: Client) -> bool:
         """Ask the server how it does; False when it did not answer."""
@@ -216,6 +229,7 @@ class EmbeddedBroker:
         task.add_done_callback(self._tasks.discard)
 
     async def _answer(self, message: Msg, asked: Claims) -> None:
+        await self._serving.wait()
         client, options = asked.client_info, asked.connect_opts
         found = self._gate.judge(SignIn(options.user, options.password, client.mqtt_id, client.host))
         if isinstance(found, Rights) and client.type != "mqtt":

@@ -51,6 +51,7 @@ class DurableFile(sqlite3.Connection):
     schema: str
     version: int
     inode: tuple[int, int]
+    log_inode: tuple[int, int] | None
     life: str
     is_new: bool
     set_aside: SetAside | None = None
@@ -105,16 +106,19 @@ def guarded(lock: threading.Lock, name: str) -> Iterator[None]:
 
 
 def still_there(db: DurableFile) -> DurableFile:
-    """The same connection, or another one when its file was deleted or replaced meanwhile: with everything in it.
+    """The same connection, or another one with everything in it when its file or log was deleted or replaced meanwhile.
 
     Another process may have written the file anew already; anything else that stands in its place is set aside.
 
     Raises:
         RetryLaterError: The disk refuses; the connection still holds everything.
     """
-    if _inode(db.path) == db.inode:
+    is_there = _inode(db.path) == db.inode
+    if is_there and _inode(_log_of(db.path)) == db.log_inode:
         return db
     try:
+        if is_there:
+            return _with_a_new_log(db)
         with _one_at_a_time(db.path):
             found = _reopened(db)
             if found is not None:
@@ -174,7 +178,7 @@ def _open(path: Path, schema: str, version: int, migrations: Mapping[int, str]) 
         if verdict != "ok":
             raise sqlite3.DatabaseError(verdict)  # noqa: TRY301 - closed below like every other failure
         db.path, db.schema, db.version, db.is_new = path, schema, version, is_new
-        db.inode = _inode(path) or (0, 0)
+        db.inode, db.log_inode = _inode(path) or (0, 0), _inode(_log_of(path))
         db.life = str(db.execute("SELECT life FROM identity").fetchone()[0])
     except BaseException:
         db.close()
@@ -214,6 +218,10 @@ def _size(path: Path) -> int:
         return 0
 
 
+def _log_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
+
+
 def _inode(path: Path) -> tuple[int, int] | None:
     try:
         found = path.stat()
@@ -234,6 +242,22 @@ def _reopened(db: DurableFile) -> DurableFile | None:
     except sqlite3.Error:
         return None
     return _open(db.path, db.schema, db.version, {})
+
+
+def _with_a_new_log(db: DurableFile) -> DurableFile:
+    """Fold the log that only our connection still has into the file, and begin another one.
+
+    Raises:
+        OSError: Another reader or writer needs it just now.
+    """
+    if not empty_wal(db):
+        raise OSError("its write-ahead log was deleted, and is still in use")
+    db.close()
+    fresh = _open(db.path, db.schema, db.version, {})
+    fresh.is_new = False
+    fresh.set_aside = SetAside(str(db.path), "its write-ahead log was deleted or replaced while it was in use", "", 0)
+    log.error("disk.log_gone", file=str(db.path))
+    return fresh
 
 
 def _written_anew(db: DurableFile, aside: str) -> DurableFile:
@@ -286,7 +310,7 @@ def _rescue(path: Path, schema: str, version: int, reason: str) -> DurableFile:
 
 
 def _has_lost_its_file(path: Path) -> bool:
-    return _size(path) == 0 and _size(path.with_name(f"{path.name}-wal")) > 0
+    return _size(path) == 0 and _size(_log_of(path)) > 0
 
 
 @contextmanager

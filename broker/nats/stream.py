@@ -6,12 +6,19 @@ service makes it beforehand, with bounds, and a consumer, so that what is acknow
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import shutil
+from pathlib import Path
 from typing import Final
+
+import structlog
 
 from broker.nats.library import JetStreamContext, NotFoundError
 from broker.nats.library import stream_api as api
 from broker.nats.subjects import MESSAGES, STREAM
+
+log = structlog.get_logger("broker")
 
 MAX_AGE_S: Final = 14 * 86_400.0
 """What ingest has not taken in two weeks is given up, as on Mosquitto."""
@@ -48,6 +55,24 @@ def consumer_config(name: str, subjects: tuple[str, ...]) -> api.ConsumerConfig:
         max_ack_pending=IN_FLIGHT_MAX,
         filter_subjects=[MESSAGES + subject for subject in subjects],
     )
+
+
+async def clear_unreadable(js: JetStreamContext, store: Path, account: str) -> None:
+    """Remove what lies on disk of consumers of ours that the server did not take up: it was damaged.
+
+    The server would refuse a new one of the same name for ever. Call it before ingest is let in.
+
+    Args:
+        js: The account's JetStream.
+        store: The server's `store_dir`.
+        account: Whose streams these are.
+    """
+    present = await _present(js)
+    for name in CONSUMERS:
+        folder = store / "jetstream" / account / "streams" / STREAM / "obs" / name
+        if name not in present and folder.is_dir():
+            log.error("broker.consumer_unreadable", folder=str(folder))
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
 async def ensure_stream(js: JetStreamContext, max_bytes: int) -> None:

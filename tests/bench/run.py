@@ -11,6 +11,7 @@ BENCHES: Final = {
     "ingest": "the same messages to a subscriber that does nothing, to ours, and to Telegraf where it is found",
     "boards": "every board's queries on a week of a large city, beside the same asked of raw points",
     "vision": "the dumping watcher on real clips, what it finds and what it costs, beside a plain dual MOG2",
+    "embedded": "the embedded broker with ingest, live, after an outage and idle, beside Mosquitto with ingest",
     "outage": "catching up after days without a store, while new readings go on arriving",
 }
 

@@ -8,35 +8,39 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
 
 from broker.access import SIMULATORS
-from broker.contract.codec import stamps_of
 from city.inventory import builtin_city, load_city
-from edge.outbox import Outbox
-from ingest.store.dead_letters import DeadLetterBox
 from ingest.store.duck import DuckStore
+from ingest.store.health import HealthBoard, IngestHealth
 from ingest.store.influx import InfluxStore
 from ingest.store.influx_http import InfluxHttp
-from ingest.store.intervals import IntervalSet
 from ingest.store.port import Ledger, Store
 from ingest.store.progress import Progress
+from tests.chaos.counting import counted, outboxes, published_in
+from tests.chaos.damage import LAST_HARM, Harm
+from tests.chaos.fleet import read_lives
+from tests.chaos.hostile import forge, take_over
 from tests.chaos.moments import CLOCK_VARIABLE, MOMENT_VARIABLE, moments_of
 from tests.chaos.publisher import RELEASED
-from tests.chaos.schedule import TARGETS, Fault, Kind, Target, make_schedule
+from tests.chaos.schedule import HARMS_BY_NAME, TARGETS, Fault, Kind, Target, make_schedule
 from tests.support.brokers import ROOT, BrokerName, RunningBroker, free_port
 from tests.support.influx import SERVERS
 from tests.support.waiting import wait_for
 
+FLEET_OF_A_PROCESS: Final = 1_000
 RECOVER_WITHIN_S: Final = 120.0
 MOMENT_WITHIN_S: Final = 10.0
 DATABASE: Final = "chaos"
@@ -59,6 +63,10 @@ class Run(msgspec.Struct, frozen=True):
     targets: tuple[Target, ...] = TARGETS
     kinds: tuple[Kind, ...] = ()
     long_freezes: int = 0
+    on_top: tuple[tuple[Kind, Target, str], ...] = ()
+    """What comes only when it is asked for: kind, target and detail; `schedule.on_top_of` makes some of each."""
+    fleet: int = 0
+    """Devices of one connection each, besides `devices`; a storm is of these."""
 
 
 class Recovery(msgspec.Struct, frozen=True):
@@ -70,15 +78,25 @@ class Recovery(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """The outcome: `lost` is published and nowhere, `twice` is stored or dead more than once, or stored and dead."""
+    """The outcome: `lost` is published and nowhere, `twice` is stored or dead more than once, or stored and dead.
+
+    `said_lost` is what ingest says that the store has lost; `attempts` counts hostile connections and words by kind.
+    """
 
     published: int
     stored: int
     dead: int
     lost: int
     twice: int
+    said_lost: int
     recoveries: list[Recovery]
     seconds: float
+    attempts: dict[str, int]
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing was lost, stored twice, or said to be lost."""
+        return self.lost == self.twice == self.said_lost == 0
 
 
 class Harness:
@@ -89,7 +107,9 @@ class Harness:
         self._run = run
         self._port = free_port()
         run.folder.mkdir(parents=True, exist_ok=True)
-        self._broker = RunningBroker(run.broker, self._port, run.folder)
+        self._city = city_with_fleet(run.folder / "inventory", run.fleet) if run.fleet else builtin_city("kupang")
+        launcher = ("-m", "tests.chaos.launch", run.mutant)
+        self._broker = RunningBroker(run.broker, self._port, run.folder, city=str(self._city), launcher=launcher)
         self._influx = SERVERS[run.store](run.folder / "influx") if run.store in SERVERS else None
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         # The last device is a stranger to the inventory: its readings belong among the dead letters.
@@ -99,13 +119,21 @@ class Harness:
         self._began = time.monotonic()
         self._released = 0.0
         self._faults = 0
+        self._attempts: dict[str, int] = {}
 
     def run(self) -> Report:
         """The whole run."""
         run = self._run
         targets = (*run.targets, "store", "store") if self._influx else run.targets
         schedule = make_schedule(
-            run.seed, run.kills, self._publishers, targets, run.kinds, moments_of(run.store), run.long_freezes
+            run.seed,
+            run.kills,
+            self._publishers,
+            targets,
+            run.kinds,
+            moments_of(run.store),
+            run.long_freezes,
+            run.on_top,
         )
         self._faults = len(schedule)
         self._broker.start()
@@ -117,9 +145,16 @@ class Harness:
             self._start("ingest")
             for number in range(self._publishers):
                 self._start(f"publisher-{number}")
+            for number, first in enumerate(range(0, run.fleet, FLEET_OF_A_PROCESS)):
+                self._start_fleet(f"fleet-{number}", first)
             recoveries = [self._break(fault) for fault in schedule]
             self._release(2 * self._faults + 1)
             wait_for(self._all_receipted, "the last receipts", within_s=2 * RECOVER_WITHIN_S)
+            if any(fault.kind == "damage" for fault in schedule):
+                # What was damaged under a running process is found by the next one.
+                self._settle()
+                self._kill("ingest")
+                self._settle()
             self._end_ingest()
         finally:
             self._clean_up()
@@ -149,6 +184,16 @@ class Harness:
                 self._jump(fault.jump_s, fault.lasts_s)
             case "moment":
                 at_s = self._kill_at(name, fault.moment)
+            case "storm":
+                self._storm(fault.detail)
+            case "takeover":
+                names = ["ingest", "keeper"] if fault.target == "ingest" else list(SIMULATORS)
+                self._note("takeover", take_over(self._port, self._broker.secrets, names, fault.lasts_s))
+            case "forged":
+                lives = [life for life in published_in(self._run.folder) if life[0].startswith("bin-0")]
+                self._note("forged", forge(self._port, self._broker.secrets, lives, fault.lasts_s))
+            case "damage":
+                self._damage(HARMS_BY_NAME[fault.detail], fault.lasts_s)
         wait_for(self._caught_up, f"recovery from {fault}", within_s=RECOVER_WITHIN_S)
         recovered_s = time.monotonic() - at_s
         return Recovery(fault, round(at_s - self._began, 3), round(recovered_s, 3))
@@ -189,6 +234,56 @@ class Harness:
             if process.poll() is None:
                 resource.prlimit(process.pid, resource.RLIMIT_FSIZE, limits)
         self._revive(name)
+
+    def _storm(self, how: str) -> None:
+        """Take every connection of the fleet away at the same moment."""
+        if how == "broker killed":
+            self._kill("broker")
+            return
+        for name, process in self._processes.items():
+            if name.startswith("fleet-") and process.poll() is None:
+                process.send_signal(signal.SIGUSR1)
+
+    def _note(self, kind: str, attempts: int) -> None:
+        self._attempts[kind] = self._attempts.get(kind, 0) + attempts
+
+    def _damage(self, harm: Harm, lasts_s: float) -> None:
+        """Damage a file; ingest has to live for a while with what is done while it runs, and then to start with it."""
+        path = self._run.folder / harm.path
+        if harm.target == "broker":
+            self._broker.kill()
+            harm.work(path)
+            self._broker.start()
+            return
+        if harm.name == LAST_HARM:
+            # What waits in the journal is nowhere else: that much a deleted log may take.
+            wait_for(self._caught_up, "receipts before a damage", within_s=RECOVER_WITHIN_S)
+            self._settle()
+        if harm.running:
+            since = datetime.now(UTC)
+            wait_for(lambda: self._said_since(since), "a running ingest", within_s=RECOVER_WITHIN_S)
+            harm.work(path)
+            time.sleep(lasts_s)
+        self._process("ingest").kill()
+        self._process("ingest").wait(20)
+        if not harm.running:
+            harm.work(path)
+        self._start("ingest")
+
+    def _settle(self) -> None:
+        """Wait until all that has its receipt is stored."""
+        since = datetime.now(UTC)
+        wait_for(lambda: self._is_drained(since), "the drain", within_s=RECOVER_WITHIN_S)
+
+    def _is_drained(self, since: datetime) -> bool:
+        health = self._said_since(since)
+        return health is not None and health.journal_depth == 0 and health.store == "ok"
+
+    def _said_since(self, since: datetime) -> IngestHealth | None:
+        """How ingest does, if it has said so since then."""
+        self._revive("ingest")
+        health = HealthBoard(self._run.folder).read()
+        return health if health and health.at > since else None
 
     def _jump(self, jump_s: float, lasts_s: float) -> None:
         """The clock of ingest jumps, and comes back."""
@@ -245,10 +340,27 @@ class Harness:
         }
         return [sys.executable, "-m", "tests.chaos.publisher", *(f"{k}={v}" for k, v in options.items())]
 
+    def _start_fleet(self, name: str, first: int) -> None:
+        folder = self._run.folder
+        share = range(first, min(first + FLEET_OF_A_PROCESS, self._run.fleet))
+        listed = folder / f"{name}.txt"
+        listed.write_text("\n".join(fleet_id(number) for number in share))
+        options = {
+            "--name": name,
+            "--data": folder,
+            "--port": self._port,
+            "--devices": listed,
+            "--readings": 2 * self._faults + 1,
+        }
+        command = [sys.executable, "-m", "tests.chaos.fleet", *(f"{k}={v}" for k, v in options.items())]
+        with (folder / f"{name}.log").open("ab") as log:
+            self._processes[name] = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+
     def _environment(self) -> dict[str, str]:
         folder = self._run.folder
         ours = {
             "KOTA_DATA": str(folder),
+            "KOTA_CITY": str(self._city),
             "KOTA_MQTT_PORT": str(self._port),
             "KOTA_MQTT_CLIENT": self._broker.reader,
             CLOCK_VARIABLE: str(folder / "clock"),
@@ -257,25 +369,33 @@ class Harness:
             ours |= self._influx.settings(DATABASE)
         return {**os.environ, **ours}
 
-    def _outboxes(self) -> list[Path]:
-        return sorted((self._run.folder / "edge").glob("*.sqlite"))
-
     def _caught_up(self) -> bool:
         """Whether everything that is released was given out and has its receipts."""
         for number in range(self._publishers):
             self._revive(f"publisher-{number}")
         if self._process("broker").poll() is not None:
             self._broker.start()
+        if not self._fleet_caught_up():
+            return False
         each = round(self._run.readings // self._run.devices * self._released)
-        return len(self._outboxes()) == self._publishers and all(
+        return len(outboxes(self._run.folder)) == self._publishers and all(
             _ask(path, "SELECT coalesce(sum(next_seq), 0) FROM issued") == each * len(share)
             and _ask(path, "SELECT count(*) FROM outbox") == 0
-            for path, share in zip(self._outboxes(), self._shares, strict=True)
+            for path, share in zip(outboxes(self._run.folder), self._shares, strict=True)
         )
 
+    def _fleet_caught_up(self) -> bool:
+        ended = [name for name, one in self._processes.items() if name.startswith("fleet-") and one.poll()]
+        assert not ended, f"{ended} ended: what it has given out is not known any more"
+        each = round((2 * self._faults + 1) * self._released)
+        lives = read_lives(self._run.folder)
+        return len(lives) == self._run.fleet and all(one.seqs == each and not one.waiting for one in lives)
+
     def _all_receipted(self) -> bool:
-        return len(self._outboxes()) == self._publishers and all(
-            self._processes[f"publisher-{n}"].poll() is not None for n in range(self._publishers)
+        return (
+            self._fleet_caught_up()
+            and len(outboxes(self._run.folder)) == self._publishers
+            and all(self._processes[f"publisher-{n}"].poll() is not None for n in range(self._publishers))
         )
 
     def _end_ingest(self) -> None:
@@ -291,6 +411,12 @@ class Harness:
         if self._influx:
             self._influx.kill()
 
+    def _count(self, recoveries: list[Recovery]) -> Report:
+        published = published_in(self._run.folder)
+        found = counted(self._run.folder, published, self._stored())
+        seconds = round(time.monotonic() - self._began, 1)
+        return Report(*found, recoveries, seconds, self._attempts)
+
     def _stored(self) -> list[Ledger]:
         if self._influx is None:
             store: Store = DuckStore(self._run.folder / "store" / "city.duckdb")
@@ -298,7 +424,7 @@ class Harness:
             self._influx.start()
             store = InfluxStore(
                 InfluxHttp(self._influx.database(DATABASE)),
-                load_city(builtin_city("kupang")),
+                load_city(self._city),
                 Progress(self._run.folder / "store" / "progress.sqlite"),
             )
         try:
@@ -308,37 +434,20 @@ class Harness:
             if self._influx:
                 self._influx.kill()
 
-    def _count(self, recoveries: list[Recovery]) -> Report:
-        published = {}
-        for path in self._outboxes():
-            outbox = Outbox(path, max_bytes=1 << 40)
-            published.update({(life.device, life.boot): life.seqs for life in outbox.issued()})
-            outbox.close()
-        ledger = {(one.device, one.boot): one for one in self._stored()}
-        dead, twice_dead = self._buried()
-        lost = stored = buried = 0
-        twice = twice_dead
-        for life, seqs in published.items():
-            kept, refused = _numbers(ledger[life].seqs if life in ledger else ()), _numbers(dead.get(life, ()))
-            lost += len(set(range(seqs)) - kept - refused)
-            twice += len(kept & refused) + (ledger[life].twice if life in ledger else 0)
-            stored += len(kept)
-            buried += len(refused)
-        seconds = round(time.monotonic() - self._began, 1)
-        return Report(sum(published.values()), stored, buried, lost, twice, recoveries, seconds)
 
-    def _buried(self) -> tuple[dict[tuple[str, str], IntervalSet], int]:
-        """The seqs of dead letters by device and boot, and how many of them lie there more than once."""
-        box = DeadLetterBox(self._run.folder / "store" / "dead_letters.sqlite")
-        seqs = box.seqs()
-        letters = sum(len(stamps_of(letter.payload)) for letter in box.find(limit=-1))
-        letters += sum(len(stamps_of(letter.payload)) for letter in box.find(state="replaying", limit=-1))
-        box.close()
-        return seqs, letters - sum(found.count() for found in seqs.values())
+def fleet_id(number: int) -> str:
+    """Id of one of a fleet's devices."""
+    return f"fleet-{number:05}"
 
 
-def _numbers(ranges: tuple[tuple[int, int], ...] | IntervalSet) -> set[int]:
-    return {number for first, last in ranges for number in range(first, last + 1)}
+def city_with_fleet(folder: Path, devices: int) -> Path:
+    """The reference city with so many more containers."""
+    shutil.copytree(builtin_city("kupang"), folder)
+    bins = folder / "bins.csv"
+    like = bins.read_text().splitlines()[1].partition(",")[2]
+    with bins.open("a") as file:
+        file.writelines(f"{fleet_id(number)},{like}\n" for number in range(devices))
+    return folder
 
 
 def _ask(path: Path, statement: str) -> int:

@@ -8,7 +8,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from broker import access
 from broker.client import Delivery
+from broker.contract.payloads import Receipt
+from broker.contract.topics import Kind
 from edge.agent import Agent
 from edge.outbox import Row
 from ingest.intake import Intake
@@ -18,6 +21,9 @@ from ingest.store.records import Record
 
 GAP_S: Final = 0.4
 """How long the window of the broken promise stays open: so long that hardly a kill misses it."""
+
+SEQS_MAX: Final = 100_000
+"""More than a run gives out, and few enough to be counted one by one."""
 
 
 def acknowledge_before_fsync() -> None:
@@ -63,8 +69,24 @@ def position_after_rows() -> None:
     DuckStore._commit = broken  # type: ignore[method-assign]
 
 
+def believe_any_receipt() -> None:
+    """The broker lets every device speak receipts for all, and the edge believes one for what it never sent."""
+    rights: Callable[..., access.Rights] = access._device_rights
+
+    def lax(city: str, kind: Kind, device: str) -> access.Rights:
+        found = rights(city, kind, device)
+        return found._replace(writes=(*found.writes, *access._of_all_devices(city, ("receipt",))))
+
+    def credulous(self: Agent, device: str, receipt: Receipt) -> Receipt:  # noqa: ARG001 - as the original
+        return Receipt(boot=receipt.boot, seqs=[(first, min(last, SEQS_MAX)) for first, last in receipt.seqs])
+
+    access._device_rights = lax
+    Agent._believed = credulous  # type: ignore[method-assign]
+
+
 MUTANTS: Final = {
     "acknowledge_before_fsync": acknowledge_before_fsync,
+    "believe_any_receipt": believe_any_receipt,
     "forget_without_receipt": forget_without_receipt,
     "position_after_rows": position_after_rows,
 }

@@ -51,7 +51,7 @@ def main(argv: list[str]) -> int:
     ended = threading.Event()
     thread = threading.Thread(target=agent.run, args=(ended,), daemon=True)
     thread.start()
-    _record(agent, outbox, list(devices), args.readings, args.data / RELEASED, stop)
+    _record(agent, outbox, list(devices), args.readings, args.data, stop)
     while not stop.is_set() and thread.is_alive() and _pending(outbox):
         stop.wait(0.05)
     failed = not thread.is_alive()
@@ -60,9 +60,7 @@ def main(argv: list[str]) -> int:
     return 1 if failed else 0
 
 
-def _record(
-    agent: Agent, outbox: Outbox, devices: list[str], readings: int, released: Path, stop: threading.Event
-) -> None:
+def _record(agent: Agent, outbox: Outbox, devices: list[str], readings: int, data: Path, stop: threading.Event) -> None:
     dice = random.Random(outbox.boot)
     while not stop.is_set():
         try:
@@ -72,7 +70,7 @@ def _record(
             continue
         if all(issued.get(device, 0) >= readings for device in devices):
             return
-        allowed = min(readings, round(readings * _share(released)))
+        allowed = min(readings, round(readings * share_in(data)))
         # A few at once where there are many to give, so that a disk's fsyncs do not set the pace.
         each = max(1, readings // 500)
         due = [device for device in devices for _ in range(min(each, allowed - issued.get(device, 0)))]
@@ -91,9 +89,10 @@ def _pending(outbox: Outbox) -> bool:
         return True
 
 
-def _share(released: Path) -> float:
+def share_in(data: Path) -> float:
+    """What the run in a data folder has released so far of each device's readings, 0 to 1."""
     try:
-        return float(released.read_text())
+        return float((data / RELEASED).read_text())
     except (OSError, ValueError):
         return 0.0
 

@@ -44,6 +44,10 @@ class RunningBroker:
     process: subprocess.Popen[bytes] | None = None
     tls: Path | None = None
     tls_port: int = 8883
+    city: str = "kupang"
+    """As the setting says it."""
+    launcher: tuple[str, ...] = ("-m", "city")
+    """What Python is to run instead of our command line."""
     _said: int = 0
 
     @property
@@ -105,9 +109,9 @@ class RunningBroker:
 
     def _command(self) -> list[str]:
         if self.name == "embedded":
-            return [sys.executable, "-m", "city", "serve", "broker"]
+            return [sys.executable, *self.launcher, "serve", "broker"]
         program = require_program("mosquitto")
-        settings = load_settings(data=self.folder, mqtt_port=self.port)
+        settings = load_settings(data=self.folder, city=self.city, mqtt_port=self.port)
         user = "root" if os.geteuid() == 0 else ""
         layout = layout_of(
             settings, self.folder / "mosquitto", bind="127.0.0.1", tls=self.tls, tls_port=self.tls_port, user=user
@@ -117,7 +121,8 @@ class RunningBroker:
 
     def _environment(self) -> dict[str, str]:
         tls = {"KOTA_MQTT_CA": str(self.tls / "ca.crt")} if self.tls else {}
-        return {**os.environ, "KOTA_DATA": str(self.folder), "KOTA_MQTT_PORT": str(self.port), **tls}
+        where = {"KOTA_DATA": str(self.folder), "KOTA_CITY": self.city, "KOTA_MQTT_PORT": str(self.port)}
+        return {**os.environ, **where, **tls}
 
     def _listens(self) -> bool:
         assert self.process is not None

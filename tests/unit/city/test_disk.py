@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.contract.errors import ConfigError
+from broker.contract.errors import ConfigError, RetryLaterError
 from city.adopted import adoption_path, read_adoption
 from city.disk import APPLICATION_ID, empty_wal, open_durable, still_there
 from city.drawn import plan_path, read_plan
@@ -97,6 +98,49 @@ def test_a_second_connection_takes_up_what_the_first_has_written_anew(tmp_path: 
     first.close()
     second.close()
     assert sorted(one.name for one in tmp_path.iterdir() if not one.name.startswith(".")) == ["a.sqlite"]
+
+
+@pytest.mark.parametrize("stranger", [None, b"", b"another's log"])
+def test_a_log_deleted_or_replaced_under_a_connection_takes_nothing_with_it(
+    tmp_path: Path, stranger: bytes | None
+) -> None:
+    path, log = tmp_path / "a.sqlite", tmp_path / "a.sqlite-wal"
+    db = open_durable(path, FIRST)
+    with db:
+        db.execute("INSERT INTO things VALUES (1, 'a')")
+    log.unlink()
+    if stranger is not None:
+        log.write_bytes(stranger)
+    db = still_there(db)
+    assert db.set_aside is not None
+    with db:
+        db.execute("INSERT INTO things VALUES (2, 'b')")
+    # A power cut leaves what lies in the folder, and no more.
+    cut_off = tmp_path / "cut"
+    cut_off.mkdir()
+    for part in (path, log):
+        shutil.copy(part, cut_off / part.name)
+    with closing(sqlite3.connect(cut_off / "a.sqlite")) as after:
+        assert asked(after, "SELECT name FROM things") == [("a",), ("b",)]
+    assert still_there(db) is db
+    db.close()
+
+
+def test_a_log_deleted_while_another_reads_it_stays_in_use_until_the_other_is_done(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite"
+    db, reader = open_durable(path, FIRST), open_durable(path, FIRST)
+    asked(reader, "BEGIN")
+    asked(reader, "SELECT * FROM things")
+    with db:
+        db.execute("INSERT INTO things VALUES (1, 'a')")
+    (tmp_path / "a.sqlite-wal").unlink()
+    with pytest.raises(RetryLaterError, match="log was deleted"):
+        still_there(db)
+    asked(reader, "ROLLBACK")
+    reader.close()
+    db = still_there(db)
+    assert asked(db, "SELECT name FROM things") == [("a",)]
+    db.close()
 
 
 def test_another_file_in_its_place_is_set_aside(tmp_path: Path) -> None:
