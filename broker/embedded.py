@@ -154,6 +154,7 @@ class EmbeddedBroker:
 
     async def _keep(self, server: ServerProcess, url: str, stop: threading.Event) -> None:
         facts = self._facts
+        self._serving = asyncio.Event()  # of this loop: there is another when files were set aside
         async with connected(url, KEEPER, facts.password_of(KEEPER), inbox="_INBOX_keeper") as keeper:
             # At once: whoever asks before somebody listens is answered by a timeout, after ten seconds.
             await keeper.subscribe(SIGN_INS, cb=self._take_sign_in)

@@ -73,8 +73,8 @@ def believe_any_receipt() -> None:
     """The broker lets every device speak receipts for all, and the edge believes one for what it never sent."""
     rights: Callable[..., access.Rights] = access._device_rights
 
-    def lax(city: str, kind: Kind, device: str) -> access.Rights:
-        found = rights(city, kind, device)
+    def lax(city: str, kind: Kind, device: str, foreign: Sequence[str]) -> access.Rights:
+        found = rights(city, kind, device, foreign)
         return found._replace(writes=(*found.writes, *access._of_all_devices(city, ("receipt",))))
 
     def credulous(self: Agent, device: str, receipt: Receipt) -> Receipt:  # noqa: ARG001 - as the original
