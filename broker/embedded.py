@@ -25,10 +25,10 @@ from broker.nats.config import ACCOUNT, KEEPER, WATCHER, Layout, conf_text
 from broker.nats.connection import connected
 from broker.nats.endpoint import Endpoint
 from broker.nats.jwt import Claims, Signer, read_request
-from broker.nats.library import Client, JetStreamContext, JetStreamError, Msg, NatsError
+from broker.nats.library import Client, JetStreamError, Msg, NatsError
 from broker.nats.server import LogLines, ServerProcess
-from broker.nats.stream import clear_unreadable, ensure_stream, sweep
-from broker.nats.subjects import HELD, STREAM
+from broker.nats.stream import Sweeper, clear_unreadable, ensure_stream
+from broker.nats.subjects import STREAM
 
 log = structlog.get_logger("broker")
 
@@ -38,7 +38,6 @@ SILENT_LOOKS_MAX: Final = 3
 
 Counted, because a clock also goes on while this whole machine sleeps.
 """
-SWEEP_EVERY_S: Final = 15.0
 SIGN_INS: Final = "$SYS.REQ.USER.AUTH"
 _TIMEOUT_S: Final = 5
 
@@ -67,25 +66,6 @@ class Counts(msgspec.Struct):
     storage_damaged: str = ""
     waiting_messages: int = 0
     waiting_bytes: int = 0
-
-
-class Sweeper:
-    """Takes messages that ingest has, and that may name people's devices, off the broker's disk within a minute."""
-
-    def __init__(self, js: JetStreamContext) -> None:
-        """Keep the server."""
-        self._js = js
-        self._due_s = 0.0
-        self._swept = dict.fromkeys((STREAM, HELD), 0)
-
-    async def turn(self, now_s: float) -> None:
-        """Sweep when it is time."""
-        if now_s < self._due_s:
-            return
-        self._due_s = now_s + SWEEP_EVERY_S
-        for name in self._swept:
-            with contextlib.suppress(NatsError, TimeoutError):  # a stream that is not there yet, or a slow disk
-                self._swept[name] = await sweep(self._js, name, self._swept[name])
 
 
 class EmbeddedBroker:

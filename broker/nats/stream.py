@@ -14,12 +14,13 @@ from typing import Final
 
 import structlog
 
-from broker.nats.library import JetStreamContext, NotFoundError
+from broker.nats.library import JetStreamContext, NatsError, NotFoundError
 from broker.nats.library import stream_api as api
-from broker.nats.subjects import MESSAGES, STREAM
+from broker.nats.subjects import HELD, MESSAGES, STREAM
 
 log = structlog.get_logger("broker")
 
+SWEEP_EVERY_S: Final = 15.0
 MAX_AGE_S: Final = 14 * 86_400.0
 """What ingest has not taken in two weeks is given up, as on Mosquitto."""
 CONSUMERS: Final = ("ingest-0", "ingest-1")
@@ -89,24 +90,33 @@ async def ensure_stream(js: JetStreamContext, max_bytes: int) -> None:
         await js.add_consumer(STREAM, consumer_config(CONSUMERS[0], (">",)))
 
 
-async def sweep(js: JetStreamContext, name: str, swept: int) -> int:
-    """Give up the files of a stream that is empty: what was deleted lies in them until they are full.
+class Sweeper:
+    """Takes messages that ingest has, and that may name people's devices, off the broker's disk within a minute.
 
-    Only what was there when it was asked goes; a message that comes meanwhile stays.
-
-    Args:
-        js: The server.
-        name: The stream.
-        swept: What the last sweep of it returned, 0 before the first.
-
-    Returns:
-        Up to which position nothing is left on the disk.
+    What was deleted lies in a stream's files until they are full; the files of one that is empty can be given up.
     """
-    state = (await js.stream_info(name)).state
-    if state.messages or state.last_seq <= swept:
-        return swept
-    await js.purge_stream(name, seq=state.last_seq + 1)
-    return state.last_seq
+
+    def __init__(self, js: JetStreamContext) -> None:
+        """Keep the server."""
+        self._js = js
+        self._due_s = 0.0
+        self._swept = dict.fromkeys((STREAM, HELD), 0)
+
+    async def turn(self, now_s: float) -> None:
+        """Sweep when it is time."""
+        if now_s < self._due_s:
+            return
+        self._due_s = now_s + SWEEP_EVERY_S
+        for name in self._swept:
+            with contextlib.suppress(NatsError, TimeoutError):  # a stream that is not there yet, or a slow disk
+                await self._sweep(name)
+
+    async def _sweep(self, name: str) -> None:
+        """Give up the files of a stream that is empty; a message that comes meanwhile stays."""
+        state = (await self._js.stream_info(name)).state
+        if not state.messages and state.last_seq > self._swept[name]:
+            await self._js.purge_stream(name, seq=state.last_seq + 1)
+            self._swept[name] = state.last_seq
 
 
 async def renew_consumer(js: JetStreamContext, subjects: tuple[str, ...]) -> str:

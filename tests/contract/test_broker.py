@@ -13,6 +13,7 @@ import pytest
 from broker.client import BusClient, Delivery, Login, Will
 from broker.contract.payloads import MAX_PAYLOAD_BYTES
 from city.certificates import CA, ensure_certificates, names_of
+from city.gateways import Gateways
 from tests.support.brokers import BrokerName, RunningBroker, free_port
 from tests.support.clients import Connected
 from tests.support.waiting import wait_for
@@ -267,3 +268,23 @@ def test_a_device_of_another_maker_speaks_its_format_with_its_own_account(broker
         own.bus.publish("owntracks/dlhk/truck-31", b"own")
         wait_for(lambda: len(reader.received) >= 2, "both")
         assert {one.payload for one in reader.received} == {b"own", b"of truck-32"}
+
+
+def test_a_revoked_gateway_is_put_out_and_stays_out(tmp_path: Path) -> None:
+    # Mosquitto reads its files at a signal: tests/integration/test_mosquitto.py.
+    broker = RunningBroker("embedded", free_port(), tmp_path)
+    broker.gateway("ttn", "tts")
+    broker.start()
+    try:
+        with Connected(broker, "ttn") as gateway, Connected(broker, "bin-0001") as bystander:
+            old = broker.password("ttn")
+            Gateways(tmp_path).revoke("ttn")
+            broker.gateway("ttn", "tts")  # at once, so that the account is never seen to be absent
+            wait_for(lambda: not gateway.bus.connected.is_set(), "the end of its connection")
+            assert answer_to(broker, "ttn", old, "ttn") != 0
+            assert answer_to(broker, "ttn", broker.password("ttn"), "ttn") == 0
+            Gateways(tmp_path).revoke("ttn")
+            wait_for(lambda: answer_to(broker, "ttn", broker.password("ttn"), "ttn") != 0, "the account to be gone")
+            assert bystander.bus.connects == 1
+    finally:
+        broker.kill()

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from edge.outbox import Outbox
 from tests.integration.test_delivery import agent_on, ingest_on, measured
-from tests.support.brokers import ROOT, RunningBroker
+from tests.support.brokers import RunningBroker
 from tests.support.services import running
 from tests.support.waiting import wait_for
 
@@ -21,13 +18,6 @@ from tests.support.waiting import wait_for
 def health(broker: RunningBroker) -> dict[str, object]:
     found: dict[str, object] = json.loads((broker.folder / "ingest" / "health.json").read_bytes())
     return found
-
-
-def said(broker: RunningBroker) -> str:
-    """What `kota health ingest` says."""
-    command = [sys.executable, "-m", "city", "health", "ingest", "--data", str(broker.folder)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False, env=os.environ)
-    return done.stdout + done.stderr
 
 
 @pytest.mark.timeout(240)
@@ -39,7 +29,6 @@ def test_a_frozen_broker_is_an_alarm_and_ingest_hears_again_afterwards(broker: R
         wait_for(lambda: health(broker)["connected"], "ingest to say that it hears")
         broker.signal(signal.SIGSTOP)
         wait_for(lambda: not health(broker)["connected"], "ingest to notice")
-        assert "not connected" in said(broker) or "perantara" in said(broker) or "broker" in said(broker)
         broker.signal(signal.SIGCONT)
         agent.record([measured("bin-0001")])
         wait_for(lambda: outbox.pending() == 0, "the receipt after the freeze")
