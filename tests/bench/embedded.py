@@ -153,11 +153,16 @@ def measure(contender: Contender, case: Case) -> Figures:
             pass
         before_broker = _usage_of_broker(broker)
         load = _start_load(broker, case)
-        wait_for((folder / "acknowledged").exists, "the broker to have it all", within_s=WITHIN_S)
+        wait_for(lambda: _has_it_all(folder, load), "the broker to have it all", within_s=WITHIN_S)
         began_s = time.monotonic()
         with contender.ingest(broker) as ingest:
             nothing = Usage(0.0, 0.0, 0.0)
             return _finish(contender, case, broker, ingest, load, (before_broker, nothing), began_s)
+
+
+def _has_it_all(folder: Path, load: subprocess.Popen[bytes]) -> bool:
+    assert load.poll() is None, "the load has ended before its receipts"
+    return (folder / "acknowledged").exists()
 
 
 def _start_load(broker: RunningBroker, case: Case) -> subprocess.Popen[bytes]:

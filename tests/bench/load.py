@@ -25,6 +25,8 @@ from tests.chaos.fleet import PacketProtocol
 BOOT: Final = "bench"
 AGAIN_AFTER_S: Final = 10.0
 """A message without a receipt is sent again; amqtt drops what is not acknowledged within 5 s."""
+UNACKNOWLEDGED_MAX: Final = 100
+"""Messages of a connection that the broker has not acknowledged: nats-server hangs up on who waits for 5 s."""
 _PUBACK: Final = 0x40
 
 
@@ -78,6 +80,7 @@ class Sender:
                 case 0x40:  # PUBACK
                     self.unacknowledged -= 1
                     self.acknowledged_s = time.monotonic()
+                    self.pump()
                 case 0x30:  # PUBLISH
                     self._hear(first, body)
 
@@ -102,7 +105,11 @@ class Sender:
 
     def pump(self) -> None:
         """Send as much as may be out."""
-        while self._next < len(self._bodies) and (not self._window or len(self._out) * self._batch < self._window):
+        while (
+            self._next < len(self._bodies)
+            and self.unacknowledged < UNACKNOWLEDGED_MAX
+            and (not self._window or len(self._out) * self._batch < self._window)
+        ):
             self._send(self._next)
             self._next += 1
 
