@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.support.influx import SERVERS, RunningInflux, running_influx
+
+# No test asserts on seconds: an example may take as long as a busy machine needs.
+settings.register_profile("kota", deadline=None)
+settings.load_profile("kota")
 
 
 @pytest.fixture(scope="session")
