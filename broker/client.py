@@ -6,6 +6,7 @@ import random
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
@@ -24,6 +25,8 @@ log = structlog.get_logger("broker")
 
 RECONNECT_MIN_S: Final = 0.25
 RECONNECT_MAX_S: Final = 30.0
+STEADY_S: Final = 10.0
+"""A connection that has lasted so long begins a new count of failures."""
 KEEPALIVE_S: Final = 30
 SESSION_EXPIRY_S: Final = 7 * 86_400
 RECEIVE_MAXIMUM: Final = 1_000
@@ -135,10 +138,14 @@ class Connection:
         self.connected = threading.Event()
 
     def run(self, stop: threading.Event) -> None:
-        """Connect, serve, and connect again with jittered backoff (at most 30 s) until `stop` or `close`."""
+        """Connect, serve, and connect again with jittered backoff (at most 30 s) until `stop` or `close`.
+
+        A connection that ends soon counts as a failure: a broker that is overrun is not to be overrun again.
+        """
         attempt = 0
         while not stop.is_set() and not self._stop.is_set():
-            attempt = 0 if self._attempt(stop) else attempt + 1
+            began_s = time.monotonic()
+            attempt = 0 if self._attempt(stop) and time.monotonic() - began_s > STEADY_S else attempt + 1
             ceiling = min(RECONNECT_MAX_S, RECONNECT_MIN_S * 2 ** min(attempt, 10))
             self._stop.wait(self._random.uniform(RECONNECT_MIN_S / 2, ceiling))
 
@@ -290,9 +297,9 @@ class BusClient(Connection):
                 Delivery(topic, bytes(message.payload), message.retain, message.mid, message.qos, self.generation)
             )
 
-    def subscribe(self, *filters: str) -> None:
-        """Ask for these filters at QoS 1; call from `on_connected`."""
-        self._client.subscribe([(topic_filter, 1) for topic_filter in filters])
+    def subscribe(self, *filters: str, qos: int = 1) -> None:
+        """Ask for these filters; call from `on_connected`."""
+        self._client.subscribe([(topic_filter, qos) for topic_filter in filters])
 
     def _send_acks(self, packets: bytes) -> None:
         # paho's own `ack` makes two system calls for each message, half of what one costs.

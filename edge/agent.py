@@ -241,9 +241,12 @@ class Agent:
     def _on_connected(self, _session_present: bool) -> None:  # noqa: FBT001 - the bus's callback
         if len(self._devices) == 1:
             device, kind = next(iter(self._devices.items()))
-            self._bus.subscribe(subscription("receipt", city=self._city, kind=kind, device=device))
+            receipts = subscription("receipt", city=self._city, kind=kind, device=device)
         else:
-            self._bus.subscribe(subscription("receipt", city=self._city))
+            receipts = subscription("receipt", city=self._city)
+        # At QoS 0, as receipts are sent: one that is lost costs a resend, while nats-server keeps a queue on disk for
+        # every subscription at QoS 1 and takes a minute to make those of a whole fleet.
+        self._bus.subscribe(receipts, qos=0)
         self._rejoined.set()
         self._wake.set()
 

@@ -44,9 +44,9 @@ def publish(topic: bytes, payload: bytes, *, qos: int = 1, retain: bool = False,
     return packet(0x30 | qos << 1 | int(retain), body)
 
 
-def subscribe(topic_filter: bytes, *, number: int = 1) -> bytes:
+def subscribe(topic_filter: bytes, *, qos: int = 1, number: int = 1) -> bytes:
     """A SUBSCRIBE."""
-    return packet(0x82, struct.pack("!H", number) + text(topic_filter) + b"\x01")
+    return packet(0x82, struct.pack("!H", number) + text(topic_filter) + bytes([qos]))
 
 
 def mutations(seed: int, count: int) -> Iterator[bytes]:

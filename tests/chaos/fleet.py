@@ -22,7 +22,7 @@ from typing import Final
 
 import msgspec
 
-from broker.client import KEEPALIVE_S, RECONNECT_MAX_S, RECONNECT_MIN_S
+from broker.client import KEEPALIVE_S, RECONNECT_MAX_S, RECONNECT_MIN_S, STEADY_S
 from broker.contract.codec import encode, join_encoded, parse_receipt
 from broker.contract.payloads import BinTelemetry, Offline, Online
 from broker.contract.topics import Topic
@@ -98,7 +98,7 @@ class FleetDevice:
         )
         name, will = device.encode(), (self._status, encode(Offline(reason="lost")))
         self._sign_in = connect(name, name, password.encode(), will=will)
-        self._ask = subscribe(receipts)
+        self._ask = subscribe(receipts, qos=0)
         self._waiting: dict[int, tuple[bytes, float]] = {}
         self._patience_s = PATIENCE_S[0]
         self._transport: asyncio.Transport | None = None
@@ -108,7 +108,8 @@ class FleetDevice:
         """Connect again and again, as `broker.client` does."""
         attempt = 0
         while True:
-            attempt = 0 if await self._converse() else attempt + 1
+            began_s = time.monotonic()
+            attempt = 0 if await self._converse() and time.monotonic() - began_s > STEADY_S else attempt + 1
             ceiling = min(RECONNECT_MAX_S, RECONNECT_MIN_S * 2 ** min(attempt, 10))
             await asyncio.sleep(random.uniform(RECONNECT_MIN_S / 2, ceiling))
 

@@ -42,6 +42,8 @@ from tests.support.waiting import wait_for
 
 FLEET_OF_A_PROCESS: Final = 1_000
 RECOVER_WITHIN_S: Final = 120.0
+OF_EACH_S: Final = 0.2
+"""More of it for every device of a fleet."""
 MOMENT_WITHIN_S: Final = 10.0
 DATABASE: Final = "chaos"
 PUBLISHERS_MAX: Final = len(SIMULATORS)
@@ -147,6 +149,7 @@ class Harness:
                 self._start(f"publisher-{number}")
             for number, first in enumerate(range(0, run.fleet, FLEET_OF_A_PROCESS)):
                 self._start_fleet(f"fleet-{number}", first)
+            wait_for(self._fleet_is_connected, "the fleet", within_s=2 * RECOVER_WITHIN_S)
             recoveries = [self._break(fault) for fault in schedule]
             self._release(2 * self._faults + 1)
             wait_for(self._all_receipted, "the last receipts", within_s=2 * RECOVER_WITHIN_S)
@@ -194,7 +197,8 @@ class Harness:
                 self._note("forged", forge(self._port, self._broker.secrets, lives, fault.lasts_s))
             case "damage":
                 self._damage(HARMS_BY_NAME[fault.detail], fault.lasts_s)
-        wait_for(self._caught_up, f"recovery from {fault}", within_s=RECOVER_WITHIN_S)
+        within_s = RECOVER_WITHIN_S + self._run.fleet * OF_EACH_S
+        wait_for(self._caught_up, f"recovery from {fault}", within_s=within_s)
         recovered_s = time.monotonic() - at_s
         return Recovery(fault, round(at_s - self._began, 3), round(recovered_s, 3))
 
@@ -383,6 +387,9 @@ class Harness:
             and _ask(path, "SELECT count(*) FROM outbox") == 0
             for path, share in zip(outboxes(self._run.folder), self._shares, strict=True)
         )
+
+    def _fleet_is_connected(self) -> bool:
+        return sum(life.online for life in read_lives(self._run.folder)) == self._run.fleet
 
     def _fleet_caught_up(self) -> bool:
         ended = [name for name, one in self._processes.items() if name.startswith("fleet-") and one.poll()]

@@ -1,0 +1,47 @@
+"""A client that loses its connection waits longer each time, also when the broker lets it in and drops it again."""
+
+from __future__ import annotations
+
+import random
+import threading
+
+import pytest
+
+from broker.client import RECONNECT_MAX_S, RECONNECT_MIN_S, Connection, Login
+
+
+class Ceilings(random.Random):
+    """Chance that never waits, and keeps how long it might have."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.seen: list[float] = []
+
+    def uniform(self, _a: float, b: float) -> float:
+        self.seen.append(b)
+        return 0.0
+
+
+class DroppedAtOnce(Connection):
+    """Is let in, or not, and loses its connection right away."""
+
+    def __init__(self, *, is_let_in: bool, attempts: int, stop: threading.Event) -> None:
+        super().__init__(Login("127.0.0.1", 1, "u", "p", "u"))
+        self._random = self.chance = Ceilings()
+        self._is_let_in, self._attempts, self._stopping = is_let_in, attempts, stop
+
+    def _serve(self, _stop: threading.Event) -> None:
+        if self._is_let_in:
+            self._note_connected(session_present=False)
+        if self.generation == self._attempts:
+            self._stopping.set()
+        raise OSError("gone")
+
+
+@pytest.mark.parametrize("is_let_in", [True, False])
+def test_a_connection_that_ends_at_once_counts_as_a_failure(is_let_in: bool) -> None:  # noqa: FBT001
+    stop = threading.Event()
+    client = DroppedAtOnce(is_let_in=is_let_in, attempts=9, stop=stop)
+    client.run(stop)
+    assert client.chance.seen[:3] == [RECONNECT_MIN_S * 2, RECONNECT_MIN_S * 4, RECONNECT_MIN_S * 8]
+    assert client.chance.seen[-1] == RECONNECT_MAX_S
