@@ -27,7 +27,7 @@ from broker.contract.codec import encode, join_encoded, parse_receipt
 from broker.contract.payloads import BinTelemetry, Offline, Online
 from broker.contract.topics import Topic
 from city.secrets import Secrets
-from edge.agent import BATCH_MAX, PATIENCE_S
+from edge.agent import BATCH_MAX, PATIENCE_S, SILENCE_MAX_S
 from tests.attacks.packets import connect, packet, publish, subscribe
 from tests.attacks.target import allow_connections
 from tests.chaos.publisher import share_in
@@ -99,7 +99,8 @@ class FleetDevice:
         name, will = device.encode(), (self._status, encode(Offline(reason="lost")))
         self._sign_in = connect(name, name, password.encode(), will=will)
         self._ask = subscribe(receipts, qos=0)
-        self._waiting: dict[int, tuple[bytes, float]] = {}
+        self._waiting: dict[int, tuple[bytes, float, float]] = {}
+        """Seq to payload, when it is due, and when it was sent."""
         self._patience_s = PATIENCE_S[0]
         self._transport: asyncio.Transport | None = None
         self._mid = 0
@@ -151,7 +152,7 @@ class FleetDevice:
         self._transport.write(self._ask)
         born = encode(Online(ts=datetime.now(UTC), boot=self.life.boot, fw="chaos", outbox_waiting=len(self._waiting)))
         self._transport.write(publish(self._status, born, retain=True, number=self._next_mid()))
-        self._waiting = {seq: (payload, 0.0) for seq, (payload, _) in self._waiting.items()}
+        self._waiting = {seq: (payload, 0.0, 0.0) for seq, (payload, *_) in self._waiting.items()}
 
     def _hear(self, first: int, body: bytes) -> None:
         """A receipt; it counts for what waits, whoever has sent it."""
@@ -162,16 +163,18 @@ class FleetDevice:
             place += 2
         receipt = parse_receipt(body[place:])
         if receipt.boot == self.life.boot:
-            for seq in [seq for seq in self._waiting if any(low <= seq <= high for low, high in receipt.seqs)]:
-                del self._waiting[seq]
-            self._patience_s = PATIENCE_S[0]
+            told = [seq for seq in self._waiting if any(low <= seq <= high for low, high in receipt.seqs)]
+            sent_s = [self._waiting.pop(seq)[2] for seq in told]
+            if sent_s:
+                took_s = time.monotonic() - min(sent_s)
+                self._patience_s = min(max(PATIENCE_S[0], 4 * took_s), PATIENCE_S[1])
         self.life.waiting = len(self._waiting)
 
     def give_out(self, seqs: int) -> None:
         """Have given out so many readings in all."""
         for seq in range(self.life.seqs, seqs):
             reading = BinTelemetry(ts=datetime.now(UTC), boot=self.life.boot, seq=seq, battery_pct=50.0)
-            self._waiting[seq] = encode(reading), 0.0
+            self._waiting[seq] = encode(reading), 0.0, 0.0
         self.life.seqs = max(self.life.seqs, seqs)
         self.life.waiting = len(self._waiting)
 
@@ -179,15 +182,15 @@ class FleetDevice:
         """Send what was never sent over this connection, or has had no receipt for too long."""
         if not self.life.online or self._transport is None:
             return
-        due = [seq for seq, (_, due_s) in self._waiting.items() if due_s <= now_s][:BATCH_MAX]
+        due = [seq for seq, (_, due_s, _) in self._waiting.items() if due_s <= now_s][:BATCH_MAX]
         if not due:
             return
         if any(self._waiting[seq][1] for seq in due):
-            self._patience_s = min(PATIENCE_S[1], 2 * self._patience_s)
+            self._patience_s = min(SILENCE_MAX_S, 2 * self._patience_s)
         body = join_encoded([self._waiting[seq][0] for seq in due])
         self._transport.write(publish(self._telemetry, body, number=self._next_mid()))
         again_s = now_s + self._patience_s * random.uniform(1.0, 1.5)
-        self._waiting |= {seq: (self._waiting[seq][0], again_s) for seq in due}
+        self._waiting |= {seq: (self._waiting[seq][0], again_s, now_s) for seq in due}
 
     def cut(self) -> None:
         """Lose the connection."""
