@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from broker.client import Connection, Delivery, Login
-from broker.contract.errors import TopicError
+from broker.contract.topics import covers
 from broker.nats.connection import connected
 from broker.nats.endpoint import Endpoint
 from broker.nats.library import Client, JetStreamContext, Msg, NatsError, NotFoundError, Subscription
@@ -109,7 +109,7 @@ class StreamReader(Connection):
         await client.flush(TIMEOUT_S)
         self._note_connected(session_present=True)
         self.connected.set()
-        await self._take_retained(js, subjects)
+        await self._take_retained(js)
 
     async def _pass_on(self, client: Client, stop: threading.Event) -> None:
         """Ask for messages and send what is to be sent, until the end."""
@@ -157,7 +157,7 @@ class StreamReader(Connection):
         if (message.headers or {}).get(_QOS, "0") == "0":
             self._on_message(Delivery(topic_of(message.subject), message.data, False, 0, 0, self.generation))
 
-    async def _take_retained(self, js: JetStreamContext, subjects: Sequence[str]) -> None:
+    async def _take_retained(self, js: JetStreamContext) -> None:
         """What the broker retains, as a new MQTT subscriber would be given it."""
         try:
             state = (await js.stream_info(RETAINED)).state
@@ -171,7 +171,7 @@ class StreamReader(Connection):
                 return
             position = (found.seq or position) + 1
             topic = (found.headers or {}).get(_RETAINED_TOPIC, "")
-            if topic and _matches(topic, subjects):
+            if topic and any(covers(one, topic) for one in self._filters):
                 self._on_message(Delivery(topic, found.data or b"", True, 0, 0, self.generation))
 
     def subscribe(self, *filters: str) -> None:
@@ -213,21 +213,3 @@ class StreamReader(Connection):
         except RuntimeError:
             return False  # the loop has just ended
         return True
-
-
-def _matches(topic: str, subjects: Sequence[str]) -> bool:
-    """Whether a topic is one of those that are read."""
-    try:
-        tokens = subject_of(topic).split(".")
-    except TopicError:
-        return False
-    return any(_covers(subject.split("."), tokens) for subject in subjects)
-
-
-def _covers(pattern: Sequence[str], tokens: Sequence[str]) -> bool:
-    for depth, part in enumerate(pattern):
-        if part == ">":
-            return len(tokens) > depth
-        if depth >= len(tokens) or part not in ("*", tokens[depth]):
-            return False
-    return len(pattern) == len(tokens)

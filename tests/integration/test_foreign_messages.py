@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from ingest.store.duck import DuckStore
+from tests.integration.test_delivery import ingest_stored
 from tests.support.brokers import BrokerName, RunningBroker, free_port
 from tests.support.clients import Connected
 from tests.support.services import Service, running
@@ -63,21 +62,14 @@ def test_what_was_acknowledged_survives_kills_of_broker_and_ingest(tmp_path: Pat
             broker.kill()
             broker.start()
             ingest.start()
-            wait_for(lambda: journaled(tmp_path) >= MESSAGES // 2, "the first of them", within_s=60)
+            wait_for(lambda: ingest_stored(broker) >= MESSAGES // 2, "the first of them", within_s=60)
             broker.kill()
             ingest.kill()
             broker.start()
             ingest.start()
             wait_for(lambda: ingest.log().count("mqtt.connected") >= 3, "ingest, a third time")
-            wait_for(lambda: journaled(tmp_path) >= MESSAGES, "all of them", within_s=60)
+            wait_for(lambda: ingest_stored(broker) >= MESSAGES, "all of them", within_s=60)
             assert ingest.stop() == 0, ingest.log()
         assert stored(tmp_path) == MESSAGES
     finally:
         broker.kill()
-
-
-def journaled(folder: Path) -> int:
-    """The highest position the journal has given out."""
-    with closing(sqlite3.connect(folder / "ingest" / "journal.sqlite", timeout=10)) as db:
-        row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'arrivals'").fetchone()
-    return int(row[0]) if row else 0
