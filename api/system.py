@@ -10,6 +10,7 @@ import msgspec
 from api.context import ApiContext
 from api.shapes import device_connectivity
 from broker.contract.errors import RetryLaterError
+from broker.health import read_health
 from city.status import Trouble, ingest_trouble
 from city.status_texts import text
 
@@ -28,7 +29,7 @@ def words_of(found: Trouble) -> str:
 
 
 def system(context: ApiContext) -> dict[str, Any]:
-    """How the platform does: ingest's own words, dead letters, and devices by connectivity."""
+    """How the platform does: ingest's and the embedded broker's own words, dead letters, devices by connectivity."""
     now = context.clock()
     try:
         latest = {one.device: one for one in context.reader.latest()}
@@ -39,13 +40,14 @@ def system(context: ApiContext) -> dict[str, Any]:
         devices[device.KIND][device_connectivity(context, device, latest.get(device.id), now)] += 1
     late = sorted(one.device for one in latest.values() if "late" in one.quality)
     found = trouble(context)
-    health = context.health.read()
+    health, broker = context.health.read(), read_health(context.data)
     return {
         "ready": not found,
         "trouble": found,
         "detail": words_of(found),
         "city": context.city.name,
         "simulated": context.demo,
+        "broker": msgspec.to_builtins(broker) if broker else None,
         "ingest": msgspec.to_builtins(health) if health else None,
         "dead_letters": context.dead_letters.count(),
         "devices": {kind: dict(counted) for kind, counted in devices.items()},

@@ -25,14 +25,15 @@ _EVERYTHING: Final = "#"
 
 
 class Rights(NamedTuple):
-    """What an account may do: filters of topics, and how it may call itself.
+    """What an account may do: filters of topics, and whether it is another maker's server.
 
-    `own_client_id`: it may connect under its own name as client id only. The others may take any that is no account's.
+    A gateway may take any client id that is no account's, have several connections and send larger messages
+    (`GATEWAY_PAYLOAD_BYTES`). Everybody else connects under its own name as client id only.
     """
 
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
-    own_client_id: bool = True
+    is_gateway: bool = False
 
 
 def rights_table(
@@ -69,7 +70,7 @@ def _device_rights(city: str, kind: Kind, device: str, foreign: Sequence[str]) -
 
 
 def _gateway_rights(filters: Sequence[str]) -> Rights:
-    return Rights((), _foreign(filters), own_client_id=False)
+    return Rights((), _foreign(filters), is_gateway=True)
 
 
 def _foreign(filters: Sequence[str]) -> tuple[str, ...]:

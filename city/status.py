@@ -1,6 +1,6 @@
 """How a city does, in one picture: `kota status`, `kota health`, `/readyz` and the line of `kota up` ask here.
 
-run.json, signs of life, ingest/health.json, /readyz -> `look` -> `Picture` -> `problems_of` -> words
+run.json, signs of life, health.json of ingest and broker, /readyz -> `look` -> `Picture` -> `problems_of` -> words
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
+from broker.health import BrokerHealth, read_health
 from city.beats import Beat, read_sign, sign_path
 from city.only_one import in_use
 
@@ -25,6 +26,9 @@ FRESH_S: Final = 30.0
 """What anybody said of itself longer ago says nothing of now."""
 DISK_LOW_BYTES: Final = 512 << 20
 ASK_WITHIN_S: Final = 1.0
+BROKER_FULL: Final = 0.9
+"""Share of its bound from which on the embedded broker soon refuses messages."""
+REFUSED_TOPIC_SHOWN_S: Final = 3_600.0
 
 Trouble = Literal["", "not_started", "silent", "no_broker", "deaf", "journal_full", "store_away"]
 """Why readings do not arrive or are not stored; empty when they are."""
@@ -107,6 +111,7 @@ class Picture(msgspec.Struct, frozen=True):
     ready: Ready
     disk_free_bytes: int | None
     disk_bytes: int | None
+    broker: BrokerHealth | None = None
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -163,8 +168,22 @@ def problems_of(picture: Picture, now: datetime) -> list[Problem]:
         problems.append(Problem("damages", {"count": len(said.damages)}))
     for alarm in said.alarms if said else ():
         problems.append(Problem("bad_messages", {name: alarm.get(name, "?") for name in ("subject", "bad", "of")}))
+    problems += broker_problems(picture.broker, now)
     if picture.disk_free_bytes is not None and picture.disk_free_bytes < DISK_LOW_BYTES:
         problems.append(Problem("disk_low", {"free_mb": picture.disk_free_bytes >> 20}))
+    return problems
+
+
+def broker_problems(broker: BrokerHealth | None, now: datetime) -> list[Problem]:
+    """What is not well with the embedded broker, by its own words; nothing when they are old."""
+    if broker is None or not is_fresh(datetime.fromtimestamp(broker.at, UTC), now):
+        return []
+    problems = []
+    if broker.waiting_max_bytes and broker.waiting_bytes > BROKER_FULL * broker.waiting_max_bytes:
+        used, most = broker.waiting_bytes >> 20, broker.waiting_max_bytes >> 20
+        problems.append(Problem("broker_full", {"waiting_mb": used, "of_mb": most}))
+    if now.timestamp() - broker.refused_topic_at < REFUSED_TOPIC_SHOWN_S:
+        problems.append(Problem("refused_topics", {"count": broker.refused_topics_total}))
     return problems
 
 
@@ -191,6 +210,7 @@ def look(data: Path, run: Mapping[str, Any], now: datetime, processes: Sequence[
         ready=ask_ready(str(run.get("host", "127.0.0.1")), int(run.get("port", 8080))),
         disk_free_bytes=disk.free if disk else None,
         disk_bytes=disk.total if disk else None,
+        broker=read_health(data),
     )
 
 

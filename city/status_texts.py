@@ -46,6 +46,14 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "terlalu banyak pesan yang tidak dapat dibaca dari {subject}: {bad} dari {of}",
         "too many bad messages of {subject}: {bad} of the last {of}",
     ),
+    "broker_full": (
+        "penampungan perantara pesan hampir penuh: {waiting_mb} dari {of_mb} MB menunggu penerima data",
+        "the broker is nearly full: {waiting_mb} of {of_mb} MB wait for ingest",
+    ),
+    "refused_topics": (
+        "perantara pesan memutus {count} sambungan karena topiknya memuat spasi; pesan itu tidak tersimpan",
+        "the broker cut off {count} connections for a topic with white space; these messages are not stored",
+    ),
     "disk_low": ("ruang disk tinggal {free_mb} MB", "only {free_mb} MB of disk space are left"),
     "processes": ("Proses", "Processes"),
     "down": ("mati", "down"),

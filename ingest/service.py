@@ -31,7 +31,15 @@ from ingest.journal import Journal, open_journal
 from ingest.store.book import Book
 from ingest.store.dead_letters import DeadLetterBox
 from ingest.store.health import LOST_SHOWN, IngestHealth, write_health
-from ingest.store.opened import OpenStore, close_store, note_file, open_store, report_damage, report_set_aside
+from ingest.store.opened import (
+    OpenStore,
+    close_store,
+    note_file,
+    open_store,
+    report_broker_damages,
+    report_damage,
+    report_set_aside,
+)
 from ingest.store.patient import PatientStore
 from ingest.store.quarantine import Quarantine
 
@@ -55,6 +63,7 @@ class Ingest:
         gc.set_threshold(*GC_THRESHOLDS)
         secrets = Secrets(settings.data)
         self._opened = opened
+        self._data = settings.data.resolve()
         self.journal = open_journal(settings, secrets)
         _note_journal(self.journal, opened)
         self._told = [one.file.set_aside for one in self._files()]
@@ -122,6 +131,7 @@ class Ingest:
             if found is not None and found != self._told[place]:
                 report_set_aside(self._opened.book, one.file.path, found)
             self._told[place] = found
+        report_broker_damages(self._opened.book, self._data)
 
     def _files(self) -> tuple[Journal | DeadLetterBox | Quarantine | Book, ...]:
         return self.journal, self._opened.dead_letters, self._opened.quarantine, self._opened.book

@@ -13,6 +13,9 @@ from api.console.markup import Markup, join, link, table, tag
 from api.console.view import View
 from api.system import BEHIND_S, system
 from broker.contract.topics import KINDS
+from broker.health import read_health
+from city.status import broker_problems
+from city.status_texts import text
 from ingest.store.dead_letters import DeadLetter
 from ingest.store.health import IngestHealth
 
@@ -42,7 +45,17 @@ def _health(view: View) -> Markup:
     state = tag("p", verdict, class_="verdict " + ("good" if works else "bad"))
     note = tag("p", tag("code", health.note), class_="warn") if health and health.note else Markup()
     tiles = join([note, _tiles(view, health)])
-    return join([state, tiles, _devices(view, found["devices"]), _late(view, found["late"])])
+    return join([state, tiles, _broker(view), _devices(view, found["devices"]), _late(view, found["late"])])
+
+
+def _broker(view: View) -> Markup:
+    """What is not well with the embedded broker."""
+    problems = broker_problems(read_health(view.context.data), view.context.clock())
+    if not problems:
+        return Markup()
+    words = [text(view.lang, one.key, **one.about) for one in problems]
+    lines = [tag("li", one[0].upper() + one[1:] + ".") for one in words]
+    return tag("section", tag("h2", view.t("broker")), tag("ul", *lines), class_="panel bad")
 
 
 def _tiles(view: View, health: IngestHealth | None) -> Markup:

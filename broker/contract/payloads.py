@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 MAX_PAYLOAD_BYTES: Final = 262_144
 GATEWAY_PAYLOAD_BYTES: Final = 1_048_576
-"""Of a message of another maker's server by HTTP: it may speak for many devices. The brokers have one bound for all."""
+"""Of a message of another maker's server: it may speak for many devices."""
 MAX_BATCH: Final = 1_000
 MAX_BOOTS: Final = 8
 """Outbox lives in one message: each costs a receipt of its own."""

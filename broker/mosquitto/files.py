@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from broker.access import Rights
-from broker.contract.payloads import MAX_PAYLOAD_BYTES
+from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES
 from broker.contract.topics import ROOT
 
 MESSAGE_EVERY_S: Final = 40
@@ -82,8 +82,8 @@ def conf_text(layout: Layout, *, accounts: int) -> str:
         "max_inflight_messages 1000",
         f"max_queued_messages {queued}",
         f"max_queued_bytes {queued * QUEUED_MESSAGE_BYTES}",
-        f"message_size_limit {MAX_PAYLOAD_BYTES}",
-        f"max_packet_size {MAX_PAYLOAD_BYTES + PACKET_OVERHEAD_BYTES}",
+        f"message_size_limit {GATEWAY_PAYLOAD_BYTES}",
+        f"max_packet_size {GATEWAY_PAYLOAD_BYTES + PACKET_OVERHEAD_BYTES}",
         "max_keepalive 3600",
         "set_tcp_nodelay false",
         "",
@@ -114,7 +114,7 @@ def acl_text(rights: Mapping[str, Rights]) -> str:
     lines = ["# Made by `kota mosquitto`."]
     for user, may in rights.items():
         lines += ["", f"user {user}"]
-        if not may.own_client_id:  # Mosquitto's `deny` forbids reading as well; a gateway reads nothing
+        if may.is_gateway:  # Mosquitto's `deny` forbids reading as well; a gateway reads nothing
             lines += _topics("deny", (f"{ROOT}/#",))
         lines += _topics("read", may.reads) + _topics("write", may.writes)
     return "\n".join(lines) + "\n"

@@ -27,7 +27,9 @@ Reason = Literal[
     "wrong_password",
     "foreign_client_id",
     "too_many_connections",
+    "oversized",
     "silent",
+    "shed",
     "topic_with_white_space",
 ]
 
@@ -61,7 +63,7 @@ class Gate:
             return "unknown_account"
         if not hmac.compare_digest(self._password_of(asked.user).encode(), asked.password.encode()):
             return "wrong_password"
-        if asked.client_id != asked.user and (rights.own_client_id or asked.client_id in self._rights()):
+        if asked.client_id != asked.user and (not rights.is_gateway or asked.client_id in self._rights()):
             return "foreign_client_id"
         return rights
 
@@ -69,7 +71,7 @@ class Gate:
 def in_server_terms(rights: Rights) -> dict[str, Any]:
     """Rights as permissions and limits of nats-server; without a filter everything is denied, not allowed."""
     return {
-        "pub": _permission(rights.writes, () if rights.own_client_id else _RESERVED),
+        "pub": _permission(rights.writes, _RESERVED if rights.is_gateway else ()),
         "sub": _permission(rights.reads, ()),
         "subs": -1,
         "data": -1,

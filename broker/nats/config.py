@@ -11,22 +11,33 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from broker.contract.payloads import MAX_PAYLOAD_BYTES
+from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES
 from broker.contract.topics import canary_topic, subscription
-from broker.nats.subjects import MESSAGES, RETAINED, STREAM, subject_of
+from broker.nats.subjects import FROM_GATEWAYS, MESSAGES, RETAINED, RETAINED_MESSAGES, STREAM, subject_of
 
 ACCOUNT: Final = "KOTA"
+GATEWAYS: Final = "GATEWAYS"
+"""The account of other makers' servers: the server bounds messages by account, and theirs may be larger."""
 SYSTEM: Final = "SYS"
 KEEPER: Final = "keeper"
 """The service's own user: answers sign-ins, keeps the stream."""
+GATEWAY_KEEPER: Final = "gateway-keeper"
+"""Its user in the account of gateways."""
 WATCHER: Final = "watcher"
 """Its user in the system account: sees connections and ends them."""
 READER: Final = "ingest"
 CONNECTIONS_MAX: Final = 16_384
 HEADER_BYTES: Final = 512
-"""What nats-server adds to a payload before it compares it with its bound, which holds for every account."""
+"""What nats-server adds to a payload before it compares it with its bound."""
+PENDING_MAX_BYTES: Final = 64 << 20
+"""What may wait for a reader before its connection is closed; the questions of a flood wait for ours."""
+STORED_WITHIN_S: Final = 30
+"""A device is cut off when the disk has not taken its message by then; a slow card with much in flight needs some."""
 SIGN_IN_WITHIN_S: Final = 10
 """A connection that has not signed in by then is closed."""
+
+
+_STORED: Final = (f"{MESSAGES}>", f"{RETAINED_MESSAGES}>")
 
 
 class Layout(NamedTuple):
@@ -51,14 +62,14 @@ def conf_text(layout: Layout, city: str, issuer: str, password_of: Callable[[str
         types = ["STANDARD", *connections]
         return {"user": name, "password": password_of(name), "allowed_connection_types": types, **more}
 
-    ours = [user(KEEPER), user(READER, "MQTT", permissions=_reader_permissions(city))]
+    city_users = [user(KEEPER), user(READER, "MQTT", permissions=_reader_permissions(city))]
     conf = {
         "server_name": f"kota-{city}",
         "listen": "127.0.0.1:-1",
         "ports_file_dir": str(layout.folder),
-        "max_payload": MAX_PAYLOAD_BYTES + HEADER_BYTES,
+        "max_payload": GATEWAY_PAYLOAD_BYTES + HEADER_BYTES,
         "max_connections": CONNECTIONS_MAX,
-        "max_pending": 8 << 20,
+        "max_pending": PENDING_MAX_BYTES,
         "write_deadline": "5s",
         "ping_interval": "10s",
         "lame_duck_duration": "30s",
@@ -73,16 +84,44 @@ def conf_text(layout: Layout, city: str, issuer: str, password_of: Callable[[str
             "authorization": {"timeout": SIGN_IN_WITHIN_S},
             "ack_wait": "30s",
             "max_ack_pending": 1_000,
+            "js_api_timeout": f"{STORED_WITHIN_S}s",
             **_tls(layout),
         },
-        "accounts": {ACCOUNT: {"jetstream": "enabled", "users": ours}, SYSTEM: {"users": [user(WATCHER)]}},
+        "accounts": {
+            ACCOUNT: {"users": city_users, **_city_account()},
+            GATEWAYS: {"users": [user(GATEWAY_KEEPER)], **_gateways_account()},
+            SYSTEM: {"users": [user(WATCHER)]},
+        },
         "system_account": SYSTEM,
         "authorization": {
             "timeout": SIGN_IN_WITHIN_S,
-            "auth_callout": {"issuer": issuer, "account": ACCOUNT, "auth_users": [KEEPER, READER, WATCHER]},
+            "auth_callout": {
+                "issuer": issuer,
+                "account": ACCOUNT,
+                "auth_users": [KEEPER, READER, GATEWAY_KEEPER, WATCHER],
+            },
         },
     }
     return json.dumps(conf, indent=1) + "\n"
+
+
+def _city_account() -> dict[str, object]:
+    """Bounds what a device sends; takes over what gateways store, and hears what they send at QoS 0."""
+    return {
+        "jetstream": "enabled",
+        "limits": {"max_payload": MAX_PAYLOAD_BYTES + HEADER_BYTES},
+        "exports": [{"service": subjects, "accounts": [GATEWAYS]} for subjects in _STORED],
+        "imports": [{"stream": {"account": GATEWAYS, "subject": ">"}, "to": f"{FROM_GATEWAYS}>"}],
+    }
+
+
+def _gateways_account() -> dict[str, object]:
+    """Stores in the city's streams: storing is a request, which the city answers when the message is on disk."""
+    return {
+        "jetstream": "enabled",
+        "exports": [{"stream": ">", "accounts": [ACCOUNT]}],
+        "imports": [{"service": {"account": ACCOUNT, "subject": subjects}} for subjects in _STORED],
+    }
 
 
 def _tls(layout: Layout) -> dict[str, object]:

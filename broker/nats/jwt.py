@@ -30,6 +30,7 @@ class Claims(msgspec.Struct):
         id: str
 
     class _Client(msgspec.Struct):
+        id: int = 0
         host: str = ""
         type: str = ""
         mqtt_id: str = ""

@@ -21,7 +21,7 @@ from broker.nats.connection import connected
 from broker.nats.endpoint import Endpoint
 from broker.nats.library import Client, JetStreamContext, Msg, NatsError, NotFoundError, Subscription
 from broker.nats.stream import renew_consumer
-from broker.nats.subjects import MESSAGES, RETAINED, STREAM, subject_of, subjects_of, topic_of
+from broker.nats.subjects import FROM_GATEWAYS, MESSAGES, RETAINED, STREAM, subject_of, subjects_of, topic_of
 
 TIMEOUT_S: Final = 5
 INBOX: Final = "_INBOX_ingest"
@@ -29,6 +29,7 @@ PULL_MAX: Final = 1_000
 """Messages asked for at once; the next are asked for when half of them have come."""
 PULL_EXPIRES_S: Final = 20
 POLL_S: Final = 0.2
+_EVERYTHING: Final = ">"
 _QOS: Final = "Nmqtt-Pub"
 _RETAINED_TOPIC: Final = "Nmqtt-RTopic"
 
@@ -104,6 +105,8 @@ class StreamReader(Connection):
         self._consumer = await renew_consumer(js, subjects)
         for subject in subjects:
             await client.subscribe(subject, cb=self._take_passing)
+            if subject != _EVERYTHING:  # which covers what comes from gateways as well
+                await client.subscribe(FROM_GATEWAYS + subject, cb=self._take_passing)
         self._inbox = f"{INBOX}.pull"
         self._pulled: Subscription = await client.subscribe(self._inbox, cb=self._take_stored)
         await client.flush(TIMEOUT_S)
@@ -155,7 +158,8 @@ class StreamReader(Connection):
     async def _take_passing(self, message: Msg) -> None:
         """A message as it is published: those of QoS 1 and 2 come from the stream."""
         if (message.headers or {}).get(_QOS, "0") == "0":
-            self._on_message(Delivery(topic_of(message.subject), message.data, False, 0, 0, self.generation))
+            topic = topic_of(message.subject.removeprefix(FROM_GATEWAYS))
+            self._on_message(Delivery(topic, message.data, False, 0, 0, self.generation))
 
     async def _take_retained(self, js: JetStreamContext) -> None:
         """What the broker retains, as a new MQTT subscriber would be given it."""

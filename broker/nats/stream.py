@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,7 @@ import structlog
 
 from broker.nats.library import JetStreamContext, NatsError, NotFoundError
 from broker.nats.library import stream_api as api
-from broker.nats.subjects import HELD, MESSAGES, STREAM
+from broker.nats.subjects import MESSAGES, RETAINED, RETAINED_MESSAGES, STREAM
 
 log = structlog.get_logger("broker")
 
@@ -27,6 +28,7 @@ CONSUMERS: Final = ("ingest-0", "ingest-1")
 """Names of ingest's consumer, taken in turns."""
 IN_FLIGHT_MAX: Final = 20_000
 """Messages handed to ingest and not acknowledged."""
+_NOWHERE: Final = "kota.nowhere"
 ACK_WAIT_S: Final = 3_600.0
 """Only a reader that is connected anew asks again for what it has not acknowledged, and it begins a new consumer."""
 
@@ -77,7 +79,11 @@ async def clear_unreadable(js: JetStreamContext, store: Path, account: str) -> N
 
 
 async def ensure_stream(js: JetStreamContext, max_bytes: int) -> None:
-    """Make the stream and a first consumer, which holds everything, or bring the stream's bounds up to date."""
+    """Make the stream and a first consumer, which holds everything, or bring the stream's bounds up to date.
+
+    The stream of retained messages is made as the server would: a gateway may retain something before any device of the
+    city connects.
+    """
     wanted = stream_config(max_bytes)
     try:
         found = await js.stream_info(STREAM)
@@ -88,35 +94,61 @@ async def ensure_stream(js: JetStreamContext, max_bytes: int) -> None:
             await js.update_stream(wanted)
     if not await _present(js):
         await js.add_consumer(STREAM, consumer_config(CONSUMERS[0], (">",)))
+    subjects = [RETAINED_MESSAGES + ">"]
+    retained = api.StreamConfig(
+        name=RETAINED, subjects=subjects, storage=api.StorageType.FILE, max_msgs_per_subject=1, num_replicas=1
+    )
+    await _ensure(js, retained)
+
+
+async def ensure_streams_of_gateways(js: JetStreamContext) -> None:
+    """Make the stream of messages in the account of gateways one that takes none: the city's stream answers instead.
+
+    The server makes one that takes them when the first gateway connects, and it acknowledges before the city has them.
+    """
+    nothing = api.StreamConfig(
+        name=STREAM, subjects=[_NOWHERE], storage=api.StorageType.FILE, retention=api.RetentionPolicy.INTEREST
+    )
+    await _ensure(js, nothing)
+
+
+async def _ensure(js: JetStreamContext, wanted: api.StreamConfig) -> None:
+    assert wanted.name is not None  # noqa: S101 - ours have one
+    try:
+        await js.stream_info(wanted.name)
+    except NotFoundError:
+        await js.add_stream(wanted)
 
 
 class Sweeper:
     """Takes messages that ingest has, and that may name people's devices, off the broker's disk within a minute.
 
     What was deleted lies in a stream's files until they are full; the files of one that is empty can be given up.
+
+    Args:
+        streams: Accounts' JetStream, with the name of a stream there.
     """
 
-    def __init__(self, js: JetStreamContext) -> None:
-        """Keep the server."""
-        self._js = js
+    def __init__(self, streams: Iterable[tuple[JetStreamContext, str]]) -> None:
+        """Keep which."""
         self._due_s = 0.0
-        self._swept = dict.fromkeys((STREAM, HELD), 0)
+        self._swept = dict.fromkeys(streams, 0)
 
     async def turn(self, now_s: float) -> None:
         """Sweep when it is time."""
         if now_s < self._due_s:
             return
         self._due_s = now_s + SWEEP_EVERY_S
-        for name in self._swept:
+        for js, name in self._swept:
             with contextlib.suppress(NatsError, TimeoutError):  # a stream that is not there yet, or a slow disk
-                await self._sweep(name)
+                await self._sweep(js, name)
 
-    async def _sweep(self, name: str) -> None:
+    async def _sweep(self, js: JetStreamContext, name: str) -> None:
         """Give up the files of a stream that is empty; a message that comes meanwhile stays."""
-        state = (await self._js.stream_info(name)).state
-        if not state.messages and state.last_seq > self._swept[name]:
-            await self._js.purge_stream(name, seq=state.last_seq + 1)
-            self._swept[name] = state.last_seq
+        state = (await js.stream_info(name)).state
+        if not state.messages and state.last_seq > self._swept[js, name]:
+            await js.purge_stream(name, seq=state.last_seq + 1)
+            self._swept[js, name] = state.last_seq
 
 
 async def renew_consumer(js: JetStreamContext, subjects: tuple[str, ...]) -> str:

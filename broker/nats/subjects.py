@@ -14,6 +14,11 @@ from broker.contract.errors import TopicError
 MESSAGES: Final = "$MQTT.msgs."
 """Prefix of the subjects under which nats-server stores what devices publish at QoS 1 and 2."""
 
+RETAINED_MESSAGES: Final = "$MQTT.rmsgs."
+"""Prefix of the subjects under which it stores what it retains."""
+FROM_GATEWAYS: Final = "$GATEWAYS."
+"""Prefix under which the city's account hears what other makers' servers publish."""
+
 STREAM: Final = "$MQTT_msgs"
 """The stream of these."""
 HELD: Final = "$MQTT_qos2in"

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import structlog
 
+from broker.health import damages_since
 from city.disk import DurableFile, SetAside
 from city.model import City
 from city.secrets import Secrets
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger("store")
 
 Account = Literal["ingest", "api"]
+_BROKER_DAMAGE: Final = "broker_damage_at"
+"""The fact in the book that says when the newest damage of the broker that is kept was."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,14 @@ def report_set_aside(book: Book, path: Path, found: SetAside) -> None:
     where = f"; it lies at {found.aside}" if found.aside else ""
     what: What = "damaged" if "damaged-" in found.aside else "foreign" if found.aside else "deleted"
     report_damage(book, path, what, f"{found.reason}; {found.rows} rows rescued{where}")
+
+
+def report_broker_damages(book: Book, data: Path) -> None:
+    """Keep as alarms what the embedded broker of this folder could not read since the last call."""
+    for damage in damages_since(data, float(book.fact(_BROKER_DAMAGE) or 0)):
+        log.error("file.damage", file=damage.file, what="damaged", detail=damage.detail)
+        book.report(Damage(damage.at, damage.file, "damaged", damage.detail))
+        book.state(**{_BROKER_DAMAGE: str(damage.at.timestamp())})
 
 
 def report_damage(book: Book, path: Path, what: What, detail: str) -> None:

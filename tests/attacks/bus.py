@@ -14,10 +14,19 @@ from typing import Final
 from broker.client import Delivery
 from broker.contract.payloads import MAX_PAYLOAD_BYTES
 from tests.attacks.honest import be_served_elsewhere
-from tests.attacks.packets import connect, mutations, publish
-from tests.attacks.target import Attempt, Device, Target, allow_connections, be_served, city_of
+from tests.attacks.packets import connect, half_a_connect, mutations, publish
+from tests.attacks.target import (
+    Attempt,
+    Device,
+    Target,
+    allow_connections,
+    be_served,
+    broker_memory_bytes,
+    city_of,
+)
 
 CLOSED_WITHIN_S: Final = 40.0
+BROKER_MEMORY_MAX_MIB: Final = 768
 _ANSWER_WITHIN_S: Final = 15.0
 VICTIM: Final = "bin-0002"
 THIEF: Final = "bin-0003"
@@ -85,6 +94,19 @@ def silent_connections(target: Target, count: int = 500) -> str:
         closed = _closed(opened, CLOSED_WITHIN_S)
     assert closed == len(opened), f"{len(opened) - closed} of {len(opened)} silent connections stay open"
     return f"{closed} silent connections closed, an honest one served after {waited_s:.2f} s meanwhile"
+
+
+def large_connects(target: Target, count: int = 1_000) -> str:
+    """Keep little of packets of nobody: connects that never end, and complete ones with names of 60 kB each."""
+    name = b"x" * 60_000
+    with (
+        _many(target, count, half_a_connect(240_000, 250_000)),
+        _many(target, count // 4, connect(name, name, name)),
+    ):
+        waited_s = be_served_elsewhere(target)
+    mib = broker_memory_bytes(target) >> 20
+    assert mib < BROKER_MEMORY_MAX_MIB, f"the broker took {mib} MiB"
+    return f"{count} endless connects, at most {mib} MiB, an honest one served after {waited_s:.2f} s meanwhile"
 
 
 def mutated_packets(target: Target, count: int = 20_000) -> str:
@@ -235,6 +257,7 @@ BUS: Final = (
     Attempt("mutated packets", mutated_packets),
     Attempt("connects without a password", connects_without_a_password),
     Attempt("silent connections", silent_connections),
+    Attempt("large connects", large_connects),
     Attempt("taken-over sessions", taken_over_sessions),
     Attempt("forged messages", forged_messages),
     Attempt("a forged will", a_forged_will),

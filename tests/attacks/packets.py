@@ -38,6 +38,12 @@ def connect(
     return packet(0x10, body)
 
 
+def half_a_connect(sent: int, promised: int) -> bytes:
+    """The beginning of a CONNECT that promises so many bytes."""
+    whole = packet(0x10, b"\x00\x04MQTT\x04\x02\x00\x00" + bytes(promised - 10))
+    return whole[:sent]
+
+
 def publish(topic: bytes, payload: bytes, *, qos: int = 1, retain: bool = False, number: int = 1) -> bytes:
     """A PUBLISH."""
     body = text(topic) + (struct.pack("!H", number) if qos else b"") + payload

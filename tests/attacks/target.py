@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import resource
@@ -20,6 +21,8 @@ from city.gateways import Gateways
 from city.secrets import Secrets
 
 SERVED_WITHIN_S: Final = 30.0
+_LISTENS: Final = "0A"
+"""State of a socket in `/proc/net/tcp`."""
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -155,6 +158,28 @@ def allow_connections(count: int) -> None:
     if soft < count:
         assert hard == resource.RLIM_INFINITY or hard >= count, f"only {hard} files may be open here"
         resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
+
+
+def broker_memory_bytes(target: Target) -> int:
+    """The most memory that the process behind the MQTT port, and the one that keeps it, have had so far, together."""
+    inodes = set()
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if int(fields[1].rpartition(":")[2], 16) == target.mqtt_port and fields[3] == _LISTENS:
+            inodes.add(f"socket:[{fields[9]}]")
+    for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if str(descriptor.readlink()) in inodes:
+                server = _status(descriptor.parts[2])
+                keeper = _status(server["PPid"])
+                ours = "serve" in Path(f"/proc/{server['PPid']}/cmdline").read_text()
+                return int(server["VmHWM"]) + (int(keeper["VmHWM"]) if ours else 0) << 10
+    raise AssertionError(f"nobody listens on port {target.mqtt_port}")
+
+
+def _status(pid: str) -> dict[str, str]:
+    lines = (line.split() for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return {words[0].rstrip(":"): words[1] for words in lines if len(words) > 1}
 
 
 def city_of(target: Target) -> str:

@@ -11,7 +11,7 @@ import paho.mqtt.client as paho
 import pytest
 
 from broker.client import BusClient, Delivery, Login, Will
-from broker.contract.payloads import MAX_PAYLOAD_BYTES
+from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES
 from city.certificates import CA, ensure_certificates, names_of
 from city.gateways import Gateways
 from tests.support.brokers import BrokerName, RunningBroker, free_port
@@ -196,30 +196,66 @@ def test_an_acknowledgement_of_an_earlier_connection_is_never_sent(broker: Runni
         assert not ingest.bus.acknowledge(stale)
 
 
-def test_a_packet_that_is_too_large_is_not_passed_on(broker: RunningBroker) -> None:
-    with Connected(broker, "ingest", filters=EVERYTHING) as reader, Connected(broker, "bin-0001") as writer:
-        writer.bus.publish(f"{OWN}/telemetry", b" " * MAX_PAYLOAD_BYTES)
+def bound_of(broker: RunningBroker, user: str) -> int:
+    """Mosquitto has one bound for everybody; there, ingest bounds what devices send."""
+    return MAX_PAYLOAD_BYTES if user != "ttn" and broker.name == "embedded" else GATEWAY_PAYLOAD_BYTES
+
+
+@pytest.mark.parametrize(("user", "topic"), [("bin-0001", f"{OWN}/telemetry"), ("ttn", "v3/a/devices/d/up")])
+def test_a_packet_that_is_too_large_is_not_passed_on(broker: RunningBroker, user: str, topic: str) -> None:
+    bound = bound_of(broker, user)
+    with Connected(broker, "ingest", filters=EVERYTHING) as reader, Connected(broker, user) as writer:
+        writer.bus.publish(topic, b" " * bound)
         wait_for(lambda: reader.received, "the largest that is allowed")
         # Mosquitto takes a little more for the sake of MQTT 5's properties, and passes it on to nobody.
-        writer.bus.publish(f"{OWN}/telemetry", b" " * (MAX_PAYLOAD_BYTES + 600))
-        writer.bus.publish(f"{OWN}/telemetry", b" " * (MAX_PAYLOAD_BYTES + 9_000))
+        writer.bus.publish(topic, b" " * (bound + 600))
+        writer.bus.publish(topic, b" " * (bound + 9_000))
         wait_for(lambda: writer.bus.connects > 1, "the broker to hang up on a packet that is too large")
-        assert [len(delivery.payload) for delivery in reader.received] == [MAX_PAYLOAD_BYTES]
+        assert [len(delivery.payload) for delivery in reader.received] == [bound]
 
 
-def test_what_is_queued_and_retained_survives_a_power_cut(broker: RunningBroker) -> None:
-    with Connected(broker, "ingest", filters=(f"{OWN}/+",), persistent=True):
+@pytest.mark.parametrize("qos", [0, 1, 2])
+def test_what_a_gateway_sends_comes_once(broker: RunningBroker, qos: int) -> None:
+    topics = [f"v3/a/devices/{name}/up" for name in ("one", "two", "three")]
+    with (
+        Connected(broker, "ingest", filters=("v3/#", "json/#"), stream=True) as reader,
+        Connected(broker, "ttn") as writer,
+    ):
+        for topic in topics:
+            writer.bus.publish(topic, topic.encode(), qos=qos)
+        wait_for(lambda: len(reader.received) >= len(topics), "what was sent")
+        writer.bus.publish("json/last", b"{}", qos=1)
+        wait_for(lambda: reader.received[-1].topic == "json/last", "the last")
+        assert [one.topic for one in reader.received] == [*topics, "json/last"]
+        assert [one.payload for one in reader.received[:-1]] == [topic.encode() for topic in topics]
+
+
+@pytest.mark.parametrize(
+    ("user", "queued", "retained"),
+    [
+        ("bin-0001", f"{OWN}/telemetry", f"{OWN}/status"),
+        ("ttn", "v3/a/devices/d/up", "v3/a/devices/d/join"),
+    ],
+)
+def test_what_is_queued_and_retained_survives_a_power_cut(
+    broker: RunningBroker, user: str, queued: str, retained: str
+) -> None:
+    filters = (f"{OWN}/+", "v3/#")
+    with Connected(broker, "ingest", filters=filters, persistent=True, stream=True):
         pass
-    with Connected(broker, "bin-0001") as writer:
-        assert writer.bus.publish_and_wait(f"{OWN}/telemetry", b"queued", retain=False, timeout_s=10)
-        assert writer.bus.publish_and_wait(f"{OWN}/status", b"retained", retain=True, timeout_s=10)
+    with Connected(broker, user) as writer:
+        assert writer.bus.publish_and_wait(queued, b"queued", retain=False, timeout_s=10)
+        assert writer.bus.publish_and_wait(retained, b"retained", retain=True, timeout_s=10)
     saved = broker.folder / "mosquitto" / "state" / "mosquitto.db"
     if broker.name == "mosquitto":  # it saves its queue once a second; the embedded one before each PUBACK
         wait_for(lambda: saved.exists() and b"retained" in saved.read_bytes(), "the autosave")
     broker.kill()
     broker.start()
-    with Connected(broker, "ingest", filters=(f"{OWN}/+",), persistent=True) as reader:
+    with Connected(broker, "ingest", filters=filters, persistent=True, stream=True) as reader:
         wait_for(lambda: {b"queued", b"retained"} <= {one.payload for one in reader.received}, "both messages")
+    with Connected(broker, "ingest", filters=filters, stream=True) as newcomer:
+        wait_for(lambda: newcomer.received, "what is retained")
+        assert {one.topic for one in newcomer.received} == {retained}
 
 
 def test_a_gateway_may_call_itself_as_it_likes_but_not_as_an_account(broker: RunningBroker) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from broker.health import damages_since
 from tests.support.brokers import RunningBroker, free_port
 from tests.support.clients import Connected
 
@@ -54,6 +55,7 @@ def test_it_serves_again_and_says_what_it_found(tmp_path: Path, kind: str) -> No
         damage(tmp_path / "broker" / "jetstream")
         broker.start()
         assert said in broker.log()
+        assert bool(damages_since(tmp_path, 0.0)) == bool(said)
         with (
             Connected(broker, "ingest", filters=(OWN,)) as reader,
             Connected(broker, "bin-0001") as device,

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from broker.client import BusClient, Delivery, Login
+from broker.nats.reader import StreamReader
 from tests.support.brokers import RunningBroker
 from tests.support.waiting import wait_for
 
@@ -21,6 +22,7 @@ class Connected:
         client: Another client id than its own.
         filters: What to subscribe.
         persistent: Whether the broker keeps its session.
+        stream: Whether to read from the embedded broker's stream, as ingest does there.
     """
 
     def __init__(
@@ -32,17 +34,32 @@ class Connected:
         client: str = "",
         filters: tuple[str, ...] = (),
         persistent: bool = False,
+        stream: bool = False,
     ) -> None:
         """Start connecting."""
         self.received: list[Delivery] = []
         self._filters = filters
         password = broker.password(user) if password is None else password
         login = Login("127.0.0.1", broker.port, user, password, client or user, persistent=persistent)
-        self.bus = BusClient(login, on_message=self._keep, on_connected=self._subscribe)
         self._subscribed = threading.Event()
-        self.bus._client.on_subscribe = lambda *_: self._subscribed.set()
+        self.bus = self._stream_reader(broker, login) if stream and broker.name == "embedded" else self._client(login)
         self._thread = threading.Thread(target=self.bus.run, args=(threading.Event(),), daemon=True)
         self._thread.start()
+
+    def _client(self, login: Login) -> BusClient:
+        bus = BusClient(login, on_message=self._keep, on_connected=self._subscribe)
+        bus._client.on_subscribe = lambda *_: self._subscribed.set()
+        return bus
+
+    def _stream_reader(self, broker: RunningBroker, login: Login) -> StreamReader:
+        self._subscribed.set()  # it is connected when it has subscribed
+        return StreamReader(
+            login,
+            broker.folder / "broker" / "endpoint.json",
+            on_message=self._keep,
+            on_connected=self._subscribe,
+            has_room=lambda: True,
+        )
 
     def __enter__(self) -> Self:
         """Wait for the connection, and for its subscriptions to be granted or refused."""

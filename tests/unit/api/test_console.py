@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
 
+import msgspec
 import pytest
 from fastapi import Request
 
@@ -22,6 +23,7 @@ from api.queue import SHOWN
 from api.shapes import shape_device
 from broker.contract.payloads import EVENT_TYPES, Scene, fields_of
 from broker.contract.topics import KINDS
+from broker.health import BrokerHealth, health_path
 from city.status import Trouble
 from city.zones import ZONE_KINDS, FaultCode
 from ingest.store.cases import Verdict
@@ -235,6 +237,21 @@ def test_bad_messages_raise_an_alarm_with_the_topic_escaped(stage: Stage) -> Non
     page = system_page._health(View(stage.context(), "en", "viewer"))
     assert "300 of the last 1000 messages could not be read: all devices together" in page
     assert "kota/v1/kupang/bin/&lt;b&gt;" in page
+
+
+@pytest.mark.parametrize("lang", list(LANGS))
+def test_what_is_not_well_with_the_broker_is_said(stage: Stage, lang: Lang) -> None:
+    seen = View(stage.context(), lang, "viewer")
+    path = health_path(seen.context.data / "broker")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(msgspec.json.encode(BrokerHealth(NOW.timestamp(), waiting_bytes=5, waiting_max_bytes=1 << 30)))
+    assert "panel bad" not in system_page._health(seen)
+    full = BrokerHealth(NOW.timestamp(), waiting_bytes=1 << 30, waiting_max_bytes=1 << 30, refused_topics_total=7)
+    full.refused_topic_at = NOW.timestamp() - 60
+    path.write_bytes(msgspec.json.encode(full))
+    page = system_page._health(seen)
+    assert page.count("1024") == 2
+    assert {"id": "memutus 7 sambungan", "en": "cut off 7 connections"}[lang] in page
 
 
 def test_readings_lost_in_a_full_device_are_told(stage: Stage) -> None:

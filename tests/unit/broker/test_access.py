@@ -91,7 +91,7 @@ def test_simulators_of_a_demo_speak_for_every_device_of_their_city_and_for_nobod
 
 
 def test_only_a_gateway_may_call_itself_otherwise() -> None:
-    assert {user for user, rights in table(demo=True).items() if not rights.own_client_id} == {"ttn"}
+    assert {user for user, rights in table(demo=True).items() if rights.is_gateway} == {"ttn"}
 
 
 def test_who_is_taken_in_or_forgotten_while_the_city_runs_has_an_account_or_none(tmp_path: Path) -> None:
@@ -120,5 +120,5 @@ def test_a_gateway_has_an_account_from_its_making_to_its_revocation_and_never_th
 
 def test_a_device_wins_over_a_gateway_of_its_name() -> None:
     rights = rights_table("kupang", DEVICES, demo=False, gateways={"bin-1": ["v3/#"], "ingest": ["v3/#"]})
-    assert rights["bin-1"].own_client_id
+    assert not rights["bin-1"].is_gateway
     assert rights["ingest"].reads == ("#",)

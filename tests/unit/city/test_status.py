@@ -16,6 +16,7 @@ from typing import Any, get_args
 import pytest
 from msgspec.structs import replace
 
+from broker.health import BrokerHealth
 from city.beats import Beat, Beats, SignWriter
 from city.cli import main
 from city.only_one import only_one
@@ -28,6 +29,7 @@ from city.status import (
     Said,
     Trouble,
     ask_ready,
+    broker_problems,
     problems_of,
 )
 from city.status_cli import to_text
@@ -44,6 +46,7 @@ WELL = Picture(
     disk_free_bytes=DISK_LOW_BYTES,
     disk_bytes=1 << 40,
 )
+BROKER = BrokerHealth(NOW.timestamp(), waiting_max_bytes=100 << 20)
 LONG_AGO = timedelta(seconds=FRESH_S + 1)
 UNWELL: list[tuple[str, Picture]] = [
     ("not_running", replace(WELL, processes=())),
@@ -62,6 +65,8 @@ UNWELL: list[tuple[str, Picture]] = [
     ("damages", replace(WELL, ingest=replace(SAID, damages=({"file": "store"},)))),
     ("lost_readings", replace(WELL, ingest=replace(SAID, damages=({"file": "store"},), lost_readings=7))),
     ("bad_messages", replace(WELL, ingest=replace(SAID, alarms=({"subject": "bin-1", "bad": 30, "of": 50},)))),
+    ("broker_full", replace(WELL, broker=replace(BROKER, waiting_bytes=95 << 20))),
+    ("refused_topics", replace(WELL, broker=replace(BROKER, refused_topics_total=3, refused_topic_at=BROKER.at - 60))),
     ("disk_low", replace(WELL, disk_free_bytes=DISK_LOW_BYTES - 1)),
 ]
 
@@ -69,6 +74,15 @@ UNWELL: list[tuple[str, Picture]] = [
 def test_a_city_that_is_well_has_no_problem() -> None:
     assert problems_of(WELL, NOW) == []
     assert problems_of(replace(WELL, ingest=replace(SAID, canary_age_s=14.0)), NOW) == []
+    assert problems_of(replace(WELL, broker=BROKER), NOW) == []
+
+
+def test_what_the_broker_said_long_ago_is_no_problem_of_now() -> None:
+    full = replace(BROKER, waiting_bytes=100 << 20, refused_topics_total=3, refused_topic_at=BROKER.at)
+    assert len(broker_problems(full, NOW)) == 2
+    assert broker_problems(full, NOW + LONG_AGO) == []
+    fresh = replace(full, at=BROKER.at + 3_600, waiting_bytes=0)
+    assert broker_problems(fresh, NOW + timedelta(hours=1)) == []
 
 
 @pytest.mark.parametrize(("key", "picture"), UNWELL, ids=[key for key, _ in UNWELL])

@@ -48,4 +48,4 @@ def test_the_account_of_one_device_does_not_open_the_topics_of_another() -> None
     rights = rights_table("kupang", {"bin-1": "bin", "bin-2": "bin"}, demo=False, own_foreign=own)
     assert any(covers(one, "tele/bin-1/SENSOR") for one in rights["bin-1"].writes)
     assert not any(covers(one, "tele/bin-2/SENSOR") for one in rights["bin-1"].writes)
-    assert rights["bin-1"].own_client_id
+    assert not rights["bin-1"].is_gateway

@@ -15,6 +15,7 @@ import pytest
 
 from broker.client import Login
 from broker.contract.errors import ConfigError, RetryLaterError
+from broker.health import StorageDamage, note_damage
 from city.model import City
 from city.secrets import Secrets
 from city.settings import Settings, load_settings
@@ -353,6 +354,28 @@ def test_a_book_that_was_deleted_is_said(settings: Settings, city: City) -> None
     ingest = Ingest(settings, city, Login("127.0.0.1", 1, "ingest", "", "x"), opened)
     damages: tuple[Damage, ...] = ingest.health(NOW).damages
     assert [one.file for one in damages] == ["ingest/book.sqlite"]
+    ingest.journal.close()
+    close_store(settings)
+
+
+def test_what_the_broker_could_not_read_is_said_once_and_ends_when_it_is_accepted(
+    settings: Settings, city: City
+) -> None:
+    folder = settings.data / "broker"
+    folder.mkdir(parents=True)
+    opened = open_store(settings, city)
+    ingest = Ingest(settings, city, Login("127.0.0.1", 1, "ingest", "", "x"), opened)
+    for minutes in (0, 5):
+        note_damage(folder, StorageDamage(NOW + timedelta(minutes=minutes), "broker/jetstream", f"after {minutes}"))
+        ingest.tidy()
+        ingest.tidy()
+    said = [(one.file, one.what, one.detail) for one in ingest.health(NOW).damages]
+    assert said == [("broker/jetstream", "damaged", f"after {minutes}") for minutes in (0, 5)]
+    opened.book.accept()
+    ingest.tidy()
+    assert ingest.health(NOW).damages == ()
+    (folder / "damages.json").write_text("{")
+    ingest.tidy()
     ingest.journal.close()
     close_store(settings)
 

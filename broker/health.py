@@ -1,0 +1,83 @@
+"""What the embedded broker says of itself to other processes: how it does, and what it could not read on its disk."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+FOLDER: Final = "broker"
+DAMAGES_MAX: Final = 100
+"""Damages kept in the file; the oldest go."""
+
+
+class BrokerHealth(msgspec.Struct):
+    """`DATA/broker/health.json`, written once a second; totals count since the broker started.
+
+    `connections` counts four of ours: three of the service, one of ingest. `waiting_*` is what ingest has not taken
+    yet, `waiting_max_bytes` the bound at which new messages are refused. `refused_topics_total` counts clients that
+    were cut off for a topic that the server cannot carry, the last at `refused_topic_at` (epoch seconds). `shed_total`
+    counts connections without a sign-in that were ended because memory ran short.
+    """
+
+    at: float = 0.0
+    connections: int = 0
+    signed_in_total: int = 0
+    refused_total: int = 0
+    silent_total: int = 0
+    shed_total: int = 0
+    refused_topics_total: int = 0
+    refused_topic_at: float = 0.0
+    memory_bytes: int = 0
+    waiting_messages: int = 0
+    waiting_bytes: int = 0
+    waiting_max_bytes: int = 0
+
+
+class StorageDamage(msgspec.Struct, frozen=True):
+    """A file or folder of the broker that could not be read; `detail` says why, and where it lies now."""
+
+    at: datetime
+    file: str
+    detail: str
+
+
+def health_path(folder: Path) -> Path:
+    """Where the broker, whose folder this is, tells other processes of its machine how it does."""
+    return folder / "health.json"
+
+
+def read_health(data: Path) -> BrokerHealth | None:
+    """What the embedded broker has said last; None where there is none."""
+    try:
+        return msgspec.json.decode(health_path(data / FOLDER).read_bytes(), type=BrokerHealth)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def note_damage(folder: Path, damage: StorageDamage) -> None:
+    """Add a damage to `damages.json` in the broker's folder, for ingest, which raises the alarm."""
+    known = _damages(folder)
+    replace_private(folder / "damages.json", msgspec.json.encode([*known, damage][-DAMAGES_MAX:]))
+
+
+def damages_since(data: Path, at: float) -> list[StorageDamage]:
+    """Damages later than a time (epoch seconds), oldest first."""
+    return [damage for damage in _damages(data / FOLDER) if damage.at.timestamp() > at]
+
+
+def _damages(folder: Path) -> list[StorageDamage]:
+    with contextlib.suppress(OSError, msgspec.MsgspecError):
+        return msgspec.json.decode((folder / "damages.json").read_bytes(), type=list[StorageDamage])
+    return []
+
+
+def replace_private(path: Path, content: bytes) -> None:
+    """Give a file of the broker's folder another content, readable for its owner alone."""
+    part = path.with_name(f".{path.name}.part")
+    part.touch(mode=0o600)
+    part.write_bytes(content)
+    part.replace(path)
