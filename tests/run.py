@@ -30,6 +30,7 @@ RTSP_PACKAGES: Final = (
 )
 """What `tests/support/rtsp_server.py` is made of: a camera with H.264; 22 MB to download."""
 BUILD_TOOLS: Final = {"clang": "clang", "protoc": "protobuf-compiler"}
+GROUPED: Final = ("--dist", "loadgroup")
 COMPILERS: Final = ("go", "cargo")
 """Where these are, InfluxDB 2 is built for the tests, once; they are no package's to bring."""
 
@@ -47,9 +48,15 @@ def run(argv: list[str]) -> int:
             influxd_build.build()
     if argv[:1] == ["--setup-only"]:
         return 0
-    workers = [] if any(argument.startswith("-n") for argument in argv) else ["-n", "2", "--dist", "loadgroup"]
+    # One more than cores: half of the time a test waits for a server.
+    workers = [] if any(argument.startswith("-n") for argument in argv) else ["-n", str(cores() + 1), *GROUPED]
     root = Path(__file__).parent.parent
     return subprocess.call([sys.executable, "-m", "pytest", *workers, *argv], cwd=root)
+
+
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def install_missing(programs: dict[str, str], libraries: tuple[str, ...] = ()) -> None:

@@ -25,7 +25,7 @@ log = structlog.get_logger("broker")
 PROGRAM: Final = "nats-server"
 READY_WITHIN_S: Final = 20.0
 STOP_WITHIN_S: Final = 2.5
-MEMORY_LIMIT: Final = "256MiB"
+MEMORY_LIMIT: Final = "128MiB"
 REPEAT_AFTER_S: Final = 60.0
 _PR_SET_PDEATHSIG: Final = 1
 _LINE: Final = re.compile(r"^\[\d+\] \S+ \S+ \[(\w+)\] (.*)$")
@@ -111,7 +111,7 @@ class ServerProcess:
             try:
                 return msgspec.json.decode(path.read_bytes(), type=_Ports).nats[0]
             except (OSError, msgspec.MsgspecError, IndexError):
-                time.sleep(0.02)
+                time.sleep(0.002)  # who connects before somebody answers sign-ins waits ten seconds
         raise RetryLaterError(f"{PROGRAM} is not ready after {READY_WITHIN_S:.0f} s")
 
     def reload(self) -> None:

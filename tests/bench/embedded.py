@@ -100,7 +100,7 @@ class Contender:
                 [self.python, "-m", "city", "serve", "broker"],
                 stdout=log, stderr=log, env=self.environment(broker), cwd=self.root,
             )  # fmt: skip
-        wait_for(broker._listens_still, f"the broker of {self.root}")
+        wait_for(broker.listens, f"the broker of {self.root}")
 
     def environment(self, broker: RunningBroker) -> dict[str, str]:
         """What its services are told."""

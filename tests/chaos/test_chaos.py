@@ -20,9 +20,7 @@ NEIGHBOURS_AND_DAMAGES: Final[dict[str, tuple[tuple[Kind, Target, str], ...]]] =
         ("forged", "publisher", ""),
         ("damage", "ingest", "store truncated, running"),
         ("damage", "ingest", "journal log deleted, running"),
-        ("damage", "ingest", "store deleted, stopped"),
         ("damage", "broker", "broker's consumers overwritten"),
-        ("damage", "broker", "broker deleted"),
     ),
     "mosquitto": (
         ("takeover", "publisher", ""),

@@ -77,7 +77,7 @@ class RunningBroker:
         with (self.folder / "broker.log").open("ab") as log:
             self._said = log.tell()
             self.process = subprocess.Popen(self._command(), stdout=log, stderr=log, env=self._environment(), cwd=ROOT)
-        wait_for(self._listens, f"{self.name} on port {self.port}\n{self.log()}")
+        wait_for(self._is_ready, f"{self.name} on port {self.port}\n{self.log()}")
 
     def kill(self) -> None:
         """SIGKILL, as a power cut would."""
@@ -95,7 +95,7 @@ class RunningBroker:
         if self.process and self.process.poll() is None:
             self.signal(number)
             self.process.wait(20)
-            wait_for(lambda: not self._listens_still(), f"{self.name} to be gone")
+            wait_for(lambda: not self.listens(), f"{self.name} to be gone")
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the broker; of the embedded one that is nats-server and the process that keeps it."""
@@ -124,14 +124,15 @@ class RunningBroker:
         where = {"KOTA_DATA": str(self.folder), "KOTA_CITY": self.city, "KOTA_MQTT_PORT": str(self.port)}
         return {**os.environ, **where, **tls}
 
-    def _listens(self) -> bool:
+    def _is_ready(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, self.log()
         if self.name == "embedded" and "broker.ready" not in self.log()[self._said :]:
             return False
-        return self._listens_still()
+        return self.listens()
 
-    def _listens_still(self) -> bool:
+    def listens(self) -> bool:
+        """Whether somebody takes connections on its port."""
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 

@@ -26,6 +26,10 @@ class FakeBus:
     def __init__(self) -> None:
         self.said: list[dict[str, Any]] = []
         self.connected = threading.Event()
+        self.subscriptions: list[tuple[tuple[str, ...], int]] = []
+
+    def subscribe(self, *filters: str, qos: int = 1) -> None:
+        self.subscriptions.append((filters, qos))
 
     def publish(self, _topic: str, payload: bytes, **_options: Any) -> bool:
         self.said.append(msgspec.json.decode(payload))
@@ -60,6 +64,11 @@ def test_a_birth_tells_what_waits_and_what_gave_way(agent: Agent) -> None:
     (birth,) = said(agent)
     assert birth["outbox_waiting"] + birth["outbox_dropped"] == 40
     assert birth["outbox_dropped"] > 0
+
+
+def test_receipts_are_asked_for_so_that_the_broker_keeps_nothing_for_it(agent: Agent) -> None:
+    agent._on_connected(False)
+    assert agent._bus.subscriptions == [(("kota/v1/kupang/bin/bin-1/receipt",), 0)]  # type: ignore[attr-defined]
 
 
 def test_what_gave_way_while_there_was_no_connection_is_told_at_the_next(agent: Agent) -> None:
