@@ -43,6 +43,7 @@ from city.status import is_fresh
 TAKEN_WITHIN_S: Final = 60.0
 """Ingest looks for requests once a second, unless it is starting."""
 _DATABASES: Final = (".sqlite", ".duckdb")
+_BESIDE: Final = ("-wal", "-shm", "-open", ".wal")
 
 
 def run(argv: list[str]) -> int:
@@ -209,7 +210,7 @@ def _sources(data: Path, copies: Path) -> Iterator[tuple[str, Path]]:
 
 def _left_out(copied: set[str]) -> set[str]:
     """Paths of files and folders that are in the backup already, databases' own files beside them, or in no backup."""
-    beside = {f"{path}{part}" for path in copied for part in ("-wal", "-shm", ".wal") if path.endswith(_DATABASES)}
+    beside = {f"{path}{part}" for path in copied for part in _BESIDE if path.endswith(_DATABASES)}
     return {*LEFT_OUT, *copied, *beside, EVIDENCE.as_posix(), f"{STORE.as_posix()}.tmp", "ingest/health.json"}
 
 

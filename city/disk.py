@@ -56,6 +56,16 @@ class DurableFile(sqlite3.Connection):
     is_new: bool
     set_aside: SetAside | None = None
 
+    def close(self) -> None:
+        """Fold the write-ahead log into the file where nobody else needs it, and close."""
+        is_empty = False
+        with contextlib.suppress(sqlite3.Error):
+            is_empty = empty_wal(self)
+        super().close()
+        if hasattr(self, "path") and (is_empty or not _log_of(self.path).exists()):
+            with contextlib.suppress(OSError):
+                _mark_of(self.path).unlink(missing_ok=True)
+
 
 def open_durable(
     path: Path, schema: str, *, version: int = 1, migrations: Mapping[int, str] | None = None
@@ -165,6 +175,7 @@ def empty_wal(db: sqlite3.Connection) -> bool:
 
 def _open(path: Path, schema: str, version: int, migrations: Mapping[int, str]) -> DurableFile:
     is_new = _size(path) == 0
+    log_is_gone = not is_new and _mark_of(path).exists() and not _log_of(path).exists()
     db = sqlite3.connect(path, check_same_thread=False, timeout=BUSY_TIMEOUT_S, factory=DurableFile)
     try:
         _require_known(db, path, version)
@@ -180,6 +191,10 @@ def _open(path: Path, schema: str, version: int, migrations: Mapping[int, str]) 
         db.path, db.schema, db.version, db.is_new = path, schema, version, is_new
         db.inode, db.log_inode = _inode(path) or (0, 0), _inode(_log_of(path))
         db.life = str(db.execute("SELECT life FROM identity").fetchone()[0])
+        _mark_of(path).touch()
+        if log_is_gone:
+            db.set_aside = SetAside(str(path), "its write-ahead log is gone, with what was written last", "", 0)
+            log.error("disk.log_gone", file=str(path))
     except BaseException:
         db.close()
         raise
@@ -220,6 +235,14 @@ def _size(path: Path) -> int:
 
 def _log_of(path: Path) -> Path:
     return path.with_name(f"{path.name}-wal")
+
+
+def _mark_of(path: Path) -> Path:
+    """A file that is there from a first opening until nothing is in the write-ahead log any more.
+
+    SQLite takes a file without its log for one that was closed well.
+    """
+    return path.with_name(f"{path.name}-open")
 
 
 def _inode(path: Path) -> tuple[int, int] | None:

@@ -108,10 +108,7 @@ def note_file(book: Book, name: str, file: DurableFile, detail: str = "") -> Non
     fact = f"life of {name}"
     known = book.fact(fact)
     if file.set_aside:
-        found = file.set_aside
-        report_damage(
-            book, file.path, "damaged", f"{found.reason}; {found.rows} rows rescued; it lies at {found.aside}"
-        )
+        report_set_aside(book, file.path, file.set_aside)
     elif known and known != file.life:
         report_damage(book, file.path, "deleted" if file.is_new else "foreign", detail)
     if known != file.life:

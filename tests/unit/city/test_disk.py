@@ -229,3 +229,45 @@ def test_two_who_open_a_damaged_file_at_once_get_the_same_with_every_row(tmp_pat
     for db in opened:
         db.close()
     assert len(list(tmp_path.glob("a.sqlite.damaged-*"))) == 1
+
+
+def killed(path: Path, into: Path) -> Path:
+    """A copy of a file in use, as a process that is killed leaves it."""
+    into.mkdir()
+    for part in path.parent.glob(f"{path.name}*"):
+        shutil.copy(part, into / part.name)
+    return into / path.name
+
+
+def test_a_log_that_is_deleted_after_a_kill_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite"
+    with closing(open_durable(path, FIRST)) as db:
+        with db:
+            db.execute("INSERT INTO things VALUES (1, 'a')")
+        whole, cut = killed(path, tmp_path / "whole"), killed(path, tmp_path / "cut")
+    with closing(open_durable(whole, FIRST)) as db:
+        assert db.set_aside is None
+        assert asked(db, "SELECT count(*) FROM things") == [(1,)]
+    cut.with_name("a.sqlite-wal").unlink()
+    with closing(open_durable(cut, FIRST)) as db:
+        assert db.set_aside is not None
+        assert "write-ahead log is gone" in db.set_aside.reason
+    with closing(open_durable(cut, FIRST)) as db:
+        assert db.set_aside is None  # said once
+
+
+def test_a_file_that_was_closed_well_needs_no_log(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite"
+    first, second = open_durable(path, FIRST), open_durable(path, FIRST)
+    for db in (first, second):
+        with db:
+            db.execute("INSERT INTO things (name) VALUES ('a')")
+    reading = second.execute("SELECT * FROM things")
+    reading.fetchone()
+    first.close()  # while the other one reads
+    reading.close()
+    second.close()
+    assert not path.with_name("a.sqlite-wal").exists()
+    with closing(open_durable(path, FIRST)) as db:
+        assert db.set_aside is None
+        assert asked(db, "SELECT count(*) FROM things") == [(2,)]

@@ -418,6 +418,18 @@ def test_dead_letters_deleted_while_ingest_is_stopped_are_said(settings: Setting
         assert [(one.file, one.what) for one in run.opened.book.damages()] == [("store/dead_letters.sqlite", "deleted")]
 
 
+def test_a_journal_whose_log_was_deleted_after_a_kill_is_said(settings: Settings, city: City, tmp_path: Path) -> None:
+    copied = tmp_path.with_name("copied")
+    with running(settings, city) as run:
+        run.journal.append([arrival(seq) for seq in range(50)])
+        shutil.copytree(settings.data, copied)
+    (copied / "ingest" / "journal.sqlite-wal").unlink()
+    with running(settings.model_copy(update={"data": copied}), city) as run:
+        (damage,) = run.opened.book.damages()
+        assert (damage.file, damage.what) == ("ingest/journal.sqlite", "deleted")
+        assert "write-ahead log is gone" in damage.detail
+
+
 def test_a_damaged_journal_is_rescued_said_and_drained(settings: Settings, city: City) -> None:
     filled(settings, city, 300)
     journal = open_journal(settings)
