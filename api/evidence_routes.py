@@ -82,6 +82,8 @@ async def export(request: Request, case: CaseId, lang: Language = LANGS[0]) -> R
         packed = await run_in_threadpool(desk.export, found.id, lang, visitor_of(request))
     except EvidenceError as exc:
         raise refused(exc) from exc
+    except ConfigError as exc:
+        raise HTTPException(409, str(exc)) from exc
     headers = {"Content-Disposition": f'attachment; filename="{found.id}.zip"'}
     return Response(packed, media_type="application/zip", headers=headers)
 

@@ -17,7 +17,7 @@ import structlog
 
 from broker.contract.errors import ConfigError, TopicError
 from broker.contract.topics import covers, require_id
-from city.files import replace_file
+from city.files import replace_file, require_version
 
 log = structlog.get_logger("city")
 
@@ -33,6 +33,7 @@ class Gateway(msgspec.Struct, frozen=True):
     filters: tuple[str, ...]
     nonce: str
     made_at: datetime
+    version: int = 1
 
     def may_publish(self, topic: str) -> bool:
         """Whether a topic, which has no wildcards, is one of its own."""
@@ -103,9 +104,12 @@ class Gateways:
             return []
 
     def _read(self, name: str) -> Gateway | None:
+        path = self._folder / name
         try:
-            found = msgspec.json.decode((self._folder / name).read_bytes(), type=Gateway)
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as exc:
+            raw = path.read_bytes()
+            require_version(raw, path)
+            found = msgspec.json.decode(raw, type=Gateway)
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError, ConfigError) as exc:
             log.error("gateways.unreadable", file=name, reason=str(exc))
             return None
         return found if f"{found.name}.json" == name else None

@@ -22,7 +22,6 @@ from tests.attacks.target import (
     allow_connections,
     be_served,
     broker_memory_bytes,
-    city_of,
 )
 
 CLOSED_WITHIN_S: Final = 40.0
@@ -140,7 +139,7 @@ def _taken(packets: Iterator[bytes], count: int) -> Iterator[bytes]:
 
 def taken_over_sessions(target: Target) -> str:
     """Let no device speak under another's client id."""
-    victim = Device(target, VICTIM, f"kota/v1/{city_of(target)}/bin/{VICTIM}/receipt")
+    victim = Device(target, VICTIM, f"kota/v1/{target.city}/bin/{VICTIM}/receipt")
     thieves: list[Device] = []
     try:
         victim.wait(victim.bus.connected.is_set, "the victim to be let in")
@@ -159,7 +158,7 @@ def taken_over_sessions(target: Target) -> str:
 
 def forged_messages(target: Target) -> str:
     """Deliver no receipt, reading, status, review or will in another's name."""
-    own = f"kota/v1/{city_of(target)}/bin"
+    own = f"kota/v1/{target.city}/bin"
     victim = Device(target, VICTIM, f"{own}/{VICTIM}/receipt", f"{own}/{VICTIM}/command")
     thief = Device(target, THIEF)
     try:
@@ -192,7 +191,7 @@ def _forged(device: Device) -> list[Delivery]:
 
 def a_forged_will(target: Target) -> str:
     """Speak no will on another's topic."""
-    own = f"kota/v1/{city_of(target)}/bin"
+    own = f"kota/v1/{target.city}/bin"
     victim = Device(target, VICTIM, f"{own}/{VICTIM}/receipt")
     try:
         victim.wait(victim.bus.connected.is_set, "the victim to be let in")
@@ -211,7 +210,7 @@ def a_forged_will(target: Target) -> str:
 
 def messages_that_cost_much(target: Target) -> str:
     """Make nobody wait for a message full of tiny elements, or full of boots, of a device that has gone mad."""
-    topic = f"kota/v1/{city_of(target)}/bin/{THIEF}/telemetry"
+    topic = f"kota/v1/{target.city}/bin/{THIEF}/telemetry"
     mad = Device(target, THIEF)
     waits = []
     try:
@@ -233,7 +232,7 @@ def messages_that_cost_much(target: Target) -> str:
 
 def packets_beyond_the_bound(target: Target) -> str:
     """Hang up on who sends more than is allowed, before it is all there."""
-    topic = f"kota/v1/{city_of(target)}/bin/{THIEF}/telemetry".encode()
+    topic = f"kota/v1/{target.city}/bin/{THIEF}/telemetry".encode()
     sign_in = connect(THIEF.encode(), THIEF.encode(), target.password(THIEF).encode())
     sent = 0
     with _open(target) as greedy:

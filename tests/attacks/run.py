@@ -7,7 +7,9 @@ import argparse
 import msgspec
 
 from broker.contract.errors import ConfigError
+from city.inventory import load_city
 from city.options import add_settings, settings_from
+from city.runtime import city_folder
 from tests.attacks.bus import BUS
 from tests.attacks.target import running_city
 from tests.attacks.web import WEB
@@ -21,12 +23,13 @@ def run(argv: list[str]) -> int:
     attempts = {attempt.name: attempt for attempt in (*BUS, *WEB)}
     parser.add_argument("--only", action="append", metavar="NAME", help=f"One of: {', '.join(attempts)}.")
     parser.add_argument("--json", action="store_true", help="One JSON object an attempt.")
-    add_settings(parser, ("data",))
+    add_settings(parser, ("data", "city"))
     args = parser.parse_args(argv)
     chosen = args.only or list(attempts)
     if unknown := sorted(set(chosen) - set(attempts)):
         raise ConfigError(f"no attempt is called {', '.join(unknown)}; known: {', '.join(attempts)}")
-    target = running_city(settings_from(args).data.resolve())
+    settings = settings_from(args)
+    target = running_city(settings.data.resolve(), load_city(city_folder(settings.city)).id)
     broken = 0
     for name in chosen:
         outcome = attempts[name].run(target)

@@ -28,8 +28,8 @@ _LISTENS: Final = "0A"
 class Target(msgspec.Struct, frozen=True):
     """A running city on loopback.
 
-    `http_port` is 0 where only its bus is attacked. `closes_silent`: its broker closes who says nothing within seconds;
-    Mosquitto does after 90 and has no setting for it.
+    `city` is its id, `http_port` 0 where only its bus is attacked. `closes_silent`: its broker closes who says nothing
+    within seconds; Mosquitto does after 90 and has no setting for it.
     """
 
     data: Path
@@ -38,6 +38,7 @@ class Target(msgspec.Struct, frozen=True):
     http_port: int = 0
     ca: Path | None = None
     closes_silent: bool = True
+    city: str = "kupang"
 
     def password(self, user: str) -> str:
         """The password of an account, as somebody has it who has stolen that device."""
@@ -128,7 +129,7 @@ def be_served(target: Target, user: str = "bin-0001") -> float:
     Raises:
         AssertionError: There was none.
     """
-    own = f"kota/v1/{city_of(target)}/bin/{user}"
+    own = f"kota/v1/{target.city}/bin/{user}"
     boot = f"a{random.randrange(1 << 40):x}"[:10]
     reading = {"ts": time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime()), "boot": boot, "seq": 0, "battery_pct": 50}
     began_s = time.monotonic()
@@ -182,14 +183,8 @@ def _status(pid: str) -> dict[str, str]:
     return {words[0].rstrip(":"): words[1] for words in lines if len(words) > 1}
 
 
-def city_of(target: Target) -> str:
-    """The id of the city; the attempts are made on the reference city."""
-    del target
-    return "kupang"
-
-
-def running_city(data: Path) -> Target:
-    """The city that `kota up` runs on a data folder.
+def running_city(data: Path, city: str) -> Target:
+    """The city, by its id, that `kota up` runs on a data folder.
 
     Raises:
         ConfigError: None runs there.
@@ -203,4 +198,5 @@ def running_city(data: Path) -> Target:
     loopback = host.startswith("127.") or host in ("localhost", "::1")
     if not loopback:
         raise ConfigError(f"{host} is not this machine: attempts are made on loopback alone")
-    return Target(data, host, run["mqtt_port"], run["port"], ca if ca.exists() and run["mqtt_host"] != host else None)
+    ca_needed = ca if ca.exists() and run["mqtt_host"] != host else None
+    return Target(data, host, run["mqtt_port"], run["port"], ca_needed, city=city)

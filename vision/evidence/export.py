@@ -33,11 +33,12 @@ def export_case(room: EvidenceRoom, city: City, case: str, lang: Lang, **who: st
 
     Raises:
         EvidenceError: There is no such case, or a file is not as it was kept.
+        ConfigError: A newer version of this program has written the case.
         RetryLaterError: The log refuses; nothing was exported.
     """
     files = checked_files(room, case)
-    entry = room.custody.add("exported", case, who)
     about = read_about(room.folder, case)
+    entry = room.custody.add("exported", case, who)
     lines = [(line, found) for line, found in read_lines(room.folder) if found and found.case == case]
     record = room.records()[case]
     shown = Record(case, record.kept_at, _open_to_all(record.sha256), record.verdict, record.judged_at)

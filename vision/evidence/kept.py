@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from broker.contract.codec import UNREADABLE
+from city.files import require_version
 
 ABOUT_NAME: Final = "case.json"
 _PART: Final = ".part"
@@ -27,7 +28,7 @@ def write_case(folder: Path, case: str, files: Mapping[str, bytes], about: Mappi
         raise FileExistsError(f"{case} is kept already")
     part = part_of(folder, case)
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    said = msgspec.json.format(msgspec.json.encode({**about, "case": case, "sha256": hashes}), indent=1)
+    said = msgspec.json.format(msgspec.json.encode({"version": 1, **about, "case": case, "sha256": hashes}), indent=1)
     try:
         part.mkdir(parents=True, exist_ok=True)
         for name, content in {**files, ABOUT_NAME: said}.items():
@@ -67,9 +68,16 @@ def kept_cases(folder: Path) -> list[Path]:
 
 
 def read_about(folder: Path, case: str) -> dict[str, Any]:
-    """What `case.json` says; empty when there is none."""
+    """What `case.json` says; empty when there is none.
+
+    Raises:
+        ConfigError: A newer version of this program has written it.
+    """
+    path = folder / case / ABOUT_NAME
     try:
-        said = msgspec.json.decode((folder / case / ABOUT_NAME).read_bytes())
+        raw = path.read_bytes()
+        require_version(raw, path)
+        said = msgspec.json.decode(raw)
     except (OSError, *UNREADABLE):
         return {}
     return said if isinstance(said, dict) else {}

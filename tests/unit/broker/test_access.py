@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from broker.access import SIMULATORS, Rights, rights_table
 from broker.accounts import CurrentRights, password_of
@@ -116,6 +117,18 @@ def test_a_gateway_has_an_account_from_its_making_to_its_revocation_and_never_th
     assert "ttn" not in current()
     gateways.make("ttn", ["tts"], ["v3/+/devices/+/up"], city.devices)
     assert password_of(secrets, gateways, "ttn") not in (first, secrets.password("ttn"))
+
+
+def test_an_account_that_a_newer_version_has_written_is_not_used_and_the_others_are(tmp_path: Path) -> None:
+    gateways = Gateways(tmp_path)
+    for name in ("newer", "ours"):
+        gateways.make(name, ("tts",), ("v3/#",), ())
+    path = tmp_path / "gateways" / "newer.json"
+    path.write_bytes(path.read_bytes().replace(b'"version": 1', b'"version": 2'))
+    with capture_logs() as logs:
+        assert gateways.current().keys() == {"ours"}
+    assert [(one["event"], one["file"]) for one in logs] == [("gateways.unreadable", "newer.json")]
+    assert b'"version": 2' in path.read_bytes()
 
 
 def test_a_device_wins_over_a_gateway_of_its_name() -> None:

@@ -14,7 +14,7 @@ from broker.contract.errors import ConfigError, RetryLaterError
 from city.settings import Settings
 from vision.evidence.chain import Entry, Kind
 from vision.evidence.custody import CustodyLog
-from vision.evidence.kept import part_of, write_case
+from vision.evidence.kept import part_of, publish_case, read_about, write_case
 from vision.evidence.keys import Signer, read_public
 from vision.evidence.retention import Lifetimes, enforce, lifetimes_of
 from vision.evidence.room import EvidenceError, EvidenceRoom
@@ -242,3 +242,16 @@ def test_a_file_without_a_key_is_refused(tmp_path: Path, content: str | None) ->
         path.write_text(content)
     with pytest.raises(ConfigError, match=r"clear\.key"):
         read_key(path)
+
+
+def test_a_case_says_its_version_and_one_of_a_newer_version_is_refused_and_left(tmp_path: Path) -> None:
+    write_case(tmp_path, "c-1", {"after.jpg": b"x"}, {"camera": "cam-01"})
+    publish_case(tmp_path, "c-1")
+    assert (about := read_about(tmp_path, "c-1"))["version"] == 1
+    assert about["camera"] == "cam-01"
+    path = tmp_path / "c-1" / "case.json"
+    newer = path.read_bytes().replace(b'"version": 1', b'"version": 2')
+    path.write_bytes(newer)
+    with pytest.raises(ConfigError, match="has version 2, this program knows 1"):
+        read_about(tmp_path, "c-1")
+    assert path.read_bytes() == newer
