@@ -51,8 +51,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "the broker is nearly full: {waiting_mb} of {of_mb} MB wait for ingest",
     ),
     "refused_topics": (
-        "perantara pesan memutus {count} sambungan karena topiknya memuat spasi; pesan itu tidak tersimpan",
-        "the broker cut off {count} connections for a topic with white space; these messages are not stored",
+        "sambungan yang diputus perantara pesan karena topiknya memuat spasi: {count}; pesan itu tidak tersimpan",
+        "connections that the broker cut off for a topic with white space: {count}; these messages are not stored",
     ),
     "disk_low": ("ruang disk tinggal {free_mb} MB", "only {free_mb} MB of disk space are left"),
     "processes": ("Proses", "Processes"),

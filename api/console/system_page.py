@@ -41,11 +41,20 @@ def _health(view: View) -> Markup:
     found = system(view.context)
     works = bool(found["ready"])
     health = view.context.health.read()
-    verdict = view.t("ready") if works else f"{view.t('not_ready')}: {view.t('trouble_' + found['trouble'])}"
-    state = tag("p", verdict, class_="verdict " + ("good" if works else "bad"))
+    warnings = [part for part in _warnings(view, health) if part]
+    verdict = view.t("ready_but", n=len(warnings)) if warnings else view.t("ready")
+    grade = "warn" if warnings else "good"
+    if not works:
+        verdict, grade = f"{view.t('not_ready')}: {view.t('trouble_' + found['trouble'])}", "bad"
+    state = tag("p", verdict, class_=f"verdict {grade}")
     note = tag("p", tag("code", health.note), class_="warn") if health and health.note else Markup()
-    tiles = join([note, _tiles(view, health)])
-    return join([state, tiles, _broker(view), _devices(view, found["devices"]), _late(view, found["late"])])
+    tiles = _tiles(view, health)
+    return join([state, note, *warnings, tiles, _devices(view, found["devices"]), _late(view, found["late"])])
+
+
+def _warnings(view: View, health: IngestHealth | None) -> list[Markup]:
+    """A section for each sort of thing that somebody has to look at; empty where all is well."""
+    return [*((_damages(view, health), _bad(view, health)) if health else ()), _broker(view)]
 
 
 def _broker(view: View) -> Markup:
@@ -77,7 +86,7 @@ def _tiles(view: View, health: IngestHealth | None) -> Markup:
         tag("li", tag("span", view.t(key)), tag("b", words), class_="tile bad" if bad else "tile")
         for key, words, bad in tiles
     ]
-    return join([tag("ul", *shown, class_="tiles"), _damages(view, health), _bad(view, health)])
+    return tag("ul", *shown, class_="tiles")
 
 
 def _damages(view: View, health: IngestHealth) -> Markup:
@@ -93,7 +102,8 @@ def _damages(view: View, health: IngestHealth) -> Markup:
         for one in health.lost[:LATE_SHOWN]
     ]
     counted = tag("p", view.t("lost_readings", n=view.number(health.lost_readings))) if health.lost else Markup()
-    parts = [tag("ul", *files), counted, tag("ul", *ranges), tag("p", view.t("damage_hint"))]
+    hint = tag("p", view.t("damage_hint"), " ", tag("code", "kota store lost --accept"))
+    parts = [tag("ul", *files), counted, tag("ul", *ranges), hint]
     return tag("section", tag("h2", view.t("damages")), *parts, class_="panel bad")
 
 

@@ -133,6 +133,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     **CAMERA_TEXTS,
     # System
     "ready": ("Sistem berjalan baik", "The system works"),
+    "ready_but": ("Sistem berjalan; yang perlu diperiksa: {n}", "The system works; to be looked at: {n}"),
     "not_ready": ("Ada gangguan", "Something is wrong"),
     "lag": ("Keterlambatan penyimpanan", "Behind by"),
     "trouble_not_started": ("penerima data belum berjalan", "the receiver of data has not started"),
@@ -170,8 +171,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "{device}, life {boot}: numbers {first} to {last}",
     ),
     "damage_hint": (
-        "Setelah dicatat, peringatan ini dihapus dengan `kota store lost --accept`.",
-        "Once this has been noted, `kota store lost --accept` ends the alarm.",
+        "Setelah dicatat, peringatan ini diakhiri dengan perintah",
+        "Once somebody has taken note, this command ends the alarm:",
     ),
     "bad_messages": ("Pesan rusak", "Bad messages"),
     "bad_of": (

@@ -251,7 +251,8 @@ def test_what_is_not_well_with_the_broker_is_said(stage: Stage, lang: Lang) -> N
     path.write_bytes(msgspec.json.encode(full))
     page = system_page._health(seen)
     assert page.count("1024") == 2
-    assert {"id": "memutus 7 sambungan", "en": "cut off 7 connections"}[lang] in page
+    assert "verdict good" not in page
+    assert {"id": "karena topiknya memuat spasi: 7", "en": "for a topic with white space: 7"}[lang] in page
 
 
 def test_readings_lost_in_a_full_device_are_told(stage: Stage) -> None:
