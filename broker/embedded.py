@@ -11,7 +11,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -22,7 +22,15 @@ from broker.access import Rights
 from broker.contract.errors import RetryLaterError
 from broker.health import BrokerHealth, StorageDamage, health_path, note_damage, replace_private
 from broker.nats.admission import Gate
-from broker.nats.config import ACCOUNT, GATEWAY_KEEPER, KEEPER, WATCHER, Layout, conf_text
+from broker.nats.config import (
+    ACCOUNT,
+    GATEWAY_KEEPER,
+    KEEPER,
+    SIGN_IN_WITHIN_S,
+    WATCHER,
+    Layout,
+    conf_text,
+)
 from broker.nats.connection import connected
 from broker.nats.endpoint import Endpoint
 from broker.nats.jwt import Signer
@@ -45,6 +53,8 @@ MEMORY_SHORT_BYTES: Final = 192 << 20
 """From here on, connections without a sign-in are ended: each may hold a packet that is not complete."""
 MEMORY_OF_A_CONNECTION_BYTES: Final = 32 << 10
 """What a connection that has signed in may need on top."""
+SIGN_IN_SETTLED: Final = timedelta(seconds=SIGN_IN_WITHIN_S)
+"""A sign-in that was answered before an account was gone has become a connection by then."""
 GUARD_EVERY_S: Final = 0.25
 UNSIGNED_SPARED: Final = 64
 """So few connections without a sign-in are no cause of it."""
@@ -58,6 +68,11 @@ class Facts(NamedTuple):
     rights: Callable[[], Mapping[str, Rights]]
     password_of: Callable[[str], str]
     seed: bytes
+
+
+class _Revoked(msgspec.Struct):
+    seen_at: datetime
+    ended_once: bool = False
 
 
 class EmbeddedBroker:
@@ -82,6 +97,9 @@ class EmbeddedBroker:
         self._lines = self._new_lines()
         self._ready = False
         self._table: Mapping[str, Rights] = {}
+        self._passwords: Mapping[str, str] = {}
+        self._revoked: dict[str, _Revoked] = {}
+        """Accounts that are gone or have another password, until no connection is older."""
 
     def run(self, stop: threading.Event) -> None:
         """Serve until `stop`. Files that the server cannot begin with are set aside, and it begins without them.
@@ -114,6 +132,7 @@ class EmbeddedBroker:
         return LogLines(self._sign_ins.note_silent, self._sign_ins.note_refused_topic)
 
     def _run_once(self, stop: threading.Event) -> None:
+        self._note_revoked()
         conf = self._layout.folder / "nats-server.conf"
         self._layout.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         facts = self._facts
@@ -181,7 +200,6 @@ class EmbeddedBroker:
             RetryLaterError: It does not answer and was killed.
         """
         silent = 0
-        known: Mapping[str, str] = _passwords(self._facts)
         certificate = _stamp(self._layout.tls)
         while keeper.is_connected and system.is_connected and not stop.is_set():
             if await self._look(keeper, system):
@@ -190,7 +208,8 @@ class EmbeddedBroker:
             elif (silent := silent + 1) >= SILENT_LOOKS_MAX:
                 server.kill()
                 raise RetryLaterError("nats-server did not answer any more and was killed")
-            known = await self._shut_out(system, known)
+            self._note_revoked()
+            await self._shut_out(system)
             if certificate != (certificate := _stamp(self._layout.tls)):
                 log.info("broker.certificate_changed")
                 server.reload()
@@ -224,6 +243,7 @@ class EmbeddedBroker:
                     await self._shed(system)
 
     async def _shed(self, system: SystemAccount) -> None:
+        """End connections without a sign-in, but those that are being judged."""
         unsigned = [one for one in await system.unsigned() if one.id not in self._sign_ins.judged]
         if len(unsigned) <= UNSIGNED_SPARED:
             return
@@ -231,17 +251,31 @@ class EmbeddedBroker:
             self._sign_ins.note_shed(connection.address)
         await system.end(unsigned)
 
-    async def _shut_out(self, system: SystemAccount, known: Mapping[str, str]) -> Mapping[str, str]:
-        """End the connections of accounts that are gone or have another password; the accounts there are."""
+    def _note_revoked(self) -> None:
+        """Compare the accounts with those of the last look."""
         table = self._facts.rights()
         if table is self._table:
-            return known
+            return
         self._table = table
-        now = _passwords(self._facts)
-        for user in [name for name, password in known.items() if now.get(name) != password]:
-            await system.end(await system.connections_of(user))
+        passwords = _passwords(self._facts)
+        for user in [name for name, password in self._passwords.items() if passwords.get(name) != password]:
+            self._revoked[user] = _Revoked(datetime.now(UTC))
             log.info("broker.account_gone", user=user)
-        return now
+        self._passwords = passwords
+
+    async def _shut_out(self, system: SystemAccount) -> None:
+        """End connections that signed in before their account was gone; ask again in case one was just signing in.
+
+        At first all of a user's, whatever the clock says: who has the new password comes back.
+        """
+        for user, revoked in list(self._revoked.items()):
+            with contextlib.suppress(NatsError, TimeoutError, ValueError):
+                connections = await system.connections_of(user)
+                stale = [one for one in connections if not revoked.ended_once or one.since <= revoked.seen_at]
+                await system.end(stale)
+                revoked.ended_once = True
+                if not stale and datetime.now(UTC) - revoked.seen_at > SIGN_IN_SETTLED:
+                    del self._revoked[user]
 
 
 def _passwords(facts: Facts) -> dict[str, str]:

@@ -123,8 +123,13 @@ class SignIns:
         return found
 
     async def _is_crowded(self, user: str) -> bool:
-        """Whether a gateway has as many connections as it may."""
-        return self._system is not None and len(await self._system.connections_of(user)) >= CONNECTIONS_OF_A_GATEWAY
+        """Whether a gateway has as many connections as it may; not, as far as the server does not say."""
+        if self._system is None:
+            return False
+        try:
+            return len(await self._system.connections_of(user)) >= CONNECTIONS_OF_A_GATEWAY
+        except (NatsError, TimeoutError, ValueError):
+            return False
 
     async def _respond(self, message: Msg, answer: bytes) -> None:
         with contextlib.suppress(NatsError, OSError):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -18,6 +19,8 @@ LISTED_MAX: Final = 1_024
 _UNSIGNED: Final = "$G"
 """The server's own account, to which a connection belongs until it has signed in."""
 
+_UNREAD: Final = "_INBOX_watcher.unread"
+
 
 class ServerState(msgspec.Struct, frozen=True):
     """Memory of the process, and its connections."""
@@ -27,11 +30,12 @@ class ServerState(msgspec.Struct, frozen=True):
 
 
 class Connected(msgspec.Struct, frozen=True):
-    """One connection: the server's id, its own, and the client's address."""
+    """One connection: the server's id, its own, the client's address, and since when it is there (UTC)."""
 
     server: str
     id: int
     address: str
+    since: datetime
 
 
 class _StateAnswer(msgspec.Struct):
@@ -40,6 +44,7 @@ class _StateAnswer(msgspec.Struct):
 
 class _Listed(msgspec.Struct, frozen=True):
     cid: int
+    start: datetime
     ip: str = ""
 
 
@@ -82,26 +87,32 @@ class SystemAccount:
         return msgspec.json.decode(answer.data, type=_StateAnswer).statsz
 
     async def connections_of(self, user: str) -> list[Connected]:
-        """The connections of a user; none when the server does not answer."""
+        """The connections of a user.
+
+        Raises:
+            NatsError, TimeoutError, ValueError: The server does not answer, or not what was asked.
+        """
         return await self._list({"auth": True, "user": user})
 
     async def unsigned(self) -> list[Connected]:
-        """Connections that have not signed in, the longest there first."""
+        """Connections that have not signed in, the longest there first.
+
+        Raises:
+            NatsError, TimeoutError, ValueError: The server does not answer, or not what was asked.
+        """
         return await self._list({"acc": _UNSIGNED, "sort": "start"})
 
     async def end(self, connections: Iterable[Connected]) -> None:
-        """Ask the server to close connections; a busy one takes its time."""
+        """Ask the server to close connections; nobody waits for its answers, a busy one takes its time."""
         with contextlib.suppress(NatsError, TimeoutError):
             for connection in connections:
                 wish = msgspec.json.encode({"cid": connection.id})
-                await self._client.publish(f"$SYS.REQ.SERVER.{connection.server}.KICK", wish)
+                subject = f"$SYS.REQ.SERVER.{connection.server}.KICK"
+                await self._client.publish(subject, wish, reply=_UNREAD)  # it ignores a wish that wants no answer
             await self._client.flush(TIMEOUT_S)
 
     async def _list(self, which: dict[str, object]) -> list[Connected]:
         wish = msgspec.json.encode({**which, "limit": LISTED_MAX})
-        try:
-            answer = await self._client.request("$SYS.REQ.SERVER.PING.CONNZ", wish, timeout=TIMEOUT_S)
-            listed = msgspec.json.decode(answer.data, type=_ListAnswer)
-        except (NatsError, TimeoutError, msgspec.MsgspecError):
-            return []
-        return [Connected(listed.server.id, one.cid, one.ip) for one in listed.data.connections]
+        answer = await self._client.request("$SYS.REQ.SERVER.PING.CONNZ", wish, timeout=TIMEOUT_S)
+        listed = msgspec.json.decode(answer.data, type=_ListAnswer)
+        return [Connected(listed.server.id, one.cid, one.ip, one.start) for one in listed.data.connections]

@@ -318,9 +318,10 @@ def test_a_revoked_gateway_is_put_out_and_stays_out(tmp_path: Path) -> None:
             broker.gateway("ttn", "tts")  # at once, so that the account is never seen to be absent
             wait_for(lambda: not gateway.bus.connected.is_set(), "the end of its connection")
             assert answer_to(broker, "ttn", old, "ttn") != 0
-            assert answer_to(broker, "ttn", broker.password("ttn"), "ttn") == 0
+            wait_for(lambda: answer_to(broker, "ttn", broker.password("ttn"), "ttn") == 0, "the new password")
             Gateways(tmp_path).revoke("ttn")
             wait_for(lambda: answer_to(broker, "ttn", broker.password("ttn"), "ttn") != 0, "the account to be gone")
             assert bystander.bus.connects == 1
     finally:
+        print(broker.log()[-3000:])
         broker.kill()
