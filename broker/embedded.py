@@ -37,7 +37,8 @@ from broker.nats.jwt import Signer
 from broker.nats.library import Client, JetStreamError, NatsError
 from broker.nats.server import LogLines, ServerProcess
 from broker.nats.sign_ins import SignIns
-from broker.nats.stream import Sweeper, clear_unreadable, ensure_stream, ensure_streams_of_gateways
+from broker.nats.state_streams import ensure_state_streams
+from broker.nats.stream import Sweeper, clear_unreadable, ensure_stream
 from broker.nats.subjects import HELD, STREAM
 from broker.nats.system import SystemAccount
 
@@ -174,7 +175,8 @@ class EmbeddedBroker:
             of_gateways = (await enter(GATEWAY_KEEPER)).jetstream(timeout=_TIMEOUT_S)
             await clear_unreadable(js, self._layout.folder / "jetstream", ACCOUNT)
             await ensure_stream(js, self._layout.max_bytes)
-            await ensure_streams_of_gateways(of_gateways)
+            await ensure_state_streams(js)
+            await ensure_state_streams(of_gateways, of_gateways=True)
             self._begin_serving(url, system)
             await self._watch(server, keeper, system, Sweeper(((js, STREAM), (js, HELD), (of_gateways, HELD))), stop)
 

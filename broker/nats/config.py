@@ -77,7 +77,7 @@ def conf_text(layout: Layout, city: str, issuer: str, password_of: Callable[[str
             "store_dir": str(layout.folder / "jetstream"),
             "sync_interval": "always",
             "max_memory_store": 16 << 20,
-            "max_file_store": 2 * layout.max_bytes + (256 << 20),
+            "max_file_store": 2 * layout.max_bytes + (1 << 30),
         },
         "mqtt": {
             "listen": f"{layout.host}:{layout.port}",

@@ -17,7 +17,7 @@ import structlog
 
 from broker.nats.library import JetStreamContext, NatsError, NotFoundError
 from broker.nats.library import stream_api as api
-from broker.nats.subjects import MESSAGES, RETAINED, RETAINED_MESSAGES, STREAM
+from broker.nats.subjects import MESSAGES, STREAM
 
 log = structlog.get_logger("broker")
 
@@ -28,7 +28,6 @@ CONSUMERS: Final = ("ingest-0", "ingest-1")
 """Names of ingest's consumer, taken in turns."""
 IN_FLIGHT_MAX: Final = 20_000
 """Messages handed to ingest and not acknowledged."""
-_NOWHERE: Final = "kota.nowhere"
 ACK_WAIT_S: Final = 3_600.0
 """Only a reader that is connected anew asks again for what it has not acknowledged, and it begins a new consumer."""
 
@@ -79,11 +78,7 @@ async def clear_unreadable(js: JetStreamContext, store: Path, account: str) -> N
 
 
 async def ensure_stream(js: JetStreamContext, max_bytes: int) -> None:
-    """Make the stream and a first consumer, which holds everything, or bring the stream's bounds up to date.
-
-    The stream of retained messages is made as the server would: a gateway may retain something before any device of the
-    city connects.
-    """
+    """Make the stream and a first consumer, which holds everything, or bring the stream's bounds up to date."""
     wanted = stream_config(max_bytes)
     try:
         found = await js.stream_info(STREAM)
@@ -94,30 +89,6 @@ async def ensure_stream(js: JetStreamContext, max_bytes: int) -> None:
             await js.update_stream(wanted)
     if not await _present(js):
         await js.add_consumer(STREAM, consumer_config(CONSUMERS[0], (">",)))
-    subjects = [RETAINED_MESSAGES + ">"]
-    retained = api.StreamConfig(
-        name=RETAINED, subjects=subjects, storage=api.StorageType.FILE, max_msgs_per_subject=1, num_replicas=1
-    )
-    await _ensure(js, retained)
-
-
-async def ensure_streams_of_gateways(js: JetStreamContext) -> None:
-    """Make the stream of messages in the account of gateways one that takes none: the city's stream answers instead.
-
-    The server makes one that takes them when the first gateway connects, and it acknowledges before the city has them.
-    """
-    nothing = api.StreamConfig(
-        name=STREAM, subjects=[_NOWHERE], storage=api.StorageType.FILE, retention=api.RetentionPolicy.INTEREST
-    )
-    await _ensure(js, nothing)
-
-
-async def _ensure(js: JetStreamContext, wanted: api.StreamConfig) -> None:
-    assert wanted.name is not None  # noqa: S101 - ours have one
-    try:
-        await js.stream_info(wanted.name)
-    except NotFoundError:
-        await js.add_stream(wanted)
 
 
 class Sweeper:

@@ -251,12 +251,34 @@ def packets_beyond_the_bound(target: Target) -> str:
     return "a packet of 32 MiB was not acknowledged"
 
 
+def messages_never_released(target: Target, mib: int = 150) -> str:
+    """Keep no more than a bound of messages of QoS 2 whose sender never ends the handshake."""
+    topic = f"kota/v1/{target.city}/bin/{THIEF}/telemetry".encode()
+    folder = target.data / "broker"
+    payload = random.randbytes(200_000)
+    sent = 0
+    with _open(target) as greedy:
+        greedy.sendall(connect(THIEF.encode(), THIEF.encode(), target.password(THIEF).encode()))
+        greedy.settimeout(_ANSWER_WITHIN_S)
+        greedy.recv(4)
+        with contextlib.suppress(OSError):
+            for number in range(1, mib * 5):
+                greedy.sendall(publish(topic, payload, qos=2, number=number))
+                greedy.recv(4096)
+                sent += 1
+    waited_s = be_served(target)
+    kept = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) >> 20
+    assert kept < mib, f"the broker keeps {kept} MiB"
+    return f"{sent} messages of 200 kB never released, {kept} MiB kept, an honest one served after {waited_s:.2f} s"
+
+
 BUS: Final = (
     Attempt("packets beyond the bound", packets_beyond_the_bound),
     Attempt("mutated packets", mutated_packets),
     Attempt("connects without a password", connects_without_a_password),
     Attempt("silent connections", silent_connections),
     Attempt("large connects", large_connects),
+    Attempt("messages never released", messages_never_released),
     Attempt("taken-over sessions", taken_over_sessions),
     Attempt("forged messages", forged_messages),
     Attempt("a forged will", a_forged_will),
