@@ -10,7 +10,7 @@ from api.console.texts_devices import DEVICE_TEXTS
 Lang = Literal["id", "en"]
 
 LANGS: Final[dict[Lang, str]] = {"id": "Bahasa Indonesia", "en": "English"}
-"""Languages, the default first, with their own names."""
+"""Languages with their native names; the first is the default."""
 
 TEXTS: Final[dict[str, tuple[str, str]]] = {
     "demo": (
@@ -238,10 +238,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
 
 
 def text(key: str, lang: Lang, **values: object) -> str:
-    """A text with its values filled in.
+    """A text with its placeholders filled in.
 
     Raises:
-        KeyError: There is no such text.
+        KeyError: The key is unknown.
     """
     found = TEXTS[key][list(LANGS).index(lang)]
     return found.format(**values) if values else found

@@ -1,4 +1,4 @@
-"""Texts of what cameras find and how well they do: cases, hours, zones; key to (Indonesian, English)."""
+"""Texts of cases, camera quality, dumping hours and zones: key to (Indonesian, English)."""
 
 from __future__ import annotations
 

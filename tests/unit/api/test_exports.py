@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from api.spreadsheet import harmless
+from api.spreadsheet import escape_formula
 from ingest.store.duck import DuckStore
 from ingest.store.records import Reading
 from tests.unit.api.conftest import NOW, Stage
@@ -86,7 +86,7 @@ def test_events_all_of_them_newest_first_and_no_formulas(stage: Stage) -> None:
 
 
 def test_a_text_that_could_be_a_formula_is_only_a_text() -> None:
-    assert [harmless(value) for value in ("=1+1", "@x", "-5", -5.0, "ok")] == ["'=1+1", "'@x", "'-5", -5.0, "ok"]
+    assert [escape_formula(value) for value in ("=1+1", "@x", "-5", -5.0, "ok")] == ["'=1+1", "'@x", "'-5", -5.0, "ok"]
 
 
 def test_a_day_of_a_truck_comes_whole(stage: Stage) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec import inspect
 
 from api.exports.entity import Entity, Form, render
-from api.exports.ngsi import ENTITY_TYPES, Source
+from api.exports.ngsi import ENTITY_TYPES, MappingContext
 from broker.contract.payloads import TELEMETRY, fields_of
 from broker.contract.topics import Kind
 from city.model import Device, Truck
@@ -39,7 +39,7 @@ def standing(device: str | Device, *, raised: tuple[str, ...] = (), silent: bool
 
 
 def made(type_: str, one: Standing, *, emptied: datetime | None = None, simulated: bool = False) -> Entity | None:
-    source = Source(CITY, simulated, {one.device.id: emptied} if emptied else {})
+    source = MappingContext(CITY, simulated, {one.device.id: emptied} if emptied else {})
     return ENTITY_TYPES[type_].make(source, one)
 
 
@@ -77,7 +77,7 @@ def test_whatever_a_device_says_its_entities_are_valid(kind: Kind, data: st.Data
     raised = data.draw(st.sets(st.sampled_from(["fire", "tilt", "lid_open", "moved", "breakdown", "panic"])))
     one = standing(SAMPLES[kind], raised=tuple(raised), silent=data.draw(st.booleans()), **values)
     for type_, entity_type in ENTITY_TYPES.items():
-        entity = entity_type.make(Source(CITY, simulated=True, emptied_at={SAMPLES["bin"]: NOW}), one)
+        entity = entity_type.make(MappingContext(CITY, simulated=True, emptied_at={SAMPLES["bin"]: NOW}), one)
         assert entity is not None or kind not in entity_type.kinds or (type_, kind) == ("Vehicle", "truck")
         if entity:
             assert faults_of(render(entity, "simplified")) == []

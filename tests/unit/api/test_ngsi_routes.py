@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api.exports.negotiation import preferred
+from api.exports.negotiation import best_match
 from api.exports.ngsi import ENTITY_TYPES
 from api.exports.ngsi_routes import CORE_CONTEXT
 from ingest.store.duck import DuckStore
@@ -238,4 +238,4 @@ def test_the_embedded_store_answers_the_same(stage: Stage) -> None:
     ],
 )
 def test_what_an_accept_header_likes_best(accept: str, wanted: str | None) -> None:
-    assert preferred(accept, ("application/json", "application/ld+json")) == wanted
+    assert best_match(accept, ("application/json", "application/ld+json")) == wanted
