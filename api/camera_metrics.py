@@ -128,8 +128,8 @@ def blind_spans(events: Iterable[EventRecord], until: datetime) -> dict[str, lis
 
 
 def _reason(event: EventRecord) -> str:
-    said = event.detail.get("reason")
-    return said[:64] if isinstance(said, str) and said else "covered" if event.type == "covered" else "unknown"
+    reason = event.detail.get("reason")
+    return reason[:64] if isinstance(reason, str) and reason else "covered" if event.type == "covered" else "unknown"
 
 
 def _clip(spans: Iterable[TimeRange], start: datetime, end: datetime) -> list[TimeRange]:

@@ -21,7 +21,7 @@ from ingest.store.condition import is_broken, number, position_of
 from ingest.store.port import Latest
 
 router = APIRouter(prefix="/api/v1/map", tags=["map"])
-_OF_EVERY_ORIGIN = {
+_CROSS_ORIGIN_HEADERS = {
     "Access-Control-Allow-Origin": "*",
     "Cross-Origin-Resource-Policy": "cross-origin",
     "Cache-Control": "public, max-age=300",
@@ -43,7 +43,7 @@ def show_places(request: Request) -> Response:
         for site in city.sites.values()
     ]
     answer = _collection(request, [*shapes.get("features", []), *sites])
-    answer.headers.update(_OF_EVERY_ORIGIN)
+    answer.headers.update(_CROSS_ORIGIN_HEADERS)
     return answer
 
 

@@ -265,8 +265,10 @@ def _has_body(scope: Scope) -> bool:
 def _is_long(scope: Scope) -> bool:
     """Whether a body may exceed the part of a refused body that is discarded."""
     headers = HTTPConnection(scope).headers
-    said = headers.get("content-length", "0")
-    return "transfer-encoding" in headers or len(said) > len(str(DRAINED_MAX_BYTES)) or int(said) > DRAINED_MAX_BYTES
+    length = headers.get("content-length", "0")
+    return (
+        "transfer-encoding" in headers or len(length) > len(str(DRAINED_MAX_BYTES)) or int(length) > DRAINED_MAX_BYTES
+    )
 
 
 def _body_limit(path: str) -> int:
@@ -274,9 +276,9 @@ def _body_limit(path: str) -> int:
 
 
 def _check_length(scope: Scope, limit: int) -> None:
-    said = HTTPConnection(scope).headers.get("content-length", "0")
+    length = HTTPConnection(scope).headers.get("content-length", "0")
     # The server has checked that it is a number. Its length first: thousands of digits are slow to read.
-    if len(said.lstrip("0")) > len(str(limit)) or int(said) > limit:
+    if len(length.lstrip("0")) > len(str(limit)) or int(length) > limit:
         raise _too_large(limit)
 
 

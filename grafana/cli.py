@@ -59,8 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--tiles", default="", metavar="URL", help="Map tiles with {z}, {x}, {y}; none needs no internet."
     )
-    parser.add_argument("--dispatch-email", default=defaults.dispatch_email, metavar="ADDRESS", help="Who is told.")
-    parser.add_argument("--network-email", default=defaults.network_email, metavar="ADDRESS", help="Who is told.")
+    parser.add_argument("--dispatch-email", default=defaults.dispatch_email, metavar="ADDRESS", help="Gets alerts.")
+    parser.add_argument("--network-email", default=defaults.network_email, metavar="ADDRESS", help="Gets alerts.")
     parser.add_argument("--grafana-url", default="http://127.0.0.1:3000", metavar="URL", help="Address of Grafana.")
     parser.add_argument("--grafana-token", default="", metavar="TOKEN", help=f"Instead of {TOKEN_VARIABLE}.")
     parser.add_argument("--json", action="store_true", help="One JSON document (push, check).")

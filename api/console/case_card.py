@@ -21,7 +21,7 @@ def card(page: PageContext, case: Case, offers: Sequence[Case]) -> Markup:
     parts = [head, _evidence(page, case), _facts(page, case), _verdict(page, case)]
     if page.may("operator"):
         parts += [_review_buttons(page), _reasons(page), _offers(page, case, offers)]
-        parts.append(tag("p", class_="warn trouble", role="alert", hidden=True))
+        parts.append(tag("p", class_="warn failure", role="alert", hidden=True))
     return tag("article", *parts, class_="case", id=case.id, data_verdict=case.verdict, tabindex="-1")
 
 
@@ -81,24 +81,24 @@ def _verdict(page: PageContext, case: Case) -> Markup:
     if case.note:
         words.append(tag("q", case.note))
     if page.may("operator"):
-        words.append(_verdict_button(page.t("say_reopened"), "u", "reopened", class_="quiet"))
-    return tag("div", *words, class_="said")
+        words.append(_verdict_button(page.t("review_reopened"), "u", "reopened", class_="quiet"))
+    return tag("div", *words, class_="verdict-line")
 
 
 def _verdict_words(page: PageContext, case: Case) -> str:
     verdict = page.t(f"verdict_{case.verdict}")
     if case.reason:
         verdict = f"{verdict} ({page.word(case.reason, 'reason_')})"
-    return page.t("said_by", verdict=verdict, time=page.time(case.reviewed_at)) if case.reviewed_at else verdict
+    return page.t("verdict_at", verdict=verdict, time=page.time(case.reviewed_at)) if case.reviewed_at else verdict
 
 
 def _review_buttons(page: PageContext) -> Markup:
     note = tag("input", type="text", maxlength=NOTE_MAX, class_="note", autocomplete="off")
     return tag(
         "div",
-        _verdict_button(page.t("say_confirmed"), "c", "confirmed", class_="yes"),
-        _panel_button(page.t("say_rejected"), "r", "reasons", class_="no"),
-        _panel_button(page.t("say_merged"), "m", "offers", class_="quiet"),
+        _verdict_button(page.t("review_confirmed"), "c", "confirmed", class_="yes"),
+        _panel_button(page.t("review_rejected"), "r", "reasons", class_="no"),
+        _panel_button(page.t("review_merged"), "m", "offers", class_="quiet"),
         tag("label", page.t("add_note"), note),
         class_="judge",
     )
@@ -124,11 +124,11 @@ def _offer(page: PageContext, case: Case, other: Case) -> Markup:
     after = evidence_urls(other).get("after")
     if after and page.context.evidence.has(other.id, other.evidence["after"]):
         words.insert(0, tag("img", src=after, alt="", loading="lazy"))
-    return tag("button", *words, type="button", data_say="merged", data_into=other.id)
+    return tag("button", *words, type="button", data_submit="merged", data_into=other.id)
 
 
 def _verdict_button(words: str, key: str, verdict: str, **more: object) -> Markup:
-    return tag("button", words, tag("kbd", key), type="button", data_say=verdict, **more)
+    return tag("button", words, tag("kbd", key), type="button", data_submit=verdict, **more)
 
 
 def _panel_button(words: str, key: str, panel: str, **more: object) -> Markup:

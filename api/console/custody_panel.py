@@ -40,7 +40,7 @@ def _admin(page: PageContext, case: Case) -> Markup:
     """The form of an admin: a reason, and buttons to open clear copies or to erase the files."""
     reason = tag("textarea", name="reason", required=True, minlength=REASON_MIN, maxlength=REASON_MAX, rows=2)
     base = f"/api/v1/dumping/cases/{case.id}"
-    opened = [
+    clear_buttons = [
         tag("button", page.t("open_clear", file=file), type="submit", data_to=f"{base}/clear/{file}", data_name=file)
         for file in page.context.evidence.clear_files(case.id)
     ]
@@ -50,8 +50,8 @@ def _admin(page: PageContext, case: Case) -> Markup:
     return tag(
         "form",
         tag("label", page.t("admin_reason"), reason),
-        join([*opened, erase]),
-        tag("p", class_="warn trouble", role="alert", hidden=True),
+        join([*clear_buttons, erase]),
+        tag("p", class_="warn failure", role="alert", hidden=True),
         class_="with-reason",
         data_failed=page.t("admin_failed"),
     )

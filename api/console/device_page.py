@@ -106,8 +106,8 @@ def _values(page: PageContext, device: DeviceResponse) -> Markup:
     if device.quality:
         parts.append(tag("p", page.t("quality"), ": ", ", ".join(map(page.word, device.quality)), class_="warn"))
     if unread := page.context.dead_letters.unread_of(device.id):
-        said = page.t("unread_of", n=page.number(unread.times), age=page.age(unread.last_at, now))
-        parts.append(tag("p", link("/system", said), " ", tag("code", unread.reason), class_="warn"))
+        words = page.t("unread_of", n=page.number(unread.times), age=page.age(unread.last_at, now))
+        parts.append(tag("p", link("/system", words), " ", tag("code", unread.reason), class_="warn"))
     if device.outbox_dropped:
         parts.append(tag("p", page.t("readings_dropped", n=page.number(device.outbox_dropped)), class_="warn"))
     rows = [

@@ -25,11 +25,11 @@ CARDS: Final = 12
 KEYS: Final = (
     ("j, k, ↓, ↑", "key_move"),
     ("p", "key_play"),
-    ("c", "say_confirmed"),
-    ("r", "say_rejected"),
+    ("c", "review_confirmed"),
+    ("r", "review_rejected"),
     (f"1-{len(REASONS)}", "key_reason"),
-    ("m", "say_merged"),
-    ("u", "say_reopened"),
+    ("m", "review_merged"),
+    ("u", "review_reopened"),
     ("?", "key_help"),
 )
 
@@ -53,7 +53,9 @@ def _body(page: PageContext, filter_: CaseFilter, found: list[Case]) -> Markup:
         "b", page.t("to_judge", n=page.number(waiting)), class_="queue-count", data_count=waiting, role="status"
     )
     parts = [
-        tag("p", page.t("dumping_intro" if page.may("operator") else "say_operator_only"), " ", count, class_="intro"),
+        tag(
+            "p", page.t("dumping_intro" if page.may("operator") else "review_operator_only"), " ", count, class_="intro"
+        ),
         _filters(page, filter_),
         tag("div", *cards, class_="queue", **_words(page)) if cards else _nothing(page, filter_),
         custody_panel(page, shown[0]) if filter_.case and shown and page.may("operator") else None,
@@ -68,7 +70,7 @@ def _words(page: PageContext) -> dict[str, object]:
     words = {key: page.t(f"verdict_{key}") for key in ("none", "confirmed", "rejected", "merged")}
     words |= {reason: page.t(f"reason_{reason}") for reason in REASONS}
     words["to_judge"] = page.t("to_judge", n="{n}")
-    return {"data_words": msgspec.json.encode(words).decode(), "data_failed": page.t("say_failed")}
+    return {"data_words": msgspec.json.encode(words).decode(), "data_failed": page.t("review_failed")}
 
 
 def _nothing(page: PageContext, filter_: CaseFilter) -> Markup:

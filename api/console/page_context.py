@@ -68,8 +68,8 @@ class PageContext:
         if isinstance(value, bool):
             return self.t("yes" if value else "no")
         if isinstance(value, str):
-            said = ", ".join(value.strip("[]{}").replace('"', "").split(",")) or "-"
-            return self.word(said, "scene_") if field == "scene" else said
+            words = ", ".join(value.strip("[]{}").replace('"', "").split(",")) or "-"
+            return self.word(words, "scene_") if field == "scene" else words
         if field in ("uptime_s", "blind_s"):
             return self.duration(value)
         if field in ("lat_deg", "lon_deg"):

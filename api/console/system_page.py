@@ -45,7 +45,7 @@ def _health(page: PageContext) -> Markup:
     verdict = page.t("ready_but", n=len(warnings)) if warnings else page.t("ready")
     grade = "warn" if warnings else "good"
     if not works:
-        verdict, grade = f"{page.t('not_ready')}: {page.t('trouble_' + found['not_ready_reason'])}", "bad"
+        verdict, grade = f"{page.t('not_ready')}: {page.t('not_ready_' + found['not_ready_reason'])}", "bad"
     state = tag("p", verdict, class_=f"verdict {grade}")
     note = tag("p", tag("code", health.note), class_="warn") if health and health.note else Markup()
     tiles = _tiles(page, health)
@@ -161,8 +161,8 @@ def _letters(page: PageContext) -> Markup:
     hint = page.t("replay_hint" if page.may("operator") else "operator_only")
     every = _replay(page, [letter.id for letter in letters], "replay_all")
     dropped = box.dropped()
-    gone = tag("p", page.t("letters_dropped", n=page.number(dropped)), class_="warn") if dropped else Markup()
-    return join([heading, tag("p", hint), gone, table(headings, rows, narrow="lines"), every])
+    dropped_note = tag("p", page.t("letters_dropped", n=page.number(dropped)), class_="warn") if dropped else Markup()
+    return join([heading, tag("p", hint), dropped_note, table(headings, rows, narrow="lines"), every])
 
 
 def _letter(page: PageContext, letter: DeadLetter) -> list[object]:

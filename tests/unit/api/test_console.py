@@ -84,7 +84,7 @@ def test_no_text_is_left_over() -> None:
         "ssids",
     }
     others = fields | steps | states | facts | {"non_organic", "outOfService", "onRoute", "waste_kind"}
-    others |= {f"trouble_{code}" for code in get_args(Trouble) if code} | {
+    others |= {f"not_ready_{code}" for code in get_args(Trouble) if code} | {
         f"fault_{code}" for code in get_args(FaultCode)
     }
     others |= {f"reason_{reason}" for reason in REASONS} | {f"zone_{kind}" for kind in ZONE_KINDS}
@@ -199,7 +199,7 @@ def test_a_fault_is_said_in_words(stage: Stage) -> None:
     stage.board.publish(IngestHealth(NOW, connected=True, store="away", note="<refused>"))
     for lang in LANGS:
         page = system_page._health(PageContext(stage.context(), lang, "viewer"))
-        assert text("trouble_store_away", lang) in page
+        assert text("not_ready_store_away", lang) in page
         assert "&lt;refused&gt;" in page
 
 

@@ -129,7 +129,7 @@ def test_a_wrong_key_is_answered_like_an_unknown_device(router: Stage, key: str)
     assert router.journaled == []
 
 
-def test_a_new_router_comes_with_the_gateways_key_and_becomes_a_stranger(stage: Stage) -> None:
+def test_a_new_router_comes_with_the_gateways_key_and_becomes_an_unknown_device(stage: Stage) -> None:
     key = gateway_password(stage)
     assert stage.client().post(f"/api/v1/monitoring/device/new-one/?key={key}", content=NETJSON).status_code == 200
     assert [one.topic for one in stage.journaled] == ["netjson/new-one"]

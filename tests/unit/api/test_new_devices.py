@@ -1,4 +1,4 @@
-"""Strangers over the API and in the console: seen, previewed, taken in or ignored, by those who may."""
+"""Unknown devices over the API and in the console: listed, previewed, adopted or ignored, by operators only."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def page_context(stage: Stage) -> PageContext:
 
 @pytest.fixture
 def met(stage: Stage) -> Iterator[Stage]:
-    """One stranger, heard twice."""
+    """One unknown device that has sent two messages."""
     for second in range(2):
         at = NOW + timedelta(seconds=second)
         one = Quarantined("tts", ("24E1", "kota/em-9"), TOPIC, uplink(), at, model="milesight-iot/em400-mud", port=85)
@@ -57,7 +57,7 @@ def met(stage: Stage) -> Iterator[Stage]:
     CITY.hold(before)
 
 
-def test_a_stranger_is_listed_with_the_profiles_it_may_have(met: Stage) -> None:
+def test_an_unknown_device_is_listed_with_the_profiles_it_may_have(met: Stage) -> None:
     found = met.client().get("/api/v1/strangers").json()
     (device,) = found["unknown_devices"]
     assert (found["waiting"], device["address"], device["messages"]) == (1, "24e1", 2)
@@ -92,7 +92,7 @@ def test_taking_in_makes_a_device_in_its_kelurahan(met: Stage) -> None:
     assert met.client().get("/api/v1/devices/bin-9001").status_code == 200
 
 
-def test_a_stranger_is_given_to_a_bin_that_is_there(met: Stage) -> None:
+def test_an_unknown_device_is_given_to_a_bin_that_is_there(met: Stage) -> None:
     order = {"id": "bin-0001", "profile": "milesight-em400-mud"}
     assert operator(met).post("/api/v1/strangers/1/adopt", json=order).status_code == 200
     AdoptedDevices(met.folder, CITY)
@@ -131,7 +131,7 @@ def test_ignoring_deletes_what_is_kept(met: Stage) -> None:
 
 
 @pytest.mark.parametrize("path", ["strangers/1/adopt", "strangers/1/ignore", "strangers/1/notice"])
-def test_only_operators_take_in_and_ignore(met: Stage, path: str) -> None:
+def test_only_operators_adopt_and_ignore(met: Stage, path: str) -> None:
     assert met.client(demo=False).post(f"/api/v1/{path}", json=ORDER).status_code == 401
     viewer = met.client(demo=False, token=met.secrets.token("viewer"))
     assert viewer.post(f"/api/v1/{path}", json=ORDER).status_code == 403
@@ -157,7 +157,7 @@ def test_the_form_knows_the_model_and_the_next_id(met: Stage) -> None:
     assert new_devices_page.next_id(page_context(met), "truck") == "truck-35"
 
 
-def test_texts_of_a_stranger_stay_text(stage: Stage) -> None:
+def test_texts_of_an_unknown_device_stay_text(stage: Stage) -> None:
     evil = "<script>alert(1)</script>"
     stage.quarantine.add([Quarantined("tts", (evil,), TOPIC, evil.encode(), NOW, model=evil, label=evil)])
     device = stage.quarantine.find()[0]

@@ -114,17 +114,17 @@ def test_a_viewer_sees_verdicts_and_no_buttons(stage: Stage) -> None:
     dump(stage, "c-2", 10)
     say(stage, "c-1", "rejected", reason="other", note="<b>kucing</b>")
     found = queue_page(stage, page_context(stage, role="viewer"), show="all")
-    assert "data-say" not in found
+    assert "data-submit" not in found
     assert "data-open" not in found
     assert "&lt;b&gt;kucing&lt;/b&gt;" in found
     assert text("reason_other", "id") in found
-    assert found.count(text("say_operator_only", "id")) == 1
+    assert found.count(text("review_operator_only", "id")) == 1
 
 
 def test_every_verdict_has_its_button_and_key(stage: Stage) -> None:
     dump(stage, "c-1")
     found = card_of(stage, page_context(stage))
-    assert re.findall(r'data-say="(\w+)"', found) == ["reopened", "confirmed", *["rejected"] * 6]
+    assert re.findall(r'data-submit="(\w+)"', found) == ["reopened", "confirmed", *["rejected"] * 6]
     assert re.findall(r"<kbd>(.)</kbd>", found) == ["u", "c", "r", "m", *"123456"]
     assert text("none_to_merge", "id") in found
 

@@ -238,7 +238,7 @@ def test_the_ledger_counts_dead_letters_of_our_own_devices(stage: Stage) -> None
     assert (epoch["device"], epoch["seqs"], epoch["dead"]) == ("bin-0451", [[1, 1]], [[77, 77]])
 
 
-def test_the_places_of_a_map_are_open_to_boards_of_any_origin(stage: Stage) -> None:
+def test_the_places_of_a_map_are_open_to_dashboards_of_any_origin(stage: Stage) -> None:
     """Shapes and sites alone: layers of devices need a viewer."""
     client = stage.client(demo=False)
     answer = client.get("/api/v1/map/places.geojson", headers={"Origin": "http://grafana.example:3000"})

@@ -167,7 +167,7 @@ def test_a_review_is_stored_once_however_often_it_is_drained(tmp_path: Path, dum
     assert dumped.box.count() == 0
 
 
-def test_the_desk_forgets_the_oldest_of_very_many() -> None:
+def test_the_service_forgets_the_oldest_of_very_many() -> None:
     service = ReviewService(CITY.id, "api", lambda _arrivals: None)
     for _ in range(PENDING_MAX + 3):
         service.submit("cam-01", Review("c-1", "confirmed"), NOW)
