@@ -200,9 +200,9 @@ _SERVICE_STATUS: Final = {"broken": "broken", "on_route": "onRoute", "working": 
 
 def service_status(truck: Truck, latest: Latest | None, connected: Connectivity) -> str:
     """A truck's `serviceStatus` in the data model."""
-    return status_word(condition_of(truck, latest, connected, {}))
+    return service_status_of(condition_of(truck, latest, connected, {}))
 
 
-def status_word(condition: Condition) -> str:
+def service_status_of(condition: Condition) -> str:
     """The `serviceStatus` of a truck's condition in the data model."""
     return _SERVICE_STATUS.get(condition.state, "outOfService")

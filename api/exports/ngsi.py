@@ -16,7 +16,7 @@ import msgspec
 
 from api.exports.entity import Attribute, Entity, drop_none, fact, relationship, urn
 from api.geojson import point
-from api.schemas import status_word
+from api.schemas import service_status_of
 from broker.contract.topics import Kind
 from city.model import AccessPoint, Bin, City, Truck
 from ingest.store.condition import ABSENT, FULL_PCT, TILTED_DEG, name_of, number, position_of
@@ -51,19 +51,19 @@ class MappingContext(msgspec.Struct, frozen=True):
     emptied_at: dict[str, datetime]
 
 
-def to_container(mapping: MappingContext, standing: Standing) -> Entity | None:
+def to_container(mapping: MappingContext, state: Standing) -> Entity | None:
     """A WasteContainer; None for other devices, and without the location, which the model requires."""
-    device, latest = standing.device, standing.latest
-    place = _location(standing)
+    device, latest = state.device, state.latest
+    place = _location(state)
     if not isinstance(device, Bin) or place is None:
         return None
     city, model = mapping.city.id, mapping.city.models.get(device.model)
     emptied = mapping.emptied_at.get(device.id)
     fill = _property_of(latest, "fill_pct", ONE, 0.01)
     attributes = drop_none(
-        **_common(mapping, standing),
+        **_common(mapping, state),
         location=place,
-        status=_status(standing),
+        status=_status(state),
         fillingLevel=fill,
         binLoggedTime=fact(fill.observed_at) if fill else None,
         cargoWeight=_property_of(latest, "weight_kg", KILOGRAM),
@@ -82,21 +82,21 @@ def to_container(mapping: MappingContext, standing: Standing) -> Entity | None:
     return Entity(urn("WasteContainer", city, device.id), "WasteContainer", attributes)
 
 
-def to_vehicle(mapping: MappingContext, standing: Standing) -> Entity | None:
+def to_vehicle(mapping: MappingContext, state: Standing) -> Entity | None:
     """A Vehicle; None for other devices, and without the location, which the model requires."""
-    device, latest = standing.device, standing.latest
-    place = _location(standing)
+    device, latest = state.device, state.latest
+    place = _location(state)
     if not isinstance(device, Truck) or place is None:
         return None
     load = _property_of(latest, "load_kg", KILOGRAM)
     attributes = drop_none(
-        **_common(mapping, standing),
+        **_common(mapping, state),
         location=place,
         vehicleType=fact("lorry"),
         category=fact(["municipalServices", "tracked"]),
         vehicleSpecialUsage=fact("trashManagement"),
         serviceProvided=fact(["garbageCollection"]),
-        serviceStatus=fact(status_word(standing.condition)),
+        serviceStatus=fact(service_status_of(state.condition)),
         fleetVehicleId=fact(device.id),
         vehiclePlateIdentifier=fact(device.plate),
         speed=_property_of(latest, "speed_kmh", KMH),
@@ -112,21 +112,21 @@ def to_vehicle(mapping: MappingContext, standing: Standing) -> Entity | None:
     return Entity(urn("Vehicle", mapping.city.id, device.id), "Vehicle", attributes)
 
 
-def to_device(mapping: MappingContext, standing: Standing) -> Entity:
+def to_device(mapping: MappingContext, state: Standing) -> Entity:
     """A Device: the sensor of a container, the tracker of a truck, an access point, or a camera."""
-    device, latest = standing.device, standing.latest
+    device, latest = state.device, state.latest
     city, asset = mapping.city.id, _ASSETS.get(device.KIND)
     senses = [
         name for name, field in _CONTROLLED[device.KIND].items() if not field or number(latest, field) is not None
     ]
     model = device.reach.profile if device.reach else device.model if isinstance(device, AccessPoint) else ""
     attributes = drop_none(
-        **_common(mapping, standing),
-        location=_location(standing),
+        **_common(mapping, state),
+        location=_location(state),
         deviceCategory=fact(_CATEGORY[device.KIND]),
         controlledProperty=fact(senses),
         controlledAsset=fact([urn(asset, city, device.id)]) if asset else None,
-        deviceState=fact(standing.connected),
+        deviceState=fact(state.connected),
         batteryLevel=_property_of(latest, "battery_pct", ONE, 0.01),
         rssi=_property_of(latest, "rssi_dbm", DBM),
         dateLastValueReported=_newest(latest),
@@ -161,9 +161,9 @@ ENTITY_TYPES: Final = {
 }
 
 
-def _common(mapping: MappingContext, standing: Standing) -> dict[str, Attribute]:
+def _common(mapping: MappingContext, state: Standing) -> dict[str, Attribute]:
     """Attributes common to all models: name, area, data provider, and the address of stationary devices."""
-    device, city = standing.device, mapping.city
+    device, city = state.device, mapping.city
     provider = f"Jaga Kota, {city.name}" + (" (simulated)" if mapping.simulated else "")
     kelurahan = None if isinstance(device, Truck) else city.kelurahan.get(device.kelurahan)
     address = {"addressLocality": kelurahan.name, "district": kelurahan.kecamatan} if kelurahan else None
@@ -175,26 +175,26 @@ def _common(mapping: MappingContext, standing: Standing) -> dict[str, Attribute]
     )
 
 
-def _location(standing: Standing) -> Attribute | None:
-    position = position_of(standing.device, standing.latest)
+def _location(state: Standing) -> Attribute | None:
+    position = position_of(state.device, state.latest)
     if position is None:
         return None
-    field = standing.latest.values.get("lat_deg") if standing.latest else None
+    field = state.latest.values.get("lat_deg") if state.latest else None
     return Attribute("GeoProperty", point(*position), field.measured_at if field else None)
 
 
-def _status(standing: Standing) -> Attribute:
+def _status(state: Standing) -> Attribute:
     """The container's `status`: the most severe that applies. Events apply until they are cleared."""
-    tilt = number(standing.latest, "tilt_deg")
-    if standing.condition.state == "fire":
+    tilt = number(state.latest, "tilt_deg")
+    if state.condition.state == "fire":
         return fact("burning")
-    if "tilt" in standing.raised or (tilt is not None and tilt > TILTED_DEG):
+    if "tilt" in state.raised or (tilt is not None and tilt > TILTED_DEG):
         return fact("dropped")
-    if "moved" in standing.raised:
+    if "moved" in state.raised:
         return fact("moved")
-    if standing.connected in ABSENT:
+    if state.connected in ABSENT:
         return fact("unknown")
-    return fact("lidOpen" if "lid_open" in standing.raised or number(standing.latest, "lid_open") else "ok")
+    return fact("lidOpen" if "lid_open" in state.raised or number(state.latest, "lid_open") else "ok")
 
 
 def _heading(latest: Latest | None) -> Attribute | None:

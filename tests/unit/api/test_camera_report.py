@@ -155,7 +155,7 @@ def test_the_camera_that_is_surely_wrong_comes_first(stage: Stage) -> None:
         reject(stage, "cam-05", number)
     reject(stage, "cam-06", 0)
     stage.happen("cam-07", "blind", at=NOW - timedelta(days=2), reason="covered")
-    order = [one.camera for one in camera_reports(stage.context(), date(2026, 3, 1))]
+    order = [report.camera for report in camera_reports(stage.context(), date(2026, 3, 1))]
     assert order[:4] == ["cam-05", "cam-06", "cam-07", "cam-01"]
     assert len(order) == len(CITY.cameras)
 

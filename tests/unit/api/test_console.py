@@ -53,8 +53,8 @@ def asked(**params: str) -> Request:
 def test_both_languages_have_every_text_with_the_same_blanks() -> None:
     for key, texts in TEXTS.items():
         assert len(texts) == len(LANGS), key
-        assert all(one.strip() for one in texts), key
-        blanks = [{name for _, name, _, _ in string.Formatter().parse(one) if name} for one in texts]
+        assert all(translation.strip() for translation in texts), key
+        blanks = [{name for _, name, _, _ in string.Formatter().parse(translation) if name} for translation in texts]
         assert blanks[0] == blanks[1], key
 
 
@@ -160,7 +160,7 @@ def test_lists_are_filtered_searched_ordered_and_cut_to_pages(stage: Stage) -> N
     assert listed(stage, "bin", state="online") == ["bin-0200", "bin-0300"]
     assert listed(stage, "bin", page="22")[-1] == "con-068"
     assert listed(stage, "bin", page="9999") == listed(stage, "bin", page="22")
-    assert {CITY.devices[one].kelurahan for one in listed(stage, "bin", kelurahan="liliba")} == {"liliba"}
+    assert {CITY.devices[device].kelurahan for device in listed(stage, "bin", kelurahan="liliba")} == {"liliba"}
     plate = CITY.trucks["truck-03"].plate
     assert listed(stage, "truck", q=plate.lower().replace(" ", "%20")) == ["truck-03"]
     assert listed(stage, "bin", q="%3Cscript%3E") == []

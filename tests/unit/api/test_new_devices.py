@@ -182,5 +182,5 @@ def test_what_could_not_be_read_of_a_device_is_said_on_its_page(stage: Stage) ->
 
 def test_profiles_are_listed_by_kind(stage: Stage) -> None:
     found = stage.client().get("/api/v1/profiles?kind=truck").json()
-    assert {one["kind"] for one in found} == {"truck"}
-    assert "teltonika-truck" in {one["id"] for one in found}
+    assert {profile["kind"] for profile in found} == {"truck"}
+    assert "teltonika-truck" in {profile["id"] for profile in found}

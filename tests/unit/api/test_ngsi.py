@@ -52,7 +52,7 @@ def values_of(type_: str, one: Standing, form: Form = "simplified", **more: Any)
 def any_of(type_: inspect.Type) -> st.SearchStrategy[Any]:
     """Any value of a contract's field, as stores keep it: words as they are, lists and mappings as their JSON."""
     if isinstance(type_, inspect.UnionType):
-        return any_of(next(one for one in type_.types if not isinstance(one, inspect.NoneType)))
+        return any_of(next(option for option in type_.types if not isinstance(option, inspect.NoneType)))
     if isinstance(type_, inspect.FloatType):
         return st.floats(type_.ge, type_.le) | st.sampled_from([type_.ge, type_.le])
     if isinstance(type_, inspect.IntType):
@@ -86,10 +86,10 @@ def test_whatever_a_device_says_its_entities_are_valid(kind: Kind, data: st.Data
 @pytest.mark.parametrize("type_", ENTITY_TYPES)
 def test_every_device_of_the_city_is_valid_though_it_never_said_anything(type_: str) -> None:
     entities = [made(type_, standing(device, **HERE)) for device in CITY.devices.values()]
-    found = [render(one, "simplified") for one in entities if one]
+    found = [render(entity, "simplified") for entity in entities if entity]
     assert len(found) == {"Device": 633, "Vehicle": 34, "WasteContainer": 528}[type_]
-    assert [faults_of(one) for one in found if faults_of(one)] == []
-    assert len({one["id"] for one in found}) == len(found)
+    assert [faults_of(entity) for entity in found if faults_of(entity)] == []
+    assert len({entity["id"] for entity in found}) == len(found)
 
 
 FULL: dict[Kind, dict[str, Any]] = {

@@ -48,7 +48,7 @@ def shown(stage: Stage, **asked: str) -> list[str]:
 
 def card_of(stage: Stage, seen: PageContext, **asked: str) -> str:
     found = cases(stage.context())
-    (case,) = (one for one in found if CaseFilter.of(asked).matches(one))
+    (case,) = (listed for listed in found if CaseFilter.of(asked).matches(listed))
     return card(seen, case, merge_offers(case, found))
 
 
@@ -175,7 +175,7 @@ def test_the_zone_editor_has_its_words_and_its_picture(stage: Stage) -> None:
     assert '<img src="/api/v1/cameras/cam-01/still"' in found
     config = zones_page._config(page_context(stage, "en"), camera)
     assert config["texts"]["fault_crossing"] == text("fault_crossing", "en")
-    assert {one["kind"] for one in config["kinds"]} == set(zones_page.COLOURS)
+    assert {kind["kind"] for kind in config["kinds"]} == set(zones_page.COLOURS)
 
 
 def at(clock: str, day: int = 3) -> datetime:
