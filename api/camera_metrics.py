@@ -33,9 +33,9 @@ TimeRange = tuple[datetime, datetime]
 class CameraMetrics(msgspec.Struct, frozen=True):
     """Metrics of one camera over a time range; shares are None where no data exists.
 
-    `precision`: confirmed cases divided by reviewed ones. `blind_s`: the union of all blind intervals, while
-    `blind_by_reason_s` counts each reason separately. `armed_share`: of the buckets with telemetry. `known_s`: how much
-    of the range has passed.
+    `precision`: confirmed cases divided by confirmed and rejected ones. `blind_s`: the union of all blind intervals,
+    while `blind_by_reason_s` counts each reason separately. `armed_share`: of the buckets with telemetry. `known_s`:
+    how much of the range has passed.
     """
 
     cases: int = 0

@@ -56,7 +56,7 @@ class PageContext:
         return re.sub(rf"\b({'|'.join(words)})\b", lambda found: words[found.group()], described)
 
     def number(self, value: float) -> str:
-        """A number in the language's format: no decimals from 100 up, else one."""
+        """A number in the language's format: one decimal below 100, none for whole numbers and from 100 up."""
         digits = 0 if value == int(value) or abs(value) >= 100 else 1  # noqa: PLR2004 - three digits say enough
         written = f"{value:,.{digits}f}"
         return written.translate(str.maketrans(",.", ".,")) if self.lang == "id" else written

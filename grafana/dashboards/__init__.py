@@ -13,4 +13,4 @@ from grafana.dashboards.platform import PLATFORM_HEALTH
 from grafana.dashboards.wifi import WIFI
 
 DASHBOARDS: Final[tuple[DashboardSpec, ...]] = (DISPATCH, DUMPING, FLEET, WIFI, COMMAND, PLATFORM_HEALTH)
-"""In the order of menus."""
+"""In the order in which a city uses them."""
