@@ -43,7 +43,7 @@ class Case(msgspec.Struct, frozen=True):
     batch: int = 1
 
 
-class CameraMetrics(msgspec.Struct, frozen=True):
+class Figures(msgspec.Struct, frozen=True):
     """One contender under one load.
 
     `seconds` are from the first message to the last receipt; of a backlog, from the start of ingest. `stored_s` runs to
@@ -141,7 +141,7 @@ def _said(folder: Path) -> Said:
         return Said()
 
 
-def measure(contender: Contender, case: Case) -> CameraMetrics:
+def measure(contender: Contender, case: Case) -> Figures:
     """One contender with a fresh data folder."""
     with tempfile.TemporaryDirectory(prefix="kota-bench-") as name, contender.running(folder := Path(name)) as broker:
         if case.mode == "live":
@@ -189,7 +189,7 @@ def _finish(
     load: subprocess.Popen[bytes],
     before: tuple[Usage, Usage],
     began_s: float,
-) -> CameraMetrics:
+) -> Figures:
     """Wait until all has its receipt and is stored."""
     try:
         out, _ = load.communicate(timeout=WITHIN_S)
@@ -203,7 +203,7 @@ def _finish(
     stored_s = time.monotonic() - began_s
     used = _usage_of_broker(broker), usage_of(ingest.pid)
     seconds = moments.receipted_s - began_s
-    return CameraMetrics(
+    return Figures(
         contender.name,
         case,
         round(seconds, 2),
@@ -292,7 +292,7 @@ def run(argv: list[str]) -> int:
     return 0
 
 
-def _print(one: CameraMetrics, reference: CameraMetrics) -> None:
+def _print(one: Figures, reference: Figures) -> None:
     case = one.case
     ratio = one.messages_per_s / reference.messages_per_s
     cost = f"broker {one.broker_us_per_message:>7} us, ingest {one.ingest_us_per_message:>7} us"

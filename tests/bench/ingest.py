@@ -45,7 +45,7 @@ MISSING: Final[dict[str, Callable[[], str | None]]] = {
 Mode = Literal["backlog", "live"]
 
 
-class CameraMetrics(msgspec.Struct, frozen=True):
+class Figures(msgspec.Struct, frozen=True):
     """One contender in one mode. `behind_s`: from the last message published to the last one done with."""
 
     mode: Mode
@@ -78,7 +78,7 @@ def run(argv: list[str]) -> int:
     return 0
 
 
-def _print_ratios(backlog: dict[str, CameraMetrics]) -> None:
+def _print_ratios(backlog: dict[str, Figures]) -> None:
     ours = backlog["duckdb"]
     for name, other in backlog.items():
         if name != "duckdb":
@@ -89,7 +89,7 @@ def _print_ratios(backlog: dict[str, CameraMetrics]) -> None:
             print(f"{name} was not measured: {MISSING[name]()}")
 
 
-def measure(mode: Mode, name: str, messages: int) -> CameraMetrics:
+def measure(mode: Mode, name: str, messages: int) -> Figures:
     """One contender with a fresh broker."""
     with tempfile.TemporaryDirectory(prefix="kota-bench-") as folder:
         broker = RunningBroker("mosquitto", free_port(), Path(folder))
@@ -112,7 +112,7 @@ def measure(mode: Mode, name: str, messages: int) -> CameraMetrics:
                 live.join()
         finally:
             broker.kill()
-    return CameraMetrics(
+    return Figures(
         mode,
         name,
         messages,
