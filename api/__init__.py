@@ -1,1 +1,1 @@
-"""What people and programs see: REST under `/api/v1`, a live stream, and the console."""
+"""The HTTP interface: REST under `/api/v1`, a live stream, and the console."""

@@ -1,4 +1,4 @@
-"""Who may do what: a token or a session gives a role, every route asks for one; a demo on loopback needs none."""
+"""Access control: a token or session carries a role, every route requires one; a demo on loopback requires none."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def role_of(connection: HTTPConnection, context: ApiContext) -> Role | None:
-    """The role of a request or websocket: its bearer token's, its session's, or a demo's.
+    """The role of a request or websocket, from its bearer token, its session, or an open demo; None without one.
 
-    An open demo is guarded by `api.front`: whoever comes this far sits at this very machine.
+    `api.middleware` admits only requests of this machine to an open demo.
     """
     authorization = connection.headers.get("authorization", "")
     if authorization:
@@ -37,8 +37,8 @@ def role_of(connection: HTTPConnection, context: ApiContext) -> Role | None:
     return "operator" if context.is_open else None
 
 
-def person_of(connection: HTTPConnection) -> str:
-    """Who holds what stays open: the token or session, of which only a digest is kept; else the network address."""
+def client_key(connection: HTTPConnection) -> str:
+    """The key that concurrency limits count by: a digest of the token or session, else the network address."""
     for name, value in (
         ("token", connection.headers.get("authorization")),
         ("session", connection.cookies.get(COOKIE)),
@@ -49,13 +49,12 @@ def person_of(connection: HTTPConnection) -> str:
 
 
 class RoleDependency(Depends):
-    """A route's demand for a role or an account; `api.front` asks it before a body is read, a test walks the routes.
+    """The role or account that a route requires. `api.middleware` checks it before the body is read.
 
-    `right` names it: a role, or the account of who leaves messages.
+    `right` names the role, or the kind of account that may send messages.
     """
 
     def __init__(self, check: Callable[[Request], Any], right: str) -> None:
-        """Keep what is asked."""
         super().__init__(check)
         object.__setattr__(self, "right", right)
 
@@ -79,7 +78,7 @@ def require(role: Role) -> Depends:
 
 
 def same_origin(connection: HTTPConnection) -> bool:
-    """Whether one of our own pages sent this, or a program that has a token: no page of another site can know one."""
+    """Whether the request comes from our own pages, or carries a token, which a page of another site cannot know."""
     if "authorization" in connection.headers:
         return True
     origin = parse_origin(connection.headers.get("origin", ""))
@@ -87,7 +86,7 @@ def same_origin(connection: HTTPConnection) -> bool:
 
 
 def each_route(routes: Iterable[Any]) -> Iterator[Any]:
-    """Every route of an app, those of included routers as well."""
+    """Every route of an app, including those of its routers."""
     for route in routes:
         # FastAPI keeps an included router whole instead of copying its routes.
         included = getattr(route, "original_router", None)
@@ -98,15 +97,15 @@ def each_route(routes: Iterable[Any]) -> Iterator[Any]:
 
 
 def rights_of(route: APIRoute) -> list[RoleDependency]:
-    """What a route asks of who calls it; empty when it is open to everybody."""
+    """The rights that a route requires; empty for a public route."""
     return [dependency for dependency in route.dependencies if isinstance(dependency, RoleDependency)]
 
 
 def check_rights(routes: Iterable[APIRoute], scope: Scope) -> None:
-    """Ask what the route of a request will ask, before its body is read.
+    """Check the rights of the requested route, before the body is read.
 
     Raises:
-        HTTPException: Whoever sent it may not.
+        HTTPException: 401 or 403: the sender has no such right.
     """
     for route in routes:
         match, more = route.matches(scope)

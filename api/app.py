@@ -1,4 +1,4 @@
-"""The one app: REST, stream and console together, guarded by roles."""
+"""The app: REST, stream and console, guarded by roles."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from fastapi import FastAPI, Request
 from api import (
     case_routes,
     evidence_routes,
-    front,
     map_routes,
     message_routes,
+    middleware,
+    new_device_routes,
     problems,
     report_routes,
     routes,
     sign_in,
-    stranger_routes,
     stream,
     system_routes,
     trip_routes,
@@ -27,7 +27,7 @@ from api.exports import ngsi_routes, table_routes
 
 
 def create_app(context: ApiContext) -> FastAPI:
-    """Make the app of one city."""
+    """The app of a city."""
     app = FastAPI(
         title="Jaga Kota",
         version="1",
@@ -51,7 +51,7 @@ def create_app(context: ApiContext) -> FastAPI:
         table_routes,
         system_routes,
         trip_routes,
-        stranger_routes,
+        new_device_routes,
         stream,
         sign_in,
     ):
@@ -64,5 +64,5 @@ def create_app(context: ApiContext) -> FastAPI:
         return described.openapi()
 
     pages.mount(app)
-    front.install(app, context)
+    middleware.install(app, context)
     return app

@@ -1,4 +1,4 @@
-"""REST of the dumping cases and their reviews; who judged is logged."""
+"""REST of dumping cases and their reviews. The reviewer's role is logged."""
 
 from __future__ import annotations
 
@@ -24,17 +24,19 @@ router = APIRouter(prefix="/api/v1/dumping/cases", tags=["dumping"])
 CaseId = Annotated[str, Path(pattern=f"^{ID_PATTERN}$")]
 
 
-class ReviewShape(BaseModel):
-    """What somebody says about a case."""
+class ReviewRequest(BaseModel):
+    """A review of a case."""
 
     verdict: Said
-    reason: Reason | None = Field(None, description="Why it is none; with `rejected` only.")
+    reason: Reason | None = Field(None, description="Why it is a false alarm; with `rejected` only.")
     note: str = Field("", max_length=NOTE_MAX)
-    into: str | None = Field(None, pattern=f"^{ID_PATTERN}$", description="Of which case; with `merged` only.")
+    into: str | None = Field(
+        None, pattern=f"^{ID_PATTERN}$", description="The case that it belongs to; with `merged` only."
+    )
 
     @model_validator(mode="after")
     def goes_together(self) -> Self:
-        """A reason belongs to a rejection, another case to a merge."""
+        """Check that `reason` comes with `rejected` only, and `into` with `merged` only."""
         if (self.reason is not None) != (self.verdict == "rejected"):
             raise ValueError("a reason goes with the verdict rejected, and with no other")
         if (self.into is not None) != (self.verdict == "merged"):
@@ -42,15 +44,15 @@ class ReviewShape(BaseModel):
         return self
 
 
-def shape_case(case: Case) -> dict[str, Any]:
-    """A case as the API shows it: evidence as addresses."""
-    shape: dict[str, Any] = msgspec.to_builtins(case)
-    return {**shape, "evidence": evidence_urls(case), "open": case.is_open}
+def case_response(case: Case) -> dict[str, Any]:
+    """A case as JSON, with the URLs of its evidence."""
+    fields: dict[str, Any] = msgspec.to_builtins(case)
+    return {**fields, "evidence": evidence_urls(case), "open": case.is_open}
 
 
 def find_case(request: Request, case: str) -> Case:
-    """A case that is listed, or 404."""
-    found = next((one for one in cases(context_of(request)) if one.id == case), None)
+    """A listed case; 404 if there is none."""
+    found = next((listed for listed in cases(context_of(request)) if listed.id == case), None)
     if found is None:
         raise HTTPException(404, f"there is no case {case!r}")
     return found
@@ -59,30 +61,30 @@ def find_case(request: Request, case: str) -> Case:
 @router.get("", dependencies=[require("viewer")])
 def list_cases(request: Request, start: From = None, to: To = None) -> dict[str, list[dict[str, Any]]]:
     """Cases, newest first; of the last 30 days unless a range is given."""
-    return {"cases": [shape_case(case) for case in cases(context_of(request), start=start, end=to)]}
+    return {"cases": [case_response(case) for case in cases(context_of(request), start=start, end=to)]}
 
 
 @router.get("/{case}", dependencies=[require("viewer")])
 def show_case(request: Request, case: CaseId) -> dict[str, Any]:
     """One case."""
-    return shape_case(find_case(request, case))
+    return case_response(find_case(request, case))
 
 
 @router.post("/{case}/review", dependencies=[require("operator")])
-def review_case(request: Request, case: CaseId, said: ReviewShape) -> dict[str, Any]:
-    """Confirm, reject, merge or reopen a case; the last word counts. The case as it stands then."""
+def review_case(request: Request, case: CaseId, body: ReviewRequest) -> dict[str, Any]:
+    """Confirm, reject, merge or reopen a case. The latest review counts; returns the case after the review."""
     context = context_of(request)
     found = find_case(request, case)
     if found.camera not in context.city.cameras:
         raise HTTPException(409, f"camera {found.camera!r} of case {case!r} is no longer in the inventory")
-    if said.into is not None:
-        _check_merge(found, find_case(request, said.into))
+    if body.into is not None:
+        _check_merge(found, find_case(request, body.into))
     role = role_of(request, context)
-    review = Review(case, said.verdict, said.reason or "", said.note.strip(), said.into or "", role or "")
-    context.reviews.say(found.camera, review, context.clock(), after=found.reviewed_at)
-    context.evidence.note_review(case, said.verdict, review.by)
-    log.info("case.reviewed", case=case, verdict=said.verdict, reason=review.reason, into=review.into, role=role)
-    return shape_case(find_case(request, case))
+    review = Review(case, body.verdict, body.reason or "", body.note.strip(), body.into or "", role or "")
+    context.reviews.submit(found.camera, review, context.clock(), after=found.reviewed_at)
+    context.evidence.note_review(case, body.verdict, review.by)
+    log.info("case.reviewed", case=case, verdict=body.verdict, reason=review.reason, into=review.into, role=role)
+    return case_response(find_case(request, case))
 
 
 def _check_merge(case: Case, into: Case) -> None:

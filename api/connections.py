@@ -1,7 +1,7 @@
-"""Connections with bounds: a request must be whole in time, an answer must be taken, and only so many are open at once.
+"""Limits of HTTP connections: time to send a request, time to read a response, and number of open connections.
 
-uvicorn waits for ever for the rest of a request, reads on what an answer has already refused, and closes nobody's
-connection to make room; its protocol for HTTP/1.1 is completed here where it offers no setting.
+uvicorn waits without limit for the rest of a request, keeps reading a request after its response has refused it, and
+never closes a connection to make room. This module extends its HTTP/1.1 protocol where uvicorn has no setting.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 log = structlog.get_logger("api")
 
 DRAINED_MAX_BYTES: Final = 64 << 10
-"""Of a body that its answer has refused: so much is passed over, so that a decent client keeps its connection."""
+"""Size of a refused body that is read and discarded, so that a well-behaved client keeps its connection."""
 _WAITING: Final = (h11.IDLE, h11.SEND_BODY)
-"""States of a client that has not sent a whole request."""
+"""h11 states of a client whose request is incomplete."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of connections.
+    """Limits of connections.
 
-    `request_s` is from a request's first byte (of a new connection: from its beginning) to its last. `stalled_s` is how
-    long an answer may lie untaken. `linger_s` is how long a refused sender may read the answer before the connection is
-    cut. With `open_max`, or `address_max` from one address, the one that has waited longest for a whole request is
-    closed for a new one; where all are being answered, the new one is.
+    `request_s`: from the first byte of a request, or from the start of a new connection, to its last byte. `stalled_s`:
+    how long the client may leave a response unread. `linger_s`: how long a refused sender may read the response before
+    the connection is aborted. At `open_max` connections, or `address_max` from one address, the connection that has
+    waited longest for a complete request is closed for a new one; if all are being served, the new one is refused.
     """
 
     request_s: float = 10.0
@@ -42,11 +42,10 @@ class Limits:
     address_max: int = 256
 
 
-class Ledger:
-    """All open connections but websockets, and which of them wait, the longest waiting first."""
+class ConnectionRegistry:
+    """The open connections without websockets, and which of them wait for a request, longest first."""
 
     def __init__(self, limits: Limits) -> None:
-        """Nobody is connected."""
         self.limits = limits
         self._open: dict[BoundedProtocol, str] = {}
         self._waiting: dict[BoundedProtocol, None] = {}
@@ -54,14 +53,14 @@ class Ledger:
 
     @property
     def open(self) -> int:
-        """How many there are."""
+        """Number of open connections."""
         return len(self._open)
 
     def admit(self, protocol: BoundedProtocol, address: str) -> bool:
-        """Take in a new connection, closing another where there is no room; False where none can be closed."""
-        if self._count(address) >= self.limits.address_max and not self._close_one(address):
+        """Register a new connection, closing another if the limit is reached; False if none can be closed."""
+        if self._count(address) >= self.limits.address_max and not self._close_longest_waiting(address):
             return False
-        if len(self._open) >= self.limits.open_max and not self._close_one(None):
+        if len(self._open) >= self.limits.open_max and not self._close_longest_waiting(None):
             return False
         self._open[protocol] = address
         self._waiting[protocol] = None
@@ -70,63 +69,62 @@ class Ledger:
         return True
 
     def wait(self, protocol: BoundedProtocol) -> None:
-        """It waits for a request, from now on unless it did."""
+        """Mark a connection as waiting for a request; a second call changes nothing."""
         if protocol in self._open:
             self._waiting.setdefault(protocol)
 
     def serve(self, protocol: BoundedProtocol) -> None:
-        """It has a whole request."""
+        """Mark a connection as having a complete request."""
         self._waiting.pop(protocol, None)
 
     def forget(self, protocol: BoundedProtocol) -> None:
-        """It is closed, or has become a websocket."""
+        """Remove a connection that is closed or has become a websocket."""
         self._open.pop(protocol, None)
         self._waiting.pop(protocol, None)
 
     def _count(self, address: str) -> int:
         return sum(1 for other in self._open.values() if other == address)
 
-    def _close_one(self, address: str | None) -> bool:
+    def _close_longest_waiting(self, address: str | None) -> bool:
         if not self._is_full:
             self._is_full = True
             log.warning("api.connections_full", open=len(self._open), address=address or "all")
-        longest = next((one for one in self._waiting if address in (None, self._open[one])), None)
+        longest = next((waiting for waiting in self._waiting if address in (None, self._open[waiting])), None)
         if longest is None:
             return False
         self.forget(longest)
-        longest.give_up()
+        longest.time_out()
         return True
 
 
 class BoundedProtocol(H11Protocol):
-    """One connection; the event loop alone calls it."""
+    """One connection. Only the event loop calls it."""
 
-    def __init__(self, ledger: Ledger, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own
-        """Prepare; nobody is connected yet."""
+    def __init__(self, registry: ConnectionRegistry, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own
         super().__init__(*args, **kwargs)
-        self._ledger = ledger
-        self._limits = ledger.limits
+        self._registry = registry
+        self._limits = registry.limits
         self._deadline: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
         self._is_lingering = False
         self._drained_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Somebody connects; the time for a request runs."""
+        """Register the connection and start the request deadline; uvicorn's hook."""
         super().connection_made(transport)
-        if self._ledger.admit(self, self.client[0] if self.client else ""):
+        if self._registry.admit(self, self.client[0] if self.client else ""):
             self._start_deadline()
         else:
-            self._end_with(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections are open", "Retry-After: 5\r\n")
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections are open", "Retry-After: 5\r\n")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nobody is there any more."""
+        """Stop the timers and unregister the connection; uvicorn's hook."""
         self._stop_timers()
-        self._ledger.forget(self)
+        self._registry.forget(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """More of a request; what follows upon a refusal is not looked at."""
+        """Process received bytes; bytes after a refusal are discarded."""
         if self._is_lingering or self.transport.is_closing():
             return
         super().data_received(data)
@@ -138,27 +136,27 @@ class BoundedProtocol(H11Protocol):
         self._follow()
 
     def handle_events(self) -> None:
-        """Begin to answer what has come; the answer closes the connection through us."""
+        """Process h11 events; the response closes the connection through `close_gently`."""
         super().handle_events()
         cycle: RequestResponseCycle | None = self.cycle
-        if cycle is not None and not isinstance(cycle.transport, _ClosingGently):
-            cycle.transport = _ClosingGently(self, self.transport)  # type: ignore[assignment]
+        if cycle is not None and not isinstance(cycle.transport, _GentleTransport):
+            cycle.transport = _GentleTransport(self, self.transport)  # type: ignore[assignment]
 
     def close_gently(self) -> None:
-        """Close, but let the sender of a body that is refused read the answer first."""
+        """Close the connection; a client that is still sending a refused body may read the response first."""
         if self.conn.their_state is h11.SEND_BODY:
             self._linger()
         else:
             self.transport.close()
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        """It becomes a websocket, which has bounds of its own (`api.front`)."""
+        """Unregister the connection: websockets have their own limits (`api.middleware`)."""
         self._stop_timers()
-        self._ledger.forget(self)
+        self._registry.forget(self)
         super().handle_websocket_upgrade(event)
 
     def on_response_complete(self) -> None:
-        """An answer is on its way; if its request is not whole, the rest is not wanted."""
+        """Finish a response; the rest of an incomplete request is discarded."""
         if self._is_lingering:
             return
         super().on_response_complete()
@@ -166,38 +164,38 @@ class BoundedProtocol(H11Protocol):
         self._follow()
 
     def pause_writing(self) -> None:
-        """Nobody takes the answer; the time for that runs."""
+        """Start the stall timeout: the client does not read the response."""
         super().pause_writing()
         if self._stalled is None:
             self._stalled = self.loop.call_later(self._limits.stalled_s, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Somebody does."""
+        """Stop the stall timeout: the client reads again."""
         super().resume_writing()
         self._stop_stalled()
 
     def send_400_response(self, msg: str) -> None:
-        """It is no HTTP: say so and close."""
-        self._end_with(HTTPStatus.BAD_REQUEST, msg)
+        """Answer malformed HTTP with 400 and close."""
+        self._refuse(HTTPStatus.BAD_REQUEST, msg)
 
-    def give_up(self) -> None:
-        """Close; a request that is not whole is not waited for."""
+    def time_out(self) -> None:
+        """Answer an incomplete request with 408 and close."""
         self._stop_timers()
-        self._end_with(HTTPStatus.REQUEST_TIMEOUT, "the request was not complete in time")
+        self._refuse(HTTPStatus.REQUEST_TIMEOUT, "the request was not complete in time")
 
     def _is_refused(self) -> bool:
-        """Whether an answer is complete and its request is not."""
+        """Whether the response is complete and the request is not."""
         return self.conn.their_state is h11.SEND_BODY and self.conn.our_state is h11.DONE
 
     def _follow(self) -> None:
-        """Let time run for as long as a request is not whole."""
+        """Run the deadline while the request is incomplete."""
         if self.transport.is_closing() or self.transport.get_protocol() is not self:
             return
         if self.conn.their_state not in _WAITING:
             self._stop_deadline()
-            self._ledger.serve(self)
+            self._registry.serve(self)
             return
-        self._ledger.wait(self)
+        self._registry.wait(self)
         if self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]:
             # Between two requests uvicorn's own, shorter time runs until the first byte.
             self._stop_deadline()
@@ -207,10 +205,10 @@ class BoundedProtocol(H11Protocol):
 
     def _start_deadline(self) -> None:
         if self._deadline is None:
-            self._deadline = self.loop.call_later(self._limits.request_s, self.give_up)
+            self._deadline = self.loop.call_later(self._limits.request_s, self.time_out)
 
     def _linger(self) -> None:
-        """Let the sender read the answer, read nothing more, and cut."""
+        """Stop reading, and abort after `linger_s`, in which the client can read the response."""
         self._stop_timers()
         self._is_lingering = True
         self._unset_keepalive_if_required()
@@ -233,8 +231,8 @@ class BoundedProtocol(H11Protocol):
             self._stalled.cancel()
             self._stalled = None
 
-    def _end_with(self, status: HTTPStatus, detail: str, header: str = "") -> None:
-        """Answer without h11, which may be in any state, unless an answer has begun; then close."""
+    def _refuse(self, status: HTTPStatus, detail: str, header: str = "") -> None:
+        """Close after a problem response, unless a response has begun. h11 is bypassed: it may be in any state."""
         if self.transport.is_closing():
             return
         cycle: RequestResponseCycle | None = self.cycle
@@ -245,8 +243,8 @@ class BoundedProtocol(H11Protocol):
         self.transport.close()
 
 
-class _ClosingGently:
-    """A transport as uvicorn's answers use it: closing at once would take the answer from who is still sending."""
+class _GentleTransport:
+    """The transport of uvicorn's responses. Its `close` lets a client that is still sending read the response."""
 
     def __init__(self, protocol: BoundedProtocol, transport: asyncio.Transport) -> None:
         self._protocol = protocol
@@ -266,10 +264,10 @@ def _problem(status: HTTPStatus, detail: str, header: str) -> bytes:
     return head.encode() + body
 
 
-def protocol_with(ledger: Ledger) -> Callable[..., asyncio.Protocol]:
-    """What uvicorn makes a connection with."""
+def protocol_with(registry: ConnectionRegistry) -> Callable[..., asyncio.Protocol]:
+    """A factory of connections that share a registry, for uvicorn's setting `http`."""
 
     def make(*args: Any, **kwargs: Any) -> BoundedProtocol:  # noqa: ANN401 - uvicorn's own
-        return BoundedProtocol(ledger, *args, **kwargs)
+        return BoundedProtocol(registry, *args, **kwargs)
 
     return make

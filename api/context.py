@@ -1,4 +1,4 @@
-"""What the API is made of: the city, the store to read from, and who may do what."""
+"""The dependencies of the API: city, store, secrets, and the services behind its routes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from api.evidence_desk import EvidenceDesk
-from api.reviews import ReviewDesk
+from api.evidence_service import EvidenceService
+from api.reviews import ReviewService
 from city.gateways import Gateways
 from city.model import City
 from city.secrets import Secrets
@@ -21,13 +21,12 @@ from ingest.store.quarantine import Quarantine, Quarantined
 
 @dataclass(frozen=True)
 class ApiContext:
-    """Handed to every route and page.
+    """The dependencies of every route and page.
 
-    `replay` gives dead letters back to ingest and says how many went. `receive` keeps a message on disk for ingest; it
-    raises `TopicError` where no adapter reads its topic and `RetryLaterError` while the journal is full. `preview` says
-    what would be stored of a message with a profile, and a container model where it is a container's. `data` is the
-    folder that the services share. `demo` marks data as simulated. With `is_open` whoever sits at this machine is an
-    operator.
+    `replay` gives dead letters back to ingest and returns their number. `receive` journals a message for ingest; it
+    raises `TopicError` if no adapter reads its topic, and `RetryLaterError` while the journal is full. `preview`
+    decodes a message with a profile and, for a container, a container model, without storing it. `data` is the folder
+    that the services share. `demo` marks data as simulated. With `is_open` every user of this machine is an operator.
     """
 
     city: City
@@ -38,8 +37,8 @@ class ApiContext:
     secrets: Secrets
     gateways: Gateways
     data: Path
-    evidence: EvidenceDesk
-    reviews: ReviewDesk
+    evidence: EvidenceService
+    reviews: ReviewService
     demo: bool
     is_open: bool
     replay: Callable[[Sequence[int]], int]

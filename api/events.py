@@ -1,4 +1,4 @@
-"""Events of the store, however many there are: page by page behind one iterator."""
+"""An iterator over any number of events, read from the store page by page."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from ingest.store.records import EventRecord
 
 
 def each_event(reader: TelemetryReader, query: EventQuery) -> Iterator[EventRecord]:
-    """Every event that matches, newest first; a page of them is in memory at once.
+    """All events that match, newest first; only one page is in memory at once.
 
-    The query's own limit is not used.
+    The limit of the query is ignored.
     """
     query = msgspec.structs.replace(query, limit=MAX_EVENTS)
     known: set[tuple[str, str, int]] = set()
     while True:
         page = reader.events(query)
-        keys = {(one.origin.device, one.origin.boot, one.origin.seq): one for one in page}
-        fresh = [one for key, one in keys.items() if key not in known]
+        keys = {(event.origin.device, event.origin.boot, event.origin.seq): event for event in page}
+        fresh = [event for key, event in keys.items() if key not in known]
         yield from fresh
         if len(page) < MAX_EVENTS or not fresh:
             return

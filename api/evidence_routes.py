@@ -1,4 +1,4 @@
-"""REST of the evidence of dumping cases: files, archive, clear copies, who has seen them, and their end."""
+"""REST of the evidence of dumping cases: files, archive, clear copies, custody log, and erasure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 
 from api.access import require, role_of
 from api.case_routes import CaseId, find_case
-from api.evidence_desk import Visitor
+from api.evidence_service import Actor
 from api.routes import context_of
 from broker.contract.errors import ConfigError
 from vision.evidence.report_texts import LANGS, Lang
@@ -27,23 +27,23 @@ router = APIRouter(prefix="/api/v1/dumping/cases", tags=["evidence"])
 
 _MEDIA: Final = {".webm": "video/webm"}
 STATUS: Final = {"unknown": 404, "deleted": 410, "missing": 410, "changed": 409}
-Language = Annotated[Lang, Query(description="Of the report.")]
+Language = Annotated[Lang, Query(description="Language of the report.")]
 
 
-class ReasonShape(BaseModel):
-    """Why somebody does what the custody log will tell of for ever."""
+class ReasonRequest(BaseModel):
+    """The reason of an action, which the custody log keeps permanently."""
 
-    reason: str = Field(min_length=10, max_length=1_000, description="In whole words; kept in the custody log.")
+    reason: str = Field(min_length=10, max_length=1_000, description="In full sentences; kept in the custody log.")
 
 
-def visitor_of(request: Request) -> Visitor:
-    """Who asks."""
+def actor_of(request: Request) -> Actor:
+    """The actor of a request."""
     client = request.client
-    return Visitor(role_of(request, context_of(request)) or "", client.host if client else "")
+    return Actor(role_of(request, context_of(request)) or "", client.host if client else "")
 
 
-def refused(exc: EvidenceError) -> HTTPException:
-    """How the API says that evidence cannot be shown; damage is logged as what it is."""
+def to_http_error(exc: EvidenceError) -> HTTPException:
+    """The HTTP error of an evidence error. Damaged evidence is logged."""
     if exc.why in ("changed", "missing"):
         log.error("evidence.damaged", why=exc.why, reason=str(exc))
     return HTTPException(STATUS[exc.why], str(exc))
@@ -51,13 +51,13 @@ def refused(exc: EvidenceError) -> HTTPException:
 
 @router.get("/{case}/evidence/{file}", dependencies=[require("viewer")], response_class=FileResponse)
 def show_evidence(request: Request, case: CaseId, file: str) -> FileResponse:
-    """A file of a case, people pixelated; only files the case names, and only as they were kept."""
+    """A file of a case, with people pixelated. The file must be named by the case and be unchanged."""
     if file not in find_case(request, case).evidence.values():
         raise HTTPException(404, f"case {case!r} has no file {file!r}")
     try:
-        path = context_of(request).evidence.show(case, file, visitor_of(request))
+        path = context_of(request).evidence.show(case, file, actor_of(request))
     except EvidenceError as exc:
-        raise refused(exc) from exc
+        raise to_http_error(exc) from exc
     media = _MEDIA.get(path.suffix) or mimetypes.guess_type(path.name)[0]
     # A board of dumping cases shows it from Grafana's origin. Browsers send our cookie (SameSite) from our own site
     # only, so a page of anybody else's gets 401 and no picture.
@@ -66,22 +66,22 @@ def show_evidence(request: Request, case: CaseId, file: str) -> FileResponse:
 
 @router.get("/{case}/custody", dependencies=[require("operator")])
 def show_custody(request: Request, case: CaseId) -> dict[str, Any]:
-    """Who kept, saw, exported, reviewed and deleted the evidence of a case, oldest first."""
+    """The custody log of a case: storage, access, export, review and deletion; oldest first."""
     found = find_case(request, case)
-    desk = context_of(request).evidence
-    entries = [msgspec.to_builtins(entry) for entry in desk.custody(found.id)]
-    return {"case": found.id, "deleted": desk.record(found.id).deleted, "entries": entries}
+    service = context_of(request).evidence
+    entries = [msgspec.to_builtins(entry) for entry in service.custody(found.id)]
+    return {"case": found.id, "deleted": service.record(found.id).deleted, "entries": entries}
 
 
 @router.post("/{case}/export", dependencies=[require("operator")], response_class=Response)
 async def export(request: Request, case: CaseId, lang: Language = LANGS[0]) -> Response:
-    """All of a case as a ZIP archive with a report (PDF) and its entries of the custody log."""
+    """A case as a ZIP archive, with a report (PDF) and its custody log."""
     found = await run_in_threadpool(find_case, request, case)
-    desk = context_of(request).evidence
+    service = context_of(request).evidence
     try:
-        packed = await run_in_threadpool(desk.export, found.id, lang, visitor_of(request))
+        packed = await run_in_threadpool(service.export, found.id, lang, actor_of(request))
     except EvidenceError as exc:
-        raise refused(exc) from exc
+        raise to_http_error(exc) from exc
     except ConfigError as exc:
         raise HTTPException(409, str(exc)) from exc
     headers = {"Content-Disposition": f'attachment; filename="{found.id}.zip"'}
@@ -89,16 +89,16 @@ async def export(request: Request, case: CaseId, lang: Language = LANGS[0]) -> R
 
 
 @router.post("/{case}/clear/{file}", dependencies=[require("admin")], response_class=Response)
-def open_clear(request: Request, case: CaseId, file: str, why: ReasonShape) -> Response:
-    """A file with its people in it, where the site keeps such copies; the reason is kept with who asked."""
+def open_clear(request: Request, case: CaseId, file: str, body: ReasonRequest) -> Response:
+    """A file without redaction, where the site keeps such copies. The custody log records actor and reason."""
     found = find_case(request, case)
-    desk = context_of(request).evidence
-    if file not in desk.clear_files(found.id):
+    service = context_of(request).evidence
+    if file not in service.clear_files(found.id):
         raise HTTPException(404, f"case {case!r} has no clear copy of {file!r} that could be opened here")
     try:
-        content = desk.open_clear(found.id, file, why.reason.strip(), visitor_of(request))
+        content = service.open_clear(found.id, file, body.reason.strip(), actor_of(request))
     except EvidenceError as exc:
-        raise refused(exc) from exc
+        raise to_http_error(exc) from exc
     except ConfigError as exc:
         raise HTTPException(409, str(exc)) from exc
     log.warning("evidence.clear_opened", case=case, file=file, role=role_of(request, context_of(request)))
@@ -107,11 +107,11 @@ def open_clear(request: Request, case: CaseId, file: str, why: ReasonShape) -> R
 
 
 @router.post("/{case}/erase", dependencies=[require("admin")])
-def erase(request: Request, case: CaseId, why: ReasonShape) -> dict[str, Any]:
-    """Delete a case's files before their time; the case, and that this was done, stay."""
+def erase(request: Request, case: CaseId, body: ReasonRequest) -> dict[str, Any]:
+    """Delete the files of a case before the end of retention. The case and the record of the erasure stay."""
     found = find_case(request, case)
     try:
-        context_of(request).evidence.erase(found.id, why.reason.strip(), visitor_of(request))
+        context_of(request).evidence.erase(found.id, body.reason.strip(), actor_of(request))
     except EvidenceError as exc:
-        raise refused(exc) from exc
+        raise to_http_error(exc) from exc
     return {"case": found.id, "deleted": "erasure"}

@@ -1,4 +1,4 @@
-"""GeoJSON as RFC 7946 wants it: longitude first, degrees of WGS 84, null where something has no place."""
+"""GeoJSON (RFC 7946): longitude first, WGS 84 degrees; the geometry is null without a position."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from typing import Any, Final
 
 MEDIA: Final = "application/geo+json"
 _DIGITS: Final = 6
-"""A tenth of a metre; no device knows more."""
+"""0.1 m, which is finer than any positioning of a device."""
 
 
 def point(lat_deg: float, lon_deg: float) -> dict[str, Any]:
-    """A point."""
+    """A point geometry."""
     return {"type": "Point", "coordinates": [round(lon_deg, _DIGITS), round(lat_deg, _DIGITS)]}
 
 
 def feature(position: tuple[float, float] | None, properties: dict[str, Any]) -> dict[str, Any]:
-    """A feature at a latitude and longitude, or nowhere."""
+    """A feature at (latitude, longitude); without a geometry if None."""
     return {"type": "Feature", "geometry": point(*position) if position else None, "properties": properties}
 
 
 def collection(features: list[dict[str, Any]]) -> dict[str, Any]:
-    """All features as one document."""
+    """A feature collection."""
     return {"type": "FeatureCollection", "features": features}

@@ -1,4 +1,4 @@
-"""The headers that say who asks whom: `Host` and `Origin`, read strictly; pure."""
+"""Strict parsing of the headers `Host` and `Origin`. Pure functions."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ _PORTS: Final = {"http": 80, "https": 443}
 
 
 class Authority(NamedTuple):
-    """A host, lower case and without brackets, and its port; None where none is named."""
+    """Host, in lower case and without brackets, and port; None without a port."""
 
     host: str
     port: int | None
 
 
-class Origin(NamedTuple):
-    """Where a page comes from; `null` has neither scheme nor authority."""
+class WebOrigin(NamedTuple):
+    """The origin of a page; the origin `null` has neither scheme nor authority."""
 
     scheme: str
     authority: Authority | None
 
 
 def parse_authority(text: str) -> Authority | None:
-    """A `Host` header; None when it is none.
+    """The authority in a `Host` header; None if malformed.
 
     Source: RFC 9110, section 7.2; RFC 3986, section 3.2.
     """
@@ -47,22 +47,22 @@ def parse_authority(text: str) -> Authority | None:
     return Authority(host.lower(), port)
 
 
-def parse_origin(text: str) -> Origin | None:
-    """An `Origin` header; None when it is none.
+def parse_origin(text: str) -> WebOrigin | None:
+    """The origin in an `Origin` header; None if malformed.
 
     Source: RFC 6454, section 7.
     """
     if text == "null":
-        return Origin("", None)
+        return WebOrigin("", None)
     scheme, separator, rest = text.partition("://")
     authority = parse_authority(rest)
     if not separator or authority is None or not _SCHEME.fullmatch(scheme):
         return None
-    return Origin(scheme.lower(), authority)
+    return WebOrigin(scheme.lower(), authority)
 
 
-def is_same(origin: Origin | None, host: Authority | None) -> bool:
-    """Whether a page comes from the host that is asked. A proxy with TLS tells us nothing of the scheme."""
+def is_same(origin: WebOrigin | None, host: Authority | None) -> bool:
+    """Whether the origin's host and port equal those of the request. Schemes are ignored, since a proxy may end TLS."""
     if origin is None or origin.authority is None or host is None:
         return False
     default = _PORTS.get(origin.scheme)

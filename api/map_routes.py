@@ -1,4 +1,4 @@
-"""GeoJSON for maps: a layer per kind of device, and the places that make a map without internet."""
+"""GeoJSON for maps: a layer per device kind, and outlines and sites as a base map without internet."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from api.cases import cases
 from api.context import ApiContext
 from api.geojson import MEDIA, collection, feature
 from api.routes import context_of
-from api.shapes import device_connectivity
+from api.schemas import device_connectivity
 from broker.contract.topics import Kind
 from city.model import AccessPoint, Bin, Device, Truck
 from ingest.store.condition import is_broken, number, position_of
 from ingest.store.port import Latest
 
 router = APIRouter(prefix="/api/v1/map", tags=["map"])
-_OF_EVERY_ORIGIN = {
+_CROSS_ORIGIN_HEADERS = {
     "Access-Control-Allow-Origin": "*",
     "Cross-Origin-Resource-Policy": "cross-origin",
     "Cache-Control": "public, max-age=300",
@@ -30,9 +30,9 @@ _OF_EVERY_ORIGIN = {
 
 @router.get("/places.geojson")
 def show_places(request: Request) -> Response:
-    """The outline of the city, its kelurahan, and its sites: what is on every map, open to everybody.
+    """Outlines of the city and its kelurahan, and its sites; public.
 
-    Grafana's maps fetch it from the browser, from another origin and without a token.
+    Grafana's geomap panels load it in the browser, from another origin and without a token.
     """
     city = context_of(request).city
     shapes: dict[str, Any] = msgspec.json.decode(city.shapes)
@@ -43,13 +43,13 @@ def show_places(request: Request) -> Response:
         for site in city.sites.values()
     ]
     answer = _collection(request, [*shapes.get("features", []), *sites])
-    answer.headers.update(_OF_EVERY_ORIGIN)
+    answer.headers.update(_CROSS_ORIGIN_HEADERS)
     return answer
 
 
 @router.get("/{kind}.geojson", dependencies=[require("viewer")])
 def show_layer(request: Request, kind: Kind) -> Response:
-    """Devices of a kind as points, with what a map shows of them; trucks without a position are left out."""
+    """Devices of a kind as points with the properties of a map; trucks without a position are left out."""
     return _collection(request, layer(context_of(request), kind))
 
 
@@ -64,9 +64,9 @@ def _collection(request: Request, features: list[dict[str, Any]]) -> Response:
 
 
 def layer(context: ApiContext, kind: Kind) -> list[dict[str, Any]]:
-    """The features of a layer."""
+    """The features of a device kind."""
     now = context.clock()
-    latest = {one.device: one for one in context.reader.latest(kind=kind)}
+    latest = {latest.device: latest for latest in context.reader.latest(kind=kind)}
     open_cases = Counter(case.camera for case in cases(context) if case.is_open) if kind == "camera" else None
     features = []
     for device in context.city.devices.values():

@@ -1,7 +1,7 @@
-"""Messages by HTTP, for those that speak no MQTT: kept on disk before the answer, then read as if from the bus.
+"""Messages over HTTP, for senders without MQTT: journaled before the response, then processed as if from MQTT.
 
-The sender is the account of a gateway (HTTP Basic, as `kota credentials gateway NAME` prints it), which may use the
-topics of its formats, or a device with its own password. OpenWISP's agents put the latter into the address as `key`.
+The sender is a gateway account (HTTP Basic, from `kota credentials gateway NAME`), which may use the topics of its
+formats, or a device with its own password. OpenWISP's agents send that password as the query parameter `key`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _TIME: Final = r"^[0-9_:.\-]{1,40}$"
 
 
 def _account_of(request: Request) -> tuple[str, str]:
-    """User and password of HTTP Basic; empty when there are none."""
+    """User and password of HTTP Basic; empty if absent or malformed."""
     scheme, _, coded = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return "", ""
@@ -59,8 +59,8 @@ def _require_gateway(request: Request) -> None:
     context = context_of(request)
     gateway = context.gateways.current().get(user)
     if not _is_gateway(context, gateway, password) or gateway is None:
-        said = "this needs the account of a gateway: `kota credentials gateway NAME`"
-        raise HTTPException(401, said, {"WWW-Authenticate": 'Basic realm="messages"'})
+        detail = "this needs the account of a gateway: `kota credentials gateway NAME`"
+        raise HTTPException(401, detail, {"WWW-Authenticate": 'Basic realm="messages"'})
     if not gateway.may_publish(str(request.path_params.get("topic", ""))):
         raise HTTPException(403, f"{user} may not publish here; its topics: {', '.join(gateway.filters)}")
 
@@ -73,45 +73,46 @@ def _is_gateway(context: ApiContext, gateway: Gateway | None, password: str) -> 
 
 
 def _require_device(request: Request) -> None:
-    """The key of the device that the address names, or of a NetJSON gateway for one that nobody knows yet."""
+    """Require the key of the device in the path, or of a NetJSON gateway for an unknown device."""
     context = context_of(request)
     key = request.query_params.get("key", "")
     named = str(request.path_params.get("device", "")).lower()
     known = [
-        one.id
-        for one in context.city.devices.values()
-        if one.id == named or (one.reach and one.reach.adapter == _NETJSON and one.reach.address.lower() == named)
+        device.id
+        for device in context.city.devices.values()
+        if device.id == named
+        or (device.reach and device.reach.adapter == _NETJSON and device.reach.address.lower() == named)
     ]
-    gateways = [one for one in context.gateways.current().values() if _NETJSON in one.formats]
+    gateways = [gateway for gateway in context.gateways.current().values() if _NETJSON in gateway.formats]
     # All are compared, found or not: an answer's time tells nobody which devices there are.
     matches = [_is_password(context, user, key) for user in known]
-    matches += [_is_gateway(context, one, key) for one in gateways]
+    matches += [_is_gateway(context, gateway, key) for gateway in gateways]
     if not any(matches):
         raise HTTPException(404, "no device of that name has that key")
 
 
 @router.post("/messages/{topic:path}", dependencies=[_sender(_require_gateway, "gateway")])
-async def take_message(request: Request, topic: Annotated[str, Path(max_length=TOPIC_MAX)]) -> JSONResponse:
-    """Take a message as if it had been published to a topic of another maker's format.
+async def receive_message(request: Request, topic: Annotated[str, Path(max_length=TOPIC_MAX)]) -> JSONResponse:
+    """Accept a message as if published to a topic of a third-party format.
 
-    Answers when it is on disk; 422 where no adapter reads the topic, 503 while the journal is full.
+    The response follows the fsync of the journal. 422 if no adapter reads the topic, 503 while the journal is full.
     """
-    await _keep(request, topic)
+    await _receive(request, topic)
     return JSONResponse({"kept": True})
 
 
 @router.post("/monitoring/device/{device}/", dependencies=[_sender(_require_device, "device")])
-async def take_monitoring(
+async def receive_monitoring(
     request: Request,
     device: Annotated[str, Path(pattern=_NAME)],
     time: Annotated[str, Query(pattern=_TIME)] = "",
 ) -> JSONResponse:
-    """NetJSON DeviceMonitoring as OpenWISP's agents post it, with their own time."""
-    await _keep(request, f"{_NETJSON}/{device}/{time}" if time else f"{_NETJSON}/{device}")
+    """NetJSON DeviceMonitoring, as OpenWISP's agents post it, with their timestamp."""
+    await _receive(request, f"{_NETJSON}/{device}/{time}" if time else f"{_NETJSON}/{device}")
     return JSONResponse({"kept": True})
 
 
-async def _keep(request: Request, topic: str) -> None:
+async def _receive(request: Request, topic: str) -> None:
     context = context_of(request)
     if is_native(topic) or is_platforms(topic) or not topic.isprintable() or "+" in topic or "#" in topic:
         raise HTTPException(422, "devices of our own contract publish over MQTT; this is for other makers' topics")

@@ -1,4 +1,4 @@
-"""Errors of the API as problem documents (RFC 9457; NGSI-LD's own form there), the ones of the framework included."""
+"""Errors as problem documents (RFC 9457, or NGSI-LD's form), including those of the framework."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def problem(status: int, detail: str, **more: Any) -> JSONResponse:  # noqa: ANN
 
 
 API_PATHS: Final = ("/api/", "/ngsi-ld/")
-"""Below these are programs' routes: they answer for themselves, with a problem instead of a page."""
+"""Prefixes of API routes, whose errors are problem documents rather than pages."""
 _NGSI_ERRORS: Final = {
     400: "BadRequestData",
     404: "ResourceNotFound",
@@ -32,7 +32,7 @@ _NGSI_ERRORS: Final = {
 
 
 def _answer(request: Request, status: int, detail: str, **more: Any) -> JSONResponse:  # noqa: ANN401 - see `problem`
-    """A problem document as those expect it whose route it is.
+    """A problem document in the form of the requested API.
 
     Source: ETSI GS CIM 009, clauses 5.5.2 and 5.5.3: types of its own, and plain JSON as the media type.
     """
@@ -66,7 +66,7 @@ _DEMO: Final = {
 
 
 def refusal_page(connection: HTTPConnection, why: str) -> Response:
-    """Why a demo does not answer a request from elsewhere and what to do, in both languages; `why` is for programs."""
+    """The refusal of remote access to a demo, in both languages; `why` is the reason in the problem document."""
     if _is_for_people(connection):
         return HTMLResponse(_REFUSED.format(**_DEMO), HTTPStatus.FORBIDDEN)
     return problem(403, f"{_DEMO['en']} / {_DEMO['id']}", reason=why)
@@ -81,7 +81,7 @@ def _missing_page() -> Response:
 
 
 def on_http(request: Request, exc: Exception) -> Response:
-    """The answer that an `HTTPException` stands for."""
+    """The response to an `HTTPException`."""
     assert isinstance(exc, HTTPException)  # noqa: S101 - registered for this type only
     if exc.status_code == HTTPStatus.NOT_FOUND and _is_for_people(request):
         return _missing_page()
@@ -119,6 +119,6 @@ _HANDLERS: Final = {
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error of the app with a problem document."""
+    """Register handlers that turn every error of the app into a problem document."""
     for error, handler in _HANDLERS.items():
         app.add_exception_handler(error, handler)

@@ -1,4 +1,4 @@
-"""The queue of cases: which are shown, in what order, and which of the same place may be one and the same."""
+"""The review queue of cases: filter, and candidates for a merge."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Show = Literal["waiting", "all", "confirmed", "rejected"]
 SHOWN: Final[tuple[Show, ...]] = get_args(Show)
 SAME_TIME: Final = timedelta(minutes=30)
 OFFERED: Final = 6
-"""Cases to merge with that are offered at most."""
+"""Maximum number of offered merge candidates."""
 _PAGE_DIGITS: Final = 5
 
 
 @dataclass(frozen=True)
-class Question:
-    """What the address asks for; empty texts leave a filter open, `page` counts from 1, `case` names a single one."""
+class CaseFilter:
+    """The filter of the case queue, from the URL. Empty texts match all; `page` counts from 1; `case` is an id."""
 
     show: Show = "waiting"
     camera: str = ""
@@ -30,21 +30,21 @@ class Question:
     page: int = 1
 
     @classmethod
-    def of(cls, asked: Mapping[str, str]) -> Question:
-        """Read it from an address; what makes no sense is left open."""
-        show: Show = next((one for one in SHOWN if one == asked.get("show")), "waiting")
-        texts = {name: asked.get(name, "").strip()[:80] for name in ("camera", "site", "case")}
-        page = asked.get("page", "1")
+    def of(cls, query: Mapping[str, str]) -> CaseFilter:
+        """The filter of query parameters; invalid values are ignored."""
+        show: Show = next((choice for choice in SHOWN if choice == query.get("show")), "waiting")
+        texts = {name: query.get(name, "").strip()[:80] for name in ("camera", "site", "case")}
+        page = query.get("page", "1")
         is_number = page.isascii() and page.isdigit() and len(page) <= _PAGE_DIGITS
         return cls(show, **texts, page=max(1, int(page)) if is_number else 1)
 
     def address(self, page: int) -> str:
-        """The address of another page of the same question."""
+        """The URL of another page with the same filter."""
         given = {"show": self.show, "camera": self.camera, "site": self.site}
         return "/dumping?" + urlencode({**{k: v for k, v in given.items() if v}, "page": page})
 
     def matches(self, case: Case) -> bool:
-        """Whether a case is among those asked for; a merged one is shown where it was merged into, and alone."""
+        """Whether a case matches. A merged case matches by its own id only."""
         if self.case:
             return case.id == self.case
         if (self.camera and case.camera != self.camera) or (self.site and case.site != self.site):
@@ -54,17 +54,17 @@ class Question:
 
 
 def merge_offers(case: Case, cases: Iterable[Case]) -> list[Case]:
-    """Other cases of the same site it may be one with: of the same place and half an hour first, then the nearest.
+    """Merge candidates: other cases of the site, those of the same place within half an hour first, then by time.
 
-    Rejected and merged cases are none to merge with.
+    Rejected and merged cases are no candidates.
     """
-    others = [one for one in cases if one.site == case.site and one.id != case.id and one.counts]
-    others.sort(key=lambda one: (not is_likely_same(case, one), abs(one.raised_at - case.raised_at), one.id))
+    others = [other for other in cases if other.site == case.site and other.id != case.id and other.counts]
+    others.sort(key=lambda other: (not is_likely_same(case, other), abs(other.raised_at - case.raised_at), other.id))
     return others[:OFFERED]
 
 
 def is_likely_same(case: Case, other: Case) -> bool:
-    """Whether two cases are of the same place within half an hour: their boxes touch, or one of them has none."""
+    """Whether two cases of a camera are within half an hour of each other, and their boxes touch or one has no box."""
     if case.camera != other.camera or abs(case.raised_at - other.raised_at) > SAME_TIME:
         return False
     if not case.box or not other.box:

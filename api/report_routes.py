@@ -1,4 +1,4 @@
-"""REST of the cameras' report: JSON for programs, CSV for spreadsheets."""
+"""REST of the camera report, as JSON and CSV."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import msgspec
 from fastapi import APIRouter, Query, Request, Response
 
 from api.access import require
-from api.camera_report import Figures
+from api.camera_metrics import CameraMetrics
 from api.context import ApiContext
 from api.reporting import CameraReport, camera_reports
 from api.routes import context_of
-from api.spreadsheet import harmless
+from api.spreadsheet import escape_formula
 from broker.contract.errors import PayloadError
 from ingest.store.reviews import REASONS
 
@@ -26,10 +26,10 @@ Day = Annotated[date | None, Query(description="A local day; today.", examples=[
 
 
 def day_of(context: ApiContext, day: date | None) -> date:
-    """The day asked for, today by the city's clocks unless one is.
+    """The requested local day; today if None.
 
     Raises:
-        PayloadError: It has not come yet, or nobody can know it any more.
+        PayloadError: The day is in the future, or older than `BACK_MAX`.
     """
     today = context.clock().astimezone(context.city.time_zone).date()
     if day is None:
@@ -41,19 +41,19 @@ def day_of(context: ApiContext, day: date | None) -> date:
 
 @router.get("/report", dependencies=[require("viewer")])
 def show_report(request: Request, day: Day = None) -> dict[str, Any]:
-    """Verdicts, blindness and silence of every camera on a day and in the 30 days up to it, the worst first."""
+    """Metrics of every camera on a day and in the 30 days that end with it, worst first."""
     context = context_of(request)
     asked = day_of(context, day)
     return {
         "day": asked.isoformat(),
         "simulated": context.demo,
-        "cameras": [msgspec.to_builtins(one) for one in camera_reports(context, asked)],
+        "cameras": [msgspec.to_builtins(report) for report in camera_reports(context, asked)],
     }
 
 
 @router.get("/report.csv", dependencies=[require("viewer")], response_class=Response)
 def download_report(request: Request, day: Day = None) -> Response:
-    """The day's figures as a table, times in seconds; empty cells are not known."""
+    """The day's metrics as CSV. Durations are in seconds; unknown values are empty."""
     context = context_of(request)
     asked = day_of(context, day)
     text = to_csv(asked, camera_reports(context, asked))
@@ -63,8 +63,8 @@ def download_report(request: Request, day: Day = None) -> Response:
 
 
 def to_csv(day: date, reports: list[CameraReport]) -> str:
-    """One line a camera, its day's figures; a column for each reason of rejection and of blindness."""
-    blind = sorted({reason for one in reports for reason in one.day.blind_by_reason_s})
+    """One row per camera, with a column for each reason of rejection and of blindness."""
+    blind = sorted({reason for report in reports for reason in report.day.blind_by_reason_s})
     file = io.StringIO()
     writer = csv.writer(file)
     writer.writerow(
@@ -72,21 +72,25 @@ def to_csv(day: date, reports: list[CameraReport]) -> str:
             *("day", "camera", "site", "site_name", "cases", "confirmed", "rejected", "merged", "waiting", "precision"),
             *(f"rejected_{reason}" for reason in REASONS),
             *("blind_s", "offline_s", "armed_share"),
-            *(harmless(f"blind_{reason}_s") for reason in blind),
+            *(escape_formula(f"blind_{reason}_s") for reason in blind),
         ]
     )
-    for one in reports:
+    for report in reports:
         writer.writerow(
-            [day.isoformat(), *map(harmless, (one.camera, one.site, one.site_name)), *_cells(one.day, blind)]
+            [
+                day.isoformat(),
+                *map(escape_formula, (report.camera, report.site, report.site_name)),
+                *_cells(report.day, blind),
+            ]
         )
     return file.getvalue()
 
 
-def _cells(found: Figures, blind: list[str]) -> list[object]:
-    shares = [None if share is None else round(share, 4) for share in (found.precision, found.armed_share)]
+def _cells(metrics: CameraMetrics, blind: list[str]) -> list[object]:
+    shares = [None if share is None else round(share, 4) for share in (metrics.precision, metrics.armed_share)]
     return [
-        *(found.cases, found.confirmed, found.rejected, found.merged, found.waiting, shares[0]),
-        *(found.reasons.get(reason, 0) for reason in REASONS),
-        *(found.blind_s, found.offline_s, shares[1]),
-        *(found.blind_by_reason_s.get(reason, 0.0) for reason in blind),
+        *(metrics.cases, metrics.confirmed, metrics.rejected, metrics.merged, metrics.waiting, shares[0]),
+        *(metrics.reasons.get(reason, 0) for reason in REASONS),
+        *(metrics.blind_s, metrics.offline_s, shares[1]),
+        *(metrics.blind_by_reason_s.get(reason, 0.0) for reason in blind),
     ]

@@ -1,4 +1,4 @@
-"""The report of all cameras on one day and the 30 days up to it, put together from what the store has."""
+"""The camera report: metrics of all cameras on one day and in the 30 days that end with it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from api.camera_report import BUCKET_S, TYPES, Figures, Span, figures, local_day
+from api.camera_metrics import BUCKET_S, TYPES, CameraMetrics, TimeRange, camera_metrics, local_day
 from api.cases import cases, events_since
 from api.context import ApiContext
 from city.model import Camera
@@ -18,22 +18,22 @@ from ingest.store.records import EventRecord
 
 DAYS: Final = 30
 _BEFORE: Final = timedelta(days=30)
-"""A camera that went blind longer ago than this before the report begins is no longer known to be."""
+"""Look-back for blindness that began before the report; an older beginning is not found."""
 
 
 class CameraReport(msgspec.Struct, frozen=True):
-    """One camera: the day, and the `DAYS` days that end with it."""
+    """Metrics of one camera: of the day, and of the `DAYS` days that end with it."""
 
     camera: str
     site: str
     site_name: str
     kelurahan: str
-    day: Figures
-    month: Figures
+    day: CameraMetrics
+    month: CameraMetrics
 
 
 def camera_reports(context: ApiContext, day: date) -> list[CameraReport]:
-    """Every camera, the one that is most surely wrong first, then the one that watched least."""
+    """The reports of all cameras, sorted by `false_alarm_lower_bound`, then by time without surveillance."""
     zone = context.city.time_zone
     today = local_day(day, zone)
     month = (local_day(day - timedelta(days=DAYS - 1), zone)[0], today[1])
@@ -47,22 +47,28 @@ def camera_reports(context: ApiContext, day: date) -> list[CameraReport]:
         _report(context, camera, (today, month), found[camera.id], events[camera.id])
         for camera in context.city.cameras.values()
     ]
-    return sorted(reports, key=lambda one: (-one.month.surely_wrong, -one.month.unseen_s, one.camera))
+    return sorted(
+        reports, key=lambda report: (-report.month.false_alarm_lower_bound, -report.month.unseen_s, report.camera)
+    )
 
 
 def _report(
-    context: ApiContext, camera: Camera, spans: tuple[Span, Span], found: list[Case], events: list[EventRecord]
+    context: ApiContext,
+    camera: Camera,
+    spans: tuple[TimeRange, TimeRange],
+    found: list[Case],
+    events: list[EventRecord],
 ) -> CameraReport:
     site = context.city.sites.get(camera.site)
     now = context.clock()
     sight = _sight(context, camera, spans[1], now)
-    day, month = (figures(span, now, found, events, sight) for span in spans)
+    day, month = (camera_metrics(span, now, found, events, sight) for span in spans)
     name = site.name if site else camera.site
     return CameraReport(camera.id, camera.site, name, camera.kelurahan, day, month)
 
 
-def _sight(context: ApiContext, camera: Camera, span: Span, now: datetime) -> list[Point]:
-    """Means of `scene_ok`; the bucket that is not over yet counts as heard when anything is in it."""
+def _sight(context: ApiContext, camera: Camera, span: TimeRange, now: datetime) -> list[Point]:
+    """Means of `scene_ok`; the current, incomplete bucket counts as well."""
     end = min(span[1], now)
     if end <= span[0]:
         return []

@@ -1,4 +1,4 @@
-"""REST under `/api/v1`: devices, series, events and the ledger."""
+"""REST under `/api/v1`: devices, series, events and stored sequences."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from starlette.exceptions import HTTPException
 
 from api.access import require
 from api.context import ApiContext
-from api.shapes import (
-    DeviceShape,
-    DevicesShape,
-    EventsShape,
-    PointShape,
-    SeriesShape,
+from api.schemas import (
+    DeviceResponse,
+    DevicesResponse,
+    EventsResponse,
+    PointResponse,
+    SeriesResponse,
     device_connectivity,
-    shape_device,
-    shape_event,
+    device_response,
+    event_response,
 )
 from broker.contract.errors import PayloadError
 from broker.contract.topics import ID_PATTERN, Kind
@@ -33,16 +33,16 @@ from ingest.store.port import MAX_EVENTS, Aggregate, EventQuery, SeriesQuery, ch
 PAGE_MAX: Final = 1_000
 RANGE_MAX: Final = timedelta(days=400)
 BUCKET_MAX_S: Final = RANGE_MAX.total_seconds()
-NOTHING_STORED: Final[dict[str, Any]] = {"seqs": (), "rows": 0, "twice": 0}
+NOTHING_STORED: Final[dict[str, Any]] = {"seqs": (), "rows": 0, "duplicates": 0}
 _EVERY: Final = re.compile(r"([0-9]{1,9})(s|m|h|d)?")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, None: 1}
 
 router = APIRouter(prefix="/api/v1", tags=["devices"])
 
 YEARS: Final = (1970, 2200)
-"""Between these, the last not included, lies every time that can be asked for: stores count from the first of them."""
+"""Range of accepted years, the last one excluded; stores count time from the first."""
 NUMBER_MAX: Final = 2**63 - 1
-"""What stores number with."""
+"""Maximum of a signed 64-bit integer, which the stores use."""
 
 
 def _within_years(at: datetime) -> datetime:
@@ -58,18 +58,20 @@ def _within_years(at: datetime) -> datetime:
 
 Moment = Annotated[AwareDatetime, AfterValidator(_within_years)]
 DeviceId = Annotated[str, Path(pattern=f"^{ID_PATTERN}$", examples=["bin-0451"])]
-From = Annotated[Moment | None, Query(alias="from", description="Start, inclusive, with a zone; a day ago.")]
-To = Annotated[Moment | None, Query(description="End, exclusive, with a zone; now.")]
+From = Annotated[
+    Moment | None, Query(alias="from", description="Start, inclusive, with a time zone; default: a day ago.")
+]
+To = Annotated[Moment | None, Query(description="End, exclusive, with a time zone; default: now.")]
 
 
 def context_of(request: Request) -> ApiContext:
-    """The context the app was made with."""
+    """The context of the app."""
     context: ApiContext = request.app.state.context
     return context
 
 
 def device_of(context: ApiContext, device: str) -> Device:
-    """A device of the inventory, or 404."""
+    """A device of the inventory; 404 if there is none."""
     found = context.city.devices.get(device)
     if found is None:
         raise HTTPException(404, f"device {device!r} is not in the inventory of {context.city.id}")
@@ -77,10 +79,10 @@ def device_of(context: ApiContext, device: str) -> Device:
 
 
 def time_range(context: ApiContext, start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:
-    """The range asked for, a day by default.
+    """The requested time range; one day by default.
 
     Raises:
-        PayloadError: It is empty or longer than `RANGE_MAX`.
+        PayloadError: The range is empty or longer than `RANGE_MAX`.
     """
     end = end or context.clock() + timedelta(minutes=5)
     start = start or end - timedelta(days=1)
@@ -99,11 +101,11 @@ def list_devices(
     state: Connectivity | None = None,
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 100,
     offset: Annotated[int, Query(ge=0, le=NUMBER_MAX)] = 0,
-) -> DevicesShape:
-    """Devices of the inventory by id, a page at a time, with what is newest of each."""
+) -> DevicesResponse:
+    """A page of the inventory's devices by id, with their latest values."""
     context = context_of(request)
     now = context.clock()
-    latest = {one.device: one for one in context.reader.latest(kind=kind)}
+    latest = {latest.device: latest for latest in context.reader.latest(kind=kind)}
     found = [
         device
         for device in context.city.devices.values()
@@ -112,19 +114,19 @@ def list_devices(
         and (state is None or device_connectivity(context, device, latest.get(device.id), now) == state)
     ]
     page = sorted(found, key=lambda device: device.id)[offset : offset + limit]
-    return DevicesShape(
-        total=len(found), devices=[shape_device(context, device, latest.get(device.id), now) for device in page]
+    return DevicesResponse(
+        total=len(found), devices=[device_response(context, device, latest.get(device.id), now) for device in page]
     )
 
 
 @router.get("/devices/{device}", dependencies=[require("viewer")])
 @router.get("/devices/{device}/latest", dependencies=[require("viewer")])
-def show_device(request: Request, device: DeviceId) -> DeviceShape:
-    """One device and the newest of each of its fields."""
+def show_device(request: Request, device: DeviceId) -> DeviceResponse:
+    """One device with the latest value of each field."""
     context = context_of(request)
     found = device_of(context, device)
     latest = context.reader.latest(device=device)
-    return shape_device(context, found, latest[0] if latest else None, context.clock())
+    return device_response(context, found, latest[0] if latest else None, context.clock())
 
 
 @router.get("/devices/{device}/series", dependencies=[require("viewer")])
@@ -136,22 +138,24 @@ def show_series(
     to: To = None,
     every: Annotated[str | None, Query(description="Bucket: seconds, or 5m, 1h, 1d.", examples=["5m"])] = None,
     agg: Aggregate = "mean",
-) -> SeriesShape:
-    """Points of one field, as measured or in buckets counted from 1970."""
+) -> SeriesResponse:
+    """Points of one field: raw, or aggregated in buckets aligned to 1970-01-01 UTC."""
     context = context_of(request)
     device_of(context, device)
     begin, end = time_range(context, start, to)
     query = SeriesQuery(device, field, begin, end, parse_every(every), agg)
     check_series(query)
-    points = [PointShape(at=point.at, value=point.value) for point in context.reader.series(query)]
-    return SeriesShape(device=device, field=field, unit=unit_of(field), every_s=query.every_s, agg=agg, points=points)
+    points = [PointResponse(at=point.at, value=point.value) for point in context.reader.series(query)]
+    return SeriesResponse(
+        device=device, field=field, unit=unit_of(field), every_s=query.every_s, agg=agg, points=points
+    )
 
 
 def parse_every(text: str | None) -> float | None:
     """A bucket's length in seconds.
 
     Raises:
-        PayloadError: It is no length.
+        PayloadError: The text is not a duration.
     """
     if text is None:
         return None
@@ -173,24 +177,24 @@ def list_events(
     start: From = None,
     to: To = None,
     limit: Annotated[int, Query(ge=1, le=MAX_EVENTS)] = 100,
-) -> EventsShape:
+) -> EventsResponse:
     """Events, newest first."""
     context = context_of(request)
     begin, end = time_range(context, start, to)
     query = EventQuery(begin, end, device, kind, tuple(type_ or ()), limit)
-    return EventsShape(events=[shape_event(event) for event in context.reader.events(query)])
+    return EventsResponse(events=[event_response(event) for event in context.reader.events(query)])
 
 
 @router.get("/ledger", dependencies=[require("operator")], tags=["system"])
-def show_ledger(request: Request) -> dict[Literal["lives", "lost"], list[dict[str, Any]]]:
-    """What is kept of each outbox life: seq ranges, rows and doubles in the store, and seqs among the dead letters."""
+def show_ledger(request: Request) -> dict[Literal["epochs", "lost"], list[dict[str, Any]]]:
+    """Per device and epoch: stored sequence ranges, rows and duplicates, and sequences of dead letters."""
     context = context_of(request)
     dead = context.dead_letters.seqs()
-    lives = {(one.device, one.boot): one for one in context.reader.ledger()}
+    epochs = {(epoch.device, epoch.boot): epoch for epoch in context.reader.ledger()}
     found = []
-    for device, boot in sorted({*lives, *dead}):
-        life = lives.get((device, boot))
-        stored = {"seqs": life.seqs, "rows": life.rows, "twice": life.twice} if life else NOTHING_STORED
+    for device, boot in sorted({*epochs, *dead}):
+        epoch = epochs.get((device, boot))
+        stored = {"seqs": epoch.seqs, "rows": epoch.rows, "duplicates": epoch.twice} if epoch else NOTHING_STORED
         found.append({"device": device, "boot": boot, **stored, "dead": list(dead.get((device, boot), ()))})
     health = context.health.read()
-    return {"lives": found, "lost": [msgspec.to_builtins(one) for one in (health.lost if health else ())]}
+    return {"epochs": found, "lost": [msgspec.to_builtins(range_) for range_ in (health.lost if health else ())]}

@@ -1,4 +1,4 @@
-"""The HTTP server as the service and its tests start it."""
+"""The HTTP server, as configured for the service and for tests."""
 
 from __future__ import annotations
 
@@ -8,26 +8,25 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp
 
-from api.connections import Ledger, Limits, protocol_with
+from api.connections import ConnectionRegistry, Limits, protocol_with
 
 GRACE_S: Final = 1
 WEBSOCKET_MESSAGE_MAX_BYTES: Final = 1 << 20
-"""The console's pages send clicks and what is typed; uvicorn would take 16 MB."""
+"""Pages of the console send clicks and inputs only; uvicorn's default is 16 MB."""
 
 
 class BeatingServer(uvicorn.Server):
-    """A server whose event loop says that it turns, ten times a second.
+    """A server whose event loop beats ten times a second, for the watchdog.
 
-    Uvicorn's own `callback_notify` asks the wall clock, which may be set back.
+    Uvicorn's `callback_notify` depends on the wall clock, which may be set back.
     """
 
     def __init__(self, config: uvicorn.Config, beat: Callable[[], None]) -> None:
-        """Nothing runs yet."""
         super().__init__(config)
         self._beat = beat
 
     async def on_tick(self, counter: int) -> bool:
-        """Uvicorn's own, and a beat."""
+        """Beat, then run uvicorn's own tick."""
         self._beat()
         return await super().on_tick(counter)
 
@@ -35,13 +34,13 @@ class BeatingServer(uvicorn.Server):
 def http_server(
     app: ASGIApp, host: str, port: int, limits: Limits | None = None, beat: Callable[[], None] = lambda: None
 ) -> uvicorn.Server:
-    """A server that is not started yet; `beat` is called by its event loop, ten times a second."""
+    """A server that is not started yet. Its event loop calls `beat` ten times a second."""
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
         # uvicorn only calls it; what makes a protocol does as well as a class of one.
-        http=protocol_with(Ledger(limits or Limits())),  # type: ignore[arg-type]
+        http=protocol_with(ConnectionRegistry(limits or Limits())),  # type: ignore[arg-type]
         ws_max_size=WEBSOCKET_MESSAGE_MAX_BYTES,
         log_config=None,
         access_log=False,

@@ -1,4 +1,4 @@
-"""The API and the console as a service, on the store that ingest of the same process has open."""
+"""The service `api`: REST and console, on the store that ingest of the same process has opened."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 from api.app import create_app
 from api.context import ApiContext
-from api.evidence_desk import EvidenceDesk
-from api.reviews import ReviewDesk
+from api.evidence_service import EvidenceService
+from api.reviews import ReviewService
 from api.server import GRACE_S, http_server
 from city.gateways import Gateways
 from city.ports import is_loopback
@@ -25,7 +25,7 @@ from vision.evidence.room import open_room
 
 
 def clock() -> datetime:
-    """The time, UTC."""
+    """The current time, UTC."""
     return datetime.now(UTC)
 
 
@@ -36,7 +36,7 @@ def serve(runtime: Runtime) -> None:
     opened = open_store(settings, runtime.city, "ingest" if "ingest" in runtime.services else "api")
     journal = open_journal(settings, runtime.secrets)
 
-    def give_back(ids: Sequence[int]) -> int:
+    def replay_dead_letters(ids: Sequence[int]) -> int:
         return replay(opened.dead_letters, journal, ids)
 
     def receive(topic: str, payload: bytes) -> None:
@@ -58,13 +58,13 @@ def serve(runtime: Runtime) -> None:
             secrets=runtime.secrets,
             gateways=Gateways(settings.data),
             data=settings.data,
-            evidence=EvidenceDesk(room, runtime.city, settings.evidence_clear_key, clock),
+            evidence=EvidenceService(room, runtime.city, settings.evidence_clear_key, clock),
             # Like an outbox of its own: a new life, so that its seqs are never taken for older ones.
-            reviews=ReviewDesk(runtime.city.id, secrets.token_hex(5), journal.append),
+            reviews=ReviewService(runtime.city.id, secrets.token_hex(5), journal.append),
             demo=settings.demo,
             # Where other machines could ask, as in a container, nobody is let in without a token.
             is_open=settings.demo and is_loopback(settings.host),
-            replay=give_back,
+            replay=replay_dead_letters,
             receive=receive,
             preview=preview,
             clock=clock,

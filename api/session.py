@@ -1,4 +1,4 @@
-"""The console's session: a role and its end, signed with the city's key; the cookie never holds a token."""
+"""Sessions of the console: role and expiry, signed with the city's key. The cookie never holds a token."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ LASTS: Final = timedelta(hours=12)
 
 
 def make_session(secrets: Secrets, role: Role, now: datetime) -> str:
-    """A session of a role that begins now."""
+    """A new session of a role."""
     claim = f"{role}.{int((now + LASTS).timestamp())}"
     return f"{claim}.{_sign(secrets, claim)}"
 
 
 def role_of_session(secrets: Secrets, session: str, now: datetime) -> Role | None:
-    """The role a session stands for; None when it has ended or was not made by us."""
+    """The role of a session; None if it has expired or its signature is invalid."""
     claim, _, signature = session.rpartition(".")
     if not hmac.compare_digest(_sign(secrets, claim).encode(), signature.encode()):
         return None

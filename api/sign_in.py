@@ -1,4 +1,4 @@
-"""The way into the console outside a demo: a token is exchanged for a session cookie."""
+"""Sign-in to the console: exchanges a token for a session cookie."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ button {{ background: #14532d; color: #fff; border: 0; border-radius: 8px }} p.w
 
 @router.get("/login")
 def show_login() -> HTMLResponse:
-    """The form."""
+    """The sign-in page."""
     return HTMLResponse(_PAGE.format(message=""))
 
 
 @router.post("/login")
 def log_in(request: Request, token: Annotated[str, Form(max_length=200)]) -> Response:
-    """Set the session cookie when the token is one of ours."""
+    """Set the session cookie if the token is valid."""
     if not same_origin(request):
         raise HTTPException(403, "this request comes from another site")
     context = context_of(request)
@@ -57,7 +57,7 @@ def log_in(request: Request, token: Annotated[str, Form(max_length=200)]) -> Res
 
 @router.post("/logout")
 def log_out(request: Request) -> Response:
-    """Forget the session."""
+    """Delete the session cookie."""
     if not same_origin(request):
         raise HTTPException(403, "this request comes from another site")
     answer = RedirectResponse("/login", 303)

@@ -1,13 +1,13 @@
-"""Tables for spreadsheet programs: texts that none of them takes for a formula."""
+"""Protection of CSV cells against formula injection."""
 
 from __future__ import annotations
 
 from typing import Final
 
 _FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
-"""How texts begin that a spreadsheet program would compute."""
+"""First characters of texts that a spreadsheet program evaluates as formulas."""
 
 
-def harmless(value: object) -> object:
-    """A value as it is; a text that could be a formula gets an apostrophe before it, a number never does."""
+def escape_formula(value: object) -> object:
+    """The value; a text that a spreadsheet program would evaluate gets a leading apostrophe."""
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULAS) else value

@@ -1,4 +1,4 @@
-"""The live stream: devices that changed, as server-sent events."""
+"""Live updates of devices as server-sent events."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from fastapi.responses import StreamingResponse
 from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
-from api.access import person_of, require
+from api.access import client_key, require
 from api.context import ApiContext
+from api.limiter import ConcurrencyLimiter, TooManyError
 from api.problems import problem
 from api.routes import context_of
-from api.shapes import shape_device
-from api.slots import Slots, TooManyError
+from api.schemas import device_response
 from broker.contract.topics import Kind
 
 EVERY_S: Final = 1.0
 BEAT_AFTER: Final = 15
-"""Rounds without news after which a comment keeps the connection alive."""
+"""Number of polls without changes after which a comment keeps the connection alive."""
 STREAMS_MAX: Final = 50
 STREAMS_EACH: Final = 10
-"""Of one token or session; in an open demo of one address."""
+"""Streams of one token or session; in an open demo, of one address."""
 LOOK_BACK: Final = timedelta(hours=1)
 
 router = APIRouter(prefix="/api/v1", tags=["devices"])
-_slots: Final = Slots("streams", each=STREAMS_EACH, total=STREAMS_MAX)
+_limiter: Final = ConcurrencyLimiter("streams", each=STREAMS_EACH, total=STREAMS_MAX)
 
 
 @dataclass(eq=False)
 class Stream:
-    """One listener; `since` is when the newest it has been told of arrived."""
+    """One subscriber. `since`: receive time of the newest change that was sent."""
 
     context: ApiContext
     kind: Kind | None
     since: datetime
 
     async def events(self) -> AsyncIterator[bytes]:
-        """Blocks of the stream until the listener goes away, which ends this generator."""
+        """Blocks of the stream, until the client disconnects and this generator is closed."""
         yield b"retry: 2000\n\n"
         quiet = 0
         while True:
@@ -56,27 +56,29 @@ class Stream:
             await asyncio.sleep(EVERY_S)
 
     def changes(self) -> bytes:
-        """The devices that changed since the last call as one event, empty when there are none."""
+        """One event with the devices that changed since the last call; empty if there are none."""
         changed = self.context.reader.latest(kind=self.kind, changed_since=self.since)
         if not changed:
             return b""
-        self.since = max(one.received_at for one in changed)
+        self.since = max(latest.received_at for latest in changed)
         now, devices = self.context.clock(), self.context.city.devices
-        shapes: list[dict[str, Any]] = [
-            shape_device(self.context, devices[one.device], one, now).model_dump(mode="json")
-            for one in changed
-            if one.device in devices
+        responses: list[dict[str, Any]] = [
+            device_response(self.context, devices[latest.device], latest, now).model_dump(mode="json")
+            for latest in changed
+            if latest.device in devices
         ]
-        return f"id: {self.since.isoformat()}\nevent: devices\ndata: ".encode() + msgspec.json.encode(shapes) + b"\n\n"
+        return (
+            f"id: {self.since.isoformat()}\nevent: devices\ndata: ".encode() + msgspec.json.encode(responses) + b"\n\n"
+        )
 
 
 class BoundedStream(StreamingResponse):
-    """An answer that holds a slot for as long as it is sent."""
+    """A response that counts against the limit of streams while it is sent."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the stream, or 429."""
+        """Send the stream, or 429 if the limit is reached."""
         try:
-            with _slots.taken(person_of(HTTPConnection(scope))):
+            with _limiter.acquire(client_key(HTTPConnection(scope))):
                 await super().__call__(scope, receive, send)
         except TooManyError as exc:
             await problem(429, str(exc), headers={"Retry-After": "10"})(scope, receive, send)
@@ -84,7 +86,7 @@ class BoundedStream(StreamingResponse):
 
 @router.get("/stream", dependencies=[require("viewer")], response_class=StreamingResponse)
 async def stream(request: Request, kind: Kind | None = None) -> StreamingResponse:
-    """Server-sent events: `devices` that changed, about once a second; goes on after `Last-Event-ID`."""
+    """Server-sent events `devices` with changed devices, about once a second; resumes after `Last-Event-ID`."""
     context = context_of(request)
     listener = Stream(context, kind, start_after(request.headers.get("last-event-id"), context.clock()))
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -92,7 +94,7 @@ async def stream(request: Request, kind: Kind | None = None) -> StreamingRespons
 
 
 def start_after(last_event: str | None, now: datetime) -> datetime:
-    """Where a listener goes on: after what it had, but no further back than `LOOK_BACK`; else from now on."""
+    """The time from which a stream resumes: that of the last event, at most `LOOK_BACK` ago; without one, now."""
     try:
         at = datetime.fromisoformat(last_event or "")
     except ValueError:

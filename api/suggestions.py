@@ -1,4 +1,4 @@
-"""What rejected cases say about a camera's picture: places where it was wrong again and again and never right."""
+"""Suggested ignore zones: places in a camera's picture with repeated rejected cases and no confirmed one."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from ingest.store.cases import Case
 REJECTS_MIN: Final = 3
 LOOK_BACK: Final = timedelta(days=60)
 SAME_PLACE: Final = 0.5
-"""Of the smaller of two boxes: so much of it both have in common when they are of one place."""
+"""Minimum overlap of two boxes of one place, as a share of the smaller box."""
 MARGIN: Final = 0.01
-"""Of the picture, around the boxes."""
+"""Margin around the boxes, as a share of the picture."""
 
 Edges = tuple[float, float, float, float]
-"""Left, top, right and bottom, normalised."""
+"""(left, top, right, bottom), 0 to 1."""
 
 
 class Suggestion(msgspec.Struct, frozen=True):
-    """A zone to be ignored, for somebody to accept or not; why the cases there were rejected, how often each."""
+    """A suggested ignore zone. `reasons`: number of rejected cases by reason."""
 
     polygon: Polygon
     reasons: dict[str, int]
 
     @property
     def rejects(self) -> int:
-        """How many rejected cases speak for it."""
+        """Number of rejected cases in the zone."""
         return sum(self.reasons.values())
 
 
 def suggest_ignores(cases: Iterable[Case], zones: Sequence[Zone]) -> list[Suggestion]:
-    """Places with rejected cases lying over each other and none that was confirmed, most rejects first.
+    """Places with overlapping rejected cases and no confirmed case, most rejected cases first.
 
     Args:
-        cases: One camera's, of the time that counts; those whose picture's size is unknown say nothing.
-        zones: What is drawn already; a place that is not watched any more is not suggested again.
+        cases: Recent cases of one camera; those without a picture size are skipped.
+        zones: The drawn zones; places that are not watched are not suggested.
     """
     placed = [(case, edges) for case in cases if (edges := _edges(case))]
     confirmed = [edges for case, edges in placed if case.verdict == "confirmed"]
@@ -52,7 +52,9 @@ def suggest_ignores(cases: Iterable[Case], zones: Sequence[Zone]) -> list[Sugges
     ]
     found = []
     while left:
-        groups = ([one for one in left if _share(seed, one[1]) >= SAME_PLACE] for _, seed in left)
+        groups = (
+            [placed_case for placed_case in left if _share(seed, placed_case[1]) >= SAME_PLACE] for _, seed in left
+        )
         group = max(groups, key=len)
         if len(group) < REJECTS_MIN:
             break
@@ -60,7 +62,7 @@ def suggest_ignores(cases: Iterable[Case], zones: Sequence[Zone]) -> list[Sugges
         if not any(_share(around, other) > 0 for other in confirmed):
             reasons = Counter(case.reason for case, _ in group)
             found.append(Suggestion(_corners(around), dict(reasons.most_common())))
-        left = [one for one in left if one not in group]
+        left = [placed_case for placed_case in left if placed_case not in group]
     return found
 
 
@@ -72,13 +74,13 @@ def _edges(case: Case) -> Edges | None:
     return left / across, top / down, (left + width) / across, min(1.0, (top + height) / down)
 
 
-def _share(one: Edges, other: Edges) -> float:
-    """What two boxes have in common, as a share of the smaller one."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
+def _share(box: Edges, other: Edges) -> float:
+    """The overlap of two boxes, as a share of the smaller one."""
+    width = min(box[2], other[2]) - max(box[0], other[0])
+    height = min(box[3], other[3]) - max(box[1], other[1])
     if width <= 0 or height <= 0:
         return 0.0
-    return width * height / min((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
+    return width * height / min((edges[2] - edges[0]) * (edges[3] - edges[1]) for edges in (box, other))
 
 
 def _around(boxes: Sequence[Edges]) -> Edges:

@@ -1,4 +1,4 @@
-"""How the platform does: ingest's own words, dead letters, and how many devices are there."""
+"""State of the platform: health of ingest and broker, dead letters, and devices by connectivity."""
 
 from __future__ import annotations
 
@@ -8,43 +8,43 @@ from typing import Any, Final
 import msgspec
 
 from api.context import ApiContext
-from api.shapes import device_connectivity
+from api.schemas import device_connectivity
 from broker.contract.errors import RetryLaterError
 from broker.health import read_health
 from city.status import Trouble, ingest_trouble
 from city.status_texts import text
 
 BEHIND_S: Final = 60.0
-"""From this lag on, what the pages show is not the present, and they say so."""
+"""Above this lag the pages show a warning that their data is not current."""
 
 
-def trouble(context: ApiContext) -> Trouble:
-    """Why the system is not ready; empty when it is."""
+def not_ready_reason(context: ApiContext) -> Trouble:
+    """Why the system is not ready; empty if it is."""
     return ingest_trouble(context.health.read(), context.clock())
 
 
-def words_of(found: Trouble) -> str:
-    """The same in English, for programs and logs."""
-    return text("en", found) if found else ""
+def reason_text(reason: Trouble) -> str:
+    """A not-ready reason in English, for programs and logs; empty without one."""
+    return text("en", reason) if reason else ""
 
 
 def system(context: ApiContext) -> dict[str, Any]:
-    """How the platform does: ingest's and the embedded broker's own words, dead letters, devices by connectivity."""
+    """The platform's state as JSON: readiness, health of ingest and broker, dead letters, devices by connectivity."""
     now = context.clock()
     try:
-        latest = {one.device: one for one in context.reader.latest()}
+        latest = {latest.device: latest for latest in context.reader.latest()}
     except RetryLaterError:
         latest = {}  # the store is away, which is said below
     devices: dict[str, Counter[str]] = {kind: Counter() for kind in ("bin", "truck", "ap", "camera")}
     for device in context.city.devices.values():
         devices[device.KIND][device_connectivity(context, device, latest.get(device.id), now)] += 1
-    late = sorted(one.device for one in latest.values() if "late" in one.quality)
-    found = trouble(context)
+    late = sorted(newest.device for newest in latest.values() if "late" in newest.quality)
+    reason = not_ready_reason(context)
     health, broker = context.health.read(), read_health(context.data)
     return {
-        "ready": not found,
-        "trouble": found,
-        "detail": words_of(found),
+        "ready": not reason,
+        "not_ready_reason": reason,
+        "detail": reason_text(reason),
         "city": context.city.name,
         "simulated": context.demo,
         "broker": msgspec.to_builtins(broker) if broker else None,

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from api.access import require, role_of
 from api.routes import NUMBER_MAX, context_of
-from api.system import system, trouble, words_of
+from api.system import not_ready_reason, reason_text, system
 
 log = structlog.get_logger("api")
 
@@ -23,15 +23,15 @@ router = APIRouter()
 
 @router.get("/healthz", tags=["system"])
 def healthz() -> dict[str, bool]:
-    """Whether this process answers; open to everybody and says nothing else."""
+    """Liveness: this process answers. Public."""
     return {"alive": True}
 
 
 @router.get("/readyz", tags=["system"])
 def readyz(request: Request) -> JSONResponse:
-    """Whether readings arrive and are stored; 503 with the reason when not. Open to everybody."""
-    found = trouble(context_of(request))
-    return JSONResponse({"ready": not found, "detail": words_of(found)}, 503 if found else 200)
+    """Readiness: readings arrive and are stored; otherwise 503 with the reason. Public."""
+    reason = not_ready_reason(context_of(request))
+    return JSONResponse({"ready": not reason, "detail": reason_text(reason)}, 503 if reason else 200)
 
 
 @router.get("/metrics", dependencies=[require("viewer")], tags=["system"])
@@ -42,7 +42,7 @@ def metrics() -> Response:
 
 @router.get("/api/v1/system", dependencies=[require("viewer")], tags=["system"])
 def show_system(request: Request) -> dict[str, Any]:
-    """How the platform does."""
+    """The state of the platform."""
     return system(context_of(request))
 
 
@@ -52,7 +52,7 @@ def list_dead_letters(
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
     before: Annotated[int | None, Query(ge=1, le=NUMBER_MAX, description="Page on from this id.")] = None,
 ) -> dict[str, Any]:
-    """Messages that could not be understood, newest first, with the reason of each."""
+    """Dead letters, newest first, with their reasons."""
     box = context_of(request).dead_letters
     letters = [
         {
@@ -70,16 +70,16 @@ def list_dead_letters(
     return {"total": box.count(), "dropped": box.dropped(), "dead_letters": letters}
 
 
-class ReplayOrder(BaseModel):
-    """Which dead letters to give back to ingest."""
+class ReplayRequest(BaseModel):
+    """The dead letters to replay."""
 
     ids: list[Annotated[int, Field(ge=1, le=NUMBER_MAX)]] = Field(min_length=1, max_length=1_000, examples=[[1, 2]])
 
 
 @router.post("/api/v1/dead-letters/replay", dependencies=[require("operator")], tags=["system"])
-def replay_dead_letters(request: Request, order: ReplayOrder) -> dict[str, int]:
-    """Give dead letters back to ingest, after what was wrong has been mended; how many went."""
+def replay_dead_letters(request: Request, body: ReplayRequest) -> dict[str, int]:
+    """Replay dead letters through ingest, after the cause was fixed; returns their number."""
     context = context_of(request)
-    count = context.replay(order.ids)
+    count = context.replay(body.ids)
     log.info("dead_letters.replayed", count=count, role=role_of(request, context))
     return {"replayed": count}

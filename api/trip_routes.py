@@ -1,4 +1,4 @@
-"""REST of what trucks did: way, stops and PTO of a stretch of time."""
+"""REST of trips: distance, stops and PTO time of a truck in a time range."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ router = APIRouter(prefix="/api/v1/trucks", tags=["trucks"])
 
 @router.get("/{device}/trip", dependencies=[require("viewer")])
 def show_trip(request: Request, device: DeviceId, start: From = None, to: To = None) -> dict[str, Any]:
-    """How far a truck drove, where it stopped for how long, and how long its PTO ran; a week at most."""
+    """The trip of a truck: distance, stops, and PTO time; at most a week."""
     context = context_of(request)
     begin, end = time_range(context, start, to)
     if end - begin > LENGTH_MAX:
@@ -37,6 +37,6 @@ def show_trip(request: Request, device: DeviceId, start: From = None, to: To = N
 
 
 def trip_between(context: ApiContext, truck: Truck, begin: datetime, end: datetime) -> Trip:
-    """What a truck did in `[begin, end)`, as the store knows it."""
+    """The trip of a truck in `[begin, end)`, from stored readings."""
     records = context.reader.export(begin, end, device=truck.id)
-    return trip_of(one for one in records if isinstance(one, Reading))
+    return trip_of(record for record in records if isinstance(record, Reading))

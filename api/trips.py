@@ -1,4 +1,4 @@
-"""What a truck did in a stretch of time, from its readings: how far it drove, where it stood, how long its PTO ran."""
+"""Trips of trucks from readings: distance, stops, and running time of the PTO. Pure functions."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from city.earth import distance_km
 from ingest.store.records import QUALITY_JUMP, QUALITY_NO_FIX, QUALITY_OUTDATED, Reading
 
 STOP_MIN: Final = timedelta(minutes=2)
-"""At traffic lights trucks wait for less, at a collection point for longer."""
+"""Minimum duration of a stop: longer than at traffic lights, shorter than at a collection point."""
 STOP_RADIUS_KM: Final = 0.06
 STEP_KM: Final = 0.025
-"""Receivers that stand still wander by so much; what is less is no way driven."""
+"""Minimum distance between counted positions; smaller steps are GNSS noise of a standing truck."""
 PTO_HELD_MAX: Final = timedelta(minutes=10)
-"""A tracker that is silent for longer no longer says that the PTO runs."""
+"""Maximum time for which a reading with a running PTO holds."""
 _NO_PLACE: Final = frozenset({QUALITY_JUMP, QUALITY_NO_FIX, QUALITY_OUTDATED})
 
 
-class Span(msgspec.Struct, frozen=True):
-    """From one moment to another."""
+class Interval(msgspec.Struct, frozen=True):
+    """A time interval."""
 
     start: datetime
     end: datetime
 
-    def overlap(self, other: Span) -> timedelta:
-        """How long both last at the same time."""
+    def overlap(self, other: Interval) -> timedelta:
+        """The length of the intersection of two intervals."""
         return max(min(self.end, other.end) - max(self.start, other.start), timedelta())
 
 
-class Stop(msgspec.Struct, frozen=True):
-    """Where a truck stood, from when to when, and how long its PTO ran meanwhile (None: it tells of none)."""
+class TripStop(msgspec.Struct, frozen=True):
+    """A stop of a truck. `pto_s`: running time of the PTO during the stop; None without a PTO."""
 
     lat_deg: float
     lon_deg: float
@@ -44,17 +44,18 @@ class Stop(msgspec.Struct, frozen=True):
 
 
 class Trip(msgspec.Struct, frozen=True):
-    """What a truck did.
+    """The trip of a truck.
 
-    `distance_km` is along its positions, `odometer_km` by its own counting where it has one. `left_out` counts readings
-    without a believed position by the quality word that says why. `pto_s` and `pto_times` are None without a PTO.
+    `distance_km`: along its positions. `odometer_km`: difference of its odometer, None without one. `left_out`:
+    readings without an accepted position, by quality flag. `pto_s`, `pto_times`: running time and number of PTO runs;
+    None without a PTO.
     """
 
     distance_km: float
     odometer_km: float | None
     positions: int
     left_out: dict[str, int]
-    stops: list[Stop]
+    stops: list[TripStop]
     pto_s: float | None
     pto_times: int | None
 
@@ -69,16 +70,16 @@ class _Place(msgspec.Struct, frozen=True):
 
 
 def trip_of(readings: Iterable[Reading]) -> Trip:
-    """The trip that readings of one truck, in order of time, tell of."""
+    """The trip of one truck, from its readings in order of time."""
     places: list[_Place] = []
     left_out: Counter[str] = Counter()
     odometers: list[float] = []
     switched: list[tuple[datetime, bool]] = []
-    for one in readings:
-        values, at = one.values, one.origin.measured_at
+    for reading in readings:
+        values, at = reading.values, reading.origin.measured_at
         if "lat_deg" in values and "lon_deg" in values:
             places.append(_Place(float(values["lat_deg"]), float(values["lon_deg"]), at))
-        left_out.update(_NO_PLACE.intersection(one.origin.quality))
+        left_out.update(_NO_PLACE.intersection(reading.origin.quality))
         if "odometer_km" in values:
             odometers.append(float(values["odometer_km"]))
         if "pto" in values:
@@ -89,28 +90,28 @@ def trip_of(readings: Iterable[Reading]) -> Trip:
         odometer_km=round(max(odometers) - min(odometers), 2) if odometers else None,
         positions=len(places),
         left_out=dict(left_out),
-        stops=[_told(stop, runs) for stop in _stops(places)],
-        pto_s=None if runs is None else _seconds(one.end - one.start for one in runs),
+        stops=[_trip_stop(stop, runs) for stop in _stops(places)],
+        pto_s=None if runs is None else _seconds(run.end - run.start for run in runs),
         pto_times=None if runs is None else len(runs),
     )
 
 
-def pto_runs(switched: Sequence[tuple[datetime, bool]]) -> list[Span]:
-    """When the PTO ran, from what was said of it in order of time; what runs on beyond a silence ends there."""
-    runs: list[Span] = []
+def pto_runs(switched: Sequence[tuple[datetime, bool]]) -> list[Interval]:
+    """Intervals in which the PTO ran, from states in order of time. A run ends after `PTO_HELD_MAX` of silence."""
+    runs: list[Interval] = []
     for (at, runs_now), (later, _) in zip(switched, [*switched[1:], switched[-1]], strict=True):
         if not runs_now:
             continue
         until = min(later, at + PTO_HELD_MAX)
         if runs and runs[-1].end == at:
-            runs[-1] = Span(runs[-1].start, until)
+            runs[-1] = Interval(runs[-1].start, until)
         else:
-            runs.append(Span(at, until))
+            runs.append(Interval(at, until))
     return runs
 
 
 def _driven_km(places: Sequence[_Place]) -> float:
-    """The way along positions that are a step apart."""
+    """The distance along positions that are at least `STEP_KM` apart."""
     driven, last = 0.0, None
     for place in places:
         step = last.km_to(place) if last else 0.0
@@ -120,7 +121,7 @@ def _driven_km(places: Sequence[_Place]) -> float:
 
 
 def _stops(places: Sequence[_Place]) -> list[tuple[_Place, datetime]]:
-    """Where it stayed within a small circle, and until when."""
+    """The first position and the end of each stay of at least `STOP_MIN` within `STOP_RADIUS_KM`."""
     stays: list[tuple[_Place, datetime]] = []
     for place in places:
         if stays and stays[-1][0].km_to(place) <= STOP_RADIUS_KM:
@@ -130,11 +131,11 @@ def _stops(places: Sequence[_Place]) -> list[tuple[_Place, datetime]]:
     return [(place, until) for place, until in stays if until - place.at >= STOP_MIN]
 
 
-def _told(stop: tuple[_Place, datetime], runs: list[Span] | None) -> Stop:
+def _trip_stop(stop: tuple[_Place, datetime], runs: list[Interval] | None) -> TripStop:
     place, until = stop
-    stood = Span(place.at, until)
+    stood = Interval(place.at, until)
     pto_s = None if runs is None else _seconds(stood.overlap(run) for run in runs)
-    return Stop(place.lat_deg, place.lon_deg, place.at, until, pto_s)
+    return TripStop(place.lat_deg, place.lon_deg, place.at, until, pto_s)
 
 
 def _seconds(spans: Iterable[timedelta]) -> float:

@@ -1,4 +1,4 @@
-"""REST of what is drawn on a camera's picture: zones, the still to draw on, and what rejected cases suggest."""
+"""REST of camera zones: the zone plan, the still image to draw on, and suggested ignore zones."""
 
 from __future__ import annotations
 
@@ -31,24 +31,26 @@ POINTS_MAX: Final = 1_000
 _saving = threading.Lock()
 
 
-class ZoneShape(BaseModel):
-    """A part of the picture."""
+class ZoneRequest(BaseModel):
+    """A zone of the picture."""
 
     kind: ZoneKind
     name: str = Field(max_length=200)
     polygon: list[tuple[float, float]] = Field(max_length=POINTS_MAX, description="Points x, y in 0..1 from top left.")
 
 
-class PlanShape(BaseModel):
-    """All that is drawn; `version` is the one that was drawn on, empty when nothing had been drawn."""
+class ZonePlanRequest(BaseModel):
+    """A zone plan. `version`: the version that was edited; empty if there was no drawn plan."""
 
-    zones: list[ZoneShape] = Field(max_length=200)
-    person_height: list[tuple[float, float]] = Field([], max_length=2, description="Row of the feet and height, twice.")
+    zones: list[ZoneRequest] = Field(max_length=200)
+    person_height: list[tuple[float, float]] = Field(
+        [], max_length=2, description="Row of the feet and height, of two persons."
+    )
     version: Annotated[str, Field(max_length=64)] = ""
 
 
 def camera_of(context: ApiContext, camera: str) -> Camera:
-    """A camera of the inventory, or 404."""
+    """A camera of the inventory; 404 if there is none."""
     found = context.city.cameras.get(camera)
     if found is None:
         raise HTTPException(404, f"camera {camera!r} is not in the inventory of {context.city.id}")
@@ -56,12 +58,12 @@ def camera_of(context: ApiContext, camera: str) -> Camera:
 
 
 def plan_in_force(context: ApiContext, camera: Camera) -> ZonePlan:
-    """What is drawn, else what the inventory says."""
+    """The plan in force: the drawn one, else that of the inventory."""
     return DrawnPlan(context.data, camera.id, camera.plan).current()
 
 
-def shape_plan(context: ApiContext, camera: Camera) -> dict[str, Any]:
-    """A plan as the API and the editor show it, with what the rejected cases of 60 days suggest."""
+def plan_response(context: ApiContext, camera: Camera) -> dict[str, Any]:
+    """The zone plan of a camera as JSON, with suggestions from the rejected cases of 60 days."""
     plan = plan_in_force(context, camera)
     recent = cases(context, start=context.clock() - LOOK_BACK)
     suggestions = suggest_ignores([case for case in recent if case.camera == camera.id], plan.zones)
@@ -71,28 +73,28 @@ def shape_plan(context: ApiContext, camera: Camera) -> dict[str, Any]:
         "version": plan_version(context.data, camera.id),
         **msgspec.to_builtins(plan),
         "still": still_path(context.data, camera.id).is_file(),
-        "suggestions": [{**msgspec.to_builtins(one), "rejects": one.rejects} for one in suggestions],
+        "suggestions": [{**msgspec.to_builtins(zone), "rejects": zone.rejects} for zone in suggestions],
     }
 
 
 @router.get("/{camera}/zones", dependencies=[require("operator")])
 def show_zones(request: Request, camera: DeviceId) -> dict[str, Any]:
-    """The zones in force, and what rejected cases suggest."""
+    """The zone plan in force, with suggested ignore zones."""
     context = context_of(request)
-    return shape_plan(context, camera_of(context, camera))
+    return plan_response(context, camera_of(context, camera))
 
 
 @router.put("/{camera}/zones", dependencies=[require("operator")], response_model=None)
-def save_zones(request: Request, camera: DeviceId, drawn: PlanShape) -> dict[str, Any] | Response:
-    """Put zones in force; the camera's worker follows with its next picture. Faults are listed with 422."""
+def save_zones(request: Request, camera: DeviceId, body: ZonePlanRequest) -> dict[str, Any] | Response:
+    """Save a zone plan, which the camera worker applies from its next picture. Faults are listed with 422."""
     context = context_of(request)
     found = camera_of(context, camera)
-    zones = tuple(Zone(one.kind, one.name.strip(), tuple(one.polygon)) for one in drawn.zones)
-    plan = ZonePlan(zones, tuple(drawn.person_height))
+    zones = tuple(Zone(zone.kind, zone.name.strip(), tuple(zone.polygon)) for zone in body.zones)
+    plan = ZonePlan(zones, tuple(body.person_height))
     if faults := faults_of(plan):
-        return problem(422, "; ".join(map(_words, faults)), errors=[_error(fault) for fault in faults])
+        return problem(422, "; ".join(map(_fault_text, faults)), errors=[_error(fault) for fault in faults])
     with _saving:
-        if drawn.version != plan_version(context.data, camera):
+        if body.version != plan_version(context.data, camera):
             raise HTTPException(409, "somebody else has drawn meanwhile; load the zones again")
         try:
             save_plan(context.data, camera, plan)
@@ -100,12 +102,12 @@ def save_zones(request: Request, camera: DeviceId, drawn: PlanShape) -> dict[str
             log.error("zones.refused", camera=camera, reason=str(exc))
             raise HTTPException(503, "the disk refuses; nothing was changed", {"Retry-After": "60"}) from exc
     log.info("zones.saved", camera=camera, zones=len(zones), role=role_of(request, context))
-    return shape_plan(context, found)
+    return plan_response(context, found)
 
 
 @router.get("/{camera}/still", dependencies=[require("operator")], response_class=FileResponse)
 def show_still(request: Request, camera: DeviceId) -> FileResponse:
-    """What the camera sees when nobody is there, privacy masks black; at most a few minutes old while it watches."""
+    """The camera's background image without people, privacy masks black; at most minutes old while it watches."""
     context = context_of(request)
     path = still_path(context.data, camera_of(context, camera).id)
     if not path.is_file():
@@ -113,7 +115,7 @@ def show_still(request: Request, camera: DeviceId) -> FileResponse:
     return FileResponse(path, media_type="image/jpeg")
 
 
-def _words(fault: Fault) -> str:
+def _fault_text(fault: Fault) -> str:
     return fault.detail if fault.zone is None else f"zones.{fault.zone}: {fault.detail}"
 
 

@@ -38,13 +38,13 @@ VERBS: Final[dict[str, Verb]] = {
     "store": Verb("ingest.store_cli", "copy a city from one store to the other (copy --from duckdb --to influx)"),
     "mosquitto": Verb("broker.mosquitto.cli", "write configuration, rules and passwords of a Mosquitto: --out DIR"),
     "secrets": Verb("city.dotenv", "write the variables and secrets that docker-compose.yml needs (init)"),
-    "wall": Verb("grafana.wall", "make Grafana's user of the screen on the wall"),
+    "kiosk": Verb("grafana.kiosk", "create Grafana's user of the kiosk screen"),
     "health": Verb("city.health", "say whether a service of this machine is alive: SERVICE"),
     "backup": Verb("city.backup", "keep everything of a city in one encrypted file, while it goes on: FILE"),
     "restore": Verb("city.backup_restore", "make a city's data folder from such a file: FILE"),
     "status": Verb("city.status_cli", "say how the city of this machine does (--json)"),
     "grafana": Verb(
-        "grafana.cli", "build boards and alert rules, push them into a Grafana, or compare (build, push, check)"
+        "grafana.cli", "build dashboards and alert rules, push them into a Grafana, or compare (build, push, check)"
     ),
     "ledger": Verb("edge.ledger", "compare what devices published with what is stored (--json)"),
     "attack": Verb("tests.attacks.run", "known holes as attempts against the city that runs here (--json)"),

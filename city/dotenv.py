@@ -117,7 +117,7 @@ def _plain(folder: str, city: str, zone: str, database: str, public_url: str) ->
         Variable("KOTA_INFLUX_DATABASE", database, "bucket in InfluxDB"),
         Variable("KOTA_PUBLIC_URL", public_url, "address of the console as browsers reach it"),
         Variable("GRAFANA_PUBLIC_URL", "http://localhost:3000", "address of Grafana as browsers reach it"),
-        Variable("GRAFANA_TIME_ZONE", zone, "whose time the boards show"),
+        Variable("GRAFANA_TIME_ZONE", zone, "whose time the dashboards show"),
         Variable("CONSOLE_LISTEN", "127.0.0.1:8080", "where this machine serves the console; 0.0.0.0 is for everybody"),
         Variable("GRAFANA_LISTEN", "127.0.0.1:3000", "where it serves Grafana"),
         Variable("MQTT_LISTEN", "127.0.0.1:1883", "where it takes devices without TLS"),

@@ -78,7 +78,7 @@ class Settings(BaseSettings):
     )
     grafana_url: str = Field("http://127.0.0.1:3000", description="Address of Grafana.")
     grafana_admin_password: SecretStr = Field(
-        SecretStr(""), description="Password of Grafana's user `admin`, for `kota wall` alone."
+        SecretStr(""), description="Password of Grafana's user `admin`, for `kota kiosk` alone."
     )
     grafana_wall_password: SecretStr = Field(SecretStr(""), description="Password of Grafana's user `wall`.")
     public_url: str = Field(

@@ -26,7 +26,7 @@ class Stored(msgspec.Struct, frozen=True):
     boot: str
     seqs: list[Range]
     rows: int
-    twice: int
+    duplicates: int
     dead: list[Range] = []
 
 
@@ -68,7 +68,7 @@ def balance(issued: Sequence[Issued], stored: Mapping[tuple[str, str], Stored]) 
         waiting += life.pending
         dropped += life.dropped
         missing += max(0, life.seqs - have - refused - life.pending - life.dropped)
-    return Balance(published, total, dead, waiting, dropped, missing, sum(one.twice for one in stored.values()))
+    return Balance(published, total, dead, waiting, dropped, missing, sum(one.duplicates for one in stored.values()))
 
 
 def _count(seqs: Sequence[Range]) -> int:
@@ -116,5 +116,5 @@ def _ask_store(data: Path) -> tuple[dict[tuple[str, str], Stored], list[LostSeqs
             rows: Any = json.load(answer)
     except OSError as exc:
         raise RetryLaterError(f"the API does not answer: {exc}") from exc
-    lives = msgspec.convert(rows["lives"], list[Stored])
+    lives = msgspec.convert(rows["epochs"], list[Stored])
     return {(life.device, life.boot): life for life in lives}, msgspec.convert(rows.get("lost", []), list[LostSeqs])

@@ -1,4 +1,4 @@
-"""Boards, alert rules and provisioning files for Grafana, generated; what is committed equals what is generated."""
+"""Dashboards, alert rules and provisioning files for Grafana, generated; what is committed equals what is generated."""
 
 from __future__ import annotations
 

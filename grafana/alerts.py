@@ -1,6 +1,6 @@
-"""Alert rules: what is asked, how long it must hold, who is told, and what no answer or an error means.
+"""Alert rules: query, pending period, contact point, and the state for no data and for errors.
 
-A rule asks without macros of Grafana and without `$`, which provisioning would take for variables of the environment.
+The queries have neither macros of Grafana nor `$`, which provisioning expands as environment variables.
 """
 
 from __future__ import annotations
@@ -10,17 +10,18 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from grafana.asked import NOW, NOW_FIGURES
-from grafana.board import Board, panel_ids
-from grafana.boards.dispatch import DISPATCH
-from grafana.boards.dumping import DUMPING
-from grafana.boards.fleet import FLEET
-from grafana.boards.platform import DEAD_SHARE_PCT, PLATFORM_HEALTH
-from grafana.boards.wifi import WIFI
-from grafana.house import DATASOURCE_TYPE, DATASOURCE_UID, LAG_ALARM_S, House
+from grafana.context import DATASOURCE_TYPE, DATASOURCE_UID, DashboardContext
+from grafana.dashboard import DashboardSpec, panel_ids
+from grafana.dashboards.dispatch import DISPATCH
+from grafana.dashboards.dumping import DUMPING
+from grafana.dashboards.fleet import FLEET
+from grafana.dashboards.platform import DEAD_SHARE_PCT, PLATFORM_HEALTH
+from grafana.dashboards.wifi import WIFI
 from grafana.influxql import Condition, Select, at_least, call, differs, equals, plain, recent
 from grafana.measurements import DEVICE_STATE, DUMPING_CASE, PLATFORM
-from grafana.words import LANGS, text
+from grafana.queries import NOW, NOW_METRICS
+from grafana.texts import LANGS, text
+from grafana.theme import LAG_ALARM_S
 
 FOLDER_UID: Final = "kota-id"
 EXPRESSION: Final = "__expr__"
@@ -31,9 +32,9 @@ Meaning = Literal["OK", "NoData", "Alerting", "Error"]
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """One alert rule: an instance per series of its query, alarmed when the last value is above `above`.
+    """One alert rule. It has an instance per series of its query, which fires while the last value exceeds `above`.
 
-    `every` how often it is asked, `pending` how long it must hold, `keep` how long it stays after it has ended.
+    `every`: evaluation interval. `pending`: pending period. `keep`: how long it keeps firing after recovery.
     """
 
     key: str
@@ -46,20 +47,20 @@ class Rule(msgspec.Struct, frozen=True):
     on_error: Meaning
     team: Team
     severity: Literal["critical", "warning"]
-    board: Board
+    dashboard: DashboardSpec
     panel: str
     window_s: int = 900
 
 
 def _flag(kind: str, flag: str) -> Select:
-    """A flag of every device of a kind, also of those that are well: their series ends an alarm."""
-    return Select((call("last", flag).named(flag),), DEVICE_STATE, (equals("kind", kind), NOW), by=_WHERE)
+    """The last value of a flag, per device of a kind; the zero of a recovered device resolves its alert."""
+    return Select((call("last", flag).alias(flag),), DEVICE_STATE, (equals("kind", kind), NOW), by=_WHERE)
 
 
 def _silent() -> Select:
-    """Devices that were heard before: what was never put up is no trouble."""
+    """The flag `silent` of devices that have reported before; a device that was never installed does not alert."""
     heard: tuple[Condition, ...] = (at_least("severity", 0),)
-    columns = (call("last", "silent").named("silent"), *plain("severity"))
+    columns = (call("last", "silent").alias("silent"), *plain("severity"))
     latest = Select(columns, DEVICE_STATE, (NOW,), by=(*_WHERE, "kind"))
     return Select(plain("silent"), latest, heard, by=(*_WHERE, "kind"))
 
@@ -80,7 +81,7 @@ RULES: Final[tuple[Rule, ...]] = (
         on_error="Error",  # whoever relies on this rule must hear that it cannot see
         team="dispatch",
         severity="critical",
-        board=DISPATCH,
+        dashboard=DISPATCH,
         panel="dispatch.worst",
     ),
     Rule(
@@ -94,7 +95,7 @@ RULES: Final[tuple[Rule, ...]] = (
         on_error=_ONE_FAULT,
         team="dispatch",
         severity="warning",
-        board=DISPATCH,
+        dashboard=DISPATCH,
         panel="dispatch.worst",
     ),
     Rule(
@@ -108,7 +109,7 @@ RULES: Final[tuple[Rule, ...]] = (
         on_error=_ONE_FAULT,
         team="dispatch",
         severity="critical",
-        board=FLEET,
+        dashboard=FLEET,
         panel="fleet.timeline",
     ),
     Rule(
@@ -122,7 +123,7 @@ RULES: Final[tuple[Rule, ...]] = (
         on_error=_ONE_FAULT,
         team="network",
         severity="warning",
-        board=PLATFORM_HEALTH,
+        dashboard=PLATFORM_HEALTH,
         panel="platform.silent_devices",
     ),
     Rule(
@@ -136,13 +137,13 @@ RULES: Final[tuple[Rule, ...]] = (
         on_error=_ONE_FAULT,
         team="network",
         severity="warning",
-        board=WIFI,
+        dashboard=WIFI,
         panel="wifi.history",
     ),
     Rule(
         "dumping",
         Select(
-            (call("sum", "open").named("open"),),
+            (call("sum", "open").alias("open"),),
             DUMPING_CASE,
             # Also cases that are over or rejected: their zero ends an alarm.
             (differs("state", "within_hours"), recent("7d")),
@@ -156,13 +157,13 @@ RULES: Final[tuple[Rule, ...]] = (
         on_error=_ONE_FAULT,
         team="dispatch",
         severity="warning",
-        board=DUMPING,
+        dashboard=DUMPING,
         panel="dumping.evidence",
         window_s=7 * 86_400,
     ),
     Rule(
         "lag",
-        Select((call("last", "live_lag_s").named("live_lag_s"),), PLATFORM, (NOW_FIGURES,), by=("city", "service")),
+        Select((call("last", "live_lag_s").alias("live_lag_s"),), PLATFORM, (NOW_METRICS,), by=("city", "service")),
         above=LAG_ALARM_S,
         every="1m",
         pending="2m",
@@ -171,14 +172,14 @@ RULES: Final[tuple[Rule, ...]] = (
         on_error="Alerting",  # so is a database that does not answer
         team="network",
         severity="critical",
-        board=PLATFORM_HEALTH,
+        dashboard=PLATFORM_HEALTH,
         panel="platform.lag",
         window_s=300,
     ),
     Rule(
         "dead",
         Select(
-            ((call("sum", "dead") * 100 / call("sum", "received")).named("dead_pct"),),
+            ((call("sum", "dead") * 100 / call("sum", "received")).alias("dead_pct"),),
             PLATFORM,
             (recent("15m"),),
             by=("city", "service"),
@@ -191,36 +192,36 @@ RULES: Final[tuple[Rule, ...]] = (
         on_error=_ONE_FAULT,
         team="network",
         severity="warning",
-        board=PLATFORM_HEALTH,
+        dashboard=PLATFORM_HEALTH,
         panel="platform.dead",
     ),
 )
 
 
-def rule_groups(house: House, rules: Sequence[Rule] = RULES) -> list[dict[str, Any]]:
-    """The rules as provisioning files have them, a group for each of the two rhythms."""
+def rule_groups(context: DashboardContext, rules: Sequence[Rule] = RULES) -> list[dict[str, Any]]:
+    """The rules in the form of provisioning files: one group per evaluation interval."""
     return [
         {
             "orgId": 1,
             "name": f"kota-{every}",
-            "folder": house.t("common.folder"),
+            "folder": context.t("common.folder"),
             "interval": every,
-            "rules": [rule_of(rule, house) for rule in rules if rule.every == every],
+            "rules": [rule_of(rule, context) for rule in rules if rule.every == every],
         }
         for every in sorted({rule.every for rule in rules})
     ]
 
 
-def rule_of(rule: Rule, house: House) -> dict[str, Any]:
-    """One rule; boards are linked in the house's language, texts are in both."""
-    dashboard_uid = rule.board.uid(house.lang)
-    panel_id = panel_ids(rule.board, house)[house.t(f"{rule.panel}.title")]
+def rule_of(rule: Rule, context: DashboardContext) -> dict[str, Any]:
+    """One rule as JSON. It links to the dashboard in the context's language; its texts are in both languages."""
+    dashboard_uid = rule.dashboard.uid(context.lang)
+    panel_id = panel_ids(rule.dashboard, context)[context.t(f"{rule.panel}.title")]
     titles = [text(f"alerts.{rule.key}.title", lang) for lang in LANGS]
     return {
         "uid": f"kota-{rule.key}",
         "title": " / ".join(titles),
         "condition": "C",
-        "data": [_query(rule), _reduced(), _judged(rule.above)],
+        "data": [_query(rule), _reduce_expression(), _threshold_expression(rule.above)],
         "dashboardUid": dashboard_uid,
         "dasboardUid": dashboard_uid,  # as Grafana 9 spells it
         "panelId": panel_id,
@@ -230,7 +231,7 @@ def rule_of(rule: Rule, house: House) -> dict[str, Any]:
         "keepFiringFor": rule.keep,
         "annotations": {
             **_texts(rule.key),
-            "console": house.public_url,
+            "console": context.public_url,
             "__dashboardUid__": dashboard_uid,
             "__panelId__": str(panel_id),
         },
@@ -240,7 +241,7 @@ def rule_of(rule: Rule, house: House) -> dict[str, Any]:
 
 
 def _texts(key: str) -> dict[str, str]:
-    """Summary and what to do in both languages; labels in the form that needs no `$`."""
+    """Summary and instructions in both languages. Labels use the template form without `$`."""
     labels = {name: f"{{{{ .Labels.{name} }}}}" for name in ("device", "kelurahan", "site")}
     found = {}
     for lang, ending in zip(LANGS, ("", "_en"), strict=True):
@@ -266,13 +267,13 @@ def _query(rule: Rule) -> dict[str, Any]:
     }
 
 
-def _reduced() -> dict[str, Any]:
-    """The last value of each series; one without a value is as if it were not there."""
+def _reduce_expression() -> dict[str, Any]:
+    """The expression that takes the last value of each series; series without values are dropped."""
     settings = {"mode": "dropNN"}
     return _expression("B", {"type": "reduce", "reducer": "last", "expression": "A", "settings": settings})
 
 
-def _judged(above: float) -> dict[str, Any]:
+def _threshold_expression(above: float) -> dict[str, Any]:
     evaluator = {"type": "gt", "params": [above]}
     return _expression("C", {"type": "threshold", "expression": "B", "conditions": [{"evaluator": evaluator}]})
 

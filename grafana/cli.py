@@ -1,4 +1,4 @@
-"""`kota grafana`: build the provisioning files, push the same into a Grafana that is there already, or compare it."""
+"""`kota grafana`: build provisioning files, push their content into an existing Grafana, or compare it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from city.options import add_settings, settings_from
 from city.runtime import city_folder
 from city.secrets import Secrets
 from city.settings import Settings
-from grafana.house import PUBLIC_URL, House
-from grafana.provision import FOLDER, Choices, files, write
+from grafana.context import PUBLIC_URL, DashboardContext
+from grafana.provision import FOLDER, ProvisioningOptions, files, write
 from grafana.remote import Outcome, Part, compare, connect, push
 from grafana.remote_alerts import alert_parts
-from grafana.remote_boards import board_parts, datasource_part, folder_parts
-from grafana.words import LANGS
+from grafana.remote_dashboards import dashboard_parts, datasource_part, folder_parts
+from grafana.texts import LANGS
 from ingest.store.influx_setup_plan import account_name
 
 TOKEN_VARIABLE: Final = "KOTA_GRAFANA_TOKEN"  # noqa: S105 - the name of a variable
@@ -28,37 +28,39 @@ _SETTINGS: Final = ("data", "city", "public_url", "influx_url", "influx_database
 
 
 def run(argv: list[str]) -> int:
-    """0 when everything is as wanted or has been made so, 1 when `check` finds something."""
+    """Exit code: 1 if `check` finds a difference, else 0."""
     args = _parser().parse_args(argv)
     settings = settings_from(args)
     city = load_city(city_folder(settings.city))
-    choices = Choices(settings.public_url or PUBLIC_URL, args.tiles, args.dispatch_email, args.network_email)
+    options = ProvisioningOptions(
+        settings.public_url or PUBLIC_URL, args.tiles, args.dispatch_email, args.network_email
+    )
     if args.action == "build":
         folder = Path(args.out)
-        contents = files(city, choices)
+        contents = files(city, options)
         write(folder, contents)
         print(f"{folder}: {len(contents)} files")
         return 0
-    parts = _parts(args, settings, city, choices)
+    parts = _parts(args, settings, city, options)
     outcomes = push(parts) if args.action == "push" else compare(parts)
-    _say(args.action, outcomes, as_json=args.json)
-    return 1 if args.action == "check" and any(one.difference for one in outcomes) else 0
+    _print_outcomes(args.action, outcomes, as_json=args.json)
+    return 1 if args.action == "check" and any(outcome.difference for outcome in outcomes) else 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kota grafana",
-        description="Boards and alert rules: build the files Grafana is provisioned from, push the same into a Grafana "
-        f"that is there already, or say what differs there. Its token comes from {TOKEN_VARIABLE}.",
+        description="Dashboards and alert rules: build Grafana's provisioning files, push their content into an "
+        f"existing Grafana, or report the differences. Its token comes from {TOKEN_VARIABLE}.",
     )
-    defaults = Choices()
+    defaults = ProvisioningOptions()
     parser.add_argument("action", choices=("build", "push", "check"), help="push: a second time changes nothing.")
     parser.add_argument("--out", default=str(FOLDER), metavar="DIR", help="Folder of the files that build writes.")
     parser.add_argument(
         "--tiles", default="", metavar="URL", help="Map tiles with {z}, {x}, {y}; none needs no internet."
     )
-    parser.add_argument("--dispatch-email", default=defaults.dispatch_email, metavar="ADDRESS", help="Who is told.")
-    parser.add_argument("--network-email", default=defaults.network_email, metavar="ADDRESS", help="Who is told.")
+    parser.add_argument("--dispatch-email", default=defaults.dispatch_email, metavar="ADDRESS", help="Gets alerts.")
+    parser.add_argument("--network-email", default=defaults.network_email, metavar="ADDRESS", help="Gets alerts.")
     parser.add_argument("--grafana-url", default="http://127.0.0.1:3000", metavar="URL", help="Address of Grafana.")
     parser.add_argument("--grafana-token", default="", metavar="TOKEN", help=f"Instead of {TOKEN_VARIABLE}.")
     parser.add_argument("--json", action="store_true", help="One JSON document (push, check).")
@@ -66,24 +68,24 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _parts(args: argparse.Namespace, settings: Settings, city: City, choices: Choices) -> list[Part]:
-    """Everything that Grafana shall have, in the order in which it is needed.
+def _parts(args: argparse.Namespace, settings: Settings, city: City, options: ProvisioningOptions) -> list[Part]:
+    """All parts, in the order of their dependencies.
 
     Raises:
-        ConfigError: There is no token, or it is not accepted.
+        ConfigError: The token is missing or refused.
     """
     api = connect(args.grafana_url, args.grafana_token or os.environ.get(TOKEN_VARIABLE, ""))
-    house = House(LANGS[0], city, choices.public_url, choices.tiles)
+    context = DashboardContext(LANGS[0], city, options.public_url, options.tiles)
     return [
         *folder_parts(api),
         datasource_part(api, _access(settings)),
-        *board_parts(api, files(city, choices)),
-        *alert_parts(api, city, house, choices),
+        *dashboard_parts(api, files(city, options)),
+        *alert_parts(api, city, context, options),
     ]
 
 
 def _access(settings: Settings) -> dict[str, str]:
-    """How Grafana reads InfluxDB: the values of the variables in the provisioning file."""
+    """Grafana's access to InfluxDB: the values of the variables in the provisioning file."""
     password = settings.grafana_influx_password.get_secret_value() or Secrets(settings.data).influx("grafana")
     user = os.environ.get("KOTA_GRAFANA_INFLUX_USER") or account_name(settings.influx_database, "grafana")
     return {
@@ -94,13 +96,13 @@ def _access(settings: Settings) -> dict[str, str]:
     }
 
 
-def _say(action: str, outcomes: Sequence[Outcome], *, as_json: bool) -> None:
+def _print_outcomes(action: str, outcomes: Sequence[Outcome], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"action": action, "parts": [outcome._asdict() for outcome in outcomes]}, ensure_ascii=False))
         return
-    for part, difference, lacking in outcomes:
-        if lacking:
-            print(f"cannot be had: {part}: {difference}")
+    for part, difference, unsupported in outcomes:
+        if unsupported:
+            print(f"unsupported: {part}: {difference}")
         elif difference:
             print(f"{'made' if action == 'push' else 'differs'}: {part}: {difference}")
     wanted = sum(not outcome.difference for outcome in outcomes)

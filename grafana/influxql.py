@@ -1,7 +1,7 @@
-"""Queries in InfluxQL as values: every name is checked against the store's schema when a board is built.
+"""InfluxQL queries as values. Every name is checked against the store's schema when a dashboard is built.
 
-InfluxDB 1.x, 2.x and 3 speak InfluxQL, Flux only 2.x. A table is always one series: the tags of an inner `GROUP BY` are
-selected outside as columns, since old and new Grafana make different tables of several series.
+InfluxQL works with InfluxDB 1.x, 2.x and 3; Flux only with 2.x. A table is always one series: the outer query selects
+the tags of an inner `GROUP BY` as columns, since Grafana versions build different tables from several series.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ Number = int | float
 
 
 class QueryError(ValueError):
-    """A query names something that the store does not write."""
+    """A query reads a name that the store does not write."""
 
 
 class Term(msgspec.Struct, frozen=True):
-    """A part of what is selected; `reads` are the names it needs."""
+    """An expression. `reads`: the fields and tags that it uses."""
 
     text: str
     reads: tuple[str, ...]
@@ -38,8 +38,8 @@ class Term(msgspec.Struct, frozen=True):
         """Difference."""
         return self._with("-", other)
 
-    def named(self, name: str) -> Column:
-        """This term as a column of the answer."""
+    def alias(self, name: str) -> Column:
+        """This term as a named result column."""
         return Column(self, name)
 
     def _with(self, sign: str, other: Term | Number) -> Term:
@@ -49,20 +49,20 @@ class Term(msgspec.Struct, frozen=True):
 
 
 class Column(msgspec.Struct, frozen=True):
-    """A term with the name it has in the answer."""
+    """A term with its alias, the name of the result column."""
 
     term: Term
     name: str
 
     @property
     def text(self) -> str:
-        """As it stands behind SELECT."""
+        """The column in a SELECT clause."""
         quoted = quote(self.name)
         return quoted if self.term.text == quoted else f"{self.term.text} AS {quoted}"
 
 
 class Condition(msgspec.Struct, frozen=True):
-    """A part of WHERE; `window` says for the board's description which time is meant, where it is about time."""
+    """A part of WHERE. `window`: the time range that a time condition selects, for descriptions of panels."""
 
     text: str
     reads: tuple[str, ...] = ()
@@ -70,10 +70,10 @@ class Condition(msgspec.Struct, frozen=True):
 
 
 class Select(msgspec.Struct, frozen=True):
-    """A query. `every` groups by time, `by` by tags; `fill` is what empty groups get.
+    """A query. `every`: GROUP BY time. `by`: GROUP BY tags. `fill`: value of empty groups. `newest`: row limit.
 
     Raises:
-        QueryError: It names something that its source does not have.
+        QueryError: It reads a name that its source does not have.
     """
 
     columns: tuple[Column, ...]
@@ -96,22 +96,22 @@ class Select(msgspec.Struct, frozen=True):
 
     @property
     def measurement(self) -> Measurement:
-        """What is asked in the end."""
+        """The measurement of the innermost query."""
         return self.source.measurement if isinstance(self.source, Select) else self.source
 
     @property
     def names(self) -> frozenset[str]:
-        """The names an outer query can use."""
+        """The names that an outer query can read."""
         return frozenset(column.name for column in self.columns) | frozenset(self.by)
 
     @property
     def tags(self) -> frozenset[str]:
-        """The tags by which this query may group: those of the measurement, or those an inner query kept."""
+        """The tags by which this query can group: those of the measurement, or those that the inner query groups by."""
         return frozenset(self.source.by) if isinstance(self.source, Select) else self.source.tags
 
     @property
     def windows(self) -> tuple[str, ...]:
-        """Which times are meant, outermost first, each once."""
+        """The distinct time ranges of the conditions, outermost first."""
         own = [condition.window for condition in self.where if condition.window]
         inner = self.source.windows if isinstance(self.source, Select) else ()
         return tuple(dict.fromkeys((*own, *inner)))
@@ -139,22 +139,22 @@ IN_RANGE: Final = Condition("$timeFilter", window="range")
 
 
 def quote(name: str) -> str:
-    """An identifier."""
+    """A quoted identifier."""
     return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def field(name: str) -> Term:
-    """A field or a tag as it is."""
+    """A field or a tag."""
     return Term(quote(name), (name,))
 
 
 def plain(*names: str) -> tuple[Column, ...]:
-    """Fields and tags as columns of their own names."""
-    return tuple(field(name).named(name) for name in names)
+    """Fields and tags as columns without aliases."""
+    return tuple(field(name).alias(name) for name in names)
 
 
 def call(function: str, name: str) -> Term:
-    """A function over one field."""
+    """A function of one field."""
     return Term(f"{function}({quote(name)})", (name,))
 
 
@@ -164,46 +164,46 @@ def mean_5m(name: str) -> Term:
 
 
 def equals(name: str, value: str | int) -> Condition:
-    """A tag or text that is this text, or a number that is this number."""
+    """A tag or text field equals a text, or a number field a number."""
     literal = str(value) if isinstance(value, int) else "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
     return Condition(f"{quote(name)} = {literal}", (name,))
 
 
 def differs(name: str, value: str) -> Condition:
-    """A text that is there and is not this one."""
+    """A text field is present and differs from a text."""
     return Condition(f"{quote(name)} <> '{value}'", (name,))
 
 
 def at_least(name: str, value: Number) -> Condition:
-    """A number of at least this; where there is none, the row is left out."""
+    """A number field is at least a value; rows without the field do not match."""
     return Condition(f"{quote(name)} >= {value}", (name,))
 
 
 def one_of(name: str, values: Iterable[str]) -> Condition:
-    """A tag that is one of these words of the contract."""
+    """A tag is one of some words of the contract."""
     return Condition(f"{quote(name)} =~ /^({'|'.join(values)})$/", (name,))
 
 
-def chosen(*variables: str) -> tuple[Condition, ...]:
-    """Tags that are what the board's variables of the same names say, with everything where All is chosen.
+def matches_variables(*variables: str) -> tuple[Condition, ...]:
+    """Tags match the dashboard variables of the same names; the choice All matches everything.
 
-    The format is spelled out, since the default of the data source differs between versions of Grafana.
+    The format `regex` is explicit, since the default differs between versions of Grafana.
     """
     return tuple(Condition(f"{quote(name)} =~ /^${{{name}:regex}}$/", (name,)) for name in variables)
 
 
 def recent(duration: str) -> Condition:
-    """The time from so long ago until now, whatever the board's time range is."""
+    """The last `duration` until now, whatever the dashboard's time range is."""
     return Condition(f"time > now() - {duration}", window=duration)
 
 
 def tag_values(measurement: Measurement, tag: str, *where: Condition) -> str:
-    """The query of a variable: the values of a tag.
+    """The query of a dashboard variable: the values of a tag.
 
-    InfluxDB 2.7 answers nothing when the measurement is named with a retention class, so only raw ones are asked.
+    Only raw measurements are supported: InfluxDB 2.7 returns nothing for one with a retention policy.
 
     Raises:
-        QueryError: There is no such tag, or the measurement is not raw.
+        QueryError: The tag does not exist, or the measurement is not raw.
     """
     if measurement.policy or tag not in measurement.tags:
         raise QueryError(f"{measurement.path} cannot be asked for values of {tag}")

@@ -1,4 +1,4 @@
-"""Where panels stand: rows of cells of stacked panels, that fill the 24 columns of a board without gaps."""
+"""Placement of panels: rows of cells of stacked panels, which fill a dashboard's 24 columns without gaps."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ Stacked = tuple[int, dashboard.Panel]
 """Height in Grafana's units of 38 pixels, and the panel."""
 
 Cell = tuple[int, Sequence[Stacked]]
-"""Width in columns, and what stands below each other."""
+"""Width in columns, and the panels stacked in the cell."""
 
 Row = Sequence[Cell]
 
 
 def place(rows: Sequence[Row]) -> list[dashboard.Panel]:
-    """Panels with their places and ids, in reading order.
+    """Set the positions and ids of panels; returns them in reading order.
 
     Raises:
-        ValueError: A row is not filled, or its cells are of different heights.
+        ValueError: A row is not 24 columns wide, or its cells differ in height.
     """
     placed: list[dashboard.Panel] = []
     top = 0
@@ -44,5 +44,5 @@ def place(rows: Sequence[Row]) -> list[dashboard.Panel]:
 
 
 def equal(height: int, *panels: dashboard.Panel) -> Row:
-    """A row of panels of one height and width."""
+    """A row of panels of equal size."""
     return [(COLUMNS // len(panels), [(height, panel)]) for panel in panels]

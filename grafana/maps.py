@@ -1,4 +1,4 @@
-"""Maps that need no internet: the city's outlines from the API below markers; tiles only where an address is given."""
+"""Geomap panels without internet: outlines from the API, markers above them, and map tiles only if configured."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from grafana_foundation_sdk.builders import common as common_builders
 from grafana_foundation_sdk.builders import geomap as geomap_builders
 from grafana_foundation_sdk.models import common, dashboard, geomap
 
-from grafana.house import PLAIN_STEPS, UNKNOWN, House
+from grafana.columns import column_overrides
+from grafana.context import DashboardContext
 from grafana.influxql import Select
-from grafana.looks import column_overrides
 from grafana.panels import config_of, finish
-from grafana.targets import Ask
+from grafana.targets import Target
+from grafana.theme import PLAIN_STEPS, UNKNOWN
 
 LATITUDE: Final = "lat_deg"
 LONGITUDE: Final = "lon_deg"
@@ -26,11 +27,11 @@ SHAPES: Final = {"bin": "circle", "truck": "triangle", "ap": "square", "camera":
 
 _TILE_PX: Final = 256
 _MAP_PX: Final = (900.0, 520.0)
-"""Width and height of a map on a common screen; the city shall fit into it."""
+"""Width and height of a map on a common screen, into which the city fits."""
 
 
 class Markers(msgspec.Struct, frozen=True):
-    """Devices of a kind on a map; `labelled` writes their names beside them."""
+    """A layer of devices of a kind. `labelled`: with their names."""
 
     kind: str
     query: Select
@@ -38,31 +39,31 @@ class Markers(msgspec.Struct, frozen=True):
     labelled: bool = False
 
 
-def city_map(house: House, key: str, layers: Sequence[Markers], *, big: bool = False) -> dashboard.Panel:
-    """A map of the city with its devices, coloured by their state."""
+def city_map(context: DashboardContext, key: str, layers: Sequence[Markers], *, big: bool = False) -> dashboard.Panel:
+    """A geomap of the city with its devices, coloured by state. `big`: for kiosk mode."""
     builder = (
         geomap_builders.Panel()
-        .view(_view(house))
+        .view(_view(context))
         .controls(
             geomap_builders.ControlsOptions()
             .show_zoom(not big)
-            .mouse_wheel_zoom(False)  # a wheel over the map shall scroll the board
-            .show_attribution(bool(house.tiles))
+            .mouse_wheel_zoom(False)  # a wheel over the map shall scroll the dashboard
+            .show_attribution(bool(context.tiles))
             .show_scale(False)
             .show_debug(False)
         )
-        .basemap(_layer("xyz", "basemap").config({"url": house.tiles or blank_tile(), "attribution": ""}))
-        .layers([_places(house), *(_markers(house, index, layer, big) for index, layer in enumerate(layers))])
+        .basemap(_layer("xyz", "basemap").config({"url": context.tiles or blank_tile(), "attribution": ""}))
+        .layers([_places(context), *(_markers(context, index, layer, big) for index, layer in enumerate(layers))])
         .tooltip(geomap_builders.TooltipOptions().mode(geomap.TooltipMode.NONE if big else geomap.TooltipMode.DETAILS))
     )
-    panel = finish(house, key, builder.build(), [Ask(layer.query) for layer in layers], "table", PLAIN_STEPS)
+    panel = finish(context, key, builder.build(), [Target(layer.query) for layer in layers], "table", PLAIN_STEPS)
     columns = dict.fromkeys(column.name for layer in layers for column in layer.query.columns)
-    config_of(panel).overrides = column_overrides(house, ["Time", *columns], [layer.kind for layer in layers])
+    config_of(panel).overrides = column_overrides(context, ["Time", *columns], [layer.kind for layer in layers])
     return panel
 
 
 def blank_tile() -> str:
-    """A transparent tile as an address that asks nobody: without one, Grafana takes tiles from the internet."""
+    """A transparent tile as a data URL; without a basemap URL, Grafana loads tiles from the internet."""
     parts = [
         (b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 6, 0, 0, 0)),
         (b"IDAT", zlib.compress(b"\0" * 5, 9)),
@@ -73,30 +74,30 @@ def blank_tile() -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
-def extent(house: House) -> tuple[float, float, float, float]:
-    """West, south, east, north of the city, degrees: of its outlines, or where there are none of its kelurahan."""
-    shapes = msgspec.json.decode(house.city.shapes) if house.city.shapes else {"features": []}
+def extent(context: DashboardContext) -> tuple[float, float, float, float]:
+    """Bounding box (west, south, east, north) in degrees, of the city's outlines, else of its kelurahan."""
+    shapes = msgspec.json.decode(context.city.shapes) if context.city.shapes else {"features": []}
     points = [point for feature in shapes["features"] for point in _points(feature["geometry"]["coordinates"])]
-    points = points or [(one.lon_deg, one.lat_deg) for one in house.city.kelurahan.values()]
-    points = points or [(house.city.lon_deg, house.city.lat_deg)]
+    points = points or [(kelurahan.lon_deg, kelurahan.lat_deg) for kelurahan in context.city.kelurahan.values()]
+    points = points or [(context.city.lon_deg, context.city.lat_deg)]
     lons, lats = zip(*points, strict=True)
     return min(lons), min(lats), max(lons), max(lats)
 
 
 def _points(coordinates: Iterable[object]) -> list[tuple[float, float]]:
     found: list[tuple[float, float]] = []
-    for one in coordinates:
-        match one:
+    for part in coordinates:
+        match part:
             case [float() | int() as lon, float() | int() as lat, *_]:
                 found.append((float(lon), float(lat)))
             case list():
-                found += _points(one)
+                found += _points(part)
     return found
 
 
-def _view(house: House) -> geomap_builders.MapViewConfig:
-    """The whole city. Near the equator a degree north is as long on the map as one east."""
-    west, south, east, north = extent(house)
+def _view(context: DashboardContext) -> geomap_builders.MapViewConfig:
+    """A view of the whole city. Near the equator, degrees of latitude and longitude are equally long on the map."""
+    west, south, east, north = extent(context)
     width, height = max(east - west, 0.01), max(north - south, 0.01)
     fit = min(_MAP_PX[0] / width, _MAP_PX[1] / height) * 360 / _TILE_PX
     view = geomap_builders.MapViewConfig().id(geomap.MapCenterID.COORDS).all_layers(True)
@@ -109,8 +110,8 @@ def _layer(type_: str, name: str) -> common_builders.MapLayerOptions:
     return common_builders.MapLayerOptions().type(type_).name(name)
 
 
-def _places(house: House) -> common_builders.MapLayerOptions:
-    """Outlines and sites, from the API."""
+def _places(context: DashboardContext) -> common_builders.MapLayerOptions:
+    """The layer of outlines and sites, loaded from the API."""
 
     def style(size_px: int, opacity: float) -> dict[str, object]:
         return {
@@ -122,17 +123,17 @@ def _places(house: House) -> common_builders.MapLayerOptions:
         }
 
     config = {
-        "src": f"{house.public_url}/api/v1/map/places.geojson",
+        "src": f"{context.public_url}/api/v1/map/places.geojson",
         "style": style(3, 0.06),
         "rules": [
             {"check": {"property": "kind", "operation": "eq", "value": "city"}, "style": style(3, 0.08)},
             {"check": {"property": "kind", "operation": "eq", "value": "site"}, "style": style(3, 0.5)},
         ],
     }
-    return _layer("geojson", house.t("common.places")).config(config).tooltip(False)
+    return _layer("geojson", context.t("common.places")).config(config).tooltip(False)
 
 
-def _markers(house: House, index: int, markers: Markers, big: bool) -> common_builders.MapLayerOptions:  # noqa: FBT001
+def _markers(context: DashboardContext, index: int, markers: Markers, big: bool) -> common_builders.MapLayerOptions:  # noqa: FBT001
     style: dict[str, object] = {
         "color": {"field": "state", "fixed": UNKNOWN},
         "opacity": 0.85,
@@ -150,7 +151,7 @@ def _markers(house: House, index: int, markers: Markers, big: bool) -> common_bu
             "textBaseline": "middle",
         }
     return (
-        _layer("markers", house.t(f"kinds.{markers.kind}"))
+        _layer("markers", context.t(f"kinds.{markers.kind}"))
         .config({"showLegend": False, "style": style})
         .location(
             common_builders.FrameGeometrySource()

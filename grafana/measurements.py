@@ -1,4 +1,4 @@
-"""What InfluxDB holds for boards: every measurement with its class, fields and tags, from the store's schema."""
+"""The measurements that dashboards query: retention policy, fields and tags of each, from the store's schema."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from ingest.store.schema import (
 )
 
 STAMP_FIELDS: Final = ("seq", "boot", "received_at", "device_at", "quality")
-"""What the store writes beside the measured fields of a reading or an event."""
+"""Fields that the store writes with every reading and event, in addition to the measured fields."""
 
 
 class Measurement(msgspec.Struct, frozen=True):
-    """One measurement of one retention class: what a query may name in it."""
+    """One measurement in one retention policy, with the fields and tags that a query can read."""
 
     name: str
     policy: Policy
@@ -35,7 +35,7 @@ class Measurement(msgspec.Struct, frozen=True):
 
     @property
     def path(self) -> str:
-        """The measurement as a query names it."""
+        """The measurement in a FROM clause."""
         return f'"{self.policy}"."{self.name}"' if self.policy else f'"{self.name}"'
 
 
@@ -53,11 +53,11 @@ def _all() -> dict[tuple[Policy, str], Measurement]:
     events = frozenset(("state", "detail", *STAMP_FIELDS))
     found.append(Measurement("event", EVENTS, events, frozenset((*DEVICE_TAGS, "kind", "type"))))
     found += [Measurement(name, policy, frozenset(f), frozenset(t)) for name, (policy, t, f) in DERIVED.items()]
-    return {(one.policy, one.name): one for one in found}
+    return {(measurement.policy, measurement.name): measurement for measurement in found}
 
 
 MEASUREMENTS: Final = _all()
-"""By retention class and name."""
+"""By retention policy and name."""
 
 DEVICE_STATE: Final = MEASUREMENTS[RAW, "device_state"]
 AREA_STATE: Final = MEASUREMENTS[RAW, "area_state"]

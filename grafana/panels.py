@@ -1,4 +1,4 @@
-"""Panels with the house's defaults: every kind of panel the boards use, of those in the standard build."""
+"""Panels of dashboards, with shared defaults. Only panel types of Grafana's standard build are used."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ from grafana_foundation_sdk.builders import timeseries as series_builders
 from grafana_foundation_sdk.models import common, dashboard
 from grafana_foundation_sdk.models.text import TextMode
 
-from grafana.house import CALM_STEPS, PLAIN_STEPS, House, Steps, datasource, thresholds
+from grafana.columns import column_overrides, override
+from grafana.context import DashboardContext, datasource
 from grafana.influxql import Select
-from grafana.looks import column_overrides, override
-from grafana.targets import Ask, ResultFormat, targets
-from grafana.words import TEXTS
+from grafana.targets import ResultFormat, Target, influx_targets
+from grafana.texts import TEXTS
+from grafana.theme import CALM_STEPS, PLAIN_STEPS, Steps, thresholds
 
 Overrides = list[dashboard.DashboardFieldConfigSourceOverrides]
-Named = Mapping[str, tuple[str, str]]
-"""Name of a series in the answer to (text key, colour)."""
+SeriesStyles = Mapping[str, tuple[str, str]]
+"""Name of a series in the query's result to (text key, colour)."""
 
 ORDER_ONLY: Final = ("severity", "fire")
-"""Columns that are asked for to order rows by, and not shown."""
+"""Columns that order rows and are hidden."""
 
 BIG_TITLE_PX: Final = 26
 BIG_VALUE_PX: Final = 84
-"""Sizes of the wall: letters of 84 px on a 55-inch screen are 5 cm high, readable from three metres and more."""
+"""Text sizes in kiosk mode: 84 px on a 55-inch screen are 5 cm, readable from three metres and more."""
 
 
 def stat(
-    house: House,
+    context: DashboardContext,
     key: str,
     query: Select,
     *,
@@ -43,7 +44,7 @@ def stat(
     mapping: dashboard.ValueMap | None = None,
     big: bool = False,
 ) -> dashboard.Panel:
-    """One figure; `big` for the wall, where the name stands large beside it."""
+    """A stat panel of one number. `big`: for kiosk mode, with its name in large letters."""
     builder = (
         stat_builders.Panel()
         .graph_mode(common.BigValueGraphMode.NONE)
@@ -54,21 +55,23 @@ def stat(
     if big:
         sizes = common_builders.VizTextDisplayOptions().title_size(BIG_TITLE_PX).value_size(BIG_VALUE_PX)
         builder.text_mode(common.BigValueTextMode.VALUE_AND_NAME).text(sizes)
-    panel = finish(house, key, builder.build(), [Ask(query, house.t(f"{key}.title"))], "time_series", steps)
+    panel = finish(context, key, builder.build(), [Target(query, context.t(f"{key}.title"))], "time_series", steps)
     defaults = defaults_of(panel)
     defaults.unit, defaults.decimals = unit, decimals
     defaults.mappings = [mapping] if mapping else None
     if big:
         # Above the figure in large letters, not once more in the small ones of a heading.
         panel.title = ""
-        defaults.display_name = house.t(f"{key}.title")
+        defaults.display_name = context.t(f"{key}.title")
     return panel
 
 
-def big_list(house: House, key: str, query: Select, shown: str, kinds: Sequence[str], limit: int) -> dashboard.Panel:
-    """Rows in large letters for the wall: the letters of a table cannot be enlarged.
+def stat_list(
+    context: DashboardContext, key: str, query: Select, shown: str, kinds: Sequence[str], limit: int
+) -> dashboard.Panel:
+    """A stat panel with one row per result row, for kiosk mode: the text size of a table panel is fixed.
 
-    The other text columns of the answer are each row's heading, `shown` is its value.
+    The column `shown` is a row's value; the other text columns are its heading.
     """
     builder = (
         stat_builders.Panel()
@@ -80,19 +83,19 @@ def big_list(house: House, key: str, query: Select, shown: str, kinds: Sequence[
         .reduce_options(common_builders.ReduceDataOptions().values(True).limit(limit).fields(f"/^{shown}$/"))
         .text(common_builders.VizTextDisplayOptions().title_size(BIG_TITLE_PX).value_size(34))
     )
-    panel = finish(house, key, builder.build(), [Ask(query)], "table", PLAIN_STEPS)
+    panel = finish(context, key, builder.build(), [Target(query)], "table", PLAIN_STEPS)
     columns = [column.name for column in query.columns]
     # A display name would take the place of the row's heading.
     config_of(panel).overrides = [
-        _without(one, "displayName", "links", "custom.width", "custom.cellOptions")
-        for one in column_overrides(house, columns, kinds)
+        _without(field, "displayName", "links", "custom.width", "custom.cellOptions")
+        for field in column_overrides(context, columns, kinds)
     ]
-    panel.transformations = [leave_out("Time")]
+    panel.transformations = [exclude_columns("Time")]
     return panel
 
 
 def table(
-    house: House,
+    context: DashboardContext,
     key: str,
     query: Select,
     *,
@@ -101,50 +104,50 @@ def table(
     show_time: bool = False,
     tall: bool = False,
 ) -> dashboard.Panel:
-    """Rows.
+    """A table panel.
 
     Args:
-        house: The board's house.
-        key: Of its texts.
-        query: Its columns in their order.
-        kinds: Those whose states its column `state` has.
-        order: Columns by which rows are ordered, the most important last, the largest first unless `-` stands before.
-        show_time: Whether the time of the answer says something.
-        tall: Rows with pictures.
+        context: Language, city and addresses.
+        key: Prefix of its text keys.
+        query: Its columns, in their order.
+        kinds: Device kinds whose states the column `state` has.
+        order: Sort columns, the most important last; descending, or ascending with the prefix `-`.
+        show_time: Whether the column `Time` is shown.
+        tall: Whether rows are tall enough for pictures.
     """
     columns = [*(["Time"] if show_time else []), *(column.name for column in query.columns)]
     builder = table_builders.Panel().show_header(True).footer(common_builders.TableFooterOptions().show(False))
     builder.cell_height(common.TableCellHeight.LG if tall else common.TableCellHeight.SM)
-    panel = finish(house, key, builder.build(), [Ask(query)], "table", PLAIN_STEPS)
-    config_of(panel).overrides = column_overrides(house, columns, kinds)
+    panel = finish(context, key, builder.build(), [Target(query)], "table", PLAIN_STEPS)
+    config_of(panel).overrides = column_overrides(context, columns, kinds)
     # By transformations, since a table itself can be ordered by what it shows only, and by one column.
     panel.transformations = [sort_rows(name.removeprefix("-"), largest_first=name[0] != "-") for name in order]
     unseen = [name for name in ORDER_ONLY if name in columns]
     if unseen or not show_time:
-        panel.transformations.append(leave_out(*(() if show_time else ("Time",)), *unseen))
+        panel.transformations.append(exclude_columns(*(() if show_time else ("Time",)), *unseen))
     return panel
 
 
-def series(
-    house: House,
+def time_series(
+    context: DashboardContext,
     key: str,
-    asked: Sequence[Ask],
+    targets: Sequence[Target],
     *,
     unit: str = "none",
     every: str = "5m",
-    named: Named | None = None,
+    styles: SeriesStyles | None = None,
     bars: bool = False,
     limits: tuple[float | None, float | None] = (0, None),
     steps: Steps = (),
 ) -> dashboard.Panel:
-    """Values over time; `named` gives series their words and colours, `steps` draws limits."""
+    """A time series panel. `styles` sets the names and colours of series, `steps` draws thresholds."""
     builder = (
         series_builders.Panel()
         .draw_style(common.GraphDrawStyle.BARS if bars else common.GraphDrawStyle.LINE)
         .fill_opacity(70 if bars else 8)
         .line_width(1 if bars else 2)
         .show_points(common.VisibilityMode.NEVER)
-        .legend(_legend(named))
+        .legend(_legend(styles))
         .tooltip(common_builders.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI))
     )
     if bars:
@@ -152,109 +155,116 @@ def series(
     if steps:
         dashed = common_builders.GraphThresholdsStyleConfig().mode(common.GraphThresholdsStyleMode.DASHED)
         builder.thresholds_style(dashed)
-    panel = finish(house, key, builder.build(), asked, "time_series", steps or PLAIN_STEPS)
+    panel = finish(context, key, builder.build(), targets, "time_series", steps or PLAIN_STEPS)
     defaults = defaults_of(panel)
     defaults.unit, (defaults.min_val, defaults.max_val) = unit, limits
     defaults.color = dashboard.FieldColor(mode=dashboard.FieldColorModeId.PALETTE_CLASSIC)
     panel.interval = every
-    if named:
-        config_of(panel).overrides = named_overrides(house, named)
+    if styles:
+        config_of(panel).overrides = style_overrides(context, styles)
     return panel
 
 
 def bar_chart(
-    house: House, key: str, query: Select, x: str, named: Named, *, unit: str = "none", lying: bool = False
+    context: DashboardContext,
+    key: str,
+    query: Select,
+    x: str,
+    styles: SeriesStyles,
+    *,
+    unit: str = "none",
+    horizontal: bool = False,
 ) -> dashboard.Panel:
-    """Bars by the text column `x`, in its order.
+    """A bar chart by the text column `x`, in its order.
 
-    It has in the answer the name it is shown by: versions of Grafana differ in which of two names they would seek.
+    The query names the column as it is shown: Grafana versions differ in which of two names they look up.
     """
     builder = (
         barchart_builders.Panel()
         .x_field(x)
-        .orientation(common.VizOrientation.HORIZONTAL if lying else common.VizOrientation.VERTICAL)
+        .orientation(common.VizOrientation.HORIZONTAL if horizontal else common.VizOrientation.VERTICAL)
         .stacking(common.StackingMode.NORMAL)
         .show_value(common.VisibilityMode.NEVER)
         .fill_opacity(85)
-        .legend(_legend(named if len(named) > 1 else None))
+        .legend(_legend(styles if len(styles) > 1 else None))
         .tooltip(common_builders.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI))
     )
-    panel = finish(house, key, builder.build(), [Ask(query)], "table", PLAIN_STEPS)
+    panel = finish(context, key, builder.build(), [Target(query)], "table", PLAIN_STEPS)
     defaults = defaults_of(panel)
     defaults.unit, defaults.decimals, defaults.min_val = unit, 0, 0
-    config_of(panel).overrides = named_overrides(house, named)
-    panel.transformations = [leave_out("Time"), sort_rows(x)]
+    config_of(panel).overrides = style_overrides(context, styles)
+    panel.transformations = [exclude_columns("Time"), sort_rows(x)]
     return panel
 
 
-def note(house: House, key: str) -> dashboard.Panel:
-    """A text."""
-    panel = text_builders.Panel().mode(TextMode.MARKDOWN).content(house.t(f"{key}.content")).build()
-    panel.title, panel.description, panel.transparent = "", house.about(key, ()), True
+def text_panel(context: DashboardContext, key: str) -> dashboard.Panel:
+    """A text panel in Markdown."""
+    panel = text_builders.Panel().mode(TextMode.MARKDOWN).content(context.t(f"{key}.content")).build()
+    panel.title, panel.description, panel.transparent = "", context.description(key, ()), True
     return panel
 
 
 def finish(
-    house: House,
+    context: DashboardContext,
     key: str,
     panel: dashboard.Panel,
-    asked: Sequence[Ask],
+    targets: Sequence[Target],
     result_format: ResultFormat,
     steps: Steps,
 ) -> dashboard.Panel:
-    """What every panel has: title, description, data source, queries, a text for no data, colours by limits."""
-    panel.title = house.t(f"{key}.title")
-    panel.description = house.about(key, [ask.query for ask in asked])
+    """Set what every panel has: title, description, data source, targets, text for no data, and thresholds."""
+    panel.title = context.t(f"{key}.title")
+    panel.description = context.description(key, [target.query for target in targets])
     panel.datasource = datasource()
-    panel.targets = targets(asked, result_format)
+    panel.targets = influx_targets(targets, result_format)
     defaults = defaults_of(panel)
     own = f"{key}.none" in TEXTS
     nothing = "common.nothing" if result_format == "table" else "common.none"
-    defaults.no_value = house.t(f"{key}.none" if own else nothing)
+    defaults.no_value = context.t(f"{key}.none" if own else nothing)
     defaults.thresholds = thresholds(steps)
     defaults.color = dashboard.FieldColor(mode=dashboard.FieldColorModeId.THRESHOLDS)
     return panel
 
 
-def leave_out(*names: str) -> dashboard.DataTransformerConfig:
-    """Leave out columns: the time of an answer where it says nothing, and what rows were ordered by."""
+def exclude_columns(*names: str) -> dashboard.DataTransformerConfig:
+    """A transformation that removes columns."""
     options = {"excludeByName": dict.fromkeys(names, True), "indexByName": {}, "renameByName": {}}
     return dashboard.DataTransformerConfig(id_val="organize", options=options)
 
 
 def sort_rows(name: str, *, largest_first: bool = False) -> dashboard.DataTransformerConfig:
-    """Order rows by a column; InfluxQL orders by time only."""
+    """A transformation that sorts rows by a column; InfluxQL sorts by time only."""
     options = {"fields": {}, "sort": [{"field": name, "desc": largest_first}]}
     return dashboard.DataTransformerConfig(id_val="sortBy", options=options)
 
 
-def named_overrides(house: House, named: Named) -> Overrides:
-    """Words and colours of series."""
+def style_overrides(context: DashboardContext, styles: SeriesStyles) -> Overrides:
+    """Overrides of names and colours of series."""
     return [
-        override(name, {"displayName": house.t(key), "color": {"mode": "fixed", "fixedColor": colour}})
-        for name, (key, colour) in named.items()
+        override(name, {"displayName": context.t(key), "color": {"mode": "fixed", "fixedColor": colour}})
+        for name, (key, colour) in styles.items()
     ]
 
 
-def _legend(named: Named | None) -> common_builders.VizLegendOptions:
+def _legend(styles: SeriesStyles | None) -> common_builders.VizLegendOptions:
     legend = common_builders.VizLegendOptions().placement(common.LegendPlacement.BOTTOM)
-    return legend.display_mode(common.LegendDisplayMode.LIST).show_legend(named is None or len(named) > 0)
+    return legend.display_mode(common.LegendDisplayMode.LIST).show_legend(styles is None or len(styles) > 0)
 
 
 def config_of(panel: dashboard.Panel) -> dashboard.FieldConfigSource:
-    """The panel's field configuration, made where absent."""
+    """The panel's field configuration; created if absent."""
     if panel.field_config is None:
         panel.field_config = dashboard.FieldConfigSource()
     return panel.field_config
 
 
 def defaults_of(panel: dashboard.Panel) -> dashboard.FieldConfig:
-    """What holds for every field of the panel unless an override says otherwise."""
+    """The panel's field defaults, which overrides replace."""
     return config_of(panel).defaults
 
 
 def _without(
-    one: dashboard.DashboardFieldConfigSourceOverrides, *names: str
+    field: dashboard.DashboardFieldConfigSourceOverrides, *names: str
 ) -> dashboard.DashboardFieldConfigSourceOverrides:
-    one.properties = [entry for entry in one.properties if entry.id_val not in names]
-    return one
+    field.properties = [entry for entry in field.properties if entry.id_val not in names]
+    return field

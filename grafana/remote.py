@@ -1,4 +1,4 @@
-"""A Grafana that is there already: each part is compared with ours and, when pushed, made the same."""
+"""An existing Grafana: compares each part with the generated one, and applies the differences on a push."""
 
 from __future__ import annotations
 
@@ -15,96 +15,96 @@ T = TypeVar("T")
 
 TIMEOUT_S: Final = 20.0
 _NOT_FOUND: Final = 404
-_NOT_LET_IN: Final = (401, 403)
+_REFUSED: Final = (401, 403)
 _CONFLICT: Final = (409, 412)
 
 
-class LackingError(KotaError):
-    """This Grafana cannot have this part: its version lacks it, or somebody else keeps it."""
+class UnsupportedError(KotaError):
+    """This Grafana does not support the part: its version lacks it, or its own provisioning files manage it."""
 
 
 class Part(NamedTuple):
-    """One thing a Grafana shall have. `differs` says what is wrong, empty when nothing is; `mend` makes it so."""
+    """One resource of a Grafana. `differs` names the differences, empty if there are none; `apply` removes them."""
 
     name: str
     differs: Callable[[], str]
-    mend: Callable[[], None]
+    apply: Callable[[], None]
 
 
 class Outcome(NamedTuple):
-    """What was found of a part; `lacking` when it cannot be had here."""
+    """The result for one part: its difference before a push, or why it is `unsupported` here."""
 
     part: str
     difference: str
-    lacking: bool = False
+    unsupported: bool = False
 
 
 def connect(url: str, token: str) -> Any:  # noqa: ANN401 - the client has no types
-    """The API of a Grafana, after it has answered.
+    """A client of a Grafana's API, after one successful call.
 
     Raises:
-        ConfigError: The address is none, or the token is not accepted.
-        RetryLaterError: It does not answer.
+        ConfigError: The address is not a URL, or the token is refused.
+        RetryLaterError: Grafana does not answer.
     """
     if not url.startswith(("http://", "https://")):
         raise ConfigError(f"the address of Grafana is {url!r}, not http://... or https://...")
     if not token:
         raise ConfigError("a token of Grafana is needed: --grafana-token, or KOTA_GRAFANA_TOKEN")
     api = GrafanaApi.from_url(url, credential=token, timeout=TIMEOUT_S)
-    asked(api.folder.get_all_folders)
+    call_api(api.folder.get_all_folders)
     return api
 
 
-def asked(call: Callable[[], T]) -> T:
-    """An answer, with the client's errors as ours.
+def call_api(call: Callable[[], T]) -> T:
+    """The result of an API call, with the client's errors translated.
 
     Raises:
-        ConfigError: It does not let us in.
-        LackingError: It has no such thing, or does not let it be changed.
-        RetryLaterError: It is away or failed.
+        ConfigError: Grafana refuses the token.
+        UnsupportedError: Grafana has no such resource, or refuses to change it.
+        RetryLaterError: Grafana is away or failed.
     """
     try:
         return call()
     except GrafanaException as exc:
-        if exc.status_code in _NOT_LET_IN:
+        if exc.status_code in _REFUSED:
             raise ConfigError(f"grafana answers {exc.status_code}: the token may not do this") from exc
         if exc.status_code == _NOT_FOUND:
-            raise LackingError("this Grafana does not know it") from exc
+            raise UnsupportedError("this Grafana does not know it") from exc
         if exc.status_code in _CONFLICT:
-            raise LackingError(f"kept by somebody else, by provisioning files for instance: {exc.message}") from exc
+            raise UnsupportedError(f"kept by somebody else, by provisioning files for instance: {exc.message}") from exc
         raise RetryLaterError(f"grafana: {exc.message}") from exc
     except requests.RequestException as exc:
         raise RetryLaterError(f"grafana: {exc}") from exc
 
 
-def found(call: Callable[[], T]) -> T | None:
-    """An answer, None where there is nothing of that name."""
+def get_or_none(call: Callable[[], T]) -> T | None:
+    """The result of an API call; None if the resource does not exist."""
     try:
-        return asked(call)
-    except LackingError:
+        return call_api(call)
+    except UnsupportedError:
         return None
 
 
 def compare(parts: Iterable[Part]) -> list[Outcome]:
-    """What differs, of every part."""
-    return [_outcome(part, mend=False) for part in parts]
+    """The differences of every part; nothing is changed."""
+    return [_outcome(part, apply=False) for part in parts]
 
 
 def push(parts: Iterable[Part]) -> list[Outcome]:
-    """Make every part the same where it differs; a second time there is nothing to do."""
-    return [_outcome(part, mend=True) for part in parts]
+    """Apply every part that differs; a second push changes nothing."""
+    return [_outcome(part, apply=True) for part in parts]
 
 
-def _outcome(part: Part, *, mend: bool) -> Outcome:
+def _outcome(part: Part, *, apply: bool) -> Outcome:
     try:
         difference = part.differs()
-        if difference and mend:
-            part.mend()
-    except LackingError as exc:
-        return Outcome(part.name, str(exc), lacking=True)
+        if difference and apply:
+            part.apply()
+    except UnsupportedError as exc:
+        return Outcome(part.name, str(exc), unsupported=True)
     return Outcome(part.name, difference)
 
 
-def unequal(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
-    """Which of our entries are not the same there."""
+def diff(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
+    """The names of our entries whose values differ from theirs, separated by commas."""
     return ", ".join(sorted(name for name, value in ours.items() if theirs.get(name) != value))

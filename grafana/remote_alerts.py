@@ -1,6 +1,6 @@
-"""Alert rules and who is told of them in a Grafana that is there already, by its provisioning API (since 9.1).
+"""Alert rules and notifications in an existing Grafana, over its provisioning API (since 9.1).
 
-Its own notification policies stay: ours are routes of their own below whatever root it has.
+Its own notification policies stay: ours are additional routes below its root policy.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from typing import Any, Final
 
 from city.model import City
 from grafana.alerts import FOLDER_UID, rule_groups
-from grafana.house import House
-from grafana.provision import Choices, contact_points, night, routes
-from grafana.remote import LackingError, Part, asked, found, unequal
-from grafana.remote_boards import Api
+from grafana.context import DashboardContext
+from grafana.provision import ProvisioningOptions, contact_points, night, routes
+from grafana.remote import Part, UnsupportedError, call_api, diff, get_or_none
+from grafana.remote_dashboards import Api
 
 _DURATION: Final = re.compile(r"(\d+)(h|m|s)")
 _UNITS_S: Final = {"h": 3600, "m": 60, "s": 1}
 _SAME_NAME: Final = ("uid", "title", "condition", "noDataState", "execErrState", "annotations", "labels", "isPaused")
 
 
-def alert_parts(api: Api, city: City, house: House, choices: Choices) -> list[Part]:
-    """Contact points, mute timing, routes and rules, in the order in which they need each other."""
-    groups = rule_groups(house)
+def alert_parts(api: Api, city: City, context: DashboardContext, options: ProvisioningOptions) -> list[Part]:
+    """Contact points, mute timing, routes and rules, in the order of their dependencies."""
+    groups = rule_groups(context)
     return [
-        *(_contact_point(api, point) for point in contact_points(choices)),
+        *(_contact_point(api, point) for point in contact_points(options)),
         _mute_timing(api, night(city)),
         _routes(api, routes()),
         *(_rule(api, rule, str(group["name"])) for group in groups for rule in group["rules"]),
@@ -34,72 +34,72 @@ def alert_parts(api: Api, city: City, house: House, choices: Choices) -> list[Pa
 
 
 def seconds(duration: str) -> int:
-    """`1h5m0s` in seconds; versions of Grafana write the same duration differently."""
+    """A duration such as `1h5m0s`, in seconds; Grafana versions write equal durations differently."""
     return sum(int(number) * _UNITS_S[unit] for number, unit in _DURATION.findall(duration))
 
 
 def _contact_point(api: Api, ours: dict[str, Any]) -> Part:
     def differs() -> str:
-        listed = asked(api.alertingprovisioning.get_contactpoints)
+        listed = call_api(api.alertingprovisioning.get_contactpoints)
         theirs = next((point for point in listed if point["uid"] == ours["uid"]), None)
-        return "missing" if theirs is None else unequal(ours, theirs)
+        return "missing" if theirs is None else diff(ours, theirs)
 
-    def mend() -> None:
+    def apply() -> None:
         if differs() == "missing":
-            asked(lambda: api.alertingprovisioning.create_contactpoint(ours))
+            call_api(lambda: api.alertingprovisioning.create_contactpoint(ours))
         else:
-            asked(lambda: api.alertingprovisioning.update_contactpoint(ours["uid"], ours))
+            call_api(lambda: api.alertingprovisioning.update_contactpoint(ours["uid"], ours))
 
-    return Part(f"contact point {ours['name']}", differs, mend)
+    return Part(f"contact point {ours['name']}", differs, apply)
 
 
 def _mute_timing(api: Api, ours: dict[str, Any]) -> Part:
     name = ours["name"]
 
     def differs() -> str:
-        listed = asked(api.alertingprovisioning.get_mute_timings) or []
+        listed = call_api(api.alertingprovisioning.get_mute_timings) or []
         theirs = next((timing for timing in listed if timing["name"] == name), None)
-        return "missing" if theirs is None else unequal(ours, theirs)
+        return "missing" if theirs is None else diff(ours, theirs)
 
-    def mend() -> None:
+    def apply() -> None:
         if differs() == "missing":
-            asked(lambda: api.alertingprovisioning.create_mute_timing(ours))
+            call_api(lambda: api.alertingprovisioning.create_mute_timing(ours))
         else:
-            asked(lambda: api.alertingprovisioning.update_mute_timing(name, ours))
+            call_api(lambda: api.alertingprovisioning.update_mute_timing(name, ours))
 
-    return Part(f"mute timing {name}", differs, mend)
+    return Part(f"mute timing {name}", differs, apply)
 
 
 def _routes(api: Api, ours: Sequence[dict[str, Any]]) -> Part:
     receivers = {route["receiver"] for route in ours}
 
     def tree() -> dict[str, Any]:
-        answer: dict[str, Any] = asked(api.alertingprovisioning.get_notification_policy_tree)
+        answer: dict[str, Any] = call_api(api.alertingprovisioning.get_notification_policy_tree)
         return answer
 
     def differs() -> str:
         theirs = [route for route in tree().get("routes") or [] if route.get("receiver") in receivers]
-        same = len(theirs) == len(ours) and not any(unequal(o, t) for o, t in zip(ours, theirs, strict=True))
+        same = len(theirs) == len(ours) and not any(diff(o, t) for o, t in zip(ours, theirs, strict=True))
         return "" if same else "routes"
 
-    def mend() -> None:
+    def apply() -> None:
         root = tree()
         others = [route for route in root.get("routes") or [] if route.get("receiver") not in receivers]
         whole = {**root, "routes": [*ours, *others]}
         whole.pop("provenance", None)
-        asked(lambda: api.alertingprovisioning.set_notification_policy_tree(whole))
+        call_api(lambda: api.alertingprovisioning.set_notification_policy_tree(whole))
 
-    return Part("notification routes", differs, mend)
+    return Part("notification routes", differs, apply)
 
 
 def _rule(api: Api, ours: dict[str, Any], group: str) -> Part:
     uid = ours["uid"]
 
     def differs() -> str:
-        theirs = found(lambda: api.alertingprovisioning.get_alertrule(uid))
-        return "missing" if theirs is None else unequal(rule_gist(ours), rule_gist(theirs, like=ours))
+        theirs = get_or_none(lambda: api.alertingprovisioning.get_alertrule(uid))
+        return "missing" if theirs is None else diff(comparable_rule(ours), comparable_rule(theirs, like=ours))
 
-    def mend() -> None:
+    def apply() -> None:
         body = {
             **{name: ours[name] for name in (*_SAME_NAME, "data", "for")},
             "keep_firing_for": ours["keepFiringFor"],
@@ -108,15 +108,15 @@ def _rule(api: Api, ours: dict[str, Any], group: str) -> Part:
             "orgID": 1,
         }
         if differs() == "missing":
-            asked(lambda: api.alertingprovisioning.create_alertrule(body))
+            call_api(lambda: api.alertingprovisioning.create_alertrule(body))
         else:
-            asked(lambda: api.alertingprovisioning.update_alertrule(uid, body))
+            call_api(lambda: api.alertingprovisioning.update_alertrule(uid, body))
 
-    return Part(f"alert rule {ours['title']}", differs, mend)
+    return Part(f"alert rule {ours['title']}", differs, apply)
 
 
-def rule_gist(rule: Mapping[str, Any], like: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What makes a rule the same rule; where a version does not know how long to keep firing, that is as `like`."""
+def comparable_rule(rule: Mapping[str, Any], like: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The parts of a rule that are compared. Versions without `keep_firing_for` take that of `like`."""
     keep = rule.get("keep_firing_for", rule.get("keepFiringFor", (like or {}).get("keepFiringFor", "")))
     models = [part["model"] for part in rule.get("data", [])]
     return {
@@ -133,20 +133,20 @@ def _limit(model: Mapping[str, Any]) -> list[Any]:
 
 
 def _interval(api: Api, name: str, interval_s: int) -> Part:
-    """How often a group is asked: rules alone would be asked once a minute."""
+    """The evaluation interval of a rule group; rules pushed alone would be evaluated once a minute."""
 
     def group() -> dict[str, Any]:
-        answer: dict[str, Any] = asked(lambda: api.alertingprovisioning.get_rule_group(FOLDER_UID, name))
+        answer: dict[str, Any] = call_api(lambda: api.alertingprovisioning.get_rule_group(FOLDER_UID, name))
         return answer
 
     def differs() -> str:
         try:
             return "" if group().get("interval") == interval_s else "interval"
-        except LackingError:
+        except UnsupportedError:
             return "missing"
 
-    def mend() -> None:
+    def apply() -> None:
         changed = {**group(), "interval": interval_s}
-        asked(lambda: api.alertingprovisioning.update_rule_group(FOLDER_UID, name, changed))
+        call_api(lambda: api.alertingprovisioning.update_rule_group(FOLDER_UID, name, changed))
 
-    return Part(f"rule group {name}", differs, mend)
+    return Part(f"rule group {name}", differs, apply)

@@ -1,4 +1,4 @@
-"""What a panel asks the data source: the SDK knows no InfluxDB, so its query is described here."""
+"""Targets of panels: the queries sent to InfluxDB. The SDK has no InfluxDB query, so this module defines one."""
 
 from __future__ import annotations
 
@@ -8,31 +8,30 @@ from typing import Any, Literal
 import msgspec
 from grafana_foundation_sdk.cog.variants import Dataquery
 
-from grafana.house import DATASOURCE_TYPE, DATASOURCE_UID
+from grafana.context import DATASOURCE_TYPE, DATASOURCE_UID
 from grafana.influxql import Select
 
 ResultFormat = Literal["table", "time_series"]
 
 
-class Ask(msgspec.Struct, frozen=True):
-    """A query and the names of its series: `$tag_device`, `$col`, or a text."""
+class Target(msgspec.Struct, frozen=True):
+    """A query, and the alias of its series: `$tag_device`, `$col`, or a text."""
 
     query: Select
     alias: str = ""
 
 
 class InfluxTarget(Dataquery):
-    """One query of a panel as Grafana stores it."""
+    """One InfluxQL query of a panel, in the form that Grafana stores."""
 
     def __init__(self, query: str, ref_id: str, result_format: ResultFormat, alias: str = "") -> None:
-        """Hold it."""
         self.query = query
         self.ref_id = ref_id
         self.result_format = result_format
         self.alias = alias
 
     def to_json(self) -> dict[str, object]:
-        """As in the board's JSON; raw, since Grafana's own builder knows no subqueries."""
+        """The target as stored in a dashboard. It is raw, because Grafana's query builder has no subqueries."""
         return {
             "datasource": {"type": DATASOURCE_TYPE, "uid": DATASOURCE_UID},
             "query": self.query,
@@ -44,10 +43,13 @@ class InfluxTarget(Dataquery):
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> InfluxTarget:
-        """Read it back."""
+        """The target of a stored dashboard."""
         return cls(data["query"], data["refId"], data["resultFormat"], data["alias"])
 
 
-def targets(asked: Sequence[Ask], result_format: ResultFormat) -> list[Dataquery]:
-    """The queries of a panel, A first."""
-    return [InfluxTarget(a.query.text, chr(ord("A") + index), result_format, a.alias) for index, a in enumerate(asked)]
+def influx_targets(targets: Sequence[Target], result_format: ResultFormat) -> list[Dataquery]:
+    """The targets of a panel in the SDK's form, with the reference ids A, B, ..."""
+    return [
+        InfluxTarget(target.query.text, chr(ord("A") + index), result_format, target.alias)
+        for index, target in enumerate(targets)
+    ]

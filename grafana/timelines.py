@@ -1,4 +1,4 @@
-"""Panels of states over time: how long each row was in which state, or its state in each interval."""
+"""Panels of states over time: state timelines and status histories."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from grafana_foundation_sdk.builders import statetimeline as timeline_builders
 from grafana_foundation_sdk.builders import statushistory as history_builders
 from grafana_foundation_sdk.models import common, dashboard
 
-from grafana.house import PLAIN_STEPS, UNKNOWN, House
-from grafana.looks import override
-from grafana.panels import Named, config_of, defaults_of, finish
-from grafana.targets import Ask
+from grafana.columns import override
+from grafana.context import DashboardContext
+from grafana.panels import SeriesStyles, config_of, defaults_of, finish
+from grafana.targets import Target
+from grafana.theme import PLAIN_STEPS, UNKNOWN
 
 
-def timeline(
-    house: House,
+def state_timeline(
+    context: DashboardContext,
     key: str,
-    asked: Sequence[Ask],
+    targets: Sequence[Target],
     mapping: dashboard.ValueMap,
     *,
     every: str = "1m",
-    named: Named | None = None,
+    styles: SeriesStyles | None = None,
 ) -> dashboard.Panel:
-    """How long each row was in which state."""
+    """A state timeline: consecutive values of a row are merged into one bar per state."""
     builder = (
         timeline_builders.Panel()
         .merge_values(True)
@@ -34,11 +35,13 @@ def timeline(
         .line_width(0)
         .legend(common_builders.VizLegendOptions().show_legend(True).placement(common.LegendPlacement.BOTTOM))
     )
-    return _states(house, key, builder.build(), asked, mapping, every, named)
+    return _states(context, key, builder.build(), targets, mapping, every, styles)
 
 
-def history(house: House, key: str, asked: Sequence[Ask], mapping: dashboard.ValueMap) -> dashboard.Panel:
-    """The state of each row in each interval, as boxes."""
+def status_history(
+    context: DashboardContext, key: str, targets: Sequence[Target], mapping: dashboard.ValueMap
+) -> dashboard.Panel:
+    """A status history: one box per row and interval."""
     builder = (
         history_builders.Panel()
         .show_value(common.VisibilityMode.NEVER)
@@ -48,28 +51,28 @@ def history(house: House, key: str, asked: Sequence[Ask], mapping: dashboard.Val
         .line_width(0)
         .legend(common_builders.VizLegendOptions().show_legend(True).placement(common.LegendPlacement.BOTTOM))
     )
-    panel = _states(house, key, builder.build(), asked, mapping, "5m", None)
+    panel = _states(context, key, builder.build(), targets, mapping, "5m", None)
     panel.max_data_points = 100
     return panel
 
 
 def _states(
-    house: House,
+    context: DashboardContext,
     key: str,
     panel: dashboard.Panel,
-    asked: Sequence[Ask],
+    targets: Sequence[Target],
     mapping: dashboard.ValueMap,
     every: str,
-    named: Named | None,
+    styles: SeriesStyles | None,
 ) -> dashboard.Panel:
-    finish(house, key, panel, asked, "time_series", PLAIN_STEPS)
+    finish(context, key, panel, targets, "time_series", PLAIN_STEPS)
     defaults = defaults_of(panel)
     defaults.mappings = [mapping]
     # Colours come from the mapping; by limits, numbers would be merged to what limit they are above.
     defaults.color = dashboard.FieldColor(mode=dashboard.FieldColorModeId.FIXED, fixed_color=UNKNOWN)
     panel.interval = every
-    if named:
+    if styles:
         config_of(panel).overrides = [
-            override(name, {"displayName": house.t(word)}) for name, (word, _) in named.items()
+            override(name, {"displayName": context.t(word)}) for name, (word, _) in styles.items()
         ]
     return panel

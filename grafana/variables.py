@@ -1,4 +1,4 @@
-"""Variables of boards: city, kelurahan, site, waste kind, and the hidden address of the console."""
+"""Dashboard variables: city, kelurahan, site, waste kind, and the hidden address of the console."""
 
 from __future__ import annotations
 
@@ -7,54 +7,54 @@ from typing import Final, Literal
 
 from grafana_foundation_sdk.models import dashboard
 
-from grafana.house import House, datasource
-from grafana.influxql import Condition, chosen, equals, tag_values
+from grafana.context import DashboardContext, datasource
+from grafana.influxql import Condition, equals, matches_variables, tag_values
 from grafana.measurements import AREA_STATE, DEVICE_STATE
 
 Name = Literal["city", "kelurahan", "site", "camera_site", "waste_kind", "console"]
 
 ALL: Final = "$__all"
 ALL_VALUE: Final = ".*"
-"""What All stands for in a query: also devices without the tag, which a list of all values would leave out."""
+"""The value of All. It also matches devices without the tag, which a list of all values would not."""
 
 
-def variables(house: House, names: tuple[Name, ...]) -> list[dashboard.VariableModel]:
-    """The variables of a board, in this order."""
-    made = [_MAKERS[name](house) for name in (*names, "console")]
+def variables(context: DashboardContext, names: tuple[Name, ...]) -> list[dashboard.VariableModel]:
+    """The variables of a dashboard, in the order of `names`, and the console's address."""
+    made = [_MAKERS[name](context) for name in (*names, "console")]
     for variable in made:
         # Not of these types; the SDK would write them all the same.
         variable.auto = variable.auto_min = variable.auto_count = variable.allow_custom_value = None
-        variable.label = house.t(f"variables.{variable.name}")
-        variable.description = house.t(f"about_variables.{variable.name}")
+        variable.label = context.t(f"variables.{variable.name}")
+        variable.description = context.t(f"about_variables.{variable.name}")
     return made
 
 
-def _city(house: House) -> dashboard.VariableModel:
-    """One city at a time: figures of two cities are not to be added up."""
-    found = _asked("city", tag_values(AREA_STATE, "city"))
-    found.current = dashboard.VariableOption(text=house.city.id, value=house.city.id)
+def _city(context: DashboardContext) -> dashboard.VariableModel:
+    """A choice of one city: metrics of several cities must not be summed."""
+    found = _query_variable("city", tag_values(AREA_STATE, "city"))
+    found.current = dashboard.VariableOption(text=context.city.id, value=context.city.id)
     return found
 
 
-def _kelurahan(_house: House) -> dashboard.VariableModel:
-    return _several(_asked("kelurahan", tag_values(AREA_STATE, "kelurahan", *chosen("city"))))
+def _kelurahan(_context: DashboardContext) -> dashboard.VariableModel:
+    return _multi_value(_query_variable("kelurahan", tag_values(AREA_STATE, "kelurahan", *matches_variables("city"))))
 
 
-def _site(_house: House) -> dashboard.VariableModel:
+def _site(_context: DashboardContext) -> dashboard.VariableModel:
     return _sites()
 
 
-def _camera_site(_house: House) -> dashboard.VariableModel:
+def _camera_site(_context: DashboardContext) -> dashboard.VariableModel:
     return _sites(equals("kind", "camera"))
 
 
 def _sites(*where: Condition) -> dashboard.VariableModel:
-    query = tag_values(DEVICE_STATE, "site", *where, *chosen("city", "kelurahan"))
-    return _several(_asked("site", query))
+    query = tag_values(DEVICE_STATE, "site", *where, *matches_variables("city", "kelurahan"))
+    return _multi_value(_query_variable("site", query))
 
 
-def _waste_kind(house: House) -> dashboard.VariableModel:
-    kinds = house.codes("waste_kind")
+def _waste_kind(context: DashboardContext) -> dashboard.VariableModel:
+    kinds = context.codes("waste_kind")
     made = dashboard.VariableModel(
         type_val=dashboard.VariableType.CUSTOM,
         name="waste_kind",
@@ -64,21 +64,21 @@ def _waste_kind(house: House) -> dashboard.VariableModel:
             *(dashboard.VariableOption(text=shown, value=code, selected=False) for code, shown in kinds.items()),
         ],
     )
-    return _several(made)
+    return _multi_value(made)
 
 
-def _console(house: House) -> dashboard.VariableModel:
+def _console(context: DashboardContext) -> dashboard.VariableModel:
     return dashboard.VariableModel(
         type_val=dashboard.VariableType.CONSTANT,
         name="console",
-        query=house.public_url,
-        current=dashboard.VariableOption(text=house.public_url, value=house.public_url),
+        query=context.public_url,
+        current=dashboard.VariableOption(text=context.public_url, value=context.public_url),
         hide=dashboard.VariableHide.HIDE_VARIABLE,
         skip_url_sync=True,
     )
 
 
-def _asked(name: str, query: str) -> dashboard.VariableModel:
+def _query_variable(name: str, query: str) -> dashboard.VariableModel:
     return dashboard.VariableModel(
         type_val=dashboard.VariableType.QUERY,
         name=name,
@@ -92,13 +92,13 @@ def _asked(name: str, query: str) -> dashboard.VariableModel:
     )
 
 
-def _several(variable: dashboard.VariableModel) -> dashboard.VariableModel:
+def _multi_value(variable: dashboard.VariableModel) -> dashboard.VariableModel:
     variable.multi, variable.include_all, variable.all_value = True, True, ALL_VALUE
     variable.current = dashboard.VariableOption(text=["All"], value=[ALL])
     return variable
 
 
-_MAKERS: Final[dict[Name, Callable[[House], dashboard.VariableModel]]] = {
+_MAKERS: Final[dict[Name, Callable[[DashboardContext], dashboard.VariableModel]]] = {
     "city": _city,
     "kelurahan": _kelurahan,
     "site": _site,

@@ -1,4 +1,4 @@
-"""Which camera lies: verdicts, blindness and silence of each, on a day and in the 30 days up to it, worst first."""
+"""Camera quality: false alarms and outages per camera, on a day and in the 30 days that end with it, worst first."""
 
 from __future__ import annotations
 
@@ -8,99 +8,103 @@ from typing import Final
 
 from fastapi import Request
 
-from api.camera_report import Figures
-from api.console.frame import show
+from api.camera_metrics import CameraMetrics
+from api.console.layout import show
 from api.console.markup import Markup, join, link, table, tag
-from api.console.view import View
+from api.console.page_context import PageContext
 from api.report_routes import day_of
 from api.reporting import DAYS, CameraReport, camera_reports
 from broker.contract.errors import PayloadError
 
 _SHORT_S: Final = 60.0
-"""What took less than this is not told."""
+"""Shorter durations are not shown."""
 
 
-async def build(view: View, request: Request) -> None:
-    """Put the report on the page."""
+async def build(page: PageContext, request: Request) -> None:
+    """Add the camera report to the page."""
     try:
-        day = day_of(view.context, date.fromisoformat(request.query_params.get("day", "")))
+        day = day_of(page.context, date.fromisoformat(request.query_params.get("day", "")))
     except (ValueError, PayloadError):
-        day = day_of(view.context, None)
-    show(_page(view, day, await asyncio.to_thread(camera_reports, view.context, day)), "report")
+        day = day_of(page.context, None)
+    show(_body(page, day, await asyncio.to_thread(camera_reports, page.context, day)), "report")
 
 
-def _page(view: View, day: date, reports: list[CameraReport]) -> Markup:
-    headings = [view.t(key) for key in ("at_camera", "judged_share", "wrong_because", "unseen", "on_day", "zones")]
-    rows = [_row(view, report) for report in reports]
-    intro = tag("p", view.t("cameras_intro", n=DAYS, day=day.isoformat()), class_="intro")
-    return join([intro, _form(view, day), table(headings, rows, narrow="lines")])
+def _body(page: PageContext, day: date, reports: list[CameraReport]) -> Markup:
+    headings = [page.t(key) for key in ("at_camera", "judged_share", "wrong_because", "unseen", "on_day", "zones")]
+    rows = [_row(page, report) for report in reports]
+    intro = tag("p", page.t("cameras_intro", n=DAYS, day=day.isoformat()), class_="intro")
+    return join([intro, _form(page, day), table(headings, rows, narrow="lines")])
 
 
-def _form(view: View, day: date) -> Markup:
-    today = day_of(view.context, None)
+def _form(page: PageContext, day: date) -> Markup:
+    today = day_of(page.context, None)
     field = tag("input", type="date", name="day", value=day.isoformat(), max=today.isoformat())
     address = f"/api/v1/cameras/report.csv?day={day.isoformat()}"
-    csv = link(address, view.t("download_csv"), class_="button", download=True)
-    parts = [tag("label", view.t("day"), field), tag("button", view.t("show")), csv]
+    csv = link(address, page.t("download_csv"), class_="button", download=True)
+    parts = [tag("label", page.t("day"), field), tag("button", page.t("show")), csv]
     return tag("form", *parts, method="get", action="/cameras", class_="filters")
 
 
-def _row(view: View, report: CameraReport) -> list[object]:
+def _row(page: PageContext, report: CameraReport) -> list[object]:
     month, day = report.month, report.day
-    zones = link(f"/camera/{report.camera}/zones", view.t("draw_zones")) if view.may("operator") else "-"
+    zones = link(f"/camera/{report.camera}/zones", page.t("draw_zones")) if page.may("operator") else "-"
     return [
         join([link(f"/device/{report.camera}", report.camera), tag("br"), report.site_name]),
-        _share(view, month),
-        _counts(view, month),
-        _unseen(view, month),
-        join([_day(view, day), _unseen(view, day)]),
+        _share(page, month),
+        _counts(page, month),
+        _unseen(page, month),
+        join([_day(page, day), _unseen(page, day)]),
         zones,
     ]
 
 
-def _share(view: View, found: Figures) -> Markup:
-    """Confirmed of those judged; a bar of its likely range, since few verdicts say little."""
-    cases = tag("small", f"{view.t('cases_count')}: {view.number(found.cases)}")
-    if found.precision is None or found.precision_range is None:
-        return join([tag("span", view.t("none_judged"), class_="none"), tag("br"), cases])
-    low, high = (round(100 * share) for share in found.precision_range)
-    of = found.confirmed + found.rejected
-    words = view.t("of_judged", right=found.confirmed, of=of, low=low, high=high)
+def _share(page: PageContext, metrics: CameraMetrics) -> Markup:
+    """Share of confirmed cases, with a bar of its confidence interval."""
+    cases = tag("small", f"{page.t('cases_count')}: {page.number(metrics.cases)}")
+    if metrics.precision is None or metrics.precision_range is None:
+        return join([tag("span", page.t("none_judged"), class_="none"), tag("br"), cases])
+    low, high = (round(100 * share) for share in metrics.precision_range)
+    of = metrics.confirmed + metrics.rejected
+    words = page.t("of_judged", right=metrics.confirmed, of=of, low=low, high=high)
     range_ = tag("i", style=f"margin-left:{low}%;width:{max(1, high - low)}%")
     parts: list[object] = [tag("b", words), tag("span", range_, class_="range"), cases]
-    if found.few:
-        parts.insert(1, tag("small", view.t("too_few"), class_="warn"))
+    if metrics.few:
+        parts.insert(1, tag("small", page.t("too_few"), class_="warn"))
     return tag("div", *parts, class_="share")
 
 
-def _counts(view: View, found: Figures) -> Markup:
-    if not found.reasons:
+def _counts(page: PageContext, metrics: CameraMetrics) -> Markup:
+    if not metrics.reasons:
         return tag("span", "-", class_="none")
-    lines = [tag("li", f"{view.word(reason, 'reason_')}: {view.number(n)}") for reason, n in found.reasons.items()]
+    lines = [tag("li", f"{page.word(reason, 'reason_')}: {page.number(n)}") for reason, n in metrics.reasons.items()]
     return tag("ul", *lines)
 
 
-def _unseen(view: View, found: Figures) -> Markup:
-    """How long it saw nothing, by reason, and how long nobody heard of it."""
+def _unseen(page: PageContext, metrics: CameraMetrics) -> Markup:
+    """Blind time by reason, offline time, and armed share."""
     lines = [
-        f"{view.word(reason, 'blind_')}: {view.duration(seconds)}"
-        for reason, seconds in found.blind_by_reason_s.items()
+        f"{page.word(reason, 'blind_')}: {page.duration(seconds)}"
+        for reason, seconds in metrics.blind_by_reason_s.items()
         if seconds >= _SHORT_S
     ]
-    if found.offline_s is None:
-        lines.append(view.t("never_heard"))
-    elif found.offline_s >= _SHORT_S:
-        lines.append(f"{view.t('away')}: {view.duration(found.offline_s)}")
-    if found.armed_share is not None:
-        lines.append(f"{view.t('armed')}: {view.number(round(100 * found.armed_share, 1))} %")
+    if metrics.offline_s is None:
+        lines.append(page.t("never_heard"))
+    elif metrics.offline_s >= _SHORT_S:
+        lines.append(f"{page.t('away')}: {page.duration(metrics.offline_s)}")
+    if metrics.armed_share is not None:
+        lines.append(f"{page.t('armed')}: {page.number(round(100 * metrics.armed_share, 1))} %")
     return tag("ul", *(tag("li", line) for line in lines))
 
 
-def _day(view: View, found: Figures) -> Markup:
-    words = [f"{view.t('cases_count')}: {view.number(found.cases)}"]
+def _day(page: PageContext, metrics: CameraMetrics) -> Markup:
+    words = [f"{page.t('cases_count')}: {page.number(metrics.cases)}"]
     words += [
-        f"{view.t(f'show_{verdict}')}: {view.number(count)}"
-        for verdict, count in (("confirmed", found.confirmed), ("rejected", found.rejected), ("waiting", found.waiting))
+        f"{page.t(f'show_{verdict}')}: {page.number(count)}"
+        for verdict, count in (
+            ("confirmed", metrics.confirmed),
+            ("rejected", metrics.rejected),
+            ("waiting", metrics.waiting),
+        )
         if count
     ]
     return tag("ul", *(tag("li", line) for line in words))

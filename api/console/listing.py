@@ -1,4 +1,4 @@
-"""Lists of devices: filtered and cut to a page on the server, the question kept in the address."""
+"""Device lists, filtered and paginated on the server; the filter is in the URL."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from fastapi import Request
 from nicegui import ui
 
 from api.console.forms import pager, select
-from api.console.frame import show
+from api.console.layout import show
 from api.console.markup import Markup, join, link, table, tag
-from api.console.view import View
-from api.shapes import device_connectivity, service_status
+from api.console.page_context import PageContext
+from api.schemas import device_connectivity, service_status
 from broker.contract.topics import Kind
 from city.model import Bin, Device, Truck
 from ingest.store.condition import FILLING_PCT, FULL_PCT, number
@@ -34,12 +34,12 @@ FIELDS: Final[dict[Kind, tuple[str, ...]]] = {
     "ap": ("clients", "latency_ms"),
     "camera": ("scene", "fps"),
 }
-"""The measures a list shows; the page of a device has the rest."""
+"""The fields of a list, per kind; a device's page shows all."""
 
 
 @dataclass(frozen=True)
-class Question:
-    """What the address asks for; empty texts leave a filter open, `page` counts from 1."""
+class DeviceFilter:
+    """The filter of a device list, from the URL. Empty texts match everything; `page` counts from 1."""
 
     kelurahan: str = ""
     state: str = ""
@@ -48,94 +48,96 @@ class Question:
     page: int = 1
 
     @classmethod
-    def of(cls, request: Request) -> Question:
-        """Read it from an address; what makes no sense is left open."""
-        asked = {name: request.query_params.get(name, "").strip()[:80] for name in ("kelurahan", "state", "q", "order")}
+    def of(cls, request: Request) -> DeviceFilter:
+        """The filter of a request; invalid values are ignored."""
+        texts = {name: request.query_params.get(name, "").strip()[:80] for name in ("kelurahan", "state", "q", "order")}
         page = request.query_params.get("page", "1")
-        return cls(**asked, page=max(1, int(page)) if page.isascii() and page.isdigit() and len(page) < 6 else 1)  # noqa: PLR2004 - digits
+        return cls(**texts, page=max(1, int(page)) if page.isascii() and page.isdigit() and len(page) < 6 else 1)  # noqa: PLR2004 - digits
 
     def address(self, kind: Kind, page: int) -> str:
-        """The address of another page of the same list."""
+        """The URL of another page with the same filter."""
         given = {"kelurahan": self.kelurahan, "state": self.state, "q": self.q, "order": self.order}
         return f"/devices/{kind}?" + urlencode({**{k: v for k, v in given.items() if v}, "page": page})
 
 
-async def build(view: View, kind: Kind, request: Request) -> None:
-    """Put the filters and the list on the page and keep the list fresh."""
-    question = Question.of(request)
-    first = await asyncio.to_thread(_list, view, kind, question)
-    show(_filters(view, kind, question), "filters-box")
+async def build(page: PageContext, kind: Kind, request: Request) -> None:
+    """Add filters and list to the page and refresh the list."""
+    filter_ = DeviceFilter.of(request)
+    first = await asyncio.to_thread(_list, page, kind, filter_)
+    show(_filters(page, kind, filter_), "filters-box")
     shown = show(first, "list-box")
 
     async def refresh() -> None:
-        shown.set_content(await asyncio.to_thread(_list, view, kind, question))
+        shown.set_content(await asyncio.to_thread(_list, page, kind, filter_))
 
     ui.timer(REFRESH_S, refresh, immediate=False)
-    show(_downloads(view, kind))
+    show(_downloads(page, kind))
 
 
-def _downloads(view: View, kind: Kind) -> Markup:
-    """All devices of the kind, for spreadsheets and maps; filters do not narrow it."""
-    table_ = link(f"/api/v1/export/devices.csv?kind={kind}&bom=true", view.t("download_csv"), download=True)
-    places = link(f"/api/v1/export/devices.geojson?kind={kind}", view.t("download_geojson"), download=True)
-    return tag("p", view.t("download_all"), " ", table_, " ", places, class_="downloads")
+def _downloads(page: PageContext, kind: Kind) -> Markup:
+    """Links to all devices of the kind as CSV and GeoJSON, without the filter."""
+    table_ = link(f"/api/v1/export/devices.csv?kind={kind}&bom=true", page.t("download_csv"), download=True)
+    places = link(f"/api/v1/export/devices.geojson?kind={kind}", page.t("download_geojson"), download=True)
+    return tag("p", page.t("download_all"), " ", table_, " ", places, class_="downloads")
 
 
-def _list(view: View, kind: Kind, question: Question) -> Markup:
-    now = view.context.clock()
-    latest = {one.device: one for one in view.context.reader.latest(kind=kind)}
+def _list(page: PageContext, kind: Kind, filter_: DeviceFilter) -> Markup:
+    now = page.context.clock()
+    latest = {latest.device: latest for latest in page.context.reader.latest(kind=kind)}
     found = [
         device
-        for device in view.context.city.devices.values()
-        if kind == device.KIND and matches(view, question, device, latest.get(device.id), now)
+        for device in page.context.city.devices.values()
+        if kind == device.KIND and matches(page, filter_, device, latest.get(device.id), now)
     ]
-    found.sort(key=_order(question, latest))
+    found.sort(key=_order(filter_, latest))
     pages = max(1, ceil(len(found) / ROWS))
-    page = min(question.page, pages)
-    cut = found[(page - 1) * ROWS : page * ROWS]
+    page_number = min(filter_.page, pages)
+    cut = found[(page_number - 1) * ROWS : page_number * ROWS]
     if not cut:
-        return tag("p", view.t("nothing"), class_="empty")
-    rows = [_row(view, device, latest.get(device.id), now) for device in cut]
-    count = tag("p", view.t("found", n=len(found)), class_="found", role="status")
-    return join([count, table(_headings(view, kind), rows), pager(view, partial(question.address, kind), page, pages)])
+        return tag("p", page.t("nothing"), class_="empty")
+    rows = [_row(page, device, latest.get(device.id), now) for device in cut]
+    count = tag("p", page.t("found", n=len(found)), class_="found", role="status")
+    return join(
+        [count, table(_headings(page, kind), rows), pager(page, partial(filter_.address, kind), page_number, pages)]
+    )
 
 
-def matches(view: View, question: Question, device: Device, latest: Latest | None, now: datetime) -> bool:
-    """Whether a device is among those asked for."""
-    if question.kelurahan and device.kelurahan != question.kelurahan:
+def matches(page: PageContext, filter_: DeviceFilter, device: Device, latest: Latest | None, now: datetime) -> bool:
+    """Whether a device matches the filter."""
+    if filter_.kelurahan and device.kelurahan != filter_.kelurahan:
         return False
-    if question.state and device_connectivity(view.context, device, latest, now) != question.state:
+    if filter_.state and device_connectivity(page.context, device, latest, now) != filter_.state:
         return False
-    site = view.context.city.sites.get(device.site)
+    site = page.context.city.sites.get(device.site)
     names = (device.id, site.name if site else "", device.plate if isinstance(device, Truck) else "")
-    return question.q.casefold() in " ".join(names).casefold()
+    return filter_.q.casefold() in " ".join(names).casefold()
 
 
-def _order(question: Question, latest: dict[str, Latest]) -> Callable[[Device], tuple[float, str]]:
+def _order(filter_: DeviceFilter, latest: dict[str, Latest]) -> Callable[[Device], tuple[float, str]]:
     def by(device: Device) -> tuple[float, str]:
-        fill = number(latest.get(device.id), "fill_pct") if question.order == "fill" else None
+        fill = number(latest.get(device.id), "fill_pct") if filter_.order == "fill" else None
         return (-1.0 if fill is None else fill) * -1, device.id
 
     return by
 
 
-def _headings(view: View, kind: Kind) -> list[str]:
+def _headings(page: PageContext, kind: Kind) -> list[str]:
     about = {"bin": ("kelurahan", "waste_kind"), "truck": ("plate",), "ap": ("site_name",), "camera": ("site_name",)}
-    return [view.t(key) for key in ("device", *about[kind], *FIELDS[kind], "state", "heard")]
+    return [page.t(key) for key in ("device", *about[kind], *FIELDS[kind], "state", "heard")]
 
 
-def _row(view: View, device: Device, latest: Latest | None, now: datetime) -> list[object]:
-    fields = [_cell(view, field, latest) for field in FIELDS[device.KIND]]
-    state = _state(view, device, latest, now)
-    heard = view.age(latest.received_at if latest else None, now)
-    return [link(f"/device/{device.id}", device.id), *_about(view, device), *fields, state, heard]
+def _row(page: PageContext, device: Device, latest: Latest | None, now: datetime) -> list[object]:
+    fields = [_cell(page, field, latest) for field in FIELDS[device.KIND]]
+    state = _state(page, device, latest, now)
+    heard = page.age(latest.received_at if latest else None, now)
+    return [link(f"/device/{device.id}", device.id), *_about(page, device), *fields, state, heard]
 
 
-def _about(view: View, device: Device) -> list[object]:
-    city = view.context.city
+def _about(page: PageContext, device: Device) -> list[object]:
+    city = page.context.city
     if isinstance(device, Bin):
         kelurahan = city.kelurahan.get(device.kelurahan)
-        kind = tag("span", view.t(device.waste_kind), class_=f"kind {device.color}")
+        kind = tag("span", page.t(device.waste_kind), class_=f"kind {device.color}")
         return [kelurahan.name if kelurahan else device.kelurahan, kind]
     if isinstance(device, Truck):
         return [device.plate]
@@ -143,49 +145,51 @@ def _about(view: View, device: Device) -> list[object]:
     return [site.name if site else device.site]
 
 
-def _cell(view: View, field: str, latest: Latest | None) -> object:
+def _cell(page: PageContext, field: str, latest: Latest | None) -> object:
     found = latest.values.get(field) if latest else None
     if found is None:
-        return tag("span", view.t("none"), class_="none")
-    words = view.value(field, found.value)
+        return tag("span", page.t("none"), class_="none")
+    words = page.value(field, found.value)
     return fill_bar(float(found.value), words) if field == "fill_pct" else words
 
 
 def fill_bar(fill_pct: float, words: str) -> Markup:
-    """A fill level as a bar with its number beside it."""
+    """A fill level as a bar with its number."""
     level = "high" if fill_pct > FULL_PCT else "mid" if fill_pct >= FILLING_PCT else "low"
     bar = tag("span", tag("i", style=f"width:{min(100.0, fill_pct):.0f}%"), class_=f"bar {level}")
     return join([bar, tag("span", words)], " ")
 
 
-def _state(view: View, device: Device, latest: Latest | None, now: datetime) -> Markup:
-    connected = device_connectivity(view.context, device, latest, now)
-    shown = state_badge(view, connected)
+def _state(page: PageContext, device: Device, latest: Latest | None, now: datetime) -> Markup:
+    connected = device_connectivity(page.context, device, latest, now)
+    shown = state_badge(page, connected)
     if isinstance(device, Truck) and connected == "online":
-        shown = state_badge(view, service_status(device, latest, connected))
+        shown = state_badge(page, service_status(device, latest, connected))
     return shown
 
 
-def state_badge(view: View, state: str) -> Markup:
-    """A state in words on its colour."""
-    return tag("span", view.t(state), class_=f"state {state}")
+def state_badge(page: PageContext, state: str) -> Markup:
+    """A state as a coloured badge."""
+    return tag("span", page.t(state), class_=f"state {state}")
 
 
-def _filters(view: View, kind: Kind, question: Question) -> Markup:
-    names = sorted(((one.id, one.name) for one in view.context.city.kelurahan.values()), key=lambda pair: pair[1])
-    anything = ("", view.t("all"))
-    states = [(one, view.t(one)) for one in STATES]
+def _filters(page: PageContext, kind: Kind, filter_: DeviceFilter) -> Markup:
+    names = sorted(
+        ((kelurahan.id, kelurahan.name) for kelurahan in page.context.city.kelurahan.values()), key=lambda pair: pair[1]
+    )
+    anything = ("", page.t("all"))
+    states = [(state, page.t(state)) for state in STATES]
     parts = [
-        select("kelurahan", view.t("kelurahan"), [anything, *names], question.kelurahan) if kind != "truck" else None,
-        select("state", view.t("state"), [anything, *states], question.state),
-        _search(view, question),
+        select("kelurahan", page.t("kelurahan"), [anything, *names], filter_.kelurahan) if kind != "truck" else None,
+        select("state", page.t("state"), [anything, *states], filter_.state),
+        _search(page, filter_),
     ]
     if kind == "bin":
-        orders = [("", view.t("by_name")), ("fill", view.t("by_fill"))]
-        parts.append(select("order", view.t("order"), orders, question.order))
-    return tag("form", *parts, tag("button", view.t("show")), method="get", action=f"/devices/{kind}", class_="filters")
+        orders = [("", page.t("by_name")), ("fill", page.t("by_fill"))]
+        parts.append(select("order", page.t("order"), orders, filter_.order))
+    return tag("form", *parts, tag("button", page.t("show")), method="get", action=f"/devices/{kind}", class_="filters")
 
 
-def _search(view: View, question: Question) -> Markup:
-    box = tag("input", type="search", name="q", value=question.q, maxlength=80)
-    return tag("label", view.t("search"), box)
+def _search(page: PageContext, filter_: DeviceFilter) -> Markup:
+    box = tag("input", type="search", name="q", value=filter_.q, maxlength=80)
+    return tag("label", page.t("search"), box)

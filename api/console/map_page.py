@@ -1,4 +1,4 @@
-"""The map: our own shapes and places, and a canvas layer per kind of device that the browser keeps fresh itself."""
+"""The map: outlines and sites of the city, and a canvas layer per device kind, which the browser refreshes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any, Final
 import msgspec
 from nicegui import ui
 
-from api.console.frame import asset, show
+from api.console.layout import asset, show
 from api.console.markup import Markup, join, tag
+from api.console.page_context import PageContext
 from api.console.texts import TEXTS
-from api.console.view import View
 from broker.contract.topics import KINDS
 
 REFRESH_S: Final = {"bin": 10, "truck": 3, "ap": 10, "camera": 10}
@@ -34,16 +34,16 @@ LEGEND: Final = (
 )
 
 
-def build(view: View) -> None:
-    """Put the map, its counters, switches and legend on the page."""
+def build(page: PageContext) -> None:
+    """Add the map, its counters, layer switches and legend to the page."""
     with ui.element("div").classes("map-page"):
-        show(_counters(view), "counters-box")
-        _map(view)
-        show(_side(view), "side-box")
+        show(_counters(page), "counters-box")
+        _map(page)
+        show(_side(page), "side-box")
 
 
-def _map(view: View) -> None:
-    city = view.context.city
+def _map(page: PageContext) -> None:
+    city = page.context.city
     leaflet = ui.leaflet(
         center=(city.lat_deg, city.lon_deg),
         zoom=12,
@@ -52,41 +52,41 @@ def _map(view: View) -> None:
     ).classes("city-map")
     # NiceGUI puts OpenStreetMap's tiles on every map; ours asks no foreign host unless somebody wants it to.
     leaflet.clear_layers()
-    config = msgspec.json.encode(_config(view)).decode().replace("<", "\\u003c")
+    config = msgspec.json.encode(_config(page)).decode().replace("<", "\\u003c")
     leaflet.on("init", js_handler=f"() => kotaMap.start(getElement({leaflet.id}).map, {config})")
 
 
-def _config(view: View) -> dict[str, Any]:
-    words = {key: view.t(key) for key in TEXTS}
-    return {"texts": words, "refresh_s": REFRESH_S, "lang": view.lang, "zone": view.context.city.time_zone.key}
+def _config(page: PageContext) -> dict[str, Any]:
+    words = {key: page.t(key) for key in TEXTS}
+    return {"texts": words, "refresh_s": REFRESH_S, "lang": page.lang, "zone": page.context.city.time_zone.key}
 
 
-def _counters(view: View) -> Markup:
+def _counters(page: PageContext) -> Markup:
     return tag(
         "ul",
         *(
-            tag("li", tag("b", "–", id=f"count-{key}"), tag("span", view.t(key)), class_=f"count {key}")  # noqa: RUF001 - a dash
+            tag("li", tag("b", "–", id=f"count-{key}"), tag("span", page.t(key)), class_=f"count {key}")  # noqa: RUF001 - a dash
             for key in COUNTERS
         ),
         class_="counters",
     )
 
 
-def _side(view: View) -> Markup:
-    toggles = [_toggle(view, kind, on=True) for kind in (*KINDS, "places")]
-    toggles.append(_toggle(view, "tiles", on=False))
-    signs = [tag("li", tag("i", class_=f"sign {sign}"), tag("span", view.t(key))) for sign, key in LEGEND]
+def _side(page: PageContext) -> Markup:
+    toggles = [_toggle(page, kind, on=True) for kind in (*KINDS, "places")]
+    toggles.append(_toggle(page, "tiles", on=False))
+    signs = [tag("li", tag("i", class_=f"sign {sign}"), tag("span", page.t(key))) for sign, key in LEGEND]
     return join(
         [
-            tag("p", view.t("map_old"), id="map-old", class_="warn", hidden=True, role="status"),
-            tag("h2", view.t("layers")),
+            tag("p", page.t("map_old"), id="map-old", class_="warn", hidden=True, role="status"),
+            tag("h2", page.t("layers")),
             tag("div", *toggles, class_="toggles"),
-            tag("h2", view.t("legend")),
+            tag("h2", page.t("legend")),
             tag("ul", *signs, class_="legend"),
         ]
     )
 
 
-def _toggle(view: View, key: str, *, on: bool) -> Markup:
+def _toggle(page: PageContext, key: str, *, on: bool) -> Markup:
     box = tag("input", type="checkbox", data_layer=key, checked=on)
-    return tag("label", box, tag("span", view.t(key)))
+    return tag("label", box, tag("span", page.t(key)))

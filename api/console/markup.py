@@ -1,4 +1,4 @@
-"""HTML made of text: whatever is not markup already is escaped, so names and reasons from outside stay text."""
+"""HTML builders. Everything that is not `Markup` is escaped, so external texts stay text."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ _EMPTY = frozenset({"br", "img", "input", "link"})
 
 
 class Markup(str):
-    """A text that is HTML already."""
+    """Text that is already HTML."""
 
     __slots__ = ()
 
 
 def markup(value: object) -> Markup:
-    """HTML of anything: markup as it is, None as nothing, everything else as escaped text."""
+    """HTML of a value: markup unchanged, None as an empty text, anything else escaped."""
     if isinstance(value, Markup):
         return value
     return Markup("" if value is None else escape(str(value)))
 
 
 def join(parts: Iterable[object], between: str = "") -> Markup:
-    """Parts one after another."""
+    """The parts joined."""
     return Markup(between.join(markup(part) for part in parts))
 
 
@@ -45,12 +45,13 @@ def link(to: str, text: object, **attributes: object) -> Markup:
 
 
 def table(headings: Iterable[str], rows: Iterable[Iterable[object]], *, narrow: Narrow = "pairs") -> Markup:
-    """A table; `narrow` says what becomes of it on a narrow screen.
+    """A table.
 
     Args:
-        headings: One for each column.
-        rows: As many cells each.
-        narrow: `pairs` and `lines` make each row a card, its cells two side by side or one a line; `keep` leaves it.
+        headings: Column headings.
+        rows: Cells of each row, one per column.
+        narrow: Layout on a narrow screen. `pairs` and `lines` turn rows into cards with two cells or one cell per line;
+            `keep` keeps the table.
     """
     names = list(headings)
     head = tag("thead", tag("tr", *(tag("th", name, scope="col") for name in names)))

@@ -1,4 +1,4 @@
-"""The console's pages and where they are found; NiceGUI builds them, on the API's own app."""
+"""Routes of the console's pages, which NiceGUI renders on the API's app."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from api.console import (
     dumping_page,
     listing,
     map_page,
-    strangers_page,
+    new_devices_page,
     system_page,
     zones_page,
 )
-from api.console.frame import STATIC, VERSION, framed, show
+from api.console.layout import STATIC, VERSION, render_layout, show
 from api.console.markup import Markup, link, tag
-from api.console.view import View, view_of
+from api.console.page_context import PageContext, page_context_of
+from api.new_device_routes import UnknownDeviceId, unknown_device_of
 from api.routes import DeviceId, context_of, device_of
-from api.stranger_routes import StrangerId, stranger_of
 from api.zone_routes import camera_of
 from broker.contract.topics import Kind
 from city.model import Camera, Device
@@ -44,10 +44,10 @@ router = APIRouter(include_in_schema=False, dependencies=[require("viewer")])
 
 
 class AssetsMount(Mount):
-    """NiceGUI's own app: its assets and its websocket, nothing else; other unknown paths are ours to answer."""
+    """Mount of NiceGUI's app, for its assets and websocket only; other unknown paths get our 404."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Match what NiceGUI's pages ask for."""
+        """Match the paths of NiceGUI's assets and websocket."""
         if not scope.get("path", "").startswith(("/_nicegui/", "/_nicegui_ws/")):
             return Match.NONE, {}
         return super().matches(scope)
@@ -78,33 +78,33 @@ def _icon() -> Response:
     return Response(ICON, media_type="image/svg+xml", headers={"Cache-Control": "max-age=86400"})
 
 
-def _known(request: Request, device: DeviceId) -> Device:
+def _device_or_404(request: Request, device: DeviceId) -> Device:
     # A dependency, because an error inside a page's own function is answered as 500.
     return device_of(context_of(request), device)
 
 
-def _known_camera(request: Request, camera: DeviceId) -> Camera:
+def _camera_or_404(request: Request, camera: DeviceId) -> Camera:
     return camera_of(context_of(request), camera)
 
 
-def _known_stranger(request: Request, stranger: StrangerId) -> KnownStranger:
-    return stranger_of(context_of(request), stranger)
+def _unknown_device_or_404(request: Request, unknown_device: UnknownDeviceId) -> KnownStranger:
+    return unknown_device_of(context_of(request), unknown_device)
 
 
-def _begin(request: Request, key: str, name: str = "") -> View:
-    """Start a page: what all share, and its heading."""
-    view = view_of(request, context_of(request))
-    framed(view, request, key, f"{view.t(key)} {name}".strip())
-    show(_heading(view, key, name))
-    return view
+def _begin(request: Request, key: str, name: str = "") -> PageContext:
+    """Start a page: layout and heading."""
+    page = page_context_of(request, context_of(request))
+    render_layout(page, request, key, f"{page.t(key)} {name}".strip())
+    show(_heading(page, key, name))
+    return page
 
 
-def _heading(view: View, key: str, name: str) -> Markup:
-    """The heading; a device's leads back to its list."""
+def _heading(page: PageContext, key: str, name: str) -> Markup:
+    """The heading; that of a device links to its list."""
     if not name:
-        return tag("h1", view.t(key), id="content")
-    list_ = "/strangers" if key == "strangers" else f"/devices/{key}"
-    return tag("h1", link(list_, view.t(key)), " › ", name, id="content")  # noqa: RUF001 - a path
+        return tag("h1", page.t(key), id="content")
+    list_ = "/strangers" if key == "new_devices" else f"/devices/{key}"
+    return tag("h1", link(list_, page.t(key)), " › ", name, id="content")  # noqa: RUF001 - a path
 
 
 @router.page("/")
@@ -115,15 +115,15 @@ def show_map(request: Request) -> None:
 
 @router.page("/devices/{kind}")
 async def show_list(request: Request, kind: Kind) -> None:
-    """Devices of a kind."""
+    """The list of devices of a kind."""
     await listing.build(_begin(request, kind), kind, request)
 
 
 @router.page("/device/{device}")
-async def show_device(request: Request, device: Annotated[Device, Depends(_known)], days: int = 1) -> None:
-    """One device, its charts over one or seven days."""
-    view = _begin(request, device.KIND, device.id)
-    await device_page.build(view, device, days if days in device_page.SPANS else 1)
+async def show_device(request: Request, device: Annotated[Device, Depends(_device_or_404)], days: int = 1) -> None:
+    """One device, with charts of one or seven days."""
+    page = _begin(request, device.KIND, device.id)
+    await device_page.build(page, device, days if days in device_page.CHART_RANGES else 1)
 
 
 @router.page("/dumping")
@@ -134,29 +134,31 @@ async def show_dumping(request: Request) -> None:
 
 @router.page("/cameras")
 async def show_cameras(request: Request) -> None:
-    """Which camera lies."""
+    """Camera quality: false alarms and outages."""
     await cameras_page.build(_begin(request, "cameras"), request)
 
 
 @router.page("/camera/{camera}/zones")
-def show_zones(request: Request, camera: Annotated[Camera, Depends(_known_camera)]) -> None:
+def show_zones(request: Request, camera: Annotated[Camera, Depends(_camera_or_404)]) -> None:
     """The zone editor of a camera."""
     zones_page.build(_begin(request, "camera", camera.id), camera)
 
 
 @router.page("/strangers")
-async def show_strangers(request: Request) -> None:
-    """Devices that nobody knows."""
-    await strangers_page.build_list(_begin(request, "strangers"))
+async def show_new_devices(request: Request) -> None:
+    """The list of unknown devices."""
+    await new_devices_page.build_list(_begin(request, "new_devices"))
 
 
-@router.page("/stranger/{stranger}")
-def show_stranger(request: Request, stranger: Annotated[KnownStranger, Depends(_known_stranger)]) -> None:
-    """One of them, to be taken in."""
-    strangers_page.build(_begin(request, "strangers", stranger.address), stranger)
+@router.page("/stranger/{unknown_device}")
+def show_new_device(
+    request: Request, unknown_device: Annotated[KnownStranger, Depends(_unknown_device_or_404)]
+) -> None:
+    """One unknown device, with the adoption form."""
+    new_devices_page.build(_begin(request, "new_devices", unknown_device.address), unknown_device)
 
 
 @router.page("/system")
 async def show_system(request: Request) -> None:
-    """How the platform does."""
+    """The state of the platform."""
     await system_page.build(_begin(request, "system"))

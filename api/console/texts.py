@@ -10,7 +10,7 @@ from api.console.texts_devices import DEVICE_TEXTS
 Lang = Literal["id", "en"]
 
 LANGS: Final[dict[Lang, str]] = {"id": "Bahasa Indonesia", "en": "English"}
-"""Languages, the default first, with their own names."""
+"""Languages with their native names; the first is the default."""
 
 TEXTS: Final[dict[str, tuple[str, str]]] = {
     "demo": (
@@ -136,15 +136,15 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "ready_but": ("Sistem berjalan; yang perlu diperiksa: {n}", "The system works; to be looked at: {n}"),
     "not_ready": ("Ada gangguan", "Something is wrong"),
     "lag": ("Keterlambatan penyimpanan", "Behind by"),
-    "trouble_not_started": ("penerima data belum berjalan", "the receiver of data has not started"),
-    "trouble_silent": ("penerima data tidak memberi kabar", "the receiver of data says nothing"),
-    "trouble_no_broker": ("tidak tersambung ke perantara pesan", "no connection to the broker"),
-    "trouble_deaf": (
+    "not_ready_not_started": ("penerima data belum berjalan", "the receiver of data has not started"),
+    "not_ready_silent": ("penerima data tidak memberi kabar", "the receiver of data says nothing"),
+    "not_ready_no_broker": ("tidak tersambung ke perantara pesan", "no connection to the broker"),
+    "not_ready_deaf": (
         "tersambung ke perantara pesan, tetapi tidak menerima apa pun",
         "connected to the broker, but hears nothing",
     ),
-    "trouble_journal_full": ("antrean di disk penuh", "the queue on disk is full"),
-    "trouble_store_away": ("penyimpanan tidak dapat dihubungi", "the store cannot be reached"),
+    "not_ready_journal_full": ("antrean di disk penuh", "the queue on disk is full"),
+    "not_ready_store_away": ("penyimpanan tidak dapat dihubungi", "the store cannot be reached"),
     "live_lag": ("Keterlambatan data terbaru", "Newest data behind by"),
     "catching_up": (
         "Data lama sedang disusulkan: {lag} di belakang. Data terbaru tetap masuk lebih dahulu.",
@@ -238,10 +238,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
 
 
 def text(key: str, lang: Lang, **values: object) -> str:
-    """A text with its values filled in.
+    """A text with its placeholders filled in.
 
     Raises:
-        KeyError: There is no such text.
+        KeyError: The key is unknown.
     """
     found = TEXTS[key][list(LANGS).index(lang)]
     return found.format(**values) if values else found

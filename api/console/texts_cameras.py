@@ -1,4 +1,4 @@
-"""Texts of what cameras find and how well they do: cases, hours, zones; key to (Indonesian, English)."""
+"""Texts of cases, camera quality, dumping hours and zones: key to (Indonesian, English)."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ CAMERA_TEXTS: Final[dict[str, tuple[str, str]]] = {
     "show_waiting": ("Belum diperiksa", "To be reviewed"),
     "show_confirmed": ("Benar", "Confirmed"),
     "show_rejected": ("Bukan pembuangan", "Rejected"),
-    "say_confirmed": ("Benar, pembuangan liar", "Yes, illegal dumping"),
-    "say_rejected": ("Bukan", "No, it is not"),
-    "say_merged": ("Sama dengan kasus lain", "Same as another case"),
-    "say_reopened": ("Batalkan", "Undo"),
+    "review_confirmed": ("Benar, pembuangan liar", "Yes, illegal dumping"),
+    "review_rejected": ("Bukan", "No, it is not"),
+    "review_merged": ("Sama dengan kasus lain", "Same as another case"),
+    "review_reopened": ("Batalkan", "Undo"),
     "why_not": ("Jadi, apa yang terlihat?", "What is it, then?"),
     "same_as": ("Sama dengan kasus yang mana?", "Same as which case?"),
     "likely_same": ("tempat dan waktu sama", "same place and time"),
@@ -65,9 +65,9 @@ CAMERA_TEXTS: Final[dict[str, tuple[str, str]]] = {
     "verdict_confirmed": ("Benar: pembuangan liar", "Confirmed: illegal dumping"),
     "verdict_rejected": ("Bukan pembuangan liar", "Rejected: no illegal dumping"),
     "verdict_merged": ("Digabung dengan kasus lain", "Merged with another case"),
-    "said_by": ("{verdict}, {time}", "{verdict}, {time}"),
-    "say_failed": ("Gagal disimpan. Coba lagi.", "Could not be kept. Try again."),
-    "say_operator_only": ("Hanya operator yang dapat memeriksa kasus.", "Only operators can review cases."),
+    "verdict_at": ("{verdict}, {time}", "{verdict}, {time}"),
+    "review_failed": ("Gagal disimpan. Coba lagi.", "Could not be kept. Try again."),
+    "review_operator_only": ("Hanya operator yang dapat memeriksa kasus.", "Only operators can review cases."),
     "reason_person_standing": ("Orang berdiri", "Somebody standing"),
     "reason_shadow": ("Bayangan atau cahaya", "Shadow or light"),
     "reason_animal": ("Hewan", "Animal"),

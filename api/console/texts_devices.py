@@ -1,4 +1,4 @@
-"""Texts of devices: what they measure and tell, and those that nobody knows; key to (Indonesian, English)."""
+"""Texts of devices, their fields and events, and of new devices: key to (Indonesian, English)."""
 
 from __future__ import annotations
 
@@ -21,23 +21,26 @@ DEVICE_TEXTS: Final[dict[str, tuple[str, str]]] = {
     "download_readings": ("Unduh data (CSV)", "Download readings (CSV)"),
     "download_events": ("Unduh kejadian (CSV)", "Download events (CSV)"),
     # Devices that nobody knows
-    "strangers": ("Alat baru", "New devices"),
-    "strangers_intro": (
+    "new_devices": ("Alat baru", "New devices"),
+    "new_devices_intro": (
         "Alat ini mengirim data, tetapi belum terdaftar. Data pertamanya disimpan sampai alat didaftarkan.",
         "These devices send data but are not registered. Their first data is kept until somebody registers them.",
     ),
-    "no_strangers": ("Tidak ada alat yang belum dikenal.", "There are no unknown devices."),
-    "strangers_more": ("dan {n} lagi", "and {n} more"),
-    "strangers_operator_only": ("Hanya operator yang dapat mendaftarkan alat.", "Only operators can register devices."),
-    "stranger_waiting": ("menunggu", "waiting"),
-    "stranger_ignored": ("diabaikan", "ignored"),
-    "take_in": ("Daftarkan", "Register"),
-    "take_in_intro": (
+    "no_new_devices": ("Tidak ada alat yang belum dikenal.", "There are no unknown devices."),
+    "new_devices_more": ("dan {n} lagi", "and {n} more"),
+    "new_devices_operator_only": (
+        "Hanya operator yang dapat mendaftarkan alat.",
+        "Only operators can register devices.",
+    ),
+    "new_device_waiting": ("menunggu", "waiting"),
+    "new_device_ignored": ("diabaikan", "ignored"),
+    "adopt": ("Daftarkan", "Register"),
+    "adopt_intro": (
         "Pilih jenis alat, klik tempatnya di peta, lalu daftarkan. Data yang menunggu akan langsung disimpan.",
         "Choose the device model, click its place on the map, then register. Waiting data is stored at once.",
     ),
     "ignore": ("Abaikan", "Ignore"),
-    "notice": ("Perhatikan lagi", "Notice again"),
+    "unignore": ("Perhatikan lagi", "Notice again"),
     "choose": ("- pilih -", "- choose -"),
     "profile": ("Jenis alat", "Device model"),
     "device_id": ("Nama alat di sini (atau nama alat yang sudah ada)", "Id here (or that of a device already there)"),
@@ -51,8 +54,8 @@ DEVICE_TEXTS: Final[dict[str, tuple[str, str]]] = {
     "no_preview": ("Pilih jenis alat untuk melihatnya.", "Choose the device model to see it."),
     "nothing_stored": ("Tidak ada nilai.", "No values."),
     "not_stored": ("Tidak disimpan", "Not stored"),
-    "taken_in": ("Terdaftar. Data yang menunggu sedang disimpan.", "Registered. Waiting data is being stored."),
-    "not_taken_in": ("Belum terdaftar:", "Not registered yet:"),
+    "adopted": ("Terdaftar. Data yang menunggu sedang disimpan.", "Registered. Waiting data is being stored."),
+    "not_adopted": ("Belum terdaftar:", "Not registered yet:"),
     "name": ("Nama", "Name"),
     "first_heard": ("Pertama terdengar", "First heard"),
     "messages_head": ("Pesan", "Messages"),
@@ -83,7 +86,7 @@ DEVICE_TEXTS: Final[dict[str, tuple[str, str]]] = {
     "pto": ("Pemadat bekerja", "Compactor running"),
     "engine_temp_c": ("Suhu mesin", "Engine temperature"),
     "fault_codes": ("Kode kerusakan", "Fault codes"),
-    "satellites": ("Satelit terlihat", "Satellites in view"),
+    "satellites": ("Satelit terlihat", "Satellites in page"),
     "power_v": ("Tegangan kendaraan", "Vehicle voltage"),
     "engine_h": ("Jam mesin", "Engine hours"),
     "engine_rpm": ("Putaran mesin", "Engine speed"),

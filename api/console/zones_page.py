@@ -1,4 +1,4 @@
-"""The zone editor of a camera: the still with what is drawn on it; the browser draws, the API checks and keeps."""
+"""The zone editor of a camera: the still image with its zones. The browser draws; the API validates and saves."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any, Final
 import msgspec
 from nicegui import ui
 
-from api.console.frame import asset, show
 from api.console.hours import hours_box
+from api.console.layout import asset, show
 from api.console.markup import Markup, join, tag
+from api.console.page_context import PageContext
 from api.console.texts import TEXTS
-from api.console.view import View
 from city.drawn import still_path
 from city.model import Camera
 from city.zones import CORNERS, NAME_MAX, ZONE_KINDS, ZoneKind
@@ -34,54 +34,54 @@ TOOLS: Final = (
 )
 
 
-def build(view: View, camera: Camera) -> None:
-    """Put the editor on the page, or the reason why there is none."""
-    if not view.may("operator"):
-        show(tag("p", view.t("zones_operator_only"), class_="warn"))
+def build(page: PageContext, camera: Camera) -> None:
+    """Add the editor to the page; without the role operator, a note."""
+    if not page.may("operator"):
+        show(tag("p", page.t("zones_operator_only"), class_="warn"))
         return
     for name in ("zones-draw.js", "zones.js"):
         ui.add_head_html(tag("script", src=asset(name), defer=True))
-    show(_editor(view, camera), "panel")
-    show(hours_box(view, camera.site), "panel")
+    show(_editor(page, camera), "panel")
+    show(hours_box(page, camera.site), "panel")
 
 
-def _editor(view: View, camera: Camera) -> Markup:
+def _editor(page: PageContext, camera: Camera) -> Markup:
     still = f"/api/v1/cameras/{camera.id}/still"
-    has_still = still_path(view.context.data, camera.id).is_file()
-    picture = tag("img", src=still, alt=f"{view.t('at_camera')} {camera.id}") if has_still else Markup()
+    has_still = still_path(page.context.data, camera.id).is_file()
+    picture = tag("img", src=still, alt=f"{page.t('at_camera')} {camera.id}") if has_still else Markup()
     stage = tag("div", picture, tag("svg"), class_="stage" if has_still else "stage blank")
     parts = [
-        tag("h2", view.t("zones")),
-        tag("p", view.t("zones_intro"), class_="intro"),
-        None if has_still else tag("p", view.t("no_still"), class_="warn"),
-        tag("div", stage, _tools(view), class_="drawing"),
+        tag("h2", page.t("zones")),
+        tag("p", page.t("zones_intro"), class_="intro"),
+        None if has_still else tag("p", page.t("no_still"), class_="warn"),
+        tag("div", stage, _tools(page), class_="drawing"),
         tag("ol", class_="zone-list"),
-        tag("label", tag("input", type="checkbox", class_="persons"), view.t("use_persons"), class_="persons-box"),
-        tag("section", tag("h3", view.t("suggestions")), tag("ul"), class_="suggestions", hidden=True),
+        tag("label", tag("input", type="checkbox", class_="persons"), page.t("use_persons"), class_="persons-box"),
+        tag("section", tag("h3", page.t("suggestions")), tag("ul"), class_="suggestions", hidden=True),
         tag("ul", class_="faults", role="alert"),
         tag(
             "p",
-            tag("button", view.t("save"), type="button", class_="save yes"),
+            tag("button", page.t("save"), type="button", class_="save yes"),
             tag("span", role="status", class_="save-state"),
             class_="save-box",
         ),
     ]
-    config = msgspec.json.encode(_config(view, camera)).decode()
+    config = msgspec.json.encode(_config(page, camera)).decode()
     return tag("div", join(parts), class_="zone-editor", data_config=config)
 
 
-def _tools(view: View) -> Markup:
-    buttons = [tag("button", view.t(words), type="button", data_tool=name) for name, words in TOOLS]
-    return tag("div", *buttons, class_="tools", role="toolbar", aria_label=view.t("zones"))
+def _tools(page: PageContext) -> Markup:
+    buttons = [tag("button", page.t(words), type="button", data_tool=name) for name, words in TOOLS]
+    return tag("div", *buttons, class_="tools", role="toolbar", aria_label=page.t("zones"))
 
 
-def _config(view: View, camera: Camera) -> dict[str, Any]:
+def _config(page: PageContext, camera: Camera) -> dict[str, Any]:
     prefixes = ("fault_", "zone_", "reason_", "save", "point_", "new_")
     names = ("not_saved", "no_zones", "suggestion", "accept", "feet", "head", "delete_zone")
     wanted = [key for key in TEXTS if key.startswith(prefixes) or key in names]
     return {
         "camera": camera.id,
-        "texts": {key: view.t(key) for key in wanted},
+        "texts": {key: page.t(key) for key in wanted},
         "kinds": [{"kind": kind, "colour": COLOURS[kind]} for kind in ZONE_KINDS],
         "corners": CORNERS,
         "name_max": NAME_MAX,

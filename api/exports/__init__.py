@@ -1,1 +1,1 @@
-"""What others take from us: NGSI-LD entities of the Smart Data Models, GeoJSON for maps, CSV for spreadsheets."""
+"""Exports for other programs: NGSI-LD entities of the Smart Data Models, GeoJSON, and CSV."""

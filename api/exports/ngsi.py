@@ -1,7 +1,7 @@
-"""Devices as entities of the Smart Data Models, pure: from how a device stands to WasteContainer, Vehicle and Device.
+"""Mapping of device states to entities of the Smart Data Models WasteContainer, Vehicle and Device. Pure functions.
 
-Names, units and vocabularies are the published schemas'; what these have no place for is left out, what is not known
-is absent. `docs/exports.md` has the table.
+Names, units and vocabularies are those of the published schemas. What a schema does not define is left out; what is
+unknown is absent. `docs/exports.md` has the table.
 
 Source: smart-data-models/dataModel.WasteManagement 0.3.0, dataModel.Transportation 0.2.4, dataModel.Device 0.0.9.
 """
@@ -14,9 +14,9 @@ from typing import Any, Final
 
 import msgspec
 
-from api.exports.entity import Attribute, Entity, fact, known, relationship, urn
+from api.exports.entity import Attribute, Entity, drop_none, fact, relationship, urn
 from api.geojson import point
-from api.shapes import status_word
+from api.schemas import service_status_of
 from broker.contract.topics import Kind
 from city.model import AccessPoint, Bin, City, Truck
 from ingest.store.condition import ABSENT, FULL_PCT, TILTED_DEG, name_of, number, position_of
@@ -25,7 +25,7 @@ from ingest.store.standing import Standing
 
 ONE, PERCENT, KILOGRAM, LITRE, CELSIUS = "C62", "P1", "KGM", "LTR", "CEL"
 KM, KMH, DEGREE, DBM = "KMT", "KMH", "DD", "DBM"
-"""UN/CEFACT Recommendation 20; a share of 0 to 1 counts ones."""
+"""UN/CEFACT Recommendation 20; shares of 0 to 1 have the unit C62 (one)."""
 
 _STORED: Final = {"organic": "organic", "non_organic": "inorganic"}
 _CATEGORY: Final[dict[Kind, list[str]]] = {
@@ -40,34 +40,34 @@ _CONTROLLED: Final[dict[Kind, dict[str, str]]] = {
     "ap": {"occupancy": ""},
     "camera": {"motion": ""},
 }
-"""What a device of a kind senses in the model's words, and the field that shows that it does; empty: always."""
+"""Per kind: controlled property of the model to the field whose presence proves it; empty: always."""
 
 
-class Source(msgspec.Struct, frozen=True):
-    """What the mapping draws on beside the device itself; `emptied_at` is by container."""
+class MappingContext(msgspec.Struct, frozen=True):
+    """Input of the mapping besides device states. `emptied_at`: last collection by container id."""
 
     city: City
     simulated: bool
     emptied_at: dict[str, datetime]
 
 
-def to_container(source: Source, standing: Standing) -> Entity | None:
-    """A container; None for other devices, and without a place, which the model demands."""
-    device, latest = standing.device, standing.latest
-    place = _location(standing)
+def to_container(mapping: MappingContext, state: Standing) -> Entity | None:
+    """A WasteContainer; None for other devices, and without the location, which the model requires."""
+    device, latest = state.device, state.latest
+    place = _location(state)
     if not isinstance(device, Bin) or place is None:
         return None
-    city, model = source.city.id, source.city.models.get(device.model)
-    emptied = source.emptied_at.get(device.id)
-    fill = _measured(latest, "fill_pct", ONE, 0.01)
-    attributes = known(
-        **_common(source, standing),
+    city, model = mapping.city.id, mapping.city.models.get(device.model)
+    emptied = mapping.emptied_at.get(device.id)
+    fill = _property_of(latest, "fill_pct", ONE, 0.01)
+    attributes = drop_none(
+        **_common(mapping, state),
         location=place,
-        status=_status(standing),
+        status=_status(state),
         fillingLevel=fill,
         binLoggedTime=fact(fill.observed_at) if fill else None,
-        cargoWeight=_measured(latest, "weight_kg", KILOGRAM),
-        temperature=_measured(latest, "temperature_c", CELSIUS),
+        cargoWeight=_property_of(latest, "weight_kg", KILOGRAM),
+        temperature=_property_of(latest, "temperature_c", CELSIUS),
         dateLastEmptying=fact(emptied) if emptied else None,
         storedWasteKind=fact(_STORED[device.waste_kind]),
         binColor=fact(device.color),
@@ -82,53 +82,53 @@ def to_container(source: Source, standing: Standing) -> Entity | None:
     return Entity(urn("WasteContainer", city, device.id), "WasteContainer", attributes)
 
 
-def to_vehicle(source: Source, standing: Standing) -> Entity | None:
-    """A truck; None for other devices, and until it has said where it is, which the model demands."""
-    device, latest = standing.device, standing.latest
-    place = _location(standing)
+def to_vehicle(mapping: MappingContext, state: Standing) -> Entity | None:
+    """A Vehicle; None for other devices, and without the location, which the model requires."""
+    device, latest = state.device, state.latest
+    place = _location(state)
     if not isinstance(device, Truck) or place is None:
         return None
-    load = _measured(latest, "load_kg", KILOGRAM)
-    attributes = known(
-        **_common(source, standing),
+    load = _property_of(latest, "load_kg", KILOGRAM)
+    attributes = drop_none(
+        **_common(mapping, state),
         location=place,
         vehicleType=fact("lorry"),
         category=fact(["municipalServices", "tracked"]),
         vehicleSpecialUsage=fact("trashManagement"),
         serviceProvided=fact(["garbageCollection"]),
-        serviceStatus=fact(status_word(standing.condition)),
+        serviceStatus=fact(service_status_of(state.condition)),
         fleetVehicleId=fact(device.id),
         vehiclePlateIdentifier=fact(device.plate),
-        speed=_measured(latest, "speed_kmh", KMH),
+        speed=_property_of(latest, "speed_kmh", KMH),
         heading=_heading(latest),
-        bearing=_measured(latest, "heading_deg", DEGREE),
-        mileageFromOdometer=_measured(latest, "odometer_km", KM),
+        bearing=_property_of(latest, "heading_deg", DEGREE),
+        mileageFromOdometer=_property_of(latest, "odometer_km", KM),
         # The model has no word for an empty truck: above zero, or nothing.
         cargoWeight=load if load and load.value > 0 else None,
-        battery=_measured(latest, "battery_pct", ONE, 0.01),
+        battery=_property_of(latest, "battery_pct", ONE, 0.01),
         ignitionStatus=_flag(latest, "ignition"),
         observationDateTime=_newest(latest),
     )
-    return Entity(urn("Vehicle", source.city.id, device.id), "Vehicle", attributes)
+    return Entity(urn("Vehicle", mapping.city.id, device.id), "Vehicle", attributes)
 
 
-def to_device(source: Source, standing: Standing) -> Entity:
-    """The apparatus itself: the sensor in a container, the tracker in a truck, an access point, a camera."""
-    device, latest = standing.device, standing.latest
-    city, asset = source.city.id, _ASSETS.get(device.KIND)
+def to_device(mapping: MappingContext, state: Standing) -> Entity:
+    """A Device: the sensor of a container, the tracker of a truck, an access point, or a camera."""
+    device, latest = state.device, state.latest
+    city, asset = mapping.city.id, _ASSETS.get(device.KIND)
     senses = [
         name for name, field in _CONTROLLED[device.KIND].items() if not field or number(latest, field) is not None
     ]
     model = device.reach.profile if device.reach else device.model if isinstance(device, AccessPoint) else ""
-    attributes = known(
-        **_common(source, standing),
-        location=_location(standing),
+    attributes = drop_none(
+        **_common(mapping, state),
+        location=_location(state),
         deviceCategory=fact(_CATEGORY[device.KIND]),
         controlledProperty=fact(senses),
         controlledAsset=fact([urn(asset, city, device.id)]) if asset else None,
-        deviceState=fact(standing.connected),
-        batteryLevel=_measured(latest, "battery_pct", ONE, 0.01),
-        rssi=_measured(latest, "rssi_dbm", DBM),
+        deviceState=fact(state.connected),
+        batteryLevel=_property_of(latest, "battery_pct", ONE, 0.01),
+        rssi=_property_of(latest, "rssi_dbm", DBM),
         dateLastValueReported=_newest(latest),
         refDeviceModel=relationship(urn("DeviceModel", city, model)) if model else None,
     )
@@ -139,15 +139,17 @@ _ASSETS: Final[dict[Kind, str]] = {"bin": "WasteContainer", "truck": "Vehicle"}
 
 
 class EntityType(msgspec.Struct, frozen=True):
-    """A type that is served: its IRI, the context its names come from, the kinds it is made of, and how."""
+    """A served entity type: its IRI, the JSON-LD context of its names, its device kinds, and its mapping function."""
 
     iri: str
     context: str
     kinds: tuple[Kind, ...]
-    make: Callable[[Source, Standing], Entity | None]
+    make: Callable[[MappingContext, Standing], Entity | None]
 
 
-def _type(name: str, subject: str, kinds: tuple[Kind, ...], make: Callable[[Source, Standing], Any]) -> EntityType:
+def _type(
+    name: str, subject: str, kinds: tuple[Kind, ...], make: Callable[[MappingContext, Standing], Any]
+) -> EntityType:
     context = f"https://raw.githubusercontent.com/smart-data-models/dataModel.{subject}/master/context.jsonld"
     return EntityType(f"https://smartdatamodels.org/dataModel.{subject}/{name}", context, kinds, make)
 
@@ -159,13 +161,13 @@ ENTITY_TYPES: Final = {
 }
 
 
-def _common(source: Source, standing: Standing) -> dict[str, Attribute]:
-    """What every model has: a name, where it serves, whose word this is, and an address where it stands still."""
-    device, city = standing.device, source.city
-    provider = f"Jaga Kota, {city.name}" + (" (simulated)" if source.simulated else "")
+def _common(mapping: MappingContext, state: Standing) -> dict[str, Attribute]:
+    """Attributes common to all models: name, area, data provider, and the address of stationary devices."""
+    device, city = state.device, mapping.city
+    provider = f"Jaga Kota, {city.name}" + (" (simulated)" if mapping.simulated else "")
     kelurahan = None if isinstance(device, Truck) else city.kelurahan.get(device.kelurahan)
     address = {"addressLocality": kelurahan.name, "district": kelurahan.kecamatan} if kelurahan else None
-    return known(
+    return drop_none(
         name=fact(name_of(device)),
         areaServed=fact(city.name),
         dataProvider=fact(provider),
@@ -173,37 +175,37 @@ def _common(source: Source, standing: Standing) -> dict[str, Attribute]:
     )
 
 
-def _location(standing: Standing) -> Attribute | None:
-    position = position_of(standing.device, standing.latest)
+def _location(state: Standing) -> Attribute | None:
+    position = position_of(state.device, state.latest)
     if position is None:
         return None
-    said = standing.latest.values.get("lat_deg") if standing.latest else None
-    return Attribute("GeoProperty", point(*position), said.measured_at if said else None)
+    field = state.latest.values.get("lat_deg") if state.latest else None
+    return Attribute("GeoProperty", point(*position), field.measured_at if field else None)
 
 
-def _status(standing: Standing) -> Attribute:
-    """The worst that is so, in the model's words; its events last until they are cleared."""
-    tilt = number(standing.latest, "tilt_deg")
-    if standing.condition.state == "fire":
+def _status(state: Standing) -> Attribute:
+    """The container's `status`: the most severe that applies. Events apply until they are cleared."""
+    tilt = number(state.latest, "tilt_deg")
+    if state.condition.state == "fire":
         return fact("burning")
-    if "tilt" in standing.raised or (tilt is not None and tilt > TILTED_DEG):
+    if "tilt" in state.raised or (tilt is not None and tilt > TILTED_DEG):
         return fact("dropped")
-    if "moved" in standing.raised:
+    if "moved" in state.raised:
         return fact("moved")
-    if standing.connected in ABSENT:
+    if state.connected in ABSENT:
         return fact("unknown")
-    return fact("lidOpen" if "lid_open" in standing.raised or number(standing.latest, "lid_open") else "ok")
+    return fact("lidOpen" if "lid_open" in state.raised or number(state.latest, "lid_open") else "ok")
 
 
 def _heading(latest: Latest | None) -> Attribute | None:
-    """Degrees below 360, and -1 while the truck stands, as the model wants it."""
-    speed, heading = _measured(latest, "speed_kmh", KMH), _measured(latest, "heading_deg", DEGREE)
+    """The `heading`: degrees below 360, or -1 while the truck stands."""
+    speed, heading = _property_of(latest, "speed_kmh", KMH), _property_of(latest, "heading_deg", DEGREE)
     if speed and speed.value == 0:
         return fact(-1, speed.observed_at, DEGREE)
     return heading and fact(heading.value % 360, heading.observed_at, DEGREE)
 
 
-def _measured(latest: Latest | None, field: str, unit: str, factor: float = 1.0) -> Attribute | None:
+def _property_of(latest: Latest | None, field: str, unit: str, factor: float = 1.0) -> Attribute | None:
     value = number(latest, field)
     if latest is None or value is None:
         return None

@@ -1,4 +1,4 @@
-"""NGSI-LD: the city's devices as entities of the Smart Data Models, to be read only.
+"""Read-only NGSI-LD API: devices as entities of the Smart Data Models.
 
 Source: ETSI GS CIM 009, clauses 5.7 (retrieve, query, types) and 6.3 (binding to HTTP).
 """
@@ -15,11 +15,11 @@ from starlette.exceptions import HTTPException
 
 from api.access import require
 from api.context import ApiContext
+from api.device_states import device_states, emptied_at
 from api.exports.entity import Entity, Form, render
-from api.exports.negotiation import preferred
-from api.exports.ngsi import ENTITY_TYPES, EntityType, Source
+from api.exports.negotiation import best_match
+from api.exports.ngsi import ENTITY_TYPES, EntityType, MappingContext
 from api.routes import NUMBER_MAX, PAGE_MAX, context_of
-from api.standings import emptied_at, standings
 from broker.contract.errors import PayloadError
 from city.model import Device
 
@@ -35,7 +35,7 @@ _FORMS: Final[dict[str, Form]] = {
     "simplified": "simplified",
     "keyValues": "simplified",
 }
-_BY_NAME: Final = {**ENTITY_TYPES, **{one.iri: one for one in ENTITY_TYPES.values()}}
+_BY_NAME: Final = {**ENTITY_TYPES, **{entity_type.iri: entity_type for entity_type in ENTITY_TYPES.values()}}
 
 router = APIRouter(prefix="/ngsi-ld/v1", tags=["ngsi-ld"])
 
@@ -44,10 +44,10 @@ def form_of(
     options: Annotated[str | None, Query(examples=["keyValues"])] = None,
     format_: Annotated[str | None, Query(alias="format", examples=["simplified"])] = None,
 ) -> Form:
-    """How entities are written.
+    """The requested representation of entities.
 
     Raises:
-        PayloadError: A form is asked for that there is not.
+        PayloadError: The representation is unknown.
     """
     asked = format_ or options or "normalized"
     if asked not in _FORMS:
@@ -56,12 +56,12 @@ def form_of(
 
 
 def names_of(attrs: Annotated[str | None, Query(examples=["fillingLevel,location"])] = None) -> frozenset[str]:
-    """The attributes asked for; empty: all of them."""
+    """The requested attributes; empty for all."""
     return frozenset(name.strip() for name in (attrs or "").split(",") if name.strip())
 
 
 def only(*names: str) -> Any:  # noqa: ANN401 - FastAPI's own
-    """A dependency that refuses every other parameter: a filter that is not applied would answer something else."""
+    """A dependency that refuses all other query parameters: ignoring a filter would return a wrong result."""
 
     def check(request: Request) -> None:
         unknown = sorted(request.query_params.keys() - set(names))
@@ -89,16 +89,16 @@ def query_entities(
     *,
     count: bool = False,
 ) -> Response:
-    """Entities of one type by URN, a page at a time; with `count=true` the header `NGSILD-Results-Count` counts all."""
+    """A page of entities of one type; with `count=true` the header `NGSILD-Results-Count` has the total."""
     if "," in type_:
         raise PayloadError("ask for one type at a time: each has a context of its own")
     kind = _BY_NAME.get(type_)
     wanted = frozenset(map(_uri, id_.split(","))) if id_ else None
     found = entities(context_of(request), kind, names) if kind else []
-    found = [one for one in found if wanted is None or one.id in wanted]
+    found = [entity for entity in found if wanted is None or entity.id in wanted]
     links = _neighbours(request, offset, limit, len(found))
     headers = {"NGSILD-Results-Count": str(len(found))} if count else {}
-    page = [render(one, form, names) for one in found[offset : offset + limit]]
+    page = [render(entity, form, names) for entity in found[offset : offset + limit]]
     return _answer(request, page, kind.context if kind else "", headers, links)
 
 
@@ -126,9 +126,9 @@ def retrieve_entity(
 
 @router.get("/types", dependencies=[require("viewer"), only("local")], response_class=Response)
 def list_types(request: Request) -> Response:
-    """The types that there are entities of, by their full names; `type=` takes the short ones too."""
+    """The IRIs of the entity types; `type=` also accepts short names."""
     city = context_of(request).city
-    names = [one.iri for one in ENTITY_TYPES.values()]
+    names = [entity_type.iri for entity_type in ENTITY_TYPES.values()]
     return _answer(
         request, {"id": f"urn:ngsi-ld:EntityTypeList:{city.id}", "type": "EntityTypeList", "typeList": names}, ""
     )
@@ -137,18 +137,18 @@ def list_types(request: Request) -> Response:
 def entities(
     context: ApiContext, kind: EntityType, names: frozenset[str], device: Device | None = None
 ) -> list[Entity]:
-    """Every entity of a type, or that of one device, that has at least one of the attributes asked for."""
+    """Entities of a type, or of one device, that have at least one of the requested attributes."""
     kinds = kind.kinds
     found = [
-        one
-        for one in standings(context, kind=kinds[0] if len(kinds) == 1 else None, device=device)
-        if one.device.KIND in kinds
+        state
+        for state in device_states(context, kind=kinds[0] if len(kinds) == 1 else None, device=device)
+        if state.device.KIND in kinds
     ]
-    bins = {one.device.id for one in found if one.device.KIND == "bin"}
+    bins = {state.device.id for state in found if state.device.KIND == "bin"}
     with_emptying = kind is ENTITY_TYPES["WasteContainer"] and (not names or _EMPTYING in names)
-    source = Source(context.city, context.demo, emptied_at(context, bins) if with_emptying else {})
-    made = [entity for one in found if (entity := kind.make(source, one))]
-    return [one for one in made if not names or names & one.attributes.keys()]
+    mapping = MappingContext(context.city, context.demo, emptied_at(context, bins) if with_emptying else {})
+    made = [entity for state in found if (entity := kind.make(mapping, state))]
+    return [entity for entity in made if not names or names & entity.attributes.keys()]
 
 
 def _uri(text: str) -> str:
@@ -164,15 +164,15 @@ def _answer(
     headers: dict[str, str] | None = None,
     links: tuple[str, ...] = (),
 ) -> Response:
-    """JSON with the context in a header, or JSON-LD with the context in each entity."""
-    media = preferred(request.headers.get("accept", ""), (JSON, JSON_LD))
+    """JSON with the context in a `Link` header, or JSON-LD with the context in each entity."""
+    media = best_match(request.headers.get("accept", ""), (JSON, JSON_LD))
     if media is None:
         raise HTTPException(406, f"{JSON} and {JSON_LD} are what there is")
     contexts = [context, CORE_CONTEXT] if context else [CORE_CONTEXT]
     if media == JSON:
         links = (f'<{contexts[0]}>; rel="http://www.w3.org/ns/json-ld#context"; type="{JSON_LD}"', *links)
     elif isinstance(body, list):
-        body = [{**one, "@context": contexts} for one in body]
+        body = [{**entity, "@context": contexts} for entity in body]
     else:
         body = {**body, "@context": contexts}
     all_headers = {"Vary": "Accept", **(headers or {}), **({"Link": ", ".join(links)} if links else {})}
@@ -180,7 +180,7 @@ def _answer(
 
 
 def _neighbours(request: Request, offset: int, limit: int, total: int) -> tuple[str, ...]:
-    """Links to the pages before and after this one."""
+    """`Link` values of the previous and the next page."""
     starts: dict[Literal["prev", "next"], int] = {}
     if limit and offset:
         starts["prev"] = max(0, offset - limit)

@@ -1,7 +1,7 @@
-"""Downloads: devices as GeoJSON, and devices, readings and events as CSV for spreadsheet programs and statistics.
+"""Downloads: devices as GeoJSON; devices, readings and events as CSV.
 
-Times are the city's local time with its offset, numbers have a decimal point, units stand in the names of columns or in
-one of their own; what is not known is empty.
+Times are local with UTC offset, numbers have a decimal point, units are in column names or in a column of their own,
+and unknown values are empty.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from fastapi.responses import StreamingResponse
 from api import geojson
 from api.access import require
 from api.context import ApiContext
+from api.device_states import device_states
 from api.events import each_event
 from api.routes import BUCKET_MAX_S, From, To, context_of, device_of, time_range
-from api.spreadsheet import harmless
-from api.standings import standings
+from api.spreadsheet import escape_formula
 from broker.contract.errors import PayloadError
 from broker.contract.payloads import fields_of
 from broker.contract.topics import ID_PATTERN, KINDS, Kind
@@ -46,45 +46,48 @@ Rows = Iterable[Sequence[object]]
 def export_geojson(request: Request, kind: Kind | None = None) -> Response:
     """Devices as a FeatureCollection (RFC 7946); without a position the geometry is null."""
     context = context_of(request)
-    features = [_feature(context, one) for one in standings(context, kind=kind)]
+    features = [_feature(context, state) for state in device_states(context, kind=kind)]
     body = msgspec.json.encode(geojson.collection(features))
-    return Response(body, media_type=geojson.MEDIA, headers=_named(context, kind or "devices", "geojson"))
+    return Response(body, media_type=geojson.MEDIA, headers=_attachment_headers(context, kind or "devices", "geojson"))
 
 
-def _feature(context: ApiContext, one: Standing) -> dict[str, Any]:
-    values = {name: found.value for name, found in one.latest.values.items()} if one.latest else {}
+def _feature(context: ApiContext, state: Standing) -> dict[str, Any]:
+    values = {name: found.value for name, found in state.latest.values.items()} if state.latest else {}
     properties = {
-        "kind": one.device.KIND,
-        "kelurahan": one.device.kelurahan,
-        "state": one.condition.state,
-        "connectivity": one.connected,
-        "measured_at": one.latest.measured_at if one.latest else None,
+        "kind": state.device.KIND,
+        "kelurahan": state.device.kelurahan,
+        "state": state.condition.state,
+        "connectivity": state.connected,
+        "measured_at": state.latest.measured_at if state.latest else None,
         "simulated": context.demo,
         **{name: value for name, value in values.items() if name not in ("lat_deg", "lon_deg")},
     }
-    return {**geojson.feature(position_of(one.device, one.latest), properties), "id": one.device.id}
+    return {**geojson.feature(position_of(state.device, state.latest), properties), "id": state.device.id}
 
 
 @router.get("/devices.csv", dependencies=[require("viewer")])
 def export_devices(request: Request, kind: Kind | None = None, *, bom: Mark = False) -> Response:
-    """Each device as it is now, a row each."""
+    """Current states of devices, one row each."""
     context = context_of(request)
     kinds = (kind,) if kind else KINDS
-    fields = list(dict.fromkeys(field for one in kinds for field in fields_of(one)))
+    fields = list(dict.fromkeys(field for kind_ in kinds for field in fields_of(kind_)))
     heading = ["device", "kind", "kelurahan", "site", "state", "connectivity", "measured_at", *fields]
-    rows = ([*_facts(context, one), *(_value(one, field) for field in fields)] for one in standings(context, kind=kind))
+    rows = (
+        [*_facts(context, state), *(_value(state, field) for field in fields)]
+        for state in device_states(context, kind=kind)
+    )
     return _csv(context, kind or "devices", heading, rows, bom=bom)
 
 
-def _facts(context: ApiContext, one: Standing) -> list[object]:
-    device = one.device
-    measured = _local(context, one.latest.measured_at) if one.latest and one.latest.measured_at else ""
-    return [device.id, device.KIND, device.kelurahan, device.site, one.condition.state, one.connected, measured]
+def _facts(context: ApiContext, state: Standing) -> list[object]:
+    device = state.device
+    measured = _local(context, state.latest.measured_at) if state.latest and state.latest.measured_at else ""
+    return [device.id, device.KIND, device.kelurahan, device.site, state.condition.state, state.connected, measured]
 
 
-def _value(one: Standing, field: str) -> object:
-    found = one.latest.values.get(field) if one.latest else None
-    return "" if found is None else _written(found.value)
+def _value(state: Standing, field: str) -> object:
+    found = state.latest.values.get(field) if state.latest else None
+    return "" if found is None else _format_value(found.value)
 
 
 @router.get("/readings.csv", dependencies=[require("viewer")])
@@ -101,19 +104,19 @@ def export_readings(
     *,
     bom: Mark = False,
 ) -> Response:
-    """Readings in long form, a value a row: time, device, field, unit, value; device by device, in order of time.
+    """Readings in long form, one value per row: time, device, field, unit, value; by device, then by time.
 
-    As measured they have no bound but the range; in buckets the bounds of `/devices/{device}/series` hold.
+    Raw readings are limited by the time range only; buckets have the limits of `/devices/{device}/series`.
     """
     context = context_of(request)
     since, until = time_range(context, start, to)
-    devices = [device_of(context, one) for one in dict.fromkeys(device)]
+    devices = [device_of(context, id_) for id_ in dict.fromkeys(device)]
     fields = list(dict.fromkeys(field))
     _check_fields(devices, fields)
     if every_s is None:
-        rows = (row for one in devices for row in _as_measured(context, one, fields, since, until))
+        rows = (row for wanted in devices for row in _as_measured(context, wanted, fields, since, until))
     else:
-        queries = [SeriesQuery(one.id, name, since, until, every_s, agg) for one in devices for name in fields]
+        queries = [SeriesQuery(wanted.id, name, since, until, every_s, agg) for wanted in devices for name in fields]
         for query in queries:
             check_series(query)
         rows = (row for query in queries for row in _in_buckets(context, query))
@@ -121,8 +124,8 @@ def export_readings(
 
 
 def _check_fields(devices: Iterable[Device], fields: Iterable[str]) -> None:
-    """Refuse what no device of those asked for has."""
-    known = {name for one in devices for name in fields_of(one.KIND)}
+    """Refuse fields that none of the devices has."""
+    known = {name for device in devices for name in fields_of(device.KIND)}
     unknown = [name for name in fields if name not in known]
     if unknown:
         raise PayloadError(f"{', '.join(unknown)}: not among {', '.join(sorted(known))}")
@@ -136,13 +139,13 @@ def _as_measured(
             at = _local(context, record.origin.measured_at)
             for name in fields:
                 if name in record.values:
-                    yield [at, device.id, name, unit_of(name), _written(record.values[name])]
+                    yield [at, device.id, name, unit_of(name), _format_value(record.values[name])]
 
 
 def _in_buckets(context: ApiContext, query: SeriesQuery) -> Iterator[list[object]]:
     unit = unit_of(query.field)
     for point in context.reader.series(query):
-        yield [_local(context, point.at), query.device, query.field, unit, _written(point.value)]
+        yield [_local(context, point.at), query.device, query.field, unit, _format_value(point.value)]
 
 
 @router.get("/events.csv", dependencies=[require("viewer")])
@@ -173,13 +176,13 @@ def _local(context: ApiContext, at: datetime) -> str:
     return at.astimezone(context.city.time_zone).isoformat(timespec="milliseconds")
 
 
-def _written(value: Value) -> object:
-    """A flag as 1 or 0, which a spreadsheet can count."""
+def _format_value(value: Value) -> object:
+    """The value; booleans as 1 or 0, which a spreadsheet can sum."""
     return int(value) if isinstance(value, bool) else value
 
 
 def _csv(context: ApiContext, name: str, heading: list[str], rows: Rows, *, bom: bool) -> StreamingResponse:
-    """A table; where the city is a simulated one, every row says so."""
+    """A streamed CSV table; a simulated city adds the column `simulated`."""
 
     def lines() -> Iterator[str]:
         buffer = io.StringIO()
@@ -188,16 +191,18 @@ def _csv(context: ApiContext, name: str, heading: list[str], rows: Rows, *, bom:
             buffer.write(_MARK)
         writer.writerow([*heading, *(("simulated",) if context.demo else ())])
         for row in rows:
-            writer.writerow([*map(harmless, row), *((1,) if context.demo else ())])
+            writer.writerow([*map(escape_formula, row), *((1,) if context.demo else ())])
             if buffer.tell() > _BUFFERED_CHARS:
                 yield buffer.getvalue()
                 buffer.seek(0)
                 buffer.truncate()
         yield buffer.getvalue()
 
-    return StreamingResponse(lines(), media_type="text/csv; charset=utf-8", headers=_named(context, name, "csv"))
+    return StreamingResponse(
+        lines(), media_type="text/csv; charset=utf-8", headers=_attachment_headers(context, name, "csv")
+    )
 
 
-def _named(context: ApiContext, name: str, ending: str) -> dict[str, str]:
+def _attachment_headers(context: ApiContext, name: str, ending: str) -> dict[str, str]:
     simulated = "-simulated" if context.demo else ""
     return {"Content-Disposition": f'attachment; filename="{context.city.id}-{name}{simulated}.{ending}"'}

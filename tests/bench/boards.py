@@ -23,7 +23,15 @@ from ingest.store.influx_setup_plan import DAY_S
 from ingest.store.schema import ROLLUP
 from tests.bench.large_city import Made, fill, make_devices, raw_lines
 from tests.bench.usage import usage_of
-from tests.support.grafana import BoardQuery, boards_of, defaults_of, interval_of, queries_of, span_s, substitute
+from tests.support.grafana import (
+    DashboardQuery,
+    dashboards_of,
+    defaults_of,
+    interval_of,
+    queries_of,
+    span_s,
+    substitute,
+)
 from tests.support.influx import SERVERS, running_influx
 
 VIEWERS: Final = 4
@@ -60,22 +68,22 @@ def run(argv: list[str]) -> int:
 
 
 @cache
-def _committed() -> tuple[dict[str, dict[str, Any]], list[BoardQuery]]:
+def _committed() -> tuple[dict[str, dict[str, Any]], list[DashboardQuery]]:
     """The boards of one language, and every query."""
-    return {name: board for name, board in boards_of().items() if name.startswith("en/")}, queries_of()
+    return {name: board for name, board in dashboards_of().items() if name.startswith("en/")}, queries_of()
 
 
-def asked(until: datetime) -> dict[str, list[tuple[BoardQuery, str]]]:
+def asked(until: datetime) -> dict[str, list[tuple[DashboardQuery, str]]]:
     """Board to its queries as they are sent when it opens; boards of one language, the others ask the same."""
     boards, queries = _committed()
     found = defaultdict(list)
     for query in queries:
-        if query.board in boards:
-            board = boards[query.board]
+        if query.dashboard in boards:
+            board = boards[query.dashboard]
             span = span_s(board)
             start = until - timedelta(seconds=span)
             text = substitute(query.query, start, until, interval_of(span, query), defaults_of(board))
-            found[query.board].append((query, text))
+            found[query.dashboard].append((query, text))
     return found
 
 

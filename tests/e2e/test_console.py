@@ -166,11 +166,11 @@ def test_every_page_in_its_language_fits_its_screen(
             assert page.locator("*").count() < 1_500, path
 
 
-def test_a_stranger_is_placed_on_the_map_and_taken_in(browser: Browser, city: Served) -> None:
+def test_a_new_device_is_placed_on_the_map_and_adopted(browser: Browser, city: Served) -> None:
     with looking(browser, city, DESKTOP) as page:
         page.goto("/strangers?lang=id")
         page.get_by_role("link", name="Daftarkan").click()
-        form = page.locator("form.stranger-form")
+        form = page.locator("form.new-device-form")
         expect(form.locator("[name=profile]")).to_have_value("milesight-em310-udl")
         expect(form.locator(".preview")).to_contain_text("324 mm")
         form.locator("[name=id]").fill("bin-9876")

@@ -32,7 +32,7 @@ def city(browser: Browser, tmp_path: Path) -> Iterator[Served]:
 
 def verdicts(city: Served) -> dict[str, str]:
     """Case to what was said of it last."""
-    said = [event.detail for event in city.stage.reviews.waiting([])]
+    said = [event.detail for event in city.stage.reviews.pending([])]
     return {detail["case"]: detail["verdict"] for detail in said}
 
 
@@ -84,8 +84,22 @@ def test_cases_are_judged_with_a_finger_on_a_telephone(browser: Browser, city: S
         expect(one).to_contain_text("Bukan pembuangan liar (Hewan)")
         expect(one.get_by_role("button", name="Batalkan")).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= TELEPHONE["width"]
-        (event,) = city.stage.reviews.waiting([])
+        (event,) = city.stage.reviews.pending([])
         assert (event.detail["reason"], event.detail["note"]) == ("animal", "ada di depan pagar")
+
+
+def test_an_undone_review_takes_its_note_from_the_card(browser: Browser, city: Served) -> None:
+    with looking(browser, city, DESKTOP) as page:
+        page.goto("/dumping")
+        judged = card(page, "c-0")
+        judged.locator(".note").fill("ada di depan pagar")
+        judged.get_by_role("button", name="Bukan").click()
+        judged.get_by_role("button", name="Hewan").click()
+        expect(judged).to_contain_text("Bukan pembuangan liar (Hewan)")
+        page.goto("/dumping?show=rejected")
+        expect(judged.locator("q")).to_have_text("ada di depan pagar")
+        judged.get_by_role("button", name="Batalkan").click()
+        expect(judged.locator("q")).to_have_count(0)
 
 
 def test_what_could_not_be_kept_is_not_shown_as_done(browser: Browser, city: Served) -> None:
@@ -94,7 +108,7 @@ def test_what_could_not_be_kept_is_not_shown_as_done(browser: Browser, city: Ser
     page.goto("/dumping?lang=en")
     page.route("**/review", lambda route: route.fulfill(status=503, body="{}"))
     card(page, "c-0").get_by_role("button", name="Yes, illegal dumping").click()
-    expect(card(page, "c-0").locator(".trouble")).to_have_text("Could not be kept. Try again.")
+    expect(card(page, "c-0").locator(".failure")).to_have_text("Could not be kept. Try again.")
     expect(card(page, "c-0").locator(".judge")).to_be_visible()
     context.close()
 

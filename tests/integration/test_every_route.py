@@ -19,7 +19,7 @@ from httpx import Client, Response
 
 from api.access import SAFE_METHODS, each_route, rights_of
 from api.app import create_app
-from api.console.frame import asset
+from api.console.layout import asset
 from api.session import COOKIE, LASTS, make_session
 from city.secrets import ROLES, Role
 from ingest.store.duck import DuckStore
@@ -40,7 +40,7 @@ VALID: Final[dict[str, str]] = {
     "kind": "bin",
     "case": "c-1",
     "file": "before.jpg",
-    "stranger": "1",
+    "unknown_device": "1",
     "entity": "urn:ngsi-ld:Device:kupang:bin-0451",
     "topic": "unifi/default/device",
     "field": "fill_pct",
@@ -57,7 +57,7 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
         "person_height": [[0.2, 0.1], [0.9, 0.5]],
         "version": "",
     },
-    "/api/v1/strangers/{stranger}/adopt": {
+    "/api/v1/strangers/{unknown_device}/adopt": {
         "id": "bin-9001",
         "profile": "milesight-em310-udl",
         "lat_deg": -10.1,

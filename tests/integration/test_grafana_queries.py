@@ -1,4 +1,4 @@
-"""Every query of the committed boards, variables and alert rules on real servers, filled by the simulated city."""
+"""Every query of the committed dashboards, variables and alert rules on real servers, filled by the simulated city."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from ingest.store.influx_http import InfluxHttp, Series
 from tests.support.filled import filled_influx
 from tests.support.grafana import (
-    BoardQuery,
-    boards_of,
+    DashboardQuery,
+    dashboards_of,
     defaults_of,
     interval_of,
     queries_of,
@@ -22,15 +22,17 @@ from tests.support.grafana import (
 )
 from tests.support.influx import SERVERS, RunningInflux
 
-BOARDS = boards_of()
+DASHBOARDS = dashboards_of()
 QUERIES = queries_of()
-PANELS = [(name, panel) for name, board in BOARDS.items() for panel in board["panels"] if panel.get("targets")]
+PANELS = [
+    (name, panel) for name, dashboard in DASHBOARDS.items() for panel in dashboard["panels"] if panel.get("targets")
+]
 ALERT_WINDOW_S = 900.0
 AHEAD = timedelta(minutes=30)
 """The city is filled so far beyond the present: panels ask for the last five minutes, also on a slow machine."""
 
 # A day of the city is filled once for all of these.
-pytestmark = pytest.mark.xdist_group("boards")
+pytestmark = pytest.mark.xdist_group("dashboards")
 
 
 class Filled:
@@ -41,11 +43,11 @@ class Filled:
         self._now = now
         self._answers: dict[str, list[Series]] = {}
 
-    def ask(self, query: BoardQuery, **chosen: str | list[str]) -> list[Series]:
-        """The answer to a query as its board opens, or with other choices of its variables."""
-        board = BOARDS.get(query.board)
-        span = span_s(board) if board else ALERT_WINDOW_S
-        variables = {**(defaults_of(board) if board else {}), **chosen}
+    def ask(self, query: DashboardQuery, **chosen: str | list[str]) -> list[Series]:
+        """The answer to a query as its dashboard opens, or with other choices of its variables."""
+        dashboard = DASHBOARDS.get(query.dashboard)
+        span = span_s(dashboard) if dashboard else ALERT_WINDOW_S
+        variables = {**(defaults_of(dashboard) if dashboard else {}), **chosen}
         start = self._now - timedelta(seconds=span)
         text = substitute(query.query, start, self._now, interval_of(span, query), variables)
         if text not in self._answers:
@@ -57,7 +59,7 @@ class Filled:
 def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
     """A server of each version with a day of the city."""
     server: RunningInflux = request.getfixturevalue(request.param.replace("-", "_"))
-    address = server.database("boards")
+    address = server.database("dashboards")
     now = datetime.now(UTC) + AHEAD
     filled_influx(address, tmp_path_factory.mktemp("filled"), until=now)
     http = InfluxHttp(address)
@@ -65,23 +67,23 @@ def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     http.close()
 
 
-def named(query: BoardQuery) -> str:
-    return f"{query.board}-{query.panel}-{query.ref}"
+def named(query: DashboardQuery) -> str:
+    return f"{query.dashboard}-{query.panel}-{query.ref}"
 
 
-def of_panel(name: str, panel: dict[str, Any]) -> list[BoardQuery]:
-    return [q for q in QUERIES if q.board == name and q.query in {target["query"] for target in panel["targets"]}]
+def of_panel(name: str, panel: dict[str, Any]) -> list[DashboardQuery]:
+    return [q for q in QUERIES if q.dashboard == name and q.query in {target["query"] for target in panel["targets"]}]
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=named)
-def test_answered(filled: Filled, query: BoardQuery) -> None:
+def test_answered(filled: Filled, query: DashboardQuery) -> None:
     """Every query is understood and has an answer with a value in it."""
     series = filled.ask(query)
     assert any(value is not None for one in series for row in one.values for value in row[1:]), query.query
 
 
 @pytest.mark.parametrize("query", [q for q in QUERIES if q.kind == "table"], ids=named)
-def test_one_table(filled: Filled, query: BoardQuery) -> None:
+def test_one_table(filled: Filled, query: DashboardQuery) -> None:
     """A table is one series without tags, which every version of Grafana shows as one table."""
     series = filled.ask(query)
     assert len(series) == 1
@@ -106,7 +108,7 @@ def test_columns(filled: Filled, name: str, panel: dict[str, Any]) -> None:
         assert asked_for <= seen, asked_for - seen
 
 
-def _alias(panel: dict[str, Any], query: BoardQuery, series: Series, column: str) -> str:
+def _alias(panel: dict[str, Any], query: DashboardQuery, series: Series, column: str) -> str:
     """What a series of a chart is called."""
     target = next(target for target in panel["targets"] if target["query"] == query.query)
     alias: str = target["alias"].replace("$col", column)
@@ -138,7 +140,7 @@ def _columns_named(panel: dict[str, Any]) -> set[str]:
 
 
 @pytest.mark.parametrize("query", [q for q in QUERIES if '"device_state"' in q.query and q.kind == "table"], ids=named)
-def test_one_row_per_device(filled: Filled, query: BoardQuery) -> None:
+def test_one_row_per_device(filled: Filled, query: DashboardQuery) -> None:
     """A table of devices has each once, at its latest."""
     (series,) = filled.ask(query)
     names = [row["name"] for row in series.rows()]
@@ -146,7 +148,7 @@ def test_one_row_per_device(filled: Filled, query: BoardQuery) -> None:
 
 
 @pytest.mark.parametrize("query", [q for q in QUERIES if '"lat_deg"' in q.query], ids=named)
-def test_places(filled: Filled, query: BoardQuery) -> None:
+def test_places(filled: Filled, query: DashboardQuery) -> None:
     """Every marker of a map has a place near the city."""
     (series,) = filled.ask(query)
     assert all(-10.4 < row["lat_deg"] < -10.0 and 123.4 < row["lon_deg"] < 123.8 for row in series.rows())
@@ -154,14 +156,14 @@ def test_places(filled: Filled, query: BoardQuery) -> None:
 
 def test_kelurahan_chosen(filled: Filled) -> None:
     """Two chosen kelurahan leave the devices of these two."""
-    query = next(q for q in QUERIES if q.board == "en/dispatch" and '"fill_pct"' in q.query and q.kind == "table")
+    query = next(q for q in QUERIES if q.dashboard == "en/dispatch" and '"fill_pct"' in q.query and q.kind == "table")
     (series,) = filled.ask(query, kelurahan=["oesapa", "liliba"])
     assert {row["kelurahan"] for row in series.rows()} == {"oesapa", "liliba"}
 
 
 def test_hostile_choice(filled: Filled) -> None:
     """What somebody types as a choice is a text to seek, and no part of the query."""
-    query = next(q for q in QUERIES if q.board == "en/dispatch" and '"fill_pct"' in q.query and q.kind == "table")
+    query = next(q for q in QUERIES if q.dashboard == "en/dispatch" and '"fill_pct"' in q.query and q.kind == "table")
     assert filled.ask(query, kelurahan='x$/ OR time > 0 OR "city" =~ /.*') == []
 
 

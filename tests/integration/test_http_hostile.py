@@ -17,7 +17,7 @@ from websockets.sync.client import connect
 
 from api.app import create_app
 from api.connections import Limits
-from api.front import BODY_MAX_BYTES
+from api.middleware import BODY_MAX_BYTES
 from api.stream import STREAMS_EACH
 from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES
 from tests.support.brokers import free_port

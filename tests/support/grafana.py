@@ -1,4 +1,4 @@
-"""Queries of the committed boards and alert rules, with variables and macros filled in as Grafana does."""
+"""Queries of the committed dashboards and alert rules, with variables and macros filled in as Grafana does."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class Raw(str):
 Value = str | Sequence[str]
 
 
-class BoardQuery(NamedTuple):
+class DashboardQuery(NamedTuple):
     """One query: where it stands, as it is written, and what its answer is for."""
 
-    board: str
+    dashboard: str
     panel: str
     ref: str
     query: str
@@ -47,8 +47,8 @@ class BoardQuery(NamedTuple):
     max_points: int = _POINTS
 
 
-def boards_of(folder: Path = PROVISIONING) -> dict[str, dict[str, Any]]:
-    """Every board by language and key, `id/dispatch` for instance."""
+def dashboards_of(folder: Path = PROVISIONING) -> dict[str, dict[str, Any]]:
+    """Every dashboard by language and key, `id/dispatch` for instance."""
     files = sorted((folder / "dashboards").glob("*/*.json"))
     return {f"{path.parent.name}/{path.stem}": json.loads(path.read_text(encoding="utf-8")) for path in files}
 
@@ -59,24 +59,26 @@ def rules_of(folder: Path = PROVISIONING) -> list[dict[str, Any]]:
     return [rule for group in found["groups"] for rule in group["rules"]]
 
 
-def queries_of(folder: Path = PROVISIONING) -> list[BoardQuery]:
+def queries_of(folder: Path = PROVISIONING) -> list[DashboardQuery]:
     """Every query of every panel, variable and alert rule."""
-    found: list[BoardQuery] = []
-    for name, board in boards_of(folder).items():
-        found += _of_panels(name, board["panels"])
-        for variable in board["templating"]["list"]:
+    found: list[DashboardQuery] = []
+    for name, dashboard in dashboards_of(folder).items():
+        found += _of_panels(name, dashboard["panels"])
+        for variable in dashboard["templating"]["list"]:
             if variable["type"] == "query":
-                found.append(BoardQuery(name, variable["label"], variable["name"], variable["query"], "variable"))
+                found.append(DashboardQuery(name, variable["label"], variable["name"], variable["query"], "variable"))
     for rule in rules_of(folder):
         asked = (part for part in rule["data"] if part["datasourceUid"] != "__expr__")
-        found += [BoardQuery("alerts", rule["title"], part["refId"], part["model"]["query"], "alert") for part in asked]
+        found += [
+            DashboardQuery("alerts", rule["title"], part["refId"], part["model"]["query"], "alert") for part in asked
+        ]
     return found
 
 
-def _of_panels(name: str, panels: Sequence[dict[str, Any]]) -> Iterator[BoardQuery]:
+def _of_panels(name: str, panels: Sequence[dict[str, Any]]) -> Iterator[DashboardQuery]:
     for panel in panels:
         for target in panel.get("targets", []):
-            yield BoardQuery(
+            yield DashboardQuery(
                 name,
                 panel["title"] or panel["fieldConfig"]["defaults"].get("displayName", ""),
                 target["refId"],
@@ -87,19 +89,19 @@ def _of_panels(name: str, panels: Sequence[dict[str, Any]]) -> Iterator[BoardQue
             )
 
 
-def defaults_of(board: Mapping[str, Any]) -> dict[str, Value]:
-    """The values of a board's variables as it opens."""
+def defaults_of(dashboard: Mapping[str, Any]) -> dict[str, Value]:
+    """The values of a dashboard's variables as it opens."""
     found: dict[str, Value] = {}
-    for variable in board["templating"]["list"]:
+    for variable in dashboard["templating"]["list"]:
         value = variable["current"]["value"]
         is_all = value == "$__all" or "$__all" in value
         found[variable["name"]] = Raw(variable["allValue"]) if is_all else value
     return found
 
 
-def span_s(board: Mapping[str, Any]) -> float:
-    """Length of a board's own time range in seconds."""
-    return duration_s(str(board["time"]["from"]).removeprefix("now-"))
+def span_s(dashboard: Mapping[str, Any]) -> float:
+    """Length of a dashboard's own time range in seconds."""
+    return duration_s(str(dashboard["time"]["from"]).removeprefix("now-"))
 
 
 def duration_s(text: str) -> float:
@@ -108,7 +110,7 @@ def duration_s(text: str) -> float:
     return float(number) * _UNITS_S[text.removeprefix(number)]
 
 
-def interval_of(span: float, query: BoardQuery) -> str:
+def interval_of(span: float, query: DashboardQuery) -> str:
     """What `$__interval` is for a query over so many seconds: a round step, no more points than are wanted."""
     least = max(span / query.max_points, duration_s(query.minimum) if query.minimum else 1)
     return f"{next((step for step in _STEPS_S if step >= least), _STEPS_S[-1])}s"

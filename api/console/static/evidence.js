@@ -13,10 +13,10 @@ document.addEventListener("submit", async (event) => {
     body: JSON.stringify({ reason: form.reason.value }),
   }).catch(() => null);
   button.disabled = false;
-  const trouble = form.querySelector(".trouble");
-  trouble.hidden = Boolean(answer?.ok);
+  const failure = form.querySelector(".failure");
+  failure.hidden = Boolean(answer?.ok);
   if (!answer?.ok) {
-    trouble.textContent = form.dataset.failed;
+    failure.textContent = form.dataset.failed;
   } else if (button.dataset.name) {
     const address = URL.createObjectURL(await answer.blob());
     Object.assign(document.createElement("a"), { href: address, download: button.dataset.name }).click();

@@ -29,10 +29,10 @@ const review = {
     }
   },
 
-  async say(card, button) {
+  async submit(card, button) {
     if (card.dataset.busy) return;
     card.dataset.busy = "yes";
-    const { say: verdict, reason, into } = button.dataset;
+    const { submit: verdict, reason, into } = button.dataset;
     const note = verdict === "reopened" ? "" : card.querySelector(".note")?.value ?? "";
     const answer = await fetch(`/api/v1/dumping/cases/${encodeURIComponent(card.id)}/review`, {
       method: "POST",
@@ -40,10 +40,10 @@ const review = {
       body: JSON.stringify({ verdict, note, ...(reason && { reason }), ...(into && { into }) }),
     }).catch(() => null);
     delete card.dataset.busy;
-    const trouble = card.querySelector(".trouble");
-    trouble.hidden = Boolean(answer?.ok);
+    const failure = card.querySelector(".failure");
+    failure.hidden = Boolean(answer?.ok);
     if (!answer?.ok) {
-      trouble.textContent = card.parentElement.dataset.failed;
+      failure.textContent = card.parentElement.dataset.failed;
       return;
     }
     review.shown(card, await answer.json());
@@ -56,7 +56,7 @@ const review = {
     card.dataset.verdict = found.verdict;
     const why = found.reason ? ` (${words[found.reason]})` : "";
     card.querySelector(".verdict-words").textContent = words[found.verdict] + why;
-    card.querySelectorAll(".said > :is(a, q)").forEach((old) => old.remove());
+    card.querySelectorAll(".verdict-line > :is(a, q)").forEach((old) => old.remove());
     review.open(card, "");
     // What is no case any more is nothing to merge with.
     for (const offer of document.querySelectorAll(`[data-into="${card.id}"]`)) {
@@ -90,11 +90,11 @@ const review = {
     return true;
   },
 
-  choices: (card) => [...card.querySelectorAll("[data-panel]:not([hidden]) [data-say]:not([hidden])")],
+  choices: (card) => [...card.querySelectorAll("[data-panel]:not([hidden]) [data-submit]:not([hidden])")],
 
   keys: {
-    c: '[data-say="confirmed"]',
-    u: '[data-say="reopened"]',
+    c: '[data-submit="confirmed"]',
+    u: '[data-submit="reopened"]',
     r: '[data-open="reasons"]',
     m: '[data-open="offers"]',
   },
@@ -114,7 +114,7 @@ document.addEventListener("click", (event) => {
   }
   const button = event.target.closest("button");
   if (button?.dataset.open) review.open(card, button.dataset.open);
-  else if (button?.dataset.say) review.say(card, button);
+  else if (button?.dataset.submit) review.submit(card, button);
 });
 
 document.addEventListener("keydown", (event) => {

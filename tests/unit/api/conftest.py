@@ -13,8 +13,8 @@ from fastapi.testclient import TestClient
 
 from api.app import create_app
 from api.context import ApiContext
-from api.evidence_desk import EvidenceDesk
-from api.reviews import ReviewDesk
+from api.evidence_service import EvidenceService
+from api.reviews import ReviewService
 from broker.contract.errors import RetryLaterError
 from city.gateways import Gateways
 from city.inventory import builtin_city, load_city
@@ -55,7 +55,7 @@ class Stage:
         self.secrets = Secrets.make(self.folder)
         self.board.publish(IngestHealth(NOW, connected=True))
         self.room = EvidenceRoom(self.folder / "evidence", Signer(self.secrets.custody_seed()), 64 << 20)
-        self.reviews = ReviewDesk(CITY.id, "desk", self.journaled.extend)
+        self.reviews = ReviewService(CITY.id, "api", self.journaled.extend)
 
     def origin(self, device: str, at: datetime) -> Origin:
         """The next origin of a device."""
@@ -120,7 +120,7 @@ class Stage:
             secrets=self.secrets,
             gateways=Gateways(self.folder),
             data=self.folder,
-            evidence=EvidenceDesk(self.room, CITY, self.clear_key, lambda: now),
+            evidence=EvidenceService(self.room, CITY, self.clear_key, lambda: now),
             reviews=self.reviews,
             demo=demo,
             is_open=demo,

@@ -11,7 +11,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from api.access import each_route, rights_of
 from api.app import create_app
-from api.console.frame import asset
+from api.console.layout import asset
 from api.session import COOKIE, LASTS, make_session, role_of_session
 from tests.unit.api.conftest import NOW, Stage
 

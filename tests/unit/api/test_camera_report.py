@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from api.camera_report import BUCKET_S, Figures, Span, figures, local_day, wilson
+from api.camera_metrics import BUCKET_S, CameraMetrics, TimeRange, camera_metrics, local_day, wilson
 from api.reporting import camera_reports
 from ingest.store.cases import Case, fold
 from ingest.store.port import Point
@@ -34,8 +34,8 @@ def word(state: str, at: datetime, reason: str = "covered", type_: str = "blind"
     return EventRecord(Origin("camera", "cam-01", "b", 1, at, at), type_, state, detail)  # type: ignore[arg-type]
 
 
-def seen(*events: EventRecord, span: Span = DAY, now: datetime = LATER) -> Figures:
-    return figures(span, now, [], events, [])
+def seen(*events: EventRecord, span: TimeRange = DAY, now: datetime = LATER) -> CameraMetrics:
+    return camera_metrics(span, now, [], events, [])
 
 
 def test_a_local_day_is_the_city_s() -> None:
@@ -106,12 +106,12 @@ def sights(*values: float | None, start: datetime = DAY[0]) -> list[Point]:
 
 def test_a_bucket_without_a_word_is_silence_and_never_heard_is_not_known() -> None:
     now = DAY[0] + timedelta(hours=1)
-    found = figures(DAY, now, [], [], sights(1.0, 0.5, None, None, 0.0, 1.0))
+    found = camera_metrics(DAY, now, [], [], sights(1.0, 0.5, None, None, 0.0, 1.0))
     assert (found.offline_s, found.armed_share) == (2 * BUCKET_S, 0.625)
-    never = figures(DAY, now, [], [], [])
+    never = camera_metrics(DAY, now, [], [], [])
     assert (never.offline_s, never.armed_share) == (None, None)
     yesterday = sights(1.0, start=DAY[0] - timedelta(days=1))
-    assert figures(DAY, now, [], [], yesterday).offline_s == HOUR
+    assert camera_metrics(DAY, now, [], [], yesterday).offline_s == HOUR
 
 
 def judged(*verdicts: str) -> list[Case]:
@@ -129,7 +129,7 @@ def judged(*verdicts: str) -> list[Case]:
 
 
 def test_verdicts_are_counted_by_reason_and_merged_cases_are_no_proof() -> None:
-    found = figures(
+    found = camera_metrics(
         DAY,
         LATER,
         judged("confirmed", "rejected shadow", "rejected shadow", "rejected animal", "merged", "reopened"),
@@ -139,14 +139,14 @@ def test_verdicts_are_counted_by_reason_and_merged_cases_are_no_proof() -> None:
     assert (found.cases, found.confirmed, found.rejected, found.merged, found.waiting) == (6, 1, 3, 1, 1)
     assert (found.reasons, found.precision, found.few) == ({"shadow": 2, "animal": 1}, 0.25, True)
     assert found.precision_range == (pytest.approx(0.046, abs=0.001), pytest.approx(0.699, abs=0.001))
-    assert figures(local_day(date(2026, 3, 2), WITA), LATER, judged("confirmed"), [], []).cases == 0
+    assert camera_metrics(local_day(date(2026, 3, 2), WITA), LATER, judged("confirmed"), [], []).cases == 0
 
 
 def test_a_share_of_few_says_how_little_it_says() -> None:
     assert wilson(0, 0) is None
     assert wilson(1, 1) == (pytest.approx(0.206, abs=0.001), 1.0)
     assert wilson(190, 200) == (pytest.approx(0.910, abs=0.001), pytest.approx(0.973, abs=0.001))
-    assert not figures(DAY, LATER, judged(*["confirmed"] * 20), [], []).few
+    assert not camera_metrics(DAY, LATER, judged(*["confirmed"] * 20), [], []).few
 
 
 def test_the_camera_that_is_surely_wrong_comes_first(stage: Stage) -> None:
@@ -155,7 +155,7 @@ def test_the_camera_that_is_surely_wrong_comes_first(stage: Stage) -> None:
         reject(stage, "cam-05", number)
     reject(stage, "cam-06", 0)
     stage.happen("cam-07", "blind", at=NOW - timedelta(days=2), reason="covered")
-    order = [one.camera for one in camera_reports(stage.context(), date(2026, 3, 1))]
+    order = [report.camera for report in camera_reports(stage.context(), date(2026, 3, 1))]
     assert order[:4] == ["cam-05", "cam-06", "cam-07", "cam-01"]
     assert len(order) == len(CITY.cameras)
 

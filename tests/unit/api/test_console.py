@@ -13,14 +13,14 @@ import msgspec
 import pytest
 from fastapi import Request
 
-from api.console import device_page, frame, listing, system_page
-from api.console.frame import STATIC
-from api.console.listing import Question
+from api.console import device_page, layout, listing, system_page
+from api.console.layout import STATIC
+from api.console.listing import DeviceFilter
 from api.console.markup import join, tag
+from api.console.page_context import PageContext, page_context_of
 from api.console.texts import LANGS, TEXTS, Lang, text
-from api.console.view import View, view_of
 from api.queue import SHOWN
-from api.shapes import shape_device
+from api.schemas import device_response
 from broker.contract.payloads import EVENT_TYPES, Scene, fields_of
 from broker.contract.topics import KINDS
 from broker.health import BrokerHealth, health_path
@@ -38,8 +38,8 @@ SOURCES = [
 ]
 
 
-def view(stage: Stage, lang: Lang = "id", *, demo: bool = True, **more: Any) -> View:
-    return View(stage.context(demo=demo), lang, more.get("role", "operator"))
+def page_context(stage: Stage, lang: Lang = "id", *, demo: bool = True, **more: Any) -> PageContext:
+    return PageContext(stage.context(demo=demo), lang, more.get("role", "operator"))
 
 
 def asked(**params: str) -> Request:
@@ -53,8 +53,8 @@ def asked(**params: str) -> Request:
 def test_both_languages_have_every_text_with_the_same_blanks() -> None:
     for key, texts in TEXTS.items():
         assert len(texts) == len(LANGS), key
-        assert all(one.strip() for one in texts), key
-        blanks = [{name for _, name, _, _ in string.Formatter().parse(one) if name} for one in texts]
+        assert all(translation.strip() for translation in texts), key
+        blanks = [{name for _, name, _, _ in string.Formatter().parse(translation) if name} for translation in texts]
         assert blanks[0] == blanks[1], key
 
 
@@ -70,7 +70,7 @@ def test_no_text_is_left_over() -> None:
     fields = {field for kind in KINDS for field in fields_of(kind)}
     steps = {f"{step}{end}" for step in ("seconds", "minutes", "hours", "days") for end in ("", "_ago")}
     states = {"clock", "invalid", "late", "raised", "cleared", "noted", "yellow", "green", "grey", "organic"}
-    states |= {"no_fix", "jump", "outdated", "undecoded", "stranger_waiting", "stranger_ignored"}
+    states |= {"no_fix", "jump", "outdated", "undecoded", "new_device_waiting", "new_device_ignored"}
     facts = {
         "interval_s",
         "site_name",
@@ -84,7 +84,7 @@ def test_no_text_is_left_over() -> None:
         "ssids",
     }
     others = fields | steps | states | facts | {"non_organic", "outOfService", "onRoute", "waste_kind"}
-    others |= {f"trouble_{code}" for code in get_args(Trouble) if code} | {
+    others |= {f"not_ready_{code}" for code in get_args(Trouble) if code} | {
         f"fault_{code}" for code in get_args(FaultCode)
     }
     others |= {f"reason_{reason}" for reason in REASONS} | {f"zone_{kind}" for kind in ZONE_KINDS}
@@ -103,8 +103,8 @@ def test_texts_from_outside_stay_text() -> None:
 
 def test_times_are_the_city_s(stage: Stage) -> None:
     at = datetime(2026, 8, 16, 23, 5, tzinfo=UTC)
-    assert view(stage).time(at) == "17 Agu 2026 07:05 WITA"
-    assert view(stage, "en").time(at) == "17 Aug 2026 07:05 WITA"
+    assert page_context(stage).time(at) == "17 Agu 2026 07:05 WITA"
+    assert page_context(stage, "en").time(at) == "17 Aug 2026 07:05 WITA"
 
 
 @pytest.mark.parametrize(
@@ -124,12 +124,12 @@ def test_times_are_the_city_s(stage: Stage) -> None:
 def test_values_read_as_the_language_writes_them(
     stage: Stage, field: str, value: Value | None, indonesian: str, english: str
 ) -> None:
-    assert view(stage).value(field, value) == indonesian
-    assert view(stage, "en").value(field, value) == english
+    assert page_context(stage).value(field, value) == indonesian
+    assert page_context(stage, "en").value(field, value) == english
 
 
 def test_ages_in_their_largest_unit(stage: Stage) -> None:
-    seen = view(stage, "en")
+    seen = page_context(stage, "en")
     ages = [seen.age(NOW - timedelta(seconds=s), NOW) for s in (-5, 0, 59, 61, 7200, 200_000)]
     assert ages == ["0 s ago", "0 s ago", "59 s ago", "1 min ago", "2 h ago", "2 days ago"]
     assert seen.age(None, NOW) == "never"
@@ -137,17 +137,17 @@ def test_ages_in_their_largest_unit(stage: Stage) -> None:
 
 def test_the_address_names_the_language_and_the_cookie_keeps_it(stage: Stage) -> None:
     context = stage.context()
-    assert view_of(asked(), context).lang == "id"
-    assert view_of(asked(lang="en"), context).lang == "en"
-    assert view_of(asked(lang="xx"), context).lang == "id"
+    assert page_context_of(asked(), context).lang == "id"
+    assert page_context_of(asked(lang="en"), context).lang == "en"
+    assert page_context_of(asked(lang="xx"), context).lang == "id"
     kept = asked()
     kept.scope["headers"].append((b"cookie", b"kota_lang=en"))
-    assert view_of(kept, context).lang == "en"
-    assert not view_of(kept, context).lang_chosen
+    assert page_context_of(kept, context).lang == "en"
+    assert not page_context_of(kept, context).lang_chosen
 
 
 def listed(stage: Stage, kind: str, **params: str) -> list[str]:
-    html = listing._list(view(stage), kind, Question.of(asked(**params)))  # type: ignore[arg-type]
+    html = listing._list(page_context(stage), kind, DeviceFilter.of(asked(**params)))  # type: ignore[arg-type]
     return re.findall(r'href="/device/([a-z0-9-]+)"', html)
 
 
@@ -160,7 +160,7 @@ def test_lists_are_filtered_searched_ordered_and_cut_to_pages(stage: Stage) -> N
     assert listed(stage, "bin", state="online") == ["bin-0200", "bin-0300"]
     assert listed(stage, "bin", page="22")[-1] == "con-068"
     assert listed(stage, "bin", page="9999") == listed(stage, "bin", page="22")
-    assert {CITY.devices[one].kelurahan for one in listed(stage, "bin", kelurahan="liliba")} == {"liliba"}
+    assert {CITY.devices[device].kelurahan for device in listed(stage, "bin", kelurahan="liliba")} == {"liliba"}
     plate = CITY.trucks["truck-03"].plate
     assert listed(stage, "truck", q=plate.lower().replace(" ", "%20")) == ["truck-03"]
     assert listed(stage, "bin", q="%3Cscript%3E") == []
@@ -168,17 +168,17 @@ def test_lists_are_filtered_searched_ordered_and_cut_to_pages(stage: Stage) -> N
 
 @pytest.mark.parametrize("page", ["0", "-1", "x", "²", "1e9", "9" * 50])
 def test_nonsense_in_an_address_is_left_open(page: str) -> None:
-    assert Question.of(asked(page=page.replace("²", "%C2%B2"))).page == 1
+    assert DeviceFilter.of(asked(page=page.replace("²", "%C2%B2"))).page == 1
 
 
 def test_charts_show_holes_and_the_city_s_clock(stage: Stage) -> None:
-    seen = view(stage)
+    seen = page_context(stage)
     points = [Point(NOW + timedelta(minutes=m), float(m)) for m in (0, 10, 60)]
     data = device_page.with_gaps(seen, points, 600.0)
     assert [value for _, value in data] == [0.0, 10.0, None, 60.0]
     local = datetime(2026, 3, 1, 20, 0, tzinfo=UTC)
     assert data[0][0] == local.timestamp() * 1000
-    for days, span in device_page.SPANS.items():
+    for days, span in device_page.CHART_RANGES.items():
         options = device_page.chart(seen, "fill_pct", points, span)
         json.dumps(options)
         assert options["xAxis"]["max"] - options["xAxis"]["min"] == days * 86_400_000
@@ -186,20 +186,20 @@ def test_charts_show_holes_and_the_city_s_clock(stage: Stage) -> None:
 
 def test_dead_letters_are_escaped_and_only_operators_get_a_button(stage: Stage) -> None:
     stage.bury("<script>alert(1)</script>")
-    for_operator = system_page._letters(view(stage))
+    for_operator = system_page._letters(page_context(stage))
     assert "<script>" not in for_operator
     assert 'data-replay="1"' in for_operator
-    assert "data-replay" not in system_page._letters(view(stage, role="viewer"))
+    assert "data-replay" not in system_page._letters(page_context(stage, role="viewer"))
 
 
 def test_a_fault_is_said_in_words(stage: Stage) -> None:
-    seen = View(stage.context(now=NOW + timedelta(minutes=5)), "id", "viewer")
+    seen = PageContext(stage.context(now=NOW + timedelta(minutes=5)), "id", "viewer")
     assert "verdict bad" in system_page._health(seen)
-    assert "verdict good" in system_page._health(view(stage))
+    assert "verdict good" in system_page._health(page_context(stage))
     stage.board.publish(IngestHealth(NOW, connected=True, store="away", note="<refused>"))
     for lang in LANGS:
-        page = system_page._health(View(stage.context(), lang, "viewer"))
-        assert text("trouble_store_away", lang) in page
+        page = system_page._health(PageContext(stage.context(), lang, "viewer"))
+        assert text("not_ready_store_away", lang) in page
         assert "&lt;refused&gt;" in page
 
 
@@ -215,33 +215,33 @@ def test_nothing_of_the_console_names_a_foreign_host_but_the_map_s_street_tiles(
 
 def test_irregular_hours_are_told_in_both_languages(stage: Stage) -> None:
     described = "Mon-Fri 17:00-05:00 and 12:00-13:00, Sat all day, Sun closed"
-    views = {lang: View(stage.context(), lang, "viewer") for lang in LANGS}
+    views = {lang: PageContext(stage.context(), lang, "viewer") for lang in LANGS}
     assert views["en"].hours(described) == described
     assert views["id"].hours(described) == "Sen-Jum 17:00-05:00 dan 12:00-13:00, Sab sepanjang hari, Min tutup"
 
 
 @pytest.mark.parametrize("lang", list(LANGS))
 def test_every_page_says_when_what_it_shows_is_old(stage: Stage, lang: Lang) -> None:
-    seen = View(stage.context(), lang, "viewer")
-    assert frame._trouble(seen) == ""
+    seen = PageContext(stage.context(), lang, "viewer")
+    assert layout._warnings(seen) == ""
     stage.board.publish(IngestHealth(NOW, connected=True, lag_s=7_200.0, live_lag_s=1.0))
-    assert text("catching_up", lang).split("{")[0] in frame._trouble(seen)
+    assert text("catching_up", lang).split("{")[0] in layout._warnings(seen)
     stage.board.publish(IngestHealth(NOW, connected=True, lag_s=7_200.0, live_lag_s=7_200.0, journal="full"))
-    assert text("data_behind", lang).split("{")[0] in frame._trouble(seen)
-    assert text("queue_full", lang) in frame._trouble(seen)
+    assert text("data_behind", lang).split("{")[0] in layout._warnings(seen)
+    assert text("queue_full", lang) in layout._warnings(seen)
 
 
 def test_bad_messages_raise_an_alarm_with_the_topic_escaped(stage: Stage) -> None:
     alarms = (BadMessages("*", 300, 1_000), BadMessages("kota/v1/kupang/bin/<b>", 40, 50))
     stage.board.publish(IngestHealth(NOW, connected=True, alarms=alarms))
-    page = system_page._health(View(stage.context(), "en", "viewer"))
+    page = system_page._health(PageContext(stage.context(), "en", "viewer"))
     assert "300 of the last 1000 messages could not be read: all devices together" in page
     assert "kota/v1/kupang/bin/&lt;b&gt;" in page
 
 
 @pytest.mark.parametrize("lang", list(LANGS))
 def test_what_is_not_well_with_the_broker_is_said(stage: Stage, lang: Lang) -> None:
-    seen = View(stage.context(), lang, "viewer")
+    seen = PageContext(stage.context(), lang, "viewer")
     path = health_path(seen.context.data / "broker")
     path.parent.mkdir(parents=True)
     path.write_bytes(msgspec.json.encode(BrokerHealth(NOW.timestamp(), waiting_bytes=5, waiting_max_bytes=1 << 30)))
@@ -259,6 +259,6 @@ def test_readings_lost_in_a_full_device_are_told(stage: Stage) -> None:
     status = StatusRecord("bin", "bin-0451", "online", NOW, NOW, outbox_waiting=3, outbox_dropped=12)
     stage.store.write([status], ())
     context = stage.context()
-    shape = shape_device(context, CITY.devices["bin-0451"], stage.store.latest(device="bin-0451")[0], NOW)
+    shape = device_response(context, CITY.devices["bin-0451"], stage.store.latest(device="bin-0451")[0], NOW)
     assert (shape.outbox_waiting, shape.outbox_dropped) == (3, 12)
-    assert "12 readings were lost" in device_page._values(View(context, "en", "viewer"), shape)
+    assert "12 readings were lost" in device_page._values(PageContext(context, "en", "viewer"), shape)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from api.cases import cases
 from api.console.custody_panel import custody_panel
-from api.console.view import View
+from api.console.page_context import PageContext
 from city.secrets import Role
 from tests.unit.api.conftest import Stage
 from vision.evidence.keys import read_public
@@ -186,10 +186,10 @@ def test_the_page_of_a_case_shows_who_has_seen_it(dumped: Stage) -> None:
     as_(dumped, "viewer").get(f"{BASE}/evidence/after.jpg")
     context = dumped.context()
     (case,) = cases(context)
-    shown = custody_panel(View(context, "id", "admin"), case)
+    shown = custody_panel(PageContext(context, "id", "admin"), case)
     for words in ("Riwayat bukti", "berkas after.jpg, peran viewer, alamat 10.0.0.7", "Unduh bukti", "Hapus bukti"):
         assert words in shown, words
-    shown = custody_panel(View(context, "en", "operator"), case)
+    shown = custody_panel(PageContext(context, "en", "operator"), case)
     assert "Download evidence" in shown
     assert "Delete the evidence" not in shown
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from api.spreadsheet import harmless
+from api.spreadsheet import escape_formula
 from ingest.store.duck import DuckStore
 from ingest.store.records import Reading
 from tests.unit.api.conftest import NOW, Stage
@@ -33,7 +33,7 @@ def test_geojson_has_longitude_first_and_null_where_nobody_knows(stage: Stage) -
     stage.measure("bin-0001", fill_pct=41.0)
     answer = stage.client().get("/api/v1/export/devices.geojson")
     assert answer.headers["content-type"] == "application/geo+json"
-    features = {one["id"]: one for one in answer.json()["features"]}
+    features = {feature["id"]: feature for feature in answer.json()["features"]}
     assert features["bin-0001"]["properties"]["fill_pct"] == 41.0
     assert features["bin-0001"]["geometry"]["coordinates"][0] > 100
     assert features["truck-01"]["geometry"] is None
@@ -86,7 +86,7 @@ def test_events_all_of_them_newest_first_and_no_formulas(stage: Stage) -> None:
 
 
 def test_a_text_that_could_be_a_formula_is_only_a_text() -> None:
-    assert [harmless(value) for value in ("=1+1", "@x", "-5", -5.0, "ok")] == ["'=1+1", "'@x", "'-5", -5.0, "ok"]
+    assert [escape_formula(value) for value in ("=1+1", "@x", "-5", -5.0, "ok")] == ["'=1+1", "'@x", "'-5", -5.0, "ok"]
 
 
 def test_a_day_of_a_truck_comes_whole(stage: Stage) -> None:
@@ -94,7 +94,9 @@ def test_a_day_of_a_truck_comes_whole(stage: Stage) -> None:
     store = DuckStore(stage.folder / "long.duckdb")
     try:
         at = [NOW - timedelta(seconds=15 * count) for count in range(5_500)]
-        store.write([Reading(stage.origin("truck-01", one), {"speed_kmh": 1.0, "ignition": True}) for one in at], ())
+        store.write(
+            [Reading(stage.origin("truck-01", moment), {"speed_kmh": 1.0, "ignition": True}) for moment in at], ()
+        )
         stage.store = store
         asked = "/api/v1/export/readings.csv?device=truck-01&field=speed_kmh&field=ignition"
         found = rows_of(stage.client().get(asked).text)

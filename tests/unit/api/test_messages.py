@@ -29,7 +29,7 @@ def gateway(stage: Stage) -> dict[str, str]:
 def gateway_password(stage: Stage) -> str:
     gateways = Gateways(stage.folder)
     formats = ["unifi", "fiware", "owntracks", "netjson"]
-    filters = [topic_filter for one in formats for topic_filter in filters_by_format()[one]]
+    filters = [topic_filter for format_ in formats for topic_filter in filters_by_format()[format_]]
     found = gateways.current().get("controllers") or gateways.make("controllers", formats, filters, ())
     return stage.secrets.gateway_password(found.name, found.nonce)
 
@@ -37,12 +37,12 @@ def gateway_password(stage: Stage) -> str:
 def test_a_gateway_leaves_a_message_as_on_the_bus(stage: Stage) -> None:
     answer = stage.client(demo=False).post(f"/api/v1/messages/{TOPIC}", content=BODY, headers=gateway(stage))
     assert (answer.status_code, answer.json()) == (200, {"kept": True})
-    assert [(one.topic, one.payload, one.retained) for one in stage.journaled] == [(TOPIC, BODY, False)]
+    assert [(arrival.topic, arrival.payload, arrival.retained) for arrival in stage.journaled] == [(TOPIC, BODY, False)]
 
 
 def test_a_topic_that_begins_with_a_slash_keeps_it(stage: Stage) -> None:
     stage.client().post("/api/v1/messages//key/bin7/attrs", content=b'{"f":85}', headers=gateway(stage))
-    assert [one.topic for one in stage.journaled] == ["/key/bin7/attrs"]
+    assert [arrival.topic for arrival in stage.journaled] == ["/key/bin7/attrs"]
 
 
 @pytest.mark.parametrize("demo", [True, False])
@@ -113,7 +113,7 @@ def test_an_openwisp_agent_posts_as_it_is_used_to(router: Stage) -> None:
     key = router.secrets.password("ap-alak")
     asked = f"/api/v1/monitoring/device/3f2b-uuid/?key={key}&time=01-03-2026_11:59:00.000000&current=true"
     assert router.client(demo=False).post(asked, content=NETJSON).status_code == 200, "it deletes its copy at 200 alone"
-    assert [one.topic for one in router.journaled] == ["netjson/3f2b-uuid/01-03-2026_11:59:00.000000"]
+    assert [arrival.topic for arrival in router.journaled] == ["netjson/3f2b-uuid/01-03-2026_11:59:00.000000"]
 
 
 @pytest.mark.parametrize("key", ["", "wrong", "key-of-another"])
@@ -123,16 +123,16 @@ def test_a_wrong_key_is_answered_like_an_unknown_device(router: Stage, key: str)
         router.client().post(f"/api/v1/monitoring/device/{name}/?key={key}", content=NETJSON)
         for name in ("3f2b-uuid", "nobody")
     ]
-    assert {(one.status_code, one.json()["detail"]) for one in answers} == {
+    assert {(answer.status_code, answer.json()["detail"]) for answer in answers} == {
         (404, "no device of that name has that key"),
     }
     assert router.journaled == []
 
 
-def test_a_new_router_comes_with_the_gateways_key_and_becomes_a_stranger(stage: Stage) -> None:
+def test_a_new_router_comes_with_the_gateways_key_and_becomes_an_unknown_device(stage: Stage) -> None:
     key = gateway_password(stage)
     assert stage.client().post(f"/api/v1/monitoring/device/new-one/?key={key}", content=NETJSON).status_code == 200
-    assert [one.topic for one in stage.journaled] == ["netjson/new-one"]
+    assert [arrival.topic for arrival in stage.journaled] == ["netjson/new-one"]
 
 
 def test_a_revoked_gateway_leaves_none(stage: Stage) -> None:

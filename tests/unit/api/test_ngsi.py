@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec import inspect
 
 from api.exports.entity import Entity, Form, render
-from api.exports.ngsi import ENTITY_TYPES, Source
+from api.exports.ngsi import ENTITY_TYPES, MappingContext
 from broker.contract.payloads import TELEMETRY, fields_of
 from broker.contract.topics import Kind
 from city.model import Device, Truck
@@ -39,7 +39,7 @@ def standing(device: str | Device, *, raised: tuple[str, ...] = (), silent: bool
 
 
 def made(type_: str, one: Standing, *, emptied: datetime | None = None, simulated: bool = False) -> Entity | None:
-    source = Source(CITY, simulated, {one.device.id: emptied} if emptied else {})
+    source = MappingContext(CITY, simulated, {one.device.id: emptied} if emptied else {})
     return ENTITY_TYPES[type_].make(source, one)
 
 
@@ -52,7 +52,7 @@ def values_of(type_: str, one: Standing, form: Form = "simplified", **more: Any)
 def any_of(type_: inspect.Type) -> st.SearchStrategy[Any]:
     """Any value of a contract's field, as stores keep it: words as they are, lists and mappings as their JSON."""
     if isinstance(type_, inspect.UnionType):
-        return any_of(next(one for one in type_.types if not isinstance(one, inspect.NoneType)))
+        return any_of(next(option for option in type_.types if not isinstance(option, inspect.NoneType)))
     if isinstance(type_, inspect.FloatType):
         return st.floats(type_.ge, type_.le) | st.sampled_from([type_.ge, type_.le])
     if isinstance(type_, inspect.IntType):
@@ -77,7 +77,7 @@ def test_whatever_a_device_says_its_entities_are_valid(kind: Kind, data: st.Data
     raised = data.draw(st.sets(st.sampled_from(["fire", "tilt", "lid_open", "moved", "breakdown", "panic"])))
     one = standing(SAMPLES[kind], raised=tuple(raised), silent=data.draw(st.booleans()), **values)
     for type_, entity_type in ENTITY_TYPES.items():
-        entity = entity_type.make(Source(CITY, simulated=True, emptied_at={SAMPLES["bin"]: NOW}), one)
+        entity = entity_type.make(MappingContext(CITY, simulated=True, emptied_at={SAMPLES["bin"]: NOW}), one)
         assert entity is not None or kind not in entity_type.kinds or (type_, kind) == ("Vehicle", "truck")
         if entity:
             assert faults_of(render(entity, "simplified")) == []
@@ -86,10 +86,10 @@ def test_whatever_a_device_says_its_entities_are_valid(kind: Kind, data: st.Data
 @pytest.mark.parametrize("type_", ENTITY_TYPES)
 def test_every_device_of_the_city_is_valid_though_it_never_said_anything(type_: str) -> None:
     entities = [made(type_, standing(device, **HERE)) for device in CITY.devices.values()]
-    found = [render(one, "simplified") for one in entities if one]
+    found = [render(entity, "simplified") for entity in entities if entity]
     assert len(found) == {"Device": 633, "Vehicle": 34, "WasteContainer": 528}[type_]
-    assert [faults_of(one) for one in found if faults_of(one)] == []
-    assert len({one["id"] for one in found}) == len(found)
+    assert [faults_of(entity) for entity in found if faults_of(entity)] == []
+    assert len({entity["id"] for entity in found}) == len(found)
 
 
 FULL: dict[Kind, dict[str, Any]] = {

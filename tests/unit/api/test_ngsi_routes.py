@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api.exports.negotiation import preferred
+from api.exports.negotiation import best_match
 from api.exports.ngsi import ENTITY_TYPES
 from api.exports.ngsi_routes import CORE_CONTEXT
 from ingest.store.duck import DuckStore
@@ -26,7 +26,7 @@ def ask(stage: Stage, path: str = ENTITIES, *, accept: str = "", **params: Any) 
 
 def test_entities_of_a_type_are_paged_and_counted(stage: Stage) -> None:
     first = ask(stage, type="WasteContainer", count="true", limit=3, offset=2)
-    assert [one["id"].rpartition(":")[2] for one in first.json()] == ["bin-0003", "bin-0004", "bin-0005"]
+    assert [entity["id"].rpartition(":")[2] for entity in first.json()] == ["bin-0003", "bin-0004", "bin-0005"]
     assert first.headers["NGSILD-Results-Count"] == "528"
     assert f'<{ENTITIES}?type=WasteContainer&count=true&limit=3&offset=0>; rel="prev"' in first.headers["link"]
     assert f'<{ENTITIES}?type=WasteContainer&count=true&limit=3&offset=5>; rel="next"' in first.headers["link"]
@@ -60,7 +60,7 @@ def test_key_values_of_all_three_types_are_valid(stage: Stage) -> None:
     for type_, total in (("WasteContainer", 528), ("Vehicle", 1), ("Device", 633)):
         found = ask(stage, type=type_, limit=1000, options="keyValues").json()
         assert len(found) == total
-        assert [faults_of(one) for one in found if faults_of(one)] == []
+        assert [faults_of(entity) for entity in found if faults_of(entity)] == []
 
 
 def test_one_entity_by_its_urn(stage: Stage) -> None:
@@ -108,7 +108,7 @@ def test_attributes_choose_entities_too(stage: Stage) -> None:
 def test_entities_by_urn(stage: Stage) -> None:
     other = BIN.replace("0451", "0452")
     found = ask(stage, type="WasteContainer", id=f"{BIN},{other},{TRUCK},urn:x:none", options="keyValues").json()
-    assert [one["id"] for one in found] == [BIN, other]
+    assert [entity["id"] for entity in found] == [BIN, other]
 
 
 @pytest.mark.parametrize("type_", ["Building", "wastecontainer", "https://example.org/Vehicle"])
@@ -120,7 +120,7 @@ def test_a_type_that_nobody_has_is_an_empty_list(stage: Stage, type_: str) -> No
 def test_types(stage: Stage) -> None:
     answer = ask(stage, "/ngsi-ld/v1/types", accept="application/ld+json").json()
     assert (answer["type"], answer["@context"]) == ("EntityTypeList", [CORE_CONTEXT])
-    names = [one.rpartition("/")[2] for one in answer["typeList"]]
+    names = [iri.rpartition("/")[2] for iri in answer["typeList"]]
     assert names == ["Device", "Vehicle", "WasteContainer"]
     assert len(ask(stage, type=answer["typeList"][2], limit=2).json()) == 2
 
@@ -218,7 +218,7 @@ def test_the_embedded_store_answers_the_same(stage: Stage) -> None:
         answers.append(ask(stage, type="WasteContainer", limit=1000, options="keyValues").json())
     duck.close()
     assert answers[0] == answers[1]
-    status = {one["binId"]: one["status"] for one in answers[0]}
+    status = {container["binId"]: container["status"] for container in answers[0]}
     assert [status[f"bin-045{n}"] for n in (1, 2, 3)] == ["lidOpen", "burning", "unknown"]
 
 
@@ -238,4 +238,4 @@ def test_the_embedded_store_answers_the_same(stage: Stage) -> None:
     ],
 )
 def test_what_an_accept_header_likes_best(accept: str, wanted: str | None) -> None:
-    assert preferred(accept, ("application/json", "application/ld+json")) == wanted
+    assert best_match(accept, ("application/json", "application/ld+json")) == wanted

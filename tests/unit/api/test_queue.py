@@ -15,9 +15,9 @@ from api.cases import cases
 from api.console import cameras_page, dumping_page, zones_page
 from api.console.case_card import card
 from api.console.hours import hours_box, hours_now
+from api.console.page_context import PageContext
 from api.console.texts import LANGS, Lang, text
-from api.console.view import View
-from api.queue import Question, is_likely_same, merge_offers
+from api.queue import CaseFilter, is_likely_same, merge_offers
 from api.reporting import camera_reports
 from city.drawn import still_path
 from city.windows import ALL_DAY
@@ -26,8 +26,8 @@ from ingest.store.reviews import REASONS, Said
 from tests.unit.api.conftest import CITY, NOW, Stage
 
 
-def view(stage: Stage, lang: Lang = "id", *, role: Any = "operator", now: datetime = NOW) -> View:
-    return View(stage.context(now=now), lang, role)
+def page_context(stage: Stage, lang: Lang = "id", *, role: Any = "operator", now: datetime = NOW) -> PageContext:
+    return PageContext(stage.context(now=now), lang, role)
 
 
 def dump(stage: Stage, case: str, minutes: float = 0, camera: str = "cam-01", **detail: Any) -> None:
@@ -38,17 +38,17 @@ def say(stage: Stage, case: str, verdict: str, camera: str = "cam-01", **more: A
     stage.happen(camera, "review", "noted", at=NOW, case=case, verdict=verdict, **more)
 
 
-def page(stage: Stage, seen: View | None = None, **asked: str) -> str:
-    return dumping_page._page(seen or view(stage), Question.of(asked), cases(stage.context()))
+def queue_page(stage: Stage, seen: PageContext | None = None, **asked: str) -> str:
+    return dumping_page._body(seen or page_context(stage), CaseFilter.of(asked), cases(stage.context()))
 
 
 def shown(stage: Stage, **asked: str) -> list[str]:
-    return re.findall(r'<article class="case" id="([^"]+)"', page(stage, **asked))
+    return re.findall(r'<article class="case" id="([^"]+)"', queue_page(stage, **asked))
 
 
-def card_of(stage: Stage, seen: View, **asked: str) -> str:
+def card_of(stage: Stage, seen: PageContext, **asked: str) -> str:
     found = cases(stage.context())
-    (case,) = (one for one in found if Question.of(asked).matches(one))
+    (case,) = (listed for listed in found if CaseFilter.of(asked).matches(listed))
     return card(seen, case, merge_offers(case, found))
 
 
@@ -56,7 +56,7 @@ def test_a_case_shows_what_is_kept_and_says_what_is_not(stage: Stage) -> None:
     files = {"before": "before.jpg", "deposit": "deposit.jpg", "clip": "clip.webm"}
     dump(stage, "cam-02-x", camera="cam-02", evidence=files, simulated=True)
     stage.keep("cam-02-x", {"before.jpg": b"jpeg", "deposit.jpg": b"jpeg"})
-    found = card_of(stage, view(stage))
+    found = card_of(stage, page_context(stage))
     for name in ("before", "deposit"):
         assert f'<img src="/api/v1/dumping/cases/cam-02-x/evidence/{name}.jpg"' in found
     for words in ("SIMULASI", "18:00-06:00", "1 Mar 2026 20:00 WITA", text("not_kept", "id"), "TPS Liliba"):
@@ -66,12 +66,12 @@ def test_a_case_shows_what_is_kept_and_says_what_is_not(stage: Stage) -> None:
 
 def test_the_facts_say_where_it_lies_and_for_how_long(stage: Stage) -> None:
     dump(stage, "c-1", 30, zone="beside", since=(NOW - timedelta(hours=2)).isoformat())
-    found = card_of(stage, view(stage, "en"))
+    found = card_of(stage, page_context(stage, "en"))
     assert "Has been there for</dt><dd>2 h" in found
     assert "Beside the container: never allowed" in found
     stage.happen("cam-01", "dumping", "cleared", at=NOW - timedelta(minutes=60), case="c-1")
-    assert "Was there for</dt><dd>60 min" not in card_of(stage, view(stage, "en"))
-    assert "Was there for</dt><dd>1 h" in card_of(stage, view(stage, "en"))
+    assert "Was there for</dt><dd>60 min" not in card_of(stage, page_context(stage, "en"))
+    assert "Was there for</dt><dd>1 h" in card_of(stage, page_context(stage, "en"))
 
 
 def test_the_queue_shows_what_nobody_has_judged(stage: Stage) -> None:
@@ -85,8 +85,8 @@ def test_the_queue_shows_what_nobody_has_judged(stage: Stage) -> None:
     assert shown(stage, show="rejected") == ["c-1"]
     assert shown(stage, show="all") == ["c-0", "c-1", "c-3"]
     assert shown(stage, case="c-2") == ["c-2"]
-    assert 'data-count="1"' in page(stage)
-    assert 'href="/dumping?case=c-2"' in page(stage)
+    assert 'data-count="1"' in queue_page(stage)
+    assert 'href="/dumping?case=c-2"' in queue_page(stage)
 
 
 def test_the_queue_is_filtered_and_cut_to_pages(stage: Stage) -> None:
@@ -95,36 +95,36 @@ def test_the_queue_is_filtered_and_cut_to_pages(stage: Stage) -> None:
     dump(stage, "d-0", 99, "cam-02")
     assert shown(stage, camera="cam-02") == shown(stage, site="tps-liliba") == ["d-0"]
     assert [len(shown(stage, page=str(number))) for number in (1, 3, 99)] == [12, 7, 7]
-    assert 'href="/dumping?show=waiting&amp;page=2"' in page(stage)
+    assert 'href="/dumping?show=waiting&amp;page=2"' in queue_page(stage)
 
 
 @pytest.mark.parametrize("asked", [{"page": "x"}, {"page": "-1"}, {"page": "²"}, {"show": "<b>"}, {"page": "9" * 50}])
 def test_nonsense_in_an_address_is_left_open(asked: dict[str, str]) -> None:
-    assert Question.of(asked) == Question()
+    assert CaseFilter.of(asked) == CaseFilter()
 
 
 @pytest.mark.parametrize("lang", list(LANGS))
 def test_an_empty_queue_says_that_all_is_judged(stage: Stage, lang: Lang) -> None:
-    assert text("all_judged", lang) in page(stage, view(stage, lang))
-    assert text("no_cases", lang) in page(stage, view(stage, lang), show="rejected")
+    assert text("all_judged", lang) in queue_page(stage, page_context(stage, lang))
+    assert text("no_cases", lang) in queue_page(stage, page_context(stage, lang), show="rejected")
 
 
 def test_a_viewer_sees_verdicts_and_no_buttons(stage: Stage) -> None:
     dump(stage, "c-1")
     dump(stage, "c-2", 10)
     say(stage, "c-1", "rejected", reason="other", note="<b>kucing</b>")
-    found = page(stage, view(stage, role="viewer"), show="all")
-    assert "data-say" not in found
+    found = queue_page(stage, page_context(stage, role="viewer"), show="all")
+    assert "data-submit" not in found
     assert "data-open" not in found
     assert "&lt;b&gt;kucing&lt;/b&gt;" in found
     assert text("reason_other", "id") in found
-    assert found.count(text("say_operator_only", "id")) == 1
+    assert found.count(text("review_operator_only", "id")) == 1
 
 
 def test_every_verdict_has_its_button_and_key(stage: Stage) -> None:
     dump(stage, "c-1")
-    found = card_of(stage, view(stage))
-    assert re.findall(r'data-say="(\w+)"', found) == ["reopened", "confirmed", *["rejected"] * 6]
+    found = card_of(stage, page_context(stage))
+    assert re.findall(r'data-submit="(\w+)"', found) == ["reopened", "confirmed", *["rejected"] * 6]
     assert re.findall(r"<kbd>(.)</kbd>", found) == ["u", "c", "r", "m", *"123456"]
     assert text("none_to_merge", "id") in found
 
@@ -154,26 +154,28 @@ def test_the_cameras_page_is_careful_with_few_verdicts(stage: Stage) -> None:
     stage.happen("cam-06", "blind", at=NOW - timedelta(hours=3), reason="<tape>")
     day = date(2026, 3, 1)
     for lang in LANGS:
-        found = cameras_page._page(view(stage, lang), day, camera_reports(stage.context(), day))
+        found = cameras_page._body(page_context(stage, lang), day, camera_reports(stage.context(), day))
         for words in (text("too_few", lang), text("reason_person_standing", lang), text("blind_covered", lang)):
             assert words in found
         assert "&lt;tape&gt;" in found
         assert found.index("cam-01") < found.index("cam-02")
         assert 'href="/camera/cam-01/zones"' in found
-    assert "/zones" not in cameras_page._page(view(stage, role="viewer"), day, camera_reports(stage.context(), day))
+    assert "/zones" not in cameras_page._body(
+        page_context(stage, role="viewer"), day, camera_reports(stage.context(), day)
+    )
 
 
 def test_the_zone_editor_has_its_words_and_its_picture(stage: Stage) -> None:
     camera = CITY.cameras["cam-01"]
-    assert text("no_still", "id") in zones_page._editor(view(stage), camera)
+    assert text("no_still", "id") in zones_page._editor(page_context(stage), camera)
     path = still_path(stage.folder, "cam-01")
     path.parent.mkdir()
     path.write_bytes(b"jpeg")
-    found = zones_page._editor(view(stage, "en"), camera)
+    found = zones_page._editor(page_context(stage, "en"), camera)
     assert '<img src="/api/v1/cameras/cam-01/still"' in found
-    config = zones_page._config(view(stage, "en"), camera)
+    config = zones_page._config(page_context(stage, "en"), camera)
     assert config["texts"]["fault_crossing"] == text("fault_crossing", "en")
-    assert {one["kind"] for one in config["kinds"]} == set(zones_page.COLOURS)
+    assert {kind["kind"] for kind in config["kinds"]} == set(zones_page.COLOURS)
 
 
 def at(clock: str, day: int = 3) -> datetime:
@@ -194,7 +196,7 @@ def at(clock: str, day: int = 3) -> datetime:
 def test_the_hours_in_force_and_their_next_change_are_told(
     stage: Stage, site: str, moment: datetime, words: str
 ) -> None:
-    assert hours_now(view(stage, "en"), CITY.hours_at(site), moment) == words
+    assert hours_now(page_context(stage, "en"), CITY.hours_at(site), moment) == words
 
 
 def test_dates_that_are_different_are_told_ahead(stage: Stage) -> None:
@@ -203,7 +205,7 @@ def test_dates_that_are_different_are_told_ahead(stage: Stage) -> None:
     )
     city = msgspec.structs.replace(CITY, hours={**CITY.hours, "default": hours})
     context = stage.context(now=at("20:00"))
-    seen = View(replace(context, city=city), "id", "viewer")
+    seen = PageContext(replace(context, city=city), "id", "viewer")
     found = hours_box(seen, "tps-oebobo")
     assert "4 Mar 2026: tutup" in found
     assert "9 Mar 2026: sepanjang hari" in found
@@ -215,7 +217,7 @@ def test_a_merged_case_leads_to_the_other(stage: Stage) -> None:
     dump(stage, "c-1")
     dump(stage, "c-2", 5)
     say(stage, "c-1", "merged", into="c-2")
-    assert 'href="/dumping?case=c-2"' in card_of(stage, view(stage), case="c-1")
+    assert 'href="/dumping?case=c-2"' in card_of(stage, page_context(stage), case="c-1")
 
 
 def test_the_page_on_cameras_names_what_there_is() -> None:

@@ -227,18 +227,18 @@ def test_system_counts_devices_by_connectivity(stage: Stage) -> None:
 def test_the_description_has_every_route_and_examples(stage: Stage) -> None:
     described = stage.client().get("/api/v1/openapi.json").json()
     assert {"/api/v1/devices", "/api/v1/stream", "/api/v1/dumping/cases"} <= set(described["paths"])
-    assert described["components"]["schemas"]["DeviceShape"]["examples"]
+    assert described["components"]["schemas"]["DeviceResponse"]["examples"]
 
 
 def test_the_ledger_counts_dead_letters_of_our_own_devices(stage: Stage) -> None:
     stage.measure("bin-0451", fill_pct=1.0)
     raw = b'{"ts":"2026-03-01T12:00:00Z","boot":"b","seq":77,"battery_pct":500}'
     stage.box.add([DeadLetter(99, "kota/v1/kupang/bin/bin-0451/telemetry", raw, NOW, "out of range")])
-    (life,) = stage.client().get("/api/v1/ledger").json()["lives"]
-    assert (life["device"], life["seqs"], life["dead"]) == ("bin-0451", [[1, 1]], [[77, 77]])
+    (epoch,) = stage.client().get("/api/v1/ledger").json()["epochs"]
+    assert (epoch["device"], epoch["seqs"], epoch["dead"]) == ("bin-0451", [[1, 1]], [[77, 77]])
 
 
-def test_the_places_of_a_map_are_open_to_boards_of_any_origin(stage: Stage) -> None:
+def test_the_places_of_a_map_are_open_to_dashboards_of_any_origin(stage: Stage) -> None:
     """Shapes and sites alone: layers of devices need a viewer."""
     client = stage.client(demo=False)
     answer = client.get("/api/v1/map/places.geojson", headers={"Origin": "http://grafana.example:3000"})

@@ -15,7 +15,7 @@ from httpx import Response
 from structlog.testing import capture_logs
 
 from api.cases import cases
-from api.reviews import WAITING_MAX, ReviewDesk
+from api.reviews import PENDING_MAX, ReviewService
 from broker.contract.errors import RetryLaterError
 from ingest.decode import Decoder
 from ingest.drain import Drain
@@ -54,7 +54,7 @@ def test_a_verdict_shows_at_once_and_stays_once_it_is_stored(dumped: Stage) -> N
     shown = client.get("/api/v1/dumping/cases/c-1").json()
     dumped.drain()
     assert client.get("/api/v1/dumping/cases/c-1").json() == shown
-    assert dumped.reviews.waiting([]) == []
+    assert dumped.reviews.pending([]) == []
     assert dumped.room.records()["c-1"].verdict == "rejected", "its evidence is kept for as long as a rejected case's"
 
 
@@ -130,7 +130,7 @@ def test_a_full_journal_is_said_and_nothing_is_shown_as_done(dumped: Stage) -> N
     def refuse(_arrivals: Sequence[Arrival]) -> None:
         raise RetryLaterError("journal: full")
 
-    dumped.reviews = ReviewDesk(CITY.id, "desk", refuse)
+    dumped.reviews = ReviewService(CITY.id, "api", refuse)
     client = dumped.client()
     assert judge(client, "c-1", "confirmed").status_code == 503
     assert client.get("/api/v1/dumping/cases/c-1").json()["verdict"] == "none"
@@ -145,9 +145,9 @@ def test_what_is_said_last_counts_also_when_the_clock_was_set_back(dumped: Stage
 
 
 def test_a_review_is_stored_once_however_often_it_is_drained(tmp_path: Path, dumped: Stage) -> None:
-    """The desk of one process, the journal and the store of another."""
+    """The service of one process, the journal and the store of another."""
     with closing(Journal(tmp_path / "journal.sqlite", max_bytes=1 << 20)) as ours:
-        dumped.reviews = ReviewDesk(CITY.id, "desk", ours.append)
+        dumped.reviews = ReviewService(CITY.id, "api", ours.append)
         for verdict in ("confirmed", "reopened", "confirmed"):
             judge(dumped.client(), "c-1", verdict)
     with closing(Journal(tmp_path / "journal.sqlite", max_bytes=1 << 20)) as theirs:
@@ -167,11 +167,11 @@ def test_a_review_is_stored_once_however_often_it_is_drained(tmp_path: Path, dum
     assert dumped.box.count() == 0
 
 
-def test_the_desk_forgets_the_oldest_of_very_many() -> None:
-    desk = ReviewDesk(CITY.id, "desk", lambda _arrivals: None)
-    for _ in range(WAITING_MAX + 3):
-        desk.say("cam-01", Review("c-1", "confirmed"), NOW)
-    assert [desk.waiting([])[0].origin.seq, len(desk.waiting([]))] == [3, WAITING_MAX]
+def test_the_service_forgets_the_oldest_of_very_many() -> None:
+    service = ReviewService(CITY.id, "api", lambda _arrivals: None)
+    for _ in range(PENDING_MAX + 3):
+        service.submit("cam-01", Review("c-1", "confirmed"), NOW)
+    assert [service.pending([])[0].origin.seq, len(service.pending([]))] == [3, PENDING_MAX]
 
 
 def test_no_case_is_forgotten_because_there_are_many_events(stage: Stage) -> None:

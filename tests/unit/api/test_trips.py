@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from api.console.page_context import PageContext
 from api.console.trip_panel import trip_panel
-from api.console.view import View
-from api.trips import STOP_RADIUS_KM, Span, Stop, pto_runs, trip_of
+from api.trips import STOP_RADIUS_KM, Interval, TripStop, pto_runs, trip_of
 from city.model import Truck
 from ingest.store.records import Origin, Reading, Value
 from tests.unit.api.conftest import CITY, NOW, Stage
@@ -64,8 +64,11 @@ def test_nothing_measured_is_no_trip() -> None:
 
 
 def test_a_pto_that_was_last_heard_running_does_not_run_for_ever() -> None:
-    assert pto_runs([(at(0), True), (at(2), True), (at(60), False)]) == [Span(at(0), at(12))]
-    assert pto_runs([(at(0), True), (at(60), True), (at(61), False)]) == [Span(at(0), at(10)), Span(at(60), at(61))]
+    assert pto_runs([(at(0), True), (at(2), True), (at(60), False)]) == [Interval(at(0), at(12))]
+    assert pto_runs([(at(0), True), (at(60), True), (at(61), False)]) == [
+        Interval(at(0), at(10)),
+        Interval(at(60), at(61)),
+    ]
     assert pto_runs([(at(0), False)]) == []
 
 
@@ -82,13 +85,13 @@ def test_the_route_answers_for_trucks_alone(stage: Stage) -> None:
 def test_the_panel_names_the_place_where_it_stood(stage: Stage) -> None:
     truck = CITY.trucks["truck-01"]
     assert isinstance(truck, Truck)
-    view = View(stage.context(), "id", "viewer")
-    assert "Belum ada posisi" in str(trip_panel(view, truck))
+    page = PageContext(stage.context(), "id", "viewer")
+    assert "Belum ada posisi" in str(trip_panel(page, truck))
     depot = CITY.sites[truck.depot]
     for minute in range(10):
         at_depot = {"lat_deg": depot.lat_deg, "lon_deg": depot.lon_deg}
         stage.measure("truck-01", NOW - timedelta(minutes=minute + 5), **at_depot)
-    said = str(trip_panel(view, truck))
+    said = str(trip_panel(page, truck))
     assert depot.name in said
     assert "Perjalanan" in said
 
@@ -98,4 +101,4 @@ def test_a_stop_is_as_wide_as_a_collection_point() -> None:
     outside = trip_of([reading(0, 0), reading(3, STOP_RADIUS_KM + 0.001)])
     assert len(inside.stops) == 1
     assert outside.stops == []
-    assert isinstance(inside.stops[0], Stop)
+    assert isinstance(inside.stops[0], TripStop)

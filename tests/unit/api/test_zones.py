@@ -152,7 +152,7 @@ def test_three_rejects_at_one_place_suggest_to_ignore_it(stage: Stage) -> None:
     assert (suggestion.rejects, suggestion.reasons) == (3, {"shadow": 3})
     assert suggestion.polygon == ((0.48, 0.3167), (0.62, 0.3167), (0.62, 0.4533), (0.48, 0.4533))
     shown = stage.client().get(PATH).json()["suggestions"]
-    assert [(one["rejects"], one["reasons"]) for one in shown] == [(3, {"shadow": 3})]
+    assert [(suggestion["rejects"], suggestion["reasons"]) for suggestion in shown] == [(3, {"shadow": 3})]
     ignored = Zone("ignore", "x", suggestion.polygon)
     assert suggest_ignores(all_of(stage), (ignored,)) == [], "it is ignored already"
 
@@ -187,4 +187,4 @@ def test_old_rejects_and_pictures_of_unknown_size_suggest_nothing(stage: Stage) 
 def test_the_place_with_most_rejects_comes_first(stage: Stage) -> None:
     for number in range(7):
         judged(stage, number, "rejected", BOX if number < 3 else [20, 200, 40, 30])
-    assert [one.rejects for one in suggest_ignores(all_of(stage), ())] == [4, 3]
+    assert [suggestion.rejects for suggestion in suggest_ignores(all_of(stage), ())] == [4, 3]

@@ -10,7 +10,7 @@ import yaml
 
 from grafana.alerts import RULES
 from grafana.provision import FOLDER
-from tests.support.grafana import boards_of, rules_of
+from tests.support.grafana import dashboards_of, rules_of
 
 COMMITTED = rules_of()
 UIDS = {"fire", "overflow", "breakdown", "silent", "hotspot", "dumping", "lag", "dead"}
@@ -43,8 +43,8 @@ def test_whole(rule: dict[str, Any]) -> None:
 @pytest.mark.parametrize("rule", COMMITTED, ids=lambda rule: str(rule["uid"]))
 def test_linked(rule: dict[str, Any]) -> None:
     """A rule leads to a panel that is there."""
-    board = next(board for board in boards_of().values() if board["uid"] == rule["dashboardUid"])
-    assert rule["panelId"] in {panel["id"] for panel in board["panels"]}
+    dashboard = next(dashboard for dashboard in dashboards_of().values() if dashboard["uid"] == rule["dashboardUid"])
+    assert rule["panelId"] in {panel["id"] for panel in dashboard["panels"]}
     assert rule["annotations"]["__dashboardUid__"] == rule["dashboardUid"] == rule["dasboardUid"]
     assert rule["annotations"]["__panelId__"] == str(rule["panelId"])
 
@@ -79,7 +79,7 @@ def test_silent_was_heard() -> None:
 
 
 def test_data_source() -> None:
-    """Old and new versions find the database, the password is a secret, and boards name the same source."""
+    """Old and new versions find the database, the password is a secret, and dashboards name the same source."""
     (source,) = read("datasources/kota.yaml")["datasources"]
     assert source["uid"] == "kota-influx"
     assert source["database"] == source["jsonData"]["dbName"] == "$KOTA_INFLUX_DATABASE"

@@ -11,8 +11,8 @@ from grafana.influxql import (
     Select,
     at_least,
     call,
-    chosen,
     equals,
+    matches_variables,
     mean_5m,
     one_of,
     plain,
@@ -22,9 +22,9 @@ from grafana.influxql import (
 from grafana.measurements import AP_AREA_5M, AREA_STATE, DEVICE_STATE, DUMPING_CASE, MEASUREMENTS
 
 LATEST = Select(
-    (call("last", "severity").named("severity"), *plain("name")),
+    (call("last", "severity").alias("severity"), *plain("name")),
     DEVICE_STATE,
-    (equals("kind", "bin"), recent("15m"), *chosen("kelurahan")),
+    (equals("kind", "bin"), recent("15m"), *matches_variables("kelurahan")),
     by=("device",),
 )
 
@@ -41,7 +41,7 @@ def test_text() -> None:
 
 def test_rollups() -> None:
     """A mean of rollups is the sum of sums by the sum of counts, from their retention class."""
-    query = Select((mean_5m("loss_pct").named("mean"),), AP_AREA_5M, (IN_RANGE,), every=INTERVAL, fill="null")
+    query = Select((mean_5m("loss_pct").alias("mean"),), AP_AREA_5M, (IN_RANGE,), every=INTERVAL, fill="null")
     assert query.text == (
         'SELECT sum("loss_pct_sum") / sum("loss_pct_count") AS "mean" FROM "rollup_5m"."ap_area" '
         "WHERE $timeFilter GROUP BY time($__interval) fill(null)"
@@ -67,7 +67,7 @@ def test_newest() -> None:
     ids=["field", "condition", "group", "not selected inside", "not grouped inside", "class", "tag"],
 )
 def test_refused(make: object) -> None:
-    """A name the store does not write fails when the board is built."""
+    """A name the store does not write fails when the dashboard is built."""
     with pytest.raises(QueryError):
         make()  # type: ignore[operator]
 
@@ -79,7 +79,7 @@ def test_quoted() -> None:
 
 
 def test_windows() -> None:
-    """A query says which times it is about, for the board's description."""
+    """A query says which times it is about, for the dashboard's description."""
     assert Select(plain("name"), LATEST).windows == ("15m",)
     assert Select(plain("case"), DUMPING_CASE, (IN_RANGE,)).windows == ("range",)
 

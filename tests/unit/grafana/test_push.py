@@ -31,12 +31,12 @@ def ask(action: str, grafana: FakeGrafana, folder: Path, *more: str) -> int:
 
 
 def test_everything_is_pushed(grafana: FakeGrafana, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """An empty Grafana gets folders, data source, boards of both languages, rules and who is told."""
+    """An empty Grafana gets folders, data source, dashboards of both languages, rules and who is told."""
     assert ask("push", grafana, tmp_path, "--json") == 0
     parts = json.loads(capsys.readouterr().out)["parts"]
     assert [part["part"] for part in parts if not part["difference"]] == ["rule group kota-1m"]  # a group's own rhythm
-    assert not any(part["lacking"] for part in parts)
-    assert sum(part["part"].startswith("board ") for part in parts) == 12
+    assert not any(part["unsupported"] for part in parts)
+    assert sum(part["part"].startswith("dashboard ") for part in parts) == 12
     assert sum(part["part"].startswith("alert rule ") for part in parts) == 8
 
 
@@ -61,17 +61,17 @@ def test_check_changes_nothing(grafana: FakeGrafana, tmp_path: Path) -> None:
 
 
 def test_check_names_what_differs(grafana: FakeGrafana, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A query somebody has changed is named with its board."""
+    """A query somebody has changed is named with its dashboard."""
     ask("push", grafana, tmp_path)
-    board = grafana.kept["/api/dashboards/uid/kota-fleet-en"]["dashboard"]
-    board["panels"][0]["targets"][0]["query"] = "SELECT 1"
+    dashboard = grafana.kept["/api/dashboards/uid/kota-fleet-en"]["dashboard"]
+    dashboard["panels"][0]["targets"][0]["query"] = "SELECT 1"
     capsys.readouterr()
     assert ask("check", grafana, tmp_path) == 1
-    assert "differs: board Truck Fleet (en): panels" in capsys.readouterr().out
+    assert "differs: dashboard Truck Fleet (en): panels" in capsys.readouterr().out
 
 
 def test_lifted_boards_are_the_same(grafana: FakeGrafana, tmp_path: Path) -> None:
-    """What a newer Grafana adds when it lifts a board's JSON is no difference."""
+    """What a newer Grafana adds when it lifts a dashboard's JSON is no difference."""
     ask("push", grafana, tmp_path)
     for path, kept in grafana.kept.items():
         if path.startswith("/api/dashboards"):
@@ -98,10 +98,10 @@ def test_password_is_not_public(grafana: FakeGrafana, tmp_path: Path, capsys: py
 
 
 def test_old_grafana(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A Grafana without the provisioning API of alerts gets the boards, and it is said what it cannot have."""
+    """A Grafana without the provisioning API of alerts gets the dashboards, and it is said what it cannot have."""
     with fake_grafana(FakeGrafana(old=True)) as grafana:
         assert ask("push", grafana, tmp_path) == 0
-        assert "cannot be had: contact point kota-sanitasi: this Grafana does not know it" in capsys.readouterr().out
+        assert "unsupported: contact point kota-sanitasi: this Grafana does not know it" in capsys.readouterr().out
         assert "/api/dashboards/uid/kota-dispatch-id" in grafana.kept
 
 

@@ -1,4 +1,4 @@
-"""How devices stand now, for what shows or hands out many of them at once."""
+"""Current states of many devices, for pages and exports."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 from api.context import ApiContext
 from api.events import each_event
-from api.shapes import behind
+from api.schemas import live_lag
 from broker.contract.topics import Kind
 from city.model import Device
 from ingest.store.condition import RAISABLE
@@ -16,28 +16,28 @@ from ingest.store.port import EventQuery
 from ingest.store.standing import RAISED_BACK, Standing, look, raised_by_device
 
 EMPTIED_BACK: Final = timedelta(days=14)
-"""A container that nobody emptied for longer than this counts as never emptied: it is not known when."""
+"""Look-back of collections; the time of an older collection is unknown."""
 _AHEAD: Final = timedelta(minutes=5)
 _RAISED: Final = (*RAISABLE, "lid_open", "moved")
 
 
-def standings(context: ApiContext, *, kind: Kind | None = None, device: Device | None = None) -> list[Standing]:
-    """How every device of a kind, one device, or the whole city stands, by id."""
+def device_states(context: ApiContext, *, kind: Kind | None = None, device: Device | None = None) -> list[Standing]:
+    """The current state of one device, of every device of a kind, or of all devices; sorted by id."""
     now = context.clock()
-    one = device.id if device else None
-    latest = {each.device: each for each in context.reader.latest(kind=kind, device=one)}
-    query = EventQuery(now - RAISED_BACK, now + _AHEAD, one, kind, _RAISED)
+    device_id = device.id if device else None
+    latest = {latest.device: latest for latest in context.reader.latest(kind=kind, device=device_id)}
+    query = EventQuery(now - RAISED_BACK, now + _AHEAD, device_id, kind, _RAISED)
     oldest_first = reversed(list(each_event(context.reader, query)))
     devices = [
-        each
-        for each in sorted(context.city.devices.values(), key=lambda each: each.id)
-        if kind in (None, each.KIND) and one in (None, each.id)
+        listed
+        for listed in sorted(context.city.devices.values(), key=lambda listed: listed.id)
+        if kind in (None, listed.KIND) and device_id in (None, listed.id)
     ]
-    return look(devices, latest, raised_by_device(oldest_first), now, behind(context))
+    return look(devices, latest, raised_by_device(oldest_first), now, live_lag(context))
 
 
 def emptied_at(context: ApiContext, bins: Collection[str]) -> dict[str, datetime]:
-    """When containers were emptied last, as far as `EMPTIED_BACK`, as a truck says it of one, or its own sensor."""
+    """The last collection of each container within `EMPTIED_BACK`, reported by a truck or by its own sensor."""
     now = context.clock()
     found: dict[str, datetime] = {}
     for event in each_event(context.reader, EventQuery(now - EMPTIED_BACK, now + _AHEAD, types=("collected",))):

@@ -1,4 +1,4 @@
-"""The committed boards: as generated, complete in both languages, loadable by old and new Grafana, without internet."""
+"""The committed dashboards: as generated, complete in both languages, for old and new Grafana, without internet."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from grafana_foundation_sdk.cog.runtime import DataqueryConfig, register_dataque
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from city.inventory import builtin_city, load_city
-from grafana.board import build
-from grafana.boards import BOARDS
-from grafana.house import DATASOURCE_TYPE, House
+from grafana.context import DATASOURCE_TYPE, DashboardContext
+from grafana.dashboard import build
+from grafana.dashboards import DASHBOARDS
 from grafana.layout import place
 from grafana.maps import blank_tile, extent
 from grafana.measurements import MEASUREMENTS
-from grafana.panels import note
-from grafana.provision import FOLDER, Choices, files
+from grafana.panels import text_panel
+from grafana.provision import FOLDER, ProvisioningOptions, files
 from grafana.targets import InfluxTarget
-from grafana.words import LANGS, TEXTS
-from tests.support.grafana import boards_of, queries_of
+from grafana.texts import LANGS, TEXTS
+from tests.support.grafana import dashboards_of, queries_of
 
 CITY = load_city(builtin_city("kupang"))
-COMMITTED = boards_of()
-PANELS = [(name, panel) for name, board in COMMITTED.items() for panel in board["panels"]]
+COMMITTED = dashboards_of()
+PANELS = [(name, panel) for name, dashboard in COMMITTED.items() for panel in dashboard["panels"]]
 STANDARD = {"geomap", "table", "stat", "timeseries", "barchart", "state-timeline", "status-history", "text"}
 OLDEST_SCHEMA = 38
 """What Grafana 9.4 writes: a newer number would be read by newer ones only."""
@@ -50,10 +50,10 @@ def test_as_generated() -> None:
 
 
 def test_two_languages() -> None:
-    """Six boards in each language, of the same panels at the same places asking the same."""
-    assert len(COMMITTED) == 2 * len(BOARDS) == 12
-    for board in BOARDS:
-        first, second = (COMMITTED[f"{lang}/{board.key}"] for lang in LANGS)
+    """Six dashboards in each language, of the same panels at the same places asking the same."""
+    assert len(COMMITTED) == 2 * len(DASHBOARDS) == 12
+    for spec in DASHBOARDS:
+        first, second = (COMMITTED[f"{lang}/{spec.key}"] for lang in LANGS)
         assert [_bones(panel) for panel in first["panels"]] == [_bones(panel) for panel in second["panels"]]
         assert first["title"] != second["title"]
 
@@ -103,21 +103,21 @@ def test_no_gaps(name: str) -> None:
 
 
 def test_gap_refused() -> None:
-    """A row that leaves a gap fails when the board is built."""
-    house = House("en", CITY)
+    """A row that leaves a gap fails when the dashboard is built."""
+    context = DashboardContext("en", CITY)
     with pytest.raises(ValueError, match="row 1 leaves a gap"):
-        place([[(12, [(4, note(house, "dispatch.legend"))])]])
+        place([[(12, [(4, text_panel(context, "dispatch.legend"))])]])
 
 
 @pytest.mark.parametrize("name", COMMITTED)
 def test_loads(name: str) -> None:
-    """The JSON goes through the SDK's own model of a board and nothing of it is lost; 9.4 knows its schema."""
+    """The JSON goes through the SDK's own model of a dashboard and nothing of it is lost; 9.4 knows its schema."""
     plugins.register_default_plugins()
     register_dataquery_variant(DataqueryConfig(DATASOURCE_TYPE, InfluxTarget.from_json))
-    board = COMMITTED[name]
-    _assert_kept(board, json.loads(json.dumps(Dashboard.from_json(board), cls=JSONEncoder)), name)
-    assert board["schemaVersion"] == OLDEST_SCHEMA
-    assert "apiVersion" not in board
+    dashboard = COMMITTED[name]
+    _assert_kept(dashboard, json.loads(json.dumps(Dashboard.from_json(dashboard), cls=JSONEncoder)), name)
+    assert dashboard["schemaVersion"] == OLDEST_SCHEMA
+    assert "apiVersion" not in dashboard
 
 
 def _assert_kept(ours: Any, theirs: Any, path: str) -> None:
@@ -135,7 +135,7 @@ def _assert_kept(ours: Any, theirs: Any, path: str) -> None:
 
 
 def test_no_internet() -> None:
-    """No file names a host of the internet; the ground of maps is in the board itself."""
+    """No file names a host of the internet; the ground of maps is in the dashboard itself."""
     for path in FOLDER.rglob("*.*"):
         hosts = set(re.findall(r"https?://([^/:\"\s]+)", path.read_text(encoding="utf-8")))
         assert hosts <= {"localhost"}, path
@@ -158,7 +158,7 @@ def test_blank_tile() -> None:
 
 def test_city_in_view() -> None:
     """Maps open on the whole city."""
-    west, south, east, north = extent(House("id", CITY))
+    west, south, east, north = extent(DashboardContext("id", CITY))
     views = [panel["options"]["view"] for _, panel in PANELS if panel["type"] == "geomap"]
     for view in views:
         assert view["id"] == "coords"
@@ -167,11 +167,11 @@ def test_city_in_view() -> None:
         assert 11 < view["zoom"] < 14
 
 
-@pytest.mark.parametrize("query", queries_of(), ids=lambda q: f"{q.board}-{q.panel}-{q.ref}")
+@pytest.mark.parametrize("query", queries_of(), ids=lambda q: f"{q.dashboard}-{q.panel}-{q.ref}")
 def test_names_of_the_schema(query: Any) -> None:
     """Every name in every query is a measurement, field or tag that the store writes, or a name the query gives."""
     known = {name for _, name in MEASUREMENTS} | {policy for policy, _ in MEASUREMENTS}
-    known |= {name for one in MEASUREMENTS.values() for name in one.fields | one.tags}
+    known |= {name for measurement in MEASUREMENTS.values() for name in measurement.fields | measurement.tags}
     known |= set(re.findall(r'AS "([^"]+)"', query.query))
     assert set(re.findall(r'"([^"]+)"', query.query)) <= known
 
@@ -179,9 +179,9 @@ def test_names_of_the_schema(query: Any) -> None:
 @pytest.mark.parametrize("name", COMMITTED)
 def test_variables(name: str) -> None:
     """Every variable that is used is there and explained; All is everything, also what has no such tag."""
-    board = COMMITTED[name]
-    listed = {variable["name"]: variable for variable in board["templating"]["list"]}
-    used = set(re.findall(r"\$\{(\w+)(?::regex)?\}", json.dumps(board))) - {"__data"}
+    dashboard = COMMITTED[name]
+    listed = {variable["name"]: variable for variable in dashboard["templating"]["list"]}
+    used = set(re.findall(r"\$\{(\w+)(?::regex)?\}", json.dumps(dashboard))) - {"__data"}
     assert used <= set(listed)
     for variable in listed.values():
         assert variable["label"]
@@ -191,43 +191,45 @@ def test_variables(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in COMMITTED if not name.endswith("/command")])
 def test_links(name: str) -> None:
-    """A board leads to its neighbours in its language with time and choices kept, to the console, and to its twin."""
+    """A dashboard links to those of its language with time and choices kept, to the console, and to its twin."""
     neighbours, console, twin = COMMITTED[name]["links"]
     lang = name.split("/", maxsplit=1)[0]
     assert neighbours["tags"] == ["jaga-kota", lang] == COMMITTED[name]["tags"]
     assert neighbours["keepTime"]
     assert neighbours["includeVars"]
     assert console["url"] == "${console}"
-    assert twin["url"].removeprefix("/d/") in {board["uid"] for board in COMMITTED.values()}
+    assert twin["url"].removeprefix("/d/") in {dashboard["uid"] for dashboard in COMMITTED.values()}
 
 
-def test_wall() -> None:
-    """The wall has eight figures, a map, alarms and its own health in large letters, and nothing to click or choose."""
-    wall = COMMITTED["en/command"]
-    figures = [panel for panel in wall["panels"] if panel["type"] == "stat"]
-    assert len(figures) == 8 + 1 + 4
-    assert all(panel["options"]["text"]["valueSize"] >= 34 for panel in figures)
-    assert wall["links"] == []
-    assert wall["timepicker"]["hidden"]
-    assert not wall["editable"]
-    assert all(variable["hide"] == 2 for variable in wall["templating"]["list"])
-    assert '"links": [{' not in json.dumps([panel for panel in wall["panels"] if panel["type"] != "geomap"])
-    assert max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in wall["panels"]) == 28
+def test_kiosk() -> None:
+    """The kiosk dashboard has eight metrics, a map, alarms and its health in large letters, and no links or choices."""
+    kiosk = COMMITTED["en/command"]
+    stats = [panel for panel in kiosk["panels"] if panel["type"] == "stat"]
+    assert len(stats) == 8 + 1 + 4
+    assert all(panel["options"]["text"]["valueSize"] >= 34 for panel in stats)
+    assert kiosk["links"] == []
+    assert kiosk["timepicker"]["hidden"]
+    assert not kiosk["editable"]
+    assert all(variable["hide"] == 2 for variable in kiosk["templating"]["list"])
+    assert '"links": [{' not in json.dumps([panel for panel in kiosk["panels"] if panel["type"] != "geomap"])
+    assert max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in kiosk["panels"]) == 28
 
 
 def test_local_time() -> None:
-    """Boards tell time by the city's clock."""
-    assert {board["timezone"] for board in COMMITTED.values()} == {"Asia/Makassar"}
+    """Dashboards tell time by the city's clock."""
+    assert {dashboard["timezone"] for dashboard in COMMITTED.values()} == {"Asia/Makassar"}
 
 
 def test_choices() -> None:
     """Another address, tiles and receivers reach every place where they are needed."""
-    contents = files(CITY, Choices("https://kota.example", "https://tiles.example/{z}/{x}/{y}.png", "a@b.example"))
-    board = json.loads(contents["dashboards/id/dispatch.json"])
-    geomap = next(panel for panel in board["panels"] if panel["type"] == "geomap")
+    contents = files(
+        CITY, ProvisioningOptions("https://kota.example", "https://tiles.example/{z}/{x}/{y}.png", "a@b.example")
+    )
+    dashboard = json.loads(contents["dashboards/id/dispatch.json"])
+    geomap = next(panel for panel in dashboard["panels"] if panel["type"] == "geomap")
     assert geomap["options"]["basemap"]["config"]["url"] == "https://tiles.example/{z}/{x}/{y}.png"
     assert geomap["options"]["layers"][0]["config"]["src"] == "https://kota.example/api/v1/map/places.geojson"
-    assert board["templating"]["list"][-1]["query"] == "https://kota.example"
+    assert dashboard["templating"]["list"][-1]["query"] == "https://kota.example"
     assert "a@b.example" in contents["alerting/contact-points.yaml"]
     assert "localhost:8080" not in json.dumps(contents)
 
@@ -238,15 +240,15 @@ def test_words() -> None:
 
 
 def test_unknown_word() -> None:
-    """A text that is missing fails when the board is built."""
+    """A text that is missing fails when the dashboard is built."""
     with pytest.raises(KeyError):
-        House("id", CITY).t("dispatch.nothing_of_the_kind")
+        DashboardContext("id", CITY).t("dispatch.nothing_of_the_kind")
 
 
-@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.key)
-def test_unknown_is_grey(board: Any) -> None:
+@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda dashboard: dashboard.key)
+def test_unknown_is_grey(dashboard: Any) -> None:
     """A state that is not known never has the colour of a good one."""
-    for panel in build(board, House("en", CITY)).panels or []:
+    for panel in build(dashboard, DashboardContext("en", CITY)).panels or []:
         found = json.loads(json.dumps(panel, cls=JSONEncoder))
         for unknown in re.findall(r'"(?:silent|unknown|unmeasured|-1)": ({[^}]*})', json.dumps(found)):
             assert "green" not in unknown

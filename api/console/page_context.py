@@ -1,4 +1,4 @@
-"""A visitor's look at the city: their language, their role, and how numbers and times read to them."""
+"""The context in which a page is rendered: language, role, and formats of numbers and times."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _STEPS: Final = (("days", 86_400), ("hours", 3_600), ("minutes", 60), ("seconds"
 
 
 @dataclass(frozen=True)
-class View:
-    """Made anew for every page that is asked for; `lang_chosen` when the address named the language."""
+class PageContext:
+    """Context of one page request. `lang_chosen`: the URL names the language."""
 
     context: ApiContext
     lang: Lang
@@ -31,45 +31,45 @@ class View:
     lang_chosen: bool = False
 
     def t(self, key: str, **values: object) -> str:
-        """A text in the visitor's language."""
+        """A text in the page's language."""
         return text(key, self.lang, **values)
 
     def word(self, key: str, prefix: str = "") -> str:
-        """A text where there is one for a word from outside, else that word."""
+        """The text of an external word; without a text, the word itself."""
         return self.t(prefix + key) if prefix + key in TEXTS else key
 
     def may(self, role: Role) -> bool:
-        """Whether the visitor may do what a role may."""
+        """Whether the user has at least a role."""
         return ROLES.index(self.role) >= ROLES.index(role)
 
     def time(self, at: datetime) -> str:
-        """A moment on the city's own clocks, with the name of their zone."""
+        """A time in the city's time zone, with the zone's name."""
         local = at.astimezone(self.context.city.time_zone)
         month = self.t("months").split()[local.month - 1]
         return f"{local.day} {month} {local.year} {local:%H:%M} {local.tzname()}"
 
     def hours(self, described: str) -> str:
-        """Dumping hours as the city describes them, in the visitor's words."""
+        """Dumping hours, translated from the description of `city.windows`."""
         english = [*text("weekdays", "en").split(), *(text(key, "en") for key in _HOUR_WORDS)]
         own = [*self.t("weekdays").split(), *(self.t(key) for key in _HOUR_WORDS)]
         words = dict(zip(english, own, strict=True))
         return re.sub(rf"\b({'|'.join(words)})\b", lambda found: words[found.group()], described)
 
     def number(self, value: float) -> str:
-        """A number as the language writes it, with as many digits as people read."""
+        """A number in the language's format: one decimal below 100, none for whole numbers and from 100 up."""
         digits = 0 if value == int(value) or abs(value) >= 100 else 1  # noqa: PLR2004 - three digits say enough
         written = f"{value:,.{digits}f}"
         return written.translate(str.maketrans(",.", ".,")) if self.lang == "id" else written
 
     def value(self, field: str, value: Value | None) -> str:
-        """A contract field's value with its unit."""
+        """A field's value with its unit."""
         if value is None:
             return self.t("none")
         if isinstance(value, bool):
             return self.t("yes" if value else "no")
         if isinstance(value, str):
-            said = ", ".join(value.strip("[]{}").replace('"', "").split(",")) or "-"
-            return self.word(said, "scene_") if field == "scene" else said
+            words = ", ".join(value.strip("[]{}").replace('"', "").split(",")) or "-"
+            return self.word(words, "scene_") if field == "scene" else words
         if field in ("uptime_s", "blind_s"):
             return self.duration(value)
         if field in ("lat_deg", "lon_deg"):
@@ -77,12 +77,12 @@ class View:
         return f"{self.number(value)}\N{NO-BREAK SPACE}{unit_of(field)}".strip()
 
     def duration(self, seconds: float) -> str:
-        """A stretch of time in its largest unit."""
+        """A duration in its largest unit."""
         name, size = next((step for step in _STEPS if seconds >= step[1]), _STEPS[-1])
         return self.t(name, n=int(seconds // size))
 
     def age(self, at: datetime | None, now: datetime) -> str:
-        """How long ago a moment was."""
+        """The age of a time, in its largest unit."""
         if at is None:
             return self.t("never")
         seconds = max(now - at, timedelta()).total_seconds()
@@ -90,10 +90,10 @@ class View:
         return self.t(f"{name}_ago", n=int(seconds // size))
 
 
-def view_of(request: Request, context: ApiContext) -> View:
-    """How the sender of a request sees the city; the guard has let them in, so they have a role."""
+def page_context_of(request: Request, context: ApiContext) -> PageContext:
+    """The page context of a request. `AuthMiddleware` has checked that it has a role."""
     role = role_of(request, context)
     wanted = request.query_params.get("lang", "")
     chosen = next((lang for lang in LANGS if lang == wanted), None)
     kept = next((lang for lang in LANGS if lang == request.cookies.get(LANG_COOKIE)), next(iter(LANGS)))
-    return View(context, chosen or kept, role or "viewer", chosen is not None)
+    return PageContext(context, chosen or kept, role or "viewer", chosen is not None)

@@ -1,4 +1,4 @@
-"""Strangers over the API and in the console: seen, previewed, taken in or ignored, by those who may."""
+"""Unknown devices over the API and in the console: listed, previewed, adopted or ignored, by operators only."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from api.console import device_page, strangers_page
-from api.console.view import View
-from api.shapes import shape_device
+from api.console import device_page, new_devices_page
+from api.console.page_context import PageContext
+from api.schemas import device_response
 from city.adopted import AdoptedDevices, adoption_path
 from ingest.store.dead_letters import DeadLetter
 from ingest.store.quarantine import Quarantined
@@ -41,13 +41,13 @@ def operator(stage: Stage) -> TestClient:
     return stage.client(token=stage.secrets.token("operator"))
 
 
-def view(stage: Stage) -> View:
-    return View(stage.context(), "id", "operator")
+def page_context(stage: Stage) -> PageContext:
+    return PageContext(stage.context(), "id", "operator")
 
 
 @pytest.fixture
 def met(stage: Stage) -> Iterator[Stage]:
-    """One stranger, heard twice."""
+    """One unknown device that has sent two messages."""
     for second in range(2):
         at = NOW + timedelta(seconds=second)
         one = Quarantined("tts", ("24E1", "kota/em-9"), TOPIC, uplink(), at, model="milesight-iot/em400-mud", port=85)
@@ -57,11 +57,11 @@ def met(stage: Stage) -> Iterator[Stage]:
     CITY.hold(before)
 
 
-def test_a_stranger_is_listed_with_the_profiles_it_may_have(met: Stage) -> None:
+def test_an_unknown_device_is_listed_with_the_profiles_it_may_have(met: Stage) -> None:
     found = met.client().get("/api/v1/strangers").json()
-    (one,) = found["strangers"]
-    assert (found["waiting"], one["address"], one["messages"]) == (1, "24e1", 2)
-    assert one["profiles"][0] == {"id": "milesight-em400-mud", "name": "Milesight EM400-MUD", "kind": "bin"}
+    (device,) = found["unknown_devices"]
+    assert (found["waiting"], device["address"], device["messages"]) == (1, "24e1", 2)
+    assert device["profiles"][0] == {"id": "milesight-em400-mud", "name": "Milesight EM400-MUD", "kind": "bin"}
 
 
 def test_a_preview_shows_what_would_be_stored(met: Stage) -> None:
@@ -92,7 +92,7 @@ def test_taking_in_makes_a_device_in_its_kelurahan(met: Stage) -> None:
     assert met.client().get("/api/v1/devices/bin-9001").status_code == 200
 
 
-def test_a_stranger_is_given_to_a_bin_that_is_there(met: Stage) -> None:
+def test_an_unknown_device_is_given_to_a_bin_that_is_there(met: Stage) -> None:
     order = {"id": "bin-0001", "profile": "milesight-em400-mud"}
     assert operator(met).post("/api/v1/strangers/1/adopt", json=order).status_code == 200
     AdoptedDevices(met.folder, CITY)
@@ -131,7 +131,7 @@ def test_ignoring_deletes_what_is_kept(met: Stage) -> None:
 
 
 @pytest.mark.parametrize("path", ["strangers/1/adopt", "strangers/1/ignore", "strangers/1/notice"])
-def test_only_operators_take_in_and_ignore(met: Stage, path: str) -> None:
+def test_only_operators_adopt_and_ignore(met: Stage, path: str) -> None:
     assert met.client(demo=False).post(f"/api/v1/{path}", json=ORDER).status_code == 401
     viewer = met.client(demo=False, token=met.secrets.token("viewer"))
     assert viewer.post(f"/api/v1/{path}", json=ORDER).status_code == 403
@@ -141,29 +141,29 @@ def test_only_operators_take_in_and_ignore(met: Stage, path: str) -> None:
 
 
 def test_the_console_lists_them_with_what_may_be_done(met: Stage) -> None:
-    listed = strangers_page._list(view(met))
+    listed = new_devices_page._list(page_context(met))
     assert "24e1" in listed
     assert "milesight-iot/em400-mud" in listed
-    assert 'data-stranger="1/ignore"' in listed
-    shown = View(met.context(), "id", "viewer")
-    assert "data-stranger" not in strangers_page._list(shown)
+    assert 'data-unknown-device="1/ignore"' in listed
+    shown = PageContext(met.context(), "id", "viewer")
+    assert "data-unknown-device" not in new_devices_page._list(shown)
 
 
 def test_the_form_knows_the_model_and_the_next_id(met: Stage) -> None:
-    one = met.quarantine.find()[0]
-    form = strangers_page._form(view(met), one)
+    device = met.quarantine.find()[0]
+    form = new_devices_page._form(page_context(met), device)
     assert '<option value="milesight-em400-mud" selected>' in form
-    assert strangers_page.next_id(view(met), "bin") == "bin-0461"
-    assert strangers_page.next_id(view(met), "truck") == "truck-35"
+    assert new_devices_page.next_id(page_context(met), "bin") == "bin-0461"
+    assert new_devices_page.next_id(page_context(met), "truck") == "truck-35"
 
 
-def test_texts_of_a_stranger_stay_text(stage: Stage) -> None:
+def test_texts_of_an_unknown_device_stay_text(stage: Stage) -> None:
     evil = "<script>alert(1)</script>"
     stage.quarantine.add([Quarantined("tts", (evil,), TOPIC, evil.encode(), NOW, model=evil, label=evil)])
-    one = stage.quarantine.find()[0]
-    page = strangers_page._list(view(stage)) + strangers_page._facts(view(stage), one)
-    page += strangers_page._form(view(stage), one)
-    page += strangers_page._messages(view(stage), stage.quarantine.messages_of(one.id))
+    device = stage.quarantine.find()[0]
+    page = new_devices_page._list(page_context(stage)) + new_devices_page._facts(page_context(stage), device)
+    page += new_devices_page._form(page_context(stage), device)
+    page += new_devices_page._messages(page_context(stage), stage.quarantine.messages_of(device.id))
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
 
@@ -175,12 +175,12 @@ def test_what_could_not_be_read_of_a_device_is_said_on_its_page(stage: Stage) ->
     found = stage.box.unread_of("bin-0001")
     assert found is not None
     assert (found.letters, found.times, found.reason) == (1, 2, reason)
-    shape = shape_device(stage.context(), CITY.devices["bin-0001"], None, NOW)
-    assert reason in device_page._values(view(stage), shape)
+    shape = device_response(stage.context(), CITY.devices["bin-0001"], None, NOW)
+    assert reason in device_page._values(page_context(stage), shape)
     assert stage.box.unread_of("bin-0002") is None
 
 
 def test_profiles_are_listed_by_kind(stage: Stage) -> None:
     found = stage.client().get("/api/v1/profiles?kind=truck").json()
-    assert {one["kind"] for one in found} == {"truck"}
-    assert "teltonika-truck" in {one["id"] for one in found}
+    assert {profile["kind"] for profile in found} == {"truck"}
+    assert "teltonika-truck" in {profile["id"] for profile in found}

@@ -1,4 +1,4 @@
-"""The shapes of answers, with the names of the FIWARE Smart Data Models where these have one."""
+"""Response models of the API. Fields have the names of the FIWARE Smart Data Models where these define one."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from ingest.store.records import EventRecord
 FIWARE_TYPES: Final[dict[Kind, str]] = {"bin": "WasteContainer", "truck": "Vehicle", "ap": "Device", "camera": "Device"}
 
 
-class ValueShape(BaseModel):
-    """A field's newest value."""
+class ValueResponse(BaseModel):
+    """The latest value of a field."""
 
     value: float | int | bool | str
     unit: str = Field(examples=["%"])
     measured_at: datetime
 
 
-class DeviceShape(BaseModel):
-    """A device, what is known of it, and whether it is there."""
+class DeviceResponse(BaseModel):
+    """A device with its latest values and its connectivity."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -58,11 +58,11 @@ class DeviceShape(BaseModel):
     measured_at: datetime | None
     received_at: datetime | None
     quality: list[str]
-    outbox_waiting: int | None = Field(description="Readings that waited in the device at its last birth.")
-    outbox_dropped: int | None = Field(description="Readings lost in the device because its storage was full.")
-    values: dict[str, ValueShape]
+    outbox_waiting: int | None = Field(description="Readings in the device's outbox when it connected last.")
+    outbox_dropped: int | None = Field(description="Readings that the device dropped from a full outbox.")
+    values: dict[str, ValueResponse]
     simulated: bool
-    facts: dict[str, Any] = Field(description="What the inventory says of it")
+    facts: dict[str, Any] = Field(description="Facts of the inventory")
     fillingLevel: float | None = None  # noqa: N815 - FIWARE
     storedWasteKind: list[str] | None = None  # noqa: N815 - FIWARE
     binColor: str | None = None  # noqa: N815 - FIWARE
@@ -71,33 +71,33 @@ class DeviceShape(BaseModel):
     mileageFromOdometer: float | None = None  # noqa: N815 - FIWARE
 
 
-class DevicesShape(BaseModel):
-    """A page of devices; `total` counts all that match."""
+class DevicesResponse(BaseModel):
+    """A page of devices; `total` counts all that match the filter."""
 
     total: int
-    devices: list[DeviceShape]
+    devices: list[DeviceResponse]
 
 
-class PointShape(BaseModel):
-    """A bucket's start or a reading's time, and the value."""
+class PointResponse(BaseModel):
+    """A value at the time of a reading or at the start of a bucket."""
 
     at: datetime
     value: float | int | bool | str
 
 
-class SeriesShape(BaseModel):
-    """Points of one field in order of time."""
+class SeriesResponse(BaseModel):
+    """Points of one field, oldest first."""
 
     device: str
     field: str
     unit: str
     every_s: float | None
     agg: Literal["mean", "min", "max", "last", "sum", "count"]
-    points: list[PointShape]
+    points: list[PointResponse]
 
 
-class EventShape(BaseModel):
-    """Something that happened."""
+class EventResponse(BaseModel):
+    """An event."""
 
     device: str
     kind: Kind
@@ -109,29 +109,29 @@ class EventShape(BaseModel):
     detail: dict[str, Any]
 
 
-class EventsShape(BaseModel):
+class EventsResponse(BaseModel):
     """Events, newest first."""
 
-    events: list[EventShape]
+    events: list[EventResponse]
 
 
 def device_connectivity(context: ApiContext, device: Device, latest: Latest | None, now: datetime) -> Connectivity:
-    """Whether a device is there, by what the store has: that we are behind is no silence of the device."""
-    return connectivity(latest, interval_s=device.interval_s, now=now - behind(context))
+    """The connectivity of a device. The store's lag does not count as silence of the device."""
+    return connectivity(latest, interval_s=device.interval_s, now=now - live_lag(context))
 
 
-def behind(context: ApiContext) -> timedelta:
-    """How far the store is behind with what is new."""
+def live_lag(context: ApiContext) -> timedelta:
+    """Lag of live data in the store."""
     health = context.health.read()
     return timedelta(seconds=health.live_lag_s) if health else timedelta(0)
 
 
-def shape_device(context: ApiContext, device: Device, latest: Latest | None, now: datetime) -> DeviceShape:
-    """A device as the API shows it."""
+def device_response(context: ApiContext, device: Device, latest: Latest | None, now: datetime) -> DeviceResponse:
+    """A device as a response model."""
     position = position_of(device, latest)
     connected = device_connectivity(context, device, latest, now)
     values = latest.values if latest else {}
-    return DeviceShape(
+    return DeviceResponse(
         id=device.id,
         type=FIWARE_TYPES[device.KIND],
         kind=device.KIND,
@@ -145,7 +145,7 @@ def shape_device(context: ApiContext, device: Device, latest: Latest | None, now
         outbox_waiting=latest.outbox_waiting if latest else None,
         outbox_dropped=latest.outbox_dropped if latest else None,
         values={
-            name: ValueShape(value=field.value, unit=unit_of(name), measured_at=field.measured_at)
+            name: ValueResponse(value=field.value, unit=unit_of(name), measured_at=field.measured_at)
             for name, field in values.items()
         },
         simulated=context.demo,
@@ -154,9 +154,9 @@ def shape_device(context: ApiContext, device: Device, latest: Latest | None, now
     )
 
 
-def shape_event(event: EventRecord) -> EventShape:
-    """An event as the API shows it."""
-    return EventShape(
+def event_response(event: EventRecord) -> EventResponse:
+    """An event as a response model."""
+    return EventResponse(
         device=event.origin.device,
         kind=event.origin.kind,
         type=event.type,
@@ -199,10 +199,10 @@ _SERVICE_STATUS: Final = {"broken": "broken", "on_route": "onRoute", "working": 
 
 
 def service_status(truck: Truck, latest: Latest | None, connected: Connectivity) -> str:
-    """What a truck is doing, in the data model's words."""
-    return status_word(condition_of(truck, latest, connected, {}))
+    """A truck's `serviceStatus` in the data model."""
+    return service_status_of(condition_of(truck, latest, connected, {}))
 
 
-def status_word(condition: Condition) -> str:
-    """A truck's condition in the data model's words for `serviceStatus`."""
+def service_status_of(condition: Condition) -> str:
+    """The `serviceStatus` of a truck's condition in the data model."""
     return _SERVICE_STATUS.get(condition.state, "outOfService")

@@ -1,7 +1,7 @@
-// Devices that nobody knows: ignoring and taking in are calls of the API, which checks the role and what is said.
+// Unknown devices: ignoring and adopting are calls of the API, which checks the role and the input.
 "use strict";
 
-window.kotaStrangers = (() => {
+window.kotaNewDevices = (() => {
   let map, marker;
 
   async function post(path, body) {
@@ -13,16 +13,16 @@ window.kotaStrangers = (() => {
   }
 
   document.addEventListener("click", async (event) => {
-    const button = event.target.closest("button[data-stranger]");
+    const button = event.target.closest("button[data-unknown-device]");
     if (!button || button.disabled) return;
     button.disabled = true;
-    const answer = await post(button.dataset.stranger);
+    const answer = await post(button.dataset.unknownDevice);
     if (answer?.ok) location.reload();
     else button.disabled = false;
   });
 
   function form() {
-    return document.querySelector("form.stranger-form");
+    return document.querySelector("form.new-device-form");
   }
 
   function config() {
@@ -46,13 +46,13 @@ window.kotaStrangers = (() => {
   }
 
   async function preview() {
-    const asked = form(), { stranger, texts, units } = config(), box = asked.querySelector(".preview");
+    const asked = form(), { unknown_device: id, texts, units } = config(), box = asked.querySelector(".preview");
     box.replaceChildren();
     if (!asked.profile.value) return void box.append(line(texts.no_preview));
     const container = asked.querySelector("fieldset:not([hidden]) [name=model]")?.value ?? "";
     const query = new URLSearchParams({ profile: asked.profile.value });
     if (asked.querySelector("fieldset[data-kind=bin]:not([hidden])")) query.set("container", container);
-    const answer = await fetch(`/api/v1/strangers/${stranger}/preview?${query}`).catch(() => null);
+    const answer = await fetch(`/api/v1/strangers/${id}/preview?${query}`).catch(() => null);
     const found = answer?.ok ? await answer.json() : { records: [], problems: [] };
     box.replaceChildren();
     const list = document.createElement("dl");
@@ -83,14 +83,14 @@ window.kotaStrangers = (() => {
 
   async function submit(event) {
     event.preventDefault();
-    const asked = form(), { stranger, texts } = config();
+    const asked = form(), { unknown_device: id, texts } = config();
     const order = Object.fromEntries([...new FormData(asked)].filter(([, value]) => value !== ""));
     for (const name of ["lat_deg", "lon_deg", "capacity_kg"]) if (name in order) order[name] = Number(order[name]);
     const faults = asked.querySelector(".faults"), state = asked.querySelector(".save-state");
     faults.replaceChildren();
-    const answer = await post(`${stranger}/adopt`, order);
+    const answer = await post(`${id}/adopt`, order);
     const said = await answer?.json().catch(() => null);
-    state.textContent = answer?.ok ? texts.taken_in : texts.not_taken_in;
+    state.textContent = answer?.ok ? texts.adopted : texts.not_adopted;
     if (answer?.ok) return void setTimeout(() => { location.href = `/device/${said.device}`; }, 2500);
     for (const error of said?.errors ?? [{ field: "", detail: said?.detail ?? "" }]) {
       const fault = document.createElement("li");

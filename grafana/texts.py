@@ -1,4 +1,4 @@
-"""Every text of boards and alert rules in Bahasa Indonesia and English, kept in `words.toml`."""
+"""The texts of dashboards and alert rules in Bahasa Indonesia and English, from `texts.toml`."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ Lang = Literal["id", "en"]
 LANGS: Final[tuple[Lang, ...]] = get_args(Lang)
 """Languages, the default first."""
 
-_FILE: Final = Path(__file__).parent / "words.toml"
+_FILE: Final = Path(__file__).parent / "texts.toml"
 
 
 def _flatten(table: dict[str, Any], path: str = "") -> dict[str, tuple[str, str]]:
-    """Key with dots to (Indonesian, English).
+    """Dotted key to (Indonesian, English).
 
     Raises:
-        ValueError: A text is missing in one of the languages; names its key.
+        ValueError: A text is missing in one language; the message names its key.
     """
     found: dict[str, tuple[str, str]] = {}
     for name, value in table.items():
@@ -36,17 +36,17 @@ TEXTS: Final = _flatten(tomllib.loads(_FILE.read_text(encoding="utf-8")))
 
 
 def text(key: str, lang: Lang, **values: object) -> str:
-    """A text with its values filled in.
+    """A text with its placeholders filled in.
 
     Raises:
-        KeyError: There is no such text.
+        KeyError: The key is unknown.
     """
     found = TEXTS[key][LANGS.index(lang)]
     return found.format(**values) if values else found
 
 
 def texts_below(path: str, lang: Lang) -> dict[str, str]:
-    """The texts directly below a path, by their last word: codes and what they mean, for instance."""
+    """The texts directly below a path, by the last part of their keys; used for codes."""
     start = f"{path}."
     return {
         key.removeprefix(start): found[LANGS.index(lang)]

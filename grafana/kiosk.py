@@ -1,4 +1,4 @@
-"""`kota wall`: makes Grafana's user of the screen on the wall, who may look and nothing else."""
+"""`kota kiosk`: creates the Grafana user of the kiosk screen, with the role viewer."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ from broker.contract.errors import ConfigError, RetryLaterError
 from city.options import add_settings, settings_from
 
 LOGIN: Final = "wall"
+"""Existing installations have this user; a new name would leave the old account behind."""
 _NAME: Final = "Layar / Wall"
 _ADMIN: Final = "admin"
 
 
 def run(argv: list[str]) -> int:
-    """Make the user, or give it the password that is set; nothing when both are so already."""
+    """Create the user or update its password; if both are as set, nothing is changed."""
     parser = argparse.ArgumentParser(
-        prog="kota wall",
-        description=f"Make Grafana's user {LOGIN!r} with the role of new users, which is viewer. Passwords come from "
+        prog="kota kiosk",
+        description=f"Create Grafana's user {LOGIN!r} with the role of new users, which is viewer. Passwords come from "
         "the environment: KOTA_GRAFANA_ADMIN_PASSWORD, KOTA_GRAFANA_WALL_PASSWORD.",
     )
     add_settings(parser, ("grafana_url",))
     settings = settings_from(parser.parse_args(argv))
-    admin, wall = (
+    admin, kiosk = (
         secret.get_secret_value() for secret in (settings.grafana_admin_password, settings.grafana_wall_password)
     )
-    if not admin or not wall:
+    if not admin or not kiosk:
         raise ConfigError("set KOTA_GRAFANA_ADMIN_PASSWORD and KOTA_GRAFANA_WALL_PASSWORD")
     try:
-        print(f"Grafana's user {LOGIN!r} {ensure(settings.grafana_url, admin, wall)}")
+        print(f"Grafana's user {LOGIN!r} {ensure_user(settings.grafana_url, admin, kiosk)}")
     except GrafanaUnauthorizedError as exc:
         raise ConfigError(f"{settings.grafana_url} does not know this password of {_ADMIN!r}") from exc
     except (GrafanaException, OSError) as exc:
@@ -39,12 +40,12 @@ def run(argv: list[str]) -> int:
     return 0
 
 
-def ensure(url: str, admin_password: str, password: str) -> str:
-    """What was done, in words.
+def ensure_user(url: str, admin_password: str, password: str) -> str:
+    """Create the user or update its password; returns what was done, in words.
 
     Raises:
-        GrafanaException: Grafana refuses; the password of the administrator is wrong when it is the one of 401.
-        OSError: It is away.
+        GrafanaException: Grafana refuses; `GrafanaUnauthorizedError` means that the administrator's password is wrong.
+        OSError: Grafana is away.
     """
     if _may_enter(url, password):
         return "is there"

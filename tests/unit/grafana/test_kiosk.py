@@ -1,4 +1,4 @@
-"""The wall's account in Grafana: made once, given its password again when that has changed."""
+"""The kiosk user in Grafana: made once, given its password again when that has changed."""
 
 from __future__ import annotations
 
@@ -93,21 +93,21 @@ def grafana() -> Iterator[Grafana]:
 def variables(monkeypatch: pytest.MonkeyPatch, grafana: Grafana) -> None:
     monkeypatch.setenv("KOTA_GRAFANA_URL", grafana.url)
     monkeypatch.setenv("KOTA_GRAFANA_ADMIN_PASSWORD", "of the admin")
-    monkeypatch.setenv("KOTA_GRAFANA_WALL_PASSWORD", "of the wall")
+    monkeypatch.setenv("KOTA_GRAFANA_WALL_PASSWORD", "of the kiosk")
 
 
 def test_it_is_made_once(grafana: Grafana, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["wall"]) == 0
-    assert [one["login"] for one in grafana.made] == ["wall"]
-    assert main(["wall"]) == 0
+    assert main(["kiosk"]) == 0
+    assert [user["login"] for user in grafana.made] == ["wall"]
+    assert main(["kiosk"]) == 0
     assert (len(grafana.made), grafana.changes) == (1, 0)
-    assert "of the wall" not in capsys.readouterr().out
+    assert "of the kiosk" not in capsys.readouterr().out
 
 
 def test_it_gets_a_new_password_when_there_is_one(grafana: Grafana, monkeypatch: pytest.MonkeyPatch) -> None:
-    main(["wall"])
+    main(["kiosk"])
     monkeypatch.setenv("KOTA_GRAFANA_WALL_PASSWORD", "another")
-    assert main(["wall"]) == 0
+    assert main(["kiosk"]) == 0
     assert (len(grafana.made), grafana.passwords["wall"]) == (1, "another")
 
 
@@ -115,18 +115,18 @@ def test_a_wrong_password_of_the_administrator_is_a_matter_of_settings(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("KOTA_GRAFANA_ADMIN_PASSWORD", "wrong")
-    assert main(["wall"]) == 2
+    assert main(["kiosk"]) == 2
     assert "admin" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["KOTA_GRAFANA_ADMIN_PASSWORD", "KOTA_GRAFANA_WALL_PASSWORD"])
 def test_without_passwords_nothing_is_tried(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(name)
-    assert main(["wall"]) == 2
+    assert main(["kiosk"]) == 2
 
 
 def test_a_grafana_that_is_away_or_broken_is_a_failure(grafana: Grafana, monkeypatch: pytest.MonkeyPatch) -> None:
     grafana.status = 500
-    assert main(["wall"]) == 1
+    assert main(["kiosk"]) == 1
     monkeypatch.setenv("KOTA_GRAFANA_URL", "http://127.0.0.1:1")
-    assert main(["wall"]) == 1
+    assert main(["kiosk"]) == 1

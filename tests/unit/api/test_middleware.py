@@ -15,17 +15,17 @@ from starlette.types import Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from api import stream
-from api.access import person_of
-from api.front import OF_EVERY_ORIGIN, WEBSOCKETS_EACH, Door, Guard
+from api.access import client_key
 from api.hosts import is_same, parse_authority, parse_origin
+from api.limiter import ConcurrencyLimiter, TooManyError
+from api.middleware import CROSS_ORIGIN_PATH, WEBSOCKETS_EACH, AuthMiddleware, OriginCheckMiddleware
 from api.session import COOKIE, make_session
-from api.slots import Slots, TooManyError
 from api.stream import STREAMS_EACH, STREAMS_MAX
 from city.ports import is_loopback
 from tests.unit.api.conftest import NOW, Stage
 
 HERE = {"host": "127.0.0.1:8080"}
-PATHS = ("/", "/login", "/api/v1/devices", "/metrics", "/_nicegui/x", "/_nicegui_ws/socket.io/", OF_EVERY_ORIGIN)
+PATHS = ("/", "/login", "/api/v1/devices", "/metrics", "/_nicegui/x", "/_nicegui_ws/socket.io/", CROSS_ORIGIN_PATH)
 
 
 async def let_in(scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,7 +69,7 @@ def status(app: Any, scope: Scope) -> int:
 
 @pytest.mark.parametrize("path", PATHS)
 def test_a_demo_answers_this_machine(stage: Stage, path: str) -> None:
-    door = Door(let_in, stage.context(demo=True))
+    door = OriginCheckMiddleware(let_in, stage.context(demo=True))
     assert status(door, scope_of(path)) == 200
     for host in ("localhost", "localhost:8080", "LOCALHOST:1", "127.0.0.2", "[::1]:8080"):
         assert status(door, scope_of(path, headers={"host": host})) == 200
@@ -98,16 +98,16 @@ def test_a_demo_answers_this_machine(stage: Stage, path: str) -> None:
 )
 def test_a_demo_answers_nobody_else(stage: Stage, path: str, more: dict[str, Any]) -> None:
     """Whether they have a token or not; a proxy on the same machine looks like the machine itself."""
-    door = Door(let_in, stage.context(demo=True))
+    door = OriginCheckMiddleware(let_in, stage.context(demo=True))
     assert status(door, scope_of(path, **more)) == 403
     token = {"authorization": f"Bearer {stage.secrets.token('admin')}"}
     assert status(door, scope_of(path, **{**more, "headers": {**more.get("headers", {}), **token}})) == 403
     assert status(door, scope_of(path, "websocket", **more)) == 403
-    assert status(Door(let_in, stage.context(demo=False)), scope_of(path, **more)) == 200
+    assert status(OriginCheckMiddleware(let_in, stage.context(demo=False)), scope_of(path, **more)) == 200
 
 
 def test_signs_of_life_are_answered_to_whoever_watches_a_container(stage: Stage) -> None:
-    door = Door(let_in, stage.context(demo=True))
+    door = OriginCheckMiddleware(let_in, stage.context(demo=True))
     for path in ("/healthz", "/readyz"):
         assert (
             status(door, scope_of(path, client=("10.0.0.7", 5), headers={"host": "kota-api:8080", "via": "x"})) == 200
@@ -117,7 +117,7 @@ def test_signs_of_life_are_answered_to_whoever_watches_a_container(stage: Stage)
 
 
 def test_a_refusal_says_what_to_do_in_both_languages_and_is_logged_once(stage: Stage) -> None:
-    door = Door(let_in, stage.context(demo=True))
+    door = OriginCheckMiddleware(let_in, stage.context(demo=True))
     proxied = {"x-forwarded-for": "10.0.0.7"}
     with capture_logs() as logs:
         page = passed(door, scope_of(headers={**proxied, "accept": "text/html"}))
@@ -143,9 +143,9 @@ FOREIGN = (
 @pytest.mark.parametrize("origin", FOREIGN)
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
 def test_pages_of_other_sites_are_refused(stage: Stage, origin: str, method: str, *, demo: bool) -> None:
-    door = Door(let_in, stage.context(demo=demo))
+    door = OriginCheckMiddleware(let_in, stage.context(demo=demo))
     for path in PATHS:
-        is_public = path == OF_EVERY_ORIGIN and method != "POST"
+        is_public = path == CROSS_ORIGIN_PATH and method != "POST"
         wanted = 200 if is_public else 403
         assert status(door, scope_of(path, method=method, headers={"origin": origin})) == wanted
         assert status(door, scope_of(path, method=method, headers={"origin": "http://127.0.0.1:8080"})) == 200
@@ -153,22 +153,28 @@ def test_pages_of_other_sites_are_refused(stage: Stage, origin: str, method: str
 
 
 def test_a_program_with_a_token_may_have_any_origin(stage: Stage) -> None:
-    door = Door(let_in, stage.context(demo=False))
+    door = OriginCheckMiddleware(let_in, stage.context(demo=False))
     assert status(door, scope_of(headers={"origin": "http://evil.example", "authorization": "Bearer x"})) == 200
 
 
 @pytest.mark.parametrize(("mode", "wanted"), [("no-cors", 403), ("cors", 403), ("websocket", 403), ("navigate", 200)])
 def test_a_demo_gives_other_sites_no_pictures_either(stage: Stage, mode: str, wanted: int) -> None:
     fetched = {"sec-fetch-site": "cross-site", "sec-fetch-mode": mode}
-    assert status(Door(let_in, stage.context(demo=True)), scope_of("/api/v1/devices", headers=fetched)) == wanted
-    assert status(Door(let_in, stage.context(demo=False)), scope_of("/api/v1/devices", headers=fetched)) == 200
+    assert (
+        status(OriginCheckMiddleware(let_in, stage.context(demo=True)), scope_of("/api/v1/devices", headers=fetched))
+        == wanted
+    )
+    assert (
+        status(OriginCheckMiddleware(let_in, stage.context(demo=False)), scope_of("/api/v1/devices", headers=fetched))
+        == 200
+    )
 
 
 @pytest.mark.parametrize("name", ["host", "origin"])
 def test_a_header_that_comes_twice_is_malformed(stage: Stage, name: str) -> None:
     scope = scope_of(headers={"origin": "http://127.0.0.1:8080"})
     scope["headers"].append((name.encode(), b"127.0.0.1:8080"))
-    assert status(Door(let_in, stage.context()), scope) == 400
+    assert status(OriginCheckMiddleware(let_in, stage.context()), scope) == 400
 
 
 @given(st.text(alphabet=st.characters(max_codepoint=255), max_size=60))
@@ -197,25 +203,25 @@ def test_an_origin_is_ours_by_host_and_port(origin: str, host: str, *, same: boo
     assert is_same(parse_origin(origin), parse_authority(host)) is same
 
 
-def test_slots_are_bounded_for_each_and_in_all_and_come_back() -> None:
-    slots = Slots("streams", each=2, total=3)
+def test_limiter_bounds_each_client_and_all_and_frees_what_ends() -> None:
+    limiter = ConcurrencyLimiter("streams", each=2, total=3)
     with ExitStack() as stack:
-        stack.enter_context(slots.taken("a"))
-        stack.enter_context(slots.taken("a"))
-        with pytest.raises(TooManyError, match="you have 2 streams open"), slots.taken("a"):
+        stack.enter_context(limiter.acquire("a"))
+        stack.enter_context(limiter.acquire("a"))
+        with pytest.raises(TooManyError, match="you have 2 streams open"), limiter.acquire("a"):
             pass
-        stack.enter_context(slots.taken("b"))
-        with pytest.raises(TooManyError, match="3 streams are open already"), slots.taken("c"):
+        stack.enter_context(limiter.acquire("b"))
+        with pytest.raises(TooManyError, match="3 streams are open already"), limiter.acquire("c"):
             pass
-    assert slots.held == 0
-    with pytest.raises(ZeroDivisionError), slots.taken("a"):
+    assert limiter.in_use == 0
+    with pytest.raises(ZeroDivisionError), limiter.acquire("a"):
         raise ZeroDivisionError
-    assert slots.held == 0
+    assert limiter.in_use == 0
 
 
 def test_a_person_is_a_token_or_a_session_and_in_a_demo_an_address(stage: Stage) -> None:
     def person(client: str = "127.0.0.1", **headers: str) -> str:
-        return person_of(HTTPConnection(scope_of(client=(client, 5), headers=headers)))
+        return client_key(HTTPConnection(scope_of(client=(client, 5), headers=headers)))
 
     admin = make_session(stage.secrets, "admin", NOW)
     people = [
@@ -235,15 +241,15 @@ def test_streams_of_one_person_are_bounded_and_so_are_all(stage: Stage) -> None:
     client = stage.client()
     with ExitStack() as stack:
         for _ in range(STREAMS_EACH):
-            stack.enter_context(stream._slots.taken("address 127.0.0.1"))
+            stack.enter_context(stream._limiter.acquire("address 127.0.0.1"))
         answer = client.get("/api/v1/stream")
         assert (answer.status_code, answer.headers["retry-after"]) == (429, "10")
         assert answer.json()["detail"] == f"you have {STREAMS_EACH} streams open already; close one first"
         for number in range(STREAMS_MAX - STREAMS_EACH):
-            stack.enter_context(stream._slots.taken(f"token {number}"))
+            stack.enter_context(stream._limiter.acquire(f"token {number}"))
         token = {"Authorization": f"Bearer {stage.secrets.token('viewer')}"}
         assert "of all people together" in client.get("/api/v1/stream", headers=token).json()["detail"]
-    assert stream._slots.held == 0
+    assert stream._limiter.in_use == 0
 
 
 def test_open_pages_of_one_person_are_bounded(stage: Stage) -> None:
@@ -255,7 +261,7 @@ def test_open_pages_of_one_person_are_bounded(stage: Stage) -> None:
         await release.wait()
 
     async def story() -> list[str]:
-        guard = Guard(holds, stage.context(demo=True))
+        guard = AuthMiddleware(holds, stage.context(demo=True))
         sent: list[str] = []
         all_asked = asyncio.Event()
 

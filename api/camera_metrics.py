@@ -1,6 +1,6 @@
-"""Which camera lies and which one sleeps: verdicts, blindness and silence of each camera over a stretch of time; pure.
+"""Camera quality over a time range: verdicts on its cases, blindness and silence. Pure functions.
 
-Source of the range of precision: E. B. Wilson, Probable inference, the law of succession, and statistical inference,
+Source of the confidence interval: E. B. Wilson, Probable inference, the law of succession, and statistical inference,
 JASA 22 (1927), 95 %.
 """
 
@@ -20,21 +20,22 @@ from ingest.store.port import Point
 from ingest.store.records import EventRecord
 
 TYPES: Final = ("blind", "covered")
-"""Events that say that a camera does not see; older workers and simulated cameras say `covered` alone."""
+"""Events of a blind camera; older workers and simulated cameras send `covered` only."""
 FEW: Final = 20
-"""With fewer verdicts than this a share says little."""
+"""Below this number of verdicts, `precision` is not reliable."""
 BUCKET_S: Final = 600.0
-"""Telemetry is looked at in stretches of this length."""
+"""Bucket length of telemetry."""
 _Z: Final = 1.96
 
-Span = tuple[datetime, datetime]
+TimeRange = tuple[datetime, datetime]
 
 
-class Figures(msgspec.Struct, frozen=True):
-    """One camera over a stretch. Shares are None where nothing is known; `precision` is confirmed of those judged.
+class CameraMetrics(msgspec.Struct, frozen=True):
+    """Metrics of one camera over a time range; shares are None where no data exists.
 
-    `blind_s` counts each moment once, `blind_by_reason_s` once for each reason that held. `armed_share` is of the
-    time in which the camera spoke. `known_s` is how much of the stretch has passed.
+    `precision`: confirmed cases divided by confirmed and rejected ones. `blind_s`: the union of all blind intervals,
+    while `blind_by_reason_s` counts each reason separately. `armed_share`: of the buckets with telemetry. `known_s`:
+    how much of the range has passed.
     """
 
     cases: int = 0
@@ -53,42 +54,42 @@ class Figures(msgspec.Struct, frozen=True):
     armed_share: float | None = None
 
     @property
-    def surely_wrong(self) -> float:
-        """The share of wrong cases that even a lucky draw leaves: what cameras are ordered by."""
+    def false_alarm_lower_bound(self) -> float:
+        """Lower end of the 95 % confidence interval of the share of false alarms; the sort key of cameras."""
         return 1 - self.precision_range[1] if self.precision_range else 0.0
 
     @property
     def unseen_s(self) -> float:
-        """Time in which it watched nothing."""
+        """Time without surveillance: blind or offline."""
         return self.blind_s + (self.offline_s or 0.0)
 
 
-def local_day(day: date, zone: ZoneInfo) -> Span:
-    """A day by the city's clocks: its first moment, and the next day's."""
+def local_day(day: date, zone: ZoneInfo) -> TimeRange:
+    """The time range of a local day."""
     start, end = (datetime.combine(day + timedelta(days=n), time(), zone) for n in (0, 1))
     return start, end
 
 
-def figures(
-    span: Span, now: datetime, cases: Iterable[Case], events: Iterable[EventRecord], sight: Sequence[Point]
-) -> Figures:
-    """One camera's figures.
+def camera_metrics(
+    span: TimeRange, now: datetime, cases: Iterable[Case], events: Iterable[EventRecord], sight: Sequence[Point]
+) -> CameraMetrics:
+    """The metrics of one camera.
 
     Args:
-        span: From, and up to but not including.
-        now: What lies after it has not happened.
-        cases: Of this camera; those raised within the span count.
-        events: Of this camera and of the types `TYPES`, also from before the span: it may have been blind already.
-        sight: Means of `scene_ok` in buckets of `BUCKET_S`; a bucket without one is silence.
+        span: Start, inclusive, and end, exclusive.
+        now: The range is cut off here.
+        cases: The camera's cases; those raised within the span count.
+        events: The camera's events of the types `TYPES`, also from before the span, when blindness may have begun.
+        sight: Means of `scene_ok` in buckets of `BUCKET_S`; a missing bucket means silence.
     """
     start, end = span[0], max(span[0], min(span[1], now))
     found = [case for case in cases if span[0] <= case.raised_at < span[1]]
     verdicts = Counter(case.verdict for case in found)
     confirmed, rejected = verdicts["confirmed"], verdicts["rejected"]
-    blind = {reason: _clipped(spans, start, end) for reason, spans in blind_spans(events, end).items()}
-    heard = [point for point in sight if start <= point.at < end]
+    blind = {reason: _clip(spans, start, end) for reason, spans in blind_spans(events, end).items()}
+    samples = [point for point in sight if start <= point.at < end]
     known_s = (end - start).total_seconds()
-    return Figures(
+    return CameraMetrics(
         cases=len(found),
         confirmed=confirmed,
         rejected=rejected,
@@ -102,42 +103,42 @@ def figures(
         blind_s=_length_s([span for spans in blind.values() for span in spans]),
         blind_by_reason_s={reason: length for reason, spans in blind.items() if (length := _length_s(spans))},
         # Never heard at all is not known, rather than away; a camera is as long away as whole buckets are empty.
-        offline_s=max(0.0, known_s // BUCKET_S - len(heard)) * BUCKET_S if sight else None,
-        armed_share=sum(float(point.value) for point in heard) / len(heard) if heard else None,
+        offline_s=max(0.0, known_s // BUCKET_S - len(samples)) * BUCKET_S if sight else None,
+        armed_share=sum(float(point.value) for point in samples) / len(samples) if samples else None,
     )
 
 
-def blind_spans(events: Iterable[EventRecord], until: datetime) -> dict[str, list[Span]]:
-    """When a camera was blind, by reason; what is not over lasts until a time.
+def blind_spans(events: Iterable[EventRecord], until: datetime) -> dict[str, list[TimeRange]]:
+    """Blind intervals by reason; an open interval ends at `until`.
 
-    A word that ends a reason nobody has raised ends all that are: then the beginning was said in other words.
+    A `cleared` without its `raised` closes all open reasons.
     """
     since: dict[str, datetime] = {}
-    found: dict[str, list[Span]] = {}
+    found: dict[str, list[TimeRange]] = {}
     for event in sorted(events, key=lambda event: (event.origin.measured_at, event.origin.seq)):
         at, reason = event.origin.measured_at, _reason(event)
         if event.state == "raised":
             since.setdefault(reason, at)
         elif event.state == "cleared":
-            for ended in [reason] if reason in since else list(since):
-                found.setdefault(ended, []).append((since.pop(ended), at))
+            for closed in [reason] if reason in since else list(since):
+                found.setdefault(closed, []).append((since.pop(closed), at))
     for reason, start in since.items():
         found.setdefault(reason, []).append((start, until))
     return found
 
 
 def _reason(event: EventRecord) -> str:
-    said = event.detail.get("reason")
-    return said[:64] if isinstance(said, str) and said else "covered" if event.type == "covered" else "unknown"
+    reason = event.detail.get("reason")
+    return reason[:64] if isinstance(reason, str) and reason else "covered" if event.type == "covered" else "unknown"
 
 
-def _clipped(spans: Iterable[Span], start: datetime, end: datetime) -> list[Span]:
+def _clip(spans: Iterable[TimeRange], start: datetime, end: datetime) -> list[TimeRange]:
     cut = [(max(begin, start), min(stop, end)) for begin, stop in spans]
     return [(begin, stop) for begin, stop in cut if begin < stop]
 
 
-def _length_s(spans: Iterable[Span]) -> float:
-    """How long it was in all, what overlaps counted once."""
+def _length_s(spans: Iterable[TimeRange]) -> float:
+    """The length of the union of intervals."""
     total = timedelta()
     upto: datetime | None = None
     for begin, stop in sorted(spans):
@@ -149,7 +150,7 @@ def _length_s(spans: Iterable[Span]) -> float:
 
 
 def wilson(right: int, of: int) -> tuple[float, float] | None:
-    """Between which shares the true one lies in 95 of 100 cases; None of nothing."""
+    """The 95 % Wilson confidence interval of the share `right / of`; None if `of` is 0."""
     if not of:
         return None
     share, spread = right / of, _Z * _Z / of

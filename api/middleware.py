@@ -1,7 +1,8 @@
-"""What stands before every route, page and websocket: sound headers, a demo's door, rights, and bounds of bodies.
+"""Middleware in front of every route, page and websocket.
 
-request -> `Headers` (what every answer carries) -> `Door` (may this be asked at all) -> `Guard` (pages need a role)
--> `Bodies` (rights before a body, and its bound) -> routes
+request -> `SecurityHeadersMiddleware` (headers of every response)
+-> `OriginCheckMiddleware` (malformed headers, other sites, remote access to a demo)
+-> `AuthMiddleware` (pages need a role) -> `BodyLimitMiddleware` (rights before the body, and its size) -> routes
 """
 
 from __future__ import annotations
@@ -19,26 +20,26 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.access import SAFE_METHODS, check_rights, each_route, person_of, role_of, same_origin
+from api.access import SAFE_METHODS, check_rights, client_key, each_route, role_of, same_origin
 from api.connections import DRAINED_MAX_BYTES
 from api.context import ApiContext
 from api.hosts import parse_authority, parse_origin
+from api.limiter import ConcurrencyLimiter, TooManyError
 from api.problems import API_PATHS, on_http, problem, refusal_page
-from api.slots import Slots, TooManyError
 from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES
 from city.ports import is_loopback
 
 log = structlog.get_logger("api")
 
-SIGNS_OF_LIFE: Final = ("/healthz", "/readyz")
-"""Say nothing but whether the platform works; whatever watches a container asks them by any name and address."""
-PUBLIC_PATHS: Final = (*SIGNS_OF_LIFE, "/login", "/logout", "/_nicegui/", "/favicon.ico")
-"""What anybody may ask for: signs of life, the way in, and assets without data."""
-OF_EVERY_ORIGIN: Final = "/api/v1/map/places.geojson"
-"""Maps in Grafana fetch it from another origin."""
+HEALTH_PATHS: Final = ("/healthz", "/readyz")
+"""Health checks, which disclose nothing else; a container's monitor may use any host name and address."""
+PUBLIC_PATHS: Final = (*HEALTH_PATHS, "/login", "/logout", "/_nicegui/", "/favicon.ico")
+"""Public paths: health checks, sign-in, and assets without data."""
+CROSS_ORIGIN_PATH: Final = "/api/v1/map/places.geojson"
+"""Loaded by Grafana's maps from another origin."""
 BODY_MAX_BYTES: Final = 1_000_000
 FORM_MAX_BYTES: Final = 4_096
-_BOUNDS: Final = {
+_BODY_LIMITS: Final = {
     "/api/v1/messages/": GATEWAY_PAYLOAD_BYTES,
     "/api/v1/monitoring/": GATEWAY_PAYLOAD_BYTES,
     "/login": FORM_MAX_BYTES,
@@ -46,7 +47,7 @@ _BOUNDS: Final = {
 }
 WEBSOCKETS_EACH: Final = 32
 WEBSOCKETS_MAX: Final = 256
-"""A page of the console holds one for as long as it is open."""
+"""Every open page of the console holds one websocket."""
 _PROXY_HEADERS: Final = (
     *("forwarded", "via", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip", "fastly-client-ip"),
     "x-original-host",
@@ -67,18 +68,17 @@ HEADERS: Final = {
 }
 
 
-class Headers:
-    """Adds the headers that every answer carries, redirects and refusals included."""
+class SecurityHeadersMiddleware:
+    """Adds security and caching headers to every response, including redirects and refusals."""
 
     def __init__(self, app: ASGIApp) -> None:
-        """Stand before everything else."""
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on, and complete the head of the answer."""
+        """Serve the request and add headers to the response."""
         is_body_left = scope["type"] == "http" and _is_long(scope)
 
-        async def noted() -> Message:
+        async def receive_and_track() -> Message:
             nonlocal is_body_left
             message = await receive()
             if not message.get("more_body", False):
@@ -101,52 +101,51 @@ class Headers:
             await send(message)
 
         if scope["type"] == "http":
-            await self._app(scope, noted, complete)
+            await self._app(scope, receive_and_track, complete)
         else:
             await self._app(scope, receive, send)
 
 
-class Door:
-    """Refuses what nobody may ask: malformed headers, pages of other sites, in an open demo all but this machine."""
+class OriginCheckMiddleware:
+    """Refuses malformed headers and requests from pages of other sites; in an open demo, also from other machines."""
 
     def __init__(self, app: ASGIApp, context: ApiContext) -> None:
-        """Stand before an app."""
         self._app = app
         self._context = context
         self._has_warned = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let through or refuse."""
+        """Serve or refuse the request."""
         refusal = self._refusal(HTTPConnection(scope)) if scope["type"] in ("http", "websocket") else None
         if refusal is None:
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
-            await _turn_away(send)
+            await _close_websocket(send)
         else:
             await refusal(scope, receive, send)
 
     def _refusal(self, connection: HTTPConnection) -> Response | None:
-        if wrong := _malformed(connection):
+        if wrong := _find_malformed_part(connection):
             return problem(400, wrong)
         path = connection.scope["path"]
-        if path in SIGNS_OF_LIFE:
+        if path in HEALTH_PATHS:
             return None
         if self._context.is_open and (why := _not_local(connection)):
-            return self._not_at_home(connection, why)
-        is_public_data = path == OF_EVERY_ORIGIN and connection.scope.get("method") in SAFE_METHODS
+            return self._demo_refusal(connection, why)
+        is_public_data = path == CROSS_ORIGIN_PATH and connection.scope.get("method") in SAFE_METHODS
         if not is_public_data and _is_of_another_site(connection, is_open=self._context.is_open):
             return problem(403, "this request comes from another site")
         return None
 
-    def _not_at_home(self, connection: HTTPConnection, why: str) -> Response:
+    def _demo_refusal(self, connection: HTTPConnection, why: str) -> Response:
         if not self._has_warned:
             self._has_warned = True
             log.warning("api.demo_refused", reason=why, hint="start with --no-demo to serve other machines")
         return refusal_page(connection, why)
 
 
-def _malformed(connection: HTTPConnection) -> str:
-    """What is wrong with the parts of a request that everything else relies on; empty when nothing is."""
+def _find_malformed_part(connection: HTTPConnection) -> str:
+    """Why the path, `Host` or `Origin` of a request is malformed; empty if they are not."""
     path: str = connection.scope["path"]
     if not path.startswith("/") or any(ord(char) < ord(" ") or char == "\x7f" for char in path):
         return "the path is malformed"
@@ -160,7 +159,7 @@ def _malformed(connection: HTTPConnection) -> str:
 
 
 def _not_local(connection: HTTPConnection) -> str:
-    """Why a request does not come from this very machine; empty when it does."""
+    """Why a request does not come from this machine; empty if it does."""
     for name in connection.headers:
         if name in _PROXY_HEADERS or name.startswith(_PROXY_PREFIXES):
             return f"a proxy stands before it (header {name})"
@@ -176,7 +175,7 @@ def _not_local(connection: HTTPConnection) -> str:
 
 
 def _is_of_another_site(connection: HTTPConnection, *, is_open: bool) -> bool:
-    """Whether a page of another site sent this, as far as browsers tell."""
+    """Whether a page of another site sent the request, according to the browser's headers."""
     if "origin" in connection.headers and not same_origin(connection):
         return True
     # Pictures and scripts are fetched without an origin. Where nobody signs in, no cookie keeps other sites out.
@@ -184,22 +183,21 @@ def _is_of_another_site(connection: HTTPConnection, *, is_open: bool) -> bool:
     return is_open and fetched and connection.headers.get("sec-fetch-mode") != "navigate"
 
 
-async def _turn_away(send: Send) -> None:
+async def _close_websocket(send: Send) -> None:
     # An answer before the handshake, which the server turns into 403.
     await send({"type": "websocket.close", "code": 1008})
 
 
-class Guard:
-    """Everything that is no API route, pages and their websocket included, needs at least a viewer."""
+class AuthMiddleware:
+    """Requires the role viewer for pages and their websocket. API routes check rights themselves."""
 
     def __init__(self, app: ASGIApp, context: ApiContext) -> None:
-        """Stand before an app."""
         self._app = app
         self._context = context
-        self._websockets = Slots("pages", each=WEBSOCKETS_EACH, total=WEBSOCKETS_MAX)
+        self._websockets = ConcurrencyLimiter("pages", each=WEBSOCKETS_EACH, total=WEBSOCKETS_MAX)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let through, redirect to the sign-in page, or refuse."""
+        """Serve the request, redirect it to the sign-in page, or refuse it."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -215,13 +213,13 @@ class Guard:
         connection = HTTPConnection(scope)
         # A page of another site may open a websocket to us: browsers only tell where it comes from.
         if role_of(connection, self._context) is None or not same_origin(connection):
-            await _turn_away(send)
+            await _close_websocket(send)
             return
         try:
-            with self._websockets.taken(person_of(connection)):
+            with self._websockets.acquire(client_key(connection)):
                 await self._app(scope, receive, send)
         except TooManyError:
-            await _turn_away(send)
+            await _close_websocket(send)
 
     def _may_pass(self, scope: Scope) -> bool:
         path: str = scope["path"]
@@ -234,30 +232,29 @@ class Guard:
         return scope["method"] in SAFE_METHODS or same_origin(connection)
 
 
-class Bodies:
-    """Asks for a route's rights before a body is read, and refuses bodies beyond a bound, from the headers if they say.
+class BodyLimitMiddleware:
+    """Checks a route's rights before a body is read, and limits its size, by `Content-Length` where it is given.
 
-    What is refused so is not read: `api.connections` closes the connection.
+    A refused body is not read: `api.connections` closes the connection.
     """
 
     def __init__(self, app: ASGIApp, routes: list[APIRoute]) -> None:
-        """Stand before an app with these routes."""
         self._app = app
         self._routes = routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let through or refuse."""
+        """Serve or refuse the request."""
         if scope["type"] != "http" or not _has_body(scope):
             await self._app(scope, receive, send)
             return
-        bound = _bound_of(scope["path"])
+        limit = _body_limit(scope["path"])
         try:
             check_rights(self._routes, scope)
-            _check_length(scope, bound)
+            _check_length(scope, limit)
         except HTTPException as exc:
             await on_http(Request(scope), exc)(scope, receive, send)
         else:
-            await self._app(scope, _bounded(receive, bound), send)
+            await self._app(scope, _limit_body(receive, limit), send)
 
 
 def _has_body(scope: Scope) -> bool:
@@ -266,47 +263,49 @@ def _has_body(scope: Scope) -> bool:
 
 
 def _is_long(scope: Scope) -> bool:
-    """Whether a body may be longer than what is passed over of one that is refused."""
+    """Whether a body may exceed the part of a refused body that is discarded."""
     headers = HTTPConnection(scope).headers
-    said = headers.get("content-length", "0")
-    return "transfer-encoding" in headers or len(said) > len(str(DRAINED_MAX_BYTES)) or int(said) > DRAINED_MAX_BYTES
+    length = headers.get("content-length", "0")
+    return (
+        "transfer-encoding" in headers or len(length) > len(str(DRAINED_MAX_BYTES)) or int(length) > DRAINED_MAX_BYTES
+    )
 
 
-def _bound_of(path: str) -> int:
-    return next((bound for prefix, bound in _BOUNDS.items() if path.startswith(prefix)), BODY_MAX_BYTES)
+def _body_limit(path: str) -> int:
+    return next((limit for prefix, limit in _BODY_LIMITS.items() if path.startswith(prefix)), BODY_MAX_BYTES)
 
 
-def _check_length(scope: Scope, bound: int) -> None:
-    said = HTTPConnection(scope).headers.get("content-length", "0")
+def _check_length(scope: Scope, limit: int) -> None:
+    length = HTTPConnection(scope).headers.get("content-length", "0")
     # The server has checked that it is a number. Its length first: thousands of digits are slow to read.
-    if len(said.lstrip("0")) > len(str(bound)) or int(said) > bound:
-        raise _too_large(bound)
+    if len(length.lstrip("0")) > len(str(limit)) or int(length) > limit:
+        raise _too_large(limit)
 
 
-def _too_large(bound: int) -> HTTPException:
-    return HTTPException(413, f"a body has at most {bound} bytes here")
+def _too_large(limit: int) -> HTTPException:
+    return HTTPException(413, f"a body has at most {limit} bytes here")
 
 
-def _bounded(receive: Receive, bound: int) -> Receive:
-    """A `receive` that ends when a body turns out to be longer than allowed, whatever was said of it."""
+def _limit_body(receive: Receive, limit: int) -> Receive:
+    """A `receive` that raises 413 as soon as the received body exceeds the limit, whatever `Content-Length` says."""
     size = 0
 
-    async def bounded() -> Message:
+    async def receive_limited() -> Message:
         nonlocal size
         message = await receive()
         if message["type"] == "http.request":
             size += len(message.get("body", b""))
-            if size > bound:
-                raise _too_large(bound)
+            if size > limit:
+                raise _too_large(limit)
         return message
 
-    return bounded
+    return receive_limited
 
 
 def install(app: FastAPI, context: ApiContext) -> None:
-    """Put all of this before an app that has its routes; the last one added stands in front."""
+    """Add the middleware to an app with its routes. The middleware added last runs first."""
     routes = [route for route in each_route(app.routes) if isinstance(route, APIRoute)]
-    app.add_middleware(Bodies, routes=routes)
-    app.add_middleware(Guard, context=context)
-    app.add_middleware(Door, context=context)
-    app.add_middleware(Headers)
+    app.add_middleware(BodyLimitMiddleware, routes=routes)
+    app.add_middleware(AuthMiddleware, context=context)
+    app.add_middleware(OriginCheckMiddleware, context=context)
+    app.add_middleware(SecurityHeadersMiddleware)

@@ -1,0 +1,215 @@
+"""Styles of result columns, shared by all dashboards: name, unit, colours, cell type, and links."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Literal
+
+import msgspec
+from grafana_foundation_sdk.models import dashboard
+
+from grafana.context import DashboardContext
+from grafana.theme import (
+    BAD,
+    BUSY_STEPS,
+    CALM,
+    FILL_STEPS,
+    FUEL_STEPS,
+    GOOD,
+    LATENCY_STEPS,
+    LOSS_STEPS,
+    UNKNOWN,
+    WARN,
+    Steps,
+    thresholds,
+    value_map,
+)
+
+CellType = Literal["", "gauge", "color-text", "color-background", "image"]
+
+STATE_COLOURS: Final[dict[str, dict[str, str]]] = {
+    "bin": {
+        "ok": GOOD,
+        "filling": WARN,
+        "full": BAD,
+        "fire": BAD,
+        "tilted": WARN,
+        "unmeasured": UNKNOWN,
+        "silent": UNKNOWN,
+        "unknown": UNKNOWN,
+    },
+    "truck": {
+        "on_route": CALM,
+        "working": GOOD,
+        "parked": UNKNOWN,
+        "broken": BAD,
+        "silent": "#b9c0c6",
+        "unknown": "#b9c0c6",
+    },
+    "ap": {"up": GOOD, "crowded": WARN, "slow": WARN, "down": BAD, "unknown": UNKNOWN},
+    "camera": {"watching": GOOD, "blind": BAD, "silent": UNKNOWN, "unknown": UNKNOWN},
+    "case": {"open": BAD, "cleared": GOOD, "within_hours": UNKNOWN},
+    "event": {"raised": BAD, "cleared": GOOD, "noted": UNKNOWN},
+}
+"""Colour of every state. An unknown state is grey, never green."""
+
+VERDICT_COLOURS: Final = {"none": WARN, "confirmed": GOOD, "rejected": BAD, "merged": UNKNOWN}
+
+LEVEL_COLOURS: Final = {"-1": UNKNOWN, "0": GOOD, "1": WARN, "2": BAD}
+
+
+class ColumnStyle(msgspec.Struct, frozen=True):
+    """The style of a column. `mapping`: the value mapping of its codes."""
+
+    unit: str = ""
+    decimals: int | None = None
+    cell: CellType = ""
+    steps: Steps = ()
+    mapping: Literal[
+        "", "state", "reasons", "types", "kinds", "kelurahan", "site", "waste_kind", "verdicts", "reject_reasons"
+    ] = ""
+    width: int = 0
+    hidden: bool = False
+    link: Literal["", "device", "page"] = ""
+
+
+COLUMN_STYLES: Final[dict[str, ColumnStyle]] = {
+    # Local, without a year: the dashboard's time zone is the city's.
+    "Time": ColumnStyle(unit="time:DD/MM HH:mm", width=110),
+    "name": ColumnStyle(link="device", width=110),
+    "device": ColumnStyle(link="device", width=130),
+    "hour": ColumnStyle(),
+    "kind": ColumnStyle(mapping="kinds", width=110),
+    "kelurahan": ColumnStyle(mapping="kelurahan", width=130),
+    "site": ColumnStyle(mapping="site", width=170),
+    "site_name": ColumnStyle(width=170),
+    "waste_kind": ColumnStyle(mapping="waste_kind", width=110),
+    "state": ColumnStyle(mapping="state", cell="color-text", width=130),
+    "reason": ColumnStyle(mapping="reasons"),
+    "detail": ColumnStyle(),
+    "type": ColumnStyle(mapping="types"),
+    "since": ColumnStyle(unit="dateTimeFromNow", width=120),
+    "heard_at": ColumnStyle(unit="dateTimeFromNow", width=120),
+    "fix_at": ColumnStyle(unit="dateTimeFromNow", width=120),
+    "trip_since": ColumnStyle(unit="time:DD/MM HH:mm", width=110),
+    "trip_km": ColumnStyle(unit="lengthkm", decimals=1, width=90),
+    "fill_pct": ColumnStyle(unit="percent", decimals=0, cell="gauge", steps=FILL_STEPS, width=150),
+    "fuel_pct": ColumnStyle(unit="percent", decimals=0, cell="gauge", steps=FUEL_STEPS, width=150),
+    "load_kg": ColumnStyle(unit="masskg", decimals=0, width=90),
+    "speed_kmh": ColumnStyle(unit="velocitykmh", decimals=0, width=90),
+    "clients": ColumnStyle(decimals=0, width=90),
+    "latency_ms": ColumnStyle(unit="ms", decimals=0, cell="color-text", steps=LATENCY_STEPS, width=110),
+    "loss_pct": ColumnStyle(unit="percent", decimals=1, cell="color-text", steps=LOSS_STEPS, width=110),
+    "channel_busy_pct": ColumnStyle(unit="percent", decimals=0, cell="color-text", steps=BUSY_STEPS, width=130),
+    "km": ColumnStyle(unit="lengthkm", decimals=0, cell="gauge", steps=((None, CALM),)),
+    "pto_h": ColumnStyle(decimals=1, cell="gauge", steps=((None, GOOD),)),
+    "cases": ColumnStyle(decimals=0, width=90),
+    "outside": ColumnStyle(decimals=0, cell="color-text", steps=((None, "text"), (1, BAD)), width=150),
+    "verdict": ColumnStyle(mapping="verdicts", cell="color-text", width=170),
+    "why": ColumnStyle(mapping="reject_reasons", width=150),
+    "confirmed": ColumnStyle(decimals=0, cell="color-text", steps=((None, "text"), (1, GOOD)), width=150),
+    "rejected": ColumnStyle(decimals=0, cell="color-text", steps=((None, "text"), (1, BAD)), width=150),
+    "waiting": ColumnStyle(decimals=0, cell="color-text", steps=((None, "text"), (1, WARN)), width=170),
+    "hours": ColumnStyle(width=120),
+    "picture": ColumnStyle(cell="image", link="page", width=130),
+    "page": ColumnStyle(hidden=True),
+    "case": ColumnStyle(link="page", width=150),
+    # Where a marker stands is no news to somebody who points at it.
+    "lat_deg": ColumnStyle(hidden=True),
+    "lon_deg": ColumnStyle(hidden=True),
+    "severity": ColumnStyle(hidden=True),
+    "fire": ColumnStyle(hidden=True),
+}
+
+
+def override(name: str, properties: Mapping[str, object]) -> dashboard.DashboardFieldConfigSourceOverrides:
+    """An override of properties of one column."""
+    return dashboard.DashboardFieldConfigSourceOverrides(
+        matcher=dashboard.MatcherConfig(id_val="byName", options=name),
+        properties=[dashboard.DynamicConfigValue(id_val=key, value=value) for key, value in properties.items()],
+    )
+
+
+def column_overrides(
+    context: DashboardContext, columns: Sequence[str], kinds: Sequence[str]
+) -> list[dashboard.DashboardFieldConfigSourceOverrides]:
+    """Overrides of a table's or a map's columns.
+
+    Args:
+        context: Language, city and addresses.
+        columns: Names of the result columns.
+        kinds: Device kinds whose states the column `state` has.
+    """
+    styles = {name: COLUMN_STYLES[name] for name in columns}
+    if "name" in styles and "device" in styles:
+        # There for the link only, where a better name is shown.
+        styles["device"] = ColumnStyle(hidden=True)
+    return [override(name, _properties(context, name, style, kinds)) for name, style in styles.items()]
+
+
+def _properties(context: DashboardContext, name: str, style: ColumnStyle, kinds: Sequence[str]) -> dict[str, object]:
+    if style.hidden:
+        # Without a name of its own, so that whatever seeks it finds it. The table hides by the first entry, the map's
+        # tooltip by the second.
+        return {"custom.hidden": True, "custom.hideFrom": {"legend": False, "tooltip": True, "viz": False}}
+    found: dict[str, object] = {"displayName": context.t(f"fields.{name}")}
+    if style.unit:
+        found["unit"] = style.unit
+    if style.decimals is not None:
+        found["decimals"] = style.decimals
+    if style.steps:
+        found |= {"thresholds": thresholds(style.steps), "color": {"mode": "thresholds"}}
+    if style.cell == "gauge":
+        found |= {"min": 0, "custom.cellOptions": {"type": "gauge", "mode": "basic"}}
+        found |= {"max": 100} if style.unit == "percent" else {}
+    elif style.cell:
+        found["custom.cellOptions"] = {"type": style.cell}
+    if style.mapping:
+        found["mappings"] = _mappings(context, style.mapping, kinds)
+    if style.width:
+        found["custom.width"] = style.width
+    if style.link:
+        found["links"] = [LINKS[style.link](context)]
+    return found
+
+
+def _mappings(context: DashboardContext, mapping: str, kinds: Sequence[str]) -> list[dashboard.ValueMap]:
+    if mapping == "state":
+        return [state_map(context, kinds)]
+    named = {"kelurahan": context.kelurahan, "site": context.camera_sites}
+    return [value_map(named.get(mapping) or context.codes(mapping), VERDICT_COLOURS if mapping == "verdicts" else None)]
+
+
+def state_map(context: DashboardContext, kinds: Sequence[str]) -> dashboard.ValueMap:
+    """A value mapping of the states of device kinds."""
+    texts: dict[str, str] = {}
+    colours: dict[str, str] = {}
+    for kind in kinds:
+        texts |= context.codes(f"states.{kind}")
+        colours |= STATE_COLOURS[kind]
+    return value_map(texts, colours)
+
+
+def level_map(context: DashboardContext) -> dashboard.ValueMap:
+    """A value mapping of the levels of an access point."""
+    return value_map(context.codes("ap_level"), LEVEL_COLOURS)
+
+
+def flag_map(context: DashboardContext) -> dashboard.ValueMap:
+    """A value mapping of 1 (works) and 0 (does not)."""
+    return value_map({"1": context.t("common.works"), "0": context.t("common.broken")}, {"1": GOOD, "0": BAD})
+
+
+def _device_link(context: DashboardContext) -> dict[str, object]:
+    return _link(context.t("common.open_device"), "${console}/device/${__data.fields.device}")
+
+
+def _page_link(context: DashboardContext) -> dict[str, object]:
+    return _link(context.t("common.open_case"), "${__data.fields.page}")
+
+
+def _link(title: str, url: str) -> dict[str, object]:
+    return {"title": title, "url": url, "targetBlank": True}
+
+
+LINKS: Final[dict[str, Callable[[DashboardContext], dict[str, object]]]] = {"device": _device_link, "page": _page_link}
