@@ -14,11 +14,11 @@ import structlog
 from broker.contract.errors import ConfigError, RetryLaterError
 from city.model import City
 from vision.evidence.chain import Entry
+from vision.evidence.encryption import SUFFIX, read_key, sealed_name, unseal
 from vision.evidence.export import export_case
 from vision.evidence.records import Record
 from vision.evidence.report_texts import Lang
-from vision.evidence.room import EvidenceError, EvidenceRoom
-from vision.evidence.sealed import SUFFIX, read_key, sealed_name, unseal
+from vision.evidence.store import EvidenceError, EvidenceRoom
 
 log = structlog.get_logger("api")
 

@@ -21,7 +21,7 @@ from ingest.store.opened import close_store, open_store
 from ingest.store.quarantine import Quarantined
 from ingest.trial import Tried, try_profile
 from vision.evidence.retention import keep_enforcing, lifetimes_of
-from vision.evidence.room import open_room
+from vision.evidence.store import open_room
 
 
 def clock() -> datetime:

@@ -19,8 +19,8 @@ from api.problems import problem
 from api.routes import DeviceId, context_of
 from api.suggestions import LOOK_BACK, suggest_ignores
 from broker.contract.errors import ConfigError
-from city.drawn import DrawnPlan, plan_path, plan_version, save_plan, still_path
 from city.model import Camera
+from city.zone_plans import DrawnPlan, plan_path, plan_version, save_plan, still_path
 from city.zones import Fault, Zone, ZoneKind, ZonePlan, faults_of
 
 log = structlog.get_logger("api")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, get_args
 
+from city.fields import Problems, Table, read_toml
 from city.model import BinMaterial, BinModel
-from city.tables import Problems, Table, read_toml
 
 _MAX_MM: Final = 20_000.0
 _MAX_L: Final = 100_000.0

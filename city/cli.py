@@ -25,7 +25,7 @@ VERBS: Final[dict[str, Verb]] = {
     "up": Verb("city.up", "run the whole city on this machine"),
     "test": Verb("tests.run", "set up and run the tests"),
     "check": Verb("city.check", "validate inventory and settings, try each dependency (--json)"),
-    "devices": Verb("city.listing", "list the inventory (--json)"),
+    "devices": Verb("city.devices_cli", "list the inventory (--json)"),
     "credentials": Verb(
         "city.credentials", "print the account of a device or another maker's server, or an API token (--json)"
     ),
@@ -37,7 +37,7 @@ VERBS: Final[dict[str, Verb]] = {
     ),
     "store": Verb("ingest.store_cli", "copy a city from one store to the other (copy --from duckdb --to influx)"),
     "mosquitto": Verb("broker.mosquitto.cli", "write configuration, rules and passwords of a Mosquitto: --out DIR"),
-    "secrets": Verb("city.dotenv", "write the variables and secrets that docker-compose.yml needs (init)"),
+    "secrets": Verb("city.env_file", "write the variables and secrets that docker-compose.yml needs (init)"),
     "wall": Verb("grafana.wall", "make Grafana's user of the screen on the wall"),
     "health": Verb("city.health", "say whether a service of this machine is alive: SERVICE"),
     "backup": Verb("city.backup", "keep everything of a city in one encrypted file, while it goes on: FILE"),

@@ -9,11 +9,11 @@ from typing import Any, Final, Literal, get_args
 import msgspec
 
 from broker.contract.topics import Kind
+from city.fields import Fields, Problems, Table, keyed, read_csv, read_toml, to_number
 from city.model import AccessPoint, Address, Bin, BinModel, Camera, Device, Kelurahan, Profile, Site, Truck, WasteKind
 from city.places import LAT, LON
 from city.polygons import Polygon
 from city.secrets import SERVICE_USERS
-from city.tables import Fields, Problems, Table, keyed, read_csv, read_toml, to_number
 from city.zones import ZONE_KINDS, Zone, faults_of
 
 Color = Literal["yellow", "green", "grey"]

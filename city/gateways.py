@@ -17,7 +17,7 @@ import structlog
 
 from broker.contract.errors import ConfigError, TopicError
 from broker.contract.topics import covers, require_id
-from city.files import replace_file, require_version
+from city.atomic_files import replace_file, require_version
 
 log = structlog.get_logger("city")
 

@@ -11,10 +11,10 @@ import msgspec
 from broker.contract.errors import ConfigError
 from city.bin_models import read_models
 from city.devices import Known, read_access_points, read_bins, read_cameras, read_trucks
+from city.fields import Problems, read_text, read_toml
 from city.model import City, Kelurahan
 from city.places import LAT, LON, read_hours, read_kelurahan, read_sites, read_zone
 from city.profiles import read_profiles
-from city.tables import Problems, read_text, read_toml
 
 BUILTIN_CITIES: Final = ("kupang",)
 Ring = list[tuple[float, float]]

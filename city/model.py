@@ -118,7 +118,7 @@ class Camera(Device, frozen=True, kw_only=True):
 
     An address is that of the low-rate sub stream: `rtsp://`, `rtsps://`, or `http://` and `https://` for JPEG pictures.
 
-    What is drawn in the console (`city.drawn`) takes the place of `zones` and `person_height`.
+    What is drawn in the console (`city.zone_plans`) takes the place of `zones` and `person_height`.
     """
 
     KIND: ClassVar[Kind] = "camera"
@@ -137,7 +137,7 @@ class FieldRule(msgspec.Struct, frozen=True):
     """How one contract field is read out of a foreign payload.
 
     `source` lists dotted paths, the first present wins. `unit` is the one the device counts in, empty for the
-    contract's own (`city.quantities`), `units` those of single paths; a unit written behind a number wins.
+    contract's own (`city.units`), `units` those of single paths; a unit written behind a number wins.
     `signed_bits` is the width of a signed number that arrives unsigned. A number is multiplied by `scale`, then `shift`
     is added. Values in `invalid` mean "no reading", those in `absent` that nothing is connected there, which is no
     fault; `choices` maps texts to values. `percent_of` says what a percentage counts. Where a path of `valid` says no,

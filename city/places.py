@@ -9,8 +9,8 @@ from typing import Final, get_args
 from zoneinfo import ZoneInfo
 
 from broker.contract.errors import ConfigError
+from city.fields import Fields, Problems, Table, keyed, read_csv
 from city.model import Kelurahan, Site, SiteKind
-from city.tables import Fields, Problems, Table, keyed, read_csv
 from city.windows import DAY_NAMES, DumpingHours, Window, Windows, parse_window
 
 LAT: Final = (-90.0, 90.0)

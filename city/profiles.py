@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from broker.contract.payloads import device_event_types, fields_of
 from broker.contract.topics import KINDS, Kind
+from city.fields import Problems, Table, read_toml
 from city.model import EventRule, FieldRule, Profile, Scalar, SensorGeometry
-from city.quantities import UNITS, can_convert, field_unit, unit_named
-from city.tables import Problems, Table, read_toml
+from city.units import UNITS, can_convert, field_unit, unit_named
 
 BUILTIN: Final = Path(__file__).parent / "profiles"
 _MAX_MM: Final = 100_000.0

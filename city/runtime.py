@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-from city.adopted import AdoptedDevices
+from city.adoption import AdoptedDevices
 from city.beats import Beats
 from city.inventory import builtin_city, load_city
 from city.model import City

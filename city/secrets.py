@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from broker.contract.errors import ConfigError
-from city.files import replace_file
+from city.atomic_files import replace_file
 
 Role = Literal["viewer", "operator", "admin"]
 

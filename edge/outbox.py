@@ -22,7 +22,7 @@ from broker.contract.codec import encode, utc_ms
 from broker.contract.errors import PayloadError, RetryLaterError
 from broker.contract.payloads import TELEMETRY, Event, Receipt
 from broker.contract.topics import Kind
-from city.disk import empty_wal, guarded, open_durable
+from city.sqlite import empty_wal, guarded, open_durable
 
 OnFull = Literal["drop_oldest", "keep"]
 

@@ -13,8 +13,8 @@ import msgspec
 
 from broker.contract.errors import ConfigError
 from broker.contract.topics import KINDS
-from city.adopted import adopt, adoption_of, disown
-from city.files import require_kept
+from city.adoption import adopt, adoption_of, disown
+from city.atomic_files import require_kept
 from city.options import add_settings, settings_from
 from city.profiles import suggest
 from city.runtime import whole_city

@@ -23,9 +23,9 @@ import msgspec
 
 from broker.contract.errors import RetryLaterError
 from broker.contract.topics import is_native
-from city.disk import DurableFile, empty_wal, give_back, guarded, kept_bytes, open_durable, still_there
 from city.secrets import Secrets
 from city.settings import Settings
+from city.sqlite import DurableFile, empty_wal, give_back, guarded, kept_bytes, open_durable, still_there
 from ingest.seal import Seal
 
 VERSION: Final = 2

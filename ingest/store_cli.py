@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from broker.contract.errors import ConfigError
-from city.files import require_kept
+from city.atomic_files import require_kept
 from city.inventory import load_city
 from city.only_one import only_one
 from city.options import add_settings, settings_from

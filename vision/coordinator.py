@@ -15,13 +15,13 @@ import msgspec
 import structlog
 
 from broker.contract.errors import ConfigError
-from city.files import replace_file
+from city.atomic_files import replace_file
 from city.model import Camera
 from city.options import environment_of
 from city.runtime import Runtime
 from city.supervise import FRUGAL
-from vision.crew import Crew
-from vision.share import expected_loads, share
+from vision.balancing import expected_loads, share
+from vision.worker_handle import Crew
 
 log = structlog.get_logger("vision")
 

@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from broker.contract.errors import ConfigError, RetryLaterError
-from city.files import replace_file
+from city.atomic_files import replace_file
 from vision.capture.watchdog import Watchdog
 from vision.health import Change, Sight
 from vision.sink import EventSink, Health

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 from broker.contract.errors import ConfigError
 from vision.capture.folder import FRAME_SUFFIXES
-from vision.capture.opening import open_source
+from vision.capture.sources import open_source
 from vision.detect.picture import Image, Point
 from vision.detect.port import StepResult
 

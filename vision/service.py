@@ -12,9 +12,9 @@ import structlog
 
 from city.model import Camera
 from city.runtime import Runtime
+from vision.balancing import worker_count
 from vision.capture.address import kind_of
 from vision.coordinator import Coordinator
-from vision.share import worker_count
 
 log = structlog.get_logger("vision")
 
@@ -36,7 +36,7 @@ def serve(runtime: Runtime) -> None:
         Coordinator(runtime, cameras, workers).run()
     else:
         # By name: OpenCV is loaded only where pictures are looked at.
-        importlib.import_module("vision.station").Station(runtime, cameras).run(
+        importlib.import_module("vision.camera_group").Station(runtime, cameras).run(
             lambda loads: runtime.beat("vision", f"{len(loads)} cameras")
         )
 

@@ -11,7 +11,7 @@ import numpy as np
 import structlog
 
 from broker.contract.errors import ConfigError
-from city.files import replace_file
+from city.atomic_files import replace_file
 from city.zones import Zone, ZonePlan
 from vision.capture.port import Image
 from vision.evidence.pictures import to_jpeg

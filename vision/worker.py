@@ -20,12 +20,12 @@ from vision.capture.port import Frame, FrameSource
 from vision.capture.watchdog import RECORDED, Patience, Watchdog
 from vision.detect.detector import DepositDetector
 from vision.detect.port import Deposit, Finder
-from vision.evidence.keeper import EvidenceKeeper, Finished
-from vision.evidence.room import EvidenceRoom
+from vision.evidence.collector import EvidenceKeeper, Finished
+from vision.evidence.store import EvidenceRoom
+from vision.pending_cases import WaitingCase, WaitingCases
 from vision.reporting import Reporter
 from vision.sink import EventSink
 from vision.stills import Stills
-from vision.waiting import WaitingCase, WaitingCases
 
 log = structlog.get_logger("vision")
 

@@ -11,8 +11,8 @@ import msgspec
 
 from broker.contract.errors import ConfigError
 from city.runtime import Runtime
-from vision.orders import PACKET_BYTES, Beat, Order
-from vision.station import Station
+from vision.camera_group import Station
+from vision.ipc import PACKET_BYTES, Beat, Order
 
 ORDER_WITHIN_S: Final = 10.0
 

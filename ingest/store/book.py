@@ -16,7 +16,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from city.disk import DurableFile, SetAside, guarded, open_durable, still_there
+from city.sqlite import DurableFile, SetAside, guarded, open_durable, still_there
 from ingest.store.health import Damage, Lost
 from ingest.store.intervals import IntervalSet
 from ingest.store.port import Ranges

@@ -18,7 +18,7 @@ import msgspec
 from broker.contract.codec import stamps_of
 from broker.contract.errors import TopicError
 from broker.contract.topics import parse_topic
-from city.disk import DurableFile, empty_wal, give_back, guarded, kept_bytes, open_durable, still_there
+from city.sqlite import DurableFile, empty_wal, give_back, guarded, kept_bytes, open_durable, still_there
 from ingest.store.intervals import IntervalSet
 
 LetterState = Literal["dead", "replaying", "replayed"]

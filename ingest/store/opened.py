@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final, Literal
 import structlog
 
 from broker.health import damages_since
-from city.disk import DurableFile, SetAside
 from city.model import City
 from city.secrets import Secrets
 from city.settings import Settings
+from city.sqlite import DurableFile, SetAside
 from ingest.store.book import Book
 from ingest.store.dead_letters import DeadLetterBox
 from ingest.store.duck import DuckStore

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from broker.contract.topics import Kind
-from city.disk import guarded, open_durable
+from city.sqlite import guarded, open_durable
 from ingest.store.intervals import IntervalSet
 from ingest.store.port import Ranges
 from ingest.store.seen import Seen

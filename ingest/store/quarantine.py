@@ -18,7 +18,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from city.disk import DurableFile, empty_wal, give_back, guarded, kept_bytes, open_durable, still_there
+from city.sqlite import DurableFile, empty_wal, give_back, guarded, kept_bytes, open_durable, still_there
 
 StrangerState = Literal["waiting", "ignored"]
 

@@ -26,7 +26,7 @@ from city.inventory import builtin_city, load_city
 from city.model import Camera
 from tests.bench.dual_mog2 import DualMog2
 from tests.bench.usage import usage_of
-from tests.support.rooms import room_in
+from tests.support.evidence_stores import room_in
 from vision.capture.port import Frame
 from vision.demo import DemoSource
 from vision.detect.detector import DepositDetector

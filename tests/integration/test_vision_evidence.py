@@ -13,12 +13,12 @@ import pytest
 from tests.support.require import require_shared
 from tests.support.survival import survived
 from tests.support.waiting import wait_for
-from vision.capture.opening import open_source
+from vision.capture.sources import open_source
 from vision.detect.detector import DepositDetector
-from vision.evidence.keeper import EvidenceKeeper
+from vision.evidence.collector import EvidenceKeeper
 from vision.evidence.keys import Signer
 from vision.evidence.pictures import Image, from_jpeg, scaled
-from vision.evidence.room import EvidenceRoom
+from vision.evidence.store import EvidenceRoom
 
 Box = tuple[int, int, int, int]
 

@@ -1,8 +1,8 @@
 """OpenCV's FFmpeg: how videos and streams are opened, one after the other, and that it keeps addresses to itself.
 
 OpenCV 4 opens under one lock for the whole process, for readers and writers: whoever waits for a dead camera there
-makes every other camera wait, and evidence too. So streams are opened only after a knock (`knock.py`), in a hurry, and
-whoever waits for its turn waits here, where it can be told to stop.
+makes every other camera wait, and evidence too. So streams are opened only after a probe (`reachability.py`), in a
+hurry, and whoever waits for its turn waits here, where it can be told to stop.
 """
 
 from __future__ import annotations

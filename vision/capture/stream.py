@@ -16,8 +16,8 @@ import cv2
 from vision.capture.address import shown
 from vision.capture.clock import Clock, StreamClock, Thinner
 from vision.capture.ffmpeg import QUICK, THOROUGH, open_capture, position_s, require_size, require_small
-from vision.capture.knock import knock
 from vision.capture.port import Frame, StreamLostError
+from vision.capture.reachability import knock
 
 OPEN_MS: Final = 5_000
 """Others wait for their turn meanwhile."""

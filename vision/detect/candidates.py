@@ -12,8 +12,9 @@ from typing import Final, Literal
 import numpy as np
 
 from vision.detect.checks import ADDED, TAKEN, has_own_structure, is_same_but_for_light, rigidity, standing_out
-from vision.detect.layers import Layers
-from vision.detect.owners import (
+from vision.detect.dual_background import Layers
+from vision.detect.frame_context import Candidate, View
+from vision.detect.ownership import (
     is_alone,
     is_body,
     is_cut,
@@ -25,7 +26,6 @@ from vision.detect.owners import (
 )
 from vision.detect.picture import gray_of, share_of
 from vision.detect.regions import Box, Region, cut, overlap, shared_px, split_by_age, split_by_light
-from vision.detect.view import Candidate, View
 
 Verdict = Literal["wait", "background", "deposit"]
 

@@ -16,11 +16,11 @@ import numpy as np
 
 from vision.detect.candidates import follow, judge
 from vision.detect.config import DetectorConfig
-from vision.detect.held import Held, hold, mask_of, toppled, watch
-from vision.detect.layers import Layers
-from vision.detect.light import Stretch, evened, stretch_for
-from vision.detect.memory import Memory
-from vision.detect.owners import came_by, left_s
+from vision.detect.dual_background import Layers
+from vision.detect.exposure import Stretch, evened, stretch_for
+from vision.detect.frame_context import Candidate, View
+from vision.detect.frame_history import Memory
+from vision.detect.ownership import came_by, left_s
 from vision.detect.picture import (
     Image,
     Levels,
@@ -35,10 +35,10 @@ from vision.detect.picture import (
 )
 from vision.detect.port import Deposit, Finder, FullBox, StepResult
 from vision.detect.regions import Box, boxes_of, regions_of, shared_px
+from vision.detect.removal import Held, hold, mask_of, toppled, watch
 from vision.detect.scene import NotArmed, SceneWatch
-from vision.detect.sway import Sway
+from vision.detect.stabilisation import Sway
 from vision.detect.tracks import Perspective, Tracker
-from vision.detect.view import Candidate, View
 
 ELAPSED_MAX_S: Final = 2.0
 """A gap between pictures counts for no more than this: nobody saw what lay there meanwhile."""

@@ -10,7 +10,7 @@ import numpy as np
 from vision.detect.checks import Gray, correlation, edges_of
 from vision.detect.picture import Levels, Mask
 from vision.detect.sharpness import TILES, Sharpness
-from vision.detect.sway import Shift
+from vision.detect.stabilisation import Shift
 
 NotArmed = Literal["", "warming_up", "light", "covered", "moved", "defocused", "frozen"]
 

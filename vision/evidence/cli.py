@@ -14,20 +14,20 @@ from typing import Final
 import msgspec
 
 from broker.contract.errors import ConfigError
-from city.files import replace_file
+from city.atomic_files import replace_file
 from city.inventory import load_city
 from city.options import add_settings, settings_from
 from city.runtime import city_folder
 from city.secrets import Secrets
 from city.settings import Settings
 from vision.evidence.custody import NOTED_NAME
+from vision.evidence.encryption import PUBLIC_NAME as CLEAR_PUBLIC_NAME
+from vision.evidence.encryption import key_line, new_private_key, public_of
 from vision.evidence.export import export_case
 from vision.evidence.keys import PUBLIC_NAME, PublicKeys, read_public
 from vision.evidence.report_texts import LANGS
 from vision.evidence.retention import enforce, lifetimes_of
-from vision.evidence.room import EvidenceRoom, open_room
-from vision.evidence.sealed import PUBLIC_NAME as CLEAR_PUBLIC_NAME
-from vision.evidence.sealed import key_line, new_private_key, public_of
+from vision.evidence.store import EvidenceRoom, open_room
 from vision.evidence.subject import describe
 from vision.evidence.verify import verify
 

@@ -19,7 +19,7 @@ import structlog
 
 from broker.contract.codec import utc_ms
 from broker.contract.errors import ConfigError, RetryLaterError
-from city.files import replace_file
+from city.atomic_files import replace_file
 from vision.evidence.chain import GENESIS, Entry, Head, Kind, line_of, parse_entry, parse_head, sha256_of
 from vision.evidence.keys import PUBLIC_NAME, PublicKeys, Signer
 

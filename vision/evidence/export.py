@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import Final
 
 from city.model import City
+from vision.evidence.case_files import read_about
 from vision.evidence.custody import LOG_NAME, read_lines
-from vision.evidence.kept import read_about
+from vision.evidence.encryption import SUFFIX
 from vision.evidence.keys import PUBLIC_NAME
 from vision.evidence.records import Record
 from vision.evidence.report_texts import Lang, text
-from vision.evidence.room import EvidenceError, EvidenceRoom
-from vision.evidence.sealed import SUFFIX
+from vision.evidence.store import EvidenceError, EvidenceRoom
 from vision.evidence.subject import Subject
 
 PACKED: Final = (".jpg", ".webm")

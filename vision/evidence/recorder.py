@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from vision.evidence.motion import Moved, Presence
 from vision.evidence.pictures import CLIP_FPS, Box, Image, to_jpeg
-from vision.evidence.presence import Moved, Presence
 
 PAST_S: Final = 75.0
 """An owner may linger for 40 s before the alarm; ten more belong to the clip, and fifteen tell who stood still."""

@@ -12,9 +12,9 @@ import structlog
 
 from broker.contract.errors import RetryLaterError
 from city.settings import Settings
-from vision.evidence.kept import kept_cases
+from vision.evidence.case_files import kept_cases
 from vision.evidence.records import Record
-from vision.evidence.room import EvidenceRoom
+from vision.evidence.store import EvidenceRoom
 
 log = structlog.get_logger("evidence")
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from vision.evidence.case_files import hash_file, kept_cases
 from vision.evidence.chain import GENESIS, Entry, is_genuine, parse_head, sha256_of
 from vision.evidence.custody import HEAD_NAME, read_lines
-from vision.evidence.kept import hash_file, kept_cases
 from vision.evidence.keys import PublicKeys
 from vision.evidence.records import Record, records_of
 

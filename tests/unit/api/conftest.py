@@ -29,7 +29,7 @@ from ingest.store.quarantine import Quarantine, Quarantined
 from ingest.store.records import EventRecord, Origin, Reading, StatusRecord, Value
 from ingest.trial import Tried, try_profile
 from vision.evidence.keys import Signer
-from vision.evidence.room import EvidenceRoom
+from vision.evidence.store import EvidenceRoom
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 CITY = load_city(builtin_city("kupang"))

@@ -16,8 +16,8 @@ from api.console.custody_panel import custody_panel
 from api.console.view import View
 from city.secrets import Role
 from tests.unit.api.conftest import Stage
+from vision.evidence.encryption import key_line, new_private_key, public_of, seal, sealed_name
 from vision.evidence.keys import read_public
-from vision.evidence.sealed import key_line, new_private_key, public_of, seal, sealed_name
 from vision.evidence.verify import verify
 
 CASE = "cam-01-20260301t040000z-1"

@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 from api.console import device_page, strangers_page
 from api.console.view import View
 from api.shapes import shape_device
-from city.adopted import AdoptedDevices, adoption_path
+from city.adoption import AdoptedDevices, adoption_path
 from ingest.store.dead_letters import DeadLetter
 from ingest.store.quarantine import Quarantined
 from tests.unit.api.conftest import CITY, NOW, Stage

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from api.trips import trip_of
-from city.earth import distance_km
+from city.geo import distance_km
 from city.inventory import builtin_city, load_city
 from ingest.decode import Decoded, Decoder
 from ingest.history import FASTEST_KMH, History

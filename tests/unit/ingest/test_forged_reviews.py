@@ -21,9 +21,9 @@ from broker.contract.topics import (
     subscription,
     topic_from_bus,
 )
+from city.fields import Problems
 from city.inventory import builtin_city, load_city
 from city.profiles import read_profiles
-from city.tables import Problems
 from ingest.adapters.registry import FILTERS
 from ingest.decode import Decoder
 from ingest.drain import Drain

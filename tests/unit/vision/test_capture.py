@@ -21,10 +21,10 @@ from vision.capture.address import kind_of, shown
 from vision.capture.clock import LIMIT_S, Clock, StreamClock, Thinner
 from vision.capture.ffmpeg import QUICK, THOROUGH
 from vision.capture.file import FileSource
-from vision.capture.knock import knock
-from vision.capture.opening import open_source
 from vision.capture.port import StreamLostError
 from vision.capture.queue import DroppingQueue
+from vision.capture.reachability import knock
+from vision.capture.sources import open_source
 from vision.capture.stream import StreamSource
 
 SECRET = "s3cret"  # noqa: S105 - nobody's

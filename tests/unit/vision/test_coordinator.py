@@ -16,10 +16,10 @@ from city.runtime import Runtime
 from city.secrets import Secrets
 from city.settings import load_settings
 from tests.support.waiting import wait_for
+from vision.camera_group import STUCK_S, Station, StuckError, held
 from vision.coordinator import Coordinator
-from vision.crew import Trouble
 from vision.service import watched
-from vision.station import STUCK_S, Station, StuckError, held
+from vision.worker_handle import Trouble
 
 CAMERAS = [Camera(id=f"cam-{n:02}", source="demo") for n in range(8)]
 

@@ -17,7 +17,7 @@ from broker.contract.errors import ConfigError, RetryLaterError
 from vision.evidence.custody import CustodyLog
 from vision.evidence.keys import Signer, read_public
 from vision.evidence.records import RecordBook
-from vision.evidence.room import EvidenceRoom
+from vision.evidence.store import EvidenceRoom
 from vision.evidence.verify import Verdict, verify
 
 NOW = datetime(2026, 3, 1, 4, tzinfo=UTC)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from city.model import Camera
-from tests.support.rooms import room_in
+from tests.support.evidence_stores import room_in
 from tests.unit.vision.scenes import HEIGHT, WIDTH, Image, Street
 from tests.unit.vision.test_worker import DEFAULT, ZONE, FakeSink
 from vision.capture.port import Frame

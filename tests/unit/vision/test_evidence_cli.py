@@ -17,8 +17,8 @@ import pytest
 from city.cli import main
 from city.secrets import Secrets
 from city.settings import Settings
-from vision.evidence.room import EvidenceRoom, open_room
-from vision.evidence.sealed import public_of, read_key, seal, unseal
+from vision.evidence.encryption import public_of, read_key, seal, unseal
+from vision.evidence.store import EvidenceRoom, open_room
 
 CASE = "cam-01-20260301t040000z-1"
 

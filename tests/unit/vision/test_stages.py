@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from tests.unit.vision.scenes import BAG, HEIGHT, WIDTH, Image, Street
 from vision.detect.checks import ADDED, TAKEN, is_same_but_for_light, rigidity, standing_out
 from vision.detect.detector import DepositDetector
-from vision.detect.layers import Layers
-from vision.detect.light import Stretch, evened, stretch_for
+from vision.detect.dual_background import Layers
+from vision.detect.exposure import Stretch, evened, stretch_for
 from vision.detect.picture import gray_of, polygon_mask, shrink
 from vision.detect.regions import Region, boxes_of, gap_px, overlap, regions_of, shared_px
 from vision.detect.scene import SceneWatch
 from vision.detect.sharpness import Sharpness
-from vision.detect.sway import Sway
+from vision.detect.stabilisation import Sway
 from vision.detect.tracks import Tracker, kind_of
 
 NOBODY = np.zeros((HEIGHT, WIDTH), np.uint8)

@@ -15,17 +15,17 @@ import pytest
 from broker.contract.errors import RetryLaterError
 from city.inventory import builtin_city, load_city
 from city.model import Camera
-from tests.support.rooms import room_in
+from tests.support.evidence_stores import room_in
 from tests.support.waiting import wait_for
 from tests.unit.vision.scenes import Scene
-from vision.capture.opening import open_source
 from vision.capture.port import Frame, FrameSource
+from vision.capture.sources import open_source
 from vision.demo import DemoSource
 from vision.evidence.keys import Signer, read_public
-from vision.evidence.room import EvidenceRoom
+from vision.evidence.store import EvidenceRoom
 from vision.evidence.verify import verify
+from vision.pending_cases import WaitingCase, WaitingCases
 from vision.sink import Health
-from vision.waiting import WaitingCase, WaitingCases
 from vision.worker import CameraWorker, is_offence
 
 CITY = load_city(builtin_city("kupang"))

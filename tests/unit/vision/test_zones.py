@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 import pytest
 
-from city.drawn import DrawnPlan, save_plan, still_path
 from city.model import Camera
 from city.windows import DumpingHours
+from city.zone_plans import DrawnPlan, save_plan, still_path
 from city.zones import Zone, ZoneKind, ZonePlan
-from tests.support.rooms import room_in
+from tests.support.evidence_stores import room_in
 from tests.unit.vision.test_worker import DEFAULT, LILIBA, ZONE, FakeSink, look_at
 from vision.demo import DemoSource
 from vision.stills import Stills, burn_masks

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from vision.balancing import expected_loads, share, worker_count
 from vision.service import cores_to_use
-from vision.share import expected_loads, share, worker_count
 
 
 @pytest.mark.parametrize(

@@ -18,14 +18,14 @@ import structlog
 
 from broker.contract.errors import RetryLaterError
 from city.zones import Zone
-from vision.evidence.bodies import Bodies
-from vision.evidence.develop import CLIP_AFTER_S, Alarm, Darkroom
-from vision.evidence.hiding import Hiding
+from vision.evidence.encryption import seal, sealed_name
+from vision.evidence.masking import Hiding
 from vision.evidence.mosaic import pixelated
+from vision.evidence.people_detector import Bodies
 from vision.evidence.pictures import Box, Image, resized, scaled
 from vision.evidence.recorder import Moment, Recorder
-from vision.evidence.room import EvidenceRoom
-from vision.evidence.sealed import seal, sealed_name
+from vision.evidence.redaction import CLIP_AFTER_S, Alarm, Darkroom
+from vision.evidence.store import EvidenceRoom
 
 log = structlog.get_logger("vision")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vision.detect.config import DetectorConfig
-from vision.detect.layers import Layers
-from vision.detect.memory import Memory
+from vision.detect.dual_background import Layers
+from vision.detect.frame_history import Memory
 from vision.detect.regions import Region
 from vision.detect.tracks import Perspective, Track, Tracker
 

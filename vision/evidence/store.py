@@ -12,11 +12,10 @@ from typing import Any, Final, Literal
 import structlog
 
 from broker.contract.errors import ConfigError, KotaError, RetryLaterError
-from city.files import replace_file
+from city.atomic_files import replace_file
 from city.secrets import Secrets
 from city.settings import Settings
-from vision.evidence.custody import NOTED_NAME, CustodyLog
-from vision.evidence.kept import (
+from vision.evidence.case_files import (
     ABOUT_NAME,
     bytes_kept,
     case_of_part,
@@ -27,6 +26,7 @@ from vision.evidence.kept import (
     unpublished,
     write_case,
 )
+from vision.evidence.custody import NOTED_NAME, CustodyLog
 from vision.evidence.keys import Signer
 from vision.evidence.records import Record, RecordBook
 

@@ -6,10 +6,10 @@ from typing import Final, Literal
 
 import cv2
 
+from vision.detect.frame_context import Candidate, View
 from vision.detect.picture import Mask
 from vision.detect.regions import Box, Region, cut, gap_px, grown, pixels_near, shared_px
 from vision.detect.tracks import LOST_S, Track, kind_of
-from vision.detect.view import Candidate, View
 
 PERSON_SHARE: Final = 0.8
 """Foreground beside an object, as a share of the object's area, that counts as somebody."""

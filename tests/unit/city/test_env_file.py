@@ -10,7 +10,7 @@ import pytest
 
 from broker.contract.errors import ConfigError
 from city import check
-from city.dotenv import SECRETS, run
+from city.env_file import SECRETS, run
 from tests.support.brokers import ROOT
 from tests.support.compose import read_env
 

@@ -19,10 +19,10 @@ import structlog
 
 from broker.contract.errors import ConfigError, TopicError
 from broker.contract.topics import Kind, require_id
+from city.atomic_files import replace_file, require_version
 from city.devices import REACH, Known, read_device, read_reach
-from city.files import replace_file, require_version
+from city.fields import Problems, Table
 from city.model import City, Device
-from city.tables import Problems, Table
 
 log = structlog.get_logger("city")
 

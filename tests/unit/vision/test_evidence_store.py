@@ -12,13 +12,13 @@ import pytest
 
 from broker.contract.errors import ConfigError, RetryLaterError
 from city.settings import Settings
+from vision.evidence.case_files import part_of, publish_case, read_about, write_case
 from vision.evidence.chain import Entry, Kind
 from vision.evidence.custody import CustodyLog
-from vision.evidence.kept import part_of, publish_case, read_about, write_case
+from vision.evidence.encryption import key_line, new_private_key, public_of, read_key, seal, unseal
 from vision.evidence.keys import Signer, read_public
 from vision.evidence.retention import Lifetimes, enforce, lifetimes_of
-from vision.evidence.room import EvidenceError, EvidenceRoom
-from vision.evidence.sealed import key_line, new_private_key, public_of, read_key, seal, unseal
+from vision.evidence.store import EvidenceError, EvidenceRoom
 from vision.evidence.verify import verify
 
 NOW = datetime(2026, 3, 1, 4, tzinfo=UTC)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from broker.contract.errors import ConfigError
-from city.adopted import AdoptedDevices, Adoption, adopt, adoption_of, adoption_path, disown, nearest_kelurahan
+from city.adoption import AdoptedDevices, Adoption, adopt, adoption_of, adoption_path, disown, nearest_kelurahan
 from city.inventory import builtin_city, load_city
 from city.model import Address, Bin, City, Device, Truck
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from city.earth import distance_km
+from city.geo import distance_km
 
 
 def test_distance() -> None:

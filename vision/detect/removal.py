@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from vision.detect.checks import TAKEN, correlation, edges_of, is_same_but_for_light, standing_out
-from vision.detect.layers import Layers
+from vision.detect.dual_background import Layers
 from vision.detect.picture import Mask, Picture, gray_of, share_of
 from vision.detect.port import Deposit
 from vision.detect.regions import Region, cut, grown, shared_px

@@ -15,13 +15,13 @@ from city.zones import Zone
 from tests.support.survival import survived
 from tests.support.waiting import wait_for
 from tests.unit.vision.scenes import BAG, HEIGHT, WIDTH, Image, Scene
-from vision.evidence.keeper import EvidenceKeeper, Finished
+from vision.evidence.collector import EvidenceKeeper, Finished
+from vision.evidence.encryption import new_private_key, public_of, unseal
 from vision.evidence.keys import Signer
 from vision.evidence.mosaic import BLOCKS_PX, block_for, in_blocks, pixelated
 from vision.evidence.pictures import PIXELS_MAX, from_jpeg, scaled
 from vision.evidence.recorder import BYTES_MAX, PAST_S, Recorder
-from vision.evidence.room import EvidenceRoom
-from vision.evidence.sealed import new_private_key, public_of, unseal
+from vision.evidence.store import EvidenceRoom
 
 MASK = Zone("mask", "jendela", ((0.0, 0.0), (0.2, 0.0), (0.2, 0.2), (0.0, 0.2)))
 PUT_DOWN_S, LEFT_S, END_S, FPS = 12.0, 15.0, 30.0, 5

@@ -11,7 +11,7 @@ import structlog
 
 from broker.contract.codec import UNREADABLE
 from broker.contract.errors import ConfigError
-from city.files import replace_file
+from city.atomic_files import replace_file
 
 log = structlog.get_logger("vision")
 

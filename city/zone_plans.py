@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from broker.contract.errors import ConfigError
-from city.files import replace_file, require_version
+from city.atomic_files import replace_file, require_version
 from city.zones import ZonePlan, faults_of
 
 log = structlog.get_logger("city")

@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from broker.contract.errors import ConfigError
-from vision.detect.learned import OnnxFinder
+from vision.detect.onnx_detector import OnnxFinder
 
 SIZE = 64
 CLASSES = ["person", "car", "goat", "suitcase"]

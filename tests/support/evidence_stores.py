@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vision.evidence.keys import Signer
-from vision.evidence.room import EvidenceRoom
+from vision.evidence.store import EvidenceRoom
 
 
 def room_in(folder: Path) -> EvidenceRoom:

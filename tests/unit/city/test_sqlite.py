@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from broker.contract.errors import ConfigError, RetryLaterError
-from city.adopted import adoption_path, read_adoption
-from city.disk import APPLICATION_ID, empty_wal, open_durable, still_there
-from city.drawn import plan_path, read_plan
+from city.adoption import adoption_path, read_adoption
+from city.sqlite import APPLICATION_ID, empty_wal, open_durable, still_there
+from city.zone_plans import plan_path, read_plan
 
 FIRST = "CREATE TABLE IF NOT EXISTS things (id INTEGER PRIMARY KEY, name TEXT NOT NULL)"
 SECOND = f"{FIRST}; CREATE TABLE IF NOT EXISTS more (id INTEGER)"

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from broker.contract.errors import ConfigError
-from city.drawn import DrawnPlan, plan_path, plan_version, read_plan, save_plan
+from city.zone_plans import DrawnPlan, plan_path, plan_version, read_plan, save_plan
 from city.zones import Zone, ZonePlan
 
 SQUARE = ((0.2, 0.2), (0.8, 0.2), (0.8, 0.8))

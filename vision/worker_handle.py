@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from vision.orders import PACKET_BYTES, Beat, Order, socket_pair
+from vision.ipc import PACKET_BYTES, Beat, Order, socket_pair
 
 START_WITHIN_S: Final = 30.0
 HUNG_AFTER_S: Final = 5.0

@@ -11,7 +11,7 @@ from vision.evidence.pictures import Box, Image
 SCALE_UP: Final = 2.0
 """Its window is 128 pixels high; people far from a camera are 50."""
 HIT_THRESHOLD: Final = 0.0
-"""OpenCV's own; a wall that looks like somebody is told by what moves (`hiding.py`)."""
+"""OpenCV's own; a wall that looks like somebody is told by what moves (`masking.py`)."""
 STEP: Final = 1.1
 PIXELS_MAX: Final = 1_300_000
 

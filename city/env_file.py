@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from broker.contract.errors import ConfigError
+from city.atomic_files import replace_file
 from city.certificates import CA, CERTIFICATE, ensure_certificates, names_of
-from city.files import replace_file
 from city.inventory import load_city
 from city.options import add_settings, settings_from
 from city.runtime import city_folder

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vision.evidence.mosaic import block_for
+from vision.evidence.motion import HEIGHT_PX, WIDTH_PX, Mask, unpacked
 from vision.evidence.pictures import Box
-from vision.evidence.presence import HEIGHT_PX, WIDTH_PX, Mask, unpacked
 from vision.evidence.recorder import Moment
 
 NEAR_S: Final = 0.9

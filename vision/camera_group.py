@@ -17,19 +17,19 @@ import structlog
 
 from broker.client import login_for
 from broker.contract.errors import ConfigError, KotaError
-from city.drawn import DrawnPlan, still_path
 from city.model import Camera
 from city.runtime import Runtime
+from city.zone_plans import DrawnPlan, still_path
 from edge.agent import Agent
 from edge.outbox import Outbox
 from vision.capture.address import kind_of
-from vision.capture.opening import open_source
 from vision.capture.port import FrameSource
+from vision.capture.sources import open_source
 from vision.capture.watchdog import RECORDED, STREAMED
 from vision.demo import DemoSource
-from vision.detect.learned import OnnxFinder
-from vision.evidence.room import open_room
-from vision.evidence.sealed import PUBLIC_NAME, read_key
+from vision.detect.onnx_detector import OnnxFinder
+from vision.evidence.encryption import PUBLIC_NAME, read_key
+from vision.evidence.store import open_room
 from vision.sink import AgentSink
 from vision.worker import CameraWorker
 

@@ -12,9 +12,9 @@ import numpy as np
 
 from city.zones import Zone
 from vision.detect.regions import overlap, shared_px
-from vision.evidence.bodies import Bodies
-from vision.evidence.hiding import Hiding
+from vision.evidence.masking import Hiding
 from vision.evidence.mosaic import BLOCKS_PX, in_blocks, pixelated
+from vision.evidence.people_detector import Bodies
 from vision.evidence.pictures import CLIP_FPS, Box, Image, framed, from_jpeg, to_jpeg, to_webm
 from vision.evidence.recorder import Moment
 from vision.stills import burn_masks
