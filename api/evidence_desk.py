@@ -14,11 +14,11 @@ import structlog
 from broker.contract.errors import ConfigError, RetryLaterError
 from city.model import City
 from vision.evidence.chain import Entry
-from vision.evidence.encryption import SUFFIX, read_key, sealed_name, unseal
+from vision.evidence.encryption import SUFFIX, decrypt, encrypted_name, read_key
 from vision.evidence.export import export_case
-from vision.evidence.records import Record
+from vision.evidence.records import CaseRecord
 from vision.evidence.report_texts import Lang
-from vision.evidence.store import EvidenceError, EvidenceRoom
+from vision.evidence.store import EvidenceError, EvidenceStore
 
 log = structlog.get_logger("api")
 
@@ -45,7 +45,7 @@ class EvidenceDesk:
         clock: UTC.
     """
 
-    def __init__(self, room: EvidenceRoom, city: City, clear_key: Path | None, clock: Callable[[], datetime]) -> None:
+    def __init__(self, room: EvidenceStore, city: City, clear_key: Path | None, clock: Callable[[], datetime]) -> None:
         """Nothing has been looked at yet."""
         self._room = room
         self._city = city
@@ -54,9 +54,9 @@ class EvidenceDesk:
         self._lock = threading.Lock()
         self._looked: dict[tuple[Visitor, str, str], datetime] = {}
 
-    def record(self, case: str) -> Record:
+    def record(self, case: str) -> CaseRecord:
         """What the custody log says of a case."""
-        return self._room.records().get(case, Record(case))
+        return self._room.records().get(case, CaseRecord(case))
 
     def has(self, case: str, file: str) -> bool:
         """Whether a file is kept; it is not looked into."""
@@ -70,7 +70,7 @@ class EvidenceDesk:
             EvidenceError: There is none, or it is not.
             RetryLaterError: The log refuses; without it nothing is shown.
         """
-        path = self._room.looked_up(case, file)
+        path = self._room.verified_path(case, file)
         if self._is_news(visitor, case, file):
             self._room.custody.add("looked", case, {"file": file, "role": visitor.role, "address": visitor.address})
         return path
@@ -85,8 +85,8 @@ class EvidenceDesk:
         """
         if self._clear_key is None:
             raise ConfigError("clear copies are not opened here: no key is set")
-        sealed = self._room.looked_up(case, sealed_name(file)).read_bytes()
-        content = unseal(sealed, read_key(self._clear_key), f"{case}/{file}")
+        sealed = self._room.verified_path(case, encrypted_name(file)).read_bytes()
+        content = decrypt(sealed, read_key(self._clear_key), f"{case}/{file}")
         said = {"file": file, "clear": "yes", "reason": reason, "role": visitor.role, "address": visitor.address}
         self._room.custody.add("looked", case, said)
         return content
@@ -96,7 +96,7 @@ class EvidenceDesk:
         record = self.record(case)
         if self._clear_key is None or record.deleted:
             return []
-        return [name for name in record.sha256 if not name.endswith(SUFFIX) and sealed_name(name) in record.sha256]
+        return [name for name in record.sha256 if not name.endswith(SUFFIX) and encrypted_name(name) in record.sha256]
 
     def export(self, case: str, lang: Lang, visitor: Visitor) -> bytes:
         """A case as a ZIP archive; noted in the custody log.

@@ -51,7 +51,6 @@ class AdoptedDevices:
     """
 
     def __init__(self, data: Path, city: City) -> None:
-        """Take in what is there."""
         self._folder = data / FOLDER
         self._city = city
         self._inventory: Mapping[str, Device] = dict(city.devices)

@@ -141,7 +141,6 @@ class Copier:
     """
 
     def __init__(self, data: Path, begin_store: BeginStoreCopy | None) -> None:
-        """Nothing is asked yet."""
         self._data = data
         self._begin_store = begin_store
 

@@ -66,7 +66,6 @@ class ArchiveWriter:
     """Puts files into the archive and keeps their hashes."""
 
     def __init__(self, archive: tarfile.TarFile) -> None:
-        """Nothing is in it yet."""
         self._archive = archive
         self.entries: list[FileEntry] = []
 

@@ -66,7 +66,6 @@ class Beats:
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Nobody has beaten yet."""
         self._clock = clock
         self._lock = threading.Lock()
         self._beats: dict[str, tuple[int, float, str, float]] = {}
@@ -104,7 +103,6 @@ class SignWriter:
     """
 
     def __init__(self, data: Path, beats: Beats, variables: MutableMapping[str, str] = os.environ) -> None:
-        """Take over the pipe, if there is one."""
         self._data = data
         self._beats = beats
         self._numbers: dict[str, int] = {}

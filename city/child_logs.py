@@ -46,7 +46,6 @@ class RotatedLog:
     """
 
     def __init__(self, path: Path, max_bytes: int = LOG_MAX_BYTES, files: int = LOG_FILES) -> None:
-        """Nothing is opened yet."""
         self._path = path
         self._max_bytes = max_bytes
         self._files = files
@@ -122,7 +121,6 @@ class LogKeeper:
     """
 
     def __init__(self, folder: Path, max_bytes: int = LOG_MAX_BYTES, files: int = LOG_FILES) -> None:
-        """Start the writer."""
         self._folder = folder
         self._bounds = (max_bytes, files)
         self._logs: dict[str, RotatedLog] = {}

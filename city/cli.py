@@ -55,7 +55,8 @@ VERBS: Final[dict[str, Verb]] = {
     ),
     "vision": Verb("vision.cli", "watch cameras, or score the detector over a folder of clips"),
     "evidence": Verb(
-        "vision.evidence.cli", "check, export or delete evidence of dumping, or say who saw it (verify, looks, export)"
+        "vision.evidence.cli",
+        "check, export or delete evidence of dumping, or say who saw it (verify, accesses, export)",
     ),
     "broker": Verb("city.serve", "run the embedded broker alone", ("broker",)),
     "ingest": Verb("city.serve", "run ingest alone", ("ingest",)),

@@ -31,7 +31,6 @@ class Problems:
     """Collects what is wrong with an inventory, so that one run reports all of it."""
 
     def __init__(self) -> None:
-        """Start with none."""
         self.lines: list[str] = []
 
     def add(self, where: str, message: str) -> None:
@@ -64,7 +63,6 @@ class Fields:
     def __init__(
         self, where: str, values: Mapping[str, object], problems: Problems, missing: frozenset[str] = frozenset()
     ) -> None:
-        """Keep the values; nothing is read yet."""
         self.where = where
         self.problems = problems
         self._values = values
@@ -217,7 +215,6 @@ class Table(Fields):
     def __init__(
         self, file: str, name: str, values: Mapping[str, object], problems: Problems, lines: Mapping[str, int]
     ) -> None:
-        """Keep the values; nothing is read yet."""
         header = name
         while header and header not in lines:
             header = header.rpartition(".")[0]

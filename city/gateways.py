@@ -44,7 +44,6 @@ class Gateways:
     """The accounts as the folder has them now; asking costs a look at the folder. Any thread may ask."""
 
     def __init__(self, data: Path) -> None:
-        """Keep where they are."""
         self._folder = data / FOLDER
         self._lock = threading.Lock()
         self._seen: tuple[tuple[str, int], ...] | None = None

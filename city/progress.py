@@ -26,7 +26,6 @@ class WakingClock:
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Start at 0."""
         self._clock = clock
         self._last = clock()
         self._awake_s = 0.0
@@ -49,7 +48,6 @@ class Progress:
     """
 
     def __init__(self, now_s: float) -> None:
-        """It has shown nothing yet."""
         self._started_s = now_s
         self._parts: dict[tuple[str, str], tuple[int, float, float, str]] = {}
 
@@ -85,7 +83,6 @@ class SignReader:
     """
 
     def __init__(self, pipe: int) -> None:
-        """Nothing is read yet."""
         self._pipe = pipe
         self._rest = b""
         os.set_blocking(pipe, False)

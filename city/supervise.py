@@ -96,7 +96,6 @@ class Supervisor:
         command: Sequence[str] = KOTA,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Prepare; nothing runs yet."""
         self._environment = {**FRUGAL, **os.environ, **environment, "KOTA_SUPERVISOR": str(os.getpid())}
         self._logs = logs
         self._command = command

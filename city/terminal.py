@@ -22,7 +22,6 @@ class Terminal:
     """
 
     def __init__(self, file: int | None) -> None:
-        """Start the thread."""
         self._file = file
         self._queue: queue.Queue[str | None] = queue.Queue(QUEUE_MAX)
         self._thread = threading.Thread(target=self._write, name="terminal", daemon=True)

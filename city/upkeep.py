@@ -32,7 +32,6 @@ class Upkeep:
     """
 
     def __init__(self, settings: Settings, supervisor: Supervisor, logs: LogKeeper, terminal: Terminal) -> None:
-        """Nothing is noted yet."""
         self._settings = settings
         self._supervisor = supervisor
         self._logs = logs

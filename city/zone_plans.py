@@ -38,7 +38,6 @@ class DrawnPlan:
     """
 
     def __init__(self, data: Path, camera: str, inventory: ZonePlan) -> None:
-        """Nothing is read yet."""
         self._path = plan_path(data, camera)
         self._inventory = inventory
         self._seen: tuple[int, int, int] | None = None

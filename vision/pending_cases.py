@@ -1,4 +1,4 @@
-"""Cases between the deposit and their event: on disk until they are reported, so that no crash forgets one."""
+"""Cases whose `dumping` event is not published yet: on disk, so that no crash loses one."""
 
 from __future__ import annotations
 
@@ -16,56 +16,55 @@ from city.atomic_files import replace_file
 log = structlog.get_logger("vision")
 
 
-class WaitingCase(msgspec.Struct):
-    """A case that is reported once its evidence is on disk, and cleared after that if it has been removed before."""
+class PendingCase(msgspec.Struct):
+    """A case that is published once its evidence is on disk. `removed_at` is when the waste was removed, if it was."""
 
     detail: dict[str, Any]
     at: datetime
     removed_at: datetime | None = None
 
 
-class WaitingCases:
-    """One camera's, by id; every change is on disk before it is believed, unless the disk refuses.
+class PendingCases:
+    """Pending cases of one camera, by id. Every change is on disk when the call returns, unless the disk refuses.
 
     Args:
-        path: Their file; its folder is made. None keeps none.
+        path: File of the cases; its folder is made. None keeps no file.
     """
 
     def __init__(self, path: Path | None) -> None:
-        """Take over what an earlier life has left."""
         self._path = path
-        self._cases: dict[str, WaitingCase] = {}
+        self._cases: dict[str, PendingCase] = {}
         try:
-            self._cases = msgspec.json.decode(path.read_bytes(), type=dict[str, WaitingCase]) if path else {}
+            self._cases = msgspec.json.decode(path.read_bytes(), type=dict[str, PendingCase]) if path else {}
         except FileNotFoundError:
             pass
         except (OSError, *UNREADABLE) as exc:
-            log.error("vision.waiting_unreadable", file=str(path), reason=str(exc))
+            log.error("vision.pending_cases_unreadable", file=str(path), reason=str(exc))
 
     def __contains__(self, case: object) -> bool:
-        """Whether a case still waits."""
+        """Whether a case is pending."""
         return case in self._cases
 
-    def cases(self) -> list[str]:
-        """All ids, the longest waiting first."""
+    def case_ids(self) -> list[str]:
+        """Ids of the pending cases, the oldest first."""
         return list(self._cases)
 
-    def add(self, case: str, waiting: WaitingCase) -> None:
-        """Have a case wait."""
-        self._cases[case] = waiting
+    def add(self, case: str, pending: PendingCase) -> None:
+        """Add a case."""
+        self._cases[case] = pending
         self._save()
 
     def note_removed(self, case: str, at: datetime) -> None:
-        """What was put down has gone before it was reported."""
+        """Note that the waste was removed before the case was published."""
         self._cases[case].removed_at = at
         self._save()
 
-    def get(self, case: str) -> WaitingCase:
-        """A case that waits."""
+    def get(self, case: str) -> PendingCase:
+        """A pending case."""
         return self._cases[case]
 
     def remove(self, case: str) -> None:
-        """A case has been reported."""
+        """Remove a case that has been published."""
         del self._cases[case]
         self._save()
 
@@ -76,4 +75,4 @@ class WaitingCases:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             replace_file(self._path, msgspec.json.encode(self._cases))
         except (ConfigError, OSError) as exc:
-            log.error("vision.waiting_refused", reason=str(exc))
+            log.error("vision.pending_cases_refused", reason=str(exc))

@@ -15,7 +15,7 @@ from city.inventory import builtin_city, load_city
 from city.model import Camera
 from tests.support import rtsp
 from tests.support.brokers import free_port
-from tests.support.evidence_stores import room_in
+from tests.support.evidence_stores import evidence_store_in
 from tests.support.large_pictures import claiming, large_jpeg
 from tests.support.mjpeg import mjpeg_camera
 from tests.support.require import require_nothing_missing
@@ -60,10 +60,10 @@ def watching(address: str, folder: Path) -> Iterator[tuple[Noted, Words]]:
         CITY.time_zone,
         source,
         words,
-        room_in(folder),
+        evidence_store_in(folder),
         simulated=False,
-        patience=STREAMED,
-        note=folder / "note",
+        timeouts=STREAMED,
+        blind_file=folder / "note",
     )
     thread = threading.Thread(target=worker.run, args=(stop,), daemon=True)
     thread.start()

@@ -1,13 +1,13 @@
-"""An evidence room that needs no city."""
+"""An evidence store that needs no city."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from vision.evidence.keys import Signer
-from vision.evidence.store import EvidenceRoom
+from vision.evidence.keys import CustodySigner
+from vision.evidence.store import EvidenceStore
 
 
-def room_in(folder: Path) -> EvidenceRoom:
-    """A room with a key of its own."""
-    return EvidenceRoom(folder, Signer(b"k" * 32), 256 << 20)
+def evidence_store_in(folder: Path) -> EvidenceStore:
+    """A store with a key of its own."""
+    return EvidenceStore(folder, CustodySigner(b"k" * 32), 256 << 20)

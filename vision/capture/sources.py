@@ -1,4 +1,4 @@
-"""From the text in the inventory to what takes pictures."""
+"""Makes the frame source that the inventory names."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from vision.capture.stream import StreamSource
 def open_source(
     text: str, *, start_at: datetime, realtime: bool, fps: float | None = None, numbered_fps: float | None = None
 ) -> FrameSource:
-    """The source a text names: an address (`rtsp://`, `rtsps://`, `http://`, `https://`), a folder or a file.
+    """Make the source that a text names: an address (`rtsp://`, `rtsps://`, `http://`, `https://`), a folder or a file.
 
     Args:
-        text: What the inventory says.
-        start_at: When the first second of a recording was.
-        realtime: Play a recording at its own speed.
-        fps: Pass over pictures that come faster.
+        text: Source of the inventory.
+        start_at: Capture time of second 0 of a recording.
+        realtime: Whether a recording plays at its own speed, or without waiting.
+        fps: Maximum rate; pictures beyond it are dropped.
         numbered_fps: See `FolderSource`.
 
     Raises:
-        ConfigError: It names nothing that is there.
+        ConfigError: It is no address, and there is no such folder or file.
     """
     match kind_of(text):
         case "stream":

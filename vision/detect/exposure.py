@@ -1,4 +1,4 @@
-"""Bring a picture to how bright and contrasty the background is: an exposure that adjusts itself, the dark, fog."""
+"""Matches a picture's exposure to the background, and stretches the contrast of dark and foggy views."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 from vision.detect.picture import Levels, Mask, Picture, gray_of
 
 GAIN_STEP: Final = 8
-"""Every so many pixels in both directions are asked for the gain."""
+"""Sampling step in pixels, in both directions."""
 GAIN_LIMITS: Final = (0.6, 1.6)
-"""Outside of these it is another light, not the camera's exposure."""
+"""Gains outside of these limits are a change of light, not of the camera's exposure."""
 GAIN_SAME: Final = 0.015
-TELLING_SHARE: Final = 0.25
+USABLE_SHARE_MIN: Final = 0.25
 DARK, BRIGHT = 20, 245
-"""Levels outside of which a pixel says nothing about gain."""
+"""Pixels with levels outside of this range are not used for the gain."""
 CONTRAST: Final = 45.0
 """Standard deviation of the levels of a street by day."""
 STRETCH_MAX: Final = 2.5
@@ -26,14 +26,14 @@ WHITE: Final = 250.0
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """Makes a dull view as contrasty as a bright one: levels times `alpha` plus `beta`."""
+class ContrastStretch:
+    """A linear contrast stretch: levels times `alpha` plus `beta`; `alpha` of 1 changes nothing."""
 
     alpha: float = 1.0
     beta: float = 0.0
 
     def apply(self, picture: Picture) -> Picture:
-        """The picture with more contrast."""
+        """The picture with stretched contrast."""
         if self.alpha <= 1.0:
             return picture
         # A negative level would come out positive; a plain number would count for the first channel alone.
@@ -41,44 +41,44 @@ class Stretch:
         stretched: Picture = cv2.convertScaleAbs(black, alpha=self.alpha, beta=self.beta)
         return stretched
 
-    def beyond(self, gray: Levels) -> float:
-        """The share of a picture that is too bright for this: where it would be white, and nothing else."""
+    def clipped_share(self, gray: Levels) -> float:
+        """Share (0 to 1) of the pixels that the stretch would clip to white."""
         return float((gray[::GAIN_STEP, ::GAIN_STEP] > (255 - self.beta) / self.alpha).mean())
 
-    def undone(self, picture: Picture) -> Picture:
-        """The picture as it was before."""
+    def undo(self, picture: Picture) -> Picture:
+        """Invert the stretch."""
         if self.alpha <= 1.0:
             return picture
         dull: Picture = cv2.convertScaleAbs(picture, alpha=1.0 / self.alpha, beta=-self.beta / self.alpha)
         return dull
 
 
-def stretch_for(picture: Picture) -> Stretch:
-    """What a view in the dark or in fog needs; nothing for one with contrast enough."""
+def stretch_for(picture: Picture) -> ContrastStretch:
+    """The contrast stretch for a dark or foggy view; one that changes nothing if the contrast is sufficient."""
     gray = gray_of(picture)
     alpha = float(np.clip(CONTRAST / max(1.0, float(gray.std())), 1.0, STRETCH_MAX))
-    return Stretch(alpha, min(0.0, WHITE - alpha * float(np.percentile(gray, 99))))
+    return ContrastStretch(alpha, min(0.0, WHITE - alpha * float(np.percentile(gray, 99))))
 
 
-def evened(picture: Picture, background: Picture, foreground: Mask) -> Picture:
-    """The picture as bright as the background, by the pixels that are not foreground."""
+def match_exposure(picture: Picture, background: Picture, foreground: Mask) -> Picture:
+    """Scale a picture's brightness to that of the background, measured on the pixels that are not foreground."""
     gain = gain_of(picture, background, foreground)
     if abs(gain - 1.0) < GAIN_SAME:
         return picture
-    even: Picture = cv2.convertScaleAbs(picture, alpha=1.0 / gain)
-    return even
+    matched: Picture = cv2.convertScaleAbs(picture, alpha=1.0 / gain)
+    return matched
 
 
 def gain_of(picture: Picture, background: Picture, foreground: Mask) -> float:
-    """How many times brighter a picture is than the background: the middle one of the pixels that are not foreground.
+    """Median ratio of a picture's brightness to the background's, over the pixels that are not foreground.
 
-    1 when fewer than a quarter of the pixels can say.
+    1 if fewer than `USABLE_SHARE_MIN` of the pixels can be used.
     """
     now = picture[::GAIN_STEP, ::GAIN_STEP].mean(axis=2)
     before = background[::GAIN_STEP, ::GAIN_STEP].mean(axis=2)
-    telling = (foreground[::GAIN_STEP, ::GAIN_STEP] == 0) & (before > DARK) & (now > DARK / 2)
-    telling &= (before < BRIGHT) & (now < BRIGHT)
-    if telling.mean() < TELLING_SHARE:
+    usable = (foreground[::GAIN_STEP, ::GAIN_STEP] == 0) & (before > DARK) & (now > DARK / 2)
+    usable &= (before < BRIGHT) & (now < BRIGHT)
+    if usable.mean() < USABLE_SHARE_MIN:
         return 1.0
-    gain = float(np.median(now[telling] / before[telling]))
+    gain = float(np.median(now[usable] / before[usable]))
     return gain if GAIN_LIMITS[0] <= gain <= GAIN_LIMITS[1] else 1.0

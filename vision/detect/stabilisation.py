@@ -1,4 +1,4 @@
-"""Bring a picture back to where the background is: a pole that sways in the wind, a bracket that has slipped."""
+"""Stabilisation: shifts a picture back onto the background if the pole sways or the bracket has slipped."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from vision.detect.picture import Levels, Mask, Picture, gray_of
 Small = NDArray[np.float32]
 
 WIDTH_PX: Final = 192
-"""Of the grey picture that shifts are measured on; they come out to about a fifth of its pixels."""
+"""Width of the grey picture on which shifts are measured, to about a fifth of a pixel."""
 SWAY_SHARE: Final = 0.1
-"""Of the picture's width: a pole in the wind sways by less, who turns a camera turns it further."""
+"""Share of the picture's width: a pole in the wind sways by less, a turned camera moves by more."""
 BETTER, FAR_BETTER = 0.9, 0.6
-"""A shift is real when, taken back, it leaves less than this of the difference; a passing car pulls it elsewhere."""
+"""A shift is valid if undoing it leaves less than this share of the difference; a passing car gives a false one."""
 SURE: Final = 0.12
-"""Response of the phase correlation below which two pictures have too little in common to say."""
+"""Minimum response of the phase correlation; below it the shift is not reliable."""
 EDGES_FROM: Final = 85.0
-"""Percentile: the strongest edges of the view say whether it has shifted."""
+"""Percentile of edge strength: only the strongest edges decide on a shift."""
 EDGE_LEVELS: Final = 20.0
 EDGES_MIN: Final = 300
-"""A view with fewer pixels of edges is too plain to tell."""
+"""Minimum number of edge pixels; a plainer view is not stabilised."""
 PASSER_LEVELS: Final = 30.0
-"""Who passes differs by more from what he hides, and must not outweigh the edges of the view."""
+"""Cap of a pixel's difference in levels, so that passers-by do not outweigh the edges of the view."""
 STILL_PX: Final = 0.4
-"""Of the detector's picture: less is the measurement's own noise."""
+"""Shifts below this, in pixels of the detector's picture, are measurement noise."""
 REFER_EVERY_S: Final = 2.0
 
 
 @dataclass(frozen=True)
 class Shift:
-    """How far a picture lies from its reference, in its own pixels; `sure` a sway to take back, `far` another view."""
+    """Offset of a picture from its reference in pixels: `sure` is a sway to undo, `far` a camera that was turned."""
 
     x_px: float = 0.0
     y_px: float = 0.0
@@ -43,11 +43,10 @@ class Shift:
     far: bool = False
 
 
-class Sway:
-    """Measures how far the pictures of one view lie from it; `shift` is the newest answer."""
+class Stabiliser:
+    """Measures the shift of each picture of a view and undoes it; `shift` is that of the newest picture."""
 
     def __init__(self, view: Picture, at_s: float) -> None:
-        """Measure against this picture."""
         self._scale = view.shape[1] / WIDTH_PX
         self._size = (WIDTH_PX, max(16, round(view.shape[0] / self._scale)))
         self._window = cv2.createHanningWindow(self._size, cv2.CV_32F)
@@ -55,7 +54,7 @@ class Sway:
         self.refer_to(view, at_s)
 
     def refer_to(self, view: Picture, at_s: float) -> None:
-        """Measure against this picture from now on."""
+        """Take a picture as the new reference."""
         self._reference = self._small(gray_of(view))
         self._due_s = at_s + REFER_EVERY_S
         across, down = (cv2.Sobel(self._reference, cv2.CV_32F, *axis) for axis in ((1, 0), (0, 1)))
@@ -63,15 +62,15 @@ class Sway:
         strong = float(np.percentile(edges, EDGES_FROM))
         self._edges: Mask = cv2.compare(edges, max(EDGE_LEVELS, strong), cv2.CMP_GE)
 
-    def steadied(self, picture: Picture, background: Picture, at_s: float) -> Picture:
-        """The picture where the background is; the background is what the next ones are measured against."""
+    def stabilise(self, picture: Picture, background: Picture, at_s: float) -> Picture:
+        """Shift a picture back onto the background, which becomes the reference from time to time."""
         if at_s >= self._due_s:
             self.refer_to(background, at_s)
         self.shift = self._measure(gray_of(picture))
-        return _back(picture, self.shift) if self.shift.sure else picture
+        return _shift_back(picture, self.shift) if self.shift.sure else picture
 
     def cut_border(self, mask: Mask) -> None:
-        """Clear what a picture that was brought back does not show."""
+        """Clear a mask at the border that a shifted picture does not show."""
         if self.shift.sure:
             across, down = (int(abs(px)) + 1 for px in (self.shift.x_px, self.shift.y_px))
             mask[:down] = mask[-down:] = 0
@@ -85,14 +84,14 @@ class Sway:
         if response < SURE or cv2.countNonZero(self._edges) < EDGES_MIN or length * self._scale < STILL_PX:
             return Shift()
         back = cv2.warpAffine(small, np.array([[1, 0, -x], [0, 1, -y]], np.float32), self._size)
-        left_over = self._unlike(back, x, y) / max(1.0, self._unlike(small, x, y))
+        left_over = self._difference(back, x, y) / max(1.0, self._difference(small, x, y))
         far = length > SWAY_SHARE * WIDTH_PX
         if left_over > (FAR_BETTER if far else BETTER):
             return Shift()
         return Shift(x * self._scale, y * self._scale, sure=not far, far=far)
 
-    def _unlike(self, small: Small, x_px: float, y_px: float) -> float:
-        """Mean difference from the reference along its edges, where a shift leaves both in view."""
+    def _difference(self, small: Small, x_px: float, y_px: float) -> float:
+        """Mean difference from the reference at its edges, inside the area that both show."""
         across, down = int(abs(x_px)) + 1, int(abs(y_px)) + 1
         inner = (slice(down, self._size[1] - down), slice(across, self._size[0] - across))
         apart = cv2.min(cv2.absdiff(small[inner], self._reference[inner]), PASSER_LEVELS)
@@ -103,7 +102,7 @@ class Sway:
         return small
 
 
-def _back(picture: Picture, shift: Shift) -> Picture:
+def _shift_back(picture: Picture, shift: Shift) -> Picture:
     matrix = np.array([[1, 0, -shift.x_px], [0, 1, -shift.y_px]], np.float32)
     size = (picture.shape[1], picture.shape[0])
     back: Picture = cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

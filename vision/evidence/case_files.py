@@ -1,4 +1,4 @@
-"""Cases on disk: a folder each, its files written durably, all or none."""
+"""Files of cases on disk: a folder for each case; its files are written durably, all or none."""
 
 from __future__ import annotations
 
@@ -19,56 +19,58 @@ _PART: Final = ".part"
 
 
 def write_case(folder: Path, case: str, files: Mapping[str, bytes], about: Mapping[str, Any]) -> dict[str, str]:
-    """Write a case's files durably, not yet under its name; the SHA-256 of each.
+    """Write a case's files durably under a temporary name; returns the SHA-256 of each.
 
     Raises:
         OSError: The disk is full or refuses; nothing of the case is left.
     """
     if (folder / case).exists():
         raise FileExistsError(f"{case} is kept already")
-    part = part_of(folder, case)
+    part = part_path(folder, case)
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    said = msgspec.json.format(msgspec.json.encode({"version": 1, **about, "case": case, "sha256": hashes}), indent=1)
+    about_json = msgspec.json.format(
+        msgspec.json.encode({"version": 1, **about, "case": case, "sha256": hashes}), indent=1
+    )
     try:
         part.mkdir(parents=True, exist_ok=True)
-        for name, content in {**files, ABOUT_NAME: said}.items():
+        for name, content in {**files, ABOUT_NAME: about_json}.items():
             _write(part / name, content)
         _sync(part)
     except OSError:
         shutil.rmtree(part, ignore_errors=True)
         raise
-    return {**hashes, ABOUT_NAME: hashlib.sha256(said).hexdigest()}
+    return {**hashes, ABOUT_NAME: hashlib.sha256(about_json).hexdigest()}
 
 
 def publish_case(folder: Path, case: str) -> None:
-    """Give what `write_case` wrote its name."""
-    part_of(folder, case).rename(folder / case)
+    """Rename the folder of `write_case` to the case's id."""
+    part_path(folder, case).rename(folder / case)
     _sync(folder)
 
 
-def part_of(folder: Path, case: str) -> Path:
-    """Where a case lies before it has its name."""
+def part_path(folder: Path, case: str) -> Path:
+    """Temporary folder of a case before it is published."""
     return folder / f".{case}{_PART}"
 
 
-def unpublished(folder: Path) -> list[Path]:
-    """The folder of each case that has no name yet: it is being written, or a crash has left it."""
+def unpublished_cases(folder: Path) -> list[Path]:
+    """Folders of cases that are not published: being written, or left by a crash."""
     return sorted(path for path in folder.glob(f".*{_PART}") if path.is_dir())
 
 
 def case_of_part(part: Path) -> str:
-    """Whose folder `part_of` names."""
+    """Case id of a folder of `part_path`."""
     return part.name[1 : -len(_PART)]
 
 
 def kept_cases(folder: Path) -> list[Path]:
-    """The folder of each case, by name."""
-    found = folder.iterdir() if folder.is_dir() else ()
-    return sorted(path for path in found if path.is_dir() and not path.name.startswith("."))
+    """Folders of the published cases, sorted by name."""
+    paths = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path for path in paths if path.is_dir() and not path.name.startswith("."))
 
 
 def read_about(folder: Path, case: str) -> dict[str, Any]:
-    """What `case.json` says; empty when there is none.
+    """Contents of `case.json`; empty if there is none or it cannot be read.
 
     Raises:
         ConfigError: A newer version of this program has written it.
@@ -77,10 +79,10 @@ def read_about(folder: Path, case: str) -> dict[str, Any]:
     try:
         raw = path.read_bytes()
         require_version(raw, path)
-        said = msgspec.json.decode(raw)
+        about = msgspec.json.decode(raw)
     except (OSError, *UNREADABLE):
         return {}
-    return said if isinstance(said, dict) else {}
+    return about if isinstance(about, dict) else {}
 
 
 def hash_file(path: Path) -> str | None:
@@ -93,7 +95,7 @@ def hash_file(path: Path) -> str | None:
 
 
 def bytes_kept(folder: Path) -> int:
-    """What all cases take, in bytes."""
+    """Size of all cases in bytes."""
     return sum(path.stat().st_size for case in kept_cases(folder) for path in case.iterdir())
 
 

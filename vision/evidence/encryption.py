@@ -1,4 +1,4 @@
-"""Clear copies, sealed: who writes them cannot read them back.
+"""Encryption of clear copies (pictures with people): a camera worker that writes them cannot read them.
 
 Every file has a key of its own, agreed with X25519 between a fresh pair and the city's public clear key, and is
 encrypted with ChaCha20-Poly1305. The private clear key is in no folder of the camera workers: `kota evidence clear-key
@@ -25,11 +25,11 @@ SUFFIX: Final = ".sealed"
 _MAGIC: Final = b"KOTA-SEALED-1\n"
 _KEY_BYTES: Final = 32
 _NONCE: Final = bytes(12)
-"""Never used twice with one key: every file has a key of its own."""
+"""Constant, but never used twice with one key: every file has a key of its own."""
 
 
-def sealed_name(file: str) -> str:
-    """What the sealed copy of a file is called: `after.jpg` is `clear-after-jpg.sealed`."""
+def encrypted_name(file: str) -> str:
+    """Name of the encrypted copy of a file: `after.jpg` is `clear-after-jpg.sealed`."""
     return f"clear-{file.replace('.', '-')}{SUFFIX}"
 
 
@@ -44,7 +44,7 @@ def public_of(private: bytes) -> bytes:
 
 
 def read_key(path: Path) -> bytes:
-    """A clear key, either half, out of its file of one base64 line.
+    """Read a clear key, public or private, from a file of one base64 line.
 
     Raises:
         ConfigError: The file is absent or holds something else.
@@ -59,17 +59,17 @@ def read_key(path: Path) -> bytes:
 
 
 def key_line(key: bytes) -> str:
-    """A clear key as its file holds it."""
+    """A clear key as the base64 line of its file."""
     return base64.b64encode(key).decode() + "\n"
 
 
-def seal(content: bytes, public: bytes, name: str) -> bytes:
-    """Encrypt for whoever has the private key; opens under this name alone.
+def encrypt(content: bytes, public: bytes, name: str) -> bytes:
+    """Encrypt for the owner of the private key; the name is authenticated and needed to decrypt.
 
     Args:
-        content: What nobody else may see.
+        content: The plain content.
         public: The city's public clear key.
-        name: Case and file.
+        name: Case and file, `CASE/FILE`.
     """
     fresh = X25519PrivateKey.generate()
     shared = fresh.exchange(X25519PublicKey.from_public_bytes(public))
@@ -77,21 +77,21 @@ def seal(content: bytes, public: bytes, name: str) -> bytes:
     return _MAGIC + ours + _cipher(shared, ours, public).encrypt(_NONCE, content, name.encode())
 
 
-def unseal(sealed: bytes, private: bytes, name: str) -> bytes:
-    """What was sealed.
+def decrypt(encrypted: bytes, private: bytes, name: str) -> bytes:
+    """Decrypt an encrypted copy.
 
     Raises:
-        ConfigError: It was sealed for another key or name, or has been changed.
+        ConfigError: It was encrypted for another key or name, or has been changed.
     """
     start = len(_MAGIC) + _KEY_BYTES
-    theirs = sealed[len(_MAGIC) : start]
-    if not sealed.startswith(_MAGIC):
-        raise ConfigError(f"{name} is no sealed file")
+    theirs = encrypted[len(_MAGIC) : start]
+    if not encrypted.startswith(_MAGIC):
+        raise ConfigError(f"{name} is no encrypted file")
     try:
         shared = X25519PrivateKey.from_private_bytes(private).exchange(X25519PublicKey.from_public_bytes(theirs))
-        return _cipher(shared, theirs, public_of(private)).decrypt(_NONCE, sealed[start:], name.encode())
+        return _cipher(shared, theirs, public_of(private)).decrypt(_NONCE, encrypted[start:], name.encode())
     except (InvalidTag, ValueError) as exc:
-        raise ConfigError(f"{name} cannot be opened: sealed for another key or name, or changed since") from exc
+        raise ConfigError(f"{name} cannot be decrypted: encrypted for another key or name, or changed since") from exc
 
 
 def _cipher(shared: bytes, fresh: bytes, public: bytes) -> ChaCha20Poly1305:

@@ -1,7 +1,7 @@
-"""Which parts of each picture must be hidden: three sources that know nothing of each other, over time around it.
+"""Person masks: the areas of each picture to hide, from three independent sources, over time around the picture.
 
-The detector's boxes show who is in front of the background; what moves shows everybody who walks or sways, without any
-background; bodies recognised by their shape show those who do neither.
+The boxes of the abandoned-object detector show people in front of the background. Motion shows everybody who walks or
+sways, without a background. The people detector shows those that neither of the two does.
 """
 
 from __future__ import annotations
@@ -14,64 +14,63 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vision.evidence.mosaic import block_for
-from vision.evidence.motion import HEIGHT_PX, WIDTH_PX, Mask, unpacked
+from vision.evidence.motion import HEIGHT_PX, WIDTH_PX, Mask, unpack
 from vision.evidence.pictures import Box
-from vision.evidence.recorder import Moment
+from vision.evidence.recorder import RecordedFrame
 
 NEAR_S: Final = 0.9
-"""What is seen this long before or after a picture is hidden in it: nothing is missed between two pictures."""
+"""Detections this long before or after a picture are masked in it, so that none is missed between two pictures."""
 STAY_S: Final = 6.0
-"""Who stands sways: something moves again and again so long before and after."""
+"""Span before and after a picture in which a standing person's swaying is counted."""
 STAY_SHARE_MIN: Final = 0.65
-"""In what share of these seconds; where people pass one after another it is a half."""
+"""Minimum share of these seconds with motion; where people pass one after another it is a half."""
 STAY_SECONDS_MIN: Final = 4
 GONE_S: Final = 1.5
-"""Where nothing has moved this long before and after, nobody stands any more."""
+"""Without motion for this long before and after, a standing person has left."""
 LIVE_S: Final = 3.0
 LIVE_CELLS_MIN: Final = 6
 CORE: Final = -0.2
-"""Of a box that only frames a body: so much less of it on every side."""
+"""Negative margin, a share of each side, that cuts a box down to the body."""
 CELLS_MIN: Final = 8
-"""Of what moves together; a cell is four by four pixels of 640 x 480."""
+"""Minimum size of a moving blob; a cell is four by four pixels of 640 x 480."""
 CLOSE: Final = np.ones((9, 9), np.uint8)
 """Joins head, hands and feet of one body."""
 GROW: Final = np.ones((7, 5), np.uint8)
 THICKNESS_TO_HEIGHT: Final = 1.6
-"""Between somebody who stands, 2.5 times as high as thick, and the path of a walker, as thick as he is high."""
+"""Aspect-ratio limit between a standing person (2.5) and a walking trace (1)."""
 BLOB_HEIGHT_MAX_PX: Final = 320.0
-"""What is thicker is several people beside each other, or a shadow."""
+"""Cap of a blob's estimated height: thicker blobs are several people side by side, or a shadow."""
 MARGIN: Final = 0.15
 MARGIN_MIN_PX: Final = 8
 
 
-class Hiding:
-    """What to hide at any second of a record.
+class PersonMasks:
+    """Person masks of a recording, at any second.
 
     Args:
-        moments: The record, oldest first.
-        width_px: Of its pictures.
-        height_px: The same.
+        frames: The recording, oldest first.
+        width_px: Width of its pictures.
+        height_px: Height of its pictures.
     """
 
-    def __init__(self, moments: Sequence[Moment], width_px: int, height_px: int) -> None:
-        """Unpack what moved."""
-        self._at_s = np.array([moment.at_s for moment in moments])
-        self._people = [moment.people for moment in moments]
-        self._stepped = np.array([unpacked(moment.moved.stepped) for moment in moments])
-        self._swayed = np.array([unpacked(moment.moved.swayed) for moment in moments])
+    def __init__(self, frames: Sequence[RecordedFrame], width_px: int, height_px: int) -> None:
+        self._at_s = np.array([frame.at_s for frame in frames])
+        self._people = [frame.people for frame in frames]
+        self._stepped = np.array([unpack(frame.motion.stepped) for frame in frames])
+        self._swayed = np.array([unpack(frame.motion.swayed) for frame in frames])
         self._cell = (width_px / WIDTH_PX, height_px / HEIGHT_PX)
         self._bodies: list[tuple[float, float, Box]] = []
 
     def add_bodies(self, at_s: float, reach_s: float, boxes: Sequence[Box]) -> None:
-        """Hide bodies that were recognised in one picture, in those up to `reach_s` around it too."""
+        """Add boxes of people detected in one picture, to be hidden up to `reach_s` before and after it."""
         self._bodies += [(at_s, reach_s, box) for box in boxes]
 
     def people_at(self, at_s: float) -> list[Box]:
-        """Boxes of who is or was just now in front of the background."""
+        """Boxes of people in front of the background, up to `NEAR_S` before and after a picture."""
         return sorted({box for index in self._within(NEAR_S, at_s) for box in self._people[index]})
 
     def areas_at(self, at_s: float) -> dict[int, Mask]:
-        """Everything to hide in the picture of a second."""
+        """All areas to hide in the picture at `at_s`, by size of the mosaic's blocks."""
         bodies = [box for body_s, reach_s, box in self._bodies if abs(body_s - at_s) <= reach_s]
         bodies = [box for box in bodies if self._lives(box, self._within(LIVE_S, at_s))]
         areas = self._areas_of([*self.people_at(at_s), *bodies])
@@ -81,21 +80,21 @@ class Hiding:
         return areas
 
     def areas_of_background(self, bodies: Sequence[Box], differing: Sequence[Box] = ()) -> dict[int, Mask]:
-        """What to hide in a picture of the background, which may have learnt whoever stood still.
+        """Areas to hide in a picture of the background, which may have learnt a person who stood still.
 
         Args:
-            bodies: Recognised in it.
-            differing: Where it differs from the present.
+            bodies: Boxes of people detected in it.
+            differing: Boxes in which it differs from the present.
         """
         everything = np.arange(len(self._at_s))
         areas = self._areas_of([*differing, *(box for box in bodies if self._lives(box, everything))])
         self._add_blobs(areas, self._moving_most(everything))
         return areas
 
-    def _lives(self, box: Box, moments: NDArray[np.intp]) -> bool:
-        """Whether anything in a box moves in a stretch: what looks like a body and never sways is a wall."""
+    def _lives(self, box: Box, frames: NDArray[np.intp]) -> bool:
+        """Whether anything inside a box moves in some frames: a body shape that never sways is a wall."""
         rows, columns = self._cells(box, CORE)
-        return int(self._swayed[moments, rows, columns].any(axis=0).sum()) >= LIVE_CELLS_MIN
+        return int(self._swayed[frames, rows, columns].any(axis=0).sum()) >= LIVE_CELLS_MIN
 
     def _within(self, reach_s: float, at_s: float) -> NDArray[np.intp]:
         return np.flatnonzero(np.abs(self._at_s - at_s) <= reach_s)
@@ -103,14 +102,14 @@ class Hiding:
     def _any(self, masks: NDArray[np.bool_], reach_s: float, at_s: float) -> Mask:
         return np.asarray(masks[self._within(reach_s, at_s)].any(axis=0), np.bool_)
 
-    def _moving_most(self, moments: NDArray[np.intp]) -> Mask:
-        """Where something moves in most seconds of a stretch."""
-        seconds = np.floor(self._at_s[moments])
-        stretch = np.unique(seconds)
+    def _moving_most(self, frames: NDArray[np.intp]) -> Mask:
+        """Cells with motion in most seconds of some frames."""
+        seconds = np.floor(self._at_s[frames])
+        distinct_s = np.unique(seconds)
         times = np.zeros((HEIGHT_PX, WIDTH_PX), np.int16)
-        for one in stretch:
-            times += self._swayed[moments[seconds == one]].any(axis=0)
-        return np.asarray(times >= max(STAY_SECONDS_MIN, STAY_SHARE_MIN * len(stretch)), np.bool_)
+        for second in distinct_s:
+            times += self._swayed[frames[seconds == second]].any(axis=0)
+        return np.asarray(times >= max(STAY_SECONDS_MIN, STAY_SHARE_MIN * len(distinct_s)), np.bool_)
 
     def _areas_of(self, boxes: Sequence[Box]) -> dict[int, Mask]:
         areas: dict[int, Mask] = {}
@@ -119,15 +118,15 @@ class Hiding:
         return areas
 
     def _cells(self, box: Box, margin: float) -> tuple[slice, slice]:
-        """The cells of a box and of a margin around it, in shares of its sides; a negative one is taken off."""
+        """Cells of a box with a margin, a share of its sides; a negative margin is taken off."""
         (left, top, width, height), (across, down) = box, self._cell
         x, y = (margin * side if margin < 0 else max(MARGIN_MIN_PX, margin * side) for side in (width, height))
         rows = slice(max(0, int((top - y) / down)), max(0, int((top + height + y) / down) + 1))
         return rows, slice(max(0, int((left - x) / across)), max(0, int((left + width + x) / across) + 1))
 
-    def _add_blobs(self, areas: dict[int, Mask], moved: Mask, where: Mask | None = None) -> None:
-        """Hide what moves together, filled and grown; with `where`, only what reaches into that."""
-        joined = cv2.morphologyEx(moved.astype(np.uint8), cv2.MORPH_CLOSE, CLOSE)
+    def _add_blobs(self, areas: dict[int, Mask], motion: Mask, where: Mask | None = None) -> None:
+        """Hide moving blobs, filled and grown; with `where`, only those that reach into it."""
+        joined = cv2.morphologyEx(motion.astype(np.uint8), cv2.MORPH_CLOSE, CLOSE)
         outlines, _ = cv2.findContours(joined, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         for outline in outlines:
             blob = cv2.drawContours(np.zeros((HEIGHT_PX, WIDTH_PX), np.uint8), [outline], -1, 1, cv2.FILLED)

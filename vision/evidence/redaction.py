@@ -1,4 +1,4 @@
-"""From memory to files: what a case keeps of a deposit, with nobody in it who could be known again."""
+"""Redaction: the files of a case, made from the recorded frames, with every person masked."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ import cv2
 import numpy as np
 
 from city.zones import Zone
-from vision.detect.regions import overlap, shared_px
-from vision.evidence.masking import Hiding
-from vision.evidence.mosaic import BLOCKS_PX, in_blocks, pixelated
-from vision.evidence.people_detector import Bodies
-from vision.evidence.pictures import CLIP_FPS, Box, Image, framed, from_jpeg, to_jpeg, to_webm
-from vision.evidence.recorder import Moment
+from vision.detect.regions import iou, shared_px
+from vision.evidence.masking import PersonMasks
+from vision.evidence.mosaic import BLOCKS_PX, pixelate, pixelate_all
+from vision.evidence.people_detector import PeopleDetector
+from vision.evidence.pictures import CLIP_FPS, Box, Image, draw_box, from_jpeg, to_jpeg, to_webm
+from vision.evidence.recorder import RecordedFrame
 from vision.stills import burn_masks
 
 CLIP_BEFORE_S: Final = 10.0
 CLIP_AFTER_S: Final = 10.0
 SEARCH_EVERY_S: Final = 1.9
-"""Bodies are looked for in pictures so far apart."""
+"""Interval of the pictures in which the people detector is run."""
 SEARCH_REACH_S: Final = 1.2
 SAME_LEVELS: Final = 16.0
-"""Mean difference of a block of the object to what it looks like when nobody is near."""
+"""Mean difference of a block, in levels, above which the object is hidden by somebody."""
 SAME_BLOCK_PX: Final = 8
 OWN_SHARE: Final = 0.3
-"""A box that overlaps the object's by so much is the object itself, seen before it was reported."""
+"""Intersection over union from which a box is the object itself, seen before it was reported."""
 COVERED_SHARE: Final = 0.25
 
 
 @dataclass(frozen=True)
 class Alarm:
-    """What is known when a deposit is reported; boxes in the pixels of `picture`.
+    """State at the time of an alarm; boxes in the pixels of `picture`.
 
-    `picture` is the scene with the object alone, `background` the one without it: (height, width, 3) uint8, BGR, of
-    one size.
+    `picture` is the scene with the object, `background` the scene without it: (height, width, 3) uint8, BGR, of one
+    size.
     """
 
     box: Box
@@ -49,125 +49,124 @@ class Alarm:
 
 
 @dataclass(frozen=True)
-class Developed:
-    """Files by name: without people, and with them where that was asked for; these may only be stored sealed."""
+class RedactedEvidence:
+    """Files by name: `files` are redacted, `clear` are not and may be stored encrypted only."""
 
     files: Mapping[str, bytes]
     clear: Mapping[str, bytes]
 
 
-class Darkroom:
-    """Develops one case. Where there is no time to look for bodies, all but the object is mosaic.
+class Redactor:
+    """Redacts one case. If there is no time for the people detector, everything but the object is pixelated.
 
     Args:
-        alarm: What was reported.
-        moments: The record, oldest first, at least one, of the size of the alarm's picture.
-        masks: Zones of the camera; those of kind mask are black in everything.
+        alarm: The alarm.
+        frames: The recording, oldest first, at least one frame, of the size of the alarm's picture.
+        masks: Zones of the camera; those of kind mask are black in every file.
         hurried: Whether there is no time left.
     """
 
     def __init__(
-        self, alarm: Alarm, moments: Sequence[Moment], masks: Sequence[Zone], hurried: Callable[[], bool]
+        self, alarm: Alarm, frames: Sequence[RecordedFrame], masks: Sequence[Zone], hurried: Callable[[], bool]
     ) -> None:
-        """Look at the record; nothing is developed yet."""
         self._alarm = alarm
         self._masks = masks
         self._hurried = hurried
-        self._moments = list(moments)
-        self._times = [moment.at_s for moment in moments]
+        self._frames = list(frames)
+        self._times = [frame.at_s for frame in frames]
         self._height, self._width = alarm.picture.shape[:2]
-        self._hiding = Hiding(moments, self._width, self._height)
-        self._bodies = Bodies()
+        self._masks_of_people = PersonMasks(frames, self._width, self._height)
+        self._people_detector = PeopleDetector()
         self._searched: list[float] = []
 
-    def develop(self, *, clear: bool) -> Developed:
-        """Everything that is kept; with `clear`, also the pictures with their people.
+    def redact(self, *, clear: bool) -> RedactedEvidence:
+        """All files of the case; with `clear`, also the unredacted ones.
 
         Raises:
             OSError: The clip could not be encoded.
         """
-        alarm, deposit = self._alarm, self._at(self._alarm.since_s)
-        put_down = from_jpeg(deposit.jpeg)
-        self._search(put_down, deposit.at_s)
+        alarm, put_down_frame = self._alarm, self._at(self._alarm.since_s)
+        put_down = from_jpeg(put_down_frame.jpeg)
+        self._search(put_down, put_down_frame.at_s)
         self._search(alarm.picture, alarm.at_s)
         before = self._before()
-        for moment in self._clip_moments():
-            if all(abs(moment.at_s - at_s) >= SEARCH_EVERY_S for at_s in self._searched):
-                self._search(from_jpeg(moment.jpeg), moment.at_s)
+        for frame in self._clip_frames():
+            if all(abs(frame.at_s - at_s) >= SEARCH_EVERY_S for at_s in self._searched):
+                self._search(from_jpeg(frame.jpeg), frame.at_s)
         files = {
             "before.jpg": to_jpeg(before),
-            "deposit.jpg": to_jpeg(self._hidden(put_down, deposit.at_s)),
-            "after.jpg": to_jpeg(framed(self._hidden(alarm.picture, alarm.at_s), alarm.box)),
-            "clip.webm": to_webm(self._clip(self._hidden), self._width, self._height),
+            "deposit.jpg": to_jpeg(self._redact(put_down, put_down_frame.at_s)),
+            "after.jpg": to_jpeg(draw_box(self._redact(alarm.picture, alarm.at_s), alarm.box)),
+            "clip.webm": to_webm(self._clip(self._redact), self._width, self._height),
         }
-        return Developed(files, self._clear(put_down) if clear else {})
+        return RedactedEvidence(files, self._clear(put_down) if clear else {})
 
     def _clear(self, put_down: Image) -> dict[str, bytes]:
-        def as_it_was(picture: Image, _at_s: float) -> Image:
+        def mask_zones(picture: Image, _at_s: float) -> Image:
             return burn_masks(picture, self._masks)
 
         return {
-            "deposit.jpg": to_jpeg(as_it_was(put_down, 0.0)),
-            "after.jpg": to_jpeg(framed(as_it_was(self._alarm.picture, 0.0), self._alarm.box)),
-            "clip.webm": to_webm(self._clip(as_it_was), self._width, self._height),
+            "deposit.jpg": to_jpeg(mask_zones(put_down, 0.0)),
+            "after.jpg": to_jpeg(draw_box(mask_zones(self._alarm.picture, 0.0), self._alarm.box)),
+            "clip.webm": to_webm(self._clip(mask_zones), self._width, self._height),
         }
 
-    def _at(self, at_s: float) -> Moment:
-        """What was seen last at a second; the oldest where nothing was yet."""
-        return self._moments[max(0, bisect_right(self._times, at_s) - 1)]
+    def _at(self, at_s: float) -> RecordedFrame:
+        """The newest frame at `at_s`; the oldest one if there is none."""
+        return self._frames[max(0, bisect_right(self._times, at_s) - 1)]
 
-    def _clip_moments(self) -> list[Moment]:
-        """The pictures of the clip; one that was held for lack of another comes again, so that time is not bent."""
+    def _clip_frames(self) -> list[RecordedFrame]:
+        """Frames of the clip at `CLIP_FPS`; a frame is repeated until the next one, so that the speed stays true."""
         since_s = self._alarm.since_s
         begin_s = max(since_s - CLIP_BEFORE_S, self._times[0])
         end_s = max(begin_s, min(since_s + CLIP_AFTER_S, self._times[-1]))
         count = int((end_s - begin_s) * CLIP_FPS) + 1
         return [self._at(begin_s + index / CLIP_FPS) for index in range(count)]
 
-    def _clip(self, treat: Callable[[Image, float], Image]) -> Iterator[Image]:
-        last: Moment | None = None
+    def _clip(self, process: Callable[[Image, float], Image]) -> Iterator[Image]:
+        last: RecordedFrame | None = None
         picture = self._alarm.picture
-        for moment in self._clip_moments():
-            if moment is not last:
-                last, picture = moment, treat(from_jpeg(moment.jpeg), moment.at_s)
+        for frame in self._clip_frames():
+            if frame is not last:
+                last, picture = frame, process(from_jpeg(frame.jpeg), frame.at_s)
             yield picture
 
     def _search(self, picture: Image, at_s: float) -> None:
         if not self._hurried():
-            self._hiding.add_bodies(at_s, SEARCH_REACH_S, self._bodies.find(picture))
+            self._masks_of_people.add_bodies(at_s, SEARCH_REACH_S, self._people_detector.detect(picture))
             self._searched.append(at_s)
 
-    def _hidden(self, picture: Image, at_s: float) -> Image:
-        """A picture as it may be stored."""
+    def _redact(self, picture: Image, at_s: float) -> Image:
+        """Hide the people of a picture."""
         if any(abs(at_s - searched_s) <= SEARCH_REACH_S for searched_s in self._searched):
-            shown = pixelated(picture, self._hiding.areas_at(at_s))
+            shown = pixelate(picture, self._masks_of_people.areas_at(at_s))
         else:
-            shown = in_blocks(picture, BLOCKS_PX[-1])
-        if self._object_is_free(picture, at_s):
+            shown = pixelate_all(picture, BLOCKS_PX[-1])
+        if self._is_object_visible(picture, at_s):
             where = self._object()
             shown[where] = picture[where]
         return burn_masks(shown, self._masks)
 
     def _before(self) -> Image:
-        """The background as it may be stored: it may have learnt somebody who stood still, or has gone meanwhile."""
+        """The redacted background: it may have learnt a person who stood still, or who has left meanwhile."""
         background, alarm = self._alarm.background, self._alarm
         if self._hurried():
-            return burn_masks(in_blocks(background, BLOCKS_PX[-1]), self._masks)
-        others = [box for box in alarm.people if overlap(box, alarm.box) < OWN_SHARE]
-        areas = self._hiding.areas_of_background(self._bodies.find(background), others)
-        return burn_masks(pixelated(background, areas), self._masks)
+            return burn_masks(pixelate_all(background, BLOCKS_PX[-1]), self._masks)
+        others = [box for box in alarm.people if iou(box, alarm.box) < OWN_SHARE]
+        areas = self._masks_of_people.areas_of_background(self._people_detector.detect(background), others)
+        return burn_masks(pixelate(background, areas), self._masks)
 
     def _object(self) -> tuple[slice, slice]:
         left, top, width, height = self._alarm.box
         return slice(max(0, top), top + height), slice(max(0, left), left + width)
 
-    def _object_is_free(self, picture: Image, at_s: float) -> bool:
-        """Whether nobody stands before the object: it looks as when nobody was near, and no one's box covers it."""
+    def _is_object_visible(self, picture: Image, at_s: float) -> bool:
+        """Whether the object is in plain view: it looks as in the alarm's picture, and no other box covers it."""
         box = self._alarm.box
-        others = [one for one in self._hiding.people_at(at_s) if overlap(one, box) < OWN_SHARE]
-        if any(shared_px(one, box) > COVERED_SHARE * box[2] * box[3] for one in others):
+        others = [person for person in self._masks_of_people.people_at(at_s) if iou(person, box) < OWN_SHARE]
+        if any(shared_px(person, box) > COVERED_SHARE * box[2] * box[3] for person in others):
             return False
-        seen, known = (cv2.blur(one[self._object()], (3, 3)) for one in (picture, self._alarm.picture))
+        seen, known = (cv2.blur(image[self._object()], (3, 3)) for image in (picture, self._alarm.picture))
         differs = np.asarray(cv2.absdiff(seen, known), np.float32).mean(axis=2)
         rows, columns = (max(1, side // SAME_BLOCK_PX) for side in differs.shape)
         return float(cv2.resize(differs, (columns, rows), interpolation=cv2.INTER_AREA).max()) < SAME_LEVELS

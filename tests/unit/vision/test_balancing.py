@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vision.balancing import expected_loads, share, worker_count
+from vision.balancing import balance, expected_loads, worker_count
 from vision.service import cores_to_use
 
 
@@ -31,11 +31,11 @@ def test_a_container_uses_its_share_of_the_cores(tmp_path: Path, said: str | Non
 
 
 def test_heavy_cameras_are_kept_apart() -> None:
-    assert share({"a": 4.0, "b": 1.0, "c": 4.0, "d": 1.0}, 2) == [["a", "b"], ["c", "d"]]
+    assert balance({"a": 4.0, "b": 1.0, "c": 4.0, "d": 1.0}, 2) == [["a", "b"], ["c", "d"]]
 
 
 def test_cameras_that_cost_nothing_are_shared_by_number() -> None:
-    assert [len(one) for one in share({f"cam-{n:02}": 0.0 for n in range(7)}, 3)] == [3, 2, 2]
+    assert [len(one) for one in balance({f"cam-{n:02}": 0.0 for n in range(7)}, 3)] == [3, 2, 2]
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -43,7 +43,7 @@ def test_every_camera_is_watched_once_and_no_worker_has_much_more_than_another(s
     dice = random.Random(seed)
     loads = {f"cam-{n:03}": dice.uniform(0.01, 0.2) for n in range(dice.randint(1, 60))}
     workers = dice.randint(1, len(loads))
-    shares = share(loads, workers)
+    shares = balance(loads, workers)
     assert sorted(camera for one in shares for camera in one) == sorted(loads)
     assert all(shares)
     totals = [sum(loads[camera] for camera in one) for one in shares]
@@ -52,7 +52,7 @@ def test_every_camera_is_watched_once_and_no_worker_has_much_more_than_another(s
 
 def test_the_same_loads_are_shared_the_same_way() -> None:
     loads = {f"cam-{n}": 1.0 for n in range(9)}
-    assert share(loads, 4) == share(dict(reversed(loads.items())), 4)
+    assert balance(loads, 4) == balance(dict(reversed(loads.items())), 4)
 
 
 def test_a_camera_never_measured_is_taken_for_an_average_one() -> None:

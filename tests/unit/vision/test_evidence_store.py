@@ -1,4 +1,4 @@
-"""The evidence room: all of a case or nothing, room made by importance, retention by class, clocks that jump."""
+"""The evidence store: all of a case or nothing, store made by importance, retention by class, clocks that jump."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import pytest
 
 from broker.contract.errors import ConfigError, RetryLaterError
 from city.settings import Settings
-from vision.evidence.case_files import part_of, publish_case, read_about, write_case
+from vision.evidence.case_files import part_path, publish_case, read_about, write_case
 from vision.evidence.chain import Entry, Kind
 from vision.evidence.custody import CustodyLog
-from vision.evidence.encryption import key_line, new_private_key, public_of, read_key, seal, unseal
-from vision.evidence.keys import Signer, read_public
+from vision.evidence.encryption import decrypt, encrypt, key_line, new_private_key, public_of, read_key
+from vision.evidence.keys import CustodySigner, read_public
 from vision.evidence.retention import Lifetimes, enforce, lifetimes_of
-from vision.evidence.store import EvidenceError, EvidenceRoom
+from vision.evidence.store import EvidenceError, EvidenceStore
 from vision.evidence.verify import verify
 
 NOW = datetime(2026, 3, 1, 4, tzinfo=UTC)
@@ -37,27 +37,27 @@ class Clock:
 
 
 class Stage:
-    """A room, its clock, and cases in it."""
+    """A store, its clock, and cases in it."""
 
     def __init__(self, folder: Path, max_bytes: int = 1 << 20) -> None:
         self.clock = Clock()
         self.folder = folder
-        self.room = EvidenceRoom(folder, Signer(b"k" * 32), max_bytes, self.clock)
+        self.store = EvidenceStore(folder, CustodySigner(b"k" * 32), max_bytes, self.clock)
 
     def keep(self, *cases: str, size: int = KIB) -> None:
         for case in cases:
-            self.room.keep(case, {"after.jpg": b"x" * size}, {"camera": "cam-01"})
+            self.store.keep(case, {"after.jpg": b"x" * size}, {"camera": "cam-01"})
             self.clock.now += timedelta(seconds=1)
             os.utime(self.folder / case, (0, self.clock.now.timestamp()))
 
     def judge(self, case: str, verdict: str) -> None:
-        self.room.custody.add("reviewed", case, {"verdict": verdict})
+        self.store.custody.add("reviewed", case, {"verdict": verdict})
 
     def after(self, **passed: float) -> list[str]:
         """What is deleted when so much has passed and the city was at work all the time."""
         self.clock.now = NOW + timedelta(**passed) + timedelta(minutes=1)
-        self.room.custody.add("looked", "other", {})
-        return [one.case for one in enforce(self.room, LIVES, self.clock.now).deleted]
+        self.store.custody.add("looked", "other", {})
+        return [one.case for one in enforce(self.store, LIVES, self.clock.now).deleted]
 
     def cases(self) -> set[str]:
         return {path.name for path in self.folder.iterdir() if path.is_dir()}
@@ -72,12 +72,12 @@ def stage(tmp_path: Path) -> Stage:
 
 
 def test_a_case_is_there_whole_and_in_the_log(stage: Stage) -> None:
-    hashes = stage.room.keep("c-1", {"after.jpg": b"x"}, {"camera": "cam-01"})
+    hashes = stage.store.keep("c-1", {"after.jpg": b"x"}, {"camera": "cam-01"})
     assert list(hashes) == ["after.jpg"]
-    assert stage.room.looked_up("c-1", "after.jpg").read_bytes() == b"x"
+    assert stage.store.verified_path("c-1", "after.jpg").read_bytes() == b"x"
     assert oct((stage.folder / "custody.head").stat().st_mode & 0o777) == "0o600"
     with pytest.raises(EvidenceError, match="no file"):
-        stage.room.looked_up("c-1", "../c-1/after.jpg")
+        stage.store.verified_path("c-1", "../c-1/after.jpg")
 
 
 def test_a_name_is_taken_once(stage: Stage) -> None:
@@ -109,7 +109,7 @@ def test_a_full_disk_can_still_be_emptied(stage: Stage) -> None:
     reserve = stage.folder / "custody.reserve"
 
     class Full(CustodyLog):
-        """Has room for a line only where something gives way."""
+        """Has space for a line only after something else was deleted."""
 
         def add(self, kind: Kind, case: str, detail: Mapping[str, Any]) -> Entry:
             """Refuse while the disk is full."""
@@ -117,8 +117,8 @@ def test_a_full_disk_can_still_be_emptied(stage: Stage) -> None:
                 raise RetryLaterError("no space left on device")
             return super().add(kind, case, detail)
 
-    stage.room.custody = Full(stage.folder, Signer(b"k" * 32), stage.clock)
-    stage.room.delete("c-1", "open")
+    stage.store.custody = Full(stage.folder, CustodySigner(b"k" * 32), stage.clock)
+    stage.store.delete("c-1", "open")
     assert stage.cases() == {"c-2"}
     assert reserve.exists(), "for the next time"
     assert stage.is_intact()
@@ -133,7 +133,7 @@ def test_the_least_important_and_oldest_gives_way(tmp_path: Path) -> None:
     assert stage.cases() == {"c-1", "c-2", "c-4", "c-5"}
     stage.keep("c-6", size=3 * KIB)
     assert stage.cases() == {"c-1", "c-4", "c-5", "c-6"}
-    assert {case: one.deleted for case, one in stage.room.records().items() if one.deleted} == {
+    assert {case: one.deleted for case, one in stage.store.records().items() if one.deleted} == {
         "c-2": "space",
         "c-3": "space",
     }
@@ -156,7 +156,7 @@ def test_each_class_is_kept_for_its_time(stage: Stage, verdict: str, days_left: 
     assert stage.after(days=days_gone) == ["c-1"]
     assert stage.cases() == set()
     with pytest.raises(EvidenceError, match="deleted"):
-        stage.room.looked_up("c-1", "after.jpg")
+        stage.store.verified_path("c-1", "after.jpg")
     assert stage.is_intact()
 
 
@@ -171,16 +171,16 @@ def test_a_rejected_case_lives_from_its_rejection(stage: Stage) -> None:
 def test_a_clock_that_jumps_ahead_deletes_nothing(stage: Stage) -> None:
     stage.keep(*(f"c-{number}" for number in range(9)))
     later = NOW + timedelta(days=4_000)
-    swept = enforce(stage.room, LIVES, later)
+    swept = enforce(stage.store, LIVES, later)
     assert (swept.deleted, len(stage.cases())) == ((), 9)
     assert "--trust-clock" in swept.held_back
     stage.clock.now = later
-    assert len(enforce(stage.room, LIVES, later, trust_clock=True).deleted) == 9
+    assert len(enforce(stage.store, LIVES, later, trust_clock=True).deleted) == 9
 
 
 def test_a_clock_that_is_behind_deletes_nothing(stage: Stage) -> None:
     stage.keep("c-1")
-    assert "2025" in enforce(stage.room, LIVES, NOW - timedelta(days=200)).held_back
+    assert "2025" in enforce(stage.store, LIVES, NOW - timedelta(days=200)).held_back
 
 
 def test_a_case_the_log_does_not_know_goes_by_the_age_of_its_files(stage: Stage) -> None:
@@ -192,7 +192,7 @@ def test_a_case_the_log_does_not_know_goes_by_the_age_of_its_files(stage: Stage)
 
 def test_what_a_crash_left_of_a_deletion_goes(stage: Stage) -> None:
     stage.keep("c-1")
-    stage.room.custody.add("deleted", "c-1", {"why": "open"})
+    stage.store.custody.add("deleted", "c-1", {"why": "open"})
     assert stage.cases() == {"c-1"}
     assert stage.after(hours=1) == []
     assert stage.cases() == set()
@@ -202,10 +202,10 @@ def test_what_a_crash_left_of_a_deletion_goes(stage: Stage) -> None:
 def test_what_a_crash_left_of_a_case_is_finished_or_goes(stage: Stage, *, logged: bool) -> None:
     hashes = write_case(stage.folder, "c-1", {"after.jpg": b"x"}, {})
     if logged:
-        stage.room.custody.add("kept", "c-1", {"sha256": hashes})
+        stage.store.custody.add("kept", "c-1", {"sha256": hashes})
     assert stage.after(hours=1) == []
-    assert part_of(stage.folder, "c-1").is_dir(), "somebody may be writing it just now"
-    os.utime(part_of(stage.folder, "c-1"), (0, 0))
+    assert part_path(stage.folder, "c-1").is_dir(), "somebody may be writing it just now"
+    os.utime(part_path(stage.folder, "c-1"), (0, 0))
     assert stage.after(hours=2) == []
     assert stage.cases() == ({"c-1"} if logged else set())
     assert stage.is_intact()
@@ -218,10 +218,10 @@ def test_the_settings_say_how_long() -> None:
 
 def test_what_is_sealed_opens_with_one_key_and_under_one_name() -> None:
     private, other = new_private_key(), new_private_key()
-    sealed = seal(b"a face", public_of(private), "c-1/after.jpg")
+    sealed = encrypt(b"a face", public_of(private), "c-1/after.jpg")
     assert b"face" not in sealed
-    assert sealed != seal(b"a face", public_of(private), "c-1/after.jpg")
-    assert unseal(sealed, private, "c-1/after.jpg") == b"a face"
+    assert sealed != encrypt(b"a face", public_of(private), "c-1/after.jpg")
+    assert decrypt(sealed, private, "c-1/after.jpg") == b"a face"
     changed = sealed[:-1] + bytes([sealed[-1] ^ 1])
     for wrong in (
         (sealed, other, "c-1/after.jpg"),
@@ -232,7 +232,7 @@ def test_what_is_sealed_opens_with_one_key_and_under_one_name() -> None:
         (b"JPEG" * 40, private, "c-1/after.jpg"),
     ):
         with pytest.raises(ConfigError):
-            unseal(*wrong)
+            decrypt(*wrong)
 
 
 @pytest.mark.parametrize("content", [None, "", "nonsense!", "AAAA", key_line(b"x" * 31)])

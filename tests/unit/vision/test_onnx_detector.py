@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from broker.contract.errors import ConfigError
-from vision.detect.onnx_detector import OnnxFinder
+from vision.detect.onnx_detector import OnnxDetector
 
 SIZE = 64
 CLASSES = ["person", "car", "goat", "suitcase"]
@@ -50,8 +50,8 @@ PICTURE = np.full((240, 320, 3), 90, np.uint8)
 
 
 def test_boxes_come_in_the_pictures_pixels_the_surest_first_and_each_thing_once(tmp_path: Path) -> None:
-    finder = OnnxFinder(model_at(tmp_path, np.array([BAG, AGAIN, PERSON, UNSURE, GOAT])))
-    person, goat, bag = finder.find(PICTURE)
+    detector = OnnxDetector(model_at(tmp_path, np.array([BAG, AGAIN, PERSON, UNSURE, GOAT])))
+    person, goat, bag = detector.detect(PICTURE)
     # 320 px are fitted into 64, so one of the model's pixels is five of the picture's.
     assert (person.kind, person.box) == ("person", (60, 40, 40, 120))
     assert person.score == pytest.approx(0.9)
@@ -61,14 +61,14 @@ def test_boxes_come_in_the_pictures_pixels_the_surest_first_and_each_thing_once(
 
 def test_the_older_layout_multiplies_objectness_and_class(tmp_path: Path) -> None:
     row = [16.0, 20.0, 8.0, 24.0, 0.5, 0.0, 0.8, 0.0, 0.0]
-    (car,) = OnnxFinder(model_at(tmp_path, np.array([row]), layout="anchors_first")).find(PICTURE)
+    (car,) = OnnxDetector(model_at(tmp_path, np.array([row]), layout="anchors_first")).detect(PICTURE)
     assert (car.kind, car.score) == ("vehicle", pytest.approx(0.4))
 
 
 def test_a_model_whose_answer_does_not_fit_its_description_is_refused_in_words(tmp_path: Path) -> None:
-    finder = OnnxFinder(model_at(tmp_path, np.array([PERSON]), classes=["person"]))
+    detector = OnnxDetector(model_at(tmp_path, np.array([PERSON]), classes=["person"]))
     with pytest.raises(ConfigError, match="5 numbers a box"):
-        finder.find(PICTURE)
+        detector.detect(PICTURE)
 
 
 @pytest.mark.parametrize("broken", ["model", "description", "words"])
@@ -81,4 +81,4 @@ def test_what_cannot_be_read_is_refused_by_name(tmp_path: Path, broken: str) -> 
     else:
         path.with_suffix(".toml").write_text('classes = ["person"]\nsice = 3\n')
     with pytest.raises(ConfigError, match=r"boxes\.(onnx|toml)"):
-        OnnxFinder(path)
+        OnnxDetector(path)
