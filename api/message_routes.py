@@ -80,7 +80,7 @@ def _require_device(request: Request) -> None:
     known = [
         one.id
         for one in context.city.devices.values()
-        if one.id == named or (one.reach and one.reach.adapter == _NETJSON and one.reach.address.lower() == named)
+        if one.id == named or (one.binding and one.binding.adapter == _NETJSON and one.binding.address.lower() == named)
     ]
     gateways = [one for one in context.gateways.current().values() if _NETJSON in one.formats]
     # All are compared, found or not: an answer's time tells nobody which devices there are.

@@ -11,19 +11,19 @@ from api.context import ApiContext
 from api.shapes import device_connectivity
 from broker.contract.errors import RetryLaterError
 from broker.health import read_health
-from city.status import Trouble, ingest_trouble
+from city.status import NotReadyReason, not_ready_reason
 from city.status_texts import text
 
 BEHIND_S: Final = 60.0
 """From this lag on, what the pages show is not the present, and they say so."""
 
 
-def trouble(context: ApiContext) -> Trouble:
+def trouble(context: ApiContext) -> NotReadyReason:
     """Why the system is not ready; empty when it is."""
-    return ingest_trouble(context.health.read(), context.clock())
+    return not_ready_reason(context.health.read(), context.clock())
 
 
-def words_of(found: Trouble) -> str:
+def words_of(found: NotReadyReason) -> str:
     """The same in English, for programs and logs."""
     return text("en", found) if found else ""
 

@@ -1,8 +1,8 @@
-"""Devices that were taken in while the city runs: one file each beside the inventory, which stays the city's own.
+"""Adopted devices: devices added while the city runs, one file each, beside the inventory, which stays the city's own.
 
-console or `kota device adopt` -> `adopt` -> DATA/devices/DEVICE.json -> `AdoptedDevices` of every process that asks
+console or `kota device adopt` -> `adopt` -> DATA/devices/DEVICE.json -> `AdoptedDevices` of every process
 
-A file either describes a device as the inventory's rows do, or gives one that the inventory has its address.
+A file either describes a whole device, with the fields of an inventory row, or binds an address to an inventory device.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import structlog
 from broker.contract.errors import ConfigError, TopicError
 from broker.contract.topics import Kind, require_id
 from city.atomic_files import replace_file, require_version
-from city.devices import REACH, Known, read_device, read_reach
-from city.fields import Problems, Table
+from city.devices import BINDING_FIELDS, DeviceReferences, read_binding, read_device
+from city.fields import Problems, TomlTable
 from city.model import City, Device
 
 log = structlog.get_logger("city")
@@ -32,7 +32,7 @@ _HERE: Final = "the inventory"
 
 
 class Adoption(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is kept of a device: `fields` as a row of its kind has them; `attach` to a device that is there already."""
+    """The file of an adopted device. `fields` are those of an inventory row; `attach` binds an existing device."""
 
     id: str
     kind: Kind
@@ -41,13 +41,13 @@ class Adoption(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class AdoptedDevices:
-    """Keeps a city's devices as the inventory and the folder of adopted ones say; asking costs a look at the folder.
+    """Keeps a city's devices equal to the inventory and the folder of adoptions. Each refresh reads the folder.
 
-    A file that cannot be read or that the inventory contradicts is left out, and the log says so once.
+    A file that cannot be read, or that contradicts the inventory, is skipped and logged once.
 
     Args:
         data: The data folder.
-        city: As the inventory has it; changed in place.
+        city: The city of the inventory; changed in place.
     """
 
     def __init__(self, data: Path, city: City) -> None:
@@ -55,12 +55,12 @@ class AdoptedDevices:
         self._city = city
         self._inventory: Mapping[str, Device] = dict(city.devices)
         self._seen: tuple[tuple[str, int, int], ...] = ()
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
         self._lock = threading.Lock()
         self.refresh()
 
     def refresh(self) -> bool:
-        """Take in what has changed; whether anything has."""
+        """Apply changes of the folder; returns whether anything has changed."""
         with self._lock:
             seen = self._stamps()
             if seen == self._seen:
@@ -68,47 +68,47 @@ class AdoptedDevices:
             self._seen = seen
             # Made beside the city, which has each of its devices at every moment.
             beside = msgspec.structs.replace(self._city)
-            beside.hold(self._inventory)
+            beside.replace_devices(self._inventory)
             for name, *_ in seen:
-                self._take_in(beside, self._folder / name)
-            self._city.hold(beside.devices)
+                self._apply(beside, self._folder / name)
+            self._city.replace_devices(beside.devices)
             return True
 
     def keep_fresh(self, stop: threading.Event) -> None:
-        """Refresh again and again until `stop`."""
+        """Refresh every second until `stop`."""
         while not stop.wait(POLL_S):
             self.refresh()
 
     def _stamps(self) -> tuple[tuple[str, int, int], ...]:
-        found = []
+        stamps = []
         with contextlib.suppress(OSError):
             for path in sorted(self._folder.glob("[!.]*.json")):
                 stat = path.stat()
-                found.append((path.name, stat.st_mtime_ns, stat.st_size))
-        return tuple(found)
+                stamps.append((path.name, stat.st_mtime_ns, stat.st_size))
+        return tuple(stamps)
 
-    def _take_in(self, city: City, path: Path) -> None:
+    def _apply(self, city: City, path: Path) -> None:
         try:
             adoption = read_adoption(path)
-            device = checked(city, adoption)
+            device = check_adoption(city, adoption)
         except ConfigError as exc:
-            if str(exc) not in self._told:
+            if str(exc) not in self._logged:
                 log.error("devices.adopted_unreadable", reason=str(exc))
-            self._told.add(str(exc))
+            self._logged.add(str(exc))
             return
-        city.hold({**city.devices, device.id: device})
+        city.replace_devices({**city.devices, device.id: device})
 
 
 def adoption_path(data: Path, device: str) -> Path:
-    """Where an adopted device is kept."""
+    """Path of an adopted device's file."""
     return data / FOLDER / f"{device}.json"
 
 
 def read_adoption(path: Path) -> Adoption:
-    """A device as it was adopted.
+    """Read the file of an adopted device.
 
     Raises:
-        ConfigError: It cannot be read, or is none.
+        ConfigError: It cannot be read, or is no adoption.
     """
     try:
         raw = path.read_bytes()
@@ -118,52 +118,54 @@ def read_adoption(path: Path) -> Adoption:
         raise ConfigError(f"{path.name}: {exc}") from exc
 
 
-def checked(city: City, adoption: Adoption) -> Device:
-    """The device an adoption makes, read and checked as the inventory's rows are.
+def check_adoption(city: City, adoption: Adoption) -> Device:
+    """Make the device of an adoption, with the checks of inventory rows.
 
     Raises:
         ConfigError: Every mistake on a line of its own.
     """
     problems = Problems()
-    table = Table(adoption.id, "", {**adoption.fields, "id": adoption.id}, problems, {})
-    there = city.devices.get(adoption.id)
-    known = _known(city, {} if adoption.attach else city.devices, besides=adoption.id if adoption.attach else "")
+    table = TomlTable(adoption.id, "", {**adoption.fields, "id": adoption.id}, problems, {})
+    existing = city.devices.get(adoption.id)
+    references = _references(
+        city, {} if adoption.attach else city.devices, besides=adoption.id if adoption.attach else ""
+    )
     if adoption.attach:
-        if there is None or adoption.kind != there.KIND:
+        if existing is None or adoption.kind != existing.KIND:
             raise ConfigError(f"{adoption.id}: id: there is no {adoption.kind} of that id to attach to")
-        device = msgspec.structs.replace(there, reach=read_reach(table, adoption.kind, known))
-        for name in adoption.fields.keys() - set(REACH):
+        device = msgspec.structs.replace(existing, binding=read_binding(table, adoption.kind, references))
+        for name in adoption.fields.keys() - set(BINDING_FIELDS):
             table.note(name, "is not a part of an address")
     else:
-        device = read_device(adoption.kind, table, known)
-        if adoption.id in known.ids:
-            table.note("id", f"{adoption.id!r} is already in {known.ids[adoption.id]}")
-        if device.reach is None:
-            table.note("adapter", f"is missing: {', '.join(REACH)} say how it is heard")
+        device = read_device(adoption.kind, table, references)
+        if adoption.id in references.ids:
+            table.note("id", f"{adoption.id!r} is already in {references.ids[adoption.id]}")
+        if device.binding is None:
+            table.note("adapter", f"is missing: {', '.join(BINDING_FIELDS)} say how it is heard")
     problems.raise_any()
     return device
 
 
-def _known(city: City, devices: Mapping[str, Device], *, besides: str) -> Known:
-    """What a device may refer to and may not repeat; `besides` is who may have the address already."""
+def _references(city: City, devices: Mapping[str, Device], *, besides: str) -> DeviceReferences:
+    """The inventory as references, without the address of device `besides`, which may be given again."""
     addresses = {
-        (one.reach.adapter, one.reach.address.lower()): one.id
-        for one in city.devices.values()
-        if one.reach and one.id != besides
+        (device.binding.adapter, device.binding.address.lower()): device.id
+        for device in city.devices.values()
+        if device.binding and device.id != besides
     }
-    ids = Known(city.kelurahan, city.sites, city.models, city.profiles).ids | dict.fromkeys(devices, _HERE)
-    return Known(city.kelurahan, city.sites, city.models, city.profiles, ids, addresses)
+    ids = DeviceReferences(city.kelurahan, city.sites, city.models, city.profiles).ids | dict.fromkeys(devices, _HERE)
+    return DeviceReferences(city.kelurahan, city.sites, city.models, city.profiles, ids, addresses)
 
 
 def adoption_of(city: City, device: str, heard: Mapping[str, str], given: Mapping[str, Any]) -> Adoption:
-    """How a device is taken in: one that is there already gets its address, a new one what is given or follows from it.
+    """Make the adoption of a device: an existing one gets its address, a new one its given and derived fields.
 
     Args:
         city: The city.
-        device: The id it gets, or has.
+        device: Id of the device.
         heard: `adapter`, `address` and `profile`.
-        given: Of a new device, as a row of its kind has them, as text or number; without a kelurahan it is in the
-            nearest, without an interval it reports as its profile says. One that is there has all of it already.
+        given: Fields of a new device, as in an inventory row, as text or number. Without a kelurahan it gets the
+            nearest one, without an interval that of its profile. An existing device has all of them.
 
     Raises:
         ConfigError: There is no such profile.
@@ -183,10 +185,10 @@ def adoption_of(city: City, device: str, heard: Mapping[str, str], given: Mappin
 
 
 def adopt(data: Path, city: City, adoption: Adoption) -> Device:
-    """Take a device in, durably; processes of the city have it within seconds.
+    """Write an adoption durably; every process of the city has the device within seconds.
 
     Raises:
-        ConfigError: It is wrong (every mistake on a line), or the disk refuses; nothing has changed then.
+        ConfigError: It is wrong (one mistake a line), or the disk refuses; nothing has changed then.
     """
     try:
         require_id(adoption.id, "id")
@@ -195,7 +197,7 @@ def adopt(data: Path, city: City, adoption: Adoption) -> Device:
     path = adoption_path(data, adoption.id)
     if path.exists():
         raise ConfigError(f"{adoption.id}: id: was adopted before; `kota device forget {adoption.id}` takes that back")
-    device = checked(city, adoption)
+    device = check_adoption(city, adoption)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
@@ -204,11 +206,11 @@ def adopt(data: Path, city: City, adoption: Adoption) -> Device:
     return device
 
 
-def disown(data: Path, device: str) -> None:
-    """Take an adoption back; what is stored of the device stays.
+def unadopt(data: Path, device: str) -> None:
+    """Delete an adoption; the stored data of the device stays.
 
     Raises:
-        ConfigError: It was not adopted.
+        ConfigError: The device was not adopted.
     """
     try:
         adoption_path(data, device).unlink()
@@ -217,7 +219,7 @@ def disown(data: Path, device: str) -> None:
 
 
 def nearest_kelurahan(city: City, lat_deg: float, lon_deg: float) -> str:
-    """The kelurahan whose centre is nearest; empty for a city without any."""
+    """The kelurahan with the nearest centre; empty if the city has none."""
     shrink = math.cos(math.radians(lat_deg))
     return min(
         city.kelurahan,

@@ -1,4 +1,4 @@
-"""Small files that others read while we write them: replaced as a whole, and only when they change."""
+"""Small files that other processes read: replaced atomically, and only if their content changes."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from broker.contract.errors import ConfigError
 
 
 def replace_file(path: Path, content: str | bytes, *, mode: int = 0o600, group: int = -1) -> bool:
-    """Give a file this content, so that a reader sees the old one or the new one; whether it had another.
+    """Replace a file's content atomically: readers see the old or the new one. Returns whether it has changed.
 
-    What it returned from has survived a power cut.
+    When it returns, the content survives a power cut.
 
     Args:
-        path: The file; its folder must be there.
+        path: The file; its folder must exist.
         content: Text is written as UTF-8.
         mode: Permissions, set before there is content.
-        group: Id of the group it belongs to; -1 leaves ours.
+        group: Id of the group; -1 keeps ours.
 
     Raises:
         ConfigError: It cannot be written.
@@ -47,13 +47,13 @@ def replace_file(path: Path, content: str | bytes, *, mode: int = 0o600, group: 
 
 
 class _Versioned(msgspec.Struct):
-    """Any JSON object of ours; one without a version is of the first."""
+    """Any JSON object of ours; without a version it is version 1."""
 
     version: int = 1
 
 
 def require_version(raw: bytes, path: Path, known: int = 1) -> None:
-    """Refuse a JSON file that a newer version of this program has written; what is no object passes.
+    """Refuse a JSON file that a newer version of this program has written; anything but an object passes.
 
     Raises:
         ConfigError: It is newer.
@@ -70,10 +70,10 @@ def require_version(raw: bytes, path: Path, known: int = 1) -> None:
 
 
 def require_kept(path: Path) -> Path:
-    """The path of a file that a verb only reads, and must not make.
+    """The path of a file that a verb reads and must not create.
 
     Raises:
-        ConfigError: It is not there.
+        ConfigError: It does not exist.
     """
     if not path.exists():
         raise ConfigError(f"{path}: nothing was kept here yet; does --data name the city's folder?")

@@ -37,7 +37,7 @@ _CLOCK_SKEW: Final = timedelta(days=1)
 
 
 def names_of(host: str, given: Iterable[str] = ()) -> list[str]:
-    """Names and addresses under which devices may reach a broker that listens on `host`."""
+    """Names and addresses by which devices may connect to a broker that listens on `host`."""
     mine = [socket.gethostname(), *_addresses()] if ipaddress_or_none(host) in _UNSPECIFIED else [host]
     return list(dict.fromkeys([*_HERE, *mine, *given]))
 
@@ -80,10 +80,10 @@ def _is_good(folder: Path, names: Sequence[str], now: datetime) -> bool:
 
 
 def _names_in(folder: Path) -> list[str]:
-    """What the certificate that is there is for."""
+    """Names in the existing certificate; empty if there is none."""
     found = x509.load_pem_x509_certificate((folder / CERTIFICATE).read_bytes())
     listed = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    return [str(one.value) for one in listed]
+    return [str(name.value) for name in listed]
 
 
 def _make_authority(folder: Path, now: datetime) -> None:
@@ -158,4 +158,4 @@ def _addresses() -> list[str]:
         found = socket.getaddrinfo(socket.gethostname(), None, type=socket.SOCK_STREAM)
     except OSError:
         return []
-    return sorted({str(one[4][0]).partition("%")[0] for one in found})
+    return sorted({str(info[4][0]).partition("%")[0] for info in found})

@@ -1,4 +1,4 @@
-"""The `kota` command: one table of verbs, each in its own room and loaded only when called."""
+"""The `kota` command: a table of verbs, each in its own package and imported only when called."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EXIT_CONFIG: Final = 2
 
 
 class Verb(NamedTuple):
-    """Where a verb lives, arguments put before the user's, and what it does in one line."""
+    """Module of a verb, arguments put before the user's, and its description in one line."""
 
     module: str
     summary: str

@@ -24,8 +24,8 @@ def run(argv: list[str]) -> int:
             "kind": device.KIND,
             "kelurahan": device.kelurahan,
             "site": device.site,
-            "adapter": device.reach.adapter if device.reach else "",
-            "address": device.reach.address if device.reach else "",
+            "adapter": device.binding.adapter if device.binding else "",
+            "address": device.binding.address if device.binding else "",
         }
         for device in city.devices.values()
         if args.kind in (None, device.KIND)

@@ -41,7 +41,7 @@ nothing waits. The old key stays beside the new one as secret.key.old-TIME.
 
 
 class Variable(NamedTuple):
-    """A line of the file, and what stands above it."""
+    """A line of the file; `meaning` is the comment above it."""
 
     name: str
     value: str
@@ -49,7 +49,7 @@ class Variable(NamedTuple):
 
 
 def run(argv: list[str]) -> int:
-    """Do one action: write the file (what is in it stays, unless new secrets are asked for), or make the city's key."""
+    """Run one action: write the file (existing values stay, unless `--force`), or make the city's key."""
     args = _parser().parse_args(argv)
     settings = settings_from(args)
     if args.action == "tls":
@@ -133,7 +133,7 @@ def _demo(*, simulated: bool) -> list[Variable]:
 
 
 def _relative(folder: Path, base: Path) -> str:
-    """As Compose takes a folder beside its own file: relative ones begin with a dot."""
+    """A folder in Compose's notation: a path relative to its file begins with a dot."""
     with contextlib.suppress(ValueError):
         return f"./{folder.resolve().relative_to(base)}"
     return str(folder.resolve())
@@ -144,12 +144,12 @@ def _write(path: Path, wanted: Iterable[Variable], *, force: bool) -> int:
     there = {line.partition("=")[0].strip() for line in before.splitlines() if not line.startswith("#")}
     missing = [variable for variable in wanted if variable.name not in there]
     head = before or "# Written by `kota secrets init`: keep it from others, and keep a copy. docs/production.md\n"
-    lines = [f"\n# {one.meaning}\n{one.name}={one.value}\n" for one in missing]
+    lines = [f"\n# {variable.meaning}\n{variable.name}={variable.value}\n" for variable in missing]
     replace_file(path, head + "".join(lines))
     if not missing:
         print(f"{path} has everything already; --force makes new secrets")
         return 0
-    print(f"{'added to' if before else 'wrote'} {path}: {', '.join(one.name for one in missing)}")
+    print(f"{'added to' if before else 'wrote'} {path}: {', '.join(variable.name for variable in missing)}")
     print("start the city: docker compose up --detach --build")
     return 0
 

@@ -1,4 +1,4 @@
-"""Reads the inventory's CSV and TOML files field by field; every mistake is noted with its file, line and field."""
+"""Reads the inventory's CSV and TOML files field by field; notes every mistake with its file, line and field."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _HEADER: Final = re.compile(r"\[\s*([^\[\]]+?)\s*\]")
 
 
 class Problems:
-    """Collects what is wrong with an inventory, so that one run reports all of it."""
+    """Collects the mistakes of an inventory, so that one run reports all of them."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -38,7 +38,7 @@ class Problems:
         self.lines.append(f"{where}: {message}")
 
     def raise_any(self) -> None:
-        """End the reading when anything was wrong.
+        """Raise if any mistake was noted.
 
         Raises:
             ConfigError: One mistake per line.
@@ -47,17 +47,17 @@ class Problems:
             raise ConfigError("\n".join(self.lines))
 
 
-class Fields:
+class FieldReader:
     """The fields of one CSV row or TOML table.
 
-    The readers note what is wrong and return a stand-in of the right type, so that reading goes on; nothing that was
-    built from stand-ins leaves the loader.
+    The methods note mistakes and return a placeholder of the right type, so that reading goes on; the loader raises at
+    its end and returns nothing built from placeholders.
 
     Args:
         where: File and line, or file and table.
-        values: What was found; empty cells are absent.
-        problems: Where mistakes are noted.
-        missing: Fields that the header lacks, which was noted once and not for every row.
+        values: Values of the fields; empty cells are absent.
+        problems: Collects mistakes.
+        missing: Fields that the header lacks; noted once, not for every row.
     """
 
     def __init__(
@@ -151,11 +151,11 @@ class Fields:
     def texts(self, field: str) -> tuple[str, ...]:
         """A text or a list of texts; none where it is absent."""
         value = self.raw(field, [])
-        found = [value] if isinstance(value, str) else value
-        if not isinstance(found, list) or not all(isinstance(one, str) and one for one in found):
+        texts = [value] if isinstance(value, str) else value
+        if not isinstance(texts, list) or not all(isinstance(text, str) and text for text in texts):
             self.note(field, f"{value!r} is neither a text nor a list of texts")
             return ()
-        return tuple(found)
+        return tuple(texts)
 
     def scalar(self, field: str) -> Scalar:
         """A text, a number, or true or false."""
@@ -201,14 +201,14 @@ class Fields:
                 self.note(field, f"unknown field; known: {', '.join(sorted(self._read))}")
 
 
-class Table(Fields):
-    """A TOML table; it knows the line of its header, or of the one it lies under, and reads the tables within it.
+class TomlTable(FieldReader):
+    """A TOML table with the line of its header, or of an outer table's; reads the tables in it.
 
     Args:
         file: The file's name.
         name: The table's dotted name, empty for the whole file.
-        values: What it holds.
-        problems: Where mistakes are noted.
+        values: Its content.
+        problems: Collects mistakes.
         lines: Dotted name to line of every table header of the file.
     """
 
@@ -224,29 +224,29 @@ class Table(Fields):
         self._name = name
         self._lines = lines
 
-    def replaced(self, values: Mapping[str, object]) -> Table:
-        """The same place with other values."""
-        return Table(self._file, self._name, values, self.problems, self._lines)
+    def with_values(self, values: Mapping[str, object]) -> TomlTable:
+        """This table with other values."""
+        return TomlTable(self._file, self._name, values, self.problems, self._lines)
 
-    def table(self, field: str, default: object = _MISSING) -> Table:
+    def table(self, field: str, default: object = _MISSING) -> TomlTable:
         """A table within this one; empty when it is absent."""
         value = self.raw(field, default)
         if value is not None and not isinstance(value, dict):
             self.note(field, "is not a table")
         name = f"{self._name}.{field}" if self._name else field
-        return Table(self._file, name, value if isinstance(value, dict) else {}, self.problems, self._lines)
+        return TomlTable(self._file, name, value if isinstance(value, dict) else {}, self.problems, self._lines)
 
-    def listed(self, field: str) -> Iterator[Table]:
-        """The tables of a list (`[[name.field]]`), none where it is absent; numbered from 1."""
+    def array_of_tables(self, field: str) -> Iterator[TomlTable]:
+        """The tables of an array (`[[name.field]]`), numbered from 1 in messages; none if it is absent."""
         value = self.raw(field, [])
-        if isinstance(value, list) and all(isinstance(each, dict) for each in value):
-            for number, each in enumerate(value, 1):
-                yield Table(self._file, f"{self._name}.{field}[{number}]", each, self.problems, self._lines)
+        if isinstance(value, list) and all(isinstance(item, dict) for item in value):
+            for number, item in enumerate(value, 1):
+                yield TomlTable(self._file, f"{self._name}.{field}[{number}]", item, self.problems, self._lines)
         else:
             self.note(field, "is not a list of tables")
 
-    def tables(self) -> Iterator[tuple[str, Table]]:
-        """Everything in this table, where each is a table and its name the id of a thing."""
+    def tables(self) -> Iterator[tuple[str, TomlTable]]:
+        """All tables in this one, with their names, which are ids."""
         for name, value in self._values.items():
             inner = self.table(name)
             self.require_id(name, name)
@@ -254,8 +254,8 @@ class Table(Fields):
                 yield name, inner
 
 
-def keyed(found: Iterable[tuple[Fields, T]], seen: dict[str, str]) -> dict[str, T]:
-    """Things by id; an id that is in `seen` (id to where it was found) is noted and dropped."""
+def index_by_id(found: Iterable[tuple[FieldReader, T]], seen: dict[str, str]) -> dict[str, T]:
+    """Index things by id; an id that is in `seen` (id to place) already is noted and dropped."""
     things: dict[str, T] = {}
     for fields, thing in found:
         if thing.id in seen:
@@ -266,14 +266,16 @@ def keyed(found: Iterable[tuple[Fields, T]], seen: dict[str, str]) -> dict[str, 
     return things
 
 
-def read_csv(path: Path, required: tuple[str, ...], optional: tuple[str, ...], problems: Problems) -> Iterator[Fields]:
-    """The rows of a CSV file (UTF-8, comma, header in line 1), those aside whose number of cells is wrong.
+def read_csv(
+    path: Path, required: tuple[str, ...], optional: tuple[str, ...], problems: Problems
+) -> Iterator[FieldReader]:
+    """The rows of a CSV file (UTF-8, comma, header in line 1); rows with a wrong number of cells are noted and skipped.
 
     Args:
-        path: The file; an absent one is noted.
-        required: Columns that must be there, with a value in every row.
-        optional: Columns that may be there.
-        problems: Where mistakes are noted.
+        path: The file; its absence is noted.
+        required: Columns that must exist and have a value in every row.
+        optional: Further columns.
+        problems: Collects mistakes.
     """
     text = read_text(path, problems)
     reader = csv.reader(io.StringIO(text, newline=None), strict=True)
@@ -290,15 +292,15 @@ def read_csv(path: Path, required: tuple[str, ...], optional: tuple[str, ...], p
                 problems.add(where, f"{len(cells)} cells under {len(header)} columns")
                 continue
             found = {name: cell for name, cell in zip(header, cells, strict=True) if cell}
-            yield Fields(where, found, problems, missing)
+            yield FieldReader(where, found, problems, missing)
     except csv.Error as exc:
         problems.add(f"{path.name}:{reader.line_num}", str(exc))
 
 
-def read_toml(path: Path, problems: Problems, *, name: str = "") -> Table:
-    """The top table of a TOML file; empty when it is absent or cannot be parsed, which is noted.
+def read_toml(path: Path, problems: Problems, *, name: str = "") -> TomlTable:
+    """The top table of a TOML file; empty if it is absent or cannot be parsed, which is noted.
 
-    `name` is how mistakes call the file; its own name where that says enough.
+    `name` is the file's name in messages; by default its own.
     """
     text = read_text(path, problems, name=name)
     found: dict[str, Any] = {}
@@ -307,11 +309,13 @@ def read_toml(path: Path, problems: Problems, *, name: str = "") -> Table:
     except tomllib.TOMLDecodeError as exc:
         problems.add(name or path.name, str(exc))
     headers = ((_HEADER.match(line), number) for number, line in enumerate(text.splitlines(), 1))
-    return Table(name or path.name, "", found, problems, {header[1]: number for header, number in headers if header})
+    return TomlTable(
+        name or path.name, "", found, problems, {header[1]: number for header, number in headers if header}
+    )
 
 
 def read_text(path: Path, problems: Problems, *, name: str = "") -> str:
-    """A file's text, empty when it cannot be read, which is noted (of `name`, or the file's own)."""
+    """A file's text; empty if it cannot be read, which is noted."""
     try:
         return path.read_bytes().decode("utf-8-sig")
     except OSError as exc:
@@ -336,7 +340,7 @@ def _check_header(
     where: str, header: list[str], columns: tuple[tuple[str, ...], tuple[str, ...]], problems: Problems
 ) -> frozenset[str]:
     required, optional = columns
-    for name in _repeated(header):
+    for name in _duplicates(header):
         problems.add(f"{where}: {name}", "column twice")
     for name in header:
         if name not in required and name not in optional:
@@ -347,6 +351,6 @@ def _check_header(
     return missing
 
 
-def _repeated(names: Iterable[str]) -> list[str]:
+def _duplicates(names: Iterable[str]) -> list[str]:
     listed = list(names)
     return sorted({name for name in listed if listed.count(name) > 1})

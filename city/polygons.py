@@ -10,12 +10,12 @@ Polygon = tuple[Point, ...]
 
 
 def area(polygon: Sequence[Point]) -> float:
-    """Share of the picture; of a polygon that crosses itself the number says nothing."""
+    """Area as a share of the picture; undefined for a polygon that crosses itself."""
     return abs(sum(a[0] * b[1] - b[0] * a[1] for a, b in _edges(polygon))) / 2
 
 
 def contains(polygon: Sequence[Point], point: Point) -> bool:
-    """Whether a point lies in a polygon or on its outline, so that the picture's own edge belongs to it."""
+    """Whether a point lies in a polygon or on its outline; so the picture's edge belongs to it."""
     x, y = point
     inside = False
     for a, b in _edges(polygon):

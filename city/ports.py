@@ -1,4 +1,4 @@
-"""Ports to listen on: a default that is taken gives way to the next free one, one that was asked for does not."""
+"""Ports to listen on: a default port in use is replaced by the next free one, a requested port is not."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _outgoing_from() -> int:
-    """Where the range of outgoing connections begins."""
+    """First port of the kernel's range for outgoing connections."""
     try:
         return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     except (OSError, ValueError, IndexError):

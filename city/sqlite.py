@@ -1,8 +1,8 @@
-"""How this project keeps things on disk that must survive a power cut: SQLite with every commit synced.
+"""Durable SQLite files: every commit is synced, so that it survives a power cut.
 
-A torn tail of the write-ahead log is found by SQLite's checksums and cut off; every commit before it is whole. A
-damaged main file (bad card, bad disk) is set aside, and what can still be read of it goes into a new one. A file that
-is deleted or replaced under a running process is written anew from what the process still has open.
+SQLite finds a torn tail of the write-ahead log by its checksums and cuts it off; every commit before it is complete. A
+damaged main file (bad card, bad disk) is set aside, and its readable rows are copied into a new one. A file that is
+deleted or replaced under a running process is rewritten from the connection that is still open.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ log = structlog.get_logger("disk")
 
 BUSY_TIMEOUT_S: Final = 10.0
 SPARE_PAGES: Final = 2_000
-"""Free pages a file may keep for what comes next (8 MB)."""
+"""Free pages that a file may keep for later rows (8 MB)."""
 APPLICATION_ID: Final = 0x4B4F5441
-"""`KOTA` in ASCII: in the header of every SQLite file of ours."""
+"""`KOTA` in ASCII: in the header of every SQLite file of this project."""
 _PARTS: Final = ("", "-wal", "-shm")
 _IDENTITY: Final = "CREATE TABLE IF NOT EXISTS identity (life TEXT NOT NULL)"
 
 
 class SetAside(msgspec.Struct, frozen=True):
-    """A file that could not be used: why, where it is now (empty when it is gone), and how many rows were rescued."""
+    """A file that could not be used: the reason, its new path (empty if it is gone), and the number of rescued rows."""
 
     file: str
     reason: str
@@ -44,14 +44,14 @@ class SetAside(msgspec.Struct, frozen=True):
     rows: int
 
 
-class DurableFile(sqlite3.Connection):
-    """A connection that knows its file: `life` tells it from any other, `set_aside` says what it was made from."""
+class DurableConnection(sqlite3.Connection):
+    """A connection that knows its file: `life` identifies it, `set_aside` is the file from which it was rescued."""
 
     path: Path
     schema: str
     version: int
     inode: tuple[int, int]
-    log_inode: tuple[int, int] | None
+    wal_inode: tuple[int, int] | None
     life: str
     is_new: bool
     set_aside: SetAside | None = None
@@ -60,16 +60,16 @@ class DurableFile(sqlite3.Connection):
         """Fold the write-ahead log into the file where nobody else needs it, and close."""
         is_empty = False
         with contextlib.suppress(sqlite3.Error):
-            is_empty = empty_wal(self)
+            is_empty = truncate_wal(self)
         super().close()
-        if hasattr(self, "path") and (is_empty or not _log_of(self.path).exists()):
+        if hasattr(self, "path") and (is_empty or not _wal_path(self.path).exists()):
             with contextlib.suppress(OSError):
-                _mark_of(self.path).unlink(missing_ok=True)
+                _open_mark_path(self.path).unlink(missing_ok=True)
 
 
 def open_durable(
     path: Path, schema: str, *, version: int = 1, migrations: Mapping[int, str] | None = None
-) -> DurableFile:
+) -> DurableConnection:
     """Open or make a SQLite file whose commits are on disk when they return (WAL, synchronous=FULL).
 
     The caller guards the connection with a lock of its own; other processes may use the file too. Freed pages can be
@@ -87,7 +87,7 @@ def open_durable(
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not _has_lost_its_file(path):
+        if not _has_only_wal(path):
             return _open(path, schema, version, migrations or {})
         # SQLite would delete a log without its file.
         return _rescue(path, schema, version, "the file is gone or empty, its write-ahead log is there")
@@ -102,8 +102,8 @@ def open_durable(
 
 
 @contextmanager
-def guarded(lock: threading.Lock, name: str) -> Iterator[None]:
-    """Hold a file's lock; what the disk refuses meanwhile, to writers and on a full disk to readers, may pass.
+def guard(lock: threading.Lock, name: str) -> Iterator[None]:
+    """Hold a file's lock; a refusal of the disk meanwhile is an error that may pass.
 
     Raises:
         RetryLaterError: The disk refused.
@@ -115,53 +115,53 @@ def guarded(lock: threading.Lock, name: str) -> Iterator[None]:
         raise RetryLaterError(f"{name}: {exc}") from exc
 
 
-def still_there(db: DurableFile) -> DurableFile:
-    """The same connection, or another one with everything in it when its file or log was deleted or replaced meanwhile.
+def reopen_if_replaced(db: DurableConnection) -> DurableConnection:
+    """Check that a connection's file and log are in place; returns it, or a new one with the same content.
 
-    Another process may have written the file anew already; anything else that stands in its place is set aside.
+    Another process may have rewritten the file already; any other file in its place is set aside.
 
     Raises:
         RetryLaterError: The disk refuses; the connection still holds everything.
     """
     is_there = _inode(db.path) == db.inode
-    if is_there and _inode(_log_of(db.path)) == db.log_inode:
+    if is_there and _inode(_wal_path(db.path)) == db.wal_inode:
         return db
     try:
         if is_there:
-            return _with_a_new_log(db)
-        with _one_at_a_time(db.path):
-            found = _reopened(db)
-            if found is not None:
-                found.set_aside = db.set_aside
+            return _renew_wal(db)
+        with _repair_lock(db.path):
+            reopened = _reopen(db)
+            if reopened is not None:
+                reopened.set_aside = db.set_aside
                 db.close()
-                return found
+                return reopened
             # Its log is that of our connection, and is in the file that is written anew.
             aside = _move_aside(db.path, "foreign", parts=("",)) if db.path.exists() else ""
-            return _written_anew(db, aside)
+            return _rewrite(db, aside)
     except (OSError, sqlite3.Error) as exc:
         raise RetryLaterError(f"{db.path}: {exc}") from exc
 
 
-def kept_bytes(db: sqlite3.Connection) -> int:
-    """Bytes that a file's used pages take; found without reading them."""
+def used_bytes(db: sqlite3.Connection) -> int:
+    """Bytes of a file's used pages, determined without reading them."""
     pages, free, size = (
         int(db.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("page_count", "freelist_count", "page_size")
     )
     return (pages - free) * size
 
 
-def give_back(db: sqlite3.Connection) -> None:
-    """Give free pages back to the disk once there are many: in a short step, so that commits need not wait for it."""
+def vacuum(db: sqlite3.Connection) -> None:
+    """Return free pages to the disk once there are many: in a short step, so that commits do not wait long."""
     if int(db.execute("PRAGMA freelist_count").fetchone()[0]) > SPARE_PAGES:
         # As a script: `execute` takes one step of it, which is one page.
         db.executescript(f"PRAGMA incremental_vacuum({SPARE_PAGES})")
 
 
-def empty_wal(db: sqlite3.Connection) -> bool:
-    """Cut the write-ahead log to nothing: what was deleted from the file still stands in it. Never waits.
+def truncate_wal(db: sqlite3.Connection) -> bool:
+    """Truncate the write-ahead log: deleted rows still stand in it. Never waits.
 
     Returns:
-        False while another reader or writer needs the log; ask again later.
+        False while another reader or writer needs the log; try again later.
     """
     db.execute("PRAGMA busy_timeout=0")
     try:
@@ -173,10 +173,10 @@ def empty_wal(db: sqlite3.Connection) -> bool:
     return not busy
 
 
-def _open(path: Path, schema: str, version: int, migrations: Mapping[int, str]) -> DurableFile:
+def _open(path: Path, schema: str, version: int, migrations: Mapping[int, str]) -> DurableConnection:
     is_new = _size(path) == 0
-    log_is_gone = not is_new and _mark_of(path).exists() and not _log_of(path).exists()
-    db = sqlite3.connect(path, check_same_thread=False, timeout=BUSY_TIMEOUT_S, factory=DurableFile)
+    log_is_gone = not is_new and _open_mark_path(path).exists() and not _wal_path(path).exists()
+    db = sqlite3.connect(path, check_same_thread=False, timeout=BUSY_TIMEOUT_S, factory=DurableConnection)
     try:
         _require_known(db, path, version)
         db.execute("PRAGMA auto_vacuum=INCREMENTAL")
@@ -184,14 +184,14 @@ def _open(path: Path, schema: str, version: int, migrations: Mapping[int, str]) 
         db.execute("PRAGMA synchronous=FULL")
         # What is forgotten is overwritten: messages come with the addresses of people's phones.
         db.execute("PRAGMA secure_delete=ON")
-        _bring_up(db, path, schema, version, migrations)
+        _migrate(db, path, schema, version, migrations)
         verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
             raise sqlite3.DatabaseError(verdict)  # noqa: TRY301 - closed below like every other failure
         db.path, db.schema, db.version, db.is_new = path, schema, version, is_new
-        db.inode, db.log_inode = _inode(path) or (0, 0), _inode(_log_of(path))
+        db.inode, db.wal_inode = _inode(path) or (0, 0), _inode(_wal_path(path))
         db.life = str(db.execute("SELECT life FROM identity").fetchone()[0])
-        _mark_of(path).touch()
+        _open_mark_path(path).touch()
         if log_is_gone:
             db.set_aside = SetAside(str(path), "its write-ahead log is gone, with what was written last", "", 0)
             log.error("disk.log_gone", file=str(path))
@@ -210,8 +210,8 @@ def _require_known(db: sqlite3.Connection, path: Path, version: int) -> None:
         )
 
 
-def _bring_up(db: sqlite3.Connection, path: Path, schema: str, version: int, migrations: Mapping[int, str]) -> None:
-    """Make what is missing, and of an older file the newest version, step by step."""
+def _migrate(db: sqlite3.Connection, path: Path, schema: str, version: int, migrations: Mapping[int, str]) -> None:
+    """Create what is missing, and bring an older file to the newest version step by step."""
     found = int(db.execute("PRAGMA user_version").fetchone()[0])
     is_old = bool(_tables(db)) and found < version
     db.executescript(f"{schema};{_IDENTITY};")
@@ -233,14 +233,14 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _log_of(path: Path) -> Path:
+def _wal_path(path: Path) -> Path:
     return path.with_name(f"{path.name}-wal")
 
 
-def _mark_of(path: Path) -> Path:
-    """A file that is there from a first opening until nothing is in the write-ahead log any more.
+def _open_mark_path(path: Path) -> Path:
+    """A file that exists from the first opening until the write-ahead log is empty.
 
-    SQLite takes a file without its log for one that was closed well.
+    SQLite takes a file without its log for one that was closed properly.
     """
     return path.with_name(f"{path.name}-open")
 
@@ -253,8 +253,8 @@ def _inode(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _reopened(db: DurableFile) -> DurableFile | None:
-    """What stands at the path, when another process has written our file anew."""
+def _reopen(db: DurableConnection) -> DurableConnection | None:
+    """Open the file at the path if another process has rewritten it; None if it is another file."""
     if not db.path.exists():
         return None
     try:
@@ -267,13 +267,13 @@ def _reopened(db: DurableFile) -> DurableFile | None:
     return _open(db.path, db.schema, db.version, {})
 
 
-def _with_a_new_log(db: DurableFile) -> DurableFile:
-    """Fold the log that only our connection still has into the file, and begin another one.
+def _renew_wal(db: DurableConnection) -> DurableConnection:
+    """Fold the log that only our connection still has into the file, and begin a new one.
 
     Raises:
         OSError: Another reader or writer needs it just now.
     """
-    if not empty_wal(db):
+    if not truncate_wal(db):
         raise OSError("its write-ahead log was deleted, and is still in use")
     db.close()
     fresh = _open(db.path, db.schema, db.version, {})
@@ -283,8 +283,8 @@ def _with_a_new_log(db: DurableFile) -> DurableFile:
     return fresh
 
 
-def _written_anew(db: DurableFile, aside: str) -> DurableFile:
-    """Copy everything that an open connection holds to where its file was."""
+def _rewrite(db: DurableConnection, aside: str) -> DurableConnection:
+    """Copy everything that an open connection holds to the path of its file."""
     part = db.path.with_name(f".{db.path.name}.part")
     for name in _PARTS:
         part.with_name(part.name + name).unlink(missing_ok=True)
@@ -311,10 +311,10 @@ def _move_aside(path: Path, why: str, parts: Sequence[str] = _PARTS) -> str:
     return str(aside)
 
 
-def _rescue(path: Path, schema: str, version: int, reason: str) -> DurableFile:
-    """Copy what can be read of a damaged file into a new one, which then takes its place; the old one is set aside."""
-    with _one_at_a_time(path):
-        if not _has_lost_its_file(path):
+def _rescue(path: Path, schema: str, version: int, reason: str) -> DurableConnection:
+    """Copy the readable rows of a damaged file into a new one that takes its place; the damaged one is set aside."""
+    with _repair_lock(path):
+        if not _has_only_wal(path):
             with contextlib.suppress(sqlite3.DatabaseError):
                 return _open(path, schema, version, {})  # another process has rescued it
         part = path.with_name(f".{path.name}.part")
@@ -332,13 +332,13 @@ def _rescue(path: Path, schema: str, version: int, reason: str) -> DurableFile:
     return found
 
 
-def _has_lost_its_file(path: Path) -> bool:
-    return _size(path) == 0 and _size(_log_of(path)) > 0
+def _has_only_wal(path: Path) -> bool:
+    return _size(path) == 0 and _size(_wal_path(path)) > 0
 
 
 @contextmanager
-def _one_at_a_time(path: Path) -> Iterator[None]:
-    """Keep other threads and processes from repairing the same file meanwhile."""
+def _repair_lock(path: Path) -> Iterator[None]:
+    """Lock a file's repair against other threads and processes."""
     with path.with_name(f".{path.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -349,7 +349,7 @@ def _tables(db: sqlite3.Connection) -> list[str]:
 
 
 def _copy(damaged: Path, fresh: sqlite3.Connection, table: str) -> int:
-    """Rows of one table, first from the front up to the damage, then from the back down to it."""
+    """Copy a table's rows, from the front up to the damage, then from the back down to it; returns their number."""
     count = 0
     with contextlib.closing(sqlite3.connect(damaged)) as old, fresh:
         for direction in ("ASC", "DESC"):

@@ -1,6 +1,6 @@
-"""Units that devices count in, and how to come from them to those of the contract.
+"""Units of measurement of devices, and their conversion to those of the contract.
 
-A unit is told by the name of a contract's field (`distance_mm`), by a profile, or stands behind a number in a text.
+A unit is given by the name of a contract's field (`distance_mm`), by a profile, or behind a number in a text.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from broker.contract.units import SYMBOLS, UNITLESS
 
 
 class Unit(NamedTuple):
-    """A unit: what it measures, and `number * factor + shift` in that quantity's base unit."""
+    """A unit: its quantity, and `number * factor + shift`, the conversion to that quantity's base unit."""
 
     quantity: str
     factor: float
@@ -115,8 +115,8 @@ _DECIMAL_COMMA: Final = re.compile(r"\s*([-+]?\d+),(\d{1,2})\s*([^\d\s.,].*)?$",
 """With more digits behind it a comma may also part thousands: such a text is not read at all."""
 
 
-def unit_named(text: str) -> str:
-    """The unit that a text names in any usual spelling; empty when it is none."""
+def parse_unit(text: str) -> str:
+    """Parse the name of a unit in any usual spelling; empty if it is none."""
     name = text.strip().lower()
     name = _SPELLINGS.get(name, name)
     return name if name in UNITS else ""
@@ -139,26 +139,26 @@ def number_and_unit(value: object) -> tuple[float, str] | None:
         number, behind = float(f"{found[1]}.{found[2]}"), found[3] or ""
     else:
         return None
-    return (number, unit_named(behind)) if abs(number) < _LARGEST else None
+    return (number, parse_unit(behind)) if abs(number) < _LARGEST else None
 
 
 _LARGEST: Final = 1e300
-"""Sums and products of what is smaller stay finite."""
+"""Sums and products of smaller numbers stay finite."""
 
 
 def field_unit(field: str) -> str:
-    """The unit that a field of the contract is in, told by its name; empty when it has none."""
+    """The unit of a contract's field, from its name; empty if it has none."""
     ending = field.rsplit("_", 1)[-1]
     return "" if field in UNITLESS or ending not in SYMBOLS else ending
 
 
 def can_convert(unit: str, wanted: str) -> bool:
-    """Whether two units measure the same."""
+    """Whether two units measure the same quantity."""
     return unit in UNITS and wanted in UNITS and UNITS[unit].quantity == UNITS[wanted].quantity
 
 
 def convert(number: float, unit: str, wanted: str) -> float:
-    """A number in another unit of the same quantity; nothing changes where they measure different things."""
+    """Convert a number to another unit; unchanged if the units measure different quantities."""
     if unit == wanted or not can_convert(unit, wanted):
         return number
     source, target = UNITS[unit], UNITS[wanted]

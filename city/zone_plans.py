@@ -1,6 +1,6 @@
-"""What is drawn in the console: one file a camera, which takes the place of the inventory's zones while it is there.
+"""Zone plans drawn in the console: one file a camera, which replaces the inventory's zones while it exists.
 
-console -> `save_plan` -> DATA/zones/CAMERA.json -> `DrawnPlan`, which every reader keeps and asks again and again
+console -> `save_plan` -> DATA/zones/CAMERA.json -> `ZonePlanFile` of every reader
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ FOLDER: Final = "zones"
 STILLS: Final = "stills"
 _PREVIOUS: Final = ".previous.json"
 _NEW: Final = ""
-"""The version of a plan that nobody has drawn."""
+"""Version of a plan that does not exist yet."""
 
 
-class DrawnPlan:
-    """One camera's plan, read again when its file has changed; asking costs a look at the file's date.
+class ZonePlanFile:
+    """The zone plan of one camera, read again if its file has changed; each call costs a `stat`.
 
-    A file that cannot be read changes nothing: the last good plan stays in force, and the log says so once.
+    A file that cannot be read changes nothing: the last valid plan stays in force, and the error is logged once.
 
     Args:
         data: The data folder.
-        camera: Whose.
-        inventory: What holds while nothing is drawn.
+        camera: Id of the camera.
+        inventory: Plan in force while there is no file.
     """
 
     def __init__(self, data: Path, camera: str, inventory: ZonePlan) -> None:
@@ -60,20 +60,20 @@ class DrawnPlan:
 
 
 def plan_path(data: Path, camera: str) -> Path:
-    """Where the drawn plan of a camera is."""
+    """Path of a camera's drawn plan."""
     return data / FOLDER / f"{camera}.json"
 
 
 def still_path(data: Path, camera: str) -> Path:
-    """Where the picture is that plans are drawn on: the scene without people, masked."""
+    """Path of a camera's still, on which plans are drawn: the background without people, masked."""
     return data / STILLS / f"{camera}.jpg"
 
 
 def read_plan(path: Path) -> ZonePlan:
-    """A plan as it was saved.
+    """Read a saved plan.
 
     Raises:
-        ConfigError: It cannot be read, is none, or has faults.
+        ConfigError: It cannot be read, is no plan, or has faults.
     """
     try:
         raw = path.read_bytes()
@@ -87,15 +87,15 @@ def read_plan(path: Path) -> ZonePlan:
 
 
 def save_plan(data: Path, camera: str, plan: ZonePlan) -> None:
-    """Put a plan in force, durably; the one before stays beside it as `CAMERA.previous.json`.
+    """Put a plan in force, durably; the previous one stays beside it as `CAMERA.previous.json`.
 
     Args:
         data: The data folder.
-        camera: Whose.
-        plan: Without faults.
+        camera: Id of the camera.
+        plan: A plan without faults.
 
     Raises:
-        ConfigError: The disk refuses; the plan in force is as before.
+        ConfigError: The disk refuses; the plan in force is unchanged.
     """
     path = plan_path(data, camera)
     content = msgspec.json.format(msgspec.json.encode(plan), indent=1)
@@ -111,7 +111,7 @@ def save_plan(data: Path, camera: str, plan: ZonePlan) -> None:
 
 
 def plan_version(data: Path, camera: str) -> str:
-    """Names what is drawn just now, so that two people who draw at once notice each other; empty when nothing is."""
+    """Version of the drawn plan, so that concurrent edits are detected; empty if there is none."""
     try:
         return hashlib.sha256(plan_path(data, camera).read_bytes()).hexdigest()[:16]
     except OSError:

@@ -20,7 +20,7 @@ from broker.client import login_for
 from broker.contract.errors import ConfigError, KotaError
 from city.model import Camera
 from city.runtime import Runtime
-from city.zone_plans import DrawnPlan, still_path
+from city.zone_plans import ZonePlanFile, still_path
 from edge.agent import Agent
 from edge.outbox import Outbox
 from vision.capture.address import kind_of
@@ -119,7 +119,7 @@ class CameraGroup:
             AgentSink(agent, camera),
             self._evidence,
             simulated=camera.source == "demo",
-            plan=DrawnPlan(data, camera.id, camera.plan).current,
+            plan=ZonePlanFile(data, camera.id, camera.plan).current,
             still=still_path(data, camera.id),
             timeouts=STREAMED if kind_of(camera.source) == "stream" else RECORDED,
             blind_file=data / "vision" / f"{camera.id}.json",

@@ -251,7 +251,7 @@ class AbandonedObjectDetector:
             return True
         box = self._source_box(candidate.region.box)
         detections = self._object_detector.detect(image)
-        return not any(found.kind != "object" and shared_px(found.box, box) > 0 for found in detections)
+        return not any(detection.kind != "object" and shared_px(detection.box, box) > 0 for detection in detections)
 
     def _report(self, candidate: Candidate, context: FrameContext) -> list[AbandonedObject]:
         """The alarm of a new object; none for a reported object that has only toppled."""

@@ -26,7 +26,11 @@ class CustodySigner:
     """Signs entries with the city's key; `id` is that of its public key."""
 
     def __init__(self, seed: bytes) -> None:
-        """Derive the pair from 32 secret bytes."""
+        """Derive the key pair from a seed.
+
+        Args:
+            seed: 32 secret bytes.
+        """
         self._private = Ed25519PrivateKey.from_private_bytes(seed)
         self._public = self._private.public_key()
         self.id = id_of(self._public)

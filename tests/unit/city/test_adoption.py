@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from broker.contract.errors import ConfigError
-from city.adoption import AdoptedDevices, Adoption, adopt, adoption_of, adoption_path, disown, nearest_kelurahan
+from city.adoption import AdoptedDevices, Adoption, adopt, adoption_of, adoption_path, nearest_kelurahan, unadopt
 from city.inventory import builtin_city, load_city
-from city.model import Address, Bin, City, Device, Truck
+from city.model import Bin, Binding, City, Device, Truck
 
 HEARD = {"adapter": "tts", "address": "24E124AA", "profile": "milesight-em310-udl"}
 NEW = {**HEARD, "model": "plastic-240l", "waste_kind": "organic", "color": "yellow", "lat_deg": -10.17}
@@ -29,7 +29,7 @@ def test_a_new_device_is_one_like_any_other(tmp_path: Path, city: City) -> None:
     assert known.refresh()
     assert not known.refresh(), "nothing has changed since"
     found = city.bins["bin-9001"]
-    assert (found.reach, found.kelurahan) == (Address("tts", "24E124AA", "milesight-em310-udl"), "alak")
+    assert (found.binding, found.kelurahan) == (Binding("tts", "24E124AA", "milesight-em310-udl"), "alak")
     assert len(city.bins) == count + 1
     assert city.devices["bin-9001"] is found
 
@@ -41,7 +41,7 @@ def test_a_device_of_the_inventory_gets_an_address_and_keeps_the_rest(tmp_path: 
     after = city.bins["bin-0001"]
     assert isinstance(after, Bin)
     assert (after.model, after.lat_deg) == (before.model, before.lat_deg)
-    assert after.reach == Address("tts", "24E124AA", "milesight-em310-udl")
+    assert after.binding == Binding("tts", "24E124AA", "milesight-em310-udl")
 
 
 def test_another_process_has_it_after_its_start(tmp_path: Path, city: City) -> None:
@@ -71,11 +71,11 @@ def test_an_adoption_is_taken_back(tmp_path: Path, city: City) -> None:
     known = AdoptedDevices(tmp_path, city)
     adopt(tmp_path, city, Adoption("bin-9001", "bin", PLACED))
     known.refresh()
-    disown(tmp_path, "bin-9001")
+    unadopt(tmp_path, "bin-9001")
     assert known.refresh()
     assert "bin-9001" not in city.devices
     with pytest.raises(ConfigError, match="was not adopted"):
-        disown(tmp_path, "bin-9001")
+        unadopt(tmp_path, "bin-9001")
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_the_inventory_wins_over_what_was_adopted_under_its_id(tmp_path: Path, c
     path = adoption_path(tmp_path, "bin-0001")
     path.write_bytes(path.read_bytes().replace(b"bin-9001", b"bin-0001"))
     AdoptedDevices(tmp_path, city)
-    assert city.bins["bin-0001"].reach is None
+    assert city.bins["bin-0001"].binding is None
 
 
 def test_whoever_goes_through_devices_meanwhile_goes_on(tmp_path: Path, city: City) -> None:
@@ -163,13 +163,13 @@ def test_who_is_taken_in_takes_nobody_else_out_meanwhile(
     adopt(tmp_path, city, Adoption("bin-9001", "bin", PLACED))
     known.refresh()
     held: list[bool] = []
-    hold = City.hold
+    replace_devices = City.replace_devices
 
     def watched(self: City, devices: Mapping[str, Device]) -> None:
-        hold(self, devices)
+        replace_devices(self, devices)
         held.append("bin-9001" in city.devices)
 
-    monkeypatch.setattr(City, "hold", watched)
+    monkeypatch.setattr(City, "replace_devices", watched)
     adopt(tmp_path, city, Adoption("bin-9002", "bin", {**PLACED, "address": "24E124BB"}))
     known.refresh()
     assert held

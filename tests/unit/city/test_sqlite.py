@@ -13,7 +13,7 @@ import pytest
 
 from broker.contract.errors import ConfigError, RetryLaterError
 from city.adoption import adoption_path, read_adoption
-from city.sqlite import APPLICATION_ID, empty_wal, open_durable, still_there
+from city.sqlite import APPLICATION_ID, open_durable, reopen_if_replaced, truncate_wal
 from city.zone_plans import plan_path, read_plan
 
 FIRST = "CREATE TABLE IF NOT EXISTS things (id INTEGER PRIMARY KEY, name TEXT NOT NULL)"
@@ -74,13 +74,13 @@ def test_a_file_deleted_under_a_connection_is_written_anew_with_everything(tmp_p
         db.execute("INSERT INTO things VALUES (1, 'a')")
     for part in tmp_path.iterdir():
         part.unlink()
-    db = still_there(db)
+    db = reopen_if_replaced(db)
     assert db.set_aside is not None
     with db:
         db.execute("INSERT INTO things VALUES (2, 'b')")
     with closing(sqlite3.connect(path)) as other:
         assert asked(other, "SELECT name FROM things") == [("a",), ("b",)]
-    assert still_there(db) is db
+    assert reopen_if_replaced(db) is db
     db.close()
 
 
@@ -91,7 +91,7 @@ def test_a_second_connection_takes_up_what_the_first_has_written_anew(tmp_path: 
         first.execute("INSERT INTO things VALUES (1, 'a')")
     for part in tmp_path.iterdir():
         part.unlink()
-    first, second = still_there(first), still_there(second)
+    first, second = reopen_if_replaced(first), reopen_if_replaced(second)
     with second:
         second.execute("INSERT INTO things VALUES (2, 'b')")
     assert asked(first, "SELECT count(*) FROM things") == [(2,)]
@@ -111,7 +111,7 @@ def test_a_log_deleted_or_replaced_under_a_connection_takes_nothing_with_it(
     log.unlink()
     if stranger is not None:
         log.write_bytes(stranger)
-    db = still_there(db)
+    db = reopen_if_replaced(db)
     assert db.set_aside is not None
     with db:
         db.execute("INSERT INTO things VALUES (2, 'b')")
@@ -122,7 +122,7 @@ def test_a_log_deleted_or_replaced_under_a_connection_takes_nothing_with_it(
         shutil.copy(part, cut_off / part.name)
     with closing(sqlite3.connect(cut_off / "a.sqlite")) as after:
         assert asked(after, "SELECT name FROM things") == [("a",), ("b",)]
-    assert still_there(db) is db
+    assert reopen_if_replaced(db) is db
     db.close()
 
 
@@ -135,10 +135,10 @@ def test_a_log_deleted_while_another_reads_it_stays_in_use_until_the_other_is_do
         db.execute("INSERT INTO things VALUES (1, 'a')")
     (tmp_path / "a.sqlite-wal").unlink()
     with pytest.raises(RetryLaterError, match="log was deleted"):
-        still_there(db)
+        reopen_if_replaced(db)
     asked(reader, "ROLLBACK")
     reader.close()
-    db = still_there(db)
+    db = reopen_if_replaced(db)
     assert asked(db, "SELECT name FROM things") == [("a",)]
     db.close()
 
@@ -150,7 +150,7 @@ def test_another_file_in_its_place_is_set_aside(tmp_path: Path) -> None:
         db.execute("INSERT INTO things VALUES (1, 'a')")
     open_durable(tmp_path / "b.sqlite", FIRST).close()
     (tmp_path / "b.sqlite").replace(path)
-    db = still_there(db)
+    db = reopen_if_replaced(db)
     assert asked(db, "SELECT name FROM things") == [("a",)]
     assert [one.name.split("-")[0] for one in tmp_path.glob("*foreign*")] == ["a.sqlite.foreign"]
     db.close()
@@ -198,8 +198,8 @@ def test_a_log_is_emptied_when_nobody_reads(tmp_path: Path) -> None:
         asked(reader, "SELECT * FROM things")
         with db:
             db.execute("INSERT INTO things VALUES (2, 'b')")
-        assert not empty_wal(db)
-    assert empty_wal(db)
+        assert not truncate_wal(db)
+    assert truncate_wal(db)
     assert path.with_name("a.sqlite-wal").stat().st_size == 0
     db.close()
 
@@ -223,7 +223,7 @@ def test_two_who_open_a_damaged_file_at_once_get_the_same_with_every_row(tmp_pat
         opened = list(pool.map(lambda _: open_durable(path, FIRST), range(4)))
     assert len({db.life for db in opened}) == 1
     assert sum(db.set_aside is not None for db in opened) == 1
-    assert {still_there(db) for db in opened} == set(opened)
+    assert {reopen_if_replaced(db) for db in opened} == set(opened)
     assert len({str(asked(db, "SELECT count(*) FROM things")) for db in opened}) == 1
     assert asked(opened[0], "SELECT count(*) > 2900 FROM things") == [(1,)]
     for db in opened:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from broker.contract.payloads import fields_of
 from broker.contract.topics import KINDS
-from city.units import UNITS, can_convert, convert, field_unit, number_and_unit, unit_named
+from city.units import UNITS, can_convert, convert, field_unit, number_and_unit, parse_unit
 
 
 @pytest.mark.parametrize(
@@ -64,4 +64,4 @@ def test_there_and_back_is_the_same(number: float, unit: str, wanted: str) -> No
 def test_every_unit_of_the_contract_is_known_here() -> None:
     units = {field_unit(field) for kind in KINDS for field in fields_of(kind)} - {""}
     assert units <= set(UNITS)
-    assert unit_named(" Knots ") == "kn"
+    assert parse_unit(" Knots ") == "kn"

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from broker.contract.errors import ConfigError
-from city.zone_plans import DrawnPlan, plan_path, plan_version, read_plan, save_plan
+from city.zone_plans import ZonePlanFile, plan_path, plan_version, read_plan, save_plan
 from city.zones import Zone, ZonePlan
 
 SQUARE = ((0.2, 0.2), (0.8, 0.2), (0.8, 0.8))
@@ -18,7 +18,7 @@ SECOND = ZonePlan((Zone("mask", "Rumah", SQUARE),))
 
 
 def test_what_is_drawn_takes_the_place_of_the_inventory_while_it_is_there(tmp_path: Path) -> None:
-    drawn = DrawnPlan(tmp_path, "cam-01", INVENTORY)
+    drawn = ZonePlanFile(tmp_path, "cam-01", INVENTORY)
     assert drawn.current() is INVENTORY
     save_plan(tmp_path, "cam-01", FIRST)
     assert drawn.current() == FIRST
@@ -27,7 +27,7 @@ def test_what_is_drawn_takes_the_place_of_the_inventory_while_it_is_there(tmp_pa
     assert drawn.current() == SECOND
     plan_path(tmp_path, "cam-01").unlink()
     assert drawn.current() is INVENTORY
-    assert DrawnPlan(tmp_path, "cam-02", INVENTORY).current() is INVENTORY
+    assert ZonePlanFile(tmp_path, "cam-02", INVENTORY).current() is INVENTORY
 
 
 def test_the_plan_before_stays_beside_it(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_the_plan_before_stays_beside_it(tmp_path: Path) -> None:
 )
 def test_a_bad_file_changes_nothing_and_is_told_once(tmp_path: Path, content: bytes) -> None:
     save_plan(tmp_path, "cam-01", FIRST)
-    drawn = DrawnPlan(tmp_path, "cam-01", INVENTORY)
+    drawn = ZonePlanFile(tmp_path, "cam-01", INVENTORY)
     assert drawn.current() == FIRST
     plan_path(tmp_path, "cam-01").write_bytes(content)
     with capture_logs() as logs:

@@ -12,7 +12,7 @@ import pytest
 
 from city.model import Camera
 from city.windows import DumpingHours
-from city.zone_plans import DrawnPlan, save_plan, still_path
+from city.zone_plans import ZonePlanFile, save_plan, still_path
 from city.zones import Zone, ZoneKind, ZonePlan
 from tests.support.evidence_stores import evidence_store_in
 from tests.unit.vision.test_worker import DEFAULT, LILIBA, ZONE, FakeSink, look_at
@@ -127,7 +127,7 @@ def test_a_zone_that_is_drawn_is_in_force_with_the_next_picture(tmp_path: Path) 
     sink = FakeSink(tmp_path)
     source = DemoSource(start_at=datetime(2026, 3, 1, 12, tzinfo=ZONE), realtime=False)
     camera = Camera(id="cam-01", site="tps-oebobo")
-    drawn = DrawnPlan(tmp_path, camera.id, camera.plan).current
+    drawn = ZonePlanFile(tmp_path, camera.id, camera.plan).current
     worker = CameraWorker(camera, DEFAULT, ZONE, source, sink, tmp_path, simulated=True, plan=drawn)
     for frame in source.frames(threading.Event()):
         if frame.at_s > 30:

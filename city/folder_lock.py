@@ -14,7 +14,7 @@ LOCK_NAME: Final = "up.lock"
 
 
 @contextmanager
-def only_one(data: Path) -> Iterator[None]:
+def lock_data_folder(data: Path) -> Iterator[None]:
     """Hold the data folder for this process alone.
 
     Raises:
