@@ -122,7 +122,7 @@ def check_adoption(city: City, adoption: Adoption) -> Device:
     """Make the device of an adoption, with the checks of inventory rows.
 
     Raises:
-        ConfigError: Every mistake on a line of its own.
+        ConfigError: One mistake per line.
     """
     problems = Problems()
     table = TomlTable(adoption.id, "", {**adoption.fields, "id": adoption.id}, problems, {})

@@ -1,4 +1,4 @@
-"""A consistent copy of a city's databases and evidence while the city goes on.
+"""A consistent copy of a city's databases and evidence while the city runs.
 
 The copy is of one moment. A reading moves outbox -> journal -> store or dead letters, and from dead letters and
 quarantine back into the journal. Every one of these ways but the last step into the store writes the journal; so the
@@ -38,10 +38,10 @@ EVIDENCE: Final = Path("evidence")
 CUSTODY: Final = ("custody.jsonl", "custody.head")
 REQUESTS: Final = "backup"
 EXCLUDED: Final = frozenset({"logs", "alive", "broker", REQUESTS, "run.json", LOCK_NAME})
-"""At the top of the data folder: what says how this machine does now, and the broker's own state.
+"""Files and folders at the top of the data folder that no backup holds: status of this machine, and the broker's state.
 
-What the broker holds is no reading of ours without a second copy: devices keep what has no receipt. Other makers'
-messages of the last moments, which nobody sends again, are lost with it.
+Devices keep every reading without a receipt, so the broker holds no only copy of theirs. Third-party messages of the
+last moments, which are not sent again, are lost with it.
 """
 BUSY_WAIT_S: Final = 10.0
 

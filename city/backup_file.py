@@ -1,4 +1,4 @@
-"""The file of a backup: a line, a key under a passphrase, a tar archive under that key; written and read in passing.
+"""The file of a backup, streamed: a header line, a key encrypted with a passphrase, a tar archive encrypted for it.
 
 KOTA-BACKUP 1
 -----BEGIN AGE ENCRYPTED FILE-----      an X25519 identity, encrypted with the passphrase

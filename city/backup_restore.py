@@ -77,9 +77,9 @@ def restore(file: Path, passphrase: str, data: Path, *, replace: bool) -> tuple[
 
     Args:
         file: The backup.
-        passphrase: What it was made with.
+        passphrase: Passphrase with which it was made.
         data: The folder; it may be missing or empty.
-        replace: Set aside what is in it.
+        replace: Whether its content is set aside.
 
     Returns:
         The manifest, and the folder of the former content, if there was any.
@@ -157,8 +157,8 @@ def _holds_something(data: Path) -> bool:
 def _swap(work: Path, data: Path, aside: Path) -> None:
     """Make the work folder the data folder, and the data folder `aside`; signals to stop are delayed meanwhile.
 
-    The new content has the name of the old one's place before they change places: after a kill at any moment no folder
-    that may hold a city's only data has the name of a left-over.
+    The new content gets the name of the set-aside folder before the exchange: after a kill at any moment no folder that
+    may hold a city's only data has the name of a left-over.
     """
     asked = {signal.SIGTERM, signal.SIGINT}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, asked)

@@ -1,4 +1,4 @@
-"""Certificates of the city's own authority for its broker, for devices that are told to trust it."""
+"""Certificates of the city's own authority for its broker; devices are configured to trust that authority."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def names_of(host: str, given: Iterable[str] = ()) -> list[str]:
 
 
 def ensure_certificates(folder: Path, names: Sequence[str], now: datetime) -> bool:
-    """Make what is missing or runs out soon; whether anything was made.
+    """Make certificates that are missing or expire soon; returns whether any was made.
 
     A new certificate keeps the names of the one before it, so that a name given once stays. The city's own files stay
     as they are: without our authority's key there, nothing is made over a certificate.
@@ -153,7 +153,7 @@ _UNSPECIFIED: Final = (ipaddress.ip_address("0.0.0.0"), ipaddress.ip_address("::
 
 
 def _addresses() -> list[str]:
-    """This machine's own addresses, as far as its name knows them."""
+    """This machine's addresses, as far as its host name resolves to them."""
     try:
         found = socket.getaddrinfo(socket.gethostname(), None, type=socket.SOCK_STREAM)
     except OSError:

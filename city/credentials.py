@@ -16,7 +16,7 @@ from city.settings import Settings
 
 GATEWAY: Final = "gateway"
 _FORMATS: Final = "ingest.adapters.registry"
-"""The module that knows the formats; named, not imported, because the city knows nothing of ingest."""
+"""Module with the formats; imported by name, because `city` must not depend on `ingest`."""
 
 
 def run(argv: list[str]) -> int:

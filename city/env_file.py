@@ -1,4 +1,4 @@
-"""`kota secrets`: the variables of a city that runs in containers, its secrets among them, in one file of its own."""
+"""`kota secrets`: writes the environment file (variables and secrets) of a city that runs in containers."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _certificates(settings: Settings, names: list[str]) -> int:
-    """Certificates of an authority of the city's own, below the data folder; what is good stays."""
+    """Make the certificates of the city's own authority, below the data folder; valid ones stay."""
     folder = settings.data / "tls"
     made = ensure_certificates(folder, names_of(settings.mqtt_host, names), datetime.now(UTC))
     print(f"{'made' if made else 'good already'}: {folder / CERTIFICATE}; devices trust {folder / CA}")

@@ -1,4 +1,4 @@
-"""Formats that devices speak themselves, without a server between: under which topics a device names itself.
+"""Formats that devices publish themselves, without a third-party server: topics that name the device.
 
 Where it does, the device's own account opens these topics, for it alone; no account has to be shared among devices.
 """
@@ -25,7 +25,7 @@ OWN_TOPICS: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def own_topics(binding: Binding | None) -> tuple[str, ...]:
-    """Filters of the topics that name a device's address; none where a server speaks for it, or it has no address.
+    """Topic filters with a device's address; none if a server publishes for it, or it has no binding.
 
     An address that would widen a filter (a wildcard, a level that is the contract's own) opens nothing.
     """

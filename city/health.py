@@ -1,4 +1,4 @@
-"""`kota health`: whether a service is alive and goes on; what containers are asked by. The rules: `city/status.py`."""
+"""`kota health`: the health check of a service, for containers. Its rules are in `city/status.py`."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def load_city(folder: Path) -> City:
     """Read a whole city.
 
     Raises:
-        ConfigError: Something is missing or wrong: every mistake on a line of its own, with file, line and field.
+        ConfigError: Something is missing or wrong: one mistake per line, with file, line and field.
     """
     if not folder.is_dir():
         raise ConfigError(f"{folder}: not a folder")

@@ -1,4 +1,4 @@
-"""Polygons in normalised picture coordinates (0..1 from the top left): their area, what lies in them, crossings."""
+"""Polygons in normalised picture coordinates (0..1 from the top left): area, containment, self-intersection."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _edges(polygon: Sequence[Point]) -> Iterator[tuple[Point, Point]]:
 
 
 def _turn(a: Point, b: Point, c: Point) -> float:
-    """Above 0 when the way from a over b to c turns one way, below 0 when the other, 0 when it goes straight."""
+    """Orientation of a, b, c: above 0 for a turn to one side, below 0 to the other, 0 for a straight line."""
     return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
 
 

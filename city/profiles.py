@@ -165,7 +165,7 @@ def suggest(profiles: Iterable[Profile], adapter: str, model: str, kind: Kind | 
 
 
 def is_match(profile: Profile, model: str) -> bool:
-    """Whether a model's name, as its network server has it, says that this is the profile."""
+    """Whether a profile matches the name of a model at its network server."""
     return _matches(profile, model.strip().lower())
 
 

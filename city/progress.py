@@ -52,7 +52,7 @@ class ChildProgress:
         self._parts: dict[tuple[str, str], tuple[int, float, float, str]] = {}
 
     def update(self, heartbeat: ServiceHeartbeat, now_s: float) -> None:
-        """Take in a heartbeat."""
+        """Note the counts of a heartbeat."""
         self._see((heartbeat.service, ""), heartbeat.number, now_s, PATIENCE_S, "its process")
         for beat in heartbeat.beats:
             about = f"{beat.part} ({beat.doing})" if beat.doing else beat.part

@@ -57,7 +57,7 @@ class DurableConnection(sqlite3.Connection):
     set_aside: SetAside | None = None
 
     def close(self) -> None:
-        """Fold the write-ahead log into the file where nobody else needs it, and close."""
+        """Checkpoint the write-ahead log if no other connection needs it, and close."""
         is_empty = False
         with contextlib.suppress(sqlite3.Error):
             is_empty = truncate_wal(self)
@@ -72,8 +72,8 @@ def open_durable(
 ) -> DurableConnection:
     """Open or make a SQLite file whose commits are on disk when they return (WAL, synchronous=FULL).
 
-    The caller guards the connection with a lock of its own; other processes may use the file too. Freed pages can be
-    given back with `PRAGMA incremental_vacuum`.
+    The caller protects the connection with a lock; other processes may use the file too. Freed pages are returned with
+    `PRAGMA incremental_vacuum`.
 
     Args:
         path: The file; its folder is made.

@@ -104,15 +104,15 @@ class Supervisor:
         self.children: list[Child] = []
 
     def start(self, name: str, arguments: list[str], **extra: str) -> None:
-        """Start a child and keep it running from now on; `extra` are variables of its own."""
+        """Start a child and keep it running; `extra` are additional variables."""
         child = Child(name, arguments, extra=extra)
         self.children.append(child)
         self._launch(child, self._clock())
 
     def watch(self) -> list[str]:
-        """End children that hang, notice ended ones, start those whose wait is over; what happened, a line each.
+        """End children that hang, reap ended ones, start those whose backoff is over; returns a line for each action.
 
-        To be called several times a second.
+        Called several times a second.
         """
         now_s = self._clock()
         said = []
@@ -128,7 +128,7 @@ class Supervisor:
         return said
 
     def stop(self) -> None:
-        """SIGTERM to all, SIGKILL after `STOP_WITHIN_S` to whatever is left of their process groups."""
+        """Send SIGTERM to all children, and SIGKILL to their process groups after `STOP_WITHIN_S`."""
         lives = [child.life for child in self.children if child.life]
         for life in lives:
             _signal_group(life.process, signal.SIGTERM)

@@ -123,7 +123,7 @@ def parse_unit(text: str) -> str:
 
 
 def number_and_unit(value: object) -> tuple[float, str] | None:
-    """A number, or the number a text begins with and the unit behind it ("2799 mm", "25 ℃", "12,5 kg").
+    """Parse a number, or a text of a number and a unit ("2799 mm", "25 ℃", "12,5 kg").
 
     None for anything else: for booleans, for what is not finite, and for `1,234`, which could be two numbers.
     """

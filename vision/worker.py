@@ -33,9 +33,9 @@ POLL_S: Final = 0.2
 SHUTDOWN_TIMEOUT_S: Final = 1.0
 
 
-def is_offence(at: datetime, hours: DumpingHours, zone: ZoneInfo, place: ZoneKind = "watch") -> bool:
+def is_offence(at: datetime, hours: DumpingHours, zone: ZoneInfo, zone_kind: ZoneKind = "watch") -> bool:
     """Whether putting waste out at a time and in a kind of zone is against the rules: beside a container always."""
-    return place in WATCHED and (place == "beside" or not hours.allows(at, zone))
+    return zone_kind in WATCHED and (zone_kind == "beside" or not hours.allows(at, zone))
 
 
 @dataclass
@@ -154,20 +154,20 @@ class CameraWorker:
                 self._stills.save(self._collector.redact_background(background), plan, frame.at_s)
         for waste in result.alarms:
             point = ground_point(waste.box, frame.image.shape[1], frame.image.shape[0])
-            place = kind_at(plan.zones, point)
-            if place in WATCHED:
-                self._on_abandoned(waste, frame, place)
+            zone_kind = kind_at(plan.zones, point)
+            if zone_kind in WATCHED:
+                self._on_abandoned(waste, frame, zone_kind)
         for waste in result.removed:
             self._on_removed(waste, frame)
         self._publish_ready()
 
-    def _on_abandoned(self, waste: AbandonedObject, frame: Frame, place: ZoneKind) -> None:
+    def _on_abandoned(self, waste: AbandonedObject, frame: Frame, zone_kind: ZoneKind) -> None:
         self.state.abandoned += 1
         since = frame.captured_at - timedelta(seconds=frame.at_s - waste.since_s)
-        if not is_offence(since, self._hours, self._zone, place):
+        if not is_offence(since, self._hours, self._zone, zone_kind):
             self.state.allowed += 1
             where = {"camera": self._camera.id, "site": self._camera.site, "simulated": self._simulated}
-            within = {**where, "zone": place, "within_hours": self._hours.describe()}
+            within = {**where, "zone": zone_kind, "within_hours": self._hours.describe()}
             self._sink.event("deposit", "noted", within, frame.captured_at)
             return
         self.state.offences += 1
@@ -178,7 +178,7 @@ class CameraWorker:
             "site": self._camera.site,
             "box": list(waste.box),
             "frame": [frame.image.shape[1], frame.image.shape[0]],
-            "zone": place,
+            "zone": zone_kind,
             "since": since.astimezone(UTC).isoformat(timespec="seconds"),
             "by": waste.by,
             "outside_hours": self._hours.describe(),

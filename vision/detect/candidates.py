@@ -32,7 +32,7 @@ Decision = Literal["wait", "background", "abandoned"]
 SAME_PLACE: Final = 0.6
 """Intersection over union from which a region is the same candidate, with nearly unchanged shape."""
 CHANGED_PLACE: Final = 0.3
-"""Share of the smaller box that must iou: a bag that topples lies partly where it stood."""
+"""Minimum overlap as a share of the smaller box: a bag that topples lies partly where it stood."""
 ALIKE: Final = 2.0
 """Maximum ratio of areas, either way, between two poses of one object."""
 GRACE_S: Final = 8.0

@@ -25,7 +25,7 @@ the track's box that lies inside."""
 COVERS_SHARE: Final = 0.5
 """Share of the region's box: a person who stands there was last seen covering at least this much of it."""
 EDGE_SHARE: Final = 0.02
-"""Share of the picture's longer side: what is so near to the edge is cut off by it, or was one picture ago."""
+"""Margin as a share of the picture's longer side: a box so near to the edge is cut off, or was one picture ago."""
 NAMED_S: Final = 10.0
 """Time within which the track of the carrier is chosen; by then it differs from those of passers-by."""
 CAME_S: Final = 0.6
@@ -89,7 +89,7 @@ def was_carried(candidate: Candidate, context: FrameContext) -> bool:
 
 
 def is_body(region: Region, since_s: float, context: FrameContext) -> bool:
-    """Whether a person or car came to a region and was not seen to leave: then that is what stands there."""
+    """Whether a person or car came to the region and was not seen to leave: the region is then that body."""
     came = context.tracker.near(region.box, since_s - BEFORE_S, since_s + BEFORE_S, 0)
     covers = COVERS_SHARE * region.box[2] * region.box[3]
     return any(

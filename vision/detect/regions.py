@@ -118,7 +118,7 @@ def shared_px(first: Box, second: Box) -> int:
 
 
 def gap_px(first: Box, second: Box) -> int:
-    """Distance of two boxes along the axis on which it is larger, in pixels; 0 if they touch or iou."""
+    """Distance of two boxes along the axis on which it is larger, in pixels; 0 if they touch or overlap."""
     across = max(first[0], second[0]) - min(first[0] + first[2], second[0] + second[2])
     down = max(first[1], second[1]) - min(first[1] + first[3], second[1] + second[3])
     return max(0, across, down)

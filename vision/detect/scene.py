@@ -51,7 +51,7 @@ HALF: Final = 2
 
 
 class SceneWatch:
-    """Remembers the usual view of a camera, and tells what a change of it is."""
+    """Remembers the usual view of a camera and classifies changes of it."""
 
     def __init__(self) -> None:
         self._edges: Gray | None = None

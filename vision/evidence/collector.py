@@ -129,10 +129,10 @@ class EvidenceCollector:
 
     def ready(self) -> list[CollectedCase]:
         """Cases finished since the last call, in the order in which they began; never waits."""
-        for case_ in self._unfinished:
-            over = self._at_s >= case_.alarm.since_s + CLIP_AFTER_S
-            if case_.work is None and (over or self._clock() >= case_.waits_until_s):
-                self._start(case_)
+        for unfinished in self._unfinished:
+            over = self._at_s >= unfinished.alarm.since_s + CLIP_AFTER_S
+            if unfinished.work is None and (over or self._clock() >= unfinished.waits_until_s):
+                self._start(unfinished)
         finished = []
         while self._unfinished and (work := self._unfinished[0].work) is not None and work.done():
             finished.append(work.result())
@@ -142,9 +142,9 @@ class EvidenceCollector:
     def finish(self) -> list[CollectedCase]:
         """Finish all cases with the pictures there are, within a few seconds; nothing can be added afterwards."""
         self._hurry.set()
-        for case_ in self._unfinished:
-            if case_.work is None:
-                self._start(case_)
+        for unfinished in self._unfinished:
+            if unfinished.work is None:
+                self._start(unfinished)
         self._workers.shutdown()
         return self.ready()
 
@@ -155,26 +155,26 @@ class EvidenceCollector:
         areas = PersonMasks(frames, width, height).areas_of_background(PeopleDetector().detect(background))
         return pixelate(background, areas)
 
-    def _start(self, case_: _UnfinishedCase) -> None:
+    def _start(self, unfinished: _UnfinishedCase) -> None:
         frames = self._recorder.frames()
-        case_.work = self._workers.submit(self._finish, case_, frames)
+        unfinished.work = self._workers.submit(self._finish, unfinished, frames)
 
-    def _finish(self, case_: _UnfinishedCase, frames: Sequence[RecordedFrame]) -> CollectedCase:
+    def _finish(self, unfinished: _UnfinishedCase, frames: Sequence[RecordedFrame]) -> CollectedCase:
         """Redact and store a case; without files if that fails: an event without evidence is better than none."""
-        redactor = Redactor(case_.alarm, frames, self._masks(), self._hurry.is_set)
+        redactor = Redactor(unfinished.alarm, frames, self._masks(), self._hurry.is_set)
         try:
             redacted = redactor.redact(clear=self._clear_key is not None)
         except (OSError, MemoryError, cv2.error) as exc:
-            log.error("evidence.not_redacted", case=case_.case, reason=str(exc))
-            return CollectedCase(case_.case, {})
-        files = {**redacted.files, **self._encrypt(case_.case, redacted.clear)}
+            log.error("evidence.not_redacted", case=unfinished.case, reason=str(exc))
+            return CollectedCase(unfinished.case, {})
+        files = {**redacted.files, **self._encrypt(unfinished.case, redacted.clear)}
         for attempt in range(ATTEMPTS_MAX):
             try:
-                return CollectedCase(case_.case, self._store.keep(case_.case, files, case_.about))
+                return CollectedCase(unfinished.case, self._store.keep(unfinished.case, files, unfinished.about))
             except RetryLaterError as exc:
-                log.error("vision.evidence_refused", case=case_.case, reason=str(exc), attempt=attempt)
+                log.error("vision.evidence_refused", case=unfinished.case, reason=str(exc), attempt=attempt)
                 time.sleep(RETRY_AFTER_S)
-        return CollectedCase(case_.case, {})
+        return CollectedCase(unfinished.case, {})
 
     def _encrypt(self, case: str, clear: Mapping[str, bytes]) -> dict[str, bytes]:
         if self._clear_key is None:

@@ -31,7 +31,7 @@ def block_for(height_px: float) -> int:
 
 
 def pixelate(image: Image, areas: Areas) -> Image:
-    """A picture with every block that an area touches in one colour; where areas iou, the coarser one counts.
+    """Hide areas of a picture: each block they touch gets one colour; where areas overlap, the coarser block counts.
 
     Args:
         image: (height, width, 3) uint8, BGR; not changed.

@@ -1,4 +1,4 @@
-"""Motion detection without a background: what moves a little, now or repeatedly, is taken for a person.
+"""Motion detection without a background: small motion, once or repeated, is taken for a person.
 
 The detector's background may have learnt a person who stood there from the first picture on, and absorbs a person who
 stands for long. Standing people sway: this detects it with a low threshold on a small picture, without a background.

@@ -97,6 +97,6 @@ def _write(path: Path, pictures: Iterable[Image], width_px: int, height_px: int)
 
 
 def _trim_heap() -> None:
-    """Return what the encoder used to the system: glibc would keep 60 MB for the next case, hours later."""
+    """Return the encoder's memory to the system: glibc would keep 60 MB until the next case, hours later."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

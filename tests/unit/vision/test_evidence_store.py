@@ -1,4 +1,4 @@
-"""The evidence store: all of a case or nothing, store made by importance, retention by class, clocks that jump."""
+"""The evidence store: all of a case or nothing, eviction by importance, retention by class, clocks that jump."""
 
 from __future__ import annotations
 
