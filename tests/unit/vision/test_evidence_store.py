@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -11,14 +13,15 @@ from typing import Any
 import pytest
 
 from broker.contract.errors import ConfigError, RetryLaterError
+from city.secrets import Secrets
 from city.settings import Settings
 from vision.evidence.case_files import part_path, publish_case, read_about, write_case
 from vision.evidence.chain import Entry, Kind
 from vision.evidence.custody import CustodyLog
-from vision.evidence.encryption import decrypt, encrypt, key_line, new_private_key, public_of, read_key
+from vision.evidence.encryption import decrypt, encrypt, encrypted_name, key_line, new_private_key, public_of, read_key
 from vision.evidence.keys import CustodySigner, read_public
 from vision.evidence.retention import Lifetimes, enforce, lifetimes_of
-from vision.evidence.store import EvidenceError, EvidenceStore
+from vision.evidence.store import EvidenceError, EvidenceStore, open_evidence_store
 from vision.evidence.verify import verify
 
 NOW = datetime(2026, 3, 1, 4, tzinfo=UTC)
@@ -255,3 +258,39 @@ def test_a_case_says_its_version_and_one_of_a_newer_version_is_refused_and_left(
     with pytest.raises(ConfigError, match="has version 2, this program knows 1"):
         read_about(tmp_path, "c-1")
     assert path.read_bytes() == newer
+
+
+EARLIER: dict[str, str] = json.loads(Path(__file__).with_name("earlier_evidence.json").read_text())
+"""Files of evidence as an earlier version has written them, by path in the data folder; `.sealed` ones in base64."""
+
+
+def test_evidence_of_an_earlier_version_is_read_and_verified(tmp_path: Path) -> None:
+    for name, text in EARLIER.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(base64.b64decode(text) if name.endswith(".sealed") else text.encode())
+    folder, head_copy = tmp_path / "evidence", tmp_path / "custody.noted"
+    report = verify(folder, read_public(folder / "custody.pub"), head_copy=head_copy)
+    assert (report.faults, report.cases, report.files, report.entries) == ((), 1, 3, 2)
+    store = EvidenceStore(folder, CustodySigner(b"k" * 32), 1 << 20, lambda: NOW, head_copy)
+    assert store.verified_path("c-1", "after.jpg").read_bytes() == b"jpeg"
+    encrypted = store.verified_path("c-1", encrypted_name("after.jpg")).read_bytes()
+    assert decrypt(encrypted, bytes(range(32)), "c-1/after.jpg") == b"face"
+    assert read_about(folder, "c-1")["camera"] == "cam-01"
+    store.custody.add("looked", "c-1", {"file": "after.jpg"})
+    assert not verify(folder, read_public(folder / "custody.pub"), head_copy=head_copy).faults, "and goes on"
+
+
+def test_files_of_evidence_have_the_names_of_earlier_versions(tmp_path: Path) -> None:
+    store = open_evidence_store(Settings(data=tmp_path), Secrets.make(tmp_path))
+    files = {"after.jpg": b"jpeg", encrypted_name("after.jpg"): encrypt(b"face", public_of(new_private_key()), "name")}
+    store.keep("c-1", files, {"camera": "cam-01"})
+    store.custody.add("looked", "c-1", {"file": "after.jpg"})
+    kept = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    beside = {"secret.key", "secret.fingerprint", "evidence/custody.lock", "evidence/custody.reserve"}
+    assert kept == {*EARLIER, *beside}
+    for name in ("evidence/custody.jsonl", "evidence/custody.head", "evidence/c-1/case.json"):
+        now, then = ((tmp_path / name).read_text().splitlines(), EARLIER[name].splitlines())
+        if name.endswith(".json"):
+            now, then = ["".join(now)], ["".join(then)]
+        assert [list(json.loads(line)) for line in now] == [list(json.loads(line)) for line in then], name
