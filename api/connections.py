@@ -115,7 +115,7 @@ class BoundedProtocol(H11Protocol):
         if self._registry.admit(self, self.client[0] if self.client else ""):
             self._start_deadline()
         else:
-            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections are open", "Retry-After: 5\r\n")
+            self._decide_refused(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections are open", "Retry-After: 5\r\n")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the timers and unregister the connection; uvicorn's hook."""
@@ -176,12 +176,12 @@ class BoundedProtocol(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer malformed HTTP with 400 and close."""
-        self._refuse(HTTPStatus.BAD_REQUEST, msg)
+        self._decide_refused(HTTPStatus.BAD_REQUEST, msg)
 
     def time_out(self) -> None:
         """Answer an incomplete request with 408 and close."""
         self._stop_timers()
-        self._refuse(HTTPStatus.REQUEST_TIMEOUT, "the request was not complete in time")
+        self._decide_refused(HTTPStatus.REQUEST_TIMEOUT, "the request was not complete in time")
 
     def _is_refused(self) -> bool:
         """Whether the response is complete and the request is not."""
@@ -231,7 +231,7 @@ class BoundedProtocol(H11Protocol):
             self._stalled.cancel()
             self._stalled = None
 
-    def _refuse(self, status: HTTPStatus, detail: str, header: str = "") -> None:
+    def _decide_refused(self, status: HTTPStatus, detail: str, header: str = "") -> None:
         """Close after a problem response, unless a response has begun. h11 is bypassed: it may be in any state."""
         if self.transport.is_closing():
             return

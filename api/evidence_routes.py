@@ -19,7 +19,7 @@ from api.evidence_service import Actor
 from api.routes import context_of
 from broker.contract.errors import ConfigError
 from vision.evidence.report_texts import LANGS, Lang
-from vision.evidence.room import EvidenceError
+from vision.evidence.store import EvidenceError
 
 log = structlog.get_logger("api")
 

@@ -14,11 +14,11 @@ import structlog
 from broker.contract.errors import ConfigError, RetryLaterError
 from city.model import City
 from vision.evidence.chain import Entry
+from vision.evidence.encryption import SUFFIX, decrypt, encrypted_name, read_key
 from vision.evidence.export import export_case
-from vision.evidence.records import Record
+from vision.evidence.records import CaseRecord
 from vision.evidence.report_texts import Lang
-from vision.evidence.room import EvidenceError, EvidenceRoom
-from vision.evidence.sealed import SUFFIX, read_key, sealed_name, unseal
+from vision.evidence.store import EvidenceError, EvidenceStore
 
 log = structlog.get_logger("api")
 
@@ -47,7 +47,7 @@ class EvidenceService:
         clock: The time, UTC.
     """
 
-    def __init__(self, room: EvidenceRoom, city: City, clear_key: Path | None, clock: Callable[[], datetime]) -> None:
+    def __init__(self, room: EvidenceStore, city: City, clear_key: Path | None, clock: Callable[[], datetime]) -> None:
         self._room = room
         self._city = city
         self._clear_key = clear_key
@@ -55,9 +55,9 @@ class EvidenceService:
         self._lock = threading.Lock()
         self._accesses: dict[tuple[Actor, str, str], datetime] = {}
 
-    def record(self, case: str) -> Record:
+    def record(self, case: str) -> CaseRecord:
         """The custody log's record of a case."""
-        return self._room.records().get(case, Record(case))
+        return self._room.records().get(case, CaseRecord(case))
 
     def has(self, case: str, file: str) -> bool:
         """Whether a file is kept. It is not verified."""
@@ -71,7 +71,7 @@ class EvidenceService:
             EvidenceError: The file is missing or was changed.
             RetryLaterError: The custody log cannot be written; then no access is given.
         """
-        path = self._room.looked_up(case, file)
+        path = self._room.verified_path(case, file)
         if self._is_new_access(actor, case, file):
             self._room.custody.add(VIEWED, case, {"file": file, "role": actor.role, "address": actor.address})
         return path
@@ -86,8 +86,8 @@ class EvidenceService:
         """
         if self._clear_key is None:
             raise ConfigError("clear copies are not opened here: no key is set")
-        sealed = self._room.looked_up(case, sealed_name(file)).read_bytes()
-        content = unseal(sealed, read_key(self._clear_key), f"{case}/{file}")
+        sealed = self._room.verified_path(case, encrypted_name(file)).read_bytes()
+        content = decrypt(sealed, read_key(self._clear_key), f"{case}/{file}")
         detail = {"file": file, "clear": "yes", "reason": reason, "role": actor.role, "address": actor.address}
         self._room.custody.add(VIEWED, case, detail)
         return content
@@ -97,7 +97,7 @@ class EvidenceService:
         record = self.record(case)
         if self._clear_key is None or record.deleted:
             return []
-        return [name for name in record.sha256 if not name.endswith(SUFFIX) and sealed_name(name) in record.sha256]
+        return [name for name in record.sha256 if not name.endswith(SUFFIX) and encrypted_name(name) in record.sha256]
 
     def export(self, case: str, lang: Lang, actor: Actor) -> bytes:
         """A case as a ZIP archive. The custody log records the export.

@@ -81,7 +81,7 @@ def _require_device(request: Request) -> None:
         device.id
         for device in context.city.devices.values()
         if device.id == named
-        or (device.reach and device.reach.adapter == _NETJSON and device.reach.address.lower() == named)
+        or (device.binding and device.binding.adapter == _NETJSON and device.binding.address.lower() == named)
     ]
     gateways = [gateway for gateway in context.gateways.current().values() if _NETJSON in gateway.formats]
     # All are compared, found or not: an answer's time tells nobody which devices there are.

@@ -17,7 +17,7 @@ from api.problems import problem
 from api.routes import NUMBER_MAX, context_of
 from broker.contract.errors import ConfigError
 from broker.contract.topics import ID_PATTERN, Kind
-from city.adopted import Adoption, adopt, adoption_of
+from city.adoption import Adoption, adopt, adoption_of
 from city.profiles import is_match, suggest
 from ingest.store.quarantine import KnownStranger
 

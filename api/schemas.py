@@ -172,9 +172,9 @@ def _facts(device: Device, site: Site | None) -> dict[str, Any]:
     facts: dict[str, Any] = {"interval_s": device.interval_s}
     if site:
         facts["site_name"] = site.name
-    if device.reach:
-        facts["adapter"] = device.reach.adapter
-        facts["address"] = device.reach.address
+    if device.binding:
+        facts["adapter"] = device.binding.adapter
+        facts["address"] = device.binding.address
     for name in ("model", "waste_kind", "color", "plate", "depot", "capacity_kg", "ssids"):
         if hasattr(device, name):
             facts[name] = getattr(device, name)

@@ -21,7 +21,7 @@ from ingest.store.opened import close_store, open_store
 from ingest.store.quarantine import Quarantined
 from ingest.trial import Tried, try_profile
 from vision.evidence.retention import keep_enforcing, lifetimes_of
-from vision.evidence.room import open_room
+from vision.evidence.store import open_evidence_store
 
 
 def clock() -> datetime:
@@ -46,7 +46,7 @@ def serve(runtime: Runtime) -> None:
         arrival = Arrival(message.topic, message.payload, message.received_at)
         return try_profile(runtime.city, profile, arrival, model=model)
 
-    room = open_room(settings, runtime.secrets)
+    room = open_evidence_store(settings, runtime.secrets)
     runtime.thread("evidence-retention", lambda: keep_enforcing(room, lifetimes_of(settings), runtime.stop))
     app = create_app(
         ApiContext(

@@ -11,19 +11,19 @@ from api.context import ApiContext
 from api.schemas import device_connectivity
 from broker.contract.errors import RetryLaterError
 from broker.health import read_health
-from city.status import Trouble, ingest_trouble
+from city.status import NotReadyReason, ingest_not_ready_reason
 from city.status_texts import text
 
 BEHIND_S: Final = 60.0
 """Above this lag the pages show a warning that their data is not current."""
 
 
-def not_ready_reason(context: ApiContext) -> Trouble:
+def not_ready_reason(context: ApiContext) -> NotReadyReason:
     """Why the system is not ready; empty if it is."""
-    return ingest_trouble(context.health.read(), context.clock())
+    return ingest_not_ready_reason(context.health.read(), context.clock())
 
 
-def reason_text(reason: Trouble) -> str:
+def reason_text(reason: NotReadyReason) -> str:
     """A not-ready reason in English, for programs and logs; empty without one."""
     return text("en", reason) if reason else ""
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from city.earth import distance_km
+from city.geo import distance_km
 from ingest.store.records import QUALITY_JUMP, QUALITY_NO_FIX, QUALITY_OUTDATED, Reading
 
 STOP_MIN: Final = timedelta(minutes=2)

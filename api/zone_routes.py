@@ -19,9 +19,9 @@ from api.problems import problem
 from api.routes import DeviceId, context_of
 from api.suggestions import LOOK_BACK, suggest_ignores
 from broker.contract.errors import ConfigError
-from city.drawn import DrawnPlan, plan_path, plan_version, save_plan, still_path
 from city.model import Camera
-from city.zones import Fault, Zone, ZoneKind, ZonePlan, faults_of
+from city.zone_plans import ZonePlanFile, plan_path, plan_version, save_plan, still_path
+from city.zones import Zone, ZoneFault, ZoneKind, ZonePlan, faults_of
 
 log = structlog.get_logger("api")
 
@@ -59,7 +59,7 @@ def camera_of(context: ApiContext, camera: str) -> Camera:
 
 def plan_in_force(context: ApiContext, camera: Camera) -> ZonePlan:
     """The plan in force: the drawn one, else that of the inventory."""
-    return DrawnPlan(context.data, camera.id, camera.plan).current()
+    return ZonePlanFile(context.data, camera.id, camera.plan).current()
 
 
 def plan_response(context: ApiContext, camera: Camera) -> dict[str, Any]:
@@ -115,11 +115,11 @@ def show_still(request: Request, camera: DeviceId) -> FileResponse:
     return FileResponse(path, media_type="image/jpeg")
 
 
-def _fault_text(fault: Fault) -> str:
+def _fault_text(fault: ZoneFault) -> str:
     return fault.detail if fault.zone is None else f"zones.{fault.zone}: {fault.detail}"
 
 
-def _error(fault: Fault) -> dict[str, Any]:
+def _error(fault: ZoneFault) -> dict[str, Any]:
     field = "person_height" if fault.code.startswith("person") else "zones"
     return {
         "field": field if fault.zone is None else f"zones.{fault.zone}",

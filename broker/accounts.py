@@ -28,7 +28,7 @@ class CurrentRights:
         if devices is not self._seen[0] or gateways is not self._seen[1]:
             kinds = {id_: device.KIND for id_, device in devices.items()}
             filters = {name: one.filters for name, one in gateways.items()}
-            own = {id_: own_topics(device.reach) for id_, device in devices.items()}
+            own = {id_: own_topics(device.binding) for id_, device in devices.items()}
             self._table = rights_table(self._city.id, kinds, demo=self._demo, gateways=filters, own_foreign=own)
             self._seen = (devices, gateways)
         return self._table

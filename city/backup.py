@@ -1,6 +1,6 @@
-"""`kota backup FILE`: everything that a city keeps, encrypted in one file, while it goes on.
+"""`kota backup FILE`: a backup of all data of a city, encrypted in one file, while the city runs.
 
-ingest (or, of a city that is stopped, this process) -> copies of one moment in DATA/backup -> tar -> age -> FILE
+ingest (this process if the city is stopped) -> a consistent copy in DATA/backup -> tar -> age -> FILE
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Final
 from broker.contract.errors import ConfigError
 from city.backup_cut import (
     EVIDENCE,
-    LEFT_OUT,
+    EXCLUDED,
     REQUESTS,
     STORE,
     ask_for_copy,
@@ -34,20 +34,20 @@ from city.backup_cut import (
 )
 from city.backup_file import SCHEMA, ArchiveWriter, BackupError, Manifest, write_backup
 from city.backup_passphrase import passphrase_of
-from city.beats import read_sign
-from city.only_one import in_use, only_one
+from city.folder_lock import in_use, lock_data_folder
+from city.heartbeats import read_heartbeat
 from city.options import add_settings, settings_from
 from city.settings import Settings
 from city.status import is_fresh
 
-TAKEN_WITHIN_S: Final = 60.0
-"""Ingest looks for requests once a second, unless it is starting."""
+COPY_START_TIMEOUT_S: Final = 60.0
+"""Ingest polls for requests once a second, unless it is starting."""
 _DATABASES: Final = (".sqlite", ".duckdb")
 _BESIDE: Final = ("-wal", "-shm", "-open", ".wal")
 
 
 def run(argv: list[str]) -> int:
-    """0 when the file is whole and on the disk; else there is none."""
+    """Exit code 0 if the file is complete and on the disk; else there is no file."""
     parser = argparse.ArgumentParser(prog="kota backup", description="Keep everything of a city in one encrypted file.")
     parser.add_argument("file", type=Path, help="New file; on another disk, best on another machine.")
     parser.add_argument("--passphrase-file", type=Path, metavar="PATH", help="Its first line is the passphrase.")
@@ -57,7 +57,7 @@ def run(argv: list[str]) -> int:
     if not (settings.data / "secret.key").is_file():
         raise ConfigError(f"{settings.data}: no city has been started here")
     passphrase = passphrase_of(settings, args.passphrase_file, new=True)
-    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGTERM, _interrupt)
     with _staging(settings.data) as staging, ExitStack() as stack:
         cut_at = _copy(settings, staging, stack)
         files = _write(args.file, settings, staging, cut_at, passphrase)
@@ -67,13 +67,13 @@ def run(argv: list[str]) -> int:
     return 0
 
 
-def _end(*_: object) -> None:
+def _interrupt(*_: object) -> None:
     raise BackupError("it was told to stop")
 
 
 @contextmanager
 def _staging(data: Path) -> Iterator[Path]:
-    """A folder for copies, on the disk of the data because they are not encrypted; what a crash has left there goes.
+    """A folder for the unencrypted copies, on the disk of the data; deletes what a crash has left there.
 
     Raises:
         BackupError: Another backup is being made, or the disk refuses.
@@ -99,20 +99,20 @@ def _staging(data: Path) -> Iterator[Path]:
 
 
 def _copy(settings: Settings, staging: Path, stack: ExitStack) -> datetime:
-    """Have the databases copied into `staging/data`, by ingest while it runs, else by ourselves; the moment.
+    """Copy the databases into `staging/data`, by ingest if it runs, else by this process; returns the copy's time.
 
     Args:
-        settings: Whose city.
-        staging: Where to.
+        settings: Settings of the city.
+        staging: Target folder.
         stack: Keeps a stopped city stopped until the backup is made.
     """
     data = settings.data
-    until = time.monotonic() + TAKEN_WITHIN_S
+    until = time.monotonic() + COPY_START_TIMEOUT_S
 
     def goes_on() -> bool:
-        return _runs(data) and time.monotonic() < until
+        return _is_in_use(data) and time.monotonic() < until
 
-    if _runs(data):
+    if _is_in_use(data):
         answer = ask_for_copy(staging, goes_on)
         if answer and answer.cut_at:
             if settings.store == "duckdb" and (data / STORE).exists() and not (staging / "data" / STORE).exists():
@@ -121,23 +121,25 @@ def _copy(settings: Settings, staging: Path, stack: ExitStack) -> datetime:
             return answer.cut_at
         if answer:
             raise BackupError(f"ingest could not copy the store: {answer.error}")
-        if _runs(data):
-            raise BackupError(f"ingest has not answered for {TAKEN_WITHIN_S:.0f} s; `kota status` says how it does")
-    stack.enter_context(only_one(data))
+        if _is_in_use(data):
+            raise BackupError(
+                f"ingest has not answered for {COPY_START_TIMEOUT_S:.0f} s; `kota status` says how it does"
+            )
+    stack.enter_context(lock_data_folder(data))
     cut_at = copy_databases(data, staging / "data", None)
     link_evidence(data, staging / "data")
     return cut_at
 
 
-def _runs(data: Path) -> bool:
-    """Whether somebody writes this city's store."""
-    sign = read_sign(data, "ingest")
-    fresh = sign is not None and is_fresh(datetime.fromtimestamp(sign.at, UTC), datetime.now(UTC))
+def _is_in_use(data: Path) -> bool:
+    """Whether a process writes the city's store."""
+    heartbeat = read_heartbeat(data, "ingest")
+    fresh = heartbeat is not None and is_fresh(datetime.fromtimestamp(heartbeat.at, UTC), datetime.now(UTC))
     return in_use(data) or _is_locked(data / STORE) or fresh
 
 
 def _is_locked(path: Path) -> bool:
-    """Whether another process has DuckDB's lock on a file."""
+    """Whether another process holds DuckDB's lock on a file."""
     try:
         with path.open("rb") as file:
             fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -149,7 +151,7 @@ def _is_locked(path: Path) -> bool:
 
 
 def _write(file: Path, settings: Settings, staging: Path, cut_at: datetime, passphrase: str) -> int:
-    """Write the file under another name and give it its own at the end; how many files are in it."""
+    """Write the backup under a temporary name and rename it at the end; returns the number of files in it."""
     part = file.with_name(f".{file.name}.part")
     count = 0
 
@@ -194,24 +196,24 @@ def _publish(part: Path, file: Path) -> None:
 
 
 def _sources(data: Path, copies: Path) -> Iterator[tuple[str, Path]]:
-    """Every file of the backup, by its path in the data folder: the copy where there is one."""
-    taken = {path.relative_to(copies).as_posix(): path for path in sorted(copies.rglob("*")) if path.is_file()}
-    yield from taken.items()
-    left_out = _left_out(taken.keys() | {path.as_posix() for path in databases(data)})
+    """All files of the backup by path in the data folder; a copied one is taken from `copies`."""
+    copied = {path.relative_to(copies).as_posix(): path for path in sorted(copies.rglob("*")) if path.is_file()}
+    yield from copied.items()
+    excluded = _excluded_paths(copied.keys() | {path.as_posix() for path in databases(data)})
     for folder, folders, names in os.walk(data, followlinks=True):
         here = Path(folder).relative_to(data)
-        folders[:] = sorted(one for one in folders if (here / one).as_posix() not in left_out)
+        folders[:] = sorted(name for name in folders if (here / name).as_posix() not in excluded)
         for name in sorted(names):
             relative = (here / name).as_posix()
             passing = name.endswith((".lock", ".duckdb.new")) or (name.startswith(".") and name.endswith(".part"))
-            if not passing and relative not in left_out and (data / relative).is_file():
+            if not passing and relative not in excluded and (data / relative).is_file():
                 yield relative, data / relative
 
 
-def _left_out(copied: set[str]) -> set[str]:
-    """Paths of files and folders that are in the backup already, databases' own files beside them, or in no backup."""
+def _excluded_paths(copied: set[str]) -> set[str]:
+    """Paths that are copied already, files beside databases, and what no backup holds."""
     beside = {f"{path}{part}" for path in copied for part in _BESIDE if path.endswith(_DATABASES)}
-    return {*LEFT_OUT, *copied, *beside, EVIDENCE.as_posix(), f"{STORE.as_posix()}.tmp", "ingest/health.json"}
+    return {*EXCLUDED, *copied, *beside, EVIDENCE.as_posix(), f"{STORE.as_posix()}.tmp", "ingest/health.json"}
 
 
 def _version() -> str:

@@ -1,4 +1,4 @@
-"""A consistent copy of a city's databases and evidence while the city goes on.
+"""A consistent copy of a city's databases and evidence while the city runs.
 
 The copy is of one moment. A reading moves outbox -> journal -> store or dead letters, and from dead letters and
 quarantine back into the journal. Every one of these ways but the last step into the store writes the journal; so the
@@ -11,7 +11,7 @@ journal's write lock is held, for milliseconds, while a read transaction is begu
 So every reading with a receipt is in the store, the journal or the dead letters of the copy, every other one in its
 outbox. Afterwards everything is copied from its transaction, at leisure.
 
-The store's file belongs to ingest, so ingest makes the copy: who wants one puts a request into `DATA/backup`.
+The store's file belongs to ingest, so ingest makes the copy: `kota backup` puts a request into `DATA/backup`.
 """
 
 from __future__ import annotations
@@ -30,56 +30,56 @@ from typing import Final
 
 import msgspec
 
-from city.only_one import LOCK_NAME
+from city.folder_lock import LOCK_NAME
 
 JOURNAL: Final = Path("ingest") / "journal.sqlite"
 STORE: Final = Path("store") / "city.duckdb"
 EVIDENCE: Final = Path("evidence")
 CUSTODY: Final = ("custody.jsonl", "custody.head")
 REQUESTS: Final = "backup"
-LEFT_OUT: Final = frozenset({"logs", "alive", "broker", REQUESTS, "run.json", LOCK_NAME})
-"""At the top of the data folder: what says how this machine does now, and the broker's own state.
+EXCLUDED: Final = frozenset({"logs", "alive", "broker", REQUESTS, "run.json", LOCK_NAME})
+"""Files and folders at the top of the data folder that no backup holds: status of this machine, and the broker's state.
 
-What the broker holds is no reading of ours without a second copy: devices keep what has no receipt. Other makers'
-messages of the last moments, which nobody sends again, are lost with it.
+Devices keep every reading without a receipt, so the broker holds no only copy of theirs. Third-party messages of the
+last moments, which are not sent again, are lost with it.
 """
 BUSY_WAIT_S: Final = 10.0
 
 StoreCopy = Callable[[Path], None]
-"""Writes the store as it was when the copy was begun into a new file."""
+"""Writes the store, as of the begin of the copy, into a new file."""
 BeginStoreCopy = Callable[[], AbstractContextManager[StoreCopy]]
 
 
-class Request(msgspec.Struct, frozen=True):
-    """Who asks for a copy, and where it is to be put: the folder that holds the request."""
+class CopyRequest(msgspec.Struct, frozen=True):
+    """A request for a copy; the copy goes into the folder of the request. `pid` is the requesting process."""
 
     pid: int
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """What became of it: the moment of the copy, or why there is none."""
+class CopyResult(msgspec.Struct, frozen=True):
+    """Result of a request: the time of the copy, or an error."""
 
     cut_at: datetime | None = None
     error: str = ""
 
 
 def copy_databases(data: Path, into: Path, begin_store: BeginStoreCopy | None) -> datetime:
-    """Copy every SQLite file, and the store, as they are at one moment; that moment, UTC.
+    """Copy all SQLite files and the store as of one moment; returns that moment, UTC.
 
     Args:
         data: The city's data folder.
-        into: Where the copies go, under the same relative names.
-        begin_store: For the DuckDB file, when this process owns it.
+        into: Target folder; names in it stay the same.
+        begin_store: For the DuckDB file, if this process owns it.
 
     Raises:
         OSError: The disk refuses.
         sqlite3.Error: A file cannot be read, or the disk refuses.
     """
     with ExitStack() as stack:
-        with _journal_held(data / JOURNAL):
+        with _journal_lock(data / JOURNAL):
             cut_at = datetime.now(UTC)
             copy_store = stack.enter_context(begin_store()) if begin_store else None
-            opened = [(path, stack.enter_context(closing(_begun(data / path)))) for path in databases(data)]
+            opened = [(path, stack.enter_context(closing(_begin_read(data / path)))) for path in databases(data)]
         if copy_store:
             (into / STORE).parent.mkdir(parents=True, exist_ok=True)
             copy_store(into / STORE)
@@ -89,20 +89,20 @@ def copy_databases(data: Path, into: Path, begin_store: BeginStoreCopy | None) -
 
 
 def databases(data: Path) -> list[Path]:
-    """The SQLite files of a data folder, relative, in the order in which they are to be read."""
+    """Relative paths of the SQLite files of a data folder, in the order in which they must be read."""
     found = [path.relative_to(data) for path in data.rglob("*.sqlite")]
-    found = [path for path in found if path.parts[0] not in LEFT_OUT]
+    found = [path for path in found if path.parts[0] not in EXCLUDED]
     return sorted(found, key=lambda path: (_ORDER.get(path.parts[0], len(_ORDER)), path))
 
 
 _ORDER: Final = {"store": 0, "ingest": 1}
-"""Folders; the outboxes (`edge`) and whatever else there is come last."""
+"""Order of the folders; the outboxes (`edge`) and all others come last."""
 
 
 def link_evidence(data: Path, into: Path) -> None:
-    """Hold the evidence as it is now: the log copied, its files as second names of the same content.
+    """Copy the custody log and hard-link the files of evidence.
 
-    Nobody appends to the log meanwhile, so every case that the copied log knows has its files.
+    The log is locked meanwhile, so every case in the copied log has its files.
     """
     folder = data / EVIDENCE
     if not folder.is_dir():
@@ -122,7 +122,7 @@ def link_evidence(data: Path, into: Path) -> None:
 
 
 def _link(path: Path, target: Path) -> None:
-    """A second name, or a copy where there are none; a file that has just gone is not missed."""
+    """Make a hard link, or a copy where links are not possible; a file that was just deleted is skipped."""
     with contextlib.suppress(FileNotFoundError):
         try:
             os.link(path, target)
@@ -133,34 +133,33 @@ def _link(path: Path, target: Path) -> None:
 
 
 class Copier:
-    """Ingest's side: looks for requests and answers them.
+    """Ingest's side: polls for requests and answers them.
 
     Args:
         data: The data folder.
-        begin_store: For the store that this process owns; None when it is elsewhere.
+        begin_store: For the store that this process owns; None if the store is elsewhere.
     """
 
     def __init__(self, data: Path, begin_store: BeginStoreCopy | None) -> None:
-        """Nothing is asked yet."""
         self._data = data
         self._begin_store = begin_store
 
-    def requested(self) -> Path | None:
-        """The folder of a request that nobody has answered, None when there is none."""
+    def pending_request(self) -> Path | None:
+        """Folder of an unanswered request; None if there is none."""
         for path in sorted((self._data / REQUESTS).glob("*/request")):
             if not (path.parent / "answer").exists():
                 return path.parent
         return None
 
-    def answer(self, folder: Path) -> Answer:
-        """Make the copy, whatever an earlier process has left of one, and say how it went; raises nothing."""
+    def answer(self, folder: Path) -> CopyResult:
+        """Make the copy, replacing an unfinished one of an earlier process, and write the result; raises nothing."""
         try:
             (folder / "taken").write_text(str(os.getpid()))
             shutil.rmtree(folder / "data", ignore_errors=True)
             (folder / "data").mkdir()
-            answer = Answer(copy_databases(self._data, folder / "data", self._begin_store))
+            answer = CopyResult(copy_databases(self._data, folder / "data", self._begin_store))
         except Exception as exc:  # noqa: BLE001 - whatever it was, whoever asked wants to know, and ingest goes on
-            answer = Answer(error=f"{type(exc).__name__}: {exc}")
+            answer = CopyResult(error=f"{type(exc).__name__}: {exc}")
             shutil.rmtree(folder / "data", ignore_errors=True)
         part = folder / "answer.part"
         with contextlib.suppress(OSError):  # the folder has gone: nobody waits any more
@@ -171,28 +170,28 @@ class Copier:
 
 def ask_for_copy(
     folder: Path, goes_on: Callable[[], bool], clock: Callable[[], float] = time.monotonic, *, patience_s: float = 120.0
-) -> Answer | None:
-    """Ask ingest for a copy and wait for its answer.
+) -> CopyResult | None:
+    """Request a copy from ingest and wait for the result.
 
     Args:
-        folder: Of the request, new.
-        goes_on: Asked while nobody has taken the request: whether to wait on.
-        clock: Seconds, monotonic.
-        patience_s: How long a copy may stand still.
+        folder: New folder of the request.
+        goes_on: Called until the request is taken: whether to wait on.
+        clock: Monotonic seconds.
+        patience_s: Maximum time without growth of the copy.
 
     Returns:
-        None when nobody has taken the request; an answer with an error when the copy does not go on.
+        None if nobody has taken the request; a result with an error if the copy stalls.
     """
-    (folder / "request").write_bytes(msgspec.json.encode(Request(os.getpid())))
+    (folder / "request").write_bytes(msgspec.json.encode(CopyRequest(os.getpid())))
     size, grew_s = -1, clock()
     while True:
         with contextlib.suppress(OSError, msgspec.MsgspecError):
-            return msgspec.json.decode((folder / "answer").read_bytes(), type=Answer)
+            return msgspec.json.decode((folder / "answer").read_bytes(), type=CopyResult)
         if not (folder / "taken").exists():
             if not goes_on():
                 return None
         elif clock() - grew_s > patience_s:
-            return Answer(error=f"the copy has not grown for {patience_s:.0f} s")
+            return CopyResult(error=f"the copy has not grown for {patience_s:.0f} s")
         now = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         if now != size:
             size, grew_s = now, clock()
@@ -200,8 +199,8 @@ def ask_for_copy(
 
 
 @contextmanager
-def _journal_held(path: Path) -> Iterator[None]:
-    """Nobody writes the journal meanwhile; without a journal there is nothing to hold."""
+def _journal_lock(path: Path) -> Iterator[None]:
+    """Lock the journal against writers; without a journal there is nothing to lock."""
     if not path.exists():
         yield
         return
@@ -213,8 +212,8 @@ def _journal_held(path: Path) -> Iterator[None]:
             db.execute("ROLLBACK")
 
 
-def _begun(path: Path) -> sqlite3.Connection:
-    """A connection that sees the file as it is now, whatever is written afterwards."""
+def _begin_read(path: Path) -> sqlite3.Connection:
+    """A connection with an open read transaction: it sees the file as of now, whatever is written later."""
     db = sqlite3.connect(path, timeout=BUSY_WAIT_S, isolation_level=None)
     try:
         db.execute("BEGIN")

@@ -1,4 +1,4 @@
-"""The file of a backup: a line, a key under a passphrase, a tar archive under that key; written and read in passing.
+"""The file of a backup, streamed: a header line, a key encrypted with a passphrase, a tar archive encrypted for it.
 
 KOTA-BACKUP 1
 -----BEGIN AGE ENCRYPTED FILE-----      an X25519 identity, encrypted with the passphrase
@@ -30,7 +30,7 @@ from broker.contract.errors import ConfigError, KotaError
 
 FORMAT: Final = 1
 SCHEMA: Final = 1
-"""Of what lies in a data folder; to be raised when an older version could not read it any more."""
+"""Version of the data folder's layout; raised when an older program could not read it."""
 MANIFEST: Final = "manifest.json"
 _HEAD: Final = "KOTA-BACKUP"
 _HEAD_MAX_BYTES: Final = 8_192
@@ -40,11 +40,11 @@ _SMALL_BYTES: Final = 16 << 20
 
 
 class BackupError(KotaError):
-    """A backup cannot be made, or is none that can be used."""
+    """A backup cannot be made, or cannot be used."""
 
 
 class FileEntry(msgspec.Struct, frozen=True):
-    """One file of a city: its path in the data folder, bytes, and SHA-256 in hexadecimal."""
+    """One file: its path in the data folder, size in bytes, and SHA-256 in hexadecimal."""
 
     path: str
     size: int
@@ -52,7 +52,7 @@ class FileEntry(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What a backup is of; `cut_at` is the moment up to which nothing is missing, UTC."""
+    """Manifest of a backup; `cut_at` is the time of the copy, UTC: everything up to it is in the backup."""
 
     schema: int
     version: str
@@ -63,19 +63,18 @@ class Manifest(msgspec.Struct, frozen=True):
 
 
 class ArchiveWriter:
-    """Puts files into the archive and keeps their hashes."""
+    """Adds files to the archive and keeps their hashes."""
 
     def __init__(self, archive: tarfile.TarFile) -> None:
-        """Nothing is in it yet."""
         self._archive = archive
         self.entries: list[FileEntry] = []
 
     def add(self, name: str, path: Path) -> None:
-        """Add a file; one that is written by replacing it is taken as it is when it is opened.
+        """Add a file; one that is replaced meanwhile is taken as it was when opened.
 
         Raises:
             BackupError: It shrank while it was read.
-            FileNotFoundError: It has gone.
+            FileNotFoundError: It was deleted.
         """
         with path.open("rb") as file:
             found = os.fstat(file.fileno())
@@ -127,9 +126,9 @@ def write_backup(out: BinaryIO, passphrase: str, fill: Callable[[ArchiveWriter],
     """Write a whole backup.
 
     Args:
-        out: Where to, from its beginning.
-        passphrase: What opens it again.
-        fill: Puts everything into the archive, the manifest last; called on a thread of its own.
+        out: Target file, at its beginning.
+        passphrase: Passphrase that decrypts it.
+        fill: Adds all files, the manifest last; called in a thread of its own.
 
     Raises:
         BackupError: Something could not be read or written.
@@ -143,7 +142,7 @@ def write_backup(out: BinaryIO, passphrase: str, fill: Callable[[ArchiveWriter],
         with tarfile.open(fileobj=pipe, mode="w|", format=tarfile.PAX_FORMAT, bufsize=_CHUNK_BYTES) as archive:
             fill(ArchiveWriter(archive))
 
-    with _produced(produce) as source:
+    with _pipe_from(produce) as source:
         try:
             age.encrypt_io(source, out, [identity.to_public()])
         except (age.EncryptError, OSError) as exc:
@@ -151,18 +150,18 @@ def write_backup(out: BinaryIO, passphrase: str, fill: Callable[[ArchiveWriter],
 
 
 def read_backup(source: BinaryIO, passphrase: str, take: Callable[[tarfile.TarInfo, BinaryIO], None]) -> Manifest:
-    """Read a whole backup, file by file; whatever `take` did counts only when this returns.
+    """Read a whole backup, file by file; it is verified only when this returns.
 
     Args:
-        source: The file, from its beginning.
-        passphrase: What it was made with.
-        take: Gets each file's member of the archive and its content.
+        source: The file, at its beginning.
+        passphrase: Passphrase with which it was made.
+        take: Called with each member of the archive and its content.
 
     Returns:
-        The manifest; every file was there, with the size and hash that it says, and no other.
+        The manifest; the backup holds exactly its files, with their sizes and hashes.
 
     Raises:
-        BackupError: It is no backup, of a newer version, altered, cut off, or the passphrase is another.
+        BackupError: It is no backup, of a newer version, altered or truncated, or the passphrase is wrong.
     """
     age = _age()
     identity = _identity(source, passphrase)
@@ -173,7 +172,7 @@ def read_backup(source: BinaryIO, passphrase: str, take: Callable[[tarfile.TarIn
         except (age.DecryptError, OSError) as exc:
             raise BackupError(f"the file is altered or cut off: {exc}") from exc
 
-    with _produced(produce) as pipe:
+    with _pipe_from(produce) as pipe:
         try:
             with tarfile.open(fileobj=pipe, mode="r|", bufsize=_CHUNK_BYTES) as archive:
                 manifest = _read_members(archive, take)
@@ -185,20 +184,20 @@ def read_backup(source: BinaryIO, passphrase: str, take: Callable[[tarfile.TarIn
 
 
 def _read_members(archive: tarfile.TarFile, take: Callable[[tarfile.TarInfo, BinaryIO], None]) -> Manifest:
-    found: dict[str, FileEntry] = {}
+    entries: dict[str, FileEntry] = {}
     for member in archive:
         content = archive.extractfile(member) if member.isreg() else None
         if content is None:
             raise BackupError(f"the file holds {member.name!r}, which is no file")
         if member.name == MANIFEST:
             manifest = _manifest(content.read(_SMALL_BYTES * 16))
-            _compare(manifest, found)
+            _compare(manifest, entries)
             return manifest
-        if member.name in found or not _is_within(member.name):
+        if member.name in entries or not _is_within(member.name):
             raise BackupError(f"the file holds {member.name!r}, which is no path of a city")
         hashed = _Hashing(content)
         take(member, hashed)  # type: ignore[arg-type]
-        found[member.name] = FileEntry(member.name, member.size, hashed.digest.hexdigest())
+        entries[member.name] = FileEntry(member.name, member.size, hashed.digest.hexdigest())
     raise BackupError("the file has no manifest: it is cut off")
 
 
@@ -246,8 +245,8 @@ def _identity(source: BinaryIO, passphrase: str) -> Any:  # noqa: ANN401 - of a 
 
 
 @contextmanager
-def _produced(produce: Callable[[BinaryIO], None]) -> Iterator[BinaryIO]:
-    """The reading end of a pipe that a thread writes; what the thread meets is raised here, before anything else is."""
+def _pipe_from(produce: Callable[[BinaryIO], None]) -> Iterator[BinaryIO]:
+    """Reading end of a pipe that a thread writes; an error of the thread is raised here, before any other."""
     read, write = os.pipe()
     failed: list[BaseException] = []
 
@@ -267,15 +266,15 @@ def _produced(produce: Callable[[BinaryIO], None]) -> Iterator[BinaryIO]:
         except BaseException as exc:  # noqa: BLE001 - raised again below
             ours = exc
     thread.join()
-    first = next((one for one in failed if not _only_hung_up(one)), None)
+    first = next((exc for exc in failed if not _is_broken_pipe(exc)), None)
     if first is not None:
         raise first from ours
     if ours is not None:
         raise ours
 
 
-def _only_hung_up(exc: BaseException) -> bool:
-    """Whether a thread failed only because its reader had gone."""
+def _is_broken_pipe(exc: BaseException) -> bool:
+    """Whether a thread failed only because its reader was closed."""
     return isinstance(exc, BrokenPipeError) or "Broken pipe" in str(exc)
 
 

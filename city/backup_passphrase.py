@@ -11,26 +11,26 @@ from broker.contract.errors import ConfigError
 from city.settings import Settings
 
 MIN_LENGTH: Final = 12
-"""Of a new one. A backup holds the key of every device; whoever finds the file may guess for years."""
+"""Minimum length of a new one. A backup holds the key of every device; whoever finds the file may guess for years."""
 
 
 def passphrase_of(settings: Settings, file: Path | None, *, new: bool) -> str:
-    """What opens a backup.
+    """The passphrase of a backup, from a file, the settings or the terminal.
 
     Args:
-        settings: With `KOTA_BACKUP_PASSPHRASE`, which counts when no file is named.
-        file: Its first line is taken.
-        new: It is asked for twice, and must be long enough.
+        settings: With `KOTA_BACKUP_PASSPHRASE`, used if no file is named.
+        file: File whose first line is the passphrase.
+        new: Whether it is for a new backup: it is asked for twice, and must be long enough.
 
     Raises:
-        ConfigError: There is none, or it is too short, or was typed in two ways.
+        ConfigError: There is none, it is too short, or the two entries differ.
     """
-    found = _from_file(file) if file else settings.backup_passphrase.get_secret_value() or _asked(new=new)
-    if not found:
+    passphrase = _from_file(file) if file else settings.backup_passphrase.get_secret_value() or _prompt(new=new)
+    if not passphrase:
         raise ConfigError("the passphrase is empty")
-    if new and len(found) < MIN_LENGTH:
+    if new and len(passphrase) < MIN_LENGTH:
         raise ConfigError(f"the passphrase is too short: at least {MIN_LENGTH} characters, several words for example")
-    return found
+    return passphrase
 
 
 def _from_file(path: Path) -> str:
@@ -40,7 +40,7 @@ def _from_file(path: Path) -> str:
         raise ConfigError(f"{path}: {exc}") from exc
 
 
-def _asked(*, new: bool) -> str:
+def _prompt(*, new: bool) -> str:
     if not sys.stdin.isatty():
         raise ConfigError("no passphrase: set KOTA_BACKUP_PASSPHRASE, or name a file with --passphrase-file")
     first = getpass.getpass("Passphrase of the backup: ")

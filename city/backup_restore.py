@@ -1,6 +1,6 @@
-"""`kota restore FILE`: a city's data folder from a backup; the folder appears whole, or nothing has changed.
+"""`kota restore FILE`: restores a city's data folder from a backup; the folder is complete, or nothing has changed.
 
-FILE -> a folder beside the data folder, every byte checked -> both change places
+FILE -> a folder beside the data folder, every byte verified -> the two folders are exchanged
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import BinaryIO, Final
 from broker.contract.errors import ConfigError
 from city.backup_file import BackupError, Manifest, read_backup, sync_tree
 from city.backup_passphrase import passphrase_of
-from city.only_one import LOCK_NAME, only_one
+from city.folder_lock import LOCK_NAME, lock_data_folder
 from city.options import add_settings, settings_from
 
 _CHUNK_BYTES: Final = 1 << 20
@@ -33,7 +33,7 @@ _RENAME_EXCHANGE: Final = 2
 
 
 def run(argv: list[str]) -> int:
-    """0 when the folder is the city of the backup; else it is as it was."""
+    """Exit code 0 if the folder holds the city of the backup; else it is unchanged."""
     parser = argparse.ArgumentParser(prog="kota restore", description="Make a city's data folder from a backup.")
     parser.add_argument("file", type=Path, help="What `kota backup` has written.")
     parser.add_argument("--passphrase-file", type=Path, metavar="PATH", help="Its first line is the passphrase.")
@@ -45,7 +45,7 @@ def run(argv: list[str]) -> int:
     if not args.file.is_file():
         raise ConfigError(f"{args.file}: no such file")
     passphrase = passphrase_of(settings, args.passphrase_file, new=False)
-    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGTERM, _interrupt)
     if args.check:
         manifest = check(args.file, passphrase)
         print(f"{args.file} is whole: {_about(manifest)}")
@@ -77,12 +77,12 @@ def restore(file: Path, passphrase: str, data: Path, *, replace: bool) -> tuple[
 
     Args:
         file: The backup.
-        passphrase: What it was made with.
+        passphrase: Passphrase with which it was made.
         data: The folder; it may be missing or empty.
-        replace: Set aside what is in it.
+        replace: Whether its content is set aside.
 
     Returns:
-        What the backup says of itself, and where the folder's former content is.
+        The manifest, and the folder of the former content, if there was any.
 
     Raises:
         BackupError: The backup cannot be used, or the disk refuses; the folder is as it was.
@@ -92,7 +92,7 @@ def restore(file: Path, passphrase: str, data: Path, *, replace: bool) -> tuple[
     if data.is_mount():
         raise BackupError(f"{data} is a disk of its own and cannot change places; name a folder below it")
     try:
-        with _errors(data), only_one(data), _work_folder(data) as work:
+        with _errors(data), lock_data_folder(data), _work_folder(data) as work:
             full = _holds_something(data)
             if full and not replace:
                 raise BackupError(f"{data} is not empty; --replace sets aside what is there")
@@ -127,21 +127,21 @@ def _unpack(file: Path, passphrase: str, work: Path) -> Manifest:
 
 @contextmanager
 def _work_folder(data: Path) -> Iterator[Path]:
-    """A folder beside the data folder, held so that nobody else takes it for a left-over; those of crashes go."""
+    """A locked folder beside the data folder; deletes unlocked ones, which crashes have left."""
     for old in data.parent.glob(f".{data.name}.restoring-*"):
-        with contextlib.suppress(OSError), _held(old):
+        with contextlib.suppress(OSError), _lock_folder(old):
             shutil.rmtree(old, ignore_errors=True)
     work = data.with_name(f".{data.name}.restoring-{secrets.token_hex(4)}")
     work.mkdir(mode=0o700)
     try:
-        with _held(work):
+        with _lock_folder(work):
             yield work
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
 @contextmanager
-def _held(folder: Path) -> Iterator[None]:
+def _lock_folder(folder: Path) -> Iterator[None]:
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -155,17 +155,17 @@ def _holds_something(data: Path) -> bool:
 
 
 def _swap(work: Path, data: Path, aside: Path) -> None:
-    """The work folder becomes the data folder, which becomes `aside`; told to stop meanwhile, we do so afterwards.
+    """Make the work folder the data folder, and the data folder `aside`; signals to stop are delayed meanwhile.
 
-    The new content has the name of the old one's place before they change places: after a kill at any moment no folder
-    that may hold a city's only data has the name of a left-over.
+    The new content gets the name of the set-aside folder before the exchange: after a kill at any moment no folder that
+    may hold a city's only data has the name of a left-over.
     """
     asked = {signal.SIGTERM, signal.SIGINT}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, asked)
     try:
         work.rename(aside)
         try:
-            if not _exchanged(aside, data):
+            if not _exchange(aside, data):
                 between = aside.with_name(f"{aside.name}.new")
                 aside.rename(between)
                 data.rename(aside)
@@ -177,18 +177,18 @@ def _swap(work: Path, data: Path, aside: Path) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _exchanged(one: Path, other: Path) -> bool:
-    """Let two folders change places in one step; False where the system or the disk cannot."""
+def _exchange(first: Path, second: Path) -> bool:
+    """Exchange two folders atomically; False if the system or the file system cannot."""
     library = ctypes.CDLL(None, use_errno=True)
     exchange = getattr(library, "renameat2", None)
     if exchange is None:
         return False
-    if exchange(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
+    if exchange(_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second), _RENAME_EXCHANGE) == 0:
         return True
     code = ctypes.get_errno()
     if code in (errno.EINVAL, errno.ENOSYS):
         return False
-    raise OSError(code, os.strerror(code), str(other))
+    raise OSError(code, os.strerror(code), str(second))
 
 
 @contextmanager
@@ -199,7 +199,7 @@ def _errors(about: Path) -> Iterator[None]:
         raise BackupError(f"{about}: {exc.strerror or exc}; nothing has changed") from exc
 
 
-def _end(*_: object) -> None:
+def _interrupt(*_: object) -> None:
     raise BackupError("it was told to stop; nothing has changed")
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, get_args
 
+from city.fields import Problems, TomlTable, read_toml
 from city.model import BinMaterial, BinModel
-from city.tables import Problems, Table, read_toml
 
 _MAX_MM: Final = 20_000.0
 _MAX_L: Final = 100_000.0
@@ -17,7 +17,7 @@ def read_models(path: Path, problems: Problems) -> dict[str, BinModel]:
     return {name: _model(name, table) for name, table in read_toml(path, problems).tables()}
 
 
-def _model(name: str, table: Table) -> BinModel:
+def _model(name: str, table: TomlTable) -> BinModel:
     materials: tuple[BinMaterial, ...] = get_args(BinMaterial)
     model = BinModel(
         id=name,

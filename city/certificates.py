@@ -1,4 +1,4 @@
-"""Certificates of the city's own authority for its broker, for devices that are told to trust it."""
+"""Certificates of the city's own authority for its broker; devices are configured to trust that authority."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from broker.contract.errors import ConfigError
-from city.files import replace_file
+from city.atomic_files import replace_file
 
 CA_KEY: Final = "ca.key"
 CA: Final = "ca.crt"
@@ -37,13 +37,13 @@ _CLOCK_SKEW: Final = timedelta(days=1)
 
 
 def names_of(host: str, given: Iterable[str] = ()) -> list[str]:
-    """Names and addresses under which devices may reach a broker that listens on `host`."""
+    """Names and addresses by which devices may connect to a broker that listens on `host`."""
     mine = [socket.gethostname(), *_addresses()] if ipaddress_or_none(host) in _UNSPECIFIED else [host]
     return list(dict.fromkeys([*_HERE, *mine, *given]))
 
 
 def ensure_certificates(folder: Path, names: Sequence[str], now: datetime) -> bool:
-    """Make what is missing or runs out soon; whether anything was made.
+    """Make certificates that are missing or expire soon; returns whether any was made.
 
     A new certificate keeps the names of the one before it, so that a name given once stays. The city's own files stay
     as they are: without our authority's key there, nothing is made over a certificate.
@@ -80,10 +80,10 @@ def _is_good(folder: Path, names: Sequence[str], now: datetime) -> bool:
 
 
 def _names_in(folder: Path) -> list[str]:
-    """What the certificate that is there is for."""
+    """Names in the existing certificate; empty if there is none."""
     found = x509.load_pem_x509_certificate((folder / CERTIFICATE).read_bytes())
     listed = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    return [str(one.value) for one in listed]
+    return [str(name.value) for name in listed]
 
 
 def _make_authority(folder: Path, now: datetime) -> None:
@@ -153,9 +153,9 @@ _UNSPECIFIED: Final = (ipaddress.ip_address("0.0.0.0"), ipaddress.ip_address("::
 
 
 def _addresses() -> list[str]:
-    """This machine's own addresses, as far as its name knows them."""
+    """This machine's addresses, as far as its host name resolves to them."""
     try:
         found = socket.getaddrinfo(socket.gethostname(), None, type=socket.SOCK_STREAM)
     except OSError:
         return []
-    return sorted({str(one[4][0]).partition("%")[0] for one in found})
+    return sorted({str(info[4][0]).partition("%")[0] for info in found})

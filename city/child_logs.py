@@ -1,10 +1,10 @@
-"""Where the output of child processes goes: read from a pipe as it comes, kept in files that are rotated and bounded.
+"""Logs of child processes: their output is read from pipes and kept in files that are rotated and bounded.
 
 child -> pipe -> reader (a thread each, no disk) -> bounded queue -> writer (one thread) -> NAME.log, NAME.log.1, ...
 
-A slow or full disk stops the writer alone: what the queue does not hold is dropped and counted, and a line in the file
-says how much as soon as there is space. The pipe does not block its writer: while the supervisor itself is frozen a
-child drops what does not fit into the pipe (`city/logs.py`) and goes on working.
+A slow or full disk stops the writer alone: lines beyond the queue's bound are dropped and counted, and a line in the
+file says how many as soon as there is space. The pipe does not block its writer: while the supervisor itself is frozen,
+a child drops what does not fit into the pipe (`city/logs.py`) and goes on working.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from typing import Final
 import msgspec
 
 LOG_MAX_BYTES: Final = 5 << 20
-"""Of one file; then the next is begun."""
+"""Maximum size of a file before it is rotated."""
 LOG_FILES: Final = 4
-"""Files of one child, the present one included: 20 MiB a child in all."""
+"""Maximum files of one child, the current one included: 20 MiB a child in all."""
 QUEUE_MAX_BYTES: Final = 1 << 20
-"""Of one child's output that waits for the disk."""
+"""Maximum output of one child that waits for the disk."""
 PIPE_BYTES: Final = 1 << 20
-"""What a pipe holds while nobody reads; Linux gives an ordinary user no more."""
+"""Capacity of a pipe; Linux gives an ordinary user no more."""
 LINE_MAX_BYTES: Final = 64 << 10
-"""A longer line is kept in pieces."""
+"""A longer line is split."""
 RETRY_S: Final = 1.0
 CLOSE_WITHIN_S: Final = 1.0
 
@@ -40,13 +40,12 @@ class RotatedLog:
     """Owns `path` and its predecessors `path.1`, `path.2`, ...; a disk that refuses loses lines and raises nothing.
 
     Args:
-        path: The present file; its folder is made when it is first needed.
-        max_bytes: Bound of one file.
-        files: How many files there are at the most.
+        path: The current file; its folder is made at the first write.
+        max_bytes: Maximum size of a file.
+        files: Maximum number of files.
     """
 
     def __init__(self, path: Path, max_bytes: int = LOG_MAX_BYTES, files: int = LOG_FILES) -> None:
-        """Nothing is opened yet."""
         self._path = path
         self._max_bytes = max_bytes
         self._files = files
@@ -56,23 +55,23 @@ class RotatedLog:
         self.dropped = 0
 
     def write(self, lines: bytes = b"") -> None:
-        """Append whole lines; after a failure first how many were lost."""
+        """Append whole lines; after a failure, a line with the number of lost lines comes first."""
         if self.dropped and not self._append(dropped_note(self.dropped).encode()):
             self.dropped = 0
         for part in _parts(lines, self._max_bytes):
             self.dropped += part.count(b"\n") if self.dropped else self._append(part)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._file is not None:
             with contextlib.suppress(OSError):
                 os.close(self._file)
         self._file = None
 
     def _append(self, lines: bytes) -> int:
-        """How many of the lines were lost; one that was torn is."""
+        """Append lines; returns the number of lost ones, a torn line included."""
         try:
-            file = self._with_room(len(lines) + self._torn)
+            file = self._rotate_for(len(lines) + self._torn)
             if self._torn:
                 self._put(file, b"\n")
             while lines:
@@ -87,15 +86,15 @@ class RotatedLog:
         self._torn = data[written - 1 : written] != b"\n"
         return written
 
-    def _with_room(self, size: int) -> int:
-        file = self._opened()
+    def _rotate_for(self, size: int) -> int:
+        file = self._open()
         if self._size and self._size + size > self._max_bytes:
             self.close()
             self._rotate()
-            file = self._opened()
+            file = self._open()
         return file
 
-    def _opened(self) -> int:
+    def _open(self) -> int:
         if self._file is not None and os.fstat(self._file).st_nlink == 0:
             self.close()
         if self._file is None:
@@ -113,16 +112,15 @@ class RotatedLog:
 
 
 class LogKeeper:
-    """Owns the log files of all children and the threads that fill them.
+    """Owns the log files of all children and the threads that write them.
 
     Args:
-        folder: Where the files lie, `NAME.log` each.
-        max_bytes: Bound of one file.
-        files: Files of one child at the most.
+        folder: Folder of the files `NAME.log`.
+        max_bytes: Maximum size of a file.
+        files: Maximum number of files of one child.
     """
 
     def __init__(self, folder: Path, max_bytes: int = LOG_MAX_BYTES, files: int = LOG_FILES) -> None:
-        """Start the writer."""
         self._folder = folder
         self._bounds = (max_bytes, files)
         self._logs: dict[str, RotatedLog] = {}
@@ -135,27 +133,27 @@ class LogKeeper:
         self._writer.start()
 
     def pipe(self, name: str) -> int:
-        """The end of a new pipe that a child writes to; the caller closes it once the child has it.
+        """Writing end of a new pipe for a child; the caller closes it once the child has inherited it.
 
         Raises:
-            OSError: There is none to be had.
+            OSError: No pipe can be made.
         """
         theirs_read, write = os.pipe()
         os.set_blocking(write, False)
         with contextlib.suppress(OSError):
             fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         reader = threading.Thread(target=self._read, args=(name, theirs_read), name=f"logs-{name}", daemon=True)
-        self._readers = [one for one in self._readers if one.is_alive()]
+        self._readers = [reader for reader in self._readers if reader.is_alive()]
         self._readers.append(reader)
         reader.start()
         return write
 
     def note(self, name: str, line: str) -> None:
-        """Add a line of the supervisor's own to a log."""
+        """Add a line of the supervisor to a log."""
         self._put(name, line.encode("utf-8", "replace") + b"\n")
 
     def close(self) -> None:
-        """Keep what ended children have said; a disk that refuses, or a grandchild that still writes, ends the wait."""
+        """Write the output of ended children; waits at most `CLOSE_WITHIN_S` for the disk and for grandchildren."""
         until = time.monotonic() + CLOSE_WITHIN_S
         for reader in self._readers:
             reader.join(max(0.0, until - time.monotonic()))
@@ -209,7 +207,7 @@ class LogKeeper:
 
 
 def _parts(lines: bytes, max_bytes: int) -> Iterator[bytes]:
-    """Whole lines, together not longer than a file may be; a line that is longer alone."""
+    """Split lines into parts of at most `max_bytes`; a longer line is a part alone."""
     while len(lines) > max_bytes:
         end = lines.rfind(b"\n", 0, max_bytes) + 1 or lines.find(b"\n") + 1
         yield lines[:end]
@@ -219,5 +217,5 @@ def _parts(lines: bytes, max_bytes: int) -> Iterator[bytes]:
 
 
 def dropped_note(lines: int) -> str:
-    """The line that says how many lines could not be written, with its end."""
+    """The log line with the number of dropped lines."""
     return msgspec.json.encode({"event": "log.dropped", "level": "warning", "lines": lines}).decode() + "\n"

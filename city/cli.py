@@ -1,4 +1,4 @@
-"""The `kota` command: one table of verbs, each in its own room and loaded only when called."""
+"""The `kota` command: a table of verbs, each in its own package and imported only when called."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EXIT_CONFIG: Final = 2
 
 
 class Verb(NamedTuple):
-    """Where a verb lives, arguments put before the user's, and what it does in one line."""
+    """Module of a verb, arguments put before the user's, and its description in one line."""
 
     module: str
     summary: str
@@ -25,7 +25,7 @@ VERBS: Final[dict[str, Verb]] = {
     "up": Verb("city.up", "run the whole city on this machine"),
     "test": Verb("tests.run", "set up and run the tests"),
     "check": Verb("city.check", "validate inventory and settings, try each dependency (--json)"),
-    "devices": Verb("city.listing", "list the inventory (--json)"),
+    "devices": Verb("city.devices_cli", "list the inventory (--json)"),
     "credentials": Verb(
         "city.credentials", "print the account of a device or another maker's server, or an API token (--json)"
     ),
@@ -37,7 +37,7 @@ VERBS: Final[dict[str, Verb]] = {
     ),
     "store": Verb("ingest.store_cli", "copy a city from one store to the other (copy --from duckdb --to influx)"),
     "mosquitto": Verb("broker.mosquitto.cli", "write configuration, rules and passwords of a Mosquitto: --out DIR"),
-    "secrets": Verb("city.dotenv", "write the variables and secrets that docker-compose.yml needs (init)"),
+    "secrets": Verb("city.env_file", "write the variables and secrets that docker-compose.yml needs (init)"),
     "kiosk": Verb("grafana.kiosk", "create Grafana's user of the kiosk screen"),
     "health": Verb("city.health", "say whether a service of this machine is alive: SERVICE"),
     "backup": Verb("city.backup", "keep everything of a city in one encrypted file, while it goes on: FILE"),
@@ -55,7 +55,8 @@ VERBS: Final[dict[str, Verb]] = {
     ),
     "vision": Verb("vision.cli", "watch cameras, or score the detector over a folder of clips"),
     "evidence": Verb(
-        "vision.evidence.cli", "check, export or delete evidence of dumping, or say who saw it (verify, looks, export)"
+        "vision.evidence.cli",
+        "check, export or delete evidence of dumping, or say who saw it (verify, accesses, export)",
     ),
     "broker": Verb("city.serve", "run the embedded broker alone", ("broker",)),
     "ingest": Verb("city.serve", "run ingest alone", ("ingest",)),

@@ -16,7 +16,7 @@ from city.settings import Settings
 
 GATEWAY: Final = "gateway"
 _FORMATS: Final = "ingest.adapters.registry"
-"""The module that knows the formats; named, not imported, because the city knows nothing of ingest."""
+"""Module with the formats; imported by name, because `city` must not depend on `ingest`."""
 
 
 def run(argv: list[str]) -> int:
@@ -67,7 +67,10 @@ def _account(user: str, password: str) -> dict[str, Any]:
 def _gateway(args: argparse.Namespace, settings: Settings) -> int:
     gateways = Gateways(settings.data)
     if not args.name:
-        _show({"gateways": {name: list(one.formats) for name, one in gateways.current().items()}}, as_json=args.json)
+        _show(
+            {"gateways": {name: list(gateway.formats) for name, gateway in gateways.current().items()}},
+            as_json=args.json,
+        )
     elif args.revoke:
         gateways.revoke(args.name)
         print(f"revoked: {args.name}")
@@ -92,11 +95,11 @@ def _filters_of(formats: list[str]) -> list[str]:
         ConfigError: One of them is unknown, or there is none.
     """
     known: dict[str, tuple[str, ...]] = importlib.import_module(_FORMATS).filters_by_format()
-    unknown = [one for one in formats if one not in known]
+    unknown = [name for name in formats if name not in known]
     if unknown or not formats:
         said = f"no format is called {', '.join(unknown)}" if unknown else "a new gateway needs --format"
         raise ConfigError(f"{said}; known: {', '.join(sorted(known))}")
-    return [topic_filter for one in formats for topic_filter in known[one]]
+    return [topic_filter for name in formats for topic_filter in known[name]]
 
 
 def _show(found: dict[str, Any], *, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""Formats that devices speak themselves, without a server between: under which topics a device names itself.
+"""Formats that devices publish themselves, without a third-party server: topics that name the device.
 
 Where it does, the device's own account opens these topics, for it alone; no account has to be shared among devices.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from city.model import Address
+from city.model import Binding
 
 _ADDRESS: Final = "{address}"
 
@@ -24,11 +24,15 @@ OWN_TOPICS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
-def own_topics(reach: Address | None) -> tuple[str, ...]:
-    """Filters of the topics that name a device's address; none where a server speaks for it, or it has no address.
+def own_topics(binding: Binding | None) -> tuple[str, ...]:
+    """Topic filters with a device's address; none if a server publishes for it, or it has no binding.
 
     An address that would widen a filter (a wildcard, a level that is the contract's own) opens nothing.
     """
-    if reach is None or {"+", "#", "\0"} & set(reach.address) or reach.address.split("/")[0] in ("", "kota", "$kota"):
+    if (
+        binding is None
+        or {"+", "#", "\0"} & set(binding.address)
+        or binding.address.split("/")[0] in ("", "kota", "$kota")
+    ):
         return ()
-    return tuple(one.replace(_ADDRESS, reach.address) for one in OWN_TOPICS.get(reach.adapter, ()))
+    return tuple(topic.replace(_ADDRESS, binding.address) for topic in OWN_TOPICS.get(binding.adapter, ()))

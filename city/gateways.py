@@ -1,4 +1,4 @@
-"""Accounts of other makers' servers: one file each, made and revoked by hand, seen by every process that asks.
+"""Accounts of third-party servers: one file each, made and revoked by an operator, read by every process.
 
 `kota credentials gateway NAME` -> DATA/gateways/NAME.json -> the broker, Mosquitto's files, the route for messages
 """
@@ -17,7 +17,7 @@ import structlog
 
 from broker.contract.errors import ConfigError, TopicError
 from broker.contract.topics import covers, require_id
-from city.files import replace_file, require_version
+from city.atomic_files import replace_file, require_version
 
 log = structlog.get_logger("city")
 
@@ -26,7 +26,7 @@ _NONCE_BYTES: Final = 16
 
 
 class Gateway(msgspec.Struct, frozen=True):
-    """One server: the formats that it speaks, the topics it may publish to, and what makes its password its own."""
+    """One server: its formats, the topic filters it may publish to, and the nonce of its password."""
 
     name: str
     formats: tuple[str, ...]
@@ -36,37 +36,36 @@ class Gateway(msgspec.Struct, frozen=True):
     version: int = 1
 
     def may_publish(self, topic: str) -> bool:
-        """Whether a topic, which has no wildcards, is one of its own."""
-        return any(covers(one, topic) for one in self.filters)
+        """Whether its filters cover a topic (without wildcards)."""
+        return any(covers(filter_, topic) for filter_ in self.filters)
 
 
 class Gateways:
-    """The accounts as the folder has them now; asking costs a look at the folder. Any thread may ask."""
+    """The accounts in the folder; each call lists the folder. Thread-safe."""
 
     def __init__(self, data: Path) -> None:
-        """Keep where they are."""
         self._folder = data / FOLDER
         self._lock = threading.Lock()
         self._seen: tuple[tuple[str, int], ...] | None = None
-        self._found: Mapping[str, Gateway] = {}
+        self._accounts: Mapping[str, Gateway] = {}
 
     def current(self) -> Mapping[str, Gateway]:
-        """Name to account; the same object as long as nothing has changed."""
+        """Accounts by name; the same object while nothing has changed."""
         with self._lock:
             seen = tuple(sorted(self._stamps()))
             if seen != self._seen:
-                self._found = {one.name: one for name, _ in seen if (one := self._read(name))}
+                self._accounts = {gateway.name: gateway for name, _ in seen if (gateway := self._read(name))}
                 self._seen = seen
-            return self._found
+            return self._accounts
 
     def make(self, name: str, formats: Sequence[str], filters: Sequence[str], taken: Collection[str]) -> Gateway:
         """Make an account, durably.
 
         Args:
             name: Its name, which is its user as well.
-            formats: What it speaks.
-            filters: The topics of these.
-            taken: Names that are accounts of something else.
+            formats: Its formats.
+            filters: Topic filters of these formats.
+            taken: Names of other accounts.
 
         Raises:
             ConfigError: The name is no id or taken, no format is given, or the disk refuses.
@@ -86,10 +85,10 @@ class Gateways:
         return made
 
     def revoke(self, name: str) -> None:
-        """Take an account back; the broker ends its connections within seconds.
+        """Revoke an account; the broker closes its connections within seconds.
 
         Raises:
-            ConfigError: There is none of that name.
+            ConfigError: There is no such account.
         """
         try:
             require_id(name, "the name")

@@ -1,4 +1,4 @@
-"""`kota health`: whether a service is alive and goes on; what containers are asked by. The rules: `city/status.py`."""
+"""`kota health`: the health check of a service, for containers. Its rules are in `city/status.py`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from typing import Final
 
 from broker.contract.errors import KotaError
-from city.beats import read_sign
+from city.heartbeats import read_heartbeat
 from city.options import add_settings, settings_from
 from city.settings import Settings
-from city.status import ingest_trouble, is_fresh, read_ingest
+from city.status import ingest_not_ready_reason, is_fresh, read_ingest
 from city.status_texts import text
 
 SERVICES: Final = ("ingest", "api", "vision", "simulator")
@@ -25,16 +25,16 @@ class UnwellError(KotaError):
 
 
 def run(argv: list[str]) -> int:
-    """0 when a service is alive, 1 with the reason when not."""
+    """Exit code 0 if a service is alive; raises with the reason if not."""
     parser = argparse.ArgumentParser(prog="kota health", description="Say whether a service of this machine is alive.")
     parser.add_argument("service", choices=SERVICES)
     add_settings(parser, ("data", "host", "port"))
     args = parser.parse_args(argv)
-    print(f"{args.service}: {_look(args.service, settings_from(args))}")
+    print(f"{args.service}: {_check(args.service, settings_from(args))}")
     return 0
 
 
-def _look(service: str, settings: Settings) -> str:
+def _check(service: str, settings: Settings) -> str:
     match service:
         case "ingest":
             return _ingest(settings)
@@ -45,22 +45,22 @@ def _look(service: str, settings: Settings) -> str:
 
 
 def _process(service: str, settings: Settings) -> str:
-    sign = read_sign(settings.data, service)
-    if sign is None:
+    heartbeat = read_heartbeat(settings.data, service)
+    if heartbeat is None:
         raise UnwellError(f"{service} has left no sign of life")
-    alive = _fresh(service, datetime.fromtimestamp(sign.at, UTC))
-    if late := sign.overdue():
+    alive = _fresh(service, datetime.fromtimestamp(heartbeat.at, UTC))
+    if late := heartbeat.overdue():
         raise UnwellError(f"{service} hangs: {late.part} has made no progress for {late.age_s:.0f} s")
     return alive
 
 
 def _ingest(settings: Settings) -> str:
-    """Of its work and not only of its process; without a broker it waits, which restarting would not mend."""
+    """Whether ingest works. Without a broker it waits and is alive: a restart would not help."""
     said = read_ingest(settings.data)
     if said is None:
         raise UnwellError("ingest has said nothing of itself")
     alive = _fresh("ingest", said.at)
-    trouble = ingest_trouble(said, datetime.now(UTC))
+    trouble = ingest_not_ready_reason(said, datetime.now(UTC))
     return f"{alive}, but {text('en', trouble)}" if trouble else alive
 
 

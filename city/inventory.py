@@ -10,11 +10,11 @@ import msgspec
 
 from broker.contract.errors import ConfigError
 from city.bin_models import read_models
-from city.devices import Known, read_access_points, read_bins, read_cameras, read_trucks
+from city.devices import DeviceReferences, read_access_points, read_bins, read_cameras, read_trucks
+from city.fields import Problems, read_text, read_toml
 from city.model import City, Kelurahan
 from city.places import LAT, LON, read_hours, read_kelurahan, read_sites, read_zone
 from city.profiles import read_profiles
-from city.tables import Problems, read_text, read_toml
 
 BUILTIN_CITIES: Final = ("kupang",)
 Ring = list[tuple[float, float]]
@@ -58,7 +58,7 @@ def load_city(folder: Path) -> City:
     """Read a whole city.
 
     Raises:
-        ConfigError: Something is missing or wrong: every mistake on a line of its own, with file, line and field.
+        ConfigError: Something is missing or wrong: one mistake per line, with file, line and field.
     """
     if not folder.is_dir():
         raise ConfigError(f"{folder}: not a folder")
@@ -72,7 +72,7 @@ def _read(folder: Path, problems: Problems) -> City:
     top = read_toml(folder / "city.toml", problems)
     hours = read_hours(top)
     kelurahan = read_kelurahan(folder / "kelurahan.csv", problems)
-    known = Known(
+    known = DeviceReferences(
         kelurahan=kelurahan,
         sites=read_sites(folder / "sites.csv", kelurahan, hours, problems),
         models=read_models(folder / "models.toml", problems),

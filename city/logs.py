@@ -78,7 +78,7 @@ def _descriptor(stream: TextIO | None) -> int | None:
 
 
 def configure_logging() -> None:
-    """Set structlog up once per process; the standard library's loggers speak from warnings on."""
+    """Configure structlog, once per process; loggers of the standard library log warnings and above."""
     stream = cast("TextIO", LossyStream(sys.stdout))
     logging.basicConfig(level=logging.WARNING, stream=stream, format="%(levelname)s %(name)s: %(message)s")
     renderer: structlog.typing.Processor = (

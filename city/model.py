@@ -1,4 +1,4 @@
-"""What a city consists of: immutable structs, filled by `city.inventory` from data files and used by every service."""
+"""Domain model of a city: structs that `city.inventory` fills from data files and every service uses."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Kelurahan(msgspec.Struct, frozen=True):
 class Site(msgspec.Struct, frozen=True):
     """A place: collection point (TPS), office, park, depot or landfill.
 
-    `clear_copies` is whether evidence of its cameras is also kept with its people, sealed.
+    `clear_copies` is whether clear copies (with people) of its cameras' evidence are also kept, encrypted.
     """
 
     id: str
@@ -59,8 +59,8 @@ class BinModel(msgspec.Struct, frozen=True):
     invalid_mm: tuple[float, ...] = ()
 
 
-class Address(msgspec.Struct, frozen=True):
-    """Under which name another maker's server knows a device, and how its messages are read.
+class Binding(msgspec.Struct, frozen=True):
+    """A device's binding to a third-party server: its address there, and the profile of its messages.
 
     What an address is, each adapter's page says: for LoRaWAN the DevEUI, for OwnTracks `user/device`.
     """
@@ -71,7 +71,7 @@ class Address(msgspec.Struct, frozen=True):
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
-    """What every device has; `interval_s` is how often it reports, `reach` how other makers' servers name it."""
+    """Fields of every device; `interval_s` is its reporting interval, `binding` its name at a third-party server."""
 
     KIND: ClassVar[Kind]
 
@@ -81,7 +81,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     kelurahan: str = ""
     site: str = ""
     interval_s: float = 600.0
-    reach: Address | None = None
+    binding: Binding | None = None
 
 
 class Bin(Device, frozen=True, kw_only=True):
@@ -118,7 +118,7 @@ class Camera(Device, frozen=True, kw_only=True):
 
     An address is that of the low-rate sub stream: `rtsp://`, `rtsps://`, or `http://` and `https://` for JPEG pictures.
 
-    What is drawn in the console (`city.drawn`) takes the place of `zones` and `person_height`.
+    A plan drawn in the console (`city.zone_plans`) replaces `zones` and `person_height`.
     """
 
     KIND: ClassVar[Kind] = "camera"
@@ -129,19 +129,18 @@ class Camera(Device, frozen=True, kw_only=True):
 
     @property
     def plan(self) -> ZonePlan:
-        """What the inventory says of its picture."""
+        """Zone plan of the inventory."""
         return ZonePlan(self.zones, self.person_height)
 
 
 class FieldRule(msgspec.Struct, frozen=True):
-    """How one contract field is read out of a foreign payload.
+    """How one contract field is read from a third-party payload.
 
-    `source` lists dotted paths, the first present wins. `unit` is the one the device counts in, empty for the
-    contract's own (`city.quantities`), `units` those of single paths; a unit written behind a number wins.
-    `signed_bits` is the width of a signed number that arrives unsigned. A number is multiplied by `scale`, then `shift`
-    is added. Values in `invalid` mean "no reading", those in `absent` that nothing is connected there, which is no
-    fault; `choices` maps texts to values. `percent_of` says what a percentage counts. Where a path of `valid` says no,
-    there is no reading.
+    `source` lists dotted paths, the first present wins. `unit` is the device's unit, empty for the contract's own
+    (`city.units`), `units` those of single paths; a unit written behind a number wins. `signed_bits` is the width of a
+    signed number that arrives unsigned. A number is multiplied by `scale`, then `shift` is added. Values in `invalid`
+    mean "no reading", those in `absent` that nothing is connected there, which is no fault; `choices` maps texts to
+    values. `percent_of` says what a percentage counts. If a path of `valid` is false, there is no reading.
     """
 
     source: tuple[str, ...]
@@ -158,10 +157,10 @@ class FieldRule(msgspec.Struct, frozen=True):
 
 
 class EventRule(msgspec.Struct, frozen=True):
-    """How one event of the contract is read: raised while the first present of `source` is one of `when`.
+    """How one event of the contract is read: raised while the first present path of `source` is one of `when`.
 
-    Without `when`, while it is true (a number that is not zero, a word that does not say no). `noted`: each time it is
-    so is an event without duration.
+    Without `when`, while it is true (a number other than zero, a word other than no). With `noted`, each occurrence is
+    an event without duration.
     """
 
     source: tuple[str, ...]
@@ -170,19 +169,18 @@ class EventRule(msgspec.Struct, frozen=True):
 
 
 class SensorGeometry(msgspec.Struct, frozen=True):
-    """What limits a distance sensor itself, in mm: it sees nothing nearer, and nothing farther."""
+    """Measuring range of a distance sensor, in mm."""
 
     dead_zone_mm: float = 0.0
     range_mm: float = 20_000.0
 
 
 class Profile(msgspec.Struct, frozen=True):
-    """A device model: how what it sends maps to the contract.
+    """A device model: how its messages map to the contract.
 
-    `frames` names who decodes its raw frames (`ingest.frames`), empty for nobody. `time` and `fix_time` list paths of
-    its own clock and of the time of its position, for formats that do not say where they are. `matches` are names under
-    which network servers know the model, and `adapters` the formats it comes by; both serve to suggest it for a device
-    that nobody knows yet.
+    `frames` names the decoder of its raw frames (`ingest.frames`), empty for none. `time` and `fix_time` list paths of
+    its own clock and of the time of its position, for formats that do not define them. `matches` are names of the model
+    at network servers, and `adapters` the formats it comes by; both serve to suggest it for an unknown device.
     """
 
     id: str
@@ -204,8 +202,7 @@ class City(msgspec.Struct):
 
     `shapes` is GeoJSON: the outline of the city and its kelurahan, for maps without internet.
 
-    Only `hold` changes it, and only by putting new mappings in place of old ones: whoever goes through one goes on
-    through what it was.
+    Only `replace_devices` changes it, by replacing whole mappings: an iteration over an old mapping is not affected.
     """
 
     id: str
@@ -225,15 +222,15 @@ class City(msgspec.Struct):
     devices: dict[str, Device]
     shapes: bytes
 
-    def hold(self, devices: Mapping[str, Device]) -> None:
-        """Have exactly these devices from now on."""
+    def replace_devices(self, devices: Mapping[str, Device]) -> None:
+        """Replace the devices by exactly these."""
         self.devices = dict(devices)
-        self.bins = {id_: one for id_, one in devices.items() if isinstance(one, Bin)}
-        self.trucks = {id_: one for id_, one in devices.items() if isinstance(one, Truck)}
-        self.access_points = {id_: one for id_, one in devices.items() if isinstance(one, AccessPoint)}
-        self.cameras = {id_: one for id_, one in devices.items() if isinstance(one, Camera)}
+        self.bins = {id_: device for id_, device in devices.items() if isinstance(device, Bin)}
+        self.trucks = {id_: device for id_, device in devices.items() if isinstance(device, Truck)}
+        self.access_points = {id_: device for id_, device in devices.items() if isinstance(device, AccessPoint)}
+        self.cameras = {id_: device for id_, device in devices.items() if isinstance(device, Camera)}
 
     def hours_at(self, site: str) -> DumpingHours:
-        """The dumping hours in force at a site; the city's default where the site names none or is unknown."""
-        found = self.sites.get(site)
-        return self.hours[found.hours if found else "default"]
+        """Dumping hours in force at a site; the city's default if the site names none or is unknown."""
+        known = self.sites.get(site)
+        return self.hours[known.hours if known else "default"]

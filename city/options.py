@@ -13,7 +13,7 @@ from city.settings import Settings, load_settings
 
 
 def add_settings(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
-    """Add `--name` for each of these settings; what is not given stays the environment's or the default."""
+    """Add `--name` for each of these settings; without the option, the environment's value or the default applies."""
     for name in names:
         field = Settings.model_fields[name]
         option = "--" + name.replace("_", "-")

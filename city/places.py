@@ -9,8 +9,8 @@ from typing import Final, get_args
 from zoneinfo import ZoneInfo
 
 from broker.contract.errors import ConfigError
+from city.fields import FieldReader, Problems, TomlTable, index_by_id, read_csv
 from city.model import Kelurahan, Site, SiteKind
-from city.tables import Fields, Problems, Table, keyed, read_csv
 from city.windows import DAY_NAMES, DumpingHours, Window, Windows, parse_window
 
 LAT: Final = (-90.0, 90.0)
@@ -18,7 +18,7 @@ LON: Final = (-180.0, 180.0)
 _EVERY_DAY: Final = "every_day"
 
 
-def read_zone(table: Table) -> ZoneInfo:
+def read_zone(table: TomlTable) -> ZoneInfo:
     """The city's time zone; UTC stands in for one that is unknown."""
     name = table.text("time_zone")
     try:
@@ -28,7 +28,7 @@ def read_zone(table: Table) -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
-def read_hours(table: Table) -> dict[str, DumpingHours]:
+def read_hours(table: TomlTable) -> dict[str, DumpingHours]:
     """Every `[hours.<id>]`; `[hours.default]` must be there."""
     hours = {name: _one_hours(name, inner) for name, inner in table.table("hours").tables()}
     if "default" not in hours:
@@ -39,7 +39,7 @@ def read_hours(table: Table) -> dict[str, DumpingHours]:
 def read_kelurahan(path: Path, problems: Problems) -> dict[str, Kelurahan]:
     """The rows of `kelurahan.csv`."""
     rows = read_csv(path, ("id", "name", "kecamatan", "lat_deg", "lon_deg"), (), problems)
-    return keyed(((row, _kelurahan(row)) for row in rows), {})
+    return index_by_id(((row, _kelurahan(row)) for row in rows), {})
 
 
 def read_sites(
@@ -48,10 +48,10 @@ def read_sites(
     """The rows of `sites.csv`."""
     needed = ("id", "name", "kind", "kelurahan", "lat_deg", "lon_deg")
     rows = read_csv(path, needed, ("hours", "clear_copies"), problems)
-    return keyed(((row, _site(row, kelurahan, hours)) for row in rows), {})
+    return index_by_id(((row, _site(row, kelurahan, hours)) for row in rows), {})
 
 
-def _kelurahan(row: Fields) -> Kelurahan:
+def _kelurahan(row: FieldReader) -> Kelurahan:
     return Kelurahan(
         id=row.identifier(),
         name=row.text("name"),
@@ -61,7 +61,7 @@ def _kelurahan(row: Fields) -> Kelurahan:
     )
 
 
-def _site(row: Fields, kelurahan: Mapping[str, Kelurahan], hours: Mapping[str, DumpingHours]) -> Site:
+def _site(row: FieldReader, kelurahan: Mapping[str, Kelurahan], hours: Mapping[str, DumpingHours]) -> Site:
     kinds: tuple[SiteKind, ...] = get_args(SiteKind)
     return Site(
         id=row.identifier(),
@@ -75,7 +75,7 @@ def _site(row: Fields, kelurahan: Mapping[str, Kelurahan], hours: Mapping[str, D
     )
 
 
-def _one_hours(name: str, table: Table) -> DumpingHours:
+def _one_hours(name: str, table: TomlTable) -> DumpingHours:
     missing = [day for day in DAY_NAMES if not table.has(day)]
     if missing and not table.has(_EVERY_DAY):
         table.note(_EVERY_DAY, f"is missing, and so are {', '.join(missing)}")
@@ -89,7 +89,7 @@ def _one_hours(name: str, table: Table) -> DumpingHours:
     return found
 
 
-def _exceptions(table: Table) -> dict[date, Windows]:
+def _exceptions(table: TomlTable) -> dict[date, Windows]:
     found: dict[date, Windows] = {}
     for key in table.names():
         try:
@@ -99,7 +99,7 @@ def _exceptions(table: Table) -> dict[date, Windows]:
     return found
 
 
-def _windows(table: Table, field: str) -> Windows:
+def _windows(table: TomlTable, field: str) -> Windows:
     """`all_day`, or a list of windows; an empty list allows nothing."""
     value = table.raw(field, [])
     listed = [value] if value == "all_day" else value
@@ -109,7 +109,7 @@ def _windows(table: Table, field: str) -> Windows:
     return tuple(window for text in listed if (window := _window(table, field, text)))
 
 
-def _window(table: Table, field: str, text: object) -> Window | None:
+def _window(table: TomlTable, field: str, text: object) -> Window | None:
     try:
         return parse_window(str(text))
     except ConfigError as exc:

@@ -1,4 +1,4 @@
-"""Polygons in normalised picture coordinates (0..1 from the top left): their area, what lies in them, crossings."""
+"""Polygons in normalised picture coordinates (0..1 from the top left): area, containment, self-intersection."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ Polygon = tuple[Point, ...]
 
 
 def area(polygon: Sequence[Point]) -> float:
-    """Share of the picture; of a polygon that crosses itself the number says nothing."""
+    """Area as a share of the picture; undefined for a polygon that crosses itself."""
     return abs(sum(a[0] * b[1] - b[0] * a[1] for a, b in _edges(polygon))) / 2
 
 
 def contains(polygon: Sequence[Point], point: Point) -> bool:
-    """Whether a point lies in a polygon or on its outline, so that the picture's own edge belongs to it."""
+    """Whether a point lies in a polygon or on its outline; so the picture's edge belongs to it."""
     x, y = point
     inside = False
     for a, b in _edges(polygon):
@@ -45,7 +45,7 @@ def _edges(polygon: Sequence[Point]) -> Iterator[tuple[Point, Point]]:
 
 
 def _turn(a: Point, b: Point, c: Point) -> float:
-    """Above 0 when the way from a over b to c turns one way, below 0 when the other, 0 when it goes straight."""
+    """Orientation of a, b, c: above 0 for a turn to one side, below 0 to the other, 0 for a straight line."""
     return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
 
 

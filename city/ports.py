@@ -1,4 +1,4 @@
-"""Ports to listen on: a default that is taken gives way to the next free one, one that was asked for does not."""
+"""Ports to listen on: a default port in use is replaced by the next free one, a requested port is not."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ OUTGOING_FROM: Final = 32_768
 
 
 class PortTakenError(KotaError):
-    """A port that was asked for is in use."""
+    """A requested port is in use."""
 
 
 def choose_port(host: str, default: int, asked: int | None, *, role: str, taken: frozenset[int] = frozenset()) -> int:
-    """The port asked for, or the first free one from the default upwards; 0 asks for any.
+    """The requested port, or the first free one from the default upwards; 0 requests any.
 
     Raises:
-        PortTakenError: The port asked for is in use, or there is none free near the default.
+        PortTakenError: The requested port is in use, or none near the default is free.
     """
     if asked == 0:
         return free_port(host, taken)
@@ -40,7 +40,7 @@ def choose_port(host: str, default: int, asked: int | None, *, role: str, taken:
 
 
 def free_port(host: str, taken: frozenset[int] = frozenset()) -> int:
-    """A port that is free now and that the kernel gives to no outgoing connection before somebody listens on it.
+    """A free port outside of the kernel's range for outgoing connections.
 
     Raises:
         PortTakenError: There is none.
@@ -64,7 +64,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _outgoing_from() -> int:
-    """Where the range of outgoing connections begins."""
+    """First port of the kernel's range for outgoing connections."""
     try:
         return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     except (OSError, ValueError, IndexError):

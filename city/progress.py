@@ -1,4 +1,4 @@
-"""Whether a child process goes on, judged by the supervisor from its signs; pure, the clock is handed in."""
+"""Progress of child processes, judged by the supervisor from their heartbeats; pure, the clock is a parameter."""
 
 from __future__ import annotations
 
@@ -9,59 +9,57 @@ from typing import Final
 
 import msgspec
 
-from city.beats import PATIENCE_S, Sign
+from city.heartbeats import PATIENCE_S, ServiceHeartbeat
 
 FIRST_SIGN_S: Final = 120.0
-"""A child that has not said anything for so long after its start hangs; Python loads slowly on a Pi."""
+"""Timeout of a child's first heartbeat after its start; Python loads slowly on a Pi."""
 STEP_MAX_S: Final = 2.0
-"""Between two looks at the clock; a longer gap is one in which we were asleep ourselves."""
+"""Maximum step between two readings of the clock; a longer gap means that this process itself was suspended."""
 _READ_BYTES: Final = 1 << 16
 
 
 class WakingClock:
-    """Seconds that this process was awake, as long as it asks often: a suspended or frozen machine's do not count.
+    """Seconds for which this process was awake, if read often: the time of a suspended or frozen machine is left out.
 
     Args:
-        clock: Seconds, monotonic.
+        clock: Monotonic seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Start at 0."""
         self._clock = clock
         self._last = clock()
         self._awake_s = 0.0
 
     def __call__(self) -> float:
-        """How long it was awake."""
+        """Seconds awake since the construction."""
         now = self._clock()
         self._awake_s += min(max(0.0, now - self._last), STEP_MAX_S)
         self._last = now
         return self._awake_s
 
 
-class Progress:
-    """What one life of a child has shown.
+class ChildProgress:
+    """Progress of one child process.
 
-    A part is judged by when its count was last seen to grow, on our clock: a frozen child's own stands.
+    A part is judged by when its count was last seen to grow, on our clock: that of a frozen child stands still.
 
     Args:
-        now_s: The waking time of its start.
+        now_s: Waking time of its start.
     """
 
     def __init__(self, now_s: float) -> None:
-        """It has shown nothing yet."""
         self._started_s = now_s
         self._parts: dict[tuple[str, str], tuple[int, float, float, str]] = {}
 
-    def take(self, sign: Sign, now_s: float) -> None:
-        """Take in what it says."""
-        self._see((sign.service, ""), sign.number, now_s, PATIENCE_S, "its process")
-        for beat in sign.beats:
+    def update(self, heartbeat: ServiceHeartbeat, now_s: float) -> None:
+        """Note the counts of a heartbeat."""
+        self._see((heartbeat.service, ""), heartbeat.number, now_s, PATIENCE_S, "its process")
+        for beat in heartbeat.beats:
             about = f"{beat.part} ({beat.doing})" if beat.doing else beat.part
-            self._see((sign.service, beat.part), beat.count, now_s, beat.patience_s, about)
+            self._see((heartbeat.service, beat.part), beat.count, now_s, beat.patience_s, about)
 
-    def stuck(self, now_s: float) -> str:
-        """Which part has made no progress for how long; empty when all have."""
+    def stuck_reason(self, now_s: float) -> str:
+        """The part without progress, and for how long; empty if all parts go on."""
         if not self._parts:
             silent_s = now_s - self._started_s
             return f"no sign of life for {silent_s:.0f} s after its start" if silent_s > FIRST_SIGN_S else ""
@@ -77,21 +75,20 @@ class Progress:
             self._parts[part] = (count, now_s, patience_s, about)
 
 
-class SignReader:
-    """Our end of a child's pipe of signs; never waits.
+class HeartbeatReader:
+    """Reading end of a child's heartbeat pipe; never blocks.
 
     Args:
-        pipe: The descriptor; it is ours to close.
+        pipe: The descriptor; closed by `close`.
     """
 
     def __init__(self, pipe: int) -> None:
-        """Nothing is read yet."""
         self._pipe = pipe
         self._rest = b""
         os.set_blocking(pipe, False)
 
-    def read(self) -> list[Sign]:
-        """What has come since the last call."""
+    def read(self) -> list[ServiceHeartbeat]:
+        """Heartbeats received since the last call."""
         data = self._rest
         try:
             while chunk := os.read(self._pipe, _READ_BYTES):
@@ -99,15 +96,15 @@ class SignReader:
         except BlockingIOError:
             pass
         *lines, self._rest = data.split(b"\n")
-        return [sign for line in lines if (sign := _decoded(line))]
+        return [heartbeat for line in lines if (heartbeat := _decode(line))]
 
     def close(self) -> None:
-        """Let go of the pipe."""
+        """Close the pipe."""
         os.close(self._pipe)
 
 
-def _decoded(line: bytes) -> Sign | None:
+def _decode(line: bytes) -> ServiceHeartbeat | None:
     try:
-        return msgspec.json.decode(line, type=Sign)
+        return msgspec.json.decode(line, type=ServiceHeartbeat)
     except msgspec.MsgspecError:
         return None

@@ -1,4 +1,4 @@
-"""The page of settings and verbs, generated from what the code says: `python -m city.reference`."""
+"""The page of settings and verbs, generated from the code: `python -m city.reference`."""
 
 from __future__ import annotations
 

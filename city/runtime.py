@@ -1,4 +1,4 @@
-"""What a service of one process gets: settings, the city, secrets, the way to the broker, and the signal to stop."""
+"""The runtime of a process: settings, city, secrets, heartbeats, and the signal to stop its services."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import structlog
 
-from city.adopted import AdoptedDevices
-from city.beats import Beats
+from city.adoption import AdoptedDevices
+from city.heartbeats import HeartbeatRegistry
 from city.inventory import builtin_city, load_city
 from city.model import City
 from city.secrets import Secrets
@@ -30,7 +30,7 @@ def city_folder(name: str) -> Path:
 
 
 def whole_city(settings: Settings) -> City:
-    """The inventory and what was adopted beside it.
+    """The city with its inventory and its adopted devices.
 
     Raises:
         ConfigError: The inventory is wrong.
@@ -41,9 +41,9 @@ def whole_city(settings: Settings) -> City:
 
 
 class Runtime:
-    """One per process. A thread that fails takes the process down: the supervisor restarts, the journal replays.
+    """One per process. A thread that fails ends the process: the supervisor restarts it, the journal replays.
 
-    Each part of a service says with `beat` that it goes on; one that has stopped saying so takes the process down too.
+    Each part of a service calls `beat` while it works; a part that stops doing so ends the process too.
     """
 
     def __init__(self, settings: Settings, services: Collection[str] = ()) -> None:
@@ -56,8 +56,8 @@ class Runtime:
         self.services = frozenset(services)
         self.city: City = load_city(city_folder(settings.city))
         self.adopted = AdoptedDevices(settings.data, self.city)
-        self.beats = Beats()
-        self.beat = self.beats.beat
+        self.heartbeats = HeartbeatRegistry()
+        self.beat = self.heartbeats.beat
         self.stop = threading.Event()
         self.failed = threading.Event()
 

@@ -1,6 +1,6 @@
-"""The city's key and what is derived from it: passwords at the broker and tokens for the API.
+"""The city's key and the secrets derived from it: passwords at the broker, tokens for the API, signing keys.
 
-Reading never makes a key: one made silently would change every password, token and signature of the city.
+Reading never makes a key: a new one would silently change every password, token and signature of the city.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from pathlib import Path
 from typing import Final, Literal
 
 from broker.contract.errors import ConfigError
-from city.files import replace_file
+from city.atomic_files import replace_file
 
 Role = Literal["viewer", "operator", "admin"]
 
 ROLES: Final[tuple[Role, ...]] = ("viewer", "operator", "admin")
-"""From least to most; a role may do what those before it may."""
+"""Roles by ascending rights; a role has the rights of those before it."""
 
 SERVICE_USERS: Final = ("ingest", "simulator")
 KEY_NAME: Final = "secret.key"
 FINGERPRINT_NAME: Final = "secret.fingerprint"
 _KEY_BYTES: Final = 32
 _DATA: Final = ("ingest/journal.sqlite", "store/city.duckdb", "store/progress.sqlite", "evidence/custody.jsonl")
-"""What stands for a data folder in use."""
+"""Files and folders that mark a data folder as in use."""
 _NEW_KEY: Final = "or begin a new key with `kota secrets new-key`, which says what that costs"
 
 
@@ -86,7 +86,7 @@ class Secrets:
         return cls.make(data)
 
     def fingerprint(self) -> str:
-        """Tells this key from another; nothing can be derived from it."""
+        """Fingerprint of the key; no secret can be derived from it."""
         return self._derive("fingerprint", "key")[:16]
 
     def password(self, user: str) -> str:
@@ -94,7 +94,7 @@ class Secrets:
         return self._derive("mqtt", user)
 
     def gateway_password(self, name: str, nonce: str) -> str:
-        """The password of another maker's server; made again under the same name it has another nonce."""
+        """The password of a third-party server; the nonce differs for each account made under the same name."""
         return self._derive("gateway", f"{name}:{nonce}")
 
     def broker_seed(self) -> bytes:
@@ -106,7 +106,7 @@ class Secrets:
         return f"{role}-{self._derive('api', role)}"
 
     def role_of(self, token: str) -> Role | None:
-        """The role a token stands for, None when it is not one of ours; compares in constant time."""
+        """The role of a token; None if it is invalid. Compares in constant time."""
         return next((role for role in ROLES if hmac.compare_digest(self.token(role).encode(), token.encode())), None)
 
     def session_key(self) -> str:
@@ -118,11 +118,11 @@ class Secrets:
         return hmac.new(self._key, b"evidence:custody", hashlib.sha256).digest()
 
     def pseudonym_key(self) -> bytes:
-        """The key of the hashes that stand for clients of hotspots."""
+        """The key of the hashes that replace names of hotspot clients."""
         return hmac.new(self._key, b"pseudonyms", hashlib.sha256).digest()
 
     def journal_key(self) -> bytes:
-        """The 32 bytes that messages of other makers' devices are sealed with in ingest's journal."""
+        """The 32 bytes of the key that encrypts third-party messages in ingest's journal."""
         return hmac.new(self._key, b"journal", hashlib.sha256).digest()
 
     def influx(self, account: str) -> str:

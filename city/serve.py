@@ -1,4 +1,4 @@
-"""One process that runs one or several services; the supervisor starts these, and each can be started by hand."""
+"""Runs one or several services in one process; the supervisor starts such processes, and so may an operator."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 
 from broker.contract.errors import KotaError
-from city.beats import START_PATIENCE_S, Beat, SignWriter
+from city.heartbeats import START_PATIENCE_S, HeartbeatWriter, PartHeartbeat
 from city.logs import configure_logging
 from city.options import add_settings, settings_from
 from city.runtime import Runtime
@@ -30,7 +30,7 @@ SERVICES: Final = {
     "vision-worker": "vision.worker_process",
     "simulator": "edge.simulator.service",
 }
-"""Service to the module whose `serve(runtime)` runs it. Looked up by name: the rooms stay unknown to each other."""
+"""Service to the module whose `serve(runtime)` runs it. Imported by name: the packages do not know each other."""
 
 STOP_WITHIN_S: Final = 4.0
 SIGN_EVERY_S: Final = 2.0
@@ -48,7 +48,7 @@ _SETTINGS: Final = (
 
 
 def run(argv: list[str]) -> int:
-    """`kota serve SERVICE ...`: run services until SIGTERM; 1 when one of them failed."""
+    """`kota serve SERVICE ...`: run services until SIGTERM; exit code 1 if one of them failed."""
     parser = argparse.ArgumentParser(prog="kota serve", description="Run services in this process.")
     parser.add_argument("services", nargs="+", choices=sorted(SERVICES), metavar="SERVICE")
     add_settings(parser, _SETTINGS)
@@ -59,13 +59,13 @@ def run(argv: list[str]) -> int:
         _end_with_parent(int(os.environ["KOTA_SUPERVISOR"]))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: runtime.stop.set())
-    writer = SignWriter(runtime.settings.data, runtime.beats)  # before anything could inherit the pipe's name
+    writer = HeartbeatWriter(runtime.settings.data, runtime.heartbeats)  # before anything could inherit the pipe's name
     for name in args.services:
         runtime.beat(name, "starting", patience_s=START_PATIENCE_S)
     runtime.thread("adopted-devices", lambda: runtime.adopted.keep_fresh(runtime.stop))
     threads = [runtime.thread(name, lambda name=name: _serve(name, runtime)) for name in args.services]  # type: ignore[misc]
     log.info("services.started", services=args.services)
-    hangs = _leave_signs(runtime, args.services, writer)
+    hangs = _write_heartbeats(runtime, args.services, writer)
     for thread in threads:
         thread.join(STOP_WITHIN_S / len(threads))
     for name in args.services:
@@ -78,15 +78,15 @@ def run(argv: list[str]) -> int:
     return 1 if runtime.failed.is_set() else 0
 
 
-def _leave_signs(runtime: Runtime, services: Sequence[str], writer: SignWriter) -> bool:
-    """Say every now and then how the services do, until the runtime stops; whether it was stopped because one hangs.
+def _write_heartbeats(runtime: Runtime, services: Sequence[str], writer: HeartbeatWriter) -> bool:
+    """Write the services' heartbeats until the runtime stops; returns whether it stopped because one of them hangs.
 
-    A supervisor would end it from outside. Without one, in a container, the process ends itself.
+    A supervisor ends a hanging process from outside. Without one, in a container, the process ends itself.
     """
-    late: dict[str, Beat | None] = {}
+    late: dict[str, PartHeartbeat | None] = {}
     while not runtime.stop.wait(SIGN_EVERY_S):
         for name in services:
-            before, late[name] = late.get(name), writer.leave(name).overdue()
+            before, late[name] = late.get(name), writer.write(name).overdue()
             now = late[name]
             # Twice the same: after a pause of the whole container every part is late once.
             if not writer.supervised and before and now and (before.part, before.count) == (now.part, now.count):

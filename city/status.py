@@ -1,6 +1,6 @@
-"""How a city does, in one picture: `kota status`, `kota health`, `/readyz` and the line of `kota up` ask here.
+"""Status of a city: `kota status`, `kota health`, `/readyz` and the status line of `kota up` use it.
 
-run.json, signs of life, health.json of ingest and broker, /readyz -> `look` -> `Picture` -> `problems_of` -> words
+run.json, heartbeats, health.json of ingest and broker, /readyz -> `read_status` -> `CityStatus` -> `problems_of`
 """
 
 from __future__ import annotations
@@ -19,35 +19,35 @@ from typing import Any, Final, Literal, Protocol
 import msgspec
 
 from broker.health import BrokerHealth, read_health
-from city.beats import Beat, read_sign, sign_path
-from city.only_one import in_use
+from city.folder_lock import in_use
+from city.heartbeats import PartHeartbeat, heartbeat_path, read_heartbeat
 
 FRESH_S: Final = 30.0
-"""What anybody said of itself longer ago says nothing of now."""
+"""A report older than this says nothing about now."""
 DISK_LOW_BYTES: Final = 512 << 20
 ASK_WITHIN_S: Final = 1.0
 BROKER_FULL: Final = 0.9
-"""Share of its bound from which on the embedded broker soon refuses messages."""
+"""Share of the broker's bound from which it will soon refuse messages."""
 REFUSED_TOPIC_SHOWN_S: Final = 3_600.0
 
-Trouble = Literal["", "not_started", "silent", "no_broker", "deaf", "journal_full", "store_away"]
-"""Why readings do not arrive or are not stored; empty when they are."""
+NotReadyReason = Literal["", "not_started", "silent", "no_broker", "deaf", "journal_full", "store_away"]
+"""Why readings do not arrive or are not stored; empty if they are."""
 
 
-class IngestWords(Protocol):
-    """What is asked of a snapshot of ingest's health."""
+class IngestState(Protocol):
+    """The part of ingest's health that is judged here."""
 
     @property
     def at(self) -> datetime:
-        """When ingest said it, UTC."""
+        """Time of the report, UTC."""
 
     @property
     def connected(self) -> bool:
-        """Whether the broker is there."""
+        """Whether ingest is connected to the broker."""
 
     @property
     def deaf(self) -> bool:
-        """Whether the broker is there and passes nothing on."""
+        """Whether it is connected and receives nothing."""
 
     @property
     def store(self) -> str:
@@ -58,8 +58,8 @@ class IngestWords(Protocol):
         """`ok` or `full`."""
 
 
-class Said(msgspec.Struct, frozen=True):
-    """`ingest/health.json`, as far as it is shown; `canary_age_s`: nothing was heard since, not even a canary."""
+class IngestStatus(msgspec.Struct, frozen=True):
+    """`ingest/health.json`, the fields shown; `canary_age_s` is the time since the last message, canaries included."""
 
     at: datetime
     connected: bool = False
@@ -78,7 +78,7 @@ class Said(msgspec.Struct, frozen=True):
 class Process(msgspec.Struct, frozen=True):
     """A process of `kota up`, or of a service that runs alone.
 
-    `silent_s` is the age of its last sign of life; `hangs` counts how often it was ended because it hung.
+    `silent_s` is the age of its last heartbeat; `hangs` counts how often it was ended because it hung.
     """
 
     name: str
@@ -87,10 +87,10 @@ class Process(msgspec.Struct, frozen=True):
     silent_s: float = 0.0
     restarts: int = 0
     hangs: int = 0
-    beats: tuple[Beat, ...] = ()
+    beats: tuple[PartHeartbeat, ...] = ()
 
-    def late(self) -> Beat | None:
-        """A part that hangs."""
+    def late(self) -> PartHeartbeat | None:
+        """A part that hangs; None if none does."""
         return next((beat for beat in self.beats if beat.overdue), None)
 
 
@@ -102,12 +102,12 @@ class Ready(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
-class Picture(msgspec.Struct, frozen=True):
-    """Everything that is known from outside; `supervised` is whether a `kota up` runs."""
+class CityStatus(msgspec.Struct, frozen=True):
+    """The status of a city as seen from outside; `supervised` is whether a `kota up` runs."""
 
     supervised: bool
     processes: tuple[Process, ...]
-    ingest: Said | None
+    ingest: IngestStatus | None
     ready: Ready
     disk_free_bytes: int | None
     disk_bytes: int | None
@@ -115,19 +115,19 @@ class Picture(msgspec.Struct, frozen=True):
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """Something that is not well: a key of the texts, and what stands in their gaps."""
+    """A problem: a key of the texts, and the values of its placeholders."""
 
     key: str
     about: dict[str, str | int | float] = {}
 
 
 def is_fresh(at: datetime, now: datetime) -> bool:
-    """Whether something said then speaks of now; a time to come does not."""
+    """Whether a report of `at` is about now; one from the future is not."""
     return abs(now - at) <= timedelta(seconds=FRESH_S)
 
 
-def ingest_trouble(said: IngestWords | None, now: datetime) -> Trouble:
-    """What is wrong by ingest's own words."""
+def ingest_not_ready_reason(said: IngestState | None, now: datetime) -> NotReadyReason:
+    """The problem that ingest's own health shows."""
     if said is None:
         return "not_started"
     if not is_fresh(said.at, now):
@@ -139,43 +139,43 @@ def ingest_trouble(said: IngestWords | None, now: datetime) -> Trouble:
     return "store_away" if said.store == "away" else ""
 
 
-def problems_of(picture: Picture, now: datetime) -> list[Problem]:
-    """All that is not well, the gravest first."""
-    if not picture.processes:
+def problems_of(status: CityStatus, now: datetime) -> list[Problem]:
+    """All problems, the gravest first."""
+    if not status.processes:
         return [Problem("not_running")]
-    problems = [Problem("process_down", {"name": one.name}) for one in picture.processes if one.pid is None]
+    problems = [Problem("process_down", {"name": process.name}) for process in status.processes if process.pid is None]
     problems += [
-        Problem("process_hangs", {"name": one.name, "part": late.part, "silent_s": round(late.age_s)})
-        for one in picture.processes
-        if one.pid is not None and (late := one.late())
+        Problem("process_hangs", {"name": process.name, "part": late.part, "silent_s": round(late.age_s)})
+        for process in status.processes
+        if process.pid is not None and (late := process.late())
     ]
     problems += [
-        Problem("process_silent", {"name": one.name, "silent_s": round(one.silent_s)})
-        for one in picture.processes
-        if one.pid is not None and one.silent_s > FRESH_S
+        Problem("process_silent", {"name": process.name, "silent_s": round(process.silent_s)})
+        for process in status.processes
+        if process.pid is not None and process.silent_s > FRESH_S
     ]
-    trouble = ingest_trouble(picture.ingest, now)
-    if trouble:
-        problems.append(Problem(trouble))
-    elif not picture.ready.answered:
+    reason = ingest_not_ready_reason(status.ingest, now)
+    if reason:
+        problems.append(Problem(reason))
+    elif not status.ready.answered:
         problems.append(Problem("api_silent"))
-    elif not picture.ready.ready:
-        problems.append(Problem("not_ready", {"detail": picture.ready.detail}))
-    said = picture.ingest
+    elif not status.ready.ready:
+        problems.append(Problem("not_ready", {"detail": status.ready.detail}))
+    said = status.ingest
     if said and said.lost_readings:
         problems.append(Problem("lost_readings", {"count": said.lost_readings}))
     elif said and said.damages:
         problems.append(Problem("damages", {"count": len(said.damages)}))
     for alarm in said.alarms if said else ():
         problems.append(Problem("bad_messages", {name: alarm.get(name, "?") for name in ("subject", "bad", "of")}))
-    problems += broker_problems(picture.broker, now)
-    if picture.disk_free_bytes is not None and picture.disk_free_bytes < DISK_LOW_BYTES:
-        problems.append(Problem("disk_low", {"free_mb": picture.disk_free_bytes >> 20}))
+    problems += broker_problems(status.broker, now)
+    if status.disk_free_bytes is not None and status.disk_free_bytes < DISK_LOW_BYTES:
+        problems.append(Problem("disk_low", {"free_mb": status.disk_free_bytes >> 20}))
     return problems
 
 
 def broker_problems(broker: BrokerHealth | None, now: datetime) -> list[Problem]:
-    """What is not well with the embedded broker, by its own words; nothing when they are old."""
+    """Problems in the embedded broker's own health; none if it is old."""
     if broker is None or not is_fresh(datetime.fromtimestamp(broker.at, UTC), now):
         return []
     problems = []
@@ -187,23 +187,27 @@ def broker_problems(broker: BrokerHealth | None, now: datetime) -> list[Problem]
     return problems
 
 
-def look(data: Path, run: Mapping[str, Any], now: datetime, processes: Sequence[Process] | None = None) -> Picture:
-    """The picture of a city.
+def read_status(
+    data: Path, run: Mapping[str, Any], now: datetime, processes: Sequence[Process] | None = None
+) -> CityStatus:
+    """Read the status of a city.
 
     Args:
         data: Its data folder.
-        run: What `run.json` says, or where the API listens (`host`, `port`).
+        run: Content of `run.json`, or the address of the API (`host`, `port`).
         now: UTC.
-        processes: Those that the caller knows better than the disk does.
+        processes: Processes, if the caller knows them better than the disk does.
     """
     supervised = processes is not None or in_use(data)
     if processes is None:
         children = run.get("children", {}) if supervised else {}
-        processes = [process_of(data, name, child, now) for name, child in children.items()] or _alone(data, now)
+        processes = [process_of(data, name, child, now) for name, child in children.items()] or _standalone_processes(
+            data, now
+        )
     disk = None
     with contextlib.suppress(OSError):
         disk = shutil.disk_usage(data)
-    return Picture(
+    return CityStatus(
         supervised=supervised,
         processes=tuple(processes),
         ingest=read_ingest(data),
@@ -215,7 +219,7 @@ def look(data: Path, run: Mapping[str, Any], now: datetime, processes: Sequence[
 
 
 def read_run(data: Path) -> dict[str, Any]:
-    """What `kota up` has noted of itself; empty when there is nothing to be read."""
+    """Content of `run.json`, written by `kota up`; empty if it cannot be read."""
     try:
         return dict(json.loads((data / "run.json").read_text()))
     except (OSError, ValueError):
@@ -223,11 +227,15 @@ def read_run(data: Path) -> dict[str, Any]:
 
 
 def process_of(data: Path, name: str, child: Mapping[str, Any], now: datetime) -> Process:
-    """A child as `kota up` notes it, with what its own signs add; those of an earlier process do not count."""
+    """A child in `run.json` with the age of its own heartbeats; those of an earlier process do not count."""
     pid = child["pid"] if child["pid"] and _is_there(child["pid"]) else None
     since = datetime.fromisoformat(child["started_at"]) if pid and child["started_at"] else None
-    signs = [sign for service in child["services"] if (sign := read_sign(data, service)) and sign.pid == pid]
-    said = min((datetime.fromtimestamp(sign.at, UTC) for sign in signs), default=since)
+    heartbeats = [
+        heartbeat
+        for service in child["services"]
+        if (heartbeat := read_heartbeat(data, service)) and heartbeat.pid == pid
+    ]
+    said = min((datetime.fromtimestamp(heartbeat.at, UTC) for heartbeat in heartbeats), default=since)
     return Process(
         name,
         pid,
@@ -235,12 +243,12 @@ def process_of(data: Path, name: str, child: Mapping[str, Any], now: datetime) -
         abs((now - said).total_seconds()) if said else 0.0,
         child["restarts"],
         child["hangs"],
-        tuple(beat for sign in signs for beat in sign.beats),
+        tuple(beat for heartbeat in heartbeats for beat in heartbeat.beats),
     )
 
 
 def ask_ready(host: str, port: int) -> Ready:
-    """What the API says; one that does not answer within `ASK_WITHIN_S` does not."""
+    """Ask the API's `/readyz`; no answer within `ASK_WITHIN_S` counts as none."""
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - what a server may listen on
     url = f"http://{host}:{port}/readyz"
     request = urllib.request.Request(url, headers={"Accept": "application/json"})
@@ -256,20 +264,20 @@ def ask_ready(host: str, port: int) -> Ready:
     return Ready(answered=True, ready=bool(said.get("ready")), detail=str(said.get("detail", "")))
 
 
-def _alone(data: Path, now: datetime) -> list[Process]:
-    """Services that run without a supervisor, by the signs they leave."""
+def _standalone_processes(data: Path, now: datetime) -> list[Process]:
+    """Services that run without a supervisor, by their heartbeats."""
     found = []
-    for path in sorted(sign_path(data, "x").parent.glob("*")):
-        sign = read_sign(data, path.name)
-        if sign and is_fresh(datetime.fromtimestamp(sign.at, UTC), now):
-            found.append(Process(sign.service, sign.pid, beats=sign.beats))
+    for path in sorted(heartbeat_path(data, "x").parent.glob("*")):
+        heartbeat = read_heartbeat(data, path.name)
+        if heartbeat and is_fresh(datetime.fromtimestamp(heartbeat.at, UTC), now):
+            found.append(Process(heartbeat.service, heartbeat.pid, beats=heartbeat.beats))
     return found
 
 
-def read_ingest(data: Path) -> Said | None:
-    """What ingest has said of itself last; None when there is nothing to be read."""
+def read_ingest(data: Path) -> IngestStatus | None:
+    """Newest health of ingest; None if it cannot be read."""
     try:
-        return msgspec.json.decode((data / "ingest" / "health.json").read_bytes(), type=Said)
+        return msgspec.json.decode((data / "ingest" / "health.json").read_bytes(), type=IngestStatus)
     except (OSError, msgspec.MsgspecError):
         return None
 

@@ -1,4 +1,4 @@
-"""`kota status`: one picture of a city, for people and for programs; 1, with the reasons, when it is not well."""
+"""`kota status`: the status of a city, for people and for programs; exit code 1 if there are problems."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from city.options import add_settings, settings_from
-from city.status import Picture, Problem, Process, look, problems_of, read_run
+from city.status import CityStatus, Problem, Process, problems_of, read_run, read_status
 from city.status_texts import LANGS, Lang, text
 
 
 def run(argv: list[str]) -> int:
-    """0 when all is well, 1 when not."""
+    """Exit code 0 if there is no problem, else 1."""
     parser = argparse.ArgumentParser(prog="kota status", description="Say how a city of this machine does.")
     add_settings(parser, ("data", "host", "port"))
     parser.add_argument("--lang", choices=LANGS, default=LANGS[0], help="Of what is printed.")
@@ -22,25 +22,27 @@ def run(argv: list[str]) -> int:
     settings = settings_from(args)
     now = datetime.now(UTC)
     address = {"host": settings.host, "port": settings.port}
-    picture = look(settings.data, {**address, **read_run(settings.data)}, now)
-    problems = problems_of(picture, now)
-    print(to_json(picture, problems) if args.json else to_text(picture, problems, args.lang))
+    status = read_status(settings.data, {**address, **read_run(settings.data)}, now)
+    problems = problems_of(status, now)
+    print(to_json(status, problems) if args.json else to_text(status, problems, args.lang))
     return 1 if problems else 0
 
 
-def to_json(picture: Picture, problems: list[Problem]) -> str:
-    """The picture, whether all is well, and each problem with its English words."""
-    reasons = [{"key": one.key, **one.about, "text": text("en", one.key, **one.about)} for one in problems]
-    whole = {"well": not problems, "problems": reasons, **msgspec.to_builtins(picture)}
+def to_json(status: CityStatus, problems: list[Problem]) -> str:
+    """The status, whether all is well, and each problem with its English words."""
+    reasons = [
+        {"key": problem.key, **problem.about, "text": text("en", problem.key, **problem.about)} for problem in problems
+    ]
+    whole = {"well": not problems, "problems": reasons, **msgspec.to_builtins(status)}
     return msgspec.json.format(msgspec.json.encode(whole), indent=1).decode()
 
 
-def to_text(picture: Picture, problems: list[Problem], lang: Lang) -> str:
-    """The verdict, its reasons, and the picture, a fact a line."""
+def to_text(status: CityStatus, problems: list[Problem], lang: Lang) -> str:
+    """The verdict, its reasons, and the status, a fact a line."""
     lines = [text(lang, "unwell" if problems else "well").capitalize()]
-    lines += [f"  - {text(lang, one.key, **one.about)}" for one in problems]
-    lines += [text(lang, "processes"), *(_process(one, lang) for one in picture.processes)]
-    facts = [*_ingest(picture, lang), ("disk", _disk(picture, lang))]
+    lines += [f"  - {text(lang, problem.key, **problem.about)}" for problem in problems]
+    lines += [text(lang, "processes"), *(_process(process, lang) for process in status.processes)]
+    facts = [*_ingest(status, lang), ("disk", _disk(status, lang))]
     return "\n".join([*lines, *(f"{text(lang, key)}: {words}" for key, words in facts)])
 
 
@@ -56,8 +58,8 @@ def _process(one: Process, lang: Lang) -> str:
     return f"  {one.name}: {', '.join(words)}" + (f"; {doing}" if doing else "")
 
 
-def _ingest(picture: Picture, lang: Lang) -> list[tuple[str, str]]:
-    said = picture.ingest
+def _ingest(status: CityStatus, lang: Lang) -> list[tuple[str, str]]:
+    said = status.ingest
     if said is None:
         return [(key, text(lang, "unknown")) for key in ("broker", "store", "journal")]
     journal = text(lang, "waiting", depth=said.journal_depth, lag_s=round(said.lag_s))
@@ -70,7 +72,7 @@ def _ingest(picture: Picture, lang: Lang) -> list[tuple[str, str]]:
     return [*facts, ("store", store), ("journal", journal)]
 
 
-def _disk(picture: Picture, lang: Lang) -> str:
-    if picture.disk_free_bytes is None or picture.disk_bytes is None:
+def _disk(status: CityStatus, lang: Lang) -> str:
+    if status.disk_free_bytes is None or status.disk_bytes is None:
         return text(lang, "unknown")
-    return text(lang, "free", free_mb=picture.disk_free_bytes >> 20, all_mb=picture.disk_bytes >> 20)
+    return text(lang, "free", free_mb=status.disk_free_bytes >> 20, all_mb=status.disk_bytes >> 20)

@@ -1,4 +1,4 @@
-"""What `kota status` says, in Bahasa Indonesia and English."""
+"""Texts of `kota status`, in Bahasa Indonesia and English."""
 
 from __future__ import annotations
 

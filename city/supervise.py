@@ -1,7 +1,7 @@
-"""Child processes kept alive: start, watch, restart with backoff, stop; the mechanics behind `kota up`.
+"""Supervises child processes for `kota up`: start, watch, restart with backoff, stop.
 
-A child that ends is started again. One that is alive and makes no progress (`city/beats.py`) is ended: SIGTERM, and
-SIGKILL when it is still there after `GRACE_S`; frozen ones too.
+A child that ends is started again. A child that is alive and makes no progress (`city/heartbeats.py`) is ended with
+SIGTERM, and with SIGKILL after `GRACE_S`; frozen ones too.
 """
 
 from __future__ import annotations
@@ -18,43 +18,43 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
-from city.beats import SIGNS_VARIABLE
 from city.child_logs import LogKeeper
-from city.progress import Progress, SignReader, WakingClock
+from city.heartbeats import HEARTBEAT_VARIABLE
+from city.progress import ChildProgress, HeartbeatReader, WakingClock
 
 BACKOFF_MIN_S: Final = 0.3
 BACKOFF_MAX_S: Final = 30.0
 STEADY_AFTER_S: Final = 30.0
-"""A child that lived this long starts anew without a penalty."""
+"""A child that ran this long restarts without a backoff penalty."""
 GRACE_S: Final = 10.0
-"""Between SIGTERM and SIGKILL for a child that hangs; one that listens needs four seconds for its last words."""
+"""Time between SIGTERM and SIGKILL for a child that hangs; a healthy one needs four seconds to shut down."""
 STOP_WITHIN_S: Final = 4.5
 FRUGAL: Final = {"MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1"}
-"""Variables of every child: one arena per thread makes small processes with many threads half as large again."""
+"""Variables of every child: one arena per thread would make small processes with many threads half as large again."""
 KOTA: Final = (sys.executable, "-m", "city")
 
 
 @dataclass
-class Life:
+class ChildProcess:
     """One process of a child; seconds are of the supervisor's waking time."""
 
     process: subprocess.Popen[bytes]
-    signs: SignReader
-    progress: Progress
+    heartbeats: HeartbeatReader
+    progress: ChildProgress
     started_s: float
     started_at: datetime
     ended_s: float | None = None
-    """When it was asked to end, because it hung."""
+    """Time of SIGTERM because it hung; None if it was not sent."""
     killed: bool = False
 
 
 @dataclass
 class Child:
-    """One service process: what to run, and how its present and past lives went."""
+    """One child: its command, its current process, and counts of the earlier ones."""
 
     name: str
     arguments: list[str]
-    life: Life | None = None
+    life: ChildProcess | None = None
     restarts: int = 0
     hangs: int = 0
     failures: int = 0
@@ -70,7 +70,7 @@ class Child:
 
     @property
     def services(self) -> list[str]:
-        """What it runs: `serve` and their names are its arguments."""
+        """Names of its services; its arguments are `serve` and these."""
         return self.arguments[1:]
 
     @property
@@ -80,12 +80,12 @@ class Child:
 
 
 class Supervisor:
-    """Owns the children of one `kota up`; neither a disk that refuses nor a machine without room for a process ends it.
+    """Owns the children of one `kota up`; neither a refusing disk nor a failed fork ends it.
 
     Args:
         environment: Variables every child gets on top of ours.
-        logs: Where their output goes.
-        command: What the arguments of a child are put behind.
+        logs: Takes their output.
+        command: Command to which the arguments of a child are appended.
         clock: Seconds, monotonic.
     """
 
@@ -96,7 +96,6 @@ class Supervisor:
         command: Sequence[str] = KOTA,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Prepare; nothing runs yet."""
         self._environment = {**FRUGAL, **os.environ, **environment, "KOTA_SUPERVISOR": str(os.getpid())}
         self._logs = logs
         self._command = command
@@ -105,15 +104,15 @@ class Supervisor:
         self.children: list[Child] = []
 
     def start(self, name: str, arguments: list[str], **extra: str) -> None:
-        """Start a child and keep it running from now on; `extra` are variables of its own."""
+        """Start a child and keep it running; `extra` are additional variables."""
         child = Child(name, arguments, extra=extra)
         self.children.append(child)
         self._launch(child, self._clock())
 
     def watch(self) -> list[str]:
-        """End children that hang, notice ended ones, start those whose wait is over; what happened, a line each.
+        """End children that hang, reap ended ones, start those whose backoff is over; returns a line for each action.
 
-        To be called several times a second.
+        Called several times a second.
         """
         now_s = self._clock()
         said = []
@@ -123,13 +122,13 @@ class Supervisor:
                     child.restarts += 1
                     self._launch(child, now_s)
             elif _has_ended(child.life.process):
-                said.append(self._bury(child, child.life, now_s))
+                said.append(self._reap(child, child.life, now_s))
             elif words := _end_when_stuck(child, child.life, now_s):
                 said.append(words)
         return said
 
     def stop(self) -> None:
-        """SIGTERM to all, SIGKILL after `STOP_WITHIN_S` to whatever is left of their process groups."""
+        """Send SIGTERM to all children, and SIGKILL to their process groups after `STOP_WITHIN_S`."""
         lives = [child.life for child in self.children if child.life]
         for life in lives:
             _signal_group(life.process, signal.SIGTERM)
@@ -140,11 +139,11 @@ class Supervisor:
             _signal_group(life.process, signal.SIGKILL)
             life.process.wait()
 
-    def _bury(self, child: Child, life: Life, now_s: float) -> str:
+    def _reap(self, child: Child, life: ChildProcess, now_s: float) -> str:
         # Before it is reaped, so that its id is nobody else's: a child's own children hold its ports.
         _signal_group(life.process, signal.SIGKILL)
         code = child.last_exit = life.process.wait()
-        life.signs.close()
+        life.heartbeats.close()
         child.life = None
         child.failures = 0 if now_s - life.started_s > STEADY_AFTER_S else child.failures + 1
         self._postpone(child, now_s)
@@ -167,17 +166,17 @@ class Supervisor:
         else:
             child.last_error = ""
 
-    def _spawn(self, child: Child, now_s: float) -> Life:
+    def _spawn(self, child: Child, now_s: float) -> ChildProcess:
         with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
             output = self._logs.pipe(child.name)
             theirs.callback(os.close, output)
-            signs, write = os.pipe()
-            ours.callback(os.close, signs)
+            heartbeats, write = os.pipe()
+            ours.callback(os.close, heartbeats)
             theirs.callback(os.close, write)
             os.set_blocking(write, False)
             process = subprocess.Popen(  # noqa: S603 - our own module and arguments
                 [*self._command, *child.arguments],
-                env={**self._environment, **child.extra, SIGNS_VARIABLE: str(write)},
+                env={**self._environment, **child.extra, HEARTBEAT_VARIABLE: str(write)},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -185,15 +184,15 @@ class Supervisor:
                 start_new_session=True,
             )
             ours.pop_all()
-        return Life(process, SignReader(signs), Progress(now_s), now_s, datetime.now(UTC))
+        return ChildProcess(process, HeartbeatReader(heartbeats), ChildProgress(now_s), now_s, datetime.now(UTC))
 
 
-def _end_when_stuck(child: Child, life: Life, now_s: float) -> str:
-    """Look at a child's signs; what was done about it, empty when it goes on."""
-    for sign in life.signs.read():
-        life.progress.take(sign, now_s)
+def _end_when_stuck(child: Child, life: ChildProcess, now_s: float) -> str:
+    """Read a child's heartbeats and end it if it hangs; returns what was done, empty if nothing."""
+    for heartbeat in life.heartbeats.read():
+        life.progress.update(heartbeat, now_s)
     if life.ended_s is None:
-        stuck = life.progress.stuck(now_s)
+        stuck = life.progress.stuck_reason(now_s)
         if not stuck:
             return ""
         life.ended_s = now_s

@@ -1,4 +1,4 @@
-"""What `kota up` says on its own stdout, from a thread of its own: closed, full or unread, it stops nobody."""
+"""Output of `kota up` on its own stdout, in a thread of its own: a closed, full or unread stdout blocks nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import threading
 from typing import Final
 
 QUEUE_MAX: Final = 200
-"""Lines that wait for a reader; what comes then is not said."""
+"""Maximum number of waiting texts; further ones are dropped."""
 CLOSE_WITHIN_S: Final = 1.0
 
 
@@ -22,7 +22,6 @@ class Terminal:
     """
 
     def __init__(self, file: int | None) -> None:
-        """Start the thread."""
         self._file = file
         self._queue: queue.Queue[str | None] = queue.Queue(QUEUE_MAX)
         self._thread = threading.Thread(target=self._write, name="terminal", daemon=True)
@@ -31,7 +30,7 @@ class Terminal:
 
     @classmethod
     def of_stdout(cls) -> Terminal:
-        """That of this process; nowhere when stdout was closed at its start, for then its number is another file's."""
+        """The terminal of this process; none if stdout was closed at its start: its descriptor is another file's."""
         return cls(sys.stdout.fileno() if sys.stdout is not None else None)
 
     def say(self, text: str) -> None:
@@ -40,7 +39,7 @@ class Terminal:
             self._queue.put_nowait(text)
 
     def close(self) -> None:
-        """Print what waits, as far as somebody reads it soon."""
+        """Print the waiting texts; waits at most `CLOSE_WITHIN_S`."""
         with contextlib.suppress(queue.Full):
             self._queue.put_nowait(None)
         self._thread.join(CLOSE_WITHIN_S)

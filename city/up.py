@@ -17,8 +17,8 @@ from typing import Final
 
 from broker.contract.errors import ConfigError
 from city.child_logs import LogKeeper
+from city.folder_lock import lock_data_folder
 from city.inventory import load_city
-from city.only_one import only_one
 from city.options import add_settings, environment_of, settings_from
 from city.ports import choose_port, is_loopback
 from city.runtime import city_folder
@@ -26,7 +26,7 @@ from city.secrets import Secrets
 from city.settings import Settings
 from city.supervise import Supervisor
 from city.terminal import Terminal
-from city.upkeep import Upkeep
+from city.upkeep import StatusLoop
 
 _SETTINGS: Final = (
     "data", "city", "demo", "host", "port", "mqtt_host", "mqtt_port", "mqtt_plain", "nats_server",
@@ -46,8 +46,8 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--no-simulator", action="store_true", help="Start without the simulated city.")
     parser.add_argument("--no-vision", action="store_true", help="Start without the camera worker.")
     args = parser.parse_args(argv)
-    settings = _checked(settings_from(args), simulator=not args.no_simulator)
-    with only_one(settings.data):
+    settings = _check_settings(settings_from(args), simulator=not args.no_simulator)
+    with lock_data_folder(settings.data):
         settings = _with_ports(settings, args)
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -60,7 +60,7 @@ def run(argv: list[str]) -> int:
         try:
             _start(supervisor, simulator=not args.no_simulator, vision=not args.no_vision)
             terminal.say(_welcome(settings))
-            Upkeep(settings, supervisor, logs, terminal).run(stop)
+            StatusLoop(settings, supervisor, logs, terminal).run(stop)
         finally:
             supervisor.stop()
             logs.close()
@@ -69,11 +69,11 @@ def run(argv: list[str]) -> int:
     return 0
 
 
-def _checked(settings: Settings, *, simulator: bool) -> Settings:
-    """Settings that fit together; everything is tried here that would otherwise fail in a child.
+def _check_settings(settings: Settings, *, simulator: bool) -> Settings:
+    """Check the settings, the inventory and the key, so that no child fails for them later.
 
     Raises:
-        ConfigError: They do not, or the inventory is wrong.
+        ConfigError: The settings contradict each other, or the inventory is wrong.
     """
     if settings.demo and not (is_loopback(settings.host) and is_loopback(settings.mqtt_host)):
         raise ConfigError("a demo listens on loopback only; give --no-demo to serve other machines")
@@ -91,12 +91,18 @@ def _with_ports(settings: Settings, args: argparse.Namespace) -> Settings:
     port = choose_port(settings.host, settings.port, asked["port"], role="the console")
     mqtt = choose_port(settings.mqtt_host, settings.mqtt_port, asked["mqtt_port"], role="MQTT", taken=frozenset({port}))
     data = settings.data.resolve()
-    found = {"port": port, "mqtt_port": mqtt, "data": data, "mqtt_client": "nats", "mqtt_ca": _certificates(settings)}
-    return settings.model_copy(update=found)
+    resolved = {
+        "port": port,
+        "mqtt_port": mqtt,
+        "data": data,
+        "mqtt_client": "nats",
+        "mqtt_ca": _certificates(settings),
+    }
+    return settings.model_copy(update=resolved)
 
 
 def _certificates(settings: Settings) -> Path | None:
-    """The authority behind the broker's certificate, made when it is missing; None where MQTT is spoken in clear."""
+    """CA file of the broker's certificate, made if missing; None for MQTT without TLS."""
     if settings.mqtt_plain or is_loopback(settings.mqtt_host):
         return None
     from city.certificates import CA, ensure_certificates, names_of  # noqa: PLC0415 - 17 MB, for who needs them
@@ -111,7 +117,7 @@ def _was_asked(args: argparse.Namespace, name: str) -> bool:
 
 
 def _set_up_influx(settings: Settings) -> str:
-    """Give the database what it lacks, and say so; one that is away, or forbids it, is no reason not to start."""
+    """Set up InfluxDB and return a text about it; a failure does not prevent the start."""
     command = [sys.executable, "-m", "city", "influx", "setup"]
     done = subprocess.run(  # noqa: S603 - our own verb
         command, env={**os.environ, **environment_of(settings)}, capture_output=True, text=True, check=False

@@ -1,4 +1,4 @@
-"""The loop of `kota up`: watches the children, notes them for the other verbs, and says how the city does."""
+"""The loop of `kota up`: watches the children, writes `run.json` for the other verbs, and prints a status line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from city.child_logs import LogKeeper
 from city.settings import Settings
-from city.status import look, problems_of, process_of
+from city.status import problems_of, process_of, read_status
 from city.status_texts import text
 from city.supervise import Child, Supervisor
 from city.terminal import Terminal
@@ -21,39 +21,38 @@ STATUS_EVERY_S: Final = 2.0
 OWN_LOG: Final = "supervisor"
 
 
-class Upkeep:
-    """Runs until told to stop; nothing that the disk or the terminal refuses ends it.
+class StatusLoop:
+    """Runs until told to stop; no refusal of the disk or the terminal ends it.
 
     Args:
-        settings: Where the city lies and listens.
+        settings: Data folder and addresses of the city.
         supervisor: Its processes.
-        logs: For a log of its own.
-        terminal: Where it says what happens.
+        logs: Takes the supervisor's own log.
+        terminal: Takes messages and the status line.
     """
 
     def __init__(self, settings: Settings, supervisor: Supervisor, logs: LogKeeper, terminal: Terminal) -> None:
-        """Nothing is noted yet."""
         self._settings = settings
         self._supervisor = supervisor
         self._logs = logs
         self._terminal = terminal
-        self._noted: dict[str, Any] = {}
+        self._written: dict[str, Any] = {}
         self._shown = ""
 
     def run(self, stop: threading.Event) -> None:
         """Watch until `stop`."""
         next_status = 0.0
-        self._note_run()
+        self._write_run()
         while not stop.wait(POLL_S):
             for line in self._supervisor.watch():
                 self._say(line)
-            self._note_run()
+            self._write_run()
             if time.monotonic() >= next_status:
                 self._show(self._status())
                 next_status = time.monotonic() + STATUS_EVERY_S
 
-    def _note_run(self) -> None:
-        """Write where this run listens and which processes it has; what the disk refuses is tried again next time."""
+    def _write_run(self) -> None:
+        """Write `run.json`: addresses and processes of this run; after a refusal of the disk it is tried again."""
         settings = self._settings
         run = {
             "pid": os.getpid(),
@@ -62,9 +61,9 @@ class Upkeep:
             "mqtt_host": settings.mqtt_host,
             "mqtt_port": settings.mqtt_port,
             "processes": {child.name: child.pid for child in self._supervisor.children},
-            "children": {child.name: _noted(child) for child in self._supervisor.children},
+            "children": {child.name: _child_record(child) for child in self._supervisor.children},
         }
-        if run == self._noted:
+        if run == self._written:
             return
         part = settings.data / ".run.json.part"
         try:
@@ -72,7 +71,7 @@ class Upkeep:
             part.replace(settings.data / "run.json")
         except OSError:
             return
-        self._noted = run
+        self._written = run
 
     def _say(self, line: str) -> None:
         name = line.split(maxsplit=1)[0]
@@ -80,18 +79,20 @@ class Upkeep:
         self._terminal.say(f"\n{line}; see {self._settings.data}/logs/{name}.log\n")
 
     def _status(self) -> str:
-        """One line: the gravest problem, and each process."""
+        """The status line: the gravest problem, and each process."""
         now = datetime.now(UTC)
         address = {"host": self._settings.host, "port": self._settings.port}
         data = self._settings.data
-        children = [process_of(data, child.name, _noted(child), now) for child in self._supervisor.children]
-        picture = look(data, address, now, children)
-        problems = problems_of(picture, now)
+        children = [process_of(data, child.name, _child_record(child), now) for child in self._supervisor.children]
+        status = read_status(data, address, now, children)
+        problems = problems_of(status, now)
         verdict = text("en", problems[0].key, **problems[0].about) if problems else "ready"
-        return f"{verdict} | " + ", ".join(f"{one.name} {'up' if one.pid else 'down'}" for one in picture.processes)
+        return f"{verdict} | " + ", ".join(
+            f"{process.name} {'up' if process.pid else 'down'}" for process in status.processes
+        )
 
     def _show(self, line: str) -> None:
-        """Print a status when it is news; on a terminal it stays in one place."""
+        """Print a status line that has changed; on a terminal it stays in one place."""
         if self._terminal.interactive:
             self._terminal.say(f"\r\x1b[K{line}")
         elif line != self._shown:
@@ -99,7 +100,7 @@ class Upkeep:
         self._shown = line
 
 
-def _noted(child: Child) -> dict[str, Any]:
+def _child_record(child: Child) -> dict[str, Any]:
     return {
         "pid": child.pid,
         "services": child.services,

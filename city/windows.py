@@ -1,4 +1,4 @@
-"""When waste may be put out: weekly dumping windows with dated exceptions, judged in the city's local time.
+"""Dumping hours: weekly windows with dated exceptions, in the city's local time.
 
 Windows are wall-clock times, without a zone of their own. Where daylight saving exists, the clock on the wall decides:
 an hour that the clock skips does not happen, an hour that it repeats counts both times.
@@ -23,7 +23,7 @@ _WINDOW: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5
 
 
 class Window(msgspec.Struct, frozen=True):
-    """A stretch of local time, start inclusive, end exclusive; an end at or before the start is on the next day."""
+    """A window of local time, start inclusive, end exclusive; an end at or before the start is on the next day."""
 
     start: time
     end: time
@@ -34,7 +34,7 @@ class Window(msgspec.Struct, frozen=True):
         return self.end <= self.start
 
     def __str__(self) -> str:
-        """As people write it, `17:00-05:00`."""
+        """The notation of people: `17:00-05:00`."""
         return "all day" if self == ALL_DAY else f"{self.start:%H:%M}-{self.end:%H:%M}"
 
 
@@ -86,8 +86,8 @@ class DumpingHours(msgspec.Struct, frozen=True):
         """
         local, now = _to_local(at, zone), self.allows(at, zone)
         days = [local.date() + timedelta(days=n) for n in range(-1, _HORIZON_DAYS + 1)]
-        moments = {moment for day in days for moment in self._moments(day, zone)}
-        later = sorted(moment for moment in moments if moment > at)
+        changes = {change for day in days for change in self._changes(day, zone)}
+        later = sorted(change for change in changes if change > at)
         return next((m.astimezone(zone) for m in later if self.allows(m, zone) != now), None)
 
     def describe(self) -> str:
@@ -99,8 +99,8 @@ class DumpingHours(msgspec.Struct, frozen=True):
         ends = [*(n - 1 for n in starts[1:]), len(texts) - 1]
         return ", ".join(f"{_days(a, b)} {texts[a]}" for a, b in zip(starts, ends, strict=True))
 
-    def _moments(self, day: date, zone: ZoneInfo) -> set[datetime]:
-        """Every moment of a day, in UTC, at which the answer may change."""
+    def _changes(self, day: date, zone: ZoneInfo) -> set[datetime]:
+        """All times of a day, UTC, at which the answer of `allows` may change."""
         walls = {datetime.combine(day, w.start) for w in self.starting_on(day)} | {
             datetime.combine(day + _DAY if w.crosses_midnight else day, w.end) for w in self.starting_on(day)
         }

@@ -1,6 +1,6 @@
-"""Zones of a camera's picture: where waste is watched for, by which rule, and what is hidden; pure functions.
+"""Zones of a camera's picture: where waste is watched, by which rule, and what is masked; pure functions.
 
-Waste lies where it touches the ground: the bottom centre of its box decides.
+The zone of waste is that of the point where it touches the ground: the bottom centre of its box.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ FaultCode = Literal[
 ZONE_KINDS: Final[tuple[ZoneKind, ...]] = get_args(ZoneKind)
 WATCHED: Final[frozenset[ZoneKind]] = frozenset({"watch", "container", "beside"})
 _FIRST_WINS: Final[tuple[ZoneKind, ...]] = ("mask", "ignore", "beside", "container", "watch")
-"""Where zones overlap."""
+"""Precedence of overlapping zones."""
 ZONES_MAX: Final = 40
 CORNERS: Final = (3, 60)
 NAME_MAX: Final = 60
 AREA_MIN: Final = 0.0001
-"""Of the picture: a hundredth of its width by a hundredth of its height."""
+"""Minimum share of the picture: a hundredth of its width by a hundredth of its height."""
 ROWS_APART_MIN: Final = 0.05
-"""Two persons' feet closer together than this say nothing about perspective."""
+"""Minimum distance of the two rows; persons closer together say nothing about perspective."""
 
 PersonHeight = tuple[tuple[float, float], ...]
 """Nothing, or two pairs: the row of a person's feet, and how tall the person is there, shares of the picture's height.
@@ -47,14 +47,14 @@ class Zone(msgspec.Struct, frozen=True):
 
 
 class ZonePlan(msgspec.Struct, frozen=True):
-    """All that is drawn on one camera's picture."""
+    """Zones and person heights of one camera's picture."""
 
     zones: tuple[Zone, ...] = ()
     person_height: PersonHeight = ()
 
 
-class Fault(msgspec.Struct, frozen=True):
-    """What is wrong with a plan; `zone` counts from 0, None when it is no single zone's."""
+class ZoneFault(msgspec.Struct, frozen=True):
+    """A fault of a plan; `zone` is the zone's index, None if the fault is not of a single zone."""
 
     code: FaultCode
     zone: int | None
@@ -62,13 +62,13 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 def ground_point(box: Sequence[float], width_px: float, height_px: float) -> Point:
-    """Where an object touches the ground, normalised: the bottom centre of its box (left, top, width, height px)."""
+    """Normalised point where an object touches the ground: bottom centre of its box (left, top, width, height px)."""
     left, top, width, height = box
     return min(1.0, (left + width / 2) / width_px), min(1.0, (top + height) / height_px)
 
 
 def kind_at(zones: Sequence[Zone], point: Point) -> ZoneKind | None:
-    """By which kind of zone a point is judged; None where nothing is watched.
+    """Kind of the zone in force at a point; None if nothing is watched there.
 
     Without a watch zone everything that no other zone covers is watched.
     """
@@ -84,9 +84,9 @@ def is_watched(zones: Sequence[Zone], point: Point) -> bool:
 
 
 def person_height_at(rows: PersonHeight, row: float) -> float | None:
-    """How tall a person is whose feet stand on a row, on the line through both pairs; None without pairs.
+    """Height of a person whose feet stand on a row, on the line through both pairs; None without pairs.
 
-    Never less than half of the smaller of the two: the line ends somewhere, the street goes on.
+    At least half of the smaller of the two, beyond the ends of the line too.
     """
     if not rows:
         return None
@@ -94,45 +94,45 @@ def person_height_at(rows: PersonHeight, row: float) -> float | None:
     return max(min(h0, h1) / 2, h0 + (h1 - h0) * (row - y0) / (y1 - y0))
 
 
-def faults_of(plan: ZonePlan) -> list[Fault]:
-    """Everything that is wrong with a plan, in order."""
-    found = [fault for index, zone in enumerate(plan.zones) for fault in _faults_of_zone(index, zone)]
+def faults_of(plan: ZonePlan) -> list[ZoneFault]:
+    """All faults of a plan, in order."""
+    faults = [fault for index, zone in enumerate(plan.zones) for fault in _faults_of_zone(index, zone)]
     names = [zone.name.strip().casefold() for zone in plan.zones]
-    found += [
-        Fault("twice", index, f"another zone is called {plan.zones[index].name!r} as well")
+    faults += [
+        ZoneFault("twice", index, f"another zone is called {plan.zones[index].name!r} as well")
         for index, name in enumerate(names)
         if name and name in names[:index]
     ]
     if len(plan.zones) > ZONES_MAX:
-        found.append(Fault("many", None, f"{len(plan.zones)} zones are more than {ZONES_MAX}"))
-    return [*found, *_faults_of_rows(plan.person_height)]
+        faults.append(ZoneFault("many", None, f"{len(plan.zones)} zones are more than {ZONES_MAX}"))
+    return [*faults, *_faults_of_rows(plan.person_height)]
 
 
-def _faults_of_zone(index: int, zone: Zone) -> Iterator[Fault]:
+def _faults_of_zone(index: int, zone: Zone) -> Iterator[ZoneFault]:
     if zone.kind not in ZONE_KINDS:
-        yield Fault("kind", index, f"{zone.kind!r} is not one of {', '.join(ZONE_KINDS)}")
+        yield ZoneFault("kind", index, f"{zone.kind!r} is not one of {', '.join(ZONE_KINDS)}")
     if not 0 < len(zone.name.strip()) <= NAME_MAX:
-        yield Fault("name", index, f"a name has 1 to {NAME_MAX} letters")
+        yield ZoneFault("name", index, f"a name has 1 to {NAME_MAX} letters")
     low, high = CORNERS
     if not low <= len(zone.polygon) <= high:
-        yield Fault("points", index, f"has {len(zone.polygon)} points; a polygon has {low} to {high}")
+        yield ZoneFault("points", index, f"has {len(zone.polygon)} points; a polygon has {low} to {high}")
     elif not all(0 <= x <= 1 and 0 <= y <= 1 for x, y in zone.polygon):
-        yield Fault("outside", index, "has a point outside of 0..1")
+        yield ZoneFault("outside", index, "has a point outside of 0..1")
     elif crosses_itself(zone.polygon):
-        yield Fault("crossing", index, "its lines cross or lie on each other")
+        yield ZoneFault("crossing", index, "its lines cross or lie on each other")
     elif area(zone.polygon) < AREA_MIN:
-        yield Fault("area", index, "covers next to nothing")
+        yield ZoneFault("area", index, "covers next to nothing")
 
 
-def _faults_of_rows(rows: PersonHeight) -> Iterator[Fault]:
+def _faults_of_rows(rows: PersonHeight) -> Iterator[ZoneFault]:
     if not rows:
         return
     pairs = 2
     if len(rows) != pairs or not all(0 <= y <= 1 and 0 < height <= 1 for y, height in rows):
-        yield Fault("person_height", None, "is two pairs [row, height] with both in 0..1")
+        yield ZoneFault("person_height", None, "is two pairs [row, height] with both in 0..1")
         return
     (far, small), (near, tall) = sorted(rows)
     if near - far < ROWS_APART_MIN:
-        yield Fault("person_rows", None, f"the two persons stand less than {ROWS_APART_MIN} apart")
+        yield ZoneFault("person_rows", None, f"the two persons stand less than {ROWS_APART_MIN} apart")
     elif tall < small:
-        yield Fault("person_height", None, "the person who stands lower in the picture is the smaller one")
+        yield ZoneFault("person_height", None, "the person who stands lower in the picture is the smaller one")

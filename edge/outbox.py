@@ -22,7 +22,7 @@ from broker.contract.codec import encode, utc_ms
 from broker.contract.errors import PayloadError, RetryLaterError
 from broker.contract.payloads import TELEMETRY, Event, Receipt
 from broker.contract.topics import Kind
-from city.disk import empty_wal, guarded, open_durable
+from city.sqlite import guard, open_durable, truncate_wal
 
 OnFull = Literal["drop_oldest", "keep"]
 
@@ -204,7 +204,7 @@ class Outbox:
             with self._db:
                 gone = [row for one in ranges for row in self._db.execute(statement, one).fetchall()]
             self._bytes -= sum(size for _, size in gone)
-            if gone and time.monotonic() - self._emptied_s >= EMPTY_EVERY_S and empty_wal(self._db):
+            if gone and time.monotonic() - self._emptied_s >= EMPTY_EVERY_S and truncate_wal(self._db):
                 self._emptied_s = time.monotonic()
         return [id_ for id_, _ in gone]
 
@@ -234,4 +234,4 @@ class Outbox:
             self._db.close()
 
     def _guarded(self) -> AbstractContextManager[None]:
-        return guarded(self._lock, "outbox")
+        return guard(self._lock, "outbox")

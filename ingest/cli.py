@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from broker.contract.errors import ConfigError
-from city.files import require_kept
+from city.atomic_files import require_kept
 from city.options import add_settings, settings_from
 from ingest.journal import open_journal
 from ingest.replay import replay

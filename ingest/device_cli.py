@@ -13,8 +13,8 @@ import msgspec
 
 from broker.contract.errors import ConfigError
 from broker.contract.topics import KINDS
-from city.adopted import adopt, adoption_of, disown
-from city.files import require_kept
+from city.adoption import adopt, adoption_of, unadopt
+from city.atomic_files import require_kept
 from city.options import add_settings, settings_from
 from city.profiles import suggest
 from city.runtime import whole_city
@@ -163,7 +163,7 @@ def _mark(args: argparse.Namespace) -> int:
 
 
 def _forget(args: argparse.Namespace) -> int:
-    disown(settings_from(args).data, args.id)
+    unadopt(settings_from(args).data, args.id)
     return 0
 
 

@@ -11,7 +11,7 @@ import msgspec
 from broker.contract.payloads import TELEMETRY, fields_of
 from broker.contract.topics import Kind
 from city.model import EventRule, FieldRule, Profile, Scalar
-from city.quantities import convert, field_unit, number_and_unit
+from city.units import convert, field_unit, number_and_unit
 from ingest.adapters.port import Happening, is_true, parse_number
 
 _MISSING: Final = object()

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from city.earth import distance_km
+from city.geo import distance_km
 from ingest.judge import AHEAD_MAX, RATE_MAX_KBPS, sorted_quality, without_fix
 from ingest.store.port import EventQuery, Latest, TelemetryReader
 from ingest.store.records import QUALITY_JUMP, EventRecord, Reading, Record, Value

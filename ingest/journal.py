@@ -23,9 +23,9 @@ import msgspec
 
 from broker.contract.errors import RetryLaterError
 from broker.contract.topics import is_native
-from city.disk import DurableFile, empty_wal, give_back, guarded, kept_bytes, open_durable, still_there
 from city.secrets import Secrets
 from city.settings import Settings
+from city.sqlite import DurableConnection, guard, open_durable, reopen_if_replaced, truncate_wal, used_bytes, vacuum
 from ingest.seal import Seal
 
 VERSION: Final = 2
@@ -114,13 +114,13 @@ class Journal:
         self._keep = keep if seal else Keep()
         self._lock = threading.Lock()
         self._db = open_durable(path, _SCHEMA, version=VERSION)
-        self._kept, self._unmeasured = kept_bytes(self._db), 0
+        self._kept, self._unmeasured = used_bytes(self._db), 0
         self._owes_emptying = True
         if seal:
             self._seal_old()
 
     @property
-    def file(self) -> DurableFile:
+    def file(self) -> DurableConnection:
         """The file, for who tells it from others; nothing else may be done with it."""
         return self._db
 
@@ -160,7 +160,7 @@ class Journal:
         added = sum(len(a.payload) + len(a.topic) + ROW_BYTES for a in arrivals)
         statement = "INSERT INTO arrivals (topic, payload, received_at, checksum) VALUES (?, ?, ?, ?)"
         with self._guarded():
-            self._db = still_there(self._db)
+            self._db = reopen_if_replaced(self._db)
             if self._unmeasured > MEASURE_BYTES or self._kept + self._unmeasured + added > self._max_bytes:
                 self._measure()
             while self._kept + added > self._max_bytes and self._forget(self._ask(_HANDED_ON)):
@@ -205,7 +205,7 @@ class Journal:
         """
         oldest = self.last_before(now - self._keep.max_age) if now and self._keep.max_bytes else 0
         with self._guarded():
-            self._db = still_there(self._db)
+            self._db = reopen_if_replaced(self._db)
             aged = min(position, oldest) if self._keep.max_bytes else position
             with self._db:
                 had = max(position, self._ask(_HANDED_ON))
@@ -214,7 +214,7 @@ class Journal:
                 gone = self._db.execute("DELETE FROM arrivals WHERE position <= ?", (aged,)).rowcount
             while self._behind_bytes(position) > self._keep.max_bytes and self._forget(position):
                 gone += 1
-            give_back(self._db)
+            vacuum(self._db)
             self._owes_emptying |= gone > 0
         self.tidy()
 
@@ -224,9 +224,9 @@ class Journal:
         A file that was deleted or replaced meanwhile is written anew.
         """
         with self._guarded():
-            self._db = still_there(self._db)
+            self._db = reopen_if_replaced(self._db)
             if self._owes_emptying:
-                self._owes_emptying = not empty_wal(self._db)
+                self._owes_emptying = not truncate_wal(self._db)
 
     def handed_on(self) -> int:
         """Up to which position the store had everything when it was asked last."""
@@ -238,7 +238,7 @@ class Journal:
         first = self._db.execute("SELECT min(position) FROM arrivals").fetchone()[0]
         if first is None or first > position:
             return 0
-        return int(kept_bytes(self._db) * (position - first + 1) / (self._ask(_LAST) - first + 1))
+        return int(used_bytes(self._db) * (position - first + 1) / (self._ask(_LAST) - first + 1))
 
     def _forget(self, position: int) -> bool:
         """Let the oldest of what is kept give way; False when nothing is."""
@@ -252,7 +252,7 @@ class Journal:
         return gone > 0
 
     def _measure(self) -> None:
-        self._kept, self._unmeasured = kept_bytes(self._db), 0
+        self._kept, self._unmeasured = used_bytes(self._db), 0
 
     def first(self) -> int:
         """The lowest position kept; one more than `last` when nothing is."""
@@ -291,7 +291,7 @@ class Journal:
     def bytes(self) -> int:
         """Bytes that the file's used pages take."""
         with self._guarded():
-            return kept_bytes(self._db)
+            return used_bytes(self._db)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -299,7 +299,7 @@ class Journal:
             self._db.close()
 
     def _guarded(self) -> AbstractContextManager[None]:
-        return guarded(self._lock, "journal")
+        return guard(self._lock, "journal")
 
     def _ask(self, statement: str) -> int:
         return int(self._db.execute(statement).fetchone()[0])

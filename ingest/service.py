@@ -226,7 +226,7 @@ def serve(runtime: Runtime) -> None:
             runtime.beat("ingest", "forgetting what is old", patience_s=RETENTION_PATIENCE_S)
             _retain(opened, settings, now)
             next_retention = now + RETENTION_EVERY
-        if not (copying and copying.is_alive()) and (request := copier.requested()):
+        if not (copying and copying.is_alive()) and (request := copier.pending_request()):
             copying = runtime.thread("ingest-copier", lambda folder=request: _copy(copier, folder))  # type: ignore[misc]
         runtime.stop.wait(HEALTH_EVERY_S)
     for thread in threads:

@@ -12,9 +12,9 @@ from typing import Final
 import msgspec
 
 from broker.contract.errors import ConfigError
-from city.files import require_kept
+from city.atomic_files import require_kept
+from city.folder_lock import lock_data_folder
 from city.inventory import load_city
-from city.only_one import only_one
 from city.options import add_settings, settings_from
 from city.runtime import city_folder
 from city.settings import Settings
@@ -85,7 +85,7 @@ def _copy(args: argparse.Namespace, settings: Settings) -> int:
     if args.source == args.target:
         raise ConfigError("--from and --to are the same store")
     city = load_city(city_folder(settings.city))
-    with only_one(settings.data):
+    with lock_data_folder(settings.data):
         source = open_kind(settings, city, args.source)
         target = open_kind(settings, city, args.target)
         path = settings.data / "store" / "copy.json"

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from broker.contract.errors import ConfigError, PayloadError, TopicError
-from city.model import AccessPoint, Address, Bin, Camera, City, Device, Profile, Truck
+from city.model import AccessPoint, Bin, Binding, Camera, City, Device, Profile, Truck
 from ingest.adapters.registry import adapter_for
 from ingest.decode import Decoded, Decoder
 from ingest.journal import Arrival
@@ -65,7 +65,7 @@ def try_profile(city: City, profile: str, arrival: Arrival, *, model: str = "") 
         _device(city.profiles[profile], adapter.name, name, number, city, model) for number, name in enumerate(names)
     ]
     town = msgspec.structs.replace(city)
-    town.hold({device.id: device for device in made})
+    town.replace_devices({device.id: device for device in made})
     decoded = Decoder(town, late_after=LATE_AFTER).decode(arrival)
     return Tried(adapter.name, names, tuple(map(_shown, decoded.records)), _problems(decoded, len(heard)))
 
@@ -78,18 +78,18 @@ def _problems(decoded: Decoded, heard: int) -> tuple[str, ...]:
 
 
 def _device(profile: Profile, adapter: str, name: str, number: int, city: City, model: str) -> Device:
-    reach = Address(adapter, name, profile.id)
+    binding = Binding(adapter, name, profile.id)
     id_ = f"device-{number + 1}"
     match profile.kind:
         case "bin":
             chosen = model or next(iter(city.models))
-            return Bin(id=id_, reach=reach, model=chosen, waste_kind="organic", color="yellow")
+            return Bin(id=id_, binding=binding, model=chosen, waste_kind="organic", color="yellow")
         case "truck":
-            return Truck(id=id_, reach=reach, plate=id_, depot="", capacity_kg=1)
+            return Truck(id=id_, binding=binding, plate=id_, depot="", capacity_kg=1)
         case "ap":
-            return AccessPoint(id=id_, reach=reach, model="", ssids=())
+            return AccessPoint(id=id_, binding=binding, model="", ssids=())
         case "camera":
-            return Camera(id=id_, reach=reach)
+            return Camera(id=id_, binding=binding)
 
 
 def _shown(record: Record) -> TriedRecord:

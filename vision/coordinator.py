@@ -1,7 +1,7 @@
-"""Shares the cameras among worker processes and looks after these; knows no OpenCV, so that it stays small.
+"""Distributes the cameras over worker processes and restarts these. Imports no OpenCV, so that it stays small.
 
-A worker that ends or hangs is started again with its cameras within ten seconds. One that keeps failing is divided:
-what crashes a decoder is one camera's stream, and after a few rounds that camera is alone with its crashes.
+A worker that ends or hangs is started again with its cameras within ten seconds. A worker that keeps failing is split:
+one camera's stream crashes the decoder, and after a few splits that camera is alone in its process.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ import msgspec
 import structlog
 
 from broker.contract.errors import ConfigError
-from city.files import replace_file
+from city.atomic_files import replace_file
 from city.model import Camera
 from city.options import environment_of
 from city.runtime import Runtime
 from city.supervise import FRUGAL
-from vision.crew import Crew
-from vision.share import expected_loads, share
+from vision.balancing import balance, expected_loads
+from vision.worker_handle import WorkerHandle
 
 log = structlog.get_logger("vision")
 
-TURN_S: Final = 0.2
-KEEP_LOADS_EVERY_S: Final = 300.0
-DIVIDE_AFTER: Final = 3
+POLL_S: Final = 0.2
+SAVE_LOADS_EVERY_S: Final = 300.0
+SPLIT_AFTER_FAILURES: Final = 3
 """Failures in a row."""
-STOP_WITHIN_S: Final = 3.5
+SHUTDOWN_TIMEOUT_S: Final = 3.5
 
 
 class Coordinator:
@@ -37,58 +37,61 @@ class Coordinator:
 
     Args:
         runtime: Settings and the signal to stop.
-        cameras: All that are to be watched.
-        workers: How many processes, at most as many as cameras.
-        hire: Makes a worker.
+        cameras: All cameras to watch.
+        worker_count: Number of processes, at most the number of cameras.
+        spawn: Makes the handle of a worker process.
     """
 
     def __init__(
-        self, runtime: Runtime, cameras: Sequence[Camera], workers: int, hire: Callable[..., Crew] = Crew
+        self,
+        runtime: Runtime,
+        cameras: Sequence[Camera],
+        worker_count: int,
+        spawn: Callable[..., WorkerHandle] = WorkerHandle,
     ) -> None:
-        """Share the cameras by what they cost last time; nothing runs yet."""
         self._runtime = runtime
-        self._hire = hire
+        self._spawn = spawn
         self._path = runtime.settings.data / "vision" / "loads.json"
         self._loads = self._read_loads()
         self._environment = {**FRUGAL, **os.environ, **environment_of(runtime.settings)}
-        shares = share(expected_loads([camera.id for camera in cameras], self._loads), workers)
-        self.crews = [hire(ids, self._environment) for ids in shares]
+        groups = balance(expected_loads([camera.id for camera in cameras], self._loads), worker_count)
+        self.workers = [spawn(camera_ids, self._environment) for camera_ids in groups]
 
     def run(self) -> None:
-        """Start the workers and keep them."""
-        kept_s = time.monotonic()
-        while not self._runtime.stop.wait(TURN_S):
+        """Start the workers and restart those that end or hang, until the runtime stops."""
+        saved_s = time.monotonic()
+        while not self._runtime.stop.wait(POLL_S):
             now_s = time.monotonic()
-            self._runtime.beat("vision", f"{len(self.crews)} workers")
-            for crew in list(self.crews):
-                self._look_after(crew, now_s)
-            if now_s - kept_s > KEEP_LOADS_EVERY_S:
-                kept_s = now_s
-                self._keep_loads()
-        for crew in self.crews:
-            crew.stop()
-        deadline_s = time.monotonic() + STOP_WITHIN_S
-        for crew in self.crews:
-            crew.end(deadline_s - time.monotonic())
-        self._keep_loads()
+            self._runtime.beat("vision", f"{len(self.workers)} workers")
+            for worker in list(self.workers):
+                self._supervise(worker, now_s)
+            if now_s - saved_s > SAVE_LOADS_EVERY_S:
+                saved_s = now_s
+                self._save_loads()
+        for worker in self.workers:
+            worker.stop()
+        deadline_s = time.monotonic() + SHUTDOWN_TIMEOUT_S
+        for worker in self.workers:
+            worker.join(deadline_s - time.monotonic())
+        self._save_loads()
 
-    def _look_after(self, crew: Crew, now_s: float) -> None:
-        crew.start_when_due(now_s)
-        self._loads.update(crew.loads(now_s))
-        trouble = crew.trouble(now_s)
-        if trouble is None:
+    def _supervise(self, worker: WorkerHandle, now_s: float) -> None:
+        worker.start_when_due(now_s)
+        self._loads.update(worker.loads(now_s))
+        failure = worker.failure(now_s)
+        if failure is None:
             return
-        log.error("vision.worker_lost", why=trouble, worker=crew.pid, cameras=len(crew.cameras))
-        crew.give_up(now_s)
-        if crew.failures >= DIVIDE_AFTER and len(crew.cameras) > 1:
-            self._divide(crew)
+        log.error("vision.worker_lost", why=failure, worker=worker.pid, cameras=len(worker.cameras))
+        worker.kill(now_s)
+        if worker.failures >= SPLIT_AFTER_FAILURES and len(worker.cameras) > 1:
+            self._split(worker)
 
-    def _divide(self, crew: Crew) -> None:
-        half = len(crew.cameras) // 2
-        crew.failures = 0
-        self.crews.append(self._hire(crew.cameras[half:], self._environment))
-        del crew.cameras[half:]
-        log.warning("vision.worker_divided", cameras=[len(one.cameras) for one in self.crews])
+    def _split(self, worker: WorkerHandle) -> None:
+        half = len(worker.cameras) // 2
+        worker.failures = 0
+        self.workers.append(self._spawn(worker.cameras[half:], self._environment))
+        del worker.cameras[half:]
+        log.warning("vision.worker_split", cameras=[len(handle.cameras) for handle in self.workers])
 
     def _read_loads(self) -> dict[str, float]:
         try:
@@ -96,9 +99,9 @@ class Coordinator:
         except (OSError, msgspec.MsgspecError):
             return {}
 
-    def _keep_loads(self) -> None:
+    def _save_loads(self) -> None:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             replace_file(self._path, msgspec.json.encode(self._loads).decode())
         except (OSError, ConfigError) as exc:
-            log.warning("vision.loads_not_kept", reason=str(exc))
+            log.warning("vision.loads_not_saved", reason=str(exc))

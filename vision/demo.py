@@ -1,6 +1,6 @@
-"""A street corner we render ourselves: people walk past, one leaves a bag beside the container, later it is fetched.
+"""A rendered street corner: people walk past, one leaves a bag beside the container, later it is fetched.
 
-The story repeats; the same seed gives the same pictures.
+The script repeats; the same seed gives the same pictures.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vision.capture.pace import Pace
+from vision.capture.pace import PlaybackPacer
 from vision.capture.port import Frame, Image
 
 WIDTH_PX: Final = 480
 HEIGHT_PX: Final = 270
 FPS: Final = 5.0
-STORY_S: Final = 240.0
-"""One round: the bag comes early and goes late in it."""
+ROUND_S: Final = 240.0
+"""Length of one round: the bag is put down at `DROP_S` and fetched at `FETCH_S`."""
 ARRIVE_S: Final = 6.0
 DROP_S: Final = 11.0
 GONE_S: Final = 17.0
@@ -36,7 +36,7 @@ NOISE: Final = 3.0
 
 @dataclass(frozen=True)
 class Walker:
-    """Somebody who crosses the picture at a height, from one side to the other, within a span of the story."""
+    """A person who crosses the picture from one side to the other: start and duration in seconds of the round."""
 
     begins_s: float
     takes_s: float
@@ -55,77 +55,77 @@ WALKERS: Final = (
 
 
 class DemoSource:
-    """The scene as a camera would see it, at `FPS` pictures a second."""
+    """The rendered scene as a frame source, at `FPS` pictures a second."""
 
     def __init__(self, *, start_at: datetime, realtime: bool = True, seed: int = 1, rounds: int | None = None) -> None:
-        """Paint the street.
+        """Render the street.
 
         Args:
-            start_at: When the first picture counts as taken.
-            realtime: Wait between pictures as a camera does.
-            seed: Of the noise and the wall's stains.
-            rounds: How often the story is told; None for ever.
+            start_at: Capture time of the first picture.
+            realtime: Whether pictures come at the camera's rate, or without waiting.
+            seed: Seed of the noise and of the stains on the wall.
+            rounds: Number of rounds; None repeats for ever.
         """
         self._start_at = start_at
         self._realtime = realtime
-        self._dice = np.random.default_rng(seed)
+        self._rng = np.random.default_rng(seed)
         self._rounds = rounds
-        self._street = _paint_street(self._dice)
-        # A pool of noise to pick from costs less than dice for every pixel of every picture.
+        self._street = _paint_street(self._rng)
+        # A pool of noise to pick from costs less than random numbers for every pixel of every picture.
         shape = (8, HEIGHT_PX, WIDTH_PX, 3)
-        self._noise: NDArray[np.int8] = self._dice.normal(0, NOISE, shape).astype(np.int8)
+        self._noise: NDArray[np.int8] = self._rng.normal(0, NOISE, shape).astype(np.int8)
 
     def frames(self, stop: threading.Event) -> Iterator[Frame]:
-        """Pictures of the story, again and again."""
-        pace = Pace(realtime=self._realtime)
+        """Frames of the script, round after round."""
+        pacer = PlaybackPacer(realtime=self._realtime)
         index = 0
-        while not stop.is_set() and (self._rounds is None or index / FPS < self._rounds * STORY_S):
+        while not stop.is_set() and (self._rounds is None or index / FPS < self._rounds * ROUND_S):
             at_s = index / FPS
-            pace.wait(at_s, stop)
+            pacer.wait(at_s, stop)
             yield Frame(self.picture(at_s), at_s, self._start_at + timedelta(seconds=at_s))
             index += 1
 
     def picture(self, at_s: float) -> Image:
-        """(270, 480, 3) uint8, BGR: the scene at a second."""
-        story_s = at_s % STORY_S
+        """(270, 480, 3) uint8, BGR: the scene at `at_s` seconds."""
+        round_s = at_s % ROUND_S
         image = self._street.copy()
-        if DROP_S <= story_s < FETCH_S:
+        if DROP_S <= round_s < FETCH_S:
             _paint_bag(image, BAG_AT)
         for walker in WALKERS:
-            share = (story_s - walker.begins_s) / walker.takes_s
+            share = (round_s - walker.begins_s) / walker.takes_s
             if 0 <= share <= 1:
                 left = -40 + share * (WIDTH_PX + 80)
                 x = WIDTH_PX - left if walker.leftwards else left
-                _paint_person(image, int(x), walker.feet_px, walker.shirt, story_s)
-        self._paint_owner(image, story_s)
+                _paint_person(image, int(x), walker.feet_px, walker.shirt, round_s)
+        self._paint_owner(image, round_s)
         light = 2.0 * math.sin(at_s / 37.0)
-        noisy = image.astype(np.int16) + self._noise[self._dice.integers(8)] + np.int16(light)
+        noisy = image.astype(np.int16) + self._noise[self._rng.integers(8)] + np.int16(light)
         picture: Image = np.clip(noisy, 0, 255).astype(np.uint8)
         return picture
 
-    def _paint_owner(self, image: Image, story_s: float) -> None:
-        """Who brings the bag, and who fetches it."""
+    def _paint_owner(self, image: Image, round_s: float) -> None:
+        """Paint the person who brings the bag, and the one who fetches it."""
         shirt = (70, 70, 190)
-        if ARRIVE_S <= story_s < GONE_S:
-            come, go = (story_s - ARRIVE_S) / (DROP_S - ARRIVE_S), (story_s - DROP_S) / (GONE_S - DROP_S)
+        if ARRIVE_S <= round_s < GONE_S:
+            come, go = (round_s - ARRIVE_S) / (DROP_S - ARRIVE_S), (round_s - DROP_S) / (GONE_S - DROP_S)
             x = -40 + min(1.0, come) * (BAG_AT[0] + 10) if go < 0 else BAG_AT[0] - 30 + go * (WIDTH_PX + 90 - BAG_AT[0])
-            _paint_person(image, int(x), 238, shirt, story_s)
+            _paint_person(image, int(x), 238, shirt, round_s)
             if go < 0:
                 _paint_bag(image, (int(x) + 22, 205))
-        elif FETCH_S - 6 <= story_s < FETCH_S + 6:
-            x = WIDTH_PX + 40 - (1 - abs(story_s - FETCH_S) / 6) * (WIDTH_PX + 40 - BAG_AT[0] - 30)
-            _paint_person(image, int(x), 238, (60, 150, 200), story_s)
+        elif FETCH_S - 6 <= round_s < FETCH_S + 6:
+            x = WIDTH_PX + 40 - (1 - abs(round_s - FETCH_S) / 6) * (WIDTH_PX + 40 - BAG_AT[0] - 30)
+            _paint_person(image, int(x), 238, (60, 150, 200), round_s)
 
 
-def _paint_street(dice: np.random.Generator) -> Image:
+def _paint_street(rng: np.random.Generator) -> Image:
     image = np.full((HEIGHT_PX, WIDTH_PX, 3), WALL, np.uint8)
     image[150:] = (104, 110, 116)
     cv2.rectangle(image, (0, 146), (WIDTH_PX, 154), (140, 146, 150), -1)
     for _ in range(220):
-        x, y = int(dice.integers(WIDTH_PX)), int(dice.integers(HEIGHT_PX))
-        shade = int(dice.integers(-26, 26))
+        x, y = int(rng.integers(WIDTH_PX)), int(rng.integers(HEIGHT_PX))
+        shade = int(rng.integers(-26, 26))
         color = tuple(min(255, max(0, int(c) + shade)) for c in image[y, x])
-        cv2.ellipse(image, (x, y), (int(dice.integers(2, 16)), int(dice.integers(1, 6))), 0, 0, 360, color, -1)
+        cv2.ellipse(image, (x, y), (int(rng.integers(2, 16)), int(rng.integers(1, 6))), 0, 0, 360, color, -1)
     cv2.rectangle(image, (352, 128), (440, 214), (70, 120, 60), -1)
     cv2.rectangle(image, (346, 118), (446, 132), (50, 92, 44), -1)
     cv2.putText(image, "TPS", (374, 182), cv2.FONT_HERSHEY_SIMPLEX, 0.9, (230, 235, 230), 2)

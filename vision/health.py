@@ -1,6 +1,6 @@
-"""How well a camera sees: one word at any moment, seconds of blindness, and the `blind` event that tells of long ones.
+"""Visibility of a camera: its scene state, seconds without sight, and the `blind` event of a long loss of sight.
 
-Pure: knows no clock but what it is told (monotonic seconds).
+Pure: each call gets the time in monotonic seconds.
 """
 
 from __future__ import annotations
@@ -11,41 +11,40 @@ from typing import Final, Literal, cast
 from broker.contract.payloads import Scene
 
 NO_PICTURE_S: Final = 5.0
-"""After so long without a picture there is no stream."""
+"""Without a picture for this long, the scene is `no_stream`."""
 BLIND_AFTER_S: Final = 10.0
 BLIND_AT_START_S: Final = 30.0
-"""The same for a camera that has not been armed yet: connecting and learning take a while."""
+"""`BLIND_AFTER_S` of a camera that has not been armed yet: connecting and learning take a while."""
 SEEING_AFTER_S: Final = 3.0
-"""Shorter moments of sight end no blindness."""
+"""The camera must be armed for this long before `blind` is cleared."""
 
 
 @dataclass(frozen=True)
-class Change:
-    """A `blind` event that is due, and how long the blindness has lasted."""
+class BlindChange:
+    """A `blind` event to publish; `lasted_s` is the duration of the blindness so far."""
 
     state: Literal["raised", "cleared"]
     reason: str
     lasted_s: float
 
 
-class Sight:
-    """One camera's sight since its worker began.
+class VisibilityMonitor:
+    """Visibility of one camera since its worker started.
 
     Args:
-        now_s: When that was.
-        told: Why an earlier life of this worker has said it is blind; empty if it has not.
-        told_since_s: Since when, in this life's seconds.
+        now_s: Time of the start.
+        raised_reason: Reason of a `blind` event that an earlier process raised and did not clear; empty if none.
+        raised_since_s: Start of that blindness, in monotonic seconds of this process.
     """
 
-    def __init__(self, now_s: float, told: str = "", told_since_s: float | None = None) -> None:
-        """Begin without a picture."""
+    def __init__(self, now_s: float, raised_reason: str = "", raised_since_s: float | None = None) -> None:
         self.scene: Scene = "warming_up"
         self._blind_s = 0.0
-        self._ticked_s = self._picture_s = now_s
-        self._told = told
-        self._dark_since_s: float | None = now_s if told_since_s is None else told_since_s
+        self._advanced_s = self._picture_s = now_s
+        self._raised_reason = raised_reason
+        self._dark_since_s: float | None = now_s if raised_since_s is None else raised_since_s
         self._seeing_since_s: float | None = None
-        self._reason = told
+        self._reason = raised_reason
         self._armed_once = False
 
     @property
@@ -53,31 +52,31 @@ class Sight:
         """Seconds not armed since the worker began."""
         return int(self._blind_s)
 
-    def see(self, reason: str, now_s: float) -> None:
-        """Take note of a picture: empty when the detector was armed, else why it was not."""
+    def note_frame(self, reason: str, now_s: float) -> None:
+        """Note the detector's result for a picture: `reason` is why it was not armed, empty if it was."""
         self._picture_s = now_s
-        self._turn(cast("Scene", reason) if reason else "armed", now_s)
+        self._set_scene(cast("Scene", reason) if reason else "armed", now_s)
 
-    def tick(self, now_s: float, *, too_large: bool = False) -> Change | None:
-        """Let time pass; an event that is due stays due until it is `told`.
+    def tick(self, now_s: float, *, too_large: bool = False) -> BlindChange | None:
+        """Advance the time; an event that is due is returned again until it is acknowledged.
 
         Args:
             now_s: The time.
-            too_large: Where there are no pictures, they are refused for their size.
+            too_large: Whether the source's pictures are refused for their size.
         """
         if self.scene != "armed":
-            self._blind_s += now_s - self._ticked_s
-        self._ticked_s = now_s
+            self._blind_s += now_s - self._advanced_s
+        self._advanced_s = now_s
         absence: Scene = "too_large" if too_large else "no_stream"
         if now_s - self._picture_s > NO_PICTURE_S and self.scene != absence:
-            self._turn(absence, self._picture_s)
+            self._set_scene(absence, self._picture_s)
         return self._due(now_s)
 
-    def told(self, change: Change) -> None:
-        """Take note that an event has been said."""
-        self._told = change.reason if change.state == "raised" else ""
+    def acknowledge(self, change: BlindChange) -> None:
+        """Note that an event has been published."""
+        self._raised_reason = change.reason if change.state == "raised" else ""
 
-    def _turn(self, scene: Scene, since_s: float) -> None:
+    def _set_scene(self, scene: Scene, since_s: float) -> None:
         self.scene = scene
         if scene == "armed":
             self._seeing_since_s = since_s if self._seeing_since_s is None else self._seeing_since_s
@@ -89,16 +88,16 @@ class Sight:
         if scene != "warming_up" or not self._reason:
             self._reason = scene
 
-    def _due(self, now_s: float) -> Change | None:
+    def _due(self, now_s: float) -> BlindChange | None:
         if self._dark_since_s is None:
             return None
         seeing_s = self._seeing_since_s
         if seeing_s is not None and now_s - seeing_s >= SEEING_AFTER_S:
-            if self._told:
-                return Change("cleared", self._told, max(0.0, seeing_s - self._dark_since_s))
+            if self._raised_reason:
+                return BlindChange("cleared", self._raised_reason, max(0.0, seeing_s - self._dark_since_s))
             self._dark_since_s, self._armed_once = None, True
-        elif seeing_s is None and not self._told:
+        elif seeing_s is None and not self._raised_reason:
             limit_s = BLIND_AFTER_S if self._armed_once else BLIND_AT_START_S
             if now_s - self._dark_since_s >= limit_s:
-                return Change("raised", self._reason or self.scene, now_s - self._dark_since_s)
+                return BlindChange("raised", self._reason or self.scene, now_s - self._dark_since_s)
         return None

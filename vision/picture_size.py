@@ -1,4 +1,4 @@
-"""How large a picture is, told from its header before a pixel of it is decoded; knows no OpenCV, pure.
+"""Size of a picture from its header, before a pixel is decoded; imports no OpenCV, pure.
 
 Source: ITU-T T.81, annex B.1.1.3 (JPEG markers) and B.2.2 (frame header); ISO/IEC 15948, 11.2.2 (PNG, IHDR).
 """
@@ -9,8 +9,8 @@ import struct
 from typing import Final
 
 PIXELS_MAX: Final = 4_096 * 2_304
-"""Of one picture. Cameras of 8 megapixels send 3,840 x 2,160; decoded, so many pixels take 28 MB, and a process holds a
-few of each camera."""
+"""Maximum pixels of a picture. Cameras of 8 megapixels send 3,840 x 2,160; decoded, the maximum takes 28 MB, and a
+process holds a few pictures of each camera."""
 
 Size = tuple[int, int]
 """Width and height in pixels."""
@@ -23,12 +23,12 @@ _FILL: Final = 0xFF
 
 
 def is_too_large(size: Size) -> bool:
-    """Whether a picture has more pixels than are decoded."""
+    """Whether a picture has more than `PIXELS_MAX` pixels."""
     return size[0] * size[1] > PIXELS_MAX
 
 
 def size_of(data: bytes) -> Size | None:
-    """What a JPEG or PNG says of itself; None of anything else, and where it says nothing."""
+    """Size in the header of a JPEG or PNG; None for other data, and if the header is incomplete."""
     if data.startswith(_PNG):
         return _png_size(data)
     return _jpeg_size(data) if data.startswith(_JPEG) else None

@@ -1,4 +1,4 @@
-"""Recorded clips played to a detector: the alarms that `kota vision score` writes and `kota bench vision` judges."""
+"""Runs a detector over recorded clips: `kota vision score` writes its alarms, `kota bench vision` evaluates them."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ from typing import Any, Final, Protocol
 
 from broker.contract.errors import ConfigError
 from vision.capture.folder import FRAME_SUFFIXES
-from vision.capture.opening import open_source
+from vision.capture.sources import open_source
 from vision.detect.picture import Image, Point
 from vision.detect.port import StepResult
 
 VIDEO_SUFFIXES: Final = frozenset({".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".ts"})
 FPS: Final = 5.0
 
-Seen = tuple[float, Image]
-"""Second, and picture (height, width, 3) uint8, BGR."""
+TimedImage = tuple[float, Image]
+"""Time in seconds, and picture (height, width, 3) uint8, BGR."""
 Alarm = dict[str, Any]
 """`t_s`, second of the alarm; `box`, left, top, width, height in the clip's own pixels."""
 
 
 class Detector(Protocol):
-    """What raises alarms over the pictures of one camera."""
+    """Raises alarms over the pictures of one camera."""
 
     def step(self, image: Image, at_s: float) -> StepResult:
-        """Look at the next picture."""
+        """Process the next picture, `at_s` in seconds; times go up."""
 
 
 @dataclass(frozen=True)
-class Known:
-    """What may be known of a clip: where waste is watched for, and its pictures a second; never its events."""
+class ClipHints:
+    """Facts of a clip that a detector may use: watched polygon (normalised) and frame rate; never its events."""
 
     zone: tuple[Point, ...] = ()
     fps: float | None = None
 
 
-NOTHING: Final = Known()
+NO_HINTS: Final = ClipHints()
 
 
 @dataclass(frozen=True)
-class Played:
-    """What a detector made of one clip."""
+class ClipResult:
+    """Result of one clip: number of pictures processed, and the alarms."""
 
     pictures: int
     alarms: list[Alarm]
@@ -70,7 +70,7 @@ def _has_pictures(path: Path) -> bool:
 
 
 def read_truth(path: Path) -> list[dict[str, Any]]:
-    """What is known of clips, one mapping for each.
+    """The ground truth of clips, one mapping for each.
 
     Raises:
         ConfigError: The file is no list of clips with their names and sizes.
@@ -78,30 +78,30 @@ def read_truth(path: Path) -> list[dict[str, Any]]:
     try:
         clips: list[dict[str, Any]] = json.loads(path.read_text())
         for clip in clips:
-            known_of(clip)
+            hints_of(clip)
             str(clip["clip"])
     except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as exc:
         raise ConfigError(f"{path}: not a list of clips with width, height and zone: {exc}") from exc
     return clips
 
 
-def known_of(clip: Mapping[str, Any]) -> Known:
-    """What a detector may be told of a clip of the ground truth."""
+def hints_of(clip: Mapping[str, Any]) -> ClipHints:
+    """The hints in a clip's ground truth."""
     width, height = clip["width"], clip["height"]
-    return Known(tuple((x / width, y / height) for x, y in clip.get("zone") or []), clip.get("fps"))
+    return ClipHints(tuple((x / width, y / height) for x, y in clip.get("zone") or []), clip.get("fps"))
 
 
-def pictures_of(clip: Path, known: Known = NOTHING) -> Iterator[Seen]:
-    """A clip's pictures, about five a second at most, as fast as they can be read."""
-    source = open_source(str(clip), start_at=datetime.now(UTC), realtime=False, fps=FPS, numbered_fps=known.fps)
+def frames_of(clip: Path, hints: ClipHints = NO_HINTS) -> Iterator[TimedImage]:
+    """A clip's pictures with their times, at most about five a second of the clip, read without waiting."""
+    source = open_source(str(clip), start_at=datetime.now(UTC), realtime=False, fps=FPS, numbered_fps=hints.fps)
     return ((frame.at_s, frame.image) for frame in source.frames(threading.Event()))
 
 
-def play(pictures: Iterable[Seen], detector: Detector) -> Played:
-    """Show a clip to a detector."""
+def run_detector(pictures: Iterable[TimedImage], detector: Detector) -> ClipResult:
+    """Run a detector over the pictures of a clip."""
     count, alarms = 0, []
     for at_s, image in pictures:
         count += 1
-        found = detector.step(image, at_s).alarms
-        alarms += [{"t_s": round(deposit.at_s, 2), "box": list(deposit.box)} for deposit in found]
-    return Played(count, alarms)
+        detected = detector.step(image, at_s).alarms
+        alarms += [{"t_s": round(waste.at_s, 2), "box": list(waste.box)} for waste in detected]
+    return ClipResult(count, alarms)

@@ -1,4 +1,4 @@
-"""The cameras that have a source, watched: in this process, or in several when there are cores for it."""
+"""Watches the cameras that have a source: in this process, or in several if there are cores for it."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ import structlog
 
 from city.model import Camera
 from city.runtime import Runtime
+from vision.balancing import worker_count
 from vision.capture.address import kind_of
 from vision.coordinator import Coordinator
-from vision.share import worker_count
 
 log = structlog.get_logger("vision")
 
 CPU_MAX: Final = Path("/sys/fs/cgroup/cpu.max")
-"""Of a container, as it sees it (control groups 2): microseconds of CPU and the period they are for, or `max`."""
+"""A container's CPU quota (control groups 2): microseconds of CPU and the period in microseconds, or `max`."""
 
 
 def serve(runtime: Runtime) -> None:
     """Watch every camera of the city that has a source, until the runtime stops.
 
     Raises:
-        ConfigError: A source names nothing that is there.
+        ConfigError: A camera's source does not exist.
         StuckError: A camera's own thread hangs.
     """
-    cameras = watched(runtime)
+    cameras = watched_cameras(runtime)
     workers = worker_count(runtime.settings.vision_workers, cores_to_use(), len(cameras))
     if workers > 1:
-        log.info("vision.sharing", cameras=len(cameras), workers=workers)
+        log.info("vision.workers_started", cameras=len(cameras), workers=workers)
         Coordinator(runtime, cameras, workers).run()
     else:
         # By name: OpenCV is loaded only where pictures are looked at.
-        importlib.import_module("vision.station").Station(runtime, cameras).run(
+        importlib.import_module("vision.camera_group").CameraGroup(runtime, cameras).run(
             lambda loads: runtime.beat("vision", f"{len(loads)} cameras")
         )
 
@@ -51,11 +51,11 @@ def cores_to_use(cpu_max: Path = CPU_MAX) -> int:
     return min(cores, ceil(share_us / period_us))
 
 
-def watched(runtime: Runtime) -> list[Camera]:
+def watched_cameras(runtime: Runtime) -> list[Camera]:
     """The cameras that have a source; simulated ones in a demo only.
 
     Raises:
-        ConfigError: A source names nothing that is there.
+        ConfigError: A camera's source does not exist.
     """
     cameras = [camera for camera in runtime.city.cameras.values() if camera.source]
     for camera in cameras:

@@ -1,4 +1,4 @@
-"""Where a camera's words go: through the agent and the outbox that every device uses."""
+"""The sink of a camera's events and telemetry: the agent and the outbox that every device uses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Health = dict[str, float | int | bool | str]
 
 
 class EventSink(Protocol):
-    """Where a camera's words go: kept durably before these return."""
+    """Takes a camera's events and telemetry; both are durable when the call returns."""
 
     def event(
         self, type_: str, state: Literal["raised", "cleared", "noted"], detail: dict[str, Any], at: datetime
@@ -30,22 +30,25 @@ class EventSink(Protocol):
 
 
 class AgentSink:
-    """One camera's words."""
+    """Puts one camera's events and telemetry into its outbox."""
 
     def __init__(self, agent: Agent, camera: Camera) -> None:
-        """Keep whose words they are."""
         self._agent = agent
         self._camera = camera
 
     def event(
         self, type_: str, state: Literal["raised", "cleared", "noted"], detail: dict[str, Any], at: datetime
     ) -> None:
-        """Keep an event in the outbox."""
+        """Put an event into the outbox.
+
+        Raises:
+            RetryLaterError: The outbox refuses it.
+        """
         self._agent.record([Occurred(self._camera.id, "camera", at, type_, state, detail)])
 
     def health(self, values: Health, at: datetime) -> None:
-        """Keep health in the outbox; health that finds no room is told again soon."""
+        """Put health telemetry into the outbox; if refused it is dropped, because the next report follows soon."""
         try:
             self._agent.record([Measured(self._camera.id, "camera", at, values)])
         except RetryLaterError as exc:
-            log.error("vision.outbox_refuses", reason=str(exc))
+            log.error("vision.outbox_refused", reason=str(exc))

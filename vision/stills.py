@@ -1,4 +1,4 @@
-"""What a camera sees when nobody is there, as a file for whoever draws its zones; and the masks of what is kept."""
+"""The still of a camera: its background as a JPEG file, on which zones are drawn; and privacy masks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import structlog
 
 from broker.contract.errors import ConfigError
-from city.files import replace_file
+from city.atomic_files import replace_file
 from city.zones import Zone, ZonePlan
 from vision.capture.port import Image
 from vision.evidence.pictures import to_jpeg
@@ -21,26 +21,25 @@ log = structlog.get_logger("vision")
 EVERY_S: Final = 60.0
 
 
-class Stills:
-    """Keeps one file fresh: once a minute, and at once when what is drawn has changed."""
+class StillWriter:
+    """Writes the still of one camera once a minute, and at once when its zone plan has changed."""
 
     def __init__(self, path: Path) -> None:
-        """Nothing is written yet."""
         self._path = path
         self._due_s = -1e9
         self._plan: ZonePlan | None = None
         self._refused = False
 
     def is_due(self, plan: ZonePlan, at_s: float) -> bool:
-        """Whether `save` has something to do at a picture's time in seconds."""
+        """Whether the still is due at a picture's time `at_s` in seconds."""
         return at_s >= self._due_s or plan != self._plan
 
     def save(self, background: Image, plan: ZonePlan, at_s: float) -> None:
-        """Save the scene without what passes; a disk that refuses is told once, and asked again when it is due.
+        """Save the background. A refusal of the disk is logged once; the next due time tries again.
 
         Args:
             background: (height, width, 3) uint8, BGR.
-            plan: Whose masks hide what nobody may see.
+            plan: Zone plan whose privacy masks are applied.
             at_s: The picture's time in seconds.
         """
         self._due_s, self._plan = at_s + EVERY_S, plan
@@ -56,18 +55,18 @@ class Stills:
 
 
 def burn_masks(image: Image, zones: Sequence[Zone]) -> Image:
-    """The picture with privacy masks black; the very same one where there are none.
+    """The picture with its privacy masks black; the same array if the camera has none.
 
     Args:
         image: (height, width, 3) uint8, BGR; not changed.
-        zones: Those of the camera.
+        zones: Zones of the camera.
     """
     masks = [zone.polygon for zone in zones if zone.kind == "mask"]
     if not masks:
         return image
     height, width = image.shape[:2]
-    hidden = image.copy()
+    masked = image.copy()
     for polygon in masks:
         corners = np.array([[round(x * width), round(y * height)] for x, y in polygon], np.int32)
-        cv2.fillPoly(hidden, [corners], (0, 0, 0))
-    return hidden
+        cv2.fillPoly(masked, [corners], (0, 0, 0))
+    return masked

@@ -1,4 +1,4 @@
-"""One camera from picture to event: capture, bounded queue, detector, window check, evidence, event; and its health."""
+"""The pipeline of one camera: capture, bounded queue, detector, window check, evidence, event; and its health."""
 
 from __future__ import annotations
 
@@ -17,67 +17,67 @@ from city.model import Camera
 from city.windows import DumpingHours
 from city.zones import WATCHED, ZoneKind, ZonePlan, ground_point, kind_at
 from vision.capture.port import Frame, FrameSource
-from vision.capture.watchdog import RECORDED, Patience, Watchdog
-from vision.detect.detector import DepositDetector
-from vision.detect.port import Deposit, Finder
-from vision.evidence.keeper import EvidenceKeeper, Finished
-from vision.evidence.room import EvidenceRoom
-from vision.reporting import Reporter
+from vision.capture.watchdog import RECORDED, FrameTimeouts, Watchdog
+from vision.detect.detector import AbandonedObjectDetector
+from vision.detect.port import AbandonedObject, ObjectDetector
+from vision.evidence.collector import CollectedCase, EvidenceCollector
+from vision.evidence.store import EvidenceStore
+from vision.pending_cases import PendingCase, PendingCases
+from vision.reporting import HealthReporter
 from vision.sink import EventSink
-from vision.stills import Stills
-from vision.waiting import WaitingCase, WaitingCases
+from vision.stills import StillWriter
 
 log = structlog.get_logger("vision")
 
-TURN_S: Final = 0.2
-STOP_WITHIN_S: Final = 1.0
+POLL_S: Final = 0.2
+SHUTDOWN_TIMEOUT_S: Final = 1.0
 
 
-def is_offence(at: datetime, hours: DumpingHours, zone: ZoneInfo, place: ZoneKind = "watch") -> bool:
+def is_offence(at: datetime, hours: DumpingHours, zone: ZoneInfo, zone_kind: ZoneKind = "watch") -> bool:
     """Whether putting waste out at a time and in a kind of zone is against the rules: beside a container always."""
-    return place in WATCHED and (place == "beside" or not hours.allows(at, zone))
+    return zone_kind in WATCHED and (zone_kind == "beside" or not hours.allows(at, zone))
 
 
 @dataclass
-class _Open:
-    """A case that has been reported and whose object still lies there."""
+class _OpenCase:
+    """A case whose object still lies there."""
 
     case: str
-    deposit: Deposit
+    waste: AbandonedObject
 
 
 @dataclass
-class Counts:
-    """What a worker has seen since it started."""
+class WorkerState:
+    """Counters of a worker since it started, the detector's state, and the open cases by object id."""
 
     frames: int = 0
-    deposits: int = 0
+    abandoned: int = 0
     offences: int = 0
     allowed: int = 0
     armed: bool = False
     reason: str = "warming_up"
-    open: dict[int, _Open] = field(default_factory=dict)
+    open_cases: dict[int, _OpenCase] = field(default_factory=dict)
 
 
 class CameraWorker:
-    """Owns one camera; `run` blocks until `stop`. `turned_s` is when it last had a turn, `cpu_s` what it has used.
+    """Owns one camera; `run` blocks until `stop`. `iterated_s` is its last iteration (monotonic), `cpu_s` its CPU time.
 
     Args:
-        camera: Which one.
-        hours: When waste may be put out at its site.
+        camera: The camera.
+        hours: Hours at which waste may be put out at the camera's site.
         zone: The city's time zone.
-        source: Its pictures.
-        sink: Where events and health go.
-        room: Where its cases are kept.
-        simulated: Mark what it reports.
-        plan: What is drawn on its picture now; asked with every picture.
-        still: File of the scene without people, for whoever draws; None saves none.
-        patience: When its source hangs.
-        finder: A second opinion before an alarm.
-        note: Where it is kept that the camera has been reported as blind.
-        waiting: Where cases are kept whose evidence is not finished.
-        clear_key: Public key that copies with people are sealed for; None keeps none.
-        clock: The time of health reports, UTC.
+        source: Source of its frames.
+        sink: Takes events and health.
+        evidence: Store of the evidence.
+        simulated: Whether its events are marked as simulated.
+        plan: The zone plan in force; called for every picture.
+        still: File of the still, without people; None saves none.
+        timeouts: After which time without a picture its source hangs.
+        object_detector: Second opinion before an alarm.
+        blind_file: File of a raised `blind` event.
+        pending: File of the cases whose evidence is not finished.
+        clear_key: Public key that clear copies (with people) are encrypted for; None keeps no copies.
+        clock: Time of health reports, UTC.
     """
 
     def __init__(
@@ -87,130 +87,131 @@ class CameraWorker:
         zone: ZoneInfo,
         source: FrameSource,
         sink: EventSink,
-        room: EvidenceRoom,
+        evidence: EvidenceStore,
         *,
         simulated: bool,
         plan: Callable[[], ZonePlan] | None = None,
         still: Path | None = None,
-        patience: Patience = RECORDED,
-        note: Path | None = None,
-        waiting: Path | None = None,
-        finder: Finder | None = None,
+        timeouts: FrameTimeouts = RECORDED,
+        blind_file: Path | None = None,
+        pending: Path | None = None,
+        object_detector: ObjectDetector | None = None,
         clear_key: bytes | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Prepare; nothing is opened yet."""
         self._camera = camera
         self._hours = hours
         self._zone = zone
         self._sink = sink
         self._simulated = simulated
         self._plan = plan or (lambda: camera.plan)
-        self._stills = Stills(still) if still else None
-        self._detector = DepositDetector(person_height=self._plan().person_height, finder=finder)
-        self._room = room
-        self._keeper = EvidenceKeeper(room, lambda: self._plan().zones, clear_key=clear_key)
-        self._watchdog = Watchdog(camera.id, source, patience)
-        self._reporter = Reporter(camera.id, sink, note, clock)
-        self._waiting = WaitingCases(waiting)
-        self.counts = Counts()
-        self.turned_s = time.monotonic()
+        self._stills = StillWriter(still) if still else None
+        self._detector = AbandonedObjectDetector(
+            person_height=self._plan().person_height, object_detector=object_detector
+        )
+        self._evidence = evidence
+        self._collector = EvidenceCollector(evidence, lambda: self._plan().zones, clear_key=clear_key)
+        self._watchdog = Watchdog(camera.id, source, timeouts)
+        self._reporter = HealthReporter(camera.id, sink, blind_file, clock)
+        self._pending = PendingCases(pending)
+        self.state = WorkerState()
+        self.iterated_s = time.monotonic()
         self.cpu_s = 0.0
 
     def run(self, stop: threading.Event) -> None:
-        """Watch until `stop`; a source that has ended for good is reported as blind from then on."""
-        self._report(Finished(case, self._room.resume(case)) for case in self._waiting.cases())
+        """Watch until `stop`. A source that has ended for good is reported as blind from then on."""
+        self._publish(CollectedCase(case, self._evidence.resume(case)) for case in self._pending.case_ids())
         while not stop.is_set():
             self._watchdog.tick()
-            frame = self._watchdog.queue.get(TURN_S)
+            frame = self._watchdog.queue.get(POLL_S)
             if frame is not None:
-                self.look(frame)
+                self.process(frame)
             else:
-                self._tell()
+                self._publish_ready()
             self._reporter.tick(self._watchdog)
-            self.turned_s = time.monotonic()
+            self.iterated_s = time.monotonic()
             self.cpu_s = time.thread_time() + self._watchdog.cpu_s
-        self._watchdog.stop(STOP_WITHIN_S)
+        self._watchdog.stop(SHUTDOWN_TIMEOUT_S)
         self.close()
 
     def close(self) -> None:
-        """Report what is still waiting for its evidence, with what there is of it."""
-        self._report(self._keeper.finish())
+        """Publish the cases whose evidence is not finished, with the evidence there is."""
+        self._publish(self._collector.finish())
 
-    def look(self, frame: Frame) -> None:
-        """Everything that one picture leads to."""
-        self.counts.frames += 1
+    def process(self, frame: Frame) -> None:
+        """Process one picture: detection, evidence, still and events."""
+        self.state.frames += 1
         result = self._detector.step(frame.image, frame.at_s)
-        if (result.armed, result.reason) != (self.counts.armed, self.counts.reason):
+        if (result.armed, result.reason) != (self.state.armed, self.state.reason):
             log.info("vision.armed" if result.armed else "vision.not_armed", camera=self._camera.id, why=result.reason)
-        self.counts.armed, self.counts.reason = result.armed, result.reason
-        self._reporter.see(result.reason)
+        self.state.armed, self.state.reason = result.armed, result.reason
+        self._reporter.note_frame(result.reason)
         plan = self._plan()
         background = self._detector.background
         if result.armed and background is not None:
-            self._keeper.add(frame.image, frame.at_s, result.people)
+            self._collector.add(frame.image, frame.at_s, result.people)
             if self._stills and self._stills.is_due(plan, frame.at_s):
-                self._stills.save(self._keeper.hidden_scene(background), plan, frame.at_s)
-        for deposit in result.alarms:
-            point = ground_point(deposit.box, frame.image.shape[1], frame.image.shape[0])
-            place = kind_at(plan.zones, point)
-            if place in WATCHED:
-                self._on_deposit(deposit, frame, place)
-        for deposit in result.removed:
-            self._on_removed(deposit, frame)
-        self._tell()
+                self._stills.save(self._collector.redact_background(background), plan, frame.at_s)
+        for waste in result.alarms:
+            point = ground_point(waste.box, frame.image.shape[1], frame.image.shape[0])
+            zone_kind = kind_at(plan.zones, point)
+            if zone_kind in WATCHED:
+                self._on_abandoned(waste, frame, zone_kind)
+        for waste in result.removed:
+            self._on_removed(waste, frame)
+        self._publish_ready()
 
-    def _on_deposit(self, deposit: Deposit, frame: Frame, place: ZoneKind) -> None:
-        self.counts.deposits += 1
-        since = frame.captured_at - timedelta(seconds=frame.at_s - deposit.since_s)
-        if not is_offence(since, self._hours, self._zone, place):
-            self.counts.allowed += 1
+    def _on_abandoned(self, waste: AbandonedObject, frame: Frame, zone_kind: ZoneKind) -> None:
+        self.state.abandoned += 1
+        since = frame.captured_at - timedelta(seconds=frame.at_s - waste.since_s)
+        if not is_offence(since, self._hours, self._zone, zone_kind):
+            self.state.allowed += 1
             where = {"camera": self._camera.id, "site": self._camera.site, "simulated": self._simulated}
-            within = {**where, "zone": place, "within_hours": self._hours.describe()}
+            within = {**where, "zone": zone_kind, "within_hours": self._hours.describe()}
             self._sink.event("deposit", "noted", within, frame.captured_at)
             return
-        self.counts.offences += 1
-        case = f"{self._camera.id}-{since.astimezone(UTC):%Y%m%dt%H%M%Sz}-{deposit.id}"
+        self.state.offences += 1
+        case = f"{self._camera.id}-{since.astimezone(UTC):%Y%m%dt%H%M%Sz}-{waste.id}"
         detail: dict[str, Any] = {
             "case": case,
             "camera": self._camera.id,
             "site": self._camera.site,
-            "box": list(deposit.box),
+            "box": list(waste.box),
             "frame": [frame.image.shape[1], frame.image.shape[0]],
-            "zone": place,
+            "zone": zone_kind,
             "since": since.astimezone(UTC).isoformat(timespec="seconds"),
-            "by": deposit.by,
+            "by": waste.by,
             "outside_hours": self._hours.describe(),
             "simulated": self._simulated,
         }
         background = self._detector.background
-        assert background is not None  # noqa: S101 - there is one before there is a deposit
-        self._keeper.begin(
-            case, detail, box=deposit.box, since_s=deposit.since_s, image=frame.image, background=background
+        assert background is not None  # noqa: S101 - there is one before anything is reported
+        self._collector.begin(
+            case, detail, box=waste.box, since_s=waste.since_s, image=frame.image, background=background
         )
-        self.counts.open[deposit.id] = _Open(case, deposit)
-        self._waiting.add(case, WaitingCase(detail, frame.captured_at))
+        self.state.open_cases[waste.id] = _OpenCase(case, waste)
+        self._pending.add(case, PendingCase(detail, frame.captured_at))
 
-    def _tell(self) -> None:
-        """Report what has its evidence by now."""
-        self._report(self._keeper.ready())
+    def _publish_ready(self) -> None:
+        """Publish the cases whose evidence is finished."""
+        self._publish(self._collector.ready())
 
-    def _report(self, finished: Iterable[Finished]) -> None:
-        for one in finished:
-            waiting = self._waiting.get(one.case)
-            detail = {**waiting.detail, "evidence": one.files, "sha256": one.sha256}
-            self._sink.event("dumping", "raised", detail, waiting.at)
-            log.info("vision.dumping", camera=self._camera.id, case=one.case)
-            if waiting.removed_at:
-                self._clear(one.case, waiting.removed_at)
-            self._waiting.remove(one.case)
+    def _publish(self, cases: Iterable[CollectedCase]) -> None:
+        for collected in cases:
+            pending = self._pending.get(collected.case)
+            detail = {**pending.detail, "evidence": collected.files, "sha256": collected.sha256}
+            self._sink.event("dumping", "raised", detail, pending.at)
+            log.info("vision.dumping", camera=self._camera.id, case=collected.case)
+            if pending.removed_at:
+                self._clear(collected.case, pending.removed_at)
+            self._pending.remove(collected.case)
 
-    def _on_removed(self, deposit: Deposit, frame: Frame) -> None:
-        found = self.counts.open.pop(deposit.id, None)
-        if found and found.case in self._waiting:
-            self._waiting.note_removed(found.case, frame.captured_at)
-        elif found:
-            self._clear(found.case, frame.captured_at)
+    def _on_removed(self, waste: AbandonedObject, frame: Frame) -> None:
+        open_case = self.state.open_cases.pop(waste.id, None)
+        if open_case and open_case.case in self._pending:
+            self._pending.note_removed(open_case.case, frame.captured_at)
+        elif open_case:
+            self._clear(open_case.case, frame.captured_at)
 
     def _clear(self, case: str, at: datetime) -> None:
         removed_at = at.astimezone(UTC).isoformat(timespec="seconds")

@@ -1,4 +1,4 @@
-"""A worker process of `kota vision`: watches the cameras it is told to, and says that it lives."""
+"""A worker process of `kota vision`: watches the cameras assigned to it and sends heartbeats."""
 
 from __future__ import annotations
 
@@ -11,48 +11,48 @@ import msgspec
 
 from broker.contract.errors import ConfigError
 from city.runtime import Runtime
-from vision.orders import PACKET_BYTES, Beat, Order
-from vision.station import Station
+from vision.camera_group import CameraGroup
+from vision.ipc import PACKET_BYTES, CameraAssignment, WorkerHeartbeat
 
-ORDER_WITHIN_S: Final = 10.0
+ASSIGNMENT_TIMEOUT_S: Final = 10.0
 
 
 def serve(runtime: Runtime) -> None:
-    """Watch until the runtime stops or the coordinator has gone.
+    """Watch until the runtime stops or the coordinator ends.
 
     Raises:
-        ConfigError: Nobody gives orders: it was not started by `kota vision`.
+        ConfigError: No assignment arrives: the process was not started by `kota vision`.
         StuckError: A camera's own thread hangs.
     """
-    with _line() as line:
-        order = _order(line)
-        cameras = [runtime.city.cameras[id_] for id_ in order.cameras]
+    with _coordinator_socket() as sock:
+        assignment = _receive_assignment(sock)
+        cameras = [runtime.city.cameras[id_] for id_ in assignment.cameras]
 
-        def beat(loads: dict[str, float]) -> None:
+        def send_heartbeat(loads: dict[str, float]) -> None:
             runtime.beat("vision-worker", f"{len(loads)} cameras")
-            # A coordinator that does not read is no reason to wait: the next beat says the same.
+            # A coordinator that does not read is no reason to wait: the next heartbeat says the same.
             with contextlib.suppress(BlockingIOError):
                 try:
-                    line.send(msgspec.json.encode(Beat(loads)))
+                    sock.send(msgspec.json.encode(WorkerHeartbeat(loads)))
                 except (BrokenPipeError, ConnectionResetError):
                     runtime.stop.set()
 
-        Station(runtime, cameras).run(beat)
+        CameraGroup(runtime, cameras).run(send_heartbeat)
 
 
-def _line() -> socket.socket:
+def _coordinator_socket() -> socket.socket:
     try:
-        line = socket.socket(fileno=os.dup(0))
+        sock = socket.socket(fileno=os.dup(0))
     except OSError as exc:
         raise ConfigError("a worker of the cameras is started by `kota vision`, not by hand") from exc
-    line.settimeout(ORDER_WITHIN_S)
-    return line
+    sock.settimeout(ASSIGNMENT_TIMEOUT_S)
+    return sock
 
 
-def _order(line: socket.socket) -> Order:
+def _receive_assignment(sock: socket.socket) -> CameraAssignment:
     try:
-        order = msgspec.json.decode(line.recv(PACKET_BYTES), type=Order)
+        assignment = msgspec.json.decode(sock.recv(PACKET_BYTES), type=CameraAssignment)
     except (OSError, msgspec.MsgspecError) as exc:
-        raise ConfigError(f"no order from the coordinator: {exc}") from exc
-    line.setblocking(False)
-    return order
+        raise ConfigError(f"no assignment from the coordinator: {exc}") from exc
+    sock.setblocking(False)
+    return assignment

@@ -9,7 +9,7 @@ from api.console.markup import Markup, join, table, tag
 from api.console.page_context import PageContext
 from api.trip_routes import trip_between
 from api.trips import Trip, TripStop
-from city.earth import distance_km
+from city.geo import distance_km
 from city.model import Truck
 
 BACK: Final = timedelta(days=1)

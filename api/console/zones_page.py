@@ -12,8 +12,8 @@ from api.console.layout import asset, show
 from api.console.markup import Markup, join, tag
 from api.console.page_context import PageContext
 from api.console.texts import TEXTS
-from city.drawn import still_path
 from city.model import Camera
+from city.zone_plans import still_path
 from city.zones import CORNERS, NAME_MAX, ZONE_KINDS, ZoneKind
 
 COLOURS: Final[dict[ZoneKind, str]] = {

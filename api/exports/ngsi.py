@@ -119,7 +119,7 @@ def to_device(mapping: MappingContext, state: Standing) -> Entity:
     senses = [
         name for name, field in _CONTROLLED[device.KIND].items() if not field or number(latest, field) is not None
     ]
-    model = device.reach.profile if device.reach else device.model if isinstance(device, AccessPoint) else ""
+    model = device.binding.profile if device.binding else device.model if isinstance(device, AccessPoint) else ""
     attributes = drop_none(
         **_common(mapping, state),
         location=_location(state),

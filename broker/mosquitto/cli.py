@@ -11,7 +11,7 @@ from typing import Final
 from broker.accounts import CurrentRights, password_of
 from broker.contract.errors import ConfigError
 from broker.mosquitto.files import TLS_FILES, Layout, texts
-from city.files import replace_file
+from city.atomic_files import replace_file
 from city.gateways import Gateways
 from city.options import add_settings, settings_from
 from city.runtime import whole_city

@@ -20,9 +20,9 @@ class AddressBook:
     def _renew(self) -> None:
         self._devices = self._city.devices
         self._index = {
-            (device.reach.adapter, device.reach.address.lower()): device
+            (device.binding.adapter, device.binding.address.lower()): device
             for device in self._devices.values()
-            if device.reach
+            if device.binding
         }
 
     def find(self, adapter: str, names: Iterable[str]) -> tuple[Device, Profile] | None:
@@ -31,8 +31,8 @@ class AddressBook:
             self._renew()
         for name in names:
             device = self._index.get((adapter, name.lower()))
-            if device is not None and device.reach is not None:
-                return device, self._city.profiles[device.reach.profile]
+            if device is not None and device.binding is not None:
+                return device, self._city.profiles[device.binding.profile]
         return None
 
     def addresses(self) -> list[str]:

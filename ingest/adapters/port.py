@@ -15,7 +15,7 @@ import msgspec
 
 from broker.contract.codec import decode_json
 from broker.contract.errors import PayloadError
-from city.quantities import number_and_unit
+from city.units import number_and_unit
 
 _FRACTION: Final = re.compile(r"(\.\d{6})\d+")
 _OFFSET: Final = re.compile(r"([+-]\d\d)(\d\d)$")

@@ -16,7 +16,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from city.disk import DurableFile, SetAside, guarded, open_durable, still_there
+from city.sqlite import DurableConnection, SetAside, guard, open_durable, reopen_if_replaced
 from ingest.store.health import Damage, Lost
 from ingest.store.intervals import IntervalSet
 from ingest.store.port import Ranges
@@ -59,7 +59,7 @@ class Book:
         self._db.execute("PRAGMA synchronous=NORMAL")
 
     @property
-    def file(self) -> DurableFile:
+    def file(self) -> DurableConnection:
         """The file, for who tells it from others; nothing else may be done with it."""
         return self._db
 
@@ -86,7 +86,7 @@ class Book:
 
     def fact(self, name: str) -> str:
         """A fact that was noted; empty when it was not."""
-        with guarded(self._lock, "book"):
+        with guard(self._lock, "book"):
             row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         return str(row[0]) if row else ""
 
@@ -97,7 +97,7 @@ class Book:
 
     def knows_store(self, life: str) -> bool | None:
         """Whether a store with this life is, or was, this city's; None when none was ever noted."""
-        with guarded(self._lock, "book"):
+        with guard(self._lock, "book"):
             found = {row[0] for row in self._db.execute("SELECT life FROM stores")}
         return life in found if found else None
 
@@ -127,7 +127,7 @@ class Book:
 
     def lost(self) -> tuple[Lost, ...]:
         """What the last comparison found missing."""
-        with guarded(self._lock, "book"):
+        with guard(self._lock, "book"):
             rows = self._db.execute("SELECT device, boot, first_seq, last_seq FROM lost").fetchall()
         return tuple(Lost(*row) for row in rows)
 
@@ -141,7 +141,7 @@ class Book:
 
     def damages(self) -> tuple[Damage, ...]:
         """Damages that nobody has taken note of, oldest first."""
-        with guarded(self._lock, "book"):
+        with guard(self._lock, "book"):
             rows = self._db.execute("SELECT at, file, what, detail FROM damages ORDER BY id").fetchall()
         return tuple(Damage(datetime.fromtimestamp(at, UTC), *rest) for at, *rest in rows)
 
@@ -178,12 +178,12 @@ class Book:
             self._db.close()
 
     @contextmanager
-    def _writing(self) -> Iterator[DurableFile]:
-        with guarded(self._lock, "book"):
-            self._db = still_there(self._db)
+    def _writing(self) -> Iterator[DurableConnection]:
+        with guard(self._lock, "book"):
+            self._db = reopen_if_replaced(self._db)
             yield self._db
 
-    def _read(self, db: DurableFile, key: _Key) -> IntervalSet:
+    def _read(self, db: DurableConnection, key: _Key) -> IntervalSet:
         where = "class = ? AND day = ? AND device = ? AND boot = ?"
         row = db.execute(f"SELECT ranges FROM noted WHERE {where}", key).fetchone()  # noqa: S608 - our own text
         return IntervalSet(_ranges(row[0])) if row else IntervalSet()

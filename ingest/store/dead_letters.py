@@ -18,7 +18,7 @@ import msgspec
 from broker.contract.codec import stamps_of
 from broker.contract.errors import TopicError
 from broker.contract.topics import parse_topic
-from city.disk import DurableFile, empty_wal, give_back, guarded, kept_bytes, open_durable, still_there
+from city.sqlite import DurableConnection, guard, open_durable, reopen_if_replaced, truncate_wal, used_bytes, vacuum
 from ingest.store.intervals import IntervalSet
 
 LetterState = Literal["dead", "replaying", "replayed"]
@@ -116,7 +116,7 @@ class DeadLetterBox:
         self._owes_emptying = True
 
     @property
-    def file(self) -> DurableFile:
+    def file(self) -> DurableConnection:
         """The file, for who tells it from others; nothing else may be done with it."""
         return self._db
 
@@ -139,7 +139,7 @@ class DeadLetterBox:
             db.executemany(_ADD, rows)
             owned = [(row[0], one.device) for row, one in zip(rows, letters, strict=True) if one.device]
             db.executemany("INSERT OR IGNORE INTO owners VALUES (?, ?)", owned)
-            while kept_bytes(db) > self._max_bytes and self._give_way(db):
+            while used_bytes(db) > self._max_bytes and self._give_way(db):
                 pass
 
     def find(
@@ -218,9 +218,9 @@ class DeadLetterBox:
         A file that was deleted or replaced meanwhile is written anew.
         """
         with self._guarded():
-            self._db = still_there(self._db)
+            self._db = reopen_if_replaced(self._db)
             if self._owes_emptying:
-                self._owes_emptying = not empty_wal(self._db)
+                self._owes_emptying = not truncate_wal(self._db)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -230,13 +230,13 @@ class DeadLetterBox:
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         with self._guarded():
-            self._db = still_there(self._db)
+            self._db = reopen_if_replaced(self._db)
             with self._db:
                 yield self._db
-            give_back(self._db)
+            vacuum(self._db)
 
     def _guarded(self) -> AbstractContextManager[None]:
-        return guarded(self._lock, "dead letters")
+        return guard(self._lock, "dead letters")
 
     def _give_way(self, db: sqlite3.Connection) -> int:
         share = int(db.execute("SELECT count(*) FROM letters").fetchone()[0]) // GIVE_WAY_SHARE + 1

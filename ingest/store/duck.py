@@ -16,7 +16,7 @@ import structlog
 
 from broker.contract.errors import ConfigError, RetryLaterError, RowsRejectedError
 from broker.contract.topics import KINDS, Kind
-from city.disk import SetAside
+from city.sqlite import SetAside
 from ingest.store import duck_reader
 from ingest.store.duck_columns import TABLES, Row, to_arrays, to_rows
 from ingest.store.duck_repair import fault_of, inode_of, move_aside, rescue, save_open

@@ -13,7 +13,7 @@ import duckdb
 import msgspec
 import structlog
 
-from city.disk import SetAside
+from city.sqlite import SetAside
 from ingest.store import duck_reader
 from ingest.store.duck_columns import TABLES, to_arrays
 

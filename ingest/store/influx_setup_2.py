@@ -14,7 +14,7 @@ import msgspec
 import urllib3
 
 from broker.contract.errors import ConfigError, RetryLaterError
-from city.files import replace_file
+from city.atomic_files import replace_file
 from ingest.store.influx_http import InfluxAddress
 from ingest.store.influx_setup_plan import ACCOUNTS, DAY_S, MISSING, Plan, Step, account_name, may_enter, shard_days
 from ingest.store.schema import Policy

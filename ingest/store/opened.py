@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final, Literal
 import structlog
 
 from broker.health import damages_since
-from city.disk import DurableFile, SetAside
 from city.model import City
 from city.secrets import Secrets
 from city.settings import Settings
+from city.sqlite import DurableConnection, SetAside
 from ingest.store.book import Book
 from ingest.store.dead_letters import DeadLetterBox
 from ingest.store.duck import DuckStore
@@ -103,7 +103,7 @@ def book_path(data: Path) -> Path:
     return data / "ingest" / "book.sqlite"
 
 
-def note_file(book: Book, name: str, file: DurableFile, detail: str = "") -> None:
+def note_file(book: Book, name: str, file: DurableConnection, detail: str = "") -> None:
     """Say when a file is not the one that was here last: deleted, damaged or replaced."""
     fact = f"life of {name}"
     known = book.fact(fact)

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from broker.contract.topics import Kind
-from city.disk import guarded, open_durable
+from city.sqlite import guard, open_durable
 from ingest.store.intervals import IntervalSet
 from ingest.store.port import Ranges
 from ingest.store.seen import Seen
@@ -57,7 +57,7 @@ class Progress:
             RetryLaterError: The disk refused; nothing is noted, so the same will be stored again.
         """
         rows = [(*key, msgspec.json.encode(list(ranges)).decode()) for key, ranges in touched.items()]
-        with guarded(self._lock, "progress"), self._db:
+        with guard(self._lock, "progress"), self._db:
             self._db.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", rows)
             self._db.execute("DELETE FROM drained")
             self._db.executemany("INSERT INTO drained VALUES (?, ?)", drained)
@@ -71,7 +71,7 @@ class Progress:
         Raises:
             RetryLaterError: The disk refused.
         """
-        with guarded(self._lock, "progress"):
+        with guard(self._lock, "progress"):
             rows = self._db.execute("SELECT mark, kind, start_s FROM stale ORDER BY start_s, kind").fetchall()
         return [StaleWindow(*row) for row in rows]
 
@@ -81,18 +81,18 @@ class Progress:
         Raises:
             RetryLaterError: The disk refused; they will be made again.
         """
-        with guarded(self._lock, "progress"), self._db:
+        with guard(self._lock, "progress"), self._db:
             self._db.executemany("DELETE FROM stale WHERE mark = ?", [(window.mark,) for window in windows])
 
     def covered_since_s(self) -> int | None:
         """From when on, seconds since 1970, every window is either stale or rolled up; None before it was noted."""
-        with guarded(self._lock, "progress"):
+        with guard(self._lock, "progress"):
             row = self._db.execute("SELECT min(since_s) FROM covered").fetchone()
         return row[0] if row else None
 
     def cover_since(self, since_s: int) -> None:
         """Note from when on rollups are complete; an earlier one counts."""
-        with guarded(self._lock, "progress"), self._db:
+        with guard(self._lock, "progress"), self._db:
             self._db.execute("INSERT INTO covered VALUES (?)", (since_s,))
 
     def close(self) -> None:

@@ -18,7 +18,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from city.disk import DurableFile, empty_wal, give_back, guarded, kept_bytes, open_durable, still_there
+from city.sqlite import DurableConnection, guard, open_durable, reopen_if_replaced, truncate_wal, used_bytes, vacuum
 
 StrangerState = Literal["waiting", "ignored"]
 
@@ -141,7 +141,7 @@ class Quarantine:
         self._owes_emptying = True
 
     @property
-    def file(self) -> DurableFile:
+    def file(self) -> DurableConnection:
         """The file, for who tells it from others; nothing else may be done with it."""
         return self._db
 
@@ -247,9 +247,9 @@ class Quarantine:
         A file that was deleted or replaced meanwhile is written anew.
         """
         with self._guarded():
-            self._db = still_there(self._db)
+            self._db = reopen_if_replaced(self._db)
             if self._owes_emptying:
-                self._owes_emptying = not empty_wal(self._db)
+                self._owes_emptying = not truncate_wal(self._db)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -257,7 +257,7 @@ class Quarantine:
             self._db.close()
 
     def _is_over(self, db: sqlite3.Connection) -> bool:
-        return self._has_too_many(db) or kept_bytes(db) > self._max_bytes
+        return self._has_too_many(db) or used_bytes(db) > self._max_bytes
 
     def _has_too_many(self, db: sqlite3.Connection) -> bool:
         return int(db.execute("SELECT count(*) FROM strangers").fetchone()[0]) > STRANGERS_MAX
@@ -286,15 +286,15 @@ class Quarantine:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        with guarded(self._lock, "quarantine"):
-            self._db = still_there(self._db)
+        with guard(self._lock, "quarantine"):
+            self._db = reopen_if_replaced(self._db)
             with self._db:
                 yield self._db
-            give_back(self._db)
+            vacuum(self._db)
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
-        with guarded(self._lock, "quarantine"):
+        with guard(self._lock, "quarantine"):
             yield
 
 

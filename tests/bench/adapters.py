@@ -20,7 +20,7 @@ from typing import Any, Final
 import msgspec
 
 from city.inventory import builtin_city, load_city
-from city.model import AccessPoint, Address, Bin, Camera, City, Device, Truck
+from city.model import AccessPoint, Bin, Binding, Camera, City, Device, Truck
 from ingest.decode import Decoder
 from ingest.history import History
 from ingest.journal import Arrival
@@ -318,22 +318,22 @@ def _timed(work: Callable[[], object]) -> float:
 
 def _city(adapter: str, profile: str) -> City:
     city = load_city(builtin_city("kupang"))
-    city.hold({f"d-{n}": _device(city, adapter, profile, n) for n in range(DEVICES)})
+    city.replace_devices({f"d-{n}": _device(city, adapter, profile, n) for n in range(DEVICES)})
     return city
 
 
 def _device(city: City, adapter: str, profile: str, number: int) -> Device:
-    reach = Address(adapter, _reached(adapter, number), profile)
+    binding = Binding(adapter, _reached(adapter, number), profile)
     id_ = f"d-{number}"
     match city.profiles[profile].kind:
         case "bin":
-            return Bin(id=id_, model="steel-6m3", waste_kind="organic", color="grey", reach=reach)
+            return Bin(id=id_, model="steel-6m3", waste_kind="organic", color="grey", binding=binding)
         case "truck":
-            return Truck(id=id_, plate=id_, depot="", capacity_kg=1, reach=reach)
+            return Truck(id=id_, plate=id_, depot="", capacity_kg=1, binding=binding)
         case "ap":
-            return AccessPoint(id=id_, model="", ssids=(), reach=reach)
+            return AccessPoint(id=id_, model="", ssids=(), binding=binding)
         case "camera":
-            return Camera(id=id_, reach=reach)
+            return Camera(id=id_, binding=binding)
 
 
 def _reached(adapter: str, number: int) -> str:

@@ -15,8 +15,8 @@ import numpy as np
 
 from vision.detect.config import DetectorConfig
 from vision.detect.picture import Image, Mask, Point, polygon_mask
-from vision.detect.port import Deposit, FullBox, StepResult
-from vision.detect.regions import Box, overlap, regions_of, shared_px
+from vision.detect.port import AbandonedObject, FullBox, StepResult
+from vision.detect.regions import Box, iou, regions_of, shared_px
 
 WIDTH_PX: Final = 400
 FAST_S: Final = 2.0
@@ -86,14 +86,14 @@ class DualMog2:
             held.seen_s = at_s
         return not known
 
-    def _report(self, box: Box, scale: float, at_s: float) -> Deposit:
+    def _report(self, box: Box, scale: float, at_s: float) -> AbandonedObject:
         self._count += 1
         self._held.append(_Held(box, at_s))
         left, top, width, height = (round(edge * scale) for edge in box)
         full: FullBox = (left, top, width, height)
-        return Deposit(self._count, full, at_s, at_s - HOLD_S)
+        return AbandonedObject(self._count, full, at_s, at_s - HOLD_S)
 
 
 def _is_same(one: Box, other: Box) -> bool:
     smaller = min(one[2] * one[3], other[2] * other[3])
-    return overlap(one, other) > SAME_OBJECT or shared_px(one, other) > smaller / 2
+    return iou(one, other) > SAME_OBJECT or shared_px(one, other) > smaller / 2

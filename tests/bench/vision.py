@@ -32,19 +32,19 @@ from tests.bench.vision_sweep import (
     settings_of,
     thresholds,
 )
-from vision.detect.detector import DepositDetector
+from vision.detect.detector import AbandonedObjectDetector
 from vision.detect.picture import Point
-from vision.score import Alarm, Detector, play
+from vision.score import Alarm, Detector, run_detector
 
 SHARED: Final = Path(__file__).parents[2].parent / "shared"
 ALL: Final = "all"
 
-Found = dict[str, list[Alarm]]
+Detection = dict[str, list[Alarm]]
 Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 
 
 def run(argv: list[str]) -> int:
-    """Decode, play, judge, print."""
+    """Decode, run the detector, evaluate, print."""
     args = _arguments(argv)
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory(prefix="kota-bench-") as name, _workers(args.jobs) as mapped:
@@ -82,15 +82,15 @@ def _workers(jobs: int) -> Iterator[Map]:
         yield pool.map
 
 
-def found_by(make: Callable[[tuple[Point, ...]], Detector], clips: Iterable[Clip]) -> Found:
+def found_by(make: Callable[[tuple[Point, ...]], Detector], clips: Iterable[Clip]) -> Detection:
     """A detector's alarms over each clip."""
-    return {clip.truth["clip"]: play(clip.pictures(), make(clip.zone)).alarms for clip in clips}
+    return {clip.truth["clip"]: run_detector(clip.pictures(), make(clip.zone)).alarms for clip in clips}
 
 
 def print_tiers(clips: Sequence[Clip], scorer: Scorer) -> Score:
     """Both detectors side by side on each tier; the score of ours on all."""
     truth = [clip.truth for clip in clips]
-    found = {"ours": found_by(DepositDetector, clips), "dual-MOG2": found_by(DualMog2, clips)}
+    found = {"ours": found_by(AbandonedObjectDetector, clips), "dual-MOG2": found_by(DualMog2, clips)}
     print(f"{'tier':6}{'':12}{'found':>8}{'recall':>8}{'false':>7}{'false/h':>9}{'early':>7}{'delay s':>9}")
     for tier in (*TIERS.split(","), ALL):
         for name, alarms in found.items():
@@ -99,7 +99,7 @@ def print_tiers(clips: Sequence[Clip], scorer: Scorer) -> Score:
     return score_named("ours", truth, found, scorer)
 
 
-def score_named(name: str, truth: Sequence[dict[str, Any]], found: dict[str, Found], scorer: Scorer) -> Score:
+def score_named(name: str, truth: Sequence[dict[str, Any]], found: dict[str, Detection], scorer: Scorer) -> Score:
     """One detector's, and what it got wrong."""
     score = scorer.score(truth, found[name])
     for clip, counts in score.clips.items():
@@ -129,9 +129,9 @@ def print_altered(clips: Sequence[Clip], scorer: Scorer, mapped: Map) -> None:
         print(f"{name:20}{_row(score)}  {', '.join(missed) or '-'}; {', '.join(false) or '-'}", flush=True)
 
 
-def _altered(clips: Sequence[Clip], name: str) -> Found:
+def _altered(clips: Sequence[Clip], name: str) -> Detection:
     return {
-        showing.truth["clip"]: play(showing.pictures(), DepositDetector(showing.zone)).alarms
+        showing.truth["clip"]: run_detector(showing.pictures(), AbandonedObjectDetector(showing.zone)).alarms
         for showing in shown(clips, name)
     }
 
@@ -149,5 +149,5 @@ def sweep(clips: Sequence[Clip], scorer: Scorer, mapped: Map, names: Sequence[st
     print_left_out(scored, families)
 
 
-def _changed(clips: Sequence[Clip], setting: Setting) -> Found:
-    return found_by(lambda zone: DepositDetector(zone, configured(setting)), clips)
+def _changed(clips: Sequence[Clip], setting: Setting) -> Detection:
+    return found_by(lambda zone: AbandonedObjectDetector(zone, configured(setting)), clips)

@@ -11,7 +11,7 @@ import numpy as np
 
 from tests.bench.vision_clips import Clip
 from vision.detect.picture import Image, Point, gray_of
-from vision.score import Seen, known_of
+from vision.score import TimedImage, hints_of
 
 Dice = np.random.Generator
 Look = Callable[[Image, Dice], Image]
@@ -31,12 +31,12 @@ class Showing:
     """A clip as it is shown, and what is true of it then."""
 
     truth: dict[str, Any]
-    pictures: Callable[[], Iterator[Seen]]
+    pictures: Callable[[], Iterator[TimedImage]]
 
     @property
     def zone(self) -> tuple[Point, ...]:
         """Its watch zone in normalised coordinates."""
-        return known_of(self.truth).zone
+        return hints_of(self.truth).zone
 
 
 Alteration = Callable[[Clip], Showing | None]
@@ -52,10 +52,10 @@ def _looking(look: Look) -> Alteration:
     return lambda clip: Showing(clip.truth, _looked(clip, look))
 
 
-def _looked(clip: Clip, look: Look) -> Callable[[], Iterator[Seen]]:
+def _looked(clip: Clip, look: Look) -> Callable[[], Iterator[TimedImage]]:
     """The clip's pictures, each altered; the dice are the same for every clip."""
 
-    def pictures() -> Iterator[Seen]:
+    def pictures() -> Iterator[TimedImage]:
         dice = np.random.default_rng(0)
         return ((at_s, look(image, dice)) for at_s, image in clip.pictures())
 
@@ -124,7 +124,7 @@ def backwards(clip: Clip) -> Showing | None:
     if any(event.get("t_removed_s") for event in clip.truth["events"]):
         return None
 
-    def pictures() -> Iterator[Seen]:
+    def pictures() -> Iterator[TimedImage]:
         images, last_s = np.load(clip.images, mmap_mode="r"), clip.times_s[-1]
         return ((last_s - clip.times_s[i], np.array(images[i])) for i in reversed(range(len(images))))
 
@@ -135,7 +135,7 @@ def _every(gap_s: float) -> Alteration:
     """Pictures no closer than `gap_s` to each other."""
 
     def altered(clip: Clip) -> Showing:
-        def pictures() -> Iterator[Seen]:
+        def pictures() -> Iterator[TimedImage]:
             due_s = clip.times_s[0]
             for at_s, image in clip.pictures():
                 if at_s >= due_s - JITTER_S:

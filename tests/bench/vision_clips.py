@@ -15,7 +15,7 @@ import numpy as np
 
 from broker.contract.errors import ConfigError
 from vision.detect.picture import Image, Point
-from vision.score import Alarm, Seen, clips_in, known_of, pictures_of, read_truth
+from vision.score import Alarm, TimedImage, clips_in, frames_of, hints_of, read_truth
 
 TIERS: Final = "A,B,C,N"
 CLIP_LINE: Final = re.compile(r"^\S+ (.+?) +true (\d+) false (\d+) missed (\d+)", re.MULTILINE)
@@ -33,7 +33,7 @@ class Clip:
     @property
     def zone(self) -> tuple[Point, ...]:
         """Its watch zone in normalised coordinates."""
-        return known_of(self.truth).zone
+        return hints_of(self.truth).zone
 
     @property
     def family(self) -> str:
@@ -41,7 +41,7 @@ class Clip:
         first = re.match("[a-z]+", self.truth["clip"].lower())
         return first.group() if first else str(self.truth["clip"])
 
-    def pictures(self) -> Iterator[Seen]:
+    def pictures(self) -> Iterator[TimedImage]:
         """Its pictures in order of time."""
         images = np.load(self.images, mmap_mode="r")
         return ((at_s, np.array(image)) for at_s, image in zip(self.times_s, images, strict=True))
@@ -62,7 +62,7 @@ def decode(folder: Path, truth: Path, into: Path) -> list[Clip]:
 
 
 def _decoded(path: Path, truth: dict[str, Any], into: Path) -> Clip:
-    seen = list(pictures_of(path, known_of(truth)))
+    seen = list(frames_of(path, hints_of(truth)))
     return keep(truth, [image for _, image in seen], [at_s for at_s, _ in seen], into)
 
 

@@ -26,13 +26,13 @@ from city.inventory import builtin_city, load_city
 from city.model import Camera
 from tests.bench.dual_mog2 import DualMog2
 from tests.bench.usage import usage_of
-from tests.support.rooms import room_in
+from tests.support.evidence_stores import evidence_store_in
 from vision.capture.port import Frame
 from vision.demo import DemoSource
-from vision.detect.detector import DepositDetector
+from vision.detect.detector import AbandonedObjectDetector
 from vision.detect.picture import Image
 from vision.detect.port import StepResult
-from vision.score import VIDEO_SUFFIXES, Detector, Seen, pictures_of
+from vision.score import VIDEO_SUFFIXES, Detector, TimedImage, frames_of
 from vision.sink import Health
 from vision.worker import CameraWorker
 
@@ -65,15 +65,17 @@ class _Worker:
         city = load_city(builtin_city("kupang"))
         self._evening = datetime(2026, 3, 1, 20, tzinfo=city.time_zone)
         unused, camera, hours = DemoSource(start_at=self._evening), Camera(id="cam-01"), city.hours["default"]
-        self._worker = CameraWorker(camera, hours, city.time_zone, unused, _Nothing(), room_in(room), simulated=True)
+        self._worker = CameraWorker(
+            camera, hours, city.time_zone, unused, _Nothing(), evidence_store_in(room), simulated=True
+        )
 
     def step(self, image: Image, at_s: float) -> StepResult:
-        self._worker.look(Frame(image, at_s, self._evening + timedelta(seconds=at_s)))
+        self._worker.process(Frame(image, at_s, self._evening + timedelta(seconds=at_s)))
         return StepResult()
 
 
 WATCHERS: Final[dict[str, Callable[[Path], Detector]]] = {
-    "detector": lambda _: DepositDetector(),
+    "detector": lambda _: AbandonedObjectDetector(),
     "dual-MOG2": lambda _: DualMog2(),
     "whole worker": _Worker,
     "decoding alone": lambda _: _Nothing(),
@@ -135,11 +137,11 @@ def _measured(name: str, stream: Path, cameras: int) -> dict[str, float]:
 
 def watch(make: Callable[[Path], Detector], stream: Path, cameras: int, room: Path) -> float:
     """Let cameras watch a stream to its end, a picture each by turns; seconds of all of them together."""
-    watched = [(pictures_of(stream), make(room / str(number))) for number in range(cameras)]
+    watched = [(frames_of(stream), make(room / str(number))) for number in range(cameras)]
     last_s = 0.0
     while True:
         for pictures, detector in watched:
-            seen: Seen | None = next(pictures, None)
+            seen: TimedImage | None = next(pictures, None)
             if seen is None:
                 return last_s * cameras
             last_s, image = seen

@@ -100,7 +100,7 @@ def seeds(city: City) -> tuple[list[Seed], ...]:
         kind, channel = path.stem.split("-")[:2]
         into = valid if path.parent.name == "valid" else invalid
         into.append(Seed(f"kota/v1/{city.id}/{kind}/{first[kind]}/{channel}", path.read_bytes()))  # type: ignore[index]
-    reached = [device.reach for device in city.devices.values() if device.reach]
+    reached = [device.binding for device in city.devices.values() if device.binding]
     topics = [f"owntracks/{one.address}" for one in reached if one.adapter == "owntracks"]
     topics += [
         f"v3/{application}@ttn/devices/{device}/up"
@@ -130,7 +130,7 @@ def _samples(city: City) -> list[Seed]:
             id_ = f"sample-{len(devices)}"
             devices.setdefault(f"{sample.adapter}/{sample.address}/{sample.kind}", device_of(sample, id_))
     city.models = {**city.models, DEEP.id: DEEP}
-    city.hold({one.id: one for one in devices.values()})
+    city.replace_devices({one.id: one for one in devices.values()})
     return found
 
 

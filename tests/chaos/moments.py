@@ -32,7 +32,7 @@ _PLACES: Final[dict[str, tuple[Any, str, bool]]] = {
     "between rows and positions": (DuckStore, "_insert", True),
     "between store and its note": (DuckStore, "write", True),
     "between InfluxDB and its note": (Progress, "commit", False),
-    "between deleting and compacting": (ingest.journal, "give_back", False),
+    "between deleting and compacting": (ingest.journal, "vacuum", False),
 }
 """Name to owner, function, and whether the process dies after it rather than before."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from city.drawn import plan_path, read_plan
+from city.zone_plans import plan_path, read_plan
 from city.zones import Zone, ZonePlan
 from tests.e2e.test_console import DESKTOP, TELEPHONE, Served, browser, looking, serving
 from tests.support.waiting import wait_for

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.require import require_shared
 from vision.cli import alarms_of
-from vision.score import known_of, read_truth
+from vision.score import hints_of, read_truth
 
 NOT_YET: Final = {
     "avss2007-easy.mp4": "the bag on the platform is not found",
@@ -19,7 +19,7 @@ NOT_YET: Final = {
 
 
 def judge(clip: dict[str, Any], truth: Path) -> None:
-    found = alarms_of(truth.parent / clip["clip"], known_of(clip))
+    found = alarms_of(truth.parent / clip["clip"], hints_of(clip))
     assert len(found) == len(clip["events"]), (clip["clip"], found)
     for alarm, event in zip(found, clip["events"], strict=True):
         x, y, width, height = event["box"]

@@ -13,12 +13,12 @@ import pytest
 from tests.support.require import require_shared
 from tests.support.survival import survived
 from tests.support.waiting import wait_for
-from vision.capture.opening import open_source
-from vision.detect.detector import DepositDetector
-from vision.evidence.keeper import EvidenceKeeper
-from vision.evidence.keys import Signer
-from vision.evidence.pictures import Image, from_jpeg, scaled
-from vision.evidence.room import EvidenceRoom
+from vision.capture.sources import open_source
+from vision.detect.detector import AbandonedObjectDetector
+from vision.evidence.collector import EvidenceCollector
+from vision.evidence.keys import CustodySigner
+from vision.evidence.pictures import Image, from_jpeg, limit_size
+from vision.evidence.store import EvidenceStore
 
 Box = tuple[int, int, int, int]
 
@@ -38,7 +38,7 @@ CHANCE = 0.06
 """Windows of a mosaic that resemble the original by accident."""
 
 
-class InMemory(EvidenceRoom):
+class InMemory(EvidenceStore):
     """Keeps what it is given where a test can see it."""
 
     def keep(self, case: str, files: Mapping[str, bytes], about: Mapping[str, Any]) -> dict[str, str]:  # noqa: ARG002 - the port
@@ -59,8 +59,8 @@ def test_nobody_can_be_made_out(tmp_path: Path, clip: str, second: float) -> Non
 
 def kept_at(clip: Path, second: float, folder: Path) -> tuple[Image, Image]:
     """What a camera saw at a second, and what is kept of it when something is reported later."""
-    room = InMemory(folder, Signer(b"k" * 32), 1 << 30)
-    keeper, detector = EvidenceKeeper(room, lambda: ()), DepositDetector()
+    store = InMemory(folder, CustodySigner(b"k" * 32), 1 << 30)
+    collector, detector = EvidenceCollector(store, lambda: ()), AbandonedObjectDetector()
     source = open_source(str(clip), start_at=datetime.now(UTC), realtime=False, fps=10.0)
     last = None
     for frame in source.frames(threading.Event()):
@@ -68,35 +68,35 @@ def kept_at(clip: Path, second: float, folder: Path) -> tuple[Image, Image]:
             break
         result = detector.step(frame.image, frame.at_s)
         if result.armed:
-            keeper.add(frame.image, frame.at_s, result.people)
+            collector.add(frame.image, frame.at_s, result.people)
             last = frame
     assert last is not None
     assert detector.background is not None
-    keeper.begin("c-1", {}, box=(0, 0, 4, 4), since_s=second, image=last.image, background=detector.background)
-    seen = from_jpeg(_at(keeper, second))
-    wait_for(keeper.ready, "the evidence")
-    return seen, from_jpeg(room.files["deposit.jpg"])
+    collector.begin("c-1", {}, box=(0, 0, 4, 4), since_s=second, image=last.image, background=detector.background)
+    seen = from_jpeg(_at(collector, second))
+    wait_for(collector.ready, "the evidence")
+    return seen, from_jpeg(store.files["deposit.jpg"])
 
 
-def _at(keeper: EvidenceKeeper, second: float) -> bytes:
+def _at(collector: EvidenceCollector, second: float) -> bytes:
     """The newest picture in memory that is no later than a second."""
-    return max((one for one in keeper._recorder.moments() if one.at_s <= second), key=lambda one: one.at_s).jpeg
+    return max((one for one in collector._recorder.frames() if one.at_s <= second), key=lambda one: one.at_s).jpeg
 
 
 def test_the_waste_itself_is_to_be_seen(tmp_path: Path) -> None:
     clip = require_shared("clips/aboda-v1-excerpt.mp4")
-    room = InMemory(tmp_path, Signer(b"k" * 32), 1 << 30)
-    keeper, detector = EvidenceKeeper(room, lambda: ()), DepositDetector()
+    store = InMemory(tmp_path, CustodySigner(b"k" * 32), 1 << 30)
+    collector, detector = EvidenceCollector(store, lambda: ()), AbandonedObjectDetector()
     for frame in open_source(str(clip), start_at=datetime.now(UTC), realtime=False).frames(threading.Event()):
         result = detector.step(frame.image, frame.at_s)
         if result.armed:
-            keeper.add(frame.image, frame.at_s, result.people)
+            collector.add(frame.image, frame.at_s, result.people)
         for deposit in result.alarms:
             background = detector.background
             assert background is not None
             image, box = frame.image, deposit.box
-            keeper.begin("c-1", {}, box=box, since_s=deposit.since_s, image=image, background=background)
+            collector.begin("c-1", {}, box=box, since_s=deposit.since_s, image=image, background=background)
         if result.alarms:
             break
-    wait_for(keeper.ready, "the evidence")
-    assert survived(scaled(image), from_jpeg(room.files["after.jpg"]), box) > 0.5
+    wait_for(collector.ready, "the evidence")
+    assert survived(limit_size(image), from_jpeg(store.files["after.jpg"]), box) > 0.5

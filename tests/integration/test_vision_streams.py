@@ -15,15 +15,15 @@ from city.inventory import builtin_city, load_city
 from city.model import Camera
 from tests.support import rtsp
 from tests.support.brokers import free_port
+from tests.support.evidence_stores import evidence_store_in
 from tests.support.large_pictures import claiming, large_jpeg
 from tests.support.mjpeg import mjpeg_camera
 from tests.support.require import require_nothing_missing
-from tests.support.rooms import room_in
 from tests.support.rtsp import RtspCamera
 from tests.support.waiting import wait_for
 from tests.support.words import Words
-from vision.capture.opening import open_source
 from vision.capture.port import Frame, FrameSource
+from vision.capture.sources import open_source
 from vision.capture.watchdog import STREAMED
 from vision.worker import CameraWorker
 
@@ -60,10 +60,10 @@ def watching(address: str, folder: Path) -> Iterator[tuple[Noted, Words]]:
         CITY.time_zone,
         source,
         words,
-        room_in(folder),
+        evidence_store_in(folder),
         simulated=False,
-        patience=STREAMED,
-        note=folder / "note",
+        timeouts=STREAMED,
+        blind_file=folder / "note",
     )
     thread = threading.Thread(target=worker.run, args=(stop,), daemon=True)
     thread.start()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from city.inventory import builtin_city, load_city
-from city.model import AccessPoint, Address, Bin, Camera, City, Device, Truck
+from city.model import AccessPoint, Bin, Binding, Camera, City, Device, Truck
 from ingest.decode import Decoded, Decoder
 from ingest.journal import Arrival
 from ingest.store.records import EventRecord, Reading
@@ -18,22 +18,22 @@ BASE = load_city(builtin_city("kupang"))
 
 def device(adapter: str, address: str, profile: str, id_: str = "it") -> Device:
     """A device of the kind that a profile is for, heard under an address."""
-    reach = Address(adapter, address, profile)
+    binding = Binding(adapter, address, profile)
     match BASE.profiles[profile].kind:
         case "bin":
-            return Bin(id=id_, model="steel-6m3", waste_kind="organic", color="grey", reach=reach)
+            return Bin(id=id_, model="steel-6m3", waste_kind="organic", color="grey", binding=binding)
         case "truck":
-            return Truck(id=id_, plate="DH", depot="d", capacity_kg=1, reach=reach)
+            return Truck(id=id_, plate="DH", depot="d", capacity_kg=1, binding=binding)
         case "ap":
-            return AccessPoint(id=id_, model="m", ssids=(), reach=reach)
+            return AccessPoint(id=id_, model="m", ssids=(), binding=binding)
         case "camera":
-            return Camera(id=id_, reach=reach)
+            return Camera(id=id_, binding=binding)
 
 
 def city_of(*devices: Device) -> City:
     """The reference city with these devices alone."""
     city = load_city(builtin_city("kupang"))
-    city.hold({one.id: one for one in devices})
+    city.replace_devices({one.id: one for one in devices})
     return city
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from city.inventory import builtin_city, load_city
-from city.model import AccessPoint, Address, Bin, BinModel, Camera, Device, Truck
+from city.model import AccessPoint, Bin, Binding, BinModel, Camera, Device, Truck
 from ingest.decode import Decoded, Decoder
 from ingest.journal import Arrival
 from ingest.store.records import EventRecord, Reading
@@ -34,16 +34,16 @@ Regenerate with `python -m tests.support.field_samples_page`.
 
 def device_of(sample: Sample, id_: str = "it") -> Device:
     """The device that a sample is meant to come from."""
-    reach = Address(sample.adapter, sample.address, sample.profile)
+    binding = Binding(sample.adapter, sample.address, sample.profile)
     match sample.kind:
         case "bin":
-            return Bin(id=id_, model=DEEP.id, waste_kind="organic", color="grey", reach=reach)
+            return Bin(id=id_, model=DEEP.id, waste_kind="organic", color="grey", binding=binding)
         case "truck":
-            return Truck(id=id_, plate="DH 1", depot="d", capacity_kg=1, reach=reach)
+            return Truck(id=id_, plate="DH 1", depot="d", capacity_kg=1, binding=binding)
         case "ap":
-            return AccessPoint(id=id_, model="m", ssids=(), reach=reach)
+            return AccessPoint(id=id_, model="m", ssids=(), binding=binding)
         case "camera":
-            return Camera(id=id_, reach=reach)
+            return Camera(id=id_, binding=binding)
 
 
 def results() -> Iterator[tuple[Sample, Decoded]]:
@@ -52,7 +52,7 @@ def results() -> Iterator[tuple[Sample, Decoded]]:
     city.models = {**city.models, DEEP.id: DEEP}
     decoder = Decoder(city, late_after=timedelta(days=365 * 20), pseudonym_key=b"k" * 32)
     for sample in samples():
-        city.hold({"it": device_of(sample)} if sample.address else {})
+        city.replace_devices({"it": device_of(sample)} if sample.address else {})
         yield sample, decoder.decode(Arrival(sample.topic, sample.payload, NOW))
 
 

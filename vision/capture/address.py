@@ -1,4 +1,4 @@
-"""What the text of a camera's source names, and how it may be shown: addresses hold passwords. Knows no OpenCV."""
+"""The kind of a camera's source, and its text without passwords for logs and errors. Imports no OpenCV."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ SourceKind = Literal["demo", "stream", "folder", "file"]
 
 
 def kind_of(text: str) -> SourceKind:
-    """What a source is.
+    """The kind of source that a text of the inventory names.
 
     Raises:
-        ConfigError: It names nothing that is there.
+        ConfigError: It is no address, and there is no such folder or file.
     """
     if text == DEMO:
         return "demo"
     if text.partition("://")[0].lower() in SCHEMES and "://" in text:
         return "stream"
     if "://" in text:
-        raise ConfigError(f"{shown(text)}: an address of a camera begins with {', '.join(SCHEMES)}")
+        raise ConfigError(f"{redact_address(text)}: an address of a camera begins with {', '.join(SCHEMES)}")
     path = Path(text)
     if path.is_dir():
         return "folder"
@@ -34,8 +34,8 @@ def kind_of(text: str) -> SourceKind:
     raise ConfigError(f"{text}: neither an address, a folder nor a file")
 
 
-def shown(text: str) -> str:
-    """A source as logs and errors may show it: of an address the host alone.
+def redact_address(text: str) -> str:
+    """A source's text for logs and errors: of an address only scheme, host and port.
 
     Makers put passwords before the host, into the query (`?pwd=`) and into the path (`/user=..._password=...`).
     """

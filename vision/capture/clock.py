@@ -1,8 +1,8 @@
-"""When a picture of a stream was taken, told from the stream's own clock held against the machine's monotonic one.
+"""Capture times of a stream's pictures, from the stream's time stamps and the machine's monotonic clock.
 
-Neither is sound alone. Pictures arrive in bursts (the ones a connection began with, what a stalled network held back),
-so arrival would squeeze seconds into milliseconds. A camera's clock runs at its own speed and jumps when the camera
-sets it. So the camera's clock gives the distance between pictures, the monotonic clock where it stands.
+Neither is sufficient alone. Pictures arrive in bursts (at the start of a connection, after a stalled network), so
+arrival times would squeeze seconds into milliseconds. A camera's clock drifts, and jumps when the camera sets it. So
+the time stamps give the distance between pictures, and the monotonic clock gives the offset.
 """
 
 from __future__ import annotations
@@ -15,39 +15,38 @@ from datetime import UTC, datetime
 from typing import Final
 
 LIMIT_S: Final = 2.0
-"""A picture that is later than this is a clock that has jumped, or a network that stood still."""
+"""A change of delay beyond this means that the camera's clock has jumped or the network has stalled: resync."""
 LEAK: Final = 0.001
-"""Of the time that passes, by which the least delay may grow: slow camera clocks lose far less than 1 s in 1,000 s."""
-TRUST: Final = (3, 60.0)
-"""So many resyncs within so many seconds are no clock at all: then arrival is all that is left."""
+"""Seconds per second by which the minimum delay may grow: slow camera clocks lose far less than 1 s in 1,000 s."""
+RESYNCS_MAX: Final = (3, 60.0)
+"""Number of resyncs, and the seconds within which so many mean that arrival times are used in place of time stamps."""
 
 
 @dataclass(frozen=True)
 class Clock:
-    """The machine's two clocks: monotonic seconds, which never jump, and wall time (aware), which NTP may set."""
+    """The machine's clocks: monotonic seconds, which never jump, and wall time (aware), which NTP may set."""
 
     monotonic: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
 class StreamClock:
-    """One connection's clock; times go up from `floor_s` on and are never later than the arrival."""
+    """Capture times of one connection's pictures: never decreasing, from `floor_s` on, and never after arrival."""
 
     def __init__(self, floor_s: float) -> None:
-        """Start; the first picture counts as taken when it arrives."""
         self._last_s = floor_s
         self._delay_s: float | None = None
         self._arrived_s = floor_s
-        self._resynced: deque[float] = deque(maxlen=TRUST[0])
+        self._resynced: deque[float] = deque(maxlen=RESYNCS_MAX[0])
         self._trusted = True
         self.resyncs = 0
 
-    def at(self, stream_s: float | None, arrived_s: float) -> float:
-        """Monotonic seconds at which a picture was taken.
+    def capture_time_s(self, stream_s: float | None, arrived_s: float) -> float:
+        """Capture time of a picture, in monotonic seconds; that of the first one is its arrival.
 
         Args:
-            stream_s: What the stream says; None where it says nothing.
-            arrived_s: Monotonic seconds when it came.
+            stream_s: Time stamp of the stream in seconds; None if it has none.
+            arrived_s: Arrival in monotonic seconds.
         """
         if stream_s is not None and self._trusted:
             self._follow(arrived_s - stream_s, arrived_s)
@@ -58,29 +57,28 @@ class StreamClock:
         return self._last_s
 
     def _follow(self, delay_s: float, arrived_s: float) -> None:
-        """Keep the least delay seen: a picture is late for many reasons, and early for none."""
+        """Keep the minimum delay seen: a picture is late for many reasons, and early for none."""
         if self._delay_s is None:
             self._delay_s = delay_s
         elif abs(delay_s - self._delay_s) > LIMIT_S:
             self._delay_s = delay_s
             self.resyncs += 1
             self._resynced.append(arrived_s)
-            recent = [at_s for at_s in self._resynced if at_s > arrived_s - TRUST[1]]
-            self._trusted = len(recent) < TRUST[0]
+            recent = [at_s for at_s in self._resynced if at_s > arrived_s - RESYNCS_MAX[1]]
+            self._trusted = len(recent) < RESYNCS_MAX[0]
         else:
             self._delay_s = min(self._delay_s + LEAK * (arrived_s - self._arrived_s), delay_s)
 
 
-class Thinner:
-    """Passes over pictures that come faster than `fps`; an uneven stream keeps its average."""
+class RateLimiter:
+    """Drops pictures beyond `fps`; an uneven stream keeps its average rate. None keeps every picture."""
 
     def __init__(self, fps: float | None) -> None:
-        """Want every picture where `fps` is None."""
         self._every_s = 1 / fps if fps else 0.0
         self._due_s: float | None = None
 
-    def wants(self, at_s: float) -> bool:
-        """Whether the picture of a second is to be looked at."""
+    def accepts(self, at_s: float) -> bool:
+        """Whether the picture taken at `at_s` seconds is due."""
         # A tenth early counts as due, else a stream of exactly that rate would lose every other picture to rounding.
         due_s = at_s if self._due_s is None else self._due_s
         if at_s < due_s - self._every_s / 10:

@@ -1,8 +1,8 @@
-"""OpenCV's FFmpeg: how videos and streams are opened, one after the other, and that it keeps addresses to itself.
+"""OpenCV's FFmpeg: opens videos and streams one after the other, and logs no addresses.
 
-OpenCV 4 opens under one lock for the whole process, for readers and writers: whoever waits for a dead camera there
-makes every other camera wait, and evidence too. So streams are opened only after a knock (`knock.py`), in a hurry, and
-whoever waits for its turn waits here, where it can be told to stop.
+OpenCV 4 opens under one lock for the whole process, for readers and writers: a dead camera blocks every other camera,
+and evidence too. So streams are opened only after a probe (`reachability.py`), with short timeouts, and a camera that
+waits for the lock waits here, where `stop` ends the wait.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final
 import cv2
 import structlog
 
-from vision.capture.address import shown
+from vision.capture.address import redact_address
 from vision.capture.port import Image, PictureTooLargeError
 from vision.picture_size import PIXELS_MAX, Size, is_too_large, size_of
 
@@ -25,14 +25,14 @@ log = structlog.get_logger("vision")
 _STREAM: Final = "rtsp_transport;tcp|allowed_media_types;video|fpsprobesize;0"
 """TCP: over UDP a lost packet smears the picture into a false change. No sound, no frame rate to be guessed."""
 QUICK: Final = f"{_STREAM}|probesize;32"
-"""Opens with the first packet what says in its description how its pictures are made, as most cameras do: in a quarter
-of a second instead of three."""
+"""Opens with the first packet, in 0.25 s instead of 3 s, if the stream's description names its codec parameters, as
+most do."""
 THOROUGH: Final = _STREAM
 PLAIN: Final = ""
-TURN_S: Final = 0.2
+POLL_S: Final = 0.2
 ALLOCATION_MAX_BYTES: Final = 24 << 20
-"""Of one piece of memory that FFmpeg may take: a plane of the largest picture with two bytes a pixel, hardly more.
-A stream may change its size between two pictures; FFmpeg decodes the new one before anybody can ask how large it is."""
+"""Maximum size of one allocation of FFmpeg: a plane of the largest picture with two bytes a pixel, and a little more.
+A stream may change its size between two pictures; FFmpeg decodes the new picture before its size can be checked."""
 
 _OPTIONS: Final = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 _opening: Final = threading.Lock()
@@ -49,16 +49,16 @@ PEEK_MS: Final = 5_000
 def open_capture(
     text: str, stop: threading.Event, options: str = PLAIN, *, open_ms: int = 0, read_ms: int = 0
 ) -> cv2.VideoCapture:
-    """Open a file's path or an address; whether that went well is asked of what is given back.
+    """Open a file or an address; the caller checks with `isOpened` whether that succeeded.
 
     Args:
         text: Path or address.
-        stop: Ends the wait for a turn.
-        options: FFmpeg's, as OpenCV reads them.
-        open_ms: Give up after this; 0 leaves OpenCV's own limit.
-        read_ms: Give up on a picture after this; the same.
+        stop: Ends the wait for the lock.
+        options: Options of FFmpeg, in OpenCV's notation.
+        open_ms: Timeout of opening; 0 leaves OpenCV's own.
+        read_ms: Timeout of reading a picture; 0 leaves OpenCV's own.
     """
-    while not _opening.acquire(timeout=TURN_S):
+    while not _opening.acquire(timeout=POLL_S):
         if stop.is_set():
             return cv2.VideoCapture()
     try:
@@ -73,7 +73,7 @@ def open_capture(
 
 
 def bound_allocations() -> bool:
-    """Have FFmpeg refuse pictures that would need more memory; whether its library was found (on Linux)."""
+    """Limit FFmpeg's allocations to `ALLOCATION_MAX_BYTES`; False if its library was not found (it is on Linux)."""
     try:
         mapped = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
         library = next((line.split()[-1] for line in mapped.splitlines() if "/libavutil" in line), "")
@@ -86,19 +86,19 @@ def bound_allocations() -> bool:
 
 
 def require_size(capture: cv2.VideoCapture, text: str, stop: threading.Event) -> None:
-    """Refuse what has been opened and not decoded yet, by what it says of its size.
+    """Check the size that an opened source declares, before anything is decoded.
 
     Raises:
-        PictureTooLargeError: It has more than `PIXELS_MAX` pixels.
+        PictureTooLargeError: Its pictures have more than `PIXELS_MAX` pixels.
     """
-    said = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
-    size = said if all(said) else _packed_size(text, stop)
+    declared = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+    size = declared if all(declared) else _packed_size(text, stop)
     if size and is_too_large(size):
         raise too_large(text, size)
 
 
 def require_small(image: Image, text: str) -> None:
-    """Refuse a picture of a stream that has changed its size.
+    """Check the size of a decoded picture: a stream may change it.
 
     Raises:
         PictureTooLargeError: It has more than `PIXELS_MAX` pixels.
@@ -109,12 +109,12 @@ def require_small(image: Image, text: str) -> None:
 
 
 def too_large(text: str, size: Size) -> PictureTooLargeError:
-    """What is wrong with a source, without its password."""
-    return PictureTooLargeError(f"{shown(text)} sends {size[0]} x {size[1]} pixels, more than {PIXELS_MAX}")
+    """The error of a source with too large pictures; its text holds no password."""
+    return PictureTooLargeError(f"{redact_address(text)} sends {size[0]} x {size[1]} pixels, more than {PIXELS_MAX}")
 
 
 def _packed_size(text: str, stop: threading.Event) -> Size | None:
-    """The size in the header of the first picture as it came; FFmpeg says none of what it can never decode."""
+    """Size in the header of the first encoded picture; FFmpeg reports no size of a picture that it cannot decode."""
     if text.lower().startswith("rtsp"):
         return None  # its packets are parts of pictures
     capture = open_capture(text, stop, open_ms=PEEK_MS, read_ms=PEEK_MS)
@@ -128,7 +128,7 @@ def _packed_size(text: str, stop: threading.Event) -> Size | None:
 
 
 def position_s(capture: cv2.VideoCapture) -> float:
-    """The time stamp of the picture that was grabbed last; 0.0 where it has none."""
+    """Time stamp in seconds of the picture that was grabbed last; 0.0 if it has none."""
     return float(capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000
 
 

@@ -12,23 +12,23 @@ import cv2
 
 from broker.contract.errors import ConfigError
 from vision.capture.ffmpeg import open_capture, position_s, require_size, require_small
-from vision.capture.pace import Pace
+from vision.capture.pace import PlaybackPacer
 from vision.capture.port import Frame
 
 FPS_DEFAULT: Final = 25.0
 
 
 class FileSource:
-    """A video file, played once; time comes from the file's own time stamps."""
+    """A video file, played once; times are the file's time stamps."""
 
     def __init__(self, path: Path, *, start_at: datetime, realtime: bool, fps: float | None = None) -> None:
-        """Keep what to play.
+        """Take the file's parameters.
 
         Args:
             path: The video.
-            start_at: When its first picture counts as taken.
-            realtime: Play at its own speed.
-            fps: Pass over pictures that come faster than this.
+            start_at: Capture time of the first picture.
+            realtime: Whether it plays at its own speed, or without waiting.
+            fps: Maximum rate; pictures beyond it are dropped.
         """
         self._path = path
         self._start_at = start_at
@@ -36,11 +36,11 @@ class FileSource:
         self._fps = fps
 
     def frames(self, stop: threading.Event) -> Iterator[Frame]:
-        """Pictures until the end of the file.
+        """Frames until the end of the file.
 
         Raises:
-            ConfigError: It is no video.
-            PictureTooLargeError: Its pictures are.
+            ConfigError: The file is no video.
+            PictureTooLargeError: Its pictures are too large.
         """
         capture = open_capture(str(self._path), stop)
         if stop.is_set():
@@ -56,14 +56,14 @@ class FileSource:
     def _play(self, capture: cv2.VideoCapture, stop: threading.Event) -> Iterator[Frame]:
         rate = capture.get(cv2.CAP_PROP_FPS) or FPS_DEFAULT
         keep_every = max(1, int(rate / self._fps)) if self._fps else 1
-        pace = Pace(realtime=self._realtime)
+        pacer = PlaybackPacer(realtime=self._realtime)
         index, at_s = 0, -1 / rate
         while not stop.is_set() and capture.grab():
             stamp_s = position_s(capture)
             # The last pictures of an AVI come without a time stamp.
             at_s = stamp_s if stamp_s > at_s else at_s + 1 / rate
             if index % keep_every == 0:
-                pace.wait(at_s, stop)
+                pacer.wait(at_s, stop)
                 done, image = capture.retrieve()
                 if done:
                     require_small(image, str(self._path))

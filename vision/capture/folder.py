@@ -14,7 +14,7 @@ import numpy as np
 import structlog
 
 from broker.contract.errors import ConfigError
-from vision.capture.pace import Pace
+from vision.capture.pace import PlaybackPacer
 from vision.capture.port import Frame, Image
 from vision.picture_size import is_too_large, size_of
 
@@ -23,22 +23,22 @@ log = structlog.get_logger("vision")
 FRAME_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png"})
 
 FILE_MAX_BYTES: Final = 64 << 20
-"""A picture of the most pixels takes less, however badly it is packed; of a longer file so much is read."""
+"""At most this much of a file is read; a picture with the maximum of pixels takes less."""
 _NUMBER: Final = re.compile(r"(?<![\d.])\d+$")
-"""At the end of a name; `12.4` is none."""
+"""A whole number at the end of a name; `12.4` does not match."""
 
 
 class FolderSource:
-    """A folder of pictures whose names are the second they were taken, or a number."""
+    """A folder of pictures whose names are their time in seconds, or a running number."""
 
     def __init__(self, path: Path, *, start_at: datetime, realtime: bool, numbered_fps: float | None = None) -> None:
-        """Keep what to play.
+        """Take the folder's parameters.
 
         Args:
             path: The folder.
-            start_at: When second 0 was.
-            realtime: Play at its own speed.
-            numbered_fps: Names end in a number that counts so many pictures a second; None when they are seconds.
+            start_at: Capture time of second 0.
+            realtime: Whether it plays at its own speed, or without waiting.
+            numbered_fps: Pictures a second, if names end in a running number; None if names are seconds.
         """
         self._numbered_fps = numbered_fps
         self._path = path
@@ -46,38 +46,38 @@ class FolderSource:
         self._realtime = realtime
 
     def frames(self, stop: threading.Event) -> Iterator[Frame]:
-        """Pictures in order of their names; one that cannot be read, or is too large, is left out.
+        """Frames in order of their times; a picture that cannot be read, or is too large, is skipped.
 
         Raises:
-            ConfigError: There is none.
+            ConfigError: The folder holds no picture, or a name is no time.
         """
-        found = [path for path in self._path.iterdir() if path.suffix.lower() in FRAME_SUFFIXES]
-        named = sorted((_second_of(path, self._numbered_fps), path) for path in found)
-        if not named:
+        pictures = [path for path in self._path.iterdir() if path.suffix.lower() in FRAME_SUFFIXES]
+        timed = sorted((_second_of(path, self._numbered_fps), path) for path in pictures)
+        if not timed:
             raise ConfigError(f"{self._path}: holds no pictures")
-        pace = Pace(realtime=self._realtime)
-        for at_s, path in named:
+        pacer = PlaybackPacer(realtime=self._realtime)
+        for at_s, path in timed:
             if stop.is_set():
                 return
-            pace.wait(at_s - named[0][0], stop)
-            image = _decoded(path)
+            pacer.wait(at_s - timed[0][0], stop)
+            image = _decode(path)
             if image is not None:
                 yield Frame(image, at_s, self._start_at + timedelta(seconds=at_s))
 
 
-def _decoded(path: Path) -> Image | None:
-    """A picture, unless its header says that it is too large, or none."""
+def _decode(path: Path) -> Image | None:
+    """Decode a picture; None if it is too large, or no picture."""
     try:
         with path.open("rb") as file:
-            coded = file.read(FILE_MAX_BYTES)
+            encoded = file.read(FILE_MAX_BYTES)
     except OSError as exc:
         log.warning("vision.picture_unreadable", file=path.name, reason=type(exc).__name__)
         return None
-    size = size_of(coded)
+    size = size_of(encoded)
     if size and is_too_large(size):
         log.warning("vision.picture_too_large", file=path.name, width_px=size[0], height_px=size[1])
         return None
-    image = cv2.imdecode(np.frombuffer(coded, np.uint8), cv2.IMREAD_COLOR) if size else None
+    image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR) if size else None
     if image is None:
         log.warning("vision.picture_unreadable", file=path.name, reason="neither JPEG nor PNG")
         return None

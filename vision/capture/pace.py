@@ -1,4 +1,4 @@
-"""The speed at which recorded pictures are shown."""
+"""Playback speed of recordings."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import threading
 import time
 
 
-class Pace:
-    """Lets recorded pictures out at the speed they were taken, or as fast as they can be read."""
+class PlaybackPacer:
+    """Delays recorded pictures to the speed at which they were taken, or not at all."""
 
     def __init__(self, *, realtime: bool) -> None:
-        """Start counting at the first picture."""
         self._realtime = realtime
         self._began: float | None = None
 

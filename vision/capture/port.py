@@ -1,4 +1,4 @@
-"""What capture gives: pictures with their times, whatever takes them."""
+"""The port of capture: sources of frames."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ Image = NDArray[np.uint8]
 
 
 class StreamLostError(RetryLaterError):
-    """A stream did not begin or has ended; it may come back."""
+    """A stream could not be opened or has ended; it may come back."""
 
 
 class PictureTooLargeError(StreamLostError):
-    """Its pictures have more pixels than are decoded; a camera may come back with smaller ones."""
+    """A picture has more pixels than are decoded; the camera may come back with smaller ones."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture: (height, width, 3) uint8, BGR; steady seconds since the source began; wall time (aware)."""
+    """One picture: (height, width, 3) uint8, BGR; monotonic seconds since the source began; wall time (aware)."""
 
     image: Image
     at_s: float
@@ -34,15 +34,15 @@ class Frame:
 
 
 class FrameSource(Protocol):
-    """A camera or what stands for one."""
+    """A camera, or a recording that takes its place."""
 
     def frames(self, stop: threading.Event) -> Iterator[Frame]:
         """Yield pictures in order of time, until `stop` or the source's end; may block on the network.
 
-        Returning is the end for good. May be called again after `StreamLostError`; `at_s` goes on then.
+        The end of the iterator is final. After `StreamLostError` it may be called again; `at_s` goes on then.
 
         Raises:
-            ConfigError: What it reads is of no use.
+            ConfigError: The source cannot be used.
             PictureTooLargeError: Its pictures have more than `vision.picture_size.PIXELS_MAX` pixels.
-            StreamLostError: It may come back.
+            StreamLostError: The stream is lost and may come back.
         """

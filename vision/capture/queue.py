@@ -1,4 +1,4 @@
-"""Between capture and detection: a bounded queue that drops the oldest picture and counts it."""
+"""The bounded queue between capture and detection: drops the oldest picture when full, and counts it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ T = TypeVar("T")
 
 
 class DroppingQueue(Generic[T]):
-    """Never makes the camera wait: what a slow consumer does not take in time is dropped and counted."""
+    """A queue of at most `size` items that never blocks the producer: when full, it drops and counts the oldest."""
 
     def __init__(self, size: int) -> None:
-        """Start empty; `size` is the most that waits."""
         self._items: deque[T] = deque()
         self._size = size
         self._changed = threading.Condition()
         self.dropped = 0
 
     def put(self, item: T) -> None:
-        """Add the newest, dropping the oldest when full."""
+        """Add an item; drop the oldest when full."""
         with self._changed:
             if len(self._items) >= self._size:
                 self._items.popleft()
@@ -29,7 +28,7 @@ class DroppingQueue(Generic[T]):
             self._changed.notify()
 
     def get(self, timeout_s: float) -> T | None:
-        """The oldest, waiting for one; None when none came."""
+        """Take the oldest item; waits for one, None after `timeout_s`."""
         with self._changed:
             if not self._items:
                 self._changed.wait(timeout_s)

@@ -1,7 +1,7 @@
-"""Keeps a camera's pictures coming: a thread that reads, and whoever looks at the pictures watches that it does.
+"""Reads a camera in a thread of its own, and replaces a thread that hangs or whose stream was lost.
 
-OpenCV may block in opening, reading and closing for as long as it likes. So a thread that hangs is told to stop, left
-to itself and replaced; it is never waited for.
+OpenCV may block without limit in opening, reading and closing. So a thread that hangs is told to stop, abandoned and
+replaced; nothing waits for it.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ log = structlog.get_logger("vision")
 
 QUEUE_SIZE: Final = 8
 BACKOFF_S: Final = (1.0, 30.0)
-"""Least and most time before a lost stream is tried again; half of it to all of it, at random."""
-GOOD_S: Final = 30.0
-"""After a connection that held so long the next is tried soon."""
+"""Minimum and maximum backoff before a lost stream is tried again; jitter takes off up to a half."""
+STABLE_AFTER_S: Final = 30.0
+"""A connection that held so long resets the backoff."""
 HUNG_MAX: Final = 2
-"""Threads of a camera that may hang at once; then nothing is tried until one of them ends."""
+"""Threads of a camera that may hang at once; with so many, no thread is started until one of them ends."""
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How long a source may take: until its first picture, and from one to the next."""
+class FrameTimeouts:
+    """Timeouts of a source: until its first picture, and between two pictures."""
 
     first_s: float = float("inf")
     next_s: float = float("inf")
 
 
-STREAMED: Final = Patience(first_s=20.0, next_s=6.0)
-RECORDED: Final = Patience()
-"""A recording has all the time it wants."""
+STREAMED: Final = FrameTimeouts(first_s=20.0, next_s=6.0)
+RECORDED: Final = FrameTimeouts()
+"""A recording has no timeout."""
 
 
 @dataclass
-class _Reading:
-    """One thread's life; what it found at its end is set by itself, everything else by the watchdog."""
+class _ReaderThread:
+    """State of one thread: the thread sets `end`, the watchdog everything else."""
 
     began_s: float
     stop: threading.Event = field(default_factory=threading.Event)
@@ -55,39 +55,38 @@ class _Reading:
     end: Exception | None = None
 
     @property
-    def over(self) -> bool:
+    def is_over(self) -> bool:
         """Whether the thread has ended."""
         return self.thread is not None and not self.thread.is_alive()
 
 
 class Watchdog:
-    """Owns the reading of one camera: at most one thread that is listened to, and a few that hang.
+    """Owns the reader threads of one camera: at most one active, and up to `HUNG_MAX` that hang.
 
-    `too_large` says that its last connection was refused for the size of its pictures.
+    `too_large` is whether the last connection was refused for the size of its pictures.
 
     Args:
         name: The camera's id, for the log.
-        source: Its pictures.
-        patience: When it hangs.
-        monotonic: Seconds that never jump.
+        source: Source of its frames.
+        timeouts: After which time without a picture it hangs.
+        monotonic: Monotonic clock, seconds.
     """
 
     def __init__(
         self,
         name: str,
         source: FrameSource,
-        patience: Patience = RECORDED,
+        timeouts: FrameTimeouts = RECORDED,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Prepare; the first `tick` begins."""
         self._name = name
         self._source = source
-        self._patience = patience
+        self._timeouts = timeouts
         self._monotonic = monotonic
         self._random = random.Random()  # noqa: S311 - spreads reconnects, hides nothing
         self._lock = threading.Lock()
-        self._reading: _Reading | None = None
-        self._hung: list[_Reading] = []
+        self._reading: _ReaderThread | None = None
+        self._hung: list[_ReaderThread] = []
         self._due_s = monotonic()
         self._failures = 0
         self._at_s = float("-inf")
@@ -101,21 +100,21 @@ class Watchdog:
 
     @property
     def cpu_s(self) -> float:
-        """CPU seconds that reading has taken."""
+        """CPU seconds of all reader threads."""
         return self._cpu_s + (self._reading.cpu_s if self._reading else 0.0)
 
     def tick(self) -> None:
-        """Begin, replace what hangs, come back to what was lost; to be called every second, never blocks.
+        """Start a reader, replace one that hangs, or reconnect after the backoff. Called every second; never blocks.
 
         Raises:
-            Exception: Reading failed in a way nobody has foreseen.
+            Exception: The reader failed unexpectedly.
         """
         now_s, reading = self._monotonic(), self._reading
         if reading is None:
-            self._hung = [hung for hung in self._hung if not hung.over]
+            self._hung = [hung for hung in self._hung if not hung.is_over]
             if not self.ended and now_s >= self._due_s and len(self._hung) < HUNG_MAX:
                 self._begin(now_s)
-        elif reading.over:
+        elif reading.is_over:
             self._reading = None
             self._cpu_s += reading.cpu_s
             self._conclude(reading, now_s)
@@ -123,29 +122,29 @@ class Watchdog:
             self._abandon(reading)
             self._lose(reading, now_s, "no picture")
 
-    def stop(self, within_s: float) -> None:
-        """Tell every thread to stop and wait for the one that reads, at most so long."""
+    def stop(self, timeout_s: float) -> None:
+        """Stop the active reader and wait for it, at most `timeout_s`."""
         if self._reading is None or self._reading.thread is None:
             return
         self._reading.stop.set()
-        self._reading.thread.join(within_s)
+        self._reading.thread.join(timeout_s)
 
     def _begin(self, now_s: float) -> None:
-        reading = _Reading(now_s)
+        reading = _ReaderThread(now_s)
         reading.thread = threading.Thread(target=self._read, args=(reading,), name=f"{self._name}-capture", daemon=True)
         self._reading = reading
         reading.thread.start()
 
-    def _read(self, reading: _Reading) -> None:
+    def _read(self, reading: _ReaderThread) -> None:
         try:
             for frame in self._source.frames(reading.stop):
-                if not self._take(reading, frame):
+                if not self._accept(reading, frame):
                     return
         except Exception as exc:  # noqa: BLE001 - raised again by the next tick
             reading.end = exc
 
-    def _take(self, reading: _Reading, frame: Frame) -> bool:
-        """Hand a picture on, at a time that is not before the last one's; False when nobody listens any more."""
+    def _accept(self, reading: _ReaderThread, frame: Frame) -> bool:
+        """Queue a frame, its time raised to that of the last one if it is earlier; False if the reader was stopped."""
         with self._lock:
             if reading.stop.is_set():
                 return False
@@ -160,12 +159,12 @@ class Watchdog:
             reading.cpu_s = time.thread_time()
         return True
 
-    def _hangs(self, reading: _Reading, now_s: float) -> bool:
+    def _hangs(self, reading: _ReaderThread, now_s: float) -> bool:
         if reading.picture_s is None:
-            return now_s - reading.began_s > self._patience.first_s
-        return now_s - reading.picture_s > self._patience.next_s
+            return now_s - reading.began_s > self._timeouts.first_s
+        return now_s - reading.picture_s > self._timeouts.next_s
 
-    def _abandon(self, reading: _Reading) -> None:
+    def _abandon(self, reading: _ReaderThread) -> None:
         with self._lock:
             reading.stop.set()
         self._reading = None
@@ -173,11 +172,11 @@ class Watchdog:
         self._hung.append(reading)
         self.stalls += 1
 
-    def _conclude(self, reading: _Reading, now_s: float) -> None:
+    def _conclude(self, reading: _ReaderThread, now_s: float) -> None:
         match reading.end:
             case PictureTooLargeError() as exc:
                 self.too_large = True
-                if self._patience is RECORDED:
+                if self._timeouts is RECORDED:
                     # A recording stays as it is.
                     self.ended = True
                     log.error("vision.source_unusable", camera=self._name, reason=str(exc))
@@ -195,9 +194,9 @@ class Watchdog:
             case exc:
                 raise exc
 
-    def _lose(self, reading: _Reading, now_s: float, reason: str) -> None:
+    def _lose(self, reading: _ReaderThread, now_s: float, reason: str) -> None:
         held_s = (reading.picture_s or reading.began_s) - reading.began_s
-        self._failures = 0 if held_s >= GOOD_S else self._failures + 1
+        self._failures = 0 if held_s >= STABLE_AFTER_S else self._failures + 1
         ceiling_s = min(BACKOFF_S[1], BACKOFF_S[0] * 2 ** min(self._failures, 8))
         self._due_s = now_s + self._random.uniform(ceiling_s / 2, ceiling_s)
         if not self._lost:

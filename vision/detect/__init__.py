@@ -1,1 +1,1 @@
-"""The deposit detector: pictures in order of time go in, what was put down and left comes out."""
+"""The detector of abandoned objects: takes pictures in order of time, returns alarms and removals."""

@@ -1,4 +1,4 @@
-"""Is it a thing that was put there? Checks of one static place against the background, each a pure function."""
+"""Checks of one static region against the background: is it an added object. Each is a pure function."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vision.detect.picture import Levels, Mask, Picture, difference, gray_of
-from vision.detect.regions import Box, Region, cut, grown
+from vision.detect.regions import Box, Region, cut, grow
 
 Gray = NDArray[np.float32]
 
 STRUCTURE_SAME: Final = 0.75
-"""Correlation of edges above which only the light has changed: a shadow keeps what it falls on."""
+"""Edge correlation above which only the light has changed: a shadow keeps the edges of the ground."""
 ADDED, TAKEN = 1.2, 0.9
-"""Standing out more than the first a place has got something, less than the second it has lost something: an object
-brings edges along its outline and differs from what is around it. Bags show 1.9 and more, ghosts 0.8 and less."""
+"""Ratio of saliency from which something was added (first) or below which something was taken away (second). Bags show
+1.9 and more, ghosts 0.8 and less."""
 BASE_LEVELS: Final = 5.0
-"""By so much two places of one surface differ anyway."""
+"""Levels added to both sides of a ratio: two places of one surface differ by so much."""
 SAME_SHARE: Final = 0.7
-"""Of a place: as much must look as before for the place to be as before."""
+"""Share of a region that must look as before for the region to be unchanged."""
 FLAT: Final = 1e-3
 MARGIN_PX: Final = 4
 
 
 def gradient(picture: Picture) -> Gray:
-    """(height, width) float32: strength of edges."""
+    """(height, width) float32: edge strength of a colour picture."""
     return edges_of(gray_of(picture))
 
 
 def edges_of(gray: Levels) -> Gray:
-    """(height, width) float32: strength of edges of a grey picture."""
+    """(height, width) float32: edge strength of a grey picture."""
     across, down = cv2.Sobel(gray, cv2.CV_32F, 1, 0), cv2.Sobel(gray, cv2.CV_32F, 0, 1)
     strength: Gray = cv2.magnitude(across, down)
     return strength
 
 
-def correlation(one: NDArray[np.generic], other: NDArray[np.generic]) -> float:
-    """Normalised correlation of two patches of one size, -1 to 1; 1 for two flat ones."""
-    a, b = one.astype(np.float32), other.astype(np.float32)
+def correlation(first: NDArray[np.generic], second: NDArray[np.generic]) -> float:
+    """Normalised correlation of two patches of one size, -1 to 1; 1 if both are flat."""
+    a, b = first.astype(np.float32), second.astype(np.float32)
     a -= a.mean()
     b -= b.mean()
     norm = float(np.sqrt((a * a).sum() * (b * b).sum()))
@@ -48,14 +48,14 @@ def correlation(one: NDArray[np.generic], other: NDArray[np.generic]) -> float:
 
 
 def has_own_structure(now: Picture, before: Picture, box: Box) -> bool:
-    """Whether a place looks different in its edges, not only in its light."""
-    around = grown(box, 2, now.shape)
+    """Whether the edges inside a box have changed, not only the light."""
+    around = grow(box, 2, now.shape)
     return correlation(gradient(cut(now, around)), gradient(cut(before, around))) < STRUCTURE_SAME
 
 
 def standing_out(now: Picture, before: Picture, region: Region) -> float:
-    """How many times more than before a place stands out from what is around it, by its outline and by its colour."""
-    around = grown(region.box, MARGIN_PX, now.shape)
+    """Ratio, now to before, of how much a region stands out from its surroundings, by outline and by colour."""
+    around = grow(region.box, MARGIN_PX, now.shape)
     whole = np.zeros((around[3], around[2]), np.uint8)
     left, top = region.box[0] - around[0], region.box[1] - around[1]
     whole[top : top + region.box[3], left : left + region.box[2]] = region.shape
@@ -67,33 +67,33 @@ def standing_out(now: Picture, before: Picture, region: Region) -> float:
     return float(np.sqrt(edges * stands_out))
 
 
-def _contrast(picture: Picture, place: Mask) -> float:
-    """Levels by which the middle colour of a place differs from that around it."""
-    inside, outside = np.median(picture[place > 0], axis=0), np.median(picture[place == 0], axis=0)
+def _contrast(picture: Picture, mask: Mask) -> float:
+    """Difference in levels between the median colours inside and outside of a mask."""
+    inside, outside = np.median(picture[mask > 0], axis=0), np.median(picture[mask == 0], axis=0)
     return float(np.abs(inside - outside).max()) + BASE_LEVELS
 
 
 def is_same_but_for_light(now: Picture, before: Picture, region: Region, threshold: int) -> bool:
-    """Whether a place looks as before once the light around it is taken into account.
+    """Whether a region looks as before after its brightness is matched to that of its surroundings.
 
     Args:
         now: The picture.
-        before: Like `now`, or only the part of it inside the region's box grown by `MARGIN_PX`.
-        region: The place.
+        before: The background, or the part of it inside the region's box grown by `MARGIN_PX`.
+        region: The region.
         threshold: Levels by which noise may differ.
     """
-    around = grown(region.box, MARGIN_PX, now.shape)
+    around = grow(region.box, MARGIN_PX, now.shape)
     inside = np.zeros((around[3], around[2]), np.bool_)
     left, top = region.box[0] - around[0], region.box[1] - around[1]
     inside[top : top + region.box[3], left : left + region.box[2]] = region.shape != 0
     new = cut(now, around)
     old = before if before.shape == new.shape else cut(before, around)
     ratio = float(new[~inside].mean()) / max(1.0, float(old[~inside].mean())) if not inside.all() else 1.0
-    evened = cv2.convertScaleAbs(old, alpha=ratio).astype(np.uint8, copy=False)
-    return float((difference(new, evened)[inside] > threshold).mean()) < 1.0 - SAME_SHARE
+    matched = cv2.convertScaleAbs(old, alpha=ratio).astype(np.uint8, copy=False)
+    return float((difference(new, matched)[inside] > threshold).mean()) < 1.0 - SAME_SHARE
 
 
 def rigidity(patches: list[Levels]) -> float:
-    """Median correlation of a place with its newest look: a bag keeps still to the pixel, a standing person sways."""
+    """Median correlation of a region's patches with the newest one: a bag is still, a standing person sways."""
     newest = patches[-1]
     return float(np.median([correlation(patch, newest) for patch in patches[:-1]])) if len(patches) > 1 else 1.0

@@ -1,4 +1,4 @@
-"""The small pictures that the detector works on, and the arithmetic that all stages share; pure array work.
+"""Array types of the detector, and arithmetic that its stages share; pure array work.
 
 A `Picture` is (height, width, 3) uint8, BGR, blurred, about 400 px wide. A `Mask` is (height, width) uint8, 0 or 255,
 as OpenCV wants masks. `Levels` are (height, width) uint8.
@@ -19,16 +19,16 @@ Levels = NDArray[np.uint8]
 Image = NDArray[np.uint8]
 Point = tuple[float, float]
 
-LESSONS: Final = 8
-"""So many pictures are enough to see past somebody who walks through them."""
+MEDIAN_PICTURES_MAX: Final = 8
+"""Number of pictures in a median: enough to remove a person who walks through."""
 
 
 def shrink(image: Image, pixels: int) -> tuple[Picture, float]:
-    """A picture of about `pixels`, and how many of the image's pixels one of its own is wide.
+    """Scale an image to about `pixels` pixels; returns the picture, and the image's pixels per pixel of it.
 
     Args:
         image: (height, width, 3) uint8, BGR, of any size.
-        pixels: Of the result.
+        pixels: Pixels of the result.
     """
     scale = (image.shape[0] * image.shape[1] / pixels) ** 0.5
     size = (round(image.shape[1] / scale), round(image.shape[0] / scale))
@@ -42,20 +42,20 @@ def shrink(image: Image, pixels: int) -> tuple[Picture, float]:
     return blurred, scale
 
 
-def difference(one: Picture, other: Picture) -> Levels:
-    """Levels by which two pictures differ: the most that any channel does."""
-    blue, green, red = cv2.split(cv2.absdiff(one, other))
+def difference(first: Picture, second: Picture) -> Levels:
+    """Maximum absolute difference over the channels of two pictures, in levels."""
+    blue, green, red = cv2.split(cv2.absdiff(first, second))
     most: Levels = cv2.max(cv2.max(blue, green), red)
     return most
 
 
-def middle_of(pictures: Sequence[Picture]) -> Picture:
-    """What most pictures of one size show, pixel by pixel: who passes through them is not in it."""
-    chosen = pictures[:: max(1, len(pictures) // LESSONS)]
+def median_of(pictures: Sequence[Picture]) -> Picture:
+    """Median of pictures of one size, pixel by pixel: passers-by are not in it."""
+    chosen = pictures[:: max(1, len(pictures) // MEDIAN_PICTURES_MAX)]
     if len(chosen) < 3:  # noqa: PLR2004 - two have no middle, and their mean shows both
         return chosen[0].copy()
-    middle: Picture = np.median(np.stack(chosen), axis=0).astype(np.uint8)
-    return middle
+    median: Picture = np.median(np.stack(chosen), axis=0).astype(np.uint8)
+    return median
 
 
 def gray_of(picture: Picture) -> Levels:
@@ -65,12 +65,12 @@ def gray_of(picture: Picture) -> Levels:
 
 
 def share_of(mask: Mask) -> float:
-    """Which part of a mask is set, 0 to 1; 0 for an empty one."""
+    """Share of a mask's pixels that are set, 0 to 1; 0 for a mask without pixels."""
     return cv2.countNonZero(mask) / mask.size if mask.size else 0.0
 
 
 def polygon_mask(polygons: Sequence[Sequence[Point]], height_px: int, width_px: int) -> Mask:
-    """Where any of some polygons in normalised coordinates lies; everywhere when there is none."""
+    """Mask of the union of polygons in normalised coordinates; all pixels if there is none."""
     if not polygons:
         return np.full((height_px, width_px), 255, np.uint8)
     canvas = np.zeros((height_px, width_px), np.uint8)

@@ -1,4 +1,4 @@
-"""What the detector says, and the ports behind which its parts can be replaced."""
+"""Results of the detector, and the port of an optional object detector."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from vision.detect.picture import Image
 from vision.detect.scene import NotArmed
 
 FullBox = tuple[int, int, int, int]
-"""Left, top, width, height in the source's own pixels."""
+"""Left, top, width, height in pixels of the source."""
 
 
 @dataclass(frozen=True)
-class Deposit:
+class AbandonedObject:
     """An object left behind.
 
-    `since_s` is when it was put down, `left_s` when whoever brought it had gone, `by` how they came. All in seconds of
-    the pictures' own clock.
+    `since_s` is when it was put down, `left_s` when the person who brought it had left, `by` how that person came. All
+    times are in seconds of the pictures' clock (`Frame.at_s`).
     """
 
     id: int
@@ -30,26 +30,26 @@ class Deposit:
 
 @dataclass(frozen=True)
 class StepResult:
-    """What one picture told; `people` are boxes of whatever moves, in the source's own pixels."""
+    """Result of one picture; `people` are boxes of everything that moves, in pixels of the source."""
 
-    alarms: list[Deposit] = field(default_factory=list)
-    removed: list[Deposit] = field(default_factory=list)
+    alarms: list[AbandonedObject] = field(default_factory=list)
+    removed: list[AbandonedObject] = field(default_factory=list)
     armed: bool = True
     reason: NotArmed = ""
     people: list[FullBox] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
-class Found:
-    """Something that a finder recognises in a picture; `score` is 0 to 1."""
+class Detection:
+    """An object recognised in a picture; `score` is 0 to 1."""
 
     kind: Literal["person", "vehicle", "animal", "object"]
     box: FullBox
     score: float
 
 
-class Finder(Protocol):
-    """Recognises things in one picture, for a second opinion before an alarm; may take long, is asked rarely."""
+class ObjectDetector(Protocol):
+    """Recognises objects in one picture, as a second opinion before an alarm. Called rarely; may block for seconds."""
 
-    def find(self, image: Image) -> list[Found]:
-        """What is in a picture, (height, width, 3) uint8, BGR."""
+    def detect(self, image: Image) -> list[Detection]:
+        """Detect objects in a picture, (height, width, 3) uint8, BGR."""

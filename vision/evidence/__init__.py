@@ -1,5 +1,5 @@
-"""Evidence of a dumping: pictures without people, who kept, saw, judged and deleted them, and how to check all of it.
+"""Evidence of dumping: pictures without people, a signed log of every access, and the verification of both.
 
-`keeper` -> `recorder` (RAM) -> `develop` (people hidden) -> `room`: `kept` (disk) and `custody` (signed log). What the
-API imports needs no OpenCV: `room`, `verify`, `retention`, `sealed`, `export`.
+`collector` -> `recorder` (RAM) -> `redaction` (people masked) -> `store`: `case_files` (disk), `custody` (log).
+The modules that the API imports need no OpenCV: `store`, `verify`, `retention`, `encryption`, `export`.
 """

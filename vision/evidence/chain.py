@@ -14,19 +14,19 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from broker.contract.codec import UNREADABLE
-from vision.evidence.keys import PublicKeys, Signer, is_signed
+from vision.evidence.keys import CustodySigner, PublicKeys, is_signed
 
 Kind = Literal["kept", "looked", "exported", "reviewed", "deleted", "fault"]
 
 Utc = Annotated[datetime, msgspec.Meta(tz=True)]
 
 GENESIS: Final = "0" * 64
-"""What comes before the first line."""
+"""`prev` of the first line."""
 _SIGNATURE: Final = b',"sig":"'
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One line. `at` is UTC, `key` the id of the public key that checks `sig`."""
+    """One line of the log. `at` is UTC, `key` the id of the public key that checks `sig`."""
 
     n: int
     at: Utc
@@ -39,7 +39,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Head(msgspec.Struct, frozen=True):
-    """The newest line's number and SHA-256, kept apart from the log so that cutting its tail is noticed."""
+    """Number and SHA-256 of the newest line, kept in a file of its own so that a truncated log is detected."""
 
     n: int
     sha256: str
@@ -48,8 +48,8 @@ class Head(msgspec.Struct, frozen=True):
     sig: str = ""
 
 
-def line_of(signer: Signer, unsigned: Entry | Head) -> bytes:
-    """Sign; without a line end."""
+def sign_line(signer: CustodySigner, unsigned: Entry | Head) -> bytes:
+    """The signed line, without its line end."""
     fields = msgspec.structs.asdict(unsigned)
     del fields["sig"]
     body = msgspec.json.encode(fields)
@@ -57,7 +57,7 @@ def line_of(signer: Signer, unsigned: Entry | Head) -> bytes:
 
 
 def parse_entry(line: bytes) -> Entry | None:
-    """The entry of a line; None when it is none. Signatures are `is_genuine`'s business."""
+    """Parse a line; None if it is no entry. The signature is not checked: that is `is_genuine`."""
     try:
         return msgspec.json.decode(line, type=Entry)
     except UNREADABLE:
@@ -65,17 +65,17 @@ def parse_entry(line: bytes) -> Entry | None:
 
 
 def parse_head(line: bytes) -> Head | None:
-    """The same of the head's file."""
+    """Parse the head file; None if it is no head. The signature is not checked."""
     try:
         return msgspec.json.decode(line, type=Head)
     except UNREADABLE:
         return None
 
 
-def is_genuine(line: bytes, found: Entry | Head, keys: PublicKeys) -> bool:
-    """Whether a line was signed as it stands."""
+def is_genuine(line: bytes, parsed: Entry | Head, keys: PublicKeys) -> bool:
+    """Whether the signature of a line is valid."""
     body, mark, _ = line.rpartition(_SIGNATURE)
-    return bool(mark) and is_signed(keys, found.key, body + b"}", found.sig)
+    return bool(mark) and is_signed(keys, parsed.key, body + b"}", parsed.sig)
 
 
 def sha256_of(content: bytes) -> str:

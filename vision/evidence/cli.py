@@ -1,4 +1,4 @@
-"""`kota evidence`: is it as it was kept, who saw it, give it away, let go of it."""
+"""`kota evidence`: verify, list accesses, export and delete the evidence of dumping."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from typing import Final
 import msgspec
 
 from broker.contract.errors import ConfigError
-from city.files import replace_file
+from city.atomic_files import replace_file
 from city.inventory import load_city
 from city.options import add_settings, settings_from
 from city.runtime import city_folder
 from city.secrets import Secrets
 from city.settings import Settings
-from vision.evidence.custody import NOTED_NAME
+from vision.evidence.custody import HEAD_COPY_NAME
+from vision.evidence.encryption import PUBLIC_NAME as CLEAR_PUBLIC_NAME
+from vision.evidence.encryption import key_line, new_private_key, public_of
 from vision.evidence.export import export_case
 from vision.evidence.keys import PUBLIC_NAME, PublicKeys, read_public
 from vision.evidence.report_texts import LANGS
 from vision.evidence.retention import enforce, lifetimes_of
-from vision.evidence.room import EvidenceRoom, open_room
-from vision.evidence.sealed import PUBLIC_NAME as CLEAR_PUBLIC_NAME
-from vision.evidence.sealed import key_line, new_private_key, public_of
+from vision.evidence.store import EvidenceStore, open_evidence_store
 from vision.evidence.subject import describe
 from vision.evidence.verify import verify
 
@@ -36,53 +36,53 @@ _SETTINGS: Final = (
     "data", "city", "evidence_days", "evidence_confirmed_days", "evidence_rejected_days", "evidence_max_mb",
 )  # fmt: skip
 
-Action = Callable[[argparse.Namespace, Settings, EvidenceRoom], int]
+Action = Callable[[argparse.Namespace, Settings, EvidenceStore], int]
 
 
 def run(argv: list[str]) -> int:
-    """Run one action; 1 when `verify` finds a fault or `expire` held back."""
+    """Run one action; 1 if `verify` finds a fault or `expire` deletes nothing because of the clock."""
     parser = argparse.ArgumentParser(prog="kota evidence", description="The evidence of dumping cases.")
     actions = parser.add_subparsers(dest="action", required=True)
     for name, (_, words, add) in _ACTIONS.items():
-        one = actions.add_parser(name, help=words, description=words)
-        add(one)
-        add_settings(one, _SETTINGS)
+        action = actions.add_parser(name, help=words, description=words)
+        add(action)
+        add_settings(action, _SETTINGS)
     args = parser.parse_args(argv)
     settings = settings_from(args)
     if args.action == "verify" and args.keys:  # that needs no secret of the city
-        return _verify(args, settings.data / "evidence", read_public(args.keys), settings.data / NOTED_NAME)
-    return _ACTIONS[args.action][0](args, settings, open_room(settings, Secrets(settings.data)))
+        return _verify(args, settings.data / "evidence", read_public(args.keys), settings.data / HEAD_COPY_NAME)
+    return _ACTIONS[args.action][0](args, settings, open_evidence_store(settings, Secrets(settings.data)))
 
 
-def _verify_own(args: argparse.Namespace, settings: Settings, room: EvidenceRoom) -> int:
-    return _verify(args, room.folder, _own_keys(settings, room), room.noted)
+def _verify_own(args: argparse.Namespace, settings: Settings, store: EvidenceStore) -> int:
+    return _verify(args, store.folder, _own_keys(settings, store), store.head_copy)
 
 
-def _verify(args: argparse.Namespace, folder: Path, keys: PublicKeys, noted: Path | None) -> int:
-    found = verify(folder, keys, args.case, noted)
+def _verify(args: argparse.Namespace, folder: Path, keys: PublicKeys, head_copy: Path | None) -> int:
+    report = verify(folder, keys, args.case, head_copy)
     if args.json:
-        print(json.dumps({"intact": found.intact, **asdict(found)}, indent=1))
+        print(json.dumps({"intact": report.intact, **asdict(report)}, indent=1))
     else:
-        for fault in found.faults:
+        for fault in report.faults:
             print(f"{fault.kind:12}  {fault.where}: {fault.detail}")
-        print(f"{found.cases} cases, {found.files} files, {found.entries} entries of the log; head {found.head}")
-        print("intact" if found.intact else "NOT intact")
-    return 0 if found.intact else 1
+        print(f"{report.cases} cases, {report.files} files, {report.entries} entries of the log; head {report.head}")
+        print("intact" if report.intact else "NOT intact")
+    return 0 if report.intact else 1
 
 
-def _own_keys(settings: Settings, room: EvidenceRoom) -> PublicKeys:
-    """Our own key, and those before it that stand beside the evidence; a file that is not ours alone proves nothing."""
-    path = room.folder / PUBLIC_NAME
+def _own_keys(settings: Settings, store: EvidenceStore) -> PublicKeys:
+    """Public keys beside the evidence. The file must hold our own key: a file without it proves nothing."""
+    path = store.folder / PUBLIC_NAME
     if not path.exists():
-        return room.custody.public_keys
+        return store.custody.public_keys
     keys = read_public(path)
-    if room.custody.key_id not in keys:
+    if store.custody.key_id not in keys:
         raise ConfigError(f"{path}: is not of the key in {settings.data}")
     return keys
 
 
-def _looks(args: argparse.Namespace, _settings: Settings, room: EvidenceRoom) -> int:
-    entries = room.custody.entries(args.case)
+def _accesses(args: argparse.Namespace, _settings: Settings, store: EvidenceStore) -> int:
+    entries = store.custody.entries(args.case)
     if args.json:
         print(msgspec.json.format(msgspec.json.encode(entries), indent=1).decode())
     else:
@@ -91,40 +91,40 @@ def _looks(args: argparse.Namespace, _settings: Settings, room: EvidenceRoom) ->
     return 0
 
 
-def _export(args: argparse.Namespace, settings: Settings, room: EvidenceRoom) -> int:
+def _export(args: argparse.Namespace, settings: Settings, store: EvidenceStore) -> int:
     city = load_city(city_folder(settings.city))
     out = args.out or Path(f"{args.case}.zip")
     if out.exists():
         raise ConfigError(f"{out} is there already")
-    packed = export_case(room, city, args.case, args.lang, by=FROM, user=_user(), to=str(out))
+    packed = export_case(store, city, args.case, args.lang, by=FROM, user=_user(), to=str(out))
     replace_file(out, packed)
     print(f"{out}: {len(packed)} bytes")
     return 0
 
 
-def _forget(args: argparse.Namespace, _settings: Settings, room: EvidenceRoom) -> int:
-    if args.case not in room.records():
+def _forget(args: argparse.Namespace, _settings: Settings, store: EvidenceStore) -> int:
+    if args.case not in store.records():
         raise ConfigError(f"the custody log knows no case {args.case!r}")
-    room.delete(args.case, "erasure", reason=args.why, by=FROM, user=_user())
+    store.delete(args.case, "erasure", reason=args.why, by=FROM, user=_user())
     print(f"{args.case}: its files are deleted; that it was, and why, stays in the custody log")
     return 0
 
 
-def _expire(args: argparse.Namespace, settings: Settings, room: EvidenceRoom) -> int:
-    swept = enforce(room, lifetimes_of(settings), datetime.now(UTC), trust_clock=args.trust_clock)
-    for due in swept.deleted:
+def _expire(args: argparse.Namespace, settings: Settings, store: EvidenceStore) -> int:
+    result = enforce(store, lifetimes_of(settings), datetime.now(UTC), trust_clock=args.trust_clock)
+    for due in result.deleted:
         print(f"deleted {due.case} ({due.why})")
-    print(swept.held_back or f"{len(swept.deleted)} cases deleted")
-    return 1 if swept.held_back else 0
+    print(result.held_back or f"{len(result.deleted)} cases deleted")
+    return 1 if result.held_back else 0
 
 
-def _clear_key(args: argparse.Namespace, _settings: Settings, room: EvidenceRoom) -> int:
-    public_path = room.folder / CLEAR_PUBLIC_NAME
+def _clear_key(args: argparse.Namespace, _settings: Settings, store: EvidenceStore) -> int:
+    public_path = store.folder / CLEAR_PUBLIC_NAME
     for path in (args.out, public_path):
         if path.exists():
-            raise ConfigError(f"{path} is there already; what was sealed for it could not be opened any more")
+            raise ConfigError(f"{path} is there already; what was encrypted for it could not be decrypted any more")
     private = new_private_key()
-    room.folder.mkdir(parents=True, exist_ok=True)
+    store.folder.mkdir(parents=True, exist_ok=True)
     replace_file(args.out, key_line(private))
     replace_file(public_path, key_line(public_of(private)))
     print(f"{args.out}: the private key; KOTA_EVIDENCE_CLEAR_KEY={args.out} for the API, and a copy in a safe")
@@ -142,7 +142,7 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="One JSON document.")
 
 
-def _add_looks(parser: argparse.ArgumentParser) -> None:
+def _add_accesses(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("case", nargs="?", help="One case; all of them without.")
     parser.add_argument("--json", action="store_true", help="One JSON document.")
 
@@ -172,7 +172,7 @@ _ACTIONS: Final[dict[str, tuple[Action, str, Callable[[argparse.ArgumentParser],
         "Compare files, log and signatures; exit 1 when anything is wrong.",
         _add_verify,
     ),
-    "looks": (_looks, "Who kept, saw, exported, reviewed and deleted what.", _add_looks),
+    "accesses": (_accesses, "Who kept, saw, exported, reviewed and deleted what.", _add_accesses),
     "export": (_export, "One case as an archive with a report (PDF).", _add_export),
     "forget": (_forget, "Delete the files of one case, with a reason.", _add_forget),
     "expire": (
@@ -180,5 +180,5 @@ _ACTIONS: Final[dict[str, tuple[Action, str, Callable[[argparse.ArgumentParser],
         "Delete what is older than its retention; the API does it every hour.",
         _add_expire,
     ),
-    "clear-key": (_clear_key, "Make the key pair of sealed copies with people.", _add_clear_key),
+    "clear-key": (_clear_key, "Make the key pair of encrypted clear copies (with people).", _add_clear_key),
 }

@@ -1,7 +1,7 @@
-"""The custody log of all evidence: who kept, saw, exported, judged and deleted what; append-only, chained and signed.
+"""The custody log: who kept, viewed, exported, reviewed and deleted which case; append-only, chained and signed.
 
-Several processes append: the camera workers and the API. A line is on disk before `add` returns. What is found wrong
-with the log's end while appending is noted in it: evidence goes on, and the fault stays visible.
+Several processes append: the camera workers and the API. An entry is on disk before `add` returns. A fault at the log's
+end that `add` finds is appended as an entry: new evidence is still kept, and the fault stays visible.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ import structlog
 
 from broker.contract.codec import utc_ms
 from broker.contract.errors import ConfigError, RetryLaterError
-from city.files import replace_file
-from vision.evidence.chain import GENESIS, Entry, Head, Kind, line_of, parse_entry, parse_head, sha256_of
-from vision.evidence.keys import PUBLIC_NAME, PublicKeys, Signer
+from city.atomic_files import replace_file
+from vision.evidence.chain import GENESIS, Entry, Head, Kind, parse_entry, parse_head, sha256_of, sign_line
+from vision.evidence.keys import PUBLIC_NAME, CustodySigner, PublicKeys
 
 log = structlog.get_logger("evidence")
 
 LOG_NAME: Final = "custody.jsonl"
 HEAD_NAME: Final = "custody.head"
-NOTED_NAME: Final = "custody.noted"
-"""The same as the head, in the data folder beside the folder of evidence."""
+HEAD_COPY_NAME: Final = "custody.noted"
+"""A copy of the head in the data folder, outside of the folder of evidence."""
 LOCK_NAME: Final = "custody.lock"
 DETAIL_MAX_BYTES: Final = 30_000
 LINE_MAX_BYTES: Final = 32_768
@@ -38,22 +38,21 @@ class CustodyLog:
     """The log in a folder of evidence.
 
     Args:
-        folder: Where the cases lie; made when it is absent.
-        signer: Whose signature.
-        clock: The time of entries, UTC.
-        noted: A file outside the folder where the newest entry is noted, too: without it nothing tells that the whole
-            folder was deleted, emptied or set back.
+        folder: Folder of the cases; made if absent.
+        signer: Signs the entries.
+        clock: Time of entries, UTC.
+        head_copy: Copy of the head, outside of the folder: only this shows that the folder was deleted, emptied or set
+            back.
     """
 
     def __init__(
         self,
         folder: Path,
-        signer: Signer,
+        signer: CustodySigner,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        noted: Path | None = None,
+        head_copy: Path | None = None,
     ) -> None:
-        """Nothing is read yet."""
-        self._noted = noted
+        self._head_copy = head_copy
         self._folder = folder
         self._signer = signer
         self._clock = clock
@@ -61,45 +60,45 @@ class CustodyLog:
 
     @property
     def key_id(self) -> str:
-        """Of the public key that checks new entries."""
+        """Id of the public key that checks new entries."""
         return self._signer.id
 
     @property
     def public_keys(self) -> PublicKeys:
-        """What checks new entries, by its id."""
+        """The public key that checks new entries, by its id."""
         return {self._signer.id: self._signer.public}
 
     def add(self, kind: Kind, case: str, detail: Mapping[str, Any]) -> Entry:
         """Append an entry durably.
 
         Raises:
-            ConfigError: So much cannot be noted.
-            RetryLaterError: The disk refuses; the log is as it was.
+            ConfigError: `detail` is too large.
+            RetryLaterError: The disk refuses; the log is unchanged.
         """
         if len(msgspec.json.encode(detail)) > DETAIL_MAX_BYTES:
             raise ConfigError(f"the custody log takes {DETAIL_MAX_BYTES} bytes about one thing, not more")
         try:
-            with self._locked():
+            with self._lock():
                 self._publish_key()
                 with (self._folder / LOG_NAME).open("ab+") as file:
-                    last = self._mended(file.fileno())
+                    last = self._repair_end(file.fileno())
                     return self._append(file.fileno(), last, kind, case, detail)
         except (OSError, ConfigError) as exc:
             raise RetryLaterError(f"custody log: {exc}") from exc
 
     def entries(self, case: str | None = None) -> list[Entry]:
-        """What can be read of the log, oldest first, of one case or of all."""
+        """Readable entries, oldest first, of one case or of all."""
         return [entry for _, entry in read_lines(self._folder) if entry and case in (None, entry.case)]
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _lock(self) -> Iterator[None]:
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / LOCK_NAME).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
     def _publish_key(self) -> None:
-        """Put our public key beside the log; those that the city has had before stay."""
+        """Add our public key to the file beside the log; earlier keys of the city stay."""
         if self._published:
             return
         path = self._folder / PUBLIC_NAME
@@ -108,34 +107,34 @@ class CustodyLog:
             replace_file(path, known + self._signer.public_pem())
         self._published = True
 
-    def _mended(self, handle: int) -> bytes:
-        """The last whole line, empty when there is none; whatever is wrong with the end of the log is noted."""
+    def _repair_end(self, handle: int) -> bytes:
+        """The last whole line, empty if there is none; a fault at the end of the log is appended as an entry."""
         size = os.fstat(handle).st_size
         tail = os.pread(handle, 2 * LINE_MAX_BYTES, max(0, size - 2 * LINE_MAX_BYTES))
         whole, _, torn = tail.rpartition(b"\n")
         last = whole.rpartition(b"\n")[2]
         if torn:
             last = self._set_aside(handle, size - len(torn), torn, last)
-        why = self._fault_of_end(last)
+        why = self._end_fault(last)
         return self._append_fault(handle, last, why) if why else last
 
     def _set_aside(self, handle: int, keep_bytes: int, torn: bytes, last: bytes) -> bytes:
-        """Move a line that a crash has cut short out of the log; the new last line, which says so."""
+        """Move a line that a crash has truncated to a file; returns the fault entry appended for it."""
         aside = self._folder / f"custody.torn-{sha256_of(torn)[:12]}"
         aside.write_bytes(torn)
         os.ftruncate(handle, keep_bytes)
         log.warning("custody.torn_line", set_aside=aside.name, bytes=len(torn))
         return self._append_fault(handle, last, {"why": "torn", "set_aside": aside.name, "bytes": len(torn)})
 
-    def _fault_of_end(self, last: bytes) -> dict[str, Any]:
-        """What is wrong with the log's end, measured by the head's file; empty when nothing is."""
+    def _end_fault(self, last: bytes) -> dict[str, Any]:
+        """Fault of the log's end compared with the head file; empty if there is none."""
         entry = parse_entry(last)
         if last and entry is None:
             return {"why": "damaged"}
         n = entry.n if entry else 0
-        noted = _read_head(self._noted) if self._noted else None
-        if noted is not None and noted.n > n:
-            return {"why": "tail_cut", "head_n": noted.n, "head_sha256": noted.sha256}
+        copied = _read_head(self._head_copy) if self._head_copy else None
+        if copied is not None and copied.n > n:
+            return {"why": "tail_cut", "head_n": copied.n, "head_sha256": copied.sha256}
         head = self._head()
         if head is None:
             return {"why": "no_head"} if n > 1 else {}
@@ -147,37 +146,37 @@ class CustodyLog:
         return _read_head(self._folder / HEAD_NAME)
 
     def _append_fault(self, handle: int, last: bytes, detail: Mapping[str, Any]) -> bytes:
-        """Note a fault as an entry of its own; that line."""
+        """Append a fault entry; returns its line."""
         log.error("custody.fault", **detail)
         entry = self._append(handle, last, "fault", "", detail)
-        return line_of(self._signer, entry)
+        return sign_line(self._signer, entry)
 
     def _append(self, handle: int, last: bytes, kind: Kind, case: str, detail: Mapping[str, Any]) -> Entry:
-        """Write a line after the last one, then the head: both, or neither."""
+        """Append an entry and write the head: both, or neither."""
         before = parse_entry(last) or self._head()
         at = utc_ms(self._clock())
         prev = sha256_of(last) if last else GENESIS
         entry = Entry(before.n + 1 if before else 1, at, kind, case, dict(detail), prev, self._signer.id)
-        line = line_of(self._signer, entry)
+        line = sign_line(self._signer, entry)
         size = os.fstat(handle).st_size
         try:
             _write_all(handle, line + b"\n")
             os.fsync(handle)
             head = Head(entry.n, sha256_of(line), at, self._signer.id)
-            replace_file(self._folder / HEAD_NAME, line_of(self._signer, head) + b"\n")
+            replace_file(self._folder / HEAD_NAME, sign_line(self._signer, head) + b"\n")
         except (OSError, ConfigError):
             os.ftruncate(handle, size)
             raise
-        self._note(line_of(self._signer, head) + b"\n")
+        self._write_head_copy(sign_line(self._signer, head) + b"\n")
         return entry
 
-    def _note(self, head: bytes) -> None:
-        """Note the newest entry outside the folder; an older one that stands there is true as well."""
-        if self._noted is not None:
+    def _write_head_copy(self, head: bytes) -> None:
+        """Copy the head outside of the folder; if that fails, the older copy there is still valid."""
+        if self._head_copy is not None:
             try:
-                replace_file(self._noted, head)
+                replace_file(self._head_copy, head)
             except ConfigError as exc:
-                log.warning("custody.not_noted", reason=str(exc))
+                log.warning("custody.head_not_copied", reason=str(exc))
 
 
 def _read_head(path: Path) -> Head | None:
@@ -188,7 +187,7 @@ def _read_head(path: Path) -> Head | None:
 
 
 def read_lines(folder: Path) -> Iterator[tuple[bytes, Entry | None]]:
-    """Every whole line of a folder's log with its entry, None where it is none; nothing when there is no log."""
+    """All whole lines of a folder's log, each with its entry, or None if it is none; empty if there is no log."""
     try:
         with (folder / LOG_NAME).open("rb") as file:
             for line in file:

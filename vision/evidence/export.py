@@ -8,76 +8,76 @@ from datetime import datetime
 from typing import Final
 
 from city.model import City
+from vision.evidence.case_files import read_about
 from vision.evidence.custody import LOG_NAME, read_lines
-from vision.evidence.kept import read_about
+from vision.evidence.encryption import SUFFIX
 from vision.evidence.keys import PUBLIC_NAME
-from vision.evidence.records import Record
+from vision.evidence.records import CaseRecord
 from vision.evidence.report_texts import Lang, text
-from vision.evidence.room import EvidenceError, EvidenceRoom
-from vision.evidence.sealed import SUFFIX
-from vision.evidence.subject import Subject
+from vision.evidence.store import EvidenceError, EvidenceStore
+from vision.evidence.subject import ReportSubject
 
-PACKED: Final = (".jpg", ".webm")
-"""What no compression makes smaller."""
+COMPRESSED_SUFFIXES: Final = (".jpg", ".webm")
+"""Suffixes of files that are stored without compression."""
 
 
-def export_case(room: EvidenceRoom, city: City, case: str, lang: Lang, **who: str) -> bytes:
-    """A ZIP archive of a case; that it was made is in the custody log before.
+def export_case(store: EvidenceStore, city: City, case: str, lang: Lang, **who: str) -> bytes:
+    """A ZIP archive of a case; the export is logged first.
 
     Args:
-        room: Where it is kept.
-        city: Names places and the time zone.
+        store: Evidence of the city.
+        city: Gives names of places and the time zone.
         case: Its id.
-        lang: Of the report.
-        who: What the log shall say of whom it is for.
+        lang: Language of the report.
+        who: Details of the log entry: who exports, and for whom.
 
     Raises:
         EvidenceError: There is no such case, or a file is not as it was kept.
         ConfigError: A newer version of this program has written the case.
         RetryLaterError: The log refuses; nothing was exported.
     """
-    files = checked_files(room, case)
-    about = read_about(room.folder, case)
-    entry = room.custody.add("exported", case, who)
-    lines = [(line, found) for line, found in read_lines(room.folder) if found and found.case == case]
-    record = room.records()[case]
-    shown = Record(case, record.kept_at, _open_to_all(record.sha256), record.verdict, record.judged_at)
-    entries = [found for _, found in lines]
+    files = verified_files(store, case)
+    about = read_about(store.folder, case)
+    entry = store.custody.add("exported", case, who)
+    lines = [(line, logged) for line, logged in read_lines(store.folder) if logged and logged.case == case]
+    record = store.records()[case]
+    exported = CaseRecord(case, record.kept_at, _without_encrypted(record.sha256), record.verdict, record.judged_at)
+    entries = [logged for _, logged in lines]
     now = entry.at
     from vision.evidence.report import to_pdf  # noqa: PLC0415 - PDF takes 20 MB, for a file now and then
 
-    report = to_pdf(Subject(shown, about, room.folder / case, entries, entry.key), city, lang, now)
+    report = to_pdf(ReportSubject(exported, about, store.folder / case, entries, entry.key), city, lang, now)
     beside = {
         text("report", lang): report,
         text("readme", lang): text("readme_text", lang, case=case).encode(),
         LOG_NAME: b"".join(line + b"\n" for line, _ in lines),
-        PUBLIC_NAME: (room.folder / PUBLIC_NAME).read_bytes(),
+        PUBLIC_NAME: (store.folder / PUBLIC_NAME).read_bytes(),
     }
-    return _zipped(case, {**files, **beside}, now)
+    return _zip(case, {**files, **beside}, now)
 
 
-def checked_files(room: EvidenceRoom, case: str) -> dict[str, bytes]:
-    """Every file of a case but the sealed ones, each as it was kept.
+def verified_files(store: EvidenceStore, case: str) -> dict[str, bytes]:
+    """Contents of all files of a case but the encrypted ones, each verified.
 
     Raises:
         EvidenceError: There is no such case, or a file is not as it was kept.
     """
-    record = room.records().get(case)
+    record = store.records().get(case)
     if record is None or not record.sha256:
         raise EvidenceError("unknown", f"the custody log knows no evidence of case {case!r}")
-    return {name: room.looked_up(case, name).read_bytes() for name in _open_to_all(record.sha256)}
+    return {name: store.verified_path(case, name).read_bytes() for name in _without_encrypted(record.sha256)}
 
 
-def _open_to_all(sha256: dict[str, str]) -> dict[str, str]:
+def _without_encrypted(sha256: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in sha256.items() if not name.endswith(SUFFIX)}
 
 
-def _zipped(folder: str, files: dict[str, bytes], at: datetime) -> bytes:
+def _zip(folder: str, files: dict[str, bytes], at: datetime) -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for name, content in sorted(files.items()):
-            told = zipfile.ZipInfo(f"{folder}/{name}", at.timetuple()[:6])
-            told.compress_type = zipfile.ZIP_STORED if name.endswith(PACKED) else zipfile.ZIP_DEFLATED
-            told.external_attr = 0o600 << 16
-            archive.writestr(told, content)
+            entry = zipfile.ZipInfo(f"{folder}/{name}", at.timetuple()[:6])
+            entry.compress_type = zipfile.ZIP_STORED if name.endswith(COMPRESSED_SUFFIXES) else zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o600 << 16
+            archive.writestr(entry, content)
     return packed.getvalue()

@@ -1,4 +1,4 @@
-"""Ed25519 keys of the custody log: entries are signed with one derived from the city's key, anyone may check them."""
+"""Ed25519 keys of the custody log. The signing key is derived from the city's key; anyone may check signatures."""
 
 from __future__ import annotations
 
@@ -19,21 +19,25 @@ _END: Final = "-----END PUBLIC KEY-----\n"
 _ID_DIGITS: Final = 16
 
 PublicKeys = Mapping[str, Ed25519PublicKey]
-"""By id: the first digits of the SHA-256 of the key's 32 bytes."""
+"""Public keys by id: the first digits of the SHA-256 of the key's 32 bytes."""
 
 
-class Signer:
-    """The city's signature; `id` names its public key."""
+class CustodySigner:
+    """Signs entries with the city's key; `id` is that of its public key."""
 
     def __init__(self, seed: bytes) -> None:
-        """Derive the pair from 32 secret bytes."""
+        """Derive the key pair from a seed.
+
+        Args:
+            seed: 32 secret bytes.
+        """
         self._private = Ed25519PrivateKey.from_private_bytes(seed)
         self._public = self._private.public_key()
         self.id = id_of(self._public)
 
     @property
     def public(self) -> Ed25519PublicKey:
-        """What checks its signatures."""
+        """The public key that checks its signatures."""
         return self._public
 
     def sign(self, body: bytes) -> str:
@@ -51,7 +55,7 @@ def id_of(key: Ed25519PublicKey) -> str:
 
 
 def read_public(path: Path) -> dict[str, Ed25519PublicKey]:
-    """Every key of a PEM file; one for each key that the city has had.
+    """All keys of a PEM file, by id; the city may have had several.
 
     Raises:
         ConfigError: The file is absent or holds something else.
@@ -61,10 +65,10 @@ def read_public(path: Path) -> dict[str, Ed25519PublicKey]:
         keys = [load_pem_public_key(text.encode()) for text in texts]
     except (OSError, ValueError, UnsupportedAlgorithm) as exc:
         raise ConfigError(f"{path}: no public key of a custody log: {exc}") from exc
-    found = {id_of(key): key for key in keys if isinstance(key, Ed25519PublicKey)}
-    if not found:
+    keys_by_id = {id_of(key): key for key in keys if isinstance(key, Ed25519PublicKey)}
+    if not keys_by_id:
         raise ConfigError(f"{path}: holds no Ed25519 key")
-    return found
+    return keys_by_id
 
 
 def is_signed(keys: PublicKeys, id_: str, body: bytes, signature: str) -> bool:

@@ -16,36 +16,36 @@ from numpy.typing import NDArray
 from vision.evidence.pictures import Image
 
 BLOCKS_PX: Final = (8, 16, 32, 64)
-"""Each grid's lines are lines of the one before."""
+"""Block sizes; the lines of each grid are lines of the next finer one."""
 BLOCKS_ACROSS: Final = 10
-"""At most so many blocks along a person: a face is little more than one."""
+"""Maximum number of blocks along a person: a face is little more than one."""
 COLOUR_STEP: Final = 16
 
 Areas = Mapping[int, NDArray[np.bool_]]
-"""Block in pixels to a mask, of any size, of what is hidden with it."""
+"""Block size in pixels to a mask, of any size, of the areas hidden with it."""
 
 
 def block_for(height_px: float) -> int:
-    """The block that is coarse against somebody of this height."""
+    """The block size for a person of this height."""
     return next((block for block in BLOCKS_PX if block * BLOCKS_ACROSS >= height_px), BLOCKS_PX[-1])
 
 
-def pixelated(image: Image, areas: Areas) -> Image:
-    """A picture with every block that an area touches in one colour; where areas overlap, the coarser one counts.
+def pixelate(image: Image, areas: Areas) -> Image:
+    """Hide areas of a picture: each block they touch gets one colour; where areas overlap, the coarser block counts.
 
     Args:
         image: (height, width, 3) uint8, BGR; not changed.
-        areas: What to hide.
+        areas: Areas to hide.
     """
     hidden = image.copy()
     for block in sorted(areas):
         where = _blocks_touched(areas[block], image.shape[0], image.shape[1], block)
-        hidden[where] = in_blocks(image, block)[where]
+        hidden[where] = pixelate_all(image, block)[where]
     return hidden
 
 
-def in_blocks(image: Image, block: int) -> Image:
-    """The whole picture in blocks, each in its own mean colour, rounded."""
+def pixelate_all(image: Image, block: int) -> Image:
+    """Pixelate the whole picture: each block in its mean colour, rounded."""
     height, width = image.shape[:2]
     whole = cv2.copyMakeBorder(image, 0, -height % block, 0, -width % block, cv2.BORDER_REPLICATE)
     size = (whole.shape[1] // block, whole.shape[0] // block)

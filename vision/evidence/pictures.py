@@ -1,4 +1,4 @@
-"""Pictures in and out of memory: scaled, masked, as JPEG, as a clip; nothing here touches the disk."""
+"""Scaling and encoding of pictures: JPEG and WebM clips, in memory; nothing here touches the disk."""
 
 from __future__ import annotations
 
@@ -20,38 +20,38 @@ Box = tuple[int, int, int, int]
 """Left, top, width, height in pixels."""
 
 PIXELS_MAX: Final = 500_000
-"""Enough to tell what was put down, too little to tell who."""
+"""Maximum pixels of a stored picture: enough to recognise the waste, too few to recognise a person."""
 CLIP_FPS: Final = 5
 STORED_QUALITY: Final = 85
 
 
 def to_jpeg(image: Image, quality: int = STORED_QUALITY) -> bytes:
-    """A picture as JPEG."""
+    """Encode a picture as JPEG."""
     encoded: NDArray[np.uint8] = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
     return encoded.tobytes()
 
 
 def from_jpeg(jpeg: bytes) -> Image:
-    """(height, width, 3) uint8, BGR: a picture that `to_jpeg` made."""
+    """Decode a JPEG of `to_jpeg` to (height, width, 3) uint8, BGR."""
     return np.asarray(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR), np.uint8)
 
 
-def scaled(image: Image) -> Image:
-    """A picture of no more than `PIXELS_MAX` pixels; the very same one where it is small enough."""
+def limit_size(image: Image) -> Image:
+    """Scale a picture down to at most `PIXELS_MAX` pixels; the same array if it is small enough."""
     height, width = image.shape[:2]
     # By whole numbers, which costs a quarter of what other scales do.
     times = ceil((height * width / PIXELS_MAX) ** 0.5)
-    return image if times == 1 else resized(image, width // times, height // times)
+    return image if times == 1 else resize(image, width // times, height // times)
 
 
-def resized(image: Image, width_px: int, height_px: int) -> Image:
-    """A picture at another size."""
+def resize(image: Image, width_px: int, height_px: int) -> Image:
+    """Scale a picture to a size."""
     method = cv2.INTER_AREA if width_px < image.shape[1] else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(image, (width_px, height_px), interpolation=method), np.uint8)
 
 
-def framed(image: Image, box: Box) -> Image:
-    """The picture with a red frame around a box."""
+def draw_box(image: Image, box: Box) -> Image:
+    """A copy of a picture with a red frame around a box."""
     left, top, width, height = box
     shown = image.copy()
     cv2.rectangle(shown, (left - 3, top - 3), (left + width + 3, top + height + 3), (0, 0, 255), 2)
@@ -59,15 +59,15 @@ def framed(image: Image, box: Box) -> Image:
 
 
 def to_webm(pictures: Iterable[Image], width_px: int, height_px: int) -> bytes:
-    """VP8 in WebM, which browsers play and the wheel of OpenCV can write; made in memory.
+    """Encode a clip in memory as VP8 in WebM, which browsers play and OpenCV's wheel can write.
 
     Args:
-        pictures: All of the size given, `CLIP_FPS` a second.
-        width_px: Their width.
-        height_px: Their height.
+        pictures: Pictures of the given size, `CLIP_FPS` a second.
+        width_px: Width of the pictures.
+        height_px: Height of the pictures.
 
     Raises:
-        OSError: It could not be encoded.
+        OSError: The clip could not be encoded.
     """
     handle = os.memfd_create("clip")
     try:
@@ -93,10 +93,10 @@ def _write(path: Path, pictures: Iterable[Image], width_px: int, height_px: int)
             writer.write(picture)
     finally:
         writer.release()
-        _give_memory_back()
+        _trim_heap()
 
 
-def _give_memory_back() -> None:
-    """Return what the encoder used to the system: glibc would keep 60 MB for the next case, hours later."""
+def _trim_heap() -> None:
+    """Return the encoder's memory to the system: glibc would keep 60 MB until the next case, hours later."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

@@ -1,4 +1,4 @@
-"""The recent past of one camera, in memory only: pictures as JPEG, and what of each is hidden before it is stored."""
+"""The recent frames of one camera, in memory only: pictures as JPEG, and the boxes and motion masks that are hidden."""
 
 from __future__ import annotations
 
@@ -7,77 +7,76 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from vision.evidence.motion import MotionDetector, MotionMasks
 from vision.evidence.pictures import CLIP_FPS, Box, Image, to_jpeg
-from vision.evidence.presence import Moved, Presence
 
 PAST_S: Final = 75.0
-"""An owner may linger for 40 s before the alarm; ten more belong to the clip, and fifteen tell who stood still."""
+"""An owner may linger for 40 s before the alarm; 10 s before that belong to the clip, and 15 s show who stood still."""
 BYTES_MAX: Final = 14 << 20
 QUALITY: Final = 80
 MOMENT_OVERHEAD_BYTES: Final = 5_500
-"""The packed masks of what moved, and Python's own objects."""
+"""Memory of a frame beside its JPEG: packed motion masks and Python objects."""
 
 
 @dataclass(frozen=True)
-class Moment:
-    """A picture as it was, for memory only; `people` are boxes in its own pixels."""
+class RecordedFrame:
+    """One unredacted picture, in memory only; `people` are boxes in its pixels."""
 
     at_s: float
     jpeg: bytes
     people: tuple[Box, ...]
-    moved: Moved
+    motion: MotionMasks
 
     @property
     def bytes(self) -> int:
-        """What it takes in memory."""
+        """Memory of the frame in bytes."""
         return len(self.jpeg) + MOMENT_OVERHEAD_BYTES
 
 
 class Recorder:
-    """Keeps at most `PAST_S` and `BYTES_MAX`; where both do not fit, every other of the older pictures gives way."""
+    """Keeps at most `PAST_S` and `BYTES_MAX`; beyond `BYTES_MAX` every other picture of the older half is dropped."""
 
     def __init__(self) -> None:
-        """Start without a past."""
-        self._moments: deque[Moment] = deque()
+        self._frames: deque[RecordedFrame] = deque()
         self._bytes = 0
         self._shape: tuple[int, ...] = ()
-        self._presence = Presence()
+        self._motion = MotionDetector()
 
     @property
     def bytes(self) -> int:
-        """What is held in memory."""
+        """Memory of all frames in bytes."""
         return self._bytes
 
     def is_due(self, at_s: float) -> bool:
-        """Whether a picture of this second is kept: no more than a clip shows."""
-        return not self._moments or at_s - self._moments[-1].at_s >= 0.9 / CLIP_FPS
+        """Whether a picture at `at_s` is kept: at most `CLIP_FPS` a second are."""
+        return not self._frames or at_s - self._frames[-1].at_s >= 0.9 / CLIP_FPS
 
     def add(self, image: Image, at_s: float, people: Sequence[Box]) -> None:
-        """Keep a picture that is due; one of another size than the last begins a new past.
+        """Keep a picture that is due; one of another size than the last deletes all earlier ones.
 
         Args:
-            image: (height, width, 3) uint8, BGR, at the size it is stored at.
+            image: (height, width, 3) uint8, BGR, at the size at which it is stored.
             at_s: Its time in seconds.
-            people: Boxes of whatever moves in front of the background, in the picture's pixels.
+            people: Boxes of everything that moves in front of the background, in the picture's pixels.
         """
         if image.shape != self._shape:
-            self._shape, self._bytes, self._presence = image.shape, 0, Presence()
-            self._moments.clear()
-        moment = Moment(at_s, to_jpeg(image, QUALITY), tuple(people), self._presence.step(image, at_s))
-        self._moments.append(moment)
-        self._bytes += moment.bytes
-        while self._moments[0].at_s < at_s - PAST_S:
-            self._bytes -= self._moments.popleft().bytes
+            self._shape, self._bytes, self._motion = image.shape, 0, MotionDetector()
+            self._frames.clear()
+        frame = RecordedFrame(at_s, to_jpeg(image, QUALITY), tuple(people), self._motion.step(image, at_s))
+        self._frames.append(frame)
+        self._bytes += frame.bytes
+        while self._frames[0].at_s < at_s - PAST_S:
+            self._bytes -= self._frames.popleft().bytes
         if self._bytes > BYTES_MAX:
             self._thin_out()
 
-    def moments(self) -> list[Moment]:
-        """What is kept, oldest first."""
-        return list(self._moments)
+    def frames(self) -> list[RecordedFrame]:
+        """The frames, oldest first."""
+        return list(self._frames)
 
     def _thin_out(self) -> None:
         """Drop every other picture of the older half, so that the time it spans stays."""
-        kept = list(self._moments)
+        kept = list(self._frames)
         half = len(kept) // 2
-        self._moments = deque([*kept[:half:2], *kept[half:]])
-        self._bytes = sum(moment.bytes for moment in self._moments)
+        self._frames = deque([*kept[:half:2], *kept[half:]])
+        self._bytes = sum(frame.bytes for frame in self._frames)

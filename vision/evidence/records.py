@@ -1,4 +1,4 @@
-"""What the custody log says of each case: what was kept and when, the last verdict, whether it has been deleted."""
+"""State of each case by the custody log: files kept and when, latest review, whether it was deleted."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from vision.evidence.custody import LOG_NAME
 
 
 @dataclass(frozen=True)
-class Record:
-    """One case, as its entries tell. `verdict` is the last one said, at `judged_at`; empty when there is none."""
+class CaseRecord:
+    """State of one case. `verdict` is that of the latest review, at `judged_at`; empty if there is none."""
 
     case: str
     kept_at: datetime | None = None
@@ -26,20 +26,20 @@ class Record:
     deleted: str = ""
 
 
-def records_of(entries: Iterable[Entry]) -> dict[str, Record]:
+def records_of(entries: Iterable[Entry]) -> dict[str, CaseRecord]:
     """Each case's record, by its id."""
-    found: dict[str, Record] = {}
+    records: dict[str, CaseRecord] = {}
     for entry in entries:
-        found[entry.case] = _after(found.get(entry.case, Record(entry.case)), entry)
-    found.pop("", None)
-    return found
+        records[entry.case] = _apply(records.get(entry.case, CaseRecord(entry.case)), entry)
+    records.pop("", None)
+    return records
 
 
-def _after(record: Record, entry: Entry) -> Record:
-    """A case's record once this was said of it too."""
+def _apply(record: CaseRecord, entry: Entry) -> CaseRecord:
+    """The record after one more entry."""
     if entry.kind == "kept":
-        found = entry.detail.get("sha256")
-        hashes = {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
+        sha256 = entry.detail.get("sha256")
+        hashes = {str(name): str(value) for name, value in sha256.items()} if isinstance(sha256, dict) else {}
         return replace(record, kept_at=entry.at, sha256=hashes, deleted="")
     if entry.kind == "reviewed":
         return replace(record, verdict=str(entry.detail.get("verdict", "")), judged_at=entry.at)
@@ -48,17 +48,16 @@ def _after(record: Record, entry: Entry) -> Record:
     return record
 
 
-class RecordBook:
-    """The records of a folder's log; reads what has been added since it was asked last. Any thread may ask."""
+class CustodyIndex:
+    """Index of a folder's custody log by case. Each call reads the entries added since the last. Thread-safe."""
 
     def __init__(self, folder: Path) -> None:
-        """Nothing is read yet."""
         self._path = folder / LOG_NAME
         self._lock = threading.Lock()
         self._inode = self._read_bytes = 0
-        self._records: dict[str, Record] = {}
+        self._records: dict[str, CaseRecord] = {}
 
-    def current(self) -> dict[str, Record]:
+    def current(self) -> dict[str, CaseRecord]:
         """Each case's record, by its id."""
         with self._lock:
             try:
@@ -69,13 +68,13 @@ class RecordBook:
             return dict(self._records)
 
     def _read_on(self, file: BinaryIO) -> None:
-        found = os.fstat(file.fileno())
-        if found.st_ino != self._inode or found.st_size < self._read_bytes:
-            self._inode, self._read_bytes, self._records = found.st_ino, 0, {}
+        status = os.fstat(file.fileno())
+        if status.st_ino != self._inode or status.st_size < self._read_bytes:
+            self._inode, self._read_bytes, self._records = status.st_ino, 0, {}
         file.seek(self._read_bytes)
         for line in file:
             if not line.endswith(b"\n"):
                 break
             self._read_bytes += len(line)
             if (entry := parse_entry(line[:-1])) and entry.case:
-                self._records[entry.case] = _after(self._records.get(entry.case, Record(entry.case)), entry)
+                self._records[entry.case] = _apply(self._records.get(entry.case, CaseRecord(entry.case)), entry)

@@ -1,4 +1,4 @@
-"""The report on a case for whoever has to act on it: A4, in Bahasa Indonesia or English."""
+"""The report on a case for the officials who act on it: A4, in Bahasa Indonesia or English."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fpdf.errors import FPDFException
 
 from city.model import City
 from vision.evidence.report_texts import Lang, has_text, text
-from vision.evidence.subject import Subject, describe
+from vision.evidence.subject import ReportSubject, describe
 from vision.picture_size import is_too_large, size_of
 
 PICTURES: Final = ("before", "deposit", "after")
@@ -23,10 +23,10 @@ SMALL_PT: Final = 8
 GAP_MM: Final = 4.0
 PICTURE_MM: Final = 88.0
 ENTRIES_MAX: Final = 40
-"""On paper; all of them go into the archive."""
+"""Maximum entries in the report; the archive holds all of them."""
 
 
-class _Paper(FPDF):
+class _ReportPdf(FPDF):
     """A4 with a footer on every page."""
 
     def __init__(self, foot: str, lang: Lang) -> None:
@@ -39,20 +39,20 @@ class _Paper(FPDF):
         self.set_y(-13)
         self.set_font(FONT, size=SMALL_PT)
         words = f"{self._foot}  |  {text('page', self._lang, n=self.page_no())}"
-        self.cell(0, 5, _printable(words), align="C")
+        self.cell(0, 5, _to_latin1(words), align="C")
 
 
-def to_pdf(subject: Subject, city: City, lang: Lang, now: datetime) -> bytes:
+def to_pdf(subject: ReportSubject, city: City, lang: Lang, now: datetime) -> bytes:
     """The report as PDF.
 
     Args:
         subject: The case; its pictures are read from its folder.
-        city: Names its places and its time zone.
+        city: Gives names of places and the time zone.
         lang: The language.
-        now: When it is made.
+        now: Time of the report.
     """
     made = text("made", lang, time=_time(now, city))
-    paper = _Paper(f"Jaga Kota, {city.name}  |  {subject.record.case}  |  {made}", lang)
+    paper = _ReportPdf(f"Jaga Kota, {city.name}  |  {subject.record.case}  |  {made}", lang)
     paper.set_title(f"{text('title', lang)} {subject.record.case}")
     paper.set_creation_date(now)
     paper.add_page()
@@ -66,7 +66,7 @@ def to_pdf(subject: Subject, city: City, lang: Lang, now: datetime) -> bytes:
     return bytes(paper.output())
 
 
-def _head(paper: FPDF, subject: Subject, city: City, lang: Lang) -> None:
+def _head(paper: FPDF, subject: ReportSubject, city: City, lang: Lang) -> None:
     paper.set_font(FONT, "B", 17)
     _line(paper, text("title", lang), 9)
     paper.set_font(FONT, size=TEXT_PT)
@@ -78,14 +78,14 @@ def _head(paper: FPDF, subject: Subject, city: City, lang: Lang) -> None:
         paper.set_text_color(0, 0, 0)
 
 
-def _facts(paper: FPDF, subject: Subject, city: City, lang: Lang) -> None:
+def _facts(paper: FPDF, subject: ReportSubject, city: City, lang: Lang) -> None:
     _section(paper, text("facts", lang))
     _table(paper, [(text(key, lang), value) for key, value in facts(subject, city, lang) if value], (50, 124))
     _paragraph(paper, text("privacy", lang), SMALL_PT + 1)
 
 
-def facts(subject: Subject, city: City, lang: Lang) -> list[tuple[str, str]]:
-    """What is known of a case, as text keys and words; empty where something is not known."""
+def facts(subject: ReportSubject, city: City, lang: Lang) -> list[tuple[str, str]]:
+    """Facts of a case as (key of the label, text); the text is empty if a fact is unknown."""
     about, record = subject.about, subject.record
     site = city.sites.get(str(about.get("site", "")))
     kelurahan = city.kelurahan.get(site.kelurahan) if site else None
@@ -104,7 +104,7 @@ def facts(subject: Subject, city: City, lang: Lang) -> list[tuple[str, str]]:
     ]
 
 
-def _pictures(paper: FPDF, subject: Subject, lang: Lang) -> None:
+def _pictures(paper: FPDF, subject: ReportSubject, lang: Lang) -> None:
     _section(paper, text("pictures", lang))
     for role in PICTURES:
         path = subject.folder / f"{role}.jpg"
@@ -120,7 +120,7 @@ def _pictures(paper: FPDF, subject: Subject, lang: Lang) -> None:
 
 
 def _picture(paper: FPDF, content: bytes, lang: Lang) -> None:
-    """A picture, or that it cannot be shown: whoever wrote into the folder may have written anything."""
+    """A picture, or a text that it cannot be shown: a file in the folder may hold anything."""
     size = size_of(content)
     if size is None or is_too_large(size):
         _paragraph(paper, text("no_picture", lang))
@@ -131,23 +131,23 @@ def _picture(paper: FPDF, content: bytes, lang: Lang) -> None:
         _paragraph(paper, text("no_picture", lang))
 
 
-def _files(paper: FPDF, subject: Subject, lang: Lang) -> None:
+def _files(paper: FPDF, subject: ReportSubject, lang: Lang) -> None:
     _section(paper, text("files", lang))
     _table(paper, sorted(subject.record.sha256.items()), (42, 132), SMALL_PT)
 
 
-def _custody(paper: FPDF, subject: Subject, city: City, lang: Lang) -> None:
+def _custody(paper: FPDF, subject: ReportSubject, city: City, lang: Lang) -> None:
     _section(paper, text("custody", lang))
     newest = subject.entries[-ENTRIES_MAX:]
-    rows = [(_time(one.at, city), text(one.kind, lang), describe(one, lang)) for one in newest]
+    rows = [(_time(entry.at, city), text(entry.kind, lang), describe(entry, lang)) for entry in newest]
     _table(paper, rows, (48, 42, 84), SMALL_PT)
     if len(subject.entries) > len(newest):
         _paragraph(paper, text("older", lang, n=len(subject.entries) - len(newest)), SMALL_PT)
 
 
 def _word(key: str, about: dict[str, Any], lang: Lang) -> str:
-    found = f"{key}_{about.get(key, '')}"
-    return text(found, lang) if has_text(found) else ""
+    text_key = f"{key}_{about.get(key, '')}"
+    return text(text_key, lang) if has_text(text_key) else ""
 
 
 def _since(about: dict[str, Any], city: City) -> str:
@@ -172,13 +172,13 @@ def _section(paper: FPDF, title: str) -> None:
 
 
 def _line(paper: FPDF, words: str, height_mm: float) -> None:
-    paper.cell(0, height_mm, _printable(words), new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    paper.cell(0, height_mm, _to_latin1(words), new_x=XPos.LMARGIN, new_y=YPos.NEXT)
 
 
 def _paragraph(paper: FPDF, words: str, size_pt: float = TEXT_PT) -> None:
     paper.ln(GAP_MM / 2)
     paper.set_font(FONT, size=size_pt)
-    paper.multi_cell(0, size_pt * 0.5, _printable(words), align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    paper.multi_cell(0, size_pt * 0.5, _to_latin1(words), align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
     paper.set_font(FONT, size=TEXT_PT)
 
 
@@ -193,10 +193,10 @@ def _table(paper: FPDF, rows: Iterable[Sequence[str]], widths_mm: tuple[int, ...
         text_align="LEFT",
     ) as table:
         for row in rows:
-            table.row([_printable(cell) for cell in row])
+            table.row([_to_latin1(cell) for cell in row])
     paper.set_font(FONT, size=TEXT_PT)
 
 
-def _printable(words: str) -> str:
-    """What the fonts that every PDF reader has can show."""
+def _to_latin1(words: str) -> str:
+    """Replace characters that the standard PDF fonts lack."""
     return words.encode("latin-1", "replace").decode("latin-1")

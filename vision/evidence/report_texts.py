@@ -1,4 +1,4 @@
-"""Texts of the report on a case and of the note that goes with it; key to (Indonesian, English)."""
+"""Texts of the report on a case and of the archive's README; key to (Indonesian, English)."""
 
 from __future__ import annotations
 
@@ -115,10 +115,10 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
 
 def text(key: str, lang: Lang, **values: object) -> str:
     """A text in a language."""
-    found = _TEXTS[key][LANGS.index(lang)]
-    return found.format(**values) if values else found
+    template = _TEXTS[key][LANGS.index(lang)]
+    return template.format(**values) if values else template
 
 
 def has_text(key: str) -> bool:
-    """Whether there is one."""
+    """Whether the key exists."""
     return key in _TEXTS

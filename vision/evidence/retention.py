@@ -1,4 +1,4 @@
-"""How long evidence is kept, by what was said of the case; deleted by a job, never much at once on a clock's word."""
+"""Retention of evidence by the verdict of its case. An hourly job deletes; it checks the clock before mass deletion."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ import structlog
 
 from broker.contract.errors import RetryLaterError
 from city.settings import Settings
-from vision.evidence.kept import kept_cases
-from vision.evidence.records import Record
-from vision.evidence.room import EvidenceRoom
+from vision.evidence.case_files import kept_cases
+from vision.evidence.records import CaseRecord
+from vision.evidence.store import EvidenceStore
 
 log = structlog.get_logger("evidence")
 
 JUMP: Final = timedelta(days=2)
-"""The log of a city at work is never silent for so long; a clock that is further ahead of it may have jumped."""
+"""Maximum silence of a working city's log; a clock further ahead of the newest entry may have jumped."""
 EVERY_S: Final = 3_600.0
 FEW: Final = 4
-"""So many cases may go in one go, whatever share of all they are."""
+"""Number of cases that may be deleted at once, whatever share of all they are."""
 
 
 @dataclass(frozen=True)
 class Lifetimes:
-    """How long a case is kept: from the day it was, and a rejected one from the day it was rejected."""
+    """Retention by class: from the time a case was kept, a rejected one from its rejection."""
 
     open: timedelta
     confirmed: timedelta
@@ -35,7 +35,7 @@ class Lifetimes:
 
 
 def lifetimes_of(settings: Settings) -> Lifetimes:
-    """The lifetimes that the settings ask for."""
+    """The retention of the settings."""
     return Lifetimes(
         timedelta(days=settings.evidence_days),
         timedelta(days=settings.evidence_confirmed_days),
@@ -44,35 +44,35 @@ def lifetimes_of(settings: Settings) -> Lifetimes:
 
 
 @dataclass(frozen=True)
-class Due:
-    """A case that is to be deleted, and for which class of retention."""
+class DueCase:
+    """A case to delete, and its class of retention."""
 
     case: str
     why: str
 
 
 @dataclass(frozen=True)
-class Swept:
-    """What a run has deleted; or why nothing was, in words for an operator."""
+class RetentionResult:
+    """Cases that a run has deleted; or why it deleted nothing, as text for an operator."""
 
-    deleted: Sequence[Due]
+    deleted: Sequence[DueCase]
     held_back: str = ""
 
 
 def due_cases(
-    ages_from: Mapping[str, datetime], records: Mapping[str, Record], lives: Lifetimes, now: datetime
-) -> list[Due]:
-    """The cases whose time is over; pure.
+    ages_from: Mapping[str, datetime], records: Mapping[str, CaseRecord], lives: Lifetimes, now: datetime
+) -> list[DueCase]:
+    """The cases whose retention is over; pure.
 
     Args:
-        ages_from: Every case on disk, and when it was kept as far as the disk knows.
-        records: What the log says of them.
-        lives: How long each class is kept.
+        ages_from: Every case on disk, and the time of its folder.
+        records: Records of the cases in the log.
+        lives: Retention by class.
         now: UTC.
     """
-    found = []
+    due = []
     for case, written_at in ages_from.items():
-        record = records.get(case, Record(case))
+        record = records.get(case, CaseRecord(case))
         kept_at = record.kept_at or written_at
         if record.verdict == "confirmed":
             why, over_at = "confirmed", kept_at + lives.confirmed
@@ -81,51 +81,51 @@ def due_cases(
         else:
             why, over_at = "open", kept_at + lives.open
         if now >= over_at:
-            found.append(Due(case, why))
-    return found
+            due.append(DueCase(case, why))
+    return due
 
 
-def enforce(room: EvidenceRoom, lives: Lifetimes, now: datetime, *, trust_clock: bool = False) -> Swept:
-    """Delete what is due, and what a crash has left of what was deleted.
+def enforce(store: EvidenceStore, lives: Lifetimes, now: datetime, *, trust_clock: bool = False) -> RetentionResult:
+    """Delete the cases that are due, and folders of deleted cases that a crash has left.
 
     Args:
-        room: Of the city.
-        lives: How long each class is kept.
+        store: Evidence of the city.
+        lives: Retention by class.
         now: UTC.
-        trust_clock: Delete even most of what there is after a silence; an operator has looked at the clock.
+        trust_clock: Skip the check of the clock; an operator has checked it.
     """
-    room.recover()
-    entries = room.custody.entries()
-    records = room.records()
-    ages_from = {path.name: datetime.fromtimestamp(path.stat().st_mtime, UTC) for path in kept_cases(room.folder)}
-    for case in [case for case in ages_from if records.get(case, Record(case)).deleted]:
-        room.sweep(case)
+    store.recover()
+    entries = store.custody.entries()
+    records = store.records()
+    ages_from = {path.name: datetime.fromtimestamp(path.stat().st_mtime, UTC) for path in kept_cases(store.folder)}
+    for case in [case for case in ages_from if records.get(case, CaseRecord(case)).deleted]:
+        store.sweep(case)
         del ages_from[case]
     due = due_cases(ages_from, records, lives, now)
     newest = entries[-1].at if entries else now
-    held_back = "" if trust_clock else _doubt(len(due), len(ages_from), newest, now)
+    held_back = "" if trust_clock else _clock_doubt(len(due), len(ages_from), newest, now)
     if held_back:
         log.error("evidence.retention_held_back", reason=held_back)
-        return Swept((), held_back)
-    for one in due:
-        room.delete(one.case, one.why)
-        log.info("evidence.deleted", case=one.case, why=one.why)
-    return Swept(due)
+        return RetentionResult((), held_back)
+    for due_case in due:
+        store.delete(due_case.case, due_case.why)
+        log.info("evidence.deleted", case=due_case.case, why=due_case.why)
+    return RetentionResult(due)
 
 
-def keep_enforcing(room: EvidenceRoom, lives: Lifetimes, stop: threading.Event) -> None:
-    """Enforce once an hour until `stop`; a disk that refuses is asked again."""
+def keep_enforcing(store: EvidenceStore, lives: Lifetimes, stop: threading.Event) -> None:
+    """Run `enforce` once an hour until `stop`; if the disk refuses, the next run tries again."""
     while True:
         try:
-            enforce(room, lives, datetime.now(UTC))
+            enforce(store, lives, datetime.now(UTC))
         except (RetryLaterError, OSError) as exc:
             log.error("evidence.retention_refused", reason=str(exc))
         if stop.wait(EVERY_S):
             return
 
 
-def _doubt(due: int, kept: int, newest: datetime, now: datetime) -> str:
-    """Why the clock is not believed; empty when it is."""
+def _clock_doubt(due: int, kept: int, newest: datetime, now: datetime) -> str:
+    """Why the clock may be wrong; empty if it is plausible."""
     if now < newest - JUMP:
         return f"the clock shows {now:%Y-%m-%d}, but the custody log has been written until {newest:%Y-%m-%d}"
     if due > FEW and 2 * due > kept and now - newest > JUMP:

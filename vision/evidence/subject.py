@@ -1,4 +1,4 @@
-"""What a report on a case is about, and its entries in words; the report itself is `vision.evidence.report`."""
+"""Subject of a report on a case, and its log entries as text; the report itself is `vision.evidence.report`."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from vision.evidence.chain import Entry
-from vision.evidence.records import Record
+from vision.evidence.records import CaseRecord
 from vision.evidence.report_texts import Lang, has_text, text
 
 
 @dataclass(frozen=True)
-class Subject:
-    """What a report is about: the case's files in a folder, what its camera said, and its entries of the log."""
+class ReportSubject:
+    """Subject of a report: the folder of the case, its `case.json`, and its entries of the log."""
 
-    record: Record
+    record: CaseRecord
     about: dict[str, Any]
     folder: Path
     entries: Sequence[Entry]
@@ -24,7 +24,7 @@ class Subject:
 
 
 def describe(entry: Entry, lang: Lang = "en") -> str:
-    """Who and what of an entry."""
-    said = {key: value for key, value in entry.detail.items() if key != "sha256" and value}
-    words = {key: text(f"said_{key}", lang) if has_text(f"said_{key}") else key for key in said}
-    return ", ".join(f"{words[key]} {value}" for key, value in said.items())
+    """The details of an entry as text."""
+    details = {key: value for key, value in entry.detail.items() if key != "sha256" and value}
+    words = {key: text(f"said_{key}", lang) if has_text(f"said_{key}") else key for key in details}
+    return ", ".join(f"{words[key]} {value}" for key, value in details.items())

@@ -28,8 +28,8 @@ from ingest.store.memory import MemoryStore
 from ingest.store.quarantine import Quarantine, Quarantined
 from ingest.store.records import EventRecord, Origin, Reading, StatusRecord, Value
 from ingest.trial import Tried, try_profile
-from vision.evidence.keys import Signer
-from vision.evidence.room import EvidenceRoom
+from vision.evidence.keys import CustodySigner
+from vision.evidence.store import EvidenceStore
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 CITY = load_city(builtin_city("kupang"))
@@ -54,7 +54,7 @@ class Stage:
         self.quarantine = Quarantine(self.folder / "strangers.sqlite")
         self.secrets = Secrets.make(self.folder)
         self.board.publish(IngestHealth(NOW, connected=True))
-        self.room = EvidenceRoom(self.folder / "evidence", Signer(self.secrets.custody_seed()), 64 << 20)
+        self.room = EvidenceStore(self.folder / "evidence", CustodySigner(self.secrets.custody_seed()), 64 << 20)
         self.reviews = ReviewService(CITY.id, "api", self.journaled.extend)
 
     def origin(self, device: str, at: datetime) -> Origin:

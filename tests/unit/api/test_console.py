@@ -24,7 +24,7 @@ from api.schemas import device_response
 from broker.contract.payloads import EVENT_TYPES, Scene, fields_of
 from broker.contract.topics import KINDS
 from broker.health import BrokerHealth, health_path
-from city.status import Trouble
+from city.status import NotReadyReason
 from city.zones import ZONE_KINDS, FaultCode
 from ingest.store.cases import Verdict
 from ingest.store.health import BadMessages, IngestHealth
@@ -84,7 +84,7 @@ def test_no_text_is_left_over() -> None:
         "ssids",
     }
     others = fields | steps | states | facts | {"non_organic", "outOfService", "onRoute", "waste_kind"}
-    others |= {f"not_ready_{code}" for code in get_args(Trouble) if code} | {
+    others |= {f"not_ready_{code}" for code in get_args(NotReadyReason) if code} | {
         f"fault_{code}" for code in get_args(FaultCode)
     }
     others |= {f"reason_{reason}" for reason in REASONS} | {f"zone_{kind}" for kind in ZONE_KINDS}

@@ -16,8 +16,8 @@ from api.console.custody_panel import custody_panel
 from api.console.page_context import PageContext
 from city.secrets import Role
 from tests.unit.api.conftest import Stage
+from vision.evidence.encryption import encrypt, encrypted_name, key_line, new_private_key, public_of
 from vision.evidence.keys import read_public
-from vision.evidence.sealed import key_line, new_private_key, public_of, seal, sealed_name
 from vision.evidence.verify import verify
 
 CASE = "cam-01-20260301t040000z-1"
@@ -134,8 +134,8 @@ def with_clear_copies(stage: Stage, folder: Path) -> bytes:
     stage.clear_key = folder / "clear.key"
     stage.clear_key.write_text(key_line(private))
     stage.happen("cam-01", "dumping", case=CASE, evidence={"after": "after.jpg"})
-    sealed = seal(b"face", public_of(private), f"{CASE}/after.jpg")
-    stage.keep(CASE, {"after.jpg": FILES["after.jpg"], sealed_name("after.jpg"): sealed})
+    sealed = encrypt(b"face", public_of(private), f"{CASE}/after.jpg")
+    stage.keep(CASE, {"after.jpg": FILES["after.jpg"], encrypted_name("after.jpg"): sealed})
     return sealed
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES
 from city.gateways import Gateways
-from city.model import Address
+from city.model import Binding
 from ingest.adapters.registry import filters_by_format
 from tests.unit.api.conftest import CITY, Stage
 
@@ -101,8 +101,8 @@ def test_too_long_a_message_is_refused_and_a_full_journal_asks_for_patience(stag
 @pytest.fixture
 def router(stage: Stage) -> Stage:
     """One access point that OpenWISP knows by a UUID."""
-    one = msgspec.structs.replace(CITY.access_points["ap-alak"], reach=Address("netjson", "3F2B-UUID", "openwrt-ap"))
-    CITY.hold({**CITY.devices, one.id: one})
+    one = msgspec.structs.replace(CITY.access_points["ap-alak"], binding=Binding("netjson", "3F2B-UUID", "openwrt-ap"))
+    CITY.replace_devices({**CITY.devices, one.id: one})
     return stage
 
 

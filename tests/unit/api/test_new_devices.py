@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 from api.console import device_page, new_devices_page
 from api.console.page_context import PageContext
 from api.schemas import device_response
-from city.adopted import AdoptedDevices, adoption_path
+from city.adoption import AdoptedDevices, adoption_path
 from ingest.store.dead_letters import DeadLetter
 from ingest.store.quarantine import Quarantined
 from tests.unit.api.conftest import CITY, NOW, Stage
@@ -54,7 +54,7 @@ def met(stage: Stage) -> Iterator[Stage]:
         stage.quarantine.add([one])
     before = dict(CITY.devices)
     yield stage
-    CITY.hold(before)
+    CITY.replace_devices(before)
 
 
 def test_an_unknown_device_is_listed_with_the_profiles_it_may_have(met: Stage) -> None:
@@ -96,9 +96,9 @@ def test_an_unknown_device_is_given_to_a_bin_that_is_there(met: Stage) -> None:
     order = {"id": "bin-0001", "profile": "milesight-em400-mud"}
     assert operator(met).post("/api/v1/strangers/1/adopt", json=order).status_code == 200
     AdoptedDevices(met.folder, CITY)
-    reach = CITY.bins["bin-0001"].reach
-    assert reach is not None
-    assert (reach.adapter, reach.address) == ("tts", "24e1")
+    binding = CITY.bins["bin-0001"].binding
+    assert binding is not None
+    assert (binding.adapter, binding.address) == ("tts", "24e1")
 
 
 @pytest.mark.parametrize(

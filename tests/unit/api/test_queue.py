@@ -19,8 +19,8 @@ from api.console.page_context import PageContext
 from api.console.texts import LANGS, Lang, text
 from api.queue import CaseFilter, is_likely_same, merge_offers
 from api.reporting import camera_reports
-from city.drawn import still_path
 from city.windows import ALL_DAY
+from city.zone_plans import still_path
 from city.zones import ZONE_KINDS
 from ingest.store.reviews import REASONS, Said
 from tests.unit.api.conftest import CITY, NOW, Stage

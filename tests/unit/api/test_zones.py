@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from api.cases import cases
 from api.suggestions import suggest_ignores
-from city.drawn import plan_path, read_plan, still_path
+from city.zone_plans import plan_path, read_plan, still_path
 from city.zones import Zone
 from ingest.store.cases import Case
 from tests.unit.api.conftest import NOW, Stage

@@ -100,9 +100,9 @@ def test_who_is_taken_in_or_forgotten_while_the_city_runs_has_an_account_or_none
     current = CurrentRights(city, Gateways(tmp_path), demo=False)
     assert "bin-9001" not in current()
     before = dict(city.devices)
-    city.hold({**before, "bin-9001": msgspec.structs.replace(city.bins["bin-0001"], id="bin-9001")})
+    city.replace_devices({**before, "bin-9001": msgspec.structs.replace(city.bins["bin-0001"], id="bin-9001")})
     assert current()["bin-9001"].writes[0] == "kota/v1/kupang/bin/bin-9001/telemetry"
-    city.hold(before)
+    city.replace_devices(before)
     assert "bin-9001" not in current()
 
 

@@ -24,7 +24,7 @@ import pytest
 from city import backup
 from city.backup_file import FORMAT, MANIFEST, SCHEMA, ArchiveWriter, FileEntry, Manifest, write_backup
 from city.cli import main
-from city.only_one import only_one
+from city.folder_lock import lock_data_folder
 from tests.support.brokers import ROOT
 from tests.support.disks import fill, small_disk
 from tests.support.waiting import wait_for
@@ -175,7 +175,7 @@ def test_a_folder_that_holds_something_is_set_aside_only_when_asked(file: Path, 
 
 def test_a_folder_in_use_is_refused(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = tmp_path / "target"
-    with only_one(target):
+    with lock_data_folder(target):
         assert kota("restore", file, "--data", target, "--replace") == 1
     assert "in use" in capsys.readouterr().err
 
@@ -436,8 +436,8 @@ def test_a_city_whose_ingest_does_not_answer_is_not_copied_behind_its_back(
     data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It may be hung, and hold the store."""
-    monkeypatch.setattr(backup, "TAKEN_WITHIN_S", 0.3)
-    with only_one(data):
+    monkeypatch.setattr(backup, "COPY_START_TIMEOUT_S", 0.3)
+    with lock_data_folder(data):
         assert kota("backup", data.with_name("city.backup"), "--data", data) == 1
     assert "ingest has not answered" in capsys.readouterr().err
     assert not data.with_name("city.backup").exists()

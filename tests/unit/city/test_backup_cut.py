@@ -175,10 +175,10 @@ def test_a_copy_that_fails_is_answered_and_leaves_nothing(tmp_path: Path) -> Non
     (tmp_path / "store" / "broken.sqlite").write_bytes(b"no database" * 100)
     (folder / "request").touch()
     copier = Copier(tmp_path, None)
-    assert copier.requested() == folder
+    assert copier.pending_request() == folder
     assert "DatabaseError" in copier.answer(folder).error
     assert not (folder / "data").exists()
-    assert copier.requested() is None
+    assert copier.pending_request() is None
 
 
 def test_a_copy_that_a_crash_has_cut_off_is_made_anew(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_a_copy_that_a_crash_has_cut_off_is_made_anew(tmp_path: Path) -> None:
     (folder / "request").touch()
     (folder / "taken").write_text("1")
     copier = Copier(tmp_path, None)
-    assert copier.requested() == folder
+    assert copier.pending_request() == folder
     assert copier.answer(folder).cut_at
     assert list((folder / "data").rglob("*")) == []
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from city.beats import Beats, SignWriter, read_sign, sign_path
 from city.cli import main
 from city.health import SERVICES as ASKED
+from city.heartbeats import HeartbeatRegistry, HeartbeatWriter, heartbeat_path, read_heartbeat
 from city.serve import SERVICES
 from city.status import FRESH_S
 from ingest.store.health import IngestHealth, health_path, write_health
@@ -29,51 +29,51 @@ def alive(service: str, data: Path, *options: str) -> bool:
 @pytest.mark.parametrize("service", ["vision", "simulator"])
 def test_a_process_lives_as_long_as_it_leaves_signs(tmp_path: Path, service: str) -> None:
     assert not alive(service, tmp_path)
-    writer = SignWriter(tmp_path, Beats(), {})
-    writer.leave(service)
+    writer = HeartbeatWriter(tmp_path, HeartbeatRegistry(), {})
+    writer.write(service)
     assert alive(service, tmp_path)
-    path = sign_path(tmp_path, service)
+    path = heartbeat_path(tmp_path, service)
     old = msgspec.json.decode(path.read_bytes())
     path.write_bytes(msgspec.json.encode({**old, "at": old["at"] - LONG_AGO.total_seconds()}))
     assert not alive(service, tmp_path)
     path.write_text("nonsense")
     assert not alive(service, tmp_path)
-    writer.leave(service)
+    writer.write(service)
     assert alive(service, tmp_path)
 
 
 def test_a_process_whose_part_hangs_is_not_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     now = [0.0]
-    beats = Beats(lambda: now[0])
+    beats = HeartbeatRegistry(lambda: now[0])
     beats.beat("vision-worker", "somebody else's")
     beats.beat("vision", "8 cameras")
     beats.beat("vision-disk", "copying", patience_s=600)
-    writer = SignWriter(tmp_path, beats, {})
-    writer.leave("vision")
+    writer = HeartbeatWriter(tmp_path, beats, {})
+    writer.write("vision")
     assert alive("vision", tmp_path)
     now[0] = 61.0
     beats.beat("vision-worker")
-    writer.leave("vision")
+    writer.write("vision")
     assert not alive("vision", tmp_path)
     assert "vision has made no progress for 61 s" in capsys.readouterr().err
     beats.beat("vision")
-    writer.leave("vision")
+    writer.write("vision")
     assert alive("vision", tmp_path)
 
 
 def test_a_disk_that_refuses_stops_nothing(tmp_path: Path) -> None:
     (tmp_path / "alive").write_text("a file where a folder should be")
-    SignWriter(tmp_path, Beats(), {}).leave("vision")
+    HeartbeatWriter(tmp_path, HeartbeatRegistry(), {}).write("vision")
 
 
 def test_a_full_disk_takes_the_next_sign(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 64) as disk:
-        writer = SignWriter(disk, Beats(), {})
-        first = writer.leave("vision")
+        writer = HeartbeatWriter(disk, HeartbeatRegistry(), {})
+        first = writer.write("vision")
         fill(disk)
-        second = writer.leave("vision")
+        second = writer.write("vision")
         assert second.number == first.number + 1
-        assert read_sign(disk, "vision") == second
+        assert read_heartbeat(disk, "vision") == second
 
 
 def test_ingest_lives_by_what_it_says_of_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

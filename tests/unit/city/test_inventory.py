@@ -12,7 +12,7 @@ import pytest
 
 from broker.contract.errors import ConfigError
 from city.inventory import builtin_city, load_city
-from city.model import Address, City
+from city.model import Binding, City
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +70,12 @@ def test_kupang_watches_twelve_collection_points(kupang: City) -> None:
 
 def test_kupang_reaches_devices_of_other_makers(kupang: City) -> None:
     """Twelve bins speak over The Things Stack, four trucks over OwnTracks."""
-    reached = [device for device in kupang.devices.values() if device.reach]
-    assert Counter((d.KIND, d.reach.adapter) for d in reached if d.reach) == {
+    reached = [device for device in kupang.devices.values() if device.binding]
+    assert Counter((d.KIND, d.binding.adapter) for d in reached if d.binding) == {
         ("bin", "tts"): 12,
         ("truck", "owntracks"): 4,
     }
-    assert kupang.trucks["truck-31"].reach == Address("owntracks", "dlhk/truck-31", "owntracks-truck")
+    assert kupang.trucks["truck-31"].binding == Binding("owntracks", "dlhk/truck-31", "owntracks-truck")
 
 
 def test_kupang_knows_where_everything_but_trucks_stands(kupang: City) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from broker.contract.errors import ConfigError
 from city.inventory import load_city
-from city.model import Address
+from city.model import Binding
 from city.zones import Zone
 
 CITY_TOML = """
@@ -93,7 +93,7 @@ def test_a_small_city_loads(town: Town) -> None:
     """What the files leave out comes from the site or from the defaults."""
     city = load_city(town())
     assert (city.bins["bin-2"].lat_deg, city.bins["bin-2"].kelurahan) == (-10.1, "liliba")
-    assert city.bins["bin-1"].reach == Address("tts", "app/one", "sonar")
+    assert city.bins["bin-1"].binding == Binding("tts", "app/one", "sonar")
     assert city.access_points["ap-1"].ssids == ("Free", "Staff")
     assert city.cameras["cam-1"].zones == (Zone("watch", "zone", ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0))),)
     assert city.trucks["truck-1"].lat_deg is None

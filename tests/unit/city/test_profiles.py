@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from city.fields import Problems
 from city.inventory import builtin_city, load_city
 from city.profiles import BUILTIN, is_match, read_profiles, suggest
-from city.tables import Problems
 from ingest.adapters.registry import ADAPTERS
 from ingest.frames.registry import DECODERS
 

@@ -78,7 +78,7 @@ def test_the_right_key_put_back_opens_the_city_again(tmp_path: Path) -> None:
         ["credentials", "bin-0001"],
         ["ledger"],
         ["evidence", "verify"],
-        ["evidence", "looks"],
+        ["evidence", "accesses"],
         ["device", "strangers"],
         ["device", "ignore", "1"],
         ["deadletters"],

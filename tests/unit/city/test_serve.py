@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from city.beats import Beats, SignWriter, read_sign
+from city.heartbeats import HeartbeatRegistry, HeartbeatWriter, read_heartbeat
 from city.runtime import Runtime
-from city.serve import _leave_signs
+from city.serve import _write_heartbeats
 from city.settings import load_settings
 from tests.support.waiting import wait_for
 
@@ -22,10 +22,10 @@ def runtime(tmp_path: Path) -> Runtime:
 
 def test_a_service_that_hangs_ends_its_process(runtime: Runtime, tmp_path: Path) -> None:
     now = [0.0]
-    beats = Beats(lambda: now[0])
+    beats = HeartbeatRegistry(lambda: now[0])
     beats.beat("ingest", "storing")
     now[0] = 61.0
-    assert _leave_signs(runtime, ["ingest"], SignWriter(tmp_path, beats, {}))
+    assert _write_heartbeats(runtime, ["ingest"], HeartbeatWriter(tmp_path, beats, {}))
     assert runtime.stop.is_set()
     assert runtime.failed.is_set()
 
@@ -33,19 +33,19 @@ def test_a_service_that_hangs_ends_its_process(runtime: Runtime, tmp_path: Path)
 def test_after_a_pause_of_everything_it_goes_on(runtime: Runtime, tmp_path: Path) -> None:
     """Late once is what a pause of the container looks like: the part beats again before the next look."""
     now = [0.0]
-    beats = Beats(lambda: now[0])
+    beats = HeartbeatRegistry(lambda: now[0])
     beats.beat("ingest", "storing")
     now[0] = 3_600.0
     hangs: list[bool] = []
 
     def leave() -> None:
-        hangs.append(_leave_signs(runtime, ["ingest"], SignWriter(tmp_path, beats, {})))
+        hangs.append(_write_heartbeats(runtime, ["ingest"], HeartbeatWriter(tmp_path, beats, {})))
 
     thread = threading.Thread(target=leave)
     thread.start()
-    wait_for(lambda: (sign := read_sign(tmp_path, "ingest")) and sign.overdue(), "a look at what is late")
+    wait_for(lambda: (sign := read_heartbeat(tmp_path, "ingest")) and sign.overdue(), "a look at what is late")
     beats.beat("ingest", "storing")
-    wait_for(lambda: (sign := read_sign(tmp_path, "ingest")) and sign.number >= 3, "two more looks")
+    wait_for(lambda: (sign := read_heartbeat(tmp_path, "ingest")) and sign.number >= 3, "two more looks")
     runtime.stop.set()
     thread.join(20)
     assert hangs == [False]
@@ -55,13 +55,13 @@ def test_after_a_pause_of_everything_it_goes_on(runtime: Runtime, tmp_path: Path
 def test_a_supervisor_is_left_to_do_it(runtime: Runtime, tmp_path: Path) -> None:
     read, write = os.pipe()
     now = [0.0]
-    beats = Beats(lambda: now[0])
+    beats = HeartbeatRegistry(lambda: now[0])
     beats.beat("ingest")
     now[0] = 61.0
-    writer = SignWriter(tmp_path, beats, {"KOTA_SIGNS": str(write)})
-    thread = threading.Thread(target=lambda: _leave_signs(runtime, ["ingest"], writer))
+    writer = HeartbeatWriter(tmp_path, beats, {"KOTA_SIGNS": str(write)})
+    thread = threading.Thread(target=lambda: _write_heartbeats(runtime, ["ingest"], writer))
     thread.start()
-    wait_for(lambda: (sign := read_sign(tmp_path, "ingest")) and sign.number >= 3, "three looks")
+    wait_for(lambda: (sign := read_heartbeat(tmp_path, "ingest")) and sign.number >= 3, "three looks")
     assert not runtime.stop.is_set()
     runtime.stop.set()
     thread.join(20)

@@ -17,17 +17,17 @@ import pytest
 from msgspec.structs import replace
 
 from broker.health import BrokerHealth
-from city.beats import Beat, Beats, SignWriter
 from city.cli import main
-from city.only_one import only_one
+from city.folder_lock import lock_data_folder
+from city.heartbeats import HeartbeatRegistry, HeartbeatWriter, PartHeartbeat
 from city.status import (
     DISK_LOW_BYTES,
     FRESH_S,
-    Picture,
+    CityStatus,
+    IngestStatus,
+    NotReadyReason,
     Process,
     Ready,
-    Said,
-    Trouble,
     ask_ready,
     broker_problems,
     problems_of,
@@ -36,9 +36,9 @@ from city.status_cli import to_text
 from city.status_texts import LANGS, TEXTS, Lang, text
 
 NOW = datetime(2026, 11, 29, 8, tzinfo=UTC)
-SAID = Said(NOW, connected=True)
+SAID = IngestStatus(NOW, connected=True)
 RUNS = Process("server", 12, 3_600.0)
-WELL = Picture(
+WELL = CityStatus(
     supervised=True,
     processes=(RUNS,),
     ingest=SAID,
@@ -48,10 +48,13 @@ WELL = Picture(
 )
 BROKER = BrokerHealth(NOW.timestamp(), waiting_max_bytes=100 << 20)
 LONG_AGO = timedelta(seconds=FRESH_S + 1)
-UNWELL: list[tuple[str, Picture]] = [
+UNWELL: list[tuple[str, CityStatus]] = [
     ("not_running", replace(WELL, processes=())),
     ("process_down", replace(WELL, processes=(RUNS, Process("broker", None)))),
-    ("process_hangs", replace(WELL, processes=(replace(RUNS, beats=(Beat("ingest-drain", 7, 61.0, "storing"),)),))),
+    (
+        "process_hangs",
+        replace(WELL, processes=(replace(RUNS, beats=(PartHeartbeat("ingest-drain", 7, 61.0, "storing"),)),)),
+    ),
     ("process_silent", replace(WELL, processes=(replace(RUNS, silent_s=FRESH_S + 1),))),
     ("not_started", replace(WELL, ingest=None)),
     ("silent", replace(WELL, ingest=replace(SAID, at=NOW - LONG_AGO))),
@@ -86,7 +89,7 @@ def test_what_the_broker_said_long_ago_is_no_problem_of_now() -> None:
 
 
 @pytest.mark.parametrize(("key", "picture"), UNWELL, ids=[key for key, _ in UNWELL])
-def test_each_reason_is_found_alone_and_said_in_both_languages(key: str, picture: Picture) -> None:
+def test_each_reason_is_found_alone_and_said_in_both_languages(key: str, picture: CityStatus) -> None:
     (problem,) = problems_of(picture, NOW)
     assert problem.key == key
     said = {lang: to_text(picture, [problem], lang) for lang in LANGS}
@@ -102,7 +105,7 @@ def test_all_reasons_are_said_at_once() -> None:
 
 def test_texts_are_there_in_both_languages_with_the_same_gaps() -> None:
     assert set(get_args(Lang)) == set(LANGS)
-    assert {code for code in get_args(Trouble) if code} <= TEXTS.keys()
+    assert {code for code in get_args(NotReadyReason) if code} <= TEXTS.keys()
     for key, words in TEXTS.items():
         gaps = [set(re.findall(r"{\w+}", one)) for one in words]
         assert gaps[0] == gaps[1], key
@@ -110,7 +113,7 @@ def test_texts_are_there_in_both_languages_with_the_same_gaps() -> None:
 
 
 def test_the_picture_shows_what_is_asked_for() -> None:
-    beats = (Beat("ingest", 3, 0.5), Beat("ingest-drain", 3, 0.5, "12 waiting"))
+    beats = (PartHeartbeat("ingest", 3, 0.5), PartHeartbeat("ingest-drain", 3, 0.5, "12 waiting"))
     shown = replace(
         WELL,
         processes=(replace(RUNS, restarts=2, hangs=1, beats=beats), Process("broker", None)),
@@ -174,7 +177,7 @@ def running(data: Path, **child: Any) -> Iterator[None]:
     began = datetime.now(UTC) - timedelta(minutes=5)
     noted = {"pid": os.getpid(), "services": ["ingest"], "started_at": began.isoformat(), "restarts": 1, "hangs": 0}
     (data / "run.json").write_text(json.dumps({"children": {"server": {**noted, **child}}}))
-    with only_one(data):
+    with lock_data_folder(data):
         yield
 
 
@@ -186,10 +189,10 @@ def status(data: Path, capsys: pytest.CaptureFixture[str], port: int = 1) -> dic
 
 
 def test_a_running_city_is_read_from_its_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str], port: int) -> None:
-    beats = Beats()
+    beats = HeartbeatRegistry()
     beats.beat("ingest", "drinking coffee")
     with running(tmp_path):
-        SignWriter(tmp_path, beats, {}).leave("ingest")
+        HeartbeatWriter(tmp_path, beats, {}).write("ingest")
         (tmp_path / "ingest").mkdir()
         health = {"at": datetime.now(UTC).isoformat(), "connected": True, "unheard_of": 1}
         (tmp_path / "ingest" / "health.json").write_text(json.dumps(health))
@@ -204,7 +207,7 @@ def test_a_process_that_has_left_no_sign_since_its_start_is_silent(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The sign of its predecessor is none of its own."""
-    SignWriter(tmp_path, Beats(), {}).leave("ingest")
+    HeartbeatWriter(tmp_path, HeartbeatRegistry(), {}).write("ingest")
     with running(tmp_path, pid=os.getppid()):
         assert "process_silent" in status(tmp_path, capsys)["keys"]
 
@@ -217,7 +220,7 @@ def test_a_city_that_was_killed_is_not_running(tmp_path: Path, capsys: pytest.Ca
 
 
 def test_services_that_run_alone_are_found_by_their_signs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    SignWriter(tmp_path, Beats(), {}).leave("vision")
+    HeartbeatWriter(tmp_path, HeartbeatRegistry(), {}).write("vision")
     said = status(tmp_path, capsys)
     assert [one["name"] for one in said["processes"]] == ["vision"]
     assert not said["supervised"]

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from city.beats import PATIENCE_S, SIGNS_VARIABLE, Beats, SignWriter, read_sign
 from city.child_logs import LogKeeper
+from city.heartbeats import HEARTBEAT_VARIABLE, PATIENCE_S, HeartbeatRegistry, HeartbeatWriter, read_heartbeat
 from city.progress import FIRST_SIGN_S
 from city.supervise import GRACE_S, Child, Supervisor
 from tests.support.disks import no_file_grows
@@ -140,16 +140,16 @@ def test_stopping_ends_who_does_not_listen(supervisor: Supervisor, tmp_path: Pat
 
 SIGNS = """
 import pathlib, sys, threading, time
-from city.beats import Beats, SignWriter
-beats = Beats()
-writer = SignWriter(pathlib.Path({data!r}), beats)
+from city.heartbeats import HeartbeatRegistry, HeartbeatWriter
+beats = HeartbeatRegistry()
+writer = HeartbeatWriter(pathlib.Path({data!r}), beats)
 stuck = pathlib.Path({data!r}) / "stuck"
 {more}
 while True:
     beats.beat("ingest")
     if not stuck.exists():
         beats.beat("ingest-drain", "storing")
-    writer.leave("ingest")
+    writer.write("ingest")
     time.sleep(0.01)
 """
 
@@ -167,7 +167,7 @@ def pass_time(supervisor: Supervisor, clock: Clock, seconds: float) -> list[str]
 def signing(supervisor: Supervisor, tmp_path: Path, more: str = "") -> Child:
     supervisor.start("server", [SIGNS.format(data=str(tmp_path), more=more)])
     (child,) = supervisor.children
-    wait_for(lambda: read_sign(tmp_path, "ingest"), "a first sign")
+    wait_for(lambda: read_heartbeat(tmp_path, "ingest"), "a first sign")
     supervisor.watch()
     return child
 
@@ -244,13 +244,13 @@ def test_what_may_take_longer_says_so(supervisor: Supervisor, clock: Clock, tmp_
 def test_a_childs_own_children_do_not_get_the_pipe_of_signs(tmp_path: Path) -> None:
     """Its number would be another file there."""
     read, write = os.pipe()
-    variables = {SIGNS_VARIABLE: str(write)}
-    writer = SignWriter(tmp_path, Beats(), variables)
+    variables = {HEARTBEAT_VARIABLE: str(write)}
+    writer = HeartbeatWriter(tmp_path, HeartbeatRegistry(), variables)
     assert writer.supervised
     assert variables == {}
     assert not os.get_inheritable(write)
     with (tmp_path / "a file").open("w") as file:
-        assert not SignWriter(tmp_path, Beats(), {SIGNS_VARIABLE: str(file.fileno())}).supervised
+        assert not HeartbeatWriter(tmp_path, HeartbeatRegistry(), {HEARTBEAT_VARIABLE: str(file.fileno())}).supervised
     for pipe in (read, write):
         os.close(pipe)
 
@@ -258,9 +258,9 @@ def test_a_childs_own_children_do_not_get_the_pipe_of_signs(tmp_path: Path) -> N
 def test_a_supervisor_that_is_frozen_stops_no_sign(tmp_path: Path) -> None:
     read, write = os.pipe()
     os.set_blocking(write, False)
-    writer = SignWriter(tmp_path, Beats(), {SIGNS_VARIABLE: str(write)})
+    writer = HeartbeatWriter(tmp_path, HeartbeatRegistry(), {HEARTBEAT_VARIABLE: str(write)})
     for _ in range(2_000):
-        last = writer.leave("ingest")
-    assert read_sign(tmp_path, "ingest") == last
+        last = writer.write("ingest")
+    assert read_heartbeat(tmp_path, "ingest") == last
     for pipe in (read, write):
         os.close(pipe)

@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from city.cli import VERBS
-from city.dotenv import SECRETS
-from city.dotenv import run as secrets_run
+from city.env_file import SECRETS
+from city.env_file import run as secrets_run
 from city.settings import Settings
 from ingest.store.influx_setup_plan import account_name
 from tests.support.brokers import ROOT

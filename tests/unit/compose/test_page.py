@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from city.cli import VERBS
-from city.dotenv import SECRETS
+from city.env_file import SECRETS
 from tests.support.brokers import ROOT
 from tests.support.compose import VARIABLE, Services, texts
 

@@ -7,20 +7,22 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from city.model import Address, Bin, BinModel, City, FieldRule, Profile, Truck
+from city.model import Bin, Binding, BinModel, City, FieldRule, Profile, Truck
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
 def make_city() -> City:
     """Two bins, one behind The Things Stack, and two trucks, one with OwnTracks."""
-    reach = Address("tts", "bins/em-1", "udl")
+    binding = Binding("tts", "bins/em-1", "udl")
     devices = [
         Bin(id="bin-1", model="m", waste_kind="organic", color="yellow"),
-        Bin(id="bin-2", model="m", waste_kind="organic", color="yellow", reach=reach),
-        Bin(id="bin-3", model="m", waste_kind="organic", color="yellow", reach=Address("tts", "bins/24E124AA", "udl")),
+        Bin(id="bin-2", model="m", waste_kind="organic", color="yellow", binding=binding),
+        Bin(
+            id="bin-3", model="m", waste_kind="organic", color="yellow", binding=Binding("tts", "bins/24E124AA", "udl")
+        ),
         Truck(id="truck-1", plate="DH 1", depot="d", capacity_kg=5000),
-        Truck(id="truck-2", plate="DH 2", depot="d", capacity_kg=5000, reach=Address("owntracks", "dlhk/t2", "ot")),
+        Truck(id="truck-2", plate="DH 2", depot="d", capacity_kg=5000, binding=Binding("owntracks", "dlhk/t2", "ot")),
     ]
     udl = {
         "distance_mm": FieldRule(("distance", "level.value"), invalid=(0, "No Sensor")),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from api.trips import trip_of
-from city.earth import distance_km
+from city.geo import distance_km
 from city.inventory import builtin_city, load_city
 from ingest.decode import Decoded, Decoder
 from ingest.history import FASTEST_KMH, History
@@ -148,7 +148,7 @@ def test_a_real_trip_replayed_has_no_jumps_and_a_plausible_length(
     city = load_city(builtin_city("kupang"))
     rows = [json.loads(row) for row in rows_of(f"trucks/real_truck_trip_{name}.ndjson")]
     vehicle = rows[0]["ev"]["vehicleId"]
-    city.hold({"it": device_of(Sample("", "", "", b"", "json", vehicle, "drvr-truck", "truck"))})
+    city.replace_devices({"it": device_of(Sample("", "", "", b"", "json", vehicle, "drvr-truck", "truck"))})
     decoder, history = Decoder(city, late_after=timedelta(minutes=15)), History()
     readings: list[Reading] = []
     harsh = 0

@@ -21,9 +21,9 @@ from broker.contract.topics import (
     subscription,
     topic_from_bus,
 )
+from city.fields import Problems
 from city.inventory import builtin_city, load_city
 from city.profiles import read_profiles
-from city.tables import Problems
 from ingest.adapters.registry import FILTERS
 from ingest.decode import Decoder
 from ingest.drain import Drain
@@ -135,12 +135,12 @@ def test_what_the_api_journals_counts_and_survives_a_replay(world: World) -> Non
 def test_a_review_of_a_camera_that_is_gone_waits_as_a_dead_letter_until_the_camera_is_back(world: World) -> None:
     before = dict(CITY.devices)
     try:
-        CITY.hold({id_: device for id_, device in before.items() if id_ != "cam-01"})
+        CITY.replace_devices({id_: device for id_, device in before.items() if id_ != "cam-01"})
         world.journal.append([Arrival(OURS, json.dumps(FORGED).encode(), NOW)])
         world.drain()
         assert world.reasons() == ["device 'cam-01' is not in the inventory of kupang"]
     finally:
-        CITY.hold(before)
+        CITY.replace_devices(before)
     replay(world.box, world.journal, [letter.id for letter in world.box.find(limit=9)])
     world.drain()
     assert [event.type for event in world.events()] == ["review"]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from broker.contract.payloads import Receipt
-from city.model import AccessPoint, Address, City, Profile
+from city.model import AccessPoint, Binding, City, Profile
 from city.secrets import Secrets
 from city.settings import load_settings
 from edge.outbox import Measured, Outbox
@@ -49,9 +49,9 @@ def found_in(folder: Path, texts: list[bytes]) -> list[tuple[str, bytes]]:
 def hotspots(city: City) -> City:
     profile = next(iter(city.profiles.values()))
     known = Profile("unifi", "ap", dict(profile.fields), adapters=("unifi",))
-    one = AccessPoint(id="ap-1", model="m", ssids=(), reach=Address("unifi", "80:2a:a8:00:01:02", "unifi"))
+    one = AccessPoint(id="ap-1", model="m", ssids=(), binding=Binding("unifi", "80:2a:a8:00:01:02", "unifi"))
     city.profiles["unifi"] = known  # type: ignore[index]
-    city.hold({**city.devices, "ap-1": one})
+    city.replace_devices({**city.devices, "ap-1": one})
     return city
 
 

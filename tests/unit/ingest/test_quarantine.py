@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from city.adopted import AdoptedDevices, Adoption, adopt
+from city.adoption import AdoptedDevices, Adoption, adopt
 from city.model import City
 from ingest.decode import Decoder
 from ingest.drain import Drain

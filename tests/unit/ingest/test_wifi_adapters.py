@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from broker.contract.errors import PayloadError
 from city.inventory import builtin_city, load_city
-from city.model import AccessPoint, Address
+from city.model import AccessPoint, Binding
 from ingest.adapters.registry import adapter_for, has_clients
 from ingest.decode import Decoded, Decoder
 from ingest.history import History
@@ -41,8 +41,8 @@ def decoded(
 ) -> Decoded:
     city = load_city(builtin_city("kupang"))
     profile = next(one.id for one in city.profiles.values() if one.adapters == (adapter,))
-    one = AccessPoint(id="ap", model="m", ssids=(), reach=Address(adapter, address, profile))
-    city.hold({"ap": one} if address else {})
+    one = AccessPoint(id="ap", model="m", ssids=(), binding=Binding(adapter, address, profile))
+    city.replace_devices({"ap": one} if address else {})
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     decoder = Decoder(city, late_after=timedelta(days=9000), pseudonym_key=key)
     return decoder.decode(Arrival(topic, raw, at))

@@ -21,8 +21,8 @@ from tests.support.require import require_program, require_shared
 from tests.unit.vision.footage import ENDS_S, FPS, LEAVES_S, PUT_DOWN_S, bag_left, nobody, write_pictures
 from tests.unit.vision.scenes import BAG, HEIGHT, WIDTH
 from vision.detect.config import DetectorConfig
-from vision.detect.detector import DepositDetector
-from vision.score import Detector, pictures_of, play
+from vision.detect.detector import AbandonedObjectDetector
+from vision.score import Detector, frames_of, run_detector
 
 EVENT = {"t_start_s": PUT_DOWN_S, "t_person_leaves_s": LEAVES_S, "box": list(BAG)}
 SIZE = {"width": WIDTH, "height": HEIGHT, "duration_s": ENDS_S}
@@ -42,7 +42,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
 
 
 def test_the_reference_reports_what_was_left_once(clips: list[Clip]) -> None:
-    (alarm,) = play(clips[0].pictures(), DualMog2()).alarms
+    (alarm,) = run_detector(clips[0].pictures(), DualMog2()).alarms
     left, top, width, height = alarm["box"]
     assert BAG[0] <= left + width / 2 <= BAG[0] + BAG[2]
     assert BAG[1] <= top + height / 2 <= BAG[1] + BAG[3]
@@ -50,9 +50,9 @@ def test_the_reference_reports_what_was_left_once(clips: list[Clip]) -> None:
 
 
 def test_the_reference_reports_nothing_in_an_empty_street_or_outside_its_zone(clips: list[Clip]) -> None:
-    assert play(clips[1].pictures(), DualMog2()).alarms == []
+    assert run_detector(clips[1].pictures(), DualMog2()).alarms == []
     above = [(0.0, 0.0), (1.0, 0.0), (1.0, 0.5), (0.0, 0.5)]
-    assert play(clips[0].pictures(), DualMog2(above)).alarms == []
+    assert run_detector(clips[0].pictures(), DualMog2(above)).alarms == []
 
 
 def test_what_the_scorer_says_is_read() -> None:
@@ -86,7 +86,7 @@ def test_mirrored_and_halved_clips_are_true_of_what_they_show(clips: list[Clip])
         showing = ALTERATIONS[name](clips[0])
         assert showing is not None
         assert showing.truth["events"][0]["box"] == box
-        (alarm,) = play(showing.pictures(), DepositDetector(showing.zone)).alarms
+        (alarm,) = run_detector(showing.pictures(), AbandonedObjectDetector(showing.zone)).alarms
         assert alarm["box"] == pytest.approx(box, abs=8)
     flipped, half = ALTERATIONS["mirrored"](clips[1]), ALTERATIONS["half resolution"](clips[1])
     assert flipped is not None
@@ -207,7 +207,7 @@ def test_the_sub_stream_has_its_size_and_rate(tmp_path: Path) -> None:
         for _, image in nobody(4.0):
             writer.write(image)
         writer.release()
-    seen = list(pictures_of(vision_cost.sub_stream(videos, tmp_path / "sub.mp4")))
+    seen = list(frames_of(vision_cost.sub_stream(videos, tmp_path / "sub.mp4")))
     assert len(seen) == 2 * 2 * FPS
     assert {image.shape for _, image in seen} == {(480, 640, 3)}
 

@@ -17,14 +17,14 @@ import pytest
 
 from broker.contract.errors import ConfigError
 from tests.unit.vision.scenes import Scene
-from vision.capture.address import kind_of, shown
-from vision.capture.clock import LIMIT_S, Clock, StreamClock, Thinner
+from vision.capture.address import kind_of, redact_address
+from vision.capture.clock import LIMIT_S, Clock, RateLimiter, StreamClock
 from vision.capture.ffmpeg import QUICK, THOROUGH
 from vision.capture.file import FileSource
-from vision.capture.knock import knock
-from vision.capture.opening import open_source
 from vision.capture.port import StreamLostError
 from vision.capture.queue import DroppingQueue
+from vision.capture.reachability import probe
+from vision.capture.sources import open_source
 from vision.capture.stream import StreamSource
 
 SECRET = "s3cret"  # noqa: S105 - nobody's
@@ -43,7 +43,7 @@ WITH_SECRETS = (
 
 @pytest.mark.parametrize("text", WITH_SECRETS)
 def test_an_address_shows_its_host_at_most(text: str) -> None:
-    assert SECRET not in shown(text)
+    assert SECRET not in redact_address(text)
 
 
 def test_a_misspelt_address_is_refused_without_its_password() -> None:
@@ -102,7 +102,7 @@ def test_a_file_is_thinned_and_keeps_its_own_times(tmp_path: Path) -> None:
 
 def played(stamps: list[float], arrivals: list[float]) -> tuple[StreamClock, list[float]]:
     clock = StreamClock(arrivals[0])
-    return clock, [clock.at(stamp, arrived) for stamp, arrived in zip(stamps, arrivals, strict=True)]
+    return clock, [clock.capture_time_s(stamp, arrived) for stamp, arrived in zip(stamps, arrivals, strict=True)]
 
 
 def test_uneven_arrival_leaves_the_streams_own_distances() -> None:
@@ -153,7 +153,7 @@ def test_stamps_that_are_no_clock_are_not_trusted_for_long() -> None:
 
 def test_without_stamps_arrival_is_the_time() -> None:
     clock = StreamClock(100.0)
-    assert [clock.at(None, arrived) for arrived in (100.5, 101.0, 101.0)] == [100.5, 101.0, 101.0]
+    assert [clock.capture_time_s(None, arrived) for arrived in (100.5, 101.0, 101.0)] == [100.5, 101.0, 101.0]
 
 
 def test_no_time_is_before_the_one_before() -> None:
@@ -166,14 +166,14 @@ def test_no_time_is_before_the_one_before() -> None:
 
 @pytest.mark.parametrize(("fps", "wanted"), [(5, 5), (10, 5), (12, 5), (25, 5), (4, 4), (5.01, 5)])
 def test_a_stream_is_thinned_to_what_is_wanted(fps: float, wanted: float) -> None:
-    dice, thinner = random.Random(3), Thinner(5)
-    kept = sum(thinner.wants(index / fps + dice.uniform(0, 0.01)) for index in range(int(100 * fps)))
+    dice, limiter = random.Random(3), RateLimiter(5)
+    kept = sum(limiter.accepts(index / fps + dice.uniform(0, 0.01)) for index in range(int(100 * fps)))
     assert kept == pytest.approx(100 * wanted, rel=0.03)
 
 
 def test_nothing_is_passed_over_unless_asked() -> None:
-    thinner = Thinner(None)
-    assert all(thinner.wants(index / 100) for index in range(50))
+    limiter = RateLimiter(None)
+    assert all(limiter.accepts(index / 100) for index in range(50))
 
 
 class SteppedClock:
@@ -265,7 +265,7 @@ def test_a_stream_that_gives_no_picture_in_a_hurry_is_opened_thoroughly_next() -
 
 @pytest.mark.parametrize("scheme", ["rtsp", "http"])
 @pytest.mark.parametrize("answer", [b"", b"?"])
-def test_a_knock_asks_without_a_password(scheme: str, answer: bytes) -> None:
+def test_a_probe_asks_without_a_password(scheme: str, answer: bytes) -> None:
     heard: list[bytes] = []
 
     def listen(server: socket.socket) -> None:
@@ -278,8 +278,8 @@ def test_a_knock_asks_without_a_password(scheme: str, answer: bytes) -> None:
         thread = threading.Thread(target=listen, args=(server,))
         thread.start()
         address = f"{scheme}://admin:{SECRET}@127.0.0.1:{server.getsockname()[1]}/video.mjpg?quality=1"
-        with nullcontext() if answer else pytest.raises(StreamLostError, match=r"127.0.0.1:\d+ hangs up"):
-            knock(address)
+        with nullcontext() if answer else pytest.raises(StreamLostError, match=r"127.0.0.1:\d+ closes the connection"):
+            probe(address)
         thread.join(10)
     (question,) = heard
     assert question.startswith(b"OPTIONS rtsp://127.0.0.1:" if scheme == "rtsp" else b"GET /video.mjpg?quality=1 HTTP")
@@ -289,7 +289,7 @@ def test_a_knock_asks_without_a_password(scheme: str, answer: bytes) -> None:
 @pytest.mark.parametrize("address", ["rtsp://127.0.0.1:port/sub", f"rtsp://u:{SECRET}/x@h/sub", "rtsp://[broken/sub"])
 def test_what_is_no_address_does_not_answer(address: str) -> None:
     with pytest.raises(StreamLostError) as caught:
-        knock(address)
+        probe(address)
     assert SECRET not in str(caught.value)
 
 

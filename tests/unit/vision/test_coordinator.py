@@ -1,4 +1,4 @@
-"""Who looks after the workers: a lost one comes back with its cameras, one that keeps failing is divided."""
+"""Who looks after the workers: a lost one comes back with its cameras, one that keeps failing is split."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from city.runtime import Runtime
 from city.secrets import Secrets
 from city.settings import load_settings
 from tests.support.waiting import wait_for
+from vision.camera_group import STUCK_S, CameraGroup, StuckError, camera_lock
 from vision.coordinator import Coordinator
-from vision.crew import Trouble
-from vision.service import watched
-from vision.station import STUCK_S, Station, StuckError, held
+from vision.service import watched_cameras
+from vision.worker_handle import WorkerFailure
 
 CAMERAS = [Camera(id=f"cam-{n:02}", source="demo") for n in range(8)]
 
 
-class FakeCrew:
+class FakeWorkerHandle:
     """A worker whose cameras may be deadly."""
 
     def __init__(self, cameras: list[str], _environment: object) -> None:
@@ -45,11 +45,11 @@ class FakeCrew:
         """A quarter of a core each."""
         return dict.fromkeys(self.cameras, 0.25)
 
-    def trouble(self, _now_s: float) -> Trouble | None:
+    def failure(self, _now_s: float) -> WorkerFailure | None:
         """Dead when it watches the deadly one."""
         return "ended" if self.running and DEADLY in self.cameras else None
 
-    def give_up(self, _now_s: float) -> None:
+    def kill(self, _now_s: float) -> None:
         """Gone."""
         self.running = False
         self.failures += 1
@@ -60,42 +60,42 @@ DEADLY = "cam-05"
 
 def coordinator(tmp_path: Path, workers: int = 2) -> Any:
     runtime = Runtime(load_settings(data=tmp_path))
-    return Coordinator(runtime, CAMERAS, workers, hire=FakeCrew)
+    return Coordinator(runtime, CAMERAS, workers, spawn=FakeWorkerHandle)
 
 
 def test_what_crashes_every_worker_ends_alone(tmp_path: Path) -> None:
     made = coordinator(tmp_path)
     for now_s in range(40):
-        for crew in list(made.crews):
-            made._look_after(crew, float(now_s))
-    alone = [crew.cameras for crew in made.crews if DEADLY in crew.cameras]
+        for worker in list(made.workers):
+            made._supervise(worker, float(now_s))
+    alone = [worker.cameras for worker in made.workers if DEADLY in worker.cameras]
     assert alone == [[DEADLY]]
-    watched = sorted(camera for crew in made.crews for camera in crew.cameras)
+    watched = sorted(camera for worker in made.workers for camera in worker.cameras)
     assert watched == [camera.id for camera in CAMERAS]
-    assert len(made.crews) <= 5
+    assert len(made.workers) <= 5
 
 
 def test_loads_are_remembered_for_the_next_start(tmp_path: Path) -> None:
     made = coordinator(tmp_path)
     made._loads = {"cam-00": 3.0, **{f"cam-{n:02}": 0.1 for n in range(1, 8)}}
-    made._keep_loads()
-    assert coordinator(tmp_path).crews[0].cameras == ["cam-00"]
+    made._save_loads()
+    assert coordinator(tmp_path).workers[0].cameras == ["cam-00"]
     (tmp_path / "vision" / "loads.json").write_text("[")
-    assert [len(crew.cameras) for crew in coordinator(tmp_path).crews] == [4, 4]
+    assert [len(worker.cameras) for worker in coordinator(tmp_path).workers] == [4, 4]
 
 
 def test_a_camera_is_held_by_one_at_a_time(tmp_path: Path) -> None:
     path, stop, order = tmp_path / "edge" / "cam-01.lock", threading.Event(), []
 
     def second() -> None:
-        with held(path, stop) as ours:
-            order.append(f"second {ours}")
+        with camera_lock(path, stop) as is_locked:
+            order.append(f"second {is_locked}")
 
-    with held(path, stop) as ours:
+    with camera_lock(path, stop) as is_locked:
         thread = threading.Thread(target=second)
         thread.start()
         thread.join(0.3)
-        order.append(f"first {ours}")
+        order.append(f"first {is_locked}")
     thread.join(10)
     assert order == ["first True", "second True"]
 
@@ -105,10 +105,10 @@ def test_waiting_for_a_camera_ends_with_the_process(tmp_path: Path) -> None:
     found: list[bool] = []
 
     def second() -> None:
-        with held(path, stop) as ours:
-            found.append(ours)
+        with camera_lock(path, stop) as is_locked:
+            found.append(is_locked)
 
-    with held(path, threading.Event()):
+    with camera_lock(path, threading.Event()):
         thread = threading.Thread(target=second)
         thread.start()
         stop.set()
@@ -121,12 +121,14 @@ def test_a_source_that_is_not_there_is_refused_before_anything_starts(tmp_path: 
     misspelt = Camera(id="cam-01", source="rstp://admin:secret@host/sub")
     runtime.city = replace(runtime.city, cameras={"cam-01": misspelt})
     with pytest.raises(ConfigError, match=r"^rstp://host: an address"):
-        watched(runtime)
+        watched_cameras(runtime)
 
 
-@pytest.mark.parametrize(("asked", "made", "sealed"), [(True, True, True), (True, False, False), (False, True, False)])
+@pytest.mark.parametrize(
+    ("asked", "made", "encrypted"), [(True, True, True), (True, False, False), (False, True, False)]
+)
 def test_clear_copies_need_the_sites_word_and_the_citys_key(
-    tmp_path: Path, *, asked: bool, made: bool, sealed: bool
+    tmp_path: Path, *, asked: bool, made: bool, encrypted: bool
 ) -> None:
     runtime = Runtime(load_settings(data=tmp_path))
     site = replace(runtime.city.sites["tps-oebobo"], clear_copies=asked)
@@ -134,21 +136,21 @@ def test_clear_copies_need_the_sites_word_and_the_citys_key(
     if made:
         Secrets.make(tmp_path)
         assert main(["evidence", "clear-key", "--data", str(tmp_path), "--out", str(tmp_path / "clear.key")]) == 0
-    station = Station(runtime, CAMERAS)
-    assert (station._clear_key(Camera(id="cam-01", site=site.id)) is not None) is sealed
-    assert station._clear_key(Camera(id="cam-01")) is None
+    group = CameraGroup(runtime, CAMERAS)
+    assert (group._clear_key(Camera(id="cam-01", site=site.id)) is not None) is encrypted
+    assert group._clear_key(Camera(id="cam-01")) is None
 
 
 def test_a_camera_whose_own_thread_hangs_takes_its_process_down(tmp_path: Path) -> None:
     """Nothing else would help; whoever watches the process starts another."""
-    station = Station(Runtime(load_settings(data=tmp_path)), CAMERAS)
+    group = CameraGroup(Runtime(load_settings(data=tmp_path)), CAMERAS)
 
     class Hung:
-        """A camera's worker that had its last turn long ago."""
+        """A camera's worker that had its last iteration long ago."""
 
-        turned_s, cpu_s = 1_000.0, 0.0
+        iterated_s, cpu_s = 1_000.0, 0.0
 
-    station._workers["cam-03"] = Hung()  # type: ignore[assignment]
-    station._check(1_000.0 + STUCK_S)
+    group._workers["cam-03"] = Hung()  # type: ignore[assignment]
+    group._check(1_000.0 + STUCK_S)
     with pytest.raises(StuckError, match="cam-03"):
-        station._check(1_001.0 + STUCK_S)
+        group._check(1_001.0 + STUCK_S)

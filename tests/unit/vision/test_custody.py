@@ -15,30 +15,30 @@ from hypothesis import strategies as st
 
 from broker.contract.errors import ConfigError, RetryLaterError
 from vision.evidence.custody import CustodyLog
-from vision.evidence.keys import Signer, read_public
-from vision.evidence.records import RecordBook
-from vision.evidence.room import EvidenceRoom
-from vision.evidence.verify import Verdict, verify
+from vision.evidence.keys import CustodySigner, read_public
+from vision.evidence.records import CustodyIndex
+from vision.evidence.store import EvidenceStore
+from vision.evidence.verify import VerificationReport, verify
 
 NOW = datetime(2026, 3, 1, 4, tzinfo=UTC)
 FILES = {"before.jpg": b"before", "after.jpg": b"after"}
 
 
-def room_in(folder: Path, key: bytes = b"k" * 32) -> EvidenceRoom:
-    return EvidenceRoom(folder, Signer(key), 1 << 20, lambda: NOW)
+def evidence_store_in(folder: Path, key: bytes = b"k" * 32) -> EvidenceStore:
+    return EvidenceStore(folder, CustodySigner(key), 1 << 20, lambda: NOW)
 
 
 @pytest.fixture
 def kept(tmp_path: Path) -> Path:
-    room = room_in(tmp_path)
+    store = evidence_store_in(tmp_path)
     for number in range(3):
-        room.keep(f"cam-01-{number}", FILES, {"camera": "cam-01"})
-    room.custody.add("looked", "cam-01-0", {"file": "after.jpg", "role": "viewer"})
-    room.custody.add("reviewed", "cam-01-1", {"verdict": "confirmed"})
+        store.keep(f"cam-01-{number}", FILES, {"camera": "cam-01"})
+    store.custody.add("looked", "cam-01-0", {"file": "after.jpg", "role": "viewer"})
+    store.custody.add("reviewed", "cam-01-1", {"verdict": "confirmed"})
     return tmp_path
 
 
-def verdict(folder: Path, case: str | None = None) -> Verdict:
+def verdict(folder: Path, case: str | None = None) -> VerificationReport:
     return verify(folder, read_public(folder / "custody.pub"), case)
 
 
@@ -143,8 +143,8 @@ def test_every_harm_is_noticed(kept: Path, harm: Callable[[Path], None], found: 
 @given(data=st.data())
 def test_no_byte_of_the_log_can_be_changed(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     folder = tmp_path_factory.mktemp("evidence")
-    room_in(folder).keep("cam-01-0", FILES, {})
-    room_in(folder).custody.add("looked", "cam-01-0", {"role": "viewer"})
+    evidence_store_in(folder).keep("cam-01-0", FILES, {})
+    evidence_store_in(folder).custody.add("looked", "cam-01-0", {"role": "viewer"})
     content = bytearray((folder / "custody.jsonl").read_bytes())
     at = data.draw(st.integers(0, len(content) - 1))
     content[at] = data.draw(st.integers(0, 255).filter(lambda one: one != content[at]))
@@ -154,13 +154,13 @@ def test_no_byte_of_the_log_can_be_changed(tmp_path_factory: pytest.TempPathFact
 
 def test_a_tail_that_was_cut_stays_noticed_after_the_next_entry(kept: Path) -> None:
     cut_the_tail(kept)
-    room_in(kept).custody.add("looked", "cam-01-0", {"role": "viewer"})
+    evidence_store_in(kept).custody.add("looked", "cam-01-0", {"role": "viewer"})
     assert kinds(kept) == {"tail_cut"}
 
 
 def test_entries_of_another_key_are_not_the_citys(kept: Path) -> None:
     ours = read_public(kept / "custody.pub")
-    room_in(kept, b"x" * 32).custody.add("looked", "cam-01-0", {"role": "viewer"})
+    evidence_store_in(kept, b"x" * 32).custody.add("looked", "cam-01-0", {"role": "viewer"})
     assert not verify(kept, ours).intact
     assert verdict(kept).intact, "a city that changed its key has both beside its evidence"
 
@@ -169,11 +169,11 @@ def test_entries_of_another_key_are_not_the_citys(kept: Path) -> None:
 def test_a_line_torn_by_a_power_cut_is_set_aside_and_no_harm(kept: Path, cut: int) -> None:
     lines = lines_of(kept)
     head = (kept / "custody.head").read_bytes()
-    room_in(kept).custody.add("looked", "cam-01-0", {"role": "viewer"})
+    evidence_store_in(kept).custody.add("looked", "cam-01-0", {"role": "viewer"})
     torn = lines_of(kept)[-1][:cut]
     write_lines(kept, [*lines, torn])
     (kept / "custody.head").write_bytes(head)
-    room_in(kept).custody.add("looked", "cam-01-2", {"role": "viewer"})
+    evidence_store_in(kept).custody.add("looked", "cam-01-2", {"role": "viewer"})
     found = verdict(kept)
     assert (found.intact, kinds(kept)) == (True, {"torn"})
     assert [path.read_bytes() for path in kept.glob("custody.torn-*")] == [torn], "it is not lost either"
@@ -181,10 +181,10 @@ def test_a_line_torn_by_a_power_cut_is_set_aside_and_no_harm(kept: Path, cut: in
 
 def test_a_power_cut_between_line_and_head_is_no_harm(kept: Path) -> None:
     head = (kept / "custody.head").read_bytes()
-    room_in(kept).custody.add("looked", "cam-01-0", {"role": "viewer"})
+    evidence_store_in(kept).custody.add("looked", "cam-01-0", {"role": "viewer"})
     (kept / "custody.head").write_bytes(head)
     assert verdict(kept).intact
-    room_in(kept).custody.add("looked", "cam-01-0", {"role": "operator"})
+    evidence_store_in(kept).custody.add("looked", "cam-01-0", {"role": "operator"})
     assert verdict(kept).intact
 
 
@@ -193,19 +193,19 @@ def test_a_disk_that_refuses_leaves_the_log_as_it_was(kept: Path) -> None:
     (kept / "custody.head").unlink()
     (kept / "custody.head").mkdir()
     with pytest.raises(RetryLaterError):
-        room_in(kept).custody.add("looked", "cam-01-0", {"role": "viewer"})
+        evidence_store_in(kept).custody.add("looked", "cam-01-0", {"role": "viewer"})
     assert lines_of(kept) == before
 
 
 def test_an_entry_too_long_for_a_line_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
-        CustodyLog(tmp_path, Signer(b"k" * 32)).add("looked", "cam-01-0", {"reason": "x" * 40_000})
+        CustodyLog(tmp_path, CustodySigner(b"k" * 32)).add("looked", "cam-01-0", {"reason": "x" * 40_000})
 
 
 def test_several_processes_append_to_one_chain(kept: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from vision.evidence.custody import CustodyLog;"
-        "from vision.evidence.keys import Signer; log = CustodyLog(Path(sys.argv[1]), Signer(b'k' * 32));"
+        "from vision.evidence.keys import CustodySigner; log = CustodyLog(Path(sys.argv[1]), CustodySigner(b'k' * 32));"
         "[log.add('looked', 'cam-01-0', {'role': sys.argv[2]}) for _ in range(40)]"
     )
     running = [subprocess.Popen([sys.executable, "-c", program, str(kept), role]) for role in ("viewer", "admin")]
@@ -215,9 +215,9 @@ def test_several_processes_append_to_one_chain(kept: Path) -> None:
 
 
 def test_the_records_follow_what_is_added_and_what_is_replaced(kept: Path) -> None:
-    book = RecordBook(kept)
+    book = CustodyIndex(kept)
     assert book.current()["cam-01-1"].verdict == "confirmed"
-    room_in(kept).custody.add("reviewed", "cam-01-1", {"verdict": "rejected"})
+    evidence_store_in(kept).custody.add("reviewed", "cam-01-1", {"verdict": "rejected"})
     assert (book.current()["cam-01-1"].verdict, book.current()["cam-01-1"].judged_at) == ("rejected", NOW)
     write_lines(kept, lines_of(kept)[:1])
     assert list(book.current()) == ["cam-01-0"]

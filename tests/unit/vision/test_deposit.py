@@ -7,20 +7,20 @@ from collections.abc import Iterator
 import numpy as np
 
 from tests.unit.vision.scenes import BAG, Image, Scene
-from vision.detect.detector import DepositDetector
-from vision.detect.port import Deposit, StepResult
-from vision.detect.regions import overlap
+from vision.detect.detector import AbandonedObjectDetector
+from vision.detect.port import AbandonedObject, StepResult
+from vision.detect.regions import iou
 
 FPS = 5
 
 
 def play(pictures: Iterator[Image], zone: tuple[tuple[float, float], ...] = ()) -> list[tuple[float, StepResult]]:
     """Every result with its second."""
-    detector = DepositDetector(zone)
+    detector = AbandonedObjectDetector(zone)
     return [(index / FPS, detector.step(picture, index / FPS)) for index, picture in enumerate(pictures)]
 
 
-def alarms(results: list[tuple[float, StepResult]]) -> list[Deposit]:
+def alarms(results: list[tuple[float, StepResult]]) -> list[AbandonedObject]:
     return [deposit for _, result in results for deposit in result.alarms]
 
 
@@ -49,7 +49,7 @@ def test_a_bag_left_is_reported_once_where_it_lies_after_its_owner_has_gone() ->
     assert deposit.at_s > 8.0
     assert deposit.at_s < 20.0
     assert abs(deposit.since_s - 6.0) < 2.0
-    assert overlap(deposit.box, BAG) > 0.5
+    assert iou(deposit.box, BAG) > 0.5
 
 
 def test_nobody_goes_nothing_is_reported() -> None:
@@ -107,7 +107,7 @@ def test_a_covered_camera_is_blind_and_says_so() -> None:
 
 
 def test_pictures_faster_than_needed_are_passed_over() -> None:
-    detector = DepositDetector()
+    detector = AbandonedObjectDetector()
     picture = Scene().picture()
     detector.step(picture, 0.0)
     assert detector.step(picture, 0.01) == StepResult(armed=False, reason="warming_up")

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from city.model import Camera
-from tests.support.rooms import room_in
+from tests.support.evidence_stores import evidence_store_in
 from tests.unit.vision.scenes import HEIGHT, WIDTH, Image, Street
 from tests.unit.vision.test_worker import DEFAULT, ZONE, FakeSink
 from vision.capture.port import Frame
-from vision.detect.detector import DepositDetector
+from vision.detect.detector import AbandonedObjectDetector
 from vision.worker import CameraWorker
 
 FPS = 4
@@ -92,7 +92,7 @@ def infrared(picture: Image) -> Image:
     ],
 )
 def test_what_happens_to_a_camera_is_said_and_raises_no_alarm(change: Change, reasons: set[str]) -> None:
-    detector = DepositDetector()
+    detector = AbandonedObjectDetector()
     said: dict[float, str] = {}
     for at_s, picture in pictures(change):
         result = detector.step(picture, at_s)
@@ -108,7 +108,7 @@ def test_what_happens_to_a_camera_is_said_and_raises_no_alarm(change: Change, re
 
 
 def test_a_frozen_picture_is_said_within_a_minute() -> None:
-    detector, scene = DepositDetector(), Street()
+    detector, scene = AbandonedObjectDetector(), Street()
     for number in range(20 * FPS):
         detector.step(scene.picture(), number / FPS)
     frozen = scene.picture()
@@ -130,17 +130,17 @@ def bag_story(before: Change = lambda one: one, *, put_s: float = 24.0) -> Itera
 
 
 @pytest.mark.parametrize(
-    "change", [lambda one: one, lambda one: shifted(one, 0.15), infrared], ids=["no", "knock", "ir"]
+    "change", [lambda one: one, lambda one: shifted(one, 0.15), infrared], ids=["no", "probe", "ir"]
 )
 def test_after_a_disturbance_a_bag_is_found_again(change: Change) -> None:
-    detector = DepositDetector()
+    detector = AbandonedObjectDetector()
     alarms = [alarm for at_s, picture in bag_story(change) for alarm in detector.step(picture, at_s).alarms]
     assert len(alarms) == 1
     assert 23 < alarms[0].since_s < 26
 
 
 def test_another_resolution_starts_anew_and_goes_on() -> None:
-    detector = DepositDetector()
+    detector = AbandonedObjectDetector()
     alarms = []
     for at_s, picture in bag_story():
         shown = picture if at_s < 10 else np.asarray(cv2.resize(picture[30:-30], (640, 360)), np.uint8)
@@ -153,7 +153,7 @@ def test_another_resolution_starts_anew_and_goes_on() -> None:
 
 
 def test_who_stands_in_the_first_picture_leaves_no_case() -> None:
-    detector, scene = DepositDetector(), Street()
+    detector, scene = AbandonedObjectDetector(), Street()
     for number in range(40 * FPS):
         at_s = number / FPS
         going = 100 + int(30 * (at_s - 12)) if at_s > 12 else 100 + number % 3
@@ -162,7 +162,7 @@ def test_who_stands_in_the_first_picture_leaves_no_case() -> None:
 
 
 def test_an_object_is_one_case_also_in_another_light_and_ends_when_it_is_taken() -> None:
-    detector, scene = DepositDetector(), Street()
+    detector, scene = AbandonedObjectDetector(), Street()
     alarms, removed = [], []
     for at_s, picture in bag_story():
         result = detector.step(infrared(picture) if at_s > 40 else picture, at_s)
@@ -178,7 +178,7 @@ def test_an_object_is_one_case_also_in_another_light_and_ends_when_it_is_taken()
 
 @pytest.mark.parametrize(("size", "level"), [((1, 1), 0), ((2, 300), 255), ((240, 320), 0), ((240, 320), 255)])
 def test_pictures_that_show_nothing_harm_nothing(size: tuple[int, int], level: int) -> None:
-    detector = DepositDetector()
+    detector = AbandonedObjectDetector()
     for number in range(10):
         result = detector.step(np.full((*size, 3), level, np.uint8), number / FPS)
         assert not result.armed
@@ -209,8 +209,8 @@ def test_the_moment_of_the_deposit_decides_and_not_that_of_the_alarm(
             yield from ()
 
     camera = Camera(id="cam-01", site="tps-oebobo")
-    worker = CameraWorker(camera, DEFAULT, ZONE, Nothing(), sink, room_in(tmp_path), simulated=True)
+    worker = CameraWorker(camera, DEFAULT, ZONE, Nothing(), sink, evidence_store_in(tmp_path), simulated=True)
     for at_s, picture in bag_story():
-        worker.look(Frame(picture, at_s, put + timedelta(seconds=at_s - 24)))
+        worker.process(Frame(picture, at_s, put + timedelta(seconds=at_s - 24)))
     worker.close()
     assert [name for name, _, _ in sink.events] == [expected]

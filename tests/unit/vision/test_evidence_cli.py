@@ -17,40 +17,40 @@ import pytest
 from city.cli import main
 from city.secrets import Secrets
 from city.settings import Settings
-from vision.evidence.room import EvidenceRoom, open_room
-from vision.evidence.sealed import public_of, read_key, seal, unseal
+from vision.evidence.encryption import decrypt, encrypt, public_of, read_key
+from vision.evidence.store import EvidenceStore, open_evidence_store
 
 CASE = "cam-01-20260301t040000z-1"
 
 
 @pytest.fixture
-def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EvidenceRoom:
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EvidenceStore:
     monkeypatch.setenv("KOTA_DATA", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    room = open_room(Settings(data=tmp_path), Secrets.make(tmp_path))
-    room.keep(CASE, {"clip.webm": b"clip"}, {"camera": "cam-01", "site": "tps-oebobo"})
-    return room
+    store = open_evidence_store(Settings(data=tmp_path), Secrets.make(tmp_path))
+    store.keep(CASE, {"clip.webm": b"clip"}, {"camera": "cam-01", "site": "tps-oebobo"})
+    return store
 
 
 def kota(*words: str) -> int:
     return main(["evidence", *words])
 
 
-def test_intact_evidence_is_0_and_harmed_evidence_1(room: EvidenceRoom, capsys: pytest.CaptureFixture[str]) -> None:
+def test_intact_evidence_is_0_and_harmed_evidence_1(store: EvidenceStore, capsys: pytest.CaptureFixture[str]) -> None:
     assert kota("verify") == 0
     assert "1 cases, 2 files, 1 entries" in capsys.readouterr().out
-    (room.folder / CASE / "clip.webm").write_bytes(b"other")
+    (store.folder / CASE / "clip.webm").write_bytes(b"other")
     assert kota("verify", "--json") == 1
     found = json.loads(capsys.readouterr().out)
     assert (found["intact"], [fault["kind"] for fault in found["faults"]]) == (False, ["changed"])
     assert kota("verify", "another-case") == 0, "that one is not harmed"
 
 
-def test_a_log_of_somebody_elses_key_is_refused(room: EvidenceRoom, capsys: pytest.CaptureFixture[str]) -> None:
-    (room.folder.parent / "secret.key").write_bytes(os.urandom(32))
+def test_a_log_of_somebody_elses_key_is_refused(store: EvidenceStore, capsys: pytest.CaptureFixture[str]) -> None:
+    (store.folder.parent / "secret.key").write_bytes(os.urandom(32))
     assert kota("verify") == 2
     assert "is not the key that this data belongs to" in capsys.readouterr().err
-    (room.folder.parent / "secret.fingerprint").unlink()
+    (store.folder.parent / "secret.fingerprint").unlink()
     assert kota("verify") == 2
     assert "custody.pub" in capsys.readouterr().err
 
@@ -71,15 +71,15 @@ def set_back(folder: Path) -> None:
 
 @pytest.mark.parametrize("harm", [delete_all, empty, set_back])
 def test_a_folder_that_is_gone_or_set_back_is_not_intact_and_stays_so(
-    room: EvidenceRoom, harm: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
+    store: EvidenceStore, harm: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shutil.copytree(room.folder, room.folder.with_name("older"))
-    room.custody.add("looked", CASE, {"file": "clip.webm", "role": "viewer"})
+    shutil.copytree(store.folder, store.folder.with_name("older"))
+    store.custody.add("looked", CASE, {"file": "clip.webm", "role": "viewer"})
     assert kota("verify") == 0
-    harm(room.folder)
+    harm(store.folder)
     assert kota("verify") == 1
     assert "was the newest one, and is not there" in capsys.readouterr().out
-    room.custody.add("looked", CASE, {"file": "clip.webm", "role": "viewer"})
+    store.custody.add("looked", CASE, {"file": "clip.webm", "role": "viewer"})
     assert kota("verify") == 1
     assert "noted on" in capsys.readouterr().out
 
@@ -90,23 +90,23 @@ def test_looking_makes_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert not (tmp_path / "none").exists()
 
 
-def test_keys_kept_elsewhere_check_it_too(room: EvidenceRoom, tmp_path: Path) -> None:
+def test_keys_kept_elsewhere_check_it_too(store: EvidenceStore, tmp_path: Path) -> None:
     safe = tmp_path / "safe.pub"
-    safe.write_bytes((room.folder / "custody.pub").read_bytes())
-    (room.folder.parent / "secret.key").write_bytes(os.urandom(32))
+    safe.write_bytes((store.folder / "custody.pub").read_bytes())
+    (store.folder.parent / "secret.key").write_bytes(os.urandom(32))
     assert kota("verify", "--keys", str(safe)) == 0
     assert kota("verify", "--keys", str(tmp_path / "none.pub")) == 2
 
 
-def test_who_did_what_is_listed(room: EvidenceRoom, capsys: pytest.CaptureFixture[str]) -> None:
-    room.custody.add("looked", CASE, {"file": "clip.webm", "role": "viewer"})
-    assert kota("looks", CASE) == 0
+def test_who_did_what_is_listed(store: EvidenceStore, capsys: pytest.CaptureFixture[str]) -> None:
+    store.custody.add("looked", CASE, {"file": "clip.webm", "role": "viewer"})
+    assert kota("accesses", CASE) == 0
     assert "file clip.webm, role viewer" in capsys.readouterr().out
-    assert kota("looks", "--json") == 0
+    assert kota("accesses", "--json") == 0
     assert [entry["kind"] for entry in json.loads(capsys.readouterr().out)] == ["kept", "looked"]
 
 
-def test_an_archive_is_written_once(room: EvidenceRoom, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_archive_is_written_once(store: EvidenceStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert kota("export", CASE) == 0
     out = tmp_path / f"{CASE}.zip"
     assert oct(out.stat().st_mode & 0o777) == "0o600"
@@ -117,37 +117,37 @@ def test_an_archive_is_written_once(room: EvidenceRoom, tmp_path: Path, capsys: 
     capsys.readouterr()
     assert kota("export", "unknown", "--out", str(tmp_path / "no.zip")) == 1
     assert "knows no evidence" in capsys.readouterr().err
-    assert len([entry for entry in room.custody.entries(CASE) if entry.kind == "exported"]) == 2
+    assert len([entry for entry in store.custody.entries(CASE) if entry.kind == "exported"]) == 2
 
 
-def test_a_case_is_forgotten_with_a_reason(room: EvidenceRoom) -> None:
+def test_a_case_is_forgotten_with_a_reason(store: EvidenceStore) -> None:
     with pytest.raises(SystemExit):
         kota("forget", CASE)
     assert kota("forget", CASE, "--why", "asked for by the person") == 0
-    assert not (room.folder / CASE).exists()
-    (entry,) = (one for one in room.custody.entries() if one.kind == "deleted")
+    assert not (store.folder / CASE).exists()
+    (entry,) = (one for one in store.custody.entries() if one.kind == "deleted")
     assert entry.detail["reason"] == "asked for by the person"
     assert kota("forget", "unknown", "--why", "x") == 2
     assert kota("verify") == 0
 
 
-def test_what_is_too_old_is_deleted(room: EvidenceRoom, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_too_old_is_deleted(store: EvidenceStore, capsys: pytest.CaptureFixture[str]) -> None:
     assert kota("expire") == 0
     assert "0 cases deleted" in capsys.readouterr().out
-    planted = room.folder / "older"
+    planted = store.folder / "older"
     planted.mkdir()
     os.utime(planted, (0, time.time() - 40 * 86_400))
     assert kota("expire") == 0
     assert "deleted older (open)" in capsys.readouterr().out
 
 
-def test_a_clear_key_is_made_once(room: EvidenceRoom, tmp_path: Path) -> None:
+def test_a_clear_key_is_made_once(store: EvidenceStore, tmp_path: Path) -> None:
     private = tmp_path / "clear.key"
     assert kota("clear-key", "--out", str(private)) == 0
     assert oct(private.stat().st_mode & 0o777) == "0o600"
     key = read_key(private)
-    assert read_key(room.folder / "clear.pub") == public_of(key)
-    assert unseal(seal(b"x", public_of(key), "c/a"), key, "c/a") == b"x"
+    assert read_key(store.folder / "clear.pub") == public_of(key)
+    assert decrypt(encrypt(b"x", public_of(key), "c/a"), key, "c/a") == b"x"
     assert kota("clear-key", "--out", str(tmp_path / "second.key")) == 2, "what is sealed must stay readable"
 
 

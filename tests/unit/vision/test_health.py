@@ -11,65 +11,67 @@ import pytest
 from tests.support.words import Words
 from vision.capture.port import Frame
 from vision.capture.watchdog import Watchdog
-from vision.health import Change, Sight
-from vision.reporting import HEALTH_EVERY_S, Reporter
+from vision.health import BlindChange, VisibilityMonitor
+from vision.reporting import HEALTH_EVERY_S, HealthReporter
 
 
-def lived(sight: Sight, story: list[tuple[float, str | None]], began_s: float = 0.0) -> list[tuple[float, Change]]:
+def lived(
+    monitor: VisibilityMonitor, story: list[tuple[float, str | None]], began_s: float = 0.0
+) -> list[tuple[float, BlindChange]]:
     """Five looks a second through a story of (until second, reason; None without pictures)."""
     said, now_s = [], began_s
     for until_s, reason in story:
         while now_s < until_s:
             now_s = round(now_s + 0.2, 1)
             if reason is not None:
-                sight.see(reason, now_s)
-            if change := sight.tick(now_s):
-                sight.told(change)
+                monitor.note_frame(reason, now_s)
+            if change := monitor.tick(now_s):
+                monitor.acknowledge(change)
                 said.append((now_s, change))
     return said
 
 
-def summary(said: list[tuple[float, Change]]) -> list[tuple[str, str]]:
+def summary(said: list[tuple[float, BlindChange]]) -> list[tuple[str, str]]:
     return [(change.state, change.reason) for _, change in said]
 
 
 def test_learning_at_the_start_is_no_blindness() -> None:
-    sight = Sight(0.0)
-    assert lived(sight, [(1.0, None), (3.0, "warming_up"), (60.0, "")]) == []
-    assert sight.scene == "armed"
-    assert sight.blind_s == 3
+    monitor = VisibilityMonitor(0.0)
+    assert lived(monitor, [(1.0, None), (3.0, "warming_up"), (60.0, "")]) == []
+    assert monitor.scene == "armed"
+    assert monitor.blind_s == 3
 
 
 def test_a_camera_that_never_sends_is_blind_half_a_minute_after_the_start() -> None:
-    sight = Sight(0.0)
-    ((at_s, change),) = lived(sight, [(120.0, None)])
+    monitor = VisibilityMonitor(0.0)
+    ((at_s, change),) = lived(monitor, [(120.0, None)])
     assert (change.state, change.reason) == ("raised", "no_stream")
     assert 30 <= at_s <= 31
-    assert (sight.scene, sight.blind_s) == ("no_stream", 120)
+    assert (monitor.scene, monitor.blind_s) == ("no_stream", 120)
 
 
 def test_pictures_that_are_refused_for_their_size_are_a_reason_of_their_own() -> None:
-    sight = Sight(0.0)
-    assert lived(sight, [(60.0, "")]) == []
+    monitor = VisibilityMonitor(0.0)
+    assert lived(monitor, [(60.0, "")]) == []
     said = []
     for tenth in range(600, 900):
         # The camera is silent at first; what it sends is known to be too large at its next connection.
-        if change := sight.tick(tenth / 10, too_large=tenth > 670):
-            sight.told(change)
+        if change := monitor.tick(tenth / 10, too_large=tenth > 670):
+            monitor.acknowledge(change)
             said.append(change)
     assert [(change.state, change.reason) for change in said] == [("raised", "too_large")]
-    assert sight.scene == "too_large"
-    sight.tick(90.1)
-    assert sight.scene == "no_stream"
-    sight.see("", 91.0)
-    sight.tick(91.0, too_large=True)
-    assert sight.scene == "armed"
+    assert monitor.scene == "too_large"
+    monitor.tick(90.1)
+    assert monitor.scene == "no_stream"
+    monitor.note_frame("", 91.0)
+    monitor.tick(91.0, too_large=True)
+    assert monitor.scene == "armed"
 
 
 @pytest.mark.parametrize("reason", ["covered", "light", "moved", "defocused", "frozen", None])
 def test_an_armed_camera_that_sees_no_more_says_so_and_when_it_is_over(reason: str | None) -> None:
-    sight = Sight(0.0)
-    said = lived(sight, [(60.0, ""), (100.0, reason), (102.0, "warming_up"), (130.0, "")])
+    monitor = VisibilityMonitor(0.0)
+    said = lived(monitor, [(60.0, ""), (100.0, reason), (102.0, "warming_up"), (130.0, "")])
     word = reason or "no_stream"
     assert summary(said) == [("raised", word), ("cleared", word)]
     (raised_s, _), (cleared_s, cleared) = said
@@ -79,34 +81,34 @@ def test_an_armed_camera_that_sees_no_more_says_so_and_when_it_is_over(reason: s
 
 
 def test_a_short_loss_of_sight_is_no_event() -> None:
-    assert lived(Sight(0.0), [(60.0, ""), (69.0, "light"), (90.0, ""), (98.0, None), (150.0, "")]) == []
+    assert lived(VisibilityMonitor(0.0), [(60.0, ""), (69.0, "light"), (90.0, ""), (98.0, None), (150.0, "")]) == []
 
 
 def test_moments_of_sight_end_no_blindness() -> None:
     flickering: list[tuple[float, str | None]] = [
         (60.0 + second, "" if second % 3 == 0 else "light") for second in range(1, 61)
     ]
-    said = lived(Sight(0.0), [(60.0, ""), *flickering, (150.0, "")])
+    said = lived(VisibilityMonitor(0.0), [(60.0, ""), *flickering, (150.0, "")])
     assert summary(said) == [("raised", "light"), ("cleared", "light")]
 
 
 def test_the_reason_is_the_cause_and_not_the_learning_after_it() -> None:
-    said = lived(Sight(0.0), [(60.0, ""), (62.0, "moved"), (90.0, "warming_up"), (120.0, "")])
+    said = lived(VisibilityMonitor(0.0), [(60.0, ""), (62.0, "moved"), (90.0, "warming_up"), (120.0, "")])
     assert summary(said) == [("raised", "moved"), ("cleared", "moved")]
 
 
 def test_what_an_earlier_life_has_said_is_cleared_by_this_one() -> None:
-    sight = Sight(1_000.0, "covered", 400.0)
-    ((at_s, change),) = lived(sight, [(1_002.0, "warming_up"), (1_030.0, "")], began_s=1_000.0)
+    monitor = VisibilityMonitor(1_000.0, "covered", 400.0)
+    ((at_s, change),) = lived(monitor, [(1_002.0, "warming_up"), (1_030.0, "")], began_s=1_000.0)
     assert (change.state, change.reason) == ("cleared", "covered")
     assert 1_005 <= at_s <= 1_006
     assert 601 <= change.lasted_s <= 603
 
 
 def test_what_could_not_be_said_stays_due() -> None:
-    sight = Sight(0.0)
-    lived(sight, [(60.0, "")])
-    changes = [sight.tick(60.0 + index) for index in range(20)]
+    monitor = VisibilityMonitor(0.0)
+    lived(monitor, [(60.0, "")])
+    changes = [monitor.tick(60.0 + index) for index in range(20)]
     assert {change.state for change in changes if change} == {"raised"}
     assert sum(change is not None for change in changes) > 5
 
@@ -131,7 +133,7 @@ class Camera:
     def restart(self) -> None:
         """Another process."""
         noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
-        self.reporter = Reporter(
+        self.reporter = HealthReporter(
             "cam-01", self.words, self._note, lambda: noon + timedelta(seconds=self.now_s), lambda: self.now_s
         )
 
@@ -140,7 +142,7 @@ class Camera:
         for _ in range(round(seconds * 5)):
             self.now_s += 0.2
             if reason is not None:
-                self.reporter.see(reason)
+                self.reporter.note_frame(reason)
             self.reporter.tick(self._watchdog)
 
 

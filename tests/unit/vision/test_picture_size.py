@@ -21,8 +21,8 @@ from tests.support.brokers import ROOT
 from tests.support.large_pictures import LARGE, claiming, large_jpeg, png_claiming, small_jpeg
 from tests.support.mjpeg import PASSWORD, MjpegCamera, mjpeg_camera
 from vision.capture.file import FileSource
-from vision.capture.opening import open_source
 from vision.capture.port import Frame, FrameSource, PictureTooLargeError
+from vision.capture.sources import open_source
 from vision.picture_size import PIXELS_MAX, is_too_large, size_of
 
 GIGANTIC = {
@@ -137,7 +137,7 @@ def test_a_camera_over_http_that_sends_such_pictures_is_refused(coded: bytes) ->
 MEASURED = """
 import resource, sys, threading
 from datetime import UTC, datetime
-from vision.capture.opening import open_source
+from vision.capture.sources import open_source
 from vision.capture.port import StreamLostError
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:

@@ -11,8 +11,8 @@ from broker.contract.errors import ConfigError
 from tests.unit.vision.footage import nobody, write_pictures
 from tests.unit.vision.scenes import Image, Scene
 from vision.cli import run
-from vision.detect.port import Deposit, StepResult
-from vision.score import Known, clips_in, known_of, pictures_of, play, read_truth
+from vision.detect.port import AbandonedObject, StepResult
+from vision.score import ClipHints, clips_in, frames_of, hints_of, read_truth, run_detector
 
 
 class Alarming:
@@ -23,12 +23,12 @@ class Alarming:
 
     def step(self, _image: Image, at_s: float) -> StepResult:
         self.count += 1
-        return StepResult([Deposit(self.count, (1, 2, 3, 4), at_s, at_s)] if self.count % 2 else [])
+        return StepResult([AbandonedObject(self.count, (1, 2, 3, 4), at_s, at_s)] if self.count % 2 else [])
 
 
 def test_every_alarm_has_its_second_and_its_box() -> None:
     image = Scene().picture()
-    played = play([(0.0, image), (0.2, image), (0.4, image)], Alarming())
+    played = run_detector([(0.0, image), (0.2, image), (0.4, image)], Alarming())
     assert played.pictures == 3
     assert played.alarms == [{"t_s": 0.0, "box": [1, 2, 3, 4]}, {"t_s": 0.4, "box": [1, 2, 3, 4]}]
 
@@ -51,15 +51,15 @@ def test_a_folder_that_is_not_there_or_empty_is_refused(tmp_path: Path) -> None:
 
 def test_of_a_clip_its_zone_and_rate_are_told_and_nothing_is_when_it_has_none() -> None:
     clip = {"width": 200, "height": 100, "zone": [[0, 50], [100, 50]], "fps": 2.0}
-    assert known_of(clip) == Known(((0.0, 0.5), (0.5, 0.5)), 2.0)
-    assert known_of({"width": 200, "height": 100, "zone": None}) == Known()
+    assert hints_of(clip) == ClipHints(((0.0, 0.5), (0.5, 0.5)), 2.0)
+    assert hints_of({"width": 200, "height": 100, "zone": None}) == ClipHints()
 
 
 def test_numbered_pictures_are_shown_at_the_rate_that_is_told(tmp_path: Path) -> None:
     write_pictures(nobody(0.4), tmp_path / "street")
     for number, file in enumerate(sorted((tmp_path / "street").iterdir())):
         file.rename(file.with_stem(f"frame{number:04}"))
-    assert [at_s for at_s, _ in pictures_of(tmp_path / "street", Known(fps=2.0))] == [0.0, 0.5]
+    assert [at_s for at_s, _ in frames_of(tmp_path / "street", ClipHints(fps=2.0))] == [0.0, 0.5]
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from tests.unit.vision.scenes import BAG, HEIGHT, WIDTH, Image, Street
 from vision.detect.checks import ADDED, TAKEN, is_same_but_for_light, rigidity, standing_out
-from vision.detect.detector import DepositDetector
-from vision.detect.layers import Layers
-from vision.detect.light import Stretch, evened, stretch_for
+from vision.detect.detector import AbandonedObjectDetector
+from vision.detect.dual_background import DualBackground
+from vision.detect.exposure import ContrastStretch, match_exposure, stretch_for
 from vision.detect.picture import gray_of, polygon_mask, shrink
-from vision.detect.regions import Region, boxes_of, gap_px, overlap, regions_of, shared_px
+from vision.detect.regions import Region, boxes_of, gap_px, iou, regions_of, shared_px
 from vision.detect.scene import SceneWatch
 from vision.detect.sharpness import Sharpness
-from vision.detect.sway import Sway
+from vision.detect.stabilisation import Stabiliser
 from vision.detect.tracks import Tracker, kind_of
 
 NOBODY = np.zeros((HEIGHT, WIDTH), np.uint8)
@@ -38,8 +38,8 @@ def test_sway_is_measured_and_taken_back(across: float, down: float) -> None:
     view = street.picture()
     swayed = moved(street.picture(), across, down)
     before = view.copy(), swayed.copy()
-    sway = Sway(view, 0.0)
-    steady = sway.steadied(swayed, view, 0.2)
+    sway = Stabiliser(view, 0.0)
+    steady = sway.stabilise(swayed, view, 0.2)
     assert (view == before[0]).all(), "what is measured is left alone"
     assert (swayed == before[1]).all()
     if np.hypot(across, down) > 2:
@@ -52,8 +52,8 @@ def test_sway_is_measured_and_taken_back(across: float, down: float) -> None:
 
 def test_a_turned_camera_is_no_sway() -> None:
     street = Street()
-    sway = Sway(street.picture(), 0.0)
-    sway.steadied(moved(street.picture(), 70, 20), street.picture(), 0.2)
+    sway = Stabiliser(street.picture(), 0.0)
+    sway.stabilise(moved(street.picture(), 70, 20), street.picture(), 0.2)
     assert not sway.shift.sure
 
 
@@ -62,7 +62,7 @@ def test_a_turned_camera_is_no_sway() -> None:
 def test_exposure_is_evened_out(gain: float) -> None:
     view = Street().picture()
     bright = np.clip(view * gain, 0, 255).astype(np.uint8)
-    even = evened(bright, view, NOBODY)
+    even = match_exposure(bright, view, NOBODY)
     assert np.abs(even.astype(int) - view).mean() < 6
 
 
@@ -72,9 +72,9 @@ def test_a_dull_view_is_stretched_and_black_stays_black() -> None:
     assert stretch.alpha > 1.5
     assert gray_of(stretch.apply(dull)).std() > 1.4 * gray_of(dull).std()
     assert (stretch.apply(np.zeros_like(dull)) == 0).all(), "in all three channels"
-    assert np.abs(stretch.undone(stretch.apply(dull)).astype(int) - dull).mean() < 2
-    assert stretch.beyond(np.full((HEIGHT, WIDTH), 250, np.uint8)) == 1.0
-    assert stretch_for(Street().picture() * 2) == Stretch(), "one with contrast enough is left as it is"
+    assert np.abs(stretch.undo(stretch.apply(dull)).astype(int) - dull).mean() < 2
+    assert stretch.clipped_share(np.full((HEIGHT, WIDTH), 250, np.uint8)) == 1.0
+    assert stretch_for(Street().picture() * 2) == ContrastStretch(), "one with contrast enough is left as it is"
 
 
 def blurred(picture: Image) -> Image:
@@ -96,14 +96,14 @@ def blurred(picture: Image) -> Image:
 def test_sharpness_knows_neither_light_nor_place(change: object, *, sharp: bool) -> None:
     street = Street()
     sharpness = Sharpness(gray_of(street.picture()))
-    found = sharpness.of(gray_of(change(street.picture())))  # type: ignore[operator]
+    found = sharpness.measure(gray_of(change(street.picture())))  # type: ignore[operator]
     assert found is not None
     assert (found > 0.75) is sharp
 
 
 def test_a_wall_has_no_sharpness_to_lose() -> None:
     wall = np.full((HEIGHT, WIDTH), 120, np.uint8)
-    assert Sharpness(wall).of(wall) is None
+    assert Sharpness(wall).measure(wall) is None
 
 
 def test_a_crowd_is_no_other_view() -> None:
@@ -117,11 +117,11 @@ def test_a_crowd_is_no_other_view() -> None:
     assert [watch.is_another_view(other, 0.3, 1.0) for _ in range(6)] == [False] * 4 + [True] * 2
 
 
-def layers_after(pictures: Iterator[Image], *, held: Image | None = None) -> Layers:
+def layers_after(pictures: Iterator[Image], *, held: Image | None = None) -> DualBackground:
     layers = None
     for picture in pictures:
         if layers is None:
-            layers = Layers(picture)
+            layers = DualBackground(picture)
         layers.step(picture, 1 / FPS, NOBODY if held is None else held)
     assert layers is not None
     return layers
@@ -186,7 +186,7 @@ def test_regions_join_what_touches_and_drop_specks() -> None:
 
 
 def test_boxes_overlap_share_and_keep_apart() -> None:
-    assert overlap((0, 0, 10, 10), (0, 0, 10, 10)) == 1.0
+    assert iou((0, 0, 10, 10), (0, 0, 10, 10)) == 1.0
     assert shared_px((0, 0, 10, 10), (5, 5, 10, 10)) == 25
     assert shared_px((0, 0, 10, 10), (20, 0, 5, 5)) == 0
     assert gap_px((0, 0, 10, 10), (20, 0, 5, 5)) == 10
@@ -214,7 +214,7 @@ def test_a_blob_that_walks_is_one_track_of_a_kind(box: tuple[int, int], kind: st
         mask[100 : 100 + height, 5 + 12 * number : 5 + 12 * number + width] = 255
         tracks = tracker.step(mask, number / FPS, 50)
     (track,) = tracks
-    assert track.travelled
+    assert track.has_travelled
     assert track.first_s == 0.0
     assert kind_of(track, NOBODY.shape, None) == kind
 
@@ -235,7 +235,7 @@ def thrown() -> Iterator[Image]:
 
 
 def test_what_is_thrown_in_passing_is_found() -> None:
-    detector = DepositDetector()
+    detector = AbandonedObjectDetector()
     found = [one for number, picture in enumerate(thrown()) for one in detector.step(picture, number / FPS).alarms]
     (deposit,) = found
     assert 11 < deposit.since_s < 13.5
@@ -259,6 +259,6 @@ def from_a_cart() -> Iterator[Image]:
 
 
 def test_waste_from_a_vehicle_says_so() -> None:
-    detector = DepositDetector()
+    detector = AbandonedObjectDetector()
     found = [one for number, picture in enumerate(from_a_cart()) for one in detector.step(picture, number / FPS).alarms]
     assert [one.by for one in found] == ["vehicle"]

@@ -12,7 +12,7 @@ from broker.contract.errors import ConfigError
 from tests.support.waiting import wait_for
 from tests.unit.vision.scenes import Scene
 from vision.capture.port import Frame, PictureTooLargeError, StreamLostError
-from vision.capture.watchdog import BACKOFF_S, GOOD_S, HUNG_MAX, RECORDED, STREAMED, Watchdog
+from vision.capture.watchdog import BACKOFF_S, HUNG_MAX, RECORDED, STABLE_AFTER_S, STREAMED, Watchdog
 
 PICTURE = Scene().picture()
 
@@ -103,7 +103,7 @@ def test_after_a_good_while_a_lost_stream_is_tried_soon() -> None:
 
     def held(_stop: threading.Event) -> Iterator[Frame]:
         yield frame(1.0)
-        script.now_s += GOOD_S
+        script.now_s += STABLE_AFTER_S
         yield frame(31.0)
         lost()
 
@@ -129,7 +129,7 @@ def test_a_thread_that_hangs_is_left_to_itself_and_replaced(pictures: int) -> No
     assert watchdog.stalls == 1
     assert len(watchdog._hung) == 1
     script.release.set()
-    wait_for(lambda: watchdog._hung[0].over, "the hung thread to end")
+    wait_for(lambda: watchdog._hung[0].is_over, "the hung thread to end")
     times = [found.at_s for found in iter(lambda: watchdog.queue.get(0), None)]
     assert times == [*(index / 5 for index in range(pictures)), 5.0, 5.2]
 
@@ -147,7 +147,7 @@ def test_hanging_threads_are_bounded_and_stop_waits_for_none() -> None:
     assert script.begun == HUNG_MAX
     watchdog.stop(0.0)
     script.release.set()
-    wait_for(lambda: all(hung.over for hung in watchdog._hung), "the hung threads to end")
+    wait_for(lambda: all(hung.is_over for hung in watchdog._hung), "the hung threads to end")
     turned(watchdog, script, 60)
     assert script.begun > HUNG_MAX
 

@@ -15,17 +15,17 @@ import pytest
 from broker.contract.errors import RetryLaterError
 from city.inventory import builtin_city, load_city
 from city.model import Camera
-from tests.support.rooms import room_in
+from tests.support.evidence_stores import evidence_store_in
 from tests.support.waiting import wait_for
 from tests.unit.vision.scenes import Scene
-from vision.capture.opening import open_source
 from vision.capture.port import Frame, FrameSource
+from vision.capture.sources import open_source
 from vision.demo import DemoSource
-from vision.evidence.keys import Signer, read_public
-from vision.evidence.room import EvidenceRoom
+from vision.evidence.keys import CustodySigner, read_public
+from vision.evidence.store import EvidenceStore
 from vision.evidence.verify import verify
+from vision.pending_cases import PendingCase, PendingCases
 from vision.sink import Health
-from vision.waiting import WaitingCase, WaitingCases
 from vision.worker import CameraWorker, is_offence
 
 CITY = load_city(builtin_city("kupang"))
@@ -61,7 +61,9 @@ def watched(tmp_path: Path, local: str, seconds: float = 30) -> FakeSink:
     sink = FakeSink(tmp_path)
     source = DemoSource(start_at=start, realtime=False)
     camera = Camera(id="cam-01", site="tps-oebobo")
-    look_at(source, CameraWorker(camera, DEFAULT, ZONE, source, sink, room_in(tmp_path), simulated=True), seconds)
+    look_at(
+        source, CameraWorker(camera, DEFAULT, ZONE, source, sink, evidence_store_in(tmp_path), simulated=True), seconds
+    )
     return sink
 
 
@@ -70,7 +72,7 @@ def look_at(source: FrameSource, worker: CameraWorker, seconds: float) -> None:
     for frame in source.frames(threading.Event()):
         if frame.at_s > seconds:
             break
-        worker.look(frame)
+        worker.process(frame)
     worker.close()
 
 
@@ -133,7 +135,9 @@ def test_a_source_that_ends_leaves_a_blind_camera(tmp_path: Path) -> None:
                 yield Frame(scene.picture(), index / 5, datetime.now(UTC))
 
     sink = FakeSink(tmp_path)
-    worker = CameraWorker(Camera(id="cam-01"), DEFAULT, ZONE, Short(), sink, room_in(tmp_path), simulated=True)
+    worker = CameraWorker(
+        Camera(id="cam-01"), DEFAULT, ZONE, Short(), sink, evidence_store_in(tmp_path), simulated=True
+    )
     stop = threading.Event()
     thread = threading.Thread(target=worker.run, args=(stop,), daemon=True)
     thread.start()
@@ -144,7 +148,7 @@ def test_a_source_that_ends_leaves_a_blind_camera(tmp_path: Path) -> None:
     assert [name for name, _, _ in sink.events] == []
 
 
-class BrokenRoom(EvidenceRoom):
+class BrokenStore(EvidenceStore):
     """Its disk is full."""
 
     def keep(self, case: str, files: Mapping[str, bytes], about: Mapping[str, Any]) -> dict[str, str]:
@@ -155,22 +159,22 @@ class BrokenRoom(EvidenceRoom):
 def test_a_disk_that_refuses_evidence_does_not_silence_the_alarm(tmp_path: Path) -> None:
     sink = FakeSink(tmp_path)
     source = DemoSource(start_at=datetime(2026, 3, 1, 12, tzinfo=ZONE), realtime=False)
-    room = BrokenRoom(tmp_path, Signer(b"k" * 32), 256 << 20)
-    look_at(source, CameraWorker(Camera(id="cam-01"), DEFAULT, ZONE, source, sink, room, simulated=True), 30)
+    store = BrokenStore(tmp_path, CustodySigner(b"k" * 32), 256 << 20)
+    look_at(source, CameraWorker(Camera(id="cam-01"), DEFAULT, ZONE, source, sink, store, simulated=True), 30)
     ((name, detail, files),) = sink.events
     assert (name, detail["evidence"], detail["sha256"], files) == ("dumping raised", {}, {}, set())
 
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_a_case_that_a_crash_has_interrupted_is_reported_by_the_next_life(tmp_path: Path, *, kept: bool) -> None:
-    room, sink = room_in(tmp_path / "evidence"), FakeSink(tmp_path / "evidence")
+    store, sink = evidence_store_in(tmp_path / "evidence"), FakeSink(tmp_path / "evidence")
     path = tmp_path / "vision" / "cam-01.waiting.json"
     at = datetime(2026, 3, 1, 4, tzinfo=UTC)
-    waiting = WaitingCases(path)
-    waiting.add("cam-01-x", WaitingCase({"case": "cam-01-x", "camera": "cam-01"}, at))
+    waiting = PendingCases(path)
+    waiting.add("cam-01-x", PendingCase({"case": "cam-01-x", "camera": "cam-01"}, at))
     waiting.note_removed("cam-01-x", at)
     if kept:
-        room.keep("cam-01-x", {"after.jpg": b"jpeg"}, {})
+        store.keep("cam-01-x", {"after.jpg": b"jpeg"}, {})
 
     class Nothing:
         def frames(self, stop: threading.Event) -> Iterator[Frame]:
@@ -178,17 +182,17 @@ def test_a_case_that_a_crash_has_interrupted_is_reported_by_the_next_life(tmp_pa
             yield from ()
 
     camera = Camera(id="cam-01")
-    worker = CameraWorker(camera, DEFAULT, ZONE, Nothing(), sink, room, simulated=True, waiting=path)
+    worker = CameraWorker(camera, DEFAULT, ZONE, Nothing(), sink, store, simulated=True, pending=path)
     stop = threading.Event()
     stop.set()
     worker.run(stop)
     (name, detail, _), (cleared, _, _) = sink.events
     assert (name, cleared) == ("dumping raised", "dumping cleared")
     assert detail["evidence"] == ({"after": "after.jpg"} if kept else {})
-    assert WaitingCases(path).cases() == [], "told once"
+    assert PendingCases(path).case_ids() == [], "told once"
 
 
 def test_waiting_cases_that_cannot_be_read_are_no_reason_to_be_blind(tmp_path: Path) -> None:
     path = tmp_path / "cam-01.waiting.json"
     path.write_bytes(b'{"cam-01-x": {"deta')
-    assert WaitingCases(path).cases() == []
+    assert PendingCases(path).case_ids() == []

@@ -10,14 +10,14 @@ import cv2
 import numpy as np
 import pytest
 
-from city.drawn import DrawnPlan, save_plan, still_path
 from city.model import Camera
 from city.windows import DumpingHours
+from city.zone_plans import ZonePlanFile, save_plan, still_path
 from city.zones import Zone, ZoneKind, ZonePlan
-from tests.support.rooms import room_in
+from tests.support.evidence_stores import evidence_store_in
 from tests.unit.vision.test_worker import DEFAULT, LILIBA, ZONE, FakeSink, look_at
 from vision.demo import DemoSource
-from vision.stills import Stills, burn_masks
+from vision.stills import StillWriter, burn_masks
 from vision.worker import CameraWorker, is_offence
 
 BAG = ((0.5, 0.7), (0.75, 0.7), (0.75, 0.95), (0.5, 0.95))
@@ -32,8 +32,8 @@ def watched(tmp_path: Path, local: str, *zones: Zone) -> FakeSink:
     source = DemoSource(start_at=datetime(2026, 3, 1, hour, minute, tzinfo=ZONE), realtime=False)
     camera = Camera(id="cam-01", site="tps-oebobo", zones=zones)
     still = still_path(tmp_path, "cam-01")
-    room = room_in(tmp_path / "evidence")
-    look_at(source, CameraWorker(camera, DEFAULT, ZONE, source, sink, room, simulated=True, still=still), 30)
+    store = evidence_store_in(tmp_path / "evidence")
+    look_at(source, CameraWorker(camera, DEFAULT, ZONE, source, sink, store, simulated=True, still=still), 30)
     return sink
 
 
@@ -107,7 +107,7 @@ def test_masks_leave_the_picture_itself_alone() -> None:
 
 def test_a_still_is_saved_once_a_minute_and_when_the_drawing_changes(tmp_path: Path) -> None:
     path = tmp_path / "stills" / "cam-01.jpg"
-    stills, plan = Stills(path), ZonePlan()
+    stills, plan = StillWriter(path), ZonePlan()
     saved: list[bool] = []
     for at_s, drawn in [(0, plan), (59, plan), (60, plan), (61, ZonePlan((Zone("mask", "a", AWAY),))), (62, plan)]:
         saved.append(stills.is_due(drawn, at_s))
@@ -120,19 +120,19 @@ def test_a_still_is_saved_once_a_minute_and_when_the_drawing_changes(tmp_path: P
 
 def test_a_disk_that_refuses_stills_stops_nothing(tmp_path: Path) -> None:
     (tmp_path / "stills").write_text("in the way")
-    Stills(tmp_path / "stills" / "cam-01.jpg").save(np.zeros((90, 160, 3), np.uint8), ZonePlan(), 0)
+    StillWriter(tmp_path / "stills" / "cam-01.jpg").save(np.zeros((90, 160, 3), np.uint8), ZonePlan(), 0)
 
 
 def test_a_zone_that_is_drawn_is_in_force_with_the_next_picture(tmp_path: Path) -> None:
     sink = FakeSink(tmp_path)
     source = DemoSource(start_at=datetime(2026, 3, 1, 12, tzinfo=ZONE), realtime=False)
     camera = Camera(id="cam-01", site="tps-oebobo")
-    drawn = DrawnPlan(tmp_path, camera.id, camera.plan).current
+    drawn = ZonePlanFile(tmp_path, camera.id, camera.plan).current
     worker = CameraWorker(camera, DEFAULT, ZONE, source, sink, tmp_path, simulated=True, plan=drawn)
     for frame in source.frames(threading.Event()):
         if frame.at_s > 30:
             break
         if frame.at_s == 10:
             save_plan(tmp_path, camera.id, ZonePlan((Zone("ignore", "sini", BAG),)))
-        worker.look(frame)
+        worker.process(frame)
     assert sink.events == []

@@ -1,0 +1,46 @@
+"""State of the detector at one picture, and the candidates: static regions under observation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vision.detect.config import DetectorConfig
+from vision.detect.dual_background import DualBackground
+from vision.detect.frame_history import FrameHistory
+from vision.detect.regions import Region
+from vision.detect.tracks import Perspective, Track, Tracker
+
+
+@dataclass(frozen=True)
+class FrameContext:
+    """State of the detector at one picture, for the pure functions that judge a candidate."""
+
+    at_s: float
+    backgrounds: DualBackground
+    history: FrameHistory
+    tracker: Tracker
+    perspective: Perspective
+    config: DetectorConfig
+
+    @property
+    def min_area_px(self) -> int:
+        """Minimum area of a region, in pixels."""
+        return int(self.config.min_area * self.backgrounds.foreground.size)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(height, width) of the picture."""
+        return self.backgrounds.foreground.shape
+
+
+@dataclass
+class Candidate:
+    """A static region. `since_s` is when it came to rest, `carrier` the track that brought it, if known."""
+
+    region: Region
+    first_s: float
+    since_s: float
+    seen_s: float
+    brought: bool = False
+    carrier: Track | None = None
+    refused_s: float | None = None

@@ -1,0 +1,190 @@
+"""Ownership of an object: who brought it and how, and has that person left; pure functions of a `FrameContext`."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import cv2
+
+from vision.detect.frame_context import Candidate, FrameContext
+from vision.detect.picture import Mask
+from vision.detect.regions import Box, Region, cut, gap_px, grow, pixels_near, shared_px
+from vision.detect.tracks import LOST_S, Track, kind_of
+
+PERSON_SHARE: Final = 0.8
+"""Foreground beside an object, as a share of the object's area, from which it is a person."""
+CROWD_SHARE: Final = 0.25
+STANDING_SHARE: Final = 1.2
+"""`CROWD_SHARE` for static foreground: less is the object's own shadow."""
+SEEN_SHARE: Final = 0.5
+BODY_SHARE: Final = 0.2
+"""Minimum share of a person's box that the region of a standing trunk covers."""
+SHRUNK, BECAME = 0.7, 0.5
+"""A track that shrank to 70 % height inside the region follows the object, not the person; the second is the share of
+the track's box that lies inside."""
+COVERS_SHARE: Final = 0.5
+"""Share of the region's box: a person who stands there was last seen covering at least this much of it."""
+EDGE_SHARE: Final = 0.02
+"""Margin as a share of the picture's longer side: a box so near to the edge is cut off, or was one picture ago."""
+NAMED_S: Final = 10.0
+"""Time within which the track of the carrier is chosen; by then it differs from those of passers-by."""
+CAME_S: Final = 0.6
+"""A track seen for so long before an object came to rest is not the object itself."""
+BACK_S: Final = 0.4
+"""Ignore foreground beside the region in the first 0.4 s: it is the object or its carrier."""
+BEFORE_S: Final = 2.0
+LEFT_HEIGHTS: Final = 0.7
+"""Distance in heights of the owner beyond which the owner has left the object."""
+REACH_MIN_PX: Final = 8
+
+
+def note_carrier(candidate: Candidate, context: FrameContext) -> None:
+    """Set `brought` and `carrier` of a candidate from the foreground and the tracks beside its region."""
+    region, reach = candidate.region, _reach_px(candidate.region, context)
+    if not candidate.brought:
+        candidate.brought = any(
+            pixels_near(entry.foreground, region.box, reach) >= PERSON_SHARE * region.area_px
+            for entry in context.history.since(candidate.since_s + BACK_S)
+        )
+    if context.at_s - candidate.since_s < NAMED_S:
+        near = context.tracker.near(region.box, candidate.since_s - BEFORE_S, candidate.since_s + BEFORE_S, reach)
+        walked = (track for track in near if kind_of(track, context.shape, None) != "thing")
+        candidate.carrier = max(walked, key=lambda track: _nearness(track, candidate), default=candidate.carrier)
+        candidate.brought = candidate.brought or candidate.carrier is not None
+
+
+def _nearness(track: Track, candidate: Candidate) -> tuple[int, float]:
+    """Sort key of a possible carrier: pixels of the region that the track covered, then its height."""
+    box = track.box_at(candidate.since_s)
+    return shared_px(box, candidate.region.box), track.height_px
+
+
+def owner_has_left(candidate: Candidate, context: FrameContext) -> bool:
+    """Whether the carrier is out of sight, or farther away than a person who minds the object."""
+    owner = candidate.carrier
+    if owner is None or context.at_s - owner.last_s > LOST_S:
+        return True
+    return _is_away(owner, candidate.region)
+
+
+def _is_away(owner: Track, region: Region) -> bool:
+    return gap_px(owner.box, region.box) > LEFT_HEIGHTS * owner.height_px
+
+
+def was_carried(candidate: Candidate, context: FrameContext) -> bool:
+    """Whether the carrier went on without the object, which is hip-high at most and smaller than the carrier.
+
+    A carrier last seen beside the object may be what stands there.
+    """
+    owner, region = candidate.carrier, candidate.region
+    if owner is None or not was_left_behind(candidate, context) or is_body(region, candidate.since_s, context):
+        return False
+    low = region.box[3] <= context.config.carried_height * owner.height_px
+    beside = owner.box_at(candidate.since_s)
+    return (
+        low
+        and not _hangs(candidate, owner, context)
+        and region.area_px < context.config.carried_height * beside[2] * beside[3]
+    )
+
+
+def is_body(region: Region, since_s: float, context: FrameContext) -> bool:
+    """Whether a person or car came to the region and was not seen to leave: the region is then that body."""
+    came = context.tracker.near(region.box, since_s - BEFORE_S, since_s + BEFORE_S, 0)
+    covers = COVERS_SHARE * region.box[2] * region.box[3]
+    return any(
+        track.first_s < since_s - CAME_S
+        and shared_px(track.box_at(since_s), region.box) > covers
+        and region.area_px > BODY_SHARE * track.box_at(since_s)[2] * track.box_at(since_s)[3]
+        and not _has_gone(track, region, context)
+        for track in came
+    )
+
+
+def _has_gone(track: Track, region: Region, context: FrameContext) -> bool:
+    """Whether a track was last seen away from a region, or at the picture's edge after a walk.
+
+    When two people part, either track may go on: one that shrinks to the object has lost its person to another.
+    """
+    if _is_away(track, region) or (kind_of(track, context.shape, None) != "thing" and is_cut(track.box, context)):
+        return True
+    within = shared_px(track.box, region.box) > BECAME * track.box[2] * track.box[3]
+    if not within or track.box[3] >= SHRUNK * track.height_px:
+        return False
+    return any(
+        other.first_s > track.first_s
+        and gap_px(other.path[0][1], region.box) <= _reach_px(region, context)
+        and other.height_px > context.config.carried_height * track.height_px
+        and (_is_away(other, region) or is_cut(other.box, context))
+        for other in context.tracker.tracks
+    )
+
+
+def is_cut(box: Box, context: FrameContext) -> bool:
+    """Whether the picture's edge cuts a box off: its size is unknown then, it may be a car that stopped."""
+    (left, top, width, height), edge = box, max(2, round(EDGE_SHARE * max(context.shape)))
+    return left < edge or top < edge or left + width > context.shape[1] - edge or top + height > context.shape[0] - edge
+
+
+def _hangs(candidate: Candidate, owner: Track, context: FrameContext) -> bool:
+    """Whether a region ends higher above its owner's feet than objects are set down: a head does, a table not."""
+    box, beside = candidate.region.box, owner.box_at(candidate.since_s)
+    return beside[1] + beside[3] - box[1] - box[3] > context.config.carried_height * owner.height_px
+
+
+def may_be_person(candidate: Candidate, context: FrameContext) -> bool:
+    """Whether a region may be a standing person: as high as a person, or higher up than objects are set down."""
+    region, owner = candidate.region, candidate.carrier
+    if owner is not None and _hangs(candidate, owner, context):
+        return True
+    person_px = context.perspective.height_at(region.box[1] + region.box[3]) or (owner.height_px if owner else None)
+    return person_px is not None and region.box[3] > context.config.person_height * person_px
+
+
+def was_left_behind(candidate: Candidate, context: FrameContext) -> bool:
+    """Whether the known carrier was seen to go on without the object."""
+    return candidate.carrier is not None and _has_gone(candidate.carrier, candidate.region, context)
+
+
+def is_alone(region: Region, alone_s: float, context: FrameContext) -> bool:
+    """Whether for `alone_s` nobody was near the object and nothing hid it."""
+    reach = _reach_px(region, context)
+    around = grow(region.box, reach, context.shape)
+    stirs = cv2.bitwise_not(cut(context.backgrounds.static(context.config.hold_s), around))
+    own = (region.box[0] - around[0], region.box[1] - around[1], region.box[2], region.box[3])
+    cut(stirs, own)[:] = 0
+    return all(
+        cv2.countNonZero(cv2.bitwise_and(cut(entry.foreground, around), stirs)) < CROWD_SHARE * region.area_px
+        and pixels_near(entry.foreground, region.box, reach) < STANDING_SHARE * region.area_px
+        and _is_seen(entry.foreground, region)
+        for entry in context.history.since(context.at_s - alone_s)
+    )
+
+
+def _is_seen(foreground: Mask, region: Region) -> bool:
+    seen = cv2.countNonZero(cv2.bitwise_and(cut(foreground, region.box), region.shape))
+    return seen > SEEN_SHARE * cv2.countNonZero(region.shape)
+
+
+def _reach_px(region: Region, context: FrameContext) -> int:
+    return max(REACH_MIN_PX, int(context.config.near * max(region.box[2:])))
+
+
+def left_s(candidate: Candidate, context: FrameContext) -> float | None:
+    """Time in seconds at which somebody was last within reach of the object; None if nobody is in the history."""
+    region, reach = candidate.region, _reach_px(candidate.region, context)
+    near = (
+        entry.at_s
+        for entry in context.history.since(candidate.since_s)
+        if pixels_near(entry.foreground, region.box, reach) >= CROWD_SHARE * region.area_px
+    )
+    return max(near, default=None)
+
+
+def arrival_mode(candidate: Candidate, context: FrameContext) -> Literal["foot", "vehicle", "unknown"]:
+    """How the carrier came."""
+    if candidate.carrier is None:
+        return "unknown"
+    box = candidate.carrier.box
+    kind = kind_of(candidate.carrier, context.shape, context.perspective.height_at(box[1] + box[3]))
+    return "vehicle" if kind == "vehicle" else "foot"
