@@ -15,7 +15,6 @@ class CurrentRights:
     """The table of rights, made anew when the city's devices or the gateways change."""
 
     def __init__(self, city: City, gateways: Gateways, *, demo: bool) -> None:
-        """Keep where to look."""
         self._city = city
         self._gateways = gateways
         self._demo = demo

@@ -16,7 +16,6 @@ class ReadAheadSocket:
     """Wraps a connected socket; `pending` tells, as that of a TLS socket does, what was read and not asked for."""
 
     def __init__(self, wrapped: Any) -> None:  # noqa: ANN401 - a socket, a TLS socket, or paho's own for websockets
-        """Take over a socket."""
         self._wrapped = wrapped
         self._buffer = memoryview(b"")
 

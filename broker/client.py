@@ -126,7 +126,6 @@ class Connection:
     """What every client of the bus is: `run` blocks and keeps one MQTT connection alive until `stop` or `close`."""
 
     def __init__(self, login: Login) -> None:
-        """Prepare; nothing is connected yet."""
         self._login = login
         self._random = random.Random()  # noqa: S311 - spreads reconnects, hides nothing
         self._stop = threading.Event()
@@ -224,7 +223,6 @@ class BusClient(Connection):
         on_connected: Callable[[bool], None] | None = None,
         will: Will | None = None,
     ) -> None:
-        """Prepare the client; nothing is connected yet."""
         super().__init__(login)
         self._on_message = on_message
         self._on_connected = on_connected

@@ -71,7 +71,6 @@ class EmbeddedBroker:
     """
 
     def __init__(self, program: str, layout: Layout, facts: Facts, on_alive: Callable[[], None] = lambda: None) -> None:
-        """Keep what is needed; nothing runs yet."""
         self._program = program
         self._layout = layout
         self._facts = facts

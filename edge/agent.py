@@ -63,7 +63,6 @@ class Agent:
     def __init__(
         self, city: str, devices: Mapping[str, Kind], outbox: Outbox, login: Login, *, firmware: str = "kota"
     ) -> None:
-        """Prepare; nothing is connected yet."""
         self._city = city
         self._devices = dict(devices)
         self._outbox = outbox

@@ -1,4 +1,4 @@
-"""`kota influx`: sets up what a city needs in InfluxDB, says what differs, and makes rollups of old readings."""
+"""`kota influx`: sets up what a city needs in InfluxDB, reports differences, and rolls up old readings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SETTINGS: Final = (
 
 
 def run(argv: list[str]) -> int:
-    """0 when everything is as wanted (or has been made so), 1 when `check` finds something."""
+    """Exit code 0 when everything is as wanted (or was made so), 1 when `check` finds a difference."""
     parser = argparse.ArgumentParser(
         prog="kota influx",
         description="Set up InfluxDB for a city, or compare. The administrator's access comes from the environment: "
@@ -68,7 +68,7 @@ def _say_accounts(settings: Settings) -> None:
 
 
 def _roll_up(settings: Settings) -> int:
-    """Make the rollups of everything that is stored, hour by hour; can be cut off and done again."""
+    """Roll up everything that is stored, hour by hour; may be interrupted and run again."""
     http = InfluxHttp(influx_address(settings, "ingest"))
     progress = Progress(settings.data / "store" / "progress.sqlite")
     end_s = int(time.time()) // WINDOW_S * WINDOW_S

@@ -80,7 +80,7 @@ def _tiles(view: View, health: IngestHealth | None) -> Markup:
         ("received", view.number(health.received_total), False),
         ("stored", view.number(health.stored_total), False),
         ("repeated", view.number(health.duplicates_total), False),
-        ("strangers", view.number(health.strangers), False),
+        ("strangers", view.number(health.unknown_devices), False),
     ]
     shown = [
         tag("li", tag("span", view.t(key)), tag("b", words), class_="tile bad" if bad else "tile")

@@ -154,7 +154,7 @@ def elements_of(raw: bytes) -> list[bytes]:
         return [raw]
 
 
-def stamps_of(raw: bytes) -> list[tuple[str, int]]:
+def sequence_ids_of(raw: bytes) -> list[tuple[str, int]]:
     """The `(boot, seq)` of every reading in a payload that has one; for receipts, so it never raises.
 
     None of a message that is refused as a whole for its size: its device keeps what is in it.

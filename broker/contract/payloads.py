@@ -140,7 +140,7 @@ TELEMETRY: Final[dict[Kind, type[Telemetry]]] = {
     "camera": CameraTelemetry,
 }
 
-# New ones go to the end: the place of a type names the outbox life of other makers' events (`ingest/foreign.py`).
+# New ones go to the end: the place of a type names the outbox life of other makers' events (`ingest/third_party.py`).
 EVENT_TYPES: Final[dict[Kind, tuple[str, ...]]] = {
     "bin": ("fire", "tilt", "lid_open", "collected", "moved", "low_battery", "tamper"),
     "truck": (

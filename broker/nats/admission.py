@@ -52,7 +52,6 @@ class Gate:
     """
 
     def __init__(self, rights: Callable[[], Mapping[str, Rights]], password_of: Callable[[str], str]) -> None:
-        """Keep where to look."""
         self._rights = rights
         self._password_of = password_of
 
@@ -101,7 +100,6 @@ class Failures:
     """Failed sign-ins by address, bounded; the address that failed longest ago gives way."""
 
     def __init__(self) -> None:
-        """Start without any."""
         self._addresses: OrderedDict[str, _Failures] = OrderedDict()
         self.total = 0
 

@@ -72,7 +72,6 @@ class Signer:
     """
 
     def __init__(self, seed: bytes) -> None:
-        """Make the key."""
         self._key = Ed25519PrivateKey.from_private_bytes(seed)
         raw = bytes([_ACCOUNT_PREFIX]) + self._key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
         self.issuer: str = b32encode(raw + binascii.crc_hqx(raw, 0).to_bytes(2, "little")).decode().rstrip("=")

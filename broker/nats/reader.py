@@ -56,7 +56,6 @@ class StreamReader(Connection):
         on_connected: Callable[[bool], None],
         has_room: Callable[[], bool],
     ) -> None:
-        """Prepare; nothing is connected yet."""
         super().__init__(login)
         self._endpoint = endpoint
         self._on_message = on_message

@@ -72,7 +72,6 @@ class ServerProcess:
     """
 
     def __init__(self, program: str, conf: Path, on_line: Callable[[str, str], None]) -> None:
-        """Start it."""
         for old in conf.parent.glob("*.ports"):
             old.unlink(missing_ok=True)
         self._folder = conf.parent
@@ -153,7 +152,6 @@ class LogLines:
     """
 
     def __init__(self, on_silent: Callable[[str], None], on_refused_topic: Callable[[str], None]) -> None:
-        """Start without any."""
         self._on_silent = on_silent
         self._on_refused_topic = on_refused_topic
         self._said: dict[str, tuple[float, int]] = {}

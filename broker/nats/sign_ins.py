@@ -37,7 +37,6 @@ class SignIns:
     """
 
     def __init__(self, gate: Gate, signer: Signer, health: BrokerHealth) -> None:
-        """Start without a server."""
         self._gate = gate
         self._signer = signer
         self._health = health

@@ -130,7 +130,6 @@ class Sweeper:
     """
 
     def __init__(self, streams: Iterable[tuple[JetStreamContext, str]]) -> None:
-        """Keep which."""
         self._due_s = 0.0
         self._swept = dict.fromkeys(streams, 0)
 

@@ -64,7 +64,6 @@ class SystemAccount:
     """
 
     def __init__(self, client: Client) -> None:
-        """Keep the connection."""
         self._client = client
 
     @property

@@ -65,7 +65,6 @@ class CameraProbe:
     """
 
     def __init__(self, address: str, options: Options) -> None:
-        """Nothing is asked yet."""
         self._address = address
         self._options = options
 

@@ -104,7 +104,6 @@ class GpsdDecoder:
     """
 
     def __init__(self, receiver: str) -> None:
-        """Nothing heard yet."""
         self.unreadable = 0
         self._receiver = receiver
         self._rest = b""

@@ -44,7 +44,6 @@ class NmeaDecoder:
     """Makes positions of sentences; what has no correct checksum is no sentence."""
 
     def __init__(self) -> None:
-        """Nothing read yet."""
         self.unreadable = 0
         self._rest = b""
         self._rmc: RMC | None = None

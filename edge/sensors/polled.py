@@ -36,7 +36,6 @@ class PolledSensor:
     """
 
     def __init__(self, probe: Probe, presence: Presence, *, interval_s: float) -> None:
-        """Keep what to ask."""
         self._probe = probe
         self._presence = presence
         self._interval_s = interval_s

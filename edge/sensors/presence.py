@@ -41,7 +41,6 @@ class Presence:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         backoff_max_s: float = BACKOFF_MAX_S,
     ) -> None:
-        """All is well so far."""
         self._driver = driver
         self._device = device
         self._clock = clock

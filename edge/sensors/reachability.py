@@ -52,7 +52,6 @@ class ReachabilityProbe:
     """
 
     def __init__(self, ask: Round) -> None:
-        """Keep how to ask."""
         self._ask = ask
 
     def measure(self) -> Mapping[str, Any]:
@@ -77,7 +76,6 @@ class Pinging:
     def __init__(
         self, host: str, options: Options, *, connect: Callable[[str, int, float], bool] | None = None
     ) -> None:
-        """Nobody has answered yet."""
         self._host = host
         self._connect = connect or connected
         self._options = options

@@ -34,7 +34,6 @@ class SimulatedSensor:
         interval_s: float,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Build the model."""
         self._clock = clock
         self._device = device
         self._interval_s = interval_s

@@ -32,7 +32,6 @@ class SnmpProbe:
     """
 
     def __init__(self, agents: Callable[[], Agent], interfaces: frozenset[str] = frozenset()) -> None:
-        """Nothing is known of it yet."""
         self._agents = agents
         self._interfaces = interfaces
         self._widened: dict[tuple[str, str], tuple[int, int]] = {}

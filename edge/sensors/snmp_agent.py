@@ -78,7 +78,6 @@ class GufoAgent:
     """
 
     def __init__(self, host: str, port: int, community: str, user: User | None, timeout_s: float) -> None:
-        """Nothing is asked yet."""
         self._host = host
         self._port = port
         self._community = community

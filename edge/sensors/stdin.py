@@ -38,7 +38,6 @@ class StdinSensor:
         stream: TextIO = sys.stdin,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Keep where to read."""
         self._device = device
         self._stream = stream
         self._clock = clock

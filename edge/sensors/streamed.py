@@ -92,7 +92,6 @@ class StreamedSensor:
         ask_every_s: float | None = None,
         silence_s: float = SILENCE_S,
     ) -> None:
-        """Nothing is open yet."""
         self._open_line = open_line
         self._decoder = decoder
         self._presence = presence

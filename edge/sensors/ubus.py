@@ -102,7 +102,6 @@ class UbusProbe:
     """
 
     def __init__(self, ubus: Ubus, processors: int | None) -> None:
-        """Keep the way."""
         self._ubus = ubus
         self._processors = processors
         self._surveyed: dict[str, Channel] = {}

@@ -48,7 +48,6 @@ class LocalUbus:
     """
 
     def __init__(self, program: str) -> None:
-        """Keep whom to run."""
         self._program = program
 
     @property
@@ -79,7 +78,6 @@ class HttpUbus:
     """
 
     def __init__(self, url: str, user: str, password: str) -> None:
-        """No session yet."""
         self._url = url
         self._user = user
         self._password = password

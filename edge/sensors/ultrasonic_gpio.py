@@ -74,7 +74,6 @@ class EchoProbe:
         *,
         rest: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Keep where to shout."""
         self._opened = opened
         self._options = options
         self._rest = rest
@@ -115,7 +114,6 @@ class GpiodEchoLine:
     """
 
     def __init__(self, request: gpiod.LineRequest, options: Options) -> None:
-        """Keep the lines."""
         self._request = request
         self._options = options
 

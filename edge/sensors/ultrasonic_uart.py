@@ -51,7 +51,6 @@ class FrameDecoder:
     """
 
     def __init__(self, range_mm: tuple[int, int]) -> None:
-        """Nothing read yet."""
         self.unreadable = 0
         self._range_mm = range_mm
         self._rest = bytearray()

@@ -54,7 +54,6 @@ class SimulatedBin:
     """One container with its sensor; `wake` at `due_s` or later, `empty` when a truck has been there."""
 
     def __init__(self, device: Bin, scene: Scene) -> None:
-        """Stand half full somewhere, by the device's own dice."""
         self.device = device
         self.place = scene.place_of(device)
         self.model = scene.city.models[device.model]

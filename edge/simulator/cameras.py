@@ -22,7 +22,6 @@ class SimulatedCamera:
     """One camera; rarely blind for a while, more rarely away."""
 
     def __init__(self, device: Camera, scene: Scene) -> None:
-        """Run since days."""
         self.device = device
         self._scene = scene
         self._random = random = scene.random_of(device.id)

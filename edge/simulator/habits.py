@@ -31,7 +31,6 @@ class DumpingCurve:
     """
 
     def __init__(self, hours: DumpingHours, zone: ZoneInfo, discipline: float) -> None:
-        """Tabulate one week."""
         self._zone = zone
         monday = datetime(2026, 3, 2, tzinfo=zone)
         slots = range(_WEEK_DAYS * _SLOTS_A_DAY)
@@ -59,7 +58,6 @@ class Beat:
     """When a device reports: once at the start, then at every interval with a phase of its own."""
 
     def __init__(self, start_s: float, interval_s: float, random: Random) -> None:
-        """Begin with the report at the start."""
         self.next_s = start_s
         self._interval_s = max(interval_s, 1.0)
         self._phase_s = start_s + round(random.uniform(0.05, 1.0) * self._interval_s, 3)
@@ -84,7 +82,6 @@ class Spells:
     def __init__(
         self, share: float, lasts_s: tuple[float, float], start_s: float, random: Random, *, on: bool = False
     ) -> None:
-        """Draw the first change."""
         self._lasts_s = lasts_s
         self._pause_s = (lasts_s[0] + lasts_s[1]) / 2 * (1 - share) / share
         self._random = random

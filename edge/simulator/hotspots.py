@@ -32,7 +32,6 @@ class SimulatedHotspot:
     """One access point; its counters start again after every failure."""
 
     def __init__(self, device: AccessPoint, scene: Scene, *, down: bool = False) -> None:
-        """Serve since hours or weeks, or be `down` at the start."""
         self.device = device
         self._scene = scene
         self._random = random = scene.random_of(device.id)

@@ -27,7 +27,6 @@ class Path:
     """A line along waypoints, never empty; `length_m` may be 0 where start and end are one place."""
 
     def __init__(self, points: Sequence[Point]) -> None:
-        """Measure the line."""
         self._points = tuple(points)
         self._marks_m = [0.0, *accumulate(metres(a, b) for a, b in pairwise(self._points))]
 

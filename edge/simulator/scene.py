@@ -24,7 +24,6 @@ class Scene:
     """Read-only surroundings of the devices. Times are seconds since 1970 (`at_s`)."""
 
     def __init__(self, city: City, seed: int, start_s: float) -> None:
-        """Take the city as it is."""
         self.city = city
         self.start_s = start_s
         self._seed = seed

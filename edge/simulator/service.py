@@ -52,7 +52,6 @@ class SimulatedCity:
     """Moves the world's clock and hands what its devices say to the agent."""
 
     def __init__(self, runtime: Runtime, agent: Agent, boot: str, without: frozenset[str]) -> None:
-        """Start the world now."""
         self._runtime = runtime
         self._agent = agent
         self._boot = boot

@@ -51,7 +51,6 @@ class District:
     """The bins that some trucks share; a bin that one of them is driving to is not offered to another."""
 
     def __init__(self, bins: Sequence[SimulatedBin], home: Point) -> None:
-        """Own these bins; `home` is where trucks go when there are none."""
         self._bins = bins
         self._home = home
         self._claimed: set[str] = set()
@@ -100,7 +99,6 @@ class Roster:
     """A truck's shifts, as local hours of the day; hours over 24 are on the next morning."""
 
     def __init__(self, hours: Hours, scene: Scene) -> None:
-        """Follow these hours every day."""
         self._hours = hours
         self._scene = scene
 

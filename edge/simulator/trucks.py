@@ -36,7 +36,6 @@ class SimulatedTruck:
     """One truck. Its life is a generator of activities; `wake` follows it and reports on the way."""
 
     def __init__(self, device: Truck, index: int, district: District, scene: Scene, *, broken: bool = False) -> None:
-        """Stand in the depot, or be on a tour already when a shift is on; `broken` then starts with a breakdown."""
         self.device = device
         self._scene = scene
         self._district = district

@@ -53,7 +53,6 @@ class Vehicle:
     """A truck's meter, tank, load and engine, kept up to date by `run`."""
 
     def __init__(self, at_s: float, air_c: float, random: Random) -> None:
-        """A used vehicle, empty and cold."""
         self.odometer_km = random.uniform(18_000.0, 190_000.0)
         self.fuel_pct = random.uniform(50.0, 98.0)
         self.load_kg = 0.0

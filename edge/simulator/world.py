@@ -48,7 +48,6 @@ class World:
     """
 
     def __init__(self, city: City, seed: int, start: datetime, without: frozenset[str] = frozenset()) -> None:
-        """Set the city up; nothing has been said yet."""
         self._clock_s = _seconds(start)
         scene = Scene(city, seed, self._clock_s)
         bins = [SimulatedBin(each, scene) for each in _present(city.bins.values(), without)]

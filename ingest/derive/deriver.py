@@ -58,7 +58,6 @@ class Deriver:
         *,
         demo: bool,
     ) -> None:
-        """Remember nothing; the first step asks the store."""
         self._store = store
         self._city = city
         self._health = health
@@ -110,7 +109,7 @@ class Deriver:
         if not self._restored:
             self._states.restore(self._store.last_states(now))
             self._restored = True
-        latest = {one.device: one for one in self._store.latest()}
+        latest = {known.device: known for known in self._store.latest()}
         raised = raised_by_device(self._store.events_since(RAISABLE, now - RAISED_BACK))
         standings = look(self._city.devices.values(), latest, raised, now, self._behind())
         cases = fold(self._store.events_since(TYPES, now - CASES_BACK), self._city, simulated=self._demo)

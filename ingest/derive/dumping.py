@@ -20,7 +20,6 @@ class DumpingCases:
     """Remembers what was written, to write only what is news."""
 
     def __init__(self, city: City, public_url: str) -> None:
-        """Remember nothing yet; `public_url` is where browsers find the API and the console."""
         self._city = city
         self._url = public_url.rstrip("/")
         self._written: set[bytes] = set()

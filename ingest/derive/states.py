@@ -58,7 +58,6 @@ class States:
     """Remembers how each device stood, to say since when, and to write only what is news."""
 
     def __init__(self, city: City) -> None:
-        """Remember nothing yet."""
         self._city = city
         self._memory: dict[str, Memory] = {}
 

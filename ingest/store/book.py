@@ -52,7 +52,6 @@ class Book:
     """
 
     def __init__(self, path: Path) -> None:
-        """Open the file, making it and its folder where absent."""
         self._lock = threading.Lock()
         self._db = open_durable(path, _SCHEMA)
         # A note that a power cut takes is of a reading that the journal still has.
@@ -80,7 +79,7 @@ class Book:
                 db.execute("INSERT OR REPLACE INTO noted VALUES (?, ?, ?, ?, ?)", (*key, ranges))
             db.execute("INSERT OR REPLACE INTO facts VALUES ('position', ?)", (str(last),))
 
-    def position(self) -> int:
+    def offset(self) -> int:
         """The journal's last position when something was stored last; 0 before."""
         return int(self.fact("position") or 0)
 

@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from broker.contract.codec import stamps_of
+from broker.contract.codec import sequence_ids_of
 from broker.contract.errors import TopicError
 from broker.contract.topics import parse_topic
 from city.disk import DurableFile, empty_wal, give_back, guarded, kept_bytes, open_durable, still_there
@@ -75,7 +75,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
     first time and `last_at` the last. `device` is whose it is, where that is known.
     """
 
-    position: int
+    offset: int
     topic: str
     payload: bytes
     received_at: datetime
@@ -127,7 +127,7 @@ class DeadLetterBox:
         rows = [
             (
                 _digest(one.topic, one.payload),
-                one.position,
+                one.offset,
                 one.topic,
                 one.payload,
                 one.received_at.timestamp(),
@@ -189,11 +189,11 @@ class DeadLetterBox:
         for topic, payload in rows:
             with contextlib.suppress(TopicError):
                 device = parse_topic(topic).device
-                for boot, seq in stamps_of(payload):
+                for boot, seq in sequence_ids_of(payload):
                     found[device, boot].add(seq)
         return dict(found)
 
-    def last_position(self) -> int:
+    def last_offset(self) -> int:
         """The highest journal position a letter came from; 0 without letters."""
         with self._guarded():
             return int(self._db.execute("SELECT coalesce(max(position), 0) FROM letters").fetchone()[0])
@@ -254,6 +254,6 @@ def _digest(topic: str, payload: bytes) -> bytes:
 
 
 def _letter(row: tuple[int, str, bytes, float, str, int, LetterState, int, float]) -> DeadLetter:
-    position, topic, payload, received_at, reason, id_, state, times, last_at = row
+    offset, topic, payload, received_at, reason, id_, state, times, last_at = row
     first, last = (datetime.fromtimestamp(at, UTC) for at in (received_at, last_at))
-    return DeadLetter(position, topic, payload, first, reason, id_, state, times, last)
+    return DeadLetter(offset, topic, payload, first, reason, id_, state, times, last)

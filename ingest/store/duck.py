@@ -69,7 +69,7 @@ class DuckStore:
         self._write_lock = threading.Lock()
         self._latest = LatestBoard()
         self._seen: Seen = {}
-        self._drained: Ranges = ()
+        self._committed_offsets: Ranges = ()
         self._inode: tuple[int, int] | None = None
         self.is_new = False
         self.was_nameless = False
@@ -164,7 +164,7 @@ class DuckStore:
                 (device, boot): IntervalSet(msgspec.json.decode(ranges, type=list[tuple[int, int]]))
                 for device, boot, ranges in db.execute("SELECT device, boot, ranges FROM seen").fetchall()
             }
-            self._drained = tuple(db.execute("SELECT * FROM drained ORDER BY first_position").fetchall())
+            self._committed_offsets = tuple(db.execute("SELECT * FROM drained ORDER BY first_position").fetchall())
             self._latest = LatestBoard()
             for latest in duck_reader.read_latest(db):
                 self._latest.restore(latest)
@@ -173,7 +173,7 @@ class DuckStore:
             raise
         return db
 
-    def drained(self) -> Ranges:
+    def committed_offsets(self) -> Ranges:
         """The journal positions that were committed with their rows.
 
         Raises:
@@ -181,7 +181,7 @@ class DuckStore:
         """
         with self._write_lock:
             self._keep_file()
-        return self._drained
+        return self._committed_offsets
 
     def seen(self) -> Seen:
         """Device and boot to the seqs that are stored."""
@@ -197,7 +197,7 @@ class DuckStore:
             raise RetryLaterError(f"{self._path} was deleted or replaced: {exc}") from exc
         self._db = self._open()
 
-    def write(self, records: Sequence[Record], drained: Ranges) -> Written:
+    def write(self, records: Sequence[Record], committed_offsets: Ranges) -> Written:
         """Store what is new of a batch, with the positions, in one transaction.
 
         Raises:
@@ -209,13 +209,13 @@ class DuckStore:
             fresh, seen = fresh_of(records, self._seen, self._latest)
             fresh = self._without_known_states(fresh)
             try:
-                self._commit(fresh, seen, drained)
+                self._commit(fresh, seen, committed_offsets)
             except _REFUSALS as exc:
                 if fault_of(exc) == "damaged":
                     raise
                 raise RowsRejectedError(self._refused(records, str(exc))) from exc
             self._seen.update(seen)
-            self._drained = drained
+            self._committed_offsets = committed_offsets
             self._latest.absorb(fresh)
         return Written(len(fresh), len(records) - len(fresh))
 
@@ -247,7 +247,7 @@ class DuckStore:
                 raise StoreBrokenError(f"duckdb: {exc}") from exc
             raise
 
-    def _commit(self, fresh: Sequence[Record], seen: Seen, drained: Ranges) -> None:
+    def _commit(self, fresh: Sequence[Record], seen: Seen, committed_offsets: Ranges) -> None:
         touched = [(*key, msgspec.json.encode(list(ranges)).decode()) for key, ranges in seen.items()]
         self._db.execute("BEGIN")
         try:
@@ -259,7 +259,7 @@ class DuckStore:
                 self._db.execute("DELETE FROM seen WHERE (device, boot) IN (SELECT (device, boot) FROM replaced)")
                 self._db.execute("INSERT INTO seen BY NAME SELECT * FROM replaced")
             self._db.execute("DELETE FROM drained")
-            self._insert("drained", drained)
+            self._insert("drained", committed_offsets)
             self._db.execute("COMMIT")
         except BaseException:
             self._rollback()

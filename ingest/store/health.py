@@ -13,7 +13,7 @@ import msgspec
 LOST_SHOWN: Final = 200
 
 
-class BadMessages(msgspec.Struct, frozen=True):
+class ErrorRateAlarm(msgspec.Struct, frozen=True):
     """Too many of the last `of` messages were `bad`: of a device, named by its topic, or of all (`*`)."""
 
     subject: str
@@ -68,9 +68,9 @@ class IngestHealth(msgspec.Struct, frozen=True):
     unknown_fields_total: int = 0
     ignored_total: int = 0
     quarantined_total: int = 0
-    strangers: int = 0
+    unknown_devices: int = msgspec.field(name="strangers", default=0)
     note: str = ""
-    alarms: tuple[BadMessages, ...] = ()
+    alarms: tuple[ErrorRateAlarm, ...] = ()
     damages: tuple[Damage, ...] = ()
     lost: tuple[Lost, ...] = ()
     lost_readings: int = 0
@@ -98,7 +98,6 @@ class HealthBoard:
     """
 
     def __init__(self, data: Path | None = None) -> None:
-        """Start without a snapshot."""
         self._lock = threading.Lock()
         self._health: IngestHealth | None = None
         self._path = health_path(data) if data else None

@@ -41,7 +41,6 @@ class InfluxStore:
     """Owns the connection and the note of what is stored; writes from one thread, reads from any."""
 
     def __init__(self, http: InfluxHttp, city: City, progress: Progress) -> None:
-        """Prepare; the database may be away, for days."""
         self._http = http
         self._progress = progress
         self._write_lock = threading.Lock()
@@ -52,11 +51,11 @@ class InfluxStore:
         self._writes = False
         self._follow_due_s = 0.0
 
-    def drained(self) -> Ranges:
+    def committed_offsets(self) -> Ranges:
         """The journal positions that are noted as stored."""
-        return self._progress.drained
+        return self._progress.committed_offsets
 
-    def write(self, records: Sequence[Record], drained: Ranges) -> Written:
+    def write(self, records: Sequence[Record], committed_offsets: Ranges) -> Written:
         """Store what is new of a batch, then note it.
 
         Raises:
@@ -71,7 +70,7 @@ class InfluxStore:
             if refused:
                 places = {id(record): index for index, record in enumerate(records)}
                 raise RowsRejectedError({places[id(fresh[index])]: reason for index, reason in refused.items()})
-            self._progress.commit(touched, drained, _windows_of(fresh))
+            self._progress.commit(touched, committed_offsets, _windows_of(fresh))
             self._latest.absorb(fresh)
         return Written(len(fresh), len(records) - len(fresh))
 

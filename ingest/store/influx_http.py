@@ -97,7 +97,6 @@ class InfluxHttp:
     """Owns the connections; any thread may call it."""
 
     def __init__(self, address: InfluxAddress, *, timeout_s: float = TIMEOUT_S) -> None:
-        """Prepare; nothing is connected yet."""
         self._address = address
         self._url = address.url.rstrip("/")
         self._pool = urllib3.PoolManager(timeout=urllib3.Timeout(timeout_s), retries=False)

@@ -10,7 +10,6 @@ class IntervalSet:
     """Sorted, disjoint, never adjacent inclusive ranges. Adding is O(log n) plus the ranges it merges."""
 
     def __init__(self, ranges: Iterable[tuple[int, int]] = ()) -> None:
-        """Start with inclusive ranges in any order, overlapping or not."""
         self._starts: list[int] = []
         self._ends: list[int] = []
         for first, last in ranges:

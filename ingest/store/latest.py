@@ -49,7 +49,6 @@ class LatestBoard:
     """Merges records into one `Latest` per device; safe between threads."""
 
     def __init__(self) -> None:
-        """Start empty; stores fill it from what they have kept."""
         self._lock = threading.Lock()
         self._latest: dict[str, Latest] = {}
 

@@ -41,18 +41,17 @@ class MemoryStore:
     """Keeps every record in a list; forgotten at the end of the process."""
 
     def __init__(self) -> None:
-        """Start empty."""
         self._records: list[Reading | EventRecord] = []
         self._states: list[StatusRecord] = []
         self._seen: defaultdict[tuple[str, str], IntervalSet] = defaultdict(IntervalSet)
-        self._drained: Ranges = ()
+        self._committed_offsets: Ranges = ()
         self._latest = LatestBoard()
 
-    def drained(self) -> Ranges:
+    def committed_offsets(self) -> Ranges:
         """The positions of the last write."""
-        return self._drained
+        return self._committed_offsets
 
-    def write(self, records: Sequence[Record], drained: Ranges) -> Written:
+    def write(self, records: Sequence[Record], committed_offsets: Ranges) -> Written:
         """Keep what was not there yet."""
         fresh: list[Record] = []
         for record in records:
@@ -65,7 +64,7 @@ class MemoryStore:
                 fresh.append(record)
                 self._records.append(record)
                 self._latest.absorb([record])
-        self._drained = drained
+        self._committed_offsets = committed_offsets
         return Written(len(fresh), len(records) - len(fresh))
 
     def forget_before(self, *, readings: datetime, events: datetime) -> int:

@@ -37,7 +37,6 @@ class StoreBrokenError(RetryLaterError):
     """The store must be opened anew; `damage` says what is wrong with its file, empty when nothing is known to be."""
 
     def __init__(self, message: str, damage: str = "") -> None:
-        """Keep what is wrong with the file."""
         super().__init__(message)
         self.damage = damage
 
@@ -65,7 +64,6 @@ class PatientStore:
     """
 
     def __init__(self, opener: Callable[[str], LocalStore], clock_s: Callable[[], float] = time.monotonic) -> None:
-        """Nothing is opened yet."""
         self._opener = opener
         self._clock_s = clock_s
         self._lock = threading.Lock()
@@ -77,14 +75,14 @@ class PatientStore:
         self._due_s = 0.0
         self._asked: LocalStore | None = None
 
-    def drained(self) -> Ranges:
+    def committed_offsets(self) -> Ranges:
         """The journal positions that it has; what is written next builds on them."""
         store = self._opened()
-        found = self._do(lambda: store.drained(), store)  # noqa: PLW0108 - the store's own errors are translated
+        found = self._do(lambda: store.committed_offsets(), store)  # noqa: PLW0108 - the store's own errors are translated
         self._asked = store
         return found
 
-    def write(self, records: Sequence[Record], drained: Ranges) -> Written:
+    def write(self, records: Sequence[Record], committed_offsets: Ranges) -> Written:
         """Store a batch.
 
         Raises:
@@ -93,7 +91,7 @@ class PatientStore:
         store = self._opened()
         if store is not self._asked:
             raise StoreChangedError("the store was opened anew")
-        return self._do(lambda: store.write(records, drained), store, any_error=True)
+        return self._do(lambda: store.write(records, committed_offsets), store, any_error=True)
 
     def forget_before(self, *, readings: datetime, events: datetime) -> int:
         """Retention."""

@@ -103,10 +103,10 @@ class Ledger(msgspec.Struct, frozen=True):
 class TelemetryWriter(Protocol):
     """The writing role; called by one thread of ingest."""
 
-    def drained(self) -> Ranges:
+    def committed_offsets(self) -> Ranges:
         """Which journal positions are stored, as committed with the rows."""
 
-    def write(self, records: Sequence[Record], drained: Ranges) -> Written:
+    def write(self, records: Sequence[Record], committed_offsets: Ranges) -> Written:
         """Store a batch and all positions drained with it, all or nothing; may block on disk or network.
 
         A reading or event that is stored already (same device, boot and seq) is counted and not stored again.

@@ -39,7 +39,6 @@ class Progress:
     """Owns the file. It is written after the store: what a crash cuts off in between is stored again, over itself."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file, making it and its folder where absent."""
         self._lock = threading.Lock()
         self._db = open_durable(path, _SCHEMA)
         rows = self._db.execute("SELECT device, boot, ranges FROM seen").fetchall()
@@ -47,10 +46,10 @@ class Progress:
             (device, boot): IntervalSet(msgspec.json.decode(ranges, type=list[tuple[int, int]]))
             for device, boot, ranges in rows
         }
-        drained = self._db.execute("SELECT first_position, last_position FROM drained ORDER BY 1").fetchall()
-        self.drained: Ranges = tuple((first, last) for first, last in drained)
+        committed_offsets = self._db.execute("SELECT first_position, last_position FROM drained ORDER BY 1").fetchall()
+        self.committed_offsets: Ranges = tuple((first, last) for first, last in committed_offsets)
 
-    def commit(self, touched: Seen, drained: Ranges, windows: Collection[tuple[Kind, int]] = ()) -> None:
+    def commit(self, touched: Seen, committed_offsets: Ranges, windows: Collection[tuple[Kind, int]] = ()) -> None:
         """Note what has just been stored, durably, and the windows (kind and start) it lies in.
 
         Raises:
@@ -60,10 +59,10 @@ class Progress:
         with guarded(self._lock, "progress"), self._db:
             self._db.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", rows)
             self._db.execute("DELETE FROM drained")
-            self._db.executemany("INSERT INTO drained VALUES (?, ?)", drained)
+            self._db.executemany("INSERT INTO drained VALUES (?, ?)", committed_offsets)
             self._db.executemany("INSERT OR REPLACE INTO stale (kind, start_s) VALUES (?, ?)", windows)
         self.seen.update(touched)
-        self.drained = drained
+        self.committed_offsets = committed_offsets
 
     def stale(self) -> list[StaleWindow]:
         """Windows whose rollups are to be made, oldest first; another process may have noted them.

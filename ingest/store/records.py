@@ -61,7 +61,7 @@ class EventRecord(msgspec.Struct, frozen=True):
     type: str
     state: Literal["raised", "cleared", "noted"]
     detail: dict[str, Any]
-    lasting: bool = False
+    is_level: bool = False
 
 
 class StatusRecord(msgspec.Struct, frozen=True):

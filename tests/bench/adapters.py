@@ -22,8 +22,8 @@ import msgspec
 from city.inventory import builtin_city, load_city
 from city.model import AccessPoint, Address, Bin, Camera, City, Device, Truck
 from ingest.decode import Decoder
-from ingest.history import History
 from ingest.journal import Arrival
+from ingest.stateful_rules import StatefulRules
 from ingest.store.duck import DuckStore
 from ingest.store.records import Record
 
@@ -301,12 +301,12 @@ def _address(adapter: str, number: int) -> str:
 
 
 def _store(decoder: Decoder, store: DuckStore, arrivals: Sequence[Arrival]) -> None:
-    history = History(store)
+    history = StatefulRules(store)
     for first in range(0, len(arrivals), BATCH):
         records: list[Record] = [
             record for one in arrivals[first : first + BATCH] for record in decoder.decode(one).records
         ]
-        store.write([one for one in history.settle(records) if one is not None], ((1, first + BATCH),))
+        store.write([one for one in history.apply(records) if one is not None], ((1, first + BATCH),))
         history.commit()
 
 

@@ -69,8 +69,8 @@ class _Timed:
     def __getattr__(self, name: str) -> object:
         return getattr(self._store, name)
 
-    def write(self, records: Sequence[Record], drained: Ranges) -> Written:
-        written = self._store.write(records, drained)
+    def write(self, records: Sequence[Record], committed_offsets: Ranges) -> Written:
+        written = self._store.write(records, committed_offsets)
         now = datetime.now(UTC)
         arrived = [record.origin.received_at for record in records if isinstance(record, Reading)]
         self.ages_s += [(now - at).total_seconds() for at in arrived if at >= self._began]

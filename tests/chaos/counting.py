@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from broker.contract.codec import stamps_of
+from broker.contract.codec import sequence_ids_of
 from edge.outbox import Outbox
 from ingest.store.dead_letters import DeadLetterBox
 from ingest.store.intervals import IntervalSet
@@ -64,8 +64,8 @@ def _buried(data: Path) -> tuple[dict[Life, IntervalSet], int]:
     """The seqs of dead letters by device and boot, and how many of them lie there more than once."""
     with closing(DeadLetterBox(data / "store" / "dead_letters.sqlite")) as box:
         seqs = box.seqs()
-        letters = sum(len(stamps_of(letter.payload)) for letter in box.find(limit=-1))
-        letters += sum(len(stamps_of(letter.payload)) for letter in box.find(state="replaying", limit=-1))
+        letters = sum(len(sequence_ids_of(letter.payload)) for letter in box.find(limit=-1))
+        letters += sum(len(sequence_ids_of(letter.payload)) for letter in box.find(state="replaying", limit=-1))
     return seqs, letters - sum(found.count() for found in seqs.values())
 
 

@@ -216,14 +216,14 @@ def _count(decoder: Decoder, arrivals: list[Arrival], counted: dict[str, int]) -
     for arrival in arrivals:
         result = decoder.decode(arrival)
         counted["with_records"] += bool(result.records)
-        counted["with_dead"] += bool(result.dead)
+        counted["with_dead"] += bool(result.rejected)
         counted["ignored"] += result.ignored
-        counted["unaccounted"] += not (result.records or result.dead or result.strangers or result.ignored)
-        counted["strangers"] += len(result.strangers)
-        counted["crashed"] += any(letter.reason.startswith("decoder failed") for letter in result.dead)
+        counted["unaccounted"] += not (result.records or result.rejected or result.unknown_devices or result.ignored)
+        counted["strangers"] += len(result.unknown_devices)
+        counted["crashed"] += any(letter.reason.startswith("decoder failed") for letter in result.rejected)
         counted["records"] += len(result.records)
         # The same element twice in one message is one letter, come once.
-        counted["letters"] += len({letter.raw for letter in result.dead})
+        counted["letters"] += len({letter.raw for letter in result.rejected})
 
 
 def run(argv: list[str]) -> int:

@@ -61,10 +61,10 @@ def position_after_rows() -> None:
     """Rows in one transaction, position and seen seqs in a second one."""
     commit: Callable[..., None] = DuckStore._commit
 
-    def broken(self: DuckStore, fresh: Sequence[Record], seen: Any, drained: Ranges) -> None:
-        commit(self, fresh, {}, self._drained)
+    def broken(self: DuckStore, fresh: Sequence[Record], seen: Any, committed_offsets: Ranges) -> None:
+        commit(self, fresh, {}, self._committed_offsets)
         time.sleep(GAP_S)
-        commit(self, [], seen, drained)
+        commit(self, [], seen, committed_offsets)
 
     DuckStore._commit = broken  # type: ignore[method-assign]
 

@@ -63,9 +63,9 @@ def window(field: str, every_s: float | None = None, aggregate: str = "mean", ho
 
 
 def test_position_comes_back_as_written(store: Store) -> None:
-    assert store.drained() == ()
+    assert store.committed_offsets() == ()
     store.write([reading(1, fill_pct=10.0)], ((1, 17),))
-    assert store.drained() == ((1, 17),)
+    assert store.committed_offsets() == ((1, 17),)
 
 
 def test_same_reading_is_stored_once(store: Store) -> None:
@@ -244,7 +244,7 @@ def test_a_store_knows_everything_again_after_reopening(reopened: Callable[[], S
     before = store.latest()
     store.close()
     again = reopened()
-    assert again.drained() == ((1, 42), (50, 60))
+    assert again.committed_offsets() == ((1, 42), (50, 60))
     assert again.latest() == before
     assert again.write([reading(2, minutes=1, battery_pct=50.0), status("online", 9)], ((1, 43),)).stored == 0
     again.close()
@@ -296,7 +296,7 @@ def test_a_copy_has_everything_of_any_store_and_a_second_copy_adds_nothing(store
     shares: list[float] = []
     assert copy(store, target, on_window=lambda share, *_: shares.append(share)) == 8
     assert as_written(target.export(*whole(target))) == as_written(everything())
-    assert (missing_in(store, target), target.drained(), shares[-1]) == (0, ((1, 8), (10, 12)), 1.0)
+    assert (missing_in(store, target), target.committed_offsets(), shares[-1]) == (0, ((1, 8), (10, 12)), 1.0)
     assert copy(store, target) == 0
     back = MemoryStore()
     copy(target, back)

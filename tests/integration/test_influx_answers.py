@@ -129,10 +129,10 @@ def test_what_may_pass_keeps_the_batch_and_the_next_try_stores_it(
     server.answers = [answer]
     with pytest.raises(RetryLaterError, match=reason):
         store.write(readings(3), ((1, 3),))
-    assert store.drained() == ()
+    assert store.committed_offsets() == ()
     assert store.write(readings(3), ((1, 3),)).stored == 3
     assert len(server.lines) == 3
-    assert store.drained() == ((1, 3),)
+    assert store.committed_offsets() == ((1, 3),)
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -10,7 +10,7 @@ from typing import Final
 
 from city.inventory import builtin_city, load_city
 from city.model import AccessPoint, Address, Bin, BinModel, Camera, Device, Truck
-from ingest.decode import Decoded, Decoder
+from ingest.decode import Decoder, DecodeResult
 from ingest.journal import Arrival
 from ingest.store.records import EventRecord, Reading
 from tests.support.field_samples import NO_MESSAGES, Sample, samples
@@ -46,7 +46,7 @@ def device_of(sample: Sample, id_: str = "it") -> Device:
             return Camera(id=id_, reach=reach)
 
 
-def results() -> Iterator[tuple[Sample, Decoded]]:
+def results() -> Iterator[tuple[Sample, DecodeResult]]:
     """Each sample and what became of it, in a city that knows its device alone."""
     city = load_city(builtin_city("kupang"))
     city.models = {**city.models, DEEP.id: DEEP}
@@ -56,13 +56,13 @@ def results() -> Iterator[tuple[Sample, Decoded]]:
         yield sample, decoder.decode(Arrival(sample.topic, sample.payload, NOW))
 
 
-def fate_of(found: Decoded) -> str:
+def fate_of(found: DecodeResult) -> str:
     """One word for what became of a message."""
     if found.records:
-        return "undecoded" if found.dead else "stored"
-    if found.strangers:
+        return "undecoded" if found.rejected else "stored"
+    if found.unknown_devices:
         return "stranger"
-    return "dead letter" if found.dead else "nothing to store"
+    return "dead letter" if found.rejected else "nothing to store"
 
 
 def page() -> str:
@@ -91,7 +91,7 @@ def page() -> str:
     return "".join(parts)
 
 
-def _facts(found: Decoded) -> Iterator[str]:
+def _facts(found: DecodeResult) -> Iterator[str]:
     yield f"fate: {fate_of(found)}"
     for record in found.records:
         if isinstance(record, Reading):
@@ -101,7 +101,7 @@ def _facts(found: Decoded) -> Iterator[str]:
             yield f"event `{record.type}` {record.state}"
 
 
-def _said(found: Decoded) -> str:
+def _said(found: DecodeResult) -> str:
     told = []
     for record in found.records:
         if isinstance(record, Reading):
@@ -112,8 +112,8 @@ def _said(found: Decoded) -> str:
             told += [f"({name} {value})" for name, value in record.detail.items() if name not in ("client", "session")]
         else:
             told.append(record.state)
-    told += [one.reason[:_SHOWN] for one in found.dead]
-    told += [f"known as {' or '.join(one.names[:2])}" for one in found.strangers]
+    told += [one.reason[:_SHOWN] for one in found.rejected]
+    told += [f"known as {' or '.join(one.names[:2])}" for one in found.unknown_devices]
     return ", ".join(told) or "-"
 
 

@@ -16,13 +16,13 @@ from city.model import City
 from edge.simulator.emission import Emission, Stated, Telemetered
 from edge.simulator.world import World
 from ingest.derive.deriver import Deriver
-from ingest.judge import judge_bin
 from ingest.store.health import HealthBoard, IngestHealth
 from ingest.store.influx import InfluxStore
 from ingest.store.influx_http import InfluxAddress, InfluxHttp
 from ingest.store.progress import Progress
 from ingest.store.records import EventRecord, Origin, Reading, Record, StatusRecord
 from ingest.store.schema import to_columns
+from ingest.validation import apply_geometry
 
 State = Literal["raised", "cleared", "noted"]
 
@@ -94,7 +94,7 @@ class _Filler:
             values: dict[str, Any] = emission.values
             quality: tuple[str, ...] = ()
             if kind == "bin":
-                values, quality = judge_bin(values, self._city.models[self._city.bins[emission.device].model])
+                values, quality = apply_geometry(values, self._city.models[self._city.bins[emission.device].model])
             return Reading(msgspec.structs.replace(origin, quality=quality), to_columns(kind, values))
         return EventRecord(origin, emission.type, emission.state, emission.detail)
 

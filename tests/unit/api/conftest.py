@@ -21,13 +21,13 @@ from city.inventory import builtin_city, load_city
 from city.secrets import Secrets
 from ingest.adapters.registry import adapter_for
 from ingest.decode import Decoder
+from ingest.dry_run import DryRunResult, dry_run
 from ingest.journal import Arrival
 from ingest.store.dead_letters import DeadLetter, DeadLetterBox
 from ingest.store.health import HealthBoard, IngestHealth
 from ingest.store.memory import MemoryStore
 from ingest.store.quarantine import Quarantine, Quarantined
 from ingest.store.records import EventRecord, Origin, Reading, StatusRecord, Value
-from ingest.trial import Tried, try_profile
 from vision.evidence.keys import Signer
 from vision.evidence.room import EvidenceRoom
 
@@ -90,7 +90,7 @@ class Stage:
         decoder = Decoder(CITY, late_after=timedelta(minutes=15))
         for arrival in self.journaled:
             decoded = decoder.decode(arrival)
-            assert not decoded.dead, decoded.dead
+            assert not decoded.rejected, decoded.rejected
             self.store.write(decoded.records, ())
 
     def replay(self, ids: Sequence[int]) -> int:
@@ -105,9 +105,9 @@ class Stage:
         adapter_for(topic)
         self.journaled.append(Arrival(topic, payload, NOW))
 
-    def preview(self, profile: str, message: Quarantined, model: str) -> Tried:
+    def preview(self, profile: str, message: Quarantined, model: str) -> DryRunResult:
         """As the API's service has it."""
-        return try_profile(CITY, profile, Arrival(message.topic, message.payload, message.received_at), model=model)
+        return dry_run(CITY, profile, Arrival(message.topic, message.payload, message.received_at), model=model)
 
     def context(self, *, demo: bool = True, now: datetime = NOW) -> ApiContext:
         """What an app is made of; its clock stands still a second after `now`."""

@@ -27,7 +27,7 @@ from broker.health import BrokerHealth, health_path
 from city.status import Trouble
 from city.zones import ZONE_KINDS, FaultCode
 from ingest.store.cases import Verdict
-from ingest.store.health import BadMessages, IngestHealth
+from ingest.store.health import ErrorRateAlarm, IngestHealth
 from ingest.store.port import Point
 from ingest.store.records import StatusRecord, Value
 from ingest.store.reviews import REASONS
@@ -232,7 +232,7 @@ def test_every_page_says_when_what_it_shows_is_old(stage: Stage, lang: Lang) -> 
 
 
 def test_bad_messages_raise_an_alarm_with_the_topic_escaped(stage: Stage) -> None:
-    alarms = (BadMessages("*", 300, 1_000), BadMessages("kota/v1/kupang/bin/<b>", 40, 50))
+    alarms = (ErrorRateAlarm("*", 300, 1_000), ErrorRateAlarm("kota/v1/kupang/bin/<b>", 40, 50))
     stage.board.publish(IngestHealth(NOW, connected=True, alarms=alarms))
     page = system_page._health(View(stage.context(), "en", "viewer"))
     assert "300 of the last 1000 messages could not be read: all devices together" in page

@@ -12,7 +12,7 @@ from broker.client import Delivery
 from broker.contract import codec
 from broker.contract.errors import PayloadError
 from city.model import City
-from ingest.decode import LETTERS_MAX, Decoder
+from ingest.decode import DEAD_LETTERS_MAX, Decoder
 from ingest.intake import Receipts
 from ingest.journal import Arrival
 from ingest.store.dead_letters import DeadLetter, DeadLetterBox
@@ -52,36 +52,36 @@ def test_too_much_in_one_message_is_one_letter_of_the_whole_and_has_no_receipt(
 ) -> None:
     decoded = decoder.decode(Arrival(BIN, payload, NOW))
     assert decoded.records == []
-    assert [one.raw for one in decoded.dead] == [payload]
+    assert [one.raw for one in decoded.rejected] == [payload]
     assert receipted(payload) == 0
 
 
 @pytest.mark.parametrize("payload", [batch(1_000), batch(100), batch(64, boots=8), batch(1)], ids=len)
 def test_every_stamped_reading_of_an_accepted_message_is_stored_and_receipted(decoder: Decoder, payload: bytes) -> None:
     decoded = decoder.decode(Arrival(BIN, payload, NOW))
-    assert decoded.dead == []
+    assert decoded.rejected == []
     assert len(decoded.records) == receipted(payload) == len(json.loads(payload))
 
 
 def test_a_reading_that_is_refused_is_receipted_as_well(decoder: Decoder) -> None:
     payload = batch(40, battery_pct=500)
-    assert len(decoder.decode(Arrival(BIN, payload, NOW)).dead) == receipted(payload) == 40
+    assert len(decoder.decode(Arrival(BIN, payload, NOW)).rejected) == receipted(payload) == 40
 
 
 def test_many_bad_elements_are_one_letter_of_them_alone_and_their_neighbours_are_stored(decoder: Decoder) -> None:
-    good, bad = json.loads(batch(10)), json.loads(batch(LETTERS_MAX + 20, battery_pct=500))[10:]
+    good, bad = json.loads(batch(10)), json.loads(batch(DEAD_LETTERS_MAX + 20, battery_pct=500))[10:]
     decoded = decoder.decode(Arrival(BIN, json.dumps(good + bad).encode(), NOW))
     assert len(decoded.records) == 10
-    (letter,) = decoded.dead
+    (letter,) = decoded.rejected
     assert json.loads(letter.raw) == bad
-    assert letter.reason.startswith(f"{LETTERS_MAX + 10} elements, the first: ")
-    assert len(codec.stamps_of(letter.raw)) == LETTERS_MAX + 10
+    assert letter.reason.startswith(f"{DEAD_LETTERS_MAX + 10} elements, the first: ")
+    assert len(codec.sequence_ids_of(letter.raw)) == DEAD_LETTERS_MAX + 10
 
 
 def test_an_unknown_devices_large_message_is_one_letter(decoder: Decoder) -> None:
     topic = BIN.replace("bin-1", "bin-99")
-    assert len(decoder.decode(Arrival(topic, batch(1_000), NOW)).dead) == 1
-    assert len(decoder.decode(Arrival(topic, batch(30), NOW)).dead) == 30
+    assert len(decoder.decode(Arrival(topic, batch(1_000), NOW)).rejected) == 1
+    assert len(decoder.decode(Arrival(topic, batch(30), NOW)).rejected) == 30
 
 
 def test_boots_of_bad_elements_count_too() -> None:
@@ -102,7 +102,7 @@ def test_a_device_that_fills_the_dead_letters_pushes_out_its_own(tmp_path: Path,
     box.add([*others, letter(12, "tele/two/SENSOR")])
     for first in range(100, 1_100, 100):
         box.add([letter(number, loud) for number in range(first, first + 100)])
-    left = {one.position for one in box.find(limit=-1)}
+    left = {one.offset for one in box.find(limit=-1)}
     assert set(range(2, 13)) <= left
     assert 1_099 in left
     assert 100 not in left

@@ -16,8 +16,8 @@ NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 TOPIC = "kota/v1/kupang/bin/bin-1/telemetry"
 
 
-def letter(position: int, payload: bytes = b"{", minutes: int = 0) -> DeadLetter:
-    return DeadLetter(position, TOPIC, payload, NOW + timedelta(minutes=minutes), "not JSON")
+def letter(offset: int, payload: bytes = b"{", minutes: int = 0) -> DeadLetter:
+    return DeadLetter(offset, TOPIC, payload, NOW + timedelta(minutes=minutes), "not JSON")
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_the_same_bytes_are_one_letter_that_counts(box: DeadLetterBox) -> None:
     box.add([letter(1), letter(2, b"[")])
     box.add([letter(3, minutes=5)])
     one, other = sorted(box.find(), key=lambda found: found.id)
-    assert (one.times, one.position, one.received_at, one.last_at) == (2, 3, NOW, NOW + timedelta(minutes=5))
+    assert (one.times, one.offset, one.received_at, one.last_at) == (2, 3, NOW, NOW + timedelta(minutes=5))
     assert other.times == 1
 
 
@@ -46,7 +46,7 @@ def test_a_replayed_letter_that_fails_again_is_dead_once_more(box: DeadLetterBox
     assert replay(box, journal, [1]) == 1
     assert box.count() == 0
     (entry,) = journal.read(after=0, limit=9)
-    box.add([DeadLetter(entry.position + 1, TOPIC, entry.arrival.payload, NOW, "still not JSON")])
+    box.add([DeadLetter(entry.offset + 1, TOPIC, entry.arrival.payload, NOW, "still not JSON")])
     (again,) = box.find()
     assert (again.id, again.reason, again.times) == (1, "still not JSON", 2)
 

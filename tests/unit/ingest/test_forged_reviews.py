@@ -27,8 +27,8 @@ from city.tables import Problems
 from ingest.adapters.registry import FILTERS
 from ingest.decode import Decoder
 from ingest.drain import Drain
+from ingest.http_intake import accept
 from ingest.journal import Arrival, Journal
-from ingest.posted import keep_posted
 from ingest.replay import replay
 from ingest.store.cases import TYPES, fold
 from ingest.store.dead_letters import DeadLetterBox
@@ -200,7 +200,7 @@ def test_no_account_may_publish_to_our_topic_and_ingest_does_not_listen_there() 
 @pytest.mark.parametrize("topic", [OURS, "$kota/tele/x", "$kota/356307042441013/data"])
 def test_what_is_posted_is_none_of_ours_either(world: World, topic: str) -> None:
     with pytest.raises(TopicError, match="platform's own"):
-        keep_posted(world.journal, topic, json.dumps(FORGED).encode(), NOW)
+        accept(world.journal, topic, json.dumps(FORGED).encode(), NOW)
     assert world.journal.last() == 0
 
 

@@ -18,7 +18,7 @@ from city.settings import load_settings
 from edge.outbox import Measured, Outbox
 from ingest.decode import Decoder
 from ingest.drain import Drain
-from ingest.journal import Arrival, Journal, Keep, open_journal
+from ingest.journal import Arrival, Journal, JournalRetention, open_journal
 from ingest.seal import Seal
 from ingest.store.dead_letters import DeadLetter, DeadLetterBox
 from ingest.store.opened import close_store, open_store
@@ -69,7 +69,7 @@ def test_no_name_and_no_address_of_a_person_is_ever_on_the_disk(hotspots: City, 
     stop.set()
     drain.run(stop)
     assert drain.depth() == 0
-    assert drain.totals.dead + drain.totals.quarantined >= 2, "some of it lies in the other files"
+    assert drain.totals.dead_letters + drain.totals.quarantined >= 2, "some of it lies in the other files"
     kept = journal.read(after=0, limit=9)
     assert [(one.arrival.topic, one.arrival.payload) for one in kept] == FOREIGN, "kept behind the store"
     in_clear = [(name, text) for name, text in found_in(tmp_path, SECRETS) if text != USER.encode()]
@@ -86,7 +86,9 @@ def test_what_an_older_version_has_kept_in_clear_is_sealed_when_it_is_opened(tmp
     old.append([Arrival(topic, payload, NOW) for topic, payload in FOREIGN])
     old.close()
     assert found_in(tmp_path, SECRETS)
-    journal = Journal(path, max_bytes=1 << 20, seal=Seal(b"k" * 32), keep=Keep(1 << 20, timedelta(hours=24)))
+    journal = Journal(
+        path, max_bytes=1 << 20, seal=Seal(b"k" * 32), retention=JournalRetention(1 << 20, timedelta(hours=24))
+    )
     journal.tidy()
     assert found_in(tmp_path, SECRETS) == []
     assert [(one.arrival.topic, one.arrival.payload) for one in journal.read(after=0, limit=9)] == FOREIGN
@@ -103,24 +105,26 @@ def test_a_message_sealed_with_another_key_is_damaged_and_its_neighbours_are_not
     other.close()
 
 
-def keeping(path: Path, *, max_bytes: int = 1 << 20, keep: Keep) -> Journal:
-    return Journal(path, max_bytes=max_bytes, seal=Seal(b"k" * 32), keep=keep)
+def keeping(path: Path, *, max_bytes: int = 1 << 20, retention: JournalRetention) -> Journal:
+    return Journal(path, max_bytes=max_bytes, seal=Seal(b"k" * 32), retention=retention)
 
 
 def test_the_journal_keeps_what_is_stored_up_to_an_age_and_never_what_waits_less(tmp_path: Path) -> None:
-    journal = keeping(tmp_path / "j.sqlite", keep=Keep(1 << 20, timedelta(hours=24)))
+    journal = keeping(tmp_path / "j.sqlite", retention=JournalRetention(1 << 20, timedelta(hours=24)))
     for hour in range(48):
         journal.append([Arrival(BIN, b"{}", NOW + timedelta(hours=hour))])
     journal.trim(40, NOW + timedelta(hours=48))
-    assert (journal.first(), journal.last(), journal.handed_on()) == (25, 48, 40)
+    assert (journal.first(), journal.last(), journal.stored_offset()) == (25, 48, 40)
     journal.close()
-    again = keeping(tmp_path / "j.sqlite", keep=Keep(1 << 20, timedelta(hours=24)))
-    assert again.handed_on() == 40
+    again = keeping(tmp_path / "j.sqlite", retention=JournalRetention(1 << 20, timedelta(hours=24)))
+    assert again.stored_offset() == 40
     again.close()
 
 
 def test_what_is_kept_gives_way_by_size_and_before_the_journal_is_full(tmp_path: Path) -> None:
-    journal = keeping(tmp_path / "j.sqlite", max_bytes=1_000_000, keep=Keep(400_000, timedelta(hours=24)))
+    journal = keeping(
+        tmp_path / "j.sqlite", max_bytes=1_000_000, retention=JournalRetention(400_000, timedelta(hours=24))
+    )
     many = [Arrival(BIN, b"x" * 500, NOW)] * 500
     for round_ in range(1, 9):
         journal.append(many)

@@ -133,7 +133,7 @@ def test_an_older_data_folder_goes_on_where_it_was(settings: Settings, city: Cit
     stop.set()
     drain.run(stop)
     assert [(life.seqs, life.twice) for life in opened.store.ledger()] == [(((1, 2),), 0)]
-    assert (drain.depth(), drain.totals.stored, drain.totals.dead) == (0, 1, 1)
+    assert (drain.depth(), drain.totals.stored, drain.totals.dead_letters) == (0, 1, 1)
     assert opened.book.damages() == ()
     journal.tidy()
     journal.close()
@@ -151,7 +151,7 @@ def test_an_older_outbox_goes_on_with_its_life_and_its_seqs(tmp_path: Path) -> N
 
 def test_an_older_note_of_what_influxdb_has_is_taken_over(tmp_path: Path) -> None:
     with closing(Progress(made(tmp_path / "progress.sqlite", PROGRESS))) as progress:
-        assert progress.drained == ((1, 4),)
+        assert progress.committed_offsets == ((1, 4),)
 
 
 @pytest.mark.parametrize("kind", ["journal", "letters", "quarantine", "outbox", "progress"])

@@ -90,7 +90,9 @@ def arrival(number: int, user: str = "dlhk/t9") -> Arrival:
     return Arrival(f"owntracks/{user}", json.dumps(body).encode(), at)
 
 
-def drained(tmp_path: Path, city: City, store: MemoryStore, quarantine: Quarantine, *arrivals: Arrival) -> Drain:
+def committed_offsets(
+    tmp_path: Path, city: City, store: MemoryStore, quarantine: Quarantine, *arrivals: Arrival
+) -> Drain:
     with closing(Journal(tmp_path / "journal.sqlite", max_bytes=1 << 22)) as journal:
         journal.append(arrivals)
         box = DeadLetterBox(tmp_path / "dead.sqlite")
@@ -114,14 +116,14 @@ def test_once_it_is_known_what_waited_is_stored_at_its_own_time_and_once(
     tmp_path: Path, city: City, quarantine: Quarantine
 ) -> None:
     store = MemoryStore()
-    before = drained(tmp_path, city, store, quarantine, *(arrival(number) for number in range(30)))
+    before = committed_offsets(tmp_path, city, store, quarantine, *(arrival(number) for number in range(30)))
     assert before.totals.quarantined == 30
     assert store.latest(device="truck-9") == []
     fields = {"adapter": "owntracks", "address": "dlhk/t9", "profile": "ot", "plate": "DH 9", "depot": "d"}
     city.sites["d"] = msgspec.structs.replace(_depot(), id="d")
     adopt(tmp_path, city, Adoption("truck-9", "truck", {**fields, "capacity_kg": 5000}))
     assert AdoptedDevices(tmp_path, city).refresh() is False, "it was taken in when it was made"
-    after = drained(tmp_path, city, store, quarantine, arrival(30))
+    after = committed_offsets(tmp_path, city, store, quarantine, arrival(30))
     assert after.totals.stored == 31
     assert quarantine.find(state=None) == []
     (life,) = store.ledger()

@@ -30,7 +30,7 @@ def test_a_copy_is_of_the_moment_it_was_begun(tmp_path: Path) -> None:
     assert [one.seqs for one in store.ledger()] == [((0, 101),)]
     store.close()
     again = DuckStore(tmp_path / "it's a copy.duckdb")
-    assert again.drained() == ((1, 100),)
+    assert again.committed_offsets() == ((1, 100),)
     assert [(one.rows, one.seqs, one.twice) for one in again.ledger()] == [(100, ((0, 99),), 0)]
     assert again.latest()[0].device == "bin-0001"
     # What came after the copy is new to it, once.

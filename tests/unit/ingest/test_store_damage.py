@@ -65,11 +65,11 @@ class Running:
             clock=lambda: NOW,
         )
 
-    def settle(self) -> None:
+    def apply(self) -> None:
         """Store what waits."""
-        self.drain._begin()
+        self.drain._sync_with_store()
         self.drain._drain(threading.Event())
-        self.drain._compare()
+        self.drain._report_lost()
         self.drain._trim()
 
     def seqs(self) -> list[tuple[int, int]]:
@@ -93,7 +93,7 @@ def filled(settings: Settings, city: City, count: int = 300) -> Path:
     """A data folder whose store has so many readings and is closed; the path of its file."""
     with running(settings, city) as run:
         run.journal.append([arrival(seq) for seq in range(count)])
-        run.settle()
+        run.apply()
         assert run.seqs() == [(0, count - 1)]
     return settings.data / "store" / "city.duckdb"
 
@@ -151,7 +151,7 @@ def test_a_damaged_store_is_set_aside_filled_again_and_said(
     harm(path)
     with running(settings, city) as run:
         run.journal.append([arrival(300)])
-        run.settle()
+        run.apply()
         assert run.seqs() == [(0, 300)]
         assert [(one.file, one.what) for one in run.opened.book.damages()] == [("store/city.duckdb", what)]
         assert run.opened.book.lost() == ()
@@ -165,12 +165,12 @@ def test_what_is_no_longer_kept_is_lost_and_named_by_device_and_seqs(settings: S
     path.unlink()
     with running(bare, city) as run:
         run.journal.append([arrival(seq) for seq in range(50, 60)])
-        run.settle()
+        run.apply()
         assert run.opened.book.lost() == (Lost("bin-1", "b1", 0, 39),)
         run.opened.book.accept()
         assert run.opened.book.damages() == ()
     with running(bare, city) as run:
-        run.settle()
+        run.apply()
         assert run.opened.book.lost() == ()
 
 
@@ -178,7 +178,7 @@ def test_a_dead_letter_is_not_lost(settings: Settings, city: City) -> None:
     with running(settings, city) as run:
         body = [arrival(1).payload, b'{"ts":"2026-03-01T12:00:00Z","boot":"b1","seq":2,"battery_pct":500}']
         run.journal.append([Arrival(BIN, b"[" + b",".join(body) + b"]", NOW)])
-        run.settle()
+        run.apply()
         assert run.opened.book.lost() == ()
 
 
@@ -187,11 +187,11 @@ def test_a_store_set_back_to_an_older_copy_is_filled_again(settings: Settings, c
     shutil.copy(path, tmp_path / "older")
     with running(settings, city) as run:
         run.journal.append([arrival(seq) for seq in range(10, 30)])
-        run.settle()
+        run.apply()
     shutil.copy(tmp_path / "older", path)
     path.with_name("city.duckdb.wal").unlink(missing_ok=True)
     with running(settings, city) as run:
-        run.settle()
+        run.apply()
         assert run.seqs() == [(0, 29)]
 
 
@@ -202,7 +202,7 @@ def test_a_store_deleted_or_replaced_while_it_is_open_is_written_anew_with_all_i
     bare = settings.model_copy(update={"journal_keep_mb": 0})
     with running(bare, city) as run:
         run.journal.append([arrival(seq) for seq in range(5)])
-        run.settle()
+        run.apply()
         path = bare.data / "store" / "city.duckdb"
         if harm is deleted:
             path.unlink()
@@ -211,7 +211,7 @@ def test_a_store_deleted_or_replaced_while_it_is_open_is_written_anew_with_all_i
             of_another_city(shutil.copy(path, made))
             made.replace(path)
         run.journal.append([arrival(5)])
-        run.settle()
+        run.apply()
         assert run.seqs() == [(0, 5)]
         assert [one.what for one in run.opened.book.damages()] == ["deleted" if harm is deleted else "foreign"]
     with running(bare, city) as run:
@@ -228,7 +228,7 @@ def test_a_store_of_a_newer_version_is_refused_and_left_as_it_is(settings: Setti
     with running(settings, city) as run:
         run.journal.append([arrival(300)])
         with pytest.raises(RetryLaterError, match="install the version"):
-            run.settle()
+            run.apply()
         assert run.drain.depth() == 1
     assert [one.name for one in path.parent.glob("city.duckdb*")] == ["city.duckdb"]
 
@@ -243,10 +243,10 @@ class Failing(MemoryStore):
     def seen(self) -> Seen:
         return self._seen
 
-    def write(self, records: Sequence[Record], drained: Ranges) -> Written:
+    def write(self, records: Sequence[Record], committed_offsets: Ranges) -> Written:
         if self._errors:
             raise self._errors.pop(0)
-        return super().write(records, drained)
+        return super().write(records, committed_offsets)
 
 
 def test_whatever_a_write_raises_the_store_is_opened_anew_and_the_batch_written(settings: Settings, city: City) -> None:
@@ -277,12 +277,12 @@ def test_whatever_a_write_raises_the_store_is_opened_anew_and_the_batch_written(
 def test_a_write_to_a_store_that_was_opened_anew_is_refused_until_it_is_asked_what_it_has() -> None:
     stores = iter([Failing([TypeError("a bug")]), Failing([])])
     store = PatientStore(lambda _: next(stores), clock_s=iter(range(0, 10_000, 60)).__next__)
-    store.drained()
+    store.committed_offsets()
     with pytest.raises(RetryLaterError, match="a bug"):
         store.write([], ((1, 9),))
     with pytest.raises(StoreChangedError):
         store.write([], ((1, 9),))
-    assert store.drained() == ()
+    assert store.committed_offsets() == ()
     store.write([], ((1, 9),))
 
 
@@ -295,7 +295,7 @@ def test_who_reads_is_not_held_up_by_a_repair() -> None:
         return Failing([])
 
     store = PatientStore(opener)
-    writer = threading.Thread(target=store.drained)
+    writer = threading.Thread(target=store.committed_offsets)
     writer.start()
     opening.wait()
     with pytest.raises(RetryLaterError, match="repaired"):
@@ -338,7 +338,7 @@ def test_a_journal_begun_anew_gives_out_no_position_that_the_store_knows(setting
     assert ingest.drain.depth() == 1
     (damage,) = opened.book.damages()
     assert (damage.file, damage.what) == ("ingest/journal.sqlite", "deleted")
-    ingest.drain._begin()
+    ingest.drain._sync_with_store()
     ingest.drain._drain(threading.Event())
     assert [life.seqs for life in opened.store.ledger()] == [((0, 9), (77, 77))]
     assert ingest.drain.depth() == 0
@@ -384,13 +384,13 @@ def test_every_file_deleted_while_it_runs_is_written_anew_and_said(settings: Set
     opened = open_store(settings, city)
     ingest = Ingest(settings, city, Login("127.0.0.1", 1, "ingest", "", "x"), opened)
     ingest.journal.append([arrival(1), Arrival(BIN, b"{", NOW)])
-    ingest.drain._begin()
+    ingest.drain._sync_with_store()
     ingest.drain._drain(threading.Event())
     for part in [*(settings.data / "ingest").iterdir(), *(settings.data / "store").iterdir()]:
         part.unlink()
     ingest.tidy()
     ingest.journal.append([arrival(2)])
-    ingest.drain._begin()
+    ingest.drain._sync_with_store()
     ingest.drain._drain(threading.Event())
     assert {(one.file, one.what) for one in ingest.health(NOW).damages} == {
         (f"{folder}/{name}", "deleted")
@@ -405,7 +405,7 @@ def test_every_file_deleted_while_it_runs_is_written_anew_and_said(settings: Set
     ingest.journal.close()
     close_store(settings)
     with running(settings, city) as run:
-        run.settle()
+        run.apply()
         assert run.seqs() == [(1, 2)]
         assert run.opened.dead_letters.count() == 1
         assert run.opened.book.lost() == ()
@@ -440,7 +440,7 @@ def test_a_damaged_journal_is_rescued_said_and_drained(settings: Settings, city:
         file.seek(path.stat().st_size // 2)
         file.write(os.urandom(8_192))
     with running(settings, city) as run:
-        run.settle()
+        run.apply()
         (damage,) = run.opened.book.damages()
         assert (damage.file, damage.what) == ("ingest/journal.sqlite", "damaged")
         assert sum(last - first + 1 for first, last in run.seqs()) > 500
