@@ -15,7 +15,7 @@ from api.cases import cases
 from api.routes import From, To, context_of
 from broker.contract.topics import ID_PATTERN
 from ingest.store.cases import Case, evidence_urls
-from ingest.store.reviews import NOTE_MAX, Reason, Review, Said
+from ingest.store.reviews import NOTE_MAX, Reason, Review, Verdict
 
 log = structlog.get_logger("api")
 
@@ -27,7 +27,7 @@ CaseId = Annotated[str, Path(pattern=f"^{ID_PATTERN}$")]
 class ReviewShape(BaseModel):
     """What somebody says about a case."""
 
-    verdict: Said
+    verdict: Verdict
     reason: Reason | None = Field(None, description="Why it is none; with `rejected` only.")
     note: str = Field("", max_length=NOTE_MAX)
     into: str | None = Field(None, pattern=f"^{ID_PATTERN}$", description="Of which case; with `merged` only.")

@@ -17,7 +17,7 @@ from broker.contract.codec import encode, utc_ms
 from broker.contract.payloads import Event
 from broker.contract.topics import review_topic
 from ingest.journal import Arrival
-from ingest.store.records import EventRecord, Origin
+from ingest.store.records import EventRecord, RecordOrigin
 from ingest.store.reviews import TYPE, Review
 
 WAITING_MAX: Final = 1_000
@@ -61,7 +61,7 @@ class ReviewDesk:
             event = Event(ts=at, boot=self._boot, seq=self._seq, type=TYPE, state="noted", detail=detail)
             # Received when it was said, or ingest would take what is said for the word of a clock that runs ahead.
             self._append([Arrival(review_topic(self._city, camera), encode(event), at)])
-            origin = Origin("camera", camera, self._boot, self._seq, at, at)
+            origin = RecordOrigin("camera", camera, self._boot, self._seq, at, at)
             self._waiting[self._seq] = EventRecord(origin, TYPE, "noted", detail)
             self._seq += 1
             while len(self._waiting) > WAITING_MAX:

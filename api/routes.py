@@ -27,13 +27,13 @@ from broker.contract.errors import PayloadError
 from broker.contract.topics import ID_PATTERN, Kind
 from broker.contract.units import unit_of
 from city.model import Device
-from ingest.store.latest import Connectivity
 from ingest.store.port import MAX_EVENTS, Aggregate, EventQuery, SeriesQuery, check_series
+from ingest.store.records import Connectivity
 
 PAGE_MAX: Final = 1_000
 RANGE_MAX: Final = timedelta(days=400)
 BUCKET_MAX_S: Final = RANGE_MAX.total_seconds()
-NOTHING_STORED: Final[dict[str, Any]] = {"seqs": (), "rows": 0, "twice": 0}
+NOTHING_STORED: Final[dict[str, Any]] = {"seqs": (), "rows": 0, "duplicates": 0}
 _EVERY: Final = re.compile(r"([0-9]{1,9})(s|m|h|d)?")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, None: 1}
 
@@ -186,11 +186,11 @@ def show_ledger(request: Request) -> dict[Literal["lives", "lost"], list[dict[st
     """What is kept of each outbox life: seq ranges, rows and doubles in the store, and seqs among the dead letters."""
     context = context_of(request)
     dead = context.dead_letters.seqs()
-    lives = {(one.device, one.boot): one for one in context.reader.ledger()}
+    lives = {(one.device, one.boot): one for one in context.reader.stored_sequences()}
     found = []
     for device, boot in sorted({*lives, *dead}):
         life = lives.get((device, boot))
-        stored = {"seqs": life.seqs, "rows": life.rows, "twice": life.twice} if life else NOTHING_STORED
+        stored = {"seqs": life.seqs, "rows": life.rows, "duplicates": life.duplicates} if life else NOTHING_STORED
         found.append({"device": device, "boot": boot, **stored, "dead": list(dead.get((device, boot), ()))})
     health = context.health.read()
     return {"lives": found, "lost": [msgspec.to_builtins(one) for one in (health.lost if health else ())]}

@@ -18,8 +18,8 @@ from ingest.dry_run import DryRunResult, dry_run
 from ingest.http_intake import accept
 from ingest.journal import Arrival, open_journal
 from ingest.replay import replay
-from ingest.store.opened import close_store, open_store
-from ingest.store.quarantine import Quarantined
+from ingest.store.factory import close_store, open_store
+from ingest.store.quarantine import QuarantinedMessage
 from vision.evidence.retention import keep_enforcing, lifetimes_of
 from vision.evidence.room import open_room
 
@@ -42,7 +42,7 @@ def serve(runtime: Runtime) -> None:
     def receive(topic: str, payload: bytes) -> None:
         accept(journal, topic, payload, clock())
 
-    def preview(profile: str, message: Quarantined, model: str) -> DryRunResult:
+    def preview(profile: str, message: QuarantinedMessage, model: str) -> DryRunResult:
         arrival = Arrival(message.topic, message.payload, message.received_at)
         return dry_run(runtime.city, profile, arrival, model=model)
 

@@ -11,17 +11,17 @@ from api.events import each_event
 from api.shapes import behind
 from broker.contract.topics import Kind
 from city.model import Device
-from ingest.store.condition import RAISABLE
+from ingest.store.device_condition import LATCHED_EVENTS
+from ingest.store.device_state import RAISED_BACK, DeviceState, evaluate, raised_by_device
 from ingest.store.port import EventQuery
-from ingest.store.standing import RAISED_BACK, Standing, look, raised_by_device
 
 EMPTIED_BACK: Final = timedelta(days=14)
 """A container that nobody emptied for longer than this counts as never emptied: it is not known when."""
 _AHEAD: Final = timedelta(minutes=5)
-_RAISED: Final = (*RAISABLE, "lid_open", "moved")
+_RAISED: Final = (*LATCHED_EVENTS, "lid_open", "moved")
 
 
-def standings(context: ApiContext, *, kind: Kind | None = None, device: Device | None = None) -> list[Standing]:
+def standings(context: ApiContext, *, kind: Kind | None = None, device: Device | None = None) -> list[DeviceState]:
     """How every device of a kind, one device, or the whole city stands, by id."""
     now = context.clock()
     one = device.id if device else None
@@ -33,7 +33,7 @@ def standings(context: ApiContext, *, kind: Kind | None = None, device: Device |
         for each in sorted(context.city.devices.values(), key=lambda each: each.id)
         if kind in (None, each.KIND) and one in (None, each.id)
     ]
-    return look(devices, latest, raised_by_device(oldest_first), now, behind(context))
+    return evaluate(devices, latest, raised_by_device(oldest_first), now, behind(context))
 
 
 def emptied_at(context: ApiContext, bins: Collection[str]) -> dict[str, datetime]:

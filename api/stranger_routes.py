@@ -19,7 +19,7 @@ from broker.contract.errors import ConfigError
 from broker.contract.topics import ID_PATTERN, Kind
 from city.adopted import Adoption, adopt, adoption_of
 from city.profiles import is_match, suggest
-from ingest.store.quarantine import KnownStranger
+from ingest.store.quarantine import UnknownDevice
 
 log = structlog.get_logger("api")
 
@@ -52,7 +52,7 @@ class AdoptOrder(BaseModel):
     ssids: str | None = Field(None, max_length=400, description="Separated by `;`.")
 
 
-def stranger_of(context: ApiContext, stranger: int) -> KnownStranger:
+def stranger_of(context: ApiContext, stranger: int) -> UnknownDevice:
     """A stranger, or 404."""
     found = context.quarantine.get(stranger)
     if found is None:
@@ -60,14 +60,14 @@ def stranger_of(context: ApiContext, stranger: int) -> KnownStranger:
     return found
 
 
-def shape_stranger(context: ApiContext, one: KnownStranger) -> dict[str, Any]:
+def shape_stranger(context: ApiContext, one: UnknownDevice) -> dict[str, Any]:
     """A stranger with the profiles it may have, those first that match its model."""
     fitting = suggest(context.city.profiles.values(), one.adapter, one.model)
     shape = msgspec.to_builtins(one)
     return {**shape, "profiles": [{"id": each.id, "name": each.name, "kind": each.kind} for each in fitting]}
 
 
-def suggested(context: ApiContext, one: KnownStranger) -> str:
+def suggested(context: ApiContext, one: UnknownDevice) -> str:
     """The profile that matches what it says of its model, or the only one that fits; empty when neither is there."""
     fitting = suggest(context.city.profiles.values(), one.adapter, one.model)
     matching = [each for each in fitting if is_match(each, one.model)]
@@ -167,7 +167,7 @@ def _mark(request: Request, stranger: int, *, ignore: bool) -> dict[str, str]:
     return {"state": "ignored" if ignore else "waiting"}
 
 
-def _adoption(context: ApiContext, one: KnownStranger, order: AdoptOrder) -> Adoption:
+def _adoption(context: ApiContext, one: UnknownDevice, order: AdoptOrder) -> Adoption:
     heard = {"adapter": one.adapter, "address": one.address, "profile": order.profile}
     is_there = order.id in context.city.devices
     given = {} if is_there else order.model_dump(exclude={"id", "profile"}, exclude_none=True)

@@ -11,7 +11,7 @@ from grafana_foundation_sdk.models import common, dashboard
 from city.model import City
 from grafana.influxql import Select
 from grafana.words import Lang, text, texts_below
-from ingest.store.condition import BUSY_PCT, FILLING_PCT, FULL_PCT, LOSSY_PCT, SLOW_MS
+from ingest.store.device_condition import BUSY_PCT, FILLING_PCT, FULL_PCT, LOSSY_PCT, SLOW_MS
 
 SCHEMA_VERSION: Final = 38
 """What Grafana 9.4 writes itself; newer ones lift it, older data would be lifted by both."""

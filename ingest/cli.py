@@ -11,7 +11,7 @@ from city.files import require_kept
 from city.options import add_settings, settings_from
 from ingest.journal import open_journal
 from ingest.replay import replay
-from ingest.store.dead_letters import DeadLetter, DeadLetterBox
+from ingest.store.dead_letters import DeadLetter, DeadLetterQueue
 
 SHOWN_BYTES = 120
 
@@ -27,7 +27,7 @@ def run(argv: list[str]) -> int:
     add_settings(parser, ("data", "journal_max_mb"))
     args = parser.parse_args(argv)
     settings = settings_from(args)
-    queue = DeadLetterBox(require_kept(settings.data / "store" / "dead_letters.sqlite"))
+    queue = DeadLetterQueue(require_kept(settings.data / "store" / "dead_letters.sqlite"))
     try:
         if args.action == "replay":
             if bool(args.ids) == args.all:

@@ -27,7 +27,7 @@ from city.model import Bin, City, Device, SensorGeometry
 from ingest.adapters.registry import has_clients, personal_keys
 from ingest.journal import Arrival
 from ingest.pseudonyms import Pseudonyms
-from ingest.store.records import EventRecord, Origin, Reading, Record, StatusRecord
+from ingest.store.records import EventRecord, Reading, Record, RecordOrigin, StatusRecord
 from ingest.store.schema import to_columns
 from ingest.third_party import RawEvent, RawReading, ThirdPartyDecoder, UnknownDeviceMessage
 from ingest.validation import apply_geometry, check_position, merge_flags, resolve_timestamp
@@ -134,7 +134,7 @@ class Decoder:
                 arrival, arrival.payload, tuple(name for unknown in message.unknown_devices for name in unknown.names)
             )
             return DecodeResult(
-                [], [Rejected(raw, f"too much in one message: {parts} records, undecoded and strangers")]
+                [], [Rejected(raw, f"too much in one message: {parts} records, undecoded parts and unknown devices")]
             )
         rejected = [
             msgspec.structs.replace(part, raw=self._redact(arrival, part.raw, ())) for part in message.undecoded
@@ -177,9 +177,9 @@ class Decoder:
 
     def _origin(
         self, kind: Kind, device: str, boot: str, seq: int, device_at: datetime | None, received_at: datetime
-    ) -> Origin:
+    ) -> RecordOrigin:
         timing = resolve_timestamp(device_at, received_at, late_after=self._late_after)
-        return Origin(kind, device, boot, seq, timing.measured_at, received_at, timing.device_at, timing.quality)
+        return RecordOrigin(kind, device, boot, seq, timing.measured_at, received_at, timing.device_at, timing.quality)
 
     def _reading(self, topic: Topic, item: Telemetry, received_at: datetime) -> Reading:
         origin = self._origin(topic.kind, topic.device, item.boot, item.seq, item.ts, received_at)
@@ -187,7 +187,7 @@ class Decoder:
 
     def _validate(
         self,
-        origin: Origin,
+        origin: RecordOrigin,
         values: dict[str, Any],
         flags: tuple[str, ...],
         sensor: SensorGeometry | None = None,

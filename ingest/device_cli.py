@@ -21,7 +21,7 @@ from city.runtime import whole_city
 from city.settings import Settings
 from ingest.dry_run import DryRunResult, dry_run
 from ingest.journal import Arrival
-from ingest.store.quarantine import KnownStranger, Quarantine
+from ingest.store.quarantine import Quarantine, UnknownDevice
 
 _FIELDS: Final = (
     *("lat_deg", "lon_deg", "kelurahan", "site", "interval_s", "model", "waste_kind", "color", "plate", "depot"),
@@ -45,15 +45,18 @@ def _parser() -> argparse.ArgumentParser:
     trial.add_argument("--container", default="", help="A container model of the city, for the fill level.")
     profiles = actions.add_parser("profiles", help="List device profiles.")
     profiles.add_argument("--kind", choices=KINDS, help="Only this kind.")
-    actions.add_parser("strangers", help="List devices that nobody knows, with the profiles they may have.")
+    actions.add_parser("unknown", help="List unknown devices, with the profiles that may fit.")
     taking = actions.add_parser("adopt", help="Take a device in; what waits of it is stored.")
-    taking.add_argument("stranger", help="Its number in the list of strangers, or ADAPTER:ADDRESS.")
+    taking.add_argument("unknown", help="Its number in the list of unknown devices, or ADAPTER:ADDRESS.")
     taking.add_argument("--id", required=True, help="The id it gets here, or that of a device that is there already.")
     taking.add_argument("--profile", required=True, help="How its messages are read.")
     for field in _FIELDS:
         taking.add_argument(f"--{field.replace('_', '-')}", help=f"`{field}` of a new device, as in the inventory.")
-    for name, does in (("ignore", "Keep nothing more of a stranger."), ("notice", "Take notice of it again.")):
-        actions.add_parser(name, help=does).add_argument("stranger", help="Its number, or ADAPTER:ADDRESS.")
+    for name, does in (
+        ("ignore", "Keep no more messages of an unknown device."),
+        ("unignore", "Keep its messages again."),
+    ):
+        actions.add_parser(name, help=does).add_argument("unknown", help="Its number, or ADAPTER:ADDRESS.")
     actions.add_parser("forget", help="Take an adoption back.").add_argument("id", help="The device's id.")
     for action in actions.choices.values():
         action.add_argument("--json", action="store_true", help="One JSON document.")
@@ -114,14 +117,14 @@ def _list_unknown(args: argparse.Namespace) -> int:
             f"{device.id:>4}  {device.adapter}:{device.address}  {device.model or device.label}  {seen}  {device.state}"
         )
         print(f"      profiles: {', '.join(fitting[device.id][:4]) or 'none fits; `kota device profiles` lists all'}")
-    print(f"{len(devices)} strangers")
+    print(f"{len(devices)} unknown devices")
     return 0
 
 
 def _adopt(args: argparse.Namespace) -> int:
     settings = settings_from(args)
     city = whole_city(settings)
-    adapter, address = _address_of(settings, args.stranger)
+    adapter, address = _address_of(settings, args.unknown)
     reach = {"adapter": adapter, "address": address, "profile": args.profile}
     fields = {field: value for field in _FIELDS if (value := getattr(args, field)) is not None}
     device = adopt(settings.data, city, adoption_of(city, args.id, reach, fields))
@@ -137,13 +140,13 @@ def _address_of(settings: Settings, text: str) -> tuple[str, str]:
     if not text.isdigit():
         adapter, colon, address = text.partition(":")
         if not colon or not address:
-            raise ConfigError(f"{text!r} is neither a stranger's number nor ADAPTER:ADDRESS")
+            raise ConfigError(f"{text!r} is neither an unknown device's number nor ADAPTER:ADDRESS")
         return adapter, address
-    stranger = _unknown_device(settings, text)
-    return stranger.adapter, stranger.address
+    device = _unknown_device(settings, text)
+    return device.adapter, device.address
 
 
-def _unknown_device(settings: Settings, text: str) -> KnownStranger:
+def _unknown_device(settings: Settings, text: str) -> UnknownDevice:
     quarantine = _quarantine(settings)
     adapter, _, address = text.partition(":")
     match = [
@@ -153,15 +156,15 @@ def _unknown_device(settings: Settings, text: str) -> KnownStranger:
     ]
     quarantine.close()
     if not match:
-        raise ConfigError(f"there is no stranger {text!r}; `kota device strangers` lists them")
+        raise ConfigError(f"there is no unknown device {text!r}; `kota device unknown` lists them")
     return match[0]
 
 
 def _set_ignored(args: argparse.Namespace) -> int:
     settings = settings_from(args)
-    stranger = _unknown_device(settings, args.stranger)
+    device = _unknown_device(settings, args.unknown)
     quarantine = _quarantine(settings)
-    quarantine.mark(stranger.id, "ignored" if args.action == "ignore" else "waiting")
+    quarantine.mark(device.id, "ignored" if args.action == "ignore" else "waiting")
     quarantine.close()
     return 0
 
@@ -182,9 +185,9 @@ def _print(found: object) -> None:
 _ACTIONS: Final[dict[str, Callable[[Any], int]]] = {
     "try": _try,
     "profiles": _profiles,
-    "strangers": _list_unknown,
+    "unknown": _list_unknown,
     "adopt": _adopt,
     "ignore": _set_ignored,
-    "notice": _set_ignored,
+    "unignore": _set_ignored,
     "forget": _forget,
 }

@@ -30,12 +30,12 @@ from ingest.error_rate import ErrorRateMonitor
 from ingest.journal import Journal, JournalEntry
 from ingest.replay import finish_replays, release_quarantined
 from ingest.stateful_rules import StatefulRules
-from ingest.store.book import Book
-from ingest.store.dead_letters import DeadLetter, DeadLetterBox
-from ingest.store.patient import PatientStore, StoreChangedError
+from ingest.store.dead_letters import DeadLetter, DeadLetterQueue
+from ingest.store.manifest import StoreManifest
 from ingest.store.port import Ranges, Store
-from ingest.store.quarantine import Quarantine, Quarantined
+from ingest.store.quarantine import Quarantine, QuarantinedMessage
 from ingest.store.records import Record, StatusRecord
+from ingest.store.reopening import ReopeningStore, StoreChangedError
 
 log = structlog.get_logger("ingest")
 
@@ -82,17 +82,17 @@ class Drain:
         journal: Journal,
         decoder: Decoder,
         store: Store,
-        dead_letters: DeadLetterBox,
+        dead_letters: DeadLetterQueue,
         quarantine: Quarantine,
         *,
-        book: Book | None = None,
+        manifest: StoreManifest | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._journal = journal
         self._decoder = decoder
         self._writer = store
         self._rules = StatefulRules(store, clock)
-        self._book = book
+        self._manifest = manifest
         self._dead_letters = dead_letters
         self._quarantine = quarantine
         self._clock = clock
@@ -161,10 +161,10 @@ class Drain:
 
     def _report_lost(self) -> None:
         """Log the readings that the store must have and lacks, once everything retained is stored again."""
-        if self._book is None or self._compare_at is None or self._tracker.low_watermark() < self._compare_at:
+        if self._manifest is None or self._compare_at is None or self._tracker.low_watermark() < self._compare_at:
             return
-        if isinstance(self._writer, PatientStore):
-            lost = self._book.compare(self._writer.seen(), self._dead_letters.seqs)
+        if isinstance(self._writer, ReopeningStore):
+            lost = self._manifest.compare(self._writer.seen_sequences(), self._dead_letters.seqs)
             if lost:
                 readings = sum(missing.last - missing.first + 1 for missing in lost)
                 log.error("store.readings_lost", readings=readings, ranges=[*map(msgspec.structs.astuple, lost[:20])])
@@ -291,8 +291,8 @@ class Drain:
         self._count(decoded, len(dead_letters), written.stored, written.duplicates + again)
 
     def _note_expected(self, records: Iterable[Record]) -> None:
-        if self._book is not None:
-            self._book.note(records, self._journal.last())
+        if self._manifest is not None:
+            self._manifest.note(records, self._journal.last())
 
     def _apply_rules(self, records_with_source: list[tuple[JournalEntry, Record]]) -> list[tuple[JournalEntry, Record]]:
         """Records after the stateful rules, each with its journal entry; unchanged level events are left out."""
@@ -356,10 +356,10 @@ def _device_of(topic: str) -> str:
         return ""
 
 
-def _quarantined_messages(entry: JournalEntry, result: DecodeResult) -> list[Quarantined]:
+def _quarantined_messages(entry: JournalEntry, result: DecodeResult) -> list[QuarantinedMessage]:
     arrival = entry.arrival
     return [
-        Quarantined(
+        QuarantinedMessage(
             unknown.adapter,
             unknown.names,
             arrival.topic,

@@ -8,13 +8,13 @@ import structlog
 
 from broker.contract.errors import RetryLaterError
 from ingest.journal import Arrival, Journal
-from ingest.store.dead_letters import DeadLetter, DeadLetterBox
+from ingest.store.dead_letters import DeadLetter, DeadLetterQueue
 from ingest.store.quarantine import Quarantine
 
 log = structlog.get_logger("ingest")
 
 
-def replay(queue: DeadLetterBox, journal: Journal, ids: Sequence[int]) -> int:
+def replay(queue: DeadLetterQueue, journal: Journal, ids: Sequence[int]) -> int:
     """Append the dead letters among `ids` to the journal and mark them; return how many.
 
     The time of receipt stays the first one, so that a replay is late data. A replayed message that fails again is the
@@ -34,7 +34,7 @@ def replay(queue: DeadLetterBox, journal: Journal, ids: Sequence[int]) -> int:
     return len(dead_letters)
 
 
-def finish_replays(queue: DeadLetterBox, journal: Journal) -> int:
+def finish_replays(queue: DeadLetterQueue, journal: Journal) -> int:
     """Finish replays that a crash interrupted; a message that is appended twice is still stored once.
 
     Raises:
@@ -60,19 +60,19 @@ def release_quarantined(quarantine: Quarantine, journal: Journal, knows: Callabl
         RetryLaterError: The journal is full, or the disk refuses.
     """
     count = 0
-    for stranger in quarantine.find(state=None):
-        if knows(stranger.adapter, stranger.names):
-            messages = quarantine.messages_of(stranger.id)
+    for device in quarantine.find(state=None):
+        if knows(device.adapter, device.names):
+            messages = quarantine.messages_of(device.id)
             journal.append(
                 [Arrival(message.topic, message.payload, message.received_at, message.retained) for message in messages]
             )
-            quarantine.forget(stranger.id)
-            log.info("stranger.known", adapter=stranger.adapter, address=stranger.address, messages=len(messages))
+            quarantine.forget(device.id)
+            log.info("unknown_device.adopted", adapter=device.adapter, address=device.address, messages=len(messages))
             count += len(messages)
     return count
 
 
-def _append_and_mark(queue: DeadLetterBox, journal: Journal, dead_letters: Sequence[DeadLetter]) -> None:
+def _append_and_mark(queue: DeadLetterQueue, journal: Journal, dead_letters: Sequence[DeadLetter]) -> None:
     journal.append(
         [Arrival(dead_letter.topic, dead_letter.payload, dead_letter.received_at) for dead_letter in dead_letters]
     )

@@ -28,20 +28,20 @@ from ingest.decode import Decoder
 from ingest.drain import Drain
 from ingest.intake import Intake, IntakeBus
 from ingest.journal import Journal, open_journal
-from ingest.store.book import Book
-from ingest.store.dead_letters import DeadLetterBox
-from ingest.store.health import LOST_SHOWN, IngestHealth, write_health
-from ingest.store.opened import (
-    OpenStore,
+from ingest.store.dead_letters import DeadLetterQueue
+from ingest.store.factory import (
+    StoreHandle,
     close_store,
-    note_file,
     open_store,
+    register_file,
     report_broker_damages,
     report_damage,
     report_set_aside,
 )
-from ingest.store.patient import PatientStore
+from ingest.store.health import LOST_SHOWN, IngestHealth, write_health
+from ingest.store.manifest import StoreManifest
 from ingest.store.quarantine import Quarantine
+from ingest.store.reopening import ReopeningStore
 
 log = structlog.get_logger("ingest")
 
@@ -58,7 +58,7 @@ GC_THRESHOLDS: Final = (50_000, 50, 50)
 class Ingest:
     """Owns the journal, intake and drain; the caller runs each of `parts` on a thread."""
 
-    def __init__(self, settings: Settings, city: City, login: Login, opened: OpenStore) -> None:
+    def __init__(self, settings: Settings, city: City, login: Login, opened: StoreHandle) -> None:
         gc.set_threshold(*GC_THRESHOLDS)
         secrets = Secrets(settings.data)
         self._opened = opened
@@ -69,7 +69,7 @@ class Ingest:
         late_after = timedelta(seconds=settings.late_after_s)
         decoder = Decoder(city, late_after=late_after, pseudonym_key=secrets.pseudonym_key())
         self.drain = Drain(
-            self.journal, decoder, opened.store, opened.dead_letters, opened.quarantine, book=opened.book
+            self.journal, decoder, opened.store, opened.dead_letters, opened.quarantine, manifest=opened.manifest
         )
         self.intake = Intake(city.id, self.journal, bus_of(settings, login), on_journaled=self.drain.wake)
         self.parts: dict[str, Callable[..., None]] = {"ingest-drain": self.drain.run, "ingest-intake": self.intake.run}
@@ -88,10 +88,10 @@ class Ingest:
         metrics.JOURNAL_FULL.set(intake.full.is_set())
         metrics.STORE_AWAY.set(bool(drain.store_error))
         metrics.BAD_SUBJECTS.set(len(drain.error_rate.alarms))
-        metrics.LETTERS_DROPPED.set(self._opened.dead_letters.dropped())
+        metrics.LETTERS_DROPPED.set(self._opened.dead_letters.dropped_count())
         unknown_devices = self._opened.quarantine.count()
-        metrics.STRANGERS.set(unknown_devices)
-        damages, lost = self._opened.book.damages(), self._opened.book.lost()
+        metrics.UNKNOWN_DEVICES.set(unknown_devices)
+        damages, lost = self._opened.manifest.damages(), self._opened.manifest.lost_ranges()
         lost_readings = sum(lost_range.last - lost_range.first + 1 for lost_range in lost)
         metrics.DAMAGES.set(len(damages))
         metrics.LOST.set(lost_readings)
@@ -128,25 +128,27 @@ class Ingest:
             store_file.tidy()
             set_aside = store_file.file.set_aside
             if set_aside is not None and set_aside != self._known_set_aside[index]:
-                report_set_aside(self._opened.book, store_file.file.path, set_aside)
+                report_set_aside(self._opened.manifest, store_file.file.path, set_aside)
             self._known_set_aside[index] = set_aside
-        report_broker_damages(self._opened.book, self._data)
+        report_broker_damages(self._opened.manifest, self._data)
 
-    def _files(self) -> tuple[Journal | DeadLetterBox | Quarantine | Book, ...]:
-        return self.journal, self._opened.dead_letters, self._opened.quarantine, self._opened.book
+    def _files(self) -> tuple[Journal | DeadLetterQueue | Quarantine | StoreManifest, ...]:
+        return self.journal, self._opened.dead_letters, self._opened.quarantine, self._opened.manifest
 
 
-def _note_journal(journal: Journal, opened: OpenStore) -> None:
+def _note_journal(journal: Journal, opened: StoreHandle) -> None:
     """Report a lost journal or manifest, and reserve the offsets that the store may have."""
-    book, file = opened.book, journal.file
+    manifest, file = opened.manifest, journal.file
     before = opened.health.read()
     waited = f"{before.journal_depth} messages waited in it at {before.at:%Y-%m-%d %H:%M:%S} UTC" if before else ""
-    note_file(book, "journal", file, waited)
-    known = max(book.offset(), opened.dead_letters.last_offset())
+    register_file(manifest, "journal", file, waited)
+    known = max(manifest.last_offset(), opened.dead_letters.last_offset())
     if known and (file.is_new or file.set_aside or journal.last() < known):
         journal.start_after(known + OFFSET_GAP)
-    if book.set_aside or (book.file.is_new and journal.stored_offset()):
-        report_damage(book, book.file.path, "damaged" if book.set_aside else "deleted", "what was stored is not known")
+    if manifest.set_aside or (manifest.file.is_new and journal.stored_offset()):
+        report_damage(
+            manifest, manifest.file.path, "damaged" if manifest.set_aside else "deleted", "what was stored is not known"
+        )
 
 
 class DrainProgress:
@@ -170,7 +172,7 @@ class DrainProgress:
         return moved or depth == 0 or bool(self._drain.store_error)
 
 
-def _run_deriver(settings: Settings, city: City, opened: OpenStore) -> Callable[..., None]:
+def _run_deriver(settings: Settings, city: City, opened: StoreHandle) -> Callable[..., None]:
     """The thread that writes derived points to an InfluxDB."""
     from ingest.derive.deriver import Deriver  # noqa: PLC0415 - InfluxDB's client takes 23 MB
     from ingest.store.influx import InfluxStore  # noqa: PLC0415 - the same
@@ -208,7 +210,7 @@ def serve(runtime: Runtime) -> None:
     threads = [runtime.thread(name, lambda part=part: part(runtime.stop)) for name, part in ingest.parts.items()]  # type: ignore[misc]
     next_retention = datetime.now(UTC)
     drain_progress = DrainProgress(ingest.drain)
-    copier = Copier(settings.data, opened.store.copying if isinstance(opened.store, PatientStore) else None)
+    copier = Copier(settings.data, opened.store.copying if isinstance(opened.store, ReopeningStore) else None)
     copying: threading.Thread | None = None
     while not runtime.stop.is_set():
         now = datetime.now(UTC)
@@ -242,14 +244,14 @@ def _copy(copier: Copier, folder: Path) -> None:
         log.info("backup.copied")
 
 
-def _apply_retention(opened: OpenStore, settings: Settings, now: datetime) -> None:
+def _apply_retention(opened: StoreHandle, settings: Settings, now: datetime) -> None:
     before = now - timedelta(days=settings.retention_days)
     try:
         dead_letters = opened.dead_letters.forget_before(before)
         unknown_devices = opened.quarantine.forget_before(before)
         events = now - timedelta(days=settings.event_days)
         # Before the store: what it has deleted is not lost.
-        opened.book.forget_before(readings=before, events=events)
+        opened.manifest.forget_before(readings=before, events=events)
         deleted = opened.store.forget_before(readings=before, events=events)
     except RetryLaterError as exc:
         log.error("retention.postponed", reason=str(exc))

@@ -18,7 +18,7 @@ from city.only_one import only_one
 from city.options import add_settings, settings_from
 from city.runtime import city_folder
 from city.settings import Settings
-from ingest.store.opened import book_path, open_book, open_kind
+from ingest.store.factory import create_store, manifest_path, open_manifest
 from ingest.store.port import Ranges, Store
 from ingest.store.records import Record, StatusRecord
 
@@ -60,14 +60,14 @@ def run(argv: list[str]) -> int:
 
 def _print_lost(args: argparse.Namespace, settings: Settings) -> int:
     """Print damages and lost readings; exit code 1 while some are not accepted."""
-    require_kept(book_path(settings.data))
-    book = open_book(settings.data)
+    require_kept(manifest_path(settings.data))
+    manifest = open_manifest(settings.data)
     try:
-        damages, lost = book.damages(), book.lost()
+        damages, lost = manifest.damages(), manifest.lost_ranges()
         if args.accept:
-            book.accept()
+            manifest.accept()
     finally:
-        book.close()
+        manifest.close()
     if args.json:
         print(msgspec.json.encode({"damages": damages, "lost": lost}).decode())
     else:
@@ -87,8 +87,8 @@ def _copy(args: argparse.Namespace, settings: Settings) -> int:
         raise ConfigError("--from and --to are the same store")
     city = load_city(city_folder(settings.city))
     with only_one(settings.data):
-        source = open_kind(settings, city, args.source)
-        target = open_kind(settings, city, args.target)
+        source = create_store(settings, city, args.source)
+        target = create_store(settings, city, args.target)
         path = settings.data / "store" / "copy.json"
         bookmark = _bookmark(path, args.source, args.target)
         try:
@@ -155,9 +155,9 @@ def _copy_window(source: Store, target: Store, start: datetime, end: datetime) -
 
 def missing_in(source: Store, target: Store) -> int:
     """Number of readings and events of the source that the target lacks, counted from both stores' rows."""
-    theirs = {(life.device, life.boot): life for life in target.ledger()}
+    theirs = {(life.device, life.boot): life for life in target.stored_sequences()}
     missing = 0
-    for life in source.ledger():
+    for life in source.stored_sequences():
         copied = theirs.get((life.device, life.boot))
         had = sum(last - first + 1 for first, last in life.seqs)
         missing += had - (_common(life.seqs, copied.seqs) if copied else 0)

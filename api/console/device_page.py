@@ -21,7 +21,7 @@ from broker.contract.payloads import fields_of
 from broker.contract.topics import Kind
 from broker.contract.units import unit_of
 from city.model import Device, Truck
-from ingest.store.port import EventQuery, Point, SeriesQuery
+from ingest.store.port import EventQuery, SeriesPoint, SeriesQuery
 from ingest.store.records import EventRecord
 
 REFRESH_S: Final = 5.0
@@ -82,7 +82,7 @@ def _shape(view: View, device: Device) -> DeviceShape:
     return shape_device(view.context, device, latest[0] if latest else None, view.context.clock())
 
 
-def _series(view: View, device: Device, span: Span) -> dict[str, list[Point]]:
+def _series(view: View, device: Device, span: Span) -> dict[str, list[SeriesPoint]]:
     now = view.context.clock()
     return {
         field: view.context.reader.series(SeriesQuery(device.id, field, now - span.length, now, span.every_s))
@@ -105,7 +105,7 @@ def _values(view: View, shape: DeviceShape) -> Markup:
     parts = [tag("h2", view.t("latest")), heard]
     if shape.quality:
         parts.append(tag("p", view.t("quality"), ": ", ", ".join(map(view.word, shape.quality)), class_="warn"))
-    if unread := view.context.dead_letters.unread_of(shape.id):
+    if unread := view.context.dead_letters.summary_of(shape.id):
         said = view.t("unread_of", n=view.number(unread.times), age=view.age(unread.last_at, now))
         parts.append(tag("p", link("/system", said), " ", tag("code", unread.reason), class_="warn"))
     if shape.outbox_dropped:
@@ -177,7 +177,7 @@ def _downloads(view: View, device: Device, span: Span) -> Markup:
     )
 
 
-def chart(view: View, field: str, points: list[Point], span: Span) -> dict[str, Any]:
+def chart(view: View, field: str, points: list[SeriesPoint], span: Span) -> dict[str, Any]:
     """The options of a chart; its time axis shows the city's clocks, wherever the browser is."""
     unit, name, now = unit_of(field), view.word(field), view.context.clock()
     time_axis = {"min": _on_the_wall(view, now - span.length), "max": _on_the_wall(view, now), "type": "time"}
@@ -198,7 +198,7 @@ def chart(view: View, field: str, points: list[Point], span: Span) -> dict[str, 
     }
 
 
-def with_gaps(view: View, points: list[Point], every_s: float) -> list[list[float | None]]:
+def with_gaps(view: View, points: list[SeriesPoint], every_s: float) -> list[list[float | None]]:
     """Points as a chart wants them, with holes where nothing was measured: unknown is no straight line."""
     data: list[list[float | None]] = []
     for before, point in zip([None, *points], points, strict=False):

@@ -31,7 +31,7 @@ from api.stranger_routes import StrangerId, stranger_of
 from api.zone_routes import camera_of
 from broker.contract.topics import Kind
 from city.model import Camera, Device
-from ingest.store.quarantine import KnownStranger
+from ingest.store.quarantine import UnknownDevice
 
 RECONNECT_S = 10.0
 ICON = (
@@ -87,7 +87,7 @@ def _known_camera(request: Request, camera: DeviceId) -> Camera:
     return camera_of(context_of(request), camera)
 
 
-def _known_stranger(request: Request, stranger: StrangerId) -> KnownStranger:
+def _known_stranger(request: Request, stranger: StrangerId) -> UnknownDevice:
     return stranger_of(context_of(request), stranger)
 
 
@@ -151,7 +151,7 @@ async def show_strangers(request: Request) -> None:
 
 
 @router.page("/stranger/{stranger}")
-def show_stranger(request: Request, stranger: Annotated[KnownStranger, Depends(_known_stranger)]) -> None:
+def show_stranger(request: Request, stranger: Annotated[UnknownDevice, Depends(_known_stranger)]) -> None:
     """One of them, to be taken in."""
     strangers_page.build(_begin(request, "strangers", stranger.address), stranger)
 

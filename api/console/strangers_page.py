@@ -18,7 +18,7 @@ from broker.contract.payloads import fields_of
 from broker.contract.topics import KINDS, Kind
 from broker.contract.units import unit_of
 from city.profiles import suggest
-from ingest.store.quarantine import KnownStranger, Quarantined
+from ingest.store.quarantine import QuarantinedMessage, UnknownDevice
 
 REFRESH_S: Final = 5.0
 SHOWN: Final = 200
@@ -49,7 +49,7 @@ def _list(view: View) -> Markup:
     return join([intro, table(headings, rows, narrow="pairs"), more])
 
 
-def _row(view: View, one: KnownStranger) -> list[object]:
+def _row(view: View, one: UnknownDevice) -> list[object]:
     return [
         tag("code", one.address or "-"),
         one.adapter,
@@ -61,7 +61,7 @@ def _row(view: View, one: KnownStranger) -> list[object]:
     ]
 
 
-def _actions(view: View, one: KnownStranger) -> Markup:
+def _actions(view: View, one: UnknownDevice) -> Markup:
     if not view.may("operator"):
         return Markup("-")
     if one.state == "ignored":
@@ -75,7 +75,7 @@ def _actions(view: View, one: KnownStranger) -> Markup:
     )
 
 
-def build(view: View, one: KnownStranger) -> None:
+def build(view: View, one: UnknownDevice) -> None:
     """Put one stranger on the page: what it says, what would be stored, and the form to take it in."""
     if not view.may("operator"):
         show(tag("p", view.t("strangers_operator_only"), class_="warn"))
@@ -88,7 +88,7 @@ def build(view: View, one: KnownStranger) -> None:
     show(_messages(view, view.context.quarantine.messages_of(one.id)), "panel")
 
 
-def _facts(view: View, one: KnownStranger) -> Markup:
+def _facts(view: View, one: UnknownDevice) -> Markup:
     facts = {
         "adapter": one.adapter,
         "address": ", ".join(dict.fromkeys((one.address, *one.names))),
@@ -102,7 +102,7 @@ def _facts(view: View, one: KnownStranger) -> Markup:
     return tag("dl", *pairs, class_="facts")
 
 
-def _form(view: View, one: KnownStranger) -> Markup:
+def _form(view: View, one: UnknownDevice) -> Markup:
     city = view.context.city
     profiles = suggest(city.profiles.values(), one.adapter, one.model) or sorted(
         city.profiles.values(), key=lambda each: each.id
@@ -168,7 +168,7 @@ def _number_field(view: View, name: str, value: float | None) -> Markup:
     return tag("label", view.t(name), given)
 
 
-def _config(view: View, one: KnownStranger) -> dict[str, Any]:
+def _config(view: View, one: UnknownDevice) -> dict[str, Any]:
     city = view.context.city
     texts = ("nothing_stored", "taken_in", "not_taken_in", "not_stored", "no_preview", "yes", "no")
     fields = {field for kind in KINDS for field in fields_of(kind)}
@@ -190,7 +190,7 @@ def next_id(view: View, kind: Kind) -> str:
     return f"{prefix}-{number + 1:0{width}d}"
 
 
-def _map(view: View, one: KnownStranger) -> None:
+def _map(view: View, one: UnknownDevice) -> None:
     city = view.context.city
     leaflet = ui.leaflet(
         center=(city.lat_deg, city.lon_deg), zoom=12, options={"attributionControl": False, "zoomSnap": 0.25}
@@ -199,7 +199,7 @@ def _map(view: View, one: KnownStranger) -> None:
     leaflet.on("init", js_handler=f"() => kotaStrangers.place(getElement({leaflet.id}).map, {one.id})")
 
 
-def _messages(view: View, messages: list[Quarantined]) -> Markup:
+def _messages(view: View, messages: list[QuarantinedMessage]) -> Markup:
     shown = [
         join(
             [

@@ -155,7 +155,7 @@ def _letters(view: View) -> Markup:
     rows = [_letter(view, letter) for letter in letters]
     hint = view.t("replay_hint" if view.may("operator") else "operator_only")
     every = _replay(view, [letter.id for letter in letters], "replay_all")
-    dropped = box.dropped()
+    dropped = box.dropped_count()
     gone = tag("p", view.t("letters_dropped", n=view.number(dropped)), class_="warn") if dropped else Markup()
     return join([heading, tag("p", hint), gone, table(headings, rows, narrow="lines"), every])
 

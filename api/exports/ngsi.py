@@ -19,9 +19,9 @@ from api.geojson import point
 from api.shapes import status_word
 from broker.contract.topics import Kind
 from city.model import AccessPoint, Bin, City, Truck
-from ingest.store.condition import ABSENT, FULL_PCT, TILTED_DEG, name_of, number, position_of
+from ingest.store.device_condition import ABSENT, FULL_PCT, TILTED_DEG, name_of, number, position_of
+from ingest.store.device_state import DeviceState
 from ingest.store.port import Latest
-from ingest.store.standing import Standing
 
 ONE, PERCENT, KILOGRAM, LITRE, CELSIUS = "C62", "P1", "KGM", "LTR", "CEL"
 KM, KMH, DEGREE, DBM = "KMT", "KMH", "DD", "DBM"
@@ -51,7 +51,7 @@ class Source(msgspec.Struct, frozen=True):
     emptied_at: dict[str, datetime]
 
 
-def to_container(source: Source, standing: Standing) -> Entity | None:
+def to_container(source: Source, standing: DeviceState) -> Entity | None:
     """A container; None for other devices, and without a place, which the model demands."""
     device, latest = standing.device, standing.latest
     place = _location(standing)
@@ -82,7 +82,7 @@ def to_container(source: Source, standing: Standing) -> Entity | None:
     return Entity(urn("WasteContainer", city, device.id), "WasteContainer", attributes)
 
 
-def to_vehicle(source: Source, standing: Standing) -> Entity | None:
+def to_vehicle(source: Source, standing: DeviceState) -> Entity | None:
     """A truck; None for other devices, and until it has said where it is, which the model demands."""
     device, latest = standing.device, standing.latest
     place = _location(standing)
@@ -112,7 +112,7 @@ def to_vehicle(source: Source, standing: Standing) -> Entity | None:
     return Entity(urn("Vehicle", source.city.id, device.id), "Vehicle", attributes)
 
 
-def to_device(source: Source, standing: Standing) -> Entity:
+def to_device(source: Source, standing: DeviceState) -> Entity:
     """The apparatus itself: the sensor in a container, the tracker in a truck, an access point, a camera."""
     device, latest = standing.device, standing.latest
     city, asset = source.city.id, _ASSETS.get(device.KIND)
@@ -144,10 +144,10 @@ class EntityType(msgspec.Struct, frozen=True):
     iri: str
     context: str
     kinds: tuple[Kind, ...]
-    make: Callable[[Source, Standing], Entity | None]
+    make: Callable[[Source, DeviceState], Entity | None]
 
 
-def _type(name: str, subject: str, kinds: tuple[Kind, ...], make: Callable[[Source, Standing], Any]) -> EntityType:
+def _type(name: str, subject: str, kinds: tuple[Kind, ...], make: Callable[[Source, DeviceState], Any]) -> EntityType:
     context = f"https://raw.githubusercontent.com/smart-data-models/dataModel.{subject}/master/context.jsonld"
     return EntityType(f"https://smartdatamodels.org/dataModel.{subject}/{name}", context, kinds, make)
 
@@ -159,7 +159,7 @@ ENTITY_TYPES: Final = {
 }
 
 
-def _common(source: Source, standing: Standing) -> dict[str, Attribute]:
+def _common(source: Source, standing: DeviceState) -> dict[str, Attribute]:
     """What every model has: a name, where it serves, whose word this is, and an address where it stands still."""
     device, city = standing.device, source.city
     provider = f"Jaga Kota, {city.name}" + (" (simulated)" if source.simulated else "")
@@ -173,7 +173,7 @@ def _common(source: Source, standing: Standing) -> dict[str, Attribute]:
     )
 
 
-def _location(standing: Standing) -> Attribute | None:
+def _location(standing: DeviceState) -> Attribute | None:
     position = position_of(standing.device, standing.latest)
     if position is None:
         return None
@@ -181,7 +181,7 @@ def _location(standing: Standing) -> Attribute | None:
     return Attribute("GeoProperty", point(*position), said.measured_at if said else None)
 
 
-def _status(standing: Standing) -> Attribute:
+def _status(standing: DeviceState) -> Attribute:
     """The worst that is so, in the model's words; its events last until they are cleared."""
     tilt = number(standing.latest, "tilt_deg")
     if standing.condition.state == "fire":

@@ -276,7 +276,7 @@ def measure(adapter: str, messages: int) -> Row:
     with tempfile.TemporaryDirectory(prefix="kota-bench-") as folder:
         store = DuckStore(Path(folder) / "city.duckdb")
         store_s = _timed(lambda: _store(decoder, store, arrivals))
-        readings = sum(life.rows for life in store.ledger())
+        readings = sum(life.rows for life in store.stored_sequences())
         store.close()
     return Row(adapter, messages, readings, parse_s, decode_s, store_s)
 

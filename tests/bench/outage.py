@@ -22,8 +22,8 @@ from city.inventory import builtin_city, load_city
 from city.settings import Settings, load_settings
 from ingest.journal import Arrival, Journal
 from ingest.service import Ingest
-from ingest.store.opened import OpenStore, open_store
-from ingest.store.port import Ranges, Store, Written
+from ingest.store.factory import StoreHandle, open_store
+from ingest.store.port import Ranges, Store, WriteResult
 from ingest.store.records import Reading, Record
 from tests.bench.ingest import message
 from tests.bench.subscriber import login
@@ -69,7 +69,7 @@ class _Timed:
     def __getattr__(self, name: str) -> object:
         return getattr(self._store, name)
 
-    def write(self, records: Sequence[Record], committed_offsets: Ranges) -> Written:
+    def write(self, records: Sequence[Record], committed_offsets: Ranges) -> WriteResult:
         written = self._store.write(records, committed_offsets)
         now = datetime.now(UTC)
         arrived = [record.origin.received_at for record in records if isinstance(record, Reading)]
@@ -134,7 +134,7 @@ def _catch_up(settings: Settings, broker: RunningBroker, hours: float, rate: flo
         settings,
         city,
         login(broker.port, broker.folder),
-        OpenStore(timed, opened.dead_letters, opened.quarantine, opened.health, opened.book),  # type: ignore[arg-type]
+        StoreHandle(timed, opened.dead_letters, opened.quarantine, opened.health, opened.manifest),  # type: ignore[arg-type]
     )
     stop = threading.Event()
     began_cpu_s, messages = usage_of(os.getpid()).cpu_s, ingest.drain.depth()

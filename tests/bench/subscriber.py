@@ -21,7 +21,7 @@ from city.inventory import builtin_city, load_city
 from city.secrets import Secrets
 from city.settings import load_settings
 from ingest.service import Ingest
-from ingest.store.opened import open_store
+from ingest.store.factory import open_store
 from tests.bench.usage import usage_of
 
 

@@ -59,7 +59,7 @@ def ingest_on(broker: RunningBroker, version: str = "3.1.1") -> Service:
 def assert_ledger(broker: RunningBroker, boot: str, expected: dict[str, int]) -> None:
     lives = {life.device: life for life in stored(broker.folder) if life.boot == boot}
     assert {device: life.seqs for device, life in lives.items()} == {d: ((0, n - 1),) for d, n in expected.items()}
-    assert sum(life.twice for life in lives.values()) == 0
+    assert sum(life.duplicates for life in lives.values()) == 0
 
 
 def test_readings_are_forgotten_only_when_stored(broker: RunningBroker, tmp_path: Path) -> None:

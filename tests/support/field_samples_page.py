@@ -25,8 +25,9 @@ _HEAD: Final = """# What becomes of real messages
 Every message of the collection of real payloads this project is tested with, one line each (sequences as one line),
 with what is stored of it. Bins stand in a container 3,000 mm deep, so that a fill level can be compared with its
 distance: (3000 - distance) / (3000 - dead zone). `bytes alone` are frames that nobody decoded, in the envelope of
-The Things Stack; `decoded` the same with what the maker's own decoder makes of them. A stranger is a device that nobody
-has registered: its messages wait in quarantine. Events are those a device says, before repetitions are taken out.
+The Things Stack; `decoded` the same with what the maker's own decoder makes of them. An unknown device is one
+that nobody has registered: its messages wait in quarantine. Events are those a device says, before repetitions are
+taken out.
 Regenerate with `python -m tests.support.field_samples_page`.
 
 """
@@ -61,7 +62,7 @@ def fate_of(found: DecodeResult) -> str:
     if found.records:
         return "undecoded" if found.rejected else "stored"
     if found.unknown_devices:
-        return "stranger"
+        return "unknown device"
     return "dead letter" if found.rejected else "nothing to store"
 
 

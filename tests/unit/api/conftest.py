@@ -23,11 +23,11 @@ from ingest.adapters.registry import adapter_for
 from ingest.decode import Decoder
 from ingest.dry_run import DryRunResult, dry_run
 from ingest.journal import Arrival
-from ingest.store.dead_letters import DeadLetter, DeadLetterBox
-from ingest.store.health import HealthBoard, IngestHealth
+from ingest.store.dead_letters import DeadLetter, DeadLetterQueue
+from ingest.store.health import HealthSnapshotFile, IngestHealth
 from ingest.store.memory import MemoryStore
-from ingest.store.quarantine import Quarantine, Quarantined
-from ingest.store.records import EventRecord, Origin, Reading, StatusRecord, Value
+from ingest.store.quarantine import Quarantine, QuarantinedMessage
+from ingest.store.records import EventRecord, Reading, RecordOrigin, StatusRecord, Value
 from vision.evidence.keys import Signer
 from vision.evidence.room import EvidenceRoom
 
@@ -41,7 +41,7 @@ class Stage:
 
     folder: Path
     store: MemoryStore = field(default_factory=MemoryStore)
-    board: HealthBoard = field(default_factory=HealthBoard)
+    board: HealthSnapshotFile = field(default_factory=HealthSnapshotFile)
     replayed: list[int] = field(default_factory=list)
     journaled: list[Arrival] = field(default_factory=list)
     clear_key: Path | None = None
@@ -50,17 +50,17 @@ class Stage:
 
     def __post_init__(self) -> None:
         """Open what lies on disk."""
-        self.box = DeadLetterBox(self.folder / "dead.sqlite")
+        self.box = DeadLetterQueue(self.folder / "dead.sqlite")
         self.quarantine = Quarantine(self.folder / "strangers.sqlite")
         self.secrets = Secrets.make(self.folder)
         self.board.publish(IngestHealth(NOW, connected=True))
         self.room = EvidenceRoom(self.folder / "evidence", Signer(self.secrets.custody_seed()), 64 << 20)
         self.reviews = ReviewDesk(CITY.id, "desk", self.journaled.extend)
 
-    def origin(self, device: str, at: datetime) -> Origin:
+    def origin(self, device: str, at: datetime) -> RecordOrigin:
         """The next origin of a device."""
         self.seq += 1
-        return Origin(CITY.devices[device].KIND, device, "b", self.seq, at, at)
+        return RecordOrigin(CITY.devices[device].KIND, device, "b", self.seq, at, at)
 
     def measure(self, device: str, at: datetime = NOW, **values: Value) -> None:
         """Store a reading."""
@@ -105,7 +105,7 @@ class Stage:
         adapter_for(topic)
         self.journaled.append(Arrival(topic, payload, NOW))
 
-    def preview(self, profile: str, message: Quarantined, model: str) -> DryRunResult:
+    def preview(self, profile: str, message: QuarantinedMessage, model: str) -> DryRunResult:
         """As the API's service has it."""
         return dry_run(CITY, profile, Arrival(message.topic, message.payload, message.received_at), model=model)
 

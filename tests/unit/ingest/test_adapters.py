@@ -192,9 +192,9 @@ def test_teltonika_several_records_in_one_message() -> None:
     ],
 )
 def test_drivers_are_not_named_in_what_waits(topic: str, body: dict[str, Any]) -> None:
-    (stranger,) = decoded(TRUCK, topic, body).unknown_devices
-    assert b"A-77" not in stranger.raw
-    assert b"0812-99" not in stranger.raw
+    (unknown,) = decoded(TRUCK, topic, body).unknown_devices
+    assert b"A-77" not in unknown.raw
+    assert b"0812-99" not in unknown.raw
 
 
 def test_fiware_by_short_keys_in_every_topic_form() -> None:

@@ -11,7 +11,12 @@ from ingest.backlog import OffsetRange, OffsetTracker
 def test_without_a_backlog_there_is_one_lane() -> None:
     tracker = OffsetTracker((), 1)
     tracker.commit(tracker.offsets_after(1, 10), 10)
-    assert (tracker.live().after, tracker.backlog(), tracker.pending_count(12), tracker.low_watermark()) == (10, None, 2, 10)
+    assert (tracker.live().after, tracker.backlog(), tracker.pending_count(12), tracker.low_watermark()) == (
+        10,
+        None,
+        2,
+        10,
+    )
 
 
 def test_overtaken_messages_become_the_backlog() -> None:

@@ -15,8 +15,8 @@ from city.model import City
 from ingest.decode import DEAD_LETTERS_MAX, Decoder
 from ingest.intake import Receipts
 from ingest.journal import Arrival
-from ingest.store.dead_letters import DeadLetter, DeadLetterBox
-from ingest.store.quarantine import Quarantine, Quarantined
+from ingest.store.dead_letters import DeadLetter, DeadLetterQueue
+from ingest.store.quarantine import Quarantine, QuarantinedMessage
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 BIN = "kota/v1/kupang/bin/bin-1/telemetry"
@@ -97,7 +97,7 @@ def letter(number: int, device: str, size: int = 2_000) -> DeadLetter:
 
 @pytest.mark.parametrize("loud", ["bin-1", "tele/one/SENSOR"])
 def test_a_device_that_fills_the_dead_letters_pushes_out_its_own(tmp_path: Path, loud: str) -> None:
-    box = DeadLetterBox(tmp_path / "dead.sqlite", max_bytes=1_000_000)
+    box = DeadLetterQueue(tmp_path / "dead.sqlite", max_bytes=1_000_000)
     others = [letter(number, f"bin-{number}") for number in range(2, 12)]
     box.add([*others, letter(12, "tele/two/SENSOR")])
     for first in range(100, 1_100, 100):
@@ -106,12 +106,12 @@ def test_a_device_that_fills_the_dead_letters_pushes_out_its_own(tmp_path: Path,
     assert set(range(2, 13)) <= left
     assert 1_099 in left
     assert 100 not in left
-    assert box.dropped() == 11 + 1_000 - len(left)
+    assert box.dropped_count() == 11 + 1_000 - len(left)
 
 
-def message(number: int, name: str, size: int = 4_000) -> Quarantined:
+def message(number: int, name: str, size: int = 4_000) -> QuarantinedMessage:
     at = NOW + timedelta(seconds=number)
-    return Quarantined("owntracks", (name,), f"owntracks/{name}", bytes(size), at)
+    return QuarantinedMessage("owntracks", (name,), f"owntracks/{name}", bytes(size), at)
 
 
 def test_a_stranger_that_fills_the_quarantine_pushes_out_its_own_messages(tmp_path: Path) -> None:
@@ -126,9 +126,9 @@ def test_a_stranger_that_fills_the_quarantine_pushes_out_its_own_messages(tmp_pa
     assert quarantine.messages_of(names["loud/1"].id)[-1].received_at == NOW + timedelta(seconds=299)
 
 
-def test_made_up_strangers_of_one_format_push_out_none_of_another(tmp_path: Path) -> None:
+def test_made_up_unknown_devices_of_one_format_push_out_none_of_another(tmp_path: Path) -> None:
     quarantine = Quarantine(tmp_path / "q.sqlite", max_bytes=300_000)
-    quarantine.add([Quarantined("tts", ("eui-1",), "v3/a/devices/d/up", bytes(4_000), NOW)])
+    quarantine.add([QuarantinedMessage("tts", ("eui-1",), "v3/a/devices/d/up", bytes(4_000), NOW)])
     for number in range(300):
         quarantine.add([message(number, f"made/{number}")])
     assert "tts" in {one.adapter for one in quarantine.find()}

@@ -242,11 +242,11 @@ def test_who_was_recognised_is_nowhere_and_what_waits_tells_the_same(topic: str,
     adapter = topic.partition("/")[0]
     one = device(adapter, "pasar", f"{adapter}-camera")
     nobody = device(adapter, "elsewhere", f"{adapter}-camera")
-    (stranger,) = decoded(nobody, topic, body).unknown_devices
-    assert events(decoded(one, topic, stranger.raw)) == events(decoded(one, topic, body))
+    (unknown,) = decoded(nobody, topic, body).unknown_devices
+    assert events(decoded(one, topic, unknown.raw)) == events(decoded(one, topic, body))
     cut = json.dumps(body).encode()[:-3]
     (letter,) = decoded(nobody, topic, cut).rejected
-    for kept in (stranger.raw, letter.raw):
+    for kept in (unknown.raw, letter.raw):
         assert b"John" not in kept
         assert b"DH1234AB" not in kept
 

@@ -217,7 +217,7 @@ def test_things_stack_redelivery_is_the_same_reading_and_a_second_uplink_is_not(
     assert reading(decode(decoder, UP, second)).origin.seq != first.seq
 
 
-def test_things_stack_unknown_device_is_a_stranger_with_all_its_names(decoder: Decoder) -> None:
+def test_things_stack_unknown_device_is_an_unknown_device_with_all_its_names(decoder: Decoder) -> None:
     body = {**UPLINK, "end_device_ids": {"device_id": "em-77", "dev_eui": "24E1FF"}}
     result = decode(decoder, "v3/bins@t/devices/em-77/up", body)
     assert not result.records
@@ -288,7 +288,7 @@ def test_owntracks_broken_messages_say_why(decoder: Decoder, body: Any, reason: 
     assert reason in decode(decoder, "owntracks/dlhk/t2", body).rejected[0].reason
 
 
-def test_owntracks_unknown_device_is_a_stranger_with_its_place(decoder: Decoder) -> None:
+def test_owntracks_unknown_device_is_an_unknown_device_with_its_place(decoder: Decoder) -> None:
     (one,) = decode(decoder, "owntracks/dlhk/t9", LOCATION).unknown_devices
     assert (one.names, one.hint.place) == (("dlhk/t9",), {"lat_deg": -10.17, "lon_deg": 123.6})
 

@@ -21,7 +21,7 @@ from tests.support.field_samples import NO_MESSAGES, SAMPLES, Sample, rows_of
 from tests.support.field_samples_page import PAGE, device_of, fate_of, page, results
 
 pytestmark = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the collection of real messages is not here")
-FATES = {"stored", "undecoded", "stranger", "dead letter", "nothing to store"}
+FATES = {"stored", "undecoded", "unknown device", "dead letter", "nothing to store"}
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ from ingest.http_intake import accept
 from ingest.journal import Arrival, Journal
 from ingest.replay import replay
 from ingest.store.cases import TYPES, fold
-from ingest.store.dead_letters import DeadLetterBox
+from ingest.store.dead_letters import DeadLetterQueue
 from ingest.store.memory import MemoryStore
 from ingest.store.port import EventQuery
 from ingest.store.quarantine import Quarantine
@@ -58,7 +58,7 @@ class World:
     def __init__(self, folder: Path) -> None:
         """Open them."""
         self.journal = Journal(folder / "journal.sqlite", max_bytes=1 << 20)
-        self.box = DeadLetterBox(folder / "dead.sqlite")
+        self.box = DeadLetterQueue(folder / "dead.sqlite")
         self.store = MemoryStore()
         decoder = Decoder(CITY, late_after=timedelta(minutes=15))
         unknown = Quarantine(folder / "strangers.sqlite")

@@ -20,9 +20,9 @@ from ingest.decode import Decoder
 from ingest.drain import Drain
 from ingest.journal import Arrival, Journal, JournalRetention, open_journal
 from ingest.seal import Seal
-from ingest.store.dead_letters import DeadLetter, DeadLetterBox
-from ingest.store.opened import close_store, open_store
-from ingest.store.quarantine import Quarantine, Quarantined
+from ingest.store.dead_letters import DeadLetter, DeadLetterQueue
+from ingest.store.factory import close_store, open_store
+from ingest.store.quarantine import Quarantine, QuarantinedMessage
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 BIN = "kota/v1/kupang/bin/bin-1/telemetry"
@@ -62,7 +62,7 @@ def test_no_name_and_no_address_of_a_person_is_ever_on_the_disk(hotspots: City, 
     journal = open_journal(settings)
     decoder = Decoder(hotspots, late_after=timedelta(minutes=15), pseudonym_key=secrets.pseudonym_key())
     parts = (opened.store, opened.dead_letters, opened.quarantine)
-    drain = Drain(journal, decoder, *parts, book=opened.book, clock=lambda: NOW)
+    drain = Drain(journal, decoder, *parts, manifest=opened.manifest, clock=lambda: NOW)
     journal.append([Arrival(topic, payload, NOW) for topic, payload in FOREIGN])
     assert found_in(tmp_path / "ingest", SECRETS) == [], "while it waits"
     stop = threading.Event()
@@ -139,7 +139,7 @@ def test_what_is_kept_gives_way_by_size_and_before_the_journal_is_full(tmp_path:
 
 
 def test_a_reader_puts_off_the_emptying_of_a_log_and_forbids_nothing(tmp_path: Path) -> None:
-    box = DeadLetterBox(tmp_path / "dead.sqlite")
+    box = DeadLetterQueue(tmp_path / "dead.sqlite")
     box.add([DeadLetter(1, "t", CLIENT.encode(), NOW, "bad")])
     with closing(sqlite3.connect(tmp_path / "dead.sqlite")) as reader:
         reader.execute("BEGIN")
@@ -156,7 +156,7 @@ def test_a_reader_puts_off_the_emptying_of_a_log_and_forbids_nothing(tmp_path: P
 
 def test_a_stranger_that_is_forgotten_is_in_no_log(tmp_path: Path) -> None:
     quarantine = Quarantine(tmp_path / "q.sqlite")
-    quarantine.add([Quarantined("unifi", ("ap",), "unifi/s/sta", CLIENT.encode(), NOW)])
+    quarantine.add([QuarantinedMessage("unifi", ("ap",), "unifi/s/sta", CLIENT.encode(), NOW)])
     quarantine.forget(quarantine.find()[0].id)
     quarantine.tidy()
     assert found_in(tmp_path, SECRETS) == []

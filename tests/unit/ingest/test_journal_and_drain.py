@@ -23,10 +23,10 @@ from ingest.drain import Drain
 from ingest.intake import Receipts
 from ingest.journal import Arrival, Journal
 from ingest.replay import replay
-from ingest.store.dead_letters import DeadLetterBox
+from ingest.store.dead_letters import DeadLetterQueue
 from ingest.store.duck import DuckStore
 from ingest.store.memory import MemoryStore
-from ingest.store.port import Ranges, Written
+from ingest.store.port import Ranges, WriteResult
 from ingest.store.quarantine import Quarantine
 from ingest.store.records import Reading, Record
 
@@ -46,19 +46,19 @@ def journal(tmp_path: Path) -> Journal:
 
 
 @pytest.fixture
-def box(tmp_path: Path) -> DeadLetterBox:
-    return DeadLetterBox(tmp_path / "dead.sqlite")
+def box(tmp_path: Path) -> DeadLetterQueue:
+    return DeadLetterQueue(tmp_path / "dead.sqlite")
 
 
-def strangers_of(box: DeadLetterBox) -> Quarantine:
+def quarantine_beside(box: DeadLetterQueue) -> Quarantine:
     """A quarantine beside the dead letters."""
     return Quarantine(Path(box._db.execute("PRAGMA database_list").fetchone()[2]).with_name("strangers.sqlite"))
 
 
-def committed_offsets(journal: Journal, city: City, store: Any, box: DeadLetterBox) -> Drain:
+def committed_offsets(journal: Journal, city: City, store: Any, box: DeadLetterQueue) -> Drain:
     """Run a drain over what the journal holds, to its end."""
     drain = Drain(
-        journal, Decoder(city, late_after=timedelta(minutes=15)), store, box, strangers_of(box), clock=lambda: NOW
+        journal, Decoder(city, late_after=timedelta(minutes=15)), store, box, quarantine_beside(box), clock=lambda: NOW
     )
     stop = threading.Event()
     stop.set()
@@ -104,17 +104,19 @@ def test_at_its_bound_the_journal_refuses_and_drops_nothing(tmp_path: Path) -> N
     small.append([arrival(kept + 1)])
 
 
-def test_drain_stores_and_keeps_the_bad_aside(journal: Journal, city: City, box: DeadLetterBox) -> None:
+def test_drain_stores_and_keeps_the_bad_aside(journal: Journal, city: City, box: DeadLetterQueue) -> None:
     store = MemoryStore()
     journal.append([arrival(1), Arrival(BIN, b"{", NOW), arrival(2), arrival(3, battery_pct=500)])
     drain = committed_offsets(journal, city, store, box)
-    assert [entry.seqs for entry in store.ledger()] == [((1, 2),)]
+    assert [entry.seqs for entry in store.stored_sequences()] == [((1, 2),)]
     assert [(letter.payload[:1], letter.offset) for letter in box.find()] == [(b"{", 4), (b"{", 2)]
     assert drain.depth() == 0
     assert journal.first() == 5
 
 
-def test_what_was_cut_off_before_the_position_is_stored_once(journal: Journal, city: City, box: DeadLetterBox) -> None:
+def test_what_was_cut_off_before_the_position_is_stored_once(
+    journal: Journal, city: City, box: DeadLetterQueue
+) -> None:
     class Forgetful(MemoryStore):
         """Stores the rows but dies before it has said so."""
 
@@ -125,21 +127,31 @@ def test_what_was_cut_off_before_the_position_is_stored_once(journal: Journal, c
     journal.append([arrival(1), Arrival(BIN, b"{", NOW), arrival(2)])
     for _ in range(2):
         drain = Drain(
-            journal, Decoder(city, late_after=timedelta(minutes=15)), store, box, strangers_of(box), clock=lambda: NOW
+            journal,
+            Decoder(city, late_after=timedelta(minutes=15)),
+            store,
+            box,
+            quarantine_beside(box),
+            clock=lambda: NOW,
         )
         drain._store(EVERYTHING, journal.read(after=0, limit=9))
-    assert [(entry.rows, entry.twice) for entry in store.ledger()] == [(2, 0)]
+    assert [(entry.rows, entry.duplicates) for entry in store.stored_sequences()] == [(2, 0)]
     assert box.count() == 1
 
 
 def test_a_journal_begun_anew_never_hides_a_dead_letter(
-    tmp_path: Path, journal: Journal, city: City, box: DeadLetterBox
+    tmp_path: Path, journal: Journal, city: City, box: DeadLetterQueue
 ) -> None:
     journal.append([Arrival(BIN, b"{", NOW)])
     committed_offsets(journal, city, MemoryStore(), box)
     fresh = Journal(tmp_path / "another-disk.sqlite", max_bytes=1 << 20)
     drain = Drain(
-        fresh, Decoder(city, late_after=timedelta(minutes=15)), MemoryStore(), box, strangers_of(box), clock=lambda: NOW
+        fresh,
+        Decoder(city, late_after=timedelta(minutes=15)),
+        MemoryStore(),
+        box,
+        quarantine_beside(box),
+        clock=lambda: NOW,
     )
     fresh.append([Arrival(BIN, b"[", NOW)])
     drain._store(EVERYTHING, fresh.read(after=0, limit=9))
@@ -149,7 +161,7 @@ def test_a_journal_begun_anew_never_hides_a_dead_letter(
 class RefusingStore(MemoryStore):
     """Refuses rows with a battery of 13 percent for good, as a database with a type conflict would."""
 
-    def write(self, records: Sequence[Record], committed_offsets: Ranges) -> Written:
+    def write(self, records: Sequence[Record], committed_offsets: Ranges) -> WriteResult:
         bad = {
             index: "column type conflict"
             for index, record in enumerate(records)
@@ -161,12 +173,12 @@ class RefusingStore(MemoryStore):
 
 
 def test_rows_a_store_refuses_become_dead_letters_and_their_neighbours_are_stored(
-    journal: Journal, city: City, box: DeadLetterBox
+    journal: Journal, city: City, box: DeadLetterQueue
 ) -> None:
     store = RefusingStore()
     journal.append([arrival(1), arrival(2, battery_pct=13), arrival(3)])
     committed_offsets(journal, city, store, box)
-    assert [entry.seqs for entry in store.ledger()] == [((1, 1), (3, 3))]
+    assert [entry.seqs for entry in store.stored_sequences()] == [((1, 1), (3, 3))]
     assert [letter.reason for letter in box.find()] == ["store: column type conflict"]
 
 
@@ -175,25 +187,25 @@ class AbsentStore(MemoryStore):
 
     tries = 0
 
-    def write(self, records: Sequence[Record], committed_offsets: Ranges) -> Written:
+    def write(self, records: Sequence[Record], committed_offsets: Ranges) -> WriteResult:
         self.tries += 1
         if self.tries <= 3:
             raise RetryLaterError("nobody there", retry_after_s=0.01)
         return super().write(records, committed_offsets)
 
 
-def test_an_absent_store_is_waited_for(journal: Journal, city: City, box: DeadLetterBox) -> None:
+def test_an_absent_store_is_waited_for(journal: Journal, city: City, box: DeadLetterQueue) -> None:
     store = AbsentStore()
     journal.append([arrival(1), arrival(2)])
     drain = Drain(
-        journal, Decoder(city, late_after=timedelta(minutes=15)), store, box, strangers_of(box), clock=lambda: NOW
+        journal, Decoder(city, late_after=timedelta(minutes=15)), store, box, quarantine_beside(box), clock=lambda: NOW
     )
     assert drain._with_retry(lambda: drain._store(EVERYTHING, journal.read(after=0, limit=9)), threading.Event())
-    assert store.ledger()[0].rows == 2
+    assert store.stored_sequences()[0].rows == 2
     assert drain.store_error == ""
 
 
-def test_a_replayed_letter_is_stored_once_and_as_late_data(journal: Journal, city: City, box: DeadLetterBox) -> None:
+def test_a_replayed_letter_is_stored_once_and_as_late_data(journal: Journal, city: City, box: DeadLetterQueue) -> None:
     store = MemoryStore()
     unknown = "kota/v1/kupang/bin/bin-7/telemetry"
     journal.append([arrival(1, unknown)])
@@ -203,7 +215,7 @@ def test_a_replayed_letter_is_stored_once_and_as_late_data(journal: Journal, cit
     assert replay(box, journal, [letter.id]) == 1
     assert replay(box, journal, [letter.id]) == 0
     committed_offsets(journal, city, store, box)
-    assert [(entry.device, entry.rows) for entry in store.ledger()] == [("bin-7", 1)]
+    assert [(entry.device, entry.rows) for entry in store.stored_sequences()] == [("bin-7", 1)]
     assert box.count() == 0
 
 
@@ -236,7 +248,7 @@ class WatchedStore(MemoryStore):
         self._on_first_write = on_first_write
         self.batches: list[list[int]] = []
 
-    def write(self, records: Sequence[Record], committed_offsets: Ranges) -> Written:
+    def write(self, records: Sequence[Record], committed_offsets: Ranges) -> WriteResult:
         if not self.batches:
             self._on_first_write()
         self.batches.append([record.origin.seq for record in records if isinstance(record, Reading)])
@@ -244,7 +256,7 @@ class WatchedStore(MemoryStore):
 
 
 def test_new_readings_overtake_a_backlog_which_is_drained_in_order(
-    journal: Journal, city: City, box: DeadLetterBox
+    journal: Journal, city: City, box: DeadLetterQueue
 ) -> None:
     old = NOW - timedelta(hours=24)
     for first in range(0, 6_000, 500):
@@ -252,7 +264,7 @@ def test_new_readings_overtake_a_backlog_which_is_drained_in_order(
         journal.append([Arrival(one.topic, one.payload, old) for one in readings])
     store = WatchedStore(lambda: journal.append([arrival(9_000), arrival(9_001)]))
     drain = Drain(
-        journal, Decoder(city, late_after=timedelta(minutes=15)), store, box, strangers_of(box), clock=lambda: NOW
+        journal, Decoder(city, late_after=timedelta(minutes=15)), store, box, quarantine_beside(box), clock=lambda: NOW
     )
     assert drain.lag_s() == 86_400
     drain._drain(threading.Event())
@@ -264,14 +276,14 @@ def test_new_readings_overtake_a_backlog_which_is_drained_in_order(
 
 
 def test_readings_that_arrive_while_a_backlog_is_drained_are_stored_next(
-    journal: Journal, city: City, box: DeadLetterBox, monkeypatch: pytest.MonkeyPatch
+    journal: Journal, city: City, box: DeadLetterQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ingest.drain.BATCH_PAUSE_S", 0.0)
     old = NOW - timedelta(hours=24)
     journal.append([Arrival(one.topic, one.payload, old) for one in (arrival(seq) for seq in range(5_000))])
     store = WatchedStore(lambda: journal.append([arrival(9_000)]))
     drain = Drain(
-        journal, Decoder(city, late_after=timedelta(minutes=15)), store, box, strangers_of(box), clock=lambda: NOW
+        journal, Decoder(city, late_after=timedelta(minutes=15)), store, box, quarantine_beside(box), clock=lambda: NOW
     )
     drain._drain(threading.Event())
     assert store.batches[1] == [9_000]
@@ -279,12 +291,12 @@ def test_readings_that_arrive_while_a_backlog_is_drained_are_stored_next(
 
 
 def test_a_restart_in_the_middle_of_a_backlog_goes_on_with_both_lanes(
-    tmp_path: Path, journal: Journal, city: City, box: DeadLetterBox
+    tmp_path: Path, journal: Journal, city: City, box: DeadLetterQueue
 ) -> None:
     store = DuckStore(tmp_path / "city.duckdb")
     journal.append([arrival(seq) for seq in range(10)])
     decoder = Decoder(city, late_after=timedelta(minutes=15))
-    first = Drain(journal, decoder, store, box, strangers_of(box), clock=lambda: NOW)
+    first = Drain(journal, decoder, store, box, quarantine_beside(box), clock=lambda: NOW)
     first._tracker.skip_to_live(7)
     first._drain_live(threading.Event())
     store.close()
@@ -292,29 +304,29 @@ def test_a_restart_in_the_middle_of_a_backlog_goes_on_with_both_lanes(
     assert again.committed_offsets() == ((8, 10),)
     second = committed_offsets(journal, city, again, box)
     second._drain(threading.Event())
-    assert [(life.rows, life.twice, life.seqs) for life in again.ledger()] == [(10, 0, ((0, 9),))]
+    assert [(life.rows, life.duplicates, life.seqs) for life in again.stored_sequences()] == [(10, 0, ((0, 9),))]
     assert again.committed_offsets() == ((1, 10),)
     again.close()
 
 
 def test_a_message_that_the_disk_has_changed_is_a_dead_letter(
-    tmp_path: Path, journal: Journal, city: City, box: DeadLetterBox
+    tmp_path: Path, journal: Journal, city: City, box: DeadLetterQueue
 ) -> None:
     journal.append([arrival(1), arrival(2)])
     with closing(sqlite3.connect(tmp_path / "journal.sqlite")) as db, db:
         db.execute("UPDATE arrivals SET payload = replace(payload, '5', '6') WHERE position = 1")
     store = MemoryStore()
     committed_offsets(journal, city, store, box)
-    assert [life.seqs for life in store.ledger()] == [((2, 2),)]
+    assert [life.seqs for life in store.stored_sequences()] == [((2, 2),)]
     assert [letter.reason for letter in box.find()] == ["the disk has changed this message in the journal"]
 
 
-def test_a_refused_row_of_an_array_is_buried_alone(journal: Journal, city: City, box: DeadLetterBox) -> None:
+def test_a_refused_row_of_an_array_is_buried_alone(journal: Journal, city: City, box: DeadLetterQueue) -> None:
     parts = [arrival(seq, battery_pct=13 if seq == 2 else 5).payload for seq in (1, 2, 3)]
     journal.append([Arrival(BIN, b"[" + b",".join(parts) + b"]", NOW)])
     store = RefusingStore()
     committed_offsets(journal, city, store, box)
-    assert [life.seqs for life in store.ledger()] == [((1, 1), (3, 3))]
+    assert [life.seqs for life in store.stored_sequences()] == [((1, 1), (3, 3))]
     assert [letter.payload for letter in box.find()] == [parts[1]]
 
 

@@ -17,9 +17,9 @@ from city.model import City
 from ingest.decode import Decoder
 from ingest.drain import Drain
 from ingest.journal import Arrival, Journal
-from ingest.store.dead_letters import DeadLetterBox
+from ingest.store.dead_letters import DeadLetterQueue
 from ingest.store.memory import MemoryStore
-from ingest.store.quarantine import FIRST, NEWEST, Quarantine, Quarantined
+from ingest.store.quarantine import FIRST_KEPT, NEWEST_KEPT, Quarantine, QuarantinedMessage
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -30,9 +30,9 @@ def quarantine(tmp_path: Path) -> Iterator[Quarantine]:
         yield made
 
 
-def message(number: int, address: str = "dlhk/t9", **more: object) -> Quarantined:
+def message(number: int, address: str = "dlhk/t9", **more: object) -> QuarantinedMessage:
     at = NOW + timedelta(seconds=number)
-    return Quarantined("owntracks", (address,), f"owntracks/{address}", b"%d" % number, at, **more)  # type: ignore[arg-type]
+    return QuarantinedMessage("owntracks", (address,), f"owntracks/{address}", b"%d" % number, at, **more)  # type: ignore[arg-type]
 
 
 def test_a_stranger_is_one_however_often_it_is_heard(quarantine: Quarantine) -> None:
@@ -51,9 +51,9 @@ def test_the_same_message_again_changes_nothing(quarantine: Quarantine) -> None:
 def test_the_first_and_the_newest_are_kept_and_the_rest_is_counted(quarantine: Quarantine) -> None:
     quarantine.add([message(number) for number in range(500)])
     (one,) = quarantine.find()
-    assert (one.messages, one.dropped) == (500, 500 - FIRST - NEWEST)
+    assert (one.messages, one.dropped) == (500, 500 - FIRST_KEPT - NEWEST_KEPT)
     kept = [int(each.payload) for each in quarantine.messages_of(one.id)]
-    assert kept == [*range(FIRST), *range(500 - NEWEST, 500)]
+    assert kept == [*range(FIRST_KEPT), *range(500 - NEWEST_KEPT, 500)]
 
 
 def test_who_is_ignored_keeps_nothing_and_may_be_noticed_again(quarantine: Quarantine) -> None:
@@ -95,7 +95,7 @@ def committed_offsets(
 ) -> Drain:
     with closing(Journal(tmp_path / "journal.sqlite", max_bytes=1 << 22)) as journal:
         journal.append(arrivals)
-        box = DeadLetterBox(tmp_path / "dead.sqlite")
+        box = DeadLetterQueue(tmp_path / "dead.sqlite")
         drain = Drain(journal, Decoder(city, late_after=timedelta(days=9)), store, box, quarantine, clock=lambda: NOW)
         stop = threading.Event()
         done = threading.Thread(target=drain.run, args=(stop,))
@@ -126,8 +126,8 @@ def test_once_it_is_known_what_waited_is_stored_at_its_own_time_and_once(
     after = committed_offsets(tmp_path, city, store, quarantine, arrival(30))
     assert after.totals.stored == 31
     assert quarantine.find(state=None) == []
-    (life,) = store.ledger()
-    assert (life.device, life.rows, life.twice) == ("truck-9", 31, 0)
+    (life,) = store.stored_sequences()
+    assert (life.device, life.rows, life.duplicates) == ("truck-9", 31, 0)
     assert store.span() == (NOW, NOW + timedelta(seconds=30))
 
 

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from ingest.stateful_rules import COUNTER_32, StatefulRules, counter_increase
 from ingest.store.memory import MemoryStore
-from ingest.store.records import EventRecord, Origin, Reading, Record
+from ingest.store.records import EventRecord, Reading, Record, RecordOrigin
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
-def origin(at_s: float, device: str = "truck-1") -> Origin:
+def origin(at_s: float, device: str = "truck-1") -> RecordOrigin:
     at = NOW + timedelta(seconds=at_s)
-    return Origin("truck", device, "b", round(at_s * 1000), at, at)
+    return RecordOrigin("truck", device, "b", round(at_s * 1000), at, at)
 
 
 def at_place(at_s: float, lat: float, lon: float = 123.6, device: str = "truck-1") -> Reading:

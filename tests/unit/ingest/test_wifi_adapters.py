@@ -22,7 +22,7 @@ from ingest.decode import Decoder, DecodeResult
 from ingest.journal import Arrival
 from ingest.pseudonyms import Pseudonyms, flat_mac
 from ingest.stateful_rules import StatefulRules
-from ingest.store.latest import LatestBoard, connectivity
+from ingest.store.latest import LastValueCache, connectivity
 from ingest.store.records import EventRecord, Reading, StatusRecord
 from tests.support.decoding import values
 from tests.support.field_samples import SAMPLES, load
@@ -115,11 +115,11 @@ def test_unifi_one_body_with_one_known_and_one_unknown_access_point() -> None:
     }
     found = decoded("unifi", "80:2a:a8:00:01:02", "unifi/default/device", body)
     assert values(found) == {"clients": 2}
-    (stranger,) = found.unknown_devices
-    assert stranger.names == ("80:2a:a8:00:01:03", "Taman")
-    assert json.loads(stranger.raw)["data"][0]["num_sta"] == 3
-    assert b"secret" not in stranger.raw
-    again = decoded("unifi", "80:2a:a8:00:01:03", "unifi/default/device", stranger.raw)
+    (unknown,) = found.unknown_devices
+    assert unknown.names == ("80:2a:a8:00:01:03", "Taman")
+    assert json.loads(unknown.raw)["data"][0]["num_sta"] == 3
+    assert b"secret" not in unknown.raw
+    again = decoded("unifi", "80:2a:a8:00:01:03", "unifi/default/device", unknown.raw)
     assert values(again) == {"clients": 3}, "what waits can be stored later"
 
 
@@ -195,10 +195,10 @@ def test_a_lost_access_point_stays_lost_whatever_old_is_told_of_it() -> None:
     lost = {"data": [{"mac": "80:2a:a8:00:01:02", "state": 0, "last_seen": int(NOW.timestamp()) - 600}]}
     lingering = {"data": [{"ap_mac": "80:2a:a8:00:01:02", "last_seen": int(NOW.timestamp()) - 600}]}
     back = {"data": [{"mac": "80:2a:a8:00:01:02", "state": 1, "num_sta": 2, "last_seen": int(NOW.timestamp()) - 5}]}
-    board = LatestBoard()
+    board = LastValueCache()
     for seconds, (sort, body) in enumerate((("device", lost), ("sta", lingering), ("device", back))):
         found = decoded("unifi", "80:2a:a8:00:01:02", f"unifi/s/{sort}", body, at=NOW + timedelta(seconds=seconds))
-        board.absorb(found.records)
+        board.update(found.records)
         (latest,) = board.find(kind=None, device="ap", changed_since=None)
         expected = "online" if body is back else "offline"
         assert connectivity(latest, interval_s=60, now=NOW + timedelta(seconds=seconds)) == expected
@@ -209,8 +209,8 @@ def test_a_guest_without_a_name_is_nobody() -> None:
     (_, nobody) = decoded("unifi", "80:2a:a8:00:01:02", "unifi/s/event", [event]).records
     assert isinstance(nobody, EventRecord)
     assert nobody.detail == {"ssid": "G"}
-    (stranger,) = decoded("unifi", "", "unifi/s/event", [{**event, "guest": CLIENT}]).unknown_devices
-    (_, later) = decoded("unifi", "80:2a:a8:00:01:02", "unifi/s/event", stranger.raw).records
+    (unknown,) = decoded("unifi", "", "unifi/s/event", [{**event, "guest": CLIENT}]).unknown_devices
+    (_, later) = decoded("unifi", "80:2a:a8:00:01:02", "unifi/s/event", unknown.raw).records
     assert isinstance(later, EventRecord)
     assert later.detail["client"].startswith("02:6b:")
 
@@ -336,8 +336,8 @@ def test_nobodys_name_waits_in_quarantine_or_among_dead_letters(name: str, break
 
 def test_a_users_name_stays_the_same_hash_through_quarantine() -> None:
     body = {**RADIUS, "Calling-Station-Id": "", "User-Name": "john"}
-    (stranger,) = decoded("radius", "", "radius/gw1/accounting", body).unknown_devices
-    assert session(json.loads(stranger.raw)).detail["client"] == session(body).detail["client"]
+    (unknown,) = decoded("radius", "", "radius/gw1/accounting", body).unknown_devices
+    assert session(json.loads(unknown.raw)).detail["client"] == session(body).detail["client"]
 
 
 @pytest.mark.parametrize(
@@ -475,10 +475,10 @@ def test_radius_that_is_no_accounting_says_so_and_keeps_no_client() -> None:
 
 def test_a_stranger_keeps_its_own_address_and_nobody_elses() -> None:
     body = {**RADIUS, "NAS-Identifier": "AA-BB-CC-00-11-22"}
-    (stranger,) = decoded("radius", "", "radius/gw1/accounting", body).unknown_devices
-    assert b"AA-BB-CC-00-11-22" in stranger.raw
-    assert CLIENT.encode() not in stranger.raw
-    later = decoded("radius", "AA-BB-CC-00-11-22", "radius/gw1/accounting", stranger.raw)
+    (unknown,) = decoded("radius", "", "radius/gw1/accounting", body).unknown_devices
+    assert b"AA-BB-CC-00-11-22" in unknown.raw
+    assert CLIENT.encode() not in unknown.raw
+    later = decoded("radius", "AA-BB-CC-00-11-22", "radius/gw1/accounting", unknown.raw)
     (event,) = [one for one in later.records if isinstance(one, EventRecord)]
     assert event.detail["client"] == session(RADIUS).detail["client"], "known later, it is the same client"
 

@@ -1,4 +1,4 @@
-"""`kota ledger`: what the outboxes of this machine ever gave out, against what the store has."""
+"""`kota reconcile`: what the outboxes of this machine ever gave out, against what the store has."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Stored(msgspec.Struct, frozen=True):
     boot: str
     seqs: list[Range]
     rows: int
-    twice: int
+    duplicates: int
     dead: list[Range] = []
 
 
@@ -51,7 +51,7 @@ class Balance(msgspec.Struct, frozen=True):
     waiting: int
     dropped: int
     missing: int
-    twice: int
+    duplicates: int
     lost: list[LostSeqs] = []
 
 
@@ -68,7 +68,7 @@ def balance(issued: Sequence[Issued], stored: Mapping[tuple[str, str], Stored]) 
         waiting += life.pending
         dropped += life.dropped
         missing += max(0, life.seqs - have - refused - life.pending - life.dropped)
-    return Balance(published, total, dead, waiting, dropped, missing, sum(one.twice for one in stored.values()))
+    return Balance(published, total, dead, waiting, dropped, missing, sum(one.duplicates for one in stored.values()))
 
 
 def _count(seqs: Sequence[Range]) -> int:
@@ -77,7 +77,9 @@ def _count(seqs: Sequence[Range]) -> int:
 
 def run(argv: list[str]) -> int:
     """Print the balance; 1 when something is missing or stored twice."""
-    parser = argparse.ArgumentParser(prog="kota ledger", description="Compare what was published with what is stored.")
+    parser = argparse.ArgumentParser(
+        prog="kota reconcile", description="Compare what was published with what is stored."
+    )
     parser.add_argument("--json", action="store_true", help="One JSON object.")
     add_settings(parser, ("data",))
     args = parser.parse_args(argv)
@@ -90,7 +92,7 @@ def run(argv: list[str]) -> int:
         print("  ".join(f"{name} {getattr(result, name)}" for name in result.__struct_fields__ if name != "lost"))
         for one in result.lost:
             print(f"lost: {one.device}, boot {one.boot}, seqs {one.first} to {one.last}")
-    return 1 if result.missing or result.twice or result.lost else 0
+    return 1 if result.missing or result.duplicates or result.lost else 0
 
 
 def _read_outboxes(data: Path) -> list[Issued]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from edge.ledger import Balance, Stored, balance
 from edge.outbox import Issued
+from edge.reconcile import Balance, Stored, balance
 
 
 def stored(*lives: Stored) -> dict[tuple[str, str], Stored]:
@@ -13,13 +13,13 @@ def stored(*lives: Stored) -> dict[tuple[str, str], Stored]:
 def test_stored_waiting_and_dead_readings_are_accounted_for() -> None:
     issued = [Issued("bin-1", "b", 10, 2)]
     kept = stored(Stored("bin-1", "b", [(0, 4), (6, 6)], 6, 0, [(5, 5), (7, 7)]))
-    assert balance(issued, kept) == Balance(10, stored=6, dead=2, waiting=2, dropped=0, missing=0, twice=0)
+    assert balance(issued, kept) == Balance(10, stored=6, dead=2, waiting=2, dropped=0, missing=0, duplicates=0)
 
 
 def test_what_is_nowhere_is_missing_and_what_is_there_twice_is_said() -> None:
     issued = [Issued("bin-1", "b", 10, 0), Issued("bin-2", "b", 3, 0)]
     found = balance(issued, stored(Stored("bin-1", "b", [(0, 7)], 9, 1)))
-    assert (found.missing, found.twice) == (5, 1)
+    assert (found.missing, found.duplicates) == (5, 1)
 
 
 def test_another_boot_is_another_life() -> None:
