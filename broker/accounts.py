@@ -1,4 +1,4 @@
-"""The accounts of a city as they are now: devices of the inventory and adopted ones, gateways, services."""
+"""The present accounts of a city: inventory and adopted devices, gateways, services."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from city.secrets import Secrets
 
 
 class CurrentRights:
-    """The table of rights, made anew when the city's devices or the gateways change."""
+    """The table of rights, rebuilt when the city's devices or the gateways change."""
 
     def __init__(self, city: City, gateways: Gateways, *, demo: bool) -> None:
         self._city = city
@@ -26,7 +26,7 @@ class CurrentRights:
         devices, gateways = self._city.devices, self._gateways.current()
         if devices is not self._seen[0] or gateways is not self._seen[1]:
             kinds = {id_: device.KIND for id_, device in devices.items()}
-            filters = {name: one.filters for name, one in gateways.items()}
+            filters = {name: gateway.filters for name, gateway in gateways.items()}
             own = {id_: own_topics(device.reach) for id_, device in devices.items()}
             self._table = rights_table(self._city.id, kinds, demo=self._demo, gateways=filters, own_foreign=own)
             self._seen = (devices, gateways)

@@ -1,4 +1,4 @@
-"""`kota reconcile`: what the outboxes of this machine ever gave out, against what the store has."""
+"""`kota reconcile`: compares what this machine's outboxes published with what the store has."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import msgspec
 from broker.contract.errors import ConfigError, RetryLaterError
 from city.options import add_settings, settings_from
 from city.secrets import Secrets
-from edge.outbox import Issued, Outbox
+from edge.outbox import Outbox, OutboxStats
 
 Range = tuple[int, int]
 
 
-class Stored(msgspec.Struct, frozen=True):
-    """What the store says of one outbox life."""
+class StoredEpoch(msgspec.Struct, frozen=True):
+    """The store's sequence numbers of one device and boot."""
 
     device: str
     boot: str
@@ -30,8 +30,8 @@ class Stored(msgspec.Struct, frozen=True):
     dead: list[Range] = []
 
 
-class LostSeqs(msgspec.Struct, frozen=True):
-    """Readings with a receipt that the store had and has not any more."""
+class LostSequences(msgspec.Struct, frozen=True):
+    """Receipted readings that the store had and lacks now."""
 
     device: str
     boot: str
@@ -39,10 +39,11 @@ class LostSeqs(msgspec.Struct, frozen=True):
     last: int
 
 
-class Balance(msgspec.Struct, frozen=True):
-    """The outcome. `missing`: given out, no longer in an outbox, neither stored nor among the dead letters.
+class Reconciliation(msgspec.Struct, frozen=True):
+    """The outcome. `missing`: published, no longer in an outbox, neither stored nor among the dead letters.
 
-    `dropped` gave way in a full outbox, as its policy says. `lost` was stored once, of any device: ingest's own word.
+    `dropped` were dropped by a full outbox, as its policy says. `lost` were stored once, of any device, as ingest
+    reports.
     """
 
     published: int
@@ -52,23 +53,25 @@ class Balance(msgspec.Struct, frozen=True):
     dropped: int
     missing: int
     duplicates: int
-    lost: list[LostSeqs] = []
+    lost: list[LostSequences] = []
 
 
-def balance(issued: Sequence[Issued], stored: Mapping[tuple[str, str], Stored]) -> Balance:
-    """Compare device by device and boot by boot."""
+def reconcile(stats: Sequence[OutboxStats], stored: Mapping[tuple[str, str], StoredEpoch]) -> Reconciliation:
+    """Compare by device and boot."""
     total = dead = missing = waiting = published = dropped = 0
-    for life in issued:
-        found = stored.get((life.device, life.boot))
+    for outbox in stats:
+        found = stored.get((outbox.device, outbox.boot))
         have = _count(found.seqs) if found else 0
         refused = _count(found.dead) if found else 0
-        published += life.seqs
+        published += outbox.seqs
         total += have
         dead += refused
-        waiting += life.pending
-        dropped += life.dropped
-        missing += max(0, life.seqs - have - refused - life.pending - life.dropped)
-    return Balance(published, total, dead, waiting, dropped, missing, sum(one.duplicates for one in stored.values()))
+        waiting += outbox.pending
+        dropped += outbox.dropped
+        missing += max(0, outbox.seqs - have - refused - outbox.pending - outbox.dropped)
+    return Reconciliation(
+        published, total, dead, waiting, dropped, missing, sum(epoch.duplicates for epoch in stored.values())
+    )
 
 
 def _count(seqs: Sequence[Range]) -> int:
@@ -76,7 +79,7 @@ def _count(seqs: Sequence[Range]) -> int:
 
 
 def run(argv: list[str]) -> int:
-    """Print the balance; 1 when something is missing or stored twice."""
+    """Print the outcome; exit code 1 when readings are missing, duplicate or lost."""
     parser = argparse.ArgumentParser(
         prog="kota reconcile", description="Compare what was published with what is stored."
     )
@@ -85,26 +88,26 @@ def run(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     data = settings_from(args).data
     stored, lost = _ask_store(data)
-    result = msgspec.structs.replace(balance(_read_outboxes(data), stored), lost=lost)
+    result = msgspec.structs.replace(reconcile(_read_outboxes(data), stored), lost=lost)
     if args.json:
         print(msgspec.json.encode(result).decode())
     else:
         print("  ".join(f"{name} {getattr(result, name)}" for name in result.__struct_fields__ if name != "lost"))
-        for one in result.lost:
-            print(f"lost: {one.device}, boot {one.boot}, seqs {one.first} to {one.last}")
+        for lost_range in result.lost:
+            print(f"lost: {lost_range.device}, boot {lost_range.boot}, seqs {lost_range.first} to {lost_range.last}")
     return 1 if result.missing or result.duplicates or result.lost else 0
 
 
-def _read_outboxes(data: Path) -> list[Issued]:
-    found: list[Issued] = []
+def _read_outboxes(data: Path) -> list[OutboxStats]:
+    stats: list[OutboxStats] = []
     for path in sorted((data / "edge").glob("*.sqlite")):
         outbox = Outbox(path, max_bytes=1 << 40)
-        found += outbox.issued()
+        stats += outbox.stats()
         outbox.close()
-    return found
+    return stats
 
 
-def _ask_store(data: Path) -> tuple[dict[tuple[str, str], Stored], list[LostSeqs]]:
+def _ask_store(data: Path) -> tuple[dict[tuple[str, str], StoredEpoch], list[LostSequences]]:
     try:
         run_file = json.loads((data / "run.json").read_text())
     except (OSError, ValueError) as exc:
@@ -118,5 +121,7 @@ def _ask_store(data: Path) -> tuple[dict[tuple[str, str], Stored], list[LostSeqs
             rows: Any = json.load(answer)
     except OSError as exc:
         raise RetryLaterError(f"the API does not answer: {exc}") from exc
-    lives = msgspec.convert(rows["lives"], list[Stored])
-    return {(life.device, life.boot): life for life in lives}, msgspec.convert(rows.get("lost", []), list[LostSeqs])
+    lives = msgspec.convert(rows["lives"], list[StoredEpoch])
+    return {(life.device, life.boot): life for life in lives}, msgspec.convert(
+        rows.get("lost", []), list[LostSequences]
+    )

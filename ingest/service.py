@@ -13,9 +13,9 @@ from typing import Final
 import msgspec
 import structlog
 
-from broker.client import BusClient, Login, login_for
+from broker.client import BusClient, ConnectionParams, connection_params
 from broker.contract.errors import RetryLaterError
-from broker.fast import FastSubscriber
+from broker.mqtt5_subscriber import Mqtt5Subscriber
 from broker.nats.endpoint import endpoint_path
 from broker.nats.reader import StreamReader
 from city.backup_cut import Copier
@@ -58,7 +58,7 @@ GC_THRESHOLDS: Final = (50_000, 50, 50)
 class Ingest:
     """Owns the journal, intake and drain; the caller runs each of `parts` on a thread."""
 
-    def __init__(self, settings: Settings, city: City, login: Login, opened: StoreHandle) -> None:
+    def __init__(self, settings: Settings, city: City, login: ConnectionParams, opened: StoreHandle) -> None:
         gc.set_threshold(*GC_THRESHOLDS)
         secrets = Secrets(settings.data)
         self._opened = opened
@@ -182,7 +182,7 @@ def _run_deriver(settings: Settings, city: City, opened: StoreHandle) -> Callabl
     return Deriver(opened.store, city, opened.health, opened.dead_letters.count, url, demo=settings.demo).run
 
 
-def bus_of(settings: Settings, login: Login) -> Callable[[Intake], IntakeBus]:
+def bus_of(settings: Settings, login: ConnectionParams) -> Callable[[Intake], IntakeBus]:
     """A factory of the bus: the embedded broker's stream, or MQTT."""
 
     def make(intake: Intake) -> IntakeBus:
@@ -193,7 +193,7 @@ def bus_of(settings: Settings, login: Login) -> Callable[[Intake], IntakeBus]:
                     login, endpoint, on_message=intake.put, on_connected=intake.on_connected, has_room=intake.has_room
                 )
             case "mqtt5":
-                return FastSubscriber(login, on_message=intake.receive, on_connected=intake.on_connected)
+                return Mqtt5Subscriber(login, on_message=intake.receive, on_connected=intake.on_connected)
             case _:
                 return BusClient(login, on_message=intake.receive, on_connected=intake.on_connected)
 
@@ -204,7 +204,7 @@ def serve(runtime: Runtime) -> None:
     """Run ingest until the runtime stops."""
     settings = runtime.settings
     opened = open_store(settings, runtime.city)
-    login = login_for(settings, "ingest", runtime.mqtt_password("ingest"), persistent=True)
+    login = connection_params(settings, "ingest", runtime.mqtt_password("ingest"), persistent=True)
     ingest = Ingest(settings, runtime.city, login, opened)
     ingest.intake.on_iteration = lambda: runtime.beat("ingest-intake")
     threads = [runtime.thread(name, lambda part=part: part(runtime.stop)) for name, part in ingest.parts.items()]  # type: ignore[misc]

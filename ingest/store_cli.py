@@ -178,7 +178,7 @@ def _common(ours: Ranges, theirs: Ranges) -> int:
 
 
 def _bookmark(path: Path, source: str, target: str) -> datetime | None:
-    """Where an earlier copy between the same stores was interrupted."""
+    """The time at which an earlier copy between the same stores was interrupted; None without one."""
     try:
         bookmark = msgspec.json.decode(path.read_bytes(), type=Bookmark)
     except (OSError, msgspec.MsgspecError):

@@ -10,7 +10,7 @@ import structlog
 from broker.contract.errors import RetryLaterError
 from city.model import Camera
 from edge.agent import Agent
-from edge.outbox import Measured, Occurred
+from edge.outbox import EventEntry, TelemetryEntry
 
 log = structlog.get_logger("vision")
 
@@ -41,11 +41,11 @@ class AgentSink:
         self, type_: str, state: Literal["raised", "cleared", "noted"], detail: dict[str, Any], at: datetime
     ) -> None:
         """Keep an event in the outbox."""
-        self._agent.record([Occurred(self._camera.id, "camera", at, type_, state, detail)])
+        self._agent.record([EventEntry(self._camera.id, "camera", at, type_, state, detail)])
 
     def health(self, values: Health, at: datetime) -> None:
         """Keep health in the outbox; health that finds no room is told again soon."""
         try:
-            self._agent.record([Measured(self._camera.id, "camera", at, values)])
+            self._agent.record([TelemetryEntry(self._camera.id, "camera", at, values)])
         except RetryLaterError as exc:
             log.error("vision.outbox_refuses", reason=str(exc))

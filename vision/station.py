@@ -15,7 +15,7 @@ from typing import Final
 import cv2
 import structlog
 
-from broker.client import login_for
+from broker.client import connection_params
 from broker.contract.errors import ConfigError, KotaError
 from city.drawn import DrawnPlan, still_path
 from city.model import Camera
@@ -103,7 +103,7 @@ class Station:
             if not ours:
                 return
             with closing(Outbox(path, max_bytes=settings.outbox_max_mb << 20)) as outbox:
-                login = login_for(settings, camera.id, runtime.mqtt_password(camera.id))
+                login = connection_params(settings, camera.id, runtime.mqtt_password(camera.id))
                 agent = Agent(runtime.city.id, {camera.id: "camera"}, outbox, login, firmware="vision")
                 talking = runtime.thread(f"{camera.id}-agent", lambda: agent.run(runtime.stop))
                 worker = self._workers[camera.id] = self._worker(camera, agent)

@@ -1,4 +1,4 @@
-"""The errors that decide what happens to a message; every service raises and handles these and no others."""
+"""The errors that decide what happens to a message; every service raises and handles these only."""
 
 from __future__ import annotations
 

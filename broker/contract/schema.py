@@ -41,7 +41,7 @@ def schema() -> dict[str, Any]:
 
 
 def page() -> str:
-    """The contract as a page of Markdown."""
+    """The contract as a Markdown page."""
     return "\n".join([*_topics(), *_telemetry(), *_events(), *_states(), ""])
 
 
@@ -124,14 +124,14 @@ def _states() -> list[str]:
     ]
 
 
-def generated() -> dict[Path, str]:
+def generated_files() -> dict[Path, str]:
     """Path to content of every generated file."""
     return {SCHEMA_PATH: json.dumps(schema(), indent=1, ensure_ascii=False) + "\n", PAGE_PATH: page()}
 
 
 def main() -> int:
     """Write the files."""
-    for path, text in generated().items():
+    for path, text in generated_files().items():
         path.write_text(text, encoding="utf-8")
     return 0
 

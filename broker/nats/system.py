@@ -1,4 +1,4 @@
-"""What the keeper asks of nats-server about itself: memory, connections; and the end of a connection.
+"""Requests to nats-server's system account: memory, connections, and ending a connection.
 
 Source: NATS documentation, "System events and decentralised monitoring": `$SYS.REQ.SERVER.*`.
 """
@@ -15,8 +15,8 @@ from broker.nats.library import Client, NatsError
 
 TIMEOUT_S: Final = 5
 LISTED_MAX: Final = 1_024
-_UNSIGNED: Final = "$G"
-"""The server's own account, to which a connection belongs until it has signed in."""
+_UNAUTHENTICATED: Final = "$G"
+"""The server's global account, to which a connection belongs until it has authenticated."""
 
 
 class ServerState(msgspec.Struct, frozen=True):
@@ -26,7 +26,7 @@ class ServerState(msgspec.Struct, frozen=True):
     connections: int = 0
 
 
-class Connected(msgspec.Struct, frozen=True):
+class ConnectionInfo(msgspec.Struct, frozen=True):
     """One connection: the server's id, its own, and the client's address."""
 
     server: str
@@ -34,30 +34,30 @@ class Connected(msgspec.Struct, frozen=True):
     address: str
 
 
-class _StateAnswer(msgspec.Struct):
+class _StatszAnswer(msgspec.Struct):
     statsz: ServerState = ServerState()
 
 
-class _Listed(msgspec.Struct, frozen=True):
+class _ConnzEntry(msgspec.Struct, frozen=True):
     cid: int
     ip: str = ""
 
 
-class _ListedData(msgspec.Struct, frozen=True):
-    connections: tuple[_Listed, ...] = ()
+class _ConnzData(msgspec.Struct, frozen=True):
+    connections: tuple[_ConnzEntry, ...] = ()
 
 
-class _Server(msgspec.Struct, frozen=True):
+class _ServerInfo(msgspec.Struct, frozen=True):
     id: str = ""
 
 
-class _ListAnswer(msgspec.Struct):
-    server: _Server = _Server()
-    data: _ListedData = _ListedData()
+class _ConnzAnswer(msgspec.Struct):
+    server: _ServerInfo = _ServerInfo()
+    data: _ConnzData = _ConnzData()
 
 
 class SystemAccount:
-    """Asks over one connection of the system account.
+    """Sends requests over one connection of the system account.
 
     Args:
         client: The connection.
@@ -68,39 +68,39 @@ class SystemAccount:
 
     @property
     def is_connected(self) -> bool:
-        """Whether the server is there."""
+        """Whether the server is connected."""
         return bool(self._client.is_connected)
 
     async def state(self) -> ServerState:
-        """How the server does.
+        """Memory and connections of the server.
 
         Raises:
-            NatsError, TimeoutError, ValueError: It does not answer, or not what was asked.
+            NatsError, TimeoutError, ValueError: It does not answer, or not as expected.
         """
         answer = await self._client.request("$SYS.REQ.SERVER.PING.STATSZ", b"", timeout=TIMEOUT_S)
-        return msgspec.json.decode(answer.data, type=_StateAnswer).statsz
+        return msgspec.json.decode(answer.data, type=_StatszAnswer).statsz
 
-    async def connections_of(self, user: str) -> list[Connected]:
+    async def connections_of(self, user: str) -> list[ConnectionInfo]:
         """The connections of a user; none when the server does not answer."""
-        return await self._list({"auth": True, "user": user})
+        return await self._connections({"auth": True, "user": user})
 
-    async def unsigned(self) -> list[Connected]:
-        """Connections that have not signed in, the longest there first."""
-        return await self._list({"acc": _UNSIGNED, "sort": "start"})
+    async def list_unauthenticated(self) -> list[ConnectionInfo]:
+        """Connections that have not authenticated, the oldest first."""
+        return await self._connections({"acc": _UNAUTHENTICATED, "sort": "start"})
 
-    async def end(self, connections: Iterable[Connected]) -> None:
-        """Ask the server to close connections; a busy one takes its time."""
+    async def end(self, connections: Iterable[ConnectionInfo]) -> None:
+        """Ask the server to close connections; a busy one takes time."""
         with contextlib.suppress(NatsError, TimeoutError):
             for connection in connections:
                 wish = msgspec.json.encode({"cid": connection.id})
                 await self._client.publish(f"$SYS.REQ.SERVER.{connection.server}.KICK", wish)
             await self._client.flush(TIMEOUT_S)
 
-    async def _list(self, which: dict[str, object]) -> list[Connected]:
-        wish = msgspec.json.encode({**which, "limit": LISTED_MAX})
+    async def _connections(self, which: dict[str, object]) -> list[ConnectionInfo]:
+        request = msgspec.json.encode({**which, "limit": LISTED_MAX})
         try:
-            answer = await self._client.request("$SYS.REQ.SERVER.PING.CONNZ", wish, timeout=TIMEOUT_S)
-            listed = msgspec.json.decode(answer.data, type=_ListAnswer)
+            answer = await self._client.request("$SYS.REQ.SERVER.PING.CONNZ", request, timeout=TIMEOUT_S)
+            listing = msgspec.json.decode(answer.data, type=_ConnzAnswer)
         except (NatsError, TimeoutError, msgspec.MsgspecError):
             return []
-        return [Connected(listed.server.id, one.cid, one.ip) for one in listed.data.connections]
+        return [ConnectionInfo(listing.server.id, entry.cid, entry.ip) for entry in listing.data.connections]

@@ -76,7 +76,7 @@ class ConnectivityReport(msgspec.Struct, frozen=True):
 
 
 class Hint(msgspec.Struct, frozen=True):
-    """What a message tells of an unknown device, to suggest a profile and a position (`position`) for it."""
+    """Facts about an unknown device, from which a profile and a position are suggested."""
 
     model: str = ""
     label: str = ""

@@ -42,7 +42,7 @@ Fields = dict[str, Value | None]
 
 @dataclass
 class TrackedState:
-    """What is remembered of a device between two evaluations."""
+    """The state of a device that is kept between two evaluations."""
 
     state: str = ""
     since: datetime | None = None

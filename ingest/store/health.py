@@ -14,7 +14,7 @@ LOST_SHOWN: Final = 200
 
 
 class ErrorRateAlarm(msgspec.Struct, frozen=True):
-    """Of the last `of` messages `bad` were rejected: of a device, named by its topic, or of all (`*`)."""
+    """`bad` of the last `of` messages were rejected: of a device, named by its topic, or of all (`*`)."""
 
     subject: str
     bad: int

@@ -91,7 +91,7 @@ class EventQuery(msgspec.Struct, frozen=True):
 
 
 class StoredSequences(msgspec.Struct, frozen=True):
-    """What is stored of one device and boot: ranges of sequence numbers, rows, and rows beyond one per number."""
+    """Stored data of one device and boot: ranges of sequence numbers, rows, and rows beyond one per number."""
 
     device: str
     boot: str
@@ -151,7 +151,7 @@ class TelemetryReader(Protocol):
         """
 
     def stored_sequences(self) -> list[StoredSequences]:
-        """What is stored per device and boot, counted from the rows themselves."""
+        """Stored data per device and boot, counted from the rows themselves."""
 
 
 class Store(TelemetryWriter, TelemetryReader, Protocol):

@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from broker.accounts import password_of
-from broker.client import BusClient, Delivery, Login
+from broker.client import BusClient, ConnectionParams, Delivery
 from broker.contract.errors import ConfigError
 from city.gateways import Gateways
 from city.secrets import Secrets
@@ -44,9 +44,9 @@ class Target(msgspec.Struct, frozen=True):
         """The password of an account, as somebody has it who has stolen that device."""
         return password_of(Secrets(self.data), Gateways(self.data), user)
 
-    def login(self, user: str, client_id: str = "") -> Login:
+    def login(self, user: str, client_id: str = "") -> ConnectionParams:
         """How an account signs in."""
-        return Login(self.host, self.mqtt_port, user, self.password(user), client_id or user, ca=self.ca)
+        return ConnectionParams(self.host, self.mqtt_port, user, self.password(user), client_id or user, ca=self.ca)
 
 
 class Outcome(msgspec.Struct, frozen=True):

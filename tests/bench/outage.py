@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from broker.client import BusClient, Login
+from broker.client import BusClient, ConnectionParams
 from city.inventory import builtin_city, load_city
 from city.settings import Settings, load_settings
 from ingest.journal import Arrival, Journal
@@ -169,7 +169,7 @@ def _catch_up(settings: Settings, broker: RunningBroker, hours: float, rate: flo
 def _publish(broker: RunningBroker, first: int, rate: float, stop: threading.Event) -> None:
     """New readings at their own time, at the rate of the city."""
     password = broker.secrets.password("simulator")
-    bus = BusClient(Login("127.0.0.1", broker.port, "simulator", password, "simulator"))
+    bus = BusClient(ConnectionParams("127.0.0.1", broker.port, "simulator", password, "simulator"))
     threading.Thread(target=bus.run, args=(stop,), daemon=True).start()
     number = first
     while not stop.wait(1 / rate):

@@ -40,7 +40,7 @@ def published_in(data: Path) -> dict[Life, int]:
     published = {(life.device, life.boot): life.seqs for life in read_lives(data)}
     for path in outboxes(data):
         with closing(Outbox(path, max_bytes=1 << 40)) as outbox:
-            published.update({(life.device, life.boot): life.seqs for life in outbox.issued()})
+            published.update({(life.device, life.boot): life.seqs for life in outbox.stats()})
     return published
 
 

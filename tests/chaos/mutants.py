@@ -81,7 +81,7 @@ def believe_any_receipt() -> None:
         return Receipt(boot=receipt.boot, seqs=[(first, min(last, SEQS_MAX)) for first, last in receipt.seqs])
 
     access._device_rights = lax
-    Agent._believed = credulous  # type: ignore[method-assign]
+    Agent._limit_to_published = credulous  # type: ignore[method-assign]
 
 
 MUTANTS: Final = {

@@ -17,10 +17,10 @@ from typing import Literal
 
 import pytest
 
-from broker.client import Login
+from broker.client import ConnectionParams
 from broker.contract.topics import Kind
 from edge.agent import Agent
-from edge.outbox import Measured, Outbox
+from edge.outbox import Outbox, TelemetryEntry
 from ingest.store.duck import DuckStore
 from tests.support.brokers import ROOT, RunningBroker, free_port
 from tests.support.services import Service, running, stored
@@ -35,7 +35,7 @@ def agent_on(
 ) -> Iterator[Agent]:
     """A running agent, as the simulator's account when it speaks for several."""
     user = next(iter(devices)) if len(devices) == 1 else "simulator"
-    login = Login("127.0.0.1", broker.port, user, broker.secrets.password(user), user, version)
+    login = ConnectionParams("127.0.0.1", broker.port, user, broker.secrets.password(user), user, version)
     agent = Agent("kupang", devices, outbox, login)
     stop = threading.Event()
     thread = threading.Thread(target=agent.run, args=(stop,), daemon=True)
@@ -47,9 +47,9 @@ def agent_on(
         thread.join(10)
 
 
-def measured(device: str) -> Measured:
+def measured(device: str) -> TelemetryEntry:
     values = {"battery_pct": 50} if device.startswith("bin") else {"speed_kmh": 20}
-    return Measured(device, DEVICES[device], datetime.now(UTC), values)
+    return TelemetryEntry(device, DEVICES[device], datetime.now(UTC), values)
 
 
 def ingest_on(broker: RunningBroker, version: str = "3.1.1") -> Service:
@@ -164,7 +164,7 @@ def test_a_lost_device_is_told_by_the_broker_and_a_stopped_one_by_itself(
         edge.stdin.write(b'{"battery_pct": 5}\n')
         edge.stdin.flush()
         outbox = Outbox(broker.folder / "edge" / "bin-0003.sqlite", max_bytes=1 << 24)
-        wait_for(lambda: [(i.seqs, i.pending) for i in outbox.issued()] == [(1, 0)], "the reading's receipt")
+        wait_for(lambda: [(i.seqs, i.pending) for i in outbox.stats()] == [(1, 0)], "the reading's receipt")
         before = ingest_stored(broker)
         edge.send_signal(getattr(signal, ending))
         edge.wait(20)

@@ -18,7 +18,7 @@ NOT_YET: Final = {
 """Footage that the detector was not set on and does not master; who mends that takes the line out."""
 
 
-def judge(clip: dict[str, Any], truth: Path) -> None:
+def authenticate(clip: dict[str, Any], truth: Path) -> None:
     found = alarms_of(truth.parent / clip["clip"], known_of(clip))
     assert len(found) == len(clip["events"]), (clip["clip"], found)
     for alarm, event in zip(found, clip["events"], strict=True):
@@ -36,7 +36,7 @@ def test_tier(tier: str) -> None:
     clips = [clip for clip in read_truth(truth) if clip["tier"] == tier and clip["clip"] not in NOT_YET]
     assert clips
     for clip in clips:
-        judge(clip, truth)
+        authenticate(clip, truth)
 
 
 @pytest.mark.parametrize("name", NOT_YET)
@@ -46,4 +46,4 @@ def test_what_is_not_mastered_yet(name: str) -> None:
     if not clips:
         pytest.skip(f"{name} is not here")
     with pytest.raises(AssertionError):
-        judge(clips[0], truth)
+        authenticate(clips[0], truth)

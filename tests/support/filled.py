@@ -13,7 +13,7 @@ import msgspec
 from broker.contract.topics import Kind
 from city.inventory import builtin_city, load_city
 from city.model import City
-from edge.simulator.emission import Emission, Stated, Telemetered
+from edge.simulator.emission import Emission, StatusEmission, TelemetryEmission
 from edge.simulator.world import World
 from ingest.derive.deriver import Deriver
 from ingest.store.checkpoint import Checkpoint
@@ -87,10 +87,10 @@ class _Filler:
 
     def _record(self, emission: Emission) -> Record:
         kind = self._city.devices[emission.device].KIND
-        if isinstance(emission, Stated):
+        if isinstance(emission, StatusEmission):
             return StatusRecord(kind, emission.device, emission.state, emission.at, emission.at, emission.reason)
         origin = self._origin(kind, emission.device, emission.at)
-        if isinstance(emission, Telemetered):
+        if isinstance(emission, TelemetryEmission):
             values: dict[str, Any] = emission.values
             quality: tuple[str, ...] = ()
             if kind == "bin":

@@ -11,17 +11,17 @@ import pytest
 
 from broker.contract.errors import PayloadError, RetryLaterError
 from broker.contract.payloads import Receipt
-from edge.outbox import Measured, Occurred, Outbox
+from edge.outbox import EventEntry, Outbox, TelemetryEntry
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
-def measured(value: float = 5.0, device: str = "bin-1") -> Measured:
-    return Measured(device, "bin", NOW, {"battery_pct": value})
+def measured(value: float = 5.0, device: str = "bin-1") -> TelemetryEntry:
+    return TelemetryEntry(device, "bin", NOW, {"battery_pct": value})
 
 
-def occurred() -> Occurred:
-    return Occurred("bin-1", "bin", NOW, "fire", "raised", {"temperature_c": 90})
+def occurred() -> EventEntry:
+    return EventEntry("bin-1", "bin", NOW, "fire", "raised", {"temperature_c": 90})
 
 
 def make(path: Path, max_bytes: int = 1 << 20) -> Outbox:
@@ -91,7 +91,7 @@ def test_at_the_bound_old_telemetry_gives_way_counted_and_events_stay(tmp_path: 
     assert rows[0].channel == "event"
     assert rows[-1].seq == 50
     assert sum(len(row.payload) for row in rows) <= 1_000
-    assert outbox.dropped() == 51 - len(rows)
+    assert outbox.dropped_count() == 51 - len(rows)
 
 
 def test_full_of_events_refuses_and_keeps_them(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_issued_tells_what_was_given_out_and_what_waits(tmp_path: Path) -> None:
     outbox = make(tmp_path)
     outbox.append([measured(), measured(), measured(device="bin-2")])
     outbox.forget([("bin-1", Receipt(boot=outbox.boot, seqs=[(0, 0)]))])
-    assert [(i.device, i.seqs, i.pending) for i in outbox.issued()] == [("bin-1", 2, 1), ("bin-2", 1, 1)]
+    assert [(i.device, i.seqs, i.pending) for i in outbox.stats()] == [("bin-1", 2, 1), ("bin-2", 1, 1)]
 
 
 def test_what_gives_way_is_counted_by_device_and_kept_over_a_restart(tmp_path: Path) -> None:
@@ -128,11 +128,11 @@ def test_what_gives_way_is_counted_by_device_and_kept_over_a_restart(tmp_path: P
         outbox.append([measured(), measured(device="bin-2"), measured(device="bin-2")])
     outbox.close()
     again = make(tmp_path, max_bytes=1_000)
-    lives = {life.device: life for life in again.issued()}
+    lives = {life.device: life for life in again.stats()}
     assert lives["bin-1"].dropped > 0
     assert lives["bin-2"].dropped > lives["bin-1"].dropped
     assert all(life.pending + life.dropped == life.seqs for life in lives.values())
-    assert again.dropped() == sum(life.dropped for life in lives.values())
+    assert again.dropped_count() == sum(life.dropped for life in lives.values())
 
 
 def test_a_disk_that_refuses_keeps_nothing_of_the_call_and_goes_on_later(tmp_path: Path) -> None:

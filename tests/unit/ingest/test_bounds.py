@@ -38,7 +38,7 @@ def decoder(city: City) -> Decoder:
 def receipted(payload: bytes) -> int:
     """For how many readings of a message receipts go out."""
     receipts = Receipts()
-    receipts.add([Delivery(BIN, payload, retained=False, mid=1, qos=1, generation=1)], 1.0)
+    receipts.add([Delivery(BIN, payload, retained=False, packet_id=1, qos=1, generation=1)], 1.0)
     return sum(last - first + 1 for _, receipt in receipts.take(None) for first, last in receipt.seqs)
 
 

@@ -15,7 +15,7 @@ from broker.contract.payloads import Receipt
 from city.model import AccessPoint, Address, City, Profile
 from city.secrets import Secrets
 from city.settings import load_settings
-from edge.outbox import Measured, Outbox
+from edge.outbox import Outbox, TelemetryEntry
 from ingest.decode import Decoder
 from ingest.drain import Drain
 from ingest.journal import Arrival, Journal, JournalRetention, open_journal
@@ -174,7 +174,7 @@ def test_a_trimmed_journal_is_in_no_log(tmp_path: Path) -> None:
 
 def test_a_delivered_reading_is_in_no_log(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "out.sqlite", max_bytes=1 << 20)
-    outbox.append([Measured("bin-1", "bin", NOW, {"battery_pct": 77.25})])
+    outbox.append([TelemetryEntry("bin-1", "bin", NOW, {"battery_pct": 77.25})])
     assert found_in(tmp_path, [b"77.25"])
     outbox.forget([("bin-1", Receipt(boot=outbox.boot, seqs=[(0, 0)]))])
     assert found_in(tmp_path, [b"77.25"]) == []

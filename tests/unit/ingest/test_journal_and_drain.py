@@ -221,7 +221,7 @@ def test_a_replayed_letter_is_stored_once_and_as_late_data(journal: Journal, cit
 
 def test_receipts_are_ranges_per_device_and_boot() -> None:
     deliveries = [
-        Delivery(one.topic, one.payload, retained=False, mid=1, qos=1, generation=1)
+        Delivery(one.topic, one.payload, retained=False, packet_id=1, qos=1, generation=1)
         for one in [
             arrival(1),
             arrival(2),
@@ -333,10 +333,11 @@ def test_a_refused_row_of_an_array_is_buried_alone(journal: Journal, city: City,
 def test_a_device_with_many_readings_gets_its_receipt_at_once_and_others_wait_their_turn() -> None:
     receipts = Receipts()
     many = [
-        Delivery(one.topic, one.payload, retained=False, mid=1, qos=1, generation=1) for one in map(arrival, range(60))
+        Delivery(one.topic, one.payload, retained=False, packet_id=1, qos=1, generation=1)
+        for one in map(arrival, range(60))
     ]
     few = arrival(7, BIN.replace("bin-1", "bin-2"))
-    receipts.add([Delivery(few.topic, few.payload, retained=False, mid=1, qos=1, generation=1), *many], 10.0)
+    receipts.add([Delivery(few.topic, few.payload, retained=False, packet_id=1, qos=1, generation=1), *many], 10.0)
     assert [receipt.seqs for _, receipt in receipts.take(10.1)] == [[(0, 59)]]
     assert [receipt.seqs for _, receipt in receipts.take(10.6)] == [[(7, 7)]]
     assert receipts.take(99.0) == []

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.client import Login
+from broker.client import ConnectionParams
 from broker.contract.errors import ConfigError, RetryLaterError
 from broker.health import StorageDamage, note_damage
 from city.model import City
@@ -311,7 +311,7 @@ def test_a_store_that_cannot_be_opened_leaves_the_intake_running_and_health_says
     path = settings.data / "store" / "city.duckdb"
     path.mkdir(parents=True)
     opened = open_store(settings, city)
-    ingest = Ingest(settings, city, Login("127.0.0.1", 1, "ingest", "", "x"), opened)
+    ingest = Ingest(settings, city, ConnectionParams("127.0.0.1", 1, "ingest", "", "x"), opened)
     ingest.journal.append([arrival(1)])
     stop = threading.Event()
     thread = threading.Thread(target=ingest.drain.run, args=(stop,))
@@ -333,7 +333,7 @@ def test_a_journal_begun_anew_gives_out_no_position_that_the_store_knows(setting
     for part in (settings.data / "ingest").glob("journal.sqlite*"):
         part.unlink()
     opened = open_store(settings, city)
-    ingest = Ingest(settings, city, Login("127.0.0.1", 1, "ingest", "", "x"), opened)
+    ingest = Ingest(settings, city, ConnectionParams("127.0.0.1", 1, "ingest", "", "x"), opened)
     ingest.journal.append([arrival(77)])
     assert ingest.drain.depth() == 1
     (damage,) = opened.manifest.damages()
@@ -351,7 +351,7 @@ def test_a_book_that_was_deleted_is_said(settings: Settings, city: City) -> None
     for part in (settings.data / "ingest").glob("book.sqlite*"):
         part.unlink()
     opened = open_store(settings, city)
-    ingest = Ingest(settings, city, Login("127.0.0.1", 1, "ingest", "", "x"), opened)
+    ingest = Ingest(settings, city, ConnectionParams("127.0.0.1", 1, "ingest", "", "x"), opened)
     damages: tuple[Damage, ...] = ingest.health(NOW).damages
     assert [one.file for one in damages] == ["ingest/book.sqlite"]
     ingest.journal.close()
@@ -364,7 +364,7 @@ def test_what_the_broker_could_not_read_is_said_once_and_ends_when_it_is_accepte
     folder = settings.data / "broker"
     folder.mkdir(parents=True)
     opened = open_store(settings, city)
-    ingest = Ingest(settings, city, Login("127.0.0.1", 1, "ingest", "", "x"), opened)
+    ingest = Ingest(settings, city, ConnectionParams("127.0.0.1", 1, "ingest", "", "x"), opened)
     for minutes in (0, 5):
         note_damage(folder, StorageDamage(NOW + timedelta(minutes=minutes), "broker/jetstream", f"after {minutes}"))
         ingest.tidy()
@@ -382,7 +382,7 @@ def test_what_the_broker_could_not_read_is_said_once_and_ends_when_it_is_accepte
 
 def test_every_file_deleted_while_it_runs_is_written_anew_and_said(settings: Settings, city: City) -> None:
     opened = open_store(settings, city)
-    ingest = Ingest(settings, city, Login("127.0.0.1", 1, "ingest", "", "x"), opened)
+    ingest = Ingest(settings, city, ConnectionParams("127.0.0.1", 1, "ingest", "", "x"), opened)
     ingest.journal.append([arrival(1), Arrival(BIN, b"{", NOW)])
     ingest.drain._sync_with_store()
     ingest.drain._drain(threading.Event())
