@@ -20,7 +20,7 @@ def each_event(reader: TelemetryReader, query: EventQuery) -> Iterator[EventReco
     known: set[tuple[str, str, int]] = set()
     while True:
         page = reader.events(query)
-        keys = {(one.origin.device, one.origin.boot, one.origin.seq): one for one in page}
+        keys = {(one.origin.device, one.origin.epoch, one.origin.seq): one for one in page}
         fresh = [one for key, one in keys.items() if key not in known]
         yield from fresh
         if len(page) < MAX_EVENTS or not fresh:

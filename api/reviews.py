@@ -58,7 +58,7 @@ class ReviewDesk:
         at = utc_ms(max(now, after + _MILLISECOND) if after else now)
         detail = msgspec.to_builtins(review)
         with self._lock:
-            event = Event(ts=at, boot=self._boot, seq=self._seq, type=TYPE, state="noted", detail=detail)
+            event = Event(ts=at, epoch=self._boot, seq=self._seq, type=TYPE, state="noted", detail=detail)
             # Received when it was said, or ingest would take what is said for the word of a clock that runs ahead.
             self._append([Arrival(review_topic(self._city, camera), encode(event), at)])
             origin = RecordOrigin("camera", camera, self._boot, self._seq, at, at)
@@ -69,7 +69,7 @@ class ReviewDesk:
 
     def waiting(self, stored: Iterable[EventRecord]) -> list[EventRecord]:
         """Reviews that are not among what a store has answered; those that are will not be asked for again."""
-        known = {event.origin.seq for event in stored if event.origin.boot == self._boot}
+        known = {event.origin.seq for event in stored if event.origin.epoch == self._boot}
         with self._lock:
             for seq in known & self._waiting.keys():
                 del self._waiting[seq]

@@ -186,7 +186,7 @@ def show_ledger(request: Request) -> dict[Literal["lives", "lost"], list[dict[st
     """What is kept of each outbox life: seq ranges, rows and doubles in the store, and seqs among the dead letters."""
     context = context_of(request)
     dead = context.dead_letters.seqs()
-    lives = {(one.device, one.boot): one for one in context.reader.stored_sequences()}
+    lives = {(one.device, one.epoch): one for one in context.reader.stored_sequences()}
     found = []
     for device, boot in sorted({*lives, *dead}):
         life = lives.get((device, boot))

@@ -196,8 +196,8 @@ class Agent:
 
     def _limit_to_published(self, device: str, receipt: Receipt) -> Receipt:
         """A receipt limited to what this process has published; anything else was never sent."""
-        if receipt.boot != self._outbox.boot:
-            return Receipt(boot=receipt.boot, seqs=[])
+        if receipt.epoch != self._outbox.epoch:
+            return Receipt(epoch=receipt.epoch, seqs=[])
         published = sorted(self._published[device])
         covered = sorted(
             {
@@ -211,21 +211,23 @@ class Agent:
             # After a resend the same readings are receipted twice; anything else is a forgery or a fault.
             log.info("edge.receipt_beyond_published", device=device, named=named, believed=len(covered))
             self._mismatch_logged = True
-        return Receipt(boot=receipt.boot, seqs=_ranges(covered))
+        return Receipt(epoch=receipt.epoch, seqs=_ranges(covered))
 
     def _publish_online(self) -> None:
         """Publish the last status of each device, else its birth with the outbox figures."""
         now = datetime.now(UTC)
-        stats = {life.device: life for life in self._outbox.stats()}
+        stats = {device_stats.device: device_stats for device_stats in self._outbox.stats()}
         for device in self._devices:
             # A birth is not remembered: at the next connect the outbox has other figures.
             status = self._states.get(device) or self._online_status(now, stats.get(device))
             self._bus.publish(self._topic(device, "status"), encode(status), retain=True)
-        self._reported_drops = {device: life.dropped for device, life in stats.items()}
+        self._reported_drops = {device: device_stats.dropped for device, device_stats in stats.items()}
 
-    def _online_status(self, now: datetime, life: OutboxStats | None) -> Online:
-        waiting, dropped = (life.pending, life.dropped) if life else (0, 0)
-        return Online(ts=now, boot=self._outbox.boot, fw=self._firmware, outbox_waiting=waiting, outbox_dropped=dropped)
+    def _online_status(self, now: datetime, device_stats: OutboxStats | None) -> Online:
+        waiting, dropped = (device_stats.pending, device_stats.dropped) if device_stats else (0, 0)
+        return Online(
+            ts=now, epoch=self._outbox.epoch, fw=self._firmware, outbox_waiting=waiting, outbox_dropped=dropped
+        )
 
     def _report_dropped(self, now_s: float) -> None:
         """Publish the birth again, at a limited rate, when more readings were dropped."""
@@ -234,12 +236,17 @@ class Agent:
         self._report_due = now_s + REPORT_EVERY_S
         if self._outbox.dropped_count() != sum(self._reported_drops.values()):
             now = datetime.now(UTC)
-            for life in self._outbox.stats():
-                if life.dropped != self._reported_drops.get(life.device, 0) and life.device in self._devices:
+            for device_stats in self._outbox.stats():
+                if (
+                    device_stats.dropped != self._reported_drops.get(device_stats.device, 0)
+                    and device_stats.device in self._devices
+                ):
                     self._bus.publish(
-                        self._topic(life.device, "status"), encode(self._online_status(now, life)), retain=True
+                        self._topic(device_stats.device, "status"),
+                        encode(self._online_status(now, device_stats)),
+                        retain=True,
                     )
-                    self._reported_drops[life.device] = life.dropped
+                    self._reported_drops[device_stats.device] = device_stats.dropped
 
     def _publish_offline(self) -> None:
         payload = encode(Offline(reason="stop", ts=datetime.now(UTC)))

@@ -1,7 +1,7 @@
 """Store and forward: readings stay on this disk until ingest's receipt proves that they are on its disk.
 
 One SQLite file per agent, WAL with synchronous=FULL: after `append` returns, the readings survive a power cut. A new
-file (a new card) starts a new `boot`, so that its sequence numbers never collide with old ones.
+file (a new card) starts a new epoch, so that its sequence numbers never collide with old ones.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class OutboxStats(msgspec.Struct, frozen=True):
     """Figures of an outbox for one device: sequence numbers assigned, messages pending, readings dropped."""
 
     device: str
-    boot: str
+    epoch: str
     seqs: int
     pending: int
     dropped: int = 0
@@ -113,7 +113,7 @@ class Outbox:
             self._db.execute(
                 "INSERT INTO life (boot) SELECT ? WHERE NOT EXISTS (SELECT 1 FROM life)", (secrets.token_hex(5),)
             )
-        self.boot: str = self._db.execute("SELECT boot FROM life").fetchone()[0]
+        self.epoch: str = self._db.execute("SELECT boot FROM life").fetchone()[0]
         self._next: dict[str, int] = dict(self._db.execute("SELECT device, next_seq FROM issued"))
         self._bytes: int = self._db.execute("SELECT coalesce(sum(length(payload)), 0) FROM outbox").fetchone()[0]
 
@@ -175,9 +175,9 @@ class Outbox:
         at = utc_ms(entry.at)
         try:
             if isinstance(entry, TelemetryEntry):
-                fields = {**entry.values, "ts": at, "boot": self.boot, "seq": seq}
+                fields = {**entry.values, "ts": at, "boot": self.epoch, "seq": seq}
                 return "telemetry", encode(msgspec.convert(fields, TELEMETRY[entry.kind]))
-            event = Event(ts=at, boot=self.boot, seq=seq, type=entry.type, state=entry.state, detail=entry.detail)
+            event = Event(ts=at, epoch=self.epoch, seq=seq, type=entry.type, state=entry.state, detail=entry.detail)
             return "event", encode(event)
         except (msgspec.ValidationError, TypeError) as exc:
             raise PayloadError(f"{entry.device}: {exc}") from exc
@@ -191,12 +191,12 @@ class Outbox:
     def forget(self, receipts: Sequence[tuple[str, Receipt]]) -> list[int]:
         """Delete what `(device, receipt)` pairs prove durable; return the ids of the deleted rows.
 
-        Receipts of another boot are ignored.
+        Receipts of another epoch are ignored.
         """
         ranges = [
             (device, first, last)
             for device, receipt in receipts
-            if receipt.boot == self.boot
+            if receipt.epoch == self.epoch
             for first, last in receipt.seqs
         ]
         statement = "DELETE FROM outbox WHERE device = ? AND seq BETWEEN ? AND ? RETURNING id, length(payload)"
@@ -214,7 +214,7 @@ class Outbox:
             return int(self._db.execute("SELECT count(*) FROM outbox").fetchone()[0])
 
     def dropped_count(self) -> int:
-        """Number of readings dropped at the bound in this boot."""
+        """Number of readings dropped at the bound in this epoch."""
         with self._guard():
             return int(self._db.execute("SELECT coalesce(sum(readings), 0) FROM given_way").fetchone()[0])
 
@@ -226,7 +226,7 @@ class Outbox:
         )
         with self._guard():
             rows = self._db.execute(statement).fetchall()
-        return [OutboxStats(device, self.boot, seqs, left, dropped) for device, seqs, left, dropped in rows]
+        return [OutboxStats(device, self.epoch, seqs, left, dropped) for device, seqs, left, dropped in rows]
 
     def close(self) -> None:
         """Close the file."""

@@ -20,10 +20,10 @@ Range = tuple[int, int]
 
 
 class StoredEpoch(msgspec.Struct, frozen=True):
-    """The store's sequence numbers of one device and boot."""
+    """The store's sequence numbers of one device and epoch."""
 
     device: str
-    boot: str
+    epoch: str = msgspec.field(name="boot")
     seqs: list[Range]
     rows: int
     duplicates: int
@@ -34,7 +34,7 @@ class LostSequences(msgspec.Struct, frozen=True):
     """Receipted readings that the store had and lacks now."""
 
     device: str
-    boot: str
+    epoch: str = msgspec.field(name="boot")
     first: int
     last: int
 
@@ -57,10 +57,10 @@ class Reconciliation(msgspec.Struct, frozen=True):
 
 
 def reconcile(stats: Sequence[OutboxStats], stored: Mapping[tuple[str, str], StoredEpoch]) -> Reconciliation:
-    """Compare by device and boot."""
+    """Compare by device and epoch."""
     total = dead = missing = waiting = published = dropped = 0
     for outbox in stats:
-        found = stored.get((outbox.device, outbox.boot))
+        found = stored.get((outbox.device, outbox.epoch))
         have = _count(found.seqs) if found else 0
         refused = _count(found.dead) if found else 0
         published += outbox.seqs
@@ -94,7 +94,7 @@ def run(argv: list[str]) -> int:
     else:
         print("  ".join(f"{name} {getattr(result, name)}" for name in result.__struct_fields__ if name != "lost"))
         for lost_range in result.lost:
-            print(f"lost: {lost_range.device}, boot {lost_range.boot}, seqs {lost_range.first} to {lost_range.last}")
+            print(f"lost: {lost_range.device}, boot {lost_range.epoch}, seqs {lost_range.first} to {lost_range.last}")
     return 1 if result.missing or result.duplicates or result.lost else 0
 
 
@@ -121,7 +121,7 @@ def _ask_store(data: Path) -> tuple[dict[tuple[str, str], StoredEpoch], list[Los
             rows: Any = json.load(answer)
     except OSError as exc:
         raise RetryLaterError(f"the API does not answer: {exc}") from exc
-    lives = msgspec.convert(rows["lives"], list[StoredEpoch])
-    return {(life.device, life.boot): life for life in lives}, msgspec.convert(
+    epochs = msgspec.convert(rows["lives"], list[StoredEpoch])
+    return {(stored_epoch.device, stored_epoch.epoch): stored_epoch for stored_epoch in epochs}, msgspec.convert(
         rows.get("lost", []), list[LostSequences]
     )

@@ -21,7 +21,7 @@ from ingest.store.schema import (
     numeric_fields,
 )
 
-SEQUENCE_FIELDS: Final = ("seq", "boot", "received_at", "device_at", "quality")
+STAMP_FIELDS: Final = ("seq", "boot", "received_at", "device_at", "quality")
 """What the store writes beside the measured fields of a reading or an event."""
 
 
@@ -41,7 +41,7 @@ class Measurement(msgspec.Struct, frozen=True):
 
 def _all() -> dict[tuple[Policy, str], Measurement]:
     found = [
-        Measurement(kind, RAW, frozenset((*COLUMNS[kind], *SEQUENCE_FIELDS)), frozenset(DEVICE_TAGS)) for kind in KINDS
+        Measurement(kind, RAW, frozenset((*COLUMNS[kind], *STAMP_FIELDS)), frozenset(DEVICE_TAGS)) for kind in KINDS
     ]
     for kind in KINDS:
         parts = frozenset(f"{field}_{part}" for field in numeric_fields(kind) for part in ROLLUP_PARTS)
@@ -50,7 +50,7 @@ def _all() -> dict[tuple[Policy, str], Measurement]:
         # The last value of an area would be that of any one of its devices.
         parts = frozenset(f"{f}_{part}" for f in numeric_fields(kind) for part in ROLLUP_PARTS if part != "last")
         found.append(Measurement(f"{kind}_area", ROLLUP, parts, frozenset(AREA_TAGS)))
-    events = frozenset(("state", "detail", *SEQUENCE_FIELDS))
+    events = frozenset(("state", "detail", *STAMP_FIELDS))
     found.append(Measurement("event", EVENTS, events, frozenset((*DEVICE_TAGS, "kind", "type"))))
     found += [Measurement(name, policy, frozenset(f), frozenset(t)) for name, (policy, t, f) in DERIVED.items()]
     return {(one.policy, one.name): one for one in found}

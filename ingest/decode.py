@@ -157,12 +157,12 @@ class Decoder:
 
     def _to_reading(self, reading: RawReading, received_at: datetime) -> Reading:
         origin = self._origin(
-            reading.device.KIND, reading.device.id, reading.boot, reading.seq, reading.device_at, received_at
+            reading.device.KIND, reading.device.id, reading.epoch, reading.seq, reading.device_at, received_at
         )
         return self._validate(origin, reading.values, reading.quality, reading.profile.geometry, reading.fix_age)
 
     def _to_event(self, event: RawEvent, received_at: datetime) -> EventRecord:
-        origin = self._origin(event.device.KIND, event.device.id, event.boot, event.seq, event.device_at, received_at)
+        origin = self._origin(event.device.KIND, event.device.id, event.epoch, event.seq, event.device_at, received_at)
         detail = self._pseudonyms.pseudonymize_detail(event.event.detail, origin.measured_at)
         return EventRecord(origin, event.event.type, event.event.state, detail, event.event.is_level)
 
@@ -176,13 +176,13 @@ class Decoder:
             raise TopicError(f"device {topic.device!r} is a {device.KIND}, not a {topic.kind}")
 
     def _origin(
-        self, kind: Kind, device: str, boot: str, seq: int, device_at: datetime | None, received_at: datetime
+        self, kind: Kind, device: str, epoch: str, seq: int, device_at: datetime | None, received_at: datetime
     ) -> RecordOrigin:
         timing = resolve_timestamp(device_at, received_at, late_after=self._late_after)
-        return RecordOrigin(kind, device, boot, seq, timing.measured_at, received_at, timing.device_at, timing.quality)
+        return RecordOrigin(kind, device, epoch, seq, timing.measured_at, received_at, timing.device_at, timing.quality)
 
     def _reading(self, topic: Topic, item: Telemetry, received_at: datetime) -> Reading:
-        origin = self._origin(topic.kind, topic.device, item.boot, item.seq, item.ts, received_at)
+        origin = self._origin(topic.kind, topic.device, item.epoch, item.seq, item.ts, received_at)
         return self._validate(origin, values_of(item), ())
 
     def _validate(
@@ -204,7 +204,7 @@ class Decoder:
         return Reading(origin, to_columns(origin.kind, values))
 
     def _event(self, topic: Topic, item: Event, received_at: datetime) -> EventRecord:
-        origin = self._origin(topic.kind, topic.device, item.boot, item.seq, item.ts, received_at)
+        origin = self._origin(topic.kind, topic.device, item.epoch, item.seq, item.ts, received_at)
         return EventRecord(origin, item.type, item.state, item.detail)
 
 

@@ -379,7 +379,7 @@ def _quarantined_messages(entry: JournalEntry, result: DecodeResult) -> list[Qua
 def _store_rejection(entry: JournalEntry, record: Record, reason: str) -> DeadLetter:
     """A dead letter of the element that a rejected record came from, with the store's reason."""
     arrival = entry.arrival
-    stamp = [] if isinstance(record, StatusRecord) else [(record.origin.boot, record.origin.seq)]
+    stamp = [] if isinstance(record, StatusRecord) else [(record.origin.epoch, record.origin.seq)]
     found = (raw for raw in elements_of(arrival.payload) if stamp and sequence_ids_of(raw) == stamp)
     raw = next(found, arrival.payload)
     return DeadLetter(

@@ -271,14 +271,14 @@ class Receipts:
         """Add the sequence ids of messages that are durable."""
         for delivery in deliveries:
             if receipt_topic := _receipt_topic(delivery.topic):
-                for boot, seq in sequence_ids_of(delivery.payload):
-                    pending = self._waiting.get((receipt_topic, boot))
+                for epoch, seq in sequence_ids_of(delivery.payload):
+                    pending = self._waiting.get((receipt_topic, epoch))
                     if pending is None:
-                        pending = self._waiting[receipt_topic, boot] = _PendingReceipt(now_s + RECEIPT_WAIT_S)
+                        pending = self._waiting[receipt_topic, epoch] = _PendingReceipt(now_s + RECEIPT_WAIT_S)
                     pending.seqs.add(seq)
                     pending.readings += 1
                     if pending.readings == RECEIPT_BATCH:
-                        self._due.append((receipt_topic, boot))
+                        self._due.append((receipt_topic, epoch))
 
     def take(self, now_s: float | None) -> list[tuple[str, Receipt]]:
         """Topics and receipts that are due; all of them when `now_s` is None."""
@@ -291,8 +291,8 @@ class Receipts:
             if pending.readings < RECEIPT_BATCH:
                 due.append(key)
         return [
-            (receipt_topic, Receipt(boot=boot, seqs=list(self._waiting.pop((receipt_topic, boot)).seqs)))
-            for receipt_topic, boot in due
+            (receipt_topic, Receipt(epoch=epoch, seqs=list(self._waiting.pop((receipt_topic, epoch)).seqs)))
+            for receipt_topic, epoch in due
         ]
 
 

@@ -74,7 +74,7 @@ def _print_lost(args: argparse.Namespace, settings: Settings) -> int:
         for damage in damages:
             print(f"{damage.at:%Y-%m-%d %H:%M:%S} UTC  {damage.file}: {damage.what}: {damage.detail}")
         for lost_range in lost:
-            print(f"lost: {lost_range.device}, boot {lost_range.boot}, seqs {lost_range.first} to {lost_range.last}")
+            print(f"lost: {lost_range.device}, boot {lost_range.epoch}, seqs {lost_range.first} to {lost_range.last}")
         readings = sum(lost_range.last - lost_range.first + 1 for lost_range in lost)
         print(f"{len(damages)} damages, {readings} readings lost")
     return 1 if (damages or lost) and not args.accept else 0
@@ -155,12 +155,12 @@ def _copy_window(source: Store, target: Store, start: datetime, end: datetime) -
 
 def missing_in(source: Store, target: Store) -> int:
     """Number of readings and events of the source that the target lacks, counted from both stores' rows."""
-    theirs = {(life.device, life.boot): life for life in target.stored_sequences()}
+    theirs = {(sequences.device, sequences.epoch): sequences for sequences in target.stored_sequences()}
     missing = 0
-    for life in source.stored_sequences():
-        copied = theirs.get((life.device, life.boot))
-        had = sum(last - first + 1 for first, last in life.seqs)
-        missing += had - (_common(life.seqs, copied.seqs) if copied else 0)
+    for sequences in source.stored_sequences():
+        copied = theirs.get((sequences.device, sequences.epoch))
+        had = sum(last - first + 1 for first, last in sequences.seqs)
+        missing += had - (_common(sequences.seqs, copied.seqs) if copied else 0)
     return missing
 
 

@@ -33,11 +33,11 @@ UNDECODED: Final = "undecoded: "
 
 
 class RawReading(msgspec.Struct, frozen=True):
-    """Values of one device at one moment, not validated; `(device, boot, seq)` identifies the reading."""
+    """Values of one device at one moment, not validated; `(device, epoch, seq)` identifies the reading."""
 
     device: Device
     profile: Profile
-    boot: str
+    epoch: str
     seq: int
     at: datetime
     device_at: datetime | None
@@ -50,7 +50,7 @@ class RawEvent(msgspec.Struct, frozen=True):
     """An event of one device, not validated."""
 
     device: Device
-    boot: str
+    epoch: str
     seq: int
     device_at: datetime | None
     event: AdapterEvent

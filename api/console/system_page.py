@@ -98,7 +98,7 @@ def _damages(view: View, health: IngestHealth) -> Markup:
         for one in health.damages
     ]
     ranges = [
-        tag("li", view.t("lost_range", device=one.device, boot=one.boot, first=one.first, last=one.last))
+        tag("li", view.t("lost_range", device=one.device, boot=one.epoch, first=one.first, last=one.last))
         for one in health.lost[:LATE_SHOWN]
     ]
     counted = tag("p", view.t("lost_readings", n=view.number(health.lost_readings))) if health.lost else Markup()

@@ -11,7 +11,7 @@ import msgspec
 from broker.contract.errors import PayloadError
 from broker.contract.payloads import (
     MAX_BATCH,
-    MAX_BOOTS,
+    MAX_EPOCHS,
     MAX_PAYLOAD_BYTES,
     PLATFORM_EVENT_TYPES,
     TELEMETRY,
@@ -41,7 +41,7 @@ _encoder: Final = msgspec.json.Encoder()
 class _SequenceId(msgspec.Struct):
     """The fields of a reading that a receipt needs."""
 
-    boot: str
+    epoch: str = msgspec.field(name="boot")
     seq: int
 
 
@@ -55,7 +55,7 @@ class _StructReader:
         strict = msgspec.defstruct(type_.__name__, [], bases=(type_,), forbid_unknown_fields=True, kw_only=True)
         self._strict = msgspec.json.Decoder(strict)
         self._tolerant = msgspec.json.Decoder(type_)
-        self._known = frozenset(type_.__struct_fields__)
+        self._known = frozenset(type_.__struct_encode_fields__)
 
     def read(self, raw: bytes | msgspec.Raw) -> tuple[Any, int]:
         """The struct, and how many unknown fields were ignored; raises msgspec's errors."""
@@ -155,7 +155,7 @@ def elements_of(raw: bytes) -> list[bytes]:
 
 
 def sequence_ids_of(raw: bytes) -> list[tuple[str, int]]:
-    """Sequence ids `(boot, seq)` of the readings in a payload, for receipts; never raises.
+    """Sequence ids `(epoch, seq)` of the readings in a payload, for receipts; never raises.
 
     Empty for a message that is rejected as a whole for its size: its device keeps the readings.
     """
@@ -166,7 +166,7 @@ def sequence_ids_of(raw: bytes) -> list[tuple[str, int]]:
     except UNREADABLE:
         return []
     found = _sequence_ids(parts) if len(parts) <= MAX_BATCH else []
-    return found if len(found) <= MAX_BOOTS or len({boot for boot, _ in found}) <= MAX_BOOTS else []
+    return found if len(found) <= MAX_EPOCHS or len({epoch for epoch, _ in found}) <= MAX_EPOCHS else []
 
 
 def _sequence_ids(parts: Sequence[bytes | msgspec.Raw]) -> list[tuple[str, int]]:
@@ -176,7 +176,7 @@ def _sequence_ids(parts: Sequence[bytes | msgspec.Raw]) -> list[tuple[str, int]]
             sequence_id = _sequence_id.decode(part)
         except UNREADABLE:
             continue
-        found.append((sequence_id.boot, sequence_id.seq))
+        found.append((sequence_id.epoch, sequence_id.seq))
     return found
 
 
@@ -201,8 +201,8 @@ def _parse(raw: bytes, read: Callable[[bytes | msgspec.Raw], tuple[S, int]]) -> 
     parts = decode_json(_elements, whole) if _is_array(whole) else [cast("msgspec.Raw", whole)]
     if len(parts) > MAX_BATCH:
         raise PayloadError(f"an array of {len(parts)} readings is longer than {MAX_BATCH}")
-    if len(parts) > MAX_BOOTS and (boots := len({boot for boot, _ in _sequence_ids(parts)})) > MAX_BOOTS:
-        raise PayloadError(f"readings of {boots} boots are in it, more than {MAX_BOOTS}")
+    if len(parts) > MAX_EPOCHS and (epochs := len({epoch for epoch, _ in _sequence_ids(parts)})) > MAX_EPOCHS:
+        raise PayloadError(f"readings of {epochs} epochs (`boot`) are in it, more than {MAX_EPOCHS}")
     items: list[S] = []
     rejected: list[Rejected] = []
     unknown_fields = 0

@@ -20,11 +20,14 @@ MAX_PAYLOAD_BYTES: Final = 262_144
 GATEWAY_PAYLOAD_BYTES: Final = 1_048_576
 """Upper limit of a third-party server's message, which may concern many devices."""
 MAX_BATCH: Final = 1_000
-MAX_BOOTS: Final = 8
-"""Upper limit of boots in one message: each costs a receipt of its own."""
+MAX_EPOCHS: Final = 8
+"""Upper limit of epochs in one message: each costs a receipt of its own."""
 
-Boot = Annotated[str, Meta(pattern=r"^[a-z0-9]{1,16}$", description="Names one life of the device's outbox.")]
-Seq = Annotated[int, Meta(ge=0, le=2**53, description="Counts the readings of one boot.")]
+Epoch = Annotated[
+    str,
+    Meta(pattern=r"^[a-z0-9]{1,16}$", description="Epoch of the device's outbox: a new one starts with a new outbox."),
+]
+Seq = Annotated[int, Meta(ge=0, le=2**53, description="Counts the readings of one epoch.")]
 Time = Annotated[datetime, Meta(tz=True, description="Device clock, UTC.")]
 Percent = Annotated[float, Meta(ge=0, le=100)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
@@ -36,10 +39,10 @@ Short = Annotated[str, Meta(max_length=64)]
 
 
 class SequencedMessage(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
-    """Base of readings and events: time and sequence id; `(device, boot, seq)` is unique for ever."""
+    """Base of readings and events: time and sequence id; `(device, epoch, seq)` is unique for ever."""
 
     ts: Time
-    boot: Boot
+    epoch: Epoch = msgspec.field(name="boot")
     seq: Seq
 
 
@@ -140,7 +143,7 @@ TELEMETRY: Final[dict[Kind, type[Telemetry]]] = {
     "camera": CameraTelemetry,
 }
 
-# New ones go to the end: the place of a type names the outbox life of other makers' events (`ingest/third_party.py`).
+# New ones go to the end: the place of a type names the epoch of third-party events (`ingest/third_party.py`).
 EVENT_TYPES: Final[dict[Kind, tuple[str, ...]]] = {
     "bin": ("fire", "tilt", "lid_open", "collected", "moved", "low_battery", "tamper"),
     "truck": (
@@ -176,13 +179,13 @@ class Event(SequencedMessage, kw_only=True, omit_defaults=True):
 
 
 class Online(msgspec.Struct, tag_field="state", tag="online", kw_only=True, omit_defaults=True):
-    """Birth: the device is online and starts, or continues, the boot `boot` of its outbox.
+    """Birth: the device is online and starts, or continues, the epoch (`boot` on the wire) of its outbox.
 
-    `outbox_waiting` readings are pending there; `outbox_dropped` were dropped at its bound in this boot and are lost.
+    `outbox_waiting` readings are pending there; `outbox_dropped` were dropped at its bound in this epoch and are lost.
     """
 
     ts: Time
-    boot: Boot
+    epoch: Epoch = msgspec.field(name="boot")
     fw: Text = ""
     model: Text = ""
     outbox_waiting: Count | None = None
@@ -207,9 +210,9 @@ Status = Online | Offline | Sleeping
 
 
 class Receipt(msgspec.Struct, kw_only=True):
-    """Durable readings of one boot: inclusive ranges of sequence numbers."""
+    """Durable readings of one epoch: inclusive ranges of sequence numbers."""
 
-    boot: Boot
+    epoch: Epoch = msgspec.field(name="boot")
     seqs: Annotated[list[tuple[Seq, Seq]], Meta(max_length=10_000)]
 
 

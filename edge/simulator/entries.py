@@ -19,10 +19,10 @@ def to_entry(emission: TelemetryEmission | EventEmission, kind: Kind, at: dateti
     return EventEntry(emission.device, kind, at, emission.type, emission.state, emission.detail)
 
 
-def to_status(emission: StatusEmission, boot: str, at: datetime) -> Status:
+def to_status(emission: StatusEmission, epoch: str, at: datetime) -> Status:
     """A status message at a real time, as the device, or for `lost` the broker, sends it."""
     if emission.state == "online":
-        return Online(ts=at, boot=boot, fw="simulator")
+        return Online(ts=at, epoch=epoch, fw="simulator")
     if emission.state == "sleeping":
         return Sleeping(next_s=SLEEP_S, ts=at)
     return Offline(reason="stop", ts=at) if emission.reason == "stop" else Offline(reason="lost")

@@ -43,7 +43,7 @@ def serve(runtime: Runtime) -> None:
     params = connection_params(settings, "simulator", runtime.mqtt_password("simulator"))
     agent = Agent(runtime.city.id, devices, outbox, params, firmware="simulator")
     thread = runtime.thread("simulator-agent", lambda: agent.run(runtime.stop))
-    SimulatedCity(runtime, agent, outbox.boot, watched).run()
+    SimulatedCity(runtime, agent, outbox.epoch, watched).run()
     thread.join()
     outbox.close()
 
@@ -51,10 +51,10 @@ def serve(runtime: Runtime) -> None:
 class SimulatedCity:
     """Advances the virtual clock and passes the devices' emissions to the agent."""
 
-    def __init__(self, runtime: Runtime, agent: Agent, boot: str, without: frozenset[str]) -> None:
+    def __init__(self, runtime: Runtime, agent: Agent, epoch: str, without: frozenset[str]) -> None:
         self._runtime = runtime
         self._agent = agent
-        self._boot = boot
+        self._epoch = epoch
         self._started_at = datetime.now(UTC)
         self._speed = runtime.settings.speed
         self._world = World(runtime.city, runtime.settings.seed, self._started_at, without=without)
@@ -76,7 +76,7 @@ class SimulatedCity:
     def _entry(self, emission: Emission) -> Entry | None:
         at = self._started_at + (emission.at - self._started_at) / self._speed
         if isinstance(emission, StatusEmission):
-            self._agent.state(emission.device, to_status(emission, self._boot, at))
+            self._agent.state(emission.device, to_status(emission, self._epoch, at))
             return None
         entry = to_entry(emission, self._runtime.city.devices[emission.device].KIND, at)
         last = self._reported.get(emission.device)

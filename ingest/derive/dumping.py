@@ -63,7 +63,7 @@ class DumpingCases:
         camera = self._city.cameras.get(device)
         site = self._city.sites.get(camera.site) if camera else None
         fields: dict[str, Value | None] = {
-            "case": f"{device}-{event.origin.boot}-{event.origin.seq}",
+            "case": f"{device}-{event.origin.epoch}-{event.origin.seq}",
             "state": "within_hours",
             "verdict": "none",
             "open": False,

@@ -46,8 +46,8 @@ class Checkpoint:
         self._db = open_durable(path, _SCHEMA)
         rows = self._db.execute("SELECT device, boot, ranges FROM seen").fetchall()
         self.seen: SeenSequences = {
-            (device, boot): IntervalSet(msgspec.json.decode(ranges, type=list[tuple[int, int]]))
-            for device, boot, ranges in rows
+            (device, epoch): IntervalSet(msgspec.json.decode(ranges, type=list[tuple[int, int]]))
+            for device, epoch, ranges in rows
         }
         committed_offsets = self._db.execute("SELECT first_position, last_position FROM drained ORDER BY 1").fetchall()
         self.committed_offsets: Ranges = tuple((first, last) for first, last in committed_offsets)

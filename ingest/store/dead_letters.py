@@ -186,15 +186,15 @@ class DeadLetterQueue:
             return int(self._db.execute("SELECT coalesce(sum(letters), 0) FROM dropped").fetchone()[0])
 
     def seqs(self) -> dict[tuple[str, str], IntervalSet]:
-        """Device and boot to the sequence numbers in dead letters that were not replayed."""
+        """Device and epoch to the sequence numbers in dead letters that were not replayed."""
         found: defaultdict[tuple[str, str], IntervalSet] = defaultdict(IntervalSet)
         with self._guard():
             rows = self._db.execute("SELECT topic, payload FROM letters WHERE state != 'replayed'").fetchall()
         for topic, payload in rows:
             with contextlib.suppress(TopicError):
                 device = parse_topic(topic).device
-                for boot, seq in sequence_ids_of(payload):
-                    found[device, boot].add(seq)
+                for epoch, seq in sequence_ids_of(payload):
+                    found[device, epoch].add(seq)
         return dict(found)
 
     def last_offset(self) -> int:

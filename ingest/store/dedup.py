@@ -1,4 +1,4 @@
-"""Deduplication: the sequence numbers of each device and boot that are stored."""
+"""Deduplication: the sequence numbers of each device and epoch that are stored."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ingest.store.latest import LastValueCache
 from ingest.store.records import Record, StatusRecord
 
 RANGES_MAX: Final = 1_024
-"""Ranges kept per device and boot; native devices need a handful, third-party devices one per message."""
+"""Ranges kept per device and epoch; native devices need a handful, third-party devices one per message."""
 
 SeenSequences = dict[tuple[str, str], IntervalSet]
-"""Device and boot to the sequence numbers that are stored."""
+"""Device and epoch to the sequence numbers that are stored."""
 
 
 def deduplicate(
@@ -30,7 +30,7 @@ def deduplicate(
             if latest.is_change(record):
                 fresh.append(record)
             continue
-        key = (record.origin.device, record.origin.boot)
+        key = (record.origin.device, record.origin.epoch)
         if key not in touched:
             touched[key] = IntervalSet(seen.get(key, ()))
         if touched[key].add(record.origin.seq):

@@ -161,8 +161,8 @@ class DuckStore:
         db = self._connect(self._path)
         try:
             self._seen = {
-                (device, boot): IntervalSet(msgspec.json.decode(ranges, type=list[tuple[int, int]]))
-                for device, boot, ranges in db.execute("SELECT device, boot, ranges FROM seen").fetchall()
+                (device, epoch): IntervalSet(msgspec.json.decode(ranges, type=list[tuple[int, int]]))
+                for device, epoch, ranges in db.execute("SELECT device, boot, ranges FROM seen").fetchall()
             }
             self._committed_offsets = tuple(db.execute("SELECT * FROM drained ORDER BY first_position").fetchall())
             self._latest = LastValueCache()
@@ -184,7 +184,7 @@ class DuckStore:
         return self._committed_offsets
 
     def seen_sequences(self) -> SeenSequences:
-        """Device and boot to the sequence numbers that are stored."""
+        """Device and epoch to the sequence numbers that are stored."""
         return self._seen
 
     def _keep_file(self) -> None:
@@ -334,7 +334,7 @@ class DuckStore:
             yield from duck_reader.read_all(self._db, start, end, device)
 
     def stored_sequences(self) -> list[StoredSequences]:
-        """Sequence numbers per device and boot, counted from the rows."""
+        """Sequence numbers per device and epoch, counted from the rows."""
         with self._translate_errors():
             return duck_reader.read_stored_sequences(self._db.cursor())
 

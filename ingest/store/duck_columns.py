@@ -79,7 +79,7 @@ def to_rows(records: Iterable[Record]) -> Rows:
 
 def _origin(origin: RecordOrigin) -> Row:
     quality = " ".join(origin.quality)
-    return (origin.device, origin.boot, origin.seq, origin.measured_at, origin.received_at, origin.device_at, quality)
+    return (origin.device, origin.epoch, origin.seq, origin.measured_at, origin.received_at, origin.device_at, quality)
 
 
 def to_arrays(table: str, rows: Sequence[Row]) -> dict[str, Any]:

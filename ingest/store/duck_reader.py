@@ -183,20 +183,20 @@ def _record(table: str, row: dict[str, Any]) -> Record:
 
 
 def read_stored_sequences(db: duckdb.DuckDBPyConnection) -> list[StoredSequences]:
-    """Ranges, rows and duplicates per device and boot, by window functions over all rows."""
+    """Ranges, rows and duplicates per device and epoch, by window functions over all rows."""
     tables = " UNION ALL ".join(
         f"SELECT device, boot, seq FROM {table}"  # noqa: S608 - our own names
         for table in (*(f"{kind}_telemetry" for kind in KINDS), "events")
     )
     statement = _STORED_SEQUENCES.format(tables=tables)
-    lives: defaultdict[tuple[str, str], list[tuple[int, int, int, int]]] = defaultdict(list)
-    for device, boot, *run in db.execute(statement).fetchall():
-        lives[device, boot].append((run[0], run[1], run[2], run[3]))
+    epochs: defaultdict[tuple[str, str], list[tuple[int, int, int, int]]] = defaultdict(list)
+    for device, epoch, *run in db.execute(statement).fetchall():
+        epochs[device, epoch].append((run[0], run[1], run[2], run[3]))
     return [
         StoredSequences(
-            device, boot, tuple((r[0], r[1]) for r in runs), sum(r[2] for r in runs), sum(r[3] for r in runs)
+            device, epoch, tuple((r[0], r[1]) for r in runs), sum(r[2] for r in runs), sum(r[3] for r in runs)
         )
-        for (device, boot), runs in lives.items()
+        for (device, epoch), runs in epochs.items()
     ]
 
 
@@ -208,7 +208,7 @@ def _event(row: tuple[Any, ...]) -> EventRecord:
 def _origin(
     kind: Kind,
     device: str,
-    boot: str,
+    epoch: str,
     seq: int,
     measured_at: datetime,
     received_at: datetime,
@@ -217,7 +217,7 @@ def _origin(
 ) -> RecordOrigin:
     device_clock = _aware(device_at) if device_at else None
     words = tuple(quality.split())
-    return RecordOrigin(kind, device, boot, seq, _aware(measured_at), _aware(received_at), device_clock, words)
+    return RecordOrigin(kind, device, epoch, seq, _aware(measured_at), _aware(received_at), device_clock, words)
 
 
 def _aware(at: datetime) -> datetime:

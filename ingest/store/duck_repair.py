@@ -170,12 +170,12 @@ def _count(db: duckdb.DuckDBPyConnection, table: str) -> int:
 
 
 def _note_seen(fresh: duckdb.DuckDBPyConnection) -> None:
-    lives = [
-        (life.device, life.boot, msgspec.json.encode(life.seqs).decode())
-        for life in duck_reader.read_stored_sequences(fresh)
+    rows = [
+        (sequences.device, sequences.epoch, msgspec.json.encode(sequences.seqs).decode())
+        for sequences in duck_reader.read_stored_sequences(fresh)
     ]
-    if lives:
-        fresh.register("lives", to_arrays("seen", lives))
+    if rows:
+        fresh.register("lives", to_arrays("seen", rows))
         fresh.execute("INSERT INTO seen BY NAME SELECT * FROM lives")
 
 

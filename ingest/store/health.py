@@ -34,10 +34,10 @@ class Damage(msgspec.Struct, frozen=True):
 
 
 class LostRange(msgspec.Struct, frozen=True):
-    """Receipted readings that the store had and lacks now: a range of sequence numbers of one device and boot."""
+    """Receipted readings that the store had and lacks now: a range of sequence numbers of one device and epoch."""
 
     device: str
-    boot: str
+    epoch: str = msgspec.field(name="boot")
     first: int
     last: int
 

@@ -188,7 +188,7 @@ class InfluxStore:
         return influx_reader.read_all(self._http, start, end, device)
 
     def stored_sequences(self) -> list[StoredSequences]:
-        """Sequence numbers per device and boot, counted from the points."""
+        """Sequence numbers per device and epoch, counted from the points."""
         return influx_reader.read_stored_sequences(self._http)
 
     def close(self) -> None:

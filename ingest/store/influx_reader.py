@@ -222,20 +222,20 @@ def _events(http: InfluxHttp, which: str) -> list[EventRecord]:
 
 
 def read_stored_sequences(http: InfluxHttp) -> list[StoredSequences]:
-    """Ranges, points and duplicates per device and boot."""
+    """Ranges, points and duplicates per device and epoch."""
     seqs: defaultdict[tuple[str, str], Counter[int]] = defaultdict(Counter)
     for series in http.query(f"SELECT boot, seq FROM {_SEQUENCED} GROUP BY device"):  # noqa: S608 - our own names
-        for _, boot, seq in series.values:
-            seqs[series.tags["device"], boot][seq] += 1
+        for _, epoch, seq in series.values:
+            seqs[series.tags["device"], epoch][seq] += 1
     return [
         StoredSequences(
             device,
-            boot,
+            epoch,
             tuple(IntervalSet((seq, seq) for seq in sorted(counts))),
             counts.total(),
             counts.total() - len(counts),
         )
-        for (device, boot), counts in sorted(seqs.items())
+        for (device, epoch), counts in sorted(seqs.items())
     ]
 
 

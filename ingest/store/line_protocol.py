@@ -57,10 +57,10 @@ def to_point(measurement: str, tags: Tags, fields: Mapping[str, Value | None], a
 def time_ns(origin: RecordOrigin) -> int:
     """A timestamp that is unique per reading of a device and repeatable at a redelivery.
 
-    Milliseconds of the measurement; below them the sequence number, shifted by a checksum of the boot.
+    Milliseconds of the measurement; below them the sequence number, shifted by a checksum of the epoch.
     """
     milliseconds = int(origin.measured_at.timestamp() * 1000 + 0.5)
-    return milliseconds * NANOSECONDS + (origin.seq + zlib.crc32(origin.boot.encode())) % NANOSECONDS
+    return milliseconds * NANOSECONDS + (origin.seq + zlib.crc32(origin.epoch.encode())) % NANOSECONDS
 
 
 def encode_tags(tags: Tags) -> bytes:
@@ -81,7 +81,7 @@ def quote_text(text: str) -> str:
 def _fields(origin: RecordOrigin, values: Mapping[str, Value]) -> bytes:
     kind = origin.kind
     parts = [f"{name}={_value(kind, name, value)}" for name, value in values.items()]
-    parts.append(f'seq={origin.seq}i,boot="{origin.boot}",received_at={_microseconds(origin.received_at)}i')
+    parts.append(f'seq={origin.seq}i,boot="{origin.epoch}",received_at={_microseconds(origin.received_at)}i')
     if origin.device_at is not None:
         parts.append(f"device_at={_microseconds(origin.device_at)}i")
     parts.append(f'quality="{" ".join(origin.quality)}"')

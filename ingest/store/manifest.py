@@ -114,15 +114,17 @@ class StoreManifest:
         """
         noted: defaultdict[tuple[str, str], IntervalSet] = defaultdict(IntervalSet)
         with self._writing() as db:
-            for device, boot, ranges in db.execute("SELECT device, boot, ranges FROM noted"):
+            for device, epoch, ranges in db.execute("SELECT device, boot, ranges FROM noted"):
                 for first, last in _ranges(ranges):
-                    noted[device, boot].add(first, last)
-            missing = {life: left for life, wanted in noted.items() if (left := wanted.difference(_there(seen, life)))}
+                    noted[device, epoch].add(first, last)
+            missing = {
+                key: unseen for key, wanted in noted.items() if (unseen := wanted.difference(_present(seen, key)))
+            }
             others = elsewhere() if missing else {}
             found = [
-                LostRange(*life, first, last)
-                for life, left in sorted(missing.items())
-                for first, last in left.difference(others.get(life, IntervalSet()))
+                LostRange(*key, first, last)
+                for key, unseen in sorted(missing.items())
+                for first, last in unseen.difference(others.get(key, IntervalSet()))
             ]
             with db:
                 db.execute("DELETE FROM lost")
@@ -156,13 +158,13 @@ class StoreManifest:
         """Clear damages and lost ranges: an operator has taken note of them."""
         with self._writing() as db:
             gone: defaultdict[tuple[str, str], IntervalSet] = defaultdict(IntervalSet)
-            for device, boot, first, last in db.execute("SELECT * FROM lost").fetchall():
-                gone[device, boot].add(first, last)
+            for device, epoch, first, last in db.execute("SELECT * FROM lost").fetchall():
+                gone[device, epoch].add(first, last)
             with db:
-                for class_, day, device, boot, ranges in db.execute("SELECT * FROM noted").fetchall():
-                    if (device, boot) in gone:
-                        left = list(IntervalSet(_ranges(ranges)).difference(gone[device, boot]))
-                        row = (class_, day, device, boot, msgspec.json.encode(left).decode())
+                for class_, day, device, epoch, ranges in db.execute("SELECT * FROM noted").fetchall():
+                    if (device, epoch) in gone:
+                        left = list(IntervalSet(_ranges(ranges)).difference(gone[device, epoch]))
+                        row = (class_, day, device, epoch, msgspec.json.encode(left).decode())
                         db.execute("INSERT OR REPLACE INTO noted VALUES (?, ?, ?, ?, ?)", row)
                 db.execute("DELETE FROM lost")
                 db.execute("DELETE FROM damages")
@@ -196,17 +198,17 @@ class StoreManifest:
         return IntervalSet(_ranges(row[0])) if row else IntervalSet()
 
 
-def _there(seen: SeenSequences, life: tuple[str, str]) -> IntervalSet:
-    there = IntervalSet(seen.get(life, ()))
-    if len(there) >= RANGES_MAX:
-        there.add(0, next(iter(there))[0])  # what lies below was forgotten, not lost
-    return there
+def _present(seen: SeenSequences, key: tuple[str, str]) -> IntervalSet:
+    present = IntervalSet(seen.get(key, ()))
+    if len(present) >= RANGES_MAX:
+        present.add(0, next(iter(present))[0])  # what lies below was forgotten, not lost
+    return present
 
 
 def _key(record: Reading | EventRecord) -> _Key:
     origin = record.origin
     day = int(origin.measured_at.timestamp()) // _DAY_S
-    return "reading" if isinstance(record, Reading) else "event", day, origin.device, origin.boot
+    return "reading" if isinstance(record, Reading) else "event", day, origin.device, origin.epoch
 
 
 def _ranges(text: str) -> Ranges:

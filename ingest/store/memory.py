@@ -60,7 +60,7 @@ class MemoryStore:
                     fresh.append(record)
                     self._states.append(record)
                     self._latest.update([record])
-            elif self._seen[record.origin.device, record.origin.boot].add(record.origin.seq):
+            elif self._seen[record.origin.device, record.origin.epoch].add(record.origin.seq):
                 fresh.append(record)
                 self._records.append(record)
                 self._latest.update([record])
@@ -128,15 +128,15 @@ class MemoryStore:
         return iter(sorted(found, key=time_of))
 
     def stored_sequences(self) -> list[StoredSequences]:
-        """Sequence numbers per device and boot, counted from the records."""
+        """Sequence numbers per device and epoch, counted from the records."""
         rows: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
         for record in self._records:
-            rows[record.origin.device, record.origin.boot].append(record.origin.seq)
+            rows[record.origin.device, record.origin.epoch].append(record.origin.seq)
         return [
             StoredSequences(
-                device, boot, tuple(IntervalSet((s, s) for s in seqs)), len(seqs), len(seqs) - len(set(seqs))
+                device, epoch, tuple(IntervalSet((s, s) for s in seqs)), len(seqs), len(seqs) - len(set(seqs))
             )
-            for (device, boot), seqs in sorted(rows.items())
+            for (device, epoch), seqs in sorted(rows.items())
         ]
 
     def close(self) -> None:

@@ -91,10 +91,10 @@ class EventQuery(msgspec.Struct, frozen=True):
 
 
 class StoredSequences(msgspec.Struct, frozen=True):
-    """Stored data of one device and boot: ranges of sequence numbers, rows, and rows beyond one per number."""
+    """Stored data of one device and epoch: ranges of sequence numbers, rows, and rows beyond one per number."""
 
     device: str
-    boot: str
+    epoch: str = msgspec.field(name="boot")
     seqs: tuple[tuple[int, int], ...]
     rows: int
     duplicates: int
@@ -109,7 +109,7 @@ class TelemetryWriter(Protocol):
     def write(self, records: Sequence[Record], committed_offsets: Ranges) -> WriteResult:
         """Store a batch and the committed offsets, all or nothing; may block on disk or network.
 
-        A reading or event that is stored already (same device, boot and seq) is counted and not stored again.
+        A reading or event that is stored already (same device, epoch and seq) is counted and not stored again.
 
         Raises:
             RetryLaterError: Nothing was stored; send the same batch again.
@@ -151,7 +151,7 @@ class TelemetryReader(Protocol):
         """
 
     def stored_sequences(self) -> list[StoredSequences]:
-        """Stored data per device and boot, counted from the rows themselves."""
+        """Stored data per device and epoch, counted from the rows themselves."""
 
 
 class Store(TelemetryWriter, TelemetryReader, Protocol):

@@ -29,14 +29,14 @@ QUALITY_LATE = "late"
 
 
 class RecordOrigin(msgspec.Struct, frozen=True, gc=False):
-    """Source and times of a record; `(device, boot, seq)` identifies it.
+    """Source and times of a record; `(device, epoch, seq)` identifies it.
 
     `measured_at` orders it; `device_at` is the device's own clock where that was rejected.
     """
 
     kind: Kind
     device: str
-    boot: str
+    epoch: str
     seq: int
     measured_at: datetime
     received_at: datetime

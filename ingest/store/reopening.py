@@ -49,7 +49,7 @@ class FileStore(Store, Protocol):
     """A store in a file, which knows the sequence numbers it has."""
 
     def seen_sequences(self) -> SeenSequences:
-        """Device and boot to the sequence numbers that are stored."""
+        """Device and epoch to the sequence numbers that are stored."""
 
     def copying(self) -> AbstractContextManager[Callable[[Path], None]]:
         """Hold a snapshot; the function that is yielded writes it to a new file."""
@@ -99,7 +99,7 @@ class ReopeningStore:
         return self._do(lambda: store.forget_before(readings=readings, events=events), store, any_error=True)
 
     def seen_sequences(self) -> SeenSequences:
-        """Device and boot to the sequence numbers that are stored."""
+        """Device and epoch to the sequence numbers that are stored."""
         store = self._open()
         return self._do(store.seen_sequences, store)
 
@@ -133,7 +133,7 @@ class ReopeningStore:
             yield record
 
     def stored_sequences(self) -> list[StoredSequences]:
-        """Sequence numbers per device and boot, counted from the rows."""
+        """Sequence numbers per device and epoch, counted from the rows."""
         store = self._open()
         return self._do(store.stored_sequences, store)
 

@@ -65,7 +65,7 @@ def latest_reviews(events: Iterable[EventRecord]) -> dict[tuple[str, str], Submi
 
 def _when(event: EventRecord) -> tuple[object, ...]:
     # The rest tells reviews of one millisecond apart, the same way each time.
-    return event.origin.measured_at, event.origin.received_at, event.origin.boot, event.origin.seq
+    return event.origin.measured_at, event.origin.received_at, event.origin.epoch, event.origin.seq
 
 
 def merge_targets(into: Mapping[str, str]) -> dict[str, str]:

@@ -130,8 +130,8 @@ def be_served(target: Target, user: str = "bin-0001") -> float:
         AssertionError: There was none.
     """
     own = f"kota/v1/{target.city}/bin/{user}"
-    boot = f"a{random.randrange(1 << 40):x}"[:10]
-    reading = {"ts": time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime()), "boot": boot, "seq": 0, "battery_pct": 50}
+    epoch = f"a{random.randrange(1 << 40):x}"[:10]
+    reading = {"ts": time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime()), "boot": epoch, "seq": 0, "battery_pct": 50}
     began_s = time.monotonic()
     device = Device(target, user, f"{own}/receipt")
     try:
@@ -141,7 +141,7 @@ def be_served(target: Target, user: str = "bin-0001") -> float:
             device.bus.publish(f"{own}/telemetry", json.dumps(reading).encode())
             asked_s = time.monotonic()
             while time.monotonic() - asked_s < 2.0:
-                if any(boot.encode() in one.payload for one in device.heard):
+                if any(epoch.encode() in one.payload for one in device.heard):
                     return time.monotonic() - began_s
                 time.sleep(0.01)
         raise AssertionError(f"{user} had no receipt within {SERVED_WITHIN_S:.0f} s")

@@ -193,7 +193,7 @@ def message(number: int, start: datetime) -> tuple[str, bytes]:
     """Topic and payload of the reading that is measured so many milliseconds after the start."""
     reading = BinTelemetry(
         ts=start + timedelta(milliseconds=number),
-        boot="bench",
+        epoch="bench",
         seq=number // DEVICES,
         distance_mm=400.0,
         temperature_c=29.5,

@@ -37,16 +37,16 @@ def outboxes(data: Path) -> list[Path]:
 
 def published_in(data: Path) -> dict[Life, int]:
     """What publishers and fleet have given out: so many seqs of each life, from 0 on."""
-    published = {(life.device, life.boot): life.seqs for life in read_lives(data)}
+    published = {(life.device, life.epoch): life.seqs for life in read_lives(data)}
     for path in outboxes(data):
         with closing(Outbox(path, max_bytes=1 << 40)) as outbox:
-            published.update({(life.device, life.boot): life.seqs for life in outbox.stats()})
+            published.update({(life.device, life.epoch): life.seqs for life in outbox.stats()})
     return published
 
 
 def counted(data: Path, published: dict[Life, int], stored: Sequence[StoredSequences]) -> Counts:
     """Hold what was published against the store and the dead letters."""
-    ledger = {(one.device, one.boot): one for one in stored}
+    ledger = {(one.device, one.epoch): one for one in stored}
     dead, twice = _buried(data)
     lost = kept_in_all = buried = 0
     for life, seqs in published.items():

@@ -43,7 +43,7 @@ class Life(msgspec.Struct):
     """One device: `seqs` readings given out, from 0 on, those of them without a receipt, and whether it is let in."""
 
     device: str
-    boot: str
+    epoch: str
     seqs: int
     waiting: int
     online: bool = False
@@ -150,7 +150,9 @@ class FleetDevice:
         assert self._transport is not None
         self.life.online = True
         self._transport.write(self._ask)
-        born = encode(Online(ts=datetime.now(UTC), boot=self.life.boot, fw="chaos", outbox_waiting=len(self._waiting)))
+        born = encode(
+            Online(ts=datetime.now(UTC), epoch=self.life.epoch, fw="chaos", outbox_waiting=len(self._waiting))
+        )
         self._transport.write(publish(self._status, born, retain=True, number=self._next_mid()))
         self._waiting = {seq: (payload, 0.0, 0.0) for seq, (payload, *_) in self._waiting.items()}
 
@@ -162,7 +164,7 @@ class FleetDevice:
             self._transport.write(packet(_PUBACK, body[place : place + 2]))
             place += 2
         receipt = parse_receipt(body[place:])
-        if receipt.boot == self.life.boot:
+        if receipt.epoch == self.life.epoch:
             told = [seq for seq in self._waiting if any(low <= seq <= high for low, high in receipt.seqs)]
             sent_s = [self._waiting.pop(seq)[2] for seq in told]
             if sent_s:
@@ -173,7 +175,7 @@ class FleetDevice:
     def give_out(self, seqs: int) -> None:
         """Have given out so many readings in all."""
         for seq in range(self.life.seqs, seqs):
-            reading = BinTelemetry(ts=datetime.now(UTC), boot=self.life.boot, seq=seq, battery_pct=50.0)
+            reading = BinTelemetry(ts=datetime.now(UTC), epoch=self.life.epoch, seq=seq, battery_pct=50.0)
             self._waiting[seq] = encode(reading), 0.0, 0.0
         self.life.seqs = max(self.life.seqs, seqs)
         self.life.waiting = len(self._waiting)

@@ -78,7 +78,7 @@ def believe_any_receipt() -> None:
         return found._replace(writes=(*found.writes, *access._of_all_devices(city, ("receipt",))))
 
     def credulous(self: Agent, device: str, receipt: Receipt) -> Receipt:  # noqa: ARG001 - as the original
-        return Receipt(boot=receipt.boot, seqs=[(first, min(last, SEQS_MAX)) for first, last in receipt.seqs])
+        return Receipt(epoch=receipt.epoch, seqs=[(first, min(last, SEQS_MAX)) for first, last in receipt.seqs])
 
     access._device_rights = lax
     Agent._limit_to_published = credulous  # type: ignore[method-assign]

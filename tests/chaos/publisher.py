@@ -61,7 +61,7 @@ def main(argv: list[str]) -> int:
 
 
 def _record(agent: Agent, outbox: Outbox, devices: list[str], readings: int, data: Path, stop: threading.Event) -> None:
-    dice = random.Random(outbox.boot)
+    dice = random.Random(outbox.epoch)
     while not stop.is_set():
         try:
             issued = {life.device: life.seqs for life in outbox.stats()}

@@ -49,15 +49,15 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 
 
 def origin(
-    seq: int, *, device: str = "bin-0001", boot: str = "b1", minutes: float = 0, late_s: float = 1
+    seq: int, *, device: str = "bin-0001", epoch: str = "b1", minutes: float = 0, late_s: float = 1
 ) -> RecordOrigin:
     at = T0 + timedelta(minutes=minutes)
     kind = "truck" if device.startswith("truck") else "bin"
-    return RecordOrigin(kind, device, boot, seq, at, at + timedelta(seconds=late_s))  # type: ignore[arg-type]
+    return RecordOrigin(kind, device, epoch, seq, at, at + timedelta(seconds=late_s))  # type: ignore[arg-type]
 
 
-def reading(seq: int, *, minutes: float = 0, device: str = "bin-0001", boot: str = "b1", **values: Value) -> Reading:
-    return Reading(origin(seq, device=device, boot=boot, minutes=minutes), dict(values))
+def reading(seq: int, *, minutes: float = 0, device: str = "bin-0001", epoch: str = "b1", **values: Value) -> Reading:
+    return Reading(origin(seq, device=device, epoch=epoch, minutes=minutes), dict(values))
 
 
 def window(field: str, every_s: float | None = None, aggregate: str = "mean", hours: float = 24) -> SeriesQuery:
@@ -78,8 +78,8 @@ def test_same_reading_is_stored_once(store: Store) -> None:
 
 
 def test_same_seq_of_another_boot_is_another_reading(store: Store) -> None:
-    store.write([reading(1, fill_pct=10.0), reading(1, boot="b2", minutes=1, fill_pct=12.0)], ((1, 1),))
-    assert [(e.boot, e.seqs, e.duplicates) for e in store.stored_sequences()] == [
+    store.write([reading(1, fill_pct=10.0), reading(1, epoch="b2", minutes=1, fill_pct=12.0)], ((1, 1),))
+    assert [(e.epoch, e.seqs, e.duplicates) for e in store.stored_sequences()] == [
         ("b1", ((1, 1),), 0),
         ("b2", ((1, 1),), 0),
     ]

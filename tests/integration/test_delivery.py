@@ -56,8 +56,8 @@ def ingest_on(broker: RunningBroker, version: str = "3.1.1") -> Service:
     return Service(["ingest"], broker.folder, mqtt_port=broker.port, mqtt_version=version, mqtt_client=broker.reader)
 
 
-def assert_ledger(broker: RunningBroker, boot: str, expected: dict[str, int]) -> None:
-    lives = {life.device: life for life in stored(broker.folder) if life.boot == boot}
+def assert_ledger(broker: RunningBroker, epoch: str, expected: dict[str, int]) -> None:
+    lives = {life.device: life for life in stored(broker.folder) if life.epoch == epoch}
     assert {device: life.seqs for device, life in lives.items()} == {d: ((0, n - 1),) for d, n in expected.items()}
     assert sum(life.duplicates for life in lives.values()) == 0
 
@@ -70,7 +70,7 @@ def test_readings_are_forgotten_only_when_stored(broker: RunningBroker, tmp_path
         with running(ingest_on(broker)) as ingest:
             wait_for(lambda: outbox.pending() == 0, "receipts")
             assert ingest.stop() == 0, ingest.log()
-    assert_ledger(broker, outbox.boot, dict.fromkeys(DEVICES, 20))
+    assert_ledger(broker, outbox.epoch, dict.fromkeys(DEVICES, 20))
 
 
 def test_single_device_with_its_own_account_and_will(broker: RunningBroker, tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_single_device_with_its_own_account_and_will(broker: RunningBroker, tmp_
         agent.record([measured("bin-0001")])
         wait_for(lambda: outbox.pending() == 0, "the receipt")
         ingest.stop()
-    assert_ledger(broker, outbox.boot, {"bin-0001": 1})
+    assert_ledger(broker, outbox.epoch, {"bin-0001": 1})
 
 
 @pytest.mark.parametrize("seed", [1])
@@ -105,7 +105,7 @@ def test_kills_lose_nothing_and_store_nothing_twice(broker: RunningBroker, tmp_p
             wait_for(lambda left=waiting: outbox.pending() <= left // 2, "half of what waited to be receipted")
         wait_for(lambda: outbox.pending() == 0, "all receipts after the kills")
     assert ingest.stop() == 0, ingest.log()
-    assert_ledger(broker, outbox.boot, sent)
+    assert_ledger(broker, outbox.epoch, sent)
 
 
 def test_backlog_goes_out_in_batches_when_ingest_is_back(broker: RunningBroker, tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_backlog_goes_out_in_batches_when_ingest_is_back(broker: RunningBroker, 
     with running(ingest_on(broker)) as ingest, agent_on(broker, outbox, DEVICES):
         wait_for(lambda: outbox.pending() == 0, "the backlog")
         ingest.stop()
-    assert_ledger(broker, outbox.boot, {"bin-0001": 3_000})
+    assert_ledger(broker, outbox.epoch, {"bin-0001": 3_000})
 
 
 def test_mqtt_5_delivers_as_well(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_mqtt_5_delivers_as_well(tmp_path: Path) -> None:
             ingest.stop()
     finally:
         broker.kill()
-    assert_ledger(broker, outbox.boot, {"bin-0001": 21, "bin-0002": 20, "truck-01": 20})
+    assert_ledger(broker, outbox.epoch, {"bin-0001": 21, "bin-0002": 20, "truck-01": 20})
 
 
 def states(broker: RunningBroker) -> dict[str, tuple[str, str]]:

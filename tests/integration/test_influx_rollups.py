@@ -37,7 +37,7 @@ def store(address: InfluxAddress, tmp_path: Path) -> Iterator[InfluxStore]:
     made.close()
 
 
-def readings(count: int, seed: int, boot: str = "b") -> list[Reading]:
+def readings(count: int, seed: int, epoch: str = "b") -> list[Reading]:
     chance = random.Random(seed)
     found = []
     for seq in range(count):
@@ -45,7 +45,7 @@ def readings(count: int, seed: int, boot: str = "b") -> list[Reading]:
         values = {"fill_pct": round(chance.uniform(0, 100), 2), "lid_open": chance.random() < 0.5}
         if chance.random() < 0.3:
             del values["fill_pct"]
-        found.append(Reading(RecordOrigin("bin", chance.choice(BINS), boot, seq, at, at), values))
+        found.append(Reading(RecordOrigin("bin", chance.choice(BINS), epoch, seq, at, at), values))
     return found
 
 

@@ -49,8 +49,8 @@ def filled(agent: Agent, readings: int) -> None:
         agent.record([TelemetryEntry("bin-1", "bin", NOW, {"battery_pct": 5})])
 
 
-def receipt(agent: Agent, *seqs: tuple[int, int], boot: str = "") -> None:
-    agent._receipts.append(("bin-1", Receipt(boot=boot or agent._outbox.boot, seqs=list(seqs))))
+def receipt(agent: Agent, *seqs: tuple[int, int], epoch: str = "") -> None:
+    agent._receipts.append(("bin-1", Receipt(epoch=epoch or agent._outbox.epoch, seqs=list(seqs))))
     agent._forget_receipted()
 
 
@@ -98,7 +98,7 @@ def test_a_refusing_disk_is_waited_for(agent: Agent, monkeypatch: pytest.MonkeyP
     def refuse(_receipts: object) -> list[int]:
         raise RetryLaterError("outbox: disk I/O error")
 
-    agent._receipts.append(("bin-1", Receipt(boot=agent._outbox.boot, seqs=[(0, 0)])))
+    agent._receipts.append(("bin-1", Receipt(epoch=agent._outbox.epoch, seqs=[(0, 0)])))
     monkeypatch.setattr(agent._outbox, "forget", refuse)
     stopped = threading.Event()
     stopped.set()
@@ -121,7 +121,7 @@ def test_a_day_without_receipts_is_no_flood_and_ends_soon_after_the_first_receip
         agent._iterate()
     sent = [one["seq"] for element in said(agent) for one in (element if isinstance(element, list) else [element])]
     assert sent.count(0) < 160
-    agent._receipts.append(("bin-1", Receipt(boot=agent._outbox.boot, seqs=[(0, 0)])))
+    agent._receipts.append(("bin-1", Receipt(epoch=agent._outbox.epoch, seqs=[(0, 0)])))
     agent._iterate()
     before = len(said(agent))
     clock[0] += 50
@@ -141,7 +141,7 @@ def test_a_receipt_is_believed_for_what_was_published_and_for_nothing_beyond(age
     agent._bus.connected.set()
     agent._iterate()
     filled(agent, 2)
-    receipt(agent, (0, 2**53), boot="another")
+    receipt(agent, (0, 2**53), epoch="another")
     assert agent._outbox.pending() == 5
     receipt(agent, (1, 2**53))
     assert [row.seq for row in agent._outbox.waiting(after_id=0, limit=10)] == [0, 3, 4]

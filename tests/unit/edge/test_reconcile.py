@@ -7,7 +7,7 @@ from edge.reconcile import Reconciliation, StoredEpoch, reconcile
 
 
 def stored(*lives: StoredEpoch) -> dict[tuple[str, str], StoredEpoch]:
-    return {(life.device, life.boot): life for life in lives}
+    return {(life.device, life.epoch): life for life in lives}
 
 
 def test_stored_waiting_and_dead_readings_are_accounted_for() -> None:

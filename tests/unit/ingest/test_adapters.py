@@ -105,7 +105,7 @@ def test_traccar_an_alarm_is_one_event_as_position_and_as_event() -> None:
     assert events(first) == [("power_cut", "raised"), ("panic", "noted")]
     assert events(second) == [("power_cut", "raised")]
     pair = [one.origin for found in (first, second) for one in found.records if isinstance(one, EventRecord)]
-    assert (pair[0].boot, pair[0].seq) == (pair[2].boot, pair[2].seq)
+    assert (pair[0].epoch, pair[0].seq) == (pair[2].epoch, pair[2].seq)
 
 
 def test_traccar_says_who_is_there() -> None:

@@ -1,4 +1,4 @@
-"""One message, and one device, costs the others little: elements, boots, receipts, letters and places are bounded."""
+"""One message, and one device, costs the others little: elements, epochs, receipts, letters and places are bounded."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 BIN = "kota/v1/kupang/bin/bin-1/telemetry"
 
 
-def batch(count: int, *, boots: int = 1, battery_pct: float = 5) -> bytes:
+def batch(count: int, *, epochs: int = 1, battery_pct: float = 5) -> bytes:
     readings = [
-        {"ts": NOW.isoformat(), "boot": f"b{seq % boots}", "seq": seq, "battery_pct": battery_pct}
+        {"ts": NOW.isoformat(), "boot": f"b{seq % epochs}", "seq": seq, "battery_pct": battery_pct}
         for seq in range(count)
     ]
     return json.dumps(readings).encode()
@@ -44,8 +44,8 @@ def receipted(payload: bytes) -> int:
 
 @pytest.mark.parametrize(
     "payload",
-    [batch(1_001), b"[" + b"{}," * 80_000 + b"{}]", batch(100, boots=9), b"[" + b"9," * 100_000 + b"1]"],
-    ids=["readings", "objects", "boots", "numbers"],
+    [batch(1_001), b"[" + b"{}," * 80_000 + b"{}]", batch(100, epochs=9), b"[" + b"9," * 100_000 + b"1]"],
+    ids=["readings", "objects", "epochs", "numbers"],
 )
 def test_too_much_in_one_message_is_one_letter_of_the_whole_and_has_no_receipt(
     decoder: Decoder, payload: bytes
@@ -56,7 +56,7 @@ def test_too_much_in_one_message_is_one_letter_of_the_whole_and_has_no_receipt(
     assert receipted(payload) == 0
 
 
-@pytest.mark.parametrize("payload", [batch(1_000), batch(100), batch(64, boots=8), batch(1)], ids=len)
+@pytest.mark.parametrize("payload", [batch(1_000), batch(100), batch(64, epochs=8), batch(1)], ids=len)
 def test_every_stamped_reading_of_an_accepted_message_is_stored_and_receipted(decoder: Decoder, payload: bytes) -> None:
     decoded = decoder.decode(Arrival(BIN, payload, NOW))
     assert decoded.rejected == []
@@ -85,8 +85,8 @@ def test_an_unknown_devices_large_message_is_one_letter(decoder: Decoder) -> Non
 
 
 def test_boots_of_bad_elements_count_too() -> None:
-    with pytest.raises(PayloadError, match="9 boots"):
-        codec.parse_telemetry("bin", batch(9, boots=9, battery_pct=500))
+    with pytest.raises(PayloadError, match="9 epochs"):
+        codec.parse_telemetry("bin", batch(9, epochs=9, battery_pct=500))
 
 
 def letter(number: int, device: str, size: int = 2_000) -> DeadLetter:

@@ -35,7 +35,7 @@ def test_frigate_an_object_is_noted_when_it_comes_and_when_it_has_gone_and_nobod
     (seen,), (again,), (gone,) = (
         [one for one in found.records if isinstance(one, EventRecord)] for found in (new, update, end)
     )
-    assert (seen.origin.seq, seen.origin.boot) == (again.origin.seq, again.origin.boot)
+    assert (seen.origin.seq, seen.origin.epoch) == (again.origin.seq, again.origin.epoch)
     assert gone.detail == {
         "object": "1.2-x",
         "label": "person",

@@ -163,7 +163,7 @@ def test_a_real_trip_replayed_has_no_jumps_and_a_plausible_length(
         readings += [one for one in settled if isinstance(one, Reading)]
         harsh += sum(isinstance(one, EventRecord) and one.type == "harsh_braking" for one in settled)
     assert len(readings) == events
-    distinct = len({(one.origin.boot, one.origin.seq) for one in readings})
+    distinct = len({(one.origin.epoch, one.origin.seq) for one in readings})
     assert distinct == events - repeated == len(set(map(json.dumps, rows))), (
         "what is the same came twice, byte for byte"
     )

@@ -176,6 +176,6 @@ def test_a_delivered_reading_is_in_no_log(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "out.sqlite", max_bytes=1 << 20)
     outbox.append([TelemetryEntry("bin-1", "bin", NOW, {"battery_pct": 77.25})])
     assert found_in(tmp_path, [b"77.25"])
-    outbox.forget([("bin-1", Receipt(boot=outbox.boot, seqs=[(0, 0)]))])
+    outbox.forget([("bin-1", Receipt(epoch=outbox.epoch, seqs=[(0, 0)]))])
     assert found_in(tmp_path, [b"77.25"]) == []
     outbox.close()

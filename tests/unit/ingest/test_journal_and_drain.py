@@ -234,7 +234,7 @@ def test_receipts_are_ranges_per_device_and_boot() -> None:
     receipts.add(deliveries[:2], 10.0)
     receipts.add(deliveries[2:], 10.1)
     assert receipts.take(10.2) == []
-    assert [(topic.split("/")[4], receipt.boot, receipt.seqs) for topic, receipt in receipts.take(10.7)] == [
+    assert [(topic.split("/")[4], receipt.epoch, receipt.seqs) for topic, receipt in receipts.take(10.7)] == [
         ("bin-1", "b1", [(1, 2), (4, 4)]),
         ("bin-2", "b1", [(9, 9)]),
     ]

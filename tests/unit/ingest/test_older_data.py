@@ -145,7 +145,7 @@ def test_an_older_data_folder_goes_on_where_it_was(settings: Settings, city: Cit
 
 def test_an_older_outbox_goes_on_with_its_life_and_its_seqs(tmp_path: Path) -> None:
     with closing(Outbox(made(tmp_path / "out.sqlite", OUTBOX), max_bytes=1 << 20)) as outbox:
-        assert outbox.boot == "abc12"
+        assert outbox.epoch == "abc12"
         assert [(one.seqs, one.pending) for one in outbox.stats()] == [(5, 1)]
 
 

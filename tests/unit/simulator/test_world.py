@@ -123,7 +123,7 @@ def _assert_contract(city: City, said: Iterable[Emission]) -> None:
             assert encode(parsed.items[0]) == encode(reading)
         elif isinstance(each, EventEmission):
             assert each.type in EVENT_TYPES[kind]
-            event = Event(ts=each.at, boot="sim1", seq=7, type=each.type, state=each.state, detail=each.detail)
+            event = Event(ts=each.at, epoch="sim1", seq=7, type=each.type, state=each.state, detail=each.detail)
             assert encode(parse_events(kind, encode(event)).items[0]) == encode(event)
 
 
