@@ -182,15 +182,15 @@ def list_events(
 
 
 @router.get("/ledger", dependencies=[require("operator")], tags=["system"])
-def show_ledger(request: Request) -> dict[Literal["lives", "lost"], list[dict[str, Any]]]:
-    """What is kept of each outbox life: seq ranges, rows and doubles in the store, and seqs among the dead letters."""
+def show_ledger(request: Request) -> dict[Literal["epochs", "lost"], list[dict[str, Any]]]:
+    """Per device and epoch: stored ranges of seqs, rows and duplicates, and the seqs among the dead letters."""
     context = context_of(request)
     dead = context.dead_letters.seqs()
-    lives = {(one.device, one.epoch): one for one in context.reader.stored_sequences()}
+    epochs = {(one.device, one.epoch): one for one in context.reader.stored_sequences()}
     found = []
-    for device, boot in sorted({*lives, *dead}):
-        life = lives.get((device, boot))
-        stored = {"seqs": life.seqs, "rows": life.rows, "duplicates": life.duplicates} if life else NOTHING_STORED
+    for device, boot in sorted({*epochs, *dead}):
+        epoch = epochs.get((device, boot))
+        stored = {"seqs": epoch.seqs, "rows": epoch.rows, "duplicates": epoch.duplicates} if epoch else NOTHING_STORED
         found.append({"device": device, "boot": boot, **stored, "dead": list(dead.get((device, boot), ()))})
     health = context.health.read()
-    return {"lives": found, "lost": [msgspec.to_builtins(one) for one in (health.lost if health else ())]}
+    return {"epochs": found, "lost": [msgspec.to_builtins(one) for one in (health.lost if health else ())]}

@@ -121,7 +121,7 @@ def _ask_store(data: Path) -> tuple[dict[tuple[str, str], StoredEpoch], list[Los
             rows: Any = json.load(answer)
     except OSError as exc:
         raise RetryLaterError(f"the API does not answer: {exc}") from exc
-    epochs = msgspec.convert(rows["lives"], list[StoredEpoch])
+    epochs = msgspec.convert(rows["epochs"], list[StoredEpoch])
     return {(stored_epoch.device, stored_epoch.epoch): stored_epoch for stored_epoch in epochs}, msgspec.convert(
         rows.get("lost", []), list[LostSequences]
     )

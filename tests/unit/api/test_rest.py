@@ -234,7 +234,7 @@ def test_the_ledger_counts_dead_letters_of_our_own_devices(stage: Stage) -> None
     stage.measure("bin-0451", fill_pct=1.0)
     raw = b'{"ts":"2026-03-01T12:00:00Z","boot":"b","seq":77,"battery_pct":500}'
     stage.box.add([DeadLetter(99, "kota/v1/kupang/bin/bin-0451/telemetry", raw, NOW, "out of range")])
-    (life,) = stage.client().get("/api/v1/ledger").json()["lives"]
+    (life,) = stage.client().get("/api/v1/ledger").json()["epochs"]
     assert (life["device"], life["seqs"], life["dead"]) == ("bin-0451", [[1, 1]], [[77, 77]])
 
 
