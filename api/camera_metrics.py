@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from ingest.store.cases import Case
-from ingest.store.port import Point
+from ingest.store.port import SeriesPoint
 from ingest.store.records import EventRecord
 
 TYPES: Final = ("blind", "covered")
@@ -71,7 +71,7 @@ def local_day(day: date, zone: ZoneInfo) -> TimeRange:
 
 
 def camera_metrics(
-    span: TimeRange, now: datetime, cases: Iterable[Case], events: Iterable[EventRecord], sight: Sequence[Point]
+    span: TimeRange, now: datetime, cases: Iterable[Case], events: Iterable[EventRecord], sight: Sequence[SeriesPoint]
 ) -> CameraMetrics:
     """The metrics of one camera.
 

@@ -15,7 +15,7 @@ from api.cases import cases
 from api.routes import From, To, context_of
 from broker.contract.topics import ID_PATTERN
 from ingest.store.cases import Case, evidence_urls
-from ingest.store.reviews import NOTE_MAX, Reason, Review, Said
+from ingest.store.reviews import NOTE_MAX, Reason, Review, Verdict
 
 log = structlog.get_logger("api")
 
@@ -27,7 +27,7 @@ CaseId = Annotated[str, Path(pattern=f"^{ID_PATTERN}$")]
 class ReviewRequest(BaseModel):
     """A review of a case."""
 
-    verdict: Said
+    verdict: Verdict
     reason: Reason | None = Field(None, description="Why it is a false alarm; with `rejected` only.")
     note: str = Field("", max_length=NOTE_MAX)
     into: str | None = Field(

@@ -13,10 +13,10 @@ from api.reviews import ReviewService
 from city.gateways import Gateways
 from city.model import City
 from city.secrets import Secrets
-from ingest.store.dead_letters import DeadLetterBox
-from ingest.store.health import HealthBoard
+from ingest.store.dead_letters import DeadLetterQueue
+from ingest.store.health import HealthSnapshotFile
 from ingest.store.port import TelemetryReader
-from ingest.store.quarantine import Quarantine, Quarantined
+from ingest.store.quarantine import Quarantine, QuarantinedMessage
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class ApiContext:
 
     city: City
     reader: TelemetryReader
-    dead_letters: DeadLetterBox
+    dead_letters: DeadLetterQueue
     quarantine: Quarantine
-    health: HealthBoard
+    health: HealthSnapshotFile
     secrets: Secrets
     gateways: Gateways
     data: Path
@@ -43,5 +43,5 @@ class ApiContext:
     is_open: bool
     replay: Callable[[Sequence[int]], int]
     receive: Callable[[str, bytes], None]
-    preview: Callable[[str, Quarantined, str], Any]
+    preview: Callable[[str, QuarantinedMessage, str], Any]
     clock: Callable[[], datetime]

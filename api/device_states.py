@@ -11,17 +11,17 @@ from api.events import each_event
 from api.schemas import live_lag
 from broker.contract.topics import Kind
 from city.model import Device
-from ingest.store.condition import RAISABLE
+from ingest.store.device_condition import LATCHED_EVENTS
+from ingest.store.device_state import RAISED_BACK, DeviceState, evaluate, raised_by_device
 from ingest.store.port import EventQuery
-from ingest.store.standing import RAISED_BACK, Standing, look, raised_by_device
 
 EMPTIED_BACK: Final = timedelta(days=14)
 """Look-back of collections; the time of an older collection is unknown."""
 _AHEAD: Final = timedelta(minutes=5)
-_RAISED: Final = (*RAISABLE, "lid_open", "moved")
+_RAISED: Final = (*LATCHED_EVENTS, "lid_open", "moved")
 
 
-def device_states(context: ApiContext, *, kind: Kind | None = None, device: Device | None = None) -> list[Standing]:
+def device_states(context: ApiContext, *, kind: Kind | None = None, device: Device | None = None) -> list[DeviceState]:
     """The current state of one device, of every device of a kind, or of all devices; sorted by id."""
     now = context.clock()
     device_id = device.id if device else None
@@ -33,7 +33,7 @@ def device_states(context: ApiContext, *, kind: Kind | None = None, device: Devi
         for listed in sorted(context.city.devices.values(), key=lambda listed: listed.id)
         if kind in (None, listed.KIND) and device_id in (None, listed.id)
     ]
-    return look(devices, latest, raised_by_device(oldest_first), now, live_lag(context))
+    return evaluate(devices, latest, raised_by_device(oldest_first), now, live_lag(context))
 
 
 def emptied_at(context: ApiContext, bins: Collection[str]) -> dict[str, datetime]:

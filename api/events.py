@@ -20,7 +20,7 @@ def each_event(reader: TelemetryReader, query: EventQuery) -> Iterator[EventReco
     known: set[tuple[str, str, int]] = set()
     while True:
         page = reader.events(query)
-        keys = {(event.origin.device, event.origin.boot, event.origin.seq): event for event in page}
+        keys = {(event.origin.device, event.origin.epoch, event.origin.seq): event for event in page}
         fresh = [event for key, event in keys.items() if key not in known]
         yield from fresh
         if len(page) < MAX_EVENTS or not fresh:

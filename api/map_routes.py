@@ -17,7 +17,7 @@ from api.routes import context_of
 from api.schemas import device_connectivity
 from broker.contract.topics import Kind
 from city.model import AccessPoint, Bin, Device, Truck
-from ingest.store.condition import is_broken, number, position_of
+from ingest.store.device_condition import is_broken, number, position_of
 from ingest.store.port import Latest
 
 router = APIRouter(prefix="/api/v1/map", tags=["map"])

@@ -19,7 +19,7 @@ from broker.contract.errors import ConfigError
 from broker.contract.topics import ID_PATTERN, Kind
 from city.adoption import Adoption, adopt, adoption_of
 from city.profiles import is_match, suggest
-from ingest.store.quarantine import KnownStranger
+from ingest.store.quarantine import UnknownDevice
 
 log = structlog.get_logger("api")
 
@@ -52,7 +52,7 @@ class AdoptRequest(BaseModel):
     ssids: str | None = Field(None, max_length=400, description="Separated by `;`.")
 
 
-def unknown_device_of(context: ApiContext, number: int) -> KnownStranger:
+def unknown_device_of(context: ApiContext, number: int) -> UnknownDevice:
     """An unknown device; 404 if there is none."""
     found = context.quarantine.get(number)
     if found is None:
@@ -60,7 +60,7 @@ def unknown_device_of(context: ApiContext, number: int) -> KnownStranger:
     return found
 
 
-def unknown_device_response(context: ApiContext, device: KnownStranger) -> dict[str, Any]:
+def unknown_device_response(context: ApiContext, device: UnknownDevice) -> dict[str, Any]:
     """An unknown device as JSON, with its possible profiles; those that match its model come first."""
     fitting = suggest(context.city.profiles.values(), device.adapter, device.model)
     fields = msgspec.to_builtins(device)
@@ -70,7 +70,7 @@ def unknown_device_response(context: ApiContext, device: KnownStranger) -> dict[
     }
 
 
-def suggested_profile(context: ApiContext, device: KnownStranger) -> str:
+def suggested_profile(context: ApiContext, device: UnknownDevice) -> str:
     """The id of the profile that matches the device's model, or of the only possible one; empty if neither exists."""
     fitting = suggest(context.city.profiles.values(), device.adapter, device.model)
     matching = [profile for profile in fitting if is_match(profile, device.model)]
@@ -178,7 +178,7 @@ def _mark(request: Request, unknown_device: int, *, ignore: bool) -> dict[str, s
     return {"state": "ignored" if ignore else "waiting"}
 
 
-def _adoption(context: ApiContext, device: KnownStranger, body: AdoptRequest) -> Adoption:
+def _adoption(context: ApiContext, device: UnknownDevice, body: AdoptRequest) -> Adoption:
     reach = {"adapter": device.adapter, "address": device.address, "profile": body.profile}
     is_there = body.id in context.city.devices
     given = {} if is_there else body.model_dump(exclude={"id", "profile"}, exclude_none=True)

@@ -13,7 +13,7 @@ from api.cases import cases, events_since
 from api.context import ApiContext
 from city.model import Camera
 from ingest.store.cases import Case
-from ingest.store.port import Point, SeriesQuery
+from ingest.store.port import SeriesPoint, SeriesQuery
 from ingest.store.records import EventRecord
 
 DAYS: Final = 30
@@ -67,7 +67,7 @@ def _report(
     return CameraReport(camera.id, camera.site, name, camera.kelurahan, day, month)
 
 
-def _sight(context: ApiContext, camera: Camera, span: TimeRange, now: datetime) -> list[Point]:
+def _sight(context: ApiContext, camera: Camera, span: TimeRange, now: datetime) -> list[SeriesPoint]:
     """Means of `scene_ok`; the current, incomplete bucket counts as well."""
     end = min(span[1], now)
     if end <= span[0]:

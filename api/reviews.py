@@ -17,7 +17,7 @@ from broker.contract.codec import encode, utc_ms
 from broker.contract.payloads import Event
 from broker.contract.topics import review_topic
 from ingest.journal import Arrival
-from ingest.store.records import EventRecord, Origin
+from ingest.store.records import EventRecord, RecordOrigin
 from ingest.store.reviews import TYPE, Review
 
 PENDING_MAX: Final = 1_000
@@ -30,13 +30,13 @@ class ReviewService:
 
     Args:
         city: The city's id.
-        boot: Unique id of this instance, as of an outbox.
+        epoch: Unique id of this instance, as of an outbox.
         append: Journals messages durably, or raises `RetryLaterError`.
     """
 
-    def __init__(self, city: str, boot: str, append: Callable[[Sequence[Arrival]], None]) -> None:
+    def __init__(self, city: str, epoch: str, append: Callable[[Sequence[Arrival]], None]) -> None:
         self._city = city
-        self._boot = boot
+        self._epoch = epoch
         self._append = append
         self._lock = threading.Lock()
         self._seq = 0
@@ -57,10 +57,10 @@ class ReviewService:
         at = utc_ms(max(now, after + _MILLISECOND) if after else now)
         detail = msgspec.to_builtins(review)
         with self._lock:
-            event = Event(ts=at, boot=self._boot, seq=self._seq, type=TYPE, state="noted", detail=detail)
+            event = Event(ts=at, epoch=self._epoch, seq=self._seq, type=TYPE, state="noted", detail=detail)
             # received_at = measured_at, or ingest flags the clock as ahead.
             self._append([Arrival(review_topic(self._city, camera), encode(event), at)])
-            origin = Origin("camera", camera, self._boot, self._seq, at, at)
+            origin = RecordOrigin("camera", camera, self._epoch, self._seq, at, at)
             self._pending[self._seq] = EventRecord(origin, TYPE, "noted", detail)
             self._seq += 1
             while len(self._pending) > PENDING_MAX:
@@ -68,7 +68,7 @@ class ReviewService:
 
     def pending(self, stored: Iterable[EventRecord]) -> list[EventRecord]:
         """The reviews that are not among `stored` events; those that are stored are forgotten."""
-        known = {event.origin.seq for event in stored if event.origin.boot == self._boot}
+        known = {event.origin.seq for event in stored if event.origin.epoch == self._epoch}
         with self._lock:
             for seq in known & self._pending.keys():
                 del self._pending[seq]

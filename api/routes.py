@@ -27,8 +27,8 @@ from broker.contract.errors import PayloadError
 from broker.contract.topics import ID_PATTERN, Kind
 from broker.contract.units import unit_of
 from city.model import Device
-from ingest.store.latest import Connectivity
 from ingest.store.port import MAX_EVENTS, Aggregate, EventQuery, SeriesQuery, check_series
+from ingest.store.records import Connectivity
 
 PAGE_MAX: Final = 1_000
 RANGE_MAX: Final = timedelta(days=400)
@@ -190,11 +190,15 @@ def show_ledger(request: Request) -> dict[Literal["epochs", "lost"], list[dict[s
     """Per device and epoch: stored sequence ranges, rows and duplicates, and sequences of dead letters."""
     context = context_of(request)
     dead = context.dead_letters.seqs()
-    epochs = {(epoch.device, epoch.boot): epoch for epoch in context.reader.ledger()}
+    epochs = {(stored.device, stored.epoch): stored for stored in context.reader.stored_sequences()}
     found = []
-    for device, boot in sorted({*epochs, *dead}):
-        epoch = epochs.get((device, boot))
-        stored = {"seqs": epoch.seqs, "rows": epoch.rows, "duplicates": epoch.twice} if epoch else NOTHING_STORED
-        found.append({"device": device, "boot": boot, **stored, "dead": list(dead.get((device, boot), ()))})
+    for device, epoch in sorted({*epochs, *dead}):
+        sequences = epochs.get((device, epoch))
+        stored = (
+            {"seqs": sequences.seqs, "rows": sequences.rows, "duplicates": sequences.duplicates}
+            if sequences
+            else NOTHING_STORED
+        )
+        found.append({"device": device, "boot": epoch, **stored, "dead": list(dead.get((device, epoch), ()))})
     health = context.health.read()
     return {"epochs": found, "lost": [msgspec.to_builtins(range_) for range_ in (health.lost if health else ())]}

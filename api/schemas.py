@@ -11,10 +11,10 @@ from api.context import ApiContext
 from broker.contract.topics import Kind
 from broker.contract.units import unit_of
 from city.model import Bin, Device, Site, Truck
-from ingest.store.condition import Condition, condition_of, number, position_of
-from ingest.store.latest import Connectivity, connectivity
+from ingest.store.device_condition import DeviceCondition, condition_of, number, position_of
+from ingest.store.latest import connectivity
 from ingest.store.port import Latest
-from ingest.store.records import EventRecord
+from ingest.store.records import Connectivity, EventRecord
 
 FIWARE_TYPES: Final[dict[Kind, str]] = {"bin": "WasteContainer", "truck": "Vehicle", "ap": "Device", "camera": "Device"}
 
@@ -203,6 +203,6 @@ def service_status(truck: Truck, latest: Latest | None, connected: Connectivity)
     return service_status_of(condition_of(truck, latest, connected, {}))
 
 
-def service_status_of(condition: Condition) -> str:
+def service_status_of(condition: DeviceCondition) -> str:
     """The `serviceStatus` of a truck's condition in the data model."""
     return _SERVICE_STATUS.get(condition.state, "outOfService")

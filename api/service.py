@@ -14,12 +14,12 @@ from api.server import GRACE_S, http_server
 from city.gateways import Gateways
 from city.ports import is_loopback
 from city.runtime import Runtime
+from ingest.dry_run import DryRunResult, dry_run
+from ingest.http_intake import accept
 from ingest.journal import Arrival, open_journal
-from ingest.posted import keep_posted
 from ingest.replay import replay
-from ingest.store.opened import close_store, open_store
-from ingest.store.quarantine import Quarantined
-from ingest.trial import Tried, try_profile
+from ingest.store.factory import close_store, open_store
+from ingest.store.quarantine import QuarantinedMessage
 from vision.evidence.retention import keep_enforcing, lifetimes_of
 from vision.evidence.store import open_evidence_store
 
@@ -40,11 +40,11 @@ def serve(runtime: Runtime) -> None:
         return replay(opened.dead_letters, journal, ids)
 
     def receive(topic: str, payload: bytes) -> None:
-        keep_posted(journal, topic, payload, clock())
+        accept(journal, topic, payload, clock())
 
-    def preview(profile: str, message: Quarantined, model: str) -> Tried:
+    def preview(profile: str, message: QuarantinedMessage, model: str) -> DryRunResult:
         arrival = Arrival(message.topic, message.payload, message.received_at)
-        return try_profile(runtime.city, profile, arrival, model=model)
+        return dry_run(runtime.city, profile, arrival, model=model)
 
     room = open_evidence_store(settings, runtime.secrets)
     runtime.thread("evidence-retention", lambda: keep_enforcing(room, lifetimes_of(settings), runtime.stop))

@@ -67,7 +67,7 @@ def list_dead_letters(
         }
         for letter in box.find(limit=limit, before_id=before)
     ]
-    return {"total": box.count(), "dropped": box.dropped(), "dead_letters": letters}
+    return {"total": box.count(), "dropped": box.dropped_count(), "dead_letters": letters}
 
 
 class ReplayRequest(BaseModel):

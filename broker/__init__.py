@@ -1,1 +1,1 @@
-"""What the bus carries (`contract`), how services reach it (`client`), and the bus itself (`embedded`)."""
+"""The bus: its contract (`contract`), the clients (`client`), and the embedded broker (`embedded`)."""

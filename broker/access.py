@@ -1,4 +1,4 @@
-"""Who may publish and subscribe what on a city's bus: one table, for the embedded broker and for Mosquitto."""
+"""Access rights on a city's bus: one table of accounts, for the embedded broker and for Mosquitto."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from broker.contract.topics import (
 )
 
 SIMULATORS: Final = ("simulator", "simulator-2", "simulator-3", "simulator-4")
-"""Accounts of a demo that may speak for every device; chaos runs use several at once."""
+"""Accounts of a demo that may publish for every device; chaos runs use several at once."""
 CONNECTIONS_OF_A_GATEWAY: Final = 10
 
 _EVERYTHING: Final = "#"
 
 
 class Rights(NamedTuple):
-    """What an account may do: filters of topics, and whether it is another maker's server.
+    """Rights of an account: topic filters to read and to write, and whether it is a third-party server (gateway).
 
-    A gateway may take any client id that is no account's, have several connections and send larger messages
-    (`GATEWAY_PAYLOAD_BYTES`). Everybody else connects under its own name as client id only.
+    A gateway may use any client id that is no account's, hold several connections and send larger messages
+    (`GATEWAY_PAYLOAD_BYTES`). Any other account connects under its own name as client id only.
     """
 
     reads: tuple[str, ...] = ()
@@ -44,14 +44,14 @@ def rights_table(
     gateways: Mapping[str, Sequence[str]] = {},
     own_foreign: Mapping[str, Sequence[str]] = {},
 ) -> dict[str, Rights]:
-    """Every account of a city with its rights; who is not in it may do nothing.
+    """Every account of a city with its rights; an account that is absent has none.
 
     Args:
         city: The city's id.
         devices: Device id to kind, from the inventory.
-        demo: Whether the accounts `SIMULATORS`, which may speak for every device, exist.
-        own_foreign: Device id to filters of another maker's topics that name it, where it speaks such a format itself.
-        gateways: Accounts of other makers' servers, with the filters of the topics that each may publish to.
+        demo: Whether the accounts `SIMULATORS`, which may publish for every device, exist.
+        own_foreign: Device id to filters of third-party topics that name it, for devices that use such a format.
+        gateways: Accounts of third-party servers, with the topic filters that each may publish to.
     """
     table = {name: _gateway_rights(filters) for name, filters in gateways.items()}
     table |= {id_: _device_rights(city, kind, id_, own_foreign.get(id_, ())) for id_, kind in devices.items()}
@@ -66,16 +66,16 @@ def _device_rights(city: str, kind: Kind, device: str, foreign: Sequence[str]) -
     def own(channels: tuple[Channel, ...]) -> tuple[str, ...]:
         return tuple(str(Topic(city, kind, device, channel)) for channel in channels)
 
-    return Rights(reads=own(DOWN_CHANNELS), writes=(*own(UP_CHANNELS), *_foreign(foreign)))
+    return Rights(reads=own(DOWN_CHANNELS), writes=(*own(UP_CHANNELS), *_outside_contract(foreign)))
 
 
 def _gateway_rights(filters: Sequence[str]) -> Rights:
-    return Rights((), _foreign(filters), is_gateway=True)
+    return Rights((), _outside_contract(filters), is_gateway=True)
 
 
-def _foreign(filters: Sequence[str]) -> tuple[str, ...]:
-    """Those that lie outside the contract's topics and the platform's."""
-    return tuple(one for one in filters if one.split("/")[0] not in (ROOT, PLATFORM_ROOT))
+def _outside_contract(filters: Sequence[str]) -> tuple[str, ...]:
+    """Filters outside the contract's topics and the platform's."""
+    return tuple(topic_filter for topic_filter in filters if topic_filter.split("/")[0] not in (ROOT, PLATFORM_ROOT))
 
 
 def _of_all_devices(city: str, channels: tuple[Channel, ...]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The accounts of a city as they are now: devices of the inventory and adopted ones, gateways, services."""
+"""The present accounts of a city: inventory and adopted devices, gateways, services."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from city.secrets import Secrets
 
 
 class CurrentRights:
-    """The table of rights, made anew when the city's devices or the gateways change."""
+    """The table of rights, rebuilt when the city's devices or the gateways change."""
 
     def __init__(self, city: City, gateways: Gateways, *, demo: bool) -> None:
-        """Keep where to look."""
         self._city = city
         self._gateways = gateways
         self._demo = demo

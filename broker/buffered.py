@@ -1,4 +1,4 @@
-"""paho's client over a socket that reads ahead: one system call for what arrived, not four for each message."""
+"""paho's client over a socket with a read buffer: one system call per batch of messages, not four per message."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ READ_BYTES: Final = 65_536
 
 
 class ReadAheadSocket:
-    """Wraps a connected socket; `pending` tells, as that of a TLS socket does, what was read and not asked for."""
+    """Wraps a connected socket with a read buffer; `pending` returns its size, like that of a TLS socket."""
 
     def __init__(self, wrapped: Any) -> None:  # noqa: ANN401 - a socket, a TLS socket, or paho's own for websockets
-        """Take over a socket."""
         self._wrapped = wrapped
         self._buffer = memoryview(b"")
 
     def recv(self, size: int) -> bytes:
-        """At most `size` bytes, from what was read ahead while there is some; empty when the other end has closed."""
+        """At most `size` bytes, from the buffer first; empty when the peer has closed."""
         if not self._buffer:
             self._buffer = memoryview(self._wrapped.recv(max(size, READ_BYTES)))
         found = bytes(self._buffer[:size])
@@ -29,12 +28,12 @@ class ReadAheadSocket:
         return found
 
     def pending(self) -> int:
-        """Bytes that `recv` would give without waiting."""
+        """Bytes that `recv` returns without waiting."""
         inner = self._wrapped.pending() if hasattr(self._wrapped, "pending") else 0
         return len(self._buffer) + int(inner)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a socket has
-        """Everything else is the socket's own."""
+        """Delegate everything else to the socket."""
         return getattr(self._wrapped, name)
 
 
@@ -67,12 +66,12 @@ class ReadAheadClient(Client):
                 self.on_message(self, self._userdata, message)
 
     def serve(self, timeout_s: float) -> MQTTErrorCode:
-        """Wait for something to read or write, and handle it; an error means that the connection is gone."""
+        """Wait for network activity and handle it; an error code means that the connection is gone."""
         code = self.loop(timeout_s)
         while code == MQTTErrorCode.MQTT_ERR_SUCCESS and self._reads_ahead is not None and self._reads_ahead.pending():
             code = self.loop_read()
         return code
 
     def hang_up(self) -> None:
-        """Close the socket without a word."""
+        """Close the socket without DISCONNECT."""
         self._sock_close()

@@ -1,4 +1,4 @@
-"""How every service reaches the bus: paho-mqtt under one small class that reconnects by itself and acks by hand."""
+"""The MQTT client of every service: paho-mqtt with reconnection and manual acknowledgement."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ log = structlog.get_logger("broker")
 
 RECONNECT_MIN_S: Final = 0.25
 RECONNECT_MAX_S: Final = 30.0
-STEADY_S: Final = 10.0
-"""A connection that has lasted so long begins a new count of failures."""
+STABLE_AFTER_S: Final = 10.0
+"""A connection that lasted this long resets the count of failures."""
 KEEPALIVE_S: Final = 30
 SESSION_EXPIRY_S: Final = 7 * 86_400
 RECEIVE_MAXIMUM: Final = 1_000
-"""Messages a broker may send ahead of our acknowledgements; paho's default of 65,535 would bound nothing."""
+"""Messages that a broker may send ahead of acknowledgements; paho's default of 65,535 bounds nothing."""
 _PUBACK: Final = struct.Struct("!BBH")
 """Fixed header, remaining length, packet id; the same in MQTT 3.1.1 and, meaning success, in 5."""
 
 
-class Login(msgspec.Struct, frozen=True):
-    """Where the broker is and as whom to speak to it."""
+class ConnectionParams(msgspec.Struct, frozen=True):
+    """Address of the broker and credentials."""
 
     host: str
     port: int
@@ -46,48 +46,50 @@ class Login(msgspec.Struct, frozen=True):
     version: Literal["3.1.1", "5"] = "3.1.1"
     persistent: bool = False
     ca: Path | None = None
-    """Certificate of the authority that the broker's own must come from; None speaks without TLS."""
+    """CA certificate that the broker's certificate must come from; None connects without TLS."""
 
     def tls(self) -> ssl.SSLContext | None:
-        """How to speak TLS to the broker, None without.
+        """The TLS context; None without TLS.
 
         Raises:
-            OSError: The certificate cannot be read, or is none.
+            OSError: The certificate cannot be read, or is invalid.
         """
         return ssl.create_default_context(cafile=str(self.ca)) if self.ca else None
 
 
 class BrokerSettings(Protocol):
-    """What the settings of any service say of the broker."""
+    """Broker settings of any service."""
 
     @property
     def mqtt_host(self) -> str:
-        """Its address."""
+        """The broker's host."""
 
     @property
     def mqtt_port(self) -> int:
-        """Its port."""
+        """The broker's port."""
 
     @property
     def mqtt_version(self) -> Literal["3.1.1", "5"]:
-        """The version to speak."""
+        """MQTT version."""
 
     @property
     def mqtt_user(self) -> str:
-        """The account to use instead of the service's own; empty for none."""
+        """Account to use instead of the service's own; empty for none."""
 
     @property
     def mqtt_ca(self) -> Path | None:
-        """Certificate of the authority behind the broker's own; None speaks without TLS."""
+        """CA certificate; None connects without TLS."""
 
 
-def login_for(settings: BrokerSettings, user: str, password: str, *, persistent: bool = False) -> Login:
-    """The login of a service or device whose account is named `user`, unless the settings name another.
+def connection_params(
+    settings: BrokerSettings, user: str, password: str, *, persistent: bool = False
+) -> ConnectionParams:
+    """Parameters for the account `user`, unless the settings name another.
 
-    The client id is the account's name: both brokers let an account connect under no other.
+    The client id is the account's name: both brokers accept no other.
     """
     account = settings.mqtt_user or user
-    return Login(
+    return ConnectionParams(
         _reachable(settings.mqtt_host),
         settings.mqtt_port,
         account,
@@ -100,34 +102,33 @@ def login_for(settings: BrokerSettings, user: str, password: str, *, persistent:
 
 
 def _reachable(host: str) -> str:
-    """Where a broker that listens on every address of this machine is reached from here."""
+    """The loopback address of a broker that listens on every address of this machine."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not listened on
 
 
 class Will(msgspec.Struct, frozen=True):
-    """What the broker says when this client is lost; retained, QoS 1."""
+    """The last will: published by the broker when this client is lost; retained, QoS 1."""
 
     topic: str
     payload: bytes
 
 
 class Delivery(msgspec.Struct, frozen=True, gc=False):
-    """A message from the bus. `generation` is the connection it came over: packet ids mean nothing on another."""
+    """A message from the bus. `generation` numbers the connection: packet ids are valid on their connection only."""
 
     topic: str
     payload: bytes
     retained: bool
-    mid: int
+    packet_id: int
     qos: int
     generation: int
 
 
 class Connection:
-    """What every client of the bus is: `run` blocks and keeps one MQTT connection alive until `stop` or `close`."""
+    """Base of every client: `run` blocks and keeps one connection alive until `stop` or `close`."""
 
-    def __init__(self, login: Login) -> None:
-        """Prepare; nothing is connected yet."""
-        self._login = login
+    def __init__(self, params: ConnectionParams) -> None:
+        self._params = params
         self._random = random.Random()  # noqa: S311 - spreads reconnects, hides nothing
         self._stop = threading.Event()
         self._lost_logged = False
@@ -138,19 +139,19 @@ class Connection:
         self.connected = threading.Event()
 
     def run(self, stop: threading.Event) -> None:
-        """Connect, serve, and connect again with jittered backoff (at most 30 s) until `stop` or `close`.
+        """Connect, serve, and reconnect with jittered backoff (at most 30 s) until `stop` or `close`.
 
-        A connection that ends soon counts as a failure: a broker that is overrun is not to be overrun again.
+        A connection that ends early counts as a failure, so that an overloaded broker is not overloaded again.
         """
         attempt = 0
         while not stop.is_set() and not self._stop.is_set():
             began_s = time.monotonic()
-            attempt = 0 if self._attempt(stop) and time.monotonic() - began_s > STEADY_S else attempt + 1
+            attempt = 0 if self._attempt(stop) and time.monotonic() - began_s > STABLE_AFTER_S else attempt + 1
             ceiling = min(RECONNECT_MAX_S, RECONNECT_MIN_S * 2 ** min(attempt, 10))
             self._stop.wait(self._random.uniform(RECONNECT_MIN_S / 2, ceiling))
 
     def _attempt(self, stop: threading.Event) -> bool:
-        """One connection from start to end; whether it came about."""
+        """One connection from start to end; return whether it was established."""
         with self._acks:
             self.generation += 1  # before anything can come over the new connection, or an old answer go over it
         self._dropped.clear()
@@ -164,11 +165,11 @@ class Connection:
         return self.connects != before
 
     def drop(self) -> None:
-        """Give up the connection that there is, if any; `run` makes another."""
+        """Drop the present connection, if any; `run` makes another."""
         self._dropped.set()
 
     def _serve(self, stop: threading.Event) -> None:
-        """Connect and serve until the connection ends or is given up.
+        """Connect and serve until the connection ends or is dropped.
 
         Raises:
             OSError: It could not be made, or broke.
@@ -177,55 +178,63 @@ class Connection:
 
     def _note_connected(self, *, session_present: bool) -> None:
         self.connects += 1
-        log.info("mqtt.connected", user=self._login.user, session_present=session_present)
+        log.info("mqtt.connected", user=self._params.user, session_present=session_present)
         self._lost_logged = False
 
     def _note_lost(self, reason: str) -> None:
         if not self._lost_logged and not self._stop.is_set():
-            log.warning("mqtt.lost", user=self._login.user, reason=reason)
+            log.warning("mqtt.lost", user=self._params.user, reason=reason)
             self._lost_logged = True
 
     def acknowledge(self, delivery: Delivery) -> bool:
-        """Send the PUBACK of a QoS 1 message; False, and nothing sent, when it came over an earlier connection.
+        """Send the PUBACK of a QoS 1 message; False, and nothing sent, for a delivery of an earlier connection.
 
-        There the old packet id may name another message.
+        There the packet id may belong to another message.
         """
         return self.acknowledge_all([delivery]) == 1
 
     def acknowledge_all(self, deliveries: Sequence[Delivery]) -> int:
-        """Send the PUBACKs of many QoS 1 messages in one write, those of earlier connections left out; how many."""
+        """Send the PUBACKs of QoS 1 messages in one write; return how many were sent.
+
+        Deliveries of earlier connections are left out.
+        """
         with self._acks:
             if not self.connected.is_set():
                 return 0
-            mids = [one.mid for one in deliveries if one.qos == 1 and one.generation == self.generation]
-            if mids:
-                self._send_acks(b"".join(_PUBACK.pack(PacketTypes.PUBACK << 4, 2, mid) for mid in mids))
-            return len(mids)
+            packet_ids = [
+                delivery.packet_id
+                for delivery in deliveries
+                if delivery.qos == 1 and delivery.generation == self.generation
+            ]
+            if packet_ids:
+                self._send_acks(
+                    b"".join(_PUBACK.pack(PacketTypes.PUBACK << 4, 2, packet_id) for packet_id in packet_ids)
+                )
+            return len(packet_ids)
 
     def _send_acks(self, packets: bytes) -> None:
         raise NotImplementedError
 
 
 class BusClient(Connection):
-    """The client of every service: paho. Callbacks run on the network thread.
+    """The client of every service, on paho. Callbacks run on the network thread.
 
     Args:
-        login: Where and who. A persistent session keeps QoS 1 messages at the broker while we are away.
+        params: The broker and the account. A persistent session keeps QoS 1 messages at the broker while disconnected.
         on_message: Called with each message; for QoS 1 call `acknowledge` once it is durable.
-        on_connected: Called after each connect with whether the broker still had our session; subscribe here.
+        on_connected: Called after each connect with `session_present`; subscribe here.
         will: Last will, if any.
     """
 
     def __init__(
         self,
-        login: Login,
+        params: ConnectionParams,
         *,
         on_message: Callable[[Delivery], None] | None = None,
         on_connected: Callable[[bool], None] | None = None,
         will: Will | None = None,
     ) -> None:
-        """Prepare the client; nothing is connected yet."""
-        super().__init__(login)
+        super().__init__(params)
         self._on_message = on_message
         self._on_connected = on_connected
         self._client = self._build(will)
@@ -233,43 +242,43 @@ class BusClient(Connection):
     def _build(self, will: Will | None) -> ReadAheadClient:
         client = ReadAheadClient(
             CallbackAPIVersion.VERSION2,
-            client_id=self._login.client_id,
-            clean_session=None if self._login.version == "5" else not self._login.persistent,
-            protocol=MQTTv5 if self._login.version == "5" else MQTTv311,
+            client_id=self._params.client_id,
+            clean_session=None if self._params.version == "5" else not self._params.persistent,
+            protocol=MQTTv5 if self._params.version == "5" else MQTTv311,
             reconnect_on_failure=False,
             manual_ack=True,
         )
-        client.username_pw_set(self._login.user, self._login.password)
+        client.username_pw_set(self._params.user, self._params.password)
         # Outgoing order and durability are the outbox's; paho's own queue only has to hold one window.
         client.max_inflight_messages_set(RECEIVE_MAXIMUM)
         client.max_queued_messages_set(0)
         client.connect_timeout = 5.0
-        if context := self._login.tls():
+        if context := self._params.tls():
             client.tls_set_context(context)
         if will:
             client.will_set(will.topic, will.payload, qos=1, retain=True)
-        client.on_connect = self._connected
-        client.on_disconnect = self._disconnected
-        client.on_message = self._message
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._handle_message
         return client
 
     def _serve(self, _stop: threading.Event) -> None:
-        self._client.connect(self._login.host, self._login.port, KEEPALIVE_S, **self._v5_options())
+        self._client.connect(self._params.host, self._params.port, KEEPALIVE_S, **self._v5_options())
         while self._client.serve(timeout_s=0.2) == MQTTErrorCode.MQTT_ERR_SUCCESS:
             if self._dropped.is_set():
                 self._client.hang_up()
                 raise OSError("the connection was given up")
 
     def _v5_options(self) -> dict[str, Any]:
-        if self._login.version != "5":
+        if self._params.version != "5":
             return {}
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.ReceiveMaximum = RECEIVE_MAXIMUM
-        if self._login.persistent:
+        if self._params.persistent:
             properties.SessionExpiryInterval = SESSION_EXPIRY_S
-        return {"clean_start": not self._login.persistent, "properties": properties}
+        return {"clean_start": not self._params.persistent, "properties": properties}
 
-    def _connected(
+    def _on_connect(
         self, _client: Client, _data: object, flags: ConnectFlags, code: ReasonCode, _props: Properties | None
     ) -> None:
         if code.is_failure:
@@ -280,14 +289,14 @@ class BusClient(Connection):
             self._on_connected(flags.session_present)
         self.connected.set()
 
-    def _disconnected(
+    def _on_disconnect(
         self, _client: Client, _data: object, _flags: DisconnectFlags, code: ReasonCode, _props: Properties | None
     ) -> None:
         self.connected.clear()
         if code.is_failure:
             self._note_lost(str(code))
 
-    def _message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
+    def _handle_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         if self._on_message:
             try:
                 topic = message.topic
@@ -298,7 +307,7 @@ class BusClient(Connection):
             )
 
     def subscribe(self, *filters: str, qos: int = 1) -> None:
-        """Ask for these filters; call from `on_connected`."""
+        """Subscribe to filters; call from `on_connected`."""
         self._client.subscribe([(topic_filter, qos) for topic_filter in filters])
 
     def _send_acks(self, packets: bytes) -> None:
@@ -306,17 +315,17 @@ class BusClient(Connection):
         self._client._packet_queue(PacketTypes.PUBACK << 4, packets, 0, 0)  # noqa: SLF001 - see above
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> bool:
-        """Hand a message to the connection; False when there is none. Success says nothing about durability."""
+        """Publish a message; False without a connection. Success says nothing about durability."""
         if not self.connected.is_set():
             return False
         return self._client.publish(topic, payload, qos=qos, retain=retain).rc == MQTTErrorCode.MQTT_ERR_SUCCESS
 
     def publish_to_self(self, topic: str, payload: bytes) -> bool:
-        """Publish what this client itself is to be given, as others are given it."""
+        """Publish a message that this client itself receives, in the way of any other."""
         return self.publish(topic, payload, qos=0)
 
     def publish_and_wait(self, topic: str, payload: bytes, *, retain: bool, timeout_s: float) -> bool:
-        """Publish at QoS 1 and wait for the broker's PUBACK; for last words before a clean stop."""
+        """Publish at QoS 1 and wait for the PUBACK; for the offline status before a clean stop."""
         if not self.connected.is_set():
             return False
         message = self._client.publish(topic, payload, qos=1, retain=retain)
@@ -327,6 +336,6 @@ class BusClient(Connection):
             return False  # 65,535 messages wait for their PUBACK already, or the connection has just gone
 
     def close(self) -> None:
-        """End `run`, saying goodbye to the broker, so that no will is spoken."""
+        """End `run` with DISCONNECT, so that no will is published."""
         self._stop.set()
         self._client.disconnect()

@@ -1,7 +1,7 @@
-"""The embedded broker: one nats-server with this city's accounts, kept by this process, which lets clients in.
+"""The embedded broker: one nats-server with this city's accounts, supervised by this process.
 
 kota up -> this process -> nats-server
-                `- answers: may this client come in?   `- holds: what ingest has not taken yet
+                `- authenticates clients   `- stores messages until ingest has them
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ import structlog
 from broker.access import Rights
 from broker.contract.errors import RetryLaterError
 from broker.health import BrokerHealth, StorageDamage, health_path, note_damage, replace_private
-from broker.nats.admission import Gate
+from broker.nats.admission import Authenticator
 from broker.nats.config import (
     ACCOUNT,
     GATEWAY_KEEPER,
     KEEPER,
     SIGN_IN_WITHIN_S,
     WATCHER,
-    Layout,
+    NatsLayout,
     conf_text,
 )
-from broker.nats.connection import connected
+from broker.nats.connection import open_connection
 from broker.nats.endpoint import Endpoint
-from broker.nats.jwt import Signer
+from broker.nats.jwt import JwtSigner
 from broker.nats.library import Client, JetStreamError, NatsError
 from broker.nats.server import LogLines, ServerProcess
 from broker.nats.sign_ins import SignIns
@@ -44,26 +44,26 @@ from broker.nats.system import SystemAccount
 
 log = structlog.get_logger("broker")
 
-LOOK_EVERY_S: Final = 1.0
-SILENT_LOOKS_MAX: Final = 3
-"""A server that does not answer so many times, five seconds each, is killed and started again.
+HEALTH_EVERY_S: Final = 1.0
+MISSED_HEALTH_MAX: Final = 3
+"""A server that misses so many health checks, five seconds each, is killed and restarted.
 
-Counted, because a clock also goes on while this whole machine sleeps.
+They are counted, because a clock also advances while the machine sleeps.
 """
-MEMORY_SHORT_BYTES: Final = 192 << 20
-"""From here on, connections without a sign-in are ended: each may hold a packet that is not complete."""
+MEMORY_SHED_BYTES: Final = 192 << 20
+"""Memory from which on unauthenticated connections are ended: each may hold an incomplete packet."""
 MEMORY_OF_A_CONNECTION_BYTES: Final = 32 << 10
-"""What a connection that has signed in may need on top."""
+"""Allowance per connection on top."""
 SIGN_IN_SETTLED: Final = timedelta(seconds=SIGN_IN_WITHIN_S)
-"""A sign-in that was answered before an account was gone has become a connection by then."""
+"""An authentication that was answered before the account was removed has become a connection by then."""
 GUARD_EVERY_S: Final = 0.25
-UNSIGNED_SPARED: Final = 64
-"""So few connections without a sign-in are no cause of it."""
+UNAUTHENTICATED_SPARED: Final = 64
+"""So few unauthenticated connections are not the cause and are kept."""
 _TIMEOUT_S: Final = 5
 
 
-class Facts(NamedTuple):
-    """What the broker knows of the city: who may what, by which passwords, and 32 bytes that sign."""
+class AuthSource(NamedTuple):
+    """The city as the broker sees it: rights, passwords, and 32 bytes as the seed of the signing key."""
 
     city: str
     rights: Callable[[], Mapping[str, Rights]]
@@ -77,33 +77,34 @@ class _Revoked(msgspec.Struct):
 
 
 class EmbeddedBroker:
-    """Owns the server and the answers to its sign-ins; `run` blocks until `stop`.
+    """Owns the server and authenticates its clients; `run` blocks until `stop`.
 
     Args:
         program: Path of nats-server.
-        layout: Where things are.
-        facts: The city.
+        layout: Paths and ports.
+        auth: Rights and passwords.
         on_alive: Called about once a second while the server answers.
     """
 
-    def __init__(self, program: str, layout: Layout, facts: Facts, on_alive: Callable[[], None] = lambda: None) -> None:
-        """Keep what is needed; nothing runs yet."""
+    def __init__(
+        self, program: str, layout: NatsLayout, auth: AuthSource, on_alive: Callable[[], None] = lambda: None
+    ) -> None:
         self._program = program
         self._layout = layout
-        self._facts = facts
+        self._auth = auth
         self._on_alive = on_alive
-        self._signer = Signer(facts.seed)
+        self._signer = JwtSigner(auth.seed)
         self._health = BrokerHealth(waiting_max_bytes=layout.max_bytes)
-        self._sign_ins = SignIns(Gate(facts.rights, facts.password_of), self._signer, self._health)
+        self._sign_ins = SignIns(Authenticator(auth.rights, auth.password_of), self._signer, self._health)
         self._lines = self._new_lines()
         self._ready = False
         self._table: Mapping[str, Rights] = {}
         self._passwords: Mapping[str, str] = {}
         self._revoked: dict[str, _Revoked] = {}
-        """Accounts that are gone or have another password, until no connection is older."""
+        """Accounts that were removed or got another password, until none of their connections is older."""
 
     def run(self, stop: threading.Event) -> None:
-        """Serve until `stop`. Files that the server cannot begin with are set aside, and it begins without them.
+        """Serve until `stop`. A store that the server cannot open is set aside, and it starts with a new one.
 
         Raises:
             RetryLaterError: The server ended, or does not answer.
@@ -117,7 +118,7 @@ class EmbeddedBroker:
             self._run_once(stop)
 
     def _set_aside(self) -> None:
-        """Keep what cannot be read beside it: other makers' messages may be lost, our devices send again."""
+        """Move the unreadable store aside: third-party messages may be lost, our devices send again."""
         aside = f"jetstream.damaged-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}"
         folder = self._layout.folder
         (folder / "jetstream").rename(folder / aside)
@@ -136,8 +137,8 @@ class EmbeddedBroker:
         self._note_revoked()
         conf = self._layout.folder / "nats-server.conf"
         self._layout.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        facts = self._facts
-        replace_private(conf, conf_text(self._layout, facts.city, self._signer.issuer, facts.password_of).encode())
+        auth = self._auth
+        replace_private(conf, conf_text(self._layout, auth.city, self._signer.issuer, auth.password_of).encode())
         self._lines = self._new_lines()
         self._ready = False
         server = ServerProcess(self._program, conf, self._lines.take)
@@ -153,18 +154,18 @@ class EmbeddedBroker:
             raise RetryLaterError("nats-server has ended")
 
     async def _keep(self, server: ServerProcess, url: str, stop: threading.Event) -> None:
-        """Answer and watch until `stop`, or until the server closes one of our connections: it may have been flooded.
+        """Authenticate and supervise until `stop`, or until the server closes one of our connections.
 
         Raises:
             RetryLaterError: The server does not answer and was killed.
             NatsError, JetStreamError, TimeoutError, OSError: It cannot be reached.
         """
-        password_of = self._facts.password_of
+        password_of = self._auth.password_of
         async with contextlib.AsyncExitStack() as stack:
 
             async def enter(user: str) -> Client:
-                login = connected(url, user, password_of(user), inbox=f"_INBOX_{user}")
-                return await stack.enter_async_context(login)
+                params = open_connection(url, user, password_of(user), inbox=f"_INBOX_{user}")
+                return await stack.enter_async_context(params)
 
             keeper = await enter(KEEPER)
             # At once: whoever asks before somebody listens is answered by a timeout, after ten seconds.
@@ -181,7 +182,7 @@ class EmbeddedBroker:
             await self._watch(server, keeper, system, Sweeper(((js, STREAM), (js, HELD), (of_gateways, HELD))), stop)
 
     def _begin_serving(self, url: str, system: SystemAccount) -> None:
-        """Let clients and ingest in, and say what was found on the disk."""
+        """Publish the endpoint, start authentication, and report storage damage."""
         replace_private(self._layout.folder / "endpoint.json", msgspec.json.encode(Endpoint(url)))
         self._sign_ins.begin(system)
         if self._ready:
@@ -196,31 +197,31 @@ class EmbeddedBroker:
     async def _watch(
         self, server: ServerProcess, keeper: Client, system: SystemAccount, sweeper: Sweeper, stop: threading.Event
     ) -> None:
-        """Look after the server until `stop`, or until it closes one of our connections.
+        """Supervise the server until `stop`, or until it closes one of our connections.
 
         Raises:
             RetryLaterError: It does not answer and was killed.
         """
-        silent = 0
-        certificate = _stamp(self._layout.tls)
+        missed = 0
+        certificate = _certificate_mtime(self._layout.tls)
         while keeper.is_connected and system.is_connected and not stop.is_set():
-            if await self._look(keeper, system):
-                silent = 0
+            if await self._update_health(keeper, system):
+                missed = 0
                 self._on_alive()
-            elif (silent := silent + 1) >= SILENT_LOOKS_MAX:
+            elif (missed := missed + 1) >= MISSED_HEALTH_MAX:
                 server.kill()
                 raise RetryLaterError("nats-server did not answer any more and was killed")
             self._note_revoked()
-            await self._shut_out(system)
-            if certificate != (certificate := _stamp(self._layout.tls)):
+            await self._end_removed_accounts(system)
+            if certificate != (certificate := _certificate_mtime(self._layout.tls)):
                 log.info("broker.certificate_changed")
                 server.reload()
             self._sign_ins.report()
-            await sweeper.turn(time.monotonic())
+            await sweeper.sweep_if_due(time.monotonic())
             await self._guard_memory(system, stop)
 
-    async def _look(self, keeper: Client, system: SystemAccount) -> bool:
-        """Ask the server how it does; False when it did not answer."""
+    async def _update_health(self, keeper: Client, system: SystemAccount) -> bool:
+        """Read the server's state and write it to the health file; False when the server did not answer."""
         try:
             state = await system.state()
             waiting = (await keeper.jetstream(timeout=_TIMEOUT_S).stream_info(STREAM)).state
@@ -235,58 +236,63 @@ class EmbeddedBroker:
         return True
 
     async def _guard_memory(self, system: SystemAccount, stop: threading.Event) -> None:
-        """Until the next look: end connections without a sign-in when memory runs short, because they may cause it."""
-        until_s = time.monotonic() + LOOK_EVERY_S
+        """Until the next health check, end unauthenticated connections while memory is short."""
+        until_s = time.monotonic() + HEALTH_EVERY_S
         while time.monotonic() < until_s and not stop.is_set():
             await asyncio.sleep(GUARD_EVERY_S)
             with contextlib.suppress(NatsError, TimeoutError, ValueError):
                 state = await system.state()
-                if state.memory_bytes > MEMORY_SHORT_BYTES + state.connections * MEMORY_OF_A_CONNECTION_BYTES:
-                    await self._shed(system)
+                if state.memory_bytes > MEMORY_SHED_BYTES + state.connections * MEMORY_OF_A_CONNECTION_BYTES:
+                    await self._shed_unauthenticated(system)
 
-    async def _shed(self, system: SystemAccount) -> None:
-        """End connections without a sign-in, but those that are being judged."""
-        unsigned = [one for one in await system.unsigned() if one.id not in self._sign_ins.judged]
-        if len(unsigned) <= UNSIGNED_SPARED:
+    async def _shed_unauthenticated(self, system: SystemAccount) -> None:
+        """End unauthenticated connections, except those whose request is being answered."""
+        unauthenticated = [
+            connection
+            for connection in await system.list_unauthenticated()
+            if connection.id not in self._sign_ins.pending
+        ]
+        if len(unauthenticated) <= UNAUTHENTICATED_SPARED:
             return
-        for connection in unsigned:
+        for connection in unauthenticated:
             self._sign_ins.note_shed(connection.address)
-        await system.end(unsigned)
+        await system.end(unauthenticated)
 
     def _note_revoked(self) -> None:
-        """Compare the accounts with those of the last look."""
-        table = self._facts.rights()
+        """Record accounts that were removed or got another password since the last call."""
+        table = self._auth.rights()
         if table is self._table:
             return
         self._table = table
-        passwords = _passwords(self._facts)
+        passwords = _passwords(self._auth)
         for user in [name for name, password in self._passwords.items() if passwords.get(name) != password]:
             self._revoked[user] = _Revoked(datetime.now(UTC))
             log.info("broker.account_gone", user=user)
         self._passwords = passwords
 
-    async def _shut_out(self, system: SystemAccount) -> None:
-        """End connections that signed in before their account was gone; ask again in case one was just signing in.
+    async def _end_removed_accounts(self, system: SystemAccount) -> None:
+        """End connections that authenticated before their account was removed.
 
-        At first all of a user's, whatever the clock says: who has the new password comes back.
+        The first time, all connections of the user end, whatever the clock says: a client with the new password
+        reconnects. Later calls find connections that were being authenticated at that time.
         """
         for user, revoked in list(self._revoked.items()):
             with contextlib.suppress(NatsError, TimeoutError, ValueError):
                 connections = await system.connections_of(user)
-                stale = [one for one in connections if not revoked.ended_once or one.since <= revoked.seen_at]
+                stale = [link for link in connections if not revoked.ended_once or link.since <= revoked.seen_at]
                 await system.end(stale)
                 revoked.ended_once = True
                 if not stale and datetime.now(UTC) - revoked.seen_at > SIGN_IN_SETTLED:
                     del self._revoked[user]
 
 
-def _passwords(facts: Facts) -> dict[str, str]:
-    """Every account with its password, by which one made again is told from the one before."""
-    return {user: facts.password_of(user) for user in facts.rights()}
+def _passwords(auth: AuthSource) -> dict[str, str]:
+    """Account to password; a recreated account is recognised by its new password."""
+    return {user: auth.password_of(user) for user in auth.rights()}
 
 
-def _stamp(tls: Path | None) -> float:
-    """When the certificate was last changed; 0 without one."""
+def _certificate_mtime(tls: Path | None) -> float:
+    """Modification time of the certificate; 0 without one."""
     try:
         return (tls / "server.crt").stat().st_mtime if tls else 0.0
     except OSError:

@@ -1,4 +1,4 @@
-"""What the embedded broker says of itself to other processes: how it does, and what it could not read on its disk."""
+"""The embedded broker's health file and its record of storage damage, for other processes."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import msgspec
 
 FOLDER: Final = "broker"
 DAMAGES_MAX: Final = 100
-"""Damages kept in the file; the oldest go."""
+"""Damages kept in the file; the oldest are dropped."""
 
 
 class BrokerHealth(msgspec.Struct):
     """`DATA/broker/health.json`, written once a second; totals count since the broker started.
 
-    `connections` counts four of ours: three of the service, one of ingest. `waiting_*` is what ingest has not taken
+    `connections` includes four of ours: three of the service, one of ingest. `waiting_*` is what ingest has not read
     yet, `waiting_max_bytes` the bound at which new messages are refused. `refused_topics_total` counts clients that
-    were cut off for a topic that the server cannot carry, the last at `refused_topic_at` (epoch seconds). `shed_total`
-    counts connections without a sign-in that were ended because memory ran short.
+    were disconnected for a topic that the server cannot carry, the last at `refused_topic_at` (epoch seconds).
+    `shed_total` counts unauthenticated connections that were ended because memory was short.
     """
 
     at: float = 0.0
@@ -38,7 +38,7 @@ class BrokerHealth(msgspec.Struct):
 
 
 class StorageDamage(msgspec.Struct, frozen=True):
-    """A file or folder of the broker that could not be read; `detail` says why, and where it lies now."""
+    """A file or folder of the broker that could not be read; `detail` has the reason and the new location."""
 
     at: datetime
     file: str
@@ -46,12 +46,12 @@ class StorageDamage(msgspec.Struct, frozen=True):
 
 
 def health_path(folder: Path) -> Path:
-    """Where the broker, whose folder this is, tells other processes of its machine how it does."""
+    """Path of the health file in the broker's folder."""
     return folder / "health.json"
 
 
 def read_health(data: Path) -> BrokerHealth | None:
-    """What the embedded broker has said last; None where there is none."""
+    """The embedded broker's last health; None where there is none."""
     try:
         return msgspec.json.decode(health_path(data / FOLDER).read_bytes(), type=BrokerHealth)
     except (OSError, msgspec.MsgspecError):
@@ -59,7 +59,7 @@ def read_health(data: Path) -> BrokerHealth | None:
 
 
 def note_damage(folder: Path, damage: StorageDamage) -> None:
-    """Add a damage to `damages.json` in the broker's folder, for ingest, which raises the alarm."""
+    """Append a damage to `damages.json` in the broker's folder; ingest raises the alarm."""
     known = _damages(folder)
     replace_private(folder / "damages.json", msgspec.json.encode([*known, damage][-DAMAGES_MAX:]))
 
@@ -76,7 +76,7 @@ def _damages(folder: Path) -> list[StorageDamage]:
 
 
 def replace_private(path: Path, content: bytes) -> None:
-    """Give a file of the broker's folder another content, readable for its owner alone."""
+    """Replace a file atomically, readable by its owner only."""
     part = path.with_name(f".{path.name}.part")
     part.touch(mode=0o600)
     part.write_bytes(content)

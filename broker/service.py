@@ -1,11 +1,11 @@
-"""The embedded broker as a service, with the accounts of the city's devices and of other makers' servers."""
+"""The embedded broker as a service, with the accounts of the city's devices and of third-party servers."""
 
 from __future__ import annotations
 
 from broker.accounts import CurrentRights, password_of
 from broker.contract.errors import ConfigError
-from broker.embedded import EmbeddedBroker, Facts
-from broker.nats.config import Layout
+from broker.embedded import AuthSource, EmbeddedBroker
+from broker.nats.config import NatsLayout
 from broker.nats.server import find_program
 from city.gateways import Gateways
 from city.ports import is_loopback
@@ -22,7 +22,7 @@ def serve(runtime: Runtime) -> None:
         )
     gateways = Gateways(settings.data)
     rights = CurrentRights(runtime.city, gateways, demo=settings.demo)
-    layout = Layout(
+    layout = NatsLayout(
         settings.data.resolve() / "broker",
         settings.mqtt_host,
         settings.mqtt_port,
@@ -30,6 +30,8 @@ def serve(runtime: Runtime) -> None:
         settings.data.resolve() / "tls" if settings.mqtt_ca else None,
     )
     secrets = runtime.secrets
-    facts = Facts(runtime.city.id, rights, lambda user: password_of(secrets, gateways, user), secrets.broker_seed())
+    facts = AuthSource(
+        runtime.city.id, rights, lambda user: password_of(secrets, gateways, user), secrets.broker_seed()
+    )
     program = find_program(settings.nats_server)
     EmbeddedBroker(program, layout, facts, on_alive=lambda: runtime.beat("broker")).run(runtime.stop)

@@ -31,7 +31,7 @@ VERBS: Final[dict[str, Verb]] = {
     ),
     "edge": Verb("edge.cli", "run a device's own agent: --device ID"),
     "deadletters": Verb("ingest.cli", "list messages that could not be understood, or replay them (--json)"),
-    "device": Verb("ingest.device_cli", "other makers' devices: try a profile, list strangers, adopt (--json)"),
+    "device": Verb("ingest.device_cli", "other makers' devices: try a profile, list unknown devices, adopt (--json)"),
     "influx": Verb(
         "ingest.influx_cli", "set up InfluxDB for a city, or say what differs (setup, check, rollup; --json)"
     ),
@@ -46,7 +46,7 @@ VERBS: Final[dict[str, Verb]] = {
     "grafana": Verb(
         "grafana.cli", "build dashboards and alert rules, push them into a Grafana, or compare (build, push, check)"
     ),
-    "ledger": Verb("edge.ledger", "compare what devices published with what is stored (--json)"),
+    "reconcile": Verb("edge.reconcile", "compare what devices published with what is stored (--json)"),
     "attack": Verb("tests.attacks.run", "known holes as attempts against the city that runs here (--json)"),
     "chaos": Verb("tests.chaos.run", "break things on purpose and count every reading (--json)"),
     "fuzz": Verb("tests.chaos.fuzz", "mutated messages through ingest; counts must add up"),

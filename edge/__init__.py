@@ -1,1 +1,1 @@
-"""What runs at or beside a device: sensors, the outbox that survives outages, and the agent that empties it."""
+"""Software at or beside a device: sensors, the outbox that survives outages, and the agent that publishes from it."""

@@ -1,9 +1,9 @@
-"""The agent: takes readings of one or more devices into the outbox, publishes them, forgets them on ingest's receipt.
+"""The agent: keeps readings of one or more devices in the outbox, publishes them, deletes them on ingest's receipt.
 
-sensor -> record -> outbox (disk) -> publish (QoS 1) -> receipt -> forget
+sensor -> record -> outbox (disk) -> publish (QoS 1) -> receipt -> delete
 
-A PUBACK proves nothing (brokers answer before they are durable), so what stays without a receipt for too long
-(`PATIENCE_S`) is sent again; ingest stores it once. A receipt is believed for what this process has published, no more.
+A PUBACK proves nothing, because brokers acknowledge before a message is durable. What has no receipt after
+`RETRANSMIT_TIMEOUT_S` is sent again; ingest stores it once. A receipt counts only for what this process has published.
 """
 
 from __future__ import annotations
@@ -20,68 +20,75 @@ from typing import Final
 
 import structlog
 
-from broker.client import BusClient, Delivery, Login, Will
+from broker.client import BusClient, ConnectionParams, Delivery, Will
 from broker.contract.codec import encode, join_encoded, parse_receipt
 from broker.contract.errors import PayloadError, RetryLaterError, TopicError
 from broker.contract.payloads import Offline, Online, Receipt, Status
 from broker.contract.topics import Kind, Topic, parse_topic, subscription
-from edge.outbox import Entry, Issued, Outbox, Row
+from edge.outbox import Entry, Outbox, OutboxStats, Row
 
 log = structlog.get_logger("edge")
 
-PATIENCE_S: Final = (2.0, 30.0)
-"""Least and most time a reading may be without a receipt before it is sent again, plus up to half of it at random.
+RETRANSMIT_TIMEOUT_S: Final = (2.0, 30.0)
+"""Minimum and maximum time without a receipt before a reading is sent again, plus up to half at random.
 
-In between it is four times as long as receipts have been taking, and doubles with every round that brought none.
+In between, the timeout is four times the receipts' recent latency; it doubles with every round without a receipt.
 """
-SILENCE_MAX_S: Final = 600.0
-"""While no receipts come at all it goes on doubling up to this: ingest is away, the broker keeps what it was given, and
-a fleet that repeats itself every half minute would only fill the broker's queue."""
+RETRANSMIT_MAX_S: Final = 600.0
+"""Upper limit of the doubling while no receipts arrive at all.
+
+Ingest is away then, the broker keeps what it has, and frequent retransmissions of a fleet would only fill its queue.
+"""
 WINDOW: Final = 500
-"""Readings that may be out without a receipt; the rest waits on disk."""
+"""Upper limit of readings in flight without a receipt; the others wait on disk."""
 BATCH_MAX: Final = 100
-"""Readings of one device that go out together when a backlog has built up."""
+"""Upper limit of readings of one device in a message, when a backlog has built up."""
 BATCH_BYTES: Final = 64_000
 DISK_RETRY_S: Final = 1.0
 REPORT_EVERY_S: Final = 60.0
-"""How soon again a device says that readings gave way in its full outbox."""
-LAST_WORDS_S: Final = 2.0
+"""Minimum interval between reports of dropped readings."""
+SHUTDOWN_TIMEOUT_S: Final = 2.0
 
 
 class Agent:
-    """Speaks for `devices` over one connection; threads: the caller's, the network's and `run`'s.
+    """Publishes for `devices` over one connection; threads: the caller's, the network's and `run`'s.
 
     Args:
         city: The city's id.
         devices: Device id to kind: one for a real device, many for a gateway. Only a single device has a last will,
             because a connection can have but one.
-        outbox: Where readings wait.
-        login: The broker and this agent's account.
-        firmware: Reported at birth.
+        outbox: Holds pending readings.
+        params: The broker and this agent's account.
+        firmware: Reported in the birth message.
     """
 
     def __init__(
-        self, city: str, devices: Mapping[str, Kind], outbox: Outbox, login: Login, *, firmware: str = "kota"
+        self,
+        city: str,
+        devices: Mapping[str, Kind],
+        outbox: Outbox,
+        params: ConnectionParams,
+        *,
+        firmware: str = "kota",
     ) -> None:
-        """Prepare; nothing is connected yet."""
         self._city = city
         self._devices = dict(devices)
         self._outbox = outbox
         self._firmware = firmware
         self._random = random.Random()  # noqa: S311 - spreads resends, hides nothing
         self._wake = threading.Event()
-        self._rejoined = threading.Event()
+        self._reconnected = threading.Event()
         self._receipts: deque[tuple[str, Receipt]] = deque()
         self._sent: dict[int, tuple[float, float]] = {}
         self._published: defaultdict[str, set[int]] = defaultdict(set)
-        self._doubted = False
-        self._patience_s = PATIENCE_S[0]
+        self._mismatch_logged = False
+        self._retransmit_s = RETRANSMIT_TIMEOUT_S[0]
         self._cursor = 0
         self._states: dict[str, Status] = {}
-        self._told: dict[str, int] = {}
+        self._reported_drops: dict[str, int] = {}
         self._report_due = 0.0
-        self._refused = False
-        self._bus = BusClient(login, on_message=self._on_message, on_connected=self._on_connected, will=self._will())
+        self._disk_refuses = False
+        self._bus = BusClient(params, on_message=self._on_message, on_connected=self._on_connected, will=self._will())
 
     def record(self, entries: Sequence[Entry]) -> None:
         """Keep readings and events durably and have them sent; returns when they are on disk.
@@ -94,42 +101,42 @@ class Agent:
         self._wake.set()
 
     def state(self, device: str, status: Status) -> bool:
-        """Say a device's state, retained; False when there is no connection (it is said at the next one)."""
+        """Publish a device's status, retained; False without a connection (it is published at the next connect)."""
         self._states[device] = status
         return self._bus.publish(self._topic(device, "status"), encode(status), retain=True)
 
     def run(self, stop: threading.Event) -> None:
-        """Publish until `stop`; then say goodbye. What is not receipted stays on disk for the next run."""
+        """Publish until `stop`, then publish the offline status. Unreceipted readings stay on disk for the next run."""
         network = threading.Thread(target=self._bus.run, args=(threading.Event(),), name="edge-network", daemon=True)
         network.start()
         while not stop.is_set():
             self._wake.wait(0.2)
             self._wake.clear()
-            self._turn_patiently(stop)
+            self._iterate_with_retry(stop)
         with contextlib.suppress(RetryLaterError):
             self._forget_receipted()
-        self._say_goodbye()
+        self._publish_offline()
         self._bus.close()
-        network.join(LAST_WORDS_S)
+        network.join(SHUTDOWN_TIMEOUT_S)
 
-    def _turn_patiently(self, stop: threading.Event) -> None:
-        """One round; a full disk may refuse even reading, and what is lost of the round is sent or receipted again."""
+    def _iterate_with_retry(self, stop: threading.Event) -> None:
+        """One iteration; after a disk error the readings are sent or receipted again later."""
         try:
-            self._turn()
+            self._iterate()
         except RetryLaterError as exc:
-            if not self._refused:
+            if not self._disk_refuses:
                 log.error("edge.outbox_refuses", reason=str(exc))
-            self._refused = True
+            self._disk_refuses = True
             stop.wait(DISK_RETRY_S)
         else:
-            self._refused = False
+            self._disk_refuses = False
 
-    def _turn(self) -> None:
-        """One round: forget what is receipted, then send what is due."""
+    def _iterate(self) -> None:
+        """One iteration: delete what is receipted, then send what is due."""
         self._forget_receipted()
-        if self._rejoined.is_set():
-            self._rejoined.clear()
-            self._births()
+        if self._reconnected.is_set():
+            self._reconnected.clear()
+            self._publish_online()
             self._sent.clear()
             self._cursor = 0
         if self._bus.connected.is_set():
@@ -142,7 +149,7 @@ class Agent:
         if len(fresh) < len(self._sent):
             # Some are overdue: go over the waiting rows again from the start, those still fresh are left out.
             self._cursor = 0
-            self._patience_s = min(SILENCE_MAX_S, 2 * self._patience_s)
+            self._retransmit_s = min(RETRANSMIT_MAX_S, 2 * self._retransmit_s)
             self._sent = {id_: self._sent[id_] for id_ in fresh}
         room = WINDOW - len(fresh)
         if room <= 0:
@@ -161,7 +168,7 @@ class Agent:
             for batch in _batches(group):
                 if not self._bus.publish(self._topic(device, channel), join_encoded([row.payload for row in batch])):
                     return
-                due = now + self._patience_s * self._random.uniform(1.0, 1.5)
+                due = now + self._retransmit_s * self._random.uniform(1.0, 1.5)
                 self._sent.update((row.id, (now, due)) for row in batch)
                 self._published[device].update(row.seq for row in batch)
 
@@ -171,24 +178,26 @@ class Agent:
             receipts.append(self._receipts.popleft())
         if not receipts:
             return
-        believed = [(device, self._believed(device, receipt)) for device, receipt in receipts]
-        sent = [self._sent.pop(id_) for id_ in self._outbox.forget(believed) if id_ in self._sent]
-        for device, receipt in believed:
+        limited = [(device, self._limit_to_published(device, receipt)) for device, receipt in receipts]
+        sent = [self._sent.pop(id_) for id_ in self._outbox.forget(limited) if id_ in self._sent]
+        for device, receipt in limited:
             for first, last in receipt.seqs:
                 self._published[device].difference_update(range(first, last + 1))
         if sent:
             now = time.monotonic()
-            was_silent = self._patience_s > PATIENCE_S[1]
-            self._patience_s = min(max(PATIENCE_S[0], 4 * (now - min(at for at, _ in sent))), PATIENCE_S[1])
+            was_silent = self._retransmit_s > RETRANSMIT_TIMEOUT_S[1]
+            self._retransmit_s = min(
+                max(RETRANSMIT_TIMEOUT_S[0], 4 * (now - min(at for at, _ in sent))), RETRANSMIT_TIMEOUT_S[1]
+            )
             if was_silent:
                 # What the broker has lost meanwhile is not to wait for the end of a long patience.
-                soon = now + self._patience_s
+                soon = now + self._retransmit_s
                 self._sent = {id_: (at, min(due, soon)) for id_, (at, due) in self._sent.items()}
 
-    def _believed(self, device: str, receipt: Receipt) -> Receipt:
-        """A receipt cut to what this process has published: nobody can have what was never sent."""
-        if receipt.boot != self._outbox.boot:
-            return Receipt(boot=receipt.boot, seqs=[])
+    def _limit_to_published(self, device: str, receipt: Receipt) -> Receipt:
+        """A receipt limited to what this process has published; anything else was never sent."""
+        if receipt.epoch != self._outbox.epoch:
+            return Receipt(epoch=receipt.epoch, seqs=[])
         published = sorted(self._published[device])
         covered = sorted(
             {
@@ -198,45 +207,54 @@ class Agent:
             }
         )
         named = sum(last - first + 1 for first, last in receipt.seqs)
-        if named > len(covered) and not self._doubted:
+        if named > len(covered) and not self._mismatch_logged:
             # After a resend the same readings are receipted twice; anything else is a forgery or a fault.
             log.info("edge.receipt_beyond_published", device=device, named=named, believed=len(covered))
-            self._doubted = True
-        return Receipt(boot=receipt.boot, seqs=_ranges(covered))
+            self._mismatch_logged = True
+        return Receipt(epoch=receipt.epoch, seqs=_ranges(covered))
 
-    def _births(self) -> None:
-        """Say of each device what it last said of itself, or that it is there and how its outbox does."""
+    def _publish_online(self) -> None:
+        """Publish the last status of each device, else its birth with the outbox figures."""
         now = datetime.now(UTC)
-        issued = {life.device: life for life in self._outbox.issued()}
+        stats = {device_stats.device: device_stats for device_stats in self._outbox.stats()}
         for device in self._devices:
             # A birth is not remembered: at the next connect the outbox has other figures.
-            said = self._states.get(device) or self._born(now, issued.get(device))
-            self._bus.publish(self._topic(device, "status"), encode(said), retain=True)
-        self._told = {device: life.dropped for device, life in issued.items()}
+            status = self._states.get(device) or self._online_status(now, stats.get(device))
+            self._bus.publish(self._topic(device, "status"), encode(status), retain=True)
+        self._reported_drops = {device: device_stats.dropped for device, device_stats in stats.items()}
 
-    def _born(self, now: datetime, life: Issued | None) -> Online:
-        waiting, dropped = (life.pending, life.dropped) if life else (0, 0)
-        return Online(ts=now, boot=self._outbox.boot, fw=self._firmware, outbox_waiting=waiting, outbox_dropped=dropped)
+    def _online_status(self, now: datetime, device_stats: OutboxStats | None) -> Online:
+        waiting, dropped = (device_stats.pending, device_stats.dropped) if device_stats else (0, 0)
+        return Online(
+            ts=now, epoch=self._outbox.epoch, fw=self._firmware, outbox_waiting=waiting, outbox_dropped=dropped
+        )
 
     def _report_dropped(self, now_s: float) -> None:
-        """Say it again, at most so often, when more readings have given way."""
+        """Publish the birth again, at a limited rate, when more readings were dropped."""
         if now_s < self._report_due:
             return
         self._report_due = now_s + REPORT_EVERY_S
-        if self._outbox.dropped() != sum(self._told.values()):
+        if self._outbox.dropped_count() != sum(self._reported_drops.values()):
             now = datetime.now(UTC)
-            for life in self._outbox.issued():
-                if life.dropped != self._told.get(life.device, 0) and life.device in self._devices:
-                    self._bus.publish(self._topic(life.device, "status"), encode(self._born(now, life)), retain=True)
-                    self._told[life.device] = life.dropped
+            for device_stats in self._outbox.stats():
+                if (
+                    device_stats.dropped != self._reported_drops.get(device_stats.device, 0)
+                    and device_stats.device in self._devices
+                ):
+                    self._bus.publish(
+                        self._topic(device_stats.device, "status"),
+                        encode(self._online_status(now, device_stats)),
+                        retain=True,
+                    )
+                    self._reported_drops[device_stats.device] = device_stats.dropped
 
-    def _say_goodbye(self) -> None:
+    def _publish_offline(self) -> None:
         payload = encode(Offline(reason="stop", ts=datetime.now(UTC)))
         *others, last = self._devices
         for device in others:
             self._bus.publish(self._topic(device, "status"), payload, retain=True)
         # The broker handles one connection in order: when the last is acknowledged, all have arrived.
-        self._bus.publish_and_wait(self._topic(last, "status"), payload, retain=True, timeout_s=LAST_WORDS_S)
+        self._bus.publish_and_wait(self._topic(last, "status"), payload, retain=True, timeout_s=SHUTDOWN_TIMEOUT_S)
 
     def _on_connected(self, _session_present: bool) -> None:  # noqa: FBT001 - the bus's callback
         if len(self._devices) == 1:
@@ -247,7 +265,7 @@ class Agent:
         # At QoS 0, as receipts are sent: one that is lost costs a resend, while nats-server keeps a queue on disk for
         # every subscription at QoS 1 and takes a minute to make those of a whole fleet.
         self._bus.subscribe(receipts, qos=0)
-        self._rejoined.set()
+        self._reconnected.set()
         self._wake.set()
 
     def _on_message(self, delivery: Delivery) -> None:
@@ -272,7 +290,7 @@ class Agent:
 
 
 def _ranges(seqs: list[int]) -> list[tuple[int, int]]:
-    """Sorted numbers as inclusive ranges."""
+    """Sorted integers as inclusive ranges."""
     ranges: list[tuple[int, int]] = []
     for seq in seqs:
         if ranges and ranges[-1][1] == seq - 1:
@@ -283,7 +301,7 @@ def _ranges(seqs: list[int]) -> list[tuple[int, int]]:
 
 
 def _batches(rows: list[Row]) -> list[list[Row]]:
-    """Rows of one topic in order, cut where a batch would get too long."""
+    """Rows of one topic in order, split into batches within the limits."""
     batches: list[list[Row]] = []
     size = 0
     for row in rows:

@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from broker.client import login_for
+from broker.client import connection_params
 from broker.contract.errors import ConfigError, KotaError, RetryLaterError
 from city.logs import configure_logging
 from city.model import Device
@@ -45,8 +45,8 @@ def run(argv: list[str]) -> int:
         signal.signal(number, lambda *_: runtime.stop.set())
     settings = runtime.settings
     outbox = Outbox(settings.data / "edge" / f"{device.id}.sqlite", max_bytes=settings.outbox_max_mb << 20)
-    login = login_for(settings, device.id, runtime.mqtt_password(device.id))
-    _serve(runtime, sensors, Agent(runtime.city.id, {device.id: device.KIND}, outbox, login), outbox)
+    params = connection_params(settings, device.id, runtime.mqtt_password(device.id))
+    _serve(runtime, sensors, Agent(runtime.city.id, {device.id: device.KIND}, outbox, params), outbox)
     left = outbox.pending()
     outbox.close()
     log.info("edge.stopped", device=device.id, waiting=left)
@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _sensors(args: argparse.Namespace, runtime: Runtime, device: Device) -> list[Sensor]:
-    """The sensors asked for.
+    """Open the sensors of the arguments.
 
     Raises:
         ConfigError: One does not fit the device, its source or this machine.
@@ -101,13 +101,13 @@ def _sensors(args: argparse.Namespace, runtime: Runtime, device: Device) -> list
 
 
 def _serve(runtime: Runtime, sensors: list[Sensor], agent: Agent, outbox: Outbox) -> None:
-    """Run agent and sensors until there is nothing more to do."""
+    """Run agent and sensors until both are done."""
     ended = threading.Event()
     thread = runtime.thread("edge-agent", lambda: agent.run(ended))
     # On threads of their own: a sensor may block for ever, a stop must not wait for it.
-    reading = [runtime.thread("edge-sensor", partial(_read, sensor, agent, runtime.stop)) for sensor in sensors]
+    readers = [runtime.thread("edge-sensor", partial(_read, sensor, agent, runtime.stop)) for sensor in sensors]
     while not runtime.stop.is_set() and thread.is_alive():
-        if not any(one.is_alive() for one in reading) and not outbox.pending():
+        if not any(reader.is_alive() for reader in readers) and not outbox.pending():
             break
         runtime.stop.wait(0.1)
     ended.set()
@@ -115,9 +115,9 @@ def _serve(runtime: Runtime, sensors: list[Sensor], agent: Agent, outbox: Outbox
 
 
 def _read(sensor: Sensor, agent: Agent, stop: threading.Event) -> None:
-    """Take readings until the sensor ends; one that is outside the contract is reported and left out.
+    """Record readings until the sensor ends; a reading outside the contract is logged and skipped.
 
-    While the disk refuses, the reading in hand waits, and with it the sensor.
+    While the disk refuses, the present reading waits, and with it the sensor.
     """
     for reading in sensor.readings(stop):
         refused = False

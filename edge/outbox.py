@@ -1,7 +1,7 @@
-"""Store and forward: readings stay on this disk until ingest's receipt says that they are on the other one.
+"""Store and forward: readings stay on this disk until ingest's receipt proves that they are on its disk.
 
-One SQLite file per agent, WAL with synchronous=FULL: what `append` returned from has survived a power cut. A new file
-(a new card) starts a new `boot`, so its seqs can never be taken for old ones.
+One SQLite file per agent, WAL with synchronous=FULL: after `append` returns, the readings survive a power cut. A new
+file (a new card) starts a new epoch, so that its sequence numbers never collide with old ones.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from city.sqlite import guard, open_durable, truncate_wal
 OnFull = Literal["drop_oldest", "keep"]
 
 ON_FULL: Final[dict[str, OnFull]] = {"telemetry": "drop_oldest", "event": "keep"}
-"""What gives way at the bound: old telemetry does, and is counted; events never do."""
+"""Policy at the bound: the oldest telemetry is dropped and counted, events are kept."""
 
 EMPTY_EVERY_S: Final = 3_600.0
-"""What was delivered stays in the write-ahead log for so long at most; every emptying wears the card."""
+"""Maximum time that delivered readings stay in the write-ahead log; each truncation wears the card."""
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS life (boot TEXT NOT NULL);
@@ -48,8 +48,8 @@ CREATE TABLE IF NOT EXISTS outbox (
 """
 
 
-class Measured(msgspec.Struct, frozen=True):
-    """Telemetry to be sent: contract field names to values."""
+class TelemetryEntry(msgspec.Struct, frozen=True):
+    """Telemetry to send: contract field names to values."""
 
     device: str
     kind: Kind
@@ -57,8 +57,8 @@ class Measured(msgspec.Struct, frozen=True):
     values: Mapping[str, Any]
 
 
-class Occurred(msgspec.Struct, frozen=True):
-    """An event to be sent."""
+class EventEntry(msgspec.Struct, frozen=True):
+    """An event to send."""
 
     device: str
     kind: Kind
@@ -68,11 +68,11 @@ class Occurred(msgspec.Struct, frozen=True):
     detail: dict[str, Any]
 
 
-Entry = Measured | Occurred
+Entry = TelemetryEntry | EventEntry
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One waiting message as it will go over the wire."""
+    """One pending message, as it is published."""
 
     id: int
     device: str
@@ -82,11 +82,11 @@ class Row(msgspec.Struct, frozen=True):
     payload: bytes
 
 
-class Issued(msgspec.Struct, frozen=True):
-    """What an outbox has ever given out for a device, how much still waits, and how much gave way at the bound."""
+class OutboxStats(msgspec.Struct, frozen=True):
+    """Figures of an outbox for one device: sequence numbers assigned, messages pending, readings dropped."""
 
     device: str
-    boot: str
+    epoch: str
     seqs: int
     pending: int
     dropped: int = 0
@@ -99,10 +99,10 @@ class Outbox:
     """
 
     def __init__(self, path: Path, *, max_bytes: int) -> None:
-        """Open or make the file.
+        """Open or create the file.
 
         Args:
-            path: The SQLite file; its folder is made.
+            path: The SQLite file; its folder is created.
             max_bytes: Bound of the payloads kept.
         """
         self._max_bytes = max_bytes
@@ -113,18 +113,18 @@ class Outbox:
             self._db.execute(
                 "INSERT INTO life (boot) SELECT ? WHERE NOT EXISTS (SELECT 1 FROM life)", (secrets.token_hex(5),)
             )
-        self.boot: str = self._db.execute("SELECT boot FROM life").fetchone()[0]
+        self.epoch: str = self._db.execute("SELECT boot FROM life").fetchone()[0]
         self._next: dict[str, int] = dict(self._db.execute("SELECT device, next_seq FROM issued"))
         self._bytes: int = self._db.execute("SELECT coalesce(sum(length(payload)), 0) FROM outbox").fetchone()[0]
 
     def append(self, entries: Sequence[Entry]) -> None:
-        """Give each entry its seq and keep all of them, durably, in one transaction.
+        """Assign a sequence number to each entry and keep all, durably, in one transaction.
 
         Raises:
             PayloadError: A value is outside the contract; nothing of the call is kept.
             RetryLaterError: The disk refused, or events alone fill the bound; nothing of the call is kept.
         """
-        with self._guarded():
+        with self._guard():
             issued: dict[str, int] = {}
             rows = []
             for entry in entries:
@@ -133,11 +133,11 @@ class Outbox:
                 channel, payload = self._encode(entry, seq)
                 rows.append((entry.device, seq, entry.kind, channel, payload))
             added = sum(len(row[-1]) for row in rows)
-            freed = self._keep(rows, issued, added)
+            freed = self._store(rows, issued, added)
             self._next.update(issued)
             self._bytes += added - freed
 
-    def _keep(self, rows: list[tuple[str, int, Kind, str, bytes]], issued: dict[str, int], added: int) -> int:
+    def _store(self, rows: list[tuple[str, int, Kind, str, bytes]], issued: dict[str, int], added: int) -> int:
         with self._db:
             freed = self._make_room(self._bytes + added - self._max_bytes)
             self._db.executemany(
@@ -150,7 +150,7 @@ class Outbox:
         return freed
 
     def _make_room(self, excess_bytes: int) -> int:
-        """Drop the oldest telemetry until `excess_bytes` are free; the bytes freed."""
+        """Drop the oldest telemetry until `excess_bytes` are free; return the bytes freed."""
         freed = 0
         if excess_bytes <= 0:
             return freed
@@ -174,64 +174,64 @@ class Outbox:
     def _encode(self, entry: Entry, seq: int) -> tuple[str, bytes]:
         at = utc_ms(entry.at)
         try:
-            if isinstance(entry, Measured):
-                fields = {**entry.values, "ts": at, "boot": self.boot, "seq": seq}
+            if isinstance(entry, TelemetryEntry):
+                fields = {**entry.values, "ts": at, "boot": self.epoch, "seq": seq}
                 return "telemetry", encode(msgspec.convert(fields, TELEMETRY[entry.kind]))
-            event = Event(ts=at, boot=self.boot, seq=seq, type=entry.type, state=entry.state, detail=entry.detail)
+            event = Event(ts=at, epoch=self.epoch, seq=seq, type=entry.type, state=entry.state, detail=entry.detail)
             return "event", encode(event)
         except (msgspec.ValidationError, TypeError) as exc:
             raise PayloadError(f"{entry.device}: {exc}") from exc
 
     def waiting(self, *, after_id: int, limit: int) -> list[Row]:
-        """Rows with a higher id, oldest first."""
+        """Pending rows with a higher id, oldest first."""
         statement = "SELECT id, device, seq, kind, channel, payload FROM outbox WHERE id > ? ORDER BY id LIMIT ?"
-        with self._guarded():
+        with self._guard():
             return [Row(*row) for row in self._db.execute(statement, (after_id, limit))]
 
     def forget(self, receipts: Sequence[tuple[str, Receipt]]) -> list[int]:
-        """Delete what `(device, receipt)` pairs say is durable; the ids of the deleted rows.
+        """Delete what `(device, receipt)` pairs prove durable; return the ids of the deleted rows.
 
-        Receipts of another boot are not about this outbox.
+        Receipts of another epoch are ignored.
         """
         ranges = [
             (device, first, last)
             for device, receipt in receipts
-            if receipt.boot == self.boot
+            if receipt.epoch == self.epoch
             for first, last in receipt.seqs
         ]
         statement = "DELETE FROM outbox WHERE device = ? AND seq BETWEEN ? AND ? RETURNING id, length(payload)"
-        with self._guarded():
+        with self._guard():
             with self._db:
-                gone = [row for one in ranges for row in self._db.execute(statement, one).fetchall()]
-            self._bytes -= sum(size for _, size in gone)
-            if gone and time.monotonic() - self._emptied_s >= EMPTY_EVERY_S and truncate_wal(self._db):
+                deleted = [row for key in ranges for row in self._db.execute(statement, key).fetchall()]
+            self._bytes -= sum(size for _, size in deleted)
+            if deleted and time.monotonic() - self._emptied_s >= EMPTY_EVERY_S and truncate_wal(self._db):
                 self._emptied_s = time.monotonic()
-        return [id_ for id_, _ in gone]
+        return [id_ for id_, _ in deleted]
 
     def pending(self) -> int:
-        """How many messages wait for a receipt."""
-        with self._guarded():
+        """Number of messages that wait for a receipt."""
+        with self._guard():
             return int(self._db.execute("SELECT count(*) FROM outbox").fetchone()[0])
 
-    def dropped(self) -> int:
-        """How many readings gave way at the bound in this life."""
-        with self._guarded():
+    def dropped_count(self) -> int:
+        """Number of readings dropped at the bound in this epoch."""
+        with self._guard():
             return int(self._db.execute("SELECT coalesce(sum(readings), 0) FROM given_way").fetchone()[0])
 
-    def issued(self) -> list[Issued]:
-        """What was ever given out, device by device: the published half of the ledger."""
+    def stats(self) -> list[OutboxStats]:
+        """Figures by device; the published side of `kota reconcile`."""
         statement = (
             "SELECT i.device, i.next_seq, (SELECT count(*) FROM outbox o WHERE o.device = i.device), "
             "coalesce((SELECT readings FROM given_way g WHERE g.device = i.device), 0) FROM issued i ORDER BY i.device"
         )
-        with self._guarded():
+        with self._guard():
             rows = self._db.execute(statement).fetchall()
-        return [Issued(device, self.boot, seqs, left, dropped) for device, seqs, left, dropped in rows]
+        return [OutboxStats(device, self.epoch, seqs, left, dropped) for device, seqs, left, dropped in rows]
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with self._lock:
             self._db.close()
 
-    def _guarded(self) -> AbstractContextManager[None]:
+    def _guard(self) -> AbstractContextManager[None]:
         return guard(self._lock, "outbox")

@@ -1,4 +1,4 @@
-"""A message that ingest sends to itself through the broker: whoever hears nothing, not even that, is deaf."""
+"""A canary: a message that ingest sends to itself through the broker to prove that the broker delivers."""
 
 from __future__ import annotations
 
@@ -6,46 +6,45 @@ from typing import Final
 
 EVERY_S: Final = 5.0
 DEAF_AFTER_S: Final = 15.0
-"""So long without any message means that the broker passes nothing on, whatever its connection says."""
+"""Silence from which on the broker delivers nothing, even though its connection stands."""
 
 
 class Canary:
-    """Knows when something was last heard; times are monotonic.
+    """Tracks when the last message arrived; times are monotonic seconds.
 
-    Anything counts as heard: behind a long queue the canary may come late, and what comes before it proves as much.
-    A new connection proves nothing until something comes over it.
+    Any message counts: behind a long queue the canary itself may be late. A new connection counts only after a message
+    has come over it.
     """
 
     def __init__(self, now_s: float) -> None:
-        """Begin as if something had just been heard."""
         self._heard_s = now_s
         self._sent_s = now_s - EVERY_S
         self._connected_s = now_s
 
-    def heard(self, now_s: float) -> None:
-        """A message has come, or there was no room for any."""
+    def on_message(self, now_s: float) -> None:
+        """Note that a message arrived, or that intake was full and could take none."""
         self._heard_s = now_s
 
-    def connected(self, now_s: float) -> None:
-        """There is a new connection: the next canary is due at once."""
+    def on_connected(self, now_s: float) -> None:
+        """Note a new connection; the next canary is due at once."""
         self._connected_s = now_s
         self._sent_s = now_s - EVERY_S
 
     def due(self, now_s: float) -> bool:
-        """Whether the next one is to be sent; notes that it is."""
+        """Whether a canary is due now; if so, note that it is sent."""
         if now_s - self._sent_s < EVERY_S:
             return False
         self._sent_s = now_s
         return True
 
     def age_s(self, now_s: float) -> float:
-        """Seconds since something was heard."""
+        """Seconds since the last message."""
         return now_s - self._heard_s
 
     def is_deaf(self, now_s: float) -> bool:
-        """Whether nothing was heard for too long."""
+        """Whether no message arrived for `DEAF_AFTER_S`."""
         return self.age_s(now_s) > DEAF_AFTER_S
 
     def gives_up(self, now_s: float) -> bool:
-        """Whether this connection had its time and brought nothing."""
+        """Whether the present connection has brought no message for `DEAF_AFTER_S`."""
         return self.is_deaf(now_s) and now_s - self._connected_s > DEAF_AFTER_S

@@ -1,4 +1,4 @@
-"""`kota deadletters`: what could not be understood, shown and replayed."""
+"""`kota deadletters`: list, show and replay messages that could not be decoded."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from city.atomic_files import require_kept
 from city.options import add_settings, settings_from
 from ingest.journal import open_journal
 from ingest.replay import replay
-from ingest.store.dead_letters import DeadLetter, DeadLetterBox
+from ingest.store.dead_letters import DeadLetter, DeadLetterQueue
 
 SHOWN_BYTES = 120
 
 
 def run(argv: list[str]) -> int:
-    """List dead letters, newest first, or give some back to ingest."""
+    """List dead letters, newest first, or replay some through ingest."""
     parser = argparse.ArgumentParser(prog="kota deadletters", description="Messages that could not be understood.")
     parser.add_argument("action", nargs="?", choices=("list", "show", "replay"), default="list")
     parser.add_argument("ids", nargs="*", type=int, help="Dead letters to show or replay.")
@@ -27,39 +27,39 @@ def run(argv: list[str]) -> int:
     add_settings(parser, ("data", "journal_max_mb"))
     args = parser.parse_args(argv)
     settings = settings_from(args)
-    box = DeadLetterBox(require_kept(settings.data / "store" / "dead_letters.sqlite"))
+    queue = DeadLetterQueue(require_kept(settings.data / "store" / "dead_letters.sqlite"))
     try:
         if args.action == "replay":
             if bool(args.ids) == args.all:
                 raise ConfigError("replay needs ids, or --all")
             journal = open_journal(settings)
-            count = replay(box, journal, args.ids or [letter.id for letter in box.find(limit=-1)])
+            count = replay(queue, journal, args.ids or [dead_letter.id for dead_letter in queue.find(limit=-1)])
             journal.close()
             print(json.dumps({"replayed": count}) if args.json else f"replayed {count}")
         elif args.action == "show":
-            _print([_whole(letter) for letter in box.get(args.ids)], as_json=True)
+            _print([_to_json(dead_letter) for dead_letter in queue.get(args.ids)], as_json=True)
         else:
-            letters = box.find(state=None if args.all else "dead", limit=args.limit)
-            _print([_short(letter) for letter in letters], as_json=args.json)
+            dead_letters = queue.find(state=None if args.all else "dead", limit=args.limit)
+            _print([_to_row(dead_letter) for dead_letter in dead_letters], as_json=args.json)
     finally:
-        box.close()
+        queue.close()
     return 0
 
 
-def _short(letter: DeadLetter) -> dict[str, Any]:
-    whole = _whole(letter)
+def _to_row(dead_letter: DeadLetter) -> dict[str, Any]:
+    whole = _to_json(dead_letter)
     return {**whole, "payload": whole["payload"][:SHOWN_BYTES]}
 
 
-def _whole(letter: DeadLetter) -> dict[str, Any]:
+def _to_json(dead_letter: DeadLetter) -> dict[str, Any]:
     return {
-        "id": letter.id,
-        "received_at": letter.received_at.isoformat(timespec="milliseconds"),
-        "topic": letter.topic,
-        "reason": letter.reason,
-        "state": letter.state,
-        "payload": letter.payload.decode("utf-8", "backslashreplace"),
-        "payload_hex": letter.payload.hex(),
+        "id": dead_letter.id,
+        "received_at": dead_letter.received_at.isoformat(timespec="milliseconds"),
+        "topic": dead_letter.topic,
+        "reason": dead_letter.reason,
+        "state": dead_letter.state,
+        "payload": dead_letter.payload.decode("utf-8", "backslashreplace"),
+        "payload_hex": dead_letter.payload.hex(),
     }
 
 

@@ -1,4 +1,4 @@
-"""`kota device`: other makers' devices: try a profile on a message, see who is unknown, and take them in."""
+"""`kota device`: dry-run a profile on a message, list unknown devices, adopt them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from city.options import add_settings, settings_from
 from city.profiles import suggest
 from city.runtime import whole_city
 from city.settings import Settings
+from ingest.dry_run import DryRunResult, dry_run
 from ingest.journal import Arrival
-from ingest.store.quarantine import KnownStranger, Quarantine
-from ingest.trial import Tried, try_profile
+from ingest.store.quarantine import Quarantine, UnknownDevice
 
 _FIELDS: Final = (
     *("lat_deg", "lon_deg", "kelurahan", "site", "interval_s", "model", "waste_kind", "color", "plate", "depot"),
@@ -30,7 +30,7 @@ _FIELDS: Final = (
 
 
 def run(argv: list[str]) -> int:
-    """Do one of the actions; 1 when a trial would store nothing."""
+    """Run one action; exit code 1 when a dry run would store nothing."""
     args = _parser().parse_args(argv)
     return _ACTIONS[args.action](args)
 
@@ -45,15 +45,18 @@ def _parser() -> argparse.ArgumentParser:
     trial.add_argument("--container", default="", help="A container model of the city, for the fill level.")
     profiles = actions.add_parser("profiles", help="List device profiles.")
     profiles.add_argument("--kind", choices=KINDS, help="Only this kind.")
-    actions.add_parser("strangers", help="List devices that nobody knows, with the profiles they may have.")
+    actions.add_parser("unknown", help="List unknown devices, with the profiles that may fit.")
     taking = actions.add_parser("adopt", help="Take a device in; what waits of it is stored.")
-    taking.add_argument("stranger", help="Its number in the list of strangers, or ADAPTER:ADDRESS.")
+    taking.add_argument("unknown", help="Its number in the list of unknown devices, or ADAPTER:ADDRESS.")
     taking.add_argument("--id", required=True, help="The id it gets here, or that of a device that is there already.")
     taking.add_argument("--profile", required=True, help="How its messages are read.")
     for field in _FIELDS:
         taking.add_argument(f"--{field.replace('_', '-')}", help=f"`{field}` of a new device, as in the inventory.")
-    for name, does in (("ignore", "Keep nothing more of a stranger."), ("notice", "Take notice of it again.")):
-        actions.add_parser(name, help=does).add_argument("stranger", help="Its number, or ADAPTER:ADDRESS.")
+    for name, does in (
+        ("ignore", "Keep no more messages of an unknown device."),
+        ("unignore", "Keep its messages again."),
+    ):
+        actions.add_parser(name, help=does).add_argument("unknown", help="Its number, or ADAPTER:ADDRESS.")
     actions.add_parser("forget", help="Take an adoption back.").add_argument("id", help="The device's id.")
     for action in actions.choices.values():
         action.add_argument("--json", action="store_true", help="One JSON document.")
@@ -68,59 +71,63 @@ def _try(args: argparse.Namespace) -> int:
     except OSError as exc:
         raise ConfigError(f"{args.file}: {exc.strerror or exc}") from exc
     arrival = Arrival(args.topic, payload, datetime.now(UTC))
-    tried = try_profile(whole_city(settings), args.profile, arrival, model=args.container)
-    _print(tried) if args.json else _tell(tried)
-    return 0 if tried.records else 1
+    result = dry_run(whole_city(settings), args.profile, arrival, model=args.container)
+    _print(result) if args.json else _print_result(result)
+    return 0 if result.records else 1
 
 
-def _tell(tried: Tried) -> None:
-    if tried.names:
-        print(f"adapter {tried.adapter}, address {', '.join(tried.names)}")
-    for record in tried.records:
+def _print_result(result: DryRunResult) -> None:
+    if result.names:
+        print(f"adapter {result.adapter}, address {', '.join(result.names)}")
+    for record in result.records:
         head = f"{record.sort:9} {record.device}  {record.at.isoformat(timespec='milliseconds')}"
         print(" ".join((head, record.event, record.state, " ".join(f"[{word}]" for word in record.quality))).rstrip())
         for name, value in {**record.values, **record.detail}.items():
             print(f"    {name:18} {value}")
-    for problem in tried.problems:
+    for problem in result.problems:
         print(f"not stored: {problem}", file=sys.stderr)
 
 
 def _profiles(args: argparse.Namespace) -> int:
     city = whole_city(settings_from(args))
-    found = [one for _, one in sorted(city.profiles.items()) if args.kind in (None, one.kind)]
+    profiles = [profile for _, profile in sorted(city.profiles.items()) if args.kind in (None, profile.kind)]
     if args.json:
-        _print(found)
+        _print(profiles)
     else:
-        for one in found:
-            print(f"{one.id:34} {one.kind:7} {', '.join(one.adapters):32} {one.name}")
+        for profile in profiles:
+            print(f"{profile.id:34} {profile.kind:7} {', '.join(profile.adapters):32} {profile.name}")
     return 0
 
 
-def _strangers(args: argparse.Namespace) -> int:
+def _list_unknown(args: argparse.Namespace) -> int:
     settings = settings_from(args)
     profiles = whole_city(settings).profiles.values()
     quarantine = _quarantine(settings)
-    found = quarantine.find(state=None)
+    devices = quarantine.find(state=None)
     quarantine.close()
-    fitting = {one.id: [each.id for each in suggest(profiles, one.adapter, one.model)] for one in found}
+    fitting = {
+        device.id: [profile.id for profile in suggest(profiles, device.adapter, device.model)] for device in devices
+    }
     if args.json:
-        _print([{**msgspec.structs.asdict(one), "profiles": fitting[one.id]} for one in found])
+        _print([{**msgspec.structs.asdict(device), "profiles": fitting[device.id]} for device in devices])
         return 0
-    for one in found:
-        seen = f"{one.messages} messages, last {one.last_at.isoformat(timespec='seconds')}"
-        print(f"{one.id:>4}  {one.adapter}:{one.address}  {one.model or one.label}  {seen}  {one.state}")
-        print(f"      profiles: {', '.join(fitting[one.id][:4]) or 'none fits; `kota device profiles` lists all'}")
-    print(f"{len(found)} strangers")
+    for device in devices:
+        seen = f"{device.messages} messages, last {device.last_at.isoformat(timespec='seconds')}"
+        print(
+            f"{device.id:>4}  {device.adapter}:{device.address}  {device.model or device.label}  {seen}  {device.state}"
+        )
+        print(f"      profiles: {', '.join(fitting[device.id][:4]) or 'none fits; `kota device profiles` lists all'}")
+    print(f"{len(devices)} unknown devices")
     return 0
 
 
 def _adopt(args: argparse.Namespace) -> int:
     settings = settings_from(args)
     city = whole_city(settings)
-    adapter, address = _named(settings, args.stranger)
-    heard = {"adapter": adapter, "address": address, "profile": args.profile}
-    given = {field: value for field in _FIELDS if (value := getattr(args, field)) is not None}
-    device = adopt(settings.data, city, adoption_of(city, args.id, heard, given))
+    adapter, address = _address_of(settings, args.unknown)
+    reach = {"adapter": adapter, "address": address, "profile": args.profile}
+    fields = {field: value for field in _FIELDS if (value := getattr(args, field)) is not None}
+    device = adopt(settings.data, city, adoption_of(city, args.id, reach, fields))
     if args.json:
         _print({"id": device.id, "kind": device.KIND, "adapter": adapter, "address": address})
     else:
@@ -128,36 +135,36 @@ def _adopt(args: argparse.Namespace) -> int:
     return 0
 
 
-def _named(settings: Settings, text: str) -> tuple[str, str]:
-    """Adapter and address, of a stranger by its number or as they are written."""
+def _address_of(settings: Settings, text: str) -> tuple[str, str]:
+    """Adapter and address, given an unknown device's number or `ADAPTER:ADDRESS`."""
     if not text.isdigit():
         adapter, colon, address = text.partition(":")
         if not colon or not address:
-            raise ConfigError(f"{text!r} is neither a stranger's number nor ADAPTER:ADDRESS")
+            raise ConfigError(f"{text!r} is neither an unknown device's number nor ADAPTER:ADDRESS")
         return adapter, address
-    stranger = _stranger(settings, text)
-    return stranger.adapter, stranger.address
+    device = _unknown_device(settings, text)
+    return device.adapter, device.address
 
 
-def _stranger(settings: Settings, text: str) -> KnownStranger:
+def _unknown_device(settings: Settings, text: str) -> UnknownDevice:
     quarantine = _quarantine(settings)
     adapter, _, address = text.partition(":")
     match = [
-        one
-        for one in quarantine.find(state=None)
-        if str(one.id) == text or (one.adapter, one.address) == (adapter, address.lower())
+        device
+        for device in quarantine.find(state=None)
+        if str(device.id) == text or (device.adapter, device.address) == (adapter, address.lower())
     ]
     quarantine.close()
     if not match:
-        raise ConfigError(f"there is no stranger {text!r}; `kota device strangers` lists them")
+        raise ConfigError(f"there is no unknown device {text!r}; `kota device unknown` lists them")
     return match[0]
 
 
-def _mark(args: argparse.Namespace) -> int:
+def _set_ignored(args: argparse.Namespace) -> int:
     settings = settings_from(args)
-    stranger = _stranger(settings, args.stranger)
+    device = _unknown_device(settings, args.unknown)
     quarantine = _quarantine(settings)
-    quarantine.mark(stranger.id, "ignored" if args.action == "ignore" else "waiting")
+    quarantine.mark(device.id, "ignored" if args.action == "ignore" else "waiting")
     quarantine.close()
     return 0
 
@@ -178,9 +185,9 @@ def _print(found: object) -> None:
 _ACTIONS: Final[dict[str, Callable[[Any], int]]] = {
     "try": _try,
     "profiles": _profiles,
-    "strangers": _strangers,
+    "unknown": _list_unknown,
     "adopt": _adopt,
-    "ignore": _mark,
-    "notice": _mark,
+    "ignore": _set_ignored,
+    "unignore": _set_ignored,
     "forget": _forget,
 }

@@ -1,9 +1,9 @@
-"""From the journal to the store: decode, dead letters, batch, write; the journal is trimmed behind the store.
+"""Drain: reads the journal, decodes, and writes batches to the store; trims the journal behind the store.
 
-journal -> live lane, then backlog -> decode -> history -> dead letters, strangers -> store (rows, positions) -> trim
+journal -> live messages, then backlog -> decode -> stateful rules -> dead letters, quarantine -> store -> trim
 
-The order makes every crash harmless: dead letters and strangers first (the same again changes nothing), then rows and
-positions in one transaction of the store, then trimming. Whatever was cut off in between is done again and stored once.
+The order makes a crash at any point harmless: dead letters and quarantine first (both idempotent), then rows and
+committed offsets in one transaction of the store, then trimming. Interrupted work is repeated and stored once.
 """
 
 from __future__ import annotations
@@ -19,62 +19,62 @@ from typing import Final
 import msgspec
 import structlog
 
-from broker.contract.codec import elements_of, stamps_of
+from broker.contract.codec import elements_of, sequence_ids_of
 from broker.contract.errors import RetryLaterError, RowsRejectedError, TopicError
 from broker.contract.payloads import Rejected
 from broker.contract.topics import is_native, parse_topic
 from ingest import metrics
-from ingest.badness import BadShare
-from ingest.decode import Decoded, Decoder
-from ingest.history import History
-from ingest.journal import Journal, Journaled
-from ingest.lanes import BEHIND_S, Lanes, Span
-from ingest.replay import finish_replays, take_in
-from ingest.store.book import Book
-from ingest.store.dead_letters import DeadLetter, DeadLetterBox
-from ingest.store.patient import PatientStore, StoreChangedError
+from ingest.backlog import LIVE_LAG_MAX_S, OffsetRange, OffsetTracker
+from ingest.decode import Decoder, DecodeResult
+from ingest.error_rate import ErrorRateMonitor
+from ingest.journal import Journal, JournalEntry
+from ingest.replay import finish_replays, release_quarantined
+from ingest.stateful_rules import StatefulRules
+from ingest.store.dead_letters import DeadLetter, DeadLetterQueue
+from ingest.store.manifest import StoreManifest
 from ingest.store.port import Ranges, Store
-from ingest.store.quarantine import Quarantine, Quarantined
+from ingest.store.quarantine import Quarantine, QuarantinedMessage
 from ingest.store.records import Record, StatusRecord
+from ingest.store.reopening import ReopeningStore, StoreChangedError
 
 log = structlog.get_logger("ingest")
 
 BATCH_MAX: Final = 4_000
-SETTLE_S: Final = 0.15
-"""Pause between batches, so that a commit of the store carries many readings; a reading is visible well within 1 s."""
+BATCH_PAUSE_S: Final = 0.15
+"""Pause between batches, so that one commit of the store carries many readings; latency stays below 1 s."""
 RETRY_MAX_S: Final = 30.0
 TRIM_EVERY: Final = 1_000
-"""Journal rows that may lie behind the store's positions before they are deleted."""
+"""Journal rows behind the committed offsets from which on the journal is trimmed."""
 TRIM_AFTER_S: Final = 60.0
-"""However few there are: what people's phones are called stays no longer than that beside the store."""
+"""Trim at least this often: the journal holds client MAC addresses."""
 BACKLOG_SHARE: Final = 0.9
-"""Of the time at most, while a backlog is drained; the rest is for live readings and for who reads."""
+"""Largest share of time spent on a backlog; the rest is for live readings and queries."""
 LAST_DRAIN_S: Final = 2.0
-"""What is live when the service stops is still stored, for so long."""
+"""Time limit for storing live messages when the service stops."""
 
 
 class Totals(msgspec.Struct):
-    """What has been done since the process started."""
+    """Counters since the process started."""
 
     stored: int = 0
     duplicates: int = 0
-    dead: int = 0
+    dead_letters: int = 0
     unknown_fields: int = 0
     ignored: int = 0
     quarantined: int = 0
 
 
 class Drain:
-    """Owns the way from journal to store; `run` blocks and is the store's only writer.
+    """Owns the way from journal to store. `run` blocks and is the store's only writer.
 
     Args:
-        journal: Read from here, behind the store's position.
-        decoder: What messages mean.
-        store: Where records go, and where their past is.
-        dead_letters: Where goes what cannot be read.
-        quarantine: Where goes what comes from devices that nobody knows.
-        book: Where is noted what the store must have; None notes nothing.
-        clock: UTC, for nothing but the age of the oldest waiting message.
+        journal: Source of messages.
+        decoder: Decodes each message.
+        store: Target of records, and source of their history.
+        dead_letters: Target of messages that cannot be decoded or stored.
+        quarantine: Target of messages of unknown devices.
+        book: Records what the store must have; None records nothing.
+        clock: UTC; used only for the age of the oldest pending message.
     """
 
     def __init__(
@@ -82,18 +82,17 @@ class Drain:
         journal: Journal,
         decoder: Decoder,
         store: Store,
-        dead_letters: DeadLetterBox,
+        dead_letters: DeadLetterQueue,
         quarantine: Quarantine,
         *,
-        book: Book | None = None,
+        manifest: StoreManifest | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Prepare; the store is asked where it is when the drain runs, because it may be away."""
         self._journal = journal
         self._decoder = decoder
         self._writer = store
-        self._history = History(store, clock)
-        self._book = book
+        self._rules = StatefulRules(store, clock)
+        self._manifest = manifest
         self._dead_letters = dead_letters
         self._quarantine = quarantine
         self._clock = clock
@@ -101,142 +100,146 @@ class Drain:
         self._wake = threading.Event()
         self._trimmed, self._trimmed_at = 0, time.monotonic()
         self.totals = Totals()
-        self.bad = BadShare()
-        self.away = ""
+        self.error_rate = ErrorRateMonitor()
+        self.store_error = ""
         self._last_at_start = journal.last()
-        self._drained: Ranges | None = None
+        self._committed_offsets: Ranges | None = None
         self._compare_at: int | None = None
         # Until the store is asked: it had everything up to here.
-        had = journal.handed_on()
-        self._lanes = Lanes(((1, had),) if had else (), journal.first(), journal.next_after)
+        had = journal.stored_offset()
+        self._tracker = OffsetTracker(((1, had),) if had else (), journal.first(), journal.next_after)
 
     def wake(self) -> None:
-        """Say that the journal has grown."""
+        """Signal that the journal has grown."""
         self._wake.set()
 
     def run(self, stop: threading.Event) -> None:
         """Drain until `stop`, then once more what is live."""
-        self._patiently(lambda: finish_replays(self._dead_letters, self._journal), stop)
+        self._with_retry(lambda: finish_replays(self._dead_letters, self._journal), stop)
         while not stop.is_set():
             self._wake.wait(1.0)
             self._wake.clear()
             try:
-                self._patiently(self._begin, stop)
-                self._patiently(self._take_in_known, stop)
-                self._patiently(lambda: self._drain(stop), stop)
-                self._patiently(self._compare, stop)
+                self._with_retry(self._sync_with_store, stop)
+                self._with_retry(self._release_known, stop)
+                self._with_retry(lambda: self._drain(stop), stop)
+                self._with_retry(self._report_lost, stop)
             except StoreChangedError as exc:
                 log.warning("drain.begins_anew", reason=str(exc))
-                self._drained = None
-            stop.wait(SETTLE_S)
+                self._committed_offsets = None
+            stop.wait(BATCH_PAUSE_S)
         until = time.monotonic() + LAST_DRAIN_S
         with contextlib.suppress(RetryLaterError, StoreChangedError):
-            self._begin()
+            self._sync_with_store()
             while time.monotonic() < until and self._drain_live(stop):
                 pass
             self._trim()
 
-    def _begin(self) -> None:
-        """Go on where the store says that it is, whenever that is not where it was left.
+    def _sync_with_store(self) -> None:
+        """Resume at the store's committed offsets whenever they are not the ones last seen.
 
-        A store that was set back, or begun anew, gets again what the journal has kept behind it.
+        A store that was restored from a copy, or is new, gets again what the journal retains.
         """
-        said = self._writer.drained()
-        if said == self._drained:
+        committed_offsets = self._writer.committed_offsets()
+        if committed_offsets == self._committed_offsets:
             return
-        handed_on = self._journal.handed_on()
+        stored_offset = self._journal.stored_offset()
         # Positions of this journal alone: what the store has beyond, it has of one that is gone.
-        drained = tuple((first, min(last, self._last_at_start)) for first, last in said if first <= self._last_at_start)
+        known = tuple(
+            (first, min(last, self._last_at_start)) for first, last in committed_offsets if first <= self._last_at_start
+        )
         # Positions name dead letters too: a journal begun anew must not give one out again.
-        self._journal.start_after(max([last for _, last in said] + [self._dead_letters.last_position()]))
-        self._lanes = Lanes(drained, self._journal.first(), self._journal.next_after)
-        if self._lanes.trimmable() < min(handed_on, self._journal.last()):
-            log.warning("store.set_back", had=handed_on, has=self._lanes.trimmable(), kept_from=self._journal.first())
+        self._journal.start_after(max([last for _, last in committed_offsets] + [self._dead_letters.last_offset()]))
+        self._tracker = OffsetTracker(known, self._journal.first(), self._journal.next_after)
+        if self._tracker.low_watermark() < min(stored_offset, self._journal.last()):
+            log.warning(
+                "store.set_back", had=stored_offset, has=self._tracker.low_watermark(), kept_from=self._journal.first()
+            )
         self._compare_at = self._journal.last()
-        self._history = History(self._writer, self._clock)
-        self._drained = said
+        self._rules = StatefulRules(self._writer, self._clock)
+        self._committed_offsets = committed_offsets
 
-    def _compare(self) -> None:
-        """Say which readings the store must have and has not, once everything that was kept is in it again."""
-        if self._book is None or self._compare_at is None or self._lanes.trimmable() < self._compare_at:
+    def _report_lost(self) -> None:
+        """Log the readings that the store must have and lacks, once everything retained is stored again."""
+        if self._manifest is None or self._compare_at is None or self._tracker.low_watermark() < self._compare_at:
             return
-        if isinstance(self._writer, PatientStore):
-            lost = self._book.compare(self._writer.seen(), self._dead_letters.seqs)
+        if isinstance(self._writer, ReopeningStore):
+            lost = self._manifest.compare(self._writer.seen_sequences(), self._dead_letters.seqs)
             if lost:
-                readings = sum(one.last - one.first + 1 for one in lost)
+                readings = sum(missing.last - missing.first + 1 for missing in lost)
                 log.error("store.readings_lost", readings=readings, ranges=[*map(msgspec.structs.astuple, lost[:20])])
         self._compare_at = None
 
     def lag_s(self) -> float:
-        """Age of the oldest message that the store does not have."""
-        return self._age_s(self._lanes.trimmable())
+        """Age in seconds of the oldest message that is not stored."""
+        return self._age_s(self._tracker.low_watermark())
 
     def live_lag_s(self) -> float:
-        """Age of the oldest message that is not backlog and that the store does not have."""
-        return self._age_s(self._lanes.live().after)
+        """Age in seconds of the oldest message that is neither stored nor backlog."""
+        return self._age_s(self._tracker.live().after)
 
     def depth(self) -> int:
-        """How many messages the store does not have."""
-        return self._lanes.waiting(self._journal.last())
+        """Number of messages that are not stored."""
+        return self._tracker.pending_count(self._journal.last())
 
     def _age_s(self, after: int) -> float:
         oldest = self._journal.oldest(after=after)
         return max(0.0, (self._clock() - oldest).total_seconds()) if oldest else 0.0
 
-    def _take_in_known(self) -> None:
-        """Give back what waits of strangers that the inventory has by now."""
+    def _release_known(self) -> None:
+        """Release quarantined messages of devices that the inventory has by now."""
         if self._decoder.inventory_changed():
-            take_in(self._quarantine, self._journal, self._decoder.knows)
+            release_quarantined(self._quarantine, self._journal, self._decoder.knows)
 
     def _drain(self, stop: threading.Event) -> None:
-        """All that waits, live readings first, then a batch of the backlog, and again."""
+        """Drain everything pending: live messages first, then a batch of the backlog, and again."""
         next_live = 0.0
         more = True
         while more and not stop.is_set():
             more = False
-            if self._lanes.backlog() is None or time.monotonic() >= next_live:
+            if self._tracker.backlog() is None or time.monotonic() >= next_live:
                 more = self._drain_live(stop)
-                next_live = time.monotonic() + SETTLE_S
+                next_live = time.monotonic() + BATCH_PAUSE_S
             began = time.monotonic()
             if self._drain_backlog(stop):
                 more = True
                 stop.wait((time.monotonic() - began) * (1 / BACKLOG_SHARE - 1))
-            waits = self._lanes.trimmable() - self._trimmed
+            waits = self._tracker.low_watermark() - self._trimmed
             if waits >= TRIM_EVERY or (waits > 0 and time.monotonic() - self._trimmed_at >= TRIM_AFTER_S):
                 self._trim()
 
     def _drain_live(self, stop: threading.Event) -> bool:
-        """Store the next live batch; whether there may be more than what came meanwhile."""
-        span = self._lanes.live()
-        batch = self._journal.read(after=span.after, limit=BATCH_MAX)
-        if len(batch) == BATCH_MAX and self._clock() - batch[0].arrival.received_at > timedelta(seconds=BEHIND_S):
-            last = self._journal.last_before(self._clock() - timedelta(seconds=BEHIND_S))
-            log.warning("drain.overtakes", backlog=last - span.after)
-            self._lanes.overtake(max(last, batch[-1].position))
+        """Store the next live batch; return whether more may be pending than what arrived meanwhile."""
+        gap = self._tracker.live()
+        batch = self._journal.read(after=gap.after, limit=BATCH_MAX)
+        if len(batch) == BATCH_MAX and self._clock() - batch[0].arrival.received_at > timedelta(seconds=LIVE_LAG_MAX_S):
+            last = self._journal.last_before(self._clock() - timedelta(seconds=LIVE_LAG_MAX_S))
+            log.warning("drain.skips_to_live", backlog=last - gap.after)
+            self._tracker.skip_to_live(max(last, batch[-1].offset))
             return True
-        stored = bool(batch) and self._patiently(lambda: self._store(span, batch), stop)
+        stored = bool(batch) and self._with_retry(lambda: self._store(gap, batch), stop)
         return stored and len(batch) == BATCH_MAX
 
     def _drain_backlog(self, stop: threading.Event) -> bool:
         """Store the next batch of the oldest gap; False when there is none or the service stops."""
-        span = self._lanes.backlog()
-        if span is None:
+        gap = self._tracker.backlog()
+        if gap is None:
             return False
-        batch = self._journal.read(after=span.after, before=span.before, limit=BATCH_MAX)
+        batch = self._journal.read(after=gap.after, before=gap.before, limit=BATCH_MAX)
         if batch:
-            return self._patiently(lambda: self._store(span, batch), stop)
-        last = span.before - 1  # no longer in the journal: a damaged file has lost them
-        self._lanes.commit(self._lanes.done_with(span.after + 1, last), last)
+            return self._with_retry(lambda: self._store(gap, batch), stop)
+        last = gap.before - 1  # no longer in the journal: a damaged file has lost them
+        self._tracker.commit(self._tracker.offsets_after(gap.after + 1, last), last)
         return True
 
     def _trim(self) -> None:
-        position = self._lanes.trimmable()
+        offset = self._tracker.low_watermark()
         with contextlib.suppress(RetryLaterError):  # a full disk; trimmed with a later batch
-            self._journal.trim(position, self._clock())
-            self._trimmed, self._trimmed_at = position, time.monotonic()
+            self._journal.trim(offset, self._clock())
+            self._trimmed, self._trimmed_at = offset, time.monotonic()
 
-    def _patiently(self, work: Callable[[], object], stop: threading.Event) -> bool:
-        """Do something, waiting for an absent store or disk with jittered backoff; False when stopped before."""
+    def _with_retry(self, work: Callable[[], object], stop: threading.Event) -> bool:
+        """Run `work`, retrying with jittered backoff while store or disk is unavailable; False when stopped before."""
         attempt = 0
         while True:
             try:
@@ -245,66 +248,74 @@ class Drain:
                 raise
             except Exception as exc:  # whatever the store does, the intake goes on
                 retry_after_s = exc.retry_after_s if isinstance(exc, RetryLaterError) else None
-                if not self.away:
+                if not self.store_error:
                     known = isinstance(exc, RetryLaterError)
                     log.error("store.away", reason=str(exc), exc_info=None if known else exc)
-                self.away = str(exc) or type(exc).__name__
+                self.store_error = str(exc) or type(exc).__name__
                 attempt += 1
                 wait_s = retry_after_s or self._random.uniform(0.1, min(RETRY_MAX_S, 0.25 * 2 ** min(attempt, 8)))
                 if stop.wait(wait_s):
                     return False
             else:
-                if self.away:
+                if self.store_error:
                     log.info("store.back")
-                self.away = ""
+                self.store_error = ""
                 return True
 
-    def _store(self, span: Span, batch: Sequence[Journaled]) -> None:
+    def _store(self, gap: OffsetRange, batch: Sequence[JournalEntry]) -> None:
         decoded = [(entry, self._decode(entry)) for entry in batch]
-        letters = [letter for entry, result in decoded for letter in _letters(entry, result)]
-        told = [(entry, record) for entry, result in decoded for record in result.records]
-        owners = self._settled(told)
-        last = batch[-1].position
-        drained = self._lanes.done_with(span.after + 1, last)
-        self._note(record for entry, record in owners if is_native(entry.arrival.topic))
-        self._dead_letters.add(letters)
-        self._quarantine.add([one for entry, result in decoded for one in _strangers(entry, result)])
+        dead_letters = [letter for entry, result in decoded for letter in _dead_letters_of(entry, result)]
+        decoded_records = [(entry, record) for entry, result in decoded for record in result.records]
+        records_with_source = self._apply_rules(decoded_records)
+        last = batch[-1].offset
+        committed_offsets = self._tracker.offsets_after(gap.after + 1, last)
+        self._note_expected(record for entry, record in records_with_source if is_native(entry.arrival.topic))
+        self._dead_letters.add(dead_letters)
+        self._quarantine.add([message for entry, result in decoded for message in _quarantined_messages(entry, result)])
         try:
-            written = self._writer.write([record for _, record in owners], drained)
+            written = self._writer.write([record for _, record in records_with_source], committed_offsets)
         except RowsRejectedError as exc:
-            refused = [_refused(*owners[index], reason) for index, reason in exc.rejected.items()]
-            letters += refused
-            self._dead_letters.add(refused)
-            kept = [record for index, (_, record) in enumerate(owners) if index not in exc.rejected]
-            written = self._writer.write(kept, drained)
-        self._history.commit()
-        self._lanes.commit(drained, last)
-        self._drained = drained
+            rejections = [
+                _store_rejection(*records_with_source[index], reason) for index, reason in exc.rejected.items()
+            ]
+            dead_letters += rejections
+            self._dead_letters.add(rejections)
+            kept = [record for index, (_, record) in enumerate(records_with_source) if index not in exc.rejected]
+            written = self._writer.write(kept, committed_offsets)
+        self._rules.commit()
+        self._tracker.commit(committed_offsets, last)
+        self._committed_offsets = committed_offsets
         self._last_at_start = max(self._last_at_start, last)
         # A condition that is told again is there already, like a reading that comes again.
-        again = len(told) - len(owners)
-        self._count(decoded, len(letters), written.stored, written.duplicates + again)
+        again = len(decoded_records) - len(records_with_source)
+        self._count(decoded, len(dead_letters), written.stored, written.duplicates + again)
 
-    def _note(self, records: Iterable[Record]) -> None:
-        if self._book is not None:
-            self._book.note(records, self._journal.last())
+    def _note_expected(self, records: Iterable[Record]) -> None:
+        if self._manifest is not None:
+            self._manifest.note(records, self._journal.last())
 
-    def _settled(self, owners: list[tuple[Journaled, Record]]) -> list[tuple[Journaled, Record]]:
-        """Records as they are to be stored, each with the message it came from."""
-        settled = self._history.settle([record for _, record in owners])
-        return [(entry, record) for (entry, _), record in zip(owners, settled, strict=True) if record is not None]
+    def _apply_rules(self, records_with_source: list[tuple[JournalEntry, Record]]) -> list[tuple[JournalEntry, Record]]:
+        """Records after the stateful rules, each with its journal entry; unchanged level events are left out."""
+        applied = self._rules.apply([record for _, record in records_with_source])
+        return [
+            (entry, record)
+            for (entry, _), record in zip(records_with_source, applied, strict=True)
+            if record is not None
+        ]
 
-    def _decode(self, entry: Journaled) -> Decoded:
+    def _decode(self, entry: JournalEntry) -> DecodeResult:
         if entry.damaged:
-            return Decoded([], [Rejected(entry.arrival.payload, "the disk has changed this message in the journal")])
+            return DecodeResult(
+                [], [Rejected(entry.arrival.payload, "the disk has changed this message in the journal")]
+            )
         return self._decoder.decode(entry.arrival)
 
-    def _count(self, decoded: list[tuple[Journaled, Decoded]], dead: int, stored: int, duplicates: int) -> None:
+    def _count(self, decoded: list[tuple[JournalEntry, DecodeResult]], dead: int, stored: int, duplicates: int) -> None:
         for entry, result in decoded:
-            self.bad.observe(entry.arrival.topic, bad=bool(result.dead))
+            self.error_rate.observe(entry.arrival.topic, bad=bool(result.rejected))
         unknown = sum(result.unknown_fields for _, result in decoded)
         ignored = sum(result.ignored for _, result in decoded)
-        quarantined = sum(len(result.strangers) for _, result in decoded)
+        quarantined = sum(len(result.unknown_devices) for _, result in decoded)
         for counter, amount in (
             (metrics.STORED, stored),
             (metrics.DUPLICATES, duplicates),
@@ -316,61 +327,61 @@ class Drain:
             counter.inc(amount)
         self.totals.stored += stored
         self.totals.duplicates += duplicates
-        self.totals.dead += dead
+        self.totals.dead_letters += dead
         self.totals.unknown_fields += unknown
         self.totals.ignored += ignored
         self.totals.quarantined += quarantined
 
 
-def _letters(entry: Journaled, result: Decoded) -> list[DeadLetter]:
+def _dead_letters_of(entry: JournalEntry, result: DecodeResult) -> list[DeadLetter]:
     arrival = entry.arrival
     return [
         DeadLetter(
-            entry.position,
+            entry.offset,
             arrival.topic,
             rejected.raw,
             arrival.received_at,
             rejected.reason,
             device=rejected.device or _device_of(arrival.topic),
         )
-        for rejected in result.dead
+        for rejected in result.rejected
     ]
 
 
 def _device_of(topic: str) -> str:
-    """Who sent a message under the contract's own topics; empty for others."""
+    """The device of a native topic; empty for other topics."""
     try:
         return parse_topic(topic).device
     except TopicError:
         return ""
 
 
-def _strangers(entry: Journaled, result: Decoded) -> list[Quarantined]:
+def _quarantined_messages(entry: JournalEntry, result: DecodeResult) -> list[QuarantinedMessage]:
     arrival = entry.arrival
     return [
-        Quarantined(
-            one.adapter,
-            one.names,
+        QuarantinedMessage(
+            unknown.adapter,
+            unknown.names,
             arrival.topic,
-            one.raw,
+            unknown.raw,
             arrival.received_at,
             arrival.retained,
-            one.hint.model,
-            one.hint.label,
-            one.hint.place.get("lat_deg"),
-            one.hint.place.get("lon_deg"),
-            one.frame_port,
+            unknown.hint.model,
+            unknown.hint.label,
+            unknown.hint.place.get("lat_deg"),
+            unknown.hint.place.get("lon_deg"),
+            unknown.frame_port,
         )
-        for one in result.strangers
+        for unknown in result.unknown_devices
     ]
 
 
-def _refused(entry: Journaled, record: Record, reason: str) -> DeadLetter:
-    """The element of the message that a record came from, with the store's reason."""
+def _store_rejection(entry: JournalEntry, record: Record, reason: str) -> DeadLetter:
+    """A dead letter of the element that a rejected record came from, with the store's reason."""
     arrival = entry.arrival
-    stamp = [] if isinstance(record, StatusRecord) else [(record.origin.boot, record.origin.seq)]
-    found = (raw for raw in elements_of(arrival.payload) if stamp and stamps_of(raw) == stamp)
+    stamp = [] if isinstance(record, StatusRecord) else [(record.origin.epoch, record.origin.seq)]
+    found = (raw for raw in elements_of(arrival.payload) if stamp and sequence_ids_of(raw) == stamp)
     raw = next(found, arrival.payload)
     return DeadLetter(
-        entry.position, arrival.topic, raw, arrival.received_at, f"store: {reason}", device=_device_of(arrival.topic)
+        entry.offset, arrival.topic, raw, arrival.received_at, f"store: {reason}", device=_device_of(arrival.topic)
     )

@@ -1,4 +1,4 @@
-"""`kota influx`: sets up what a city needs in InfluxDB, says what differs, and makes rollups of old readings."""
+"""`kota influx`: sets up what a city needs in InfluxDB, reports differences, and rolls up old readings."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from broker.contract.topics import KINDS
 from city.options import add_settings, settings_from
 from city.secrets import Secrets
 from city.settings import Settings
+from ingest.store.checkpoint import Checkpoint
+from ingest.store.factory import influx_address
 from ingest.store.influx_http import InfluxHttp
 from ingest.store.influx_rollup import AT_ONCE, roll_up_span
-from ingest.store.influx_setup import differences, mend, plan_of, steps_of, tokens_folder
+from ingest.store.influx_setup import apply_steps, differences, plan_of, steps_of, tokens_folder
 from ingest.store.influx_setup_plan import ACCOUNTS, DAY_S, account_name
-from ingest.store.opened import influx_address
-from ingest.store.progress import Progress
 from ingest.store.schema import RAW, WINDOW_S
 
 SPAN_S: Final = AT_ONCE * WINDOW_S
@@ -28,7 +28,7 @@ _SETTINGS: Final = (
 
 
 def run(argv: list[str]) -> int:
-    """0 when everything is as wanted (or has been made so), 1 when `check` finds something."""
+    """Exit code 0 when everything is as wanted (or was made so), 1 when `check` finds a difference."""
     parser = argparse.ArgumentParser(
         prog="kota influx",
         description="Set up InfluxDB for a city, or compare. The administrator's access comes from the environment: "
@@ -45,7 +45,7 @@ def run(argv: list[str]) -> int:
         Secrets.make(settings.data)  # accounts are begun here, perhaps before anything else has run
     plan = plan_of(settings)
     steps = steps_of(plan)
-    found = mend(steps) if args.action == "setup" else differences(steps)
+    found = apply_steps(steps) if args.action == "setup" else differences(steps)
     if args.json:
         print(json.dumps({"action": args.action, "differences": found}))
     else:
@@ -68,9 +68,9 @@ def _say_accounts(settings: Settings) -> None:
 
 
 def _roll_up(settings: Settings) -> int:
-    """Make the rollups of everything that is stored, hour by hour; can be cut off and done again."""
+    """Roll up everything that is stored, hour by hour; may be interrupted and run again."""
     http = InfluxHttp(influx_address(settings, "ingest"))
-    progress = Progress(settings.data / "store" / "progress.sqlite")
+    checkpoint = Checkpoint(settings.data / "store" / "progress.sqlite")
     end_s = int(time.time()) // WINDOW_S * WINDOW_S
     points = 0
     for kind in KINDS:
@@ -81,8 +81,8 @@ def _roll_up(settings: Settings) -> int:
             points += roll_up_span(http, kind, at_s, min(at_s + SPAN_S, end_s))
             at_s += SPAN_S
         print(f"{kind}: rolled up, {points} points so far", flush=True)
-    progress.cover_since(0)
-    progress.close()
+    checkpoint.cover_since(0)
+    checkpoint.close()
     http.close()
     if not points:
         raise ConfigError(f"there are no readings in {settings.influx_database}{RAW}")

@@ -1,6 +1,6 @@
-"""From the bus to the journal: messages are acknowledged, and receipts sent, only after the journal's fsync.
+"""Intake: reads messages from the broker, journals them, and acknowledges only after the journal's fsync.
 
-network thread -> bounded queue -> commit (group, fsync) -> PUBACK and receipts
+network thread -> bounded queue -> group commit (one fsync) -> PUBACK and receipts
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import msgspec
 import structlog
 
 from broker.client import Delivery
-from broker.contract.codec import encode, stamps_of
+from broker.contract.codec import encode, sequence_ids_of
 from broker.contract.errors import RetryLaterError, TopicError
 from broker.contract.payloads import Receipt
 from broker.contract.topics import (
@@ -41,20 +41,20 @@ log = structlog.get_logger("ingest")
 
 QUEUE_MAX: Final = 5_000
 QUEUE_MAX_BYTES: Final = 64 << 20
-"""Messages between network and disk; when full the network waits, and the broker keeps the rest."""
+"""Bound of messages between network and disk. At the bound the network thread waits; the broker keeps the rest."""
 GROUP_MAX: Final = 2_000
 GROUP_WAIT_S: Final = 0.005
 """How long a message waits for others to share its fsync."""
 RECEIPT_WAIT_S: Final = 0.5
-RECEIPT_AT: Final = 50
-"""A device gets its receipt for so many readings, or after that wait: far below an edge's patience, and few of them."""
+RECEIPT_BATCH: Final = 50
+"""Readings per receipt; a receipt goes out earlier after `RECEIPT_WAIT_S`, far below an edge's retransmit timeout."""
 FULL_PAUSE_S: Final = 0.01
 RETRY_MAX_S: Final = 10.0
-STAMPED_CHANNELS: Final = ("telemetry", "event")
+SEQUENCED_CHANNELS: Final = ("telemetry", "event")
 
 
 class IntakeBus(Protocol):
-    """How ingest reads from a broker, whichever it is."""
+    """The port through which intake reads from a broker."""
 
     connected: threading.Event
 
@@ -62,33 +62,32 @@ class IntakeBus(Protocol):
         """Keep a connection until `stop` or `close`; blocks."""
 
     def subscribe(self, *filters: str) -> None:
-        """What to read; called after each connect."""
+        """Set the topic filters; called after each connect."""
 
     def acknowledge_all(self, deliveries: Sequence[Delivery]) -> int:
-        """Tell the broker that these are durable; how many it was told."""
+        """Acknowledge deliveries that are durable; return how many acknowledgements were sent."""
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 0) -> bool:
-        """Hand over a message of QoS 0; False without a connection."""
+        """Publish a message; False without a connection. QoS 0 may still be lost."""
 
     def publish_to_self(self, topic: str, payload: bytes) -> bool:
-        """Send a message that comes back the way a device's does; False without a connection."""
+        """Publish a message that comes back the way a device's message does; False without a connection."""
 
     def drop(self) -> None:
-        """Give up the connection that there is; another is made."""
+        """Drop the present connection and connect anew."""
 
     def close(self) -> None:
         """End `run`."""
 
 
 class Intake:
-    """Owns the subscription; `run` blocks and is the only one that writes arrivals to the journal.
+    """Owns the subscription. `run` blocks and is the only writer of arrivals to the journal.
 
     Args:
         city: The city's id.
         journal: Where messages become durable.
-        make_bus: Makes who reads from the broker; given this intake, whose `receive` or `put`, and `on_connected`, it
-            is to call.
-        on_journaled: Called after each commit, for example to wake who stores.
+        make_bus: Creates the bus; it calls this intake's `receive` or `put`, and `on_connected`.
+        on_journaled: Called after each commit, for example to wake the drain.
         clock: Time of receipt, UTC.
     """
 
@@ -101,7 +100,6 @@ class Intake:
         on_journaled: Callable[[], None],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Prepare; nothing is connected yet."""
         self._city = city
         self._canary_topic = canary_topic(city)
         self._journal = journal
@@ -118,26 +116,29 @@ class Intake:
         self._was_deaf = False
         self.full = threading.Event()
         self.received = 0
-        self.on_turn: Callable[[], None] = lambda: None
-        """Called a few times a second as long as it goes on, also while it waits for a disk."""
+        self.on_iteration: Callable[[], None] = lambda: None
+        """Called a few times a second while the loop makes progress, also while it waits for a disk."""
 
     @property
     def connected(self) -> bool:
-        """Whether the broker is there and passes messages on."""
+        """Whether the broker is connected and delivers messages."""
         return self._bus.connected.is_set() and not self._canary.is_deaf(time.monotonic())
 
     @property
     def is_deaf(self) -> bool:
-        """Whether the broker is there and nothing was heard for too long, although a canary should have come."""
+        """Whether the broker is connected but has delivered nothing, not even a canary, for too long."""
         return self._bus.connected.is_set() and self._canary.is_deaf(time.monotonic())
 
     @property
     def silent_s(self) -> float:
-        """Seconds since anything was heard; a canary comes every few."""
+        """Seconds since the last message; a canary is sent every few seconds."""
         return self._canary.age_s(time.monotonic())
 
     def run(self, stop: threading.Event) -> None:
-        """Serve until `stop`; what is queued then and not committed is not acknowledged, so the broker keeps it."""
+        """Serve until `stop`.
+
+        Messages that are queued then and not committed stay unacknowledged: the broker keeps them.
+        """
         network = threading.Thread(target=self._bus.run, args=(stop,), name="ingest-network", daemon=True)
         network.start()
         while not stop.is_set():
@@ -145,7 +146,7 @@ class Intake:
             if group and self._commit(group, stop):
                 self._acknowledge(group)
                 self._on_journaled()
-            self.on_turn()
+            self.on_iteration()
             now_s = time.monotonic()
             self._send_receipts(self._receipts.take(now_s))
             self._listen_to_canary(now_s)
@@ -155,34 +156,34 @@ class Intake:
         network.join(2.0)
 
     def on_connected(self, _session_present: bool) -> None:  # noqa: FBT001 - the bus's callback
-        """The bus has a connection: say what is to be read."""
+        """Subscribe; the bus calls this after each connect."""
         # Always again: a persistent session keeps old filters but learns no new ones (a lesson of others).
         filters = (*(subscription(channel, city=self._city) for channel in UP_CHANNELS), self._canary_topic, *FILTERS)
-        self._canary.connected(time.monotonic())
+        self._canary.on_connected(time.monotonic())
         self._bus.subscribe(*filters)
 
     def receive(self, delivery: Delivery) -> None:
-        """Take a message from the network; waits while there is no room, so that the broker keeps the rest."""
+        """Queue a message from the network; waits while the queue is full, so that the broker keeps the rest."""
         while not self.has_room():
             if self._stop.wait(FULL_PAUSE_S):
                 return
-            self._canary.heard(time.monotonic())  # nothing is read just now, so nothing can be heard
+            self._canary.on_message(time.monotonic())  # nothing is read just now, so nothing can be heard
         self.put(delivery)
 
     def put(self, delivery: Delivery) -> None:
-        """Take a message without waiting; for who asks `has_room` before reading more."""
-        self._canary.heard(time.monotonic())
+        """Queue a message without waiting; for callers that check `has_room` before reading more."""
+        self._canary.on_message(time.monotonic())
         self._bytes_in += len(delivery.payload)
         self._queue.put((delivery, self._clock()))
 
     def has_room(self) -> bool:
-        """Whether the bounds between network and disk allow more."""
+        """Whether the queue is below its bounds."""
         return self._queue.qsize() < QUEUE_MAX and self._bytes_in - self._bytes_out <= QUEUE_MAX_BYTES
 
     def _listen_to_canary(self, now_s: float) -> None:
-        """Send the next one; give up a connection over which nothing comes."""
+        """Send the canary when due; drop a connection that delivers nothing."""
         if not self.has_room():
-            self._canary.heard(now_s)
+            self._canary.on_message(now_s)
         if self._bus.connected.is_set() and self._canary.due(now_s):
             self._bus.publish_to_self(self._canary_topic, b"{}")
         is_deaf = self._canary.is_deaf(now_s)
@@ -210,7 +211,7 @@ class Intake:
         return group
 
     def _commit(self, group: list[tuple[Delivery, datetime]], stop: threading.Event) -> bool:
-        """Journal a group, waiting out a full or absent disk; False when stopped before it could be kept."""
+        """Journal a group, waiting while the disk is full or absent; False when stopped before it was kept."""
         arrivals = [
             Arrival(topic_from_bus(delivery.topic), delivery.payload, at, delivery.retained)
             for delivery, at in group
@@ -220,7 +221,7 @@ class Intake:
             return True
         attempt = 0
         while not stop.is_set():
-            self.on_turn()
+            self.on_iteration()
             try:
                 with metrics.COMMIT.time():
                     self._journal.append(arrivals)
@@ -243,13 +244,13 @@ class Intake:
         metrics.UNACKNOWLEDGED_DROPPED.inc(sum(1 for delivery, _ in group if delivery.qos) - sent)
         self._receipts.add((delivery for delivery, _ in group), time.monotonic())
 
-    def _send_receipts(self, found: Sequence[tuple[str, Receipt]]) -> None:
-        for topic, receipt in found:
+    def _send_receipts(self, receipts: Sequence[tuple[str, Receipt]]) -> None:
+        for topic, receipt in receipts:
             self._bus.publish(topic, encode(receipt), qos=0)
 
 
-class _Owed(msgspec.Struct):
-    """What one outbox life is still to be told."""
+class _PendingReceipt(msgspec.Struct):
+    """Sequence numbers of one epoch that are durable and not yet receipted."""
 
     due_s: float
     seqs: IntervalSet = msgspec.field(default_factory=IntervalSet)
@@ -257,47 +258,49 @@ class _Owed(msgspec.Struct):
 
 
 class Receipts:
-    """Collects what is durable, for one receipt per device and boot; bad readings included.
+    """Collects durable sequence ids, for one receipt per device and epoch; rejected readings are included.
 
     A reading that will become a dead letter is durable as well: the edge has nothing more to do for it.
     """
 
     def __init__(self) -> None:
-        """Start with nothing to tell."""
-        self._waiting: dict[tuple[str, str], _Owed] = {}
-        self._ripe: list[tuple[str, str]] = []
+        self._waiting: dict[tuple[str, str], _PendingReceipt] = {}
+        self._due: list[tuple[str, str]] = []
 
     def add(self, deliveries: Iterable[Delivery], now_s: float) -> None:
-        """Everything stamped in these messages is durable."""
+        """Add the sequence ids of messages that are durable."""
         for delivery in deliveries:
-            if back := _receipt_topic(delivery.topic):
-                for boot, seq in stamps_of(delivery.payload):
-                    owed = self._waiting.get((back, boot))
-                    if owed is None:
-                        owed = self._waiting[back, boot] = _Owed(now_s + RECEIPT_WAIT_S)
-                    owed.seqs.add(seq)
-                    owed.readings += 1
-                    if owed.readings == RECEIPT_AT:
-                        self._ripe.append((back, boot))
+            if receipt_topic := _receipt_topic(delivery.topic):
+                for epoch, seq in sequence_ids_of(delivery.payload):
+                    pending = self._waiting.get((receipt_topic, epoch))
+                    if pending is None:
+                        pending = self._waiting[receipt_topic, epoch] = _PendingReceipt(now_s + RECEIPT_WAIT_S)
+                    pending.seqs.add(seq)
+                    pending.readings += 1
+                    if pending.readings == RECEIPT_BATCH:
+                        self._due.append((receipt_topic, epoch))
 
     def take(self, now_s: float | None) -> list[tuple[str, Receipt]]:
-        """Topics and receipts that are due; all of them without a time."""
-        due = self._ripe
-        self._ripe = []
-        for key, owed in self._waiting.items():
+        """Topics and receipts that are due; all of them when `now_s` is None."""
+        due = self._due
+        self._due = []
+        for key, pending in self._waiting.items():
             # In order of their first reading, and so of their time.
-            if now_s is not None and owed.due_s > now_s:
+            if now_s is not None and pending.due_s > now_s:
                 break
-            if owed.readings < RECEIPT_AT:
+            if pending.readings < RECEIPT_BATCH:
                 due.append(key)
-        return [(back, Receipt(boot=boot, seqs=list(self._waiting.pop((back, boot)).seqs))) for back, boot in due]
+        return [
+            (receipt_topic, Receipt(epoch=epoch, seqs=list(self._waiting.pop((receipt_topic, epoch)).seqs)))
+            for receipt_topic, epoch in due
+        ]
 
 
 @lru_cache(maxsize=TOPICS_REMEMBERED)
 def _receipt_topic(name: str) -> str:
-    """Where the receipts for readings on a topic go; empty where none are expected."""
+    """The topic of the receipts for a topic; empty where none are expected."""
     with contextlib.suppress(TopicError):
         topic = parse_topic(name)
-        if topic.channel in STAMPED_CHANNELS:
+        if topic.channel in SEQUENCED_CHANNELS:
             return str(Topic(topic.city, topic.kind, topic.device, "receipt"))
     return ""

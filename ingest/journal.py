@@ -1,11 +1,11 @@
-"""The journal: what arrived, on this disk, before anybody is told that it arrived.
+"""The journal: every message is on this disk before it is acknowledged.
 
-SQLite, WAL, synchronous=FULL, no index but the position: one `append` is one transaction and one fsync, however many
-messages it holds. Positions only grow, also over restarts and after everything has been trimmed. Every message has a
-checksum: one that the disk has changed is told apart from one that came so.
+SQLite, WAL, synchronous=FULL, no index except the offset: one `append` is one transaction and one fsync, for any number
+of messages. Offsets only grow, across restarts and trims. Each message has a checksum, so that damage on the disk is
+told from a message that arrived malformed.
 
-What the store has is kept for some more time, so that a store that is damaged or lost is filled again.
-Messages of other makers' devices are sealed from their arrival on: names and addresses of people are never in clear.
+Stored messages are retained for some time, so that a damaged or lost store is filled again. Third-party messages are
+encrypted from arrival on: names and addresses of people are never on the disk in clear.
 """
 
 from __future__ import annotations
@@ -40,25 +40,25 @@ CREATE TABLE IF NOT EXISTS arrivals (
 CREATE TABLE IF NOT EXISTS handed_on (position INTEGER NOT NULL);
 """
 SEALED: Final = ""
-"""Topic of a message that is sealed with its topic."""
+"""Topic of a row whose topic and payload are encrypted together."""
 
 READ_BYTES: Final = 4 << 20
-"""Payload that one `read` gives out at most, so that catch-ups of large arrays stay small in memory."""
+"""Upper limit of the payload bytes of one `read`, so that a catch-up of large arrays stays small in memory."""
 MEASURE_BYTES: Final = 1 << 20
-"""After so much new payload the file's size is asked for again; near the bound every time."""
+"""The file's size is measured again after so many new bytes; near the bound, every time."""
 ROW_BYTES: Final = 64
-"""What a message takes besides topic and payload, at the most."""
-FORGET_ROWS: Final = 2_000
-"""Messages that are deleted at once where what is kept gives way."""
+"""Upper limit of a row's size besides topic and payload."""
+EVICT_ROWS: Final = 2_000
+"""Rows that are evicted at once from what is retained."""
 _LAST: Final = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'arrivals'"
-_HANDED_ON: Final = "SELECT coalesce(max(position), 0) FROM handed_on"
+_STORED_OFFSET: Final = "SELECT coalesce(max(position), 0) FROM handed_on"
 
 
 @dataclass(frozen=True)
-class Keep:
-    """How much the journal keeps of what the store has: the younger of it, up to either bound.
+class JournalRetention:
+    """Bounds of what the journal retains after it is stored: the newest part within both bounds.
 
-    It never makes the journal full: it gives way first.
+    Retained messages never make the journal full: they are evicted first.
     """
 
     max_bytes: int = 0
@@ -66,25 +66,25 @@ class Keep:
 
 
 class Arrival(msgspec.Struct, frozen=True, gc=False):
-    """One message as it came, and when."""
+    """One message as it arrived."""
 
     topic: str
     payload: bytes
     received_at: datetime
     retained: bool = False
-    """The broker had kept it: it is as old as nobody knows."""
+    """The broker had retained it, so its age is unknown."""
 
 
-class Journaled(msgspec.Struct, frozen=True, gc=False):
-    """A message in the journal; `damaged` when it is no longer what was written."""
+class JournalEntry(msgspec.Struct, frozen=True, gc=False):
+    """A message in the journal; `damaged` when it differs from what was written."""
 
-    position: int
+    offset: int
     arrival: Arrival
     damaged: bool = False
 
 
 class Journal:
-    """Owns the file; any thread may call it, and other processes may append (replays do).
+    """Owns the file. Any thread may call it, and other processes may append (replays do).
 
     Every method raises `RetryLaterError` when the disk refuses; nothing has changed then.
     """
@@ -95,15 +95,15 @@ class Journal:
         *,
         max_bytes: int,
         seal: Seal | None = None,
-        keep: Keep = Keep(),
+        retention: JournalRetention = JournalRetention(),
     ) -> None:
-        """Open or make the file.
+        """Open or create the file.
 
         Args:
-            path: The SQLite file; its folder is made.
-            max_bytes: Bound of what the file keeps; at the bound `append` refuses, what waits is never dropped.
-            seal: Of messages of other makers' devices; without it they lie in clear.
-            keep: How much stays of what the store has; without a seal, nothing.
+            path: The SQLite file; its folder is created.
+            max_bytes: Bound of the file. At the bound `append` refuses; pending messages are never dropped.
+            seal: Encryption of third-party messages; None leaves them in clear.
+            retention: Bounds of what stays after it is stored; without a seal, nothing stays.
 
         Raises:
             ConfigError: A newer version has written the file.
@@ -111,47 +111,47 @@ class Journal:
         """
         self._max_bytes = max_bytes
         self._seal = seal
-        self._keep = keep if seal else Keep()
+        self._retention = retention if seal else JournalRetention()
         self._lock = threading.Lock()
         self._db = open_durable(path, _SCHEMA, version=VERSION)
-        self._kept, self._unmeasured = used_bytes(self._db), 0
-        self._owes_emptying = True
+        self._used_bytes, self._bytes_since_measure = used_bytes(self._db), 0
+        self._wal_has_deletions = True
         if seal:
             self._seal_old()
 
     @property
     def file(self) -> DurableConnection:
-        """The file, for who tells it from others; nothing else may be done with it."""
+        """The file, for comparing it with others; for nothing else."""
         return self._db
 
     def _seal_old(self) -> None:
-        """Seal what an older version has kept in clear."""
-        with self._guarded(), self._db:
+        """Encrypt third-party messages that an older version kept in clear."""
+        with self._guard(), self._db:
             foreign = [
                 row
                 for row in self._db.execute("SELECT position, topic FROM arrivals WHERE topic != ''")
                 if isinstance(row[1], str) and not is_native(row[1])
             ]
-            for position, topic in foreign:
-                (payload,) = self._db.execute("SELECT payload FROM arrivals WHERE position = ?", (position,)).fetchone()
-                changed = self._closed(topic, _as_bytes(payload))
-                self._db.execute("UPDATE arrivals SET topic = ?, payload = ? WHERE position = ?", (*changed, position))
+            for offset, topic in foreign:
+                (payload,) = self._db.execute("SELECT payload FROM arrivals WHERE position = ?", (offset,)).fetchone()
+                changed = self._to_stored(topic, _as_bytes(payload))
+                self._db.execute("UPDATE arrivals SET topic = ?, payload = ? WHERE position = ?", (*changed, offset))
 
-    def _closed(self, topic: str, payload: bytes) -> tuple[str, bytes]:
-        """Topic and payload as they lie on the disk."""
+    def _to_stored(self, topic: str, payload: bytes) -> tuple[str, bytes]:
+        """Topic and payload as they are written to the disk."""
         if self._seal is None or is_native(topic):
             return topic, payload
-        return SEALED, self._seal.sealed(topic, payload)
+        return SEALED, self._seal.seal(topic, payload)
 
     def append(self, arrivals: Sequence[Arrival]) -> None:
-        """Keep messages durably, in order, in one transaction.
+        """Append messages durably, in order, in one transaction.
 
         Raises:
             RetryLaterError: The bound is reached or the disk refused; nothing was kept.
         """
         rows = [
             (
-                *self._closed(a.topic, a.payload),
+                *self._to_stored(a.topic, a.payload),
                 at := a.received_at.timestamp(),
                 _checksum(a.topic, a.payload, at, retained=a.retained),
             )
@@ -159,25 +159,30 @@ class Journal:
         ]
         added = sum(len(a.payload) + len(a.topic) + ROW_BYTES for a in arrivals)
         statement = "INSERT INTO arrivals (topic, payload, received_at, checksum) VALUES (?, ?, ?, ?)"
-        with self._guarded():
+        with self._guard():
             self._db = reopen_if_replaced(self._db)
-            if self._unmeasured > MEASURE_BYTES or self._kept + self._unmeasured + added > self._max_bytes:
+            if (
+                self._bytes_since_measure > MEASURE_BYTES
+                or self._used_bytes + self._bytes_since_measure + added > self._max_bytes
+            ):
                 self._measure()
-            while self._kept + added > self._max_bytes and self._forget(self._ask(_HANDED_ON)):
+            while self._used_bytes + added > self._max_bytes and self._evict(self._ask(_STORED_OFFSET)):
                 self._measure()
-            if self._kept + added > self._max_bytes:
-                raise RetryLaterError(f"journal: {self._kept} of {self._max_bytes} bytes are waiting for the store")
+            if self._used_bytes + added > self._max_bytes:
+                raise RetryLaterError(
+                    f"journal: {self._used_bytes} of {self._max_bytes} bytes are waiting for the store"
+                )
             with self._db:
                 self._db.executemany(statement, rows)
-            self._unmeasured += added
+            self._bytes_since_measure += added
 
-    def read(self, *, after: int, limit: int, before: int = 1 << 62) -> list[Journaled]:
-        """Messages between two positions, in order of arrival; fewer than `limit` when they are large."""
+    def read(self, *, after: int, limit: int, before: int = 1 << 62) -> list[JournalEntry]:
+        """Entries between two offsets, in order of arrival; fewer than `limit` when they are large."""
         statement = (
             "SELECT position, topic, payload, received_at, checksum FROM arrivals "
             "WHERE position > ? AND position < ? ORDER BY position LIMIT ?"
         )
-        with self._guarded():
+        with self._guard():
             rows = []
             size = 0
             for row in self._db.execute(statement, (after, before, limit)):
@@ -185,94 +190,94 @@ class Journal:
                 size += len(row[2])
                 if size > READ_BYTES:
                     break
-        return [self._journaled(row) for row in rows]
+        return [self._to_entry(row) for row in rows]
 
-    def start_after(self, position: int) -> None:
-        """Never give out a position the store has passed already: a journal lost with its disk starts behind it."""
-        with self._guarded(), self._db:
+    def start_after(self, offset: int) -> None:
+        """Assign only offsets above `offset` from now on: a new journal must not reuse offsets that the store has."""
+        with self._guard(), self._db:
             self._db.execute(
                 "INSERT INTO sqlite_sequence (name, seq) SELECT 'arrivals', 0 "
                 "WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'arrivals')"
             )
-            self._db.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'arrivals'", (position,))
+            self._db.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'arrivals'", (offset,))
 
-    def trim(self, position: int, now: datetime | None = None) -> None:
-        """Note what the store has, up to a position; forget what is not kept behind it, and give its space back.
+    def trim(self, offset: int, now: datetime | None = None) -> None:
+        """Note that everything up to an offset is stored; delete what is not retained, and free its space.
 
         Args:
-            position: Everything up to it is stored.
-            now: For the age of what is kept; None forgets by size alone.
+            offset: Everything up to it is stored.
+            now: For the age of retained messages; None evicts by size alone.
         """
-        oldest = self.last_before(now - self._keep.max_age) if now and self._keep.max_bytes else 0
-        with self._guarded():
+        oldest = self.last_before(now - self._retention.max_age) if now and self._retention.max_bytes else 0
+        with self._guard():
             self._db = reopen_if_replaced(self._db)
-            aged = min(position, oldest) if self._keep.max_bytes else position
+            aged = min(offset, oldest) if self._retention.max_bytes else offset
             with self._db:
-                had = max(position, self._ask(_HANDED_ON))
+                had = max(offset, self._ask(_STORED_OFFSET))
                 self._db.execute("DELETE FROM handed_on")
                 self._db.execute("INSERT INTO handed_on VALUES (?)", (had,))
-                gone = self._db.execute("DELETE FROM arrivals WHERE position <= ?", (aged,)).rowcount
-            while self._behind_bytes(position) > self._keep.max_bytes and self._forget(position):
-                gone += 1
+                deleted = self._db.execute("DELETE FROM arrivals WHERE position <= ?", (aged,)).rowcount
+            while self._retained_bytes(offset) > self._retention.max_bytes and self._evict(offset):
+                deleted += 1
             vacuum(self._db)
-            self._owes_emptying |= gone > 0
+            self._wal_has_deletions |= deleted > 0
         self.tidy()
 
     def tidy(self) -> None:
-        """Empty the write-ahead log of what was deleted; where a reader forbids it, at the next call.
+        """Truncate the write-ahead log after deletions; retried at the next call while a reader forbids it.
 
-        A file that was deleted or replaced meanwhile is written anew.
+        A file that was deleted or replaced meanwhile is written again.
         """
-        with self._guarded():
+        with self._guard():
             self._db = reopen_if_replaced(self._db)
-            if self._owes_emptying:
-                self._owes_emptying = not truncate_wal(self._db)
+            if self._wal_has_deletions:
+                self._wal_has_deletions = not truncate_wal(self._db)
 
-    def handed_on(self) -> int:
-        """Up to which position the store had everything when it was asked last."""
-        with self._guarded():
-            return self._ask(_HANDED_ON)
+    def stored_offset(self) -> int:
+        """The offset up to which everything was stored, as of the last trim."""
+        with self._guard():
+            return self._ask(_STORED_OFFSET)
 
-    def _behind_bytes(self, position: int) -> int:
-        """About how many bytes what is kept up to a position takes, by its share of all messages."""
+    def _retained_bytes(self, offset: int) -> int:
+        """Estimate of the bytes of retained entries up to an offset, by their share of all entries."""
         first = self._db.execute("SELECT min(position) FROM arrivals").fetchone()[0]
-        if first is None or first > position:
+        if first is None or first > offset:
             return 0
-        return int(used_bytes(self._db) * (position - first + 1) / (self._ask(_LAST) - first + 1))
+        return int(used_bytes(self._db) * (offset - first + 1) / (self._ask(_LAST) - first + 1))
 
-    def _forget(self, position: int) -> bool:
-        """Let the oldest of what is kept give way; False when nothing is."""
+    def _evict(self, offset: int) -> bool:
+        """Delete the oldest retained entries; False when there are none."""
         chosen = "SELECT position FROM arrivals WHERE position <= ? ORDER BY position LIMIT ?"
         with self._db:
-            gone = self._db.execute(
+            deleted = self._db.execute(
                 f"DELETE FROM arrivals WHERE position IN ({chosen})",  # noqa: S608 - our own text
-                (position, FORGET_ROWS),
+                (offset, EVICT_ROWS),
             ).rowcount
-        self._owes_emptying |= gone > 0
-        return gone > 0
+        self._wal_has_deletions |= deleted > 0
+        return deleted > 0
 
     def _measure(self) -> None:
-        self._kept, self._unmeasured = used_bytes(self._db), 0
+        self._used_bytes, self._bytes_since_measure = used_bytes(self._db), 0
 
     def first(self) -> int:
-        """The lowest position kept; one more than `last` when nothing is."""
-        with self._guarded():
+        """The lowest offset kept; `last` + 1 when the journal is empty."""
+        with self._guard():
             found = self._db.execute("SELECT min(position) FROM arrivals").fetchone()[0]
             return int(found) if found else self._ask(_LAST) + 1
 
-    def next_after(self, position: int) -> int:
-        """The lowest position kept behind another; one more than `last` when nothing is."""
-        with self._guarded():
-            found = self._db.execute("SELECT min(position) FROM arrivals WHERE position > ?", (position,)).fetchone()[0]
-            return int(found) if found else max(position, self._ask(_LAST)) + 1
+    def next_after(self, offset: int) -> int:
+        """The lowest offset kept above another; `last` + 1 when there is none."""
+        with self._guard():
+            found = self._db.execute("SELECT min(position) FROM arrivals WHERE position > ?", (offset,)).fetchone()[0]
+            return int(found) if found else max(offset, self._ask(_LAST)) + 1
 
     def last(self) -> int:
-        """The highest position ever given out."""
-        with self._guarded():
+        """The highest offset ever assigned."""
+        with self._guard():
             return self._ask(_LAST)
 
     def last_before(self, time: datetime) -> int:
-        """The highest position received before a time, as long as the clock has not jumped; found by halving."""
+        """The highest offset received before a time, by bisection; assumes that the clock has not jumped."""
         low, high = self.first() - 1, self.last()
         while low < high:
             middle = (low + high + 1) // 2
@@ -284,46 +289,46 @@ class Journal:
         return low
 
     def oldest(self, *, after: int) -> datetime | None:
-        """When the first message behind a position arrived, None when none waits."""
+        """Time of receipt of the first entry after an offset; None when there is none."""
         found = self.read(after=after, limit=1)
         return found[0].arrival.received_at if found else None
 
     def bytes(self) -> int:
-        """Bytes that the file's used pages take."""
-        with self._guarded():
+        """Bytes of the file's used pages."""
+        with self._guard():
             return used_bytes(self._db)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with self._lock:
             self._db.close()
 
-    def _guarded(self) -> AbstractContextManager[None]:
+    def _guard(self) -> AbstractContextManager[None]:
         return guard(self._lock, "journal")
 
     def _ask(self, statement: str) -> int:
         return int(self._db.execute(statement).fetchone()[0])
 
-    def _opened(self, topic: Any, payload: Any) -> tuple[Any, Any]:  # noqa: ANN401 - what a damaged disk holds
+    def _unseal(self, topic: Any, payload: Any) -> tuple[Any, Any]:  # noqa: ANN401 - what a damaged disk holds
         if topic != SEALED or self._seal is None:
             return topic, payload
-        return self._seal.opened(payload)
+        return self._seal.decrypt(payload)
 
-    def _journaled(self, row: tuple[int, Any, Any, Any, Any]) -> Journaled:
-        position, topic, payload, received_at, checksum = row
+    def _to_entry(self, row: tuple[int, Any, Any, Any, Any]) -> JournalEntry:
+        offset, topic, payload, received_at, checksum = row
         try:
-            return _checked(position, *self._opened(topic, payload), received_at, checksum)
+            return _verify(offset, *self._unseal(topic, payload), received_at, checksum)
         except (TypeError, ValueError):
-            return _damaged(position, topic, payload)
+            return _damaged_entry(offset, topic, payload)
 
 
 def _checksum(topic: str, payload: bytes, received_at: float, *, retained: bool) -> int:
-    """Over everything that is kept; whether a message was retained is kept nowhere else."""
+    """Checksum over all stored fields; the `retained` flag is stored nowhere else."""
     return zlib.crc32(payload, zlib.crc32(f"{topic} {received_at!r}{' retained' * retained}".encode()))
 
 
 def open_journal(settings: Settings, secrets: Secrets | None = None) -> Journal:
-    """The journal of a city's data folder.
+    """Open the journal of a city's data folder.
 
     Raises:
         ConfigError: The city's key is absent or another, or a newer version has written the file.
@@ -334,24 +339,26 @@ def open_journal(settings: Settings, secrets: Secrets | None = None) -> Journal:
         settings.data / "ingest" / "journal.sqlite",
         max_bytes=bound,
         seal=Seal((secrets or Secrets(settings.data)).journal_key()),
-        keep=Keep(min(settings.journal_keep_mb << 20, bound // 2), timedelta(hours=settings.journal_keep_h)),
+        retention=JournalRetention(
+            min(settings.journal_keep_mb << 20, bound // 2), timedelta(hours=settings.journal_keep_h)
+        ),
     )
 
 
-def _checked(position: int, topic: Any, payload: Any, received_at: Any, checksum: Any) -> Journaled:  # noqa: ANN401 - what a damaged disk holds
+def _verify(offset: int, topic: Any, payload: Any, received_at: Any, checksum: Any) -> JournalEntry:  # noqa: ANN401 - what a damaged disk holds
     try:
         arrival = Arrival(topic, payload, datetime.fromtimestamp(received_at, UTC))
         if _checksum(topic, payload, received_at, retained=False) == checksum:
-            return Journaled(position, arrival)
+            return JournalEntry(offset, arrival)
         if _checksum(topic, payload, received_at, retained=True) == checksum:
-            return Journaled(position, msgspec.structs.replace(arrival, retained=True))
+            return JournalEntry(offset, msgspec.structs.replace(arrival, retained=True))
     except (TypeError, ValueError, OverflowError, OSError):
         pass  # not even of the right types any more
-    return _damaged(position, topic, payload)
+    return _damaged_entry(offset, topic, payload)
 
 
-def _damaged(position: int, topic: object, payload: object) -> Journaled:
-    return Journaled(position, Arrival(str(topic), _as_bytes(payload), datetime.now(UTC)), damaged=True)
+def _damaged_entry(offset: int, topic: object, payload: object) -> JournalEntry:
+    return JournalEntry(offset, Arrival(str(topic), _as_bytes(payload), datetime.now(UTC)), damaged=True)
 
 
 def _as_bytes(value: object) -> bytes:

@@ -1,4 +1,4 @@
-"""Give dead letters and strangers' messages back to ingest: they go through the journal again, and are stored once."""
+"""Replays dead letters and quarantined messages: they pass through the journal again and are stored once."""
 
 from __future__ import annotations
 
@@ -8,69 +8,73 @@ import structlog
 
 from broker.contract.errors import RetryLaterError
 from ingest.journal import Arrival, Journal
-from ingest.store.dead_letters import DeadLetter, DeadLetterBox
+from ingest.store.dead_letters import DeadLetter, DeadLetterQueue
 from ingest.store.quarantine import Quarantine
 
 log = structlog.get_logger("ingest")
 
 
-def replay(box: DeadLetterBox, journal: Journal, ids: Sequence[int]) -> int:
-    """Append the waiting letters among `ids` to the journal and mark them; how many.
+def replay(queue: DeadLetterQueue, journal: Journal, ids: Sequence[int]) -> int:
+    """Append the dead letters among `ids` to the journal and mark them; return how many.
 
-    Their time of receipt stays the first one, so a replay is late data and not news. One that fails again is the same
-    letter as before, dead once more.
+    The time of receipt stays the first one, so that a replay is late data. A replayed message that fails again is the
+    same dead letter as before.
 
     Raises:
         RetryLaterError: The journal is full; nothing was replayed.
     """
-    letters = [letter for letter in box.get(ids) if letter.state == "dead"]
-    if letters:
-        box.mark([letter.id for letter in letters], "dead", "replaying")
+    dead_letters = [dead_letter for dead_letter in queue.get(ids) if dead_letter.state == "dead"]
+    if dead_letters:
+        queue.mark([dead_letter.id for dead_letter in dead_letters], "dead", "replaying")
         try:
-            _hand_over(box, journal, letters)
+            _append_and_mark(queue, journal, dead_letters)
         except RetryLaterError:
-            box.mark([letter.id for letter in letters], "replaying", "dead")
+            queue.mark([dead_letter.id for dead_letter in dead_letters], "replaying", "dead")
             raise
-    return len(letters)
+    return len(dead_letters)
 
 
-def finish_replays(box: DeadLetterBox, journal: Journal) -> int:
-    """Go on with replays that a crash has cut off; handed over twice they are still stored once.
+def finish_replays(queue: DeadLetterQueue, journal: Journal) -> int:
+    """Finish replays that a crash interrupted; a message that is appended twice is still stored once.
 
     Raises:
         RetryLaterError: The journal is full.
     """
-    letters = box.find(state="replaying", limit=-1)
-    if letters:
-        _hand_over(box, journal, letters)
-    return len(letters)
+    dead_letters = queue.find(state="replaying", limit=-1)
+    if dead_letters:
+        _append_and_mark(queue, journal, dead_letters)
+    return len(dead_letters)
 
 
-def take_in(quarantine: Quarantine, journal: Journal, knows: Callable[[str, Sequence[str]], bool]) -> int:
-    """Give back the messages of strangers that are known by now; how many.
+def release_quarantined(quarantine: Quarantine, journal: Journal, knows: Callable[[str, Sequence[str]], bool]) -> int:
+    """Append the quarantined messages of devices that the inventory has by now; return how many.
 
-    Their time of receipt stays. Cut off in between, they are given back again and stored once.
+    The time of receipt stays. Interrupted, the messages are appended again and stored once.
 
     Args:
-        quarantine: Where they wait.
-        journal: Where they go.
+        quarantine: Source of the messages.
+        journal: Target of the messages.
         knows: Whether the inventory has a device of an adapter under one of these names.
 
     Raises:
         RetryLaterError: The journal is full, or the disk refuses.
     """
     count = 0
-    for stranger in quarantine.find(state=None):
-        if knows(stranger.adapter, stranger.names):
-            messages = quarantine.messages_of(stranger.id)
-            journal.append([Arrival(one.topic, one.payload, one.received_at, one.retained) for one in messages])
-            quarantine.forget(stranger.id)
-            log.info("stranger.known", adapter=stranger.adapter, address=stranger.address, messages=len(messages))
+    for device in quarantine.find(state=None):
+        if knows(device.adapter, device.names):
+            messages = quarantine.messages_of(device.id)
+            journal.append(
+                [Arrival(message.topic, message.payload, message.received_at, message.retained) for message in messages]
+            )
+            quarantine.forget(device.id)
+            log.info("unknown_device.adopted", adapter=device.adapter, address=device.address, messages=len(messages))
             count += len(messages)
     return count
 
 
-def _hand_over(box: DeadLetterBox, journal: Journal, letters: Sequence[DeadLetter]) -> None:
-    journal.append([Arrival(letter.topic, letter.payload, letter.received_at) for letter in letters])
+def _append_and_mark(queue: DeadLetterQueue, journal: Journal, dead_letters: Sequence[DeadLetter]) -> None:
+    journal.append(
+        [Arrival(dead_letter.topic, dead_letter.payload, dead_letter.received_at) for dead_letter in dead_letters]
+    )
     # Ingest may be faster: one that has failed again by now is dead and stays so.
-    box.mark([letter.id for letter in letters], "replaying", "replayed")
+    queue.mark([dead_letter.id for dead_letter in dead_letters], "replaying", "replayed")

@@ -1,4 +1,4 @@
-"""Foreign messages in the journal are sealed with a key of the city: they come with names and addresses of people."""
+"""Encrypts third-party messages in the journal with a key of the city: they contain names and addresses of people."""
 
 from __future__ import annotations
 
@@ -13,25 +13,24 @@ _NONCE_BYTES: Final = 12
 
 
 class Seal:
-    """Seals topic and payload of a message together (AES-256-GCM, a random nonce each)."""
+    """Encrypts topic and payload of a message together (AES-256-GCM, a random nonce each); `key` is 32 bytes."""
 
     def __init__(self, key: bytes) -> None:
-        """Take a key of 32 bytes."""
         self._cipher = AESGCM(key)
 
-    def sealed(self, topic: str, payload: bytes) -> bytes:
-        """Both, unreadable without the key."""
+    def seal(self, topic: str, payload: bytes) -> bytes:
+        """Encrypt topic and payload."""
         nonce = os.urandom(_NONCE_BYTES)
         return nonce + self._cipher.encrypt(nonce, msgspec.msgpack.encode((topic, payload)), None)
 
-    def opened(self, sealed: bytes) -> tuple[str, bytes]:
-        """Topic and payload.
+    def decrypt(self, seal: bytes) -> tuple[str, bytes]:
+        """Decrypt topic and payload.
 
         Raises:
-            ValueError: It was changed, or sealed with another key.
+            ValueError: The bytes were changed, or encrypted with another key.
         """
         try:
-            clear = self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], None)
+            clear = self._cipher.decrypt(seal[:_NONCE_BYTES], seal[_NONCE_BYTES:], None)
             return msgspec.msgpack.decode(clear, type=tuple[str, bytes])
         except (InvalidTag, msgspec.MsgspecError) as exc:
             raise ValueError("sealed with another key, or changed") from exc

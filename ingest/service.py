@@ -13,9 +13,9 @@ from typing import Final
 import msgspec
 import structlog
 
-from broker.client import BusClient, Login, login_for
+from broker.client import BusClient, ConnectionParams, connection_params
 from broker.contract.errors import RetryLaterError
-from broker.fast import FastSubscriber
+from broker.mqtt5_subscriber import Mqtt5Subscriber
 from broker.nats.endpoint import endpoint_path
 from broker.nats.reader import StreamReader
 from city.backup_cut import Copier
@@ -28,57 +28,56 @@ from ingest.decode import Decoder
 from ingest.drain import Drain
 from ingest.intake import Intake, IntakeBus
 from ingest.journal import Journal, open_journal
-from ingest.store.book import Book
-from ingest.store.dead_letters import DeadLetterBox
-from ingest.store.health import LOST_SHOWN, IngestHealth, write_health
-from ingest.store.opened import (
-    OpenStore,
+from ingest.store.dead_letters import DeadLetterQueue
+from ingest.store.factory import (
+    StoreHandle,
     close_store,
-    note_file,
     open_store,
+    register_file,
     report_broker_damages,
     report_damage,
     report_set_aside,
 )
-from ingest.store.patient import PatientStore
+from ingest.store.health import LOST_SHOWN, IngestHealth, write_health
+from ingest.store.manifest import StoreManifest
 from ingest.store.quarantine import Quarantine
+from ingest.store.reopening import ReopeningStore
 
 log = structlog.get_logger("ingest")
 
 HEALTH_EVERY_S: Final = 1.0
 RETENTION_EVERY: Final = timedelta(hours=1)
 RETENTION_PATIENCE_S: Final = 900.0
-"""Deleting a day of readings out of years takes minutes on a slow card."""
-POSITIONS_APART: Final = 1_000_000
-"""Between the last position that was noted and the first of a journal begun anew: the store may know some more."""
+"""Watchdog timeout of a retention run: deleting a day out of years takes minutes on a slow card."""
+OFFSET_GAP: Final = 1_000_000
+"""Gap between the last recorded offset and the first one of a new journal: the store may have committed more."""
 GC_THRESHOLDS: Final = (50_000, 50, 50)
-"""Messages pass by the thousand and hold no cycles: looking for some every 700 objects costs a tenth of the time."""
+"""Messages hold no reference cycles; the default threshold of 700 objects costs a tenth of the time."""
 
 
 class Ingest:
-    """Owns the journal and both ends of it; `parts` are to be run by threads."""
+    """Owns the journal, intake and drain; the caller runs each of `parts` on a thread."""
 
-    def __init__(self, settings: Settings, city: City, login: Login, opened: OpenStore) -> None:
-        """Open the journal; the store is asked later where it is."""
+    def __init__(self, settings: Settings, city: City, login: ConnectionParams, opened: StoreHandle) -> None:
         gc.set_threshold(*GC_THRESHOLDS)
         secrets = Secrets(settings.data)
         self._opened = opened
         self._data = settings.data.resolve()
         self.journal = open_journal(settings, secrets)
         _note_journal(self.journal, opened)
-        self._told = [one.file.set_aside for one in self._files()]
+        self._known_set_aside = [store_file.file.set_aside for store_file in self._files()]
         late_after = timedelta(seconds=settings.late_after_s)
         decoder = Decoder(city, late_after=late_after, pseudonym_key=secrets.pseudonym_key())
         self.drain = Drain(
-            self.journal, decoder, opened.store, opened.dead_letters, opened.quarantine, book=opened.book
+            self.journal, decoder, opened.store, opened.dead_letters, opened.quarantine, manifest=opened.manifest
         )
         self.intake = Intake(city.id, self.journal, bus_of(settings, login), on_journaled=self.drain.wake)
         self.parts: dict[str, Callable[..., None]] = {"ingest-drain": self.drain.run, "ingest-intake": self.intake.run}
         if settings.store == "influx":
-            self.parts["ingest-derive"] = _deriving(settings, city, opened)
+            self.parts["ingest-derive"] = _run_deriver(settings, city, opened)
 
     def health(self, now: datetime) -> IngestHealth:
-        """How it is doing; sets the gauges as well."""
+        """A snapshot of the service's health; also sets the gauges."""
         drain, intake = self.drain, self.intake
         depth, lag_s, kept = drain.depth(), drain.lag_s(), self.journal.bytes()
         metrics.JOURNAL_DEPTH.set(depth)
@@ -87,13 +86,13 @@ class Ingest:
         live_lag_s = drain.live_lag_s()
         metrics.LIVE_LAG.set(live_lag_s)
         metrics.JOURNAL_FULL.set(intake.full.is_set())
-        metrics.STORE_AWAY.set(bool(drain.away))
-        metrics.BAD_SUBJECTS.set(len(drain.bad.alarms))
-        metrics.LETTERS_DROPPED.set(self._opened.dead_letters.dropped())
-        strangers = self._opened.quarantine.count()
-        metrics.STRANGERS.set(strangers)
-        damages, lost = self._opened.book.damages(), self._opened.book.lost()
-        lost_readings = sum(one.last - one.first + 1 for one in lost)
+        metrics.STORE_AWAY.set(bool(drain.store_error))
+        metrics.BAD_SUBJECTS.set(len(drain.error_rate.alarms))
+        metrics.LETTERS_DROPPED.set(self._opened.dead_letters.dropped_count())
+        unknown_devices = self._opened.quarantine.count()
+        metrics.UNKNOWN_DEVICES.set(unknown_devices)
+        damages, lost = self._opened.manifest.damages(), self._opened.manifest.lost_ranges()
+        lost_readings = sum(lost_range.last - lost_range.first + 1 for lost_range in lost)
         metrics.DAMAGES.set(len(damages))
         metrics.LOST.set(lost_readings)
         totals = drain.totals
@@ -102,7 +101,7 @@ class Ingest:
             connected=intake.connected,
             deaf=intake.is_deaf,
             canary_age_s=round(intake.silent_s, 1),
-            store="away" if drain.away else "ok",
+            store="away" if drain.store_error else "ok",
             journal="full" if intake.full.is_set() else "ok",
             journal_depth=depth,
             journal_bytes=kept,
@@ -111,56 +110,57 @@ class Ingest:
             received_total=intake.received,
             stored_total=totals.stored,
             duplicates_total=totals.duplicates,
-            dead_letters_total=totals.dead,
+            dead_letters_total=totals.dead_letters,
             unknown_fields_total=totals.unknown_fields,
             ignored_total=totals.ignored,
             quarantined_total=totals.quarantined,
-            strangers=strangers,
-            note=drain.away,
-            alarms=drain.bad.alarms,
+            unknown_devices=unknown_devices,
+            note=drain.store_error,
+            alarms=drain.error_rate.alarms,
             damages=damages,
             lost=lost[:LOST_SHOWN],
             lost_readings=lost_readings,
         )
 
     def tidy(self) -> None:
-        """Empty the logs of what was deleted, where a reader forbade it before; say which files were written anew."""
-        for place, one in enumerate(self._files()):
-            one.tidy()
-            found = one.file.set_aside
-            if found is not None and found != self._told[place]:
-                report_set_aside(self._opened.book, one.file.path, found)
-            self._told[place] = found
-        report_broker_damages(self._opened.book, self._data)
+        """Truncate write-ahead logs that a reader held open; report files that were written again."""
+        for index, store_file in enumerate(self._files()):
+            store_file.tidy()
+            set_aside = store_file.file.set_aside
+            if set_aside is not None and set_aside != self._known_set_aside[index]:
+                report_set_aside(self._opened.manifest, store_file.file.path, set_aside)
+            self._known_set_aside[index] = set_aside
+        report_broker_damages(self._opened.manifest, self._data)
 
-    def _files(self) -> tuple[Journal | DeadLetterBox | Quarantine | Book, ...]:
-        return self.journal, self._opened.dead_letters, self._opened.quarantine, self._opened.book
+    def _files(self) -> tuple[Journal | DeadLetterQueue | Quarantine | StoreManifest, ...]:
+        return self.journal, self._opened.dead_letters, self._opened.quarantine, self._opened.manifest
 
 
-def _note_journal(journal: Journal, opened: OpenStore) -> None:
-    """Say when the journal or its book was lost, and let no position come again that the store may know."""
-    book, file = opened.book, journal.file
+def _note_journal(journal: Journal, opened: StoreHandle) -> None:
+    """Report a lost journal or manifest, and reserve the offsets that the store may have."""
+    manifest, file = opened.manifest, journal.file
     before = opened.health.read()
     waited = f"{before.journal_depth} messages waited in it at {before.at:%Y-%m-%d %H:%M:%S} UTC" if before else ""
-    note_file(book, "journal", file, waited)
-    known = max(book.position(), opened.dead_letters.last_position())
+    register_file(manifest, "journal", file, waited)
+    known = max(manifest.last_offset(), opened.dead_letters.last_offset())
     if known and (file.is_new or file.set_aside or journal.last() < known):
-        journal.start_after(known + POSITIONS_APART)
-    if book.set_aside or (book.file.is_new and journal.handed_on()):
-        report_damage(book, book.file.path, "damaged" if book.set_aside else "deleted", "what was stored is not known")
+        journal.start_after(known + OFFSET_GAP)
+    if manifest.set_aside or (manifest.file.is_new and journal.stored_offset()):
+        report_damage(
+            manifest, manifest.file.path, "damaged" if manifest.set_aside else "deleted", "what was stored is not known"
+        )
 
 
 class DrainProgress:
-    """Whether the drain goes on, told by its counters: it has nothing to do, does something, or waits for the store."""
+    """Whether the drain makes progress, by its counters: idle, working, or waiting for the store."""
 
     def __init__(self, drain: Drain) -> None:
-        """Nothing is known yet."""
         self._drain = drain
         self._depth, self._totals = 0, msgspec.structs.replace(drain.totals)
         self.doing = ""
 
     def goes_on(self) -> bool:
-        """Whether it does, since the last call; raises nothing."""
+        """Whether it made progress since the last call; raises nothing."""
         try:
             depth = self._drain.depth()
         except RetryLaterError:
@@ -168,12 +168,12 @@ class DrainProgress:
         # A depth that grows is the intake's work.
         moved = depth < self._depth or self._drain.totals != self._totals
         self._depth, self._totals = depth, msgspec.structs.replace(self._drain.totals)
-        self.doing = "waiting for the store" if self._drain.away else f"{depth} waiting"
-        return moved or depth == 0 or bool(self._drain.away)
+        self.doing = "waiting for the store" if self._drain.store_error else f"{depth} waiting"
+        return moved or depth == 0 or bool(self._drain.store_error)
 
 
-def _deriving(settings: Settings, city: City, opened: OpenStore) -> Callable[..., None]:
-    """What writes beside the readings of an InfluxDB."""
+def _run_deriver(settings: Settings, city: City, opened: StoreHandle) -> Callable[..., None]:
+    """The thread that writes derived points to an InfluxDB."""
     from ingest.derive.deriver import Deriver  # noqa: PLC0415 - InfluxDB's client takes 23 MB
     from ingest.store.influx import InfluxStore  # noqa: PLC0415 - the same
 
@@ -182,8 +182,8 @@ def _deriving(settings: Settings, city: City, opened: OpenStore) -> Callable[...
     return Deriver(opened.store, city, opened.health, opened.dead_letters.count, url, demo=settings.demo).run
 
 
-def bus_of(settings: Settings, login: Login) -> Callable[[Intake], IntakeBus]:
-    """How messages are read: from the embedded broker's stream, or over MQTT."""
+def bus_of(settings: Settings, login: ConnectionParams) -> Callable[[Intake], IntakeBus]:
+    """A factory of the bus: the embedded broker's stream, or MQTT."""
 
     def make(intake: Intake) -> IntakeBus:
         match settings.mqtt_client:
@@ -193,7 +193,7 @@ def bus_of(settings: Settings, login: Login) -> Callable[[Intake], IntakeBus]:
                     login, endpoint, on_message=intake.put, on_connected=intake.on_connected, has_room=intake.has_room
                 )
             case "mqtt5":
-                return FastSubscriber(login, on_message=intake.receive, on_connected=intake.on_connected)
+                return Mqtt5Subscriber(login, on_message=intake.receive, on_connected=intake.on_connected)
             case _:
                 return BusClient(login, on_message=intake.receive, on_connected=intake.on_connected)
 
@@ -204,19 +204,19 @@ def serve(runtime: Runtime) -> None:
     """Run ingest until the runtime stops."""
     settings = runtime.settings
     opened = open_store(settings, runtime.city)
-    login = login_for(settings, "ingest", runtime.mqtt_password("ingest"), persistent=True)
+    login = connection_params(settings, "ingest", runtime.mqtt_password("ingest"), persistent=True)
     ingest = Ingest(settings, runtime.city, login, opened)
-    ingest.intake.on_turn = lambda: runtime.beat("ingest-intake")
+    ingest.intake.on_iteration = lambda: runtime.beat("ingest-intake")
     threads = [runtime.thread(name, lambda part=part: part(runtime.stop)) for name, part in ingest.parts.items()]  # type: ignore[misc]
     next_retention = datetime.now(UTC)
-    drained = DrainProgress(ingest.drain)
-    copier = Copier(settings.data, opened.store.copying if isinstance(opened.store, PatientStore) else None)
+    drain_progress = DrainProgress(ingest.drain)
+    copier = Copier(settings.data, opened.store.copying if isinstance(opened.store, ReopeningStore) else None)
     copying: threading.Thread | None = None
     while not runtime.stop.is_set():
         now = datetime.now(UTC)
         runtime.beat("ingest")
-        if drained.goes_on():
-            runtime.beat("ingest-drain", drained.doing)
+        if drain_progress.goes_on():
+            runtime.beat("ingest-drain", drain_progress.doing)
         with contextlib.suppress(RetryLaterError):  # a full disk: the last word stands, and grows stale
             health = ingest.health(now)
             opened.health.publish(health)
@@ -224,7 +224,7 @@ def serve(runtime: Runtime) -> None:
             ingest.tidy()
         if now >= next_retention:
             runtime.beat("ingest", "forgetting what is old", patience_s=RETENTION_PATIENCE_S)
-            _retain(opened, settings, now)
+            _apply_retention(opened, settings, now)
             next_retention = now + RETENTION_EVERY
         if not (copying and copying.is_alive()) and (request := copier.pending_request()):
             copying = runtime.thread("ingest-copier", lambda folder=request: _copy(copier, folder))  # type: ignore[misc]
@@ -244,16 +244,16 @@ def _copy(copier: Copier, folder: Path) -> None:
         log.info("backup.copied")
 
 
-def _retain(opened: OpenStore, settings: Settings, now: datetime) -> None:
+def _apply_retention(opened: StoreHandle, settings: Settings, now: datetime) -> None:
     before = now - timedelta(days=settings.retention_days)
     try:
-        letters = opened.dead_letters.forget_before(before)
-        strangers = opened.quarantine.forget_before(before)
+        dead_letters = opened.dead_letters.forget_before(before)
+        unknown_devices = opened.quarantine.forget_before(before)
         events = now - timedelta(days=settings.event_days)
         # Before the store: what it has deleted is not lost.
-        opened.book.forget_before(readings=before, events=events)
-        gone = opened.store.forget_before(readings=before, events=events)
+        opened.manifest.forget_before(readings=before, events=events)
+        deleted = opened.store.forget_before(readings=before, events=events)
     except RetryLaterError as exc:
         log.error("retention.postponed", reason=str(exc))
     else:
-        log.info("retention.done", rows=gone, dead_letters=letters, strangers=strangers)
+        log.info("retention.done", rows=deleted, dead_letters=dead_letters, unknown_devices=unknown_devices)

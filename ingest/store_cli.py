@@ -1,4 +1,4 @@
-"""`kota store`: copies a city to another store (can be cut off, counts at the end), or says what its store has lost."""
+"""`kota store`: copies a city to another store (resumable, verified at the end), or lists what the store has lost."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from city.inventory import load_city
 from city.options import add_settings, settings_from
 from city.runtime import city_folder
 from city.settings import Settings
-from ingest.store.opened import book_path, open_book, open_kind
+from ingest.store.factory import create_store, manifest_path, open_manifest
 from ingest.store.port import Ranges, Store
 from ingest.store.records import Record, StatusRecord
 
 WINDOW: Final = timedelta(hours=6)
-"""Time that is copied between two bookmarks."""
+"""Time range that is copied between two bookmarks."""
 BATCH: Final = 4_000
 BAR: Final = 30
 STORES: Final = ("duckdb", "influx")
 
-Progress = Callable[[float, datetime, int], None]
-"""Told the share that is done, up to when, and how many records were stored."""
+OnWindow = Callable[[float, datetime, int], None]
+"""Called with the share done, the time reached, and the number of records stored."""
 
 
 class Bookmark(msgspec.Struct, frozen=True):
-    """Up to when a copy has come."""
+    """The time up to which a copy has come."""
 
     source: str
     target: str
@@ -41,7 +41,7 @@ class Bookmark(msgspec.Struct, frozen=True):
 
 
 def run(argv: list[str]) -> int:
-    """0 when everything is there afterwards, 1 when something is missing."""
+    """Exit code 0 when everything is present afterwards, 1 when something is missing."""
     parser = argparse.ArgumentParser(
         prog="kota store",
         description="Copy everything that is stored into another store. The city is stopped meanwhile; a copy that was "
@@ -55,27 +55,28 @@ def run(argv: list[str]) -> int:
     add_settings(parser, ("data", "city", "influx_url", "influx_database", "influx_org", "influx_user"))
     args = parser.parse_args(argv)
     settings = settings_from(args)
-    return _lost(args, settings) if args.action == "lost" else _copy(args, settings)
+    return _print_lost(args, settings) if args.action == "lost" else _copy(args, settings)
 
 
-def _lost(args: argparse.Namespace, settings: Settings) -> int:
-    """What was damaged and lost; 1 when there is something that nobody has accepted."""
-    require_kept(book_path(settings.data))
-    book = open_book(settings.data)
+def _print_lost(args: argparse.Namespace, settings: Settings) -> int:
+    """Print damages and lost readings; exit code 1 while some are not accepted."""
+    require_kept(manifest_path(settings.data))
+    manifest = open_manifest(settings.data)
     try:
-        damages, lost = book.damages(), book.lost()
+        damages, lost = manifest.damages(), manifest.lost_ranges()
         if args.accept:
-            book.accept()
+            manifest.accept()
     finally:
-        book.close()
+        manifest.close()
     if args.json:
         print(msgspec.json.encode({"damages": damages, "lost": lost}).decode())
     else:
         for damage in damages:
             print(f"{damage.at:%Y-%m-%d %H:%M:%S} UTC  {damage.file}: {damage.what}: {damage.detail}")
-        for one in lost:
-            print(f"lost: {one.device}, boot {one.boot}, seqs {one.first} to {one.last}")
-        print(f"{len(damages)} damages, {sum(one.last - one.first + 1 for one in lost)} readings lost")
+        for lost_range in lost:
+            print(f"lost: {lost_range.device}, boot {lost_range.epoch}, seqs {lost_range.first} to {lost_range.last}")
+        readings = sum(lost_range.last - lost_range.first + 1 for lost_range in lost)
+        print(f"{len(damages)} damages, {readings} readings lost")
     return 1 if (damages or lost) and not args.accept else 0
 
 
@@ -86,12 +87,12 @@ def _copy(args: argparse.Namespace, settings: Settings) -> int:
         raise ConfigError("--from and --to are the same store")
     city = load_city(city_folder(settings.city))
     with lock_data_folder(settings.data):
-        source = open_kind(settings, city, args.source)
-        target = open_kind(settings, city, args.target)
+        source = create_store(settings, city, args.source)
+        target = create_store(settings, city, args.target)
         path = settings.data / "store" / "copy.json"
-        mark = _bookmark(path, args.source, args.target)
+        bookmark = _bookmark(path, args.source, args.target)
         try:
-            copied = copy(source, target, since=mark, on_window=_noting(path, args.source, args.target))
+            copied = copy(source, target, since=bookmark, on_window=_progress_writer(path, args.source, args.target))
             missing = missing_in(source, target)
         finally:
             source.close()
@@ -104,21 +105,21 @@ def _copy(args: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def copy(source: Store, target: Store, *, since: datetime | None = None, on_window: Progress = lambda *_: None) -> int:
-    """Copy all records in order of time, then the journal positions; how many were new to the target.
+def copy(source: Store, target: Store, *, since: datetime | None = None, on_window: OnWindow = lambda *_: None) -> int:
+    """Copy all records in order of time, then the committed offsets; return how many were new to the target.
 
     Args:
         source: Read from.
         target: Written to; what it has already is not stored again.
-        since: Where an earlier copy was cut off.
-        on_window: Told after each window that is durable in the target.
+        since: Where an earlier copy was interrupted.
+        on_window: Called after each window that is durable in the target.
 
     Raises:
-        RetryLaterError: A store is away; go on later.
+        RetryLaterError: A store is unavailable; resume later.
     """
     span = source.span()
     if span is None:
-        target.write([], source.drained())
+        target.write([], source.committed_offsets())
         return 0
     first, last = span
     at, stored = max(since, first) if since else first, 0
@@ -126,12 +127,12 @@ def copy(source: Store, target: Store, *, since: datetime | None = None, on_wind
         stored += _copy_window(source, target, at, at + WINDOW)
         at += WINDOW
         on_window(min((at - first) / (last - first or WINDOW), 1.0), min(at, last), stored)
-    target.write([], source.drained())
+    target.write([], source.committed_offsets())
     return stored
 
 
 def _copy_window(source: Store, target: Store, start: datetime, end: datetime) -> int:
-    kept: Ranges = target.drained()
+    kept: Ranges = target.committed_offsets()
     said = {latest.device: latest.state_at for latest in target.latest()}
 
     def is_wanted(record: Record) -> bool:
@@ -153,18 +154,18 @@ def _copy_window(source: Store, target: Store, start: datetime, end: datetime) -
 
 
 def missing_in(source: Store, target: Store) -> int:
-    """How many readings and events of the source the target does not have, counted from both stores' own rows."""
-    theirs = {(life.device, life.boot): life for life in target.ledger()}
+    """Number of readings and events of the source that the target lacks, counted from both stores' rows."""
+    theirs = {(sequences.device, sequences.epoch): sequences for sequences in target.stored_sequences()}
     missing = 0
-    for life in source.ledger():
-        copied = theirs.get((life.device, life.boot))
-        had = sum(last - first + 1 for first, last in life.seqs)
-        missing += had - (_common(life.seqs, copied.seqs) if copied else 0)
+    for sequences in source.stored_sequences():
+        copied = theirs.get((sequences.device, sequences.epoch))
+        had = sum(last - first + 1 for first, last in sequences.seqs)
+        missing += had - (_common(sequences.seqs, copied.seqs) if copied else 0)
     return missing
 
 
 def _common(ours: Ranges, theirs: Ranges) -> int:
-    """How many numbers two lists of ranges share."""
+    """Number of integers that two lists of ranges share."""
     shared, place = 0, 0
     for first, last in ours:
         while place < len(theirs) and theirs[place][1] < first:
@@ -177,15 +178,15 @@ def _common(ours: Ranges, theirs: Ranges) -> int:
 
 
 def _bookmark(path: Path, source: str, target: str) -> datetime | None:
-    """Where an earlier copy of the same kind was cut off."""
+    """The time at which an earlier copy between the same stores was interrupted; None without one."""
     try:
-        mark = msgspec.json.decode(path.read_bytes(), type=Bookmark)
+        bookmark = msgspec.json.decode(path.read_bytes(), type=Bookmark)
     except (OSError, msgspec.MsgspecError):
         return None
-    return mark.until if (mark.source, mark.target) == (source, target) else None
+    return bookmark.until if (bookmark.source, bookmark.target) == (source, target) else None
 
 
-def _noting(path: Path, source: str, target: str) -> Progress:
+def _progress_writer(path: Path, source: str, target: str) -> OnWindow:
     def note(share: float, until: datetime, stored: int) -> None:
         part = path.with_suffix(".part")
         part.write_bytes(msgspec.json.encode(Bookmark(source, target, until)))

@@ -16,7 +16,7 @@ from typing import Final
 import cv2
 import structlog
 
-from broker.client import login_for
+from broker.client import connection_params
 from broker.contract.errors import ConfigError, KotaError
 from city.model import Camera
 from city.runtime import Runtime
@@ -102,7 +102,7 @@ class CameraGroup:
             if not is_locked:
                 return
             with closing(Outbox(path, max_bytes=settings.outbox_max_mb << 20)) as outbox:
-                login = login_for(settings, camera.id, runtime.mqtt_password(camera.id))
+                login = connection_params(settings, camera.id, runtime.mqtt_password(camera.id))
                 agent = Agent(runtime.city.id, {camera.id: "camera"}, outbox, login, firmware="vision")
                 publisher = runtime.thread(f"{camera.id}-agent", lambda: agent.run(runtime.stop))
                 worker = self._workers[camera.id] = self._worker(camera, agent)

@@ -10,7 +10,7 @@ import structlog
 from broker.contract.errors import RetryLaterError
 from city.model import Camera
 from edge.agent import Agent
-from edge.outbox import Measured, Occurred
+from edge.outbox import EventEntry, TelemetryEntry
 
 log = structlog.get_logger("vision")
 
@@ -44,11 +44,11 @@ class AgentSink:
         Raises:
             RetryLaterError: The outbox refuses it.
         """
-        self._agent.record([Occurred(self._camera.id, "camera", at, type_, state, detail)])
+        self._agent.record([EventEntry(self._camera.id, "camera", at, type_, state, detail)])
 
     def health(self, values: Health, at: datetime) -> None:
         """Put health telemetry into the outbox; if refused it is dropped, because the next report follows soon."""
         try:
-            self._agent.record([Measured(self._camera.id, "camera", at, values)])
+            self._agent.record([TelemetryEntry(self._camera.id, "camera", at, values)])
         except RetryLaterError as exc:
             log.error("vision.outbox_refused", reason=str(exc))

@@ -21,7 +21,7 @@ from broker.contract.payloads import fields_of
 from broker.contract.topics import Kind
 from broker.contract.units import unit_of
 from city.model import Device, Truck
-from ingest.store.port import EventQuery, Point, SeriesQuery
+from ingest.store.port import EventQuery, SeriesPoint, SeriesQuery
 from ingest.store.records import EventRecord
 
 REFRESH_S: Final = 5.0
@@ -82,7 +82,7 @@ def _response(page: PageContext, device: Device) -> DeviceResponse:
     return device_response(page.context, device, latest[0] if latest else None, page.context.clock())
 
 
-def _series(page: PageContext, device: Device, range_: ChartRange) -> dict[str, list[Point]]:
+def _series(page: PageContext, device: Device, range_: ChartRange) -> dict[str, list[SeriesPoint]]:
     now = page.context.clock()
     return {
         field: page.context.reader.series(SeriesQuery(device.id, field, now - range_.length, now, range_.every_s))
@@ -105,7 +105,7 @@ def _values(page: PageContext, device: DeviceResponse) -> Markup:
     parts = [tag("h2", page.t("latest")), heard]
     if device.quality:
         parts.append(tag("p", page.t("quality"), ": ", ", ".join(map(page.word, device.quality)), class_="warn"))
-    if unread := page.context.dead_letters.unread_of(device.id):
+    if unread := page.context.dead_letters.summary_of(device.id):
         words = page.t("unread_of", n=page.number(unread.times), age=page.age(unread.last_at, now))
         parts.append(tag("p", link("/system", words), " ", tag("code", unread.reason), class_="warn"))
     if device.outbox_dropped:
@@ -177,7 +177,7 @@ def _downloads(page: PageContext, device: Device, range_: ChartRange) -> Markup:
     )
 
 
-def chart(page: PageContext, field: str, points: list[Point], range_: ChartRange) -> dict[str, Any]:
+def chart(page: PageContext, field: str, points: list[SeriesPoint], range_: ChartRange) -> dict[str, Any]:
     """The ECharts options of a chart. The time axis is in the city's time zone, whatever the browser's."""
     unit, name, now = unit_of(field), page.word(field), page.context.clock()
     time_axis = {"min": _on_the_wall(page, now - range_.length), "max": _on_the_wall(page, now), "type": "time"}
@@ -198,7 +198,7 @@ def chart(page: PageContext, field: str, points: list[Point], range_: ChartRange
     }
 
 
-def with_gaps(page: PageContext, points: list[Point], every_s: float) -> list[list[float | None]]:
+def with_gaps(page: PageContext, points: list[SeriesPoint], every_s: float) -> list[list[float | None]]:
     """The points of a chart, with a gap (None) where buckets are missing."""
     data: list[list[float | None]] = []
     for before, point in zip([None, *points], points, strict=False):

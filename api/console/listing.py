@@ -21,9 +21,9 @@ from api.console.page_context import PageContext
 from api.schemas import device_connectivity, service_status
 from broker.contract.topics import Kind
 from city.model import Bin, Device, Truck
-from ingest.store.condition import FILLING_PCT, FULL_PCT, number
-from ingest.store.latest import Connectivity
+from ingest.store.device_condition import FILLING_PCT, FULL_PCT, number
 from ingest.store.port import Latest
+from ingest.store.records import Connectivity
 
 ROWS: Final = 25
 REFRESH_S: Final = 10.0

@@ -18,7 +18,7 @@ from broker.contract.payloads import fields_of
 from broker.contract.topics import KINDS, Kind
 from broker.contract.units import unit_of
 from city.profiles import suggest
-from ingest.store.quarantine import KnownStranger, Quarantined
+from ingest.store.quarantine import QuarantinedMessage, UnknownDevice
 
 REFRESH_S: Final = 5.0
 SHOWN: Final = 200
@@ -49,7 +49,7 @@ def _list(page: PageContext) -> Markup:
     return join([intro, table(headings, rows, narrow="pairs"), more])
 
 
-def _row(page: PageContext, device: KnownStranger) -> list[object]:
+def _row(page: PageContext, device: UnknownDevice) -> list[object]:
     return [
         tag("code", device.address or "-"),
         device.adapter,
@@ -61,7 +61,7 @@ def _row(page: PageContext, device: KnownStranger) -> list[object]:
     ]
 
 
-def _actions(page: PageContext, device: KnownStranger) -> Markup:
+def _actions(page: PageContext, device: UnknownDevice) -> Markup:
     if not page.may("operator"):
         return Markup("-")
     if device.state == "ignored":
@@ -75,7 +75,7 @@ def _actions(page: PageContext, device: KnownStranger) -> Markup:
     )
 
 
-def build(page: PageContext, device: KnownStranger) -> None:
+def build(page: PageContext, device: UnknownDevice) -> None:
     """Add one unknown device to the page: its facts, the adoption form with a preview, and its newest messages."""
     if not page.may("operator"):
         show(tag("p", page.t("new_devices_operator_only"), class_="warn"))
@@ -88,7 +88,7 @@ def build(page: PageContext, device: KnownStranger) -> None:
     show(_messages(page, page.context.quarantine.messages_of(device.id)), "panel")
 
 
-def _facts(page: PageContext, device: KnownStranger) -> Markup:
+def _facts(page: PageContext, device: UnknownDevice) -> Markup:
     facts = {
         "adapter": device.adapter,
         "address": ", ".join(dict.fromkeys((device.address, *device.names))),
@@ -102,7 +102,7 @@ def _facts(page: PageContext, device: KnownStranger) -> Markup:
     return tag("dl", *pairs, class_="facts")
 
 
-def _form(page: PageContext, device: KnownStranger) -> Markup:
+def _form(page: PageContext, device: UnknownDevice) -> Markup:
     city = page.context.city
     profiles = suggest(city.profiles.values(), device.adapter, device.model) or sorted(
         city.profiles.values(), key=lambda profile: profile.id
@@ -171,7 +171,7 @@ def _number_field(page: PageContext, name: str, value: float | None) -> Markup:
     return tag("label", page.t(name), given)
 
 
-def _config(page: PageContext, device: KnownStranger) -> dict[str, Any]:
+def _config(page: PageContext, device: UnknownDevice) -> dict[str, Any]:
     city = page.context.city
     texts = ("nothing_stored", "adopted", "not_adopted", "not_stored", "no_preview", "yes", "no")
     fields = {field for kind in KINDS for field in fields_of(kind)}
@@ -193,7 +193,7 @@ def next_id(page: PageContext, kind: Kind) -> str:
     return f"{prefix}-{number + 1:0{width}d}"
 
 
-def _map(page: PageContext, device: KnownStranger) -> None:
+def _map(page: PageContext, device: UnknownDevice) -> None:
     city = page.context.city
     leaflet = ui.leaflet(
         center=(city.lat_deg, city.lon_deg), zoom=12, options={"attributionControl": False, "zoomSnap": 0.25}
@@ -202,7 +202,7 @@ def _map(page: PageContext, device: KnownStranger) -> None:
     leaflet.on("init", js_handler=f"() => kotaNewDevices.place(getElement({leaflet.id}).map, {device.id})")
 
 
-def _messages(page: PageContext, messages: list[Quarantined]) -> Markup:
+def _messages(page: PageContext, messages: list[QuarantinedMessage]) -> Markup:
     shown = [
         join(
             [

@@ -31,7 +31,7 @@ from api.routes import DeviceId, context_of, device_of
 from api.zone_routes import camera_of
 from broker.contract.topics import Kind
 from city.model import Camera, Device
-from ingest.store.quarantine import KnownStranger
+from ingest.store.quarantine import UnknownDevice
 
 RECONNECT_S = 10.0
 ICON = (
@@ -87,7 +87,7 @@ def _camera_or_404(request: Request, camera: DeviceId) -> Camera:
     return camera_of(context_of(request), camera)
 
 
-def _unknown_device_or_404(request: Request, unknown_device: UnknownDeviceId) -> KnownStranger:
+def _unknown_device_or_404(request: Request, unknown_device: UnknownDeviceId) -> UnknownDevice:
     return unknown_device_of(context_of(request), unknown_device)
 
 
@@ -152,7 +152,7 @@ async def show_new_devices(request: Request) -> None:
 
 @router.page("/stranger/{unknown_device}")
 def show_new_device(
-    request: Request, unknown_device: Annotated[KnownStranger, Depends(_unknown_device_or_404)]
+    request: Request, unknown_device: Annotated[UnknownDevice, Depends(_unknown_device_or_404)]
 ) -> None:
     """One unknown device, with the adoption form."""
     new_devices_page.build(_begin(request, "new_devices", unknown_device.address), unknown_device)

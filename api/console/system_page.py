@@ -80,7 +80,7 @@ def _tiles(page: PageContext, health: IngestHealth | None) -> Markup:
         ("received", page.number(health.received_total), False),
         ("stored", page.number(health.stored_total), False),
         ("repeated", page.number(health.duplicates_total), False),
-        ("new_devices", page.number(health.strangers), False),
+        ("new_devices", page.number(health.unknown_devices), False),
     ]
     shown = [
         tag("li", tag("span", page.t(key)), tag("b", words), class_="tile bad" if bad else "tile")
@@ -103,7 +103,7 @@ def _damages(page: PageContext, health: IngestHealth) -> Markup:
         for damage in health.damages
     ]
     ranges = [
-        tag("li", page.t("lost_range", device=range_.device, boot=range_.boot, first=range_.first, last=range_.last))
+        tag("li", page.t("lost_range", device=range_.device, boot=range_.epoch, first=range_.first, last=range_.last))
         for range_ in health.lost[:LATE_SHOWN]
     ]
     counted = tag("p", page.t("lost_readings", n=page.number(health.lost_readings))) if health.lost else Markup()
@@ -160,7 +160,7 @@ def _letters(page: PageContext) -> Markup:
     rows = [_letter(page, letter) for letter in letters]
     hint = page.t("replay_hint" if page.may("operator") else "operator_only")
     every = _replay(page, [letter.id for letter in letters], "replay_all")
-    dropped = box.dropped()
+    dropped = box.dropped_count()
     dropped_note = tag("p", page.t("letters_dropped", n=page.number(dropped)), class_="warn") if dropped else Markup()
     return join([heading, tag("p", hint), dropped_note, table(headings, rows, narrow="lines"), every])
 

@@ -19,9 +19,9 @@ from api.geojson import point
 from api.schemas import service_status_of
 from broker.contract.topics import Kind
 from city.model import AccessPoint, Bin, City, Truck
-from ingest.store.condition import ABSENT, FULL_PCT, TILTED_DEG, name_of, number, position_of
+from ingest.store.device_condition import ABSENT, FULL_PCT, TILTED_DEG, name_of, number, position_of
+from ingest.store.device_state import DeviceState
 from ingest.store.port import Latest
-from ingest.store.standing import Standing
 
 ONE, PERCENT, KILOGRAM, LITRE, CELSIUS = "C62", "P1", "KGM", "LTR", "CEL"
 KM, KMH, DEGREE, DBM = "KMT", "KMH", "DD", "DBM"
@@ -51,7 +51,7 @@ class MappingContext(msgspec.Struct, frozen=True):
     emptied_at: dict[str, datetime]
 
 
-def to_container(mapping: MappingContext, state: Standing) -> Entity | None:
+def to_container(mapping: MappingContext, state: DeviceState) -> Entity | None:
     """A WasteContainer; None for other devices, and without the location, which the model requires."""
     device, latest = state.device, state.latest
     place = _location(state)
@@ -82,7 +82,7 @@ def to_container(mapping: MappingContext, state: Standing) -> Entity | None:
     return Entity(urn("WasteContainer", city, device.id), "WasteContainer", attributes)
 
 
-def to_vehicle(mapping: MappingContext, state: Standing) -> Entity | None:
+def to_vehicle(mapping: MappingContext, state: DeviceState) -> Entity | None:
     """A Vehicle; None for other devices, and without the location, which the model requires."""
     device, latest = state.device, state.latest
     place = _location(state)
@@ -112,7 +112,7 @@ def to_vehicle(mapping: MappingContext, state: Standing) -> Entity | None:
     return Entity(urn("Vehicle", mapping.city.id, device.id), "Vehicle", attributes)
 
 
-def to_device(mapping: MappingContext, state: Standing) -> Entity:
+def to_device(mapping: MappingContext, state: DeviceState) -> Entity:
     """A Device: the sensor of a container, the tracker of a truck, an access point, or a camera."""
     device, latest = state.device, state.latest
     city, asset = mapping.city.id, _ASSETS.get(device.KIND)
@@ -144,11 +144,11 @@ class EntityType(msgspec.Struct, frozen=True):
     iri: str
     context: str
     kinds: tuple[Kind, ...]
-    make: Callable[[MappingContext, Standing], Entity | None]
+    make: Callable[[MappingContext, DeviceState], Entity | None]
 
 
 def _type(
-    name: str, subject: str, kinds: tuple[Kind, ...], make: Callable[[MappingContext, Standing], Any]
+    name: str, subject: str, kinds: tuple[Kind, ...], make: Callable[[MappingContext, DeviceState], Any]
 ) -> EntityType:
     context = f"https://raw.githubusercontent.com/smart-data-models/dataModel.{subject}/master/context.jsonld"
     return EntityType(f"https://smartdatamodels.org/dataModel.{subject}/{name}", context, kinds, make)
@@ -161,7 +161,7 @@ ENTITY_TYPES: Final = {
 }
 
 
-def _common(mapping: MappingContext, state: Standing) -> dict[str, Attribute]:
+def _common(mapping: MappingContext, state: DeviceState) -> dict[str, Attribute]:
     """Attributes common to all models: name, area, data provider, and the address of stationary devices."""
     device, city = state.device, mapping.city
     provider = f"Jaga Kota, {city.name}" + (" (simulated)" if mapping.simulated else "")
@@ -175,7 +175,7 @@ def _common(mapping: MappingContext, state: Standing) -> dict[str, Attribute]:
     )
 
 
-def _location(state: Standing) -> Attribute | None:
+def _location(state: DeviceState) -> Attribute | None:
     position = position_of(state.device, state.latest)
     if position is None:
         return None
@@ -183,7 +183,7 @@ def _location(state: Standing) -> Attribute | None:
     return Attribute("GeoProperty", point(*position), field.measured_at if field else None)
 
 
-def _status(state: Standing) -> Attribute:
+def _status(state: DeviceState) -> Attribute:
     """The container's `status`: the most severe that applies. Events apply until they are cleared."""
     tilt = number(state.latest, "tilt_deg")
     if state.condition.state == "fire":

@@ -28,10 +28,10 @@ from broker.contract.payloads import fields_of
 from broker.contract.topics import ID_PATTERN, KINDS, Kind
 from broker.contract.units import unit_of
 from city.model import Device
-from ingest.store.condition import position_of
+from ingest.store.device_condition import position_of
+from ingest.store.device_state import DeviceState
 from ingest.store.port import MAX_EVENTS, Aggregate, EventQuery, SeriesQuery, check_series
 from ingest.store.records import Reading, Value
-from ingest.store.standing import Standing
 
 router = APIRouter(prefix="/api/v1/export", tags=["exports"])
 
@@ -51,7 +51,7 @@ def export_geojson(request: Request, kind: Kind | None = None) -> Response:
     return Response(body, media_type=geojson.MEDIA, headers=_attachment_headers(context, kind or "devices", "geojson"))
 
 
-def _feature(context: ApiContext, state: Standing) -> dict[str, Any]:
+def _feature(context: ApiContext, state: DeviceState) -> dict[str, Any]:
     values = {name: found.value for name, found in state.latest.values.items()} if state.latest else {}
     properties = {
         "kind": state.device.KIND,
@@ -79,13 +79,13 @@ def export_devices(request: Request, kind: Kind | None = None, *, bom: Mark = Fa
     return _csv(context, kind or "devices", heading, rows, bom=bom)
 
 
-def _facts(context: ApiContext, state: Standing) -> list[object]:
+def _facts(context: ApiContext, state: DeviceState) -> list[object]:
     device = state.device
     measured = _local(context, state.latest.measured_at) if state.latest and state.latest.measured_at else ""
     return [device.id, device.KIND, device.kelurahan, device.site, state.condition.state, state.connected, measured]
 
 
-def _value(state: Standing, field: str) -> object:
+def _value(state: DeviceState, field: str) -> object:
     found = state.latest.values.get(field) if state.latest else None
     return "" if found is None else _format_value(found.value)
 

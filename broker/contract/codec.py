@@ -1,4 +1,4 @@
-"""Bytes to structs and back: the one place where the contract's JSON is read and written."""
+"""Encodes and decodes the contract's JSON; the only place that does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 from broker.contract.errors import PayloadError
 from broker.contract.payloads import (
     MAX_BATCH,
-    MAX_BOOTS,
+    MAX_EPOCHS,
     MAX_PAYLOAD_BYTES,
     PLATFORM_EVENT_TYPES,
     TELEMETRY,
@@ -19,18 +19,18 @@ from broker.contract.payloads import (
     Parsed,
     Receipt,
     Rejected,
-    Stamp,
+    SequencedMessage,
     Status,
     Telemetry,
     device_event_types,
 )
 from broker.contract.topics import KINDS, Kind
 
-S = TypeVar("S", bound=Stamp)
+S = TypeVar("S", bound=SequencedMessage)
 T = TypeVar("T")
 
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""All that msgspec raises over bytes from outside: no JSON, not the right JSON, no UTF-8, nested without end."""
+"""Every error of msgspec on external input: no JSON, another structure, no UTF-8, nested too deep."""
 
 _elements: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _status: Final = msgspec.json.Decoder(Status)
@@ -38,27 +38,27 @@ _receipt: Final = msgspec.json.Decoder(Receipt)
 _encoder: Final = msgspec.json.Encoder()
 
 
-class _Stamped(msgspec.Struct):
-    """Only what a receipt needs of a reading."""
+class _SequenceId(msgspec.Struct):
+    """The fields of a reading that a receipt needs."""
 
-    boot: str
+    epoch: str = msgspec.field(name="boot")
     seq: int
 
 
-_stamped: Final = msgspec.json.Decoder(_Stamped)
+_sequence_id: Final = msgspec.json.Decoder(_SequenceId)
 
 
 class _StructReader:
-    """Decodes one struct type: strict first, and tolerant (counting) only where a field is unknown."""
+    """Decodes one struct type: strictly first, and tolerantly (counting) only for unknown fields."""
 
-    def __init__(self, type_: type[Stamp]) -> None:
+    def __init__(self, type_: type[SequencedMessage]) -> None:
         strict = msgspec.defstruct(type_.__name__, [], bases=(type_,), forbid_unknown_fields=True, kw_only=True)
         self._strict = msgspec.json.Decoder(strict)
         self._tolerant = msgspec.json.Decoder(type_)
-        self._known = frozenset(type_.__struct_fields__)
+        self._known = frozenset(type_.__struct_encode_fields__)
 
     def read(self, raw: bytes | msgspec.Raw) -> tuple[Any, int]:
-        """The struct and how many unknown fields were ignored; raises msgspec's errors."""
+        """The struct, and how many unknown fields were ignored; raises msgspec's errors."""
         try:
             return self._strict.decode(raw), 0
         except msgspec.ValidationError as exc:
@@ -74,19 +74,19 @@ _platform_event: Final = msgspec.json.Decoder(Event)
 
 
 def parse_telemetry(kind: Kind, raw: bytes) -> Parsed[Telemetry]:
-    """Read one reading or an array of them.
+    """Parse one reading or an array of them.
 
     Raises:
-        PayloadError: Nothing in it can be understood (not JSON, too large, not an object or an array).
+        PayloadError: Nothing in it can be decoded (not JSON, too large, not an object or an array).
     """
     return _parse(raw, _telemetry[kind].read)
 
 
 def parse_events(kind: Kind, raw: bytes) -> Parsed[Event]:
-    """Read one event or an array of them; the type must be on the kind's closed list.
+    """Parse one event or an array of them; the type must be on the kind's closed list.
 
     Raises:
-        PayloadError: Nothing in it can be understood.
+        PayloadError: Nothing in it can be decoded.
     """
 
     def read(element: bytes | msgspec.Raw) -> tuple[Event, int]:
@@ -101,44 +101,44 @@ def parse_events(kind: Kind, raw: bytes) -> Parsed[Event]:
 
 
 def parse_platform_event(raw: bytes) -> Event:
-    """Read an event that the platform has journaled itself.
+    """Parse an event that the platform has journaled itself.
 
     Raises:
-        PayloadError: It is none.
+        PayloadError: It is not one.
     """
-    event = decode_json(_platform_event, _bounded(raw))
+    event = decode_json(_platform_event, _check_size(raw))
     if event.type not in PLATFORM_EVENT_TYPES:
         raise PayloadError(f"{event.type!r} is not an event of the platform: {', '.join(PLATFORM_EVENT_TYPES)}")
     return event
 
 
 def parse_status(raw: bytes) -> Status:
-    """Read a birth, a clean stop, a last will or a sleeper's notice.
+    """Parse a birth, a clean stop, a last will or a sleep notice.
 
     Raises:
         PayloadError: It is none of these.
     """
-    status: Status = decode_json(_status, _bounded(raw))
+    status: Status = decode_json(_status, _check_size(raw))
     return status
 
 
 def parse_receipt(raw: bytes) -> Receipt:
-    """Read a receipt.
+    """Parse a receipt.
 
     Raises:
-        PayloadError: It is none, or a range runs backwards.
+        PayloadError: It is not one, or a range is reversed.
     """
-    receipt = decode_json(_receipt, _bounded(raw))
+    receipt = decode_json(_receipt, _check_size(raw))
     if any(first > last for first, last in receipt.seqs):
         raise PayloadError("a range of seqs runs backwards")
     return receipt
 
 
 def decode_json(decoder: msgspec.json.Decoder[T], raw: bytes) -> T:
-    """Decode bytes from outside.
+    """Decode external input.
 
     Raises:
-        PayloadError: They are not what the decoder expects.
+        PayloadError: It is not what the decoder expects.
     """
     try:
         return decoder.decode(raw)
@@ -147,17 +147,17 @@ def decode_json(decoder: msgspec.json.Decoder[T], raw: bytes) -> T:
 
 
 def elements_of(raw: bytes) -> list[bytes]:
-    """The elements of an array, or the whole when it is none or cannot be read; never raises."""
+    """The elements of an array, or the whole payload when it is no array or unreadable; never raises."""
     try:
         return [bytes(part) for part in _elements.decode(raw)] if _is_array(raw) else [raw]
     except UNREADABLE:
         return [raw]
 
 
-def stamps_of(raw: bytes) -> list[tuple[str, int]]:
-    """The `(boot, seq)` of every reading in a payload that has one; for receipts, so it never raises.
+def sequence_ids_of(raw: bytes) -> list[tuple[str, int]]:
+    """Sequence ids `(epoch, seq)` of the readings in a payload, for receipts; never raises.
 
-    None of a message that is refused as a whole for its size: its device keeps what is in it.
+    Empty for a message that is rejected as a whole for its size: its device keeps the readings.
     """
     if len(raw) > MAX_PAYLOAD_BYTES:
         return []
@@ -165,44 +165,44 @@ def stamps_of(raw: bytes) -> list[tuple[str, int]]:
         parts: list[msgspec.Raw] | list[bytes] = _elements.decode(raw) if _is_array(raw) else [raw]
     except UNREADABLE:
         return []
-    found = _stamps(parts) if len(parts) <= MAX_BATCH else []
-    return found if len(found) <= MAX_BOOTS or len({boot for boot, _ in found}) <= MAX_BOOTS else []
+    found = _sequence_ids(parts) if len(parts) <= MAX_BATCH else []
+    return found if len(found) <= MAX_EPOCHS or len({epoch for epoch, _ in found}) <= MAX_EPOCHS else []
 
 
-def _stamps(parts: Sequence[bytes | msgspec.Raw]) -> list[tuple[str, int]]:
+def _sequence_ids(parts: Sequence[bytes | msgspec.Raw]) -> list[tuple[str, int]]:
     found: list[tuple[str, int]] = []
     for part in parts:
         try:
-            stamped = _stamped.decode(part)
+            sequence_id = _sequence_id.decode(part)
         except UNREADABLE:
             continue
-        found.append((stamped.boot, stamped.seq))
+        found.append((sequence_id.epoch, sequence_id.seq))
     return found
 
 
-def encode(item: Stamp | Status | Receipt) -> bytes:
-    """One struct as the JSON that goes over the wire."""
+def encode(item: SequencedMessage | Status | Receipt) -> bytes:
+    """Encode one struct as JSON for the wire."""
     return _encoder.encode(item)
 
 
 def join_encoded(parts: Sequence[bytes]) -> bytes:
-    """Already encoded readings as one payload: itself when alone, an array when there are more."""
+    """Join encoded readings into one payload: a single one as it is, several as an array."""
     return parts[0] if len(parts) == 1 else b"[" + b",".join(parts) + b"]"
 
 
 def utc_ms(at: datetime) -> datetime:
-    """A time in UTC cut to the milliseconds that the wire and the stores keep."""
+    """A time in UTC truncated to milliseconds, the resolution of wire and stores."""
     at = at.astimezone(UTC)
     return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
 def _parse(raw: bytes, read: Callable[[bytes | msgspec.Raw], tuple[S, int]]) -> Parsed[Any]:
-    whole = _bounded(raw)
+    whole = _check_size(raw)
     parts = decode_json(_elements, whole) if _is_array(whole) else [cast("msgspec.Raw", whole)]
     if len(parts) > MAX_BATCH:
         raise PayloadError(f"an array of {len(parts)} readings is longer than {MAX_BATCH}")
-    if len(parts) > MAX_BOOTS and (boots := len({boot for boot, _ in _stamps(parts)})) > MAX_BOOTS:
-        raise PayloadError(f"readings of {boots} boots are in it, more than {MAX_BOOTS}")
+    if len(parts) > MAX_EPOCHS and (epochs := len({epoch for epoch, _ in _sequence_ids(parts)})) > MAX_EPOCHS:
+        raise PayloadError(f"readings of {epochs} epochs (`boot`) are in it, more than {MAX_EPOCHS}")
     items: list[S] = []
     rejected: list[Rejected] = []
     unknown_fields = 0
@@ -221,7 +221,7 @@ def _is_array(raw: bytes) -> bool:
     return raw.lstrip(b" \t\r\n")[:1] == b"["
 
 
-def _bounded(raw: bytes) -> bytes:
+def _check_size(raw: bytes) -> bytes:
     if len(raw) > MAX_PAYLOAD_BYTES:
         raise PayloadError(f"{len(raw)} bytes are more than {MAX_PAYLOAD_BYTES}")
     return raw

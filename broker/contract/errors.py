@@ -1,4 +1,4 @@
-"""The errors that decide what happens to a message; every service raises and handles these and no others."""
+"""The errors that decide what happens to a message; every service raises and handles these only."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ class RetryLaterError(KotaError):
     """
 
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:
-        """Keep the message and the wait that was asked for."""
         super().__init__(message)
         self.retry_after_s = retry_after_s
 
@@ -43,6 +42,5 @@ class RowsRejectedError(KotaError):
     """
 
     def __init__(self, rejected: Mapping[int, str]) -> None:
-        """Keep which rows were refused and why."""
         super().__init__(f"{len(rejected)} rows refused: {next(iter(rejected.values()), '')}")
         self.rejected = dict(rejected)

@@ -1,7 +1,7 @@
 """Payloads of the bus as structs: telemetry of each kind, events, status and receipts, with their ranges.
 
 Units are part of the names (`broker.contract.units`). Writers encode these structs and nothing else; readers ignore
-and count unknown fields. An array is a catch-up after an outage: a bad element never spoils its neighbours.
+and count unknown fields. An array is a catch-up after an outage: a bad element does not affect the others.
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ T = TypeVar("T")
 
 MAX_PAYLOAD_BYTES: Final = 262_144
 GATEWAY_PAYLOAD_BYTES: Final = 1_048_576
-"""Of a message of another maker's server: it may speak for many devices."""
+"""Upper limit of a third-party server's message, which may concern many devices."""
 MAX_BATCH: Final = 1_000
-MAX_BOOTS: Final = 8
-"""Outbox lives in one message: each costs a receipt of its own."""
+MAX_EPOCHS: Final = 8
+"""Upper limit of epochs in one message: each costs a receipt of its own."""
 
-Boot = Annotated[str, Meta(pattern=r"^[a-z0-9]{1,16}$", description="Names one life of the device's outbox.")]
-Seq = Annotated[int, Meta(ge=0, le=2**53, description="Counts the readings of one boot.")]
+Epoch = Annotated[
+    str,
+    Meta(pattern=r"^[a-z0-9]{1,16}$", description="Epoch of the device's outbox: a new one starts with a new outbox."),
+]
+Seq = Annotated[int, Meta(ge=0, le=2**53, description="Counts the readings of one epoch.")]
 Time = Annotated[datetime, Meta(tz=True, description="Device clock, UTC.")]
 Percent = Annotated[float, Meta(ge=0, le=100)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
@@ -35,15 +38,15 @@ Text = Annotated[str, Meta(max_length=200)]
 Short = Annotated[str, Meta(max_length=64)]
 
 
-class Stamp(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
-    """Who-and-when of every reading and event: `(device, boot, seq)` is unique for ever."""
+class SequencedMessage(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
+    """Base of readings and events: time and sequence id; `(device, epoch, seq)` is unique for ever."""
 
     ts: Time
-    boot: Boot
+    epoch: Epoch = msgspec.field(name="boot")
     seq: Seq
 
 
-class BinTelemetry(Stamp, kw_only=True, omit_defaults=True):
+class BinTelemetry(SequencedMessage, kw_only=True, omit_defaults=True):
     """A waste container. `distance_mm` is measured downwards from the sensor; fill follows from the inventory."""
 
     distance_mm: Annotated[float, Meta(ge=0, le=20_000)] | None = None
@@ -59,7 +62,7 @@ class BinTelemetry(Stamp, kw_only=True, omit_defaults=True):
     lon_deg: Longitude | None = None
 
 
-class TruckTelemetry(Stamp, kw_only=True, omit_defaults=True):
+class TruckTelemetry(SequencedMessage, kw_only=True, omit_defaults=True):
     """A garbage truck. `pto`: the power take-off that drives the compactor is engaged.
 
     `power_v` is the vehicle's own voltage, `battery_v` and `battery_pct` the tracker's.
@@ -88,7 +91,7 @@ class TruckTelemetry(Stamp, kw_only=True, omit_defaults=True):
     tailgate_open: bool | None = None
 
 
-class ApTelemetry(Stamp, kw_only=True, omit_defaults=True):
+class ApTelemetry(SequencedMessage, kw_only=True, omit_defaults=True):
     """A Wi-Fi access point, as it sees its clients: `rx_` is what it receives from them.
 
     Byte counters start again at a reboot (`uptime_s` tells); the rates follow from them in ingest, or are the device's.
@@ -115,7 +118,7 @@ class ApTelemetry(Stamp, kw_only=True, omit_defaults=True):
 Scene = Literal["armed", "warming_up", "light", "covered", "moved", "defocused", "frozen", "no_stream", "too_large"]
 
 
-class CameraTelemetry(Stamp, kw_only=True, omit_defaults=True):
+class CameraTelemetry(SequencedMessage, kw_only=True, omit_defaults=True):
     """Health of a camera. `scene_ok` is false while the watcher is blind or not armed, `scene` says why.
 
     `blind_s` are the seconds it was not armed since it began (`uptime_s`), `reconnects` how often its stream came back.
@@ -140,7 +143,7 @@ TELEMETRY: Final[dict[Kind, type[Telemetry]]] = {
     "camera": CameraTelemetry,
 }
 
-# New ones go to the end: the place of a type names the outbox life of other makers' events (`ingest/foreign.py`).
+# New ones go to the end: the place of a type names the epoch of third-party events (`ingest/third_party.py`).
 EVENT_TYPES: Final[dict[Kind, tuple[str, ...]]] = {
     "bin": ("fire", "tilt", "lid_open", "collected", "moved", "low_battery", "tamper"),
     "truck": (
@@ -156,19 +159,19 @@ EVENT_TYPES: Final[dict[Kind, tuple[str, ...]]] = {
 }
 
 PLATFORM_EVENT_TYPES: Final = frozenset({"review"})
-"""Events that people cause at the API: stored beside those of a device, never taken from one, nor from the bus."""
+"""Events that people cause at the API: stored beside a device's, never accepted from a device or the bus."""
 
 
 def device_event_types(kind: Kind) -> tuple[str, ...]:
-    """What a device of a kind may send."""
+    """Event types that a device of a kind may send."""
     return tuple(name for name in EVENT_TYPES[kind] if name not in PLATFORM_EVENT_TYPES)
 
 
 Detail = dict[str, Any]
 
 
-class Event(Stamp, kw_only=True, omit_defaults=True):
-    """Something happened. `raised` and `cleared` bracket a condition, `noted` has no duration."""
+class Event(SequencedMessage, kw_only=True, omit_defaults=True):
+    """Something happened. `raised` and `cleared` start and end a condition, `noted` has no duration."""
 
     type: Short
     state: Literal["raised", "cleared", "noted"]
@@ -176,13 +179,13 @@ class Event(Stamp, kw_only=True, omit_defaults=True):
 
 
 class Online(msgspec.Struct, tag_field="state", tag="online", kw_only=True, omit_defaults=True):
-    """Birth: the device is there and starts (or goes on with) the outbox life `boot`.
+    """Birth: the device is online and starts, or continues, the epoch (`boot` on the wire) of its outbox.
 
-    `outbox_waiting` readings still wait there; `outbox_dropped` gave way at its bound in this life and are lost.
+    `outbox_waiting` readings are pending there; `outbox_dropped` were dropped at its bound in this epoch and are lost.
     """
 
     ts: Time
-    boot: Boot
+    epoch: Epoch = msgspec.field(name="boot")
     fw: Text = ""
     model: Text = ""
     outbox_waiting: Count | None = None
@@ -190,14 +193,14 @@ class Online(msgspec.Struct, tag_field="state", tag="online", kw_only=True, omit
 
 
 class Offline(msgspec.Struct, tag_field="state", tag="offline", kw_only=True, omit_defaults=True):
-    """The device left: `stop` says so itself, `lost` is its last will, spoken by the broker and without a time."""
+    """The device went offline: `stop` is its own message, `lost` its last will, sent by the broker without a time."""
 
     reason: Literal["stop", "lost"]
     ts: Time | None = None
 
 
 class Sleeping(msgspec.Struct, tag_field="state", tag="sleeping", kw_only=True, omit_defaults=True):
-    """The device sleeps and will be heard again within `next_s` seconds."""
+    """The device sleeps and will report again within `next_s` seconds."""
 
     next_s: Annotated[float, Meta(gt=0, le=1_000_000)]
     ts: Time | None = None
@@ -207,31 +210,31 @@ Status = Online | Offline | Sleeping
 
 
 class Receipt(msgspec.Struct, kw_only=True):
-    """Exactly these readings of one boot are durable: inclusive ranges of seqs."""
+    """Durable readings of one epoch: inclusive ranges of sequence numbers."""
 
-    boot: Boot
+    epoch: Epoch = msgspec.field(name="boot")
     seqs: Annotated[list[tuple[Seq, Seq]], Meta(max_length=10_000)]
 
 
-STAMP_FIELDS: Final = frozenset(Stamp.__struct_fields__)
+SEQUENCE_FIELDS: Final = frozenset(SequencedMessage.__struct_fields__)
 
 
 def fields_of(kind: Kind) -> tuple[str, ...]:
-    """The measured fields of a kind's telemetry, in the order of the contract, without the stamp."""
-    return tuple(name for name in TELEMETRY[kind].__struct_fields__ if name not in STAMP_FIELDS)
+    """The measured fields of a kind's telemetry, in the order of the contract, without time and sequence id."""
+    return tuple(name for name in TELEMETRY[kind].__struct_fields__ if name not in SEQUENCE_FIELDS)
 
 
 def values_of(reading: Telemetry) -> dict[str, Any]:
-    """The measured fields that a reading has, in the order of the contract; absent ones are absent."""
+    """The measured fields that a reading has, in the order of the contract."""
     names, values = (
-        reading.__struct_fields__[len(STAMP_FIELDS) :],
-        msgspec.structs.astuple(reading)[len(STAMP_FIELDS) :],
+        reading.__struct_fields__[len(SEQUENCE_FIELDS) :],
+        msgspec.structs.astuple(reading)[len(SEQUENCE_FIELDS) :],
     )
     return {name: value for name, value in zip(names, values, strict=True) if value is not None}
 
 
 class Rejected(msgspec.Struct, frozen=True, gc=False):
-    """One element that could not be understood: its own bytes and why, and whose it is where the topic does not say."""
+    """An element that could not be decoded: its bytes, the reason, and the device where the topic does not name it."""
 
     raw: bytes
     reason: str
@@ -239,7 +242,7 @@ class Rejected(msgspec.Struct, frozen=True, gc=False):
 
 
 class Parsed(msgspec.Struct, Generic[T], frozen=True, gc=False):
-    """What a payload held: the good in order, the bad with reasons, and how many unknown fields were ignored."""
+    """A decoded payload: valid elements in order, rejected ones with reasons, and the count of unknown fields."""
 
     items: list[T]
     rejected: list[Rejected]

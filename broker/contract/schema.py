@@ -11,7 +11,7 @@ import msgspec
 
 from broker.contract.payloads import (
     MAX_BATCH,
-    MAX_BOOTS,
+    MAX_EPOCHS,
     MAX_PAYLOAD_BYTES,
     TELEMETRY,
     Event,
@@ -41,7 +41,7 @@ def schema() -> dict[str, Any]:
 
 
 def page() -> str:
-    """The contract as a page of Markdown."""
+    """The contract as a Markdown page."""
     return "\n".join([*_topics(), *_telemetry(), *_events(), *_states(), ""])
 
 
@@ -65,10 +65,11 @@ def _topics() -> list[str]:
         "|---|---|---|---|",
         *rows,
         "",
-        "Every reading and event carries `ts` (device clock, UTC, RFC 3339 with a zone), `boot` (one life of the",
-        "outbox) and `seq` (counts within it); the three and the device make it unique for ever. A payload is one",
-        "object or an array of them. Absent means unknown, never zero. Unknown fields are ignored and counted.",
-        f"A message holds at most {MAX_PAYLOAD_BYTES} bytes, {MAX_BATCH} readings and {MAX_BOOTS} boots; one with",
+        "Every reading and event carries `ts` (device clock, UTC, RFC 3339 with a zone), `boot` (the epoch of",
+        "the outbox: a new outbox starts a new one) and `seq` (counts within it); the three and the device are unique",
+        "for ever. A payload is one object or an array of them. Absent means unknown, never zero. Unknown fields are",
+        "ignored and counted.",
+        f"A message holds at most {MAX_PAYLOAD_BYTES} bytes, {MAX_BATCH} readings and {MAX_EPOCHS} epochs; one with",
         "more is a dead letter as a whole and gets no receipt.",
         "",
     ]
@@ -124,14 +125,14 @@ def _states() -> list[str]:
     ]
 
 
-def generated() -> dict[Path, str]:
+def generated_files() -> dict[Path, str]:
     """Path to content of every generated file."""
     return {SCHEMA_PATH: json.dumps(schema(), indent=1, ensure_ascii=False) + "\n", PAGE_PATH: page()}
 
 
 def main() -> int:
     """Write the files."""
-    for path, text in generated().items():
+    for path, text in generated_files().items():
         path.write_text(text, encoding="utf-8")
     return 0
 

@@ -1,4 +1,4 @@
-"""Topics of the bus as a two-way codec: build, parse, subscribe and compare, from one definition."""
+"""Topics of the bus as a two-way codec: build, parse, subscribe and compare."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RETAINED_CHANNELS: Final[frozenset[Channel]] = frozenset({"status"})
 ROOT: Final = "kota"
 PREFIX: Final = f"{ROOT}/v1"
 PLATFORM_ROOT: Final = f"${ROOT}"
-"""First level of what the platform tells itself through its own journal. MQTT's `#` and `+` do not match a `$`."""
+"""First level of messages that the platform journals itself. MQTT's `#` and `+` do not match a `$`."""
 _REFUSED: Final = f"{ROOT}/bus/"
 ID_PATTERN: Final = r"[a-z0-9][a-z0-9-]{0,62}"
 TOPICS_REMEMBERED: Final = 16_384
@@ -31,7 +31,7 @@ _SEGMENTS: Final = 6
 
 
 class Topic(msgspec.Struct, frozen=True):
-    """One address on the bus, `kota/v1/{city}/{kind}/{device}/{channel}`; its parts are always valid."""
+    """One topic of the bus, `kota/v1/{city}/{kind}/{device}/{channel}`; its parts are always valid."""
 
     city: str
     kind: Kind
@@ -39,7 +39,7 @@ class Topic(msgspec.Struct, frozen=True):
     channel: Channel
 
     def __post_init__(self) -> None:
-        """Refuse parts that would not survive a round trip through the wire.
+        """Validate the parts.
 
         Raises:
             TopicError: A part is not an id, a kind or a channel.
@@ -52,7 +52,7 @@ class Topic(msgspec.Struct, frozen=True):
             raise TopicError(f"channel {self.channel!r} is not one of {', '.join(CHANNELS)}")
 
     def __str__(self) -> str:
-        """The topic as it goes over the wire."""
+        """The topic as text."""
         return f"{PREFIX}/{self.city}/{self.kind}/{self.device}/{self.channel}"
 
 
@@ -69,10 +69,10 @@ def require_id(text: str, role: str) -> str:
 
 @lru_cache(maxsize=TOPICS_REMEMBERED)
 def parse_topic(topic: str) -> Topic:
-    """Parse a topic of the contract; a city has few topics and each comes often, so they are remembered.
+    """Parse a topic of the contract; cached, because a city has few topics.
 
     Raises:
-        TopicError: Anything else, wildcards and foreign prefixes included.
+        TopicError: Any other topic, including wildcards and other prefixes.
     """
     if topic.startswith(_REFUSED):
         raise TopicError(f"topics below {PLATFORM_ROOT}/ are the platform's own; no message from the bus may have one")
@@ -84,31 +84,31 @@ def parse_topic(topic: str) -> Topic:
 
 
 def is_native(topic: str) -> bool:
-    """Whether a topic lies in the contract's own space, well formed or not."""
+    """Whether a topic is in the contract's own space, valid or not."""
     return topic.startswith(f"{ROOT}/")
 
 
 def is_platforms(topic: str) -> bool:
-    """Whether a topic is the platform's own: only our own processes write such messages, into the journal."""
+    """Whether a topic is the platform's own: only our processes write such messages, into the journal."""
     return topic.partition("/")[0] == PLATFORM_ROOT
 
 
 def topic_from_bus(topic: str) -> str:
-    """The topic that a message from the network is journaled under; to be called for every one, by every reader.
+    """The topic under which a message from the network is journaled; every reader calls this for every message.
 
-    One that claims to be the platform's own gets a topic that nobody reads, so that it is a dead letter for ever, also
-    when it is replayed. Every other topic stays as it is.
+    A topic that claims to be the platform's own becomes one that nobody reads, so that the message is a dead letter,
+    also when it is replayed. Every other topic is unchanged.
     """
     return f"{_REFUSED}{topic}" if is_platforms(topic) else topic
 
 
 def review_topic(city: str, camera: str) -> str:
-    """Where the API journals a verdict on a case of a camera."""
+    """Topic under which the API journals a verdict on a camera's case."""
     return f"{PLATFORM_ROOT}/v1/{city}/camera/{camera}/review"
 
 
 def parse_review_topic(topic: str) -> tuple[str, str]:
-    """City and camera of a verdict.
+    """City and camera of a verdict's topic.
 
     Raises:
         TopicError: It is another topic.
@@ -122,19 +122,19 @@ def parse_review_topic(topic: str) -> tuple[str, str]:
 
 
 def subscription(channel: Channel, *, city: str = "+", kind: Kind | Literal["+"] = "+", device: str = "+") -> str:
-    """The filter for one channel; `+` leaves a part open."""
+    """The topic filter for one channel; `+` leaves a part open."""
     return f"{PREFIX}/{city}/{kind}/{device}/{channel}"
 
 
 def canary_topic(city: str) -> str:
-    """Where ingest publishes to hear itself: no device may, and its messages are kept nowhere."""
+    """Topic of ingest's canary: no device may publish there, and its messages are not stored."""
     return f"{ROOT}/canary/{city}"
 
 
 def covers(outer: str, inner: str) -> bool:
-    """Whether a filter matches every topic that another matches; `inner` may be a plain topic.
+    """Whether a filter matches every topic that another one matches; `inner` may be a plain topic.
 
-    As MQTT has it: `a/#` matches `a` too, and no wildcard matches a first level that begins with `$`.
+    MQTT's rules: `a/#` matches `a` too, and no wildcard matches a first level that begins with `$`.
     """
     if inner.startswith("$") and not outer.startswith("$"):
         return False

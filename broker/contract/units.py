@@ -1,4 +1,4 @@
-"""Units of the contract's fields, told by the end of their names; one table for pages, dashboards and documents."""
+"""Units of the contract's fields, by the suffix of their names; one table for pages, dashboards and documents."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ COUNTERS: Final = frozenset(
         "fuel_used_l",
     }
 )
-"""Fields that only grow until their device restarts; charts show their difference, not their value."""
+"""Fields that only grow until their device restarts; charts show their increase."""
 
 
 def unit_of(field: str) -> str:

@@ -1,1 +1,1 @@
-"""Files of a real Mosquitto, made from the definition that the embedded broker works with."""
+"""Configuration files for Mosquitto, from the same table of rights as the embedded broker."""

@@ -1,4 +1,4 @@
-"""`kota mosquitto`: writes the files of a real Mosquitto for a city; run again when the inventory changes."""
+"""`kota mosquitto`: writes Mosquitto's files for a city; run it again when the inventory changes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 
 from broker.accounts import CurrentRights, password_of
 from broker.contract.errors import ConfigError
-from broker.mosquitto.files import TLS_FILES, Layout, texts
+from broker.mosquitto.files import TLS_FILES, MosquittoLayout, texts
 from city.atomic_files import replace_file
 from city.gateways import Gateways
 from city.options import add_settings, settings_from
@@ -23,7 +23,7 @@ _GROUP_MODE: Final = 0o640
 
 
 def run(argv: list[str]) -> int:
-    """Write what changed, and say what has to be done about it."""
+    """Write the files that changed, and print what has to be done."""
     args = _parser().parse_args(argv)
     settings = settings_from(args)
     layout = layout_of(settings, args.out, args.state, args.bind, args.tls_dir, args.tls_port, args.user)
@@ -61,11 +61,11 @@ def layout_of(
     tls: Path | None = None,
     tls_port: int = 8883,
     user: str = "",
-) -> Layout:
-    """The layout that is asked for.
+) -> MosquittoLayout:
+    """The layout of the arguments.
 
     Raises:
-        ConfigError: A port is none, a file of TLS is missing, or the account is unknown.
+        ConfigError: A port is invalid, a TLS file is missing, or the account is unknown.
     """
     for port in (settings.mqtt_port, tls_port):
         if not 0 < port < 1 << 16:
@@ -77,11 +77,11 @@ def layout_of(
         _account(user)
     folder = out.resolve()
     state = state.resolve() if state else folder / "state"
-    return Layout(folder, state, settings.mqtt_port, bind, tls.resolve() if tls else None, tls_port, user)
+    return MosquittoLayout(folder, state, settings.mqtt_port, bind, tls.resolve() if tls else None, tls_port, user)
 
 
-def write(settings: Settings, layout: Layout) -> dict[str, bool]:
-    """Write the files; for each whether it changed.
+def write(settings: Settings, layout: MosquittoLayout) -> dict[str, bool]:
+    """Write the files; return for each whether it changed.
 
     Raises:
         ConfigError: The inventory is wrong, or a folder or file cannot be written.
@@ -97,7 +97,7 @@ def write(settings: Settings, layout: Layout) -> dict[str, bool]:
     return {name: replace_file(layout.folder / name, text, mode=mode, group=group) for name, text in wanted.items()}
 
 
-def _make_folders(layout: Layout) -> None:
+def _make_folders(layout: MosquittoLayout) -> None:
     try:
         layout.folder.mkdir(parents=True, exist_ok=True)
         layout.state.mkdir(parents=True, exist_ok=True)

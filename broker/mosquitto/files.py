@@ -1,4 +1,4 @@
-"""What Mosquitto reads: its configuration, who may do what, and passwords; all of it made from the table of rights.
+"""Mosquitto's files: configuration, access rules and passwords, from the table of rights.
 
 Source: mosquitto.conf(5) and mosquitto_passwd(1) of 2.0.
 """
@@ -17,15 +17,15 @@ from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES
 from broker.contract.topics import ROOT
 
 MESSAGE_EVERY_S: Final = 40
-"""A day's queue is sized for one message of each device in so many seconds; Kupang's 633 send under 15 a second."""
+"""Assumed interval of a device's messages, to size a day's queue; Kupang's 633 send under 15 a second."""
 QUEUE_STEP: Final = 100_000
-"""Up to a multiple of this, so that not every new device changes the configuration."""
+"""The queue is rounded up to a multiple, so that a new device seldom changes the configuration."""
 QUEUED_MESSAGE_BYTES: Final = 256
-"""Of payload, on average, for which the queue's bound in bytes is made; a reading has 172."""
+"""Assumed average payload, for the queue's bound in bytes; a reading has 172."""
 PACKET_OVERHEAD_BYTES: Final = 4_096
-"""Of a packet beside its payload: header, topic, properties of MQTT 5."""
+"""Bytes of a packet besides its payload: header, topic, properties of MQTT 5."""
 CONNECTIONS_MAX: Final = 16_384
-"""Of a listener."""
+"""Upper limit of a listener's connections."""
 TLS_FILES: Final = {"cafile": "ca.crt", "certfile": "server.crt", "keyfile": "server.key"}
 
 _ITERATIONS: Final = 101
@@ -34,11 +34,11 @@ _SALT_BYTES: Final = 12
 """Mosquitto 2.0 refuses any other length."""
 
 
-class Layout(NamedTuple):
-    """Where things are, all paths absolute.
+class MosquittoLayout(NamedTuple):
+    """Paths, all absolute, and ports.
 
-    `bind` is the address to listen on, empty for every one; `user` the account Mosquitto drops to when root starts it,
-    empty for its own choice.
+    `bind` is the address to listen on, empty for all; `user` the account Mosquitto switches to when started as root,
+    empty for its default.
     """
 
     folder: Path
@@ -50,7 +50,7 @@ class Layout(NamedTuple):
     user: str = ""
 
 
-def texts(layout: Layout, rights: Mapping[str, Rights], password_of: Callable[[str], str]) -> dict[str, str]:
+def texts(layout: MosquittoLayout, rights: Mapping[str, Rights], password_of: Callable[[str], str]) -> dict[str, str]:
     """The content of each file by its name."""
     return {
         "mosquitto.conf": conf_text(layout, accounts=len(rights)),
@@ -59,10 +59,10 @@ def texts(layout: Layout, rights: Mapping[str, Rights], password_of: Callable[[s
     }
 
 
-def conf_text(layout: Layout, *, accounts: int) -> str:
+def conf_text(layout: MosquittoLayout, *, accounts: int) -> str:
     """`mosquitto.conf`.
 
-    Its defaults (20 in flight, 1,000 queued) lose nearly everything that waits when ingest is slow or away, 0 for "no
+    The defaults (20 in flight, 1,000 queued) lose nearly everything that waits when ingest is slow or away, 0 for "no
     bound" loses everything in some versions, and without an autosave a power cut takes queue and retained messages.
     """
     queued = (accounts * 86_400 // MESSAGE_EVERY_S // QUEUE_STEP + 1) * QUEUE_STEP
@@ -96,7 +96,7 @@ def conf_text(layout: Layout, *, accounts: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _listeners(layout: Layout) -> list[str]:
+def _listeners(layout: MosquittoLayout) -> list[str]:
     common = ["use_username_as_clientid true", f"max_connections {CONNECTIONS_MAX}"]
     lines = [f"listener {layout.port} {layout.bind}".rstrip(), *common]
     if layout.tls:
@@ -109,7 +109,7 @@ def _listeners(layout: Layout) -> list[str]:
 def acl_text(rights: Mapping[str, Rights]) -> str:
     """The `acl_file`: what no line allows is refused.
 
-    Mosquitto 2.0 grants every subscription and asks this file for each message it is about to deliver.
+    Mosquitto 2.0 grants every subscription and checks this file for each message before it delivers it.
     """
     lines = ["# Made by `kota mosquitto`."]
     for user, may in rights.items():
@@ -121,16 +121,16 @@ def acl_text(rights: Mapping[str, Rights]) -> str:
 
 
 def _topics(access: str, filters: Iterable[str]) -> list[str]:
-    return [f"topic {access} {one}" for one in filters]
+    return [f"topic {access} {topic_filter}" for topic_filter in filters]
 
 
 def passwd_text(users: Iterable[str], password_of: Callable[[str], str]) -> str:
-    """The `password_file`, a line an account."""
-    return "".join(f"{user}:{_hashed(user, password_of(user))}\n" for user in users)
+    """The `password_file`, one line per account."""
+    return "".join(f"{user}:{_hash_password(user, password_of(user))}\n" for user in users)
 
 
-def _hashed(user: str, password: str) -> str:
-    """Mosquitto's `$7$`: PBKDF2 with SHA-512. The salt follows from the password, so that nothing changes by itself."""
+def _hash_password(user: str, password: str) -> str:
+    """Mosquitto's `$7$`: PBKDF2 with SHA-512. The salt is derived from the password: the file is reproducible."""
     salt = hmac.digest(password.encode(), f"salt:{user}".encode(), "sha256")[:_SALT_BYTES]
     digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, _ITERATIONS)
     return f"$7${_ITERATIONS}${b64encode(salt).decode()}${b64encode(digest).decode()}"

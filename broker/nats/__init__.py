@@ -1,1 +1,1 @@
-"""The embedded broker: nats-server, its configuration, who is let in, and the reader of its stream."""
+"""The embedded broker: nats-server, its configuration, authentication, and the reader of its stream."""

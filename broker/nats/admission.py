@@ -1,4 +1,4 @@
-"""Who comes in at the embedded broker: password and client id are judged, failures are counted and slowed."""
+"""Authentication at the embedded broker: checks password and client id, counts and delays failures."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from broker.access import Rights
 from broker.contract.errors import TopicError
 from broker.nats.subjects import subjects_of
 
-ADDRESSES_REMEMBERED: Final = 4_096
+ADDRESSES_MAX: Final = 4_096
 DELAY_STEP_S: Final = 0.25
 DELAY_MAX_S: Final = 4.0
-"""A refusal is answered later with each failure of its address, up to this; who has the right password never waits."""
+"""The delay of a refusal grows with each failure of its address up to this; a correct password is never delayed."""
 FORGIVEN_AFTER_S: Final = 300.0
 REPORT_EVERY_S: Final = 60.0
 
@@ -35,7 +35,7 @@ Reason = Literal[
 
 
 class SignIn(msgspec.Struct, frozen=True):
-    """What a client says of itself, and where it comes from."""
+    """Credentials of a client, and its address."""
 
     user: str
     password: str
@@ -43,8 +43,8 @@ class SignIn(msgspec.Struct, frozen=True):
     address: str
 
 
-class Gate:
-    """Decides over sign-ins by the table of rights as it is now.
+class Authenticator:
+    """Authenticates clients by the present table of rights.
 
     Args:
         rights: The table.
@@ -52,24 +52,23 @@ class Gate:
     """
 
     def __init__(self, rights: Callable[[], Mapping[str, Rights]], password_of: Callable[[str], str]) -> None:
-        """Keep where to look."""
         self._rights = rights
         self._password_of = password_of
 
-    def judge(self, asked: SignIn) -> Rights | Reason:
-        """The rights of a client that may come in, or why it may not."""
-        rights = self._rights().get(asked.user)
+    def authenticate(self, sign_in: SignIn) -> Rights | Reason:
+        """The client's rights, or the reason for refusing it."""
+        rights = self._rights().get(sign_in.user)
         if rights is None:
             return "unknown_account"
-        if not hmac.compare_digest(self._password_of(asked.user).encode(), asked.password.encode()):
+        if not hmac.compare_digest(self._password_of(sign_in.user).encode(), sign_in.password.encode()):
             return "wrong_password"
-        if asked.client_id != asked.user and (not rights.is_gateway or asked.client_id in self._rights()):
+        if sign_in.client_id != sign_in.user and (not rights.is_gateway or sign_in.client_id in self._rights()):
             return "foreign_client_id"
         return rights
 
 
 def in_server_terms(rights: Rights) -> dict[str, Any]:
-    """Rights as permissions and limits of nats-server; without a filter everything is denied, not allowed."""
+    """Rights as permissions and limits of nats-server; without filters everything is denied."""
     return {
         "pub": _permission(rights.writes, _RESERVED if rights.is_gateway else ()),
         "sub": _permission(rights.reads, ()),
@@ -98,33 +97,32 @@ class _Failures(msgspec.Struct):
 
 
 class Failures:
-    """Failed sign-ins by address, bounded; the address that failed longest ago gives way."""
+    """Failed sign-ins by address, bounded; the address that failed longest ago is evicted."""
 
     def __init__(self) -> None:
-        """Start without any."""
         self._addresses: OrderedDict[str, _Failures] = OrderedDict()
         self.total = 0
 
     def note(self, address: str, reason: Reason, now_s: float) -> float:
-        """Count a failure; how many seconds its answer waits."""
-        found = self._addresses.pop(address, None)
-        if found is None or now_s - found.last_s > FORGIVEN_AFTER_S:
-            found = _Failures(reported_s=found.reported_s if found else -REPORT_EVERY_S)
-        self._addresses[address] = found
-        if len(self._addresses) > ADDRESSES_REMEMBERED:
+        """Count a failure; return the delay of its answer in seconds."""
+        failures = self._addresses.pop(address, None)
+        if failures is None or now_s - failures.last_s > FORGIVEN_AFTER_S:
+            failures = _Failures(reported_s=failures.reported_s if failures else -REPORT_EVERY_S)
+        self._addresses[address] = failures
+        if len(self._addresses) > ADDRESSES_MAX:
             self._addresses.popitem(last=False)
-        found.count += 1
-        found.last_s = now_s
-        found.unreported[reason] = found.unreported.get(reason, 0) + 1
+        failures.count += 1
+        failures.last_s = now_s
+        failures.unreported[reason] = failures.unreported.get(reason, 0) + 1
         self.total += 1
-        return min(DELAY_MAX_S, DELAY_STEP_S * found.count)
+        return min(DELAY_MAX_S, DELAY_STEP_S * failures.count)
 
     def due(self, now_s: float) -> list[tuple[str, dict[str, int]]]:
-        """Addresses with failures since their last report, at most once a minute each: reason to count."""
+        """Addresses with unreported failures (reason to count), each at most once a minute."""
         reports = []
-        for address, found in self._addresses.items():
-            if found.unreported and now_s - found.reported_s >= REPORT_EVERY_S:
-                reports.append((address, found.unreported))
-                found.unreported = {}
-                found.reported_s = now_s
+        for address, failures in self._addresses.items():
+            if failures.unreported and now_s - failures.reported_s >= REPORT_EVERY_S:
+                reports.append((address, failures.unreported))
+                failures.unreported = {}
+                failures.reported_s = now_s
         return reports

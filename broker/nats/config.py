@@ -1,7 +1,7 @@
-"""The configuration of the embedded nats-server, made from the table of rights and the city's key.
+"""The configuration of the embedded nats-server, from the table of rights and the city's key.
 
-Devices and other makers' servers are let in one by one (`broker.nats.admission`), because a configuration cannot bind
-an account to a client id, and because a device that is taken in then has its account at once.
+Devices and third-party servers are authenticated one by one (`broker.nats.admission`), because a configuration cannot
+bind an account to a client id, and because an adopted device then has its account at once.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ from broker.nats.subjects import FROM_GATEWAYS, MESSAGES, RETAINED, RETAINED_MES
 
 ACCOUNT: Final = "KOTA"
 GATEWAYS: Final = "GATEWAYS"
-"""The account of other makers' servers: the server bounds messages by account, and theirs may be larger."""
+"""The account of third-party servers: the server limits message size by account, and theirs is larger."""
 SYSTEM: Final = "SYS"
 KEEPER: Final = "keeper"
-"""The service's own user: answers sign-ins, keeps the stream."""
+"""The service's own user: answers authentication requests, manages the stream."""
 GATEWAY_KEEPER: Final = "gateway-keeper"
-"""Its user in the account of gateways."""
+"""The service's user in the gateways' account."""
 WATCHER: Final = "watcher"
-"""Its user in the system account: sees connections and ends them."""
+"""The service's user in the system account: lists connections and ends them."""
 READER: Final = "ingest"
 CONNECTIONS_MAX: Final = 16_384
 HEADER_BYTES: Final = 512
-"""What nats-server adds to a payload before it compares it with its bound."""
+"""Bytes that nats-server adds to a payload before it checks the limit."""
 PENDING_MAX_BYTES: Final = 64 << 20
-"""What may wait for a reader before its connection is closed; the questions of a flood wait for ours."""
+"""Outgoing bytes per connection before the server closes it; a flood of sign-ins queues for ours."""
 STORED_WITHIN_S: Final = 30
-"""A device is cut off when the disk has not taken its message by then; a slow card with much in flight needs some."""
+"""A device is disconnected when its message is not on disk by then; a slow card needs some seconds."""
 SIGN_IN_WITHIN_S: Final = 10
-"""A connection that has not signed in by then is closed."""
+"""A connection that has not authenticated by then is closed."""
 
 
 _STORED: Final = (f"{MESSAGES}>", f"{RETAINED_MESSAGES}>")
 
 
-class Layout(NamedTuple):
-    """Where things are, all paths absolute. `tls`: a folder with `server.crt` and `server.key`; None for plain MQTT."""
+class NatsLayout(NamedTuple):
+    """Paths, all absolute, and ports. `tls`: a folder with `server.crt` and `server.key`; None for plain MQTT."""
 
     folder: Path
     host: str
@@ -50,12 +50,12 @@ class Layout(NamedTuple):
     tls: Path | None = None
 
 
-def conf_text(layout: Layout, city: str, issuer: str, password_of: Callable[[str], str]) -> str:
+def conf_text(layout: NatsLayout, city: str, issuer: str, password_of: Callable[[str], str]) -> str:
     """`nats-server.conf`.
 
-    `sync_interval: always` is what makes a PUBACK mean that a message is on disk; by default it is synced every two
-    minutes. Its encryption is not used: killed while it begins a file, 2.15 finds the whole stream corrupt. JetStream's
-    own bound lies above the stream's, which refuses new messages when it is reached.
+    With `sync_interval: always` a PUBACK means that a message is on disk; the default syncs every two minutes. Its
+    encryption is not used: killed while it creates a file, 2.15 finds the whole stream corrupt. JetStream's own bound
+    is above the stream's, which refuses new messages when it is reached.
     """
 
     def user(name: str, *connections: str, **more: object) -> dict[str, object]:
@@ -106,7 +106,7 @@ def conf_text(layout: Layout, city: str, issuer: str, password_of: Callable[[str
 
 
 def _city_account() -> dict[str, object]:
-    """Bounds what a device sends; takes over what gateways store, and hears what they send at QoS 0."""
+    """Limits devices' messages; imports what gateways store and publish at QoS 0."""
     return {
         "jetstream": "enabled",
         "limits": {"max_payload": MAX_PAYLOAD_BYTES + HEADER_BYTES},
@@ -124,7 +124,7 @@ def _gateways_account() -> dict[str, object]:
     }
 
 
-def _tls(layout: Layout) -> dict[str, object]:
+def _tls(layout: NatsLayout) -> dict[str, object]:
     if layout.tls is None:
         return {}
     files = {"cert_file": str(layout.tls / "server.crt"), "key_file": str(layout.tls / "server.key")}
@@ -132,7 +132,7 @@ def _tls(layout: Layout) -> dict[str, object]:
 
 
 def _reader_permissions(city: str) -> dict[str, object]:
-    """What ingest needs: its consumers of one stream, messages of QoS 0, receipts, and the canary."""
+    """Permissions of ingest: its consumers of one stream, messages of QoS 0, receipts, and the canary."""
     api = "$JS.API."
     publish = [
         *(f"{api}CONSUMER.{verb}.{STREAM}.>" for verb in ("CREATE", "DELETE", "INFO", "MSG.NEXT")),

@@ -1,4 +1,4 @@
-"""A connection of one of our services to the embedded broker: made once, with a timeout, and never again by itself."""
+"""A service's connection to the embedded broker: with a timeout, and without reconnection."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ _CLOSE_WITHIN_S: Final = 1.0
 
 
 @contextlib.asynccontextmanager
-async def connected(
+async def open_connection(
     url: str, user: str, password: str, *, inbox: str, on_error: Callable[[Exception], Awaitable[None]] | None = None
 ) -> AsyncIterator[Client]:
-    """A client that is connected inside the context and gone afterwards.
+    """A client that is connected inside the context.
 
     Args:
-        url: Where the server listens for services.
+        url: Address for services.
         user: The account.
         password: Its password.
-        inbox: Prefix of the subjects it is answered on.
-        on_error: Told what the library finds while nobody waits for an answer.
+        inbox: Prefix of the subjects of its replies.
+        on_error: Called with asynchronous errors of the library.
 
     Raises:
-        NatsError, TimeoutError, OSError: It cannot be made.
+        NatsError, TimeoutError, OSError: It cannot connect.
     """
 
     async def ignore(_exc: Exception) -> None:
-        """Who waits for an answer finds out."""
+        """Ignore: the caller that waits for the answer gets the error."""
 
     async with asyncio.timeout(CONNECT_WITHIN_S):
         client = await connect(

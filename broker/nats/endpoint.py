@@ -1,4 +1,4 @@
-"""Where the services of this machine find the embedded broker."""
+"""The endpoint file: the embedded broker's address for the services of this machine."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import msgspec
 
 
 def endpoint_path(data: Path) -> Path:
-    """Where the embedded broker of a data folder says how services reach it."""
+    """Path of the endpoint file in a data folder."""
     return data / "broker" / "endpoint.json"
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """Where the services of this machine reach the embedded broker; written by it at each start."""
+    """The embedded broker's address for the services of this machine; written at each start."""
 
     url: str

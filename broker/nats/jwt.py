@@ -1,4 +1,4 @@
-"""Signed answers to nats-server's question whether a client may come in: JSON Web Tokens with an Ed25519 nkey.
+"""Signed answers to nats-server's authorization callout: JSON Web Tokens with an Ed25519 nkey.
 
 Source: NATS architecture decision ADR-26 (authorization callouts) and the claims of `nats-io/jwt` version 2.
 """
@@ -18,15 +18,15 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from broker.contract.errors import PayloadError
 
 _ACCOUNT_PREFIX: Final = 0
-"""Of an account's public key; it makes the text begin with `A`."""
+"""Prefix byte of an account's public key; its text begins with `A`."""
 _HEADER: Final = b'{"typ":"JWT","alg":"ed25519-nkey"}'
 _PARTS: Final = 3
 
 
-class Claims(msgspec.Struct):
-    """What the server asks: who wants to come in."""
+class AuthRequest(msgspec.Struct):
+    """The server's authorization request: the client and its credentials."""
 
-    class _Server(msgspec.Struct):
+    class _ServerId(msgspec.Struct):
         id: str
 
     class _Client(msgspec.Struct):
@@ -39,32 +39,32 @@ class Claims(msgspec.Struct):
         user: str = ""
         password: str = ""
 
-    server_id: _Server
+    server_id: _ServerId
     user_nkey: str
     client_info: _Client
     connect_opts: _Options
 
 
 class _Request(msgspec.Struct):
-    nats: Claims
+    nats: AuthRequest
 
 
-def read_request(token: bytes) -> Claims:
-    """The server's question; its signature is not checked, because nobody else may publish on that subject.
+def read_request(token: bytes) -> AuthRequest:
+    """Decode the server's request; its signature is not checked, because only the server may publish on that subject.
 
     Raises:
-        PayloadError: It is none.
+        PayloadError: It is not a valid request.
     """
     parts = token.split(b".")
     if len(parts) != _PARTS:
         raise PayloadError("a question of the broker is no token")
     try:
-        return msgspec.json.decode(_decoded(parts[1]), type=_Request).nats
+        return msgspec.json.decode(_decode(parts[1]), type=_Request).nats
     except (binascii.Error, ValueError) as exc:
         raise PayloadError(f"a question of the broker cannot be read: {exc}") from exc
 
 
-class Signer:
+class JwtSigner:
     """Signs with one key; the server knows its public part.
 
     Args:
@@ -72,40 +72,39 @@ class Signer:
     """
 
     def __init__(self, seed: bytes) -> None:
-        """Make the key."""
         self._key = Ed25519PrivateKey.from_private_bytes(seed)
         raw = bytes([_ACCOUNT_PREFIX]) + self._key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
         self.issuer: str = b32encode(raw + binascii.crc_hqx(raw, 0).to_bytes(2, "little")).decode().rstrip("=")
 
-    def admission(self, asked: Claims, account: str, name: str, rights: dict[str, Any]) -> bytes:
-        """The answer that lets a client in.
+    def admission(self, request: AuthRequest, account: str, name: str, rights: dict[str, Any]) -> bytes:
+        """The answer that admits a client.
 
         Args:
-            asked: The question.
-            account: The server's account that it belongs to.
-            name: What the server calls it.
+            request: The request.
+            account: The server's account that the client belongs to.
+            name: The client's name in the server.
             rights: Permissions and limits, in the server's terms.
         """
-        user = self._signed({"sub": asked.user_nkey, "aud": account, "name": name}, {**rights, "type": "user"})
-        return self._answer(asked, {"jwt": user.decode()})
+        user = self._sign({"sub": request.user_nkey, "aud": account, "name": name}, {**rights, "type": "user"})
+        return self._answer(request, {"jwt": user.decode()})
 
-    def refusal(self, asked: Claims, reason: str) -> bytes:
-        """The answer that keeps a client out."""
-        return self._answer(asked, {"error": reason})
+    def refusal(self, request: AuthRequest, reason: str) -> bytes:
+        """The answer that refuses a client."""
+        return self._answer(request, {"error": reason})
 
-    def _answer(self, asked: Claims, content: dict[str, str]) -> bytes:
-        claims = {"sub": asked.user_nkey, "aud": asked.server_id.id}
-        return self._signed(claims, {**content, "type": "authorization_response"})
+    def _answer(self, request: AuthRequest, content: dict[str, str]) -> bytes:
+        claims = {"sub": request.user_nkey, "aud": request.server_id.id}
+        return self._sign(claims, {**content, "type": "authorization_response"})
 
-    def _signed(self, claims: dict[str, Any], nats: dict[str, Any]) -> bytes:
+    def _sign(self, claims: dict[str, Any], nats: dict[str, Any]) -> bytes:
         body = {"jti": uuid.uuid4().hex, "iat": int(time.time()), "iss": self.issuer, **claims}
-        head = _encoded(_HEADER) + b"." + _encoded(msgspec.json.encode({**body, "nats": {**nats, "version": 2}}))
-        return head + b"." + _encoded(self._key.sign(head))
+        head = _encode(_HEADER) + b"." + _encode(msgspec.json.encode({**body, "nats": {**nats, "version": 2}}))
+        return head + b"." + _encode(self._key.sign(head))
 
 
-def _encoded(raw: bytes) -> bytes:
+def _encode(raw: bytes) -> bytes:
     return urlsafe_b64encode(raw).rstrip(b"=")
 
 
-def _decoded(text: bytes) -> bytes:
+def _decode(text: bytes) -> bytes:
     return urlsafe_b64decode(text + b"=" * (-len(text) % 4))

@@ -1,4 +1,4 @@
-"""What we use of nats-py, without its WebSocket transport: `aiohttp` would cost every process eleven megabytes."""
+"""The parts of nats-py in use, without its WebSocket transport: `aiohttp` would cost every process 11 MB."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The nats-server process: found, started, listened to, ended with its parent."""
+"""The nats-server process: finding, starting, reading its log, and ending it with its parent."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _KNOWN: Final = (
 
 
 def find_program(named: str) -> str:
-    """The server to run: the one named, else the wheel's, else the system's.
+    """Path of the server: the named one, else the wheel's, else the system's.
 
     Raises:
         ConfigError: There is none.
@@ -63,16 +63,15 @@ class _Ports(msgspec.Struct):
 
 
 class ServerProcess:
-    """Owns one nats-server. It ends when the thread that started it ends, whatever happens.
+    """Owns one nats-server. It ends when the thread that started it ends.
 
     Args:
         program: Path of the server.
         conf: Its configuration.
-        on_line: Called on a thread of its own with level (`INF`, `WRN`, `ERR`, `FTL`) and text of each line it prints.
+        on_line: Called on a thread of its own with level (`INF`, `WRN`, `ERR`, `FTL`) and text of each log line.
     """
 
     def __init__(self, program: str, conf: Path, on_line: Callable[[str, str], None]) -> None:
-        """Start it."""
         for old in conf.parent.glob("*.ports"):
             old.unlink(missing_ok=True)
         self._folder = conf.parent
@@ -98,7 +97,7 @@ class ServerProcess:
         return self._process.poll() is None
 
     def address(self) -> str:
-        """Where services reach it, once it is ready.
+        """Its address for services, once it is ready.
 
         Raises:
             RetryLaterError: It ended, or does not become ready.
@@ -115,11 +114,11 @@ class ServerProcess:
         raise RetryLaterError(f"{PROGRAM} is not ready after {READY_WITHIN_S:.0f} s")
 
     def reload(self) -> None:
-        """Have it read its configuration and certificates again; connections stay."""
+        """Reload configuration and certificates; connections stay."""
         self._process.send_signal(signal.SIGHUP)
 
     def stop(self) -> None:
-        """End it: politely, then not."""
+        """Terminate it; kill it after a timeout."""
         if self.alive:
             self._process.terminate()
             try:
@@ -129,7 +128,7 @@ class ServerProcess:
                 self._process.wait()
 
     def kill(self) -> None:
-        """SIGKILL, for one that no longer answers."""
+        """SIGKILL, for a server that no longer answers."""
         self._process.kill()
         self._process.wait()
 
@@ -143,25 +142,24 @@ class ServerProcess:
 
 
 class LogLines:
-    """What of the server's own log goes into ours: each kind of complaint once a minute, with a count.
+    """Passes warnings and errors of the server's log on to ours: each kind once a minute, with a count.
 
-    Its lines name clients by address and client id; the kind is the text without them.
+    Log lines name clients by address and client id; the kind is the text without them.
 
     Args:
-        on_silent: Called with an address that connected and did not sign in.
-        on_refused_topic: Called when a client was cut off for a topic that cannot be carried.
+        on_silent: Called with an address that connected and did not authenticate.
+        on_refused_topic: Called when a client was disconnected for a topic that cannot be carried.
     """
 
     def __init__(self, on_silent: Callable[[str], None], on_refused_topic: Callable[[str], None]) -> None:
-        """Start without any."""
         self._on_silent = on_silent
         self._on_refused_topic = on_refused_topic
         self._said: dict[str, tuple[float, int]] = {}
         self.storage_troubles: list[str] = []
-        """What it said of files that it cannot read."""
+        """Log lines about files that the server cannot read."""
 
     def take(self, level: str, text: str) -> None:
-        """One line of the server."""
+        """Process one line of the server's log."""
         client = _CLIENT.match(text)
         address = client.group(1).rpartition(":")[0] if client else ""
         what = text[client.end() :] if client else text

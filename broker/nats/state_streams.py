@@ -1,4 +1,4 @@
-"""The streams in which nats-server keeps MQTT's own state, made beforehand with bounds: those it makes have none.
+"""The streams in which nats-server keeps MQTT's own state, made first with bounds: those it makes have none.
 
 Without bounds one account could fill the disk: with retained messages under ever new topics, with messages of QoS 2
 that it never releases, or, as a gateway, with sessions under ever new client ids.

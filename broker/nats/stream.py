@@ -1,7 +1,8 @@
-"""The stream of everything devices publish at QoS 1, bounded, and the consumers that hold it until ingest has it.
+"""The stream of all QoS 1 messages, bounded, and the consumers that retain it until ingest has read it.
 
-nats-server makes this stream itself when the first device connects, without bounds, and drops what nobody consumes. The
-service makes it beforehand, with bounds, and a consumer, so that what is acknowledged before ingest's first day waits.
+nats-server creates this stream when the first device connects, without bounds, and drops what nobody consumes. The
+service creates it first, with bounds and a consumer, so that messages acknowledged before ingest's first start are
+kept.
 """
 
 from __future__ import annotations
@@ -23,17 +24,17 @@ log = structlog.get_logger("broker")
 
 SWEEP_EVERY_S: Final = 15.0
 MAX_AGE_S: Final = 14 * 86_400.0
-"""What ingest has not taken in two weeks is given up, as on Mosquitto."""
+"""Messages that ingest has not read in two weeks are deleted, as on Mosquitto."""
 CONSUMERS: Final = ("ingest-0", "ingest-1")
-"""Names of ingest's consumer, taken in turns."""
+"""Names of ingest's consumer, used alternately."""
 IN_FLIGHT_MAX: Final = 20_000
 """Messages handed to ingest and not acknowledged."""
 ACK_WAIT_S: Final = 3_600.0
-"""Only a reader that is connected anew asks again for what it has not acknowledged, and it begins a new consumer."""
+"""No redelivery within a connection: only a new connection re-reads, with a new consumer."""
 
 
 def stream_config(max_bytes: int) -> api.StreamConfig:
-    """The stream; at its bound it refuses the new, so that a device keeps what it has, and drops nothing it holds."""
+    """The stream's configuration; at its bound it refuses new messages, so that devices keep them."""
     return api.StreamConfig(
         name=STREAM,
         subjects=[MESSAGES + ">"],
@@ -60,19 +61,19 @@ def consumer_config(name: str, subjects: tuple[str, ...]) -> api.ConsumerConfig:
 
 
 async def clear_unreadable(js: JetStreamContext, store: Path, account: str) -> None:
-    """Remove what lies on disk of consumers of ours that the server did not take up: it was damaged.
+    """Delete the files of our consumers that the server did not load because they are damaged.
 
     The server would refuse a new one of the same name for ever. Call it before ingest is let in.
 
     Args:
         js: The account's JetStream.
         store: The server's `store_dir`.
-        account: Whose streams these are.
+        account: The account of the streams.
     """
-    present = await _present(js)
+    existing = await _existing(js)
     for name in CONSUMERS:
         folder = store / "jetstream" / account / "streams" / STREAM / "obs" / name
-        if name not in present and folder.is_dir():
+        if name not in existing and folder.is_dir():
             log.error("broker.consumer_unreadable", folder=str(folder))
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
@@ -87,26 +88,25 @@ async def ensure_stream(js: JetStreamContext, max_bytes: int) -> None:
     else:
         if (found.config.max_bytes, found.config.discard) != (max_bytes, api.DiscardPolicy.NEW):
             await js.update_stream(wanted)
-    if not await _present(js):
+    if not await _existing(js):
         await js.add_consumer(STREAM, consumer_config(CONSUMERS[0], (">",)))
 
 
 class Sweeper:
-    """Takes messages that ingest has, and that may name people's devices, off the broker's disk within a minute.
+    """Removes messages that ingest has, and that may name people's devices, from the broker's disk within a minute.
 
-    What was deleted lies in a stream's files until they are full; the files of one that is empty can be given up.
+    Deleted messages stay in a stream's files until the files are full; the files of an empty stream can be purged.
 
     Args:
         streams: Accounts' JetStream, with the name of a stream there.
     """
 
     def __init__(self, streams: Iterable[tuple[JetStreamContext, str]]) -> None:
-        """Keep which."""
         self._due_s = 0.0
         self._swept = dict.fromkeys(streams, 0)
 
-    async def turn(self, now_s: float) -> None:
-        """Sweep when it is time."""
+    async def sweep_if_due(self, now_s: float) -> None:
+        """Sweep when it is due."""
         if now_s < self._due_s:
             return
         self._due_s = now_s + SWEEP_EVERY_S
@@ -115,7 +115,7 @@ class Sweeper:
                 await self._sweep(js, name)
 
     async def _sweep(self, js: JetStreamContext, name: str) -> None:
-        """Give up the files of a stream that is empty; a message that comes meanwhile stays."""
+        """Purge the files of an empty stream; a message that arrives meanwhile stays."""
         state = (await js.stream_info(name)).state
         if not state.messages and state.last_seq > self._swept[js, name]:
             await js.purge_stream(name, seq=state.last_seq + 1)
@@ -123,25 +123,25 @@ class Sweeper:
 
 
 async def renew_consumer(js: JetStreamContext, subjects: tuple[str, ...]) -> str:
-    """Begin a new consumer, end the one before it, and give its name.
+    """Create a new consumer, delete the one before it, and return its name.
 
-    The new one begins with the oldest message that the other had not acknowledged, in order; the stream keeps every
-    message until each consumer has it, so nothing falls in between.
+    The new one starts with the oldest message that the other had not acknowledged, in order. The stream keeps every
+    message until each consumer has it, so none falls between.
     """
-    present = await _present(js)
-    if len(present) == len(CONSUMERS):  # cut off in between: the second was never read
-        await js.delete_consumer(STREAM, present.pop())
-    name = next(one for one in CONSUMERS if one not in present)
+    existing = await _existing(js)
+    if len(existing) == len(CONSUMERS):  # cut off in between: the second was never read
+        await js.delete_consumer(STREAM, existing.pop())
+    name = next(candidate for candidate in CONSUMERS if candidate not in existing)
     await js.add_consumer(STREAM, consumer_config(name, subjects))
-    for one in present:
-        await js.delete_consumer(STREAM, one)
+    for old in existing:
+        await js.delete_consumer(STREAM, old)
     return name
 
 
-async def _present(js: JetStreamContext) -> list[str]:
-    """Which consumers of ours there are, the older first."""
+async def _existing(js: JetStreamContext) -> list[str]:
+    """Our consumers that exist, the older first."""
     found = []
     for name in CONSUMERS:
         with contextlib.suppress(NotFoundError):
             found.append(await js.consumer_info(STREAM, name))
-    return [one.name for one in sorted(found, key=lambda one: str(one.created))]
+    return [info.name for info in sorted(found, key=lambda info: str(info.created))]

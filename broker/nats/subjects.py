@@ -12,19 +12,19 @@ from typing import Final
 from broker.contract.errors import TopicError
 
 MESSAGES: Final = "$MQTT.msgs."
-"""Prefix of the subjects under which nats-server stores what devices publish at QoS 1 and 2."""
+"""Prefix of the subjects under which nats-server stores messages of QoS 1 and 2."""
 
 RETAINED_MESSAGES: Final = "$MQTT.rmsgs."
-"""Prefix of the subjects under which it stores what it retains."""
+"""Prefix of the subjects under which it stores retained messages."""
 FROM_GATEWAYS: Final = "$GATEWAYS."
-"""Prefix under which the city's account hears what other makers' servers publish."""
+"""Prefix under which the city's account receives what third-party servers publish."""
 
 STREAM: Final = "$MQTT_msgs"
-"""The stream of these."""
+"""The stream of messages of QoS 1 and 2."""
 HELD: Final = "$MQTT_qos2in"
-"""The stream of what came at QoS 2 and is not released yet."""
+"""The stream of QoS 2 messages that are not released yet."""
 RETAINED: Final = "$MQTT_rmsgs"
-"""The stream of what it retains."""
+"""The stream of retained messages."""
 
 _EMPTY_LEVEL: Final = "/"
 _DOT: Final = "//"

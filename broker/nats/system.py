@@ -1,4 +1,4 @@
-"""What the keeper asks of nats-server about itself: memory, connections; and the end of a connection.
+"""Requests to nats-server's system account: memory, connections, and ending a connection.
 
 Source: NATS documentation, "System events and decentralised monitoring": `$SYS.REQ.SERVER.*`.
 """
@@ -16,8 +16,8 @@ from broker.nats.library import Client, NatsError
 
 TIMEOUT_S: Final = 5
 LISTED_MAX: Final = 1_024
-_UNSIGNED: Final = "$G"
-"""The server's own account, to which a connection belongs until it has signed in."""
+_UNAUTHENTICATED: Final = "$G"
+"""The server's global account, to which a connection belongs until it has authenticated."""
 
 _UNREAD: Final = "_INBOX_watcher.unread"
 
@@ -29,7 +29,7 @@ class ServerState(msgspec.Struct, frozen=True):
     connections: int = 0
 
 
-class Connected(msgspec.Struct, frozen=True):
+class ConnectionInfo(msgspec.Struct, frozen=True):
     """One connection: the server's id, its own, the client's address, and since when it is there (UTC)."""
 
     server: str
@@ -38,55 +38,54 @@ class Connected(msgspec.Struct, frozen=True):
     since: datetime
 
 
-class _StateAnswer(msgspec.Struct):
+class _StatszAnswer(msgspec.Struct):
     statsz: ServerState = ServerState()
 
 
-class _Listed(msgspec.Struct, frozen=True):
+class _ConnzEntry(msgspec.Struct, frozen=True):
     cid: int
     start: datetime
     ip: str = ""
 
 
-class _ListedData(msgspec.Struct, frozen=True):
-    connections: tuple[_Listed, ...] = ()
+class _ConnzData(msgspec.Struct, frozen=True):
+    connections: tuple[_ConnzEntry, ...] = ()
 
 
-class _Server(msgspec.Struct, frozen=True):
+class _ServerInfo(msgspec.Struct, frozen=True):
     id: str = ""
 
 
-class _ListAnswer(msgspec.Struct):
-    server: _Server = _Server()
-    data: _ListedData = _ListedData()
+class _ConnzAnswer(msgspec.Struct):
+    server: _ServerInfo = _ServerInfo()
+    data: _ConnzData = _ConnzData()
 
 
 class SystemAccount:
-    """Asks over one connection of the system account.
+    """Sends requests over one connection of the system account.
 
     Args:
         client: The connection.
     """
 
     def __init__(self, client: Client) -> None:
-        """Keep the connection."""
         self._client = client
 
     @property
     def is_connected(self) -> bool:
-        """Whether the server is there."""
+        """Whether the server is connected."""
         return bool(self._client.is_connected)
 
     async def state(self) -> ServerState:
-        """How the server does.
+        """Memory and connections of the server.
 
         Raises:
-            NatsError, TimeoutError, ValueError: It does not answer, or not what was asked.
+            NatsError, TimeoutError, ValueError: It does not answer, or not as expected.
         """
         answer = await self._client.request("$SYS.REQ.SERVER.PING.STATSZ", b"", timeout=TIMEOUT_S)
-        return msgspec.json.decode(answer.data, type=_StateAnswer).statsz
+        return msgspec.json.decode(answer.data, type=_StatszAnswer).statsz
 
-    async def connections_of(self, user: str) -> list[Connected]:
+    async def connections_of(self, user: str) -> list[ConnectionInfo]:
         """The connections of a user.
 
         Raises:
@@ -94,25 +93,28 @@ class SystemAccount:
         """
         return await self._list({"auth": True, "user": user})
 
-    async def unsigned(self) -> list[Connected]:
-        """Connections that have not signed in, the longest there first.
+    async def list_unauthenticated(self) -> list[ConnectionInfo]:
+        """Unauthenticated connections, oldest first.
 
         Raises:
             NatsError, TimeoutError, ValueError: The server does not answer, or not what was asked.
         """
-        return await self._list({"acc": _UNSIGNED, "sort": "start"})
+        return await self._list({"acc": _UNAUTHENTICATED, "sort": "start"})
 
-    async def end(self, connections: Iterable[Connected]) -> None:
-        """Ask the server to close connections; nobody waits for its answers, a busy one takes its time."""
+    async def end(self, connections: Iterable[ConnectionInfo]) -> None:
+        """Ask the server to close connections, without waiting for its answers."""
         with contextlib.suppress(NatsError, TimeoutError):
             for connection in connections:
-                wish = msgspec.json.encode({"cid": connection.id})
+                request = msgspec.json.encode({"cid": connection.id})
                 subject = f"$SYS.REQ.SERVER.{connection.server}.KICK"
-                await self._client.publish(subject, wish, reply=_UNREAD)  # it ignores a wish that wants no answer
+                await self._client.publish(
+                    subject, request, reply=_UNREAD
+                )  # it ignores a request without a reply subject
             await self._client.flush(TIMEOUT_S)
 
-    async def _list(self, which: dict[str, object]) -> list[Connected]:
-        wish = msgspec.json.encode({**which, "limit": LISTED_MAX})
-        answer = await self._client.request("$SYS.REQ.SERVER.PING.CONNZ", wish, timeout=TIMEOUT_S)
-        listed = msgspec.json.decode(answer.data, type=_ListAnswer)
-        return [Connected(listed.server.id, one.cid, one.ip, one.start) for one in listed.data.connections]
+    async def _list(self, which: dict[str, object]) -> list[ConnectionInfo]:
+        request = msgspec.json.encode({**which, "limit": LISTED_MAX})
+        answer = await self._client.request("$SYS.REQ.SERVER.PING.CONNZ", request, timeout=TIMEOUT_S)
+        listed = msgspec.json.decode(answer.data, type=_ConnzAnswer)
+        server = listed.server.id
+        return [ConnectionInfo(server, entry.cid, entry.ip, entry.start) for entry in listed.data.connections]

@@ -1,1 +1,1 @@
-"""Where readings come from at the edge: one file per sensor, behind `port.Sensor`."""
+"""Sensor drivers: one file per sensor, behind `port.Sensor`."""

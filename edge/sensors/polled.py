@@ -1,4 +1,4 @@
-"""Sensors that are asked: one look at the device an interval."""
+"""Polled sensors: one measurement per interval."""
 
 from __future__ import annotations
 
@@ -10,55 +10,54 @@ from typing import Any, Final, Protocol
 
 from broker.contract.errors import RetryLaterError
 from edge.outbox import Entry
-from edge.sensors.presence import Presence
+from edge.sensors.driver_status import DriverStatus
 
 STOP_CHECK_S: Final = 0.2
 
 
 class Probe(Protocol):
-    """One look at what is measured."""
+    """Measures once."""
 
     def measure(self) -> Mapping[str, Any]:
-        """Contract fields to values, those unknown left out; may block, but every wait inside has a bound.
+        """Contract fields to values, without unknown ones; may block, with a timeout on every wait.
 
         Raises:
-            RetryLaterError: It is not there, or does not answer as it should; says why, without secrets.
+            RetryLaterError: The device is absent or answers wrongly; says why, without secrets.
         """
 
 
 class PolledSensor:
-    """Looks once an interval, more rarely while there is nothing to see.
+    """Polls a probe once an interval, less often while it fails.
 
     Args:
-        probe: Looks; on a thread of its own, so that a stop does not wait for what does not answer.
-        presence: Speaks for it.
-        interval_s: Seconds from look to look.
+        probe: Measures, on a thread of its own, so that a stop does not wait for it.
+        status: The driver's status.
+        interval_s: Seconds between measurements.
     """
 
-    def __init__(self, probe: Probe, presence: Presence, *, interval_s: float) -> None:
-        """Keep what to ask."""
+    def __init__(self, probe: Probe, status: DriverStatus, *, interval_s: float) -> None:
         self._probe = probe
-        self._presence = presence
+        self._status = status
         self._interval_s = interval_s
 
     def readings(self, stop: threading.Event) -> Iterator[Entry]:
-        """One reading an interval, none while nothing can be measured."""
+        """One reading an interval; none while nothing can be measured."""
         while not stop.is_set():
             started_s = time.monotonic()
             try:
-                values = answered(self._probe.measure, stop)
+                values = run_until_stop(self._probe.measure, stop)
             except RetryLaterError as exc:
-                self._presence.gone(str(exc))
+                self._status.report_absent(str(exc))
             else:
-                entry = None if stop.is_set() else self._presence.measured(values)
+                entry = None if stop.is_set() else self._status.to_entry(values)
                 if entry:
                     yield entry
             spent_s = time.monotonic() - started_s
-            stop.wait(max(self._interval_s, self._presence.backoff_s) - min(spent_s, self._interval_s))
+            stop.wait(max(self._interval_s, self._status.backoff_s) - min(spent_s, self._interval_s))
 
 
-def answered(ask: Callable[[], Mapping[str, Any]], stop: threading.Event) -> Mapping[str, Any]:
-    """What a blocking call answers; empty at once on `stop`, the call then ends by itself."""
+def run_until_stop(ask: Callable[[], Mapping[str, Any]], stop: threading.Event) -> Mapping[str, Any]:
+    """The result of a blocking call; empty at once on `stop`, while the call ends by itself."""
     answer: queue.SimpleQueue[Mapping[str, Any] | Exception] = queue.SimpleQueue()
 
     def run() -> None:

@@ -1,4 +1,4 @@
-"""The sensor port: whatever measures at a device, and what a driver is opened for."""
+"""The sensor port, and the parameters a driver is opened with."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ import msgspec
 from city.model import City, Device
 from city.settings import Settings
 from edge.outbox import Entry
-from edge.sensors.source import Source
+from edge.sensors.source import SourceSpec
 
 
 class Sensor(Protocol):
-    """One source of readings and events of one device."""
+    """A source of readings and events of one device."""
 
     def readings(self, stop: threading.Event) -> Iterator[Entry]:
-        """Yield entries as they are measured, until `stop` or until there will be no more; may block in between.
+        """Yield entries as they are measured, until `stop` or until the input ends; may block in between.
 
-        A driver of something real does not end before `stop`: what is absent is waited for, and it leaves a blocked
-        read within about a second.
+        A hardware driver does not end before `stop`: it waits for an absent device, and leaves a blocked read within
+        about a second.
         """
 
 
 class Assignment(msgspec.Struct, frozen=True):
-    """What a sensor is opened for. `interval_s` is between its readings, where it has a say in that."""
+    """Parameters of a sensor. `interval_s` is the time between readings, where the sensor can choose it."""
 
     city: City
     device: Device
     interval_s: float
-    source: Source
+    source: SourceSpec
     settings: Settings

@@ -1,8 +1,8 @@
-"""How well something answers over the network: ping, a TCP connection, or a page over HTTP.
+"""Reachability over the network: ping, a TCP connection, or a page over HTTP.
 
-`--source HOST` is pinged. Where the system lets this process send no ICMP, a TCP connection takes its place: an answer,
-be it a refusal, is an answer; but a host that has never answered may have a firewall, and its silence is no loss.
-`tcp://HOST:PORT` asks for a connection, `http(s)://...` for a page; with `status=204` and the address of a page that is
+`--source HOST` is pinged. Where the system does not allow this process ICMP, a TCP connection takes its place: any
+answer, also a refusal, counts; a host that has never answered may have a firewall, and its silence is not a loss.
+`tcp://HOST:PORT` opens a connection, `http(s)://...` fetches a page; with `status=204` and the URL of a page that is
 empty by design, a captive portal's answer counts as lost.
 """
 
@@ -23,20 +23,20 @@ import msgspec
 from msgspec import Meta
 
 from broker.contract.errors import RetryLaterError
+from edge.sensors.driver_status import DriverStatus
 from edge.sensors.polled import PolledSensor
 from edge.sensors.port import Assignment, Sensor
-from edge.sensors.presence import Presence
 from edge.sensors.source import host_and_port, options_of, url_of
 
 TCP_PORT: Final = 80
 PAGE_MAX_BYTES: Final = 1 << 16
 
 Round = Callable[[], list[float | None]]
-"""Asks `count` times; milliseconds of every answer, None for one that did not come."""
+"""Sends `count` probes; milliseconds of each answer, None for a missing one."""
 
 
-class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Of `--source`. `gap_s` is between the questions of one reading; `status` is a page's expected answer."""
+class ReachabilityOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Options in `--source`. `gap_s` is between the probes of one reading; `status` is the expected HTTP status."""
 
     count: Annotated[int, Meta(ge=1, le=100)] = 5
     timeout_s: Annotated[float, Meta(gt=0, le=10)] = 2.0
@@ -45,18 +45,17 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ReachabilityProbe:
-    """Latency and loss of one round of questions.
+    """Latency and loss of one round of probes.
 
     Args:
-        ask: Asks a round.
+        ask: Runs a round.
     """
 
     def __init__(self, ask: Round) -> None:
-        """Keep how to ask."""
         self._ask = ask
 
     def measure(self) -> Mapping[str, Any]:
-        """`loss_pct`, and `latency_ms` as the median of the answers when there was one."""
+        """`loss_pct`, and `latency_ms` as the median of the answers if there is one."""
         answers = self._ask()
         came = [ms for ms in answers if ms is not None]
         values = {"loss_pct": round(100 * (len(answers) - len(came)) / len(answers), 1)}
@@ -65,33 +64,32 @@ class ReachabilityProbe:
         return values
 
 
-class Pinging:
+class Pinger:
     """Rounds of ICMP, or of TCP where ICMP is not allowed.
 
     Args:
-        host: Whom.
-        options: How often and how long.
-        connect: Asks over TCP: host, port, seconds.
+        host: The host.
+        options: Count and timeouts.
+        connect: Probes over TCP: host, port, seconds.
     """
 
     def __init__(
-        self, host: str, options: Options, *, connect: Callable[[str, int, float], bool] | None = None
+        self, host: str, options: ReachabilityOptions, *, connect: Callable[[str, int, float], bool] | None = None
     ) -> None:
-        """Nobody has answered yet."""
         self._host = host
         self._connect = connect or connected
         self._options = options
         self._answered = False
 
     def __call__(self) -> list[float | None]:
-        """One round."""
+        """Run one round."""
         # Linux lets groups of `ping_group_range` send ICMP, and root whatever the group.
         for privileged in (False, True):
             with contextlib.suppress(icmplib.SocketPermissionError):
-                return self._pinged(privileged=privileged)
+                return self._ping(privileged=privileged)
         return self.over_tcp()
 
-    def _pinged(self, *, privileged: bool) -> list[float | None]:
+    def _ping(self, *, privileged: bool) -> list[float | None]:
         count, gap_s, timeout_s = self._options.count, self._options.gap_s, self._options.timeout_s
         try:
             host = icmplib.ping(self._host, count=count, interval=gap_s, timeout=timeout_s, privileged=privileged)
@@ -104,10 +102,10 @@ class Pinging:
         return [*host.rtts, *[None] * (count - len(host.rtts))]
 
     def over_tcp(self) -> list[float | None]:
-        """One round without ICMP.
+        """Run one round without ICMP.
 
         Raises:
-            RetryLaterError: It has never answered over TCP, and need not.
+            RetryLaterError: The host has never answered over TCP, and need not.
         """
         answers = _rounds(self._options, lambda: self._connect(self._host, TCP_PORT, self._options.timeout_s))
         self._answered = self._answered or any(ms is not None for ms in answers)
@@ -120,7 +118,7 @@ def connected(host: str, port: int, timeout_s: float) -> bool:
     """Whether a host answers to a TCP connection; a refusal is an answer.
 
     Raises:
-        RetryLaterError: It has no such name.
+        RetryLaterError: The name cannot be resolved.
     """
     try:
         socket.create_connection((host, port), timeout=timeout_s).close()
@@ -134,10 +132,10 @@ def connected(host: str, port: int, timeout_s: float) -> bool:
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Leaves an answer what it is."""
+    """Does not follow redirects."""
 
     def redirect_request(self, *_args: object) -> None:
-        """Follow nothing: the page of a captive portal is not the one asked for."""
+        """Follow nothing: a captive portal's page is not the requested one."""
 
 
 def page_fetched(url: str, status: int, timeout_s: float) -> bool:
@@ -155,7 +153,7 @@ def page_fetched(url: str, status: int, timeout_s: float) -> bool:
         return False
 
 
-def _rounds(options: Options, ask: Callable[[], bool]) -> list[float | None]:
+def _rounds(options: ReachabilityOptions, ask: Callable[[], bool]) -> list[float | None]:
     answers: list[float | None] = []
     for number in range(options.count):
         if number:
@@ -167,17 +165,17 @@ def _rounds(options: Options, ask: Callable[[], bool]) -> list[float | None]:
 
 
 def open_sensor(assignment: Assignment) -> Sensor:
-    """What `--source` names is asked."""
-    options = options_of(assignment.source, Options)
+    """A probe of the address in `--source`."""
+    options = options_of(assignment.source, ReachabilityOptions)
     probe = ReachabilityProbe(_round_of(assignment.source.address, options))
-    return PolledSensor(probe, Presence("reachability", assignment.device), interval_s=assignment.interval_s)
+    return PolledSensor(probe, DriverStatus("reachability", assignment.device), interval_s=assignment.interval_s)
 
 
-def _round_of(address: str, options: Options) -> Round:
+def _round_of(address: str, options: ReachabilityOptions) -> Round:
     if address.startswith("tcp://"):
         host, port = host_and_port(address.removeprefix("tcp://"), TCP_PORT)
         return lambda: _rounds(options, lambda: connected(host, port, options.timeout_s))
     if address and "/" not in address:
-        return Pinging(host_and_port(address, TCP_PORT)[0], options)
+        return Pinger(host_and_port(address, TCP_PORT)[0], options)
     url_of(address, ("http", "https"), "name a HOST, tcp://HOST:PORT, or the http:// or https:// address of a page")
     return lambda: _rounds(options, lambda: page_fetched(address, options.status, options.timeout_s))

@@ -1,4 +1,4 @@
-"""All sensors by name."""
+"""The registry of sensors, by name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ALL_KINDS: Final[frozenset[Kind]] = frozenset(get_args(Kind))
 
 
 class Driver(msgspec.Struct, frozen=True):
-    """A sensor as it is chosen. `module` has its `open_sensor`; it is loaded when it is chosen, with its library."""
+    """A driver as it is chosen. `module` has its `open_sensor`; it is imported when chosen, with its library."""
 
     module: str
     kinds: frozenset[Kind]
@@ -40,7 +40,7 @@ SENSORS: Final[dict[str, Driver]] = {
 
 
 def open_sensor(name: str, assignment: Assignment) -> Sensor:
-    """A sensor by its name.
+    """Open a sensor by name.
 
     Raises:
         ConfigError: It measures another kind of device, its source is wrong, or its library is not installed.

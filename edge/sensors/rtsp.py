@@ -1,6 +1,6 @@
-"""A small RTSP client: what a look at a camera's health needs, and no picture is decoded.
+"""A minimal RTSP client for camera health; nothing is decoded.
 
-Libraries that speak RTSP bring a video decoder of tens of megabytes with them.
+Libraries that speak RTSP bring a video decoder of tens of megabytes.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ AGENT: Final = "jaga-kota"
 
 
 class RtspError(RetryLaterError):
-    """The camera does not do what it is asked; the message says what it answered."""
+    """The camera refuses or answers wrongly; the message has its answer."""
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """A camera's answer; names of headers in lower case."""
+class RtspResponse(msgspec.Struct, frozen=True):
+    """A response; header names in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -51,15 +51,15 @@ class RtspSession:
     """One connection to one camera, over TCP.
 
     Args:
-        address: `rtsp://` or `rtsps://`; user and password in it are the account's.
-        timeout_s: How long any answer may take.
+        address: `rtsp://` or `rtsps://`; with the account's user and password.
+        timeout_s: Timeout of a response.
     """
 
     def __init__(self, address: str, timeout_s: float) -> None:
         """Connect.
 
         Raises:
-            OSError: There is nobody.
+            OSError: Nobody listens there.
         """
         parts = urlsplit(address)
         host = parts.hostname or ""
@@ -74,17 +74,17 @@ class RtspSession:
         if parts.scheme == "rtsps":
             self._socket = ssl.create_default_context().wrap_socket(self._socket, server_hostname=host)
 
-    def ask(self, method: str, url: str, **headers: str) -> Answer:
-        """The answer to a request, with the account where the camera asks for it.
+    def request(self, method: str, url: str, **headers: str) -> RtspResponse:
+        """Send a request and return the response; authenticates where the camera requires it.
 
         Raises:
-            RtspError: It refuses, or answers what is no RTSP.
+            RtspError: The camera refuses, or does not answer with RTSP.
             OSError: The connection is gone, or takes too long.
         """
-        answer = self._asked(method, url, headers)
+        answer = self._request(method, url, headers)
         if answer.status == UNAUTHORIZED and self._user:
             self._challenge = answer.headers.get("www-authenticate", "")
-            answer = self._asked(method, url, headers)
+            answer = self._request(method, url, headers)
         if answer.status == UNAUTHORIZED:
             raise RtspError("the camera does not take user and password")
         if answer.status != OK:
@@ -101,7 +101,7 @@ class RtspSession:
         """
         until_s, begun = time.monotonic() + first_s, False
         while time.monotonic() < until_s:
-            while (found := self._interleaved()) is not None:
+            while (found := self._next_packet()) is not None:
                 channel, packet = found
                 if channel == 0 and not begun:
                     begun, until_s = True, time.monotonic() + for_s
@@ -113,13 +113,13 @@ class RtspSession:
                 return
 
     def close(self) -> None:
-        """Hang up, saying so where there is a session."""
+        """Close the connection, with TEARDOWN where there is a session."""
         if self._session:
             with contextlib.suppress(OSError):
                 self._send("TEARDOWN", self.url, {})
         self._socket.close()
 
-    def _asked(self, method: str, url: str, headers: dict[str, str]) -> Answer:
+    def _request(self, method: str, url: str, headers: dict[str, str]) -> RtspResponse:
         self._send(method, url, headers)
         return self._answer(time.monotonic() + self._timeout_s)
 
@@ -133,10 +133,10 @@ class RtspSession:
         text = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
         self._socket.sendall(f"{method} {url} RTSP/1.0\r\n{text}\r\n".encode())
 
-    def _answer(self, until_s: float) -> Answer:
-        """The next answer; packets that come before it are passed over."""
+    def _answer(self, until_s: float) -> RtspResponse:
+        """The next response; packets before it are skipped."""
         while True:
-            while self._pending.startswith(INTERLEAVED) and self._interleaved() is not None:
+            while self._pending.startswith(INTERLEAVED) and self._next_packet() is not None:
                 pass
             head, end, _ = bytes(self._pending).partition(b"\r\n\r\n")
             if end and not head.startswith(INTERLEAVED):
@@ -153,10 +153,10 @@ class RtspSession:
             self._read(until_s)
         body = bytes(self._pending[: int(length)])
         del self._pending[: int(length)]
-        return Answer(status, headers, body)
+        return RtspResponse(status, headers, body)
 
-    def _interleaved(self) -> tuple[int, bytes] | None:
-        """Channel and bytes of the next packet that has come whole; what lies between packets is passed over."""
+    def _next_packet(self) -> tuple[int, bytes] | None:
+        """Channel and bytes of the next complete packet; bytes between packets are skipped."""
         pending = self._pending
         start = pending.find(INTERLEAVED)
         del pending[: len(pending) if start < 0 else start]
@@ -176,7 +176,7 @@ class RtspSession:
 
 
 def parse_head(head: bytes) -> tuple[int, dict[str, str]]:
-    """Status and headers; of several challenges the digest's, which keeps the password to itself.
+    """Status and headers; of several challenges the digest's, which does not reveal the password.
 
     Raises:
         RtspError: It is no RTSP.
@@ -196,7 +196,7 @@ def parse_head(head: bytes) -> tuple[int, dict[str, str]]:
 
 
 def authorization(challenge: str, user: str, password: str, method: str, url: str) -> str:
-    """What to answer a challenge with. Source: RFC 2617 and RFC 7616.
+    """The Authorization header for a challenge. Source: RFC 2617 and RFC 7616.
 
     Raises:
         RtspError: It asks for neither Basic nor Digest with MD5 or SHA-256.
@@ -204,26 +204,26 @@ def authorization(challenge: str, user: str, password: str, method: str, url: st
     scheme, _, rest = challenge.partition(" ")
     if scheme.lower() == "basic":
         return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
-    asked = parse_keqv_list([part for part in parse_http_list(rest) if part.partition("=")[2]])
-    algorithm = asked.get("algorithm", "MD5")
-    if scheme.lower() != "digest" or algorithm.upper() not in HASHES or "nonce" not in asked:
+    parameters = parse_keqv_list([part for part in parse_http_list(rest) if part.partition("=")[2]])
+    algorithm = parameters.get("algorithm", "MD5")
+    if scheme.lower() != "digest" or algorithm.upper() not in HASHES or "nonce" not in parameters:
         raise RtspError(f"the camera asks for a login that is not known: {scheme or 'none'}")
 
     def digest(*parts: str) -> str:
         return hashlib.new(HASHES[algorithm.upper()], ":".join(parts).encode(), usedforsecurity=False).hexdigest()
 
-    realm, nonce = asked.get("realm", ""), asked["nonce"]
+    realm, nonce = parameters.get("realm", ""), parameters["nonce"]
     secret, request = digest(user, realm, password), digest(method, url)
     said = {"username": user, "realm": realm, "nonce": nonce, "uri": url}
     plain = ""
-    if "auth" in [quality.strip() for quality in asked.get("qop", "").split(",")]:
+    if "auth" in [quality.strip() for quality in parameters.get("qop", "").split(",")]:
         cnonce = secrets.token_hex(8)
         said |= {"cnonce": cnonce, "response": digest(secret, nonce, "00000001", cnonce, "auth", request)}
         plain = ", qop=auth, nc=00000001"
     else:
         said["response"] = digest(secret, nonce, request)
-    if "opaque" in asked:
-        said["opaque"] = asked["opaque"]
+    if "opaque" in parameters:
+        said["opaque"] = parameters["opaque"]
     return (
         "Digest " + ", ".join(f'{name}="{value}"' for name, value in said.items()) + f"{plain}, algorithm={algorithm}"
     )

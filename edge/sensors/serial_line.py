@@ -1,4 +1,4 @@
-"""A serial port as a line: UART pins, RS-232, USB adapters."""
+"""A serial port as a byte stream: UART pins, RS-232, USB adapters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from msgspec import Meta
 from serial import PARITY_NONE, Serial
 
 from broker.contract.errors import ConfigError
-from edge.sensors.source import Source
+from edge.sensors.source import SourceSpec
 
 READ_S: Final = 0.5
 WRITE_S: Final = 1.0
@@ -18,14 +18,14 @@ WRITE_S: Final = 1.0
 Baud = Annotated[int, Meta(ge=300, le=4_000_000)]
 
 
-class SerialLine:
-    """An open port; nobody else reads it meanwhile."""
+class SerialStream:
+    """An open port, with exclusive access."""
 
     def __init__(self, path: str, baud: int) -> None:
-        """Open it.
+        """Open the port.
 
         Raises:
-            OSError: It is not there, busy, or no serial port.
+            OSError: It is absent, busy, or no serial port.
         """
         try:
             self._port = Serial(path, baud, parity=PARITY_NONE, timeout=READ_S, write_timeout=WRITE_S, exclusive=True)
@@ -33,20 +33,20 @@ class SerialLine:
             raise OSError(errno.ENOTTY, f"not a serial port of {baud} baud", path) from exc
 
     def read(self) -> bytes:
-        """All that has come, waiting half a second for the first byte."""
+        """All bytes that have arrived; waits half a second for the first one."""
         return self._port.read(max(1, self._port.in_waiting))
 
     def write(self, request: bytes) -> None:
-        """Send."""
+        """Send bytes."""
         self._port.write(request)
 
     def close(self) -> None:
-        """Let go of the port."""
+        """Close the port."""
         self._port.close()
 
 
-def serial_path(source: Source) -> str:
-    """Which port.
+def serial_path(source: SourceSpec) -> str:
+    """The port in `--source`.
 
     Raises:
         ConfigError: None is named.

@@ -1,4 +1,4 @@
-"""A simulated device for trying an agent without hardware: one device of the simulated city, at its real interval."""
+"""A simulated device, to try an agent without hardware: one device of the simulated city, in real time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 from city.model import AccessPoint, Bin, Camera, City, Device, Truck
 from edge.outbox import Entry
 from edge.sensors.port import Assignment, Sensor
-from edge.simulator.emission import Stated
+from edge.simulator.emission import StatusEmission
 from edge.simulator.entries import to_entry
 from edge.simulator.world import World
 
@@ -21,7 +21,7 @@ class SimulatedSensor:
 
     Args:
         city: The inventory the device belongs to.
-        device: Which one.
+        device: The device.
         interval_s: Seconds between readings.
         clock: The time, UTC.
     """
@@ -34,18 +34,17 @@ class SimulatedSensor:
         interval_s: float,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Build the model."""
         self._clock = clock
         self._device = device
         self._interval_s = interval_s
         self._world = World(_only(city, msgspec.structs.replace(device, interval_s=interval_s)), seed=1, start=clock())
 
     def readings(self, stop: threading.Event) -> Iterator[Entry]:
-        """What the device would report, until `stop`."""
+        """Entries that the device would report, until `stop`."""
         while not stop.is_set():
             now = self._clock()
             for emission in self._world.advance(now):
-                if not isinstance(emission, Stated):
+                if not isinstance(emission, StatusEmission):
                     yield to_entry(emission, self._device.KIND, emission.at)
             stop.wait(min(self._interval_s, 1.0))
 
@@ -63,5 +62,5 @@ def _only(city: City, device: Device) -> City:
 
 
 def open_sensor(assignment: Assignment) -> Sensor:
-    """The device as the simulated city has it."""
+    """The device in the simulated city."""
     return SimulatedSensor(assignment.city, assignment.device, interval_s=assignment.interval_s)

@@ -10,29 +10,28 @@ from typing import Any, Final
 import structlog
 
 from edge.sensors import snmp_tables as mib
+from edge.sensors.driver_status import DriverStatus
 from edge.sensors.polled import PolledSensor
 from edge.sensors.port import Assignment, Sensor
-from edge.sensors.presence import Presence
-from edge.sensors.snmp_agent import PORT, Agent, GufoAgent, Options, Value, user_of
+from edge.sensors.snmp_agent import PORT, GufoAgent, SnmpAgent, SnmpOptions, Value, user_of
 from edge.sensors.source import host_and_port, options_of
 
 log = structlog.get_logger("edge")
 
 COUNTER_32: Final = 1 << 32
 WIRELESS_NAME: Final = re.compile(r"(wlan|ath|rai?|wl|vap|phy\d+-ap|dot11radio)\d", re.IGNORECASE)
-"""Names of interfaces with clients on, where the agent gives no type; not `wifi0`, a radio that counts them again."""
+"""Names of client interfaces, where the agent gives no type; not `wifi0`, a radio that would count them again."""
 
 
 class SnmpProbe:
-    """One look at an access point.
+    """Measures an access point once.
 
     Args:
-        agents: Gives the agent for one look.
-        interfaces: Names of those whose bytes count; empty for all wireless ones.
+        agents: Creates the agent for one measurement.
+        interfaces: Names of the interfaces whose bytes count; empty for all wireless ones.
     """
 
-    def __init__(self, agents: Callable[[], Agent], interfaces: frozenset[str] = frozenset()) -> None:
-        """Nothing is known of it yet."""
+    def __init__(self, agents: Callable[[], SnmpAgent], interfaces: frozenset[str] = frozenset()) -> None:
         self._agents = agents
         self._interfaces = interfaces
         self._widened: dict[tuple[str, str], tuple[int, int]] = {}
@@ -41,7 +40,7 @@ class SnmpProbe:
         self._said = False
 
     def measure(self) -> Mapping[str, Any]:
-        """What of the contract it says."""
+        """Contract fields that the access point reports."""
         agent = self._agents()
         system = agent.get([mib.SYS_OBJECT_ID, mib.SYS_UPTIME, mib.HR_SYSTEM_UPTIME])
         values: dict[str, Any] = {}
@@ -58,8 +57,8 @@ class SnmpProbe:
             **_load(agent),
         }
 
-    def _traffic(self, agent: Agent) -> dict[str, int]:
-        """Bytes of the interfaces that clients are on, from 64-bit counters, else from 32-bit ones."""
+    def _traffic(self, agent: SnmpAgent) -> dict[str, int]:
+        """Bytes of the clients' interfaces, from 64-bit counters, else from 32-bit ones."""
         names = {index: _text(name) for index, name in (agent.walk(mib.IF_NAME) or agent.walk(mib.IF_DESCR)).items()}
         indices = self._chosen(names, agent.walk(mib.IF_TYPE))
         if not indices and not self._said:
@@ -77,8 +76,8 @@ class SnmpProbe:
         typed = [index for index in names if types.get(index) == mib.WIRELESS_TYPE]
         return typed or [index for index, name in names.items() if WIRELESS_NAME.match(name)]
 
-    def _octets(self, agent: Agent, field: str, indices: list[str]) -> int | None:
-        """The sum, None when one interface's is unknown: a part would look like the whole."""
+    def _octets(self, agent: SnmpAgent, field: str, indices: list[str]) -> int | None:
+        """The sum over interfaces; None when one is unknown, because a part would look like the whole."""
         wide = agent.walk(mib.IF_HC_OCTETS[field])
         narrow = {} if all(index in wide for index in indices) else agent.walk(mib.IF_OCTETS[field])
         total = 0
@@ -90,14 +89,14 @@ class SnmpProbe:
         return total
 
     def _widen(self, key: tuple[str, str], counted: int) -> int:
-        """A 32-bit counter carried over its end; it ends after 6 minutes at 100 Mbit/s."""
+        """A 32-bit counter extended over its wraps; it wraps after 6 minutes at 100 Mbit/s."""
         laps, before = self._widened.get(key, (0, 0))
         laps += counted < before
         self._widened[key] = (laps, counted)
         return laps * COUNTER_32 + counted
 
-    def _wireless(self, agent: Agent, object_id: str) -> dict[str, Any]:
-        """Clients and air by the maker's table: the known one, else the first of all that answers."""
+    def _wireless(self, agent: SnmpAgent, object_id: str) -> dict[str, Any]:
+        """Clients and airtime by the maker's table: the known one, else the first one that answers."""
         candidates = sorted(mib.WIRELESS, key=lambda table: not f"{object_id}.".startswith(f"{table.enterprise}."))
         for table in [self._table] if self._table else candidates:
             clients = agent.walk(table.clients)
@@ -107,21 +106,21 @@ class SnmpProbe:
         return {}
 
 
-def _clients(agent: Agent, table: mib.WirelessTable, clients: dict[str, Value]) -> dict[str, Any]:
+def _clients(agent: SnmpAgent, table: mib.WirelessTable, clients: dict[str, Value]) -> dict[str, Any]:
     counts = {index: int(count) for index, value in clients.items() if (count := _number(value)) is not None}
     if len(counts) < len(clients):
         return {}
     values: dict[str, Any] = {"clients": sum(counts.values())}
-    ssids = {index: _text(value) for index, value in _walked(agent, table.ssid).items()}
-    radios = {index: _band(_text(value)) for index, value in _walked(agent, table.radio).items()}
+    ssids = {index: _text(value) for index, value in _walk_column(agent, table.ssid).items()}
+    radios = {index: _band(_text(value)) for index, value in _walk_column(agent, table.radio).items()}
     for field, names in (("clients_by_ssid", ssids), ("clients_by_radio", radios)):
         if all(names.get(index) for index in counts):
             by_name: Counter[str] = Counter()
             for index, count in counts.items():
                 by_name[names[index]] += count
             values[field] = dict(by_name)
-    noises = [number for value in _walked(agent, table.noise_dbm).values() if (number := _number(value))]
-    busy = [number for value in _walked(agent, table.busy_pct).values() if (number := _number(value)) is not None]
+    noises = [number for value in _walk_column(agent, table.noise_dbm).values() if (number := _number(value))]
+    busy = [number for value in _walk_column(agent, table.busy_pct).values() if (number := _number(value)) is not None]
     if noises:
         values["noise_dbm"] = max(noises)
     if busy:
@@ -129,7 +128,7 @@ def _clients(agent: Agent, table: mib.WirelessTable, clients: dict[str, Value]) 
     return values
 
 
-def _load(agent: Agent) -> dict[str, float]:
+def _load(agent: SnmpAgent) -> dict[str, float]:
     memory = (mib.UCD_MEM_TOTAL, mib.UCD_MEM_AVAILABLE, mib.UCD_MEM_FREE, mib.UCD_MEM_BUFFER, mib.UCD_MEM_CACHED)
     found = agent.get([mib.UCD_CPU_IDLE, *memory])
     total, available, *parts = (_number(found.get(oid)) for oid in memory)
@@ -147,12 +146,12 @@ def _load(agent: Agent) -> dict[str, float]:
     return values
 
 
-def _walked(agent: Agent, column: str) -> dict[str, Value]:
+def _walk_column(agent: SnmpAgent, column: str) -> dict[str, Value]:
     return agent.walk(column) if column else {}
 
 
 def _band(radio: str) -> str:
-    """The contract's name of a radio; a maker's own where it is another."""
+    """The contract's name of a radio band; the maker's own where it is another."""
     return next((band for start, band in mib.RADIOS if radio.lower().startswith(start)), radio)
 
 
@@ -165,8 +164,8 @@ def _number(value: Value) -> float | None:
 
 
 def open_sensor(assignment: Assignment) -> Sensor:
-    """The agent at `--source HOST[:PORT]`."""
-    options, settings = options_of(assignment.source, Options), assignment.settings
+    """The SNMP agent at `--source HOST[:PORT]`."""
+    options, settings = options_of(assignment.source, SnmpOptions), assignment.settings
     host, port = host_and_port(assignment.source.address, PORT)
     community = settings.snmp_community.get_secret_value()
     user = user_of(settings, options)
@@ -174,4 +173,4 @@ def open_sensor(assignment: Assignment) -> Sensor:
         lambda: GufoAgent(host, port, community, user, options.timeout_s),
         frozenset(filter(None, options.interface.split("+"))),
     )
-    return PolledSensor(probe, Presence("snmp", assignment.device), interval_s=assignment.interval_s)
+    return PolledSensor(probe, DriverStatus("snmp", assignment.device), interval_s=assignment.interval_s)

@@ -1,4 +1,4 @@
-"""An SNMP agent as the driver asks it: SNMPv2c or v3, over gufo-snmp."""
+"""SNMP access for the driver: SNMPv2c or v3, over gufo-snmp."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ T = TypeVar("T")
 PORT: Final = 161
 TRIES: Final = 2
 ROWS_MAX: Final = 4096
-"""Of one table: an agent that never ends is not followed for ever."""
+"""Upper limit of a table's rows, for agents that never end."""
 PASSWORD_MIN: Final = 8
 """Source: RFC 3414, section 11.2."""
 
@@ -39,8 +39,8 @@ PRIVACY: Final = {"des": DesKey, "aes": Aes128Key, "aes256": Aes256Key}
 Value = int | float | str | bytes | None
 
 
-class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Of `--source`. `interface` names those whose bytes count, joined by `+`; `auth` and `privacy` are v3's."""
+class SnmpOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Options in `--source`. `interface` names interfaces that count, joined by `+`; `auth` and `privacy` are v3's."""
 
     interface: str = ""
     auth: Literal["md5", "sha", "sha256", "sha512"] = "sha256"
@@ -48,11 +48,11 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeout_s: Annotated[float, Meta(gt=0, le=10)] = 2.0
 
 
-class Agent(Protocol):
-    """What is asked. Object identifiers are dotted numbers without a dot in front."""
+class SnmpAgent(Protocol):
+    """The port to an SNMP agent. Object identifiers are dotted numbers without a leading dot."""
 
     def get(self, oids: Iterable[str]) -> dict[str, Value]:
-        """Those of these that it has.
+        """The values that the agent has.
 
         Raises:
             RetryLaterError: It does not answer, or not to this user.
@@ -62,23 +62,22 @@ class Agent(Protocol):
         """A column of a table: index to value, empty when it has no such table.
 
         Raises:
-            RetryLaterError: As `get`.
+            RetryLaterError: It does not answer, or not to this user.
         """
 
 
 class GufoAgent:
-    """An agent at an address, for one look: v3 knows its clock for 150 s only. A lost packet is asked for again once.
+    """An agent for one measurement: v3 knows the agent's clock for 150 s only. A lost packet is retried once.
 
     Args:
-        host: Its name or address.
-        port: Its UDP port.
-        community: Of v2c.
-        user: Of v3, None for v2c.
-        timeout_s: How long one answer may take.
+        host: Name or address.
+        port: UDP port.
+        community: For v2c.
+        user: For v3, None for v2c.
+        timeout_s: Timeout of one response.
     """
 
     def __init__(self, host: str, port: int, community: str, user: User | None, timeout_s: float) -> None:
-        """Nothing is asked yet."""
         self._host = host
         self._port = port
         self._community = community
@@ -87,15 +86,15 @@ class GufoAgent:
         self._open: SnmpSession | None = None
 
     def get(self, oids: Iterable[str]) -> dict[str, Value]:
-        """Ask for single values."""
+        """Request single values."""
         wanted = list(oids)
-        return self._asked(lambda session: dict(session.get_many(wanted)))
+        return self._with_retry(lambda session: dict(session.get_many(wanted)))
 
     def walk(self, column: str) -> dict[str, Value]:
-        """Ask for a column."""
-        return self._asked(lambda session: _column(session, column))
+        """Request a column."""
+        return self._with_retry(lambda session: _column(session, column))
 
-    def _asked(self, ask: Callable[[SnmpSession], T]) -> T:
+    def _with_retry(self, ask: Callable[[SnmpSession], T]) -> T:
         reason = ""
         for _ in range(TRIES):
             try:
@@ -124,8 +123,8 @@ def _column(session: SnmpSession, column: str) -> dict[str, Value]:
     return found
 
 
-def user_of(settings: Settings, options: Options) -> User | None:
-    """The v3 user of the settings, None where they name none: then it is v2c.
+def user_of(settings: Settings, options: SnmpOptions) -> User | None:
+    """The v3 user of the settings; None without one, which means v2c.
 
     Raises:
         ConfigError: There is neither a user nor a community, or a password is too short.

@@ -1,4 +1,4 @@
-"""Where access points of different makers say what a city wants to know, as object identifiers."""
+"""Object identifiers of access points' metrics, by maker."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import msgspec
 
 SYS_OBJECT_ID: Final = "1.3.6.1.2.1.1.2.0"
 SYS_UPTIME: Final = "1.3.6.1.2.1.1.3.0"
-"""Of the agent, in hundredths of a second."""
+"""Uptime of the agent, in hundredths of a second."""
 HR_SYSTEM_UPTIME: Final = "1.3.6.1.2.1.25.1.1.0"
-"""Of the machine, which is what its counters count from."""
+"""Uptime of the machine, from which its counters count."""
 
 IF_DESCR: Final = "1.3.6.1.2.1.2.2.1.2"
 IF_TYPE: Final = "1.3.6.1.2.1.2.2.1.3"
@@ -32,8 +32,8 @@ UCD_MEM_AVAILABLE: Final = "1.3.6.1.4.1.2021.4.27.0"
 class WirelessTable(msgspec.Struct, frozen=True):
     """The columns of one maker's MIB; empty where it has none. All but `busy_pct` share their index.
 
-    `enterprise` begins the sysObjectID of such an access point. Many makers run Net-SNMP, which names itself instead,
-    so it only says whom to try first.
+    `enterprise` is the prefix of such an access point's sysObjectID. Many makers run Net-SNMP, which reports its own,
+    so it only decides which table is tried first.
     """
 
     name: str
@@ -90,4 +90,4 @@ WIRELESS: Final = (
 """Source: the makers' MIB files of these names."""
 
 RADIOS: Final = (("6e", "6g"), ("6ghz", "6g"), ("5ghz", "5g"), ("2ghz", "2g"), ("na", "5g"), ("ng", "2g"))
-"""What a radio column's text begins with (UniFi: `ng`, `na`, `6e`; MikroTik: `2ghz-b/g/n`), and the contract's band."""
+"""Prefix of a radio column's text (UniFi: `ng`, `na`, `6e`; MikroTik: `2ghz-b/g/n`) to the contract's band."""

@@ -1,6 +1,6 @@
-"""What `--source` says: an address and, after `#`, options of the driver, `/dev/ttyUSB0#baud=9600,model=jsn-sr04t`.
+"""Parses `--source`: an address and, after `#`, driver options, `/dev/ttyUSB0#baud=9600,model=jsn-sr04t`.
 
-`#` and not `?`: what follows `?` in the address of a camera or a page belongs to its server, and `#` is sent to nobody.
+`#` and not `?`: what follows `?` in a URL belongs to the server, and `#` is never sent.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from broker.contract.errors import ConfigError
 T = TypeVar("T")
 
 
-class Source(msgspec.Struct, frozen=True):
-    """Where a driver finds what it reads; empty where it has a place of its own. Options as they were written."""
+class SourceSpec(msgspec.Struct, frozen=True):
+    """The address of a driver's input, empty for the driver's default; and options as written."""
 
     address: str = ""
     options: dict[str, str] = {}
 
 
-def parse_source(text: str) -> Source:
-    """Read a `--source`.
+def parse_source(text: str) -> SourceSpec:
+    """Parse a `--source`.
 
     Raises:
-        ConfigError: An option has no value or stands twice, or there is a password, which every user of the machine
+        ConfigError: An option has no value or is repeated, or there is a password, which every user of the machine
             could read in the list of processes.
     """
     address, _, rest = text.partition("#")
@@ -38,11 +38,11 @@ def parse_source(text: str) -> Source:
         if not equals or name in options:
             raise ConfigError(f"--source: {part!r} is not one NAME=VALUE of several different ones")
         options[name] = value
-    return Source(address, options)
+    return SourceSpec(address, options)
 
 
-def options_of(source: Source, as_type: type[T]) -> T:
-    """The options as a driver declares them: a struct that forbids unknown fields.
+def options_of(source: SourceSpec, as_type: type[T]) -> T:
+    """The options as the driver's struct, which forbids unknown fields.
 
     Raises:
         ConfigError: One is unknown or out of range.
@@ -54,7 +54,7 @@ def options_of(source: Source, as_type: type[T]) -> T:
 
 
 def host_and_port(address: str, default_port: int) -> tuple[str, int]:
-    """`host`, `host:port` or `[::1]:port`.
+    """Parse `host`, `host:port` or `[::1]:port`.
 
     Raises:
         ConfigError: It is none of these.
@@ -72,10 +72,10 @@ def host_and_port(address: str, default_port: int) -> tuple[str, int]:
 
 
 def url_of(address: str, schemes: tuple[str, ...], hint: str) -> SplitResult:
-    """The parts of an address with a scheme of these.
+    """The parts of a URL with one of these schemes.
 
     Raises:
-        ConfigError: It is none; the message is the hint, for an inventory's address may have a password.
+        ConfigError: It is none; the message is the hint, because a URL in the inventory may have a password.
     """
     try:
         parts = urlsplit(address)
@@ -88,7 +88,7 @@ def url_of(address: str, schemes: tuple[str, ...], hint: str) -> SplitResult:
 
 
 def _is_name(host: str) -> bool:
-    """Whether a host's name can be asked for at all."""
+    """Whether a host name is valid."""
     try:
         return bool(host.encode("idna"))
     except UnicodeError:

@@ -1,4 +1,4 @@
-"""Readings from standard input: a JSON object of contract fields a line, so that any program can be a sensor.
+"""Readings from standard input: one JSON object of contract fields per line, so that any program can be a sensor.
 
 `{"distance_mm": 840, "battery_pct": 87}` is a reading measured now; `"ts"` gives another time. An object with
 `"type"` is an event.
@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from city.model import Device
-from edge.outbox import Entry, Measured, Occurred
+from edge.outbox import Entry, EventEntry, TelemetryEntry
 from edge.sensors.port import Assignment, Sensor
 
 log = structlog.get_logger("edge")
@@ -26,7 +26,7 @@ class StdinSensor:
     """Reads lines until the end of the input.
 
     Args:
-        device: Whose readings they are.
+        device: The device.
         stream: The lines.
         clock: Time of a line without one, UTC.
     """
@@ -38,13 +38,12 @@ class StdinSensor:
         stream: TextIO = sys.stdin,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Keep where to read."""
         self._device = device
         self._stream = stream
         self._clock = clock
 
     def readings(self, stop: threading.Event) -> Iterator[Entry]:
-        """One entry a line; a line that is none is reported and left out."""
+        """One entry per line; an invalid line is logged and skipped."""
         for line in self._stream:
             if stop.is_set():
                 return
@@ -62,10 +61,10 @@ class StdinSensor:
             raise ValueError(f"ts {ts!r} has no time zone")
         if "type" in fields:
             state = fields.get("state", "noted")
-            return Occurred(self._device.id, self._device.KIND, at, fields["type"], state, fields.get("detail", {}))
-        return Measured(self._device.id, self._device.KIND, at, fields)
+            return EventEntry(self._device.id, self._device.KIND, at, fields["type"], state, fields.get("detail", {}))
+        return TelemetryEntry(self._device.id, self._device.KIND, at, fields)
 
 
 def open_sensor(assignment: Assignment) -> Sensor:
-    """Whatever writes to this process."""
+    """The program that writes to this process."""
     return StdinSensor(assignment.device)

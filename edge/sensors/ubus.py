@@ -1,6 +1,6 @@
-"""OpenWrt access points: clients, traffic, air and load as ubus says them (iwinfo, hostapd, network.device, system).
+"""OpenWrt access points over ubus: clients, traffic, airtime and load (iwinfo, hostapd, network.device, system).
 
-Clients are counted here; no address of one leaves the router.
+Clients are counted here; no client address leaves the router.
 """
 
 from __future__ import annotations
@@ -13,27 +13,27 @@ import msgspec
 from msgspec import Meta
 
 from broker.contract.errors import ConfigError, RetryLaterError
+from edge.sensors.driver_status import DriverStatus
 from edge.sensors.polled import PolledSensor
 from edge.sensors.port import Assignment, Sensor
-from edge.sensors.presence import Presence
 from edge.sensors.source import options_of, url_of
 from edge.sensors.ubus_bus import HttpUbus, LocalUbus, Ubus, UbusRefusedError
 
 T = TypeVar("T")
 
 LOAD_UNIT: Final = 65_536
-"""ubus says loads in fixed point."""
+"""ubus reports loads in fixed point."""
 BANDS: Final = (("2g", 2400, 2500), ("5g", 4900, 5925), ("6g", 5925, 7125))
 """Name and MHz; the names are what the contract's `clients_by_radio` uses."""
 
 
-class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Of `--source`. `processors` of the router, without which its load over HTTP is no percentage."""
+class UbusOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Options in `--source`. `processors` of the router: without it, load over HTTP has no percentage."""
 
     processors: Annotated[int, Meta(ge=1, le=256)] | None = None
 
 
-class Info(msgspec.Struct, frozen=True):
+class IwinfoInfo(msgspec.Struct, frozen=True):
     """`iwinfo info`; 0 dBm of noise means that the driver does not know it."""
 
     mode: str = ""
@@ -43,7 +43,7 @@ class Info(msgspec.Struct, frozen=True):
 
 
 class Channel(msgspec.Struct, frozen=True):
-    """One of `iwinfo survey`; times count up, in ms."""
+    """A channel of `iwinfo survey`; times are counters in ms."""
 
     mhz: int = 0
     active_time: int | None = None
@@ -56,14 +56,14 @@ class Survey(msgspec.Struct, frozen=True):
     results: list[Channel] = []
 
 
-class Devices(msgspec.Struct, frozen=True):
+class IwinfoDevices(msgspec.Struct, frozen=True):
     """`iwinfo devices`."""
 
     devices: list[str] = []
 
 
 class Statistics(msgspec.Struct, frozen=True):
-    """Of `network.device status`."""
+    """Byte counters of `network.device status`."""
 
     rx_bytes: int
     tx_bytes: int
@@ -75,8 +75,8 @@ class Link(msgspec.Struct, frozen=True):
     statistics: Statistics | None = None
 
 
-class Memory(msgspec.Struct, frozen=True):
-    """Of `system info`, bytes; older releases do not say what is available."""
+class MemoryInfo(msgspec.Struct, frozen=True):
+    """Memory of `system info`, bytes; older releases do not report what is available."""
 
     total: int = 0
     free: int = 0
@@ -85,42 +85,44 @@ class Memory(msgspec.Struct, frozen=True):
     available: int | None = None
 
 
-class System(msgspec.Struct, frozen=True):
+class SystemInfo(msgspec.Struct, frozen=True):
     """`system info`."""
 
     uptime: int | None = None
     load: list[int] = []
-    memory: Memory | None = None
+    memory: MemoryInfo | None = None
 
 
 class UbusProbe:
-    """One look at a router.
+    """Measures a router once.
 
     Args:
-        ubus: The way to it.
-        processors: Its cores, None when not known.
+        ubus: Access to it.
+        processors: Its cores, None when unknown.
     """
 
     def __init__(self, ubus: Ubus, processors: int | None) -> None:
-        """Keep the way."""
         self._ubus = ubus
         self._processors = processors
         self._surveyed: dict[str, Channel] = {}
 
     def measure(self) -> Mapping[str, Any]:
-        """What of the contract the router says."""
-        values = _load(self._asked("system", "info", {}, System) or System(), self._processors)
-        named = self._asked("iwinfo", "devices", {}, Devices)
+        """Contract fields that the router reports."""
+        values = _load(self._call_as("system", "info", {}, SystemInfo) or SystemInfo(), self._processors)
+        named = self._call_as("iwinfo", "devices", {}, IwinfoDevices)
         if named is None and not values:
             raise RetryLaterError("ubus answers neither iwinfo nor system: rpcd-mod-iwinfo, and the rights of the user")
-        found = {name: self._asked("iwinfo", "info", {"device": name}, Info) for name in (named or Devices()).devices}
+        found = {
+            name: self._call_as("iwinfo", "info", {"device": name}, IwinfoInfo)
+            for name in (named or IwinfoDevices()).devices
+        }
         served = {name: info for name, info in found.items() if info is not None and info.mode == "Master"}
         if not served or None in found.values():
             return values
         return {**values, **self._clients(served), **self._traffic(served), **self._air(served)}
 
-    def _clients(self, served: dict[str, Info]) -> dict[str, Any]:
-        """Counts; nothing at all when one radio's are unknown, for a part would look like the whole."""
+    def _clients(self, served: dict[str, IwinfoInfo]) -> dict[str, Any]:
+        """Client counts; none at all when one radio's are unknown, because a part would look like the whole."""
         by_radio: Counter[str] = Counter()
         by_ssid: Counter[str] = Counter()
         for name, info in served.items():
@@ -133,33 +135,36 @@ class UbusProbe:
         return {"clients": by_radio.total(), "clients_by_radio": dict(by_radio), "clients_by_ssid": dict(by_ssid)}
 
     def _count(self, name: str) -> int | None:
-        """Clients of an interface: hostapd's, else those iwinfo hears."""
-        clients = self._said(f"hostapd.{name}", "get_clients", {}).get("clients")
+        """Clients of an interface: hostapd's, else those of iwinfo."""
+        clients = self._call(f"hostapd.{name}", "get_clients", {}).get("clients")
         if isinstance(clients, dict):
             return sum(
                 1 for client in clients.values() if not isinstance(client, dict) or client.get("authorized", True)
             )
-        results = self._said("iwinfo", "assoclist", {"device": name}).get("results")
+        results = self._call("iwinfo", "assoclist", {"device": name}).get("results")
         return len(results) if isinstance(results, list | dict) else None
 
-    def _traffic(self, served: dict[str, Info]) -> dict[str, Any]:
-        links = [self._asked("network.device", "status", {"name": name}, Link) for name in served]
+    def _traffic(self, served: dict[str, IwinfoInfo]) -> dict[str, Any]:
+        links = [self._call_as("network.device", "status", {"name": name}, Link) for name in served]
         counted = [link.statistics for link in links if link is not None and link.statistics is not None]
         if len(counted) < len(links):
             return {}
-        return {"rx_bytes": sum(one.rx_bytes for one in counted), "tx_bytes": sum(one.tx_bytes for one in counted)}
+        return {
+            "rx_bytes": sum(statistics.rx_bytes for statistics in counted),
+            "tx_bytes": sum(statistics.tx_bytes for statistics in counted),
+        }
 
-    def _air(self, served: dict[str, Info]) -> dict[str, Any]:
-        """Noise and business of the channel, of the worst radio."""
+    def _air(self, served: dict[str, IwinfoInfo]) -> dict[str, Any]:
+        """Noise and channel utilisation of the worst radio."""
         noises = [info.noise for info in served.values() if info.noise]
         busy = [pct for name, info in served.items() if (pct := self._busy_pct(name, info.frequency)) is not None]
         air: dict[str, Any] = {"noise_dbm": max(noises)} if noises else {}
         return {**air, "channel_busy_pct": max(busy)} if busy else air
 
     def _busy_pct(self, name: str, frequency_mhz: int | None) -> float | None:
-        """Share of the time since the last look in which the channel was busy."""
-        survey = self._asked("iwinfo", "survey", {"device": name}, Survey) or Survey()
-        now = next((one for one in survey.results if one.mhz == frequency_mhz), None)
+        """Share of the time since the last measurement in which the channel was busy."""
+        survey = self._call_as("iwinfo", "survey", {"device": name}, Survey) or Survey()
+        now = next((channel for channel in survey.results if channel.mhz == frequency_mhz), None)
         if now is None or now.active_time is None or now.busy_time is None:
             return None
         before, self._surveyed[name] = self._surveyed.get(name), now
@@ -168,15 +173,15 @@ class UbusProbe:
         active_ms, busy_ms = now.active_time - (before.active_time or 0), now.busy_time - (before.busy_time or 0)
         return round(100 * busy_ms / active_ms, 1) if 0 <= busy_ms <= active_ms and active_ms > 0 else None
 
-    def _asked(self, path: str, method: str, arguments: dict[str, Any], as_type: type[T]) -> T | None:
-        """An answer as a struct, None when it is refused or not one."""
-        said = self._said(path, method, arguments)
+    def _call_as(self, path: str, method: str, arguments: dict[str, Any], as_type: type[T]) -> T | None:
+        """A response as a struct; None when it is refused or invalid."""
+        said = self._call(path, method, arguments)
         try:
             return msgspec.convert(said, as_type) if said else None
         except msgspec.ValidationError:
             return None
 
-    def _said(self, path: str, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    def _call(self, path: str, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
         try:
             return self._ubus.call(path, method, arguments)
         except UbusRefusedError:
@@ -187,7 +192,7 @@ def _band(frequency_mhz: int | None) -> str | None:
     return next((name for name, least, most in BANDS if frequency_mhz and least <= frequency_mhz < most), None)
 
 
-def _load(system: System, processors: int | None) -> dict[str, Any]:
+def _load(system: SystemInfo, processors: int | None) -> dict[str, Any]:
     values: dict[str, Any] = {}
     if system.uptime is not None:
         values["uptime_s"] = system.uptime
@@ -202,7 +207,7 @@ def _load(system: System, processors: int | None) -> dict[str, Any]:
 
 def open_sensor(assignment: Assignment) -> Sensor:
     """This router's ubus, that of `--source http(s)://ROUTER/ubus`, or through a program at a path."""
-    options = options_of(assignment.source, Options)
+    options = options_of(assignment.source, UbusOptions)
     address, settings = assignment.source.address, assignment.settings
     ubus: Ubus
     if "://" in address:
@@ -213,4 +218,4 @@ def open_sensor(assignment: Assignment) -> Sensor:
     else:
         ubus = LocalUbus(address or "ubus")
     probe = UbusProbe(ubus, options.processors or ubus.processors)
-    return PolledSensor(probe, Presence("ubus", assignment.device), interval_s=assignment.interval_s)
+    return PolledSensor(probe, DriverStatus("ubus", assignment.device), interval_s=assignment.interval_s)

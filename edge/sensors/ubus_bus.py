@@ -1,4 +1,4 @@
-"""Ways to an OpenWrt's ubus: the program `ubus` on the router itself, or JSON-RPC over HTTP from elsewhere."""
+"""Access to an OpenWrt's ubus: the program `ubus` on the router itself, or JSON-RPC over HTTP."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ NO_SESSION: Final = "0" * 32
 DENIED: Final = -32002
 SESSION_S: Final = 3600
 STATUS: Final = {2: "invalid argument", 4: "not there", 5: "no data", 6: "permission denied", 7: "timed out"}
-"""What ubus answers with when it does not do what it is asked. Source: libubus, `enum ubus_msg_status`."""
+"""Error codes of ubus. Source: libubus, `enum ubus_msg_status`."""
 
 
 class UbusRefusedError(Exception):
-    """ubus is there, but does not answer this call: the object is not installed, or this user may not ask it."""
+    """ubus refuses this call: the object is not installed, or the user has no right."""
 
 
 class Ubus(Protocol):
@@ -29,35 +29,34 @@ class Ubus(Protocol):
 
     @property
     def processors(self) -> int | None:
-        """Cores of the router, None when it is not known from here how many."""
+        """Cores of the router, None when unknown."""
 
     def call(self, path: str, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """The answer to one call; waits for `CALL_S` at most.
+        """The response to one call, within `CALL_S`.
 
         Raises:
-            UbusRefusedError: This call is not answered, others may be.
-            RetryLaterError: ubus cannot be reached at all.
+            UbusRefusedError: This call is refused, others may not be.
+            RetryLaterError: ubus cannot be reached.
         """
 
 
 class LocalUbus:
-    """Asks through the program.
+    """Calls through the program.
 
     Args:
         program: Its name or path.
     """
 
     def __init__(self, program: str) -> None:
-        """Keep whom to run."""
         self._program = program
 
     @property
     def processors(self) -> int | None:
-        """Cores of the router, which is this machine."""
+        """Cores of this machine, which is the router."""
         return os.cpu_count()
 
     def call(self, path: str, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Run it once."""
+        """Run the program once."""
         command = [self._program, "call", path, method, json.dumps(arguments)]
         try:
             done = subprocess.run(command, capture_output=True, timeout=CALL_S, check=False)  # noqa: S603 - no shell
@@ -70,16 +69,15 @@ class LocalUbus:
 
 
 class HttpUbus:
-    """Asks over HTTP; a session that has ended is begun again.
+    """Calls over HTTP; an expired session is renewed.
 
     Args:
-        url: Of `/ubus` on the router.
-        user: An account of its rpcd, empty for what anybody may ask.
-        password: Of the account.
+        url: URL of `/ubus` on the router.
+        user: An account of its rpcd, empty for anonymous access.
+        password: Its password.
     """
 
     def __init__(self, url: str, user: str, password: str) -> None:
-        """No session yet."""
         self._url = url
         self._user = user
         self._password = password
@@ -88,11 +86,11 @@ class HttpUbus:
 
     @property
     def processors(self) -> int | None:
-        """Not said by ubus."""
+        """Unknown: ubus does not report it."""
         return None
 
     def call(self, path: str, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Ask once, twice when the session has ended."""
+        """Call once, twice when the session has expired."""
         if not self._session:
             self._session = self._begin()
         answer = self._post(self._session, path, method, arguments)
@@ -102,10 +100,10 @@ class HttpUbus:
         return _result(answer, f"{path} {method}")
 
     def _begin(self) -> str:
-        """A session's number.
+        """Open a session; return its id.
 
         Raises:
-            RetryLaterError: The router does not take the account.
+            RetryLaterError: The router rejects the account.
         """
         if not self._user:
             return NO_SESSION
@@ -138,7 +136,7 @@ def _is_denied(answer: dict[str, Any]) -> bool:
 
 
 def _result(answer: dict[str, Any], what: str) -> dict[str, Any]:
-    """The object out of `{"result": [status, object]}`."""
+    """The object in `{"result": [status, object]}`."""
     match answer.get("result"):
         case [0, dict(found)]:
             return found

@@ -1,7 +1,7 @@
-"""Ultrasonic distance sensors on two pins: HC-SR04, and JSN-SR04T in the mode it is sold in.
+"""Ultrasonic distance sensors on two pins: HC-SR04, and JSN-SR04T in its default mode.
 
-A pulse on the trigger pin makes it shout; the echo pin is high for as long as the sound was under way. The kernel notes
-the times of both edges, so that a busy processor does not lengthen a distance.
+A pulse on the trigger pin starts a measurement; the echo pin is high for the sound's time of flight. The kernel
+timestamps both edges, so that a busy processor does not lengthen the distance.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from gpiod.line import Direction, Edge, Value
 from msgspec import Meta
 
 from broker.contract.errors import RetryLaterError
+from edge.sensors.driver_status import DriverStatus
 from edge.sensors.polled import PolledSensor
 from edge.sensors.port import Assignment, Sensor
-from edge.sensors.presence import Presence
 from edge.sensors.source import options_of
 
 TRIGGER_S: Final = 15e-6
-"""Length of the pulse; 10 microseconds are asked for. Source: HC-SR04 data sheet."""
+"""Length of the pulse; the data sheet requires 10 microseconds. Source: HC-SR04 data sheet."""
 ECHO_MAX_S: Final = 0.06
 """Without an echo an HC-SR04 ends its pulse after 38 ms."""
 REST_S: Final = 0.06
-"""From one shout to the next, so that the first one's echoes are over. Source: HC-SR04 data sheet."""
+"""Time between measurements, so that echoes fade. Source: HC-SR04 data sheet."""
 DEFAULT_CHIP: Final = "/dev/gpiochip0"
 
 Pin = Annotated[int, Meta(ge=0, le=1023)]
 
 
-class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Of `--source`. Pins are the chip's own line numbers; on a Raspberry Pi those are the GPIO numbers."""
+class UltrasonicGpioOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Options in `--source`. Pins are the chip's line numbers; on a Raspberry Pi those are the GPIO numbers."""
 
     trigger: Pin
     echo: Pin
@@ -47,11 +47,11 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_mm: Annotated[float, Meta(le=20_000)] = 4000.0
 
 
-class EchoLine(Protocol):
+class EchoPins(Protocol):
     """The two pins of a sensor."""
 
     def ping(self) -> float | None:
-        """Shout once and say for how many seconds the echo pin was high, None without an edge in `ECHO_MAX_S`.
+        """Measure once: seconds the echo pin was high, None without an edge within `ECHO_MAX_S`.
 
         Raises:
             OSError: The pins are gone.
@@ -59,28 +59,27 @@ class EchoLine(Protocol):
 
 
 class EchoProbe:
-    """Distance as the median of several shouts.
+    """Distance as the median of several pings.
 
     Args:
-        opened: Takes hold of the pins for one look.
-        options: How often to shout, and what is a distance.
-        rest: Waits between shouts, seconds.
+        opened: Acquires the pins for one measurement.
+        options: Number of pings, and the valid range.
+        rest: Waits between pings, seconds.
     """
 
     def __init__(
         self,
-        opened: Callable[[], AbstractContextManager[EchoLine]],
-        options: Options,
+        opened: Callable[[], AbstractContextManager[EchoPins]],
+        options: UltrasonicGpioOptions,
         *,
         rest: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Keep where to shout."""
         self._opened = opened
         self._options = options
         self._rest = rest
 
     def measure(self) -> Mapping[str, Any]:
-        """`distance_mm`, when most shouts came back from within the range."""
+        """`distance_mm`, when most pings returned a distance within the range."""
         heard: list[float] = []
         try:
             with self._opened() as line:
@@ -99,28 +98,27 @@ class EchoProbe:
 
 
 def distance_mm(echo_s: float, temperature_c: float) -> float:
-    """How far away what sends back a sound is that was under way for `echo_s`.
+    """Distance to an object, from the sound's time of flight there and back.
 
     Source: speed of sound in dry air as an ideal gas, 331.3 m/s at 0 degrees Celsius.
     """
     return 331.3 * math.sqrt(1 + temperature_c / 273.15) * echo_s / 2 * 1000
 
 
-class GpiodEchoLine:
+class GpiodEchoPins:
     """The pins through libgpiod 2.
 
     Args:
         request: The two lines, as requested of the chip.
-        options: Which is which.
+        options: Their numbers.
     """
 
-    def __init__(self, request: gpiod.LineRequest, options: Options) -> None:
-        """Keep the lines."""
+    def __init__(self, request: gpiod.LineRequest, options: UltrasonicGpioOptions) -> None:
         self._request = request
         self._options = options
 
     def ping(self) -> float | None:
-        """Shout and listen."""
+        """Send a pulse and time the echo."""
         while self._request.wait_edge_events(0):
             self._request.read_edge_events()
         self._request.set_value(self._options.trigger, Value.ACTIVE)
@@ -137,23 +135,23 @@ class GpiodEchoLine:
 
 
 @contextmanager
-def gpiod_lines(chip: str, options: Options) -> Iterator[EchoLine]:
-    """Hold the pins of a chip.
+def gpiod_lines(chip: str, options: UltrasonicGpioOptions) -> Iterator[EchoPins]:
+    """Acquire the pins of a chip.
 
     Raises:
-        OSError: The chip or a pin is not there, or taken.
+        OSError: The chip or a pin is absent, or in use.
     """
     pins: dict[Iterable[int | str] | int | str, gpiod.LineSettings | None] = {
         options.trigger: gpiod.LineSettings(direction=Direction.OUTPUT),
         options.echo: gpiod.LineSettings(direction=Direction.INPUT, edge_detection=Edge.BOTH),
     }
     with gpiod.request_lines(chip, config=pins, consumer="kota-edge") as request:
-        yield GpiodEchoLine(request, options)
+        yield GpiodEchoPins(request, options)
 
 
 def open_sensor(assignment: Assignment) -> Sensor:
-    """A sensor on the chip and the pins that `--source` names."""
-    options = options_of(assignment.source, Options)
+    """A sensor on the chip and the pins in `--source`."""
+    options = options_of(assignment.source, UltrasonicGpioOptions)
     chip = str(Path("/dev") / (assignment.source.address or DEFAULT_CHIP))
     probe = EchoProbe(lambda: gpiod_lines(chip, options), options)
-    return PolledSensor(probe, Presence("ultrasonic-gpio", assignment.device), interval_s=assignment.interval_s)
+    return PolledSensor(probe, DriverStatus("ultrasonic-gpio", assignment.device), interval_s=assignment.interval_s)

@@ -1,7 +1,7 @@
-"""Ultrasonic distance sensors that talk over a UART: A02YYUW, A01NYUB, JSN-SR04T and their kin.
+"""Ultrasonic distance sensors over a UART: A02YYUW, A01NYUB, JSN-SR04T and similar.
 
-A frame is `FF`, distance high, distance low (mm), checksum. Nothing heard is said as 0 or as something far beyond the
-range; such a frame is no distance. The reading is the median of the newest frames: rain and a fly make single ones.
+A frame is `FF`, distance high, distance low (mm), checksum. "No echo" is sent as 0 or as a distance far beyond the
+range. The reading is the median of the newest frames, because rain and insects disturb single ones.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import msgspec
 from msgspec import Meta
 
 from broker.contract.errors import RetryLaterError
+from edge.sensors.driver_status import DriverStatus
 from edge.sensors.port import Assignment, Sensor
-from edge.sensors.presence import Presence
-from edge.sensors.serial_line import Baud, SerialLine, serial_path
+from edge.sensors.serial_line import Baud, SerialStream, serial_path
 from edge.sensors.source import options_of
 from edge.sensors.streamed import Sample, StreamedSensor
 
@@ -32,33 +32,32 @@ RANGES_MM: Final[dict[Model, tuple[int, int]]] = {
     "a01nyub": (280, 7500),
     "jsn-sr04t": (200, 6000),
 }
-"""Least and most a model can measure. Source: DFRobot SEN0311 and SEN0313, JSN-SR04T V3.0 data sheet."""
+"""Minimum and maximum distance of a model. Source: DFRobot SEN0311 and SEN0313, JSN-SR04T V3.0 data sheet."""
 
 
-class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Of `--source`. `ask` is the byte, in hex, at which a sensor measures that does not talk by itself: `55`."""
+class UltrasonicUartOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Options in `--source`. `ask` is the byte, in hex, that triggers a sensor that does not stream: `55`."""
 
     model: Model = "a02yyuw"
     baud: Baud = 9600
     ask: Annotated[str, Meta(pattern="^([0-9a-fA-F]{2})?$")] = ""
 
 
-class FrameDecoder:
-    """Finds frames in bytes.
+class UltrasonicFrameDecoder:
+    """Decodes frames.
 
     Args:
-        range_mm: Least and most distance that is one.
+        range_mm: Minimum and maximum valid distance.
     """
 
     def __init__(self, range_mm: tuple[int, int]) -> None:
-        """Nothing read yet."""
         self.unreadable = 0
         self._range_mm = range_mm
         self._rest = bytearray()
         self._newest: deque[int] = deque(maxlen=NEWEST)
 
     def feed(self, chunk: bytes) -> None:
-        """Take bytes; what belongs to no frame is passed over."""
+        """Add bytes; bytes outside frames are skipped."""
         rest = self._rest
         rest += chunk
         while True:
@@ -73,7 +72,7 @@ class FrameDecoder:
                 self.unreadable += 1
                 del rest[0]
 
-    def taken(self) -> Sample:
+    def take_sample(self) -> Sample:
         """The median, when most frames had an echo within the range."""
         frames, (least, most) = list(self._newest), self._range_mm
         self._newest.clear()
@@ -85,19 +84,19 @@ class FrameDecoder:
         return Sample({"distance_mm": statistics.median_low(heard)})
 
     def reset(self) -> None:
-        """Forget what is half read."""
+        """Discard incomplete input."""
         self._rest.clear()
         self._newest.clear()
 
 
 def open_sensor(assignment: Assignment) -> Sensor:
-    """A sensor on the port that `--source` names."""
-    options = options_of(assignment.source, Options)
+    """A sensor on the port in `--source`."""
+    options = options_of(assignment.source, UltrasonicUartOptions)
     path = serial_path(assignment.source)
     return StreamedSensor(
-        lambda: SerialLine(path, options.baud),
-        FrameDecoder(RANGES_MM[options.model]),
-        Presence("ultrasonic-uart", assignment.device),
+        lambda: SerialStream(path, options.baud),
+        UltrasonicFrameDecoder(RANGES_MM[options.model]),
+        DriverStatus("ultrasonic-uart", assignment.device),
         interval_s=assignment.interval_s,
         request=bytes.fromhex(options.ask),
         ask_every_s=ASK_EVERY_S,

@@ -1,1 +1,1 @@
-"""A whole city of simulated devices: what bins, trucks, access points and cameras would report at a virtual time."""
+"""A simulated city: what bins, trucks, access points and cameras would report at a virtual time."""

@@ -1,4 +1,4 @@
-"""Simulated waste containers: they fill by kelurahan, stream and hour, and now and then fall over or burn."""
+"""Simulated waste containers: they fill by kelurahan, stream and hour, and at times fall over or burn."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Final, Literal
 import msgspec
 
 from city.model import Bin, WasteKind
-from edge.simulator.emission import Emission, Happened, Telemetered, Values, instant
-from edge.simulator.habits import Beat
+from edge.simulator.emission import Emission, EventEmission, TelemetryEmission, Values, instant
+from edge.simulator.habits import ReportSchedule
 from edge.simulator.scene import Scene
 
 FULL_SHARE_A_DAY: Final[dict[tuple[str, WasteKind], float]] = {
@@ -18,13 +18,13 @@ FULL_SHARE_A_DAY: Final[dict[tuple[str, WasteKind], float]] = {
     ("steel", "organic"): 0.50,
     ("steel", "non_organic"): 0.34,
 }
-"""Which share of a container of this material a day's waste of this stream fills, on average."""
+"""Share of a container of this material that a day's waste of this stream fills, on average."""
 KG_A_LITRE: Final[dict[WasteKind, float]] = {"organic": 0.30, "non_organic": 0.11}
 MISSING_SHARE: Final = 0.004
-"""Echoes that get lost: no distance, or the sensor's sentinel where its model has one."""
+"""Share of lost echoes: no distance, or the sensor's sentinel where its model has one."""
 NOISE_MM: Final = 3.0
 OVERLOOKED_SHARE: Final = 0.2
-"""Bins that crews pass by until they run over: behind a gate, up a lane, at the end of the tour."""
+"""Share of bins that crews pass by until they overflow."""
 EMPTY_SHARE: Final = (0.01, 0.05)
 BATTERY_PCT_A_DAY: Final = 0.15
 BATTERY_LOW_PCT: Final = 15.0
@@ -35,26 +35,25 @@ DAY_S: Final = 86_400.0
 IncidentType = Literal["tilt", "lid_open", "fire"]
 
 
-class _Trouble(msgspec.Struct, frozen=True):
-    """How often something befalls one bin, and for how long."""
+class _Incident(msgspec.Struct, frozen=True):
+    """How often an incident befalls a bin, and for how long."""
 
     type: IncidentType
     every_days: float
     lasts_s: tuple[float, float]
 
 
-_TROUBLES: Final = (
-    _Trouble("lid_open", 25.0, (600.0, 7_200.0)),
-    _Trouble("tilt", 45.0, (900.0, 5_400.0)),
-    _Trouble("fire", 4_000.0, (1_200.0, 3_600.0)),
+_INCIDENTS: Final = (
+    _Incident("lid_open", 25.0, (600.0, 7_200.0)),
+    _Incident("tilt", 45.0, (900.0, 5_400.0)),
+    _Incident("fire", 4_000.0, (1_200.0, 3_600.0)),
 )
 
 
 class SimulatedBin:
-    """One container with its sensor; `wake` at `due_s` or later, `empty` when a truck has been there."""
+    """One container with its sensor; call `wake` at `due_s` or later, `empty` when a truck collects it."""
 
     def __init__(self, device: Bin, scene: Scene) -> None:
-        """Stand half full somewhere, by the device's own dice."""
         self.device = device
         self.place = scene.place_of(device)
         self.model = scene.city.models[device.model]
@@ -69,15 +68,15 @@ class SimulatedBin:
         self._battery_pct = random.uniform(22.0, 100.0)
         self._battery_at_s = scene.start_s
         self._rssi_dbm = random.uniform(-116.0, -88.0)
-        self._beat = Beat(scene.start_s, device.interval_s, random)
-        self._trouble: _Trouble | None = None
-        self._trouble_since_s = 0.0
-        self._trouble_s = scene.start_s + self._until_trouble_s()
+        self._schedule = ReportSchedule(scene.start_s, device.interval_s, random)
+        self._incident: _Incident | None = None
+        self._incident_since_s = 0.0
+        self._incident_ends_s = scene.start_s + self._until_incident_s()
 
     @property
     def due_s(self) -> float:
-        """When something is to be said next."""
-        return min(self._beat.next_s, self._trouble_s)
+        """When the next report is due, seconds since 1970."""
+        return min(self._schedule.next_s, self._incident_ends_s)
 
     def fill_at(self, at_s: float) -> float:
         """The expected fill, 0 to 1, at a time not before the last change."""
@@ -85,29 +84,29 @@ class SimulatedBin:
         return min(self._fill + max(brought, 0.0) * self._share_a_day, 1.0)
 
     def empty(self, at_s: float) -> tuple[float, float]:
-        """A truck takes the waste; the fill before and after, 0 to 1."""
+        """Collect the waste; the fill before and after, 0 to 1."""
         before = self.fill_at(at_s)
         self._fill, self._filled_at_s = min(self._random.uniform(*EMPTY_SHARE), before), at_s
         return before, self._fill
 
     def weight_kg(self, fill: float) -> float:
-        """What the waste weighs at this fill."""
+        """Weight of the waste at a fill."""
         return self.model.capacity_l * fill * KG_A_LITRE[self.device.waste_kind]
 
     def wake(self) -> list[Emission]:
-        """Say what is due at `due_s` and move on."""
+        """The emissions due at `due_s`; schedules the next ones."""
         at_s = self.due_s
-        said: list[Emission] = []
-        if self._trouble_s <= at_s:
-            said.append(self._turn_trouble(at_s))
+        emissions: list[Emission] = []
+        if self._incident_ends_s <= at_s:
+            emissions.append(self._change_incident(at_s))
         self._settle(at_s)
-        said += self._age_battery(at_s)
-        said.append(Telemetered(self.device.id, instant(at_s), self._values(at_s)))
-        self._beat.after(at_s)
-        return said
+        emissions += self._age_battery(at_s)
+        emissions.append(TelemetryEmission(self.device.id, instant(at_s), self._values(at_s)))
+        self._schedule.after(at_s)
+        return emissions
 
     def _settle(self, at_s: float) -> None:
-        """Fix the growth since the last look; some get more than expected and some less."""
+        """Add the growth since the last report, with random variation."""
         grown = self.fill_at(at_s) - self._fill
         self._fill = min(self._fill + grown * self._random.uniform(0.4, 1.6), 1.0)
         self._filled_at_s = at_s
@@ -128,7 +127,7 @@ class SimulatedBin:
         return values
 
     def _distance_mm(self) -> float | None:
-        """What the sensor sees: the inverse of the model's fill formula, never within the dead zone."""
+        """The sensor's distance: the inverse of the model's fill formula, never within the dead zone."""
         model = self.model
         if self._random.random() < MISSING_SHARE:
             return next((value for value in model.invalid_mm if value >= 0), None)
@@ -140,7 +139,7 @@ class SimulatedBin:
     def _temperature_c(self, at_s: float) -> float:
         temperature_c = self._scene.air_c(at_s) + self._random.gauss(0.8, 0.5)
         if self._in("fire"):
-            share = (at_s - self._trouble_since_s) / max(self._trouble_s - self._trouble_since_s, 1.0)
+            share = (at_s - self._incident_since_s) / max(self._incident_ends_s - self._incident_since_s, 1.0)
             temperature_c += FIRE_C * (0.45 + 0.55 * math.sin(math.pi * min(share, 1.0)))
         return temperature_c
 
@@ -151,33 +150,33 @@ class SimulatedBin:
         self._battery_at_s = at_s
         if self._battery_pct < BATTERY_CHANGED_PCT:
             self._battery_pct = 100.0
-            return [Happened(self.device.id, instant(at_s), "low_battery", "cleared", {"battery_pct": 100.0})]
+            return [EventEmission(self.device.id, instant(at_s), "low_battery", "cleared", {"battery_pct": 100.0})]
         if self._battery_pct < BATTERY_LOW_PCT <= before_pct:
             detail = {"battery_pct": round(self._battery_pct, 1)}
-            return [Happened(self.device.id, instant(at_s), "low_battery", "raised", detail)]
+            return [EventEmission(self.device.id, instant(at_s), "low_battery", "raised", detail)]
         return []
 
-    def _turn_trouble(self, at_s: float) -> Happened:
-        """Begin the next trouble, or end the present one."""
-        if self._trouble is not None:
-            ended, self._trouble = self._trouble, None
-            self._trouble_s = at_s + self._until_trouble_s()
-            return Happened(self.device.id, instant(at_s), ended.type, "cleared")
-        weights = [1 / trouble.every_days for trouble in _TROUBLES]
-        begun = self._random.choices(_TROUBLES, weights)[0]
-        self._trouble, self._trouble_since_s = begun, at_s
-        self._trouble_s = at_s + self._random.uniform(*begun.lasts_s)
-        return Happened(self.device.id, instant(at_s), begun.type, "raised")
+    def _change_incident(self, at_s: float) -> EventEmission:
+        """Start the next incident, or end the present one."""
+        if self._incident is not None:
+            ended, self._incident = self._incident, None
+            self._incident_ends_s = at_s + self._until_incident_s()
+            return EventEmission(self.device.id, instant(at_s), ended.type, "cleared")
+        weights = [1 / incident.every_days for incident in _INCIDENTS]
+        begun = self._random.choices(_INCIDENTS, weights)[0]
+        self._incident, self._incident_since_s = begun, at_s
+        self._incident_ends_s = at_s + self._random.uniform(*begun.lasts_s)
+        return EventEmission(self.device.id, instant(at_s), begun.type, "raised")
 
-    def _until_trouble_s(self) -> float:
-        return self._random.expovariate(sum(1 / trouble.every_days for trouble in _TROUBLES) / DAY_S)
+    def _until_incident_s(self) -> float:
+        return self._random.expovariate(sum(1 / incident.every_days for incident in _INCIDENTS) / DAY_S)
 
     def _in(self, type_: IncidentType) -> bool:
-        return self._trouble is not None and self._trouble.type == type_
+        return self._incident is not None and self._incident.type == type_
 
 
 def _first_fill(spread: float, lot: float) -> float:
-    """A plausible start, 0 to 1: mostly low to middling, some nearly full, one in twenty over 85 %."""
+    """A plausible initial fill, 0 to 1: mostly low to middling, some nearly full, one in twenty over 85 %."""
     if lot < 0.05:  # noqa: PLR2004 - one in twenty
         return 0.86 + 0.09 * spread
     return 0.05 + 0.78 * math.pow(spread, 1.25)

@@ -1,12 +1,12 @@
-"""Simulated cameras: their health only, for what they see is the business of the real picture."""
+"""Simulated cameras: their health only; the picture is the vision worker's."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from city.model import Camera
-from edge.simulator.emission import Emission, Happened, Stated, Telemetered, Values, instant
-from edge.simulator.habits import Beat, Spells
+from edge.simulator.emission import Emission, EventEmission, StatusEmission, TelemetryEmission, Values, instant
+from edge.simulator.habits import ReportSchedule, Spells
 from edge.simulator.scene import Scene
 
 DOWN_SHARE: Final = 0.01
@@ -19,10 +19,9 @@ DARK_HOURS: Final = (6.0, 18.0)
 
 
 class SimulatedCamera:
-    """One camera; rarely blind for a while, more rarely away."""
+    """One camera; rarely blind for a while, more rarely offline."""
 
     def __init__(self, device: Camera, scene: Scene) -> None:
-        """Run since days."""
         self.device = device
         self._scene = scene
         self._random = random = scene.random_of(device.id)
@@ -30,8 +29,8 @@ class SimulatedCamera:
         self._bitrate_kbps = random.uniform(700.0, 2_200.0)
         self._outage = Spells(DOWN_SHARE, DOWN_S, scene.start_s, random)
         self._blind = Spells(BLIND_SHARE, BLIND_S, scene.start_s, random)
-        self._told_blind = False
-        self._beat = Beat(scene.start_s, device.interval_s, random)
+        self._reported_blind = False
+        self._schedule = ReportSchedule(scene.start_s, device.interval_s, random)
         self._up_since_s = scene.start_s - random.uniform(3_600.0, 20 * DAY_S)
         self._dropped_frames = (scene.start_s - self._up_since_s) * self._fps * 0.001
         self._blind_s = 0.0
@@ -39,34 +38,36 @@ class SimulatedCamera:
 
     @property
     def due_s(self) -> float:
-        """When something is to be said next."""
+        """When the next report is due, seconds since 1970."""
         changes_s = min(self._outage.next_s, self._blind.next_s)
-        return changes_s if self._outage.on else min(changes_s, self._beat.next_s)
+        return changes_s if self._outage.on else min(changes_s, self._schedule.next_s)
 
     def wake(self) -> list[Emission]:
-        """Say what is due at `due_s` and move on."""
+        """The emissions due at `due_s`; schedules the next ones."""
         at_s = self.due_s
         if self._outage.next_s <= at_s:
             return self._change_outage(at_s)
         if self._blind.next_s <= at_s:
             self._blind.change()
-            return self._tell_blind(at_s)
+            return self._report_blind(at_s)
         return self._report(at_s)
 
     def _change_outage(self, at_s: float) -> list[Emission]:
         self._outage.change()
         if self._outage.on:
-            return [Stated(self.device.id, instant(at_s), "offline", "lost")]
+            return [StatusEmission(self.device.id, instant(at_s), "offline", "lost")]
         self._up_since_s = self._counted_at_s = at_s
         self._dropped_frames = self._blind_s = 0.0
-        return [Stated(self.device.id, instant(at_s), "online"), *self._tell_blind(at_s), *self._report(at_s)]
+        return [StatusEmission(self.device.id, instant(at_s), "online"), *self._report_blind(at_s), *self._report(at_s)]
 
-    def _tell_blind(self, at_s: float) -> list[Emission]:
-        """Say a change of sight; a camera that is away says it once it is back."""
-        if self._outage.on or self._told_blind == self._blind.on:
+    def _report_blind(self, at_s: float) -> list[Emission]:
+        """Report a change of sight; an offline camera reports it once it is back."""
+        if self._outage.on or self._reported_blind == self._blind.on:
             return []
-        self._told_blind = self._blind.on
-        return [Happened(self.device.id, instant(at_s), "covered", "raised" if self._told_blind else "cleared")]
+        self._reported_blind = self._blind.on
+        return [
+            EventEmission(self.device.id, instant(at_s), "covered", "raised" if self._reported_blind else "cleared")
+        ]
 
     def _report(self, at_s: float) -> list[Emission]:
         fps = max(self._fps + self._random.gauss(0, 0.5), 4.5)
@@ -74,8 +75,8 @@ class SimulatedCamera:
         self._dropped_frames += passed_s * fps * self._random.expovariate(1_000.0)
         self._blind_s += passed_s if self._blind.on else 0.0
         self._counted_at_s = at_s
-        self._beat.after(at_s)
-        return [Telemetered(self.device.id, instant(at_s), self._values(at_s, fps))]
+        self._schedule.after(at_s)
+        return [TelemetryEmission(self.device.id, instant(at_s), self._values(at_s, fps))]
 
     def _values(self, at_s: float, fps: float) -> Values:
         dark = not DARK_HOURS[0] <= self._scene.hour(at_s) <= DARK_HOURS[1]

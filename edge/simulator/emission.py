@@ -1,4 +1,4 @@
-"""What simulated devices say: readings, events and states, each at its virtual time; the way out of the simulator."""
+"""Emissions of simulated devices: readings, events and statuses, each at its virtual time."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ Value = float | int | bool | str | list[str] | dict[str, int]
 Values = dict[str, Value]
 
 
-class Telemetered(msgspec.Struct, frozen=True, tag_field="emission", tag="telemetered"):
-    """A device measured; `values` holds telemetry fields of its kind, absent where nothing could be measured."""
+class TelemetryEmission(msgspec.Struct, frozen=True, tag_field="emission", tag="telemetered"):
+    """A reading; `values` has telemetry fields of the device's kind, without those that could not be measured."""
 
     device: str
     at: datetime
     values: Values
 
 
-class Happened(msgspec.Struct, frozen=True, tag_field="emission", tag="happened"):
-    """Something happened at a device; `type` is on the closed list of its kind."""
+class EventEmission(msgspec.Struct, frozen=True, tag_field="emission", tag="happened"):
+    """An event; `type` is on the closed list of the device's kind."""
 
     device: str
     at: datetime
@@ -29,8 +29,8 @@ class Happened(msgspec.Struct, frozen=True, tag_field="emission", tag="happened"
     detail: dict[str, Any] = {}
 
 
-class Stated(msgspec.Struct, frozen=True, tag_field="emission", tag="stated"):
-    """A device came, went or fell silent; `lost` is what the broker would say for it."""
+class StatusEmission(msgspec.Struct, frozen=True, tag_field="emission", tag="stated"):
+    """A device came online, went offline or sleeps; `lost` is its last will."""
 
     device: str
     at: datetime
@@ -38,9 +38,9 @@ class Stated(msgspec.Struct, frozen=True, tag_field="emission", tag="stated"):
     reason: Literal["", "stop", "lost"] = ""
 
 
-Emission = Telemetered | Happened | Stated
+Emission = TelemetryEmission | EventEmission | StatusEmission
 
 
 def instant(at_s: float) -> datetime:
-    """Seconds since 1970 as an aware UTC time, on whole milliseconds as the wire keeps it."""
+    """Seconds since 1970 as an aware UTC time, in whole milliseconds like the wire."""
     return datetime.fromtimestamp(round(at_s, 3), UTC)

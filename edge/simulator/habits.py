@@ -1,4 +1,4 @@
-"""Rhythms of a day: when people bring waste and go online, and at which beat a device reports or breaks."""
+"""Daily rhythms: when people bring waste and go online, and when a device reports or fails."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _SLOT_S: Final = 900.0
 _SLOTS_A_DAY: Final = 96
 _WEEK_DAYS: Final = 7
 _MONDAY_S: Final = 4 * DAY_S
-"""The first Monday after 1970 began, in local seconds."""
+"""The first Monday after the start of 1970, in local seconds."""
 _BRINGING: Final = (1, 1, 1, 2, 6, 9, 7, 5, 4, 3, 3, 4, 3, 3, 3, 4, 6, 10, 14, 14, 11, 7, 4, 2)
-"""How many bring waste in each hour of the day if nothing were forbidden."""
+"""Relative number of people who bring waste in each hour of the day, without restrictions."""
 
 
 class DumpingCurve:
-    """How much of a week's waste has come by a time of the week; dated exceptions do not change it.
+    """Cumulative share of a week's waste by a time of the week; dated exceptions are ignored.
 
     Args:
         hours: When waste may be put out.
@@ -31,7 +31,6 @@ class DumpingCurve:
     """
 
     def __init__(self, hours: DumpingHours, zone: ZoneInfo, discipline: float) -> None:
-        """Tabulate one week."""
         self._zone = zone
         monday = datetime(2026, 3, 2, tzinfo=zone)
         slots = range(_WEEK_DAYS * _SLOTS_A_DAY)
@@ -47,7 +46,7 @@ class DumpingCurve:
         self._table = (0.0, *accumulate(days))
 
     def progress(self, at_s: float) -> float:
-        """A number that grows by 1 a day, fast when much waste comes; only differences mean something."""
+        """A number that grows by 1 a day, faster when more waste comes; only differences have a meaning."""
         offset = datetime.fromtimestamp(at_s, self._zone).utcoffset() or timedelta()
         week, second = divmod(at_s + offset.total_seconds() - _MONDAY_S, _WEEK_DAYS * DAY_S)
         slot, rest_s = divmod(second, _SLOT_S)
@@ -55,36 +54,34 @@ class DumpingCurve:
         return week * _WEEK_DAYS + before + (after - before) * rest_s / _SLOT_S
 
 
-class Beat:
+class ReportSchedule:
     """When a device reports: once at the start, then at every interval with a phase of its own."""
 
     def __init__(self, start_s: float, interval_s: float, random: Random) -> None:
-        """Begin with the report at the start."""
         self.next_s = start_s
         self._interval_s = max(interval_s, 1.0)
         self._phase_s = start_s + round(random.uniform(0.05, 1.0) * self._interval_s, 3)
 
     def after(self, at_s: float) -> None:
-        """Move on to the first beat later than `at_s`."""
+        """Advance to the first report later than `at_s`."""
         beats = (at_s - self._phase_s) // self._interval_s + 1
         self.next_s = self._phase_s + max(beats, 0.0) * self._interval_s
 
 
 class Spells:
-    """A device's two conditions in turn, such as up and down: `on` during a spell, changing at `next_s`.
+    """Two alternating conditions of a device, such as up and down: `on` during a spell, changing at `next_s`.
 
     Args:
         share: The share of time (0 to 1, exclusive) that spells take.
         lasts_s: The shortest and the longest spell.
         start_s: When virtual time starts.
-        on: Whether a spell is going on at the start.
+        on: Whether a spell is on at the start.
         random: The device's own.
     """
 
     def __init__(
         self, share: float, lasts_s: tuple[float, float], start_s: float, random: Random, *, on: bool = False
     ) -> None:
-        """Draw the first change."""
         self._lasts_s = lasts_s
         self._pause_s = (lasts_s[0] + lasts_s[1]) / 2 * (1 - share) / share
         self._random = random
@@ -92,12 +89,12 @@ class Spells:
         self.next_s = start_s + (random.uniform(60.0, lasts_s[1]) if on else random.expovariate(1 / self._pause_s))
 
     def change(self) -> None:
-        """Go over to the other condition at `next_s`."""
+        """Switch to the other condition at `next_s`."""
         self.on = not self.on
         self.next_s += self._random.uniform(*self._lasts_s) if self.on else self._random.expovariate(1 / self._pause_s)
 
 
 def by_hour(table: Sequence[float], hour: float) -> float:
-    """A table of 24 hours read at any time of day, linear in between."""
+    """A table of 24 hours, interpolated linearly at any time of day."""
     index = int(hour) % 24
     return table[index] + (table[(index + 1) % 24] - table[index]) * (hour - int(hour))

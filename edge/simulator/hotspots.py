@@ -1,4 +1,4 @@
-"""Simulated Wi-Fi access points: busy with the people around them, slow when crowded, and at times away."""
+"""Simulated Wi-Fi access points: busy with the people around them, slow when crowded, at times offline."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from random import Random
 from typing import Final
 
 from city.model import AccessPoint
-from edge.simulator.emission import Emission, Happened, Stated, Telemetered, Values, instant
-from edge.simulator.habits import Beat, Spells, by_hour
+from edge.simulator.emission import Emission, EventEmission, StatusEmission, TelemetryEmission, Values, instant
+from edge.simulator.habits import ReportSchedule, Spells, by_hour
 from edge.simulator.scene import Scene
 
 DOWN_SHARE: Final = 0.05
 DOWN_S: Final = (600.0, 3_600.0)
 DAY_S: Final = 86_400.0
 CLIENT_BYTES_A_S: Final = 14_000.0
-"""What one person draws on average, about 110 kbit/s."""
+"""Average traffic of one person, about 110 kbit/s."""
 UPLOAD_SHARE: Final = 0.13
 SHARE_2G: Final = 0.35
 ROGUE_EVERY_DAYS: Final = 30.0
@@ -29,10 +29,9 @@ _CLIENTS_ELSEWHERE: Final = 14.0
 
 
 class SimulatedHotspot:
-    """One access point; its counters start again after every failure."""
+    """One access point, `down` at the start or serving for hours or weeks; its counters restart after every failure."""
 
     def __init__(self, device: AccessPoint, scene: Scene, *, down: bool = False) -> None:
-        """Serve since hours or weeks, or be `down` at the start."""
         self.device = device
         self._scene = scene
         self._random = random = scene.random_of(device.id)
@@ -43,7 +42,7 @@ class SimulatedHotspot:
         self._noise_dbm = random.uniform(-96.0, -88.0)
         self._clients = 0
         self._outage = Spells(DOWN_SHARE, DOWN_S, scene.start_s, random, on=down)
-        self._beat = Beat(scene.start_s, device.interval_s, random)
+        self._schedule = ReportSchedule(scene.start_s, device.interval_s, random)
         self._up_since_s = scene.start_s - random.uniform(3_600.0, 30 * DAY_S)
         self._tx_bytes = (scene.start_s - self._up_since_s) * self._peak * CLIENT_BYTES_A_S * 0.35
         self._rx_bytes = self._tx_bytes * UPLOAD_SHARE
@@ -52,48 +51,48 @@ class SimulatedHotspot:
 
     @property
     def due_s(self) -> float:
-        """When something is to be said next."""
+        """When the next report is due, seconds since 1970."""
         if self._fall_at_s is not None:
             return self._fall_at_s
-        return self._outage.next_s if self._outage.on else min(self._outage.next_s, self._beat.next_s)
+        return self._outage.next_s if self._outage.on else min(self._outage.next_s, self._schedule.next_s)
 
     def wake(self) -> list[Emission]:
-        """Say what is due at `due_s` and move on."""
+        """The emissions due at `due_s`; schedules the next ones."""
         at_s = self.due_s
         if self._fall_at_s is not None:
             self._fall_at_s = None
-            return [Stated(self.device.id, instant(at_s), "offline", "lost")]
+            return [StatusEmission(self.device.id, instant(at_s), "offline", "lost")]
         if self._outage.next_s > at_s:
             return self._report(at_s)
         self._outage.change()
         if self._outage.on:
-            return [Stated(self.device.id, instant(at_s), "offline", "lost")]
+            return [StatusEmission(self.device.id, instant(at_s), "offline", "lost")]
         return self._return(at_s)
 
     def _return(self, at_s: float) -> list[Emission]:
-        """Boot: everything is counted from zero."""
+        """Boot: all counters start at zero."""
         self._up_since_s = self._counted_at_s = at_s
         self._tx_bytes = self._rx_bytes = 0.0
         self._clients = 0
         return [
-            Stated(self.device.id, instant(at_s), "online"),
-            Happened(self.device.id, instant(at_s), "reboot", "noted"),
+            StatusEmission(self.device.id, instant(at_s), "online"),
+            EventEmission(self.device.id, instant(at_s), "reboot", "noted"),
             *self._report(at_s),
         ]
 
     def _report(self, at_s: float) -> list[Emission]:
         passed_s = max(at_s - self._counted_at_s, 0.0)
-        self._clients = self._present(at_s)
+        self._clients = self._client_count(at_s)
         self._count_bytes(passed_s)
         self._counted_at_s = at_s
-        self._beat.after(at_s)
+        self._schedule.after(at_s)
         return [
-            Telemetered(self.device.id, instant(at_s), self._values(at_s)),
+            TelemetryEmission(self.device.id, instant(at_s), self._values(at_s)),
             *self._misuse(at_s, passed_s),
         ]
 
-    def _present(self, at_s: float) -> int:
-        """How many people are on, following the day of the place and leaning on how many there were."""
+    def _client_count(self, at_s: float) -> int:
+        """Number of clients, by the place's daily rhythm and the previous number."""
         if at_s <= self._up_since_s:
             return 0
         table = {"office": _OFFICE, "park": _PARK}.get(self._site or "", _STREET)
@@ -126,25 +125,25 @@ class SimulatedHotspot:
             "memory_pct": round(min(38.0 + 25.0 * crowd + random.uniform(0.0, 3.0), 100.0), 1),
             "uptime_s": int(at_s - self._up_since_s),
             "clients_by_radio": {"2g": clients_2g, "5g": clients - clients_2g},
-            "clients_by_ssid": _shared_out(clients, self.device.ssids, random),
+            "clients_by_ssid": _split_clients(clients, self.device.ssids, random),
         }
 
     def _misuse(self, at_s: float, passed_s: float) -> list[Emission]:
-        """Rarely a foreign access point with our name, or a client over its quota. No person can be told from it."""
+        """Rarely a rogue access point with our SSID, or a client over its quota; no person can be identified."""
         days = passed_s / DAY_S
-        said: list[Emission] = []
+        emissions: list[Emission] = []
         if self.device.ssids and self._random.random() < days / ROGUE_EVERY_DAYS:
             bssid = ":".join(f"{self._random.randrange(256):02x}" for _ in range(6))
             detail = {"ssid": self.device.ssids[0], "bssid": bssid, "rssi_dbm": self._random.randint(-82, -45)}
-            said.append(Happened(self.device.id, instant(at_s), "rogue_ap", "noted", detail))
+            emissions.append(EventEmission(self.device.id, instant(at_s), "rogue_ap", "noted", detail))
         if self._random.random() < days * self._clients / QUOTA_EVERY_CLIENT_DAYS:
             client = {"client": f"{self._random.getrandbits(32):08x}", "bytes": self._random.randint(2, 6) * 10**9}
-            said.append(Happened(self.device.id, instant(at_s), "quota_exceeded", "noted", client))
-        return said
+            emissions.append(EventEmission(self.device.id, instant(at_s), "quota_exceeded", "noted", client))
+        return emissions
 
 
-def _shared_out(clients: int, ssids: tuple[str, ...], random: Random) -> dict[str, int]:
-    """Clients by network name: most on the first, the public one."""
+def _split_clients(clients: int, ssids: tuple[str, ...], random: Random) -> dict[str, int]:
+    """Clients by SSID: most on the first, the public one."""
     counts: dict[str, int] = {}
     left = clients
     for ssid in ssids[1:]:

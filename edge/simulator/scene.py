@@ -1,4 +1,4 @@
-"""What all simulated devices of one world share: the city, the seed, the start of virtual time, places and hours."""
+"""The surroundings shared by all simulated devices: city, seed, start of virtual time, places and hours."""
 
 from __future__ import annotations
 
@@ -11,58 +11,57 @@ from typing import Final
 
 from city.model import Bin, City, Device, SiteKind
 from edge.simulator.habits import DumpingCurve
-from edge.simulator.roads import Point
+from edge.simulator.roads import GeoPoint
 
 NIGHT_C: Final = 24.0
 DAY_C: Final = 33.0
 HOTTEST_HOUR: Final = 14.0
 DISCIPLINE: Final = (0.76, 0.93)
-"""Which share of its waste a kelurahan puts out within the hours."""
+"""Share of its waste that a kelurahan puts out within the hours."""
 
 
 class Scene:
     """Read-only surroundings of the devices. Times are seconds since 1970 (`at_s`)."""
 
     def __init__(self, city: City, seed: int, start_s: float) -> None:
-        """Take the city as it is."""
         self.city = city
         self.start_s = start_s
         self._seed = seed
         self._curves: dict[tuple[str, str], DumpingCurve] = {}
 
     def random_of(self, name: str) -> Random:
-        """A source of its own for each name, the same for the same seed."""
+        """A random source for each name, the same for the same seed."""
         return random.Random(f"{self._seed}/{name}")  # noqa: S311 - draws a city, hides nothing
 
     def local(self, at_s: float) -> datetime:
-        """The city's own time."""
+        """The city's local time."""
         return datetime.fromtimestamp(at_s, self.city.time_zone)
 
     def hour(self, at_s: float) -> float:
-        """The city's own hour of the day, 0 to 24."""
+        """The local hour of the day, 0 to 24."""
         local = self.local(at_s)
         return local.hour + local.minute / 60 + local.second / 3600
 
     def air_c(self, at_s: float) -> float:
-        """The air's temperature: coolest before dawn, hottest in the early afternoon."""
+        """Air temperature: coolest before dawn, hottest in the early afternoon."""
         swing = math.cos((self.hour(at_s) - HOTTEST_HOUR) / 24 * math.tau)
         return (DAY_C + NIGHT_C) / 2 + (DAY_C - NIGHT_C) / 2 * swing
 
-    def place_of(self, device: Device) -> Point:
-        """Where a device stands: its own position, else its site's, its kelurahan's or the city's."""
+    def place_of(self, device: Device) -> GeoPoint:
+        """Position of a device: its own, else its site's, its kelurahan's or the city's."""
         if device.lat_deg is not None and device.lon_deg is not None:
-            return Point(device.lat_deg, device.lon_deg)
+            return GeoPoint(device.lat_deg, device.lon_deg)
         place = self.city.sites.get(device.site) or self.city.kelurahan.get(device.kelurahan) or self.city
-        return Point(place.lat_deg, place.lon_deg)
+        return GeoPoint(place.lat_deg, place.lon_deg)
 
     def site_kind(self, device: Device) -> SiteKind | None:
-        """The kind of place a device stands at, None in the street."""
+        """Kind of a device's site; None in the street."""
         site = self.city.sites.get(device.site)
         return site.kind if site else None
 
-    def nearest_site(self, kind: SiteKind, near: Point) -> Point:
+    def nearest_site(self, kind: SiteKind, near: GeoPoint) -> GeoPoint:
         """The closest site of a kind; `near` itself where the city has none."""
-        places = [Point(site.lat_deg, site.lon_deg) for site in self.city.sites.values() if site.kind == kind]
+        places = [GeoPoint(site.lat_deg, site.lon_deg) for site in self.city.sites.values() if site.kind == kind]
         return min(
             places,
             key=lambda place: math.hypot(place.lat_deg - near.lat_deg, place.lon_deg - near.lon_deg),
@@ -70,21 +69,21 @@ class Scene:
         )
 
     @cached_property
-    def inland(self) -> Point:
-        """The middle of the kelurahan, which lies on land."""
-        places = [Point(each.lat_deg, each.lon_deg) for each in self.city.kelurahan.values()]
-        places = places or [Point(self.city.lat_deg, self.city.lon_deg)]
-        return Point(
+    def inland(self) -> GeoPoint:
+        """The centre of the kelurahan, which is on land."""
+        places = [GeoPoint(area.lat_deg, area.lon_deg) for area in self.city.kelurahan.values()]
+        places = places or [GeoPoint(self.city.lat_deg, self.city.lon_deg)]
+        return GeoPoint(
             sum(place.lat_deg for place in places) / len(places),
             sum(place.lon_deg for place in places) / len(places),
         )
 
     def waste_pace(self, kelurahan: str) -> float:
-        """How much waste a kelurahan makes compared to the average."""
+        """Waste of a kelurahan relative to the average."""
         return self.random_of(f"pace/{kelurahan}").uniform(0.65, 1.4)
 
     def curve_of(self, bin_: Bin) -> DumpingCurve:
-        """How a day's waste of this bin spreads over the day; one curve per hours and kelurahan."""
+        """The daily curve of a bin's waste; one per hours and kelurahan."""
         site = self.city.sites.get(bin_.site)
         key = (site.hours if site else "default", bin_.kelurahan)
         if key not in self._curves:

@@ -1,6 +1,6 @@
-"""The simulated city as a service: its world runs faster than life, its devices send through a real agent and outbox.
+"""The simulated city as a service: its virtual clock is faster than real time, its devices use a real agent and outbox.
 
-Readings carry the real time at which they are sent; only the world's own clock runs faster.
+Readings carry the real time at which they are sent.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from typing import Final
 
 import structlog
 
-from broker.client import login_for
+from broker.client import connection_params
 from broker.contract.errors import ConfigError, RetryLaterError
 from city.runtime import Runtime
 from edge.agent import Agent
 from edge.outbox import Entry, Outbox
-from edge.simulator.emission import Emission, Stated, Telemetered
+from edge.simulator.emission import Emission, StatusEmission, TelemetryEmission
 from edge.simulator.entries import to_entry, to_status
 from edge.simulator.world import World
 
@@ -23,7 +23,7 @@ log = structlog.get_logger("edge")
 
 STEP_S: Final = 0.25
 REPORT_MIN_S: Final = 1.0
-"""A device sends no telemetry more often than this in real time, however fast the world runs."""
+"""Minimum real interval between a device's telemetry, at any speed of the virtual clock."""
 
 
 def serve(runtime: Runtime) -> None:
@@ -40,22 +40,21 @@ def serve(runtime: Runtime) -> None:
     for camera in watched:
         del devices[camera]
     outbox = Outbox(settings.data / "edge" / "simulator.sqlite", max_bytes=settings.outbox_max_mb << 20)
-    login = login_for(settings, "simulator", runtime.mqtt_password("simulator"))
-    agent = Agent(runtime.city.id, devices, outbox, login, firmware="simulator")
+    params = connection_params(settings, "simulator", runtime.mqtt_password("simulator"))
+    agent = Agent(runtime.city.id, devices, outbox, params, firmware="simulator")
     thread = runtime.thread("simulator-agent", lambda: agent.run(runtime.stop))
-    SimulatedCity(runtime, agent, outbox.boot, watched).run()
+    SimulatedCity(runtime, agent, outbox.epoch, watched).run()
     thread.join()
     outbox.close()
 
 
 class SimulatedCity:
-    """Moves the world's clock and hands what its devices say to the agent."""
+    """Advances the virtual clock and passes the devices' emissions to the agent."""
 
-    def __init__(self, runtime: Runtime, agent: Agent, boot: str, without: frozenset[str]) -> None:
-        """Start the world now."""
+    def __init__(self, runtime: Runtime, agent: Agent, epoch: str, without: frozenset[str]) -> None:
         self._runtime = runtime
         self._agent = agent
-        self._boot = boot
+        self._epoch = epoch
         self._started_at = datetime.now(UTC)
         self._speed = runtime.settings.speed
         self._world = World(runtime.city, runtime.settings.seed, self._started_at, without=without)
@@ -76,12 +75,12 @@ class SimulatedCity:
 
     def _entry(self, emission: Emission) -> Entry | None:
         at = self._started_at + (emission.at - self._started_at) / self._speed
-        if isinstance(emission, Stated):
-            self._agent.state(emission.device, to_status(emission, self._boot, at))
+        if isinstance(emission, StatusEmission):
+            self._agent.state(emission.device, to_status(emission, self._epoch, at))
             return None
         entry = to_entry(emission, self._runtime.city.devices[emission.device].KIND, at)
         last = self._reported.get(emission.device)
-        if isinstance(emission, Telemetered):
+        if isinstance(emission, TelemetryEmission):
             if last is not None and at - last < timedelta(seconds=REPORT_MIN_S):
                 return None
             self._reported[emission.device] = at

@@ -1,4 +1,4 @@
-"""Where trucks go and when: shifts, districts, which stop comes next, and what is taken there."""
+"""Tours of trucks: shifts, districts, the next stop, and what is collected there."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Final
 import msgspec
 
 from edge.simulator.bins import SimulatedBin
-from edge.simulator.roads import Point, metres, nearby
+from edge.simulator.roads import GeoPoint, metres, nearby
 from edge.simulator.scene import Scene
 
 REACH_M: Final = 40.0
-"""What stands this near to a collected bin is collected with it."""
+"""Bins this near to a collected bin are collected with it."""
 WORTH_TAKING: Final = 0.3
-"""Bins below this fill are left alone even where a truck stops."""
+"""Bins below this fill are left, even where a truck stops."""
 FULL_IN_RUSH: Final = 0.74
 FULL_BETWEEN: Final = 0.88
-"""In the two main shifts trucks fetch what is full; in between only what runs over."""
+"""In the two main shifts trucks collect full bins, in between only overflowing ones."""
 FULL_OVERLOOKED: Final = 0.995
-"""Overlooked bins are fetched when they run over, and not before."""
+"""Overlooked bins are collected only when they overflow."""
 BIN_STOP_SHARE: Final = 0.22
-"""The other stops are for containers without a sensor, by far the most in the city."""
+"""Share of stops at bins with a sensor; most containers of the city have none."""
 STREET_KG: Final = (60.0, 220.0)
 RUSH_HOURS: Final = ((3.75, 10.0), (17.0, 21.0))
 HOUR_S: Final = 3_600.0
@@ -31,15 +31,15 @@ HOUR_S: Final = 3_600.0
 Hours = tuple[tuple[float, float], ...]
 
 
-class Stop(msgspec.Struct, frozen=True):
-    """The next halt of a tour; without a bin it serves the street's containers."""
+class TourStop(msgspec.Struct, frozen=True):
+    """The next stop of a tour; without a bin it serves the street's containers."""
 
-    place: Point
+    place: GeoPoint
     bin: SimulatedBin | None = None
 
 
-class Taken(msgspec.Struct, frozen=True):
-    """What one bin gave: fill before and after in percent."""
+class CollectedBin(msgspec.Struct, frozen=True):
+    """A bin that was emptied: fill before and after in percent."""
 
     bin: str
     from_pct: float
@@ -48,64 +48,67 @@ class Taken(msgspec.Struct, frozen=True):
 
 
 class District:
-    """The bins that some trucks share; a bin that one of them is driving to is not offered to another."""
+    """The bins that some trucks share; a bin that a truck drives to is not offered to another.
 
-    def __init__(self, bins: Sequence[SimulatedBin], home: Point) -> None:
-        """Own these bins; `home` is where trucks go when there are none."""
+    Args:
+        bins: The bins.
+        home: Where trucks go when there are none.
+    """
+
+    def __init__(self, bins: Sequence[SimulatedBin], home: GeoPoint) -> None:
         self._bins = bins
         self._home = home
         self._claimed: set[str] = set()
 
-    def street(self, random: Random) -> Point:
-        """A place where people live: near some bin, but not at it."""
+    def street(self, random: Random) -> GeoPoint:
+        """A place near some bin, but not at it."""
         around = random.choice(self._bins).place if self._bins else self._home
         return nearby(around, random, 2 * REACH_M, 6 * REACH_M)
 
-    def next_stop(self, here: Point, at_s: float, full: float, random: Random) -> Stop:
-        """The best bin over `full` (0 to 1) that nobody is driving to, or a halt in the street."""
+    def next_stop(self, here: GeoPoint, at_s: float, full: float, random: Random) -> TourStop:
+        """The best bin over `full` (0 to 1) that no truck drives to, or a stop in the street."""
         if random.random() < BIN_STOP_SHARE:
             ripe = [
-                (metres(here, each.place) - 1_500.0 * fill, each)
-                for each in self._bins
-                if (fill := each.fill_at(at_s)) >= (FULL_OVERLOOKED if each.overlooked else full)
-                and each.device.id not in self._claimed
+                (metres(here, bin_.place) - 1_500.0 * fill, bin_)
+                for bin_ in self._bins
+                if (fill := bin_.fill_at(at_s)) >= (FULL_OVERLOOKED if bin_.overlooked else full)
+                and bin_.device.id not in self._claimed
             ]
             if ripe:
                 _, chosen = min(ripe, key=lambda scored: (scored[0], scored[1].device.id))
                 self._claimed.add(chosen.device.id)
-                return Stop(chosen.place, chosen)
-        return Stop(self.street(random))
+                return TourStop(chosen.place, chosen)
+        return TourStop(self.street(random))
 
-    def collect(self, stop: Stop, at_s: float, room_kg: float) -> list[Taken]:
+    def collect(self, stop: TourStop, at_s: float, room_kg: float) -> list[CollectedBin]:
         """Empty the stop's bin and those beside it as far as there is room; the first one always fits."""
         if stop.bin is None:
             return []
         self._claimed.discard(stop.bin.device.id)
         beside = [
-            each
-            for each in self._bins
-            if each is not stop.bin and not each.overlooked and metres(each.place, stop.place) <= REACH_M
+            bin_
+            for bin_ in self._bins
+            if bin_ is not stop.bin and not bin_.overlooked and metres(bin_.place, stop.place) <= REACH_M
         ]
-        taken: list[Taken] = []
-        for each in (stop.bin, *beside):
-            weight_kg = each.weight_kg(each.fill_at(at_s))
-            if each is stop.bin or (each.fill_at(at_s) >= WORTH_TAKING and weight_kg <= room_kg):
-                before, after = each.empty(at_s)
-                taken.append(Taken(each.device.id, round(before * 100, 1), round(after * 100, 1), weight_kg))
+        taken: list[CollectedBin] = []
+        for bin_ in (stop.bin, *beside):
+            weight_kg = bin_.weight_kg(bin_.fill_at(at_s))
+            if bin_ is stop.bin or (bin_.fill_at(at_s) >= WORTH_TAKING and weight_kg <= room_kg):
+                before, after = bin_.empty(at_s)
+                taken.append(CollectedBin(bin_.device.id, round(before * 100, 1), round(after * 100, 1), weight_kg))
                 room_kg -= weight_kg
         return taken
 
 
 class Roster:
-    """A truck's shifts, as local hours of the day; hours over 24 are on the next morning."""
+    """A truck's daily shifts, as local hours; hours over 24 are on the next morning."""
 
     def __init__(self, hours: Hours, scene: Scene) -> None:
-        """Follow these hours every day."""
         self._hours = hours
         self._scene = scene
 
     def shift(self, at_s: float) -> tuple[float, float]:
-        """Start and end of the shift that is on at a time, or else of the next one."""
+        """Start and end of the present shift, else of the next one."""
         midnight = self._scene.local(at_s).replace(hour=0, minute=0, second=0, microsecond=0)
         shifts = [
             (day_s + start * HOUR_S, day_s + end * HOUR_S)
@@ -116,13 +119,13 @@ class Roster:
 
 
 def full_from(hour: float) -> float:
-    """From which fill (0 to 1) a bin is fetched at an hour of the day."""
+    """Fill (0 to 1) from which a bin is collected at an hour of the day."""
     in_rush = any(start <= hour < end for start, end in RUSH_HOURS)
     return FULL_IN_RUSH if in_rush else FULL_BETWEEN
 
 
 def hours_of(index: int, random: Random) -> Hours:
-    """The shifts of the fleet's truck number `index`: two by day, two by night, one for both, and so on.
+    """The shifts of truck number `index`: two by day, two by night, one for both, and so on.
 
     Nearly all are out in the early morning, most in the evening, and more than half at any other hour, each with a
     break of its own at the depot.
@@ -140,11 +143,11 @@ def hours_of(index: int, random: Random) -> Hours:
 
 
 def districts_of(scene: Scene, bins: Sequence[SimulatedBin]) -> list[District]:
-    """One district per kecamatan that has bins, in a stable order; a single empty one when there are no bins."""
+    """One district per kecamatan with bins, in a stable order; a single empty one when there are no bins."""
     kelurahan = scene.city.kelurahan
     groups: dict[str, list[SimulatedBin]] = {}
-    for each in bins:
-        village = kelurahan.get(each.device.kelurahan)
-        groups.setdefault(village.kecamatan if village else "", []).append(each)
+    for bin_ in bins:
+        village = kelurahan.get(bin_.device.kelurahan)
+        groups.setdefault(village.kecamatan if village else "", []).append(bin_)
     home = scene.inland
     return [District(group, home) for _, group in sorted(groups.items())] or [District([], home)]

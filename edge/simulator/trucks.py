@@ -1,4 +1,4 @@
-"""Simulated garbage trucks: a life of shifts, ways, halts and breakdowns, and what the tracker reports meanwhile."""
+"""Simulated garbage trucks: shifts, routes, stops and breakdowns, and the tracker's reports."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Any, Final, Literal
 
 from city.model import Truck
-from edge.simulator.emission import Emission, Happened, Stated, Telemetered, Values, instant
-from edge.simulator.habits import Beat
-from edge.simulator.roads import Path, Point, moved, nearby, street_path
+from edge.simulator.emission import Emission, EventEmission, StatusEmission, TelemetryEmission, Values, instant
+from edge.simulator.habits import ReportSchedule
+from edge.simulator.roads import GeoPoint, Path, nearby, shift, street_path
 from edge.simulator.scene import Scene
-from edge.simulator.tours import STREET_KG, District, Roster, Stop, full_from, hours_of
+from edge.simulator.tours import STREET_KG, District, Roster, TourStop, full_from, hours_of
 from edge.simulator.vehicle import WARM_C, Activity, ActivityKind, Vehicle
 
 REPORT_MOST_S: Final = 60.0
@@ -33,10 +33,12 @@ FAULTS: Final = ("P0217", "P0087", "P0562", "P0700", "C0035", "P2463", "P0234")
 
 
 class SimulatedTruck:
-    """One truck. Its life is a generator of activities; `wake` follows it and reports on the way."""
+    """One truck. A generator yields its activities; `wake` follows it and reports on the way.
+
+    It starts in the depot, or on a tour when a shift is on; `broken` then starts with a breakdown.
+    """
 
     def __init__(self, device: Truck, index: int, district: District, scene: Scene, *, broken: bool = False) -> None:
-        """Stand in the depot, or be on a tour already when a shift is on; `broken` then starts with a breakdown."""
         self.device = device
         self._scene = scene
         self._district = district
@@ -46,7 +48,7 @@ class SimulatedTruck:
         self._landfill = scene.nearest_site("landfill", self._depot)
         self._vehicle = Vehicle(scene.start_s, scene.air_c(scene.start_s), random)
         self._heading_deg = random.uniform(0.0, 359.0)
-        self._beats = self._make_beats()
+        self._schedules = self._make_schedules()
         self._report_s = scene.start_s
         self._pending: list[Emission] = []
         self._now_s = scene.start_s
@@ -56,11 +58,11 @@ class SimulatedTruck:
 
     @property
     def due_s(self) -> float:
-        """When something is to be said or done next."""
+        """When the next report or activity is due, seconds since 1970."""
         return min(self._report_s, self._activity.ends_s)
 
     def wake(self) -> list[Emission]:
-        """Do and say what is due at `due_s` and move on."""
+        """The emissions due at `due_s`; schedules the next ones."""
         at_s = self.due_s
         ran = self._activity.running
         while self._activity.ends_s <= at_s:
@@ -68,22 +70,22 @@ class SimulatedTruck:
         running = self._activity.running
         if running != ran or (at_s <= self._scene.start_s and not running):
             state: Literal["online", "sleeping"] = "online" if running else "sleeping"
-            self._pending.append(Stated(self.device.id, instant(at_s), state))
+            self._pending.append(StatusEmission(self.device.id, instant(at_s), state))
         if self._report_s <= at_s or running != ran:
-            self._pending.append(Telemetered(self.device.id, instant(at_s), self._values(at_s)))
-            self._beats[running].after(at_s)
-            self._report_s = self._beats[running].next_s
-        said, self._pending = self._pending, []
-        return said
+            self._pending.append(TelemetryEmission(self.device.id, instant(at_s), self._values(at_s)))
+            self._schedules[running].after(at_s)
+            self._report_s = self._schedules[running].next_s
+        emissions, self._pending = self._pending, []
+        return emissions
 
     def _finish(self) -> None:
-        """Book the activity that ends, and begin the next."""
+        """Finish the present activity and start the next."""
         self._now_s = self._activity.ends_s
         self._vehicle.run(self._activity, self._now_s, self._scene.air_c(self._now_s))
         self._activity = next(self._life)
 
     def _live(self, *, broken: bool) -> Iterator[Activity]:
-        """Shift after shift, without end."""
+        """Activities of shift after shift, without end."""
         if broken:
             yield from self._break_down()
         while True:
@@ -99,7 +101,7 @@ class SimulatedTruck:
             yield self._stand("parked", self._random.uniform(*CREW_CHANGE_S))
 
     def _tour_stop(self) -> Iterator[Activity]:
-        """One halt: go there, take what there is, and to the landfill when full."""
+        """One stop: drive there, collect, and unload at the landfill when full."""
         full = full_from(self._scene.hour(self._now_s))
         stop = self._district.next_stop(self._here, self._now_s, full, self._random)
         yield from self._drive(stop.place)
@@ -108,12 +110,14 @@ class SimulatedTruck:
         if self._vehicle.load_kg >= FULL_LOAD * self.device.capacity_kg:
             yield from self._unload()
 
-    def _take(self, stop: Stop) -> None:
+    def _take(self, stop: TourStop) -> None:
         room_kg = self.device.capacity_kg - self._vehicle.load_kg
-        taken = self._district.collect(stop, self._now_s, room_kg)
-        for each in taken:
-            self._say("collected", "noted", {"bin": each.bin, "from_pct": each.from_pct, "to_pct": each.to_pct})
-        weight_kg = sum(each.weight_kg for each in taken) if taken else self._random.uniform(*STREET_KG)
+        bins = self._district.collect(stop, self._now_s, room_kg)
+        for collected in bins:
+            self._say(
+                "collected", "noted", {"bin": collected.bin, "from_pct": collected.from_pct, "to_pct": collected.to_pct}
+            )
+        weight_kg = sum(collected.weight_kg for collected in bins) if bins else self._random.uniform(*STREET_KG)
         self._vehicle.load_kg += min(weight_kg, room_kg)
 
     def _unload(self) -> Iterator[Activity]:
@@ -121,8 +125,8 @@ class SimulatedTruck:
         lasts_s = self._random.uniform(*UNLOAD_S)
         yield Activity("unloading", self._now_s, self._now_s + lasts_s, Path([self._here]), self._vehicle.load_kg)
 
-    def _drive(self, to: Point) -> Iterator[Activity]:
-        """Go there by streets; rarely brake hard, more rarely break down on the way."""
+    def _drive(self, to: GeoPoint) -> Iterator[Activity]:
+        """Drive by streets; rarely brake hard, more rarely break down on the way."""
         path = street_path(self._here, to, self._scene.inland, self._random)
         speed_kmh = self._random.uniform(*SPEED_KMH)
         if self._random.random() < path.length_m / 1_000 / KM_A_BREAKDOWN:
@@ -148,36 +152,36 @@ class SimulatedTruck:
     def _stand(self, kind: ActivityKind, lasts_s: float) -> Activity:
         return self._stand_at(kind, self._here, lasts_s)
 
-    def _stand_at(self, kind: ActivityKind, place: Point, lasts_s: float) -> Activity:
+    def _stand_at(self, kind: ActivityKind, place: GeoPoint, lasts_s: float) -> Activity:
         return Activity(kind, self._now_s, self._now_s + lasts_s, Path([place]))
 
     def _begin_on_tour(self) -> Activity:
-        """As if the shift had been going on for a while."""
+        """An activity in the middle of a shift."""
         self._vehicle.engine_c = WARM_C
         self._vehicle.load_kg = self._random.uniform(0.0, 0.6) * self.device.capacity_kg
         return self._stand_at("collecting", self._district.street(self._random), 0.0)
 
-    def _make_beats(self) -> dict[bool, Beat]:
-        """How often it reports with the ignition on, and off."""
+    def _make_schedules(self) -> dict[bool, ReportSchedule]:
+        """Report schedules with the ignition on, and off."""
         listed_s, start_s = self.device.interval_s, self._scene.start_s
         running_s = listed_s if listed_s <= REPORT_MOST_S else REPORT_RUNNING_S
         return {
-            True: Beat(start_s, running_s, self._random),
-            False: Beat(start_s, REPORT_PARKED_S, self._random),
+            True: ReportSchedule(start_s, running_s, self._random),
+            False: ReportSchedule(start_s, REPORT_PARKED_S, self._random),
         }
 
     @property
-    def _here(self) -> Point:
-        """Where the activity that just ended has led."""
+    def _here(self) -> GeoPoint:
+        """End of the last activity's path."""
         return self._activity.path.end
 
-    def _parking(self) -> Point:
+    def _parking(self) -> GeoPoint:
         site = self._scene.city.sites.get(self.device.depot)
-        depot = Point(site.lat_deg, site.lon_deg) if site else self._scene.place_of(self.device)
+        depot = GeoPoint(site.lat_deg, site.lon_deg) if site else self._scene.place_of(self.device)
         return nearby(depot, self._random, 0.0, PARKING_M)
 
     def _say(self, type_: str, state: Literal["raised", "cleared", "noted"], detail: dict[str, Any]) -> None:
-        self._pending.append(Happened(self.device.id, instant(self._now_s), type_, state, detail))
+        self._pending.append(EventEmission(self.device.id, instant(self._now_s), type_, state, detail))
 
     def _values(self, at_s: float) -> Values:
         activity, random, vehicle = self._activity, self._random, self._vehicle
@@ -187,7 +191,7 @@ class SimulatedTruck:
         if driving:
             self._heading_deg = heading_deg
         noise_m = 1.5 if driving else 0.6
-        fix = moved(place, random.gauss(0, noise_m), random.gauss(0, noise_m))
+        fix = shift(place, random.gauss(0, noise_m), random.gauss(0, noise_m))
         poor = random.expovariate(0.6) if random.random() < POOR_FIX_SHARE else 0.0
         return {
             "lat_deg": round(fix.lat_deg, 6),

@@ -1,4 +1,4 @@
-"""The body of a simulated truck: what driving, standing and unloading do to meter, tank, load and engine."""
+"""The state of a simulated truck: odometer, fuel, load and engine temperature."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WALKING_KMH: Final = 5.0
 
 
 class Activity(msgspec.Struct, frozen=True):
-    """What a truck does from one moment to another; a standing truck's path is a single point."""
+    """A truck's activity between two times; a standing truck's path is a single point."""
 
     kind: ActivityKind
     starts_s: float
@@ -39,21 +39,20 @@ class Activity(msgspec.Struct, frozen=True):
 
     @property
     def speed_kmh(self) -> float:
-        """The even speed that takes it along the path in time."""
+        """The constant speed along the path."""
         span_s = self.ends_s - self.starts_s
         return self.path.length_m / span_s * 3.6 if span_s > 0 else 0.0
 
     def share(self, at_s: float) -> float:
-        """How much of it is over, 0 to 1."""
+        """Completed share, 0 to 1."""
         span_s = self.ends_s - self.starts_s
         return min(max((at_s - self.starts_s) / span_s, 0.0), 1.0) if span_s > 0 else 1.0
 
 
 class Vehicle:
-    """A truck's meter, tank, load and engine, kept up to date by `run`."""
+    """A truck's odometer, fuel, load and engine temperature, updated by `run`."""
 
     def __init__(self, at_s: float, air_c: float, random: Random) -> None:
-        """A used vehicle, empty and cold."""
         self.odometer_km = random.uniform(18_000.0, 190_000.0)
         self.fuel_pct = random.uniform(50.0, 98.0)
         self.load_kg = 0.0
@@ -62,7 +61,7 @@ class Vehicle:
         self._at_s = at_s
 
     def run(self, activity: Activity, to_s: float, air_c: float) -> None:
-        """Do what is done until `to_s`, which is not before the last call's and within the activity."""
+        """Advance to `to_s`, which is not before the last call's and within the activity."""
         share = activity.share(to_s) - activity.share(self._at_s)
         passed_s = to_s - self._at_s
         driven_km = share * activity.path.length_m / 1_000
@@ -77,6 +76,6 @@ class Vehicle:
         self._at_s = to_s
 
     def refuel(self, random: Random) -> None:
-        """Fill the tank if it has got low."""
+        """Fill the tank if it is low."""
         if self.fuel_pct < REFUEL_PCT:
             self.fuel_pct = random.uniform(93.0, 100.0)

@@ -1,7 +1,7 @@
-"""The simulated city as one clockwork: every device is woken at its own times, in order, as virtual time moves on.
+"""The simulated city as a discrete-event simulation: each device is woken at its own times, in order.
 
-There are no time steps: a device knows when it is due next and computes its state for that moment. So one large step
-of the virtual clock says exactly what many small ones say, and a device that does nothing costs nothing.
+There are no time steps: a device knows when it is due next and computes its state for that moment. One large step of
+the virtual clock gives exactly what many small ones give, and an idle device costs nothing.
 """
 
 from __future__ import annotations
@@ -23,68 +23,67 @@ from edge.simulator.trucks import SimulatedTruck
 D = TypeVar("D", bound="Device")
 
 TRUCKS_A_BREAKDOWN: Final = 12
-"""At the start one of so many trucks stands broken down, if it is on a tour."""
+"""At the start one of so many trucks is broken down, if it is on a tour."""
 
 
 class Simulated(Protocol):
-    """One device. `wake` is called when virtual time has reached `due_s`, and must move `due_s` on."""
+    """One device. `wake` is called when virtual time has reached `due_s`, and must advance `due_s`."""
 
     @property
     def due_s(self) -> float:
-        """When something is to be said or done next, seconds since 1970."""
+        """When it is due next, seconds since 1970."""
 
     def wake(self) -> list[Emission]:
-        """Say what is due at `due_s`."""
+        """The emissions due at `due_s`."""
 
 
 class World:
-    """A simulated city, the same for the same seed and start; keeps no time but the virtual.
+    """A simulated city, the same for the same seed and start, on virtual time only.
 
     Args:
         city: The inventory; every device in it is simulated.
-        seed: Draws everything that is by chance.
+        seed: Seed of all randomness.
         start: When virtual time starts, aware.
-        without: Ids of devices that speak for themselves.
+        without: Ids of devices that are not simulated.
     """
 
     def __init__(self, city: City, seed: int, start: datetime, without: frozenset[str] = frozenset()) -> None:
-        """Set the city up; nothing has been said yet."""
         self._clock_s = _seconds(start)
         scene = Scene(city, seed, self._clock_s)
-        bins = [SimulatedBin(each, scene) for each in _present(city.bins.values(), without)]
+        bins = [SimulatedBin(bin_, scene) for bin_ in _devices_to_simulate(city.bins.values(), without)]
         self._devices: list[Simulated] = [
             *bins,
             *_trucks(scene, bins, without),
             *_hotspots(scene, without),
-            *(SimulatedCamera(each, scene) for each in _present(city.cameras.values(), without)),
+            *(SimulatedCamera(camera, scene) for camera in _devices_to_simulate(city.cameras.values(), without)),
         ]
         self._due = [(device.due_s, index) for index, device in enumerate(self._devices)]
         heapq.heapify(self._due)
 
     def advance(self, to: datetime) -> list[Emission]:
-        """Move virtual time on to `to` and return what devices say until then, in order of time.
+        """Advance virtual time to `to` and return the emissions until then, in order of time.
 
-        The first call lets every device speak once, at the start. All of it is held in memory: a city of 600 devices
-        says about 14,000 things an hour.
+        At the first call every device reports once. All emissions are held in memory: a city of 600 devices emits about
+        14,000 an hour.
 
         Raises:
-            ValueError: `to` lies before the virtual clock, or is naive.
+            ValueError: `to` is before the virtual clock, or naive.
         """
         to_s = _seconds(to)
         if to_s < self._clock_s:
             raise ValueError(f"virtual time cannot go back to {to}")
-        said: list[Emission] = []
+        emissions: list[Emission] = []
         while self._due and self._due[0][0] <= to_s:
             index = self._due[0][1]
             device = self._devices[index]
-            said += device.wake()
+            emissions += device.wake()
             heapq.heapreplace(self._due, (device.due_s, index))
         self._clock_s = to_s
-        return said
+        return emissions
 
 
 def _trucks(scene: Scene, bins: Sequence[SimulatedBin], without: frozenset[str]) -> list[SimulatedTruck]:
-    trucks = _present(scene.city.trucks.values(), without)
+    trucks = _devices_to_simulate(scene.city.trucks.values(), without)
     districts = districts_of(scene, bins)
     random = scene.random_of("breakdowns")
     broken = {truck.id for truck in random.sample(trucks, round(len(trucks) / TRUCKS_A_BREAKDOWN))}
@@ -95,10 +94,10 @@ def _trucks(scene: Scene, bins: Sequence[SimulatedBin], without: frozenset[str])
 
 
 def _hotspots(scene: Scene, without: frozenset[str]) -> list[SimulatedHotspot]:
-    access_points = _present(scene.city.access_points.values(), without)
+    access_points = _devices_to_simulate(scene.city.access_points.values(), without)
     count = round(len(access_points) * DOWN_SHARE)
-    down = {each.id for each in scene.random_of("outages").sample(access_points, count)}
-    return [SimulatedHotspot(each, scene, down=each.id in down) for each in access_points]
+    down = {access_point.id for access_point in scene.random_of("outages").sample(access_points, count)}
+    return [SimulatedHotspot(access_point, scene, down=access_point.id in down) for access_point in access_points]
 
 
 def _seconds(at: datetime) -> float:
@@ -107,6 +106,6 @@ def _seconds(at: datetime) -> float:
     return at.timestamp()
 
 
-def _present(devices: Iterable[D], without: frozenset[str]) -> list[D]:
-    """Devices to be simulated, in a stable order."""
+def _devices_to_simulate(devices: Iterable[D], without: frozenset[str]) -> list[D]:
+    """Devices to simulate, in a stable order."""
     return sorted((device for device in devices if device.id not in without), key=lambda device: device.id)

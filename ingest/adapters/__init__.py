@@ -1,1 +1,1 @@
-"""Other makers' formats: each adapter turns a topic and bytes into foreign readings; `registry` knows them all."""
+"""Adapters for third-party formats: each decodes a topic and bytes into device reports; `registry` lists them."""

@@ -13,14 +13,22 @@ from typing import Any, Final
 import msgspec
 
 from broker.contract.errors import PayloadError
-from ingest.adapters.camera_topics import happening, without_texts
-from ingest.adapters.port import Heard, Hint, Presence, json_object, mapping_at, parse_any_time, text_at
+from ingest.adapters.camera_topics import notification_event, without_texts
+from ingest.adapters.port import (
+    ConnectivityReport,
+    DeviceReport,
+    Hint,
+    json_object,
+    mapping_at,
+    parse_any_time,
+    text_at,
+)
 
 _CONNECTION: Final = ("serial", "timestamp", "connected", "connectionStatus")
 
 
 class Axis:
-    """Notifications become events; connecting and leaving says whether a camera is there."""
+    """Notifications become events; connection messages become connectivity reports."""
 
     name = "axis"
     filters = ("axis/#",)
@@ -29,7 +37,7 @@ class Axis:
         """Whether a topic is an Axis camera's."""
         return levels[0] == "axis" and len(levels) > 1
 
-    def decode(self, topic: str, payload: bytes) -> list[Heard]:
+    def decode(self, topic: str, payload: bytes) -> list[DeviceReport]:
         """One event per notification.
 
         Raises:
@@ -41,18 +49,18 @@ class Axis:
         at = parse_any_time(body.get("timestamp"))
         if "connected" in body or "connectionStatus" in body:
             is_there = body.get("connected") in (True, "true", "1") or body.get("connectionStatus") == "connected"
-            said = Presence("online" if is_there else "offline", "" if is_there else "lost")
+            said = ConnectivityReport("online" if is_there else "offline", "" if is_there else "lost")
             told = {name: body[name] for name in _CONNECTION if name in body}
-            return [Heard(names=names, at=at, key=payload, presence=said, raw=msgspec.json.encode(told))]
+            return [DeviceReport(names=names, at=at, key=payload, connectivity=said, raw=msgspec.json.encode(told))]
         event = text_at(body, "topic") or topic.partition("/event/")[2]
         if not event:
             raise PayloadError("a notification without `topic`")
         data = mapping_at(body, "message", "data")
-        found = happening(event, data, initialized=text_at(body, "op") == "Initialized")
+        found = notification_event(event, data, initialized=text_at(body, "op") == "Initialized")
         head: dict[str, Any] = {name: body[name] for name in ("timestamp", "serial", "op") if name in body}
         kept = {**head, "topic": event, "message": {"data": without_texts(data)}}
         return [
-            Heard(
+            DeviceReport(
                 names=names,
                 at=at,
                 key=payload,

@@ -1,4 +1,4 @@
-"""What cameras' own event topics mean: ONVIF's, and those that Axis adds; shared by both adapters.
+"""Event topics of ONVIF and Axis cameras and the contract's event for each; shared by both adapters.
 
 Source: ONVIF Core, Imaging, Media and Analytics service specifications, "Events".
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ingest.adapters.port import Happening, is_true
+from ingest.adapters.port import AdapterEvent, parse_flag
 
 _MEANINGS: Final = (
     ("tamper", "tamper"),
@@ -40,7 +40,7 @@ _MEANINGS: Final = (
     ("casingopen", "tamper"),
     ("shock", "tamper"),
 )
-"""The first of these words in a topic says what it is about; the order matters."""
+"""Substring of a topic to event type; the first match counts, so the order matters."""
 _VALUES: Final = {
     "istamper": "tamper",
     "isintrusion": "intrusion",
@@ -53,28 +53,28 @@ _VALUES: Final = {
     "ismotion": "motion",
     "issoundloud": "activity",
 }
-"""Names of values that say it better: some cameras tell everything under the topic of motion."""
+"""Value name to event type; some cameras report everything under the topic of motion."""
 _LABELS: Final = ("ClassTypes", "classTypes", "ClassType")
 _RULES: Final = ("ruleengine", "cameraapplicationplatform")
-"""Where what a camera's own rules find is told; elsewhere cameras tell of themselves."""
+"""Topic parts of analytics rules; other topics concern the camera itself."""
 _COUNTERS: Final = ("countaggregation", "counter")
 _NO_STATES: Final = frozenset({"id", "port", "channel", "index", "priority", "level", "count", "source", "rule"})
 _NO_STATE_ENDINGS: Final = ("Id", "ID", "_id", "Token", "token")
 _MOMENTARY: Final = frozenset({"line_crossed", "intrusion", "object", "tamper"})
-"""What is an event by itself, where a notification says no state."""
+"""Event types that are valid without a state."""
 _DETAIL_MAX: Final = 120
 
 
-def happening(
+def notification_event(
     topic: str, data: Mapping[str, Any], *, initialized: bool = False, deleted: bool = False
-) -> Happening | None:
-    """The event that a notification stands for; None when it says nothing of the camera or of what it sees.
+) -> AdapterEvent | None:
+    """The event of a notification; None when it concerns neither the camera nor its view.
 
     Args:
-        topic: As the camera names it.
+        topic: The camera's topic.
         data: Its values, all texts.
         initialized: Whether it repeats the present state at the start of a subscription.
-        deleted: Whether it says that the condition is no more.
+        deleted: Whether it ends the condition.
     """
     flat = topic.lower().replace("/", "")
     named = next((_VALUES[name.lower()] for name in data if name.lower() in _VALUES), "")
@@ -82,24 +82,24 @@ def happening(
     state = False if deleted else _state(data)
     detail = {"topic": topic[:_DETAIL_MAX], **_labels(data)}
     if type_ and state is not None:
-        return Happening(type_, "raised" if state else "cleared", detail if state else {}, lasting=True)
+        return AdapterEvent(type_, "raised" if state else "cleared", detail if state else {}, is_level=True)
     if initialized or state is False or any(name.startswith("IsNot") for name in data):
         return None
     if not type_:
         of_a_rule = any(place in flat for place in _RULES) and not any(word in flat for word in _COUNTERS)
-        return Happening("activity", "noted", detail) if of_a_rule and data else None
-    return Happening(type_, "noted", detail) if type_ in _MOMENTARY else None
+        return AdapterEvent("activity", "noted", detail) if of_a_rule and data else None
+    return AdapterEvent(type_, "noted", detail) if type_ in _MOMENTARY else None
 
 
 def without_texts(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that a happening is told by; others may be names and number plates, and are empty."""
-    return {name: value if name in _LABELS or is_true(value) is not None else "" for name, value in data.items()}
+    """The values that determine the event; other texts may be names or number plates and become empty."""
+    return {name: value if name in _LABELS or parse_flag(value) is not None else "" for name, value in data.items()}
 
 
 def _state(data: Mapping[str, Any]) -> bool | None:
-    """Whether the condition holds: the first value that says yes or no, else whether anything was recognised."""
+    """Whether the condition holds: the first boolean value, else whether anything was recognised."""
     for name, value in data.items():
-        if _may_be_state(name) and (found := is_true(value)) is not None:
+        if _may_be_state(name) and (found := parse_flag(value)) is not None:
             return found
     return next((bool(str(data[name]).strip()) for name in _LABELS if name in data), None)
 

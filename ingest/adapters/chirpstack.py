@@ -12,30 +12,30 @@ from datetime import datetime
 from typing import Any, Final
 
 from broker.contract.errors import PayloadError
-from ingest.adapters.lorawan import frame_of_base64, presence_by, strongest, uplink_key
+from ingest.adapters.lorawan import frame_of_base64, online_if_empty, strongest, uplink_key
 from ingest.adapters.port import (
-    Heard,
+    ConnectivityReport,
+    DeviceReport,
     Hint,
-    Presence,
     json_object,
     mapping_at,
     objects_at,
     parse_number,
     parse_time,
     position,
-    present,
     text_at,
+    without_none,
 )
 
 _EVENT_SEGMENTS: Final = 6
 _OLD_SEGMENTS: Final = 5
 _EMPTY_UPLINK: Final = frozenset({"fCnt", "rxInfo"})
-"""What one has at least that carries nothing."""
+"""Keys that even an uplink without payload has."""
 _SILENT: Final = frozenset({"ack", "txack", "log", "integration", "error", "tx"})
 
 
 class ChirpStack:
-    """Uplinks, battery states and locations become readings, joins say that a device is there."""
+    """Uplinks, battery states and locations become readings; joins become connectivity reports."""
 
     name = "chirpstack"
     filters = ("application/+/device/+/event/+", "application/+/device/+/rx", "application/+/device/+/status")
@@ -46,11 +46,11 @@ class ChirpStack:
             return False
         return levels[4] == "event" if len(levels) == _EVENT_SEGMENTS else len(levels) == _OLD_SEGMENTS
 
-    def decode(self, topic: str, payload: bytes) -> list[Heard]:
-        """One reading per message; acknowledgements and the server's log say nothing of the device's state.
+    def decode(self, topic: str, payload: bytes) -> list[DeviceReport]:
+        """One report per message; acknowledgements and the server's log are ignored.
 
         Raises:
-            PayloadError: Not JSON of ChirpStack, or an uplink without payload or time.
+            PayloadError: Not ChirpStack's JSON, or an uplink without payload or time.
         """
         levels = topic.split("/")
         event = levels[-1]
@@ -58,24 +58,28 @@ class ChirpStack:
             return []
         body = json_object(payload)
         if event in ("up", "rx"):
-            return [heard_uplink((levels[3],), body, payload)]
+            return [uplink_report((levels[3],), body, payload)]
         info = mapping_at(body, "deviceInfo") or body
         names = _names((levels[3],), info)
         at = _time(body)
         if event == "join":
-            return [Heard(names=names, at=at, key=payload, presence=Presence("online"), hint=_hint(info))]
+            return [
+                DeviceReport(
+                    names=names, at=at, key=payload, connectivity=ConnectivityReport("online"), hint=_hint(info)
+                )
+            ]
         if event == "status":
-            return [Heard(names=names, at=at, key=payload, known=_battery(body), hint=_hint(info))]
+            return [DeviceReport(names=names, at=at, key=payload, known=_battery(body), hint=_hint(info))]
         if event == "location":
             return [_location(names, at, body, payload)]
         raise PayloadError(f"event {event!r} is not one that ChirpStack sends")
 
 
-def heard_uplink(named: tuple[str, ...], body: Mapping[str, Any], payload: bytes) -> Heard:
-    """An uplink of version 4 or 3.
+def uplink_report(named: tuple[str, ...], body: Mapping[str, Any], payload: bytes) -> DeviceReport:
+    """The report of an uplink of version 4 or 3.
 
     Raises:
-        PayloadError: It has no payload; a log entry under the topic of uplinks is told as such.
+        PayloadError: It has no payload; a log entry under the uplink topic is reported as such.
     """
     info = mapping_at(body, "deviceInfo") or body
     frame = frame_of_base64(body.get("fPort"), body.get("data"))
@@ -87,20 +91,20 @@ def heard_uplink(named: tuple[str, ...], body: Mapping[str, Any], payload: bytes
     names = _names(named, info)
     if not names:
         raise PayloadError("an uplink without `devEui`")
-    return Heard(
+    return DeviceReport(
         names=names,
         at=parse_time(body.get("time")) or _gateway_time(body),
         key=uplink_key(body.get("fCnt", 0), frame, payload),
         known=strongest(objects_at(body, "rxInfo")),
         fields=fields,
         frame=frame,
-        presence=presence_by(frame, fields),
+        connectivity=online_if_empty(frame, fields),
         hint=_hint(info),
     )
 
 
 def _of_version_3(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What version 3 decoded, which is JSON within a text there."""
+    """The decoded object of version 3, which is JSON inside a text."""
     text = text_at(body, "objectJSON")
     return json_object(text.encode()) if text.startswith("{") else {}
 
@@ -124,19 +128,19 @@ def _tagged_place(tags: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _battery(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The battery's level in percent, absent on mains and while it is not known."""
+    """Battery level in percent; absent on mains power and while unknown."""
     if body.get("batteryLevelUnavailable") or body.get("externalPowerSource"):
         return {}
     level = body.get("batteryLevel", body.get("battery"))
-    return present(battery_pct=parse_number(level))
+    return without_none(battery_pct=parse_number(level))
 
 
-def _location(names: tuple[str, ...], at: datetime, body: Mapping[str, Any], payload: bytes) -> Heard:
+def _location(names: tuple[str, ...], at: datetime, body: Mapping[str, Any], payload: bytes) -> DeviceReport:
     place = mapping_at(body, "location")
     found = position(place.get("latitude"), place.get("longitude"))
     if not found:
         raise PayloadError("a location without latitude and longitude")
-    return Heard(names=names, at=at, key=payload, known=found, hint=Hint(place=found))
+    return DeviceReport(names=names, at=at, key=payload, known=found, hint=Hint(place=found))
 
 
 def _time(body: Mapping[str, Any]) -> datetime:
@@ -147,6 +151,10 @@ def _time(body: Mapping[str, Any]) -> datetime:
 
 
 def _gateway_time(body: Mapping[str, Any]) -> datetime | None:
-    """When the first gateway with a clock heard it."""
-    times = (parse_time(one.get(name)) for one in objects_at(body, "rxInfo") for name in ("time", "gwTime", "nsTime"))
+    """Time of reception at the first gateway that has a clock."""
+    times = (
+        parse_time(reception.get(name))
+        for reception in objects_at(body, "rxInfo")
+        for name in ("time", "gwTime", "nsTime")
+    )
     return next((at for at in times if at and at.tzinfo), None)

@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from broker.contract.errors import PayloadError
-from ingest.adapters.port import Heard, parse_epoch, parse_number, present
-from ingest.judge import RATE_MAX_KBPS
+from ingest.adapters.port import DeviceReport, parse_epoch, parse_number, without_none
 from ingest.store.records import QUALITY_INVALID
+from ingest.validation import RATE_MAX_KBPS
 
 _LEVELS: Final = 4
 _KBPS_PER_BYTE_S: Final = 0.008
@@ -27,7 +27,7 @@ Values = Sequence[float | None]
 
 
 class Collectd:
-    """Each figure that the contract has becomes a reading; the others say nothing here."""
+    """Each metric that the contract has becomes a reading; others are ignored."""
 
     name = "collectd"
     filters = ("collectd/+/+/+",)
@@ -36,21 +36,21 @@ class Collectd:
         """Whether a topic is one of these."""
         return levels[0] == "collectd" and len(levels) == _LEVELS
 
-    def decode(self, topic: str, payload: bytes) -> list[Heard]:
-        """One reading per message, with one figure or two.
+    def decode(self, topic: str, payload: bytes) -> list[DeviceReport]:
+        """One reading per message, with one value or two.
 
         Raises:
             PayloadError: Not `seconds:value`.
         """
         _, host, plugin, type_ = topic.split("/")
         at, values = _parse(payload)
-        known = _known(plugin, type_, values)
+        known = _contract_values(plugin, type_, values)
         if not known:
             return []
         # A counter that was not turned into a rate is no rate.
         rates = {name: value for name, value in known.items() if not (name in _RATES and value > RATE_MAX_KBPS)}
         quality = (QUALITY_INVALID,) if len(rates) < len(known) else ()
-        return [Heard(names=(host,), at=at, key=f"{plugin}/{type_}".encode(), known=rates, quality=quality)]
+        return [DeviceReport(names=(host,), at=at, key=f"{plugin}/{type_}".encode(), known=rates, quality=quality)]
 
 
 def _parse(payload: bytes) -> tuple[Any, Values]:
@@ -60,19 +60,22 @@ def _parse(payload: bytes) -> tuple[Any, Values]:
         raise PayloadError(f"not text at byte {exc.start}") from exc
     stamp, *rest = text.split(":")
     at = parse_epoch(stamp)
-    values = [None if one.strip().lower() in _UNKNOWN else parse_number(one) for one in rest]
+    values = [None if text_value.strip().lower() in _UNKNOWN else parse_number(text_value) for text_value in rest]
     if at is None or not values:
         raise PayloadError(f"{text[:40]!r} is not `seconds:value`")
-    if any(value is None and one.strip().lower() not in _UNKNOWN for value, one in zip(values, rest, strict=True)):
+    if any(
+        value is None and text_value.strip().lower() not in _UNKNOWN
+        for value, text_value in zip(values, rest, strict=True)
+    ):
         raise PayloadError(f"{text[:40]!r} has a value that is neither a number nor U")
     return at, values
 
 
-def _known(plugin: str, type_: str, values: Values) -> dict[str, Any]:
+def _contract_values(plugin: str, type_: str, values: Values) -> dict[str, Any]:
     name, _, instance = plugin.partition("-")
     kind, _, part = type_.partition("-")
     reader = _FIGURES.get((name, kind))
-    return present(**reader(instance, part, values)) if reader else {}
+    return without_none(**reader(instance, part, values)) if reader else {}
 
 
 def _clients(radio: str, _part: str, values: Values) -> dict[str, Any]:
@@ -83,12 +86,12 @@ def _clients(radio: str, _part: str, values: Values) -> dict[str, Any]:
 def _traffic(interface: str, _part: str, values: Values) -> dict[str, Any]:
     if not interface.startswith("br-") or interface == "br-wan" or len(values) != 2:  # noqa: PLR2004 - received and sent
         return {}
-    received, sent = (None if one is None else round(one * _KBPS_PER_BYTE_S, 3) for one in values)
+    received, sent = (None if value is None else round(value * _KBPS_PER_BYTE_S, 3) for value in values)
     return {"rx_kbps": received, "tx_kbps": sent}
 
 
 def _dbm(field: str) -> Callable[[str, str, Values], dict[str, Any]]:
-    """A level; a driver that has no figure says 0."""
+    """A reader of a level in dBm; drivers report 0 when they have none."""
 
     def read(_instance: str, _part: str, values: Values) -> dict[str, Any]:
         return {field: values[0]} if values[0] is not None and values[0] < 0 else {}
@@ -108,7 +111,7 @@ def _cpu(_number: str, part: str, values: Values) -> dict[str, Any]:
 
 
 def _only(field: str, part: str = "", factor: float = 1.0) -> Callable[[str, str, Values], dict[str, Any]]:
-    """A figure as it is; only that of one part where a type has several."""
+    """A reader of one value; `part` selects one type instance."""
 
     def read(_instance: str, found: str, values: Values) -> dict[str, Any]:
         number = values[0]

@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from broker.contract.errors import PayloadError
-from ingest.adapters.port import Heard, json_records, parse_any_time
+from ingest.adapters.port import DeviceReport, json_records, parse_any_time
 
 _ATTRS: Final = "attrs"
 
@@ -34,22 +34,22 @@ class Fiware:
         inner = _inner(levels)
         return levels[0] in ("", "json") and len(inner) in (3, 4) and inner[2] == _ATTRS
 
-    def decode(self, topic: str, payload: bytes) -> list[Heard]:
+    def decode(self, topic: str, payload: bytes) -> list[DeviceReport]:
         """One reading per object.
 
         Raises:
             PayloadError: Not JSON, or neither an object nor objects.
         """
         key, device, _, *attribute = _inner(topic.split("/"))
-        records = _of_one(attribute[0], _value(payload)) if attribute else json_records(payload)
+        records = _attribute_records(attribute[0], _value(payload)) if attribute else json_records(payload)
         return [
-            Heard(
+            DeviceReport(
                 names=(f"{key}/{device}", device),
                 at=_moment(record.get("TimeInstant")),
                 key=payload + f"/{number}".encode(),
                 fields=record,
             )
-            for number, record in enumerate(map(_unwrapped, records))
+            for number, record in enumerate(map(_unwrap, records))
         ]
 
 
@@ -57,15 +57,15 @@ def _inner(levels: Sequence[str]) -> Sequence[str]:
     return levels[2:] if levels[1:2] == ["json"] and len(levels) > 4 else levels[1:]  # noqa: PLR2004 - with key and id
 
 
-def _of_one(attribute: str, value: object) -> list[dict[str, Any]]:
-    """One attribute's value, or several with their times."""
-    if isinstance(value, list) and value and all(isinstance(one, dict) and "value" in one for one in value):
-        return [{attribute: one["value"], "TimeInstant": one.get("timestamp")} for one in value]
+def _attribute_records(attribute: str, value: object) -> list[dict[str, Any]]:
+    """Records of one attribute: its value, or several values with their times."""
+    if isinstance(value, list) and value and all(isinstance(element, dict) and "value" in element for element in value):
+        return [{attribute: element["value"], "TimeInstant": element.get("timestamp")} for element in value]
     return [{attribute: value}]
 
 
-def _unwrapped(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Values without the type that NGSI-v2 puts beside them."""
+def _unwrap(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Values without the type that NGSI-v2 adds to each."""
     return {
         name: value["value"] if isinstance(value, dict) and "value" in value else value
         for name, value in record.items()
@@ -78,7 +78,7 @@ def _moment(value: object) -> datetime | None:
 
 
 def _value(payload: bytes) -> Any:  # noqa: ANN401 - JSON
-    """A bare value: JSON, or a text without quotes."""
+    """A bare value: JSON, or text without quotes."""
     try:
         return msgspec.json.decode(payload)
     except msgspec.DecodeError:

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from broker.contract.errors import PayloadError
-from ingest.adapters.lorawan import frame_of_hex, presence_by, strongest, uplink_key
+from ingest.adapters.lorawan import frame_of_hex, online_if_empty, strongest, uplink_key
 from ingest.adapters.port import (
-    Heard,
+    DeviceReport,
     json_object,
     mapping_at,
     objects_at,
@@ -28,7 +28,7 @@ _BATTERY_FULL: Final = 254
 
 
 class Loriot:
-    """Uplinks become readings; what was sent down says nothing of the device's state."""
+    """Uplinks become readings; downlink messages are ignored."""
 
     name = "loriot"
     filters = ("loriot/+", "loriot/+/+")
@@ -37,7 +37,7 @@ class Loriot:
         """Whether a topic is LORIOT's."""
         return levels[0] == "loriot" and len(levels) in (2, 3)
 
-    def decode(self, topic: str, payload: bytes) -> list[Heard]:
+    def decode(self, topic: str, payload: bytes) -> list[DeviceReport]:
         """One reading per uplink.
 
         Raises:
@@ -59,14 +59,14 @@ class Loriot:
             kept_from_us = "only `encdata`: let LORIOT decrypt it" if "encdata" in body else "no `data`"
             raise PayloadError(f"an uplink without payload, {kept_from_us}")
         return [
-            Heard(
+            DeviceReport(
                 names=(eui,),
                 at=parse_epoch(body.get("ts")),
                 key=uplink_key(body.get("fcnt", 0), frame, payload),
                 known={**strongest((body, *objects_at(body, "gws"))), **_battery(body)},
                 fields=fields,
                 frame=frame,
-                presence=presence_by(frame, fields),
+                connectivity=online_if_empty(frame, fields),
             )
         ]
 

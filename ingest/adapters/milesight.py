@@ -1,6 +1,6 @@
-"""Milesight's own ways: its gateways' MQTT forwarder, and NB-IoT sensors that publish their frames themselves.
+"""Milesight: MQTT forwarding by its gateways, and NB-IoT sensors that publish raw frames.
 
-Topic `milesight/{anything}`; a gateway sends JSON after ChirpStack 3, a sensor its bytes with serial number and IMEI.
+Topic `milesight/{anything}`; a gateway sends ChirpStack 3 JSON, a sensor its bytes with serial number and IMEI.
 Source: Milesight, gateway user guide "MQTT", and EM400 NB-IoT user guide "Communication protocol".
 """
 
@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from broker.contract.errors import PayloadError
-from ingest.adapters.chirpstack import heard_uplink
-from ingest.adapters.port import Frame, Heard, json_object
+from ingest.adapters.chirpstack import uplink_report
+from ingest.adapters.port import DeviceReport, RawFrame, json_object
 from ingest.frames.milesight import identity
 
 
@@ -24,7 +24,7 @@ class Milesight:
         """Whether a topic is one of these."""
         return levels[0] == "milesight" and len(levels) in (2, 3)
 
-    def decode(self, topic: str, payload: bytes) -> list[Heard]:
+    def decode(self, topic: str, payload: bytes) -> list[DeviceReport]:
         """One reading per message.
 
         Raises:
@@ -37,12 +37,12 @@ class Milesight:
             if found is None:
                 raise PayloadError("an NB-IoT frame that is cut off, or none")
             serial, imei = found
-            return [Heard(names=(imei, serial), at=None, key=payload, frame=Frame(0, frame))]
-        return [heard_uplink((), json_object(payload), payload)]
+            return [DeviceReport(names=(imei, serial), at=None, key=payload, frame=RawFrame(0, frame))]
+        return [uplink_report((), json_object(payload), payload)]
 
 
 def _frame(payload: bytes) -> bytes:
-    """The bytes of a sensor, which some firmware writes as hexadecimal digits; empty when it is something else."""
+    """A sensor's bytes, which some firmware sends as hexadecimal digits; empty for any other message."""
     if payload[:1] == b"\x02":
         return payload
     if payload[:2] != b"02":

@@ -1,8 +1,8 @@
-"""NetJSON DeviceMonitoring: what OpenWISP's agent on OpenWrt routers measures, by HTTP or MQTT.
+"""NetJSON DeviceMonitoring: measurements of OpenWISP's agent on OpenWrt routers, by HTTP or MQTT.
 
 Topic `netjson/{device}` or `netjson/{device}/{time}`, where the time is the agent's (`%d-%m-%Y_%H:%M:%S.%f`, UTC): it
-sends old measurements again with their own. Clients are counted over access point interfaces, those of mesh links are
-not. The agent turns the counters of these interfaces round, to what users receive and send; here they are turned back.
+sends old measurements again with their own times. Clients are counted over access point interfaces; mesh links are
+left out. The agent swaps the counters of these interfaces, to the users' view; here they are swapped back.
 Source: NetJSON, DeviceMonitoring; OpenWISP monitoring, "Device data".
 """
 
@@ -17,7 +17,7 @@ import msgspec
 
 from broker.contract.errors import PayloadError
 from ingest.adapters.port import (
-    Heard,
+    DeviceReport,
     Hint,
     json_object,
     mapping_at,
@@ -25,10 +25,10 @@ from ingest.adapters.port import (
     parse_epoch,
     parse_number,
     parse_time,
-    present,
     text_at,
+    without_none,
 )
-from ingest.adapters.wifi import whole
+from ingest.adapters.wifi import parse_count
 
 TIME_FORMAT: Final = "%d-%m-%Y_%H:%M:%S.%f"
 _MODES: Final = ("access_point", "master", "ap")
@@ -36,7 +36,7 @@ _BANDS_MHZ: Final = ((57_000, "60GHz"), (5_900, "6GHz"), (4_900, "5GHz"), (2_300
 _CHANNELS_OF_2_4_GHZ: Final = 14
 _SYSTEM: Final = "/rom"
 _KEPT: Final = ("type", "general", "resources", "interfaces")
-"""Without the neighbours and the addresses that were given out."""
+"""Keys of the raw message that are kept: no neighbours and no DHCP leases."""
 
 
 class NetJson:
@@ -49,7 +49,7 @@ class NetJson:
         """Whether a topic is one of these."""
         return levels[0] == "netjson" and len(levels) in (2, 3)
 
-    def decode(self, topic: str, payload: bytes) -> list[Heard]:
+    def decode(self, topic: str, payload: bytes) -> list[DeviceReport]:
         """One reading per message.
 
         Raises:
@@ -62,7 +62,7 @@ class NetJson:
         general = mapping_at(body, "general")
         at = _sent_at(time[0]) if time else None
         return [
-            Heard(
+            DeviceReport(
                 names=(device,),
                 at=at or parse_epoch(general.get("local_time")),
                 key=b"monitoring" if at or general.get("local_time") else payload,
@@ -91,42 +91,44 @@ def _resources(body: Mapping[str, Any]) -> dict[str, Any]:
     parts = [parse_number(memory.get(name)) or 0.0 for name in ("free", "buffered", "cached")]
     available = parse_number(memory.get("available"))
     free = sum(parts) if available is None else available
-    return present(
-        uptime_s=whole(mapping_at(body, "general").get("uptime")),
+    return without_none(
+        uptime_s=parse_count(mapping_at(body, "general").get("uptime")),
         memory_pct=round(100 * (1 - min(free / total, 1.0)), 2) if total else None,
         cpu_pct=_load_pct(mapping_at(body, "resources")),
-        disk_pct=max(_used(objects_at(body, "resources", "disk")), default=None),
+        disk_pct=max(_disk_usage_pct(objects_at(body, "resources", "disk")), default=None),
     )
 
 
 def _load_pct(resources: Mapping[str, Any]) -> float | None:
-    """The load of the last minute as a share of the processors, at most all of them."""
+    """Load of the last minute as a percentage of the processors, at most 100."""
     load, cpus = resources.get("load"), parse_number(resources.get("cpus"))
     last = parse_number(load[0]) if isinstance(load, list) and load else None
     return None if last is None or not cpus else round(min(100 * last / cpus, 100.0), 2)
 
 
-def _used(disks: Iterable[Mapping[str, Any]]) -> list[float]:
-    """How full each is; the system's own, which is always full, says nothing."""
-    written = (one for one in disks if text_at(one, "mount_point") != _SYSTEM)
-    return [used for one in written if (used := parse_number(one.get("used_percent"))) is not None]
+def _disk_usage_pct(disks: Iterable[Mapping[str, Any]]) -> list[float]:
+    """Usage of each writable disk in percent; the read-only system image is always full."""
+    writable = (disk for disk in disks if text_at(disk, "mount_point") != _SYSTEM)
+    return [used for disk in writable if (used := parse_number(disk.get("used_percent"))) is not None]
 
 
 def _radios(interfaces: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Figures over the interfaces that clients use."""
-    serving = [one for one in interfaces if text_at(mapping_at(one, "wireless"), "mode").lower() in _MODES]
+    """Figures over the interfaces that serve clients."""
+    serving = [
+        interface for interface in interfaces if text_at(mapping_at(interface, "wireless"), "mode").lower() in _MODES
+    ]
     if not serving:
         return {}
-    clients = [_macs(one) for one in serving]
-    radios = [mapping_at(one, "wireless") for one in serving]
+    clients = [_macs(interface) for interface in serving]
+    radios = [mapping_at(interface, "wireless") for interface in serving]
     by_ssid: Counter[str] = Counter()
     by_band: Counter[str] = Counter()
     for radio, macs in zip(radios, clients, strict=True):
         by_ssid[text_at(radio, "ssid") or "?"] += len(macs)
         by_band[_band(radio)] += len(macs)
-    noise = [dbm for one in radios if (dbm := parse_number(one.get("noise"))) is not None and dbm < 0]
-    busy = [share for one in radios if (share := parse_number(one.get("channel_utilization"))) is not None]
-    return present(
+    noise = [dbm for radio in radios if (dbm := parse_number(radio.get("noise"))) is not None and dbm < 0]
+    busy = [share for radio in radios if (share := parse_number(radio.get("channel_utilization"))) is not None]
+    return without_none(
         clients=len(set().union(*clients)),
         clients_by_ssid=dict(by_ssid),
         clients_by_radio=dict(by_band),
@@ -139,7 +141,7 @@ def _radios(interfaces: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _macs(interface: Mapping[str, Any]) -> set[str]:
-    return {mac for one in objects_at(interface, "wireless", "clients") if (mac := text_at(one, "mac").lower())}
+    return {mac for client in objects_at(interface, "wireless", "clients") if (mac := text_at(client, "mac").lower())}
 
 
 def _band(radio: Mapping[str, Any]) -> str:
@@ -152,16 +154,20 @@ def _band(radio: Mapping[str, Any]) -> str:
 
 
 def _mean_signal(radios: Iterable[Mapping[str, Any]]) -> float | None:
-    """Of the clients where they tell it; the interface's own figure is that of its best one."""
-    heard = [
+    """Mean signal of the clients in dBm; the interface's own figure is that of its best client."""
+    report = [
         dbm
         for radio in radios
-        for one in objects_at(radio, "clients")
-        if (dbm := parse_number(one.get("signal"))) is not None and dbm < 0
+        for client in objects_at(radio, "clients")
+        if (dbm := parse_number(client.get("signal"))) is not None and dbm < 0
     ]
-    return round(sum(heard) / len(heard), 1) if heard else None
+    return round(sum(report) / len(report), 1) if report else None
 
 
 def _total(interfaces: Iterable[Mapping[str, Any]], name: str) -> int | None:
-    found = [count for one in interfaces if (count := whole(mapping_at(one, "statistics").get(name))) is not None]
+    found = [
+        count
+        for interface in interfaces
+        if (count := parse_count(mapping_at(interface, "statistics").get(name))) is not None
+    ]
     return sum(found) if found else None

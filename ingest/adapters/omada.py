@@ -1,7 +1,7 @@
-"""TP-Link Omada controllers: the bodies of their API, which somebody fetches and publishes.
+"""TP-Link Omada controllers: responses of their API that a script fetches and publishes.
 
-Topic `omada/{site}/devices` and `omada/{site}/clients`. An access point is named by its MAC address; clients are
-counted and not named. `download` is what went to the clients.
+Topic `omada/{site}/devices` and `omada/{site}/clients`. The name of an access point is its MAC address; clients are
+counted and not named. `download` is traffic to the clients.
 Source: Omada Open API, "Devices" and "Clients"; the web API of controller 5.
 """
 
@@ -13,8 +13,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from broker.contract.errors import PayloadError
-from ingest.adapters.port import Heard, Hint, Presence, parse_any_time, parse_number, present, text_at
-from ingest.adapters.wifi import alone, crowd, listed, normal_mac, whole
+from ingest.adapters.port import (
+    ConnectivityReport,
+    DeviceReport,
+    Hint,
+    parse_any_time,
+    parse_number,
+    text_at,
+    without_none,
+)
+from ingest.adapters.wifi import client_summary, normal_mac, parse_count, parse_list, single_element
 
 _OTHERS: Final = frozenset({"switch", "gateway", "olt", "1", "2"})
 _CONNECTED: Final = 1
@@ -31,7 +39,7 @@ _DETAILS: Final = {
     **dict.fromkeys((30, 31, 32, 33), "heartbeat missed"),
     **dict.fromkeys((40, 41), "isolated"),
 }
-"""Finer states, which have numbers of their own from 10 on; 14 to 17 are connected."""
+"""Detailed states from 10 on; 14 to 17 are connected."""
 _SPAN: Final = re.compile(r"(\d+)\s*(d|h|m|s)", re.IGNORECASE)
 _SECONDS: Final = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _BANDS: Final = {"clientNum2g": "2.4GHz", "clientNum5g": "5GHz", "clientNum5g2": "5GHz-2", "clientNum6g": "6GHz"}
@@ -42,7 +50,7 @@ _KEPT: Final = (
 
 
 class Omada:
-    """Devices become readings and presence, clients are counted."""
+    """Devices become readings and connectivity reports; clients are counted."""
 
     name = "omada"
     filters = ("omada/+/devices", "omada/+/clients")
@@ -51,39 +59,39 @@ class Omada:
         """Whether a topic is one of these."""
         return levels[0] == "omada" and len(levels) == 3 and levels[2] in _SORTS  # noqa: PLR2004 - with site and sort
 
-    def decode(self, topic: str, payload: bytes) -> list[Heard]:
+    def decode(self, topic: str, payload: bytes) -> list[DeviceReport]:
         """One record per access point.
 
         Raises:
             PayloadError: Not the controller's JSON, or one page of several: a part of the clients is not how many.
         """
-        answer = listed(payload)
+        answer = parse_list(payload)
         if answer.total is not None and answer.total > len(answer.elements):
             raise PayloadError(f"a part only, {len(answer.elements)} of {answer.total}: ask with a larger `pageSize`")
         return list(_SORTS[topic.rpartition("/")[2]](answer.elements))
 
 
-def _devices(elements: Sequence[Mapping[str, Any]]) -> Iterator[Heard]:
-    for one in elements:
-        if text_at(one, "type").lower() in _OTHERS or not text_at(one, "mac"):
+def _devices(elements: Sequence[Mapping[str, Any]]) -> Iterator[DeviceReport]:
+    for device in elements:
+        if text_at(device, "type").lower() in _OTHERS or not text_at(device, "mac"):
             continue
-        mac = normal_mac(text_at(one, "mac"))
-        gone = _gone(one)
-        yield Heard(
-            names=tuple(name for name in (mac, text_at(one, "name")) if name),
-            at=parse_any_time(one.get("lastSeen")),
+        mac = normal_mac(text_at(device, "mac"))
+        offline_reason = _offline_reason(device)
+        yield DeviceReport(
+            names=tuple(name for name in (mac, text_at(device, "name")) if name),
+            at=parse_any_time(device.get("lastSeen")),
             key=f"device/{mac}".encode(),
-            known={} if gone else _figures(one),
-            presence=Presence("offline", gone) if gone else None,
-            hint=Hint(model=text_at(one, "showModel") or text_at(one, "model"), label=text_at(one, "name")),
-            raw=alone(one, _KEPT),
+            known={} if offline_reason else _figures(device),
+            connectivity=ConnectivityReport("offline", offline_reason) if offline_reason else None,
+            hint=Hint(model=text_at(device, "showModel") or text_at(device, "model"), label=text_at(device, "name")),
+            raw=single_element(device, _KEPT),
         )
 
 
-def _gone(one: Mapping[str, Any]) -> str:
-    """Why it is not there, empty when it is or when nothing is said."""
-    category, status = whole(one.get("statusCategory")), whole(one.get("status"))
-    detail = whole(one.get("detailStatus"))
+def _offline_reason(device: Mapping[str, Any]) -> str:
+    """Why the access point is offline; empty when it is online or when nothing is said."""
+    category, status = parse_count(device.get("statusCategory")), parse_count(device.get("status"))
+    detail = parse_count(device.get("detailStatus"))
     if category is not None:
         return _CATEGORIES.get(category, "")
     if detail is not None and detail in _DETAILS:
@@ -91,44 +99,44 @@ def _gone(one: Mapping[str, Any]) -> str:
     return "" if status is None or status == _CONNECTED else _CATEGORIES.get(status) or _DETAILS.get(status, "")
 
 
-def _figures(one: Mapping[str, Any]) -> dict[str, Any]:
-    by_band = {band: count for key, band in _BANDS.items() if (count := whole(one.get(key))) is not None}
-    return present(
-        clients=whole(one.get("clientNum")),
+def _figures(device: Mapping[str, Any]) -> dict[str, Any]:
+    by_band = {band: count for key, band in _BANDS.items() if (count := parse_count(device.get(key))) is not None}
+    return without_none(
+        clients=parse_count(device.get("clientNum")),
         clients_by_radio=by_band or None,
-        cpu_pct=parse_number(one.get("cpuUtil")),
-        memory_pct=parse_number(one.get("memUtil")),
-        rx_bytes=whole(one.get("upload")),
-        tx_bytes=whole(one.get("download")),
-        uptime_s=_uptime_s(one),
+        cpu_pct=parse_number(device.get("cpuUtil")),
+        memory_pct=parse_number(device.get("memUtil")),
+        rx_bytes=parse_count(device.get("upload")),
+        tx_bytes=parse_count(device.get("download")),
+        uptime_s=_uptime_s(device),
     )
 
 
-def _uptime_s(one: Mapping[str, Any]) -> int | None:
-    """A number of seconds, or a text such as `9days 3h 2m 5s`."""
-    seconds = whole(one.get("uptimeLong"))
+def _uptime_s(device: Mapping[str, Any]) -> int | None:
+    """Uptime in seconds, from a number or a text such as `9days 3h 2m 5s`."""
+    seconds = parse_count(device.get("uptimeLong"))
     if seconds is not None:
         return seconds
-    text = text_at(one, "uptime")
+    text = text_at(device, "uptime")
     if text.isdigit():
         return int(text)
     parts = _SPAN.findall(text)
     return sum(int(count) * _SECONDS[unit.lower()] for count, unit in parts) if parts else None
 
 
-def _clients(elements: Sequence[Mapping[str, Any]]) -> Iterator[Heard]:
+def _clients(elements: Sequence[Mapping[str, Any]]) -> Iterator[DeviceReport]:
     by_ap: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for one in elements:
-        if text_at(one, "apMac") and one.get("wireless") is not False and one.get("active") is not False:
-            by_ap[normal_mac(text_at(one, "apMac"))].append(one)
+    for client in elements:
+        if text_at(client, "apMac") and client.get("wireless") is not False and client.get("active") is not False:
+            by_ap[normal_mac(text_at(client, "apMac"))].append(client)
     for mac, clients in by_ap.items():
-        times = [at for one in clients if (at := parse_any_time(one.get("lastSeen")))]
-        yield Heard(
+        times = [at for client in clients if (at := parse_any_time(client.get("lastSeen")))]
+        yield DeviceReport(
             names=(mac,),
             at=max(times, default=None),
             key=f"clients/{mac}".encode(),
-            known=crowd(clients, "ssid", "rssi"),
-            raw=alone(clients[0], ("apMac", "ssid", "rssi", "lastSeen", "wireless")),
+            known=client_summary(clients, "ssid", "rssi"),
+            raw=single_element(clients[0], ("apMac", "ssid", "rssi", "lastSeen", "wireless")),
         )
 
 

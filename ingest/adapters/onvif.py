@@ -14,10 +14,10 @@ from typing import Any, Final
 import msgspec
 
 from broker.contract.errors import PayloadError
-from ingest.adapters.camera_topics import happening, without_texts
+from ingest.adapters.camera_topics import notification_event, without_texts
 from ingest.adapters.port import (
-    Heard,
-    Presence,
+    ConnectivityReport,
+    DeviceReport,
     json_object,
     mapping_at,
     parse_any_time,
@@ -31,7 +31,7 @@ _CAMERA_LEVEL: Final = "camera"
 
 
 class Onvif:
-    """Notifications become events; the bridge's own last will speaks for all its cameras."""
+    """Notifications become events; the bridge's last will concerns all its cameras."""
 
     name = "onvif"
     filters = ("onvif2mqtt/#", "onvif/+", "onvif/+/event")
@@ -40,7 +40,7 @@ class Onvif:
         """Whether a topic is a bridge's."""
         return levels[0] in _BRIDGES and len(levels) > 1
 
-    def decode(self, topic: str, payload: bytes) -> list[Heard]:
+    def decode(self, topic: str, payload: bytes) -> list[DeviceReport]:
         """One event per notification.
 
         Raises:
@@ -54,22 +54,22 @@ class Onvif:
         if rest[:1] == ["info"]:
             return []
         if rest == ["status"]:
-            return [_gone_or_back(camera, payload)]
+            return [_camera_status(camera, payload)]
         if payload.lstrip().startswith(b"{"):
             return _notification(camera, json_object(payload), payload)
         return _word(camera, rest[-1] if rest else "", payload)
 
 
-def _bridge(payload: bytes) -> Heard:
+def _bridge(payload: bytes) -> DeviceReport:
     state = _presence(payload)
-    said = Presence(state, "" if state == "online" else "bridge", everybody=True)  # type: ignore[arg-type]
-    return Heard(names=(), at=None, key=payload, presence=said)
+    said = ConnectivityReport(state, "" if state == "online" else "bridge", all_devices=True)  # type: ignore[arg-type]
+    return DeviceReport(names=(), at=None, key=payload, connectivity=said)
 
 
-def _gone_or_back(camera: str, payload: bytes) -> Heard:
+def _camera_status(camera: str, payload: bytes) -> DeviceReport:
     state = _presence(payload)
-    said = Presence(state, "" if state == "online" else "lost")  # type: ignore[arg-type]
-    return Heard(names=(camera,), at=None, key=payload, presence=said)
+    said = ConnectivityReport(state, "" if state == "online" else "lost")  # type: ignore[arg-type]
+    return DeviceReport(names=(camera,), at=None, key=payload, connectivity=said)
 
 
 def _presence(payload: bytes) -> str:
@@ -79,34 +79,36 @@ def _presence(payload: bytes) -> str:
     return state
 
 
-def _word(camera: str, event: str, payload: bytes) -> list[Heard]:
-    """A condition in one word, under a topic that names it."""
+def _word(camera: str, event: str, payload: bytes) -> list[DeviceReport]:
+    """A condition in one word; the topic names the event."""
     try:
         word = payload.decode().strip()
     except UnicodeDecodeError as exc:
         raise PayloadError(f"not UTF-8 at byte {exc.start}") from exc
-    found = happening(event, {"state": word}, initialized=False)
+    found = notification_event(event, {"state": word}, initialized=False)
     if not event or found is None or found.state == "noted":
         raise PayloadError(f"event {event!r} is {word[:20]!r}, neither on nor off")
-    return [Heard(names=(camera,), at=None, key=payload, events=(found,))]
+    return [DeviceReport(names=(camera,), at=None, key=payload, events=(found,))]
 
 
-def _notification(camera: str, body: Mapping[str, Any], payload: bytes) -> list[Heard]:
+def _notification(camera: str, body: Mapping[str, Any], payload: bytes) -> list[DeviceReport]:
     flat = _flat(body)
     topic = text_at(flat, "topic") or text_at(flat, "eventType") or text_at(flat, "type")
     if not topic:
         raise PayloadError(f"a notification without `topic`; it has {', '.join(sorted(body)[:8]) or 'nothing'}")
     data = mapping_at(flat, "data") or {name: flat[name] for name in ("state", "value") if name in flat}
     op = text_at(flat, "op")
-    found = happening(topic, data, initialized=op == "Initialized", deleted=op == "Deleted")
+    found = notification_event(topic, data, initialized=op == "Initialized", deleted=op == "Deleted")
     at = parse_time(flat.get("utc")) or parse_any_time(flat.get("timestamp"))
     names = tuple(dict.fromkeys((camera, text_at(flat, "device") or camera)))
     kept = {"topic": topic, "op": op, "utc": at, "device": names[-1], "data": without_texts(data)}
-    return [Heard(names=names, at=at, key=payload, events=(found,) if found else (), raw=msgspec.json.encode(kept))]
+    return [
+        DeviceReport(names=names, at=at, key=payload, events=(found,) if found else (), raw=msgspec.json.encode(kept))
+    ]
 
 
 def _flat(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The six facts of a notification, out of the parsed SOAP message where that is what was sent."""
+    """The fields of a notification, from the parsed SOAP message if that is what was sent."""
     topic = mapping_at(body, "Topic") or mapping_at(body, "topic")
     if not topic:
         return body
@@ -121,8 +123,8 @@ def _flat(body: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _items(part: Mapping[str, Any]) -> dict[str, Any]:
-    """Names and values, of one item or several, as attributes are written by the parsers in use."""
+    """Names and values of one item or several; handles the attribute styles of the parsers in use."""
     found = part.get("SimpleItem", part.get("simpleItem"))
-    items = [one for one in (found if isinstance(found, list) else [found]) if isinstance(one, dict)]
-    plain = [mapping_at(one, "$") or {name.removeprefix("@"): value for name, value in one.items()} for one in items]
-    return {text_at(one, "Name"): one.get("Value") for one in plain}
+    items = [item for item in (found if isinstance(found, list) else [found]) if isinstance(item, dict)]
+    plain = [mapping_at(item, "$") or {name.removeprefix("@"): value for name, value in item.items()} for item in items]
+    return {text_at(item, "Name"): item.get("Value") for item in plain}

@@ -1,6 +1,6 @@
-"""OwnTracks: locations of phones and trackers in trucks, and what vehicle trackers add to them.
+"""OwnTracks: locations of phones and of trackers in trucks, with vehicle data of trackers.
 
-Topic `owntracks/{user}/{device}`; many sorts of message come on it, told apart by `_type`. Some leave out what is zero.
+Topic `owntracks/{user}/{device}` carries several message types, distinguished by `_type`. Some omit zeros.
 Source: OwnTracks booklet, "JSON".
 """
 
@@ -11,18 +11,18 @@ from typing import Any, Final
 
 from broker.contract.errors import PayloadError
 from ingest.adapters.port import (
-    Happening,
-    Heard,
+    AdapterEvent,
+    ConnectivityReport,
+    DeviceReport,
     Hint,
-    Presence,
     is_coarse,
-    is_true,
     json_object,
     parse_epoch,
+    parse_flag,
     parse_number,
     position,
-    present,
     text_at,
+    without_none,
 )
 from ingest.store.records import QUALITY_NO_FIX
 
@@ -35,18 +35,18 @@ _SILENT: Final = frozenset(
 )
 _UNKNOWN: Final = -1
 _TRIGGERS: Final = {
-    "e": Happening("power_cut", "raised", lasting=True),
-    "E": Happening("power_cut", "cleared", lasting=True),
-    "9": Happening("low_battery", "noted"),
-    "s": Happening("overspeed", "noted"),
-    "!": Happening("tow", "noted"),
+    "e": AdapterEvent("power_cut", "raised", is_level=True),
+    "E": AdapterEvent("power_cut", "cleared", is_level=True),
+    "9": AdapterEvent("low_battery", "noted"),
+    "s": AdapterEvent("overspeed", "noted"),
+    "!": AdapterEvent("tow", "noted"),
 }
-"""What made a vehicle tracker send: external power off and on, battery low, speed, moved while off."""
+"""Trigger of a vehicle tracker to event: external power off and on, battery low, speed, moved while off."""
 _HARSH: Final = {"1": "harsh_acceleration", "4": "harsh_acceleration", "2": "harsh_cornering", "5": "harsh_cornering"}
 
 
 class OwnTracks:
-    """Locations become readings, a last will says that a device is gone; the other sorts carry neither."""
+    """Locations become readings, a last will becomes a connectivity report; other types are ignored."""
 
     name = "owntracks"
     filters = ("owntracks/+/+",)
@@ -55,7 +55,7 @@ class OwnTracks:
         """Whether a topic is a device's."""
         return len(levels) == _SEGMENTS and levels[0] == "owntracks"
 
-    def decode(self, topic: str, payload: bytes) -> list[Heard]:
+    def decode(self, topic: str, payload: bytes) -> list[DeviceReport]:
         """One reading per location.
 
         Raises:
@@ -67,7 +67,7 @@ class OwnTracks:
         sort = body.get("_type")
         names = (topic.removeprefix("owntracks/"),)
         if sort == "lwt":
-            return [Heard(names=names, at=None, key=payload, presence=Presence("offline", "lost"))]
+            return [DeviceReport(names=names, at=None, key=payload, connectivity=ConnectivityReport("offline", "lost"))]
         if isinstance(sort, str) and sort in _SILENT:
             return []
         if sort == "encrypted":
@@ -77,7 +77,7 @@ class OwnTracks:
         return [_location(names, body, payload)]
 
 
-def _location(names: tuple[str, ...], body: Mapping[str, Any], payload: bytes) -> Heard:
+def _location(names: tuple[str, ...], body: Mapping[str, Any], payload: bytes) -> DeviceReport:
     at = parse_epoch(body.get("tst"))
     if at is None:
         raise PayloadError(f"a location without a time: `tst` is {body.get('tst')!r}")
@@ -85,7 +85,7 @@ def _location(names: tuple[str, ...], body: Mapping[str, Any], payload: bytes) -
     if not place:
         raise PayloadError(f"a location without a position: lat {body.get('lat')!r}, lon {body.get('lon')!r}")
     coarse = is_coarse(body.get("acc"))
-    return Heard(
+    return DeviceReport(
         names=names,
         at=at,
         key=payload,
@@ -97,35 +97,35 @@ def _location(names: tuple[str, ...], body: Mapping[str, Any], payload: bytes) -
     )
 
 
-def _events(body: Mapping[str, Any]) -> Iterator[Happening]:
+def _events(body: Mapping[str, Any]) -> Iterator[AdapterEvent]:
     trigger = text_at(body, "t")
     if trigger in _TRIGGERS:
         yield _TRIGGERS[trigger]
     elif trigger == "h":
-        yield Happening(_HARSH.get(text_at(body, "rty"), "harsh_braking"), "noted")
-    tow = is_true(body.get("tow"))
+        yield AdapterEvent(_HARSH.get(text_at(body, "rty"), "harsh_braking"), "noted")
+    tow = parse_flag(body.get("tow"))
     if tow is not None:
-        yield Happening("tow", "raised" if tow else "cleared", lasting=True)
+        yield AdapterEvent("tow", "raised" if tow else "cleared", is_level=True)
 
 
 def _vehicle(body: Mapping[str, Any]) -> dict[str, Any]:
     switched = {"i": True, "I": False}.get(text_at(body, "t"))
-    ignition = is_true(body.get("ign"))
-    return present(
-        speed_kmh=_measured(body, "vel"),
-        heading_deg=_measured(body, "cog"),
-        battery_pct=_measured(body, "batt"),
+    ignition = parse_flag(body.get("ign"))
+    return without_none(
+        speed_kmh=_number(body, "vel"),
+        heading_deg=_number(body, "cog"),
+        battery_pct=_number(body, "batt"),
         ignition=ignition if ignition is not None else switched,
-        odometer_km=_measured(body, "odometer"),
-        fuel_pct=_measured(body, "flvl"),
-        power_v=_measured(body, "uext"),
-        battery_v=_measured(body, "ubatt"),
-        engine_h=None if (seconds := _measured(body, "hmc")) is None else round(seconds / 3600, 4),
-        engine_rpm=_measured(body, "rpm"),
-        satellites=None if (seen := _measured(body, "sat")) is None else int(seen),
+        odometer_km=_number(body, "odometer"),
+        fuel_pct=_number(body, "flvl"),
+        power_v=_number(body, "uext"),
+        battery_v=_number(body, "ubatt"),
+        engine_h=None if (seconds := _number(body, "hmc")) is None else round(seconds / 3600, 4),
+        engine_rpm=_number(body, "rpm"),
+        satellites=None if (seen := _number(body, "sat")) is None else int(seen),
     )
 
 
-def _measured(body: Mapping[str, Any], key: str) -> float | None:
+def _number(body: Mapping[str, Any], key: str) -> float | None:
     number = parse_number(body.get(key))
     return None if number == _UNKNOWN else number

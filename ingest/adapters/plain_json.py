@@ -1,15 +1,15 @@
-"""Plain JSON of any device: what its keys mean, its time included, is said by the profile alone.
+"""Plain JSON of any device; the profile alone says what its keys mean, including the time.
 
-Topic `json/{device}`, or `json/{device}/{anything}` for devices that publish to several. An object is a record, an
-array holds several. Without a time in it, and none named by the profile, a record counts as measured when it arrives;
-one that the broker had kept is then left out, because nobody knows how old it is.
+Topic `json/{device}`, or `json/{device}/{anything}` for devices that publish to several. An object is one record, an
+array holds several. A record without a time counts as measured on arrival; a retained one without a time is left out,
+because its age is unknown.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ingest.adapters.port import Heard, json_records
+from ingest.adapters.port import DeviceReport, json_records
 
 
 class PlainJson:
@@ -22,7 +22,7 @@ class PlainJson:
         """Whether a topic is one of these."""
         return levels[0] == "json" and len(levels) in (2, 3)
 
-    def decode(self, topic: str, payload: bytes) -> list[Heard]:
+    def decode(self, topic: str, payload: bytes) -> list[DeviceReport]:
         """One reading per object.
 
         Raises:
@@ -31,6 +31,6 @@ class PlainJson:
         device = topic.split("/")[1]
         records = json_records(payload)
         return [
-            Heard(names=(device,), at=None, key=payload + f"/{number}".encode(), fields=record)
+            DeviceReport(names=(device,), at=None, key=payload + f"/{number}".encode(), fields=record)
             for number, record in enumerate(records)
         ]

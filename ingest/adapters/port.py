@@ -1,7 +1,7 @@
-"""The adapter port: pure functions from a foreign topic and payload to what was heard of which device.
+"""The adapter port: pure functions from a third-party topic and payload to device reports.
 
-An adapter knows a format and nothing of the city: `Heard` names the device as the sender does. `ingest.foreign` finds
-it in the inventory and reads its fields by the profile.
+An adapter knows a format and nothing of the city: a `DeviceReport` names the device as the sender does.
+`ingest.third_party` finds the device in the inventory and maps its fields by the profile.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _FRACTION: Final = re.compile(r"(\.\d{6})\d+")
 _OFFSET: Final = re.compile(r"([+-]\d\d)(\d\d)$")
 _COMPACT: Final = re.compile(r"\d{14}")
 MILLISECONDS_FROM: Final = 1e11
-"""Epoch times from here on are milliseconds: as seconds they would lie in the year 5138."""
+"""Epoch times from here on are milliseconds: as seconds they would be in the year 5138."""
 
 _ACCURACY_MAX_M: Final = 200.0
 
@@ -29,75 +29,76 @@ _decoder: Final = msgspec.json.Decoder(dict[str, Any])
 _list_decoder: Final = msgspec.json.Decoder(list[Any])
 
 
-class Frame(msgspec.Struct, frozen=True):
-    """A device's own bytes, which its network server did not decode, and their port (LoRaWAN's fPort)."""
+class RawFrame(msgspec.Struct, frozen=True):
+    """A device's raw frame, not decoded by the network server, and its port (LoRaWAN's fPort)."""
 
     port: int
     data: bytes
 
 
 class Personal(msgspec.Struct, frozen=True):
-    """A value that names a person or their device; it becomes a keyed hash before anything is kept.
+    """A value that identifies a person or their device; it becomes a keyed hash before anything is kept.
 
-    `lasting`: one that never changes, for what must be told again on another day and names nobody by itself.
+    `is_stable`: the hash does not change from day to day; for identifiers that must match across days and name nobody.
     """
 
     value: str
-    lasting: bool = False
+    is_stable: bool = False
 
 
-class Happening(msgspec.Struct, frozen=True):
+class AdapterEvent(msgspec.Struct, frozen=True):
     """An event of the contract.
 
-    `lasting`: what the device says each time of a condition that lasts; it becomes an event only when it changes.
-    `key` tells it from others of its moment, where it may come in several messages; otherwise the message's key does.
+    `is_level`: the device repeats the state of a condition; only changes are stored. `key`: idempotency key among the
+    device's events of one moment, for events that may come in several messages; empty uses the message's key.
     """
 
     type: str
     state: Literal["raised", "cleared", "noted"]
     detail: dict[str, Any] = {}
-    lasting: bool = False
+    is_level: bool = False
     key: bytes = b""
 
 
-class Presence(msgspec.Struct, frozen=True):
-    """A device came or went, as its sender says. `everybody`: all devices of the inventory that this sender speaks for.
+class ConnectivityReport(msgspec.Struct, frozen=True):
+    """A device came online or went offline, as its sender says.
 
-    `beneath` is how the addresses of those begin. `past`: it tells of the moment it was measured at, perhaps long ago,
-    and not of now.
+    `all_devices`: the report concerns all devices of the inventory that this sender serves;
+    `address_prefix` limits them to addresses with this prefix. `historical`: the report concerns the moment it was
+    measured at, not the present.
     """
 
     state: Literal["online", "offline"]
     reason: str = ""
-    everybody: bool = False
-    beneath: str = ""
-    past: bool = False
+    all_devices: bool = False
+    address_prefix: str = ""
+    historical: bool = False
 
 
 class Hint(msgspec.Struct, frozen=True):
-    """What a message tells of a device that nobody knows: to suggest a profile and a place (`position`) for it."""
+    """Facts about an unknown device, from which a profile and a position are suggested."""
 
     model: str = ""
     label: str = ""
     place: dict[str, float] = {}
 
 
-class Heard(msgspec.Struct, frozen=True, kw_only=True):
-    """What one message, or one record of it, says of one device.
+class DeviceReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One message, or one record of it, about one device.
 
     Attributes:
-        names: Under which the inventory may have it, the best first.
-        at: When it was measured; without a zone it is the city's local time; None when the message does not say.
-        key: What tells two records of one moment apart: a frame counter, else the bytes.
-        known: Fields of the contract that the format itself defines; those of another kind of device are left out.
-        fields: What else was decoded, by the sender's names; the device's profile says what it means.
-        frame: What was not decoded.
-        fix_at: When its position was found, where that is another time.
-        quality: Words on what is missing from `known`.
-        events: What happened.
-        presence: Whether it came or went.
-        hint: For a device that nobody knows.
-        raw: This record alone, as a message of the same topic; empty when the message holds no other.
+        names: Names under which the inventory may have the device, the best first.
+        at: Time of measurement; without a zone, the city's local time; None when the message has none.
+        key: Idempotency key among records of one moment: a frame counter, else the bytes.
+        known: Fields of the contract that the format itself defines; fields of other kinds of device are ignored.
+        fields: Other decoded fields, by the sender's names; the device's profile maps them.
+        frame: A raw frame that was not decoded.
+        fix_at: Time of the position fix, where it differs.
+        quality: Quality flags for values missing from `known`.
+        events: Events in the message.
+        connectivity: Whether the device came online or went offline.
+        hint: For an unknown device.
+        raw: This record alone, as a message of the same topic; empty when the message has no other record.
     """
 
     names: tuple[str, ...]
@@ -105,48 +106,48 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
     key: bytes
     known: dict[str, Any] = {}
     fields: Mapping[str, Any] = {}
-    frame: Frame | None = None
+    frame: RawFrame | None = None
     fix_at: datetime | None = None
     quality: tuple[str, ...] = ()
-    events: tuple[Happening, ...] = ()
-    presence: Presence | None = None
+    events: tuple[AdapterEvent, ...] = ()
+    connectivity: ConnectivityReport | None = None
     hint: Hint = Hint()
     raw: bytes = b""
 
 
 class Adapter(Protocol):
-    """One format. `topics` says how to connect it; `docs/adapters.md` has a section of its name."""
+    """One format. `docs/adapters.md` has a section of its name."""
 
     @property
     def name(self) -> str:
-        """As the inventory names it."""
+        """The format's name in the inventory."""
 
     @property
     def filters(self) -> tuple[str, ...]:
-        """What ingest subscribes for it."""
+        """Topic filters that ingest subscribes to."""
 
     def claims(self, levels: Sequence[str]) -> bool:
-        """Whether `decode` should see messages of this topic, given its levels."""
+        """Whether this adapter decodes messages of a topic, given its levels."""
 
-    def decode(self, topic: str, payload: bytes) -> list[Heard]:
-        """What was heard; nothing when the message is of a sort that says nothing of a device's state.
+    def decode(self, topic: str, payload: bytes) -> list[DeviceReport]:
+        """Device reports of one message; empty when the message says nothing of a device's state.
 
         Raises:
-            PayloadError: It cannot be understood; says what was expected.
+            PayloadError: It cannot be decoded; says what was expected.
         """
 
 
 def json_object(payload: bytes) -> dict[str, Any]:
-    """A JSON object.
+    """Decode a JSON object.
 
     Raises:
-        PayloadError: It is none.
+        PayloadError: It is no JSON object.
     """
     return decode_json(_decoder, payload.removeprefix(b"\xef\xbb\xbf"))
 
 
 def json_records(payload: bytes) -> list[dict[str, Any]]:
-    """A JSON object, or the objects of an array.
+    """Decode a JSON object, or the objects of an array.
 
     Raises:
         PayloadError: It is neither.
@@ -154,13 +155,13 @@ def json_records(payload: bytes) -> list[dict[str, Any]]:
     if not payload.lstrip().startswith(b"["):
         return [json_object(payload)]
     found = decode_json(_list_decoder, payload)
-    if not all(isinstance(one, dict) for one in found):
+    if not all(isinstance(element, dict) for element in found):
         raise PayloadError("an array that holds something that is no object")
     return found
 
 
 def mapping_at(body: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
-    """The object at a path, empty when there is none."""
+    """The object at a path; empty when it is absent."""
     found: Any = body
     for key in path:
         found = found.get(key) if isinstance(found, dict) else None
@@ -168,13 +169,13 @@ def mapping_at(body: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
 
 
 def objects_at(body: Mapping[str, Any], *path: str) -> Iterator[Mapping[str, Any]]:
-    """The objects of the list at a path, none when there is no list."""
+    """The objects of the list at a path; none when it is absent."""
     found = mapping_at(body, *path[:-1]).get(path[-1])
-    return (one for one in found if isinstance(one, dict)) if isinstance(found, list) else iter(())
+    return (element for element in found if isinstance(element, dict)) if isinstance(found, list) else iter(())
 
 
 def text_at(body: Mapping[str, Any], key: str) -> str:
-    """A text or a number as text; empty when it is absent or something else."""
+    """A text, or an integer as text; empty when it is absent or of another type."""
     value = body.get(key)
     if isinstance(value, str):
         return value.strip()
@@ -182,9 +183,9 @@ def text_at(body: Mapping[str, Any], key: str) -> str:
 
 
 def parse_time(text: object) -> datetime | None:
-    """An ISO 8601 time with any number of fraction digits, or `YYYYMMDDhhmmss`; None when it is absent or no time.
+    """Parse an ISO 8601 time with any number of fraction digits, or `YYYYMMDDhhmmss`; None when it is neither.
 
-    One without a zone stays without.
+    A time without a zone stays without.
     """
     if not isinstance(text, str):
         return None
@@ -202,7 +203,7 @@ def parse_time(text: object) -> datetime | None:
 
 
 def parse_epoch(value: object) -> datetime | None:
-    """Seconds or milliseconds since 1970 as a number or a text; None when it is neither or no time."""
+    """Parse seconds or milliseconds since 1970, a number or a text; None when it is neither."""
     number = parse_number(value)
     if number is None:
         return None
@@ -213,18 +214,18 @@ def parse_epoch(value: object) -> datetime | None:
 
 
 def parse_any_time(value: object) -> datetime | None:
-    """A time in either way."""
+    """Parse a time by `parse_time`, else by `parse_epoch`."""
     return parse_time(value) or parse_epoch(value)
 
 
 def parse_number(value: object) -> float | None:
-    """A number, or the number a text begins with ("2799 mm", "25 ℃"); None otherwise, for booleans too."""
+    """A number, or the number at the start of a text ("2799 mm", "25 ℃"); None otherwise, also for booleans."""
     found = number_and_unit(value)
     return found[0] if found else None
 
 
-def present(**values: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever the contract has
-    """Those that are not None."""
+def without_none(**values: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever the contract has
+    """The values that are not None."""
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -237,13 +238,13 @@ def position(lat: object, lon: object) -> dict[str, float]:
 
 
 def is_coarse(accuracy_m: object) -> bool:
-    """Whether a position may be hundreds of metres off, as a phone's from radio masts: it says nothing of a truck."""
+    """Whether a position may be hundreds of metres off, as a phone's from radio masts."""
     metres = parse_number(accuracy_m)
     return metres is not None and metres > _ACCURACY_MAX_M
 
 
-def is_true(value: object) -> bool | None:
-    """What a flag says, written in any usual way; None when it says nothing."""
+def parse_flag(value: object) -> bool | None:
+    """Parse a boolean in any usual spelling; None when it is none."""
     if isinstance(value, bool):
         return value
     if isinstance(value, int | float):

@@ -1,4 +1,4 @@
-"""All adapters in one place: who claims a topic, and what ingest has to subscribe."""
+"""The registry of adapters: which one reads a topic, and the topic filters to subscribe."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ FILTERS: Final = tuple(topic_filter for adapter in ADAPTERS for topic_filter in 
 
 
 def filters_by_format() -> dict[str, tuple[str, ...]]:
-    """The topics of each format, by its name."""
+    """Format name to its topic filters."""
     return {adapter.name: tuple(adapter.filters) for adapter in ADAPTERS}
 
 
@@ -62,18 +62,18 @@ def adapter_for(topic: str) -> Adapter:
     """The adapter that reads a topic.
 
     Raises:
-        TopicError: None does.
+        TopicError: No adapter does.
     """
     levels = topic.split("/")
     for adapter in ADAPTERS:
         if adapter.claims(levels):
             return adapter
-    near = [one for one in FILTERS if one.split("/")[0] == levels[0]] or FILTERS
+    near = [topic_filter for topic_filter in FILTERS if topic_filter.split("/")[0] == levels[0]] or FILTERS
     raise TopicError(f"no adapter reads the topic {topic!r}; known: {', '.join(near)}")
 
 
 _WITH_CLIENTS: Final = frozenset({"netjson", "unifi", "omada", "radius"})
-"""Formats whose messages name the devices of people."""
+"""Formats whose messages contain addresses of clients' devices."""
 
 
 _USERS: Final = (
@@ -91,12 +91,12 @@ PERSONAL_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "onvif": ("LicensePlateInfo", "PlateNumber", "Plate", "FaceName", "UserName"),
     "axis": ("text", "plate", "plateText", "plateASCII", "userName"),
 }
-"""Keys of each format under which people are named, or what is theirs."""
+"""Format to the keys whose values identify people."""
 _ANYBODYS: Final = tuple(key for keys in PERSONAL_KEYS.values() for key in keys)
 
 
 def personal_keys(topic: str) -> tuple[str, ...]:
-    """Under which keys messages of a topic name people; those nobody reads may under all of them."""
+    """Keys whose values identify people in messages of a topic; all known keys for a topic without adapter."""
     try:
         return PERSONAL_KEYS.get(adapter_for(topic).name, ())
     except TopicError:
@@ -104,7 +104,7 @@ def personal_keys(topic: str) -> tuple[str, ...]:
 
 
 def has_clients(topic: str) -> bool:
-    """Whether messages of a topic may name the devices of people; those nobody reads may, too."""
+    """Whether messages of a topic may contain clients' addresses; True for a topic without adapter."""
     try:
         return adapter_for(topic).name in _WITH_CLIENTS
     except TopicError:

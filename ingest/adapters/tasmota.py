@@ -12,29 +12,29 @@ from typing import Any, Final
 
 from broker.contract.errors import PayloadError
 from ingest.adapters.port import (
-    Heard,
+    ConnectivityReport,
+    DeviceReport,
     Hint,
-    Presence,
     json_object,
     mapping_at,
     parse_number,
     parse_time,
-    present,
+    without_none,
 )
 
 _LEVELS: Final = 3
 _PREFIXES: Final = ("tele", "stat")
-_SAID: Final = {b"online": Presence("online"), b"offline": Presence("offline", "lost")}
+_SAID: Final = {b"online": ConnectivityReport("online"), b"offline": ConnectivityReport("offline", "lost")}
 _WRAPPERS: Final = ("StatusSNS", "StatusSTS")
 _MEASURING: Final = frozenset({"SENSOR", "STATE", "STATUS8", "STATUS10", "STATUS11"})
 
 
 _OWN: Final = ("STATE", "STATUS11")
-"""What a device says of itself; what hangs on it is elsewhere."""
+"""Messages about the device itself; its sensors report elsewhere."""
 
 
 class Tasmota:
-    """Sensors become readings, the last will says whether a device is there."""
+    """Sensors become readings; the last will becomes a connectivity report."""
 
     name = "tasmota"
     filters = ("tele/+/+", "stat/+/+", "+/tele/+", "+/stat/+")
@@ -43,11 +43,11 @@ class Tasmota:
         """Whether a topic is Tasmota's."""
         return len(levels) == _LEVELS and (levels[0] in _PREFIXES or levels[1] in _PREFIXES)
 
-    def decode(self, topic: str, payload: bytes) -> list[Heard]:
-        """One reading per message; results of commands and the like say nothing of what is measured.
+    def decode(self, topic: str, payload: bytes) -> list[DeviceReport]:
+        """One reading per message; results of commands are ignored.
 
         Raises:
-            PayloadError: Not Tasmota's JSON, or a last will of other words.
+            PayloadError: Not Tasmota's JSON, or an unknown last will.
         """
         levels = topic.split("/")
         names = (levels[1] if levels[0] in _PREFIXES else levels[0],)
@@ -55,18 +55,18 @@ class Tasmota:
             said = _SAID.get(payload.strip().lower())
             if said is None:
                 raise PayloadError(f"LWT says {payload[:20]!r}, neither Online nor Offline")
-            return [Heard(names=names, at=None, key=payload, presence=said)]
+            return [DeviceReport(names=names, at=None, key=payload, connectivity=said)]
         if levels[2] not in _MEASURING:
             return []
         body: Mapping[str, Any] = json_object(payload)
         for wrapper in _WRAPPERS:
             body = mapping_at(body, wrapper) or body
         return [
-            Heard(
+            DeviceReport(
                 names=names,
                 at=parse_time(body.get("Time")),
                 key=payload,
-                known=present(rssi_dbm=parse_number(mapping_at(body, "Wifi").get("Signal"))),
+                known=without_none(rssi_dbm=parse_number(mapping_at(body, "Wifi").get("Signal"))),
                 fields={} if levels[2] in _OWN else _with_units(body),
                 hint=Hint(model="tasmota"),
             )
@@ -74,7 +74,7 @@ class Tasmota:
 
 
 def _with_units(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The sensors' values, temperatures with their unit behind them where it is not Celsius."""
+    """The sensors' values; temperatures that are not Celsius get their unit appended."""
     if body.get("TempUnit") != "F":
         return dict(body)
     return {

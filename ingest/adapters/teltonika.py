@@ -11,16 +11,16 @@ from typing import Any, Final
 
 from broker.contract.errors import PayloadError
 from ingest.adapters.port import (
-    Happening,
-    Heard,
+    AdapterEvent,
+    DeviceReport,
     Hint,
-    is_true,
     json_records,
     parse_epoch,
+    parse_flag,
     parse_number,
     position,
-    present,
     text_at,
+    without_none,
 )
 from ingest.store.records import QUALITY_NO_FIX
 
@@ -28,11 +28,11 @@ _IMEI_DIGITS: Final = range(14, 18)
 PANIC: Final = 2
 _IGNITION, _ODOMETER_M, _POWER_MV, _BATTERY_MV, _BATTERY_PCT = "239", "16", "66", "67", "113"
 _HDOP_TENTHS, _RPM, _FUEL_PCT, _FUEL_USED_ML = "182", "85", "89", "12"
-_LASTING: Final = {"252": "power_cut", "249": "jamming", "246": "tow"}
+_LEVEL_KEYS: Final = {"252": "power_cut", "249": "jamming", "246": "tow"}
 _HARSH: Final = {1: "harsh_acceleration", 2: "harsh_braking", 3: "harsh_cornering"}
 _HARSH_ID: Final = "253"
-_NOTED: Final = {"236": "panic", "255": "overspeed"}
-"""What counts only in the record it made: the values stay in later ones."""
+_MOMENTARY_KEYS: Final = {"236": "panic", "255": "overspeed"}
+"""AVL ids that are events only in the record they triggered: later records repeat the value."""
 
 
 class Teltonika:
@@ -46,7 +46,7 @@ class Teltonika:
         imei = levels[-2] if len(levels) > 1 else ""
         return levels[-1] == "data" and imei.isdigit() and len(imei) in _IMEI_DIGITS
 
-    def decode(self, topic: str, payload: bytes) -> list[Heard]:
+    def decode(self, topic: str, payload: bytes) -> list[DeviceReport]:
         """One reading per record.
 
         Raises:
@@ -60,15 +60,15 @@ class Teltonika:
 
 
 def _records(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The records in a shadow document, or a bare one."""
+    """The records of a shadow document, or a bare record."""
     state = body.get("state")
     reported = state.get("reported") if isinstance(state, dict) else body if "ts" in body else None
-    for one in reported if isinstance(reported, list) else [reported]:
-        if isinstance(one, dict):
-            yield one
+    for record in reported if isinstance(reported, list) else [reported]:
+        if isinstance(record, dict):
+            yield record
 
 
-def _record(imei: str, record: Mapping[str, Any], payload: bytes) -> Heard:
+def _record(imei: str, record: Mapping[str, Any], payload: bytes) -> DeviceReport:
     at = parse_epoch(record.get("ts"))
     if at is None:
         raise PayloadError(f"a record without a time: `ts` is {record.get('ts')!r}")
@@ -77,7 +77,7 @@ def _record(imei: str, record: Mapping[str, Any], payload: bytes) -> Heard:
     # Without satellites it is the last position, or none at all.
     seen = parse_number(record.get("sat"))
     has_fix = bool(place) and seen != 0
-    return Heard(
+    return DeviceReport(
         names=(imei,),
         at=at,
         key=payload + text_at(record, "ts").encode(),
@@ -93,7 +93,7 @@ def _fix(place: dict[str, float], record: Mapping[str, Any]) -> dict[str, Any]:
     hdop = parse_number(record.get(_HDOP_TENTHS))
     return {
         **place,
-        **present(
+        **without_none(
             speed_kmh=parse_number(record.get("sp")),
             heading_deg=parse_number(record.get("ang")),
             hdop=hdop / 10 if hdop else None,
@@ -103,34 +103,34 @@ def _fix(place: dict[str, float], record: Mapping[str, Any]) -> dict[str, Any]:
 
 def _vehicle(record: Mapping[str, Any]) -> dict[str, Any]:
     seen = parse_number(record.get("sat"))
-    return present(
+    return without_none(
         satellites=None if seen is None else int(seen),
-        ignition=is_true(record.get(_IGNITION)),
-        odometer_km=_scaled(record, _ODOMETER_M, 1000),
-        power_v=_scaled(record, _POWER_MV, 1000),
-        battery_v=_scaled(record, _BATTERY_MV, 1000),
-        battery_pct=_scaled(record, _BATTERY_PCT, 1),
-        engine_rpm=_scaled(record, _RPM, 1),
-        fuel_pct=_scaled(record, _FUEL_PCT, 1),
-        fuel_used_l=_scaled(record, _FUEL_USED_ML, 1000),
+        ignition=parse_flag(record.get(_IGNITION)),
+        odometer_km=_scale(record, _ODOMETER_M, 1000),
+        power_v=_scale(record, _POWER_MV, 1000),
+        battery_v=_scale(record, _BATTERY_MV, 1000),
+        battery_pct=_scale(record, _BATTERY_PCT, 1),
+        engine_rpm=_scale(record, _RPM, 1),
+        fuel_pct=_scale(record, _FUEL_PCT, 1),
+        fuel_used_l=_scale(record, _FUEL_USED_ML, 1000),
     )
 
 
-def _scaled(record: Mapping[str, Any], key: str, divisor: float) -> float | None:
+def _scale(record: Mapping[str, Any], key: str, divisor: float) -> float | None:
     number = parse_number(record.get(key))
     return None if number is None else number / divisor
 
 
-def _events(record: Mapping[str, Any]) -> Iterator[Happening]:
-    for key, type_ in _LASTING.items():
-        raised = is_true(record.get(key))
+def _events(record: Mapping[str, Any]) -> Iterator[AdapterEvent]:
+    for key, type_ in _LEVEL_KEYS.items():
+        raised = parse_flag(record.get(key))
         if raised is not None:
-            yield Happening(type_, "raised" if raised else "cleared", lasting=True)
+            yield AdapterEvent(type_, "raised" if raised else "cleared", is_level=True)
     if parse_number(record.get("pr")) == PANIC:
-        yield Happening("panic", "noted")
+        yield AdapterEvent("panic", "noted")
     made_by = text_at(record, "evt")
-    if made_by in _NOTED and parse_number(record.get(made_by)):
-        yield Happening(_NOTED[made_by], "noted")
+    if made_by in _MOMENTARY_KEYS and parse_number(record.get(made_by)):
+        yield AdapterEvent(_MOMENTARY_KEYS[made_by], "noted")
     harsh = parse_number(record.get(_HARSH_ID))
     if harsh in _HARSH and made_by in ("", _HARSH_ID):
-        yield Happening(_HARSH[int(harsh)], "noted")
+        yield AdapterEvent(_HARSH[int(harsh)], "noted")

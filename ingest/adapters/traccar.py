@@ -1,4 +1,4 @@
-"""Traccar, the front door for some two thousand binary protocols: forwarded positions and events.
+"""Traccar, a gateway for some two thousand tracker protocols: forwarded positions and events.
 
 One topic for all vehicles: `positions` and `events` (`forward.topic`, `event.forward.topic`), also below `traccar/`;
 the device is named by its `uniqueId`. Speed is in knots, odometer in metres, hours in milliseconds.
@@ -12,19 +12,19 @@ from typing import Any, Final
 
 from broker.contract.errors import PayloadError
 from ingest.adapters.port import (
-    Happening,
-    Heard,
+    AdapterEvent,
+    ConnectivityReport,
+    DeviceReport,
     Hint,
-    Presence,
     is_coarse,
-    is_true,
     json_object,
     mapping_at,
     parse_any_time,
+    parse_flag,
     parse_number,
     position,
-    present,
     text_at,
+    without_none,
 )
 from ingest.store.records import QUALITY_NO_FIX, QUALITY_OUTDATED
 
@@ -72,7 +72,7 @@ class Traccar:
         """Whether a topic is Traccar's."""
         return "/".join(levels) in self.filters
 
-    def decode(self, topic: str, payload: bytes) -> list[Heard]:
+    def decode(self, topic: str, payload: bytes) -> list[DeviceReport]:
         """One record per message.
 
         Raises:
@@ -88,7 +88,9 @@ class Traccar:
         return [_position(names, device, mapping_at(body, "position"), payload)]
 
 
-def _position(names: tuple[str, ...], device: Mapping[str, Any], body: Mapping[str, Any], payload: bytes) -> Heard:
+def _position(
+    names: tuple[str, ...], device: Mapping[str, Any], body: Mapping[str, Any], payload: bytes
+) -> DeviceReport:
     at = (
         parse_any_time(body.get("deviceTime"))
         or parse_any_time(body.get("fixTime"))
@@ -99,7 +101,7 @@ def _position(names: tuple[str, ...], device: Mapping[str, Any], body: Mapping[s
     attributes = mapping_at(body, "attributes")
     place = position(body.get("latitude"), body.get("longitude"))
     words = _doubts(body)
-    return Heard(
+    return DeviceReport(
         names=names,
         at=at,
         key=payload,
@@ -113,9 +115,9 @@ def _position(names: tuple[str, ...], device: Mapping[str, Any], body: Mapping[s
 
 
 def _doubts(body: Mapping[str, Any]) -> tuple[str, ...]:
-    if is_true(body.get("valid")) is False or is_coarse(body.get("accuracy")):
+    if parse_flag(body.get("valid")) is False or is_coarse(body.get("accuracy")):
         return (QUALITY_NO_FIX,)
-    return (QUALITY_OUTDATED,) if is_true(body.get("outdated")) else ()
+    return (QUALITY_OUTDATED,) if parse_flag(body.get("outdated")) else ()
 
 
 def _hint(device: Mapping[str, Any], place: dict[str, float]) -> Hint:
@@ -124,7 +126,7 @@ def _hint(device: Mapping[str, Any], place: dict[str, float]) -> Hint:
 
 def _movement(body: Mapping[str, Any]) -> dict[str, Any]:
     knots = parse_number(body.get("speed"))
-    return present(
+    return without_none(
         speed_kmh=None if knots is None or knots < 0 else round(knots * KMH_PER_KNOT, 3),
         heading_deg=parse_number(body.get("course")),
     )
@@ -137,8 +139,8 @@ def _vehicle(attributes: Mapping[str, Any]) -> dict[str, Any]:
     hours_ms = parse_number(attributes.get("hours"))
     faults = text_at(attributes, "dtcs").replace(",", " ").split()
     seen = parse_number(attributes.get("sat"))
-    return present(
-        ignition=is_true(attributes.get("ignition")),
+    return without_none(
+        ignition=parse_flag(attributes.get("ignition")),
         odometer_km=None if distance_m is None else round(distance_m / 1000, 3),
         engine_h=None if hours_ms is None else round(hours_ms / 3_600_000, 4),
         power_v=parse_number(attributes.get("power")),
@@ -153,19 +155,19 @@ def _vehicle(attributes: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
-def _alarms(attributes: Mapping[str, Any]) -> Iterator[Happening]:
-    """The alarms of a position; forwarded once more as an event, each is the same by its key."""
+def _alarms(attributes: Mapping[str, Any]) -> Iterator[AdapterEvent]:
+    """Alarms of a position; their key makes the same alarm forwarded as an event a duplicate."""
     for alarm in text_at(attributes, "alarm").split(","):
         if alarm in _ALARMS:
-            yield _happening(_ALARMS[alarm], {"alarm": alarm})
+            yield _alarm_event(_ALARMS[alarm], {"alarm": alarm})
 
 
-def _happening(found: tuple[str, str], detail: dict[str, Any]) -> Happening:
+def _alarm_event(found: tuple[str, str], detail: dict[str, Any]) -> AdapterEvent:
     type_, state = found
-    return Happening(type_, state, detail, lasting=state != "noted", key=type_.encode())  # type: ignore[arg-type]
+    return AdapterEvent(type_, state, detail, is_level=state != "noted", key=type_.encode())  # type: ignore[arg-type]
 
 
-def _event(names: tuple[str, ...], device: Mapping[str, Any], body: Mapping[str, Any], payload: bytes) -> Heard:
+def _event(names: tuple[str, ...], device: Mapping[str, Any], body: Mapping[str, Any], payload: bytes) -> DeviceReport:
     event = mapping_at(body, "event")
     type_ = text_at(event, "type")
     where = mapping_at(body, "position")
@@ -180,13 +182,15 @@ def _event(names: tuple[str, ...], device: Mapping[str, Any], body: Mapping[str,
     hint = _hint(device, place)
     if type_ in _PRESENCE:
         said_at = parse_any_time(event.get("eventTime")) or at
-        state = Presence(_PRESENCE[type_], type_)  # type: ignore[arg-type]
-        return Heard(names=names, at=said_at, key=payload, presence=state, hint=hint)
-    happenings: tuple[Happening, ...] = ()
+        state = ConnectivityReport(_PRESENCE[type_], type_)  # type: ignore[arg-type]
+        return DeviceReport(names=names, at=said_at, key=payload, connectivity=state, hint=hint)
+    happenings: tuple[AdapterEvent, ...] = ()
     if type_ == "alarm":
         happenings = tuple(_alarms(mapping_at(event, "attributes")))
     elif type_ in _EVENTS:
-        detail = present(geofence=text_at(mapping_at(body, "geofence"), "name") or None)
-        happenings = (_happening(_EVENTS[type_], detail),)
+        detail = without_none(geofence=text_at(mapping_at(body, "geofence"), "name") or None)
+        happenings = (_alarm_event(_EVENTS[type_], detail),)
     ignition = {"ignitionOn": True, "ignitionOff": False}.get(type_)
-    return Heard(names=names, at=at, key=payload, known=present(ignition=ignition), events=happenings, hint=hint)
+    return DeviceReport(
+        names=names, at=at, key=payload, known=without_none(ignition=ignition), events=happenings, hint=hint
+    )

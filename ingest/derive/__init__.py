@@ -1,1 +1,1 @@
-"""What boards need and raw readings cannot say, written to InfluxDB beside them; derived, so it may be made again."""
+"""Derived points for boards, written to InfluxDB beside the readings; they can be computed again."""

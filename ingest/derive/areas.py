@@ -1,4 +1,4 @@
-"""The figures of each kelurahan, as points of `area_state`: what the wall counts."""
+"""Figures of each kelurahan as points of `area_state`, for the boards' totals."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from broker.contract.topics import Kind
 from city.model import City
 from ingest.derive.states import to_ms
 from ingest.store.cases import Case
-from ingest.store.condition import ABSENT, number
+from ingest.store.device_condition import ABSENT, number
+from ingest.store.device_state import DeviceState
 from ingest.store.line_protocol import to_point
 from ingest.store.records import EventRecord, Value
-from ingest.store.standing import Standing
 
 _COUNTED: Final[dict[Kind, dict[str, tuple[str, ...]]]] = {
     "bin": {
@@ -33,36 +33,36 @@ _COUNTED: Final[dict[Kind, dict[str, tuple[str, ...]]]] = {
     "ap": {"aps": (), "aps_down": ("down",)},
     "camera": {"cameras": (), "cameras_blind": ("blind", "silent", "unknown")},
 }
-"""Kind to the figures it counts for, each with the states that count; none means all."""
+"""Kind to its figures, each with the states that count; none means all."""
 
 
 SAME_COLLECTION: Final = timedelta(minutes=30)
-"""Truck and sensor report the same emptying within so long of each other."""
+"""Truck and bin sensor report the same collection within this time."""
 
 
 def area_points(
-    city: City, standings: Iterable[Standing], cases: Iterable[Case], collected: Mapping[str, int], now: datetime
+    city: City, device_states: Iterable[DeviceState], cases: Iterable[Case], collected: Mapping[str, int], now: datetime
 ) -> list[bytes]:
-    """One line for every kelurahan that has devices; zeros are said, for they are known.
+    """One line for every kelurahan that has devices; zeros are written, because they are known.
 
     Args:
         city: The inventory.
-        standings: Every device's.
-        cases: Dumping cases; those of today, those still open and those nobody has judged at least.
+        device_states: The state of every device.
+        cases: Dumping cases; at least those of today, open ones and ones without a verdict.
         collected: Collections since local midnight, by kelurahan.
-        now: The time of the points.
+        now: Time of the points.
     """
     areas: dict[str, dict[str, Value | None]] = {}
     fills: dict[str, list[float]] = {}
-    for standing in standings:
-        device = standing.device
+    for device_state in device_states:
+        device = device_state.device
         figures = areas.setdefault(device.kelurahan, dict.fromkeys(_zeros(), 0))
         for name, states in _COUNTED[device.KIND].items():
-            figures[name] = _plus(figures[name], not states or standing.condition.state in states)
-        if standing.connected not in ABSENT:
+            figures[name] = _plus(figures[name], not states or device_state.condition.state in states)
+        if device_state.connected not in ABSENT:
             if device.KIND == "ap":
-                figures["clients"] = _plus(figures["clients"], number(standing.latest, "clients") or 0)
-            fill = number(standing.latest, "fill_pct") if device.KIND == "bin" else None
+                figures["clients"] = _plus(figures["clients"], number(device_state.latest, "clients") or 0)
+            fill = number(device_state.latest, "fill_pct") if device.KIND == "bin" else None
             if fill is not None:
                 fills.setdefault(device.kelurahan, []).append(fill)
     today = now.astimezone(city.time_zone).date()
@@ -82,13 +82,13 @@ def area_points(
 
 
 def collected_by_area(city: City, events: Iterable[EventRecord]) -> dict[str, int]:
-    """How many containers were emptied, by the kelurahan they stand in.
+    """Number of emptied containers, by kelurahan.
 
-    A truck that says so names the container; when its own sensor says so as well, it is still one collection.
+    A truck's event names the container; together with the event of the container's own sensor it counts once.
 
     Args:
         city: The inventory.
-        events: Those of type `collected`, oldest first.
+        events: Events of type `collected`, oldest first.
     """
     last: dict[str, datetime] = {}
     counted: dict[str, int] = {}

@@ -1,6 +1,6 @@
-"""Keeps what boards read up to date: states, figures of areas, cases, the platform's own figures, and rollups.
+"""Keeps derived points up to date: device states, area figures, cases, platform figures and rollups.
 
-latest values, events -> how each device stands -> device_state, area_state, dumping_case; health -> platform
+last values, events -> device states -> device_state, area_state, dumping_case; health -> platform
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ from ingest.derive.areas import area_points, collected_by_area
 from ingest.derive.dumping import DumpingCases
 from ingest.derive.states import States, to_ms
 from ingest.store.cases import TYPES, fold
-from ingest.store.condition import ABSENT, RAISABLE
-from ingest.store.health import HealthBoard, IngestHealth
+from ingest.store.device_condition import ABSENT, LATCHED_EVENTS
+from ingest.store.device_state import RAISED_BACK, evaluate, raised_by_device
+from ingest.store.health import HealthSnapshotFile, IngestHealth
 from ingest.store.influx import InfluxStore
 from ingest.store.line_protocol import to_point
 from ingest.store.schema import EVENTS, RAW
-from ingest.store.standing import RAISED_BACK, look, raised_by_device
 
 log = structlog.get_logger("ingest")
 
-LOOK_EVERY: Final = timedelta(seconds=5)
+STATES_EVERY: Final = timedelta(seconds=5)
 AREAS_EVERY: Final = timedelta(seconds=60)
 PLATFORM_EVERY: Final = timedelta(seconds=10)
 ROLLUPS_EVERY: Final = timedelta(seconds=30)
 CASES_BACK: Final = timedelta(days=30)
 DEPOSITS_BACK: Final = timedelta(days=1)
-"""Waste put out in time never changes afterwards; what came later than this is not counted."""
+"""Lookback for waste put out in time; deposits that arrive later than this are not counted."""
 
 
 class Deriver:
-    """Owns nothing that cannot be made again; runs beside the drain, on a thread of its own.
+    """Writes derived points on a thread of its own, beside the drain; its state can be rebuilt.
 
     Args:
         store: Read from and written to.
         city: The inventory.
-        health: How ingest does.
-        letters: How many dead letters wait.
-        public_url: Where browsers find the API and the console.
+        health: Ingest's health.
+        dead_letters: Returns the number of pending dead letters.
+        public_url: URL of the API and the console for browsers.
         demo: Whether cases are simulated.
     """
 
@@ -52,27 +52,26 @@ class Deriver:
         self,
         store: InfluxStore,
         city: City,
-        health: HealthBoard,
-        letters: Callable[[], int],
+        health: HealthSnapshotFile,
+        dead_letters: Callable[[], int],
         public_url: str,
         *,
         demo: bool,
     ) -> None:
-        """Remember nothing; the first step asks the store."""
         self._store = store
         self._city = city
         self._health = health
-        self._letters = letters
+        self._dead_letters = dead_letters
         self._demo = demo
         self._states = States(city)
         self._cases = DumpingCases(city, public_url)
         self._restored = False
         self._silent = 0
         self._due: dict[str, datetime] = {}
-        self._told: IngestHealth | None = None
+        self._last_health: IngestHealth | None = None
 
     def run(self, stop: threading.Event) -> None:
-        """Step once a second until `stop`; a store that is away is asked again."""
+        """Run a step once a second until `stop`; retries while the store is unavailable."""
         away = ""
         while not stop.wait(1.0):
             try:
@@ -90,15 +89,15 @@ class Deriver:
                 away = ""
 
     def step(self, now: datetime) -> None:
-        """Look at the city, where that is due.
+        """Derive whatever is due.
 
         Raises:
-            RetryLaterError: The store is away.
+            RetryLaterError: The store is unavailable.
         """
-        if self._is_due("look", LOOK_EVERY, now):
-            self._look(now)
+        if self._is_due("states", STATES_EVERY, now):
+            self._derive_states(now)
         if self._is_due("platform", PLATFORM_EVERY, now):
-            self._tell_platform(now)
+            self._write_platform(now)
 
     def _is_due(self, name: str, every: timedelta, now: datetime) -> bool:
         if now < self._due.get(name, now):
@@ -106,35 +105,35 @@ class Deriver:
         self._due[name] = now + every
         return True
 
-    def _look(self, now: datetime) -> None:
+    def _derive_states(self, now: datetime) -> None:
         if not self._restored:
             self._states.restore(self._store.last_states(now))
             self._restored = True
-        latest = {one.device: one for one in self._store.latest()}
-        raised = raised_by_device(self._store.events_since(RAISABLE, now - RAISED_BACK))
-        standings = look(self._city.devices.values(), latest, raised, now, self._behind())
+        latest = {known.device: known for known in self._store.latest()}
+        raised = raised_by_device(self._store.events_since(LATCHED_EVENTS, now - RAISED_BACK))
+        device_states = evaluate(self._city.devices.values(), latest, raised, now, self._own_lag())
         cases = fold(self._store.events_since(TYPES, now - CASES_BACK), self._city, simulated=self._demo)
         deposits = self._store.events_since(("deposit",), now - DEPOSITS_BACK)
-        self._store.write_derived(self._states.points(standings, now), RAW)
+        self._store.write_derived(self._states.points(device_states, now), RAW)
         self._store.write_derived(self._cases.points(cases, deposits), EVENTS)
         if self._is_due("areas", AREAS_EVERY, now):
             midnight = now.astimezone(self._city.time_zone).replace(hour=0, minute=0, second=0, microsecond=0)
             collected = collected_by_area(
                 self._city, self._store.events_since(("collected",), midnight.astimezone(UTC))
             )
-            self._store.write_derived(area_points(self._city, standings, cases, collected, now), RAW)
-        self._silent = sum(standing.connected in ABSENT for standing in standings)
+            self._store.write_derived(area_points(self._city, device_states, cases, collected, now), RAW)
+        self._silent = sum(device_state.connected in ABSENT for device_state in device_states)
 
-    def _behind(self) -> timedelta:
+    def _own_lag(self) -> timedelta:
         health = self._health.read()
         return timedelta(seconds=health.live_lag_s) if health else timedelta(0)
 
-    def _tell_platform(self, now: datetime) -> None:
+    def _write_platform(self, now: datetime) -> None:
         health = self._health.read()
         if health is None:
             return
-        before = self._told or health
-        self._told = health
+        before = self._last_health or health
+        self._last_health = health
         counted = {
             "received": health.received_total - before.received_total,
             "stored": health.stored_total - before.stored_total,
@@ -150,7 +149,7 @@ class Deriver:
             "connected": health.connected,
             "store_ok": health.store == "ok",
             "journal_ok": health.journal == "ok",
-            "dead_letters_waiting": self._letters(),
+            "dead_letters_waiting": self._dead_letters(),
             "alarms": len(health.alarms),
             "devices": len(self._city.devices),
             "devices_silent": self._silent,

@@ -1,4 +1,4 @@
-"""Dumping cases as points of `dumping_case`: one each at the time it was raised, written again when it changes."""
+"""Dumping cases as points of `dumping_case`: one at the time each was raised, rewritten when it changes."""
 
 from __future__ import annotations
 
@@ -17,16 +17,15 @@ _PICTURE: Final = "after"
 
 
 class DumpingCases:
-    """Remembers what was written, to write only what is news."""
+    """Remembers what was written, to write changes only; `public_url` is the API's URL for browsers."""
 
     def __init__(self, city: City, public_url: str) -> None:
-        """Remember nothing yet; `public_url` is where browsers find the API and the console."""
         self._city = city
         self._url = public_url.rstrip("/")
         self._written: set[bytes] = set()
 
     def points(self, cases: Iterable[Case], deposits: Iterable[EventRecord]) -> list[bytes]:
-        """Lines of what is news, of cases and of deposits within the hours (events of type `deposit`)."""
+        """Lines that changed, of cases and of deposits within the hours (events of type `deposit`)."""
         lines = [self._of_case(case) for case in cases]
         lines += [self._within_hours(event) for event in deposits]
         news = [line for line in lines if line not in self._written]
@@ -59,12 +58,12 @@ class DumpingCases:
         return to_point("dumping_case", tags, fields, _at_ns(case.raised_at, case.id))
 
     def _within_hours(self, event: EventRecord) -> bytes:
-        """Waste put out when it may be: no case and no picture, but what the outside hours are measured against."""
+        """Waste put out within the hours: neither a case nor a picture, but the baseline for those outside."""
         at, device = event.origin.measured_at, event.origin.device
         camera = self._city.cameras.get(device)
         site = self._city.sites.get(camera.site) if camera else None
         fields: dict[str, Value | None] = {
-            "case": f"{device}-{event.origin.boot}-{event.origin.seq}",
+            "case": f"{device}-{event.origin.epoch}-{event.origin.seq}",
             "state": "within_hours",
             "verdict": "none",
             "open": False,
@@ -85,5 +84,5 @@ class DumpingCases:
 
 
 def _at_ns(at: datetime, case: str) -> int:
-    """A time of its own for every case, and the same each time it is written."""
+    """A timestamp that is unique per case and repeatable."""
     return to_ms(at) * NANOSECONDS + zlib.crc32(case.encode()) % NANOSECONDS

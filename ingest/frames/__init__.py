@@ -1,1 +1,1 @@
-"""Devices' own bytes, decoded here when no network server did: one file a maker, `registry` knows them all."""
+"""Frame decoders for devices' raw frames that no network server decoded; `registry` lists them."""

@@ -39,7 +39,7 @@ def decode_mbx(port: int, data: bytes) -> DecodedFrame:
 
 
 def decode_lid(port: int, data: bytes) -> DecodedFrame:
-    """DL-LID, laser; nine figures of many samples.
+    """DL-LID, laser; statistics of many samples.
 
     Raises:
         PayloadError: No frame of this maker, or cut off.

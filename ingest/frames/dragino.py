@@ -1,8 +1,8 @@
-"""Dragino distance sensors: fixed layouts, one for each family; values are big-endian.
+"""Dragino distance sensors: fixed layouts, one per family; values are big-endian.
 
-Port 2 measures, port 3 has what was stored while there was no network, port 5 says of the device itself after joining.
-The LDDS75 family: battery (mV), distance (mm), interrupt, DS18B20, sensor; eleven bytes have the time behind and the
-probe first, as DDS75-LB and DDS45-LB send them after a firmware of theirs.
+Port 2 carries measurements, port 3 measurements stored while offline, port 5 the device's status after a join.
+The LDDS75 family: battery (mV), distance (mm), interrupt, DS18B20, sensor. Frames of eleven bytes, from later firmware
+of DDS75-LB and DDS45-LB, have the probe first and a time at the end.
 Source: the maker's user manuals, "Uplink Payload" and "Datalog", and its published decoders.
 """
 
@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from broker.contract.errors import PayloadError
 from ingest.frames.port import DecodedFrame, FrameReading
-from ingest.judge import EARLIEST
+from ingest.validation import EARLIEST
 
 PORT: Final = 2
 STORED_PORT: Final = 3
@@ -27,11 +27,11 @@ _NO_SENSOR_MM: Final = 0
 _INVALID_MM: Final = (20, 0x3FFF)
 """No echo: the first of ultrasonic sensors, the second of radars."""
 _WARMEST_C: Final = 125.0
-"""A DS18B20 measures no more; what seems warmer counts hundredths and not tenths of a degree, as DDS75-LB does."""
+"""Upper limit of a DS18B20; a larger value is in hundredths of a degree, as DDS75-LB sends it."""
 _NO_PROBE: Final = (0x7FFF, -1)
 _NO_SIGNAL: Final = 0xFFFF
 _WEAKEST: Final = 100
-"""A LiDAR's distance is not reliable when less light comes back."""
+"""Below this signal strength a LiDAR's distance is not reliable."""
 _UNSEEN: Final = "Invalid Reading"
 _ABSENT: Final = "No Sensor"
 _DDS: Final = 8
@@ -42,7 +42,7 @@ _LMDS200: Final = 7
 _DS20L: Final = 6
 _STATUS: Final = 7
 _STORED: Final = 11
-"""Bytes of one stored measurement; its time is in the last four."""
+"""Bytes of one stored measurement; the last four are its time."""
 _TIME_AT: Final = 7
 _Fields = dict[str, Any]
 
@@ -53,7 +53,7 @@ def decode_dds(port: int, data: bytes) -> DecodedFrame:
     Raises:
         PayloadError: Another port, or too short.
     """
-    return _decoded(port, data, _DDS, _dds, _dds_stored)
+    return _decode(port, data, _DDS, _dds, _dds_stored)
 
 
 def decode_ldds04(port: int, data: bytes) -> DecodedFrame:
@@ -62,7 +62,7 @@ def decode_ldds04(port: int, data: bytes) -> DecodedFrame:
     Raises:
         PayloadError: Another port, too short, or an answer to a command.
     """
-    return _decoded(port, data, _LDDS04, _ldds04, _ldds04_stored)
+    return _decode(port, data, _LDDS04, _ldds04, _ldds04_stored)
 
 
 def decode_llds12(port: int, data: bytes) -> DecodedFrame:
@@ -71,7 +71,7 @@ def decode_llds12(port: int, data: bytes) -> DecodedFrame:
     Raises:
         PayloadError: Another port, too short, or an answer to a command.
     """
-    return _decoded(port, data, _LLDS12, _llds12, _llds12_stored)
+    return _decode(port, data, _LLDS12, _llds12, _llds12_stored)
 
 
 def decode_lmds200(port: int, data: bytes) -> DecodedFrame:
@@ -80,7 +80,7 @@ def decode_lmds200(port: int, data: bytes) -> DecodedFrame:
     Raises:
         PayloadError: Another port, or too short.
     """
-    return _decoded(port, data, _LMDS200, _lmds200, _lmds200_stored)
+    return _decode(port, data, _LMDS200, _lmds200, _lmds200_stored)
 
 
 def decode_ds20l(port: int, data: bytes) -> DecodedFrame:
@@ -91,10 +91,10 @@ def decode_ds20l(port: int, data: bytes) -> DecodedFrame:
     """
     if port == STATUS_PORT and len(data) > _STATUS:
         return DecodedFrame((FrameReading({"BatV": _number(data, 6) / 1000}),))
-    return _decoded(port, data, _DS20L, _ds20l, None)
+    return _decode(port, data, _DS20L, _ds20l, None)
 
 
-def _decoded(
+def _decode(
     port: int,
     data: bytes,
     length: int,
@@ -113,18 +113,18 @@ def _decoded(
 
 
 def _history(data: bytes, stored: Callable[[bytes], _Fields]) -> DecodedFrame:
-    """Every stored measurement whose time is known, newest first; the others are kept as they are."""
+    """Stored measurements with a valid time, newest first; the others stay undecoded."""
     _require(data, _STORED)
     found: list[tuple[datetime, bytes]] = []
     rest = b""
     for start in range(0, len(data), _STORED):
-        one = data[start : start + _STORED]
-        if len(one) < _STORED or (at := _time(one)) is None:
-            rest += one
+        entry = data[start : start + _STORED]
+        if len(entry) < _STORED or (at := _time(entry)) is None:
+            rest += entry
         else:
-            found.append((at, one))
+            found.append((at, entry))
     found.sort(reverse=True)
-    return DecodedFrame(tuple(FrameReading(stored(one), at) for at, one in found), rest)
+    return DecodedFrame(tuple(FrameReading(stored(entry), at) for at, entry in found), rest)
 
 
 def _dds(data: bytes) -> FrameReading:
@@ -142,8 +142,8 @@ def _dds(data: bytes) -> FrameReading:
     )
 
 
-def _dds_stored(one: bytes) -> _Fields:
-    return {"Distance": _distance(one, 2), **_probe(one, 4)}
+def _dds_stored(entry: bytes) -> _Fields:
+    return {"Distance": _distance(entry, 2), **_probe(entry, 4)}
 
 
 def _ldds04(data: bytes) -> FrameReading:
@@ -152,8 +152,8 @@ def _ldds04(data: bytes) -> FrameReading:
     return FrameReading({"BatV": _battery(data), **found})
 
 
-def _ldds04_stored(one: bytes) -> _Fields:
-    return {f"distance{number}_cm": _centimetres(one, number * 2 - 1) for number in range(1, 4)}
+def _ldds04_stored(entry: bytes) -> _Fields:
+    return {f"distance{number}_cm": _centimetres(entry, number * 2 - 1) for number in range(1, 4)}
 
 
 def _llds12(data: bytes) -> FrameReading:
@@ -162,18 +162,18 @@ def _llds12(data: bytes) -> FrameReading:
         {
             "Bat": _battery(data),
             **_probe(data, 2),
-            **_seen(data, 4),
+            **_lidar(data, 4),
             "Lidar_temp": int.from_bytes(data[9:10], "big", signed=True),
         }
     )
 
 
-def _llds12_stored(one: bytes) -> _Fields:
-    return {**_seen(one, 2), "Lidar_temp": int.from_bytes(one[6:7], "big", signed=True)}
+def _llds12_stored(entry: bytes) -> _Fields:
+    return {**_lidar(entry, 2), "Lidar_temp": int.from_bytes(entry[6:7], "big", signed=True)}
 
 
-def _seen(data: bytes, place: int) -> _Fields:
-    """A LiDAR's distance and the light that came back, which says whether the distance is one."""
+def _lidar(data: bytes, place: int) -> _Fields:
+    """A LiDAR's distance and signal strength; the distance is invalid without enough signal."""
     strength = _number(data, place + 2)
     lit = _WEAKEST <= strength != _NO_SIGNAL
     return {"Lidar_distance": _number(data, place) / 10 if lit else _UNSEEN, "Lidar_signal": strength}
@@ -184,8 +184,8 @@ def _lmds200(data: bytes) -> FrameReading:
     return FrameReading({"Bat": _battery(data), **targets, "Distance_alarm": data[6] >> 1 & 1})
 
 
-def _lmds200_stored(one: bytes) -> _Fields:
-    return {"Bat": _battery(one), "dis1": _number(one, 2), "dis2": _number(one, 4)}
+def _lmds200_stored(entry: bytes) -> _Fields:
+    return {"Bat": _battery(entry), "dis1": _number(entry, 2), "dis2": _number(entry, 4)}
 
 
 def _ds20l(data: bytes) -> FrameReading:
@@ -199,7 +199,7 @@ def _require(data: bytes, length: int) -> None:
 
 
 def _refuse_answers(data: bytes) -> None:
-    """What answers a command comes on the same port, told apart by its first and last byte."""
+    """Reject answers to commands, which share the port and differ in the first and last byte."""
     if data[0] == 0x03 and data[10:11] == b"\x02":  # noqa: PLR2004 - the maker's mark
         raise PayloadError("an answer to a command, no measurement")
 
@@ -231,7 +231,7 @@ def _probe(data: bytes, place: int) -> dict[str, float]:
     return {"TempC_DS18B20": number / 10 if abs(number) / 10 <= _WARMEST_C else number / 100}
 
 
-def _time(one: bytes) -> datetime | None:
-    """When it was measured; None by a clock that was never set."""
-    at = datetime.fromtimestamp(int.from_bytes(one[_TIME_AT : _TIME_AT + 4], "big"), UTC)
+def _time(entry: bytes) -> datetime | None:
+    """Time of a measurement; None from a clock that was never set."""
+    at = datetime.fromtimestamp(int.from_bytes(entry[_TIME_AT : _TIME_AT + 4], "big"), UTC)
     return at if at >= EARLIEST else None

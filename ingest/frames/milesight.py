@@ -1,7 +1,7 @@
-"""Milesight: channel, type, value, again and again; the NB-IoT devices wrap it in a frame with identities.
+"""Milesight: sequences of channel, type and value; NB-IoT devices wrap them in a frame with identities.
 
-Channel 0x80 and above is the same measurement with an alarm behind it. Values are little-endian. Answers to commands
-come among them, on channels of their own; they measure nothing.
+Channels from 0x80 on carry the same measurement followed by an alarm. Values are little-endian. Answers to commands
+have channels of their own and no measurements.
 Source: the maker's user guides of EM310, EM400, EM410, EM500 and WS201, "Device Payload".
 """
 
@@ -18,14 +18,14 @@ ALARM: Final = 0x80
 _SYSTEM: Final = 0xFF
 _ANSWER: Final = 0xFE
 _EXCEPTION: Final = 0xB4
-"""A distance that cannot be: too near, no target, or a fault."""
+"""Channel of an invalid distance: too near, no target, or a fault."""
 _SYSTEM_LENGTHS: Final = {
     **dict.fromkeys((0x01, 0x0B, 0x0F, 0x28, 0xFE), 1),
     **dict.fromkeys((0x09, 0x0A, 0xFF), 2),
     0x08: 6,
     0x16: 8,
 }
-"""Of what a device says of itself when it joins: versions, serial number, class, restart."""
+"""Type to length of the values that a device sends when it joins: versions, serial number, class, restart."""
 _ANSWER_LENGTHS: Final = {
     **dict.fromkeys((0x10, 0x13, 0x27, 0x28, 0x2A, 0x3B, 0x3E, 0x4A, 0x56, 0x68, 0x69, 0x71, 0x84, 0xA1), 1),
     **dict.fromkeys((0xA3, 0xA4, 0xA5, 0xA6, 0xF5), 1),
@@ -38,24 +38,24 @@ _ANSWER_LENGTHS: Final = {
     0x96: 8,
     0x06: 9,
 }
-"""Of what a device repeats of the settings it was sent."""
+"""Type to length of answers that repeat a setting."""
 _SIZES: Final = {0x75: 1, 0x67: 2, 0x82: 2, 0x00: 1, 0xC7: 2, 0xD6: 1, 0x68: 1, 0x88: 9}
 _MUTATION: Final = (0x94, 0x82)
 _MUTATION_IN_TENTHS: Final = (0x83, 0xE9)
-"""EM500-UDL's own."""
+"""The same of EM500-UDL, in tenths."""
 _DISASSEMBLED: Final = (0x88, 0x00)
 _OWN_SIZES: Final = {_MUTATION: 5, _MUTATION_IN_TENTHS: 5, _DISASSEMBLED: 1}
-"""Where it is neither that of the type nor one more."""
+"""Lengths that differ from those of the type."""
 _OF_ONE_BYTE: Final = {0x75: ("battery", 1), 0xD6: ("remaining", 1), 0x68: ("humidity", 0.5)}
 _HISTORY: Final = (0x20, 0xCE)
 _HISTORY_LENGTHS: Final = (6, 11)
-"""Time and distance; with temperature, change and event behind them in radar sensors."""
+"""Time and distance; radar sensors append temperature, change and event."""
 _ALARMS: Final = {0: "threshold_release", 1: "threshold_alarm", 2: "mutation_alarm", 0x11: "threshold_mutation_alarm"}
 _POSITIONS: Final = {0: "normal", 1: "tilt"}
 _FAULTS: Final = {0xFFFD, 0xFFFE, 0xFFFF}
-"""Distances that say that the sensor could not measure (outside its range, switched off, broken)."""
+"""Distances that mean that the sensor could not measure (out of range, switched off, broken)."""
 _NO_TEMPERATURE: Final = {0xFFFE, 0xFFFF}
-"""The same of a stored temperature."""
+"""Sentinels of a stored temperature."""
 _NORTHERNMOST: Final = 90.0
 _NBIOT_START: Final = 0x02
 _NBIOT_HEAD: Final = 86
@@ -92,7 +92,7 @@ def _nbiot(data: bytes) -> DecodedFrame:
 
 
 def _newest_group(data: bytes) -> int:
-    """Where the last measurement begins: several in one frame have no times, and each begins with a lower channel."""
+    """Offset of the last measurement: several in one frame have no times, and each starts with a lower channel."""
     begin, last = 0, 0
     for place, channel, _, _ in _walk(data):
         if channel not in (_SYSTEM, _ANSWER, _HISTORY[0]):
@@ -108,9 +108,9 @@ def _channels(data: bytes) -> DecodedFrame:
     end = 0
     for place, channel, type_, value in _walk(data):
         if (channel, type_) == _HISTORY:
-            stored.append(_stored(value))
+            stored.append(_history_reading(value))
         elif channel not in (_SYSTEM, _ANSWER):
-            fields.update(_measured(channel, type_, value))
+            fields.update(_decode_value(channel, type_, value))
         end = place + 2 + len(value)
     rest = data[end:]
     if not fields and not stored and rest == data:
@@ -120,7 +120,7 @@ def _channels(data: bytes) -> DecodedFrame:
 
 
 def _walk(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
-    """Place, channel, type and value, one after the other; ends before what is not known or cut off."""
+    """Offset, channel, type and value of each element; stops at an unknown or truncated one."""
     place = 0
     while place + 2 <= len(data):
         channel, type_ = data[place], data[place + 1]
@@ -133,7 +133,7 @@ def _walk(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
 
 
 def _size(channel: int, type_: int, ahead: bytes) -> int:
-    """How many bytes a value has, 0 when that is not known."""
+    """Length of a value in bytes; 0 when it is unknown."""
     if channel == _SYSTEM:
         return _SYSTEM_LENGTHS.get(type_, 0)
     if channel == _ANSWER:
@@ -150,7 +150,7 @@ def _is_history(ahead: bytes, step: int) -> bool:
     return len(ahead) % step == 0 and all(ahead[at : at + 2] == bytes(_HISTORY) for at in range(0, len(ahead), step))
 
 
-def _measured(channel: int, type_: int, value: bytes) -> dict[str, Any]:
+def _decode_value(channel: int, type_: int, value: bytes) -> dict[str, Any]:
     if type_ == 0x88:  # noqa: PLR2004 - the type of a position
         return _place(value)
     if type_ == 0x00:
@@ -172,7 +172,7 @@ def _measured(channel: int, type_: int, value: bytes) -> dict[str, Any]:
 
 
 def _place(value: bytes) -> dict[str, Any]:
-    """Latitude and longitude; documents of two models have them the other way round, which east of 90° can be seen."""
+    """Latitude and longitude; two models document them swapped, which is detectable east of 90°."""
     lat, lon = (int.from_bytes(value[at : at + 4], "little", signed=True) / 1e6 for at in (0, 4))
     if abs(lat) > _NORTHERNMOST:
         lat, lon = lon, lat
@@ -188,7 +188,7 @@ def _number(type_: int, value: bytes) -> tuple[str, float | str]:
     return "distance", "sensor fault" if distance in _FAULTS else distance
 
 
-def _stored(value: bytes) -> FrameReading:
+def _history_reading(value: bytes) -> FrameReading:
     at = datetime.fromtimestamp(int.from_bytes(value[:4], "little"), UTC)
     fields: dict[str, Any] = {"distance": _number(0x82, value[4:6])[1]}
     if len(value) > _HISTORY_LENGTHS[0] and int.from_bytes(value[6:8], "little") not in _NO_TEMPERATURE:

@@ -9,14 +9,14 @@ import msgspec
 
 
 class FrameReading(msgspec.Struct, frozen=True):
-    """One set of measurements in a frame; `at` for those a device had stored, None for the moment of sending."""
+    """One set of measurements in a frame; `at` is the time of a stored measurement, None for a live one."""
 
     fields: dict[str, Any]
     at: datetime | None = None
 
 
 class DecodedFrame(msgspec.Struct, frozen=True):
-    """What was in a frame, newest first; `rest` are bytes of a sort that is not known."""
+    """The readings of a frame, newest first; `rest` are trailing bytes of an unknown type."""
 
     readings: tuple[FrameReading, ...]
     rest: bytes = b""

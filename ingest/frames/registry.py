@@ -1,4 +1,4 @@
-"""All frame decoders by the name that profiles give them."""
+"""The registry of frame decoders, by the names that profiles use."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ TILT: Final = 0x04
 
 
 def decode(port: int, data: bytes) -> DecodedFrame:
-    """One measurement; `distance` is the median of the sonars that saw something.
+    """One measurement; `distance` is the median of the sonars with an echo.
 
     Raises:
         PayloadError: No frame of a single sensor.
@@ -45,5 +45,5 @@ def decode(port: int, data: bytes) -> DecodedFrame:
 
 
 def _echo(raw: int) -> int | str:
-    """Centimetres."""
+    """Distance in centimetres."""
     return "no echo" if raw in _NO_ECHO else raw * 2

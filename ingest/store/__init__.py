@@ -1,1 +1,1 @@
-"""The store port and what stands behind it: `port` names the roles, `duck` and `memory` fill them."""
+"""The store: `port` defines the writer and the reader; `duck`, `influx` and `memory` implement them."""

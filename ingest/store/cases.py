@@ -1,4 +1,4 @@
-"""Dumping cases: what the camera workers' events and people's reviews amount to, one case per object that was left."""
+"""Dumping cases: folds events of camera workers and reviews by people into one case per abandoned object."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from city.model import City
 from city.zones import ZONE_KINDS
 from ingest.store.records import EventRecord
 from ingest.store.reviews import TYPE as REVIEW
-from ingest.store.reviews import Spoken, last_words, merge_targets
+from ingest.store.reviews import SubmittedReview, latest_reviews, merge_targets
 
 _CASE_ID: Final = re.compile(ID_PATTERN)
-Verdict = Literal["none", "confirmed", "rejected", "merged"]
+CaseVerdict = Literal["none", "confirmed", "rejected", "merged"]
 
 TYPES: Final = ("dumping", REVIEW)
-"""The events that cases are folded from."""
+"""Event types from which cases are folded."""
 _FILE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\.[a-z0-9]{1,8}")
 
 
 class Case(msgspec.Struct, frozen=True):
-    """Waste left where or when it may not be. `since` is when it was put down, `evidence` file role to file name.
+    """Waste left outside its place or hours. `since` is when it was put down, `evidence` maps file roles to file names.
 
-    `zone` is the kind of zone it lies in, `box` left, top, width and height in a picture of the size `frame`, in
-    pixels. `state` is what the camera sees, `verdict` what somebody said; `into` is where a merged case is shown,
-    `merged` are those that are shown under this one.
+    `zone` is the kind of its zone; `box` is left, top, width and height in pixels of a picture of size `frame`. `state`
+    is the camera's, `verdict` the reviewer's. `into` is the case that a merged case is shown under, `merged` the cases
+    shown under this one.
     """
 
     id: str
@@ -49,7 +49,7 @@ class Case(msgspec.Struct, frozen=True):
     zone: str = ""
     frame: list[float] = []
     cleared_at: datetime | None = None
-    verdict: Verdict = "none"
+    verdict: CaseVerdict = "none"
     reason: str = ""
     note: str = ""
     into: str = ""
@@ -59,7 +59,7 @@ class Case(msgspec.Struct, frozen=True):
 
     @property
     def since_at(self) -> datetime | None:
-        """When it was put down, None where the camera said nothing that is a time."""
+        """When it was put down; None when the camera sent no valid time."""
         try:
             found = datetime.fromisoformat(self.since)
         except ValueError:
@@ -68,17 +68,17 @@ class Case(msgspec.Struct, frozen=True):
 
     @property
     def is_open(self) -> bool:
-        """Whether somebody has to go there: it lies there still, as far as anybody knows."""
+        """Whether it still has to be removed, as far as is known."""
         return self.state == "open" and self.counts
 
     @property
     def counts(self) -> bool:
-        """Whether it is a case of its own: not rejected, and not the same as another."""
+        """Whether it counts as a case: neither rejected nor merged into another."""
         return self.verdict not in ("rejected", "merged")
 
 
 def fold(events: Iterable[EventRecord], city: City, *, simulated: bool) -> list[Case]:
-    """Events of the types `TYPES`, in any order, as one case per id, newest first."""
+    """Fold events of the types `TYPES`, in any order, into one case per id, newest first."""
     raised: dict[str, EventRecord] = {}
     cleared: dict[tuple[str, str], EventRecord] = {}
     reviews: list[EventRecord] = []
@@ -93,34 +93,34 @@ def fold(events: Iterable[EventRecord], city: City, *, simulated: bool) -> list[
                 raised[case] = event
             elif event.state == "cleared":
                 cleared[event.origin.device, case] = event
-    spoken = last_words(reviews)
+    reviewed = latest_reviews(reviews)
     found = [
-        _judged(
+        _with_verdict(
             _case(id_, event, cleared.get((event.origin.device, id_)), city, simulated=simulated),
-            spoken.get((event.origin.device, id_)),
+            reviewed.get((event.origin.device, id_)),
         )
         for id_, event in raised.items()
     ]
-    return sorted(_merged(found), key=lambda case: (case.raised_at, case.id), reverse=True)
+    return sorted(_resolve_merges(found), key=lambda case: (case.raised_at, case.id), reverse=True)
 
 
-def _judged(case: Case, spoken: Spoken | None) -> Case:
-    if spoken is None:
+def _with_verdict(case: Case, submitted: SubmittedReview | None) -> Case:
+    if submitted is None:
         return case
-    said = spoken.review
+    review = submitted.review
     return msgspec.structs.replace(
         case,
-        verdict="none" if said.verdict == "reopened" else said.verdict,
-        reason=said.reason if said.verdict == "rejected" else "",
-        note=said.note,
-        into=said.into if said.verdict == "merged" else "",
-        reviewed_at=spoken.event.origin.measured_at,
-        reviewed_by=said.by,
+        verdict="none" if review.verdict == "reopened" else review.verdict,
+        reason=review.reason if review.verdict == "rejected" else "",
+        note=review.note,
+        into=review.into if review.verdict == "merged" else "",
+        reviewed_at=submitted.event.origin.measured_at,
+        reviewed_by=review.by,
     )
 
 
-def _merged(cases: list[Case]) -> list[Case]:
-    """Each merged case with where it ends, and there with those that end in it; a circle of merges is none."""
+def _resolve_merges(cases: list[Case]) -> list[Case]:
+    """Cases with merges resolved: each merged case points at its final target; a cycle of merges is ignored."""
     ends = merge_targets({case.id: case.into for case in cases if case.verdict == "merged"})
     under: dict[str, list[str]] = {}
     for id_, end in sorted(ends.items()):
@@ -164,10 +164,10 @@ def _case(id_: str, raised: EventRecord, cleared: EventRecord | None, city: City
     )
 
 
-def _numbers(found: Any, count: int) -> list[float]:  # noqa: ANN401 - JSON
-    """So many numbers, or none at all."""
-    listed = found if isinstance(found, list | tuple) else []
-    numbers = [float(one) for one in listed if isinstance(one, int | float) and not isinstance(one, bool)]
+def _numbers(value: Any, count: int) -> list[float]:  # noqa: ANN401 - JSON
+    """Exactly `count` numbers, or none at all."""
+    elements = value if isinstance(value, list | tuple) else []
+    numbers = [float(number) for number in elements if isinstance(number, int | float) and not isinstance(number, bool)]
     return numbers if len(numbers) == count else []
 
 
@@ -176,5 +176,5 @@ def _texts(found: Any) -> dict[str, str]:  # noqa: ANN401 - JSON
 
 
 def evidence_urls(case: Case) -> dict[str, str]:
-    """Where each evidence file of a case is served."""
+    """Evidence role to the URL path of its file."""
     return {role: f"/api/v1/dumping/cases/{case.id}/evidence/{name}" for role, name in case.evidence.items()}

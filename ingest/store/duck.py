@@ -1,4 +1,4 @@
-"""The embedded store: one DuckDB file, owned by one process; rows, seen seqs and journal position commit together."""
+"""The embedded store: one DuckDB file, owned by one process; rows, seen sequences and offsets commit together."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from broker.contract.errors import ConfigError, RetryLaterError, RowsRejectedErr
 from broker.contract.topics import KINDS, Kind
 from city.sqlite import SetAside
 from ingest.store import duck_reader
+from ingest.store.dedup import SeenSequences, deduplicate
 from ingest.store.duck_columns import TABLES, Row, to_arrays, to_rows
 from ingest.store.duck_repair import fault_of, inode_of, move_aside, rescue, save_open
 from ingest.store.intervals import IntervalSet
-from ingest.store.latest import LatestBoard
-from ingest.store.patient import StoreBrokenError
-from ingest.store.port import EventQuery, Latest, Ledger, Point, Ranges, SeriesQuery, Written
+from ingest.store.latest import LastValueCache
+from ingest.store.port import EventQuery, Latest, Ranges, SeriesPoint, SeriesQuery, StoredSequences, WriteResult
 from ingest.store.records import EventRecord, Record, StatusRecord
-from ingest.store.seen import Seen, fresh_of
+from ingest.store.reopening import StoreBrokenError
 
 log = structlog.get_logger("store")
 
 VERSION: Final = 2
-"""Of the tables; 1 had no `meta`."""
+"""Schema version; version 1 had no table `meta`."""
 _REFUSALS: Final = (duckdb.ConversionException, duckdb.ConstraintException, duckdb.InvalidInputException)
 _PASSING: Final = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.TransactionException)
-"""No space, no memory: nothing was stored, and later it may be."""
+"""Errors of a full disk or lack of memory: nothing was stored, and a retry may succeed."""
 
 
 class DuckStore:
@@ -48,14 +48,14 @@ class DuckStore:
         damage: str = "",
         on_set_aside: Callable[[SetAside], None] = lambda _: None,
     ) -> None:
-        """Open or make the file and take in what it knows; a damaged one is set aside, and what is readable rescued.
+        """Open or create the file and load its state; a damaged file is set aside, and what is readable is rescued.
 
         Args:
-            path: The file; its folder is made.
-            memory_mb: What DuckDB may take.
-            city: Id that a new file gets.
-            damage: What is known to be wrong with the file; it is repaired first.
-            on_set_aside: Told whenever the file had to be written anew.
+            path: The file; its folder is created.
+            memory_mb: DuckDB's memory limit.
+            city: City id of a new file.
+            damage: Known damage of the file; it is repaired first.
+            on_set_aside: Called whenever the file had to be written again.
 
         Raises:
             ConfigError: A newer version has written the file; nothing has changed.
@@ -67,12 +67,12 @@ class DuckStore:
         self._on_set_aside = on_set_aside
         self._config: dict[str, str | bool | int | float | list[str]] = {"memory_limit": f"{memory_mb}MB", "threads": 2}
         self._write_lock = threading.Lock()
-        self._latest = LatestBoard()
-        self._seen: Seen = {}
-        self._drained: Ranges = ()
+        self._latest = LastValueCache()
+        self._seen: SeenSequences = {}
+        self._committed_offsets: Ranges = ()
         self._inode: tuple[int, int] | None = None
         self.is_new = False
-        self.was_nameless = False
+        self.had_no_meta = False
         self.set_aside: SetAside | None = None
         self._db = self._open(damage)
         facts = dict(self._db.execute("SELECT name, value FROM meta").fetchall())
@@ -99,7 +99,7 @@ class DuckStore:
         tables = {name for (name,) in db.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
         if "meta" not in tables:
             if tables:
-                self.was_nameless = True
+                self.had_no_meta = True
                 log.info("store.migrated", file=str(self._path), from_version=1, to_version=VERSION)
             return
         row = db.execute("SELECT value FROM meta WHERE name = 'schema_version'").fetchone()
@@ -110,7 +110,7 @@ class DuckStore:
             )
 
     def _name(self, db: duckdb.DuckDBPyConnection) -> None:
-        """Say whose file it is, and which one: what takes its place is told apart by that."""
+        """Record the city and a random id in the file, by which a replaced file is recognised."""
         known = {name for (name,) in db.execute("SELECT name FROM meta").fetchall()}
         facts = {"life": secrets.token_hex(8), "city": self._city, "schema_version": str(VERSION)}
         for name, value in facts.items():
@@ -125,12 +125,12 @@ class DuckStore:
             if not self._path.exists():
                 self._make()
             try:
-                db = self._taken_in()
+                db = self._load()
             except duckdb.Error as exc:
                 if fault_of(exc) != "damaged":
                     raise
                 self._set_aside(rescue(self._path, self._connect, str(exc)))
-                db = self._taken_in()
+                db = self._load()
         except (OSError, duckdb.Error) as exc:
             if fault_of(exc) == "newer":
                 raise ConfigError(
@@ -156,16 +156,16 @@ class DuckStore:
         made.replace(self._path)
         self.is_new = True
 
-    def _taken_in(self) -> duckdb.DuckDBPyConnection:
-        """The file's connection, after everything that is held in memory was read."""
+    def _load(self) -> duckdb.DuckDBPyConnection:
+        """Connect to the file and load seen sequences, committed offsets and last values into memory."""
         db = self._connect(self._path)
         try:
             self._seen = {
-                (device, boot): IntervalSet(msgspec.json.decode(ranges, type=list[tuple[int, int]]))
-                for device, boot, ranges in db.execute("SELECT device, boot, ranges FROM seen").fetchall()
+                (device, epoch): IntervalSet(msgspec.json.decode(ranges, type=list[tuple[int, int]]))
+                for device, epoch, ranges in db.execute("SELECT device, boot, ranges FROM seen").fetchall()
             }
-            self._drained = tuple(db.execute("SELECT * FROM drained ORDER BY first_position").fetchall())
-            self._latest = LatestBoard()
+            self._committed_offsets = tuple(db.execute("SELECT * FROM drained ORDER BY first_position").fetchall())
+            self._latest = LastValueCache()
             for latest in duck_reader.read_latest(db):
                 self._latest.restore(latest)
         except BaseException:
@@ -173,22 +173,22 @@ class DuckStore:
             raise
         return db
 
-    def drained(self) -> Ranges:
-        """The journal positions that were committed with their rows.
+    def committed_offsets(self) -> Ranges:
+        """The journal offsets that were committed with their rows.
 
         Raises:
-            StoreBrokenError: The file was deleted or replaced, and cannot be written anew.
+            StoreBrokenError: The file was deleted or replaced, and cannot be written again.
         """
         with self._write_lock:
             self._keep_file()
-        return self._drained
+        return self._committed_offsets
 
-    def seen(self) -> Seen:
-        """Device and boot to the seqs that are stored."""
+    def seen_sequences(self) -> SeenSequences:
+        """Device and epoch to the sequence numbers that are stored."""
         return self._seen
 
     def _keep_file(self) -> None:
-        """Write the file anew when it was deleted or replaced: the open connection has everything that was in it."""
+        """Write the file again if it was deleted or replaced: the open connection still has its content."""
         if self._inode is None or inode_of(self._path) == self._inode:
             return
         try:
@@ -197,42 +197,45 @@ class DuckStore:
             raise RetryLaterError(f"{self._path} was deleted or replaced: {exc}") from exc
         self._db = self._open()
 
-    def write(self, records: Sequence[Record], drained: Ranges) -> Written:
-        """Store what is new of a batch, with the positions, in one transaction.
+    def write(self, records: Sequence[Record], committed_offsets: Ranges) -> WriteResult:
+        """Store the new records of a batch and the committed offsets in one transaction.
 
         Raises:
-            RetryLaterError: The disk or the memory does not suffice just now.
+            RetryLaterError: Disk or memory does not suffice at the moment.
             RowsRejectedError: Some rows can never be stored.
         """
-        with self._write_lock, self._translated():
+        with self._write_lock, self._translate_errors():
             self._keep_file()
-            fresh, seen = fresh_of(records, self._seen, self._latest)
+            fresh, seen = deduplicate(records, self._seen, self._latest)
             fresh = self._without_known_states(fresh)
             try:
-                self._commit(fresh, seen, drained)
+                self._commit(fresh, seen, committed_offsets)
             except _REFUSALS as exc:
                 if fault_of(exc) == "damaged":
                     raise
-                raise RowsRejectedError(self._refused(records, str(exc))) from exc
+                raise RowsRejectedError(self._find_rejected(records, str(exc))) from exc
             self._seen.update(seen)
-            self._drained = drained
-            self._latest.absorb(fresh)
-        return Written(len(fresh), len(records) - len(fresh))
+            self._committed_offsets = committed_offsets
+            self._latest.update(fresh)
+        return WriteResult(len(fresh), len(records) - len(fresh))
 
     def _without_known_states(self, fresh: Sequence[Record]) -> list[Record]:
-        """Leave out states that are older than the newest and stored already: the journal may be drained again."""
-        return [one for one in fresh if not (isinstance(one, StatusRecord) and self._has_state(one))]
+        """Leave out statuses that are older than the newest and already stored: the journal may be drained again."""
+        return [record for record in fresh if not (isinstance(record, StatusRecord) and self._has_state(record))]
 
-    def _has_state(self, one: StatusRecord) -> bool:
-        known = self._latest.find(kind=None, device=one.device, changed_since=None)
-        if not known or known[0].state_at is None or one.received_at > known[0].state_at:
+    def _has_state(self, status: StatusRecord) -> bool:
+        known = self._latest.find(kind=None, device=status.device, changed_since=None)
+        if not known or known[0].state_at is None or status.received_at > known[0].state_at:
             return False
         statement = "SELECT 1 FROM statuses WHERE device = ? AND state = ? AND received_at = ? LIMIT 1"
-        return self._db.execute(statement, [one.device, one.state, _naive(one.received_at)]).fetchone() is not None
+        return (
+            self._db.execute(statement, [status.device, status.state, _naive(status.received_at)]).fetchone()
+            is not None
+        )
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
-        """DuckDB's errors as ours: what may pass, and what needs the file to be opened anew or repaired."""
+    def _translate_errors(self) -> Iterator[None]:
+        """Translate DuckDB's errors: which may pass, and which require reopening or repairing the file."""
         try:
             yield
         except duckdb.ConnectionException as exc:
@@ -247,7 +250,7 @@ class DuckStore:
                 raise StoreBrokenError(f"duckdb: {exc}") from exc
             raise
 
-    def _commit(self, fresh: Sequence[Record], seen: Seen, drained: Ranges) -> None:
+    def _commit(self, fresh: Sequence[Record], seen: SeenSequences, committed_offsets: Ranges) -> None:
         touched = [(*key, msgspec.json.encode(list(ranges)).decode()) for key, ranges in seen.items()]
         self._db.execute("BEGIN")
         try:
@@ -259,7 +262,7 @@ class DuckStore:
                 self._db.execute("DELETE FROM seen WHERE (device, boot) IN (SELECT (device, boot) FROM replaced)")
                 self._db.execute("INSERT INTO seen BY NAME SELECT * FROM replaced")
             self._db.execute("DELETE FROM drained")
-            self._insert("drained", drained)
+            self._insert("drained", committed_offsets)
             self._db.execute("COMMIT")
         except BaseException:
             self._rollback()
@@ -276,27 +279,27 @@ class DuckStore:
         except duckdb.Error:
             return  # a failed COMMIT has ended the transaction already
 
-    def _refused(self, records: Sequence[Record], reason: str) -> dict[int, str]:
-        """Which records cannot be stored, tried one by one; all of them when each alone would do."""
-        refused: dict[int, str] = {}
+    def _find_rejected(self, records: Sequence[Record], reason: str) -> dict[int, str]:
+        """Index of each record that cannot be stored, by inserting one by one; all when each alone succeeds."""
+        rejected: dict[int, str] = {}
         for index, record in enumerate(records):
             self._db.execute("BEGIN")
             try:
                 for table, rows in to_rows([record]).items():
                     self._insert(table, rows)
             except _REFUSALS as exc:
-                refused[index] = str(exc)
+                rejected[index] = str(exc)
             finally:
                 self._rollback()
-        return refused or dict.fromkeys(range(len(records)), reason)
+        return rejected or dict.fromkeys(range(len(records)), reason)
 
     def forget_before(self, *, readings: datetime, events: datetime) -> int:
-        """Delete rows measured before a time; how many went.
+        """Delete rows measured before a time; return how many.
 
         Raises:
-            RetryLaterError: The disk or the memory does not suffice just now.
+            RetryLaterError: Disk or memory does not suffice at the moment.
         """
-        with self._write_lock, self._translated():
+        with self._write_lock, self._translate_errors():
             gone = 0
             for table, before in (*((f"{kind}_telemetry", readings) for kind in KINDS), ("events", events)):
                 row = self._db.execute(f"DELETE FROM {table} WHERE measured_at < ?", [_naive(before)]).fetchone()  # noqa: S608 - our own names
@@ -306,55 +309,55 @@ class DuckStore:
     def latest(
         self, *, kind: Kind | None = None, device: str | None = None, changed_since: datetime | None = None
     ) -> list[Latest]:
-        """The newest of each device, from memory."""
+        """Last values of each device, from memory."""
         return self._latest.find(kind=kind, device=device, changed_since=changed_since)
 
-    def series(self, query: SeriesQuery) -> list[Point]:
+    def series(self, query: SeriesQuery) -> list[SeriesPoint]:
         """Points of one field."""
         known = self._latest.find(kind=None, device=query.device, changed_since=None)
-        with self._translated():
+        with self._translate_errors():
             return duck_reader.read_series(self._db.cursor(), query, known[0].kind if known else None)
 
     def events(self, query: EventQuery) -> list[EventRecord]:
         """Events that match, newest first."""
-        with self._translated():
+        with self._translate_errors():
             return duck_reader.read_events(self._db.cursor(), query)
 
     def span(self) -> tuple[datetime, datetime] | None:
-        """When the oldest and the newest record were measured."""
-        with self._translated():
+        """Time of measurement of the oldest and the newest record."""
+        with self._translate_errors():
             return duck_reader.read_span(self._db.cursor())
 
     def export(self, start: datetime, end: datetime, *, device: str | None = None) -> Iterator[Record]:
         """Every record of a range, in order of time."""
-        with self._translated():
+        with self._translate_errors():
             yield from duck_reader.read_all(self._db, start, end, device)
 
-    def ledger(self) -> list[Ledger]:
-        """Counted from the rows."""
-        with self._translated():
-            return duck_reader.read_ledger(self._db.cursor())
+    def stored_sequences(self) -> list[StoredSequences]:
+        """Sequence numbers per device and epoch, counted from the rows."""
+        with self._translate_errors():
+            return duck_reader.read_stored_sequences(self._db.cursor())
 
     @contextmanager
     def copying(self) -> Iterator[Callable[[Path], None]]:
-        """Keep the store as it is now in sight; what is given writes that into a new file, while writes go on.
+        """Hold a snapshot; the function that is yielded writes it to a new file while writes go on.
 
         Raises:
-            RetryLaterError: The disk or the memory does not suffice just now.
+            RetryLaterError: Disk or memory does not suffice at the moment.
         """
-        with self._translated(), closing(self._db.cursor()) as cursor:
+        with self._translate_errors(), closing(self._db.cursor()) as cursor:
             cursor.execute("BEGIN TRANSACTION")
             cursor.execute("SELECT count(*) FROM drained").fetchone()  # the first look, from which on it sees no other
             yield lambda path: copy_into(cursor, path)
 
     def close(self) -> None:
-        """Fold the write-ahead log into the file and close it."""
+        """Checkpoint the write-ahead log and close the file."""
         with self._write_lock:
             self._db.close()
 
 
 def copy_into(cursor: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Write all that a transaction sees into a new file, table by table; memory stays within the store's limit."""
+    """Copy the snapshot of a transaction into a new file, table by table, within the store's memory limit."""
     name = f"copy_{path.parent.parent.name}_{path.stem}"
     (source,) = cursor.execute("SELECT current_database()").fetchone() or ("",)
     cursor.execute(f"ATTACH '{str(path).replace(chr(39), chr(39) * 2)}' AS \"{name}\"")

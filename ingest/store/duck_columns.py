@@ -1,6 +1,6 @@
-"""Tables of the embedded store, and records as columns of them: numpy arrays, which DuckDB takes in whole.
+"""Tables of the embedded store, and records as numpy arrays per column for DuckDB.
 
-A list parameter costs DuckDB's binding more than the rest of a write together; arrays cost it a tenth.
+Binding a list parameter costs DuckDB more than the rest of a write together; arrays cost a tenth of it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from broker.contract.topics import KINDS
-from ingest.store.records import EventRecord, Origin, Reading, Record
+from ingest.store.records import EventRecord, Reading, Record, RecordOrigin
 from ingest.store.schema import COLUMNS
 
 SqlType = Literal["VARCHAR", "BIGINT", "DOUBLE", "BOOLEAN", "TIMESTAMP"]
@@ -59,7 +59,7 @@ TABLES: Final[dict[str, dict[str, SqlType]]] = {
 
 
 def to_rows(records: Iterable[Record]) -> Rows:
-    """Records as rows of the tables they belong to."""
+    """Records as rows of their tables."""
     tables: Rows = {}
     for record in records:
         if isinstance(record, Reading):
@@ -77,9 +77,9 @@ def to_rows(records: Iterable[Record]) -> Rows:
     return tables
 
 
-def _origin(one: Origin) -> Row:
-    quality = " ".join(one.quality)
-    return (one.device, one.boot, one.seq, one.measured_at, one.received_at, one.device_at, quality)
+def _origin(origin: RecordOrigin) -> Row:
+    quality = " ".join(origin.quality)
+    return (origin.device, origin.epoch, origin.seq, origin.measured_at, origin.received_at, origin.device_at, quality)
 
 
 def to_arrays(table: str, rows: Sequence[Row]) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def to_arrays(table: str, rows: Sequence[Row]) -> dict[str, Any]:
     return {name: _ARRAYS[type_](values) for (name, type_), values in zip(TABLES[table].items(), columns, strict=True)}
 
 
-def _masked(type_: type, values: Sequence[Any]) -> Any:  # noqa: ANN401 - numpy's own types say no more
+def _nullable_array(type_: type, values: Sequence[Any]) -> Any:  # noqa: ANN401 - numpy's own types say no more
     absent = [value is None for value in values]
     if any(absent):
         return np.ma.array([value or 0 for value in values], mask=absent, dtype=type_)
@@ -105,8 +105,8 @@ def _times(values: Sequence[datetime | None]) -> Any:  # noqa: ANN401
 
 _ARRAYS: Final[dict[SqlType, Callable[[Sequence[Any]], Any]]] = {
     "VARCHAR": lambda values: np.array(values, dtype=object),
-    "BIGINT": lambda values: _masked(np.int64, values),
+    "BIGINT": lambda values: _nullable_array(np.int64, values),
     "DOUBLE": lambda values: np.array(values, dtype=np.float64),  # None becomes NaN, which DuckDB reads as NULL
-    "BOOLEAN": lambda values: _masked(np.bool_, values),
+    "BOOLEAN": lambda values: _nullable_array(np.bool_, values),
     "TIMESTAMP": _times,
 }

@@ -21,22 +21,22 @@ from ingest.store.port import (
     EventQuery,
     FieldValue,
     Latest,
-    Ledger,
-    Point,
+    SeriesPoint,
     SeriesQuery,
+    StoredSequences,
     check_series,
 )
-from ingest.store.records import EventRecord, Origin, Reading, Record, StatusRecord, time_of
+from ingest.store.records import EventRecord, Reading, Record, RecordOrigin, StatusRecord, time_of
 from ingest.store.schema import COLUMNS
 
 FETCHED: Final = 4_000
-"""Rows that an export holds at once."""
+"""Rows that an export holds in memory at once."""
 _TIMES: Final = {
     **{f"{kind}_telemetry": "measured_at" for kind in KINDS},
     "events": "measured_at",
     "statuses": "received_at",
 }
-"""Table to the column of its time."""
+"""Table to its time column."""
 
 _AGGREGATES: Final[dict[Aggregate, str]] = {
     "mean": "avg({0})",
@@ -47,7 +47,7 @@ _AGGREGATES: Final[dict[Aggregate, str]] = {
     "count": "count({0})",
 }
 
-_LEDGER: Final = """
+_STORED_SEQUENCES: Final = """
 WITH rows AS ({tables}),
 counted AS (SELECT device, boot, seq, count(*) AS times FROM rows GROUP BY ALL),
 grouped AS (SELECT *, seq - row_number() OVER (PARTITION BY device, boot ORDER BY seq) AS run FROM counted)
@@ -57,7 +57,7 @@ FROM grouped GROUP BY device, boot, run ORDER BY device, boot, min(seq)
 
 
 def read_latest(db: duckdb.DuckDBPyConnection) -> list[Latest]:
-    """The newest of every device: one pass over each kind's rows, at start only."""
+    """Last values of every device; one pass over each kind's rows, at start only."""
     found = {latest.device: latest for kind in KINDS for latest in _read_latest_of(db, kind)}
     statement = (
         "SELECT device, last(kind ORDER BY seen), last(state ORDER BY seen), last(said_at ORDER BY seen), "
@@ -103,11 +103,11 @@ def _read_latest_of(db: duckdb.DuckDBPyConnection, kind: Kind) -> list[Latest]:
     return found
 
 
-def read_series(db: duckdb.DuckDBPyConnection, query: SeriesQuery, kind: Kind | None) -> list[Point]:
-    """Points of one field of a device of a known kind; nothing when the kind is unknown or has no such field.
+def read_series(db: duckdb.DuckDBPyConnection, query: SeriesQuery, kind: Kind | None) -> list[SeriesPoint]:
+    """Points of one field of a device of a known kind; none when the kind is unknown or lacks the field.
 
     Raises:
-        PayloadError: As the port says.
+        PayloadError: See `TelemetryReader.series`.
     """
     check_series(query)
     if kind is None or query.field not in COLUMNS[kind]:
@@ -126,7 +126,7 @@ def read_series(db: duckdb.DuckDBPyConnection, query: SeriesQuery, kind: Kind | 
     rows = db.execute(statement, parameters).fetchall()
     if len(rows) > MAX_POINTS:
         raise PayloadError(f"more than {MAX_POINTS} points; ask with buckets")
-    return [Point(_aware(at), point) for at, point in rows]
+    return [SeriesPoint(_aware(at), point) for at, point in rows]
 
 
 def read_events(db: duckdb.DuckDBPyConnection, query: EventQuery) -> list[EventRecord]:
@@ -143,7 +143,7 @@ def read_events(db: duckdb.DuckDBPyConnection, query: EventQuery) -> list[EventR
 
 
 def read_span(db: duckdb.DuckDBPyConnection) -> tuple[datetime, datetime] | None:
-    """When the oldest and the newest record were measured; states count by their arrival."""
+    """Time of measurement of the oldest and the newest record; statuses count by their arrival."""
     times = " UNION ALL ".join(f"SELECT {column} AS moment FROM {table}" for table, column in _TIMES.items())  # noqa: S608 - our own names
     row = db.execute(f"SELECT min(moment), max(moment) FROM ({times})").fetchone()  # noqa: S608 - our own names
     return (_aware(row[0]), _aware(row[1])) if row and row[0] else None
@@ -152,7 +152,7 @@ def read_span(db: duckdb.DuckDBPyConnection) -> tuple[datetime, datetime] | None
 def read_all(
     db: duckdb.DuckDBPyConnection, start: datetime, end: datetime, device: str | None = None
 ) -> Iterator[Record]:
-    """Every record of `[start, end)`, of one device or of all, each table in order of time, merged."""
+    """Every record of `[start, end)`, of one device or all; merged from the tables in order of time."""
     return heapq.merge(*(_read_table(db, table, start, end, device) for table in _TIMES), key=time_of)
 
 
@@ -182,19 +182,21 @@ def _record(table: str, row: dict[str, Any]) -> Record:
     return Reading(_origin(kind, *head), {name: value for name, value in row.items() if value is not None})
 
 
-def read_ledger(db: duckdb.DuckDBPyConnection) -> list[Ledger]:
-    """Ranges, rows and doubles of every outbox life, found with window functions over all rows."""
+def read_stored_sequences(db: duckdb.DuckDBPyConnection) -> list[StoredSequences]:
+    """Ranges, rows and duplicates per device and epoch, by window functions over all rows."""
     tables = " UNION ALL ".join(
         f"SELECT device, boot, seq FROM {table}"  # noqa: S608 - our own names
         for table in (*(f"{kind}_telemetry" for kind in KINDS), "events")
     )
-    statement = _LEDGER.format(tables=tables)
-    lives: defaultdict[tuple[str, str], list[tuple[int, int, int, int]]] = defaultdict(list)
-    for device, boot, *run in db.execute(statement).fetchall():
-        lives[device, boot].append((run[0], run[1], run[2], run[3]))
+    statement = _STORED_SEQUENCES.format(tables=tables)
+    epochs: defaultdict[tuple[str, str], list[tuple[int, int, int, int]]] = defaultdict(list)
+    for device, epoch, *run in db.execute(statement).fetchall():
+        epochs[device, epoch].append((run[0], run[1], run[2], run[3]))
     return [
-        Ledger(device, boot, tuple((r[0], r[1]) for r in runs), sum(r[2] for r in runs), sum(r[3] for r in runs))
-        for (device, boot), runs in lives.items()
+        StoredSequences(
+            device, epoch, tuple((r[0], r[1]) for r in runs), sum(r[2] for r in runs), sum(r[3] for r in runs)
+        )
+        for (device, epoch), runs in epochs.items()
     ]
 
 
@@ -206,16 +208,16 @@ def _event(row: tuple[Any, ...]) -> EventRecord:
 def _origin(
     kind: Kind,
     device: str,
-    boot: str,
+    epoch: str,
     seq: int,
     measured_at: datetime,
     received_at: datetime,
     device_at: datetime | None,
     quality: str,
-) -> Origin:
+) -> RecordOrigin:
     device_clock = _aware(device_at) if device_at else None
     words = tuple(quality.split())
-    return Origin(kind, device, boot, seq, _aware(measured_at), _aware(received_at), device_clock, words)
+    return RecordOrigin(kind, device, epoch, seq, _aware(measured_at), _aware(received_at), device_clock, words)
 
 
 def _aware(at: datetime) -> datetime:

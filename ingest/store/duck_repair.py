@@ -1,4 +1,4 @@
-"""A DuckDB file that is damaged: told from one that is busy, and what can be read of it copied into a new one."""
+"""Repairs a damaged DuckDB file: recognises damage, and copies readable rows into a new file."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from ingest.store.duck_columns import TABLES, to_arrays
 log = structlog.get_logger("store")
 
 Connect = Callable[[Path], duckdb.DuckDBPyConnection]
-"""Opens or makes a file with all its tables."""
+"""Opens or creates a file with all its tables."""
 Fault = Literal["damaged", "newer", "passing"]
 
 ROW_GROUP: Final = 122_880
-"""Rows that DuckDB keeps together; a damaged block costs those of its group, no others."""
+"""Rows of a DuckDB row group; a damaged block costs the rows of its group only."""
 _DAMAGE: Final = (
     "corrupt",
     "not a valid duckdb",
@@ -40,7 +40,7 @@ _COPIED: Final = tuple(table for table in TABLES if table not in ("seen", "drain
 
 
 def fault_of(exc: BaseException) -> Fault:
-    """Whether an error of DuckDB speaks of a damaged file, of one of a newer version, or of what may pass."""
+    """Classify an error of DuckDB: a damaged file, a file of a newer version, or an error that may pass."""
     text = str(exc).lower()
     if any(words in text for words in _NEWER):
         return "newer"
@@ -50,7 +50,7 @@ def fault_of(exc: BaseException) -> Fault:
 
 
 def move_aside(path: Path, why: str) -> str:
-    """Rename a file with its log; where it is now."""
+    """Rename a file with its write-ahead log; return the new path."""
     aside = path.with_name(f"{path.name}.{why}-{time.time_ns()}")
     for source, target in ((path, aside), (_wal(path), _wal(aside))):
         with contextlib.suppress(FileNotFoundError):
@@ -59,12 +59,12 @@ def move_aside(path: Path, why: str) -> str:
 
 
 def rescue(path: Path, connect: Connect, reason: str) -> SetAside:
-    """Copy what can be read of a damaged file into a new one, then let them change places.
+    """Copy the readable rows of a damaged file into a new one, then swap both.
 
-    The new file knows no drained positions, and as seen only the seqs of the rows it has.
+    The new file has no committed offsets; its seen sequences are those of its rows.
 
     Raises:
-        OSError: The disk refuses; the damaged file is where it was.
+        OSError: The disk refuses; the damaged file is unchanged.
         duckdb.Error: The same.
     """
     made = path.with_name(f"{path.name}.new")
@@ -83,7 +83,7 @@ def rescue(path: Path, connect: Connect, reason: str) -> SetAside:
 
 
 def save_open(path: Path, db: duckdb.DuckDBPyConnection, connect: Connect) -> SetAside:
-    """Write a file anew from the connection that still has it open: it was deleted, or another took its place.
+    """Write a deleted or replaced file again from the connection that still has it open.
 
     Raises:
         OSError: The disk refuses; the connection still holds everything.
@@ -93,7 +93,7 @@ def save_open(path: Path, db: duckdb.DuckDBPyConnection, connect: Connect) -> Se
     for part in (made, _wal(made)):
         part.unlink(missing_ok=True)
     connect(made).close()
-    db.execute(f"ATTACH '{_quoted(made)}' AS made")
+    db.execute(f"ATTACH '{_quote(made)}' AS made")
     try:
         for table in TABLES:
             db.execute(f"DELETE FROM made.{table}")  # noqa: S608 - our own names
@@ -109,7 +109,7 @@ def save_open(path: Path, db: duckdb.DuckDBPyConnection, connect: Connect) -> Se
 
 
 def inode_of(path: Path) -> tuple[int, int] | None:
-    """Which file stands at a path; None when none does."""
+    """Device and inode of the file at a path; None when there is none."""
     try:
         found = os.stat(path)  # noqa: PTH116 - as it is, without following anything of ours
     except FileNotFoundError:
@@ -118,7 +118,7 @@ def inode_of(path: Path) -> tuple[int, int] | None:
 
 
 def _copy_readable(path: Path, fresh: duckdb.DuckDBPyConnection) -> int:
-    """Rows of every table, group by group, without those that cannot be read."""
+    """Copy every table, one row group at a time, skipping groups that cannot be read; return the row count."""
     count = 0
     for attempt in ("with its log", "without"):
         if attempt == "without":
@@ -138,7 +138,7 @@ def _copy_readable(path: Path, fresh: duckdb.DuckDBPyConnection) -> int:
 
 def _attached(path: Path, fresh: duckdb.DuckDBPyConnection) -> bool:
     try:
-        fresh.execute(f"ATTACH '{_quoted(path)}' AS damaged (READ_ONLY)")
+        fresh.execute(f"ATTACH '{_quote(path)}' AS damaged (READ_ONLY)")
     except duckdb.Error as exc:
         if fault_of(exc) != "damaged":
             raise
@@ -170,11 +170,12 @@ def _count(db: duckdb.DuckDBPyConnection, table: str) -> int:
 
 
 def _note_seen(fresh: duckdb.DuckDBPyConnection) -> None:
-    lives = [
-        (life.device, life.boot, msgspec.json.encode(life.seqs).decode()) for life in duck_reader.read_ledger(fresh)
+    rows = [
+        (sequences.device, sequences.epoch, msgspec.json.encode(sequences.seqs).decode())
+        for sequences in duck_reader.read_stored_sequences(fresh)
     ]
-    if lives:
-        fresh.register("lives", to_arrays("seen", lives))
+    if rows:
+        fresh.register("lives", to_arrays("seen", rows))
         fresh.execute("INSERT INTO seen BY NAME SELECT * FROM lives")
 
 
@@ -182,5 +183,5 @@ def _wal(path: Path) -> Path:
     return path.with_name(f"{path.name}.wal")
 
 
-def _quoted(path: Path) -> str:
+def _quote(path: Path) -> str:
     return str(path).replace("'", "''")

@@ -1,4 +1,4 @@
-"""How ingest is doing, as ingest last said it; shown by the console, `/readyz` and the status of `kota up`."""
+"""The health of ingest, as its last snapshot says; shown by the console, `/readyz` and the status of `kota up`."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ import msgspec
 LOST_SHOWN: Final = 200
 
 
-class BadMessages(msgspec.Struct, frozen=True):
-    """Too many of the last `of` messages were `bad`: of a device, named by its topic, or of all (`*`)."""
+class ErrorRateAlarm(msgspec.Struct, frozen=True):
+    """`bad` of the last `of` messages were rejected: of a device, named by its topic, or of all (`*`)."""
 
     subject: str
     bad: int
     of: int
 
 
-What = Literal["damaged", "deleted", "foreign"]
+DamageKind = Literal["damaged", "deleted", "foreign"]
 
 
 class Damage(msgspec.Struct, frozen=True):
-    """What became of a file that holds data, when, and where what was there lies now."""
+    """A data file that was damaged, deleted or replaced: when, and where its content is now."""
 
     at: datetime
     file: str
-    what: What
+    what: DamageKind
     detail: str = ""
 
 
-class Lost(msgspec.Struct, frozen=True):
-    """Readings with a receipt that the store had and does not have any more: a range of an outbox life's seqs."""
+class LostRange(msgspec.Struct, frozen=True):
+    """Receipted readings that the store had and lacks now: a range of sequence numbers of one device and epoch."""
 
     device: str
-    boot: str
+    epoch: str = msgspec.field(name="boot")
     first: int
     last: int
 
@@ -45,10 +45,10 @@ class Lost(msgspec.Struct, frozen=True):
 class IngestHealth(msgspec.Struct, frozen=True):
     """A snapshot. Totals count since the process started; `lag_s` is the age of the oldest reading not yet stored.
 
-    `connected`: the broker is there and passes messages on; `deaf`: it is there and passes nothing on. Something was
-    heard `canary_age_s` ago. While a backlog is drained, `live_lag_s` is that of the readings that overtake it.
-    `strangers` are devices that nobody knows and nobody has looked at. `damages` and `lost` stay until `kota store lost
-    --accept`; `lost` shows at most `LOST_SHOWN` ranges, `lost_readings` counts all.
+    `connected`: the broker is connected and delivers; `deaf`: it is connected and delivers nothing. The last message
+    came `canary_age_s` ago. During a backlog, `live_lag_s` is the lag of the live readings. `unknown_devices` are
+    neither adopted nor ignored. `damages` and `lost` stay until `kota store lost --accept`; `lost` has at most
+    `LOST_SHOWN` ranges, `lost_readings` counts all.
     """
 
     at: datetime
@@ -68,21 +68,21 @@ class IngestHealth(msgspec.Struct, frozen=True):
     unknown_fields_total: int = 0
     ignored_total: int = 0
     quarantined_total: int = 0
-    strangers: int = 0
+    unknown_devices: int = msgspec.field(name="strangers", default=0)
     note: str = ""
-    alarms: tuple[BadMessages, ...] = ()
+    alarms: tuple[ErrorRateAlarm, ...] = ()
     damages: tuple[Damage, ...] = ()
-    lost: tuple[Lost, ...] = ()
+    lost: tuple[LostRange, ...] = ()
     lost_readings: int = 0
 
 
 def health_path(data: Path) -> Path:
-    """Where ingest tells other processes of its machine how it does."""
+    """Path of the file with ingest's newest snapshot, for other processes."""
     return data / "ingest" / "health.json"
 
 
 def write_health(data: Path, health: IngestHealth) -> None:
-    """Tell other processes; a disk that refuses is no reason to stop, the snapshot there grows stale."""
+    """Write the snapshot file. A full disk is ignored: the old snapshot grows stale."""
     path = health_path(data)
     part = path.with_name(f".{path.name}.part")
     with contextlib.suppress(OSError):
@@ -90,15 +90,14 @@ def write_health(data: Path, health: IngestHealth) -> None:
         part.replace(path)
 
 
-class HealthBoard:
-    """Where ingest puts its newest snapshot and everybody else reads it; safe between threads.
+class HealthSnapshotFile:
+    """Holds ingest's newest snapshot; safe between threads.
 
     Args:
-        data: The data folder, for a process that does not run ingest itself: it reads what ingest has written there.
+        data: The data folder, for a process without ingest: it reads the snapshot file there.
     """
 
     def __init__(self, data: Path | None = None) -> None:
-        """Start without a snapshot."""
         self._lock = threading.Lock()
         self._health: IngestHealth | None = None
         self._path = health_path(data) if data else None
@@ -109,7 +108,7 @@ class HealthBoard:
             self._health = health
 
     def read(self) -> IngestHealth | None:
-        """The newest snapshot, None before the first."""
+        """The newest snapshot; None before the first."""
         with self._lock:
             if self._health is not None or self._path is None:
                 return self._health

@@ -1,4 +1,4 @@
-"""How InfluxDB is spoken to: line protocol in, InfluxQL out, and its answers as this project's errors.
+"""The HTTP client of InfluxDB: line protocol in, InfluxQL out, its errors as this project's errors.
 
 2.x is written through influxdb-client, synchronously (its batching mode drops after five tries); 1.x has no such
 endpoint and is written by `/write`. Queries are InfluxQL on `/query`, which 1.x, 2.x and 3 answer.
@@ -32,11 +32,11 @@ _ALARMS: Final = {
 }
 
 
-UNSPEAKABLE: Final = frozenset("\r\0")
+UNQUOTABLE: Final = frozenset("\r\0")
 
 
 class InfluxAddress(msgspec.Struct, frozen=True):
-    """Where the database is: 2.x and later when `org` is given (`database` is the bucket), else 1.x."""
+    """Address and credentials; with `org`, InfluxDB 2.x or later and `database` is the bucket, else 1.x."""
 
     url: str
     database: str
@@ -46,10 +46,10 @@ class InfluxAddress(msgspec.Struct, frozen=True):
     password: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse what could never work.
+        """Validate the URL.
 
         Raises:
-            ConfigError: No URL, or none of http.
+            ConfigError: It is not an HTTP URL.
         """
         if not self.url.startswith(("http://", "https://")):
             raise ConfigError(f"the address of InfluxDB is {self.url!r}, not http://... or https://...")
@@ -60,15 +60,15 @@ class InfluxAddress(msgspec.Struct, frozen=True):
 
 
 class RefusedError(Exception):
-    """The database can never store some of these lines; others of them it may have stored."""
+    """The database can never store some of these lines; it may have stored the others."""
 
 
 class TooLargeError(Exception):
-    """The database takes these lines, but not so many at once."""
+    """The request has too many lines; send fewer."""
 
 
 class Series(msgspec.Struct):
-    """One series of an answer to a query."""
+    """One series of a query's result."""
 
     name: str = ""
     tags: dict[str, str] = {}
@@ -97,7 +97,6 @@ class InfluxHttp:
     """Owns the connections; any thread may call it."""
 
     def __init__(self, address: InfluxAddress, *, timeout_s: float = TIMEOUT_S) -> None:
-        """Prepare; nothing is connected yet."""
         self._address = address
         self._url = address.url.rstrip("/")
         self._pool = urllib3.PoolManager(timeout=urllib3.Timeout(timeout_s), retries=False)
@@ -108,12 +107,12 @@ class InfluxHttp:
         self._writer = self._client.write_api(write_options=SYNCHRONOUS)
 
     def write(self, lines: bytes, policy: Policy = RAW) -> None:
-        """Store lines of one retention class, nanosecond timestamps; on return they are on the database's disk.
+        """Store lines of one retention class, with nanosecond timestamps; on return they are on the database's disk.
 
         Raises:
             RefusedError: Some of them can never be stored.
             TooLargeError: Send fewer at once.
-            RetryLaterError: The database is away, busy, or does not let us in; send them again.
+            RetryLaterError: The database is unavailable, busy or denies access; send them again.
         """
         try:
             if self._address.org:
@@ -138,11 +137,11 @@ class InfluxHttp:
             raise _error(answer.status, answer.data.decode("utf-8", "replace"), answer.headers.get("Retry-After"))
 
     def query(self, statement: str) -> list[Series]:
-        """Answer one or more InfluxQL statements, times in nanoseconds since 1970; the series of all of them.
+        """Run InfluxQL statements; return the series of all of them, times in nanoseconds since 1970.
 
         Raises:
-            PayloadError: The database does not understand the statement.
-            RetryLaterError: It is away, busy, or does not let us in.
+            PayloadError: A statement is invalid.
+            RetryLaterError: The database is unavailable, busy or denies access.
         """
         return list(self._ask(statement))
 
@@ -168,7 +167,7 @@ class InfluxHttp:
                 yield from result.series
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._client.close()  # type: ignore[no-untyped-call]
         self._pool.clear()
 
@@ -179,7 +178,7 @@ def quote_value(text: str) -> str:
     Raises:
         PayloadError: It holds a character that InfluxQL has no way to write.
     """
-    if not UNSPEAKABLE.isdisjoint(text):
+    if not UNQUOTABLE.isdisjoint(text):
         raise PayloadError(f"{text!r} cannot be asked for: it holds a carriage return or a zero byte")
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n") + "'"
 
@@ -197,7 +196,7 @@ def _is_absent(problem: str) -> bool:
 
 
 def _error(status: int, body: str, retry_after: str | None) -> Exception:
-    """What an answer means for the lines that were sent.
+    """The error that a response stands for.
 
     Source: InfluxDB 1.6 and 2.7, answers of the write endpoints as observed, and RFC 9110 for `Retry-After`.
     """

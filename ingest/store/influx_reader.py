@@ -1,4 +1,4 @@
-"""Queries on InfluxDB in InfluxQL; identifiers come from the contract, values are quoted strictly."""
+"""InfluxQL queries; identifiers come from the contract, values are quoted."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import msgspec
 
 from broker.contract.errors import PayloadError
 from broker.contract.topics import KINDS, Kind
+from ingest.store.checkpoint import Checkpoint
 from ingest.store.influx_http import InfluxHttp, Series, quote_value
-from ingest.store.influx_rollup import Stretch, read_wide, stretches
+from ingest.store.influx_rollup import RangeSegment, read_rollups, split_range
 from ingest.store.intervals import IntervalSet
-from ingest.store.latest import LatestBoard
+from ingest.store.latest import LastValueCache
 from ingest.store.line_protocol import NANOSECONDS
 from ingest.store.port import (
     MAX_EVENTS,
@@ -22,42 +23,41 @@ from ingest.store.port import (
     EventQuery,
     FieldValue,
     Latest,
-    Ledger,
-    Point,
+    SeriesPoint,
     SeriesQuery,
+    StoredSequences,
     check_series,
 )
-from ingest.store.progress import Progress
-from ingest.store.records import EventRecord, Origin, Reading, Record, StatusRecord, Value, time_of
+from ingest.store.records import EventRecord, Reading, Record, RecordOrigin, StatusRecord, Value, time_of
 from ingest.store.schema import COLUMNS, EVENTS, WINDOW_S
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EVENT: Final = f'"{EVENTS}"."event"'
-_LEDGER_OF: Final = ", ".join((*KINDS, _EVENT))
+_SEQUENCED: Final = ", ".join((*KINDS, _EVENT))
 EXPORTED_AT_ONCE: Final = timedelta(hours=1)
 ONE_DEVICE_AT_ONCE: Final = timedelta(days=1)
-WIDE: Final = timedelta(hours=12)
-"""From this range on a query reads rollups where it can."""
-STRETCHES_MAX: Final = 40
-"""With more changes between rollups and raw points than this, reading all raw points is quicker."""
+ROLLUP_FROM: Final = timedelta(hours=12)
+"""Range from which on a query reads rollups where possible."""
+SEGMENTS_MAX: Final = 40
+"""With more alternations between rollups and raw points, reading all raw points is faster."""
 
 
 def read_latest(http: InfluxHttp) -> list[Latest]:
-    """The newest of every device: one query per field, at start only, since each field has a time of its own."""
-    board = LatestBoard()
+    """Last values of every device: one query per field, at start only, because each field has its own time."""
+    cache = LastValueCache()
     for kind in KINDS:
-        board.absorb(_newest_rows(http, kind))
-        for latest in board.find(kind=kind, device=None, changed_since=None):
-            board.restore(latest)
+        cache.update(_newest_rows(http, kind))
+        for latest in cache.find(kind=kind, device=None, changed_since=None):
+            cache.restore(latest)
         for field in COLUMNS[kind]:
             for series in http.query(f'SELECT last("{field}") AS value FROM {kind} GROUP BY device'):  # noqa: S608
-                _restore_field(board, kind, series, field)
-    board.absorb(_newest_statuses(http))
-    return board.find(kind=None, device=None, changed_since=None)
+                _restore_field(cache, kind, series, field)
+    cache.update(_newest_statuses(http))
+    return cache.find(kind=None, device=None, changed_since=None)
 
 
 def _newest_rows(http: InfluxHttp, kind: Kind) -> list[Reading]:
-    """The newest reading of each device, for its times and quality."""
+    """The newest reading of each device, for its times and quality flags."""
     statement = f"SELECT boot, seq, received_at, quality FROM {kind} GROUP BY device ORDER BY time DESC LIMIT 1"  # noqa: S608
     return [
         Reading(_origin(kind, series.tags["device"], row), {})
@@ -66,11 +66,11 @@ def _newest_rows(http: InfluxHttp, kind: Kind) -> list[Reading]:
     ]
 
 
-def _restore_field(board: LatestBoard, kind: Kind, series: Series, field: str) -> None:
+def _restore_field(cache: LastValueCache, kind: Kind, series: Series, field: str) -> None:
     time, value = series.values[0]
-    for known in board.find(kind=kind, device=series.tags["device"], changed_since=None):
+    for known in cache.find(kind=kind, device=series.tags["device"], changed_since=None):
         values = {**known.values, field: FieldValue(_value(kind, field, value), _measured_at(time))}
-        board.restore(msgspec.structs.replace(known, values=values))
+        cache.restore(msgspec.structs.replace(known, values=values))
 
 
 def _newest_statuses(http: InfluxHttp) -> list[StatusRecord]:
@@ -98,7 +98,7 @@ def _statuses(http: InfluxHttp, which: str) -> list[StatusRecord]:
 
 
 def read_since(http: InfluxHttp, start: datetime) -> list[Record]:
-    """Readings measured, and states that arrived, since a time."""
+    """Readings measured since a time, and statuses received since."""
     readings = (reading for kind in KINDS for reading in _readings(http, kind, f"time >= {_ns(start)}"))
     return [*_newest_statuses(http), *readings]
 
@@ -111,8 +111,8 @@ def _readings(http: InfluxHttp, kind: Kind, when: str) -> Iterator[Reading]:
 
 
 def read_span(http: InfluxHttp) -> tuple[datetime, datetime] | None:
-    """When the oldest and the newest record were measured; states count by their arrival."""
-    times = [_measured_at(time) for source in _LEDGER_OF.split(", ") for time in _ends(http, "seq", source)]
+    """Time of measurement of the oldest and the newest record; statuses count by their arrival."""
+    times = [_measured_at(time) for source in _SEQUENCED.split(", ") for time in _ends(http, "seq", source)]
     times += [_EPOCH + timedelta(microseconds=time // 1_000) for time in _ends(http, "state", "status")]
     return (min(times), max(times)) if times else None
 
@@ -128,7 +128,7 @@ def _ends(http: InfluxHttp, field: str, source: str) -> list[int]:
 
 
 def read_all(http: InfluxHttp, start: datetime, end: datetime, device: str | None = None) -> Iterator[Record]:
-    """Every record of `[start, end)` in order of time; an hour of all devices, a day of one, is in memory at once."""
+    """Every record of `[start, end)` in order of time; holds an hour of all devices, or a day of one, in memory."""
     at = start
     while at < end:
         upto = min(at + (EXPORTED_AT_ONCE if device is None else ONE_DEVICE_AT_ONCE), end)
@@ -140,19 +140,19 @@ def read_all(http: InfluxHttp, start: datetime, end: datetime, device: str | Non
         at = upto
 
 
-def read_series(http: InfluxHttp, query: SeriesQuery, kind: Kind | None, progress: Progress) -> list[Point]:
-    """Points of one field of a device of a known kind; nothing when the kind is unknown or has no such field.
+def read_series(http: InfluxHttp, query: SeriesQuery, kind: Kind | None, checkpoint: Checkpoint) -> list[SeriesPoint]:
+    """Points of one field of a device of a known kind; none when the kind is unknown or lacks the field.
 
-    Wide queries read the rollups where these have everything; the raw points of long ago are no longer there.
+    Long ranges read rollups where these are complete; raw points of long ago are deleted.
 
     Raises:
-        PayloadError: As the port says.
+        PayloadError: See `TelemetryReader.series`.
     """
     check_series(query)
     if kind is None or query.field not in COLUMNS[kind]:
         return []
-    if query.every_s is not None and query.every_s % WINDOW_S == 0 and query.end - query.start >= WIDE:
-        return _read_wide(http, query, kind, progress)
+    if query.every_s is not None and query.every_s % WINDOW_S == 0 and query.end - query.start >= ROLLUP_FROM:
+        return _read_rollups_series(http, query, kind, checkpoint)
     where = f"FROM {kind} WHERE device = {quote_value(query.device)} AND {_between(query.start, query.end)}"
     if query.every_s is None:
         statement = f'SELECT "{query.field}" {where} ORDER BY time LIMIT {MAX_POINTS + 1}'
@@ -163,18 +163,18 @@ def read_series(http: InfluxHttp, query: SeriesQuery, kind: Kind | None, progres
     if len(rows) > MAX_POINTS:
         raise PayloadError(f"more than {MAX_POINTS} points; ask with buckets")
     if query.every_s is None:
-        return [Point(_measured_at(time), _value(kind, query.field, value)) for time, value in rows]
-    return [Point(_EPOCH + timedelta(microseconds=time // 1_000), value) for time, value in rows]
+        return [SeriesPoint(_measured_at(time), _value(kind, query.field, value)) for time, value in rows]
+    return [SeriesPoint(_EPOCH + timedelta(microseconds=time // 1_000), value) for time, value in rows]
 
 
-def _read_wide(http: InfluxHttp, query: SeriesQuery, kind: Kind, progress: Progress) -> list[Point]:
-    stale = [window.start_s for window in progress.stale() if window.kind == kind]
-    cut = stretches(query.start.timestamp(), query.end.timestamp(), stale, progress.covered_since_s())
-    if len(cut) > STRETCHES_MAX:
-        cut = [Stretch(cut[0].start_s, cut[-1].end_s, rolled=False)]
-    buckets = read_wide(http, query, kind, cut)
+def _read_rollups_series(http: InfluxHttp, query: SeriesQuery, kind: Kind, checkpoint: Checkpoint) -> list[SeriesPoint]:
+    stale = [window.start_s for window in checkpoint.stale() if window.kind == kind]
+    segments = split_range(query.start.timestamp(), query.end.timestamp(), stale, checkpoint.covered_since_s())
+    if len(segments) > SEGMENTS_MAX:
+        segments = [RangeSegment(segments[0].start_s, segments[-1].end_s, rolled=False)]
+    buckets = read_rollups(http, query, kind, segments)
     return [
-        Point(
+        SeriesPoint(
             _EPOCH + timedelta(microseconds=time // 1_000),
             parts["sum"] / parts["count"] if query.aggregate == "mean" else parts[query.aggregate],
         )
@@ -195,7 +195,7 @@ def read_events_since(http: InfluxHttp, types: Sequence[str], start: datetime) -
 
 
 def _one_of(types: Sequence[str]) -> str:
-    return "(" + " OR ".join(f"type = {quote_value(one)}" for one in types) + ")"
+    return "(" + " OR ".join(f"type = {quote_value(type_)}" for type_ in types) + ")"
 
 
 def read_events(http: InfluxHttp, query: EventQuery) -> list[EventRecord]:
@@ -221,21 +221,21 @@ def _events(http: InfluxHttp, which: str) -> list[EventRecord]:
     ]
 
 
-def read_ledger(http: InfluxHttp) -> list[Ledger]:
-    """Ranges, points and doubles of every outbox life."""
+def read_stored_sequences(http: InfluxHttp) -> list[StoredSequences]:
+    """Ranges, points and duplicates per device and epoch."""
     seqs: defaultdict[tuple[str, str], Counter[int]] = defaultdict(Counter)
-    for series in http.query(f"SELECT boot, seq FROM {_LEDGER_OF} GROUP BY device"):  # noqa: S608 - our own names
-        for _, boot, seq in series.values:
-            seqs[series.tags["device"], boot][seq] += 1
+    for series in http.query(f"SELECT boot, seq FROM {_SEQUENCED} GROUP BY device"):  # noqa: S608 - our own names
+        for _, epoch, seq in series.values:
+            seqs[series.tags["device"], epoch][seq] += 1
     return [
-        Ledger(
+        StoredSequences(
             device,
-            boot,
-            tuple(IntervalSet((seq, seq) for seq in sorted(found))),
-            found.total(),
-            found.total() - len(found),
+            epoch,
+            tuple(IntervalSet((seq, seq) for seq in sorted(counts))),
+            counts.total(),
+            counts.total() - len(counts),
         )
-        for (device, boot), found in sorted(seqs.items())
+        for (device, epoch), counts in sorted(seqs.items())
     ]
 
 
@@ -252,7 +252,7 @@ def _at(microseconds: int) -> datetime:
 
 
 def _measured_at(time_ns: int) -> datetime:
-    """The time of measurement; what is below a millisecond tells readings apart and is no time."""
+    """Time of measurement; digits below a millisecond only distinguish readings."""
     return _EPOCH + timedelta(milliseconds=time_ns // NANOSECONDS)
 
 
@@ -261,8 +261,8 @@ def _value(kind: Kind, field: str, value: Any) -> Value:  # noqa: ANN401 - JSON
     return flag
 
 
-def _origin(kind: Kind, device: str, row: dict[str, Any]) -> Origin:
-    return Origin(
+def _origin(kind: Kind, device: str, row: dict[str, Any]) -> RecordOrigin:
+    return RecordOrigin(
         kind,
         device,
         row["boot"],

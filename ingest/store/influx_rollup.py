@@ -1,7 +1,7 @@
-"""Rollups: what InfluxDB has of each five minutes, so that a week of a city is not read reading by reading.
+"""Rollups: aggregates over windows of five minutes, so that a week of a city is not read point by point.
 
-Made by us from the raw points of a window, again whenever something arrives for it: the database's own continuous
-queries and tasks never see what comes late, and after an outage everything comes late.
+They are computed here from a window's raw points, again whenever something arrives for it: the database's continuous
+queries and tasks miss late points, and after an outage all points are late.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from itertools import groupby
 from typing import Final, NamedTuple
 
 from broker.contract.topics import Kind
+from ingest.store.checkpoint import Checkpoint, StaleWindow
 from ingest.store.influx_http import InfluxHttp, quote_value
 from ingest.store.line_protocol import encode_tags
 from ingest.store.port import SeriesQuery
-from ingest.store.progress import Progress, StaleWindow
 from ingest.store.schema import (
     AREA_KINDS,
     AREA_TAGS,
@@ -27,39 +27,39 @@ from ingest.store.schema import (
 )
 
 AT_ONCE: Final = 12
-"""Windows of one query."""
+"""Windows per query."""
 LINES_MAX: Final = 5_000
 SECOND_NS: Final = 1_000_000_000
 
 WINDOW_NS: Final = WINDOW_S * SECOND_NS
 AREA_PARTS: Final = tuple(part for part in ROLLUP_PARTS if part != "last")
-"""The last value of many devices is nobody's."""
+"""The last value over many devices has no meaning."""
 
 Parts = dict[str, float]
-"""Sum, count, least, greatest and last of a field in a bucket."""
+"""Sum, count, minimum, maximum and last value of a field in a bucket."""
 Windows = dict[tuple[int, tuple[str, ...]], dict[str, Parts]]
-"""Number of the window and values of the tags to field to parts."""
+"""(window number, tag values) to field to parts."""
 
 
-def roll_up(http: InfluxHttp, progress: Progress, *, until_s: float) -> int:
-    """Make the rollups of all stale windows that have ended; how many there were.
+def roll_up(http: InfluxHttp, checkpoint: Checkpoint, *, until_s: float) -> int:
+    """Roll up all stale windows that have ended; return how many.
 
     Raises:
-        RetryLaterError: The database is away; what is not made stays stale.
+        RetryLaterError: The database is unavailable; windows that are not rolled up stay stale.
     """
-    due = [window for window in progress.stale() if window.start_s + WINDOW_S <= until_s]
+    due = [window for window in checkpoint.stale() if window.start_s + WINDOW_S <= until_s]
     by_kind: defaultdict[Kind, list[StaleWindow]] = defaultdict(list)
     for window in due:
         by_kind[window.kind].append(window)
     for kind, windows in by_kind.items():
         for span in _spans(windows):
             roll_up_span(http, kind, span[0].start_s, span[-1].start_s + WINDOW_S)
-            progress.rolled_up(span)
+            checkpoint.clear_stale(span)
     return len(due)
 
 
 def _spans(windows: list[StaleWindow]) -> Iterator[list[StaleWindow]]:
-    """Windows that follow each other, at most `AT_ONCE` together."""
+    """Groups of consecutive windows, at most `AT_ONCE` each."""
     for _, group in groupby(enumerate(windows), lambda pair: pair[1].start_s - pair[0] * WINDOW_S):
         following = [window for _, window in group]
         for first in range(0, len(following), AT_ONCE):
@@ -67,10 +67,10 @@ def _spans(windows: list[StaleWindow]) -> Iterator[list[StaleWindow]]:
 
 
 def roll_up_span(http: InfluxHttp, kind: Kind, start_s: int, end_s: int) -> int:
-    """Make the rollups of whole windows in `[start_s, end_s)` from what is stored now; how many points.
+    """Roll up the whole windows in `[start_s, end_s)` from the stored points; return the number of rollup points.
 
     Raises:
-        RetryLaterError: The database is away.
+        RetryLaterError: The database is unavailable.
     """
     fields = numeric_fields(kind)
     # Aggregates of every field of every series cost the database ten times what reading the points costs.
@@ -99,7 +99,7 @@ def roll_up_span(http: InfluxHttp, kind: Kind, start_s: int, end_s: int) -> int:
 
 
 def _lines(measurement: str, names: tuple[str, ...], windows: Windows, kept: tuple[str, ...]) -> Iterator[bytes]:
-    """Counts are integers, everything else floats, so that a field never changes its type."""
+    """Counts are integers and everything else floats, so that a field never changes its type."""
     for (window_start, tags), by_field in windows.items():
         head = measurement.encode() + encode_tags(dict(zip(names, tags, strict=True)))
         parts = (
@@ -111,69 +111,71 @@ def _lines(measurement: str, names: tuple[str, ...], windows: Windows, kept: tup
             yield b"%s %s %d" % (head, ",".join(parts).encode(), window_start * WINDOW_NS)
 
 
-class Stretch(NamedTuple):
-    """Time in `[start_s, end_s)`, and whether the rollups have all of it."""
+class RangeSegment(NamedTuple):
+    """A segment `[start_s, end_s)`; `rolled`: the rollups cover all of it."""
 
     start_s: float
     end_s: float
     rolled: bool
 
 
-def stretches(start_s: float, end_s: float, stale: Iterable[int], covered_since_s: int | None) -> list[Stretch]:
-    """A range of time cut into what the rollups have and what only the raw points have, in order.
+def split_range(start_s: float, end_s: float, stale: Iterable[int], covered_since_s: int | None) -> list[RangeSegment]:
+    """Split a time range into segments that rollups cover and segments that only raw points cover, in order.
 
     Args:
         start_s: Start, seconds since 1970.
         end_s: End.
-        stale: Starts of windows whose rollups lack something.
-        covered_since_s: From when on there are rollups at all.
+        stale: Starts of windows whose rollups are out of date.
+        covered_since_s: From when on rollups exist; None when none do.
     """
     if covered_since_s is None:
-        return [Stretch(start_s, end_s, rolled=False)]
+        return [RangeSegment(start_s, end_s, rolled=False)]
     first = max(-(-start_s // WINDOW_S) * WINDOW_S, -(-covered_since_s // WINDOW_S) * WINDOW_S)
     last = end_s // WINDOW_S * WINDOW_S
-    cut: list[Stretch] = []
+    segments: list[RangeSegment] = []
     at = start_s
     for hole in sorted(window for window in stale if first <= window < last):
-        cut += [Stretch(at, max(at, first), rolled=False), Stretch(max(at, first), hole, rolled=True)]
-        cut.append(Stretch(hole, hole + WINDOW_S, rolled=False))
+        segments += [RangeSegment(at, max(at, first), rolled=False), RangeSegment(max(at, first), hole, rolled=True)]
+        segments.append(RangeSegment(hole, hole + WINDOW_S, rolled=False))
         at = hole + WINDOW_S
-    cut += [Stretch(at, max(at, min(first, end_s)), rolled=False)]
+    segments += [RangeSegment(at, max(at, min(first, end_s)), rolled=False)]
     at = max(at, min(first, end_s))
-    cut += [Stretch(at, max(at, last), rolled=True), Stretch(max(at, last), end_s, rolled=False)]
-    return _joined(stretch for stretch in cut if stretch.start_s < stretch.end_s)
+    segments += [RangeSegment(at, max(at, last), rolled=True), RangeSegment(max(at, last), end_s, rolled=False)]
+    return _merge_segments(segment for segment in segments if segment.start_s < segment.end_s)
 
 
-def _joined(cut: Iterable[Stretch]) -> list[Stretch]:
-    joined: list[Stretch] = []
-    for stretch in cut:
-        if joined and joined[-1].rolled == stretch.rolled:
-            joined[-1] = joined[-1]._replace(end_s=stretch.end_s)
+def _merge_segments(segments: Iterable[RangeSegment]) -> list[RangeSegment]:
+    joined: list[RangeSegment] = []
+    for segment in segments:
+        if joined and joined[-1].rolled == segment.rolled:
+            joined[-1] = joined[-1]._replace(end_s=segment.end_s)
         else:
-            joined.append(stretch)
+            joined.append(segment)
     return joined
 
 
-def read_wide(http: InfluxHttp, query: SeriesQuery, kind: Kind, cut: Iterable[Stretch]) -> dict[int, Parts]:
-    """What each bucket of a wide query holds, by the bucket's start in nanoseconds since 1970, in order.
+def read_rollups(
+    http: InfluxHttp, query: SeriesQuery, kind: Kind, segments: Iterable[RangeSegment]
+) -> dict[int, Parts]:
+    """Parts of each bucket of a long-range query, by the bucket's start in nanoseconds since 1970, in order.
 
     Args:
         http: The database.
         query: Its `every_s` is a multiple of `WINDOW_S`.
-        kind: The device's.
-        cut: The range, as `stretches` cuts it.
+        kind: The device's kind.
+        segments: The range, as `split_range` returns it.
     """
     assert query.every_s is not None  # noqa: S101 - the caller's condition
     buckets: dict[int, Parts] = {}
-    for stretch in cut:
+    for segment in segments:
         # Of raw points the parts are asked for, of rollups the parts of the parts.
-        fields = [query.field if not stretch.rolled else f"{query.field}_{part}" for part in ROLLUP_PARTS]
-        asked = zip(("sum", "sum" if stretch.rolled else "count", "min", "max", "last"), fields, strict=True)
+        fields = [query.field if not segment.rolled else f"{query.field}_{part}" for part in ROLLUP_PARTS]
+        asked = zip(("sum", "sum" if segment.rolled else "count", "min", "max", "last"), fields, strict=True)
         selected = ", ".join(f'{aggregate}("{field}")' for aggregate, field in asked)
-        source = f'"{ROLLUP}"."{kind}"' if stretch.rolled else kind
+        source = f'"{ROLLUP}"."{kind}"' if segment.rolled else kind
         statement = (
             f"SELECT {selected} FROM {source} WHERE device = {quote_value(query.device)} "  # noqa: S608 - quoted
-            f"AND time >= {round(stretch.start_s * SECOND_NS)} AND time < {round(stretch.end_s * SECOND_NS)} "
+            f"AND time >= {round(segment.start_s * SECOND_NS)} AND time < {round(segment.end_s * SECOND_NS)} "
             f"GROUP BY time({round(query.every_s * 1000)}ms) fill(none)"
         )
         for series in http.query(statement):
@@ -184,7 +186,7 @@ def read_wide(http: InfluxHttp, query: SeriesQuery, kind: Kind, cut: Iterable[St
 
 
 def _merge(known: Parts, later: Parts) -> None:
-    """Take what is later into what is known."""
+    """Merge later parts into known ones, in place."""
     if not known:
         known |= later
         return

@@ -1,7 +1,7 @@
-"""What InfluxDB must have for a city: retention classes and accounts of least privilege; compared, and made.
+"""Sets up InfluxDB for a city: retention classes and least-privilege accounts.
 
-`kota influx check` says what differs, `kota influx setup` mends it; both walk the same steps, so doing it twice changes
-nothing the second time.
+`kota influx check` reports differences, `kota influx setup` applies them; both use the same steps, so a second setup
+changes nothing.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from ingest.store.schema import EVENTS, RAW, ROLLUP, Policy
 
 
 def plan_of(settings: Settings) -> Plan:
-    """The plan of a city's settings, with the administrator's access.
+    """The plan of a city's settings, with the administrator's credentials.
 
     Raises:
-        ConfigError: The address is none.
+        ConfigError: The URL is invalid.
     """
     secrets = Secrets(settings.data)
     passwords = {name: secrets.influx(name) for name in ACCOUNTS}
@@ -50,41 +50,41 @@ def plan_of(settings: Settings) -> Plan:
 
 
 def tokens_folder(settings: Settings) -> Path:
-    """Where the tokens lie that InfluxDB 2 has made for the accounts."""
+    """Folder of the tokens that InfluxDB 2 created for the accounts."""
     return settings.data / "influx"
 
 
 def differences(steps: Iterable[Step]) -> list[str]:
-    """What the database lacks, in words.
+    """Differences between the plan and the database, as text.
 
     Raises:
-        RetryLaterError: The database is away or does not let us in.
+        RetryLaterError: The database is unavailable or denies access.
     """
     return [f"{step.name}: {found}" for step in steps if (found := step.differs())]
 
 
-def mend(steps: Iterable[Step]) -> list[str]:
-    """Make what the database lacks; what was mended, in words.
+def apply_steps(steps: Iterable[Step]) -> list[str]:
+    """Apply the steps that differ; return what was changed, as text.
 
     Raises:
-        RetryLaterError: The database is away or does not let us in.
-        ConfigError: It refuses, or what was made is still not right.
+        RetryLaterError: The database is unavailable or denies access.
+        ConfigError: It refuses, or the result still differs.
     """
-    mended = []
+    applied = []
     for step in steps:
         if found := step.differs():
             try:
-                step.mend()
+                step.apply()
             except PayloadError as exc:
                 raise ConfigError(f"InfluxDB refuses {step.name}: {exc}") from exc
             if still := step.differs():
                 raise ConfigError(f"{step.name} was made, yet {still}")
-            mended.append(f"made {step.name}" if found == MISSING else f"changed {step.name}: it {found}")
-    return mended
+            applied.append(f"made {step.name}" if found == MISSING else f"changed {step.name}: it {found}")
+    return applied
 
 
 def steps_of(plan: Plan) -> list[Step]:
-    """The steps for the version of InfluxDB that the address names."""
+    """The steps for the plan's version of InfluxDB."""
     return steps_of_2(plan) if plan.address.org else _steps_of_1(plan)
 
 
@@ -106,7 +106,7 @@ def _steps_of_1(plan: Plan) -> list[Step]:
 
 
 def _policy_step(http: InfluxHttp, database: str, policy: Policy, days: int) -> Step:
-    def found() -> dict[str, object] | None:
+    def current() -> dict[str, object] | None:
         if database not in _first_column(http, "SHOW DATABASES"):
             return None
         rows = [
@@ -115,13 +115,13 @@ def _policy_step(http: InfluxHttp, database: str, policy: Policy, days: int) -> 
         return next((row for row in rows if (row["default"] if policy == RAW else row["name"] == policy)), None)
 
     def differs() -> str:
-        row = found()
+        row = current()
         if row is None:
             return MISSING
         return "" if row["duration"] == f"{days * 24}h0m0s" else f"keeps {row['duration']}, not {days} days"
 
     def make() -> None:
-        row = found()
+        row = current()
         verb = "ALTER" if row else "CREATE"
         target = _identifier(str(row["name"]) if row else policy)
         tail = " DEFAULT" if policy == RAW else ""
@@ -175,5 +175,5 @@ def _first_column(http: InfluxHttp, statement: str) -> set[str]:
 
 
 def _identifier(name: str) -> str:
-    """An identifier of InfluxQL, safe for any text."""
+    """An InfluxQL identifier, quoted."""
     return '"' + name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'

@@ -1,8 +1,8 @@
-"""Setting up InfluxDB 2: first user, buckets, and accounts; the steps that `influx_setup` walks.
+"""Sets up InfluxDB 2: first user, buckets, and accounts; the steps of `influx_setup`.
 
-Ingest and API get tokens, which the database makes and which are kept in files. Grafana gets a user with a password,
-which can be known before the database runs. Six endpoints of its REST interface are asked directly: the generated
-client has no types for them.
+Ingest and API get tokens, which the database creates and which are kept in files. Grafana gets a user with a password,
+which can be known before the database runs. Six endpoints of the REST API are called directly: the generated client has
+no types for them.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ class _Rest:
         self._pool = urllib3.PoolManager(timeout=urllib3.Timeout(_TIMEOUT_S), retries=False)
 
     def ask(self, method: str, path: str, body: Json | None = None, **query: str | int) -> Json:
-        """One call; what is not there is empty.
+        """Send one request; a missing resource returns an empty object.
 
         Raises:
             ConfigError: It is refused.
-            RetryLaterError: The database is away.
+            RetryLaterError: The database is unavailable.
         """
         url = f"{self._url}{path}?{urlencode(query)}" if query else f"{self._url}{path}"
         data = msgspec.json.encode(body) if body is not None else None
@@ -65,15 +65,15 @@ class _Rest:
 def steps_of_2(plan: Plan) -> list[Step]:
     """Onboarding, buckets, their names in InfluxQL, and accounts."""
     rest = _Rest(plan)
-    server = _Server(rest, plan)
+    server = _InfluxServer(rest, plan)
     steps = [Step("first user", server.lacks_first_user, server.make_first_user)]
     steps += [_bucket_step(server, policy, days) for policy, days in plan.days.items()]
     steps += [_token_step(server, account) for account in ACCOUNTS if account != "grafana"]
     return [*steps, _password_step(server, "grafana")]
 
 
-class _Server:
-    """What the steps ask of one server."""
+class _InfluxServer:
+    """The objects of one server that the steps read and create."""
 
     def __init__(self, rest: _Rest, plan: Plan) -> None:
         self.rest = rest
@@ -107,7 +107,7 @@ class _Server:
         return next((bucket for bucket in found if bucket["name"] == name), None)
 
     def permissions(self, account: str) -> list[Json]:
-        """What an account may do, on the city's buckets alone."""
+        """Permissions of an account, on the city's buckets only."""
         org_id = self.org_id()
         ids = [str(bucket["id"]) for policy in self.plan.days if (bucket := self.bucket(policy))]
         return [
@@ -117,12 +117,12 @@ class _Server:
         ]
 
     def authorization(self, path: str, name: str) -> Json | None:
-        """An account by the description that all of ours carry."""
+        """An account, by its description."""
         found = self.rest.ask("GET", path, orgID=self.org_id(), limit=_PAGE).get("authorizations", [])
-        return next((one for one in found if one["description"] == name), None)
+        return next((authorization for authorization in found if authorization["description"] == name), None)
 
     def misfit(self, account: str, authorization: Json | None) -> str:
-        """What is wrong with an account's rights."""
+        """How an account's permissions differ from the wanted ones; empty when they do not."""
         if authorization is None:
             return MISSING
         is_active = authorization.get("status") == "active"
@@ -132,10 +132,13 @@ class _Server:
 
 
 def _plain(permissions: list[Json]) -> set[tuple[str, str, str]]:
-    return {(each["action"], each["resource"]["type"], str(each["resource"].get("id", ""))) for each in permissions}
+    return {
+        (permission["action"], permission["resource"]["type"], str(permission["resource"].get("id", "")))
+        for permission in permissions
+    }
 
 
-def _bucket_step(server: _Server, policy: Policy, days: int) -> Step:
+def _bucket_step(server: _InfluxServer, policy: Policy, days: int) -> Step:
     name = server.plan.address.bucket(policy)
     rule = {"type": "expire", "everySeconds": days * DAY_S, "shardGroupDurationSeconds": shard_days(days) * DAY_S}
 
@@ -143,7 +146,7 @@ def _bucket_step(server: _Server, policy: Policy, days: int) -> Step:
         bucket = server.bucket(policy)
         if bucket is None:
             return MISSING
-        kept_s = next((each["everySeconds"] for each in bucket["retentionRules"]), 0)
+        kept_s = next((retention_rule["everySeconds"] for retention_rule in bucket["retentionRules"]), 0)
         if kept_s != rule["everySeconds"]:
             return f"keeps {kept_s / DAY_S:g} days (0 is for ever), not {days} days"
         return "" if _mapping(server, policy, str(bucket["id"])) else "has no name in InfluxQL"
@@ -168,16 +171,17 @@ def _bucket_step(server: _Server, policy: Policy, days: int) -> Step:
     return Step(f"bucket {name!r}", differs, make)
 
 
-def _mapping(server: _Server, policy: Policy, bucket_id: str) -> bool:
-    """Whether InfluxQL finds the bucket under the database and policy; by itself, unless somebody mapped otherwise."""
+def _mapping(server: _InfluxServer, policy: Policy, bucket_id: str) -> bool:
+    """Whether InfluxQL maps the database and policy to the bucket, by default or by an explicit mapping."""
     found = server.rest.ask("GET", "/api/v2/dbrps", orgID=server.org_id(), db=server.plan.address.database)
     return any(
-        each["bucketID"] == bucket_id and (each["default"] if not policy else each["retention_policy"] == policy)
-        for each in found.get("content", [])
+        mapping["bucketID"] == bucket_id
+        and (mapping["default"] if not policy else mapping["retention_policy"] == policy)
+        for mapping in found.get("content", [])
     )
 
 
-def _token_step(server: _Server, account: str) -> Step:
+def _token_step(server: _InfluxServer, account: str) -> Step:
     description = account_name(server.plan.address.database, account)
     path = server.plan.tokens / f"{account}.token"
 
@@ -204,8 +208,8 @@ def _as_token(address: InfluxAddress, token: str) -> InfluxAddress:
     return msgspec.structs.replace(address, token=token)
 
 
-def _password_step(server: _Server, account: str) -> Step:
-    """A user of InfluxQL's endpoint, who has a password and no token."""
+def _password_step(server: _InfluxServer, account: str) -> Step:
+    """A user of the InfluxQL endpoint, with a password and no token."""
     user = account_name(server.plan.address.database, account)
 
     def differs() -> str:

@@ -1,4 +1,4 @@
-"""What setting up an InfluxDB consists of: the plan, and steps that compare and mend; shared by both versions."""
+"""The plan of an InfluxDB setup, and its steps; shared by versions 1 and 2."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from ingest.store.schema import Policy
 
 DAY_S: Final = 86_400
 ACCOUNTS: Final = {"ingest": ("read", "write"), "api": ("read",), "grafana": ("read",)}
-"""Who uses the database, and what each may do; nobody may do more."""
+"""Account to its permissions."""
 
 
 MISSING: Final = "is missing"
 
 
 class Step(NamedTuple):
-    """One thing the database must have. `differs` says what is wrong, empty when nothing is; `mend` makes it so."""
+    """One object in the database. `differs` returns the difference, empty if none; `apply` removes it."""
 
     name: str
     differs: Callable[[], str]
-    mend: Callable[[], None]
+    apply: Callable[[], None]
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What is wanted: where, how long each class is kept, and the accounts' secrets.
+    """The wanted setup: address, retention in days per class, and the accounts' secrets.
 
-    `tokens` is the folder of the tokens that InfluxDB 2 makes, one file an account.
+    `tokens` is the folder of the tokens that InfluxDB 2 creates, one file per account.
     """
 
     address: InfluxAddress
@@ -42,17 +42,17 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 def account_name(database: str, account: str) -> str:
-    """The user of an account: a server may hold the databases of many cities."""
+    """User name of an account; a server may hold the databases of several cities."""
     return f"{database}-{account}"
 
 
 def shard_days(days: int) -> int:
-    """Days of one shard: short enough that retention frees space often, long enough that a query opens few."""
+    """Days per shard: short enough for retention to free space often, long enough for a query to open few."""
     return 1 if days <= 14 else 7 if days <= 180 else 30  # noqa: PLR2004 - the database's own defaults, by range
 
 
 def may_enter(address: InfluxAddress) -> bool:
-    """Whether the database lets this account ask."""
+    """Whether the database accepts this account."""
     http = InfluxHttp(address)
     try:
         http.query("SHOW MEASUREMENTS LIMIT 1")

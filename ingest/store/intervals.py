@@ -1,4 +1,4 @@
-"""Sets of whole numbers as sorted inclusive ranges: which seqs of an outbox life have been seen."""
+"""Sets of integers as sorted inclusive ranges, for sequence numbers and offsets."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from collections.abc import Iterable, Iterator
 
 
 class IntervalSet:
-    """Sorted, disjoint, never adjacent inclusive ranges. Adding is O(log n) plus the ranges it merges."""
+    """Sorted, disjoint, never adjacent inclusive ranges; built from ranges in any order, overlapping or not.
+
+    Adding is O(log n) plus the ranges it merges.
+    """
 
     def __init__(self, ranges: Iterable[tuple[int, int]] = ()) -> None:
-        """Start with inclusive ranges in any order, overlapping or not."""
         self._starts: list[int] = []
         self._ends: list[int] = []
         for first, last in ranges:
             self.add(first, last)
 
     def add(self, first: int, last: int | None = None) -> bool:
-        """Add `first..last` (or one number); False when all of it was there already."""
+        """Add `first..last` (or one number); False when all of it was present already."""
         last = first if last is None else last
         if self._ends and first == self._ends[-1] + 1:
             self._ends[-1] = last  # the next in order, by far the most frequent
@@ -52,8 +54,8 @@ class IntervalSet:
         """How many numbers are in the set."""
         return sum(last - first + 1 for first, last in self)
 
-    def without(self, other: IntervalSet) -> IntervalSet:
-        """What of this set is not in another."""
+    def difference(self, other: IntervalSet) -> IntervalSet:
+        """The numbers in this set that are not in another."""
         left = IntervalSet()
         for first, last in self:
             at = first
@@ -68,6 +70,6 @@ class IntervalSet:
                 left.add(at, last)
         return left
 
-    def forget_below(self, ranges: int) -> None:
+    def keep_highest(self, ranges: int) -> None:
         """Keep only the highest `ranges` ranges."""
         del self._starts[:-ranges], self._ends[:-ranges]

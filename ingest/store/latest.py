@@ -1,4 +1,4 @@
-"""The newest that is known of each device, field by field, under any order of arrival; kept by stores in memory."""
+"""Last values of each device, field by field, independent of the order of arrival; kept by stores in memory."""
 
 from __future__ import annotations
 
@@ -6,24 +6,21 @@ import threading
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Literal
 
 import msgspec
 
 from broker.contract.topics import Kind
 from ingest.store.port import FieldValue, Latest
-from ingest.store.records import Reading, Record, StatusRecord, Value
-
-Connectivity = Literal["online", "offline", "sleeping", "unknown"]
+from ingest.store.records import Connectivity, Reading, Record, StatusRecord, Value
 
 MISSED_INTERVALS = 3
-"""A device that reports on its own is offline after this many missed intervals."""
+"""A device that reports periodically is offline after so many missed intervals."""
 
 
 def connectivity(latest: Latest | None, *, interval_s: float, now: datetime) -> Connectivity:
-    """Whether a device is there: what it said of itself last, unless it has been silent for too long.
+    """Connectivity of a device: its own last status, unless it has been silent for too long.
 
-    Silence decides for devices without a last will; a device never heard of is `unknown`, not offline.
+    Devices without a last will are judged by silence alone. A device never heard of is `unknown`, not offline.
     """
     if latest is None:
         return "unknown"
@@ -36,7 +33,7 @@ def connectivity(latest: Latest | None, *, interval_s: float, now: datetime) -> 
 
 
 def _measured_since(latest: Latest) -> bool:
-    """Whether anything was measured since it was said to be gone, and not only told of late by somebody else."""
+    """True if a measurement is newer than the offline report."""
     if latest.state_at is None:
         return True
     if latest.received_at <= latest.state_at:
@@ -45,16 +42,15 @@ def _measured_since(latest: Latest) -> bool:
     return latest.measured_at is None or latest.measured_at > gone_at
 
 
-class LatestBoard:
-    """Merges records into one `Latest` per device; safe between threads."""
+class LastValueCache:
+    """Merges records into one `Latest` per device; stores fill it at start. Safe between threads."""
 
     def __init__(self) -> None:
-        """Start empty; stores fill it from what they have kept."""
         self._lock = threading.Lock()
         self._latest: dict[str, Latest] = {}
 
-    def absorb(self, records: Sequence[Record]) -> None:
-        """Merge records that have just been stored."""
+    def update(self, records: Sequence[Record]) -> None:
+        """Merge records that were just stored."""
         readings: defaultdict[str, list[Reading]] = defaultdict(list)
         statuses: list[StatusRecord] = []
         for record in records:
@@ -68,8 +64,8 @@ class LatestBoard:
             for status in statuses:
                 self._latest[status.device] = merge_status(self._latest.get(status.device), status)
 
-    def is_news(self, status: StatusRecord) -> bool:
-        """Whether a state differs from the one known: brokers repeat retained states at every subscribe."""
+    def is_change(self, status: StatusRecord) -> bool:
+        """Whether a status differs from the last one: brokers repeat retained statuses at every subscribe."""
         with self._lock:
             known = self._latest.get(status.device)
         if known is None or known.state_at is None or known.state != status.state:
@@ -77,12 +73,12 @@ class LatestBoard:
         return known.state_said_at != status.at or known.state_reason != status.reason
 
     def restore(self, latest: Latest) -> None:
-        """Put in what was kept from an earlier life."""
+        """Set the last values of a device from storage."""
         with self._lock:
             self._latest[latest.device] = latest
 
     def find(self, *, kind: Kind | None, device: str | None, changed_since: datetime | None) -> list[Latest]:
-        """Those that match, by device id."""
+        """Last values of the devices that match, by device id."""
         with self._lock:
             if device is not None:
                 found = [self._latest[device]] if device in self._latest else []
@@ -96,9 +92,10 @@ class LatestBoard:
 
 
 def merge_readings(known: Latest | None, readings: Sequence[Reading]) -> Latest:
-    """What is known of a device after more readings, at least one; the same under any order and any grouping.
+    """Merge readings (at least one) into a device's last values; the order and grouping do not matter.
 
-    A value is replaced only by one measured later. The newest readings go first, so that older ones cost little.
+    A value is replaced only by one measured later. The newest readings are merged first, so that older ones cost
+    little.
     """
     ordered = sorted(readings, key=lambda reading: reading.origin.measured_at, reverse=True)
     first = ordered[0].origin
@@ -130,7 +127,7 @@ def _rank(value: Value) -> tuple[str, str]:
 
 
 def merge_status(known: Latest | None, status: StatusRecord) -> Latest:
-    """What is known of a device after it (or the broker, for it) has spoken; the last to arrive counts."""
+    """Merge a status of a device, or its last will, into its last values; the last one to arrive counts."""
     base = known or Latest(status.kind, status.device, {}, None, status.received_at)
     if base.state_at is not None and status.received_at < base.state_at:
         return base

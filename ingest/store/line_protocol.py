@@ -1,4 +1,4 @@
-"""Records as InfluxDB line protocol: bytes that any InfluxDB takes, the same again for the same record.
+"""Records as InfluxDB line protocol; the same record always gives the same bytes.
 
 Source: InfluxDB documentation, "Line protocol reference"; checked against `influxdb_client.Point`.
 """
@@ -14,11 +14,11 @@ from typing import Final
 import msgspec
 
 from broker.contract.topics import Kind
-from ingest.store.records import Origin, Reading, Record, StatusRecord, Value
+from ingest.store.records import Reading, Record, RecordOrigin, StatusRecord, Value
 from ingest.store.schema import COLUMNS, DERIVED, ColumnType
 
 NANOSECONDS: Final = 1_000_000
-"""In a millisecond, the resolution of the contract: the rest of a timestamp tells readings of one moment apart."""
+"""Nanoseconds per millisecond, the contract's resolution; the rest of a timestamp distinguishes readings."""
 
 _KEY: Final = re.compile(r"([,= ])")
 _TEXT: Final = re.compile(r'(["\\])')
@@ -30,8 +30,8 @@ def to_line(record: Record, tags_of: Callable[[str], bytes]) -> bytes:
     """One record as one line.
 
     Args:
-        record: What to store.
-        tags_of: Device id to its encoded tags, as `encode_tags` makes them.
+        record: The record.
+        tags_of: Device id to its encoded tags, see `encode_tags`.
     """
     if isinstance(record, StatusRecord):
         return _status_line(record, tags_of(record.device))
@@ -46,42 +46,42 @@ def to_line(record: Record, tags_of: Callable[[str], bytes]) -> bytes:
 
 
 def to_point(measurement: str, tags: Tags, fields: Mapping[str, Value | None], at_ns: int) -> bytes:
-    """One derived point as one line, fields of the schema in its types, None left out; empty when nothing is left."""
+    """One derived point as one line, in the schema's types, without None; empty when no field is left."""
     columns = DERIVED[measurement][2]
-    parts = [f"{name}={_typed(columns[name], value)}" for name, value in fields.items() if value is not None]
+    parts = [f"{name}={_format_value(columns[name], value)}" for name, value in fields.items() if value is not None]
     if not parts:
         return b""
     return b"%s%s %s %d" % (measurement.encode(), encode_tags(tags), ",".join(parts).encode(), at_ns)
 
 
-def time_ns(origin: Origin) -> int:
-    """A time of its own for every reading of a device, and the same at every redelivery.
+def time_ns(origin: RecordOrigin) -> int:
+    """A timestamp that is unique per reading of a device and repeatable at a redelivery.
 
-    Milliseconds of the measurement; below them the seq, moved by the outbox life so that lives do not meet.
+    Milliseconds of the measurement; below them the sequence number, shifted by a checksum of the epoch.
     """
     milliseconds = int(origin.measured_at.timestamp() * 1000 + 0.5)
-    return milliseconds * NANOSECONDS + (origin.seq + zlib.crc32(origin.boot.encode())) % NANOSECONDS
+    return milliseconds * NANOSECONDS + (origin.seq + zlib.crc32(origin.epoch.encode())) % NANOSECONDS
 
 
 def encode_tags(tags: Tags) -> bytes:
-    """Tags as they follow the measurement, empty ones left out."""
+    """Tags in line protocol, without empty ones."""
     return "".join(f",{escape_key(name)}={escape_key(value)}" for name, value in tags.items() if value).encode()
 
 
 def escape_key(text: str) -> str:
-    """A measurement, tag or field key; line feeds cannot be escaped and become spaces."""
+    """Escape a measurement, tag or field key; line feeds cannot be escaped and become spaces."""
     return _KEY.sub(r"\\\1", text.replace("\n", " ").replace("\r", " ")).rstrip("\\")
 
 
 def quote_text(text: str) -> str:
-    """A string field; line feeds stay, as the protocol allows."""
+    """Quote a string field; line feeds stay, as the protocol allows."""
     return '"' + _TEXT.sub(r"\\\1", text) + '"'
 
 
-def _fields(origin: Origin, values: Mapping[str, Value]) -> bytes:
+def _fields(origin: RecordOrigin, values: Mapping[str, Value]) -> bytes:
     kind = origin.kind
     parts = [f"{name}={_value(kind, name, value)}" for name, value in values.items()]
-    parts.append(f'seq={origin.seq}i,boot="{origin.boot}",received_at={_microseconds(origin.received_at)}i')
+    parts.append(f'seq={origin.seq}i,boot="{origin.epoch}",received_at={_microseconds(origin.received_at)}i')
     if origin.device_at is not None:
         parts.append(f"device_at={_microseconds(origin.device_at)}i")
     parts.append(f'quality="{" ".join(origin.quality)}"')
@@ -89,10 +89,10 @@ def _fields(origin: Origin, values: Mapping[str, Value]) -> bytes:
 
 
 def _value(kind: Kind, name: str, value: Value) -> str:
-    return _typed(COLUMNS[kind].get(name, "integer"), value)
+    return _format_value(COLUMNS[kind].get(name, "integer"), value)
 
 
-def _typed(type_: ColumnType, value: Value) -> str:
+def _format_value(type_: ColumnType, value: Value) -> str:
     if isinstance(value, str):
         return quote_text(value)
     # Flags are numbers, so that they can be averaged to a share.

@@ -1,4 +1,4 @@
-"""A store in memory for tests and for trying things: the plainest thing that fulfils the port."""
+"""A store in memory, for tests: the simplest implementation of the port."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Final
 
 from broker.contract.topics import Kind
 from ingest.store.intervals import IntervalSet
-from ingest.store.latest import LatestBoard
+from ingest.store.latest import LastValueCache
 from ingest.store.port import (
     MAX_EVENTS,
     Aggregate,
     EventQuery,
     Latest,
-    Ledger,
-    Point,
     Ranges,
+    SeriesPoint,
     SeriesQuery,
-    Written,
+    StoredSequences,
+    WriteResult,
     check_series,
 )
 from ingest.store.records import EventRecord, Reading, Record, StatusRecord, Value, device_of, time_of
@@ -38,38 +38,37 @@ _AGGREGATES: Final[dict[Aggregate, Callable[[list[float]], float]]] = {
 
 
 class MemoryStore:
-    """Keeps every record in a list; forgotten at the end of the process."""
+    """Keeps every record in a list, until the process ends."""
 
     def __init__(self) -> None:
-        """Start empty."""
         self._records: list[Reading | EventRecord] = []
         self._states: list[StatusRecord] = []
         self._seen: defaultdict[tuple[str, str], IntervalSet] = defaultdict(IntervalSet)
-        self._drained: Ranges = ()
-        self._latest = LatestBoard()
+        self._committed_offsets: Ranges = ()
+        self._latest = LastValueCache()
 
-    def drained(self) -> Ranges:
-        """The positions of the last write."""
-        return self._drained
+    def committed_offsets(self) -> Ranges:
+        """The committed offsets of the last write."""
+        return self._committed_offsets
 
-    def write(self, records: Sequence[Record], drained: Ranges) -> Written:
-        """Keep what was not there yet."""
+    def write(self, records: Sequence[Record], committed_offsets: Ranges) -> WriteResult:
+        """Store the records that are new."""
         fresh: list[Record] = []
         for record in records:
             if isinstance(record, StatusRecord):
-                if self._latest.is_news(record):
+                if self._latest.is_change(record):
                     fresh.append(record)
                     self._states.append(record)
-                    self._latest.absorb([record])
-            elif self._seen[record.origin.device, record.origin.boot].add(record.origin.seq):
+                    self._latest.update([record])
+            elif self._seen[record.origin.device, record.origin.epoch].add(record.origin.seq):
                 fresh.append(record)
                 self._records.append(record)
-                self._latest.absorb([record])
-        self._drained = drained
-        return Written(len(fresh), len(records) - len(fresh))
+                self._latest.update([record])
+        self._committed_offsets = committed_offsets
+        return WriteResult(len(fresh), len(records) - len(fresh))
 
     def forget_before(self, *, readings: datetime, events: datetime) -> int:
-        """Drop what was measured before a time."""
+        """Delete what was measured before a time."""
         kept = [
             record
             for record in self._records
@@ -82,10 +81,10 @@ class MemoryStore:
     def latest(
         self, *, kind: Kind | None = None, device: str | None = None, changed_since: datetime | None = None
     ) -> list[Latest]:
-        """The newest of each device."""
+        """Last values of each device."""
         return self._latest.find(kind=kind, device=device, changed_since=changed_since)
 
-    def series(self, query: SeriesQuery) -> list[Point]:
+    def series(self, query: SeriesQuery) -> list[SeriesPoint]:
         """Points of one field, in buckets counted from the epoch."""
         check_series(query)
         found = sorted(
@@ -97,8 +96,8 @@ class MemoryStore:
             and query.start <= r.origin.measured_at < query.end
         )
         if query.every_s is None:
-            return [Point(at, value) for at, value in found]
-        return _bucketed(found, query.every_s, query.aggregate)
+            return [SeriesPoint(at, value) for at, value in found]
+        return _to_buckets(found, query.every_s, query.aggregate)
 
     def events(self, query: EventQuery) -> list[EventRecord]:
         """Events that match, newest first."""
@@ -115,7 +114,7 @@ class MemoryStore:
         return found[: min(query.limit, MAX_EVENTS)]
 
     def span(self) -> tuple[datetime, datetime] | None:
-        """When the oldest and the newest record were measured."""
+        """Time of measurement of the oldest and the newest record."""
         times = [time_of(record) for record in (*self._records, *self._states)]
         return (min(times), max(times)) if times else None
 
@@ -128,25 +127,27 @@ class MemoryStore:
         )
         return iter(sorted(found, key=time_of))
 
-    def ledger(self) -> list[Ledger]:
-        """Counted from the records themselves."""
+    def stored_sequences(self) -> list[StoredSequences]:
+        """Sequence numbers per device and epoch, counted from the records."""
         rows: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
         for record in self._records:
-            rows[record.origin.device, record.origin.boot].append(record.origin.seq)
+            rows[record.origin.device, record.origin.epoch].append(record.origin.seq)
         return [
-            Ledger(device, boot, tuple(IntervalSet((s, s) for s in seqs)), len(seqs), len(seqs) - len(set(seqs)))
-            for (device, boot), seqs in sorted(rows.items())
+            StoredSequences(
+                device, epoch, tuple(IntervalSet((s, s) for s in seqs)), len(seqs), len(seqs) - len(set(seqs))
+            )
+            for (device, epoch), seqs in sorted(rows.items())
         ]
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing; there are no resources."""
 
 
-def _bucketed(found: list[tuple[datetime, Value]], every_s: float, aggregate: Aggregate) -> list[Point]:
+def _to_buckets(found: list[tuple[datetime, Value]], every_s: float, aggregate: Aggregate) -> list[SeriesPoint]:
     buckets: defaultdict[int, list[float]] = defaultdict(list)
     for at, value in found:
         buckets[int((at - _EPOCH).total_seconds() // every_s)].append(float(value))
     return [
-        Point(_EPOCH + timedelta(seconds=index * every_s), _AGGREGATES[aggregate](values))
+        SeriesPoint(_EPOCH + timedelta(seconds=index * every_s), _AGGREGATES[aggregate](values))
         for index, values in sorted(buckets.items())
     ]

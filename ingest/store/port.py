@@ -1,4 +1,4 @@
-"""The store's two roles: a writer that is idempotent, a reader that serves pages. Every store passes one suite."""
+"""The store's ports: an idempotent writer and a reader. Every store passes the same test suite."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ import msgspec
 from broker.contract.errors import PayloadError
 from broker.contract.payloads import fields_of
 from broker.contract.topics import KINDS, Kind
-from ingest.store.records import EventRecord, Record, State, Value
+from ingest.store.records import Connectivity, EventRecord, Record, Value
 
 Aggregate = Literal["mean", "min", "max", "last", "sum", "count"]
 
 MAX_POINTS: Final = 5_000
-"""No series answers with more points than this; ask with a wider bucket."""
+"""Upper limit of points in a series; use wider buckets for more."""
 MAX_EVENTS: Final = 1_000
 
 
 Ranges = tuple[tuple[int, int], ...]
-"""Journal positions as inclusive ranges in order."""
+"""Inclusive ranges of integers in order, such as journal offsets."""
 
 
-class Written(msgspec.Struct, frozen=True):
-    """How many records a write stored and how many it had already."""
+class WriteResult(msgspec.Struct, frozen=True):
+    """How many records a write stored, and how many were duplicates."""
 
     stored: int
     duplicates: int
 
 
 class FieldValue(msgspec.Struct, frozen=True, gc=False):
-    """The newest value of one field and when it was measured."""
+    """The newest value of a field and its time of measurement."""
 
     value: Value
     measured_at: datetime
 
 
 class Latest(msgspec.Struct, frozen=True):
-    """The newest that is known of a device, field by field; late arrivals never replace newer values.
+    """Last values of a device, field by field; a late reading never replaces a newer value.
 
-    `state` is what the device said of itself last, `state_at` when that arrived, `state_said_at` its own clock then;
-    `received_at` is when anything of it last arrived, `measured_at` when the newest was measured, `quality` that of the
-    newest reading. The outbox figures are the device's own, from its last birth.
+    `state` is the device's last status, `state_at` its time of receipt, `state_said_at` the device's clock then.
+    `received_at` is the last receipt of anything, `measured_at` the newest measurement, `quality` the flags of the
+    newest reading. The outbox figures are the device's own, from its last birth message.
     """
 
     kind: Kind
@@ -52,7 +52,7 @@ class Latest(msgspec.Struct, frozen=True):
     measured_at: datetime | None
     received_at: datetime
     quality: tuple[str, ...] = ()
-    state: State = "unknown"
+    state: Connectivity = "unknown"
     state_at: datetime | None = None
     state_said_at: datetime | None = None
     state_reason: str = ""
@@ -72,8 +72,8 @@ class SeriesQuery(msgspec.Struct, frozen=True):
     aggregate: Aggregate = "mean"
 
 
-class Point(msgspec.Struct, frozen=True):
-    """A bucket's start, or a reading's own time, and the value there."""
+class SeriesPoint(msgspec.Struct, frozen=True):
+    """A bucket's start, or a reading's own time, and its value."""
 
     at: datetime
     value: Value
@@ -90,26 +90,26 @@ class EventQuery(msgspec.Struct, frozen=True):
     limit: int = 100
 
 
-class Ledger(msgspec.Struct, frozen=True):
-    """What is stored of one outbox life: inclusive ranges of seqs, rows, and rows whose seq is there twice."""
+class StoredSequences(msgspec.Struct, frozen=True):
+    """Stored data of one device and epoch: ranges of sequence numbers, rows, and rows beyond one per number."""
 
     device: str
-    boot: str
+    epoch: str = msgspec.field(name="boot")
     seqs: tuple[tuple[int, int], ...]
     rows: int
-    twice: int
+    duplicates: int
 
 
 class TelemetryWriter(Protocol):
-    """The writing role; called by one thread of ingest."""
+    """The writing port; called by one thread of ingest."""
 
-    def drained(self) -> Ranges:
-        """Which journal positions are stored, as committed with the rows."""
+    def committed_offsets(self) -> Ranges:
+        """The journal offsets that are stored, as committed with the rows."""
 
-    def write(self, records: Sequence[Record], drained: Ranges) -> Written:
-        """Store a batch and all positions drained with it, all or nothing; may block on disk or network.
+    def write(self, records: Sequence[Record], committed_offsets: Ranges) -> WriteResult:
+        """Store a batch and the committed offsets, all or nothing; may block on disk or network.
 
-        A reading or event that is stored already (same device, boot and seq) is counted and not stored again.
+        A reading or event that is stored already (same device, epoch and seq) is counted and not stored again.
 
         Raises:
             RetryLaterError: Nothing was stored; send the same batch again.
@@ -117,21 +117,21 @@ class TelemetryWriter(Protocol):
         """
 
     def forget_before(self, *, readings: datetime, events: datetime) -> int:
-        """Delete what was measured before a time (retention of each class); how many rows went.
+        """Delete what was measured before a time (retention of each class); return how many rows.
 
-        A store whose database does this by itself does nothing.
+        Does nothing in a store whose database applies retention itself.
         """
 
 
 class TelemetryReader(Protocol):
-    """The reading role; may be called from any thread, never changes anything."""
+    """The reading port; may be called from any thread, never changes anything."""
 
     def latest(
         self, *, kind: Kind | None = None, device: str | None = None, changed_since: datetime | None = None
     ) -> list[Latest]:
-        """The newest of each device, by device id; `changed_since` keeps those received after that time."""
+        """Last values of each device, by device id; `changed_since` keeps those received after that time."""
 
-    def series(self, query: SeriesQuery) -> list[Point]:
+    def series(self, query: SeriesQuery) -> list[SeriesPoint]:
         """Points in order of time, at most `MAX_POINTS`; empty buckets are absent.
 
         Raises:
@@ -142,23 +142,23 @@ class TelemetryReader(Protocol):
         """Events that match, newest first, at most `MAX_EVENTS`."""
 
     def span(self) -> tuple[datetime, datetime] | None:
-        """When the oldest and the newest record that is kept were measured (states: arrived); None without any."""
+        """Time of measurement of the oldest and the newest record (statuses: of arrival); None without records."""
 
     def export(self, start: datetime, end: datetime, *, device: str | None = None) -> Iterator[Record]:
-        """Every record of `[start, end)` as it was written, in order of time; states by their arrival.
+        """Every record of `[start, end)` as it was written, in order of time; statuses by their arrival.
 
-        `device` asks for those of one device.
+        `device` selects one device.
         """
 
-    def ledger(self) -> list[Ledger]:
-        """What is stored, outbox life by outbox life, counted from the rows themselves."""
+    def stored_sequences(self) -> list[StoredSequences]:
+        """Stored data per device and epoch, counted from the rows themselves."""
 
 
 class Store(TelemetryWriter, TelemetryReader, Protocol):
-    """Both roles and the end of its life."""
+    """Both ports, and the end of the store's life."""
 
     def close(self) -> None:
-        """Flush and let go of files and connections; nothing may be called afterwards."""
+        """Flush, and close files and connections; nothing may be called afterwards."""
 
 
 NUMERIC_FIELDS: Final = frozenset(field for kind in KINDS for field in fields_of(kind)) - {
@@ -170,7 +170,7 @@ NUMERIC_FIELDS: Final = frozenset(field for kind in KINDS for field in fields_of
 
 
 def check_series(query: SeriesQuery) -> None:
-    """Refuse a series that no store should have to answer.
+    """Reject a series query that no store has to answer.
 
     Raises:
         PayloadError: The field is not a number or a flag of the contract, the range is empty, or there would be

@@ -1,8 +1,8 @@
-"""Devices that nobody knows yet: their first and newest messages wait here until somebody says what they are.
+"""Quarantine of unknown devices: their first and newest messages wait until somebody adopts the device.
 
-A stranger is told by the format it speaks and the name it has there. Its first messages are kept, and the newest; those
-between give way and are counted. When the inventory has it, what waits goes back to ingest; one that is ignored keeps
-nothing more.
+An unknown device is identified by its format and its name in that format. Its first and newest messages are kept; those
+between are evicted and counted. Once the inventory has the device, its messages are released to ingest. An ignored
+device keeps no messages.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import msgspec
 
 from city.sqlite import DurableConnection, guard, open_durable, reopen_if_replaced, truncate_wal, used_bytes, vacuum
 
-StrangerState = Literal["waiting", "ignored"]
+UnknownDeviceState = Literal["waiting", "ignored"]
 
-FIRST: Final = 20
-NEWEST: Final = 80
-"""Messages kept of a stranger: so many from its beginning, and so many from its end."""
-STRANGERS_MAX: Final = 10_000
-"""Names are made up by who sends; at the bound those silent longest, of the format that has most, give way."""
+FIRST_KEPT: Final = 20
+NEWEST_KEPT: Final = 80
+"""Messages kept of an unknown device: its first ones, and its newest ones."""
+DEVICES_MAX: Final = 10_000
+"""Bound of unknown devices, because senders can invent names; evicts the one silent longest of the largest format."""
 _SHOWN_NAMES: Final = 8
 
 _SCHEMA: Final = """
@@ -59,7 +59,7 @@ CREATE TABLE IF NOT EXISTS messages (
 );
 """
 
-_MEET: Final = """
+_UPSERT: Final = """
 INSERT INTO strangers (adapter, address, names, model, label, lat_deg, lon_deg, port, first_at, last_at)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9)
 ON CONFLICT (adapter, address) DO UPDATE SET
@@ -84,8 +84,8 @@ _COLUMNS: Final = (
 )
 
 
-class Quarantined(msgspec.Struct, frozen=True):
-    """A message of a device that nobody knows, to be kept."""
+class QuarantinedMessage(msgspec.Struct, frozen=True):
+    """A message of an unknown device."""
 
     adapter: str
     names: tuple[str, ...]
@@ -100,10 +100,10 @@ class Quarantined(msgspec.Struct, frozen=True):
     port: int | None = None
 
 
-class KnownStranger(msgspec.Struct, frozen=True):
-    """A device that nobody knows. `address` is its best name, `port` that of its frames; times are those of receipt.
+class UnknownDevice(msgspec.Struct, frozen=True):
+    """An unknown device. `address` is its best name, `port` the port of its frames; times are times of receipt.
 
-    `messages` came, of which `dropped` gave way.
+    `messages` arrived, of which `dropped` were evicted.
     """
 
     id: int
@@ -115,7 +115,7 @@ class KnownStranger(msgspec.Struct, frozen=True):
     lat_deg: float | None
     lon_deg: float | None
     port: int | None
-    state: StrangerState
+    state: UnknownDeviceState
     first_at: datetime
     last_at: datetime
     messages: int
@@ -129,82 +129,82 @@ class Quarantine:
     """
 
     def __init__(self, path: Path, *, max_bytes: int = 1 << 26) -> None:
-        """Open the file, making it and its folder where absent.
+        """Open the file; it is created with its folder where absent.
 
         Args:
             path: The SQLite file.
-            max_bytes: Bound of what the file keeps; there the oldest messages of the stranger that has most give way.
+            max_bytes: Bound of the file; at the bound the oldest messages of the device that has most are evicted.
         """
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._db = open_durable(path, _SCHEMA)
-        self._owes_emptying = True
+        self._wal_has_deletions = True
 
     @property
     def file(self) -> DurableConnection:
-        """The file, for who tells it from others; nothing else may be done with it."""
+        """The file, for comparing it with others; for nothing else."""
         return self._db
 
-    def add(self, messages: Sequence[Quarantined]) -> None:
-        """Keep messages durably before returning; the same message again changes nothing."""
+    def add(self, messages: Sequence[QuarantinedMessage]) -> None:
+        """Add messages durably; the same message again changes nothing."""
         if not messages:
             return
         with self._writing() as db:
-            for one in messages:
-                self._add(db, one)
-            while self._is_over(db) and self._give_way(db):
+            for message in messages:
+                self._add(db, message)
+            while self._is_over(db) and self._evict(db):
                 pass
 
-    def _add(self, db: sqlite3.Connection, one: Quarantined) -> None:
-        names = msgspec.json.encode(one.names[:_SHOWN_NAMES]).decode()
-        at = one.received_at.timestamp()
-        place = (one.lat_deg, one.lon_deg)
-        address = one.names[0].lower() if one.names else ""
-        row = (one.adapter, address, names, one.model, one.label, *place, one.port, at)
-        stranger, state = db.execute(_MEET, row).fetchone()
+    def _add(self, db: sqlite3.Connection, message: QuarantinedMessage) -> None:
+        names = msgspec.json.encode(message.names[:_SHOWN_NAMES]).decode()
+        at = message.received_at.timestamp()
+        place = (message.lat_deg, message.lon_deg)
+        address = message.names[0].lower() if message.names else ""
+        row = (message.adapter, address, names, message.model, message.label, *place, message.port, at)
+        device_id, state = db.execute(_UPSERT, row).fetchone()
         if state == "ignored":
-            db.execute("UPDATE strangers SET messages = messages + 1, dropped = dropped + 1 WHERE id = ?", (stranger,))
+            db.execute("UPDATE strangers SET messages = messages + 1, dropped = dropped + 1 WHERE id = ?", (device_id,))
             return
         kept = db.execute(
             "INSERT OR IGNORE INTO messages (stranger, digest, topic, payload, received_at, retained) "
             "VALUES (?, ?, ?, ?, ?, ?)",
-            (stranger, _digest(one), one.topic, one.payload, at, one.retained),
+            (device_id, _digest(message), message.topic, message.payload, at, message.retained),
         ).rowcount
         if kept:
-            gone = db.execute(
+            deleted = db.execute(
                 "DELETE FROM messages WHERE id IN (SELECT id FROM messages WHERE stranger = ?1 "
                 "AND id NOT IN (SELECT id FROM messages WHERE stranger = ?1 ORDER BY id LIMIT ?2) "
                 "ORDER BY id DESC LIMIT -1 OFFSET ?3)",
-                (stranger, FIRST, NEWEST),
+                (device_id, FIRST_KEPT, NEWEST_KEPT),
             ).rowcount
-            self._owes_emptying |= gone > 0
+            self._wal_has_deletions |= deleted > 0
             db.execute(
-                "UPDATE strangers SET messages = messages + 1, dropped = dropped + ? WHERE id = ?", (gone, stranger)
+                "UPDATE strangers SET messages = messages + 1, dropped = dropped + ? WHERE id = ?", (deleted, device_id)
             )
 
-    def find(self, *, state: StrangerState | None = "waiting") -> list[KnownStranger]:
-        """Strangers, the newest first; `state` None takes all."""
+    def find(self, *, state: UnknownDeviceState | None = "waiting") -> list[UnknownDevice]:
+        """Unknown devices, newest first; `state` None takes all."""
         statement = f"SELECT {_COLUMNS} FROM strangers WHERE ?1 IS NULL OR state = ?1 ORDER BY last_at DESC"  # noqa: S608 - our own names
-        with self._guarded():
-            return [_stranger(row) for row in self._db.execute(statement, (state,)).fetchall()]
+        with self._guard():
+            return [_unknown_device(row) for row in self._db.execute(statement, (state,)).fetchall()]
 
-    def get(self, stranger: int) -> KnownStranger | None:
-        """One stranger, None when there is none of that id."""
+    def get(self, device_id: int) -> UnknownDevice | None:
+        """One unknown device; None for an unknown id."""
         statement = f"SELECT {_COLUMNS} FROM strangers WHERE id = ?"  # noqa: S608 - our own names
-        with self._guarded():
-            row = self._db.execute(statement, (stranger,)).fetchone()
-        return _stranger(row) if row else None
+        with self._guard():
+            row = self._db.execute(statement, (device_id,)).fetchone()
+        return _unknown_device(row) if row else None
 
-    def messages_of(self, stranger: int, *, limit: int = FIRST + NEWEST) -> list[Quarantined]:
-        """What is kept of a stranger, oldest first."""
+    def messages_of(self, device_id: int, *, limit: int = FIRST_KEPT + NEWEST_KEPT) -> list[QuarantinedMessage]:
+        """Messages kept of an unknown device, oldest first."""
         statement = (
             "SELECT adapter, names, topic, payload, received_at, retained FROM messages "
             "JOIN strangers ON strangers.id = stranger WHERE stranger = ? ORDER BY messages.id LIMIT ?"
         )
-        with self._guarded():
-            rows = self._db.execute(statement, (stranger, limit)).fetchall()
+        with self._guard():
+            rows = self._db.execute(statement, (device_id, limit)).fetchall()
         return [
-            Quarantined(
+            QuarantinedMessage(
                 adapter,
                 msgspec.json.decode(names, type=tuple[str, ...]),
                 topic,
@@ -216,43 +216,43 @@ class Quarantine:
         ]
 
     def count(self) -> int:
-        """How many strangers wait for somebody to say what they are."""
-        with self._guarded():
+        """Number of unknown devices that are neither adopted nor ignored."""
+        with self._guard():
             return int(self._db.execute("SELECT count(*) FROM strangers WHERE state = 'waiting'").fetchone()[0])
 
-    def mark(self, stranger: int, state: StrangerState) -> None:
-        """Ignore a stranger and forget its messages, or take notice of it again."""
+    def mark(self, device_id: int, state: UnknownDeviceState) -> None:
+        """Ignore an unknown device and delete its messages, or stop ignoring it."""
         with self._writing() as db:
-            db.execute("UPDATE strangers SET state = ? WHERE id = ?", (state, stranger))
+            db.execute("UPDATE strangers SET state = ? WHERE id = ?", (state, device_id))
             if state == "ignored":
-                db.execute("DELETE FROM messages WHERE stranger = ?", (stranger,))
-                self._owes_emptying = True
+                db.execute("DELETE FROM messages WHERE stranger = ?", (device_id,))
+                self._wal_has_deletions = True
 
-    def forget(self, stranger: int) -> None:
-        """Forget a stranger with its messages."""
+    def forget(self, device_id: int) -> None:
+        """Delete an unknown device with its messages."""
         with self._writing() as db:
-            self._forget(db, stranger)
+            self._forget(db, device_id)
 
     def forget_before(self, time: datetime) -> int:
-        """Delete strangers that were last heard before a time (retention); how many went."""
+        """Delete unknown devices last heard before a time (retention); return how many."""
         with self._writing() as db:
             old = db.execute("SELECT id FROM strangers WHERE last_at < ?", (time.timestamp(),)).fetchall()
-            for (stranger,) in old:
-                self._forget(db, stranger)
+            for (device_id,) in old:
+                self._forget(db, device_id)
             return len(old)
 
     def tidy(self) -> None:
-        """Empty the write-ahead log of what was deleted; where a reader forbids it, at the next call.
+        """Truncate the write-ahead log after deletions; retried at the next call while a reader forbids it.
 
-        A file that was deleted or replaced meanwhile is written anew.
+        A file that was deleted or replaced meanwhile is written again.
         """
-        with self._guarded():
+        with self._guard():
             self._db = reopen_if_replaced(self._db)
-            if self._owes_emptying:
-                self._owes_emptying = not truncate_wal(self._db)
+            if self._wal_has_deletions:
+                self._wal_has_deletions = not truncate_wal(self._db)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with self._lock:
             self._db.close()
 
@@ -260,29 +260,29 @@ class Quarantine:
         return self._has_too_many(db) or used_bytes(db) > self._max_bytes
 
     def _has_too_many(self, db: sqlite3.Connection) -> bool:
-        return int(db.execute("SELECT count(*) FROM strangers").fetchone()[0]) > STRANGERS_MAX
+        return int(db.execute("SELECT count(*) FROM strangers").fetchone()[0]) > DEVICES_MAX
 
-    def _give_way(self, db: sqlite3.Connection) -> bool:
-        """Let one give way: of the format with most strangers the one silent longest, or messages of who has most."""
-        stranger, messages = db.execute(_LARGEST).fetchone() or (0, 0)
+    def _evict(self, db: sqlite3.Connection) -> bool:
+        """Evict a device (of the format with most, the one silent longest) or messages of the device with most."""
+        device_id, messages = db.execute(_LARGEST).fetchone() or (0, 0)
         if messages <= 1 or self._has_too_many(db):
             oldest = db.execute(_SILENT_LONGEST).fetchone()
             if oldest:
                 self._forget(db, oldest[0])
             return oldest is not None
         oldest_half = "SELECT id FROM messages WHERE stranger = ? ORDER BY id LIMIT ?"
-        gone = db.execute(
+        deleted = db.execute(
             f"DELETE FROM messages WHERE id IN ({oldest_half})",  # noqa: S608 - our own text
-            (stranger, (messages + 1) // 2),
+            (device_id, (messages + 1) // 2),
         ).rowcount
-        db.execute("UPDATE strangers SET dropped = dropped + ? WHERE id = ?", (gone, stranger))
-        self._owes_emptying = True
-        return gone > 0
+        db.execute("UPDATE strangers SET dropped = dropped + ? WHERE id = ?", (deleted, device_id))
+        self._wal_has_deletions = True
+        return deleted > 0
 
-    def _forget(self, db: sqlite3.Connection, stranger: int) -> None:
-        db.execute("DELETE FROM messages WHERE stranger = ?", (stranger,))
-        db.execute("DELETE FROM strangers WHERE id = ?", (stranger,))
-        self._owes_emptying = True
+    def _forget(self, db: sqlite3.Connection, device_id: int) -> None:
+        db.execute("DELETE FROM messages WHERE stranger = ?", (device_id,))
+        db.execute("DELETE FROM strangers WHERE id = ?", (device_id,))
+        self._wal_has_deletions = True
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -293,22 +293,22 @@ class Quarantine:
             vacuum(self._db)
 
     @contextmanager
-    def _guarded(self) -> Iterator[None]:
+    def _guard(self) -> Iterator[None]:
         with guard(self._lock, "quarantine"):
             yield
 
 
-def _digest(one: Quarantined) -> bytes:
-    """The same bytes at another time are another message: a value that does not change is measured again and again."""
-    at = f"{one.topic}\0{one.received_at.timestamp()!r}\0".encode("utf-8", "replace")
-    return hashlib.blake2b(at + one.payload, digest_size=16).digest()
+def _digest(message: QuarantinedMessage) -> bytes:
+    """The digest includes the time of receipt: a value that does not change is measured again and again."""
+    at = f"{message.topic}\0{message.received_at.timestamp()!r}\0".encode("utf-8", "replace")
+    return hashlib.blake2b(at + message.payload, digest_size=16).digest()
 
 
-def _stranger(
-    row: tuple[int, str, str, str, str, str, float, float, int, StrangerState, float, float, int, int],
-) -> KnownStranger:
+def _unknown_device(
+    row: tuple[int, str, str, str, str, str, float, float, int, UnknownDeviceState, float, float, int, int],
+) -> UnknownDevice:
     id_, adapter, address, names, model, label, lat, lon, port, state, first, last, messages, dropped = row
-    return KnownStranger(
+    return UnknownDevice(
         id_,
         adapter,
         address,

@@ -1,4 +1,4 @@
-"""What ingest hands to a store: readings, events and states of devices, already judged and with both times."""
+"""The records that ingest writes to a store: validated readings, events and statuses, with both times."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ import msgspec
 from broker.contract.topics import Kind
 
 Value = float | int | bool | str
-State = Literal["online", "offline", "sleeping", "unknown"]
+Connectivity = Literal["online", "offline", "sleeping", "unknown"]
 
 QUALITY_CLOCK = "clock"
-"""The device's clock was wrong: stored at receive time, the device's own time kept beside it."""
+"""The device's clock was wrong: stored at the time of receipt, with the device's own time beside it."""
 QUALITY_INVALID = "invalid"
-"""A field was a sentinel, missing or impossible and is therefore absent."""
+"""A field was a sentinel, missing or impossible, and is therefore absent."""
 QUALITY_NO_FIX = "no_fix"
-"""It has no position because the receiver had none: invalid, half of one, 0,0, or hundreds of metres wide."""
+"""The receiver had no position fix: invalid, half of one, 0,0, or hundreds of metres wide."""
 QUALITY_OUTDATED = "outdated"
-"""Its position was an earlier one, sent again; it is left out."""
+"""Its position was a repeat of an earlier fix and is left out."""
 QUALITY_JUMP = "jump"
-"""Its position is farther from the last one than a truck can drive; it is left out."""
+"""Its position is farther from the last one than a truck can drive and is left out."""
 QUALITY_UNDECODED = "undecoded"
-"""A part of it, or all, was bytes that nobody here can decode; they are kept."""
+"""Some or all of its bytes could not be decoded; they are kept as a dead letter."""
 QUALITY_LATE = "late"
-"""It arrived long after it was measured; never news."""
+"""It arrived long after it was measured; it is never shown as current."""
 
 
-class Origin(msgspec.Struct, frozen=True, gc=False):
-    """Where a record comes from and when; `(device, boot, seq)` is what makes it once.
+class RecordOrigin(msgspec.Struct, frozen=True, gc=False):
+    """Source and times of a record; `(device, epoch, seq)` identifies it.
 
-    `measured_at` orders and places it, `device_at` is the device's own clock when that was not believed.
+    `measured_at` orders it; `device_at` is the device's own clock where that was rejected.
     """
 
     kind: Kind
     device: str
-    boot: str
+    epoch: str
     seq: int
     measured_at: datetime
     received_at: datetime
@@ -47,32 +47,32 @@ class Origin(msgspec.Struct, frozen=True, gc=False):
 class Reading(msgspec.Struct, frozen=True, gc=False):
     """Measured values of one device at one moment; absent fields are absent, never zero."""
 
-    origin: Origin
+    origin: RecordOrigin
     values: dict[str, Value]
 
 
 class EventRecord(msgspec.Struct, frozen=True):
-    """Something that happened at a device.
+    """An event at a device.
 
-    `lasting`: what a device repeats of a condition; before it is stored, whatever does not change it is taken out.
+    `is_level`: a repeated level report; only changes are stored.
     """
 
-    origin: Origin
+    origin: RecordOrigin
     type: str
     state: Literal["raised", "cleared", "noted"]
     detail: dict[str, Any]
-    lasting: bool = False
+    is_level: bool = False
 
 
 class StatusRecord(msgspec.Struct, frozen=True):
-    """A device came, went or sleeps. `at` is its own clock, None for a last will, which the broker speaks.
+    """A device came online, went offline or sleeps. `at` is its own clock, None for a last will of the broker.
 
-    `outbox_waiting` and `outbox_dropped`: readings that wait in its outbox, and that gave way there at its bound.
+    `outbox_waiting` and `outbox_dropped`: readings pending in its outbox, and dropped there at its bound.
     """
 
     kind: Kind
     device: str
-    state: State
+    state: Connectivity
     at: datetime | None
     received_at: datetime
     reason: str = ""
@@ -87,10 +87,10 @@ Record = Reading | EventRecord | StatusRecord
 
 
 def device_of(record: Record) -> str:
-    """The device that a record is of."""
+    """The device of a record."""
     return record.device if isinstance(record, StatusRecord) else record.origin.device
 
 
 def time_of(record: Record) -> datetime:
-    """When a record was measured; of a state, when it arrived."""
+    """Time of measurement; for a status, of arrival."""
     return record.received_at if isinstance(record, StatusRecord) else record.origin.measured_at

@@ -1,4 +1,4 @@
-"""What people said about dumping cases: events `review` of the case's camera, the last word of each case."""
+"""Reviews of dumping cases: events `review` of the case's camera; the latest review of a case counts."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from msgspec import Meta
 from broker.contract.topics import ID_PATTERN
 from ingest.store.records import EventRecord
 
-Said = Literal["confirmed", "rejected", "merged", "reopened"]
+Verdict = Literal["confirmed", "rejected", "merged", "reopened"]
 Reason = Literal["person_standing", "shadow", "animal", "collected", "vehicle", "other"]
-"""Why a case is none."""
+"""Why a case is rejected."""
 
 REASONS: Final[tuple[Reason, ...]] = get_args(Reason)
 NOTE_MAX: Final = 500
@@ -23,28 +23,28 @@ CaseId = Annotated[str, Meta(pattern=rf"^{ID_PATTERN}\Z")]
 
 
 class Review(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One word on a case, the detail of its event. `reason` goes with rejected, `into` with merged.
+    """A verdict on a case, the detail of its event. `reason` goes with rejected, `into` with merged.
 
-    `by` is the role of who said it; the API knows no names.
+    `by` is the reviewer's role; the API knows no names.
     """
 
     case: CaseId
-    verdict: Said
+    verdict: Verdict
     reason: Reason | Literal[""] = ""
     note: Annotated[str, Meta(max_length=NOTE_MAX)] = ""
     into: CaseId | Literal[""] = ""
     by: Annotated[str, Meta(max_length=64)] = ""
 
 
-class Spoken(msgspec.Struct, frozen=True):
-    """A review and the event that carried it."""
+class SubmittedReview(msgspec.Struct, frozen=True):
+    """A review and its event."""
 
     review: Review
     event: EventRecord
 
 
 def review_of(event: EventRecord) -> Review | None:
-    """The review that an event carries; None when it is not one, for whatever it holds."""
+    """The review in an event; None when its detail is not a valid review."""
     try:
         review = msgspec.convert(event.detail, Review)
     except msgspec.ValidationError:
@@ -53,23 +53,23 @@ def review_of(event: EventRecord) -> Review | None:
     return None if lacks else review
 
 
-def last_words(events: Iterable[EventRecord]) -> dict[tuple[str, str], Spoken]:
-    """The newest review of each case by camera and case: a camera's events speak of its own cases only."""
-    found: dict[tuple[str, str], Spoken] = {}
+def latest_reviews(events: Iterable[EventRecord]) -> dict[tuple[str, str], SubmittedReview]:
+    """The newest review of each case, by camera and case: a camera's events concern its own cases only."""
+    found: dict[tuple[str, str], SubmittedReview] = {}
     for event in sorted(events, key=_when):
         review = review_of(event)
         if review:
-            found[event.origin.device, review.case] = Spoken(review, event)
+            found[event.origin.device, review.case] = SubmittedReview(review, event)
     return found
 
 
 def _when(event: EventRecord) -> tuple[object, ...]:
     # The rest tells reviews of one millisecond apart, the same way each time.
-    return event.origin.measured_at, event.origin.received_at, event.origin.boot, event.origin.seq
+    return event.origin.measured_at, event.origin.received_at, event.origin.epoch, event.origin.seq
 
 
 def merge_targets(into: Mapping[str, str]) -> dict[str, str]:
-    """Where each merged case ends, over several merges; those that lead round in a circle are left out."""
+    """The final target of each merged case, over several merges; cycles are left out."""
     ends: dict[str, str] = {}
     for start in into:
         way = [start]

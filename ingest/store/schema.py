@@ -1,6 +1,6 @@
-"""Measurements and columns every store shares: one measurement per kind, one column per contract field.
+"""Measurements and columns that every store shares: one measurement per kind, one column per contract field.
 
-What InfluxDB has on top for boards, derived from these, is described here as well; `docs/influx.md` is the page of it.
+The derived measurements of InfluxDB for boards are described here as well; `docs/influx.md` is generated from it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _TEXT_COLUMNS: Final = {
 
 
 def to_columns(kind: Kind, values: dict[str, Any]) -> dict[str, Value]:
-    """Values as they are stored: lists and mappings become JSON text, words stay as they are."""
+    """Values as they are stored: lists and mappings become JSON text."""
     texts = {name for name in _TEXT_COLUMNS[kind] & values.keys() if not isinstance(values[name], str)}
     return {**values, **{name: msgspec.json.encode(values[name]).decode() for name in texts}} if texts else values
 

@@ -1,4 +1,4 @@
-"""The tags of a device's points: what it is and where it stands, never what it measures."""
+"""Tags of a device's points: its attributes in the inventory, never measured values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from city.model import Bin, City
 
 
 def tags_of_device(city: City, device_id: str) -> dict[str, str]:
-    """Tag to value by the inventory; of a device that is not in it, the city and its id."""
+    """Tag to value by the inventory; city and device id alone for a device that is not in it."""
     device = city.devices.get(device_id)
     tags = {"city": city.id, "device": device_id}
     if device is not None:

@@ -209,7 +209,7 @@ def a_forged_will(target: Target) -> str:
 
 
 def messages_that_cost_much(target: Target) -> str:
-    """Make nobody wait for a message full of tiny elements, or full of boots, of a device that has gone mad."""
+    """Make nobody wait for a message full of tiny elements, or full of epochs, of a device that has gone mad."""
     topic = f"kota/v1/{target.city}/bin/{THIEF}/telemetry"
     mad = Device(target, THIEF)
     waits = []

@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from broker.accounts import password_of
-from broker.client import BusClient, Delivery, Login
+from broker.client import BusClient, ConnectionParams, Delivery
 from broker.contract.errors import ConfigError
 from city.gateways import Gateways
 from city.secrets import Secrets
@@ -44,9 +44,9 @@ class Target(msgspec.Struct, frozen=True):
         """The password of an account, as somebody has it who has stolen that device."""
         return password_of(Secrets(self.data), Gateways(self.data), user)
 
-    def login(self, user: str, client_id: str = "") -> Login:
+    def login(self, user: str, client_id: str = "") -> ConnectionParams:
         """How an account signs in."""
-        return Login(self.host, self.mqtt_port, user, self.password(user), client_id or user, ca=self.ca)
+        return ConnectionParams(self.host, self.mqtt_port, user, self.password(user), client_id or user, ca=self.ca)
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -130,8 +130,8 @@ def be_served(target: Target, user: str = "bin-0001") -> float:
         AssertionError: There was none.
     """
     own = f"kota/v1/{target.city}/bin/{user}"
-    boot = f"a{random.randrange(1 << 40):x}"[:10]
-    reading = {"ts": time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime()), "boot": boot, "seq": 0, "battery_pct": 50}
+    epoch = f"a{random.randrange(1 << 40):x}"[:10]
+    reading = {"ts": time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime()), "boot": epoch, "seq": 0, "battery_pct": 50}
     began_s = time.monotonic()
     device = Device(target, user, f"{own}/receipt")
     try:
@@ -141,7 +141,7 @@ def be_served(target: Target, user: str = "bin-0001") -> float:
             device.bus.publish(f"{own}/telemetry", json.dumps(reading).encode())
             asked_s = time.monotonic()
             while time.monotonic() - asked_s < 2.0:
-                if any(boot.encode() in one.payload for one in device.heard):
+                if any(epoch.encode() in one.payload for one in device.heard):
                     return time.monotonic() - began_s
                 time.sleep(0.01)
         raise AssertionError(f"{user} had no receipt within {SERVED_WITHIN_S:.0f} s")

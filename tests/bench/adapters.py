@@ -22,8 +22,8 @@ import msgspec
 from city.inventory import builtin_city, load_city
 from city.model import AccessPoint, Bin, Binding, Camera, City, Device, Truck
 from ingest.decode import Decoder
-from ingest.history import History
 from ingest.journal import Arrival
+from ingest.stateful_rules import StatefulRules
 from ingest.store.duck import DuckStore
 from ingest.store.records import Record
 
@@ -276,7 +276,7 @@ def measure(adapter: str, messages: int) -> Row:
     with tempfile.TemporaryDirectory(prefix="kota-bench-") as folder:
         store = DuckStore(Path(folder) / "city.duckdb")
         store_s = _timed(lambda: _store(decoder, store, arrivals))
-        readings = sum(life.rows for life in store.ledger())
+        readings = sum(life.rows for life in store.stored_sequences())
         store.close()
     return Row(adapter, messages, readings, parse_s, decode_s, store_s)
 
@@ -301,12 +301,12 @@ def _address(adapter: str, number: int) -> str:
 
 
 def _store(decoder: Decoder, store: DuckStore, arrivals: Sequence[Arrival]) -> None:
-    history = History(store)
+    history = StatefulRules(store)
     for first in range(0, len(arrivals), BATCH):
         records: list[Record] = [
             record for one in arrivals[first : first + BATCH] for record in decoder.decode(one).records
         ]
-        store.write([one for one in history.settle(records) if one is not None], ((1, first + BATCH),))
+        store.write([one for one in history.apply(records) if one is not None], ((1, first + BATCH),))
         history.commit()
 
 

@@ -21,7 +21,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from broker.client import BusClient, Login
+from broker.client import BusClient, ConnectionParams
 from broker.contract.codec import encode
 from broker.contract.payloads import BinTelemetry
 from tests.bench import telegraf
@@ -167,7 +167,7 @@ def _make_session(broker: RunningBroker) -> None:
 def _publish(broker: RunningBroker, messages: int, rate: int | None) -> None:
     """Publish all of it, `rate` a second or as fast as the broker takes it, and wait until the broker has it."""
     password = broker.secrets.password("simulator")
-    bus = BusClient(Login("127.0.0.1", broker.port, "simulator", password, "simulator"))
+    bus = BusClient(ConnectionParams("127.0.0.1", broker.port, "simulator", password, "simulator"))
     thread = threading.Thread(target=bus.run, args=(threading.Event(),), daemon=True)
     thread.start()
     wait_for(bus.connected.is_set, "the publisher")
@@ -193,7 +193,7 @@ def message(number: int, start: datetime) -> tuple[str, bytes]:
     """Topic and payload of the reading that is measured so many milliseconds after the start."""
     reading = BinTelemetry(
         ts=start + timedelta(milliseconds=number),
-        boot="bench",
+        epoch="bench",
         seq=number // DEVICES,
         distance_mm=400.0,
         temperature_c=29.5,

@@ -52,7 +52,7 @@ class Sender:
 
         def reading(seq: int) -> bytes:
             return encode(
-                BinTelemetry(ts=now, boot=BOOT, seq=seq, distance_mm=400.0, temperature_c=29.5, battery_pct=87.0)
+                BinTelemetry(ts=now, epoch=BOOT, seq=seq, distance_mm=400.0, temperature_c=29.5, battery_pct=87.0)
             )
 
         self._bodies = [

@@ -17,13 +17,13 @@ from typing import Final
 
 import msgspec
 
-from broker.client import BusClient, Login
+from broker.client import BusClient, ConnectionParams
 from city.inventory import builtin_city, load_city
 from city.settings import Settings, load_settings
 from ingest.journal import Arrival, Journal
 from ingest.service import Ingest
-from ingest.store.opened import OpenStore, open_store
-from ingest.store.port import Ranges, Store, Written
+from ingest.store.factory import StoreHandle, open_store
+from ingest.store.port import Ranges, Store, WriteResult
 from ingest.store.records import Reading, Record
 from tests.bench.ingest import message
 from tests.bench.subscriber import login
@@ -69,8 +69,8 @@ class _Timed:
     def __getattr__(self, name: str) -> object:
         return getattr(self._store, name)
 
-    def write(self, records: Sequence[Record], drained: Ranges) -> Written:
-        written = self._store.write(records, drained)
+    def write(self, records: Sequence[Record], committed_offsets: Ranges) -> WriteResult:
+        written = self._store.write(records, committed_offsets)
         now = datetime.now(UTC)
         arrived = [record.origin.received_at for record in records if isinstance(record, Reading)]
         self.ages_s += [(now - at).total_seconds() for at in arrived if at >= self._began]
@@ -134,7 +134,7 @@ def _catch_up(settings: Settings, broker: RunningBroker, hours: float, rate: flo
         settings,
         city,
         login(broker.port, broker.folder),
-        OpenStore(timed, opened.dead_letters, opened.quarantine, opened.health, opened.book),  # type: ignore[arg-type]
+        StoreHandle(timed, opened.dead_letters, opened.quarantine, opened.health, opened.manifest),  # type: ignore[arg-type]
     )
     stop = threading.Event()
     began_cpu_s, messages = usage_of(os.getpid()).cpu_s, ingest.drain.depth()
@@ -169,7 +169,7 @@ def _catch_up(settings: Settings, broker: RunningBroker, hours: float, rate: flo
 def _publish(broker: RunningBroker, first: int, rate: float, stop: threading.Event) -> None:
     """New readings at their own time, at the rate of the city."""
     password = broker.secrets.password("simulator")
-    bus = BusClient(Login("127.0.0.1", broker.port, "simulator", password, "simulator"))
+    bus = BusClient(ConnectionParams("127.0.0.1", broker.port, "simulator", password, "simulator"))
     threading.Thread(target=bus.run, args=(stop,), daemon=True).start()
     number = first
     while not stop.wait(1 / rate):

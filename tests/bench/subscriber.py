@@ -15,13 +15,13 @@ from typing import Literal
 
 import msgspec
 
-from broker.client import BusClient, Delivery, Login
+from broker.client import BusClient, ConnectionParams, Delivery
 from broker.contract.topics import subscription
 from city.inventory import builtin_city, load_city
 from city.secrets import Secrets
 from city.settings import load_settings
 from ingest.service import Ingest
-from ingest.store.opened import open_store
+from ingest.store.factory import open_store
 from tests.bench.usage import usage_of
 
 
@@ -34,9 +34,9 @@ class Outcome(msgspec.Struct, frozen=True):
     peak_resident_mb: float
 
 
-def login(port: int, folder: Path) -> Login:
+def login(port: int, folder: Path) -> ConnectionParams:
     """The account whose session holds the backlog; the broker's folder has the key of its password."""
-    return Login("127.0.0.1", port, "ingest", Secrets(folder).password("ingest"), "ingest", persistent=True)
+    return ConnectionParams("127.0.0.1", port, "ingest", Secrets(folder).password("ingest"), "ingest", persistent=True)
 
 
 class Nothing:

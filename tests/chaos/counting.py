@@ -7,12 +7,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from broker.contract.codec import stamps_of
+from broker.contract.codec import sequence_ids_of
 from edge.outbox import Outbox
-from ingest.store.dead_letters import DeadLetterBox
+from ingest.store.dead_letters import DeadLetterQueue
+from ingest.store.factory import open_manifest
 from ingest.store.intervals import IntervalSet
-from ingest.store.opened import open_book
-from ingest.store.port import Ledger
+from ingest.store.port import StoredSequences
 from tests.chaos.fleet import read_lives
 
 Life = tuple[str, str]
@@ -37,35 +37,35 @@ def outboxes(data: Path) -> list[Path]:
 
 def published_in(data: Path) -> dict[Life, int]:
     """What publishers and fleet have given out: so many seqs of each life, from 0 on."""
-    published = {(life.device, life.boot): life.seqs for life in read_lives(data)}
+    published = {(life.device, life.epoch): life.seqs for life in read_lives(data)}
     for path in outboxes(data):
         with closing(Outbox(path, max_bytes=1 << 40)) as outbox:
-            published.update({(life.device, life.boot): life.seqs for life in outbox.issued()})
+            published.update({(life.device, life.epoch): life.seqs for life in outbox.stats()})
     return published
 
 
-def counted(data: Path, published: dict[Life, int], stored: Sequence[Ledger]) -> Counts:
+def counted(data: Path, published: dict[Life, int], stored: Sequence[StoredSequences]) -> Counts:
     """Hold what was published against the store and the dead letters."""
-    ledger = {(one.device, one.boot): one for one in stored}
+    ledger = {(one.device, one.epoch): one for one in stored}
     dead, twice = _buried(data)
     lost = kept_in_all = buried = 0
     for life, seqs in published.items():
         kept, refused = _numbers(ledger[life].seqs if life in ledger else ()), _numbers(dead.get(life, ()))
         lost += len(set(range(seqs)) - kept - refused)
-        twice += len(kept & refused) + (ledger[life].twice if life in ledger else 0)
+        twice += len(kept & refused) + (ledger[life].duplicates if life in ledger else 0)
         kept_in_all += len(kept)
         buried += len(refused)
-    with closing(open_book(data)) as book:
-        said_lost = sum(one.last - one.first + 1 for one in book.lost())
+    with closing(open_manifest(data)) as book:
+        said_lost = sum(one.last - one.first + 1 for one in book.lost_ranges())
     return Counts(sum(published.values()), kept_in_all, buried, lost, twice, said_lost)
 
 
 def _buried(data: Path) -> tuple[dict[Life, IntervalSet], int]:
     """The seqs of dead letters by device and boot, and how many of them lie there more than once."""
-    with closing(DeadLetterBox(data / "store" / "dead_letters.sqlite")) as box:
+    with closing(DeadLetterQueue(data / "store" / "dead_letters.sqlite")) as box:
         seqs = box.seqs()
-        letters = sum(len(stamps_of(letter.payload)) for letter in box.find(limit=-1))
-        letters += sum(len(stamps_of(letter.payload)) for letter in box.find(state="replaying", limit=-1))
+        letters = sum(len(sequence_ids_of(letter.payload)) for letter in box.find(limit=-1))
+        letters += sum(len(sequence_ids_of(letter.payload)) for letter in box.find(state="replaying", limit=-1))
     return seqs, letters - sum(found.count() for found in seqs.values())
 
 

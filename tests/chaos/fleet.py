@@ -22,12 +22,12 @@ from typing import Final
 
 import msgspec
 
-from broker.client import KEEPALIVE_S, RECONNECT_MAX_S, RECONNECT_MIN_S, STEADY_S
+from broker.client import KEEPALIVE_S, RECONNECT_MAX_S, RECONNECT_MIN_S, STABLE_AFTER_S
 from broker.contract.codec import encode, join_encoded, parse_receipt
 from broker.contract.payloads import BinTelemetry, Offline, Online
 from broker.contract.topics import Topic
 from city.secrets import Secrets
-from edge.agent import BATCH_MAX, PATIENCE_S, SILENCE_MAX_S
+from edge.agent import BATCH_MAX, RETRANSMIT_MAX_S, RETRANSMIT_TIMEOUT_S
 from tests.attacks.packets import connect, packet, publish, subscribe
 from tests.attacks.target import allow_connections
 from tests.chaos.publisher import share_in
@@ -43,7 +43,7 @@ class Life(msgspec.Struct):
     """One device: `seqs` readings given out, from 0 on, those of them without a receipt, and whether it is let in."""
 
     device: str
-    boot: str
+    epoch: str
     seqs: int
     waiting: int
     online: bool = False
@@ -101,7 +101,7 @@ class FleetDevice:
         self._ask = subscribe(receipts, qos=0)
         self._waiting: dict[int, tuple[bytes, float, float]] = {}
         """Seq to payload, when it is due, and when it was sent."""
-        self._patience_s = PATIENCE_S[0]
+        self._retransmit_s = RETRANSMIT_TIMEOUT_S[0]
         self._transport: asyncio.Transport | None = None
         self._mid = 0
 
@@ -110,7 +110,7 @@ class FleetDevice:
         attempt = 0
         while True:
             began_s = time.monotonic()
-            attempt = 0 if await self._converse() and time.monotonic() - began_s > STEADY_S else attempt + 1
+            attempt = 0 if await self._converse() and time.monotonic() - began_s > STABLE_AFTER_S else attempt + 1
             ceiling = min(RECONNECT_MAX_S, RECONNECT_MIN_S * 2 ** min(attempt, 10))
             await asyncio.sleep(random.uniform(RECONNECT_MIN_S / 2, ceiling))
 
@@ -150,7 +150,9 @@ class FleetDevice:
         assert self._transport is not None
         self.life.online = True
         self._transport.write(self._ask)
-        born = encode(Online(ts=datetime.now(UTC), boot=self.life.boot, fw="chaos", outbox_waiting=len(self._waiting)))
+        born = encode(
+            Online(ts=datetime.now(UTC), epoch=self.life.epoch, fw="chaos", outbox_waiting=len(self._waiting))
+        )
         self._transport.write(publish(self._status, born, retain=True, number=self._next_mid()))
         self._waiting = {seq: (payload, 0.0, 0.0) for seq, (payload, *_) in self._waiting.items()}
 
@@ -162,18 +164,18 @@ class FleetDevice:
             self._transport.write(packet(_PUBACK, body[place : place + 2]))
             place += 2
         receipt = parse_receipt(body[place:])
-        if receipt.boot == self.life.boot:
+        if receipt.epoch == self.life.epoch:
             told = [seq for seq in self._waiting if any(low <= seq <= high for low, high in receipt.seqs)]
             sent_s = [self._waiting.pop(seq)[2] for seq in told]
             if sent_s:
                 took_s = time.monotonic() - min(sent_s)
-                self._patience_s = min(max(PATIENCE_S[0], 4 * took_s), PATIENCE_S[1])
+                self._retransmit_s = min(max(RETRANSMIT_TIMEOUT_S[0], 4 * took_s), RETRANSMIT_TIMEOUT_S[1])
         self.life.waiting = len(self._waiting)
 
     def give_out(self, seqs: int) -> None:
         """Have given out so many readings in all."""
         for seq in range(self.life.seqs, seqs):
-            reading = BinTelemetry(ts=datetime.now(UTC), boot=self.life.boot, seq=seq, battery_pct=50.0)
+            reading = BinTelemetry(ts=datetime.now(UTC), epoch=self.life.epoch, seq=seq, battery_pct=50.0)
             self._waiting[seq] = encode(reading), 0.0, 0.0
         self.life.seqs = max(self.life.seqs, seqs)
         self.life.waiting = len(self._waiting)
@@ -186,10 +188,10 @@ class FleetDevice:
         if not due:
             return
         if any(self._waiting[seq][1] for seq in due):
-            self._patience_s = min(SILENCE_MAX_S, 2 * self._patience_s)
+            self._retransmit_s = min(RETRANSMIT_MAX_S, 2 * self._retransmit_s)
         body = join_encoded([self._waiting[seq][0] for seq in due])
         self._transport.write(publish(self._telemetry, body, number=self._next_mid()))
-        again_s = now_s + self._patience_s * random.uniform(1.0, 1.5)
+        again_s = now_s + self._retransmit_s * random.uniform(1.0, 1.5)
         self._waiting |= {seq: (self._waiting[seq][0], again_s, now_s) for seq in due}
 
     def cut(self) -> None:

@@ -26,7 +26,7 @@ from city.model import City
 from ingest.decode import Decoder
 from ingest.drain import Drain
 from ingest.journal import Arrival, Journal
-from ingest.store.dead_letters import DeadLetterBox
+from ingest.store.dead_letters import DeadLetterQueue
 from ingest.store.duck import DuckStore
 from ingest.store.quarantine import Quarantine
 from tests.support.field_samples import SAMPLES, samples
@@ -173,7 +173,7 @@ def fuzz(folder: Path, payloads: int, seed: int) -> Report:
     dice, start = random.Random(seed), seeds(city)
     journal = Journal(folder / "journal.sqlite", max_bytes=1 << 40)
     decoder = Decoder(city, late_after=timedelta(minutes=15))
-    store, box = DuckStore(folder / "city.duckdb"), DeadLetterBox(folder / "dead.sqlite", max_bytes=1 << 40)
+    store, box = DuckStore(folder / "city.duckdb"), DeadLetterQueue(folder / "dead.sqlite", max_bytes=1 << 40)
     drain = Drain(journal, decoder, store, box, Quarantine(folder / "strangers.sqlite", max_bytes=1 << 40))
     stop = threading.Event()
     sorts = ("with_records", "with_dead", "ignored", "unaccounted", "crashed", "strangers", "records", "letters")
@@ -188,7 +188,7 @@ def fuzz(folder: Path, payloads: int, seed: int) -> Report:
         journal.append(arrivals)
         _count(decoder, arrivals, counted)
         drain._drain(stop)
-    rows = sum(life.rows for life in store.ledger())
+    rows = sum(life.rows for life in store.stored_sequences())
     letters = sum(letter.times for letter in box.find(state=None, limit=-1))
     refused = sum(letter.reason.startswith("store: ") for letter in box.find(state=None, limit=-1))
     store.close()
@@ -216,14 +216,14 @@ def _count(decoder: Decoder, arrivals: list[Arrival], counted: dict[str, int]) -
     for arrival in arrivals:
         result = decoder.decode(arrival)
         counted["with_records"] += bool(result.records)
-        counted["with_dead"] += bool(result.dead)
+        counted["with_dead"] += bool(result.rejected)
         counted["ignored"] += result.ignored
-        counted["unaccounted"] += not (result.records or result.dead or result.strangers or result.ignored)
-        counted["strangers"] += len(result.strangers)
-        counted["crashed"] += any(letter.reason.startswith("decoder failed") for letter in result.dead)
+        counted["unaccounted"] += not (result.records or result.rejected or result.unknown_devices or result.ignored)
+        counted["strangers"] += len(result.unknown_devices)
+        counted["crashed"] += any(letter.reason.startswith("decoder failed") for letter in result.rejected)
         counted["records"] += len(result.records)
         # The same element twice in one message is one letter, come once.
-        counted["letters"] += len({letter.raw for letter in result.dead})
+        counted["letters"] += len({letter.raw for letter in result.rejected})
 
 
 def run(argv: list[str]) -> int:

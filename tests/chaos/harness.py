@@ -23,12 +23,12 @@ import msgspec
 
 from broker.access import SIMULATORS
 from city.inventory import builtin_city, load_city
+from ingest.store.checkpoint import Checkpoint
 from ingest.store.duck import DuckStore
-from ingest.store.health import HealthBoard, IngestHealth
+from ingest.store.health import HealthSnapshotFile, IngestHealth
 from ingest.store.influx import InfluxStore
 from ingest.store.influx_http import InfluxHttp
-from ingest.store.port import Ledger, Store
-from ingest.store.progress import Progress
+from ingest.store.port import Store, StoredSequences
 from tests.chaos.counting import counted, outboxes, published_in
 from tests.chaos.damage import LAST_HARM, Harm
 from tests.chaos.fleet import read_lives
@@ -286,7 +286,7 @@ class Harness:
     def _said_since(self, since: datetime) -> IngestHealth | None:
         """How ingest does, if it has said so since then."""
         self._revive("ingest")
-        health = HealthBoard(self._run.folder).read()
+        health = HealthSnapshotFile(self._run.folder).read()
         return health if health and health.at > since else None
 
     def _jump(self, jump_s: float, lasts_s: float) -> None:
@@ -424,7 +424,7 @@ class Harness:
         seconds = round(time.monotonic() - self._began, 1)
         return Report(*found, recoveries, seconds, self._attempts)
 
-    def _stored(self) -> list[Ledger]:
+    def _stored(self) -> list[StoredSequences]:
         if self._influx is None:
             store: Store = DuckStore(self._run.folder / "store" / "city.duckdb")
         else:
@@ -432,10 +432,10 @@ class Harness:
             store = InfluxStore(
                 InfluxHttp(self._influx.database(DATABASE)),
                 load_city(self._city),
-                Progress(self._run.folder / "store" / "progress.sqlite"),
+                Checkpoint(self._run.folder / "store" / "progress.sqlite"),
             )
         try:
-            return store.ledger()
+            return store.stored_sequences()
         finally:
             store.close()
             if self._influx:

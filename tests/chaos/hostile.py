@@ -43,11 +43,11 @@ def take_over(port: int, secrets: Secrets, client_ids: Sequence[str], lasts_s: f
 
 
 def forge(port: int, secrets: Secrets, lives: Iterable[tuple[str, str]], lasts_s: float) -> int:
-    """Say receipts of everything for other devices, given with their boots, as messages and as wills; how many."""
+    """Say receipts of everything for other devices, given with their epochs, as messages and as wills; how many."""
     name, password = THIEF.encode(), secrets.password(THIEF).encode()
     forged = [
-        (f"kota/v1/kupang/bin/{device}/receipt".encode(), json.dumps({"boot": boot, "seqs": [[0, 2**53]]}).encode())
-        for device, boot in lives
+        (f"kota/v1/kupang/bin/{device}/receipt".encode(), json.dumps({"boot": epoch, "seqs": [[0, 2**53]]}).encode())
+        for device, epoch in lives
     ]
     until_s, count = time.monotonic() + lasts_s, 0
     for will in itertools.cycle(forged):

@@ -17,9 +17,9 @@ from typing import Any, Final
 
 import ingest.journal
 from ingest.intake import Intake
-from ingest.store.dead_letters import DeadLetterBox
+from ingest.store.checkpoint import Checkpoint
+from ingest.store.dead_letters import DeadLetterQueue
 from ingest.store.duck import DuckStore
-from ingest.store.progress import Progress
 
 MOMENT_VARIABLE: Final = "KOTA_CHAOS_MOMENT"
 CLOCK_VARIABLE: Final = "KOTA_CHAOS_CLOCK"
@@ -28,10 +28,10 @@ _PLACES: Final[dict[str, tuple[Any, str, bool]]] = {
     "before the journal": (Intake, "_commit", False),
     "between journal and PUBACK": (Intake, "_commit", True),
     "between PUBACK and receipt": (Intake, "_send_receipts", False),
-    "between dead letters and store": (DeadLetterBox, "add", True),
+    "between dead letters and store": (DeadLetterQueue, "add", True),
     "between rows and positions": (DuckStore, "_insert", True),
     "between store and its note": (DuckStore, "write", True),
-    "between InfluxDB and its note": (Progress, "commit", False),
+    "between InfluxDB and its note": (Checkpoint, "commit", False),
     "between deleting and compacting": (ingest.journal, "vacuum", False),
 }
 """Name to owner, function, and whether the process dies after it rather than before."""
@@ -66,7 +66,7 @@ def apply() -> None:
 def _arm(name: str, passes: int) -> None:
     if name == "replaying":
         # The second of the two marks: what is replayed lies in the journal and is not noted as replayed.
-        _wrap(DeadLetterBox, "mark", after=False, passes=2)
+        _wrap(DeadLetterQueue, "mark", after=False, passes=2)
     elif name == "checkpointing":
         _arm_checkpoint(passes)
     else:

@@ -61,10 +61,10 @@ def position_after_rows() -> None:
     """Rows in one transaction, position and seen seqs in a second one."""
     commit: Callable[..., None] = DuckStore._commit
 
-    def broken(self: DuckStore, fresh: Sequence[Record], seen: Any, drained: Ranges) -> None:
-        commit(self, fresh, {}, self._drained)
+    def broken(self: DuckStore, fresh: Sequence[Record], seen: Any, committed_offsets: Ranges) -> None:
+        commit(self, fresh, {}, self._committed_offsets)
         time.sleep(GAP_S)
-        commit(self, [], seen, drained)
+        commit(self, [], seen, committed_offsets)
 
     DuckStore._commit = broken  # type: ignore[method-assign]
 
@@ -78,10 +78,10 @@ def believe_any_receipt() -> None:
         return found._replace(writes=(*found.writes, *access._of_all_devices(city, ("receipt",))))
 
     def credulous(self: Agent, device: str, receipt: Receipt) -> Receipt:  # noqa: ARG001 - as the original
-        return Receipt(boot=receipt.boot, seqs=[(first, min(last, SEQS_MAX)) for first, last in receipt.seqs])
+        return Receipt(epoch=receipt.epoch, seqs=[(first, min(last, SEQS_MAX)) for first, last in receipt.seqs])
 
     access._device_rights = lax
-    Agent._believed = credulous  # type: ignore[method-assign]
+    Agent._limit_to_published = credulous  # type: ignore[method-assign]
 
 
 MUTANTS: Final = {

@@ -15,13 +15,13 @@ import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from broker.client import Login
+from broker.client import ConnectionParams
 from broker.contract.errors import RetryLaterError
 from broker.contract.topics import Kind
 from city.logs import configure_logging
 from city.secrets import Secrets
 from edge.agent import Agent
-from edge.outbox import Measured, Outbox
+from edge.outbox import Outbox, TelemetryEntry
 from tests.chaos import mutants
 
 CLOCKS = (timedelta(0), timedelta(0), timedelta(0), timedelta(days=-8000), timedelta(days=1), timedelta(hours=-5))
@@ -46,7 +46,7 @@ def main(argv: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     devices: dict[str, Kind] = dict.fromkeys(args.devices.split(","), "bin")
     outbox = Outbox(args.data / "edge" / f"{args.name}.sqlite", max_bytes=1 << 28)
-    login = Login("127.0.0.1", args.port, args.user, Secrets(args.data).password(args.user), args.user)
+    login = ConnectionParams("127.0.0.1", args.port, args.user, Secrets(args.data).password(args.user), args.user)
     agent = Agent("kupang", devices, outbox, login)
     ended = threading.Event()
     thread = threading.Thread(target=agent.run, args=(ended,), daemon=True)
@@ -61,10 +61,10 @@ def main(argv: list[str]) -> int:
 
 
 def _record(agent: Agent, outbox: Outbox, devices: list[str], readings: int, data: Path, stop: threading.Event) -> None:
-    dice = random.Random(outbox.boot)
+    dice = random.Random(outbox.epoch)
     while not stop.is_set():
         try:
-            issued = {life.device: life.seqs for life in outbox.issued()}
+            issued = {life.device: life.seqs for life in outbox.stats()}
         except RetryLaterError:
             stop.wait(0.1)
             continue
@@ -76,7 +76,9 @@ def _record(agent: Agent, outbox: Outbox, devices: list[str], readings: int, dat
         due = [device for device in devices for _ in range(min(each, allowed - issued.get(device, 0)))]
         now = datetime.now(UTC)
         try:
-            agent.record([Measured(device, "bin", now + dice.choice(CLOCKS), {"battery_pct": 50}) for device in due])
+            agent.record(
+                [TelemetryEntry(device, "bin", now + dice.choice(CLOCKS), {"battery_pct": 50}) for device in due]
+            )
         except RetryLaterError:
             stop.wait(0.1)  # a full disk: the readings have no seq yet and are given out when there is room
         stop.wait(0.01)

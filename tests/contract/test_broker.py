@@ -10,7 +10,7 @@ from pathlib import Path
 import paho.mqtt.client as paho
 import pytest
 
-from broker.client import BusClient, Delivery, Login, Will
+from broker.client import BusClient, ConnectionParams, Delivery, Will
 from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES
 from city.certificates import CA, ensure_certificates, names_of
 from city.gateways import Gateways
@@ -152,7 +152,7 @@ def test_a_device_cannot_take_over_or_wipe_the_session_of_another(broker: Runnin
 @pytest.mark.parametrize("topic", [f"{OTHER}/status", f"{OWN}/receipt", "json/one", "kota/canary/kupang"])
 def test_a_will_is_spoken_only_where_its_device_may_speak(broker: RunningBroker, topic: str) -> None:
     def die(will: Will) -> None:
-        login = Login("127.0.0.1", broker.port, "bin-0001", broker.password("bin-0001"), "bin-0001")
+        login = ConnectionParams("127.0.0.1", broker.port, "bin-0001", broker.password("bin-0001"), "bin-0001")
         client = BusClient(login, will=will)
         thread = threading.Thread(target=client.run, args=(threading.Event(),), daemon=True)
         thread.start()
@@ -188,7 +188,7 @@ def test_what_was_acknowledged_is_passed_on_although_its_sender_has_gone(broker:
 
 def test_an_acknowledgement_of_an_earlier_connection_is_never_sent(broker: RunningBroker) -> None:
     with Connected(broker, "ingest", filters=(f"{OWN}/telemetry",)) as ingest:
-        stale = Delivery("t", b"", retained=False, mid=7, qos=1, generation=ingest.bus.generation)
+        stale = Delivery("t", b"", retained=False, packet_id=7, qos=1, generation=ingest.bus.generation)
         broker.kill()
         wait_for(lambda: not ingest.bus.connected.is_set(), "the loss")
         broker.start()
@@ -276,7 +276,7 @@ def test_devices_come_in_over_tls_and_know_whom_they_talk_to(tmp_path: Path, nam
     port = broker.port if name == "embedded" else broker.tls_port
 
     def device(ca: Path | None) -> BusClient:
-        login = Login("127.0.0.1", port, "bin-0001", broker.password("bin-0001"), "bin-0001", ca=ca)
+        login = ConnectionParams("127.0.0.1", port, "bin-0001", broker.password("bin-0001"), "bin-0001", ca=ca)
         client = BusClient(login)
         threading.Thread(target=client.run, args=(threading.Event(),), daemon=True).start()
         return client

@@ -13,13 +13,13 @@ import pytest
 
 from broker.contract.errors import PayloadError
 from city.inventory import builtin_city, load_city
+from ingest.store.checkpoint import Checkpoint
 from ingest.store.duck import DuckStore
 from ingest.store.influx import InfluxStore
 from ingest.store.influx_http import InfluxHttp
 from ingest.store.memory import MemoryStore
 from ingest.store.port import EventQuery, SeriesQuery, Store
-from ingest.store.progress import Progress
-from ingest.store.records import EventRecord, Origin, Reading, Record, StatusRecord, Value, device_of, time_of
+from ingest.store.records import EventRecord, Reading, Record, RecordOrigin, StatusRecord, Value, device_of, time_of
 from ingest.store_cli import copy, missing_in
 from tests.support.influx import RunningInflux
 
@@ -31,7 +31,7 @@ CITY = load_city(builtin_city("kupang"))
 
 def make_influx(server: RunningInflux, folder: Path) -> InfluxStore:
     address = server.database(f"city-{folder.name}")
-    return InfluxStore(InfluxHttp(address), CITY, Progress(folder / "progress.sqlite"))
+    return InfluxStore(InfluxHttp(address), CITY, Checkpoint(folder / "progress.sqlite"))
 
 
 @pytest.fixture(params=["memory", "duck", "influx-1", "influx-2"])
@@ -48,14 +48,16 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     made.close()
 
 
-def origin(seq: int, *, device: str = "bin-0001", boot: str = "b1", minutes: float = 0, late_s: float = 1) -> Origin:
+def origin(
+    seq: int, *, device: str = "bin-0001", epoch: str = "b1", minutes: float = 0, late_s: float = 1
+) -> RecordOrigin:
     at = T0 + timedelta(minutes=minutes)
     kind = "truck" if device.startswith("truck") else "bin"
-    return Origin(kind, device, boot, seq, at, at + timedelta(seconds=late_s))  # type: ignore[arg-type]
+    return RecordOrigin(kind, device, epoch, seq, at, at + timedelta(seconds=late_s))  # type: ignore[arg-type]
 
 
-def reading(seq: int, *, minutes: float = 0, device: str = "bin-0001", boot: str = "b1", **values: Value) -> Reading:
-    return Reading(origin(seq, device=device, boot=boot, minutes=minutes), dict(values))
+def reading(seq: int, *, minutes: float = 0, device: str = "bin-0001", epoch: str = "b1", **values: Value) -> Reading:
+    return Reading(origin(seq, device=device, epoch=epoch, minutes=minutes), dict(values))
 
 
 def window(field: str, every_s: float | None = None, aggregate: str = "mean", hours: float = 24) -> SeriesQuery:
@@ -63,26 +65,29 @@ def window(field: str, every_s: float | None = None, aggregate: str = "mean", ho
 
 
 def test_position_comes_back_as_written(store: Store) -> None:
-    assert store.drained() == ()
+    assert store.committed_offsets() == ()
     store.write([reading(1, fill_pct=10.0)], ((1, 17),))
-    assert store.drained() == ((1, 17),)
+    assert store.committed_offsets() == ((1, 17),)
 
 
 def test_same_reading_is_stored_once(store: Store) -> None:
     first = store.write([reading(1, fill_pct=10.0), reading(1, fill_pct=10.0), reading(2, fill_pct=11.0)], ((1, 1),))
     again = store.write([reading(2, fill_pct=11.0)], ((1, 2),))
     assert (first.stored, first.duplicates, again.stored, again.duplicates) == (2, 1, 0, 1)
-    assert [entry.rows for entry in store.ledger()] == [2]
+    assert [entry.rows for entry in store.stored_sequences()] == [2]
 
 
 def test_same_seq_of_another_boot_is_another_reading(store: Store) -> None:
-    store.write([reading(1, fill_pct=10.0), reading(1, boot="b2", minutes=1, fill_pct=12.0)], ((1, 1),))
-    assert [(e.boot, e.seqs, e.twice) for e in store.ledger()] == [("b1", ((1, 1),), 0), ("b2", ((1, 1),), 0)]
+    store.write([reading(1, fill_pct=10.0), reading(1, epoch="b2", minutes=1, fill_pct=12.0)], ((1, 1),))
+    assert [(e.epoch, e.seqs, e.duplicates) for e in store.stored_sequences()] == [
+        ("b1", ((1, 1),), 0),
+        ("b2", ((1, 1),), 0),
+    ]
 
 
 def test_ledger_shows_gaps(store: Store) -> None:
     store.write([reading(n, minutes=n, fill_pct=1.0) for n in (0, 1, 2, 5, 6, 9)], ((1, 1),))
-    assert store.ledger()[0].seqs == ((0, 2), (5, 6), (9, 9))
+    assert store.stored_sequences()[0].seqs == ((0, 2), (5, 6), (9, 9))
 
 
 def test_latest_merges_fields_and_ignores_late_arrivals(store: Store) -> None:
@@ -101,7 +106,7 @@ def test_latest_merges_fields_and_ignores_late_arrivals(store: Store) -> None:
 
 def test_words_come_back_as_they_were_said(store: Store) -> None:
     said: dict[str, Value] = {"scene": "no_stream", "scene_ok": False, "blind_s": 95, "reconnects": 3}
-    store.write([Reading(Origin("camera", "cam-01", "b1", 1, T0, T0), said)], ((1, 1),))
+    store.write([Reading(RecordOrigin("camera", "cam-01", "b1", 1, T0, T0), said)], ((1, 1),))
     (latest,) = store.latest(kind="camera")
     assert {name: field.value for name, field in latest.values.items()} == said
     hour = SeriesQuery("cam-01", "blind_s", T0, T0 + timedelta(hours=1), None, "mean")
@@ -114,16 +119,16 @@ def test_a_file_from_before_a_field_gains_its_column(tmp_path: Path) -> None:
     path = tmp_path / "city.duckdb"
     before: dict[str, Value] = {"scene_ok": True, "fps": 5.0}
     old = DuckStore(path)
-    old.write([Reading(Origin("camera", "cam-01", "b1", 1, T0, T0), before)], ((1, 1),))
+    old.write([Reading(RecordOrigin("camera", "cam-01", "b1", 1, T0, T0), before)], ((1, 1),))
     for column in ("scene", "blind_s", "reconnects"):
         old._db.execute(f"ALTER TABLE camera_telemetry DROP COLUMN {column}")
     old.close()
     later = T0 + timedelta(minutes=1)
     with closing(DuckStore(path)) as store:
         assert store.latest(device="cam-01")[0].values.keys() == before.keys()
-        store.write([Reading(Origin("camera", "cam-01", "b1", 2, later, later), {"scene": "armed"})], ((2, 2),))
+        store.write([Reading(RecordOrigin("camera", "cam-01", "b1", 2, later, later), {"scene": "armed"})], ((2, 2),))
         assert store.latest(device="cam-01")[0].values["scene"].value == "armed"
-        assert [one.seqs for one in store.ledger()] == [((1, 2),)]
+        assert [one.seqs for one in store.stored_sequences()] == [((1, 2),)]
 
 
 def test_latest_is_the_same_under_any_order_of_arrival(store: Store) -> None:
@@ -203,7 +208,7 @@ def test_events_newest_first_with_filters(store: Store) -> None:
 
 def test_events_and_readings_share_one_count_of_seqs(store: Store) -> None:
     store.write([reading(1, fill_pct=1.0), event(2, "tilt", 1)], ((1, 1),))
-    assert store.ledger()[0].seqs == ((1, 2),)
+    assert store.stored_sequences()[0].seqs == ((1, 2),)
 
 
 def status(state: str, seconds: float, at: datetime | None = T0, reason: str = "") -> StatusRecord:
@@ -244,7 +249,7 @@ def test_a_store_knows_everything_again_after_reopening(reopened: Callable[[], S
     before = store.latest()
     store.close()
     again = reopened()
-    assert again.drained() == ((1, 42), (50, 60))
+    assert again.committed_offsets() == ((1, 42), (50, 60))
     assert again.latest() == before
     assert again.write([reading(2, minutes=1, battery_pct=50.0), status("online", 9)], ((1, 43),)).stored == 0
     again.close()
@@ -296,7 +301,7 @@ def test_a_copy_has_everything_of_any_store_and_a_second_copy_adds_nothing(store
     shares: list[float] = []
     assert copy(store, target, on_window=lambda share, *_: shares.append(share)) == 8
     assert as_written(target.export(*whole(target))) == as_written(everything())
-    assert (missing_in(store, target), target.drained(), shares[-1]) == (0, ((1, 8), (10, 12)), 1.0)
+    assert (missing_in(store, target), target.committed_offsets(), shares[-1]) == (0, ((1, 8), (10, 12)), 1.0)
     assert copy(store, target) == 0
     back = MemoryStore()
     copy(target, back)
@@ -317,8 +322,8 @@ def test_a_store_takes_a_copy_and_what_it_lacks_is_counted(store: Store) -> None
     assert missing_in(source, store) == 35
     copy(source, store)
     assert missing_in(source, store) == 0
-    assert [(life.device, life.rows, life.twice) for life in store.ledger()] == [
-        (life.device, life.rows, life.twice) for life in source.ledger()
+    assert [(life.device, life.rows, life.duplicates) for life in store.stored_sequences()] == [
+        (life.device, life.rows, life.duplicates) for life in source.stored_sequences()
     ]
 
 

@@ -23,7 +23,7 @@ def passphrase(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def balance(city: RunningCity) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(city.verb("ledger", "--json").stdout or "{}")
+    found: dict[str, Any] = json.loads(city.verb("reconcile", "--json").stdout or "{}")
     return found
 
 
@@ -50,7 +50,7 @@ def test_a_city_that_was_lost_is_restored_from_a_backup_made_while_it_ran(tmp_pa
         again.wait_ready()
         wait_for(lambda: again.get("/api/v1/system")["ingest"]["journal_depth"] == 0, "an empty journal")
         found = balance(again)
-        assert (found["missing"], found["twice"]) == (0, 0), found
+        assert (found["missing"], found["duplicates"]) == (0, 0), found
         assert found["stored"] >= before["stored"]
         # Some lie in both, store and outbox: their receipt was on its way.
         assert found["published"] <= found["stored"] + found["dead"] + found["waiting"]
@@ -63,7 +63,7 @@ def test_a_city_that_was_lost_is_restored_from_a_backup_made_while_it_ran(tmp_pa
         lively.wait_ready()
         wait_for(lambda: balance(lively).get("stored", 0) > found["stored"] + 200, "new readings")
         wait_for(lambda: balance(lively).get("missing") == 0, "a ledger that agrees")
-        assert balance(lively)["twice"] == 0
+        assert balance(lively)["duplicates"] == 0
     finally:
         lively.stop()
         print(lively.log())

@@ -17,7 +17,7 @@ import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from api.app import create_app
-from ingest.store.quarantine import Quarantined
+from ingest.store.quarantine import QuarantinedMessage
 from tests.support.require import require_program
 from tests.support.waiting import wait_for
 from tests.unit.api.conftest import CITY, NOW, Stage
@@ -69,7 +69,7 @@ def fill(stage: Stage) -> None:
     uplink = {"f_port": 85, "f_cnt": 1, "frm_payload": "A3VkA2cZAQSCRAEFAAE=", "received_at": NOW.isoformat()}
     body = json.dumps({"uplink_message": uplink}).encode()
     topic = "v3/app@t/devices/em-9/up"
-    stage.quarantine.add([Quarantined("tts", ("app/em-9",), topic, body, NOW, model="em310-udl", port=85)])
+    stage.quarantine.add([QuarantinedMessage("tts", ("app/em-9",), topic, body, NOW, model="em310-udl", port=85)])
     stage.bury("<script>document.title = 'broken out'</script>")
 
 

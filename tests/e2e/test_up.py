@@ -123,7 +123,7 @@ def test_an_unknown_device_waits_is_adopted_and_loses_nothing(city: RunningCity)
         publish(city, f"v3/new-bins@ttn/devices/{name}/up", {"end_device_ids": ids, "uplink_message": uplink})
 
     def waiting() -> dict[str, Any]:
-        found = json.loads(city.verb("device", "strangers", "--json").stdout)
+        found = json.loads(city.verb("device", "unknown", "--json").stdout)
         return {one["address"].rpartition("/")[2]: one for one in found}
 
     wait_for(lambda: set(names) <= waiting().keys(), "both strangers")
@@ -166,7 +166,7 @@ def test_nobodys_phone_is_on_the_disk(tmp_path: Path) -> None:
         publish(other, "netjson/router-7", '{"type": "DeviceMonitoring", "clients": "' + PHONE + '"')
 
         def kept() -> tuple[int, int]:
-            verbs = (("device", "strangers"), ("deadletters",))
+            verbs = (("device", "unknown"), ("deadletters",))
             strangers, letters = (json.loads(other.verb(*verb, "--json").stdout) for verb in verbs)
             return len(strangers), len(letters)
 
@@ -195,7 +195,7 @@ def test_one_devices_own_agent(city: RunningCity) -> None:
 
 
 def balance(city: RunningCity) -> dict[str, int]:
-    found: dict[str, int] = json.loads(city.verb("ledger", "--json").stdout or "{}")
+    found: dict[str, int] = json.loads(city.verb("reconcile", "--json").stdout or "{}")
     return found
 
 
@@ -207,7 +207,7 @@ def test_a_killed_process_comes_back_and_the_ledger_agrees(city: RunningCity, na
     wait_for(lambda: balance(city).get("stored", 0) > before + 50, "new readings after the kill")
     # Readings in between outbox and store count as waiting; at rest nothing is missing.
     wait_for(lambda: balance(city).get("missing") == 0, "a ledger that agrees")
-    assert balance(city)["twice"] == 0
+    assert balance(city)["duplicates"] == 0
 
 
 def test_a_bag_in_the_demo_scene_becomes_a_case(city: RunningCity) -> None:
@@ -259,7 +259,7 @@ def test_stopping_leaves_nothing_behind(tmp_path: Path) -> None:
         (("up", "--clock", "25:00"), 2, "clock"),
         (("check", "--city", "atlantis"), 2, "atlantis"),
         (("credentials", "bin-9999"), 2, "there is no city here yet"),
-        (("ledger",), 2, "no city has been started"),
+        (("reconcile",), 2, "no city has been started"),
         (("nonsense",), 2, "no verb"),
     ],
 )
@@ -299,7 +299,7 @@ def test_every_verb_is_shown_and_explains_itself() -> None:
     shown = subprocess.run(
         [str(ROOT / "kota"), "--help"], capture_output=True, text=True, timeout=60, check=True
     ).stdout
-    for verb in ("up", "check", "devices", "credentials", "edge", "deadletters", "ledger", "vision", "serve"):
+    for verb in ("up", "check", "devices", "credentials", "edge", "deadletters", "reconcile", "vision", "serve"):
         assert f"  {verb} " in shown
         arguments = [verb, "score", "--help"] if verb == "vision" else [verb, "--help"]
         subprocess.run([str(ROOT / "kota"), *arguments], capture_output=True, timeout=60, check=True)

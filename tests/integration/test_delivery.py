@@ -17,10 +17,10 @@ from typing import Literal
 
 import pytest
 
-from broker.client import Login
+from broker.client import ConnectionParams
 from broker.contract.topics import Kind
 from edge.agent import Agent
-from edge.outbox import Measured, Outbox
+from edge.outbox import Outbox, TelemetryEntry
 from ingest.store.duck import DuckStore
 from tests.support.brokers import ROOT, RunningBroker, free_port
 from tests.support.services import Service, running, stored
@@ -35,7 +35,7 @@ def agent_on(
 ) -> Iterator[Agent]:
     """A running agent, as the simulator's account when it speaks for several."""
     user = next(iter(devices)) if len(devices) == 1 else "simulator"
-    login = Login("127.0.0.1", broker.port, user, broker.secrets.password(user), user, version)
+    login = ConnectionParams("127.0.0.1", broker.port, user, broker.secrets.password(user), user, version)
     agent = Agent("kupang", devices, outbox, login)
     stop = threading.Event()
     thread = threading.Thread(target=agent.run, args=(stop,), daemon=True)
@@ -47,19 +47,19 @@ def agent_on(
         thread.join(10)
 
 
-def measured(device: str) -> Measured:
+def measured(device: str) -> TelemetryEntry:
     values = {"battery_pct": 50} if device.startswith("bin") else {"speed_kmh": 20}
-    return Measured(device, DEVICES[device], datetime.now(UTC), values)
+    return TelemetryEntry(device, DEVICES[device], datetime.now(UTC), values)
 
 
 def ingest_on(broker: RunningBroker, version: str = "3.1.1") -> Service:
     return Service(["ingest"], broker.folder, mqtt_port=broker.port, mqtt_version=version, mqtt_client=broker.reader)
 
 
-def assert_ledger(broker: RunningBroker, boot: str, expected: dict[str, int]) -> None:
-    lives = {life.device: life for life in stored(broker.folder) if life.boot == boot}
+def assert_ledger(broker: RunningBroker, epoch: str, expected: dict[str, int]) -> None:
+    lives = {life.device: life for life in stored(broker.folder) if life.epoch == epoch}
     assert {device: life.seqs for device, life in lives.items()} == {d: ((0, n - 1),) for d, n in expected.items()}
-    assert sum(life.twice for life in lives.values()) == 0
+    assert sum(life.duplicates for life in lives.values()) == 0
 
 
 def test_readings_are_forgotten_only_when_stored(broker: RunningBroker, tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_readings_are_forgotten_only_when_stored(broker: RunningBroker, tmp_path
         with running(ingest_on(broker)) as ingest:
             wait_for(lambda: outbox.pending() == 0, "receipts")
             assert ingest.stop() == 0, ingest.log()
-    assert_ledger(broker, outbox.boot, dict.fromkeys(DEVICES, 20))
+    assert_ledger(broker, outbox.epoch, dict.fromkeys(DEVICES, 20))
 
 
 def test_single_device_with_its_own_account_and_will(broker: RunningBroker, tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_single_device_with_its_own_account_and_will(broker: RunningBroker, tmp_
         agent.record([measured("bin-0001")])
         wait_for(lambda: outbox.pending() == 0, "the receipt")
         ingest.stop()
-    assert_ledger(broker, outbox.boot, {"bin-0001": 1})
+    assert_ledger(broker, outbox.epoch, {"bin-0001": 1})
 
 
 @pytest.mark.parametrize("seed", [1])
@@ -105,7 +105,7 @@ def test_kills_lose_nothing_and_store_nothing_twice(broker: RunningBroker, tmp_p
             wait_for(lambda left=waiting: outbox.pending() <= left // 2, "half of what waited to be receipted")
         wait_for(lambda: outbox.pending() == 0, "all receipts after the kills")
     assert ingest.stop() == 0, ingest.log()
-    assert_ledger(broker, outbox.boot, sent)
+    assert_ledger(broker, outbox.epoch, sent)
 
 
 def test_backlog_goes_out_in_batches_when_ingest_is_back(broker: RunningBroker, tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_backlog_goes_out_in_batches_when_ingest_is_back(broker: RunningBroker, 
     with running(ingest_on(broker)) as ingest, agent_on(broker, outbox, DEVICES):
         wait_for(lambda: outbox.pending() == 0, "the backlog")
         ingest.stop()
-    assert_ledger(broker, outbox.boot, {"bin-0001": 3_000})
+    assert_ledger(broker, outbox.epoch, {"bin-0001": 3_000})
 
 
 def test_mqtt_5_delivers_as_well(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_mqtt_5_delivers_as_well(tmp_path: Path) -> None:
             ingest.stop()
     finally:
         broker.kill()
-    assert_ledger(broker, outbox.boot, {"bin-0001": 21, "bin-0002": 20, "truck-01": 20})
+    assert_ledger(broker, outbox.epoch, {"bin-0001": 21, "bin-0002": 20, "truck-01": 20})
 
 
 def states(broker: RunningBroker) -> dict[str, tuple[str, str]]:
@@ -164,7 +164,7 @@ def test_a_lost_device_is_told_by_the_broker_and_a_stopped_one_by_itself(
         edge.stdin.write(b'{"battery_pct": 5}\n')
         edge.stdin.flush()
         outbox = Outbox(broker.folder / "edge" / "bin-0003.sqlite", max_bytes=1 << 24)
-        wait_for(lambda: [(i.seqs, i.pending) for i in outbox.issued()] == [(1, 0)], "the reading's receipt")
+        wait_for(lambda: [(i.seqs, i.pending) for i in outbox.stats()] == [(1, 0)], "the reading's receipt")
         before = ingest_stored(broker)
         edge.send_signal(getattr(signal, ending))
         edge.wait(20)

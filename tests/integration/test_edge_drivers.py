@@ -41,7 +41,11 @@ def test_a_whole_agent_brings_what_its_sensors_measure_to_the_broker(broker: Run
     device = SerialDevice(tmp_path / "ttyUSB0", lambda: DISTANCE)
     telemetry = "kota/v1/kupang/bin/bin-0003/telemetry"
     options = ("--device", "bin-0003", "--sensor", "ultrasonic-uart", "--source", str(device.path), "--interval", "0.2")
-    with Connected(broker, "ingest", filters=(telemetry,)) as ingest, plugged(device), edge(broker, *options) as agent:
+    with (
+        Connected(broker, "ingest", filters=(telemetry,)) as ingest,
+        plugged(device),
+        edge(broker, *options) as agent,
+    ):
         wait_for(lambda: ingest.received, "a distance at the broker")
         agent.send_signal(signal.SIGTERM)
         assert agent.wait(20) == 0

@@ -23,7 +23,7 @@ from api.console.layout import asset
 from api.session import COOKIE, LASTS, make_session
 from city.secrets import ROLES, Role
 from ingest.store.duck import DuckStore
-from ingest.store.quarantine import Quarantined
+from ingest.store.quarantine import QuarantinedMessage
 from tests.support.raw_http import served
 from tests.unit.api.conftest import NOW, Stage
 from tests.unit.api.test_messages import gateway_password
@@ -105,7 +105,7 @@ def fill(stage: Stage) -> None:
     stage.bury("nonsense")
     uplink = json.dumps({"uplink_message": {"f_port": 85, "frm_payload": "A3VkA2cZAQSCRAEFAAE="}}).encode()
     stage.quarantine.add(
-        [Quarantined("tts", ("app/x",), "v3/a@t/devices/x/up", uplink, NOW, model="em310-udl", port=85)]
+        [QuarantinedMessage("tts", ("app/x",), "v3/a@t/devices/x/up", uplink, NOW, model="em310-udl", port=85)]
     )
 
 

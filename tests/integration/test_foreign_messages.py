@@ -37,7 +37,9 @@ def uplink(number: int) -> bytes:
 def stored(folder: Path) -> int:
     store = DuckStore(folder / "store" / "city.duckdb")
     try:
-        return sum(len(life.seqs) and sum(last - first + 1 for first, last in life.seqs) for life in store.ledger())
+        return sum(
+            len(life.seqs) and sum(last - first + 1 for first, last in life.seqs) for life in store.stored_sequences()
+        )
     finally:
         store.close()
 

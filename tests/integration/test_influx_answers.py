@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 
 from broker.contract.errors import PayloadError, RetryLaterError, RowsRejectedError
 from city.inventory import builtin_city, load_city
+from ingest.store.checkpoint import Checkpoint
 from ingest.store.influx import InfluxStore
-from ingest.store.influx_http import UNSPEAKABLE, InfluxAddress, InfluxHttp, RefusedError, quote_value
-from ingest.store.influx_setup import mend, steps_of
+from ingest.store.influx_http import UNQUOTABLE, InfluxAddress, InfluxHttp, RefusedError, quote_value
+from ingest.store.influx_setup import apply_steps, steps_of
 from ingest.store.influx_setup_plan import ACCOUNTS, Plan
 from ingest.store.port import EventQuery, SeriesQuery
-from ingest.store.progress import Progress
-from ingest.store.records import Origin, Reading
+from ingest.store.records import Reading, RecordOrigin
 from ingest.store.schema import EVENTS, RAW, ROLLUP
 from tests.support.influx import PASSWORD, RunningInflux
 
@@ -99,14 +99,14 @@ def server() -> Iterator[ToldServer]:
 def store(request: pytest.FixtureRequest, server: ToldServer, tmp_path: Path) -> Iterator[InfluxStore]:
     org = "kota" if request.param == "2.x" else ""
     address = InfluxAddress(f"http://127.0.0.1:{server.server_port}", "kota", org, "t")
-    made = InfluxStore(InfluxHttp(address, timeout_s=TIMEOUT_S), CITY, Progress(tmp_path / "progress.sqlite"))
+    made = InfluxStore(InfluxHttp(address, timeout_s=TIMEOUT_S), CITY, Checkpoint(tmp_path / "progress.sqlite"))
     yield made
     made.close()
 
 
 def readings(count: int, first: int = 0) -> list[Reading]:
     return [
-        Reading(Origin("bin", "bin-0001", "b", first + n, NOW, NOW), {"battery_pct": float(first + n)})
+        Reading(RecordOrigin("bin", "bin-0001", "b", first + n, NOW, NOW), {"battery_pct": float(first + n)})
         for n in range(count)
     ]
 
@@ -129,10 +129,10 @@ def test_what_may_pass_keeps_the_batch_and_the_next_try_stores_it(
     server.answers = [answer]
     with pytest.raises(RetryLaterError, match=reason):
         store.write(readings(3), ((1, 3),))
-    assert store.drained() == ()
+    assert store.committed_offsets() == ()
     assert store.write(readings(3), ((1, 3),)).stored == 3
     assert len(server.lines) == 3
-    assert store.drained() == ((1, 3),)
+    assert store.committed_offsets() == ((1, 3),)
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -164,8 +164,8 @@ def test_a_type_conflict_in_a_real_server_costs_only_its_own_row(influx: Running
     http = InfluxHttp(address)
     # Types are fixed per shard, so it must be of the same week.
     http.write(b'bin,city=kupang,device=bin-0001 battery_pct="text" %d' % (NOW.timestamp() * 1e9))
-    store = InfluxStore(http, CITY, Progress(tmp_path / "progress.sqlite"))
-    other = Reading(Origin("bin", "bin-0002", "b", 1, NOW, NOW), {"temperature_c": 20.0})
+    store = InfluxStore(http, CITY, Checkpoint(tmp_path / "progress.sqlite"))
+    other = Reading(RecordOrigin("bin", "bin-0002", "b", 1, NOW, NOW), {"temperature_c": 20.0})
     with pytest.raises(RowsRejectedError) as caught:
         store.write([*readings(1), other], ((1, 2),))
     assert list(caught.value.rejected) == [0]
@@ -177,16 +177,16 @@ def test_a_type_conflict_in_a_real_server_costs_only_its_own_row(influx: Running
 def test_a_reading_from_before_retention_costs_only_its_own_row(influx: RunningInflux, tmp_path: Path) -> None:
     address = influx.database("retention")
     days = {RAW: 90, ROLLUP: 730, EVENTS: 1825}
-    mend(steps_of(Plan(address, days, dict.fromkeys(ACCOUNTS, PASSWORD), tmp_path)))
-    store = InfluxStore(InfluxHttp(address), CITY, Progress(tmp_path / "progress.sqlite"))
+    apply_steps(steps_of(Plan(address, days, dict.fromkeys(ACCOUNTS, PASSWORD), tmp_path)))
+    store = InfluxStore(InfluxHttp(address), CITY, Checkpoint(tmp_path / "progress.sqlite"))
     now = datetime.now(UTC)
-    fresh = [Reading(Origin("bin", "bin-0001", "b", n, now, now), {"battery_pct": float(n)}) for n in range(3)]
-    long_ago = Reading(Origin("bin", "bin-0001", "b", 9, now - timedelta(days=200), now), {"battery_pct": 1.0})
+    fresh = [Reading(RecordOrigin("bin", "bin-0001", "b", n, now, now), {"battery_pct": float(n)}) for n in range(3)]
+    long_ago = Reading(RecordOrigin("bin", "bin-0001", "b", 9, now - timedelta(days=200), now), {"battery_pct": 1.0})
     with pytest.raises(RowsRejectedError) as caught:
         store.write([fresh[0], long_ago, *fresh[1:]], ((1, 4),))
     assert list(caught.value.rejected) == [1]
     assert store.write(fresh, ((1, 4),)).stored == 3
-    assert [life.rows for life in store.ledger()] == [3]
+    assert [life.rows for life in store.stored_sequences()] == [3]
     store.close()
 
 
@@ -216,7 +216,7 @@ HOSTILE = [
 def test_no_text_leaves_its_quotes(influx: RunningInflux, text: str) -> None:
     http = InfluxHttp(influx.database("quotes"))
     http.write(b"bin,device=innocent battery_pct=1.0 1")
-    if not UNSPEAKABLE.isdisjoint(text):
+    if not UNQUOTABLE.isdisjoint(text):
         with pytest.raises(PayloadError):
             quote_value(text)
         return
@@ -230,7 +230,7 @@ def test_no_text_leaves_its_quotes(influx: RunningInflux, text: str) -> None:
 def test_hostile_names_reach_the_store_s_own_queries_and_find_nothing(
     influx: RunningInflux, tmp_path: Path, text: str
 ) -> None:
-    store = InfluxStore(InfluxHttp(influx.database("hostile")), CITY, Progress(tmp_path / "progress.sqlite"))
+    store = InfluxStore(InfluxHttp(influx.database("hostile")), CITY, Checkpoint(tmp_path / "progress.sqlite"))
     store.write(readings(3), ((1, 3),))
     day = (NOW - timedelta(hours=24), NOW + timedelta(hours=1))
     assert store.events(EventQuery(*day, device=text, types=(text,))) == []
@@ -238,14 +238,14 @@ def test_hostile_names_reach_the_store_s_own_queries_and_find_nothing(
     assert store.events_since((text,), day[0]) == []
     with pytest.raises(PayloadError):
         store.series(SeriesQuery("bin-0001", text, *day))
-    assert [life.rows for life in store.ledger()] == [3]
+    assert [life.rows for life in store.stored_sequences()] == [3]
     store.close()
 
 
 def test_a_server_killed_in_the_middle_is_waited_for_and_has_everything_once(
     influx: RunningInflux, tmp_path: Path
 ) -> None:
-    store = InfluxStore(InfluxHttp(influx.database("killed")), CITY, Progress(tmp_path / "progress.sqlite"))
+    store = InfluxStore(InfluxHttp(influx.database("killed")), CITY, Checkpoint(tmp_path / "progress.sqlite"))
     store.write(readings(50), ((1, 50),))
     influx.kill()
     with pytest.raises(RetryLaterError):
@@ -253,20 +253,21 @@ def test_a_server_killed_in_the_middle_is_waited_for_and_has_everything_once(
     influx.start()
     store.write(readings(50, 50), ((1, 100),))
     store.write(readings(60, 40), ((1, 110),))
-    (life,) = store.ledger()
-    assert (life.seqs, life.rows, life.twice) == (((0, 99),), 100, 0)
+    (life,) = store.stored_sequences()
+    assert (life.seqs, life.rows, life.duplicates) == (((0, 99),), 100, 0)
     store.close()
 
 
 def test_a_crash_between_write_and_note_stores_nothing_twice(influx: RunningInflux, tmp_path: Path) -> None:
     address = influx.database("crash")
-    store = InfluxStore(InfluxHttp(address), CITY, Progress(tmp_path / "first.sqlite"))
+    store = InfluxStore(InfluxHttp(address), CITY, Checkpoint(tmp_path / "first.sqlite"))
     wrong_clock = Reading(
-        Origin("bin", "bin-0001", "b", 900, NOW, NOW, NOW - timedelta(days=9_000), ("clock",)), {"battery_pct": 1.0}
+        RecordOrigin("bin", "bin-0001", "b", 900, NOW, NOW, NOW - timedelta(days=9_000), ("clock",)),
+        {"battery_pct": 1.0},
     )
     store.write([*readings(20), wrong_clock], ((1, 21),))
     store.close()
-    again = InfluxStore(InfluxHttp(address), CITY, Progress(tmp_path / "second.sqlite"))
+    again = InfluxStore(InfluxHttp(address), CITY, Checkpoint(tmp_path / "second.sqlite"))
     again.write([*readings(20), wrong_clock], ((1, 21),))
-    assert [(life.rows, life.twice) for life in again.ledger()] == [(21, 0)]
+    assert [(life.rows, life.duplicates) for life in again.stored_sequences()] == [(21, 0)]
     again.close()

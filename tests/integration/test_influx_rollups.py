@@ -11,12 +11,12 @@ from typing import get_args
 import pytest
 
 from city.inventory import builtin_city, load_city
+from ingest.store.checkpoint import Checkpoint
 from ingest.store.influx import InfluxStore
 from ingest.store.influx_http import InfluxAddress, InfluxHttp
 from ingest.store.memory import MemoryStore
-from ingest.store.port import Aggregate, Point, SeriesQuery, Store
-from ingest.store.progress import Progress
-from ingest.store.records import Origin, Reading
+from ingest.store.port import Aggregate, SeriesPoint, SeriesQuery, Store
+from ingest.store.records import Reading, RecordOrigin
 from tests.support.influx import RunningInflux
 
 CITY = load_city(builtin_city("kupang"))
@@ -32,12 +32,12 @@ def address(influx: RunningInflux, request: pytest.FixtureRequest) -> InfluxAddr
 
 @pytest.fixture
 def store(address: InfluxAddress, tmp_path: Path) -> Iterator[InfluxStore]:
-    made = InfluxStore(InfluxHttp(address), CITY, Progress(tmp_path / "progress.sqlite"))
+    made = InfluxStore(InfluxHttp(address), CITY, Checkpoint(tmp_path / "progress.sqlite"))
     yield made
     made.close()
 
 
-def readings(count: int, seed: int, boot: str = "b") -> list[Reading]:
+def readings(count: int, seed: int, epoch: str = "b") -> list[Reading]:
     chance = random.Random(seed)
     found = []
     for seq in range(count):
@@ -45,16 +45,16 @@ def readings(count: int, seed: int, boot: str = "b") -> list[Reading]:
         values = {"fill_pct": round(chance.uniform(0, 100), 2), "lid_open": chance.random() < 0.5}
         if chance.random() < 0.3:
             del values["fill_pct"]
-        found.append(Reading(Origin("bin", chance.choice(BINS), boot, seq, at, at), values))
+        found.append(Reading(RecordOrigin("bin", chance.choice(BINS), epoch, seq, at, at), values))
     return found
 
 
-def asked(store: Store, aggregate: Aggregate, every_s: float = 3600, field: str = "fill_pct") -> list[Point]:
+def asked(store: Store, aggregate: Aggregate, every_s: float = 3600, field: str = "fill_pct") -> list[SeriesPoint]:
     query = SeriesQuery(BINS[0], field, START + timedelta(minutes=7), NOW, every_s, aggregate)
     return store.series(query)
 
 
-def the_same(ours: list[Point], theirs: list[Point]) -> bool:
+def the_same(ours: list[SeriesPoint], theirs: list[SeriesPoint]) -> bool:
     return [point.at for point in ours] == [point.at for point in theirs] and [
         point.value for point in ours
     ] == pytest.approx([point.value for point in theirs])
@@ -86,7 +86,7 @@ def test_a_wide_query_is_the_same_from_rollups_raw_points_and_both(store: Influx
 def test_rollups_answer_when_the_readings_have_gone(influx_2: RunningInflux, tmp_path: Path) -> None:
     # InfluxDB 1 deletes a measurement of all retention policies or of none, so this is shown on 2.
     address = influx_2.database("gone")
-    store = InfluxStore(InfluxHttp(address), CITY, Progress(tmp_path / "progress.sqlite"))
+    store = InfluxStore(InfluxHttp(address), CITY, Checkpoint(tmp_path / "progress.sqlite"))
     store.write(readings(500, 3), ())
     before = asked(store, "mean")
     store.roll_up(NOW + timedelta(hours=1))
@@ -123,11 +123,11 @@ def test_a_window_that_has_not_ended_is_left_for_later(store: InfluxStore) -> No
 
 
 def test_what_becomes_stale_while_it_is_rolled_up_stays_stale(tmp_path: Path) -> None:
-    progress = Progress(tmp_path / "progress.sqlite")
+    progress = Checkpoint(tmp_path / "progress.sqlite")
     progress.commit({}, (), [("bin", 300), ("bin", 600)])
     seen = progress.stale()
     progress.commit({}, (), [("bin", 600)])
-    progress.rolled_up(seen)
+    progress.clear_stale(seen)
     assert [(window.kind, window.start_s) for window in progress.stale()] == [("bin", 600)]
     progress.close()
 
@@ -137,6 +137,6 @@ def test_a_database_filled_before_has_no_rollups_and_is_read_point_by_point(
 ) -> None:
     store.write(readings(300, 6), ())
     before = asked(store, "mean")
-    newcomer = InfluxStore(InfluxHttp(address), CITY, Progress(tmp_path / "other.sqlite"))
+    newcomer = InfluxStore(InfluxHttp(address), CITY, Checkpoint(tmp_path / "other.sqlite"))
     assert the_same(asked(newcomer, "mean"), before)
     newcomer.close()

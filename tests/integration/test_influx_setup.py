@@ -12,7 +12,7 @@ from broker.contract.errors import ConfigError, PayloadError, RetryLaterError
 from city.secrets import Secrets
 from ingest import influx_cli
 from ingest.store.influx_http import InfluxAddress, InfluxHttp, RefusedError
-from ingest.store.influx_setup import differences, mend, steps_of
+from ingest.store.influx_setup import apply_steps, differences, steps_of
 from ingest.store.influx_setup_plan import ACCOUNTS, Plan, account_name, may_enter
 from ingest.store.schema import EVENTS, RAW, ROLLUP, Policy
 from tests.support.influx import ADMIN_TOKEN, ORG, PASSWORD, SERVERS, RunningInflux
@@ -45,29 +45,29 @@ def address_of(plan: Plan, account: str) -> InfluxAddress:
 
 def test_setup_makes_what_is_missing_and_the_second_time_nothing(server: RunningInflux, tmp_path: Path) -> None:
     plan = plan_for(server, "twice", tmp_path)
-    made = mend(steps_of(plan))
+    made = apply_steps(steps_of(plan))
     assert len(made) >= 6
-    assert (differences(steps_of(plan)), mend(steps_of(plan))) == ([], [])
+    assert (differences(steps_of(plan)), apply_steps(steps_of(plan))) == ([], [])
 
 
 def test_check_says_what_differs_and_setup_mends_it(server: RunningInflux, tmp_path: Path) -> None:
-    mend(steps_of(plan_for(server, "changed", tmp_path)))
+    apply_steps(steps_of(plan_for(server, "changed", tmp_path)))
     wanted = plan_for(server, "changed", tmp_path, raw_days=30)
     (found,) = differences(steps_of(wanted))
     assert "not 30 days" in found
-    assert len(mend(steps_of(wanted))) == 1
+    assert len(apply_steps(steps_of(wanted))) == 1
     assert differences(steps_of(wanted)) == []
 
 
 def test_a_lost_token_or_a_changed_password_is_noticed_and_made_again(server: RunningInflux, tmp_path: Path) -> None:
     plan = plan_for(server, "lost", tmp_path)
-    mend(steps_of(plan))
+    apply_steps(steps_of(plan))
     for token in tmp_path.glob("*.token"):
         assert token.stat().st_mode & 0o777 == 0o600
         token.unlink()
     other = msgspec.structs.replace(plan, passwords=dict.fromkeys(ACCOUNTS, "another-password"))
     assert len(differences(steps_of(other))) == 3
-    mend(steps_of(other))
+    apply_steps(steps_of(other))
     assert differences(steps_of(other)) == []
     assert not may_enter(address_of(plan, "grafana"))
 
@@ -75,7 +75,7 @@ def test_a_lost_token_or_a_changed_password_is_noticed_and_made_again(server: Ru
 @pytest.mark.parametrize("account", ["api", "grafana"])
 def test_who_reads_may_not_write(server: RunningInflux, tmp_path: Path, account: str) -> None:
     plan = plan_for(server, f"reads-{account}", tmp_path)
-    mend(steps_of(plan))
+    apply_steps(steps_of(plan))
     http = InfluxHttp(address_of(plan, account))
     for policy in DAYS:
         with pytest.raises((RetryLaterError, RefusedError)):
@@ -89,7 +89,7 @@ def test_who_reads_may_not_write(server: RunningInflux, tmp_path: Path, account:
 def test_ingest_writes_every_class_and_reads_it_but_no_other_database(server: RunningInflux, tmp_path: Path) -> None:
     server.database("foreign")
     plan = plan_for(server, "writes", tmp_path)
-    mend(steps_of(plan))
+    apply_steps(steps_of(plan))
     http = InfluxHttp(address_of(plan, "ingest"))
     for policy in DAYS:
         http.write(b"bin,device=a fill_pct=1.0", policy)

@@ -6,7 +6,7 @@ import threading
 from types import TracebackType
 from typing import Self
 
-from broker.client import BusClient, Delivery, Login
+from broker.client import BusClient, ConnectionParams, Delivery
 from broker.nats.reader import StreamReader
 from tests.support.brokers import RunningBroker
 from tests.support.waiting import wait_for
@@ -40,18 +40,18 @@ class Connected:
         self.received: list[Delivery] = []
         self._filters = filters
         password = broker.password(user) if password is None else password
-        login = Login("127.0.0.1", broker.port, user, password, client or user, persistent=persistent)
+        login = ConnectionParams("127.0.0.1", broker.port, user, password, client or user, persistent=persistent)
         self._subscribed = threading.Event()
         self.bus = self._stream_reader(broker, login) if stream and broker.name == "embedded" else self._client(login)
         self._thread = threading.Thread(target=self.bus.run, args=(threading.Event(),), daemon=True)
         self._thread.start()
 
-    def _client(self, login: Login) -> BusClient:
+    def _client(self, login: ConnectionParams) -> BusClient:
         bus = BusClient(login, on_message=self._keep, on_connected=self._subscribe)
         bus._client.on_subscribe = lambda *_: self._subscribed.set()
         return bus
 
-    def _stream_reader(self, broker: RunningBroker, login: Login) -> StreamReader:
+    def _stream_reader(self, broker: RunningBroker, login: ConnectionParams) -> StreamReader:
         self._subscribed.set()  # it is connected when it has subscribed
         return StreamReader(
             login,

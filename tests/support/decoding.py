@@ -8,7 +8,7 @@ from typing import Any
 
 from city.inventory import builtin_city, load_city
 from city.model import AccessPoint, Bin, Binding, Camera, City, Device, Truck
-from ingest.decode import Decoded, Decoder
+from ingest.decode import Decoder, DecodeResult
 from ingest.journal import Arrival
 from ingest.store.records import EventRecord, Reading
 
@@ -37,25 +37,25 @@ def city_of(*devices: Device) -> City:
     return city
 
 
-def decoded(one: Device, topic: str, body: Any, *, retained: bool = False) -> Decoded:
+def decoded(one: Device, topic: str, body: Any, *, retained: bool = False) -> DecodeResult:
     """What becomes of a message, a moment after it was sent, in a city of one device."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     decoder = Decoder(city_of(one), late_after=timedelta(minutes=15))
     return decoder.decode(Arrival(topic, raw, NOW, retained))
 
 
-def values(found: Decoded) -> dict[str, Any]:
+def values(found: DecodeResult) -> dict[str, Any]:
     """Of its only reading."""
     (record,) = [one for one in found.records if isinstance(one, Reading)]
     return record.values
 
 
-def quality(found: Decoded) -> tuple[str, ...]:
+def quality(found: DecodeResult) -> tuple[str, ...]:
     """Of its only reading."""
     (record,) = [one for one in found.records if isinstance(one, Reading)]
     return record.origin.quality
 
 
-def events(found: Decoded) -> list[tuple[str, str]]:
+def events(found: DecodeResult) -> list[tuple[str, str]]:
     """Their types and states."""
     return [(one.type, one.state) for one in found.records if isinstance(one, EventRecord)]

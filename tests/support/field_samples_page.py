@@ -10,7 +10,7 @@ from typing import Final
 
 from city.inventory import builtin_city, load_city
 from city.model import AccessPoint, Bin, Binding, BinModel, Camera, Device, Truck
-from ingest.decode import Decoded, Decoder
+from ingest.decode import Decoder, DecodeResult
 from ingest.journal import Arrival
 from ingest.store.records import EventRecord, Reading
 from tests.support.field_samples import NO_MESSAGES, Sample, samples
@@ -25,8 +25,9 @@ _HEAD: Final = """# What becomes of real messages
 Every message of the collection of real payloads this project is tested with, one line each (sequences as one line),
 with what is stored of it. Bins stand in a container 3,000 mm deep, so that a fill level can be compared with its
 distance: (3000 - distance) / (3000 - dead zone). `bytes alone` are frames that nobody decoded, in the envelope of
-The Things Stack; `decoded` the same with what the maker's own decoder makes of them. A stranger is a device that nobody
-has registered: its messages wait in quarantine. Events are those a device says, before repetitions are taken out.
+The Things Stack; `decoded` the same with what the maker's own decoder makes of them. An unknown device is one
+that nobody has registered: its messages wait in quarantine. Events are those a device says, before repetitions are
+taken out.
 Regenerate with `python -m tests.support.field_samples_page`.
 
 """
@@ -46,7 +47,7 @@ def device_of(sample: Sample, id_: str = "it") -> Device:
             return Camera(id=id_, binding=binding)
 
 
-def results() -> Iterator[tuple[Sample, Decoded]]:
+def results() -> Iterator[tuple[Sample, DecodeResult]]:
     """Each sample and what became of it, in a city that knows its device alone."""
     city = load_city(builtin_city("kupang"))
     city.models = {**city.models, DEEP.id: DEEP}
@@ -56,13 +57,13 @@ def results() -> Iterator[tuple[Sample, Decoded]]:
         yield sample, decoder.decode(Arrival(sample.topic, sample.payload, NOW))
 
 
-def fate_of(found: Decoded) -> str:
+def fate_of(found: DecodeResult) -> str:
     """One word for what became of a message."""
     if found.records:
-        return "undecoded" if found.dead else "stored"
-    if found.strangers:
-        return "stranger"
-    return "dead letter" if found.dead else "nothing to store"
+        return "undecoded" if found.rejected else "stored"
+    if found.unknown_devices:
+        return "unknown device"
+    return "dead letter" if found.rejected else "nothing to store"
 
 
 def page() -> str:
@@ -91,7 +92,7 @@ def page() -> str:
     return "".join(parts)
 
 
-def _facts(found: Decoded) -> Iterator[str]:
+def _facts(found: DecodeResult) -> Iterator[str]:
     yield f"fate: {fate_of(found)}"
     for record in found.records:
         if isinstance(record, Reading):
@@ -101,7 +102,7 @@ def _facts(found: Decoded) -> Iterator[str]:
             yield f"event `{record.type}` {record.state}"
 
 
-def _said(found: Decoded) -> str:
+def _said(found: DecodeResult) -> str:
     told = []
     for record in found.records:
         if isinstance(record, Reading):
@@ -112,8 +113,8 @@ def _said(found: Decoded) -> str:
             told += [f"({name} {value})" for name, value in record.detail.items() if name not in ("client", "session")]
         else:
             told.append(record.state)
-    told += [one.reason[:_SHOWN] for one in found.dead]
-    told += [f"known as {' or '.join(one.names[:2])}" for one in found.strangers]
+    told += [one.reason[:_SHOWN] for one in found.rejected]
+    told += [f"known as {' or '.join(one.names[:2])}" for one in found.unknown_devices]
     return ", ".join(told) or "-"
 
 

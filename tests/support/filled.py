@@ -13,16 +13,16 @@ import msgspec
 from broker.contract.topics import Kind
 from city.inventory import builtin_city, load_city
 from city.model import City
-from edge.simulator.emission import Emission, Stated, Telemetered
+from edge.simulator.emission import Emission, StatusEmission, TelemetryEmission
 from edge.simulator.world import World
 from ingest.derive.deriver import Deriver
-from ingest.judge import judge_bin
-from ingest.store.health import HealthBoard, IngestHealth
+from ingest.store.checkpoint import Checkpoint
+from ingest.store.health import HealthSnapshotFile, IngestHealth
 from ingest.store.influx import InfluxStore
 from ingest.store.influx_http import InfluxAddress, InfluxHttp
-from ingest.store.progress import Progress
-from ingest.store.records import EventRecord, Origin, Reading, Record, StatusRecord
+from ingest.store.records import EventRecord, Reading, Record, RecordOrigin, StatusRecord
 from ingest.store.schema import to_columns
+from ingest.validation import apply_geometry
 
 State = Literal["raised", "cleared", "noted"]
 
@@ -45,8 +45,8 @@ def filled_influx(address: InfluxAddress, folder: Path, *, until: datetime, hour
     city = load_city(builtin_city("kupang"))
     now = until - timedelta(hours=hours)
     world = World(city, SEED, now)
-    board = HealthBoard()
-    with closing(InfluxStore(InfluxHttp(address), city, Progress(folder / "progress.sqlite"))) as store:
+    board = HealthSnapshotFile()
+    with closing(InfluxStore(InfluxHttp(address), city, Checkpoint(folder / "progress.sqlite"))) as store:
         deriver = Deriver(store, city, board, lambda: 3, "http://localhost:8080", demo=True)
         filler = _Filler(city)
         total = 0
@@ -78,23 +78,23 @@ class _Filler:
         self._reviews = 0
         self._last_case: dict[str, str] = {}
 
-    def _origin(self, kind: Kind, device: str, at: datetime) -> Origin:
+    def _origin(self, kind: Kind, device: str, at: datetime) -> RecordOrigin:
         self._seq += 1
-        return Origin(kind, device, BOOT, self._seq, at, at + timedelta(seconds=1))
+        return RecordOrigin(kind, device, BOOT, self._seq, at, at + timedelta(seconds=1))
 
     def records(self, emissions: Iterable[Emission]) -> list[Record]:
         return [self._record(emission) for emission in emissions]
 
     def _record(self, emission: Emission) -> Record:
         kind = self._city.devices[emission.device].KIND
-        if isinstance(emission, Stated):
+        if isinstance(emission, StatusEmission):
             return StatusRecord(kind, emission.device, emission.state, emission.at, emission.at, emission.reason)
         origin = self._origin(kind, emission.device, emission.at)
-        if isinstance(emission, Telemetered):
+        if isinstance(emission, TelemetryEmission):
             values: dict[str, Any] = emission.values
             quality: tuple[str, ...] = ()
             if kind == "bin":
-                values, quality = judge_bin(values, self._city.models[self._city.bins[emission.device].model])
+                values, quality = apply_geometry(values, self._city.models[self._city.bins[emission.device].model])
             return Reading(msgspec.structs.replace(origin, quality=quality), to_columns(kind, values))
         return EventRecord(origin, emission.type, emission.state, emission.detail)
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from broker.contract.errors import RetryLaterError
 from ingest.store.influx_http import InfluxAddress, InfluxHttp, quote_value
-from ingest.store.influx_setup import mend, steps_of
+from ingest.store.influx_setup import apply_steps, steps_of
 from ingest.store.influx_setup_plan import ACCOUNTS, Plan
 from ingest.store.schema import EVENTS, RAW, ROLLUP
 from tests.support.brokers import free_port
@@ -98,7 +98,7 @@ class RunningInflux:
         address = self.administrator(name)
         days = dict.fromkeys((RAW, ROLLUP, EVENTS), KEPT_DAYS)
         passwords = dict.fromkeys(ACCOUNTS, PASSWORD)
-        mend(steps_of(Plan(address, days, passwords, self._folder / "tokens" / name, admin_password=PASSWORD)))
+        apply_steps(steps_of(Plan(address, days, passwords, self._folder / "tokens" / name, admin_password=PASSWORD)))
         return address
 
     def administrator(self, name: str) -> InfluxAddress:

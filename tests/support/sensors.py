@@ -11,7 +11,7 @@ from broker.contract.topics import Kind
 from city.inventory import builtin_city, load_city
 from city.model import Device
 from city.settings import load_settings
-from edge.outbox import Measured
+from edge.outbox import TelemetryEntry
 from edge.sensors.port import Assignment, Sensor
 from edge.sensors.registry import open_sensor
 from edge.sensors.source import parse_source
@@ -40,13 +40,13 @@ class Running:
 
     def __init__(self, sensor: Sensor) -> None:
         """Not yet started."""
-        self.found: list[Measured] = []
+        self.found: list[TelemetryEntry] = []
         self.stop = threading.Event()
         self.thread = threading.Thread(target=self._read, args=(sensor,), daemon=True)
 
     def _read(self, sensor: Sensor) -> None:
         for entry in sensor.readings(self.stop):
-            assert isinstance(entry, Measured)
+            assert isinstance(entry, TelemetryEntry)
             self.found.append(entry)
 
     def next(self, what: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ingest.store.duck import DuckStore
-from ingest.store.port import Ledger
+from ingest.store.port import StoredSequences
 from tests.support.brokers import ROOT
 
 
@@ -66,10 +66,10 @@ def running(service: Service) -> Iterator[Service]:
         service.kill()
 
 
-def stored(data: Path) -> list[Ledger]:
+def stored(data: Path) -> list[StoredSequences]:
     """What is in the store of a data folder whose ingest has ended."""
     store = DuckStore(data / "store" / "city.duckdb")
     try:
-        return store.ledger()
+        return store.stored_sequences()
     finally:
         store.close()

@@ -21,13 +21,13 @@ from city.inventory import builtin_city, load_city
 from city.secrets import Secrets
 from ingest.adapters.registry import adapter_for
 from ingest.decode import Decoder
+from ingest.dry_run import DryRunResult, dry_run
 from ingest.journal import Arrival
-from ingest.store.dead_letters import DeadLetter, DeadLetterBox
-from ingest.store.health import HealthBoard, IngestHealth
+from ingest.store.dead_letters import DeadLetter, DeadLetterQueue
+from ingest.store.health import HealthSnapshotFile, IngestHealth
 from ingest.store.memory import MemoryStore
-from ingest.store.quarantine import Quarantine, Quarantined
-from ingest.store.records import EventRecord, Origin, Reading, StatusRecord, Value
-from ingest.trial import Tried, try_profile
+from ingest.store.quarantine import Quarantine, QuarantinedMessage
+from ingest.store.records import EventRecord, Reading, RecordOrigin, StatusRecord, Value
 from vision.evidence.keys import CustodySigner
 from vision.evidence.store import EvidenceStore
 
@@ -41,7 +41,7 @@ class Stage:
 
     folder: Path
     store: MemoryStore = field(default_factory=MemoryStore)
-    board: HealthBoard = field(default_factory=HealthBoard)
+    board: HealthSnapshotFile = field(default_factory=HealthSnapshotFile)
     replayed: list[int] = field(default_factory=list)
     journaled: list[Arrival] = field(default_factory=list)
     clear_key: Path | None = None
@@ -50,17 +50,17 @@ class Stage:
 
     def __post_init__(self) -> None:
         """Open what lies on disk."""
-        self.box = DeadLetterBox(self.folder / "dead.sqlite")
+        self.box = DeadLetterQueue(self.folder / "dead.sqlite")
         self.quarantine = Quarantine(self.folder / "strangers.sqlite")
         self.secrets = Secrets.make(self.folder)
         self.board.publish(IngestHealth(NOW, connected=True))
         self.room = EvidenceStore(self.folder / "evidence", CustodySigner(self.secrets.custody_seed()), 64 << 20)
         self.reviews = ReviewService(CITY.id, "api", self.journaled.extend)
 
-    def origin(self, device: str, at: datetime) -> Origin:
+    def origin(self, device: str, at: datetime) -> RecordOrigin:
         """The next origin of a device."""
         self.seq += 1
-        return Origin(CITY.devices[device].KIND, device, "b", self.seq, at, at)
+        return RecordOrigin(CITY.devices[device].KIND, device, "b", self.seq, at, at)
 
     def measure(self, device: str, at: datetime = NOW, **values: Value) -> None:
         """Store a reading."""
@@ -90,7 +90,7 @@ class Stage:
         decoder = Decoder(CITY, late_after=timedelta(minutes=15))
         for arrival in self.journaled:
             decoded = decoder.decode(arrival)
-            assert not decoded.dead, decoded.dead
+            assert not decoded.rejected, decoded.rejected
             self.store.write(decoded.records, ())
 
     def replay(self, ids: Sequence[int]) -> int:
@@ -105,9 +105,9 @@ class Stage:
         adapter_for(topic)
         self.journaled.append(Arrival(topic, payload, NOW))
 
-    def preview(self, profile: str, message: Quarantined, model: str) -> Tried:
+    def preview(self, profile: str, message: QuarantinedMessage, model: str) -> DryRunResult:
         """As the API's service has it."""
-        return try_profile(CITY, profile, Arrival(message.topic, message.payload, message.received_at), model=model)
+        return dry_run(CITY, profile, Arrival(message.topic, message.payload, message.received_at), model=model)
 
     def context(self, *, demo: bool = True, now: datetime = NOW) -> ApiContext:
         """What an app is made of; its clock stands still a second after `now`."""

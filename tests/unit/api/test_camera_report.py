@@ -13,8 +13,8 @@ import pytest
 from api.camera_metrics import BUCKET_S, CameraMetrics, TimeRange, camera_metrics, local_day, wilson
 from api.reporting import camera_reports
 from ingest.store.cases import Case, fold
-from ingest.store.port import Point
-from ingest.store.records import EventRecord, Origin
+from ingest.store.port import SeriesPoint
+from ingest.store.records import EventRecord, RecordOrigin
 from tests.unit.api.conftest import CITY, NOW, Stage
 
 WITA = ZoneInfo("Asia/Makassar")
@@ -31,7 +31,7 @@ def wall(clock: str, day: int = 1) -> datetime:
 
 def word(state: str, at: datetime, reason: str = "covered", type_: str = "blind") -> EventRecord:
     detail: dict[str, Any] = {"reason": reason} if reason else {}
-    return EventRecord(Origin("camera", "cam-01", "b", 1, at, at), type_, state, detail)  # type: ignore[arg-type]
+    return EventRecord(RecordOrigin("camera", "cam-01", "b", 1, at, at), type_, state, detail)  # type: ignore[arg-type]
 
 
 def seen(*events: EventRecord, span: TimeRange = DAY, now: datetime = LATER) -> CameraMetrics:
@@ -98,9 +98,11 @@ def test_events_in_any_order_say_the_same() -> None:
     assert seen(*words) == seen(*words[::-1])
 
 
-def sights(*values: float | None, start: datetime = DAY[0]) -> list[Point]:
+def sights(*values: float | None, start: datetime = DAY[0]) -> list[SeriesPoint]:
     return [
-        Point(start + timedelta(seconds=n * BUCKET_S), value) for n, value in enumerate(values) if value is not None
+        SeriesPoint(start + timedelta(seconds=n * BUCKET_S), value)
+        for n, value in enumerate(values)
+        if value is not None
     ]
 
 
@@ -118,7 +120,7 @@ def judged(*verdicts: str) -> list[Case]:
     events = []
     for number, verdict in enumerate(verdicts):
         at, id_ = wall("12:00") + timedelta(minutes=number), f"c-{number}"
-        origin = Origin("camera", "cam-01", "b", number, at, at)
+        origin = RecordOrigin("camera", "cam-01", "b", number, at, at)
         events.append(EventRecord(origin, "dumping", "raised", {"case": id_}))
         said = {"case": id_, "verdict": verdict.split()[0], "reason": verdict.partition(" ")[2]}
         if verdict == "merged":

@@ -26,9 +26,9 @@ from broker.contract.topics import KINDS
 from broker.health import BrokerHealth, health_path
 from city.status import NotReadyReason
 from city.zones import ZONE_KINDS, FaultCode
-from ingest.store.cases import Verdict
-from ingest.store.health import BadMessages, IngestHealth
-from ingest.store.port import Point
+from ingest.store.cases import CaseVerdict
+from ingest.store.health import ErrorRateAlarm, IngestHealth
+from ingest.store.port import SeriesPoint
 from ingest.store.records import StatusRecord, Value
 from ingest.store.reviews import REASONS
 from tests.unit.api.conftest import CITY, NOW, Stage
@@ -88,7 +88,7 @@ def test_no_text_is_left_over() -> None:
         f"fault_{code}" for code in get_args(FaultCode)
     }
     others |= {f"reason_{reason}" for reason in REASONS} | {f"zone_{kind}" for kind in ZONE_KINDS}
-    others |= {f"verdict_{verdict}" for verdict in get_args(Verdict)} | {f"show_{show}" for show in SHOWN}
+    others |= {f"verdict_{verdict}" for verdict in get_args(CaseVerdict)} | {f"show_{show}" for show in SHOWN}
     others |= {key for key in TEXTS if key.startswith(("blind_", "damage_"))}
     others |= {f"scene_{word}" for word in get_args(Scene)}
     left = {key for key in TEXTS if not re.search(rf"\b{key}\b", source) and not key.startswith("event_")} - others
@@ -173,7 +173,7 @@ def test_nonsense_in_an_address_is_left_open(page: str) -> None:
 
 def test_charts_show_holes_and_the_city_s_clock(stage: Stage) -> None:
     seen = page_context(stage)
-    points = [Point(NOW + timedelta(minutes=m), float(m)) for m in (0, 10, 60)]
+    points = [SeriesPoint(NOW + timedelta(minutes=m), float(m)) for m in (0, 10, 60)]
     data = device_page.with_gaps(seen, points, 600.0)
     assert [value for _, value in data] == [0.0, 10.0, None, 60.0]
     local = datetime(2026, 3, 1, 20, 0, tzinfo=UTC)
@@ -232,7 +232,7 @@ def test_every_page_says_when_what_it_shows_is_old(stage: Stage, lang: Lang) -> 
 
 
 def test_bad_messages_raise_an_alarm_with_the_topic_escaped(stage: Stage) -> None:
-    alarms = (BadMessages("*", 300, 1_000), BadMessages("kota/v1/kupang/bin/<b>", 40, 50))
+    alarms = (ErrorRateAlarm("*", 300, 1_000), ErrorRateAlarm("kota/v1/kupang/bin/<b>", 40, 50))
     stage.board.publish(IngestHealth(NOW, connected=True, alarms=alarms))
     page = system_page._health(PageContext(stage.context(), "en", "viewer"))
     assert "300 of the last 1000 messages could not be read: all devices together" in page

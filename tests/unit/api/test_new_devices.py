@@ -16,7 +16,7 @@ from api.console.page_context import PageContext
 from api.schemas import device_response
 from city.adoption import AdoptedDevices, adoption_path
 from ingest.store.dead_letters import DeadLetter
-from ingest.store.quarantine import Quarantined
+from ingest.store.quarantine import QuarantinedMessage
 from tests.unit.api.conftest import CITY, NOW, Stage
 
 TOPIC = "v3/kota@t/devices/em-9/up"
@@ -50,7 +50,9 @@ def met(stage: Stage) -> Iterator[Stage]:
     """One unknown device that has sent two messages."""
     for second in range(2):
         at = NOW + timedelta(seconds=second)
-        one = Quarantined("tts", ("24E1", "kota/em-9"), TOPIC, uplink(), at, model="milesight-iot/em400-mud", port=85)
+        one = QuarantinedMessage(
+            "tts", ("24E1", "kota/em-9"), TOPIC, uplink(), at, model="milesight-iot/em400-mud", port=85
+        )
         stage.quarantine.add([one])
     before = dict(CITY.devices)
     yield stage
@@ -159,7 +161,7 @@ def test_the_form_knows_the_model_and_the_next_id(met: Stage) -> None:
 
 def test_texts_of_an_unknown_device_stay_text(stage: Stage) -> None:
     evil = "<script>alert(1)</script>"
-    stage.quarantine.add([Quarantined("tts", (evil,), TOPIC, evil.encode(), NOW, model=evil, label=evil)])
+    stage.quarantine.add([QuarantinedMessage("tts", (evil,), TOPIC, evil.encode(), NOW, model=evil, label=evil)])
     device = stage.quarantine.find()[0]
     page = new_devices_page._list(page_context(stage)) + new_devices_page._facts(page_context(stage), device)
     page += new_devices_page._form(page_context(stage), device)
@@ -172,9 +174,9 @@ def test_what_could_not_be_read_of_a_device_is_said_on_its_page(stage: Stage) ->
     reason = "undecoded: port 7, 3 bytes: its profile names no frame decoder"
     stage.box.add([DeadLetter(1, TOPIC, b"x", NOW, reason, device="bin-0001")])
     stage.box.add([DeadLetter(2, TOPIC, b"x", NOW, reason, device="bin-0001")])
-    found = stage.box.unread_of("bin-0001")
+    found = stage.box.summary_of("bin-0001")
     assert found is not None
-    assert (found.letters, found.times, found.reason) == (1, 2, reason)
+    assert (found.count, found.times, found.reason) == (1, 2, reason)
     shape = device_response(stage.context(), CITY.devices["bin-0001"], None, NOW)
     assert reason in device_page._values(page_context(stage), shape)
     assert stage.box.unread_of("bin-0002") is None

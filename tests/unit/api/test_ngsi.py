@@ -16,10 +16,9 @@ from api.exports.ngsi import ENTITY_TYPES, MappingContext
 from broker.contract.payloads import TELEMETRY, fields_of
 from broker.contract.topics import Kind
 from city.model import Device, Truck
-from ingest.store.latest import Connectivity
+from ingest.store.device_state import DeviceState, evaluate
 from ingest.store.port import FieldValue, Latest
-from ingest.store.records import EventRecord, Origin
-from ingest.store.standing import Standing, look
+from ingest.store.records import Connectivity, EventRecord, RecordOrigin
 from tests.support.smart_data_models import attributes_of, faults_of, published
 from tests.unit.api.conftest import CITY, NOW
 
@@ -28,22 +27,24 @@ HERE = {"lat_deg": -10.1712345678, "lon_deg": 123.6}
 AT = "2026-03-01T12:00:00.000Z"
 
 
-def standing(device: str | Device, *, raised: tuple[str, ...] = (), silent: bool = False, **values: Any) -> Standing:
+def standing(device: str | Device, *, raised: tuple[str, ...] = (), silent: bool = False, **values: Any) -> DeviceState:
     """How a device stands that has just said these values."""
     found = CITY.devices[device] if isinstance(device, str) else device
     at = NOW - timedelta(days=2) if silent else NOW
     said = Latest(found.KIND, found.id, {name: FieldValue(value, at) for name, value in values.items()}, at, at)
-    events = {type_: EventRecord(Origin(found.KIND, found.id, "b", 1, at, at), type_, "raised", {}) for type_ in raised}
-    (one,) = look([found], {found.id: said} if values else {}, {found.id: events}, NOW, timedelta(0))
+    events = {
+        type_: EventRecord(RecordOrigin(found.KIND, found.id, "b", 1, at, at), type_, "raised", {}) for type_ in raised
+    }
+    (one,) = evaluate([found], {found.id: said} if values else {}, {found.id: events}, NOW, timedelta(0))
     return one
 
 
-def made(type_: str, one: Standing, *, emptied: datetime | None = None, simulated: bool = False) -> Entity | None:
+def made(type_: str, one: DeviceState, *, emptied: datetime | None = None, simulated: bool = False) -> Entity | None:
     source = MappingContext(CITY, simulated, {one.device.id: emptied} if emptied else {})
     return ENTITY_TYPES[type_].make(source, one)
 
 
-def values_of(type_: str, one: Standing, form: Form = "simplified", **more: Any) -> dict[str, Any]:
+def values_of(type_: str, one: DeviceState, form: Form = "simplified", **more: Any) -> dict[str, Any]:
     entity = made(type_, one, **more)
     assert entity is not None
     return render(entity, form)
@@ -247,5 +248,5 @@ def test_a_place_that_was_measured_says_when() -> None:
 
 @pytest.mark.parametrize("connected", ["online", "sleeping"])
 def test_who_sleeps_is_there(connected: Connectivity) -> None:
-    one = Standing(CITY.devices["bin-0451"], None, connected, {}, standing("bin-0451", fill_pct=1.0).condition)
+    one = DeviceState(CITY.devices["bin-0451"], None, connected, {}, standing("bin-0451", fill_pct=1.0).condition)
     assert values_of("WasteContainer", one)["status"] == "ok"

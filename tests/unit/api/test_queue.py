@@ -22,7 +22,7 @@ from api.reporting import camera_reports
 from city.windows import ALL_DAY
 from city.zone_plans import still_path
 from city.zones import ZONE_KINDS
-from ingest.store.reviews import REASONS, Said
+from ingest.store.reviews import REASONS, Verdict
 from tests.unit.api.conftest import CITY, NOW, Stage
 
 
@@ -223,4 +223,4 @@ def test_a_merged_case_leads_to_the_other(stage: Stage) -> None:
 def test_the_page_on_cameras_names_what_there_is() -> None:
     page_ = (Path(__file__).parents[3] / "docs" / "cameras.md").read_text(encoding="utf-8")
     assert [kind for kind in ZONE_KINDS if f"| {kind} |" not in page_] == []
-    assert [word for word in (*REASONS, *get_args(Said)) if f"`{word}`" not in page_] == []
+    assert [word for word in (*REASONS, *get_args(Verdict)) if f"`{word}`" not in page_] == []

@@ -162,7 +162,9 @@ def test_a_review_is_stored_once_however_often_it_is_drained(tmp_path: Path, dum
             drain.run(stop)
             stored = store.events(EventQuery(NOW, NOW + timedelta(hours=1), types=("review",)))
             assert [event.detail["verdict"] for event in reversed(stored)] == ["confirmed", "reopened", "confirmed"]
-            assert [(life.device, life.rows, life.twice) for life in store.ledger()] == [("cam-01", 3, 0)]
+            assert [(life.device, life.rows, life.duplicates) for life in store.stored_sequences()] == [
+                ("cam-01", 3, 0)
+            ]
             assert store.latest(device="cam-01") == [], "a word about a camera is no sign of life of it"
     assert dumped.box.count() == 0
 

@@ -10,7 +10,7 @@ from api.console.page_context import PageContext
 from api.console.trip_panel import trip_panel
 from api.trips import STOP_RADIUS_KM, Interval, TripStop, pto_runs, trip_of
 from city.model import Truck
-from ingest.store.records import Origin, Reading, Value
+from ingest.store.records import Reading, RecordOrigin, Value
 from tests.unit.api.conftest import CITY, NOW, Stage
 
 KM_NORTH = 1 / 111.195
@@ -22,7 +22,7 @@ def at(minute: float) -> datetime:
 
 def reading(minute: float, km: float | None = None, quality: tuple[str, ...] = (), **values: Value) -> Reading:
     place = {} if km is None else {"lat_deg": -10.17 + km * KM_NORTH, "lon_deg": 123.6}
-    origin = Origin("truck", "truck-01", "b", int(minute * 60) + 9, at(minute), at(minute), quality=quality)
+    origin = RecordOrigin("truck", "truck-01", "b", int(minute * 60) + 9, at(minute), at(minute), quality=quality)
     return Reading(origin, {**place, **values})
 
 

@@ -10,14 +10,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from broker.access import Rights, rights_table
 from broker.contract.errors import PayloadError
-from broker.nats.admission import ADDRESSES_REMEMBERED, DELAY_MAX_S, Failures, Gate, SignIn, in_server_terms
-from broker.nats.jwt import Signer, read_request
+from broker.nats.admission import ADDRESSES_MAX, DELAY_MAX_S, Authenticator, Failures, SignIn, in_server_terms
+from broker.nats.jwt import JwtSigner, read_request
 
 TABLE = rights_table("kupang", {"bin-1": "bin", "bin-2": "bin"}, demo=True, gateways={"ttn": ["v3/#"]})
 
 
-def judge(user: str, password: str, client_id: str) -> Rights | str:
-    return Gate(lambda: TABLE, lambda name: f"secret-{name}").judge(SignIn(user, password, client_id, "10.0.0.1"))
+def authenticate(user: str, password: str, client_id: str) -> Rights | str:
+    return Authenticator(lambda: TABLE, lambda name: f"secret-{name}").authenticate(
+        SignIn(user, password, client_id, "10.0.0.1")
+    )
 
 
 @pytest.mark.parametrize(
@@ -37,12 +39,12 @@ def judge(user: str, password: str, client_id: str) -> Rights | str:
     ],
 )
 def test_who_stays_outside(user: str, password: str, client_id: str, reason: str) -> None:
-    assert judge(user, password, client_id) == reason
+    assert authenticate(user, password, client_id) == reason
 
 
 def test_who_comes_in() -> None:
-    assert judge("bin-1", "secret-bin-1", "bin-1") == TABLE["bin-1"]
-    assert judge("ttn", "secret-ttn", "ttn") == judge("ttn", "secret-ttn", "any other") == TABLE["ttn"]
+    assert authenticate("bin-1", "secret-bin-1", "bin-1") == TABLE["bin-1"]
+    assert authenticate("ttn", "secret-ttn", "ttn") == authenticate("ttn", "secret-ttn", "any other") == TABLE["ttn"]
 
 
 def test_who_may_do_nothing_is_denied_everything_because_no_list_would_allow_everything() -> None:
@@ -70,9 +72,9 @@ def test_refusals_wait_longer_each_time_and_are_told_once_a_minute_with_their_co
 
 def test_what_is_remembered_of_addresses_is_bounded() -> None:
     failures = Failures()
-    for number in range(3 * ADDRESSES_REMEMBERED):
+    for number in range(3 * ADDRESSES_MAX):
         failures.note(f"10.0.{number >> 8}.{number & 255}", "silent", 0.0)
-    assert len(failures.due(0.0)) == ADDRESSES_REMEMBERED
+    assert len(failures.due(0.0)) == ADDRESSES_MAX
 
 
 def question(**changes: object) -> bytes:
@@ -94,7 +96,7 @@ def part(token: str, number: int) -> dict[str, object]:
 
 
 def test_an_admission_is_signed_by_the_key_that_the_server_was_told() -> None:
-    signer = Signer(b"s" * 32)
+    signer = JwtSigner(b"s" * 32)
     asked = read_request(question())
     answer = signer.admission(asked, "KOTA", "bin-1", in_server_terms(TABLE["bin-1"])).decode()
     outer = part(answer, 1)

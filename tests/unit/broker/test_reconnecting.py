@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from broker.client import RECONNECT_MAX_S, RECONNECT_MIN_S, Connection, Login
+from broker.client import RECONNECT_MAX_S, RECONNECT_MIN_S, Connection, ConnectionParams
 
 
 class Ceilings(random.Random):
@@ -26,7 +26,7 @@ class DroppedAtOnce(Connection):
     """Is let in, or not, and loses its connection right away."""
 
     def __init__(self, *, is_let_in: bool, attempts: int, stop: threading.Event) -> None:
-        super().__init__(Login("127.0.0.1", 1, "u", "p", "u"))
+        super().__init__(ConnectionParams("127.0.0.1", 1, "u", "p", "u"))
         self._random = self.chance = Ceilings()
         self._is_let_in, self._attempts, self._stopping = is_let_in, attempts, stop
 

@@ -76,10 +76,10 @@ def test_the_right_key_put_back_opens_the_city_again(tmp_path: Path) -> None:
     [
         ["credentials", "--role", "admin"],
         ["credentials", "bin-0001"],
-        ["ledger"],
+        ["reconcile"],
         ["evidence", "verify"],
         ["evidence", "accesses"],
-        ["device", "strangers"],
+        ["device", "unknown"],
         ["device", "ignore", "1"],
         ["deadletters"],
         ["store", "lost"],

@@ -67,7 +67,7 @@ def test_unknown_fields_are_counted() -> None:
 
 def test_receipts_cover_bad_readings_too() -> None:
     raw = json.dumps([{**STAMP, "seq": 1}, {**STAMP, "seq": 2, "battery_pct": 500}, 7, {"seq": 3}]).encode()
-    assert codec.stamps_of(raw) == [("k3f9", 1), ("k3f9", 2)]
+    assert codec.sequence_ids_of(raw) == [("k3f9", 1), ("k3f9", 2)]
 
 
 def test_too_large_and_too_long_are_refused() -> None:
@@ -86,7 +86,7 @@ def test_no_bytes_raise_anything_but_the_contracts_own_error(raw: bytes) -> None
     for parse_one in (codec.parse_status, codec.parse_receipt):
         with pytest.raises(PayloadError):
             parse_one(raw)
-    codec.stamps_of(raw)
+    codec.sequence_ids_of(raw)
 
 
 def test_endless_nesting_is_a_payload_error() -> None:
@@ -94,7 +94,7 @@ def test_endless_nesting_is_a_payload_error() -> None:
         b'{"ts":"2026-03-01T08:15:30Z","boot":"a","seq":1,"type":"fire","state":"raised","detail":' + b'{"a":' * 60_000
     )
     assert codec.parse_events("bin", deep[:MAX_PAYLOAD_BYTES]).rejected
-    assert codec.stamps_of(b"[" * 100_000) == []
+    assert codec.sequence_ids_of(b"[" * 100_000) == []
 
 
 def test_every_field_has_a_unit_or_is_listed_without_one() -> None:
@@ -109,5 +109,5 @@ def test_every_kind_has_examples() -> None:
 
 
 def test_generated_files_equal_their_generators_output() -> None:
-    for path, text in schema.generated().items():
+    for path, text in schema.generated_files().items():
         assert path.read_text(encoding="utf-8") == text, f"{path.name}: run python -m broker.contract.schema"

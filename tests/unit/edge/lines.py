@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from edge.outbox import Measured
+from edge.outbox import TelemetryEntry
 from edge.sensors.port import Sensor
 
 
@@ -16,7 +16,7 @@ def values_of(sensor: Sensor, count: int = 1) -> list[dict[str, Any]]:
     readings: Iterator[Any] = sensor.readings(stop)
     found: list[dict[str, Any]] = []
     for reading in readings:
-        assert isinstance(reading, Measured)
+        assert isinstance(reading, TelemetryEntry)
         found.append(dict(reading.values))
         if len(found) == count:
             stop.set()

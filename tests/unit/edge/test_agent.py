@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from broker.client import Login
+from broker.client import ConnectionParams
 from broker.contract.errors import RetryLaterError
 from broker.contract.payloads import Receipt
 from edge.agent import REPORT_EVERY_S, Agent
-from edge.outbox import Measured, Outbox
+from edge.outbox import Outbox, TelemetryEntry
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -39,18 +39,18 @@ class FakeBus:
 @pytest.fixture
 def agent(tmp_path: Path) -> Agent:
     outbox = Outbox(tmp_path / "outbox.sqlite", max_bytes=1_000)
-    made = Agent("kupang", {"bin-1": "bin"}, outbox, Login("127.0.0.1", 1, "bin-1", "x", "bin-1"))
+    made = Agent("kupang", {"bin-1": "bin"}, outbox, ConnectionParams("127.0.0.1", 1, "bin-1", "x", "bin-1"))
     made._bus = FakeBus()  # type: ignore[assignment]
     return made
 
 
 def filled(agent: Agent, readings: int) -> None:
     for _ in range(readings):
-        agent.record([Measured("bin-1", "bin", NOW, {"battery_pct": 5})])
+        agent.record([TelemetryEntry("bin-1", "bin", NOW, {"battery_pct": 5})])
 
 
-def receipt(agent: Agent, *seqs: tuple[int, int], boot: str = "") -> None:
-    agent._receipts.append(("bin-1", Receipt(boot=boot or agent._outbox.boot, seqs=list(seqs))))
+def receipt(agent: Agent, *seqs: tuple[int, int], epoch: str = "") -> None:
+    agent._receipts.append(("bin-1", Receipt(epoch=epoch or agent._outbox.epoch, seqs=list(seqs))))
     agent._forget_receipted()
 
 
@@ -60,7 +60,7 @@ def said(agent: Agent) -> list[dict[str, Any]]:
 
 def test_a_birth_tells_what_waits_and_what_gave_way(agent: Agent) -> None:
     filled(agent, 40)
-    agent._births()
+    agent._publish_online()
     (birth,) = said(agent)
     assert birth["outbox_waiting"] + birth["outbox_dropped"] == 40
     assert birth["outbox_dropped"] > 0
@@ -72,9 +72,9 @@ def test_receipts_are_asked_for_so_that_the_broker_keeps_nothing_for_it(agent: A
 
 
 def test_what_gave_way_while_there_was_no_connection_is_told_at_the_next(agent: Agent) -> None:
-    agent._births()
+    agent._publish_online()
     filled(agent, 40)
-    agent._births()
+    agent._publish_online()
     first, second = said(agent)
     assert first["outbox_dropped"] == 0
     assert second["outbox_dropped"] > 0
@@ -82,7 +82,7 @@ def test_what_gave_way_while_there_was_no_connection_is_told_at_the_next(agent: 
 
 def test_it_is_told_again_when_more_gave_way_but_not_all_the_time(agent: Agent) -> None:
     filled(agent, 5)
-    agent._births()
+    agent._publish_online()
     now = time.monotonic()
     agent._report_dropped(now)
     assert len(said(agent)) == 1
@@ -98,15 +98,15 @@ def test_a_refusing_disk_is_waited_for(agent: Agent, monkeypatch: pytest.MonkeyP
     def refuse(_receipts: object) -> list[int]:
         raise RetryLaterError("outbox: disk I/O error")
 
-    agent._receipts.append(("bin-1", Receipt(boot=agent._outbox.boot, seqs=[(0, 0)])))
+    agent._receipts.append(("bin-1", Receipt(epoch=agent._outbox.epoch, seqs=[(0, 0)])))
     monkeypatch.setattr(agent._outbox, "forget", refuse)
     stopped = threading.Event()
     stopped.set()
-    agent._turn_patiently(stopped)
-    assert agent._refused
+    agent._iterate_with_retry(stopped)
+    assert agent._disk_refuses
     monkeypatch.undo()
-    agent._turn_patiently(stopped)
-    assert not agent._refused
+    agent._iterate_with_retry(stopped)
+    assert not agent._disk_refuses
 
 
 def test_a_day_without_receipts_is_no_flood_and_ends_soon_after_the_first_receipt(
@@ -118,14 +118,14 @@ def test_a_day_without_receipts_is_no_flood_and_ends_soon_after_the_first_receip
     agent._bus.connected.set()
     agent._report_due = 10**9
     for clock[0] in range(0, 86_400, 5):
-        agent._turn()
+        agent._iterate()
     sent = [one["seq"] for element in said(agent) for one in (element if isinstance(element, list) else [element])]
     assert sent.count(0) < 160
-    agent._receipts.append(("bin-1", Receipt(boot=agent._outbox.boot, seqs=[(0, 0)])))
-    agent._turn()
+    agent._receipts.append(("bin-1", Receipt(epoch=agent._outbox.epoch, seqs=[(0, 0)])))
+    agent._iterate()
     before = len(said(agent))
     clock[0] += 50
-    agent._turn()
+    agent._iterate()
     assert len(said(agent)) == before + 1
 
 
@@ -139,9 +139,9 @@ def test_a_forged_receipt_destroys_nothing_that_was_never_sent(agent: Agent, seq
 def test_a_receipt_is_believed_for_what_was_published_and_for_nothing_beyond(agent: Agent) -> None:
     filled(agent, 3)
     agent._bus.connected.set()
-    agent._turn()
+    agent._iterate()
     filled(agent, 2)
-    receipt(agent, (0, 2**53), boot="another")
+    receipt(agent, (0, 2**53), epoch="another")
     assert agent._outbox.pending() == 5
     receipt(agent, (1, 2**53))
     assert [row.seq for row in agent._outbox.waiting(after_id=0, limit=10)] == [0, 3, 4]
@@ -152,7 +152,7 @@ def test_a_receipt_is_believed_for_what_was_published_and_for_nothing_beyond(age
 def test_another_life_of_the_agent_believes_no_receipt_before_it_has_sent_again(agent: Agent) -> None:
     filled(agent, 3)
     agent._bus.connected.set()
-    agent._turn()
-    after = Agent("kupang", {"bin-1": "bin"}, agent._outbox, Login("127.0.0.1", 1, "bin-1", "x", "bin-1"))
+    agent._iterate()
+    after = Agent("kupang", {"bin-1": "bin"}, agent._outbox, ConnectionParams("127.0.0.1", 1, "bin-1", "x", "bin-1"))
     receipt(after, (0, 2))
     assert agent._outbox.pending() == 3

@@ -17,8 +17,10 @@ PAGE = (ROOT / "docs" / "edge.md").read_text(encoding="utf-8")
 @pytest.mark.parametrize("name", SENSORS)
 def test_every_sensor_and_its_options_are_on_the_page(name: str) -> None:
     assert f"| `{name}` |" in PAGE
-    options = getattr(importlib.import_module(f"edge.sensors.{SENSORS[name].module}"), "Options", None)
-    for option in options.__struct_fields__ if options else ():
+    module = importlib.import_module(f"edge.sensors.{SENSORS[name].module}")
+    options = [value for attribute, value in vars(module).items() if attribute.endswith("Options")]
+    assert len(options) == (SENSORS[name].source != "-")
+    for option in options[0].__struct_fields__ if options else ():
         assert re.search(rf"[`#, ]{option}[=`]", PAGE), option
 
 

@@ -31,7 +31,7 @@ GGA = sentence("GPGGA,081530.00,1010.6284,S,12336.4260,E,1,08,0.9,45.4,M,46.9,M,
 def heard(*sentences: bytes) -> Sample:
     decoder = NmeaDecoder()
     decoder.feed(b"".join(sentences))
-    return decoder.taken()
+    return decoder.take_sample()
 
 
 def test_rmc_and_gga_of_a_moment_make_a_reading_at_the_satellites_time() -> None:
@@ -114,7 +114,7 @@ def test_a_sentence_without_its_checksum_is_counted_and_passed_over(bad: bytes) 
     decoder.feed(bad)
     assert decoder.unreadable == 1
     with pytest.raises(RetryLaterError, match="no RMC or GGA"):
-        decoder.taken()
+        decoder.take_sample()
 
 
 @settings(deadline=None)
@@ -129,7 +129,7 @@ def test_no_bytes_break_it_and_sentences_are_found_however_they_are_cut(noise: l
     edges = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
     for a, b in pairwise(edges):
         decoder.feed(text[a:b])
-    assert decoder.taken().values["satellites"] == 8
+    assert decoder.take_sample().values["satellites"] == 8
 
 
 @settings(deadline=None)
@@ -141,7 +141,7 @@ def test_no_fields_break_it(fields: list[str], name: str) -> None:
     decoder = NmeaDecoder()
     decoder.feed(sentence(",".join([name, *fields])))
     try:
-        assert {"lat_deg", "lon_deg"} <= set(decoder.taken().values)
+        assert {"lat_deg", "lon_deg"} <= set(decoder.take_sample().values)
     except RetryLaterError:
         assert decoder._rest == b""
 
@@ -159,7 +159,7 @@ SKY = (
 def reported(*lines: bytes, receiver: str = "") -> Sample:
     decoder = GpsdDecoder(receiver)
     decoder.feed(b"".join(lines))
-    return decoder.taken()
+    return decoder.take_sample()
 
 
 def test_gpsds_reports_make_a_reading() -> None:
@@ -185,7 +185,7 @@ def test_what_is_no_report_is_counted_and_passed_over() -> None:
     decoder.feed(b'{"deep":' + b"[" * 60_000 + b"\n")
     decoder.feed(b'{"class":"TPV","mode":"three"}\n\xff\xfe\n[1]\n{"class":"TPV"' + b"\n" + tpv())
     assert decoder.unreadable == 5
-    assert decoder.taken().values["lat_deg"] == -10.17714
+    assert decoder.take_sample().values["lat_deg"] == -10.17714
 
 
 @settings(deadline=None)
@@ -195,4 +195,4 @@ def test_no_bytes_break_gpsds_decoder(noise: list[bytes]) -> None:
     for chunk in noise:
         decoder.feed(chunk)
     decoder.feed(b"\n" + tpv())
-    assert decoder.taken().values["lon_deg"] == 123.6071
+    assert decoder.take_sample().values["lon_deg"] == 123.6071

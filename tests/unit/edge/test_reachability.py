@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from broker.contract.errors import RetryLaterError
-from edge.sensors.reachability import Options, Pinging, ReachabilityProbe
+from edge.sensors.reachability import Pinger, ReachabilityOptions, ReachabilityProbe
 
 
 def test_latency_is_the_median_of_what_came_and_loss_the_share_of_what_did_not() -> None:
@@ -18,7 +18,7 @@ def test_without_an_answer_there_is_no_latency() -> None:
 
 def test_over_tcp_silence_is_a_loss_only_where_there_has_been_an_answer() -> None:
     answers = iter([False, False, True, False, False, False])
-    pinging = Pinging("ap", Options(count=2, gap_s=0), connect=lambda *_: next(answers))
+    pinging = Pinger("ap", ReachabilityOptions(count=2, gap_s=0), connect=lambda *_: next(answers))
     with pytest.raises(RetryLaterError, match="may not send ICMP"):
         pinging.over_tcp()
     assert [ms is None for ms in pinging.over_tcp()] == [False, True]
@@ -27,4 +27,4 @@ def test_over_tcp_silence_is_a_loss_only_where_there_has_been_an_answer() -> Non
 
 def test_a_name_that_does_not_exist_is_no_loss() -> None:
     with pytest.raises(RetryLaterError, match="no such name"):
-        Pinging("tidak-ada.invalid", Options())()
+        Pinger("tidak-ada.invalid", ReachabilityOptions())()

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from broker.contract.errors import RetryLaterError
-from edge.sensors.camera_health import CameraProbe, Options, Track, count, video_of
+from edge.sensors.camera_health import CameraHealthOptions, CameraProbe, VideoTrack, count, video_of
 from edge.sensors.rtsp import RtspError, authorization, parse_head
 
 SDP = (
@@ -62,9 +62,9 @@ def test_what_is_no_rtsp_is_refused(head: bytes) -> None:
 
 
 def test_the_video_of_a_description() -> None:
-    assert video_of(SDP, "rtsp://cam/live/") == Track("rtsp://cam/live/track1", 90_000)
+    assert video_of(SDP, "rtsp://cam/live/") == VideoTrack("rtsp://cam/live/track1", 90_000)
     assert video_of("m=video\na=control:rtsp://cam/v", "rtsp://cam/live").url == "rtsp://cam/v"
-    assert video_of("m=video\na=control:*\na=rtpmap:96 X/0", "rtsp://cam/live") == Track("rtsp://cam/live", 90_000)
+    assert video_of("m=video\na=control:*\na=rtpmap:96 X/0", "rtsp://cam/live") == VideoTrack("rtsp://cam/live", 90_000)
     with pytest.raises(RtspError, match="no video"):
         video_of("v=0\nm=audio", "rtsp://cam/live")
 
@@ -107,7 +107,7 @@ class FakeCamera:
 def playing(camera: FakeCamera) -> Iterator[CameraProbe]:
     thread = threading.Thread(target=camera.serve, daemon=True)
     thread.start()
-    yield CameraProbe(f"rtsp://127.0.0.1:{camera.port}/live", Options(seconds=0.3, timeout_s=0.5))
+    yield CameraProbe(f"rtsp://127.0.0.1:{camera.port}/live", CameraHealthOptions(seconds=0.3, timeout_s=0.5))
     thread.join(10)
 
 
@@ -157,4 +157,4 @@ def test_nobody_at_the_address_is_no_camera() -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
     with pytest.raises(RetryLaterError, match="refused"):
-        CameraProbe(f"rtsp://user:geheim@127.0.0.1:{port}/live", Options()).measure()
+        CameraProbe(f"rtsp://user:geheim@127.0.0.1:{port}/live", CameraHealthOptions()).measure()

@@ -10,10 +10,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from broker.contract.errors import RetryLaterError
+from edge.sensors.driver_status import DriverStatus, valid_values
 from edge.sensors.polled import PolledSensor
-from edge.sensors.presence import Presence, fitting
-from edge.sensors.streamed import Line, StreamedSensor
-from edge.sensors.ultrasonic_uart import FrameDecoder
+from edge.sensors.streamed import ByteStream, StreamedSensor
+from edge.sensors.ultrasonic_uart import UltrasonicFrameDecoder
 from tests.support.sensors import device_of
 from tests.support.waiting import wait_for
 from tests.unit.edge.lines import SaidLine, values_of
@@ -35,21 +35,21 @@ class Answers:
 
 
 def polled(*answers: Mapping[str, Any] | Exception) -> PolledSensor:
-    presence = Presence("test", device_of("ap"), backoff_max_s=0.01)
+    presence = DriverStatus("test", device_of("ap"), backoff_max_s=0.01)
     return PolledSensor(Answers(*answers), presence, interval_s=0.01)
 
 
 def streamed(*lines: SaidLine | OSError, **options: Any) -> StreamedSensor:
     left = list(lines)
 
-    def opened() -> Line:
+    def opened() -> ByteStream:
         line = left.pop(0)
         if isinstance(line, OSError):
             raise line
         return line
 
-    presence = Presence("test", device_of("bin"), backoff_max_s=0.01)
-    return StreamedSensor(opened, FrameDecoder((30, 4500)), presence, interval_s=0.01, **options)
+    presence = DriverStatus("test", device_of("bin"), backoff_max_s=0.01)
+    return StreamedSensor(opened, UltrasonicFrameDecoder((30, 4500)), presence, interval_s=0.01, **options)
 
 
 def events(logs: list[Any]) -> list[str]:
@@ -84,7 +84,7 @@ def test_a_probe_that_hangs_does_not_hold_up_a_stop() -> None:
             hanging.wait()
             return {"clients": 1}
 
-    sensor = PolledSensor(Hanging(), Presence("test", device_of("ap")), interval_s=1)
+    sensor = PolledSensor(Hanging(), DriverStatus("test", device_of("ap")), interval_s=1)
     assert list(sensor.readings(stop)) == []
     hanging.set()
 
@@ -94,7 +94,7 @@ def test_one_value_outside_the_contract_does_not_spoil_its_neighbours() -> None:
         found = values_of(polled({"clients": 7, "noise_dbm": 40, "colour": "red", "latency_ms": float("nan")}))
     assert found == [{"clients": 7}]
     assert {entry["field"] for entry in logs} == {"noise_dbm", "colour", "latency_ms"}
-    assert fitting("truck", {"lat_deg": 91.0, "lon_deg": 123.6, "speed_kmh": None}) == {"lon_deg": 123.6}
+    assert valid_values("truck", {"lat_deg": 91.0, "lon_deg": 123.6, "speed_kmh": None}) == {"lon_deg": 123.6}
 
 
 def test_a_line_that_ends_is_opened_again() -> None:
@@ -140,11 +140,11 @@ def test_a_stop_ends_a_silent_line() -> None:
 
 
 def test_tries_become_rarer_up_to_a_bound_and_begin_anew_after_a_success() -> None:
-    presence = Presence("test", device_of("ap"), backoff_max_s=30)
+    presence = DriverStatus("test", device_of("ap"), backoff_max_s=30)
     waits = [presence.backoff_s]
     for _ in range(7):
-        presence.gone("off")
+        presence.report_absent("off")
         waits.append(presence.backoff_s)
     assert waits == [0, 1, 3, 7, 15, 30, 30, 30]
-    presence.measured({"clients": 1})
+    presence.to_entry({"clients": 1})
     assert presence.backoff_s == 0

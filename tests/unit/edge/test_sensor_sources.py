@@ -9,7 +9,7 @@ import pytest
 
 from broker.contract.errors import ConfigError
 from edge.sensors.registry import SENSORS, open_sensor
-from edge.sensors.source import Source, host_and_port, options_of, parse_source
+from edge.sensors.source import SourceSpec, host_and_port, options_of, parse_source
 from tests.support.sensors import assigned
 
 
@@ -22,15 +22,15 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @pytest.mark.parametrize(
     ("text", "source"),
     [
-        ("", Source()),
-        ("/dev/ttyUSB0", Source("/dev/ttyUSB0")),
-        ("/dev/ttyUSB0#baud=4800", Source("/dev/ttyUSB0", {"baud": "4800"})),
-        ("gpiochip0#trigger=23,echo=24", Source("gpiochip0", {"trigger": "23", "echo": "24"})),
-        ("rtsp://cam/live?channel=1&x=2#seconds=3", Source("rtsp://cam/live?channel=1&x=2", {"seconds": "3"})),
-        ("#processors=4", Source("", {"processors": "4"})),
+        ("", SourceSpec()),
+        ("/dev/ttyUSB0", SourceSpec("/dev/ttyUSB0")),
+        ("/dev/ttyUSB0#baud=4800", SourceSpec("/dev/ttyUSB0", {"baud": "4800"})),
+        ("gpiochip0#trigger=23,echo=24", SourceSpec("gpiochip0", {"trigger": "23", "echo": "24"})),
+        ("rtsp://cam/live?channel=1&x=2#seconds=3", SourceSpec("rtsp://cam/live?channel=1&x=2", {"seconds": "3"})),
+        ("#processors=4", SourceSpec("", {"processors": "4"})),
     ],
 )
-def test_an_address_and_options_after_a_hash(text: str, source: Source) -> None:
+def test_an_address_and_options_after_a_hash(text: str, source: SourceSpec) -> None:
     assert parse_source(text) == source
 
 

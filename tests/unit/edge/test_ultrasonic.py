@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from broker.contract.errors import RetryLaterError
 from edge.sensors.registry import open_sensor
-from edge.sensors.ultrasonic_gpio import EchoLine, EchoProbe, Options, distance_mm
-from edge.sensors.ultrasonic_uart import RANGES_MM, FrameDecoder
+from edge.sensors.ultrasonic_gpio import EchoPins, EchoProbe, UltrasonicGpioOptions, distance_mm
+from edge.sensors.ultrasonic_uart import RANGES_MM, UltrasonicFrameDecoder
 from tests.support.sensors import assigned
 
 RANGE = RANGES_MM["a02yyuw"]
@@ -24,39 +24,39 @@ def frame(mm: int) -> bytes:
     return head + bytes([sum(head) & 0xFF])
 
 
-def decoded(*chunks: bytes) -> FrameDecoder:
-    decoder = FrameDecoder(RANGE)
+def decoded(*chunks: bytes) -> UltrasonicFrameDecoder:
+    decoder = UltrasonicFrameDecoder(RANGE)
     for chunk in chunks:
         decoder.feed(chunk)
     return decoder
 
 
 def test_the_makers_example_is_1953_mm() -> None:
-    assert decoded(bytes.fromhex("FF07A1A7")).taken().values == {"distance_mm": 1953}
+    assert decoded(bytes.fromhex("FF07A1A7")).take_sample().values == {"distance_mm": 1953}
 
 
 def test_the_median_survives_single_wrong_frames() -> None:
     decoder = decoded(*(frame(mm) for mm in (840, 841, 30, 842, 4400, 0, 839)))
-    assert decoder.taken().values == {"distance_mm": 840}
+    assert decoder.take_sample().values == {"distance_mm": 840}
 
 
 @pytest.mark.parametrize("mm", [0, 29, 4501, 0xFFFD, 0xFFFE])
 def test_a_sentinel_is_no_distance(mm: int) -> None:
     with pytest.raises(RetryLaterError, match="no echo from 30 to 4500 mm"):
-        decoded(frame(mm) * 5).taken()
+        decoded(frame(mm) * 5).take_sample()
 
 
 def test_nothing_is_said_twice() -> None:
     decoder = decoded(frame(840))
-    decoder.taken()
+    decoder.take_sample()
     with pytest.raises(RetryLaterError, match="no frame could be read"):
-        decoder.taken()
+        decoder.take_sample()
 
 
 def test_a_wrong_checksum_is_counted_and_passed_over() -> None:
     decoder = decoded(bytes.fromhex("FF07A1A8"), frame(840))
     assert decoder.unreadable == 1
-    assert decoder.taken().values == {"distance_mm": 840}
+    assert decoder.take_sample().values == {"distance_mm": 840}
 
 
 @settings(deadline=None)
@@ -71,7 +71,7 @@ def test_frames_are_found_after_noise_and_however_they_are_cut(
     text = before + b"".join(map(frame, distances))
     edges = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
     decoder = decoded(*(text[a:b] for a, b in pairwise(edges)))
-    assert decoder.taken().values["distance_mm"] == sorted(distances)[(len(distances) - 1) // 2]
+    assert decoder.take_sample().values["distance_mm"] == sorted(distances)[(len(distances) - 1) // 2]
     assert decoder.unreadable == 0
 
 
@@ -81,7 +81,7 @@ def test_no_bytes_break_the_decoder_or_make_it_grow(chunks: list[bytes]) -> None
     decoder = decoded(*chunks)
     assert len(decoder._rest) < 4
     decoder.feed(bytes(4) + frame(840) * 31)
-    assert decoder.taken().values == {"distance_mm": 840}
+    assert decoder.take_sample().values == {"distance_mm": 840}
 
 
 class Pulses:
@@ -96,10 +96,10 @@ class Pulses:
 
 def measured(echoes_s: list[float | None], **options: float) -> float:
     @contextmanager
-    def opened() -> Iterator[EchoLine]:
+    def opened() -> Iterator[EchoPins]:
         yield Pulses(echoes_s)
 
-    given_options = Options(trigger=23, echo=24, pings=len(echoes_s), **options)  # type: ignore[arg-type]
+    given_options = UltrasonicGpioOptions(trigger=23, echo=24, pings=len(echoes_s), **options)  # type: ignore[arg-type]
     return float(EchoProbe(opened, given_options, rest=lambda _s: None).measure()["distance_mm"])
 
 

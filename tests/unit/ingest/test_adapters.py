@@ -105,7 +105,7 @@ def test_traccar_an_alarm_is_one_event_as_position_and_as_event() -> None:
     assert events(first) == [("power_cut", "raised"), ("panic", "noted")]
     assert events(second) == [("power_cut", "raised")]
     pair = [one.origin for found in (first, second) for one in found.records if isinstance(one, EventRecord)]
-    assert (pair[0].boot, pair[0].seq) == (pair[2].boot, pair[2].seq)
+    assert (pair[0].epoch, pair[0].seq) == (pair[2].epoch, pair[2].seq)
 
 
 def test_traccar_says_who_is_there() -> None:
@@ -192,9 +192,9 @@ def test_teltonika_several_records_in_one_message() -> None:
     ],
 )
 def test_drivers_are_not_named_in_what_waits(topic: str, body: dict[str, Any]) -> None:
-    (stranger,) = decoded(TRUCK, topic, body).strangers
-    assert b"A-77" not in stranger.raw
-    assert b"0812-99" not in stranger.raw
+    (unknown,) = decoded(TRUCK, topic, body).unknown_devices
+    assert b"A-77" not in unknown.raw
+    assert b"0812-99" not in unknown.raw
 
 
 def test_fiware_by_short_keys_in_every_topic_form() -> None:
@@ -225,7 +225,7 @@ def test_tasmota_local_time_units_and_last_will() -> None:
     (will,) = decoded(one, "tele/bak/LWT", b"Offline", retained=True).records
     assert isinstance(will, StatusRecord)
     assert (will.state, will.reason) == ("offline", "lost")
-    assert decoded(one, "tele/bak/LWT", b"maybe").dead[0].reason.startswith("LWT says")
+    assert decoded(one, "tele/bak/LWT", b"maybe").rejected[0].reason.startswith("LWT says")
     assert decoded(one, "stat/bak/RESULT", {"POWER": "ON"}).ignored
 
 
@@ -265,7 +265,7 @@ def test_flat_dotted_keys() -> None:
 
 def test_owntracks_that_is_encrypted_is_kept_with_what_to_do() -> None:
     found = decoded(device("owntracks", "u/d", "owntracks-truck"), "owntracks/u/d", {"_type": "encrypted", "data": "x"})
-    assert found.dead[0].reason.startswith("encrypted, and nobody here has the key")
+    assert found.rejected[0].reason.startswith("encrypted, and nobody here has the key")
 
 
 def test_fiware_values_in_every_dress() -> None:
@@ -347,4 +347,4 @@ def test_an_adapter_hears_or_refuses_and_does_nothing_else(topic: str, body: Any
         found = adapter_for(topic).decode(topic, raw)
     except PayloadError:
         return
-    assert all(one.names or (one.presence and one.presence.everybody) for one in found)
+    assert all(one.names or (one.connectivity and one.connectivity.all_devices) for one in found)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ingest.adapters.camera_topics import happening
+from ingest.adapters.camera_topics import notification_event
 from ingest.decode import Decoder
 from ingest.journal import Arrival
 from ingest.store.records import EventRecord, Reading, StatusRecord
@@ -35,7 +35,7 @@ def test_frigate_an_object_is_noted_when_it_comes_and_when_it_has_gone_and_nobod
     (seen,), (again,), (gone,) = (
         [one for one in found.records if isinstance(one, EventRecord)] for found in (new, update, end)
     )
-    assert (seen.origin.seq, seen.origin.boot) == (again.origin.seq, again.origin.boot)
+    assert (seen.origin.seq, seen.origin.epoch) == (again.origin.seq, again.origin.epoch)
     assert gone.detail == {
         "object": "1.2-x",
         "label": "person",
@@ -67,7 +67,7 @@ def test_frigate_health() -> None:
     assert isinstance(state, StatusRecord)
     assert (state.state, state.reason) == ("offline", "disabled")
     assert decoder.decode(Arrival("frigate/pasar/status/record", b"online", NOW)).ignored
-    assert decoder.decode(Arrival("frigate/available", b"?", NOW)).dead
+    assert decoder.decode(Arrival("frigate/available", b"?", NOW)).rejected
 
 
 def test_frigate_reviews_bracket_an_activity() -> None:
@@ -110,8 +110,8 @@ def test_onvif_bridges(topic: str, payload: Any, expected: list[tuple[str, str]]
 def test_onvif_a_repeated_state_without_a_time_is_no_news_and_what_is_none_is_dead() -> None:
     one = device("onvif", "pasar", "onvif-camera")
     assert decoded(one, "onvif2mqtt/pasar/motion", b"on", retained=True).ignored
-    assert decoded(one, "onvif2mqtt/pasar/motion", b"perhaps").dead
-    assert decoded(one, "onvif/pasar/event", {"op": "Changed"}).dead[0].reason.startswith("a notification without")
+    assert decoded(one, "onvif2mqtt/pasar/motion", b"perhaps").rejected
+    assert decoded(one, "onvif/pasar/event", {"op": "Changed"}).rejected[0].reason.startswith("a notification without")
     (record,) = decoded(one, "onvif2mqtt/status", b"offline").records
     assert isinstance(record, StatusRecord)
 
@@ -147,7 +147,7 @@ APPLICATION = "axis:CameraApplicationPlatform/ObjectAnalytics/Device1Scenario1"
 def test_what_cameras_tell_of_what_they_see_and_of_themselves(
     topic: str, data: dict[str, str], expected: tuple[str, str] | None
 ) -> None:
-    found = happening(topic, data)
+    found = notification_event(topic, data)
     assert (found and (found.type, found.state)) == expected
 
 
@@ -242,11 +242,11 @@ def test_who_was_recognised_is_nowhere_and_what_waits_tells_the_same(topic: str,
     adapter = topic.partition("/")[0]
     one = device(adapter, "pasar", f"{adapter}-camera")
     nobody = device(adapter, "elsewhere", f"{adapter}-camera")
-    (stranger,) = decoded(nobody, topic, body).strangers
-    assert events(decoded(one, topic, stranger.raw)) == events(decoded(one, topic, body))
+    (unknown,) = decoded(nobody, topic, body).unknown_devices
+    assert events(decoded(one, topic, unknown.raw)) == events(decoded(one, topic, body))
     cut = json.dumps(body).encode()[:-3]
-    (letter,) = decoded(nobody, topic, cut).dead
-    for kept in (stranger.raw, letter.raw):
+    (letter,) = decoded(nobody, topic, cut).rejected
+    for kept in (unknown.raw, letter.raw):
         assert b"John" not in kept
         assert b"DH1234AB" not in kept
 

@@ -16,17 +16,17 @@ def test_anything_heard_proves_that_the_broker_passes_on() -> None:
     canary = Canary(0.0)
     assert not canary.is_deaf(DEAF_AFTER_S)
     assert canary.is_deaf(DEAF_AFTER_S + 0.1)
-    canary.heard(DEAF_AFTER_S)
+    canary.on_message(DEAF_AFTER_S)
     assert not canary.is_deaf(2 * DEAF_AFTER_S)
     assert canary.age_s(2 * DEAF_AFTER_S) == DEAF_AFTER_S
 
 
 def test_a_new_connection_alone_proves_nothing_but_gets_its_time_before_it_is_given_up() -> None:
     canary = Canary(0.0)
-    canary.connected(100.0)
+    canary.on_connected(100.0)
     assert canary.is_deaf(101.0)
     assert not canary.gives_up(101.0)
     assert canary.due(101.0)
     assert canary.gives_up(100.0 + DEAF_AFTER_S + 0.1)
-    canary.heard(101.0)
+    canary.on_message(101.0)
     assert not canary.gives_up(102.0)

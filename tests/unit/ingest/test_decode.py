@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from city.model import BinModel, City
-from ingest.decode import Decoded, Decoder
+from ingest.decode import Decoder, DecodeResult
 from ingest.journal import Arrival
-from ingest.judge import fill_pct
 from ingest.store.records import EventRecord, Reading, StatusRecord
+from ingest.validation import fill_pct
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 BIN = "kota/v1/kupang/bin/bin-1/telemetry"
@@ -25,7 +25,7 @@ def decoder(city: City) -> Decoder:
     return Decoder(city, late_after=timedelta(minutes=15))
 
 
-def decode(decoder: Decoder, topic: str, body: Any) -> Decoded:
+def decode(decoder: Decoder, topic: str, body: Any) -> DecodeResult:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return decoder.decode(Arrival(topic, raw, NOW))
 
@@ -34,10 +34,10 @@ def stamped(seq: int = 1, ts: datetime = NOW, **fields: Any) -> dict[str, Any]:
     return {"ts": ts.isoformat(), "boot": "b1", "seq": seq, **fields}
 
 
-def reading(result: Decoded) -> Reading:
+def reading(result: DecodeResult) -> Reading:
     (record,) = result.records
     assert isinstance(record, Reading)
-    assert not result.dead
+    assert not result.rejected
     return record
 
 
@@ -102,7 +102,7 @@ def test_no_position_is_unknown(decoder: Decoder, position: dict[str, float]) ->
 def test_batch_with_a_bad_element(decoder: Decoder) -> None:
     result = decode(decoder, BIN, [stamped(1, battery_pct=5), stamped(2, battery_pct=500), stamped(3, battery_pct=6)])
     assert [record.origin.seq for record in result.records if isinstance(record, Reading)] == [1, 3]
-    assert [rejected.reason for rejected in result.dead] == ["Expected `float` <= 100.0 - at `$.battery_pct`"]
+    assert [rejected.reason for rejected in result.rejected] == ["Expected `float` <= 100.0 - at `$.battery_pct`"]
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_batch_with_a_bad_element(decoder: Decoder) -> None:
 def test_unknown_topics_and_devices_become_dead_letters(decoder: Decoder, topic: str, reason: str) -> None:
     result = decode(decoder, topic, stamped(battery_pct=5))
     assert not result.records
-    assert reason in result.dead[0].reason
+    assert reason in result.rejected[0].reason
 
 
 def test_events_and_states(decoder: Decoder) -> None:
@@ -207,7 +207,7 @@ def test_things_stack_out_of_range_is_unknown_and_said_so(decoder: Decoder) -> N
 def test_things_stack_broken_uplinks_say_why(decoder: Decoder, topic: str, body: Any, reason: str) -> None:
     result = decode(decoder, topic, body)
     assert not result.records
-    assert reason in result.dead[0].reason
+    assert reason in result.rejected[0].reason
 
 
 def test_things_stack_redelivery_is_the_same_reading_and_a_second_uplink_is_not(decoder: Decoder) -> None:
@@ -217,12 +217,14 @@ def test_things_stack_redelivery_is_the_same_reading_and_a_second_uplink_is_not(
     assert reading(decode(decoder, UP, second)).origin.seq != first.seq
 
 
-def test_things_stack_unknown_device_is_a_stranger_with_all_its_names(decoder: Decoder) -> None:
+def test_things_stack_unknown_device_is_an_unknown_device_with_all_its_names(decoder: Decoder) -> None:
     body = {**UPLINK, "end_device_ids": {"device_id": "em-77", "dev_eui": "24E1FF"}}
     result = decode(decoder, "v3/bins@t/devices/em-77/up", body)
     assert not result.records
-    assert not result.dead
-    assert [(one.adapter, one.names) for one in result.strangers] == [("tts", ("24E1FF", "bins/em-77", "bins/24E1FF"))]
+    assert not result.rejected
+    assert [(one.adapter, one.names) for one in result.unknown_devices] == [
+        ("tts", ("24E1FF", "bins/em-77", "bins/24E1FF"))
+    ]
 
 
 def test_bytes_that_nobody_decodes_are_kept_and_the_rest_is_stored(decoder: Decoder) -> None:
@@ -231,7 +233,9 @@ def test_bytes_that_nobody_decodes_are_kept_and_the_rest_is_stored(decoder: Deco
     (record,) = result.records
     assert isinstance(record, Reading)
     assert (record.values, record.origin.quality) == ({"rssi_dbm": -88.5}, ("undecoded",))
-    assert [one.reason for one in result.dead] == ["undecoded: port 85, 3 bytes: its profile names no frame decoder"]
+    assert [one.reason for one in result.rejected] == [
+        "undecoded: port 85, 3 bytes: its profile names no frame decoder"
+    ]
 
 
 def test_a_join_says_that_a_device_is_there(decoder: Decoder) -> None:
@@ -281,11 +285,11 @@ def test_owntracks_a_deleted_location_is_ignored(decoder: Decoder) -> None:
     ],
 )
 def test_owntracks_broken_messages_say_why(decoder: Decoder, body: Any, reason: str) -> None:
-    assert reason in decode(decoder, "owntracks/dlhk/t2", body).dead[0].reason
+    assert reason in decode(decoder, "owntracks/dlhk/t2", body).rejected[0].reason
 
 
-def test_owntracks_unknown_device_is_a_stranger_with_its_place(decoder: Decoder) -> None:
-    (one,) = decode(decoder, "owntracks/dlhk/t9", LOCATION).strangers
+def test_owntracks_unknown_device_is_an_unknown_device_with_its_place(decoder: Decoder) -> None:
+    (one,) = decode(decoder, "owntracks/dlhk/t9", LOCATION).unknown_devices
     assert (one.names, one.hint.place) == (("dlhk/t9",), {"lat_deg": -10.17, "lon_deg": 123.6})
 
 
@@ -311,5 +315,5 @@ def test_every_message_is_stored_dead_or_ignored_and_never_raises(topic: str, bo
 
     decoder = Decoder(make_city(), late_after=timedelta(minutes=15))
     result = decode(decoder, topic, body)
-    assert result.records or result.dead or result.strangers or result.ignored or body == []
-    assert not any(rejected.reason.startswith("decoder failed") for rejected in result.dead), result.dead
+    assert result.records or result.rejected or result.unknown_devices or result.ignored or body == []
+    assert not any(rejected.reason.startswith("decoder failed") for rejected in result.rejected), result.rejected

@@ -11,10 +11,10 @@ from ingest.derive.areas import area_points, collected_by_area
 from ingest.derive.dumping import DumpingCases
 from ingest.derive.states import States
 from ingest.store.cases import fold
+from ingest.store.device_state import evaluate, raised_by_device
 from ingest.store.port import FieldValue, Latest
-from ingest.store.records import EventRecord, Origin
+from ingest.store.records import EventRecord, RecordOrigin
 from ingest.store.schema import DERIVED
-from ingest.store.standing import look, raised_by_device
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 CITY = load_city(builtin_city("kupang"))
@@ -28,7 +28,7 @@ def known(device: str, at: datetime, **values: Any) -> dict[str, Latest]:
 
 
 def lines_of(states: States, latest: dict[str, Latest], now: datetime, device: str) -> list[str]:
-    found = states.points(look(CITY.devices.values(), latest, {}, now, NOT_BEHIND), now)
+    found = states.points(evaluate(CITY.devices.values(), latest, {}, now, NOT_BEHIND), now)
     return [line.decode() for line in found if f"device={device}," in line.decode()]
 
 
@@ -38,7 +38,7 @@ def field(line: str, name: str) -> str | None:
 
 
 def event(device: str, type_: str, state: str, at: datetime, seq: int = 1, **detail: Any) -> EventRecord:
-    return EventRecord(Origin(CITY.devices[device].KIND, device, "b", seq, at, at), type_, state, detail)  # type: ignore[arg-type]
+    return EventRecord(RecordOrigin(CITY.devices[device].KIND, device, "b", seq, at, at), type_, state, detail)  # type: ignore[arg-type]
 
 
 def test_a_state_is_written_when_it_changes_and_again_after_five_minutes() -> None:
@@ -71,10 +71,10 @@ def test_a_silent_device_is_silent_since_it_was_last_heard() -> None:
 
 def test_our_own_delay_is_no_silence() -> None:
     latest = known(BIN, NOW - timedelta(hours=9), fill_pct=20.0)
-    (standing,) = (
-        one for one in look(CITY.devices.values(), latest, {}, NOW, timedelta(hours=9)) if one.device.id == BIN
+    (device_state,) = (
+        one for one in evaluate(CITY.devices.values(), latest, {}, NOW, timedelta(hours=9)) if one.device.id == BIN
     )
-    assert standing.condition.state == "ok"
+    assert device_state.condition.state == "ok"
 
 
 def test_a_trip_counts_from_where_the_odometer_stood_also_after_a_restart() -> None:
@@ -104,10 +104,10 @@ def test_unknown_is_absent_and_never_zero() -> None:
 
 def test_only_what_the_schema_describes_is_written() -> None:
     latest = known(BIN, NOW, fill_pct=50.0) | known(TRUCK, NOW, ignition=True, lat_deg=-10.1, lon_deg=123.6)
-    standings = look(CITY.devices.values(), latest, {}, NOW, NOT_BEHIND)
+    device_states = evaluate(CITY.devices.values(), latest, {}, NOW, NOT_BEHIND)
     for measurement, lines in {
-        "device_state": States(CITY).points(standings, NOW),
-        "area_state": area_points(CITY, standings, [], {}, NOW),
+        "device_state": States(CITY).points(device_states, NOW),
+        "area_state": area_points(CITY, device_states, [], {}, NOW),
     }.items():
         _, tags, fields = DERIVED[measurement]
         for line in lines:
@@ -120,8 +120,8 @@ def test_an_area_says_its_zeros_and_counts_once() -> None:
     kelurahan = CITY.devices[BIN].kelurahan
     latest = known(BIN, NOW, fill_pct=90.0)
     cases = fold([event("cam-01", "dumping", "raised", NOW, case="c-1", site="tps-oebobo")], CITY, simulated=False)
-    standings = look(CITY.devices.values(), latest, {}, NOW, NOT_BEHIND)
-    lines = [line.decode() for line in area_points(CITY, standings, cases, {kelurahan: 4}, NOW)]
+    device_states = evaluate(CITY.devices.values(), latest, {}, NOW, NOT_BEHIND)
+    lines = [line.decode() for line in area_points(CITY, device_states, cases, {kelurahan: 4}, NOW)]
     (ours,) = (line for line in lines if f"kelurahan={kelurahan} " in line)
     assert (field(ours, "bins_full"), field(ours, "fires"), field(ours, "collected_today")) == ("1i", "0i", "4i")
     assert (field(ours, "fill_mean_pct"), len(lines)) == ("90.0", len({d.kelurahan for d in CITY.devices.values()}))
@@ -167,9 +167,9 @@ def test_a_verdict_changes_the_point_of_its_case_and_the_figures_of_its_area() -
     assert [field(judged, name) for name in names] == ['"rejected"', "0i", "0i", "0i", "0i", "1i", '"shadow"']
     assert judged.rsplit(" ", 1)[1] == waits.rsplit(" ", 1)[1], "it is the same point"
     assert field(waits, "page") == '"http://kota.example/dumping?case=c-1"'
-    standings = look(CITY.devices.values(), {}, {}, NOW, NOT_BEHIND)
+    device_states = evaluate(CITY.devices.values(), {}, {}, NOW, NOT_BEHIND)
     for found, expected in ((fold([raised], CITY, simulated=False), (1, 1, 1)), (cases, (0, 0, 0))):
-        lines = [line.decode() for line in area_points(CITY, standings, found, {}, NOW)]
+        lines = [line.decode() for line in area_points(CITY, device_states, found, {}, NOW)]
         figures = [
             sum(int((field(line, name) or "0i")[:-1]) for line in lines)
             for name in ("open_cases", "cases_waiting", "cases_today")

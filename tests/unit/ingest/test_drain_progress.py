@@ -14,7 +14,7 @@ class Counters:
     """What a drain says of itself."""
 
     waiting: int = 0
-    away: str = ""
+    store_error: str = ""
     totals: Totals = field(default_factory=Totals)
     full: bool = False
 
@@ -37,7 +37,7 @@ def test_a_drain_that_stores_goes_on() -> None:
     counters.totals.stored += 3
     assert progress.goes_on()
     assert not progress.goes_on()
-    counters.totals.dead += 1
+    counters.totals.dead_letters += 1
     assert progress.goes_on()
     counters.waiting = 4
     assert progress.goes_on()
@@ -54,10 +54,10 @@ def test_messages_that_only_come_in_are_no_progress_of_the_drain() -> None:
 
 
 def test_a_drain_that_waits_for_the_store_or_for_the_disk_goes_on() -> None:
-    counters = Counters(waiting=5, away="no route")
+    counters = Counters(waiting=5, store_error="no route")
     progress = DrainProgress(counters)  # type: ignore[arg-type]
     progress.goes_on()
     assert progress.goes_on()
     assert progress.doing == "waiting for the store"
-    counters.away, counters.full = "", True
+    counters.store_error, counters.full = "", True
     assert progress.goes_on()

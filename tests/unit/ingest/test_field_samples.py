@@ -13,23 +13,23 @@ import pytest
 from api.trips import trip_of
 from city.geo import distance_km
 from city.inventory import builtin_city, load_city
-from ingest.decode import Decoded, Decoder
-from ingest.history import FASTEST_KMH, History
+from ingest.decode import Decoder, DecodeResult
 from ingest.journal import Arrival
+from ingest.stateful_rules import FASTEST_KMH, StatefulRules
 from ingest.store.records import EventRecord, Reading
 from tests.support.field_samples import NO_MESSAGES, SAMPLES, Sample, rows_of
 from tests.support.field_samples_page import PAGE, device_of, fate_of, page, results
 
 pytestmark = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the collection of real messages is not here")
-FATES = {"stored", "undecoded", "stranger", "dead letter", "nothing to store"}
+FATES = {"stored", "undecoded", "unknown device", "dead letter", "nothing to store"}
 
 
 @pytest.fixture(scope="module")
-def found() -> list[tuple[Sample, Decoded]]:
+def found() -> list[tuple[Sample, DecodeResult]]:
     return list(results())
 
 
-def values_of(result: Decoded) -> dict[str, Any]:
+def values_of(result: DecodeResult) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for record in result.records:
         if isinstance(record, Reading):
@@ -41,15 +41,15 @@ def test_the_page_of_samples_is_up_to_date() -> None:
     assert PAGE.read_text(encoding="utf-8") == page(), "run python -m tests.support.field_samples_page"
 
 
-def test_every_file_of_the_folder_is_accounted_for(found: list[tuple[Sample, Decoded]]) -> None:
+def test_every_file_of_the_folder_is_accounted_for(found: list[tuple[Sample, DecodeResult]]) -> None:
     files = {path.relative_to(SAMPLES).as_posix() for path in SAMPLES.rglob("*") if path.is_file()}
     schemas = {file for file in files if file.startswith("conventions/smart-data-models/")}  # see test_ngsi
     assert files - schemas - {"README.md"} == {sample.file for sample, _ in found} | NO_MESSAGES.keys()
 
 
-def test_no_message_crashes_a_decoder_and_each_has_a_fate(found: list[tuple[Sample, Decoded]]) -> None:
+def test_no_message_crashes_a_decoder_and_each_has_a_fate(found: list[tuple[Sample, DecodeResult]]) -> None:
     assert {fate_of(result) for _, result in found} <= FATES
-    reasons = [one.reason for _, result in found for one in result.dead]
+    reasons = [one.reason for _, result in found for one in result.rejected]
     assert not [reason for reason in reasons if reason.startswith("decoder failed")]
 
 
@@ -76,7 +76,7 @@ def number(value: object) -> float | None:
     ],
 )
 def test_what_is_stored_is_what_the_source_says(
-    found: list[tuple[Sample, Decoded]], key: str, field: str, factor: float
+    found: list[tuple[Sample, DecodeResult]], key: str, field: str, factor: float
 ) -> None:
     compared = 0
     for sample, result in found:
@@ -88,18 +88,20 @@ def test_what_is_stored_is_what_the_source_says(
     assert compared > 0
 
 
-def test_every_frame_that_we_decode_gives_what_its_makers_decoder_gives(found: list[tuple[Sample, Decoded]]) -> None:
-    alone = {(s.file, s.payload): r for s, r in found if s.about.endswith("bytes alone") and not r.dead}
+def test_every_frame_that_we_decode_gives_what_its_makers_decoder_gives(
+    found: list[tuple[Sample, DecodeResult]],
+) -> None:
+    alone = {(s.file, s.payload): r for s, r in found if s.about.endswith("bytes alone") and not r.rejected}
     assert len(alone) >= 14
     decoded = {(s.file, s.about.removesuffix(", decoded")): r for s, r in found if s.about.endswith(", decoded")}
     for sample, result in found:
-        if sample.about.endswith(", bytes alone") and not result.dead:
+        if sample.about.endswith(", bytes alone") and not result.rejected:
             with_it = decoded.get((sample.file, sample.about.removesuffix(", bytes alone")))
             if with_it is not None:
                 assert values_of(result) == values_of(with_it), sample.about
 
 
-def test_things_board_captures_give_what_it_expects(found: list[tuple[Sample, Decoded]]) -> None:
+def test_things_board_captures_give_what_it_expects(found: list[tuple[Sample, DecodeResult]]) -> None:
     names = {"battery": "battery_pct", "distance": "distance_mm", "temperature": "temperature_c"}
     checked = 0
     for sample, result in found:
@@ -112,12 +114,12 @@ def test_things_board_captures_give_what_it_expects(found: list[tuple[Sample, De
     assert checked > 60
 
 
-def test_share_that_is_free_becomes_share_that_is_full(found: list[tuple[Sample, Decoded]]) -> None:
-    (noah,) = [values_of(r) for s, r in found if "noah" in s.file and not r.dead]
+def test_share_that_is_free_becomes_share_that_is_full(found: list[tuple[Sample, DecodeResult]]) -> None:
+    (noah,) = [values_of(r) for s, r in found if "noah" in s.file and not r.rejected]
     assert noah["fill_pct"] == pytest.approx(100 - 4.766845703125)
 
 
-def test_sentinels_are_unknown_not_zero(found: list[tuple[Sample, Decoded]]) -> None:
+def test_sentinels_are_unknown_not_zero(found: list[tuple[Sample, DecodeResult]]) -> None:
     for sample, result in found:
         said = sample.source_says or {}
         if number(said.get("Distance")) in (0.0, 20.0) or said.get("distance") == "No Sensor":
@@ -126,7 +128,7 @@ def test_sentinels_are_unknown_not_zero(found: list[tuple[Sample, Decoded]]) -> 
 
 
 def test_of_762_rows_of_a_real_tracker_all_are_kept_and_it_is_said_what_was_not_believed(
-    found: list[tuple[Sample, Decoded]],
+    found: list[tuple[Sample, DecodeResult]],
 ) -> None:
     rows = [result for sample, result in found if "sequence_762" in sample.file]
     readings = [one for result in rows for one in result.records if isinstance(one, Reading)]
@@ -149,19 +151,19 @@ def test_a_real_trip_replayed_has_no_jumps_and_a_plausible_length(
     rows = [json.loads(row) for row in rows_of(f"trucks/real_truck_trip_{name}.ndjson")]
     vehicle = rows[0]["ev"]["vehicleId"]
     city.replace_devices({"it": device_of(Sample("", "", "", b"", "json", vehicle, "drvr-truck", "truck"))})
-    decoder, history = Decoder(city, late_after=timedelta(minutes=15)), History()
+    decoder, history = Decoder(city, late_after=timedelta(minutes=15)), StatefulRules()
     readings: list[Reading] = []
     harsh = 0
     for row in sorted(rows, key=received_text):
         received = datetime.strptime(received_text(row), "%Y-%m-%dT%H:%M:%S.%f%z").astimezone(UTC)
         result = decoder.decode(Arrival(f"json/{vehicle}", json.dumps(row).encode(), received))
-        assert not result.dead, result.dead
-        settled = history.settle(result.records)
+        assert not result.rejected, result.rejected
+        settled = history.apply(result.records)
         history.commit()
         readings += [one for one in settled if isinstance(one, Reading)]
         harsh += sum(isinstance(one, EventRecord) and one.type == "harsh_braking" for one in settled)
     assert len(readings) == events
-    distinct = len({(one.origin.boot, one.origin.seq) for one in readings})
+    distinct = len({(one.origin.epoch, one.origin.seq) for one in readings})
     assert distinct == events - repeated == len(set(map(json.dumps, rows))), (
         "what is the same came twice, byte for byte"
     )

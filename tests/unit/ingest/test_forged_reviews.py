@@ -27,11 +27,11 @@ from city.profiles import read_profiles
 from ingest.adapters.registry import FILTERS
 from ingest.decode import Decoder
 from ingest.drain import Drain
+from ingest.http_intake import accept
 from ingest.journal import Arrival, Journal
-from ingest.posted import keep_posted
 from ingest.replay import replay
 from ingest.store.cases import TYPES, fold
-from ingest.store.dead_letters import DeadLetterBox
+from ingest.store.dead_letters import DeadLetterQueue
 from ingest.store.memory import MemoryStore
 from ingest.store.port import EventQuery
 from ingest.store.quarantine import Quarantine
@@ -58,7 +58,7 @@ class World:
     def __init__(self, folder: Path) -> None:
         """Open them."""
         self.journal = Journal(folder / "journal.sqlite", max_bytes=1 << 20)
-        self.box = DeadLetterBox(folder / "dead.sqlite")
+        self.box = DeadLetterQueue(folder / "dead.sqlite")
         self.store = MemoryStore()
         decoder = Decoder(CITY, late_after=timedelta(minutes=15))
         unknown = Quarantine(folder / "strangers.sqlite")
@@ -200,7 +200,7 @@ def test_no_account_may_publish_to_our_topic_and_ingest_does_not_listen_there() 
 @pytest.mark.parametrize("topic", [OURS, "$kota/tele/x", "$kota/356307042441013/data"])
 def test_what_is_posted_is_none_of_ours_either(world: World, topic: str) -> None:
     with pytest.raises(TopicError, match="platform's own"):
-        keep_posted(world.journal, topic, json.dumps(FORGED).encode(), NOW)
+        accept(world.journal, topic, json.dumps(FORGED).encode(), NOW)
     assert world.journal.last() == 0
 
 

@@ -15,14 +15,14 @@ from broker.contract.payloads import Receipt
 from city.model import AccessPoint, Binding, City, Profile
 from city.secrets import Secrets
 from city.settings import load_settings
-from edge.outbox import Measured, Outbox
+from edge.outbox import Outbox, TelemetryEntry
 from ingest.decode import Decoder
 from ingest.drain import Drain
-from ingest.journal import Arrival, Journal, Keep, open_journal
+from ingest.journal import Arrival, Journal, JournalRetention, open_journal
 from ingest.seal import Seal
-from ingest.store.dead_letters import DeadLetter, DeadLetterBox
-from ingest.store.opened import close_store, open_store
-from ingest.store.quarantine import Quarantine, Quarantined
+from ingest.store.dead_letters import DeadLetter, DeadLetterQueue
+from ingest.store.factory import close_store, open_store
+from ingest.store.quarantine import Quarantine, QuarantinedMessage
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 BIN = "kota/v1/kupang/bin/bin-1/telemetry"
@@ -62,14 +62,14 @@ def test_no_name_and_no_address_of_a_person_is_ever_on_the_disk(hotspots: City, 
     journal = open_journal(settings)
     decoder = Decoder(hotspots, late_after=timedelta(minutes=15), pseudonym_key=secrets.pseudonym_key())
     parts = (opened.store, opened.dead_letters, opened.quarantine)
-    drain = Drain(journal, decoder, *parts, book=opened.book, clock=lambda: NOW)
+    drain = Drain(journal, decoder, *parts, manifest=opened.manifest, clock=lambda: NOW)
     journal.append([Arrival(topic, payload, NOW) for topic, payload in FOREIGN])
     assert found_in(tmp_path / "ingest", SECRETS) == [], "while it waits"
     stop = threading.Event()
     stop.set()
     drain.run(stop)
     assert drain.depth() == 0
-    assert drain.totals.dead + drain.totals.quarantined >= 2, "some of it lies in the other files"
+    assert drain.totals.dead_letters + drain.totals.quarantined >= 2, "some of it lies in the other files"
     kept = journal.read(after=0, limit=9)
     assert [(one.arrival.topic, one.arrival.payload) for one in kept] == FOREIGN, "kept behind the store"
     in_clear = [(name, text) for name, text in found_in(tmp_path, SECRETS) if text != USER.encode()]
@@ -86,7 +86,9 @@ def test_what_an_older_version_has_kept_in_clear_is_sealed_when_it_is_opened(tmp
     old.append([Arrival(topic, payload, NOW) for topic, payload in FOREIGN])
     old.close()
     assert found_in(tmp_path, SECRETS)
-    journal = Journal(path, max_bytes=1 << 20, seal=Seal(b"k" * 32), keep=Keep(1 << 20, timedelta(hours=24)))
+    journal = Journal(
+        path, max_bytes=1 << 20, seal=Seal(b"k" * 32), retention=JournalRetention(1 << 20, timedelta(hours=24))
+    )
     journal.tidy()
     assert found_in(tmp_path, SECRETS) == []
     assert [(one.arrival.topic, one.arrival.payload) for one in journal.read(after=0, limit=9)] == FOREIGN
@@ -103,24 +105,26 @@ def test_a_message_sealed_with_another_key_is_damaged_and_its_neighbours_are_not
     other.close()
 
 
-def keeping(path: Path, *, max_bytes: int = 1 << 20, keep: Keep) -> Journal:
-    return Journal(path, max_bytes=max_bytes, seal=Seal(b"k" * 32), keep=keep)
+def keeping(path: Path, *, max_bytes: int = 1 << 20, retention: JournalRetention) -> Journal:
+    return Journal(path, max_bytes=max_bytes, seal=Seal(b"k" * 32), retention=retention)
 
 
 def test_the_journal_keeps_what_is_stored_up_to_an_age_and_never_what_waits_less(tmp_path: Path) -> None:
-    journal = keeping(tmp_path / "j.sqlite", keep=Keep(1 << 20, timedelta(hours=24)))
+    journal = keeping(tmp_path / "j.sqlite", retention=JournalRetention(1 << 20, timedelta(hours=24)))
     for hour in range(48):
         journal.append([Arrival(BIN, b"{}", NOW + timedelta(hours=hour))])
     journal.trim(40, NOW + timedelta(hours=48))
-    assert (journal.first(), journal.last(), journal.handed_on()) == (25, 48, 40)
+    assert (journal.first(), journal.last(), journal.stored_offset()) == (25, 48, 40)
     journal.close()
-    again = keeping(tmp_path / "j.sqlite", keep=Keep(1 << 20, timedelta(hours=24)))
-    assert again.handed_on() == 40
+    again = keeping(tmp_path / "j.sqlite", retention=JournalRetention(1 << 20, timedelta(hours=24)))
+    assert again.stored_offset() == 40
     again.close()
 
 
 def test_what_is_kept_gives_way_by_size_and_before_the_journal_is_full(tmp_path: Path) -> None:
-    journal = keeping(tmp_path / "j.sqlite", max_bytes=1_000_000, keep=Keep(400_000, timedelta(hours=24)))
+    journal = keeping(
+        tmp_path / "j.sqlite", max_bytes=1_000_000, retention=JournalRetention(400_000, timedelta(hours=24))
+    )
     many = [Arrival(BIN, b"x" * 500, NOW)] * 500
     for round_ in range(1, 9):
         journal.append(many)
@@ -135,7 +139,7 @@ def test_what_is_kept_gives_way_by_size_and_before_the_journal_is_full(tmp_path:
 
 
 def test_a_reader_puts_off_the_emptying_of_a_log_and_forbids_nothing(tmp_path: Path) -> None:
-    box = DeadLetterBox(tmp_path / "dead.sqlite")
+    box = DeadLetterQueue(tmp_path / "dead.sqlite")
     box.add([DeadLetter(1, "t", CLIENT.encode(), NOW, "bad")])
     with closing(sqlite3.connect(tmp_path / "dead.sqlite")) as reader:
         reader.execute("BEGIN")
@@ -152,7 +156,7 @@ def test_a_reader_puts_off_the_emptying_of_a_log_and_forbids_nothing(tmp_path: P
 
 def test_a_stranger_that_is_forgotten_is_in_no_log(tmp_path: Path) -> None:
     quarantine = Quarantine(tmp_path / "q.sqlite")
-    quarantine.add([Quarantined("unifi", ("ap",), "unifi/s/sta", CLIENT.encode(), NOW)])
+    quarantine.add([QuarantinedMessage("unifi", ("ap",), "unifi/s/sta", CLIENT.encode(), NOW)])
     quarantine.forget(quarantine.find()[0].id)
     quarantine.tidy()
     assert found_in(tmp_path, SECRETS) == []
@@ -170,8 +174,8 @@ def test_a_trimmed_journal_is_in_no_log(tmp_path: Path) -> None:
 
 def test_a_delivered_reading_is_in_no_log(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "out.sqlite", max_bytes=1 << 20)
-    outbox.append([Measured("bin-1", "bin", NOW, {"battery_pct": 77.25})])
+    outbox.append([TelemetryEntry("bin-1", "bin", NOW, {"battery_pct": 77.25})])
     assert found_in(tmp_path, [b"77.25"])
-    outbox.forget([("bin-1", Receipt(boot=outbox.boot, seqs=[(0, 0)]))])
+    outbox.forget([("bin-1", Receipt(epoch=outbox.epoch, seqs=[(0, 0)]))])
     assert found_in(tmp_path, [b"77.25"]) == []
     outbox.close()

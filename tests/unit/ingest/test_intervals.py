@@ -27,5 +27,5 @@ def test_holds_what_a_plain_set_would(added: list[tuple[int, int]]) -> None:
 
 def test_forgets_the_lowest_first() -> None:
     intervals = IntervalSet([(0, 1), (5, 6), (9, 9)])
-    intervals.forget_below(2)
+    intervals.keep_highest(2)
     assert list(intervals) == [(5, 6), (9, 9)]

@@ -17,21 +17,21 @@ import pytest
 from broker.client import Delivery
 from broker.contract.errors import RetryLaterError, RowsRejectedError
 from city.model import City
+from ingest.backlog import OffsetRange
 from ingest.decode import Decoder
 from ingest.drain import Drain
 from ingest.intake import Receipts
 from ingest.journal import Arrival, Journal
-from ingest.lanes import Span
 from ingest.replay import replay
-from ingest.store.dead_letters import DeadLetterBox
+from ingest.store.dead_letters import DeadLetterQueue
 from ingest.store.duck import DuckStore
 from ingest.store.memory import MemoryStore
-from ingest.store.port import Ranges, Written
+from ingest.store.port import Ranges, WriteResult
 from ingest.store.quarantine import Quarantine
 from ingest.store.records import Reading, Record
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-EVERYTHING = Span(0, 1 << 62)
+EVERYTHING = OffsetRange(0, 1 << 62)
 BIN = "kota/v1/kupang/bin/bin-1/telemetry"
 
 
@@ -46,19 +46,19 @@ def journal(tmp_path: Path) -> Journal:
 
 
 @pytest.fixture
-def box(tmp_path: Path) -> DeadLetterBox:
-    return DeadLetterBox(tmp_path / "dead.sqlite")
+def box(tmp_path: Path) -> DeadLetterQueue:
+    return DeadLetterQueue(tmp_path / "dead.sqlite")
 
 
-def strangers_of(box: DeadLetterBox) -> Quarantine:
+def quarantine_beside(box: DeadLetterQueue) -> Quarantine:
     """A quarantine beside the dead letters."""
     return Quarantine(Path(box._db.execute("PRAGMA database_list").fetchone()[2]).with_name("strangers.sqlite"))
 
 
-def drained(journal: Journal, city: City, store: Any, box: DeadLetterBox) -> Drain:
+def committed_offsets(journal: Journal, city: City, store: Any, box: DeadLetterQueue) -> Drain:
     """Run a drain over what the journal holds, to its end."""
     drain = Drain(
-        journal, Decoder(city, late_after=timedelta(minutes=15)), store, box, strangers_of(box), clock=lambda: NOW
+        journal, Decoder(city, late_after=timedelta(minutes=15)), store, box, quarantine_beside(box), clock=lambda: NOW
     )
     stop = threading.Event()
     stop.set()
@@ -72,7 +72,7 @@ def test_journal_gives_back_in_order_of_arrival_after_reopening(tmp_path: Path) 
     first.append([arrival(3)])
     first.close()
     again = Journal(tmp_path / "j.sqlite", max_bytes=1 << 20)
-    assert [entry.position for entry in again.read(after=0, limit=9)] == [1, 2, 3]
+    assert [entry.offset for entry in again.read(after=0, limit=9)] == [1, 2, 3]
     assert again.read(after=2, limit=9)[0].arrival == arrival(3)
 
 
@@ -80,11 +80,11 @@ def test_positions_never_come_again(tmp_path: Path, journal: Journal) -> None:
     journal.append([arrival(1), arrival(2)])
     journal.trim(2)
     journal.append([arrival(3)])
-    assert [entry.position for entry in journal.read(after=0, limit=9)] == [3]
+    assert [entry.offset for entry in journal.read(after=0, limit=9)] == [3]
     fresh = Journal(tmp_path / "new-disk.sqlite", max_bytes=1 << 20)
     fresh.start_after(41)
     fresh.append([arrival(4)])
-    assert [entry.position for entry in fresh.read(after=41, limit=9)] == [42]
+    assert [entry.offset for entry in fresh.read(after=41, limit=9)] == [42]
 
 
 def test_at_its_bound_the_journal_refuses_and_drops_nothing(tmp_path: Path) -> None:
@@ -98,48 +98,60 @@ def test_at_its_bound_the_journal_refuses_and_drops_nothing(tmp_path: Path) -> N
         for kept in range(2, 900):
             small.append([arrival(kept + 1)])
     assert 50 < kept < 899
-    assert [entry.position for entry in small.read(after=0, limit=999)] == list(range(1, kept + 1))
+    assert [entry.offset for entry in small.read(after=0, limit=999)] == list(range(1, kept + 1))
     assert small.bytes() <= 50_000  # the bound, and a page or two
     small.trim(kept)
     small.append([arrival(kept + 1)])
 
 
-def test_drain_stores_and_keeps_the_bad_aside(journal: Journal, city: City, box: DeadLetterBox) -> None:
+def test_drain_stores_and_keeps_the_bad_aside(journal: Journal, city: City, box: DeadLetterQueue) -> None:
     store = MemoryStore()
     journal.append([arrival(1), Arrival(BIN, b"{", NOW), arrival(2), arrival(3, battery_pct=500)])
-    drain = drained(journal, city, store, box)
-    assert [entry.seqs for entry in store.ledger()] == [((1, 2),)]
-    assert [(letter.payload[:1], letter.position) for letter in box.find()] == [(b"{", 4), (b"{", 2)]
+    drain = committed_offsets(journal, city, store, box)
+    assert [entry.seqs for entry in store.stored_sequences()] == [((1, 2),)]
+    assert [(letter.payload[:1], letter.offset) for letter in box.find()] == [(b"{", 4), (b"{", 2)]
     assert drain.depth() == 0
     assert journal.first() == 5
 
 
-def test_what_was_cut_off_before_the_position_is_stored_once(journal: Journal, city: City, box: DeadLetterBox) -> None:
+def test_what_was_cut_off_before_the_position_is_stored_once(
+    journal: Journal, city: City, box: DeadLetterQueue
+) -> None:
     class Forgetful(MemoryStore):
         """Stores the rows but dies before it has said so."""
 
-        def drained(self) -> Ranges:
+        def committed_offsets(self) -> Ranges:
             return ()
 
     store = Forgetful()
     journal.append([arrival(1), Arrival(BIN, b"{", NOW), arrival(2)])
     for _ in range(2):
         drain = Drain(
-            journal, Decoder(city, late_after=timedelta(minutes=15)), store, box, strangers_of(box), clock=lambda: NOW
+            journal,
+            Decoder(city, late_after=timedelta(minutes=15)),
+            store,
+            box,
+            quarantine_beside(box),
+            clock=lambda: NOW,
         )
         drain._store(EVERYTHING, journal.read(after=0, limit=9))
-    assert [(entry.rows, entry.twice) for entry in store.ledger()] == [(2, 0)]
+    assert [(entry.rows, entry.duplicates) for entry in store.stored_sequences()] == [(2, 0)]
     assert box.count() == 1
 
 
 def test_a_journal_begun_anew_never_hides_a_dead_letter(
-    tmp_path: Path, journal: Journal, city: City, box: DeadLetterBox
+    tmp_path: Path, journal: Journal, city: City, box: DeadLetterQueue
 ) -> None:
     journal.append([Arrival(BIN, b"{", NOW)])
-    drained(journal, city, MemoryStore(), box)
+    committed_offsets(journal, city, MemoryStore(), box)
     fresh = Journal(tmp_path / "another-disk.sqlite", max_bytes=1 << 20)
     drain = Drain(
-        fresh, Decoder(city, late_after=timedelta(minutes=15)), MemoryStore(), box, strangers_of(box), clock=lambda: NOW
+        fresh,
+        Decoder(city, late_after=timedelta(minutes=15)),
+        MemoryStore(),
+        box,
+        quarantine_beside(box),
+        clock=lambda: NOW,
     )
     fresh.append([Arrival(BIN, b"[", NOW)])
     drain._store(EVERYTHING, fresh.read(after=0, limit=9))
@@ -149,7 +161,7 @@ def test_a_journal_begun_anew_never_hides_a_dead_letter(
 class RefusingStore(MemoryStore):
     """Refuses rows with a battery of 13 percent for good, as a database with a type conflict would."""
 
-    def write(self, records: Sequence[Record], drained: Ranges) -> Written:
+    def write(self, records: Sequence[Record], committed_offsets: Ranges) -> WriteResult:
         bad = {
             index: "column type conflict"
             for index, record in enumerate(records)
@@ -157,16 +169,16 @@ class RefusingStore(MemoryStore):
         }
         if bad:
             raise RowsRejectedError(bad)
-        return super().write(records, drained)
+        return super().write(records, committed_offsets)
 
 
 def test_rows_a_store_refuses_become_dead_letters_and_their_neighbours_are_stored(
-    journal: Journal, city: City, box: DeadLetterBox
+    journal: Journal, city: City, box: DeadLetterQueue
 ) -> None:
     store = RefusingStore()
     journal.append([arrival(1), arrival(2, battery_pct=13), arrival(3)])
-    drained(journal, city, store, box)
-    assert [entry.seqs for entry in store.ledger()] == [((1, 1), (3, 3))]
+    committed_offsets(journal, city, store, box)
+    assert [entry.seqs for entry in store.stored_sequences()] == [((1, 1), (3, 3))]
     assert [letter.reason for letter in box.find()] == ["store: column type conflict"]
 
 
@@ -175,41 +187,41 @@ class AbsentStore(MemoryStore):
 
     tries = 0
 
-    def write(self, records: Sequence[Record], drained: Ranges) -> Written:
+    def write(self, records: Sequence[Record], committed_offsets: Ranges) -> WriteResult:
         self.tries += 1
         if self.tries <= 3:
             raise RetryLaterError("nobody there", retry_after_s=0.01)
-        return super().write(records, drained)
+        return super().write(records, committed_offsets)
 
 
-def test_an_absent_store_is_waited_for(journal: Journal, city: City, box: DeadLetterBox) -> None:
+def test_an_absent_store_is_waited_for(journal: Journal, city: City, box: DeadLetterQueue) -> None:
     store = AbsentStore()
     journal.append([arrival(1), arrival(2)])
     drain = Drain(
-        journal, Decoder(city, late_after=timedelta(minutes=15)), store, box, strangers_of(box), clock=lambda: NOW
+        journal, Decoder(city, late_after=timedelta(minutes=15)), store, box, quarantine_beside(box), clock=lambda: NOW
     )
-    assert drain._patiently(lambda: drain._store(EVERYTHING, journal.read(after=0, limit=9)), threading.Event())
-    assert store.ledger()[0].rows == 2
-    assert drain.away == ""
+    assert drain._with_retry(lambda: drain._store(EVERYTHING, journal.read(after=0, limit=9)), threading.Event())
+    assert store.stored_sequences()[0].rows == 2
+    assert drain.store_error == ""
 
 
-def test_a_replayed_letter_is_stored_once_and_as_late_data(journal: Journal, city: City, box: DeadLetterBox) -> None:
+def test_a_replayed_letter_is_stored_once_and_as_late_data(journal: Journal, city: City, box: DeadLetterQueue) -> None:
     store = MemoryStore()
     unknown = "kota/v1/kupang/bin/bin-7/telemetry"
     journal.append([arrival(1, unknown)])
-    drained(journal, city, store, box)
+    committed_offsets(journal, city, store, box)
     (letter,) = box.find()
     city.devices["bin-7"] = city.bins["bin-1"]  # the operator has added it to the inventory
     assert replay(box, journal, [letter.id]) == 1
     assert replay(box, journal, [letter.id]) == 0
-    drained(journal, city, store, box)
-    assert [(entry.device, entry.rows) for entry in store.ledger()] == [("bin-7", 1)]
+    committed_offsets(journal, city, store, box)
+    assert [(entry.device, entry.rows) for entry in store.stored_sequences()] == [("bin-7", 1)]
     assert box.count() == 0
 
 
 def test_receipts_are_ranges_per_device_and_boot() -> None:
     deliveries = [
-        Delivery(one.topic, one.payload, retained=False, mid=1, qos=1, generation=1)
+        Delivery(one.topic, one.payload, retained=False, packet_id=1, qos=1, generation=1)
         for one in [
             arrival(1),
             arrival(2),
@@ -222,7 +234,7 @@ def test_receipts_are_ranges_per_device_and_boot() -> None:
     receipts.add(deliveries[:2], 10.0)
     receipts.add(deliveries[2:], 10.1)
     assert receipts.take(10.2) == []
-    assert [(topic.split("/")[4], receipt.boot, receipt.seqs) for topic, receipt in receipts.take(10.7)] == [
+    assert [(topic.split("/")[4], receipt.epoch, receipt.seqs) for topic, receipt in receipts.take(10.7)] == [
         ("bin-1", "b1", [(1, 2), (4, 4)]),
         ("bin-2", "b1", [(9, 9)]),
     ]
@@ -236,15 +248,15 @@ class WatchedStore(MemoryStore):
         self._on_first_write = on_first_write
         self.batches: list[list[int]] = []
 
-    def write(self, records: Sequence[Record], drained: Ranges) -> Written:
+    def write(self, records: Sequence[Record], committed_offsets: Ranges) -> WriteResult:
         if not self.batches:
             self._on_first_write()
         self.batches.append([record.origin.seq for record in records if isinstance(record, Reading)])
-        return super().write(records, drained)
+        return super().write(records, committed_offsets)
 
 
 def test_new_readings_overtake_a_backlog_which_is_drained_in_order(
-    journal: Journal, city: City, box: DeadLetterBox
+    journal: Journal, city: City, box: DeadLetterQueue
 ) -> None:
     old = NOW - timedelta(hours=24)
     for first in range(0, 6_000, 500):
@@ -252,7 +264,7 @@ def test_new_readings_overtake_a_backlog_which_is_drained_in_order(
         journal.append([Arrival(one.topic, one.payload, old) for one in readings])
     store = WatchedStore(lambda: journal.append([arrival(9_000), arrival(9_001)]))
     drain = Drain(
-        journal, Decoder(city, late_after=timedelta(minutes=15)), store, box, strangers_of(box), clock=lambda: NOW
+        journal, Decoder(city, late_after=timedelta(minutes=15)), store, box, quarantine_beside(box), clock=lambda: NOW
     )
     assert drain.lag_s() == 86_400
     drain._drain(threading.Event())
@@ -264,14 +276,14 @@ def test_new_readings_overtake_a_backlog_which_is_drained_in_order(
 
 
 def test_readings_that_arrive_while_a_backlog_is_drained_are_stored_next(
-    journal: Journal, city: City, box: DeadLetterBox, monkeypatch: pytest.MonkeyPatch
+    journal: Journal, city: City, box: DeadLetterQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingest.drain.SETTLE_S", 0.0)
+    monkeypatch.setattr("ingest.drain.BATCH_PAUSE_S", 0.0)
     old = NOW - timedelta(hours=24)
     journal.append([Arrival(one.topic, one.payload, old) for one in (arrival(seq) for seq in range(5_000))])
     store = WatchedStore(lambda: journal.append([arrival(9_000)]))
     drain = Drain(
-        journal, Decoder(city, late_after=timedelta(minutes=15)), store, box, strangers_of(box), clock=lambda: NOW
+        journal, Decoder(city, late_after=timedelta(minutes=15)), store, box, quarantine_beside(box), clock=lambda: NOW
     )
     drain._drain(threading.Event())
     assert store.batches[1] == [9_000]
@@ -279,52 +291,53 @@ def test_readings_that_arrive_while_a_backlog_is_drained_are_stored_next(
 
 
 def test_a_restart_in_the_middle_of_a_backlog_goes_on_with_both_lanes(
-    tmp_path: Path, journal: Journal, city: City, box: DeadLetterBox
+    tmp_path: Path, journal: Journal, city: City, box: DeadLetterQueue
 ) -> None:
     store = DuckStore(tmp_path / "city.duckdb")
     journal.append([arrival(seq) for seq in range(10)])
     decoder = Decoder(city, late_after=timedelta(minutes=15))
-    first = Drain(journal, decoder, store, box, strangers_of(box), clock=lambda: NOW)
-    first._lanes.overtake(7)
+    first = Drain(journal, decoder, store, box, quarantine_beside(box), clock=lambda: NOW)
+    first._tracker.skip_to_live(7)
     first._drain_live(threading.Event())
     store.close()
     again = DuckStore(tmp_path / "city.duckdb")
-    assert again.drained() == ((8, 10),)
-    second = drained(journal, city, again, box)
+    assert again.committed_offsets() == ((8, 10),)
+    second = committed_offsets(journal, city, again, box)
     second._drain(threading.Event())
-    assert [(life.rows, life.twice, life.seqs) for life in again.ledger()] == [(10, 0, ((0, 9),))]
-    assert again.drained() == ((1, 10),)
+    assert [(life.rows, life.duplicates, life.seqs) for life in again.stored_sequences()] == [(10, 0, ((0, 9),))]
+    assert again.committed_offsets() == ((1, 10),)
     again.close()
 
 
 def test_a_message_that_the_disk_has_changed_is_a_dead_letter(
-    tmp_path: Path, journal: Journal, city: City, box: DeadLetterBox
+    tmp_path: Path, journal: Journal, city: City, box: DeadLetterQueue
 ) -> None:
     journal.append([arrival(1), arrival(2)])
     with closing(sqlite3.connect(tmp_path / "journal.sqlite")) as db, db:
         db.execute("UPDATE arrivals SET payload = replace(payload, '5', '6') WHERE position = 1")
     store = MemoryStore()
-    drained(journal, city, store, box)
-    assert [life.seqs for life in store.ledger()] == [((2, 2),)]
+    committed_offsets(journal, city, store, box)
+    assert [life.seqs for life in store.stored_sequences()] == [((2, 2),)]
     assert [letter.reason for letter in box.find()] == ["the disk has changed this message in the journal"]
 
 
-def test_a_refused_row_of_an_array_is_buried_alone(journal: Journal, city: City, box: DeadLetterBox) -> None:
+def test_a_refused_row_of_an_array_is_buried_alone(journal: Journal, city: City, box: DeadLetterQueue) -> None:
     parts = [arrival(seq, battery_pct=13 if seq == 2 else 5).payload for seq in (1, 2, 3)]
     journal.append([Arrival(BIN, b"[" + b",".join(parts) + b"]", NOW)])
     store = RefusingStore()
-    drained(journal, city, store, box)
-    assert [life.seqs for life in store.ledger()] == [((1, 1), (3, 3))]
+    committed_offsets(journal, city, store, box)
+    assert [life.seqs for life in store.stored_sequences()] == [((1, 1), (3, 3))]
     assert [letter.payload for letter in box.find()] == [parts[1]]
 
 
 def test_a_device_with_many_readings_gets_its_receipt_at_once_and_others_wait_their_turn() -> None:
     receipts = Receipts()
     many = [
-        Delivery(one.topic, one.payload, retained=False, mid=1, qos=1, generation=1) for one in map(arrival, range(60))
+        Delivery(one.topic, one.payload, retained=False, packet_id=1, qos=1, generation=1)
+        for one in map(arrival, range(60))
     ]
     few = arrival(7, BIN.replace("bin-1", "bin-2"))
-    receipts.add([Delivery(few.topic, few.payload, retained=False, mid=1, qos=1, generation=1), *many], 10.0)
+    receipts.add([Delivery(few.topic, few.payload, retained=False, packet_id=1, qos=1, generation=1), *many], 10.0)
     assert [receipt.seqs for _, receipt in receipts.take(10.1)] == [[(0, 59)]]
     assert [receipt.seqs for _, receipt in receipts.take(10.6)] == [[(7, 7)]]
     assert receipts.take(99.0) == []
@@ -337,8 +350,8 @@ def test_a_drained_journal_gives_its_space_back(tmp_path: Path) -> None:
     for _ in range(12):
         big.append([Arrival(BIN, b"x" * 500, NOW)] * 5_000)
     kept = big.bytes()
-    for position in range(1_000, 60_001, 1_000):
-        big.trim(position)
+    for offset in range(1_000, 60_001, 1_000):
+        big.trim(offset)
     assert big.bytes() < kept / 100
     big.close()
     assert (tmp_path / "big.sqlite").stat().st_size < kept / 3

@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.store.latest import LatestBoard
-from ingest.store.records import Origin, Reading
+from ingest.store.latest import LastValueCache
+from ingest.store.records import Reading, RecordOrigin
 
 T0 = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -19,7 +19,7 @@ values = st.dictionaries(
 readings = st.lists(
     st.builds(
         lambda minute, late_s, quality, found: Reading(
-            Origin(
+            RecordOrigin(
                 "bin",
                 "bin-1",
                 "b",
@@ -41,9 +41,9 @@ readings = st.lists(
 
 
 def board(groups: list[list[Reading]]) -> Any:
-    made = LatestBoard()
+    made = LastValueCache()
     for group in groups:
-        made.absorb(group)
+        made.update(group)
     return made.find(kind=None, device="bin-1", changed_since=None)
 
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from influxdb_client import Point
 
-from ingest.store.influx_http import UNSPEAKABLE, quote_value
+from ingest.store.influx_http import UNQUOTABLE, quote_value
 from ingest.store.line_protocol import encode_tags, time_ns, to_line
-from ingest.store.records import EventRecord, Origin, Reading, StatusRecord
+from ingest.store.records import EventRecord, Reading, RecordOrigin, StatusRecord
 
 T0 = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 _SPLIT = re.compile(r'((?:[^\\ ,="]|\\.|"(?:[^"\\]|\\.)*")+|[ ,=])', re.DOTALL)
@@ -57,7 +57,7 @@ def _number(value: str) -> Any:
 )
 def test_readings_and_states_say_what_point_says(kelurahan: str, distance_mm: float, seq: int, firmware: str) -> None:
     tags = encode_tags({"device": "bin-1", "kelurahan": kelurahan, "site": ""})
-    origin = Origin("bin", "bin-1", "k3", seq, T0, T0 + timedelta(seconds=1), quality=("clock", "late"))
+    origin = RecordOrigin("bin", "bin-1", "k3", seq, T0, T0 + timedelta(seconds=1), quality=("clock", "late"))
     line = to_line(Reading(origin, {"distance_mm": distance_mm, "lid_open": True}), lambda _: tags).decode()
     point = Point("bin").tag("device", "bin-1").tag("kelurahan", kelurahan).time(time_ns(origin))
     for name, value in (
@@ -80,7 +80,7 @@ def test_readings_and_states_say_what_point_says(kelurahan: str, distance_mm: fl
 
 @given(detail=st.dictionaries(text, text | st.integers(-5, 5), max_size=3))
 def test_an_event_s_detail_survives(detail: dict[str, Any]) -> None:
-    origin = Origin("bin", "bin-1", "k3", 7, T0, T0)
+    origin = RecordOrigin("bin", "bin-1", "k3", 7, T0, T0)
     line = to_line(EventRecord(origin, "fire", "raised", detail), lambda _: b",device=bin-1").decode()
     measurement, tags, fields, _ = parsed(line)
     assert (measurement, tags) == ("event", {"device": "bin-1", "kind": "bin", "type": "fire"})
@@ -89,14 +89,14 @@ def test_an_event_s_detail_survives(detail: dict[str, Any]) -> None:
 
 @given(st.lists(st.integers(0, 999_999), unique=True, max_size=30), st.integers(0, 2**40))
 def test_readings_of_one_moment_have_times_of_their_own_and_the_same_again(seqs: list[int], base: int) -> None:
-    origins = [Origin("bin", "bin-1", "k3", base + seq, T0, T0) for seq in seqs]
+    origins = [RecordOrigin("bin", "bin-1", "k3", base + seq, T0, T0) for seq in seqs]
     times = [time_ns(origin) for origin in origins]
     assert len(set(times)) == len(times)
     assert times == [time_ns(origin) for origin in origins]
     assert {time // 1_000_000 for time in times} <= {int(T0.timestamp() * 1000)}
 
 
-@given(st.text(st.characters(exclude_characters=UNSPEAKABLE)))
+@given(st.text(st.characters(exclude_characters=UNQUOTABLE)))
 def test_a_quoted_value_cannot_end_its_quotes(value: str) -> None:
     quoted = quote_value(value)
     assert re.fullmatch(r"'(?:[^'\\]|\\.)*'", quoted, re.DOTALL)

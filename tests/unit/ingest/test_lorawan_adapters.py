@@ -58,7 +58,7 @@ def test_chirpstack_up_status_join_and_what_is_silent() -> None:
     (join,) = decoded(one, topic + "join", head).records
     assert isinstance(join, StatusRecord)
     assert all(decoded(one, topic + sort, head).ignored for sort in ("ack", "txack", "log", "integration"))
-    (log,) = decoded(one, topic + "up", {**head, "level": "ERROR", "code": "UPLINK_CODEC"}).dead
+    (log,) = decoded(one, topic + "up", {**head, "level": "ERROR", "code": "UPLINK_CODEC"}).rejected
     assert log.reason.startswith("the server's log, no uplink: UPLINK_CODEC")
 
 
@@ -83,7 +83,7 @@ def test_loriot_rx_and_gw_are_one_reading() -> None:
     assert isinstance(second, Reading)
     assert first.origin.seq == second.origin.seq
     assert (first.values["rssi_dbm"], second.values["rssi_dbm"]) == (-50.0, -44.0)
-    assert "only `encdata`" in decoded(one, "loriot/app", {"cmd": "rx", "EUI": EUI, "encdata": "aa"}).dead[0].reason
+    assert "only `encdata`" in decoded(one, "loriot/app", {"cmd": "rx", "EUI": EUI, "encdata": "aa"}).rejected[0].reason
 
 
 def test_an_uplink_sent_again_in_another_envelope_is_the_same_reading() -> None:
@@ -125,7 +125,7 @@ def test_an_uplink_that_carries_nothing_says_that_the_device_is_there(
     one: Device, topic: str, body: dict[str, Any]
 ) -> None:
     found = decoded(one, topic, body)
-    assert not found.dead
+    assert not found.rejected
     assert values(found) == {"rssi_dbm": -81.0}
     assert [status.state for status in found.records if isinstance(status, StatusRecord)] == ["online"]
 
@@ -162,4 +162,4 @@ def test_milesight_bytes_as_hexadecimal_digits() -> None:
     one = device("milesight", "868508064807350", "milesight-em400-mud")
     for payload in (bytes.fromhex(frame), frame.encode(), frame.upper().encode()):
         assert values(decoded(one, "milesight/nbiot", payload))["temperature_c"] == 26.7
-    assert decoded(one, "milesight/nbiot", b"02zz").dead
+    assert decoded(one, "milesight/nbiot", b"02zz").rejected

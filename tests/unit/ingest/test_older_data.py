@@ -21,9 +21,9 @@ from edge.outbox import Outbox
 from ingest.decode import Decoder
 from ingest.drain import Drain
 from ingest.journal import open_journal
-from ingest.store.dead_letters import DeadLetterBox
-from ingest.store.opened import close_store, open_store
-from ingest.store.progress import Progress
+from ingest.store.checkpoint import Checkpoint
+from ingest.store.dead_letters import DeadLetterQueue
+from ingest.store.factory import close_store, open_store
 from ingest.store.quarantine import Quarantine
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -126,15 +126,15 @@ def test_an_older_data_folder_goes_on_where_it_was(settings: Settings, city: Cit
     journal = open_journal(settings)
     decoder = Decoder(city, late_after=timedelta(minutes=15), pseudonym_key=b"k" * 32)
     parts = (opened.store, opened.dead_letters, opened.quarantine)
-    drain = Drain(journal, decoder, *parts, book=opened.book, clock=lambda: NOW)
+    drain = Drain(journal, decoder, *parts, manifest=opened.manifest, clock=lambda: NOW)
     assert opened.dead_letters.find()[0].reason == "not JSON"
     assert opened.quarantine.find()[0].address == "eui-1"
     stop = threading.Event()
     stop.set()
     drain.run(stop)
-    assert [(life.seqs, life.twice) for life in opened.store.ledger()] == [(((1, 2),), 0)]
-    assert (drain.depth(), drain.totals.stored, drain.totals.dead) == (0, 1, 1)
-    assert opened.book.damages() == ()
+    assert [(life.seqs, life.duplicates) for life in opened.store.stored_sequences()] == [(((1, 2),), 0)]
+    assert (drain.depth(), drain.totals.stored, drain.totals.dead_letters) == (0, 1, 1)
+    assert opened.manifest.damages() == ()
     journal.tidy()
     journal.close()
     close_store(settings)
@@ -145,23 +145,23 @@ def test_an_older_data_folder_goes_on_where_it_was(settings: Settings, city: Cit
 
 def test_an_older_outbox_goes_on_with_its_life_and_its_seqs(tmp_path: Path) -> None:
     with closing(Outbox(made(tmp_path / "out.sqlite", OUTBOX), max_bytes=1 << 20)) as outbox:
-        assert outbox.boot == "abc12"
-        assert [(one.seqs, one.pending) for one in outbox.issued()] == [(5, 1)]
+        assert outbox.epoch == "abc12"
+        assert [(one.seqs, one.pending) for one in outbox.stats()] == [(5, 1)]
 
 
 def test_an_older_note_of_what_influxdb_has_is_taken_over(tmp_path: Path) -> None:
-    with closing(Progress(made(tmp_path / "progress.sqlite", PROGRESS))) as progress:
-        assert progress.drained == ((1, 4),)
+    with closing(Checkpoint(made(tmp_path / "progress.sqlite", PROGRESS))) as progress:
+        assert progress.committed_offsets == ((1, 4),)
 
 
 @pytest.mark.parametrize("kind", ["journal", "letters", "quarantine", "outbox", "progress"])
 def test_every_file_of_a_newer_version_is_refused_and_left_as_it_is(settings: Settings, kind: str) -> None:
     openers = {
         "journal": (settings.data / "ingest" / "journal.sqlite", lambda _: open_journal(settings)),
-        "letters": (settings.data / "store" / "dead_letters.sqlite", DeadLetterBox),
+        "letters": (settings.data / "store" / "dead_letters.sqlite", DeadLetterQueue),
         "quarantine": (settings.data / "store" / "quarantine.sqlite", Quarantine),
         "outbox": (made(settings.data / "out.sqlite", OUTBOX), lambda path: Outbox(path, max_bytes=1 << 20)),
-        "progress": (made(settings.data / "progress.sqlite", PROGRESS), Progress),
+        "progress": (made(settings.data / "progress.sqlite", PROGRESS), Checkpoint),
     }
     path, opened = openers[kind]
     with closing(sqlite3.connect(path)) as db:

@@ -17,9 +17,9 @@ from city.model import City
 from ingest.decode import Decoder
 from ingest.drain import Drain
 from ingest.journal import Arrival, Journal
-from ingest.store.dead_letters import DeadLetterBox
+from ingest.store.dead_letters import DeadLetterQueue
 from ingest.store.memory import MemoryStore
-from ingest.store.quarantine import FIRST, NEWEST, Quarantine, Quarantined
+from ingest.store.quarantine import FIRST_KEPT, NEWEST_KEPT, Quarantine, QuarantinedMessage
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -30,9 +30,9 @@ def quarantine(tmp_path: Path) -> Iterator[Quarantine]:
         yield made
 
 
-def message(number: int, address: str = "dlhk/t9", **more: object) -> Quarantined:
+def message(number: int, address: str = "dlhk/t9", **more: object) -> QuarantinedMessage:
     at = NOW + timedelta(seconds=number)
-    return Quarantined("owntracks", (address,), f"owntracks/{address}", b"%d" % number, at, **more)  # type: ignore[arg-type]
+    return QuarantinedMessage("owntracks", (address,), f"owntracks/{address}", b"%d" % number, at, **more)  # type: ignore[arg-type]
 
 
 def test_a_stranger_is_one_however_often_it_is_heard(quarantine: Quarantine) -> None:
@@ -51,9 +51,9 @@ def test_the_same_message_again_changes_nothing(quarantine: Quarantine) -> None:
 def test_the_first_and_the_newest_are_kept_and_the_rest_is_counted(quarantine: Quarantine) -> None:
     quarantine.add([message(number) for number in range(500)])
     (one,) = quarantine.find()
-    assert (one.messages, one.dropped) == (500, 500 - FIRST - NEWEST)
+    assert (one.messages, one.dropped) == (500, 500 - FIRST_KEPT - NEWEST_KEPT)
     kept = [int(each.payload) for each in quarantine.messages_of(one.id)]
-    assert kept == [*range(FIRST), *range(500 - NEWEST, 500)]
+    assert kept == [*range(FIRST_KEPT), *range(500 - NEWEST_KEPT, 500)]
 
 
 def test_who_is_ignored_keeps_nothing_and_may_be_noticed_again(quarantine: Quarantine) -> None:
@@ -90,10 +90,12 @@ def arrival(number: int, user: str = "dlhk/t9") -> Arrival:
     return Arrival(f"owntracks/{user}", json.dumps(body).encode(), at)
 
 
-def drained(tmp_path: Path, city: City, store: MemoryStore, quarantine: Quarantine, *arrivals: Arrival) -> Drain:
+def committed_offsets(
+    tmp_path: Path, city: City, store: MemoryStore, quarantine: Quarantine, *arrivals: Arrival
+) -> Drain:
     with closing(Journal(tmp_path / "journal.sqlite", max_bytes=1 << 22)) as journal:
         journal.append(arrivals)
-        box = DeadLetterBox(tmp_path / "dead.sqlite")
+        box = DeadLetterQueue(tmp_path / "dead.sqlite")
         drain = Drain(journal, Decoder(city, late_after=timedelta(days=9)), store, box, quarantine, clock=lambda: NOW)
         stop = threading.Event()
         done = threading.Thread(target=drain.run, args=(stop,))
@@ -114,18 +116,18 @@ def test_once_it_is_known_what_waited_is_stored_at_its_own_time_and_once(
     tmp_path: Path, city: City, quarantine: Quarantine
 ) -> None:
     store = MemoryStore()
-    before = drained(tmp_path, city, store, quarantine, *(arrival(number) for number in range(30)))
+    before = committed_offsets(tmp_path, city, store, quarantine, *(arrival(number) for number in range(30)))
     assert before.totals.quarantined == 30
     assert store.latest(device="truck-9") == []
     fields = {"adapter": "owntracks", "address": "dlhk/t9", "profile": "ot", "plate": "DH 9", "depot": "d"}
     city.sites["d"] = msgspec.structs.replace(_depot(), id="d")
     adopt(tmp_path, city, Adoption("truck-9", "truck", {**fields, "capacity_kg": 5000}))
     assert AdoptedDevices(tmp_path, city).refresh() is False, "it was taken in when it was made"
-    after = drained(tmp_path, city, store, quarantine, arrival(30))
+    after = committed_offsets(tmp_path, city, store, quarantine, arrival(30))
     assert after.totals.stored == 31
     assert quarantine.find(state=None) == []
-    (life,) = store.ledger()
-    assert (life.device, life.rows, life.twice) == ("truck-9", 31, 0)
+    (life,) = store.stored_sequences()
+    assert (life.device, life.rows, life.duplicates) == ("truck-9", 31, 0)
     assert store.span() == (NOW, NOW + timedelta(seconds=30))
 
 

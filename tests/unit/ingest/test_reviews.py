@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from city.inventory import builtin_city, load_city
 from ingest.store.cases import Case, fold
-from ingest.store.records import EventRecord, Origin
+from ingest.store.records import EventRecord, RecordOrigin
 from ingest.store.reviews import merge_targets
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -23,7 +23,7 @@ def event(
     type_: str, state: str, minute: float = 0, camera: str = "cam-01", seq: int = 1, **detail: Any
 ) -> EventRecord:
     at = NOW + timedelta(minutes=minute)
-    return EventRecord(Origin("camera", camera, "b", seq, at, at), type_, state, detail)  # type: ignore[arg-type]
+    return EventRecord(RecordOrigin("camera", camera, "b", seq, at, at), type_, state, detail)  # type: ignore[arg-type]
 
 
 def raised(case: str = "c-1", minute: float = 0, **detail: Any) -> EventRecord:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.client import Login
+from broker.client import ConnectionParams
 from broker.contract.errors import ConfigError, RetryLaterError
 from broker.health import StorageDamage, note_damage
 from city.model import City
@@ -23,14 +23,14 @@ from ingest.decode import Decoder
 from ingest.drain import Drain
 from ingest.journal import Arrival, Journal, open_journal
 from ingest.service import Ingest
+from ingest.store.dedup import SeenSequences
 from ingest.store.duck import DuckStore
-from ingest.store.health import Damage, Lost
+from ingest.store.factory import StoreHandle, close_store, open_store, register_file
+from ingest.store.health import Damage, LostRange
 from ingest.store.memory import MemoryStore
-from ingest.store.opened import OpenStore, close_store, note_file, open_store
-from ingest.store.patient import PatientStore, StoreBrokenError, StoreChangedError
-from ingest.store.port import Ranges, Written
+from ingest.store.port import Ranges, WriteResult
 from ingest.store.records import Record
-from ingest.store.seen import Seen
+from ingest.store.reopening import ReopeningStore, StoreBrokenError, StoreChangedError
 from tests.support.waiting import wait_for
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -52,30 +52,30 @@ class Running:
     """Ingest's way from journal to store, without a broker."""
 
     def __init__(self, settings: Settings, city: City) -> None:
-        self.opened: OpenStore = open_store(settings, city)
+        self.opened: StoreHandle = open_store(settings, city)
         self.journal: Journal = open_journal(settings)
-        note_file(self.opened.book, "journal", self.journal.file)
+        register_file(self.opened.manifest, "journal", self.journal.file)
         self.drain = Drain(
             self.journal,
             Decoder(city, late_after=timedelta(minutes=15)),
             self.opened.store,
             self.opened.dead_letters,
             self.opened.quarantine,
-            book=self.opened.book,
+            manifest=self.opened.manifest,
             clock=lambda: NOW,
         )
 
-    def settle(self) -> None:
+    def apply(self) -> None:
         """Store what waits."""
-        self.drain._begin()
+        self.drain._sync_with_store()
         self.drain._drain(threading.Event())
-        self.drain._compare()
+        self.drain._report_lost()
         self.drain._trim()
 
     def seqs(self) -> list[tuple[int, int]]:
         """What is in the store."""
-        lives = self.opened.store.ledger()
-        assert all(life.twice == 0 for life in lives)
+        lives = self.opened.store.stored_sequences()
+        assert all(life.duplicates == 0 for life in lives)
         return [one for life in lives for one in life.seqs]
 
 
@@ -93,7 +93,7 @@ def filled(settings: Settings, city: City, count: int = 300) -> Path:
     """A data folder whose store has so many readings and is closed; the path of its file."""
     with running(settings, city) as run:
         run.journal.append([arrival(seq) for seq in range(count)])
-        run.settle()
+        run.apply()
         assert run.seqs() == [(0, count - 1)]
     return settings.data / "store" / "city.duckdb"
 
@@ -151,10 +151,10 @@ def test_a_damaged_store_is_set_aside_filled_again_and_said(
     harm(path)
     with running(settings, city) as run:
         run.journal.append([arrival(300)])
-        run.settle()
+        run.apply()
         assert run.seqs() == [(0, 300)]
-        assert [(one.file, one.what) for one in run.opened.book.damages()] == [("store/city.duckdb", what)]
-        assert run.opened.book.lost() == ()
+        assert [(one.file, one.what) for one in run.opened.manifest.damages()] == [("store/city.duckdb", what)]
+        assert run.opened.manifest.lost_ranges() == ()
     if what != "deleted":
         assert list(path.parent.glob(f"city.duckdb.{what}-*"))
 
@@ -165,21 +165,21 @@ def test_what_is_no_longer_kept_is_lost_and_named_by_device_and_seqs(settings: S
     path.unlink()
     with running(bare, city) as run:
         run.journal.append([arrival(seq) for seq in range(50, 60)])
-        run.settle()
-        assert run.opened.book.lost() == (Lost("bin-1", "b1", 0, 39),)
-        run.opened.book.accept()
-        assert run.opened.book.damages() == ()
+        run.apply()
+        assert run.opened.manifest.lost_ranges() == (LostRange("bin-1", "b1", 0, 39),)
+        run.opened.manifest.accept()
+        assert run.opened.manifest.damages() == ()
     with running(bare, city) as run:
-        run.settle()
-        assert run.opened.book.lost() == ()
+        run.apply()
+        assert run.opened.manifest.lost_ranges() == ()
 
 
 def test_a_dead_letter_is_not_lost(settings: Settings, city: City) -> None:
     with running(settings, city) as run:
         body = [arrival(1).payload, b'{"ts":"2026-03-01T12:00:00Z","boot":"b1","seq":2,"battery_pct":500}']
         run.journal.append([Arrival(BIN, b"[" + b",".join(body) + b"]", NOW)])
-        run.settle()
-        assert run.opened.book.lost() == ()
+        run.apply()
+        assert run.opened.manifest.lost_ranges() == ()
 
 
 def test_a_store_set_back_to_an_older_copy_is_filled_again(settings: Settings, city: City, tmp_path: Path) -> None:
@@ -187,11 +187,11 @@ def test_a_store_set_back_to_an_older_copy_is_filled_again(settings: Settings, c
     shutil.copy(path, tmp_path / "older")
     with running(settings, city) as run:
         run.journal.append([arrival(seq) for seq in range(10, 30)])
-        run.settle()
+        run.apply()
     shutil.copy(tmp_path / "older", path)
     path.with_name("city.duckdb.wal").unlink(missing_ok=True)
     with running(settings, city) as run:
-        run.settle()
+        run.apply()
         assert run.seqs() == [(0, 29)]
 
 
@@ -202,7 +202,7 @@ def test_a_store_deleted_or_replaced_while_it_is_open_is_written_anew_with_all_i
     bare = settings.model_copy(update={"journal_keep_mb": 0})
     with running(bare, city) as run:
         run.journal.append([arrival(seq) for seq in range(5)])
-        run.settle()
+        run.apply()
         path = bare.data / "store" / "city.duckdb"
         if harm is deleted:
             path.unlink()
@@ -211,9 +211,9 @@ def test_a_store_deleted_or_replaced_while_it_is_open_is_written_anew_with_all_i
             of_another_city(shutil.copy(path, made))
             made.replace(path)
         run.journal.append([arrival(5)])
-        run.settle()
+        run.apply()
         assert run.seqs() == [(0, 5)]
-        assert [one.what for one in run.opened.book.damages()] == ["deleted" if harm is deleted else "foreign"]
+        assert [one.what for one in run.opened.manifest.damages()] == ["deleted" if harm is deleted else "foreign"]
     with running(bare, city) as run:
         assert run.seqs() == [(0, 5)]
 
@@ -228,7 +228,7 @@ def test_a_store_of_a_newer_version_is_refused_and_left_as_it_is(settings: Setti
     with running(settings, city) as run:
         run.journal.append([arrival(300)])
         with pytest.raises(RetryLaterError, match="install the version"):
-            run.settle()
+            run.apply()
         assert run.drain.depth() == 1
     assert [one.name for one in path.parent.glob("city.duckdb*")] == ["city.duckdb"]
 
@@ -240,13 +240,13 @@ class Failing(MemoryStore):
         super().__init__()
         self._errors = errors
 
-    def seen(self) -> Seen:
+    def seen_sequences(self) -> SeenSequences:
         return self._seen
 
-    def write(self, records: Sequence[Record], drained: Ranges) -> Written:
+    def write(self, records: Sequence[Record], committed_offsets: Ranges) -> WriteResult:
         if self._errors:
             raise self._errors.pop(0)
-        return super().write(records, drained)
+        return super().write(records, committed_offsets)
 
 
 def test_whatever_a_write_raises_the_store_is_opened_anew_and_the_batch_written(settings: Settings, city: City) -> None:
@@ -257,7 +257,7 @@ def test_whatever_a_write_raises_the_store_is_opened_anew_and_the_batch_written(
         told.append(damage)
         return stores[len(told) - 1]
 
-    store = PatientStore(opener, clock_s=iter(range(0, 10_000, 60)).__next__)
+    store = ReopeningStore(opener, clock_s=iter(range(0, 10_000, 60)).__next__)
     opened = open_store(settings, city)
     journal = open_journal(settings)
     decoder = Decoder(city, late_after=timedelta(minutes=15))
@@ -270,19 +270,19 @@ def test_whatever_a_write_raises_the_store_is_opened_anew_and_the_batch_written(
     stop.set()
     thread.join()
     assert told == ["", "", "checksum"]
-    assert [life.seqs for life in stores[2].ledger()] == [((1, 2),)]
+    assert [life.seqs for life in stores[2].stored_sequences()] == [((1, 2),)]
     close_store(settings)
 
 
 def test_a_write_to_a_store_that_was_opened_anew_is_refused_until_it_is_asked_what_it_has() -> None:
     stores = iter([Failing([TypeError("a bug")]), Failing([])])
-    store = PatientStore(lambda _: next(stores), clock_s=iter(range(0, 10_000, 60)).__next__)
-    store.drained()
+    store = ReopeningStore(lambda _: next(stores), clock_s=iter(range(0, 10_000, 60)).__next__)
+    store.committed_offsets()
     with pytest.raises(RetryLaterError, match="a bug"):
         store.write([], ((1, 9),))
     with pytest.raises(StoreChangedError):
         store.write([], ((1, 9),))
-    assert store.drained() == ()
+    assert store.committed_offsets() == ()
     store.write([], ((1, 9),))
 
 
@@ -294,8 +294,8 @@ def test_who_reads_is_not_held_up_by_a_repair() -> None:
         repaired.wait()
         return Failing([])
 
-    store = PatientStore(opener)
-    writer = threading.Thread(target=store.drained)
+    store = ReopeningStore(opener)
+    writer = threading.Thread(target=store.committed_offsets)
     writer.start()
     opening.wait()
     with pytest.raises(RetryLaterError, match="repaired"):
@@ -311,7 +311,7 @@ def test_a_store_that_cannot_be_opened_leaves_the_intake_running_and_health_says
     path = settings.data / "store" / "city.duckdb"
     path.mkdir(parents=True)
     opened = open_store(settings, city)
-    ingest = Ingest(settings, city, Login("127.0.0.1", 1, "ingest", "", "x"), opened)
+    ingest = Ingest(settings, city, ConnectionParams("127.0.0.1", 1, "ingest", "", "x"), opened)
     ingest.journal.append([arrival(1)])
     stop = threading.Event()
     thread = threading.Thread(target=ingest.drain.run, args=(stop,))
@@ -333,14 +333,14 @@ def test_a_journal_begun_anew_gives_out_no_position_that_the_store_knows(setting
     for part in (settings.data / "ingest").glob("journal.sqlite*"):
         part.unlink()
     opened = open_store(settings, city)
-    ingest = Ingest(settings, city, Login("127.0.0.1", 1, "ingest", "", "x"), opened)
+    ingest = Ingest(settings, city, ConnectionParams("127.0.0.1", 1, "ingest", "", "x"), opened)
     ingest.journal.append([arrival(77)])
     assert ingest.drain.depth() == 1
-    (damage,) = opened.book.damages()
+    (damage,) = opened.manifest.damages()
     assert (damage.file, damage.what) == ("ingest/journal.sqlite", "deleted")
-    ingest.drain._begin()
+    ingest.drain._sync_with_store()
     ingest.drain._drain(threading.Event())
-    assert [life.seqs for life in opened.store.ledger()] == [((0, 9), (77, 77))]
+    assert [life.seqs for life in opened.store.stored_sequences()] == [((0, 9), (77, 77))]
     assert ingest.drain.depth() == 0
     ingest.journal.close()
     close_store(settings)
@@ -351,7 +351,7 @@ def test_a_book_that_was_deleted_is_said(settings: Settings, city: City) -> None
     for part in (settings.data / "ingest").glob("book.sqlite*"):
         part.unlink()
     opened = open_store(settings, city)
-    ingest = Ingest(settings, city, Login("127.0.0.1", 1, "ingest", "", "x"), opened)
+    ingest = Ingest(settings, city, ConnectionParams("127.0.0.1", 1, "ingest", "", "x"), opened)
     damages: tuple[Damage, ...] = ingest.health(NOW).damages
     assert [one.file for one in damages] == ["ingest/book.sqlite"]
     ingest.journal.close()
@@ -364,14 +364,14 @@ def test_what_the_broker_could_not_read_is_said_once_and_ends_when_it_is_accepte
     folder = settings.data / "broker"
     folder.mkdir(parents=True)
     opened = open_store(settings, city)
-    ingest = Ingest(settings, city, Login("127.0.0.1", 1, "ingest", "", "x"), opened)
+    ingest = Ingest(settings, city, ConnectionParams("127.0.0.1", 1, "ingest", "", "x"), opened)
     for minutes in (0, 5):
         note_damage(folder, StorageDamage(NOW + timedelta(minutes=minutes), "broker/jetstream", f"after {minutes}"))
         ingest.tidy()
         ingest.tidy()
     said = [(one.file, one.what, one.detail) for one in ingest.health(NOW).damages]
     assert said == [("broker/jetstream", "damaged", f"after {minutes}") for minutes in (0, 5)]
-    opened.book.accept()
+    opened.manifest.accept()
     ingest.tidy()
     assert ingest.health(NOW).damages == ()
     (folder / "damages.json").write_text("{")
@@ -382,15 +382,15 @@ def test_what_the_broker_could_not_read_is_said_once_and_ends_when_it_is_accepte
 
 def test_every_file_deleted_while_it_runs_is_written_anew_and_said(settings: Settings, city: City) -> None:
     opened = open_store(settings, city)
-    ingest = Ingest(settings, city, Login("127.0.0.1", 1, "ingest", "", "x"), opened)
+    ingest = Ingest(settings, city, ConnectionParams("127.0.0.1", 1, "ingest", "", "x"), opened)
     ingest.journal.append([arrival(1), Arrival(BIN, b"{", NOW)])
-    ingest.drain._begin()
+    ingest.drain._sync_with_store()
     ingest.drain._drain(threading.Event())
     for part in [*(settings.data / "ingest").iterdir(), *(settings.data / "store").iterdir()]:
         part.unlink()
     ingest.tidy()
     ingest.journal.append([arrival(2)])
-    ingest.drain._begin()
+    ingest.drain._sync_with_store()
     ingest.drain._drain(threading.Event())
     assert {(one.file, one.what) for one in ingest.health(NOW).damages} == {
         (f"{folder}/{name}", "deleted")
@@ -405,17 +405,19 @@ def test_every_file_deleted_while_it_runs_is_written_anew_and_said(settings: Set
     ingest.journal.close()
     close_store(settings)
     with running(settings, city) as run:
-        run.settle()
+        run.apply()
         assert run.seqs() == [(1, 2)]
         assert run.opened.dead_letters.count() == 1
-        assert run.opened.book.lost() == ()
+        assert run.opened.manifest.lost_ranges() == ()
 
 
 def test_dead_letters_deleted_while_ingest_is_stopped_are_said(settings: Settings, city: City) -> None:
     filled(settings, city, 3)
     (settings.data / "store" / "dead_letters.sqlite").unlink()
     with running(settings, city) as run:
-        assert [(one.file, one.what) for one in run.opened.book.damages()] == [("store/dead_letters.sqlite", "deleted")]
+        assert [(one.file, one.what) for one in run.opened.manifest.damages()] == [
+            ("store/dead_letters.sqlite", "deleted")
+        ]
 
 
 def test_a_journal_whose_log_was_deleted_after_a_kill_is_said(settings: Settings, city: City, tmp_path: Path) -> None:
@@ -425,7 +427,7 @@ def test_a_journal_whose_log_was_deleted_after_a_kill_is_said(settings: Settings
         shutil.copytree(settings.data, copied)
     (copied / "ingest" / "journal.sqlite-wal").unlink()
     with running(settings.model_copy(update={"data": copied}), city) as run:
-        (damage,) = run.opened.book.damages()
+        (damage,) = run.opened.manifest.damages()
         assert (damage.file, damage.what) == ("ingest/journal.sqlite", "deleted")
         assert "write-ahead log is gone" in damage.detail
 
@@ -440,8 +442,8 @@ def test_a_damaged_journal_is_rescued_said_and_drained(settings: Settings, city:
         file.seek(path.stat().st_size // 2)
         file.write(os.urandom(8_192))
     with running(settings, city) as run:
-        run.settle()
-        (damage,) = run.opened.book.damages()
+        run.apply()
+        (damage,) = run.opened.manifest.damages()
         assert (damage.file, damage.what) == ("ingest/journal.sqlite", "damaged")
         assert sum(last - first + 1 for first, last in run.seqs()) > 500
         assert run.drain.depth() == 0

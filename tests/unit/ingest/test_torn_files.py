@@ -134,5 +134,5 @@ def test_positions_go_on_after_a_rescue(tmp_path: Path) -> None:
     before = Journal(copy, max_bytes=1 << 30)
     last = before.last()
     before.append([Arrival("next", b"x", NOW)])
-    assert before.read(after=0, limit=999)[-1].position == last + 1
+    assert before.read(after=0, limit=999)[-1].offset == last + 1
     assert last >= 45

@@ -18,11 +18,11 @@ from broker.contract.errors import PayloadError
 from city.inventory import builtin_city, load_city
 from city.model import AccessPoint, Binding
 from ingest.adapters.registry import adapter_for, has_clients
-from ingest.decode import Decoded, Decoder
-from ingest.history import History
+from ingest.decode import Decoder, DecodeResult
 from ingest.journal import Arrival
 from ingest.pseudonyms import Pseudonyms, flat_mac
-from ingest.store.latest import LatestBoard, connectivity
+from ingest.stateful_rules import StatefulRules
+from ingest.store.latest import LastValueCache, connectivity
 from ingest.store.records import EventRecord, Reading, StatusRecord
 from tests.support.decoding import values
 from tests.support.field_samples import SAMPLES, load
@@ -38,7 +38,7 @@ needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the collection 
 
 def decoded(
     adapter: str, address: str, topic: str, body: Any, *, key: bytes | None = KEY, at: datetime = NOW
-) -> Decoded:
+) -> DecodeResult:
     city = load_city(builtin_city("kupang"))
     profile = next(one.id for one in city.profiles.values() if one.adapters == (adapter,))
     one = AccessPoint(id="ap", model="m", ssids=(), binding=Binding(adapter, address, profile))
@@ -115,11 +115,11 @@ def test_unifi_one_body_with_one_known_and_one_unknown_access_point() -> None:
     }
     found = decoded("unifi", "80:2a:a8:00:01:02", "unifi/default/device", body)
     assert values(found) == {"clients": 2}
-    (stranger,) = found.strangers
-    assert stranger.names == ("80:2a:a8:00:01:03", "Taman")
-    assert json.loads(stranger.raw)["data"][0]["num_sta"] == 3
-    assert b"secret" not in stranger.raw
-    again = decoded("unifi", "80:2a:a8:00:01:03", "unifi/default/device", stranger.raw)
+    (unknown,) = found.unknown_devices
+    assert unknown.names == ("80:2a:a8:00:01:03", "Taman")
+    assert json.loads(unknown.raw)["data"][0]["num_sta"] == 3
+    assert b"secret" not in unknown.raw
+    again = decoded("unifi", "80:2a:a8:00:01:03", "unifi/default/device", unknown.raw)
     assert values(again) == {"clients": 3}, "what waits can be stored later"
 
 
@@ -167,7 +167,7 @@ def test_a_gateway_with_radios_counts_the_clients_of_its_networks() -> None:
     ],
 )
 def test_an_answer_that_is_none_says_why(topic: str, body: Any, reason: str) -> None:
-    (letter,) = decoded(topic.split("/", maxsplit=1)[0], "x", topic, body).dead
+    (letter,) = decoded(topic.split("/", maxsplit=1)[0], "x", topic, body).rejected
     assert reason in letter.reason
 
 
@@ -195,10 +195,10 @@ def test_a_lost_access_point_stays_lost_whatever_old_is_told_of_it() -> None:
     lost = {"data": [{"mac": "80:2a:a8:00:01:02", "state": 0, "last_seen": int(NOW.timestamp()) - 600}]}
     lingering = {"data": [{"ap_mac": "80:2a:a8:00:01:02", "last_seen": int(NOW.timestamp()) - 600}]}
     back = {"data": [{"mac": "80:2a:a8:00:01:02", "state": 1, "num_sta": 2, "last_seen": int(NOW.timestamp()) - 5}]}
-    board = LatestBoard()
+    board = LastValueCache()
     for seconds, (sort, body) in enumerate((("device", lost), ("sta", lingering), ("device", back))):
         found = decoded("unifi", "80:2a:a8:00:01:02", f"unifi/s/{sort}", body, at=NOW + timedelta(seconds=seconds))
-        board.absorb(found.records)
+        board.update(found.records)
         (latest,) = board.find(kind=None, device="ap", changed_since=None)
         expected = "online" if body is back else "offline"
         assert connectivity(latest, interval_s=60, now=NOW + timedelta(seconds=seconds)) == expected
@@ -209,8 +209,8 @@ def test_a_guest_without_a_name_is_nobody() -> None:
     (_, nobody) = decoded("unifi", "80:2a:a8:00:01:02", "unifi/s/event", [event]).records
     assert isinstance(nobody, EventRecord)
     assert nobody.detail == {"ssid": "G"}
-    (stranger,) = decoded("unifi", "", "unifi/s/event", [{**event, "guest": CLIENT}]).strangers
-    (_, later) = decoded("unifi", "80:2a:a8:00:01:02", "unifi/s/event", stranger.raw).records
+    (unknown,) = decoded("unifi", "", "unifi/s/event", [{**event, "guest": CLIENT}]).unknown_devices
+    (_, later) = decoded("unifi", "80:2a:a8:00:01:02", "unifi/s/event", unknown.raw).records
     assert isinstance(later, EventRecord)
     assert later.detail["client"].startswith("02:6b:")
 
@@ -262,7 +262,7 @@ def test_clients_that_left_are_not_counted() -> None:
 )
 def test_collectd_figures_that_are_none(topic: str, payload: bytes, expected: dict[str, Any]) -> None:
     found = decoded("collectd", "r", f"collectd/r/{topic}", payload)
-    assert not found.dead
+    assert not found.rejected
     assert ({} if found.ignored else values(found)) == expected
 
 
@@ -327,17 +327,17 @@ def test_nobodys_name_waits_in_quarantine_or_among_dead_letters(name: str, break
     raw = json.dumps(body).encode()
     raw = raw[:-2] if breaking == "cut" else b"x" + raw if breaking == "noise" else raw
     found = decoded(topic.split("/")[0], "", topic, raw)
-    kept = [one.raw for one in (*found.strangers, *found.dead)]
+    kept = [one.raw for one in (*found.unknown_devices, *found.rejected)]
     assert kept
     for one in kept:
         assert not SECRETS.search(one.decode()), one
-    assert len(found.dead) == bool(breaking and not (breaking == "status" and not name.startswith("radius")))
+    assert len(found.rejected) == bool(breaking and not (breaking == "status" and not name.startswith("radius")))
 
 
 def test_a_users_name_stays_the_same_hash_through_quarantine() -> None:
     body = {**RADIUS, "Calling-Station-Id": "", "User-Name": "john"}
-    (stranger,) = decoded("radius", "", "radius/gw1/accounting", body).strangers
-    assert session(json.loads(stranger.raw)).detail["client"] == session(body).detail["client"]
+    (unknown,) = decoded("radius", "", "radius/gw1/accounting", body).unknown_devices
+    assert session(json.loads(unknown.raw)).detail["client"] == session(body).detail["client"]
 
 
 @pytest.mark.parametrize(
@@ -466,7 +466,7 @@ def test_without_a_key_nothing_of_a_client_is_kept() -> None:
 
 def test_radius_that_is_no_accounting_says_so_and_keeps_no_client() -> None:
     found = decoded("radius", "gw1", "radius/gw1/accounting", {**RADIUS, "Acct-Status-Type": "Failed"})
-    (dead,) = found.dead
+    (dead,) = found.rejected
     assert "not one of Start, Interim-Update, Stop" in dead.reason
     assert CLIENT.encode() not in dead.raw
     assert b"gw1" in dead.raw
@@ -475,10 +475,10 @@ def test_radius_that_is_no_accounting_says_so_and_keeps_no_client() -> None:
 
 def test_a_stranger_keeps_its_own_address_and_nobody_elses() -> None:
     body = {**RADIUS, "NAS-Identifier": "AA-BB-CC-00-11-22"}
-    (stranger,) = decoded("radius", "", "radius/gw1/accounting", body).strangers
-    assert b"AA-BB-CC-00-11-22" in stranger.raw
-    assert CLIENT.encode() not in stranger.raw
-    later = decoded("radius", "AA-BB-CC-00-11-22", "radius/gw1/accounting", stranger.raw)
+    (unknown,) = decoded("radius", "", "radius/gw1/accounting", body).unknown_devices
+    assert b"AA-BB-CC-00-11-22" in unknown.raw
+    assert CLIENT.encode() not in unknown.raw
+    later = decoded("radius", "AA-BB-CC-00-11-22", "radius/gw1/accounting", unknown.raw)
     (event,) = [one for one in later.records if isinstance(one, EventRecord)]
     assert event.detail["client"] == session(RADIUS).detail["client"], "known later, it is the same client"
 
@@ -508,16 +508,16 @@ def test_collectd_figures_that_the_contract_has_not_are_ignored(topic: str) -> N
 def test_collectd_unknown_is_not_zero_and_nonsense_is_dead() -> None:
     assert decoded("collectd", "OpenWrt", "collectd/OpenWrt/iwinfo-wlan0/stations", b"1772366340:U\0").ignored
     for payload in (b"", b"x", b"1772366340", b"1772366340:a", b"\xff:1"):
-        assert decoded("collectd", "OpenWrt", "collectd/OpenWrt/iwinfo-wlan0/stations", payload).dead
+        assert decoded("collectd", "OpenWrt", "collectd/OpenWrt/iwinfo-wlan0/stations", payload).rejected
 
 
 def test_collectd_radios_told_one_by_one_add_up() -> None:
-    history = History()
+    history = StatefulRules()
     counts = []
     for second, (radio, count) in enumerate([("wlan0", 5), ("wlan1", 7), ("wlan0", 4)]):
         payload = f"{1772366340 + second}:{count}".encode()
         found = decoded("collectd", "r", f"collectd/r/iwinfo-{radio}/stations", payload)
-        (reading,) = history.settle(found.records)
+        (reading,) = history.apply(found.records)
         history.commit()
         assert isinstance(reading, Reading)
         counts.append((reading.values["clients"], reading.values["clients_by_radio"]))
@@ -545,21 +545,23 @@ def test_no_clients_address_of_any_sample_is_in_what_is_kept(path: Path) -> None
             for address in ("", "80:2a:a8:00:01:02"):
                 adapter = topic.split("/")[0]
                 found = decoded(adapter, address, topic, part)
-                kept = msgspec.json.encode([found.records, [one.raw for one in found.dead]]).decode()
-                kept += b"".join(one.raw for one in (*found.dead, *found.strangers)).decode("utf-8", "replace")
+                kept = msgspec.json.encode([found.records, [one.raw for one in found.rejected]]).decode()
+                kept += b"".join(one.raw for one in (*found.rejected, *found.unknown_devices)).decode(
+                    "utf-8", "replace"
+                )
                 seen = {flat_mac(one) for one in MACS.findall(kept)}
-                own = {flat_mac(name) for one in found.strangers for name in one.names}
+                own = {flat_mac(name) for one in found.unknown_devices for name in one.names}
                 assert not (seen & clients) - equipment - own, (topic, path.name)
 
 
 def test_a_pseudonym_of_a_pseudonym_is_itself_and_other_texts_stay() -> None:
     made = Pseudonyms(KEY, WITA)
-    first = made.scrubbed(f'{{"mac":"{CLIENT}","bare":"40d3ae04320c","dots":"40d3.ae04.320c"}}'.encode(), (), NOW)
-    assert made.scrubbed(first, (), NOW) == first
+    first = made.redact_macs(f'{{"mac":"{CLIENT}","bare":"40d3ae04320c","dots":"40d3.ae04.320c"}}'.encode(), (), NOW)
+    assert made.redact_macs(first, (), NOW) == first
     assert len(set(re.findall(rb"02:6b(?::[0-9a-f]{2}){4}", first))) == 1, "one client in three spellings"
     plain = b'{"eui":"24e124136b000001","time":"12:34:56","id":"0001-02-03"}'
-    assert made.scrubbed(plain, (), NOW) == plain
-    assert made.scrubbed(CLIENT.encode(), ("40-d3-ae-04-32-0c",), NOW) == CLIENT.encode()
+    assert made.redact_macs(plain, (), NOW) == plain
+    assert made.redact_macs(CLIENT.encode(), ("40-d3-ae-04-32-0c",), NOW) == CLIENT.encode()
 
 
 def test_a_day_is_the_citys() -> None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from city.model import Bin, City
-from edge.simulator.emission import Emission, Happened, Stated, Telemetered
+from edge.simulator.emission import Emission, EventEmission, StatusEmission, TelemetryEmission
 from edge.simulator.world import World
 
 NOISE_SHARE = 0.02
@@ -52,7 +52,7 @@ def test_fill_levels_are_spread_at_the_start(kupang: City) -> None:
 
 def test_distance_stays_between_dead_zone_and_bottom(small_city: City, two_days: list[Emission]) -> None:
     """Every distance is a fill of 0 to 1, or the sensor's own word for no echo; both happen, and silence too."""
-    readings = [each for each in two_days if isinstance(each, Telemetered) and each.device in small_city.bins]
+    readings = [each for each in two_days if isinstance(each, TelemetryEmission) and each.device in small_city.bins]
     for fills in _fills(small_city, two_days).values():
         assert all(0.0 <= fill < 1.0 for _, fill in fills)
     assert any(each.values.get("distance_mm") == 0.0 for each in readings)
@@ -62,9 +62,9 @@ def test_distance_stays_between_dead_zone_and_bottom(small_city: City, two_days:
 def test_bins_are_warmer_by_day_and_never_sound_the_alarm_by_that(small_city: City, two_days: list[Emission]) -> None:
     """The temperature follows the sun; without a fire it stays below 45 °C."""
     by_hour: defaultdict[int, list[float]] = defaultdict(list)
-    burning = {each.device for each in two_days if isinstance(each, Happened) and each.type == "fire"}
+    burning = {each.device for each in two_days if isinstance(each, EventEmission) and each.type == "fire"}
     for each in two_days:
-        if isinstance(each, Telemetered) and each.device in small_city.bins.keys() - burning:
+        if isinstance(each, TelemetryEmission) and each.device in small_city.bins.keys() - burning:
             temperature_c = each.values["temperature_c"]
             assert isinstance(temperature_c, float)
             by_hour[each.at.astimezone(small_city.time_zone).hour].append(temperature_c)
@@ -76,7 +76,7 @@ def test_incidents_are_raised_and_cleared_in_turn(two_days: list[Emission]) -> N
     """No condition is raised twice, none is cleared that was not raised."""
     raised: set[tuple[str, str]] = set()
     for each in two_days:
-        if not isinstance(each, Happened) or each.state == "noted":
+        if not isinstance(each, EventEmission) or each.state == "noted":
             continue
         condition = (each.device, each.type)
         assert (condition in raised) == (each.state == "cleared")
@@ -91,12 +91,12 @@ def test_access_points_fall_silent_and_start_again_from_zero(small_city: City, t
     for each in two_days:
         if each.device not in small_city.access_points:
             continue
-        if isinstance(each, Stated):
+        if isinstance(each, StatusEmission):
             (down.add if each.state == "offline" else down.discard)(each.device)
             fresh |= {each.device} if each.state == "online" else set()
             continue
         assert each.device not in down
-        if isinstance(each, Telemetered) and each.device in fresh:
+        if isinstance(each, TelemetryEmission) and each.device in fresh:
             fresh.discard(each.device)
             returns += 1
             assert (each.values["uptime_s"], each.values["rx_bytes"], each.values["tx_bytes"]) == (0, 0, 0)
@@ -111,7 +111,7 @@ def test_some_access_points_are_down_at_any_time(kupang: City) -> None:
     counts: list[int] = []
     for hours in range(24):
         for each in world.advance(start + timedelta(hours=hours)):
-            if isinstance(each, Stated):
+            if isinstance(each, StatusEmission):
                 (down.add if each.state == "offline" else down.discard)(each.device)
         counts.append(len(down))
     assert 2 <= sum(counts) / len(counts) <= 4.5
@@ -121,7 +121,7 @@ def test_offices_are_busy_by_day_and_parks_in_the_evening(small_city: City, two_
     """Clients follow the day of the place, and add up over radios and networks."""
     clients: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
     for each in two_days:
-        if isinstance(each, Telemetered) and each.device in small_city.access_points:
+        if isinstance(each, TelemetryEmission) and each.device in small_city.access_points:
             count = each.values["clients"]
             radios, ssids = each.values["clients_by_radio"], each.values["clients_by_ssid"]
             assert isinstance(count, int)
@@ -139,9 +139,9 @@ def test_counters_only_grow_until_a_restart(small_city: City, two_days: list[Emi
     """Bytes, dropped frames and odometers never run backwards while a device is up."""
     last: dict[tuple[str, str], float] = {}
     for each in two_days:
-        if isinstance(each, Stated) and each.device not in small_city.trucks:
+        if isinstance(each, StatusEmission) and each.device not in small_city.trucks:
             last = {key: value for key, value in last.items() if key[0] != each.device}
-        if not isinstance(each, Telemetered):
+        if not isinstance(each, TelemetryEmission):
             continue
         for field in {"rx_bytes", "tx_bytes", "dropped_frames", "uptime_s", "odometer_km"} & each.values.keys():
             value = each.values[field]
@@ -154,7 +154,7 @@ def _fills(city: City, said: list[Emission]) -> dict[str, list[tuple[datetime, f
     """Fill levels, 0 to 1, as the platform computes them from distances; only changes beyond the noise."""
     fills: defaultdict[str, list[tuple[datetime, float]]] = defaultdict(list)
     for each in said:
-        if isinstance(each, Telemetered) and isinstance(bin_ := city.devices[each.device], Bin):
+        if isinstance(each, TelemetryEmission) and isinstance(bin_ := city.devices[each.device], Bin):
             distance_mm, model = each.values.get("distance_mm"), city.models[bin_.model]
             if isinstance(distance_mm, float) and distance_mm not in model.invalid_mm:
                 bottom_mm = model.height_mm - model.offset_mm

@@ -10,8 +10,8 @@ from itertools import pairwise
 import pytest
 
 from city.model import City
-from edge.simulator.emission import Emission, Happened, Stated, Telemetered
-from edge.simulator.roads import Point, metres
+from edge.simulator.emission import Emission, EventEmission, StatusEmission, TelemetryEmission
+from edge.simulator.roads import GeoPoint, metres
 from edge.simulator.world import World
 
 GPS_M = 8.0
@@ -26,7 +26,7 @@ def test_enough_trucks_are_moving_at_any_hour(kupang: City, hour: int) -> None:
     speeds: dict[str, object] = {}
     for minutes in (0, 30):
         for each in world.advance(start + timedelta(minutes=minutes)):
-            if isinstance(each, Telemetered) and each.device in kupang.trucks:
+            if isinstance(each, TelemetryEmission) and each.device in kupang.trucks:
                 speeds[each.device] = each.values["speed_kmh"]
         assert sum(speed != 0.0 for speed in speeds.values()) >= 8
 
@@ -48,7 +48,7 @@ def test_trucks_park_at_their_depot_and_nowhere_else(small_city: City, two_days:
     parked = [each for each in _all_fixes(small_city, two_days) if not each.values["ignition"]]
     assert {each.device for each in parked} == small_city.trucks.keys()
     for each in parked:
-        assert metres(_place(each), Point(depot.lat_deg, depot.lon_deg)) < 50
+        assert metres(_place(each), GeoPoint(depot.lat_deg, depot.lon_deg)) < 50
         assert each.values["speed_kmh"] == 0.0
 
 
@@ -61,13 +61,13 @@ def test_loads_are_dropped_at_the_landfill_only(small_city: City, two_days: list
             assert _number(later, "load_kg") <= small_city.trucks[later.device].capacity_kg
             if _number(later, "load_kg") < _number(earlier, "load_kg"):
                 drops += 1
-                assert metres(_place(earlier), Point(site.lat_deg, site.lon_deg)) < 300
+                assert metres(_place(earlier), GeoPoint(site.lat_deg, site.lon_deg)) < 300
     assert drops > 100
 
 
 def test_collected_bins_drop(small_city: City, two_days: list[Emission]) -> None:
     """After a truck's `collected` the bin's own next reading shows it empty, and its truck stood beside it."""
-    collections = [each for each in two_days if isinstance(each, Happened) and each.type == "collected"]
+    collections = [each for each in two_days if isinstance(each, EventEmission) and each.type == "collected"]
     assert len(collections) > 20
     for each in collections:
         assert 0 <= each.detail["to_pct"] <= 5
@@ -95,9 +95,9 @@ def test_parked_trucks_say_that_they_sleep(small_city: City, two_days: list[Emis
     for each in two_days:
         if each.device not in small_city.trucks:
             continue
-        if isinstance(each, Stated):
+        if isinstance(each, StatusEmission):
             ignition[each.device] = each.state == "online"
-        elif isinstance(each, Telemetered):
+        elif isinstance(each, TelemetryEmission):
             assert each.values["ignition"] is ignition.setdefault(each.device, True)
 
 
@@ -106,38 +106,40 @@ def test_breakdowns_show_their_fault_and_end(kupang: City) -> None:
     start = datetime(2026, 3, 2, 6, tzinfo=kupang.time_zone)
     world = World(kupang, 2, start, frozenset(kupang.devices.keys() - kupang.trucks.keys()))
     said = [each for hours in range(5) for each in world.advance(start + timedelta(hours=hours))]
-    raised = {each.device: each for each in said if isinstance(each, Happened) and each.state == "raised"}
-    ended = [each for each in said if isinstance(each, Happened) and each.state == "cleared" and each.device in raised]
+    raised = {each.device: each for each in said if isinstance(each, EventEmission) and each.state == "raised"}
+    ended = [
+        each for each in said if isinstance(each, EventEmission) and each.state == "cleared" and each.device in raised
+    ]
     assert ended
     for each in ended[:1]:
         begun = raised[each.device]
         assert timedelta(hours=1) <= each.at - begun.at <= timedelta(hours=3)
-        standing = [fix for fix in said if isinstance(fix, Telemetered) and begun.at < fix.at < each.at]
+        standing = [fix for fix in said if isinstance(fix, TelemetryEmission) and begun.at < fix.at < each.at]
         standing = [fix for fix in standing if fix.device == each.device]
         assert all(fix.values["fault_codes"] == begun.detail["fault_codes"] for fix in standing)
         assert all(fix.values["speed_kmh"] == 0.0 for fix in standing)
 
 
-def _all_fixes(city: City, said: list[Emission]) -> list[Telemetered]:
-    return [each for each in said if isinstance(each, Telemetered) and each.device in city.trucks]
+def _all_fixes(city: City, said: list[Emission]) -> list[TelemetryEmission]:
+    return [each for each in said if isinstance(each, TelemetryEmission) and each.device in city.trucks]
 
 
-def _fixes(city: City, said: list[Emission]) -> dict[str, list[Telemetered]]:
-    fixes: defaultdict[str, list[Telemetered]] = defaultdict(list)
+def _fixes(city: City, said: list[Emission]) -> dict[str, list[TelemetryEmission]]:
+    fixes: defaultdict[str, list[TelemetryEmission]] = defaultdict(list)
     for each in _all_fixes(city, said):
         fixes[each.device].append(each)
     return fixes
 
 
-def _readings_after(said: list[Emission], device: str, at: datetime) -> Iterator[Telemetered]:
-    return (each for each in said if isinstance(each, Telemetered) and each.device == device and each.at > at)
+def _readings_after(said: list[Emission], device: str, at: datetime) -> Iterator[TelemetryEmission]:
+    return (each for each in said if isinstance(each, TelemetryEmission) and each.device == device and each.at > at)
 
 
-def _place(fix: Telemetered) -> Point:
-    return Point(_number(fix, "lat_deg"), _number(fix, "lon_deg"))
+def _place(fix: TelemetryEmission) -> GeoPoint:
+    return GeoPoint(_number(fix, "lat_deg"), _number(fix, "lon_deg"))
 
 
-def _number(reading: Telemetered, field: str) -> float:
+def _number(reading: TelemetryEmission, field: str) -> float:
     value = reading.values[field]
     assert isinstance(value, int | float)
     return value

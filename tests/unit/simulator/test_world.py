@@ -12,7 +12,7 @@ import pytest
 from broker.contract.codec import encode, parse_events, parse_telemetry
 from broker.contract.payloads import EVENT_TYPES, TELEMETRY, Event, fields_of
 from city.model import City
-from edge.simulator.emission import Emission, Happened, Stated, Telemetered
+from edge.simulator.emission import Emission, EventEmission, StatusEmission, TelemetryEmission
 from edge.simulator.world import World
 
 
@@ -45,8 +45,8 @@ def test_the_first_advance_reports_every_device(kupang: City, hour: int) -> None
     """The map is full at once: all devices measure, but for the access points that are known to be down."""
     start = _at(kupang, hour, 0)
     first = World(kupang, 1, start).advance(start)
-    measured = [each.device for each in first if isinstance(each, Telemetered)]
-    down = {each.device for each in first if isinstance(each, Stated) and each.state == "offline"}
+    measured = [each.device for each in first if isinstance(each, TelemetryEmission)]
+    down = {each.device for each in first if isinstance(each, StatusEmission) and each.state == "offline"}
     assert len(measured) == len(set(measured))
     assert {*measured} | down == kupang.devices.keys()
     assert not down & {*measured}
@@ -59,7 +59,7 @@ def test_devices_report_at_their_interval_with_a_phase_of_their_own(small_city: 
     said = _run(small_city, start, hours=3, step_minutes=60)
     phases = set()
     for id_ in small_city.bins:
-        times = [each.at for each in said if isinstance(each, Telemetered) and each.device == id_][1:]
+        times = [each.at for each in said if isinstance(each, TelemetryEmission) and each.device == id_][1:]
         regular = [later for earlier, later in pairwise(times) if _s(earlier, later) == 600.0]
         assert len(regular) >= 15
         phases.add(times[0])
@@ -69,7 +69,7 @@ def test_devices_report_at_their_interval_with_a_phase_of_their_own(small_city: 
 def test_everything_said_in_two_days_is_within_the_contract(small_city: City, two_days: list[Emission]) -> None:
     """Each reading and event survives the way over the wire; no field is unknown."""
     _assert_contract(small_city, two_days)
-    assert {type(each) for each in two_days} == {Telemetered, Happened, Stated}
+    assert {type(each) for each in two_days} == {TelemetryEmission, EventEmission, StatusEmission}
 
 
 def test_everything_said_by_kupang_is_within_the_contract(kupang: City) -> None:
@@ -115,15 +115,15 @@ def _assert_contract(city: City, said: Iterable[Emission]) -> None:
         kind = city.devices[each.device].KIND
         assert each.at.tzinfo is UTC
         assert each.at.microsecond % 1_000 == 0
-        if isinstance(each, Telemetered):
+        if isinstance(each, TelemetryEmission):
             assert each.values.keys() <= known[kind]
             reading = msgspec.convert({"ts": each.at, **stamp, **each.values}, TELEMETRY[kind], strict=True)
             parsed = parse_telemetry(kind, encode(reading))
             assert (parsed.rejected, parsed.unknown_fields) == ([], 0)
             assert encode(parsed.items[0]) == encode(reading)
-        elif isinstance(each, Happened):
+        elif isinstance(each, EventEmission):
             assert each.type in EVENT_TYPES[kind]
-            event = Event(ts=each.at, boot="sim1", seq=7, type=each.type, state=each.state, detail=each.detail)
+            event = Event(ts=each.at, epoch="sim1", seq=7, type=each.type, state=each.state, detail=each.detail)
             assert encode(parse_events(kind, encode(event)).items[0]) == encode(event)
 
 

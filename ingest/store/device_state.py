@@ -1,6 +1,6 @@
-"""How devices stand at one moment: what is known of each, whether it is there, what is raised, and what follows.
+"""The state of devices at one moment: last values, connectivity, raised events and the condition that follows.
 
-Boards, exports and pages look through this, so that they agree.
+Boards, exports and pages use the same evaluation, so that they agree.
 """
 
 from __future__ import annotations
@@ -11,28 +11,28 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from city.model import Device
-from ingest.store.condition import Condition, Raised, condition_of
-from ingest.store.latest import Connectivity, connectivity
+from ingest.store.device_condition import DeviceCondition, Raised, condition_of
+from ingest.store.latest import connectivity
 from ingest.store.port import Latest
-from ingest.store.records import EventRecord
+from ingest.store.records import Connectivity, EventRecord
 
 RAISED_BACK: Final = timedelta(days=7)
-"""An event that was raised longer ago and never cleared is no longer believed."""
+"""An event raised longer ago and never cleared counts as cleared."""
 
 
 @dataclass(frozen=True)
-class Standing:
-    """One device at one look."""
+class DeviceState:
+    """The state of one device at one moment."""
 
     device: Device
     latest: Latest | None
     connected: Connectivity
     raised: Raised
-    condition: Condition
+    condition: DeviceCondition
 
 
 def raised_by_device(events: Iterable[EventRecord]) -> dict[str, dict[str, EventRecord]]:
-    """Which events of each device are raised and not cleared, from events oldest first."""
+    """Raised events of each device that were not cleared; takes events oldest first."""
     newest = {(event.origin.device, event.type): event for event in events}
     raised: dict[str, dict[str, EventRecord]] = {}
     for (device, type_), event in newest.items():
@@ -41,19 +41,19 @@ def raised_by_device(events: Iterable[EventRecord]) -> dict[str, dict[str, Event
     return raised
 
 
-def look(
+def evaluate(
     devices: Iterable[Device],
     latest: Mapping[str, Latest],
     raised: Mapping[str, Raised],
     now: datetime,
     behind: timedelta,
-) -> list[Standing]:
-    """How every device stands; `behind` is our own delay, which is no silence of a device."""
+) -> list[DeviceState]:
+    """Evaluate every device; `behind` is ingest's own delay, which does not count as a device's silence."""
     found = []
     for device in devices:
         known = latest.get(device.id)
         connected = connectivity(known, interval_s=device.interval_s, now=now - behind)
         its_raised = raised.get(device.id, {})
         condition = condition_of(device, known, connected, its_raised)
-        found.append(Standing(device, known, connected, its_raised, condition))
+        found.append(DeviceState(device, known, connected, its_raised, condition))
     return found

@@ -1,7 +1,7 @@
-"""A store that may be away or break at any time: opened when it is needed, closed when it fails, opened again later.
+"""A store that is opened on demand, closed when it fails, and opened again with backoff.
 
-Whatever it raises, ingest goes on journaling: callers see `RetryLaterError`, and readers of a store that was opened
-anew start from what it says that it has.
+Whatever the store raises, ingest goes on journaling: callers get `RetryLaterError`. After a reopening, the drain
+resumes at the store's committed offsets.
 """
 
 from __future__ import annotations
@@ -20,128 +20,126 @@ import structlog
 
 from broker.contract.errors import ConfigError, KotaError, RetryLaterError
 from broker.contract.topics import Kind
-from ingest.store.port import EventQuery, Latest, Ledger, Point, Ranges, SeriesQuery, Store, Written
+from ingest.store.dedup import SeenSequences
+from ingest.store.port import EventQuery, Latest, Ranges, SeriesPoint, SeriesQuery, Store, StoredSequences, WriteResult
 from ingest.store.records import EventRecord, Record
-from ingest.store.seen import Seen
 
 log = structlog.get_logger("store")
 
 T = TypeVar("T")
 
 RETRY_MAX_S: Final = 30.0
-OPENING_S: Final = 2.0
-"""So long a caller waits for somebody else's opening; a repair takes minutes."""
+OPEN_TIMEOUT_S: Final = 2.0
+"""How long a caller waits while another one opens the store; a repair takes minutes."""
 
 
 class StoreBrokenError(RetryLaterError):
-    """The store must be opened anew; `damage` says what is wrong with its file, empty when nothing is known to be."""
+    """The store must be reopened; `damage` describes damage to its file, empty when none is known."""
 
     def __init__(self, message: str, damage: str = "") -> None:
-        """Keep what is wrong with the file."""
         super().__init__(message)
         self.damage = damage
 
 
 class StoreChangedError(KotaError):
-    """The store is another one than when it was last asked what it has; it must be asked again before a write."""
+    """The store was reopened; its committed offsets must be read again before a write."""
 
 
-class LocalStore(Store, Protocol):
-    """A store in a file, which knows what it has seen."""
+class FileStore(Store, Protocol):
+    """A store in a file, which knows the sequence numbers it has."""
 
-    def seen(self) -> Seen:
-        """Device and boot to the seqs that are stored."""
+    def seen_sequences(self) -> SeenSequences:
+        """Device and epoch to the sequence numbers that are stored."""
 
     def copying(self) -> AbstractContextManager[Callable[[Path], None]]:
-        """Keep it as it is now in sight; what is given writes that into a new file."""
+        """Hold a snapshot; the function that is yielded writes it to a new file."""
 
 
-class PatientStore:
-    """Owns the way to a store; any thread may call it.
+class ReopeningStore:
+    """Owns the connection to a store; any thread may call it.
 
     Args:
-        opener: Opens the store; told what is wrong with its file, when that has to be repaired first.
-        clock_s: Monotonic.
+        opener: Opens the store; its argument is known damage that must be repaired first.
+        clock_s: Monotonic clock.
     """
 
-    def __init__(self, opener: Callable[[str], LocalStore], clock_s: Callable[[], float] = time.monotonic) -> None:
-        """Nothing is opened yet."""
+    def __init__(self, opener: Callable[[str], FileStore], clock_s: Callable[[], float] = time.monotonic) -> None:
         self._opener = opener
         self._clock_s = clock_s
         self._lock = threading.Lock()
         self._random = random.Random()  # noqa: S311 - spreads retries, hides nothing
-        self._store: LocalStore | None = None
+        self._store: FileStore | None = None
         self._damage = ""
         self._reason = "is not open yet"
         self._failures = 0
         self._due_s = 0.0
-        self._asked: LocalStore | None = None
+        self._synced: FileStore | None = None
 
-    def drained(self) -> Ranges:
-        """The journal positions that it has; what is written next builds on them."""
-        store = self._opened()
-        found = self._do(lambda: store.drained(), store)  # noqa: PLW0108 - the store's own errors are translated
-        self._asked = store
+    def committed_offsets(self) -> Ranges:
+        """The journal offsets that are stored; the next write builds on them."""
+        store = self._open()
+        found = self._do(lambda: store.committed_offsets(), store)  # noqa: PLW0108 - the store's own errors are translated
+        self._synced = store
         return found
 
-    def write(self, records: Sequence[Record], drained: Ranges) -> Written:
+    def write(self, records: Sequence[Record], committed_offsets: Ranges) -> WriteResult:
         """Store a batch.
 
         Raises:
-            StoreChangedError: It was opened anew since `drained` was asked.
+            StoreChangedError: The store was reopened since `committed_offsets` was called.
         """
-        store = self._opened()
-        if store is not self._asked:
+        store = self._open()
+        if store is not self._synced:
             raise StoreChangedError("the store was opened anew")
-        return self._do(lambda: store.write(records, drained), store, any_error=True)
+        return self._do(lambda: store.write(records, committed_offsets), store, any_error=True)
 
     def forget_before(self, *, readings: datetime, events: datetime) -> int:
-        """Retention."""
-        store = self._opened()
+        """Delete what was measured before a time."""
+        store = self._open()
         return self._do(lambda: store.forget_before(readings=readings, events=events), store, any_error=True)
 
-    def seen(self) -> Seen:
-        """Device and boot to the seqs that are stored."""
-        store = self._opened()
-        return self._do(store.seen, store)
+    def seen_sequences(self) -> SeenSequences:
+        """Device and epoch to the sequence numbers that are stored."""
+        store = self._open()
+        return self._do(store.seen_sequences, store)
 
     def latest(
         self, *, kind: Kind | None = None, device: str | None = None, changed_since: datetime | None = None
     ) -> list[Latest]:
-        """The newest of each device."""
-        store = self._opened()
+        """Last values of each device."""
+        store = self._open()
         return self._do(lambda: store.latest(kind=kind, device=device, changed_since=changed_since), store)
 
-    def series(self, query: SeriesQuery) -> list[Point]:
+    def series(self, query: SeriesQuery) -> list[SeriesPoint]:
         """Points of one field."""
-        store = self._opened()
+        store = self._open()
         return self._do(lambda: store.series(query), store)
 
     def events(self, query: EventQuery) -> list[EventRecord]:
         """Events that match, newest first."""
-        store = self._opened()
+        store = self._open()
         return self._do(lambda: store.events(query), store)
 
     def span(self) -> tuple[datetime, datetime] | None:
-        """When the oldest and the newest record were measured."""
-        store = self._opened()
+        """Time of measurement of the oldest and the newest record."""
+        store = self._open()
         return self._do(store.span, store)
 
     def export(self, start: datetime, end: datetime, *, device: str | None = None) -> Iterator[Record]:
         """Every record of a range, in order of time."""
-        store = self._opened()
+        store = self._open()
         records = self._do(lambda: store.export(start, end, device=device), store)
         while (record := self._do(lambda: next(records, None), store)) is not None:
             yield record
 
-    def ledger(self) -> list[Ledger]:
-        """Counted from the rows."""
-        store = self._opened()
-        return self._do(store.ledger, store)
+    def stored_sequences(self) -> list[StoredSequences]:
+        """Sequence numbers per device and epoch, counted from the rows."""
+        store = self._open()
+        return self._do(store.stored_sequences, store)
 
     def copying(self) -> AbstractContextManager[Callable[[Path], None]]:
-        """Keep it as it is now in sight; what is given writes that into a new file, while writes go on."""
-        return self._opened().copying()
+        """Hold a snapshot; the function that is yielded writes it to a new file while writes go on."""
+        return self._open().copying()
 
     def close(self) -> None:
         """Close it if it is open."""
@@ -150,13 +148,13 @@ class PatientStore:
                 self._store.close()
                 self._store = None
 
-    def _opened(self) -> LocalStore:
-        """The open store; opens it unless that has failed just now.
+    def _open(self) -> FileStore:
+        """The open store; opens it unless that has just failed.
 
         Raises:
             RetryLaterError: It cannot be opened.
         """
-        if not self._lock.acquire(timeout=OPENING_S):
+        if not self._lock.acquire(timeout=OPEN_TIMEOUT_S):
             raise RetryLaterError("the store is being opened, or repaired")
         try:
             if self._store is None:
@@ -182,16 +180,16 @@ class PatientStore:
         self._failures += 1
         self._due_s = self._clock_s() + self._random.uniform(0.1, min(RETRY_MAX_S, 0.25 * 2 ** min(self._failures, 8)))
 
-    def _do(self, work: Callable[[], T], store: LocalStore, *, any_error: bool = False) -> T:
-        """Ask the store; one that breaks is closed, to be opened anew.
+    def _do(self, work: Callable[[], T], store: FileStore, *, any_error: bool = False) -> T:
+        """Call the store; a store that breaks is closed, to be reopened.
 
         Args:
-            work: What to ask.
-            store: Of whom.
-            any_error: Whether any error breaks it, not only its own word that it is broken.
+            work: The call.
+            store: The store it is made on.
+            any_error: Whether any error breaks the store, not only `StoreBrokenError`.
 
         Raises:
-            RetryLaterError: It broke, or asks for patience.
+            RetryLaterError: It broke, or is unavailable for the moment.
         """
         try:
             found = work()
@@ -210,7 +208,7 @@ class PatientStore:
             self._failures = 0
         return found
 
-    def _break(self, store: LocalStore, exc: Exception) -> None:
+    def _break(self, store: FileStore, exc: Exception) -> None:
         with self._lock:
             if self._store is store:
                 self._store = None

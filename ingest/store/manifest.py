@@ -1,7 +1,7 @@
-"""What the store must have: which readings were handed to it, and which files belong together; kept apart from it.
+"""The manifest: which readings the store must have, and which files belong together; kept apart from the store.
 
-Ingest notes here, beside the journal, what it writes. A store that lacks some of it was damaged, replaced or set back,
-and says so device by device. Only messages under the contract's own topics are noted: they are the ones with receipts.
+Ingest records here, beside the journal, what it writes. A store that lacks some of it was damaged, replaced or restored
+from a copy; the difference is reported device by device. Only native messages are recorded: they have receipts.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import Final, Literal
 import msgspec
 
 from city.sqlite import DurableConnection, SetAside, guard, open_durable, reopen_if_replaced
-from ingest.store.health import Damage, Lost
+from ingest.store.dedup import RANGES_MAX, SeenSequences
+from ingest.store.health import Damage, LostRange
 from ingest.store.intervals import IntervalSet
 from ingest.store.port import Ranges
 from ingest.store.records import EventRecord, Reading, Record
-from ingest.store.seen import RANGES_MAX, Seen
 
 Class = Literal["reading", "event"]
 
@@ -45,14 +45,13 @@ CREATE TABLE IF NOT EXISTS damages (
 _Key = tuple[Class, int, str, str]
 
 
-class Book:
-    """Owns the file; any thread may call it.
+class StoreManifest:
+    """Owns the file, which is created with its folder where absent. Any thread may call it.
 
     Every method raises `RetryLaterError` when the disk refuses; nothing has changed then.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open the file, making it and its folder where absent."""
         self._lock = threading.Lock()
         self._db = open_durable(path, _SCHEMA)
         # A note that a power cut takes is of a reading that the journal still has.
@@ -60,16 +59,16 @@ class Book:
 
     @property
     def file(self) -> DurableConnection:
-        """The file, for who tells it from others; nothing else may be done with it."""
+        """The file, for comparing it with others; for nothing else."""
         return self._db
 
     @property
     def set_aside(self) -> SetAside | None:
-        """The damaged file that this one was made from."""
+        """The damaged file that this one replaces; None when there was none."""
         return self._db.set_aside
 
     def note(self, records: Iterable[Record], last: int) -> None:
-        """Note what is about to be stored, and the journal's last position."""
+        """Record sequence numbers that are about to be stored, and the journal's last offset."""
         added: defaultdict[_Key, IntervalSet] = defaultdict(IntervalSet)
         for record in records:
             if isinstance(record, Reading | EventRecord):
@@ -80,59 +79,69 @@ class Book:
                 db.execute("INSERT OR REPLACE INTO noted VALUES (?, ?, ?, ?, ?)", (*key, ranges))
             db.execute("INSERT OR REPLACE INTO facts VALUES ('position', ?)", (str(last),))
 
-    def position(self) -> int:
-        """The journal's last position when something was stored last; 0 before."""
+    def last_offset(self) -> int:
+        """The journal's last offset at the last write; 0 before the first."""
         return int(self.fact("position") or 0)
 
     def fact(self, name: str) -> str:
-        """A fact that was noted; empty when it was not."""
+        """The value of a named fact; empty when it was never recorded."""
         with guard(self._lock, "book"):
             row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         return str(row[0]) if row else ""
 
     def state(self, **facts: str) -> None:
-        """Note facts."""
+        """Record named facts."""
         with self._writing() as db, db:
             db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts.items())
 
     def knows_store(self, life: str) -> bool | None:
-        """Whether a store with this life is, or was, this city's; None when none was ever noted."""
+        """Whether a store file with this id belongs, or belonged, to this city; None when none was ever recorded."""
         with guard(self._lock, "book"):
             found = {row[0] for row in self._db.execute("SELECT life FROM stores")}
         return life in found if found else None
 
     def adopt_store(self, life: str) -> None:
-        """From now on a store with this life is this city's."""
+        """Record that the store file with this id belongs to this city."""
         with self._writing() as db, db:
             db.execute("INSERT OR IGNORE INTO stores VALUES (?)", (life,))
 
-    def compare(self, seen: Seen, elsewhere: Callable[[], Seen]) -> tuple[Lost, ...]:
-        """What was noted and is neither in the store nor elsewhere (among the dead letters); notes that, too."""
+    def compare(self, seen: SeenSequences, elsewhere: Callable[[], SeenSequences]) -> tuple[LostRange, ...]:
+        """Find and record the ranges that the store must have and that are neither in it nor in `elsewhere`.
+
+        Args:
+            seen: Sequence numbers in the store.
+            elsewhere: Called when some are missing; returns those among the dead letters.
+        """
         noted: defaultdict[tuple[str, str], IntervalSet] = defaultdict(IntervalSet)
         with self._writing() as db:
-            for device, boot, ranges in db.execute("SELECT device, boot, ranges FROM noted"):
+            for device, epoch, ranges in db.execute("SELECT device, boot, ranges FROM noted"):
                 for first, last in _ranges(ranges):
-                    noted[device, boot].add(first, last)
-            missing = {life: left for life, wanted in noted.items() if (left := wanted.without(_there(seen, life)))}
+                    noted[device, epoch].add(first, last)
+            missing = {
+                key: unseen for key, wanted in noted.items() if (unseen := wanted.difference(_present(seen, key)))
+            }
             others = elsewhere() if missing else {}
             found = [
-                Lost(*life, first, last)
-                for life, left in sorted(missing.items())
-                for first, last in left.without(others.get(life, IntervalSet()))
+                LostRange(*key, first, last)
+                for key, unseen in sorted(missing.items())
+                for first, last in unseen.difference(others.get(key, IntervalSet()))
             ]
             with db:
                 db.execute("DELETE FROM lost")
-                db.executemany("INSERT INTO lost VALUES (?, ?, ?, ?)", [msgspec.structs.astuple(one) for one in found])
+                db.executemany(
+                    "INSERT INTO lost VALUES (?, ?, ?, ?)",
+                    [msgspec.structs.astuple(lost_range) for lost_range in found],
+                )
         return tuple(found)
 
-    def lost(self) -> tuple[Lost, ...]:
-        """What the last comparison found missing."""
+    def lost_ranges(self) -> tuple[LostRange, ...]:
+        """The ranges that the last comparison found missing."""
         with guard(self._lock, "book"):
             rows = self._db.execute("SELECT device, boot, first_seq, last_seq FROM lost").fetchall()
-        return tuple(Lost(*row) for row in rows)
+        return tuple(LostRange(*row) for row in rows)
 
     def report(self, damage: Damage) -> None:
-        """Keep a damage until somebody has taken note of it."""
+        """Keep a damage until an operator accepts it."""
         with self._writing() as db, db:
             row = (damage.at.timestamp(), damage.file, damage.what, damage.detail)
             db.execute("INSERT INTO damages (at, file, what, detail) VALUES (?, ?, ?, ?)", row)
@@ -140,40 +149,40 @@ class Book:
             db.execute(f"DELETE FROM damages WHERE id NOT IN ({newest})", (DAMAGES_MAX,))  # noqa: S608 - our own text
 
     def damages(self) -> tuple[Damage, ...]:
-        """Damages that nobody has taken note of, oldest first."""
+        """Damages that no operator has accepted, oldest first."""
         with guard(self._lock, "book"):
             rows = self._db.execute("SELECT at, file, what, detail FROM damages ORDER BY id").fetchall()
         return tuple(Damage(datetime.fromtimestamp(at, UTC), *rest) for at, *rest in rows)
 
     def accept(self) -> None:
-        """Somebody has taken note: damages and what is lost are no alarm any more."""
+        """Clear damages and lost ranges: an operator has taken note of them."""
         with self._writing() as db:
             gone: defaultdict[tuple[str, str], IntervalSet] = defaultdict(IntervalSet)
-            for device, boot, first, last in db.execute("SELECT * FROM lost").fetchall():
-                gone[device, boot].add(first, last)
+            for device, epoch, first, last in db.execute("SELECT * FROM lost").fetchall():
+                gone[device, epoch].add(first, last)
             with db:
-                for class_, day, device, boot, ranges in db.execute("SELECT * FROM noted").fetchall():
-                    if (device, boot) in gone:
-                        left = list(IntervalSet(_ranges(ranges)).without(gone[device, boot]))
-                        row = (class_, day, device, boot, msgspec.json.encode(left).decode())
+                for class_, day, device, epoch, ranges in db.execute("SELECT * FROM noted").fetchall():
+                    if (device, epoch) in gone:
+                        left = list(IntervalSet(_ranges(ranges)).difference(gone[device, epoch]))
+                        row = (class_, day, device, epoch, msgspec.json.encode(left).decode())
                         db.execute("INSERT OR REPLACE INTO noted VALUES (?, ?, ?, ?, ?)", row)
                 db.execute("DELETE FROM lost")
                 db.execute("DELETE FROM damages")
 
     def forget_before(self, *, readings: datetime, events: datetime) -> None:
-        """Expect no longer what the store's retention deletes, with a day to spare."""
+        """Stop expecting what the store's retention deletes, with a day to spare."""
         with self._writing() as db, db:
             for class_, before in (("reading", readings), ("event", events)):
                 day = int(before.timestamp()) // _DAY_S + 1
                 db.execute("DELETE FROM noted WHERE class = ? AND day <= ?", (class_, day))
 
     def tidy(self) -> None:
-        """Write the file anew when it was deleted or replaced meanwhile."""
+        """Write the file again if it was deleted or replaced meanwhile."""
         with self._writing():
             pass
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with self._lock:
             self._db.close()
 
@@ -189,17 +198,17 @@ class Book:
         return IntervalSet(_ranges(row[0])) if row else IntervalSet()
 
 
-def _there(seen: Seen, life: tuple[str, str]) -> IntervalSet:
-    there = IntervalSet(seen.get(life, ()))
-    if len(there) >= RANGES_MAX:
-        there.add(0, next(iter(there))[0])  # what lies below was forgotten, not lost
-    return there
+def _present(seen: SeenSequences, key: tuple[str, str]) -> IntervalSet:
+    present = IntervalSet(seen.get(key, ()))
+    if len(present) >= RANGES_MAX:
+        present.add(0, next(iter(present))[0])  # what lies below was forgotten, not lost
+    return present
 
 
 def _key(record: Reading | EventRecord) -> _Key:
     origin = record.origin
     day = int(origin.measured_at.timestamp()) // _DAY_S
-    return "reading" if isinstance(record, Reading) else "event", day, origin.device, origin.boot
+    return "reading" if isinstance(record, Reading) else "event", day, origin.device, origin.epoch
 
 
 def _ranges(text: str) -> Ranges:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from ingest.badness import DEVICES_MAX, BadShare
+from ingest.error_rate import DEVICES_MAX, ErrorRateMonitor
 
 
 def topic(number: int = 1) -> str:
     return f"kota/v1/kupang/bin/bin-{number}/telemetry"
 
 
-def subjects(share: BadShare) -> list[str]:
+def subjects(share: ErrorRateMonitor) -> list[str]:
     return [alarm.subject for alarm in share.alarms]
 
 
 def test_a_device_whose_messages_are_mostly_bad_is_named() -> None:
-    share = BadShare()
+    share = ErrorRateMonitor()
     for number in range(1_000):
         share.observe(topic(2), bad=False)
         share.observe(topic(1), bad=number < 12 and number % 3 != 0)
@@ -25,7 +25,7 @@ def test_a_device_whose_messages_are_mostly_bad_is_named() -> None:
 
 
 def test_nine_bad_messages_are_not_enough_and_ten_are() -> None:
-    share = BadShare()
+    share = ErrorRateMonitor()
     for _ in range(9):
         share.observe(topic(), bad=True)
     assert subjects(share) == []
@@ -34,7 +34,7 @@ def test_nine_bad_messages_are_not_enough_and_ten_are() -> None:
 
 
 def test_an_alarm_ends_when_the_device_is_good_again() -> None:
-    share = BadShare()
+    share = ErrorRateMonitor()
     for _ in range(50):
         share.observe(topic(), bad=True)
     for _ in range(500):
@@ -43,14 +43,14 @@ def test_an_alarm_ends_when_the_device_is_good_again() -> None:
 
 
 def test_bad_messages_of_ever_new_devices_raise_the_alarm_of_all() -> None:
-    share = BadShare()
+    share = ErrorRateMonitor()
     for number in range(1_000):
         share.observe(topic(number) if number % 4 == 0 else "v3/a/devices/b/up", bad=number % 4 == 0)
     assert subjects(share) == ["*"]
 
 
 def test_made_up_topics_do_not_grow_without_end() -> None:
-    share = BadShare()
+    share = ErrorRateMonitor()
     for number in range(DEVICES_MAX + 50):
         share.observe(topic(number), bad=True)
     assert len(share._devices) == DEVICES_MAX

@@ -1,6 +1,6 @@
-"""How a device stands: one word, how bad it is and why; what boards, the console and alerts agree on.
+"""The condition of a device: a state, its severity and the reason; shared by boards, console and alerts.
 
-Pure: from what is known of a device, whether it is there, and which of its events are still raised.
+Pure: computed from the last values, the connectivity and the raised events of a device.
 """
 
 from __future__ import annotations
@@ -12,37 +12,36 @@ import msgspec
 
 from broker.contract.payloads import Scene
 from city.model import Device, Truck
-from ingest.store.latest import Connectivity
 from ingest.store.port import Latest
-from ingest.store.records import QUALITY_CLOCK, EventRecord
+from ingest.store.records import QUALITY_CLOCK, Connectivity, EventRecord
 
 FULL_PCT: Final = 85.0
-"""Above this a container is to be emptied; the same number colours the console and the boards."""
+"""Fill level above which a container is to be emptied; the console and the boards colour by it."""
 FILLING_PCT: Final = 60.0
 HOT_C: Final = 70.0
 """Waste that composts stays below 65 °C; a container in the sun of Kupang reaches 55 °C."""
 TILTED_DEG: Final = 45.0
 LOW_BATTERY_PCT: Final = 15.0
 CROWDED_CLIENTS: Final = 45.0
-"""One radio serves about so many people before all of them notice."""
+"""Clients that one radio serves before all of them notice."""
 BUSY_PCT: Final = 75.0
-"""Airtime in use from which on waiting for the channel is what users feel."""
+"""Airtime from which on users notice waiting for the channel."""
 SLOW_MS: Final = 150.0
 LOSSY_PCT: Final = 5.0
-RAISABLE: Final = ("fire", "tilt", "breakdown", "panic")
-"""Events that last until they are cleared and decide how a device stands."""
+LATCHED_EVENTS: Final = ("fire", "tilt", "breakdown", "panic")
+"""Event types that stay raised until cleared and determine a device's condition."""
 
 ABSENT: Final = ("offline", "unknown")
 
 Severity = Literal[-1, 0, 1, 2]
-"""-1 never heard of, 0 well, 1 to be looked at, 2 to be acted on."""
+"""-1 never heard of, 0 well, 1 to be checked, 2 to be acted on."""
 
 Raised = Mapping[str, EventRecord]
-"""Type to the event that was raised last and not cleared."""
+"""Event type to the last raised event that was not cleared."""
 
 
-class Condition(msgspec.Struct, frozen=True):
-    """How a device stands. `reason` is a code, empty when all is well; `detail` says more, as the device said it."""
+class DeviceCondition(msgspec.Struct, frozen=True):
+    """The condition of a device. `reason` is a code, empty when all is well; `detail` is the device's own text."""
 
     state: str
     severity: Severity = 0
@@ -50,15 +49,15 @@ class Condition(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
-def condition_of(device: Device, latest: Latest | None, connected: Connectivity, raised: Raised) -> Condition:
-    """How a device stands."""
+def condition_of(device: Device, latest: Latest | None, connected: Connectivity, raised: Raised) -> DeviceCondition:
+    """The condition of a device."""
     found = _CONDITIONS[device.KIND](latest, connected, raised)
     if found.severity == 0 and latest is not None:
-        return _small_troubles(latest, found)
+        return _minor_issues(latest, found)
     return found
 
 
-def _small_troubles(latest: Latest, found: Condition) -> Condition:
+def _minor_issues(latest: Latest, found: DeviceCondition) -> DeviceCondition:
     battery = number(latest, "battery_pct")
     if battery is not None and battery < LOW_BATTERY_PCT:
         return msgspec.structs.replace(found, severity=1, reason="low_battery")
@@ -67,39 +66,41 @@ def _small_troubles(latest: Latest, found: Condition) -> Condition:
     return found
 
 
-def _bin(latest: Latest | None, connected: Connectivity, raised: Raised) -> Condition:
+def _bin(latest: Latest | None, connected: Connectivity, raised: Raised) -> DeviceCondition:
     temperature = number(latest, "temperature_c")
     if "fire" in raised or (temperature is not None and temperature >= HOT_C and connected != "offline"):
-        return Condition("fire", 2, "fire_event" if "fire" in raised else "hot")
+        return DeviceCondition("fire", 2, "fire_event" if "fire" in raised else "hot")
     if connected in ABSENT:
         return _absent(connected)
     fill = number(latest, "fill_pct")
     if fill is not None and fill > FULL_PCT:
-        return Condition("full", 2, "fill_over_limit")
+        return DeviceCondition("full", 2, "fill_over_limit")
     tilt = number(latest, "tilt_deg")
     if "tilt" in raised or (tilt is not None and tilt > TILTED_DEG):
-        return Condition("tilted", 1, "tilt")
+        return DeviceCondition("tilted", 1, "tilt")
     if fill is None:
-        return Condition("unmeasured", 1, "no_fill")
-    return Condition("filling", 0, "fill_rising") if fill >= FILLING_PCT else Condition("ok")
+        return DeviceCondition("unmeasured", 1, "no_fill")
+    return DeviceCondition("filling", 0, "fill_rising") if fill >= FILLING_PCT else DeviceCondition("ok")
 
 
-def _truck(latest: Latest | None, connected: Connectivity, raised: Raised) -> Condition:
+def _truck(latest: Latest | None, connected: Connectivity, raised: Raised) -> DeviceCondition:
     if is_broken(latest) or "breakdown" in raised:
         codes = latest.values.get("fault_codes") if latest else None
-        return Condition("broken", 2, "fault_codes" if codes else "breakdown_event", str(codes.value) if codes else "")
+        return DeviceCondition(
+            "broken", 2, "fault_codes" if codes else "breakdown_event", str(codes.value) if codes else ""
+        )
     if connected in ABSENT:
         return _absent(connected)
     driving = "working" if number(latest, "pto") else "on_route"
     state = driving if number(latest, "ignition") or number(latest, "pto") else "parked"
-    return Condition(state, 2, "panic") if "panic" in raised else Condition(state)
+    return DeviceCondition(state, 2, "panic") if "panic" in raised else DeviceCondition(state)
 
 
-def _ap(latest: Latest | None, connected: Connectivity, _raised: Raised) -> Condition:
+def _ap(latest: Latest | None, connected: Connectivity, _raised: Raised) -> DeviceCondition:
     if connected == "unknown":
         return _absent(connected)
     if connected == "offline":
-        return Condition("down", 2, "link_lost")
+        return DeviceCondition("down", 2, "link_lost")
     for field, limit, state, reason in (
         ("loss_pct", LOSSY_PCT, "slow", "high_loss"),
         ("latency_ms", SLOW_MS, "slow", "high_latency"),
@@ -108,23 +109,27 @@ def _ap(latest: Latest | None, connected: Connectivity, _raised: Raised) -> Cond
     ):
         value = number(latest, field)
         if value is not None and value >= limit:
-            return Condition(state, 1, reason)
-    return Condition("up")
+            return DeviceCondition(state, 1, reason)
+    return DeviceCondition("up")
 
 
-def _camera(latest: Latest | None, connected: Connectivity, _raised: Raised) -> Condition:
+def _camera(latest: Latest | None, connected: Connectivity, _raised: Raised) -> DeviceCondition:
     if connected in ABSENT:
         return _absent(connected)
     if number(latest, "scene_ok") != 0:
-        return Condition("watching")
-    return Condition("blind", 1, scene_of(latest) or "scene_not_ok")
+        return DeviceCondition("watching")
+    return DeviceCondition("blind", 1, scene_of(latest) or "scene_not_ok")
 
 
 _CONDITIONS: Final = {"bin": _bin, "truck": _truck, "ap": _ap, "camera": _camera}
 
 
-def _absent(connected: Connectivity) -> Condition:
-    return Condition("unknown", -1, "never_heard") if connected == "unknown" else Condition("silent", 1, "silent")
+def _absent(connected: Connectivity) -> DeviceCondition:
+    return (
+        DeviceCondition("unknown", -1, "never_heard")
+        if connected == "unknown"
+        else DeviceCondition("silent", 1, "silent")
+    )
 
 
 def is_broken(latest: Latest | None) -> bool:
@@ -134,19 +139,19 @@ def is_broken(latest: Latest | None) -> bool:
 
 
 def scene_of(latest: Latest | None) -> str:
-    """Why a camera is not armed, as it said it last; empty when it is armed or says nothing of it."""
+    """The camera's reason for not being armed; empty when it is armed or says nothing."""
     found = latest.values.get("scene") if latest else None
     return str(found.value) if found and found.value in get_args(Scene) and found.value != "armed" else ""
 
 
 def number(latest: Latest | None, field: str) -> float | None:
-    """A field's newest value as a number, None when there is none."""
+    """A field's newest value as a number; None when there is none."""
     found = latest.values.get(field) if latest else None
     return float(found.value) if found and isinstance(found.value, int | float) else None
 
 
 def position_of(device: Device, latest: Latest | None) -> tuple[float, float] | None:
-    """Latitude and longitude: what it says, else where the inventory puts it; a truck is nowhere until it says."""
+    """Latitude and longitude: the device's own, else the inventory's; None for a truck that has reported none."""
     if latest and "lat_deg" in latest.values and "lon_deg" in latest.values:
         return float(latest.values["lat_deg"].value), float(latest.values["lon_deg"].value)
     if device.lat_deg is None or device.lon_deg is None:
@@ -155,5 +160,5 @@ def position_of(device: Device, latest: Latest | None) -> tuple[float, float] | 
 
 
 def name_of(device: Device) -> str:
-    """What people call it: a truck's plate, else its id."""
+    """The name people use: a truck's plate, else the device's id."""
     return device.plate if isinstance(device, Truck) else device.id

@@ -1,4 +1,4 @@
-"""Which device of the inventory another maker's name stands for, and how its messages are read."""
+"""Finds the inventory's device, and its profile, by a third-party address."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from collections.abc import Iterable, Mapping
 from city.model import City, Device, Profile
 
 
-class AddressBook:
-    """An index of the inventory's addresses, upper and lower case alike; made anew when the city's devices change."""
+class DeviceAddressIndex:
+    """An index of the inventory's addresses, case-insensitive; rebuilt when the inventory changes."""
 
     def __init__(self, city: City) -> None:
-        """Index what the city has."""
         self._city = city
         self._devices: Mapping[str, Device] = {}
         self._index: dict[tuple[str, str], Device] = {}
@@ -26,7 +25,7 @@ class AddressBook:
         }
 
     def find(self, adapter: str, names: Iterable[str]) -> tuple[Device, Profile] | None:
-        """The device under the first known of several names, and how to read it; None when none is known."""
+        """The device and profile of the first name that is in the inventory; None when none is."""
         if self._devices is not self._city.devices:
             self._renew()
         for name in names:
@@ -36,14 +35,16 @@ class AddressBook:
         return None
 
     def addresses(self) -> list[str]:
-        """Every address that is known."""
+        """Every address in the inventory."""
         if self._devices is not self._city.devices:
             self._renew()
         return [address for _, address in self._index]
 
-    def all_of(self, adapter: str, beneath: str = "") -> list[Device]:
-        """Every device of an adapter whose address begins so."""
+    def all_of(self, adapter: str, address_prefix: str = "") -> list[Device]:
+        """Every device of an adapter whose address starts with `address_prefix`."""
         if self._devices is not self._city.devices:
             self._renew()
-        start = beneath.lower()
-        return [one for (name, address), one in self._index.items() if name == adapter and address.startswith(start)]
+        prefix = address_prefix.lower()
+        return [
+            device for (name, address), device in self._index.items() if name == adapter and address.startswith(prefix)
+        ]

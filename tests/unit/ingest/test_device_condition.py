@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from city.inventory import builtin_city, load_city
-from ingest.store.condition import Condition, condition_of
-from ingest.store.latest import Connectivity
+from ingest.store.device_condition import DeviceCondition, condition_of
 from ingest.store.port import FieldValue, Latest
-from ingest.store.records import EventRecord, Origin
+from ingest.store.records import Connectivity, EventRecord, RecordOrigin
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 CITY = load_city(builtin_city("kupang"))
@@ -20,11 +19,11 @@ DEVICES = {"bin": "bin-0001", "truck": "truck-01", "ap": next(iter(CITY.access_p
 
 def stands(
     kind: str, connected: Connectivity = "online", raised: tuple[str, ...] = (), quality: str = "", **values: Any
-) -> Condition:
+) -> DeviceCondition:
     device = CITY.devices[DEVICES[kind]]
     fields = {name: FieldValue(value, NOW) for name, value in values.items()}
     latest = Latest(device.KIND, device.id, fields, NOW, NOW, tuple(quality.split()))
-    origin = Origin(device.KIND, device.id, "b", 1, NOW, NOW)
+    origin = RecordOrigin(device.KIND, device.id, "b", 1, NOW, NOW)
     events = {type_: EventRecord(origin, type_, "raised", {}) for type_ in raised}
     return condition_of(device, None if connected == "unknown" else latest, connected, events)
 
@@ -71,7 +70,7 @@ def stands(
         (stands("camera", "offline", scene_ok=True), "silent", 1, "silent"),
     ],
 )
-def test_what_is_known_decides(found: Condition, state: str, severity: int, reason: str) -> None:
+def test_what_is_known_decides(found: DeviceCondition, state: str, severity: int, reason: str) -> None:
     assert (found.state, found.severity, found.reason) == (state, severity, reason)
 
 

@@ -1,4 +1,4 @@
-"""Truth about readings, as pure functions: whose clock to believe, and how full a container is by its geometry."""
+"""Validates readings, as pure functions: device clocks, fill levels by container geometry, positions."""
 
 from __future__ import annotations
 
@@ -17,43 +17,41 @@ from ingest.store.records import (
 )
 
 EARLIEST: Final = datetime(2015, 1, 1, tzinfo=UTC)
-"""No device of this city measured before; older times are clocks that were never set."""
+"""Earliest plausible time of measurement; earlier times are clocks that were never set."""
 AHEAD_MAX: Final = timedelta(minutes=5)
 FIX_AGE_MAX: Final = timedelta(minutes=1)
-"""A position found so long before its message is an earlier one, sent again for want of a new one.
-
-In a minute a truck is a kilometre farther."""
+"""A GNSS fix older than this is a repeat; in a minute a truck moves a kilometre."""
 NO_FIX: Final = ((0.0, 0.0), (1.0, 1.0), (-1.0, -1.0))
-"""Positions that mean none; the first is the commonest lie of the field."""
+"""Positions that mean "no fix"; (0, 0) is the most frequent."""
 _FIX_FIELDS: Final = ("lat_deg", "lon_deg", "hdop")
 _MADE_UP_FIELDS: Final = ("speed_kmh", "heading_deg")
-"""What receivers give as 0 when they have no position; another number came from elsewhere."""
+"""Fields that receivers report as 0 without a fix; any other number is from another source."""
 _ANYWHERE: Final = SensorGeometry()
 RATE_MAX_KBPS: Final = 10_000_000.0
-"""No access point moves more."""
+"""Upper limit of an access point's rate."""
 OVERSHOOT: Final = 1.25
-"""A distance this many times the depth of the container is no reading of its inside."""
+"""Distances beyond 1.25 x depth are invalid."""
 
 
-class Timing(msgspec.Struct, frozen=True, gc=False):
-    """When something counts as measured; `device_at` only when the device's clock was not believed."""
+class ResolvedTime(msgspec.Struct, frozen=True, gc=False):
+    """The time of a reading; `device_at` is set only when the device's clock was rejected."""
 
     measured_at: datetime
     device_at: datetime | None
     quality: tuple[str, ...]
 
 
-def judge_time(device_at: datetime | None, received_at: datetime, *, late_after: timedelta) -> Timing:
-    """Believe the device's clock unless it is impossible; both times are kept when it is.
+def resolve_timestamp(device_at: datetime | None, received_at: datetime, *, late_after: timedelta) -> ResolvedTime:
+    """Use the device's clock unless it is impossible; then use the time of receipt and keep both.
 
     Source: blueprint, promises 5 and 6.
     """
     if device_at is None:
-        return Timing(received_at, None, ())
+        return ResolvedTime(received_at, None, ())
     if device_at < EARLIEST or device_at > received_at + AHEAD_MAX:
-        return Timing(received_at, _storable(device_at), (QUALITY_CLOCK,))
+        return ResolvedTime(received_at, _storable(device_at), (QUALITY_CLOCK,))
     late = received_at - device_at > late_after
-    return Timing(device_at, None, (QUALITY_LATE,) if late else ())
+    return ResolvedTime(device_at, None, (QUALITY_LATE,) if late else ())
 
 
 def _storable(at: datetime) -> datetime:
@@ -62,7 +60,7 @@ def _storable(at: datetime) -> datetime:
 
 
 def fill_pct(model: BinModel, distance_mm: float, sensor: SensorGeometry = _ANYWHERE) -> float | None:
-    """How full a container is, None when the distance is a sentinel, in a dead zone, out of range or beyond the floor.
+    """Fill level in percent; None when the distance is a sentinel, in a dead zone, out of range or beyond the floor.
 
     Source: blueprint section 4: (height - offset - distance) / (height - offset - dead_zone), clamped.
     """
@@ -75,12 +73,12 @@ def fill_pct(model: BinModel, distance_mm: float, sensor: SensorGeometry = _ANYW
     return round(100 * min(max(share, 0.0), 1.0), 2)
 
 
-def judge_bin(
+def apply_geometry(
     values: dict[str, Any], model: BinModel, sensor: SensorGeometry = _ANYWHERE
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Add the fill level a distance stands for; geometry wins over what the device says itself.
+    """Add the fill level that follows from a distance; it takes precedence over the device's own fill level.
 
-    A distance that cannot be is removed, so that unknown is never drawn as empty.
+    An invalid distance is removed, so that an unknown level is never shown as empty.
     """
     distance_mm = values.get("distance_mm")
     if distance_mm is None:
@@ -92,12 +90,12 @@ def judge_bin(
     return {**kept, "distance_mm": distance_mm, "fill_pct": fill}, ()
 
 
-def judge_position(values: dict[str, Any], fix_age: timedelta | None = None) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Remove a position that is none (half of one, 0,0 before the first fix) or an earlier one, with its speed.
+def check_position(values: dict[str, Any], fix_age: timedelta | None = None) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Remove a position that is no fix (half of one, 0,0 before the first fix) or a repeat, with its speed.
 
     Args:
-        values: Of one reading.
-        fix_age: How long before its message the position was found, where that is known.
+        values: Fields of one reading.
+        fix_age: Age of the fix when the message was sent; None when unknown.
     """
     lat, lon = values.get("lat_deg"), values.get("lon_deg")
     if lat is None and lon is None:
@@ -110,7 +108,7 @@ def judge_position(values: dict[str, Any], fix_age: timedelta | None = None) -> 
 
 
 def without_fix(values: dict[str, Any]) -> dict[str, Any]:
-    """Values without those that come from a position."""
+    """Values without the fields that come from a position fix."""
     return {
         name: value
         for name, value in values.items()
@@ -118,8 +116,8 @@ def without_fix(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def sorted_quality(*words: tuple[str, ...]) -> tuple[str, ...]:
-    """Quality words of several judgements as one set in a fixed order."""
-    if not any(words):
+def merge_flags(*flags: tuple[str, ...]) -> tuple[str, ...]:
+    """Quality flags of several checks as one sorted set."""
+    if not any(flags):
         return ()
-    return tuple(sorted({word for group in words for word in group}))
+    return tuple(sorted({flag for group in flags for flag in group}))

@@ -1,4 +1,4 @@
-"""Messages that come by HTTP: into the journal like those of the bus, once it is sure that somebody reads them."""
+"""Accepts third-party messages over HTTP and journals them like those of the bus."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from ingest.adapters.registry import adapter_for
 from ingest.journal import Arrival, Journal
 
 
-def keep_posted(journal: Journal, topic: str, payload: bytes, at: datetime) -> None:
-    """Keep a message of another maker's device durably.
+def accept(journal: Journal, topic: str, payload: bytes, at: datetime) -> None:
+    """Journal a third-party message durably.
 
     Raises:
         TopicError: No adapter reads the topic, or it is the platform's own; nothing was kept.

@@ -1,4 +1,4 @@
-"""What would be stored of a message if its device had a profile: for `kota device try` and the console's preview."""
+"""Dry run of a profile on a message, without storing: for `kota device try` and the console's preview."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import msgspec
 from broker.contract.errors import ConfigError, PayloadError, TopicError
 from city.model import AccessPoint, Bin, Binding, Camera, City, Device, Profile, Truck
 from ingest.adapters.registry import adapter_for
-from ingest.decode import Decoded, Decoder
+from ingest.decode import Decoder, DecodeResult
 from ingest.journal import Arrival
 from ingest.store.records import EventRecord, Reading, Record
 
 LATE_AFTER: Final = timedelta(minutes=15)
 
 
-class TriedRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+class DryRunRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """One record as it would be stored."""
 
     sort: str
@@ -30,23 +30,23 @@ class TriedRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     detail: dict[str, Any] = {}
 
 
-class Tried(msgspec.Struct, frozen=True):
-    """What would become of a message: `names` are those it gives its devices, `problems` why a part is not stored."""
+class DryRunResult(msgspec.Struct, frozen=True):
+    """The outcome. `names`: the device names in the message; `problems`: why parts would not be stored."""
 
     adapter: str
     names: tuple[str, ...]
-    records: tuple[TriedRecord, ...]
+    records: tuple[DryRunRecord, ...]
     problems: tuple[str, ...]
 
 
-def try_profile(city: City, profile: str, arrival: Arrival, *, model: str = "") -> Tried:
-    """Decode a message as if every device it speaks of were known and had this profile.
+def dry_run(city: City, profile: str, arrival: Arrival, *, model: str = "") -> DryRunResult:
+    """Decode a message as if each of its devices were in the inventory and had this profile.
 
     Args:
         city: For its profiles, container models and time zone.
         profile: The profile's id.
         arrival: The message.
-        model: The container's model, for a fill level; the first of the city's when empty.
+        model: The container model, for a fill level; empty takes the city's first.
 
     Raises:
         ConfigError: There is no such profile or model.
@@ -57,22 +57,24 @@ def try_profile(city: City, profile: str, arrival: Arrival, *, model: str = "") 
         raise ConfigError(f"there is no model {model!r}; known: {', '.join(sorted(city.models))}")
     try:
         adapter = adapter_for(arrival.topic)
-        heard = adapter.decode(arrival.topic, arrival.payload)
+        reports = adapter.decode(arrival.topic, arrival.payload)
     except (TopicError, PayloadError) as exc:
-        return Tried("", (), (), (str(exc),))
-    names = tuple(dict.fromkeys(one.names[0] for one in heard if one.names))
-    made = [
+        return DryRunResult("", (), (), (str(exc),))
+    names = tuple(dict.fromkeys(report.names[0] for report in reports if report.names))
+    devices = [
         _device(city.profiles[profile], adapter.name, name, number, city, model) for number, name in enumerate(names)
     ]
-    town = msgspec.structs.replace(city)
-    town.replace_devices({device.id: device for device in made})
-    decoded = Decoder(town, late_after=LATE_AFTER).decode(arrival)
-    return Tried(adapter.name, names, tuple(map(_shown, decoded.records)), _problems(decoded, len(heard)))
+    trial_city = msgspec.structs.replace(city)
+    trial_city.replace_devices({device.id: device for device in devices})
+    result = Decoder(trial_city, late_after=LATE_AFTER).decode(arrival)
+    return DryRunResult(
+        adapter.name, names, tuple(map(_to_dry_run_record, result.records)), _problems(result, len(reports))
+    )
 
 
-def _problems(decoded: Decoded, heard: int) -> tuple[str, ...]:
-    found = [rejected.reason for rejected in decoded.dead]
-    if not heard:
+def _problems(result: DecodeResult, reports: int) -> tuple[str, ...]:
+    found = [rejected.reason for rejected in result.rejected]
+    if not reports:
         found.append("understood, and it says nothing of how a device is")
     return tuple(found)
 
@@ -92,13 +94,13 @@ def _device(profile: Profile, adapter: str, name: str, number: int, city: City, 
             return Camera(id=id_, binding=binding)
 
 
-def _shown(record: Record) -> TriedRecord:
+def _to_dry_run_record(record: Record) -> DryRunRecord:
     match record:
         case Reading(origin=origin, values=values):
-            return TriedRecord("reading", origin.device, origin.measured_at, values, origin.quality)
+            return DryRunRecord("reading", origin.device, origin.measured_at, values, origin.quality)
         case EventRecord(origin=origin):
-            sort = "condition" if record.lasting else "event"
+            sort = "condition" if record.is_level else "event"
             said = (record.type, record.state, record.detail)
-            return TriedRecord(sort, origin.device, origin.measured_at, {}, origin.quality, *said)
+            return DryRunRecord(sort, origin.device, origin.measured_at, {}, origin.quality, *said)
         case _:
-            return TriedRecord("status", record.device, record.received_at, state=record.state, event=record.reason)
+            return DryRunRecord("status", record.device, record.received_at, state=record.state, event=record.reason)

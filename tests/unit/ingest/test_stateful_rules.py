@@ -8,16 +8,16 @@ from typing import Any, Literal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.history import COUNTER_32, History, counted_since
+from ingest.stateful_rules import COUNTER_32, StatefulRules, counter_increase
 from ingest.store.memory import MemoryStore
-from ingest.store.records import EventRecord, Origin, Reading, Record
+from ingest.store.records import EventRecord, Reading, Record, RecordOrigin
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
-def origin(at_s: float, device: str = "truck-1") -> Origin:
+def origin(at_s: float, device: str = "truck-1") -> RecordOrigin:
     at = NOW + timedelta(seconds=at_s)
-    return Origin("truck", device, "b", round(at_s * 1000), at, at)
+    return RecordOrigin("truck", device, "b", round(at_s * 1000), at, at)
 
 
 def at_place(at_s: float, lat: float, lon: float = 123.6, device: str = "truck-1") -> Reading:
@@ -25,15 +25,15 @@ def at_place(at_s: float, lat: float, lon: float = 123.6, device: str = "truck-1
 
 
 def said(at_s: float, state: Literal["raised", "cleared"], type_: str = "fire") -> EventRecord:
-    return EventRecord(origin(at_s, "bin-1"), type_, state, {}, lasting=True)
+    return EventRecord(origin(at_s, "bin-1"), type_, state, {}, is_level=True)
 
 
 def counted(at_s: float, **values: float) -> Reading:
     return Reading(origin(at_s, "ap-1"), dict(values))
 
 
-def settled(history: History, *records: Record) -> list[Record | None]:
-    found = history.settle(records)
+def settled(history: StatefulRules, *records: Record) -> list[Record | None]:
+    found = history.apply(records)
     history.commit()
     return found
 
@@ -43,7 +43,7 @@ def positions(found: list[Record | None]) -> list[bool]:
 
 
 def test_a_jump_is_left_out_with_its_reason_and_the_rest_is_kept() -> None:
-    found = settled(History(), at_place(0, -10.17), at_place(10, -10.50), at_place(20, -10.1705))
+    found = settled(StatefulRules(), at_place(0, -10.17), at_place(10, -10.50), at_place(20, -10.1705))
     assert positions(found) == [True, False, True]
     assert isinstance(found[1], Reading)
     assert found[1].origin.quality == ("jump",)
@@ -51,12 +51,12 @@ def test_a_jump_is_left_out_with_its_reason_and_the_rest_is_kept() -> None:
 
 
 def test_a_first_position_that_lied_is_given_up_when_three_agree_against_it() -> None:
-    found = settled(History(), at_place(0, 1.30, 103.8), *(at_place(10 * n, -10.17) for n in range(1, 5)))
+    found = settled(StatefulRules(), at_place(0, 1.30, 103.8), *(at_place(10 * n, -10.17) for n in range(1, 5)))
     assert positions(found) == [True, False, False, True, True]
 
 
 def test_jumps_that_do_not_agree_are_never_believed() -> None:
-    history = History()
+    history = StatefulRules()
     settled(history, at_place(0, -10.17))
     scattered = [at_place(10 * n, -10.17 + 0.5 * n) for n in range(1, 9)]
     assert not any(positions(settled(history, *scattered)))
@@ -64,29 +64,29 @@ def test_jumps_that_do_not_agree_are_never_believed() -> None:
 
 
 def test_after_a_long_silence_a_truck_may_be_far_away() -> None:
-    assert positions(settled(History(), at_place(0, -10.17), at_place(3600, -10.9))) == [True, True]
+    assert positions(settled(StatefulRules(), at_place(0, -10.17), at_place(3600, -10.9))) == [True, True]
 
 
 def test_late_positions_are_judged_too_and_move_nothing() -> None:
-    history = History()
+    history = StatefulRules()
     settled(history, at_place(1000, -10.17))
     assert positions(settled(history, at_place(0, -10.20), at_place(990, -10.9))) == [True, False]
     assert positions(settled(history, at_place(1010, -10.1705))) == [True]
 
 
 def test_each_device_has_its_own_track() -> None:
-    assert positions(settled(History(), at_place(0, -10.17), at_place(1, -8.0, device="truck-2"))) == [True, True]
+    assert positions(settled(StatefulRules(), at_place(0, -10.17), at_place(1, -8.0, device="truck-2"))) == [True, True]
 
 
 def test_a_condition_becomes_an_event_only_when_it_changes() -> None:
-    history = History()
+    history = StatefulRules()
     states = ["cleared", "raised", "raised", "cleared", "cleared", "raised"]
     found = settled(history, *(said(n, state) for n, state in enumerate(states)))  # type: ignore[arg-type]
     assert [one.state for one in found if isinstance(one, EventRecord)] == ["raised", "cleared", "raised"]
 
 
 def test_a_late_word_of_a_condition_changes_nothing() -> None:
-    history = History()
+    history = StatefulRules()
     settled(history, said(100, "raised"))
     assert settled(history, said(50, "cleared")) == [None]
     assert settled(history, said(101, "cleared")) != [None]
@@ -94,22 +94,22 @@ def test_a_late_word_of_a_condition_changes_nothing() -> None:
 
 def test_noted_events_always_pass() -> None:
     event = EventRecord(origin(0), "harsh_braking", "noted", {})
-    assert settled(History(), event, event) == [event, event]
+    assert settled(StatefulRules(), event, event) == [event, event]
 
 
 def test_a_batch_that_is_tried_again_is_settled_from_where_it_was() -> None:
-    history = History()
+    history = StatefulRules()
     batch = [at_place(0, -10.17), said(0, "raised"), counted(0, rx_bytes=0.0), counted(10, rx_bytes=1250.0)]
-    first = history.settle(batch)
-    assert history.settle(batch) == first, "nothing was committed in between"
+    first = history.apply(batch)
+    assert history.apply(batch) == first, "nothing was committed in between"
     history.commit()
-    assert history.settle([said(0, "raised")]) == [None]
+    assert history.apply([said(0, "raised")]) == [None]
 
 
 def test_the_past_is_read_from_the_store_once() -> None:
     store = MemoryStore()
     store.write([at_place(0, -10.17), said(0, "raised"), counted(0, rx_bytes=1000.0, uptime_s=50)], ())
-    history = History(store, lambda: NOW)
+    history = StatefulRules(store, lambda: NOW)
     found = settled(history, at_place(5, -9.0), said(1, "raised"), said(2, "cleared"), counted(8, rx_bytes=2000.0))
     assert positions(found[:1]) == [False]
     assert found[1] is None
@@ -119,7 +119,7 @@ def test_the_past_is_read_from_the_store_once() -> None:
 
 
 def rates(*steps: Any) -> list[object]:
-    history = History()
+    history = StatefulRules()
     found = settled(history, *(counted(at_s, **values) for at_s, values in steps))
     return [one.values.get("rx_kbps") for one in found if isinstance(one, Reading)]
 
@@ -154,7 +154,7 @@ def test_no_rate_over_a_long_gap_nor_backwards_nor_over_what_the_device_says() -
 @given(before=st.integers(0, 2**53), grown=st.integers(0, 2**31 - 1))
 def test_what_is_counted_over_a_wrap_is_what_went_through(before: int, grown: int) -> None:
     if before < COUNTER_32:
-        found = counted_since(before, (before + grown) % COUNTER_32, restarted=False)
+        found = counter_increase(before, (before + grown) % COUNTER_32, restarted=False)
         assert found in (grown, None)
-    assert counted_since(before, before + grown, restarted=False) == grown
-    assert counted_since(before, before + grown, restarted=True) is None
+    assert counter_increase(before, before + grown, restarted=False) == grown
+    assert counter_increase(before, before + grown, restarted=True) is None

@@ -1,4 +1,4 @@
-"""A faster reader for ingest where the broker speaks MQTT 5: the codec is `mqtt5`, in Rust; the socket is ours."""
+"""A faster client for ingest over MQTT 5: the codec is `mqtt5`, in Rust; the socket is ours."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Final
 
 import mqtt5
 
-from broker.client import KEEPALIVE_S, RECEIVE_MAXIMUM, SESSION_EXPIRY_S, Connection, Delivery, Login
+from broker.client import KEEPALIVE_S, RECEIVE_MAXIMUM, SESSION_EXPIRY_S, Connection, ConnectionParams, Delivery
 from broker.contract.errors import ConfigError
 
 READ_BYTES: Final = 1 << 18
@@ -22,26 +22,26 @@ POLL_S: Final = 0.2
 _GRANTED_MAX: Final = 2
 
 
-class FastSubscriber(Connection):
-    """Receives, acknowledges by hand, and publishes at QoS 0; what ingest needs, and no more.
+class Mqtt5Subscriber(Connection):
+    """Subscribes, acknowledges manually, and publishes at QoS 0; for ingest only.
 
     Args:
-        login: The broker and the account; the version must be 5.
+        params: The broker and the account; the version must be 5.
         on_message: Called on the network thread with each message.
-        on_connected: Called after each connect with whether the broker still had our session; subscribe there.
+        on_connected: Called after each connect with `session_present`; subscribe there.
     """
 
     def __init__(
-        self, login: Login, *, on_message: Callable[[Delivery], None], on_connected: Callable[[bool], None]
+        self, params: ConnectionParams, *, on_message: Callable[[Delivery], None], on_connected: Callable[[bool], None]
     ) -> None:
-        """Prepare; nothing is connected yet.
+        """Check the version.
 
         Raises:
-            ConfigError: The login speaks another version of MQTT.
+            ConfigError: The version is not 5.
         """
-        if login.version != "5":
-            raise ConfigError("the fast reader speaks MQTT 5 only: set mqtt_version to 5, or mqtt_client to paho")
-        super().__init__(login)
+        if params.version != "5":
+            raise ConfigError("the client `mqtt5` speaks MQTT 5 only: set mqtt_version to 5, or mqtt_client to paho")
+        super().__init__(params)
         self._on_message = on_message
         self._on_connected = on_connected
         self._sending = threading.Lock()
@@ -54,30 +54,30 @@ class FastSubscriber(Connection):
             try:
                 self._send(self._connect_packet().write())
                 packets = self._packets(connection, stop)
-                self._greet(next(packets, None))
+                self._on_connack(next(packets, None))
                 for packet in packets:
-                    self._take(packet)
+                    self._on_packet(packet)
             finally:
                 self._socket = None
 
     def _connect(self) -> socket.socket:
-        connection = socket.create_connection((self._login.host, self._login.port), TIMEOUT_S)
+        connection = socket.create_connection((self._params.host, self._params.port), TIMEOUT_S)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        context = self._login.tls()
-        return context.wrap_socket(connection, server_hostname=self._login.host) if context else connection
+        context = self._params.tls()
+        return context.wrap_socket(connection, server_hostname=self._params.host) if context else connection
 
     def _connect_packet(self) -> mqtt5.ConnectPacket:
         return mqtt5.ConnectPacket(
-            self._login.client_id,
-            username=self._login.user,
-            password=self._login.password.encode(),
-            clean_start=not self._login.persistent,
+            self._params.client_id,
+            username=self._params.user,
+            password=self._params.password.encode(),
+            clean_start=not self._params.persistent,
             keep_alive=KEEPALIVE_S,
-            session_expiry_interval=SESSION_EXPIRY_S if self._login.persistent else 0,
+            session_expiry_interval=SESSION_EXPIRY_S if self._params.persistent else 0,
             receive_max=RECEIVE_MAXIMUM,
         )
 
-    def _greet(self, packet: object) -> None:
+    def _on_connack(self, packet: object) -> None:
         if not isinstance(packet, mqtt5.ConnAckPacket):
             raise OSError("the broker did not answer our connect")
         if packet.reason_code != mqtt5.ConnAckReasonCode.SUCCESS:
@@ -87,10 +87,10 @@ class FastSubscriber(Connection):
         self.connected.set()
 
     def _packets(self, connection: socket.socket, stop: threading.Event) -> Iterator[mqtt5.Packet]:
-        """Packets as they come, until `stop`; keeps the connection alive meanwhile.
+        """Packets as they arrive, until `stop`; sends keepalives meanwhile.
 
         Raises:
-            OSError: It is gone, silent, or carries what is no MQTT.
+            OSError: The connection is gone, silent, or does not carry MQTT.
         """
         rest = b""
         heard_s = time.monotonic()
@@ -118,7 +118,7 @@ class FastSubscriber(Connection):
                 yield packet
             rest = bytes(buffer)
 
-    def _take(self, packet: mqtt5.Packet) -> None:
+    def _on_packet(self, packet: mqtt5.Packet) -> None:
         if isinstance(packet, mqtt5.PublishPacket):
             self._on_message(
                 Delivery(
@@ -133,24 +133,24 @@ class FastSubscriber(Connection):
             raise OSError(f"the broker says goodbye: {packet.reason_code}")
 
     def subscribe(self, *filters: str) -> None:
-        """Ask for these filters at QoS 1; call from `on_connected`."""
-        wishes = [mqtt5.TopicFilter(one, max_qos=mqtt5.QoS.AT_LEAST_ONCE) for one in filters]
-        self._send(mqtt5.SubscribePacket(1, wishes).write())
+        """Subscribe to filters at QoS 1; call from `on_connected`."""
+        filters_ = [mqtt5.TopicFilter(topic_filter, max_qos=mqtt5.QoS.AT_LEAST_ONCE) for topic_filter in filters]
+        self._send(mqtt5.SubscribePacket(1, filters_).write())
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 0) -> bool:
-        """Hand a message of QoS 0 to the connection; False when there is none."""
+        """Publish a message at QoS 0; False without a connection."""
         if qos:
-            raise ValueError("the fast reader publishes at QoS 0 only")
+            raise ValueError("the client `mqtt5` publishes at QoS 0 only")
         if not self.connected.is_set():
             return False
         return self._try_send(mqtt5.PublishPacket(topic, payload).write())
 
     def publish_to_self(self, topic: str, payload: bytes) -> bool:
-        """Publish what this client itself is to be given, as others are given it."""
+        """Publish a message that this client itself receives, in the way of any other."""
         return self.publish(topic, payload)
 
     def close(self) -> None:
-        """Say goodbye and end `run`."""
+        """End `run` with DISCONNECT."""
         self._try_send(mqtt5.DisconnectPacket().write())
         self._stop.set()
 
@@ -173,5 +173,5 @@ class FastSubscriber(Connection):
 
 
 def _pending(connection: socket.socket) -> int:
-    """Bytes that a TLS connection has read and not given out yet."""
+    """Bytes in the read buffer of a TLS connection."""
     return connection.pending() if isinstance(connection, ssl.SSLSocket) else 0

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from broker.client import BusClient, Delivery, Login
+from broker.client import BusClient, ConnectionParams, Delivery
 from broker.contract.errors import ConfigError
-from broker.fast import FastSubscriber
+from broker.mqtt5_subscriber import Mqtt5Subscriber
 from tests.support.brokers import RunningBroker, free_port
 from tests.support.waiting import wait_for
 
@@ -33,8 +33,8 @@ class Reader:
         """Connect."""
         self.received: list[Delivery] = []
         password = broker.secrets.password("ingest")
-        login = Login("127.0.0.1", broker.port, "ingest", password, "ingest", "5", persistent=True)
-        self.bus = FastSubscriber(login, on_message=self.received.append, on_connected=self._subscribe)
+        login = ConnectionParams("127.0.0.1", broker.port, "ingest", password, "ingest", "5", persistent=True)
+        self.bus = Mqtt5Subscriber(login, on_message=self.received.append, on_connected=self._subscribe)
         self._thread = threading.Thread(target=self.bus.run, args=(threading.Event(),), daemon=True)
         self._thread.start()
         wait_for(self.bus.connected.is_set, "the fast reader")
@@ -51,7 +51,9 @@ class Reader:
 
 @pytest.fixture
 def publish(broker: RunningBroker) -> Iterator[BusClient]:
-    bus = BusClient(Login("127.0.0.1", broker.port, "simulator", broker.secrets.password("simulator"), "simulator"))
+    bus = BusClient(
+        ConnectionParams("127.0.0.1", broker.port, "simulator", broker.secrets.password("simulator"), "simulator")
+    )
     thread = threading.Thread(target=bus.run, args=(threading.Event(),), daemon=True)
     thread.start()
     wait_for(bus.connected.is_set, "the publisher")
@@ -76,7 +78,7 @@ def test_what_is_not_acknowledged_comes_again_and_what_is_does_not(broker: Runni
 
 def test_it_comes_back_after_the_broker_s_death_and_sends_no_old_acknowledgement(broker: RunningBroker) -> None:
     reader = Reader(broker)
-    stale = Delivery(TOPIC, b"", retained=False, mid=1, qos=1, generation=reader.bus.generation)
+    stale = Delivery(TOPIC, b"", retained=False, packet_id=1, qos=1, generation=reader.bus.generation)
     broker.kill()
     wait_for(lambda: not reader.bus.connected.is_set(), "the loss")
     assert not reader.bus.publish(TOPIC, b"x")
@@ -90,4 +92,4 @@ def test_it_comes_back_after_the_broker_s_death_and_sends_no_old_acknowledgement
 
 def test_it_says_that_it_needs_mqtt_5() -> None:
     with pytest.raises(ConfigError, match="MQTT 5 only"):
-        FastSubscriber(Login("127.0.0.1", 1, "ingest", "x", "fast"), on_message=print, on_connected=print)
+        Mqtt5Subscriber(ConnectionParams("127.0.0.1", 1, "ingest", "x", "fast"), on_message=print, on_connected=print)

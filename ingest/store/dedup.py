@@ -1,0 +1,40 @@
+"""Deduplication: the sequence numbers of each device and epoch that are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from ingest.store.intervals import IntervalSet
+from ingest.store.latest import LastValueCache
+from ingest.store.records import Record, StatusRecord
+
+RANGES_MAX: Final = 1_024
+"""Ranges kept per device and epoch; native devices need a handful, third-party devices one per message."""
+
+SeenSequences = dict[tuple[str, str], IntervalSet]
+"""Device and epoch to the sequence numbers that are stored."""
+
+
+def deduplicate(
+    records: Iterable[Record], seen: SeenSequences, latest: LastValueCache
+) -> tuple[list[Record], SeenSequences]:
+    """The records that are not stored yet, and the seen sequence numbers as they are after storing them.
+
+    Nothing is changed: a store commits both together, and only then keeps them.
+    """
+    fresh: list[Record] = []
+    touched: SeenSequences = {}
+    for record in records:
+        if isinstance(record, StatusRecord):
+            if latest.is_change(record):
+                fresh.append(record)
+            continue
+        key = (record.origin.device, record.origin.epoch)
+        if key not in touched:
+            touched[key] = IntervalSet(seen.get(key, ()))
+        if touched[key].add(record.origin.seq):
+            fresh.append(record)
+    for ranges in touched.values():
+        ranges.keep_highest(RANGES_MAX)
+    return fresh, touched

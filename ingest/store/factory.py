@@ -1,0 +1,213 @@
+"""Creates the store of a data folder; ingest (writer) and API (reader) of one process share one open file."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+import structlog
+
+from broker.health import damages_since
+from city.model import City
+from city.secrets import Secrets
+from city.settings import Settings
+from city.sqlite import DurableConnection, SetAside
+from ingest.store.checkpoint import Checkpoint
+from ingest.store.dead_letters import DeadLetterQueue
+from ingest.store.duck import DuckStore
+from ingest.store.duck_repair import move_aside
+from ingest.store.health import Damage, DamageKind, HealthSnapshotFile
+from ingest.store.manifest import StoreManifest
+from ingest.store.port import Store
+from ingest.store.quarantine import Quarantine
+from ingest.store.reopening import ReopeningStore
+
+if TYPE_CHECKING:
+    from ingest.store.influx_http import InfluxAddress
+
+log = structlog.get_logger("store")
+
+Account = Literal["ingest", "api"]
+_BROKER_DAMAGE: Final = "broker_damage_at"
+"""Fact in the manifest: time of the broker's newest recorded damage."""
+
+
+@dataclass(frozen=True)
+class StoreHandle:
+    """The store and the files beside it, shared by the services of one process."""
+
+    store: Store
+    dead_letters: DeadLetterQueue
+    quarantine: Quarantine
+    health: HealthSnapshotFile
+    manifest: StoreManifest
+
+
+_lock = threading.Lock()
+_handles: dict[Path, StoreHandle] = {}
+_users: Counter[Path] = Counter()
+
+
+def open_store(settings: Settings, city: City, account: Account = "ingest") -> StoreHandle:
+    """The store of a city's data folder; opened at the first call in a process, then shared.
+
+    The embedded store's file is opened at its first use, and again whenever it breaks.
+
+    Args:
+        settings: The data folder and the kind of store.
+        city: For the tags of each device.
+        account: InfluxDB account.
+
+    Raises:
+        ConfigError: A newer version has written one of the files.
+        RetryLaterError: The disk refuses.
+    """
+    folder = settings.data.resolve()
+    with _lock:
+        if folder not in _handles:
+            manifest = open_manifest(folder)
+            dead_letters = DeadLetterQueue(
+                folder / "store" / "dead_letters.sqlite", max_bytes=settings.dead_letters_max_mb << 20
+            )
+            quarantine = Quarantine(folder / "store" / "quarantine.sqlite")
+            if account == "ingest":
+                register_file(manifest, "dead letters", dead_letters.file)
+                register_file(manifest, "quarantine", quarantine.file)
+            store: Store
+            if settings.store == "duckdb":
+                store = ReopeningStore(partial(_open_duckdb, folder / "store" / "city.duckdb", city.id, manifest))
+            else:
+                store = create_store(settings, city, settings.store, account)
+            _handles[folder] = StoreHandle(store, dead_letters, quarantine, HealthSnapshotFile(folder), manifest)
+        _users[folder] += 1
+        return _handles[folder]
+
+
+def open_manifest(data: Path) -> StoreManifest:
+    """Open the manifest of a data folder.
+
+    Raises:
+        ConfigError: A newer version has written it.
+        RetryLaterError: The disk refuses.
+    """
+    return StoreManifest(manifest_path(data))
+
+
+def manifest_path(data: Path) -> Path:
+    """Path of the manifest in a data folder."""
+    return data / "ingest" / "book.sqlite"
+
+
+def register_file(manifest: StoreManifest, name: str, file: DurableConnection, detail: str = "") -> None:
+    """Report a file that is not the one recorded last (deleted, damaged or replaced), and record it."""
+    fact = f"life of {name}"
+    known = manifest.fact(fact)
+    if file.set_aside:
+        report_set_aside(manifest, file.path, file.set_aside)
+    elif known and known != file.life:
+        report_damage(manifest, file.path, "deleted" if file.is_new else "foreign", detail)
+    if known != file.life:
+        manifest.state(**{fact: file.life})
+
+
+def _open_duckdb(path: Path, city: str, manifest: StoreManifest, damage: str) -> DuckStore:
+    """Open the embedded store; the file of another city is set aside."""
+
+    def report(found: SetAside) -> None:
+        report_set_aside(manifest, path, found)
+
+    store = DuckStore(path, city=city, damage=damage, on_set_aside=report)
+    known = manifest.knows_store(store.life)
+    if known is False and not (store.is_new or store.had_no_meta or store.set_aside):
+        store.close()
+        aside = move_aside(path, "foreign")
+        detail = f"it is another one's (city {store.city or 'unknown'}); it lies at {aside}"
+        store = DuckStore(path, city=city, on_set_aside=report)
+        report_damage(manifest, path, "foreign", detail)
+    elif known is False and store.is_new:
+        report_damage(manifest, path, "deleted", "a new one was begun")
+    manifest.adopt_store(store.life)
+    return store
+
+
+def report_set_aside(manifest: StoreManifest, path: Path, found: SetAside) -> None:
+    """Record an alarm for a file that was written again."""
+    where = f"; it lies at {found.aside}" if found.aside else ""
+    what: DamageKind = "damaged" if "damaged-" in found.aside else "foreign" if found.aside else "deleted"
+    report_damage(manifest, path, what, f"{found.reason}; {found.rows} rows rescued{where}")
+
+
+def report_broker_damages(manifest: StoreManifest, data: Path) -> None:
+    """Record alarms for what the embedded broker could not read since the last call."""
+    for damage in damages_since(data, float(manifest.fact(_BROKER_DAMAGE) or 0)):
+        log.error("file.damage", file=damage.file, what="damaged", detail=damage.detail)
+        manifest.report(Damage(damage.at, damage.file, "damaged", damage.detail))
+        manifest.state(**{_BROKER_DAMAGE: str(damage.at.timestamp())})
+
+
+def report_damage(manifest: StoreManifest, path: Path, what: DamageKind, detail: str) -> None:
+    """Record an alarm for a damage."""
+    log.error("file.damage", file=str(path), what=what, detail=detail)
+    manifest.report(Damage(datetime.now(UTC), f"{path.parent.name}/{path.name}", what, detail))
+
+
+def create_store(
+    settings: Settings, city: City, kind: Literal["duckdb", "influx"], account: Account = "ingest"
+) -> Store:
+    """Create a store of a city's data folder for exclusive use.
+
+    Raises:
+        RetryLaterError: Another process has it.
+        ConfigError: The InfluxDB URL is invalid, or a newer version has written a file.
+    """
+    folder = settings.data.resolve() / "store"
+    if kind == "duckdb":
+        manifest = open_manifest(settings.data.resolve())
+        try:
+            return _open_duckdb(folder / "city.duckdb", city.id, manifest, "")
+        finally:
+            manifest.close()
+    from ingest.store.influx import InfluxStore  # noqa: PLC0415 - InfluxDB's client takes 23 MB
+    from ingest.store.influx_http import InfluxHttp  # noqa: PLC0415 - the same
+
+    http = InfluxHttp(influx_address(settings, account))
+    return InfluxStore(http, city, Checkpoint(folder / "progress.sqlite"))
+
+
+def influx_address(settings: Settings, account: Account) -> InfluxAddress:
+    """Address and credentials of InfluxDB: from the settings, else as `kota influx setup` has stored them.
+
+    Raises:
+        ConfigError: The URL is invalid.
+    """
+    token = settings.influx_token.get_secret_value()
+    from ingest.store.influx_http import InfluxAddress  # noqa: PLC0415 - InfluxDB's client takes 23 MB
+    from ingest.store.influx_setup import tokens_folder  # noqa: PLC0415 - the same
+
+    kept = tokens_folder(settings) / f"{account}.token"
+    if settings.influx_org and not token and kept.is_file():
+        token = kept.read_text().strip()
+    password = settings.influx_password.get_secret_value()
+    if settings.influx_user and not password:
+        password = Secrets(settings.data).influx(account)
+    return InfluxAddress(
+        settings.influx_url, settings.influx_database, settings.influx_org, token, settings.influx_user, password
+    )
+
+
+def close_store(settings: Settings) -> None:
+    """Release the store; the last service of the process to do so closes it."""
+    folder = settings.data.resolve()
+    with _lock:
+        _users[folder] -= 1
+        if _users[folder] == 0:
+            handle = _handles.pop(folder)
+            handle.store.close()
+            handle.dead_letters.close()
+            handle.quarantine.close()
+            handle.manifest.close()
