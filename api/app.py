@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from fastapi import FastAPI, Request
 
-from api import (
-    case_routes,
-    evidence_routes,
-    map_routes,
-    message_routes,
-    middleware,
-    new_device_routes,
-    problems,
-    report_routes,
-    routes,
-    sign_in,
-    stream,
-    system_routes,
-    trip_routes,
-    zone_routes,
-)
-from api.access import require
-from api.console import pages
+from api.auth import sign_in
+from api.auth.access import require
+from api.console.pages import routes as pages
 from api.context import ApiContext
 from api.exports import ngsi_routes, table_routes
+from api.http import middleware, problems
+from api.routes import cases as case_routes
+from api.routes import evidence as evidence_routes
+from api.routes import map as map_routes
+from api.routes import messages as message_routes
+from api.routes import new_devices as new_device_routes
+from api.routes import readings as routes
+from api.routes import reports as report_routes
+from api.routes import stream
+from api.routes import system as system_routes
+from api.routes import trips as trip_routes
+from api.routes import zones as zone_routes
 
 
 def create_app(context: ApiContext) -> FastAPI:

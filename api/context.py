@@ -8,15 +8,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from api.evidence_service import EvidenceService
-from api.reviews import ReviewService
-from city.gateways import Gateways
-from city.model import City
-from city.secrets import Secrets
-from ingest.store.dead_letters import DeadLetterQueue
-from ingest.store.health import HealthSnapshotFile
+from api.queries.evidence_service import EvidenceService
+from api.queries.reviews import ReviewService
+from city.inventory.model import City
+from city.runtime.gateways import Gateways
+from city.runtime.secrets import Secrets
+from ingest.store.parked.dead_letters import DeadLetterQueue
+from ingest.store.parked.quarantine import Quarantine, QuarantinedMessage
 from ingest.store.port import TelemetryReader
-from ingest.store.quarantine import Quarantine, QuarantinedMessage
+from ingest.store.views.health import HealthSnapshotFile
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.context import ApiContext
 from broker.contract.topics import Kind
 from broker.contract.units import unit_of
-from city.model import Bin, Device, Site, Truck
-from ingest.store.device_condition import DeviceCondition, condition_of, number, position_of
+from city.inventory.model import Bin, Device, Site, Truck
 from ingest.store.latest import connectivity
 from ingest.store.port import Latest
 from ingest.store.records import Connectivity, EventRecord
+from ingest.store.views.device_condition import DeviceCondition, condition_of, number, position_of
 
 FIWARE_TYPES: Final[dict[Kind, str]] = {"bin": "WasteContainer", "truck": "Vehicle", "ap": "Device", "camera": "Device"}
 

@@ -8,18 +8,19 @@ from datetime import UTC, datetime
 
 from api.app import create_app
 from api.context import ApiContext
-from api.evidence_service import EvidenceService
-from api.reviews import ReviewService
-from api.server import GRACE_S, http_server
-from city.gateways import Gateways
-from city.ports import is_loopback
-from city.runtime import Runtime
-from ingest.dry_run import DryRunResult, dry_run
-from ingest.http_intake import accept
-from ingest.journal import Arrival, open_journal
-from ingest.replay import replay
+from api.http.server import GRACE_S, http_server
+from api.queries.evidence_service import EvidenceService
+from api.queries.reviews import ReviewService
+from city.runtime.gateways import Gateways
+from city.runtime.ports import is_loopback
+from city.runtime.service import Runtime
+from ingest.decoding.dry_run import DryRunResult, dry_run
+from ingest.messages import Arrival
+from ingest.pipeline.http_intake import accept
+from ingest.pipeline.journal import open_journal
+from ingest.pipeline.replay import replay
 from ingest.store.factory import close_store, open_store
-from ingest.store.quarantine import QuarantinedMessage
+from ingest.store.parked.quarantine import QuarantinedMessage
 from vision.evidence.retention import keep_enforcing, lifetimes_of
 from vision.evidence.store import open_evidence_store
 

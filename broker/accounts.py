@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from broker.access import Rights, rights_table
-from city.formats import own_topics
-from city.gateways import Gateways
-from city.model import City, Device
-from city.secrets import Secrets
+from city.inventory.device_topics import own_topics
+from city.inventory.model import City, Device
+from city.runtime.gateways import Gateways
+from city.runtime.secrets import Secrets
 
 
 class CurrentRights:

@@ -7,9 +7,9 @@ from broker.contract.errors import ConfigError
 from broker.embedded import AuthSource, EmbeddedBroker
 from broker.nats.config import NatsLayout
 from broker.nats.server import find_program
-from city.gateways import Gateways
-from city.ports import is_loopback
-from city.runtime import Runtime
+from city.runtime.gateways import Gateways
+from city.runtime.ports import is_loopback
+from city.runtime.service import Runtime
 
 
 def serve(runtime: Runtime) -> None:

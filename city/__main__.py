@@ -2,7 +2,7 @@
 
 import sys
 
-from city.cli import main
+from city.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -12,10 +12,10 @@ import structlog
 
 from broker.client import connection_params
 from broker.contract.errors import ConfigError, KotaError, RetryLaterError
-from city.logs import configure_logging
-from city.model import Device
-from city.options import add_settings, settings_from
-from city.runtime import Runtime
+from city.inventory.model import Device
+from city.runtime.logs import configure_logging
+from city.runtime.options import add_settings, settings_from
+from city.runtime.service import Runtime
 from edge.agent import Agent
 from edge.outbox import Outbox
 from edge.sensors.port import Assignment, Sensor

@@ -22,7 +22,7 @@ from broker.contract.codec import encode, utc_ms
 from broker.contract.errors import PayloadError, RetryLaterError
 from broker.contract.payloads import TELEMETRY, Event, Receipt
 from broker.contract.topics import Kind
-from city.sqlite import guard, open_durable, truncate_wal
+from city.storage.sqlite import guard, open_durable, truncate_wal
 
 OnFull = Literal["drop_oldest", "keep"]
 

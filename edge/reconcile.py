@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 
 from broker.contract.errors import ConfigError, RetryLaterError
-from city.options import add_settings, settings_from
-from city.secrets import Secrets
+from city.runtime.options import add_settings, settings_from
+from city.runtime.secrets import Secrets
 from edge.outbox import Outbox, OutboxStats
 
 Range = tuple[int, int]

@@ -9,19 +9,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from city.inventory import load_city
-from city.model import City
-from city.options import add_settings, settings_from
-from city.runtime import city_folder
-from city.secrets import Secrets
-from city.settings import Settings
+from city.inventory.loader import load_city
+from city.inventory.model import City
+from city.runtime.options import add_settings, settings_from
+from city.runtime.secrets import Secrets
+from city.runtime.service import city_folder
+from city.runtime.settings import Settings
 from grafana.context import PUBLIC_URL, DashboardContext
 from grafana.provision import FOLDER, ProvisioningOptions, files, write
 from grafana.remote import Outcome, Part, compare, connect, push
 from grafana.remote_alerts import alert_parts
 from grafana.remote_dashboards import dashboard_parts, datasource_part, folder_parts
 from grafana.texts import LANGS
-from ingest.store.influx_setup_plan import account_name
+from ingest.store.influx.setup_plan import account_name
 
 TOKEN_VARIABLE: Final = "KOTA_GRAFANA_TOKEN"  # noqa: S105 - the name of a variable
 _SETTINGS: Final = ("data", "city", "public_url", "influx_url", "influx_database")

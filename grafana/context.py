@@ -8,7 +8,7 @@ from typing import Final
 
 from grafana_foundation_sdk.models import common
 
-from city.model import City
+from city.inventory.model import City
 from grafana.influxql import Select
 from grafana.texts import Lang, text, texts_below
 

@@ -9,7 +9,7 @@ from grafana_client import GrafanaApi
 from grafana_client.client import GrafanaClientError, GrafanaException, GrafanaUnauthorizedError
 
 from broker.contract.errors import ConfigError, RetryLaterError
-from city.options import add_settings, settings_from
+from city.runtime.options import add_settings, settings_from
 
 LOGIN: Final = "wall"
 """Existing installations have this user; a new name would leave the old account behind."""

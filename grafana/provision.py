@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 import yaml
 
-from city.model import City
+from city.inventory.model import City
 from grafana.alerts import rule_groups
 from grafana.context import DATASOURCE_TYPE, DATASOURCE_UID, PUBLIC_URL, DashboardContext
 from grafana.dashboard import build, to_json

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from city.model import City
+from city.inventory.model import City
 from grafana.alerts import FOLDER_UID, rule_groups
 from grafana.context import DashboardContext
 from grafana.provision import ProvisioningOptions, contact_points, night, routes

@@ -7,7 +7,7 @@ from typing import Final
 
 from grafana_foundation_sdk.models import dashboard
 
-from ingest.store.device_condition import BUSY_PCT, FILLING_PCT, FULL_PCT, LOSSY_PCT, SLOW_MS
+from ingest.store.views.device_condition import BUSY_PCT, FILLING_PCT, FULL_PCT, LOSSY_PCT, SLOW_MS
 
 LAG_ALARM_S: Final = 120
 """Above this lag the data is too old to dispatch by."""

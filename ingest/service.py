@@ -18,17 +18,16 @@ from broker.contract.errors import RetryLaterError
 from broker.mqtt5_subscriber import Mqtt5Subscriber
 from broker.nats.endpoint import endpoint_path
 from broker.nats.reader import StreamReader
-from city.backup_cut import Copier
-from city.model import City
-from city.runtime import Runtime
-from city.secrets import Secrets
-from city.settings import Settings
-from ingest import metrics
-from ingest.decode import Decoder
-from ingest.drain import Drain
-from ingest.intake import Intake, IntakeBus
-from ingest.journal import Journal, open_journal
-from ingest.store.dead_letters import DeadLetterQueue
+from city.backup.snapshot import Copier
+from city.inventory.model import City
+from city.runtime.secrets import Secrets
+from city.runtime.service import Runtime
+from city.runtime.settings import Settings
+from ingest.decoding.decoder import Decoder
+from ingest.pipeline import metrics
+from ingest.pipeline.drain import Drain
+from ingest.pipeline.intake import Intake, IntakeBus
+from ingest.pipeline.journal import Journal, open_journal
 from ingest.store.factory import (
     StoreHandle,
     close_store,
@@ -38,10 +37,11 @@ from ingest.store.factory import (
     report_damage,
     report_set_aside,
 )
-from ingest.store.health import LOST_SHOWN, IngestHealth, write_health
 from ingest.store.manifest import StoreManifest
-from ingest.store.quarantine import Quarantine
+from ingest.store.parked.dead_letters import DeadLetterQueue
+from ingest.store.parked.quarantine import Quarantine
 from ingest.store.reopening import ReopeningStore
+from ingest.store.views.health import LOST_SHOWN, IngestHealth, write_health
 
 log = structlog.get_logger("ingest")
 
@@ -175,7 +175,7 @@ class DrainProgress:
 def _run_deriver(settings: Settings, city: City, opened: StoreHandle) -> Callable[..., None]:
     """The thread that writes derived points to an InfluxDB."""
     from ingest.derive.deriver import Deriver  # noqa: PLC0415 - InfluxDB's client takes 23 MB
-    from ingest.store.influx import InfluxStore  # noqa: PLC0415 - the same
+    from ingest.store.influx.store import InfluxStore  # noqa: PLC0415 - the same
 
     assert isinstance(opened.store, InfluxStore)  # noqa: S101 - as the settings say
     url = settings.public_url or f"http://{settings.host}:{settings.port}"

@@ -17,7 +17,7 @@ from vision.score import NO_HINTS, Alarm, ClipHints, clips_in, frames_of, hints_
 def run(argv: list[str]) -> int:
     """`kota vision score FOLDER --out FILE` scores; anything else runs the service."""
     if argv[:1] != ["score"]:
-        serve = importlib.import_module("city.serve")
+        serve = importlib.import_module("city.runtime.serve")
         code: int = serve.run(["vision", *argv])
         return code
     parser = argparse.ArgumentParser(prog="kota vision score", description="Run the detector over a folder of clips.")

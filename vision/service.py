@@ -10,11 +10,11 @@ from typing import Final
 
 import structlog
 
-from city.model import Camera
-from city.runtime import Runtime
-from vision.balancing import worker_count
+from city.inventory.model import Camera
+from city.runtime.service import Runtime
 from vision.capture.address import kind_of
-from vision.coordinator import Coordinator
+from vision.workers.balancing import worker_count
+from vision.workers.coordinator import Coordinator
 
 log = structlog.get_logger("vision")
 
@@ -36,7 +36,7 @@ def serve(runtime: Runtime) -> None:
         Coordinator(runtime, cameras, workers).run()
     else:
         # By name: OpenCV is loaded only where pictures are looked at.
-        importlib.import_module("vision.camera_group").CameraGroup(runtime, cameras).run(
+        importlib.import_module("vision.workers.camera_group").CameraGroup(runtime, cameras).run(
             lambda loads: runtime.beat("vision", f"{len(loads)} cameras")
         )
 

@@ -9,11 +9,11 @@ from typing import Final
 
 from fastapi import Request
 
-from api.access import role_of
-from api.console.texts import LANGS, TEXTS, Lang, text
+from api.auth.access import role_of
+from api.console.texts.common import LANGS, TEXTS, Lang, text
 from api.context import ApiContext
 from broker.contract.units import unit_of
-from city.secrets import ROLES, Role
+from city.runtime.secrets import ROLES, Role
 from ingest.store.records import Value
 
 LANG_COOKIE: Final = "kota_lang"
@@ -49,7 +49,7 @@ class PageContext:
         return f"{local.day} {month} {local.year} {local:%H:%M} {local.tzname()}"
 
     def hours(self, described: str) -> str:
-        """Dumping hours, translated from the description of `city.windows`."""
+        """Dumping hours, translated from the description of `city.inventory.windows`."""
         english = [*text("weekdays", "en").split(), *(text(key, "en") for key in _HOUR_WORDS)]
         own = [*self.t("weekdays").split(), *(self.t(key) for key in _HOUR_WORDS)]
         words = dict(zip(english, own, strict=True))

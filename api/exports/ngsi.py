@@ -15,13 +15,13 @@ from typing import Any, Final
 import msgspec
 
 from api.exports.entity import Attribute, Entity, drop_none, fact, relationship, urn
-from api.geojson import point
+from api.queries.geojson import point
 from api.schemas import service_status_of
 from broker.contract.topics import Kind
-from city.model import AccessPoint, Bin, City, Truck
-from ingest.store.device_condition import ABSENT, FULL_PCT, TILTED_DEG, name_of, number, position_of
-from ingest.store.device_state import DeviceState
+from city.inventory.model import AccessPoint, Bin, City, Truck
 from ingest.store.port import Latest
+from ingest.store.views.device_condition import ABSENT, FULL_PCT, TILTED_DEG, name_of, number, position_of
+from ingest.store.views.device_state import DeviceState
 
 ONE, PERCENT, KILOGRAM, LITRE, CELSIUS = "C62", "P1", "KGM", "LTR", "CEL"
 KM, KMH, DEGREE, DBM = "KMT", "KMH", "DD", "DBM"

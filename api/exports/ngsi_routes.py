@@ -13,15 +13,15 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.exceptions import HTTPException
 
-from api.access import require
+from api.auth.access import require
 from api.context import ApiContext
-from api.device_states import device_states, emptied_at
 from api.exports.entity import Entity, Form, render
 from api.exports.negotiation import best_match
 from api.exports.ngsi import ENTITY_TYPES, EntityType, MappingContext
-from api.routes import NUMBER_MAX, PAGE_MAX, context_of
+from api.queries.device_states import device_states, emptied_at
+from api.routes.readings import NUMBER_MAX, PAGE_MAX, context_of
 from broker.contract.errors import PayloadError
-from city.model import Device
+from city.inventory.model import Device
 
 JSON: Final = "application/json"
 JSON_LD: Final = "application/ld+json"

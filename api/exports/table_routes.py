@@ -16,22 +16,22 @@ import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from api import geojson
-from api.access import require
+from api.auth.access import require
 from api.context import ApiContext
-from api.device_states import device_states
-from api.events import each_event
-from api.routes import BUCKET_MAX_S, From, To, context_of, device_of, time_range
-from api.spreadsheet import escape_formula
+from api.queries import geojson
+from api.queries.device_states import device_states
+from api.queries.events import each_event
+from api.queries.spreadsheet import escape_formula
+from api.routes.readings import BUCKET_MAX_S, From, To, context_of, device_of, time_range
 from broker.contract.errors import PayloadError
 from broker.contract.payloads import fields_of
 from broker.contract.topics import ID_PATTERN, KINDS, Kind
 from broker.contract.units import unit_of
-from city.model import Device
-from ingest.store.device_condition import position_of
-from ingest.store.device_state import DeviceState
+from city.inventory.model import Device
 from ingest.store.port import MAX_EVENTS, Aggregate, EventQuery, SeriesQuery, check_series
 from ingest.store.records import Reading, Value
+from ingest.store.views.device_condition import position_of
+from ingest.store.views.device_state import DeviceState
 
 router = APIRouter(prefix="/api/v1/export", tags=["exports"])
 

@@ -11,12 +11,12 @@ from typing import Final
 from broker.accounts import CurrentRights, password_of
 from broker.contract.errors import ConfigError
 from broker.mosquitto.files import TLS_FILES, MosquittoLayout, texts
-from city.atomic_files import replace_file
-from city.gateways import Gateways
-from city.options import add_settings, settings_from
-from city.runtime import whole_city
-from city.secrets import Secrets
-from city.settings import Settings
+from city.runtime.gateways import Gateways
+from city.runtime.options import add_settings, settings_from
+from city.runtime.secrets import Secrets
+from city.runtime.service import whole_city
+from city.runtime.settings import Settings
+from city.storage.atomic_files import replace_file
 
 _OWN_MODE: Final = 0o600
 _GROUP_MODE: Final = 0o640

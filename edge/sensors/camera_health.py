@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from broker.contract.errors import RetryLaterError
-from city.model import Camera
+from city.inventory.model import Camera
 from edge.sensors.driver_status import DriverStatus
 from edge.sensors.polled import PolledSensor
 from edge.sensors.port import Assignment, Sensor

@@ -13,7 +13,7 @@ import structlog
 
 from broker.contract.payloads import TELEMETRY, fields_of
 from broker.contract.topics import Kind
-from city.model import Device
+from city.inventory.model import Device
 from edge.outbox import TelemetryEntry
 
 log = structlog.get_logger("edge")

@@ -8,8 +8,8 @@ from typing import Protocol
 
 import msgspec
 
-from city.model import City, Device
-from city.settings import Settings
+from city.inventory.model import City, Device
+from city.runtime.settings import Settings
 from edge.outbox import Entry
 from edge.sensors.source import SourceSpec
 

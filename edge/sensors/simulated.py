@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from city.model import AccessPoint, Bin, Camera, City, Device, Truck
+from city.inventory.model import AccessPoint, Bin, Camera, City, Device, Truck
 from edge.outbox import Entry
 from edge.sensors.port import Assignment, Sensor
 from edge.simulator.emission import StatusEmission

@@ -22,7 +22,7 @@ from gufo.snmp.sync import SnmpSession
 from msgspec import Meta
 
 from broker.contract.errors import ConfigError, RetryLaterError
-from city.settings import Settings
+from city.runtime.settings import Settings
 
 T = TypeVar("T")
 

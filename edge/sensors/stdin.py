@@ -15,7 +15,7 @@ from typing import Any, TextIO
 import msgspec
 import structlog
 
-from city.model import Device
+from city.inventory.model import Device
 from edge.outbox import Entry, EventEntry, TelemetryEntry
 from edge.sensors.port import Assignment, Sensor
 

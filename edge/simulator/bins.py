@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from city.model import Bin, WasteKind
+from city.inventory.model import Bin, WasteKind
 from edge.simulator.emission import Emission, EventEmission, TelemetryEmission, Values, instant
 from edge.simulator.habits import ReportSchedule
 from edge.simulator.scene import Scene

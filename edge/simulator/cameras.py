@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from city.model import Camera
+from city.inventory.model import Camera
 from edge.simulator.emission import Emission, EventEmission, StatusEmission, TelemetryEmission, Values, instant
 from edge.simulator.habits import ReportSchedule, Spells
 from edge.simulator.scene import Scene

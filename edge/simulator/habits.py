@@ -9,7 +9,7 @@ from random import Random
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from city.windows import DumpingHours
+from city.inventory.windows import DumpingHours
 
 DAY_S: Final = 86_400.0
 _SLOT_S: Final = 900.0

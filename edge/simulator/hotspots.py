@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Final
 
-from city.model import AccessPoint
+from city.inventory.model import AccessPoint
 from edge.simulator.emission import Emission, EventEmission, StatusEmission, TelemetryEmission, Values, instant
 from edge.simulator.habits import ReportSchedule, Spells, by_hour
 from edge.simulator.scene import Scene

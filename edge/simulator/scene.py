@@ -9,7 +9,7 @@ from functools import cached_property
 from random import Random
 from typing import Final
 
-from city.model import Bin, City, Device, SiteKind
+from city.inventory.model import Bin, City, Device, SiteKind
 from edge.simulator.habits import DumpingCurve
 from edge.simulator.roads import GeoPoint
 

@@ -12,7 +12,7 @@ import structlog
 
 from broker.client import connection_params
 from broker.contract.errors import ConfigError, RetryLaterError
-from city.runtime import Runtime
+from city.runtime.service import Runtime
 from edge.agent import Agent
 from edge.outbox import Entry, Outbox
 from edge.simulator.emission import Emission, StatusEmission, TelemetryEmission

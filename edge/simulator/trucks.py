@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final, Literal
 
-from city.model import Truck
+from city.inventory.model import Truck
 from edge.simulator.emission import Emission, EventEmission, StatusEmission, TelemetryEmission, Values, instant
 from edge.simulator.habits import ReportSchedule
 from edge.simulator.roads import GeoPoint, Path, nearby, shift, street_path

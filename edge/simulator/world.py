@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final, Protocol, TypeVar
 
-from city.model import City, Device
+from city.inventory.model import City, Device
 from edge.simulator.bins import SimulatedBin
 from edge.simulator.cameras import SimulatedCamera
 from edge.simulator.emission import Emission

@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from broker.contract.topics import Kind
-from city.model import City
+from city.inventory.model import City
 from ingest.derive.states import to_ms
-from ingest.store.cases import Case
-from ingest.store.device_condition import ABSENT, number
-from ingest.store.device_state import DeviceState
-from ingest.store.line_protocol import to_point
+from ingest.store.influx.line_protocol import to_point
 from ingest.store.records import EventRecord, Value
+from ingest.store.views.cases import Case
+from ingest.store.views.device_condition import ABSENT, number
+from ingest.store.views.device_state import DeviceState
 
 _COUNTED: Final[dict[Kind, dict[str, tuple[str, ...]]]] = {
     "bin": {

@@ -13,17 +13,17 @@ from typing import Final
 import structlog
 
 from broker.contract.errors import PayloadError, RetryLaterError
-from city.model import City
+from city.inventory.model import City
 from ingest.derive.areas import area_points, collected_by_area
 from ingest.derive.dumping import DumpingCases
 from ingest.derive.states import States, to_ms
-from ingest.store.cases import TYPES, fold
-from ingest.store.device_condition import ABSENT, LATCHED_EVENTS
-from ingest.store.device_state import RAISED_BACK, evaluate, raised_by_device
-from ingest.store.health import HealthSnapshotFile, IngestHealth
-from ingest.store.influx import InfluxStore
-from ingest.store.line_protocol import to_point
+from ingest.store.influx.line_protocol import to_point
+from ingest.store.influx.store import InfluxStore
 from ingest.store.schema import EVENTS, RAW
+from ingest.store.views.cases import TYPES, fold
+from ingest.store.views.device_condition import ABSENT, LATCHED_EVENTS
+from ingest.store.views.device_state import RAISED_BACK, evaluate, raised_by_device
+from ingest.store.views.health import HealthSnapshotFile, IngestHealth
 
 log = structlog.get_logger("ingest")
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
-from city.model import City
+from city.inventory.model import City
 from ingest.derive.states import to_ms
-from ingest.store.cases import Case, evidence_urls
-from ingest.store.line_protocol import NANOSECONDS, to_point
+from ingest.store.influx.line_protocol import NANOSECONDS, to_point
 from ingest.store.records import EventRecord, Value
+from ingest.store.views.cases import Case, evidence_urls
 
 _PICTURE: Final = "after"
 

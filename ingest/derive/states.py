@@ -8,18 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from broker.contract.topics import Kind
-from city.model import City, Truck
-from ingest.store.device_condition import (
-    ABSENT,
-    FULL_PCT,
-    name_of,
-    number,
-    position_of,
-)
-from ingest.store.device_state import DeviceState
-from ingest.store.line_protocol import to_point
+from city.inventory.model import City, Truck
+from ingest.store.influx.line_protocol import to_point
 from ingest.store.records import Value
 from ingest.store.tags import tags_of_device
+from ingest.store.views.device_condition import ABSENT, FULL_PCT, name_of, number, position_of
+from ingest.store.views.device_state import DeviceState
 
 REPEAT_AFTER: Final = timedelta(minutes=5)
 """An unchanged state is repeated after this time, so that boards can tell it from missing data."""

@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING, Final, Literal
 import structlog
 
 from broker.health import damages_since
-from city.model import City
-from city.secrets import Secrets
-from city.settings import Settings
-from city.sqlite import DurableConnection, SetAside
-from ingest.store.checkpoint import Checkpoint
-from ingest.store.dead_letters import DeadLetterQueue
-from ingest.store.duck import DuckStore
-from ingest.store.duck_repair import move_aside
-from ingest.store.health import Damage, DamageKind, HealthSnapshotFile
+from city.inventory.model import City
+from city.runtime.secrets import Secrets
+from city.runtime.settings import Settings
+from city.storage.sqlite import DurableConnection, SetAside
+from ingest.store.duckdb.repair import move_aside
+from ingest.store.duckdb.store import DuckStore
+from ingest.store.influx.checkpoint import Checkpoint
 from ingest.store.manifest import StoreManifest
+from ingest.store.parked.dead_letters import DeadLetterQueue
+from ingest.store.parked.quarantine import Quarantine
 from ingest.store.port import Store
-from ingest.store.quarantine import Quarantine
 from ingest.store.reopening import ReopeningStore
+from ingest.store.views.health import Damage, DamageKind, HealthSnapshotFile
 
 if TYPE_CHECKING:
-    from ingest.store.influx_http import InfluxAddress
+    from ingest.store.influx.http import InfluxAddress
 
 log = structlog.get_logger("store")
 
@@ -172,8 +172,8 @@ def create_store(
             return _open_duckdb(folder / "city.duckdb", city.id, manifest, "")
         finally:
             manifest.close()
-    from ingest.store.influx import InfluxStore  # noqa: PLC0415 - InfluxDB's client takes 23 MB
-    from ingest.store.influx_http import InfluxHttp  # noqa: PLC0415 - the same
+    from ingest.store.influx.http import InfluxHttp  # noqa: PLC0415 - the same
+    from ingest.store.influx.store import InfluxStore  # noqa: PLC0415 - InfluxDB's client takes 23 MB
 
     http = InfluxHttp(influx_address(settings, account))
     return InfluxStore(http, city, Checkpoint(folder / "progress.sqlite"))
@@ -186,8 +186,8 @@ def influx_address(settings: Settings, account: Account) -> InfluxAddress:
         ConfigError: The URL is invalid.
     """
     token = settings.influx_token.get_secret_value()
-    from ingest.store.influx_http import InfluxAddress  # noqa: PLC0415 - InfluxDB's client takes 23 MB
-    from ingest.store.influx_setup import tokens_folder  # noqa: PLC0415 - the same
+    from ingest.store.influx.http import InfluxAddress  # noqa: PLC0415 - InfluxDB's client takes 23 MB
+    from ingest.store.influx.setup import tokens_folder  # noqa: PLC0415 - the same
 
     kept = tokens_folder(settings) / f"{account}.token"
     if settings.influx_org and not token and kept.is_file():

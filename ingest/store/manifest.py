@@ -16,12 +16,12 @@ from typing import Final, Literal
 
 import msgspec
 
-from city.sqlite import DurableConnection, SetAside, guard, open_durable, reopen_if_replaced
+from city.storage.sqlite import DurableConnection, SetAside, guard, open_durable, reopen_if_replaced
 from ingest.store.dedup import RANGES_MAX, SeenSequences
-from ingest.store.health import Damage, LostRange
 from ingest.store.intervals import IntervalSet
 from ingest.store.port import Ranges
 from ingest.store.records import EventRecord, Reading, Record
+from ingest.store.views.health import Damage, LostRange
 
 Class = Literal["reading", "event"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from city.model import Bin, City
+from city.inventory.model import Bin, City
 
 
 def tags_of_device(city: City, device_id: str) -> dict[str, str]:

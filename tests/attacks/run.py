@@ -7,9 +7,9 @@ import argparse
 import msgspec
 
 from broker.contract.errors import ConfigError
-from city.inventory import load_city
-from city.options import add_settings, settings_from
-from city.runtime import city_folder
+from city.inventory.loader import load_city
+from city.runtime.options import add_settings, settings_from
+from city.runtime.service import city_folder
 from tests.attacks.bus import BUS
 from tests.attacks.target import running_city
 from tests.attacks.web import WEB

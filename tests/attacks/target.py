@@ -17,8 +17,8 @@ import msgspec
 from broker.accounts import password_of
 from broker.client import BusClient, ConnectionParams, Delivery
 from broker.contract.errors import ConfigError
-from city.gateways import Gateways
-from city.secrets import Secrets
+from city.runtime.gateways import Gateways
+from city.runtime.secrets import Secrets
 
 SERVED_WITHIN_S: Final = 30.0
 _LISTENS: Final = "0A"

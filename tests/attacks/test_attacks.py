@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from city.ports import free_port
+from city.runtime.ports import free_port
 from tests.attacks.bus import BUS
 from tests.attacks.target import Attempt, Target
 from tests.attacks.web import WEB

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import quote
 
-from city.secrets import ROLES, Secrets
+from city.runtime.secrets import ROLES, Secrets
 from tests.attacks.target import Attempt, Target, allow_connections
 
 CLOSED_WITHIN_S: Final = 40.0

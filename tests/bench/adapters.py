@@ -19,12 +19,12 @@ from typing import Any, Final
 
 import msgspec
 
-from city.inventory import builtin_city, load_city
-from city.model import AccessPoint, Bin, Binding, Camera, City, Device, Truck
-from ingest.decode import Decoder
-from ingest.journal import Arrival
-from ingest.stateful_rules import StatefulRules
-from ingest.store.duck import DuckStore
+from city.inventory.loader import builtin_city, load_city
+from city.inventory.model import AccessPoint, Bin, Binding, Camera, City, Device, Truck
+from ingest.decoding.decoder import Decoder
+from ingest.messages import Arrival
+from ingest.pipeline.stateful_rules import StatefulRules
+from ingest.store.duckdb.store import DuckStore
 from ingest.store.records import Record
 
 BATCH: Final = 4_000

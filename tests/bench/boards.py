@@ -18,8 +18,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from ingest.store.influx_http import InfluxHttp
-from ingest.store.influx_setup_plan import DAY_S
+from ingest.store.influx.http import InfluxHttp
+from ingest.store.influx.setup_plan import DAY_S
 from ingest.store.schema import ROLLUP
 from tests.bench.large_city import Made, fill, make_devices, raw_lines
 from tests.bench.usage import usage_of

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple
 
 from broker.contract.topics import Kind
-from city.inventory import builtin_city, load_city
-from ingest.store.influx_http import InfluxHttp
-from ingest.store.influx_setup_plan import DAY_S
-from ingest.store.line_protocol import encode_tags, to_point
+from city.inventory.loader import builtin_city, load_city
+from ingest.store.influx.http import InfluxHttp
+from ingest.store.influx.line_protocol import encode_tags, to_point
+from ingest.store.influx.setup_plan import DAY_S
 from ingest.store.records import Value
 from ingest.store.schema import DERIVED, EVENTS, RAW, ROLLUP, WINDOW_S, Policy
 

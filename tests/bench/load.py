@@ -18,7 +18,7 @@ import msgspec
 from broker.contract.codec import encode, join_encoded, parse_receipt
 from broker.contract.payloads import BinTelemetry
 from broker.contract.topics import Topic
-from city.secrets import Secrets
+from city.runtime.secrets import Secrets
 from tests.attacks.packets import connect, packet, publish, subscribe
 from tests.chaos.fleet import PacketProtocol
 

@@ -18,9 +18,10 @@ from typing import Final
 import msgspec
 
 from broker.client import BusClient, ConnectionParams
-from city.inventory import builtin_city, load_city
-from city.settings import Settings, load_settings
-from ingest.journal import Arrival, Journal
+from city.inventory.loader import builtin_city, load_city
+from city.runtime.settings import Settings, load_settings
+from ingest.messages import Arrival
+from ingest.pipeline.journal import Journal
 from ingest.service import Ingest
 from ingest.store.factory import StoreHandle, open_store
 from ingest.store.port import Ranges, Store, WriteResult

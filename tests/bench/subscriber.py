@@ -17,9 +17,9 @@ import msgspec
 
 from broker.client import BusClient, ConnectionParams, Delivery
 from broker.contract.topics import subscription
-from city.inventory import builtin_city, load_city
-from city.secrets import Secrets
-from city.settings import load_settings
+from city.inventory.loader import builtin_city, load_city
+from city.runtime.secrets import Secrets
+from city.runtime.settings import load_settings
 from ingest.service import Ingest
 from ingest.store.factory import open_store
 from tests.bench.usage import usage_of

@@ -22,19 +22,19 @@ import cv2
 import structlog
 
 from broker.contract.errors import ConfigError
-from city.inventory import builtin_city, load_city
-from city.model import Camera
+from city.inventory.loader import builtin_city, load_city
+from city.inventory.model import Camera
 from tests.bench.dual_mog2 import DualMog2
 from tests.bench.usage import usage_of
 from tests.support.evidence_stores import evidence_store_in
+from vision.camera.sink import Health
+from vision.camera.worker import CameraWorker
+from vision.capture.demo import DemoSource
 from vision.capture.port import Frame
-from vision.demo import DemoSource
 from vision.detect.detector import AbandonedObjectDetector
 from vision.detect.picture import Image
 from vision.detect.port import StepResult
 from vision.score import VIDEO_SUFFIXES, Detector, TimedImage, frames_of
-from vision.sink import Health
-from vision.worker import CameraWorker
 
 SIZE: Final = (640, 480)
 FPS: Final = 5

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from broker.contract.codec import sequence_ids_of
 from edge.outbox import Outbox
-from ingest.store.dead_letters import DeadLetterQueue
 from ingest.store.factory import open_manifest
 from ingest.store.intervals import IntervalSet
+from ingest.store.parked.dead_letters import DeadLetterQueue
 from ingest.store.port import StoredSequences
 from tests.chaos.fleet import read_lives
 

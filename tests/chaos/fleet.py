@@ -26,7 +26,7 @@ from broker.client import KEEPALIVE_S, RECONNECT_MAX_S, RECONNECT_MIN_S, STABLE_
 from broker.contract.codec import encode, join_encoded, parse_receipt
 from broker.contract.payloads import BinTelemetry, Offline, Online
 from broker.contract.topics import Topic
-from city.secrets import Secrets
+from city.runtime.secrets import Secrets
 from edge.agent import BATCH_MAX, RETRANSMIT_MAX_S, RETRANSMIT_TIMEOUT_S
 from tests.attacks.packets import connect, packet, publish, subscribe
 from tests.attacks.target import allow_connections

@@ -21,14 +21,15 @@ from typing import Final
 import msgspec
 
 from broker.contract import codec
-from city.inventory import builtin_city, load_city
-from city.model import City
-from ingest.decode import Decoder
-from ingest.drain import Drain
-from ingest.journal import Arrival, Journal
-from ingest.store.dead_letters import DeadLetterQueue
-from ingest.store.duck import DuckStore
-from ingest.store.quarantine import Quarantine
+from city.inventory.loader import builtin_city, load_city
+from city.inventory.model import City
+from ingest.decoding.decoder import Decoder
+from ingest.messages import Arrival
+from ingest.pipeline.drain import Drain
+from ingest.pipeline.journal import Journal
+from ingest.store.duckdb.store import DuckStore
+from ingest.store.parked.dead_letters import DeadLetterQueue
+from ingest.store.parked.quarantine import Quarantine
 from tests.support.field_samples import SAMPLES, samples
 from tests.support.field_samples_page import DEEP, device_of
 

@@ -22,13 +22,13 @@ from typing import Final, Literal
 import msgspec
 
 from broker.access import SIMULATORS
-from city.inventory import builtin_city, load_city
-from ingest.store.checkpoint import Checkpoint
-from ingest.store.duck import DuckStore
-from ingest.store.health import HealthSnapshotFile, IngestHealth
-from ingest.store.influx import InfluxStore
-from ingest.store.influx_http import InfluxHttp
+from city.inventory.loader import builtin_city, load_city
+from ingest.store.duckdb.store import DuckStore
+from ingest.store.influx.checkpoint import Checkpoint
+from ingest.store.influx.http import InfluxHttp
+from ingest.store.influx.store import InfluxStore
 from ingest.store.port import Store, StoredSequences
+from ingest.store.views.health import HealthSnapshotFile, IngestHealth
 from tests.chaos.counting import counted, outboxes, published_in
 from tests.chaos.damage import LAST_HARM, Harm
 from tests.chaos.fleet import read_lives

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from city.secrets import Secrets
+from city.runtime.secrets import Secrets
 from tests.attacks.packets import connect, publish
 
 THIEF: Final = "con-068"

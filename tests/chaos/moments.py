@@ -15,11 +15,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-import ingest.journal
-from ingest.intake import Intake
-from ingest.store.checkpoint import Checkpoint
-from ingest.store.dead_letters import DeadLetterQueue
-from ingest.store.duck import DuckStore
+from ingest.pipeline import journal
+from ingest.pipeline.intake import Intake
+from ingest.store.duckdb.store import DuckStore
+from ingest.store.influx.checkpoint import Checkpoint
+from ingest.store.parked.dead_letters import DeadLetterQueue
 
 MOMENT_VARIABLE: Final = "KOTA_CHAOS_MOMENT"
 CLOCK_VARIABLE: Final = "KOTA_CHAOS_CLOCK"
@@ -32,7 +32,7 @@ _PLACES: Final[dict[str, tuple[Any, str, bool]]] = {
     "between rows and positions": (DuckStore, "_insert", True),
     "between store and its note": (DuckStore, "write", True),
     "between InfluxDB and its note": (Checkpoint, "commit", False),
-    "between deleting and compacting": (ingest.journal, "vacuum", False),
+    "between deleting and compacting": (journal, "vacuum", False),
 }
 """Name to owner, function, and whether the process dies after it rather than before."""
 

@@ -14,8 +14,8 @@ from broker.contract.payloads import Receipt
 from broker.contract.topics import Kind
 from edge.agent import Agent
 from edge.outbox import Row
-from ingest.intake import Intake
-from ingest.store.duck import DuckStore
+from ingest.pipeline.intake import Intake
+from ingest.store.duckdb.store import DuckStore
 from ingest.store.port import Ranges
 from ingest.store.records import Record
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from broker.client import ConnectionParams
 from broker.contract.errors import RetryLaterError
 from broker.contract.topics import Kind
-from city.logs import configure_logging
-from city.secrets import Secrets
+from city.runtime.logs import configure_logging
+from city.runtime.secrets import Secrets
 from edge.agent import Agent
 from edge.outbox import Outbox, TelemetryEntry
 from tests.chaos import mutants

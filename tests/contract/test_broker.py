@@ -12,8 +12,8 @@ import pytest
 
 from broker.client import BusClient, ConnectionParams, Delivery, Will
 from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES
-from city.certificates import CA, ensure_certificates, names_of
-from city.gateways import Gateways
+from city.runtime.certificates import CA, ensure_certificates, names_of
+from city.runtime.gateways import Gateways
 from tests.support.brokers import BrokerName, RunningBroker, free_port
 from tests.support.clients import Connected
 from tests.support.waiting import wait_for

@@ -12,15 +12,15 @@ import msgspec
 import pytest
 
 from broker.contract.errors import PayloadError
-from city.inventory import builtin_city, load_city
-from ingest.store.checkpoint import Checkpoint
-from ingest.store.duck import DuckStore
-from ingest.store.influx import InfluxStore
-from ingest.store.influx_http import InfluxHttp
+from city.inventory.loader import builtin_city, load_city
+from ingest.cli.store import copy, missing_in
+from ingest.store.duckdb.store import DuckStore
+from ingest.store.influx.checkpoint import Checkpoint
+from ingest.store.influx.http import InfluxHttp
+from ingest.store.influx.store import InfluxStore
 from ingest.store.memory import MemoryStore
 from ingest.store.port import EventQuery, SeriesQuery, Store
 from ingest.store.records import EventRecord, Reading, Record, RecordOrigin, StatusRecord, Value, device_of, time_of
-from ingest.store_cli import copy, missing_in
 from tests.support.influx import RunningInflux
 
 T0 = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

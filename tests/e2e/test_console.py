@@ -17,7 +17,7 @@ import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from api.app import create_app
-from ingest.store.quarantine import QuarantinedMessage
+from ingest.store.parked.quarantine import QuarantinedMessage
 from tests.support.require import require_program
 from tests.support.waiting import wait_for
 from tests.unit.api.conftest import CITY, NOW, Stage

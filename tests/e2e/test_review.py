@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from city.zone_plans import plan_path, read_plan
-from city.zones import Zone, ZonePlan
+from city.inventory.zone_plans import plan_path, read_plan
+from city.inventory.zones import Zone, ZonePlan
 from tests.e2e.test_console import DESKTOP, TELEPHONE, Served, browser, looking, serving
 from tests.support.waiting import wait_for
 from tests.unit.api.conftest import NOW

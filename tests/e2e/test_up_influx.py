@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ingest.store.influx_http import InfluxHttp
+from ingest.store.influx.http import InfluxHttp
 from tests.support.asking import answer_of, ask
 from tests.support.brokers import free_port
 from tests.support.cities import RunningCity

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from city.secrets import Secrets
+from city.runtime.secrets import Secrets
 from tests.support.asking import answer_of, ask
 from tests.support.outside import ComposeOutside
 from tests.support.waiting import wait_for

@@ -21,7 +21,7 @@ from broker.client import ConnectionParams
 from broker.contract.topics import Kind
 from edge.agent import Agent
 from edge.outbox import Outbox, TelemetryEntry
-from ingest.store.duck import DuckStore
+from ingest.store.duckdb.store import DuckStore
 from tests.support.brokers import ROOT, RunningBroker, free_port
 from tests.support.services import Service, running, stored
 from tests.support.waiting import wait_for

@@ -17,13 +17,13 @@ import pytest
 from fastapi.routing import APIRoute
 from httpx import Client, Response
 
-from api.access import SAFE_METHODS, each_route, rights_of
 from api.app import create_app
-from api.console.layout import asset
-from api.session import COOKIE, LASTS, make_session
-from city.secrets import ROLES, Role
-from ingest.store.duck import DuckStore
-from ingest.store.quarantine import QuarantinedMessage
+from api.auth.access import SAFE_METHODS, each_route, rights_of
+from api.auth.session import COOKIE, LASTS, make_session
+from api.console.parts.layout import asset
+from city.runtime.secrets import ROLES, Role
+from ingest.store.duckdb.store import DuckStore
+from ingest.store.parked.quarantine import QuarantinedMessage
 from tests.support.raw_http import served
 from tests.unit.api.conftest import NOW, Stage
 from tests.unit.api.test_messages import gateway_password

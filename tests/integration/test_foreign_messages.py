@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.store.duck import DuckStore
+from ingest.store.duckdb.store import DuckStore
 from tests.integration.test_delivery import ingest_stored
 from tests.support.brokers import BrokerName, RunningBroker, free_port
 from tests.support.clients import Connected

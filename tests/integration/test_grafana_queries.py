@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ingest.store.influx_http import InfluxHttp, Series
+from ingest.store.influx.http import InfluxHttp, Series
 from tests.support.filled import filled_influx
 from tests.support.grafana import (
     DashboardQuery,

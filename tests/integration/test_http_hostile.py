@@ -16,9 +16,9 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.sync.client import connect
 
 from api.app import create_app
-from api.connections import Limits
-from api.middleware import BODY_MAX_BYTES
-from api.stream import STREAMS_EACH
+from api.http.connections import Limits
+from api.http.middleware import BODY_MAX_BYTES
+from api.routes.stream import STREAMS_EACH
 from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES
 from tests.support.brokers import free_port
 from tests.support.raw_http import Answer, Line, ask_raw, served

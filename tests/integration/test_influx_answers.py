@@ -16,12 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from broker.contract.errors import PayloadError, RetryLaterError, RowsRejectedError
-from city.inventory import builtin_city, load_city
-from ingest.store.checkpoint import Checkpoint
-from ingest.store.influx import InfluxStore
-from ingest.store.influx_http import UNQUOTABLE, InfluxAddress, InfluxHttp, RefusedError, quote_value
-from ingest.store.influx_setup import apply_steps, steps_of
-from ingest.store.influx_setup_plan import ACCOUNTS, Plan
+from city.inventory.loader import builtin_city, load_city
+from ingest.store.influx.checkpoint import Checkpoint
+from ingest.store.influx.http import UNQUOTABLE, InfluxAddress, InfluxHttp, RefusedError, quote_value
+from ingest.store.influx.setup import apply_steps, steps_of
+from ingest.store.influx.setup_plan import ACCOUNTS, Plan
+from ingest.store.influx.store import InfluxStore
 from ingest.store.port import EventQuery, SeriesQuery
 from ingest.store.records import Reading, RecordOrigin
 from ingest.store.schema import EVENTS, RAW, ROLLUP

@@ -10,10 +10,10 @@ from typing import get_args
 
 import pytest
 
-from city.inventory import builtin_city, load_city
-from ingest.store.checkpoint import Checkpoint
-from ingest.store.influx import InfluxStore
-from ingest.store.influx_http import InfluxAddress, InfluxHttp
+from city.inventory.loader import builtin_city, load_city
+from ingest.store.influx.checkpoint import Checkpoint
+from ingest.store.influx.http import InfluxAddress, InfluxHttp
+from ingest.store.influx.store import InfluxStore
 from ingest.store.memory import MemoryStore
 from ingest.store.port import Aggregate, SeriesPoint, SeriesQuery, Store
 from ingest.store.records import Reading, RecordOrigin

@@ -9,11 +9,11 @@ import msgspec
 import pytest
 
 from broker.contract.errors import ConfigError, PayloadError, RetryLaterError
-from city.secrets import Secrets
-from ingest import influx_cli
-from ingest.store.influx_http import InfluxAddress, InfluxHttp, RefusedError
-from ingest.store.influx_setup import apply_steps, differences, steps_of
-from ingest.store.influx_setup_plan import ACCOUNTS, Plan, account_name, may_enter
+from city.runtime.secrets import Secrets
+from ingest.cli import influx as influx_cli
+from ingest.store.influx.http import InfluxAddress, InfluxHttp, RefusedError
+from ingest.store.influx.setup import apply_steps, differences, steps_of
+from ingest.store.influx.setup_plan import ACCOUNTS, Plan, account_name, may_enter
 from ingest.store.schema import EVENTS, RAW, ROLLUP, Policy
 from tests.support.influx import ADMIN_TOKEN, ORG, PASSWORD, SERVERS, RunningInflux
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from broker.mosquitto.cli import layout_of, write
-from city.gateways import Gateways
-from city.settings import load_settings
+from city.runtime.gateways import Gateways
+from city.runtime.settings import load_settings
 from tests.support.brokers import RunningBroker, free_port
 from tests.support.clients import Connected
 from tests.support.require import require_program

@@ -16,7 +16,7 @@ from tests.support.waiting import wait_for
 from vision.capture.sources import open_source
 from vision.detect.detector import AbandonedObjectDetector
 from vision.evidence.collector import EvidenceCollector
-from vision.evidence.keys import CustodySigner
+from vision.evidence.custody.keys import CustodySigner
 from vision.evidence.pictures import Image, from_jpeg, limit_size
 from vision.evidence.store import EvidenceStore
 

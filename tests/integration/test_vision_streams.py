@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from city.inventory import builtin_city, load_city
-from city.model import Camera
+from city.inventory.loader import builtin_city, load_city
+from city.inventory.model import Camera
 from tests.support import rtsp
 from tests.support.brokers import free_port
 from tests.support.evidence_stores import evidence_store_in
@@ -22,10 +22,10 @@ from tests.support.require import require_nothing_missing
 from tests.support.rtsp import RtspCamera
 from tests.support.waiting import wait_for
 from tests.support.words import Words
+from vision.camera.worker import CameraWorker
 from vision.capture.port import Frame, FrameSource
 from vision.capture.sources import open_source
 from vision.capture.watchdog import STREAMED
-from vision.worker import CameraWorker
 
 CITY = load_city(builtin_city("kupang"))
 

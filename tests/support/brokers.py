@@ -14,11 +14,11 @@ from typing import Literal
 
 from broker.accounts import password_of
 from broker.mosquitto.cli import layout_of, write
-from city import ports
-from city.gateways import Gateways
-from city.secrets import Secrets
-from city.settings import load_settings
-from ingest.adapters.registry import filters_by_format
+from city.runtime import ports
+from city.runtime.gateways import Gateways
+from city.runtime.secrets import Secrets
+from city.runtime.settings import load_settings
+from ingest.decoding.adapters.registry import filters_by_format
 from tests.support.require import require_program
 from tests.support.waiting import wait_for
 

@@ -6,10 +6,10 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from city.inventory import builtin_city, load_city
-from city.model import AccessPoint, Bin, Binding, Camera, City, Device, Truck
-from ingest.decode import Decoder, DecodeResult
-from ingest.journal import Arrival
+from city.inventory.loader import builtin_city, load_city
+from city.inventory.model import AccessPoint, Bin, Binding, Camera, City, Device, Truck
+from ingest.decoding.decoder import Decoder, DecodeResult
+from ingest.messages import Arrival
 from ingest.store.records import EventRecord, Reading
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

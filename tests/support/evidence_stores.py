@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vision.evidence.keys import CustodySigner
+from vision.evidence.custody.keys import CustodySigner
 from vision.evidence.store import EvidenceStore
 
 

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from city.inventory import builtin_city, load_city
-from city.model import AccessPoint, Bin, Binding, BinModel, Camera, Device, Truck
-from ingest.decode import Decoder, DecodeResult
-from ingest.journal import Arrival
+from city.inventory.loader import builtin_city, load_city
+from city.inventory.model import AccessPoint, Bin, Binding, BinModel, Camera, Device, Truck
+from ingest.decoding.decoder import Decoder, DecodeResult
+from ingest.messages import Arrival
 from ingest.store.records import EventRecord, Reading
 from tests.support.field_samples import NO_MESSAGES, Sample, samples
 

@@ -11,18 +11,18 @@ from typing import Any, Final, Literal
 import msgspec
 
 from broker.contract.topics import Kind
-from city.inventory import builtin_city, load_city
-from city.model import City
+from city.inventory.loader import builtin_city, load_city
+from city.inventory.model import City
 from edge.simulator.emission import Emission, StatusEmission, TelemetryEmission
 from edge.simulator.world import World
+from ingest.decoding.validation import apply_geometry
 from ingest.derive.deriver import Deriver
-from ingest.store.checkpoint import Checkpoint
-from ingest.store.health import HealthSnapshotFile, IngestHealth
-from ingest.store.influx import InfluxStore
-from ingest.store.influx_http import InfluxAddress, InfluxHttp
+from ingest.store.influx.checkpoint import Checkpoint
+from ingest.store.influx.http import InfluxAddress, InfluxHttp
+from ingest.store.influx.store import InfluxStore
 from ingest.store.records import EventRecord, Reading, Record, RecordOrigin, StatusRecord
 from ingest.store.schema import to_columns
-from ingest.validation import apply_geometry
+from ingest.store.views.health import HealthSnapshotFile, IngestHealth
 
 State = Literal["raised", "cleared", "noted"]
 

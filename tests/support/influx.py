@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from broker.contract.errors import RetryLaterError
-from ingest.store.influx_http import InfluxAddress, InfluxHttp, quote_value
-from ingest.store.influx_setup import apply_steps, steps_of
-from ingest.store.influx_setup_plan import ACCOUNTS, Plan
+from ingest.store.influx.http import InfluxAddress, InfluxHttp, quote_value
+from ingest.store.influx.setup import apply_steps, steps_of
+from ingest.store.influx.setup_plan import ACCOUNTS, Plan
 from ingest.store.schema import EVENTS, RAW, ROLLUP
 from tests.support.brokers import free_port
 from tests.support.influxd_build import build, cached, missing

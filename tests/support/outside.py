@@ -8,7 +8,7 @@ import sys
 import urllib.request
 from pathlib import Path
 
-from city.env_file import run as secrets_run
+from city.cli.env_file import run as secrets_run
 from tests.support.brokers import ROOT, free_port
 from tests.support.compose import FOLDERS, Services, ours, read_env, services
 from tests.support.influxd_build import build, cached, missing

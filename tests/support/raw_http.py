@@ -13,8 +13,8 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-from api.connections import Limits
-from api.server import http_server
+from api.http.connections import Limits
+from api.http.server import http_server
 from tests.support.waiting import wait_for
 
 PATIENCE_S = 60.0

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from broker.contract.topics import Kind
-from city.inventory import builtin_city, load_city
-from city.model import Device
-from city.settings import load_settings
+from city.inventory.loader import builtin_city, load_city
+from city.inventory.model import Device
+from city.runtime.settings import load_settings
 from edge.outbox import TelemetryEntry
 from edge.sensors.port import Assignment, Sensor
 from edge.sensors.registry import open_sensor

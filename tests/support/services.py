@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ingest.store.duck import DuckStore
+from ingest.store.duckdb.store import DuckStore
 from ingest.store.port import StoredSequences
 from tests.support.brokers import ROOT
 

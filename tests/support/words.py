@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from broker.contract.errors import RetryLaterError
-from vision.sink import Health
+from vision.camera.sink import Health
 
 
 class Words:

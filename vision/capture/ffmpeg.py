@@ -17,8 +17,8 @@ import cv2
 import structlog
 
 from vision.capture.address import redact_address
+from vision.capture.picture_size import PIXELS_MAX, Size, is_too_large, size_of
 from vision.capture.port import Image, PictureTooLargeError
-from vision.picture_size import PIXELS_MAX, Size, is_too_large, size_of
 
 log = structlog.get_logger("vision")
 

@@ -15,8 +15,8 @@ import structlog
 
 from broker.contract.errors import ConfigError
 from vision.capture.pace import PlaybackPacer
+from vision.capture.picture_size import is_too_large, size_of
 from vision.capture.port import Frame, Image
-from vision.picture_size import is_too_large, size_of
 
 log = structlog.get_logger("vision")
 

@@ -43,6 +43,6 @@ class FrameSource(Protocol):
 
         Raises:
             ConfigError: The source cannot be used.
-            PictureTooLargeError: Its pictures have more than `vision.picture_size.PIXELS_MAX` pixels.
+            PictureTooLargeError: Its pictures have more than `vision.capture.picture_size.PIXELS_MAX` pixels.
             StreamLostError: The stream is lost and may come back.
         """

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from broker.contract.codec import UNREADABLE
-from city.atomic_files import require_version
+from city.storage.atomic_files import require_version
 
 ABOUT_NAME: Final = "case.json"
 _PART: Final = ".part"

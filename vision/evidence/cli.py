@@ -14,22 +14,22 @@ from typing import Final
 import msgspec
 
 from broker.contract.errors import ConfigError
-from city.atomic_files import replace_file
-from city.inventory import load_city
-from city.options import add_settings, settings_from
-from city.runtime import city_folder
-from city.secrets import Secrets
-from city.settings import Settings
-from vision.evidence.custody import HEAD_COPY_NAME
+from city.inventory.loader import load_city
+from city.runtime.options import add_settings, settings_from
+from city.runtime.secrets import Secrets
+from city.runtime.service import city_folder
+from city.runtime.settings import Settings
+from city.storage.atomic_files import replace_file
+from vision.evidence.custody.keys import PUBLIC_NAME, PublicKeys, read_public
+from vision.evidence.custody.log import HEAD_COPY_NAME
+from vision.evidence.custody.verify import verify
 from vision.evidence.encryption import PUBLIC_NAME as CLEAR_PUBLIC_NAME
 from vision.evidence.encryption import key_line, new_private_key, public_of
 from vision.evidence.export import export_case
-from vision.evidence.keys import PUBLIC_NAME, PublicKeys, read_public
 from vision.evidence.report_texts import LANGS
 from vision.evidence.retention import enforce, lifetimes_of
 from vision.evidence.store import EvidenceStore, open_evidence_store
 from vision.evidence.subject import describe
-from vision.evidence.verify import verify
 
 FROM: Final = "command line"
 _SETTINGS: Final = (

@@ -17,14 +17,14 @@ import cv2
 import structlog
 
 from broker.contract.errors import RetryLaterError
-from city.zones import Zone
+from city.inventory.zones import Zone
 from vision.evidence.encryption import encrypt, encrypted_name
-from vision.evidence.masking import PersonMasks
-from vision.evidence.mosaic import pixelate
-from vision.evidence.people_detector import PeopleDetector
 from vision.evidence.pictures import Box, Image, limit_size, resize
+from vision.evidence.privacy.masking import PersonMasks
+from vision.evidence.privacy.mosaic import pixelate
+from vision.evidence.privacy.people_detector import PeopleDetector
+from vision.evidence.privacy.redaction import CLIP_AFTER_S, Alarm, Redactor
 from vision.evidence.recorder import RecordedFrame, Recorder
-from vision.evidence.redaction import CLIP_AFTER_S, Alarm, Redactor
 from vision.evidence.store import EvidenceStore
 
 log = structlog.get_logger("vision")

@@ -7,12 +7,12 @@ import zipfile
 from datetime import datetime
 from typing import Final
 
-from city.model import City
+from city.inventory.model import City
 from vision.evidence.case_files import read_about
-from vision.evidence.custody import LOG_NAME, read_lines
+from vision.evidence.custody.keys import PUBLIC_NAME
+from vision.evidence.custody.log import LOG_NAME, read_lines
+from vision.evidence.custody.records import CaseRecord
 from vision.evidence.encryption import SUFFIX
-from vision.evidence.keys import PUBLIC_NAME
-from vision.evidence.records import CaseRecord
 from vision.evidence.report_texts import Lang, text
 from vision.evidence.store import EvidenceError, EvidenceStore
 from vision.evidence.subject import ReportSubject

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from vision.evidence.motion import MotionDetector, MotionMasks
 from vision.evidence.pictures import CLIP_FPS, Box, Image, to_jpeg
+from vision.evidence.privacy.motion import MotionDetector, MotionMasks
 
 PAST_S: Final = 75.0
 """An owner may linger for 40 s before the alarm; 10 s before that belong to the clip, and 15 s show who stood still."""

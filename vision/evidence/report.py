@@ -11,10 +11,10 @@ from fpdf import FPDF
 from fpdf.enums import TableBordersLayout, XPos, YPos
 from fpdf.errors import FPDFException
 
-from city.model import City
+from city.inventory.model import City
+from vision.capture.picture_size import is_too_large, size_of
 from vision.evidence.report_texts import Lang, has_text, text
 from vision.evidence.subject import ReportSubject, describe
-from vision.picture_size import is_too_large, size_of
 
 PICTURES: Final = ("before", "deposit", "after")
 FONT: Final = "helvetica"

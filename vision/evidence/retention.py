@@ -11,9 +11,9 @@ from typing import Final
 import structlog
 
 from broker.contract.errors import RetryLaterError
-from city.settings import Settings
+from city.runtime.settings import Settings
 from vision.evidence.case_files import kept_cases
-from vision.evidence.records import CaseRecord
+from vision.evidence.custody.records import CaseRecord
 from vision.evidence.store import EvidenceStore
 
 log = structlog.get_logger("evidence")

@@ -12,9 +12,9 @@ from typing import Any, Final, Literal
 import structlog
 
 from broker.contract.errors import ConfigError, KotaError, RetryLaterError
-from city.atomic_files import replace_file
-from city.secrets import Secrets
-from city.settings import Settings
+from city.runtime.secrets import Secrets
+from city.runtime.settings import Settings
+from city.storage.atomic_files import replace_file
 from vision.evidence.case_files import (
     ABOUT_NAME,
     bytes_kept,
@@ -26,9 +26,9 @@ from vision.evidence.case_files import (
     unpublished_cases,
     write_case,
 )
-from vision.evidence.custody import HEAD_COPY_NAME, CustodyLog
-from vision.evidence.keys import CustodySigner
-from vision.evidence.records import CaseRecord, CustodyIndex
+from vision.evidence.custody.keys import CustodySigner
+from vision.evidence.custody.log import HEAD_COPY_NAME, CustodyLog
+from vision.evidence.custody.records import CaseRecord, CustodyIndex
 
 log = structlog.get_logger("evidence")
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vision.evidence.chain import Entry
-from vision.evidence.records import CaseRecord
+from vision.evidence.custody.chain import Entry
+from vision.evidence.custody.records import CaseRecord
 from vision.evidence.report_texts import Lang, has_text, text
 
 

@@ -13,22 +13,22 @@ from fastapi.testclient import TestClient
 
 from api.app import create_app
 from api.context import ApiContext
-from api.evidence_service import EvidenceService
-from api.reviews import ReviewService
+from api.queries.evidence_service import EvidenceService
+from api.queries.reviews import ReviewService
 from broker.contract.errors import RetryLaterError
-from city.gateways import Gateways
-from city.inventory import builtin_city, load_city
-from city.secrets import Secrets
-from ingest.adapters.registry import adapter_for
-from ingest.decode import Decoder
-from ingest.dry_run import DryRunResult, dry_run
-from ingest.journal import Arrival
-from ingest.store.dead_letters import DeadLetter, DeadLetterQueue
-from ingest.store.health import HealthSnapshotFile, IngestHealth
+from city.inventory.loader import builtin_city, load_city
+from city.runtime.gateways import Gateways
+from city.runtime.secrets import Secrets
+from ingest.decoding.adapters.registry import adapter_for
+from ingest.decoding.decoder import Decoder
+from ingest.decoding.dry_run import DryRunResult, dry_run
+from ingest.messages import Arrival
 from ingest.store.memory import MemoryStore
-from ingest.store.quarantine import Quarantine, QuarantinedMessage
+from ingest.store.parked.dead_letters import DeadLetter, DeadLetterQueue
+from ingest.store.parked.quarantine import Quarantine, QuarantinedMessage
 from ingest.store.records import EventRecord, Reading, RecordOrigin, StatusRecord, Value
-from vision.evidence.keys import CustodySigner
+from ingest.store.views.health import HealthSnapshotFile, IngestHealth
+from vision.evidence.custody.keys import CustodySigner
 from vision.evidence.store import EvidenceStore
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

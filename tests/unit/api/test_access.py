@@ -9,10 +9,10 @@ from fastapi.routing import APIRoute
 from starlette.routing import Mount
 from starlette.websockets import WebSocketDisconnect
 
-from api.access import each_route, rights_of
 from api.app import create_app
-from api.console.layout import asset
-from api.session import COOKIE, LASTS, make_session, role_of_session
+from api.auth.access import each_route, rights_of
+from api.auth.session import COOKIE, LASTS, make_session, role_of_session
+from api.console.parts.layout import asset
 from tests.unit.api.conftest import NOW, Stage
 
 OPEN_TO_EVERYBODY = {"/api/v1/map/places.geojson", "/healthz", "/readyz", "/login", "/logout", "/favicon.ico"}

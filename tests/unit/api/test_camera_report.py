@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from api.camera_metrics import BUCKET_S, CameraMetrics, TimeRange, camera_metrics, local_day, wilson
-from api.reporting import camera_reports
-from ingest.store.cases import Case, fold
+from api.queries.camera_metrics import BUCKET_S, CameraMetrics, TimeRange, camera_metrics, local_day, wilson
+from api.queries.reporting import camera_reports
 from ingest.store.port import SeriesPoint
 from ingest.store.records import EventRecord, RecordOrigin
+from ingest.store.views.cases import Case, fold
 from tests.unit.api.conftest import CITY, NOW, Stage
 
 WITA = ZoneInfo("Asia/Makassar")

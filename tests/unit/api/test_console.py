@@ -13,24 +13,27 @@ import msgspec
 import pytest
 from fastapi import Request
 
-from api.console import device_page, layout, listing, system_page
-from api.console.layout import STATIC
-from api.console.listing import DeviceFilter
-from api.console.markup import join, tag
 from api.console.page_context import PageContext, page_context_of
-from api.console.texts import LANGS, TEXTS, Lang, text
-from api.queue import SHOWN
+from api.console.pages import device as device_page
+from api.console.pages import listing
+from api.console.pages import system as system_page
+from api.console.pages.listing import DeviceFilter
+from api.console.parts import layout
+from api.console.parts.layout import STATIC
+from api.console.parts.markup import join, tag
+from api.console.texts.common import LANGS, TEXTS, Lang, text
+from api.queries.queue import SHOWN
 from api.schemas import device_response
 from broker.contract.payloads import EVENT_TYPES, Scene, fields_of
 from broker.contract.topics import KINDS
 from broker.health import BrokerHealth, health_path
-from city.status import NotReadyReason
-from city.zones import ZONE_KINDS, FaultCode
-from ingest.store.cases import CaseVerdict
-from ingest.store.health import ErrorRateAlarm, IngestHealth
+from city.inventory.zones import ZONE_KINDS, FaultCode
+from city.runtime.status import NotReadyReason
 from ingest.store.port import SeriesPoint
 from ingest.store.records import StatusRecord, Value
-from ingest.store.reviews import REASONS
+from ingest.store.views.cases import CaseVerdict
+from ingest.store.views.health import ErrorRateAlarm, IngestHealth
+from ingest.store.views.reviews import REASONS
 from tests.unit.api.conftest import CITY, NOW, Stage
 
 SOURCES = [

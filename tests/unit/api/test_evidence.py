@@ -11,14 +11,14 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from api.cases import cases
-from api.console.custody_panel import custody_panel
 from api.console.page_context import PageContext
-from city.secrets import Role
+from api.console.parts.custody_panel import custody_panel
+from api.queries.cases import cases
+from city.runtime.secrets import Role
 from tests.unit.api.conftest import Stage
+from vision.evidence.custody.keys import read_public
+from vision.evidence.custody.verify import verify
 from vision.evidence.encryption import encrypt, encrypted_name, key_line, new_private_key, public_of
-from vision.evidence.keys import read_public
-from vision.evidence.verify import verify
 
 CASE = "cam-01-20260301t040000z-1"
 

@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from api.spreadsheet import escape_formula
-from ingest.store.duck import DuckStore
+from api.queries.spreadsheet import escape_formula
+from ingest.store.duckdb.store import DuckStore
 from ingest.store.records import Reading
 from tests.unit.api.conftest import NOW, Stage
 

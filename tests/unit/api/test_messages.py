@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES
-from city.gateways import Gateways
-from city.model import Binding
-from ingest.adapters.registry import filters_by_format
+from city.inventory.model import Binding
+from city.runtime.gateways import Gateways
+from ingest.decoding.adapters.registry import filters_by_format
 from tests.unit.api.conftest import CITY, Stage
 
 TOPIC = "unifi/default/device"

@@ -14,14 +14,14 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from api import stream
-from api.access import client_key
-from api.hosts import is_same, parse_authority, parse_origin
-from api.limiter import ConcurrencyLimiter, TooManyError
-from api.middleware import CROSS_ORIGIN_PATH, WEBSOCKETS_EACH, AuthMiddleware, OriginCheckMiddleware
-from api.session import COOKIE, make_session
-from api.stream import STREAMS_EACH, STREAMS_MAX
-from city.ports import is_loopback
+from api.auth.access import client_key
+from api.auth.session import COOKIE, make_session
+from api.http.hosts import is_same, parse_authority, parse_origin
+from api.http.limiter import ConcurrencyLimiter, TooManyError
+from api.http.middleware import CROSS_ORIGIN_PATH, WEBSOCKETS_EACH, AuthMiddleware, OriginCheckMiddleware
+from api.routes import stream
+from api.routes.stream import STREAMS_EACH, STREAMS_MAX
+from city.runtime.ports import is_loopback
 from tests.unit.api.conftest import NOW, Stage
 
 HERE = {"host": "127.0.0.1:8080"}

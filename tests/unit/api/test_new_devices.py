@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from api.console import device_page, new_devices_page
 from api.console.page_context import PageContext
+from api.console.pages import device as device_page
+from api.console.pages import new_devices as new_devices_page
 from api.schemas import device_response
-from city.adoption import AdoptedDevices, adoption_path
-from ingest.store.dead_letters import DeadLetter
-from ingest.store.quarantine import QuarantinedMessage
+from city.inventory.adoption import AdoptedDevices, adoption_path
+from ingest.store.parked.dead_letters import DeadLetter
+from ingest.store.parked.quarantine import QuarantinedMessage
 from tests.unit.api.conftest import CITY, NOW, Stage
 
 TOPIC = "v3/kota@t/devices/em-9/up"
@@ -179,7 +180,7 @@ def test_what_could_not_be_read_of_a_device_is_said_on_its_page(stage: Stage) ->
     assert (found.count, found.times, found.reason) == (1, 2, reason)
     shape = device_response(stage.context(), CITY.devices["bin-0001"], None, NOW)
     assert reason in device_page._values(page_context(stage), shape)
-    assert stage.box.unread_of("bin-0002") is None
+    assert stage.box.summary_of("bin-0002") is None
 
 
 def test_profiles_are_listed_by_kind(stage: Stage) -> None:

@@ -15,10 +15,10 @@ from api.exports.entity import Entity, Form, render
 from api.exports.ngsi import ENTITY_TYPES, MappingContext
 from broker.contract.payloads import TELEMETRY, fields_of
 from broker.contract.topics import Kind
-from city.model import Device, Truck
-from ingest.store.device_state import DeviceState, evaluate
+from city.inventory.model import Device, Truck
 from ingest.store.port import FieldValue, Latest
 from ingest.store.records import Connectivity, EventRecord, RecordOrigin
+from ingest.store.views.device_state import DeviceState, evaluate
 from tests.support.smart_data_models import attributes_of, faults_of, published
 from tests.unit.api.conftest import CITY, NOW
 

@@ -10,7 +10,7 @@ import pytest
 from api.exports.negotiation import best_match
 from api.exports.ngsi import ENTITY_TYPES
 from api.exports.ngsi_routes import CORE_CONTEXT
-from ingest.store.duck import DuckStore
+from ingest.store.duckdb.store import DuckStore
 from tests.support.smart_data_models import faults_of
 from tests.unit.api.conftest import NOW, Stage
 

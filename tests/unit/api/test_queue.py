@@ -11,18 +11,20 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from api.cases import cases
-from api.console import cameras_page, dumping_page, zones_page
-from api.console.case_card import card
-from api.console.hours import hours_box, hours_now
 from api.console.page_context import PageContext
-from api.console.texts import LANGS, Lang, text
-from api.queue import CaseFilter, is_likely_same, merge_offers
-from api.reporting import camera_reports
-from city.windows import ALL_DAY
-from city.zone_plans import still_path
-from city.zones import ZONE_KINDS
-from ingest.store.reviews import REASONS, Verdict
+from api.console.pages import cameras as cameras_page
+from api.console.pages import dumping as dumping_page
+from api.console.pages import zones as zones_page
+from api.console.parts.case_card import card
+from api.console.parts.hours import hours_box, hours_now
+from api.console.texts.common import LANGS, Lang, text
+from api.queries.cases import cases
+from api.queries.queue import CaseFilter, is_likely_same, merge_offers
+from api.queries.reporting import camera_reports
+from city.inventory.windows import ALL_DAY
+from city.inventory.zone_plans import still_path
+from city.inventory.zones import ZONE_KINDS
+from ingest.store.views.reviews import REASONS, Verdict
 from tests.unit.api.conftest import CITY, NOW, Stage
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ingest.store.dead_letters import DeadLetter
-from ingest.store.health import IngestHealth
+from ingest.store.parked.dead_letters import DeadLetter
+from ingest.store.views.health import IngestHealth
 from tests.unit.api.conftest import NOW, Stage
 
 ISO = NOW.isoformat().replace("+00:00", "Z")

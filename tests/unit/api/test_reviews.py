@@ -14,16 +14,17 @@ from fastapi.testclient import TestClient
 from httpx import Response
 from structlog.testing import capture_logs
 
-from api.cases import cases
-from api.reviews import PENDING_MAX, ReviewService
+from api.queries.cases import cases
+from api.queries.reviews import PENDING_MAX, ReviewService
 from broker.contract.errors import RetryLaterError
-from ingest.decode import Decoder
-from ingest.drain import Drain
-from ingest.journal import Arrival, Journal
-from ingest.store.duck import DuckStore
+from ingest.decoding.decoder import Decoder
+from ingest.messages import Arrival
+from ingest.pipeline.drain import Drain
+from ingest.pipeline.journal import Journal
+from ingest.store.duckdb.store import DuckStore
+from ingest.store.parked.quarantine import Quarantine
 from ingest.store.port import EventQuery
-from ingest.store.quarantine import Quarantine
-from ingest.store.reviews import Review
+from ingest.store.views.reviews import Review
 from tests.unit.api.conftest import CITY, NOW, Stage
 
 SAME_SITE = {"Origin": "http://127.0.0.1"}

@@ -10,7 +10,7 @@ from typing import Any
 
 import uvicorn
 
-from api.server import BeatingServer
+from api.http.server import BeatingServer
 from tests.support.brokers import free_port
 from tests.support.waiting import wait_for
 

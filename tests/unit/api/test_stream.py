@@ -6,7 +6,7 @@ import asyncio
 import json
 from datetime import timedelta
 
-from api.stream import LOOK_BACK, Stream, start_after
+from api.routes.stream import LOOK_BACK, Stream, start_after
 from tests.unit.api.conftest import NOW, Stage
 
 

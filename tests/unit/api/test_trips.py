@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from api.console.page_context import PageContext
-from api.console.trip_panel import trip_panel
-from api.trips import STOP_RADIUS_KM, Interval, TripStop, pto_runs, trip_of
-from city.model import Truck
+from api.console.parts.trip_panel import trip_panel
+from api.queries.trips import STOP_RADIUS_KM, Interval, TripStop, pto_runs, trip_of
+from city.inventory.model import Truck
 from ingest.store.records import Reading, RecordOrigin, Value
 from tests.unit.api.conftest import CITY, NOW, Stage
 

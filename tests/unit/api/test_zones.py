@@ -9,11 +9,11 @@ import pytest
 from httpx import Response
 from structlog.testing import capture_logs
 
-from api.cases import cases
-from api.suggestions import suggest_ignores
-from city.zone_plans import plan_path, read_plan, still_path
-from city.zones import Zone
-from ingest.store.cases import Case
+from api.queries.cases import cases
+from api.queries.suggestions import suggest_ignores
+from city.inventory.zone_plans import plan_path, read_plan, still_path
+from city.inventory.zones import Zone
+from ingest.store.views.cases import Case
 from tests.unit.api.conftest import NOW, Stage
 
 SAME_SITE = {"Origin": "http://127.0.0.1"}

@@ -11,9 +11,9 @@ from structlog.testing import capture_logs
 from broker.access import SIMULATORS, Rights, rights_table
 from broker.accounts import CurrentRights, password_of
 from broker.contract.topics import covers
-from city.gateways import Gateways
-from city.inventory import builtin_city, load_city
-from city.secrets import Secrets
+from city.inventory.loader import builtin_city, load_city
+from city.runtime.gateways import Gateways
+from city.runtime.secrets import Secrets
 
 DEVICES = {"bin-1": "bin", "truck-1": "truck"}
 

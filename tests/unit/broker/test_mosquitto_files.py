@@ -19,7 +19,7 @@ from broker.mosquitto.cli import layout_of, run, write
 from broker.mosquitto.files import MosquittoLayout, acl_text, conf_text, passwd_text
 from broker.nats.admission import in_server_terms
 from broker.nats.subjects import subject_of
-from city.settings import load_settings
+from city.runtime.settings import load_settings
 
 DEVICES = {"bin-1": "bin", "bin-2": "bin", "truck-1": "truck", "ap-1": "ap", "cam-1": "camera"}
 LAYOUT = MosquittoLayout(Path("/etc/m"), Path("/var/m"), 1883)

@@ -8,9 +8,17 @@ from pathlib import Path
 import pytest
 
 from broker.contract.errors import ConfigError
-from city.adoption import AdoptedDevices, Adoption, adopt, adoption_of, adoption_path, nearest_kelurahan, unadopt
-from city.inventory import builtin_city, load_city
-from city.model import Bin, Binding, City, Device, Truck
+from city.inventory.adoption import (
+    AdoptedDevices,
+    Adoption,
+    adopt,
+    adoption_of,
+    adoption_path,
+    nearest_kelurahan,
+    unadopt,
+)
+from city.inventory.loader import builtin_city, load_city
+from city.inventory.model import Bin, Binding, City, Device, Truck
 
 HEARD = {"adapter": "tts", "address": "24E124AA", "profile": "milesight-em310-udl"}
 NEW = {**HEARD, "model": "plastic-240l", "waste_kind": "organic", "color": "yellow", "lat_deg": -10.17}

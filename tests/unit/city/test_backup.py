@@ -21,10 +21,10 @@ import msgspec
 import pyrage
 import pytest
 
-from city import backup
-from city.backup_file import FORMAT, MANIFEST, SCHEMA, ArchiveWriter, FileEntry, Manifest, write_backup
-from city.cli import main
-from city.folder_lock import lock_data_folder
+from city.backup import create as backup
+from city.backup.archive import FORMAT, MANIFEST, SCHEMA, ArchiveWriter, FileEntry, Manifest, write_backup
+from city.cli.main import main
+from city.storage.folder_lock import lock_data_folder
 from tests.support.brokers import ROOT
 from tests.support.disks import fill, small_disk
 from tests.support.waiting import wait_for

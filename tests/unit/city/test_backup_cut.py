@@ -12,8 +12,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from city.backup_cut import Copier, ask_for_copy, copy_databases, databases, link_evidence
-from ingest.store.duck import copy_into
+from city.backup.snapshot import Copier, ask_for_copy, copy_databases, databases, link_evidence
+from ingest.store.duckdb.store import copy_into
 from tests.support.waiting import wait_for
 
 COPIES = 15

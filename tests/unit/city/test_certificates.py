@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 
 from broker.contract.errors import ConfigError
-from city.certificates import CA, CA_KEY, CERTIFICATE, KEY, ensure_certificates, names_of
+from city.runtime.certificates import CA, CA_KEY, CERTIFICATE, KEY, ensure_certificates, names_of
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 NAMES = ["localhost", "127.0.0.1", "mqtt.kota.example"]

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from city.child_logs import LOG_FILES, LOG_MAX_BYTES, LogKeeper, RotatedLog
-from city.logs import LossyStream
-from city.terminal import QUEUE_MAX, Terminal
+from city.cli.terminal import QUEUE_MAX, Terminal
+from city.runtime.child_logs import LOG_FILES, LOG_MAX_BYTES, LogKeeper, RotatedLog
+from city.runtime.logs import LossyStream
 from tests.support.disks import fill, no_file_grows, small_disk
 from tests.support.waiting import wait_for
 

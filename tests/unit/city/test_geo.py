@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from city.geo import distance_km
+from city.inventory.geo import distance_km
 
 
 def test_distance() -> None:

@@ -11,12 +11,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from city.cli import main
-from city.health import SERVICES as ASKED
-from city.heartbeats import HeartbeatRegistry, HeartbeatWriter, heartbeat_path, read_heartbeat
-from city.serve import SERVICES
-from city.status import FRESH_S
-from ingest.store.health import IngestHealth, health_path, write_health
+from city.cli.main import main
+from city.runtime.health import SERVICES as ASKED
+from city.runtime.heartbeats import HeartbeatRegistry, HeartbeatWriter, heartbeat_path, read_heartbeat
+from city.runtime.serve import SERVICES
+from city.runtime.status import FRESH_S
+from ingest.store.views.health import IngestHealth, health_path, write_health
 from tests.support.disks import fill, small_disk
 
 LONG_AGO = timedelta(seconds=2 * FRESH_S)

@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from broker.contract.errors import ConfigError
-from city.inventory import builtin_city, load_city
-from city.model import Binding, City
+from city.inventory.loader import builtin_city, load_city
+from city.inventory.model import Binding, City
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from broker.contract.errors import ConfigError
-from city.inventory import load_city
-from city.model import Binding
-from city.zones import Zone
+from city.inventory.loader import load_city
+from city.inventory.model import Binding
+from city.inventory.zones import Zone
 
 CITY_TOML = """
 id = "tinytown"

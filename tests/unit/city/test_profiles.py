@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from city.fields import Problems
-from city.inventory import builtin_city, load_city
-from city.profiles import BUILTIN, is_match, read_profiles, suggest
-from ingest.adapters.registry import ADAPTERS
-from ingest.frames.registry import DECODERS
+from city.inventory.fields import Problems
+from city.inventory.loader import builtin_city, load_city
+from city.inventory.profiles import BUILTIN, is_match, read_profiles, suggest
+from ingest.decoding.adapters.registry import ADAPTERS
+from ingest.decoding.frames.registry import DECODERS
 
 PROFILES = load_city(builtin_city("kupang")).profiles
 

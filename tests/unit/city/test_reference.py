@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from city import reference
-from city.cli import VERBS
-from city.settings import Settings
+from city.cli import reference
+from city.cli.main import VERBS
+from city.runtime.settings import Settings
 
 
 def test_the_page_of_settings_is_up_to_date() -> None:
-    assert reference.PAGE_PATH.read_text(encoding="utf-8") == reference.page(), "run python -m city.reference"
+    assert reference.PAGE_PATH.read_text(encoding="utf-8") == reference.page(), "run python -m city.cli.reference"
 
 
 def test_every_verb_and_setting_is_on_it() -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from broker.contract.errors import ConfigError
-from city.cli import main
-from city.runtime import Runtime
-from city.secrets import Secrets
-from city.settings import load_settings
+from city.cli.main import main
+from city.runtime.secrets import Secrets
+from city.runtime.service import Runtime
+from city.runtime.settings import load_settings
 
 
 def in_use(folder: Path) -> Secrets:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from city.heartbeats import HeartbeatRegistry, HeartbeatWriter, read_heartbeat
-from city.runtime import Runtime
-from city.serve import _write_heartbeats
-from city.settings import load_settings
+from city.runtime.heartbeats import HeartbeatRegistry, HeartbeatWriter, read_heartbeat
+from city.runtime.serve import _write_heartbeats
+from city.runtime.service import Runtime
+from city.runtime.settings import load_settings
 from tests.support.waiting import wait_for
 
 

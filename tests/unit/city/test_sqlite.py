@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from broker.contract.errors import ConfigError, RetryLaterError
-from city.adoption import adoption_path, read_adoption
-from city.sqlite import APPLICATION_ID, open_durable, reopen_if_replaced, truncate_wal
-from city.zone_plans import plan_path, read_plan
+from city.inventory.adoption import adoption_path, read_adoption
+from city.inventory.zone_plans import plan_path, read_plan
+from city.storage.sqlite import APPLICATION_ID, open_durable, reopen_if_replaced, truncate_wal
 
 FIRST = "CREATE TABLE IF NOT EXISTS things (id INTEGER PRIMARY KEY, name TEXT NOT NULL)"
 SECOND = f"{FIRST}; CREATE TABLE IF NOT EXISTS more (id INTEGER)"

@@ -17,10 +17,10 @@ import pytest
 from msgspec.structs import replace
 
 from broker.health import BrokerHealth
-from city.cli import main
-from city.folder_lock import lock_data_folder
-from city.heartbeats import HeartbeatRegistry, HeartbeatWriter, PartHeartbeat
-from city.status import (
+from city.cli.main import main
+from city.cli.status import to_text
+from city.runtime.heartbeats import HeartbeatRegistry, HeartbeatWriter, PartHeartbeat
+from city.runtime.status import (
     DISK_LOW_BYTES,
     FRESH_S,
     CityStatus,
@@ -32,8 +32,8 @@ from city.status import (
     broker_problems,
     problems_of,
 )
-from city.status_cli import to_text
-from city.status_texts import LANGS, TEXTS, Lang, text
+from city.runtime.status_texts import LANGS, TEXTS, Lang, text
+from city.storage.folder_lock import lock_data_folder
 
 NOW = datetime(2026, 11, 29, 8, tzinfo=UTC)
 SAID = IngestStatus(NOW, connected=True)

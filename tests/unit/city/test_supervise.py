@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from city.child_logs import LogKeeper
-from city.heartbeats import HEARTBEAT_VARIABLE, PATIENCE_S, HeartbeatRegistry, HeartbeatWriter, read_heartbeat
-from city.progress import FIRST_SIGN_S
-from city.supervise import GRACE_S, Child, Supervisor
+from city.cli.progress import FIRST_SIGN_S
+from city.runtime.child_logs import LogKeeper
+from city.runtime.heartbeats import HEARTBEAT_VARIABLE, PATIENCE_S, HeartbeatRegistry, HeartbeatWriter, read_heartbeat
+from city.runtime.supervise import GRACE_S, Child, Supervisor
 from tests.support.disks import no_file_grows
 from tests.support.waiting import wait_for
 

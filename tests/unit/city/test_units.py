@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from broker.contract.payloads import fields_of
 from broker.contract.topics import KINDS
-from city.units import UNITS, can_convert, convert, field_unit, number_and_unit, parse_unit
+from city.inventory.units import UNITS, can_convert, convert, field_unit, number_and_unit, parse_unit
 
 
 @pytest.mark.parametrize(

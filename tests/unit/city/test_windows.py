@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.contract.errors import ConfigError
-from city.inventory import builtin_city, load_city
-from city.windows import ALL_DAY, DumpingHours, Window, Windows, parse_window
+from city.inventory.loader import builtin_city, load_city
+from city.inventory.windows import ALL_DAY, DumpingHours, Window, Windows, parse_window
 
 KUPANG = ZoneInfo("Asia/Makassar")
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")

@@ -8,8 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from broker.contract.errors import ConfigError
-from city.zone_plans import ZonePlanFile, plan_path, plan_version, read_plan, save_plan
-from city.zones import Zone, ZonePlan
+from city.inventory.zone_plans import ZonePlanFile, plan_path, plan_version, read_plan, save_plan
+from city.inventory.zones import Zone, ZonePlan
 
 SQUARE = ((0.2, 0.2), (0.8, 0.2), (0.8, 0.8))
 INVENTORY = ZonePlan((Zone("watch", "zone", SQUARE),))

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from city.polygons import Polygon, area, contains, crosses_itself
-from city.zones import (
+from city.inventory.polygons import Polygon, area, contains, crosses_itself
+from city.inventory.zones import (
     CORNERS,
     ZONES_MAX,
     FaultCode,

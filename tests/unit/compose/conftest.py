@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from city.env_file import run
+from city.cli.env_file import run
 from tests.support.compose import Services, read_env, services
 
 

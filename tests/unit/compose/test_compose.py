@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
-from city.cli import VERBS
-from city.env_file import SECRETS
-from city.env_file import run as secrets_run
-from city.settings import Settings
-from ingest.store.influx_setup_plan import account_name
+from city.cli.env_file import SECRETS
+from city.cli.env_file import run as secrets_run
+from city.cli.main import VERBS
+from city.runtime.settings import Settings
+from ingest.store.influx.setup_plan import account_name
 from tests.support.brokers import ROOT
 from tests.support.compose import (
     FILE,

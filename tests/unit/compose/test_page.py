@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from city.cli import VERBS
-from city.env_file import SECRETS
+from city.cli.env_file import SECRETS
+from city.cli.main import VERBS
 from tests.support.brokers import ROOT
 from tests.support.compose import VARIABLE, Services, texts
 

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from city.settings import Settings
+from city.runtime.settings import Settings
 from edge.sensors.registry import SENSORS
 from tests.support.brokers import ROOT
 

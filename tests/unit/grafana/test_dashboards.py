@@ -15,7 +15,7 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.runtime import DataqueryConfig, register_dataquery_variant
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from city.inventory import builtin_city, load_city
+from city.inventory.loader import builtin_city, load_city
 from grafana.context import DATASOURCE_TYPE, DashboardContext
 from grafana.dashboard import build
 from grafana.dashboards import DASHBOARDS

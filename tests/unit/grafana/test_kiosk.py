@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from city.cli import main
+from city.cli.main import main
 
 
 class Grafana(HTTPServer):

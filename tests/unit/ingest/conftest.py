@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from city.model import Bin, Binding, BinModel, City, FieldRule, Profile, Truck
+from city.inventory.model import Bin, Binding, BinModel, City, FieldRule, Profile, Truck
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from city.inventory import builtin_city, load_city
-from ingest.adapters.registry import ADAPTERS
-from ingest.frames.registry import DECODERS
+from city.inventory.loader import builtin_city, load_city
+from ingest.decoding.adapters.registry import ADAPTERS
+from ingest.decoding.frames.registry import DECODERS
 from tests.support.brokers import ROOT
 
 DOCS = ROOT / "docs"

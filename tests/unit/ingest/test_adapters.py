@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from broker.contract.errors import PayloadError
 from broker.contract.topics import KINDS
-from ingest.adapters.registry import ADAPTERS, FILTERS, adapter_for
+from ingest.decoding.adapters.registry import ADAPTERS, FILTERS, adapter_for
 from ingest.store.records import EventRecord, Reading, StatusRecord
 from tests.support.decoding import BASE, NOW, decoded, device, events, quality, values
 from tests.support.shapes import shaped_like

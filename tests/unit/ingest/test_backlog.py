@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.backlog import OffsetRange, OffsetTracker
+from ingest.pipeline.backlog import OffsetRange, OffsetTracker
 
 
 def test_without_a_backlog_there_is_one_lane() -> None:

@@ -11,12 +11,12 @@ import pytest
 from broker.client import Delivery
 from broker.contract import codec
 from broker.contract.errors import PayloadError
-from city.model import City
-from ingest.decode import DEAD_LETTERS_MAX, Decoder
-from ingest.intake import Receipts
-from ingest.journal import Arrival
-from ingest.store.dead_letters import DeadLetter, DeadLetterQueue
-from ingest.store.quarantine import Quarantine, QuarantinedMessage
+from city.inventory.model import City
+from ingest.decoding.decoder import DEAD_LETTERS_MAX, Decoder
+from ingest.messages import Arrival
+from ingest.pipeline.intake import Receipts
+from ingest.store.parked.dead_letters import DeadLetter, DeadLetterQueue
+from ingest.store.parked.quarantine import Quarantine, QuarantinedMessage
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 BIN = "kota/v1/kupang/bin/bin-1/telemetry"

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from ingest.adapters.camera_topics import notification_event
-from ingest.decode import Decoder
-from ingest.journal import Arrival
+from ingest.decoding.adapters.camera_topics import notification_event
+from ingest.decoding.decoder import Decoder
+from ingest.messages import Arrival
 from ingest.store.records import EventRecord, Reading, StatusRecord
 from tests.support.decoding import NOW, city_of, decoded, device, events
 

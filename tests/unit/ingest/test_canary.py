@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ingest.canary import DEAF_AFTER_S, EVERY_S, Canary
+from ingest.pipeline.canary import DEAF_AFTER_S, EVERY_S, Canary
 
 
 def test_one_is_due_at_once_and_then_every_few_seconds() -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from broker.contract.errors import RetryLaterError
-from ingest.journal import Journal
-from ingest.replay import finish_replays, replay
-from ingest.store.dead_letters import DeadLetter, DeadLetterQueue
+from ingest.pipeline.journal import Journal
+from ingest.pipeline.replay import finish_replays, replay
+from ingest.store.parked.dead_letters import DeadLetter, DeadLetterQueue
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 TOPIC = "kota/v1/kupang/bin/bin-1/telemetry"

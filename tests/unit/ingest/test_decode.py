@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from city.model import BinModel, City
-from ingest.decode import Decoder, DecodeResult
-from ingest.journal import Arrival
+from city.inventory.model import BinModel, City
+from ingest.decoding.decoder import Decoder, DecodeResult
+from ingest.decoding.validation import fill_pct
+from ingest.messages import Arrival
 from ingest.store.records import EventRecord, Reading, StatusRecord
-from ingest.validation import fill_pct
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 BIN = "kota/v1/kupang/bin/bin-1/telemetry"

@@ -6,15 +6,15 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from city.inventory import builtin_city, load_city
+from city.inventory.loader import builtin_city, load_city
 from ingest.derive.areas import area_points, collected_by_area
 from ingest.derive.dumping import DumpingCases
 from ingest.derive.states import States
-from ingest.store.cases import fold
-from ingest.store.device_state import evaluate, raised_by_device
 from ingest.store.port import FieldValue, Latest
 from ingest.store.records import EventRecord, RecordOrigin
 from ingest.store.schema import DERIVED
+from ingest.store.views.cases import fold
+from ingest.store.views.device_state import evaluate, raised_by_device
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 CITY = load_city(builtin_city("kupang"))

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from city.inventory import builtin_city, load_city
-from ingest.store.device_condition import DeviceCondition, condition_of
+from city.inventory.loader import builtin_city, load_city
 from ingest.store.port import FieldValue, Latest
 from ingest.store.records import Connectivity, EventRecord, RecordOrigin
+from ingest.store.views.device_condition import DeviceCondition, condition_of
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 CITY = load_city(builtin_city("kupang"))

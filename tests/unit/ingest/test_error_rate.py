@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ingest.error_rate import DEVICES_MAX, ErrorRateMonitor
+from ingest.pipeline.error_rate import DEVICES_MAX, ErrorRateMonitor
 
 
 def topic(number: int = 1) -> str:

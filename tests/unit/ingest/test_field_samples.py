@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from api.trips import trip_of
-from city.geo import distance_km
-from city.inventory import builtin_city, load_city
-from ingest.decode import Decoder, DecodeResult
-from ingest.journal import Arrival
-from ingest.stateful_rules import FASTEST_KMH, StatefulRules
+from api.queries.trips import trip_of
+from city.inventory.geo import distance_km
+from city.inventory.loader import builtin_city, load_city
+from ingest.decoding.decoder import Decoder, DecodeResult
+from ingest.messages import Arrival
+from ingest.pipeline.stateful_rules import FASTEST_KMH, StatefulRules
 from ingest.store.records import EventRecord, Reading
 from tests.support.field_samples import NO_MESSAGES, SAMPLES, Sample, rows_of
 from tests.support.field_samples_page import PAGE, device_of, fate_of, page, results
@@ -54,7 +54,7 @@ def test_no_message_crashes_a_decoder_and_each_has_a_fate(found: list[tuple[Samp
 
 
 def number(value: object) -> float | None:
-    from ingest.adapters.port import parse_number  # noqa: PLC0415 - named like what tests do
+    from ingest.decoding.adapters.port import parse_number  # noqa: PLC0415 - named like what tests do
 
     return parse_number(value.get("value") if isinstance(value, dict) else value)
 

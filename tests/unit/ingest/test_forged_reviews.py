@@ -21,21 +21,22 @@ from broker.contract.topics import (
     subscription,
     topic_from_bus,
 )
-from city.fields import Problems
-from city.inventory import builtin_city, load_city
-from city.profiles import read_profiles
-from ingest.adapters.registry import FILTERS
-from ingest.decode import Decoder
-from ingest.drain import Drain
-from ingest.http_intake import accept
-from ingest.journal import Arrival, Journal
-from ingest.replay import replay
-from ingest.store.cases import TYPES, fold
-from ingest.store.dead_letters import DeadLetterQueue
+from city.inventory.fields import Problems
+from city.inventory.loader import builtin_city, load_city
+from city.inventory.profiles import read_profiles
+from ingest.decoding.adapters.registry import FILTERS
+from ingest.decoding.decoder import Decoder
+from ingest.messages import Arrival
+from ingest.pipeline.drain import Drain
+from ingest.pipeline.http_intake import accept
+from ingest.pipeline.journal import Journal
+from ingest.pipeline.replay import replay
 from ingest.store.memory import MemoryStore
+from ingest.store.parked.dead_letters import DeadLetterQueue
+from ingest.store.parked.quarantine import Quarantine
 from ingest.store.port import EventQuery
-from ingest.store.quarantine import Quarantine
 from ingest.store.records import EventRecord
+from ingest.store.views.cases import TYPES, fold
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 CITY = load_city(builtin_city("kupang"))

@@ -12,17 +12,18 @@ from pathlib import Path
 import pytest
 
 from broker.contract.payloads import Receipt
-from city.model import AccessPoint, Binding, City, Profile
-from city.secrets import Secrets
-from city.settings import load_settings
+from city.inventory.model import AccessPoint, Binding, City, Profile
+from city.runtime.secrets import Secrets
+from city.runtime.settings import load_settings
 from edge.outbox import Outbox, TelemetryEntry
-from ingest.decode import Decoder
-from ingest.drain import Drain
-from ingest.journal import Arrival, Journal, JournalRetention, open_journal
-from ingest.seal import Seal
-from ingest.store.dead_letters import DeadLetter, DeadLetterQueue
+from ingest.decoding.decoder import Decoder
+from ingest.messages import Arrival
+from ingest.pipeline.drain import Drain
+from ingest.pipeline.journal import Journal, JournalRetention, open_journal
+from ingest.pipeline.seal import Seal
 from ingest.store.factory import close_store, open_store
-from ingest.store.quarantine import Quarantine, QuarantinedMessage
+from ingest.store.parked.dead_letters import DeadLetter, DeadLetterQueue
+from ingest.store.parked.quarantine import Quarantine, QuarantinedMessage
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 BIN = "kota/v1/kupang/bin/bin-1/telemetry"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.contract.errors import PayloadError
-from ingest.frames.registry import DECODERS, decode_frame
+from ingest.decoding.frames.registry import DECODERS, decode_frame
 
 
 def fields(name: str, frame_hex: str, port: int = 2) -> dict[str, Any]:

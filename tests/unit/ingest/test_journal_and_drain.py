@@ -16,18 +16,19 @@ import pytest
 
 from broker.client import Delivery
 from broker.contract.errors import RetryLaterError, RowsRejectedError
-from city.model import City
-from ingest.backlog import OffsetRange
-from ingest.decode import Decoder
-from ingest.drain import Drain
-from ingest.intake import Receipts
-from ingest.journal import Arrival, Journal
-from ingest.replay import replay
-from ingest.store.dead_letters import DeadLetterQueue
-from ingest.store.duck import DuckStore
+from city.inventory.model import City
+from ingest.decoding.decoder import Decoder
+from ingest.messages import Arrival
+from ingest.pipeline.backlog import OffsetRange
+from ingest.pipeline.drain import Drain
+from ingest.pipeline.intake import Receipts
+from ingest.pipeline.journal import Journal
+from ingest.pipeline.replay import replay
+from ingest.store.duckdb.store import DuckStore
 from ingest.store.memory import MemoryStore
+from ingest.store.parked.dead_letters import DeadLetterQueue
+from ingest.store.parked.quarantine import Quarantine
 from ingest.store.port import Ranges, WriteResult
-from ingest.store.quarantine import Quarantine
 from ingest.store.records import Reading, Record
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -278,7 +279,7 @@ def test_new_readings_overtake_a_backlog_which_is_drained_in_order(
 def test_readings_that_arrive_while_a_backlog_is_drained_are_stored_next(
     journal: Journal, city: City, box: DeadLetterQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingest.drain.BATCH_PAUSE_S", 0.0)
+    monkeypatch.setattr("ingest.pipeline.drain.BATCH_PAUSE_S", 0.0)
     old = NOW - timedelta(hours=24)
     journal.append([Arrival(one.topic, one.payload, old) for one in (arrival(seq) for seq in range(5_000))])
     store = WatchedStore(lambda: journal.append([arrival(9_000)]))

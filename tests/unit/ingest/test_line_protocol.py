@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from influxdb_client import Point
 
-from ingest.store.influx_http import UNQUOTABLE, quote_value
-from ingest.store.line_protocol import encode_tags, time_ns, to_line
+from ingest.store.influx.http import UNQUOTABLE, quote_value
+from ingest.store.influx.line_protocol import encode_tags, time_ns, to_line
 from ingest.store.records import EventRecord, Reading, RecordOrigin, StatusRecord
 
 T0 = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from city.model import Device
+from city.inventory.model import Device
 from ingest.store.records import Reading, StatusRecord
 from tests.support.decoding import NOW, decoded, device, events, values
 

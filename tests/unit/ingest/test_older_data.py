@@ -14,17 +14,17 @@ import duckdb
 import pytest
 
 from broker.contract.errors import ConfigError
-from city.model import City
-from city.secrets import Secrets
-from city.settings import Settings, load_settings
+from city.inventory.model import City
+from city.runtime.secrets import Secrets
+from city.runtime.settings import Settings, load_settings
 from edge.outbox import Outbox
-from ingest.decode import Decoder
-from ingest.drain import Drain
-from ingest.journal import open_journal
-from ingest.store.checkpoint import Checkpoint
-from ingest.store.dead_letters import DeadLetterQueue
+from ingest.decoding.decoder import Decoder
+from ingest.pipeline.drain import Drain
+from ingest.pipeline.journal import open_journal
 from ingest.store.factory import close_store, open_store
-from ingest.store.quarantine import Quarantine
+from ingest.store.influx.checkpoint import Checkpoint
+from ingest.store.parked.dead_letters import DeadLetterQueue
+from ingest.store.parked.quarantine import Quarantine
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 BIN = "kota/v1/kupang/bin/bin-1/telemetry"

@@ -6,9 +6,9 @@ import pytest
 
 from broker.access import rights_table
 from broker.contract.topics import covers
-from city.formats import OWN_TOPICS, own_topics
-from city.model import Binding
-from ingest.adapters.registry import adapter_for, filters_by_format
+from city.inventory.device_topics import OWN_TOPICS, own_topics
+from city.inventory.model import Binding
+from ingest.decoding.adapters.registry import adapter_for, filters_by_format
 
 ADDRESSES = {
     "axis": "ACCC8E000001",

@@ -12,14 +12,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from city.adoption import AdoptedDevices, Adoption, adopt
-from city.model import City
-from ingest.decode import Decoder
-from ingest.drain import Drain
-from ingest.journal import Arrival, Journal
-from ingest.store.dead_letters import DeadLetterQueue
+from city.inventory.adoption import AdoptedDevices, Adoption, adopt
+from city.inventory.model import City
+from ingest.decoding.decoder import Decoder
+from ingest.messages import Arrival
+from ingest.pipeline.drain import Drain
+from ingest.pipeline.journal import Journal
 from ingest.store.memory import MemoryStore
-from ingest.store.quarantine import FIRST_KEPT, NEWEST_KEPT, Quarantine, QuarantinedMessage
+from ingest.store.parked.dead_letters import DeadLetterQueue
+from ingest.store.parked.quarantine import FIRST_KEPT, NEWEST_KEPT, Quarantine, QuarantinedMessage
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -132,6 +133,6 @@ def test_once_it_is_known_what_waited_is_stored_at_its_own_time_and_once(
 
 
 def _depot() -> object:
-    from city.model import Site  # noqa: PLC0415 - one test's
+    from city.inventory.model import Site  # noqa: PLC0415 - one test's
 
     return Site("d", "Depot", "depot", "", -10.1, 123.6)

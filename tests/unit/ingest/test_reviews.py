@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from city.inventory import builtin_city, load_city
-from ingest.store.cases import Case, fold
+from city.inventory.loader import builtin_city, load_city
 from ingest.store.records import EventRecord, RecordOrigin
-from ingest.store.reviews import merge_targets
+from ingest.store.views.cases import Case, fold
+from ingest.store.views.reviews import merge_targets
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 CITY = load_city(builtin_city("kupang"))

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.stateful_rules import COUNTER_32, StatefulRules, counter_increase
+from ingest.pipeline.stateful_rules import COUNTER_32, StatefulRules, counter_increase
 from ingest.store.memory import MemoryStore
 from ingest.store.records import EventRecord, Reading, Record, RecordOrigin
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from broker.contract.errors import RetryLaterError
-from ingest.store.duck import DuckStore
+from ingest.store.duckdb.store import DuckStore
 from ingest.store.records import Reading, RecordOrigin
 from tests.support.disks import small_disk
 

@@ -16,21 +16,22 @@ import pytest
 from broker.client import ConnectionParams
 from broker.contract.errors import ConfigError, RetryLaterError
 from broker.health import StorageDamage, note_damage
-from city.model import City
-from city.secrets import Secrets
-from city.settings import Settings, load_settings
-from ingest.decode import Decoder
-from ingest.drain import Drain
-from ingest.journal import Arrival, Journal, open_journal
+from city.inventory.model import City
+from city.runtime.secrets import Secrets
+from city.runtime.settings import Settings, load_settings
+from ingest.decoding.decoder import Decoder
+from ingest.messages import Arrival
+from ingest.pipeline.drain import Drain
+from ingest.pipeline.journal import Journal, open_journal
 from ingest.service import Ingest
 from ingest.store.dedup import SeenSequences
-from ingest.store.duck import DuckStore
+from ingest.store.duckdb.store import DuckStore
 from ingest.store.factory import StoreHandle, close_store, open_store, register_file
-from ingest.store.health import Damage, LostRange
 from ingest.store.memory import MemoryStore
 from ingest.store.port import Ranges, WriteResult
 from ingest.store.records import Record
 from ingest.store.reopening import ReopeningStore, StoreBrokenError, StoreChangedError
+from ingest.store.views.health import Damage, LostRange
 from tests.support.waiting import wait_for
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

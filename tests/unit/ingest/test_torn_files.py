@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ingest.journal import Arrival, Journal
+from ingest.messages import Arrival
+from ingest.pipeline.journal import Journal
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 FRAME_HEADER_BYTES = 24

@@ -15,13 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from broker.contract.errors import PayloadError
-from city.inventory import builtin_city, load_city
-from city.model import AccessPoint, Binding
-from ingest.adapters.registry import adapter_for, has_clients
-from ingest.decode import Decoder, DecodeResult
-from ingest.journal import Arrival
-from ingest.pseudonyms import Pseudonyms, flat_mac
-from ingest.stateful_rules import StatefulRules
+from city.inventory.loader import builtin_city, load_city
+from city.inventory.model import AccessPoint, Binding
+from ingest.decoding.adapters.registry import adapter_for, has_clients
+from ingest.decoding.decoder import Decoder, DecodeResult
+from ingest.decoding.pseudonyms import Pseudonyms, flat_mac
+from ingest.messages import Arrival
+from ingest.pipeline.stateful_rules import StatefulRules
 from ingest.store.latest import LastValueCache, connectivity
 from ingest.store.records import EventRecord, Reading, StatusRecord
 from tests.support.decoding import values

@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from city.inventory import builtin_city, load_city
-from city.model import AccessPoint, Bin, BinModel, Camera, City, Device, Kelurahan, Site, Truck
-from city.windows import DumpingHours, Window
+from city.inventory.loader import builtin_city, load_city
+from city.inventory.model import AccessPoint, Bin, BinModel, Camera, City, Device, Kelurahan, Site, Truck
+from city.inventory.windows import DumpingHours, Window
 from edge.simulator.emission import Emission
 from edge.simulator.world import World
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from city.model import Bin, City
+from city.inventory.model import Bin, City
 from edge.simulator.emission import Emission, EventEmission, StatusEmission, TelemetryEmission
 from edge.simulator.world import World
 

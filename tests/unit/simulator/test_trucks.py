@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from city.model import City
+from city.inventory.model import City
 from edge.simulator.emission import Emission, EventEmission, StatusEmission, TelemetryEmission
 from edge.simulator.roads import GeoPoint, metres
 from edge.simulator.world import World

@@ -11,7 +11,7 @@ import pytest
 
 from broker.contract.codec import encode, parse_events, parse_telemetry
 from broker.contract.payloads import EVENT_TYPES, TELEMETRY, Event, fields_of
-from city.model import City
+from city.inventory.model import City
 from edge.simulator.emission import Emission, EventEmission, StatusEmission, TelemetryEmission
 from edge.simulator.world import World
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from vision.balancing import balance, expected_loads, worker_count
 from vision.service import cores_to_use
+from vision.workers.balancing import balance, expected_loads, worker_count
 
 
 @pytest.mark.parametrize(

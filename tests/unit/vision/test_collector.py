@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 from broker.contract.errors import RetryLaterError
-from city.zones import Zone
+from city.inventory.zones import Zone
 from tests.support.survival import survived
 from tests.support.waiting import wait_for
 from tests.unit.vision.scenes import BAG, HEIGHT, WIDTH, Image, Scene
 from vision.evidence.collector import CollectedCase, EvidenceCollector
+from vision.evidence.custody.keys import CustodySigner
 from vision.evidence.encryption import decrypt, new_private_key, public_of
-from vision.evidence.keys import CustodySigner
-from vision.evidence.mosaic import BLOCKS_PX, block_for, pixelate, pixelate_all
 from vision.evidence.pictures import PIXELS_MAX, from_jpeg, limit_size
+from vision.evidence.privacy.mosaic import BLOCKS_PX, block_for, pixelate, pixelate_all
 from vision.evidence.recorder import BYTES_MAX, PAST_S, Recorder
 from vision.evidence.store import EvidenceStore
 

@@ -10,16 +10,16 @@ import pytest
 from msgspec.structs import replace
 
 from broker.contract.errors import ConfigError
-from city.cli import main
-from city.model import Camera
-from city.runtime import Runtime
-from city.secrets import Secrets
-from city.settings import load_settings
+from city.cli.main import main
+from city.inventory.model import Camera
+from city.runtime.secrets import Secrets
+from city.runtime.service import Runtime
+from city.runtime.settings import load_settings
 from tests.support.waiting import wait_for
-from vision.camera_group import STUCK_S, CameraGroup, StuckError, camera_lock
-from vision.coordinator import Coordinator
 from vision.service import watched_cameras
-from vision.worker_handle import WorkerFailure
+from vision.workers.camera_group import STUCK_S, CameraGroup, StuckError, camera_lock
+from vision.workers.coordinator import Coordinator
+from vision.workers.worker_handle import WorkerFailure
 
 CAMERAS = [Camera(id=f"cam-{n:02}", source="demo") for n in range(8)]
 

@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.contract.errors import ConfigError, RetryLaterError
-from vision.evidence.custody import CustodyLog
-from vision.evidence.keys import CustodySigner, read_public
-from vision.evidence.records import CustodyIndex
+from vision.evidence.custody.keys import CustodySigner, read_public
+from vision.evidence.custody.log import CustodyLog
+from vision.evidence.custody.records import CustodyIndex
+from vision.evidence.custody.verify import VerificationReport, verify
 from vision.evidence.store import EvidenceStore
-from vision.evidence.verify import VerificationReport, verify
 
 NOW = datetime(2026, 3, 1, 4, tzinfo=UTC)
 FILES = {"before.jpg": b"before", "after.jpg": b"after"}

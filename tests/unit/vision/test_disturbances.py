@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 import pytest
 
-from city.model import Camera
+from city.inventory.model import Camera
 from tests.support.evidence_stores import evidence_store_in
 from tests.unit.vision.scenes import HEIGHT, WIDTH, Image, Street
 from tests.unit.vision.test_worker import DEFAULT, ZONE, FakeSink
+from vision.camera.worker import CameraWorker
 from vision.capture.port import Frame
 from vision.detect.detector import AbandonedObjectDetector
-from vision.worker import CameraWorker
 
 FPS = 4
 BEGINS_S, ENDS_S, OVER_S = 12.0, 40.0, 60.0

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from city.cli import main
-from city.secrets import Secrets
-from city.settings import Settings
+from city.cli.main import main
+from city.runtime.secrets import Secrets
+from city.runtime.settings import Settings
 from vision.evidence.encryption import decrypt, encrypt, public_of, read_key
 from vision.evidence.store import EvidenceStore, open_evidence_store
 

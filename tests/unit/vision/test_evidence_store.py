@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 
 from broker.contract.errors import ConfigError, RetryLaterError
-from city.secrets import Secrets
-from city.settings import Settings
+from city.runtime.secrets import Secrets
+from city.runtime.settings import Settings
 from vision.evidence.case_files import part_path, publish_case, read_about, write_case
-from vision.evidence.chain import Entry, Kind
-from vision.evidence.custody import CustodyLog
+from vision.evidence.custody.chain import Entry, Kind
+from vision.evidence.custody.keys import CustodySigner, read_public
+from vision.evidence.custody.log import CustodyLog
+from vision.evidence.custody.verify import verify
 from vision.evidence.encryption import decrypt, encrypt, encrypted_name, key_line, new_private_key, public_of, read_key
-from vision.evidence.keys import CustodySigner, read_public
 from vision.evidence.retention import Lifetimes, enforce, lifetimes_of
 from vision.evidence.store import EvidenceError, EvidenceStore, open_evidence_store
-from vision.evidence.verify import verify
 
 NOW = datetime(2026, 3, 1, 4, tzinfo=UTC)
 LIVES = Lifetimes(timedelta(days=30), timedelta(days=365), timedelta(days=7))

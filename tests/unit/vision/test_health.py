@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.words import Words
+from vision.camera.health import BlindChange, VisibilityMonitor
+from vision.camera.reporting import HEALTH_EVERY_S, HealthReporter
 from vision.capture.port import Frame
 from vision.capture.watchdog import Watchdog
-from vision.health import BlindChange, VisibilityMonitor
-from vision.reporting import HEALTH_EVERY_S, HealthReporter
 
 
 def lived(

@@ -21,9 +21,9 @@ from tests.support.brokers import ROOT
 from tests.support.large_pictures import LARGE, claiming, large_jpeg, png_claiming, small_jpeg
 from tests.support.mjpeg import PASSWORD, MjpegCamera, mjpeg_camera
 from vision.capture.file import FileSource
+from vision.capture.picture_size import PIXELS_MAX, is_too_large, size_of
 from vision.capture.port import Frame, FrameSource, PictureTooLargeError
 from vision.capture.sources import open_source
-from vision.picture_size import PIXELS_MAX, is_too_large, size_of
 
 GIGANTIC = {
     "claims 65535 x 65535": claiming(65_535, 65_535),

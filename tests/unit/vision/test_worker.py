@@ -13,20 +13,20 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from broker.contract.errors import RetryLaterError
-from city.inventory import builtin_city, load_city
-from city.model import Camera
+from city.inventory.loader import builtin_city, load_city
+from city.inventory.model import Camera
 from tests.support.evidence_stores import evidence_store_in
 from tests.support.waiting import wait_for
 from tests.unit.vision.scenes import Scene
+from vision.camera.pending_cases import PendingCase, PendingCases
+from vision.camera.sink import Health
+from vision.camera.worker import CameraWorker, is_offence
+from vision.capture.demo import DemoSource
 from vision.capture.port import Frame, FrameSource
 from vision.capture.sources import open_source
-from vision.demo import DemoSource
-from vision.evidence.keys import CustodySigner, read_public
+from vision.evidence.custody.keys import CustodySigner, read_public
+from vision.evidence.custody.verify import verify
 from vision.evidence.store import EvidenceStore
-from vision.evidence.verify import verify
-from vision.pending_cases import PendingCase, PendingCases
-from vision.sink import Health
-from vision.worker import CameraWorker, is_offence
 
 CITY = load_city(builtin_city("kupang"))
 ZONE = ZoneInfo("Asia/Makassar")

@@ -10,15 +10,15 @@ import cv2
 import numpy as np
 import pytest
 
-from city.model import Camera
-from city.windows import DumpingHours
-from city.zone_plans import ZonePlanFile, save_plan, still_path
-from city.zones import Zone, ZoneKind, ZonePlan
+from city.inventory.model import Camera
+from city.inventory.windows import DumpingHours
+from city.inventory.zone_plans import ZonePlanFile, save_plan, still_path
+from city.inventory.zones import Zone, ZoneKind, ZonePlan
 from tests.support.evidence_stores import evidence_store_in
 from tests.unit.vision.test_worker import DEFAULT, LILIBA, ZONE, FakeSink, look_at
-from vision.demo import DemoSource
-from vision.stills import StillWriter, burn_masks
-from vision.worker import CameraWorker, is_offence
+from vision.camera.worker import CameraWorker, is_offence
+from vision.capture.demo import DemoSource
+from vision.evidence.stills import StillWriter, burn_masks
 
 BAG = ((0.5, 0.7), (0.75, 0.7), (0.75, 0.95), (0.5, 0.95))
 """Where the demo scene's bag lies."""

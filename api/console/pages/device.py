@@ -1,0 +1,222 @@
+"""The page of a device: facts, latest values, charts, and events."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from nicegui import ui
+
+from api.console.page_context import PageContext
+from api.console.pages.listing import fill_bar, state_badge
+from api.console.parts.hours import hours_box
+from api.console.parts.layout import show
+from api.console.parts.markup import Markup, join, link, table, tag
+from api.console.parts.trip_panel import trip_panel
+from api.schemas import DeviceResponse, device_response
+from broker.contract.payloads import fields_of
+from broker.contract.topics import Kind
+from broker.contract.units import unit_of
+from city.inventory.model import Device, Truck
+from ingest.store.port import EventQuery, SeriesPoint, SeriesQuery
+from ingest.store.records import EventRecord
+
+REFRESH_S: Final = 5.0
+EVENTS_SHOWN: Final = 30
+CHARTS: Final[dict[Kind, tuple[str, ...]]] = {
+    "bin": ("fill_pct", "temperature_c", "battery_pct"),
+    "truck": ("speed_kmh", "load_kg", "fuel_pct"),
+    "ap": ("clients", "latency_ms", "loss_pct"),
+    "camera": ("fps", "bitrate_kbps"),
+}
+
+
+@dataclass(frozen=True)
+class ChartRange:
+    """A time range of charts: its length, bucket length, and the time format of the axis."""
+
+    key: str
+    length: timedelta
+    every_s: float
+    clock: str
+
+
+CHART_RANGES: Final = {
+    1: ChartRange("hours_24", timedelta(days=1), 600.0, "{HH}:{mm}"),
+    7: ChartRange("days_7", timedelta(days=7), 3_600.0, "{d}/{M}"),
+}
+"""By the number of days in the URL."""
+
+
+async def build(page: PageContext, device: Device, days: int) -> None:
+    """Add the device to the page and refresh its values."""
+    range_ = CHART_RANGES[days]
+    response, series, events = await asyncio.gather(
+        asyncio.to_thread(_response, page, device),
+        asyncio.to_thread(_series, page, device, range_),
+        asyncio.to_thread(_events, page, device),
+    )
+    values = show(_values(page, response), "panel")
+    show(_facts(page, response), "panel")
+    if device.KIND == "camera":
+        show(join([hours_box(page, device.site), _zones_link(page, device)]), "panel")
+    if isinstance(device, Truck):
+        show(await asyncio.to_thread(trip_panel, page, device), "panel")
+    show(_span_links(page, device, range_), "panel spans-box")
+    for field, points in series.items():
+        with ui.element("section").classes("panel chart-box"):
+            ui.echart(chart(page, field, points, range_)).classes("chart")
+    show(_event_table(page, events), "panel")
+
+    async def refresh() -> None:
+        values.set_content(_values(page, await asyncio.to_thread(_response, page, device)))
+
+    ui.timer(REFRESH_S, refresh, immediate=False)
+
+
+def _response(page: PageContext, device: Device) -> DeviceResponse:
+    latest = page.context.reader.latest(device=device.id)
+    return device_response(page.context, device, latest[0] if latest else None, page.context.clock())
+
+
+def _series(page: PageContext, device: Device, range_: ChartRange) -> dict[str, list[SeriesPoint]]:
+    now = page.context.clock()
+    return {
+        field: page.context.reader.series(SeriesQuery(device.id, field, now - range_.length, now, range_.every_s))
+        for field in CHARTS[device.KIND]
+    }
+
+
+def _events(page: PageContext, device: Device) -> list[EventRecord]:
+    now = page.context.clock()
+    query = EventQuery(now - timedelta(days=7), now + timedelta(minutes=5), device=device.id, limit=EVENTS_SHOWN)
+    return page.context.reader.events(query)
+
+
+def _values(page: PageContext, device: DeviceResponse) -> Markup:
+    now = page.context.clock()
+    states = [state_badge(page, device.connectivity)]
+    if device.serviceStatus and device.connectivity == "online":
+        states.append(state_badge(page, device.serviceStatus))
+    heard = tag("p", *states, " ", page.t("heard"), ": ", page.age(device.received_at, now), class_="heard")
+    parts = [tag("h2", page.t("latest")), heard]
+    if device.quality:
+        parts.append(tag("p", page.t("quality"), ": ", ", ".join(map(page.word, device.quality)), class_="warn"))
+    if unread := page.context.dead_letters.summary_of(device.id):
+        words = page.t("unread_of", n=page.number(unread.times), age=page.age(unread.last_at, now))
+        parts.append(tag("p", link("/system", words), " ", tag("code", unread.reason), class_="warn"))
+    if device.outbox_dropped:
+        parts.append(tag("p", page.t("readings_dropped", n=page.number(device.outbox_dropped)), class_="warn"))
+    rows = [
+        (page.word(field), _value(page, field, device), page.age(device.values[field].measured_at, now))
+        for field in dict.fromkeys((*CHARTS[device.kind], *fields_of(device.kind)))
+        if field in device.values
+    ]
+    if not rows:
+        return join([*parts, tag("p", page.t("none"), class_="empty")])
+    return join([*parts, table([page.t("field"), page.t("value"), page.t("age")], rows, narrow="keep")])
+
+
+def _zones_link(page: PageContext, device: Device) -> Markup:
+    if not page.may("operator"):
+        return Markup()
+    return tag("p", link(f"/camera/{device.id}/zones", page.t("draw_zones"), class_="button"))
+
+
+def _value(page: PageContext, field: str, device: DeviceResponse) -> object:
+    value = device.values[field].value
+    words = page.value(field, value)
+    return fill_bar(float(value), words) if field == "fill_pct" else tag("b", words)
+
+
+def _facts(page: PageContext, device: DeviceResponse) -> Markup:
+    kelurahan = page.context.city.kelurahan.get(device.kelurahan)
+    facts: dict[str, object] = {"kelurahan": kelurahan.name if kelurahan else device.kelurahan, **device.facts}
+    depot = page.context.city.sites.get(str(facts.get("depot", "")))
+    if depot:
+        facts["depot"] = depot.name
+    pairs = [
+        join([tag("dt", page.t(key)), tag("dd", _fact(page, key, value))]) for key, value in facts.items() if value
+    ]
+    return join([tag("h2", page.t("facts")), tag("dl", *pairs, class_="facts")])
+
+
+def _fact(page: PageContext, key: str, value: Any) -> str:  # noqa: ANN401 - the inventory's facts are of many kinds
+    if key == "interval_s":
+        return page.duration(float(value))
+    if key == "capacity_kg":
+        return f"{page.number(float(value))} kg"
+    if isinstance(value, (tuple, list)):
+        return ", ".join(map(str, value))
+    return page.word(str(value)) if key in ("waste_kind", "color") else str(value)
+
+
+def _span_links(page: PageContext, device: Device, chosen: ChartRange) -> Markup:
+    links = [
+        link(f"/device/{device.id}?days={days}", page.t(range_.key), class_="here" if range_ is chosen else None)
+        for days, range_ in CHART_RANGES.items()
+    ]
+    return join([tag("h2", page.t("charts")), tag("nav", *links, class_="spans"), _downloads(page, device, chosen)])
+
+
+def _downloads(page: PageContext, device: Device, range_: ChartRange) -> Markup:
+    """Links to readings and events of the chosen range as CSV."""
+    asked = {"device": device.id, "from": (page.context.clock() - range_.length).isoformat(timespec="seconds")}
+    fields = [("field", field) for field in fields_of(device.KIND)]
+    readings = f"/api/v1/export/readings.csv?{urlencode([*asked.items(), *fields, ('bom', 'true')])}"
+    events = f"/api/v1/export/events.csv?{urlencode({**asked, 'bom': 'true'})}"
+    return tag(
+        "p",
+        link(readings, page.t("download_readings"), download=True),
+        " ",
+        link(events, page.t("download_events"), download=True),
+        class_="downloads",
+    )
+
+
+def chart(page: PageContext, field: str, points: list[SeriesPoint], range_: ChartRange) -> dict[str, Any]:
+    """The ECharts options of a chart. The time axis is in the city's time zone, whatever the browser's."""
+    unit, name, now = unit_of(field), page.word(field), page.context.clock()
+    time_axis = {"min": _on_the_wall(page, now - range_.length), "max": _on_the_wall(page, now), "type": "time"}
+    clock = {"fontSize": 15, "hideOverlap": True, "formatter": range_.clock}
+    bounds = {"min": 0, "max": 100} if unit == "%" else {"scale": True}
+    line = {"type": "line", "name": name, "lineStyle": {"width": 3}, "color": "#14532d"}
+    return {
+        "useUTC": True,
+        "animation": False,
+        "textStyle": {"fontFamily": "Roboto, sans-serif"},
+        "title": {"text": f"{name} ({unit})" if unit else name, "textStyle": {"fontSize": 18}, "left": 0},
+        "grid": {"left": 56, "right": 24, "top": 48, "bottom": 32},
+        "tooltip": {"trigger": "axis", "textStyle": {"fontSize": 16}},
+        "xAxis": {**time_axis, "axisLabel": clock},
+        "yAxis": {"type": "value", "axisLabel": {"fontSize": 15}, **bounds},
+        # A line needs two points; fewer show as dots.
+        "series": [{**line, "showSymbol": len(points) < 3, "data": with_gaps(page, points, range_.every_s)}],  # noqa: PLR2004
+    }
+
+
+def with_gaps(page: PageContext, points: list[SeriesPoint], every_s: float) -> list[list[float | None]]:
+    """The points of a chart, with a gap (None) where buckets are missing."""
+    data: list[list[float | None]] = []
+    for before, point in zip([None, *points], points, strict=False):
+        if before and (point.at - before.at).total_seconds() > 2 * every_s:
+            data.append([_on_the_wall(page, before.at + timedelta(seconds=every_s)), None])
+        data.append([_on_the_wall(page, point.at), round(float(point.value), 2)])
+    return data
+
+
+def _on_the_wall(page: PageContext, at: datetime) -> float:
+    return at.astimezone(page.context.city.time_zone).replace(tzinfo=UTC).timestamp() * 1000
+
+
+def _event_table(page: PageContext, events: list[EventRecord]) -> Markup:
+    heading = tag("h2", page.t("events"))
+    if not events:
+        return join([heading, tag("p", page.t("no_events"), class_="empty")])
+    rows = [
+        (page.time(event.origin.measured_at), page.word(event.type, "event_"), page.t(event.state)) for event in events
+    ]
+    return join([heading, table([page.t("when"), page.t("what"), page.t("state")], rows, narrow="keep")])

@@ -1,0 +1,106 @@
+"""The review queue of dumping cases, with filters, cards, and keyboard shortcuts."""
+
+from __future__ import annotations
+
+import asyncio
+from math import ceil
+from typing import Final
+
+import msgspec
+from fastapi import Request
+from nicegui import ui
+
+from api.console.page_context import PageContext
+from api.console.parts.case_card import card
+from api.console.parts.custody_panel import custody_panel
+from api.console.parts.forms import Choice, pager, select
+from api.console.parts.layout import asset, show
+from api.console.parts.markup import Markup, join, link, tag
+from api.queries.cases import cases
+from api.queries.queue import SHOWN, CaseFilter, merge_offers
+from ingest.store.views.cases import Case
+from ingest.store.views.reviews import REASONS
+
+CARDS: Final = 12
+KEYS: Final = (
+    ("j, k, ↓, ↑", "key_move"),
+    ("p", "key_play"),
+    ("c", "review_confirmed"),
+    ("r", "review_rejected"),
+    (f"1-{len(REASONS)}", "key_reason"),
+    ("m", "review_merged"),
+    ("u", "review_reopened"),
+    ("?", "key_help"),
+)
+
+
+async def build(page: PageContext, request: Request) -> None:
+    """Add the queue to the page."""
+    filter_ = CaseFilter.of(request.query_params)
+    for script in ("review.js", "evidence.js"):
+        ui.add_head_html(tag("script", src=asset(script), defer=True))
+    show(_body(page, filter_, await asyncio.to_thread(cases, page.context)), "queue-box")
+
+
+def _body(page: PageContext, filter_: CaseFilter, found: list[Case]) -> Markup:
+    waiting = sum(case.verdict == "none" for case in found)
+    asked = [case for case in found if filter_.matches(case)]
+    pages = max(1, ceil(len(asked) / CARDS))
+    page_number = min(filter_.page, pages)
+    shown = asked[(page_number - 1) * CARDS : page_number * CARDS]
+    cards = [card(page, case, merge_offers(case, found)) for case in shown]
+    count = tag(
+        "b", page.t("to_judge", n=page.number(waiting)), class_="queue-count", data_count=waiting, role="status"
+    )
+    parts = [
+        tag(
+            "p", page.t("dumping_intro" if page.may("operator") else "review_operator_only"), " ", count, class_="intro"
+        ),
+        _filters(page, filter_),
+        tag("div", *cards, class_="queue", **_words(page)) if cards else _nothing(page, filter_),
+        custody_panel(page, shown[0]) if filter_.case and shown and page.may("operator") else None,
+        pager(page, filter_.address, page_number, pages) if pages > 1 else None,
+        _keys(page) if page.may("operator") else None,
+    ]
+    return join(parts)
+
+
+def _words(page: PageContext) -> dict[str, object]:
+    """Texts with which the browser shows a verdict before the response arrives."""
+    words = {key: page.t(f"verdict_{key}") for key in ("none", "confirmed", "rejected", "merged")}
+    words |= {reason: page.t(f"reason_{reason}") for reason in REASONS}
+    words["to_judge"] = page.t("to_judge", n="{n}")
+    return {"data_words": msgspec.json.encode(words).decode(), "data_failed": page.t("review_failed")}
+
+
+def _nothing(page: PageContext, filter_: CaseFilter) -> Markup:
+    if filter_.show != "waiting" or filter_.camera or filter_.site:
+        return tag("p", page.t("no_cases"), class_="empty")
+    every = link("/dumping?show=all", page.t("show_all_cases"))
+    return tag("section", tag("h2", page.t("all_judged")), tag("p", every), class_="panel")
+
+
+def _filters(page: PageContext, filter_: CaseFilter) -> Markup:
+    city = page.context.city
+    shows: list[Choice] = [(show_, page.t("all" if show_ == "all" else f"show_{show_}")) for show_ in SHOWN]
+    watched = {camera.site for camera in city.cameras.values()}
+    sites = sorted(
+        ((site.id, site.name) for site in city.sites.values() if site.id in watched), key=lambda pair: pair[1]
+    )
+    anything = ("", page.t("all"))
+    chosen = "all" if filter_.case else filter_.show
+    return tag(
+        "form",
+        select("show", page.t("which_cases"), shows, chosen),
+        select("site", page.t("site_name"), [anything, *sites], filter_.site),
+        select("camera", page.t("at_camera"), [anything, *((id_, id_) for id_ in city.cameras)], filter_.camera),
+        tag("button", page.t("show")),
+        method="get",
+        action="/dumping",
+        class_="filters",
+    )
+
+
+def _keys(page: PageContext) -> Markup:
+    rows = [join([tag("dt", tag("kbd", keys)), tag("dd", page.t(words))]) for keys, words in KEYS]
+    return tag("details", tag("summary", page.t("keys"), " (?)"), tag("dl", *rows, class_="facts"), class_="panel keys")

@@ -1,0 +1,92 @@
+"""The map: outlines and sites of the city, and a canvas layer per device kind, which the browser refreshes."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from nicegui import ui
+
+from api.console.page_context import PageContext
+from api.console.parts.layout import asset, show
+from api.console.parts.markup import Markup, join, tag
+from api.console.texts.common import TEXTS
+from broker.contract.topics import KINDS
+
+REFRESH_S: Final = {"bin": 10, "truck": 3, "ap": 10, "camera": 10}
+COUNTERS: Final = ("full_bins", "moving_trucks", "broken_trucks", "down_aps", "open_cases")
+LEGEND: Final = (
+    ("bin low", "fill_low"),
+    ("bin mid", "fill_mid"),
+    ("bin high", "fill_high"),
+    ("bin none", "fill_unknown"),
+    ("ring organic", "ring_organic"),
+    ("ring other", "ring_other"),
+    ("ring grey", "ring_grey"),
+    ("truck moving", "truck_moving"),
+    ("truck parked", "truck_parked"),
+    ("truck broken", "truck_broken"),
+    ("ap up", "ap_up"),
+    ("ap down", "ap_down"),
+    ("camera ok", "camera_ok"),
+    ("camera alert", "camera_case"),
+    ("bin low pale", "pale"),
+)
+
+
+def build(page: PageContext) -> None:
+    """Add the map, its counters, layer switches and legend to the page."""
+    with ui.element("div").classes("map-page"):
+        show(_counters(page), "counters-box")
+        _map(page)
+        show(_side(page), "side-box")
+
+
+def _map(page: PageContext) -> None:
+    city = page.context.city
+    leaflet = ui.leaflet(
+        center=(city.lat_deg, city.lon_deg),
+        zoom=12,
+        options={"preferCanvas": True, "zoomSnap": 0.25, "attributionControl": True},
+        additional_resources=[asset("city-map.js"), asset("city-map-signs.js")],
+    ).classes("city-map")
+    # NiceGUI puts OpenStreetMap's tiles on every map; ours asks no foreign host unless somebody wants it to.
+    leaflet.clear_layers()
+    config = msgspec.json.encode(_config(page)).decode().replace("<", "\\u003c")
+    leaflet.on("init", js_handler=f"() => kotaMap.start(getElement({leaflet.id}).map, {config})")
+
+
+def _config(page: PageContext) -> dict[str, Any]:
+    words = {key: page.t(key) for key in TEXTS}
+    return {"texts": words, "refresh_s": REFRESH_S, "lang": page.lang, "zone": page.context.city.time_zone.key}
+
+
+def _counters(page: PageContext) -> Markup:
+    return tag(
+        "ul",
+        *(
+            tag("li", tag("b", "–", id=f"count-{key}"), tag("span", page.t(key)), class_=f"count {key}")  # noqa: RUF001 - a dash
+            for key in COUNTERS
+        ),
+        class_="counters",
+    )
+
+
+def _side(page: PageContext) -> Markup:
+    toggles = [_toggle(page, kind, on=True) for kind in (*KINDS, "places")]
+    toggles.append(_toggle(page, "tiles", on=False))
+    signs = [tag("li", tag("i", class_=f"sign {sign}"), tag("span", page.t(key))) for sign, key in LEGEND]
+    return join(
+        [
+            tag("p", page.t("map_old"), id="map-old", class_="warn", hidden=True, role="status"),
+            tag("h2", page.t("layers")),
+            tag("div", *toggles, class_="toggles"),
+            tag("h2", page.t("legend")),
+            tag("ul", *signs, class_="legend"),
+        ]
+    )
+
+
+def _toggle(page: PageContext, key: str, *, on: bool) -> Markup:
+    box = tag("input", type="checkbox", data_layer=key, checked=on)
+    return tag("label", box, tag("span", page.t(key)))

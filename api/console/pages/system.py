@@ -1,0 +1,184 @@
+"""The system page: health of the platform, late devices, and dead letters."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from nicegui import ui
+
+from api.console.page_context import PageContext
+from api.console.pages.listing import STATES
+from api.console.parts.layout import show
+from api.console.parts.markup import Markup, join, link, table, tag
+from api.queries.system import BEHIND_S, system
+from broker.contract.topics import KINDS
+from broker.health import read_health
+from city.runtime.status import broker_problems
+from city.runtime.status_texts import text
+from ingest.store.parked.dead_letters import DeadLetter
+from ingest.store.views.health import IngestHealth
+
+REFRESH_S: Final = 5.0
+LETTERS_SHOWN: Final = 20
+LATE_SHOWN: Final = 20
+_PAYLOAD_SHOWN: Final = 200
+
+
+async def build(page: PageContext) -> None:
+    """Add health and dead letters to the page and refresh them."""
+    health = show(await asyncio.to_thread(_health, page))
+    letters = show(await asyncio.to_thread(_letters, page), "panel")
+
+    async def refresh() -> None:
+        health.set_content(await asyncio.to_thread(_health, page))
+        letters.set_content(await asyncio.to_thread(_letters, page))
+
+    ui.timer(REFRESH_S, refresh, immediate=False)
+
+
+def _health(page: PageContext) -> Markup:
+    found = system(page.context)
+    works = bool(found["ready"])
+    health = page.context.health.read()
+    warnings = [part for part in _warnings(page, health) if part]
+    verdict = page.t("ready_but", n=len(warnings)) if warnings else page.t("ready")
+    grade = "warn" if warnings else "good"
+    if not works:
+        verdict, grade = f"{page.t('not_ready')}: {page.t('not_ready_' + found['not_ready_reason'])}", "bad"
+    state = tag("p", verdict, class_=f"verdict {grade}")
+    note = tag("p", tag("code", health.note), class_="warn") if health and health.note else Markup()
+    tiles = _tiles(page, health)
+    return join([state, note, *warnings, tiles, _devices(page, found["devices"]), _late(page, found["late"])])
+
+
+def _warnings(page: PageContext, health: IngestHealth | None) -> list[Markup]:
+    """One section per group of problems; empty without problems."""
+    return [*((_damages(page, health), _bad(page, health)) if health else ()), _broker(page)]
+
+
+def _broker(page: PageContext) -> Markup:
+    """Problems of the embedded broker."""
+    problems = broker_problems(read_health(page.context.data), page.context.clock())
+    if not problems:
+        return Markup()
+    words = [text(page.lang, problem.key, **problem.about) for problem in problems]
+    lines = [tag("li", sentence[0].upper() + sentence[1:] + ".") for sentence in words]
+    return tag("section", tag("h2", page.t("broker")), tag("ul", *lines), class_="panel bad")
+
+
+def _tiles(page: PageContext, health: IngestHealth | None) -> Markup:
+    if health is None:
+        return Markup()
+    away, full = health.store == "away", health.journal == "full"
+    tiles = [
+        ("broker", page.t("works" if health.connected else "lost"), not health.connected),
+        ("store", page.t("store_away" if away else "works"), away),
+        ("journal", page.t("journal_full") if full else page.t("messages", n=page.number(health.journal_depth)), full),
+        ("lag", page.duration(health.lag_s), health.lag_s > BEHIND_S),
+        ("live_lag", page.duration(health.live_lag_s), health.live_lag_s > BEHIND_S),
+        ("received", page.number(health.received_total), False),
+        ("stored", page.number(health.stored_total), False),
+        ("repeated", page.number(health.duplicates_total), False),
+        ("new_devices", page.number(health.unknown_devices), False),
+    ]
+    shown = [
+        tag("li", tag("span", page.t(key)), tag("b", words), class_="tile bad" if bad else "tile")
+        for key, words, bad in tiles
+    ]
+    return tag("ul", *shown, class_="tiles")
+
+
+def _damages(page: PageContext, health: IngestHealth) -> Markup:
+    """Damaged or lost files, and readings that the store has lost."""
+    if not (health.damages or health.lost):
+        return Markup()
+    files = [
+        tag(
+            "li",
+            page.time(damage.at),
+            f" {damage.file}: {page.t('damage_' + damage.what)} ",
+            tag("code", damage.detail),
+        )
+        for damage in health.damages
+    ]
+    ranges = [
+        tag("li", page.t("lost_range", device=range_.device, boot=range_.epoch, first=range_.first, last=range_.last))
+        for range_ in health.lost[:LATE_SHOWN]
+    ]
+    counted = tag("p", page.t("lost_readings", n=page.number(health.lost_readings))) if health.lost else Markup()
+    hint = tag("p", page.t("damage_hint"), " ", tag("code", "kota store lost --accept"))
+    parts = [tag("ul", *files), counted, tag("ul", *ranges), hint]
+    return tag("section", tag("h2", page.t("damages")), *parts, class_="panel bad")
+
+
+def _bad(page: PageContext, health: IngestHealth) -> Markup:
+    if not health.alarms:
+        return Markup()
+    lines = [
+        tag("li", page.t("bad_of", bad=alarm.bad, of=alarm.of, subject=_subject(page, alarm.subject)))
+        for alarm in health.alarms[:LATE_SHOWN]
+    ]
+    return tag("section", tag("h2", page.t("bad_messages")), tag("ul", *lines), class_="panel bad")
+
+
+def _subject(page: PageContext, subject: str) -> str:
+    return page.t("everybody") if subject == "*" else subject
+
+
+def _devices(page: PageContext, counted: dict[str, dict[str, int]]) -> Markup:
+    rows = [
+        [
+            link(f"/devices/{kind}", page.t(kind)),
+            *(_count(kind, state, counted[kind].get(state, 0)) for state in STATES),
+            sum(counted[kind].values()),
+        ]
+        for kind in KINDS
+    ]
+    headings = [page.t("kind"), *(page.t(state) for state in STATES), page.t("total")]
+    return tag("section", tag("h2", page.t("by_kind")), table(headings, rows), class_="panel")
+
+
+def _count(kind: str, state: str, count: int) -> object:
+    return link(f"/devices/{kind}?state={state}", count) if count else 0
+
+
+def _late(page: PageContext, late: list[str]) -> Markup:
+    heading = tag("h2", page.t("late_devices"))
+    names = [link(f"/device/{device}", device) for device in late[:LATE_SHOWN]]
+    listed = tag("p", join(names, ", "), " …" if len(late) > LATE_SHOWN else "")
+    return tag("section", heading, listed if names else tag("p", page.t("none_of_these")), class_="panel")
+
+
+def _letters(page: PageContext) -> Markup:
+    box = page.context.dead_letters
+    letters, count = box.find(limit=LETTERS_SHOWN), box.count()
+    heading = tag("h2", f"{page.t('dead_letters')} ({page.number(count)})")
+    if not letters:
+        return join([heading, tag("p", page.t("no_dead_letters"))])
+    headings = [page.t(key) for key in ("when", "times", "topic", "reason", "content")] + [page.t("replay")]
+    rows = [_letter(page, letter) for letter in letters]
+    hint = page.t("replay_hint" if page.may("operator") else "operator_only")
+    every = _replay(page, [letter.id for letter in letters], "replay_all")
+    dropped = box.dropped_count()
+    dropped_note = tag("p", page.t("letters_dropped", n=page.number(dropped)), class_="warn") if dropped else Markup()
+    return join([heading, tag("p", hint), dropped_note, table(headings, rows, narrow="lines"), every])
+
+
+def _letter(page: PageContext, letter: DeadLetter) -> list[object]:
+    payload = letter.payload[:_PAYLOAD_SHOWN].decode("utf-8", "backslashreplace")
+    return [
+        page.time(letter.last_at or letter.received_at),
+        page.number(letter.times),
+        tag("code", letter.topic),
+        letter.reason,
+        tag("code", payload),
+        _replay(page, [letter.id], "replay"),
+    ]
+
+
+def _replay(page: PageContext, ids: list[int], key: str) -> Markup:
+    if not page.may("operator"):
+        return Markup("-")
+    words = {"data_done": page.t("replay_done"), "data_failed": page.t("replay_failed")}
+    return tag("button", page.t(key), type="button", data_replay=",".join(map(str, ids)), **words)

@@ -1,0 +1,88 @@
+"""The zone editor of a camera: the still image with its zones. The browser draws; the API validates and saves."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from nicegui import ui
+
+from api.console.page_context import PageContext
+from api.console.parts.hours import hours_box
+from api.console.parts.layout import asset, show
+from api.console.parts.markup import Markup, join, tag
+from api.console.texts.common import TEXTS
+from city.inventory.model import Camera
+from city.inventory.zone_plans import still_path
+from city.inventory.zones import CORNERS, NAME_MAX, ZONE_KINDS, ZoneKind
+
+COLOURS: Final[dict[ZoneKind, str]] = {
+    "watch": "#15803d",
+    "container": "#1d4ed8",
+    "beside": "#ea580c",
+    "ignore": "#64748b",
+    "mask": "#000000",
+}
+
+TOOLS: Final = (
+    ("draw", "new_zone"),
+    ("box", "new_box"),
+    ("finish", "finish"),
+    ("undo", "undo_step"),
+    ("delete-point", "delete_point"),
+    ("delete-zone", "delete_zone"),
+)
+
+
+def build(page: PageContext, camera: Camera) -> None:
+    """Add the editor to the page; without the role operator, a note."""
+    if not page.may("operator"):
+        show(tag("p", page.t("zones_operator_only"), class_="warn"))
+        return
+    for name in ("zones-draw.js", "zones.js"):
+        ui.add_head_html(tag("script", src=asset(name), defer=True))
+    show(_editor(page, camera), "panel")
+    show(hours_box(page, camera.site), "panel")
+
+
+def _editor(page: PageContext, camera: Camera) -> Markup:
+    still = f"/api/v1/cameras/{camera.id}/still"
+    has_still = still_path(page.context.data, camera.id).is_file()
+    picture = tag("img", src=still, alt=f"{page.t('at_camera')} {camera.id}") if has_still else Markup()
+    stage = tag("div", picture, tag("svg"), class_="stage" if has_still else "stage blank")
+    parts = [
+        tag("h2", page.t("zones")),
+        tag("p", page.t("zones_intro"), class_="intro"),
+        None if has_still else tag("p", page.t("no_still"), class_="warn"),
+        tag("div", stage, _tools(page), class_="drawing"),
+        tag("ol", class_="zone-list"),
+        tag("label", tag("input", type="checkbox", class_="persons"), page.t("use_persons"), class_="persons-box"),
+        tag("section", tag("h3", page.t("suggestions")), tag("ul"), class_="suggestions", hidden=True),
+        tag("ul", class_="faults", role="alert"),
+        tag(
+            "p",
+            tag("button", page.t("save"), type="button", class_="save yes"),
+            tag("span", role="status", class_="save-state"),
+            class_="save-box",
+        ),
+    ]
+    config = msgspec.json.encode(_config(page, camera)).decode()
+    return tag("div", join(parts), class_="zone-editor", data_config=config)
+
+
+def _tools(page: PageContext) -> Markup:
+    buttons = [tag("button", page.t(words), type="button", data_tool=name) for name, words in TOOLS]
+    return tag("div", *buttons, class_="tools", role="toolbar", aria_label=page.t("zones"))
+
+
+def _config(page: PageContext, camera: Camera) -> dict[str, Any]:
+    prefixes = ("fault_", "zone_", "reason_", "save", "point_", "new_")
+    names = ("not_saved", "no_zones", "suggestion", "accept", "feet", "head", "delete_zone")
+    wanted = [key for key in TEXTS if key.startswith(prefixes) or key in names]
+    return {
+        "camera": camera.id,
+        "texts": {key: page.t(key) for key in wanted},
+        "kinds": [{"kind": kind, "colour": COLOURS[kind]} for kind in ZONE_KINDS],
+        "corners": CORNERS,
+        "name_max": NAME_MAX,
+    }

@@ -1,0 +1,57 @@
+"""The custody panel below a single case: custody log, archive, and an admin's actions."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from api.console.page_context import PageContext
+from api.console.parts.markup import Markup, join, table, tag
+from ingest.store.views.cases import Case
+from vision.evidence.report_texts import text
+from vision.evidence.subject import describe
+
+SHOWN: Final = 30
+"""Number of newest entries shown; the archive has all."""
+REASON_MIN: Final = 10
+REASON_MAX: Final = 1_000
+
+
+def custody_panel(page: PageContext, case: Case) -> Markup:
+    """The custody log of a case, and the actions that the role permits."""
+    entries = page.context.evidence.custody(case.id)
+    shown = entries[: -SHOWN - 1 : -1]
+    rows = [[page.time(entry.at), text(entry.kind, page.lang), describe(entry, page.lang)] for entry in shown]
+    known = table([page.t("custody_when"), page.t("custody_what"), page.t("custody_who")], rows)
+    more = tag("p", text("older", page.lang, n=len(entries) - len(shown))) if len(entries) > len(shown) else None
+    parts = [tag("h2", page.t("custody")), known if rows else tag("p", page.t("custody_none"), class_="empty"), more]
+    if case.evidence and page.context.evidence.has(case.id, next(iter(case.evidence.values()))):
+        parts.append(_export(page, case))
+        if page.may("admin"):
+            parts.append(_admin(page, case))
+    return tag("section", *parts, class_="panel custody")
+
+
+def _export(page: PageContext, case: Case) -> Markup:
+    action = f"/api/v1/dumping/cases/{case.id}/export?lang={page.lang}"
+    return tag("form", tag("button", page.t("export_case")), method="post", action=action)
+
+
+def _admin(page: PageContext, case: Case) -> Markup:
+    """The form of an admin: a reason, and buttons to open clear copies or to erase the files."""
+    reason = tag("textarea", name="reason", required=True, minlength=REASON_MIN, maxlength=REASON_MAX, rows=2)
+    base = f"/api/v1/dumping/cases/{case.id}"
+    clear_buttons = [
+        tag("button", page.t("open_clear", file=file), type="submit", data_to=f"{base}/clear/{file}", data_name=file)
+        for file in page.context.evidence.clear_files(case.id)
+    ]
+    erase = tag(
+        "button", page.t("erase"), type="submit", class_="no", data_to=f"{base}/erase", data_sure=page.t("erase_sure")
+    )
+    return tag(
+        "form",
+        tag("label", page.t("admin_reason"), reason),
+        join([*clear_buttons, erase]),
+        tag("p", class_="warn failure", role="alert", hidden=True),
+        class_="with-reason",
+        data_failed=page.t("admin_failed"),
+    )

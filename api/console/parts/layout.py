@@ -1,0 +1,126 @@
+"""The layout of every page: head, menu, language switch and banners, rendered before any script runs."""
+
+from __future__ import annotations
+
+import hashlib
+from copy import copy
+from pathlib import Path
+from typing import Final
+
+from fastapi import Request
+from nicegui import ui
+from nicegui.language import Language
+from nicegui.translations import translations
+
+from api.console.page_context import LANG_COOKIE, PageContext
+from api.console.parts.markup import Markup, join, link, tag
+from api.console.texts.common import LANGS, Lang
+from api.queries.system import BEHIND_S
+
+STATIC: Final = Path(__file__).parents[1] / "static"
+VERSION: Final = hashlib.sha256(
+    b"".join(path.read_bytes() for path in sorted(STATIC.iterdir()) if path.is_file())
+).hexdigest()[:12]
+MENU: Final = (
+    ("map", "/"),
+    ("bin", "/devices/bin"),
+    ("truck", "/devices/truck"),
+    ("ap", "/devices/ap"),
+    ("camera", "/devices/camera"),
+    ("dumping", "/dumping"),
+    ("cameras", "/cameras"),
+    ("new_devices", "/strangers"),
+    ("system", "/system"),
+)
+LOCALES: Final[dict[Lang, Language]] = {"id": "id", "en": "en-US"}
+_POPUPS: Final = ("connection_lost", "trying_to_reconnect", "message_too_long", "message_too_long_body")
+REFRESH_S: Final = 5.0
+_YEAR_S: Final = 31_536_000
+
+
+def asset(name: str) -> str:
+    """The URL of a static file. It contains a hash of all files, so browsers may cache it permanently."""
+    return f"/console/{VERSION}/{name}"
+
+
+def render_layout(page: PageContext, request: Request, active: str, title: str) -> None:
+    """Add the layout to the page that is being built."""
+    _set_language(page)
+    ui.page_title(f"{title} - Jaga Kota {page.context.city.name}")
+    ui.add_head_html(_head(page))
+    ui.add_body_html(join([_banner(page), _header(page, request, active)]))
+    warnings = show(_warnings(page))
+    ui.timer(REFRESH_S, lambda: warnings.set_content(_warnings(page)), immediate=False)
+
+
+def _set_language(page: PageContext) -> None:
+    # NiceGUI gives a page one language for all its visitors; ours have one each.
+    client = ui.context.client
+    client.page = copy(client.page)
+    client.page.language = LOCALES[page.lang]
+    translations.setdefault(LOCALES[page.lang], {key: page.t(key) for key in _POPUPS})
+
+
+def show(html: Markup, classes: str = "") -> ui.html:
+    """Add escaped HTML to the page."""
+    return ui.html(html, sanitize=False).classes(classes)
+
+
+def _head(page: PageContext) -> Markup:
+    parts = [tag("link", rel="stylesheet", href=asset("console.css"))]
+    if page.lang_chosen:
+        cookie = f"{LANG_COOKIE}={page.lang};path=/;max-age={_YEAR_S};samesite=lax"
+        parts.append(tag("script", Markup(f'document.cookie="{cookie}"')))
+    return join([*parts, tag("script", src=asset("console.js"), defer=True)])
+
+
+def _banner(page: PageContext) -> Markup:
+    return tag("p", page.t("demo"), class_="banner", role="note") if page.context.demo else Markup()
+
+
+def _warnings(page: PageContext) -> Markup:
+    """Warnings that the page's data is not current; refreshed, since control rooms leave pages open for days."""
+    health = page.context.health.read()
+    if health is None:
+        return Markup()
+    found = []
+    if health.live_lag_s > BEHIND_S:
+        found.append(page.t("data_behind", lag=page.duration(health.live_lag_s)))
+    elif health.lag_s > BEHIND_S:
+        found.append(page.t("catching_up", lag=page.duration(health.lag_s)))
+    if health.journal == "full":
+        found.append(page.t("queue_full"))
+    return join(tag("p", words, class_="banner behind", role="alert") for words in found)
+
+
+def _header(page: PageContext, request: Request, active: str) -> Markup:
+    links = join(
+        link(to, page.t(key), class_="here" if key == active else None, aria_current="page" if key == active else None)
+        for key, to in MENU
+    )
+    brand = link("/", join([tag("strong", "Jaga Kota"), tag("span", page.context.city.name)]), class_="brand")
+    ends = join([_languages(page, request), _sign_out(page)])
+    wide = tag("nav", links, class_="wide")
+    narrow = tag("details", tag("summary", page.t("menu")), tag("nav", links), class_="narrow")
+    skip = link("#content", page.t("skip"), class_="skip")
+    return tag("header", skip, brand, wide, ends, narrow, class_="top")
+
+
+def _languages(page: PageContext, request: Request) -> Markup:
+    others = [
+        link(
+            str(request.url.include_query_params(lang=lang).replace(scheme="", netloc="")),
+            lang.upper(),
+            title=name,
+            lang=lang,
+            class_="here" if lang == page.lang else None,
+        )
+        for lang, name in LANGS.items()
+    ]
+    return tag("div", *others, class_="languages", role="group", aria_label=page.t("language"))
+
+
+def _sign_out(page: PageContext) -> Markup:
+    if page.context.is_open:
+        return Markup()
+    return tag("form", tag("button", page.t("sign_out")), method="post", action="/logout", class_="out")

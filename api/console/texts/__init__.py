@@ -1,0 +1,1 @@
+"""Its texts in Bahasa Indonesia and English."""

@@ -1,0 +1,1 @@
+"""The server around the app: limits, hosts, connections, problems."""

@@ -1,0 +1,311 @@
+"""Middleware in front of every route, page and websocket.
+
+request -> `SecurityHeadersMiddleware` (headers of every response)
+-> `OriginCheckMiddleware` (malformed headers, other sites, remote access to a demo)
+-> `AuthMiddleware` (pages need a role) -> `BodyLimitMiddleware` (rights before the body, and its size) -> routes
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Final
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.responses import RedirectResponse
+from fastapi.routing import APIRoute
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.auth.access import SAFE_METHODS, check_rights, client_key, each_route, role_of, same_origin
+from api.context import ApiContext
+from api.http.connections import DRAINED_MAX_BYTES
+from api.http.hosts import parse_authority, parse_origin
+from api.http.limiter import ConcurrencyLimiter, TooManyError
+from api.http.problems import API_PATHS, on_http, problem, refusal_page
+from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES
+from city.runtime.ports import is_loopback
+
+log = structlog.get_logger("api")
+
+HEALTH_PATHS: Final = ("/healthz", "/readyz")
+"""Health checks, which disclose nothing else; a container's monitor may use any host name and address."""
+PUBLIC_PATHS: Final = (*HEALTH_PATHS, "/login", "/logout", "/_nicegui/", "/favicon.ico")
+"""Public paths: health checks, sign-in, and assets without data."""
+CROSS_ORIGIN_PATH: Final = "/api/v1/map/places.geojson"
+"""Loaded by Grafana's maps from another origin."""
+BODY_MAX_BYTES: Final = 1_000_000
+FORM_MAX_BYTES: Final = 4_096
+_BODY_LIMITS: Final = {
+    "/api/v1/messages/": GATEWAY_PAYLOAD_BYTES,
+    "/api/v1/monitoring/": GATEWAY_PAYLOAD_BYTES,
+    "/login": FORM_MAX_BYTES,
+    "/logout": FORM_MAX_BYTES,
+}
+WEBSOCKETS_EACH: Final = 32
+WEBSOCKETS_MAX: Final = 256
+"""Every open page of the console holds one websocket."""
+_PROXY_HEADERS: Final = (
+    *("forwarded", "via", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip", "fastly-client-ip"),
+    "x-original-host",
+)
+_PROXY_PREFIXES: Final = ("x-forwarded", "cf-", "x-envoy-", "x-amzn-", "x-azure-")
+
+HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    # NiceGUI builds its pages with inline scripts and compiles templates in the browser.
+    "Content-Security-Policy": (
+        "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data: blob: https://tile.openstreetmap.org; connect-src 'self' ws: wss:; "
+        "frame-ancestors 'none'; base-uri 'self'; form-action 'self'; object-src 'none'"
+    ),
+    "X-Frame-Options": "DENY",
+}
+
+
+class SecurityHeadersMiddleware:
+    """Adds security and caching headers to every response, including redirects and refusals."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the request and add headers to the response."""
+        is_body_left = scope["type"] == "http" and _is_long(scope)
+
+        async def receive_and_track() -> Message:
+            nonlocal is_body_left
+            message = await receive()
+            if not message.get("more_body", False):
+                is_body_left = False
+            return message
+
+        async def complete(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                if is_body_left:
+                    # Nobody will read the rest of it (`api.http.connections`), so whoever sends it is told.
+                    headers["Connection"] = "close"
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+                if scope["path"].startswith(API_PATHS):
+                    headers.setdefault("Cache-Control", "no-store")
+                elif scope["path"].startswith("/console/") and message["status"] == HTTPStatus.OK:
+                    # Their address changes with them.
+                    headers.setdefault("Cache-Control", "private, max-age=31536000, immutable")
+            await send(message)
+
+        if scope["type"] == "http":
+            await self._app(scope, receive_and_track, complete)
+        else:
+            await self._app(scope, receive, send)
+
+
+class OriginCheckMiddleware:
+    """Refuses malformed headers and requests from pages of other sites; in an open demo, also from other machines."""
+
+    def __init__(self, app: ASGIApp, context: ApiContext) -> None:
+        self._app = app
+        self._context = context
+        self._has_warned = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve or refuse the request."""
+        refusal = self._refusal(HTTPConnection(scope)) if scope["type"] in ("http", "websocket") else None
+        if refusal is None:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await _close_websocket(send)
+        else:
+            await refusal(scope, receive, send)
+
+    def _refusal(self, connection: HTTPConnection) -> Response | None:
+        if wrong := _find_malformed_part(connection):
+            return problem(400, wrong)
+        path = connection.scope["path"]
+        if path in HEALTH_PATHS:
+            return None
+        if self._context.is_open and (why := _not_local(connection)):
+            return self._demo_refusal(connection, why)
+        is_public_data = path == CROSS_ORIGIN_PATH and connection.scope.get("method") in SAFE_METHODS
+        if not is_public_data and _is_of_another_site(connection, is_open=self._context.is_open):
+            return problem(403, "this request comes from another site")
+        return None
+
+    def _demo_refusal(self, connection: HTTPConnection, why: str) -> Response:
+        if not self._has_warned:
+            self._has_warned = True
+            log.warning("api.demo_refused", reason=why, hint="start with --no-demo to serve other machines")
+        return refusal_page(connection, why)
+
+
+def _find_malformed_part(connection: HTTPConnection) -> str:
+    """Why the path, `Host` or `Origin` of a request is malformed; empty if they are not."""
+    path: str = connection.scope["path"]
+    if not path.startswith("/") or any(ord(char) < ord(" ") or char == "\x7f" for char in path):
+        return "the path is malformed"
+    hosts, origins = connection.headers.getlist("host"), connection.headers.getlist("origin")
+    # HTTP/1.0 may leave the host out; the server refuses HTTP/1.1 without one.
+    if len(hosts) > 1 or any(parse_authority(host) is None for host in hosts):
+        return "the header Host is malformed"
+    if len(origins) > 1 or any(parse_origin(origin) is None for origin in origins):
+        return "the header Origin is malformed"
+    return ""
+
+
+def _not_local(connection: HTTPConnection) -> str:
+    """Why a request does not come from this machine; empty if it does."""
+    for name in connection.headers:
+        if name in _PROXY_HEADERS or name.startswith(_PROXY_PREFIXES):
+            return f"a proxy stands before it (header {name})"
+    if connection.client is None or not is_loopback(connection.client.host):
+        return "the request comes from another machine"
+    server = connection.scope.get("server")
+    if server is None or not is_loopback(server[0]):
+        return "the request came to an address that is not loopback"
+    host = parse_authority(connection.headers.get("host", ""))
+    if host is None or not is_loopback(host.host):
+        return "the header Host is not a loopback name"
+    return ""
+
+
+def _is_of_another_site(connection: HTTPConnection, *, is_open: bool) -> bool:
+    """Whether a page of another site sent the request, according to the browser's headers."""
+    if "origin" in connection.headers and not same_origin(connection):
+        return True
+    # Pictures and scripts are fetched without an origin. Where nobody signs in, no cookie keeps other sites out.
+    fetched = connection.headers.get("sec-fetch-site") == "cross-site"
+    return is_open and fetched and connection.headers.get("sec-fetch-mode") != "navigate"
+
+
+async def _close_websocket(send: Send) -> None:
+    # An answer before the handshake, which the server turns into 403.
+    await send({"type": "websocket.close", "code": 1008})
+
+
+class AuthMiddleware:
+    """Requires the role viewer for pages and their websocket. API routes check rights themselves."""
+
+    def __init__(self, app: ASGIApp, context: ApiContext) -> None:
+        self._app = app
+        self._context = context
+        self._websockets = ConcurrencyLimiter("pages", each=WEBSOCKETS_EACH, total=WEBSOCKETS_MAX)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the request, redirect it to the sign-in page, or refuse it."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
+        elif self._may_pass(scope):
+            await self._app(scope, receive, send)
+        elif scope["path"].startswith("/_") or scope["method"] not in SAFE_METHODS:
+            await problem(401, "sign in first")(scope, receive, send)
+        else:
+            await RedirectResponse("/login", 303)(scope, receive, send)
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        connection = HTTPConnection(scope)
+        # A page of another site may open a websocket to us: browsers only tell where it comes from.
+        if role_of(connection, self._context) is None or not same_origin(connection):
+            await _close_websocket(send)
+            return
+        try:
+            with self._websockets.acquire(client_key(connection)):
+                await self._app(scope, receive, send)
+        except TooManyError:
+            await _close_websocket(send)
+
+    def _may_pass(self, scope: Scope) -> bool:
+        path: str = scope["path"]
+        # API routes answer for themselves, with 401 or 403 instead of a page.
+        if path.startswith((*API_PATHS, *PUBLIC_PATHS)) or path == "/metrics":
+            return True
+        connection = HTTPConnection(scope)
+        if role_of(connection, self._context) is None:
+            return False
+        return scope["method"] in SAFE_METHODS or same_origin(connection)
+
+
+class BodyLimitMiddleware:
+    """Checks a route's rights before a body is read, and limits its size, by `Content-Length` where it is given.
+
+    A refused body is not read: `api.http.connections` closes the connection.
+    """
+
+    def __init__(self, app: ASGIApp, routes: list[APIRoute]) -> None:
+        self._app = app
+        self._routes = routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve or refuse the request."""
+        if scope["type"] != "http" or not _has_body(scope):
+            await self._app(scope, receive, send)
+            return
+        limit = _body_limit(scope["path"])
+        try:
+            check_rights(self._routes, scope)
+            _check_length(scope, limit)
+        except HTTPException as exc:
+            await on_http(Request(scope), exc)(scope, receive, send)
+        else:
+            await self._app(scope, _limit_body(receive, limit), send)
+
+
+def _has_body(scope: Scope) -> bool:
+    headers = HTTPConnection(scope).headers
+    return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
+
+
+def _is_long(scope: Scope) -> bool:
+    """Whether a body may exceed the part of a refused body that is discarded."""
+    headers = HTTPConnection(scope).headers
+    length = headers.get("content-length", "0")
+    return (
+        "transfer-encoding" in headers or len(length) > len(str(DRAINED_MAX_BYTES)) or int(length) > DRAINED_MAX_BYTES
+    )
+
+
+def _body_limit(path: str) -> int:
+    return next((limit for prefix, limit in _BODY_LIMITS.items() if path.startswith(prefix)), BODY_MAX_BYTES)
+
+
+def _check_length(scope: Scope, limit: int) -> None:
+    length = HTTPConnection(scope).headers.get("content-length", "0")
+    # The server has checked that it is a number. Its length first: thousands of digits are slow to read.
+    if len(length.lstrip("0")) > len(str(limit)) or int(length) > limit:
+        raise _too_large(limit)
+
+
+def _too_large(limit: int) -> HTTPException:
+    return HTTPException(413, f"a body has at most {limit} bytes here")
+
+
+def _limit_body(receive: Receive, limit: int) -> Receive:
+    """A `receive` that raises 413 as soon as the received body exceeds the limit, whatever `Content-Length` says."""
+    size = 0
+
+    async def receive_limited() -> Message:
+        nonlocal size
+        message = await receive()
+        if message["type"] == "http.request":
+            size += len(message.get("body", b""))
+            if size > limit:
+                raise _too_large(limit)
+        return message
+
+    return receive_limited
+
+
+def install(app: FastAPI, context: ApiContext) -> None:
+    """Add the middleware to an app with its routes. The middleware added last runs first."""
+    routes = [route for route in each_route(app.routes) if isinstance(route, APIRoute)]
+    app.add_middleware(BodyLimitMiddleware, routes=routes)
+    app.add_middleware(AuthMiddleware, context=context)
+    app.add_middleware(OriginCheckMiddleware, context=context)
+    app.add_middleware(SecurityHeadersMiddleware)

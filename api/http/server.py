@@ -1,0 +1,51 @@
+"""The HTTP server, as configured for the service and for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from api.http.connections import ConnectionRegistry, Limits, protocol_with
+
+GRACE_S: Final = 1
+WEBSOCKET_MESSAGE_MAX_BYTES: Final = 1 << 20
+"""Pages of the console send clicks and inputs only; uvicorn's default is 16 MB."""
+
+
+class BeatingServer(uvicorn.Server):
+    """A server whose event loop beats ten times a second, for the watchdog.
+
+    Uvicorn's `callback_notify` depends on the wall clock, which may be set back.
+    """
+
+    def __init__(self, config: uvicorn.Config, beat: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._beat = beat
+
+    async def on_tick(self, counter: int) -> bool:
+        """Beat, then run uvicorn's own tick."""
+        self._beat()
+        return await super().on_tick(counter)
+
+
+def http_server(
+    app: ASGIApp, host: str, port: int, limits: Limits | None = None, beat: Callable[[], None] = lambda: None
+) -> uvicorn.Server:
+    """A server that is not started yet. Its event loop calls `beat` ten times a second."""
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        # uvicorn only calls it; what makes a protocol does as well as a class of one.
+        http=protocol_with(ConnectionRegistry(limits or Limits())),  # type: ignore[arg-type]
+        ws_max_size=WEBSOCKET_MESSAGE_MAX_BYTES,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=GRACE_S,
+        proxy_headers=False,
+        server_header=False,
+    )
+    return BeatingServer(config, beat)

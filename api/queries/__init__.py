@@ -1,0 +1,1 @@
+"""Answers without HTTP: what routes and pages share."""

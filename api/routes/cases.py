@@ -1,0 +1,96 @@
+"""REST of dumping cases and their reviews. The reviewer's role is logged."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+
+import msgspec
+import structlog
+from fastapi import APIRouter, Path, Request
+from pydantic import BaseModel, Field, model_validator
+from starlette.exceptions import HTTPException
+
+from api.auth.access import require, role_of
+from api.queries.cases import cases
+from api.routes.readings import From, To, context_of
+from broker.contract.topics import ID_PATTERN
+from ingest.store.views.cases import Case, evidence_urls
+from ingest.store.views.reviews import NOTE_MAX, Reason, Review, Verdict
+
+log = structlog.get_logger("api")
+
+router = APIRouter(prefix="/api/v1/dumping/cases", tags=["dumping"])
+
+CaseId = Annotated[str, Path(pattern=f"^{ID_PATTERN}$")]
+
+
+class ReviewRequest(BaseModel):
+    """A review of a case."""
+
+    verdict: Verdict
+    reason: Reason | None = Field(None, description="Why it is a false alarm; with `rejected` only.")
+    note: str = Field("", max_length=NOTE_MAX)
+    into: str | None = Field(
+        None, pattern=f"^{ID_PATTERN}$", description="The case that it belongs to; with `merged` only."
+    )
+
+    @model_validator(mode="after")
+    def goes_together(self) -> Self:
+        """Check that `reason` comes with `rejected` only, and `into` with `merged` only."""
+        if (self.reason is not None) != (self.verdict == "rejected"):
+            raise ValueError("a reason goes with the verdict rejected, and with no other")
+        if (self.into is not None) != (self.verdict == "merged"):
+            raise ValueError("`into` goes with the verdict merged, and with no other")
+        return self
+
+
+def case_response(case: Case) -> dict[str, Any]:
+    """A case as JSON, with the URLs of its evidence."""
+    fields: dict[str, Any] = msgspec.to_builtins(case)
+    return {**fields, "evidence": evidence_urls(case), "open": case.is_open}
+
+
+def find_case(request: Request, case: str) -> Case:
+    """A listed case; 404 if there is none."""
+    found = next((listed for listed in cases(context_of(request)) if listed.id == case), None)
+    if found is None:
+        raise HTTPException(404, f"there is no case {case!r}")
+    return found
+
+
+@router.get("", dependencies=[require("viewer")])
+def list_cases(request: Request, start: From = None, to: To = None) -> dict[str, list[dict[str, Any]]]:
+    """Cases, newest first; of the last 30 days unless a range is given."""
+    return {"cases": [case_response(case) for case in cases(context_of(request), start=start, end=to)]}
+
+
+@router.get("/{case}", dependencies=[require("viewer")])
+def show_case(request: Request, case: CaseId) -> dict[str, Any]:
+    """One case."""
+    return case_response(find_case(request, case))
+
+
+@router.post("/{case}/review", dependencies=[require("operator")])
+def review_case(request: Request, case: CaseId, body: ReviewRequest) -> dict[str, Any]:
+    """Confirm, reject, merge or reopen a case. The latest review counts; returns the case after the review."""
+    context = context_of(request)
+    found = find_case(request, case)
+    if found.camera not in context.city.cameras:
+        raise HTTPException(409, f"camera {found.camera!r} of case {case!r} is no longer in the inventory")
+    if body.into is not None:
+        _check_merge(found, find_case(request, body.into))
+    role = role_of(request, context)
+    review = Review(case, body.verdict, body.reason or "", body.note.strip(), body.into or "", role or "")
+    context.reviews.submit(found.camera, review, context.clock(), after=found.reviewed_at)
+    context.evidence.note_review(case, body.verdict, review.by)
+    log.info("case.reviewed", case=case, verdict=body.verdict, reason=review.reason, into=review.into, role=role)
+    return case_response(find_case(request, case))
+
+
+def _check_merge(case: Case, into: Case) -> None:
+    if into.id == case.id:
+        raise HTTPException(409, f"case {case.id!r} cannot be merged with itself")
+    if into.site != case.site:
+        raise HTTPException(409, f"case {into.id!r} is of another site")
+    if not into.counts:
+        raise HTTPException(409, f"case {into.id!r} is {into.verdict} itself")

@@ -1,0 +1,117 @@
+"""REST of the evidence of dumping cases: files, archive, clear copies, custody log, and erasure."""
+
+from __future__ import annotations
+
+import mimetypes
+from typing import Annotated, Any, Final
+
+import msgspec
+import structlog
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import FileResponse
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from api.auth.access import require, role_of
+from api.queries.evidence_service import Actor
+from api.routes.cases import CaseId, find_case
+from api.routes.readings import context_of
+from broker.contract.errors import ConfigError
+from vision.evidence.report_texts import LANGS, Lang
+from vision.evidence.store import EvidenceError
+
+log = structlog.get_logger("api")
+
+router = APIRouter(prefix="/api/v1/dumping/cases", tags=["evidence"])
+
+_MEDIA: Final = {".webm": "video/webm"}
+STATUS: Final = {"unknown": 404, "deleted": 410, "missing": 410, "changed": 409}
+Language = Annotated[Lang, Query(description="Language of the report.")]
+
+
+class ReasonRequest(BaseModel):
+    """The reason of an action, which the custody log keeps permanently."""
+
+    reason: str = Field(min_length=10, max_length=1_000, description="In full sentences; kept in the custody log.")
+
+
+def actor_of(request: Request) -> Actor:
+    """The actor of a request."""
+    client = request.client
+    return Actor(role_of(request, context_of(request)) or "", client.host if client else "")
+
+
+def to_http_error(exc: EvidenceError) -> HTTPException:
+    """The HTTP error of an evidence error. Damaged evidence is logged."""
+    if exc.why in ("changed", "missing"):
+        log.error("evidence.damaged", why=exc.why, reason=str(exc))
+    return HTTPException(STATUS[exc.why], str(exc))
+
+
+@router.get("/{case}/evidence/{file}", dependencies=[require("viewer")], response_class=FileResponse)
+def show_evidence(request: Request, case: CaseId, file: str) -> FileResponse:
+    """A file of a case, with people pixelated. The file must be named by the case and be unchanged."""
+    if file not in find_case(request, case).evidence.values():
+        raise HTTPException(404, f"case {case!r} has no file {file!r}")
+    try:
+        path = context_of(request).evidence.show(case, file, actor_of(request))
+    except EvidenceError as exc:
+        raise to_http_error(exc) from exc
+    media = _MEDIA.get(path.suffix) or mimetypes.guess_type(path.name)[0]
+    # A board of dumping cases shows it from Grafana's origin. Browsers send our cookie (SameSite) from our own site
+    # only, so a page of anybody else's gets 401 and no picture.
+    return FileResponse(path, media_type=media, headers={"Cross-Origin-Resource-Policy": "cross-origin"})
+
+
+@router.get("/{case}/custody", dependencies=[require("operator")])
+def show_custody(request: Request, case: CaseId) -> dict[str, Any]:
+    """The custody log of a case: storage, access, export, review and deletion; oldest first."""
+    found = find_case(request, case)
+    service = context_of(request).evidence
+    entries = [msgspec.to_builtins(entry) for entry in service.custody(found.id)]
+    return {"case": found.id, "deleted": service.record(found.id).deleted, "entries": entries}
+
+
+@router.post("/{case}/export", dependencies=[require("operator")], response_class=Response)
+async def export(request: Request, case: CaseId, lang: Language = LANGS[0]) -> Response:
+    """A case as a ZIP archive, with a report (PDF) and its custody log."""
+    found = await run_in_threadpool(find_case, request, case)
+    service = context_of(request).evidence
+    try:
+        packed = await run_in_threadpool(service.export, found.id, lang, actor_of(request))
+    except EvidenceError as exc:
+        raise to_http_error(exc) from exc
+    except ConfigError as exc:
+        raise HTTPException(409, str(exc)) from exc
+    headers = {"Content-Disposition": f'attachment; filename="{found.id}.zip"'}
+    return Response(packed, media_type="application/zip", headers=headers)
+
+
+@router.post("/{case}/clear/{file}", dependencies=[require("admin")], response_class=Response)
+def open_clear(request: Request, case: CaseId, file: str, body: ReasonRequest) -> Response:
+    """A file without redaction, where the site keeps such copies. The custody log records actor and reason."""
+    found = find_case(request, case)
+    service = context_of(request).evidence
+    if file not in service.clear_files(found.id):
+        raise HTTPException(404, f"case {case!r} has no clear copy of {file!r} that could be opened here")
+    try:
+        content = service.open_clear(found.id, file, body.reason.strip(), actor_of(request))
+    except EvidenceError as exc:
+        raise to_http_error(exc) from exc
+    except ConfigError as exc:
+        raise HTTPException(409, str(exc)) from exc
+    log.warning("evidence.clear_opened", case=case, file=file, role=role_of(request, context_of(request)))
+    suffix = f".{file.rpartition('.')[2]}"
+    return Response(content, media_type=_MEDIA.get(suffix) or mimetypes.guess_type(file)[0])
+
+
+@router.post("/{case}/erase", dependencies=[require("admin")])
+def erase(request: Request, case: CaseId, body: ReasonRequest) -> dict[str, Any]:
+    """Delete the files of a case before the end of retention. The case and the record of the erasure stay."""
+    found = find_case(request, case)
+    try:
+        context_of(request).evidence.erase(found.id, body.reason.strip(), actor_of(request))
+    except EvidenceError as exc:
+        raise to_http_error(exc) from exc
+    return {"case": found.id, "deleted": "erasure"}

@@ -1,0 +1,122 @@
+"""Messages over HTTP, for senders without MQTT: journaled before the response, then processed as if from MQTT.
+
+The sender is a gateway account (HTTP Basic, from `kota credentials gateway NAME`), which may use the topics of its
+formats, or a device with its own password. OpenWISP's agents send that password as the query parameter `key`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from collections.abc import Callable
+from typing import Annotated, Final
+
+import structlog
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from api.auth.access import RoleDependency
+from api.context import ApiContext
+from api.routes.readings import context_of
+from broker.contract.errors import TopicError
+from broker.contract.topics import is_native, is_platforms
+from city.runtime.gateways import Gateway
+
+log = structlog.get_logger("api")
+
+router = APIRouter(prefix="/api/v1", tags=["messages"])
+
+TOPIC_MAX: Final = 400
+_NETJSON: Final = "netjson"
+_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,62}$"
+_TIME: Final = r"^[0-9_:.\-]{1,40}$"
+
+
+def _account_of(request: Request) -> tuple[str, str]:
+    """User and password of HTTP Basic; empty if absent or malformed."""
+    scheme, _, coded = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return "", ""
+    try:
+        user, _, password = base64.b64decode(coded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return "", ""
+    return user, password
+
+
+def _is_password(context: ApiContext, user: str, password: str) -> bool:
+    return bool(password) and hmac.compare_digest(context.secrets.password(user).encode(), password.encode())
+
+
+def _sender(check: Callable[[Request], None], account: str) -> RoleDependency:
+    return RoleDependency(check, account)
+
+
+def _require_gateway(request: Request) -> None:
+    user, password = _account_of(request)
+    context = context_of(request)
+    gateway = context.gateways.current().get(user)
+    if not _is_gateway(context, gateway, password) or gateway is None:
+        detail = "this needs the account of a gateway: `kota credentials gateway NAME`"
+        raise HTTPException(401, detail, {"WWW-Authenticate": 'Basic realm="messages"'})
+    if not gateway.may_publish(str(request.path_params.get("topic", ""))):
+        raise HTTPException(403, f"{user} may not publish here; its topics: {', '.join(gateway.filters)}")
+
+
+def _is_gateway(context: ApiContext, gateway: Gateway | None, password: str) -> bool:
+    if gateway is None:
+        return False
+    expected = context.secrets.gateway_password(gateway.name, gateway.nonce)
+    return hmac.compare_digest(expected.encode(), password.encode())
+
+
+def _require_device(request: Request) -> None:
+    """Require the key of the device in the path, or of a NetJSON gateway for an unknown device."""
+    context = context_of(request)
+    key = request.query_params.get("key", "")
+    named = str(request.path_params.get("device", "")).lower()
+    known = [
+        device.id
+        for device in context.city.devices.values()
+        if device.id == named
+        or (device.binding and device.binding.adapter == _NETJSON and device.binding.address.lower() == named)
+    ]
+    gateways = [gateway for gateway in context.gateways.current().values() if _NETJSON in gateway.formats]
+    # All are compared, found or not: an answer's time tells nobody which devices there are.
+    matches = [_is_password(context, user, key) for user in known]
+    matches += [_is_gateway(context, gateway, key) for gateway in gateways]
+    if not any(matches):
+        raise HTTPException(404, "no device of that name has that key")
+
+
+@router.post("/messages/{topic:path}", dependencies=[_sender(_require_gateway, "gateway")])
+async def receive_message(request: Request, topic: Annotated[str, Path(max_length=TOPIC_MAX)]) -> JSONResponse:
+    """Accept a message as if published to a topic of a third-party format.
+
+    The response follows the fsync of the journal. 422 if no adapter reads the topic, 503 while the journal is full.
+    """
+    await _receive(request, topic)
+    return JSONResponse({"kept": True})
+
+
+@router.post("/monitoring/device/{device}/", dependencies=[_sender(_require_device, "device")])
+async def receive_monitoring(
+    request: Request,
+    device: Annotated[str, Path(pattern=_NAME)],
+    time: Annotated[str, Query(pattern=_TIME)] = "",
+) -> JSONResponse:
+    """NetJSON DeviceMonitoring, as OpenWISP's agents post it, with their timestamp."""
+    await _receive(request, f"{_NETJSON}/{device}/{time}" if time else f"{_NETJSON}/{device}")
+    return JSONResponse({"kept": True})
+
+
+async def _receive(request: Request, topic: str) -> None:
+    context = context_of(request)
+    if is_native(topic) or is_platforms(topic) or not topic.isprintable() or "+" in topic or "#" in topic:
+        raise HTTPException(422, "devices of our own contract publish over MQTT; this is for other makers' topics")
+    try:
+        context.receive(topic, await request.body())
+    except TopicError as exc:
+        raise HTTPException(422, str(exc)) from exc

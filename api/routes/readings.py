@@ -1,0 +1,204 @@
+"""REST under `/api/v1`: devices, series, events and stored sequences."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from fastapi import APIRouter, Path, Query, Request
+from pydantic import AfterValidator, AwareDatetime
+from starlette.exceptions import HTTPException
+
+from api.auth.access import require
+from api.context import ApiContext
+from api.schemas import (
+    DeviceResponse,
+    DevicesResponse,
+    EventsResponse,
+    PointResponse,
+    SeriesResponse,
+    device_connectivity,
+    device_response,
+    event_response,
+)
+from broker.contract.errors import PayloadError
+from broker.contract.topics import ID_PATTERN, Kind
+from broker.contract.units import unit_of
+from city.inventory.model import Device
+from ingest.store.port import MAX_EVENTS, Aggregate, EventQuery, SeriesQuery, check_series
+from ingest.store.records import Connectivity
+
+PAGE_MAX: Final = 1_000
+RANGE_MAX: Final = timedelta(days=400)
+BUCKET_MAX_S: Final = RANGE_MAX.total_seconds()
+NOTHING_STORED: Final[dict[str, Any]] = {"seqs": (), "rows": 0, "duplicates": 0}
+_EVERY: Final = re.compile(r"([0-9]{1,9})(s|m|h|d)?")
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, None: 1}
+
+router = APIRouter(prefix="/api/v1", tags=["devices"])
+
+YEARS: Final = (1970, 2200)
+"""Range of accepted years, the last one excluded; stores count time from the first."""
+NUMBER_MAX: Final = 2**63 - 1
+"""Maximum of a signed 64-bit integer, which the stores use."""
+
+
+def _within_years(at: datetime) -> datetime:
+    # A zone may push a time out of all years that there are.
+    try:
+        is_known = YEARS[0] <= at.astimezone(UTC).year < YEARS[1]
+    except OverflowError:
+        is_known = False
+    if not is_known:
+        raise ValueError(f"a time lies between {YEARS[0]} and {YEARS[1]}")
+    return at
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_within_years)]
+DeviceId = Annotated[str, Path(pattern=f"^{ID_PATTERN}$", examples=["bin-0451"])]
+From = Annotated[
+    Moment | None, Query(alias="from", description="Start, inclusive, with a time zone; default: a day ago.")
+]
+To = Annotated[Moment | None, Query(description="End, exclusive, with a time zone; default: now.")]
+
+
+def context_of(request: Request) -> ApiContext:
+    """The context of the app."""
+    context: ApiContext = request.app.state.context
+    return context
+
+
+def device_of(context: ApiContext, device: str) -> Device:
+    """A device of the inventory; 404 if there is none."""
+    found = context.city.devices.get(device)
+    if found is None:
+        raise HTTPException(404, f"device {device!r} is not in the inventory of {context.city.id}")
+    return found
+
+
+def time_range(context: ApiContext, start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:
+    """The requested time range; one day by default.
+
+    Raises:
+        PayloadError: The range is empty or longer than `RANGE_MAX`.
+    """
+    end = end or context.clock() + timedelta(minutes=5)
+    start = start or end - timedelta(days=1)
+    if start >= end:
+        raise PayloadError("`from` must lie before `to`")
+    if end - start > RANGE_MAX:
+        raise PayloadError(f"a range is at most {RANGE_MAX.days} days")
+    return start, end
+
+
+@router.get("/devices", dependencies=[require("viewer")])
+def list_devices(
+    request: Request,
+    kind: Kind | None = None,
+    kelurahan: str | None = None,
+    state: Connectivity | None = None,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 100,
+    offset: Annotated[int, Query(ge=0, le=NUMBER_MAX)] = 0,
+) -> DevicesResponse:
+    """A page of the inventory's devices by id, with their latest values."""
+    context = context_of(request)
+    now = context.clock()
+    latest = {latest.device: latest for latest in context.reader.latest(kind=kind)}
+    found = [
+        device
+        for device in context.city.devices.values()
+        if kind in (None, device.KIND)
+        and kelurahan in (None, device.kelurahan)
+        and (state is None or device_connectivity(context, device, latest.get(device.id), now) == state)
+    ]
+    page = sorted(found, key=lambda device: device.id)[offset : offset + limit]
+    return DevicesResponse(
+        total=len(found), devices=[device_response(context, device, latest.get(device.id), now) for device in page]
+    )
+
+
+@router.get("/devices/{device}", dependencies=[require("viewer")])
+@router.get("/devices/{device}/latest", dependencies=[require("viewer")])
+def show_device(request: Request, device: DeviceId) -> DeviceResponse:
+    """One device with the latest value of each field."""
+    context = context_of(request)
+    found = device_of(context, device)
+    latest = context.reader.latest(device=device)
+    return device_response(context, found, latest[0] if latest else None, context.clock())
+
+
+@router.get("/devices/{device}/series", dependencies=[require("viewer")])
+def show_series(
+    request: Request,
+    device: DeviceId,
+    field: Annotated[str, Query(examples=["fill_pct"])],
+    start: From = None,
+    to: To = None,
+    every: Annotated[str | None, Query(description="Bucket: seconds, or 5m, 1h, 1d.", examples=["5m"])] = None,
+    agg: Aggregate = "mean",
+) -> SeriesResponse:
+    """Points of one field: raw, or aggregated in buckets aligned to 1970-01-01 UTC."""
+    context = context_of(request)
+    device_of(context, device)
+    begin, end = time_range(context, start, to)
+    query = SeriesQuery(device, field, begin, end, parse_every(every), agg)
+    check_series(query)
+    points = [PointResponse(at=point.at, value=point.value) for point in context.reader.series(query)]
+    return SeriesResponse(
+        device=device, field=field, unit=unit_of(field), every_s=query.every_s, agg=agg, points=points
+    )
+
+
+def parse_every(text: str | None) -> float | None:
+    """A bucket's length in seconds.
+
+    Raises:
+        PayloadError: The text is not a duration.
+    """
+    if text is None:
+        return None
+    found = _EVERY.fullmatch(text)
+    if not found:
+        raise PayloadError(f"`every` is seconds, or a number with s, m, h or d, not {text[:40]!r}")
+    every_s = float(found.group(1)) * _SECONDS[found.group(2)]
+    if every_s > BUCKET_MAX_S:
+        raise PayloadError(f"`every` is at most {RANGE_MAX.days} days")
+    return every_s
+
+
+@router.get("/events", dependencies=[require("viewer")], tags=["events"])
+def list_events(
+    request: Request,
+    device: Annotated[str | None, Query(pattern=f"^{ID_PATTERN}$")] = None,
+    kind: Kind | None = None,
+    type_: Annotated[list[str] | None, Query(alias="type")] = None,
+    start: From = None,
+    to: To = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_EVENTS)] = 100,
+) -> EventsResponse:
+    """Events, newest first."""
+    context = context_of(request)
+    begin, end = time_range(context, start, to)
+    query = EventQuery(begin, end, device, kind, tuple(type_ or ()), limit)
+    return EventsResponse(events=[event_response(event) for event in context.reader.events(query)])
+
+
+@router.get("/ledger", dependencies=[require("operator")], tags=["system"])
+def show_ledger(request: Request) -> dict[Literal["epochs", "lost"], list[dict[str, Any]]]:
+    """Per device and epoch: stored sequence ranges, rows and duplicates, and sequences of dead letters."""
+    context = context_of(request)
+    dead = context.dead_letters.seqs()
+    epochs = {(stored.device, stored.epoch): stored for stored in context.reader.stored_sequences()}
+    found = []
+    for device, epoch in sorted({*epochs, *dead}):
+        sequences = epochs.get((device, epoch))
+        stored = (
+            {"seqs": sequences.seqs, "rows": sequences.rows, "duplicates": sequences.duplicates}
+            if sequences
+            else NOTHING_STORED
+        )
+        found.append({"device": device, "boot": epoch, **stored, "dead": list(dead.get((device, epoch), ()))})
+    health = context.health.read()
+    return {"epochs": found, "lost": [msgspec.to_builtins(range_) for range_ in (health.lost if health else ())]}

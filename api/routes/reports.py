@@ -1,0 +1,96 @@
+"""REST of the camera report, as JSON and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import date, timedelta
+from typing import Annotated, Any, Final
+
+import msgspec
+from fastapi import APIRouter, Query, Request, Response
+
+from api.auth.access import require
+from api.context import ApiContext
+from api.queries.camera_metrics import CameraMetrics
+from api.queries.reporting import CameraReport, camera_reports
+from api.queries.spreadsheet import escape_formula
+from api.routes.readings import context_of
+from broker.contract.errors import PayloadError
+from ingest.store.views.reviews import REASONS
+
+router = APIRouter(prefix="/api/v1/cameras", tags=["cameras"])
+
+BACK_MAX: Final = timedelta(days=1_825)
+Day = Annotated[date | None, Query(description="A local day; today.", examples=["2026-03-01"])]
+
+
+def day_of(context: ApiContext, day: date | None) -> date:
+    """The requested local day; today if None.
+
+    Raises:
+        PayloadError: The day is in the future, or older than `BACK_MAX`.
+    """
+    today = context.clock().astimezone(context.city.time_zone).date()
+    if day is None:
+        return today
+    if not today - BACK_MAX <= day <= today:
+        raise PayloadError(f"`day` lies between {today - BACK_MAX} and {today}")
+    return day
+
+
+@router.get("/report", dependencies=[require("viewer")])
+def show_report(request: Request, day: Day = None) -> dict[str, Any]:
+    """Metrics of every camera on a day and in the 30 days that end with it, worst first."""
+    context = context_of(request)
+    asked = day_of(context, day)
+    return {
+        "day": asked.isoformat(),
+        "simulated": context.demo,
+        "cameras": [msgspec.to_builtins(report) for report in camera_reports(context, asked)],
+    }
+
+
+@router.get("/report.csv", dependencies=[require("viewer")], response_class=Response)
+def download_report(request: Request, day: Day = None) -> Response:
+    """The day's metrics as CSV. Durations are in seconds; unknown values are empty."""
+    context = context_of(request)
+    asked = day_of(context, day)
+    text = to_csv(asked, camera_reports(context, asked))
+    name = f"kamera-{context.city.id}-{asked.isoformat()}.csv"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def to_csv(day: date, reports: list[CameraReport]) -> str:
+    """One row per camera, with a column for each reason of rejection and of blindness."""
+    blind = sorted({reason for report in reports for reason in report.day.blind_by_reason_s})
+    file = io.StringIO()
+    writer = csv.writer(file)
+    writer.writerow(
+        [
+            *("day", "camera", "site", "site_name", "cases", "confirmed", "rejected", "merged", "waiting", "precision"),
+            *(f"rejected_{reason}" for reason in REASONS),
+            *("blind_s", "offline_s", "armed_share"),
+            *(escape_formula(f"blind_{reason}_s") for reason in blind),
+        ]
+    )
+    for report in reports:
+        writer.writerow(
+            [
+                day.isoformat(),
+                *map(escape_formula, (report.camera, report.site, report.site_name)),
+                *_cells(report.day, blind),
+            ]
+        )
+    return file.getvalue()
+
+
+def _cells(metrics: CameraMetrics, blind: list[str]) -> list[object]:
+    shares = [None if share is None else round(share, 4) for share in (metrics.precision, metrics.armed_share)]
+    return [
+        *(metrics.cases, metrics.confirmed, metrics.rejected, metrics.merged, metrics.waiting, shares[0]),
+        *(metrics.reasons.get(reason, 0) for reason in REASONS),
+        *(metrics.blind_s, metrics.offline_s, shares[1]),
+        *(metrics.blind_by_reason_s.get(reason, 0.0) for reason in blind),
+    ]

@@ -1,0 +1,102 @@
+"""Live updates of devices as server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
+from starlette.requests import HTTPConnection
+from starlette.types import Receive, Scope, Send
+
+from api.auth.access import client_key, require
+from api.context import ApiContext
+from api.http.limiter import ConcurrencyLimiter, TooManyError
+from api.http.problems import problem
+from api.routes.readings import context_of
+from api.schemas import device_response
+from broker.contract.topics import Kind
+
+EVERY_S: Final = 1.0
+BEAT_AFTER: Final = 15
+"""Number of polls without changes after which a comment keeps the connection alive."""
+STREAMS_MAX: Final = 50
+STREAMS_EACH: Final = 10
+"""Streams of one token or session; in an open demo, of one address."""
+LOOK_BACK: Final = timedelta(hours=1)
+
+router = APIRouter(prefix="/api/v1", tags=["devices"])
+_limiter: Final = ConcurrencyLimiter("streams", each=STREAMS_EACH, total=STREAMS_MAX)
+
+
+@dataclass(eq=False)
+class Stream:
+    """One subscriber. `since`: receive time of the newest change that was sent."""
+
+    context: ApiContext
+    kind: Kind | None
+    since: datetime
+
+    async def events(self) -> AsyncIterator[bytes]:
+        """Blocks of the stream, until the client disconnects and this generator is closed."""
+        yield b"retry: 2000\n\n"
+        quiet = 0
+        while True:
+            block = await asyncio.to_thread(self.changes)
+            quiet = 0 if block else quiet + 1
+            if quiet and quiet % BEAT_AFTER == 0:
+                block = b": alive\n\n"
+            if block:
+                yield block
+            await asyncio.sleep(EVERY_S)
+
+    def changes(self) -> bytes:
+        """One event with the devices that changed since the last call; empty if there are none."""
+        changed = self.context.reader.latest(kind=self.kind, changed_since=self.since)
+        if not changed:
+            return b""
+        self.since = max(latest.received_at for latest in changed)
+        now, devices = self.context.clock(), self.context.city.devices
+        responses: list[dict[str, Any]] = [
+            device_response(self.context, devices[latest.device], latest, now).model_dump(mode="json")
+            for latest in changed
+            if latest.device in devices
+        ]
+        return (
+            f"id: {self.since.isoformat()}\nevent: devices\ndata: ".encode() + msgspec.json.encode(responses) + b"\n\n"
+        )
+
+
+class BoundedStream(StreamingResponse):
+    """A response that counts against the limit of streams while it is sent."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the stream, or 429 if the limit is reached."""
+        try:
+            with _limiter.acquire(client_key(HTTPConnection(scope))):
+                await super().__call__(scope, receive, send)
+        except TooManyError as exc:
+            await problem(429, str(exc), headers={"Retry-After": "10"})(scope, receive, send)
+
+
+@router.get("/stream", dependencies=[require("viewer")], response_class=StreamingResponse)
+async def stream(request: Request, kind: Kind | None = None) -> StreamingResponse:
+    """Server-sent events `devices` with changed devices, about once a second; resumes after `Last-Event-ID`."""
+    context = context_of(request)
+    listener = Stream(context, kind, start_after(request.headers.get("last-event-id"), context.clock()))
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return BoundedStream(listener.events(), media_type="text/event-stream", headers=headers)
+
+
+def start_after(last_event: str | None, now: datetime) -> datetime:
+    """The time from which a stream resumes: that of the last event, at most `LOOK_BACK` ago; without one, now."""
+    try:
+        at = datetime.fromisoformat(last_event or "")
+    except ValueError:
+        return now - timedelta(seconds=EVERY_S)
+    return min(max(at, now - LOOK_BACK), now) if at.tzinfo else now

@@ -1,0 +1,42 @@
+"""REST of trips: distance, stops and PTO time of a truck in a time range."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+from fastapi import APIRouter, Request
+from starlette.exceptions import HTTPException
+
+from api.auth.access import require
+from api.context import ApiContext
+from api.queries.trips import Trip, trip_of
+from api.routes.readings import DeviceId, From, To, context_of, time_range
+from broker.contract.errors import PayloadError
+from city.inventory.model import Truck
+from ingest.store.records import Reading
+
+LENGTH_MAX: Final = timedelta(days=7)
+
+router = APIRouter(prefix="/api/v1/trucks", tags=["trucks"])
+
+
+@router.get("/{device}/trip", dependencies=[require("viewer")])
+def show_trip(request: Request, device: DeviceId, start: From = None, to: To = None) -> dict[str, Any]:
+    """The trip of a truck: distance, stops, and PTO time; at most a week."""
+    context = context_of(request)
+    begin, end = time_range(context, start, to)
+    if end - begin > LENGTH_MAX:
+        raise PayloadError(f"a trip is at most {LENGTH_MAX.days} days")
+    truck = context.city.devices.get(device)
+    if not isinstance(truck, Truck):
+        raise HTTPException(404, f"there is no truck {device!r} in the inventory of {context.city.id}")
+    found = trip_between(context, truck, begin, end)
+    return {"device": device, "simulated": context.demo, **msgspec.to_builtins(found)}
+
+
+def trip_between(context: ApiContext, truck: Truck, begin: datetime, end: datetime) -> Trip:
+    """The trip of a truck in `[begin, end)`, from stored readings."""
+    records = context.reader.export(begin, end, device=truck.id)
+    return trip_of(record for record in records if isinstance(record, Reading))

@@ -1,0 +1,129 @@
+"""REST of camera zones: the zone plan, the still image to draw on, and suggested ignore zones."""
+
+from __future__ import annotations
+
+import threading
+from typing import Annotated, Any, Final
+
+import msgspec
+import structlog
+from fastapi import APIRouter, Request
+from fastapi.responses import FileResponse, Response
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from api.auth.access import require, role_of
+from api.context import ApiContext
+from api.http.problems import problem
+from api.queries.cases import cases
+from api.queries.suggestions import LOOK_BACK, suggest_ignores
+from api.routes.readings import DeviceId, context_of
+from broker.contract.errors import ConfigError
+from city.inventory.model import Camera
+from city.inventory.zone_plans import ZonePlanFile, plan_path, plan_version, save_plan, still_path
+from city.inventory.zones import Zone, ZoneFault, ZoneKind, ZonePlan, faults_of
+
+log = structlog.get_logger("api")
+
+router = APIRouter(prefix="/api/v1/cameras", tags=["cameras"])
+
+POINTS_MAX: Final = 1_000
+_saving = threading.Lock()
+
+
+class ZoneRequest(BaseModel):
+    """A zone of the picture."""
+
+    kind: ZoneKind
+    name: str = Field(max_length=200)
+    polygon: list[tuple[float, float]] = Field(max_length=POINTS_MAX, description="Points x, y in 0..1 from top left.")
+
+
+class ZonePlanRequest(BaseModel):
+    """A zone plan. `version`: the version that was edited; empty if there was no drawn plan."""
+
+    zones: list[ZoneRequest] = Field(max_length=200)
+    person_height: list[tuple[float, float]] = Field(
+        [], max_length=2, description="Row of the feet and height, of two persons."
+    )
+    version: Annotated[str, Field(max_length=64)] = ""
+
+
+def camera_of(context: ApiContext, camera: str) -> Camera:
+    """A camera of the inventory; 404 if there is none."""
+    found = context.city.cameras.get(camera)
+    if found is None:
+        raise HTTPException(404, f"camera {camera!r} is not in the inventory of {context.city.id}")
+    return found
+
+
+def plan_in_force(context: ApiContext, camera: Camera) -> ZonePlan:
+    """The plan in force: the drawn one, else that of the inventory."""
+    return ZonePlanFile(context.data, camera.id, camera.plan).current()
+
+
+def plan_response(context: ApiContext, camera: Camera) -> dict[str, Any]:
+    """The zone plan of a camera as JSON, with suggestions from the rejected cases of 60 days."""
+    plan = plan_in_force(context, camera)
+    recent = cases(context, start=context.clock() - LOOK_BACK)
+    suggestions = suggest_ignores([case for case in recent if case.camera == camera.id], plan.zones)
+    return {
+        "camera": camera.id,
+        "drawn": plan_path(context.data, camera.id).is_file(),
+        "version": plan_version(context.data, camera.id),
+        **msgspec.to_builtins(plan),
+        "still": still_path(context.data, camera.id).is_file(),
+        "suggestions": [{**msgspec.to_builtins(zone), "rejects": zone.rejects} for zone in suggestions],
+    }
+
+
+@router.get("/{camera}/zones", dependencies=[require("operator")])
+def show_zones(request: Request, camera: DeviceId) -> dict[str, Any]:
+    """The zone plan in force, with suggested ignore zones."""
+    context = context_of(request)
+    return plan_response(context, camera_of(context, camera))
+
+
+@router.put("/{camera}/zones", dependencies=[require("operator")], response_model=None)
+def save_zones(request: Request, camera: DeviceId, body: ZonePlanRequest) -> dict[str, Any] | Response:
+    """Save a zone plan, which the camera worker applies from its next picture. Faults are listed with 422."""
+    context = context_of(request)
+    found = camera_of(context, camera)
+    zones = tuple(Zone(zone.kind, zone.name.strip(), tuple(zone.polygon)) for zone in body.zones)
+    plan = ZonePlan(zones, tuple(body.person_height))
+    if faults := faults_of(plan):
+        return problem(422, "; ".join(map(_fault_text, faults)), errors=[_error(fault) for fault in faults])
+    with _saving:
+        if body.version != plan_version(context.data, camera):
+            raise HTTPException(409, "somebody else has drawn meanwhile; load the zones again")
+        try:
+            save_plan(context.data, camera, plan)
+        except ConfigError as exc:
+            log.error("zones.refused", camera=camera, reason=str(exc))
+            raise HTTPException(503, "the disk refuses; nothing was changed", {"Retry-After": "60"}) from exc
+    log.info("zones.saved", camera=camera, zones=len(zones), role=role_of(request, context))
+    return plan_response(context, found)
+
+
+@router.get("/{camera}/still", dependencies=[require("operator")], response_class=FileResponse)
+def show_still(request: Request, camera: DeviceId) -> FileResponse:
+    """The camera's background image without people, privacy masks black; at most minutes old while it watches."""
+    context = context_of(request)
+    path = still_path(context.data, camera_of(context, camera).id)
+    if not path.is_file():
+        raise HTTPException(404, f"camera {camera!r} has saved no still yet")
+    return FileResponse(path, media_type="image/jpeg")
+
+
+def _fault_text(fault: ZoneFault) -> str:
+    return fault.detail if fault.zone is None else f"zones.{fault.zone}: {fault.detail}"
+
+
+def _error(fault: ZoneFault) -> dict[str, Any]:
+    field = "person_height" if fault.code.startswith("person") else "zones"
+    return {
+        "field": field if fault.zone is None else f"zones.{fault.zone}",
+        "zone": fault.zone,
+        "code": fault.code,
+        "detail": fault.detail,
+    }

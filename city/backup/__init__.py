@@ -1,0 +1,1 @@
+"""Everything a city keeps as one encrypted file, and back."""

@@ -1,0 +1,1 @@
+"""The command line, and its verbs that belong to no service."""

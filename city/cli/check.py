@@ -1,0 +1,154 @@
+"""`kota check`: inventory and settings validated, each dependency tried."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from broker.contract.errors import ConfigError
+from city.runtime.options import add_settings, settings_from
+from city.runtime.secrets import KEY_NAME, Secrets, is_unused
+from city.runtime.service import whole_city
+from city.runtime.settings import Settings
+
+FREE_MIN_BYTES: Final = 500 << 20
+CONNECT_TIMEOUT_S: Final = 2.0
+_OTHERS: Final = {
+    "KOTA_PYTHON",
+    "KOTA_SUPERVISOR",
+    "KOTA_TELEGRAF",
+    "KOTA_TEST_REQUIRE",
+    "KOTA_GRAFANA_TOKEN",
+    "KOTA_GRAFANA_INFLUX_USER",
+}
+"""Variables that are no settings: of the `kota` script, the supervisor, tests and benches, and `kota grafana`."""
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """The outcome of one check. `fatal`: the city cannot run like this."""
+
+    name: str
+    ok: bool
+    detail: str
+    fatal: bool = True
+
+
+def run(argv: list[str]) -> int:
+    """Print every finding; 2 when settings or inventory are wrong, 1 when a dependency does not answer."""
+    parser = argparse.ArgumentParser(prog="kota check", description="Validate settings, try dependencies.")
+    parser.add_argument("--json", action="store_true", help="One JSON array.")
+    add_settings(parser, ("data", "city", "host", "port", "mqtt_host", "mqtt_port", "clip"))
+    args = parser.parse_args(argv)
+    settings = settings_from(args)
+    configured = [_try(name, check, settings) for name, check in _CONFIGURATION.items()]
+    running = [_try(name, check, settings) for name, check in _RUNTIME.items()]
+    findings = [*configured, *running]
+    if args.json:
+        print(msgspec.json.format(msgspec.json.encode(findings), indent=1).decode())
+    else:
+        for finding in findings:
+            mark = "ok  " if finding.ok else "FAIL" if finding.fatal else "note"
+            print(f"{mark} {finding.name}: {finding.detail}")
+    if any(not finding.ok for finding in configured):
+        return 2
+    return 1 if any(finding.fatal and not finding.ok for finding in running) else 0
+
+
+def _try(name: str, check: Callable[[Settings], Finding], settings: Settings) -> Finding:
+    try:
+        return check(settings)
+    except ConfigError as exc:
+        return Finding(name, ok=False, detail=str(exc))
+
+
+def _check_variables(_settings: Settings) -> Finding:
+    known = {f"KOTA_{name.upper()}" for name in Settings.model_fields} | _OTHERS
+    unknown = sorted(name for name in os.environ if name.startswith("KOTA_") and name not in known)
+    if unknown:
+        return Finding("settings", ok=False, detail=f"unknown variables: {', '.join(unknown)}")
+    return Finding("settings", ok=True, detail="every KOTA_ variable is known and in range")
+
+
+def _check_inventory(settings: Settings) -> Finding:
+    city = whole_city(settings)
+    counted = f"{len(city.bins)} bins, {len(city.trucks)} trucks, {len(city.access_points)} access points"
+    detail = f"{city.name}: {counted}, {len(city.cameras)} cameras, {len(city.kelurahan)} kelurahan"
+    return Finding("inventory", ok=True, detail=detail)
+
+
+def _check_key(settings: Settings) -> Finding:
+    path = settings.data / KEY_NAME
+    if is_unused(settings.data):
+        return Finding("key", ok=True, detail=f"{path} is made by the first `kota up`")
+    fingerprint = Secrets(settings.data).fingerprint()
+    return Finding("key", ok=True, detail=f"{path} can be used, fingerprint {fingerprint}")
+
+
+def _check_clip(settings: Settings) -> Finding:
+    if settings.clip and not settings.clip.exists():
+        raise ConfigError(f"{settings.clip}: no such file")
+    return Finding("clip", ok=True, detail=str(settings.clip or "none, the demo camera shows a rendered scene"))
+
+
+def _check_python(_settings: Settings) -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Finding("python", ok=sys.version_info >= (3, 11), detail=version)
+
+
+def _check_disk(settings: Settings) -> Finding:
+    free = shutil.disk_usage(_existing(settings.data)).free
+    return Finding("disk", ok=free >= FREE_MIN_BYTES, detail=f"{free >> 20} MB free for {settings.data}")
+
+
+def _check_broker(settings: Settings) -> Finding:
+    _, mqtt_port = _running_ports(settings)
+    return _answers("broker", settings.mqtt_host, mqtt_port)
+
+
+def _check_api(settings: Settings) -> Finding:
+    port, _ = _running_ports(settings)
+    return _answers("api", settings.host, port)
+
+
+def _answers(name: str, host: str, port: int) -> Finding:
+    """Whether something listens; before `kota up` nothing does, so it is a note and not a failure."""
+    try:
+        with socket.create_connection((host, port), timeout=CONNECT_TIMEOUT_S):
+            return Finding(name, ok=True, detail=f"{host}:{port} answers", fatal=False)
+    except OSError as exc:
+        detail = f"{host}:{port} does not answer ({exc}); start it with `kota up`"
+        return Finding(name, ok=False, detail=detail, fatal=False)
+
+
+def _running_ports(settings: Settings) -> tuple[int, int]:
+    """Ports of the city that runs on this data folder, else the settings'."""
+    try:
+        run_file = json.loads((settings.data / "run.json").read_text())
+        return int(run_file["port"]), int(run_file["mqtt_port"])
+    except (OSError, ValueError, KeyError):
+        return settings.port, settings.mqtt_port
+
+
+def _existing(path: Path) -> Path:
+    path = path.resolve()
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+_CONFIGURATION: Final = {
+    "settings": _check_variables,
+    "inventory": _check_inventory,
+    "key": _check_key,
+    "clip": _check_clip,
+}
+_RUNTIME: Final = {"python": _check_python, "disk": _check_disk, "broker": _check_broker, "api": _check_api}

@@ -1,0 +1,104 @@
+"""The `kota` command: a table of verbs, each in its own package and imported only when called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Final, NamedTuple
+
+from broker.contract.errors import ConfigError, KotaError
+
+EXIT_RUNTIME: Final = 1
+EXIT_CONFIG: Final = 2
+
+
+class Verb(NamedTuple):
+    """Module of a verb, arguments put before the user's, and its description in one line."""
+
+    module: str
+    summary: str
+    before: tuple[str, ...] = ()
+
+
+VERBS: Final[dict[str, Verb]] = {
+    "up": Verb("city.cli.up", "run the whole city on this machine"),
+    "test": Verb("tests.run", "set up and run the tests"),
+    "check": Verb("city.cli.check", "validate inventory and settings, try each dependency (--json)"),
+    "devices": Verb("city.cli.devices", "list the inventory (--json)"),
+    "credentials": Verb(
+        "city.cli.credentials", "print the account of a device or another maker's server, or an API token (--json)"
+    ),
+    "edge": Verb("edge.cli", "run a device's own agent: --device ID"),
+    "deadletters": Verb("ingest.cli.ingest", "list messages that could not be understood, or replay them (--json)"),
+    "device": Verb("ingest.cli.device", "other makers' devices: try a profile, list unknown devices, adopt (--json)"),
+    "influx": Verb(
+        "ingest.cli.influx", "set up InfluxDB for a city, or say what differs (setup, check, rollup; --json)"
+    ),
+    "store": Verb("ingest.cli.store", "copy a city from one store to the other (copy --from duckdb --to influx)"),
+    "mosquitto": Verb("broker.mosquitto.cli", "write configuration, rules and passwords of a Mosquitto: --out DIR"),
+    "secrets": Verb("city.cli.env_file", "write the variables and secrets that docker-compose.yml needs (init)"),
+    "kiosk": Verb("grafana.kiosk", "create Grafana's user of the kiosk screen"),
+    "health": Verb("city.runtime.health", "say whether a service of this machine is alive: SERVICE"),
+    "backup": Verb("city.backup.create", "keep everything of a city in one encrypted file, while it goes on: FILE"),
+    "restore": Verb("city.backup.restore", "make a city's data folder from such a file: FILE"),
+    "status": Verb("city.cli.status", "say how the city of this machine does (--json)"),
+    "grafana": Verb(
+        "grafana.cli", "build dashboards and alert rules, push them into a Grafana, or compare (build, push, check)"
+    ),
+    "reconcile": Verb("edge.reconcile", "compare what devices published with what is stored (--json)"),
+    "attack": Verb("tests.attacks.run", "known holes as attempts against the city that runs here (--json)"),
+    "chaos": Verb("tests.chaos.run", "break things on purpose and count every reading (--json)"),
+    "fuzz": Verb("tests.chaos.fuzz", "mutated messages through ingest; counts must add up"),
+    "bench": Verb(
+        "tests.bench.run", "measure what is to be fast, beside a reference (adapters, boards, ingest, outage, vision)"
+    ),
+    "vision": Verb("vision.cli", "watch cameras, or score the detector over a folder of clips"),
+    "evidence": Verb(
+        "vision.evidence.cli",
+        "check, export or delete evidence of dumping, or say who saw it (verify, accesses, export)",
+    ),
+    "broker": Verb("city.runtime.serve", "run the embedded broker alone", ("broker",)),
+    "ingest": Verb("city.runtime.serve", "run ingest alone", ("ingest",)),
+    "api": Verb("city.runtime.serve", "run the API and the console alone", ("api",)),
+    "simulate": Verb("city.runtime.serve", "run the simulated city alone", ("simulator",)),
+    "serve": Verb("city.runtime.serve", "run several services in one process"),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a verb; 0 done, 1 failed while running, 2 wrong settings or command."""
+    # Evidence, keys and readings are nobody's business but this user's.
+    os.umask(0o077)
+    arguments = sys.argv[1:] if argv is None else argv
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        _print_help()
+        return 0
+    name, *rest = arguments
+    if name not in VERBS:
+        print(f"kota: no verb {name!r}; `kota --help` shows them all", file=sys.stderr)
+        return EXIT_CONFIG
+    try:
+        return _call(VERBS[name], rest)
+    except KotaError as exc:
+        print(f"kota {name}: {exc}", file=sys.stderr)
+        return EXIT_CONFIG if isinstance(exc, ConfigError) else EXIT_RUNTIME
+
+
+def _call(verb: Verb, arguments: list[str]) -> int:
+    try:
+        code: int = importlib.import_module(verb.module).run([*verb.before, *arguments])
+    except KeyboardInterrupt:
+        return EXIT_RUNTIME
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone; nothing is left to be said
+        return 0
+    return code
+
+
+def _print_help() -> None:
+    width = max(len(name) for name in VERBS)
+    print("kota VERB [options]: Jaga Kota, the city's waste service and Wi-Fi\n")
+    for name, verb in VERBS.items():
+        print(f"  {name:{width}}  {verb.summary}")
+    print("\n`kota VERB --help` shows a verb's options. Exit: 0 done, 1 failed, 2 wrong settings.")

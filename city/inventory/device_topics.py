@@ -1,0 +1,38 @@
+"""Formats that devices publish themselves, without a third-party server: topics that name the device.
+
+Where it does, the device's own account opens these topics, for it alone; no account has to be shared among devices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from city.inventory.model import Binding
+
+_ADDRESS: Final = "{address}"
+
+OWN_TOPICS: Final[Mapping[str, tuple[str, ...]]] = {
+    "axis": ("axis/{address}/#",),
+    "collectd": ("collectd/{address}/+/+",),
+    "fiware": ("/{address}/attrs", "/{address}/attrs/+", "/json/{address}/attrs", "json/{address}/attrs"),
+    "json": ("json/{address}", "json/{address}/+"),
+    "netjson": ("netjson/{address}", "netjson/{address}/+"),
+    "owntracks": ("owntracks/{address}",),
+    "tasmota": ("tele/{address}/+", "stat/{address}/+", "{address}/tele/+", "{address}/stat/+"),
+    "teltonika": ("{address}/data", "+/{address}/data"),
+}
+
+
+def own_topics(binding: Binding | None) -> tuple[str, ...]:
+    """Topic filters with a device's address; none if a server publishes for it, or it has no binding.
+
+    An address that would widen a filter (a wildcard, a level that is the contract's own) opens nothing.
+    """
+    if (
+        binding is None
+        or {"+", "#", "\0"} & set(binding.address)
+        or binding.address.split("/")[0] in ("", "kota", "$kota")
+    ):
+        return ()
+    return tuple(topic.replace(_ADDRESS, binding.address) for topic in OWN_TOPICS.get(binding.adapter, ()))

@@ -1,0 +1,1 @@
+"""What runs one service or the whole city: settings, secrets, processes, logs, signs of life."""

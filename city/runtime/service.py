@@ -1,0 +1,86 @@
+"""The runtime of a process: settings, city, secrets, heartbeats, and the signal to stop its services."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection
+from functools import cached_property
+from pathlib import Path
+
+import structlog
+
+from city.inventory.adoption import AdoptedDevices
+from city.inventory.loader import builtin_city, load_city
+from city.inventory.model import City
+from city.runtime.heartbeats import HeartbeatRegistry
+from city.runtime.secrets import Secrets
+from city.runtime.settings import Settings
+
+log = structlog.get_logger("city")
+
+
+def city_folder(name: str) -> Path:
+    """The folder of a built-in city, or the folder named.
+
+    Raises:
+        ConfigError: There is neither.
+    """
+    folder = Path(name)
+    return folder if folder.is_dir() else builtin_city(name)
+
+
+def whole_city(settings: Settings) -> City:
+    """The city with its inventory and its adopted devices.
+
+    Raises:
+        ConfigError: The inventory is wrong.
+    """
+    city = load_city(city_folder(settings.city))
+    AdoptedDevices(settings.data, city)
+    return city
+
+
+class Runtime:
+    """One per process. A thread that fails ends the process: the supervisor restarts it, the journal replays.
+
+    Each part of a service calls `beat` while it works; a part that stops doing so ends the process too.
+    """
+
+    def __init__(self, settings: Settings, services: Collection[str] = ()) -> None:
+        """Load the city; `services` are those that run in this process.
+
+        Raises:
+            ConfigError: The inventory or the key is wrong.
+        """
+        self.settings = settings
+        self.services = frozenset(services)
+        self.city: City = load_city(city_folder(settings.city))
+        self.adopted = AdoptedDevices(settings.data, self.city)
+        self.heartbeats = HeartbeatRegistry()
+        self.beat = self.heartbeats.beat
+        self.stop = threading.Event()
+        self.failed = threading.Event()
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """The city's secrets, made for a first run, read when first needed: a device's own agent has none."""
+        return Secrets.make(self.settings.data)
+
+    def mqtt_password(self, user: str) -> str:
+        """The password set for this process, or the user's own, derived from the city's key."""
+        return self.settings.mqtt_password.get_secret_value() or self.secrets.password(user)
+
+    def thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
+        """Start a named thread whose failure stops the process."""
+
+        def run() -> None:
+            try:
+                work()
+            except Exception:
+                log.exception("thread.failed", thread=name)
+                self.failed.set()
+                self.stop.set()
+
+        thread = threading.Thread(target=run, name=name, daemon=True)
+        thread.start()
+        return thread

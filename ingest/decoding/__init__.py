@@ -1,0 +1,1 @@
+"""From a message to records: pure, without network, store or log."""

@@ -1,0 +1,106 @@
+"""Dry run of a profile on a message, without storing: for `kota device try` and the console's preview."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+
+from broker.contract.errors import ConfigError, PayloadError, TopicError
+from city.inventory.model import AccessPoint, Bin, Binding, Camera, City, Device, Profile, Truck
+from ingest.decoding.adapters.registry import adapter_for
+from ingest.decoding.decoder import Decoder, DecodeResult
+from ingest.messages import Arrival
+from ingest.store.records import EventRecord, Reading, Record
+
+LATE_AFTER: Final = timedelta(minutes=15)
+
+
+class DryRunRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One record as it would be stored."""
+
+    sort: str
+    device: str
+    at: datetime
+    values: dict[str, Any] = {}
+    quality: tuple[str, ...] = ()
+    event: str = ""
+    state: str = ""
+    detail: dict[str, Any] = {}
+
+
+class DryRunResult(msgspec.Struct, frozen=True):
+    """The outcome. `names`: the device names in the message; `problems`: why parts would not be stored."""
+
+    adapter: str
+    names: tuple[str, ...]
+    records: tuple[DryRunRecord, ...]
+    problems: tuple[str, ...]
+
+
+def dry_run(city: City, profile: str, arrival: Arrival, *, model: str = "") -> DryRunResult:
+    """Decode a message as if each of its devices were in the inventory and had this profile.
+
+    Args:
+        city: For its profiles, container models and time zone.
+        profile: The profile's id.
+        arrival: The message.
+        model: The container model, for a fill level; empty takes the city's first.
+
+    Raises:
+        ConfigError: There is no such profile or model.
+    """
+    if profile not in city.profiles:
+        raise ConfigError(f"there is no profile {profile!r}; `kota device profiles` lists them")
+    if model and model not in city.models:
+        raise ConfigError(f"there is no model {model!r}; known: {', '.join(sorted(city.models))}")
+    try:
+        adapter = adapter_for(arrival.topic)
+        reports = adapter.decode(arrival.topic, arrival.payload)
+    except (TopicError, PayloadError) as exc:
+        return DryRunResult("", (), (), (str(exc),))
+    names = tuple(dict.fromkeys(report.names[0] for report in reports if report.names))
+    devices = [
+        _device(city.profiles[profile], adapter.name, name, number, city, model) for number, name in enumerate(names)
+    ]
+    trial_city = msgspec.structs.replace(city)
+    trial_city.replace_devices({device.id: device for device in devices})
+    result = Decoder(trial_city, late_after=LATE_AFTER).decode(arrival)
+    return DryRunResult(
+        adapter.name, names, tuple(map(_to_dry_run_record, result.records)), _problems(result, len(reports))
+    )
+
+
+def _problems(result: DecodeResult, reports: int) -> tuple[str, ...]:
+    found = [rejected.reason for rejected in result.rejected]
+    if not reports:
+        found.append("understood, and it says nothing of how a device is")
+    return tuple(found)
+
+
+def _device(profile: Profile, adapter: str, name: str, number: int, city: City, model: str) -> Device:
+    binding = Binding(adapter, name, profile.id)
+    id_ = f"device-{number + 1}"
+    match profile.kind:
+        case "bin":
+            chosen = model or next(iter(city.models))
+            return Bin(id=id_, binding=binding, model=chosen, waste_kind="organic", color="yellow")
+        case "truck":
+            return Truck(id=id_, binding=binding, plate=id_, depot="", capacity_kg=1)
+        case "ap":
+            return AccessPoint(id=id_, binding=binding, model="", ssids=())
+        case "camera":
+            return Camera(id=id_, binding=binding)
+
+
+def _to_dry_run_record(record: Record) -> DryRunRecord:
+    match record:
+        case Reading(origin=origin, values=values):
+            return DryRunRecord("reading", origin.device, origin.measured_at, values, origin.quality)
+        case EventRecord(origin=origin):
+            sort = "condition" if record.is_level else "event"
+            said = (record.type, record.state, record.detail)
+            return DryRunRecord(sort, origin.device, origin.measured_at, {}, origin.quality, *said)
+        case _:
+            return DryRunRecord("status", record.device, record.received_at, state=record.state, event=record.reason)

@@ -1,0 +1,175 @@
+"""Maps the keys of a third-party message to fields and events of the contract, by the device's profile."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from broker.contract.payloads import TELEMETRY, fields_of
+from broker.contract.topics import Kind
+from city.inventory.model import EventRule, FieldRule, Profile, Scalar
+from city.inventory.units import convert, field_unit, number_and_unit
+from ingest.decoding.adapters.port import AdapterEvent, parse_flag, parse_number
+
+_MISSING: Final = object()
+_FIELD_TYPES: Final[dict[Kind, dict[str, Any]]] = {
+    kind: {f.name: f.type for f in msgspec.structs.fields(type_) if f.name in fields_of(kind)}
+    for kind, type_ in TELEMETRY.items()
+}
+_ALL_FIELDS: Final[dict[Kind, type]] = {
+    kind: msgspec.defstruct(f"{kind}_values", [(name, type_, None) for name, type_ in types.items()])
+    for kind, types in _FIELD_TYPES.items()
+}
+_FLAGS: Final = frozenset(
+    name for types in _FIELD_TYPES.values() for name, type_ in types.items() if "bool" in str(type_)
+)
+_INTEGERS: Final = frozenset(
+    name
+    for types in _FIELD_TYPES.values()
+    for name, type_ in types.items()
+    if "int" in str(type_) and "dict" not in str(type_)
+)
+_DETAIL_TEXT_MAX: Final = 120
+
+
+def read_fields(profile: Profile, decoded: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+    """Contract fields out of a decoded payload, by the profile's rules.
+
+    Returns:
+        The fields that hold a reading, and whether one was present but a sentinel, unreadable or out of range.
+    """
+    values: dict[str, Any] = {}
+    invalid = []
+    for field, rule in profile.fields.items():
+        found, unit = _first_present(decoded, rule)
+        if found is _MISSING or found is None or found == "" or _is_listed(found, rule.absent):
+            continue
+        value = _apply(field, rule, found, unit)
+        if value is None or any(parse_flag(get_path(decoded, path)) is False for path in rule.valid):
+            invalid.append(field)
+        else:
+            values[field] = value
+    fitting, refused = drop_invalid(profile.kind, values)
+    if "distance_mm" in invalid or "distance_mm" in values.keys() - fitting.keys():
+        fitting.pop("fill_pct", None)  # what the device made of a distance that is none
+    return fitting, bool(invalid) or refused
+
+
+def read_events(profile: Profile, decoded: Mapping[str, Any]) -> list[AdapterEvent]:
+    """Events of the contract out of a decoded payload: level events, and momentary ones."""
+    found = []
+    for type_, rule in profile.events.items():
+        value = _first_value(decoded, rule.source)
+        if value is _MISSING or value is None:
+            continue
+        raised = _holds(rule, value)
+        if raised is None or (rule.noted and not raised):
+            continue
+        detail = {"value": value[:_DETAIL_TEXT_MAX] if isinstance(value, str) else value} if raised else {}
+        if rule.noted:
+            found.append(AdapterEvent(type_, "noted", detail))
+        else:
+            found.append(AdapterEvent(type_, "raised" if raised else "cleared", detail, is_level=True))
+    return found
+
+
+def is_valid(kind: Kind, field: str, value: object) -> bool:
+    """Whether a field of the contract may have this value."""
+    try:
+        msgspec.convert(value, _FIELD_TYPES[kind][field])
+    except (msgspec.ValidationError, KeyError):
+        return False
+    return True
+
+
+def drop_invalid(kind: Kind, known: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+    """The fields that this kind of device has and whose values are valid, and whether any value was dropped."""
+    types = _FIELD_TYPES[kind]
+    values = {name: value for name, value in known.items() if name in types}
+    try:
+        # All at once, which nearly always does; one by one only to find what does not fit.
+        msgspec.convert(values, _ALL_FIELDS[kind])
+    except msgspec.ValidationError:
+        fitting = {name: value for name, value in values.items() if is_valid(kind, name, value)}
+        return fitting, len(fitting) < len(values)
+    return values, False
+
+
+def _holds(rule: EventRule, value: object) -> bool | None:
+    return value in rule.when or _is_listed(value, rule.when) if rule.when else parse_flag(value)
+
+
+def _first_present(decoded: Mapping[str, Any], rule: FieldRule) -> tuple[Any, str]:
+    """The first value that is present, and the unit of its path."""
+    for place, path in enumerate(rule.source):
+        value = _get_path(decoded, path)
+        if value is not _MISSING:
+            return value, (rule.units[place] if rule.units else "") or rule.unit
+    return _MISSING, ""
+
+
+def get_path(decoded: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 - JSON
+    """The value at a dotted path; None when it is absent."""
+    found = _get_path(decoded, path)
+    return None if found is _MISSING else found
+
+
+def _first_value(decoded: Mapping[str, Any], paths: tuple[str, ...]) -> Any:  # noqa: ANN401 - JSON
+    return next((value for path in paths if (value := _get_path(decoded, path)) is not _MISSING), _MISSING)
+
+
+def _get_path(value: Any, path: str) -> Any:  # noqa: ANN401 - JSON
+    """The value at a dotted path. Keys may contain dots; numbers index lists."""
+    if isinstance(value, dict):
+        found = value.get(path, _MISSING)
+        if found is not _MISSING:
+            return found
+        end = path.find(".")
+        while end >= 0:
+            inner = value.get(path[:end], _MISSING)
+            if inner is not _MISSING:
+                return _get_path(inner, path[end + 1 :])
+            end = path.find(".", end + 1)
+    elif isinstance(value, list):
+        head, _, rest = path.partition(".")
+        if head.isdigit() and int(head) < len(value):
+            return _get_path(value[int(head)], rest) if rest else value[int(head)]
+    return _MISSING
+
+
+def _apply(field: str, rule: FieldRule, found: object, unit: str) -> Any:  # noqa: ANN401 - what the contract has
+    if _is_listed(found, rule.invalid):
+        return None
+    if rule.choices:
+        chosen = rule.choices.get(str(found).lower(), rule.choices.get(str(found)))
+        return parse_number(chosen) if field not in _FLAGS and isinstance(chosen, int | float) else chosen
+    if field in _FLAGS:
+        return parse_flag(found)
+    if isinstance(found, list | dict):
+        return found
+    number = _number(field, rule, found, unit)
+    if number is None:
+        return None
+    return round(number) if field in _INTEGERS and float(number).is_integer() else number
+
+
+def _number(field: str, rule: FieldRule, found: object, unit: str) -> float | None:
+    read = number_and_unit(found)
+    if read is None:
+        return None
+    number, written = read
+    if rule.signed_bits and number >= 1 << (rule.signed_bits - 1):
+        number -= 1 << rule.signed_bits
+    number = convert(number * rule.scale + rule.shift, written or unit, field_unit(field))
+    number = 100.0 - number if rule.percent_of == "empty" else number
+    return number if math.isfinite(number) else None
+
+
+def _is_listed(found: object, choices: tuple[Scalar, ...]) -> bool:
+    """Whether a value equals a listed one; a text such as "0.00 °C" is compared by its leading number."""
+    if not choices or isinstance(found, bool) or not isinstance(found, str | int | float):
+        return found in choices if isinstance(found, bool) else False
+    return found in choices or parse_number(found) in [choice for choice in choices if not isinstance(choice, str)]

@@ -1,0 +1,123 @@
+"""Validates readings, as pure functions: device clocks, fill levels by container geometry, positions."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+
+from city.inventory.model import BinModel, SensorGeometry
+from ingest.store.records import (
+    QUALITY_CLOCK,
+    QUALITY_INVALID,
+    QUALITY_LATE,
+    QUALITY_NO_FIX,
+    QUALITY_OUTDATED,
+)
+
+EARLIEST: Final = datetime(2015, 1, 1, tzinfo=UTC)
+"""Earliest plausible time of measurement; earlier times are clocks that were never set."""
+AHEAD_MAX: Final = timedelta(minutes=5)
+FIX_AGE_MAX: Final = timedelta(minutes=1)
+"""A GNSS fix older than this is a repeat; in a minute a truck moves a kilometre."""
+NO_FIX: Final = ((0.0, 0.0), (1.0, 1.0), (-1.0, -1.0))
+"""Positions that mean "no fix"; (0, 0) is the most frequent."""
+_FIX_FIELDS: Final = ("lat_deg", "lon_deg", "hdop")
+_MADE_UP_FIELDS: Final = ("speed_kmh", "heading_deg")
+"""Fields that receivers report as 0 without a fix; any other number is from another source."""
+_ANYWHERE: Final = SensorGeometry()
+RATE_MAX_KBPS: Final = 10_000_000.0
+"""Upper limit of an access point's rate."""
+OVERSHOOT: Final = 1.25
+"""Distances beyond 1.25 x depth are invalid."""
+
+
+class ResolvedTime(msgspec.Struct, frozen=True, gc=False):
+    """The time of a reading; `device_at` is set only when the device's clock was rejected."""
+
+    measured_at: datetime
+    device_at: datetime | None
+    quality: tuple[str, ...]
+
+
+def resolve_timestamp(device_at: datetime | None, received_at: datetime, *, late_after: timedelta) -> ResolvedTime:
+    """Use the device's clock unless it is impossible; then use the time of receipt and keep both.
+
+    Source: blueprint, promises 5 and 6.
+    """
+    if device_at is None:
+        return ResolvedTime(received_at, None, ())
+    if device_at < EARLIEST or device_at > received_at + AHEAD_MAX:
+        return ResolvedTime(received_at, _storable(device_at), (QUALITY_CLOCK,))
+    late = received_at - device_at > late_after
+    return ResolvedTime(device_at, None, (QUALITY_LATE,) if late else ())
+
+
+def _storable(at: datetime) -> datetime:
+    # Stores count microseconds from 1970 in 64 bits; the first and last years of datetime do not survive a time zone.
+    return min(max(at, datetime(1, 1, 2, tzinfo=UTC)), datetime(9999, 12, 30, tzinfo=UTC))
+
+
+def fill_pct(model: BinModel, distance_mm: float, sensor: SensorGeometry = _ANYWHERE) -> float | None:
+    """Fill level in percent; None when the distance is a sentinel, in a dead zone, out of range or beyond the floor.
+
+    Source: blueprint section 4: (height - offset - distance) / (height - offset - dead_zone), clamped.
+    """
+    depth_mm = model.height_mm - model.offset_mm
+    dead_zone_mm = max(model.dead_zone_mm, sensor.dead_zone_mm)
+    if distance_mm in model.invalid_mm or not dead_zone_mm <= distance_mm <= min(sensor.range_mm, depth_mm * OVERSHOOT):
+        return None
+    # A container no deeper than its sensor is blind: full as soon as anything is seen.
+    share = (depth_mm - distance_mm) / (depth_mm - dead_zone_mm) if depth_mm > dead_zone_mm else 0.0
+    return round(100 * min(max(share, 0.0), 1.0), 2)
+
+
+def apply_geometry(
+    values: dict[str, Any], model: BinModel, sensor: SensorGeometry = _ANYWHERE
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Add the fill level that follows from a distance; it takes precedence over the device's own fill level.
+
+    An invalid distance is removed, so that an unknown level is never shown as empty.
+    """
+    distance_mm = values.get("distance_mm")
+    if distance_mm is None:
+        return values, ()
+    fill = fill_pct(model, distance_mm, sensor)
+    kept = {name: value for name, value in values.items() if name not in ("distance_mm", "fill_pct")}
+    if fill is None:
+        return kept, (QUALITY_INVALID,)
+    return {**kept, "distance_mm": distance_mm, "fill_pct": fill}, ()
+
+
+def check_position(values: dict[str, Any], fix_age: timedelta | None = None) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Remove a position that is no fix (half of one, 0,0 before the first fix) or a repeat, with its speed.
+
+    Args:
+        values: Fields of one reading.
+        fix_age: Age of the fix when the message was sent; None when unknown.
+    """
+    lat, lon = values.get("lat_deg"), values.get("lon_deg")
+    if lat is None and lon is None:
+        return values, ()
+    if lat is None or lon is None or (round(lat, 4), round(lon, 4)) in NO_FIX:
+        return without_fix(values), (QUALITY_NO_FIX,)
+    if fix_age is not None and fix_age > FIX_AGE_MAX:
+        return without_fix(values), (QUALITY_OUTDATED,)
+    return values, ()
+
+
+def without_fix(values: dict[str, Any]) -> dict[str, Any]:
+    """Values without the fields that come from a position fix."""
+    return {
+        name: value
+        for name, value in values.items()
+        if name not in _FIX_FIELDS and not (name in _MADE_UP_FIELDS and value == 0)
+    }
+
+
+def merge_flags(*flags: tuple[str, ...]) -> tuple[str, ...]:
+    """Quality flags of several checks as one sorted set."""
+    if not any(flags):
+        return ()
+    return tuple(sorted({flag for group in flags for flag in group}))

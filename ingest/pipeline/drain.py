@@ -1,0 +1,388 @@
+"""Drain: reads the journal, decodes, and writes batches to the store; trims the journal behind the store.
+
+journal -> live messages, then backlog -> decode -> stateful rules -> dead letters, quarantine -> store -> trim
+
+The order makes a crash at any point harmless: dead letters and quarantine first (both idempotent), then rows and
+committed offsets in one transaction of the store, then trimming. Interrupted work is repeated and stored once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import msgspec
+import structlog
+
+from broker.contract.codec import elements_of, sequence_ids_of
+from broker.contract.errors import RetryLaterError, RowsRejectedError, TopicError
+from broker.contract.payloads import Rejected
+from broker.contract.topics import is_native, parse_topic
+from ingest.decoding.decoder import Decoder, DecodeResult
+from ingest.messages import JournalEntry
+from ingest.pipeline import metrics
+from ingest.pipeline.backlog import LIVE_LAG_MAX_S, OffsetRange, OffsetTracker
+from ingest.pipeline.error_rate import ErrorRateMonitor
+from ingest.pipeline.journal import Journal
+from ingest.pipeline.replay import finish_replays, release_quarantined
+from ingest.pipeline.stateful_rules import StatefulRules
+from ingest.store.manifest import StoreManifest
+from ingest.store.parked.dead_letters import DeadLetter, DeadLetterQueue
+from ingest.store.parked.quarantine import Quarantine, QuarantinedMessage
+from ingest.store.port import Ranges, Store
+from ingest.store.records import Record, StatusRecord
+from ingest.store.reopening import ReopeningStore, StoreChangedError
+
+log = structlog.get_logger("ingest")
+
+BATCH_MAX: Final = 4_000
+BATCH_PAUSE_S: Final = 0.15
+"""Pause between batches, so that one commit of the store carries many readings; latency stays below 1 s."""
+RETRY_MAX_S: Final = 30.0
+TRIM_EVERY: Final = 1_000
+"""Journal rows behind the committed offsets from which on the journal is trimmed."""
+TRIM_AFTER_S: Final = 60.0
+"""Trim at least this often: the journal holds client MAC addresses."""
+BACKLOG_SHARE: Final = 0.9
+"""Largest share of time spent on a backlog; the rest is for live readings and queries."""
+LAST_DRAIN_S: Final = 2.0
+"""Time limit for storing live messages when the service stops."""
+
+
+class Totals(msgspec.Struct):
+    """Counters since the process started."""
+
+    stored: int = 0
+    duplicates: int = 0
+    dead_letters: int = 0
+    unknown_fields: int = 0
+    ignored: int = 0
+    quarantined: int = 0
+
+
+class Drain:
+    """Owns the way from journal to store. `run` blocks and is the store's only writer.
+
+    Args:
+        journal: Source of messages.
+        decoder: Decodes each message.
+        store: Target of records, and source of their history.
+        dead_letters: Target of messages that cannot be decoded or stored.
+        quarantine: Target of messages of unknown devices.
+        book: Records what the store must have; None records nothing.
+        clock: UTC; used only for the age of the oldest pending message.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        decoder: Decoder,
+        store: Store,
+        dead_letters: DeadLetterQueue,
+        quarantine: Quarantine,
+        *,
+        manifest: StoreManifest | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._journal = journal
+        self._decoder = decoder
+        self._writer = store
+        self._rules = StatefulRules(store, clock)
+        self._manifest = manifest
+        self._dead_letters = dead_letters
+        self._quarantine = quarantine
+        self._clock = clock
+        self._random = random.Random()  # noqa: S311 - spreads retries, hides nothing
+        self._wake = threading.Event()
+        self._trimmed, self._trimmed_at = 0, time.monotonic()
+        self.totals = Totals()
+        self.error_rate = ErrorRateMonitor()
+        self.store_error = ""
+        self._last_at_start = journal.last()
+        self._committed_offsets: Ranges | None = None
+        self._compare_at: int | None = None
+        # Until the store is asked: it had everything up to here.
+        had = journal.stored_offset()
+        self._tracker = OffsetTracker(((1, had),) if had else (), journal.first(), journal.next_after)
+
+    def wake(self) -> None:
+        """Signal that the journal has grown."""
+        self._wake.set()
+
+    def run(self, stop: threading.Event) -> None:
+        """Drain until `stop`, then once more what is live."""
+        self._with_retry(lambda: finish_replays(self._dead_letters, self._journal), stop)
+        while not stop.is_set():
+            self._wake.wait(1.0)
+            self._wake.clear()
+            try:
+                self._with_retry(self._sync_with_store, stop)
+                self._with_retry(self._release_known, stop)
+                self._with_retry(lambda: self._drain(stop), stop)
+                self._with_retry(self._report_lost, stop)
+            except StoreChangedError as exc:
+                log.warning("drain.begins_anew", reason=str(exc))
+                self._committed_offsets = None
+            stop.wait(BATCH_PAUSE_S)
+        until = time.monotonic() + LAST_DRAIN_S
+        with contextlib.suppress(RetryLaterError, StoreChangedError):
+            self._sync_with_store()
+            while time.monotonic() < until and self._drain_live(stop):
+                pass
+            self._trim()
+
+    def _sync_with_store(self) -> None:
+        """Resume at the store's committed offsets whenever they are not the ones last seen.
+
+        A store that was restored from a copy, or is new, gets again what the journal retains.
+        """
+        committed_offsets = self._writer.committed_offsets()
+        if committed_offsets == self._committed_offsets:
+            return
+        stored_offset = self._journal.stored_offset()
+        # Positions of this journal alone: what the store has beyond, it has of one that is gone.
+        known = tuple(
+            (first, min(last, self._last_at_start)) for first, last in committed_offsets if first <= self._last_at_start
+        )
+        # Positions name dead letters too: a journal begun anew must not give one out again.
+        self._journal.start_after(max([last for _, last in committed_offsets] + [self._dead_letters.last_offset()]))
+        self._tracker = OffsetTracker(known, self._journal.first(), self._journal.next_after)
+        if self._tracker.low_watermark() < min(stored_offset, self._journal.last()):
+            log.warning(
+                "store.set_back", had=stored_offset, has=self._tracker.low_watermark(), kept_from=self._journal.first()
+            )
+        self._compare_at = self._journal.last()
+        self._rules = StatefulRules(self._writer, self._clock)
+        self._committed_offsets = committed_offsets
+
+    def _report_lost(self) -> None:
+        """Log the readings that the store must have and lacks, once everything retained is stored again."""
+        if self._manifest is None or self._compare_at is None or self._tracker.low_watermark() < self._compare_at:
+            return
+        if isinstance(self._writer, ReopeningStore):
+            lost = self._manifest.compare(self._writer.seen_sequences(), self._dead_letters.seqs)
+            if lost:
+                readings = sum(missing.last - missing.first + 1 for missing in lost)
+                log.error("store.readings_lost", readings=readings, ranges=[*map(msgspec.structs.astuple, lost[:20])])
+        self._compare_at = None
+
+    def lag_s(self) -> float:
+        """Age in seconds of the oldest message that is not stored."""
+        return self._age_s(self._tracker.low_watermark())
+
+    def live_lag_s(self) -> float:
+        """Age in seconds of the oldest message that is neither stored nor backlog."""
+        return self._age_s(self._tracker.live().after)
+
+    def depth(self) -> int:
+        """Number of messages that are not stored."""
+        return self._tracker.pending_count(self._journal.last())
+
+    def _age_s(self, after: int) -> float:
+        oldest = self._journal.oldest(after=after)
+        return max(0.0, (self._clock() - oldest).total_seconds()) if oldest else 0.0
+
+    def _release_known(self) -> None:
+        """Release quarantined messages of devices that the inventory has by now."""
+        if self._decoder.inventory_changed():
+            release_quarantined(self._quarantine, self._journal, self._decoder.knows)
+
+    def _drain(self, stop: threading.Event) -> None:
+        """Drain everything pending: live messages first, then a batch of the backlog, and again."""
+        next_live = 0.0
+        more = True
+        while more and not stop.is_set():
+            more = False
+            if self._tracker.backlog() is None or time.monotonic() >= next_live:
+                more = self._drain_live(stop)
+                next_live = time.monotonic() + BATCH_PAUSE_S
+            began = time.monotonic()
+            if self._drain_backlog(stop):
+                more = True
+                stop.wait((time.monotonic() - began) * (1 / BACKLOG_SHARE - 1))
+            waits = self._tracker.low_watermark() - self._trimmed
+            if waits >= TRIM_EVERY or (waits > 0 and time.monotonic() - self._trimmed_at >= TRIM_AFTER_S):
+                self._trim()
+
+    def _drain_live(self, stop: threading.Event) -> bool:
+        """Store the next live batch; return whether more may be pending than what arrived meanwhile."""
+        gap = self._tracker.live()
+        batch = self._journal.read(after=gap.after, limit=BATCH_MAX)
+        if len(batch) == BATCH_MAX and self._clock() - batch[0].arrival.received_at > timedelta(seconds=LIVE_LAG_MAX_S):
+            last = self._journal.last_before(self._clock() - timedelta(seconds=LIVE_LAG_MAX_S))
+            log.warning("drain.skips_to_live", backlog=last - gap.after)
+            self._tracker.skip_to_live(max(last, batch[-1].offset))
+            return True
+        stored = bool(batch) and self._with_retry(lambda: self._store(gap, batch), stop)
+        return stored and len(batch) == BATCH_MAX
+
+    def _drain_backlog(self, stop: threading.Event) -> bool:
+        """Store the next batch of the oldest gap; False when there is none or the service stops."""
+        gap = self._tracker.backlog()
+        if gap is None:
+            return False
+        batch = self._journal.read(after=gap.after, before=gap.before, limit=BATCH_MAX)
+        if batch:
+            return self._with_retry(lambda: self._store(gap, batch), stop)
+        last = gap.before - 1  # no longer in the journal: a damaged file has lost them
+        self._tracker.commit(self._tracker.offsets_after(gap.after + 1, last), last)
+        return True
+
+    def _trim(self) -> None:
+        offset = self._tracker.low_watermark()
+        with contextlib.suppress(RetryLaterError):  # a full disk; trimmed with a later batch
+            self._journal.trim(offset, self._clock())
+            self._trimmed, self._trimmed_at = offset, time.monotonic()
+
+    def _with_retry(self, work: Callable[[], object], stop: threading.Event) -> bool:
+        """Run `work`, retrying with jittered backoff while store or disk is unavailable; False when stopped before."""
+        attempt = 0
+        while True:
+            try:
+                work()
+            except StoreChangedError:
+                raise
+            except Exception as exc:  # whatever the store does, the intake goes on
+                retry_after_s = exc.retry_after_s if isinstance(exc, RetryLaterError) else None
+                if not self.store_error:
+                    known = isinstance(exc, RetryLaterError)
+                    log.error("store.away", reason=str(exc), exc_info=None if known else exc)
+                self.store_error = str(exc) or type(exc).__name__
+                attempt += 1
+                wait_s = retry_after_s or self._random.uniform(0.1, min(RETRY_MAX_S, 0.25 * 2 ** min(attempt, 8)))
+                if stop.wait(wait_s):
+                    return False
+            else:
+                if self.store_error:
+                    log.info("store.back")
+                self.store_error = ""
+                return True
+
+    def _store(self, gap: OffsetRange, batch: Sequence[JournalEntry]) -> None:
+        decoded = [(entry, self._decode(entry)) for entry in batch]
+        dead_letters = [letter for entry, result in decoded for letter in _dead_letters_of(entry, result)]
+        decoded_records = [(entry, record) for entry, result in decoded for record in result.records]
+        records_with_source = self._apply_rules(decoded_records)
+        last = batch[-1].offset
+        committed_offsets = self._tracker.offsets_after(gap.after + 1, last)
+        self._note_expected(record for entry, record in records_with_source if is_native(entry.arrival.topic))
+        self._dead_letters.add(dead_letters)
+        self._quarantine.add([message for entry, result in decoded for message in _quarantined_messages(entry, result)])
+        try:
+            written = self._writer.write([record for _, record in records_with_source], committed_offsets)
+        except RowsRejectedError as exc:
+            rejections = [
+                _store_rejection(*records_with_source[index], reason) for index, reason in exc.rejected.items()
+            ]
+            dead_letters += rejections
+            self._dead_letters.add(rejections)
+            kept = [record for index, (_, record) in enumerate(records_with_source) if index not in exc.rejected]
+            written = self._writer.write(kept, committed_offsets)
+        self._rules.commit()
+        self._tracker.commit(committed_offsets, last)
+        self._committed_offsets = committed_offsets
+        self._last_at_start = max(self._last_at_start, last)
+        # A condition that is told again is there already, like a reading that comes again.
+        again = len(decoded_records) - len(records_with_source)
+        self._count(decoded, len(dead_letters), written.stored, written.duplicates + again)
+
+    def _note_expected(self, records: Iterable[Record]) -> None:
+        if self._manifest is not None:
+            self._manifest.note(records, self._journal.last())
+
+    def _apply_rules(self, records_with_source: list[tuple[JournalEntry, Record]]) -> list[tuple[JournalEntry, Record]]:
+        """Records after the stateful rules, each with its journal entry; unchanged level events are left out."""
+        applied = self._rules.apply([record for _, record in records_with_source])
+        return [
+            (entry, record)
+            for (entry, _), record in zip(records_with_source, applied, strict=True)
+            if record is not None
+        ]
+
+    def _decode(self, entry: JournalEntry) -> DecodeResult:
+        if entry.damaged:
+            return DecodeResult(
+                [], [Rejected(entry.arrival.payload, "the disk has changed this message in the journal")]
+            )
+        return self._decoder.decode(entry.arrival)
+
+    def _count(self, decoded: list[tuple[JournalEntry, DecodeResult]], dead: int, stored: int, duplicates: int) -> None:
+        for entry, result in decoded:
+            self.error_rate.observe(entry.arrival.topic, bad=bool(result.rejected))
+        unknown = sum(result.unknown_fields for _, result in decoded)
+        ignored = sum(result.ignored for _, result in decoded)
+        quarantined = sum(len(result.unknown_devices) for _, result in decoded)
+        for counter, amount in (
+            (metrics.STORED, stored),
+            (metrics.DUPLICATES, duplicates),
+            (metrics.DEAD, dead),
+            (metrics.UNKNOWN_FIELDS, unknown),
+            (metrics.IGNORED, ignored),
+            (metrics.QUARANTINED, quarantined),
+        ):
+            counter.inc(amount)
+        self.totals.stored += stored
+        self.totals.duplicates += duplicates
+        self.totals.dead_letters += dead
+        self.totals.unknown_fields += unknown
+        self.totals.ignored += ignored
+        self.totals.quarantined += quarantined
+
+
+def _dead_letters_of(entry: JournalEntry, result: DecodeResult) -> list[DeadLetter]:
+    arrival = entry.arrival
+    return [
+        DeadLetter(
+            entry.offset,
+            arrival.topic,
+            rejected.raw,
+            arrival.received_at,
+            rejected.reason,
+            device=rejected.device or _device_of(arrival.topic),
+        )
+        for rejected in result.rejected
+    ]
+
+
+def _device_of(topic: str) -> str:
+    """The device of a native topic; empty for other topics."""
+    try:
+        return parse_topic(topic).device
+    except TopicError:
+        return ""
+
+
+def _quarantined_messages(entry: JournalEntry, result: DecodeResult) -> list[QuarantinedMessage]:
+    arrival = entry.arrival
+    return [
+        QuarantinedMessage(
+            unknown.adapter,
+            unknown.names,
+            arrival.topic,
+            unknown.raw,
+            arrival.received_at,
+            arrival.retained,
+            unknown.hint.model,
+            unknown.hint.label,
+            unknown.hint.place.get("lat_deg"),
+            unknown.hint.place.get("lon_deg"),
+            unknown.frame_port,
+        )
+        for unknown in result.unknown_devices
+    ]
+
+
+def _store_rejection(entry: JournalEntry, record: Record, reason: str) -> DeadLetter:
+    """A dead letter of the element that a rejected record came from, with the store's reason."""
+    arrival = entry.arrival
+    stamp = [] if isinstance(record, StatusRecord) else [(record.origin.epoch, record.origin.seq)]
+    found = (raw for raw in elements_of(arrival.payload) if stamp and sequence_ids_of(raw) == stamp)
+    raw = next(found, arrival.payload)
+    return DeadLetter(
+        entry.offset, arrival.topic, raw, arrival.received_at, f"store: {reason}", device=_device_of(arrival.topic)
+    )

@@ -1,0 +1,307 @@
+"""Intake: reads messages from the broker, journals them, and acknowledges only after the journal's fsync.
+
+network thread -> bounded queue -> group commit (one fsync) -> PUBACK and receipts
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Final, Protocol
+
+import msgspec
+import structlog
+
+from broker.client import Delivery
+from broker.contract.codec import encode, sequence_ids_of
+from broker.contract.errors import RetryLaterError, TopicError
+from broker.contract.payloads import Receipt
+from broker.contract.topics import (
+    TOPICS_REMEMBERED,
+    UP_CHANNELS,
+    Topic,
+    canary_topic,
+    parse_topic,
+    subscription,
+    topic_from_bus,
+)
+from ingest.decoding.adapters.registry import FILTERS
+from ingest.messages import Arrival
+from ingest.pipeline import metrics
+from ingest.pipeline.canary import Canary
+from ingest.pipeline.journal import Journal
+from ingest.store.intervals import IntervalSet
+
+log = structlog.get_logger("ingest")
+
+QUEUE_MAX: Final = 5_000
+QUEUE_MAX_BYTES: Final = 64 << 20
+"""Bound of messages between network and disk. At the bound the network thread waits; the broker keeps the rest."""
+GROUP_MAX: Final = 2_000
+GROUP_WAIT_S: Final = 0.005
+"""How long a message waits for others to share its fsync."""
+RECEIPT_WAIT_S: Final = 0.5
+RECEIPT_BATCH: Final = 50
+"""Readings per receipt; a receipt goes out earlier after `RECEIPT_WAIT_S`, far below an edge's retransmit timeout."""
+FULL_PAUSE_S: Final = 0.01
+RETRY_MAX_S: Final = 10.0
+SEQUENCED_CHANNELS: Final = ("telemetry", "event")
+
+
+class IntakeBus(Protocol):
+    """The port through which intake reads from a broker."""
+
+    connected: threading.Event
+
+    def run(self, stop: threading.Event) -> None:
+        """Keep a connection until `stop` or `close`; blocks."""
+
+    def subscribe(self, *filters: str) -> None:
+        """Set the topic filters; called after each connect."""
+
+    def acknowledge_all(self, deliveries: Sequence[Delivery]) -> int:
+        """Acknowledge deliveries that are durable; return how many acknowledgements were sent."""
+
+    def publish(self, topic: str, payload: bytes, *, qos: int = 0) -> bool:
+        """Publish a message; False without a connection. QoS 0 may still be lost."""
+
+    def publish_to_self(self, topic: str, payload: bytes) -> bool:
+        """Publish a message that comes back the way a device's message does; False without a connection."""
+
+    def drop(self) -> None:
+        """Drop the present connection and connect anew."""
+
+    def close(self) -> None:
+        """End `run`."""
+
+
+class Intake:
+    """Owns the subscription. `run` blocks and is the only writer of arrivals to the journal.
+
+    Args:
+        city: The city's id.
+        journal: Where messages become durable.
+        make_bus: Creates the bus; it calls this intake's `receive` or `put`, and `on_connected`.
+        on_journaled: Called after each commit, for example to wake the drain.
+        clock: Time of receipt, UTC.
+    """
+
+    def __init__(
+        self,
+        city: str,
+        journal: Journal,
+        make_bus: Callable[[Intake], IntakeBus],
+        *,
+        on_journaled: Callable[[], None],
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._city = city
+        self._canary_topic = canary_topic(city)
+        self._journal = journal
+        self._on_journaled = on_journaled
+        self._clock = clock
+        self._random = random.Random()  # noqa: S311 - spreads retries, hides nothing
+        # Unbounded in itself, because a bounded one costs 5 us a message; `has_room` is the bound.
+        self._queue: queue.SimpleQueue[tuple[Delivery, datetime]] = queue.SimpleQueue()
+        self._bytes_in = self._bytes_out = 0
+        self._stop = threading.Event()
+        self._bus = make_bus(self)
+        self._receipts = Receipts()
+        self._canary = Canary(time.monotonic())
+        self._was_deaf = False
+        self.full = threading.Event()
+        self.received = 0
+        self.on_iteration: Callable[[], None] = lambda: None
+        """Called a few times a second while the loop makes progress, also while it waits for a disk."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker is connected and delivers messages."""
+        return self._bus.connected.is_set() and not self._canary.is_deaf(time.monotonic())
+
+    @property
+    def is_deaf(self) -> bool:
+        """Whether the broker is connected but has delivered nothing, not even a canary, for too long."""
+        return self._bus.connected.is_set() and self._canary.is_deaf(time.monotonic())
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the last message; a canary is sent every few seconds."""
+        return self._canary.age_s(time.monotonic())
+
+    def run(self, stop: threading.Event) -> None:
+        """Serve until `stop`.
+
+        Messages that are queued then and not committed stay unacknowledged: the broker keeps them.
+        """
+        network = threading.Thread(target=self._bus.run, args=(stop,), name="ingest-network", daemon=True)
+        network.start()
+        while not stop.is_set():
+            group = self._next_group()
+            if group and self._commit(group, stop):
+                self._acknowledge(group)
+                self._on_journaled()
+            self.on_iteration()
+            now_s = time.monotonic()
+            self._send_receipts(self._receipts.take(now_s))
+            self._listen_to_canary(now_s)
+        self._send_receipts(self._receipts.take(None))
+        self._stop.set()
+        self._bus.close()
+        network.join(2.0)
+
+    def on_connected(self, _session_present: bool) -> None:  # noqa: FBT001 - the bus's callback
+        """Subscribe; the bus calls this after each connect."""
+        # Always again: a persistent session keeps old filters but learns no new ones (a lesson of others).
+        filters = (*(subscription(channel, city=self._city) for channel in UP_CHANNELS), self._canary_topic, *FILTERS)
+        self._canary.on_connected(time.monotonic())
+        self._bus.subscribe(*filters)
+
+    def receive(self, delivery: Delivery) -> None:
+        """Queue a message from the network; waits while the queue is full, so that the broker keeps the rest."""
+        while not self.has_room():
+            if self._stop.wait(FULL_PAUSE_S):
+                return
+            self._canary.on_message(time.monotonic())  # nothing is read just now, so nothing can be heard
+        self.put(delivery)
+
+    def put(self, delivery: Delivery) -> None:
+        """Queue a message without waiting; for callers that check `has_room` before reading more."""
+        self._canary.on_message(time.monotonic())
+        self._bytes_in += len(delivery.payload)
+        self._queue.put((delivery, self._clock()))
+
+    def has_room(self) -> bool:
+        """Whether the queue is below its bounds."""
+        return self._queue.qsize() < QUEUE_MAX and self._bytes_in - self._bytes_out <= QUEUE_MAX_BYTES
+
+    def _listen_to_canary(self, now_s: float) -> None:
+        """Send the canary when due; drop a connection that delivers nothing."""
+        if not self.has_room():
+            self._canary.on_message(now_s)
+        if self._bus.connected.is_set() and self._canary.due(now_s):
+            self._bus.publish_to_self(self._canary_topic, b"{}")
+        is_deaf = self._canary.is_deaf(now_s)
+        if self._bus.connected.is_set() and self._canary.gives_up(now_s):
+            log.error("ingest.deaf", silent_s=round(self._canary.age_s(now_s)))
+            metrics.DEAF.inc()
+            self._bus.drop()
+        elif self._was_deaf and not is_deaf:
+            log.info("ingest.hears_again")
+        self._was_deaf = is_deaf
+
+    def _next_group(self) -> list[tuple[Delivery, datetime]]:
+        try:
+            group = [self._queue.get(timeout=0.2)]
+        except queue.Empty:
+            return []
+        if self._queue.qsize() < GROUP_MAX:
+            time.sleep(GROUP_WAIT_S)
+        with contextlib.suppress(queue.Empty):
+            while len(group) < GROUP_MAX:
+                group.append(self._queue.get_nowait())
+        self._bytes_out += sum(len(delivery.payload) for delivery, _ in group)
+        self.received += len(group)
+        metrics.RECEIVED.inc(len(group))
+        return group
+
+    def _commit(self, group: list[tuple[Delivery, datetime]], stop: threading.Event) -> bool:
+        """Journal a group, waiting while the disk is full or absent; False when stopped before it was kept."""
+        arrivals = [
+            Arrival(topic_from_bus(delivery.topic), delivery.payload, at, delivery.retained)
+            for delivery, at in group
+            if delivery.topic != self._canary_topic
+        ]
+        if not arrivals:
+            return True
+        attempt = 0
+        while not stop.is_set():
+            self.on_iteration()
+            try:
+                with metrics.COMMIT.time():
+                    self._journal.append(arrivals)
+            except RetryLaterError as exc:
+                if not self.full.is_set():
+                    log.error("ingest.journal_refuses", reason=str(exc))
+                self.full.set()
+                attempt += 1
+                stop.wait(self._random.uniform(0.1, min(RETRY_MAX_S, 0.2 * 2 ** min(attempt, 8))))
+            else:
+                if self.full.is_set():
+                    log.info("ingest.journal_recovered")
+                self.full.clear()
+                return True
+        return False
+
+    def _acknowledge(self, group: list[tuple[Delivery, datetime]]) -> None:
+        sent = self._bus.acknowledge_all([delivery for delivery, _ in group])
+        metrics.ACKNOWLEDGED.inc(sent)
+        metrics.UNACKNOWLEDGED_DROPPED.inc(sum(1 for delivery, _ in group if delivery.qos) - sent)
+        self._receipts.add((delivery for delivery, _ in group), time.monotonic())
+
+    def _send_receipts(self, receipts: Sequence[tuple[str, Receipt]]) -> None:
+        for topic, receipt in receipts:
+            self._bus.publish(topic, encode(receipt), qos=0)
+
+
+class _PendingReceipt(msgspec.Struct):
+    """Sequence numbers of one epoch that are durable and not yet receipted."""
+
+    due_s: float
+    seqs: IntervalSet = msgspec.field(default_factory=IntervalSet)
+    readings: int = 0
+
+
+class Receipts:
+    """Collects durable sequence ids, for one receipt per device and epoch; rejected readings are included.
+
+    A reading that will become a dead letter is durable as well: the edge has nothing more to do for it.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[tuple[str, str], _PendingReceipt] = {}
+        self._due: list[tuple[str, str]] = []
+
+    def add(self, deliveries: Iterable[Delivery], now_s: float) -> None:
+        """Add the sequence ids of messages that are durable."""
+        for delivery in deliveries:
+            if receipt_topic := _receipt_topic(delivery.topic):
+                for epoch, seq in sequence_ids_of(delivery.payload):
+                    pending = self._waiting.get((receipt_topic, epoch))
+                    if pending is None:
+                        pending = self._waiting[receipt_topic, epoch] = _PendingReceipt(now_s + RECEIPT_WAIT_S)
+                    pending.seqs.add(seq)
+                    pending.readings += 1
+                    if pending.readings == RECEIPT_BATCH:
+                        self._due.append((receipt_topic, epoch))
+
+    def take(self, now_s: float | None) -> list[tuple[str, Receipt]]:
+        """Topics and receipts that are due; all of them when `now_s` is None."""
+        due = self._due
+        self._due = []
+        for key, pending in self._waiting.items():
+            # In order of their first reading, and so of their time.
+            if now_s is not None and pending.due_s > now_s:
+                break
+            if pending.readings < RECEIPT_BATCH:
+                due.append(key)
+        return [
+            (receipt_topic, Receipt(epoch=epoch, seqs=list(self._waiting.pop((receipt_topic, epoch)).seqs)))
+            for receipt_topic, epoch in due
+        ]
+
+
+@lru_cache(maxsize=TOPICS_REMEMBERED)
+def _receipt_topic(name: str) -> str:
+    """The topic of the receipts for a topic; empty where none are expected."""
+    with contextlib.suppress(TopicError):
+        topic = parse_topic(name)
+        if topic.channel in SEQUENCED_CHANNELS:
+            return str(Topic(topic.city, topic.kind, topic.device, "receipt"))
+    return ""

@@ -1,0 +1,1 @@
+"""The store in an InfluxDB 1 or 2."""

@@ -1,0 +1,1 @@
+"""Messages that could not be stored: dead letters, and messages of unknown devices."""

@@ -1,0 +1,1 @@
+"""Read models: what the console and the boards show of records."""

@@ -1,0 +1,1 @@
+"""One camera: detection, reporting, visibility, cases."""

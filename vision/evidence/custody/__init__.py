@@ -1,0 +1,1 @@
+"""The custody log: chained, signed, verified."""

@@ -1,0 +1,1 @@
+"""People are hidden before a picture is stored."""

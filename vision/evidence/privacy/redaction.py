@@ -1,0 +1,172 @@
+"""Redaction: the files of a case, made from the recorded frames, with every person masked."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+
+from city.inventory.zones import Zone
+from vision.detect.regions import iou, shared_px
+from vision.evidence.pictures import CLIP_FPS, Box, Image, draw_box, from_jpeg, to_jpeg, to_webm
+from vision.evidence.privacy.masking import PersonMasks
+from vision.evidence.privacy.mosaic import BLOCKS_PX, pixelate, pixelate_all
+from vision.evidence.privacy.people_detector import PeopleDetector
+from vision.evidence.recorder import RecordedFrame
+from vision.evidence.stills import burn_masks
+
+CLIP_BEFORE_S: Final = 10.0
+CLIP_AFTER_S: Final = 10.0
+SEARCH_EVERY_S: Final = 1.9
+"""Interval of the pictures in which the people detector is run."""
+SEARCH_REACH_S: Final = 1.2
+SAME_LEVELS: Final = 16.0
+"""Mean difference of a block, in levels, above which the object is hidden by somebody."""
+SAME_BLOCK_PX: Final = 8
+OWN_SHARE: Final = 0.3
+"""Intersection over union from which a box is the object itself, seen before it was reported."""
+COVERED_SHARE: Final = 0.25
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """State at the time of an alarm; boxes in the pixels of `picture`.
+
+    `picture` is the scene with the object, `background` the scene without it: (height, width, 3) uint8, BGR, of one
+    size.
+    """
+
+    box: Box
+    since_s: float
+    at_s: float
+    picture: Image
+    background: Image
+    people: tuple[Box, ...]
+
+
+@dataclass(frozen=True)
+class RedactedEvidence:
+    """Files by name: `files` are redacted, `clear` are not and may be stored encrypted only."""
+
+    files: Mapping[str, bytes]
+    clear: Mapping[str, bytes]
+
+
+class Redactor:
+    """Redacts one case. If there is no time for the people detector, everything but the object is pixelated.
+
+    Args:
+        alarm: The alarm.
+        frames: The recording, oldest first, at least one frame, of the size of the alarm's picture.
+        masks: Zones of the camera; those of kind mask are black in every file.
+        hurried: Whether there is no time left.
+    """
+
+    def __init__(
+        self, alarm: Alarm, frames: Sequence[RecordedFrame], masks: Sequence[Zone], hurried: Callable[[], bool]
+    ) -> None:
+        self._alarm = alarm
+        self._masks = masks
+        self._hurried = hurried
+        self._frames = list(frames)
+        self._times = [frame.at_s for frame in frames]
+        self._height, self._width = alarm.picture.shape[:2]
+        self._masks_of_people = PersonMasks(frames, self._width, self._height)
+        self._people_detector = PeopleDetector()
+        self._searched: list[float] = []
+
+    def redact(self, *, clear: bool) -> RedactedEvidence:
+        """All files of the case; with `clear`, also the unredacted ones.
+
+        Raises:
+            OSError: The clip could not be encoded.
+        """
+        alarm, put_down_frame = self._alarm, self._at(self._alarm.since_s)
+        put_down = from_jpeg(put_down_frame.jpeg)
+        self._search(put_down, put_down_frame.at_s)
+        self._search(alarm.picture, alarm.at_s)
+        before = self._before()
+        for frame in self._clip_frames():
+            if all(abs(frame.at_s - at_s) >= SEARCH_EVERY_S for at_s in self._searched):
+                self._search(from_jpeg(frame.jpeg), frame.at_s)
+        files = {
+            "before.jpg": to_jpeg(before),
+            "deposit.jpg": to_jpeg(self._redact(put_down, put_down_frame.at_s)),
+            "after.jpg": to_jpeg(draw_box(self._redact(alarm.picture, alarm.at_s), alarm.box)),
+            "clip.webm": to_webm(self._clip(self._redact), self._width, self._height),
+        }
+        return RedactedEvidence(files, self._clear(put_down) if clear else {})
+
+    def _clear(self, put_down: Image) -> dict[str, bytes]:
+        def mask_zones(picture: Image, _at_s: float) -> Image:
+            return burn_masks(picture, self._masks)
+
+        return {
+            "deposit.jpg": to_jpeg(mask_zones(put_down, 0.0)),
+            "after.jpg": to_jpeg(draw_box(mask_zones(self._alarm.picture, 0.0), self._alarm.box)),
+            "clip.webm": to_webm(self._clip(mask_zones), self._width, self._height),
+        }
+
+    def _at(self, at_s: float) -> RecordedFrame:
+        """The newest frame at `at_s`; the oldest one if there is none."""
+        return self._frames[max(0, bisect_right(self._times, at_s) - 1)]
+
+    def _clip_frames(self) -> list[RecordedFrame]:
+        """Frames of the clip at `CLIP_FPS`; a frame is repeated until the next one, so that the speed stays true."""
+        since_s = self._alarm.since_s
+        begin_s = max(since_s - CLIP_BEFORE_S, self._times[0])
+        end_s = max(begin_s, min(since_s + CLIP_AFTER_S, self._times[-1]))
+        count = int((end_s - begin_s) * CLIP_FPS) + 1
+        return [self._at(begin_s + index / CLIP_FPS) for index in range(count)]
+
+    def _clip(self, process: Callable[[Image, float], Image]) -> Iterator[Image]:
+        last: RecordedFrame | None = None
+        picture = self._alarm.picture
+        for frame in self._clip_frames():
+            if frame is not last:
+                last, picture = frame, process(from_jpeg(frame.jpeg), frame.at_s)
+            yield picture
+
+    def _search(self, picture: Image, at_s: float) -> None:
+        if not self._hurried():
+            self._masks_of_people.add_bodies(at_s, SEARCH_REACH_S, self._people_detector.detect(picture))
+            self._searched.append(at_s)
+
+    def _redact(self, picture: Image, at_s: float) -> Image:
+        """Hide the people of a picture."""
+        if any(abs(at_s - searched_s) <= SEARCH_REACH_S for searched_s in self._searched):
+            shown = pixelate(picture, self._masks_of_people.areas_at(at_s))
+        else:
+            shown = pixelate_all(picture, BLOCKS_PX[-1])
+        if self._is_object_visible(picture, at_s):
+            where = self._object()
+            shown[where] = picture[where]
+        return burn_masks(shown, self._masks)
+
+    def _before(self) -> Image:
+        """The redacted background: it may have learnt a person who stood still, or who has left meanwhile."""
+        background, alarm = self._alarm.background, self._alarm
+        if self._hurried():
+            return burn_masks(pixelate_all(background, BLOCKS_PX[-1]), self._masks)
+        others = [box for box in alarm.people if iou(box, alarm.box) < OWN_SHARE]
+        areas = self._masks_of_people.areas_of_background(self._people_detector.detect(background), others)
+        return burn_masks(pixelate(background, areas), self._masks)
+
+    def _object(self) -> tuple[slice, slice]:
+        left, top, width, height = self._alarm.box
+        return slice(max(0, top), top + height), slice(max(0, left), left + width)
+
+    def _is_object_visible(self, picture: Image, at_s: float) -> bool:
+        """Whether the object is in plain view: it looks as in the alarm's picture, and no other box covers it."""
+        box = self._alarm.box
+        others = [person for person in self._masks_of_people.people_at(at_s) if iou(person, box) < OWN_SHARE]
+        if any(shared_px(person, box) > COVERED_SHARE * box[2] * box[3] for person in others):
+            return False
+        seen, known = (cv2.blur(image[self._object()], (3, 3)) for image in (picture, self._alarm.picture))
+        differs = np.asarray(cv2.absdiff(seen, known), np.float32).mean(axis=2)
+        rows, columns = (max(1, side // SAME_BLOCK_PX) for side in differs.shape)
+        return float(cv2.resize(differs, (columns, rows), interpolation=cv2.INTER_AREA).max()) < SAME_LEVELS
