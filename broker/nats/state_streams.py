@@ -30,7 +30,7 @@ async def ensure_state_streams(js: JetStreamContext, *, of_gateways: bool = Fals
         of_gateways: Whether it is the account of gateways. Its stream of messages takes none: the city's answers in its
             place. The one that the server makes acknowledges a message before the city has it.
     """
-    wanted = [_retained(), _held(), _sessions()]
+    wanted = [_retained_stream(), _qos2_stream(), _sessions_stream()]
     if of_gateways:
         wanted.append(_state_stream(STREAM, _NOWHERE, retention=api.RetentionPolicy.INTEREST))
     for config in wanted:
@@ -44,17 +44,17 @@ async def ensure_state_streams(js: JetStreamContext, *, of_gateways: bool = Fals
                 await js.update_stream(config)
 
 
-def _retained() -> api.StreamConfig:
+def _retained_stream() -> api.StreamConfig:
     return _state_stream(RETAINED, f"{RETAINED_MESSAGES}>", max_msgs=RETAINED_MAX, max_msgs_per_subject=1)
 
 
-def _held() -> api.StreamConfig:
+def _qos2_stream() -> api.StreamConfig:
     return _state_stream(
         HELD, "$MQTT.qos2.>", max_msgs_per_subject=1, discard_new_per_subject=True, max_age=HELD_MAX_AGE_S
     )
 
 
-def _sessions() -> api.StreamConfig:
+def _sessions_stream() -> api.StreamConfig:
     return _state_stream(SESSIONS, "$MQTT.sess.>", max_msgs=SESSIONS_MAX, max_msgs_per_subject=1)
 
 

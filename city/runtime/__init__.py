@@ -1,1 +1,1 @@
-"""What runs one service or the whole city: settings, secrets, processes, logs, signs of life."""
+"""Processes of a city: settings, secrets, supervision, logs, heartbeats."""

@@ -78,14 +78,14 @@ def of_panel(name: str, panel: dict[str, Any]) -> list[DashboardQuery]:
 @pytest.mark.parametrize("query", QUERIES, ids=named)
 def test_answered(filled: Filled, query: DashboardQuery) -> None:
     """Every query is understood and has an answer with a value in it."""
-    series = filled.request(query)
+    series = filled.ask(query)
     assert any(value is not None for one in series for row in one.values for value in row[1:]), query.query
 
 
 @pytest.mark.parametrize("query", [q for q in QUERIES if q.kind == "table"], ids=named)
 def test_one_table(filled: Filled, query: DashboardQuery) -> None:
     """A table is one series without tags, which every version of Grafana shows as one table."""
-    series = filled.request(query)
+    series = filled.ask(query)
     assert len(series) == 1
     assert not series[0].tags
 
@@ -97,7 +97,7 @@ def test_columns(filled: Filled, name: str, panel: dict[str, Any]) -> None:
     """Columns that overrides, transformations, maps and links name are in the answer."""
     seen: set[str] = set()
     for query in of_panel(name, panel):
-        for series in filled.request(query):
+        for series in filled.ask(query):
             columns = {"Time", *series.columns[1:]}
             seen |= columns if query.kind == "table" else {_alias(panel, query, series, column) for column in columns}
     asked_for = _columns_named(panel)
@@ -142,7 +142,7 @@ def _columns_named(panel: dict[str, Any]) -> set[str]:
 @pytest.mark.parametrize("query", [q for q in QUERIES if '"device_state"' in q.query and q.kind == "table"], ids=named)
 def test_one_row_per_device(filled: Filled, query: DashboardQuery) -> None:
     """A table of devices has each once, at its latest."""
-    (series,) = filled.request(query)
+    (series,) = filled.ask(query)
     names = [row["name"] for row in series.rows()]
     assert len(names) == len(set(names))
 
@@ -150,7 +150,7 @@ def test_one_row_per_device(filled: Filled, query: DashboardQuery) -> None:
 @pytest.mark.parametrize("query", [q for q in QUERIES if '"lat_deg"' in q.query], ids=named)
 def test_places(filled: Filled, query: DashboardQuery) -> None:
     """Every marker of a map has a place near the city."""
-    (series,) = filled.request(query)
+    (series,) = filled.ask(query)
     assert all(-10.4 < row["lat_deg"] < -10.0 and 123.4 < row["lon_deg"] < 123.8 for row in series.rows())
 
 
@@ -171,7 +171,7 @@ def test_hostile_choice(filled: Filled) -> None:
 def test_instances(filled: Filled, rule: dict[str, Any]) -> None:
     """A rule has an instance for each device, place or service: series with tags, one number each."""
     query = next(q for q in QUERIES if q.kind == "alert" and q.panel == rule["title"])
-    series = filled.request(query)
+    series = filled.ask(query)
     assert all(one.tags and len(one.columns) == 2 for one in series)
     assert all(isinstance(row[1], int | float) for one in series for row in one.values)
     assert len({tuple(one.tags.items()) for one in series}) == len(series)

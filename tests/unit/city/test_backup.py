@@ -339,7 +339,7 @@ def test_a_restore_that_is_killed_changes_nothing_and_the_next_one_tidies_up(fil
     (target / "precious").write_text("x")
     slow = f"""
 import os, sys
-import city.backup_restore as restore
+from city.backup import restore
 taken = 0
 original = restore.shutil.copyfileobj
 def copy(source, target, size):

@@ -140,7 +140,7 @@ def test_stopping_ends_who_does_not_listen(supervisor: Supervisor, tmp_path: Pat
 
 SIGNS = """
 import pathlib, sys, threading, time
-from city.heartbeats import HeartbeatRegistry, HeartbeatWriter
+from city.runtime.heartbeats import HeartbeatRegistry, HeartbeatWriter
 beats = HeartbeatRegistry()
 writer = HeartbeatWriter(pathlib.Path({data!r}), beats)
 stuck = pathlib.Path({data!r}) / "stuck"
