@@ -347,7 +347,7 @@ def copy(source, target, size):
     open({str(tmp_path / "reached")!r}, "w").close()
     import time; time.sleep(600)
 restore.shutil.copyfileobj = copy
-from city.cli import main
+from city.cli.main import main
 main(["restore", {str(file)!r}, "--data", {str(target)!r}, "--replace"])
 """
     process = subprocess.Popen([sys.executable, "-c", slow], cwd=ROOT)

@@ -205,7 +205,8 @@ def test_an_entry_too_long_for_a_line_is_refused(tmp_path: Path) -> None:
 def test_several_processes_append_to_one_chain(kept: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from vision.evidence.custody.log import CustodyLog;"
-        "from vision.evidence.custody.keys import CustodySigner; log = CustodyLog(Path(sys.argv[1]), CustodySigner(b'k' * 32));"
+        "from vision.evidence.custody.keys import CustodySigner;"
+        "log = CustodyLog(Path(sys.argv[1]), CustodySigner(b'k' * 32));"
         "[log.add('looked', 'cam-01-0', {'role': sys.argv[2]}) for _ in range(40)]"
     )
     running = [subprocess.Popen([sys.executable, "-c", program, str(kept), role]) for role in ("viewer", "admin")]
