@@ -10,10 +10,8 @@ encrypted from arrival on: names and addresses of people are never on the disk i
 
 from __future__ import annotations
 
-import threading
 import zlib
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,14 +24,12 @@ from broker.contract.topics import is_native
 from city.runtime.secrets import Secrets
 from city.runtime.settings import Settings
 from city.storage.sqlite import (
-    DurableConnection,
-    guard,
     open_durable,
     reopen_if_replaced,
-    truncate_wal,
     used_bytes,
     vacuum,
 )
+from city.storage.sqlite_file import SqliteFile
 from ingest.messages import Arrival, JournalEntry
 from ingest.pipeline.seal import Seal
 
@@ -74,7 +70,7 @@ class JournalRetention:
     max_age: timedelta = timedelta(0)
 
 
-class Journal:
+class Journal(SqliteFile):
     """Owns the file. Any thread may call it, and other processes may append (replays do).
 
     Every method raises `RetryLaterError` when the disk refuses; nothing has changed then.
@@ -103,17 +99,10 @@ class Journal:
         self._max_bytes = max_bytes
         self._seal = seal
         self._retention = retention if seal else JournalRetention()
-        self._lock = threading.Lock()
-        self._db = open_durable(path, _SCHEMA, version=VERSION)
+        super().__init__(open_durable(path, _SCHEMA, version=VERSION), "journal")
         self._used_bytes, self._bytes_since_measure = used_bytes(self._db), 0
-        self._wal_has_deletions = True
         if seal:
             self._seal_old()
-
-    @property
-    def file(self) -> DurableConnection:
-        """The file, for comparing it with others; for nothing else."""
-        return self._db
 
     def _seal_old(self) -> None:
         """Encrypt third-party messages that an older version kept in clear."""
@@ -214,16 +203,6 @@ class Journal:
             self._wal_has_deletions |= deleted > 0
         self.tidy()
 
-    def tidy(self) -> None:
-        """Truncate the write-ahead log after deletions; retried at the next call while a reader forbids it.
-
-        A file that was deleted or replaced meanwhile is written again.
-        """
-        with self._guard():
-            self._db = reopen_if_replaced(self._db)
-            if self._wal_has_deletions:
-                self._wal_has_deletions = not truncate_wal(self._db)
-
     def stored_offset(self) -> int:
         """The offset up to which everything was stored, as of the last trim."""
         with self._guard():
@@ -288,14 +267,6 @@ class Journal:
         """Bytes of the file's used pages."""
         with self._guard():
             return used_bytes(self._db)
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._db.close()
-
-    def _guard(self) -> AbstractContextManager[None]:
-        return guard(self._lock, "journal")
 
     def _ask(self, statement: str) -> int:
         return int(self._db.execute(statement).fetchone()[0])

@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import sqlite3
-import threading
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
@@ -19,14 +18,12 @@ from broker.contract.codec import sequence_ids_of
 from broker.contract.errors import TopicError
 from broker.contract.topics import parse_topic
 from city.storage.sqlite import (
-    DurableConnection,
-    guard,
     open_durable,
     reopen_if_replaced,
-    truncate_wal,
     used_bytes,
     vacuum,
 )
+from city.storage.sqlite_file import SqliteFile
 from ingest.store.intervals import IntervalSet
 
 DeadLetterState = Literal["dead", "replaying", "replayed"]
@@ -104,7 +101,7 @@ class DeadLetterSummary(msgspec.Struct, frozen=True):
     last_at: datetime
 
 
-class DeadLetterQueue:
+class DeadLetterQueue(SqliteFile):
     """Owns the dead letters' SQLite file; any thread, and several processes, may use it at once.
 
     Every method raises `RetryLaterError` when the disk refuses; nothing has changed then.
@@ -119,14 +116,7 @@ class DeadLetterQueue:
                 has most are evicted and counted, so that no sender evicts another's.
         """
         self._max_bytes = max_bytes
-        self._lock = threading.Lock()
-        self._db = open_durable(path, _SCHEMA)
-        self._wal_has_deletions = True
-
-    @property
-    def file(self) -> DurableConnection:
-        """The file, for comparing it with others; for nothing else."""
-        return self._db
+        super().__init__(open_durable(path, _SCHEMA), "dead letters")
 
     def add(self, dead_letters: Sequence[DeadLetter]) -> None:
         """Add dead letters durably; idempotent for the same journal offsets."""
@@ -224,21 +214,6 @@ class DeadLetterQueue:
             self._wal_has_deletions = True
             return deleted
 
-    def tidy(self) -> None:
-        """Truncate the write-ahead log after deletions; retried at the next call while a reader forbids it.
-
-        A file that was deleted or replaced meanwhile is written again.
-        """
-        with self._guard():
-            self._db = reopen_if_replaced(self._db)
-            if self._wal_has_deletions:
-                self._wal_has_deletions = not truncate_wal(self._db)
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._db.close()
-
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         with self._guard():
@@ -246,9 +221,6 @@ class DeadLetterQueue:
             with self._db:
                 yield self._db
             vacuum(self._db)
-
-    def _guard(self) -> AbstractContextManager[None]:
-        return guard(self._lock, "dead letters")
 
     def _evict(self, db: sqlite3.Connection) -> int:
         share = int(db.execute("SELECT count(*) FROM letters").fetchone()[0]) // EVICT_SHARE + 1

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,14 +18,12 @@ from typing import Final, Literal
 import msgspec
 
 from city.storage.sqlite import (
-    DurableConnection,
-    guard,
     open_durable,
     reopen_if_replaced,
-    truncate_wal,
     used_bytes,
     vacuum,
 )
+from city.storage.sqlite_file import SqliteFile
 
 UnknownDeviceState = Literal["waiting", "ignored"]
 
@@ -130,7 +127,7 @@ class UnknownDevice(msgspec.Struct, frozen=True):
     dropped: int
 
 
-class Quarantine:
+class Quarantine(SqliteFile):
     """Owns the quarantine's SQLite file; any thread, and several processes, may use it at once.
 
     Every method raises `RetryLaterError` when the disk refuses; nothing has changed then.
@@ -144,14 +141,7 @@ class Quarantine:
             max_bytes: Bound of the file; at the bound the oldest messages of the device that has most are evicted.
         """
         self._max_bytes = max_bytes
-        self._lock = threading.Lock()
-        self._db = open_durable(path, _SCHEMA)
-        self._wal_has_deletions = True
-
-    @property
-    def file(self) -> DurableConnection:
-        """The file, for comparing it with others; for nothing else."""
-        return self._db
+        super().__init__(open_durable(path, _SCHEMA), "quarantine")
 
     def add(self, messages: Sequence[QuarantinedMessage]) -> None:
         """Add messages durably; the same message again changes nothing."""
@@ -249,21 +239,6 @@ class Quarantine:
                 self._forget(db, device_id)
             return len(old)
 
-    def tidy(self) -> None:
-        """Truncate the write-ahead log after deletions; retried at the next call while a reader forbids it.
-
-        A file that was deleted or replaced meanwhile is written again.
-        """
-        with self._guard():
-            self._db = reopen_if_replaced(self._db)
-            if self._wal_has_deletions:
-                self._wal_has_deletions = not truncate_wal(self._db)
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._db.close()
-
     def _is_over(self, db: sqlite3.Connection) -> bool:
         return self._has_too_many(db) or used_bytes(db) > self._max_bytes
 
@@ -294,16 +269,11 @@ class Quarantine:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        with guard(self._lock, "quarantine"):
+        with self._guard():
             self._db = reopen_if_replaced(self._db)
             with self._db:
                 yield self._db
             vacuum(self._db)
-
-    @contextmanager
-    def _guard(self) -> Iterator[None]:
-        with guard(self._lock, "quarantine"):
-            yield
 
 
 def _digest(message: QuarantinedMessage) -> bytes:
