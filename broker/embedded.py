@@ -19,7 +19,6 @@ import msgspec
 import structlog
 
 from broker.access import Rights
-from broker.contract.errors import RetryLaterError
 from broker.health import BrokerHealth, StorageDamage, health_path, note_damage, replace_private
 from broker.nats.admission import Authenticator
 from broker.nats.config import (
@@ -41,6 +40,7 @@ from broker.nats.state_streams import ensure_state_streams
 from broker.nats.stream import Sweeper, clear_unreadable, ensure_stream
 from broker.nats.subjects import HELD, STREAM
 from broker.nats.system import SystemAccount
+from city.errors import RetryLaterError
 
 log = structlog.get_logger("broker")
 

@@ -14,7 +14,7 @@ from typing import Final
 import mqtt5
 
 from broker.client import KEEPALIVE_S, RECEIVE_MAXIMUM, SESSION_EXPIRY_S, Connection, ConnectionParams, Delivery
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 
 READ_BYTES: Final = 1 << 18
 TIMEOUT_S: Final = 5.0

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from broker.accounts import CurrentRights, password_of
-from broker.contract.errors import ConfigError
 from broker.embedded import AuthSource, EmbeddedBroker
 from broker.nats.config import NatsLayout
 from broker.nats.server import find_program
+from city.errors import ConfigError
 from city.runtime.gateways import Gateways
 from city.runtime.ports import is_loopback
 from city.runtime.service import Runtime

@@ -22,9 +22,9 @@ import structlog
 
 from broker.client import BusClient, ConnectionParams, Delivery, Will
 from broker.contract.codec import encode, join_encoded, parse_receipt
-from broker.contract.errors import PayloadError, RetryLaterError, TopicError
 from broker.contract.payloads import Offline, Online, Receipt, Status
 from broker.contract.topics import Kind, Topic, parse_topic, subscription
+from city.errors import PayloadError, RetryLaterError, TopicError
 from edge.outbox import Entry, Outbox, OutboxStats, Row
 
 log = structlog.get_logger("edge")

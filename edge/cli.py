@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from broker.client import connection_params
-from broker.contract.errors import ConfigError, KotaError, RetryLaterError
+from city.errors import ConfigError, KotaError, RetryLaterError
 from city.inventory.model import Device
 from city.runtime.logs import configure_logging
 from city.runtime.options import add_settings, settings_from

@@ -19,9 +19,9 @@ from typing import Any, Final, Literal
 import msgspec
 
 from broker.contract.codec import encode, utc_ms
-from broker.contract.errors import PayloadError, RetryLaterError
 from broker.contract.payloads import TELEMETRY, Event, Receipt
 from broker.contract.topics import Kind
+from city.errors import PayloadError, RetryLaterError
 from city.storage.sqlite import guard, open_durable, truncate_wal
 
 OnFull = Literal["drop_oldest", "keep"]

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from broker.contract.errors import ConfigError, RetryLaterError
+from city.errors import ConfigError, RetryLaterError
 from city.runtime.options import add_settings, settings_from
 from city.runtime.secrets import Secrets
 from edge.outbox import Outbox, OutboxStats

@@ -8,7 +8,7 @@ from typing import Final
 from grafana_client import GrafanaApi
 from grafana_client.client import GrafanaClientError, GrafanaException, GrafanaUnauthorizedError
 
-from broker.contract.errors import ConfigError, RetryLaterError
+from city.errors import ConfigError, RetryLaterError
 from city.runtime.options import add_settings, settings_from
 
 LOGIN: Final = "wall"

@@ -9,7 +9,7 @@ import requests
 from grafana_client import GrafanaApi
 from grafana_client.client import GrafanaException
 
-from broker.contract.errors import ConfigError, KotaError, RetryLaterError
+from city.errors import ConfigError, KotaError, RetryLaterError
 
 T = TypeVar("T")
 

@@ -14,11 +14,11 @@ import msgspec
 import structlog
 
 from broker.client import BusClient, ConnectionParams, connection_params
-from broker.contract.errors import RetryLaterError
 from broker.mqtt5_subscriber import Mqtt5Subscriber
 from broker.nats.endpoint import endpoint_path
 from broker.nats.reader import StreamReader
 from city.backup.snapshot import Copier
+from city.errors import RetryLaterError
 from city.inventory.model import City
 from city.runtime.secrets import Secrets
 from city.runtime.service import Runtime

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from vision.capture.folder import FRAME_SUFFIXES
 from vision.capture.sources import open_source
 from vision.detect.picture import Image, Point

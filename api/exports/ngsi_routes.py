@@ -20,7 +20,7 @@ from api.exports.negotiation import best_match
 from api.exports.ngsi import ENTITY_TYPES, EntityType, MappingContext
 from api.queries.device_states import device_states, emptied_at
 from api.routes.readings import NUMBER_MAX, PAGE_MAX, context_of
-from broker.contract.errors import PayloadError
+from city.errors import PayloadError
 from city.inventory.model import Device
 
 JSON: Final = "application/json"

@@ -23,10 +23,10 @@ from api.queries.device_states import device_states
 from api.queries.events import each_event
 from api.queries.spreadsheet import escape_formula
 from api.routes.readings import BUCKET_MAX_S, From, To, context_of, device_of, time_range
-from broker.contract.errors import PayloadError
 from broker.contract.payloads import fields_of
 from broker.contract.topics import ID_PATTERN, KINDS, Kind
 from broker.contract.units import unit_of
+from city.errors import PayloadError
 from city.inventory.model import Device
 from ingest.store.port import MAX_EVENTS, Aggregate, EventQuery, SeriesQuery, check_series
 from ingest.store.records import Reading, Value

@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
-from broker.contract.errors import PayloadError, RetryLaterError
+from city.errors import PayloadError, RetryLaterError
 
 
 def problem(status: int, detail: str, **more: Any) -> JSONResponse:  # noqa: ANN401 - members of a problem document

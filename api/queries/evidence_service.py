@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from broker.contract.errors import ConfigError, RetryLaterError
+from city.errors import ConfigError, RetryLaterError
 from city.inventory.model import City
 from vision.evidence.custody.chain import Entry
 from vision.evidence.custody.records import CaseRecord

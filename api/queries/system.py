@@ -9,8 +9,8 @@ import msgspec
 
 from api.context import ApiContext
 from api.schemas import device_connectivity
-from broker.contract.errors import RetryLaterError
 from broker.health import read_health
+from city.errors import RetryLaterError
 from city.runtime.status import NotReadyReason, ingest_not_ready_reason
 from city.runtime.status_texts import text
 

@@ -17,7 +17,7 @@ from api.auth.access import require, role_of
 from api.queries.evidence_service import Actor
 from api.routes.cases import CaseId, find_case
 from api.routes.readings import context_of
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from vision.evidence.report_texts import LANGS, Lang
 from vision.evidence.store import EvidenceError
 

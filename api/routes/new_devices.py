@@ -15,8 +15,8 @@ from api.auth.access import require, role_of
 from api.context import ApiContext
 from api.http.problems import problem
 from api.routes.readings import NUMBER_MAX, context_of
-from broker.contract.errors import ConfigError
 from broker.contract.topics import ID_PATTERN, Kind
+from city.errors import ConfigError
 from city.inventory.adoption import Adoption, adopt, adoption_of
 from city.inventory.profiles import is_match, suggest
 from ingest.store.parked.quarantine import UnknownDevice

@@ -23,9 +23,9 @@ from api.schemas import (
     device_response,
     event_response,
 )
-from broker.contract.errors import PayloadError
 from broker.contract.topics import ID_PATTERN, Kind
 from broker.contract.units import unit_of
+from city.errors import PayloadError
 from city.inventory.model import Device
 from ingest.store.port import MAX_EVENTS, Aggregate, EventQuery, SeriesQuery, check_series
 from ingest.store.records import Connectivity

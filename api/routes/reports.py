@@ -16,7 +16,7 @@ from api.queries.camera_metrics import CameraMetrics
 from api.queries.reporting import CameraReport, camera_reports
 from api.queries.spreadsheet import escape_formula
 from api.routes.readings import context_of
-from broker.contract.errors import PayloadError
+from city.errors import PayloadError
 from ingest.store.views.reviews import REASONS
 
 router = APIRouter(prefix="/api/v1/cameras", tags=["cameras"])

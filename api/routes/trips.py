@@ -13,7 +13,7 @@ from api.auth.access import require
 from api.context import ApiContext
 from api.queries.trips import Trip, trip_of
 from api.routes.readings import DeviceId, From, To, context_of, time_range
-from broker.contract.errors import PayloadError
+from city.errors import PayloadError
 from city.inventory.model import Truck
 from ingest.store.records import Reading
 

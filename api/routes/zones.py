@@ -18,7 +18,7 @@ from api.http.problems import problem
 from api.queries.cases import cases
 from api.queries.suggestions import LOOK_BACK, suggest_ignores
 from api.routes.readings import DeviceId, context_of
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from city.inventory.model import Camera
 from city.inventory.zone_plans import ZonePlanFile, plan_path, plan_version, save_plan, still_path
 from city.inventory.zones import Zone, ZoneFault, ZoneKind, ZonePlan, faults_of

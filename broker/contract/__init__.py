@@ -1,1 +1,1 @@
-"""The contract between devices and the city: topics, payloads, units and errors. Imports nothing else of ours."""
+"""The contract between devices and the city: topics, payloads, units. Imports nothing of ours but the errors."""

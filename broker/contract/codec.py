@@ -8,7 +8,6 @@ from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
-from broker.contract.errors import PayloadError
 from broker.contract.payloads import (
     MAX_BATCH,
     MAX_EPOCHS,
@@ -25,6 +24,7 @@ from broker.contract.payloads import (
     device_event_types,
 )
 from broker.contract.topics import KINDS, Kind
+from city.errors import PayloadError
 
 S = TypeVar("S", bound=SequencedMessage)
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
-from broker.contract.errors import TopicError
+from city.errors import TopicError
 
 Kind = Literal["bin", "truck", "ap", "camera"]
 Channel = Literal["telemetry", "event", "status", "receipt", "command"]

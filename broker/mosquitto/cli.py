@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from broker.accounts import CurrentRights, password_of
-from broker.contract.errors import ConfigError
 from broker.mosquitto.files import TLS_FILES, MosquittoLayout, texts
+from city.errors import ConfigError
 from city.runtime.gateways import Gateways
 from city.runtime.options import add_settings, settings_from
 from city.runtime.secrets import Secrets

@@ -10,8 +10,8 @@ from typing import Any, Final, Literal
 import msgspec
 
 from broker.access import Rights
-from broker.contract.errors import TopicError
 from broker.nats.subjects import subjects_of
+from city.errors import TopicError
 
 ADDRESSES_MAX: Final = 4_096
 DELAY_STEP_S: Final = 0.25

@@ -15,7 +15,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from broker.contract.errors import PayloadError
+from city.errors import PayloadError
 
 _ACCOUNT_PREFIX: Final = 0
 """Prefix byte of an account's public key; its text begins with `A`."""

@@ -18,7 +18,7 @@ from typing import IO, Final
 import msgspec
 import structlog
 
-from broker.contract.errors import ConfigError, RetryLaterError
+from city.errors import ConfigError, RetryLaterError
 
 log = structlog.get_logger("broker")
 

@@ -10,13 +10,13 @@ from typing import Final
 import structlog
 
 from broker.access import CONNECTIONS_OF_A_GATEWAY, Rights
-from broker.contract.errors import PayloadError
 from broker.health import BrokerHealth
 from broker.nats.admission import Authenticator, Failures, Reason, SignIn, in_server_terms
 from broker.nats.config import ACCOUNT, GATEWAYS
 from broker.nats.jwt import AuthRequest, JwtSigner, read_request
 from broker.nats.library import Client, Msg, NatsError
 from broker.nats.system import SystemAccount
+from city.errors import PayloadError
 
 log = structlog.get_logger("broker")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from broker.contract.errors import TopicError
+from city.errors import TopicError
 
 MESSAGES: Final = "$MQTT.msgs."
 """Prefix of the subjects under which nats-server stores messages of QoS 1 and 2."""

@@ -26,7 +26,7 @@ from typing import Any, BinaryIO, Final
 
 import msgspec
 
-from broker.contract.errors import ConfigError, KotaError
+from city.errors import ConfigError, KotaError
 
 FORMAT: Final = 1
 SCHEMA: Final = 1

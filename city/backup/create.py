@@ -21,7 +21,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
-from broker.contract.errors import ConfigError
 from city.backup.archive import SCHEMA, ArchiveWriter, BackupError, Manifest, write_backup
 from city.backup.passphrase import passphrase_of
 from city.backup.snapshot import (
@@ -34,6 +33,7 @@ from city.backup.snapshot import (
     databases,
     link_evidence,
 )
+from city.errors import ConfigError
 from city.runtime.heartbeats import read_heartbeat
 from city.runtime.options import add_settings, settings_from
 from city.runtime.settings import Settings

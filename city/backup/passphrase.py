@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from city.runtime.settings import Settings
 
 MIN_LENGTH: Final = 12

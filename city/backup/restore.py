@@ -21,9 +21,9 @@ from pathlib import Path
 from tarfile import TarInfo
 from typing import BinaryIO, Final
 
-from broker.contract.errors import ConfigError
 from city.backup.archive import BackupError, Manifest, read_backup, sync_tree
 from city.backup.passphrase import passphrase_of
+from city.errors import ConfigError
 from city.runtime.options import add_settings, settings_from
 from city.storage.folder_lock import LOCK_NAME, lock_data_folder
 

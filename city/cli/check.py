@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from city.runtime.options import add_settings, settings_from
 from city.runtime.secrets import KEY_NAME, Secrets, is_unused
 from city.runtime.service import whole_city

@@ -7,7 +7,7 @@ import importlib
 import json
 from typing import Any, Final
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from city.inventory.devices import SERVICE_USERS
 from city.runtime.gateways import Gateways
 from city.runtime.options import add_settings, settings_from

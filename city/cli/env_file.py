@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from city.inventory.loader import load_city
 from city.runtime.certificates import CA, CERTIFICATE, ensure_certificates, names_of
 from city.runtime.options import add_settings, settings_from

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Final, NamedTuple
 
-from broker.contract.errors import ConfigError, KotaError
+from city.errors import ConfigError, KotaError
 
 EXIT_RUNTIME: Final = 1
 EXIT_CONFIG: Final = 2

@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from broker.contract.errors import ConfigError
 from city.cli.terminal import Terminal
+from city.errors import ConfigError
 from city.inventory.loader import load_city
 from city.runtime.child_logs import LogKeeper
 from city.runtime.options import add_settings, environment_of, settings_from

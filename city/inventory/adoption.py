@@ -17,8 +17,8 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from broker.contract.errors import ConfigError, TopicError
 from broker.contract.topics import Kind, require_id
+from city.errors import ConfigError, TopicError
 from city.inventory.devices import BINDING_FIELDS, DeviceReferences, read_binding, read_device
 from city.inventory.fields import Problems, TomlTable
 from city.inventory.model import City, Device

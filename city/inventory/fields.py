@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
-from broker.contract.errors import ConfigError, TopicError
 from broker.contract.topics import require_id
+from city.errors import ConfigError, TopicError
 from city.inventory.model import Scalar
 
 

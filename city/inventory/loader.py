@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from city.inventory.bin_models import read_models
 from city.inventory.devices import DeviceReferences, read_access_points, read_bins, read_cameras, read_trucks
 from city.inventory.fields import Problems, read_text, read_toml

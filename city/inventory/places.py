@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, get_args
 from zoneinfo import ZoneInfo
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from city.inventory.fields import FieldReader, Problems, TomlTable, index_by_id, read_csv
 from city.inventory.model import Kelurahan, Site, SiteKind
 from city.inventory.windows import DAY_NAMES, DumpingHours, Window, Windows, parse_window

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from city.inventory.zones import ZonePlan, faults_of
 from city.storage.atomic_files import replace_file, require_version
 

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from city.storage.atomic_files import replace_file
 
 CA_KEY: Final = "ca.key"

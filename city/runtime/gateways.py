@@ -15,8 +15,8 @@ from typing import Final
 import msgspec
 import structlog
 
-from broker.contract.errors import ConfigError, TopicError
 from broker.contract.topics import covers, require_id
+from city.errors import ConfigError, TopicError
 from city.storage.atomic_files import replace_file, require_version
 
 log = structlog.get_logger("city")

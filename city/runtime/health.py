@@ -9,7 +9,7 @@ import urllib.request
 from datetime import UTC, datetime
 from typing import Final
 
-from broker.contract.errors import KotaError
+from city.errors import KotaError
 from city.runtime.heartbeats import read_heartbeat
 from city.runtime.options import add_settings, settings_from
 from city.runtime.settings import Settings

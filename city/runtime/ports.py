@@ -8,7 +8,7 @@ import socket
 from pathlib import Path
 from typing import Final
 
-from broker.contract.errors import KotaError
+from city.errors import KotaError
 
 TRIES: Final = 50
 LOWEST_FREE: Final = 10_240

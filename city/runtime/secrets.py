@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Final, Literal
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from city.storage.atomic_files import replace_file
 
 Role = Literal["viewer", "operator", "admin"]

@@ -14,7 +14,7 @@ from typing import Final
 
 import structlog
 
-from broker.contract.errors import KotaError
+from city.errors import KotaError
 from city.runtime.heartbeats import START_PATIENCE_S, HeartbeatWriter, PartHeartbeat
 from city.runtime.logs import configure_logging
 from city.runtime.options import add_settings, settings_from

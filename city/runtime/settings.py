@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 
 
 class Settings(BaseSettings):

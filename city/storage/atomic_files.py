@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 
 
 def replace_file(path: Path, content: str | bytes, *, mode: int = 0o600, group: int = -1) -> bool:

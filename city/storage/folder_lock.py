@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from broker.contract.errors import KotaError
+from city.errors import KotaError
 
 LOCK_NAME: Final = "up.lock"
 

@@ -22,7 +22,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from broker.contract.errors import ConfigError, RetryLaterError
+from city.errors import ConfigError, RetryLaterError
 
 log = structlog.get_logger("disk")
 

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlunsplit
 import msgspec
 from msgspec import Meta
 
-from broker.contract.errors import RetryLaterError
+from city.errors import RetryLaterError
 from city.inventory.model import Camera
 from edge.sensors.driver_status import DriverStatus
 from edge.sensors.polled import PolledSensor

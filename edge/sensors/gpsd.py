@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from broker.contract.errors import RetryLaterError
+from city.errors import RetryLaterError
 from edge.sensors.driver_status import DriverStatus, valid_values
 from edge.sensors.port import Assignment, Sensor
 from edge.sensors.source import host_and_port, options_of

@@ -15,7 +15,7 @@ import msgspec
 import pynmea2
 from pynmea2.types.talker import GGA, RMC
 
-from broker.contract.errors import RetryLaterError
+from city.errors import RetryLaterError
 from edge.sensors.driver_status import DriverStatus, valid_values
 from edge.sensors.port import Assignment, Sensor
 from edge.sensors.serial_line import Baud, SerialStream, serial_path

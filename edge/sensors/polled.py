@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Protocol
 
-from broker.contract.errors import RetryLaterError
+from city.errors import RetryLaterError
 from edge.outbox import Entry
 from edge.sensors.driver_status import DriverStatus
 

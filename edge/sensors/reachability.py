@@ -22,7 +22,7 @@ import icmplib
 import msgspec
 from msgspec import Meta
 
-from broker.contract.errors import RetryLaterError
+from city.errors import RetryLaterError
 from edge.sensors.driver_status import DriverStatus
 from edge.sensors.polled import PolledSensor
 from edge.sensors.port import Assignment, Sensor

@@ -8,8 +8,8 @@ from typing import Final, cast, get_args
 
 import msgspec
 
-from broker.contract.errors import ConfigError
 from broker.contract.topics import Kind
+from city.errors import ConfigError
 from edge.sensors.port import Assignment, Sensor
 
 Opener = Callable[[Assignment], Sensor]

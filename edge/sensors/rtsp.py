@@ -20,7 +20,7 @@ from urllib.request import parse_http_list, parse_keqv_list
 
 import msgspec
 
-from broker.contract.errors import RetryLaterError
+from city.errors import RetryLaterError
 
 PORT: Final = {"rtsp": 554, "rtsps": 322}
 HEAD_MAX_BYTES: Final = 65_536

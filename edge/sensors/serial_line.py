@@ -9,7 +9,7 @@ from typing import Annotated, Final
 from msgspec import Meta
 from serial import PARITY_NONE, Serial
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from edge.sensors.source import SourceSpec
 
 READ_S: Final = 0.5

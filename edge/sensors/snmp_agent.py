@@ -21,7 +21,7 @@ from gufo.snmp import (
 from gufo.snmp.sync import SnmpSession
 from msgspec import Meta
 
-from broker.contract.errors import ConfigError, RetryLaterError
+from city.errors import ConfigError, RetryLaterError
 from city.runtime.settings import Settings
 
 T = TypeVar("T")

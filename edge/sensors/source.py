@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 
 T = TypeVar("T")
 

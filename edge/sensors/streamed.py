@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from broker.contract.errors import RetryLaterError
+from city.errors import RetryLaterError
 from edge.outbox import Entry, TelemetryEntry
 from edge.sensors.driver_status import DriverStatus
 

@@ -9,7 +9,7 @@ import subprocess
 import urllib.request
 from typing import Any, Final, Protocol
 
-from broker.contract.errors import RetryLaterError
+from city.errors import RetryLaterError
 
 CALL_S: Final = 5.0
 ANSWER_MAX_BYTES: Final = 1 << 20

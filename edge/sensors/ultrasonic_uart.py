@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from broker.contract.errors import RetryLaterError
+from city.errors import RetryLaterError
 from edge.sensors.driver_status import DriverStatus
 from edge.sensors.port import Assignment, Sensor
 from edge.sensors.serial_line import Baud, SerialStream, serial_path

@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from broker.client import connection_params
-from broker.contract.errors import ConfigError, RetryLaterError
+from city.errors import ConfigError, RetryLaterError
 from city.runtime.service import Runtime
 from edge.agent import Agent
 from edge.outbox import Entry, Outbox

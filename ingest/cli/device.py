@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
-from broker.contract.errors import ConfigError
 from broker.contract.topics import KINDS
+from city.errors import ConfigError
 from city.inventory.adoption import adopt, adoption_of, unadopt
 from city.inventory.profiles import suggest
 from city.runtime.options import add_settings, settings_from

@@ -7,8 +7,8 @@ import json
 import time
 from typing import Final
 
-from broker.contract.errors import ConfigError
 from broker.contract.topics import KINDS
+from city.errors import ConfigError
 from city.runtime.options import add_settings, settings_from
 from city.runtime.secrets import Secrets
 from city.runtime.settings import Settings

@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from city.runtime.options import add_settings, settings_from
 from city.storage.atomic_files import require_kept
 from ingest.pipeline.journal import open_journal

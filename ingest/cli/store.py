@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from city.inventory.loader import load_city
 from city.runtime.options import add_settings, settings_from
 from city.runtime.service import city_folder

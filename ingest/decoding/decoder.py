@@ -9,7 +9,6 @@ from typing import Any, Final
 import msgspec
 
 from broker.contract.codec import elements_of, parse_events, parse_platform_event, parse_status, parse_telemetry
-from broker.contract.errors import PayloadError, TopicError
 from broker.contract.payloads import (
     MAX_BATCH,
     Event,
@@ -23,6 +22,7 @@ from broker.contract.payloads import (
     values_of,
 )
 from broker.contract.topics import Kind, Topic, is_native, is_platforms, parse_review_topic, parse_topic
+from city.errors import PayloadError, TopicError
 from city.inventory.model import Bin, City, Device, SensorGeometry
 from ingest.decoding.adapters.registry import has_clients, personal_keys
 from ingest.decoding.pseudonyms import Pseudonyms

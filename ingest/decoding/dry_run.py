@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from broker.contract.errors import ConfigError, PayloadError, TopicError
+from city.errors import ConfigError, PayloadError, TopicError
 from city.inventory.model import AccessPoint, Bin, Binding, Camera, City, Device, Profile, Truck
 from ingest.decoding.adapters.registry import adapter_for
 from ingest.decoding.decoder import Decoder, DecodeResult

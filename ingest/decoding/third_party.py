@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import msgspec
 
-from broker.contract.errors import PayloadError
 from broker.contract.payloads import EVENT_TYPES, Rejected, device_event_types
+from city.errors import PayloadError
 from city.inventory.model import City, Device, Profile
 from ingest.decoding.adapters.address_index import DeviceAddressIndex
 from ingest.decoding.adapters.port import Adapter, AdapterEvent, ConnectivityReport, DeviceReport, Hint, parse_any_time

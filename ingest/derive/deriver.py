@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from broker.contract.errors import PayloadError, RetryLaterError
+from city.errors import PayloadError, RetryLaterError
 from city.inventory.model import City
 from ingest.derive.areas import area_points, collected_by_area
 from ingest.derive.dumping import DumpingCases

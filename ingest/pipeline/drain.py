@@ -20,9 +20,9 @@ import msgspec
 import structlog
 
 from broker.contract.codec import elements_of, sequence_ids_of
-from broker.contract.errors import RetryLaterError, RowsRejectedError, TopicError
 from broker.contract.payloads import Rejected
 from broker.contract.topics import is_native, parse_topic
+from city.errors import RetryLaterError, RowsRejectedError, TopicError
 from ingest.decoding.decoder import Decoder, DecodeResult
 from ingest.messages import JournalEntry
 from ingest.pipeline import metrics

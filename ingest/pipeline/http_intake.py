@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from broker.contract.errors import TopicError
 from broker.contract.topics import is_platforms
+from city.errors import TopicError
 from ingest.decoding.adapters.registry import adapter_for
 from ingest.messages import Arrival
 from ingest.pipeline.journal import Journal

@@ -20,7 +20,6 @@ import structlog
 
 from broker.client import Delivery
 from broker.contract.codec import encode, sequence_ids_of
-from broker.contract.errors import RetryLaterError, TopicError
 from broker.contract.payloads import Receipt
 from broker.contract.topics import (
     TOPICS_REMEMBERED,
@@ -31,6 +30,7 @@ from broker.contract.topics import (
     subscription,
     topic_from_bus,
 )
+from city.errors import RetryLaterError, TopicError
 from ingest.decoding.adapters.registry import FILTERS
 from ingest.messages import Arrival
 from ingest.pipeline import metrics

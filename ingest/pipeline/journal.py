@@ -19,8 +19,8 @@ from typing import Any, Final
 
 import msgspec
 
-from broker.contract.errors import RetryLaterError
 from broker.contract.topics import is_native
+from city.errors import RetryLaterError
 from city.runtime.secrets import Secrets
 from city.runtime.settings import Settings
 from city.storage.sqlite import (

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from broker.contract.errors import RetryLaterError
+from city.errors import RetryLaterError
 from ingest.messages import Arrival
 from ingest.pipeline.journal import Journal
 from ingest.store.parked.dead_letters import DeadLetter, DeadLetterQueue

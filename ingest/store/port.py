@@ -8,9 +8,9 @@ from typing import Final, Literal, Protocol
 
 import msgspec
 
-from broker.contract.errors import PayloadError
 from broker.contract.payloads import fields_of
 from broker.contract.topics import KINDS, Kind
+from city.errors import PayloadError
 from ingest.store.records import Connectivity, EventRecord, Record, Value
 
 Aggregate = Literal["mean", "min", "max", "last", "sum", "count"]

@@ -18,8 +18,8 @@ from typing import Final, Protocol, TypeVar
 
 import structlog
 
-from broker.contract.errors import ConfigError, KotaError, RetryLaterError
 from broker.contract.topics import Kind
+from city.errors import ConfigError, KotaError, RetryLaterError
 from ingest.store.dedup import SeenSequences
 from ingest.store.port import EventQuery, Latest, Ranges, SeriesPoint, SeriesQuery, Store, StoredSequences, WriteResult
 from ingest.store.records import EventRecord, Record

@@ -16,7 +16,7 @@ import msgspec
 
 from broker.accounts import password_of
 from broker.client import BusClient, ConnectionParams, Delivery
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from city.runtime.gateways import Gateways
 from city.runtime.secrets import Secrets
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from vision.detect.picture import Image, Point
 from vision.score import Alarm, TimedImage, clips_in, frames_of, hints_of, read_truth
 

@@ -21,7 +21,7 @@ from typing import Any, Final
 import cv2
 import structlog
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from city.inventory.loader import builtin_city, load_city
 from city.inventory.model import Camera
 from tests.bench.dual_mog2 import DualMog2

@@ -16,8 +16,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from broker.client import ConnectionParams
-from broker.contract.errors import RetryLaterError
 from broker.contract.topics import Kind
+from city.errors import RetryLaterError
 from city.runtime.logs import configure_logging
 from city.runtime.secrets import Secrets
 from edge.agent import Agent

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from broker.contract.errors import PayloadError
+from city.errors import PayloadError
 from city.inventory.loader import builtin_city, load_city
 from ingest.cli.store import copy, missing_in
 from ingest.store.duckdb.store import DuckStore

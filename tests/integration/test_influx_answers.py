@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from broker.contract.errors import PayloadError, RetryLaterError, RowsRejectedError
+from city.errors import PayloadError, RetryLaterError, RowsRejectedError
 from city.inventory.loader import builtin_city, load_city
 from ingest.store.influx.checkpoint import Checkpoint
 from ingest.store.influx.http import UNQUOTABLE, InfluxAddress, InfluxHttp, RefusedError, quote_value

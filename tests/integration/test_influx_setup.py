@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from broker.contract.errors import ConfigError, PayloadError, RetryLaterError
+from city.errors import ConfigError, PayloadError, RetryLaterError
 from city.runtime.secrets import Secrets
 from ingest.cli import influx as influx_cli
 from ingest.store.influx.http import InfluxAddress, InfluxHttp, RefusedError

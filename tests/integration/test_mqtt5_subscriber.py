@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from broker.client import BusClient, ConnectionParams, Delivery
-from broker.contract.errors import ConfigError
 from broker.mqtt5_subscriber import Mqtt5Subscriber
+from city.errors import ConfigError
 from tests.support.brokers import RunningBroker, free_port
 from tests.support.waiting import wait_for
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from broker.contract.errors import RetryLaterError
+from city.errors import RetryLaterError
 from ingest.store.influx.http import InfluxAddress, InfluxHttp, quote_value
 from ingest.store.influx.setup import apply_steps, steps_of
 from ingest.store.influx.setup_plan import ACCOUNTS, Plan

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from broker.contract.errors import RetryLaterError
+from city.errors import RetryLaterError
 from vision.camera.sink import Health
 
 

@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from broker.contract.codec import UNREADABLE
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from city.storage.atomic_files import replace_file
 
 log = structlog.get_logger("vision")

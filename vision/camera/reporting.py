@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from broker.contract.errors import ConfigError, RetryLaterError
+from city.errors import ConfigError, RetryLaterError
 from city.storage.atomic_files import replace_file
 from vision.camera.health import BlindChange, VisibilityMonitor
 from vision.camera.sink import EventSink, Health

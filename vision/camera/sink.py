@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 
 import structlog
 
-from broker.contract.errors import RetryLaterError
+from city.errors import RetryLaterError
 from city.inventory.model import Camera
 from edge.agent import Agent
 from edge.outbox import EventEntry, TelemetryEntry

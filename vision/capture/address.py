@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 
 DEMO: Final = "demo"
 SCHEMES: Final = ("rtsp", "rtsps", "http", "https")

@@ -10,7 +10,7 @@ from typing import Final
 
 import cv2
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from vision.capture.ffmpeg import open_capture, position_s, require_size, require_small
 from vision.capture.pace import PlaybackPacer
 from vision.capture.port import Frame

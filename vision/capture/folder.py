@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import structlog
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from vision.capture.pace import PlaybackPacer
 from vision.capture.picture_size import is_too_large, size_of
 from vision.capture.port import Frame, Image

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from broker.contract.errors import RetryLaterError
+from city.errors import RetryLaterError
 
 Image = NDArray[np.uint8]
 

@@ -15,7 +15,7 @@ from typing import Final
 
 import structlog
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from vision.capture.port import Frame, FrameSource, PictureTooLargeError, StreamLostError
 from vision.capture.queue import DroppingQueue
 

@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from vision.detect.picture import Image
 from vision.detect.port import Detection
 

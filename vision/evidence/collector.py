@@ -16,7 +16,7 @@ from typing import Any, Final
 import cv2
 import structlog
 
-from broker.contract.errors import RetryLaterError
+from city.errors import RetryLaterError
 from city.inventory.zones import Zone
 from vision.evidence.encryption import encrypt, encrypted_name
 from vision.evidence.pictures import Box, Image, limit_size, resize

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 
 PUBLIC_NAME: Final = "clear.pub"
 SUFFIX: Final = ".sealed"

@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from broker.contract.errors import RetryLaterError
+from city.errors import RetryLaterError
 from city.runtime.settings import Settings
 from vision.evidence.case_files import kept_cases
 from vision.evidence.custody.records import CaseRecord

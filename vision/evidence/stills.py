@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import structlog
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from city.inventory.zones import Zone, ZonePlan
 from city.storage.atomic_files import replace_file
 from vision.capture.port import Image

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 import structlog
 
-from broker.contract.errors import ConfigError, KotaError, RetryLaterError
+from city.errors import ConfigError, KotaError, RetryLaterError
 from city.runtime.secrets import Secrets
 from city.runtime.settings import Settings
 from city.storage.atomic_files import replace_file

@@ -17,7 +17,7 @@ import cv2
 import structlog
 
 from broker.client import connection_params
-from broker.contract.errors import ConfigError, KotaError
+from city.errors import ConfigError, KotaError
 from city.inventory.model import Camera
 from city.inventory.zone_plans import ZonePlanFile, still_path
 from city.runtime.service import Runtime

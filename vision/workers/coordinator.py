@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from city.inventory.model import Camera
 from city.runtime.options import environment_of
 from city.runtime.service import Runtime

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from city.runtime.service import Runtime
 from vision.workers.camera_group import CameraGroup
 from vision.workers.ipc import PACKET_BYTES, CameraAssignment, WorkerHeartbeat

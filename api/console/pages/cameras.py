@@ -14,7 +14,7 @@ from api.console.parts.markup import Markup, join, link, table, tag
 from api.queries.camera_metrics import CameraMetrics
 from api.queries.reporting import DAYS, CameraReport, camera_reports
 from api.routes.reports import day_of
-from broker.contract.errors import PayloadError
+from city.errors import PayloadError
 
 _SHORT_S: Final = 60.0
 """Shorter durations are not shown."""

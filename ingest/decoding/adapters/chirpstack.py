@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from broker.contract.errors import PayloadError
+from city.errors import PayloadError
 from ingest.decoding.adapters.lorawan import frame_of_base64, online_if_empty, strongest, uplink_key
 from ingest.decoding.adapters.port import (
     ConnectivityReport,

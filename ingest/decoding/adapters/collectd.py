@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from broker.contract.errors import PayloadError
+from city.errors import PayloadError
 from ingest.decoding.adapters.port import DeviceReport, parse_epoch, parse_number, without_none
 from ingest.decoding.validation import RATE_MAX_KBPS
 from ingest.store.records import QUALITY_INVALID

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from broker.contract.errors import PayloadError
+from city.errors import PayloadError
 from ingest.decoding.adapters.port import DeviceReport, json_records, parse_any_time
 
 _ATTRS: Final = "attrs"

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from broker.contract.errors import PayloadError
+from city.errors import PayloadError
 from ingest.decoding.adapters.port import (
     AdapterEvent,
     ConnectivityReport,

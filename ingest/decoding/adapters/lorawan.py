@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from broker.contract.errors import PayloadError
+from city.errors import PayloadError
 from ingest.decoding.adapters.port import ConnectivityReport, RawFrame, parse_number
 
 _WEAKEST_DBM: Final = -200

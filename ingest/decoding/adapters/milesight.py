@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from broker.contract.errors import PayloadError
+from city.errors import PayloadError
 from ingest.decoding.adapters.chirpstack import uplink_report
 from ingest.decoding.adapters.port import DeviceReport, RawFrame, json_object
 from ingest.decoding.frames.milesight import identity

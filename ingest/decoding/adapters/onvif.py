@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from broker.contract.errors import PayloadError
+from city.errors import PayloadError
 from ingest.decoding.adapters.camera_topics import notification_event, without_texts
 from ingest.decoding.adapters.port import (
     ConnectivityReport,

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, Protocol
 import msgspec
 
 from broker.contract.codec import decode_json
-from broker.contract.errors import PayloadError
+from city.errors import PayloadError
 from city.inventory.units import number_and_unit
 
 _FRACTION: Final = re.compile(r"(\.\d{6})\d+")

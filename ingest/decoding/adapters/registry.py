@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
-from broker.contract.errors import TopicError
 from broker.contract.topics import TOPICS_REMEMBERED
+from city.errors import TopicError
 from ingest.decoding.adapters.axis import Axis
 from ingest.decoding.adapters.chirpstack import ChirpStack
 from ingest.decoding.adapters.collectd import Collectd

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from broker.contract.errors import PayloadError
+from city.errors import PayloadError
 from ingest.decoding.adapters.lorawan import frame_of_base64, online_if_empty, strongest, uplink_key
 from ingest.decoding.adapters.port import (
     ConnectivityReport,

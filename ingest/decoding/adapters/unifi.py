@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from broker.contract.errors import PayloadError
+from city.errors import PayloadError
 from ingest.decoding.adapters.port import (
     AdapterEvent,
     ConnectivityReport,

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from broker.contract.codec import decode_json
-from broker.contract.errors import PayloadError
+from city.errors import PayloadError
 from ingest.decoding.adapters.port import mapping_at, parse_number, text_at, without_none
 
 _LIST_PATHS: Final = (("data",), ("result", "data"), ("result", "clients"), ("result",))

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from broker.contract.errors import PayloadError
+from city.errors import PayloadError
 from ingest.decoding.frames.port import DecodedFrame, FrameReading
 
 ALARM: Final = 0x80

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from broker.contract.errors import PayloadError
+from city.errors import PayloadError
 from ingest.decoding.frames import decentlab, dragino, milesight, sensoneo
 from ingest.decoding.frames.port import DecodedFrame, FrameDecoder
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 import duckdb
 import msgspec
 
-from broker.contract.errors import PayloadError
 from broker.contract.topics import KINDS, Kind
+from city.errors import PayloadError
 from ingest.store.duckdb.columns import TABLES
 from ingest.store.port import (
     MAX_EVENTS,

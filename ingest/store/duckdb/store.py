@@ -14,8 +14,8 @@ import duckdb
 import msgspec
 import structlog
 
-from broker.contract.errors import ConfigError, RetryLaterError, RowsRejectedError
 from broker.contract.topics import KINDS, Kind
+from city.errors import ConfigError, RetryLaterError, RowsRejectedError
 from city.storage.sqlite import SetAside
 from ingest.store.dedup import SeenSequences, deduplicate
 from ingest.store.duckdb import reader as duck_reader

@@ -17,7 +17,7 @@ from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
 
-from broker.contract.errors import ConfigError, PayloadError, RetryLaterError
+from city.errors import ConfigError, PayloadError, RetryLaterError
 from ingest.store.schema import RAW, Policy
 
 TIMEOUT_S: Final = 20.0

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
-from broker.contract.errors import PayloadError
 from broker.contract.topics import KINDS, Kind
+from city.errors import PayloadError
 from ingest.store.influx.checkpoint import Checkpoint
 from ingest.store.influx.http import InfluxHttp, Series, quote_value
 from ingest.store.influx.line_protocol import NANOSECONDS

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from broker.contract.errors import ConfigError, PayloadError
+from city.errors import ConfigError, PayloadError
 from city.runtime.secrets import Secrets
 from city.runtime.settings import Settings
 from ingest.store.influx.http import InfluxAddress, InfluxHttp, quote_value

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import msgspec
 import urllib3
 
-from broker.contract.errors import ConfigError, RetryLaterError
+from city.errors import ConfigError, RetryLaterError
 from city.storage.atomic_files import replace_file
 from ingest.store.influx.http import InfluxAddress
 from ingest.store.influx.setup_plan import ACCOUNTS, DAY_S, MISSING, Plan, Step, account_name, may_enter, shard_days

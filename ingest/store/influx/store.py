@@ -14,8 +14,8 @@ from functools import lru_cache
 from time import monotonic, time
 from typing import Any, Final
 
-from broker.contract.errors import PayloadError, RowsRejectedError
 from broker.contract.topics import Kind
+from city.errors import PayloadError, RowsRejectedError
 from city.inventory.model import City
 from ingest.store.dedup import deduplicate
 from ingest.store.influx import reader as influx_reader

@@ -15,8 +15,8 @@ from typing import Final, Literal
 import msgspec
 
 from broker.contract.codec import sequence_ids_of
-from broker.contract.errors import TopicError
 from broker.contract.topics import parse_topic
+from city.errors import TopicError
 from city.storage.sqlite import (
     open_durable,
     reopen_if_replaced,

@@ -15,7 +15,7 @@ from api.app import create_app
 from api.context import ApiContext
 from api.queries.evidence_service import EvidenceService
 from api.queries.reviews import ReviewService
-from broker.contract.errors import RetryLaterError
+from city.errors import RetryLaterError
 from city.inventory.loader import builtin_city, load_city
 from city.runtime.gateways import Gateways
 from city.runtime.secrets import Secrets

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from api.queries.cases import cases
 from api.queries.reviews import PENDING_MAX, ReviewService
-from broker.contract.errors import RetryLaterError
+from city.errors import RetryLaterError
 from ingest.decoding.decoder import Decoder
 from ingest.messages import Arrival
 from ingest.pipeline.drain import Drain

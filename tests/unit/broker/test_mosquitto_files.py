@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.access import Rights, rights_table
-from broker.contract.errors import ConfigError
 from broker.contract.topics import CHANNELS, KINDS
 from broker.mosquitto.cli import layout_of, run, write
 from broker.mosquitto.files import MosquittoLayout, acl_text, conf_text, passwd_text
 from broker.nats.admission import in_server_terms
 from broker.nats.subjects import subject_of
+from city.errors import ConfigError
 from city.runtime.settings import load_settings
 
 DEVICES = {"bin-1": "bin", "bin-2": "bin", "truck-1": "truck", "ap-1": "ap", "cam-1": "camera"}

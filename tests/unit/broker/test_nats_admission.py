@@ -9,9 +9,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from broker.access import Rights, rights_table
-from broker.contract.errors import PayloadError
 from broker.nats.admission import ADDRESSES_MAX, DELAY_MAX_S, Authenticator, Failures, SignIn, in_server_terms
 from broker.nats.jwt import JwtSigner, read_request
+from city.errors import PayloadError
 
 TABLE = rights_table("kupang", {"bin-1": "bin", "bin-2": "bin"}, demo=True, gateways={"ttn": ["v3/#"]})
 

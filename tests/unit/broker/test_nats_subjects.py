@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.contract.errors import TopicError
 from broker.nats.subjects import subject_of, subjects_of, topic_of
+from city.errors import TopicError
 
 carried = st.text(st.characters(exclude_characters=" \t\n\r\f\x7f\x00+#", exclude_categories=["Cs"]), max_size=40)
 

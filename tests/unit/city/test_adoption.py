@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from city.inventory.adoption import (
     AdoptedDevices,
     Adoption,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from city.runtime.certificates import CA, CA_KEY, CERTIFICATE, KEY, ensure_certificates, names_of
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from broker.contract.errors import ConfigError
 from city.cli import check
 from city.cli.env_file import SECRETS, run
+from city.errors import ConfigError
 from tests.support.brokers import ROOT
 from tests.support.compose import read_env
 

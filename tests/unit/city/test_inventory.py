@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from city.inventory.loader import builtin_city, load_city
 from city.inventory.model import Binding, City
 

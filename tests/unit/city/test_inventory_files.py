@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from city.inventory.loader import load_city
 from city.inventory.model import Binding
 from city.inventory.zones import Zone

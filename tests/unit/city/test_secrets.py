@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.contract.errors import ConfigError
 from city.cli.main import main
+from city.errors import ConfigError
 from city.runtime.secrets import Secrets
 from city.runtime.service import Runtime
 from city.runtime.settings import load_settings

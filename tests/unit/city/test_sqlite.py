@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.contract.errors import ConfigError, RetryLaterError
+from city.errors import ConfigError, RetryLaterError
 from city.inventory.adoption import adoption_path, read_adoption
 from city.inventory.zone_plans import plan_path, read_plan
 from city.storage.sqlite import APPLICATION_ID, open_durable, reopen_if_replaced, truncate_wal

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from city.inventory.loader import builtin_city, load_city
 from city.inventory.windows import ALL_DAY, DumpingHours, Window, Windows, parse_window
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from city.inventory.zone_plans import ZonePlanFile, plan_path, plan_version, read_plan, save_plan
 from city.inventory.zones import Zone, ZonePlan
 

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.contract import codec, schema
-from broker.contract.errors import PayloadError
 from broker.contract.payloads import MAX_BATCH, MAX_PAYLOAD_BYTES, TELEMETRY, fields_of
 from broker.contract.topics import KINDS
 from broker.contract.units import unit_of
+from city.errors import PayloadError
 
 EXAMPLES = Path(codec.__file__).parent / "examples"
 STAMP = {"ts": "2026-03-01T08:15:30.250Z", "boot": "k3f9"}

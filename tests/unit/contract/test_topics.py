@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.contract.errors import TopicError
 from broker.contract.topics import (
     CHANNELS,
     ID_PATTERN,
@@ -17,6 +16,7 @@ from broker.contract.topics import (
     covers,
     parse_topic,
 )
+from city.errors import TopicError
 
 ids = st.from_regex(ID_PATTERN, fullmatch=True)
 

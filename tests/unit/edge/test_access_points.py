@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from broker.contract.errors import RetryLaterError
+from city.errors import RetryLaterError
 from edge.sensors import snmp_tables as mib
 from edge.sensors.snmp import SnmpProbe
 from edge.sensors.snmp_agent import Value

@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from broker.client import ConnectionParams
-from broker.contract.errors import RetryLaterError
 from broker.contract.payloads import Receipt
+from city.errors import RetryLaterError
 from edge.agent import REPORT_EVERY_S, Agent
 from edge.outbox import Outbox, TelemetryEntry
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.contract.errors import PayloadError, RetryLaterError
 from broker.contract.payloads import Receipt
+from city.errors import PayloadError, RetryLaterError
 from edge.outbox import EventEntry, Outbox, TelemetryEntry
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.contract.errors import RetryLaterError
+from city.errors import RetryLaterError
 from edge.sensors.gpsd import GpsdDecoder
 from edge.sensors.nmea import NmeaDecoder
 from edge.sensors.streamed import Sample

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from broker.contract.errors import RetryLaterError
+from city.errors import RetryLaterError
 from edge.sensors.reachability import Pinger, ReachabilityOptions, ReachabilityProbe
 
 

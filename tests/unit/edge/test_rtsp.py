@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from broker.contract.errors import RetryLaterError
+from city.errors import RetryLaterError
 from edge.sensors.camera_health import CameraHealthOptions, CameraProbe, VideoTrack, count, video_of
 from edge.sensors.rtsp import RtspError, authorization, parse_head
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from broker.contract.errors import RetryLaterError
+from city.errors import RetryLaterError
 from edge.sensors.driver_status import DriverStatus, valid_values
 from edge.sensors.polled import PolledSensor
 from edge.sensors.streamed import ByteStream, StreamedSensor

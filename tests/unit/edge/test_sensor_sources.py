@@ -7,7 +7,7 @@ import sys
 import msgspec
 import pytest
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from edge.sensors.registry import SENSORS, open_sensor
 from edge.sensors.source import SourceSpec, host_and_port, options_of, parse_source
 from tests.support.sensors import assigned

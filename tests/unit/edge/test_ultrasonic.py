@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.contract.errors import RetryLaterError
+from city.errors import RetryLaterError
 from edge.sensors.registry import open_sensor
 from edge.sensors.ultrasonic_gpio import EchoPins, EchoProbe, UltrasonicGpioOptions, distance_mm
 from edge.sensors.ultrasonic_uart import RANGES_MM, UltrasonicFrameDecoder

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.contract.errors import ConfigError, RetryLaterError
+from city.errors import ConfigError, RetryLaterError
 from grafana.cli import TOKEN_VARIABLE, run
 from tests.support.brokers import free_port
 from tests.support.fake_grafana import TOKEN, FakeGrafana, fake_grafana

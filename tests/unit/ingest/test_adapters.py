@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from broker.contract.errors import PayloadError
 from broker.contract.topics import KINDS
+from city.errors import PayloadError
 from ingest.decoding.adapters.registry import ADAPTERS, FILTERS, adapter_for
 from ingest.store.records import EventRecord, Reading, StatusRecord
 from tests.support.decoding import BASE, NOW, decoded, device, events, quality, values

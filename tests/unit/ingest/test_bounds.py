@@ -10,7 +10,7 @@ import pytest
 
 from broker.client import Delivery
 from broker.contract import codec
-from broker.contract.errors import PayloadError
+from city.errors import PayloadError
 from city.inventory.model import City
 from ingest.decoding.decoder import DEAD_LETTERS_MAX, Decoder
 from ingest.messages import Arrival

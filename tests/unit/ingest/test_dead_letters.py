@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.contract.errors import RetryLaterError
+from city.errors import RetryLaterError
 from ingest.pipeline.journal import Journal
 from ingest.pipeline.replay import finish_replays, replay
 from ingest.store.parked.dead_letters import DeadLetter, DeadLetterQueue

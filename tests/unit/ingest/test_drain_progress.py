@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from broker.contract.errors import RetryLaterError
+from city.errors import RetryLaterError
 from ingest.pipeline.drain import Totals
 from ingest.service import DrainProgress
 

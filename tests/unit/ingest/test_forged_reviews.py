@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from broker.access import rights_table
-from broker.contract.errors import TopicError
 from broker.contract.topics import (
     UP_CHANNELS,
     covers,
@@ -21,6 +20,7 @@ from broker.contract.topics import (
     subscription,
     topic_from_bus,
 )
+from city.errors import TopicError
 from city.inventory.fields import Problems
 from city.inventory.loader import builtin_city, load_city
 from city.inventory.profiles import read_profiles

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.contract.errors import PayloadError
+from city.errors import PayloadError
 from ingest.decoding.frames.registry import DECODERS, decode_frame
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from broker.client import Delivery
-from broker.contract.errors import RetryLaterError, RowsRejectedError
+from city.errors import RetryLaterError, RowsRejectedError
 from city.inventory.model import City
 from ingest.decoding.decoder import Decoder
 from ingest.messages import Arrival

@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from city.inventory.model import City
 from city.runtime.secrets import Secrets
 from city.runtime.settings import Settings, load_settings

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.contract.errors import RetryLaterError
+from city.errors import RetryLaterError
 from ingest.store.duckdb.store import DuckStore
 from ingest.store.records import Reading, RecordOrigin
 from tests.support.disks import small_disk

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from broker.client import ConnectionParams
-from broker.contract.errors import ConfigError, RetryLaterError
 from broker.health import StorageDamage, note_damage
+from city.errors import ConfigError, RetryLaterError
 from city.inventory.model import City
 from city.runtime.secrets import Secrets
 from city.runtime.settings import Settings, load_settings

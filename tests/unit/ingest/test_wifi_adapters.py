@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from broker.contract.errors import PayloadError
+from city.errors import PayloadError
 from city.inventory.loader import builtin_city, load_city
 from city.inventory.model import AccessPoint, Binding
 from ingest.decoding.adapters.registry import adapter_for, has_clients

@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import pytest
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from tests.bench import vision, vision_cost, vision_sweep
 from tests.bench.dual_mog2 import DualMog2
 from tests.bench.vision_altered import ALTERATIONS, JOINED_S

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from tests.unit.vision.scenes import Scene
 from vision.capture.address import kind_of, redact_address
 from vision.capture.clock import LIMIT_S, Clock, RateLimiter, StreamClock

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from broker.contract.errors import RetryLaterError
+from city.errors import RetryLaterError
 from city.inventory.zones import Zone
 from tests.support.survival import survived
 from tests.support.waiting import wait_for

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from broker.contract.errors import ConfigError
 from city.cli.main import main
+from city.errors import ConfigError
 from city.inventory.model import Camera
 from city.runtime.secrets import Secrets
 from city.runtime.service import Runtime

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.contract.errors import ConfigError, RetryLaterError
+from city.errors import ConfigError, RetryLaterError
 from vision.evidence.custody.keys import CustodySigner, read_public
 from vision.evidence.custody.log import CustodyLog
 from vision.evidence.custody.records import CustodyIndex

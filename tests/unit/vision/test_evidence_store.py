@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from broker.contract.errors import ConfigError, RetryLaterError
+from city.errors import ConfigError, RetryLaterError
 from city.runtime.secrets import Secrets
 from city.runtime.settings import Settings
 from vision.evidence.case_files import part_path, publish_case, read_about, write_case

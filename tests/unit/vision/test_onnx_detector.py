@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from vision.detect.onnx_detector import OnnxDetector
 
 SIZE = 64

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from tests.support.brokers import ROOT
 from tests.support.large_pictures import LARGE, claiming, large_jpeg, png_claiming, small_jpeg
 from tests.support.mjpeg import PASSWORD, MjpegCamera, mjpeg_camera

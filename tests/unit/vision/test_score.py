@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from tests.unit.vision.footage import nobody, write_pictures
 from tests.unit.vision.scenes import Image, Scene
 from vision.cli import run

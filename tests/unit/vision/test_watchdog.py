@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 from tests.support.waiting import wait_for
 from tests.unit.vision.scenes import Scene
 from vision.capture.port import Frame, PictureTooLargeError, StreamLostError

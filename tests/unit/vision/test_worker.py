@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from broker.contract.errors import RetryLaterError
+from city.errors import RetryLaterError
 from city.inventory.loader import builtin_city, load_city
 from city.inventory.model import Camera
 from tests.support.evidence_stores import evidence_store_in

@@ -12,7 +12,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
-from broker.contract.errors import ConfigError
+from city.errors import ConfigError
 
 PUBLIC_NAME: Final = "custody.pub"
 _END: Final = "-----END PUBLIC KEY-----\n"

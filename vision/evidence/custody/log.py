@@ -18,7 +18,7 @@ import msgspec
 import structlog
 
 from broker.contract.codec import utc_ms
-from broker.contract.errors import ConfigError, RetryLaterError
+from city.errors import ConfigError, RetryLaterError
 from city.storage.atomic_files import replace_file
 from vision.evidence.custody.chain import GENESIS, Entry, Head, Kind, parse_entry, parse_head, sha256_of, sign_line
 from vision.evidence.custody.keys import PUBLIC_NAME, CustodySigner, PublicKeys
