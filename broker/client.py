@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import ssl
 import struct
 import threading
@@ -20,6 +19,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from broker.buffered import ReadAheadClient
+from city.backoff import Backoff
 
 log = structlog.get_logger("broker")
 
@@ -129,7 +129,7 @@ class Connection:
 
     def __init__(self, params: ConnectionParams) -> None:
         self._params = params
-        self._random = random.Random()  # noqa: S311 - spreads reconnects, hides nothing
+        self._backoff = Backoff(RECONNECT_MIN_S, RECONNECT_MAX_S)
         self._stop = threading.Event()
         self._lost_logged = False
         self._acks = threading.Lock()
@@ -143,12 +143,11 @@ class Connection:
 
         A connection that ends early counts as a failure, so that an overloaded broker is not overloaded again.
         """
-        attempt = 0
         while not stop.is_set() and not self._stop.is_set():
             began_s = time.monotonic()
-            attempt = 0 if self._attempt(stop) and time.monotonic() - began_s > STABLE_AFTER_S else attempt + 1
-            ceiling = min(RECONNECT_MAX_S, RECONNECT_MIN_S * 2 ** min(attempt, 10))
-            self._stop.wait(self._random.uniform(RECONNECT_MIN_S / 2, ceiling))
+            if self._attempt(stop) and time.monotonic() - began_s > STABLE_AFTER_S:
+                self._backoff.reset()
+            self._stop.wait(self._backoff.next_s())
 
     def _attempt(self, stop: threading.Event) -> bool:
         """One connection from start to end; return whether it was established."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
+from city.backoff import Backoff
 from city.cli.progress import ChildProgress, HeartbeatReader, WakingClock
 from city.runtime.child_logs import LogKeeper
 from city.runtime.heartbeats import HEARTBEAT_VARIABLE
@@ -58,7 +58,7 @@ class Child:
     life: ChildProcess | None = None
     restarts: int = 0
     hangs: int = 0
-    failures: int = 0
+    backoff: Backoff = field(default_factory=lambda: Backoff(BACKOFF_MIN_S, BACKOFF_MAX_S))
     due_s: float = 0.0
     last_exit: int | None = None
     last_error: str = ""
@@ -101,7 +101,6 @@ class Supervisor:
         self._logs = logs
         self._command = command
         self._clock = WakingClock(clock)
-        self._random = random.Random()  # noqa: S311 - spreads restarts, hides nothing
         self.children: list[Child] = []
 
     def start(self, name: str, arguments: list[str], **extra: str) -> None:
@@ -146,21 +145,17 @@ class Supervisor:
         code = child.last_exit = life.process.wait()
         life.heartbeats.close()
         child.life = None
-        child.failures = 0 if now_s - life.started_s > STEADY_AFTER_S else child.failures + 1
-        self._postpone(child, now_s)
+        if now_s - life.started_s > STEADY_AFTER_S:
+            child.backoff.reset()
+        child.due_s = now_s + child.backoff.next_s()
         return f"{child.name} ended ({f'signal {-code}' if code < 0 else f'exit {code}'}), starting again"
-
-    def _postpone(self, child: Child, now_s: float) -> None:
-        ceiling = min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2 ** min(child.failures, 8))
-        child.due_s = now_s + self._random.uniform(BACKOFF_MIN_S / 2, ceiling)
 
     def _launch(self, child: Child, now_s: float) -> None:
         """Start the process; where that is not possible just now (memory, descriptors) it is due again later."""
         try:
             child.life = self._spawn(child, now_s)
         except OSError as exc:
-            child.failures += 1
-            self._postpone(child, now_s)
+            child.due_s = now_s + child.backoff.next_s()
             if str(exc) != child.last_error:
                 self._logs.note(child.name, f"it cannot be started: {exc}")
             child.last_error = str(exc)

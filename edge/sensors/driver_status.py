@@ -13,12 +13,14 @@ import structlog
 
 from broker.contract.payloads import TELEMETRY, fields_of
 from broker.contract.topics import Kind
+from city.backoff import Backoff
 from city.inventory.model import Device
 from edge.outbox import TelemetryEntry
 
 log = structlog.get_logger("edge")
 
 NOISE_EVERY_S: Final = 3600.0
+BACKOFF_MIN_S: Final = 1.0
 BACKOFF_MAX_S: Final = 30.0
 _STAMP: Final = {"ts": datetime(1970, 1, 1, tzinfo=UTC), "boot": "0", "seq": 0}
 
@@ -44,9 +46,9 @@ class DriverStatus:
         self._driver = driver
         self._device = device
         self._clock = clock
-        self._backoff_max_s = backoff_max_s
+        self._backoff = Backoff(BACKOFF_MIN_S, backoff_max_s, sure_share=0.5)
+        self._wait_s = 0.0
         self._gone = False
-        self._failures = 0
         self._left_out: set[str] = set()
         self._noise_said = 0
         self._noise_due = 0.0
@@ -54,11 +56,11 @@ class DriverStatus:
     @property
     def backoff_s(self) -> float:
         """Wait before the next attempt: longer after every failure, 0 after a success."""
-        return min(self._backoff_max_s, 2.0**self._failures - 1)
+        return self._wait_s
 
     def report_absent(self, reason: str) -> None:
         """Note that nothing can be measured; logged once, because it may last for days."""
-        self._failures = min(self._failures + 1, 10)
+        self._wait_s = self._backoff.next_s()
         if not self._gone:
             log.warning("edge.sensor_gone", sensor=self._driver, device=self._device.id, reason=reason)
         self._gone = True
@@ -68,7 +70,8 @@ class DriverStatus:
         if not values:
             self.report_absent("it says nothing that is stored")
             return None
-        self._failures = 0
+        self._backoff.reset()
+        self._wait_s = 0.0
         if self._gone:
             log.info("edge.sensor_back", sensor=self._driver, device=self._device.id)
         self._gone = False

@@ -9,7 +9,6 @@ committed offsets in one transaction of the store, then trimming. Interrupted wo
 from __future__ import annotations
 
 import contextlib
-import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -22,6 +21,7 @@ import structlog
 from broker.contract.codec import elements_of, sequence_ids_of
 from broker.contract.payloads import Rejected
 from broker.contract.topics import is_native, parse_topic
+from city.backoff import Backoff
 from city.errors import RetryLaterError, RowsRejectedError, TopicError
 from ingest.decoding.decoder import Decoder, DecodeResult
 from ingest.messages import JournalEntry
@@ -43,6 +43,7 @@ log = structlog.get_logger("ingest")
 BATCH_MAX: Final = 4_000
 BATCH_PAUSE_S: Final = 0.15
 """Pause between batches, so that one commit of the store carries many readings; latency stays below 1 s."""
+RETRY_MIN_S: Final = 0.3
 RETRY_MAX_S: Final = 30.0
 TRIM_EVERY: Final = 1_000
 """Journal rows behind the committed offsets from which on the journal is trimmed."""
@@ -97,7 +98,6 @@ class Drain:
         self._dead_letters = dead_letters
         self._quarantine = quarantine
         self._clock = clock
-        self._random = random.Random()  # noqa: S311 - spreads retries, hides nothing
         self._wake = threading.Event()
         self._trimmed, self._trimmed_at = 0, time.monotonic()
         self.totals = Totals()
@@ -241,7 +241,7 @@ class Drain:
 
     def _with_retry(self, work: Callable[[], object], stop: threading.Event) -> bool:
         """Run `work`, retrying with jittered backoff while store or disk is unavailable; False when stopped before."""
-        attempt = 0
+        backoff = Backoff(RETRY_MIN_S, RETRY_MAX_S)
         while True:
             try:
                 work()
@@ -253,9 +253,7 @@ class Drain:
                     known = isinstance(exc, RetryLaterError)
                     log.error("store.away", reason=str(exc), exc_info=None if known else exc)
                 self.store_error = str(exc) or type(exc).__name__
-                attempt += 1
-                wait_s = retry_after_s or self._random.uniform(0.1, min(RETRY_MAX_S, 0.25 * 2 ** min(attempt, 8)))
-                if stop.wait(wait_s):
+                if stop.wait(backoff.next_s(retry_after_s)):
                     return False
             else:
                 if self.store_error:

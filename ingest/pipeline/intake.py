@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import queue
-import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -30,6 +29,7 @@ from broker.contract.topics import (
     subscription,
     topic_from_bus,
 )
+from city.backoff import Backoff
 from city.errors import RetryLaterError, TopicError
 from ingest.decoding.adapters.registry import FILTERS
 from ingest.messages import Arrival
@@ -50,6 +50,7 @@ RECEIPT_WAIT_S: Final = 0.5
 RECEIPT_BATCH: Final = 50
 """Readings per receipt; a receipt goes out earlier after `RECEIPT_WAIT_S`, far below an edge's retransmit timeout."""
 FULL_PAUSE_S: Final = 0.01
+RETRY_MIN_S: Final = 0.3
 RETRY_MAX_S: Final = 10.0
 SEQUENCED_CHANNELS: Final = ("telemetry", "event")
 
@@ -106,7 +107,6 @@ class Intake:
         self._journal = journal
         self._on_journaled = on_journaled
         self._clock = clock
-        self._random = random.Random()  # noqa: S311 - spreads retries, hides nothing
         # Unbounded in itself, because a bounded one costs 5 us a message; `has_room` is the bound.
         self._queue: queue.SimpleQueue[tuple[Delivery, datetime]] = queue.SimpleQueue()
         self._bytes_in = self._bytes_out = 0
@@ -220,7 +220,7 @@ class Intake:
         ]
         if not arrivals:
             return True
-        attempt = 0
+        backoff = Backoff(RETRY_MIN_S, RETRY_MAX_S)
         while not stop.is_set():
             self.on_iteration()
             try:
@@ -230,8 +230,7 @@ class Intake:
                 if not self.full.is_set():
                     log.error("ingest.journal_refuses", reason=str(exc))
                 self.full.set()
-                attempt += 1
-                stop.wait(self._random.uniform(0.1, min(RETRY_MAX_S, 0.2 * 2 ** min(attempt, 8))))
+                stop.wait(backoff.next_s(exc.retry_after_s))
             else:
                 if self.full.is_set():
                     log.info("ingest.journal_recovered")

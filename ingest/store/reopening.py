@@ -7,7 +7,6 @@ resumes at the store's committed offsets.
 from __future__ import annotations
 
 import contextlib
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +18,7 @@ from typing import Final, Protocol, TypeVar
 import structlog
 
 from broker.contract.topics import Kind
+from city.backoff import Backoff
 from city.errors import ConfigError, KotaError, RetryLaterError
 from ingest.store.dedup import SeenSequences
 from ingest.store.port import EventQuery, Latest, Ranges, SeriesPoint, SeriesQuery, Store, StoredSequences, WriteResult
@@ -28,6 +28,7 @@ log = structlog.get_logger("store")
 
 T = TypeVar("T")
 
+RETRY_MIN_S: Final = 0.3
 RETRY_MAX_S: Final = 30.0
 OPEN_TIMEOUT_S: Final = 2.0
 """How long a caller waits while another one opens the store; a repair takes minutes."""
@@ -67,11 +68,10 @@ class ReopeningStore:
         self._opener = opener
         self._clock_s = clock_s
         self._lock = threading.Lock()
-        self._random = random.Random()  # noqa: S311 - spreads retries, hides nothing
+        self._backoff = Backoff(RETRY_MIN_S, RETRY_MAX_S)
         self._store: FileStore | None = None
         self._damage = ""
         self._reason = "is not open yet"
-        self._failures = 0
         self._due_s = 0.0
         self._synced: FileStore | None = None
 
@@ -177,8 +177,7 @@ class ReopeningStore:
         elif not isinstance(exc, RetryLaterError | ConfigError):
             log.error("store.opening_failed", exc_info=exc)
         self._reason = str(exc) or type(exc).__name__
-        self._failures += 1
-        self._due_s = self._clock_s() + self._random.uniform(0.1, min(RETRY_MAX_S, 0.25 * 2 ** min(self._failures, 8)))
+        self._due_s = self._clock_s() + self._backoff.next_s()
 
     def _do(self, work: Callable[[], T], store: FileStore, *, any_error: bool = False) -> T:
         """Call the store; a store that breaks is closed, to be reopened.
@@ -205,7 +204,7 @@ class ReopeningStore:
             self._break(store, exc)
             raise RetryLaterError(f"the store failed: {type(exc).__name__}: {exc}") from exc
         if any_error:
-            self._failures = 0
+            self._backoff.reset()
         return found
 
     def _break(self, store: FileStore, exc: Exception) -> None:

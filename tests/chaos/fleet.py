@@ -26,6 +26,7 @@ from broker.client import KEEPALIVE_S, RECONNECT_MAX_S, RECONNECT_MIN_S, STABLE_
 from broker.contract.codec import encode, join_encoded, parse_receipt
 from broker.contract.payloads import BinTelemetry, Offline, Online
 from broker.contract.topics import Topic
+from city.backoff import Backoff
 from city.runtime.secrets import Secrets
 from edge.agent import BATCH_MAX, RETRANSMIT_MAX_S, RETRANSMIT_TIMEOUT_S
 from tests.attacks.packets import connect, packet, publish, subscribe
@@ -107,12 +108,12 @@ class FleetDevice:
 
     async def stay_connected(self) -> None:
         """Connect again and again, as `broker.client` does."""
-        attempt = 0
+        backoff = Backoff(RECONNECT_MIN_S, RECONNECT_MAX_S)
         while True:
             began_s = time.monotonic()
-            attempt = 0 if await self._converse() and time.monotonic() - began_s > STABLE_AFTER_S else attempt + 1
-            ceiling = min(RECONNECT_MAX_S, RECONNECT_MIN_S * 2 ** min(attempt, 10))
-            await asyncio.sleep(random.uniform(RECONNECT_MIN_S / 2, ceiling))
+            if await self._converse() and time.monotonic() - began_s > STABLE_AFTER_S:
+                backoff.reset()
+            await asyncio.sleep(backoff.next_s())
 
     async def _converse(self) -> bool:
         """One connection from start to end; whether it came about."""

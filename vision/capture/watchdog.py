@@ -6,7 +6,6 @@ replaced; nothing waits for it.
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from typing import Final
 
 import structlog
 
+from city.backoff import Backoff
 from city.errors import ConfigError
 from vision.capture.port import Frame, FrameSource, PictureTooLargeError, StreamLostError
 from vision.capture.queue import DroppingQueue
@@ -23,7 +23,7 @@ log = structlog.get_logger("vision")
 
 QUEUE_SIZE: Final = 8
 BACKOFF_S: Final = (1.0, 30.0)
-"""Minimum and maximum backoff before a lost stream is tried again; jitter takes off up to a half."""
+"""Minimum and maximum backoff before a lost stream is tried again; chance takes off up to a half."""
 STABLE_AFTER_S: Final = 30.0
 """A connection that held so long resets the backoff."""
 HUNG_MAX: Final = 2
@@ -83,12 +83,11 @@ class Watchdog:
         self._source = source
         self._timeouts = timeouts
         self._monotonic = monotonic
-        self._random = random.Random()  # noqa: S311 - spreads reconnects, hides nothing
+        self._backoff = Backoff(*BACKOFF_S, sure_share=0.5)
         self._lock = threading.Lock()
         self._reading: _ReaderThread | None = None
         self._hung: list[_ReaderThread] = []
         self._due_s = monotonic()
-        self._failures = 0
         self._at_s = float("-inf")
         self._lost = False
         self._cpu_s = 0.0
@@ -196,9 +195,9 @@ class Watchdog:
 
     def _lose(self, reading: _ReaderThread, now_s: float, reason: str) -> None:
         held_s = (reading.picture_s or reading.began_s) - reading.began_s
-        self._failures = 0 if held_s >= STABLE_AFTER_S else self._failures + 1
-        ceiling_s = min(BACKOFF_S[1], BACKOFF_S[0] * 2 ** min(self._failures, 8))
-        self._due_s = now_s + self._random.uniform(ceiling_s / 2, ceiling_s)
+        if held_s >= STABLE_AFTER_S:
+            self._backoff.reset()
+        self._due_s = now_s + self._backoff.next_s()
         if not self._lost:
             self._lost = True
             log.warning("vision.stream_lost", camera=self._name, reason=reason, stalls=self.stalls)

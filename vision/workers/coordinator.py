@@ -88,7 +88,7 @@ class Coordinator:
 
     def _split(self, worker: WorkerHandle) -> None:
         half = len(worker.cameras) // 2
-        worker.failures = 0
+        worker.forgive()
         self.workers.append(self._spawn(worker.cameras[half:], self._environment))
         del worker.cameras[half:]
         log.warning("vision.worker_split", cameras=[len(handle.cameras) for handle in self.workers])

@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from city.backoff import Backoff
 from vision.workers.ipc import PACKET_BYTES, CameraAssignment, WorkerHeartbeat, socket_pair
 
 START_TIMEOUT_S: Final = 30.0
@@ -19,6 +20,7 @@ HEARTBEAT_TIMEOUT_S: Final = 5.0
 """A restart takes three seconds more, and all of it is to be over within ten."""
 STABLE_AFTER_S: Final = 60.0
 """The failure count of a process that ran this long starts again at 1."""
+BACKOFF_MIN_S: Final = 0.2
 BACKOFF_MAX_S: Final = 4.0
 
 WorkerFailure = Literal["ended", "hung"]
@@ -34,7 +36,7 @@ class WorkerHandle:
 
     def __init__(self, cameras: list[str], environment: Mapping[str, str]) -> None:
         self.cameras = cameras
-        self.failures = 0
+        self._backoff = Backoff(BACKOFF_MIN_S, BACKOFF_MAX_S)
         self._environment = dict(environment)
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
@@ -45,6 +47,15 @@ class WorkerHandle:
     def pid(self) -> int | None:
         """Process id; None while no process runs."""
         return self._process.pid if self._process else None
+
+    @property
+    def failures(self) -> int:
+        """Failures in a row since the process last ran steadily, or since `forgive`."""
+        return self._backoff.failures
+
+    def forgive(self) -> None:
+        """Count failures from 0 again: the worker has other cameras now."""
+        self._backoff.reset()
 
     def start_when_due(self, now_s: float) -> None:
         """Start the process if none runs and its restart backoff is over."""
@@ -88,8 +99,9 @@ class WorkerHandle:
         self._process.kill()
         self._process.wait()
         self._process = None
-        self.failures = 1 if now_s - self._started_s > STABLE_AFTER_S else self.failures + 1
-        self._due_s = now_s + min(BACKOFF_MAX_S, 0.1 * 2 ** min(self.failures, 8))
+        if now_s - self._started_s > STABLE_AFTER_S:
+            self._backoff.reset()
+        self._due_s = now_s + self._backoff.next_s()
 
     def stop(self) -> None:
         """Send SIGTERM to the process."""

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import random
 import threading
 
 import pytest
 
 from broker.client import RECONNECT_MAX_S, RECONNECT_MIN_S, Connection, ConnectionParams
+from city.backoff import Backoff
 
 
-class Ceilings(random.Random):
+class Ceilings:
     """Chance that never waits, and keeps how long it might have."""
 
     def __init__(self) -> None:
-        super().__init__(1)
         self.seen: list[float] = []
 
     def uniform(self, _a: float, b: float) -> float:
@@ -27,7 +26,8 @@ class DroppedAtOnce(Connection):
 
     def __init__(self, *, is_let_in: bool, attempts: int, stop: threading.Event) -> None:
         super().__init__(ConnectionParams("127.0.0.1", 1, "u", "p", "u"))
-        self._random = self.chance = Ceilings()
+        self.chance = Ceilings()
+        self._backoff = Backoff(RECONNECT_MIN_S, RECONNECT_MAX_S, uniform=self.chance.uniform)
         self._is_let_in, self._attempts, self._stopping = is_let_in, attempts, stop
 
     def _serve(self, _stop: threading.Event) -> None:
@@ -43,5 +43,5 @@ def test_a_connection_that_ends_at_once_counts_as_a_failure(is_let_in: bool) -> 
     stop = threading.Event()
     client = DroppedAtOnce(is_let_in=is_let_in, attempts=9, stop=stop)
     client.run(stop)
-    assert client.chance.seen[:3] == [RECONNECT_MIN_S * 2, RECONNECT_MIN_S * 4, RECONNECT_MIN_S * 8]
+    assert client.chance.seen[:3] == [RECONNECT_MIN_S, RECONNECT_MIN_S * 2, RECONNECT_MIN_S * 4]
     assert client.chance.seen[-1] == RECONNECT_MAX_S

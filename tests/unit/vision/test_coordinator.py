@@ -49,6 +49,10 @@ class FakeWorkerHandle:
         """Dead when it watches the deadly one."""
         return "ended" if self.running and DEADLY in self.cameras else None
 
+    def forgive(self) -> None:
+        """From 0 again."""
+        self.failures = 0
+
     def kill(self, _now_s: float) -> None:
         """Gone."""
         self.running = False

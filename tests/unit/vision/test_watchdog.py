@@ -99,7 +99,8 @@ def test_a_stream_that_comes_back_is_counted_and_its_time_goes_on() -> None:
 def test_after_a_good_while_a_lost_stream_is_tried_soon() -> None:
     script = Script(*[fails] * 8, shows(1.0, then=lost))
     watchdog = Watchdog("cam-01", script, STREAMED, script.clock)
-    watchdog._failures = 8
+    for _ in range(8):
+        watchdog._backoff.next_s()
 
     def held(_stop: threading.Event) -> Iterator[Frame]:
         yield frame(1.0)
@@ -109,7 +110,7 @@ def test_after_a_good_while_a_lost_stream_is_tried_soon() -> None:
 
     script._acts = (held, fails)
     turned(watchdog, script, 2)
-    assert watchdog._failures <= 1
+    assert watchdog._backoff.failures <= 1
     assert watchdog._due_s - script.now_s <= 2 * BACKOFF_S[0]
 
 
