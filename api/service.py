@@ -12,7 +12,7 @@ from api.http.server import GRACE_S, http_server
 from api.queries.evidence_service import EvidenceService
 from api.queries.reviews import ReviewService
 from city.runtime.gateways import Gateways
-from city.runtime.ports import is_loopback
+from city.runtime.ports import PortTakenError, is_loopback
 from city.runtime.service import Runtime
 from ingest.decoding.dry_run import DryRunResult, dry_run
 from ingest.messages import Arrival
@@ -75,7 +75,7 @@ def serve(runtime: Runtime) -> None:
     thread = runtime.thread("api-http", server.run)
     while not runtime.stop.wait(0.2):
         if not thread.is_alive():
-            raise RuntimeError("the HTTP server ended; is its port taken?")
+            raise PortTakenError("the HTTP server ended; is its port taken?")
     server.should_exit = True
     thread.join(GRACE_S + 1)
     journal.close()

@@ -34,6 +34,10 @@ class RetryLaterError(KotaError):
         self.retry_after_s = retry_after_s
 
 
+class StorageError(RetryLaterError):
+    """This machine's disk refused: it is full, read-only, broken or not mounted; nothing has changed on it."""
+
+
 class RowsRejectedError(KotaError):
     """The store refused some rows of a batch for good and stored none of it.
 

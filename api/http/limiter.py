@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from city.errors import KotaError
 
-class TooManyError(Exception):
+
+class TooManyError(KotaError):
     """The limit is reached; the message names the limit."""
 
 

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from city.errors import ConfigError
+from city.errors import ConfigError, StorageError
 from city.storage.atomic_files import replace_file
 
 CA_KEY: Final = "ca.key"
@@ -54,7 +54,8 @@ def ensure_certificates(folder: Path, names: Sequence[str], now: datetime) -> bo
         now: The time, UTC.
 
     Raises:
-        ConfigError: A file cannot be read or written, is none, or lacks the other that belongs to it.
+        ConfigError: A file is no certificate or key, or lacks the other that belongs to it.
+        StorageError: A file cannot be read or written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -69,8 +70,10 @@ def ensure_certificates(folder: Path, names: Sequence[str], now: datetime) -> bo
             return False
         named = _names_in(folder) if CERTIFICATE in there else []
         _make_server(folder, list(dict.fromkeys([*names, *named])), now)
-    except (OSError, ValueError) as exc:
+    except ValueError as exc:
         raise ConfigError(f"{folder}: {exc}") from exc
+    except OSError as exc:
+        raise StorageError(f"{folder}: {exc}") from exc
     return True
 
 

@@ -68,7 +68,8 @@ class Gateways:
             taken: Names of other accounts.
 
         Raises:
-            ConfigError: The name is no id or taken, no format is given, or the disk refuses.
+            ConfigError: The name is no id or taken, or no format is given.
+            StorageError: The disk refuses.
         """
         try:
             require_id(name, "the name")
@@ -77,11 +78,8 @@ class Gateways:
         if name in taken or name in self.current():
             raise ConfigError(f"{name!r} is an account already; give the server another name, or revoke it first")
         made = Gateway(name, tuple(formats), tuple(filters), secrets.token_hex(_NONCE_BYTES), datetime.now(UTC))
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-        except OSError as exc:
-            raise ConfigError(f"{self._folder}: {exc.strerror or exc}") from exc
-        replace_file(self._folder / f"{name}.json", msgspec.json.format(msgspec.json.encode(made), indent=1))
+        path = self._folder / f"{name}.json"
+        replace_file(path, msgspec.json.format(msgspec.json.encode(made), indent=1), parents=True)
         return made
 
     def revoke(self, name: str) -> None:

@@ -5,6 +5,7 @@ Reading never makes a key: a new one would silently change every password, token
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import os
@@ -13,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Final, Literal
 
-from city.errors import ConfigError
+from city.errors import ConfigError, StorageError
 from city.storage.atomic_files import replace_file
 
 Role = Literal["viewer", "operator", "admin"]
@@ -53,6 +54,7 @@ class Secrets:
 
         Raises:
             ConfigError: The key is gone while data exist, or as above.
+            StorageError: The disk refuses.
         """
         path = data / KEY_NAME
         try:
@@ -61,7 +63,7 @@ class Secrets:
                 _require_empty(data)
                 _make(path)
         except OSError as exc:
-            raise ConfigError(f"{path}: {exc.strerror or exc}") from exc
+            raise StorageError(f"{path}: {exc.strerror or exc}") from exc
         found = cls(data)
         replace_file(data / FINGERPRINT_NAME, f"{found.fingerprint()}\n")
         return found
@@ -71,7 +73,7 @@ class Secrets:
         """Begin a new key on purpose; the old one stays beside it.
 
         Raises:
-            ConfigError: The disk refuses.
+            StorageError: The disk refuses.
         """
         path = data / KEY_NAME
         try:
@@ -81,7 +83,7 @@ class Secrets:
             (data / FINGERPRINT_NAME).unlink(missing_ok=True)
             _make(path)
         except OSError as exc:
-            raise ConfigError(f"{path}: {exc.strerror or exc}") from exc
+            raise StorageError(f"{path}: {exc.strerror or exc}") from exc
         return cls.make(data)
 
     def fingerprint(self) -> str:
@@ -177,13 +179,13 @@ def _noted_fingerprint(data: Path) -> str:
 
 def _make(path: Path) -> None:
     part = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(secrets.token_bytes(_KEY_BYTES))
-        file.flush()
-        os.fsync(file.fileno())
+    part.unlink(missing_ok=True)  # of a process that had this id before, as in a container
     try:
-        os.link(part, path)
-    except FileExistsError:
-        pass
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(secrets.token_bytes(_KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(part, path)
     finally:
-        part.unlink()
+        part.unlink(missing_ok=True)

@@ -8,26 +8,31 @@ from pathlib import Path
 
 import msgspec
 
-from city.errors import ConfigError
+from city.errors import ConfigError, StorageError
 
 
-def replace_file(path: Path, content: str | bytes, *, mode: int = 0o600, group: int = -1) -> bool:
+def replace_file(
+    path: Path, content: str | bytes, *, mode: int = 0o600, group: int = -1, parents: bool = False
+) -> bool:
     """Replace a file's content atomically: readers see the old or the new one. Returns whether it has changed.
 
     When it returns, the content survives a power cut.
 
     Args:
-        path: The file; its folder must exist.
+        path: The file.
         content: Text is written as UTF-8.
         mode: Permissions, set before there is content.
         group: Id of the group; -1 keeps ours.
+        parents: Whether missing folders are made; otherwise a missing folder is an error.
 
     Raises:
-        ConfigError: It cannot be written.
+        StorageError: It cannot be written; the old content is still there.
     """
     part = path.with_name(f".{path.name}.part")
     raw = content.encode() if isinstance(content, str) else content
     try:
+        if parents:
+            path.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
             if path.read_bytes() == raw and _has(path, mode, group):
                 return False
@@ -41,8 +46,9 @@ def replace_file(path: Path, content: str | bytes, *, mode: int = 0o600, group: 
         part.replace(path)
         _sync_folder(path.parent)
     except OSError as exc:
-        part.unlink(missing_ok=True)
-        raise ConfigError(f"{path}: {exc.strerror or exc}") from exc
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise StorageError(f"{path}: {exc.strerror or exc}") from exc
     return True
 
 

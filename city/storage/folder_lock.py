@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from city.errors import KotaError
+from city.errors import KotaError, StorageError
 
 LOCK_NAME: Final = "up.lock"
 
@@ -18,13 +18,14 @@ def lock_data_folder(data: Path) -> Iterator[None]:
     """Hold the data folder for this process alone.
 
     Raises:
-        KotaError: Another `kota up` has it, or it cannot be made.
+        KotaError: Another `kota up` has it.
+        StorageError: It cannot be made.
     """
     try:
         data.mkdir(parents=True, exist_ok=True)
         opened = (data / LOCK_NAME).open("a")
     except OSError as exc:
-        raise KotaError(f"{data}: {exc.strerror or exc}") from exc
+        raise StorageError(f"{data}: {exc.strerror or exc}") from exc
     with opened as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

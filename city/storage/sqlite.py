@@ -22,7 +22,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from city.errors import ConfigError, RetryLaterError
+from city.errors import ConfigError, StorageError
 
 log = structlog.get_logger("disk")
 
@@ -83,7 +83,7 @@ def open_durable(
 
     Raises:
         ConfigError: A newer version of this program has written the file; nothing has changed.
-        RetryLaterError: The disk is full, or the file cannot be opened just now.
+        StorageError: The disk is full, or the file cannot be opened just now.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,13 +92,13 @@ def open_durable(
         # SQLite would delete a log without its file.
         return _rescue(path, schema, version, "the file is gone or empty, its write-ahead log is there")
     except (OSError, sqlite3.OperationalError) as exc:
-        raise RetryLaterError(f"{path}: {exc}") from exc
+        raise StorageError(f"{path}: {exc}") from exc
     except sqlite3.DatabaseError as exc:
         reason = str(exc)
     try:
         return _rescue(path, schema, version, reason)
     except (OSError, sqlite3.OperationalError) as exc:
-        raise RetryLaterError(f"{path}: {exc}") from exc
+        raise StorageError(f"{path}: {exc}") from exc
 
 
 @contextmanager
@@ -106,13 +106,13 @@ def guard(lock: threading.Lock, name: str) -> Iterator[None]:
     """Hold a file's lock; a refusal of the disk meanwhile is an error that may pass.
 
     Raises:
-        RetryLaterError: The disk refused.
+        StorageError: The disk refused.
     """
     try:
         with lock:
             yield
     except sqlite3.OperationalError as exc:
-        raise RetryLaterError(f"{name}: {exc}") from exc
+        raise StorageError(f"{name}: {exc}") from exc
 
 
 def reopen_if_replaced(db: DurableConnection) -> DurableConnection:
@@ -121,7 +121,7 @@ def reopen_if_replaced(db: DurableConnection) -> DurableConnection:
     Another process may have rewritten the file already; any other file in its place is set aside.
 
     Raises:
-        RetryLaterError: The disk refuses; the connection still holds everything.
+        StorageError: The disk refuses; the connection still holds everything.
     """
     is_there = _inode(db.path) == db.inode
     if is_there and _inode(_wal_path(db.path)) == db.wal_inode:
@@ -139,7 +139,7 @@ def reopen_if_replaced(db: DurableConnection) -> DurableConnection:
             aside = _move_aside(db.path, "foreign", parts=("",)) if db.path.exists() else ""
             return _rewrite(db, aside)
     except (OSError, sqlite3.Error) as exc:
-        raise RetryLaterError(f"{db.path}: {exc}") from exc
+        raise StorageError(f"{db.path}: {exc}") from exc
 
 
 def used_bytes(db: sqlite3.Connection) -> int:

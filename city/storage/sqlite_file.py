@@ -33,7 +33,7 @@ class SqliteFile:
         A file that was deleted or replaced meanwhile is written again.
 
         Raises:
-            RetryLaterError: The disk refused.
+            StorageError: The disk refused.
         """
         with self._guard():
             self._db = reopen_if_replaced(self._db)

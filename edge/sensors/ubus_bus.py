@@ -9,7 +9,7 @@ import subprocess
 import urllib.request
 from typing import Any, Final, Protocol
 
-from city.errors import RetryLaterError
+from city.errors import KotaError, RetryLaterError
 
 CALL_S: Final = 5.0
 ANSWER_MAX_BYTES: Final = 1 << 20
@@ -20,7 +20,7 @@ STATUS: Final = {2: "invalid argument", 4: "not there", 5: "no data", 6: "permis
 """Error codes of ubus. Source: libubus, `enum ubus_msg_status`."""
 
 
-class UbusRefusedError(Exception):
+class UbusRefusedError(KotaError):
     """ubus refuses this call: the object is not installed, or the user has no right."""
 
 

@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from broker.contract.codec import UNREADABLE
-from city.errors import ConfigError
+from city.errors import StorageError
 from city.storage.atomic_files import replace_file
 
 log = structlog.get_logger("vision")
@@ -72,7 +72,6 @@ class PendingCases:
         if self._path is None:
             return
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(self._path, msgspec.json.encode(self._cases))
-        except (ConfigError, OSError) as exc:
+            replace_file(self._path, msgspec.json.encode(self._cases), parents=True)
+        except StorageError as exc:
             log.error("vision.pending_cases_refused", reason=str(exc))

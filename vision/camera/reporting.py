@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from city.errors import ConfigError, RetryLaterError
+from city.errors import RetryLaterError, StorageError
 from city.storage.atomic_files import replace_file
 from vision.camera.health import BlindChange, VisibilityMonitor
 from vision.camera.sink import EventSink, Health
@@ -119,11 +119,10 @@ class HealthReporter:
     def _write_raised(self, raised: RaisedBlind | None) -> None:
         if self._blind_file is None:
             return
+        if raised is not None:
+            replace_file(self._blind_file, msgspec.json.encode(raised), parents=True)
+            return
         try:
-            self._blind_file.parent.mkdir(parents=True, exist_ok=True)
-            if raised is None:
-                self._blind_file.unlink(missing_ok=True)
-            else:
-                replace_file(self._blind_file, msgspec.json.encode(raised).decode())
-        except (OSError, ConfigError) as exc:
-            raise RetryLaterError(f"{self._blind_file}: {exc}") from exc
+            self._blind_file.unlink(missing_ok=True)
+        except OSError as exc:
+            raise StorageError(f"{self._blind_file}: {exc}") from exc

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import structlog
 
-from city.errors import ConfigError
+from city.errors import StorageError
 from city.inventory.zones import Zone, ZonePlan
 from city.storage.atomic_files import replace_file
 from vision.capture.port import Image
@@ -44,9 +44,8 @@ class StillWriter:
         """
         self._due_s, self._plan = at_s + EVERY_S, plan
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(self._path, to_jpeg(burn_masks(background, plan.zones)))
-        except (ConfigError, OSError) as exc:
+            replace_file(self._path, to_jpeg(burn_masks(background, plan.zones)), parents=True)
+        except StorageError as exc:
             if not self._refused:
                 log.error("vision.still_refused", reason=str(exc))
             self._refused = True

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 import structlog
 
-from city.errors import ConfigError, KotaError, RetryLaterError
+from city.errors import KotaError, RetryLaterError, StorageError
 from city.runtime.secrets import Secrets
 from city.runtime.settings import Settings
 from city.storage.atomic_files import replace_file
@@ -83,7 +83,7 @@ class EvidenceStore:
             self._evict(sum(map(len, files.values())))
             hashes = write_case(self.folder, case, files, about)
         except OSError as exc:
-            raise RetryLaterError(f"evidence of {case}: {exc}") from exc
+            raise StorageError(f"evidence of {case}: {exc}") from exc
         try:
             self.custody.add("kept", case, {"sha256": hashes})
             publish_case(self.folder, case)
@@ -91,7 +91,7 @@ class EvidenceStore:
             shutil.rmtree(part_path(self.folder, case), ignore_errors=True)
             raise
         except OSError as exc:
-            raise RetryLaterError(f"evidence of {case}: {exc}") from exc
+            raise StorageError(f"evidence of {case}: {exc}") from exc
         self._reserve()
         return {name: hashes[name] for name in files}
 
@@ -101,7 +101,7 @@ class EvidenceStore:
         if not path.exists():
             try:
                 replace_file(path, bytes(RESERVE_BYTES))
-            except ConfigError as exc:
+            except StorageError as exc:
                 log.warning("evidence.no_reserve", reason=str(exc))
 
     def _release_reserve(self) -> bool:

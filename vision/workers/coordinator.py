@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from city.errors import ConfigError
+from city.errors import StorageError
 from city.inventory.model import Camera
 from city.runtime.options import environment_of
 from city.runtime.service import Runtime
@@ -101,7 +101,6 @@ class Coordinator:
 
     def _save_loads(self) -> None:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(self._path, msgspec.json.encode(self._loads).decode())
-        except (OSError, ConfigError) as exc:
+            replace_file(self._path, msgspec.json.encode(self._loads), parents=True)
+        except StorageError as exc:
             log.warning("vision.loads_not_saved", reason=str(exc))

@@ -17,7 +17,7 @@ from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
 
-from city.errors import ConfigError, PayloadError, RetryLaterError
+from city.errors import ConfigError, KotaError, PayloadError, RetryLaterError
 from ingest.store.schema import RAW, Policy
 
 TIMEOUT_S: Final = 20.0
@@ -59,11 +59,11 @@ class InfluxAddress(msgspec.Struct, frozen=True):
         return f"{self.database}/{policy}" if policy else self.database
 
 
-class RefusedError(Exception):
+class RefusedError(KotaError):
     """The database can never store some of these lines; it may have stored the others."""
 
 
-class TooLargeError(Exception):
+class TooLargeError(KotaError):
     """The request has too many lines; send fewer."""
 
 

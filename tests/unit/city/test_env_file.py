@@ -10,7 +10,7 @@ import pytest
 
 from city.cli import check
 from city.cli.env_file import SECRETS, run
-from city.errors import ConfigError
+from city.errors import StorageError
 from tests.support.brokers import ROOT
 from tests.support.compose import read_env
 
@@ -76,7 +76,7 @@ def test_the_inventory_is_named_as_seen_from_the_file(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="nowhere"):
+    with pytest.raises(StorageError, match="nowhere"):
         run(["init", "--out", str(tmp_path / "nowhere" / ".env")])
 
 

@@ -18,7 +18,7 @@ import msgspec
 import structlog
 
 from broker.contract.codec import utc_ms
-from city.errors import ConfigError, RetryLaterError
+from city.errors import ConfigError, StorageError
 from city.storage.atomic_files import replace_file
 from vision.evidence.custody.chain import GENESIS, Entry, Head, Kind, parse_entry, parse_head, sha256_of, sign_line
 from vision.evidence.custody.keys import PUBLIC_NAME, CustodySigner, PublicKeys
@@ -73,7 +73,7 @@ class CustodyLog:
 
         Raises:
             ConfigError: `detail` is too large.
-            RetryLaterError: The disk refuses; the log is unchanged.
+            StorageError: The disk refuses; the log is unchanged.
         """
         if len(msgspec.json.encode(detail)) > DETAIL_MAX_BYTES:
             raise ConfigError(f"the custody log takes {DETAIL_MAX_BYTES} bytes about one thing, not more")
@@ -83,8 +83,8 @@ class CustodyLog:
                 with (self._folder / LOG_NAME).open("ab+") as file:
                     last = self._repair_end(file.fileno())
                     return self._append(file.fileno(), last, kind, case, detail)
-        except (OSError, ConfigError) as exc:
-            raise RetryLaterError(f"custody log: {exc}") from exc
+        except (OSError, StorageError) as exc:
+            raise StorageError(f"custody log: {exc}") from exc
 
     def entries(self, case: str | None = None) -> list[Entry]:
         """Readable entries, oldest first, of one case or of all."""
@@ -164,7 +164,7 @@ class CustodyLog:
             os.fsync(handle)
             head = Head(entry.n, sha256_of(line), at, self._signer.id)
             replace_file(self._folder / HEAD_NAME, sign_line(self._signer, head) + b"\n")
-        except (OSError, ConfigError):
+        except (OSError, StorageError):
             os.ftruncate(handle, size)
             raise
         self._write_head_copy(sign_line(self._signer, head) + b"\n")
@@ -175,7 +175,7 @@ class CustodyLog:
         if self._head_copy is not None:
             try:
                 replace_file(self._head_copy, head)
-            except ConfigError as exc:
+            except StorageError as exc:
                 log.warning("custody.head_not_copied", reason=str(exc))
 
 
