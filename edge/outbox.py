@@ -7,11 +7,9 @@ file (a new card) starts a new epoch, so that its sequence numbers never collide
 from __future__ import annotations
 
 import secrets
-import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -22,12 +20,8 @@ from broker.contract.codec import encode, utc_ms
 from broker.contract.payloads import TELEMETRY, Event, Receipt
 from broker.contract.topics import Kind
 from city.errors import PayloadError, RetryLaterError
-from city.storage.sqlite import guard, open_durable, truncate_wal
-
-OnFull = Literal["drop_oldest", "keep"]
-
-ON_FULL: Final[dict[str, OnFull]] = {"telemetry": "drop_oldest", "event": "keep"}
-"""Policy at the bound: the oldest telemetry is dropped and counted, events are kept."""
+from city.storage.sqlite import DurableConnection, open_durable, truncate_wal, vacuum
+from city.storage.sqlite_file import SqliteFile
 
 EMPTY_EVERY_S: Final = 3_600.0
 """Maximum time that delivered readings stay in the write-ahead log; each truncation wears the card."""
@@ -92,8 +86,8 @@ class OutboxStats(msgspec.Struct, frozen=True):
     dropped: int = 0
 
 
-class Outbox:
-    """Owns the file; any thread may call it.
+class Outbox(SqliteFile):
+    """Owns the file; any thread may call it. At the bound the oldest telemetry is dropped and counted, events are kept.
 
     Every method raises `RetryLaterError` when the disk refuses; nothing has changed then.
     """
@@ -106,8 +100,7 @@ class Outbox:
             max_bytes: Bound of the payloads kept.
         """
         self._max_bytes = max_bytes
-        self._lock = threading.Lock()
-        self._db = open_durable(path, _SCHEMA)
+        super().__init__(open_durable(path, _SCHEMA), "outbox")
         self._emptied_s = -EMPTY_EVERY_S
         with self._db:
             self._db.execute(
@@ -133,42 +126,36 @@ class Outbox:
                 channel, payload = self._encode(entry, seq)
                 rows.append((entry.device, seq, entry.kind, channel, payload))
             added = sum(len(row[-1]) for row in rows)
-            freed = self._store(rows, issued, added)
+            with self._reopen() as db:
+                freed = self._make_room(db, self._bytes + added - self._max_bytes)
+                db.executemany("INSERT INTO outbox (device, seq, kind, channel, payload) VALUES (?, ?, ?, ?, ?)", rows)
+                statement = (
+                    "INSERT INTO issued VALUES (?, ?) ON CONFLICT (device) DO UPDATE SET next_seq = excluded.next_seq"
+                )
+                db.executemany(statement, issued.items())
             self._next.update(issued)
             self._bytes += added - freed
 
-    def _store(self, rows: list[tuple[str, int, Kind, str, bytes]], issued: dict[str, int], added: int) -> int:
-        with self._db:
-            freed = self._make_room(self._bytes + added - self._max_bytes)
-            self._db.executemany(
-                "INSERT INTO outbox (device, seq, kind, channel, payload) VALUES (?, ?, ?, ?, ?)", rows
-            )
-            self._db.executemany(
-                "INSERT INTO issued VALUES (?, ?) ON CONFLICT (device) DO UPDATE SET next_seq = excluded.next_seq",
-                issued.items(),
-            )
-        return freed
-
-    def _make_room(self, excess_bytes: int) -> int:
+    def _make_room(self, db: DurableConnection, excess_bytes: int) -> int:
         """Drop the oldest telemetry until `excess_bytes` are free; return the bytes freed."""
         freed = 0
         if excess_bytes <= 0:
             return freed
         dropped: list[tuple[int, str]] = []
         statement = "SELECT id, device, length(payload) FROM outbox WHERE channel = 'telemetry' ORDER BY id"
-        for id_, device, size in self._db.execute(statement):
+        for id_, device, size in db.execute(statement):
             if freed >= excess_bytes:
                 break
             dropped.append((id_, device))
             freed += size
         if freed < excess_bytes:
             raise RetryLaterError("outbox: full of events, which are never dropped")
-        self._db.executemany("DELETE FROM outbox WHERE id = ?", [(id_,) for id_, _ in dropped])
+        db.executemany("DELETE FROM outbox WHERE id = ?", [(id_,) for id_, _ in dropped])
         statement = (
             "INSERT INTO given_way VALUES (?, ?) "
             "ON CONFLICT (device) DO UPDATE SET readings = readings + excluded.readings"
         )
-        self._db.executemany(statement, Counter(device for _, device in dropped).items())
+        db.executemany(statement, Counter(device for _, device in dropped).items())
         return freed
 
     def _encode(self, entry: Entry, seq: int) -> tuple[str, bytes]:
@@ -201,11 +188,13 @@ class Outbox:
         ]
         statement = "DELETE FROM outbox WHERE device = ? AND seq BETWEEN ? AND ? RETURNING id, length(payload)"
         with self._guard():
-            with self._db:
-                deleted = [row for key in ranges for row in self._db.execute(statement, key).fetchall()]
+            with self._reopen() as db:
+                deleted = [row for key in ranges for row in db.execute(statement, key).fetchall()]
             self._bytes -= sum(size for _, size in deleted)
-            if deleted and time.monotonic() - self._emptied_s >= EMPTY_EVERY_S and truncate_wal(self._db):
-                self._emptied_s = time.monotonic()
+            if deleted and time.monotonic() - self._emptied_s >= EMPTY_EVERY_S:
+                vacuum(self._db)
+                if truncate_wal(self._db):
+                    self._emptied_s = time.monotonic()
         return [id_ for id_, _ in deleted]
 
     def pending(self) -> int:
@@ -227,11 +216,3 @@ class Outbox:
         with self._guard():
             rows = self._db.execute(statement).fetchall()
         return [OutboxStats(device, self.epoch, seqs, left, dropped) for device, seqs, left, dropped in rows]
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._db.close()
-
-    def _guard(self) -> AbstractContextManager[None]:
-        return guard(self._lock, "outbox")

@@ -25,7 +25,6 @@ from city.runtime.secrets import Secrets
 from city.runtime.settings import Settings
 from city.storage.sqlite import (
     open_durable,
-    reopen_if_replaced,
     used_bytes,
     vacuum,
 )
@@ -140,7 +139,7 @@ class Journal(SqliteFile):
         added = sum(len(a.payload) + len(a.topic) + ROW_BYTES for a in arrivals)
         statement = "INSERT INTO arrivals (topic, payload, received_at, checksum) VALUES (?, ?, ?, ?)"
         with self._guard():
-            self._db = reopen_if_replaced(self._db)
+            self._reopen()
             if (
                 self._bytes_since_measure > MEASURE_BYTES
                 or self._used_bytes + self._bytes_since_measure + added > self._max_bytes
@@ -190,7 +189,7 @@ class Journal(SqliteFile):
         """
         oldest = self.last_before(now - self._retention.max_age) if now and self._retention.max_bytes else 0
         with self._guard():
-            self._db = reopen_if_replaced(self._db)
+            self._reopen()
             aged = min(offset, oldest) if self._retention.max_bytes else offset
             with self._db:
                 had = max(offset, self._ask(_STORED_OFFSET))

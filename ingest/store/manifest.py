@@ -6,17 +6,16 @@ from a copy; the difference is reported device by device. Only native messages a
 
 from __future__ import annotations
 
-import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
 
-from city.storage.sqlite import DurableConnection, SetAside, guard, open_durable, reopen_if_replaced
+from city.storage.sqlite import DurableConnection, open_durable
+from city.storage.sqlite_file import SqliteFile
 from ingest.store.dedup import RANGES_MAX, SeenSequences
 from ingest.store.intervals import IntervalSet
 from ingest.store.port import Ranges
@@ -45,27 +44,16 @@ CREATE TABLE IF NOT EXISTS damages (
 _Key = tuple[Class, int, str, str]
 
 
-class StoreManifest:
+class StoreManifest(SqliteFile):
     """Owns the file, which is created with its folder where absent. Any thread may call it.
 
     Every method raises `RetryLaterError` when the disk refuses; nothing has changed then.
     """
 
     def __init__(self, path: Path) -> None:
-        self._lock = threading.Lock()
-        self._db = open_durable(path, _SCHEMA)
+        super().__init__(open_durable(path, _SCHEMA), "manifest")
         # A note that a power cut takes is of a reading that the journal still has.
         self._db.execute("PRAGMA synchronous=NORMAL")
-
-    @property
-    def file(self) -> DurableConnection:
-        """The file, for comparing it with others; for nothing else."""
-        return self._db
-
-    @property
-    def set_aside(self) -> SetAside | None:
-        """The damaged file that this one replaces; None when there was none."""
-        return self._db.set_aside
 
     def note(self, records: Iterable[Record], last: int) -> None:
         """Record sequence numbers that are about to be stored, and the journal's last offset."""
@@ -73,7 +61,7 @@ class StoreManifest:
         for record in records:
             if isinstance(record, Reading | EventRecord):
                 added[_key(record)].add(record.origin.seq)
-        with self._writing() as db, db:
+        with self._writing() as db:
             for key, seqs in added.items():
                 ranges = msgspec.json.encode([*IntervalSet((*self._read(db, key), *seqs))]).decode()
                 db.execute("INSERT OR REPLACE INTO noted VALUES (?, ?, ?, ?, ?)", (*key, ranges))
@@ -85,24 +73,24 @@ class StoreManifest:
 
     def fact(self, name: str) -> str:
         """The value of a named fact; empty when it was never recorded."""
-        with guard(self._lock, "book"):
+        with self._guard():
             row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         return str(row[0]) if row else ""
 
     def state(self, **facts: str) -> None:
         """Record named facts."""
-        with self._writing() as db, db:
+        with self._writing() as db:
             db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts.items())
 
     def knows_store(self, life: str) -> bool | None:
         """Whether a store file with this id belongs, or belonged, to this city; None when none was ever recorded."""
-        with guard(self._lock, "book"):
+        with self._guard():
             found = {row[0] for row in self._db.execute("SELECT life FROM stores")}
         return life in found if found else None
 
     def adopt_store(self, life: str) -> None:
         """Record that the store file with this id belongs to this city."""
-        with self._writing() as db, db:
+        with self._writing() as db:
             db.execute("INSERT OR IGNORE INTO stores VALUES (?)", (life,))
 
     def compare(self, seen: SeenSequences, elsewhere: Callable[[], SeenSequences]) -> tuple[LostRange, ...]:
@@ -126,23 +114,21 @@ class StoreManifest:
                 for key, unseen in sorted(missing.items())
                 for first, last in unseen.difference(others.get(key, IntervalSet()))
             ]
-            with db:
-                db.execute("DELETE FROM lost")
-                db.executemany(
-                    "INSERT INTO lost VALUES (?, ?, ?, ?)",
-                    [msgspec.structs.astuple(lost_range) for lost_range in found],
-                )
+            db.execute("DELETE FROM lost")
+            db.executemany(
+                "INSERT INTO lost VALUES (?, ?, ?, ?)", [msgspec.structs.astuple(lost_range) for lost_range in found]
+            )
         return tuple(found)
 
     def lost_ranges(self) -> tuple[LostRange, ...]:
         """The ranges that the last comparison found missing."""
-        with guard(self._lock, "book"):
+        with self._guard():
             rows = self._db.execute("SELECT device, boot, first_seq, last_seq FROM lost").fetchall()
         return tuple(LostRange(*row) for row in rows)
 
     def report(self, damage: Damage) -> None:
         """Keep a damage until an operator accepts it."""
-        with self._writing() as db, db:
+        with self._writing() as db:
             row = (damage.at.timestamp(), damage.file, damage.what, damage.detail)
             db.execute("INSERT INTO damages (at, file, what, detail) VALUES (?, ?, ?, ?)", row)
             newest = "SELECT id FROM damages ORDER BY id DESC LIMIT ?"
@@ -150,7 +136,7 @@ class StoreManifest:
 
     def damages(self) -> tuple[Damage, ...]:
         """Damages that no operator has accepted, oldest first."""
-        with guard(self._lock, "book"):
+        with self._guard():
             rows = self._db.execute("SELECT at, file, what, detail FROM damages ORDER BY id").fetchall()
         return tuple(Damage(datetime.fromtimestamp(at, UTC), *rest) for at, *rest in rows)
 
@@ -160,37 +146,20 @@ class StoreManifest:
             gone: defaultdict[tuple[str, str], IntervalSet] = defaultdict(IntervalSet)
             for device, epoch, first, last in db.execute("SELECT * FROM lost").fetchall():
                 gone[device, epoch].add(first, last)
-            with db:
-                for class_, day, device, epoch, ranges in db.execute("SELECT * FROM noted").fetchall():
-                    if (device, epoch) in gone:
-                        left = list(IntervalSet(_ranges(ranges)).difference(gone[device, epoch]))
-                        row = (class_, day, device, epoch, msgspec.json.encode(left).decode())
-                        db.execute("INSERT OR REPLACE INTO noted VALUES (?, ?, ?, ?, ?)", row)
-                db.execute("DELETE FROM lost")
-                db.execute("DELETE FROM damages")
+            for class_, day, device, epoch, ranges in db.execute("SELECT * FROM noted").fetchall():
+                if (device, epoch) in gone:
+                    left = list(IntervalSet(_ranges(ranges)).difference(gone[device, epoch]))
+                    row = (class_, day, device, epoch, msgspec.json.encode(left).decode())
+                    db.execute("INSERT OR REPLACE INTO noted VALUES (?, ?, ?, ?, ?)", row)
+            db.execute("DELETE FROM lost")
+            db.execute("DELETE FROM damages")
 
     def forget_before(self, *, readings: datetime, events: datetime) -> None:
         """Stop expecting what the store's retention deletes, with a day to spare."""
-        with self._writing() as db, db:
+        with self._writing() as db:
             for class_, before in (("reading", readings), ("event", events)):
                 day = int(before.timestamp()) // _DAY_S + 1
                 db.execute("DELETE FROM noted WHERE class = ? AND day <= ?", (class_, day))
-
-    def tidy(self) -> None:
-        """Write the file again if it was deleted or replaced meanwhile."""
-        with self._writing():
-            pass
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._db.close()
-
-    @contextmanager
-    def _writing(self) -> Iterator[DurableConnection]:
-        with guard(self._lock, "book"):
-            self._db = reopen_if_replaced(self._db)
-            yield self._db
 
     def _read(self, db: DurableConnection, key: _Key) -> IntervalSet:
         where = "class = ? AND day = ? AND device = ? AND boot = ?"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -10,7 +9,8 @@ from typing import Final, NamedTuple
 import msgspec
 
 from broker.contract.topics import Kind
-from city.storage.sqlite import guard, open_durable
+from city.storage.sqlite import open_durable
+from city.storage.sqlite_file import SqliteFile
 from ingest.store.dedup import SeenSequences
 from ingest.store.intervals import IntervalSet
 from ingest.store.port import Ranges
@@ -35,15 +35,14 @@ class StaleWindow(NamedTuple):
     start_s: int
 
 
-class Checkpoint:
+class Checkpoint(SqliteFile):
     """Owns the file, which is created with its folder where absent.
 
     It is written after the store: what a crash interrupts in between is stored again, over itself.
     """
 
     def __init__(self, path: Path) -> None:
-        self._lock = threading.Lock()
-        self._db = open_durable(path, _SCHEMA)
+        super().__init__(open_durable(path, _SCHEMA), "checkpoint")
         rows = self._db.execute("SELECT device, boot, ranges FROM seen").fetchall()
         self.seen: SeenSequences = {
             (device, epoch): IntervalSet(msgspec.json.decode(ranges, type=list[tuple[int, int]]))
@@ -61,11 +60,11 @@ class Checkpoint:
             RetryLaterError: The disk refused; nothing is recorded, so the same will be stored again.
         """
         rows = [(*key, msgspec.json.encode(list(ranges)).decode()) for key, ranges in touched.items()]
-        with guard(self._lock, "progress"), self._db:
-            self._db.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", rows)
-            self._db.execute("DELETE FROM drained")
-            self._db.executemany("INSERT INTO drained VALUES (?, ?)", committed_offsets)
-            self._db.executemany("INSERT OR REPLACE INTO stale (kind, start_s) VALUES (?, ?)", windows)
+        with self._writing() as db:
+            db.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", rows)
+            db.execute("DELETE FROM drained")
+            db.executemany("INSERT INTO drained VALUES (?, ?)", committed_offsets)
+            db.executemany("INSERT OR REPLACE INTO stale (kind, start_s) VALUES (?, ?)", windows)
         self.seen.update(touched)
         self.committed_offsets = committed_offsets
 
@@ -75,7 +74,7 @@ class Checkpoint:
         Raises:
             RetryLaterError: The disk refused.
         """
-        with guard(self._lock, "progress"):
+        with self._guard():
             rows = self._db.execute("SELECT mark, kind, start_s FROM stale ORDER BY start_s, kind").fetchall()
         return [StaleWindow(*row) for row in rows]
 
@@ -85,21 +84,16 @@ class Checkpoint:
         Raises:
             RetryLaterError: The disk refused; they will be rolled up again.
         """
-        with guard(self._lock, "progress"), self._db:
-            self._db.executemany("DELETE FROM stale WHERE mark = ?", [(window.mark,) for window in windows])
+        with self._writing() as db:
+            db.executemany("DELETE FROM stale WHERE mark = ?", [(window.mark,) for window in windows])
 
     def covered_since_s(self) -> int | None:
         """Seconds since 1970 from which on each window is stale or rolled up; None before that was recorded."""
-        with guard(self._lock, "progress"):
+        with self._guard():
             row = self._db.execute("SELECT min(since_s) FROM covered").fetchone()
         return row[0] if row else None
 
     def cover_since(self, since_s: int) -> None:
         """Record from when on rollups are complete; the earliest value counts."""
-        with guard(self._lock, "progress"), self._db:
-            self._db.execute("INSERT INTO covered VALUES (?)", (since_s,))
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._db.close()
+        with self._writing() as db:
+            db.execute("INSERT INTO covered VALUES (?)", (since_s,))

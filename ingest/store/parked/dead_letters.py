@@ -6,8 +6,7 @@ import contextlib
 import hashlib
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
@@ -19,9 +18,7 @@ from broker.contract.topics import parse_topic
 from city.errors import TopicError
 from city.storage.sqlite import (
     open_durable,
-    reopen_if_replaced,
     used_bytes,
-    vacuum,
 )
 from city.storage.sqlite_file import SqliteFile
 from ingest.store.intervals import IntervalSet
@@ -213,14 +210,6 @@ class DeadLetterQueue(SqliteFile):
             db.execute("DELETE FROM owners WHERE digest NOT IN (SELECT digest FROM letters)")
             self._wal_has_deletions = True
             return deleted
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._guard():
-            self._db = reopen_if_replaced(self._db)
-            with self._db:
-                yield self._db
-            vacuum(self._db)
 
     def _evict(self, db: sqlite3.Connection) -> int:
         share = int(db.execute("SELECT count(*) FROM letters").fetchone()[0]) // EVICT_SHARE + 1

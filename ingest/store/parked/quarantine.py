@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
@@ -19,9 +18,7 @@ import msgspec
 
 from city.storage.sqlite import (
     open_durable,
-    reopen_if_replaced,
     used_bytes,
-    vacuum,
 )
 from city.storage.sqlite_file import SqliteFile
 
@@ -266,14 +263,6 @@ class Quarantine(SqliteFile):
         db.execute("DELETE FROM messages WHERE stranger = ?", (device_id,))
         db.execute("DELETE FROM strangers WHERE id = ?", (device_id,))
         self._wal_has_deletions = True
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._guard():
-            self._db = reopen_if_replaced(self._db)
-            with self._db:
-                yield self._db
-            vacuum(self._db)
 
 
 def _digest(message: QuarantinedMessage) -> bytes:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from broker.contract.payloads import Receipt
-from city.errors import PayloadError, RetryLaterError
+from city.errors import PayloadError, RetryLaterError, StorageError
 from edge.outbox import EventEntry, Outbox, TelemetryEntry
+from tests.support.disks import no_file_grows
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -149,3 +150,34 @@ def test_a_disk_that_refuses_keeps_nothing_of_the_call_and_goes_on_later(tmp_pat
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     outbox.append([measured()])
     assert [row.seq for row in outbox.waiting(after_id=0, limit=9)] == [0, 1]
+
+
+@pytest.mark.parametrize("harm", ["deleted", "replaced"])
+def test_a_file_that_is_taken_away_while_it_is_in_use_loses_nothing(tmp_path: Path, harm: str) -> None:
+    outbox = make(tmp_path)
+    outbox.append([measured(1), measured(2)])
+    for path in tmp_path.glob("outbox.sqlite*"):
+        path.unlink()
+    if harm == "replaced":
+        make(tmp_path / "other").append([measured(9)])
+        (tmp_path / "other" / "outbox.sqlite").rename(tmp_path / "outbox.sqlite")
+    outbox.append([measured(3)])
+    epoch = outbox.epoch
+    outbox.close()
+    again = make(tmp_path)
+    assert again.epoch == epoch
+    assert [row.seq for row in again.waiting(after_id=0, limit=10)] == [0, 1, 2]
+    assert again.forget([("bin-1", Receipt(epoch=epoch, seqs=[(0, 1)]))]) == [1, 2]
+
+
+def test_a_commit_that_fails_leaves_the_count_as_it_was(tmp_path: Path) -> None:
+    outbox = make(tmp_path, max_bytes=400)
+    outbox.append([measured()])
+    with no_file_grows():
+        for _ in range(20):
+            with pytest.raises(StorageError):
+                outbox.append([measured(), measured(), measured()])
+    outbox.append([measured(), measured(), measured()])
+    rows = outbox.waiting(after_id=0, limit=9)
+    assert [row.seq for row in rows] == [0, 1, 2, 3]
+    assert sum(stats.dropped for stats in outbox.stats()) == 0
