@@ -19,7 +19,7 @@ from ingest.messages import Arrival
 from ingest.pipeline.http_intake import accept
 from ingest.pipeline.journal import open_journal
 from ingest.pipeline.replay import replay
-from ingest.store.factory import close_store, open_store
+from ingest.store.factory import Account, open_store
 from ingest.store.parked.quarantine import QuarantinedMessage
 from vision.evidence.retention import keep_enforcing, lifetimes_of
 from vision.evidence.store import open_evidence_store
@@ -34,7 +34,8 @@ def serve(runtime: Runtime) -> None:
     """Serve HTTP until the runtime stops."""
     settings = runtime.settings
     # A process that also runs ingest has one store, and writes to it.
-    opened = open_store(settings, runtime.city, "ingest" if "ingest" in runtime.services else "api")
+    account: Account = "ingest" if "ingest" in runtime.services else "api"
+    opened = runtime.share("store", lambda: open_store(settings, runtime.city, account))
     journal = open_journal(settings, runtime.secrets)
 
     def replay_dead_letters(ids: Sequence[int]) -> int:
@@ -79,4 +80,3 @@ def serve(runtime: Runtime) -> None:
     server.should_exit = True
     thread.join(GRACE_S + 1)
     journal.close()
-    close_store(settings)

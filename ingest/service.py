@@ -30,7 +30,6 @@ from ingest.pipeline.intake import Intake, IntakeBus
 from ingest.pipeline.journal import Journal, open_journal
 from ingest.store.factory import (
     StoreHandle,
-    close_store,
     open_store,
     register_file,
     report_broker_damages,
@@ -40,7 +39,7 @@ from ingest.store.factory import (
 from ingest.store.manifest import StoreManifest
 from ingest.store.parked.dead_letters import DeadLetterQueue
 from ingest.store.parked.quarantine import Quarantine
-from ingest.store.reopening import ReopeningStore
+from ingest.store.port import DerivedWriter
 from ingest.store.views.health import LOST_SHOWN, IngestHealth, write_health
 
 log = structlog.get_logger("ingest")
@@ -73,8 +72,8 @@ class Ingest:
         )
         self.intake = Intake(city.id, self.journal, bus_of(settings, login), on_journaled=self.drain.wake)
         self.parts: dict[str, Callable[..., None]] = {"ingest-drain": self.drain.run, "ingest-intake": self.intake.run}
-        if settings.store == "influx":
-            self.parts["ingest-derive"] = _run_deriver(settings, city, opened)
+        if opened.derived:
+            self.parts["ingest-derive"] = _run_deriver(settings, city, opened, opened.derived)
 
     def health(self, now: datetime) -> IngestHealth:
         """A snapshot of the service's health; also sets the gauges."""
@@ -172,14 +171,12 @@ class DrainProgress:
         return moved or depth == 0 or bool(self._drain.store_error)
 
 
-def _run_deriver(settings: Settings, city: City, opened: StoreHandle) -> Callable[..., None]:
-    """The thread that writes derived points to an InfluxDB."""
-    from ingest.derive.deriver import Deriver  # noqa: PLC0415 - InfluxDB's client takes 23 MB
-    from ingest.store.influx.store import InfluxStore  # noqa: PLC0415 - the same
+def _run_deriver(settings: Settings, city: City, opened: StoreHandle, derived: DerivedWriter) -> Callable[..., None]:
+    """The thread that writes derived points."""
+    from ingest.derive.deriver import Deriver  # noqa: PLC0415 - needed for an InfluxDB only
 
-    assert isinstance(opened.store, InfluxStore)  # noqa: S101 - as the settings say
     url = settings.public_url or f"http://{settings.host}:{settings.port}"
-    return Deriver(opened.store, city, opened.health, opened.dead_letters.count, url, demo=settings.demo).run
+    return Deriver(derived, city, opened.health, opened.dead_letters.count, url, demo=settings.demo).run
 
 
 def bus_of(settings: Settings, login: ConnectionParams) -> Callable[[Intake], IntakeBus]:
@@ -203,14 +200,14 @@ def bus_of(settings: Settings, login: ConnectionParams) -> Callable[[Intake], In
 def serve(runtime: Runtime) -> None:
     """Run ingest until the runtime stops."""
     settings = runtime.settings
-    opened = open_store(settings, runtime.city)
+    opened = runtime.share("store", lambda: open_store(settings, runtime.city))
     login = connection_params(settings, "ingest", runtime.mqtt_password("ingest"), persistent=True)
     ingest = Ingest(settings, runtime.city, login, opened)
     ingest.intake.on_iteration = lambda: runtime.beat("ingest-intake")
     threads = [runtime.thread(name, lambda part=part: part(runtime.stop)) for name, part in ingest.parts.items()]  # type: ignore[misc]
     next_retention = datetime.now(UTC)
     drain_progress = DrainProgress(ingest.drain)
-    copier = Copier(settings.data, opened.store.copying if isinstance(opened.store, ReopeningStore) else None)
+    copier = Copier(settings.data, opened.copying)
     copying: threading.Thread | None = None
     while not runtime.stop.is_set():
         now = datetime.now(UTC)
@@ -232,7 +229,6 @@ def serve(runtime: Runtime) -> None:
     for thread in threads:
         thread.join()
     ingest.journal.close()
-    close_store(settings)
 
 
 def _copy(copier: Copier, folder: Path) -> None:

@@ -68,6 +68,8 @@ def run(argv: list[str]) -> int:
     hangs = _write_heartbeats(runtime, args.services, writer)
     for thread in threads:
         thread.join(STOP_WITHIN_S / len(threads))
+    if not any(thread.is_alive() for thread in threads):
+        runtime.close()
     for name in args.services:
         writer.withdraw(name)
     log.info("services.stopped", services=args.services, failed=runtime.failed.is_set())

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Collection
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol, TypeVar, cast
 
 import structlog
 
@@ -40,6 +41,16 @@ def whole_city(settings: Settings) -> City:
     return city
 
 
+class Closable(Protocol):
+    """What is closed at the end."""
+
+    def close(self) -> None:
+        """Release files and connections."""
+
+
+ClosableT = TypeVar("ClosableT", bound=Closable)
+
+
 class Runtime:
     """One per process. A thread that fails ends the process: the supervisor restarts it, the journal replays.
 
@@ -60,6 +71,8 @@ class Runtime:
         self.beat = self.heartbeats.beat
         self.stop = threading.Event()
         self.failed = threading.Event()
+        self._shared: dict[str, Closable] = {}
+        self._sharing = threading.Lock()
 
     @cached_property
     def secrets(self) -> Secrets:
@@ -69,6 +82,24 @@ class Runtime:
     def mqtt_password(self, user: str) -> str:
         """The password set for this process, or the user's own, derived from the city's key."""
         return self.settings.mqtt_password.get_secret_value() or self.secrets.password(user)
+
+    def share(self, name: str, make: Callable[[], ClosableT]) -> ClosableT:
+        """What several services of this process use together, such as the store: made at the first call.
+
+        Args:
+            name: Names it; the same name always means the same type.
+            make: Makes it; what it raises is raised, and the next call tries again.
+        """
+        with self._sharing:
+            if name not in self._shared:
+                self._shared[name] = make()
+            return cast("ClosableT", self._shared[name])
+
+    def close(self) -> None:
+        """Close what the services shared; they have ended."""
+        with self._sharing:
+            while self._shared:
+                self._shared.popitem()[1].close()
 
     def thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
         """Start a named thread whose failure stops the process."""

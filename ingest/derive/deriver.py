@@ -18,7 +18,7 @@ from ingest.derive.areas import area_points, collected_by_area
 from ingest.derive.dumping import DumpingCases
 from ingest.derive.states import States, to_ms
 from ingest.store.influx.line_protocol import to_point
-from ingest.store.influx.store import InfluxStore
+from ingest.store.port import DerivedWriter
 from ingest.store.schema import EVENTS, RAW
 from ingest.store.views.cases import TYPES, fold
 from ingest.store.views.device_condition import ABSENT, LATCHED_EVENTS
@@ -50,7 +50,7 @@ class Deriver:
 
     def __init__(
         self,
-        store: InfluxStore,
+        store: DerivedWriter,
         city: City,
         health: HealthSnapshotFile,
         dead_letters: Callable[[], int],

@@ -1,9 +1,9 @@
-"""Creates the store of a data folder; ingest (writer) and API (reader) of one process share one open file."""
+"""Opens the store of a data folder with the files beside it; services of one process share it."""
 
 from __future__ import annotations
 
-import threading
-from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -23,12 +23,13 @@ from ingest.store.influx.checkpoint import Checkpoint
 from ingest.store.manifest import StoreManifest
 from ingest.store.parked.dead_letters import DeadLetterQueue
 from ingest.store.parked.quarantine import Quarantine
-from ingest.store.port import Store
+from ingest.store.port import DerivedWriter, Store
 from ingest.store.reopening import ReopeningStore
 from ingest.store.views.health import Damage, DamageKind, HealthSnapshotFile
 
 if TYPE_CHECKING:
     from ingest.store.influx.http import InfluxAddress
+    from ingest.store.influx.store import InfluxStore
 
 log = structlog.get_logger("store")
 
@@ -39,22 +40,36 @@ _BROKER_DAMAGE: Final = "broker_damage_at"
 
 @dataclass(frozen=True)
 class StoreHandle:
-    """The store and the files beside it, shared by the services of one process."""
+    """The store and the files beside it, shared by the services of one process.
+
+    Attributes:
+        store: Readings, events and statuses.
+        dead_letters: Messages that cannot be decoded.
+        quarantine: Messages of unknown devices.
+        health: Ingest's newest health.
+        manifest: What the store must have.
+        derived: The store's port of derived points; None where it derives at each reading.
+        copying: Holds a snapshot of the store's file (`ReopeningStore.copying`); None where the database makes backups.
+    """
 
     store: Store
     dead_letters: DeadLetterQueue
     quarantine: Quarantine
     health: HealthSnapshotFile
     manifest: StoreManifest
+    derived: DerivedWriter | None = None
+    copying: Callable[[], AbstractContextManager[Callable[[Path], None]]] | None = None
 
-
-_lock = threading.Lock()
-_handles: dict[Path, StoreHandle] = {}
-_users: Counter[Path] = Counter()
+    def close(self) -> None:
+        """Close the store and the files."""
+        self.store.close()
+        self.dead_letters.close()
+        self.quarantine.close()
+        self.manifest.close()
 
 
 def open_store(settings: Settings, city: City, account: Account = "ingest") -> StoreHandle:
-    """The store of a city's data folder; opened at the first call in a process, then shared.
+    """Open the store of a city's data folder; the caller closes it. One process opens it once: see `Runtime.share`.
 
     The embedded store's file is opened at its first use, and again whenever it breaks.
 
@@ -68,24 +83,20 @@ def open_store(settings: Settings, city: City, account: Account = "ingest") -> S
         RetryLaterError: The disk refuses.
     """
     folder = settings.data.resolve()
-    with _lock:
-        if folder not in _handles:
-            manifest = open_manifest(folder)
-            dead_letters = DeadLetterQueue(
-                folder / "store" / "dead_letters.sqlite", max_bytes=settings.dead_letters_max_mb << 20
-            )
-            quarantine = Quarantine(folder / "store" / "quarantine.sqlite")
-            if account == "ingest":
-                register_file(manifest, "dead letters", dead_letters.file)
-                register_file(manifest, "quarantine", quarantine.file)
-            store: Store
-            if settings.store == "duckdb":
-                store = ReopeningStore(partial(_open_duckdb, folder / "store" / "city.duckdb", city.id, manifest))
-            else:
-                store = create_store(settings, city, settings.store, account)
-            _handles[folder] = StoreHandle(store, dead_letters, quarantine, HealthSnapshotFile(folder), manifest)
-        _users[folder] += 1
-        return _handles[folder]
+    manifest = open_manifest(folder)
+    dead_letters = DeadLetterQueue(
+        folder / "store" / "dead_letters.sqlite", max_bytes=settings.dead_letters_max_mb << 20
+    )
+    quarantine = Quarantine(folder / "store" / "quarantine.sqlite")
+    if account == "ingest":
+        register_file(manifest, "dead letters", dead_letters.file)
+        register_file(manifest, "quarantine", quarantine.file)
+    health = HealthSnapshotFile(folder)
+    if settings.store == "duckdb":
+        store = ReopeningStore(partial(_open_duckdb, folder / "store" / "city.duckdb", city.id, manifest))
+        return StoreHandle(store, dead_letters, quarantine, health, manifest, copying=store.copying)
+    influx = _connect_influx(settings, city, account)
+    return StoreHandle(influx, dead_letters, quarantine, health, manifest, derived=influx)
 
 
 def open_manifest(data: Path) -> StoreManifest:
@@ -165,18 +176,21 @@ def create_store(
         RetryLaterError: Another process has it.
         ConfigError: The InfluxDB URL is invalid, or a newer version has written a file.
     """
-    folder = settings.data.resolve() / "store"
     if kind == "duckdb":
         manifest = open_manifest(settings.data.resolve())
         try:
-            return _open_duckdb(folder / "city.duckdb", city.id, manifest, "")
+            return _open_duckdb(settings.data.resolve() / "store" / "city.duckdb", city.id, manifest, "")
         finally:
             manifest.close()
+    return _connect_influx(settings, city, account)
+
+
+def _connect_influx(settings: Settings, city: City, account: Account) -> InfluxStore:
     from ingest.store.influx.http import InfluxHttp  # noqa: PLC0415 - the same
     from ingest.store.influx.store import InfluxStore  # noqa: PLC0415 - InfluxDB's client takes 23 MB
 
     http = InfluxHttp(influx_address(settings, account))
-    return InfluxStore(http, city, Checkpoint(folder / "progress.sqlite"))
+    return InfluxStore(http, city, Checkpoint(settings.data.resolve() / "store" / "progress.sqlite"))
 
 
 def influx_address(settings: Settings, account: Account) -> InfluxAddress:
@@ -198,16 +212,3 @@ def influx_address(settings: Settings, account: Account) -> InfluxAddress:
     return InfluxAddress(
         settings.influx_url, settings.influx_database, settings.influx_org, token, settings.influx_user, password
     )
-
-
-def close_store(settings: Settings) -> None:
-    """Release the store; the last service of the process to do so closes it."""
-    folder = settings.data.resolve()
-    with _lock:
-        _users[folder] -= 1
-        if _users[folder] == 0:
-            handle = _handles.pop(folder)
-            handle.store.close()
-            handle.dead_letters.close()
-            handle.quarantine.close()
-            handle.manifest.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
@@ -12,6 +12,7 @@ from broker.contract.payloads import fields_of
 from broker.contract.topics import KINDS, Kind
 from city.errors import PayloadError
 from ingest.store.records import Connectivity, EventRecord, Record, Value
+from ingest.store.schema import Policy
 
 Aggregate = Literal["mean", "min", "max", "last", "sum", "count"]
 
@@ -152,6 +153,37 @@ class TelemetryReader(Protocol):
 
     def stored_sequences(self) -> list[StoredSequences]:
         """Stored data per device and epoch, counted from the rows themselves."""
+
+
+class DerivedWriter(TelemetryReader, Protocol):
+    """The port of derived points, of a store whose boards ask the database itself; called by one thread of ingest.
+
+    A store that derives at each reading has none.
+    """
+
+    def write_derived(self, lines: Sequence[bytes], policy: Policy) -> None:
+        """Store derived points, each a line of line protocol; the same point again changes nothing.
+
+        Raises:
+            RetryLaterError: The database is unavailable or busy.
+            PayloadError: It rejects them, which is a bug of this program.
+        """
+
+    def last_states(self, now: datetime) -> list[dict[str, Any]]:
+        """The newest `device_state` of each device within the last day, by column."""
+
+    def events_since(self, types: Sequence[str], start: datetime) -> list[EventRecord]:
+        """All events of some types since a time, oldest first, without a limit."""
+
+    def roll_up(self, now: datetime) -> int:
+        """Roll up stale windows that have ended; return how many.
+
+        Raises:
+            RetryLaterError: The database is unavailable or busy; what is left stays stale.
+        """
+
+    def rollups_waiting(self) -> int:
+        """Number of stale windows, including those that have not ended."""
 
 
 class Store(TelemetryWriter, TelemetryReader, Protocol):

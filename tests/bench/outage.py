@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -23,7 +24,7 @@ from city.runtime.settings import Settings, load_settings
 from ingest.messages import Arrival
 from ingest.pipeline.journal import Journal
 from ingest.service import Ingest
-from ingest.store.factory import StoreHandle, open_store
+from ingest.store.factory import open_store
 from ingest.store.port import Ranges, Store, WriteResult
 from ingest.store.records import Reading, Record
 from tests.bench.ingest import message
@@ -135,7 +136,7 @@ def _catch_up(settings: Settings, broker: RunningBroker, hours: float, rate: flo
         settings,
         city,
         login(broker.port, broker.folder),
-        StoreHandle(timed, opened.dead_letters, opened.quarantine, opened.health, opened.manifest),  # type: ignore[arg-type]
+        replace(opened, store=timed),  # type: ignore[arg-type]
     )
     stop = threading.Event()
     began_cpu_s, messages = usage_of(os.getpid()).cpu_s, ingest.drain.depth()

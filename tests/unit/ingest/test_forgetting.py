@@ -21,7 +21,7 @@ from ingest.messages import Arrival
 from ingest.pipeline.drain import Drain
 from ingest.pipeline.journal import Journal, JournalRetention, open_journal
 from ingest.pipeline.seal import Seal
-from ingest.store.factory import close_store, open_store
+from ingest.store.factory import open_store
 from ingest.store.parked.dead_letters import DeadLetter, DeadLetterQueue
 from ingest.store.parked.quarantine import Quarantine, QuarantinedMessage
 
@@ -77,7 +77,7 @@ def test_no_name_and_no_address_of_a_person_is_ever_on_the_disk(hotspots: City, 
     assert in_clear == []
     assert found_in(tmp_path / "ingest", SECRETS) == []
     journal.close()
-    close_store(settings)
+    opened.close()
     assert found_in(tmp_path / "ingest", SECRETS) == []
 
 

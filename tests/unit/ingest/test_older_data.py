@@ -21,7 +21,7 @@ from edge.outbox import Outbox
 from ingest.decoding.decoder import Decoder
 from ingest.pipeline.drain import Drain
 from ingest.pipeline.journal import open_journal
-from ingest.store.factory import close_store, open_store
+from ingest.store.factory import open_store
 from ingest.store.influx.checkpoint import Checkpoint
 from ingest.store.parked.dead_letters import DeadLetterQueue
 from ingest.store.parked.quarantine import Quarantine
@@ -137,7 +137,7 @@ def test_an_older_data_folder_goes_on_where_it_was(settings: Settings, city: Cit
     assert opened.manifest.damages() == ()
     journal.tidy()
     journal.close()
-    close_store(settings)
+    opened.close()
     files = [path for path in settings.data.rglob("*") if path.is_file()]
     assert not [path.name for path in files if b"40:d3:ae:04:32:0c" in path.read_bytes()]
     assert not [path.name for path in files if "damaged" in path.name or "foreign" in path.name]

@@ -26,7 +26,7 @@ from ingest.pipeline.journal import Journal, open_journal
 from ingest.service import Ingest
 from ingest.store.dedup import SeenSequences
 from ingest.store.duckdb.store import DuckStore
-from ingest.store.factory import StoreHandle, close_store, open_store, register_file
+from ingest.store.factory import StoreHandle, open_store, register_file
 from ingest.store.memory import MemoryStore
 from ingest.store.port import Ranges, WriteResult
 from ingest.store.records import Record
@@ -87,7 +87,7 @@ def running(settings: Settings, city: City) -> Iterator[Running]:
         yield run
     finally:
         run.journal.close()
-        close_store(settings)
+        run.opened.close()
 
 
 def filled(settings: Settings, city: City, count: int = 300) -> Path:
@@ -272,7 +272,7 @@ def test_whatever_a_write_raises_the_store_is_opened_anew_and_the_batch_written(
     thread.join()
     assert told == ["", "", "checksum"]
     assert [life.seqs for life in stores[2].stored_sequences()] == [((1, 2),)]
-    close_store(settings)
+    opened.close()
 
 
 def test_a_write_to_a_store_that_was_opened_anew_is_refused_until_it_is_asked_what_it_has() -> None:
@@ -326,7 +326,7 @@ def test_a_store_that_cannot_be_opened_leaves_the_intake_running_and_health_says
     thread.join()
     assert ingest.health(NOW).stored_total == 2
     ingest.journal.close()
-    close_store(settings)
+    opened.close()
 
 
 def test_a_journal_begun_anew_gives_out_no_position_that_the_store_knows(settings: Settings, city: City) -> None:
@@ -344,7 +344,7 @@ def test_a_journal_begun_anew_gives_out_no_position_that_the_store_knows(setting
     assert [life.seqs for life in opened.store.stored_sequences()] == [((0, 9), (77, 77))]
     assert ingest.drain.depth() == 0
     ingest.journal.close()
-    close_store(settings)
+    opened.close()
 
 
 def test_a_book_that_was_deleted_is_said(settings: Settings, city: City) -> None:
@@ -356,7 +356,7 @@ def test_a_book_that_was_deleted_is_said(settings: Settings, city: City) -> None
     damages: tuple[Damage, ...] = ingest.health(NOW).damages
     assert [one.file for one in damages] == ["ingest/book.sqlite"]
     ingest.journal.close()
-    close_store(settings)
+    opened.close()
 
 
 def test_what_the_broker_could_not_read_is_said_once_and_ends_when_it_is_accepted(
@@ -378,7 +378,7 @@ def test_what_the_broker_could_not_read_is_said_once_and_ends_when_it_is_accepte
     (folder / "damages.json").write_text("{")
     ingest.tidy()
     ingest.journal.close()
-    close_store(settings)
+    opened.close()
 
 
 def test_every_file_deleted_while_it_runs_is_written_anew_and_said(settings: Settings, city: City) -> None:
@@ -404,7 +404,7 @@ def test_every_file_deleted_while_it_runs_is_written_anew_and_said(settings: Set
         ]
     }
     ingest.journal.close()
-    close_store(settings)
+    opened.close()
     with running(settings, city) as run:
         run.apply()
         assert run.seqs() == [(1, 2)]
