@@ -6,6 +6,7 @@ import ssl
 import struct
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
@@ -31,6 +32,8 @@ KEEPALIVE_S: Final = 30
 SESSION_EXPIRY_S: Final = 7 * 86_400
 RECEIVE_MAXIMUM: Final = 1_000
 """Messages that a broker may send ahead of acknowledgements; paho's default of 65,535 bounds nothing."""
+FULL_PAUSE_S: Final = 0.01
+"""How often a full listener is asked again whether it has room."""
 _PUBACK: Final = struct.Struct("!BBH")
 """Fixed header, remaining length, packet id; the same in MQTT 3.1.1 and, meaning success, in 5."""
 
@@ -124,7 +127,16 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     generation: int
 
 
-class Connection:
+def _ignore(_: object) -> None:
+    """Listen to nothing."""
+
+
+def _always() -> bool:
+    """There is room for any number of messages."""
+    return True
+
+
+class Connection(ABC):
     """Base of every client: `run` blocks and keeps one connection alive until `stop` or `close`."""
 
     def __init__(self, params: ConnectionParams) -> None:
@@ -137,6 +149,25 @@ class Connection:
         self.connects = 0
         self.generation = 0
         self.connected = threading.Event()
+        self._on_message: Callable[[Delivery], None] = _ignore
+        self._on_connected: Callable[[bool], None] = _ignore
+        self._has_room: Callable[[], bool] = _always
+
+    def listen(
+        self,
+        *,
+        on_message: Callable[[Delivery], None] = _ignore,
+        on_connected: Callable[[bool], None] = _ignore,
+        has_room: Callable[[], bool] = _always,
+    ) -> None:
+        """Say who listens; call it before `run`. All three are called on the network thread and must not block.
+
+        Args:
+            on_message: Called with each message; for QoS 1 acknowledge it once it is durable.
+            on_connected: Called after each connect with `session_present`; subscribe there.
+            has_room: Whether `on_message` takes more just now; while it does not, the broker keeps the rest.
+        """
+        self._on_message, self._on_connected, self._has_room = on_message, on_connected, has_room
 
     def run(self, stop: threading.Event) -> None:
         """Connect, serve, and reconnect with jittered backoff (at most 30 s) until `stop` or `close`.
@@ -167,13 +198,20 @@ class Connection:
         """Drop the present connection, if any; `run` makes another."""
         self._dropped.set()
 
+    @abstractmethod
     def _serve(self, stop: threading.Event) -> None:
         """Connect and serve until the connection ends or is dropped.
 
         Raises:
             OSError: It could not be made, or broke.
         """
-        raise NotImplementedError
+
+    def _deliver(self, delivery: Delivery) -> None:
+        """Hand a message over, once there is room; meanwhile nothing more is read from the network."""
+        while not self._has_room():
+            if self._stop.wait(FULL_PAUSE_S):
+                return
+        self._on_message(delivery)
 
     def _note_connected(self, *, session_present: bool) -> None:
         self.connects += 1
@@ -191,6 +229,17 @@ class Connection:
         There the packet id may belong to another message.
         """
         return self.acknowledge_all([delivery]) == 1
+
+    @abstractmethod
+    def acknowledge_all(self, deliveries: Sequence[Delivery]) -> int:
+        """Acknowledge QoS 1 messages; return how many acknowledgements were sent.
+
+        Deliveries of earlier connections are left out.
+        """
+
+
+class MqttConnection(Connection):
+    """Base of the clients that speak MQTT: acknowledges with PUBACK packets."""
 
     def acknowledge_all(self, deliveries: Sequence[Delivery]) -> int:
         """Send the PUBACKs of QoS 1 messages in one write; return how many were sent.
@@ -211,34 +260,27 @@ class Connection:
                 )
             return len(packet_ids)
 
+    @abstractmethod
     def _send_acks(self, packets: bytes) -> None:
-        raise NotImplementedError
+        """Send PUBACK packets over the present connection."""
 
 
-class BusClient(Connection):
-    """The client of every service, on paho. Callbacks run on the network thread.
+class BusClient(MqttConnection):
+    """The client of every service, on paho.
 
     Args:
         params: The broker and the account. A persistent session keeps QoS 1 messages at the broker while disconnected.
-        on_message: Called with each message; for QoS 1 call `acknowledge` once it is durable.
-        on_connected: Called after each connect with `session_present`; subscribe here.
-        will: Last will, if any.
     """
 
-    def __init__(
-        self,
-        params: ConnectionParams,
-        *,
-        on_message: Callable[[Delivery], None] | None = None,
-        on_connected: Callable[[bool], None] | None = None,
-        will: Will | None = None,
-    ) -> None:
+    def __init__(self, params: ConnectionParams) -> None:
         super().__init__(params)
-        self._on_message = on_message
-        self._on_connected = on_connected
-        self._client = self._build(will)
+        self._client = self._build()
 
-    def _build(self, will: Will | None) -> ReadAheadClient:
+    def set_will(self, will: Will) -> None:
+        """Set the last will, before `run`."""
+        self._client.will_set(will.topic, will.payload, qos=1, retain=True)
+
+    def _build(self) -> ReadAheadClient:
         client = ReadAheadClient(
             CallbackAPIVersion.VERSION2,
             client_id=self._params.client_id,
@@ -254,8 +296,6 @@ class BusClient(Connection):
         client.connect_timeout = 5.0
         if context := self._params.tls():
             client.tls_set_context(context)
-        if will:
-            client.will_set(will.topic, will.payload, qos=1, retain=True)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_message = self._handle_message
@@ -284,8 +324,7 @@ class BusClient(Connection):
             self._note_lost(str(code))
             return
         self._note_connected(session_present=flags.session_present)
-        if self._on_connected:
-            self._on_connected(flags.session_present)
+        self._on_connected(flags.session_present)
         self.connected.set()
 
     def _on_disconnect(
@@ -296,17 +335,16 @@ class BusClient(Connection):
             self._note_lost(str(code))
 
     def _handle_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
-        if self._on_message:
-            try:
-                topic = message.topic
-            except UnicodeDecodeError:  # no broker should let it pass; what cannot be a topic is a dead letter
-                topic = bytes(message._topic).decode("utf-8", "backslashreplace")  # noqa: SLF001 - kept nowhere else
-            self._on_message(
-                Delivery(topic, bytes(message.payload), message.retain, message.mid, message.qos, self.generation)
-            )
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:  # no broker should let it pass; what cannot be a topic is a dead letter
+            topic = bytes(message._topic).decode("utf-8", "backslashreplace")  # noqa: SLF001 - kept nowhere else
+        self._deliver(
+            Delivery(topic, bytes(message.payload), message.retain, message.mid, message.qos, self.generation)
+        )
 
     def subscribe(self, *filters: str, qos: int = 1) -> None:
-        """Subscribe to filters; call from `on_connected`."""
+        """Subscribe to filters; call from `listen`'s `on_connected`."""
         self._client.subscribe([(topic_filter, qos) for topic_filter in filters])
 
     def _send_acks(self, packets: bytes) -> None:

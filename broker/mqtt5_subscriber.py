@@ -7,13 +7,13 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from typing import Final
 
 import mqtt5
 
-from broker.client import KEEPALIVE_S, RECEIVE_MAXIMUM, SESSION_EXPIRY_S, Connection, ConnectionParams, Delivery
+from broker.client import KEEPALIVE_S, RECEIVE_MAXIMUM, SESSION_EXPIRY_S, ConnectionParams, Delivery, MqttConnection
 from city.errors import ConfigError
 
 READ_BYTES: Final = 1 << 18
@@ -22,18 +22,14 @@ POLL_S: Final = 0.2
 _GRANTED_MAX: Final = 2
 
 
-class Mqtt5Subscriber(Connection):
+class Mqtt5Subscriber(MqttConnection):
     """Subscribes, acknowledges manually, and publishes at QoS 0; for ingest only.
 
     Args:
         params: The broker and the account; the version must be 5.
-        on_message: Called on the network thread with each message.
-        on_connected: Called after each connect with `session_present`; subscribe there.
     """
 
-    def __init__(
-        self, params: ConnectionParams, *, on_message: Callable[[Delivery], None], on_connected: Callable[[bool], None]
-    ) -> None:
+    def __init__(self, params: ConnectionParams) -> None:
         """Check the version.
 
         Raises:
@@ -42,8 +38,6 @@ class Mqtt5Subscriber(Connection):
         if params.version != "5":
             raise ConfigError("the client `mqtt5` speaks MQTT 5 only: set mqtt_version to 5, or mqtt_client to paho")
         super().__init__(params)
-        self._on_message = on_message
-        self._on_connected = on_connected
         self._sending = threading.Lock()
         self._socket: socket.socket | None = None
         self._sent_s = 0.0
@@ -120,7 +114,7 @@ class Mqtt5Subscriber(Connection):
 
     def _on_packet(self, packet: mqtt5.Packet) -> None:
         if isinstance(packet, mqtt5.PublishPacket):
-            self._on_message(
+            self._deliver(
                 Delivery(
                     packet.topic, packet.payload, packet.retain, packet.packet_id or 0, int(packet.qos), self.generation
                 )
@@ -133,7 +127,7 @@ class Mqtt5Subscriber(Connection):
             raise OSError(f"the broker says goodbye: {packet.reason_code}")
 
     def subscribe(self, *filters: str) -> None:
-        """Subscribe to filters at QoS 1; call from `on_connected`."""
+        """Subscribe to filters at QoS 1; call from `listen`'s `on_connected`."""
         filters_ = [mqtt5.TopicFilter(topic_filter, max_qos=mqtt5.QoS.AT_LEAST_ONCE) for topic_filter in filters]
         self._send(mqtt5.SubscribePacket(1, filters_).write())
 

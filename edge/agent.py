@@ -14,13 +14,13 @@ import threading
 import time
 from bisect import bisect_left, bisect_right
 from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
-from broker.client import BusClient, ConnectionParams, Delivery, Will
+from broker.client import Delivery, Will
 from broker.contract.codec import encode, join_encoded, parse_receipt
 from broker.contract.payloads import Offline, Online, Receipt, Status
 from broker.contract.topics import Kind, Topic, parse_topic, subscription
@@ -50,6 +50,36 @@ REPORT_EVERY_S: Final = 60.0
 SHUTDOWN_TIMEOUT_S: Final = 2.0
 
 
+class AgentBus(Protocol):
+    """The port through which an agent publishes."""
+
+    connected: threading.Event
+
+    def listen(self, *, on_message: Callable[[Delivery], None], on_connected: Callable[[bool], None]) -> None:
+        """Say who listens, before `run`."""
+
+    def set_will(self, will: Will) -> None:
+        """Set the last will, before `run`."""
+
+    def run(self, stop: threading.Event) -> None:
+        """Keep a connection until `stop` or `close`; blocks."""
+
+    def subscribe(self, *filters: str, qos: int = 1) -> None:
+        """Subscribe to filters; called after each connect."""
+
+    def acknowledge(self, delivery: Delivery) -> bool:
+        """Acknowledge a message of QoS 1; False for one of an earlier connection."""
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
+        """Publish a message; False without a connection."""
+
+    def publish_and_wait(self, topic: str, payload: bytes, *, retain: bool, timeout_s: float) -> bool:
+        """Publish a message and wait until the broker has it; False without a connection or after `timeout_s`."""
+
+    def close(self) -> None:
+        """End `run`."""
+
+
 class Agent:
     """Publishes for `devices` over one connection; threads: the caller's, the network's and `run`'s.
 
@@ -58,7 +88,7 @@ class Agent:
         devices: Device id to kind: one for a real device, many for a gateway. Only a single device has a last will,
             because a connection can have but one.
         outbox: Holds pending readings.
-        params: The broker and this agent's account.
+        bus: The connection to the broker with this agent's account, not yet running.
         firmware: Reported in the birth message.
     """
 
@@ -67,7 +97,7 @@ class Agent:
         city: str,
         devices: Mapping[str, Kind],
         outbox: Outbox,
-        params: ConnectionParams,
+        bus: AgentBus,
         *,
         firmware: str = "kota",
     ) -> None:
@@ -88,7 +118,10 @@ class Agent:
         self._reported_drops: dict[str, int] = {}
         self._report_due = 0.0
         self._disk_refuses = False
-        self._bus = BusClient(params, on_message=self._on_message, on_connected=self._on_connected, will=self._will())
+        self._bus = bus
+        bus.listen(on_message=self._on_message, on_connected=self._on_connected)
+        if will := self._will():
+            bus.set_will(will)
 
     def record(self, entries: Sequence[Entry]) -> None:
         """Keep readings and events durably and have them sent; returns when they are on disk.

@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from broker.client import connection_params
+from broker.client import BusClient, connection_params
 from city.errors import ConfigError, KotaError, RetryLaterError
 from city.inventory.model import Device
 from city.runtime.logs import configure_logging
@@ -46,7 +46,7 @@ def run(argv: list[str]) -> int:
     settings = runtime.settings
     outbox = Outbox(settings.data / "edge" / f"{device.id}.sqlite", max_bytes=settings.outbox_max_mb << 20)
     params = connection_params(settings, device.id, runtime.mqtt_password(device.id))
-    _serve(runtime, sensors, Agent(runtime.city.id, {device.id: device.KIND}, outbox, params), outbox)
+    _serve(runtime, sensors, Agent(runtime.city.id, {device.id: device.KIND}, outbox, BusClient(params)), outbox)
     left = outbox.pending()
     outbox.close()
     log.info("edge.stopped", device=device.id, waiting=left)

@@ -70,7 +70,7 @@ class Ingest:
         self.drain = Drain(
             self.journal, decoder, opened.store, opened.dead_letters, opened.quarantine, manifest=opened.manifest
         )
-        self.intake = Intake(city.id, self.journal, bus_of(settings, login), on_journaled=self.drain.wake)
+        self.intake = Intake(city.id, self.journal, make_bus(settings, login), on_journaled=self.drain.wake)
         self.parts: dict[str, Callable[..., None]] = {"ingest-drain": self.drain.run, "ingest-intake": self.intake.run}
         if opened.derived:
             self.parts["ingest-derive"] = _run_deriver(settings, city, opened, opened.derived)
@@ -179,22 +179,15 @@ def _run_deriver(settings: Settings, city: City, opened: StoreHandle, derived: D
     return Deriver(derived, city, opened.health, opened.dead_letters.count, url, demo=settings.demo).run
 
 
-def bus_of(settings: Settings, login: ConnectionParams) -> Callable[[Intake], IntakeBus]:
-    """A factory of the bus: the embedded broker's stream, or MQTT."""
-
-    def make(intake: Intake) -> IntakeBus:
-        match settings.mqtt_client:
-            case "nats":
-                endpoint = endpoint_path(settings.data)
-                return StreamReader(
-                    login, endpoint, on_message=intake.put, on_connected=intake.on_connected, has_room=intake.has_room
-                )
-            case "mqtt5":
-                return Mqtt5Subscriber(login, on_message=intake.receive, on_connected=intake.on_connected)
-            case _:
-                return BusClient(login, on_message=intake.receive, on_connected=intake.on_connected)
-
-    return make
+def make_bus(settings: Settings, login: ConnectionParams) -> IntakeBus:
+    """The connection to the broker: the embedded broker's stream, or MQTT."""
+    match settings.mqtt_client:
+        case "nats":
+            return StreamReader(login, endpoint_path(settings.data))
+        case "mqtt5":
+            return Mqtt5Subscriber(login)
+        case _:
+            return BusClient(login)
 
 
 def serve(runtime: Runtime) -> None:

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -42,25 +42,11 @@ class StreamReader(Connection):
     Args:
         params: The account; the broker's address is in `endpoint`.
         endpoint: The broker's endpoint file.
-        on_message: Called on the network thread with each message; must not block.
-        on_connected: Called after each connect; subscribe there.
-        has_room: Whether more messages may be requested.
     """
 
-    def __init__(
-        self,
-        params: ConnectionParams,
-        endpoint: Path,
-        *,
-        on_message: Callable[[Delivery], None],
-        on_connected: Callable[[bool], None],
-        has_room: Callable[[], bool],
-    ) -> None:
+    def __init__(self, params: ConnectionParams, endpoint: Path) -> None:
         super().__init__(params)
         self._endpoint = endpoint
-        self._on_message = on_message
-        self._on_connected = on_connected
-        self._has_room = has_room
         self._filters: tuple[str, ...] = ()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake = asyncio.Event()
@@ -182,7 +168,7 @@ class StreamReader(Connection):
                 self._on_message(Delivery(topic, message.data or b"", True, 0, 0, self.generation))
 
     def subscribe(self, *filters: str) -> None:
-        """Set the topic filters; call from `on_connected`."""
+        """Set the topic filters; call from `listen`'s `on_connected`."""
         self._filters = filters
 
     def acknowledge_all(self, deliveries: Sequence[Delivery]) -> int:

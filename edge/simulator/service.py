@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from broker.client import connection_params
+from broker.client import BusClient, connection_params
 from city.errors import ConfigError, RetryLaterError
 from city.runtime.service import Runtime
 from edge.agent import Agent
@@ -41,7 +41,7 @@ def serve(runtime: Runtime) -> None:
         del devices[camera]
     outbox = Outbox(settings.data / "edge" / "simulator.sqlite", max_bytes=settings.outbox_max_mb << 20)
     params = connection_params(settings, "simulator", runtime.mqtt_password("simulator"))
-    agent = Agent(runtime.city.id, devices, outbox, params, firmware="simulator")
+    agent = Agent(runtime.city.id, devices, outbox, BusClient(params), firmware="simulator")
     thread = runtime.thread("simulator-agent", lambda: agent.run(runtime.stop))
     SimulatedCity(runtime, agent, outbox.epoch, watched).run()
     thread.join()

@@ -49,7 +49,6 @@ GROUP_WAIT_S: Final = 0.005
 RECEIPT_WAIT_S: Final = 0.5
 RECEIPT_BATCH: Final = 50
 """Readings per receipt; a receipt goes out earlier after `RECEIPT_WAIT_S`, far below an edge's retransmit timeout."""
-FULL_PAUSE_S: Final = 0.01
 RETRY_MIN_S: Final = 0.3
 RETRY_MAX_S: Final = 10.0
 SEQUENCED_CHANNELS: Final = ("telemetry", "event")
@@ -59,6 +58,15 @@ class IntakeBus(Protocol):
     """The port through which intake reads from a broker."""
 
     connected: threading.Event
+
+    def listen(
+        self,
+        *,
+        on_message: Callable[[Delivery], None],
+        on_connected: Callable[[bool], None],
+        has_room: Callable[[], bool],
+    ) -> None:
+        """Say who listens, before `run`; nothing more is read from the broker while there is no room."""
 
     def run(self, stop: threading.Event) -> None:
         """Keep a connection until `stop` or `close`; blocks."""
@@ -88,7 +96,7 @@ class Intake:
     Args:
         city: The city's id.
         journal: Where messages become durable.
-        make_bus: Creates the bus; it calls this intake's `receive` or `put`, and `on_connected`.
+        bus: The connection to the broker, not yet running.
         on_journaled: Called after each commit, for example to wake the drain.
         clock: Time of receipt, UTC.
     """
@@ -97,7 +105,7 @@ class Intake:
         self,
         city: str,
         journal: Journal,
-        make_bus: Callable[[Intake], IntakeBus],
+        bus: IntakeBus,
         *,
         on_journaled: Callable[[], None],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -110,8 +118,8 @@ class Intake:
         # Unbounded in itself, because a bounded one costs 5 us a message; `has_room` is the bound.
         self._queue: queue.SimpleQueue[tuple[Delivery, datetime]] = queue.SimpleQueue()
         self._bytes_in = self._bytes_out = 0
-        self._stop = threading.Event()
-        self._bus = make_bus(self)
+        self._bus = bus
+        bus.listen(on_message=self.put, on_connected=self._on_connected, has_room=self.has_room)
         self._receipts = Receipts()
         self._canary = Canary(time.monotonic())
         self._was_deaf = False
@@ -152,27 +160,18 @@ class Intake:
             self._send_receipts(self._receipts.take(now_s))
             self._listen_to_canary(now_s)
         self._send_receipts(self._receipts.take(None))
-        self._stop.set()
         self._bus.close()
         network.join(2.0)
 
-    def on_connected(self, _session_present: bool) -> None:  # noqa: FBT001 - the bus's callback
+    def _on_connected(self, _session_present: bool) -> None:  # noqa: FBT001 - the bus's callback
         """Subscribe; the bus calls this after each connect."""
         # Always again: a persistent session keeps old filters but learns no new ones (a lesson of others).
         filters = (*(subscription(channel, city=self._city) for channel in UP_CHANNELS), self._canary_topic, *FILTERS)
         self._canary.on_connected(time.monotonic())
         self._bus.subscribe(*filters)
 
-    def receive(self, delivery: Delivery) -> None:
-        """Queue a message from the network; waits while the queue is full, so that the broker keeps the rest."""
-        while not self.has_room():
-            if self._stop.wait(FULL_PAUSE_S):
-                return
-            self._canary.on_message(time.monotonic())  # nothing is read just now, so nothing can be heard
-        self.put(delivery)
-
     def put(self, delivery: Delivery) -> None:
-        """Queue a message without waiting; for callers that check `has_room` before reading more."""
+        """Queue a message without waiting; the bus checks `has_room` before it reads more."""
         self._canary.on_message(time.monotonic())
         self._bytes_in += len(delivery.payload)
         self._queue.put((delivery, self._clock()))
@@ -230,6 +229,7 @@ class Intake:
                 if not self.full.is_set():
                     log.error("ingest.journal_refuses", reason=str(exc))
                 self.full.set()
+                self._listen_to_canary(time.monotonic())
                 stop.wait(backoff.next_s(exc.retry_after_s))
             else:
                 if self.full.is_set():

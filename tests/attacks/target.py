@@ -91,9 +91,8 @@ class Device:
         """Start connecting."""
         self.heard: list[Delivery] = []
         self._filters = filters
-        self.bus = BusClient(
-            target.login(user, client_id), on_message=self._keep, on_connected=lambda _present: self._subscribe()
-        )
+        self.bus = BusClient(target.login(user, client_id))
+        self.bus.listen(on_message=self._keep, on_connected=lambda _present: self._subscribe())
         self._thread = threading.Thread(target=self.bus.run, args=(threading.Event(),), daemon=True)
         self._thread.start()
 

@@ -46,7 +46,8 @@ class Nothing:
         """Prepare the connection."""
         self.count = 0
         self.began = 0.0
-        self._bus = BusClient(login(port, folder), on_message=self._take, on_connected=self._subscribe)
+        self._bus = BusClient(login(port, folder))
+        self._bus.listen(on_message=self._take, on_connected=self._subscribe)
 
     def run(self, messages: int) -> float:
         """Take that many; seconds from the first to the last."""

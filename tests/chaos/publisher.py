@@ -15,7 +15,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from broker.client import ConnectionParams
+from broker.client import BusClient, ConnectionParams
 from broker.contract.topics import Kind
 from city.errors import RetryLaterError
 from city.runtime.logs import configure_logging
@@ -47,7 +47,7 @@ def main(argv: list[str]) -> int:
     devices: dict[str, Kind] = dict.fromkeys(args.devices.split(","), "bin")
     outbox = Outbox(args.data / "edge" / f"{args.name}.sqlite", max_bytes=1 << 28)
     login = ConnectionParams("127.0.0.1", args.port, args.user, Secrets(args.data).password(args.user), args.user)
-    agent = Agent("kupang", devices, outbox, login)
+    agent = Agent("kupang", devices, outbox, BusClient(login))
     ended = threading.Event()
     thread = threading.Thread(target=agent.run, args=(ended,), daemon=True)
     thread.start()

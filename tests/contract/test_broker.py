@@ -153,7 +153,8 @@ def test_a_device_cannot_take_over_or_wipe_the_session_of_another(broker: Runnin
 def test_a_will_is_spoken_only_where_its_device_may_speak(broker: RunningBroker, topic: str) -> None:
     def die(will: Will) -> None:
         login = ConnectionParams("127.0.0.1", broker.port, "bin-0001", broker.password("bin-0001"), "bin-0001")
-        client = BusClient(login, will=will)
+        client = BusClient(login)
+        client.set_will(will)
         thread = threading.Thread(target=client.run, args=(threading.Event(),), daemon=True)
         thread.start()
         wait_for(client.connected.is_set, "the one that dies")

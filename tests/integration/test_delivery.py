@@ -17,7 +17,7 @@ from typing import Literal
 
 import pytest
 
-from broker.client import ConnectionParams
+from broker.client import BusClient, ConnectionParams
 from broker.contract.topics import Kind
 from edge.agent import Agent
 from edge.outbox import Outbox, TelemetryEntry
@@ -36,7 +36,7 @@ def agent_on(
     """A running agent, as the simulator's account when it speaks for several."""
     user = next(iter(devices)) if len(devices) == 1 else "simulator"
     login = ConnectionParams("127.0.0.1", broker.port, user, broker.secrets.password(user), user, version)
-    agent = Agent("kupang", devices, outbox, login)
+    agent = Agent("kupang", devices, outbox, BusClient(login))
     stop = threading.Event()
     thread = threading.Thread(target=agent.run, args=(stop,), daemon=True)
     thread.start()

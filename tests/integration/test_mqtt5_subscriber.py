@@ -34,7 +34,8 @@ class Reader:
         self.received: list[Delivery] = []
         password = broker.secrets.password("ingest")
         login = ConnectionParams("127.0.0.1", broker.port, "ingest", password, "ingest", "5", persistent=True)
-        self.bus = Mqtt5Subscriber(login, on_message=self.received.append, on_connected=self._subscribe)
+        self.bus = Mqtt5Subscriber(login)
+        self.bus.listen(on_message=self.received.append, on_connected=self._subscribe)
         self._thread = threading.Thread(target=self.bus.run, args=(threading.Event(),), daemon=True)
         self._thread.start()
         wait_for(self.bus.connected.is_set, "the fast reader")
@@ -92,4 +93,4 @@ def test_it_comes_back_after_the_broker_s_death_and_sends_no_old_acknowledgement
 
 def test_it_says_that_it_needs_mqtt_5() -> None:
     with pytest.raises(ConfigError, match="MQTT 5 only"):
-        Mqtt5Subscriber(ConnectionParams("127.0.0.1", 1, "ingest", "x", "fast"), on_message=print, on_connected=print)
+        Mqtt5Subscriber(ConnectionParams("127.0.0.1", 1, "ingest", "x", "fast"))

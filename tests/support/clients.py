@@ -47,19 +47,16 @@ class Connected:
         self._thread.start()
 
     def _client(self, login: ConnectionParams) -> BusClient:
-        bus = BusClient(login, on_message=self._keep, on_connected=self._subscribe)
+        bus = BusClient(login)
+        bus.listen(on_message=self._keep, on_connected=self._subscribe)
         bus._client.on_subscribe = lambda *_: self._subscribed.set()
         return bus
 
     def _stream_reader(self, broker: RunningBroker, login: ConnectionParams) -> StreamReader:
         self._subscribed.set()  # it is connected when it has subscribed
-        return StreamReader(
-            login,
-            broker.folder / "broker" / "endpoint.json",
-            on_message=self._keep,
-            on_connected=self._subscribe,
-            has_room=lambda: True,
-        )
+        bus = StreamReader(login, broker.folder / "broker" / "endpoint.json")
+        bus.listen(on_message=self._keep, on_connected=self._subscribe)
+        return bus
 
     def __enter__(self) -> Self:
         """Wait for the connection, and for its subscriptions to be granted or refused."""

@@ -16,7 +16,7 @@ from typing import Final
 import cv2
 import structlog
 
-from broker.client import connection_params
+from broker.client import BusClient, connection_params
 from city.errors import ConfigError, KotaError
 from city.inventory.model import Camera
 from city.inventory.zone_plans import ZonePlanFile, still_path
@@ -103,7 +103,7 @@ class CameraGroup:
                 return
             with closing(Outbox(path, max_bytes=settings.outbox_max_mb << 20)) as outbox:
                 login = connection_params(settings, camera.id, runtime.mqtt_password(camera.id))
-                agent = Agent(runtime.city.id, {camera.id: "camera"}, outbox, login, firmware="vision")
+                agent = Agent(runtime.city.id, {camera.id: "camera"}, outbox, BusClient(login), firmware="vision")
                 publisher = runtime.thread(f"{camera.id}-agent", lambda: agent.run(runtime.stop))
                 worker = self._workers[camera.id] = self._worker(camera, agent)
                 worker.run(runtime.stop)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from broker.client import ConnectionParams
+from broker.client import Delivery, Will
 from broker.contract.payloads import Receipt
 from city.errors import RetryLaterError
 from edge.agent import REPORT_EVERY_S, Agent
@@ -26,7 +27,28 @@ class FakeBus:
     def __init__(self) -> None:
         self.said: list[dict[str, Any]] = []
         self.connected = threading.Event()
+        self.will: Will | None = None
         self.subscriptions: list[tuple[tuple[str, ...], int]] = []
+
+    def listen(self, *, on_message: object, on_connected: Callable[[bool], None]) -> None:
+        del on_message
+        self.on_connected = on_connected
+
+    def set_will(self, will: Will) -> None:
+        self.will = will
+
+    def run(self, stop: threading.Event) -> None:
+        stop.wait()
+
+    def acknowledge(self, _delivery: Delivery) -> bool:
+        return True
+
+    def publish_and_wait(self, topic: str, payload: bytes, *, retain: bool, timeout_s: float) -> bool:
+        del timeout_s
+        return self.publish(topic, payload, retain=retain)
+
+    def close(self) -> None:
+        pass
 
     def subscribe(self, *filters: str, qos: int = 1) -> None:
         self.subscriptions.append((filters, qos))
@@ -37,11 +59,13 @@ class FakeBus:
 
 
 @pytest.fixture
-def agent(tmp_path: Path) -> Agent:
-    outbox = Outbox(tmp_path / "outbox.sqlite", max_bytes=1_000)
-    made = Agent("kupang", {"bin-1": "bin"}, outbox, ConnectionParams("127.0.0.1", 1, "bin-1", "x", "bin-1"))
-    made._bus = FakeBus()  # type: ignore[assignment]
-    return made
+def bus() -> FakeBus:
+    return FakeBus()
+
+
+@pytest.fixture
+def agent(tmp_path: Path, bus: FakeBus) -> Agent:
+    return Agent("kupang", {"bin-1": "bin"}, Outbox(tmp_path / "outbox.sqlite", max_bytes=1_000), bus)
 
 
 def filled(agent: Agent, readings: int) -> None:
@@ -54,44 +78,41 @@ def receipt(agent: Agent, *seqs: tuple[int, int], epoch: str = "") -> None:
     agent._forget_receipted()
 
 
-def said(agent: Agent) -> list[dict[str, Any]]:
-    return agent._bus.said  # type: ignore[attr-defined, no-any-return]
-
-
-def test_a_birth_tells_what_waits_and_what_gave_way(agent: Agent) -> None:
+def test_a_birth_tells_what_waits_and_what_gave_way(agent: Agent, bus: FakeBus) -> None:
     filled(agent, 40)
     agent._publish_online()
-    (birth,) = said(agent)
+    (birth,) = bus.said
     assert birth["outbox_waiting"] + birth["outbox_dropped"] == 40
     assert birth["outbox_dropped"] > 0
 
 
-def test_receipts_are_asked_for_so_that_the_broker_keeps_nothing_for_it(agent: Agent) -> None:
-    agent._on_connected(False)
-    assert agent._bus.subscriptions == [(("kota/v1/kupang/bin/bin-1/receipt",), 0)]  # type: ignore[attr-defined]
+def test_receipts_are_asked_for_so_that_the_broker_keeps_nothing_for_it(tmp_path: Path, bus: FakeBus) -> None:
+    Agent("kupang", {"bin-1": "bin"}, Outbox(tmp_path / "outbox.sqlite", max_bytes=1_000), bus)
+    bus.on_connected(False)
+    assert bus.subscriptions == [(("kota/v1/kupang/bin/bin-1/receipt",), 0)]
 
 
-def test_what_gave_way_while_there_was_no_connection_is_told_at_the_next(agent: Agent) -> None:
+def test_what_gave_way_while_there_was_no_connection_is_told_at_the_next(agent: Agent, bus: FakeBus) -> None:
     agent._publish_online()
     filled(agent, 40)
     agent._publish_online()
-    first, second = said(agent)
+    first, second = bus.said
     assert first["outbox_dropped"] == 0
     assert second["outbox_dropped"] > 0
 
 
-def test_it_is_told_again_when_more_gave_way_but_not_all_the_time(agent: Agent) -> None:
+def test_it_is_told_again_when_more_gave_way_but_not_all_the_time(agent: Agent, bus: FakeBus) -> None:
     filled(agent, 5)
     agent._publish_online()
     now = time.monotonic()
     agent._report_dropped(now)
-    assert len(said(agent)) == 1
+    assert len(bus.said) == 1
     filled(agent, 40)
     agent._report_dropped(now + REPORT_EVERY_S / 2)
-    assert len(said(agent)) == 1
+    assert len(bus.said) == 1
     agent._report_dropped(now + REPORT_EVERY_S + 1)
     agent._report_dropped(now + 3 * REPORT_EVERY_S)
-    assert [one["outbox_dropped"] > 0 for one in said(agent)] == [False, True]
+    assert [one["outbox_dropped"] > 0 for one in bus.said] == [False, True]
 
 
 def test_a_refusing_disk_is_waited_for(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,23 +131,23 @@ def test_a_refusing_disk_is_waited_for(agent: Agent, monkeypatch: pytest.MonkeyP
 
 
 def test_a_day_without_receipts_is_no_flood_and_ends_soon_after_the_first_receipt(
-    agent: Agent, monkeypatch: pytest.MonkeyPatch
+    agent: Agent, bus: FakeBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [0.0]
     monkeypatch.setattr("edge.agent.time.monotonic", lambda: clock[0])
     filled(agent, 3)
-    agent._bus.connected.set()
+    bus.connected.set()
     agent._report_due = 10**9
     for clock[0] in range(0, 86_400, 5):
         agent._iterate()
-    sent = [one["seq"] for element in said(agent) for one in (element if isinstance(element, list) else [element])]
+    sent = [one["seq"] for element in bus.said for one in (element if isinstance(element, list) else [element])]
     assert sent.count(0) < 160
     agent._receipts.append(("bin-1", Receipt(epoch=agent._outbox.epoch, seqs=[(0, 0)])))
     agent._iterate()
-    before = len(said(agent))
+    before = len(bus.said)
     clock[0] += 50
     agent._iterate()
-    assert len(said(agent)) == before + 1
+    assert len(bus.said) == before + 1
 
 
 @pytest.mark.parametrize("seqs", [(0, 2**53), (0, 9), (3, 3)])
@@ -136,9 +157,9 @@ def test_a_forged_receipt_destroys_nothing_that_was_never_sent(agent: Agent, seq
     assert agent._outbox.pending() == 5
 
 
-def test_a_receipt_is_believed_for_what_was_published_and_for_nothing_beyond(agent: Agent) -> None:
+def test_a_receipt_is_believed_for_what_was_published_and_for_nothing_beyond(agent: Agent, bus: FakeBus) -> None:
     filled(agent, 3)
-    agent._bus.connected.set()
+    bus.connected.set()
     agent._iterate()
     filled(agent, 2)
     receipt(agent, (0, 2**53), epoch="another")
@@ -149,10 +170,21 @@ def test_a_receipt_is_believed_for_what_was_published_and_for_nothing_beyond(age
     assert agent._outbox.pending() == 2
 
 
-def test_another_life_of_the_agent_believes_no_receipt_before_it_has_sent_again(agent: Agent) -> None:
+def test_another_life_of_the_agent_believes_no_receipt_before_it_has_sent_again(agent: Agent, bus: FakeBus) -> None:
     filled(agent, 3)
-    agent._bus.connected.set()
+    bus.connected.set()
     agent._iterate()
-    after = Agent("kupang", {"bin-1": "bin"}, agent._outbox, ConnectionParams("127.0.0.1", 1, "bin-1", "x", "bin-1"))
+    after = Agent("kupang", {"bin-1": "bin"}, agent._outbox, FakeBus())
     receipt(after, (0, 2))
     assert agent._outbox.pending() == 3
+
+
+def test_one_device_has_a_last_will_and_several_have_none(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "outbox.sqlite", max_bytes=1_000)
+    alone, several = FakeBus(), FakeBus()
+    Agent("kupang", {"bin-1": "bin"}, outbox, alone)
+    Agent("kupang", {"bin-1": "bin", "bin-2": "bin"}, outbox, several)
+    assert alone.will is not None
+    assert alone.will.topic == "kota/v1/kupang/bin/bin-1/status"
+    assert msgspec.json.decode(alone.will.payload)["reason"] == "lost"
+    assert several.will is None
