@@ -15,7 +15,7 @@ from city.errors import ConfigError, RetryLaterError
 from city.inventory.model import City
 from vision.evidence.custody.chain import Entry
 from vision.evidence.custody.records import CaseRecord
-from vision.evidence.encryption import SUFFIX, decrypt, encrypted_name, read_key
+from vision.evidence.encryption import SUFFIXES, decrypt, encrypted_name, find_encrypted, read_private_key
 from vision.evidence.export import export_case
 from vision.evidence.report_texts import Lang
 from vision.evidence.store import EvidenceError, EvidenceStore
@@ -86,8 +86,9 @@ class EvidenceService:
         """
         if self._clear_key is None:
             raise ConfigError("clear copies are not opened here: no key is set")
-        sealed = self._room.verified_path(case, encrypted_name(file)).read_bytes()
-        content = decrypt(sealed, read_key(self._clear_key), f"{case}/{file}")
+        name = find_encrypted(file, self.record(case).sha256) or encrypted_name(file)
+        encrypted = self._room.verified_path(case, name).read_bytes()
+        content = decrypt(encrypted, read_private_key(self._clear_key), f"{case}/{file}")
         detail = {"file": file, "clear": "yes", "reason": reason, "role": actor.role, "address": actor.address}
         self._room.custody.add(VIEWED, case, detail)
         return content
@@ -97,7 +98,7 @@ class EvidenceService:
         record = self.record(case)
         if self._clear_key is None or record.deleted:
             return []
-        return [name for name in record.sha256 if not name.endswith(SUFFIX) and encrypted_name(name) in record.sha256]
+        return [name for name in record.sha256 if not name.endswith(SUFFIXES) and find_encrypted(name, record.sha256)]
 
     def export(self, case: str, lang: Lang, actor: Actor) -> bytes:
         """A case as a ZIP archive. The custody log records the export.

@@ -96,7 +96,7 @@ class CameraWorker:
         blind_file: Path | None = None,
         pending: Path | None = None,
         object_detector: ObjectDetector | None = None,
-        clear_key: bytes | None = None,
+        clear_key: str | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._camera = camera

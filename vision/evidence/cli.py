@@ -24,7 +24,7 @@ from vision.evidence.custody.keys import PUBLIC_NAME, PublicKeys, read_public
 from vision.evidence.custody.log import HEAD_COPY_NAME
 from vision.evidence.custody.verify import verify
 from vision.evidence.encryption import PUBLIC_NAME as CLEAR_PUBLIC_NAME
-from vision.evidence.encryption import key_line, new_private_key, public_of
+from vision.evidence.encryption import key_file, new_private_key, public_of
 from vision.evidence.export import export_case
 from vision.evidence.report_texts import LANGS
 from vision.evidence.retention import enforce, lifetimes_of
@@ -125,8 +125,8 @@ def _clear_key(args: argparse.Namespace, _settings: Settings, store: EvidenceSto
             raise ConfigError(f"{path} is there already; what was encrypted for it could not be decrypted any more")
     private = new_private_key()
     store.folder.mkdir(parents=True, exist_ok=True)
-    replace_file(args.out, key_line(private))
-    replace_file(public_path, key_line(public_of(private)))
+    replace_file(args.out, key_file(private))
+    replace_file(public_path, f"{public_of(private)}\n")
     print(f"{args.out}: the private key; KOTA_EVIDENCE_CLEAR_KEY={args.out} for the API, and a copy in a safe")
     print(f"{public_path}: the public key, for the camera workers; sites say `clear_copies` in sites.csv")
     return 0

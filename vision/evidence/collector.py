@@ -75,7 +75,7 @@ class EvidenceCollector:
         store: EvidenceStore,
         masks: Callable[[], Sequence[Zone]],
         *,
-        clear_key: bytes | None = None,
+        clear_key: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
@@ -167,7 +167,7 @@ class EvidenceCollector:
         except (OSError, MemoryError, cv2.error) as exc:
             log.error("evidence.not_redacted", case=unfinished.case, reason=str(exc))
             return CollectedCase(unfinished.case, {})
-        files = {**redacted.files, **self._encrypt(unfinished.case, redacted.clear)}
+        files = {**redacted.files, **self._encrypt(redacted.clear)}
         for attempt in range(ATTEMPTS_MAX):
             try:
                 return CollectedCase(unfinished.case, self._store.keep(unfinished.case, files, unfinished.about))
@@ -176,12 +176,10 @@ class EvidenceCollector:
                 time.sleep(RETRY_AFTER_S)
         return CollectedCase(unfinished.case, {})
 
-    def _encrypt(self, case: str, clear: Mapping[str, bytes]) -> dict[str, bytes]:
+    def _encrypt(self, clear: Mapping[str, bytes]) -> dict[str, bytes]:
         if self._clear_key is None:
             return {}
-        return {
-            encrypted_name(name): encrypt(content, self._clear_key, f"{case}/{name}") for name, content in clear.items()
-        }
+        return {encrypted_name(name): encrypt(content, self._clear_key) for name, content in clear.items()}
 
 
 def _scale_box(box: Box, image: Image, small: Image) -> Box:

@@ -1,100 +1,133 @@
 """Encryption of clear copies (pictures with people): a camera worker that writes them cannot read them.
 
-Every file has a key of its own, agreed with X25519 between a fresh pair and the city's public clear key, and is
-encrypted with ChaCha20-Poly1305. The private clear key is in no folder of the camera workers: `kota evidence clear-key
---out FILE` makes the pair, puts the public half beside the evidence, and FILE where the API alone can read it.
+The format is age's own: `age --decrypt -i clear.key clear-after-jpg.age` opens a copy without this program. The private
+key is in no folder of the camera workers: `kota evidence clear-key --out FILE` makes the pair, puts the public half
+beside the evidence, and FILE where the API alone can read it. Which case a copy belongs to is in the custody log, with
+its hash. Keys and copies of earlier versions stay readable.
+
+Source: age-encryption.org/v1; keys are X25519 keys in Bech32 (BIP 173).
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+import bech32
+import pyrage
 
 from city.errors import ConfigError
+from vision.evidence import encryption_v1
 
 PUBLIC_NAME: Final = "clear.pub"
-SUFFIX: Final = ".sealed"
-_MAGIC: Final = b"KOTA-SEALED-1\n"
-_KEY_BYTES: Final = 32
-_NONCE: Final = bytes(12)
-"""Constant, but never used twice with one key: every file has a key of its own."""
+SUFFIXES: Final = (".age", encryption_v1.SUFFIX)
+"""Suffixes of encrypted copies, the present one first."""
+_PUBLIC: Final = "age"
+_PRIVATE: Final = "age-secret-key-"
 
 
-def encrypted_name(file: str) -> str:
-    """Name of the encrypted copy of a file: `after.jpg` is `clear-after-jpg.sealed`."""
-    return f"clear-{file.replace('.', '-')}{SUFFIX}"
+def encrypted_name(file: str, suffix: str = SUFFIXES[0]) -> str:
+    """Name of the encrypted copy of a file: `after.jpg` is `clear-after-jpg.age`."""
+    return f"clear-{file.replace('.', '-')}{suffix}"
 
 
-def new_private_key() -> bytes:
-    """A private clear key, 32 bytes."""
-    return X25519PrivateKey.generate().private_bytes_raw()
+def find_encrypted(file: str, names: Iterable[str]) -> str | None:
+    """The encrypted copy of a file among the names of a case's files; None without one."""
+    kept = set(names)
+    return next((name for suffix in SUFFIXES if (name := encrypted_name(file, suffix)) in kept), None)
 
 
-def public_of(private: bytes) -> bytes:
-    """The public half of a private clear key."""
-    return X25519PrivateKey.from_private_bytes(private).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+def new_private_key() -> str:
+    """A private clear key, `AGE-SECRET-KEY-1...`."""
+    return str(pyrage.x25519.Identity.generate())
 
 
-def read_key(path: Path) -> bytes:
-    """Read a clear key, public or private, from a file of one base64 line.
+def public_of(private: str) -> str:
+    """The public half of a private clear key, `age1...`."""
+    return str(pyrage.x25519.Identity.from_str(private).to_public())
+
+
+def key_file(private: str) -> str:
+    """The content of a private key's file, as `age-keygen` writes it."""
+    return f"# public key: {public_of(private)}\n{private}\n"
+
+
+def read_private_key(path: Path) -> str:
+    """Read a private clear key.
 
     Raises:
         ConfigError: The file is absent or holds something else.
     """
-    try:
-        key = base64.b64decode(path.read_bytes().strip(), validate=True)
-    except (OSError, ValueError) as exc:
-        raise ConfigError(f"{path}: no key for clear copies: {exc}") from exc
-    if len(key) != _KEY_BYTES:
-        raise ConfigError(f"{path}: holds {len(key)} bytes, not a key of {_KEY_BYTES}")
-    return key
+    return _read_key(path, _PRIVATE).upper()
 
 
-def key_line(key: bytes) -> str:
-    """A clear key as the base64 line of its file."""
-    return base64.b64encode(key).decode() + "\n"
+def read_public_key(path: Path) -> str:
+    """Read a public clear key.
+
+    Raises:
+        ConfigError: The file is absent or holds something else.
+    """
+    return _read_key(path, _PUBLIC)
 
 
-def encrypt(content: bytes, public: bytes, name: str) -> bytes:
-    """Encrypt for the owner of the private key; the name is authenticated and needed to decrypt.
+def encrypt(content: bytes, public: str) -> bytes:
+    """Encrypt for the owner of the private key.
 
     Args:
         content: The plain content.
         public: The city's public clear key.
-        name: Case and file, `CASE/FILE`.
     """
-    fresh = X25519PrivateKey.generate()
-    shared = fresh.exchange(X25519PublicKey.from_public_bytes(public))
-    ours = fresh.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-    return _MAGIC + ours + _cipher(shared, ours, public).encrypt(_NONCE, content, name.encode())
+    encrypted: bytes = pyrage.encrypt(content, [pyrage.x25519.Recipient.from_str(public)])
+    return encrypted
 
 
-def decrypt(encrypted: bytes, private: bytes, name: str) -> bytes:
+def decrypt(encrypted: bytes, private: str, name: str) -> bytes:
     """Decrypt an encrypted copy.
 
+    Args:
+        encrypted: Its content.
+        private: The private clear key.
+        name: Case and file, `CASE/FILE`; copies of earlier versions are bound to it.
+
     Raises:
-        ConfigError: It was encrypted for another key or name, or has been changed.
+        ConfigError: It was encrypted for another key, or has been changed.
     """
-    start = len(_MAGIC) + _KEY_BYTES
-    theirs = encrypted[len(_MAGIC) : start]
-    if not encrypted.startswith(_MAGIC):
-        raise ConfigError(f"{name} is no encrypted file")
+    if encrypted.startswith(encryption_v1.MAGIC):
+        return encryption_v1.decrypt(encrypted, _raw(private, _PRIVATE) or b"", name)
     try:
-        shared = X25519PrivateKey.from_private_bytes(private).exchange(X25519PublicKey.from_public_bytes(theirs))
-        return _cipher(shared, theirs, public_of(private)).decrypt(_NONCE, encrypted[start:], name.encode())
-    except (InvalidTag, ValueError) as exc:
-        raise ConfigError(f"{name} cannot be decrypted: encrypted for another key or name, or changed since") from exc
+        content: bytes = pyrage.decrypt(encrypted, [pyrage.x25519.Identity.from_str(private)])
+    except (pyrage.DecryptError, ValueError) as exc:
+        raise ConfigError(f"{name} cannot be decrypted: encrypted for another key, or changed since") from exc
+    return content
 
 
-def _cipher(shared: bytes, fresh: bytes, public: bytes) -> ChaCha20Poly1305:
-    return ChaCha20Poly1305(
-        HKDF(SHA256(), _KEY_BYTES, salt=None, info=b"kota clear copy" + fresh + public).derive(shared)
-    )
+def _read_key(path: Path, part: str) -> str:
+    try:
+        lines = path.read_text(encoding="ascii").splitlines()
+    except (OSError, ValueError) as exc:
+        raise ConfigError(f"{path}: no key for clear copies: {exc}") from exc
+    keys = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    if len(keys) != 1:
+        raise ConfigError(f"{path}: holds {len(keys)} keys for clear copies, not one")
+    raw = _raw(keys[0], part) or _raw_v1(keys[0])
+    if raw is None:
+        raise ConfigError(f"{path}: holds no {'public' if part == _PUBLIC else 'private'} key for clear copies")
+    return bech32.bech32_encode(part, bech32.convertbits(raw, 8, 5) or [])
+
+
+def _raw(key: str, part: str) -> bytes | None:
+    """The 32 bytes of a key in Bech32; None if it is none, or of another kind."""
+    kind, words = bech32.bech32_decode(key)
+    numbers = bech32.convertbits(words, 5, 8, False) if words and kind == part else None
+    return bytes(numbers) if numbers and len(numbers) == encryption_v1.KEY_BYTES else None
+
+
+def _raw_v1(key: str) -> bytes | None:
+    """The 32 bytes of a key as earlier versions wrote it, in base64."""
+    with contextlib.suppress(ValueError):
+        raw = base64.b64decode(key, validate=True)
+        return raw if len(raw) == encryption_v1.KEY_BYTES else None
+    return None

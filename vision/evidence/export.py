@@ -12,7 +12,7 @@ from vision.evidence.case_files import read_about
 from vision.evidence.custody.keys import PUBLIC_NAME
 from vision.evidence.custody.log import LOG_NAME, read_lines
 from vision.evidence.custody.records import CaseRecord
-from vision.evidence.encryption import SUFFIX
+from vision.evidence.encryption import SUFFIXES
 from vision.evidence.report_texts import Lang, text
 from vision.evidence.store import EvidenceError, EvidenceStore
 from vision.evidence.subject import ReportSubject
@@ -69,7 +69,7 @@ def verified_files(store: EvidenceStore, case: str) -> dict[str, bytes]:
 
 
 def _without_encrypted(sha256: dict[str, str]) -> dict[str, str]:
-    return {name: value for name, value in sha256.items() if not name.endswith(SUFFIX)}
+    return {name: value for name, value in sha256.items() if not name.endswith(SUFFIXES)}
 
 
 def _zip(folder: str, files: dict[str, bytes], at: datetime) -> bytes:

@@ -31,7 +31,7 @@ from vision.capture.port import FrameSource
 from vision.capture.sources import open_source
 from vision.capture.watchdog import RECORDED, STREAMED
 from vision.detect.onnx_detector import OnnxDetector
-from vision.evidence.encryption import PUBLIC_NAME, read_key
+from vision.evidence.encryption import PUBLIC_NAME, read_public_key
 from vision.evidence.store import open_evidence_store
 
 log = structlog.get_logger("vision")
@@ -128,13 +128,13 @@ class CameraGroup:
             clear_key=self._clear_key(camera),
         )
 
-    def _clear_key(self, camera: Camera) -> bytes | None:
+    def _clear_key(self, camera: Camera) -> str | None:
         """Public key that clear copies are encrypted for; None if the site asks for no copies or there is no key."""
         site = self._runtime.city.sites.get(camera.site)
         if site is None or not site.clear_copies:
             return None
         try:
-            return read_key(self._evidence.folder / PUBLIC_NAME)
+            return read_public_key(self._evidence.folder / PUBLIC_NAME)
         except ConfigError as exc:
             log.warning("vision.no_clear_copies", camera=camera.id, site=camera.site, reason=str(exc))
             return None

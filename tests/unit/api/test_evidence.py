@@ -18,7 +18,7 @@ from city.runtime.secrets import Role
 from tests.unit.api.conftest import Stage
 from vision.evidence.custody.keys import read_public
 from vision.evidence.custody.verify import verify
-from vision.evidence.encryption import encrypt, encrypted_name, key_line, new_private_key, public_of
+from vision.evidence.encryption import encrypt, encrypted_name, key_file, new_private_key, public_of
 
 CASE = "cam-01-20260301t040000z-1"
 
@@ -132,9 +132,9 @@ def test_each_role_has_its_own(dumped: Stage, role: Role, method: str, path: str
 def with_clear_copies(stage: Stage, folder: Path) -> bytes:
     private = new_private_key()
     stage.clear_key = folder / "clear.key"
-    stage.clear_key.write_text(key_line(private))
+    stage.clear_key.write_text(key_file(private))
     stage.happen("cam-01", "dumping", case=CASE, evidence={"after": "after.jpg"})
-    sealed = encrypt(b"face", public_of(private), f"{CASE}/after.jpg")
+    sealed = encrypt(b"face", public_of(private))
     stage.keep(CASE, {"after.jpg": FILES["after.jpg"], encrypted_name("after.jpg"): sealed})
     return sealed
 
@@ -153,14 +153,14 @@ def test_a_clear_copy_needs_a_role_and_a_reason_which_is_noted(stage: Stage, tmp
         {"file": "after.jpg", "clear": "yes", **WHY, "role": "admin", "address": "10.0.0.7"}
     ]
     archive = zipfile.ZipFile(io.BytesIO(as_(stage, "operator").post(f"{BASE}/export").content))
-    assert not [name for name in archive.namelist() if name.endswith(".sealed")], "an archive shows no people"
+    assert not [name for name in archive.namelist() if name.endswith((".age", ".sealed"))], "an archive shows no people"
 
 
 def test_a_clear_copy_is_not_opened_with_another_key_or_none(stage: Stage, tmp_path: Path) -> None:
     with_clear_copies(stage, tmp_path)
     assert as_(stage, "admin").post(f"{BASE}/clear/before.jpg", json=WHY).status_code == 404
     assert stage.clear_key
-    stage.clear_key.write_text(key_line(new_private_key()))
+    stage.clear_key.write_text(key_file(new_private_key()))
     assert as_(stage, "admin").post(f"{BASE}/clear/after.jpg", json=WHY).status_code == 409
     stage.clear_key.write_text("nonsense")
     assert as_(stage, "admin").post(f"{BASE}/clear/after.jpg", json=WHY).status_code == 409

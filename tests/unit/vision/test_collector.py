@@ -99,7 +99,7 @@ def test_no_picture_of_the_clip_shows_who_it_was(tmp_path: Path) -> None:
 def test_masks_are_black_in_everything(tmp_path: Path) -> None:
     bag = PutDownBag(tmp_path, masks=[MASK], clear_key=public_of(private := new_private_key()))
     bag.finished()
-    sealed = (tmp_path / "c-1" / "clear-after-jpg.sealed").read_bytes()
+    sealed = (tmp_path / "c-1" / "clear-after-jpg.age").read_bytes()
     clear = from_jpeg(decrypt(sealed, private, "c-1/after.jpg"))
     for picture in (*map(bag.kept, ("before.jpg", "deposit.jpg", "after.jpg")), clear):
         assert picture[: HEIGHT // 6, : WIDTH // 6].max() < 16
@@ -111,14 +111,14 @@ def test_clear_copies_are_kept_only_where_they_are_asked_for(tmp_path: Path) -> 
     bag = PutDownBag(tmp_path / "with", clear_key=public_of(private))
     bag.finished()
     folder = tmp_path / "with" / "c-1"
-    assert {path.name for path in folder.glob("*.sealed")} == {
-        "clear-deposit-jpg.sealed", "clear-after-jpg.sealed", "clear-clip-webm.sealed",
+    assert {path.name for path in folder.glob("*.age")} == {
+        "clear-deposit-jpg.age", "clear-after-jpg.age", "clear-clip-webm.age",
     }  # fmt: skip
-    clear = from_jpeg(decrypt((folder / "clear-deposit-jpg.sealed").read_bytes(), private, "c-1/deposit.jpg"))
+    clear = from_jpeg(decrypt((folder / "clear-deposit-jpg.age").read_bytes(), private, "c-1/deposit.jpg"))
     seen, person_x = bag.pictures[PUT_DOWN_S]
     assert survived(seen, clear, (person_x, 70, 40, 120)) > 0.8
     PutDownBag(tmp_path / "without").finished()
-    assert not list((tmp_path / "without" / "c-1").glob("*.sealed"))
+    assert not list((tmp_path / "without" / "c-1").glob("*.age"))
 
 
 def test_who_has_no_time_keeps_a_mosaic_of_everything_but_the_waste(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 from city.cli.main import main
 from city.runtime.secrets import Secrets
 from city.runtime.settings import Settings
-from vision.evidence.encryption import decrypt, encrypt, public_of, read_key
+from vision.evidence.encryption import decrypt, encrypt, public_of, read_private_key, read_public_key
 from vision.evidence.store import EvidenceStore, open_evidence_store
 
 CASE = "cam-01-20260301t040000z-1"
@@ -145,9 +145,9 @@ def test_a_clear_key_is_made_once(store: EvidenceStore, tmp_path: Path) -> None:
     private = tmp_path / "clear.key"
     assert kota("clear-key", "--out", str(private)) == 0
     assert oct(private.stat().st_mode & 0o777) == "0o600"
-    key = read_key(private)
-    assert read_key(store.folder / "clear.pub") == public_of(key)
-    assert decrypt(encrypt(b"x", public_of(key), "c/a"), key, "c/a") == b"x"
+    key = read_private_key(private)
+    assert read_public_key(store.folder / "clear.pub") == public_of(key)
+    assert decrypt(encrypt(b"x", public_of(key)), key, "c/a") == b"x"
     assert kota("clear-key", "--out", str(tmp_path / "second.key")) == 2, "what is sealed must stay readable"
 
 

@@ -10,7 +10,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyrage
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from city.errors import ConfigError, RetryLaterError
 from city.runtime.secrets import Secrets
@@ -20,13 +22,25 @@ from vision.evidence.custody.chain import Entry, Kind
 from vision.evidence.custody.keys import CustodySigner, read_public
 from vision.evidence.custody.log import CustodyLog
 from vision.evidence.custody.verify import verify
-from vision.evidence.encryption import decrypt, encrypt, encrypted_name, key_line, new_private_key, public_of, read_key
+from vision.evidence.encryption import (
+    decrypt,
+    encrypt,
+    encrypted_name,
+    find_encrypted,
+    key_file,
+    new_private_key,
+    public_of,
+    read_private_key,
+    read_public_key,
+)
 from vision.evidence.retention import Lifetimes, enforce, lifetimes_of
 from vision.evidence.store import EvidenceError, EvidenceStore, open_evidence_store
 
 NOW = datetime(2026, 3, 1, 4, tzinfo=UTC)
 LIVES = Lifetimes(timedelta(days=30), timedelta(days=365), timedelta(days=7))
 KIB = 1024
+
+KEY = "AGE-SECRET-KEY-1VKYF6KMPAC072SL7RGER502FFRG00WH5TUCP42S88VAPWEGLFYWQZW83M2"
 
 
 class Clock:
@@ -219,32 +233,82 @@ def test_the_settings_say_how_long() -> None:
     assert lifetimes_of(asked) == Lifetimes(timedelta(days=3), timedelta(days=4), timedelta(days=5))
 
 
-def test_what_is_sealed_opens_with_one_key_and_under_one_name() -> None:
+def test_what_is_encrypted_opens_with_one_key_alone() -> None:
     private, other = new_private_key(), new_private_key()
-    sealed = encrypt(b"a face", public_of(private), "c-1/after.jpg")
-    assert b"face" not in sealed
-    assert sealed != encrypt(b"a face", public_of(private), "c-1/after.jpg")
-    assert decrypt(sealed, private, "c-1/after.jpg") == b"a face"
-    changed = sealed[:-1] + bytes([sealed[-1] ^ 1])
-    for wrong in (
-        (sealed, other, "c-1/after.jpg"),
-        (sealed, private, "c-2/after.jpg"),
-        (changed, private, "c-1/after.jpg"),
-        (sealed[:20], private, "c-1/after.jpg"),
-        (b"", private, "c-1/after.jpg"),
-        (b"JPEG" * 40, private, "c-1/after.jpg"),
+    encrypted = encrypt(b"a face", public_of(private))
+    assert b"face" not in encrypted
+    assert encrypted != encrypt(b"a face", public_of(private))
+    assert decrypt(encrypted, private, "c-1/after.jpg") == b"a face"
+    changed = encrypted[:-1] + bytes([encrypted[-1] ^ 1])
+    for content, key in (
+        (encrypted, other),
+        (changed, private),
+        (encrypted[:20], private),
+        (encrypted[:-5], private),
+        (b"", private),
+        (b"JPEG" * 40, private),
+        (b"KOTA-SEALED-1\n" + b"x" * 100, private),
+        (b"KOTA-SEALED-1\n", private),
     ):
-        with pytest.raises(ConfigError):
-            decrypt(*wrong)
+        with pytest.raises(ConfigError, match=r"c-1/after\.jpg"):
+            decrypt(content, key, "c-1/after.jpg")
 
 
-@pytest.mark.parametrize("content", [None, "", "nonsense!", "AAAA", key_line(b"x" * 31)])
+def test_an_authority_opens_a_copy_with_age_and_the_key_file_alone(tmp_path: Path) -> None:
+    private = new_private_key()
+    (tmp_path / "clear.key").write_text(key_file(private))
+    (identity,) = [line for line in (tmp_path / "clear.key").read_text().splitlines() if not line.startswith("#")]
+    assert identity.startswith("AGE-SECRET-KEY-1")
+    encrypted = encrypt(b"a face", public_of(private))
+    assert encrypted.startswith(b"age-encryption.org/v1\n")
+    assert pyrage.decrypt(encrypted, [pyrage.x25519.Identity.from_str(identity)]) == b"a face"
+
+
+def test_keys_and_copies_of_an_earlier_version_stay_in_use(tmp_path: Path) -> None:
+    raw = bytes(range(32))
+    (tmp_path / "clear.key").write_text(base64.b64encode(raw).decode() + "\n")
+    private = read_private_key(tmp_path / "clear.key")
+    (tmp_path / "clear.pub").write_text(base64.b64encode(public_bytes(raw)).decode() + "\n")
+    public = read_public_key(tmp_path / "clear.pub")
+    assert public == public_of(private)
+    assert decrypt(encrypt(b"new", public), private, "c-1/after.jpg") == b"new"
+    earlier = base64.b64decode(EARLIER["evidence/c-1/clear-after-jpg.sealed"])
+    assert decrypt(earlier, private, "c-1/after.jpg") == b"face"
+    for key, name in ((private, "c-2/after.jpg"), (new_private_key(), "c-1/after.jpg")):
+        with pytest.raises(ConfigError, match="cannot be decrypted"):
+            decrypt(earlier, key, name)
+
+
+def test_a_copy_is_found_under_its_present_and_its_earlier_name() -> None:
+    assert find_encrypted("after.jpg", ["after.jpg", "clear-after-jpg.sealed"]) == "clear-after-jpg.sealed"
+    assert find_encrypted("after.jpg", ["clear-after-jpg.sealed", "clear-after-jpg.age"]) == "clear-after-jpg.age"
+    assert find_encrypted("after.jpg", ["after.jpg", "clear-before-jpg.age"]) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None, "", "nonsense!", "AAAA", base64.b64encode(b"x" * 31).decode(), "clé", "# only a comment\n",
+        key_file(KEY) * 2, "AGE-SECRET-KEY-1" + "Q" * 58, KEY[:-1], KEY.swapcase() + KEY,
+    ],
+)  # fmt: skip
 def test_a_file_without_a_key_is_refused(tmp_path: Path, content: str | None) -> None:
     path = tmp_path / "clear.key"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(ConfigError, match=r"clear\.key"):
-        read_key(path)
+    for read in (read_private_key, read_public_key):
+        with pytest.raises(ConfigError, match=r"clear\.key"):
+            read(path)
+
+
+def test_a_private_key_in_the_public_one_s_place_is_refused(tmp_path: Path) -> None:
+    private = new_private_key()
+    (tmp_path / "clear.pub").write_text(f"{private}\n")
+    with pytest.raises(ConfigError, match="holds no public key"):
+        read_public_key(tmp_path / "clear.pub")
+    (tmp_path / "clear.key").write_text(f"{public_of(private)}\n")
+    with pytest.raises(ConfigError, match="holds no private key"):
+        read_private_key(tmp_path / "clear.key")
 
 
 def test_a_case_says_its_version_and_one_of_a_newer_version_is_refused_and_left(tmp_path: Path) -> None:
@@ -258,6 +322,10 @@ def test_a_case_says_its_version_and_one_of_a_newer_version_is_refused_and_left(
     with pytest.raises(ConfigError, match="has version 2, this program knows 1"):
         read_about(tmp_path, "c-1")
     assert path.read_bytes() == newer
+
+
+def public_bytes(private: bytes) -> bytes:
+    return X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
 
 
 EARLIER: dict[str, str] = json.loads(Path(__file__).with_name("earlier_evidence.json").read_text())
@@ -274,8 +342,11 @@ def test_evidence_of_an_earlier_version_is_read_and_verified(tmp_path: Path) -> 
     assert (report.faults, report.cases, report.files, report.entries) == ((), 1, 3, 2)
     store = EvidenceStore(folder, CustodySigner(b"k" * 32), 1 << 20, lambda: NOW, head_copy)
     assert store.verified_path("c-1", "after.jpg").read_bytes() == b"jpeg"
-    encrypted = store.verified_path("c-1", encrypted_name("after.jpg")).read_bytes()
-    assert decrypt(encrypted, bytes(range(32)), "c-1/after.jpg") == b"face"
+    name = find_encrypted("after.jpg", store.records()["c-1"].sha256)
+    assert name == "clear-after-jpg.sealed"
+    (tmp_path / "clear.key").write_text(base64.b64encode(bytes(range(32))).decode())
+    encrypted = store.verified_path("c-1", name).read_bytes()
+    assert decrypt(encrypted, read_private_key(tmp_path / "clear.key"), "c-1/after.jpg") == b"face"
     assert read_about(folder, "c-1")["camera"] == "cam-01"
     store.custody.add("looked", "c-1", {"file": "after.jpg"})
     assert not verify(folder, read_public(folder / "custody.pub"), head_copy=head_copy).faults, "and goes on"
@@ -283,12 +354,13 @@ def test_evidence_of_an_earlier_version_is_read_and_verified(tmp_path: Path) -> 
 
 def test_files_of_evidence_have_the_names_of_earlier_versions(tmp_path: Path) -> None:
     store = open_evidence_store(Settings(data=tmp_path), Secrets.make(tmp_path))
-    files = {"after.jpg": b"jpeg", encrypted_name("after.jpg"): encrypt(b"face", public_of(new_private_key()), "name")}
+    files = {"after.jpg": b"jpeg", encrypted_name("after.jpg"): encrypt(b"face", public_of(new_private_key()))}
     store.keep("c-1", files, {"camera": "cam-01"})
     store.custody.add("looked", "c-1", {"file": "after.jpg"})
     kept = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
     beside = {"secret.key", "secret.fingerprint", "evidence/custody.lock", "evidence/custody.reserve"}
-    assert kept == {*EARLIER, *beside}
+    present = {name.replace(".sealed", ".age") for name in EARLIER}
+    assert kept == {*present, *beside}
     for name in ("evidence/custody.jsonl", "evidence/custody.head", "evidence/c-1/case.json"):
         now, then = ((tmp_path / name).read_text().splitlines(), EARLIER[name].splitlines())
         if name.endswith(".json"):
