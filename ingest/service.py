@@ -58,7 +58,6 @@ class Ingest:
     """Owns the journal, intake and drain; the caller runs each of `parts` on a thread."""
 
     def __init__(self, settings: Settings, city: City, login: ConnectionParams, opened: StoreHandle) -> None:
-        gc.set_threshold(*GC_THRESHOLDS)
         secrets = Secrets(settings.data)
         self._opened = opened
         self._data = settings.data.resolve()
@@ -192,6 +191,7 @@ def make_bus(settings: Settings, login: ConnectionParams) -> IntakeBus:
 
 def serve(runtime: Runtime) -> None:
     """Run ingest until the runtime stops."""
+    gc.set_threshold(*GC_THRESHOLDS)
     settings = runtime.settings
     opened = runtime.share("store", lambda: open_store(settings, runtime.city))
     login = connection_params(settings, "ingest", runtime.mqtt_password("ingest"), persistent=True)

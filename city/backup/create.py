@@ -38,6 +38,7 @@ from city.runtime.heartbeats import read_heartbeat
 from city.runtime.options import add_settings, settings_from
 from city.runtime.settings import Settings
 from city.runtime.status import is_fresh
+from city.storage.file_lock import file_lock
 from city.storage.folder_lock import in_use, lock_data_folder
 
 COPY_START_TIMEOUT_S: Final = 60.0
@@ -81,8 +82,7 @@ def _staging(data: Path) -> Iterator[Path]:
     folder = data / REQUESTS
     try:
         folder.mkdir(exist_ok=True)
-        with (folder / "lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with file_lock(folder / "lock", wait=False):
             for old in folder.iterdir():
                 if old.is_dir():
                     shutil.rmtree(old)

@@ -9,7 +9,6 @@ import argparse
 import contextlib
 import ctypes
 import errno
-import fcntl
 import os
 import secrets
 import shutil
@@ -25,6 +24,7 @@ from city.backup.archive import BackupError, Manifest, read_backup, sync_tree
 from city.backup.passphrase import passphrase_of
 from city.errors import ConfigError
 from city.runtime.options import add_settings, settings_from
+from city.storage.file_lock import file_lock
 from city.storage.folder_lock import LOCK_NAME, lock_data_folder
 
 _CHUNK_BYTES: Final = 1 << 20
@@ -129,25 +129,15 @@ def _unpack(file: Path, passphrase: str, work: Path) -> Manifest:
 def _work_folder(data: Path) -> Iterator[Path]:
     """A locked folder beside the data folder; deletes unlocked ones, which crashes have left."""
     for old in data.parent.glob(f".{data.name}.restoring-*"):
-        with contextlib.suppress(OSError), _lock_folder(old):
+        with contextlib.suppress(OSError), file_lock(old, wait=False):
             shutil.rmtree(old, ignore_errors=True)
     work = data.with_name(f".{data.name}.restoring-{secrets.token_hex(4)}")
     work.mkdir(mode=0o700)
     try:
-        with _lock_folder(work):
+        with file_lock(work, wait=False):
             yield work
     finally:
         shutil.rmtree(work, ignore_errors=True)
-
-
-@contextmanager
-def _lock_folder(folder: Path) -> Iterator[None]:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(handle)
 
 
 def _holds_something(data: Path) -> bool:

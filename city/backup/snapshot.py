@@ -17,7 +17,6 @@ The store's file belongs to ingest, so ingest makes the copy: `kota backup` puts
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import sqlite3
@@ -30,6 +29,7 @@ from typing import Final
 
 import msgspec
 
+from city.storage.file_lock import file_lock
 from city.storage.folder_lock import LOCK_NAME
 
 JOURNAL: Final = Path("ingest") / "journal.sqlite"
@@ -109,8 +109,7 @@ def link_evidence(data: Path, into: Path) -> None:
         return
     target = into / EVIDENCE
     target.mkdir(parents=True, exist_ok=True)
-    with (folder / "custody.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with file_lock(folder / "custody.lock"):
         for name in CUSTODY:
             with contextlib.suppress(FileNotFoundError):
                 shutil.copy2(folder / name, target / name)

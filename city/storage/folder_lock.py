@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
 from city.errors import KotaError, StorageError
+from city.storage.file_lock import file_lock
 
 LOCK_NAME: Final = "up.lock"
 
@@ -21,24 +21,24 @@ def lock_data_folder(data: Path) -> Iterator[None]:
         KotaError: Another `kota up` has it.
         StorageError: It cannot be made.
     """
-    try:
-        data.mkdir(parents=True, exist_ok=True)
-        opened = (data / LOCK_NAME).open("a")
-    except OSError as exc:
-        raise StorageError(f"{data}: {exc.strerror or exc}") from exc
-    with opened as lock:
+    with ExitStack() as held:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as exc:
+            data.mkdir(parents=True, exist_ok=True)
+            held.enter_context(file_lock(data / LOCK_NAME, wait=False))
+        except BlockingIOError as exc:
             raise KotaError(f"{data} is in use by another `kota up`; give --data DIR for a second city") from exc
+        except OSError as exc:
+            raise StorageError(f"{data}: {exc.strerror or exc}") from exc
         yield
 
 
 def in_use(data: Path) -> bool:
     """Whether a `kota up`, or a verb that needs the folder alone, has it."""
+    path = data / LOCK_NAME
     try:
-        with (data / LOCK_NAME).open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        if path.exists():
+            with file_lock(path, wait=False, shared=True):
+                pass
     except BlockingIOError:
         return True
     except OSError:

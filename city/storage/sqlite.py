@@ -8,7 +8,6 @@ deleted or replaced under a running process is rewritten from the connection tha
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import secrets
 import sqlite3
@@ -23,6 +22,7 @@ import msgspec
 import structlog
 
 from city.errors import ConfigError, StorageError
+from city.storage.file_lock import file_lock
 
 log = structlog.get_logger("disk")
 
@@ -339,8 +339,7 @@ def _has_only_wal(path: Path) -> bool:
 @contextmanager
 def _repair_lock(path: Path) -> Iterator[None]:
     """Lock a file's repair against other threads and processes."""
-    with path.with_name(f".{path.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with file_lock(path.with_name(f".{path.name}.lock")):
         yield
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 import msgspec
 
@@ -16,6 +16,9 @@ from city.inventory.geo import distance_km
 from ingest.decoding.validation import AHEAD_MAX, RATE_MAX_KBPS, merge_flags, without_fix
 from ingest.store.port import EventQuery, Latest, TelemetryReader
 from ingest.store.records import QUALITY_JUMP, EventRecord, Reading, Record, Value
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 FASTEST_KMH: Final = 160.0
 """Upper limit of a garbage truck's speed; a faster move between two fixes is a jump."""
@@ -69,6 +72,31 @@ RadioClients = dict[str, tuple[int, datetime]]
 """Radio to its client count and the time of that count."""
 
 
+class StagedDict(Generic[K, V]):
+    """A dictionary whose changes count at once and last only when committed."""
+
+    def __init__(self) -> None:
+        self._committed: dict[K, V] = {}
+        self._staged: dict[K, V] = {}
+
+    def get(self, key: K) -> V | None:
+        """The staged value, else the committed one, else None."""
+        return self._staged[key] if key in self._staged else self._committed.get(key)
+
+    def __setitem__(self, key: K, value: V) -> None:
+        """Stage a value."""
+        self._staged[key] = value
+
+    def commit(self) -> None:
+        """Make the staged values last."""
+        self._committed |= self._staged
+        self._staged = {}
+
+    def discard(self) -> None:
+        """Forget the staged values."""
+        self._staged = {}
+
+
 class StatefulRules:
     """Owns the state of each device; used by one thread.
 
@@ -82,14 +110,10 @@ class StatefulRules:
     ) -> None:
         self._reader = reader
         self._clock = clock
-        self._tracks: dict[str, PositionTrack] = {}
-        self._samples: dict[str, CounterSample] = {}
-        self._levels: dict[tuple[str, str], EventRecord] = {}
-        self._radios: dict[str, RadioClients] = {}
-        self._new_radios: dict[str, RadioClients] = {}
-        self._new_tracks: dict[str, PositionTrack] = {}
-        self._new_samples: dict[str, CounterSample] = {}
-        self._new_levels: dict[tuple[str, str], EventRecord] = {}
+        self._tracks: StagedDict[str, PositionTrack] = StagedDict()
+        self._samples: StagedDict[str, CounterSample] = StagedDict()
+        self._levels: StagedDict[tuple[str, str], EventRecord] = StagedDict()
+        self._radios: StagedDict[str, RadioClients] = StagedDict()
 
     def apply(self, records: Sequence[Record]) -> list[Record | None]:
         """Each record as it is to be stored; None for a level event that changes nothing.
@@ -100,15 +124,14 @@ class StatefulRules:
         if self._reader is not None:
             self._restore(self._reader)
             self._reader = None
-        self._new_tracks, self._new_samples, self._new_levels, self._new_radios = {}, {}, {}, {}
+        for staged in (self._tracks, self._samples, self._levels, self._radios):
+            staged.discard()
         return [self._apply_to(record) for record in records]
 
     def commit(self) -> None:
         """Keep the state of the batch last applied, which is now stored."""
-        self._tracks |= self._new_tracks
-        self._samples |= self._new_samples
-        self._levels |= self._new_levels
-        self._radios |= self._new_radios
+        for staged in (self._tracks, self._samples, self._levels, self._radios):
+            staged.commit()
 
     def _restore(self, reader: TelemetryReader) -> None:
         for latest in reader.latest():
@@ -121,6 +144,7 @@ class StatefulRules:
             newest_first = reader.events(EventQuery(end - LEVELS_LOOKBACK, end, types=(type_,), limit=1_000))
             for event in reversed(newest_first):
                 self._levels[event.origin.device, type_] = event
+        self.commit()
 
     def _apply_to(self, record: Record) -> Record | None:
         if isinstance(record, Reading):
@@ -138,38 +162,38 @@ class StatefulRules:
 
     def _is_change(self, event: EventRecord) -> bool:
         key = (event.origin.device, event.type)
-        known = self._new_levels.get(key) or self._levels.get(key)
+        known = self._levels.get(key)
         if known is not None and event.origin.measured_at < known.origin.measured_at:
             return False
         if event.state == (known.state if known else "cleared"):
             return False
-        self._new_levels[key] = event
+        self._levels[key] = event
         return True
 
     def _check_jump(self, reading: Reading) -> Reading:
         device = reading.origin.device
-        track = self._new_tracks.get(device) or self._tracks.get(device)
+        track = self._tracks.get(device)
         lat, lon = float(reading.values["lat_deg"]), float(reading.values["lon_deg"])
         position = PositionFix(lat, lon, reading.origin.measured_at)
         if track is None or is_reachable(track.accepted, position):
             if track is None or position.at >= track.accepted.at:
-                self._new_tracks[device] = PositionTrack(position)
+                self._tracks[device] = PositionTrack(position)
             return reading
         confirmations = track.confirmations + 1 if track.candidate and is_reachable(track.candidate, position) else 1
         if confirmations >= CONFIRMATIONS_MIN:
-            self._new_tracks[device] = PositionTrack(position)
+            self._tracks[device] = PositionTrack(position)
             return reading
-        self._new_tracks[device] = PositionTrack(track.accepted, position, confirmations)
+        self._tracks[device] = PositionTrack(track.accepted, position, confirmations)
         quality = merge_flags(reading.origin.quality, (QUALITY_JUMP,))
         return Reading(msgspec.structs.replace(reading.origin, quality=quality), without_fix(reading.values))
 
     def _add_rates(self, reading: Reading) -> Reading:
         device, at, values = reading.origin.device, reading.origin.measured_at, reading.values
-        before = self._new_samples.get(device) or self._samples.get(device)
+        before = self._samples.get(device)
         if before is not None and at <= before.at:
             return reading
         now = CounterSample(at, _counters(values), _uptime(values))
-        self._new_samples[device] = now
+        self._samples[device] = now
         rates = _rates(before, now) if before else {}
         missing = {name: rate for name, rate in rates.items() if name not in values}
         return Reading(reading.origin, {**values, **missing}) if missing else reading
@@ -178,13 +202,13 @@ class StatefulRules:
         """Total clients over all radios, for devices whose radios report separately."""
         device, at = reading.origin.device, reading.origin.measured_at
         reported = msgspec.json.decode(str(reading.values["clients_by_radio"]), type=dict[str, int])
-        before = self._new_radios.get(device) or self._radios.get(device, {})
+        before = self._radios.get(device) or {}
         recent = {
             name: (count, counted_at)
             for name, (count, counted_at) in before.items()
             if name not in reported and abs(at - counted_at) <= RADIO_COUNT_AGE_MAX
         }
-        radios = self._new_radios[device] = recent | {name: (count, at) for name, count in reported.items()}
+        radios = self._radios[device] = recent | {name: (count, at) for name, count in reported.items()}
         counts = {name: count for name, (count, _) in sorted(radios.items())}
         whole: dict[str, Value] = {
             "clients": sum(counts.values()),

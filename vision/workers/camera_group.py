@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
 from functools import partial
@@ -21,6 +20,7 @@ from city.errors import ConfigError, KotaError
 from city.inventory.model import Camera
 from city.inventory.zone_plans import ZonePlanFile, still_path
 from city.runtime.service import Runtime
+from city.storage.file_lock import file_lock
 from edge.agent import Agent
 from edge.outbox import Outbox
 from vision.camera.sink import AgentSink
@@ -147,11 +147,11 @@ def camera_lock(path: Path, stop: threading.Event) -> Iterator[bool]:
     The kernel releases the lock of a killed process.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
+    with ExitStack() as held:
         while not stop.is_set():
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+                held.enter_context(file_lock(path, wait=False))
+            except BlockingIOError:
                 stop.wait(LOCK_RETRY_S)
             else:
                 yield True

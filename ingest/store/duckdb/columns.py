@@ -110,3 +110,8 @@ _ARRAYS: Final[dict[SqlType, Callable[[Sequence[Any]], Any]]] = {
     "BOOLEAN": lambda values: _nullable_array(np.bool_, values),
     "TIMESTAMP": _times,
 }
+
+
+def to_naive_utc(at: datetime) -> datetime:
+    """A time as DuckDB's TIMESTAMP columns have it: UTC without saying so."""
+    return at.astimezone(UTC).replace(tzinfo=None)

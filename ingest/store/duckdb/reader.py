@@ -13,7 +13,7 @@ import msgspec
 
 from broker.contract.topics import KINDS, Kind
 from city.errors import PayloadError
-from ingest.store.duckdb.columns import TABLES
+from ingest.store.duckdb.columns import TABLES, to_naive_utc
 from ingest.store.port import (
     MAX_EVENTS,
     MAX_POINTS,
@@ -115,7 +115,7 @@ def read_series(db: duckdb.DuckDBPyConnection, query: SeriesQuery, kind: Kind | 
     flag = COLUMNS[kind][query.field] == "flag"
     value = f"CAST({query.field} AS DOUBLE)" if flag and query.every_s else query.field
     where = f"FROM {kind}_telemetry WHERE device = ? AND measured_at >= ? AND measured_at < ? AND {query.field} NOTNULL"
-    parameters: list[Any] = [query.device, _naive(query.start), _naive(query.end)]
+    parameters: list[Any] = [query.device, to_naive_utc(query.start), to_naive_utc(query.end)]
     if query.every_s is None:
         statement = f"SELECT measured_at, {value} {where} ORDER BY measured_at, seq LIMIT {MAX_POINTS + 1}"
     else:
@@ -138,7 +138,14 @@ def read_events(db: duckdb.DuckDBPyConnection, query: EventQuery) -> list[EventR
         "ORDER BY measured_at DESC, seq DESC LIMIT $6"
     )
     limit = min(query.limit, MAX_EVENTS)
-    parameters = [_naive(query.start), _naive(query.end), query.device, query.kind, list(query.types), limit]
+    parameters = [
+        to_naive_utc(query.start),
+        to_naive_utc(query.end),
+        query.device,
+        query.kind,
+        list(query.types),
+        limit,
+    ]
     return [_event(row) for row in db.execute(statement, parameters).fetchall()]
 
 
@@ -164,7 +171,7 @@ def _read_table(
     rows = db.cursor().execute(
         f"SELECT {', '.join(columns)} FROM {table} WHERE {time} >= $1 AND {time} < $2 "  # noqa: S608 - our own names
         f"AND ($3 IS NULL OR device = $3) ORDER BY {order}",
-        [_naive(start), _naive(end), device],
+        [to_naive_utc(start), to_naive_utc(end), device],
     )
     while found := rows.fetchmany(FETCHED):
         for row in found:
@@ -222,7 +229,3 @@ def _origin(
 
 def _aware(at: datetime) -> datetime:
     return at.replace(tzinfo=UTC)
-
-
-def _naive(at: datetime) -> datetime:
-    return at.astimezone(UTC).replace(tzinfo=None)

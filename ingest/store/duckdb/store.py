@@ -6,7 +6,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +19,7 @@ from city.errors import ConfigError, RetryLaterError, RowsRejectedError
 from city.storage.sqlite import SetAside
 from ingest.store.dedup import SeenSequences, deduplicate
 from ingest.store.duckdb import reader as duck_reader
-from ingest.store.duckdb.columns import TABLES, Row, to_arrays, to_rows
+from ingest.store.duckdb.columns import TABLES, Row, to_arrays, to_naive_utc, to_rows
 from ingest.store.duckdb.repair import fault_of, inode_of, move_aside, rescue, save_open
 from ingest.store.intervals import IntervalSet
 from ingest.store.latest import LastValueCache
@@ -229,7 +229,7 @@ class DuckStore:
             return False
         statement = "SELECT 1 FROM statuses WHERE device = ? AND state = ? AND received_at = ? LIMIT 1"
         return (
-            self._db.execute(statement, [status.device, status.state, _naive(status.received_at)]).fetchone()
+            self._db.execute(statement, [status.device, status.state, to_naive_utc(status.received_at)]).fetchone()
             is not None
         )
 
@@ -302,7 +302,7 @@ class DuckStore:
         with self._write_lock, self._translate_errors():
             gone = 0
             for table, before in (*((f"{kind}_telemetry", readings) for kind in KINDS), ("events", events)):
-                row = self._db.execute(f"DELETE FROM {table} WHERE measured_at < ?", [_naive(before)]).fetchone()  # noqa: S608 - our own names
+                row = self._db.execute(f"DELETE FROM {table} WHERE measured_at < ?", [to_naive_utc(before)]).fetchone()  # noqa: S608 - our own names
                 gone += row[0] if row else 0
             return gone
 
@@ -368,7 +368,3 @@ def copy_into(cursor: duckdb.DuckDBPyConnection, path: Path) -> None:
         for statement in ("ROLLBACK", f'DETACH "{name}"'):
             with suppress(duckdb.Error):  # a failed COMMIT has ended the transaction and let go of the file
                 cursor.execute(statement)
-
-
-def _naive(at: datetime) -> datetime:
-    return at.astimezone(UTC).replace(tzinfo=None)

@@ -7,7 +7,7 @@ endpoint and is written by `/write`. Queries are InfluxQL on `/query`, which 1.x
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, cast
 from urllib.parse import urlencode
 
@@ -57,6 +57,10 @@ class InfluxAddress(msgspec.Struct, frozen=True):
     def bucket(self, policy: Policy) -> str:
         """The bucket of a retention class; InfluxDB 2 maps `database/policy` to both of InfluxQL by itself."""
         return f"{self.database}/{policy}" if policy else self.database
+
+
+LINES_MAX: Final = 5_000
+"""Lines per request, as the documentation recommends and our measurements confirm."""
 
 
 class RefusedError(KotaError):
@@ -124,6 +128,11 @@ class InfluxHttp:
             raise _error(exc.status or 0, str(exc.body or exc.reason), headers.get("Retry-After")) from exc
         except (urllib3.exceptions.HTTPError, OSError) as exc:
             raise RetryLaterError(f"influxdb: {exc}") from exc
+
+    def write_all(self, lines: Sequence[bytes], policy: Policy) -> None:
+        """Store any number of lines, in requests of `LINES_MAX`; raises as `write` does."""
+        for first in range(0, len(lines), LINES_MAX):
+            self.write(b"\n".join(lines[first : first + LINES_MAX]), policy)
 
     def _write_1x(self, lines: bytes, policy: Policy) -> None:
         where = {"db": self._address.database, "precision": "ns"} | ({"rp": policy} if policy else {})

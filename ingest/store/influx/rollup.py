@@ -28,7 +28,6 @@ from ingest.store.schema import (
 
 AT_ONCE: Final = 12
 """Windows per query."""
-LINES_MAX: Final = 5_000
 SECOND_NS: Final = 1_000_000_000
 
 WINDOW_NS: Final = WINDOW_S * SECOND_NS
@@ -93,8 +92,7 @@ def roll_up_span(http: InfluxHttp, kind: Kind, start_s: int, end_s: int) -> int:
             for field, parts in by_field.items():
                 _merge(area.setdefault(field, {}), parts)
     lines = [*_lines(kind, DEVICE_TAGS, devices, ROLLUP_PARTS), *_lines(f"{kind}_area", AREA_TAGS, areas, AREA_PARTS)]
-    for first in range(0, len(lines), LINES_MAX):
-        http.write(b"\n".join(lines[first : first + LINES_MAX]), ROLLUP)
+    http.write_all(lines, ROLLUP)
     return len(lines)
 
 

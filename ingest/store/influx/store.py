@@ -20,7 +20,7 @@ from city.inventory.model import City
 from ingest.store.dedup import deduplicate
 from ingest.store.influx import reader as influx_reader
 from ingest.store.influx.checkpoint import Checkpoint
-from ingest.store.influx.http import InfluxHttp, RefusedError, TooLargeError
+from ingest.store.influx.http import LINES_MAX, InfluxHttp, RefusedError, TooLargeError
 from ingest.store.influx.line_protocol import encode_tags, to_line
 from ingest.store.influx.rollup import roll_up
 from ingest.store.latest import LastValueCache
@@ -34,8 +34,6 @@ FOLLOW_BACK: Final = timedelta(minutes=5)
 """How far back a read-only process looks for new readings each time; later ones are found at start."""
 SETTLED_AFTER_S: Final = 20.0
 """Grace period for late points before a window is rolled up."""
-LINES_MAX: Final = 5_000
-"""Lines per request, as the documentation recommends and our measurements confirm."""
 
 
 class InfluxStore:
@@ -106,11 +104,10 @@ class InfluxStore:
             RetryLaterError: The database is unavailable or busy.
             PayloadError: It rejects them.
         """
-        for first in range(0, len(lines), LINES_MAX):
-            try:
-                self._http.write(b"\n".join(lines[first : first + LINES_MAX]), policy)
-            except (RefusedError, TooLargeError) as exc:
-                raise PayloadError(f"derived points: {exc}") from exc
+        try:
+            self._http.write_all(lines, policy)
+        except (RefusedError, TooLargeError) as exc:
+            raise PayloadError(f"derived points: {exc}") from exc
 
     def roll_up(self, now: datetime) -> int:
         """Roll up stale windows that have ended; return how many.

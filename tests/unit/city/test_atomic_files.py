@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from city.errors import ConfigError, RetryLaterError, StorageError
+from city.errors import ConfigError, KotaError, RetryLaterError, StorageError
 from city.runtime.certificates import ensure_certificates
 from city.runtime.gateways import Gateways
 from city.runtime.secrets import Secrets
 from city.storage.atomic_files import replace_file
+from city.storage.file_lock import file_lock
+from city.storage.folder_lock import lock_data_folder
 from city.storage.sqlite import open_durable
 from tests.support.disks import fill, no_file_grows, small_disk
 from vision.evidence.custody.keys import CustodySigner
@@ -88,3 +91,22 @@ def test_every_owner_of_files_says_storage_error_on_a_full_disk(
     made = write(tmp_path)
     if hasattr(made, "close"):
         made.close()
+
+
+def test_a_lock_excludes_others_until_its_holder_has_gone(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    with file_lock(path), pytest.raises(BlockingIOError), file_lock(path, wait=False):
+        pytest.fail("two hold one lock")
+    shared = partial(file_lock, path, wait=False, shared=True)
+    with shared(), shared(), pytest.raises(BlockingIOError), file_lock(path, wait=False):
+        pytest.fail("a shared lock excludes nobody")
+    with file_lock(tmp_path), pytest.raises(BlockingIOError), file_lock(tmp_path, wait=False):
+        pytest.fail("two hold one folder")
+    assert [file.name for file in tmp_path.iterdir()] == ["a.lock"]
+
+
+def test_a_disk_that_fails_under_the_holder_of_a_folder_is_no_failed_lock(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="the holder's own"), lock_data_folder(tmp_path):
+        raise OSError("the holder's own")
+    with lock_data_folder(tmp_path), pytest.raises(KotaError, match="in use"), lock_data_folder(tmp_path):
+        pytest.fail("two hold one folder")

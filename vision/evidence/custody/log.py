@@ -6,7 +6,6 @@ end that `add` finds is appended as an entry: new evidence is still kept, and th
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ import structlog
 from broker.contract.codec import utc_ms
 from city.errors import ConfigError, StorageError
 from city.storage.atomic_files import replace_file
+from city.storage.file_lock import file_lock
 from vision.evidence.custody.chain import GENESIS, Entry, Head, Kind, parse_entry, parse_head, sha256_of, sign_line
 from vision.evidence.custody.keys import PUBLIC_NAME, CustodySigner, PublicKeys
 
@@ -93,8 +93,7 @@ class CustodyLog:
     @contextmanager
     def _lock(self) -> Iterator[None]:
         self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / LOCK_NAME).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with file_lock(self._folder / LOCK_NAME):
             yield
 
     def _publish_key(self) -> None:
