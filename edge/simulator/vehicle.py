@@ -20,7 +20,6 @@ WARM_C: Final = 89.0
 BROKEN_C: Final = 112.0
 WARMS_IN_S: Final = 240.0
 COOLS_IN_S: Final = 4_500.0
-WALKING_KMH: Final = 5.0
 
 
 class Activity(msgspec.Struct, frozen=True):

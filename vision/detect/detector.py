@@ -17,7 +17,7 @@ import numpy as np
 from vision.detect.candidates import decide, match_candidates
 from vision.detect.config import DetectorConfig
 from vision.detect.dual_background import DualBackground
-from vision.detect.exposure import ContrastStretch, match_exposure, stretch_for
+from vision.detect.exposure import match_exposure, stretch_for
 from vision.detect.frame_context import Candidate, FrameContext
 from vision.detect.frame_history import FrameHistory
 from vision.detect.ownership import arrival_mode, left_s
@@ -49,7 +49,57 @@ JUDGE_EVERY_S: Final = 0.38
 LEARNING_FRAMES_MIN: Final = 2
 """One picture alone does not tell background from passers-by."""
 CLOSE_PX, CLOSE_PEOPLE_PX = 7, 9
-EMPTY: Final[Picture] = np.zeros((1, 1, 3), np.uint8)
+EMPTY: Final[Picture] = np.zeros((2, 2, 3), np.uint8)
+"""Stands for the view before the first picture: the smallest that OpenCV takes a gradient of."""
+
+
+class _LearntView:
+    """What is known of a view since its background was last learnt anew.
+
+    Attributes:
+        stretch: Contrast stretch of its pictures.
+        learning_frames: Pictures that the background is being learnt from; empty afterwards.
+        backgrounds: Long-term and short-term background.
+        stabiliser: Shift against the background.
+        learning_until_s: Time until which it is being learnt, in seconds.
+        reason: Why it is being learnt; empty afterwards.
+        raw_share: Share of the last picture that differed before matching.
+        judge_due_s: Time at which static regions are judged next, in seconds.
+        filled_since_s: Time since which most of the picture differs, in seconds.
+        candidates: Static regions under judgement.
+        history: Recent foreground masks.
+        tracker: Tracks of moving blobs.
+    """
+
+    def __init__(self, plain: Picture, at_s: float, reason: NotArmed, learning_s: float) -> None:
+        self.stretch = stretch_for(plain)
+        picture = self.stretch.apply(plain)
+        self.learning_frames = [picture]
+        self.backgrounds = DualBackground(picture)
+        self.stabiliser = Stabiliser(picture, at_s)
+        self.learning_until_s = at_s + learning_s
+        self.reason: NotArmed = reason
+        self.raw_share = self.judge_due_s = 0.0
+        self.filled_since_s = at_s
+        self.candidates: list[Candidate] = []
+        self.history = FrameHistory()
+        self.tracker = Tracker()
+
+    def is_learning(self, at_s: float) -> bool:
+        """Whether the background is still being learnt at a time in seconds."""
+        return bool(self.reason) and (at_s < self.learning_until_s or len(self.learning_frames) < LEARNING_FRAMES_MIN)
+
+    def add_learning_frame(self, picture: Picture, at_s: float) -> None:
+        """Learn from one more picture."""
+        self.learning_frames.append(self.stabiliser.stabilise(picture, self.learning_frames[0], at_s))
+
+    def end_learning(self, at_s: float, warm_up_s: float) -> None:
+        """Set the background to the median of the learning frames, which stand for `warm_up_s` seconds."""
+        self.backgrounds = DualBackground(median_of(self.learning_frames))
+        self.backgrounds.confirm(self.learning_frames, warm_up_s / len(self.learning_frames))
+        self.learning_frames = []
+        self.reason = ""
+        self.stabiliser.refer_to(self.backgrounds.background, at_s)
 
 
 class AbandonedObjectDetector:
@@ -76,8 +126,9 @@ class AbandonedObjectDetector:
         self._config = config or DetectorConfig()
         self._object_detector = object_detector
         self._scene = SceneWatch()
-        self._backgrounds = DualBackground(EMPTY)
-        self._stretch = ContrastStretch()
+        self._view = _LearntView(EMPTY, 0.0, "warming_up", 0.0)
+        self._inside: Mask = np.zeros(EMPTY.shape[:2], np.bool_)
+        self._perspective = Perspective(person_height)
         self._scale = 1.0
         self._last_s = -1e9
         self._blank = False
@@ -88,8 +139,8 @@ class AbandonedObjectDetector:
     @property
     def background(self) -> Image | None:
         """The long-term background, (height, width, 3) uint8, BGR, at the detector's size; None at first."""
-        backgrounds = self._backgrounds
-        return self._stretch.undo(backgrounds.background) if backgrounds.background.size > EMPTY.size else None
+        backgrounds = self._view.backgrounds
+        return self._view.stretch.undo(backgrounds.background) if backgrounds.background.size > EMPTY.size else None
 
     def step(self, image: Image, at_s: float) -> StepResult:
         """Process the next picture.
@@ -103,7 +154,7 @@ class AbandonedObjectDetector:
             return StepResult(armed=self._last.armed, reason=self._last.reason, people=self._last.people)
         self._last_s = at_s
         plain, self._scale = shrink(image, self._config.pixels)
-        if self._backgrounds.background.shape != plain.shape:
+        if self._view.backgrounds.background.shape != plain.shape:
             self._reset(plain, at_s)
         else:
             self._last = self._process(plain, image, at_s, min(elapsed_s, ELAPSED_MAX_S))
@@ -122,45 +173,33 @@ class AbandonedObjectDetector:
         """Learn the background anew for a reason. Reported objects stay under watch unless the camera was moved."""
         if reason == "moved":
             self._reported.clear()
-        self._stretch = stretch_for(plain)
-        picture = self._stretch.apply(plain)
-        self._learning_frames = [picture]
-        self._backgrounds = DualBackground(picture)
-        self._stabiliser = Stabiliser(picture, at_s)
-        self._learning_until_s = at_s + (self._config.moved_s if reason == "moved" else self._config.warm_up_s)
-        self._reason = reason
-        self._raw_share = self._judge_due_s = 0.0
-        self._filled_since_s = at_s
-        self._candidates: list[Candidate] = []
-        self._history = FrameHistory()
-        self._tracker = Tracker()
+        learning_s = self._config.moved_s if reason == "moved" else self._config.warm_up_s
+        self._view = _LearntView(plain, at_s, reason, learning_s)
         return StepResult(armed=False, reason=reason)
 
     def _process(self, plain: Picture, image: Image, at_s: float, elapsed_s: float) -> StepResult:
-        picture = self._stretch.apply(plain)
+        picture = self._view.stretch.apply(plain)
         gray = gray_of(picture)
         blank = self._scene.is_blank(gray_of(plain))
         if blank or self._blank:
             # The background learnt while covered shows the cover: the first picture without it is learnt anew too.
             self._blank = blank
             return self._relearn(plain, at_s, "covered")
-        if self._scene.is_overexposed(self._stretch.clipped_share(gray_of(plain)), elapsed_s):
+        if self._scene.is_overexposed(self._view.stretch.clipped_share(gray_of(plain)), elapsed_s):
             return self._relearn(plain, at_s, "light")
         frozen = self._scene.is_frozen(gray, elapsed_s)
-        if frozen or (
-            self._reason and (at_s < self._learning_until_s or len(self._learning_frames) < LEARNING_FRAMES_MIN)
-        ):
+        if frozen or self._view.is_learning(at_s):
             if not frozen:
-                self._learning_frames.append(self._stabiliser.stabilise(picture, self._learning_frames[0], at_s))
-            return StepResult(armed=False, reason="frozen" if frozen else self._reason)
-        if self._reason:
+                self._view.add_learning_frame(picture, at_s)
+            return StepResult(armed=False, reason="frozen" if frozen else self._view.reason)
+        if self._view.reason:
             self._end_learning(at_s)
         if self._scene.is_unsharp(gray, elapsed_s):
             return StepResult(armed=False, reason="defocused")
-        raw = self._backgrounds.change_mask(picture)
-        picture = self._stabiliser.stabilise(picture, self._backgrounds.background, at_s)
-        picture = match_exposure(picture, self._backgrounds.background, self._backgrounds.foreground)
-        matched = self._backgrounds.change_mask(picture)
+        raw = self._view.backgrounds.change_mask(picture)
+        picture = self._view.stabiliser.stabilise(picture, self._view.backgrounds.background, at_s)
+        picture = match_exposure(picture, self._view.backgrounds.background, self._view.backgrounds.foreground)
+        matched = self._view.backgrounds.change_mask(picture)
         reason, learn = self._change_reason(gray, raw, matched, at_s, elapsed_s)
         if self._scene.is_another_view(gray_of(picture), share_of(matched), elapsed_s):
             reason, learn = "moved", True
@@ -169,16 +208,11 @@ class AbandonedObjectDetector:
         return self._detect(picture, image, at_s, elapsed_s)
 
     def _end_learning(self, at_s: float) -> None:
-        """Set the background to the median of the learning frames."""
-        self._backgrounds = DualBackground(median_of(self._learning_frames))
-        self._backgrounds.confirm(self._learning_frames, self._config.warm_up_s / len(self._learning_frames))
+        self._view.end_learning(at_s, self._config.warm_up_s)
         for reported in self._reported:
             reported.relit = True
-        self._learning_frames = []
-        self._reason = ""
-        self._stabiliser.refer_to(self._backgrounds.background, at_s)
         self._scene.start_anew()
-        self._scene.learn(gray_of(self._backgrounds.background))
+        self._scene.learn(gray_of(self._view.backgrounds.background))
 
     def _change_reason(
         self, gray: Levels, raw: Mask, matched: Mask, at_s: float, elapsed_s: float
@@ -192,55 +226,57 @@ class AbandonedObjectDetector:
             at_s: Its time in seconds.
             elapsed_s: Seconds since the last picture.
         """
-        rise, self._raw_share = share_of(raw) - self._raw_share, share_of(raw)
-        if self._scene.is_moved(self._stabiliser.shift, elapsed_s):
+        rise, self._view.raw_share = share_of(raw) - self._view.raw_share, share_of(raw)
+        if self._scene.is_moved(self._view.stabiliser.shift, elapsed_s):
             return "moved", True
         if share_of(matched) > SWITCH_SHARE and self._scene.is_switched(gray, raw, rise):
             return "light", True
         if share_of(matched) <= self._config.light_share:
-            self._filled_since_s = at_s
+            self._view.filled_since_s = at_s
             return "", False
         reason = self._scene.change_reason(gray, matched)
         # Something large in front may go again: the background behind it is still good.
         return reason, reason == "light" or (
-            reason == "moved" and at_s - self._filled_since_s > self._config.patience_s
+            reason == "moved" and at_s - self._view.filled_since_s > self._config.patience_s
         )
 
     def _detect(self, picture: Picture, image: Image, at_s: float, elapsed_s: float) -> StepResult:
         """Update backgrounds, tracks and candidates with a usable picture."""
-        backgrounds = self._backgrounds
+        backgrounds = self._view.backgrounds
         backgrounds.step(picture, elapsed_s, self._reported_mask())
-        self._stabiliser.cut_border(backgrounds.foreground)
+        self._view.stabiliser.cut_border(backgrounds.foreground)
         self._scene.learn(gray_of(backgrounds.background))
-        self._history.add(at_s, backgrounds.foreground, gray_of(picture))
+        self._view.history.add(at_s, backgrounds.foreground, gray_of(picture))
         static = backgrounds.static(self._config.quick_hold_s)
-        self._stabiliser.cut_border(static)
+        self._view.stabiliser.cut_border(static)
         moving = backgrounds.foreground & ~static & ~self._reported_mask()
-        for seen in self._tracker.step(moving, at_s, self._min_area_px):
+        for seen in self._view.tracker.step(moving, at_s, self._min_area_px):
             self._perspective.learn(seen, moving.shape)
         removed = self._find_removed(picture, elapsed_s)
-        alarms = self._judge(static, image, at_s) if at_s >= self._judge_due_s else []
+        alarms = self._judge(static, image, at_s) if at_s >= self._view.judge_due_s else []
         return StepResult(alarms, removed, people=self._people())
 
     @property
     def _min_area_px(self) -> int:
-        return int(self._config.min_area * self._backgrounds.foreground.size)
+        return int(self._config.min_area * self._view.backgrounds.foreground.size)
 
     def _reported_mask(self) -> Mask:
-        return objects_mask(self._reported, self._backgrounds.foreground.shape)
+        return objects_mask(self._reported, self._view.backgrounds.foreground.shape)
 
     def _judge(self, static: Mask, image: Image, at_s: float) -> list[AbandonedObject]:
         """Match the static regions to the candidates and report those that pass every check."""
-        self._judge_due_s = at_s + JUDGE_EVERY_S
-        context = FrameContext(at_s, self._backgrounds, self._history, self._tracker, self._perspective, self._config)
+        self._view.judge_due_s = at_s + JUDGE_EVERY_S
+        context = FrameContext(
+            at_s, self._view.backgrounds, self._view.history, self._view.tracker, self._perspective, self._config
+        )
         mask = static & self._inside & ~self._reported_mask()
         regions = regions_of(mask, close_px=CLOSE_PX, min_area_px=self._min_area_px)
-        self._candidates = match_candidates(self._candidates, regions, context)
+        self._view.candidates = match_candidates(self._view.candidates, regions, context)
         alarms = []
-        for candidate in self._candidates:
+        for candidate in self._view.candidates:
             decision = decide(candidate, context)
             if decision == "background":
-                self._backgrounds.absorb(candidate.region)
+                self._view.backgrounds.absorb(candidate.region)
             elif decision == "abandoned" and self._is_confirmed(candidate, image):
                 alarms += self._report(candidate, context)
         return alarms
@@ -270,19 +306,19 @@ class AbandonedObjectDetector:
         return [waste]
 
     def _find_removed(self, picture: Picture, elapsed_s: float) -> list[AbandonedObject]:
-        removed = find_removed(self._reported, picture, self._backgrounds, elapsed_s)
+        removed = find_removed(self._reported, picture, self._view.backgrounds, elapsed_s)
         self._reported = [reported for reported in self._reported if reported not in removed]
         return [reported.waste for reported in removed]
 
     def _people(self) -> list[FullBox]:
         """Boxes of all foreground that is no reported object."""
-        moving = self._backgrounds.foreground & ~self._reported_mask()
+        moving = self._view.backgrounds.foreground & ~self._reported_mask()
         boxes = boxes_of(moving, close_px=CLOSE_PEOPLE_PX, min_area_px=self._min_area_px // 2)
         return [self._source_box(box) for box in boxes]
 
     def _source_box(self, box: Box) -> FullBox:
         """Convert a box of the stabilised picture to pixels of the source."""
-        shift = self._stabiliser.shift
+        shift = self._view.stabiliser.shift
         x, y = (shift.x_px, shift.y_px) if shift.sure else (0.0, 0.0)
         left, top, width, height = box
         edges = (left + x, top + y, width, height)
