@@ -31,14 +31,7 @@ from ingest.decoding.pseudonyms import Pseudonyms
 from ingest.decoding.record_builder import RecordBuilder
 from ingest.decoding.results import DEAD_LETTERS_MAX, DecodeResult, UnknownDeviceMessage
 from ingest.messages import Arrival
-from ingest.store.records import (
-    QUALITY_INVALID,
-    QUALITY_UNDECODED,
-    EventRecord,
-    Reading,
-    Record,
-    StatusRecord,
-)
+from ingest.store.records import QUALITY_INVALID, QUALITY_UNDECODED, EventRecord, Reading, Record, StatusRecord
 
 HISTORICAL_AFTER: Final = timedelta(minutes=10)
 UNDECODED: Final = "undecoded: "
@@ -126,42 +119,45 @@ class ThirdPartyDecoder:
             self._measure(device, profile, report, message)
 
     def _measure(self, device: Device, profile: Profile, report: DeviceReport, message: _Message) -> None:
-        arrival = message.arrival
+        received_at = message.arrival.received_at
         readings, rest = _frame_readings(profile, report)
         for number, reading in enumerate(readings):
             at = self._aware(reading.at or report.at or _time_at(profile.time, reading.fields))
-            if at is None and arrival.retained:
+            if at is None and message.arrival.retained:
                 continue  # kept by the broker for nobody knows how long: it may not count as measured now
             first = number == 0
             values, quality = _values(profile, reading.fields, report, first=first)
             events = list(_events(message.adapter, report.events if first else (), profile, reading.fields))
             if reading.fields and not (values or quality or events):
-                rest = (
-                    f"{UNDECODED}none of its keys is in profile {profile.id}: {', '.join(sorted(reading.fields)[:12])}"
-                )
+                keys = ", ".join(sorted(reading.fields)[:12])
+                rest = f"{UNDECODED}none of its keys is in profile {profile.id}: {keys}"
             quality = (*quality, QUALITY_UNDECODED) if rest and first else quality
             fix_at = self._aware(report.fix_at or _time_at(profile.fix_time, reading.fields))
-            counted_at = at or arrival.received_at
-            seq = derive_seq(counted_at, _idempotency_key(report.key, reading, number))
-            origin = self._builder.origin(device, message.adapter.name, seq, at, arrival.received_at)
             fix_age = at - fix_at if at and fix_at else None
+            seq = derive_seq(at or received_at, _idempotency_key(report.key, reading, number))
+            origin = self._builder.origin(device, message.adapter.name, seq, at, received_at)
             message.readings.append(self._builder.reading(device, origin, values, quality, profile.geometry, fix_age))
-            known_types = device_event_types(device.KIND)
-            for event, is_level in events:
-                if event.type not in known_types:
-                    continue
-                own_seq = derive_seq(counted_at, event.key) if event.key else seq
-                message.events.append(self._event(device, own_seq, at, message, event, is_level=is_level))
+            message.events += self._event_records(device, seq, at, message, events)
         if rest:
-            message.undecoded.append(Rejected(report.raw or arrival.payload, rest, device.id))
+            message.undecoded.append(Rejected(report.raw or message.arrival.payload, rest, device.id))
 
-    def _event(
-        self, device: Device, seq: int, at: datetime | None, message: _Message, event: AdapterEvent, *, is_level: bool
-    ) -> EventRecord:
-        epoch = event_epoch(message.adapter.name, device.KIND, event.type)
-        origin = self._builder.origin(device, epoch, seq, at, message.arrival.received_at)
-        detail = self._pseudonyms.pseudonymize_detail(event.detail, origin.measured_at)
-        return EventRecord(origin, event.type, event.state, detail, is_level)
+    def _event_records(
+        self,
+        device: Device,
+        seq: int,
+        at: datetime | None,
+        message: _Message,
+        events: Iterable[tuple[AdapterEvent, bool]],
+    ) -> Iterator[EventRecord]:
+        """Records of the events that this kind of device may send."""
+        received_at, types = message.arrival.received_at, device_event_types(device.KIND)
+        for event, is_level in events:
+            if event.type in types:
+                epoch = event_epoch(message.adapter.name, device.KIND, event.type)
+                own_seq = derive_seq(at or received_at, event.key) if event.key else seq
+                origin = self._builder.origin(device, epoch, own_seq, at, received_at)
+                detail = self._pseudonyms.pseudonymize_detail(event.detail, origin.measured_at)
+                yield EventRecord(origin, event.type, event.state, detail, is_level)
 
     def _aware(self, at: datetime | None) -> datetime | None:
         """A time with a zone; one without counts as the city's local time."""

@@ -67,10 +67,10 @@ def decoded_ap(
     adapter: str, address: str, topic: str, body: Any, *, key: bytes | None = b"k" * 32, at: datetime = NOW
 ) -> DecodeResult:
     """What becomes of a message in a city of one access point, of none if the address is empty."""
-    profile = next(one.id for one in BASE.profiles.values() if one.adapters == (adapter,))
-    one = AccessPoint(id="ap", model="m", ssids=(), binding=Binding(adapter, address, profile))
+    profile = next(profile.id for profile in BASE.profiles.values() if profile.adapters == (adapter,))
+    access_point = AccessPoint(id="ap", model="m", ssids=(), binding=Binding(adapter, address, profile))
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    decoder = Decoder(city_of(*([one] if address else [])), late_after=timedelta(days=9000), pseudonym_key=key)
+    decoder = Decoder(city_of(*([access_point] if address else [])), late_after=timedelta(days=9000), pseudonym_key=key)
     return decoder.decode(Arrival(topic, raw, at))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from city.inventory.device_topics import OWN_TOPICS
 from city.inventory.loader import builtin_city, load_city
 from city.inventory.profiles import FORMATS
 from ingest.decoding.formats.registry import ADAPTERS, DECODERS, FOLDERS
@@ -48,6 +49,11 @@ def test_a_page_says_how_to_connect_and_the_overview_leads_to_it(adapter: object
 def test_the_overview_has_every_adapter_and_no_other() -> None:
     rows = re.findall(r"^\| `(\w+)` \|", OVERVIEW.read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(rows) == sorted(adapter.name for adapter in ADAPTERS)
+
+
+def test_the_overview_names_the_formats_that_devices_speak_themselves() -> None:
+    (names,) = re.findall(r"for this device alone: ([^.]*)\.", OVERVIEW.read_text(encoding="utf-8"))
+    assert re.findall(r"`(\w+)`", names) == sorted(OWN_TOPICS)
 
 
 def test_every_topic_a_page_names_is_read_by_its_adapter() -> None:

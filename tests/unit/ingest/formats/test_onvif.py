@@ -91,9 +91,9 @@ def test_bridges_say_which_camera_is_gone() -> None:
 @pytest.mark.parametrize("subject", ["VideoSource/SignalLoss", "VideoSource/GlobalSceneChange"])
 def test_a_condition_that_ends_after_a_restart_of_ingest_has_ended(subject: str) -> None:
     """Its beginning is read from the store, or its end would change nothing."""
-    one, store = device("onvif", "pasar", "onvif-camera"), MemoryStore()
+    camera, store = device("onvif", "pasar", "onvif-camera"), MemoryStore()
     raised, cleared = (
-        decoded(one, "onvif/pasar", {"topic": f"tns1:{subject}", "utc": utc, "data": {"State": state}}).records
+        decoded(camera, "onvif/pasar", {"topic": f"tns1:{subject}", "utc": utc, "data": {"State": state}}).records
         for utc, state in (("2026-03-01T11:58:00Z", "true"), ("2026-03-01T11:59:00Z", "false"))
     )
     store.write(raised, ())

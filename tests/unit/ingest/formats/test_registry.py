@@ -91,6 +91,13 @@ def test_mypy_holds_every_adapter_and_decoder_against_the_port() -> None:
         assert "\nDECODERS: Final[Mapping[str, FrameDecoder]] = " in path.read_text(encoding="utf-8"), path
 
 
+@pytest.mark.parametrize("adapter", ADAPTERS, ids=lambda adapter: adapter.name)
+def test_an_adapter_that_finds_people_says_which_keys_name_them(adapter: Adapter) -> None:
+    source = (FORMATS / adapter.name / "adapter.py").read_text(encoding="utf-8")
+    assert adapter.personal_keys or "Personal(" not in source
+    assert adapter.personal_keys or not adapter.lists_clients
+
+
 def test_every_folder_with_an_adapter_or_frames_is_found() -> None:
     assert {adapter.name for adapter in ADAPTERS} == {path.parent.name for path in FORMATS.glob("*/adapter.py")}
     assert len(ADAPTERS) == 18
@@ -109,9 +116,9 @@ def test_formats_that_claim_the_same_topic_say_which_one_reads_it() -> None:
     pairs = set()
     for count in range(5):
         for levels in product(sorted({*heads, *LEVELS}), *[sorted({*LEVELS, "json", "device"})] * count):
-            for one, other in combinations(claimed_by(list(levels)), 2):
-                assert one.precedence < other.precedence, (levels, one.name, other.name)
-                pairs.add((one.name, other.name))
+            for first, second in combinations(claimed_by(list(levels)), 2):
+                assert first.precedence < second.precedence, (levels, first.name, second.name)
+                pairs.add((first.name, second.name))
     assert pairs, "there are such topics"
 
 
