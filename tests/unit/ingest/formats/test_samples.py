@@ -16,6 +16,7 @@ from ingest.decoding.formats.registry import ADAPTERS, DECODERS, FOLDERS, adapte
 from tests.support.decoding import BASE
 from tests.support.format_samples import (
     FormatSample,
+    Outcome,
     decode_sample,
     expected_outcome,
     outcome_of,
@@ -40,6 +41,26 @@ def test_a_sample_gives_what_its_file_says(path: Path) -> None:
     sample = read_sample(path)
     outcome = outcome_of(decode_sample(sample, path.parent.parent.name))
     assert outcome == expected_outcome(sample), f"it gives:\n{outcome_text(outcome)}"
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=sample_id)
+def test_what_the_module_prints_can_be_pasted_into_a_sample(path: Path) -> None:
+    outcome = expected_outcome(read_sample(path))
+    assert msgspec.toml.decode(outcome_text(outcome), type=Outcome) == outcome
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('about = "It has a key that nobody reads."\npayolad = "x"', "unknown field `payolad`"),
+        ('about = "A reading without its identity."\n[[readings]]\nvalues = {}', "missing required field `id`"),
+        ('topic = "json/x"', "missing required field `about`"),
+    ],
+)
+def test_a_sample_with_a_mistake_is_refused(tmp_path: Path, text: str, reason: str) -> None:
+    (tmp_path / "mistake.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(msgspec.ValidationError, match=reason):
+        read_sample(tmp_path / "mistake.toml")
 
 
 def test_the_sample_on_the_page_of_formats_is_one() -> None:
