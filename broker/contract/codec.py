@@ -61,9 +61,8 @@ class _StructReader:
         """The struct, and how many unknown fields were ignored; raises msgspec's errors."""
         try:
             return self._strict.decode(raw), 0
-        except msgspec.ValidationError as exc:
-            if "unknown field" not in str(exc):
-                raise
+        except msgspec.ValidationError:
+            pass  # an unknown field, or what the tolerant decoder refuses as well
         item = self._tolerant.decode(raw)
         return item, len(msgspec.json.decode(raw, type=dict[str, msgspec.Raw]).keys() - self._known)
 

@@ -143,7 +143,6 @@ TELEMETRY: Final[dict[Kind, type[Telemetry]]] = {
     "camera": CameraTelemetry,
 }
 
-# New ones go to the end: the place of a type names the epoch of third-party events (`ingest/decoding/third_party.py`).
 EVENT_TYPES: Final[dict[Kind, tuple[str, ...]]] = {
     "bin": ("fire", "tilt", "lid_open", "collected", "moved", "low_battery", "tamper"),
     "truck": (

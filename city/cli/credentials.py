@@ -16,7 +16,7 @@ from city.runtime.service import whole_city
 from city.runtime.settings import Settings
 
 GATEWAY: Final = "gateway"
-_FORMATS: Final = "ingest.decoding.adapters.registry"
+_FORMATS: Final = "ingest.decoding.formats.registry"
 """Module with the formats; imported by name, because `city` must not depend on `ingest`."""
 
 

@@ -1,27 +1,25 @@
 """Formats that devices publish themselves, without a third-party server: topics that name the device.
 
 Where it does, the device's own account opens these topics, for it alone; no account has to be shared among devices.
+The topics are data beside the format's adapter (`device_topics.toml`).
 """
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from typing import Final
 
 from city.inventory.model import Binding
+from city.inventory.profiles import FORMATS
 
 _ADDRESS: Final = "{address}"
 
 OWN_TOPICS: Final[Mapping[str, tuple[str, ...]]] = {
-    "axis": ("axis/{address}/#",),
-    "collectd": ("collectd/{address}/+/+",),
-    "fiware": ("/{address}/attrs", "/{address}/attrs/+", "/json/{address}/attrs", "json/{address}/attrs"),
-    "json": ("json/{address}", "json/{address}/+"),
-    "netjson": ("netjson/{address}", "netjson/{address}/+"),
-    "owntracks": ("owntracks/{address}",),
-    "tasmota": ("tele/{address}/+", "stat/{address}/+", "{address}/tele/+", "{address}/stat/+"),
-    "teltonika": ("{address}/data", "+/{address}/data"),
+    path.parent.name: tuple(tomllib.loads(path.read_text(encoding="utf-8"))["filters"])
+    for path in sorted(FORMATS.glob("*/device_topics.toml"))
 }
+"""Format to topic filters with a place for the address."""
 
 
 def own_topics(binding: Binding | None) -> tuple[str, ...]:

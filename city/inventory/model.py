@@ -179,10 +179,9 @@ class SensorGeometry(msgspec.Struct, frozen=True):
 class Profile(msgspec.Struct, frozen=True):
     """A device model: how its messages map to the contract.
 
-    `frames` names the decoder of its raw frames (`ingest.decoding.frames`), empty for none. `time` and `fix_time` list
-    paths of
-    its own clock and of the time of its position, for formats that do not define them. `matches` are names of the model
-    at network servers, and `adapters` the formats it comes by; both serve to suggest it for an unknown device.
+    `frames` names the decoder of its raw frames, empty for none. `time` and `fix_time` list paths of its own clock and
+    of the time of its position, for formats that do not define them. `matches` are names of the model at network
+    servers, and `adapters` the formats it comes by; both serve to suggest it for an unknown device.
     """
 
     id: str

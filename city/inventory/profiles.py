@@ -1,7 +1,7 @@
 """Reads device profiles: one file per model, which says what the keys of its messages mean.
 
-Those of `city/profiles` come with the project; those in the `profiles/` of a city's folder win over one of the same
-name. `extends` takes another profile and changes a part of it, such as the digital input of a truck's PTO.
+Those in the folders of the formats come with the project; those in the `profiles/` of a city's folder win over one of
+the same name. `extends` takes another profile and changes a part of it, such as the digital input of a truck's PTO.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from city.inventory.fields import Problems, TomlTable, read_toml
 from city.inventory.model import EventRule, FieldRule, Profile, Scalar, SensorGeometry
 from city.inventory.units import UNITS, can_convert, field_unit, parse_unit
 
-BUILTIN: Final = Path(__file__).parents[1] / "profiles"
+FORMATS: Final = Path(__file__).parents[2] / "ingest" / "decoding" / "formats"
+"""Folders of the third-party formats. Their TOML files are data: the city reads them by path and imports no code."""
 _MAX_MM: Final = 100_000.0
 _LARGE: Final = 1e9
 _INTERVAL_S: Final = (1.0, 604_800.0)
@@ -24,10 +25,15 @@ _OWN: Final = ("name", "extends", "matches")
 """Keys that a profile does not inherit from the one it extends."""
 
 
+def builtin_profiles() -> list[Path]:
+    """Files of the profiles that come with the project, by name."""
+    return sorted(FORMATS.glob("*/profiles/*.toml"), key=lambda path: path.stem)
+
+
 def read_profiles(folder: Path, problems: Problems) -> dict[str, Profile]:
     """The profiles of the project and those of a folder, which need not exist."""
     tables: dict[str, TomlTable] = {}
-    for path in (*sorted(BUILTIN.glob("*.toml")), *sorted(folder.glob("*.toml"))):
+    for path in (*builtin_profiles(), *sorted(folder.glob("*.toml"))):
         table = read_toml(path, problems, name=path.relative_to(path.parent.parent).as_posix())
         table.require_id("file name", path.stem)
         tables[path.stem] = table

@@ -4,49 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final
-
-import msgspec
+from typing import Any
 
 from broker.contract.codec import elements_of, parse_events, parse_platform_event, parse_status, parse_telemetry
-from broker.contract.payloads import (
-    MAX_BATCH,
-    Event,
-    Offline,
-    Online,
-    Parsed,
-    Rejected,
-    Sleeping,
-    Status,
-    Telemetry,
-    values_of,
-)
-from broker.contract.topics import Kind, Topic, is_native, is_platforms, parse_review_topic, parse_topic
+from broker.contract.payloads import Event, Offline, Online, Parsed, Rejected, Sleeping, Status, Telemetry, values_of
+from broker.contract.topics import Topic, is_native, is_platforms, parse_review_topic, parse_topic
 from city.errors import PayloadError, TopicError
-from city.inventory.model import Bin, City, Device, SensorGeometry
-from ingest.decoding.adapters.registry import has_clients, personal_keys
+from city.inventory.model import City, Device
+from ingest.decoding.formats.registry import level_events
 from ingest.decoding.pseudonyms import Pseudonyms
-from ingest.decoding.third_party import RawEvent, RawReading, ThirdPartyDecoder, UnknownDeviceMessage
-from ingest.decoding.validation import apply_geometry, check_position, merge_flags, resolve_timestamp
+from ingest.decoding.record_builder import RecordBuilder
+from ingest.decoding.results import DEAD_LETTERS_MAX, DecodeResult
+from ingest.decoding.third_party import ThirdPartyDecoder
 from ingest.messages import Arrival
-from ingest.store.records import EventRecord, Reading, Record, RecordOrigin, StatusRecord
-from ingest.store.schema import to_columns
-
-DEAD_LETTERS_MAX: Final = 100
-"""Dead letters and unknown devices that one message may produce; an agent's batch has as many readings."""
-
-
-class DecodeResult(msgspec.Struct, frozen=True, gc=False):
-    """The outcome of one message. `ignored`: the message is valid and carries nothing to store.
-
-    `unknown_devices` are messages of devices that are not in the inventory.
-    """
-
-    records: list[Record]
-    rejected: list[Rejected]
-    unknown_fields: int = 0
-    ignored: bool = False
-    unknown_devices: list[UnknownDeviceMessage] = []
+from ingest.store.records import EventRecord, Reading, StatusRecord
 
 
 class Decoder:
@@ -60,9 +31,8 @@ class Decoder:
 
     def __init__(self, city: City, *, late_after: timedelta, pseudonym_key: bytes | None = None) -> None:
         self._city = city
-        self._third_party = ThirdPartyDecoder(city)
-        self._late_after = late_after
-        self._pseudonyms = Pseudonyms(pseudonym_key, city.time_zone)
+        self._builder = RecordBuilder(city, late_after)
+        self._third_party = ThirdPartyDecoder(city, self._builder, Pseudonyms(pseudonym_key, city.time_zone))
         self._devices: Mapping[str, Device] | None = None
 
     def decode(self, arrival: Arrival) -> DecodeResult:
@@ -73,39 +43,32 @@ class Decoder:
         try:
             if is_platforms(arrival.topic):
                 return self._decode_review(arrival)
-            return self._decode_native(arrival) if is_native(arrival.topic) else self._decode_third_party(arrival)
+            return self._decode_native(arrival) if is_native(arrival.topic) else self._third_party.decode(arrival)
         except PayloadError as exc:
-            raw = arrival.payload if is_native(arrival.topic) else self._redact(arrival, arrival.payload, ())
+            raw = arrival.payload if is_native(arrival.topic) else self._third_party.redact(arrival, arrival.payload)
             return DecodeResult([], [Rejected(raw, str(exc))])
         except TopicError as exc:
             reason = str(exc)
         except Exception as exc:  # noqa: BLE001 - promise 3: a bad message never stops a good one
             reason = f"decoder failed: {type(exc).__name__}: {exc}"
         if not is_native(arrival.topic) and not is_platforms(arrival.topic):
-            return DecodeResult([], [Rejected(self._redact(arrival, arrival.payload, ()), reason)])
+            return DecodeResult([], [Rejected(self._third_party.redact(arrival, arrival.payload), reason)])
         # Element by element, so that a reading that comes again in another array is the same dead letter.
         parts = elements_of(arrival.payload) or [arrival.payload]
         return DecodeResult([], _limit_rejections([Rejected(raw, reason) for raw in parts], arrival.payload))
 
-    def _redact(self, arrival: Arrival, raw: bytes, names: tuple[str, ...]) -> bytes:
-        """A third-party message without names of people and without MAC addresses of clients."""
-        if has_clients(arrival.topic):
-            raw = self._pseudonyms.redact_macs(raw, (*names, *self._third_party.addresses()), arrival.received_at)
-        keys = personal_keys(arrival.topic)
-        return self._pseudonyms.redact_names(raw, keys, arrival.received_at) if keys else raw
-
     def _decode_native(self, arrival: Arrival) -> DecodeResult:
         topic = parse_topic(arrival.topic)
-        self._require_known(topic)
+        device = self._known_device(topic)
         if topic.channel == "telemetry":
             readings = parse_telemetry(topic.kind, arrival.payload)
-            records = [self._reading(topic, item, arrival.received_at) for item in readings.items]
+            records = [self._reading(device, item, arrival.received_at) for item in readings.items]
             return DecodeResult(
                 [*records], _limit_rejections(readings.rejected), readings.unknown_fields, ignored=_is_empty(readings)
             )
         if topic.channel == "event":
             events = parse_events(topic.kind, arrival.payload)
-            event_records = [self._event(topic, item, arrival.received_at) for item in events.items]
+            event_records = [self._event(device, item, arrival.received_at) for item in events.items]
             return DecodeResult(
                 [*event_records], _limit_rejections(events.rejected), events.unknown_fields, ignored=_is_empty(events)
             )
@@ -117,33 +80,8 @@ class Decoder:
         """A verdict that the API has journaled: an event of the case's camera. No device can send one."""
         city, camera = parse_review_topic(arrival.topic)
         topic = Topic(city, "camera", camera, "event")
-        self._require_known(topic)
-        return DecodeResult([self._event(topic, parse_platform_event(arrival.payload), arrival.received_at)], [])
-
-    def _decode_third_party(self, arrival: Arrival) -> DecodeResult:
-        message = self._third_party.read(arrival)
-        readings = [self._to_reading(reading, arrival.received_at) for reading in message.readings]
-        events = [self._to_event(event, arrival.received_at) for event in message.events]
-        records: list[Record] = [*readings, *events, *message.statuses]
-        is_silent = not (records or message.undecoded or message.unknown_devices)
-        parts = (len(records), len(message.undecoded), len(message.unknown_devices))
-        if any(
-            count > most for count, most in zip(parts, (MAX_BATCH, DEAD_LETTERS_MAX, DEAD_LETTERS_MAX), strict=True)
-        ):
-            raw = self._redact(
-                arrival, arrival.payload, tuple(name for unknown in message.unknown_devices for name in unknown.names)
-            )
-            return DecodeResult(
-                [], [Rejected(raw, f"too much in one message: {parts} records, undecoded parts and unknown devices")]
-            )
-        rejected = [
-            msgspec.structs.replace(part, raw=self._redact(arrival, part.raw, ())) for part in message.undecoded
-        ]
-        unknown_devices = [
-            msgspec.structs.replace(unknown, raw=self._redact(arrival, unknown.raw, unknown.names))
-            for unknown in message.unknown_devices
-        ]
-        return DecodeResult(records, rejected, ignored=is_silent, unknown_devices=unknown_devices)
+        device = self._known_device(topic)
+        return DecodeResult([self._event(device, parse_platform_event(arrival.payload), arrival.received_at)], [])
 
     def inventory_changed(self) -> bool:
         """Whether the inventory changed since the last call; True at the first call."""
@@ -151,22 +89,15 @@ class Decoder:
         self._devices = self._city.devices
         return changed
 
+    def level_events(self) -> frozenset[str]:
+        """Event types of which only changes are stored, by the formats and by the inventory's profiles."""
+        return level_events(self._city.profiles.values())
+
     def knows(self, adapter: str, names: Iterable[str]) -> bool:
         """Whether the inventory has a third-party device under one of these names."""
         return self._third_party.knows(adapter, names)
 
-    def _to_reading(self, reading: RawReading, received_at: datetime) -> Reading:
-        origin = self._origin(
-            reading.device.KIND, reading.device.id, reading.epoch, reading.seq, reading.device_at, received_at
-        )
-        return self._validate(origin, reading.values, reading.quality, reading.profile.geometry, reading.fix_age)
-
-    def _to_event(self, event: RawEvent, received_at: datetime) -> EventRecord:
-        origin = self._origin(event.device.KIND, event.device.id, event.epoch, event.seq, event.device_at, received_at)
-        detail = self._pseudonyms.pseudonymize_detail(event.event.detail, origin.measured_at)
-        return EventRecord(origin, event.event.type, event.event.state, detail, event.event.is_level)
-
-    def _require_known(self, topic: Topic) -> None:
+    def _known_device(self, topic: Topic) -> Device:
         if topic.city != self._city.id:
             raise TopicError(f"city {topic.city!r} is not this one, {self._city.id!r}")
         device = self._city.devices.get(topic.device)
@@ -174,37 +105,14 @@ class Decoder:
             raise TopicError(f"device {topic.device!r} is not in the inventory of {self._city.id}")
         if topic.kind != device.KIND:
             raise TopicError(f"device {topic.device!r} is a {device.KIND}, not a {topic.kind}")
+        return device
 
-    def _origin(
-        self, kind: Kind, device: str, epoch: str, seq: int, device_at: datetime | None, received_at: datetime
-    ) -> RecordOrigin:
-        timing = resolve_timestamp(device_at, received_at, late_after=self._late_after)
-        return RecordOrigin(kind, device, epoch, seq, timing.measured_at, received_at, timing.device_at, timing.quality)
+    def _reading(self, device: Device, item: Telemetry, received_at: datetime) -> Reading:
+        origin = self._builder.origin(device, item.epoch, item.seq, item.ts, received_at)
+        return self._builder.reading(device, origin, values_of(item))
 
-    def _reading(self, topic: Topic, item: Telemetry, received_at: datetime) -> Reading:
-        origin = self._origin(topic.kind, topic.device, item.epoch, item.seq, item.ts, received_at)
-        return self._validate(origin, values_of(item), ())
-
-    def _validate(
-        self,
-        origin: RecordOrigin,
-        values: dict[str, Any],
-        flags: tuple[str, ...],
-        sensor: SensorGeometry | None = None,
-        fix_age: timedelta | None = None,
-    ) -> Reading:
-        device = self._city.devices[origin.device]
-        fill_flags: tuple[str, ...] = ()
-        if isinstance(device, Bin):
-            values, fill_flags = apply_geometry(values, self._city.models[device.model], sensor or SensorGeometry())
-        values, position_flags = check_position(values, fix_age)
-        quality = merge_flags(origin.quality, flags, fill_flags, position_flags)
-        if quality != origin.quality:
-            origin = msgspec.structs.replace(origin, quality=quality)
-        return Reading(origin, to_columns(origin.kind, values))
-
-    def _event(self, topic: Topic, item: Event, received_at: datetime) -> EventRecord:
-        origin = self._origin(topic.kind, topic.device, item.epoch, item.seq, item.ts, received_at)
+    def _event(self, device: Device, item: Event, received_at: datetime) -> EventRecord:
+        origin = self._builder.origin(device, item.epoch, item.seq, item.ts, received_at)
         return EventRecord(origin, item.type, item.state, item.detail)
 
 

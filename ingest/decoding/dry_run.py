@@ -9,8 +9,9 @@ import msgspec
 
 from city.errors import ConfigError, PayloadError, TopicError
 from city.inventory.model import AccessPoint, Bin, Binding, Camera, City, Device, Profile, Truck
-from ingest.decoding.adapters.registry import adapter_for
-from ingest.decoding.decoder import Decoder, DecodeResult
+from ingest.decoding.decoder import Decoder
+from ingest.decoding.formats.registry import adapter_for
+from ingest.decoding.results import DecodeResult
 from ingest.messages import Arrival
 from ingest.store.records import EventRecord, Reading, Record
 

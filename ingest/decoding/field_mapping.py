@@ -12,7 +12,9 @@ from broker.contract.payloads import TELEMETRY, fields_of
 from broker.contract.topics import Kind
 from city.inventory.model import EventRule, FieldRule, Profile, Scalar
 from city.inventory.units import convert, field_unit, number_and_unit
-from ingest.decoding.adapters.port import AdapterEvent, parse_flag, parse_number
+from ingest.decoding.formats.parsing import parse_flag, parse_number
+from ingest.decoding.formats.port import AdapterEvent
+from ingest.store.schema import COLUMNS, ColumnType
 
 _MISSING: Final = object()
 _FIELD_TYPES: Final[dict[Kind, dict[str, Any]]] = {
@@ -23,15 +25,6 @@ _ALL_FIELDS: Final[dict[Kind, type]] = {
     kind: msgspec.defstruct(f"{kind}_values", [(name, type_, None) for name, type_ in types.items()])
     for kind, types in _FIELD_TYPES.items()
 }
-_FLAGS: Final = frozenset(
-    name for types in _FIELD_TYPES.values() for name, type_ in types.items() if "bool" in str(type_)
-)
-_INTEGERS: Final = frozenset(
-    name
-    for types in _FIELD_TYPES.values()
-    for name, type_ in types.items()
-    if "int" in str(type_) and "dict" not in str(type_)
-)
 _DETAIL_TEXT_MAX: Final = 120
 
 
@@ -47,7 +40,7 @@ def read_fields(profile: Profile, decoded: Mapping[str, Any]) -> tuple[dict[str,
         found, unit = _first_present(decoded, rule)
         if found is _MISSING or found is None or found == "" or _is_listed(found, rule.absent):
             continue
-        value = _apply(field, rule, found, unit)
+        value = _apply(COLUMNS[profile.kind][field], field, rule, found, unit)
         if value is None or any(parse_flag(get_path(decoded, path)) is False for path in rule.valid):
             invalid.append(field)
         else:
@@ -72,7 +65,7 @@ def read_events(profile: Profile, decoded: Mapping[str, Any]) -> list[AdapterEve
         if rule.noted:
             found.append(AdapterEvent(type_, "noted", detail))
         else:
-            found.append(AdapterEvent(type_, "raised" if raised else "cleared", detail, is_level=True))
+            found.append(AdapterEvent(type_, "raised" if raised else "cleared", detail))
     return found
 
 
@@ -140,20 +133,20 @@ def _get_path(value: Any, path: str) -> Any:  # noqa: ANN401 - JSON
     return _MISSING
 
 
-def _apply(field: str, rule: FieldRule, found: object, unit: str) -> Any:  # noqa: ANN401 - what the contract has
+def _apply(type_: ColumnType, field: str, rule: FieldRule, found: object, unit: str) -> Any:  # noqa: ANN401 - what the contract has
     if _is_listed(found, rule.invalid):
         return None
     if rule.choices:
-        chosen = rule.choices.get(str(found).lower(), rule.choices.get(str(found)))
-        return parse_number(chosen) if field not in _FLAGS and isinstance(chosen, int | float) else chosen
-    if field in _FLAGS:
+        choice = rule.choices.get(str(found).lower(), rule.choices.get(str(found)))
+        return parse_number(choice) if type_ != "flag" and isinstance(choice, int | float) else choice
+    if type_ == "flag":
         return parse_flag(found)
     if isinstance(found, list | dict):
         return found
     number = _number(field, rule, found, unit)
     if number is None:
         return None
-    return round(number) if field in _INTEGERS and float(number).is_integer() else number
+    return round(number) if type_ == "integer" and float(number).is_integer() else number
 
 
 def _number(field: str, rule: FieldRule, found: object, unit: str) -> float | None:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from ingest.decoding.adapters.port import Personal
+from ingest.decoding.formats.port import Personal
 
 _MARK: Final = "02:6b"
 """Prefix of pseudonymous MAC addresses: locally administered, so that no vendor's address collides."""

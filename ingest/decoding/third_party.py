@@ -1,160 +1,163 @@
-"""Decodes third-party messages: from an adapter's reports to readings and events of devices in the inventory.
+"""Decodes third-party messages into records of devices in the inventory.
 
-adapter's report -> device and profile, by address -> frame decoder -> contract fields and events ->
-`ingest.decoding.decoder`
+adapter's reports -> device and profile, by address -> frame decoder -> contract fields and events -> records
 """
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
 
-from broker.contract.payloads import EVENT_TYPES, Rejected, device_event_types
+from broker.contract.payloads import MAX_BATCH, Rejected, device_event_types
 from city.errors import PayloadError
 from city.inventory.model import City, Device, Profile
-from ingest.decoding.adapters.address_index import DeviceAddressIndex
-from ingest.decoding.adapters.port import Adapter, AdapterEvent, ConnectivityReport, DeviceReport, Hint, parse_any_time
-from ingest.decoding.adapters.registry import adapter_for
+from ingest.decoding.address_index import DeviceAddressIndex
 from ingest.decoding.field_mapping import drop_invalid, get_path, read_events, read_fields
-from ingest.decoding.frames.port import DecodedFrame, FrameReading
-from ingest.decoding.frames.registry import decode_frame
+from ingest.decoding.formats.parsing import parse_any_time
+from ingest.decoding.formats.port import (
+    Adapter,
+    AdapterEvent,
+    ConnectivityReport,
+    DecodedFrame,
+    DeviceReport,
+    FrameReading,
+)
+from ingest.decoding.formats.registry import adapter_for, decode_frame, lists_clients, personal_keys
+from ingest.decoding.identity import derive_seq, event_epoch
+from ingest.decoding.pseudonyms import Pseudonyms
+from ingest.decoding.record_builder import RecordBuilder
+from ingest.decoding.results import DEAD_LETTERS_MAX, DecodeResult, UnknownDeviceMessage
 from ingest.messages import Arrival
-from ingest.store.records import QUALITY_INVALID, QUALITY_UNDECODED, StatusRecord
+from ingest.store.records import QUALITY_INVALID, QUALITY_UNDECODED, EventRecord, Reading, Record, StatusRecord
 
-SEQ_HASH_BITS: Final = 22
-_SEQ_EPOCH_S: Final = 946_684_800
-_SEQ_SECONDS_MAX: Final = (1 << 31) - 1
 HISTORICAL_AFTER: Final = timedelta(minutes=10)
 UNDECODED: Final = "undecoded: "
 """Prefix of a dead letter's reason when no frame decoder could read the bytes."""
 
 
-class RawReading(msgspec.Struct, frozen=True):
-    """Values of one device at one moment, not validated; `(device, epoch, seq)` identifies the reading."""
+class _Message(msgspec.Struct):
+    """A message while its reports are decoded."""
 
-    device: Device
-    profile: Profile
-    epoch: str
-    seq: int
-    at: datetime
-    device_at: datetime | None
-    values: dict[str, Any]
-    quality: tuple[str, ...]
-    fix_age: timedelta | None
-
-
-class RawEvent(msgspec.Struct, frozen=True):
-    """An event of one device, not validated."""
-
-    device: Device
-    epoch: str
-    seq: int
-    device_at: datetime | None
-    event: AdapterEvent
-
-
-class UnknownDeviceMessage(msgspec.Struct, frozen=True):
-    """A message, or one record of it, of a device that is not in the inventory."""
-
-    adapter: str
-    names: tuple[str, ...]
-    raw: bytes
-    hint: Hint
-    frame_port: int | None = None
-
-
-class ThirdPartyResult(msgspec.Struct):
-    """The outcome of one third-party message."""
-
-    readings: list[RawReading] = []
-    events: list[RawEvent] = []
+    arrival: Arrival
+    adapter: Adapter
+    readings: list[Reading] = []
+    events: list[EventRecord] = []
     statuses: list[StatusRecord] = []
     unknown_devices: list[UnknownDeviceMessage] = []
     undecoded: list[Rejected] = []
 
 
 class ThirdPartyDecoder:
-    """Knows the inventory; `read` has no clock, no network and no memory."""
+    """Knows the inventory; `decode` has no clock, no network and no memory."""
 
-    def __init__(self, city: City) -> None:
+    def __init__(self, city: City, builder: RecordBuilder, pseudonyms: Pseudonyms) -> None:
         self._city = city
+        self._builder = builder
+        self._pseudonyms = pseudonyms
         self._index = DeviceAddressIndex(city)
 
-    def read(self, arrival: Arrival) -> ThirdPartyResult:
+    def decode(self, arrival: Arrival) -> DecodeResult:
         """Decode one message.
 
         Raises:
             TopicError: No adapter reads its topic.
             PayloadError: Its adapter cannot decode it.
         """
-        adapter = adapter_for(arrival.topic)
-        message = ThirdPartyResult()
-        for report in adapter.decode(arrival.topic, arrival.payload):
-            self._add(adapter, report, arrival, message)
-        return message
+        message = _Message(arrival, adapter_for(arrival.topic))
+        for report in message.adapter.decode(arrival.topic, arrival.payload):
+            self._add(report, message)
+        records: list[Record] = [*message.readings, *message.events, *message.statuses]
+        if reason := _excess(records, message):
+            names = tuple(name for unknown in message.unknown_devices for name in unknown.names)
+            return DecodeResult([], [Rejected(self.redact(arrival, arrival.payload, names), reason)])
+        return DecodeResult(
+            records,
+            [msgspec.structs.replace(part, raw=self.redact(arrival, part.raw)) for part in message.undecoded],
+            ignored=not (records or message.undecoded or message.unknown_devices),
+            unknown_devices=[
+                msgspec.structs.replace(unknown, raw=self.redact(arrival, unknown.raw, unknown.names))
+                for unknown in message.unknown_devices
+            ],
+        )
+
+    def redact(self, arrival: Arrival, raw: bytes, names: tuple[str, ...] = ()) -> bytes:
+        """A message without names of people and without MAC addresses of clients.
+
+        Args:
+            arrival: For its topic and day.
+            raw: The message, or one record of it, decodable or not.
+            names: Names of unknown equipment; they stay.
+        """
+        if lists_clients(arrival.topic):
+            raw = self._pseudonyms.redact_macs(raw, (*names, *self._index.addresses()), arrival.received_at)
+        keys = personal_keys(arrival.topic)
+        return self._pseudonyms.redact_names(raw, keys, arrival.received_at) if keys else raw
 
     def knows(self, adapter: str, names: Iterable[str]) -> bool:
         """Whether the inventory has a device under one of these names."""
         return self._index.find(adapter, names) is not None
 
-    def addresses(self) -> Iterable[str]:
-        """Every address in the inventory; all of them are of equipment."""
-        return self._index.addresses()
-
-    def _add(self, adapter: Adapter, report: DeviceReport, arrival: Arrival, message: ThirdPartyResult) -> None:
-        if report.connectivity and report.connectivity.all_devices:
-            devices = self._index.all_of(adapter.name, report.connectivity.address_prefix)
-            message.statuses += [_status(device, report.connectivity, report, arrival) for device in devices]
+    def _add(self, report: DeviceReport, message: _Message) -> None:
+        name, arrival, connectivity = message.adapter.name, message.arrival, report.connectivity
+        if connectivity and connectivity.all_devices:
+            devices = self._index.all_of(name, connectivity.address_prefix)
+            message.statuses += [_status(device, connectivity, report, arrival) for device in devices]
             return
-        found = self._index.find(adapter.name, report.names)
-        if found is None:
+        bound = self._index.find(name, report.names)
+        if bound is None:
             port = report.frame.port if report.frame else None
             raw = report.raw or arrival.payload
-            message.unknown_devices.append(UnknownDeviceMessage(adapter.name, report.names, raw, report.hint, port))
+            message.unknown_devices.append(UnknownDeviceMessage(name, report.names, raw, report.hint, port))
             return
-        device, profile = found
-        if report.connectivity and not _is_history(report, arrival):
-            message.statuses.append(_status(device, report.connectivity, report, arrival))
-        if _says_nothing(report):
-            return
-        self._measure(adapter, device, profile, report, arrival, message)
+        device, profile = bound
+        if connectivity and not _is_history(report, arrival):
+            message.statuses.append(_status(device, connectivity, report, arrival))
+        if not _says_nothing(report):
+            self._measure(device, profile, report, message)
 
-    def _measure(
-        self,
-        adapter: Adapter,
-        device: Device,
-        profile: Profile,
-        report: DeviceReport,
-        arrival: Arrival,
-        message: ThirdPartyResult,
-    ) -> None:
+    def _measure(self, device: Device, profile: Profile, report: DeviceReport, message: _Message) -> None:
+        received_at = message.arrival.received_at
         readings, rest = _frame_readings(profile, report)
         for number, reading in enumerate(readings):
             at = self._aware(reading.at or report.at or _time_at(profile.time, reading.fields))
-            if at is None and arrival.retained:
+            if at is None and message.arrival.retained:
                 continue  # kept by the broker for nobody knows how long: it may not count as measured now
             first = number == 0
             values, quality = _values(profile, reading.fields, report, first=first)
-            events = [*(report.events if first else ()), *read_events(profile, reading.fields)]
+            events = list(_events(message.adapter, report.events if first else (), profile, reading.fields))
             if reading.fields and not (values or quality or events):
-                rest = (
-                    f"{UNDECODED}none of its keys is in profile {profile.id}: {', '.join(sorted(reading.fields)[:12])}"
-                )
+                keys = ", ".join(sorted(reading.fields)[:12])
+                rest = f"{UNDECODED}none of its keys is in profile {profile.id}: {keys}"
             quality = (*quality, QUALITY_UNDECODED) if rest and first else quality
             fix_at = self._aware(report.fix_at or _time_at(profile.fix_time, reading.fields))
-            counted_at = at or arrival.received_at
-            seq = derive_seq(counted_at, _idempotency_key(report.key, reading, number))
             fix_age = at - fix_at if at and fix_at else None
-            message.readings.append(
-                RawReading(device, profile, adapter.name, seq, counted_at, at, values, quality, fix_age)
-            )
-            message.events += _raw_events(device, adapter.name, seq, at, counted_at, events)
+            seq = derive_seq(at or received_at, _idempotency_key(report.key, reading, number))
+            origin = self._builder.origin(device, message.adapter.name, seq, at, received_at)
+            message.readings.append(self._builder.reading(device, origin, values, quality, profile.geometry, fix_age))
+            message.events += self._event_records(device, seq, at, message, events)
         if rest:
-            message.undecoded.append(Rejected(report.raw or arrival.payload, rest, device.id))
+            message.undecoded.append(Rejected(report.raw or message.arrival.payload, rest, device.id))
+
+    def _event_records(
+        self,
+        device: Device,
+        seq: int,
+        at: datetime | None,
+        message: _Message,
+        events: Iterable[tuple[AdapterEvent, bool]],
+    ) -> Iterator[EventRecord]:
+        """Records of the events that this kind of device may send."""
+        received_at, types = message.arrival.received_at, device_event_types(device.KIND)
+        for event, is_level in events:
+            if event.type in types:
+                epoch = event_epoch(message.adapter.name, device.KIND, event.type)
+                own_seq = derive_seq(at or received_at, event.key) if event.key else seq
+                origin = self._builder.origin(device, epoch, own_seq, at, received_at)
+                detail = self._pseudonyms.pseudonymize_detail(event.detail, origin.measured_at)
+                yield EventRecord(origin, event.type, event.state, detail, is_level)
 
     def _aware(self, at: datetime | None) -> datetime | None:
         """A time with a zone; one without counts as the city's local time."""
@@ -220,26 +223,24 @@ def _time_at(paths: Iterable[str], fields: dict[str, Any]) -> datetime | None:
     return next((at for at in found if at), None)
 
 
-def _raw_events(
-    device: Device, adapter: str, seq: int, at: datetime | None, counted_at: datetime, events: Iterable[AdapterEvent]
-) -> Iterator[RawEvent]:
-    """Events. Each type has an epoch of its own, so that one message may raise several."""
-    types = EVENT_TYPES[device.KIND]
+def _events(
+    adapter: Adapter, events: Iterable[AdapterEvent], profile: Profile, fields: dict[str, Any]
+) -> Iterator[tuple[AdapterEvent, bool]]:
+    """Events of the format and of the profile, and whether each repeats a level."""
     for event in events:
-        if event.type in device_event_types(device.KIND):
-            own_seq = derive_seq(counted_at, event.key) if event.key else seq
-            yield RawEvent(device, f"{adapter}{types.index(event.type)}", own_seq, at, event)
+        yield event, event.state != "noted" and event.type in adapter.level_events
+    for event in read_events(profile, fields):
+        yield event, event.state != "noted"
 
 
 def _status(device: Device, connectivity: ConnectivityReport, report: DeviceReport, arrival: Arrival) -> StatusRecord:
     return StatusRecord(device.KIND, device.id, connectivity.state, report.at, arrival.received_at, connectivity.reason)
 
 
-def derive_seq(at: datetime, key: bytes) -> int:
-    """Derive a seq for a device that has none: repeatable for the same message, distinct within one moment.
-
-    High bits: seconds since 2000. Low 22 bits: a checksum over time and key. Fits the contract's 2^53.
-    """
-    seconds = min(max(0, int(at.timestamp()) - _SEQ_EPOCH_S), _SEQ_SECONDS_MAX)
-    checksum = zlib.crc32(key, zlib.crc32(f"{at.timestamp():.3f}/".encode()))
-    return (seconds << SEQ_HASH_BITS) | (checksum & ((1 << SEQ_HASH_BITS) - 1))
+def _excess(records: list[Record], message: _Message) -> str:
+    """Why a message has too much in it; empty when it has not."""
+    parts = (len(records), len(message.undecoded), len(message.unknown_devices))
+    bounds = (MAX_BATCH, DEAD_LETTERS_MAX, DEAD_LETTERS_MAX)
+    if any(count > bound for count, bound in zip(parts, bounds, strict=True)):
+        return f"too much in one message: {parts} records, undecoded parts and unknown devices"
+    return ""

@@ -23,7 +23,8 @@ from broker.contract.payloads import Rejected
 from broker.contract.topics import is_native, parse_topic
 from city.backoff import Backoff
 from city.errors import RetryLaterError, RowsRejectedError, TopicError
-from ingest.decoding.decoder import Decoder, DecodeResult
+from ingest.decoding.decoder import Decoder
+from ingest.decoding.results import DecodeResult
 from ingest.messages import JournalEntry
 from ingest.pipeline import metrics
 from ingest.pipeline.backlog import LIVE_LAG_MAX_S, OffsetRange, OffsetTracker
@@ -93,7 +94,7 @@ class Drain:
         self._journal = journal
         self._decoder = decoder
         self._writer = store
-        self._rules = StatefulRules(store, clock)
+        self._rules = StatefulRules(store, clock, decoder.level_events())
         self._manifest = manifest
         self._dead_letters = dead_letters
         self._quarantine = quarantine
@@ -157,7 +158,7 @@ class Drain:
                 "store.set_back", had=stored_offset, has=self._tracker.low_watermark(), kept_from=self._journal.first()
             )
         self._compare_at = self._journal.last()
-        self._rules = StatefulRules(self._writer, self._clock)
+        self._rules = StatefulRules(self._writer, self._clock, self._decoder.level_events())
         self._committed_offsets = committed_offsets
 
     def _report_lost(self) -> None:

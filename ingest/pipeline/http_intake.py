@@ -6,7 +6,7 @@ from datetime import datetime
 
 from broker.contract.topics import is_platforms
 from city.errors import TopicError
-from ingest.decoding.adapters.registry import adapter_for
+from ingest.decoding.formats.registry import adapter_for
 from ingest.messages import Arrival
 from ingest.pipeline.journal import Journal
 

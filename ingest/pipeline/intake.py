@@ -31,7 +31,7 @@ from broker.contract.topics import (
 )
 from city.backoff import Backoff
 from city.errors import RetryLaterError, TopicError
-from ingest.decoding.adapters.registry import FILTERS
+from ingest.decoding.formats.registry import FILTERS
 from ingest.messages import Arrival
 from ingest.pipeline import metrics
 from ingest.pipeline.canary import Canary

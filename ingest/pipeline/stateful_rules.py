@@ -6,7 +6,7 @@ stored. A batch that is retried is processed from the committed state again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, Generic, TypeVar
 
@@ -36,11 +36,6 @@ RADIO_COUNT_AGE_MAX: Final = timedelta(minutes=15)
 """How long the client count of a radio that reports alone is added to the others."""
 LEVELS_LOOKBACK: Final = timedelta(days=1825)
 """Retention of events: an event raised that long ago and not cleared is still raised."""
-LEVEL_EVENTS: Final = (
-    *("fire", "tilt", "lid_open", "moved", "low_battery", "tamper", "power_cut", "overspeed", "tow", "jamming", "door"),
-    *("fuel_leak", "covered", "motion", "object", "intrusion", "line_crossed", "activity"),
-)
-"""Event types that devices repeat while a condition lasts; their state is read from the store at start."""
 _COUNTERS: Final = (("rx_bytes", "rx_kbps"), ("tx_bytes", "tx_kbps"))
 
 
@@ -103,12 +98,17 @@ class StatefulRules:
     Args:
         reader: Source of the state at start; None starts without a past.
         clock: UTC; used only to bound the lookback.
+        level_events: Event types that devices repeat while a condition lasts; their state is read from the reader.
     """
 
     def __init__(
-        self, reader: TelemetryReader | None = None, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        reader: TelemetryReader | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        level_events: Collection[str] = (),
     ) -> None:
         self._reader = reader
+        self._level_events = level_events
         self._clock = clock
         self._tracks: StagedDict[str, PositionTrack] = StagedDict()
         self._samples: StagedDict[str, CounterSample] = StagedDict()
@@ -140,7 +140,7 @@ class StatefulRules:
             if sample := _counter_sample_of(latest):
                 self._samples[latest.device] = sample
         end = self._clock() + AHEAD_MAX
-        for type_ in LEVEL_EVENTS:
+        for type_ in sorted(self._level_events):
             newest_first = reader.events(EventQuery(end - LEVELS_LOOKBACK, end, types=(type_,), limit=1_000))
             for event in reversed(newest_first):
                 self._levels[event.origin.device, type_] = event

@@ -301,7 +301,7 @@ def _address(adapter: str, number: int) -> str:
 
 
 def _store(decoder: Decoder, store: DuckStore, arrivals: Sequence[Arrival]) -> None:
-    history = StatefulRules(store)
+    history = StatefulRules(store, level_events=decoder.level_events())
     for first in range(0, len(arrivals), BATCH):
         records: list[Record] = [
             record for one in arrivals[first : first + BATCH] for record in decoder.decode(one).records

@@ -18,7 +18,7 @@ from city.runtime import ports
 from city.runtime.gateways import Gateways
 from city.runtime.secrets import Secrets
 from city.runtime.settings import load_settings
-from ingest.decoding.adapters.registry import filters_by_format
+from ingest.decoding.formats.registry import filters_by_format
 from tests.support.require import require_program
 from tests.support.waiting import wait_for
 

@@ -8,7 +8,9 @@ from typing import Any
 
 from city.inventory.loader import builtin_city, load_city
 from city.inventory.model import AccessPoint, Bin, Binding, Camera, City, Device, Truck
-from ingest.decoding.decoder import Decoder, DecodeResult
+from ingest.decoding.decoder import Decoder
+from ingest.decoding.formats.registry import decode_frame
+from ingest.decoding.results import DecodeResult
 from ingest.messages import Arrival
 from ingest.store.records import EventRecord, Reading
 
@@ -59,3 +61,19 @@ def quality(found: DecodeResult) -> tuple[str, ...]:
 def events(found: DecodeResult) -> list[tuple[str, str]]:
     """Their types and states."""
     return [(one.type, one.state) for one in found.records if isinstance(one, EventRecord)]
+
+
+def decoded_ap(
+    adapter: str, address: str, topic: str, body: Any, *, key: bytes | None = b"k" * 32, at: datetime = NOW
+) -> DecodeResult:
+    """What becomes of a message in a city of one access point, of none if the address is empty."""
+    profile = next(profile.id for profile in BASE.profiles.values() if profile.adapters == (adapter,))
+    access_point = AccessPoint(id="ap", model="m", ssids=(), binding=Binding(adapter, address, profile))
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    decoder = Decoder(city_of(*([access_point] if address else [])), late_after=timedelta(days=9000), pseudonym_key=key)
+    return decoder.decode(Arrival(topic, raw, at))
+
+
+def frame_fields(name: str, frame_hex: str, port: int = 2) -> dict[str, Any]:
+    """Fields of a frame's first reading."""
+    return decode_frame(name, port, bytes.fromhex(frame_hex)).readings[0].fields

@@ -40,7 +40,8 @@ _LORAWAN: Final = {
     "pepperl-fuchs__wilsen-sonic-level": "pepperl-fuchs-wilsen-sonic-level",
 }
 NO_MESSAGES: Final = {
-    "cctv/onvif2mqtt_bridges.json": "names of topics; the adapter `onvif` reads them (`docs/adapters/onvif.md`)",
+    "cctv/onvif2mqtt_bridges.json": "names of topics; the adapter `onvif` reads them "
+    "(`ingest/decoding/formats/onvif/README.md`)",
     "conventions/sparkplug_b_logical_payload.json": "a drawing of a binary body; Sparkplug B is not read",
     "lorawan/_city-pilot_warpcomdev-residuos.json": "a pilot's shape without values: adapter `fiware`, profile "
     "`sensoneo-short`; its formula is a container's 1,500 mm with no dead zone",
@@ -48,7 +49,8 @@ NO_MESSAGES: Final = {
     "lorawan/radio-bridge__rbs306-us10m.json": "a device without an example; its bytes are kept as `undecoded`",
     "lorawan/sensoneo__single-sensor-3.0_binary_spec.json": "a layout without an example: frame decoder "
     "`sensoneo-single-3`, tested with frames made by the layout",
-    "trucks/teltonika_avl_ids.json": "what the numbers of Teltonika mean; see `city/profiles/teltonika-truck.toml`",
+    "trucks/teltonika_avl_ids.json": "what the numbers of Teltonika mean; see "
+    "`ingest/decoding/formats/teltonika/profiles/teltonika-truck.toml`",
     "trucks/traccar-tests_teltonika_binary_frames.json": "frames of a TCP protocol; Traccar or Flespi turn them into "
     "JSON, which is read",
     "wifi/omada_exporter_metrics.json": "names of figures that a peer reads of a controller, without values",

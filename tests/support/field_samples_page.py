@@ -10,7 +10,8 @@ from typing import Final
 
 from city.inventory.loader import builtin_city, load_city
 from city.inventory.model import AccessPoint, Bin, Binding, BinModel, Camera, Device, Truck
-from ingest.decoding.decoder import Decoder, DecodeResult
+from ingest.decoding.decoder import Decoder
+from ingest.decoding.results import DecodeResult
 from ingest.messages import Arrival
 from ingest.store.records import EventRecord, Reading
 from tests.support.field_samples import NO_MESSAGES, Sample, samples

@@ -19,9 +19,9 @@ from city.errors import RetryLaterError
 from city.inventory.loader import builtin_city, load_city
 from city.runtime.gateways import Gateways
 from city.runtime.secrets import Secrets
-from ingest.decoding.adapters.registry import adapter_for
 from ingest.decoding.decoder import Decoder
 from ingest.decoding.dry_run import DryRunResult, dry_run
+from ingest.decoding.formats.registry import adapter_for
 from ingest.messages import Arrival
 from ingest.store.memory import MemoryStore
 from ingest.store.parked.dead_letters import DeadLetter, DeadLetterQueue

@@ -11,7 +11,7 @@ import pytest
 from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES
 from city.inventory.model import Binding
 from city.runtime.gateways import Gateways
-from ingest.decoding.adapters.registry import filters_by_format
+from ingest.decoding.formats.registry import filters_by_format
 from tests.unit.api.conftest import CITY, Stage
 
 TOPIC = "unifi/default/device"

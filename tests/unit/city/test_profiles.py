@@ -8,9 +8,8 @@ import pytest
 
 from city.inventory.fields import Problems
 from city.inventory.loader import builtin_city, load_city
-from city.inventory.profiles import BUILTIN, is_match, read_profiles, suggest
-from ingest.decoding.adapters.registry import ADAPTERS
-from ingest.decoding.frames.registry import DECODERS
+from city.inventory.profiles import builtin_profiles, is_match, read_profiles, suggest
+from ingest.decoding.formats.registry import ADAPTERS, DECODERS
 
 PROFILES = load_city(builtin_city("kupang")).profiles
 
@@ -34,7 +33,7 @@ def test_every_decoder_is_used_by_a_profile_and_every_model_is_named_once() -> N
     assert {profile.frames for profile in PROFILES.values()} == {*DECODERS, ""}
     names = [name for profile in PROFILES.values() for name in profile.matches]
     assert len(names) == len(set(names))
-    assert len(PROFILES) == len(list(BUILTIN.glob("*.toml")))
+    assert len(PROFILES) == len(builtin_profiles())
 
 
 def written(tmp_path: Path, **files: str) -> tuple[dict[str, object], list[str]]:

@@ -65,6 +65,21 @@ def test_unknown_fields_are_counted() -> None:
     assert codec.parse_telemetry("bin", raw).unknown_fields == 2
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"a": 1, "battery_pct": 500},
+        {"battery_pct": 500, "a": 1},
+        {"battery_pct": 500, "unknown field": 1},
+    ],
+)
+def test_an_unknown_field_hides_no_mistake_in_another(fields: dict[str, Any]) -> None:
+    parsed = codec.parse_telemetry("bin", json.dumps({**STAMP, "seq": 1, **fields}).encode())
+    assert not parsed.items
+    assert [rejected.reason for rejected in parsed.rejected] == ["Expected `float` <= 100.0 - at `$.battery_pct`"]
+    assert parsed.unknown_fields == 0
+
+
 def test_receipts_cover_bad_readings_too() -> None:
     raw = json.dumps([{**STAMP, "seq": 1}, {**STAMP, "seq": 2, "battery_pct": 500}, 7, {"seq": 3}]).encode()
     assert codec.sequence_ids_of(raw) == [("k3f9", 1), ("k3f9", 2)]

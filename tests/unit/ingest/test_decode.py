@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from city.inventory.model import BinModel, City
-from ingest.decoding.decoder import Decoder, DecodeResult
+from ingest.decoding.decoder import Decoder
+from ingest.decoding.results import DecodeResult
 from ingest.decoding.validation import fill_pct
 from ingest.messages import Arrival
 from ingest.store.records import EventRecord, Reading, StatusRecord

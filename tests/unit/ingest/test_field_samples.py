@@ -13,7 +13,8 @@ import pytest
 from api.queries.trips import trip_of
 from city.inventory.geo import distance_km
 from city.inventory.loader import builtin_city, load_city
-from ingest.decoding.decoder import Decoder, DecodeResult
+from ingest.decoding.decoder import Decoder
+from ingest.decoding.results import DecodeResult
 from ingest.messages import Arrival
 from ingest.pipeline.stateful_rules import FASTEST_KMH, StatefulRules
 from ingest.store.records import EventRecord, Reading
@@ -54,7 +55,7 @@ def test_no_message_crashes_a_decoder_and_each_has_a_fate(found: list[tuple[Samp
 
 
 def number(value: object) -> float | None:
-    from ingest.decoding.adapters.port import parse_number  # noqa: PLC0415 - named like what tests do
+    from ingest.decoding.formats.parsing import parse_number  # noqa: PLC0415 - named like what tests do
 
     return parse_number(value.get("value") if isinstance(value, dict) else value)
 

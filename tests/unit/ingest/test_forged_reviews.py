@@ -24,8 +24,8 @@ from city.errors import TopicError
 from city.inventory.fields import Problems
 from city.inventory.loader import builtin_city, load_city
 from city.inventory.profiles import read_profiles
-from ingest.decoding.adapters.registry import FILTERS
 from ingest.decoding.decoder import Decoder
+from ingest.decoding.formats.registry import FILTERS
 from ingest.messages import Arrival
 from ingest.pipeline.drain import Drain
 from ingest.pipeline.http_intake import accept

@@ -8,7 +8,7 @@ from broker.access import rights_table
 from broker.contract.topics import covers
 from city.inventory.device_topics import OWN_TOPICS, own_topics
 from city.inventory.model import Binding
-from ingest.decoding.adapters.registry import adapter_for, filters_by_format
+from ingest.decoding.formats.registry import adapter_for, filters_by_format
 
 ADDRESSES = {
     "axis": "ACCC8E000001",

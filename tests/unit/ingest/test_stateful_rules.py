@@ -109,7 +109,7 @@ def test_a_batch_that_is_tried_again_is_settled_from_where_it_was() -> None:
 def test_the_past_is_read_from_the_store_once() -> None:
     store = MemoryStore()
     store.write([at_place(0, -10.17), said(0, "raised"), counted(0, rx_bytes=1000.0, uptime_s=50)], ())
-    history = StatefulRules(store, lambda: NOW)
+    history = StatefulRules(store, lambda: NOW, {"fire"})
     found = settled(history, at_place(5, -9.0), said(1, "raised"), said(2, "cleared"), counted(8, rx_bytes=2000.0))
     assert positions(found[:1]) == [False]
     assert found[1] is None

@@ -1,1 +1,0 @@
-"""Adapters for third-party formats: each decodes a topic and bytes into device reports; `registry` lists them."""

@@ -1,0 +1,1 @@
+"""ChirpStack, a LoRaWAN network server."""

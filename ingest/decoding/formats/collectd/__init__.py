@@ -1,0 +1,1 @@
+"""collectd, figures of routers."""

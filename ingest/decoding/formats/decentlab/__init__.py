@@ -1,0 +1,1 @@
+"""Decentlab's sensors, by their frames."""

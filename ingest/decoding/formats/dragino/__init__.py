@@ -1,0 +1,1 @@
+"""Dragino's distance sensors, by their frames."""

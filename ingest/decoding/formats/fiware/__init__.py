@@ -1,0 +1,1 @@
+"""FIWARE IoT Agent JSON."""

@@ -1,0 +1,1 @@
+"""Frigate, a video recorder."""

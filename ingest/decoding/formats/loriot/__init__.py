@@ -1,0 +1,1 @@
+"""LORIOT, a LoRaWAN network server."""

@@ -1,0 +1,1 @@
+"""Milesight's sensors and gateways."""

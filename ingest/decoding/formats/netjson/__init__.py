@@ -1,0 +1,1 @@
+"""NetJSON DeviceMonitoring, as OpenWISP's agents send it."""

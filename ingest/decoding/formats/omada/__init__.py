@@ -1,0 +1,1 @@
+"""TP-Link Omada controllers."""

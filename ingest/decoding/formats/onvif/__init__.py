@@ -1,0 +1,1 @@
+"""ONVIF cameras behind a bridge."""

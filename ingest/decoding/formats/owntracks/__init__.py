@@ -1,0 +1,1 @@
+"""OwnTracks, phones and trackers."""

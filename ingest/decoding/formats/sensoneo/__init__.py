@@ -1,0 +1,1 @@
+"""Sensoneo's sensors, by their frames."""

@@ -1,0 +1,1 @@
+"""Tasmota, home-made devices."""

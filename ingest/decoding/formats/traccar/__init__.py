@@ -1,0 +1,1 @@
+"""Traccar, a server of trackers."""

@@ -1,0 +1,1 @@
+"""The Things Stack, a LoRaWAN network server."""

@@ -1,1 +1,0 @@
-"""Frame decoders for devices' raw frames that no network server decoded; `registry` lists them."""
