@@ -105,6 +105,17 @@ def test_the_count_chooses_the_form(count: int, english: str, indonesian: str) -
     assert CONSOLE_TEXTS.plural("to_judge", "id", count) == f"{indonesian} belum diperiksa"
 
 
+def test_english_has_another_form_for_one_but_where_the_word_stays() -> None:
+    units = {f"{unit}{end}" for unit in ("seconds", "minutes", "hours") for end in ("", "_ago")}
+    same = {
+        key
+        for catalogue in CATALOGUES
+        for key in catalogue
+        if catalogue.has_forms(key) and len(set(catalogue.forms(key, "en"))) == 1
+    }
+    assert same == {*units, "found", "new_devices_more"}
+
+
 def test_the_plural_rule_is_the_file_s_own(tmp_path: Path) -> None:
     text = 'msgid "a"\nmsgid_plural "a"\nmsgstr[0] "{n} one"\nmsgstr[1] "{n} few"\nmsgstr[2] "{n} many"\n'
     rule = "nplurals=3; plural=(n == 1 ? 0 : n < 5 ? 1 : 2);"
