@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from city.i18n.catalogue import DASHBOARD_TEXTS, DEFAULT_LANG, LANGS
 from grafana.context import DATASOURCE_TYPE, DATASOURCE_UID, DashboardContext
 from grafana.dashboard import DashboardSpec, panel_ids
 from grafana.dashboards.dispatch import DISPATCH
@@ -20,7 +21,6 @@ from grafana.dashboards.wifi import WIFI
 from grafana.influxql import Condition, Select, at_least, call, differs, equals, plain, recent
 from grafana.measurements import DEVICE_STATE, DUMPING_CASE, PLATFORM
 from grafana.queries import NOW, NOW_METRICS
-from grafana.texts import LANGS, text
 from grafana.theme import LAG_ALARM_S
 
 FOLDER_UID: Final = "kota-id"
@@ -216,10 +216,9 @@ def rule_of(rule: Rule, context: DashboardContext) -> dict[str, Any]:
     """One rule as JSON. It links to the dashboard in the context's language; its texts are in both languages."""
     dashboard_uid = rule.dashboard.uid(context.lang)
     panel_id = panel_ids(rule.dashboard, context)[context.t(f"{rule.panel}.title")]
-    titles = [text(f"alerts.{rule.key}.title", lang) for lang in LANGS]
     return {
         "uid": f"kota-{rule.key}",
-        "title": " / ".join(titles),
+        "title": DASHBOARD_TEXTS.in_all(f"alerts.{rule.key}.title"),
         "condition": "C",
         "data": [_query(rule), _reduce_expression(), _threshold_expression(rule.above)],
         "dashboardUid": dashboard_uid,
@@ -244,9 +243,10 @@ def _texts(key: str) -> dict[str, str]:
     """Summary and instructions in both languages. Labels use the template form without `$`."""
     labels = {name: f"{{{{ .Labels.{name} }}}}" for name in ("device", "kelurahan", "site")}
     found = {}
-    for lang, ending in zip(LANGS, ("", "_en"), strict=True):
-        found[f"summary{ending}"] = text(f"alerts.{key}.summary", lang, **labels)
-        found[f"description{ending}"] = text(f"alerts.{key}.todo", lang)
+    for lang in LANGS:
+        ending = "" if lang == DEFAULT_LANG else f"_{lang}"
+        found[f"summary{ending}"] = DASHBOARD_TEXTS.text(f"alerts.{key}.summary", lang, **labels)
+        found[f"description{ending}"] = DASHBOARD_TEXTS.text(f"alerts.{key}.todo", lang)
     return found
 
 

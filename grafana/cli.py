@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from city.i18n.catalogue import DEFAULT_LANG
 from city.inventory.loader import load_city
 from city.inventory.model import City
 from city.runtime.options import add_settings, settings_from
@@ -20,7 +21,6 @@ from grafana.provision import FOLDER, ProvisioningOptions, files, write
 from grafana.remote import Outcome, Part, compare, connect, push
 from grafana.remote_alerts import alert_parts
 from grafana.remote_dashboards import dashboard_parts, datasource_part, folder_parts
-from grafana.texts import LANGS
 from ingest.store.influx.setup_plan import account_name
 
 TOKEN_VARIABLE: Final = "KOTA_GRAFANA_TOKEN"  # noqa: S105 - the name of a variable
@@ -75,7 +75,7 @@ def _parts(args: argparse.Namespace, settings: Settings, city: City, options: Pr
         ConfigError: The token is missing or refused.
     """
     api = connect(args.grafana_url, args.grafana_token or os.environ.get(TOKEN_VARIABLE, ""))
-    context = DashboardContext(LANGS[0], city, options.public_url, options.tiles)
+    context = DashboardContext(DEFAULT_LANG, city, options.public_url, options.tiles)
     return [
         *folder_parts(api),
         datasource_part(api, _access(settings)),

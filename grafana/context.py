@@ -8,9 +8,9 @@ from typing import Final
 
 from grafana_foundation_sdk.models import common
 
+from city.i18n.catalogue import DASHBOARD_TEXTS, Lang
 from city.inventory.model import City
 from grafana.influxql import Select
-from grafana.texts import Lang, text, texts_below
 
 SCHEMA_VERSION: Final = 38
 """The schema of Grafana 9.4. Newer Grafana migrates it; an older schema version would be migrated by both."""
@@ -43,11 +43,11 @@ class DashboardContext:
 
     def t(self, key: str, **values: object) -> str:
         """A text in this language."""
-        return text(key, self.lang, **values)
+        return DASHBOARD_TEXTS.text(key, self.lang, **values)
 
     def codes(self, path: str) -> dict[str, str]:
         """The codes below a text path, each with its text."""
-        return texts_below(path, self.lang)
+        return DASHBOARD_TEXTS.below(path, self.lang)
 
     @cached_property
     def kelurahan(self) -> dict[str, str]:
@@ -72,7 +72,8 @@ class DashboardContext:
     def _window(self, window: str) -> str:
         if window == "range":
             return self.t("common.range")
-        return self.t("common.last", n=self.t(f"common.{_UNITS[window[-1]]}", n=window[:-1]))
+        span = DASHBOARD_TEXTS.plural(f"common.{_UNITS[window[-1]]}", self.lang, int(window[:-1]))
+        return self.t("common.last", window=span)
 
 
 def datasource() -> common.DataSourceRef:

@@ -10,9 +10,9 @@ import msgspec
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard
 
+from city.i18n.catalogue import LANGS
 from grafana.context import SCHEMA_VERSION, TAG, DashboardContext
 from grafana.layout import Row, place
-from grafana.texts import LANGS
 from grafana.variables import Name, variables
 
 REFRESH_CHOICES: Final = ["5s", "10s", "30s", "1m", "5m", "15m"]
@@ -71,7 +71,6 @@ def panel_ids(spec: DashboardSpec, context: DashboardContext) -> dict[str, int]:
 
 
 def _links(spec: DashboardSpec, context: DashboardContext) -> list[dashboard.DashboardLink]:
-    other = next(lang for lang in LANGS if lang != context.lang)
     neighbours = dashboard.DashboardLink(
         title=TAG,
         type_val=dashboard.DashboardLinkType.DASHBOARDS,
@@ -80,14 +79,18 @@ def _links(spec: DashboardSpec, context: DashboardContext) -> list[dashboard.Das
         keep_time=True,
         include_vars=True,
     )
-    language = dashboard.DashboardLink(
-        title=context.t("common.other_language"),
-        type_val=dashboard.DashboardLinkType.LINK,
-        icon="dashboard",
-        url=f"/d/{spec.uid(other)}",
-        keep_time=True,
-        include_vars=True,
-    )
+    others = [
+        dashboard.DashboardLink(
+            title=name,
+            type_val=dashboard.DashboardLinkType.LINK,
+            icon="dashboard",
+            url=f"/d/{spec.uid(lang)}",
+            keep_time=True,
+            include_vars=True,
+        )
+        for lang, name in LANGS.items()
+        if lang != context.lang
+    ]
     console = dashboard.DashboardLink(
         title=context.t("common.console"),
         type_val=dashboard.DashboardLinkType.LINK,
@@ -95,4 +98,4 @@ def _links(spec: DashboardSpec, context: DashboardContext) -> list[dashboard.Das
         url="${console}",
         target_blank=True,
     )
-    return [neighbours, console, language]
+    return [neighbours, console, *others]

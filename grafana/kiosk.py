@@ -9,11 +9,11 @@ from grafana_client import GrafanaApi
 from grafana_client.client import GrafanaClientError, GrafanaException, GrafanaUnauthorizedError
 
 from city.errors import ConfigError, RetryLaterError
+from city.i18n.catalogue import DASHBOARD_TEXTS
 from city.runtime.options import add_settings, settings_from
 
 LOGIN: Final = "wall"
 """Existing installations have this user; a new name would leave the old account behind."""
-_NAME: Final = "Layar / Wall"
 _ADMIN: Final = "admin"
 
 
@@ -55,7 +55,8 @@ def ensure_user(url: str, admin_password: str, password: str) -> str:
     except GrafanaUnauthorizedError:
         raise
     except GrafanaClientError:
-        api.admin.create_user({"name": _NAME, "login": LOGIN, "password": password, "OrgId": 1})
+        name = DASHBOARD_TEXTS.in_all("kiosk.user")
+        api.admin.create_user({"name": name, "login": LOGIN, "password": password, "OrgId": 1})
         return "was made"
     api.admin.change_user_password(found["id"], password)
     return "has a new password"

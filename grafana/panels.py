@@ -14,11 +14,11 @@ from grafana_foundation_sdk.builders import timeseries as series_builders
 from grafana_foundation_sdk.models import common, dashboard
 from grafana_foundation_sdk.models.text import TextMode
 
+from city.i18n.catalogue import DASHBOARD_TEXTS
 from grafana.columns import column_overrides, override
 from grafana.context import DashboardContext, datasource
 from grafana.influxql import Select
 from grafana.targets import ResultFormat, Target, influx_targets
-from grafana.texts import TEXTS
 from grafana.theme import CALM_STEPS, PLAIN_STEPS, Steps, thresholds
 
 Overrides = list[dashboard.DashboardFieldConfigSourceOverrides]
@@ -218,7 +218,7 @@ def finish(
     panel.datasource = datasource()
     panel.targets = influx_targets(targets, result_format)
     defaults = defaults_of(panel)
-    own = f"{key}.none" in TEXTS
+    own = f"{key}.none" in DASHBOARD_TEXTS
     nothing = "common.nothing" if result_format == "table" else "common.none"
     defaults.no_value = context.t(f"{key}.none" if own else nothing)
     defaults.thresholds = thresholds(steps)

@@ -9,12 +9,12 @@ from typing import Any, Final
 import msgspec
 import yaml
 
+from city.i18n.catalogue import DASHBOARD_TEXTS, LANGS
 from city.inventory.model import City
 from grafana.alerts import rule_groups
 from grafana.context import DATASOURCE_TYPE, DATASOURCE_UID, PUBLIC_URL, DashboardContext
 from grafana.dashboard import build, to_json
 from grafana.dashboards import DASHBOARDS
-from grafana.texts import LANGS, text
 
 FOLDER: Final = Path(__file__).parent / "provisioning"
 """The committed files; Grafana's `GF_PATHS_PROVISIONING` names this folder."""
@@ -108,7 +108,7 @@ def folder_uid(lang: str) -> str:
 
 def folders() -> dict[str, str]:
     """Folder uid to folder title."""
-    return {folder_uid(lang): text("common.folder", lang) for lang in LANGS}
+    return {folder_uid(lang): DASHBOARD_TEXTS.text("common.folder", lang) for lang in LANGS}
 
 
 def contact_points(options: ProvisioningOptions) -> list[dict[str, Any]]:

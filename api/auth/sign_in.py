@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from api.auth.access import same_origin
 from api.auth.session import COOKIE, LASTS, make_session
 from api.routes.readings import context_of
+from city.i18n.catalogue import API_TEXTS
 
 router = APIRouter(include_in_schema=False)
 
@@ -25,15 +26,19 @@ form {{ background: #fff; padding: 2rem; border-radius: 12px; width: min(90vw, 2
 input, button {{ font: inherit; width: 100%; padding: .6rem; box-sizing: border-box; margin-top: .5rem }}
 button {{ background: #14532d; color: #fff; border: 0; border-radius: 8px }} p.wrong {{ color: #b00020 }}
 </style></head><body><form method="post" action="/login"><h1>Jaga Kota</h1>
-<label>Token masuk / Sign-in token<input type="password" name="token" autocomplete="current-password" required></label>
-<button>Masuk / Sign in</button>{message}
+<label>{token}<input type="password" name="token" autocomplete="current-password" required></label>
+<button>{sign_in}</button>{message}
 <p><small>kota credentials --role operator</small></p></form></body></html>"""
+
+
+def _page(message: str = "") -> str:
+    return _PAGE.format(token=API_TEXTS.in_all("token"), sign_in=API_TEXTS.in_all("sign_in"), message=message)
 
 
 @router.get("/login")
 def show_login() -> HTMLResponse:
     """The sign-in page."""
-    return HTMLResponse(_PAGE.format(message=""))
+    return HTMLResponse(_page())
 
 
 @router.post("/login")
@@ -44,8 +49,7 @@ def log_in(request: Request, token: Annotated[str, Form(max_length=200)]) -> Res
     context = context_of(request)
     role = context.secrets.role_of(token.strip())
     if role is None:
-        wrong = '<p class="wrong">Token tidak dikenal / Unknown token</p>'
-        return HTMLResponse(_PAGE.format(message=wrong), 401)
+        return HTMLResponse(_page(f'<p class="wrong">{API_TEXTS.in_all("unknown_token")}</p>'), 401)
     answer = RedirectResponse("/", 303)
     # Behind a proxy with TLS only the browser knows that it speaks https.
     secure = "https" in (request.url.scheme, urlsplit(request.headers.get("origin", "")).scheme)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -10,9 +11,9 @@ from typing import Final
 from fastapi import Request
 
 from api.auth.access import role_of
-from api.console.texts.common import LANGS, TEXTS, Lang, text
 from api.context import ApiContext
 from broker.contract.units import unit_of
+from city.i18n.catalogue import CONSOLE_TEXTS, DEFAULT_LANG, LANGS, Lang
 from city.runtime.secrets import ROLES, Role
 from ingest.store.records import Value
 
@@ -32,11 +33,21 @@ class PageContext:
 
     def t(self, key: str, **values: object) -> str:
         """A text in the page's language."""
-        return text(key, self.lang, **values)
+        return CONSOLE_TEXTS.text(key, self.lang, **values)
+
+    def plural(self, key: str, count: int, **values: object) -> str:
+        """The plural form of a text for a count, in the page's language; `{n}` is the formatted count."""
+        return CONSOLE_TEXTS.plural(key, self.lang, count, **{"n": self.number(count), **values})
+
+    def texts(self, keys: Iterable[str]) -> dict[str, str | tuple[str, ...]]:
+        """Texts for scripts of the page; all forms of a text with plural forms."""
+        return {
+            key: CONSOLE_TEXTS.forms(key, self.lang) if CONSOLE_TEXTS.has_forms(key) else self.t(key) for key in keys
+        }
 
     def word(self, key: str, prefix: str = "") -> str:
         """The text of an external word; without a text, the word itself."""
-        return self.t(prefix + key) if prefix + key in TEXTS else key
+        return self.t(prefix + key) if prefix + key in CONSOLE_TEXTS else key
 
     def may(self, role: Role) -> bool:
         """Whether the user has at least a role."""
@@ -50,7 +61,10 @@ class PageContext:
 
     def hours(self, described: str) -> str:
         """Dumping hours, translated from the description of `city.inventory.windows`."""
-        english = [*text("weekdays", "en").split(), *(text(key, "en") for key in _HOUR_WORDS)]
+        english = [
+            *CONSOLE_TEXTS.text("weekdays", "en").split(),
+            *(CONSOLE_TEXTS.text(key, "en") for key in _HOUR_WORDS),
+        ]
         own = [*self.t("weekdays").split(), *(self.t(key) for key in _HOUR_WORDS)]
         words = dict(zip(english, own, strict=True))
         return re.sub(rf"\b({'|'.join(words)})\b", lambda found: words[found.group()], described)
@@ -59,7 +73,7 @@ class PageContext:
         """A number in the language's format: one decimal below 100, none for whole numbers and from 100 up."""
         digits = 0 if value == int(value) or abs(value) >= 100 else 1  # noqa: PLR2004 - three digits say enough
         written = f"{value:,.{digits}f}"
-        return written.translate(str.maketrans(",.", ".,")) if self.lang == "id" else written
+        return written.translate(str.maketrans(",.", self.t("thousands_separator") + self.t("decimal_separator")))
 
     def value(self, field: str, value: Value | None) -> str:
         """A field's value with its unit."""
@@ -79,7 +93,7 @@ class PageContext:
     def duration(self, seconds: float) -> str:
         """A duration in its largest unit."""
         name, size = next((step for step in _STEPS if seconds >= step[1]), _STEPS[-1])
-        return self.t(name, n=int(seconds // size))
+        return self.plural(name, int(seconds // size))
 
     def age(self, at: datetime | None, now: datetime) -> str:
         """The age of a time, in its largest unit."""
@@ -87,7 +101,7 @@ class PageContext:
             return self.t("never")
         seconds = max(now - at, timedelta()).total_seconds()
         name, size = next((step for step in _STEPS if seconds >= step[1]), _STEPS[-1])
-        return self.t(f"{name}_ago", n=int(seconds // size))
+        return self.plural(f"{name}_ago", int(seconds // size))
 
 
 def page_context_of(request: Request, context: ApiContext) -> PageContext:
@@ -95,5 +109,5 @@ def page_context_of(request: Request, context: ApiContext) -> PageContext:
     role = role_of(request, context)
     wanted = request.query_params.get("lang", "")
     chosen = next((lang for lang in LANGS if lang == wanted), None)
-    kept = next((lang for lang in LANGS if lang == request.cookies.get(LANG_COOKIE)), next(iter(LANGS)))
+    kept = next((lang for lang in LANGS if lang == request.cookies.get(LANG_COOKIE)), DEFAULT_LANG)
     return PageContext(context, chosen or kept, role or "viewer", chosen is not None)

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
 from city.errors import PayloadError, RetryLaterError
+from city.i18n.catalogue import API_TEXTS, LANGS
 
 
 def problem(status: int, detail: str, **more: Any) -> JSONResponse:  # noqa: ANN401 - members of a problem document
@@ -49,27 +50,21 @@ def _answer(request: Request, status: int, detail: str, **more: Any) -> JSONResp
 _MISSING: Final = """<!doctype html><html lang="id"><head><meta charset="utf-8"><title>Jaga Kota</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"></head>
 <body style="font:20px/1.6 sans-serif;margin:2rem"><h1>Jaga Kota</h1>
-<p>Halaman tidak ditemukan. <span lang="en">Page not found.</span></p><p><a href="/">Peta / Map</a></p></body></html>"""
+<p>{id} <span lang="en">{en}</span></p><p><a href="/">{to_map}</a></p></body></html>"""
 
 
 _REFUSED: Final = """<!doctype html><html lang="id"><head><meta charset="utf-8"><title>Jaga Kota</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"></head>
 <body style="font:20px/1.6 sans-serif;margin:2rem;max-width:40rem"><h1>Jaga Kota</h1>
 <p>{id}</p><p lang="en">{en}</p></body></html>"""
-_DEMO: Final = {
-    "id": "Demo ini hanya melayani komputer tempat ia berjalan, dan siapa pun di sana masuk tanpa kata sandi. Untuk "
-    "melayani komputer lain, atau di belakang proxy, jalankan dengan --no-demo dan masuk dengan token dari "
-    "'kota credentials --role operator'.",
-    "en": "This demo serves only the machine it runs on, where everybody comes in without a password. To serve other "
-    "machines, or behind a proxy, start with --no-demo and sign in with a token of 'kota credentials --role operator'.",
-}
 
 
 def refusal_page(connection: HTTPConnection, why: str) -> Response:
     """The refusal of remote access to a demo, in both languages; `why` is the reason in the problem document."""
+    texts = _in_each("demo_refused")
     if _is_for_people(connection):
-        return HTMLResponse(_REFUSED.format(**_DEMO), HTTPStatus.FORBIDDEN)
-    return problem(403, f"{_DEMO['en']} / {_DEMO['id']}", reason=why)
+        return HTMLResponse(_REFUSED.format(**texts), HTTPStatus.FORBIDDEN)
+    return problem(403, f"{texts['en']} / {texts['id']}", reason=why)
 
 
 def _is_for_people(request: HTTPConnection) -> bool:
@@ -77,7 +72,13 @@ def _is_for_people(request: HTTPConnection) -> bool:
 
 
 def _missing_page() -> Response:
-    return HTMLResponse(_MISSING, HTTPStatus.NOT_FOUND)
+    content = _MISSING.format(**_in_each("page_not_found"), to_map=API_TEXTS.in_all("to_map"))
+    return HTMLResponse(content, HTTPStatus.NOT_FOUND)
+
+
+def _in_each(key: str) -> dict[str, str]:
+    """Language to text."""
+    return {lang: API_TEXTS.text(key, lang) for lang in LANGS}
 
 
 def on_http(request: Request, exc: Exception) -> Response:

@@ -12,12 +12,12 @@ from typing import Final
 import structlog
 
 from city.errors import ConfigError, RetryLaterError
+from city.i18n.catalogue import Lang
 from city.inventory.model import City
 from vision.evidence.custody.chain import Entry
 from vision.evidence.custody.records import CaseRecord
 from vision.evidence.encryption import SUFFIXES, decrypt, encrypted_name, find_encrypted, read_private_key
 from vision.evidence.export import export_case
-from vision.evidence.report_texts import Lang
 from vision.evidence.store import EvidenceError, EvidenceStore
 
 log = structlog.get_logger("api")

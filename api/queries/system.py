@@ -11,8 +11,8 @@ from api.context import ApiContext
 from api.schemas import device_connectivity
 from broker.health import read_health
 from city.errors import RetryLaterError
+from city.i18n.catalogue import STATUS_TEXTS
 from city.runtime.status import NotReadyReason, ingest_not_ready_reason
-from city.runtime.status_texts import text
 
 BEHIND_S: Final = 60.0
 """Above this lag the pages show a warning that their data is not current."""
@@ -25,7 +25,7 @@ def not_ready_reason(context: ApiContext) -> NotReadyReason:
 
 def reason_text(reason: NotReadyReason) -> str:
     """A not-ready reason in English, for programs and logs; empty without one."""
-    return text("en", reason) if reason else ""
+    return STATUS_TEXTS.text(reason, "en") if reason else ""
 
 
 def system(context: ApiContext) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from api.queries.evidence_service import Actor
 from api.routes.cases import CaseId, find_case
 from api.routes.readings import context_of
 from city.errors import ConfigError
-from vision.evidence.report_texts import LANGS, Lang
+from city.i18n.catalogue import DEFAULT_LANG, Lang
 from vision.evidence.store import EvidenceError
 
 log = structlog.get_logger("api")
@@ -74,7 +74,7 @@ def show_custody(request: Request, case: CaseId) -> dict[str, Any]:
 
 
 @router.post("/{case}/export", dependencies=[require("operator")], response_class=Response)
-async def export(request: Request, case: CaseId, lang: Language = LANGS[0]) -> Response:
+async def export(request: Request, case: CaseId, lang: Language = DEFAULT_LANG) -> Response:
     """A case as a ZIP archive, with a report (PDF) and its custody log."""
     found = await run_in_threadpool(find_case, request, case)
     service = context_of(request).evidence

@@ -7,16 +7,16 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from city.i18n.catalogue import DEFAULT_LANG, LANGS, STATUS_TEXTS, Lang
 from city.runtime.options import add_settings, settings_from
 from city.runtime.status import CityStatus, Problem, Process, problems_of, read_run, read_status
-from city.runtime.status_texts import LANGS, Lang, text
 
 
 def run(argv: list[str]) -> int:
     """Exit code 0 if there is no problem, else 1."""
     parser = argparse.ArgumentParser(prog="kota status", description="Say how a city of this machine does.")
     add_settings(parser, ("data", "host", "port"))
-    parser.add_argument("--lang", choices=LANGS, default=LANGS[0], help="Of what is printed.")
+    parser.add_argument("--lang", choices=LANGS, default=DEFAULT_LANG, help="Of what is printed.")
     parser.add_argument("--json", action="store_true", help="Everything, for programs.")
     args = parser.parse_args(argv)
     settings = settings_from(args)
@@ -30,30 +30,28 @@ def run(argv: list[str]) -> int:
 
 def to_json(status: CityStatus, problems: list[Problem]) -> str:
     """The status, whether all is well, and each problem with its English words."""
-    reasons = [
-        {"key": problem.key, **problem.about, "text": text("en", problem.key, **problem.about)} for problem in problems
-    ]
+    reasons = [{"key": problem.key, **problem.about, "text": problem.text("en")} for problem in problems]
     whole = {"well": not problems, "problems": reasons, **msgspec.to_builtins(status)}
     return msgspec.json.format(msgspec.json.encode(whole), indent=1).decode()
 
 
 def to_text(status: CityStatus, problems: list[Problem], lang: Lang) -> str:
     """The verdict, its reasons, and the status, a fact a line."""
-    lines = [text(lang, "unwell" if problems else "well").capitalize()]
-    lines += [f"  - {text(lang, problem.key, **problem.about)}" for problem in problems]
-    lines += [text(lang, "processes"), *(_process(process, lang) for process in status.processes)]
+    lines = [STATUS_TEXTS.text("unwell" if problems else "well", lang).capitalize()]
+    lines += [f"  - {problem.text(lang)}" for problem in problems]
+    lines += [STATUS_TEXTS.text("processes", lang), *(_process(process, lang) for process in status.processes)]
     facts = [*_ingest(status, lang), ("disk", _disk(status, lang))]
-    return "\n".join([*lines, *(f"{text(lang, key)}: {words}" for key, words in facts)])
+    return "\n".join([*lines, *(f"{STATUS_TEXTS.text(key, lang)}: {words}" for key, words in facts)])
 
 
 def _process(one: Process, lang: Lang) -> str:
     if one.pid is None:
-        return f"  {one.name}: {text(lang, 'down')}"
-    words = [text(lang, "pid", pid=one.pid)]
+        return f"  {one.name}: {STATUS_TEXTS.text('down', lang)}"
+    words = [STATUS_TEXTS.text("pid", lang, pid=one.pid)]
     if one.age_s is not None:
-        words.append(text(lang, "age", age=timedelta(seconds=round(one.age_s))))
-    words += [text(lang, "restarts", restarts=one.restarts)] if one.restarts else []
-    words += [text(lang, "hangs", hangs=one.hangs)] if one.hangs else []
+        words.append(STATUS_TEXTS.text("age", lang, age=timedelta(seconds=round(one.age_s))))
+    words += [STATUS_TEXTS.plural("restarts", lang, one.restarts)] if one.restarts else []
+    words += [STATUS_TEXTS.plural("hangs", lang, one.hangs)] if one.hangs else []
     doing = ", ".join(f"{beat.part} ({beat.doing})" if beat.doing else beat.part for beat in one.beats)
     return f"  {one.name}: {', '.join(words)}" + (f"; {doing}" if doing else "")
 
@@ -61,18 +59,18 @@ def _process(one: Process, lang: Lang) -> str:
 def _ingest(status: CityStatus, lang: Lang) -> list[tuple[str, str]]:
     said = status.ingest
     if said is None:
-        return [(key, text(lang, "unknown")) for key in ("broker", "store", "journal")]
-    journal = text(lang, "waiting", depth=said.journal_depth, lag_s=round(said.lag_s))
+        return [(key, STATUS_TEXTS.text("unknown", lang)) for key in ("broker", "store", "journal")]
+    journal = STATUS_TEXTS.plural("waiting", lang, said.journal_depth, lag_s=round(said.lag_s))
     if said.journal != "ok":
-        journal = f"{text(lang, 'full')}, {journal}"
-    store = text(lang, "away" if said.store == "away" else "ok") + (f" ({said.note})" if said.note else "")
-    facts = [("broker", text(lang, "connected" if said.connected else "disconnected"))]
+        journal = f"{STATUS_TEXTS.text('full', lang)}, {journal}"
+    store = STATUS_TEXTS.text("away" if said.store == "away" else "ok", lang) + (f" ({said.note})" if said.note else "")
+    facts = [("broker", STATUS_TEXTS.text("connected" if said.connected else "disconnected", lang))]
     if said.canary_age_s is not None:
-        facts.append(("canary", text(lang, "canary_age", age_s=round(said.canary_age_s))))
+        facts.append(("canary", STATUS_TEXTS.text("canary_age", lang, age_s=round(said.canary_age_s))))
     return [*facts, ("store", store), ("journal", journal)]
 
 
 def _disk(status: CityStatus, lang: Lang) -> str:
     if status.disk_free_bytes is None or status.disk_bytes is None:
-        return text(lang, "unknown")
-    return text(lang, "free", free_mb=status.disk_free_bytes >> 20, all_mb=status.disk_bytes >> 20)
+        return STATUS_TEXTS.text("unknown", lang)
+    return STATUS_TEXTS.text("free", lang, free_mb=status.disk_free_bytes >> 20, all_mb=status.disk_bytes >> 20)

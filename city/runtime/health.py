@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from typing import Final
 
 from city.errors import KotaError
+from city.i18n.catalogue import STATUS_TEXTS
 from city.runtime.heartbeats import read_heartbeat
 from city.runtime.options import add_settings, settings_from
 from city.runtime.settings import Settings
 from city.runtime.status import ingest_not_ready_reason, is_fresh, read_ingest
-from city.runtime.status_texts import text
 
 SERVICES: Final = ("ingest", "api", "vision", "simulator")
 _HTTP_TIMEOUT_S: Final = 5.0
@@ -61,7 +61,7 @@ def _ingest(settings: Settings) -> str:
         raise UnwellError("ingest has said nothing of itself")
     alive = _fresh("ingest", said.at)
     trouble = ingest_not_ready_reason(said, datetime.now(UTC))
-    return f"{alive}, but {text('en', trouble)}" if trouble else alive
+    return f"{alive}, but {STATUS_TEXTS.text(trouble, 'en')}" if trouble else alive
 
 
 def _fresh(service: str, at: datetime) -> str:

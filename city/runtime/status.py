@@ -19,6 +19,7 @@ from typing import Any, Final, Literal, Protocol
 import msgspec
 
 from broker.health import BrokerHealth, read_health
+from city.i18n.catalogue import STATUS_TEXTS, Lang
 from city.runtime.heartbeats import PartHeartbeat, heartbeat_path, read_heartbeat
 from city.storage.folder_lock import in_use
 
@@ -115,10 +116,16 @@ class CityStatus(msgspec.Struct, frozen=True):
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """A problem: a key of the texts, and the values of its placeholders."""
+    """A problem: a key of the texts, and the values of its placeholders; `count` chooses the plural form."""
 
     key: str
     about: dict[str, str | int | float] = {}
+
+    def text(self, lang: Lang) -> str:
+        """The problem in words."""
+        if "count" in self.about:
+            return STATUS_TEXTS.plural(self.key, lang, int(self.about["count"]))
+        return STATUS_TEXTS.text(self.key, lang, **self.about)
 
 
 def is_fresh(at: datetime, now: datetime) -> bool:

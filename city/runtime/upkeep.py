@@ -13,7 +13,6 @@ from city.cli.terminal import Terminal
 from city.runtime.child_logs import LogKeeper
 from city.runtime.settings import Settings
 from city.runtime.status import problems_of, process_of, read_status
-from city.runtime.status_texts import text
 from city.runtime.supervise import Child, Supervisor
 
 POLL_S: Final = 0.2
@@ -86,7 +85,7 @@ class StatusLoop:
         children = [process_of(data, child.name, _child_record(child), now) for child in self._supervisor.children]
         status = read_status(data, address, now, children)
         problems = problems_of(status, now)
-        verdict = text("en", problems[0].key, **problems[0].about) if problems else "ready"
+        verdict = problems[0].text("en") if problems else "ready"
         return f"{verdict} | " + ", ".join(
             f"{process.name} {'up' if process.pid else 'down'}" for process in status.processes
         )

@@ -57,7 +57,7 @@ def test_cases_are_judged_with_the_keyboard_alone(browser: Browser, city: Served
         page.keyboard.press("m")
         page.keyboard.press("1")
         expect(card(page, "c-2")).to_contain_text("Merged with another case")
-        expect(page.locator(".queue-count")).to_have_text("1 cases to review")
+        expect(page.locator(".queue-count")).to_have_text("1 case to review")
         assert verdicts(city) == {"c-0": "confirmed", "c-1": "rejected", "c-2": "merged"}
         page.keyboard.press("k")
         page.keyboard.press("k")

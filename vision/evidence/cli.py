@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from city.errors import ConfigError
+from city.i18n.catalogue import DEFAULT_LANG, LANGS
 from city.inventory.loader import load_city
 from city.runtime.options import add_settings, settings_from
 from city.runtime.secrets import Secrets
@@ -26,7 +27,6 @@ from vision.evidence.custody.verify import verify
 from vision.evidence.encryption import PUBLIC_NAME as CLEAR_PUBLIC_NAME
 from vision.evidence.encryption import key_file, new_private_key, public_of
 from vision.evidence.export import export_case
-from vision.evidence.report_texts import LANGS
 from vision.evidence.retention import enforce, lifetimes_of
 from vision.evidence.store import EvidenceStore, open_evidence_store
 from vision.evidence.subject import describe
@@ -150,7 +150,7 @@ def _add_accesses(parser: argparse.ArgumentParser) -> None:
 def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("case", help="Its id.")
     parser.add_argument("--out", type=Path, metavar="FILE", help="CASE.zip here unless given.")
-    parser.add_argument("--lang", choices=LANGS, default=LANGS[0], help="Of the report.")
+    parser.add_argument("--lang", choices=LANGS, default=DEFAULT_LANG, help="Of the report.")
 
 
 def _add_forget(parser: argparse.ArgumentParser) -> None:

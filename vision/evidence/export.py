@@ -7,13 +7,13 @@ import zipfile
 from datetime import datetime
 from typing import Final
 
+from city.i18n.catalogue import REPORT_TEXTS, Lang
 from city.inventory.model import City
 from vision.evidence.case_files import read_about
 from vision.evidence.custody.keys import PUBLIC_NAME
 from vision.evidence.custody.log import LOG_NAME, read_lines
 from vision.evidence.custody.records import CaseRecord
 from vision.evidence.encryption import SUFFIXES
-from vision.evidence.report_texts import Lang, text
 from vision.evidence.store import EvidenceError, EvidenceStore
 from vision.evidence.subject import ReportSubject
 
@@ -48,8 +48,8 @@ def export_case(store: EvidenceStore, city: City, case: str, lang: Lang, **who: 
 
     report = to_pdf(ReportSubject(exported, about, store.folder / case, entries, entry.key), city, lang, now)
     beside = {
-        text("report", lang): report,
-        text("readme", lang): text("readme_text", lang, case=case).encode(),
+        REPORT_TEXTS.text("report", lang): report,
+        REPORT_TEXTS.text("readme", lang): REPORT_TEXTS.text("readme_text", lang, case=case).encode(),
         LOG_NAME: b"".join(line + b"\n" for line, _ in lines),
         PUBLIC_NAME: (store.folder / PUBLIC_NAME).read_bytes(),
     }

@@ -11,9 +11,9 @@ from fpdf import FPDF
 from fpdf.enums import TableBordersLayout, XPos, YPos
 from fpdf.errors import FPDFException
 
+from city.i18n.catalogue import REPORT_TEXTS, Lang
 from city.inventory.model import City
 from vision.capture.picture_size import is_too_large, size_of
-from vision.evidence.report_texts import Lang, has_text, text
 from vision.evidence.subject import ReportSubject, describe
 
 PICTURES: Final = ("before", "deposit", "after")
@@ -38,7 +38,7 @@ class _ReportPdf(FPDF):
     def footer(self) -> None:
         self.set_y(-13)
         self.set_font(FONT, size=SMALL_PT)
-        words = f"{self._foot}  |  {text('page', self._lang, n=self.page_no())}"
+        words = f"{self._foot}  |  {REPORT_TEXTS.text('page', self._lang, n=self.page_no())}"
         self.cell(0, 5, _to_latin1(words), align="C")
 
 
@@ -51,9 +51,9 @@ def to_pdf(subject: ReportSubject, city: City, lang: Lang, now: datetime) -> byt
         lang: The language.
         now: Time of the report.
     """
-    made = text("made", lang, time=_time(now, city))
+    made = REPORT_TEXTS.text("made", lang, time=_time(now, city))
     paper = _ReportPdf(f"Jaga Kota, {city.name}  |  {subject.record.case}  |  {made}", lang)
-    paper.set_title(f"{text('title', lang)} {subject.record.case}")
+    paper.set_title(f"{REPORT_TEXTS.text('title', lang)} {subject.record.case}")
     paper.set_creation_date(now)
     paper.add_page()
     _head(paper, subject, city, lang)
@@ -61,27 +61,28 @@ def to_pdf(subject: ReportSubject, city: City, lang: Lang, now: datetime) -> byt
     _pictures(paper, subject, lang)
     _files(paper, subject, lang)
     _custody(paper, subject, city, lang)
-    _section(paper, text("check", lang))
-    _paragraph(paper, text("check_text", lang, fingerprint=subject.key))
+    _section(paper, REPORT_TEXTS.text("check", lang))
+    _paragraph(paper, REPORT_TEXTS.text("check_text", lang, fingerprint=subject.key))
     return bytes(paper.output())
 
 
 def _head(paper: FPDF, subject: ReportSubject, city: City, lang: Lang) -> None:
     paper.set_font(FONT, "B", 17)
-    _line(paper, text("title", lang), 9)
+    _line(paper, REPORT_TEXTS.text("title", lang), 9)
     paper.set_font(FONT, size=TEXT_PT)
     _line(paper, city.name, 6)
     if subject.about.get("simulated"):
         paper.set_font(FONT, "B", 13)
         paper.set_text_color(190, 0, 0)
-        _line(paper, text("simulated", lang), 8)
+        _line(paper, REPORT_TEXTS.text("simulated", lang), 8)
         paper.set_text_color(0, 0, 0)
 
 
 def _facts(paper: FPDF, subject: ReportSubject, city: City, lang: Lang) -> None:
-    _section(paper, text("facts", lang))
-    _table(paper, [(text(key, lang), value) for key, value in facts(subject, city, lang) if value], (50, 124))
-    _paragraph(paper, text("privacy", lang), SMALL_PT + 1)
+    _section(paper, REPORT_TEXTS.text("facts", lang))
+    rows = [(REPORT_TEXTS.text(key, lang), value) for key, value in facts(subject, city, lang) if value]
+    _table(paper, rows, (50, 124))
+    _paragraph(paper, REPORT_TEXTS.text("privacy", lang), SMALL_PT + 1)
 
 
 def facts(subject: ReportSubject, city: City, lang: Lang) -> list[tuple[str, str]]:
@@ -89,7 +90,7 @@ def facts(subject: ReportSubject, city: City, lang: Lang) -> list[tuple[str, str
     about, record = subject.about, subject.record
     site = city.sites.get(str(about.get("site", "")))
     kelurahan = city.kelurahan.get(site.kelurahan) if site else None
-    verdict = text(f"verdict_{record.verdict}", lang)
+    verdict = REPORT_TEXTS.text(f"verdict_{record.verdict}", lang)
     judged = f"{verdict}, {_time(record.judged_at, city)}" if record.judged_at else verdict
     return [
         ("case", record.case),
@@ -105,49 +106,50 @@ def facts(subject: ReportSubject, city: City, lang: Lang) -> list[tuple[str, str
 
 
 def _pictures(paper: FPDF, subject: ReportSubject, lang: Lang) -> None:
-    _section(paper, text("pictures", lang))
+    _section(paper, REPORT_TEXTS.text("pictures", lang))
     for role in PICTURES:
         path = subject.folder / f"{role}.jpg"
         if f"{role}.jpg" not in subject.record.sha256:
             continue
         if paper.will_page_break(PICTURE_MM + 8):
             paper.add_page()
-        _line(paper, text(role, lang), 6)
+        _line(paper, REPORT_TEXTS.text(role, lang), 6)
         _picture(paper, path.read_bytes(), lang)
         paper.ln(GAP_MM)
     if "clip.webm" in subject.record.sha256:
-        _paragraph(paper, text("clip", lang, name="clip.webm"))
+        _paragraph(paper, REPORT_TEXTS.text("clip", lang, name="clip.webm"))
 
 
 def _picture(paper: FPDF, content: bytes, lang: Lang) -> None:
     """A picture, or a text that it cannot be shown: a file in the folder may hold anything."""
     size = size_of(content)
     if size is None or is_too_large(size):
-        _paragraph(paper, text("no_picture", lang))
+        _paragraph(paper, REPORT_TEXTS.text("no_picture", lang))
         return
     try:
         paper.image(io.BytesIO(content), h=PICTURE_MM, w=paper.epw, keep_aspect_ratio=True)
     except (OSError, ValueError, SyntaxError, FPDFException):
-        _paragraph(paper, text("no_picture", lang))
+        _paragraph(paper, REPORT_TEXTS.text("no_picture", lang))
 
 
 def _files(paper: FPDF, subject: ReportSubject, lang: Lang) -> None:
-    _section(paper, text("files", lang))
+    _section(paper, REPORT_TEXTS.text("files", lang))
     _table(paper, sorted(subject.record.sha256.items()), (42, 132), SMALL_PT)
 
 
 def _custody(paper: FPDF, subject: ReportSubject, city: City, lang: Lang) -> None:
-    _section(paper, text("custody", lang))
+    _section(paper, REPORT_TEXTS.text("custody", lang))
     newest = subject.entries[-ENTRIES_MAX:]
-    rows = [(_time(entry.at, city), text(entry.kind, lang), describe(entry, lang)) for entry in newest]
+    rows = [(_time(entry.at, city), REPORT_TEXTS.text(entry.kind, lang), describe(entry, lang)) for entry in newest]
     _table(paper, rows, (48, 42, 84), SMALL_PT)
-    if len(subject.entries) > len(newest):
-        _paragraph(paper, text("older", lang, n=len(subject.entries) - len(newest)), SMALL_PT)
+    rest = len(subject.entries) - len(newest)
+    if rest:
+        _paragraph(paper, REPORT_TEXTS.plural("older", lang, rest), SMALL_PT)
 
 
 def _word(key: str, about: dict[str, Any], lang: Lang) -> str:
     text_key = f"{key}_{about.get(key, '')}"
-    return text(text_key, lang) if has_text(text_key) else ""
+    return REPORT_TEXTS.text(text_key, lang) if text_key in REPORT_TEXTS else ""
 
 
 def _since(about: dict[str, Any], city: City) -> str:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from city.i18n.catalogue import REPORT_TEXTS, Lang
 from vision.evidence.custody.chain import Entry
 from vision.evidence.custody.records import CaseRecord
-from vision.evidence.report_texts import Lang, has_text, text
 
 
 @dataclass(frozen=True)
@@ -26,5 +26,5 @@ class ReportSubject:
 def describe(entry: Entry, lang: Lang = "en") -> str:
     """The details of an entry as text."""
     details = {key: value for key, value in entry.detail.items() if key != "sha256" and value}
-    words = {key: text(f"said_{key}", lang) if has_text(f"said_{key}") else key for key in details}
+    words = {key: REPORT_TEXTS.text(f"said_{key}", lang) if f"said_{key}" in REPORT_TEXTS else key for key in details}
     return ", ".join(f"{words[key]} {value}" for key, value in details.items())

@@ -32,7 +32,7 @@ async def build(page: PageContext, request: Request) -> None:
 def _body(page: PageContext, day: date, reports: list[CameraReport]) -> Markup:
     headings = [page.t(key) for key in ("at_camera", "judged_share", "wrong_because", "unseen", "on_day", "zones")]
     rows = [_row(page, report) for report in reports]
-    intro = tag("p", page.t("cameras_intro", n=DAYS, day=day.isoformat()), class_="intro")
+    intro = tag("p", page.plural("cameras_intro", DAYS, day=day.isoformat()), class_="intro")
     return join([intro, _form(page, day), table(headings, rows, narrow="lines")])
 
 

@@ -106,10 +106,10 @@ def _values(page: PageContext, device: DeviceResponse) -> Markup:
     if device.quality:
         parts.append(tag("p", page.t("quality"), ": ", ", ".join(map(page.word, device.quality)), class_="warn"))
     if unread := page.context.dead_letters.summary_of(device.id):
-        words = page.t("unread_of", n=page.number(unread.times), age=page.age(unread.last_at, now))
+        words = page.plural("unread_of", unread.times, age=page.age(unread.last_at, now))
         parts.append(tag("p", link("/system", words), " ", tag("code", unread.reason), class_="warn"))
     if device.outbox_dropped:
-        parts.append(tag("p", page.t("readings_dropped", n=page.number(device.outbox_dropped)), class_="warn"))
+        parts.append(tag("p", page.plural("readings_dropped", device.outbox_dropped), class_="warn"))
     rows = [
         (page.word(field), _value(page, field, device), page.age(device.values[field].measured_at, now))
         for field in dict.fromkeys((*CHARTS[device.kind], *fields_of(device.kind)))

@@ -37,7 +37,7 @@ KEYS: Final = (
 async def build(page: PageContext, request: Request) -> None:
     """Add the queue to the page."""
     filter_ = CaseFilter.of(request.query_params)
-    for script in ("review.js", "evidence.js"):
+    for script in ("plural.js", "review.js", "evidence.js"):
         ui.add_head_html(tag("script", src=asset(script), defer=True))
     show(_body(page, filter_, await asyncio.to_thread(cases, page.context)), "queue-box")
 
@@ -49,9 +49,7 @@ def _body(page: PageContext, filter_: CaseFilter, found: list[Case]) -> Markup:
     page_number = min(filter_.page, pages)
     shown = asked[(page_number - 1) * CARDS : page_number * CARDS]
     cards = [card(page, case, merge_offers(case, found)) for case in shown]
-    count = tag(
-        "b", page.t("to_judge", n=page.number(waiting)), class_="queue-count", data_count=waiting, role="status"
-    )
+    count = tag("b", page.plural("to_judge", waiting), class_="queue-count", data_count=waiting, role="status")
     parts = [
         tag(
             "p", page.t("dumping_intro" if page.may("operator") else "review_operator_only"), " ", count, class_="intro"
@@ -67,9 +65,9 @@ def _body(page: PageContext, filter_: CaseFilter, found: list[Case]) -> Markup:
 
 def _words(page: PageContext) -> dict[str, object]:
     """Texts with which the browser shows a verdict before the response arrives."""
-    words = {key: page.t(f"verdict_{key}") for key in ("none", "confirmed", "rejected", "merged")}
+    words: dict[str, object] = {key: page.t(f"verdict_{key}") for key in ("none", "confirmed", "rejected", "merged")}
     words |= {reason: page.t(f"reason_{reason}") for reason in REASONS}
-    words["to_judge"] = page.t("to_judge", n="{n}")
+    words |= page.texts(["to_judge"])
     return {"data_words": msgspec.json.encode(words).decode(), "data_failed": page.t("review_failed")}
 
 

@@ -96,7 +96,7 @@ def _list(page: PageContext, kind: Kind, filter_: DeviceFilter) -> Markup:
     if not cut:
         return tag("p", page.t("nothing"), class_="empty")
     rows = [_row(page, device, latest.get(device.id), now) for device in cut]
-    count = tag("p", page.t("found", n=len(found)), class_="found", role="status")
+    count = tag("p", page.plural("found", len(found)), class_="found", role="status")
     return join(
         [count, table(_headings(page, kind), rows), pager(page, partial(filter_.address, kind), page_number, pages)]
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 from nicegui import ui
@@ -10,8 +10,9 @@ from nicegui import ui
 from api.console.page_context import PageContext
 from api.console.parts.layout import asset, show
 from api.console.parts.markup import Markup, join, tag
-from api.console.texts.common import TEXTS
 from broker.contract.topics import KINDS
+from city.inventory.model import WasteKind
+from ingest.store.records import Connectivity
 
 REFRESH_S: Final = {"bin": 10, "truck": 3, "ap": 10, "camera": 10}
 COUNTERS: Final = ("full_bins", "moving_trucks", "broken_trucks", "down_aps", "open_cases")
@@ -32,6 +33,14 @@ LEGEND: Final = (
     ("camera alert", "camera_case"),
     ("bin low pale", "pale"),
 )
+
+
+POPUP_WORDS: Final = (
+    *get_args(Connectivity),
+    *get_args(WasteKind),
+    *("clients", "details", "fill_pct", "load_kg", "none", "open_cases", "speed_kmh", "truck_broken", "waste_kind"),
+)
+"""Texts of the popups, which the browser makes."""
 
 
 def build(page: PageContext) -> None:
@@ -57,8 +66,12 @@ def _map(page: PageContext) -> None:
 
 
 def _config(page: PageContext) -> dict[str, Any]:
-    words = {key: page.t(key) for key in TEXTS}
-    return {"texts": words, "refresh_s": REFRESH_S, "lang": page.lang, "zone": page.context.city.time_zone.key}
+    return {
+        "texts": page.texts(POPUP_WORDS),
+        "refresh_s": REFRESH_S,
+        "lang": page.lang,
+        "zone": page.context.city.time_zone.key,
+    }
 
 
 def _counters(page: PageContext) -> Markup:

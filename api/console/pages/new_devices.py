@@ -45,7 +45,7 @@ def _list(page: PageContext) -> Markup:
         return join([intro, tag("p", page.t("no_new_devices"), class_="empty")])
     headings = [page.t(key) for key in ("address", "adapter", "model", "when", "messages_head", "state")] + [""]
     rows = [_row(page, device) for device in found[:SHOWN]]
-    more = tag("p", page.t("new_devices_more", n=page.number(len(found) - SHOWN))) if len(found) > SHOWN else None
+    more = tag("p", page.plural("new_devices_more", len(found) - SHOWN)) if len(found) > SHOWN else None
     return join([intro, table(headings, rows, narrow="pairs"), more])
 
 

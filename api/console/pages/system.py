@@ -15,7 +15,6 @@ from api.queries.system import BEHIND_S, system
 from broker.contract.topics import KINDS
 from broker.health import read_health
 from city.runtime.status import broker_problems
-from city.runtime.status_texts import text
 from ingest.store.parked.dead_letters import DeadLetter
 from ingest.store.views.health import IngestHealth
 
@@ -42,7 +41,7 @@ def _health(page: PageContext) -> Markup:
     works = bool(found["ready"])
     health = page.context.health.read()
     warnings = [part for part in _warnings(page, health) if part]
-    verdict = page.t("ready_but", n=len(warnings)) if warnings else page.t("ready")
+    verdict = page.plural("ready_but", len(warnings)) if warnings else page.t("ready")
     grade = "warn" if warnings else "good"
     if not works:
         verdict, grade = f"{page.t('not_ready')}: {page.t('not_ready_' + found['not_ready_reason'])}", "bad"
@@ -62,7 +61,7 @@ def _broker(page: PageContext) -> Markup:
     problems = broker_problems(read_health(page.context.data), page.context.clock())
     if not problems:
         return Markup()
-    words = [text(page.lang, problem.key, **problem.about) for problem in problems]
+    words = [problem.text(page.lang) for problem in problems]
     lines = [tag("li", sentence[0].upper() + sentence[1:] + ".") for sentence in words]
     return tag("section", tag("h2", page.t("broker")), tag("ul", *lines), class_="panel bad")
 
@@ -74,7 +73,7 @@ def _tiles(page: PageContext, health: IngestHealth | None) -> Markup:
     tiles = [
         ("broker", page.t("works" if health.connected else "lost"), not health.connected),
         ("store", page.t("store_away" if away else "works"), away),
-        ("journal", page.t("journal_full") if full else page.t("messages", n=page.number(health.journal_depth)), full),
+        ("journal", page.t("journal_full") if full else page.plural("messages", health.journal_depth), full),
         ("lag", page.duration(health.lag_s), health.lag_s > BEHIND_S),
         ("live_lag", page.duration(health.live_lag_s), health.live_lag_s > BEHIND_S),
         ("received", page.number(health.received_total), False),
@@ -106,7 +105,7 @@ def _damages(page: PageContext, health: IngestHealth) -> Markup:
         tag("li", page.t("lost_range", device=range_.device, boot=range_.epoch, first=range_.first, last=range_.last))
         for range_ in health.lost[:LATE_SHOWN]
     ]
-    counted = tag("p", page.t("lost_readings", n=page.number(health.lost_readings))) if health.lost else Markup()
+    counted = tag("p", page.plural("lost_readings", health.lost_readings)) if health.lost else Markup()
     hint = tag("p", page.t("damage_hint"), " ", tag("code", "kota store lost --accept"))
     parts = [tag("ul", *files), counted, tag("ul", *ranges), hint]
     return tag("section", tag("h2", page.t("damages")), *parts, class_="panel bad")
@@ -161,7 +160,7 @@ def _letters(page: PageContext) -> Markup:
     hint = page.t("replay_hint" if page.may("operator") else "operator_only")
     every = _replay(page, [letter.id for letter in letters], "replay_all")
     dropped = box.dropped_count()
-    dropped_note = tag("p", page.t("letters_dropped", n=page.number(dropped)), class_="warn") if dropped else Markup()
+    dropped_note = tag("p", page.plural("letters_dropped", dropped), class_="warn") if dropped else Markup()
     return join([heading, tag("p", hint), dropped_note, table(headings, rows, narrow="lines"), every])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 from nicegui import ui
@@ -11,10 +11,10 @@ from api.console.page_context import PageContext
 from api.console.parts.hours import hours_box
 from api.console.parts.layout import asset, show
 from api.console.parts.markup import Markup, join, tag
-from api.console.texts.common import TEXTS
 from city.inventory.model import Camera
 from city.inventory.zone_plans import still_path
-from city.inventory.zones import CORNERS, NAME_MAX, ZONE_KINDS, ZoneKind
+from city.inventory.zones import CORNERS, NAME_MAX, ZONE_KINDS, FaultCode, ZoneKind
+from ingest.store.views.reviews import REASONS
 
 COLOURS: Final[dict[ZoneKind, str]] = {
     "watch": "#15803d",
@@ -34,12 +34,22 @@ TOOLS: Final = (
 )
 
 
+EDITOR_WORDS: Final = (
+    *("accept", "delete_zone", "feet", "head", "new_name", "no_zones", "point_of", "suggestion"),
+    *("not_saved", "save_conflict", "save_failed", "saved", "zone_kind", "zone_name"),
+    *(f"zone_{kind}" for kind in ZONE_KINDS),
+    *(f"reason_{reason}" for reason in REASONS),
+    *(f"fault_{code}" for code in get_args(FaultCode)),
+)
+"""Texts that the browser shows."""
+
+
 def build(page: PageContext, camera: Camera) -> None:
     """Add the editor to the page; without the role operator, a note."""
     if not page.may("operator"):
         show(tag("p", page.t("zones_operator_only"), class_="warn"))
         return
-    for name in ("zones-draw.js", "zones.js"):
+    for name in ("plural.js", "zones-draw.js", "zones.js"):
         ui.add_head_html(tag("script", src=asset(name), defer=True))
     show(_editor(page, camera), "panel")
     show(hours_box(page, camera.site), "panel")
@@ -76,12 +86,9 @@ def _tools(page: PageContext) -> Markup:
 
 
 def _config(page: PageContext, camera: Camera) -> dict[str, Any]:
-    prefixes = ("fault_", "zone_", "reason_", "save", "point_", "new_")
-    names = ("not_saved", "no_zones", "suggestion", "accept", "feet", "head", "delete_zone")
-    wanted = [key for key in TEXTS if key.startswith(prefixes) or key in names]
     return {
         "camera": camera.id,
-        "texts": {key: page.t(key) for key in wanted},
+        "texts": page.texts(EDITOR_WORDS),
         "kinds": [{"kind": kind, "colour": COLOURS[kind]} for kind in ZONE_KINDS],
         "corners": CORNERS,
         "name_max": NAME_MAX,

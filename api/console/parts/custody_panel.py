@@ -6,8 +6,8 @@ from typing import Final
 
 from api.console.page_context import PageContext
 from api.console.parts.markup import Markup, join, table, tag
+from city.i18n.catalogue import REPORT_TEXTS
 from ingest.store.views.cases import Case
-from vision.evidence.report_texts import text
 from vision.evidence.subject import describe
 
 SHOWN: Final = 30
@@ -20,9 +20,12 @@ def custody_panel(page: PageContext, case: Case) -> Markup:
     """The custody log of a case, and the actions that the role permits."""
     entries = page.context.evidence.custody(case.id)
     shown = entries[: -SHOWN - 1 : -1]
-    rows = [[page.time(entry.at), text(entry.kind, page.lang), describe(entry, page.lang)] for entry in shown]
+    rows = [
+        [page.time(entry.at), REPORT_TEXTS.text(entry.kind, page.lang), describe(entry, page.lang)] for entry in shown
+    ]
     known = table([page.t("custody_when"), page.t("custody_what"), page.t("custody_who")], rows)
-    more = tag("p", text("older", page.lang, n=len(entries) - len(shown))) if len(entries) > len(shown) else None
+    rest = len(entries) - len(shown)
+    more = tag("p", REPORT_TEXTS.plural("older", page.lang, rest)) if rest else None
     parts = [tag("h2", page.t("custody")), known if rows else tag("p", page.t("custody_none"), class_="empty"), more]
     if case.evidence and page.context.evidence.has(case.id, next(iter(case.evidence.values()))):
         parts.append(_export(page, case))

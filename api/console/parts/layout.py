@@ -14,8 +14,8 @@ from nicegui.translations import translations
 
 from api.console.page_context import LANG_COOKIE, PageContext
 from api.console.parts.markup import Markup, join, link, tag
-from api.console.texts.common import LANGS, Lang
 from api.queries.system import BEHIND_S
+from city.i18n.catalogue import LANGS, Lang
 
 STATIC: Final = Path(__file__).parents[1] / "static"
 VERSION: Final = hashlib.sha256(

@@ -34,8 +34,7 @@ def _metrics(page: PageContext, trip: Trip) -> list[Markup]:
     km = trip.distance_km if trip.odometer_km is None else trip.odometer_km
     metrics = [("driven", f"{page.number(round(km, 1))} km"), ("stops", page.number(len(trip.stops)))]
     if trip.pto_s is not None:
-        times = page.number(trip.pto_times or 0)
-        metrics.append(("pto", page.t("pto_ran", n=times, time=page.duration(trip.pto_s))))
+        metrics.append(("pto", page.plural("pto_ran", trip.pto_times or 0, time=page.duration(trip.pto_s))))
     left_out = ", ".join(f"{page.number(count)} {page.word(word)}" for word, count in sorted(trip.left_out.items()))
     if left_out:
         metrics.append(("positions_left_out", left_out))

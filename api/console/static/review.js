@@ -65,7 +65,7 @@ const review = {
     const count = document.querySelector(".queue-count");
     const waiting = Number(count.dataset.count) + (found.verdict === "none") - (before === "none");
     count.dataset.count = waiting;
-    count.textContent = words.to_judge.replace("{n}", waiting);
+    count.textContent = kotaPlural.form(words.to_judge, waiting);
   },
 
   play(card) {

@@ -7,8 +7,8 @@ const zoneEditor = {
   PAST_MAX: 100,
 
   text(key, values = {}) {
-    const fill = (text, [name, value]) => text.replaceAll(`{${name}}`, value);
-    return Object.entries(values).reduce(fill, zoneEditor.config.texts[key]);
+    const text = zoneEditor.config.texts[key], fill = (filled, [name, value]) => filled.replaceAll(`{${name}}`, value);
+    return Object.entries(values).reduce(fill, Array.isArray(text) ? kotaPlural.form(text, values.n) : text);
   },
 
   colour: (kind) => zoneEditor.config.kinds.find((one) => one.kind === kind).colour,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import string
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
@@ -21,24 +20,17 @@ from api.console.pages.listing import DeviceFilter
 from api.console.parts import layout
 from api.console.parts.layout import STATIC
 from api.console.parts.markup import join, tag
-from api.console.texts.common import LANGS, TEXTS, Lang, text
-from api.queries.queue import SHOWN
 from api.schemas import device_response
 from broker.contract.payloads import EVENT_TYPES, Scene, fields_of
 from broker.contract.topics import KINDS
 from broker.health import BrokerHealth, health_path
-from city.inventory.zones import ZONE_KINDS, FaultCode
-from city.runtime.status import NotReadyReason
+from city.i18n.catalogue import CONSOLE_TEXTS, LANGS, Lang
 from ingest.store.port import SeriesPoint
 from ingest.store.records import StatusRecord, Value
-from ingest.store.views.cases import CaseVerdict
 from ingest.store.views.health import ErrorRateAlarm, IngestHealth
-from ingest.store.views.reviews import REASONS
 from tests.unit.api.conftest import CITY, NOW, Stage
 
-SOURCES = [
-    path for path in STATIC.parent.rglob("*") if path.suffix in (".py", ".js") and not path.name.startswith("texts")
-]
+SOURCES = [path for path in STATIC.parent.rglob("*") if path.suffix in (".py", ".js")]
 
 
 def page_context(stage: Stage, lang: Lang = "id", *, demo: bool = True, **more: Any) -> PageContext:
@@ -53,49 +45,15 @@ def asked(**params: str) -> Request:
     )
 
 
-def test_both_languages_have_every_text_with_the_same_blanks() -> None:
-    for key, texts in TEXTS.items():
-        assert len(texts) == len(LANGS), key
-        assert all(translation.strip() for translation in texts), key
-        blanks = [{name for _, name, _, _ in string.Formatter().parse(translation) if name} for translation in texts]
-        assert blanks[0] == blanks[1], key
-
-
 def test_everything_of_the_contract_has_a_name_for_people() -> None:
     fields = {field for kind in KINDS for field in fields_of(kind)}
     events = {f"event_{name}" for kind in KINDS for name in EVENT_TYPES[kind]}
     scenes = {f"scene_{word}" for word in get_args(Scene)}
-    assert (fields | events | scenes | set(KINDS)) - set(TEXTS) == set()
+    assert (fields | events | scenes | set(KINDS)) - set(CONSOLE_TEXTS) == set()
 
 
-def test_no_text_is_left_over() -> None:
-    source = "\n".join(path.read_text() for path in SOURCES)
-    fields = {field for kind in KINDS for field in fields_of(kind)}
-    steps = {f"{step}{end}" for step in ("seconds", "minutes", "hours", "days") for end in ("", "_ago")}
-    states = {"clock", "invalid", "late", "raised", "cleared", "noted", "yellow", "green", "grey", "organic"}
-    states |= {"no_fix", "jump", "outdated", "undecoded", "new_device_waiting", "new_device_ignored"}
-    facts = {
-        "interval_s",
-        "site_name",
-        "adapter",
-        "address",
-        "model",
-        "color",
-        "plate",
-        "depot",
-        "capacity_kg",
-        "ssids",
-    }
-    others = fields | steps | states | facts | {"non_organic", "outOfService", "onRoute", "waste_kind"}
-    others |= {f"not_ready_{code}" for code in get_args(NotReadyReason) if code} | {
-        f"fault_{code}" for code in get_args(FaultCode)
-    }
-    others |= {f"reason_{reason}" for reason in REASONS} | {f"zone_{kind}" for kind in ZONE_KINDS}
-    others |= {f"verdict_{verdict}" for verdict in get_args(CaseVerdict)} | {f"show_{show}" for show in SHOWN}
-    others |= {key for key in TEXTS if key.startswith(("blind_", "damage_"))}
-    others |= {f"scene_{word}" for word in get_args(Scene)}
-    left = {key for key in TEXTS if not re.search(rf"\b{key}\b", source) and not key.startswith("event_")} - others
-    assert left == set()
+def test_every_language_has_a_locale_of_the_page() -> None:
+    assert set(layout.LOCALES) == set(LANGS)
 
 
 def test_texts_from_outside_stay_text() -> None:
@@ -133,9 +91,14 @@ def test_values_read_as_the_language_writes_them(
 
 def test_ages_in_their_largest_unit(stage: Stage) -> None:
     seen = page_context(stage, "en")
-    ages = [seen.age(NOW - timedelta(seconds=s), NOW) for s in (-5, 0, 59, 61, 7200, 200_000)]
-    assert ages == ["0 s ago", "0 s ago", "59 s ago", "1 min ago", "2 h ago", "2 days ago"]
+    ages = [seen.age(NOW - timedelta(seconds=s), NOW) for s in (-5, 0, 59, 61, 7200, 90_000, 200_000)]
+    assert ages == ["0 s ago", "0 s ago", "59 s ago", "1 min ago", "2 h ago", "1 day ago", "2 days ago"]
     assert seen.age(None, NOW) == "never"
+
+
+def test_a_page_writes_the_count_as_its_language_does(stage: Stage) -> None:
+    shown = {lang: PageContext(stage.context(), lang, "viewer").plural("messages", 1234) for lang in LANGS}
+    assert shown == {"id": "1.234 pesan", "en": "1,234 messages"}
 
 
 def test_the_address_names_the_language_and_the_cookie_keeps_it(stage: Stage) -> None:
@@ -202,7 +165,7 @@ def test_a_fault_is_said_in_words(stage: Stage) -> None:
     stage.board.publish(IngestHealth(NOW, connected=True, store="away", note="<refused>"))
     for lang in LANGS:
         page = system_page._health(PageContext(stage.context(), lang, "viewer"))
-        assert text("not_ready_store_away", lang) in page
+        assert CONSOLE_TEXTS.text("not_ready_store_away", lang) in page
         assert "&lt;refused&gt;" in page
 
 
@@ -228,10 +191,10 @@ def test_every_page_says_when_what_it_shows_is_old(stage: Stage, lang: Lang) -> 
     seen = PageContext(stage.context(), lang, "viewer")
     assert layout._warnings(seen) == ""
     stage.board.publish(IngestHealth(NOW, connected=True, lag_s=7_200.0, live_lag_s=1.0))
-    assert text("catching_up", lang).split("{")[0] in layout._warnings(seen)
+    assert CONSOLE_TEXTS.text("catching_up", lang).split("{")[0] in layout._warnings(seen)
     stage.board.publish(IngestHealth(NOW, connected=True, lag_s=7_200.0, live_lag_s=7_200.0, journal="full"))
-    assert text("data_behind", lang).split("{")[0] in layout._warnings(seen)
-    assert text("queue_full", lang) in layout._warnings(seen)
+    assert CONSOLE_TEXTS.text("data_behind", lang).split("{")[0] in layout._warnings(seen)
+    assert CONSOLE_TEXTS.text("queue_full", lang) in layout._warnings(seen)
 
 
 def test_bad_messages_raise_an_alarm_with_the_topic_escaped(stage: Stage) -> None:
@@ -255,7 +218,11 @@ def test_what_is_not_well_with_the_broker_is_said(stage: Stage, lang: Lang) -> N
     page = system_page._health(seen)
     assert page.count("1024") == 2
     assert "verdict good" not in page
-    assert {"id": "karena topiknya memuat spasi: 7", "en": "for a topic with white space: 7"}[lang] in page
+    said = {
+        "id": "memutus 7 sambungan karena topiknya memuat spasi",
+        "en": "cut off 7 connections for a topic with white space",
+    }
+    assert said[lang] in page
 
 
 def test_readings_lost_in_a_full_device_are_told(stage: Stage) -> None:

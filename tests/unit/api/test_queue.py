@@ -17,10 +17,10 @@ from api.console.pages import dumping as dumping_page
 from api.console.pages import zones as zones_page
 from api.console.parts.case_card import card
 from api.console.parts.hours import hours_box, hours_now
-from api.console.texts.common import LANGS, Lang, text
 from api.queries.cases import cases
 from api.queries.queue import CaseFilter, is_likely_same, merge_offers
 from api.queries.reporting import camera_reports
+from city.i18n.catalogue import CONSOLE_TEXTS, LANGS, Lang
 from city.inventory.windows import ALL_DAY
 from city.inventory.zone_plans import still_path
 from city.inventory.zones import ZONE_KINDS
@@ -61,7 +61,13 @@ def test_a_case_shows_what_is_kept_and_says_what_is_not(stage: Stage) -> None:
     found = card_of(stage, page_context(stage))
     for name in ("before", "deposit"):
         assert f'<img src="/api/v1/dumping/cases/cam-02-x/evidence/{name}.jpg"' in found
-    for words in ("SIMULASI", "18:00-06:00", "1 Mar 2026 20:00 WITA", text("not_kept", "id"), "TPS Liliba"):
+    for words in (
+        "SIMULASI",
+        "18:00-06:00",
+        "1 Mar 2026 20:00 WITA",
+        CONSOLE_TEXTS.text("not_kept", "id"),
+        "TPS Liliba",
+    ):
         assert words in found
     assert "<video" not in found
 
@@ -107,8 +113,8 @@ def test_nonsense_in_an_address_is_left_open(asked: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("lang", list(LANGS))
 def test_an_empty_queue_says_that_all_is_judged(stage: Stage, lang: Lang) -> None:
-    assert text("all_judged", lang) in queue_page(stage, page_context(stage, lang))
-    assert text("no_cases", lang) in queue_page(stage, page_context(stage, lang), show="rejected")
+    assert CONSOLE_TEXTS.text("all_judged", lang) in queue_page(stage, page_context(stage, lang))
+    assert CONSOLE_TEXTS.text("no_cases", lang) in queue_page(stage, page_context(stage, lang), show="rejected")
 
 
 def test_a_viewer_sees_verdicts_and_no_buttons(stage: Stage) -> None:
@@ -119,8 +125,8 @@ def test_a_viewer_sees_verdicts_and_no_buttons(stage: Stage) -> None:
     assert "data-submit" not in found
     assert "data-open" not in found
     assert "&lt;b&gt;kucing&lt;/b&gt;" in found
-    assert text("reason_other", "id") in found
-    assert found.count(text("review_operator_only", "id")) == 1
+    assert CONSOLE_TEXTS.text("reason_other", "id") in found
+    assert found.count(CONSOLE_TEXTS.text("review_operator_only", "id")) == 1
 
 
 def test_every_verdict_has_its_button_and_key(stage: Stage) -> None:
@@ -128,7 +134,7 @@ def test_every_verdict_has_its_button_and_key(stage: Stage) -> None:
     found = card_of(stage, page_context(stage))
     assert re.findall(r'data-submit="(\w+)"', found) == ["reopened", "confirmed", *["rejected"] * 6]
     assert re.findall(r"<kbd>(.)</kbd>", found) == ["u", "c", "r", "m", *"123456"]
-    assert text("none_to_merge", "id") in found
+    assert CONSOLE_TEXTS.text("none_to_merge", "id") in found
 
 
 BOX = [100, 100, 40, 30]
@@ -157,7 +163,11 @@ def test_the_cameras_page_is_careful_with_few_verdicts(stage: Stage) -> None:
     day = date(2026, 3, 1)
     for lang in LANGS:
         found = cameras_page._body(page_context(stage, lang), day, camera_reports(stage.context(), day))
-        for words in (text("too_few", lang), text("reason_person_standing", lang), text("blind_covered", lang)):
+        for words in (
+            CONSOLE_TEXTS.text("too_few", lang),
+            CONSOLE_TEXTS.text("reason_person_standing", lang),
+            CONSOLE_TEXTS.text("blind_covered", lang),
+        ):
             assert words in found
         assert "&lt;tape&gt;" in found
         assert found.index("cam-01") < found.index("cam-02")
@@ -169,14 +179,14 @@ def test_the_cameras_page_is_careful_with_few_verdicts(stage: Stage) -> None:
 
 def test_the_zone_editor_has_its_words_and_its_picture(stage: Stage) -> None:
     camera = CITY.cameras["cam-01"]
-    assert text("no_still", "id") in zones_page._editor(page_context(stage), camera)
+    assert CONSOLE_TEXTS.text("no_still", "id") in zones_page._editor(page_context(stage), camera)
     path = still_path(stage.folder, "cam-01")
     path.parent.mkdir()
     path.write_bytes(b"jpeg")
     found = zones_page._editor(page_context(stage, "en"), camera)
     assert '<img src="/api/v1/cameras/cam-01/still"' in found
     config = zones_page._config(page_context(stage, "en"), camera)
-    assert config["texts"]["fault_crossing"] == text("fault_crossing", "en")
+    assert config["texts"]["fault_crossing"] == CONSOLE_TEXTS.text("fault_crossing", "en")
     assert {kind["kind"] for kind in config["kinds"]} == set(zones_page.COLOURS)
 
 

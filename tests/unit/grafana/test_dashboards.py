@@ -15,6 +15,7 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.runtime import DataqueryConfig, register_dataquery_variant
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
+from city.i18n.catalogue import LANGS
 from city.inventory.loader import builtin_city, load_city
 from grafana.context import DATASOURCE_TYPE, DashboardContext
 from grafana.dashboard import build
@@ -25,7 +26,6 @@ from grafana.measurements import MEASUREMENTS
 from grafana.panels import text_panel
 from grafana.provision import FOLDER, ProvisioningOptions, files
 from grafana.targets import InfluxTarget
-from grafana.texts import LANGS, TEXTS
 from tests.support.grafana import dashboards_of, queries_of
 
 CITY = load_city(builtin_city("kupang"))
@@ -192,13 +192,15 @@ def test_variables(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in COMMITTED if not name.endswith("/command")])
 def test_links(name: str) -> None:
     """A dashboard links to those of its language with time and choices kept, to the console, and to its twin."""
-    neighbours, console, twin = COMMITTED[name]["links"]
+    neighbours, console, *twins = COMMITTED[name]["links"]
     lang = name.split("/", maxsplit=1)[0]
     assert neighbours["tags"] == ["jaga-kota", lang] == COMMITTED[name]["tags"]
     assert neighbours["keepTime"]
     assert neighbours["includeVars"]
     assert console["url"] == "${console}"
-    assert twin["url"].removeprefix("/d/") in {dashboard["uid"] for dashboard in COMMITTED.values()}
+    assert [twin["title"] for twin in twins] == [own for other, own in LANGS.items() if other != lang]
+    uids = {dashboard["uid"] for dashboard in COMMITTED.values()}
+    assert all(twin["url"].removeprefix("/d/") in uids for twin in twins)
 
 
 def test_kiosk() -> None:
@@ -232,11 +234,6 @@ def test_choices() -> None:
     assert dashboard["templating"]["list"][-1]["query"] == "https://kota.example"
     assert "a@b.example" in contents["alerting/contact-points.yaml"]
     assert "localhost:8080" not in json.dumps(contents)
-
-
-def test_words() -> None:
-    """Panels take their texts from one place, where each is there in both languages."""
-    assert all(len(texts) == len(LANGS) and all(texts) for texts in TEXTS.values())
 
 
 def test_unknown_word() -> None:

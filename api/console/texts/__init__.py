@@ -1,1 +1,0 @@
-"""Its texts in Bahasa Indonesia and English."""

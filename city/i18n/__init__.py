@@ -1,0 +1,1 @@
+"""The texts that users meet, in every language: gettext catalogues and how they are read."""

@@ -1,0 +1,272 @@
+"""Code and catalogues of texts belong together: no key without a text, no text without a use, none elsewhere."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, get_args
+
+import pytest
+
+from api.console.pages.map import POPUP_WORDS
+from api.console.pages.zones import EDITOR_WORDS
+from api.queries.queue import SHOWN
+from broker.contract.payloads import EVENT_TYPES, Scene, fields_of
+from broker.contract.topics import KINDS
+from city.i18n import catalogue as catalogues
+from city.i18n.catalogue import CATALOGUES, CONSOLE_TEXTS, DASHBOARD_TEXTS, LANGS, Catalogue, Lang
+from city.inventory.loader import builtin_city, load_city
+from city.inventory.model import WasteKind
+from city.inventory.zones import ZONE_KINDS, FaultCode
+from city.runtime.status import NotReadyReason
+from grafana.alerts import RULES, rule_groups
+from grafana.columns import COLUMN_STYLES
+from grafana.context import DashboardContext
+from grafana.dashboard import build
+from grafana.dashboards import DASHBOARDS
+from ingest.store import records
+from ingest.store.parked.quarantine import UnknownDeviceState
+from ingest.store.records import Connectivity
+from ingest.store.views.cases import CaseVerdict
+from ingest.store.views.health import DamageKind
+from ingest.store.views.reviews import REASONS, Verdict
+from tests.support.brokers import ROOT
+from vision.detect.scene import NotArmed
+from vision.evidence.custody.chain import Kind
+
+PACKAGES: Final = ("api", "broker", "city", "edge", "grafana", "ingest", "vision")
+SOURCES: Final[dict[str, tuple[str, ...]]] = {
+    "api": ("api/auth", "api/http"),
+    "console": ("api/console",),
+    "dashboards": ("grafana",),
+    "report": ("vision/evidence", "api/console/parts/custody_panel.py"),
+    "status": ("city/runtime", "city/cli"),
+}
+"""Where a domain's keys are written."""
+ASKS: Final = {"t": "text", "text": "text", "in_all": "text", "plural": "plural", "forms": "plural"}
+"""Methods that take a key: whether its text is one without or with plural forms."""
+OWNERS: Final[dict[str, dict[str, str]]] = {
+    "api": {"page": "console", "self": "console"},
+    "grafana": {"context": "dashboards", "self": "dashboards"},
+}
+"""Objects that hand keys on to a catalogue, by package."""
+NAMES: Final = {name: value for name, value in vars(catalogues).items() if isinstance(value, Catalogue)}
+
+
+def literal(type_: Any, prefix: str = "") -> set[str]:
+    return {prefix + value for value in get_args(type_) if value}
+
+
+COMPUTED: Final[dict[str, set[str]]] = {
+    "console": {
+        *KINDS,
+        *(field for kind in KINDS for field in fields_of(kind)),
+        *(f"event_{name}" for kind in KINDS for name in EVENT_TYPES[kind]),
+        *literal(Scene, "scene_"),
+        *(f"{unit}{end}" for unit in ("seconds", "minutes", "hours", "days") for end in ("", "_ago")),
+        *(value for name, value in vars(records).items() if name.startswith("QUALITY_")),
+        *("raised", "cleared", "noted"),
+        *("broken", "onRoute", "parked", "outOfService", "yellow", "green", "grey"),
+        *("interval_s", "site_name", "adapter", "address", "model", "color", "plate", "depot", "capacity_kg", "ssids"),
+        *literal(Connectivity),
+        *literal(WasteKind),
+        *literal(NotReadyReason, "not_ready_"),
+        *literal(FaultCode, "fault_"),
+        *literal(CaseVerdict, "verdict_"),
+        *literal(UnknownDeviceState, "new_device_"),
+        *literal(DamageKind, "damage_"),
+        *literal(NotArmed, "blind_"),
+        "blind_unknown",
+        *(f"reason_{reason}" for reason in REASONS),
+        *(f"zone_{kind}" for kind in ZONE_KINDS),
+        *(f"show_{show}" for show in SHOWN if show != "all"),
+    },
+    "report": {
+        *literal(Kind),
+        *(f"zone_{kind}" for kind in ("watch", "container", "beside")),
+        *(f"by_{way}" for way in ("foot", "vehicle", "unknown")),
+        *literal(Verdict, "verdict_"),
+        "verdict_",
+        *(
+            f"said_{word}"
+            for word in ("file", "role", "address", "to", "by", "user", "verdict", "reason", "why", "clear")
+        ),
+    },
+    "status": literal(NotReadyReason),
+}
+"""Keys that the code puts together, by the values that it puts them together from."""
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def modules(*folders: str) -> Iterator[Path]:
+    for folder in folders:
+        path = ROOT / folder
+        yield from [path] if path.is_file() else sorted(path.rglob("*.py"))
+
+
+def patterns(node: ast.expr) -> list[str]:
+    """Regular expressions of the keys that an expression may give; empty if nothing is known of it."""
+    match node:
+        case ast.Constant(value=str(value)):
+            return [re.escape(value)]
+        case ast.JoinedStr(values=parts):
+            return ["".join("".join(patterns(part)) or ".+" for part in parts)]
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return ["".join("".join(patterns(part)) or ".+" for part in (left, right))]
+        case ast.IfExp(body=body, orelse=orelse):
+            return [*patterns(body), *patterns(orelse)]
+    return []
+
+
+def asked(path: Path) -> Iterator[tuple[Catalogue, str, str, int]]:
+    """Every call for a text in a module: catalogue, method, pattern of the key, line."""
+    owners = OWNERS.get(path.relative_to(ROOT).parts[0], {})
+    by_domain = {catalogue.domain: catalogue for catalogue in CATALOGUES}
+    for node in ast.walk(tree(path)):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args):
+            continue
+        if node.func.attr not in ASKS or not isinstance(node.func.value, ast.Name):
+            continue
+        owner = node.func.value.id
+        catalogue = NAMES.get(owner) or by_domain.get(owners.get(owner, ""))
+        if catalogue:
+            yield from ((catalogue, node.func.attr, key, node.lineno) for key in patterns(node.args[0]))
+
+
+def test_every_key_in_the_code_has_a_text_of_its_kind() -> None:
+    wrong, count = [], 0
+    for path in modules(*PACKAGES):
+        for catalogue, method, pattern, line in asked(path):
+            count += 1
+            keys = [key for key in catalogue if re.fullmatch(pattern, key)]
+            if not any(catalogue.has_forms(key) == (ASKS[method] == "plural") for key in keys):
+                wrong.append(f"{path.relative_to(ROOT)}:{line}: {catalogue.domain} {pattern}")
+    assert wrong == []
+    assert count > 250, "the walk has lost the calls"
+
+
+@pytest.mark.parametrize("domain", COMPUTED)
+def test_every_key_that_is_put_together_has_a_text(domain: str) -> None:
+    assert COMPUTED[domain] - set(Catalogue(domain)) == set()
+
+
+@pytest.mark.parametrize("domain", ["api", "console", "report", "status"])
+def test_no_text_is_left_over(domain: str) -> None:
+    written = {
+        node.value
+        for path in modules(*SOURCES[domain])
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    assert set(Catalogue(domain)) - written - COMPUTED.get(domain, set()) == set()
+
+
+class _RecordingContext(DashboardContext):
+    """Notes which texts a dashboard asks for."""
+
+    def __init__(self, lang: Lang) -> None:
+        super().__init__(lang, load_city(builtin_city("kupang")))
+        self.asked: set[str] = set()
+
+    def t(self, key: str, **values: object) -> str:
+        self.asked.add(key)
+        return super().t(key, **values)
+
+    def codes(self, path: str) -> dict[str, str]:
+        codes = super().codes(path)
+        self.asked |= {f"{path}.{code}" for code in codes}
+        return codes
+
+
+def test_dashboards_and_rules_show_every_text_of_theirs() -> None:
+    context = _RecordingContext("en")
+    for dashboard in DASHBOARDS:
+        build(dashboard, context)
+    rule_groups(context)
+    rules = {f"alerts.{rule.key}.{part}" for rule in RULES for part in ("title", "summary", "todo")}
+    spans = {f"common.{unit}" for unit in ("minutes", "hours", "days")}
+    columns = {f"fields.{name}" for name, style in COLUMN_STYLES.items() if not style.hidden}
+    assert context.asked | rules | spans | columns | {"kiosk.user"} == set(DASHBOARD_TEXTS)
+
+
+@pytest.mark.parametrize(
+    ("scripts", "pattern", "handed"),
+    [
+        (("city-map.js",), r"\b(?:t|texts)\.(\w+)|\bmeasure\(\"(\w+)\"", POPUP_WORDS),
+        (("zones.js", "zones-draw.js"), r"\.(?:text|tell)\(\s*\"(\w+)\"", EDITOR_WORDS),
+    ],
+    ids=["map", "zones"],
+)
+def test_a_script_has_the_texts_that_it_shows(scripts: tuple[str, ...], pattern: str, handed: tuple[str, ...]) -> None:
+    source = "\n".join((ROOT / "api/console/static" / name).read_text(encoding="utf-8") for name in scripts)
+    shown = {key for groups in re.findall(pattern, source) for key in ([groups] if isinstance(groups, str) else groups)}
+    assert len(shown) > 5
+    assert shown - {""} - set(handed) == set()
+    assert set(handed) - set(CONSOLE_TEXTS) == set()
+
+
+INDONESIAN_NAMES: Final = frozenset(
+    [
+        ("api/routes/reports.py", "kamera"),  # the name of a downloaded file
+        ("api/schemas.py", "merah"),  # a kelurahan
+        ("grafana/provision.py", "jaringan"),  # names of contact points, as they are in installed Grafanas
+        ("grafana/provision.py", "malam"),
+    ]
+)
+"""Words of Indonesian texts that are parts of names in the code."""
+ALSO_ENGLISH: Final = frozenset({"des", "gas", "itu", "rem", "sen"})
+"""Words and abbreviations that both languages have, and a unit of CSS."""
+
+
+def words_of(text: str) -> set[str]:
+    return set(re.findall(r"[a-z]{3,}", re.sub(r"`[^`]*`|\{\w*\}", " ", text).lower()))
+
+
+def words_in(lang: Lang) -> set[str]:
+    """All words of all texts of a language."""
+    found: set[str] = set()
+    for catalogue in CATALOGUES:
+        for key in catalogue:
+            forms = catalogue.forms(key, lang) if catalogue.has_forms(key) else (catalogue.text(key, lang),)
+            found |= {word for form in forms for word in words_of(form)}
+    return found
+
+
+def strings(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and text: of Python its string literals, of other files their lines without comments."""
+    if path.suffix == ".py":
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.lineno, node.value
+    else:
+        for line, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            yield line, re.sub(r"^\s*(#|//).*", "", text)
+
+
+def test_no_indonesian_text_stands_outside_the_catalogues() -> None:
+    """A text in two languages has a word that only Indonesian texts have; no other source has such a word."""
+    only_indonesian = words_in("id") - words_in("en") - words_of(" ".join(LANGS.values())) - ALSO_ENGLISH
+    assert {"tidak", "belum", "masuk", "sampah", "dan", "layar"} <= only_indonesian
+    wrong = []
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*")):
+            name = path.relative_to(ROOT).as_posix()
+            if path.suffix not in {".py", ".js", ".toml", ".html", ".j2", ".css"} or name.startswith("city/i18n/"):
+                continue
+            for line, text in strings(path):
+                words = {word for word in words_of(text) & only_indonesian if (name, word) not in INDONESIAN_NAMES}
+                if words:
+                    wrong.append(f"{name}:{line}: {', '.join(sorted(words))}")
+    assert wrong == []
+
+
+def test_every_language_is_named_in_itself() -> None:
+    assert set(LANGS) == set(get_args(Lang))
+    assert all(LANGS.values())
