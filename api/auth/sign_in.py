@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from api.auth.access import same_origin
 from api.auth.session import COOKIE, LASTS, make_session
-from api.routes.readings import context_of
+from api.dependencies import context_of
 
 router = APIRouter(include_in_schema=False)
 

@@ -15,11 +15,11 @@ from starlette.exceptions import HTTPException
 
 from api.auth.access import require
 from api.context import ApiContext
+from api.dependencies import NUMBER_MAX, PAGE_MAX, context_of
 from api.exports.entity import Entity, Form, render
 from api.exports.negotiation import best_match
 from api.exports.ngsi import ENTITY_TYPES, EntityType, MappingContext
 from api.queries.device_states import device_states, emptied_at
-from api.routes.readings import NUMBER_MAX, PAGE_MAX, context_of
 from city.errors import PayloadError
 from city.inventory.model import Device
 

@@ -18,11 +18,11 @@ from fastapi.responses import StreamingResponse
 
 from api.auth.access import require
 from api.context import ApiContext
+from api.dependencies import BUCKET_MAX_S, From, To, context_of, device_of, time_range
 from api.queries import geojson
 from api.queries.device_states import device_states
 from api.queries.events import each_event
 from api.queries.spreadsheet import escape_formula
-from api.routes.readings import BUCKET_MAX_S, From, To, context_of, device_of, time_range
 from broker.contract.payloads import fields_of
 from broker.contract.topics import ID_PATTERN, KINDS, Kind
 from broker.contract.units import unit_of

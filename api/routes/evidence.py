@@ -14,9 +14,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from api.auth.access import require, role_of
+from api.dependencies import CaseId, case_of, context_of
 from api.queries.evidence_service import Actor
-from api.routes.cases import CaseId, find_case
-from api.routes.readings import context_of
 from city.errors import ConfigError
 from vision.evidence.report_texts import LANGS, Lang
 from vision.evidence.store import EvidenceError
@@ -52,7 +51,7 @@ def to_http_error(exc: EvidenceError) -> HTTPException:
 @router.get("/{case}/evidence/{file}", dependencies=[require("viewer")], response_class=FileResponse)
 def show_evidence(request: Request, case: CaseId, file: str) -> FileResponse:
     """A file of a case, with people pixelated. The file must be named by the case and be unchanged."""
-    if file not in find_case(request, case).evidence.values():
+    if file not in case_of(context_of(request), case).evidence.values():
         raise HTTPException(404, f"case {case!r} has no file {file!r}")
     try:
         path = context_of(request).evidence.show(case, file, actor_of(request))
@@ -67,7 +66,7 @@ def show_evidence(request: Request, case: CaseId, file: str) -> FileResponse:
 @router.get("/{case}/custody", dependencies=[require("operator")])
 def show_custody(request: Request, case: CaseId) -> dict[str, Any]:
     """The custody log of a case: storage, access, export, review and deletion; oldest first."""
-    found = find_case(request, case)
+    found = case_of(context_of(request), case)
     service = context_of(request).evidence
     entries = [msgspec.to_builtins(entry) for entry in service.custody(found.id)]
     return {"case": found.id, "deleted": service.record(found.id).deleted, "entries": entries}
@@ -76,7 +75,7 @@ def show_custody(request: Request, case: CaseId) -> dict[str, Any]:
 @router.post("/{case}/export", dependencies=[require("operator")], response_class=Response)
 async def export(request: Request, case: CaseId, lang: Language = LANGS[0]) -> Response:
     """A case as a ZIP archive, with a report (PDF) and its custody log."""
-    found = await run_in_threadpool(find_case, request, case)
+    found = await run_in_threadpool(case_of, context_of(request), case)
     service = context_of(request).evidence
     try:
         packed = await run_in_threadpool(service.export, found.id, lang, actor_of(request))
@@ -91,7 +90,7 @@ async def export(request: Request, case: CaseId, lang: Language = LANGS[0]) -> R
 @router.post("/{case}/clear/{file}", dependencies=[require("admin")], response_class=Response)
 def open_clear(request: Request, case: CaseId, file: str, body: ReasonRequest) -> Response:
     """A file without redaction, where the site keeps such copies. The custody log records actor and reason."""
-    found = find_case(request, case)
+    found = case_of(context_of(request), case)
     service = context_of(request).evidence
     if file not in service.clear_files(found.id):
         raise HTTPException(404, f"case {case!r} has no clear copy of {file!r} that could be opened here")
@@ -109,7 +108,7 @@ def open_clear(request: Request, case: CaseId, file: str, body: ReasonRequest) -
 @router.post("/{case}/erase", dependencies=[require("admin")])
 def erase(request: Request, case: CaseId, body: ReasonRequest) -> dict[str, Any]:
     """Delete the files of a case before the end of retention. The case and the record of the erasure stay."""
-    found = find_case(request, case)
+    found = case_of(context_of(request), case)
     try:
         context_of(request).evidence.erase(found.id, body.reason.strip(), actor_of(request))
     except EvidenceError as exc:

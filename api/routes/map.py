@@ -11,9 +11,9 @@ from fastapi import APIRouter, Request, Response
 
 from api.auth.access import require
 from api.context import ApiContext
+from api.dependencies import context_of
 from api.queries.cases import cases
 from api.queries.geojson import MEDIA, collection, feature
-from api.routes.readings import context_of
 from api.schemas import device_connectivity
 from broker.contract.topics import Kind
 from city.inventory.model import AccessPoint, Bin, Device, Truck

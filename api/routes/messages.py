@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 
 from api.auth.access import RoleDependency
 from api.context import ApiContext
-from api.routes.readings import context_of
+from api.dependencies import context_of
 from broker.contract.topics import is_native, is_platforms
 from city.errors import TopicError
 from city.runtime.gateways import Gateway

@@ -6,28 +6,27 @@ from typing import Annotated, Any, Final
 
 import msgspec
 import structlog
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from api.auth.access import require, role_of
 from api.context import ApiContext
+from api.dependencies import UnknownDeviceId, context_of, unknown_device_of
 from api.http.problems import problem
-from api.routes.readings import NUMBER_MAX, context_of
+from api.queries.unknown_devices import PAYLOAD_SHOWN
 from broker.contract.topics import ID_PATTERN, Kind
 from city.errors import ConfigError
 from city.inventory.adoption import Adoption, adopt, adoption_of
-from city.inventory.profiles import is_match, suggest
+from city.inventory.profiles import suggest
 from ingest.store.parked.quarantine import UnknownDevice
 
 log = structlog.get_logger("api")
 
 router = APIRouter(prefix="/api/v1", tags=["new devices"])
 
-PAYLOAD_SHOWN: Final = 4_000
 _MESSAGES_SHOWN: Final = 5
-UnknownDeviceId = Annotated[int, Path(ge=1, le=NUMBER_MAX)]
 
 
 class AdoptRequest(BaseModel):
@@ -52,14 +51,6 @@ class AdoptRequest(BaseModel):
     ssids: str | None = Field(None, max_length=400, description="Separated by `;`.")
 
 
-def unknown_device_of(context: ApiContext, number: int) -> UnknownDevice:
-    """An unknown device; 404 if there is none."""
-    found = context.quarantine.get(number)
-    if found is None:
-        raise HTTPException(404, f"there is no unknown device {number}; it may have been adopted")
-    return found
-
-
 def unknown_device_response(context: ApiContext, device: UnknownDevice) -> dict[str, Any]:
     """An unknown device as JSON, with its possible profiles; those that match its model come first."""
     fitting = suggest(context.city.profiles.values(), device.adapter, device.model)
@@ -68,14 +59,6 @@ def unknown_device_response(context: ApiContext, device: UnknownDevice) -> dict[
         **fields,
         "profiles": [{"id": profile.id, "name": profile.name, "kind": profile.kind} for profile in fitting],
     }
-
-
-def suggested_profile(context: ApiContext, device: UnknownDevice) -> str:
-    """The id of the profile that matches the device's model, or of the only possible one; empty if neither exists."""
-    fitting = suggest(context.city.profiles.values(), device.adapter, device.model)
-    matching = [profile for profile in fitting if is_match(profile, device.model)]
-    chosen = matching[:1] or (fitting if len(fitting) == 1 else [])
-    return chosen[0].id if chosen else ""
 
 
 @router.get("/profiles", dependencies=[require("viewer")])

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from fastapi import APIRouter, Path, Query, Request
-from pydantic import AfterValidator, AwareDatetime
-from starlette.exceptions import HTTPException
+from fastapi import APIRouter, Query, Request
 
 from api.auth.access import require
-from api.context import ApiContext
+from api.dependencies import (
+    BUCKET_MAX_S,
+    NUMBER_MAX,
+    PAGE_MAX,
+    RANGE_MAX,
+    DeviceId,
+    From,
+    To,
+    context_of,
+    device_of,
+    time_range,
+)
 from api.schemas import (
     DeviceResponse,
     DevicesResponse,
@@ -26,71 +34,14 @@ from api.schemas import (
 from broker.contract.topics import ID_PATTERN, Kind
 from broker.contract.units import unit_of
 from city.errors import PayloadError
-from city.inventory.model import Device
 from ingest.store.port import MAX_EVENTS, Aggregate, EventQuery, SeriesQuery, check_series
 from ingest.store.records import Connectivity
 
-PAGE_MAX: Final = 1_000
-RANGE_MAX: Final = timedelta(days=400)
-BUCKET_MAX_S: Final = RANGE_MAX.total_seconds()
 NOTHING_STORED: Final[dict[str, Any]] = {"seqs": (), "rows": 0, "duplicates": 0}
 _EVERY: Final = re.compile(r"([0-9]{1,9})(s|m|h|d)?")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, None: 1}
 
 router = APIRouter(prefix="/api/v1", tags=["devices"])
-
-YEARS: Final = (1970, 2200)
-"""Range of accepted years, the last one excluded; stores count time from the first."""
-NUMBER_MAX: Final = 2**63 - 1
-"""Maximum of a signed 64-bit integer, which the stores use."""
-
-
-def _within_years(at: datetime) -> datetime:
-    # A zone may push a time out of all years that there are.
-    try:
-        is_known = YEARS[0] <= at.astimezone(UTC).year < YEARS[1]
-    except OverflowError:
-        is_known = False
-    if not is_known:
-        raise ValueError(f"a time lies between {YEARS[0]} and {YEARS[1]}")
-    return at
-
-
-Moment = Annotated[AwareDatetime, AfterValidator(_within_years)]
-DeviceId = Annotated[str, Path(pattern=f"^{ID_PATTERN}$", examples=["bin-0451"])]
-From = Annotated[
-    Moment | None, Query(alias="from", description="Start, inclusive, with a time zone; default: a day ago.")
-]
-To = Annotated[Moment | None, Query(description="End, exclusive, with a time zone; default: now.")]
-
-
-def context_of(request: Request) -> ApiContext:
-    """The context of the app."""
-    context: ApiContext = request.app.state.context
-    return context
-
-
-def device_of(context: ApiContext, device: str) -> Device:
-    """A device of the inventory; 404 if there is none."""
-    found = context.city.devices.get(device)
-    if found is None:
-        raise HTTPException(404, f"device {device!r} is not in the inventory of {context.city.id}")
-    return found
-
-
-def time_range(context: ApiContext, start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:
-    """The requested time range; one day by default.
-
-    Raises:
-        PayloadError: The range is empty or longer than `RANGE_MAX`.
-    """
-    end = end or context.clock() + timedelta(minutes=5)
-    start = start or end - timedelta(days=1)
-    if start >= end:
-        raise PayloadError("`from` must lie before `to`")
-    if end - start > RANGE_MAX:
-        raise PayloadError(f"a range is at most {RANGE_MAX.days} days")
-    return start, end
 
 
 @router.get("/devices", dependencies=[require("viewer")])

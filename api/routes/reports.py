@@ -4,39 +4,22 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import date, timedelta
-from typing import Annotated, Any, Final
+from datetime import date
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
 
 from api.auth.access import require
-from api.context import ApiContext
+from api.dependencies import context_of
 from api.queries.camera_metrics import CameraMetrics
-from api.queries.reporting import CameraReport, camera_reports
+from api.queries.reporting import CameraReport, camera_reports, day_of
 from api.queries.spreadsheet import escape_formula
-from api.routes.readings import context_of
-from city.errors import PayloadError
 from ingest.store.views.reviews import REASONS
 
 router = APIRouter(prefix="/api/v1/cameras", tags=["cameras"])
 
-BACK_MAX: Final = timedelta(days=1_825)
 Day = Annotated[date | None, Query(description="A local day; today.", examples=["2026-03-01"])]
-
-
-def day_of(context: ApiContext, day: date | None) -> date:
-    """The requested local day; today if None.
-
-    Raises:
-        PayloadError: The day is in the future, or older than `BACK_MAX`.
-    """
-    today = context.clock().astimezone(context.city.time_zone).date()
-    if day is None:
-        return today
-    if not today - BACK_MAX <= day <= today:
-        raise PayloadError(f"`day` lies between {today - BACK_MAX} and {today}")
-    return day
 
 
 @router.get("/report", dependencies=[require("viewer")])

@@ -16,9 +16,9 @@ from starlette.types import Receive, Scope, Send
 
 from api.auth.access import client_key, require
 from api.context import ApiContext
+from api.dependencies import context_of
 from api.http.limiter import ConcurrencyLimiter, TooManyError
 from api.http.problems import problem
-from api.routes.readings import context_of
 from api.schemas import device_response
 from broker.contract.topics import Kind
 

@@ -11,8 +11,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
 
 from api.auth.access import require, role_of
+from api.dependencies import NUMBER_MAX, context_of
 from api.queries.system import not_ready_reason, reason_text, system
-from api.routes.readings import NUMBER_MAX, context_of
 
 log = structlog.get_logger("api")
 

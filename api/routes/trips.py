@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 import msgspec
@@ -10,12 +10,10 @@ from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 
 from api.auth.access import require
-from api.context import ApiContext
-from api.queries.trips import Trip, trip_of
-from api.routes.readings import DeviceId, From, To, context_of, time_range
+from api.dependencies import DeviceId, From, To, context_of, time_range
+from api.queries.trips import trip_between
 from city.errors import PayloadError
 from city.inventory.model import Truck
-from ingest.store.records import Reading
 
 LENGTH_MAX: Final = timedelta(days=7)
 
@@ -34,9 +32,3 @@ def show_trip(request: Request, device: DeviceId, start: From = None, to: To = N
         raise HTTPException(404, f"there is no truck {device!r} in the inventory of {context.city.id}")
     found = trip_between(context, truck, begin, end)
     return {"device": device, "simulated": context.demo, **msgspec.to_builtins(found)}
-
-
-def trip_between(context: ApiContext, truck: Truck, begin: datetime, end: datetime) -> Trip:
-    """The trip of a truck in `[begin, end)`, from stored readings."""
-    records = context.reader.export(begin, end, device=truck.id)
-    return trip_of(record for record in records if isinstance(record, Reading))

@@ -14,10 +14,10 @@ from starlette.exceptions import HTTPException
 
 from api.auth.access import require, role_of
 from api.context import ApiContext
+from api.dependencies import DeviceId, camera_of, context_of
 from api.http.problems import problem
 from api.queries.cases import cases
 from api.queries.suggestions import LOOK_BACK, suggest_ignores
-from api.routes.readings import DeviceId, context_of
 from city.errors import ConfigError
 from city.inventory.model import Camera
 from city.inventory.zone_plans import ZonePlanFile, plan_path, plan_version, save_plan, still_path
@@ -47,14 +47,6 @@ class ZonePlanRequest(BaseModel):
         [], max_length=2, description="Row of the feet and height, of two persons."
     )
     version: Annotated[str, Field(max_length=64)] = ""
-
-
-def camera_of(context: ApiContext, camera: str) -> Camera:
-    """A camera of the inventory; 404 if there is none."""
-    found = context.city.cameras.get(camera)
-    if found is None:
-        raise HTTPException(404, f"camera {camera!r} is not in the inventory of {context.city.id}")
-    return found
 
 
 def plan_in_force(context: ApiContext, camera: Camera) -> ZonePlan:

@@ -13,7 +13,7 @@ from api.console.page_context import PageContext
 from api.console.parts.forms import select
 from api.console.parts.layout import asset, show
 from api.console.parts.markup import Markup, join, link, table, tag
-from api.routes.new_devices import PAYLOAD_SHOWN, suggested_profile
+from api.queries.unknown_devices import PAYLOAD_SHOWN, suggested_profile
 from broker.contract.payloads import fields_of
 from broker.contract.topics import KINDS, Kind
 from broker.contract.units import unit_of

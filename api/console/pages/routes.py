@@ -24,9 +24,7 @@ from api.console.pages import system as system_page
 from api.console.pages import zones as zones_page
 from api.console.parts.layout import STATIC, VERSION, render_layout, show
 from api.console.parts.markup import Markup, link, tag
-from api.routes.new_devices import UnknownDeviceId, unknown_device_of
-from api.routes.readings import DeviceId, context_of, device_of
-from api.routes.zones import camera_of
+from api.dependencies import DeviceId, UnknownDeviceId, camera_of, context_of, device_of, unknown_device_of
 from broker.contract.topics import Kind
 from city.inventory.model import Camera, Device
 from ingest.store.parked.quarantine import UnknownDevice

@@ -7,8 +7,7 @@ from typing import Final
 
 from api.console.page_context import PageContext
 from api.console.parts.markup import Markup, join, table, tag
-from api.queries.trips import Trip, TripStop
-from api.routes.trips import trip_between
+from api.queries.trips import Trip, TripStop, trip_between
 from city.inventory.geo import distance_km
 from city.inventory.model import Truck
 
