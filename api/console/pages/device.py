@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
 
+import msgspec
 from nicegui import ui
 
 from api.console.page_context import PageContext
@@ -134,7 +135,8 @@ def _value(page: PageContext, field: str, device: DeviceResponse) -> object:
 
 def _facts(page: PageContext, device: DeviceResponse) -> Markup:
     kelurahan = page.context.city.kelurahan.get(device.kelurahan)
-    facts: dict[str, object] = {"kelurahan": kelurahan.name if kelurahan else device.kelurahan, **device.facts}
+    facts: dict[str, object] = {"kelurahan": kelurahan.name if kelurahan else device.kelurahan}
+    facts |= {key: fact for key, fact in msgspec.structs.asdict(device.facts).items() if fact is not msgspec.UNSET}
     depot = page.context.city.sites.get(str(facts.get("depot", "")))
     if depot:
         facts["depot"] = depot.name
