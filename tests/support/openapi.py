@@ -13,8 +13,8 @@ JSON_MEDIA: Final = re.compile(r"application/([a-z-]+\+)?json")
 WHOLE_PATHS: Final = ("topic", "entity")
 """Path parameters that may contain slashes."""
 PREFIXES: Final = ("/api/", "/ngsi-ld/", "/healthz", "/readyz", "/metrics")
-UNROUTED: Final = (400, 401, 403, 404, 405, 413)
-"""Statuses of a path or method that there is not."""
+UNROUTED: Final = (307, 400, 401, 403, 404, 405, 413)
+"""Statuses of a path or method that there is not; 307 leads to the path without a slash at its end."""
 EVENTS: Final = "text/event-stream"
 
 
