@@ -9,13 +9,14 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 import msgspec
+from markupsafe import Markup
 from nicegui import ui
 
 from api.console.page_context import PageContext
 from api.console.pages.listing import fill_bar, state_badge
 from api.console.parts.hours import hours_box
-from api.console.parts.layout import show
-from api.console.parts.markup import Markup, join, link, table, tag
+from api.console.parts.layout import replace, show
+from api.console.parts.markup import join, link, table, tag
 from api.console.parts.trip_panel import trip_panel
 from api.schemas import DeviceResponse, device_response
 from broker.contract.payloads import fields_of
@@ -73,7 +74,7 @@ async def build(page: PageContext, device: Device, days: int) -> None:
     show(_event_table(page, events), "panel")
 
     async def refresh() -> None:
-        values.set_content(_values(page, await asyncio.to_thread(_response, page, device)))
+        replace(values, _values(page, await asyncio.to_thread(_response, page, device)))
 
     ui.timer(REFRESH_S, refresh, immediate=False)
 

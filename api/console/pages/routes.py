@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
+from markupsafe import Markup
 from nicegui import APIRouter, ui
 from nicegui import app as nicegui_app
 from starlette.routing import Match, Mount
@@ -23,7 +24,7 @@ from api.console.pages import new_devices as new_devices_page
 from api.console.pages import system as system_page
 from api.console.pages import zones as zones_page
 from api.console.parts.layout import STATIC, VERSION, render_layout, show
-from api.console.parts.markup import Markup, link, tag
+from api.console.parts.markup import link, tag
 from api.dependencies import DeviceId, UnknownDeviceId, camera_of, context_of, device_of, unknown_device_of
 from broker.contract.topics import Kind
 from city.inventory.model import Camera, Device

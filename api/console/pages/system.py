@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from markupsafe import Markup
 from nicegui import ui
 
 from api.console.page_context import PageContext
 from api.console.pages.listing import STATES
-from api.console.parts.layout import show
-from api.console.parts.markup import Markup, join, link, table, tag
+from api.console.parts.layout import replace, show
+from api.console.parts.markup import join, link, table, tag
 from api.queries.system import BEHIND_S, system_state
 from broker.contract.topics import KINDS, Kind
 from broker.health import read_health
@@ -32,8 +33,8 @@ async def build(page: PageContext) -> None:
     letters = show(await asyncio.to_thread(_letters, page), "panel")
 
     async def refresh() -> None:
-        health.set_content(await asyncio.to_thread(_health, page))
-        letters.set_content(await asyncio.to_thread(_letters, page))
+        replace(health, await asyncio.to_thread(_health, page))
+        replace(letters, await asyncio.to_thread(_letters, page))
 
     ui.timer(REFRESH_S, refresh, immediate=False)
 

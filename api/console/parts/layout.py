@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from fastapi import Request
+from markupsafe import Markup
 from nicegui import ui
 from nicegui.language import Language
 from nicegui.translations import translations
 
 from api.console.page_context import LANG_COOKIE, PageContext
-from api.console.parts.markup import Markup, join, link, tag
+from api.console.parts.markup import join, link, tag
 from api.console.texts.common import LANGS, Lang
 from api.queries.system import BEHIND_S
 
@@ -47,10 +48,10 @@ def render_layout(page: PageContext, request: Request, active: str, title: str) 
     """Add the layout to the page that is being built."""
     _set_language(page)
     ui.page_title(f"{title} - Jaga Kota {page.context.city.name}")
-    ui.add_head_html(_head(page))
-    ui.add_body_html(join([_banner(page), _header(page, request, active)]))
+    add_head(_head(page))
+    ui.add_body_html(str(join([_banner(page), _header(page, request, active)])))
     warnings = show(_warnings(page))
-    ui.timer(REFRESH_S, lambda: warnings.set_content(_warnings(page)), immediate=False)
+    ui.timer(REFRESH_S, lambda: replace(warnings, _warnings(page)), immediate=False)
 
 
 def _set_language(page: PageContext) -> None:
@@ -61,16 +62,29 @@ def _set_language(page: PageContext) -> None:
     translations.setdefault(LOCALES[page.lang], {key: page.t(key) for key in _POPUPS})
 
 
+# NiceGUI gets plain strings: a sum of its own HTML and `Markup` would escape its own.
+
+
 def show(html: Markup, classes: str = "") -> ui.html:
     """Add escaped HTML to the page."""
-    return ui.html(html, sanitize=False).classes(classes)
+    return ui.html(str(html), sanitize=False).classes(classes)
+
+
+def replace(shown: ui.html, html: Markup) -> None:
+    """Replace what `show` added."""
+    shown.set_content(str(html))
+
+
+def add_head(html: Markup) -> None:
+    """Add escaped HTML to the head of the page."""
+    ui.add_head_html(str(html))
 
 
 def _head(page: PageContext) -> Markup:
     parts = [tag("link", rel="stylesheet", href=asset("console.css"))]
     if page.lang_chosen:
         cookie = f"{LANG_COOKIE}={page.lang};path=/;max-age={_YEAR_S};samesite=lax"
-        parts.append(tag("script", Markup(f'document.cookie="{cookie}"')))
+        parts.append(tag("script", Markup('document.cookie="{}"').format(cookie)))
     return join([*parts, tag("script", src=asset("console.js"), defer=True)])
 
 
