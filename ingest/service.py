@@ -59,7 +59,6 @@ class Ingest:
     """Owns the journal, intake and drain; the caller runs each of `parts` on a thread."""
 
     def __init__(self, settings: Settings, city: City, login: ConnectionParams, opened: StoreHandle) -> None:
-        gc.set_threshold(*GC_THRESHOLDS)
         secrets = Secrets(settings.data)
         self._opened = opened
         self._data = settings.data.resolve()
@@ -202,6 +201,7 @@ def bus_of(settings: Settings, login: ConnectionParams) -> Callable[[Intake], In
 
 def serve(runtime: Runtime) -> None:
     """Run ingest until the runtime stops."""
+    gc.set_threshold(*GC_THRESHOLDS)
     settings = runtime.settings
     opened = open_store(settings, runtime.city)
     login = connection_params(settings, "ingest", runtime.mqtt_password("ingest"), persistent=True)

@@ -6,6 +6,7 @@ Prints one JSON object: seconds from the first message to the last being done wi
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 import threading
@@ -20,7 +21,7 @@ from broker.contract.topics import subscription
 from city.inventory.loader import builtin_city, load_city
 from city.runtime.secrets import Secrets
 from city.runtime.settings import load_settings
-from ingest.service import Ingest
+from ingest.service import GC_THRESHOLDS, Ingest
 from ingest.store.factory import open_store
 from tests.bench.usage import usage_of
 
@@ -72,6 +73,7 @@ def run_ours(port: int, messages: int, folder: Path, name: str) -> float:
     city = load_city(builtin_city("kupang"))
     version: Literal["3.1.1", "5"] = "5" if reader else "3.1.1"
     account = msgspec.structs.replace(login(port, folder), version=version)
+    gc.set_threshold(*GC_THRESHOLDS)
     ingest = Ingest(settings, city, account, open_store(settings, city))
     for work in ingest.parts.values():
         threading.Thread(target=work, args=(stop,), daemon=True).start()

@@ -10,12 +10,11 @@ from typing import Final
 from fastapi import Request
 from markupsafe import Markup
 from nicegui import ui
-from nicegui.language import Language
-from nicegui.translations import translations
 
+from api.console.embedding import LOCALES
 from api.console.page_context import LANG_COOKIE, PageContext
 from api.console.parts.markup import join, link, tag
-from api.console.texts.common import LANGS, Lang
+from api.console.texts.common import LANGS
 from api.queries.system import BEHIND_S
 
 STATIC: Final = Path(__file__).parents[1] / "static"
@@ -33,8 +32,6 @@ MENU: Final = (
     ("new_devices", "/strangers"),
     ("system", "/system"),
 )
-LOCALES: Final[dict[Lang, Language]] = {"id": "id", "en": "en-US"}
-_POPUPS: Final = ("connection_lost", "trying_to_reconnect", "message_too_long", "message_too_long_body")
 REFRESH_S: Final = 5.0
 _YEAR_S: Final = 31_536_000
 
@@ -59,7 +56,6 @@ def _set_language(page: PageContext) -> None:
     client = ui.context.client
     client.page = copy(client.page)
     client.page.language = LOCALES[page.lang]
-    translations.setdefault(LOCALES[page.lang], {key: page.t(key) for key in _POPUPS})
 
 
 # NiceGUI gets plain strings: a sum of its own HTML and `Markup` would escape its own.
