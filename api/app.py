@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 
 from api.auth import sign_in
-from api.auth.access import require
 from api.console.pages import routes as pages
 from api.context import ApiContext
 from api.exports import ngsi_routes, table_routes
-from api.http import middleware, problems
+from api.http import middleware, openapi, problems
 from api.routes import cases as case_routes
 from api.routes import evidence as evidence_routes
 from api.routes import map as map_routes
@@ -35,6 +34,7 @@ def create_app(context: ApiContext) -> FastAPI:
         openapi_url=None,
     )
     app.state.context = context
+    app.state.stream_limiter = stream.stream_limiter()
     problems.install(app)
     for part in (
         routes,
@@ -50,15 +50,10 @@ def create_app(context: ApiContext) -> FastAPI:
         trip_routes,
         new_device_routes,
         stream,
+        openapi,
         sign_in,
     ):
         app.include_router(part.router)
-
-    @app.get("/api/v1/openapi.json", dependencies=[require("viewer")], include_in_schema=False)
-    def openapi(request: Request) -> dict[str, object]:
-        """The description of this API."""
-        described: FastAPI = request.app
-        return described.openapi()
 
     pages.mount(app)
     middleware.install(app, context)

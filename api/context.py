@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from api.queries.evidence_service import EvidenceService
 from api.queries.reviews import ReviewService
 from city.inventory.model import City
 from city.runtime.gateways import Gateways
 from city.runtime.secrets import Secrets
+from ingest.decoding.dry_run import DryRunResult
 from ingest.store.parked.dead_letters import DeadLetterQueue
 from ingest.store.parked.quarantine import Quarantine, QuarantinedMessage
 from ingest.store.port import TelemetryReader
@@ -43,5 +43,5 @@ class ApiContext:
     is_open: bool
     replay: Callable[[Sequence[int]], int]
     receive: Callable[[str, bytes], None]
-    preview: Callable[[str, QuarantinedMessage, str], Any]
+    preview: Callable[[str, QuarantinedMessage, str], DryRunResult]
     clock: Callable[[], datetime]

@@ -1,115 +1,137 @@
-"""Response models of the API. Fields have the names of the FIWARE Smart Data Models where these define one."""
+"""Models of devices and events. Fields have the names of the FIWARE Smart Data Models where these define one."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
 from api.context import ApiContext
+from api.queries.geojson import PointGeometry
 from broker.contract.topics import Kind
 from broker.contract.units import unit_of
-from city.inventory.model import Bin, Device, Site, Truck
+from city.inventory.model import AccessPoint, Bin, Device, Site, Truck
 from ingest.store.latest import connectivity
-from ingest.store.port import Latest
-from ingest.store.records import Connectivity, EventRecord
+from ingest.store.port import Aggregate, Latest
+from ingest.store.records import Connectivity, EventRecord, Value
 from ingest.store.views.device_condition import DeviceCondition, condition_of, number, position_of
 
 FIWARE_TYPES: Final[dict[Kind, str]] = {"bin": "WasteContainer", "truck": "Vehicle", "ap": "Device", "camera": "Device"}
 
+Share = Annotated[float, Meta(description="Share, 0 to 1.")]
+EventDetail = Annotated[
+    dict[str, Any],
+    Meta(description="What the event says besides, by its type.", extra_json_schema={"additionalProperties": True}),
+]
 
-class ValueResponse(BaseModel):
+
+class ValueResponse(msgspec.Struct, frozen=True):
     """The latest value of a field."""
 
-    value: float | int | bool | str
-    unit: str = Field(examples=["%"])
+    value: Annotated[Value, Meta(description="In the unit of `unit`.")]
+    unit: Annotated[str, Meta(description="Symbol; empty without a unit.", examples=["%"])]
     measured_at: datetime
 
 
-class DeviceResponse(BaseModel):
+class FactsResponse(msgspec.Struct, frozen=True):
+    """Facts of the inventory; those that a kind does not have are absent."""
+
+    interval_s: Annotated[float, Meta(description="Reporting interval.")]
+    site_name: str | UnsetType = UNSET
+    adapter: Annotated[str, Meta(description="Third-party format.")] | UnsetType = UNSET
+    address: Annotated[str, Meta(description="Address in that format.")] | UnsetType = UNSET
+    model: str | UnsetType = UNSET
+    waste_kind: str | UnsetType = UNSET
+    color: str | UnsetType = UNSET
+    plate: str | UnsetType = UNSET
+    depot: Annotated[str, Meta(description="Id of a site.")] | UnsetType = UNSET
+    capacity_kg: float | UnsetType = UNSET
+    ssids: tuple[str, ...] | UnsetType = UNSET
+
+
+class DeviceResponse(msgspec.Struct, frozen=True):
     """A device with its latest values and its connectivity."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "id": "bin-0451",
-                    "type": "WasteContainer",
-                    "kind": "bin",
-                    "kelurahan": "tuak-daun-merah",
-                    "connectivity": "online",
-                    "fillingLevel": 0.41,
-                    "storedWasteKind": ["organic"],
-                    "binColor": "yellow",
-                    "values": {"fill_pct": {"value": 41.0, "unit": "%", "measured_at": "2026-03-01T08:15:30Z"}},
-                }
-            ]
-        }
-    )
+    SCHEMA_EXTRA: ClassVar[dict[str, Any]] = {
+        "examples": [
+            {
+                "id": "bin-0451",
+                "type": "WasteContainer",
+                "kind": "bin",
+                "kelurahan": "tuak-daun-merah",
+                "connectivity": "online",
+                "fillingLevel": 0.41,
+                "storedWasteKind": ["organic"],
+                "binColor": "yellow",
+                "values": {"fill_pct": {"value": 41.0, "unit": "%", "measured_at": "2026-03-01T08:15:30Z"}},
+            }
+        ]
+    }
 
     id: str
-    type: str
+    type: Annotated[str, Meta(description="Type of the Smart Data Models.")]
     kind: Kind
-    kelurahan: str
-    site: str
-    location: dict[str, Any] | None = Field(description="GeoJSON point, longitude first")
+    kelurahan: Annotated[str, Meta(description="Id of the kelurahan; empty for trucks.")]
+    site: Annotated[str, Meta(description="Id of the site; empty without one.")]
+    location: PointGeometry | None
     connectivity: Connectivity
     measured_at: datetime | None
     received_at: datetime | None
-    quality: list[str]
-    outbox_waiting: int | None = Field(description="Readings in the device's outbox when it connected last.")
-    outbox_dropped: int | None = Field(description="Readings that the device dropped from a full outbox.")
-    values: dict[str, ValueResponse]
+    quality: Annotated[list[str], Meta(description="Quality flags of the newest reading.")]
+    outbox_waiting: Annotated[int, Meta(description="Readings in the device's outbox when it connected last.")] | None
+    outbox_dropped: Annotated[int, Meta(description="Readings that the device dropped from a full outbox.")] | None
+    values: Annotated[dict[str, ValueResponse], Meta(description="By field of the contract.")]
     simulated: bool
-    facts: dict[str, Any] = Field(description="Facts of the inventory")
-    fillingLevel: float | None = None  # noqa: N815 - FIWARE
+    facts: FactsResponse
+    fillingLevel: Share | None = None  # noqa: N815 - FIWARE
     storedWasteKind: list[str] | None = None  # noqa: N815 - FIWARE
     binColor: str | None = None  # noqa: N815 - FIWARE
-    batteryLevel: float | None = None  # noqa: N815 - FIWARE
+    batteryLevel: Share | None = None  # noqa: N815 - FIWARE
     serviceStatus: str | None = None  # noqa: N815 - FIWARE
-    mileageFromOdometer: float | None = None  # noqa: N815 - FIWARE
+    mileageFromOdometer: Annotated[float, Meta(description="Odometer. Unit: km.")] | None = None  # noqa: N815 - FIWARE
 
 
-class DevicesResponse(BaseModel):
+class DevicesResponse(msgspec.Struct, frozen=True):
     """A page of devices; `total` counts all that match the filter."""
 
     total: int
     devices: list[DeviceResponse]
 
 
-class PointResponse(BaseModel):
+class PointResponse(msgspec.Struct, frozen=True):
     """A value at the time of a reading or at the start of a bucket."""
 
     at: datetime
-    value: float | int | bool | str
+    value: Annotated[Value, Meta(description="In the unit of the series.")]
 
 
-class SeriesResponse(BaseModel):
+class SeriesResponse(msgspec.Struct, frozen=True):
     """Points of one field, oldest first."""
 
     device: str
     field: str
-    unit: str
-    every_s: float | None
-    agg: Literal["mean", "min", "max", "last", "sum", "count"]
+    unit: Annotated[str, Meta(description="Symbol; empty without a unit.", examples=["%"])]
+    every_s: Annotated[float, Meta(description="Bucket length.")] | None
+    agg: Aggregate
     points: list[PointResponse]
 
 
-class EventResponse(BaseModel):
+class EventResponse(msgspec.Struct, frozen=True):
     """An event."""
 
     device: str
     kind: Kind
-    type: str = Field(examples=["collected"])
+    type: Annotated[str, Meta(examples=["collected"])]
     state: Literal["raised", "cleared", "noted"]
     measured_at: datetime
     received_at: datetime
     quality: list[str]
-    detail: dict[str, Any]
+    detail: EventDetail
 
 
-class EventsResponse(BaseModel):
+class EventsResponse(msgspec.Struct, frozen=True):
     """Events, newest first."""
 
     events: list[EventResponse]
@@ -137,17 +159,14 @@ def device_response(context: ApiContext, device: Device, latest: Latest | None, 
         kind=device.KIND,
         kelurahan=device.kelurahan,
         site=device.site,
-        location={"type": "Point", "coordinates": [position[1], position[0]]} if position else None,
+        location=PointGeometry((position[1], position[0])) if position else None,
         connectivity=connected,
         measured_at=latest.measured_at if latest else None,
         received_at=latest.received_at if latest else None,
         quality=list(latest.quality) if latest else [],
         outbox_waiting=latest.outbox_waiting if latest else None,
         outbox_dropped=latest.outbox_dropped if latest else None,
-        values={
-            name: ValueResponse(value=field.value, unit=unit_of(name), measured_at=field.measured_at)
-            for name, field in values.items()
-        },
+        values={name: ValueResponse(field.value, unit_of(name), field.measured_at) for name, field in values.items()},
         simulated=context.demo,
         facts=_facts(device, context.city.sites.get(device.site)),
         **_fiware(device, latest, connected),
@@ -168,17 +187,19 @@ def event_response(event: EventRecord) -> EventResponse:
     )
 
 
-def _facts(device: Device, site: Site | None) -> dict[str, Any]:
-    facts: dict[str, Any] = {"interval_s": device.interval_s}
+def _facts(device: Device, site: Site | None) -> FactsResponse:
+    facts: dict[str, Any] = {}
     if site:
         facts["site_name"] = site.name
     if device.binding:
-        facts["adapter"] = device.binding.adapter
-        facts["address"] = device.binding.address
-    for name in ("model", "waste_kind", "color", "plate", "depot", "capacity_kg", "ssids"):
-        if hasattr(device, name):
-            facts[name] = getattr(device, name)
-    return facts
+        facts |= {"adapter": device.binding.adapter, "address": device.binding.address}
+    if isinstance(device, Bin):
+        facts |= {"model": device.model, "waste_kind": device.waste_kind, "color": device.color}
+    elif isinstance(device, Truck):
+        facts |= {"plate": device.plate, "depot": device.depot, "capacity_kg": device.capacity_kg}
+    elif isinstance(device, AccessPoint):
+        facts |= {"model": device.model, "ssids": device.ssids}
+    return FactsResponse(device.interval_s, **facts)
 
 
 def _fiware(device: Device, latest: Latest | None, connected: Connectivity) -> dict[str, Any]:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
+from msgspec import Meta
 
 FOLDER: Final = "broker"
 DAMAGES_MAX: Final = 100
 """Damages kept in the file; the oldest are dropped."""
+
+
+EpochSeconds = Annotated[float, Meta(description="Time since 1970-01-01 UTC; 0 for never. Unit: s.")]
 
 
 class BrokerHealth(msgspec.Struct):
@@ -23,14 +27,14 @@ class BrokerHealth(msgspec.Struct):
     `shed_total` counts unauthenticated connections that were ended because memory was short.
     """
 
-    at: float = 0.0
+    at: EpochSeconds = 0.0
     connections: int = 0
     signed_in_total: int = 0
     refused_total: int = 0
     silent_total: int = 0
     shed_total: int = 0
     refused_topics_total: int = 0
-    refused_topic_at: float = 0.0
+    refused_topic_at: EpochSeconds = 0.0
     memory_bytes: int = 0
     waiting_messages: int = 0
     waiting_bytes: int = 0

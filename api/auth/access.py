@@ -16,6 +16,7 @@ from starlette.types import Scope
 
 from api.auth.session import COOKIE, role_of_session
 from api.context import ApiContext
+from api.dependencies import context_of
 from api.http.hosts import is_same, parse_authority, parse_origin
 from city.runtime.secrets import ROLES, Role
 
@@ -65,7 +66,7 @@ def require(role: Role) -> Depends:
     """The dependency of a route that needs at least `role`."""
 
     def check(request: Request) -> Role:
-        found = role_of(request, request.app.state.context)
+        found = role_of(request, context_of(request))
         if found is None:
             raise HTTPException(401, "sign in with a token", {"WWW-Authenticate": "Bearer"})
         if ROLES.index(found) < ROLES.index(role):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Form, Request
@@ -11,34 +12,18 @@ from starlette.exceptions import HTTPException
 
 from api.auth.access import same_origin
 from api.auth.session import COOKIE, LASTS, make_session
-from api.routes.readings import context_of
-from city.i18n.catalogue import API_TEXTS
+from api.dependencies import context_of
+from api.http.templating import template_environment
 
 router = APIRouter(include_in_schema=False)
 
-_PAGE = """<!doctype html>
-<html lang="id"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Jaga Kota</title><style>
-body {{ font: 20px/1.5 sans-serif; margin: 0; display: grid; place-items: center; min-height: 100vh }}
-body {{ background: #f3f6f4 }}
-form {{ background: #fff; padding: 2rem; border-radius: 12px; width: min(90vw, 26rem); box-sizing: border-box }}
-input, button {{ font: inherit; width: 100%; padding: .6rem; box-sizing: border-box; margin-top: .5rem }}
-button {{ background: #14532d; color: #fff; border: 0; border-radius: 8px }} p.wrong {{ color: #b00020 }}
-</style></head><body><form method="post" action="/login"><h1>Jaga Kota</h1>
-<label>{token}<input type="password" name="token" autocomplete="current-password" required></label>
-<button>{sign_in}</button>{message}
-<p><small>kota credentials --role operator</small></p></form></body></html>"""
-
-
-def _page(message: str = "") -> str:
-    return _PAGE.format(token=API_TEXTS.in_all("token"), sign_in=API_TEXTS.in_all("sign_in"), message=message)
+_TEMPLATE: Final = template_environment(Path(__file__).parent / "templates").get_template("sign_in.html")
 
 
 @router.get("/login")
 def show_login() -> HTMLResponse:
     """The sign-in page."""
-    return HTMLResponse(_page())
+    return HTMLResponse(_TEMPLATE.render(wrong=False))
 
 
 @router.post("/login")
@@ -49,7 +34,7 @@ def log_in(request: Request, token: Annotated[str, Form(max_length=200)]) -> Res
     context = context_of(request)
     role = context.secrets.role_of(token.strip())
     if role is None:
-        return HTMLResponse(_page(f'<p class="wrong">{API_TEXTS.in_all("unknown_token")}</p>'), 401)
+        return HTMLResponse(_TEMPLATE.render(wrong=True), 401)
     answer = RedirectResponse("/", 303)
     # Behind a proxy with TLS only the browser knows that it speaks https.
     secure = "https" in (request.url.scheme, urlsplit(request.headers.get("origin", "")).scheme)

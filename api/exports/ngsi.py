@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from api.exports.entity import Attribute, Entity, drop_none, fact, relationship, urn
-from api.queries.geojson import point
+from api.queries.geojson import rounded_point
 from api.schemas import service_status_of
 from broker.contract.topics import Kind
 from city.inventory.model import AccessPoint, Bin, City, Truck
@@ -180,7 +180,11 @@ def _location(state: DeviceState) -> Attribute | None:
     if position is None:
         return None
     field = state.latest.values.get("lat_deg") if state.latest else None
-    return Attribute("GeoProperty", point(*position), field.measured_at if field else None)
+    return Attribute("GeoProperty", _point(*position), field.measured_at if field else None)
+
+
+def _point(lat_deg: float, lon_deg: float) -> dict[str, Any]:
+    return {"type": "Point", "coordinates": list(rounded_point(lat_deg, lon_deg).coordinates)}
 
 
 def _status(state: DeviceState) -> Attribute:

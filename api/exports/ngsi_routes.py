@@ -6,20 +6,23 @@ Source: ETSI GS CIM 009, clauses 5.7 (retrieve, query, types) and 6.3 (binding t
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal, get_args
 from urllib.parse import urlencode
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
+from msgspec import UNSET, Meta, UnsetType
 from starlette.exceptions import HTTPException
 
 from api.auth.access import require
 from api.context import ApiContext
-from api.exports.entity import Entity, Form, render
+from api.dependencies import NUMBER_MAX, PAGE_MAX, context_of
+from api.exports.entity import AttributeType, Entity, Form, render
 from api.exports.negotiation import best_match
 from api.exports.ngsi import ENTITY_TYPES, EntityType, MappingContext
+from api.http.description import model_answer, ngsi_problems
+from api.http.routing import NgsiRoute
 from api.queries.device_states import device_states, emptied_at
-from api.routes.readings import NUMBER_MAX, PAGE_MAX, context_of
 from city.errors import PayloadError
 from city.inventory.model import Device
 
@@ -37,7 +40,78 @@ _FORMS: Final[dict[str, Form]] = {
 }
 _BY_NAME: Final = {**ENTITY_TYPES, **{entity_type.iri: entity_type for entity_type in ENTITY_TYPES.values()}}
 
-router = APIRouter(prefix="/ngsi-ld/v1", tags=["ngsi-ld"])
+router = APIRouter(prefix="/ngsi-ld/v1", tags=["ngsi-ld"], responses=ngsi_problems(406), route_class=NgsiRoute)
+
+_MEDIA: Final = (JSON, JSON_LD)
+_LINK: Final = {"Link": "With plain JSON, the JSON-LD context; and the previous and the next page."}
+_COUNT: Final = {"NGSILD-Results-Count": "With `count=true`, the number of entities that match."}
+_POINT: Final[dict[str, Any]] = {
+    "type": "object",
+    "description": "A GeoJSON point, longitude first, WGS 84. Unit: °.",
+    "required": ["type", "coordinates"],
+    "properties": {
+        "type": {"type": "string", "enum": ["Point"]},
+        "coordinates": {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2},
+    },
+}
+_ADDRESS: Final[dict[str, Any]] = {
+    "type": "object",
+    "description": "An address.",
+    "required": ["addressLocality", "district"],
+    "properties": {"addressLocality": {"type": "string"}, "district": {"type": "string"}},
+}
+_TIME: Final[dict[str, Any]] = {
+    "type": "object",
+    "description": "A time in JSON-LD.",
+    "required": ["@type", "@value"],
+    "properties": {
+        "@type": {"type": "string", "enum": ["DateTime"]},
+        "@value": {"type": "string", "format": "date-time"},
+    },
+}
+_PLAIN: Final[dict[str, Any]] = {
+    "type": ["string", "number", "boolean", "array"],
+    "description": "A text, a number, a flag, or a list of texts.",
+    "items": {"type": "string"},
+}
+_VALUE: Final[dict[str, Any]] = {"anyOf": [_PLAIN, _POINT, _ADDRESS, _TIME]}
+_ATTRIBUTE: Final[dict[str, Any]] = {
+    "type": "object",
+    "description": "An attribute with what is known of it. `type` is absent if concise; `object` is of a relationship.",
+    "anyOf": [{"required": ["value"]}, {"required": ["object"]}],
+    "properties": {
+        "type": {"type": "string", "enum": list(get_args(AttributeType))},
+        "value": _VALUE,
+        "object": {"type": ["string", "array"], "items": {"type": "string"}, "description": "URN, or several."},
+        "unitCode": {"type": "string", "description": "Unit, a code of UN/CEFACT Recommendation 20."},
+        "observedAt": {"type": "string", "format": "date-time"},
+    },
+    "additionalProperties": False,
+}
+_MEMBER: Final[dict[str, Any]] = {
+    "description": "An attribute; if simplified, its value; if concise, its value where it has no unit and no time.",
+    "anyOf": [_ATTRIBUTE, *_VALUE["anyOf"]],
+}
+Contexts = Annotated[list[str], Meta(description="With JSON-LD: addresses of the contexts of all names.")]
+
+
+class EntityResponse(msgspec.Struct, frozen=True):
+    """A device as an entity of its Smart Data Model; further members are its attributes."""
+
+    SCHEMA_EXTRA: ClassVar[dict[str, Any]] = {"additionalProperties": _MEMBER}
+
+    id: Annotated[str, Meta(description="URN.")]
+    type: Literal["Device", "Vehicle", "WasteContainer"]
+    context: Contexts | UnsetType = msgspec.field(name="@context", default=UNSET)
+
+
+class EntityTypesResponse(msgspec.Struct, frozen=True):
+    """The entity types that there are."""
+
+    id: str
+    type: Literal["EntityTypeList"]
+    typeList: Annotated[list[str], Meta(description="IRIs.")]  # noqa: N815 - NGSI-LD
+    context: Contexts | UnsetType = msgspec.field(name="@context", default=UNSET)
 
 
 def form_of(
@@ -77,7 +151,15 @@ _WRITTEN: Final = ("attrs", "options", "format", "local")
 _PAGED: Final = ("type", "id", "limit", "offset", "count")
 
 
-@router.get("/entities", dependencies=[require("viewer"), only(*_PAGED, *_WRITTEN)], response_class=Response)
+@router.get(
+    "/entities",
+    dependencies=[require("viewer"), only(*_PAGED, *_WRITTEN)],
+    response_class=Response,
+    responses={
+        **model_answer(list[EntityResponse], *_MEDIA, headers={**_LINK, **_COUNT}),
+        **ngsi_problems(503),
+    },
+)
 def query_entities(
     request: Request,
     form: FormAsked,
@@ -103,7 +185,10 @@ def query_entities(
 
 
 @router.get(
-    "/entities/{entity:path}", dependencies=[require("viewer"), only("type", *_WRITTEN)], response_class=Response
+    "/entities/{entity:path}",
+    dependencies=[require("viewer"), only("type", *_WRITTEN)],
+    response_class=Response,
+    responses={**model_answer(EntityResponse, *_MEDIA, headers=_LINK), **ngsi_problems(404, 503)},
 )
 def retrieve_entity(
     request: Request,
@@ -124,7 +209,12 @@ def retrieve_entity(
     return _answer(request, render(found[0], form, names), asked.context)
 
 
-@router.get("/types", dependencies=[require("viewer"), only("local")], response_class=Response)
+@router.get(
+    "/types",
+    dependencies=[require("viewer"), only("local")],
+    response_class=Response,
+    responses={**model_answer(EntityTypesResponse, *_MEDIA, headers=_LINK), **ngsi_problems(400)},
+)
 def list_types(request: Request) -> Response:
     """The IRIs of the entity types; `type=` also accepts short names."""
     city = context_of(request).city

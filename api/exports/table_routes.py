@@ -10,30 +10,35 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Final
+from itertools import chain
+from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from msgspec import Meta
 
 from api.auth.access import require
 from api.context import ApiContext
+from api.dependencies import BUCKET_MAX_S, From, To, context_of, device_of, time_range
+from api.http.description import ATTACHMENT_HEADERS, CSV_MEDIA, file_answer, model_answer, problems
+from api.http.routing import ApiRoute
 from api.queries import geojson
 from api.queries.device_states import device_states
 from api.queries.events import each_event
+from api.queries.geojson import PointGeometry
 from api.queries.spreadsheet import escape_formula
-from api.routes.readings import BUCKET_MAX_S, From, To, context_of, device_of, time_range
 from broker.contract.payloads import fields_of
 from broker.contract.topics import ID_PATTERN, KINDS, Kind
 from broker.contract.units import unit_of
 from city.errors import PayloadError
 from city.inventory.model import Device
 from ingest.store.port import MAX_EVENTS, Aggregate, EventQuery, SeriesQuery, check_series
-from ingest.store.records import Reading, Value
+from ingest.store.records import Connectivity, Reading, Value
 from ingest.store.views.device_condition import position_of
 from ingest.store.views.device_state import DeviceState
 
-router = APIRouter(prefix="/api/v1/export", tags=["exports"])
+router = APIRouter(prefix="/api/v1/export", tags=["exports"], responses=problems(503), route_class=ApiRoute)
 
 DEVICES_MAX: Final = 200
 _BUFFERED_CHARS: Final = 1 << 16
@@ -42,12 +47,49 @@ Mark = Annotated[bool, Query(description="Begin with a mark that spreadsheet pro
 Rows = Iterable[Sequence[object]]
 
 
-@router.get("/devices.geojson", dependencies=[require("viewer")])
+class ExportProperties(msgspec.Struct, frozen=True):
+    """Properties of an exported device; further members are its latest values, by field of the contract."""
+
+    SCHEMA_EXTRA: ClassVar[dict[str, Any]] = {
+        "additionalProperties": {
+            "type": ["number", "string", "boolean"],
+            "description": "The latest value of a field. Its name ends in its unit.",
+        }
+    }
+
+    kind: Kind
+    kelurahan: str
+    state: Annotated[str, Meta(description="Its condition, such as `full` or `on_route`.")]
+    connectivity: Connectivity
+    measured_at: datetime | None
+    simulated: bool
+
+
+class ExportFeature(msgspec.Struct, frozen=True, tag_field="type", tag="Feature"):
+    """A device; without a position the geometry is null."""
+
+    geometry: PointGeometry | None
+    properties: ExportProperties
+    id: str
+
+
+class ExportResponse(msgspec.Struct, frozen=True, tag_field="type", tag="FeatureCollection"):
+    """Devices with their states and latest values."""
+
+    features: list[ExportFeature]
+
+
+@router.get(
+    "/devices.geojson",
+    dependencies=[require("viewer")],
+    response_class=Response,
+    responses=model_answer(ExportResponse, geojson.MEDIA),
+)
 def export_geojson(request: Request, kind: Kind | None = None) -> Response:
     """Devices as a FeatureCollection (RFC 7946); without a position the geometry is null."""
     context = context_of(request)
     features = [_feature(context, state) for state in device_states(context, kind=kind)]
-    body = msgspec.json.encode(geojson.collection(features))
+    body = msgspec.json.encode({"type": "FeatureCollection", "features": features})
     return Response(body, media_type=geojson.MEDIA, headers=_attachment_headers(context, kind or "devices", "geojson"))
 
 
@@ -62,10 +104,17 @@ def _feature(context: ApiContext, state: DeviceState) -> dict[str, Any]:
         "simulated": context.demo,
         **{name: value for name, value in values.items() if name not in ("lat_deg", "lon_deg")},
     }
-    return {**geojson.feature(position_of(state.device, state.latest), properties), "id": state.device.id}
+    position = position_of(state.device, state.latest)
+    geometry = geojson.rounded_point(*position) if position else None
+    return {"type": "Feature", "geometry": geometry, "properties": properties, "id": state.device.id}
 
 
-@router.get("/devices.csv", dependencies=[require("viewer")])
+@router.get(
+    "/devices.csv",
+    dependencies=[require("viewer")],
+    response_class=StreamingResponse,
+    responses=file_answer("One row per device, a column per field.", CSV_MEDIA, headers=ATTACHMENT_HEADERS),
+)
 def export_devices(request: Request, kind: Kind | None = None, *, bom: Mark = False) -> Response:
     """Current states of devices, one row each."""
     context = context_of(request)
@@ -90,7 +139,15 @@ def _value(state: DeviceState, field: str) -> object:
     return "" if found is None else _format_value(found.value)
 
 
-@router.get("/readings.csv", dependencies=[require("viewer")])
+@router.get(
+    "/readings.csv",
+    dependencies=[require("viewer")],
+    response_class=StreamingResponse,
+    responses={
+        **file_answer("Columns time, device, field, unit, value.", CSV_MEDIA, headers=ATTACHMENT_HEADERS),
+        **problems(404),
+    },
+)
 def export_readings(
     request: Request,
     device: Annotated[list[str], Query(min_length=1, max_length=DEVICES_MAX, description="Device ids.")],
@@ -148,7 +205,12 @@ def _in_buckets(context: ApiContext, query: SeriesQuery) -> Iterator[list[object
         yield [_local(context, point.at), query.device, query.field, unit, _format_value(point.value)]
 
 
-@router.get("/events.csv", dependencies=[require("viewer")])
+@router.get(
+    "/events.csv",
+    dependencies=[require("viewer")],
+    response_class=StreamingResponse,
+    responses=file_answer("Columns time, device, kind, type, state, detail.", CSV_MEDIA, headers=ATTACHMENT_HEADERS),
+)
 def export_events(
     request: Request,
     kind: Kind | None = None,
@@ -198,8 +260,13 @@ def _csv(context: ApiContext, name: str, heading: list[str], rows: Rows, *, bom:
                 buffer.truncate()
         yield buffer.getvalue()
 
+    blocks = lines()
+    # The first block before the status is sent: without a store the answer is 503, not the beginning of a table.
+    first = next(blocks)
     return StreamingResponse(
-        lines(), media_type="text/csv; charset=utf-8", headers=_attachment_headers(context, name, "csv")
+        chain((first,), blocks),
+        media_type=f"{CSV_MEDIA}; charset=utf-8",
+        headers=_attachment_headers(context, name, "csv"),
     )
 
 

@@ -1,25 +1,69 @@
-"""Errors as problem documents (RFC 9457, or NGSI-LD's form), including those of the framework."""
+"""Errors as problem documents (RFC 9457, or NGSI-LD's form), including those of the framework, and as pages."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, Final
+from pathlib import Path
+from typing import Annotated, Final
 
+import msgspec
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import HTMLResponse
+from msgspec import UNSET, Meta, UnsetType
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
+from api.http.templating import template_environment
 from city.errors import PayloadError, RetryLaterError
-from city.i18n.catalogue import API_TEXTS, LANGS
+from city.i18n.catalogue import API_TEXTS
+from city.inventory.zones import FaultCode
+
+PROBLEM_MEDIA: Final = "application/problem+json"
+NGSI_PROBLEM_MEDIA: Final = "application/json"
 
 
-def problem(status: int, detail: str, **more: Any) -> JSONResponse:  # noqa: ANN401 - members of a problem document
-    """A problem document; `more` adds members, `headers` excepted."""
-    headers = more.pop("headers", None)
-    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, **more}
-    return JSONResponse(body, status, headers, media_type="application/problem+json")
+class FieldErrorResponse(msgspec.Struct, frozen=True):
+    """An error of one field of a request."""
+
+    field: Annotated[str, Meta(description="Path of the field, parts separated by dots; empty if it is of none.")]
+    detail: str
+    zone: Annotated[int, Meta(description="Index of the zone.")] | UnsetType | None = UNSET
+    code: FaultCode | UnsetType = UNSET
+
+
+class ProblemResponse(msgspec.Struct, frozen=True):
+    """A problem document (RFC 9457)."""
+
+    title: str
+    status: Annotated[int, Meta(description="The HTTP status.")]
+    detail: str
+    type: Annotated[str, Meta(description="`about:blank`, or the error type of NGSI-LD.")] = "about:blank"
+    errors: Annotated[Sequence[FieldErrorResponse], Meta(description="One for each wrong field.")] | UnsetType = UNSET
+    reason: Annotated[str, Meta(description="Why a demo refuses.")] | UnsetType = UNSET
+
+
+def problem(
+    status: int,
+    detail: str,
+    *,
+    errors: Sequence[FieldErrorResponse] | None = None,
+    reason: str = "",
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A problem document."""
+    return _respond(
+        ProblemResponse(_phrase(status), status, detail, errors=errors or UNSET, reason=reason or UNSET), headers
+    )
+
+
+def _respond(document: ProblemResponse, headers: Mapping[str, str] | None, media: str = PROBLEM_MEDIA) -> Response:
+    return Response(msgspec.json.encode(document), document.status, headers, media)
+
+
+def _phrase(status: int) -> str:
+    return HTTPStatus(status).phrase
 
 
 API_PATHS: Final = ("/api/", "/ngsi-ld/")
@@ -32,39 +76,35 @@ _NGSI_ERRORS: Final = {
 }
 
 
-def _answer(request: Request, status: int, detail: str, **more: Any) -> JSONResponse:  # noqa: ANN401 - see `problem`
+def _answer(
+    request: Request,
+    status: int,
+    detail: str,
+    *,
+    errors: Sequence[FieldErrorResponse] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
     """A problem document in the form of the requested API.
 
     Source: ETSI GS CIM 009, clauses 5.5.2 and 5.5.3: types of its own, and plain JSON as the media type.
     """
     if not request.url.path.startswith("/ngsi-ld/"):
-        return problem(status, detail, **more)
+        return problem(status, detail, errors=errors, headers=headers)
     status = 400 if status == HTTPStatus.UNPROCESSABLE_ENTITY else status
-    if status in _NGSI_ERRORS:
-        more["type"] = f"https://uri.etsi.org/ngsi-ld/errors/{_NGSI_ERRORS[status]}"
-    answer = problem(status, detail, **more)
-    answer.headers["Content-Type"] = "application/json"
-    return answer
+    name = _NGSI_ERRORS.get(status)
+    type_ = f"https://uri.etsi.org/ngsi-ld/errors/{name}" if name else "about:blank"
+    document = ProblemResponse(_phrase(status), status, detail, type_, errors or UNSET)
+    return _respond(document, headers, NGSI_PROBLEM_MEDIA)
 
 
-_MISSING: Final = """<!doctype html><html lang="id"><head><meta charset="utf-8"><title>Jaga Kota</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"></head>
-<body style="font:20px/1.6 sans-serif;margin:2rem"><h1>Jaga Kota</h1>
-<p>{id} <span lang="en">{en}</span></p><p><a href="/">{to_map}</a></p></body></html>"""
-
-
-_REFUSED: Final = """<!doctype html><html lang="id"><head><meta charset="utf-8"><title>Jaga Kota</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"></head>
-<body style="font:20px/1.6 sans-serif;margin:2rem;max-width:40rem"><h1>Jaga Kota</h1>
-<p>{id}</p><p lang="en">{en}</p></body></html>"""
+_TEMPLATES: Final = template_environment(Path(__file__).parent / "templates")
 
 
 def refusal_page(connection: HTTPConnection, why: str) -> Response:
     """The refusal of remote access to a demo, in both languages; `why` is the reason in the problem document."""
-    texts = _in_each("demo_refused")
     if _is_for_people(connection):
-        return HTMLResponse(_REFUSED.format(**texts), HTTPStatus.FORBIDDEN)
-    return problem(403, f"{texts['en']} / {texts['id']}", reason=why)
+        return HTMLResponse(_TEMPLATES.get_template("refused.html").render(), HTTPStatus.FORBIDDEN)
+    return problem(403, API_TEXTS.in_all("demo_refused"), reason=why)
 
 
 def _is_for_people(request: HTTPConnection) -> bool:
@@ -72,13 +112,7 @@ def _is_for_people(request: HTTPConnection) -> bool:
 
 
 def _missing_page() -> Response:
-    content = _MISSING.format(**_in_each("page_not_found"), to_map=API_TEXTS.in_all("to_map"))
-    return HTMLResponse(content, HTTPStatus.NOT_FOUND)
-
-
-def _in_each(key: str) -> dict[str, str]:
-    """Language to text."""
-    return {lang: API_TEXTS.text(key, lang) for lang in LANGS}
+    return HTMLResponse(_TEMPLATES.get_template("missing.html").render(), HTTPStatus.NOT_FOUND)
 
 
 def on_http(request: Request, exc: Exception) -> Response:
@@ -93,8 +127,8 @@ def _on_validation(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, RequestValidationError)  # noqa: S101 - registered for this type only
     if _is_for_people(request):
         return _missing_page()
-    errors = [{"field": ".".join(map(str, e["loc"])), "detail": e["msg"]} for e in exc.errors()]
-    return _answer(request, 422, "; ".join(f"{e['field']}: {e['detail']}" for e in errors), errors=errors)
+    errors = [FieldErrorResponse(".".join(map(str, error["loc"])), error["msg"]) for error in exc.errors()]
+    return _answer(request, 422, "; ".join(f"{error.field}: {error.detail}" for error in errors), errors=errors)
 
 
 def _on_payload(request: Request, exc: Exception) -> Response:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from api.schemas import Share
 from ingest.store.port import SeriesPoint
 from ingest.store.records import EventRecord
 from ingest.store.views.cases import Case
@@ -44,14 +45,14 @@ class CameraMetrics(msgspec.Struct, frozen=True):
     merged: int = 0
     waiting: int = 0
     reasons: dict[str, int] = {}
-    precision: float | None = None
-    precision_range: tuple[float, float] | None = None
+    precision: Share | None = None
+    precision_range: tuple[Share, Share] | None = None
     few: bool = True
     known_s: float = 0.0
     blind_s: float = 0.0
     blind_by_reason_s: dict[str, float] = {}
     offline_s: float | None = None
-    armed_share: float | None = None
+    armed_share: Share | None = None
 
     @property
     def false_alarm_lower_bound(self) -> float:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
 
 MEDIA: Final = "application/geo+json"
 _DIGITS: Final = 6
 """0.1 m, which is finer than any positioning of a device."""
 
 
-def point(lat_deg: float, lon_deg: float) -> dict[str, Any]:
-    """A point geometry."""
-    return {"type": "Point", "coordinates": [round(lon_deg, _DIGITS), round(lat_deg, _DIGITS)]}
+class PointGeometry(msgspec.Struct, frozen=True, tag_field="type", tag="Point"):
+    """A GeoJSON point."""
+
+    coordinates: Annotated[tuple[float, float], Meta(description="Longitude and latitude, WGS 84. Unit: °.")]
 
 
-def feature(position: tuple[float, float] | None, properties: dict[str, Any]) -> dict[str, Any]:
-    """A feature at (latitude, longitude); without a geometry if None."""
-    return {"type": "Feature", "geometry": point(*position) if position else None, "properties": properties}
-
-
-def collection(features: list[dict[str, Any]]) -> dict[str, Any]:
-    """A feature collection."""
-    return {"type": "FeatureCollection", "features": features}
+def rounded_point(lat_deg: float, lon_deg: float) -> PointGeometry:
+    """A point with the precision of positioning."""
+    return PointGeometry((round(lon_deg, _DIGITS), round(lat_deg, _DIGITS)))

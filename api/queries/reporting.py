@@ -11,12 +11,15 @@ import msgspec
 from api.context import ApiContext
 from api.queries.camera_metrics import BUCKET_S, TYPES, CameraMetrics, TimeRange, camera_metrics, local_day
 from api.queries.cases import cases, events_since
+from city.errors import PayloadError
 from city.inventory.model import Camera
 from ingest.store.port import SeriesPoint, SeriesQuery
 from ingest.store.records import EventRecord
 from ingest.store.views.cases import Case
 
 DAYS: Final = 30
+BACK_MAX: Final = timedelta(days=1_825)
+"""Age of the oldest day that may be asked for."""
 _BEFORE: Final = timedelta(days=30)
 """Look-back for blindness that began before the report; an older beginning is not found."""
 
@@ -30,6 +33,20 @@ class CameraReport(msgspec.Struct, frozen=True):
     kelurahan: str
     day: CameraMetrics
     month: CameraMetrics
+
+
+def day_of(context: ApiContext, day: date | None) -> date:
+    """The requested local day; today if None.
+
+    Raises:
+        PayloadError: The day is in the future, or older than `BACK_MAX`.
+    """
+    today = context.clock().astimezone(context.city.time_zone).date()
+    if day is None:
+        return today
+    if not today - BACK_MAX <= day <= today:
+        raise PayloadError(f"`day` lies between {today - BACK_MAX} and {today}")
+    return day
 
 
 def camera_reports(context: ApiContext, day: date) -> list[CameraReport]:

@@ -25,15 +25,11 @@ Edges = tuple[float, float, float, float]
 
 
 class Suggestion(msgspec.Struct, frozen=True):
-    """A suggested ignore zone. `reasons`: number of rejected cases by reason."""
+    """A suggested ignore zone. `reasons`: number of rejected cases by reason; `rejects`: of all of them."""
 
     polygon: Polygon
     reasons: dict[str, int]
-
-    @property
-    def rejects(self) -> int:
-        """Number of rejected cases in the zone."""
-        return sum(self.reasons.values())
+    rejects: int
 
 
 def suggest_ignores(cases: Iterable[Case], zones: Sequence[Zone]) -> list[Suggestion]:
@@ -61,7 +57,7 @@ def suggest_ignores(cases: Iterable[Case], zones: Sequence[Zone]) -> list[Sugges
         around = _around([edges for _, edges in group])
         if not any(_share(around, other) > 0 for other in confirmed):
             reasons = Counter(case.reason for case, _ in group)
-            found.append(Suggestion(_corners(around), dict(reasons.most_common())))
+            found.append(Suggestion(_corners(around), dict(reasons.most_common()), reasons.total()))
         left = [placed_case for placed_case in left if placed_case not in group]
     return found
 

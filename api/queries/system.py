@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from api.context import ApiContext
 from api.schemas import device_connectivity
-from broker.health import read_health
+from broker.contract.topics import KINDS, Kind
+from broker.health import BrokerHealth, read_health
 from city.errors import RetryLaterError
 from city.i18n.catalogue import STATUS_TEXTS
 from city.runtime.status import NotReadyReason, ingest_not_ready_reason
+from ingest.store.records import Connectivity
+from ingest.store.views.health import IngestHealth
 
+LATE_MAX: Final = 100
 BEHIND_S: Final = 60.0
 """Above this lag the pages show a warning that their data is not current."""
 
@@ -28,28 +32,46 @@ def reason_text(reason: NotReadyReason) -> str:
     return STATUS_TEXTS.text(reason, "en") if reason else ""
 
 
-def system(context: ApiContext) -> dict[str, Any]:
-    """The platform's state as JSON: readiness, health of ingest and broker, dead letters, devices by connectivity."""
+class SystemState(msgspec.Struct, frozen=True):
+    """The platform's state: readiness, health of ingest and broker, dead letters, devices by connectivity.
+
+    `broker` is None without the embedded broker, `ingest` before its first snapshot. `devices` counts by kind and
+    connectivity. `late` are devices whose newest reading came late, at most `LATE_MAX`.
+    """
+
+    ready: bool
+    not_ready_reason: NotReadyReason
+    detail: str
+    city: str
+    simulated: bool
+    broker: BrokerHealth | None
+    ingest: IngestHealth | None
+    dead_letters: int
+    devices: dict[Kind, dict[Connectivity, int]]
+    late: list[str]
+
+
+def system_state(context: ApiContext) -> SystemState:
+    """The state of the platform now."""
     now = context.clock()
     try:
         latest = {latest.device: latest for latest in context.reader.latest()}
     except RetryLaterError:
         latest = {}  # the store is away, which is said below
-    devices: dict[str, Counter[str]] = {kind: Counter() for kind in ("bin", "truck", "ap", "camera")}
+    devices: dict[Kind, Counter[Connectivity]] = {kind: Counter() for kind in KINDS}
     for device in context.city.devices.values():
         devices[device.KIND][device_connectivity(context, device, latest.get(device.id), now)] += 1
     late = sorted(newest.device for newest in latest.values() if "late" in newest.quality)
     reason = not_ready_reason(context)
-    health, broker = context.health.read(), read_health(context.data)
-    return {
-        "ready": not reason,
-        "not_ready_reason": reason,
-        "detail": reason_text(reason),
-        "city": context.city.name,
-        "simulated": context.demo,
-        "broker": msgspec.to_builtins(broker) if broker else None,
-        "ingest": msgspec.to_builtins(health) if health else None,
-        "dead_letters": context.dead_letters.count(),
-        "devices": {kind: dict(counted) for kind, counted in devices.items()},
-        "late": late[:100],
-    }
+    return SystemState(
+        ready=not reason,
+        not_ready_reason=reason,
+        detail=reason_text(reason),
+        city=context.city.name,
+        simulated=context.demo,
+        broker=read_health(context.data),
+        ingest=context.health.read(),
+        dead_letters=context.dead_letters.count(),
+        devices={kind: dict(counted) for kind, counted in devices.items()},
+        late=late[:LATE_MAX],
+    )

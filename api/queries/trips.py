@@ -1,4 +1,4 @@
-"""Trips of trucks from readings: distance, stops, and running time of the PTO. Pure functions."""
+"""Trips of trucks from readings: distance, stops, and running time of the PTO."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Final
 
 import msgspec
 
+from api.context import ApiContext
 from city.inventory.geo import distance_km
+from city.inventory.model import Truck
 from ingest.store.records import QUALITY_JUMP, QUALITY_NO_FIX, QUALITY_OUTDATED, Reading
 
 STOP_MIN: Final = timedelta(minutes=2)
@@ -67,6 +69,12 @@ class _Place(msgspec.Struct, frozen=True):
 
     def km_to(self, other: _Place) -> float:
         return distance_km(self.lat_deg, self.lon_deg, other.lat_deg, other.lon_deg)
+
+
+def trip_between(context: ApiContext, truck: Truck, begin: datetime, end: datetime) -> Trip:
+    """The trip of a truck in `[begin, end)`, from stored readings."""
+    records = context.reader.export(begin, end, device=truck.id)
+    return trip_of(record for record in records if isinstance(record, Reading))
 
 
 def trip_of(readings: Iterable[Reading]) -> Trip:

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Self
 
 import msgspec
 import structlog
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field, model_validator
 from starlette.exceptions import HTTPException
 
 from api.auth.access import require, role_of
+from api.dependencies import CaseId, From, To, case_of, context_of
+from api.http.description import problems
+from api.http.routing import ApiRoute
 from api.queries.cases import cases
-from api.routes.readings import From, To, context_of
 from broker.contract.topics import ID_PATTERN
 from ingest.store.views.cases import Case, evidence_urls
 from ingest.store.views.reviews import NOTE_MAX, Reason, Review, Verdict
 
 log = structlog.get_logger("api")
 
-router = APIRouter(prefix="/api/v1/dumping/cases", tags=["dumping"])
-
-CaseId = Annotated[str, Path(pattern=f"^{ID_PATTERN}$")]
+router = APIRouter(prefix="/api/v1/dumping/cases", tags=["dumping"], responses=problems(503), route_class=ApiRoute)
 
 
 class ReviewRequest(BaseModel):
@@ -44,47 +44,50 @@ class ReviewRequest(BaseModel):
         return self
 
 
-def case_response(case: Case) -> dict[str, Any]:
-    """A case as JSON, with the URLs of its evidence."""
-    fields: dict[str, Any] = msgspec.to_builtins(case)
-    return {**fields, "evidence": evidence_urls(case), "open": case.is_open}
+class CaseResponse(Case, frozen=True, kw_only=True):
+    """A dumping case. `evidence` maps file roles to URLs; `open`: it still has to be removed, as far as known."""
+
+    open: bool
 
 
-def find_case(request: Request, case: str) -> Case:
-    """A listed case; 404 if there is none."""
-    found = next((listed for listed in cases(context_of(request)) if listed.id == case), None)
-    if found is None:
-        raise HTTPException(404, f"there is no case {case!r}")
-    return found
+class CasesResponse(msgspec.Struct, frozen=True):
+    """Dumping cases, newest first."""
+
+    cases: list[CaseResponse]
+
+
+def case_response(case: Case) -> CaseResponse:
+    """A case with the URLs of its evidence."""
+    return CaseResponse(**{**msgspec.structs.asdict(case), "evidence": evidence_urls(case)}, open=case.is_open)
 
 
 @router.get("", dependencies=[require("viewer")])
-def list_cases(request: Request, start: From = None, to: To = None) -> dict[str, list[dict[str, Any]]]:
+def list_cases(request: Request, start: From = None, to: To = None) -> CasesResponse:
     """Cases, newest first; of the last 30 days unless a range is given."""
-    return {"cases": [case_response(case) for case in cases(context_of(request), start=start, end=to)]}
+    return CasesResponse([case_response(case) for case in cases(context_of(request), start=start, end=to)])
 
 
-@router.get("/{case}", dependencies=[require("viewer")])
-def show_case(request: Request, case: CaseId) -> dict[str, Any]:
+@router.get("/{case}", dependencies=[require("viewer")], responses=problems(404))
+def show_case(request: Request, case: CaseId) -> CaseResponse:
     """One case."""
-    return case_response(find_case(request, case))
+    return case_response(case_of(context_of(request), case))
 
 
-@router.post("/{case}/review", dependencies=[require("operator")])
-def review_case(request: Request, case: CaseId, body: ReviewRequest) -> dict[str, Any]:
+@router.post("/{case}/review", dependencies=[require("operator")], responses=problems(404, 409))
+def review_case(request: Request, case: CaseId, body: ReviewRequest) -> CaseResponse:
     """Confirm, reject, merge or reopen a case. The latest review counts; returns the case after the review."""
     context = context_of(request)
-    found = find_case(request, case)
+    found = case_of(context, case)
     if found.camera not in context.city.cameras:
         raise HTTPException(409, f"camera {found.camera!r} of case {case!r} is no longer in the inventory")
     if body.into is not None:
-        _check_merge(found, find_case(request, body.into))
+        _check_merge(found, case_of(context, body.into))
     role = role_of(request, context)
     review = Review(case, body.verdict, body.reason or "", body.note.strip(), body.into or "", role or "")
     context.reviews.submit(found.camera, review, context.clock(), after=found.reviewed_at)
     context.evidence.note_review(case, body.verdict, review.by)
     log.info("case.reviewed", case=case, verdict=body.verdict, reason=review.reason, into=review.into, role=role)
-    return case_response(find_case(request, case))
+    return case_response(case_of(context, case))
 
 
 def _check_merge(case: Case, into: Case) -> None:

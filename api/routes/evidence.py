@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import mimetypes
-from typing import Annotated, Any, Final
+from pathlib import PurePath
+from typing import Annotated, Final, Literal
 
 import msgspec
 import structlog
@@ -14,20 +14,42 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from api.auth.access import require, role_of
+from api.dependencies import CaseId, case_of, context_of
+from api.http.description import ATTACHMENT_HEADERS, file_answer, problems, stored_file_answer
+from api.http.routing import ApiRoute
 from api.queries.evidence_service import Actor
-from api.routes.cases import CaseId, find_case
-from api.routes.readings import context_of
 from city.errors import ConfigError
 from city.i18n.catalogue import DEFAULT_LANG, Lang
+from vision.evidence.custody.chain import Entry
 from vision.evidence.store import EvidenceError
 
 log = structlog.get_logger("api")
 
-router = APIRouter(prefix="/api/v1/dumping/cases", tags=["evidence"])
+router = APIRouter(
+    prefix="/api/v1/dumping/cases", tags=["evidence"], responses=problems(404, 503), route_class=ApiRoute
+)
 
-_MEDIA: Final = {".webm": "video/webm"}
+_MEDIA: Final = {".jpg": "image/jpeg", ".webm": "video/webm"}
+_ZIP_MEDIA: Final = "application/zip"
+_OTHER_MEDIA: Final = "application/octet-stream"
+_FILE_MEDIA: Final = (*_MEDIA.values(), _OTHER_MEDIA)
 STATUS: Final = {"unknown": 404, "deleted": 410, "missing": 410, "changed": 409}
 Language = Annotated[Lang, Query(description="Language of the report.")]
+
+
+class CustodyResponse(msgspec.Struct, frozen=True):
+    """The custody log of a case, oldest first. `deleted`: why its files were deleted; empty while they are kept."""
+
+    case: str
+    deleted: str
+    entries: list[Entry]
+
+
+class ErasureResponse(msgspec.Struct, frozen=True):
+    """The files of the case were deleted."""
+
+    case: str
+    deleted: Literal["erasure"] = "erasure"
 
 
 class ReasonRequest(BaseModel):
@@ -49,34 +71,46 @@ def to_http_error(exc: EvidenceError) -> HTTPException:
     return HTTPException(STATUS[exc.why], str(exc))
 
 
-@router.get("/{case}/evidence/{file}", dependencies=[require("viewer")], response_class=FileResponse)
+@router.get(
+    "/{case}/evidence/{file}",
+    dependencies=[require("viewer")],
+    response_class=FileResponse,
+    responses={**stored_file_answer("A picture or a clip, with people pixelated.", *_FILE_MEDIA), **problems(409, 410)},
+)
 def show_evidence(request: Request, case: CaseId, file: str) -> FileResponse:
     """A file of a case, with people pixelated. The file must be named by the case and be unchanged."""
-    if file not in find_case(request, case).evidence.values():
+    if file not in case_of(context_of(request), case).evidence.values():
         raise HTTPException(404, f"case {case!r} has no file {file!r}")
     try:
         path = context_of(request).evidence.show(case, file, actor_of(request))
     except EvidenceError as exc:
         raise to_http_error(exc) from exc
-    media = _MEDIA.get(path.suffix) or mimetypes.guess_type(path.name)[0]
+    media = _MEDIA.get(path.suffix, _OTHER_MEDIA)
     # A board of dumping cases shows it from Grafana's origin. Browsers send our cookie (SameSite) from our own site
     # only, so a page of anybody else's gets 401 and no picture.
     return FileResponse(path, media_type=media, headers={"Cross-Origin-Resource-Policy": "cross-origin"})
 
 
 @router.get("/{case}/custody", dependencies=[require("operator")])
-def show_custody(request: Request, case: CaseId) -> dict[str, Any]:
+def show_custody(request: Request, case: CaseId) -> CustodyResponse:
     """The custody log of a case: storage, access, export, review and deletion; oldest first."""
-    found = find_case(request, case)
+    found = case_of(context_of(request), case)
     service = context_of(request).evidence
-    entries = [msgspec.to_builtins(entry) for entry in service.custody(found.id)]
-    return {"case": found.id, "deleted": service.record(found.id).deleted, "entries": entries}
+    return CustodyResponse(found.id, service.record(found.id).deleted, service.custody(found.id))
 
 
-@router.post("/{case}/export", dependencies=[require("operator")], response_class=Response)
+@router.post(
+    "/{case}/export",
+    dependencies=[require("operator")],
+    response_class=Response,
+    responses={
+        **file_answer("The case's files, a report and the custody log.", _ZIP_MEDIA, headers=ATTACHMENT_HEADERS),
+        **problems(409, 410),
+    },
+)
 async def export(request: Request, case: CaseId, lang: Language = DEFAULT_LANG) -> Response:
     """A case as a ZIP archive, with a report (PDF) and its custody log."""
-    found = await run_in_threadpool(find_case, request, case)
+    found = await run_in_threadpool(case_of, context_of(request), case)
     service = context_of(request).evidence
     try:
         packed = await run_in_threadpool(service.export, found.id, lang, actor_of(request))
@@ -85,13 +119,18 @@ async def export(request: Request, case: CaseId, lang: Language = DEFAULT_LANG) 
     except ConfigError as exc:
         raise HTTPException(409, str(exc)) from exc
     headers = {"Content-Disposition": f'attachment; filename="{found.id}.zip"'}
-    return Response(packed, media_type="application/zip", headers=headers)
+    return Response(packed, media_type=_ZIP_MEDIA, headers=headers)
 
 
-@router.post("/{case}/clear/{file}", dependencies=[require("admin")], response_class=Response)
+@router.post(
+    "/{case}/clear/{file}",
+    dependencies=[require("admin")],
+    response_class=Response,
+    responses={**file_answer("A picture or a clip without redaction.", *_FILE_MEDIA), **problems(409, 410)},
+)
 def open_clear(request: Request, case: CaseId, file: str, body: ReasonRequest) -> Response:
     """A file without redaction, where the site keeps such copies. The custody log records actor and reason."""
-    found = find_case(request, case)
+    found = case_of(context_of(request), case)
     service = context_of(request).evidence
     if file not in service.clear_files(found.id):
         raise HTTPException(404, f"case {case!r} has no clear copy of {file!r} that could be opened here")
@@ -102,16 +141,15 @@ def open_clear(request: Request, case: CaseId, file: str, body: ReasonRequest) -
     except ConfigError as exc:
         raise HTTPException(409, str(exc)) from exc
     log.warning("evidence.clear_opened", case=case, file=file, role=role_of(request, context_of(request)))
-    suffix = f".{file.rpartition('.')[2]}"
-    return Response(content, media_type=_MEDIA.get(suffix) or mimetypes.guess_type(file)[0])
+    return Response(content, media_type=_MEDIA.get(PurePath(file).suffix, _OTHER_MEDIA))
 
 
-@router.post("/{case}/erase", dependencies=[require("admin")])
-def erase(request: Request, case: CaseId, body: ReasonRequest) -> dict[str, Any]:
+@router.post("/{case}/erase", dependencies=[require("admin")], responses=problems(409, 410))
+def erase(request: Request, case: CaseId, body: ReasonRequest) -> ErasureResponse:
     """Delete the files of a case before the end of retention. The case and the record of the erasure stay."""
-    found = find_case(request, case)
+    found = case_of(context_of(request), case)
     try:
         context_of(request).evidence.erase(found.id, body.reason.strip(), actor_of(request))
     except EvidenceError as exc:
         raise to_http_error(exc) from exc
-    return {"case": found.id, "deleted": "erasure"}
+    return ErasureResponse(found.id)

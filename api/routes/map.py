@@ -4,31 +4,128 @@ from __future__ import annotations
 
 import gzip
 from collections import Counter
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Request, Response
+from msgspec import UNSET, Meta, UnsetType
 
 from api.auth.access import require
 from api.context import ApiContext
+from api.dependencies import context_of
+from api.http.description import model_answer, problems
+from api.http.routing import ApiRoute
 from api.queries.cases import cases
-from api.queries.geojson import MEDIA, collection, feature
-from api.routes.readings import context_of
+from api.queries.geojson import MEDIA, PointGeometry, rounded_point
 from api.schemas import device_connectivity
 from broker.contract.topics import Kind
 from city.inventory.model import AccessPoint, Bin, Device, Truck
 from ingest.store.port import Latest
+from ingest.store.records import Connectivity
 from ingest.store.views.device_condition import is_broken, number, position_of
 
-router = APIRouter(prefix="/api/v1/map", tags=["map"])
+router = APIRouter(prefix="/api/v1/map", tags=["map"], route_class=ApiRoute)
 _CROSS_ORIGIN_HEADERS = {
     "Access-Control-Allow-Origin": "*",
     "Cross-Origin-Resource-Policy": "cross-origin",
     "Cache-Control": "public, max-age=300",
 }
+Position = Annotated[list[float], Meta(description="Longitude and latitude, WGS 84. Unit: °.")]
 
 
-@router.get("/places.geojson")
+class PolygonGeometry(msgspec.Struct, frozen=True, tag_field="type", tag="Polygon"):
+    """A GeoJSON polygon: its outer ring and its holes."""
+
+    coordinates: list[list[Position]]
+
+
+class MultiPolygonGeometry(msgspec.Struct, frozen=True, tag_field="type", tag="MultiPolygon"):
+    """GeoJSON polygons."""
+
+    coordinates: list[list[list[Position]]]
+
+
+class PlaceProperties(msgspec.Struct, frozen=True):
+    """The city, a kelurahan, or a site; only sites have a `site_kind`."""
+
+    kind: Literal["city", "kelurahan", "site"]
+    id: str
+    name: str
+    site_kind: str | UnsetType = UNSET
+
+
+class PlaceFeature(msgspec.Struct, frozen=True, tag_field="type", tag="Feature"):
+    """A place: an outline, or a point for a site."""
+
+    geometry: PointGeometry | PolygonGeometry | MultiPolygonGeometry
+    properties: PlaceProperties
+
+
+class PlacesResponse(msgspec.Struct, frozen=True, tag_field="type", tag="FeatureCollection"):
+    """Outlines of the city and its kelurahan, and its sites."""
+
+    features: list[PlaceFeature]
+
+
+class LayerProperties(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
+    """Properties of every device on the map."""
+
+    id: str
+    name: Annotated[str, Meta(description="The id, or the plate of a truck.")]
+    kelurahan: str
+    connectivity: Connectivity
+
+
+class BinProperties(LayerProperties, frozen=True, kw_only=True, tag="bin"):
+    """A container on the map."""
+
+    fill_pct: float | None
+    waste_kind: str
+    color: str
+
+
+class TruckProperties(LayerProperties, frozen=True, kw_only=True, tag="truck"):
+    """A truck on the map."""
+
+    plate: str
+    broken: bool
+    pto: Annotated[bool, Meta(description="False also while unknown.")]
+    ignition: Annotated[bool, Meta(description="False also while unknown.")]
+    speed_kmh: float | None
+    heading_deg: float | None
+    load_kg: float | None
+
+
+class AccessPointProperties(LayerProperties, frozen=True, kw_only=True, tag="ap"):
+    """An access point on the map."""
+
+    clients: float | None
+    ssids: tuple[str, ...]
+
+
+class CameraProperties(LayerProperties, frozen=True, kw_only=True, tag="camera"):
+    """A camera on the map; `open_cases` of the last 30 days."""
+
+    scene_ok: bool | None
+    open_cases: int
+
+
+class LayerFeature(msgspec.Struct, frozen=True, tag_field="type", tag="Feature"):
+    """A device as a point."""
+
+    geometry: PointGeometry
+    properties: BinProperties | TruckProperties | AccessPointProperties | CameraProperties
+
+
+class LayerResponse(msgspec.Struct, frozen=True, tag_field="type", tag="FeatureCollection"):
+    """The devices of a kind that have a position."""
+
+    features: list[LayerFeature]
+
+
+@router.get(
+    "/places.geojson", response_class=Response, responses={**model_answer(PlacesResponse, MEDIA), **problems(403)}
+)
 def show_places(request: Request) -> Response:
     """Outlines of the city and its kelurahan, and its sites; public.
 
@@ -37,71 +134,70 @@ def show_places(request: Request) -> Response:
     city = context_of(request).city
     shapes: dict[str, Any] = msgspec.json.decode(city.shapes)
     sites = [
-        feature(
-            (site.lat_deg, site.lon_deg), {"kind": "site", "id": site.id, "site_kind": site.kind, "name": site.name}
-        )
+        PlaceFeature(rounded_point(site.lat_deg, site.lon_deg), PlaceProperties("site", site.id, site.name, site.kind))
         for site in city.sites.values()
     ]
-    answer = _collection(request, [*shapes.get("features", []), *sites])
-    answer.headers.update(_CROSS_ORIGIN_HEADERS)
-    return answer
+    answered = _collection(request, {"type": "FeatureCollection", "features": [*shapes.get("features", []), *sites]})
+    answered.headers.update(_CROSS_ORIGIN_HEADERS)
+    return answered
 
 
-@router.get("/{kind}.geojson", dependencies=[require("viewer")])
+@router.get(
+    "/{kind}.geojson",
+    dependencies=[require("viewer")],
+    response_class=Response,
+    responses={**model_answer(LayerResponse, MEDIA), **problems(503)},
+)
 def show_layer(request: Request, kind: Kind) -> Response:
     """Devices of a kind as points with the properties of a map; trucks without a position are left out."""
     return _collection(request, layer(context_of(request), kind))
 
 
-def _collection(request: Request, features: list[dict[str, Any]]) -> Response:
-    body = msgspec.json.encode(collection(features))
+def _collection(request: Request, body: LayerResponse | dict[str, Any]) -> Response:
+    content = msgspec.json.encode(body)
     headers = {"Vary": "Accept-Encoding"}
     # Consoles ask every few seconds, often from a telephone: compressed, a layer is a tenth.
     if "gzip" in request.headers.get("accept-encoding", ""):
-        body = gzip.compress(body, compresslevel=3, mtime=0)
+        content = gzip.compress(content, compresslevel=3, mtime=0)
         headers["Content-Encoding"] = "gzip"
-    return Response(body, media_type=MEDIA, headers=headers)
+    return Response(content, media_type=MEDIA, headers=headers)
 
 
-def layer(context: ApiContext, kind: Kind) -> list[dict[str, Any]]:
-    """The features of a device kind."""
+def layer(context: ApiContext, kind: Kind) -> LayerResponse:
+    """The layer of a device kind."""
     now = context.clock()
     latest = {latest.device: latest for latest in context.reader.latest(kind=kind)}
-    open_cases = Counter(case.camera for case in cases(context) if case.is_open) if kind == "camera" else None
+    open_cases = Counter(case.camera for case in cases(context) if case.is_open) if kind == "camera" else Counter()
     features = []
     for device in context.city.devices.values():
-        if kind != device.KIND:
-            continue
         newest = latest.get(device.id)
-        position = position_of(device, newest)
-        if position is None:
-            continue
-        properties = {
-            "id": device.id,
-            "kind": kind,
-            "kelurahan": device.kelurahan,
-            "connectivity": device_connectivity(context, device, newest, now),
-            **_properties(device, newest),
-        }
-        if open_cases is not None:
-            properties["open_cases"] = open_cases[device.id]
-        features.append(feature(position, properties))
-    return features
+        if kind == device.KIND and (position := position_of(device, newest)):
+            connected = device_connectivity(context, device, newest, now)
+            properties = _properties(device, newest, connected, open_cases[device.id])
+            features.append(LayerFeature(rounded_point(*position), properties))
+    return LayerResponse(features)
 
 
-def _properties(device: Device, latest: Latest | None) -> dict[str, Any]:
+def _properties(
+    device: Device, latest: Latest | None, connected: Connectivity, open_cases: int
+) -> BinProperties | TruckProperties | AccessPointProperties | CameraProperties:
+    common: dict[str, Any] = {"id": device.id, "name": device.id, "kelurahan": device.kelurahan}
+    common["connectivity"] = connected
     if isinstance(device, Bin):
-        return {
-            "name": device.id,
-            "fill_pct": number(latest, "fill_pct"),
-            "waste_kind": device.waste_kind,
-            "color": device.color,
-        }
+        fill_pct = number(latest, "fill_pct")
+        return BinProperties(**common, fill_pct=fill_pct, waste_kind=device.waste_kind, color=device.color)
     if isinstance(device, Truck):
-        flags = {name: bool(number(latest, name)) for name in ("pto", "ignition")}
-        numbers = {name: number(latest, name) for name in ("speed_kmh", "heading_deg", "load_kg")}
-        return {"name": device.plate, "plate": device.plate, "broken": is_broken(latest), **flags, **numbers}
+        return TruckProperties(
+            **{**common, "name": device.plate},
+            plate=device.plate,
+            broken=is_broken(latest),
+            pto=bool(number(latest, "pto")),
+            ignition=bool(number(latest, "ignition")),
+            speed_kmh=number(latest, "speed_kmh"),
+            heading_deg=number(latest, "heading_deg"),
+            load_kg=number(latest, "load_kg"),
+        )
     if isinstance(device, AccessPoint):
-        return {"name": device.id, "clients": number(latest, "clients"), "ssids": device.ssids}
+        return AccessPointProperties(**common, clients=number(latest, "clients"), ssids=device.ssids)
     scene = number(latest, "scene_ok")
-    return {"name": device.id, "scene_ok": None if scene is None else bool(scene)}
+    return CameraProperties(**common, scene_ok=None if scene is None else bool(scene), open_cases=open_cases)

@@ -12,21 +12,23 @@ import hmac
 from collections.abc import Callable
 from typing import Annotated, Final
 
+import msgspec
 import structlog
 from fastapi import APIRouter, Path, Query, Request
-from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from api.auth.access import RoleDependency
 from api.context import ApiContext
-from api.routes.readings import context_of
+from api.dependencies import context_of
+from api.http.description import problems
+from api.http.routing import ApiRoute
 from broker.contract.topics import is_native, is_platforms
 from city.errors import TopicError
 from city.runtime.gateways import Gateway
 
 log = structlog.get_logger("api")
 
-router = APIRouter(prefix="/api/v1", tags=["messages"])
+router = APIRouter(prefix="/api/v1", tags=["messages"], responses=problems(503), route_class=ApiRoute)
 
 TOPIC_MAX: Final = 400
 _NETJSON: Final = "netjson"
@@ -91,25 +93,31 @@ def _require_device(request: Request) -> None:
         raise HTTPException(404, "no device of that name has that key")
 
 
+class KeptResponse(msgspec.Struct, frozen=True):
+    """The message is in the journal, on disk."""
+
+    kept: bool = True
+
+
 @router.post("/messages/{topic:path}", dependencies=[_sender(_require_gateway, "gateway")])
-async def receive_message(request: Request, topic: Annotated[str, Path(max_length=TOPIC_MAX)]) -> JSONResponse:
+async def receive_message(request: Request, topic: Annotated[str, Path(max_length=TOPIC_MAX)]) -> KeptResponse:
     """Accept a message as if published to a topic of a third-party format.
 
     The response follows the fsync of the journal. 422 if no adapter reads the topic, 503 while the journal is full.
     """
     await _receive(request, topic)
-    return JSONResponse({"kept": True})
+    return KeptResponse()
 
 
-@router.post("/monitoring/device/{device}/", dependencies=[_sender(_require_device, "device")])
+@router.post("/monitoring/device/{device}/", dependencies=[_sender(_require_device, "device")], responses=problems(404))
 async def receive_monitoring(
     request: Request,
     device: Annotated[str, Path(pattern=_NAME)],
     time: Annotated[str, Query(pattern=_TIME)] = "",
-) -> JSONResponse:
+) -> KeptResponse:
     """NetJSON DeviceMonitoring, as OpenWISP's agents post it, with their timestamp."""
     await _receive(request, f"{_NETJSON}/{device}/{time}" if time else f"{_NETJSON}/{device}")
-    return JSONResponse({"kept": True})
+    return KeptResponse()
 
 
 async def _receive(request: Request, topic: str) -> None:

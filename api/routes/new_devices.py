@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from datetime import datetime
+from typing import Annotated, Final
 
 import msgspec
 import structlog
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
+from msgspec import Meta
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from api.auth.access import require, role_of
 from api.context import ApiContext
-from api.http.problems import problem
-from api.routes.readings import NUMBER_MAX, context_of
+from api.dependencies import UnknownDeviceId, context_of, unknown_device_of
+from api.http.description import problems
+from api.http.problems import FieldErrorResponse, problem
+from api.http.routing import ApiRoute
+from api.queries.unknown_devices import PAYLOAD_SHOWN
 from broker.contract.topics import ID_PATTERN, Kind
 from city.errors import ConfigError
 from city.inventory.adoption import Adoption, adopt, adoption_of
-from city.inventory.profiles import is_match, suggest
-from ingest.store.parked.quarantine import UnknownDevice
+from city.inventory.profiles import suggest
+from ingest.decoding.dry_run import DryRunResult
+from ingest.store.parked.quarantine import UnknownDevice, UnknownDeviceState
 
 log = structlog.get_logger("api")
 
-router = APIRouter(prefix="/api/v1", tags=["new devices"])
+router = APIRouter(prefix="/api/v1", tags=["new devices"], route_class=ApiRoute)
 
-PAYLOAD_SHOWN: Final = 4_000
 _MESSAGES_SHOWN: Final = 5
-UnknownDeviceId = Annotated[int, Path(ge=1, le=NUMBER_MAX)]
 
 
 class AdoptRequest(BaseModel):
@@ -52,83 +56,119 @@ class AdoptRequest(BaseModel):
     ssids: str | None = Field(None, max_length=400, description="Separated by `;`.")
 
 
-def unknown_device_of(context: ApiContext, number: int) -> UnknownDevice:
-    """An unknown device; 404 if there is none."""
-    found = context.quarantine.get(number)
-    if found is None:
-        raise HTTPException(404, f"there is no unknown device {number}; it may have been adopted")
-    return found
+class PossibleProfileResponse(msgspec.Struct, frozen=True):
+    """A profile that an unknown device may have."""
+
+    id: str
+    name: str
+    kind: Kind
 
 
-def unknown_device_response(context: ApiContext, device: UnknownDevice) -> dict[str, Any]:
-    """An unknown device as JSON, with its possible profiles; those that match its model come first."""
+class ProfileResponse(PossibleProfileResponse, frozen=True):
+    """A device profile: a supported third-party model."""
+
+    adapters: Annotated[tuple[str, ...], Meta(description="Formats by which its messages come.")]
+    fields: Annotated[list[str], Meta(description="Fields of the contract that it gives.")]
+
+
+class UnknownDeviceResponse(UnknownDevice, frozen=True, kw_only=True):
+    """An unknown device with its possible profiles; those that match its model come first."""
+
+    profiles: list[PossibleProfileResponse]
+
+
+class UnknownDevicesResponse(msgspec.Struct, frozen=True):
+    """Unknown devices, newest first; `waiting` of them are not ignored."""
+
+    waiting: int
+    unknown_devices: list[UnknownDeviceResponse]
+
+
+class UnknownMessageResponse(msgspec.Struct, frozen=True):
+    """A message of an unknown device."""
+
+    topic: str
+    received_at: datetime
+    payload: Annotated[str, Meta(description=f"Its first {PAYLOAD_SHOWN} bytes as text.")]
+    bytes: Annotated[int, Meta(description="Size of the payload. Unit: B.")]
+
+
+class UnknownDeviceMessagesResponse(UnknownDeviceResponse, frozen=True, kw_only=True):
+    """An unknown device with its newest messages, newest first."""
+
+    newest: list[UnknownMessageResponse]
+
+
+class AdoptedResponse(msgspec.Struct, frozen=True):
+    """The device is in the inventory; `waiting` of its messages are stored next."""
+
+    device: str
+    kind: Kind
+    waiting: int
+
+
+class MarkedResponse(msgspec.Struct, frozen=True):
+    """The new state of an unknown device."""
+
+    state: UnknownDeviceState
+
+
+def _profiles(context: ApiContext, device: UnknownDevice) -> list[PossibleProfileResponse]:
     fitting = suggest(context.city.profiles.values(), device.adapter, device.model)
-    fields = msgspec.to_builtins(device)
-    return {
-        **fields,
-        "profiles": [{"id": profile.id, "name": profile.name, "kind": profile.kind} for profile in fitting],
-    }
+    return [PossibleProfileResponse(profile.id, profile.name, profile.kind) for profile in fitting]
 
 
-def suggested_profile(context: ApiContext, device: UnknownDevice) -> str:
-    """The id of the profile that matches the device's model, or of the only possible one; empty if neither exists."""
-    fitting = suggest(context.city.profiles.values(), device.adapter, device.model)
-    matching = [profile for profile in fitting if is_match(profile, device.model)]
-    chosen = matching[:1] or (fitting if len(fitting) == 1 else [])
-    return chosen[0].id if chosen else ""
+def unknown_device_response(context: ApiContext, device: UnknownDevice) -> UnknownDeviceResponse:
+    """An unknown device with its possible profiles."""
+    return UnknownDeviceResponse(**msgspec.structs.asdict(device), profiles=_profiles(context, device))
 
 
 @router.get("/profiles", dependencies=[require("viewer")])
-def list_profiles(request: Request, kind: Kind | None = None) -> list[dict[str, Any]]:
+def list_profiles(request: Request, kind: Kind | None = None) -> list[ProfileResponse]:
     """Device profiles: the supported third-party models."""
     profiles = sorted(context_of(request).city.profiles.values(), key=lambda profile: profile.id)
     return [
-        {
-            "id": profile.id,
-            "name": profile.name,
-            "kind": profile.kind,
-            "adapters": profile.adapters,
-            "fields": sorted(profile.fields),
-        }
+        ProfileResponse(profile.id, profile.name, profile.kind, profile.adapters, sorted(profile.fields))
         for profile in profiles
         if kind in (None, profile.kind)
     ]
 
 
-@router.get("/strangers", dependencies=[require("viewer")])
-def list_unknown_devices(request: Request) -> dict[str, Any]:
+@router.get("/strangers", dependencies=[require("viewer")], responses=problems(503))
+def list_unknown_devices(request: Request) -> UnknownDevicesResponse:
     """Unknown devices, newest first, including ignored ones."""
     context = context_of(request)
     found = context.quarantine.find(state=None)
     waiting = sum(device.state == "waiting" for device in found)
-    return {"waiting": waiting, "unknown_devices": [unknown_device_response(context, device) for device in found]}
+    return UnknownDevicesResponse(waiting, [unknown_device_response(context, device) for device in found])
 
 
-@router.get("/strangers/{unknown_device}", dependencies=[require("operator")])
-def show_unknown_device(request: Request, unknown_device: UnknownDeviceId) -> dict[str, Any]:
+@router.get("/strangers/{unknown_device}", dependencies=[require("operator")], responses=problems(404, 503))
+def show_unknown_device(request: Request, unknown_device: UnknownDeviceId) -> UnknownDeviceMessagesResponse:
     """One unknown device with its newest messages."""
     context = context_of(request)
     device = unknown_device_of(context, unknown_device)
     newest = context.quarantine.messages_of(unknown_device)[-_MESSAGES_SHOWN:]
     messages = [
-        {
-            "topic": message.topic,
-            "received_at": message.received_at,
-            "payload": message.payload[:PAYLOAD_SHOWN].decode("utf-8", "backslashreplace"),
-            "bytes": len(message.payload),
-        }
+        UnknownMessageResponse(
+            message.topic,
+            message.received_at,
+            message.payload[:PAYLOAD_SHOWN].decode("utf-8", "backslashreplace"),
+            len(message.payload),
+        )
         for message in reversed(newest)
     ]
-    return {**unknown_device_response(context, device), "newest": messages}
+    fields = msgspec.structs.asdict(device)
+    return UnknownDeviceMessagesResponse(**fields, profiles=_profiles(context, device), newest=messages)
 
 
-@router.get("/strangers/{unknown_device}/preview", dependencies=[require("operator")])
+@router.get("/strangers/{unknown_device}/preview", dependencies=[require("operator")], responses=problems(404, 503))
 def preview_unknown_device(
     request: Request,
     unknown_device: UnknownDeviceId,
     profile: Annotated[str, Query(max_length=64)],
     container: Annotated[str, Query(max_length=64, description="A container model, for the fill level.")] = "",
-) -> dict[str, Any]:
+) -> DryRunResult:
     """The records that a profile would store from the device's newest message."""
     context = context_of(request)
     unknown_device_of(context, unknown_device)
@@ -136,16 +176,15 @@ def preview_unknown_device(
     if not messages:
         raise HTTPException(404, "no message of this device is kept")
     try:
-        found: dict[str, Any] = msgspec.to_builtins(context.preview(profile, messages[-1], container))
+        return context.preview(profile, messages[-1], container)
     except ConfigError as exc:
         raise HTTPException(422, str(exc)) from exc
-    return found
 
 
-@router.post("/strangers/{unknown_device}/adopt", dependencies=[require("operator")], response_model=None)
+@router.post("/strangers/{unknown_device}/adopt", dependencies=[require("operator")], responses=problems(404, 503))
 def adopt_unknown_device(
     request: Request, unknown_device: UnknownDeviceId, body: AdoptRequest
-) -> dict[str, Any] | Response:
+) -> AdoptedResponse | Response:
     """Adopt an unknown device; ingest stores its waiting messages within seconds. Errors are listed with 422."""
     context = context_of(request)
     device = unknown_device_of(context, unknown_device)
@@ -153,29 +192,29 @@ def adopt_unknown_device(
         adopted = adopt(context.data, context.city, _adoption(context, device, body))
     except ConfigError as exc:
         errors = [_error(line) for line in str(exc).splitlines()]
-        return problem(422, "; ".join(str(error["detail"]) for error in errors), errors=errors)
+        return problem(422, "; ".join(error.detail for error in errors), errors=errors)
     log.info("unknown_device.adopted", device=adopted.id, adapter=device.adapter, role=role_of(request, context))
-    return {"device": adopted.id, "kind": adopted.KIND, "waiting": device.messages - device.dropped}
+    return AdoptedResponse(adopted.id, adopted.KIND, device.messages - device.dropped)
 
 
-@router.post("/strangers/{unknown_device}/ignore", dependencies=[require("operator")])
-def ignore_unknown_device(request: Request, unknown_device: UnknownDeviceId) -> dict[str, str]:
+@router.post("/strangers/{unknown_device}/ignore", dependencies=[require("operator")], responses=problems(404, 503))
+def ignore_unknown_device(request: Request, unknown_device: UnknownDeviceId) -> MarkedResponse:
     """Ignore a device, such as a neighbour's: its messages are deleted, and new ones are not kept."""
     return _mark(request, unknown_device, ignore=True)
 
 
-@router.post("/strangers/{unknown_device}/notice", dependencies=[require("operator")])
-def unignore_unknown_device(request: Request, unknown_device: UnknownDeviceId) -> dict[str, str]:
+@router.post("/strangers/{unknown_device}/notice", dependencies=[require("operator")], responses=problems(404, 503))
+def unignore_unknown_device(request: Request, unknown_device: UnknownDeviceId) -> MarkedResponse:
     """Keep the messages of an ignored device again."""
     return _mark(request, unknown_device, ignore=False)
 
 
-def _mark(request: Request, unknown_device: int, *, ignore: bool) -> dict[str, str]:
+def _mark(request: Request, unknown_device: int, *, ignore: bool) -> MarkedResponse:
     context = context_of(request)
     device = unknown_device_of(context, unknown_device)
     context.quarantine.mark(unknown_device, "ignored" if ignore else "waiting")
     log.info("unknown_device.marked", adapter=device.adapter, ignored=ignore, role=role_of(request, context))
-    return {"state": "ignored" if ignore else "waiting"}
+    return MarkedResponse("ignored" if ignore else "waiting")
 
 
 def _adoption(context: ApiContext, device: UnknownDevice, body: AdoptRequest) -> Adoption:
@@ -185,8 +224,8 @@ def _adoption(context: ApiContext, device: UnknownDevice, body: AdoptRequest) ->
     return adoption_of(context.city, body.id, reach, {name: value for name, value in given.items() if value != ""})
 
 
-def _error(line: str) -> dict[str, str]:
+def _error(line: str) -> FieldErrorResponse:
     """A line `device: field: detail` as an error of that field."""
     _, _, rest = line.partition(": ")
     field, _, detail = rest.partition(": ")
-    return {"field": field, "detail": detail} if detail else {"field": "", "detail": rest or line}
+    return FieldErrorResponse(field, detail) if detail else FieldErrorResponse("", rest or line)

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final
 
 import msgspec
-from fastapi import APIRouter, Path, Query, Request
-from pydantic import AfterValidator, AwareDatetime
-from starlette.exceptions import HTTPException
+from fastapi import APIRouter, Query, Request
+from msgspec import Meta
 
 from api.auth.access import require
-from api.context import ApiContext
+from api.dependencies import (
+    BUCKET_MAX_S,
+    NUMBER_MAX,
+    PAGE_MAX,
+    RANGE_MAX,
+    DeviceId,
+    From,
+    To,
+    context_of,
+    device_of,
+    time_range,
+)
+from api.http.description import problems
+from api.http.routing import ApiRoute
 from api.schemas import (
     DeviceResponse,
     DevicesResponse,
@@ -26,71 +37,14 @@ from api.schemas import (
 from broker.contract.topics import ID_PATTERN, Kind
 from broker.contract.units import unit_of
 from city.errors import PayloadError
-from city.inventory.model import Device
-from ingest.store.port import MAX_EVENTS, Aggregate, EventQuery, SeriesQuery, check_series
+from ingest.store.port import MAX_EVENTS, Aggregate, EventQuery, SeriesQuery, StoredSequences, check_series
 from ingest.store.records import Connectivity
+from ingest.store.views.health import LostRange
 
-PAGE_MAX: Final = 1_000
-RANGE_MAX: Final = timedelta(days=400)
-BUCKET_MAX_S: Final = RANGE_MAX.total_seconds()
-NOTHING_STORED: Final[dict[str, Any]] = {"seqs": (), "rows": 0, "duplicates": 0}
 _EVERY: Final = re.compile(r"([0-9]{1,9})(s|m|h|d)?")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, None: 1}
 
-router = APIRouter(prefix="/api/v1", tags=["devices"])
-
-YEARS: Final = (1970, 2200)
-"""Range of accepted years, the last one excluded; stores count time from the first."""
-NUMBER_MAX: Final = 2**63 - 1
-"""Maximum of a signed 64-bit integer, which the stores use."""
-
-
-def _within_years(at: datetime) -> datetime:
-    # A zone may push a time out of all years that there are.
-    try:
-        is_known = YEARS[0] <= at.astimezone(UTC).year < YEARS[1]
-    except OverflowError:
-        is_known = False
-    if not is_known:
-        raise ValueError(f"a time lies between {YEARS[0]} and {YEARS[1]}")
-    return at
-
-
-Moment = Annotated[AwareDatetime, AfterValidator(_within_years)]
-DeviceId = Annotated[str, Path(pattern=f"^{ID_PATTERN}$", examples=["bin-0451"])]
-From = Annotated[
-    Moment | None, Query(alias="from", description="Start, inclusive, with a time zone; default: a day ago.")
-]
-To = Annotated[Moment | None, Query(description="End, exclusive, with a time zone; default: now.")]
-
-
-def context_of(request: Request) -> ApiContext:
-    """The context of the app."""
-    context: ApiContext = request.app.state.context
-    return context
-
-
-def device_of(context: ApiContext, device: str) -> Device:
-    """A device of the inventory; 404 if there is none."""
-    found = context.city.devices.get(device)
-    if found is None:
-        raise HTTPException(404, f"device {device!r} is not in the inventory of {context.city.id}")
-    return found
-
-
-def time_range(context: ApiContext, start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:
-    """The requested time range; one day by default.
-
-    Raises:
-        PayloadError: The range is empty or longer than `RANGE_MAX`.
-    """
-    end = end or context.clock() + timedelta(minutes=5)
-    start = start or end - timedelta(days=1)
-    if start >= end:
-        raise PayloadError("`from` must lie before `to`")
-    if end - start > RANGE_MAX:
-        raise PayloadError(f"a range is at most {RANGE_MAX.days} days")
-    return start, end
+router = APIRouter(prefix="/api/v1", tags=["devices"], responses=problems(503), route_class=ApiRoute)
 
 
 @router.get("/devices", dependencies=[require("viewer")])
@@ -119,8 +73,8 @@ def list_devices(
     )
 
 
-@router.get("/devices/{device}", dependencies=[require("viewer")])
-@router.get("/devices/{device}/latest", dependencies=[require("viewer")])
+@router.get("/devices/{device}", dependencies=[require("viewer")], responses=problems(404))
+@router.get("/devices/{device}/latest", dependencies=[require("viewer")], responses=problems(404))
 def show_device(request: Request, device: DeviceId) -> DeviceResponse:
     """One device with the latest value of each field."""
     context = context_of(request)
@@ -129,7 +83,7 @@ def show_device(request: Request, device: DeviceId) -> DeviceResponse:
     return device_response(context, found, latest[0] if latest else None, context.clock())
 
 
-@router.get("/devices/{device}/series", dependencies=[require("viewer")])
+@router.get("/devices/{device}/series", dependencies=[require("viewer")], responses=problems(404))
 def show_series(
     request: Request,
     device: DeviceId,
@@ -145,7 +99,7 @@ def show_series(
     begin, end = time_range(context, start, to)
     query = SeriesQuery(device, field, begin, end, parse_every(every), agg)
     check_series(query)
-    points = [PointResponse(at=point.at, value=point.value) for point in context.reader.series(query)]
+    points = [PointResponse(point.at, point.value) for point in context.reader.series(query)]
     return SeriesResponse(
         device=device, field=field, unit=unit_of(field), every_s=query.every_s, agg=agg, points=points
     )
@@ -185,20 +139,34 @@ def list_events(
     return EventsResponse(events=[event_response(event) for event in context.reader.events(query)])
 
 
+class StoredEpochResponse(msgspec.Struct, frozen=True):
+    """Stored sequences of one device and epoch. Ranges are pairs of first and last sequence number, both included."""
+
+    device: str
+    epoch: str = msgspec.field(name="boot")
+    seqs: Annotated[tuple[tuple[int, int], ...], Meta(description="Stored ranges.")]
+    rows: Annotated[int, Meta(description="Number of stored rows.")]
+    duplicates: Annotated[int, Meta(description="Rows beyond one for each sequence number.")]
+    dead: Annotated[list[tuple[int, int]], Meta(description="Ranges of dead letters.")]
+
+
+class LedgerResponse(msgspec.Struct, frozen=True):
+    """What is stored of every device and epoch, and what the store has lost."""
+
+    epochs: list[StoredEpochResponse]
+    lost: tuple[LostRange, ...]
+
+
 @router.get("/ledger", dependencies=[require("operator")], tags=["system"])
-def show_ledger(request: Request) -> dict[Literal["epochs", "lost"], list[dict[str, Any]]]:
+def show_ledger(request: Request) -> LedgerResponse:
     """Per device and epoch: stored sequence ranges, rows and duplicates, and sequences of dead letters."""
     context = context_of(request)
     dead = context.dead_letters.seqs()
     epochs = {(stored.device, stored.epoch): stored for stored in context.reader.stored_sequences()}
     found = []
     for device, epoch in sorted({*epochs, *dead}):
-        sequences = epochs.get((device, epoch))
-        stored = (
-            {"seqs": sequences.seqs, "rows": sequences.rows, "duplicates": sequences.duplicates}
-            if sequences
-            else NOTHING_STORED
-        )
-        found.append({"device": device, "boot": epoch, **stored, "dead": list(dead.get((device, epoch), ()))})
+        stored = epochs.get((device, epoch)) or StoredSequences(device, epoch, (), 0, 0)
+        ranges = [*dead.get((device, epoch), ())]
+        found.append(StoredEpochResponse(device, epoch, stored.seqs, stored.rows, stored.duplicates, ranges))
     health = context.health.read()
-    return {"epochs": found, "lost": [msgspec.to_builtins(range_) for range_ in (health.lost if health else ())]}
+    return LedgerResponse(found, health.lost if health else ())

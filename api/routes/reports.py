@@ -4,54 +4,51 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import date, timedelta
-from typing import Annotated, Any, Final
+from datetime import date
+from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
+from msgspec import Meta
 
 from api.auth.access import require
-from api.context import ApiContext
+from api.dependencies import context_of
+from api.http.description import ATTACHMENT_HEADERS, CSV_MEDIA, file_answer, problems
+from api.http.routing import ApiRoute
 from api.queries.camera_metrics import CameraMetrics
-from api.queries.reporting import CameraReport, camera_reports
+from api.queries.reporting import CameraReport, camera_reports, day_of
 from api.queries.spreadsheet import escape_formula
-from api.routes.readings import context_of
-from city.errors import PayloadError
 from ingest.store.views.reviews import REASONS
 
-router = APIRouter(prefix="/api/v1/cameras", tags=["cameras"])
+router = APIRouter(prefix="/api/v1/cameras", tags=["cameras"], responses=problems(503), route_class=ApiRoute)
 
-BACK_MAX: Final = timedelta(days=1_825)
 Day = Annotated[date | None, Query(description="A local day; today.", examples=["2026-03-01"])]
 
 
-def day_of(context: ApiContext, day: date | None) -> date:
-    """The requested local day; today if None.
+class CameraReportsResponse(msgspec.Struct, frozen=True):
+    """Metrics of every camera, worst first."""
 
-    Raises:
-        PayloadError: The day is in the future, or older than `BACK_MAX`.
-    """
-    today = context.clock().astimezone(context.city.time_zone).date()
-    if day is None:
-        return today
-    if not today - BACK_MAX <= day <= today:
-        raise PayloadError(f"`day` lies between {today - BACK_MAX} and {today}")
-    return day
+    day: Annotated[date, Meta(description="Local day.")]
+    simulated: bool
+    cameras: list[CameraReport]
 
 
 @router.get("/report", dependencies=[require("viewer")])
-def show_report(request: Request, day: Day = None) -> dict[str, Any]:
+def show_report(request: Request, day: Day = None) -> CameraReportsResponse:
     """Metrics of every camera on a day and in the 30 days that end with it, worst first."""
     context = context_of(request)
     asked = day_of(context, day)
-    return {
-        "day": asked.isoformat(),
-        "simulated": context.demo,
-        "cameras": [msgspec.to_builtins(report) for report in camera_reports(context, asked)],
-    }
+    return CameraReportsResponse(asked, context.demo, camera_reports(context, asked))
 
 
-@router.get("/report.csv", dependencies=[require("viewer")], response_class=Response)
+@router.get(
+    "/report.csv",
+    dependencies=[require("viewer")],
+    response_class=Response,
+    responses=file_answer(
+        "One row per camera; durations in seconds, unknown values empty.", CSV_MEDIA, headers=ATTACHMENT_HEADERS
+    ),
+)
 def download_report(request: Request, day: Day = None) -> Response:
     """The day's metrics as CSV. Durations are in seconds; unknown values are empty."""
     context = context_of(request)
@@ -59,7 +56,7 @@ def download_report(request: Request, day: Day = None) -> Response:
     text = to_csv(asked, camera_reports(context, asked))
     name = f"kamera-{context.city.id}-{asked.isoformat()}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
+    return Response(text, media_type=f"{CSV_MEDIA}; charset=utf-8", headers=headers)
 
 
 def to_csv(day: date, reports: list[CameraReport]) -> str:

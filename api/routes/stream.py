@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from fastapi import APIRouter, Request
@@ -16,10 +16,12 @@ from starlette.types import Receive, Scope, Send
 
 from api.auth.access import client_key, require
 from api.context import ApiContext
+from api.dependencies import context_of
+from api.http.description import JSON_MEDIA, ModelSchema, Responses, problems
 from api.http.limiter import ConcurrencyLimiter, TooManyError
 from api.http.problems import problem
-from api.routes.readings import context_of
-from api.schemas import device_response
+from api.http.routing import ApiRoute
+from api.schemas import DeviceResponse, device_response
 from broker.contract.topics import Kind
 
 EVERY_S: Final = 1.0
@@ -30,8 +32,25 @@ STREAMS_EACH: Final = 10
 """Streams of one token or session; in an open demo, of one address."""
 LOOK_BACK: Final = timedelta(hours=1)
 
-router = APIRouter(prefix="/api/v1", tags=["devices"])
-_limiter: Final = ConcurrencyLimiter("streams", each=STREAMS_EACH, total=STREAMS_MAX)
+router = APIRouter(prefix="/api/v1", tags=["devices"], route_class=ApiRoute)
+
+
+_MEDIA: Final = "text/event-stream"
+_ANSWER: Final[Responses] = {
+    200: {
+        "description": "Server-sent events `devices`, about once a second; their ids are times.",
+        "content": {
+            _MEDIA: {
+                "schema": {
+                    "type": "string",
+                    "description": "The data of each event are the devices that changed.",
+                    "contentMediaType": JSON_MEDIA,
+                    "contentSchema": ModelSchema(list[DeviceResponse]),
+                }
+            }
+        },
+    }
+}
 
 
 @dataclass(eq=False)
@@ -62,8 +81,8 @@ class Stream:
             return b""
         self.since = max(latest.received_at for latest in changed)
         now, devices = self.context.clock(), self.context.city.devices
-        responses: list[dict[str, Any]] = [
-            device_response(self.context, devices[latest.device], latest, now).model_dump(mode="json")
+        responses = [
+            device_response(self.context, devices[latest.device], latest, now)
             for latest in changed
             if latest.device in devices
         ]
@@ -72,25 +91,39 @@ class Stream:
         )
 
 
+def stream_limiter() -> ConcurrencyLimiter:
+    """The limits of streams of one app."""
+    return ConcurrencyLimiter("streams", each=STREAMS_EACH, total=STREAMS_MAX)
+
+
 class BoundedStream(StreamingResponse):
-    """A response that counts against the limit of streams while it is sent."""
+    """A response that counts against the limits of the app's streams while it is sent."""
+
+    def __init__(self, blocks: AsyncIterator[bytes], limiter: ConcurrencyLimiter, headers: Mapping[str, str]) -> None:
+        super().__init__(blocks, media_type=_MEDIA, headers=headers)
+        self._limiter = limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the stream, or 429 if the limit is reached."""
         try:
-            with _limiter.acquire(client_key(HTTPConnection(scope))):
+            with self._limiter.acquire(client_key(HTTPConnection(scope))):
                 await super().__call__(scope, receive, send)
         except TooManyError as exc:
             await problem(429, str(exc), headers={"Retry-After": "10"})(scope, receive, send)
 
 
-@router.get("/stream", dependencies=[require("viewer")], response_class=StreamingResponse)
+@router.get(
+    "/stream",
+    dependencies=[require("viewer")],
+    response_class=StreamingResponse,
+    responses={**_ANSWER, **problems(429)},
+)
 async def stream(request: Request, kind: Kind | None = None) -> StreamingResponse:
     """Server-sent events `devices` with changed devices, about once a second; resumes after `Last-Event-ID`."""
     context = context_of(request)
     listener = Stream(context, kind, start_after(request.headers.get("last-event-id"), context.clock()))
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return BoundedStream(listener.events(), media_type="text/event-stream", headers=headers)
+    return BoundedStream(listener.events(), request.app.state.stream_limiter, headers)
 
 
 def start_after(last_event: str | None, now: datetime) -> datetime:

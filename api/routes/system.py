@@ -2,72 +2,128 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from datetime import datetime
+from typing import Annotated, Final
 
+import msgspec
 import structlog
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import JSONResponse
+from msgspec import Meta
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
 
 from api.auth.access import require, role_of
-from api.queries.system import not_ready_reason, reason_text, system
-from api.routes.readings import NUMBER_MAX, context_of
+from api.dependencies import NUMBER_MAX, context_of
+from api.http.description import JSON_MEDIA, file_answer, model_answer, problems
+from api.http.routing import ApiRoute
+from api.queries.system import SystemState, not_ready_reason, reason_text, system_state
 
 log = structlog.get_logger("api")
 
 PAYLOAD_SHOWN: Final = 2_000
 
-router = APIRouter()
+router = APIRouter(route_class=ApiRoute)
+
+
+class AliveResponse(msgspec.Struct, frozen=True):
+    """The process answers."""
+
+    alive: bool = True
+
+
+class ReadyResponse(msgspec.Struct, frozen=True):
+    """Whether readings arrive and are stored; `detail` says why not."""
+
+    ready: bool
+    detail: str
+
+
+class DeadLetterResponse(msgspec.Struct, frozen=True):
+    """A message that could not be read."""
+
+    id: Annotated[int, Meta(description="Number of the dead letter.")]
+    topic: str
+    received_at: datetime
+    times: Annotated[int, Meta(description="How often the same bytes came.")]
+    last_at: datetime | None
+    reason: str
+    payload: Annotated[str, Meta(description=f"Its first {PAYLOAD_SHOWN} bytes as text.")]
+    bytes: Annotated[int, Meta(description="Size of the payload. Unit: B.")]
+
+
+class DeadLettersResponse(msgspec.Struct, frozen=True):
+    """Dead letters, newest first; `total` are kept, `dropped` were dropped at the bound."""
+
+    total: int
+    dropped: int
+    dead_letters: list[DeadLetterResponse]
+
+
+class ReplayedResponse(msgspec.Struct, frozen=True):
+    """Number of dead letters that went through ingest again."""
+
+    replayed: int
 
 
 @router.get("/healthz", tags=["system"])
-def healthz() -> dict[str, bool]:
+def healthz() -> AliveResponse:
     """Liveness: this process answers. Public."""
-    return {"alive": True}
+    return AliveResponse()
 
 
-@router.get("/readyz", tags=["system"])
-def readyz(request: Request) -> JSONResponse:
+@router.get(
+    "/readyz",
+    tags=["system"],
+    response_class=Response,
+    responses={**model_answer(ReadyResponse), **model_answer(ReadyResponse, status=503, description="Not ready.")},
+)
+def readyz(request: Request) -> Response:
     """Readiness: readings arrive and are stored; otherwise 503 with the reason. Public."""
     reason = not_ready_reason(context_of(request))
-    return JSONResponse({"ready": not reason, "detail": reason_text(reason)}, 503 if reason else 200)
+    body = msgspec.json.encode(ReadyResponse(not reason, reason_text(reason)))
+    return Response(body, 503 if reason else 200, media_type=JSON_MEDIA)
 
 
-@router.get("/metrics", dependencies=[require("viewer")], tags=["system"])
+@router.get(
+    "/metrics",
+    dependencies=[require("viewer")],
+    tags=["system"],
+    response_class=Response,
+    responses=file_answer("Metrics in the text format of Prometheus.", CONTENT_TYPE_LATEST.partition(";")[0]),
+)
 def metrics() -> Response:
     """Counters and gauges of this process for Prometheus, which sends a viewer's token."""
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-@router.get("/api/v1/system", dependencies=[require("viewer")], tags=["system"])
-def show_system(request: Request) -> dict[str, Any]:
+@router.get("/api/v1/system", dependencies=[require("viewer")], tags=["system"], responses=problems(503))
+def show_system(request: Request) -> SystemState:
     """The state of the platform."""
-    return system(context_of(request))
+    return system_state(context_of(request))
 
 
-@router.get("/api/v1/dead-letters", dependencies=[require("viewer")], tags=["system"])
+@router.get("/api/v1/dead-letters", dependencies=[require("viewer")], tags=["system"], responses=problems(503))
 def list_dead_letters(
     request: Request,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
     before: Annotated[int | None, Query(ge=1, le=NUMBER_MAX, description="Page on from this id.")] = None,
-) -> dict[str, Any]:
+) -> DeadLettersResponse:
     """Dead letters, newest first, with their reasons."""
     box = context_of(request).dead_letters
     letters = [
-        {
-            "id": letter.id,
-            "topic": letter.topic,
-            "received_at": letter.received_at,
-            "times": letter.times,
-            "last_at": letter.last_at,
-            "reason": letter.reason,
-            "payload": letter.payload[:PAYLOAD_SHOWN].decode("utf-8", "backslashreplace"),
-            "bytes": len(letter.payload),
-        }
+        DeadLetterResponse(
+            letter.id,
+            letter.topic,
+            letter.received_at,
+            letter.times,
+            letter.last_at,
+            letter.reason,
+            letter.payload[:PAYLOAD_SHOWN].decode("utf-8", "backslashreplace"),
+            len(letter.payload),
+        )
         for letter in box.find(limit=limit, before_id=before)
     ]
-    return {"total": box.count(), "dropped": box.dropped_count(), "dead_letters": letters}
+    return DeadLettersResponse(box.count(), box.dropped_count(), letters)
 
 
 class ReplayRequest(BaseModel):
@@ -76,10 +132,12 @@ class ReplayRequest(BaseModel):
     ids: list[Annotated[int, Field(ge=1, le=NUMBER_MAX)]] = Field(min_length=1, max_length=1_000, examples=[[1, 2]])
 
 
-@router.post("/api/v1/dead-letters/replay", dependencies=[require("operator")], tags=["system"])
-def replay_dead_letters(request: Request, body: ReplayRequest) -> dict[str, int]:
+@router.post(
+    "/api/v1/dead-letters/replay", dependencies=[require("operator")], tags=["system"], responses=problems(503)
+)
+def replay_dead_letters(request: Request, body: ReplayRequest) -> ReplayedResponse:
     """Replay dead letters through ingest, after the cause was fixed; returns their number."""
     context = context_of(request)
     count = context.replay(body.ids)
     log.info("dead_letters.replayed", count=count, role=role_of(request, context))
-    return {"replayed": count}
+    return ReplayedResponse(count)

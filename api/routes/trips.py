@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Any, Final
+from datetime import timedelta
+from typing import Final
 
 import msgspec
 from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 
 from api.auth.access import require
-from api.context import ApiContext
-from api.queries.trips import Trip, trip_of
-from api.routes.readings import DeviceId, From, To, context_of, time_range
+from api.dependencies import DeviceId, From, To, context_of, time_range
+from api.http.description import problems
+from api.http.routing import ApiRoute
+from api.queries.trips import Trip, trip_between
 from city.errors import PayloadError
 from city.inventory.model import Truck
-from ingest.store.records import Reading
 
 LENGTH_MAX: Final = timedelta(days=7)
 
-router = APIRouter(prefix="/api/v1/trucks", tags=["trucks"])
+router = APIRouter(prefix="/api/v1/trucks", tags=["trucks"], responses=problems(503), route_class=ApiRoute)
 
 
-@router.get("/{device}/trip", dependencies=[require("viewer")])
-def show_trip(request: Request, device: DeviceId, start: From = None, to: To = None) -> dict[str, Any]:
+class TripResponse(Trip, frozen=True, kw_only=True):
+    """The trip of a truck in the requested time range."""
+
+    device: str
+    simulated: bool
+
+
+@router.get("/{device}/trip", dependencies=[require("viewer")], responses=problems(404))
+def show_trip(request: Request, device: DeviceId, start: From = None, to: To = None) -> TripResponse:
     """The trip of a truck: distance, stops, and PTO time; at most a week."""
     context = context_of(request)
     begin, end = time_range(context, start, to)
@@ -33,10 +40,4 @@ def show_trip(request: Request, device: DeviceId, start: From = None, to: To = N
     if not isinstance(truck, Truck):
         raise HTTPException(404, f"there is no truck {device!r} in the inventory of {context.city.id}")
     found = trip_between(context, truck, begin, end)
-    return {"device": device, "simulated": context.demo, **msgspec.to_builtins(found)}
-
-
-def trip_between(context: ApiContext, truck: Truck, begin: datetime, end: datetime) -> Trip:
-    """The trip of a truck in `[begin, end)`, from stored readings."""
-    records = context.reader.export(begin, end, device=truck.id)
-    return trip_of(record for record in records if isinstance(record, Reading))
+    return TripResponse(**msgspec.structs.asdict(found), device=device, simulated=context.demo)

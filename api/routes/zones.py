@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-import msgspec
 import structlog
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, Response
@@ -14,10 +13,12 @@ from starlette.exceptions import HTTPException
 
 from api.auth.access import require, role_of
 from api.context import ApiContext
-from api.http.problems import problem
+from api.dependencies import DeviceId, camera_of, context_of
+from api.http.description import problems, stored_file_answer
+from api.http.problems import FieldErrorResponse, problem
+from api.http.routing import ApiRoute
 from api.queries.cases import cases
-from api.queries.suggestions import LOOK_BACK, suggest_ignores
-from api.routes.readings import DeviceId, context_of
+from api.queries.suggestions import LOOK_BACK, Suggestion, suggest_ignores
 from city.errors import ConfigError
 from city.inventory.model import Camera
 from city.inventory.zone_plans import ZonePlanFile, plan_path, plan_version, save_plan, still_path
@@ -25,9 +26,10 @@ from city.inventory.zones import Zone, ZoneFault, ZoneKind, ZonePlan, faults_of
 
 log = structlog.get_logger("api")
 
-router = APIRouter(prefix="/api/v1/cameras", tags=["cameras"])
+router = APIRouter(prefix="/api/v1/cameras", tags=["cameras"], responses=problems(404), route_class=ApiRoute)
 
 POINTS_MAX: Final = 1_000
+_STILL_MEDIA: Final = "image/jpeg"
 _saving = threading.Lock()
 
 
@@ -44,17 +46,22 @@ class ZonePlanRequest(BaseModel):
 
     zones: list[ZoneRequest] = Field(max_length=200)
     person_height: list[tuple[float, float]] = Field(
-        [], max_length=2, description="Row of the feet and height, of two persons."
+        [], max_length=2, description="Row of the feet and height of two persons, 0 to 1 of the picture's height."
     )
     version: Annotated[str, Field(max_length=64)] = ""
 
 
-def camera_of(context: ApiContext, camera: str) -> Camera:
-    """A camera of the inventory; 404 if there is none."""
-    found = context.city.cameras.get(camera)
-    if found is None:
-        raise HTTPException(404, f"camera {camera!r} is not in the inventory of {context.city.id}")
-    return found
+class ZonePlanResponse(ZonePlan, frozen=True, kw_only=True):
+    """The zone plan in force of a camera, with suggested ignore zones.
+
+    `drawn`: whether it was drawn here, `version` is its version then. `still`: whether there is an image to draw on.
+    """
+
+    camera: str
+    drawn: bool
+    version: str
+    still: bool
+    suggestions: list[Suggestion]
 
 
 def plan_in_force(context: ApiContext, camera: Camera) -> ZonePlan:
@@ -62,30 +69,31 @@ def plan_in_force(context: ApiContext, camera: Camera) -> ZonePlan:
     return ZonePlanFile(context.data, camera.id, camera.plan).current()
 
 
-def plan_response(context: ApiContext, camera: Camera) -> dict[str, Any]:
-    """The zone plan of a camera as JSON, with suggestions from the rejected cases of 60 days."""
+def plan_response(context: ApiContext, camera: Camera) -> ZonePlanResponse:
+    """The zone plan of a camera, with suggestions from the rejected cases of 60 days."""
     plan = plan_in_force(context, camera)
     recent = cases(context, start=context.clock() - LOOK_BACK)
     suggestions = suggest_ignores([case for case in recent if case.camera == camera.id], plan.zones)
-    return {
-        "camera": camera.id,
-        "drawn": plan_path(context.data, camera.id).is_file(),
-        "version": plan_version(context.data, camera.id),
-        **msgspec.to_builtins(plan),
-        "still": still_path(context.data, camera.id).is_file(),
-        "suggestions": [{**msgspec.to_builtins(zone), "rejects": zone.rejects} for zone in suggestions],
-    }
+    return ZonePlanResponse(
+        plan.zones,
+        plan.person_height,
+        camera=camera.id,
+        drawn=plan_path(context.data, camera.id).is_file(),
+        version=plan_version(context.data, camera.id),
+        still=still_path(context.data, camera.id).is_file(),
+        suggestions=suggestions,
+    )
 
 
-@router.get("/{camera}/zones", dependencies=[require("operator")])
-def show_zones(request: Request, camera: DeviceId) -> dict[str, Any]:
+@router.get("/{camera}/zones", dependencies=[require("operator")], responses=problems(503))
+def show_zones(request: Request, camera: DeviceId) -> ZonePlanResponse:
     """The zone plan in force, with suggested ignore zones."""
     context = context_of(request)
     return plan_response(context, camera_of(context, camera))
 
 
-@router.put("/{camera}/zones", dependencies=[require("operator")], response_model=None)
-def save_zones(request: Request, camera: DeviceId, body: ZonePlanRequest) -> dict[str, Any] | Response:
+@router.put("/{camera}/zones", dependencies=[require("operator")], responses=problems(409, 503))
+def save_zones(request: Request, camera: DeviceId, body: ZonePlanRequest) -> ZonePlanResponse | Response:
     """Save a zone plan, which the camera worker applies from its next picture. Faults are listed with 422."""
     context = context_of(request)
     found = camera_of(context, camera)
@@ -105,25 +113,26 @@ def save_zones(request: Request, camera: DeviceId, body: ZonePlanRequest) -> dic
     return plan_response(context, found)
 
 
-@router.get("/{camera}/still", dependencies=[require("operator")], response_class=FileResponse)
+@router.get(
+    "/{camera}/still",
+    dependencies=[require("operator")],
+    response_class=FileResponse,
+    responses=stored_file_answer("The background image, without people.", _STILL_MEDIA),
+)
 def show_still(request: Request, camera: DeviceId) -> FileResponse:
     """The camera's background image without people, privacy masks black; at most minutes old while it watches."""
     context = context_of(request)
     path = still_path(context.data, camera_of(context, camera).id)
     if not path.is_file():
         raise HTTPException(404, f"camera {camera!r} has saved no still yet")
-    return FileResponse(path, media_type="image/jpeg")
+    return FileResponse(path, media_type=_STILL_MEDIA)
 
 
 def _fault_text(fault: ZoneFault) -> str:
     return fault.detail if fault.zone is None else f"zones.{fault.zone}: {fault.detail}"
 
 
-def _error(fault: ZoneFault) -> dict[str, Any]:
+def _error(fault: ZoneFault) -> FieldErrorResponse:
     field = "person_height" if fault.code.startswith("person") else "zones"
-    return {
-        "field": field if fault.zone is None else f"zones.{fault.zone}",
-        "zone": fault.zone,
-        "code": fault.code,
-        "detail": fault.detail,
-    }
+    path = field if fault.zone is None else f"zones.{fault.zone}"
+    return FieldErrorResponse(path, fault.detail, zone=fault.zone, code=fault.code)

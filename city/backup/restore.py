@@ -129,12 +129,12 @@ def _unpack(file: Path, passphrase: str, work: Path) -> Manifest:
 def _work_folder(data: Path) -> Iterator[Path]:
     """A locked folder beside the data folder; deletes unlocked ones, which crashes have left."""
     for old in data.parent.glob(f".{data.name}.restoring-*"):
-        with contextlib.suppress(OSError), file_lock(old, wait=False):
+        with contextlib.suppress(OSError), file_lock(old, wait=False, is_folder=True):
             shutil.rmtree(old, ignore_errors=True)
     work = data.with_name(f".{data.name}.restoring-{secrets.token_hex(4)}")
     work.mkdir(mode=0o700)
     try:
-        with file_lock(work, wait=False):
+        with file_lock(work, wait=False, is_folder=True):
             yield work
     finally:
         shutil.rmtree(work, ignore_errors=True)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations
+from typing import Annotated
 
-Point = tuple[float, float]
+from msgspec import Meta
+
+Point = Annotated[tuple[float, float], Meta(description="x and y, 0 to 1 from the top left.")]
 Polygon = tuple[Point, ...]
 
 

@@ -6,9 +6,10 @@ The zone of waste is that of the point where it touches the ground: the bottom c
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final, Literal, get_args
+from typing import Annotated, Final, Literal, get_args
 
 import msgspec
+from msgspec import Meta
 
 from city.inventory.polygons import Point, Polygon, area, contains, crosses_itself
 
@@ -33,7 +34,10 @@ AREA_MIN: Final = 0.0001
 ROWS_APART_MIN: Final = 0.05
 """Minimum distance of the two rows; persons closer together say nothing about perspective."""
 
-PersonHeight = tuple[tuple[float, float], ...]
+PersonHeight = Annotated[
+    tuple[tuple[float, float], ...],
+    Meta(description="Nothing, or of two persons the row of the feet and the height, 0 to 1 of the picture's height."),
+]
 """Nothing, or two pairs: the row of a person's feet, and how tall the person is there, shares of the picture's height.
 """
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
+from msgspec import Meta
 
 from city.errors import ConfigError, PayloadError, TopicError
 from city.inventory.model import AccessPoint, Bin, Binding, Camera, City, Device, Profile, Truck
@@ -13,7 +14,7 @@ from ingest.decoding.decoder import Decoder
 from ingest.decoding.formats.registry import adapter_for
 from ingest.decoding.results import DecodeResult
 from ingest.messages import Arrival
-from ingest.store.records import EventRecord, Reading, Record
+from ingest.store.records import EventRecord, Reading, Record, Value
 
 LATE_AFTER: Final = timedelta(minutes=15)
 
@@ -24,11 +25,11 @@ class DryRunRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     sort: str
     device: str
     at: datetime
-    values: dict[str, Any] = {}
+    values: Annotated[dict[str, Value], Meta(description="By field of the contract, whose name ends in its unit.")] = {}
     quality: tuple[str, ...] = ()
     event: str = ""
     state: str = ""
-    detail: dict[str, Any] = {}
+    detail: Annotated[dict[str, Any], Meta(description="What the event says besides.")] = {}
 
 
 class DryRunResult(msgspec.Struct, frozen=True):

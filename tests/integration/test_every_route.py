@@ -25,7 +25,7 @@ from city.runtime.secrets import ROLES, Role
 from ingest.store.duckdb.store import DuckStore
 from ingest.store.parked.quarantine import QuarantinedMessage
 from tests.support.raw_http import served
-from tests.unit.api.conftest import NOW, Stage
+from tests.unit.api.conftest import NOW, Stage, contract_of
 from tests.unit.api.test_messages import gateway_password
 
 OPEN_TO_EVERYBODY: Final = {
@@ -128,7 +128,9 @@ def filled(request: pytest.FixtureRequest, stage: Stage) -> Iterator[Stage]:
 @contextmanager
 def asking(stage: Stage, *, demo: bool = False) -> Iterator[Client]:
     """Who asks the server of the service, with a sign-in or as a demo."""
-    with served(create_app(stage.context(demo=demo))) as port, Client(base_url=f"http://127.0.0.1:{port}") as client:
+    app = create_app(stage.context(demo=demo))
+    with served(app) as port, Client(base_url=f"http://127.0.0.1:{port}") as client:
+        client.event_hooks = {"response": [contract_of(app).check]}
         client.headers["Origin"] = str(client.base_url).rstrip("/")
         yield client
 

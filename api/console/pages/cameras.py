@@ -7,13 +7,13 @@ from datetime import date
 from typing import Final
 
 from fastapi import Request
+from markupsafe import Markup
 
 from api.console.page_context import PageContext
 from api.console.parts.layout import show
-from api.console.parts.markup import Markup, join, link, table, tag
+from api.console.parts.markup import join, link, table, tag
 from api.queries.camera_metrics import CameraMetrics
-from api.queries.reporting import DAYS, CameraReport, camera_reports
-from api.routes.reports import day_of
+from api.queries.reporting import DAYS, CameraReport, camera_reports, day_of
 from city.errors import PayloadError
 
 _SHORT_S: Final = 60.0

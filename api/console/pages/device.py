@@ -8,13 +8,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
 
+import msgspec
+from markupsafe import Markup
 from nicegui import ui
 
 from api.console.page_context import PageContext
 from api.console.pages.listing import fill_bar, state_badge
 from api.console.parts.hours import hours_box
-from api.console.parts.layout import show
-from api.console.parts.markup import Markup, join, link, table, tag
+from api.console.parts.layout import replace, show
+from api.console.parts.markup import join, link, table, tag
 from api.console.parts.trip_panel import trip_panel
 from api.schemas import DeviceResponse, device_response
 from broker.contract.payloads import fields_of
@@ -72,7 +74,7 @@ async def build(page: PageContext, device: Device, days: int) -> None:
     show(_event_table(page, events), "panel")
 
     async def refresh() -> None:
-        values.set_content(_values(page, await asyncio.to_thread(_response, page, device)))
+        replace(values, _values(page, await asyncio.to_thread(_response, page, device)))
 
     ui.timer(REFRESH_S, refresh, immediate=False)
 
@@ -134,7 +136,8 @@ def _value(page: PageContext, field: str, device: DeviceResponse) -> object:
 
 def _facts(page: PageContext, device: DeviceResponse) -> Markup:
     kelurahan = page.context.city.kelurahan.get(device.kelurahan)
-    facts: dict[str, object] = {"kelurahan": kelurahan.name if kelurahan else device.kelurahan, **device.facts}
+    facts: dict[str, object] = {"kelurahan": kelurahan.name if kelurahan else device.kelurahan}
+    facts |= {key: fact for key, fact in msgspec.structs.asdict(device.facts).items() if fact is not msgspec.UNSET}
     depot = page.context.city.sites.get(str(facts.get("depot", "")))
     if depot:
         facts["depot"] = depot.name

@@ -8,14 +8,14 @@ from typing import Final
 
 import msgspec
 from fastapi import Request
-from nicegui import ui
+from markupsafe import Markup
 
 from api.console.page_context import PageContext
 from api.console.parts.case_card import card
 from api.console.parts.custody_panel import custody_panel
 from api.console.parts.forms import Choice, pager, select
-from api.console.parts.layout import asset, show
-from api.console.parts.markup import Markup, join, link, tag
+from api.console.parts.layout import add_head, asset, show
+from api.console.parts.markup import join, link, tag
 from api.queries.cases import cases
 from api.queries.queue import SHOWN, CaseFilter, merge_offers
 from ingest.store.views.cases import Case
@@ -38,7 +38,7 @@ async def build(page: PageContext, request: Request) -> None:
     """Add the queue to the page."""
     filter_ = CaseFilter.of(request.query_params)
     for script in ("plural.js", "review.js", "evidence.js"):
-        ui.add_head_html(tag("script", src=asset(script), defer=True))
+        add_head(tag("script", src=asset(script), defer=True))
     show(_body(page, filter_, await asyncio.to_thread(cases, page.context)), "queue-box")
 
 

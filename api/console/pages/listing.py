@@ -12,12 +12,13 @@ from typing import Final
 from urllib.parse import urlencode
 
 from fastapi import Request
+from markupsafe import Markup
 from nicegui import ui
 
 from api.console.page_context import PageContext
 from api.console.parts.forms import pager, select
-from api.console.parts.layout import show
-from api.console.parts.markup import Markup, join, link, table, tag
+from api.console.parts.layout import replace, show
+from api.console.parts.markup import join, link, table, tag
 from api.schemas import device_connectivity, service_status
 from broker.contract.topics import Kind
 from city.inventory.model import Bin, Device, Truck
@@ -68,7 +69,7 @@ async def build(page: PageContext, kind: Kind, request: Request) -> None:
     shown = show(first, "list-box")
 
     async def refresh() -> None:
-        shown.set_content(await asyncio.to_thread(_list, page, kind, filter_))
+        replace(shown, await asyncio.to_thread(_list, page, kind, filter_))
 
     ui.timer(REFRESH_S, refresh, immediate=False)
     show(_downloads(page, kind))

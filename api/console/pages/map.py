@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, Final, get_args
 
 import msgspec
+from markupsafe import Markup
 from nicegui import ui
 
 from api.console.page_context import PageContext
 from api.console.parts.layout import asset, show
-from api.console.parts.markup import Markup, join, tag
+from api.console.parts.markup import join, tag
 from broker.contract.topics import KINDS
 from city.inventory.model import WasteKind
 from ingest.store.records import Connectivity

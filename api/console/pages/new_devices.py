@@ -7,13 +7,14 @@ import re
 from typing import Any, Final
 
 import msgspec
+from markupsafe import Markup
 from nicegui import ui
 
 from api.console.page_context import PageContext
 from api.console.parts.forms import select
-from api.console.parts.layout import asset, show
-from api.console.parts.markup import Markup, join, link, table, tag
-from api.routes.new_devices import PAYLOAD_SHOWN, suggested_profile
+from api.console.parts.layout import add_head, asset, replace, show
+from api.console.parts.markup import join, link, table, tag
+from api.queries.unknown_devices import PAYLOAD_SHOWN, suggested_profile
 from broker.contract.payloads import fields_of
 from broker.contract.topics import KINDS, Kind
 from broker.contract.units import unit_of
@@ -29,11 +30,11 @@ _NUMBERED: Final = re.compile(r"^(.*?)-?(\d+)$")
 
 async def build_list(page: PageContext) -> None:
     """Add the list to the page and refresh it."""
-    ui.add_head_html(tag("script", src=asset("new-devices.js"), defer=True))
+    add_head(tag("script", src=asset("new-devices.js"), defer=True))
     listed = show(await asyncio.to_thread(_list, page), "panel")
 
     async def refresh() -> None:
-        listed.set_content(await asyncio.to_thread(_list, page))
+        replace(listed, await asyncio.to_thread(_list, page))
 
     ui.timer(REFRESH_S, refresh, immediate=False)
 
@@ -80,7 +81,7 @@ def build(page: PageContext, device: UnknownDevice) -> None:
     if not page.may("operator"):
         show(tag("p", page.t("new_devices_operator_only"), class_="warn"))
         return
-    ui.add_head_html(tag("script", src=asset("new-devices.js"), defer=True))
+    add_head(tag("script", src=asset("new-devices.js"), defer=True))
     show(_facts(page, device), "panel")
     with ui.element("div").classes("adoption"):
         show(_form(page, device), "panel")

@@ -7,12 +7,11 @@ from typing import Annotated
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
-from nicegui import APIRouter, ui
-from nicegui import app as nicegui_app
-from starlette.routing import Match, Mount
-from starlette.types import Scope
+from markupsafe import Markup
+from nicegui import APIRouter
 
 from api.auth.access import require
+from api.console.embedding import embed
 from api.console.page_context import PageContext, page_context_of
 from api.console.pages import cameras as cameras_page
 from api.console.pages import device as device_page
@@ -23,15 +22,12 @@ from api.console.pages import new_devices as new_devices_page
 from api.console.pages import system as system_page
 from api.console.pages import zones as zones_page
 from api.console.parts.layout import STATIC, VERSION, render_layout, show
-from api.console.parts.markup import Markup, link, tag
-from api.routes.new_devices import UnknownDeviceId, unknown_device_of
-from api.routes.readings import DeviceId, context_of, device_of
-from api.routes.zones import camera_of
+from api.console.parts.markup import link, tag
+from api.dependencies import DeviceId, UnknownDeviceId, camera_of, context_of, device_of, unknown_device_of
 from broker.contract.topics import Kind
 from city.inventory.model import Camera, Device
 from ingest.store.parked.quarantine import UnknownDevice
 
-RECONNECT_S = 10.0
 ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="6" fill="#14532d"/>'
     '<path d="M8 11h16l-2 15H10zM7 7h18v3H7zm6-3h6v3h-6z" fill="#fff"/></svg>'
@@ -41,35 +37,12 @@ ICON = (
 router = APIRouter(include_in_schema=False, dependencies=[require("viewer")])
 
 
-class AssetsMount(Mount):
-    """Mount of NiceGUI's app, for its assets and websocket only; other unknown paths get our 404."""
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Match the paths of NiceGUI's assets and websocket."""
-        if not scope.get("path", "").startswith(("/_nicegui/", "/_nicegui_ws/")):
-            return Match.NONE, {}
-        return super().matches(scope)
-
-
 def mount(app: FastAPI) -> None:
     """Add the pages to an app."""
     app.include_router(router)
     app.mount(f"/console/{VERSION}", StaticFiles(directory=STATIC), name="console")
     app.add_api_route("/favicon.ico", _icon, include_in_schema=False)
-    # NiceGUI has one app in a process; each of ours completes it anew, also after it has answered for another.
-    nicegui_app.middleware_stack = None
-    nicegui_app.user_middleware.clear()
-    ui.run_with(
-        app,
-        title="Jaga Kota",
-        favicon=ICON,
-        language="id",
-        tailwind=False,
-        show_welcome_message=False,
-        reconnect_timeout=RECONNECT_S,
-    )
-    # It mounts itself on every path that is left, which would answer wrong API paths with a page.
-    app.router.routes[-1] = AssetsMount("/", nicegui_app)
+    embed(app, ICON)
 
 
 def _icon() -> Response:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from markupsafe import Markup
 from nicegui import ui
 
 from api.console.page_context import PageContext
 from api.console.pages.listing import STATES
-from api.console.parts.layout import show
-from api.console.parts.markup import Markup, join, link, table, tag
-from api.queries.system import BEHIND_S, system
-from broker.contract.topics import KINDS
+from api.console.parts.layout import replace, show
+from api.console.parts.markup import join, link, table, tag
+from api.queries.system import BEHIND_S, system_state
+from broker.contract.topics import KINDS, Kind
 from broker.health import read_health
 from city.runtime.status import broker_problems
 from ingest.store.parked.dead_letters import DeadLetter
+from ingest.store.records import Connectivity
 from ingest.store.views.health import IngestHealth
 
 REFRESH_S: Final = 5.0
@@ -30,25 +32,24 @@ async def build(page: PageContext) -> None:
     letters = show(await asyncio.to_thread(_letters, page), "panel")
 
     async def refresh() -> None:
-        health.set_content(await asyncio.to_thread(_health, page))
-        letters.set_content(await asyncio.to_thread(_letters, page))
+        replace(health, await asyncio.to_thread(_health, page))
+        replace(letters, await asyncio.to_thread(_letters, page))
 
     ui.timer(REFRESH_S, refresh, immediate=False)
 
 
 def _health(page: PageContext) -> Markup:
-    found = system(page.context)
-    works = bool(found["ready"])
+    found = system_state(page.context)
     health = page.context.health.read()
     warnings = [part for part in _warnings(page, health) if part]
     verdict = page.plural("ready_but", len(warnings)) if warnings else page.t("ready")
     grade = "warn" if warnings else "good"
-    if not works:
-        verdict, grade = f"{page.t('not_ready')}: {page.t('not_ready_' + found['not_ready_reason'])}", "bad"
+    if not found.ready:
+        verdict, grade = f"{page.t('not_ready')}: {page.t('not_ready_' + found.not_ready_reason)}", "bad"
     state = tag("p", verdict, class_=f"verdict {grade}")
     note = tag("p", tag("code", health.note), class_="warn") if health and health.note else Markup()
     tiles = _tiles(page, health)
-    return join([state, note, *warnings, tiles, _devices(page, found["devices"]), _late(page, found["late"])])
+    return join([state, note, *warnings, tiles, _devices(page, found.devices), _late(page, found.late)])
 
 
 def _warnings(page: PageContext, health: IngestHealth | None) -> list[Markup]:
@@ -125,7 +126,7 @@ def _subject(page: PageContext, subject: str) -> str:
     return page.t("everybody") if subject == "*" else subject
 
 
-def _devices(page: PageContext, counted: dict[str, dict[str, int]]) -> Markup:
+def _devices(page: PageContext, counted: dict[Kind, dict[Connectivity, int]]) -> Markup:
     rows = [
         [
             link(f"/devices/{kind}", page.t(kind)),

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any, Final, get_args
 
 import msgspec
-from nicegui import ui
+from markupsafe import Markup
 
 from api.console.page_context import PageContext
 from api.console.parts.hours import hours_box
-from api.console.parts.layout import asset, show
-from api.console.parts.markup import Markup, join, tag
+from api.console.parts.layout import add_head, asset, show
+from api.console.parts.markup import join, tag
 from city.inventory.model import Camera
 from city.inventory.zone_plans import still_path
 from city.inventory.zones import CORNERS, NAME_MAX, ZONE_KINDS, FaultCode, ZoneKind
@@ -50,7 +50,7 @@ def build(page: PageContext, camera: Camera) -> None:
         show(tag("p", page.t("zones_operator_only"), class_="warn"))
         return
     for name in ("plural.js", "zones-draw.js", "zones.js"):
-        ui.add_head_html(tag("script", src=asset(name), defer=True))
+        add_head(tag("script", src=asset(name), defer=True))
     show(_editor(page, camera), "panel")
     show(hours_box(page, camera.site), "panel")
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from markupsafe import Markup
+
 from api.console.page_context import PageContext
-from api.console.parts.markup import Markup, join, link, tag
+from api.console.parts.markup import join, link, tag
 from api.queries.queue import is_likely_same
 from ingest.store.views.cases import Case, evidence_urls
 from ingest.store.views.reviews import NOTE_MAX, REASONS

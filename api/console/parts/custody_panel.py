@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from markupsafe import Markup
+
 from api.console.page_context import PageContext
-from api.console.parts.markup import Markup, join, table, tag
+from api.console.parts.markup import join, table, tag
 from city.i18n.catalogue import REPORT_TEXTS
 from ingest.store.views.cases import Case
 from vision.evidence.subject import describe

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from markupsafe import Markup
+
 from api.console.page_context import PageContext
-from api.console.parts.markup import Markup, link, tag
+from api.console.parts.markup import link, tag
 
 Choice = tuple[str, str]
 """A value and its label."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
+from markupsafe import Markup
+
 from api.console.page_context import PageContext
-from api.console.parts.markup import Markup, join, tag
+from api.console.parts.markup import join, tag
 from city.inventory.windows import DumpingHours
 
 AHEAD: Final = timedelta(days=60)

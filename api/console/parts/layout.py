@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Final
 
 from fastapi import Request
+from markupsafe import Markup
 from nicegui import ui
-from nicegui.language import Language
-from nicegui.translations import translations
 
+from api.console.embedding import LOCALES
 from api.console.page_context import LANG_COOKIE, PageContext
-from api.console.parts.markup import Markup, join, link, tag
+from api.console.parts.markup import join, link, tag
 from api.queries.system import BEHIND_S
-from city.i18n.catalogue import LANGS, Lang
+from city.i18n.catalogue import LANGS
 
 STATIC: Final = Path(__file__).parents[1] / "static"
 VERSION: Final = hashlib.sha256(
@@ -32,8 +32,6 @@ MENU: Final = (
     ("new_devices", "/strangers"),
     ("system", "/system"),
 )
-LOCALES: Final[dict[Lang, Language]] = {"id": "id", "en": "en-US"}
-_POPUPS: Final = ("connection_lost", "trying_to_reconnect", "message_too_long", "message_too_long_body")
 REFRESH_S: Final = 5.0
 _YEAR_S: Final = 31_536_000
 
@@ -47,10 +45,10 @@ def render_layout(page: PageContext, request: Request, active: str, title: str) 
     """Add the layout to the page that is being built."""
     _set_language(page)
     ui.page_title(f"{title} - Jaga Kota {page.context.city.name}")
-    ui.add_head_html(_head(page))
-    ui.add_body_html(join([_banner(page), _header(page, request, active)]))
+    add_head(_head(page))
+    ui.add_body_html(str(join([_banner(page), _header(page, request, active)])))
     warnings = show(_warnings(page))
-    ui.timer(REFRESH_S, lambda: warnings.set_content(_warnings(page)), immediate=False)
+    ui.timer(REFRESH_S, lambda: replace(warnings, _warnings(page)), immediate=False)
 
 
 def _set_language(page: PageContext) -> None:
@@ -58,19 +56,31 @@ def _set_language(page: PageContext) -> None:
     client = ui.context.client
     client.page = copy(client.page)
     client.page.language = LOCALES[page.lang]
-    translations.setdefault(LOCALES[page.lang], {key: page.t(key) for key in _POPUPS})
+
+
+# NiceGUI gets plain strings: a sum of its own HTML and `Markup` would escape its own.
 
 
 def show(html: Markup, classes: str = "") -> ui.html:
     """Add escaped HTML to the page."""
-    return ui.html(html, sanitize=False).classes(classes)
+    return ui.html(str(html), sanitize=False).classes(classes)
+
+
+def replace(shown: ui.html, html: Markup) -> None:
+    """Replace what `show` added."""
+    shown.set_content(str(html))
+
+
+def add_head(html: Markup) -> None:
+    """Add escaped HTML to the head of the page."""
+    ui.add_head_html(str(html))
 
 
 def _head(page: PageContext) -> Markup:
     parts = [tag("link", rel="stylesheet", href=asset("console.css"))]
     if page.lang_chosen:
         cookie = f"{LANG_COOKIE}={page.lang};path=/;max-age={_YEAR_S};samesite=lax"
-        parts.append(tag("script", Markup(f'document.cookie="{cookie}"')))
+        parts.append(tag("script", Markup('document.cookie="{}"').format(cookie)))
     return join([*parts, tag("script", src=asset("console.js"), defer=True)])
 
 

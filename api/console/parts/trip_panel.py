@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
+from markupsafe import Markup
+
 from api.console.page_context import PageContext
-from api.console.parts.markup import Markup, join, table, tag
-from api.queries.trips import Trip, TripStop
-from api.routes.trips import trip_between
+from api.console.parts.markup import join, table, tag
+from api.queries.trips import Trip, TripStop, trip_between
 from city.inventory.geo import distance_km
 from city.inventory.model import Truck
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
+from msgspec import Meta
 
 from broker.contract.topics import ID_PATTERN
 from city.inventory.model import City
@@ -42,12 +43,12 @@ class Case(msgspec.Struct, frozen=True):
     state: Literal["open", "cleared"]
     since: str
     hours: str
-    box: list[float]
+    box: Annotated[list[float], Meta(description="Left, top, width and height. Unit: px.")]
     simulated: bool
     evidence: dict[str, str]
     sha256: dict[str, str]
     zone: str = ""
-    frame: list[float] = []
+    frame: Annotated[list[float], Meta(description="Width and height of the picture. Unit: px.")] = []
     cleared_at: datetime | None = None
     verdict: CaseVerdict = "none"
     reason: str = ""

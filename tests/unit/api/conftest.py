@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from api.app import create_app
 from api.context import ApiContext
+from api.http.openapi import describe
 from api.queries.evidence_service import EvidenceService
 from api.queries.reviews import ReviewService
 from city.errors import RetryLaterError
@@ -28,11 +30,22 @@ from ingest.store.parked.dead_letters import DeadLetter, DeadLetterQueue
 from ingest.store.parked.quarantine import Quarantine, QuarantinedMessage
 from ingest.store.records import EventRecord, Reading, RecordOrigin, StatusRecord, Value
 from ingest.store.views.health import HealthSnapshotFile, IngestHealth
+from tests.support.openapi import Contract
 from vision.evidence.custody.keys import CustodySigner
 from vision.evidence.store import EvidenceStore
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 CITY = load_city(builtin_city("kupang"))
+
+
+CONTRACTS: list[Contract] = []
+
+
+def contract_of(app: FastAPI) -> Contract:
+    """The contract of the first app of the process. That of all others is the same."""
+    if not CONTRACTS:
+        CONTRACTS.append(Contract(describe(app)))
+    return CONTRACTS[0]
 
 
 @dataclass
@@ -142,7 +155,18 @@ class Stage:
         """A client of the app, as a program on `peer` that addresses it as `host`."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         app = create_app(self.context(demo=demo, now=now))
-        return TestClient(app, f"http://{host}", headers=headers, client=(peer, 40000), follow_redirects=False)
+        client = TestClient(app, f"http://{host}", headers=headers, client=(peer, 40000), follow_redirects=False)
+        # Whatever a test asks for, each answer has to be one that the description has.
+        client.event_hooks = {"response": [contract_of(app).check]}
+        return client
+
+
+@pytest.fixture
+def contract(stage: Stage) -> Contract:
+    """The contract, with nothing checked yet."""
+    found = contract_of(create_app(stage.context()))
+    found.checked.clear()
+    return found
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ def test_every_language_has_a_locale_of_the_page() -> None:
 
 
 def test_texts_from_outside_stay_text() -> None:
-    assert tag("p", "<b>&", title='"<') == '<p title="&quot;&lt;">&lt;b&gt;&amp;</p>'
+    assert tag("p", "<b>&", title='"<') == '<p title="&#34;&lt;">&lt;b&gt;&amp;</p>'
     assert join([tag("b", "x"), "<i>", None], ", ") == "<b>x</b>, &lt;i&gt;, "
     assert tag("input", checked=True, disabled=False, value=None) == "<input checked>"
 

@@ -19,7 +19,6 @@ from api.auth.session import COOKIE, make_session
 from api.http.hosts import is_same, parse_authority, parse_origin
 from api.http.limiter import ConcurrencyLimiter, TooManyError
 from api.http.middleware import CROSS_ORIGIN_PATH, WEBSOCKETS_EACH, AuthMiddleware, OriginCheckMiddleware
-from api.routes import stream
 from api.routes.stream import STREAMS_EACH, STREAMS_MAX
 from city.runtime.ports import is_loopback
 from tests.unit.api.conftest import NOW, Stage
@@ -239,17 +238,19 @@ def test_a_person_is_a_token_or_a_session_and_in_a_demo_an_address(stage: Stage)
 
 def test_streams_of_one_person_are_bounded_and_so_are_all(stage: Stage) -> None:
     client = stage.client()
+    limiter: ConcurrencyLimiter = client.app.state.stream_limiter  # type: ignore[attr-defined]
     with ExitStack() as stack:
         for _ in range(STREAMS_EACH):
-            stack.enter_context(stream._limiter.acquire("address 127.0.0.1"))
+            stack.enter_context(limiter.acquire("address 127.0.0.1"))
         answer = client.get("/api/v1/stream")
         assert (answer.status_code, answer.headers["retry-after"]) == (429, "10")
         assert answer.json()["detail"] == f"you have {STREAMS_EACH} streams open already; close one first"
         for number in range(STREAMS_MAX - STREAMS_EACH):
-            stack.enter_context(stream._limiter.acquire(f"token {number}"))
+            stack.enter_context(limiter.acquire(f"token {number}"))
         token = {"Authorization": f"Bearer {stage.secrets.token('viewer')}"}
         assert "of all people together" in client.get("/api/v1/stream", headers=token).json()["detail"]
-    assert stream._limiter.in_use == 0
+    assert limiter.in_use == 0
+    assert stage.client().app.state.stream_limiter is not limiter, "each app has its own"  # type: ignore[attr-defined]
 
 
 def test_open_pages_of_one_person_are_bounded(stage: Stage) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,6 +24,7 @@ from ingest.store.views.device_state import DeviceState, evaluate
 from tests.support.smart_data_models import attributes_of, faults_of, published
 from tests.unit.api.conftest import CITY, NOW
 
+EXPORTS = Path(__file__).parents[3] / "docs" / "exports.md"
 SAMPLES: dict[Kind, str] = {"bin": "bin-0451", "truck": "truck-01", "ap": "ap-liliba", "camera": "cam-01"}
 HERE = {"lat_deg": -10.1712345678, "lon_deg": 123.6}
 AT = "2026-03-01T12:00:00.000Z"
@@ -113,6 +116,15 @@ def test_every_attribute_is_one_of_the_schema_and_of_the_type_it_says(type_: str
         # Theirs says of an identifier that it is one, not which type it has.
         told = {name: one.type for name, one in entity.attributes.items() if name != "refDeviceModel"}
         assert {name: known[name] for name in told} == told
+
+
+@pytest.mark.parametrize("type_", ENTITY_TYPES)
+def test_the_page_of_exports_names_attributes_that_there_are(type_: str) -> None:
+    line = next(line for line in EXPORTS.read_text().splitlines() if line.startswith(f"| `{type_}` |"))
+    named = set(re.findall(r"`(\w+)`", re.sub(r"\(.*?\)", "", line.split("|")[3])))
+    entities = [made(type_, standing(SAMPLES[kind], **FULL[kind]), emptied=NOW) for kind in ENTITY_TYPES[type_].kinds]
+    assert named
+    assert named <= {name for entity in entities if entity for name in entity.attributes}
 
 
 def test_the_schemas_of_the_test_find_faults() -> None:

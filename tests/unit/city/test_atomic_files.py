@@ -100,8 +100,11 @@ def test_a_lock_excludes_others_until_its_holder_has_gone(tmp_path: Path) -> Non
     shared = partial(file_lock, path, wait=False, shared=True)
     with shared(), shared(), pytest.raises(BlockingIOError), file_lock(path, wait=False):
         pytest.fail("a shared lock excludes nobody")
-    with file_lock(tmp_path), pytest.raises(BlockingIOError), file_lock(tmp_path, wait=False):
+    folder = partial(file_lock, tmp_path, wait=False, is_folder=True)
+    with folder(), pytest.raises(BlockingIOError), folder():
         pytest.fail("two hold one folder")
+    with pytest.raises(IsADirectoryError), file_lock(tmp_path):
+        pytest.fail("a folder stands in the file's place")
     assert [file.name for file in tmp_path.iterdir()] == ["a.lock"]
 
 

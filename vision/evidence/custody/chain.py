@@ -32,7 +32,7 @@ class Entry(msgspec.Struct, frozen=True):
     at: Utc
     kind: Kind
     case: str
-    detail: dict[str, Any]
+    detail: Annotated[dict[str, Any], msgspec.Meta(description="What happened, by `kind`.")]
     prev: str
     key: str
     sig: str = ""

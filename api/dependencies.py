@@ -1,0 +1,100 @@
+"""Dependencies of routes and pages, in FastAPI's sense: the context, parameter types, and what a path names."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final
+
+from fastapi import Path, Query, Request
+from pydantic import AfterValidator, AwareDatetime
+from starlette.exceptions import HTTPException
+
+from api.context import ApiContext
+from api.queries.cases import cases
+from broker.contract.topics import ID_PATTERN
+from city.errors import PayloadError
+from city.inventory.model import Camera, Device
+from ingest.store.parked.quarantine import UnknownDevice
+from ingest.store.views.cases import Case
+
+PAGE_MAX: Final = 1_000
+RANGE_MAX: Final = timedelta(days=400)
+BUCKET_MAX_S: Final = RANGE_MAX.total_seconds()
+YEARS: Final = (1970, 2200)
+"""Range of accepted years, the last one excluded; stores count time from the first."""
+NUMBER_MAX: Final = 2**63 - 1
+"""Maximum of a signed 64-bit integer, which the stores use."""
+
+
+def _within_years(at: datetime) -> datetime:
+    # A zone may push a time out of all years that there are.
+    try:
+        is_known = YEARS[0] <= at.astimezone(UTC).year < YEARS[1]
+    except OverflowError:
+        is_known = False
+    if not is_known:
+        raise ValueError(f"a time lies between {YEARS[0]} and {YEARS[1]}")
+    return at
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_within_years)]
+DeviceId = Annotated[str, Path(pattern=f"^{ID_PATTERN}$", examples=["bin-0451"])]
+CaseId = Annotated[str, Path(pattern=f"^{ID_PATTERN}$")]
+UnknownDeviceId = Annotated[int, Path(ge=1, le=NUMBER_MAX)]
+From = Annotated[
+    Moment | None, Query(alias="from", description="Start, inclusive, with a time zone; default: a day ago.")
+]
+To = Annotated[Moment | None, Query(description="End, exclusive, with a time zone; default: now.")]
+
+
+def context_of(request: Request) -> ApiContext:
+    """The context of the app."""
+    context: ApiContext = request.app.state.context
+    return context
+
+
+def device_of(context: ApiContext, device: str) -> Device:
+    """A device of the inventory; 404 if there is none."""
+    found = context.city.devices.get(device)
+    if found is None:
+        raise HTTPException(404, f"device {device!r} is not in the inventory of {context.city.id}")
+    return found
+
+
+def camera_of(context: ApiContext, camera: str) -> Camera:
+    """A camera of the inventory; 404 if there is none."""
+    found = context.city.cameras.get(camera)
+    if found is None:
+        raise HTTPException(404, f"camera {camera!r} is not in the inventory of {context.city.id}")
+    return found
+
+
+def case_of(context: ApiContext, case: str) -> Case:
+    """A listed case; 404 if there is none."""
+    found = next((listed for listed in cases(context) if listed.id == case), None)
+    if found is None:
+        raise HTTPException(404, f"there is no case {case!r}")
+    return found
+
+
+def unknown_device_of(context: ApiContext, number: int) -> UnknownDevice:
+    """An unknown device; 404 if there is none."""
+    found = context.quarantine.get(number)
+    if found is None:
+        raise HTTPException(404, f"there is no unknown device {number}; it may have been adopted")
+    return found
+
+
+def time_range(context: ApiContext, start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:
+    """The requested time range; one day by default.
+
+    Raises:
+        PayloadError: The range is empty or longer than `RANGE_MAX`.
+    """
+    end = end or context.clock() + timedelta(minutes=5)
+    start = start or end - timedelta(days=1)
+    if start >= end:
+        raise PayloadError("`from` must lie before `to`")
+    if end - start > RANGE_MAX:
+        raise PayloadError(f"a range is at most {RANGE_MAX.days} days")
+    return start, end

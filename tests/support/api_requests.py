@@ -1,0 +1,137 @@
+"""One request for every operation of the API with its success, and those with which it refuses; for a filled city."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+CASE: Final = "c-1"
+BASE: Final = f"/api/v1/dumping/cases/{CASE}"
+BIN: Final = "urn:ngsi-ld:WasteContainer:kupang:bin-0451"
+WHY: Final = {"reason": "a reason in whole words"}
+ADOPTION: Final = {
+    "id": "bin-9001",
+    "profile": "milesight-em310-udl",
+    "lat_deg": -10.1,
+    "lon_deg": 123.6,
+    "model": "plastic-240l",
+    "waste_kind": "organic",
+    "color": "yellow",
+}
+SQUARE: Final = [[0.2, 0.2], [0.8, 0.2], [0.8, 0.8]]
+PLAN: Final = {"zones": [{"kind": "watch", "name": "w", "polygon": SQUARE}]}
+READINGS: Final = "/api/v1/export/readings.csv?device=bin-0451&field=fill_pct"
+UNKNOWN: Final = "/api/v1/strangers/1"
+ENDLESS: Final = "/api/v1/stream"
+
+SUCCESSES: Final[tuple[tuple[str, str, Any], ...]] = (
+    ("GET", "/healthz", None),
+    ("GET", "/readyz", None),
+    ("GET", "/metrics", None),
+    ("GET", "/api/v1/openapi.json", None),
+    ("GET", "/api/v1/system", None),
+    ("GET", "/api/v1/devices?limit=1000", None),
+    ("GET", "/api/v1/devices/bin-0451", None),
+    ("GET", "/api/v1/devices/truck-01/latest", None),
+    ("GET", "/api/v1/devices/bin-0451/series?field=fill_pct", None),
+    ("GET", "/api/v1/devices/bin-0451/series?field=fill_pct&every=5m", None),
+    ("GET", "/api/v1/events", None),
+    ("GET", "/api/v1/ledger", None),
+    ("GET", "/api/v1/dead-letters", None),
+    ("POST", "/api/v1/dead-letters/replay", {"ids": [1]}),
+    ("GET", "/api/v1/map/places.geojson", None),
+    *(("GET", f"/api/v1/map/{kind}.geojson", None) for kind in ("bin", "truck", "ap", "camera")),
+    ("GET", "/api/v1/trucks/truck-01/trip", None),
+    ("GET", "/api/v1/cameras/report", None),
+    ("GET", "/api/v1/cameras/report.csv", None),
+    ("GET", "/api/v1/dumping/cases", None),
+    ("GET", BASE, None),
+    ("POST", f"{BASE}/review", {"verdict": "rejected", "reason": "shadow"}),
+    ("GET", f"{BASE}/evidence/before.jpg", None),
+    ("GET", f"{BASE}/custody", None),
+    ("POST", f"{BASE}/export", None),
+    ("POST", f"{BASE}/clear/before.jpg", WHY),
+    ("POST", f"{BASE}/erase", WHY),
+    ("GET", "/api/v1/cameras/cam-03/zones", None),
+    ("PUT", "/api/v1/cameras/cam-01/zones", PLAN),
+    ("GET", "/api/v1/cameras/cam-01/still", None),
+    ("POST", "/api/v1/messages/unifi/default/device", {}),
+    ("POST", "/api/v1/monitoring/device/bin-0451/", {}),
+    ("GET", "/api/v1/profiles", None),
+    ("GET", "/api/v1/strangers", None),
+    ("GET", UNKNOWN, None),
+    ("GET", f"{UNKNOWN}/preview?profile=milesight-em310-udl", None),
+    ("POST", f"{UNKNOWN}/ignore", None),
+    ("POST", f"{UNKNOWN}/notice", None),
+    ("POST", f"{UNKNOWN}/adopt", ADOPTION),
+    ("GET", "/api/v1/export/devices.geojson", None),
+    ("GET", "/api/v1/export/devices.csv", None),
+    ("GET", READINGS, None),
+    ("GET", "/api/v1/export/events.csv", None),
+    *(
+        ("GET", f"/ngsi-ld/v1/entities?type={type_}&limit=1000&format={form}", None)
+        for type_ in ("WasteContainer", "Vehicle", "Device")
+        for form in ("normalized", "concise", "simplified")
+    ),
+    ("GET", f"/ngsi-ld/v1/entities/{BIN}", None),
+    ("GET", "/ngsi-ld/v1/types", None),
+)
+"""A request for every operation but the endless stream, in an order in which each is answered with 200."""
+
+ABSENT: Final[tuple[tuple[str, str, Any], ...]] = (
+    ("GET", "/api/v1/devices/bin-9999", None),
+    ("GET", "/api/v1/devices/bin-9999/latest", None),
+    ("GET", "/api/v1/devices/bin-9999/series?field=fill_pct", None),
+    ("GET", "/api/v1/trucks/bin-0451/trip", None),
+    ("GET", "/api/v1/dumping/cases/none", None),
+    ("POST", "/api/v1/dumping/cases/none/review", {"verdict": "confirmed"}),
+    ("GET", f"{BASE}/evidence/none.jpg", None),
+    ("GET", "/api/v1/dumping/cases/none/custody", None),
+    ("POST", "/api/v1/dumping/cases/none/export", None),
+    ("POST", f"{BASE}/clear/none.jpg", WHY),
+    ("POST", "/api/v1/dumping/cases/none/erase", WHY),
+    ("GET", "/api/v1/cameras/cam-99/zones", None),
+    ("PUT", "/api/v1/cameras/cam-99/zones", PLAN),
+    ("GET", "/api/v1/cameras/cam-02/still", None),
+    ("POST", "/api/v1/monitoring/device/nobody/", {}),
+    ("GET", "/api/v1/strangers/99", None),
+    ("GET", "/api/v1/strangers/99/preview?profile=x", None),
+    *(("POST", f"/api/v1/strangers/99/{verb}", None) for verb in ("ignore", "notice")),
+    ("POST", "/api/v1/strangers/99/adopt", ADOPTION),
+    ("GET", READINGS.replace("0451", "9999"), None),
+    ("GET", f"/ngsi-ld/v1/entities/{BIN.replace('0451', '9999')}", None),
+)
+INVALID: Final[tuple[tuple[str, str, Any], ...]] = (
+    ("GET", "/api/v1/devices?limit=0", None),
+    ("GET", "/api/v1/devices/UPPER", None),
+    ("GET", "/api/v1/devices/UPPER/latest", None),
+    ("GET", "/api/v1/devices/bin-0451/series", None),
+    ("GET", "/api/v1/events?limit=0", None),
+    ("GET", "/api/v1/dead-letters?limit=0", None),
+    ("POST", "/api/v1/dead-letters/replay", {"ids": []}),
+    ("GET", "/api/v1/map/planes.geojson", None),
+    ("GET", "/api/v1/trucks/UPPER/trip", None),
+    ("GET", "/api/v1/cameras/report?day=x", None),
+    ("GET", "/api/v1/cameras/report.csv?day=2200-01-01", None),
+    ("GET", "/api/v1/dumping/cases?from=x", None),
+    ("GET", "/api/v1/dumping/cases/UPPER", None),
+    ("POST", f"{BASE}/review", {"verdict": "rejected"}),
+    ("GET", "/api/v1/dumping/cases/UPPER/evidence/before.jpg", None),
+    ("GET", "/api/v1/dumping/cases/UPPER/custody", None),
+    ("POST", f"{BASE}/export?lang=xx", None),
+    ("POST", f"{BASE}/clear/before.jpg", {"reason": "no"}),
+    ("POST", f"{BASE}/erase", {}),
+    ("GET", "/api/v1/cameras/UPPER/zones", None),
+    ("PUT", "/api/v1/cameras/cam-01/zones", {"zones": [{"kind": "watch", "name": "w", "polygon": SQUARE[:2]}]}),
+    ("GET", "/api/v1/cameras/UPPER/still", None),
+    ("POST", "/api/v1/messages/owntracks/+/x", {}),
+    ("POST", "/api/v1/monitoring/device/bin-0451/?time=x", {}),
+    ("GET", "/api/v1/profiles?kind=plane", None),
+    ("GET", "/api/v1/strangers/x", None),
+    ("GET", f"{UNKNOWN}/preview?profile=none", None),
+    *(("POST", f"/api/v1/strangers/x/{verb}", None) for verb in ("ignore", "notice")),
+    ("POST", f"{UNKNOWN}/adopt", {**ADOPTION, "waste_kind": "gold", "lat_deg": 900}),
+    *(("GET", f"/api/v1/export/devices.{ending}?kind=plane", None) for ending in ("csv", "geojson")),
+    ("GET", f"{READINGS}&field=password", None),
+    ("GET", "/api/v1/export/events.csv?kind=plane", None),
+    ("GET", f"{ENDLESS}?kind=plane", None),
+)

@@ -1,0 +1,199 @@
+"""Real answers of every operation, and its refusals, are as the OpenAPI description says."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from api.context import ApiContext
+from city.errors import RetryLaterError
+from city.inventory.zone_plans import still_path
+from ingest.store.parked.quarantine import QuarantinedMessage
+from ingest.store.views.health import Damage, ErrorRateAlarm, IngestHealth, LostRange
+from tests.support.api_requests import ABSENT, BASE, BIN, CASE, ENDLESS, INVALID, PLAN, SUCCESSES, WHY
+from tests.support.openapi import Contract
+from tests.unit.api.conftest import CITY, NOW, Stage
+from tests.unit.api.test_messages import gateway_password
+from vision.evidence.encryption import encrypt, encrypted_name, key_file, new_private_key, public_of
+
+
+def fill(stage: Stage) -> None:
+    """Something of everything."""
+    stage.measure("bin-0451", fill_pct=41.0, temperature_c=30.5, battery_pct=80.0)
+    for minute in range(3):
+        at = NOW - timedelta(minutes=10 - minute)
+        stage.measure("truck-01", at, lat_deg=-10.1 - minute / 100, lon_deg=123.6, pto=True, odometer_km=7.0)
+    stage.measure("ap-liliba", clients=3)
+    stage.measure("cam-01", scene_ok=True)
+    stage.happen("bin-0451", "collected", "noted", weight_kg=4.5)
+    stage.happen("cam-01", "blind", at=NOW - timedelta(hours=1), reason="dark")
+    stage.bury("nonsense")
+    private = new_private_key()
+    stage.clear_key = stage.folder / "clear.key"
+    stage.clear_key.write_text(key_file(private))
+    sealed = encrypt(b"face", public_of(private))
+    stage.keep(CASE, {"before.jpg": b"\xff\xd8\xff", encrypted_name("before.jpg"): sealed})
+    detail = {"box": [1, 2, 3, 4], "frame": [640, 480], "since": NOW.isoformat(), "evidence": {"before": "before.jpg"}}
+    stage.happen("cam-01", "dumping", case=CASE, **detail)
+    still = still_path(stage.folder, "cam-01")
+    still.parent.mkdir(parents=True, exist_ok=True)
+    still.write_bytes(b"\xff\xd8\xff")
+    uplink = json.dumps({"uplink_message": {"f_port": 85, "frm_payload": "A3VkA2cZAQSCRAEFAAE="}}).encode()
+    topic = "v3/a@t/devices/x/up"
+    stage.quarantine.add([QuarantinedMessage("tts", ("app/x",), topic, uplink, NOW, model="em310-udl", port=85)])
+    lost = (LostRange("bin-0001", "b", 1, 2),)
+    damages, alarms = (Damage(NOW, "x", "damaged"),), (ErrorRateAlarm("*", 3, 9),)
+    stage.board.publish(IngestHealth(NOW, connected=True, damages=damages, alarms=alarms, lost=lost, canary_age_s=1.0))
+
+
+@pytest.fixture
+def filled(stage: Stage) -> Iterator[Stage]:
+    before = dict(CITY.devices)
+    fill(stage)
+    yield stage
+    CITY.replace_devices(before)
+
+
+def ask(stage: Stage, client: TestClient, method: str, path: str, body: Any, **headers: str) -> int:
+    """The status; the answer is held against the description by the client."""
+    headers = {"Authorization": f"Bearer {stage.secrets.token('admin')}", **headers}
+    if path.startswith("/api/v1/messages/"):
+        account = base64.b64encode(f"controllers:{gateway_password(stage)}".encode()).decode()
+        headers["Authorization"] = f"Basic {account}"
+    if path.startswith("/api/v1/monitoring/"):
+        path += f"{'&' if '?' in path else '?'}key={stage.secrets.password('bin-0451')}"
+    return client.request(method, path, json=body, headers=headers).status_code
+
+
+def declared(contract: Contract, status: str) -> set[tuple[str, str]]:
+    """The operations that describe a status."""
+    return {(method, path) for method, path, operation in contract.operations() if status in operation["responses"]}
+
+
+def reached(contract: Contract, status: str, requests: tuple[tuple[str, str, Any], ...]) -> set[tuple[str, str]]:
+    """Which operations some requests were for."""
+    return {(method, contract.operation_of(method, path.partition("?")[0])[0]) for method, path, _ in requests} & {
+        (method, path) for method, path, found in contract.checked if found == status
+    }
+
+
+def test_every_operation_answers_as_described(filled: Stage, contract: Contract) -> None:
+    client = filled.client(demo=False)
+    for method, path, body in SUCCESSES:
+        assert ask(filled, client, method, path, body) == 200, path
+    endless = {("GET", ENDLESS)}
+    assert declared(contract, "200") - reached(contract, "200", SUCCESSES) == endless
+
+
+def test_what_is_absent_is_a_problem_as_described(filled: Stage, contract: Contract) -> None:
+    client = filled.client(demo=False)
+    for method, path, body in ABSENT:
+        assert ask(filled, client, method, path, body) == 404, path
+    assert declared(contract, "404") == reached(contract, "404", ABSENT)
+
+
+def test_who_has_no_right_gets_a_problem_as_described(filled: Stage, contract: Contract) -> None:
+    client = filled.client(demo=False)
+    keyless = {"/api/v1/monitoring/device/{device}/"}
+    for method, path, body in (*SUCCESSES, ("GET", ENDLESS, None)):
+        client.request(method, path, json=body)
+        client.request(method, path, json=body, headers={"Origin": "http://evil.example"})
+    found = {
+        status: {(method, path) for method, path, got in contract.checked if got == status} for status in ("401", "403")
+    }
+    assert {path for _, path in declared(contract, "401") - found["401"]} == keyless
+    assert declared(contract, "403") - found["403"] == {("GET", "/api/v1/map/places.geojson")}, "in a demo alone"
+
+
+def test_malformed_requests_get_a_problem_as_described(filled: Stage, contract: Contract) -> None:
+    client = filled.client(demo=False)
+    for method, path, body in (*SUCCESSES, ("GET", ENDLESS, None)):
+        assert ask(filled, client, method, path, body, Host="a b") == 400, path
+    assert declared(contract, "400") == {(method, path) for method, path, _ in contract.operations()}
+
+
+def test_invalid_parameters_and_bodies_get_a_problem_as_described(filled: Stage, contract: Contract) -> None:
+    client = filled.client(demo=False)
+    for method, path, body in INVALID:
+        assert ask(filled, client, method, path, body) == 422, path
+    assert declared(contract, "422") == reached(contract, "422", INVALID)
+
+
+def test_large_bodies_get_a_problem_as_described(filled: Stage, contract: Contract) -> None:
+    client = filled.client(demo=False)
+    for method, path, _ in SUCCESSES:
+        if method != "GET":
+            assert ask(filled, client, method, path, "x" * 1_100_000) == 413, path
+    assert declared(contract, "413") == {(method, path) for method, path, _ in contract.operations() if method != "GET"}
+
+
+@pytest.mark.parametrize(
+    ("status", "requests"),
+    [
+        ("409", [("POST", f"{BASE}/review", {"verdict": "merged", "into": CASE})]),
+        ("409", [("PUT", "/api/v1/cameras/cam-01/zones", {**PLAN, "version": "other"})]),
+        ("410", [("POST", f"{BASE}/erase", WHY), ("GET", f"{BASE}/evidence/before.jpg", None)]),
+        ("410", [("POST", f"{BASE}/erase", WHY), ("POST", f"{BASE}/export", None)]),
+        ("410", [("POST", f"{BASE}/erase", WHY), ("POST", f"{BASE}/erase", WHY)]),
+    ],
+)
+def test_conflicts_get_a_problem_as_described(filled: Stage, status: str, requests: list[tuple[str, str, Any]]) -> None:
+    client = filled.client(demo=False)
+    got = [ask(filled, client, method, path, body) for method, path, body in requests]
+    assert str(got[-1]) == status
+
+
+@pytest.mark.parametrize(
+    "path", ["/ngsi-ld/v1/types", "/ngsi-ld/v1/entities?type=Device", f"/ngsi-ld/v1/entities/{BIN}"]
+)
+def test_entities_in_both_media_types_and_in_no_other(filled: Stage, path: str) -> None:
+    client = filled.client(demo=False)
+    assert ask(filled, client, "GET", path, None, Accept="application/ld+json") == 200
+    assert ask(filled, client, "GET", path, None, Accept="image/png") == 406
+
+
+@pytest.mark.parametrize(
+    ("range_", "status"), [("bytes=0-1", 206), ("bytes=0-0,2-2", 206), ("bytes=9-", 416), ("x", 400)]
+)
+@pytest.mark.parametrize("path", [f"{BASE}/evidence/before.jpg", "/api/v1/cameras/cam-01/still"])
+def test_parts_of_files_are_as_described(filled: Stage, path: str, range_: str, status: int) -> None:
+    assert ask(filled, filled.client(demo=False), "GET", path, None, Range=range_) == status
+
+
+class Away:
+    """A store, a journal or a quarantine that is away."""
+
+    def __getattr__(self, name: str) -> Any:
+        def fail(*_args: Any, **_named: Any) -> Any:
+            raise RetryLaterError("it is away")
+
+        return fail
+
+
+def away_from(context: ApiContext) -> ApiContext:
+    away: Any = Away()
+    services = {"reader": away, "dead_letters": away, "quarantine": away, "replay": away.x, "receive": away.x}
+    return dataclasses.replace(context, **services)
+
+
+def test_without_a_store_there_is_a_problem_as_described(filled: Stage, contract: Contract) -> None:
+    client = filled.client(demo=False)
+    client.app.state.context = away_from(client.app.state.context)  # type: ignore[attr-defined]
+    got = {}
+    for method, path, body in SUCCESSES:
+        got[method, contract.operation_of(method, path.partition("?")[0])[0]] = ask(filled, client, method, path, body)
+    unavailable = {operation for operation, status in got.items() if status == 503}
+    assert unavailable == declared(contract, "503") - {("GET", "/readyz")}
+    assert {status for operation, status in got.items() if operation not in unavailable} == {200}
+
+
+def test_not_ready_has_a_model_too(stage: Stage) -> None:
+    late = stage.client(now=NOW + timedelta(minutes=1))
+    assert late.get("/readyz").status_code == 503
