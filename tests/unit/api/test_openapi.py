@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
+from fastapi.openapi.models import OpenAPI
 from fastapi.routing import APIRoute
 from httpx import Response
 from jsonschema import Draft202012Validator
@@ -115,6 +116,14 @@ def empty_schemas(schema: Any, at: str) -> Iterator[str]:
     for name in ("anyOf", "oneOf", "allOf", "prefixItems"):
         for number, part in enumerate(schema.get(name, ())):
             yield from empty_schemas(part, f"{at}.{name}{number}")
+
+
+def test_the_description_is_openapi(contract: Contract) -> None:
+    """As FastAPI's own models of OpenAPI read it."""
+    read = OpenAPI.model_validate(contract.document)
+    assert read.openapi.startswith("3.1")
+    ids = [operation["operationId"] for _, _, operation in contract.operations()]
+    assert len(set(ids)) == len(ids)
 
 
 def test_no_schema_is_empty(contract: Contract) -> None:

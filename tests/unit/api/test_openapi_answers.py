@@ -13,6 +13,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.context import ApiContext
+from api.routes.stream import Stream
 from city.errors import RetryLaterError
 from city.inventory.zone_plans import still_path
 from ingest.store.parked.quarantine import QuarantinedMessage
@@ -90,6 +91,15 @@ def test_every_operation_answers_as_described(filled: Stage, contract: Contract)
         assert ask(filled, client, method, path, body) == 200, path
     endless = {("GET", ENDLESS)}
     assert declared(contract, "200") - reached(contract, "200", SUCCESSES) == endless
+
+
+def test_events_of_the_stream_are_as_described(filled: Stage, contract: Contract) -> None:
+    media = contract.document["paths"][ENDLESS]["get"]["responses"]["200"]["content"]["text/event-stream"]
+    block = Stream(filled.context(), None, NOW - timedelta(hours=1)).changes()
+    devices = json.loads(block.partition(b"\ndata: ")[2])
+    assert {device["kind"] for device in devices} == {"bin", "truck", "ap", "camera"}
+    assert contract.faults(media["schema"]["contentSchema"], devices) == []
+    assert contract.faults(media["schema"]["contentSchema"], [{**devices[0], "kind": "plane"}]) != []
 
 
 def test_what_is_absent_is_a_problem_as_described(filled: Stage, contract: Contract) -> None:
