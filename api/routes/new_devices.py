@@ -18,6 +18,7 @@ from api.routes.readings import NUMBER_MAX, context_of
 from broker.contract.topics import ID_PATTERN, Kind
 from city.errors import ConfigError
 from city.inventory.adoption import Adoption, adopt, adoption_of
+from city.inventory.problems import InventoryError
 from city.inventory.profiles import is_match, suggest
 from ingest.store.parked.quarantine import UnknownDevice
 
@@ -151,9 +152,11 @@ def adopt_unknown_device(
     device = unknown_device_of(context, unknown_device)
     try:
         adopted = adopt(context.data, context.city, _adoption(context, device, body))
+    except InventoryError as exc:
+        errors = [{"field": found.field, "detail": found.message} for found in exc.problems]
+        return problem(422, "; ".join(error["detail"] for error in errors), errors=errors)
     except ConfigError as exc:
-        errors = [_error(line) for line in str(exc).splitlines()]
-        return problem(422, "; ".join(str(error["detail"]) for error in errors), errors=errors)
+        return problem(422, str(exc), errors=[{"field": "", "detail": str(exc)}])
     log.info("unknown_device.adopted", device=adopted.id, adapter=device.adapter, role=role_of(request, context))
     return {"device": adopted.id, "kind": adopted.KIND, "waiting": device.messages - device.dropped}
 
@@ -183,10 +186,3 @@ def _adoption(context: ApiContext, device: UnknownDevice, body: AdoptRequest) ->
     is_there = body.id in context.city.devices
     given = {} if is_there else body.model_dump(exclude={"id", "profile"}, exclude_none=True)
     return adoption_of(context.city, body.id, reach, {name: value for name, value in given.items() if value != ""})
-
-
-def _error(line: str) -> dict[str, str]:
-    """A line `device: field: detail` as an error of that field."""
-    _, _, rest = line.partition(": ")
-    field, _, detail = rest.partition(": ")
-    return {"field": field, "detail": detail} if detail else {"field": "", "detail": rest or line}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from broker.contract.payloads import (
 from broker.contract.topics import Kind, Topic, is_native, is_platforms, parse_review_topic, parse_topic
 from city.errors import PayloadError, TopicError
 from city.inventory.model import Bin, City, Device, SensorGeometry
+from city.inventory.provider import InventoryProvider
 from ingest.decoding.adapters.registry import has_clients, personal_keys
 from ingest.decoding.pseudonyms import Pseudonyms
 from ingest.decoding.third_party import RawEvent, RawReading, ThirdPartyDecoder, UnknownDeviceMessage
@@ -52,28 +53,34 @@ class DecodeResult(msgspec.Struct, frozen=True, gc=False):
 class Decoder:
     """Knows the inventory; `decode` has no clock, no network and no memory.
 
+    Each message is decoded against one snapshot, the newest when it begins.
+
     Args:
-        city: The inventory that messages are decoded against.
+        inventory: What messages are decoded against.
         late_after: Age on arrival from which on a reading gets the quality flag `late`.
         pseudonym_key: Key of the hashes that stand for hotspot clients; None drops client identities.
     """
 
-    def __init__(self, city: City, *, late_after: timedelta, pseudonym_key: bytes | None = None) -> None:
-        self._city = city
-        self._third_party = ThirdPartyDecoder(city)
+    def __init__(
+        self, inventory: InventoryProvider, *, late_after: timedelta, pseudonym_key: bytes | None = None
+    ) -> None:
+        self._inventory = inventory
+        self._third_party = ThirdPartyDecoder(inventory)
         self._late_after = late_after
-        self._pseudonyms = Pseudonyms(pseudonym_key, city.time_zone)
-        self._devices: Mapping[str, Device] | None = None
+        self._pseudonyms = Pseudonyms(pseudonym_key, inventory.current().time_zone)
 
     def decode(self, arrival: Arrival) -> DecodeResult:
         """Records and dead letters of one message. Never raises, whatever the input.
 
         An exception inside a decoder is a bug, but it must not hold up the messages behind it.
         """
+        city = self._inventory.current()
         try:
             if is_platforms(arrival.topic):
-                return self._decode_review(arrival)
-            return self._decode_native(arrival) if is_native(arrival.topic) else self._decode_third_party(arrival)
+                return self._decode_review(arrival, city)
+            if is_native(arrival.topic):
+                return self._decode_native(arrival, city)
+            return self._decode_third_party(arrival, city)
         except PayloadError as exc:
             raw = arrival.payload if is_native(arrival.topic) else self._redact(arrival, arrival.payload, ())
             return DecodeResult([], [Rejected(raw, str(exc))])
@@ -94,12 +101,12 @@ class Decoder:
         keys = personal_keys(arrival.topic)
         return self._pseudonyms.redact_names(raw, keys, arrival.received_at) if keys else raw
 
-    def _decode_native(self, arrival: Arrival) -> DecodeResult:
+    def _decode_native(self, arrival: Arrival, city: City) -> DecodeResult:
         topic = parse_topic(arrival.topic)
-        self._require_known(topic)
+        device = _require_known(topic, city)
         if topic.channel == "telemetry":
             readings = parse_telemetry(topic.kind, arrival.payload)
-            records = [self._reading(topic, item, arrival.received_at) for item in readings.items]
+            records = [self._reading(city, device, item, arrival.received_at) for item in readings.items]
             return DecodeResult(
                 [*records], _limit_rejections(readings.rejected), readings.unknown_fields, ignored=_is_empty(readings)
             )
@@ -113,16 +120,16 @@ class Decoder:
             return DecodeResult([_status(topic, parse_status(arrival.payload), arrival.received_at)], [])
         raise TopicError(f"{topic.channel!r} goes down to devices; ingest reads telemetry, event and status")
 
-    def _decode_review(self, arrival: Arrival) -> DecodeResult:
+    def _decode_review(self, arrival: Arrival, city: City) -> DecodeResult:
         """A verdict that the API has journaled: an event of the case's camera. No device can send one."""
-        city, camera = parse_review_topic(arrival.topic)
-        topic = Topic(city, "camera", camera, "event")
-        self._require_known(topic)
+        name, camera = parse_review_topic(arrival.topic)
+        topic = Topic(name, "camera", camera, "event")
+        _require_known(topic, city)
         return DecodeResult([self._event(topic, parse_platform_event(arrival.payload), arrival.received_at)], [])
 
-    def _decode_third_party(self, arrival: Arrival) -> DecodeResult:
-        message = self._third_party.read(arrival)
-        readings = [self._to_reading(reading, arrival.received_at) for reading in message.readings]
+    def _decode_third_party(self, arrival: Arrival, city: City) -> DecodeResult:
+        message = self._third_party.read(arrival, city)
+        readings = [self._to_reading(city, reading, arrival.received_at) for reading in message.readings]
         events = [self._to_event(event, arrival.received_at) for event in message.events]
         records: list[Record] = [*readings, *events, *message.statuses]
         is_silent = not (records or message.undecoded or message.unknown_devices)
@@ -145,35 +152,24 @@ class Decoder:
         ]
         return DecodeResult(records, rejected, ignored=is_silent, unknown_devices=unknown_devices)
 
-    def inventory_changed(self) -> bool:
-        """Whether the inventory changed since the last call; True at the first call."""
-        changed = self._devices is not self._city.devices
-        self._devices = self._city.devices
-        return changed
+    @property
+    def inventory_version(self) -> int:
+        """Version of the newest snapshot: from another one on, another device may be known."""
+        return self._inventory.current().version
 
     def knows(self, adapter: str, names: Iterable[str]) -> bool:
         """Whether the inventory has a third-party device under one of these names."""
         return self._third_party.knows(adapter, names)
 
-    def _to_reading(self, reading: RawReading, received_at: datetime) -> Reading:
-        origin = self._origin(
-            reading.device.KIND, reading.device.id, reading.epoch, reading.seq, reading.device_at, received_at
-        )
-        return self._validate(origin, reading.values, reading.quality, reading.profile.geometry, reading.fix_age)
+    def _to_reading(self, city: City, reading: RawReading, received_at: datetime) -> Reading:
+        device, geometry = reading.device, reading.profile.geometry
+        origin = self._origin(device.KIND, device.id, reading.epoch, reading.seq, reading.device_at, received_at)
+        return _validate(city, device, origin, reading.values, reading.quality, geometry, reading.fix_age)
 
     def _to_event(self, event: RawEvent, received_at: datetime) -> EventRecord:
         origin = self._origin(event.device.KIND, event.device.id, event.epoch, event.seq, event.device_at, received_at)
         detail = self._pseudonyms.pseudonymize_detail(event.event.detail, origin.measured_at)
         return EventRecord(origin, event.event.type, event.event.state, detail, event.event.is_level)
-
-    def _require_known(self, topic: Topic) -> None:
-        if topic.city != self._city.id:
-            raise TopicError(f"city {topic.city!r} is not this one, {self._city.id!r}")
-        device = self._city.devices.get(topic.device)
-        if device is None:
-            raise TopicError(f"device {topic.device!r} is not in the inventory of {self._city.id}")
-        if topic.kind != device.KIND:
-            raise TopicError(f"device {topic.device!r} is a {device.KIND}, not a {topic.kind}")
 
     def _origin(
         self, kind: Kind, device: str, epoch: str, seq: int, device_at: datetime | None, received_at: datetime
@@ -181,31 +177,43 @@ class Decoder:
         timing = resolve_timestamp(device_at, received_at, late_after=self._late_after)
         return RecordOrigin(kind, device, epoch, seq, timing.measured_at, received_at, timing.device_at, timing.quality)
 
-    def _reading(self, topic: Topic, item: Telemetry, received_at: datetime) -> Reading:
-        origin = self._origin(topic.kind, topic.device, item.epoch, item.seq, item.ts, received_at)
-        return self._validate(origin, values_of(item), ())
-
-    def _validate(
-        self,
-        origin: RecordOrigin,
-        values: dict[str, Any],
-        flags: tuple[str, ...],
-        sensor: SensorGeometry | None = None,
-        fix_age: timedelta | None = None,
-    ) -> Reading:
-        device = self._city.devices[origin.device]
-        fill_flags: tuple[str, ...] = ()
-        if isinstance(device, Bin):
-            values, fill_flags = apply_geometry(values, self._city.models[device.model], sensor or SensorGeometry())
-        values, position_flags = check_position(values, fix_age)
-        quality = merge_flags(origin.quality, flags, fill_flags, position_flags)
-        if quality != origin.quality:
-            origin = msgspec.structs.replace(origin, quality=quality)
-        return Reading(origin, to_columns(origin.kind, values))
+    def _reading(self, city: City, device: Device, item: Telemetry, received_at: datetime) -> Reading:
+        origin = self._origin(device.KIND, device.id, item.epoch, item.seq, item.ts, received_at)
+        return _validate(city, device, origin, values_of(item), ())
 
     def _event(self, topic: Topic, item: Event, received_at: datetime) -> EventRecord:
         origin = self._origin(topic.kind, topic.device, item.epoch, item.seq, item.ts, received_at)
         return EventRecord(origin, item.type, item.state, item.detail)
+
+
+def _require_known(topic: Topic, city: City) -> Device:
+    if topic.city != city.id:
+        raise TopicError(f"city {topic.city!r} is not this one, {city.id!r}")
+    device = city.devices.get(topic.device)
+    if device is None:
+        raise TopicError(f"device {topic.device!r} is not in the inventory of {city.id}")
+    if topic.kind != device.KIND:
+        raise TopicError(f"device {topic.device!r} is a {device.KIND}, not a {topic.kind}")
+    return device
+
+
+def _validate(
+    city: City,
+    device: Device,
+    origin: RecordOrigin,
+    values: dict[str, Any],
+    flags: tuple[str, ...],
+    sensor: SensorGeometry | None = None,
+    fix_age: timedelta | None = None,
+) -> Reading:
+    fill_flags: tuple[str, ...] = ()
+    if isinstance(device, Bin):
+        values, fill_flags = apply_geometry(values, city.models[device.model], sensor or SensorGeometry())
+    values, position_flags = check_position(values, fix_age)
+    quality = merge_flags(origin.quality, flags, fill_flags, position_flags)
+    if quality != origin.quality:
+        origin = msgspec.structs.replace(origin, quality=quality)
+    return Reading(origin, to_columns(origin.kind, values))
 
 
 def _limit_rejections(rejected: list[Rejected], whole: bytes = b"") -> list[Rejected]:

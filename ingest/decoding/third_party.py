@@ -16,6 +16,7 @@ import msgspec
 from broker.contract.payloads import EVENT_TYPES, Rejected, device_event_types
 from city.errors import PayloadError
 from city.inventory.model import City, Device, Profile
+from city.inventory.provider import InventoryProvider
 from ingest.decoding.adapters.address_index import DeviceAddressIndex
 from ingest.decoding.adapters.port import Adapter, AdapterEvent, ConnectivityReport, DeviceReport, Hint, parse_any_time
 from ingest.decoding.adapters.registry import adapter_for
@@ -80,12 +81,13 @@ class ThirdPartyResult(msgspec.Struct):
 class ThirdPartyDecoder:
     """Knows the inventory; `read` has no clock, no network and no memory."""
 
-    def __init__(self, city: City) -> None:
-        self._city = city
-        self._index = DeviceAddressIndex(city)
+    def __init__(self, inventory: InventoryProvider) -> None:
+        self._inventory = inventory
+        self._time_zone = inventory.current().time_zone
+        self._index = DeviceAddressIndex(inventory.current())
 
-    def read(self, arrival: Arrival) -> ThirdPartyResult:
-        """Decode one message.
+    def read(self, arrival: Arrival, city: City) -> ThirdPartyResult:
+        """Decode one message against a snapshot of the inventory.
 
         Raises:
             TopicError: No adapter reads its topic.
@@ -93,24 +95,37 @@ class ThirdPartyDecoder:
         """
         adapter = adapter_for(arrival.topic)
         message = ThirdPartyResult()
+        index = self._index_of(city)
         for report in adapter.decode(arrival.topic, arrival.payload):
-            self._add(adapter, report, arrival, message)
+            self._add(adapter, report, arrival, message, index)
         return message
 
     def knows(self, adapter: str, names: Iterable[str]) -> bool:
         """Whether the inventory has a device under one of these names."""
-        return self._index.find(adapter, names) is not None
+        return self._index_of(self._inventory.current()).find(adapter, names) is not None
 
     def addresses(self) -> Iterable[str]:
         """Every address in the inventory; all of them are of equipment."""
-        return self._index.addresses()
+        return self._index_of(self._inventory.current()).addresses()
 
-    def _add(self, adapter: Adapter, report: DeviceReport, arrival: Arrival, message: ThirdPartyResult) -> None:
+    def _index_of(self, city: City) -> DeviceAddressIndex:
+        if self._index.version != city.version:
+            self._index = DeviceAddressIndex(city)
+        return self._index
+
+    def _add(
+        self,
+        adapter: Adapter,
+        report: DeviceReport,
+        arrival: Arrival,
+        message: ThirdPartyResult,
+        index: DeviceAddressIndex,
+    ) -> None:
         if report.connectivity and report.connectivity.all_devices:
-            devices = self._index.all_of(adapter.name, report.connectivity.address_prefix)
+            devices = index.all_of(adapter.name, report.connectivity.address_prefix)
             message.statuses += [_status(device, report.connectivity, report, arrival) for device in devices]
             return
-        found = self._index.find(adapter.name, report.names)
+        found = index.find(adapter.name, report.names)
         if found is None:
             port = report.frame.port if report.frame else None
             raw = report.raw or arrival.payload
@@ -161,7 +176,7 @@ class ThirdPartyDecoder:
         if at is None or at.tzinfo is not None:
             return at
         try:
-            return at.replace(tzinfo=self._city.time_zone).astimezone(UTC)
+            return at.replace(tzinfo=self._time_zone).astimezone(UTC)
         except OverflowError:
             return None
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import structlog
 
 from broker.health import damages_since
-from city.inventory.model import City
+from city.inventory.provider import InventoryProvider
 from city.runtime.secrets import Secrets
 from city.runtime.settings import Settings
 from city.storage.sqlite import DurableConnection, SetAside
@@ -53,14 +53,14 @@ _handles: dict[Path, StoreHandle] = {}
 _users: Counter[Path] = Counter()
 
 
-def open_store(settings: Settings, city: City, account: Account = "ingest") -> StoreHandle:
+def open_store(settings: Settings, inventory: InventoryProvider, account: Account = "ingest") -> StoreHandle:
     """The store of a city's data folder; opened at the first call in a process, then shared.
 
     The embedded store's file is opened at its first use, and again whenever it breaks.
 
     Args:
         settings: The data folder and the kind of store.
-        city: For the tags of each device.
+        inventory: For the tags of each device.
         account: InfluxDB account.
 
     Raises:
@@ -80,9 +80,11 @@ def open_store(settings: Settings, city: City, account: Account = "ingest") -> S
                 register_file(manifest, "quarantine", quarantine.file)
             store: Store
             if settings.store == "duckdb":
-                store = ReopeningStore(partial(_open_duckdb, folder / "store" / "city.duckdb", city.id, manifest))
+                store = ReopeningStore(
+                    partial(_open_duckdb, folder / "store" / "city.duckdb", inventory.current().id, manifest)
+                )
             else:
-                store = create_store(settings, city, settings.store, account)
+                store = create_store(settings, inventory, settings.store, account)
             _handles[folder] = StoreHandle(store, dead_letters, quarantine, HealthSnapshotFile(folder), manifest)
         _users[folder] += 1
         return _handles[folder]
@@ -157,7 +159,10 @@ def report_damage(manifest: StoreManifest, path: Path, what: DamageKind, detail:
 
 
 def create_store(
-    settings: Settings, city: City, kind: Literal["duckdb", "influx"], account: Account = "ingest"
+    settings: Settings,
+    inventory: InventoryProvider,
+    kind: Literal["duckdb", "influx"],
+    account: Account = "ingest",
 ) -> Store:
     """Create a store of a city's data folder for exclusive use.
 
@@ -169,14 +174,14 @@ def create_store(
     if kind == "duckdb":
         manifest = open_manifest(settings.data.resolve())
         try:
-            return _open_duckdb(folder / "city.duckdb", city.id, manifest, "")
+            return _open_duckdb(folder / "city.duckdb", inventory.current().id, manifest, "")
         finally:
             manifest.close()
     from ingest.store.influx.http import InfluxHttp  # noqa: PLC0415 - the same
     from ingest.store.influx.store import InfluxStore  # noqa: PLC0415 - InfluxDB's client takes 23 MB
 
     http = InfluxHttp(influx_address(settings, account))
-    return InfluxStore(http, city, Checkpoint(folder / "progress.sqlite"))
+    return InfluxStore(http, inventory, Checkpoint(folder / "progress.sqlite"))
 
 
 def influx_address(settings: Settings, account: Account) -> InfluxAddress:

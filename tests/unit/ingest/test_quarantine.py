@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import msgspec
 import pytest
 
 from city.inventory.adoption import AdoptedDevices, Adoption, adopt
-from city.inventory.model import City
+from city.inventory.model import City, Site
+from city.inventory.provider import InventoryProvider, LiveInventory
 from ingest.decoding.decoder import Decoder
 from ingest.messages import Arrival
 from ingest.pipeline.drain import Drain
@@ -92,12 +94,13 @@ def arrival(number: int, user: str = "dlhk/t9") -> Arrival:
 
 
 def committed_offsets(
-    tmp_path: Path, city: City, store: MemoryStore, quarantine: Quarantine, *arrivals: Arrival
+    tmp_path: Path, inventory: InventoryProvider, store: MemoryStore, quarantine: Quarantine, *arrivals: Arrival
 ) -> Drain:
     with closing(Journal(tmp_path / "journal.sqlite", max_bytes=1 << 22)) as journal:
         journal.append(arrivals)
         box = DeadLetterQueue(tmp_path / "dead.sqlite")
-        drain = Drain(journal, Decoder(city, late_after=timedelta(days=9)), store, box, quarantine, clock=lambda: NOW)
+        decoder = Decoder(inventory, late_after=timedelta(days=9))
+        drain = Drain(journal, decoder, store, box, quarantine, clock=lambda: NOW)
         stop = threading.Event()
         done = threading.Thread(target=drain.run, args=(stop,))
         done.start()
@@ -121,18 +124,12 @@ def test_once_it_is_known_what_waited_is_stored_at_its_own_time_and_once(
     assert before.totals.quarantined == 30
     assert store.latest(device="truck-9") == []
     fields = {"adapter": "owntracks", "address": "dlhk/t9", "profile": "ot", "plate": "DH 9", "depot": "d"}
-    city.sites["d"] = msgspec.structs.replace(_depot(), id="d")
-    adopt(tmp_path, city, Adoption("truck-9", "truck", {**fields, "capacity_kg": 5000}))
-    assert AdoptedDevices(tmp_path, city).refresh() is False, "it was taken in when it was made"
-    after = committed_offsets(tmp_path, city, store, quarantine, arrival(30))
+    inventory = LiveInventory(replace(city, sites={"d": Site("d", "Depot", "depot", "", -10.1, 123.6)}))
+    adopt(tmp_path, inventory.current(), Adoption("truck-9", "truck", {**fields, "capacity_kg": 5000}))
+    assert AdoptedDevices(tmp_path, inventory).refresh() is False, "it was taken in when it was made"
+    after = committed_offsets(tmp_path, inventory, store, quarantine, arrival(30))
     assert after.totals.stored == 31
     assert quarantine.find(state=None) == []
     (life,) = store.stored_sequences()
     assert (life.device, life.rows, life.duplicates) == ("truck-9", 31, 0)
     assert store.span() == (NOW, NOW + timedelta(seconds=30))
-
-
-def _depot() -> object:
-    from city.inventory.model import Site  # noqa: PLC0415 - one test's
-
-    return Site("d", "Depot", "depot", "", -10.1, 123.6)

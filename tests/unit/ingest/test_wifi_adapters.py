@@ -42,7 +42,7 @@ def decoded(
     city = load_city(builtin_city("kupang"))
     profile = next(one.id for one in city.profiles.values() if one.adapters == (adapter,))
     one = AccessPoint(id="ap", model="m", ssids=(), binding=Binding(adapter, address, profile))
-    city.replace_devices({"ap": one} if address else {})
+    city = city.with_devices({"ap": one} if address else {})
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     decoder = Decoder(city, late_after=timedelta(days=9000), pseudonym_key=key)
     return decoder.decode(Arrival(topic, raw, at))
