@@ -156,7 +156,8 @@ def adopt_unknown_device(
         errors = [{"field": found.field, "detail": found.message} for found in exc.problems]
         return problem(422, "; ".join(error["detail"] for error in errors), errors=errors)
     except ConfigError as exc:
-        return problem(422, str(exc), errors=[{"field": "", "detail": str(exc)}])
+        log.error("unknown_device.refused", device=body.id, reason=str(exc))
+        raise HTTPException(503, "the disk refuses; nothing was changed", {"Retry-After": "60"}) from exc
     log.info("unknown_device.adopted", device=adopted.id, adapter=device.adapter, role=role_of(request, context))
     return {"device": adopted.id, "kind": adopted.KIND, "waiting": device.messages - device.dropped}
 

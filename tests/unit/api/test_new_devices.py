@@ -107,6 +107,14 @@ def test_an_unknown_device_is_given_to_a_bin_that_is_there(met: Stage) -> None:
         ({"profile": "none"}, [{"field": "profile", "detail": "there is no profile 'none'"}]),
         ({"profile": "owntracks-truck"}, None),
         ({"model": "barrel"}, [{"field": "model", "detail": "there is no model 'barrel'"}]),
+        ({"model": "a: b: c"}, [{"field": "model", "detail": "there is no model 'a: b: c'"}]),
+        (
+            {"model": "a\nid: b", "color": "red"},
+            [
+                {"field": "model", "detail": "there is no model 'a\\nid: b'"},
+                {"field": "color", "detail": "'red' is not one of yellow, green, grey"},
+            ],
+        ),
         ({"lat_deg": 200}, [{"field": "lat_deg", "detail": "200 is outside -90..90"}]),
         ({"id": "truck-01"}, [{"field": "id", "detail": "there is no bin of that id to attach to"}]),
         ({"id": "../x"}, None),
@@ -120,6 +128,12 @@ def test_what_is_wrong_is_listed_by_field_and_nothing_changes(
     if errors is not None:
         assert answer.json()["errors"] == errors
     assert not list(met.folder.glob("devices/*"))
+
+
+def test_a_disk_that_refuses_an_adoption_is_told_without_its_folders(met: Stage) -> None:
+    (met.folder / "devices").write_text("no folder")
+    answer = operator(met).post("/api/v1/strangers/1/adopt", json=ORDER)
+    assert (answer.status_code, str(met.folder) in answer.text) == (503, False)
 
 
 def test_ignoring_deletes_what_is_kept(met: Stage) -> None:

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 
 from city.inventory.adoption import AdoptedDevices, Adoption, adopt, adoption_path, unadopt
@@ -204,3 +205,25 @@ def test_a_message_is_decoded_against_one_snapshot_from_its_begin_to_its_end() -
             outcomes += [type(record).__name__ for record in result.records]
             outcomes += [rejected.reason for rejected in result.rejected]
     assert set(outcomes) == {"Reading", "device 'bin-0001' is not in the inventory of kupang"}
+
+
+def test_a_decoder_knows_a_device_from_its_adoption_until_it_is_forgotten(tmp_path: Path) -> None:
+    """Of the addresses too: the index is that of the snapshot which the message is decoded against."""
+    inventory = LiveInventory(KUPANG)
+    adopted, decoder = AdoptedDevices(tmp_path, inventory), Decoder(inventory, late_after=timedelta(minutes=15))
+    message = {"decoded_payload": {"battery": 92}, "received_at": "2026-03-01T12:00:00Z"}
+    body = msgspec.json.encode({"end_device_ids": {"dev_eui": "24E124AA"}, "uplink_message": message})
+    uplink = Arrival("v3/app@ttn/devices/x/up", body, datetime(2026, 3, 1, 12, 0, tzinfo=UTC))
+    names = ("24E124AA",)
+    outcomes = []
+    steps: list[Callable[[], object]] = [
+        lambda: None,
+        lambda: adopt(tmp_path, KUPANG, Adoption("bin-9001", "bin", NEW)),
+        lambda: unadopt(tmp_path, "bin-9001"),
+    ]
+    for step in steps:
+        step()
+        adopted.refresh()
+        result = decoder.decode(uplink)
+        outcomes.append((len(result.records), len(result.unknown_devices), decoder.knows("tts", names)))
+    assert outcomes == [(0, 1, False), (1, 0, True), (0, 1, False)]

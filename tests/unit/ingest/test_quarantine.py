@@ -13,8 +13,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from city.errors import RetryLaterError
 from city.inventory.adoption import AdoptedDevices, Adoption, adopt
-from city.inventory.model import City, Site
+from city.inventory.model import Binding, City, Site, Truck
 from city.inventory.provider import InventoryProvider, LiveInventory
 from ingest.decoding.decoder import Decoder
 from ingest.messages import Arrival
@@ -114,6 +115,32 @@ def committed_offsets(
         assert box.count() == 0
         box.close()
     return drain
+
+
+class RefusingQuarantine(Quarantine):
+    """Its disk refuses the first look into it."""
+
+    refusals = 1
+
+    def messages_of(self, device_id: int, **limit: int) -> list[QuarantinedMessage]:
+        if self.refusals:
+            self.refusals -= 1
+            raise RetryLaterError("quarantine: the disk refuses")
+        return super().messages_of(device_id, **limit)
+
+
+def test_what_waited_is_stored_although_the_disk_refused_when_the_device_became_known(
+    tmp_path: Path, city: City
+) -> None:
+    truck = Truck(id="truck-9", plate="DH 9", depot="d", capacity_kg=1, binding=Binding("owntracks", "dlhk/t9", "ot"))
+    store = MemoryStore()
+    with closing(RefusingQuarantine(tmp_path / "refusing.sqlite")) as quarantine:
+        committed_offsets(tmp_path, city, store, quarantine, arrival(1))
+        known = city.with_devices({**city.devices, truck.id: truck})
+        committed_offsets(tmp_path, known, store, quarantine, arrival(2))
+        assert quarantine.refusals == 0
+        assert quarantine.find(state=None) == []
+    assert store.stored_sequences()[0].rows == 2
 
 
 def test_once_it_is_known_what_waited_is_stored_at_its_own_time_and_once(
