@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from broker.contract.topics import Kind
-from city.inventory.field_types import Points, References
+from city.inventory.field_types import Points, References, show
 from city.inventory.model import AccessPoint, Bin, Binding, Camera, Device, Profile, Site, Truck
 from city.inventory.tables import Problems, Table, TomlTable, columns_of, index_by_id, read_csv, read_toml
 from city.inventory.zones import Zone, faults_of
@@ -64,7 +64,7 @@ def read_camera(table: TomlTable, references: DeviceReferences) -> Camera | None
         return None
     for fault in faults_of(camera.plan):
         which = "person_height" if fault.zone is None else _OLD_ZONE if _OLD_ZONE in table.values else "zones"
-        name = f" {camera.zones[fault.zone].name!r}:" if which == "zones" and fault.zone is not None else ""
+        name = f" {show(camera.zones[fault.zone].name)}:" if which == "zones" and fault.zone is not None else ""
         table.note(which, f"{name} {fault.detail}".strip())
     return camera
 
@@ -127,7 +127,7 @@ def read_binding(table: Table, kind: Kind, references: DeviceReferences) -> Bind
 def _claim(table: Table, key: tuple[str, str], references: DeviceReferences) -> None:
     """Note an address that is in use. Adapters compare addresses without regard to case."""
     if key in references.addresses:
-        table.note("address", f"{key[1]!r} is already in {references.addresses[key]}")
+        table.note("address", f"{show(key[1])} is already in {references.addresses[key]}")
     references.addresses.setdefault(key, table.where)
 
 

@@ -138,9 +138,9 @@ def _read_paths(value: object) -> tuple[str, ...]:
 def _read_unit(text: str, info: ValidationInfo) -> str:
     unit, wanted = parse_unit(text), field_unit((info.context or {})["field"])
     if text and not unit:
-        raise ValueError(f"{text!r} is no unit; known: {', '.join(UNITS)}")
+        raise ValueError(f"{show(text)} is no unit; known: {', '.join(UNITS)}")
     if unit and not can_convert(unit, wanted):
-        raise ValueError(f"{text!r} cannot become {wanted or 'a field without a unit'!r}")
+        raise ValueError(f"{show(text)} cannot become {wanted or 'a field without a unit'!r}")
     return unit
 
 
@@ -175,12 +175,13 @@ SplitTexts = Annotated[tuple[Text, ...], BeforeValidator(_split)]
 """Texts in one cell, separated by `;`."""
 Texts = Annotated[tuple[str, ...], PlainValidator(_read_texts)]
 """A text or a list of texts."""
-Paths = Annotated[Texts, PlainValidator(_read_paths)]
+Paths = Annotated[tuple[str, ...], PlainValidator(_read_paths)]
 """One or several paths of a payload."""
 PathsWithUnits = Annotated[Paths, AfterValidator(_check_units)]
 UnitName = Annotated[str, AfterValidator(_read_unit)]
 TimeZone = Annotated[ZoneInfo, PlainValidator(_read_zone)]
 Number = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_refuse_flag)]
+BitCount = Annotated[int, BeforeValidator(_refuse_flag), between(0, 64)]
 ScalarValue = Annotated[Scalar, PlainValidator(_read_scalar)]
 LatDeg = Annotated[Number, between(-90, 90)]
 LonDeg = Annotated[Number, between(-180, 180)]

@@ -108,7 +108,7 @@ def _without_wrong(things: Mapping[str, T | None]) -> dict[str, T]:
 
 def _read_shapes(path: Path, kelurahan: Collection[str], problems: Problems) -> bytes:
     text = read_text(path, problems)
-    if not text:
+    if text is None:
         return b""
     try:
         shapes = msgspec.json.decode(text, type=_Shapes)

@@ -14,6 +14,7 @@ from pydantic import Field, SkipValidation
 
 from broker.contract.topics import Kind
 from city.inventory.field_types import (
+    BitCount,
     Id,
     IntervalS,
     LatDeg,
@@ -188,7 +189,7 @@ class FieldRule:
     choices: Mapping[str, ScalarValue] = field(default_factory=dict)
     unit: UnitName = ""
     units: tuple[str, ...] = ()
-    signed_bits: Annotated[int, between(0, 64)] = 0
+    signed_bits: BitCount = 0
     percent_of: PercentOf = "filled"
     valid: Texts = ()
 

@@ -17,8 +17,9 @@ class InventoryProblem(msgspec.Struct, frozen=True):
     message: str
 
     def __str__(self) -> str:
-        """The problem as one line for people."""
-        return ": ".join(part for part in (self.where, self.field, self.message) if part)
+        """The problem as one line for people, without control characters."""
+        line = ": ".join(part for part in (self.where, self.field, self.message) if part)
+        return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in line)
 
 
 class InventoryError(ConfigError):

@@ -201,11 +201,11 @@ def read_csv(path: Path, required: Collection[str], optional: Collection[str], p
         problems: Collects problems.
     """
     text = read_text(path, problems)
+    if text is None:
+        return
     reader = csv.reader(io.StringIO(text, newline=None), strict=True)
     try:
         header = [cell.strip() for cell in next(reader, [])]
-        if not text:  # a file that could not be read was noted; its header is not worth another line
-            return
         problems += _header_problems(f"{path.name}:1", header, required, optional)
         missing, known = set(required) - set(header), {*required, *optional}
         for row in reader:
@@ -226,7 +226,7 @@ def read_toml(path: Path, problems: Problems, *, name: str = "") -> TomlTable:
 
     `name` is the file's name in messages; by default its own.
     """
-    text = read_text(path, problems, name=name)
+    text = read_text(path, problems, name=name) or ""
     content: dict[str, Any] = {}
     try:
         content = tomllib.loads(text)
@@ -237,8 +237,8 @@ def read_toml(path: Path, problems: Problems, *, name: str = "") -> TomlTable:
     return TomlTable(name or path.name, "", content, problems, lines)
 
 
-def read_text(path: Path, problems: Problems, *, name: str = "") -> str:
-    """A file's text; empty if it cannot be read, which is noted."""
+def read_text(path: Path, problems: Problems, *, name: str = "") -> str | None:
+    """A file's text; None if it cannot be read, which is noted."""
     try:
         return path.read_bytes().decode("utf-8-sig")
     except OSError as exc:
@@ -246,7 +246,7 @@ def read_text(path: Path, problems: Problems, *, name: str = "") -> str:
     except UnicodeDecodeError as exc:
         message = f"not UTF-8 at byte {exc.start}"
     problems.append(InventoryProblem(name or path.name, "", message))
-    return ""
+    return None
 
 
 def columns_of(type_: type, *, besides: Collection[str] = ()) -> tuple[list[str], list[str]]:

@@ -91,7 +91,7 @@ def faults_of(plan: ZonePlan) -> list[ZoneFault]:
     faults = [fault for index, zone in enumerate(plan.zones) for fault in _faults_of_zone(index, zone)]
     names = [zone.name.strip().casefold() for zone in plan.zones]
     faults += [
-        ZoneFault("twice", index, f"another zone is called {plan.zones[index].name!r} as well")
+        ZoneFault("twice", index, f"another zone is called {plan.zones[index].name[:NAME_MAX]!r} as well")
         for index, name in enumerate(names)
         if name and name in names[:index]
     ]

@@ -56,6 +56,8 @@ VALUES: list[tuple[Edit, str]] = [
     (("cameras.toml", ZONE, "id = 'cam-2'"), "cameras.toml:1 [cam-1]: id: is the name of the table"),
     ((SONAR, "[fields]", "extends = 3\n[fields]"), f"{SONAR}: extends: 3 is not a text"),
     ((SONAR, "[fields]", "matches = [3]\n[fields]"), f"{SONAR}: matches: [3] is neither a text"),
+    ((SONAR, "scale = 10", "signed_bits = true"), f"{SONAR}:3 [fields.distance_mm]: signed_bits: True is not a number"),
+    ((SONAR, "scale = 10", "signed_bits = 65"), f"{SONAR}:3 [fields.distance_mm]: signed_bits: 65 is outside 0..64"),
     ((SONAR, "scale = 10", "signed_bits = 1.5"), f"{SONAR}:3 [fields.distance_mm]: signed_bits: 1.5"),
     ((SONAR, "scale = 10", "units = ['cm']"), f"{SONAR}:3 [fields.distance_mm]: units: unknown"),
     ((SONAR, "normal = false", "normal = []"), f"{SONAR}:3 [fields.lid_open]: choices.normal: []"),
@@ -77,6 +79,21 @@ def test_a_csv_file_that_ends_with_a_nul_costs_that_line_alone(town: Town) -> No
     with (folder / "bins.csv").open("ab") as file:
         file.write(b"\0")
     assert errors_of(folder) == ["bins.csv:4: 1 cells under 11 columns"]
+
+
+def test_an_empty_csv_file_is_no_city_without_bins(town: Town) -> None:
+    """What a full disk leaves of a file: its columns are missing."""
+    folder = town()
+    (folder / "bins.csv").write_bytes(b"")
+    assert errors_of(folder) == [
+        f"bins.csv:1: {name}: column is missing" for name in ("color", "id", "model", "waste_kind")
+    ]
+
+
+def test_no_control_character_of_a_file_reaches_the_terminal(town: Town) -> None:
+    """Keys of TOML may hold line feeds and escape sequences; each problem stays one line all the same."""
+    (line,) = errors_of(town(("models.toml", "120", '120\n"\\u001b[2J\\n" = 1')))
+    assert line.startswith("models.toml:1 [small]: \\x1b[2J\\n: unknown field; known: ")
 
 
 def test_a_file_in_latin_1_is_named_with_the_first_byte_that_is_none_of_utf_8(town: Town) -> None:
