@@ -153,7 +153,7 @@ def adopt_unknown_device(
     try:
         adopted = adopt(context.data, context.city, _adoption(context, device, body))
     except InventoryError as exc:
-        errors = [{"field": found.field, "detail": found.message} for found in exc.problems]
+        errors = [{"field": mistake.field, "detail": mistake.message} for mistake in exc.problems]
         return problem(422, "; ".join(error["detail"] for error in errors), errors=errors)
     except ConfigError as exc:
         log.error("unknown_device.refused", device=body.id, reason=str(exc))

@@ -211,7 +211,7 @@ class EventRule:
     noted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SensorGeometry:
     """Measuring range of a distance sensor, in mm."""
 
