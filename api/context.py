@@ -10,6 +10,7 @@ from pathlib import Path
 from api.queries.evidence_service import EvidenceService
 from api.queries.reviews import ReviewService
 from city.inventory.model import City
+from city.inventory.provider import InventoryProvider
 from city.runtime.gateways import Gateways
 from city.runtime.secrets import Secrets
 from ingest.decoding.dry_run import DryRunResult
@@ -29,7 +30,7 @@ class ApiContext:
     that the services share. `demo` marks data as simulated. With `is_open` every user of this machine is an operator.
     """
 
-    city: City
+    inventory: InventoryProvider
     reader: TelemetryReader
     dead_letters: DeadLetterQueue
     quarantine: Quarantine
@@ -45,3 +46,8 @@ class ApiContext:
     receive: Callable[[str, bytes], None]
     preview: Callable[[str, QuarantinedMessage, str], DryRunResult]
     clock: Callable[[], datetime]
+
+    @property
+    def city(self) -> City:
+        """The newest snapshot of the inventory."""
+        return self.inventory.current()

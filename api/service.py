@@ -35,7 +35,7 @@ def serve(runtime: Runtime) -> None:
     settings = runtime.settings
     # A process that also runs ingest has one store, and writes to it.
     account: Account = "ingest" if "ingest" in runtime.services else "api"
-    opened = runtime.share("store", lambda: open_store(settings, runtime.city, account))
+    opened = runtime.share("store", lambda: open_store(settings, runtime.inventory, account))
     journal = open_journal(settings, runtime.secrets)
 
     def replay_dead_letters(ids: Sequence[int]) -> int:
@@ -52,7 +52,7 @@ def serve(runtime: Runtime) -> None:
     runtime.thread("evidence-retention", lambda: keep_enforcing(room, lifetimes_of(settings), runtime.stop))
     app = create_app(
         ApiContext(
-            city=runtime.city,
+            inventory=runtime.inventory,
             reader=opened.store,
             dead_letters=opened.dead_letters,
             quarantine=opened.quarantine,
@@ -60,7 +60,7 @@ def serve(runtime: Runtime) -> None:
             secrets=runtime.secrets,
             gateways=Gateways(settings.data),
             data=settings.data,
-            evidence=EvidenceService(room, runtime.city, settings.evidence_clear_key, clock),
+            evidence=EvidenceService(room, runtime.inventory, settings.evidence_clear_key, clock),
             # Like an outbox of its own: a new life, so that its seqs are never taken for older ones.
             reviews=ReviewService(runtime.city.id, secrets.token_hex(5), journal.append),
             demo=settings.demo,

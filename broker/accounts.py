@@ -6,30 +6,30 @@ from collections.abc import Mapping
 
 from broker.access import Rights, rights_table
 from city.inventory.device_topics import own_topics
-from city.inventory.model import City, Device
+from city.inventory.provider import InventoryProvider
 from city.runtime.gateways import Gateways
 from city.runtime.secrets import Secrets
 
 
 class CurrentRights:
-    """The table of rights, rebuilt when the city's devices or the gateways change."""
+    """The table of rights, rebuilt when the inventory or the gateways change."""
 
-    def __init__(self, city: City, gateways: Gateways, *, demo: bool) -> None:
-        self._city = city
+    def __init__(self, inventory: InventoryProvider, gateways: Gateways, *, demo: bool) -> None:
+        self._inventory = inventory
         self._gateways = gateways
         self._demo = demo
-        self._seen: tuple[Mapping[str, Device] | None, object] = (None, None)
+        self._seen: tuple[int, object] = (0, None)
         self._table: Mapping[str, Rights] = {}
 
     def __call__(self) -> Mapping[str, Rights]:
         """The table as it is now."""
-        devices, gateways = self._city.devices, self._gateways.current()
-        if devices is not self._seen[0] or gateways is not self._seen[1]:
-            kinds = {id_: device.KIND for id_, device in devices.items()}
+        city, gateways = self._inventory.current(), self._gateways.current()
+        if city.version != self._seen[0] or gateways is not self._seen[1]:
+            kinds = {id_: device.KIND for id_, device in city.devices.items()}
             filters = {name: one.filters for name, one in gateways.items()}
-            own = {id_: own_topics(device.binding) for id_, device in devices.items()}
-            self._table = rights_table(self._city.id, kinds, demo=self._demo, gateways=filters, own_foreign=own)
-            self._seen = (devices, gateways)
+            own = {id_: own_topics(device.binding) for id_, device in city.devices.items()}
+            self._table = rights_table(city.id, kinds, demo=self._demo, gateways=filters, own_foreign=own)
+            self._seen = (city.version, gateways)
         return self._table
 
 

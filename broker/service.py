@@ -21,7 +21,7 @@ def serve(runtime: Runtime) -> None:
             "certificates), or --mqtt-plain for a network of its own"
         )
     gateways = Gateways(settings.data)
-    rights = CurrentRights(runtime.city, gateways, demo=settings.demo)
+    rights = CurrentRights(runtime.inventory, gateways, demo=settings.demo)
     layout = NatsLayout(
         settings.data.resolve() / "broker",
         settings.mqtt_host,

@@ -19,7 +19,7 @@ from broker.nats.endpoint import endpoint_path
 from broker.nats.reader import StreamReader
 from city.backup.snapshot import Copier
 from city.errors import RetryLaterError
-from city.inventory.model import City
+from city.inventory.provider import InventoryProvider
 from city.runtime.secrets import Secrets
 from city.runtime.service import Runtime
 from city.runtime.settings import Settings
@@ -57,7 +57,9 @@ GC_THRESHOLDS: Final = (50_000, 50, 50)
 class Ingest:
     """Owns the journal, intake and drain; the caller runs each of `parts` on a thread."""
 
-    def __init__(self, settings: Settings, city: City, login: ConnectionParams, opened: StoreHandle) -> None:
+    def __init__(
+        self, settings: Settings, inventory: InventoryProvider, login: ConnectionParams, opened: StoreHandle
+    ) -> None:
         secrets = Secrets(settings.data)
         self._opened = opened
         self._data = settings.data.resolve()
@@ -65,14 +67,16 @@ class Ingest:
         _note_journal(self.journal, opened)
         self._known_set_aside = [store_file.file.set_aside for store_file in self._files()]
         late_after = timedelta(seconds=settings.late_after_s)
-        decoder = Decoder(city, late_after=late_after, pseudonym_key=secrets.pseudonym_key())
+        decoder = Decoder(inventory, late_after=late_after, pseudonym_key=secrets.pseudonym_key())
         self.drain = Drain(
             self.journal, decoder, opened.store, opened.dead_letters, opened.quarantine, manifest=opened.manifest
         )
-        self.intake = Intake(city.id, self.journal, make_bus(settings, login), on_journaled=self.drain.wake)
+        self.intake = Intake(
+            inventory.current().id, self.journal, make_bus(settings, login), on_journaled=self.drain.wake
+        )
         self.parts: dict[str, Callable[..., None]] = {"ingest-drain": self.drain.run, "ingest-intake": self.intake.run}
         if opened.derived:
-            self.parts["ingest-derive"] = _run_deriver(settings, city, opened, opened.derived)
+            self.parts["ingest-derive"] = _run_deriver(settings, inventory, opened, opened.derived)
 
     def health(self, now: datetime) -> IngestHealth:
         """A snapshot of the service's health; also sets the gauges."""
@@ -170,12 +174,14 @@ class DrainProgress:
         return moved or depth == 0 or bool(self._drain.store_error)
 
 
-def _run_deriver(settings: Settings, city: City, opened: StoreHandle, derived: DerivedWriter) -> Callable[..., None]:
+def _run_deriver(
+    settings: Settings, inventory: InventoryProvider, opened: StoreHandle, derived: DerivedWriter
+) -> Callable[..., None]:
     """The thread that writes derived points."""
     from ingest.derive.deriver import Deriver  # noqa: PLC0415 - needed for an InfluxDB only
 
     url = settings.public_url or f"http://{settings.host}:{settings.port}"
-    return Deriver(derived, city, opened.health, opened.dead_letters.count, url, demo=settings.demo).run
+    return Deriver(derived, inventory, opened.health, opened.dead_letters.count, url, demo=settings.demo).run
 
 
 def make_bus(settings: Settings, login: ConnectionParams) -> IntakeBus:
@@ -193,9 +199,9 @@ def serve(runtime: Runtime) -> None:
     """Run ingest until the runtime stops."""
     gc.set_threshold(*GC_THRESHOLDS)
     settings = runtime.settings
-    opened = runtime.share("store", lambda: open_store(settings, runtime.city))
+    opened = runtime.share("store", lambda: open_store(settings, runtime.inventory))
     login = connection_params(settings, "ingest", runtime.mqtt_password("ingest"), persistent=True)
-    ingest = Ingest(settings, runtime.city, login, opened)
+    ingest = Ingest(settings, runtime.inventory, login, opened)
     ingest.intake.on_iteration = lambda: runtime.beat("ingest-intake")
     threads = [runtime.thread(name, lambda part=part: part(runtime.stop)) for name, part in ingest.parts.items()]  # type: ignore[misc]
     next_retention = datetime.now(UTC)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
+import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
@@ -16,9 +17,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
 from api.http.templating import template_environment
-from city.errors import PayloadError, RetryLaterError
+from city.errors import PayloadError, RetryLaterError, StorageError
 from city.i18n.catalogue import API_TEXTS
 from city.inventory.zones import FaultCode
+
+log = structlog.get_logger("api")
 
 PROBLEM_MEDIA: Final = "application/problem+json"
 NGSI_PROBLEM_MEDIA: Final = "application/json"
@@ -139,6 +142,11 @@ def _on_absent(request: Request, exc: Exception) -> Response:
     return _answer(request, 503, str(exc), headers={"Retry-After": "5"})
 
 
+def _on_full_disk(request: Request, exc: Exception) -> Response:
+    log.error("api.disk_refuses", reason=str(exc))
+    return _answer(request, 503, "the disk refuses; nothing was changed", headers={"Retry-After": "5"})
+
+
 def _on_bug(request: Request, _exc: Exception) -> Response:
     # The server logs the traceback; whoever asked learns nothing of the inside.
     return _answer(request, 500, "something went wrong here; it has been logged")
@@ -149,6 +157,7 @@ _HANDLERS: Final = {
     RequestValidationError: _on_validation,
     PayloadError: _on_payload,
     RetryLaterError: _on_absent,
+    StorageError: _on_full_disk,
     Exception: _on_bug,
 }
 

@@ -13,7 +13,7 @@ import structlog
 
 from city.errors import ConfigError, RetryLaterError
 from city.i18n.catalogue import Lang
-from city.inventory.model import City
+from city.inventory.provider import InventoryProvider
 from vision.evidence.custody.chain import Entry
 from vision.evidence.custody.records import CaseRecord
 from vision.evidence.encryption import SUFFIXES, decrypt, encrypted_name, find_encrypted, read_private_key
@@ -42,14 +42,20 @@ class EvidenceService:
 
     Args:
         room: The evidence store.
-        city: Names of places for reports.
+        inventory: Names of places for reports.
         clear_key: File of the private key of clear copies; None if they are not opened here.
         clock: The time, UTC.
     """
 
-    def __init__(self, room: EvidenceStore, city: City, clear_key: Path | None, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        room: EvidenceStore,
+        inventory: InventoryProvider,
+        clear_key: Path | None,
+        clock: Callable[[], datetime],
+    ) -> None:
         self._room = room
-        self._city = city
+        self._inventory = inventory
         self._clear_key = clear_key
         self._clock = clock
         self._lock = threading.Lock()
@@ -107,7 +113,8 @@ class EvidenceService:
             EvidenceError: The case is unknown, or a file was changed.
             RetryLaterError: The custody log cannot be written.
         """
-        return export_case(self._room, self._city, case, lang, role=actor.role, address=actor.address)
+        city = self._inventory.current()
+        return export_case(self._room, city, case, lang, role=actor.role, address=actor.address)
 
     def erase(self, case: str, reason: str, actor: Actor) -> None:
         """Delete the files of a case permanently. The custody log keeps the erasure and its reason.

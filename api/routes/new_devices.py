@@ -21,8 +21,9 @@ from api.http.problems import FieldErrorResponse, problem
 from api.http.routing import ApiRoute
 from api.queries.unknown_devices import PAYLOAD_SHOWN
 from broker.contract.topics import ID_PATTERN, Kind
-from city.errors import ConfigError
+from city.errors import ConfigError, StorageError
 from city.inventory.adoption import Adoption, adopt, adoption_of
+from city.inventory.problems import InventoryError
 from city.inventory.profiles import suggest
 from ingest.decoding.dry_run import DryRunResult
 from ingest.store.parked.quarantine import UnknownDevice, UnknownDeviceState
@@ -190,9 +191,12 @@ def adopt_unknown_device(
     device = unknown_device_of(context, unknown_device)
     try:
         adopted = adopt(context.data, context.city, _adoption(context, device, body))
-    except ConfigError as exc:
-        errors = [_error(line) for line in str(exc).splitlines()]
+    except InventoryError as exc:
+        errors = [FieldErrorResponse(mistake.field, mistake.message) for mistake in exc.problems]
         return problem(422, "; ".join(error.detail for error in errors), errors=errors)
+    except StorageError as exc:
+        log.error("unknown_device.refused", device=body.id, reason=str(exc))
+        raise HTTPException(503, "the disk refuses; nothing was changed", {"Retry-After": "60"}) from exc
     log.info("unknown_device.adopted", device=adopted.id, adapter=device.adapter, role=role_of(request, context))
     return AdoptedResponse(adopted.id, adopted.KIND, device.messages - device.dropped)
 
@@ -222,10 +226,3 @@ def _adoption(context: ApiContext, device: UnknownDevice, body: AdoptRequest) ->
     is_there = body.id in context.city.devices
     given = {} if is_there else body.model_dump(exclude={"id", "profile"}, exclude_none=True)
     return adoption_of(context.city, body.id, reach, {name: value for name, value in given.items() if value != ""})
-
-
-def _error(line: str) -> FieldErrorResponse:
-    """A line `device: field: detail` as an error of that field."""
-    _, _, rest = line.partition(": ")
-    field, _, detail = rest.partition(": ")
-    return FieldErrorResponse(field, detail) if detail else FieldErrorResponse("", rest or line)

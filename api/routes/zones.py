@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from typing import Annotated, Final
 
+import msgspec
 import structlog
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, Response
+from msgspec import Meta
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
@@ -19,8 +21,9 @@ from api.http.problems import FieldErrorResponse, problem
 from api.http.routing import ApiRoute
 from api.queries.cases import cases
 from api.queries.suggestions import LOOK_BACK, Suggestion, suggest_ignores
-from city.errors import ConfigError
+from city.errors import StorageError
 from city.inventory.model import Camera
+from city.inventory.polygons import Polygon
 from city.inventory.zone_plans import ZonePlanFile, plan_path, plan_version, save_plan, still_path
 from city.inventory.zones import Zone, ZoneFault, ZoneKind, ZonePlan, faults_of
 
@@ -51,12 +54,27 @@ class ZonePlanRequest(BaseModel):
     version: Annotated[str, Field(max_length=64)] = ""
 
 
-class ZonePlanResponse(ZonePlan, frozen=True, kw_only=True):
+class ZoneResponse(msgspec.Struct, frozen=True):
+    """A zone of the picture."""
+
+    kind: ZoneKind
+    name: str
+    polygon: Polygon
+
+
+class ZonePlanResponse(msgspec.Struct, frozen=True, kw_only=True):
     """The zone plan in force of a camera, with suggested ignore zones.
 
     `drawn`: whether it was drawn here, `version` is its version then. `still`: whether there is an image to draw on.
     """
 
+    zones: tuple[ZoneResponse, ...]
+    person_height: Annotated[
+        tuple[tuple[float, float], ...],
+        Meta(
+            description="Nothing, or of two persons the row of the feet and the height, 0 to 1 of the picture's height."
+        ),
+    ]
     camera: str
     drawn: bool
     version: str
@@ -75,8 +93,8 @@ def plan_response(context: ApiContext, camera: Camera) -> ZonePlanResponse:
     recent = cases(context, start=context.clock() - LOOK_BACK)
     suggestions = suggest_ignores([case for case in recent if case.camera == camera.id], plan.zones)
     return ZonePlanResponse(
-        plan.zones,
-        plan.person_height,
+        zones=tuple(ZoneResponse(zone.kind, zone.name, zone.polygon) for zone in plan.zones),
+        person_height=plan.person_height,
         camera=camera.id,
         drawn=plan_path(context.data, camera.id).is_file(),
         version=plan_version(context.data, camera.id),
@@ -106,7 +124,7 @@ def save_zones(request: Request, camera: DeviceId, body: ZonePlanRequest) -> Zon
             raise HTTPException(409, "somebody else has drawn meanwhile; load the zones again")
         try:
             save_plan(context.data, camera, plan)
-        except ConfigError as exc:
+        except StorageError as exc:
             log.error("zones.refused", camera=camera, reason=str(exc))
             raise HTTPException(503, "the disk refuses; nothing was changed", {"Retry-After": "60"}) from exc
     log.info("zones.saved", camera=camera, zones=len(zones), role=role_of(request, context))

@@ -11,17 +11,28 @@ import contextlib
 import math
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import structlog
 
-from broker.contract.topics import Kind, require_id
-from city.errors import ConfigError, TopicError
-from city.inventory.devices import BINDING_FIELDS, DeviceReferences, read_binding, read_device
-from city.inventory.fields import Problems, TomlTable
+from broker.contract.topics import Kind
+from city.errors import ConfigError, StorageError
+from city.inventory.devices import (
+    BINDING_FIELDS,
+    DEVICE_TYPES,
+    DeviceReferences,
+    read_binding,
+    read_camera,
+    read_device,
+)
+from city.inventory.field_types import Text, check_id
 from city.inventory.model import City, Device
+from city.inventory.problems import InventoryError, InventoryProblem
+from city.inventory.provider import LiveInventory
+from city.inventory.tables import Problems, Table, TomlTable
 from city.storage.atomic_files import replace_file, require_version
 
 log = structlog.get_logger("city")
@@ -31,72 +42,69 @@ POLL_S: Final = 1.0
 _HERE: Final = "the inventory"
 
 
-class Adoption(msgspec.Struct, frozen=True, omit_defaults=True):
+@dataclass(frozen=True)
+class Adoption:
     """The file of an adopted device. `fields` are those of an inventory row; `attach` binds an existing device."""
 
-    id: str
+    id: Text
     kind: Kind
     fields: dict[str, Any]
     attach: bool = False
 
 
 class AdoptedDevices:
-    """Keeps a city's devices equal to the inventory and the folder of adoptions. Each refresh reads the folder.
+    """Keeps a live inventory equal to the inventory and the folder of adoptions. Each refresh reads the folder.
 
-    A file that cannot be read, or that contradicts the inventory, is skipped and logged once.
+    A file that cannot be read, or that contradicts the inventory, is skipped and logged once; it costs only itself.
 
     Args:
         data: The data folder.
-        city: The city of the inventory; changed in place.
+        inventory: Has the snapshot of the inventory alone; gets a new one with each change of the folder.
     """
 
-    def __init__(self, data: Path, city: City) -> None:
+    def __init__(self, data: Path, inventory: LiveInventory) -> None:
         self._folder = data / FOLDER
-        self._city = city
-        self._inventory: Mapping[str, Device] = dict(city.devices)
-        self._seen: tuple[tuple[str, int, int], ...] = ()
+        self._inventory = inventory
+        self._own = inventory.current()
+        self._seen: list[tuple[str, int, int, int]] = []
         self._logged: set[str] = set()
         self._lock = threading.Lock()
         self.refresh()
 
     def refresh(self) -> bool:
-        """Apply changes of the folder; returns whether anything has changed."""
+        """Apply changes of the folder; returns whether the devices are others than before."""
         with self._lock:
             seen = self._stamps()
             if seen == self._seen:
                 return False
             self._seen = seen
-            # Made beside the city, which has each of its devices at every moment.
-            beside = msgspec.structs.replace(self._city)
-            beside.replace_devices(self._inventory)
+            devices = dict(self._own.devices)
             for name, *_ in seen:
-                self._apply(beside, self._folder / name)
-            self._city.replace_devices(beside.devices)
-            return True
+                if device := self._read(self._folder / name, devices):
+                    devices[device.id] = device
+            return self._inventory.replace_devices(devices)
 
     def keep_fresh(self, stop: threading.Event) -> None:
         """Refresh every second until `stop`."""
         while not stop.wait(POLL_S):
             self.refresh()
 
-    def _stamps(self) -> tuple[tuple[str, int, int], ...]:
+    def _stamps(self) -> list[tuple[str, int, int, int]]:
         stamps = []
-        with contextlib.suppress(OSError):
-            for path in sorted(self._folder.glob("[!.]*.json")):
+        for path in sorted(self._folder.glob("[!.]*.json")):
+            with contextlib.suppress(OSError):  # deleted meanwhile, or a link to nowhere: the others count
                 stat = path.stat()
-                stamps.append((path.name, stat.st_mtime_ns, stat.st_size))
-        return tuple(stamps)
+                stamps.append((path.name, stat.st_mtime_ns, stat.st_size, stat.st_ino))
+        return stamps
 
-    def _apply(self, city: City, path: Path) -> None:
+    def _read(self, path: Path, devices: Mapping[str, Device]) -> Device | None:
         try:
-            adoption = read_adoption(path)
-            device = check_adoption(city, adoption)
+            return check_adoption(self._own, read_adoption(path), devices)
         except ConfigError as exc:
             if str(exc) not in self._logged:
                 log.error("devices.adopted_unreadable", reason=str(exc))
             self._logged.add(str(exc))
-            return
-        city.replace_devices({**city.devices, device.id: device})
+            return None
 
 
 def adoption_path(data: Path, device: str) -> Path:
@@ -113,48 +121,67 @@ def read_adoption(path: Path) -> Adoption:
     try:
         raw = path.read_bytes()
         require_version(raw, path)
-        return msgspec.json.decode(raw, type=Adoption)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as exc:
+        content = msgspec.json.decode(raw)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
         raise ConfigError(f"{path.name}: {exc}") from exc
+    problems: Problems = []
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path.name}: is not an object of JSON")
+    adoption = Table(path.name, content, problems).read(Adoption, also=("version",))
+    if problems or adoption is None:
+        raise InventoryError(problems)
+    return adoption
 
 
-def check_adoption(city: City, adoption: Adoption) -> Device:
+def check_adoption(city: City, adoption: Adoption, devices: Mapping[str, Device] | None = None) -> Device:
     """Make the device of an adoption, with the checks of inventory rows.
 
+    Args:
+        city: The city.
+        adoption: The adoption.
+        devices: The devices that it must agree with; those of the city by default.
+
     Raises:
-        ConfigError: One mistake per line.
+        InventoryError: It has problems.
     """
-    problems = Problems()
+    devices = city.devices if devices is None else devices
+    problems: Problems = []
     table = TomlTable(adoption.id, "", {**adoption.fields, "id": adoption.id}, problems, {})
-    existing = city.devices.get(adoption.id)
-    references = _references(
-        city, {} if adoption.attach else city.devices, besides=adoption.id if adoption.attach else ""
-    )
     if adoption.attach:
-        if existing is None or adoption.kind != existing.KIND:
-            raise ConfigError(f"{adoption.id}: id: there is no {adoption.kind} of that id to attach to")
-        device = msgspec.structs.replace(existing, binding=read_binding(table, adoption.kind, references))
-        for name in adoption.fields.keys() - set(BINDING_FIELDS):
-            table.note(name, "is not a part of an address")
+        device = _attach(table, adoption, devices.get(adoption.id), _references(city, devices, without=adoption.id))
     else:
-        device = read_device(adoption.kind, table, references)
-        if adoption.id in references.ids:
-            table.note("id", f"{adoption.id!r} is already in {references.ids[adoption.id]}")
-        if device.binding is None:
-            table.note("adapter", f"is missing: {', '.join(BINDING_FIELDS)} say how it is heard")
-    problems.raise_any()
+        device = _read_new(table, adoption.kind, _references(city, devices))
+    if problems or device is None:
+        raise InventoryError(problems)
     return device
 
 
-def _references(city: City, devices: Mapping[str, Device], *, besides: str) -> DeviceReferences:
-    """The inventory as references, without the address of device `besides`, which may be given again."""
-    addresses = {
-        (device.binding.adapter, device.binding.address.lower()): device.id
-        for device in city.devices.values()
-        if device.binding and device.id != besides
-    }
-    ids = DeviceReferences(city.kelurahan, city.sites, city.models, city.profiles).ids | dict.fromkeys(devices, _HERE)
-    return DeviceReferences(city.kelurahan, city.sites, city.models, city.profiles, ids, addresses)
+def _attach(table: Table, adoption: Adoption, existing: Device | None, references: DeviceReferences) -> Device | None:
+    if existing is None or adoption.kind != existing.KIND:
+        table.note("id", f"there is no {adoption.kind} of that id to attach to")
+        return None
+    for name in adoption.fields.keys() - set(BINDING_FIELDS):
+        table.note(name, "is not a part of an address")
+    return replace(existing, binding=read_binding(table, adoption.kind, references))
+
+
+def _read_new(table: TomlTable, kind: Kind, references: DeviceReferences) -> Device | None:
+    if (id_ := str(table.values["id"])) in references.ids:
+        table.note("id", f"{id_!r} is already in {references.ids[id_]}")
+    if not set(BINDING_FIELDS) & table.values.keys():
+        table.note("adapter", f"is missing: {', '.join(BINDING_FIELDS)} say how it is heard")
+    return read_camera(table, references) if kind == "camera" else read_device(DEVICE_TYPES[kind], table, references)
+
+
+def _references(city: City, devices: Mapping[str, Device], *, without: str = "") -> DeviceReferences:
+    """The inventory as references, without the address of device `without`, which may be given again."""
+    known = {"kelurahan": city.kelurahan, "site": city.sites, "model": city.models, "profile": city.profiles}
+    references = DeviceReferences(known, city.sites, city.profiles)
+    references.ids |= dict.fromkeys(devices, _HERE)
+    for device in devices.values():
+        if device.binding and device.id != without:
+            references.addresses[device.binding.adapter, device.binding.address.lower()] = device.id
+    return references
 
 
 def adoption_of(city: City, device: str, heard: Mapping[str, str], given: Mapping[str, Any]) -> Adoption:
@@ -168,11 +195,12 @@ def adoption_of(city: City, device: str, heard: Mapping[str, str], given: Mappin
             nearest one, without an interval that of its profile. An existing device has all of them.
 
     Raises:
-        ConfigError: There is no such profile.
+        InventoryError: There is no such profile.
     """
     profile = city.profiles.get(heard["profile"])
     if profile is None:
-        raise ConfigError(f"{device}: profile: there is no profile {heard['profile']!r}")
+        message = f"there is no profile {heard['profile']!r}"
+        raise InventoryError([InventoryProblem(device, "profile", message)])
     if device in city.devices:
         return Adoption(device, profile.kind, {**given, **heard}, attach=True)
     fields = dict(given)
@@ -188,21 +216,18 @@ def adopt(data: Path, city: City, adoption: Adoption) -> Device:
     """Write an adoption durably; every process of the city has the device within seconds.
 
     Raises:
-        ConfigError: It is wrong (one mistake a line), or the disk refuses; nothing has changed then.
+        InventoryError: It has problems; nothing has changed.
+        StorageError: The disk refuses; nothing has changed.
     """
     try:
-        require_id(adoption.id, "id")
-    except TopicError as exc:
-        raise ConfigError(str(exc)) from exc
-    path = adoption_path(data, adoption.id)
+        path = adoption_path(data, check_id(adoption.id))
+    except ValueError as exc:
+        raise InventoryError([InventoryProblem(adoption.id, "id", str(exc))]) from exc
     if path.exists():
-        raise ConfigError(f"{adoption.id}: id: was adopted before; `kota device forget {adoption.id}` takes that back")
+        message = f"was adopted before; `kota device forget {adoption.id}` takes that back"
+        raise InventoryError([InventoryProblem(adoption.id, "id", message)])
     device = check_adoption(city, adoption)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise ConfigError(f"{path.parent}: {exc.strerror or exc}") from exc
-    replace_file(path, msgspec.json.format(msgspec.json.encode(adoption), indent=1))
+    replace_file(path, msgspec.json.format(msgspec.json.encode(adoption), indent=1), parents=True)
     return device
 
 
@@ -211,11 +236,14 @@ def unadopt(data: Path, device: str) -> None:
 
     Raises:
         ConfigError: The device was not adopted.
+        StorageError: The disk refuses; nothing has changed.
     """
     try:
         adoption_path(data, device).unlink()
+    except (FileNotFoundError, NotADirectoryError) as exc:
+        raise ConfigError(f"{device!r} was not adopted, so it cannot be given up here: {exc.strerror}") from exc
     except OSError as exc:
-        raise ConfigError(f"{device!r} was not adopted, so it cannot be given up here: {exc.strerror or exc}") from exc
+        raise StorageError(f"{device!r} cannot be given up: {exc.strerror or exc}") from exc
 
 
 def nearest_kelurahan(city: City, lat_deg: float, lon_deg: float) -> str:

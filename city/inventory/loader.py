@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 import msgspec
 
 from city.errors import ConfigError
-from city.inventory.bin_models import read_models
-from city.inventory.devices import DeviceReferences, read_access_points, read_bins, read_cameras, read_trucks
-from city.inventory.fields import Problems, read_text, read_toml
-from city.inventory.model import City, Kelurahan
-from city.inventory.places import LAT, LON, read_hours, read_kelurahan, read_sites, read_zone
+from city.inventory.devices import DeviceReferences, read_cameras, read_devices
+from city.inventory.hours import read_hours
+from city.inventory.model import AccessPoint, Bin, BinModel, City, Device, Kelurahan, Site, Truck
+from city.inventory.problems import InventoryError, InventoryProblem
 from city.inventory.profiles import read_profiles
+from city.inventory.tables import Problems, read_rows, read_text, read_toml
 
+T = TypeVar("T")
 BUILTIN_CITIES: Final = ("kupang",)
 Ring = list[tuple[float, float]]
 
@@ -58,63 +59,65 @@ def load_city(folder: Path) -> City:
     """Read a whole city.
 
     Raises:
-        ConfigError: Something is missing or wrong: one mistake per line, with file, line and field.
+        ConfigError: The folder does not exist.
+        InventoryError: Something is missing or wrong: all problems, with file, line and field.
     """
     if not folder.is_dir():
         raise ConfigError(f"{folder}: not a folder")
-    problems = Problems()
+    problems: Problems = []
     city = _read(folder, problems)
-    problems.raise_any()
+    if problems or city is None:
+        raise InventoryError(problems)
     return city
 
 
-def _read(folder: Path, problems: Problems) -> City:
+def _read(folder: Path, problems: Problems) -> City | None:
     top = read_toml(folder / "city.toml", problems)
     hours = read_hours(top)
-    kelurahan = read_kelurahan(folder / "kelurahan.csv", problems)
-    known = DeviceReferences(
-        kelurahan=kelurahan,
-        sites=read_sites(folder / "sites.csv", kelurahan, hours, problems),
-        models=read_models(folder / "models.toml", problems),
-        profiles=read_profiles(folder / "profiles", problems),
-    )
-    bins = read_bins(folder / "bins.csv", known, problems)
-    trucks = read_trucks(folder / "trucks.csv", known, problems)
-    access_points = read_access_points(folder / "access_points.csv", known, problems)
-    cameras = read_cameras(folder / "cameras.toml", known, problems)
-    city = City(
-        id=top.identifier(),
-        name=top.text("name"),
-        time_zone=read_zone(top),
-        lat_deg=top.number("lat_deg", *LAT),
-        lon_deg=top.number("lon_deg", *LON),
-        hours=hours,
-        kelurahan=kelurahan,
-        sites=dict(known.sites),
-        models=dict(known.models),
-        profiles=dict(known.profiles),
-        bins=bins,
-        trucks=trucks,
-        access_points=access_points,
-        cameras=cameras,
-        devices={**bins, **trucks, **access_points, **cameras},
+    kelurahan = read_rows(folder / "kelurahan.csv", Kelurahan, problems)
+    sites = read_rows(folder / "sites.csv", Site, problems, {"kelurahan": kelurahan, "table of hours": hours})
+    models = {
+        name: table.read(BinModel, id=name) for name, table in read_toml(folder / "models.toml", problems).tables()
+    }
+    profiles = read_profiles(folder / "profiles", problems)
+    nouns = {"kelurahan": kelurahan, "site": sites, "model": models, "profile": profiles}
+    references = DeviceReferences(nouns, sites, profiles)
+    devices: dict[str, Device | None] = {
+        **read_devices(folder / "bins.csv", Bin, references, problems),
+        **read_devices(folder / "trucks.csv", Truck, references, problems),
+        **read_devices(folder / "access_points.csv", AccessPoint, references, problems),
+        **read_cameras(folder / "cameras.toml", references, problems),
+    }
+    return top.read(
+        City,
+        hours=_without_wrong(hours),
+        kelurahan=_without_wrong(kelurahan),
+        sites=_without_wrong(sites),
+        models=_without_wrong(models),
+        profiles=_without_wrong(profiles),
+        devices=_without_wrong(devices),
         shapes=_read_shapes(folder / "shapes.geojson", kelurahan, problems),
+        version=1,
+        also=("hours",),
     )
-    top.close()
-    return city
 
 
-def _read_shapes(path: Path, kelurahan: Mapping[str, Kelurahan], problems: Problems) -> bytes:
+def _without_wrong(things: Mapping[str, T | None]) -> dict[str, T]:
+    return {id_: thing for id_, thing in things.items() if thing is not None}
+
+
+def _read_shapes(path: Path, kelurahan: Collection[str], problems: Problems) -> bytes:
     text = read_text(path, problems)
-    if not text:
+    if text is None:
         return b""
     try:
         shapes = msgspec.json.decode(text, type=_Shapes)
-    except msgspec.DecodeError as exc:
-        problems.add(path.name, str(exc))
+    except (msgspec.DecodeError, RecursionError) as exc:
+        problems.append(InventoryProblem(path.name, "", str(exc)))
         return b""
     for number, feature in enumerate(shapes.features):
         found = feature.properties
         if found.kind == "kelurahan" and found.id not in kelurahan:
-            problems.add(f"{path.name}: features[{number}].properties.id", f"there is no kelurahan {found.id!r}")
+            where = f"features[{number}].properties.id"
+            problems.append(InventoryProblem(path.name, where, f"there is no kelurahan {found.id!r}"))
     return text.encode()

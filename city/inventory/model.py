@@ -1,119 +1,156 @@
-"""Domain model of a city: structs that `city.inventory.loader` fills from data files and every service uses."""
+"""Domain model of a city: frozen dataclasses that `city.inventory.loader` fills from files and every service uses.
+
+The types of their fields say how pydantic reads them from a file; code that makes one itself is not checked.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
-from zoneinfo import ZoneInfo
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Annotated, ClassVar, Literal
 
-import msgspec
+from pydantic import Field, SkipValidation
 
 from broker.contract.topics import Kind
+from city.inventory.field_types import (
+    BitCount,
+    Id,
+    IntervalS,
+    LatDeg,
+    LengthMm,
+    LonDeg,
+    Number,
+    Paths,
+    PathsWithUnits,
+    RangeMm,
+    ScalarValue,
+    SplitTexts,
+    Text,
+    Texts,
+    TimeZone,
+    UnitName,
+    below,
+    between,
+    freeze,
+    reference,
+)
 from city.inventory.windows import DumpingHours
 from city.inventory.zones import PersonHeight, Zone, ZonePlan
 
 SiteKind = Literal["tps", "office", "park", "depot", "landfill"]
 WasteKind = Literal["organic", "non_organic"]
 BinMaterial = Literal["plastic", "steel"]
-Scalar = float | int | str | bool | None
+BinColor = Literal["yellow", "green", "grey"]
+PercentOf = Literal["filled", "empty"]
+_Factor = Annotated[Number, between(-1e9, 1e9)]
 
 
-class Kelurahan(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Kelurahan:
     """An urban village; its position is an approximate centre."""
 
-    id: str
-    name: str
-    kecamatan: str
-    lat_deg: float
-    lon_deg: float
+    id: Id
+    name: Text
+    kecamatan: Text
+    lat_deg: LatDeg
+    lon_deg: LonDeg
 
 
-class Site(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Site:
     """A place: collection point (TPS), office, park, depot or landfill.
 
     `clear_copies` is whether clear copies (with people) of its cameras' evidence are also kept, encrypted.
     """
 
-    id: str
-    name: str
+    id: Id
+    name: Text
     kind: SiteKind
-    kelurahan: str
-    lat_deg: float
-    lon_deg: float
-    hours: str = "default"
+    kelurahan: Annotated[str, reference("kelurahan")]
+    lat_deg: LatDeg
+    lon_deg: LonDeg
+    hours: Annotated[str, reference("table of hours")] = "default"
     clear_copies: bool = False
 
 
-class BinModel(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class BinModel:
     """Geometry of a container and its sensor: distances in mm from the sensor downwards.
 
     fill = (height - offset - distance) / (height - offset - dead_zone), see blueprint section 4.
     """
 
-    id: str
+    id: Id
     material: BinMaterial
-    capacity_l: float
-    height_mm: float
-    offset_mm: float = 0.0
-    dead_zone_mm: float = 0.0
-    invalid_mm: tuple[float, ...] = ()
+    capacity_l: Annotated[Number, between(1, 100_000)]
+    height_mm: Annotated[Number, between(1, 20_000)]
+    offset_mm: LengthMm = 0.0
+    dead_zone_mm: Annotated[LengthMm, below("height_mm", "offset_mm"), Field(validate_default=True)] = 0.0
+    invalid_mm: tuple[Number, ...] = ()
 
 
-class Binding(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Binding:
     """A device's binding to a third-party server: its address there, and the profile of its messages.
 
     What an address is, each adapter's page says: for LoRaWAN the DevEUI, for OwnTracks `user/device`.
     """
 
-    adapter: str
-    address: str
-    profile: str
+    adapter: Text
+    address: Text
+    profile: Annotated[str, reference("profile")]
 
 
-class Device(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
     """Fields of every device; `interval_s` is its reporting interval, `binding` its name at a third-party server."""
 
     KIND: ClassVar[Kind]
 
-    id: str
-    lat_deg: float | None = None
-    lon_deg: float | None = None
-    kelurahan: str = ""
-    site: str = ""
-    interval_s: float = 600.0
+    id: Id
+    kelurahan: Annotated[str, reference("kelurahan")] = ""
+    site: Annotated[str, reference("site")] = ""
+    lat_deg: LatDeg | None = None
+    lon_deg: LonDeg | None = None
+    interval_s: IntervalS = 600.0
     binding: Binding | None = None
 
 
-class Bin(Device, frozen=True, kw_only=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bin(Device):
     """A waste container. Colour and waste kind are two separate facts."""
 
     KIND: ClassVar[Kind] = "bin"
 
-    model: str
+    model: Annotated[str, reference("model")]
     waste_kind: WasteKind
-    color: Literal["yellow", "green", "grey"]
+    color: BinColor
 
 
-class Truck(Device, frozen=True, kw_only=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Truck(Device):
     """A garbage truck; `depot` is a site's id."""
 
     KIND: ClassVar[Kind] = "truck"
 
-    plate: str
-    depot: str
-    capacity_kg: float
+    plate: Text
+    depot: Annotated[str, reference("site")]
+    capacity_kg: Annotated[Number, between(1, 60_000)]
 
 
-class AccessPoint(Device, frozen=True, kw_only=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessPoint(Device):
     """A Wi-Fi access point with the SSIDs it offers."""
 
     KIND: ClassVar[Kind] = "ap"
 
-    model: str
-    ssids: tuple[str, ...]
+    model: Text
+    ssids: SplitTexts
 
 
-class Camera(Device, frozen=True, kw_only=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Camera(Device):
     """A fixed camera; `source` is an address, a file, a folder of frames or `demo`.
 
     An address is that of the low-rate sub stream: `rtsp://`, `rtsps://`, or `http://` and `https://` for JPEG pictures.
@@ -123,7 +160,7 @@ class Camera(Device, frozen=True, kw_only=True):
 
     KIND: ClassVar[Kind] = "camera"
 
-    source: str = ""
+    source: Text = ""
     zones: tuple[Zone, ...] = ()
     person_height: PersonHeight = ()
 
@@ -133,50 +170,57 @@ class Camera(Device, frozen=True, kw_only=True):
         return ZonePlan(self.zones, self.person_height)
 
 
-class FieldRule(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class FieldRule:
     """How one contract field is read from a third-party payload.
 
     `source` lists dotted paths, the first present wins. `unit` is the device's unit, empty for the contract's own
-    (`city.inventory.units`), `units` those of single paths; a unit written behind a
-    number wins. `signed_bits` is the width of a
-    signed number that arrives unsigned. A number is multiplied by `scale`, then `shift` is added. Values in `invalid`
-    mean "no reading", those in `absent` that nothing is connected there, which is no fault; `choices` maps texts to
-    values. `percent_of` says what a percentage counts. If a path of `valid` is false, there is no reading.
+    (`city.inventory.units`), `units` those of single paths; a unit written behind a number wins. `signed_bits` is the
+    width of a signed number that arrives unsigned. A number is multiplied by `scale`, then `shift` is added. Values in
+    `invalid` mean "no reading", those in `absent` that nothing is connected there, which is no fault; `choices` maps
+    texts to values. `percent_of` says what a percentage counts. If a path of `valid` is false, there is no reading.
     """
 
-    source: tuple[str, ...]
-    scale: float = 1.0
-    shift: float = 0.0
-    invalid: tuple[Scalar, ...] = ()
-    absent: tuple[Scalar, ...] = ()
-    choices: dict[str, Scalar] = {}
-    unit: str = ""
+    source: PathsWithUnits
+    scale: _Factor = 1.0
+    shift: _Factor = 0.0
+    invalid: tuple[ScalarValue, ...] = ()
+    absent: tuple[ScalarValue, ...] = ()
+    choices: Mapping[str, ScalarValue] = field(default_factory=dict)
+    unit: UnitName = ""
     units: tuple[str, ...] = ()
-    signed_bits: int = 0
-    percent_of: Literal["filled", "empty"] = "filled"
-    valid: tuple[str, ...] = ()
+    signed_bits: BitCount = 0
+    percent_of: PercentOf = "filled"
+    valid: Texts = ()
+
+    def __post_init__(self) -> None:
+        """Make `choices` read-only."""
+        freeze(self, "choices")
 
 
-class EventRule(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class EventRule:
     """How one event of the contract is read: raised while the first present path of `source` is one of `when`.
 
     Without `when`, while it is true (a number other than zero, a word other than no). With `noted`, each occurrence is
     an event without duration.
     """
 
-    source: tuple[str, ...]
-    when: tuple[Scalar, ...] = ()
+    source: Paths
+    when: tuple[ScalarValue, ...] = ()
     noted: bool = False
 
 
-class SensorGeometry(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SensorGeometry:
     """Measuring range of a distance sensor, in mm."""
 
-    dead_zone_mm: float = 0.0
-    range_mm: float = 20_000.0
+    range_mm: RangeMm = 20_000.0
+    dead_zone_mm: Annotated[RangeMm, below("range_mm"), Field(validate_default=True)] = 0.0
 
 
-class Profile(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Profile:
     """A device model: how its messages map to the contract.
 
     `frames` names the decoder of its raw frames, empty for none. `time` and `fix_time` list paths of its own clock and
@@ -184,52 +228,67 @@ class Profile(msgspec.Struct, frozen=True):
     servers, and `adapters` the formats it comes by; both serve to suggest it for an unknown device.
     """
 
-    id: str
+    id: Id
     kind: Kind
-    fields: dict[str, FieldRule] = {}
-    events: dict[str, EventRule] = {}
-    name: str = ""
-    frames: str = ""
-    time: tuple[str, ...] = ()
-    fix_time: tuple[str, ...] = ()
-    matches: tuple[str, ...] = ()
-    adapters: tuple[str, ...] = ()
+    fields: SkipValidation[Mapping[str, FieldRule]] = field(default_factory=dict)
+    events: SkipValidation[Mapping[str, EventRule]] = field(default_factory=dict)
+    name: Text = ""
+    frames: Text = ""
+    time: Texts = ()
+    fix_time: Texts = ()
+    matches: Texts = ()
+    adapters: Texts = ()
     geometry: SensorGeometry = SensorGeometry()
-    interval_s: float | None = None
+    interval_s: IntervalS | None = None
+
+    def __post_init__(self) -> None:
+        """Make the mappings read-only."""
+        freeze(self, "fields", "events")
 
 
-class City(msgspec.Struct):
-    """A whole city. Mappings are keyed by id; device ids are unique over all kinds, `devices` holds them all.
+@dataclass(frozen=True, slots=True, eq=False)
+class City:
+    """An immutable snapshot of a whole city. Mappings are read-only and keyed by id; `devices` holds all kinds.
+
+    A change of the inventory makes another snapshot, of a larger `version`
+    (`city.inventory.provider.InventoryProvider`). Whoever keeps something made from a snapshot makes it again when the
+    version is another one.
 
     `shapes` is GeoJSON: the outline of the city and its kelurahan, for maps without internet.
-
-    Only `replace_devices` changes it, by replacing whole mappings: an iteration over an old mapping is not affected.
     """
 
-    id: str
-    name: str
-    time_zone: ZoneInfo
-    lat_deg: float
-    lon_deg: float
-    hours: dict[str, DumpingHours]
-    kelurahan: dict[str, Kelurahan]
-    sites: dict[str, Site]
-    models: dict[str, BinModel]
-    profiles: dict[str, Profile]
-    bins: dict[str, Bin]
-    trucks: dict[str, Truck]
-    access_points: dict[str, AccessPoint]
-    cameras: dict[str, Camera]
-    devices: dict[str, Device]
+    id: Id
+    name: Text
+    time_zone: TimeZone
+    lat_deg: LatDeg
+    lon_deg: LonDeg
+    hours: SkipValidation[Mapping[str, DumpingHours]]
+    kelurahan: SkipValidation[Mapping[str, Kelurahan]]
+    sites: SkipValidation[Mapping[str, Site]]
+    models: SkipValidation[Mapping[str, BinModel]]
+    profiles: SkipValidation[Mapping[str, Profile]]
+    devices: SkipValidation[Mapping[str, Device]]
     shapes: bytes
+    version: int = 1
+    bins: Mapping[str, Bin] = field(init=False)
+    trucks: Mapping[str, Truck] = field(init=False)
+    access_points: Mapping[str, AccessPoint] = field(init=False)
+    cameras: Mapping[str, Camera] = field(init=False)
 
-    def replace_devices(self, devices: Mapping[str, Device]) -> None:
-        """Replace the devices by exactly these."""
-        self.devices = dict(devices)
-        self.bins = {id_: device for id_, device in devices.items() if isinstance(device, Bin)}
-        self.trucks = {id_: device for id_, device in devices.items() if isinstance(device, Truck)}
-        self.access_points = {id_: device for id_, device in devices.items() if isinstance(device, AccessPoint)}
-        self.cameras = {id_: device for id_, device in devices.items() if isinstance(device, Camera)}
+    def __post_init__(self) -> None:
+        """Make the mappings read-only, and those of each kind."""
+        freeze(self, "hours", "kelurahan", "sites", "models", "profiles", "devices")
+        for name, kind in (("bins", Bin), ("trucks", Truck), ("access_points", AccessPoint), ("cameras", Camera)):
+            of_kind = {id_: device for id_, device in self.devices.items() if isinstance(device, kind)}
+            object.__setattr__(self, name, MappingProxyType(of_kind))
+
+    def with_devices(self, devices: Mapping[str, Device]) -> City:
+        """The next snapshot: this city with exactly these devices."""
+        return replace(self, devices=devices, version=self.version + 1)
+
+    def current(self) -> City:
+        """This snapshot: a provider for work against a fixed inventory, such as a dry run."""
+        return self
 
     def hours_at(self, site: str) -> DumpingHours:
         """Dumping hours in force at a site; the city's default if the site names none or is unknown."""

@@ -7,20 +7,19 @@ the same name. `extends` takes another profile and changes a part of it, such as
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from broker.contract.payloads import device_event_types, fields_of
 from broker.contract.topics import KINDS, Kind
-from city.inventory.fields import Problems, TomlTable, read_toml
-from city.inventory.model import EventRule, FieldRule, Profile, Scalar, SensorGeometry
-from city.inventory.units import UNITS, can_convert, field_unit, parse_unit
+from city.inventory.field_types import check_id, split_path
+from city.inventory.model import EventRule, FieldRule, Profile, SensorGeometry
+from city.inventory.tables import Problems, TomlTable, read_toml
+from city.inventory.units import parse_unit
 
 FORMATS: Final = Path(__file__).parents[2] / "ingest" / "decoding" / "formats"
 """Folders of the third-party formats. Their TOML files are data: the city reads them by path and imports no code."""
-_MAX_MM: Final = 100_000.0
-_LARGE: Final = 1e9
-_INTERVAL_S: Final = (1.0, 604_800.0)
 _OWN: Final = ("name", "extends", "matches")
 """Keys that a profile does not inherit from the one it extends."""
 
@@ -30,26 +29,32 @@ def builtin_profiles() -> list[Path]:
     return sorted(FORMATS.glob("*/profiles/*.toml"), key=lambda path: path.stem)
 
 
-def read_profiles(folder: Path, problems: Problems) -> dict[str, Profile]:
-    """The profiles of the project and those of a folder, which need not exist."""
+def read_profiles(folder: Path, problems: Problems) -> dict[str, Profile | None]:
+    """The profiles of the project and those of a folder, which need not exist; None for one with a problem."""
     tables: dict[str, TomlTable] = {}
     for path in (*builtin_profiles(), *sorted(folder.glob("*.toml"))):
         table = read_toml(path, problems, name=path.relative_to(path.parent.parent).as_posix())
-        table.require_id("file name", path.stem)
+        try:
+            check_id(path.stem)
+        except ValueError as exc:
+            table.note("file name", str(exc))
         tables[path.stem] = table
     return {name: _profile(name, _resolve_extends(table, tables)) for name, table in tables.items()}
 
 
 def _resolve_extends(table: TomlTable, tables: Mapping[str, TomlTable], seen: tuple[str, ...] = ()) -> TomlTable:
     """Merge a table over the one it extends."""
-    base = table.text("extends", "")
+    base = table.values.get("extends", "")
+    if not isinstance(base, str):
+        table.note("extends", f"{base!r} is not a text")
+        return table
     if not base:
         return table
     if base not in tables or base in seen:
         table.note("extends", f"there is no profile {base!r}" if base not in tables else f"{base!r} extends itself")
         return table
-    under = _resolve_extends(tables[base], tables, (*seen, base)).values()
-    return table.with_values(_merge({key: value for key, value in under.items() if key not in _OWN}, table.values()))
+    under = _resolve_extends(tables[base], tables, (*seen, base)).values
+    return table.with_values(_merge({key: value for key, value in under.items() if key not in _OWN}, table.values))
 
 
 def _merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,106 +66,47 @@ def _merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _profile(name: str, table: TomlTable) -> Profile:
-    table.text("extends", "")
-    kind = table.choice("kind", KINDS)
-    interval_s = table.optional_number("interval_s", *_INTERVAL_S)
-    profile = Profile(
+def _profile(name: str, table: TomlTable) -> Profile | None:
+    kind = next((kind for kind in KINDS if kind == table.values.get("kind")), None)
+    geometry = table.table("geometry")
+    profile = table.read(
+        Profile,
+        also=("extends", "fields", "events", "geometry"),
+        defaults={"name": name},
         id=name,
-        kind=kind,
-        fields=_fields(table.table("fields", {}), kind),
-        events=_events(table.table("events", {}), kind),
-        name=table.text("name", name),
-        frames=table.text("frames", ""),
-        time=table.texts("time"),
-        fix_time=table.texts("fix_time"),
-        matches=tuple(name.lower() for name in table.texts("matches")),
-        adapters=table.texts("adapters"),
-        geometry=_geometry(table.table("geometry", {})),
-        interval_s=interval_s,
+        fields=_fields(table.table("fields"), kind),
+        events=_events(table.table("events"), kind),
+        geometry=geometry.read(SensorGeometry) or SensorGeometry(),
     )
-    table.close()
-    return profile
+    return replace(profile, matches=tuple(map(str.lower, profile.matches))) if profile else None
 
 
-def _fields(rules: TomlTable, kind: Kind) -> dict[str, FieldRule]:
-    known = fields_of(kind)
-    for field in rules.names():
-        if field not in known:
-            rules.note(field, f"a {kind} has no such field; known: {', '.join(known)}")
-    return {field: _field(field, rules.table(field)) for field in rules.names()}
+def _fields(rules: TomlTable, kind: Kind | None) -> dict[str, FieldRule]:
+    if kind:
+        _check_names(rules, f"a {kind} has no such field", fields_of(kind))
+    read = {field: rules.table(field).read(FieldRule, {"field": field}, units=()) for field in rules.values}
+    return {field: _with_units(rule) for field, rule in read.items() if rule}
 
 
-def _field(field: str, table: TomlTable) -> FieldRule:
-    paths = [_path(field, text, table) for text in _source(table)]
-    rule = FieldRule(
-        source=tuple(path for path, _ in paths),
-        scale=table.number("scale", -_LARGE, _LARGE, 1.0),
-        shift=table.number("shift", -_LARGE, _LARGE, 0.0),
-        invalid=table.scalars("invalid"),
-        absent=table.scalars("absent"),
-        choices=_choices(table.table("choices", {})),
-        unit=_unit(field, "unit", table.text("unit", ""), table),
-        units=tuple(unit for _, unit in paths) if any(unit for _, unit in paths) else (),
-        signed_bits=int(table.number("signed_bits", 0, 64, 0)),
-        valid=table.texts("valid"),
-        percent_of=table.choice("percent_of", ("filled", "empty")) if table.has("percent_of") else "filled",
-    )
-    table.close()
-    return rule
+def _with_units(rule: FieldRule) -> FieldRule:
+    """Part each path from the unit in brackets behind it: `proxx [cm]`."""
+    paths = [split_path(text) for text in rule.source]
+    units = tuple(parse_unit(unit) for _, unit in paths)
+    return replace(rule, source=tuple(path for path, _ in paths), units=units if any(units) else ())
 
 
-def _choices(table: TomlTable) -> dict[str, Scalar]:
-    return {text: table.scalar(text) for text in table.names()}
+def _events(rules: TomlTable, kind: Kind | None) -> dict[str, EventRule]:
+    if kind:
+        _check_names(rules, f"a {kind} has no such event", device_event_types(kind))
+    read = {name: rules.table(name).read(EventRule) for name in rules.values}
+    return {name: rule for name, rule in read.items() if rule}
 
 
-def _source(table: TomlTable) -> tuple[str, ...]:
-    paths = table.texts("source")
-    if not paths:
-        table.note("source", "is missing" if not table.has("source") else "names no path")
-    return paths
-
-
-def _path(field: str, text: str, table: TomlTable) -> tuple[str, str]:
-    """A path and the unit in brackets behind it: `proxx [cm]`."""
-    path, bracket, unit = text.partition(" [")
-    return path, _unit(field, "source", unit.removesuffix("]"), table) if bracket else ""
-
-
-def _unit(field: str, where: str, text: str, table: TomlTable) -> str:
-    """A unit, checked against that of the field."""
-    unit = parse_unit(text)
-    wanted = field_unit(field)
-    if text and not unit:
-        table.note(where, f"{text!r} is no unit; known: {', '.join(UNITS)}")
-    elif unit and not can_convert(unit, wanted):
-        table.note(where, f"{text!r} cannot become {wanted or 'a field without a unit'!r}")
-    return unit
-
-
-def _events(rules: TomlTable, kind: Kind) -> dict[str, EventRule]:
-    for name in rules.names():
-        if name not in (known := device_event_types(kind)):
-            rules.note(name, f"a {kind} has no such event; known: {', '.join(known)}")
-    return {name: _event(rules.table(name)) for name in rules.names()}
-
-
-def _event(table: TomlTable) -> EventRule:
-    rule = EventRule(source=_source(table), when=table.scalars("when"), noted=table.flag("noted"))
-    table.close()
-    return rule
-
-
-def _geometry(table: TomlTable) -> SensorGeometry:
-    standard = SensorGeometry()
-    geometry = SensorGeometry(
-        dead_zone_mm=table.number("dead_zone_mm", 0, _MAX_MM, standard.dead_zone_mm),
-        range_mm=table.number("range_mm", 0, _MAX_MM, standard.range_mm),
-    )
-    if geometry.range_mm <= geometry.dead_zone_mm:
-        table.note("range_mm", f"{geometry.range_mm:g} is not above dead_zone_mm = {geometry.dead_zone_mm:g}")
-    table.close()
-    return geometry
+def _check_names(rules: TomlTable, message: str, known: Iterable[str]) -> None:
+    names = list(known)
+    for name in rules.values:
+        if name not in names:
+            rules.note(name, f"{message}; known: {', '.join(names)}")
 
 
 def suggest(profiles: Iterable[Profile], adapter: str, model: str, kind: Kind | None = None) -> list[Profile]:

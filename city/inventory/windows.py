@@ -7,13 +7,13 @@ an hour that the clock skips does not happen, an hour that it repeats counts bot
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-import msgspec
-
-from city.errors import ConfigError
+from city.inventory.field_types import freeze, show
 
 DAY_NAMES: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _DAY: Final = timedelta(days=1)
@@ -22,7 +22,8 @@ _QUARTER: Final = timedelta(minutes=15)
 _WINDOW: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|24:00)")
 
 
-class Window(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Window:
     """A window of local time, start inclusive, end exclusive; an end at or before the start is on the next day."""
 
     start: time
@@ -42,7 +43,8 @@ ALL_DAY: Final = Window(time(0, 0), time(0, 0))
 Windows = tuple[Window, ...]
 
 
-class DumpingHours(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class DumpingHours:
     """The dumping windows of a place.
 
     A window belongs to the day it starts on. An exception on a date replaces the windows that start on that date,
@@ -58,7 +60,11 @@ class DumpingHours(msgspec.Struct, frozen=True):
     id: str
     name: str
     weekly: tuple[Windows, Windows, Windows, Windows, Windows, Windows, Windows]
-    exceptions: dict[date, Windows] = {}
+    exceptions: Mapping[date, Windows] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Make `exceptions` read-only."""
+        freeze(self, "exceptions")
 
     def starting_on(self, day: date) -> Windows:
         """The windows that start on a local date."""
@@ -112,13 +118,13 @@ def parse_window(text: str) -> Window:
     """Parse `17:00-05:00`; `24:00` is allowed as an end, `all_day` is the whole day.
 
     Raises:
-        ConfigError: It is neither.
+        ValueError: It is neither.
     """
     if text == "all_day":
         return ALL_DAY
     found = _WINDOW.fullmatch(text)
     if not found:
-        raise ConfigError(f"{text!r} is not a window like '17:00-05:00' or 'all_day'")
+        raise ValueError(f"{show(text)} is not a window like '17:00-05:00' or 'all_day'")
     start_h, start_min, end_h, end_min = found.groups(default="0")
     return Window(time(int(start_h), int(start_min)), time(int(end_h), int(end_min)))
 

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from city.errors import ConfigError
+from city.errors import ConfigError, StorageError
 from city.inventory.zones import ZonePlan, faults_of
 from city.storage.atomic_files import replace_file, require_version
 
@@ -95,19 +95,18 @@ def save_plan(data: Path, camera: str, plan: ZonePlan) -> None:
         plan: A plan without faults.
 
     Raises:
-        ConfigError: The disk refuses; the plan in force is unchanged.
+        StorageError: The disk refuses; the plan in force is unchanged.
     """
     path = plan_path(data, camera)
     content = msgspec.json.format(msgspec.json.encode(plan), indent=1)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
             if (before := path.read_bytes()) == content:
                 return
             replace_file(path.with_name(camera + _PREVIOUS), before)
     except OSError as exc:
-        raise ConfigError(f"{path}: {exc.strerror or exc}") from exc
-    replace_file(path, content)
+        raise StorageError(f"{path}: {exc.strerror or exc}") from exc
+    replace_file(path, content, parents=True)
 
 
 def plan_version(data: Path, camera: str) -> str:

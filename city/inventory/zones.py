@@ -6,12 +6,11 @@ The zone of waste is that of the point where it touches the ground: the bottom c
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Final, Literal, get_args
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
 
-import msgspec
-from msgspec import Meta
-
-from city.inventory.polygons import Point, Polygon, area, contains, crosses_itself
+from city.inventory.field_types import Points, Text
+from city.inventory.polygons import Point, area, contains, crosses_itself
 
 ZoneKind = Literal["watch", "container", "beside", "ignore", "mask"]
 """watch: judged by the site's hours. container: inside a container, judged by the hours too. beside: beside the
@@ -34,30 +33,30 @@ AREA_MIN: Final = 0.0001
 ROWS_APART_MIN: Final = 0.05
 """Minimum distance of the two rows; persons closer together say nothing about perspective."""
 
-PersonHeight = Annotated[
-    tuple[tuple[float, float], ...],
-    Meta(description="Nothing, or of two persons the row of the feet and the height, 0 to 1 of the picture's height."),
-]
+PersonHeight = Points
 """Nothing, or two pairs: the row of a person's feet, and how tall the person is there, shares of the picture's height.
 """
 
 
-class Zone(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Zone:
     """A part of the picture; `polygon` in 0..1 from the top left."""
 
     kind: ZoneKind
-    name: str
-    polygon: Polygon
+    name: Text
+    polygon: Points
 
 
-class ZonePlan(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class ZonePlan:
     """Zones and person heights of one camera's picture."""
 
     zones: tuple[Zone, ...] = ()
     person_height: PersonHeight = ()
 
 
-class ZoneFault(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class ZoneFault:
     """A fault of a plan; `zone` is the zone's index, None if the fault is not of a single zone."""
 
     code: FaultCode
@@ -87,23 +86,12 @@ def is_watched(zones: Sequence[Zone], point: Point) -> bool:
     return kind_at(zones, point) in WATCHED
 
 
-def person_height_at(rows: PersonHeight, row: float) -> float | None:
-    """Height of a person whose feet stand on a row, on the line through both pairs; None without pairs.
-
-    At least half of the smaller of the two, beyond the ends of the line too.
-    """
-    if not rows:
-        return None
-    (y0, h0), (y1, h1) = rows
-    return max(min(h0, h1) / 2, h0 + (h1 - h0) * (row - y0) / (y1 - y0))
-
-
 def faults_of(plan: ZonePlan) -> list[ZoneFault]:
     """All faults of a plan, in order."""
     faults = [fault for index, zone in enumerate(plan.zones) for fault in _faults_of_zone(index, zone)]
     names = [zone.name.strip().casefold() for zone in plan.zones]
     faults += [
-        ZoneFault("twice", index, f"another zone is called {plan.zones[index].name!r} as well")
+        ZoneFault("twice", index, f"another zone is called {plan.zones[index].name[:NAME_MAX]!r} as well")
         for index, name in enumerate(names)
         if name and name in names[:index]
     ]

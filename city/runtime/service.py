@@ -13,6 +13,7 @@ import structlog
 from city.inventory.adoption import AdoptedDevices
 from city.inventory.loader import builtin_city, load_city
 from city.inventory.model import City
+from city.inventory.provider import LiveInventory
 from city.runtime.heartbeats import HeartbeatRegistry
 from city.runtime.secrets import Secrets
 from city.runtime.settings import Settings
@@ -36,9 +37,9 @@ def whole_city(settings: Settings) -> City:
     Raises:
         ConfigError: The inventory is wrong.
     """
-    city = load_city(city_folder(settings.city))
-    AdoptedDevices(settings.data, city)
-    return city
+    inventory = LiveInventory(load_city(city_folder(settings.city)))
+    AdoptedDevices(settings.data, inventory)
+    return inventory.current()
 
 
 class Closable(Protocol):
@@ -65,14 +66,19 @@ class Runtime:
         """
         self.settings = settings
         self.services = frozenset(services)
-        self.city: City = load_city(city_folder(settings.city))
-        self.adopted = AdoptedDevices(settings.data, self.city)
+        self.inventory = LiveInventory(load_city(city_folder(settings.city)))
+        self.adopted = AdoptedDevices(settings.data, self.inventory)
         self.heartbeats = HeartbeatRegistry()
         self.beat = self.heartbeats.beat
         self.stop = threading.Event()
         self.failed = threading.Event()
         self._shared: dict[str, Closable] = {}
         self._sharing = threading.Lock()
+
+    @property
+    def city(self) -> City:
+        """The newest snapshot of the inventory."""
+        return self.inventory.current()
 
     @cached_property
     def secrets(self) -> Secrets:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
-import msgspec
-
-from city.inventory.model import AccessPoint, Bin, Camera, City, Device, Truck
+from city.inventory.model import City, Device
 from edge.outbox import Entry
 from edge.sensors.port import Assignment, Sensor
 from edge.simulator.emission import StatusEmission
@@ -37,7 +36,8 @@ class SimulatedSensor:
         self._clock = clock
         self._device = device
         self._interval_s = interval_s
-        self._world = World(_only(city, msgspec.structs.replace(device, interval_s=interval_s)), seed=1, start=clock())
+        alone = city.with_devices({device.id: replace(device, interval_s=interval_s)})
+        self._world = World(alone, seed=1, start=clock())
 
     def readings(self, stop: threading.Event) -> Iterator[Entry]:
         """Entries that the device would report, until `stop`."""
@@ -47,18 +47,6 @@ class SimulatedSensor:
                 if not isinstance(emission, StatusEmission):
                     yield to_entry(emission, self._device.KIND, emission.at)
             stop.wait(min(self._interval_s, 1.0))
-
-
-def _only(city: City, device: Device) -> City:
-    one = {device.id: device}
-    return msgspec.structs.replace(
-        city,
-        devices=one,
-        bins={i: d for i, d in one.items() if isinstance(d, Bin)},
-        trucks={i: d for i, d in one.items() if isinstance(d, Truck)},
-        access_points={i: d for i, d in one.items() if isinstance(d, AccessPoint)},
-        cameras={i: d for i, d in one.items() if isinstance(d, Camera)},
-    )
 
 
 def open_sensor(assignment: Assignment) -> Sensor:

@@ -57,7 +57,10 @@ class SimulatedCity:
         self._epoch = epoch
         self._started_at = datetime.now(UTC)
         self._speed = runtime.settings.speed
-        self._world = World(runtime.city, runtime.settings.seed, self._started_at, without=without)
+        city = runtime.city
+        # Of the snapshot that is simulated: a device may be forgotten meanwhile.
+        self._devices = city.devices
+        self._world = World(city, runtime.settings.seed, self._started_at, without=without)
         self._reported: dict[str, datetime] = {}
 
     def run(self) -> None:
@@ -78,7 +81,7 @@ class SimulatedCity:
         if isinstance(emission, StatusEmission):
             self._agent.state(emission.device, to_status(emission, self._epoch, at))
             return None
-        entry = to_entry(emission, self._runtime.city.devices[emission.device].KIND, at)
+        entry = to_entry(emission, self._devices[emission.device].KIND, at)
         last = self._reported.get(emission.device)
         if isinstance(emission, TelemetryEmission):
             if last is not None and at - last < timedelta(seconds=REPORT_MIN_S):

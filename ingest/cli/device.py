@@ -179,7 +179,7 @@ def _quarantine(settings: Settings) -> Quarantine:
 
 
 def _print(found: object) -> None:
-    print(msgspec.json.format(msgspec.json.encode(found), indent=1).decode())
+    print(msgspec.json.format(msgspec.json.encode(found, enc_hook=dict), indent=1).decode())
 
 
 _ACTIONS: Final[dict[str, Callable[[Any], int]]] = {

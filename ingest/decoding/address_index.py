@@ -2,48 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from city.inventory.model import City, Device, Profile
 
 
 class DeviceAddressIndex:
-    """An index of the inventory's addresses, case-insensitive; rebuilt when the inventory changes."""
+    """An index of the addresses of one snapshot of the inventory, case-insensitive."""
 
     def __init__(self, city: City) -> None:
-        self._city = city
-        self._devices: Mapping[str, Device] = {}
-        self._index: dict[tuple[str, str], Device] = {}
-        self._renew()
-
-    def _renew(self) -> None:
-        self._devices = self._city.devices
+        self._profiles = city.profiles
         self._index = {
             (device.binding.adapter, device.binding.address.lower()): device
-            for device in self._devices.values()
+            for device in city.devices.values()
             if device.binding
         }
 
     def find(self, adapter: str, names: Iterable[str]) -> tuple[Device, Profile] | None:
         """The device and profile of the first name that is in the inventory; None when none is."""
-        if self._devices is not self._city.devices:
-            self._renew()
         for name in names:
             device = self._index.get((adapter, name.lower()))
             if device is not None and device.binding is not None:
-                return device, self._city.profiles[device.binding.profile]
+                return device, self._profiles[device.binding.profile]
         return None
 
     def addresses(self) -> list[str]:
         """Every address in the inventory."""
-        if self._devices is not self._city.devices:
-            self._renew()
         return [address for _, address in self._index]
 
     def all_of(self, adapter: str, address_prefix: str = "") -> list[Device]:
         """Every device of an adapter whose address starts with `address_prefix`."""
-        if self._devices is not self._city.devices:
-            self._renew()
         prefix = address_prefix.lower()
         return [
             device for (name, address), device in self._index.items() if name == adapter and address.startswith(prefix)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,6 +11,7 @@ from broker.contract.payloads import Event, Offline, Online, Parsed, Rejected, S
 from broker.contract.topics import Topic, is_native, is_platforms, parse_review_topic, parse_topic
 from city.errors import PayloadError, TopicError
 from city.inventory.model import City, Device
+from city.inventory.provider import InventoryProvider
 from ingest.decoding.formats.registry import level_events
 from ingest.decoding.pseudonyms import Pseudonyms
 from ingest.decoding.record_builder import RecordBuilder
@@ -21,22 +22,63 @@ from ingest.store.records import EventRecord, Reading, StatusRecord
 
 
 class Decoder:
-    """Knows the inventory; `decode` has no clock, no network and no memory.
+    """Decodes each message against the newest inventory; `decode` has no clock, no network and no memory.
 
     Args:
-        city: The inventory that messages are decoded against.
+        inventory: Provides the snapshot that messages are decoded against.
         late_after: Age on arrival from which on a reading gets the quality flag `late`.
         pseudonym_key: Key of the hashes that stand for hotspot clients; None drops client identities.
     """
 
-    def __init__(self, city: City, *, late_after: timedelta, pseudonym_key: bytes | None = None) -> None:
+    def __init__(
+        self, inventory: InventoryProvider, *, late_after: timedelta, pseudonym_key: bytes | None = None
+    ) -> None:
+        self._inventory = inventory
+        self._late_after = late_after
+        self._pseudonym_key = pseudonym_key
+        self._newest = SnapshotDecoder(inventory.current(), late_after, pseudonym_key)
+
+    @property
+    def inventory_version(self) -> int:
+        """Version of the newest snapshot: from another one on, another device may be known."""
+        return self._inventory.current().version
+
+    def decode(self, arrival: Arrival) -> DecodeResult:
+        """Records and dead letters of one message. Never raises, whatever the input."""
+        return self._current().decode(arrival)
+
+    def level_events(self) -> frozenset[str]:
+        """Event types of which only changes are stored, by the formats and by the inventory's profiles."""
+        return level_events(self._inventory.current().profiles.values())
+
+    def knows(self, adapter: str, names: Iterable[str]) -> bool:
+        """Whether the inventory has a third-party device under one of these names."""
+        return self._current().knows(adapter, names)
+
+    def _current(self) -> SnapshotDecoder:
+        city = self._inventory.current()
+        if self._newest.version != city.version:
+            self._newest = SnapshotDecoder(city, self._late_after, self._pseudonym_key)
+        return self._newest
+
+
+class SnapshotDecoder:
+    """Decodes messages against one snapshot of the inventory.
+
+    Args:
+        city: The snapshot.
+        late_after: Age on arrival from which on a reading gets the quality flag `late`.
+        pseudonym_key: Key of the hashes that stand for hotspot clients; None drops client identities.
+    """
+
+    def __init__(self, city: City, late_after: timedelta, pseudonym_key: bytes | None) -> None:
+        self.version = city.version
         self._city = city
         self._builder = RecordBuilder(city, late_after)
         self._third_party = ThirdPartyDecoder(city, self._builder, Pseudonyms(pseudonym_key, city.time_zone))
-        self._devices: Mapping[str, Device] | None = None
 
     def decode(self, arrival: Arrival) -> DecodeResult:
-        """Records and dead letters of one message. Never raises, whatever the input.
+        """Records and dead letters of one message.
 
         An exception inside a decoder is a bug, but it must not hold up the messages behind it.
         """
@@ -82,16 +124,6 @@ class Decoder:
         topic = Topic(city, "camera", camera, "event")
         device = self._known_device(topic)
         return DecodeResult([self._event(device, parse_platform_event(arrival.payload), arrival.received_at)], [])
-
-    def inventory_changed(self) -> bool:
-        """Whether the inventory changed since the last call; True at the first call."""
-        changed = self._devices is not self._city.devices
-        self._devices = self._city.devices
-        return changed
-
-    def level_events(self) -> frozenset[str]:
-        """Event types of which only changes are stored, by the formats and by the inventory's profiles."""
-        return level_events(self._city.profiles.values())
 
     def knows(self, adapter: str, names: Iterable[str]) -> bool:
         """Whether the inventory has a third-party device under one of these names."""

@@ -66,8 +66,7 @@ def dry_run(city: City, profile: str, arrival: Arrival, *, model: str = "") -> D
     devices = [
         _device(city.profiles[profile], adapter.name, name, number, city, model) for number, name in enumerate(names)
     ]
-    trial_city = msgspec.structs.replace(city)
-    trial_city.replace_devices({device.id: device for device in devices})
+    trial_city = city.with_devices({device.id: device for device in devices})
     result = Decoder(trial_city, late_after=LATE_AFTER).decode(arrival)
     return DryRunResult(
         adapter.name, names, tuple(map(_to_dry_run_record, result.records)), _problems(result, len(reports))

@@ -10,7 +10,8 @@ import msgspec
 
 from broker.contract.payloads import TELEMETRY, fields_of
 from broker.contract.topics import Kind
-from city.inventory.model import EventRule, FieldRule, Profile, Scalar
+from city.inventory.field_types import Scalar
+from city.inventory.model import EventRule, FieldRule, Profile
 from city.inventory.units import convert, field_unit, number_and_unit
 from ingest.decoding.formats.parsing import parse_flag, parse_number
 from ingest.decoding.formats.port import AdapterEvent

@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from city.errors import PayloadError, RetryLaterError
-from city.inventory.model import City
+from city.inventory.provider import InventoryProvider
 from ingest.derive.areas import area_points, collected_by_area
 from ingest.derive.dumping import DumpingCases
 from ingest.derive.states import States, to_ms
@@ -41,7 +41,7 @@ class Deriver:
 
     Args:
         store: Read from and written to.
-        city: The inventory.
+        inventory: The inventory.
         health: Ingest's health.
         dead_letters: Returns the number of pending dead letters.
         public_url: URL of the API and the console for browsers.
@@ -51,7 +51,7 @@ class Deriver:
     def __init__(
         self,
         store: DerivedWriter,
-        city: City,
+        inventory: InventoryProvider,
         health: HealthSnapshotFile,
         dead_letters: Callable[[], int],
         public_url: str,
@@ -59,12 +59,12 @@ class Deriver:
         demo: bool,
     ) -> None:
         self._store = store
-        self._city = city
+        self._inventory = inventory
         self._health = health
         self._dead_letters = dead_letters
         self._demo = demo
-        self._states = States(city)
-        self._cases = DumpingCases(city, public_url)
+        self._states = States(inventory)
+        self._cases = DumpingCases(inventory, public_url)
         self._restored = False
         self._silent = 0
         self._due: dict[str, datetime] = {}
@@ -109,19 +109,18 @@ class Deriver:
         if not self._restored:
             self._states.restore(self._store.last_states(now))
             self._restored = True
+        city = self._inventory.current()
         latest = {known.device: known for known in self._store.latest()}
         raised = raised_by_device(self._store.events_since(LATCHED_EVENTS, now - RAISED_BACK))
-        device_states = evaluate(self._city.devices.values(), latest, raised, now, self._own_lag())
-        cases = fold(self._store.events_since(TYPES, now - CASES_BACK), self._city, simulated=self._demo)
+        device_states = evaluate(city.devices.values(), latest, raised, now, self._own_lag())
+        cases = fold(self._store.events_since(TYPES, now - CASES_BACK), city, simulated=self._demo)
         deposits = self._store.events_since(("deposit",), now - DEPOSITS_BACK)
         self._store.write_derived(self._states.points(device_states, now), RAW)
         self._store.write_derived(self._cases.points(cases, deposits), EVENTS)
         if self._is_due("areas", AREAS_EVERY, now):
-            midnight = now.astimezone(self._city.time_zone).replace(hour=0, minute=0, second=0, microsecond=0)
-            collected = collected_by_area(
-                self._city, self._store.events_since(("collected",), midnight.astimezone(UTC))
-            )
-            self._store.write_derived(area_points(self._city, device_states, cases, collected, now), RAW)
+            midnight = now.astimezone(city.time_zone).replace(hour=0, minute=0, second=0, microsecond=0)
+            collected = collected_by_area(city, self._store.events_since(("collected",), midnight.astimezone(UTC)))
+            self._store.write_derived(area_points(city, device_states, cases, collected, now), RAW)
         self._silent = sum(device_state.connected in ABSENT for device_state in device_states)
 
     def _own_lag(self) -> timedelta:
@@ -132,6 +131,7 @@ class Deriver:
         health = self._health.read()
         if health is None:
             return
+        city = self._inventory.current()
         before = self._last_health or health
         self._last_health = health
         counted = {
@@ -151,9 +151,9 @@ class Deriver:
             "journal_ok": health.journal == "ok",
             "dead_letters_waiting": self._dead_letters(),
             "alarms": len(health.alarms),
-            "devices": len(self._city.devices),
+            "devices": len(city.devices),
             "devices_silent": self._silent,
             "rollup_waiting": self._store.rollups_waiting(),
         }
-        tags = {"city": self._city.id, "service": "ingest"}
+        tags = {"city": city.id, "service": "ingest"}
         self._store.write_derived([to_point("platform", tags, fields, to_ms(now) * 1_000_000)], RAW)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
-from city.inventory.model import City
+from city.inventory.provider import InventoryProvider
 from ingest.derive.states import to_ms
 from ingest.store.influx.line_protocol import NANOSECONDS, to_point
 from ingest.store.records import EventRecord, Value
@@ -19,8 +19,8 @@ _PICTURE: Final = "after"
 class DumpingCases:
     """Remembers what was written, to write changes only; `public_url` is the API's URL for browsers."""
 
-    def __init__(self, city: City, public_url: str) -> None:
-        self._city = city
+    def __init__(self, inventory: InventoryProvider, public_url: str) -> None:
+        self._inventory = inventory
         self._url = public_url.rstrip("/")
         self._written: set[bytes] = set()
 
@@ -60,8 +60,9 @@ class DumpingCases:
     def _within_hours(self, event: EventRecord) -> bytes:
         """Waste put out within the hours: neither a case nor a picture, but the baseline for those outside."""
         at, device = event.origin.measured_at, event.origin.device
-        camera = self._city.cameras.get(device)
-        site = self._city.sites.get(camera.site) if camera else None
+        city = self._inventory.current()
+        camera = city.cameras.get(device)
+        site = city.sites.get(camera.site) if camera else None
         fields: dict[str, Value | None] = {
             "case": f"{device}-{event.origin.epoch}-{event.origin.seq}",
             "state": "within_hours",
@@ -79,8 +80,9 @@ class DumpingCases:
         return to_point("dumping_case", tags, fields, _at_ns(at, str(fields["case"])))
 
     def _tags(self, camera: str, site: str, kelurahan: str, at: datetime) -> dict[str, str]:
-        hour = f"{at.astimezone(self._city.time_zone):%H}"
-        return {"city": self._city.id, "kelurahan": kelurahan, "site": site, "device": camera, "hour": hour}
+        city = self._inventory.current()
+        hour = f"{at.astimezone(city.time_zone):%H}"
+        return {"city": city.id, "kelurahan": kelurahan, "site": site, "device": camera, "hour": hour}
 
 
 def _at_ns(at: datetime, case: str) -> int:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from broker.contract.topics import Kind
 from city.inventory.model import City, Truck
+from city.inventory.provider import InventoryProvider
 from ingest.store.influx.line_protocol import to_point
 from ingest.store.records import Value
 from ingest.store.tags import tags_of_device
@@ -51,8 +52,8 @@ class TrackedState:
 class States:
     """Remembers the state of each device: since when it holds, and what was written."""
 
-    def __init__(self, city: City) -> None:
-        self._city = city
+    def __init__(self, inventory: InventoryProvider) -> None:
+        self._inventory = inventory
         self._tracked: dict[str, TrackedState] = {}
 
     def restore(self, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -75,13 +76,14 @@ class States:
         device = device_state.device
         tracked = self._tracked.setdefault(device.id, TrackedState())
         _update_tracked(tracked, device_state, now)
-        fields = _fields(self._city, device_state, tracked)
+        city = self._inventory.current()
+        fields = _fields(city, device_state, tracked)
         is_due = tracked.written_at is None or now - tracked.written_at >= REPEAT_AFTER
         if fields == tracked.written and not is_due:
             return b""
         tracked.written, tracked.written_at = fields, now
         heard = device_state.latest.received_at if device_state.latest else None
-        tags = {**tags_of_device(self._city, device.id), "kind": device.KIND}
+        tags = {**tags_of_device(city, device.id), "kind": device.KIND}
         at_ns = to_ms(now) * 1_000_000
         return to_point("device_state", tags, {**fields, "heard_at": to_ms(heard) if heard else None}, at_ns)
 

@@ -107,6 +107,7 @@ class Drain:
         self._last_at_start = journal.last()
         self._committed_offsets: Ranges | None = None
         self._compare_at: int | None = None
+        self._released_version = 0
         # Until the store is asked: it had everything up to here.
         had = journal.stored_offset()
         self._tracker = OffsetTracker(((1, had),) if had else (), journal.first(), journal.next_after)
@@ -190,8 +191,10 @@ class Drain:
 
     def _release_known(self) -> None:
         """Release quarantined messages of devices that the inventory has by now."""
-        if self._decoder.inventory_changed():
+        version = self._decoder.inventory_version
+        if version != self._released_version:
             release_quarantined(self._quarantine, self._journal, self._decoder.knows)
+            self._released_version = version
 
     def _drain(self, stop: threading.Event) -> None:
         """Drain everything pending: live messages first, then a batch of the backlog, and again."""

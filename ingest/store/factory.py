@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import structlog
 
 from broker.health import damages_since
-from city.inventory.model import City
+from city.inventory.provider import InventoryProvider
 from city.runtime.secrets import Secrets
 from city.runtime.settings import Settings
 from city.storage.sqlite import DurableConnection, SetAside
@@ -68,14 +68,14 @@ class StoreHandle:
         self.manifest.close()
 
 
-def open_store(settings: Settings, city: City, account: Account = "ingest") -> StoreHandle:
+def open_store(settings: Settings, inventory: InventoryProvider, account: Account = "ingest") -> StoreHandle:
     """Open the store of a city's data folder; the caller closes it. One process opens it once: see `Runtime.share`.
 
     The embedded store's file is opened at its first use, and again whenever it breaks.
 
     Args:
         settings: The data folder and the kind of store.
-        city: For the tags of each device.
+        inventory: For the tags of each device.
         account: InfluxDB account.
 
     Raises:
@@ -93,9 +93,11 @@ def open_store(settings: Settings, city: City, account: Account = "ingest") -> S
         register_file(manifest, "quarantine", quarantine.file)
     health = HealthSnapshotFile(folder)
     if settings.store == "duckdb":
-        store = ReopeningStore(partial(_open_duckdb, folder / "store" / "city.duckdb", city.id, manifest))
+        store = ReopeningStore(
+            partial(_open_duckdb, folder / "store" / "city.duckdb", inventory.current().id, manifest)
+        )
         return StoreHandle(store, dead_letters, quarantine, health, manifest, copying=store.copying)
-    influx = _connect_influx(settings, city, account)
+    influx = _connect_influx(settings, inventory, account)
     return StoreHandle(influx, dead_letters, quarantine, health, manifest, derived=influx)
 
 
@@ -168,7 +170,10 @@ def report_damage(manifest: StoreManifest, path: Path, what: DamageKind, detail:
 
 
 def create_store(
-    settings: Settings, city: City, kind: Literal["duckdb", "influx"], account: Account = "ingest"
+    settings: Settings,
+    inventory: InventoryProvider,
+    kind: Literal["duckdb", "influx"],
+    account: Account = "ingest",
 ) -> Store:
     """Create a store of a city's data folder for exclusive use.
 
@@ -179,18 +184,18 @@ def create_store(
     if kind == "duckdb":
         manifest = open_manifest(settings.data.resolve())
         try:
-            return _open_duckdb(settings.data.resolve() / "store" / "city.duckdb", city.id, manifest, "")
+            return _open_duckdb(settings.data.resolve() / "store" / "city.duckdb", inventory.current().id, manifest, "")
         finally:
             manifest.close()
-    return _connect_influx(settings, city, account)
+    return _connect_influx(settings, inventory, account)
 
 
-def _connect_influx(settings: Settings, city: City, account: Account) -> InfluxStore:
+def _connect_influx(settings: Settings, inventory: InventoryProvider, account: Account) -> InfluxStore:
     from ingest.store.influx.http import InfluxHttp  # noqa: PLC0415 - the same
     from ingest.store.influx.store import InfluxStore  # noqa: PLC0415 - InfluxDB's client takes 23 MB
 
     http = InfluxHttp(influx_address(settings, account))
-    return InfluxStore(http, city, Checkpoint(settings.data.resolve() / "store" / "progress.sqlite"))
+    return InfluxStore(http, inventory, Checkpoint(settings.data.resolve() / "store" / "progress.sqlite"))
 
 
 def influx_address(settings: Settings, account: Account) -> InfluxAddress:

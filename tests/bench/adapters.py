@@ -318,8 +318,7 @@ def _timed(work: Callable[[], object]) -> float:
 
 def _city(adapter: str, profile: str) -> City:
     city = load_city(builtin_city("kupang"))
-    city.replace_devices({f"d-{n}": _device(city, adapter, profile, n) for n in range(DEVICES)})
-    return city
+    return city.with_devices({f"d-{n}": _device(city, adapter, profile, n) for n in range(DEVICES)})
 
 
 def _device(city: City, adapter: str, profile: str, number: int) -> Device:

@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -89,10 +90,10 @@ class Report(msgspec.Struct, frozen=True):
         )
 
 
-def seeds(city: City) -> tuple[list[Seed], ...]:
+def seeds(city: City) -> tuple[City, tuple[list[Seed], ...]]:
     """Golden examples on their topics; messages that our adapters read; real samples where they are present.
 
-    The city gets the devices of the samples.
+    The city that is returned also has the devices of the samples.
     """
     first = {device.KIND: device.id for device in reversed(list(city.devices.values()))}
     valid: list[Seed] = []
@@ -113,14 +114,14 @@ def seeds(city: City) -> tuple[list[Seed], ...]:
     uplink = {"decoded_payload": {"distance": 490, "battery": 92}, "received_at": "2026-03-01T11:59:58.789585559Z"}
     ours = [location, {"end_device_ids": {"device_id": "x"}, "uplink_message": uplink}, {"_type": "lwt"}]
     known = [Seed(topic, json.dumps(body).encode()) for topic in topics[:12] for body in ours]
-    real = _samples(city)
-    return (valid, valid, invalid, known, *([real, real, real] if real else []))
+    with_samples, real = _samples(city)
+    return with_samples, (valid, valid, invalid, known, *([real, real, real] if real else []))
 
 
-def _samples(city: City) -> list[Seed]:
-    """Every message of the samples, a few of each sequence."""
+def _samples(city: City) -> tuple[City, list[Seed]]:
+    """Every message of the samples, a few of each sequence, and the city with their devices."""
     if not SAMPLES.is_dir():
-        return []
+        return city, []
     devices, found, seen = dict(city.devices), [], Counter[str]()
     for sample in samples():
         seen[sample.file] += 1
@@ -130,9 +131,9 @@ def _samples(city: City) -> list[Seed]:
         if sample.address:
             id_ = f"sample-{len(devices)}"
             devices.setdefault(f"{sample.adapter}/{sample.address}/{sample.kind}", device_of(sample, id_))
-    city.models = {**city.models, DEEP.id: DEEP}
-    city.replace_devices({one.id: one for one in devices.values()})
-    return found
+    return replace(
+        city, models={**city.models, DEEP.id: DEEP}, devices={one.id: one for one in devices.values()}
+    ), found
 
 
 def mutate(dice: random.Random, payload: bytes) -> bytes:
@@ -170,8 +171,8 @@ def _with_another_value(dice: random.Random, payload: bytes) -> bytes:
 def fuzz(folder: Path, payloads: int, seed: int) -> Report:
     """Send that many messages through all of ingest but the network."""
     began = time.monotonic()
-    city = load_city(builtin_city("kupang"))
-    dice, start = random.Random(seed), seeds(city)
+    city, start = seeds(load_city(builtin_city("kupang")))
+    dice = random.Random(seed)
     journal = Journal(folder / "journal.sqlite", max_bytes=1 << 40)
     decoder = Decoder(city, late_after=timedelta(minutes=15))
     store, box = DuckStore(folder / "city.duckdb"), DeadLetterQueue(folder / "dead.sqlite", max_bytes=1 << 40)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote, urlsplit
 
-import msgspec
 import pytest
 from httpx import Client
 
@@ -102,9 +101,7 @@ def hostile_city(value: str) -> City:
     sites = {id_: replace(site, name=value) for id_, site in CITY.sites.items()}
     kelurahan = {id_: replace(place, name=value) for id_, place in CITY.kelurahan.items()}
     profiles = {id_: replace(profile, name=value) for id_, profile in CITY.profiles.items()}
-    city = replace(CITY, name=value, sites=sites, kelurahan=kelurahan, profiles=profiles)
-    city.replace_devices(devices)
-    return city
+    return replace(CITY, name=value, sites=sites, kelurahan=kelurahan, profiles=profiles, devices=devices)
 
 
 def hostile_device(device: Device, value: str) -> Device:
@@ -117,10 +114,6 @@ def hostile_device(device: Device, value: str) -> Device:
         return replace(device, ssids=(value,), model=value, binding=binding)
     assert isinstance(device, Camera)
     return replace(device, binding=binding)
-
-
-def replace(struct: Any, **changes: Any) -> Any:
-    return msgspec.structs.replace(struct, **changes)
 
 
 def fill(stage: Stage, value: str) -> None:
@@ -155,7 +148,7 @@ def hostile(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[st
     value = VALUES[request.param]
     stage = Stage(tmp_path)
     fill(stage, value)
-    context = dataclasses.replace(stage.context(demo=False), city=hostile_city(value))
+    context = replace(stage.context(demo=False), inventory=hostile_city(value))
     headers = {"Authorization": f"Bearer {stage.secrets.token('admin')}", "Accept": "text/html"}
     with (
         served(create_app(context)) as port,

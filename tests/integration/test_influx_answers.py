@@ -6,6 +6,7 @@ import gzip
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,7 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from city.errors import PayloadError, RetryLaterError, RowsRejectedError
+from city.inventory.adoption import AdoptedDevices, Adoption, adopt, unadopt
 from city.inventory.loader import builtin_city, load_city
+from city.inventory.provider import LiveInventory
 from ingest.store.influx.checkpoint import Checkpoint
 from ingest.store.influx.http import UNQUOTABLE, InfluxAddress, InfluxHttp, RefusedError, quote_value
 from ingest.store.influx.setup import apply_steps, steps_of
@@ -104,10 +107,35 @@ def store(request: pytest.FixtureRequest, server: ToldServer, tmp_path: Path) ->
     made.close()
 
 
-def readings(count: int, first: int = 0) -> list[Reading]:
+def readings(count: int, first: int = 0, device: str = "bin-0001") -> list[Reading]:
     return [
-        Reading(RecordOrigin("bin", "bin-0001", "b", first + n, NOW, NOW), {"battery_pct": float(first + n)})
+        Reading(RecordOrigin("bin", device, "b", first + n, NOW, NOW), {"battery_pct": float(first + n)})
         for n in range(count)
+    ]
+
+
+def test_a_device_that_is_forgotten_and_adopted_elsewhere_has_its_new_place_from_the_next_reading_on(
+    server: ToldServer, tmp_path: Path
+) -> None:
+    inventory = LiveInventory(CITY)
+    adopted = AdoptedDevices(tmp_path, inventory)
+    address = InfluxAddress(f"http://127.0.0.1:{server.server_port}", "kota", "", "t")
+    heard = {"adapter": "tts", "address": "24E124AA", "profile": "milesight-em310-udl"}
+    row = {**heard, "model": "plastic-240l", "waste_kind": "organic", "color": "yellow"}
+    with closing(InfluxStore(InfluxHttp(address), inventory, Checkpoint(tmp_path / "progress.sqlite"))) as store:
+        for number, site in enumerate(("tps-liliba", "tps-oebobo")):
+            adopt(tmp_path, inventory.current(), Adoption("bin-9001", "bin", {**row, "site": site}))
+            adopted.refresh()
+            store.write(readings(1, number, "bin-9001"), ((1, number + 1),))
+            unadopt(tmp_path, "bin-9001")
+            adopted.refresh()
+        store.write(readings(1, 2, "bin-9001"), ((1, 3),))
+    tags = [line.split(b" ")[0].decode().split(",") for line in server.lines]
+    places = [{tag for tag in line if tag.startswith(("kelurahan=", "site="))} for line in tags]
+    assert places == [
+        {f"kelurahan={CITY.sites['tps-liliba'].kelurahan}", "site=tps-liliba"},
+        {f"kelurahan={CITY.sites['tps-oebobo'].kelurahan}", "site=tps-oebobo"},
+        set(),
     ]
 
 

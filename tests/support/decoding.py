@@ -34,9 +34,7 @@ def device(adapter: str, address: str, profile: str, id_: str = "it") -> Device:
 
 def city_of(*devices: Device) -> City:
     """The reference city with these devices alone."""
-    city = load_city(builtin_city("kupang"))
-    city.replace_devices({one.id: one for one in devices})
-    return city
+    return BASE.with_devices({one.id: one for one in devices})
 
 
 def decoded(one: Device, topic: str, body: Any, *, retained: bool = False) -> DecodeResult:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from city.inventory.loader import builtin_city, load_city
 from city.inventory.model import AccessPoint, Bin, Binding, BinModel, Camera, Device, Truck
+from city.inventory.provider import LiveInventory
 from ingest.decoding.decoder import Decoder
 from ingest.decoding.results import DecodeResult
 from ingest.messages import Arrival
@@ -51,10 +53,10 @@ def device_of(sample: Sample, id_: str = "it") -> Device:
 def results() -> Iterator[tuple[Sample, DecodeResult]]:
     """Each sample and what became of it, in a city that knows its device alone."""
     city = load_city(builtin_city("kupang"))
-    city.models = {**city.models, DEEP.id: DEEP}
-    decoder = Decoder(city, late_after=timedelta(days=365 * 20), pseudonym_key=b"k" * 32)
+    inventory = LiveInventory(replace(city, models={**city.models, DEEP.id: DEEP}))
+    decoder = Decoder(inventory, late_after=timedelta(days=365 * 20), pseudonym_key=b"k" * 32)
     for sample in samples():
-        city.replace_devices({"it": device_of(sample)} if sample.address else {})
+        inventory.replace_devices({"it": device_of(sample)} if sample.address else {})
         yield sample, decoder.decode(Arrival(sample.topic, sample.payload, NOW))
 
 

@@ -8,15 +8,14 @@ times.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from time import monotonic, time
 from typing import Any, Final
 
 from broker.contract.topics import Kind
 from city.errors import PayloadError, RowsRejectedError
-from city.inventory.model import City
+from city.inventory.provider import InventoryProvider
 from ingest.store.dedup import deduplicate
 from ingest.store.influx import reader as influx_reader
 from ingest.store.influx.checkpoint import Checkpoint
@@ -39,11 +38,11 @@ SETTLED_AFTER_S: Final = 20.0
 class InfluxStore:
     """Owns the connection and the checkpoint; writes from one thread, reads from any."""
 
-    def __init__(self, http: InfluxHttp, city: City, checkpoint: Checkpoint) -> None:
+    def __init__(self, http: InfluxHttp, inventory: InventoryProvider, checkpoint: Checkpoint) -> None:
         self._http = http
         self._checkpoint = checkpoint
         self._write_lock = threading.Lock()
-        self._tags_of = _tagger(city)
+        self._tags_of = _DeviceTags(inventory)
         self._latest = LastValueCache()
         self._latest_lock = threading.Lock()
         self._restored = False
@@ -204,9 +203,18 @@ def _windows_of(fresh: Sequence[Record]) -> set[tuple[Kind, int]]:
     }
 
 
-def _tagger(city: City) -> Callable[[str], bytes]:
-    @lru_cache(maxsize=65_536)
-    def tags_of(device_id: str) -> bytes:
-        return encode_tags(tags_of_device(city, device_id))
+class _DeviceTags:
+    """Encoded tags of each device, made once for each version of the inventory."""
 
-    return tags_of
+    def __init__(self, inventory: InventoryProvider) -> None:
+        self._inventory = inventory
+        self._version = 0
+        self._encoded: dict[str, bytes] = {}
+
+    def __call__(self, device_id: str) -> bytes:
+        city = self._inventory.current()
+        if city.version != self._version:
+            self._version, self._encoded = city.version, {}
+        if device_id not in self._encoded:
+            self._encoded[device_id] = encode_tags(tags_of_device(city, device_id))
+        return self._encoded[device_id]

@@ -19,6 +19,7 @@ from api.queries.evidence_service import EvidenceService
 from api.queries.reviews import ReviewService
 from city.errors import RetryLaterError
 from city.inventory.loader import builtin_city, load_city
+from city.inventory.provider import LiveInventory
 from city.runtime.gateways import Gateways
 from city.runtime.secrets import Secrets
 from ingest.decoding.decoder import Decoder
@@ -68,6 +69,7 @@ class Stage:
         self.secrets = Secrets.make(self.folder)
         self.board.publish(IngestHealth(NOW, connected=True))
         self.room = EvidenceStore(self.folder / "evidence", CustodySigner(self.secrets.custody_seed()), 64 << 20)
+        self.inventory = LiveInventory(CITY)
         self.reviews = ReviewService(CITY.id, "api", self.journaled.extend)
 
     def origin(self, device: str, at: datetime) -> RecordOrigin:
@@ -100,7 +102,7 @@ class Stage:
 
     def drain(self) -> None:
         """Store what has been journaled, as ingest does."""
-        decoder = Decoder(CITY, late_after=timedelta(minutes=15))
+        decoder = Decoder(self.inventory, late_after=timedelta(minutes=15))
         for arrival in self.journaled:
             decoded = decoder.decode(arrival)
             assert not decoded.rejected, decoded.rejected
@@ -120,12 +122,13 @@ class Stage:
 
     def preview(self, profile: str, message: QuarantinedMessage, model: str) -> DryRunResult:
         """As the API's service has it."""
-        return dry_run(CITY, profile, Arrival(message.topic, message.payload, message.received_at), model=model)
+        arrival = Arrival(message.topic, message.payload, message.received_at)
+        return dry_run(self.inventory.current(), profile, arrival, model=model)
 
     def context(self, *, demo: bool = True, now: datetime = NOW) -> ApiContext:
         """What an app is made of; its clock stands still a second after `now`."""
         return ApiContext(
-            city=CITY,
+            inventory=self.inventory,
             reader=self.store,
             dead_letters=self.box,
             quarantine=self.quarantine,
@@ -133,7 +136,7 @@ class Stage:
             secrets=self.secrets,
             gateways=Gateways(self.folder),
             data=self.folder,
-            evidence=EvidenceService(self.room, CITY, self.clear_key, lambda: now),
+            evidence=EvidenceService(self.room, self.inventory, self.clear_key, lambda: now),
             reviews=self.reviews,
             demo=demo,
             is_open=demo,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 
-import msgspec
 import pytest
 
 from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES
@@ -101,8 +101,8 @@ def test_too_long_a_message_is_refused_and_a_full_journal_asks_for_patience(stag
 @pytest.fixture
 def router(stage: Stage) -> Stage:
     """One access point that OpenWISP knows by a UUID."""
-    one = msgspec.structs.replace(CITY.access_points["ap-alak"], binding=Binding("netjson", "3F2B-UUID", "openwrt-ap"))
-    CITY.replace_devices({**CITY.devices, one.id: one})
+    one = replace(CITY.access_points["ap-alak"], binding=Binding("netjson", "3F2B-UUID", "openwrt-ap"))
+    stage.inventory.replace_devices({**CITY.devices, one.id: one})
     return stage
 
 

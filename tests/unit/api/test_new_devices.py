@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -47,7 +46,7 @@ def page_context(stage: Stage) -> PageContext:
 
 
 @pytest.fixture
-def met(stage: Stage) -> Iterator[Stage]:
+def met(stage: Stage) -> Stage:
     """One unknown device that has sent two messages."""
     for second in range(2):
         at = NOW + timedelta(seconds=second)
@@ -55,9 +54,7 @@ def met(stage: Stage) -> Iterator[Stage]:
             "tts", ("24E1", "kota/em-9"), TOPIC, uplink(), at, model="milesight-iot/em400-mud", port=85
         )
         stage.quarantine.add([one])
-    before = dict(CITY.devices)
-    yield stage
-    CITY.replace_devices(before)
+    return stage
 
 
 def test_an_unknown_device_is_listed_with_the_profiles_it_may_have(met: Stage) -> None:
@@ -90,16 +87,16 @@ def test_a_preview_says_why_nothing_would_be(met: Stage) -> None:
 def test_taking_in_makes_a_device_in_its_kelurahan(met: Stage) -> None:
     answer = operator(met).post("/api/v1/strangers/1/adopt", json=ORDER)
     assert answer.json() == {"device": "bin-9001", "kind": "bin", "waiting": 2}
-    AdoptedDevices(met.folder, CITY)
-    assert CITY.bins["bin-9001"].kelurahan == "alak"
+    AdoptedDevices(met.folder, met.inventory)
+    assert met.inventory.current().bins["bin-9001"].kelurahan == "alak"
     assert met.client().get("/api/v1/devices/bin-9001").status_code == 200
 
 
 def test_an_unknown_device_is_given_to_a_bin_that_is_there(met: Stage) -> None:
     order = {"id": "bin-0001", "profile": "milesight-em400-mud"}
     assert operator(met).post("/api/v1/strangers/1/adopt", json=order).status_code == 200
-    AdoptedDevices(met.folder, CITY)
-    binding = CITY.bins["bin-0001"].binding
+    AdoptedDevices(met.folder, met.inventory)
+    binding = met.inventory.current().bins["bin-0001"].binding
     assert binding is not None
     assert (binding.adapter, binding.address) == ("tts", "24e1")
 
@@ -110,6 +107,14 @@ def test_an_unknown_device_is_given_to_a_bin_that_is_there(met: Stage) -> None:
         ({"profile": "none"}, [{"field": "profile", "detail": "there is no profile 'none'"}]),
         ({"profile": "owntracks-truck"}, None),
         ({"model": "barrel"}, [{"field": "model", "detail": "there is no model 'barrel'"}]),
+        ({"model": "a: b: c"}, [{"field": "model", "detail": "there is no model 'a: b: c'"}]),
+        (
+            {"model": "a\nid: b", "color": "red"},
+            [
+                {"field": "model", "detail": "there is no model 'a\\nid: b'"},
+                {"field": "color", "detail": "'red' is not one of yellow, green, grey"},
+            ],
+        ),
         ({"lat_deg": 200}, [{"field": "lat_deg", "detail": "200 is outside -90..90"}]),
         ({"id": "truck-01"}, [{"field": "id", "detail": "there is no bin of that id to attach to"}]),
         ({"id": "../x"}, None),
@@ -123,6 +128,12 @@ def test_what_is_wrong_is_listed_by_field_and_nothing_changes(
     if errors is not None:
         assert answer.json()["errors"] == errors
     assert not list(met.folder.glob("devices/*"))
+
+
+def test_a_disk_that_refuses_an_adoption_is_told_without_its_folders(met: Stage) -> None:
+    (met.folder / "devices").write_text("no folder")
+    answer = operator(met).post("/api/v1/strangers/1/adopt", json=ORDER)
+    assert (answer.status_code, str(met.folder) in answer.text) == (503, False)
 
 
 def test_ignoring_deletes_what_is_kept(met: Stage) -> None:

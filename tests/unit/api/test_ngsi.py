@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -229,12 +229,12 @@ def test_a_device() -> None:
     assert found["controlledAsset"] == ["urn:ngsi-ld:WasteContainer:kupang:bin-0451"]
     assert found["controlledProperty"] == ["fillingLevel", "temperature", "weight"]
     assert (found["deviceCategory"], found["dateLastValueReported"]) == (["sensor"], AT)
-    camera = msgspec.structs.replace(CITY.cameras["cam-01"], source="rtsp://user:secret@10.0.0.7/stream")
+    camera = replace(CITY.cameras["cam-01"], source="rtsp://user:secret@10.0.0.7/stream")
     assert "secret" not in str(values_of("Device", standing(camera, **FULL["camera"])))
 
 
 def test_a_model_s_name_that_is_no_id_makes_a_urn_all_the_same() -> None:
-    point = msgspec.structs.replace(CITY.access_points["ap-liliba"], model="Wi-Fi 6/äöü {x}")
+    point = replace(CITY.access_points["ap-liliba"], model="Wi-Fi 6/äöü {x}")
     found = values_of("Device", standing(point, clients=3))
     assert found["refDeviceModel"] == "urn:ngsi-ld:DeviceModel:kupang:Wi-Fi%206%2F%C3%A4%C3%B6%C3%BC%20%7Bx%7D"
     assert faults_of(found) == []

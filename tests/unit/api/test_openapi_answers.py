@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -20,7 +19,7 @@ from ingest.store.parked.quarantine import QuarantinedMessage
 from ingest.store.views.health import Damage, ErrorRateAlarm, IngestHealth, LostRange
 from tests.support.api_requests import ABSENT, BASE, BIN, CASE, ENDLESS, INVALID, PLAN, SUCCESSES, WHY
 from tests.support.openapi import Contract
-from tests.unit.api.conftest import CITY, NOW, Stage
+from tests.unit.api.conftest import NOW, Stage
 from tests.unit.api.test_messages import gateway_password
 from vision.evidence.encryption import encrypt, encrypted_name, key_file, new_private_key, public_of
 
@@ -55,11 +54,9 @@ def fill(stage: Stage) -> None:
 
 
 @pytest.fixture
-def filled(stage: Stage) -> Iterator[Stage]:
-    before = dict(CITY.devices)
+def filled(stage: Stage) -> Stage:
     fill(stage)
-    yield stage
-    CITY.replace_devices(before)
+    return stage
 
 
 def ask(stage: Stage, client: TestClient, method: str, path: str, body: Any, **headers: str) -> int:

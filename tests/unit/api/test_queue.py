@@ -212,12 +212,12 @@ def test_the_hours_in_force_and_their_next_change_are_told(
 
 
 def test_dates_that_are_different_are_told_ahead(stage: Stage) -> None:
-    hours = msgspec.structs.replace(
+    hours = replace(
         CITY.hours["default"], exceptions={date(2026, 3, 4): (), date(2026, 3, 9): (ALL_DAY,), date(2027, 1, 1): ()}
     )
-    city = msgspec.structs.replace(CITY, hours={**CITY.hours, "default": hours})
+    city = replace(CITY, hours={**CITY.hours, "default": hours})
     context = stage.context(now=at("20:00"))
-    seen = PageContext(replace(context, city=city), "id", "viewer")
+    seen = PageContext(replace(context, inventory=city), "id", "viewer")
     found = hours_box(seen, "tps-oebobo")
     assert "4 Mar 2026: tutup" in found
     assert "9 Mar 2026: sepanjang hari" in found

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-import msgspec
 import pytest
 from structlog.testing import capture_logs
 
@@ -12,6 +12,7 @@ from broker.access import SIMULATORS, Rights, rights_table
 from broker.accounts import CurrentRights, password_of
 from broker.contract.topics import covers
 from city.inventory.loader import builtin_city, load_city
+from city.inventory.provider import LiveInventory
 from city.runtime.gateways import Gateways
 from city.runtime.secrets import Secrets
 
@@ -97,12 +98,12 @@ def test_only_a_gateway_may_call_itself_otherwise() -> None:
 
 def test_who_is_taken_in_or_forgotten_while_the_city_runs_has_an_account_or_none(tmp_path: Path) -> None:
     city = load_city(builtin_city("kupang"))
-    current = CurrentRights(city, Gateways(tmp_path), demo=False)
+    inventory = LiveInventory(city)
+    current = CurrentRights(inventory, Gateways(tmp_path), demo=False)
     assert "bin-9001" not in current()
-    before = dict(city.devices)
-    city.replace_devices({**before, "bin-9001": msgspec.structs.replace(city.bins["bin-0001"], id="bin-9001")})
+    inventory.replace_devices({**city.devices, "bin-9001": replace(city.bins["bin-0001"], id="bin-9001")})
     assert current()["bin-9001"].writes[0] == "kota/v1/kupang/bin/bin-9001/telemetry"
-    city.replace_devices(before)
+    inventory.replace_devices(city.devices)
     assert "bin-9001" not in current()
 
 

@@ -19,6 +19,7 @@ from city.inventory.adoption import (
 )
 from city.inventory.loader import builtin_city, load_city
 from city.inventory.model import Bin, Binding, City, Device, Truck
+from city.inventory.provider import LiveInventory
 
 HEARD = {"adapter": "tts", "address": "24E124AA", "profile": "milesight-em310-udl"}
 NEW = {**HEARD, "model": "plastic-240l", "waste_kind": "organic", "color": "yellow", "lat_deg": -10.17}
@@ -30,12 +31,21 @@ def city() -> City:
     return load_city(builtin_city("kupang"))
 
 
+def with_adopted(data: Path, city: City) -> City:
+    """The city as a process that starts now has it."""
+    inventory = LiveInventory(city)
+    AdoptedDevices(data, inventory)
+    return inventory.current()
+
+
 def test_a_new_device_is_one_like_any_other(tmp_path: Path, city: City) -> None:
-    known = AdoptedDevices(tmp_path, city)
+    inventory = LiveInventory(city)
+    known = AdoptedDevices(tmp_path, inventory)
     count = len(city.bins)
     adopt(tmp_path, city, Adoption("bin-9001", "bin", PLACED))
     assert known.refresh()
     assert not known.refresh(), "nothing has changed since"
+    city = inventory.current()
     found = city.bins["bin-9001"]
     assert (found.binding, found.kelurahan) == (Binding("tts", "24E124AA", "milesight-em310-udl"), "alak")
     assert len(city.bins) == count + 1
@@ -45,8 +55,7 @@ def test_a_new_device_is_one_like_any_other(tmp_path: Path, city: City) -> None:
 def test_a_device_of_the_inventory_gets_an_address_and_keeps_the_rest(tmp_path: Path, city: City) -> None:
     before = city.bins["bin-0001"]
     adopt(tmp_path, city, Adoption("bin-0001", "bin", HEARD, attach=True))
-    AdoptedDevices(tmp_path, city)
-    after = city.bins["bin-0001"]
+    after = with_adopted(tmp_path, city).bins["bin-0001"]
     assert isinstance(after, Bin)
     assert (after.model, after.lat_deg) == (before.model, before.lat_deg)
     assert after.binding == Binding("tts", "24E124AA", "milesight-em310-udl")
@@ -55,8 +64,7 @@ def test_a_device_of_the_inventory_gets_an_address_and_keeps_the_rest(tmp_path: 
 def test_another_process_has_it_after_its_start(tmp_path: Path, city: City) -> None:
     adopt(tmp_path, city, Adoption("bin-9001", "bin", PLACED))
     other = load_city(builtin_city("kupang"))
-    AdoptedDevices(tmp_path, other)
-    assert "bin-9001" in other.devices
+    assert "bin-9001" in with_adopted(tmp_path, other).devices
 
 
 def test_what_is_not_said_of_a_new_device_follows_from_its_place_and_its_profile(tmp_path: Path, city: City) -> None:
@@ -76,12 +84,14 @@ def test_what_is_not_said_of_a_new_device_follows_from_its_place_and_its_profile
 
 
 def test_an_adoption_is_taken_back(tmp_path: Path, city: City) -> None:
-    known = AdoptedDevices(tmp_path, city)
+    inventory = LiveInventory(city)
+    known = AdoptedDevices(tmp_path, inventory)
     adopt(tmp_path, city, Adoption("bin-9001", "bin", PLACED))
     known.refresh()
+    assert "bin-9001" in inventory.current().devices
     unadopt(tmp_path, "bin-9001")
     assert known.refresh()
-    assert "bin-9001" not in city.devices
+    assert "bin-9001" not in inventory.current().devices
     with pytest.raises(ConfigError, match="was not adopted"):
         unadopt(tmp_path, "bin-9001")
 
@@ -141,9 +151,9 @@ def test_a_second_adoption_of_one_id_is_refused(tmp_path: Path, city: City) -> N
 def test_a_file_that_is_none_leaves_the_others_in_force(tmp_path: Path, city: City, content: bytes) -> None:
     adopt(tmp_path, city, Adoption("bin-9001", "bin", PLACED))
     adoption_path(tmp_path, "bin-9002").write_bytes(content)
-    AdoptedDevices(tmp_path, city)
-    assert "bin-9001" in city.devices
-    assert "bin-9002" not in city.devices
+    devices = with_adopted(tmp_path, city).devices
+    assert "bin-9001" in devices
+    assert "bin-9002" not in devices
 
 
 def test_the_inventory_wins_over_what_was_adopted_under_its_id(tmp_path: Path, city: City) -> None:
@@ -151,38 +161,39 @@ def test_the_inventory_wins_over_what_was_adopted_under_its_id(tmp_path: Path, c
     adoption_path(tmp_path, "bin-9001").rename(adoption_path(tmp_path, "bin-0001"))
     path = adoption_path(tmp_path, "bin-0001")
     path.write_bytes(path.read_bytes().replace(b"bin-9001", b"bin-0001"))
-    AdoptedDevices(tmp_path, city)
-    assert city.bins["bin-0001"].binding is None
+    assert with_adopted(tmp_path, city).bins["bin-0001"].binding is None
 
 
 def test_whoever_goes_through_devices_meanwhile_goes_on(tmp_path: Path, city: City) -> None:
-    known = AdoptedDevices(tmp_path, city)
-    walking = iter(city.devices.values())
+    inventory = LiveInventory(city)
+    known = AdoptedDevices(tmp_path, inventory)
+    walking = iter(inventory.current().devices.values())
     next(walking)
     adopt(tmp_path, city, Adoption("bin-9001", "bin", PLACED))
-    known.refresh()
+    assert known.refresh()
     assert sum(isinstance(one, Truck) for one in walking) == len(city.trucks)
 
 
-def test_who_is_taken_in_takes_nobody_else_out_meanwhile(
-    tmp_path: Path, city: City, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    known = AdoptedDevices(tmp_path, city)
+def test_every_snapshot_that_is_published_has_all_adopted_devices(tmp_path: Path, city: City) -> None:
+    """A refresh begins with the inventory, and nobody sees the devices of before missing meanwhile."""
+    published: list[City] = []
+
+    class WatchedInventory(LiveInventory):
+        def replace_devices(self, devices: Mapping[str, Device]) -> bool:
+            is_other = super().replace_devices(devices)
+            published.append(self.current())
+            return is_other
+
+    inventory = WatchedInventory(city)
+    known = AdoptedDevices(tmp_path, inventory)
     adopt(tmp_path, city, Adoption("bin-9001", "bin", PLACED))
-    known.refresh()
-    held: list[bool] = []
-    replace_devices = City.replace_devices
-
-    def watched(self: City, devices: Mapping[str, Device]) -> None:
-        replace_devices(self, devices)
-        held.append("bin-9001" in city.devices)
-
-    monkeypatch.setattr(City, "replace_devices", watched)
-    adopt(tmp_path, city, Adoption("bin-9002", "bin", {**PLACED, "address": "24E124BB"}))
-    known.refresh()
-    assert held
-    assert all(held)
-    assert {"bin-9001", "bin-9002"} <= city.devices.keys()
+    assert known.refresh()
+    published.clear()
+    adopt(tmp_path, inventory.current(), Adoption("bin-9002", "bin", {**PLACED, "address": "24E124BB"}))
+    assert known.refresh()
+    assert published
+    assert all("bin-9001" in snapshot.devices for snapshot in published)
+    assert {"bin-9001", "bin-9002"} <= inventory.current().devices.keys()
 
 
 def test_the_nearest_kelurahan_is_found(city: City) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from city.inventory.fields import Problems
 from city.inventory.loader import builtin_city, load_city
+from city.inventory.problems import InventoryProblem
 from city.inventory.profiles import builtin_profiles, is_match, read_profiles, suggest
 from ingest.decoding.formats.registry import ADAPTERS, DECODERS
 
@@ -39,9 +39,9 @@ def test_every_decoder_is_used_by_a_profile_and_every_model_is_named_once() -> N
 def written(tmp_path: Path, **files: str) -> tuple[dict[str, object], list[str]]:
     for name, text in files.items():
         (tmp_path / f"{name.replace('_', '-')}.toml").write_text(text)
-    problems = Problems()
+    problems: list[InventoryProblem] = []
     found = read_profiles(tmp_path, problems)
-    return dict(found), problems.lines
+    return dict(found), [str(problem) for problem in problems]
 
 
 def test_a_new_model_is_a_new_file_and_extends_takes_a_part_over(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_citys_own_profile_wins(tmp_path: Path) -> None:
         ('kind = "bin"\n[events]\ndumping = { source = ["d"] }', "dumping: a bin has no such event"),
         (
             'kind = "bin"\ngeometry = { dead_zone_mm = 50, range_mm = 20 }',
-            "range_mm: 20 is not above dead_zone_mm = 50",
+            "dead_zone_mm: 50 is not below range_mm = 20",
         ),
         ('kind = "bin"\nfeilds = 3', "feilds: unknown field"),
         ("kind = ", "Invalid value"),

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from city.errors import ConfigError
 from city.inventory.loader import builtin_city, load_city
 from city.inventory.windows import ALL_DAY, DumpingHours, Window, Windows, parse_window
 
@@ -211,5 +210,5 @@ def test_windows_are_parsed() -> None:
 )
 def test_what_is_no_window_is_refused(text: str) -> None:
     """The message repeats what was given."""
-    with pytest.raises(ConfigError, match="is not a window like '17:00-05:00'"):
+    with pytest.raises(ValueError, match="is not a window like '17:00-05:00'"):
         parse_window(text)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from city.errors import ConfigError
+from city.errors import ConfigError, StorageError
 from city.inventory.zone_plans import ZonePlanFile, plan_path, plan_version, read_plan, save_plan
 from city.inventory.zones import Zone, ZonePlan
 
@@ -72,5 +72,5 @@ def test_every_drawing_has_a_version(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_an_error_that_names_the_file(tmp_path: Path) -> None:
     (tmp_path / "zones").write_text("in the way")
-    with pytest.raises(ConfigError, match=r"cam-01\.json"):
+    with pytest.raises(StorageError, match=r"cam-01\.json"):
         save_plan(tmp_path, "cam-01", FIRST)

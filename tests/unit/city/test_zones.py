@@ -21,7 +21,6 @@ from city.inventory.zones import (
     ground_point,
     is_watched,
     kind_at,
-    person_height_at,
 )
 
 SQUARE: Polygon = ((0.2, 0.2), (0.8, 0.2), (0.8, 0.8), (0.2, 0.8))
@@ -152,11 +151,3 @@ def test_names_are_unique_and_zones_bounded() -> None:
 )
 def test_two_persons_say_how_the_street_recedes(rows: PersonHeight, expected: list[FaultCode]) -> None:
     assert codes(person_height=rows) == expected
-
-
-def test_a_person_is_as_tall_as_the_line_through_both_says() -> None:
-    rows = ((0.4, 0.1), (0.9, 0.3))
-    assert person_height_at(rows, 0.65) == pytest.approx(0.2)
-    assert person_height_at(rows, 1.0) == pytest.approx(0.34)
-    assert person_height_at(rows, 0.0) == 0.05, "the line would fall below nothing"
-    assert person_height_at((), 0.5) is None

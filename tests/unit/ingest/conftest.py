@@ -48,10 +48,6 @@ def make_city() -> City:
         sites={},
         models={"m": BinModel("m", "plastic", 240, 1000, offset_mm=50, dead_zone_mm=30, invalid_mm=(9999,))},
         profiles={"udl": Profile("udl", "bin", udl), "ot": Profile("ot", "truck", truck)},
-        bins={d.id: d for d in devices if isinstance(d, Bin)},
-        trucks={d.id: d for d in devices if isinstance(d, Truck)},
-        access_points={},
-        cameras={},
         devices={d.id: d for d in devices},
         shapes=b"{}",
     )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from city.inventory.loader import builtin_city, load_city
+from city.inventory.provider import LiveInventory
 from ingest.derive.areas import area_points, collected_by_area
 from ingest.derive.dumping import DumpingCases
 from ingest.derive.states import States
@@ -49,6 +51,16 @@ def test_a_state_is_written_when_it_changes_and_again_after_five_minutes() -> No
     assert len(lines_of(states, changed, NOW + timedelta(seconds=10), BIN)) == 1
     assert lines_of(states, changed, NOW + timedelta(seconds=200), BIN) == []
     assert len(lines_of(states, changed, NOW + timedelta(seconds=310), BIN)) == 1
+
+
+def test_the_state_of_a_device_that_moves_has_its_new_place_as_its_readings_have() -> None:
+    inventory = LiveInventory(CITY)
+    states, latest = States(inventory), known(BIN, NOW, fill_pct=50.0)
+    moved = replace(CITY.bins[BIN], site="tps-liliba", kelurahan=CITY.sites["tps-liliba"].kelurahan)
+    lines_of(states, latest, NOW, BIN)
+    inventory.replace_devices({**CITY.devices, BIN: moved})
+    (line,) = lines_of(states, latest, NOW + timedelta(seconds=310), BIN)
+    assert (field(line, "site"), field(line, "kelurahan")) == ("tps-liliba", moved.kelurahan)
 
 
 def test_since_is_when_the_state_began_and_survives_a_restart() -> None:

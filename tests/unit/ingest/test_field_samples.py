@@ -151,7 +151,7 @@ def test_a_real_trip_replayed_has_no_jumps_and_a_plausible_length(
     city = load_city(builtin_city("kupang"))
     rows = [json.loads(row) for row in rows_of(f"trucks/real_truck_trip_{name}.ndjson")]
     vehicle = rows[0]["ev"]["vehicleId"]
-    city.replace_devices({"it": device_of(Sample("", "", "", b"", "json", vehicle, "drvr-truck", "truck"))})
+    city = city.with_devices({"it": device_of(Sample("", "", "", b"", "json", vehicle, "drvr-truck", "truck"))})
     decoder, history = Decoder(city, late_after=timedelta(minutes=15)), StatefulRules()
     readings: list[Reading] = []
     harsh = 0

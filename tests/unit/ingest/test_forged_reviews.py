@@ -21,9 +21,10 @@ from broker.contract.topics import (
     topic_from_bus,
 )
 from city.errors import TopicError
-from city.inventory.fields import Problems
 from city.inventory.loader import builtin_city, load_city
+from city.inventory.problems import InventoryProblem
 from city.inventory.profiles import read_profiles
+from city.inventory.provider import LiveInventory
 from ingest.decoding.decoder import Decoder
 from ingest.decoding.formats.registry import FILTERS
 from ingest.messages import Arrival
@@ -61,7 +62,8 @@ class World:
         self.journal = Journal(folder / "journal.sqlite", max_bytes=1 << 20)
         self.box = DeadLetterQueue(folder / "dead.sqlite")
         self.store = MemoryStore()
-        decoder = Decoder(CITY, late_after=timedelta(minutes=15))
+        self.inventory = LiveInventory(CITY)
+        decoder = Decoder(self.inventory, late_after=timedelta(minutes=15))
         unknown = Quarantine(folder / "strangers.sqlite")
         self._drain = Drain(self.journal, decoder, self.store, self.box, unknown, clock=lambda: NOW)
 
@@ -134,14 +136,11 @@ def test_what_the_api_journals_counts_and_survives_a_replay(world: World) -> Non
 
 
 def test_a_review_of_a_camera_that_is_gone_waits_as_a_dead_letter_until_the_camera_is_back(world: World) -> None:
-    before = dict(CITY.devices)
-    try:
-        CITY.replace_devices({id_: device for id_, device in before.items() if id_ != "cam-01"})
-        world.journal.append([Arrival(OURS, json.dumps(FORGED).encode(), NOW)])
-        world.drain()
-        assert world.reasons() == ["device 'cam-01' is not in the inventory of kupang"]
-    finally:
-        CITY.replace_devices(before)
+    world.inventory.replace_devices({id_: device for id_, device in CITY.devices.items() if id_ != "cam-01"})
+    world.journal.append([Arrival(OURS, json.dumps(FORGED).encode(), NOW)])
+    world.drain()
+    assert world.reasons() == ["device 'cam-01' is not in the inventory of kupang"]
+    world.inventory.replace_devices(CITY.devices)
     replay(world.box, world.journal, [letter.id for letter in world.box.find(limit=9)])
     world.drain()
     assert [event.type for event in world.events()] == ["review"]
@@ -209,7 +208,7 @@ def test_no_profile_of_another_makers_camera_may_name_reviews(tmp_path: Path) ->
     (tmp_path / "sly.toml").write_text(
         'name = "Sly"\nkind = "camera"\nadapters = ["json"]\n[events.review]\nsource = ["x"]\nwhen = ["y"]\n'
     )
-    problems = Problems()
+    problems: list[InventoryProblem] = []
     read_profiles(tmp_path, problems)
-    assert len(problems.lines) == 1
-    assert "a camera has no such event" in problems.lines[0]
+    assert len(problems) == 1
+    assert "a camera has no such event" in problems[0].message

@@ -6,6 +6,7 @@ import json
 import sqlite3
 import threading
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -51,9 +52,7 @@ def hotspots(city: City) -> City:
     profile = next(iter(city.profiles.values()))
     known = Profile("unifi", "ap", dict(profile.fields), adapters=("unifi",))
     one = AccessPoint(id="ap-1", model="m", ssids=(), binding=Binding("unifi", "80:2a:a8:00:01:02", "unifi"))
-    city.profiles["unifi"] = known  # type: ignore[index]
-    city.replace_devices({**city.devices, "ap-1": one})
-    return city
+    return replace(city, profiles={**city.profiles, "unifi": known}, devices={**city.devices, "ap-1": one})
 
 
 def test_no_name_and_no_address_of_a_person_is_ever_on_the_disk(hotspots: City, tmp_path: Path) -> None:

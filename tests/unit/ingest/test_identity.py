@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -82,7 +83,7 @@ def records_of(kind: Kind, *types: str) -> list[Record]:
     """What is stored of a message of a device whose profile reads each of these events out of it."""
     profile = Profile(PROFILES[kind], kind, events={type_: EventRule(("all",), noted=True) for type_ in types})
     city = city_of(device("json", "it", profile.id))
-    city.profiles = {**city.profiles, profile.id: profile}
+    city = replace(city, profiles={**city.profiles, profile.id: profile})
     result = Decoder(city, late_after=timedelta(minutes=15)).decode(Arrival("json/it", BODY, NOW))
     assert not result.rejected
     return result.records

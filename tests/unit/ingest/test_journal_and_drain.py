@@ -8,11 +8,11 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from broker.client import Delivery
@@ -213,9 +213,8 @@ def test_a_replayed_letter_is_stored_once_and_as_late_data(journal: Journal, cit
     journal.append([arrival(1, unknown)])
     committed_offsets(journal, city, store, box)
     (letter,) = box.find()
-    city.devices["bin-7"] = msgspec.structs.replace(
-        city.bins["bin-1"], id="bin-7"
-    )  # the operator has added it to the inventory
+    bin_7 = replace(city.bins["bin-1"], id="bin-7")
+    city = city.with_devices({**city.devices, "bin-7": bin_7})  # the operator has added it to the inventory
     assert replay(box, journal, [letter.id]) == 1
     assert replay(box, journal, [letter.id]) == 0
     committed_offsets(journal, city, store, box)

@@ -6,14 +6,17 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from city.errors import RetryLaterError
 from city.inventory.adoption import AdoptedDevices, Adoption, adopt
-from city.inventory.model import City
+from city.inventory.model import Binding, City, Site, Truck
+from city.inventory.provider import InventoryProvider, LiveInventory
 from ingest.decoding.decoder import Decoder
 from ingest.messages import Arrival
 from ingest.pipeline.drain import Drain
@@ -92,12 +95,13 @@ def arrival(number: int, user: str = "dlhk/t9") -> Arrival:
 
 
 def committed_offsets(
-    tmp_path: Path, city: City, store: MemoryStore, quarantine: Quarantine, *arrivals: Arrival
+    tmp_path: Path, inventory: InventoryProvider, store: MemoryStore, quarantine: Quarantine, *arrivals: Arrival
 ) -> Drain:
     with closing(Journal(tmp_path / "journal.sqlite", max_bytes=1 << 22)) as journal:
         journal.append(arrivals)
         box = DeadLetterQueue(tmp_path / "dead.sqlite")
-        drain = Drain(journal, Decoder(city, late_after=timedelta(days=9)), store, box, quarantine, clock=lambda: NOW)
+        decoder = Decoder(inventory, late_after=timedelta(days=9))
+        drain = Drain(journal, decoder, store, box, quarantine, clock=lambda: NOW)
         stop = threading.Event()
         done = threading.Thread(target=drain.run, args=(stop,))
         done.start()
@@ -113,6 +117,32 @@ def committed_offsets(
     return drain
 
 
+class RefusingQuarantine(Quarantine):
+    """Its disk refuses the first look into it."""
+
+    refusals = 1
+
+    def messages_of(self, device_id: int, **limit: int) -> list[QuarantinedMessage]:
+        if self.refusals:
+            self.refusals -= 1
+            raise RetryLaterError("quarantine: the disk refuses")
+        return super().messages_of(device_id, **limit)
+
+
+def test_what_waited_is_stored_although_the_disk_refused_when_the_device_became_known(
+    tmp_path: Path, city: City
+) -> None:
+    truck = Truck(id="truck-9", plate="DH 9", depot="d", capacity_kg=1, binding=Binding("owntracks", "dlhk/t9", "ot"))
+    store = MemoryStore()
+    with closing(RefusingQuarantine(tmp_path / "refusing.sqlite")) as quarantine:
+        committed_offsets(tmp_path, city, store, quarantine, arrival(1))
+        known = city.with_devices({**city.devices, truck.id: truck})
+        committed_offsets(tmp_path, known, store, quarantine, arrival(2))
+        assert quarantine.refusals == 0
+        assert quarantine.find(state=None) == []
+    assert store.stored_sequences()[0].rows == 2
+
+
 def test_once_it_is_known_what_waited_is_stored_at_its_own_time_and_once(
     tmp_path: Path, city: City, quarantine: Quarantine
 ) -> None:
@@ -121,18 +151,12 @@ def test_once_it_is_known_what_waited_is_stored_at_its_own_time_and_once(
     assert before.totals.quarantined == 30
     assert store.latest(device="truck-9") == []
     fields = {"adapter": "owntracks", "address": "dlhk/t9", "profile": "ot", "plate": "DH 9", "depot": "d"}
-    city.sites["d"] = msgspec.structs.replace(_depot(), id="d")
-    adopt(tmp_path, city, Adoption("truck-9", "truck", {**fields, "capacity_kg": 5000}))
-    assert AdoptedDevices(tmp_path, city).refresh() is False, "it was taken in when it was made"
-    after = committed_offsets(tmp_path, city, store, quarantine, arrival(30))
+    inventory = LiveInventory(replace(city, sites={"d": Site("d", "Depot", "depot", "", -10.1, 123.6)}))
+    adopt(tmp_path, inventory.current(), Adoption("truck-9", "truck", {**fields, "capacity_kg": 5000}))
+    assert AdoptedDevices(tmp_path, inventory).refresh() is False, "it was taken in when it was made"
+    after = committed_offsets(tmp_path, inventory, store, quarantine, arrival(30))
     assert after.totals.stored == 31
     assert quarantine.find(state=None) == []
     (life,) = store.stored_sequences()
     assert (life.device, life.rows, life.duplicates) == ("truck-9", 31, 0)
     assert store.span() == (NOW, NOW + timedelta(seconds=30))
-
-
-def _depot() -> object:
-    from city.inventory.model import Site  # noqa: PLC0415 - one test's
-
-    return Site("d", "Depot", "depot", "", -10.1, 123.6)

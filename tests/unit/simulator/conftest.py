@@ -42,10 +42,6 @@ def made_up_city(villages: int, bins: int, trucks: int, access_points: int, came
         sites={each.id: each for each in sites},
         models={PLASTIC.id: PLASTIC, STEEL.id: STEEL},
         profiles={},
-        bins={each.id: each for each in devices if isinstance(each, Bin)},
-        trucks={each.id: each for each in devices if isinstance(each, Truck)},
-        access_points={each.id: each for each in devices if isinstance(each, AccessPoint)},
-        cameras={each.id: each for each in devices if isinstance(each, Camera)},
         devices={each.id: each for each in devices},
         shapes=b"{}",
     )

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
 from city.cli.main import main
 from city.errors import ConfigError
 from city.inventory.model import Camera
+from city.inventory.provider import LiveInventory
 from city.runtime.secrets import Secrets
 from city.runtime.service import Runtime
 from city.runtime.settings import load_settings
@@ -123,7 +124,7 @@ def test_waiting_for_a_camera_ends_with_the_process(tmp_path: Path) -> None:
 def test_a_source_that_is_not_there_is_refused_before_anything_starts(tmp_path: Path) -> None:
     runtime = Runtime(load_settings(data=tmp_path))
     misspelt = Camera(id="cam-01", source="rstp://admin:secret@host/sub")
-    runtime.city = replace(runtime.city, cameras={"cam-01": misspelt})
+    runtime.inventory.replace_devices({"cam-01": misspelt})
     with pytest.raises(ConfigError, match=r"^rstp://host: an address"):
         watched_cameras(runtime)
 
@@ -136,7 +137,7 @@ def test_clear_copies_need_the_sites_word_and_the_citys_key(
 ) -> None:
     runtime = Runtime(load_settings(data=tmp_path))
     site = replace(runtime.city.sites["tps-oebobo"], clear_copies=asked)
-    runtime.city = replace(runtime.city, sites={**runtime.city.sites, site.id: site})
+    runtime.inventory = LiveInventory(replace(runtime.city, sites={**runtime.city.sites, site.id: site}))
     if made:
         Secrets.make(tmp_path)
         assert main(["evidence", "clear-key", "--data", str(tmp_path), "--out", str(tmp_path / "clear.key")]) == 0
