@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 from msgspec import Meta, inspect
 
 from api.auth.access import each_route, require, rights_of
+from api.auth.session import COOKIE
 from api.http.description import JSON_MEDIA, REF_TEMPLATE, ModelSchema, model_answer
 from api.http.routing import ApiRoute
 from broker.contract.units import SYMBOLS, UNITLESS
@@ -21,7 +22,7 @@ _SCHEMES: Final[dict[str, dict[str, Any]]] = {
     "session": {
         "type": "apiKey",
         "in": "cookie",
-        "name": "kota_session",
+        "name": COOKIE,
         "description": "The session of a browser that has signed in; valid for requests of our own pages.",
     },
     "gateway": {"type": "http", "scheme": "basic", "description": "From `kota credentials gateway NAME`."},
@@ -29,6 +30,8 @@ _SCHEMES: Final[dict[str, dict[str, Any]]] = {
 }
 _SCHEMES_OF: Final = {"gateway": ("gateway",), "device": ("device",)}
 """By right; every other right is a role."""
+_VALIDATION_SCHEMAS: Final = ("HTTPValidationError", "ValidationError")
+"""FastAPI's own, which no answer has."""
 
 
 class InfoResponse(msgspec.Struct, frozen=True):
@@ -75,26 +78,29 @@ def _describe(app: FastAPI) -> dict[str, Any]:
         title=app.title, version=app.version, summary=app.summary, description=app.description, routes=app.routes
     )
     routes = [route for route in each_route(app.routes) if isinstance(route, APIRoute) and route.include_in_schema]
-    components = found.setdefault("components", {})
-    components["schemas"] = {**components.get("schemas", {}), **schemas_of(_models(routes))}
-    for schema in components["schemas"].values():
-        _add_units(schema)
-    components["securitySchemes"] = _SCHEMES
-    for name in ("HTTPValidationError", "ValidationError"):
-        components["schemas"].pop(name, None)
     for route in routes:
         for method in route.methods or ():
-            operation = found["paths"][route.path_format][method.lower()]
-            # FastAPI describes its own answer to invalid parameters where no 422 is declared, as in NGSI-LD.
-            operation["responses"] = {
-                status: answer for status, answer in operation["responses"].items() if int(status) in route.responses
-            }
-            operation["security"] = [
-                {scheme: [right.right]}
-                for right in rights_of(route)
-                for scheme in _SCHEMES_OF.get(right.right, ("token", "session"))
-            ]
+            _complete_operation(found["paths"][route.path_format][method.lower()], route)
+    schemas = {**found["components"]["schemas"], **schemas_of(_models(routes))}
+    for name in _VALIDATION_SCHEMAS:
+        schemas.pop(name, None)
+    for schema in schemas.values():
+        _add_units(schema)
+    found["components"] = {"schemas": schemas, "securitySchemes": _SCHEMES}
     return found
+
+
+def _complete_operation(operation: dict[str, Any], route: APIRoute) -> None:
+    """Add the rights, and leave the statuses that the route declares."""
+    # FastAPI describes its own answer to invalid parameters where no 422 is declared, as in NGSI-LD.
+    operation["responses"] = {
+        status: answer for status, answer in operation["responses"].items() if int(status) in route.responses
+    }
+    operation["security"] = [
+        {scheme: [right.right]}
+        for right in rights_of(route)
+        for scheme in _SCHEMES_OF.get(right.right, ("token", "session"))
+    ]
 
 
 def schemas_of(models: Iterable[Any]) -> dict[str, dict[str, Any]]:
@@ -102,7 +108,7 @@ def schemas_of(models: Iterable[Any]) -> dict[str, dict[str, Any]]:
     models = list(models)
     _, schemas = msgspec.json.schema_components(models, ref_template=REF_TEMPLATE)
     for struct in {found for info in inspect.multi_type_info(models) for found in _structs_in(info)}:
-        _complete(schemas[struct.__name__], struct)
+        _complete_schema(schemas[struct.__name__], struct)
     return schemas
 
 
@@ -124,7 +130,7 @@ def _structs_in(info: object) -> Iterator[type[msgspec.Struct]]:
             yield from _structs_in(part)
 
 
-def _complete(schema: dict[str, Any], struct: type[msgspec.Struct]) -> None:
+def _complete_schema(schema: dict[str, Any], struct: type[msgspec.Struct]) -> None:
     """Mark what an answer always has, and add the model's own `SCHEMA_EXTRA`."""
     config = struct.__struct_config__
     always = {
