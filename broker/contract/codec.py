@@ -142,7 +142,7 @@ def decode_json(decoder: msgspec.json.Decoder[T], raw: bytes) -> T:
     try:
         return decoder.decode(raw)
     except UNREADABLE as exc:
-        raise PayloadError(_reason(exc)) from exc
+        raise PayloadError(unreadable_reason(exc)) from exc
 
 
 def elements_of(raw: bytes) -> list[bytes]:
@@ -209,7 +209,7 @@ def _parse(raw: bytes, read: Callable[[bytes | msgspec.Raw], tuple[S, int]]) -> 
         try:
             item, unknown = read(part)
         except UNREADABLE as exc:
-            rejected.append(Rejected(bytes(part), _reason(exc)))
+            rejected.append(Rejected(bytes(part), unreadable_reason(exc)))
         else:
             items.append(item)
             unknown_fields += unknown
@@ -226,6 +226,7 @@ def _check_size(raw: bytes) -> bytes:
     return raw
 
 
-def _reason(exc: Exception) -> str:
+def unreadable_reason(exc: Exception) -> str:
+    """Why msgspec refused external input: what it expected, or that it is no JSON."""
     text = str(exc)
     return text if isinstance(exc, msgspec.ValidationError) else f"not JSON: {text}"

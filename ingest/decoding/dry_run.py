@@ -11,6 +11,7 @@ from msgspec import Meta
 from city.errors import ConfigError, PayloadError, TopicError
 from city.inventory.model import AccessPoint, Bin, Binding, Camera, City, Device, Profile, Truck
 from ingest.decoding.decoder import Decoder
+from ingest.decoding.formats.port import DeviceReport
 from ingest.decoding.formats.registry import adapter_for
 from ingest.decoding.results import DecodeResult
 from ingest.messages import Arrival
@@ -59,7 +60,8 @@ def dry_run(city: City, profile: str, arrival: Arrival, *, model: str = "") -> D
         raise ConfigError(f"there is no model {model!r}; known: {', '.join(sorted(city.models))}")
     try:
         adapter = adapter_for(arrival.topic)
-        reports = adapter.decode(arrival.topic, arrival.payload)
+        decoded = adapter.decode(arrival.topic, arrival.payload)
+        reports = [report for report in decoded if isinstance(report, DeviceReport)]
     except (TopicError, PayloadError) as exc:
         return DryRunResult("", (), (), (str(exc),))
     names = tuple(dict.fromkeys(report.names[0] for report in reports if report.names))
@@ -69,7 +71,7 @@ def dry_run(city: City, profile: str, arrival: Arrival, *, model: str = "") -> D
     trial_city = city.with_devices({device.id: device for device in devices})
     result = Decoder(trial_city, late_after=LATE_AFTER).decode(arrival)
     return DryRunResult(
-        adapter.name, names, tuple(map(_to_dry_run_record, result.records)), _problems(result, len(reports))
+        adapter.name, names, tuple(map(_to_dry_run_record, result.records)), _problems(result, len(decoded))
     )
 
 

@@ -5,6 +5,7 @@ adapter's reports -> device and profile, by address -> frame decoder -> contract
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -16,7 +17,7 @@ from city.errors import PayloadError
 from city.inventory.model import City, Device, Profile
 from ingest.decoding.address_index import DeviceAddressIndex
 from ingest.decoding.field_mapping import drop_invalid, get_path, read_events, read_fields
-from ingest.decoding.formats.parsing import parse_any_time
+from ingest.decoding.formats.parsing import clock_flags, parse_any_time, parse_utc
 from ingest.decoding.formats.port import (
     Adapter,
     AdapterEvent,
@@ -30,6 +31,7 @@ from ingest.decoding.identity import derive_seq, event_epoch
 from ingest.decoding.pseudonyms import Pseudonyms
 from ingest.decoding.record_builder import RecordBuilder
 from ingest.decoding.results import DEAD_LETTERS_MAX, DecodeResult, UnknownDeviceMessage
+from ingest.decoding.validation import is_plausible, merge_flags
 from ingest.messages import Arrival
 from ingest.store.records import QUALITY_INVALID, QUALITY_UNDECODED, EventRecord, Reading, Record, StatusRecord
 
@@ -48,6 +50,16 @@ class _Message(msgspec.Struct):
     statuses: list[StatusRecord] = []
     unknown_devices: list[UnknownDeviceMessage] = []
     undecoded: list[Rejected] = []
+    moments: Counter[tuple[str, datetime]] = msgspec.field(default_factory=Counter)
+    """Device and time of measurement to the number of records so far."""
+
+    def in_order(self, device: str, report: DeviceReport, at: datetime | None) -> datetime | None:
+        """The time of a record; records of a list that give one moment follow each other by a millisecond."""
+        if at is None:
+            return None
+        place = self.moments[device, at]
+        self.moments[device, at] += 1
+        return at + timedelta(milliseconds=place) if report.number else at
 
 
 class ThirdPartyDecoder:
@@ -68,7 +80,10 @@ class ThirdPartyDecoder:
         """
         message = _Message(arrival, adapter_for(arrival.topic))
         for report in message.adapter.decode(arrival.topic, arrival.payload):
-            self._add(report, message)
+            if isinstance(report, Rejected):
+                message.undecoded.append(report)
+            else:
+                self._add(report, message)
         records: list[Record] = [*message.readings, *message.events, *message.statuses]
         if reason := _excess(records, message):
             names = tuple(name for unknown in message.unknown_devices for name in unknown.names)
@@ -123,10 +138,13 @@ class ThirdPartyDecoder:
         readings, rest = _frame_readings(profile, report)
         for number, reading in enumerate(readings):
             at = self._aware(reading.at or report.at or _time_at(profile.time, reading.fields))
-            if at is None and message.arrival.retained:
+            own_time = at if at and is_plausible(at, received_at) else None
+            if own_time is None and message.arrival.retained:
                 continue  # kept by the broker for nobody knows how long: it may not count as measured now
             first = number == 0
             values, quality = _values(profile, reading.fields, report, first=first)
+            if at is None:
+                quality = merge_flags(quality, clock_flags(*(get_path(reading.fields, path) for path in profile.time)))
             events = list(_events(message.adapter, report.events if first else (), profile, reading.fields))
             if reading.fields and not (values or quality or events):
                 keys = ", ".join(sorted(reading.fields)[:12])
@@ -134,10 +152,11 @@ class ThirdPartyDecoder:
             quality = (*quality, QUALITY_UNDECODED) if rest and first else quality
             fix_at = self._aware(report.fix_at or _time_at(profile.fix_time, reading.fields))
             fix_age = at - fix_at if at and fix_at else None
-            seq = derive_seq(at or received_at, _idempotency_key(report.key, reading, number))
+            seq = derive_seq(own_time or received_at, _idempotency_key(report, reading, number, own_time))
+            at = message.in_order(device.id, report, own_time) or at
             origin = self._builder.origin(device, message.adapter.name, seq, at, received_at)
             message.readings.append(self._builder.reading(device, origin, values, quality, profile.geometry, fix_age))
-            message.events += self._event_records(device, seq, at, message, events)
+            message.events += self._event_records(device, seq, at, own_time, message, events)
         if rest:
             message.undecoded.append(Rejected(report.raw or message.arrival.payload, rest, device.id))
 
@@ -146,6 +165,7 @@ class ThirdPartyDecoder:
         device: Device,
         seq: int,
         at: datetime | None,
+        own_time: datetime | None,
         message: _Message,
         events: Iterable[tuple[AdapterEvent, bool]],
     ) -> Iterator[EventRecord]:
@@ -154,7 +174,7 @@ class ThirdPartyDecoder:
         for event, is_level in events:
             if event.type in types:
                 epoch = event_epoch(message.adapter.name, device.KIND, event.type)
-                own_seq = derive_seq(at or received_at, event.key) if event.key else seq
+                own_seq = derive_seq(own_time or received_at, event.key) if event.key else seq
                 origin = self._builder.origin(device, epoch, own_seq, at, received_at)
                 detail = self._pseudonyms.pseudonymize_detail(event.detail, origin.measured_at)
                 yield EventRecord(origin, event.type, event.state, detail, is_level)
@@ -169,14 +189,16 @@ class ThirdPartyDecoder:
             return None
 
 
-def _idempotency_key(message: bytes, reading: FrameReading, number: int) -> bytes:
-    """Idempotency key.
+def _idempotency_key(report: DeviceReport, reading: FrameReading, number: int, own_time: datetime | None) -> bytes:
+    """Idempotency key of a reading among the device's readings of one moment.
 
-    Readings with their own timestamp are keyed by content, so a retransmission in another frame deduplicates.
+    A stored measurement of a frame is keyed by its content, so that it is the same in another frame. A record is keyed
+    by its counter or content alone; without a time of its own, by its place in the message as well.
     """
     if reading.at is not None:
         return msgspec.json.encode(reading.fields)
-    return message + (f"/{number}".encode() if number else b"")
+    place = f"#{report.number}".encode() if report.number and own_time is None else b""
+    return report.key + place + (f"/{number}".encode() if number else b"")
 
 
 def _is_history(report: DeviceReport, arrival: Arrival) -> bool:
@@ -219,8 +241,9 @@ def _values(
 
 
 def _time_at(paths: Iterable[str], fields: dict[str, Any]) -> datetime | None:
-    found = (parse_any_time(get_path(fields, path)) for path in paths)
-    return next((at for at in found if at), None)
+    """The first readable time; a field that is called UTC is."""
+    times = ((parse_utc if "utc" in path.lower() else parse_any_time)(get_path(fields, path)) for path in paths)
+    return next((at for at in times if at), None)
 
 
 def _events(

@@ -48,10 +48,15 @@ def resolve_timestamp(device_at: datetime | None, received_at: datetime, *, late
     """
     if device_at is None:
         return ResolvedTime(received_at, None, ())
-    if device_at < EARLIEST or device_at > received_at + AHEAD_MAX:
+    if not is_plausible(device_at, received_at):
         return ResolvedTime(received_at, _storable(device_at), (QUALITY_CLOCK,))
     late = received_at - device_at > late_after
     return ResolvedTime(device_at, None, (QUALITY_LATE,) if late else ())
+
+
+def is_plausible(device_at: datetime, received_at: datetime) -> bool:
+    """Whether a device's clock can be right: it was set once, and is not ahead of ours."""
+    return EARLIEST <= device_at <= received_at + AHEAD_MAX
 
 
 def _storable(at: datetime) -> datetime:

@@ -2,50 +2,131 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import msgspec
 
-from broker.contract.codec import decode_json
+from broker.contract.codec import UNREADABLE, unreadable_reason
+from broker.contract.payloads import Rejected
 from city.errors import PayloadError
 from city.inventory.units import number_and_unit
+from ingest.decoding.formats.port import DeviceReport
+from ingest.store.records import QUALITY_CLOCK
 
-_FRACTION: Final = re.compile(r"(\.\d{6})\d+")
+_FRACTION: Final = re.compile(r"([.,]\d{6})\d+")
 _OFFSET: Final = re.compile(r"([+-]\d\d)(\d\d)$")
-_COMPACT: Final = re.compile(r"\d{14}")
-MILLISECONDS_FROM: Final = 1e11
-"""Epoch times from here on are milliseconds: as seconds they would be in the year 5138."""
+_COMPACT: Final = re.compile(r"\d{14}", re.ASCII)
+_ZONE_SUFFIX: Final = re.compile(r"\[[^\]]*\]$")
+"""Names and marks that RFC 9557 puts behind a time with an offset."""
+_ZONE_NAMES: Final = {"UTC": "+00:00", "GMT": "+00:00", "WIB": "+07:00", "WITA": "+08:00", "WIT": "+09:00"}
+_NUMBER: Final = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
+_EPOCH_UNITS: Final = ((1e11, 1.0), (1e14, 1e3), (1e17, 1e6), (1e20, 1e9))
+"""Below the first number an epoch is in the unit of which the second makes a second: s, ms, us, ns.
 
+As seconds the first bound would be in the year 5138, as milliseconds the second one, and so on.
+"""
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_BOM: Final = b"\xef\xbb\xbf"
 _ACCURACY_MAX_M: Final = 200.0
 
-_decoder: Final = msgspec.json.Decoder(dict[str, Any])
-_list_decoder: Final = msgspec.json.Decoder(list[Any])
+_decoder: Final = msgspec.json.Decoder()
+
+
+def json_value(payload: bytes) -> Any:  # noqa: ANN401 - JSON
+    """Decode JSON as devices send it: one damaged text or number costs itself alone.
+
+    A byte order mark and closing NULs are passed over. Bytes that are no UTF-8 and halves of surrogate pairs become
+    U+FFFD. NaN, Infinity and numbers that no float holds become null.
+
+    Raises:
+        PayloadError: It is no JSON.
+    """
+    body = payload.removeprefix(_BOM).rstrip(b"\0 \t\r\n")
+    try:
+        return _decoder.decode(body)
+    except UNREADABLE as exc:
+        reason = unreadable_reason(exc)
+    try:
+        value = json.loads(body.decode("utf-8", "replace"), parse_constant=lambda _: None)
+        return _scrub(value)
+    except (ValueError, RecursionError):
+        raise PayloadError(reason) from None
+
+
+def _scrub(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """The value without what JSON cannot say: halves of surrogate pairs, and numbers that are none."""
+    if isinstance(value, str):
+        return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, list):
+        return [_scrub(element) for element in value]
+    if isinstance(value, dict):
+        return {_scrub(key): _scrub(element) for key, element in value.items()}
+    return value
 
 
 def json_object(payload: bytes) -> dict[str, Any]:
-    """Decode a JSON object.
+    """Decode a JSON object; see `json_value`.
 
     Raises:
         PayloadError: It is no JSON object.
     """
-    return decode_json(_decoder, payload.removeprefix(b"\xef\xbb\xbf"))
+    value = json_value(payload)
+    if not isinstance(value, dict):
+        raise PayloadError(f"Expected `object`, got `{_type_name(value)}`")
+    return value
 
 
-def json_records(payload: bytes) -> list[dict[str, Any]]:
-    """Decode a JSON object, or the objects of an array.
+def each_object(
+    payload: bytes, decode: Callable[[dict[str, Any], int], Iterable[DeviceReport]]
+) -> list[DeviceReport | Rejected]:
+    """Decode a JSON object, or each element of an array by itself; a bad element is rejected, its neighbours are not.
+
+    Args:
+        payload: The message.
+        decode: Makes reports of one object; its number counts from 0.
 
     Raises:
-        PayloadError: It is neither.
+        PayloadError: It is no JSON, or neither an object nor an array.
     """
-    if not payload.lstrip().startswith(b"["):
-        return [json_object(payload)]
-    found = decode_json(_list_decoder, payload)
-    if not all(isinstance(element, dict) for element in found):
-        raise PayloadError("an array that holds something that is no object")
-    return found
+    value = json_value(payload)
+    if isinstance(value, dict):
+        return list(decode(value, 0))
+    if not isinstance(value, list):
+        raise PayloadError(f"Expected `object` or `array`, got `{_type_name(value)}`")
+    reports: list[DeviceReport | Rejected] = []
+    for number, element in enumerate(value):
+        reports += element_reports(element, number, decode)
+    return reports
+
+
+def element_reports(
+    element: object, number: int, decode: Callable[[dict[str, Any], int], Iterable[DeviceReport]]
+) -> list[DeviceReport | Rejected]:
+    """Reports of one element of a list, or its rejection."""
+    try:
+        if not isinstance(element, dict):
+            raise PayloadError(f"element {number}: Expected `object`, got `{_type_name(element)}`")  # noqa: TRY301
+        return list(decode(element, number))
+    except PayloadError as exc:
+        return [Rejected(msgspec.json.encode(element), str(exc))]
+
+
+def content_key(record: Mapping[str, Any]) -> bytes:
+    """Idempotency key of a record by its content, whatever the order of its keys."""
+    return msgspec.json.encode(record, order="deterministic")
+
+
+def _type_name(value: object) -> str:
+    names = {str: "str", bool: "bool", int: "int", float: "float", list: "array", dict: "object", type(None): "null"}
+    return names[type(value)]
 
 
 def mapping_at(body: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
@@ -71,32 +152,57 @@ def text_at(body: Mapping[str, Any], key: str) -> str:
 
 
 def parse_time(text: object) -> datetime | None:
-    """Parse an ISO 8601 time with any number of fraction digits, or `YYYYMMDDhhmmss`; None when it is neither.
+    """Parse a time in ISO 8601, `YYYYMMDDhhmmss` or the form of e-mail; None when it is none.
 
-    A time without a zone stays without.
+    A name of UTC or of an Indonesian zone may stand behind it, a zone in brackets (RFC 9557) behind an offset. A time
+    without a zone stays without.
     """
     if not isinstance(text, str):
         return None
-    compact = text.strip()
-    if _COMPACT.fullmatch(compact):
-        compact = f"{compact[:8]}T{compact[8:]}"
+    plain = _ZONE_SUFFIX.sub("", text.strip())
+    if _COMPACT.fullmatch(plain):
+        plain = f"{plain[:8]}T{plain[8:]}"
+    start, _, word = plain.rpartition(" ")
+    if word.upper() in _ZONE_NAMES and start[:4].isdigit():
+        plain = start + _ZONE_NAMES[word.upper()]
+    if plain[:4].isdigit() and plain[4:5] == "/":
+        plain = plain.replace("/", "-")
+    at: datetime | None
     try:
-        at = datetime.fromisoformat(_OFFSET.sub(r"\1:\2", _FRACTION.sub(r"\1", compact)))
+        at = datetime.fromisoformat(_OFFSET.sub(r"\1:\2", _FRACTION.sub(r"\1", plain)))
     except ValueError:
-        return None
+        at = _parse_mail_time(plain)
     try:
-        return at.astimezone(UTC) if at.tzinfo else at
+        return at.astimezone(UTC) if at and at.tzinfo else at
     except OverflowError:
         return None
 
 
-def parse_epoch(value: object) -> datetime | None:
-    """Parse seconds or milliseconds since 1970, a number or a text; None when it is neither."""
-    number = parse_number(value)
-    if number is None:
+def _parse_mail_time(text: str) -> datetime | None:
+    """Parse `Sun, 01 Mar 2026 11:59:00 GMT` (RFC 5322)."""
+    if not text[:1].isalpha():
         return None
     try:
-        return datetime.fromtimestamp(number / 1000 if abs(number) >= MILLISECONDS_FROM else number, UTC)
+        return parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+
+
+def parse_utc(value: object) -> datetime | None:
+    """Parse a time of a field that is UTC by its definition, with or without a zone."""
+    at = parse_any_time(value)
+    return at.replace(tzinfo=UTC) if at and at.tzinfo is None else at
+
+
+def parse_epoch(value: object) -> datetime | None:
+    """Parse seconds, milli-, micro- or nanoseconds since 1970, a number or a text of one; None when it is none."""
+    if isinstance(value, str):
+        value = float(value) if _NUMBER.fullmatch(value.strip()) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        unit = next((unit for below, unit in _EPOCH_UNITS if abs(value) < below), None)
+        return datetime.fromtimestamp(value / unit, UTC) if unit else None
     except (OverflowError, ValueError, OSError):
         return None
 
@@ -104,6 +210,12 @@ def parse_epoch(value: object) -> datetime | None:
 def parse_any_time(value: object) -> datetime | None:
     """Parse a time by `parse_time`, else by `parse_epoch`."""
     return parse_time(value) or parse_epoch(value)
+
+
+def clock_flags(*values: object) -> tuple[str, ...]:
+    """The quality flag `clock` when there is a time among the values and none of them can be read."""
+    given = [value for value in values if value not in (None, "")]
+    return (QUALITY_CLOCK,) if given and not any(parse_any_time(value) for value in given) else ()
 
 
 def parse_number(value: object) -> float | None:

@@ -13,6 +13,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
+from broker.contract.payloads import Rejected
+
 
 class RawFrame(msgspec.Struct, frozen=True):
     """A device's raw frame, not decoded by the network server, and its port (LoRaWAN's fPort)."""
@@ -73,7 +75,9 @@ class DeviceReport(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         names: Names under which the inventory may have the device, the best first.
         at: Time of measurement; without a zone, the city's local time; None when the message has none.
-        key: Idempotency key among records of one moment: a frame counter, else the bytes.
+        key: Idempotency key among records of one moment: the device's own counter, else the record's content.
+            Nothing of the envelope: a record is the same in whatever message it comes again.
+        number: Place in its message, which tells equal records apart that have no time of their own.
         known: Fields of the contract that the format itself defines; fields of other kinds of device are ignored.
         fields: Other decoded fields, by the sender's names; the device's profile maps them.
         frame: A raw frame that was not decoded.
@@ -88,6 +92,7 @@ class DeviceReport(msgspec.Struct, frozen=True, kw_only=True):
     names: tuple[str, ...]
     at: datetime | None
     key: bytes
+    number: int = 0
     known: dict[str, Any] = {}
     fields: Mapping[str, Any] = {}
     frame: RawFrame | None = None
@@ -136,11 +141,13 @@ class Adapter(Protocol):
     def claims(self, levels: Sequence[str]) -> bool:
         """Whether this adapter decodes messages of a topic, given its levels."""
 
-    def decode(self, topic: str, payload: bytes) -> list[DeviceReport]:
+    def decode(self, topic: str, payload: bytes) -> Sequence[DeviceReport | Rejected]:
         """Device reports of one message; empty when the message says nothing of a device's state.
 
+        An element of a list that cannot be decoded is rejected by itself; its neighbours are reports.
+
         Raises:
-            PayloadError: It cannot be decoded; says what was expected.
+            PayloadError: The message cannot be decoded; says what was expected.
         """
 
 

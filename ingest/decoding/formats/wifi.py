@@ -8,12 +8,10 @@ from typing import Any, Final
 
 import msgspec
 
-from broker.contract.codec import decode_json
 from city.errors import PayloadError
-from ingest.decoding.formats.parsing import mapping_at, parse_number, text_at, without_none
+from ingest.decoding.formats.parsing import json_value, mapping_at, parse_number, text_at, without_none
 
 _LIST_PATHS: Final = (("data",), ("result", "data"), ("result", "clients"), ("result",))
-_decoder: Final = msgspec.json.Decoder(dict[str, Any] | list[Any])
 _HEX: Final = frozenset("0123456789abcdef")
 
 
@@ -39,9 +37,11 @@ def parse_list(payload: bytes) -> ControllerAnswer:
     Raises:
         PayloadError: It reports an error, or there is no list.
     """
-    body = decode_json(_decoder, payload)
+    body = json_value(payload)
     if isinstance(body, list):
         return ControllerAnswer([element for element in body if isinstance(element, dict)])
+    if not isinstance(body, dict):
+        raise PayloadError("neither an object nor a list of objects")
     meta = mapping_at(body, "meta")
     code = text_at(meta, "rc") if "rc" in meta else text_at(body, "errorCode")
     if code not in ("", "ok", "0"):

@@ -74,7 +74,7 @@ EPOCHS: dict[Kind, dict[str, str]] = {
 }
 """Kind to event type to epoch, as databases have them. No line ever changes; a new type is a new line."""
 BODY = b'{"all": 1}'
-SEQ = 3463159638214232
+SEQ = 3463159639109218
 """Of the message `BODY`, received at `NOW`, as databases have it."""
 NEW_TYPE = "smoke_detected"
 

@@ -14,7 +14,7 @@ import msgspec
 
 from city.errors import PayloadError
 from ingest.decoding.formats.camera_topics import LEVEL_EVENTS, notification_event, without_texts
-from ingest.decoding.formats.parsing import json_object, mapping_at, parse_any_time, text_at
+from ingest.decoding.formats.parsing import clock_flags, json_object, mapping_at, parse_any_time, text_at
 from ingest.decoding.formats.port import Adapter, ConnectivityReport, DeviceReport, Hint
 
 _CONNECTION: Final = ("serial", "timestamp", "connected", "connectionStatus")
@@ -62,6 +62,7 @@ class Axis:
                 at=at,
                 key=payload,
                 events=(found,) if found else (),
+                quality=clock_flags(body.get("timestamp")),
                 hint=Hint(model="axis"),
                 raw=msgspec.json.encode(kept),
             )

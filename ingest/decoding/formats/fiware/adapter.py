@@ -8,14 +8,12 @@ Source: FIWARE IoT Agent for JSON, "MQTT binding".
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-import msgspec
-
+from broker.contract.payloads import Rejected
 from city.errors import PayloadError
-from ingest.decoding.formats.parsing import json_records, parse_any_time
+from ingest.decoding.formats.parsing import clock_flags, content_key, each_object, json_value, parse_utc
 from ingest.decoding.formats.port import Adapter, DeviceReport
 
 _ATTRS: Final = "attrs"
@@ -39,23 +37,30 @@ class Fiware:
         inner = _inner(levels)
         return levels[0] in ("", "json") and len(inner) in (3, 4) and inner[2] == _ATTRS
 
-    def decode(self, topic: str, payload: bytes) -> list[DeviceReport]:
+    def decode(self, topic: str, payload: bytes) -> list[DeviceReport | Rejected]:
         """One reading per object.
 
         Raises:
             PayloadError: Not JSON, or neither an object nor objects.
         """
         key, device, _, *attribute = _inner(topic.split("/"))
-        records = _attribute_records(attribute[0], _value(payload)) if attribute else json_records(payload)
-        return [
-            DeviceReport(
+
+        def report(record: dict[str, Any], number: int) -> Iterator[DeviceReport]:
+            entity = _unwrap(record)
+            at = parse_utc(entity.get("TimeInstant"))
+            yield DeviceReport(
                 names=(f"{key}/{device}", device),
-                at=_moment(record.get("TimeInstant")),
-                key=payload + f"/{number}".encode(),
-                fields=record,
+                at=at,
+                key=content_key(entity),
+                number=number,
+                fields=entity,
+                quality=clock_flags(entity.get("TimeInstant")),
             )
-            for number, record in enumerate(map(_unwrap, records))
-        ]
+
+        if not attribute:
+            return each_object(payload, report)
+        records = _attribute_records(attribute[0], _value(payload))
+        return [made for number, record in enumerate(records) for made in report(record, number)]
 
 
 def _inner(levels: Sequence[str]) -> Sequence[str]:
@@ -77,21 +82,12 @@ def _unwrap(record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _moment(value: object) -> datetime | None:
-    at = parse_any_time(value)
-    return at.replace(tzinfo=UTC) if at and at.tzinfo is None else at
-
-
 def _value(payload: bytes) -> Any:  # noqa: ANN401 - JSON
     """A bare value: JSON, or text without quotes."""
     try:
-        return msgspec.json.decode(payload)
-    except msgspec.DecodeError:
-        pass
-    try:
-        return payload.decode()
-    except UnicodeDecodeError as exc:
-        raise PayloadError(f"not UTF-8 at byte {exc.start}") from exc
+        return json_value(payload)
+    except PayloadError:
+        return payload.removeprefix(b"\xef\xbb\xbf").rstrip(b"\0").decode("utf-8", "replace")
 
 
 ADAPTER: Final[Adapter] = Fiware()

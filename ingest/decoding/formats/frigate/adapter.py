@@ -14,11 +14,21 @@ from typing import Any, Final
 import msgspec
 
 from city.errors import PayloadError
-from ingest.decoding.formats.parsing import json_object, mapping_at, parse_epoch, parse_number, text_at, without_none
+from ingest.decoding.formats.parsing import (
+    content_key,
+    json_object,
+    mapping_at,
+    parse_epoch,
+    parse_number,
+    text_at,
+    without_none,
+)
 from ingest.decoding.formats.port import Adapter, AdapterEvent, ConnectivityReport, DeviceReport
 
 _STEPS: Final = {"new": "raised", "update": "raised", "end": "cleared"}
-"""An update has the state of the first message, in case that one was missed."""
+"""An update has the state of the first message, in case that one was missed; what it adds is stored."""
+_NEWS: Final = ("label", "severity", "objects", "zones")
+"""Details whose change makes an update an event of its own; a score changes with every picture."""
 _OBJECT_KEPT: Final = (
     *("id", "camera", "label", "start_time", "end_time", "frame_time", "false_positive", "top_score", "score"),
     "entered_zones",
@@ -145,7 +155,8 @@ def _camera_report(
     if at is None:
         raise PayloadError("no readable `start_time` or `end_time`")
     camera = text_at(after, "camera")
-    key = f"{text_at(after, 'id')}/{event.detail.get('step', event.state)}".encode()
+    news = content_key({name: event.detail[name] for name in _NEWS if name in event.detail})
+    key = f"{text_at(after, 'id')}/{event.detail.get('step', event.state)}/".encode() + news
     raw = msgspec.json.encode({"type": step, "after": {name: after[name] for name in keys if name in after}})
     return DeviceReport(names=(camera,), at=at, key=key, events=(event,), raw=raw)
 

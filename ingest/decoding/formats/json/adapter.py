@@ -7,10 +7,11 @@ because its age is unknown.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
-from ingest.decoding.formats.parsing import json_records
+from broker.contract.payloads import Rejected
+from ingest.decoding.formats.parsing import content_key, each_object
 from ingest.decoding.formats.port import Adapter, DeviceReport
 
 
@@ -28,18 +29,18 @@ class PlainJson:
         """Whether a topic is one of these."""
         return levels[0] == "json" and len(levels) in (2, 3)
 
-    def decode(self, topic: str, payload: bytes) -> list[DeviceReport]:
+    def decode(self, topic: str, payload: bytes) -> list[DeviceReport | Rejected]:
         """One reading per object.
 
         Raises:
-            PayloadError: Not JSON, or neither an object nor objects.
+            PayloadError: Not JSON, or neither an object nor an array.
         """
         device = topic.split("/")[1]
-        records = json_records(payload)
-        return [
-            DeviceReport(names=(device,), at=None, key=payload + f"/{number}".encode(), fields=record)
-            for number, record in enumerate(records)
-        ]
+
+        def report(record: dict[str, Any], number: int) -> Iterator[DeviceReport]:
+            yield DeviceReport(names=(device,), at=None, key=content_key(record), number=number, fields=record)
+
+        return each_object(payload, report)
 
 
 ADAPTER: Final[Adapter] = PlainJson()

@@ -15,7 +15,7 @@ import msgspec
 
 from city.errors import PayloadError
 from ingest.decoding.formats.camera_topics import LEVEL_EVENTS, notification_event, without_texts
-from ingest.decoding.formats.parsing import json_object, mapping_at, parse_any_time, parse_time, text_at
+from ingest.decoding.formats.parsing import json_object, mapping_at, parse_any_time, parse_utc, text_at
 from ingest.decoding.formats.port import Adapter, ConnectivityReport, DeviceReport
 
 _BRIDGES: Final = ("onvif2mqtt", "onvif")
@@ -96,7 +96,7 @@ def _notification(camera: str, body: Mapping[str, Any], payload: bytes) -> list[
     data = mapping_at(flat, "data") or {name: flat[name] for name in ("state", "value") if name in flat}
     op = text_at(flat, "op")
     found = notification_event(topic, data, initialized=op == "Initialized", deleted=op == "Deleted")
-    at = parse_time(flat.get("utc")) or parse_any_time(flat.get("timestamp"))
+    at = parse_utc(flat.get("utc")) or parse_any_time(flat.get("timestamp"))
     names = tuple(dict.fromkeys((camera, text_at(flat, "device") or camera)))
     kept = {"topic": topic, "op": op, "utc": at, "device": names[-1], "data": without_texts(data)}
     return [

@@ -9,12 +9,13 @@ Source: RFC 2866, RFC 2869 section 5.1 and 5.2.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from broker.contract.payloads import Rejected
 from city.errors import PayloadError
-from ingest.decoding.formats.parsing import json_records, parse_any_time, parse_number, text_at, without_none
+from ingest.decoding.formats.parsing import each_object, parse_any_time, parse_number, text_at, without_none
 from ingest.decoding.formats.port import Adapter, AdapterEvent, ConnectivityReport, DeviceReport, Hint, Personal
 from ingest.decoding.formats.wifi import normal_mac, parse_count
 
@@ -45,17 +46,18 @@ class Radius:
         """Whether a topic is one of these."""
         return len(levels) == 3 and levels[0] == "radius" and levels[2] == "accounting"  # noqa: PLR2004 - with the NAS
 
-    def decode(self, topic: str, payload: bytes) -> list[DeviceReport]:
+    def decode(self, topic: str, payload: bytes) -> list[DeviceReport | Rejected]:
         """One event per accounting request.
 
         Raises:
             PayloadError: Not accounting, or of an unknown type.
         """
         nas = topic.split("/")[1]
-        return [
-            _request(nas, {_spelling(name): _plain(value) for name, value in record.items()})
-            for record in json_records(payload)
-        ]
+
+        def report(record: dict[str, Any], _number: int) -> Iterator[DeviceReport]:
+            yield _request(nas, {_spelling(name): _plain(value) for name, value in record.items()})
+
+        return each_object(payload, report)
 
 
 def _spelling(name: str) -> str:

@@ -11,7 +11,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from city.errors import PayloadError
-from ingest.decoding.formats.parsing import json_object, mapping_at, parse_number, parse_time, without_none
+from ingest.decoding.formats.parsing import (
+    clock_flags,
+    json_object,
+    mapping_at,
+    parse_any_time,
+    parse_number,
+    without_none,
+)
 from ingest.decoding.formats.port import Adapter, ConnectivityReport, DeviceReport, Hint
 
 _LEVELS: Final = 3
@@ -60,8 +67,9 @@ class Tasmota:
         return [
             DeviceReport(
                 names=names,
-                at=parse_time(body.get("Time")),
+                at=parse_any_time(body.get("Time")),
                 key=payload,
+                quality=clock_flags(body.get("Time")),
                 known=without_none(rssi_dbm=parse_number(mapping_at(body, "Wifi").get("Signal"))),
                 fields={} if levels[2] in _OWN else _with_units(body),
                 hint=Hint(model="tasmota"),

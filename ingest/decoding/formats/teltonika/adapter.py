@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from broker.contract.payloads import Rejected
 from city.errors import PayloadError
 from ingest.decoding.formats.parsing import (
-    json_records,
+    content_key,
+    element_reports,
+    json_value,
     parse_epoch,
     parse_flag,
     parse_number,
@@ -48,29 +51,39 @@ class Teltonika:
         imei = levels[-2] if len(levels) > 1 else ""
         return levels[-1] == "data" and imei.isdigit() and len(imei) in _IMEI_DIGITS
 
-    def decode(self, topic: str, payload: bytes) -> list[DeviceReport]:
-        """One reading per record.
+    def decode(self, topic: str, payload: bytes) -> list[DeviceReport | Rejected]:
+        """One reading per record; a record without `ts` is rejected.
 
         Raises:
-            PayloadError: Not Codec JSON, or a record without `ts`.
+            PayloadError: Not Codec JSON.
         """
         imei = topic.split("/")[-2]
-        records = [record for body in json_records(payload) for record in _records(body)]
+        value = json_value(payload)
+        if not isinstance(value, dict | list):
+            raise PayloadError("neither an object nor an array")
+        bodies = value if isinstance(value, list) else [value]
+        records = [record for body in bodies for record in _records(body)]
         if not records:
             raise PayloadError("no `state.reported`: is the tracker's data protocol Codec JSON?")
-        return [_record(imei, record, payload) for record in records]
+
+        def report(record: dict[str, Any], number: int) -> Iterator[DeviceReport]:
+            yield _record(imei, record, number)
+
+        if len(records) == 1 and isinstance(records[0], dict):
+            return list(report(records[0], 0))
+        return [made for number, record in enumerate(records) for made in element_reports(record, number, report)]
 
 
-def _records(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The records of a shadow document, or a bare record."""
+def _records(body: object) -> Sequence[object]:
+    """The records of a shadow document, or a bare record; what is neither, as it is."""
+    if not isinstance(body, dict):
+        return [body]
     state = body.get("state")
-    reported = state.get("reported") if isinstance(state, dict) else body if "ts" in body else None
-    for record in reported if isinstance(reported, list) else [reported]:
-        if isinstance(record, dict):
-            yield record
+    reported = state.get("reported") if isinstance(state, dict) else body if "ts" in body else []
+    return reported if isinstance(reported, list) else [reported]
 
 
-def _record(imei: str, record: Mapping[str, Any], payload: bytes) -> DeviceReport:
+def _record(imei: str, record: Mapping[str, Any], number: int) -> DeviceReport:
     at = parse_epoch(record.get("ts"))
     if at is None:
         raise PayloadError(f"a record without a time: `ts` is {record.get('ts')!r}")
@@ -82,7 +95,8 @@ def _record(imei: str, record: Mapping[str, Any], payload: bytes) -> DeviceRepor
     return DeviceReport(
         names=(imei,),
         at=at,
-        key=payload + text_at(record, "ts").encode(),
+        key=content_key(record),
+        number=number,
         known={**(_fix(place, record) if has_fix else {}), **_vehicle(record)},
         fields=record,
         quality=() if has_fix or "latlng" not in record else (QUALITY_NO_FIX,),

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from city.errors import PayloadError
 from ingest.decoding.formats.parsing import (
+    content_key,
     is_coarse,
     json_object,
     mapping_at,
@@ -59,6 +60,11 @@ _EVENTS: Final = {
 _PRESENCE: Final = {"deviceOnline": "online", "deviceOffline": "offline", "deviceUnknown": "offline"}
 
 
+_NUMBERED: Final = frozenset({"id", "positionId", "serverTime"})
+_COMPUTED: Final = frozenset({"distance", "totalDistance"})
+"""Attributes that the server computes from the positions that it has."""
+
+
 class Traccar:
     """Positions become readings and alarms, events become events."""
 
@@ -85,13 +91,18 @@ class Traccar:
         if not names:
             raise PayloadError("no `device.uniqueId`: set `forward.type = mqtt`, which forwards it beside the position")
         if topic.endswith("events"):
-            return [_event(names, device, body, payload)]
-        return [_position(names, device, mapping_at(body, "position"), payload)]
+            return [_event(names, device, body)]
+        return [_position(names, device, mapping_at(body, "position"))]
 
 
-def _position(
-    names: tuple[str, ...], device: Mapping[str, Any], body: Mapping[str, Any], payload: bytes
-) -> DeviceReport:
+def _own_content(body: Mapping[str, Any]) -> bytes:
+    """What the tracker itself sent of a position or event: the server numbers it anew each time it comes."""
+    attributes = {name: value for name, value in mapping_at(body, "attributes").items() if name not in _COMPUTED}
+    own = {name: value for name, value in body.items() if name not in _NUMBERED}
+    return content_key({**own, "attributes": attributes})
+
+
+def _position(names: tuple[str, ...], device: Mapping[str, Any], body: Mapping[str, Any]) -> DeviceReport:
     at = (
         parse_any_time(body.get("deviceTime"))
         or parse_any_time(body.get("fixTime"))
@@ -105,7 +116,7 @@ def _position(
     return DeviceReport(
         names=names,
         at=at,
-        key=payload,
+        key=_own_content(body),
         known={**({} if words else {**place, **_movement(body)}), **_vehicle(attributes)},
         fields=attributes,
         fix_at=parse_any_time(body.get("fixTime")),
@@ -168,7 +179,7 @@ def _alarm_event(found: tuple[str, str], detail: dict[str, Any]) -> AdapterEvent
     return AdapterEvent(type_, state, detail, key=type_.encode())  # type: ignore[arg-type]
 
 
-def _event(names: tuple[str, ...], device: Mapping[str, Any], body: Mapping[str, Any], payload: bytes) -> DeviceReport:
+def _event(names: tuple[str, ...], device: Mapping[str, Any], body: Mapping[str, Any]) -> DeviceReport:
     event = mapping_at(body, "event")
     type_ = text_at(event, "type")
     where = mapping_at(body, "position")
@@ -184,7 +195,7 @@ def _event(names: tuple[str, ...], device: Mapping[str, Any], body: Mapping[str,
     if type_ in _PRESENCE:
         said_at = parse_any_time(event.get("eventTime")) or at
         state = ConnectivityReport(_PRESENCE[type_], type_)  # type: ignore[arg-type]
-        return DeviceReport(names=names, at=said_at, key=payload, connectivity=state, hint=hint)
+        return DeviceReport(names=names, at=said_at, key=_own_content(event), connectivity=state, hint=hint)
     happenings: tuple[AdapterEvent, ...] = ()
     if type_ == "alarm":
         happenings = tuple(_alarms(mapping_at(event, "attributes")))
@@ -193,7 +204,12 @@ def _event(names: tuple[str, ...], device: Mapping[str, Any], body: Mapping[str,
         happenings = (_alarm_event(_EVENTS[type_], detail),)
     ignition = {"ignitionOn": True, "ignitionOff": False}.get(type_)
     return DeviceReport(
-        names=names, at=at, key=payload, known=without_none(ignition=ignition), events=happenings, hint=hint
+        names=names,
+        at=at,
+        key=_own_content(event),
+        known=without_none(ignition=ignition),
+        events=happenings,
+        hint=hint,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from broker.contract.payloads import Rejected
 from city.errors import PayloadError
 from ingest.decoding.formats.registry import DECODERS, adapter_for, decode_frame
 from tests.support.shapes import shaped_like
@@ -40,7 +41,9 @@ def test_an_adapter_hears_or_refuses_and_does_nothing_else(topic: str, body: Any
         found = adapter_for(topic).decode(topic, raw)
     except PayloadError:
         return
-    assert all(one.names or (one.connectivity and one.connectivity.all_devices) for one in found)
+    reports = [report for report in found if not isinstance(report, Rejected)]
+    assert all(report.names or (report.connectivity and report.connectivity.all_devices) for report in reports)
+    assert all(rejected.reason for rejected in found if isinstance(rejected, Rejected))
 
 
 @given(name=st.sampled_from(sorted(DECODERS)), port=st.integers(0, 255), data=st.binary(max_size=60))
@@ -74,4 +77,4 @@ def test_a_wifi_adapter_hears_or_refuses_and_does_nothing_else(topic: str, body:
         found = adapter_for(topic).decode(topic, raw)
     except PayloadError:
         return
-    assert all(one.names for one in found)
+    assert all(isinstance(report, Rejected) or report.names for report in found)
