@@ -33,6 +33,22 @@ _TEXT: Final = re.compile(_STRING + rb'\s*:|("(?:[^"\\]|\\.)*)"?|-?[0-9][0-9.]*'
 """A key, which stays; or a text, perhaps truncated; or a number."""
 _VALUE: Final = rb'"(?:[^"\\]|\\.)*"?|-?[0-9][^\s,}\]]*|\{[^{}]*\}?|\[[^\[\]{}]*\]?'
 _MAC_LENGTH: Final = 17
+_PERSONAL_WORDS: Final = (
+    *("ssid", "e-?mail", "phone", "msisdn", "imsi", "iccid", "owner", "driver", "inregions", "inrids", "passenger"),
+    *("(?:user|first|last|full|nick|real|family|given|login|screen|person)_?-?(?:name|id)", "birth", "passport"),
+)
+"""Parts of keys, in any case, whose texts tell of a person or a home whatever the format."""
+_PERSONAL: Final = re.compile(
+    rb'(?i)("[^"\\]{0,40}(?:' + "|".join(_PERSONAL_WORDS).encode() + rb')[^"\\]{0,20}"\s*:\s*)'
+    rb'("(?:[^"\\]|\\.)*"?|\{[^{}]*\}?|\[[^\[\]{}]*\]?)',
+    re.DOTALL,
+)
+_MAIL: Final = re.compile(rb"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*\.[A-Za-z]{2,24}")
+_MACS_APART: Final = re.compile(
+    rb"(?i)(?<![0-9a-f:-])(?:[0-9a-f]{2}([:-]))(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}(?![0-9a-f:-])"
+    rb"|(?<![0-9a-f.])(?:[0-9a-f]{4}\.){2}[0-9a-f]{4}(?![0-9a-f.])"
+)
+"""MAC addresses that show by their separators, and no longer sequence: a LoRaWAN EUI has eight octets."""
 _NOBODY: Final = f"{_MARK}:00:00:00:00"
 
 
@@ -56,13 +72,14 @@ class Pseudonyms:
         }
         return {name: value for name, value in found.items() if value is not None}
 
-    def redact_macs(self, raw: bytes, keep: Collection[str], at: datetime) -> bytes:
+    def redact_macs(self, raw: bytes, keep: Collection[str], at: datetime, *, with_bare: bool = True) -> bytes:
         """Bytes in which every MAC address except those of equipment is a pseudonym.
 
         Args:
             raw: A message.
             keep: Addresses of equipment, in any spelling.
             at: The day.
+            with_bare: Whether twelve digits without separators are an address too; elsewhere they may be a frame.
         """
         equipment = {flat_mac(address) for address in keep}
 
@@ -72,7 +89,26 @@ class Pseudonyms:
                 return match[0]
             return (self.of_mac(text[:_MAC_LENGTH] if ":" in text or "-" in text else text, at) or _NOBODY).encode()
 
-        return _MACS.sub(replace, raw)
+        return (_MACS if with_bare else _MACS_APART).sub(replace, raw)
+
+    def redact_people(self, raw: bytes, at: datetime) -> bytes:
+        """Bytes without what tells of people in any format: texts under keys that say so, and e-mail addresses."""
+
+        def replace(match: re.Match[bytes]) -> bytes:
+            return match[1] + _TEXT.sub(hash_text, match[2])
+
+        def hash_text(match: re.Match[bytes]) -> bytes:
+            if match[1] is None:  # a key, or a number
+                return match[0]
+            return self._quoted(match[1][1:].decode("utf-8", "replace"), at)
+
+        def hash_mail(match: re.Match[bytes]) -> bytes:
+            return self._quoted(match[0].decode(), at)[1:-1]
+
+        return _MAIL.sub(hash_mail, _PERSONAL.sub(replace, raw))
+
+    def _quoted(self, text: str, at: datetime) -> bytes:
+        return b'"' + (self._pseudonym_of(Personal(text), at) or _NOBODY).encode() + b'"' if text else b'""'
 
     def redact_names(self, raw: bytes, keys: tuple[str, ...], at: datetime) -> bytes:
         """Bytes in which every text under one of these keys is a pseudonym; truncated JSON is redacted as well.

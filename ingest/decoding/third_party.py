@@ -106,10 +106,13 @@ class ThirdPartyDecoder:
             raw: The message, or one record of it, decodable or not.
             names: Names of unknown equipment; they stay.
         """
-        if lists_clients(arrival.topic):
-            raw = self._pseudonyms.redact_macs(raw, (*names, *self._index.addresses()), arrival.received_at)
-        keys = personal_keys(arrival.topic)
-        return self._pseudonyms.redact_names(raw, keys, arrival.received_at) if keys else raw
+        at, equipment = arrival.received_at, (*names, *self._index.addresses())
+        has_clients = lists_clients(arrival.topic)
+        raw = self._pseudonyms.redact_macs(raw, equipment, at, with_bare=has_clients)
+        if keys := personal_keys(arrival.topic):
+            raw = self._pseudonyms.redact_names(raw, keys, at)
+        # The Wi-Fi formats name every key that is personal: there the names of networks are the city's own.
+        return raw if has_clients else self._pseudonyms.redact_people(raw, at)
 
     def knows(self, adapter: str, names: Iterable[str]) -> bool:
         """Whether the inventory has a device under one of these names."""

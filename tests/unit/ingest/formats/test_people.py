@@ -209,3 +209,35 @@ def test_which_topics_name_clients() -> None:
     assert lists_clients("radius/n/accounting")
     assert lists_clients("whatever/nobody/reads")
     assert not lists_clients("v3/a@t/devices/x/up")
+
+
+HOME = {
+    "SSID": "Home of somebody",
+    "BSSID": "aa:bb:cc:11:22:33",
+    "inregions": ["home", "school"],
+    "driverName": "A. Somebody",
+    "user_name": "somebody",
+    "contactEmail": "x",
+    "note": "write to some.body@example.org, or call",
+    "phoneNumber": "+62 812 3456",
+    "nearby": ["40d3.ae04.320c", "AA-BB-CC-11-22-33"],
+}
+KEPT = {"lid": "open", "level": "1500 mm", "devEUI": "0011223344556677", "eui": "00:11:22:33:44:55:66:77", "n": 3}
+
+
+@pytest.mark.parametrize("topic", ["json/nobody", "owntracks/x/phone", "tele/nobody/SENSOR", "v3/a@t/devices/x/up"])
+def test_no_format_keeps_in_clear_what_tells_of_people(topic: str) -> None:
+    bodies = {
+        "owntracks": {"_type": "location", "tst": 1772366400, "lat": -10.17, "lon": 123.58},
+        "v3": {"uplink_message": {"f_port": 1, "frm_payload": "AAAA"}, "received_at": "2026-03-01T12:00:00Z"},
+    }
+    body = {**bodies.get(topic.split("/", maxsplit=1)[0], {}), **HOME, **KEPT}
+    for raw in (json.dumps(body).encode(), json.dumps(body).encode()[:-9]):
+        result = decoded(TRUCK, topic, raw)
+        kept = b"".join([*(unknown.raw for unknown in result.unknown_devices), *(part.raw for part in result.rejected)])
+        assert kept, topic
+        text = kept.decode().lower()
+        for word in ("somebody", "some.body", "school", "home", "812", "bb:cc", "bb-cc", "ae04", "ae:04"):
+            assert word not in text, word
+        for value in ("open", "1500 mm", "0011223344556677", "00:11:22:33:44:55:66:77"):
+            assert value in text, value
