@@ -40,7 +40,7 @@ def test_an_adapter_hears_or_refuses_and_does_nothing_else(topic: str, body: Any
         found = adapter_for(topic).decode(topic, raw)
     except PayloadError:
         return
-    assert all(one.names or (one.connectivity and one.connectivity.all_devices) for one in found)
+    assert all(report.names or (report.connectivity and report.connectivity.all_devices) for report in found)
 
 
 @given(name=st.sampled_from(sorted(DECODERS)), port=st.integers(0, 255), data=st.binary(max_size=60))
@@ -49,7 +49,7 @@ def test_no_bytes_do_anything_but_decode_or_be_refused(name: str, port: int, dat
         found = decode_frame(name, port, data)
     except PayloadError:
         return
-    assert all(isinstance(one.fields, dict) for one in found.readings)
+    assert all(isinstance(reading.fields, dict) for reading in found.readings)
 
 
 WIFI_KEYS = [
@@ -74,4 +74,4 @@ def test_a_wifi_adapter_hears_or_refuses_and_does_nothing_else(topic: str, body:
         found = adapter_for(topic).decode(topic, raw)
     except PayloadError:
         return
-    assert all(one.names for one in found)
+    assert all(report.names for report in found)
