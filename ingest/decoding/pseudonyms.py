@@ -100,14 +100,14 @@ class Pseudonyms:
         def hash_text(match: re.Match[bytes]) -> bytes:
             if match[1] is None:  # a key, or a number
                 return match[0]
-            return self._quoted(match[1][1:].decode("utf-8", "replace"), at)
+            return self._quote_pseudonym(match[1][1:].decode("utf-8", "replace"), at)
 
         def hash_mail(match: re.Match[bytes]) -> bytes:
-            return self._quoted(match[0].decode(), at)[1:-1]
+            return self._quote_pseudonym(match[0].decode(), at)[1:-1]
 
         return _MAIL.sub(hash_mail, _PERSONAL.sub(replace, raw))
 
-    def _quoted(self, text: str, at: datetime) -> bytes:
+    def _quote_pseudonym(self, text: str, at: datetime) -> bytes:
         return b'"' + (self._pseudonym_of(Personal(text), at) or _NOBODY).encode() + b'"' if text else b'""'
 
     def redact_names(self, raw: bytes, keys: tuple[str, ...], at: datetime) -> bytes:

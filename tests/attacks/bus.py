@@ -43,32 +43,32 @@ def _many(target: Target, count: int, first: bytes) -> Iterator[list[socket.sock
     try:
         for _ in range(count):
             with contextlib.suppress(ConnectionError):  # refused is as good as closed
-                one = _open(target)
-                opened.append(one)
-                one.sendall(first)
+                connection = _open(target)
+                opened.append(connection)
+                connection.sendall(first)
         yield opened
     finally:
-        for one in opened:
-            one.close()
+        for connection in opened:
+            connection.close()
 
 
 def _closed(opened: list[socket.socket], within_s: float) -> int:
     """How many the other end has closed in time."""
     waiting = selectors.DefaultSelector()
-    for one in opened:
-        one.setblocking(False)
-        waiting.register(one, selectors.EVENT_READ)
+    for connection in opened:
+        connection.setblocking(False)
+        waiting.register(connection, selectors.EVENT_READ)
     until_s, closed = time.monotonic() + within_s, 0
     while closed < len(opened) and time.monotonic() < until_s:
         for key, _ in waiting.select(0.5):
-            one = key.fileobj
-            assert isinstance(one, socket.socket)
+            connection = key.fileobj
+            assert isinstance(connection, socket.socket)
             try:
-                gone = not one.recv(4096)
+                gone = not connection.recv(4096)
             except OSError:
                 gone = True
             if gone:
-                waiting.unregister(one)
+                waiting.unregister(connection)
                 closed += 1
     return closed
 
@@ -118,14 +118,14 @@ def mutated_packets(target: Target, count: int = 20_000) -> str:
     batch = list(_taken(packets, 40))
     while batch:
         connections += 1
-        with contextlib.suppress(OSError), _open(target) as one:
-            one.settimeout(0.05)
+        with contextlib.suppress(OSError), _open(target) as connection:
+            connection.settimeout(0.05)
             if dice.random() < 0.5:
-                one.sendall(signed_in)
+                connection.sendall(signed_in)
             for raw in batch:
-                one.sendall(raw)
+                connection.sendall(raw)
                 sent += 1
-            one.recv(4096)
+            connection.recv(4096)
         batch = list(_taken(packets, 40))
     return f"{sent} mutated packets of {count} sent over {connections} connections before they were closed"
 
@@ -146,13 +146,13 @@ def taken_over_sessions(target: Target) -> str:
         connects = victim.bus.connects
         names = ("ingest", "kota-ingest", VICTIM, "keeper", "simulator")
         thieves += [Device(target, THIEF, client_id=client_id) for client_id in names]
-        thieves[-1].wait(lambda: all(one.bus.generation > 1 or one.bus.connects for one in thieves), "answers")
+        thieves[-1].wait(lambda: all(thief.bus.generation > 1 or thief.bus.connects for thief in thieves), "answers")
         be_served(target)
         assert victim.bus.connects == connects, "the victim was thrown out by another device"
         assert victim.bus.connected.is_set(), "the victim was thrown out by another device"
     finally:
-        for one in (*thieves, victim):
-            one.close()
+        for device in (*thieves, victim):
+            device.close()
     return "no client id of another was taken over, ingest heard all the while"
 
 
@@ -162,8 +162,8 @@ def forged_messages(target: Target) -> str:
     victim = Device(target, VICTIM, f"{own}/{VICTIM}/receipt", f"{own}/{VICTIM}/command")
     thief = Device(target, THIEF)
     try:
-        for one in (victim, thief):
-            one.wait(one.bus.connected.is_set, "a sign-in")
+        for device in (victim, thief):
+            device.wait(device.bus.connected.is_set, "a sign-in")
         forged = json.dumps({"boot": "forged", "seqs": [[0, 2**53]]}).encode()
         for topic in (f"{own}/{VICTIM}/receipt", f"{own}/{VICTIM}/command", f"{own}/{VICTIM}/status"):
             thief.bus.publish(topic, forged)
@@ -186,7 +186,7 @@ def forged_messages(target: Target) -> str:
 
 def _forged(device: Device) -> list[Delivery]:
     """What a device has heard that nobody but a forger says."""
-    return [one for one in device.heard if b"forged" in one.payload]
+    return [delivery for delivery in device.heard if b"forged" in delivery.payload]
 
 
 def a_forged_will(target: Target) -> str:

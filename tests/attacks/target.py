@@ -140,7 +140,7 @@ def be_served(target: Target, user: str = "bin-0001") -> float:
             device.bus.publish(f"{own}/telemetry", json.dumps(reading).encode())
             asked_s = time.monotonic()
             while time.monotonic() - asked_s < 2.0:
-                if any(epoch.encode() in one.payload for one in device.heard):
+                if any(epoch.encode() in delivery.payload for delivery in device.heard):
                     return time.monotonic() - began_s
                 time.sleep(0.01)
         raise AssertionError(f"{user} had no receipt within {SERVED_WITHIN_S:.0f} s")

@@ -37,7 +37,7 @@ def city(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 @pytest.mark.xdist_group("attacks")
 @pytest.mark.parametrize(
     ("city", "attempt"),
-    [*(("embedded", one) for one in (*BUS, *WEB)), *(("mosquitto", one) for one in BUS)],
+    [*(("embedded", attempt) for attempt in (*BUS, *WEB)), *(("mosquitto", attempt) for attempt in BUS)],
     indirect=["city"],
     ids=str,
 )

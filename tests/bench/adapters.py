@@ -179,7 +179,7 @@ def _netjson(number: int, address: str, at: datetime) -> Made:
 
 def _unifi(number: int, address: str, at: datetime) -> Made:
     radios = [{"radio": "ng", "num_sta": number % 8, "cu_total": 20}, {"radio": "na", "num_sta": 3, "cu_total": 9}]
-    one = {
+    access_point = {
         "mac": address,
         "type": "uap",
         "state": 1,
@@ -191,13 +191,20 @@ def _unifi(number: int, address: str, at: datetime) -> Made:
         "radio_table_stats": radios,
         "system-stats": {"cpu": "3.1", "mem": "27.4"},
     }
-    return "unifi/default/device", {"meta": {"rc": "ok"}, "data": [one]}
+    return "unifi/default/device", {"meta": {"rc": "ok"}, "data": [access_point]}
 
 
 def _omada(number: int, address: str, at: datetime) -> Made:
-    one = {"type": "ap", "mac": address, "statusCategory": 1, "clientNum": number % 9, "cpuUtil": 3, "memUtil": 41}
-    one |= {"uptimeLong": number, "lastSeen": int(at.timestamp() * 1000), "upload": 9_000, "download": 2_000}
-    return "omada/default/devices", {"errorCode": 0, "result": {"data": [one]}}
+    access_point = {
+        "type": "ap",
+        "mac": address,
+        "statusCategory": 1,
+        "clientNum": number % 9,
+        "cpuUtil": 3,
+        "memUtil": 41,
+    }
+    access_point |= {"uptimeLong": number, "lastSeen": int(at.timestamp() * 1000), "upload": 9_000, "download": 2_000}
+    return "omada/default/devices", {"errorCode": 0, "result": {"data": [access_point]}}
 
 
 def _radius(number: int, address: str, at: datetime) -> Made:
@@ -270,9 +277,9 @@ def measure(adapter: str, messages: int) -> Row:
     city = _city(adapter, profile)
     arrivals = [_arrival(make, number, adapter) for number in range(messages)]
     parse = _split if adapter == "collectd" else msgspec.json.decode
-    parse_s = _timed(lambda: [parse(one.payload) for one in arrivals])
+    parse_s = _timed(lambda: [parse(arrival.payload) for arrival in arrivals])
     decoder = Decoder(city, late_after=timedelta(days=3650), pseudonym_key=bytes(32))
-    decode_s = _timed(lambda: [decoder.decode(one) for one in arrivals])
+    decode_s = _timed(lambda: [decoder.decode(arrival) for arrival in arrivals])
     with tempfile.TemporaryDirectory(prefix="kota-bench-") as folder:
         store = DuckStore(Path(folder) / "city.duckdb")
         store_s = _timed(lambda: _store(decoder, store, arrivals))
@@ -304,9 +311,9 @@ def _store(decoder: Decoder, store: DuckStore, arrivals: Sequence[Arrival]) -> N
     history = StatefulRules(store, level_events=decoder.level_events())
     for first in range(0, len(arrivals), BATCH):
         records: list[Record] = [
-            record for one in arrivals[first : first + BATCH] for record in decoder.decode(one).records
+            record for arrival in arrivals[first : first + BATCH] for record in decoder.decode(arrival).records
         ]
-        store.write([one for one in history.apply(records) if one is not None], ((1, first + BATCH),))
+        store.write([record for record in history.apply(records) if record is not None], ((1, first + BATCH),))
         history.commit()
 
 

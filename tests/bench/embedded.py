@@ -233,7 +233,7 @@ def measure_idle(contender: Contender, devices: int) -> Idle:
         city = city_with_fleet(folder / "inventory", max(1, devices))
         with contender.running(folder, str(city)) as broker, _connected(broker, devices):
             each = [usage_of(pid).resident_mb for pid in _pids_of_broker(broker)]
-            return Idle(contender.name, devices, round(sum(each)), [round(one) for one in each])
+            return Idle(contender.name, devices, round(sum(each)), [round(resident_mb) for resident_mb in each])
 
 
 @contextlib.contextmanager
@@ -244,7 +244,7 @@ def _connected(broker: RunningBroker, devices: int) -> Iterator[None]:
         for number, first in enumerate(range(0, devices, FLEET_OF_A_PROCESS)):
             listed = broker.folder / f"fleet-{number}.txt"
             share = range(first, min(first + FLEET_OF_A_PROCESS, devices))
-            listed.write_text("\n".join(fleet_id(one) for one in share))
+            listed.write_text("\n".join(fleet_id(device_number) for device_number in share))
             options = {"--name": number, "--data": broker.folder, "--port": broker.port, "--devices": listed}
             command = [sys.executable, "-m", "tests.chaos.fleet", *(f"{key}={value}" for key, value in options.items())]
             fleets.append(subprocess.Popen([*command, "--readings=1"], cwd=ROOT))
@@ -285,8 +285,8 @@ def run(argv: list[str]) -> int:
     if args.json:
         print(msgspec.json.encode([*found, *idle]).decode())
         return 0
-    for one in found:
-        _print(one, next(other for other in found if other.case == one.case))
+    for measurement in found:
+        _print(measurement, next(other for other in found if other.case == measurement.case))
     for memory in idle:
         print(f"{memory.devices:>5} devices  {memory.name:10} {memory.resident_mb:>4} MB resident {memory.of_each_mb}")
     return 0

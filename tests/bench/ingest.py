@@ -69,12 +69,13 @@ def run(argv: list[str]) -> int:
     if args.json:
         print(msgspec.json.encode(found).decode())
         return 0
-    for one in found:
+    for figures in found:
         print(
-            f"{one.mode:8} {one.name:12} {one.messages_per_s:>8} messages/s  {one.cpu_us_per_message:>6} us CPU "
-            f"a message  {one.peak_resident_mb:>5} MB resident  {one.behind_s:>6} s behind"
+            f"{figures.mode:8} {figures.name:12} {figures.messages_per_s:>8} messages/s  "
+            f"{figures.cpu_us_per_message:>6} us CPU a message  "
+            f"{figures.peak_resident_mb:>5} MB resident  {figures.behind_s:>6} s behind"
         )
-    _print_ratios({one.name: one for one in found if one.mode == "backlog"})
+    _print_ratios({figures.name: figures for figures in found if figures.mode == "backlog"})
     return 0
 
 

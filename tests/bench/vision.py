@@ -122,8 +122,8 @@ def print_altered(clips: Sequence[Clip], scorer: Scorer, mapped: Map) -> None:
     print(
         f"\n{'altered':20}{'found':>8}{'recall':>8}{'false':>7}{'false/h':>9}{'early':>7}{'delay s':>9}  missed; false"
     )
-    for name, found in zip(ALTERATIONS, mapped(partial(_altered, clips), ALTERATIONS), strict=True):
-        score = scorer.score([showing.truth for showing in shown(clips, name)], found)
+    for name, detections in zip(ALTERATIONS, mapped(partial(_altered, clips), ALTERATIONS), strict=True):
+        score = scorer.score([showing.truth for showing in shown(clips, name)], detections)
         missed = [clip for clip, counts in score.clips.items() if counts.missed]
         false = [clip for clip, counts in score.clips.items() if counts.false]
         print(f"{name:20}{_row(score)}  {', '.join(missed) or '-'}; {', '.join(false) or '-'}", flush=True)
@@ -142,8 +142,8 @@ def sweep(clips: Sequence[Clip], scorer: Scorer, mapped: Map, names: Sequence[st
     truth, families = [clip.truth for clip in clips], families_of(clips)
     scored = {Setting(name, FIXED): fixed for name in names}
     print_heading()
-    for setting, found in zip(tried, mapped(partial(_changed, clips), tried), strict=True):
-        scored[setting] = scorer.score(truth, found)
+    for setting, detections in zip(tried, mapped(partial(_changed, clips), tried), strict=True):
+        scored[setting] = scorer.score(truth, detections)
         if setting.factor == FACTORS[-1]:
             print_threshold(setting.name, scored, families)
     print_left_out(scored, families)

@@ -46,7 +46,7 @@ def published_in(data: Path) -> dict[Life, int]:
 
 def counted(data: Path, published: dict[Life, int], stored: Sequence[StoredSequences]) -> Counts:
     """Hold what was published against the store and the dead letters."""
-    ledger = {(one.device, one.epoch): one for one in stored}
+    ledger = {(sequences.device, sequences.epoch): sequences for sequences in stored}
     dead, twice = _buried(data)
     lost = kept_in_all = buried = 0
     for life, seqs in published.items():
@@ -56,7 +56,7 @@ def counted(data: Path, published: dict[Life, int], stored: Sequence[StoredSeque
         kept_in_all += len(kept)
         buried += len(refused)
     with closing(open_manifest(data)) as book:
-        said_lost = sum(one.last - one.first + 1 for one in book.lost_ranges())
+        said_lost = sum(range_.last - range_.first + 1 for range_ in book.lost_ranges())
     return Counts(sum(published.values()), kept_in_all, buried, lost, twice, said_lost)
 
 
@@ -66,7 +66,7 @@ def _buried(data: Path) -> tuple[dict[Life, IntervalSet], int]:
         seqs = box.seqs()
         letters = sum(len(sequence_ids_of(letter.payload)) for letter in box.find(limit=-1))
         letters += sum(len(sequence_ids_of(letter.payload)) for letter in box.find(state="replaying", limit=-1))
-    return seqs, letters - sum(found.count() for found in seqs.values())
+    return seqs, letters - sum(intervals.count() for intervals in seqs.values())
 
 
 def _numbers(ranges: tuple[tuple[int, int], ...] | IntervalSet) -> set[int]:

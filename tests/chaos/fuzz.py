@@ -103,12 +103,12 @@ def seeds(city: City) -> tuple[City, tuple[list[Seed], ...]]:
         into = valid if path.parent.name == "valid" else invalid
         into.append(Seed(f"kota/v1/{city.id}/{kind}/{first[kind]}/{channel}", path.read_bytes()))  # type: ignore[index]
     reached = [device.binding for device in city.devices.values() if device.binding]
-    topics = [f"owntracks/{one.address}" for one in reached if one.adapter == "owntracks"]
+    topics = [f"owntracks/{binding.address}" for binding in reached if binding.adapter == "owntracks"]
     topics += [
         f"v3/{application}@ttn/devices/{device}/up"
-        for one in reached
-        if one.adapter == "tts"
-        for application, _, device in [one.address.partition("/")]
+        for binding in reached
+        if binding.adapter == "tts"
+        for application, _, device in [binding.address.partition("/")]
     ]
     location = {"_type": "location", "lat": -10.17, "lon": 123.6, "tst": 1772366398, "vel": 31, "cog": 271}
     uplink = {"decoded_payload": {"distance": 490, "battery": 92}, "received_at": "2026-03-01T11:59:58.789585559Z"}
@@ -132,7 +132,7 @@ def _samples(city: City) -> tuple[City, list[Seed]]:
             id_ = f"sample-{len(devices)}"
             devices.setdefault(f"{sample.adapter}/{sample.address}/{sample.kind}", device_of(sample, id_))
     return replace(
-        city, models={**city.models, DEEP.id: DEEP}, devices={one.id: one for one in devices.values()}
+        city, models={**city.models, DEEP.id: DEEP}, devices={device.id: device for device in devices.values()}
     ), found
 
 
@@ -183,10 +183,10 @@ def fuzz(folder: Path, payloads: int, seed: int) -> Report:
     for first in range(0, payloads, GROUP):
         arrivals = []
         for number in range(first, min(first + GROUP, payloads)):
-            one = dice.choice(dice.choice(start))
-            fresh = _SEQ.sub(b'"seq":%d' % number, one.payload)
+            seed_message = dice.choice(dice.choice(start))
+            fresh = _SEQ.sub(b'"seq":%d' % number, seed_message.payload)
             at = RECEIVED_AT + timedelta(milliseconds=number)
-            arrivals.append(Arrival(one.topic, mutate(dice, fresh), at))
+            arrivals.append(Arrival(seed_message.topic, mutate(dice, fresh), at))
         journal.append(arrivals)
         _count(decoder, arrivals, counted)
         drain._drain(stop)

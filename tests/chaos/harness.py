@@ -392,11 +392,11 @@ class Harness:
         return sum(life.online for life in read_lives(self._run.folder)) == self._run.fleet
 
     def _fleet_caught_up(self) -> bool:
-        ended = [name for name, one in self._processes.items() if name.startswith("fleet-") and one.poll()]
+        ended = [name for name, process in self._processes.items() if name.startswith("fleet-") and process.poll()]
         assert not ended, f"{ended} ended: what it has given out is not known any more"
         each = round((2 * self._faults + 1) * self._released)
         lives = read_lives(self._run.folder)
-        return len(lives) == self._run.fleet and all(one.seqs == each and not one.waiting for one in lives)
+        return len(lives) == self._run.fleet and all(life.seqs == each and not life.waiting for life in lives)
 
     def _all_receipted(self) -> bool:
         return (

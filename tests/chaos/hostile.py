@@ -30,15 +30,15 @@ def take_over(port: int, secrets: Secrets, client_ids: Sequence[str], lasts_s: f
         if time.monotonic() > until_s:
             break
         with contextlib.suppress(OSError):
-            one = socket.create_connection(("127.0.0.1", port), 5)
-            one.sendall(connect(client_id.encode(), THIEF.encode(), password))
-            opened.append(one)
+            connection = socket.create_connection(("127.0.0.1", port), 5)
+            connection.sendall(connect(client_id.encode(), THIEF.encode(), password))
+            opened.append(connection)
             count += 1
         if len(opened) > OPEN_AT_ONCE:
             opened.popleft().close()
         time.sleep(PAUSE_S)
-    for one in opened:
-        one.close()
+    for connection in opened:
+        connection.close()
     return count
 
 
@@ -55,9 +55,9 @@ def forge(port: int, secrets: Secrets, lives: Iterable[tuple[str, str]], lasts_s
             break
         with contextlib.suppress(OSError), _signed_in(port, connect(name, name, password, will=will)):
             count += 1
-        with contextlib.suppress(OSError), _signed_in(port, connect(name, name, password)) as one:
+        with contextlib.suppress(OSError), _signed_in(port, connect(name, name, password)) as connection:
             for _ in range(WORDS_A_SIGN_IN):
-                one.sendall(b"".join(publish(topic, payload, qos=0) for topic, payload in forged))
+                connection.sendall(b"".join(publish(topic, payload, qos=0) for topic, payload in forged))
                 count += len(forged)
                 time.sleep(PAUSE_S / 2)
     return count
@@ -70,9 +70,9 @@ def _signed_in(port: int, sign_in: bytes) -> Iterator[socket.socket]:
     Raises:
         OSError: It is not let in.
     """
-    with socket.create_connection(("127.0.0.1", port), ANSWER_WITHIN_S) as one:
-        one.settimeout(ANSWER_WITHIN_S)
-        one.sendall(sign_in)
-        if one.recv(4)[-1:] != b"\0":
+    with socket.create_connection(("127.0.0.1", port), ANSWER_WITHIN_S) as connection:
+        connection.settimeout(ANSWER_WITHIN_S)
+        connection.sendall(sign_in)
+        if connection.recv(4)[-1:] != b"\0":
             raise ConnectionRefusedError
-        yield one
+        yield connection

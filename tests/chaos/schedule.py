@@ -107,11 +107,15 @@ def on_top_of(seed: int, counts: dict[Kind, int], broker: str, store: str) -> tu
     dice = random.Random(f"{seed} kinds on top")
     found: list[tuple[Kind, Target, str]] = []
     for kind, count in counts.items():
-        able = [one for one in ON_TOP[kind] if kind != "damage" or HARMS_BY_NAME[one[1]].applies(broker, store)]
+        able = [
+            candidate
+            for candidate in ON_TOP[kind]
+            if kind != "damage" or HARMS_BY_NAME[candidate[1]].applies(broker, store)
+        ]
         dice.shuffle(able)
         found += [(kind, *able[number % len(able)]) for number in range(count)]
     dice.shuffle(found)
-    return tuple(sorted(found, key=lambda one: one[2] == LAST_HARM))
+    return tuple(sorted(found, key=lambda fault: fault[2] == LAST_HARM))
 
 
 HARMS_BY_NAME: Final = {harm.name: harm for harm in HARMS}

@@ -88,5 +88,7 @@ def test_what_comes_on_top_leaves_the_rest_of_a_schedule_as_it_was(broker: str, 
     assert all(HARMS_BY_NAME[detail].applies(broker, store) for kind, _, detail in on_top if kind == "damage")
     plain, full = make_schedule(5, 30, 3, long_freezes=2), make_schedule(5, 30, 3, long_freezes=2, on_top=on_top)
     assert [
-        msgspec.structs.replace(one, number=0) for one in full if (one.kind, one.target, one.detail) not in on_top
-    ] == [msgspec.structs.replace(one, number=0) for one in plain]
+        msgspec.structs.replace(fault, number=0)
+        for fault in full
+        if (fault.kind, fault.target, fault.detail) not in on_top
+    ] == [msgspec.structs.replace(fault, number=0) for fault in plain]

@@ -115,7 +115,7 @@ def test_nobody_reaches_the_inside_of_the_broker(broker: RunningBroker, topic: s
             writer.bus.publish(topic, b"")
         device.bus.publish(f"{OWN}/event", b"last")
         wait_for(lambda: reader.received, "the last message")
-        assert [one.payload for one in reader.received] == [b"last"]
+        assert [delivery.payload for delivery in reader.received] == [b"last"]
 
 
 def test_a_device_hears_its_own_receipts_and_commands_and_nothing_else(broker: RunningBroker) -> None:
@@ -166,7 +166,7 @@ def test_a_will_is_spoken_only_where_its_device_may_speak(broker: RunningBroker,
         die(Will(topic, b"forged"))
         die(Will(f"{OWN}/status", b"own"))
         wait_for(lambda: reader.received, "its own will")
-        assert [(one.topic, one.payload) for one in reader.received] == [(f"{OWN}/status", b"own")]
+        assert [(delivery.topic, delivery.payload) for delivery in reader.received] == [(f"{OWN}/status", b"own")]
 
 
 def test_what_was_acknowledged_is_passed_on_although_its_sender_has_gone(broker: RunningBroker) -> None:
@@ -183,7 +183,7 @@ def test_what_was_acknowledged_is_passed_on_although_its_sender_has_gone(broker:
             client.loop_stop()
         wait_for(lambda: len(ingest.received) >= 900, "all of them")
         for sender in range(3):
-            told = [int(one.payload) for one in ingest.received if one.topic == f"json/{sender}"]
+            told = [int(delivery.payload) for delivery in ingest.received if delivery.topic == f"json/{sender}"]
             assert told == list(range(300))
 
 
@@ -227,8 +227,8 @@ def test_what_a_gateway_sends_comes_once(broker: RunningBroker, qos: int) -> Non
         wait_for(lambda: len(reader.received) >= len(topics), "what was sent")
         writer.bus.publish("json/last", b"{}", qos=1)
         wait_for(lambda: reader.received[-1].topic == "json/last", "the last")
-        assert [one.topic for one in reader.received] == [*topics, "json/last"]
-        assert [one.payload for one in reader.received[:-1]] == [topic.encode() for topic in topics]
+        assert [delivery.topic for delivery in reader.received] == [*topics, "json/last"]
+        assert [delivery.payload for delivery in reader.received[:-1]] == [topic.encode() for topic in topics]
 
 
 @pytest.mark.parametrize(
@@ -253,10 +253,12 @@ def test_what_is_queued_and_retained_survives_a_power_cut(
     broker.kill()
     broker.start()
     with Connected(broker, "ingest", filters=filters, persistent=True, stream=True) as reader:
-        wait_for(lambda: {b"queued", b"retained"} <= {one.payload for one in reader.received}, "both messages")
+        wait_for(
+            lambda: {b"queued", b"retained"} <= {delivery.payload for delivery in reader.received}, "both messages"
+        )
     with Connected(broker, "ingest", filters=filters, stream=True) as newcomer:
         wait_for(lambda: newcomer.received, "what is retained")
-        assert {one.topic for one in newcomer.received} == {retained}
+        assert {delivery.topic for delivery in newcomer.received} == {retained}
 
 
 def test_a_gateway_may_call_itself_as_it_likes_but_not_as_an_account(broker: RunningBroker) -> None:
@@ -286,8 +288,8 @@ def test_devices_come_in_over_tls_and_know_whom_they_talk_to(tmp_path: Path, nam
     friend = device(folder / CA)
     try:
         wait_for(friend.connected.is_set, "who trusts the right authority")
-        wait_for(lambda: all(one.generation > 2 for one in strangers), "the others to try")
-        assert not any(one.connects for one in strangers)
+        wait_for(lambda: all(stranger.generation > 2 for stranger in strangers), "the others to try")
+        assert not any(stranger.connects for stranger in strangers)
     finally:
         for client in (*strangers, friend):
             client.close()
@@ -304,7 +306,7 @@ def test_a_device_of_another_maker_speaks_its_format_with_its_own_account(broker
         other.bus.publish("owntracks/dlhk/truck-32", b"of truck-32")
         own.bus.publish("owntracks/dlhk/truck-31", b"own")
         wait_for(lambda: len(reader.received) >= 2, "both")
-        assert {one.payload for one in reader.received} == {b"own", b"of truck-32"}
+        assert {delivery.payload for delivery in reader.received} == {b"own", b"of truck-32"}
 
 
 def test_a_revoked_gateway_is_put_out_and_stays_out(tmp_path: Path) -> None:

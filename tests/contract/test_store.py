@@ -128,7 +128,7 @@ def test_a_file_from_before_a_field_gains_its_column(tmp_path: Path) -> None:
         assert store.latest(device="cam-01")[0].values.keys() == before.keys()
         store.write([Reading(RecordOrigin("camera", "cam-01", "b1", 2, later, later), {"scene": "armed"})], ((2, 2),))
         assert store.latest(device="cam-01")[0].values["scene"].value == "armed"
-        assert [one.seqs for one in store.stored_sequences()] == [((1, 2),)]
+        assert [life.seqs for life in store.stored_sequences()] == [((1, 2),)]
 
 
 def test_latest_is_the_same_under_any_order_of_arrival(store: Store) -> None:
@@ -139,8 +139,8 @@ def test_latest_is_the_same_under_any_order_of_arrival(store: Store) -> None:
     expected.write(readings, ((1, 1),))
     shuffled = readings[:]
     random.Random(7).shuffle(shuffled)
-    for position, one in enumerate(shuffled):
-        store.write([one], ((1, position),))
+    for position, shuffled_reading in enumerate(shuffled):
+        store.write([shuffled_reading], ((1, position),))
     assert store.latest()[0].values == expected.latest()[0].values
 
 
@@ -291,7 +291,7 @@ def test_everything_comes_out_as_it_went_in(store: Store) -> None:
     assert list(store.export(T0 + timedelta(minutes=3), T0 + timedelta(minutes=4))) == [everything()[3]]
     assert list(store.export(T0 - timedelta(hours=1), T0)) == []
     of_one = store.export(T0, T0 + timedelta(hours=31), device="truck-01")
-    assert as_written(of_one) == as_written(one for one in everything() if device_of(one) == "truck-01")
+    assert as_written(of_one) == as_written(record for record in everything() if device_of(record) == "truck-01")
     assert list(store.export(T0, T0 + timedelta(hours=31), device="bin-9999")) == []
 
 

@@ -73,16 +73,16 @@ def test_cases_are_judged_with_the_keyboard_alone(browser: Browser, city: Served
 def test_cases_are_judged_with_a_finger_on_a_telephone(browser: Browser, city: Served) -> None:
     with looking(browser, city, TELEPHONE) as page:
         page.goto("/dumping")
-        one = card(page, "c-0")
-        one.locator(".note").fill("ada di depan pagar")
-        one.get_by_role("button", name="Bukan").click()
-        reason = one.get_by_role("button", name="Hewan")
+        case_card = card(page, "c-0")
+        case_card.locator(".note").fill("ada di depan pagar")
+        case_card.get_by_role("button", name="Bukan").click()
+        reason = case_card.get_by_role("button", name="Hewan")
         box = reason.bounding_box()
         assert box
         assert box["height"] >= 44, "a finger is no mouse"
         reason.click()
-        expect(one).to_contain_text("Bukan pembuangan liar (Hewan)")
-        expect(one.get_by_role("button", name="Batalkan")).to_be_visible()
+        expect(case_card).to_contain_text("Bukan pembuangan liar (Hewan)")
+        expect(case_card.get_by_role("button", name="Batalkan")).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= TELEPHONE["width"]
         (event,) = city.stage.reviews.pending([])
         assert (event.detail["reason"], event.detail["note"]) == ("animal", "ada di depan pagar")

@@ -124,7 +124,7 @@ def test_an_unknown_device_waits_is_adopted_and_loses_nothing(city: RunningCity)
 
     def waiting() -> dict[str, Any]:
         found = json.loads(city.verb("device", "unknown", "--json").stdout)
-        return {one["address"].rpartition("/")[2]: one for one in found}
+        return {device["address"].rpartition("/")[2]: device for device in found}
 
     wait_for(lambda: set(names) <= waiting().keys(), "both strangers")
     place = [
@@ -174,14 +174,18 @@ def test_nobodys_phone_is_on_the_disk(tmp_path: Path) -> None:
         spellings = [PHONE.replace(":", mark).encode() for mark in (":", "-", "")]
         broker = data / "broker"
         wait_for(
-            lambda: not any(one in path.read_bytes().lower() for path in broker.rglob("*.blk") for one in spellings),
+            lambda: (
+                not any(
+                    spelling in path.read_bytes().lower() for path in broker.rglob("*.blk") for spelling in spellings
+                )
+            ),
             "the broker to give up what ingest has",
         )
     finally:
         other.stop()
-    for path in (one for one in data.rglob("*") if one.is_file()):
+    for path in (file for file in data.rglob("*") if file.is_file()):
         content = path.read_bytes().lower()
-        assert not [one for one in spellings if one in content], path
+        assert not [spelling for spelling in spellings if spelling in content], path
     assert any(b"02:6b:" in path.read_bytes() for path in data.rglob("*.sqlite*"))
 
 
@@ -213,12 +217,12 @@ def test_a_killed_process_comes_back_and_the_ledger_agrees(city: RunningCity, na
 def test_a_bag_in_the_demo_scene_becomes_a_case(city: RunningCity) -> None:
     def evident() -> dict[str, Any] | None:
         """One whose pictures were in memory when the camera's process was killed has none."""
-        return next((one for one in city.get("/api/v1/dumping/cases")["cases"] if one["evidence"]), None)
+        return next((case for case in city.get("/api/v1/dumping/cases")["cases"] if case["evidence"]), None)
 
     case = wait_for(evident, "a case with evidence", within_s=150)
     assert case["simulated"] is True
     assert set(case["evidence"]) == {"before", "deposit", "after", "clip"}
-    kinds = [one["kind"] for one in city.get(f"/api/v1/dumping/cases/{case['id']}/custody")["entries"]]
+    kinds = [entry["kind"] for entry in city.get(f"/api/v1/dumping/cases/{case['id']}/custody")["entries"]]
     assert kinds[0] == "kept"
     verified = city.verb("evidence", "verify", "--data", str(city.data))
     assert verified.returncode == 0, verified.stdout + verified.stderr

@@ -84,7 +84,7 @@ def test_a_frozen_process_is_killed_and_the_status_agrees(tmp_path: Path) -> Non
         wait_for(lambda: city.pids().get("server", server) != server, "another server", within_s=120)
         city.wait_ready()
         wait_for(lambda: keys(city) == [], "a city that is well")
-        processes = {one["name"]: one for one in status(city)["processes"]}
+        processes = {process["name"]: process for process in status(city)["processes"]}
         assert (processes["server"]["hangs"], processes["server"]["restarts"]) == (1, 1)
         assert processes["broker"]["pid"] == broker
         log = (city.data / "logs" / "supervisor.log").read_text()
@@ -103,4 +103,4 @@ def status(city: RunningCity) -> dict[str, Any]:
 
 
 def keys(city: RunningCity) -> list[str]:
-    return [one["key"] for one in status(city)["problems"]]
+    return [problem["key"] for problem in status(city)["problems"]]

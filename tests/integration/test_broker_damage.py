@@ -18,7 +18,7 @@ OWN = "kota/v1/kupang/bin/bin-0001/telemetry"
 
 def every(pattern: str, spoil: Callable[[Path], object]) -> Callable[[Path], None]:
     def damage(folder: Path) -> None:
-        for path in [one for one in folder.rglob(pattern) if one.is_file()]:
+        for path in [file for file in folder.rglob(pattern) if file.is_file()]:
             spoil(path)
 
     return damage

@@ -73,7 +73,7 @@ def test_a_reading_of_the_demo_arrives_at_the_api(demo: ComposeOutside) -> None:
     wait_for(
         lambda: (ask(*address(demo, "/readyz")) or {}).get("ready"), f"readings\n{demo.log('ingest')}{demo.log('api')}"
     )
-    wait_for(lambda: [one for one in devices(demo) if one["values"]], "a device's latest reading")
+    wait_for(lambda: [device for device in devices(demo) if device["values"]], "a device's latest reading")
     grafana = demo.variables("grafana")
     account = f"{grafana['KOTA_GRAFANA_INFLUX_USER']}:{grafana['KOTA_GRAFANA_INFLUX_PASSWORD']}"
     asked = (grafana["KOTA_INFLUX_URL"], grafana["KOTA_INFLUX_DATABASE"], account, "SELECT last(seq) FROM bin")

@@ -61,7 +61,9 @@ def test_a_device_may_have_several_sensors_and_a_wrong_one_is_refused(broker: Ru
         Connected(broker, "ingest", filters=(telemetry,)) as ingest,
         edge(broker, "--device", access_point, *twice, "--interval", "600"),
     ):
-        wait_for(lambda: b"".join(one.payload for one in ingest.received).count(b"loss_pct") == 2, "both readings")
+        wait_for(
+            lambda: b"".join(delivery.payload for delivery in ingest.received).count(b"loss_pct") == 2, "both readings"
+        )
     with edge(broker, "--device", "bin-0003", "--sensor", "snmp", "--source", "127.0.0.1") as agent:
         assert agent.stdout is not None
         assert agent.wait(20) == 2

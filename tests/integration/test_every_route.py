@@ -91,7 +91,7 @@ class Asked:
 def asked_of(route: APIRoute) -> Iterator[Asked]:
     rights = rights_of(route)
     query = tuple(field.alias for field in route.dependant.query_params)
-    inner = tuple(field.alias for found in route.dependant.dependencies for field in found.query_params)
+    inner = tuple(field.alias for dependency in route.dependant.dependencies for field in dependency.query_params)
     for method in sorted((route.methods or set()) - {"HEAD"}):
         right = rights[0].right if rights else "anybody"
         yield Asked(method, route.path, right, not route.include_in_schema, query + inner)
@@ -137,7 +137,7 @@ def asking(stage: Stage, *, demo: bool = False) -> Iterator[Client]:
 
 def everything(stage: Stage) -> list[Asked]:
     routes = [route for route in each_route(create_app(stage.context()).routes) if isinstance(route, APIRoute)]
-    return [asked for route in routes for asked in asked_of(route)]
+    return [operation for route in routes for operation in asked_of(route)]
 
 
 @dataclass(frozen=True)
@@ -184,15 +184,15 @@ def identities(stage: Stage) -> list[Identity]:
     return found
 
 
-def expected(asked: Asked, who: Identity) -> set[str]:
+def expected(operation: Asked, who: Identity) -> set[str]:
     """What may happen: `through`, or the ways to be refused."""
-    if asked.right == "anybody":
+    if operation.right == "anybody":
         return {"through"}
-    if asked.right in ACCOUNTS:
-        return {"through"} if who.account == asked.right else {"401", "404"}
+    if operation.right in ACCOUNTS:
+        return {"through"} if who.account == operation.right else {"401", "404"}
     if who.role is None:
-        return {"sign in", "401"} if asked.is_page else {"401"}
-    return {"through"} if ROLES.index(who.role) >= ROLES.index(asked.right) else {"403"}  # type: ignore[arg-type]
+        return {"sign in", "401"} if operation.is_page else {"401"}
+    return {"through"} if ROLES.index(who.role) >= ROLES.index(operation.right) else {"403"}  # type: ignore[arg-type]
 
 
 def outcome(answer: Response) -> str:
@@ -201,9 +201,9 @@ def outcome(answer: Response) -> str:
     return str(answer.status_code) if answer.status_code in (401, 403) else "through"
 
 
-def ask(client: Client, asked: Asked, headers: dict[str, str]) -> Response:
-    body = None if asked.method in SAFE_METHODS else BODIES.get(asked.path)
-    return client.request(asked.method, asked.address(), headers=as_bytes(headers), json=body)
+def ask(client: Client, operation: Asked, headers: dict[str, str]) -> Response:
+    body = None if operation.method in SAFE_METHODS else BODIES.get(operation.path)
+    return client.request(operation.method, operation.address(), headers=as_bytes(headers), json=body)
 
 
 def as_bytes(headers: dict[str, str]) -> dict[bytes, bytes]:
@@ -212,34 +212,38 @@ def as_bytes(headers: dict[str, str]) -> dict[bytes, bytes]:
 
 def test_no_route_is_without_a_right(stage: Stage) -> None:
     found = everything(stage)
-    assert {(one.method, one.path) for one in found if one.right == "anybody"} == OPEN_TO_EVERYBODY
-    assert {one.right for one in found} == {"anybody", *ROLES, *ACCOUNTS}
-    assert {one.right: one.path for one in found if one.right in ACCOUNTS} == ACCOUNTS
+    assert {
+        (operation.method, operation.path) for operation in found if operation.right == "anybody"
+    } == OPEN_TO_EVERYBODY
+    assert {operation.right for operation in found} == {"anybody", *ROLES, *ACCOUNTS}
+    assert {operation.right: operation.path for operation in found if operation.right in ACCOUNTS} == ACCOUNTS
     described = {
         (method.upper(), path)
         for path, methods in create_app(stage.context()).openapi()["paths"].items()
         for method in methods
     }
-    walked = {(one.method, one.path.replace(":path}", "}")) for one in found}
+    walked = {(operation.method, operation.path.replace(":path}", "}")) for operation in found}
     assert described - walked == set()
-    assert {one.path for one in found if one.method not in SAFE_METHODS and one.right == "viewer"} == set()
+    assert {
+        operation.path for operation in found if operation.method not in SAFE_METHODS and operation.right == "viewer"
+    } == set()
 
 
 def test_everybody_gets_what_the_rights_say_and_no_more(stage: Stage) -> None:
     fill(stage)
     wrong = []
     with asking(stage) as client:
-        for who, asked in product(identities(stage), everything(stage)):
-            may = expected(asked, who)
-            if asked.path in (ENDLESS, "/logout") and "through" in may:
+        for who, operation in product(identities(stage), everything(stage)):
+            may = expected(operation, who)
+            if operation.path in (ENDLESS, "/logout") and "through" in may:
                 continue
-            answer = ask(client, asked, who.headers)
+            answer = ask(client, operation, who.headers)
             client.cookies.clear()
             got = {outcome(answer), str(answer.status_code)}
             # The sign-in answers a wrong token with 401 of its own.
-            is_right = bool(got & may) or asked.right == "anybody"
+            is_right = bool(got & may) or operation.right == "anybody"
             if not is_right or answer.status_code >= 500:
-                wrong.append((who.name, asked.method, asked.path, answer.status_code, may))
+                wrong.append((who.name, operation.method, operation.path, answer.status_code, may))
     assert wrong == [], "\n".join(map(str, wrong))
 
 
@@ -247,12 +251,12 @@ def test_a_session_writes_from_our_own_pages_only(stage: Stage) -> None:
     fill(stage)
     with asking(stage) as client:
         del client.headers["Origin"]
-        for role, asked in product(ROLES, everything(stage)):
-            if asked.method in SAFE_METHODS or asked.right not in ROLES:
+        for role, operation in product(ROLES, everything(stage)):
+            if operation.method in SAFE_METHODS or operation.right not in ROLES:
                 continue
             session = {"Cookie": f"{COOKIE}={make_session(stage.secrets, role, NOW)}"}
             for origin in ({}, {"Origin": "http://evil.example"}, {"Origin": "null"}, {"Origin": "http://127.0.0.1:1"}):
-                assert ask(client, asked, {**session, **origin}).status_code == 403, (asked, origin)
+                assert ask(client, operation, {**session, **origin}).status_code == 403, (operation, origin)
     assert (stage.replayed, stage.journaled, stage.room.records()["c-1"].deleted) == ([], [], "")
 
 
@@ -304,17 +308,17 @@ def is_sound(answer: Response) -> bool:
 def test_no_number_and_no_time_in_an_address_breaks_a_route(filled: Stage) -> None:
     wrong = []
     with asking(filled, demo=True) as client:
-        for asked in everything(filled):
-            if asked.method != "GET" or asked.path == ENDLESS:
+        for operation in everything(filled):
+            if operation.method != "GET" or operation.path == ENDLESS:
                 continue
-            needed = {name: VALID[name] for name in asked.params if name in VALID}
-            questions = [{name: value} for name, value in product(asked.params, (*TIMES, *NUMBERS))]
-            if {"from", "to"} <= set(asked.params):
+            needed = {name: VALID[name] for name in operation.params if name in VALID}
+            questions = [{name: value} for name, value in product(operation.params, (*TIMES, *NUMBERS))]
+            if {"from", "to"} <= set(operation.params):
                 questions += [{"from": start, "to": end} for start, end in product(TIMES[:10], TIMES[:10])]
             for question in questions:
-                answer = client.get(asked.address(), params={**needed, **question})
+                answer = client.get(operation.address(), params={**needed, **question})
                 if not is_sound(answer):
-                    wrong.append((asked.path, question, answer.status_code))
+                    wrong.append((operation.path, question, answer.status_code))
     assert wrong == [], "\n".join(map(str, wrong))
 
 
@@ -322,13 +326,13 @@ def test_no_number_in_a_path_breaks_a_route(filled: Stage) -> None:
     wrong = []
     parts = [quote(value, safe="") for value in (*NUMBERS, *TIMES[:4], "..", "../", "bin-0451\x00") if value.strip()]
     with asking(filled, demo=True) as client:
-        for asked, name, part in product(everything(filled), VALID, (*parts, "%ff", "%ED%A0%80")):
-            if f"{{{name}" not in asked.path or asked.path == ENDLESS:
+        for operation, name, part in product(everything(filled), VALID, (*parts, "%ff", "%ED%A0%80")):
+            if f"{{{name}" not in operation.path or operation.path == ENDLESS:
                 continue
-            body = None if asked.method in SAFE_METHODS else BODIES.get(asked.path)
-            answer = client.request(asked.method, asked.address(**{name: part}), json=body)
+            body = None if operation.method in SAFE_METHODS else BODIES.get(operation.path)
+            answer = client.request(operation.method, operation.address(**{name: part}), json=body)
             if not is_sound(answer):
-                wrong.append((asked.method, asked.path, name, part[:40], answer.status_code))
+                wrong.append((operation.method, operation.path, name, part[:40], answer.status_code))
     assert wrong == [], "\n".join(map(str, wrong))
 
 
@@ -386,15 +390,15 @@ def test_no_body_breaks_a_route(filled: Stage) -> None:
     wrong = []
     gateway = base64.b64encode(f"controllers:{gateway_password(filled)}".encode()).decode()
     with asking(filled, demo=True) as client:
-        for asked in everything(filled):
-            if asked.method in SAFE_METHODS:
+        for operation in everything(filled):
+            if operation.method in SAFE_METHODS:
                 continue
-            account = {"Authorization": f"Basic {gateway}"} if asked.right in ACCOUNTS else {}
+            account = {"Authorization": f"Basic {gateway}"} if operation.right in ACCOUNTS else {}
             kinds = ("application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x")
-            for kind in kinds if asked.right == "anybody" else kinds[:1]:
-                for body in hostile_bodies(BODIES.get(asked.path, {})):
+            for kind in kinds if operation.right == "anybody" else kinds[:1]:
+                for body in hostile_bodies(BODIES.get(operation.path, {})):
                     headers = {"Content-Type": kind, **account}
-                    answer = client.request(asked.method, asked.address(), content=body, headers=headers)
+                    answer = client.request(operation.method, operation.address(), content=body, headers=headers)
                     if not is_sound(answer):
-                        wrong.append((asked.path, kind, body[:60], answer.status_code))
+                        wrong.append((operation.path, kind, body[:60], answer.status_code))
     assert wrong == [], "\n".join(map(str, wrong))

@@ -79,7 +79,7 @@ def of_panel(name: str, panel: dict[str, Any]) -> list[DashboardQuery]:
 def test_answered(filled: Filled, query: DashboardQuery) -> None:
     """Every query is understood and has an answer with a value in it."""
     series = filled.ask(query)
-    assert any(value is not None for one in series for row in one.values for value in row[1:]), query.query
+    assert any(value is not None for group in series for row in group.values for value in row[1:]), query.query
 
 
 @pytest.mark.parametrize("query", [q for q in QUERIES if q.kind == "table"], ids=named)
@@ -172,6 +172,6 @@ def test_instances(filled: Filled, rule: dict[str, Any]) -> None:
     """A rule has an instance for each device, place or service: series with tags, one number each."""
     query = next(q for q in QUERIES if q.kind == "alert" and q.panel == rule["title"])
     series = filled.ask(query)
-    assert all(one.tags and len(one.columns) == 2 for one in series)
-    assert all(isinstance(row[1], int | float) for one in series for row in one.values)
-    assert len({tuple(one.tags.items()) for one in series}) == len(series)
+    assert all(group.tags and len(group.columns) == 2 for group in series)
+    assert all(isinstance(row[1], int | float) for group in series for row in group.values)
+    assert len({tuple(group.tags.items()) for group in series}) == len(series)

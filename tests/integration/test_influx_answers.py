@@ -183,7 +183,7 @@ def test_a_line_that_is_refused_is_found_and_the_others_are_stored(store: Influx
     with pytest.raises(RowsRejectedError) as caught:
         store.write(batch, ((1, 30),))
     assert caught.value.rejected == {13: "unable to parse"}
-    assert store.write([one for n, one in enumerate(batch) if n != 13], ((1, 30),)).stored == 29
+    assert store.write([record for n, record in enumerate(batch) if n != 13], ((1, 30),)).stored == 29
     assert len(set(server.lines)) == 29
 
 

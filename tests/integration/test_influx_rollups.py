@@ -64,15 +64,15 @@ def the_same(ours: list[SeriesPoint], theirs: list[SeriesPoint]) -> bool:
 def test_a_wide_query_is_the_same_from_rollups_raw_points_and_both(store: InfluxStore, field: str) -> None:
     expected = MemoryStore()
     first, late = readings(1500, 1), readings(60, 2, "late")
-    for one in (store, expected):
-        one.write(first, ())
+    for target_store in (store, expected):
+        target_store.write(first, ())
     aggregates: tuple[Aggregate, ...] = get_args(Aggregate)
     for stage in ("raw", "rolled up", "late arrivals", "rolled up again"):
         if stage.startswith("rolled"):
             assert store.roll_up(NOW + timedelta(hours=1)) > 0
         if stage == "late arrivals":
-            for one in (store, expected):
-                one.write(late, ())
+            for target_store in (store, expected):
+                target_store.write(late, ())
         for aggregate in aggregates:
             for every_s in (300, 900, 7200):
                 assert the_same(asked(store, aggregate, every_s, field), asked(expected, aggregate, every_s, field)), (

@@ -87,7 +87,7 @@ def test_it_comes_back_after_the_broker_s_death_and_sends_no_old_acknowledgement
     wait_for(reader.bus.connected.is_set, "the reconnect")
     assert reader.bus.acknowledge_all([stale]) == 0
     assert reader.bus.publish(OWN_TOPIC, b"hello")
-    wait_for(lambda: [one.payload for one in reader.received] == [b"hello"], "its own message")
+    wait_for(lambda: [delivery.payload for delivery in reader.received] == [b"hello"], "its own message")
     reader.close()
 
 

@@ -80,7 +80,9 @@ def kept_at(clip: Path, second: float, folder: Path) -> tuple[Image, Image]:
 
 def _at(collector: EvidenceCollector, second: float) -> bytes:
     """The newest picture in memory that is no later than a second."""
-    return max((one for one in collector._recorder.frames() if one.at_s <= second), key=lambda one: one.at_s).jpeg
+    return max(
+        (frame for frame in collector._recorder.frames() if frame.at_s <= second), key=lambda frame: frame.at_s
+    ).jpeg
 
 
 def test_the_waste_itself_is_to_be_seen(tmp_path: Path) -> None:

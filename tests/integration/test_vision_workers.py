@@ -70,7 +70,9 @@ def _all_workers() -> Iterator[int]:
 def _supervisor(pid: int) -> int:
     with suppress(OSError, StopIteration, ValueError):
         variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-        return int(next(one for one in variables if one.startswith(b"KOTA_SUPERVISOR=")).partition(b"=")[2])
+        return int(
+            next(variable for variable in variables if variable.startswith(b"KOTA_SUPERVISOR=")).partition(b"=")[2]
+        )
     return 0
 
 
@@ -81,7 +83,7 @@ def said(heard: Connected, since: datetime) -> dict[str, list[dict[str, Any]]]:
         topic, payload = parse_topic(delivery.topic), json.loads(delivery.payload)
         if topic.channel == "telemetry":
             reports = payload if isinstance(payload, list) else [payload]
-            found[topic.device] += [one for one in reports if datetime.fromisoformat(one["ts"]) >= since]
+            found[topic.device] += [report for report in reports if datetime.fromisoformat(report["ts"]) >= since]
     return found
 
 
@@ -91,7 +93,9 @@ def all_armed(heard: Connected, since: datetime = NEVER) -> bool:
 
 def restarted(heard: Connected, since: datetime) -> set[str]:
     """Cameras whose worker has begun anew."""
-    return {id_ for id_, reports in said(heard, since).items() if any(one.get("uptime_s", 99) < 5 for one in reports)}
+    return {
+        id_ for id_, reports in said(heard, since).items() if any(report.get("uptime_s", 99) < 5 for report in reports)
+    }
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])

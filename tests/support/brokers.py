@@ -64,7 +64,7 @@ class RunningBroker:
         """The password of another maker's server, made for these formats when it is not there yet; before `start`."""
         gateways = Gateways(self.folder)
         known = filters_by_format()
-        filters = [topic_filter for one in formats for topic_filter in known[one]]
+        filters = [topic_filter for format_ in formats for topic_filter in known[format_]]
         found = gateways.current().get(name) or gateways.make(name, formats, filters, ())
         return self.secrets.gateway_password(found.name, found.nonce)
 
@@ -140,4 +140,4 @@ class RunningBroker:
 def children_of(pid: int) -> list[int]:
     """Process ids of a process's own children."""
     children = Path(f"/proc/{pid}/task")
-    return [int(one) for task in children.glob("*/children") for one in task.read_text().split()]
+    return [int(child) for task in children.glob("*/children") for child in task.read_text().split()]

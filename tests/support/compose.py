@@ -43,7 +43,7 @@ def texts() -> str:
 
 def ours(found: Services) -> Services:
     """Those that run our image."""
-    return {name: one for name, one in found.items() if one["image"].partition(":")[0] == OUR_IMAGE}
+    return {name: service for name, service in found.items() if service["image"].partition(":")[0] == OUR_IMAGE}
 
 
 def read_env(path: Path) -> dict[str, str]:

@@ -34,7 +34,7 @@ def device(adapter: str, address: str, profile: str, id_: str = "it") -> Device:
 
 def city_of(*devices: Device) -> City:
     """The reference city with these devices alone."""
-    return BASE.with_devices({one.id: one for one in devices})
+    return BASE.with_devices({city_device.id: city_device for city_device in devices})
 
 
 def decoded(one: Device, topic: str, body: Any, *, retained: bool = False) -> DecodeResult:
@@ -46,19 +46,19 @@ def decoded(one: Device, topic: str, body: Any, *, retained: bool = False) -> De
 
 def values(found: DecodeResult) -> dict[str, Any]:
     """Of its only reading."""
-    (record,) = [one for one in found.records if isinstance(one, Reading)]
+    (record,) = [record for record in found.records if isinstance(record, Reading)]
     return record.values
 
 
 def quality(found: DecodeResult) -> tuple[str, ...]:
     """Of its only reading."""
-    (record,) = [one for one in found.records if isinstance(one, Reading)]
+    (record,) = [record for record in found.records if isinstance(record, Reading)]
     return record.origin.quality
 
 
 def events(found: DecodeResult) -> list[tuple[str, str]]:
     """Their types and states."""
-    return [(one.type, one.state) for one in found.records if isinstance(one, EventRecord)]
+    return [(record.type, record.state) for record in found.records if isinstance(record, EventRecord)]
 
 
 def decoded_ap(

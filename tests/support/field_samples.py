@@ -146,8 +146,8 @@ def uplink(port: int, bytes_hex: str, decoded: dict[str, Any] | None = None, **m
 
 def _dragino_runs() -> Iterator[Sample]:
     file = "lorawan/dragino__dds_vendor_decoders_run.json"
-    for found in load(file).values():
-        for decoder in found if isinstance(found, list) else ():
+    for decoders in load(file).values():
+        for decoder in decoders if isinstance(decoders, list) else ():
             for run in decoder["runs"]:
                 yield Sample(
                     file,

@@ -74,12 +74,12 @@ def page() -> str:
     lines: dict[str, list[str]] = {}
     sequences: dict[str, Counter[str]] = {}
     fates: Counter[str] = Counter()
-    for sample, found in results():
-        fates[fate_of(found)] += 1
+    for sample, result in results():
+        fates[fate_of(result)] += 1
         if sample.file.endswith(".ndjson"):
-            sequences.setdefault(sample.file, Counter()).update(_facts(found))
+            sequences.setdefault(sample.file, Counter()).update(_facts(result))
         else:
-            cells = (sample.about, fate_of(found), _said(found))
+            cells = (sample.about, fate_of(result), _said(result))
             line = f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
             lines.setdefault(sample.file, []).append(line)
     parts = [_HEAD, ", ".join(f"{fate}: {count:,}" for fate, count in fates.most_common()), "\n"]
@@ -116,8 +116,8 @@ def _said(found: DecodeResult) -> str:
             told += [f"({name} {value})" for name, value in record.detail.items() if name not in ("client", "session")]
         else:
             told.append(record.state)
-    told += [one.reason[:_SHOWN] for one in found.rejected]
-    told += [f"known as {' or '.join(one.names[:2])}" for one in found.unknown_devices]
+    told += [letter.reason[:_SHOWN] for letter in found.rejected]
+    told += [f"known as {' or '.join(unknown_device.names[:2])}" for unknown_device in found.unknown_devices]
     return ", ".join(told) or "-"
 
 

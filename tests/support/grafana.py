@@ -143,7 +143,7 @@ def _formatted(value: Value, form: str) -> str:
     if isinstance(value, Raw):
         return str(value)
     if form == "regex":
-        escaped = [_escape(one) for one in ([value] if isinstance(value, str) else value)]
+        escaped = [_escape(part) for part in ([value] if isinstance(value, str) else value)]
         return escaped[0] if isinstance(value, str) or len(escaped) == 1 else f"({'|'.join(escaped)})"
     return value if isinstance(value, str) else ",".join(value)
 

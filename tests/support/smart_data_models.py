@@ -133,8 +133,10 @@ def published(type_: str) -> dict[str, Any]:
 @cache
 def _validator(type_: str) -> Draft202012Validator:
     remote = {_COMMON: _DEFINITIONS, _DEVICE: {"Device-Commons": _DEVICE_COMMONS}}
-    found = [(uri, DRAFT202012.create_resource({"definitions": each})) for uri, each in remote.items()]
-    registry: Registry[Any] = Registry().with_resources(found)
+    resources = [
+        (uri, DRAFT202012.create_resource({"definitions": definitions})) for uri, definitions in remote.items()
+    ]
+    registry: Registry[Any] = Registry().with_resources(resources)
     return Draft202012Validator(published(type_), registry=registry, format_checker=_formats)
 
 
@@ -152,9 +154,11 @@ def attributes_of(type_: str) -> dict[str, str]:
         "PhysicalObject-Commons": _DEFINITIONS["PhysicalObject-Commons"],
         "Device-Commons": _DEVICE_COMMONS,
     }
-    parts: list[Any] = [commons.get(one.get("$ref", "").rpartition("/")[2], one) for one in published(type_)["allOf"]]
+    parts: list[Any] = [
+        commons.get(subschema.get("$ref", "").rpartition("/")[2], subschema) for subschema in published(type_)["allOf"]
+    ]
     return {
-        name: found.get("description", "").partition(".")[0]
+        name: attribute.get("description", "").partition(".")[0]
         for part in parts
-        for name, found in part.get("properties", {}).items()
+        for name, attribute in part.get("properties", {}).items()
     }

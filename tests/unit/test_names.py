@@ -229,3 +229,21 @@ def test_no_old_name_comes_back() -> None:
         if (words := OLD_NAMES.intersection(re.findall(r"\w+", path.read_text())))
     }
     assert found == {}
+
+
+def test_a_loop_variable_of_a_test_names_its_thing() -> None:
+    """The names say nothing of what is iterated: a row, a device, a message."""
+    nameless = {"asked", "each", "found", "it", "one", "said"}
+    loops = [
+        (path, loop.target)
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for loop in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(loop, ast.For | ast.AsyncFor | ast.comprehension)
+    ]
+    assert loops
+    assert [
+        f"{path.relative_to(ROOT)}:{name.lineno} {name.id}"
+        for path, target in loops
+        for name in ast.walk(target)
+        if isinstance(name, ast.Name) and name.id in nameless
+    ] == []

@@ -143,8 +143,8 @@ def test_a_clear_copy_needs_a_role_and_a_reason_which_is_noted(stage: Stage, tmp
     sealed = with_clear_copies(stage, tmp_path)
     assert b"face" not in sealed
     admin = as_(stage, "admin")
-    for said in ({}, {"reason": "no"}, {"reason": 7}):
-        assert admin.post(f"{BASE}/clear/after.jpg", json=said).status_code == 422
+    for body in ({}, {"reason": "no"}, {"reason": 7}):
+        assert admin.post(f"{BASE}/clear/after.jpg", json=body).status_code == 422
     assert noted(stage, "looked") == []
     answer = admin.post(f"{BASE}/clear/after.jpg", json=WHY)
     assert (answer.content, answer.headers["content-type"]) == (b"face", "image/jpeg")

@@ -179,8 +179,8 @@ def test_a_header_that_comes_twice_is_malformed(stage: Stage, name: str) -> None
 @given(st.text(alphabet=st.characters(max_codepoint=255), max_size=60))
 def test_no_header_breaks_the_door(text: str) -> None:
     for parse in (parse_authority, parse_origin):
-        for found in (parse(text), parse(f"http://{text}"), parse(f"[{text}]"), parse(f"a:{text}")):
-            assert found is None or isinstance(found, tuple)
+        for parsed in (parse(text), parse(f"http://{text}"), parse(f"[{text}]"), parse(f"a:{text}")):
+            assert parsed is None or isinstance(parsed, tuple)
     is_loopback(text)
 
 

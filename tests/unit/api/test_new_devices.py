@@ -50,10 +50,10 @@ def met(stage: Stage) -> Stage:
     """One unknown device that has sent two messages."""
     for second in range(2):
         at = NOW + timedelta(seconds=second)
-        one = QuarantinedMessage(
+        message = QuarantinedMessage(
             "tts", ("24E1", "kota/em-9"), TOPIC, uplink(), at, model="milesight-iot/em400-mud", port=85
         )
-        stage.quarantine.add([one])
+        stage.quarantine.add([message])
     return stage
 
 

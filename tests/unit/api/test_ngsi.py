@@ -38,17 +38,17 @@ def standing(device: str | Device, *, raised: tuple[str, ...] = (), silent: bool
     events = {
         type_: EventRecord(RecordOrigin(found.KIND, found.id, "b", 1, at, at), type_, "raised", {}) for type_ in raised
     }
-    (one,) = evaluate([found], {found.id: said} if values else {}, {found.id: events}, NOW, timedelta(0))
-    return one
+    (state,) = evaluate([found], {found.id: said} if values else {}, {found.id: events}, NOW, timedelta(0))
+    return state
 
 
-def made(type_: str, one: DeviceState, *, emptied: datetime | None = None, simulated: bool = False) -> Entity | None:
-    source = MappingContext(CITY, simulated, {one.device.id: emptied} if emptied else {})
-    return ENTITY_TYPES[type_].make(source, one)
+def made(type_: str, state: DeviceState, *, emptied: datetime | None = None, simulated: bool = False) -> Entity | None:
+    source = MappingContext(CITY, simulated, {state.device.id: emptied} if emptied else {})
+    return ENTITY_TYPES[type_].make(source, state)
 
 
-def values_of(type_: str, one: DeviceState, form: Form = "simplified", **more: Any) -> dict[str, Any]:
-    entity = made(type_, one, **more)
+def values_of(type_: str, state: DeviceState, form: Form = "simplified", **more: Any) -> dict[str, Any]:
+    entity = made(type_, state, **more)
     assert entity is not None
     return render(entity, form)
 
@@ -79,9 +79,9 @@ def field_values(kind: Kind) -> st.SearchStrategy[dict[str, Any]]:
 def test_whatever_a_device_says_its_entities_are_valid(kind: Kind, data: st.DataObject) -> None:
     values = data.draw(field_values(kind))
     raised = data.draw(st.sets(st.sampled_from(["fire", "tilt", "lid_open", "moved", "breakdown", "panic"])))
-    one = standing(SAMPLES[kind], raised=tuple(raised), silent=data.draw(st.booleans()), **values)
+    state = standing(SAMPLES[kind], raised=tuple(raised), silent=data.draw(st.booleans()), **values)
     for type_, entity_type in ENTITY_TYPES.items():
-        entity = entity_type.make(MappingContext(CITY, simulated=True, emptied_at={SAMPLES["bin"]: NOW}), one)
+        entity = entity_type.make(MappingContext(CITY, simulated=True, emptied_at={SAMPLES["bin"]: NOW}), state)
         assert entity is not None or kind not in entity_type.kinds or (type_, kind) == ("Vehicle", "truck")
         if entity:
             assert faults_of(render(entity, "simplified")) == []
@@ -114,7 +114,7 @@ def test_every_attribute_is_one_of_the_schema_and_of_the_type_it_says(type_: str
         entity = made(type_, standing(SAMPLES[kind], **FULL[kind]), emptied=NOW)
         assert entity is not None
         # Theirs says of an identifier that it is one, not which type it has.
-        told = {name: one.type for name, one in entity.attributes.items() if name != "refDeviceModel"}
+        told = {name: attribute.type for name, attribute in entity.attributes.items() if name != "refDeviceModel"}
         assert {name: known[name] for name in told} == told
 
 
@@ -184,8 +184,8 @@ def test_the_status_of_a_container(raised: tuple[str, ...], values: dict[str, An
 
 @pytest.mark.parametrize(("raised", "status"), [((), "unknown"), (("fire",), "burning")])
 def test_the_status_of_a_silent_container(raised: tuple[str, ...], status: str) -> None:
-    one = standing("bin-0451", raised=raised, silent=True, lid_open=True)
-    assert values_of("WasteContainer", one)["status"] == status
+    state = standing("bin-0451", raised=raised, silent=True, lid_open=True)
+    assert values_of("WasteContainer", state)["status"] == status
 
 
 def test_a_truck() -> None:
@@ -218,9 +218,9 @@ def test_the_service_of_a_truck(raised: tuple[str, ...], values: dict[str, Any],
 
 
 def test_a_truck_is_no_vehicle_before_it_says_where_it_is_but_a_device() -> None:
-    one = standing("truck-01", speed_kmh=20.0)
-    assert made("Vehicle", one) is None
-    assert "location" not in values_of("Device", one)
+    state = standing("truck-01", speed_kmh=20.0)
+    assert made("Vehicle", state) is None
+    assert "location" not in values_of("Device", state)
 
 
 def test_a_device() -> None:
@@ -241,8 +241,8 @@ def test_a_model_s_name_that_is_no_id_makes_a_urn_all_the_same() -> None:
 
 
 def test_the_three_forms() -> None:
-    one = standing("bin-0451", fill_pct=41.0)
-    normalized, concise = (values_of("WasteContainer", one, form, emptied=NOW) for form in ("normalized", "concise"))  # type: ignore[arg-type]
+    state = standing("bin-0451", fill_pct=41.0)
+    normalized, concise = (values_of("WasteContainer", state, form, emptied=NOW) for form in ("normalized", "concise"))  # type: ignore[arg-type]
     assert normalized["fillingLevel"] == {"type": "Property", "value": 0.41, "unitCode": "C62", "observedAt": AT}
     assert concise["fillingLevel"] == {"value": 0.41, "unitCode": "C62", "observedAt": AT}
     assert normalized["dateLastEmptying"]["value"] == {"@type": "DateTime", "@value": AT}
@@ -260,5 +260,5 @@ def test_a_place_that_was_measured_says_when() -> None:
 
 @pytest.mark.parametrize("connected", ["online", "sleeping"])
 def test_who_sleeps_is_there(connected: Connectivity) -> None:
-    one = DeviceState(CITY.devices["bin-0451"], None, connected, {}, standing("bin-0451", fill_pct=1.0).condition)
-    assert values_of("WasteContainer", one)["status"] == "ok"
+    state = DeviceState(CITY.devices["bin-0451"], None, connected, {}, standing("bin-0451", fill_pct=1.0).condition)
+    assert values_of("WasteContainer", state)["status"] == "ok"

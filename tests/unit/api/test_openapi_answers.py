@@ -78,7 +78,7 @@ def declared(contract: Contract, status: str) -> set[tuple[str, str]]:
 def reached(contract: Contract, status: str, requests: tuple[tuple[str, str, Any], ...]) -> set[tuple[str, str]]:
     """Which operations some requests were for."""
     return {(method, contract.operation_of(method, path.partition("?")[0])[0]) for method, path, _ in requests} & {
-        (method, path) for method, path, found in contract.checked if found == status
+        (method, path) for method, path, checked_status in contract.checked if checked_status == status
     }
 
 

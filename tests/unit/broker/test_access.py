@@ -25,7 +25,7 @@ def table(*, demo: bool = False) -> dict[str, Rights]:
 
 def may(user: str, topic: str, *, demo: bool = False, read: bool = False) -> bool:
     rights = table(demo=demo).get(user, Rights())
-    return any(covers(one, topic) for one in (rights.reads if read else rights.writes))
+    return any(covers(topic_filter, topic) for topic_filter in (rights.reads if read else rights.writes))
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_an_account_that_a_newer_version_has_written_is_not_used_and_the_others_
     path.write_bytes(path.read_bytes().replace(b'"version": 1', b'"version": 2'))
     with capture_logs() as logs:
         assert gateways.current().keys() == {"ours"}
-    assert [(one["event"], one["file"]) for one in logs] == [("gateways.unreadable", "newer.json")]
+    assert [(entry["event"], entry["file"]) for entry in logs] == [("gateways.unreadable", "newer.json")]
     assert b'"version": 2' in path.read_bytes()
 
 

@@ -81,14 +81,16 @@ def nats_allows(rights: Rights, access: str, topic: str) -> bool:
     """Evaluates permissions as nats-server does: what is denied, then what is allowed."""
     permission = in_server_terms(rights)["pub" if access == "write" else "sub"]
     tokens = subject_of(topic).split(".")
-    denied = any(nats_covers(one.split("."), tokens) for one in permission["deny"])
-    return not denied and any(nats_covers(one.split("."), tokens) for one in permission.get("allow", [">"]))
+    denied = any(nats_covers(pattern.split("."), tokens) for pattern in permission["deny"])
+    return not denied and any(nats_covers(pattern.split("."), tokens) for pattern in permission.get("allow", [">"]))
 
 
 def nats_covers(pattern: list[str], tokens: list[str]) -> bool:
     if pattern[-1:] == [">"]:
         return len(tokens) >= len(pattern) and nats_covers(pattern[:-1], tokens[: len(pattern) - 1])
-    return len(pattern) == len(tokens) and all(one in ("*", token) for one, token in zip(pattern, tokens, strict=True))
+    return len(pattern) == len(tokens) and all(
+        part in ("*", token) for part, token in zip(pattern, tokens, strict=True)
+    )
 
 
 @given(user=users, topic=topics, access=st.sampled_from(["read", "write"]), demo=st.booleans())

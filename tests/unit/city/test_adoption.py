@@ -171,7 +171,7 @@ def test_whoever_goes_through_devices_meanwhile_goes_on(tmp_path: Path, city: Ci
     next(walking)
     adopt(tmp_path, city, Adoption("bin-9001", "bin", PLACED))
     assert known.refresh()
-    assert sum(isinstance(one, Truck) for one in walking) == len(city.trucks)
+    assert sum(isinstance(device, Truck) for device in walking) == len(city.trucks)
 
 
 def test_every_snapshot_that_is_published_has_all_adopted_devices(tmp_path: Path, city: City) -> None:

@@ -106,7 +106,7 @@ KEPT = {
 
 
 def kota(*arguments: object) -> int:
-    return main([str(one) for one in arguments])
+    return main([str(argument) for argument in arguments])
 
 
 def names(folder: Path) -> set[str]:
@@ -302,7 +302,7 @@ def test_the_standard_tools_could_read_it(file: Path) -> None:
         manifest = msgspec.json.decode(archive.extractfile(MANIFEST).read())  # type: ignore[union-attr]
     assert set(found) == {*KEPT, MANIFEST}
     assert found[-1] == MANIFEST
-    assert {one["path"] for one in manifest["files"]} == KEPT
+    assert {entry["path"] for entry in manifest["files"]} == KEPT
 
 
 def test_a_backup_onto_a_full_disk_leaves_nothing(

@@ -113,7 +113,7 @@ class MovingCity:
 
     @contextmanager
     def moving(self) -> Iterator[None]:
-        threads = [threading.Thread(target=self._noted, args=(one,)) for one in (self.send, self.drain, self.replay)]
+        threads = [threading.Thread(target=self._noted, args=(work,)) for work in (self.send, self.drain, self.replay)]
         for thread in threads:
             thread.start()
         try:

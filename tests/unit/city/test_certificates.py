@@ -22,7 +22,7 @@ def test_a_certificate_names_what_it_is_for_and_is_signed_by_the_authority(tmp_p
     found = x509.load_pem_x509_certificate((tmp_path / CERTIFICATE).read_bytes())
     found.verify_directly_issued_by(authority)
     listed = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    assert [str(one.value) for one in listed] == NAMES
+    assert [str(general_name.value) for general_name in listed] == NAMES
     assert {(tmp_path / name).stat().st_mode & 0o777 for name in (CA_KEY, KEY)} == {0o600}
 
 

@@ -94,6 +94,6 @@ def test_whoever_exports_the_file_is_not_scolded_by_check(
     monkeypatch.setenv("KOTA_DATA", str(path.parent))
     capsys.readouterr()
     check.run(["--json"])
-    findings = {one["name"]: one for one in json.loads(capsys.readouterr().out)}
+    findings = {finding["name"]: finding for finding in json.loads(capsys.readouterr().out)}
     assert findings["settings"]["ok"], findings["settings"]["detail"]
     assert findings["inventory"]["ok"]

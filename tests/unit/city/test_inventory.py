@@ -28,7 +28,7 @@ def test_kupang_has_what_the_city_has(kupang: City) -> None:
     assert Counter(k.kecamatan for k in kupang.kelurahan.values()) == {
         "Alak": 12, "Kelapa Lima": 5, "Kota Lama": 10, "Kota Raja": 8, "Maulafa": 9, "Oebobo": 7,
     }  # fmt: skip
-    materials = Counter(kupang.models[found.model].material for found in kupang.bins.values())
+    materials = Counter(kupang.models[bin_.model].material for bin_ in kupang.bins.values())
     assert materials["steel"] == 68
     assert materials["plastic"] >= 460
     assert kupang.models[kupang.bins["bin-0451"].model].material == "plastic"

@@ -105,10 +105,10 @@ def test_a_model_suggests_its_profile(adapter: str, model: str, first: str) -> N
     found = suggest(PROFILES.values(), adapter, model)
     assert found[0].id == first
     assert is_match(found[0], model)
-    assert all(adapter in one.adapters for one in found)
+    assert all(adapter in profile.adapters for profile in found)
 
 
 def test_an_unknown_model_suggests_what_its_adapter_can_be() -> None:
     found = suggest(PROFILES.values(), "owntracks", "")
-    assert [one.id for one in found] == ["owntracks-truck"]
+    assert [profile.id for profile in found] == ["owntracks-truck"]
     assert not is_match(found[0], "")

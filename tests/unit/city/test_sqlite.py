@@ -58,7 +58,7 @@ def test_a_newer_file_is_refused_and_not_touched(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="has schema version 9, this program knows 1: install the version"):
         open_durable(path, FIRST)
     assert path.read_bytes() == before
-    assert [one.name for one in tmp_path.iterdir()] == ["a.sqlite"]
+    assert [file.name for file in tmp_path.iterdir()] == ["a.sqlite"]
 
 
 def test_a_new_file_is_of_the_newest_version(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_second_connection_takes_up_what_the_first_has_written_anew(tmp_path: 
     assert asked(first, "SELECT count(*) FROM things") == [(2,)]
     first.close()
     second.close()
-    assert sorted(one.name for one in tmp_path.iterdir() if not one.name.startswith(".")) == ["a.sqlite"]
+    assert sorted(file.name for file in tmp_path.iterdir() if not file.name.startswith(".")) == ["a.sqlite"]
 
 
 @pytest.mark.parametrize("stranger", [None, b"", b"another's log"])
@@ -152,7 +152,7 @@ def test_another_file_in_its_place_is_set_aside(tmp_path: Path) -> None:
     (tmp_path / "b.sqlite").replace(path)
     db = reopen_if_replaced(db)
     assert asked(db, "SELECT name FROM things") == [("a",)]
-    assert [one.name.split("-")[0] for one in tmp_path.glob("*foreign*")] == ["a.sqlite.foreign"]
+    assert [file.name.split("-")[0] for file in tmp_path.glob("*foreign*")] == ["a.sqlite.foreign"]
     db.close()
 
 

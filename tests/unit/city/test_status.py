@@ -100,7 +100,7 @@ def test_each_reason_is_found_alone_and_said_in_both_languages(key: str, picture
 
 def test_all_reasons_are_said_at_once() -> None:
     worst = replace(WELL, processes=(Process("broker", None), RUNS), ingest=None, disk_free_bytes=0)
-    assert [one.key for one in problems_of(worst, NOW)] == ["process_down", "not_started", "disk_low"]
+    assert [problem.key for problem in problems_of(worst, NOW)] == ["process_down", "not_started", "disk_low"]
 
 
 def test_every_reason_has_a_text() -> None:
@@ -193,7 +193,7 @@ def status(data: Path, capsys: pytest.CaptureFixture[str], port: int = 1) -> dic
     code = main(["status", "--json", "--data", str(data), "--port", str(port)])
     said: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert said["well"] == (code == 0)
-    return {**said, "keys": [one["key"] for one in said["problems"]]}
+    return {**said, "keys": [problem["key"] for problem in said["problems"]]}
 
 
 def test_a_running_city_is_read_from_its_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str], port: int) -> None:
@@ -230,7 +230,7 @@ def test_a_city_that_was_killed_is_not_running(tmp_path: Path, capsys: pytest.Ca
 def test_services_that_run_alone_are_found_by_their_signs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     HeartbeatWriter(tmp_path, HeartbeatRegistry(), {}).write("vision")
     said = status(tmp_path, capsys)
-    assert [one["name"] for one in said["processes"]] == ["vision"]
+    assert [process["name"] for process in said["processes"]] == ["vision"]
     assert not said["supervised"]
 
 

@@ -43,11 +43,11 @@ def test_images_are_pinned_to_a_version(found: Services, name: str) -> None:
 
 def test_our_image_has_the_version_of_the_project(found: Services) -> None:
     version = re.findall(r'^version = "(.*)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[0]
-    assert {one["image"] for one in ours(found).values()} == {f"jaga-kota:{version}"}
+    assert {service["image"] for service in ours(found).values()} == {f"jaga-kota:{version}"}
 
 
 def test_our_image_is_built_once(found: Services) -> None:
-    assert [name for name, one in found.items() if "build" in one] == ["mosquitto-setup"]
+    assert [name for name, service in found.items() if "build" in service] == ["mosquitto-setup"]
 
 
 def is_one_shot(service: dict[str, Any]) -> bool:
@@ -80,7 +80,7 @@ def test_containers_are_hardened_and_bounded(found: Services, name: str) -> None
 
 
 def test_only_pages_and_devices_have_a_port_and_it_is_loopback_s_unless_asked_otherwise(found: Services) -> None:
-    ports = {name: one["ports"] for name, one in found.items() if "ports" in one}
+    ports = {name: service["ports"] for name, service in found.items() if "ports" in service}
     assert ports == {
         "mosquitto": ["127.0.0.1:1883:1883"],
         "api": ["127.0.0.1:8080:8080"],
@@ -91,18 +91,18 @@ def test_only_pages_and_devices_have_a_port_and_it_is_loopback_s_unless_asked_ot
 def test_the_database_and_the_bus_can_be_reached_by_those_who_use_them_alone(found: Services) -> None:
     assert {name for name, net in RAW["networks"].items() if net.get("internal")} == {"bus", "store"}
     assert found["influxdb"]["networks"] == ["store"]
-    assert {name for name, one in found.items() if "store" in one.get("networks", [])} == {
+    assert {name for name, service in found.items() if "store" in service.get("networks", [])} == {
         *("influxdb", "influxdb-setup", "ingest", "api", "grafana"),
     }
     assert found["mosquitto-setup"]["network_mode"] == "none"
 
 
 def test_who_has_an_address_in_its_variables_shares_a_network_with_it(found: Services) -> None:
-    for name, one in found.items():
-        for value in one.get("environment", {}).values():
+    for name, service in found.items():
+        for value in service.get("environment", {}).values():
             for host in re.findall(r"^(?:https?://)?([a-z]+)(?::\d+)?$", str(value)):
                 if host in found and name != "mosquitto-setup":
-                    assert set(one["networks"]) & set(found[host]["networks"]), (name, host)
+                    assert set(service["networks"]) & set(found[host]["networks"]), (name, host)
 
 
 def test_secrets_must_be_given_and_are_never_written_here() -> None:
@@ -117,7 +117,7 @@ def test_secrets_must_be_given_and_are_never_written_here() -> None:
 
 def test_each_secret_reaches_only_who_needs_it(env: dict[str, str], found: Services) -> None:
     holders = {
-        secret: {name for name, one in found.items() if env[secret] in one.get("environment", {}).values()}
+        secret: {name for name, service in found.items() if env[secret] in service.get("environment", {}).values()}
         for secret in SECRETS
     }
     assert holders == {
@@ -158,20 +158,20 @@ def test_variables_of_our_services_are_settings_and_in_range(env: dict[str, str]
 
 
 def test_only_the_demo_s_variables_make_a_demo(tmp_path: Path, found: Services) -> None:
-    assert {one["environment"].get("KOTA_DEMO", "false") for one in ours(found).values()} == {"false"}
+    assert {service["environment"].get("KOTA_DEMO", "false") for service in ours(found).values()} == {"false"}
     secrets_run(["init", "--out", str(tmp_path / ".env"), "--demo"])
     demo = read_env(tmp_path / ".env")
     assert demo["COMPOSE_PROFILES"] == "demo"
     for name in ("mosquitto-setup", "ingest", "api", "vision", "simulator"):
         assert services(demo)[name]["environment"]["KOTA_DEMO"] == "true"
-    assert [name for name, one in found.items() if one.get("profiles")] == ["simulator"]
+    assert [name for name, service in found.items() if service.get("profiles")] == ["simulator"]
 
 
 COMMANDS = {
     (name, tuple(command))
-    for name, one in RAW["services"].items()
-    if one["image"].startswith("jaga-kota:")
-    for command in (one["command"], one.get("healthcheck", {}).get("test", [])[2:])
+    for name, service in RAW["services"].items()
+    if service["image"].startswith("jaga-kota:")
+    for command in (service["command"], service.get("healthcheck", {}).get("test", [])[2:])
     if command
 } | {("mosquitto-setup", tuple(yaml.safe_load(TLS_FILE.read_text())["services"]["mosquitto-setup"]["command"]))}
 
@@ -199,10 +199,10 @@ def test_health_is_asked_of_the_service_itself(found: Services, name: str) -> No
 MOUNTED = sorted(
     {
         (name, mount)
-        for name, one in services(
+        for name, service in services(
             {hit["name"]: f"${hit['name']}" for hit in VARIABLE.finditer(texts()) if hit["name"]}
         ).items()
-        for mount in one.get("volumes", [])
+        for mount in service.get("volumes", [])
     }
 )
 

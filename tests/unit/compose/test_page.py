@@ -14,7 +14,7 @@ PAGE = (ROOT / "docs" / "production.md").read_text(encoding="utf-8")
 
 def test_the_page_names_every_secret_port_and_image(found: Services) -> None:
     ports = {hit["name"] for hit in VARIABLE.finditer(texts()) if hit["name"] and hit["name"].endswith("_LISTEN")}
-    named = {*SECRETS, *ports, *(one["image"] for one in found.values())}
+    named = {*SECRETS, *ports, *(service["image"] for service in found.values())}
     assert not [name for name in named if f"`{name}`" not in PAGE]
 
 

@@ -212,7 +212,7 @@ def test_an_interface_without_counters_leaves_no_sum() -> None:
 
 
 def wireless(table: str, object_id: str = "1.3.6.1.4.1.8072.3.2.10", **columns: dict[str, Value]) -> dict[str, Any]:
-    found = next(one for one in mib.WIRELESS if one.name == table)
+    found = next(wireless_table for wireless_table in mib.WIRELESS if wireless_table.name == table)
     agent = tree(object_id)
     for name, values in columns.items():
         agent.tree |= {f"{getattr(found, name)}.{index}": value for index, value in values.items()}

@@ -112,7 +112,7 @@ def test_it_is_told_again_when_more_gave_way_but_not_all_the_time(agent: Agent, 
     assert len(bus.said) == 1
     agent._report_dropped(now + REPORT_EVERY_S + 1)
     agent._report_dropped(now + 3 * REPORT_EVERY_S)
-    assert [one["outbox_dropped"] > 0 for one in bus.said] == [False, True]
+    assert [message["outbox_dropped"] > 0 for message in bus.said] == [False, True]
 
 
 def test_a_refusing_disk_is_waited_for(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +140,7 @@ def test_a_day_without_receipts_is_no_flood_and_ends_soon_after_the_first_receip
     agent._report_due = 10**9
     for clock[0] in range(0, 86_400, 5):
         agent._iterate()
-    sent = [one["seq"] for element in bus.said for one in (element if isinstance(element, list) else [element])]
+    sent = [message["seq"] for element in bus.said for message in (element if isinstance(element, list) else [element])]
     assert sent.count(0) < 160
     agent._receipts.append(("bin-1", Receipt(epoch=agent._outbox.epoch, seqs=[(0, 0)])))
     agent._iterate()

@@ -37,8 +37,8 @@ def closure() -> dict[str, metadata.Distribution]:
 def test_the_installation_stays_under_15_mb() -> None:
     theirs = sum(
         file.size or 0
-        for one in closure().values()
-        for file in one.files or ()
+        for distribution in closure().values()
+        for file in distribution.files or ()
         if file.suffix != ".pyc" and not str(file).startswith("..")
     )
     folders = [ROOT / name for name in ("api", "broker", "city", "edge", "grafana", "ingest", "vision")]

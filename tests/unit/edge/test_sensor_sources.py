@@ -71,7 +71,7 @@ def test_a_sensor_refuses_a_device_it_does_not_measure(name: str, kind: str) -> 
 def test_a_missing_library_is_named_with_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch, name: str, library: str
 ) -> None:
-    for module in [one for one in sys.modules if one.startswith((library, "edge.sensors."))]:
+    for module in [loaded for loaded in sys.modules if loaded.startswith((library, "edge.sensors."))]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, library, None)
     (kind, *_) = SENSORS[name].kinds

@@ -128,8 +128,8 @@ def _assert_kept(ours: Any, theirs: Any, path: str) -> None:
             _assert_kept(value, theirs[key], f"{path}.{key}")
     elif isinstance(ours, list):
         assert len(ours) == len(theirs), path
-        for index, (one, other) in enumerate(zip(ours, theirs, strict=True)):
-            _assert_kept(one, other, f"{path}[{index}]")
+        for index, (our_item, their_item) in enumerate(zip(ours, theirs, strict=True)):
+            _assert_kept(our_item, their_item, f"{path}[{index}]")
     else:
         assert ours == theirs, path
 

@@ -60,7 +60,9 @@ def test_every_topic_a_page_names_is_read_by_its_adapter() -> None:
     for adapter in ADAPTERS:
         (row,) = re.findall(r"^\| topics? \| (.*) \|$", page_of(adapter.name), re.MULTILINE)
         named = re.findall(r"`([^`]+)`", row)
-        for topic in [one for one in named if "{" in one and "/" in one and "..." not in one] or named:
+        for topic in [
+            pattern for pattern in named if "{" in pattern and "/" in pattern and "..." not in pattern
+        ] or named:
             assert adapter.claims(re.sub(r"\{[^}]*\}", "359632104100200", topic).split("/")), (adapter.name, topic)
 
 

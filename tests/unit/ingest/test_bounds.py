@@ -52,7 +52,7 @@ def test_too_much_in_one_message_is_one_letter_of_the_whole_and_has_no_receipt(
 ) -> None:
     decoded = decoder.decode(Arrival(BIN, payload, NOW))
     assert decoded.records == []
-    assert [one.raw for one in decoded.rejected] == [payload]
+    assert [letter.raw for letter in decoded.rejected] == [payload]
     assert receipted(payload) == 0
 
 
@@ -102,7 +102,7 @@ def test_a_device_that_fills_the_dead_letters_pushes_out_its_own(tmp_path: Path,
     box.add([*others, letter(12, "tele/two/SENSOR")])
     for first in range(100, 1_100, 100):
         box.add([letter(number, loud) for number in range(first, first + 100)])
-    left = {one.offset for one in box.find(limit=-1)}
+    left = {dead_letter.offset for dead_letter in box.find(limit=-1)}
     assert set(range(2, 13)) <= left
     assert 1_099 in left
     assert 100 not in left
@@ -119,7 +119,7 @@ def test_a_stranger_that_fills_the_quarantine_pushes_out_its_own_messages(tmp_pa
     quarantine.add([message(number, f"quiet/{number}") for number in range(10)])
     for number in range(10, 300):
         quarantine.add([message(number, "loud/1", 8_000)])
-    names = {one.address: one for one in quarantine.find()}
+    names = {unknown_device.address: unknown_device for unknown_device in quarantine.find()}
     assert {f"quiet/{number}" for number in range(10)} < set(names)
     assert all(names[f"quiet/{number}"].dropped == 0 for number in range(10))
     assert names["loud/1"].messages == 290
@@ -131,4 +131,4 @@ def test_made_up_unknown_devices_of_one_format_push_out_none_of_another(tmp_path
     quarantine.add([QuarantinedMessage("tts", ("eui-1",), "v3/a/devices/d/up", bytes(4_000), NOW)])
     for number in range(300):
         quarantine.add([message(number, f"made/{number}")])
-    assert "tts" in {one.adapter for one in quarantine.find()}
+    assert "tts" in {unknown_device.adapter for unknown_device in quarantine.find()}

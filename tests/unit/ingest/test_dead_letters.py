@@ -28,8 +28,8 @@ def box(tmp_path: Path) -> DeadLetterQueue:
 def test_the_same_bytes_are_one_letter_that_counts(box: DeadLetterQueue) -> None:
     box.add([letter(1), letter(2, b"[")])
     box.add([letter(3, minutes=5)])
-    one, other = sorted(box.find(), key=lambda found: found.id)
-    assert (one.times, one.offset, one.received_at, one.last_at) == (2, 3, NOW, NOW + timedelta(minutes=5))
+    first, other = sorted(box.find(), key=lambda dead_letter: dead_letter.id)
+    assert (first.times, first.offset, first.received_at, first.last_at) == (2, 3, NOW, NOW + timedelta(minutes=5))
     assert other.times == 1
 
 
@@ -37,7 +37,7 @@ def test_doing_a_batch_again_after_a_crash_counts_nothing_twice(box: DeadLetterQ
     batch = [letter(1), letter(2, b"["), letter(3)]
     box.add(batch)
     box.add(batch)
-    assert sorted(found.times for found in box.find()) == [1, 2]
+    assert sorted(dead_letter.times for dead_letter in box.find()) == [1, 2]
 
 
 def test_a_replayed_letter_that_fails_again_is_dead_once_more(box: DeadLetterQueue, tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_a_letter_that_fails_before_its_replay_is_noted_stays_dead(box: DeadLett
 
     box.add([letter(1)])
     replay(box, Eager(tmp_path / "j.sqlite", max_bytes=1 << 20), [1])
-    assert [found.state for found in box.find(state=None)] == ["dead"]
+    assert [dead_letter.state for dead_letter in box.find(state=None)] == ["dead"]
 
 
 def test_a_replay_cut_off_by_a_crash_is_finished(box: DeadLetterQueue, tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_a_replay_cut_off_by_a_crash_is_finished(box: DeadLetterQueue, tmp_path:
     box.mark([1], "dead", "replaying")
     assert finish_replays(box, journal) == 1
     assert [entry.arrival.payload for entry in journal.read(after=0, limit=9)] == [b"{"]
-    assert [found.id for found in box.find()] == [2]
+    assert [dead_letter.id for dead_letter in box.find()] == [2]
     assert finish_replays(box, journal) == 0
 
 
@@ -88,7 +88,7 @@ def test_at_the_bound_the_replayed_go_first_and_what_goes_is_counted(tmp_path: P
     box.mark([50], "replaying", "replayed")
     for n in range(101, 301):
         box.add([letter(n, b"%d" % n + b"x" * 1_000)])
-    left = {found.id for found in box.find(state=None, limit=-1)}
+    left = {dead_letter.id for dead_letter in box.find(state=None, limit=-1)}
     assert 50 not in left
     assert 300 in left
     assert len(left) + box.dropped_count() == 300
@@ -98,4 +98,4 @@ def test_retention_forgets_by_the_last_time(box: DeadLetterQueue) -> None:
     box.add([letter(1), letter(2, b"[", minutes=10)])
     box.add([letter(3, minutes=20)])
     assert box.forget_before(NOW + timedelta(minutes=15)) == 1
-    assert [found.payload for found in box.find()] == [b"{"]
+    assert [dead_letter.payload for dead_letter in box.find()] == [b"{"]

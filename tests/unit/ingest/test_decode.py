@@ -223,7 +223,7 @@ def test_things_stack_unknown_device_is_an_unknown_device_with_all_its_names(dec
     result = decode(decoder, "v3/bins@t/devices/em-77/up", body)
     assert not result.records
     assert not result.rejected
-    assert [(one.adapter, one.names) for one in result.unknown_devices] == [
+    assert [(unknown_device.adapter, unknown_device.names) for unknown_device in result.unknown_devices] == [
         ("tts", ("24E1FF", "bins/em-77", "bins/24E1FF"))
     ]
 
@@ -234,7 +234,7 @@ def test_bytes_that_nobody_decodes_are_kept_and_the_rest_is_stored(decoder: Deco
     (record,) = result.records
     assert isinstance(record, Reading)
     assert (record.values, record.origin.quality) == ({"rssi_dbm": -88.5}, ("undecoded",))
-    assert [one.reason for one in result.rejected] == [
+    assert [letter.reason for letter in result.rejected] == [
         "undecoded: port 85, 3 bytes: its profile names no frame decoder"
     ]
 
@@ -290,8 +290,8 @@ def test_owntracks_broken_messages_say_why(decoder: Decoder, body: Any, reason: 
 
 
 def test_owntracks_unknown_device_is_an_unknown_device_with_its_place(decoder: Decoder) -> None:
-    (one,) = decode(decoder, "owntracks/dlhk/t9", LOCATION).unknown_devices
-    assert (one.names, one.hint.place) == (("dlhk/t9",), {"lat_deg": -10.17, "lon_deg": 123.6})
+    (unknown_device,) = decode(decoder, "owntracks/dlhk/t9", LOCATION).unknown_devices
+    assert (unknown_device.names, unknown_device.hint.place) == (("dlhk/t9",), {"lat_deg": -10.17, "lon_deg": 123.6})
 
 
 json_values = st.recursive(

@@ -84,7 +84,9 @@ def test_a_silent_device_is_silent_since_it_was_last_heard() -> None:
 def test_our_own_delay_is_no_silence() -> None:
     latest = known(BIN, NOW - timedelta(hours=9), fill_pct=20.0)
     (device_state,) = (
-        one for one in evaluate(CITY.devices.values(), latest, {}, NOW, timedelta(hours=9)) if one.device.id == BIN
+        state
+        for state in evaluate(CITY.devices.values(), latest, {}, NOW, timedelta(hours=9))
+        if state.device.id == BIN
     )
     assert device_state.condition.state == "ok"
 
@@ -180,8 +182,8 @@ def test_a_verdict_changes_the_point_of_its_case_and_the_figures_of_its_area() -
     assert judged.rsplit(" ", 1)[1] == waits.rsplit(" ", 1)[1], "it is the same point"
     assert field(waits, "page") == '"http://kota.example/dumping?case=c-1"'
     device_states = evaluate(CITY.devices.values(), {}, {}, NOW, NOT_BEHIND)
-    for found, expected in ((fold([raised], CITY, simulated=False), (1, 1, 1)), (cases, (0, 0, 0))):
-        lines = [line.decode() for line in area_points(CITY, device_states, found, {}, NOW)]
+    for folded_cases, expected in ((fold([raised], CITY, simulated=False), (1, 1, 1)), (cases, (0, 0, 0))):
+        lines = [line.decode() for line in area_points(CITY, device_states, folded_cases, {}, NOW)]
         figures = [
             sum(int((field(line, name) or "0i")[:-1]) for line in lines)
             for name in ("open_cases", "cases_waiting", "cases_today")

@@ -50,7 +50,7 @@ def test_every_file_of_the_folder_is_accounted_for(found: list[tuple[Sample, Dec
 
 def test_no_message_crashes_a_decoder_and_each_has_a_fate(found: list[tuple[Sample, DecodeResult]]) -> None:
     assert {fate_of(result) for _, result in found} <= FATES
-    reasons = [one.reason for _, result in found for one in result.rejected]
+    reasons = [letter.reason for _, result in found for letter in result.rejected]
     assert not [reason for reason in reasons if reason.startswith("decoder failed")]
 
 
@@ -132,12 +132,12 @@ def test_of_762_rows_of_a_real_tracker_all_are_kept_and_it_is_said_what_was_not_
     found: list[tuple[Sample, DecodeResult]],
 ) -> None:
     rows = [result for sample, result in found if "sequence_762" in sample.file]
-    readings = [one for result in rows for one in result.records if isinstance(one, Reading)]
-    words = Counter(word for one in readings for word in one.origin.quality if word != "late")
+    readings = [record for result in rows for record in result.records if isinstance(record, Reading)]
+    words = Counter(word for reading in readings for word in reading.origin.quality if word != "late")
     assert (len(rows), len(readings)) == (762, 762)
     assert words == {"no_fix": 446, "clock": 12}
-    assert sum("lat_deg" in one.values for one in readings) == 762 - 446
-    assert len({one.origin.seq for one in readings}) == 762
+    assert sum("lat_deg" in reading.values for reading in readings) == 762 - 446
+    assert len({reading.origin.seq for reading in readings}) == 762
 
 
 @pytest.mark.parametrize(
@@ -161,27 +161,29 @@ def test_a_real_trip_replayed_has_no_jumps_and_a_plausible_length(
         assert not result.rejected, result.rejected
         settled = history.apply(result.records)
         history.commit()
-        readings += [one for one in settled if isinstance(one, Reading)]
-        harsh += sum(isinstance(one, EventRecord) and one.type == "harsh_braking" for one in settled)
+        readings += [record for record in settled if isinstance(record, Reading)]
+        harsh += sum(isinstance(record, EventRecord) and record.type == "harsh_braking" for record in settled)
     assert len(readings) == events
-    distinct = len({(one.origin.epoch, one.origin.seq) for one in readings})
+    distinct = len({(reading.origin.epoch, reading.origin.seq) for reading in readings})
     assert distinct == events - repeated == len(set(map(json.dumps, rows))), (
         "what is the same came twice, byte for byte"
     )
     assert harsh == 1
-    placed = sorted((one for one in readings if "lat_deg" in one.values), key=lambda one: one.origin.measured_at)
+    placed = sorted(
+        (reading for reading in readings if "lat_deg" in reading.values), key=lambda reading: reading.origin.measured_at
+    )
     assert len(placed) > 0.9 * events
     trip = trip_of(placed)
     assert km[0] < trip.distance_km < km[1]
     assert trip.odometer_km is None or trip.odometer_km == pytest.approx(trip.distance_km, rel=0.1)
-    assert [round((one.end - one.start).total_seconds() / 60, 1) for one in trip.stops] == stops_min
-    for one, other in pairwise(placed):
-        hours = (other.origin.measured_at - one.origin.measured_at).total_seconds() / 3600
-        assert distance_km(*where(one), *where(other)) <= max(0.3, FASTEST_KMH * hours)
+    assert [round((stop.end - stop.start).total_seconds() / 60, 1) for stop in trip.stops] == stops_min
+    for fix, next_fix in pairwise(placed):
+        hours = (next_fix.origin.measured_at - fix.origin.measured_at).total_seconds() / 3600
+        assert distance_km(*where(fix), *where(next_fix)) <= max(0.3, FASTEST_KMH * hours)
 
 
-def where(one: Reading) -> tuple[float, float]:
-    return float(one.values["lat_deg"]), float(one.values["lon_deg"])
+def where(fix: Reading) -> tuple[float, float]:
+    return float(fix.values["lat_deg"]), float(fix.values["lon_deg"])
 
 
 def received_text(row: dict[str, Any]) -> str:

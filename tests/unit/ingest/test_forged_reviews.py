@@ -192,7 +192,9 @@ def test_no_account_may_publish_to_our_topic_and_ingest_does_not_listen_there() 
     table = rights_table(
         CITY.id, kinds, demo=True, gateways={"sly": ["$kota/#", "#", "+/data", "$kota/+/+/+/+/review"]}
     )
-    assert [user for user, rights in table.items() if any(covers(one, OURS) for one in rights.writes)] == []
+    assert [
+        user for user, rights in table.items() if any(covers(topic_filter, OURS) for topic_filter in rights.writes)
+    ] == []
     heard = [*(subscription(channel, city=CITY.id) for channel in UP_CHANNELS), *FILTERS]
     assert [topic_filter for topic_filter in heard if covers(topic_filter, OURS)] == []
 

@@ -51,8 +51,8 @@ def found_in(folder: Path, texts: list[bytes]) -> list[tuple[str, bytes]]:
 def hotspots(city: City) -> City:
     profile = next(iter(city.profiles.values()))
     known = Profile("unifi", "ap", dict(profile.fields), adapters=("unifi",))
-    one = AccessPoint(id="ap-1", model="m", ssids=(), binding=Binding("unifi", "80:2a:a8:00:01:02", "unifi"))
-    return replace(city, profiles={**city.profiles, "unifi": known}, devices={**city.devices, "ap-1": one})
+    access_point = AccessPoint(id="ap-1", model="m", ssids=(), binding=Binding("unifi", "80:2a:a8:00:01:02", "unifi"))
+    return replace(city, profiles={**city.profiles, "unifi": known}, devices={**city.devices, "ap-1": access_point})
 
 
 def test_no_name_and_no_address_of_a_person_is_ever_on_the_disk(hotspots: City, tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_no_name_and_no_address_of_a_person_is_ever_on_the_disk(hotspots: City, 
     assert drain.depth() == 0
     assert drain.totals.dead_letters + drain.totals.quarantined >= 2, "some of it lies in the other files"
     kept = journal.read(after=0, limit=9)
-    assert [(one.arrival.topic, one.arrival.payload) for one in kept] == FOREIGN, "kept behind the store"
+    assert [(entry.arrival.topic, entry.arrival.payload) for entry in kept] == FOREIGN, "kept behind the store"
     in_clear = [(name, text) for name, text in found_in(tmp_path, SECRETS) if text != USER.encode()]
     assert in_clear == []
     assert found_in(tmp_path / "ingest", SECRETS) == []
@@ -91,7 +91,7 @@ def test_what_an_older_version_has_kept_in_clear_is_sealed_when_it_is_opened(tmp
     )
     journal.tidy()
     assert found_in(tmp_path, SECRETS) == []
-    assert [(one.arrival.topic, one.arrival.payload) for one in journal.read(after=0, limit=9)] == FOREIGN
+    assert [(entry.arrival.topic, entry.arrival.payload) for entry in journal.read(after=0, limit=9)] == FOREIGN
     journal.close()
 
 
@@ -101,7 +101,7 @@ def test_a_message_sealed_with_another_key_is_damaged_and_its_neighbours_are_not
     journal.append([Arrival("unifi/default/sta", b"[]", NOW), Arrival(BIN, b"{}", NOW)])
     journal.close()
     other = Journal(path, max_bytes=1 << 20, seal=Seal(b"x" * 32))
-    assert [one.damaged for one in other.read(after=0, limit=9)] == [True, False]
+    assert [entry.damaged for entry in other.read(after=0, limit=9)] == [True, False]
     other.close()
 
 

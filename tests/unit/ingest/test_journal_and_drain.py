@@ -224,8 +224,8 @@ def test_a_replayed_letter_is_stored_once_and_as_late_data(journal: Journal, cit
 
 def test_receipts_are_ranges_per_device_and_boot() -> None:
     deliveries = [
-        Delivery(one.topic, one.payload, retained=False, packet_id=1, qos=1, generation=1)
-        for one in [
+        Delivery(reading.topic, reading.payload, retained=False, packet_id=1, qos=1, generation=1)
+        for reading in [
             arrival(1),
             arrival(2),
             arrival(4),
@@ -264,7 +264,7 @@ def test_new_readings_overtake_a_backlog_which_is_drained_in_order(
     old = NOW - timedelta(hours=24)
     for first in range(0, 6_000, 500):
         readings = [arrival(seq) for seq in range(first, first + 500)]
-        journal.append([Arrival(one.topic, one.payload, old) for one in readings])
+        journal.append([Arrival(reading.topic, reading.payload, old) for reading in readings])
     store = WatchedStore(lambda: journal.append([arrival(9_000), arrival(9_001)]))
     drain = Drain(
         journal, Decoder(city, late_after=timedelta(minutes=15)), store, box, quarantine_beside(box), clock=lambda: NOW
@@ -283,7 +283,7 @@ def test_readings_that_arrive_while_a_backlog_is_drained_are_stored_next(
 ) -> None:
     monkeypatch.setattr("ingest.pipeline.drain.BATCH_PAUSE_S", 0.0)
     old = NOW - timedelta(hours=24)
-    journal.append([Arrival(one.topic, one.payload, old) for one in (arrival(seq) for seq in range(5_000))])
+    journal.append([Arrival(reading.topic, reading.payload, old) for reading in (arrival(seq) for seq in range(5_000))])
     store = WatchedStore(lambda: journal.append([arrival(9_000)]))
     drain = Drain(
         journal, Decoder(city, late_after=timedelta(minutes=15)), store, box, quarantine_beside(box), clock=lambda: NOW
@@ -336,8 +336,8 @@ def test_a_refused_row_of_an_array_is_buried_alone(journal: Journal, city: City,
 def test_a_device_with_many_readings_gets_its_receipt_at_once_and_others_wait_their_turn() -> None:
     receipts = Receipts()
     many = [
-        Delivery(one.topic, one.payload, retained=False, packet_id=1, qos=1, generation=1)
-        for one in map(arrival, range(60))
+        Delivery(reading.topic, reading.payload, retained=False, packet_id=1, qos=1, generation=1)
+        for reading in map(arrival, range(60))
     ]
     few = arrival(7, BIN.replace("bin-1", "bin-2"))
     receipts.add([Delivery(few.topic, few.payload, retained=False, packet_id=1, qos=1, generation=1), *many], 10.0)

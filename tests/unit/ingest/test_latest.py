@@ -52,13 +52,13 @@ def test_latest_is_the_same_under_any_order_and_grouping(found: list[Reading], d
     shuffled = list(found)
     dice.shuffle(shuffled)
     groups = [shuffled[at : at + size] for at in range(0, len(shuffled), size)]
-    assert board(groups) == board([[one] for one in found]) == board([found])
+    assert board(groups) == board([[reading] for reading in found]) == board([found])
 
 
 @given(readings)
 def test_every_field_is_the_newest_ever_measured(found: list[Reading]) -> None:
     (latest,) = board([found])
     for name, field in latest.values.items():
-        assert field.measured_at == max(one.origin.measured_at for one in found if name in one.values)
-    assert latest.measured_at == max(one.origin.measured_at for one in found)
-    assert latest.received_at == max(one.origin.received_at for one in found)
+        assert field.measured_at == max(reading.origin.measured_at for reading in found if name in reading.values)
+    assert latest.measured_at == max(reading.origin.measured_at for reading in found)
+    assert latest.received_at == max(reading.origin.received_at for reading in found)

@@ -146,7 +146,7 @@ def test_an_older_data_folder_goes_on_where_it_was(settings: Settings, city: Cit
 def test_an_older_outbox_goes_on_with_its_life_and_its_seqs(tmp_path: Path) -> None:
     with closing(Outbox(made(tmp_path / "out.sqlite", OUTBOX), max_bytes=1 << 20)) as outbox:
         assert outbox.epoch == "abc12"
-        assert [(one.seqs, one.pending) for one in outbox.stats()] == [(5, 1)]
+        assert [(life.seqs, life.pending) for life in outbox.stats()] == [(5, 1)]
 
 
 def test_an_older_note_of_what_influxdb_has_is_taken_over(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def test_they_are_topics_of_its_format_and_name_the_device(name: str) -> None:
     for topic_filter in own_topics(Binding(name, address, "p")):
         topic = topic_filter.replace("#", "a/b").replace("+", "x")
         assert adapter_for(topic).name == name
-        assert any(covers(one, topic) for one in filters_by_format()[name]), "ingest subscribes it"
+        assert any(covers(subscription, topic) for subscription in filters_by_format()[name]), "ingest subscribes it"
         assert address in topic
 
 
@@ -46,6 +46,6 @@ def test_who_is_spoken_for_by_a_server_has_the_contracts_topics_alone() -> None:
 def test_the_account_of_one_device_does_not_open_the_topics_of_another() -> None:
     own = {device: own_topics(Binding("tasmota", device, "p")) for device in ("bin-1", "bin-2")}
     rights = rights_table("kupang", {"bin-1": "bin", "bin-2": "bin"}, demo=False, own_foreign=own)
-    assert any(covers(one, "tele/bin-1/SENSOR") for one in rights["bin-1"].writes)
-    assert not any(covers(one, "tele/bin-2/SENSOR") for one in rights["bin-1"].writes)
+    assert any(covers(topic_filter, "tele/bin-1/SENSOR") for topic_filter in rights["bin-1"].writes)
+    assert not any(covers(topic_filter, "tele/bin-2/SENSOR") for topic_filter in rights["bin-1"].writes)
     assert not rights["bin-1"].is_gateway

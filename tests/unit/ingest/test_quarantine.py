@@ -41,9 +41,9 @@ def message(number: int, address: str = "dlhk/t9", **more: object) -> Quarantine
 
 def test_a_stranger_is_one_however_often_it_is_heard(quarantine: Quarantine) -> None:
     quarantine.add([message(0), message(1, model="phone"), message(2, "DLHK/T9", lat_deg=-10.1, lon_deg=123.6)])
-    (one,) = quarantine.find()
-    assert (one.address, one.messages, one.model, one.lat_deg) == ("dlhk/t9", 3, "phone", -10.1)
-    assert (one.first_at, one.last_at) == (NOW, NOW + timedelta(seconds=2))
+    (device,) = quarantine.find()
+    assert (device.address, device.messages, device.model, device.lat_deg) == ("dlhk/t9", 3, "phone", -10.1)
+    assert (device.first_at, device.last_at) == (NOW, NOW + timedelta(seconds=2))
 
 
 def test_the_same_message_again_changes_nothing(quarantine: Quarantine) -> None:
@@ -54,22 +54,22 @@ def test_the_same_message_again_changes_nothing(quarantine: Quarantine) -> None:
 
 def test_the_first_and_the_newest_are_kept_and_the_rest_is_counted(quarantine: Quarantine) -> None:
     quarantine.add([message(number) for number in range(500)])
-    (one,) = quarantine.find()
-    assert (one.messages, one.dropped) == (500, 500 - FIRST_KEPT - NEWEST_KEPT)
-    kept = [int(each.payload) for each in quarantine.messages_of(one.id)]
+    (device,) = quarantine.find()
+    assert (device.messages, device.dropped) == (500, 500 - FIRST_KEPT - NEWEST_KEPT)
+    kept = [int(kept_message.payload) for kept_message in quarantine.messages_of(device.id)]
     assert kept == [*range(FIRST_KEPT), *range(500 - NEWEST_KEPT, 500)]
 
 
 def test_who_is_ignored_keeps_nothing_and_may_be_noticed_again(quarantine: Quarantine) -> None:
     quarantine.add([message(0)])
-    (one,) = quarantine.find()
-    quarantine.mark(one.id, "ignored")
+    (device,) = quarantine.find()
+    quarantine.mark(device.id, "ignored")
     quarantine.add([message(1)])
-    assert quarantine.messages_of(one.id) == []
+    assert quarantine.messages_of(device.id) == []
     assert (quarantine.find(), quarantine.count()) == ([], 0)
-    quarantine.mark(one.id, "waiting")
+    quarantine.mark(device.id, "waiting")
     quarantine.add([message(2)])
-    assert [each.payload for each in quarantine.messages_of(one.id)] == [b"2"]
+    assert [kept_message.payload for kept_message in quarantine.messages_of(device.id)] == [b"2"]
 
 
 def test_made_up_names_cannot_fill_the_disk(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_made_up_names_cannot_fill_the_disk(tmp_path: Path) -> None:
 def test_retention(quarantine: Quarantine) -> None:
     quarantine.add([message(0), message(100, "u/2")])
     assert quarantine.forget_before(NOW + timedelta(seconds=50)) == 1
-    assert [one.address for one in quarantine.find()] == ["u/2"]
+    assert [device.address for device in quarantine.find()] == ["u/2"]
 
 
 def arrival(number: int, user: str = "dlhk/t9") -> Arrival:

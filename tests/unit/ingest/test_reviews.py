@@ -127,7 +127,7 @@ def test_merges_in_a_circle_leave_every_case_to_be_seen() -> None:
 
 @given(st.dictionaries(st.integers(0, 8), st.integers(0, 9)))
 def test_merges_always_end_and_never_at_a_merged_case(merges: dict[int, int]) -> None:
-    into = {str(one): str(other) for one, other in merges.items()}
+    into = {str(case): str(target) for case, target in merges.items()}
     ends = merge_targets(into)
     assert all(end not in into for end in ends.values())
     assert ends.keys() <= into.keys()

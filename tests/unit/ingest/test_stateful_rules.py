@@ -39,7 +39,7 @@ def settled(history: StatefulRules, *records: Record) -> list[Record | None]:
 
 
 def positions(found: list[Record | None]) -> list[bool]:
-    return ["lat_deg" in one.values for one in found if isinstance(one, Reading)]
+    return ["lat_deg" in record.values for record in found if isinstance(record, Reading)]
 
 
 def test_a_jump_is_left_out_with_its_reason_and_the_rest_is_kept() -> None:
@@ -82,7 +82,7 @@ def test_a_condition_becomes_an_event_only_when_it_changes() -> None:
     history = StatefulRules()
     states = ["cleared", "raised", "raised", "cleared", "cleared", "raised"]
     found = settled(history, *(said(n, state) for n, state in enumerate(states)))  # type: ignore[arg-type]
-    assert [one.state for one in found if isinstance(one, EventRecord)] == ["raised", "cleared", "raised"]
+    assert [record.state for record in found if isinstance(record, EventRecord)] == ["raised", "cleared", "raised"]
 
 
 def test_a_late_word_of_a_condition_changes_nothing() -> None:
@@ -121,7 +121,7 @@ def test_the_past_is_read_from_the_store_once() -> None:
 def rates(*steps: Any) -> list[object]:
     history = StatefulRules()
     found = settled(history, *(counted(at_s, **values) for at_s, values in steps))
-    return [one.values.get("rx_kbps") for one in found if isinstance(one, Reading)]
+    return [record.values.get("rx_kbps") for record in found if isinstance(record, Reading)]
 
 
 def test_a_rate_is_what_a_counter_grew_by() -> None:

@@ -27,11 +27,11 @@ def test_a_copy_is_of_the_moment_it_was_begun(tmp_path: Path) -> None:
         store.write([reading(100)], ((1, 101),))
         copy(tmp_path / "it's a copy.duckdb")
         store.write([reading(101)], ((1, 102),))
-    assert [one.seqs for one in store.stored_sequences()] == [((0, 101),)]
+    assert [life.seqs for life in store.stored_sequences()] == [((0, 101),)]
     store.close()
     again = DuckStore(tmp_path / "it's a copy.duckdb")
     assert again.committed_offsets() == ((1, 100),)
-    assert [(one.rows, one.seqs, one.duplicates) for one in again.stored_sequences()] == [(100, ((0, 99),), 0)]
+    assert [(life.rows, life.seqs, life.duplicates) for life in again.stored_sequences()] == [(100, ((0, 99),), 0)]
     assert again.latest()[0].device == "bin-0001"
     # What came after the copy is new to it, once.
     assert again.write([reading(99), reading(100)], ((1, 101),)).stored == 1
@@ -52,6 +52,6 @@ def test_a_store_can_be_copied_again_and_after_a_failure(tmp_path: Path) -> None
         with store.copying() as copy:
             copy(tmp_path / f"copy-{number}.duckdb")
         again = DuckStore(tmp_path / f"copy-{number}.duckdb")
-        assert [one.rows for one in again.stored_sequences()] == [5_001 + number]
+        assert [life.rows for life in again.stored_sequences()] == [5_001 + number]
         again.close()
     store.close()

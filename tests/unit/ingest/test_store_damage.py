@@ -77,7 +77,7 @@ class Running:
         """What is in the store."""
         lives = self.opened.store.stored_sequences()
         assert all(life.duplicates == 0 for life in lives)
-        return [one for life in lives for one in life.seqs]
+        return [range_ for life in lives for range_ in life.seqs]
 
 
 @contextmanager
@@ -154,7 +154,7 @@ def test_a_damaged_store_is_set_aside_filled_again_and_said(
         run.journal.append([arrival(300)])
         run.apply()
         assert run.seqs() == [(0, 300)]
-        assert [(one.file, one.what) for one in run.opened.manifest.damages()] == [("store/city.duckdb", what)]
+        assert [(damage.file, damage.what) for damage in run.opened.manifest.damages()] == [("store/city.duckdb", what)]
         assert run.opened.manifest.lost_ranges() == ()
     if what != "deleted":
         assert list(path.parent.glob(f"city.duckdb.{what}-*"))
@@ -214,7 +214,9 @@ def test_a_store_deleted_or_replaced_while_it_is_open_is_written_anew_with_all_i
         run.journal.append([arrival(5)])
         run.apply()
         assert run.seqs() == [(0, 5)]
-        assert [one.what for one in run.opened.manifest.damages()] == ["deleted" if harm is deleted else "foreign"]
+        assert [damage.what for damage in run.opened.manifest.damages()] == [
+            "deleted" if harm is deleted else "foreign"
+        ]
     with running(bare, city) as run:
         assert run.seqs() == [(0, 5)]
 
@@ -231,7 +233,7 @@ def test_a_store_of_a_newer_version_is_refused_and_left_as_it_is(settings: Setti
         with pytest.raises(RetryLaterError, match="install the version"):
             run.apply()
         assert run.drain.depth() == 1
-    assert [one.name for one in path.parent.glob("city.duckdb*")] == ["city.duckdb"]
+    assert [file.name for file in path.parent.glob("city.duckdb*")] == ["city.duckdb"]
 
 
 class Failing(MemoryStore):
@@ -354,7 +356,7 @@ def test_a_book_that_was_deleted_is_said(settings: Settings, city: City) -> None
     opened = open_store(settings, city)
     ingest = Ingest(settings, city, ConnectionParams("127.0.0.1", 1, "ingest", "", "x"), opened)
     damages: tuple[Damage, ...] = ingest.health(NOW).damages
-    assert [one.file for one in damages] == ["ingest/book.sqlite"]
+    assert [damage.file for damage in damages] == ["ingest/book.sqlite"]
     ingest.journal.close()
     opened.close()
 
@@ -370,8 +372,8 @@ def test_what_the_broker_could_not_read_is_said_once_and_ends_when_it_is_accepte
         note_damage(folder, StorageDamage(NOW + timedelta(minutes=minutes), "broker/jetstream", f"after {minutes}"))
         ingest.tidy()
         ingest.tidy()
-    said = [(one.file, one.what, one.detail) for one in ingest.health(NOW).damages]
-    assert said == [("broker/jetstream", "damaged", f"after {minutes}") for minutes in (0, 5)]
+    damages = [(damage.file, damage.what, damage.detail) for damage in ingest.health(NOW).damages]
+    assert damages == [("broker/jetstream", "damaged", f"after {minutes}") for minutes in (0, 5)]
     opened.manifest.accept()
     ingest.tidy()
     assert ingest.health(NOW).damages == ()
@@ -393,7 +395,7 @@ def test_every_file_deleted_while_it_runs_is_written_anew_and_said(settings: Set
     ingest.journal.append([arrival(2)])
     ingest.drain._sync_with_store()
     ingest.drain._drain(threading.Event())
-    assert {(one.file, one.what) for one in ingest.health(NOW).damages} == {
+    assert {(damage.file, damage.what) for damage in ingest.health(NOW).damages} == {
         (f"{folder}/{name}", "deleted")
         for folder, name in [
             ("ingest", "journal.sqlite"),
@@ -416,7 +418,7 @@ def test_dead_letters_deleted_while_ingest_is_stopped_are_said(settings: Setting
     filled(settings, city, 3)
     (settings.data / "store" / "dead_letters.sqlite").unlink()
     with running(settings, city) as run:
-        assert [(one.file, one.what) for one in run.opened.manifest.damages()] == [
+        assert [(damage.file, damage.what) for damage in run.opened.manifest.damages()] == [
             ("store/dead_letters.sqlite", "deleted")
         ]
 

@@ -38,11 +38,11 @@ def made_up_city(villages: int, bins: int, trucks: int, access_points: int, came
         lat_deg=-10.17,
         lon_deg=123.6,
         hours={"default": NIGHTLY},
-        kelurahan={each.id: each for each in kelurahan},
-        sites={each.id: each for each in sites},
+        kelurahan={village.id: village for village in kelurahan},
+        sites={site.id: site for site in sites},
         models={PLASTIC.id: PLASTIC, STEEL.id: STEEL},
         profiles={},
-        devices={each.id: each for each in devices},
+        devices={device.id: device for device in devices},
         shapes=b"{}",
     )
 
@@ -92,4 +92,4 @@ def two_days(small_city: City) -> list[Emission]:
     """All that the small city says in 48 hours from a Monday's noon on."""
     start = datetime(2026, 3, 2, 12, tzinfo=small_city.time_zone)
     world = World(small_city, 11, start)
-    return [said for hours in range(49) for said in world.advance(start + timedelta(hours=hours))]
+    return [emission for hours in range(49) for emission in world.advance(start + timedelta(hours=hours))]

@@ -33,7 +33,7 @@ def test_kelurahan_and_streams_fill_at_their_own_pace(small_city: City, two_days
         growth = sum(max(after - before, 0.0) for (_, before), (_, after) in pairwise(fills))
         grown[small_city.bins[id_].waste_kind].append(growth)
         grown[small_city.bins[id_].kelurahan].append(growth)
-    means = {name: sum(each) / len(each) for name, each in grown.items()}
+    means = {name: sum(growths) / len(growths) for name, growths in grown.items()}
     assert means["organic"] > 1.1 * means["non_organic"]
     villages = [means[name] for name in small_city.kelurahan]
     assert max(villages) > 1.2 * min(villages)
@@ -52,22 +52,28 @@ def test_fill_levels_are_spread_at_the_start(kupang: City) -> None:
 
 def test_distance_stays_between_dead_zone_and_bottom(small_city: City, two_days: list[Emission]) -> None:
     """Every distance is a fill of 0 to 1, or the sensor's own word for no echo; both happen, and silence too."""
-    readings = [each for each in two_days if isinstance(each, TelemetryEmission) and each.device in small_city.bins]
+    readings = [
+        emission
+        for emission in two_days
+        if isinstance(emission, TelemetryEmission) and emission.device in small_city.bins
+    ]
     for fills in _fills(small_city, two_days).values():
         assert all(0.0 <= fill < 1.0 for _, fill in fills)
-    assert any(each.values.get("distance_mm") == 0.0 for each in readings)
-    assert any("distance_mm" not in each.values for each in readings)
+    assert any(reading.values.get("distance_mm") == 0.0 for reading in readings)
+    assert any("distance_mm" not in reading.values for reading in readings)
 
 
 def test_bins_are_warmer_by_day_and_never_sound_the_alarm_by_that(small_city: City, two_days: list[Emission]) -> None:
     """The temperature follows the sun; without a fire it stays below 45 °C."""
     by_hour: defaultdict[int, list[float]] = defaultdict(list)
-    burning = {each.device for each in two_days if isinstance(each, EventEmission) and each.type == "fire"}
-    for each in two_days:
-        if isinstance(each, TelemetryEmission) and each.device in small_city.bins.keys() - burning:
-            temperature_c = each.values["temperature_c"]
+    burning = {
+        emission.device for emission in two_days if isinstance(emission, EventEmission) and emission.type == "fire"
+    }
+    for emission in two_days:
+        if isinstance(emission, TelemetryEmission) and emission.device in small_city.bins.keys() - burning:
+            temperature_c = emission.values["temperature_c"]
             assert isinstance(temperature_c, float)
-            by_hour[each.at.astimezone(small_city.time_zone).hour].append(temperature_c)
+            by_hour[emission.at.astimezone(small_city.time_zone).hour].append(temperature_c)
     assert max(by_hour[14]) < 45
     assert sum(by_hour[14]) / len(by_hour[14]) > sum(by_hour[3]) / len(by_hour[3]) + 5
 
@@ -75,12 +81,12 @@ def test_bins_are_warmer_by_day_and_never_sound_the_alarm_by_that(small_city: Ci
 def test_incidents_are_raised_and_cleared_in_turn(two_days: list[Emission]) -> None:
     """No condition is raised twice, none is cleared that was not raised."""
     raised: set[tuple[str, str]] = set()
-    for each in two_days:
-        if not isinstance(each, EventEmission) or each.state == "noted":
+    for emission in two_days:
+        if not isinstance(emission, EventEmission) or emission.state == "noted":
             continue
-        condition = (each.device, each.type)
-        assert (condition in raised) == (each.state == "cleared")
-        (raised.discard if each.state == "cleared" else raised.add)(condition)
+        condition = (emission.device, emission.type)
+        assert (condition in raised) == (emission.state == "cleared")
+        (raised.discard if emission.state == "cleared" else raised.add)(condition)
 
 
 def test_access_points_fall_silent_and_start_again_from_zero(small_city: City, two_days: list[Emission]) -> None:
@@ -88,18 +94,18 @@ def test_access_points_fall_silent_and_start_again_from_zero(small_city: City, t
     down: set[str] = set()
     fresh: set[str] = set()
     returns = 0
-    for each in two_days:
-        if each.device not in small_city.access_points:
+    for emission in two_days:
+        if emission.device not in small_city.access_points:
             continue
-        if isinstance(each, StatusEmission):
-            (down.add if each.state == "offline" else down.discard)(each.device)
-            fresh |= {each.device} if each.state == "online" else set()
+        if isinstance(emission, StatusEmission):
+            (down.add if emission.state == "offline" else down.discard)(emission.device)
+            fresh |= {emission.device} if emission.state == "online" else set()
             continue
-        assert each.device not in down
-        if isinstance(each, TelemetryEmission) and each.device in fresh:
-            fresh.discard(each.device)
+        assert emission.device not in down
+        if isinstance(emission, TelemetryEmission) and emission.device in fresh:
+            fresh.discard(emission.device)
             returns += 1
-            assert (each.values["uptime_s"], each.values["rx_bytes"], each.values["tx_bytes"]) == (0, 0, 0)
+            assert (emission.values["uptime_s"], emission.values["rx_bytes"], emission.values["tx_bytes"]) == (0, 0, 0)
     assert returns > 20
 
 
@@ -110,9 +116,9 @@ def test_some_access_points_are_down_at_any_time(kupang: City) -> None:
     down: set[str] = set()
     counts: list[int] = []
     for hours in range(24):
-        for each in world.advance(start + timedelta(hours=hours)):
-            if isinstance(each, StatusEmission):
-                (down.add if each.state == "offline" else down.discard)(each.device)
+        for emission in world.advance(start + timedelta(hours=hours)):
+            if isinstance(emission, StatusEmission):
+                (down.add if emission.state == "offline" else down.discard)(emission.device)
         counts.append(len(down))
     assert 2 <= sum(counts) / len(counts) <= 4.5
 
@@ -120,16 +126,16 @@ def test_some_access_points_are_down_at_any_time(kupang: City) -> None:
 def test_offices_are_busy_by_day_and_parks_in_the_evening(small_city: City, two_days: list[Emission]) -> None:
     """Clients follow the day of the place, and add up over radios and networks."""
     clients: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
-    for each in two_days:
-        if isinstance(each, TelemetryEmission) and each.device in small_city.access_points:
-            count = each.values["clients"]
-            radios, ssids = each.values["clients_by_radio"], each.values["clients_by_ssid"]
+    for emission in two_days:
+        if isinstance(emission, TelemetryEmission) and emission.device in small_city.access_points:
+            count = emission.values["clients"]
+            radios, ssids = emission.values["clients_by_radio"], emission.values["clients_by_ssid"]
             assert isinstance(count, int)
             assert isinstance(radios, dict)
             assert isinstance(ssids, dict)
             assert sum(radios.values()) == sum(ssids.values()) == count
-            place = small_city.sites[small_city.access_points[each.device].site].kind
-            clients[place, each.at.astimezone(small_city.time_zone).hour].append(count)
+            place = small_city.sites[small_city.access_points[emission.device].site].kind
+            clients[place, emission.at.astimezone(small_city.time_zone).hour].append(count)
     mean = {key: sum(counts) / len(counts) for key, counts in clients.items()}
     assert mean["office", 10] > 4 * mean["office", 20]
     assert mean["park", 18] > 3 * mean["park", 9]
@@ -138,28 +144,28 @@ def test_offices_are_busy_by_day_and_parks_in_the_evening(small_city: City, two_
 def test_counters_only_grow_until_a_restart(small_city: City, two_days: list[Emission]) -> None:
     """Bytes, dropped frames and odometers never run backwards while a device is up."""
     last: dict[tuple[str, str], float] = {}
-    for each in two_days:
-        if isinstance(each, StatusEmission) and each.device not in small_city.trucks:
-            last = {key: value for key, value in last.items() if key[0] != each.device}
-        if not isinstance(each, TelemetryEmission):
+    for emission in two_days:
+        if isinstance(emission, StatusEmission) and emission.device not in small_city.trucks:
+            last = {key: value for key, value in last.items() if key[0] != emission.device}
+        if not isinstance(emission, TelemetryEmission):
             continue
-        for field in {"rx_bytes", "tx_bytes", "dropped_frames", "uptime_s", "odometer_km"} & each.values.keys():
-            value = each.values[field]
+        for field in {"rx_bytes", "tx_bytes", "dropped_frames", "uptime_s", "odometer_km"} & emission.values.keys():
+            value = emission.values[field]
             assert isinstance(value, int | float)
-            assert value >= last.get((each.device, field), 0)
-            last[each.device, field] = value
+            assert value >= last.get((emission.device, field), 0)
+            last[emission.device, field] = value
 
 
 def _fills(city: City, said: list[Emission]) -> dict[str, list[tuple[datetime, float]]]:
     """Fill levels, 0 to 1, as the platform computes them from distances; only changes beyond the noise."""
     fills: defaultdict[str, list[tuple[datetime, float]]] = defaultdict(list)
-    for each in said:
-        if isinstance(each, TelemetryEmission) and isinstance(bin_ := city.devices[each.device], Bin):
-            distance_mm, model = each.values.get("distance_mm"), city.models[bin_.model]
+    for emission in said:
+        if isinstance(emission, TelemetryEmission) and isinstance(bin_ := city.devices[emission.device], Bin):
+            distance_mm, model = emission.values.get("distance_mm"), city.models[bin_.model]
             if isinstance(distance_mm, float) and distance_mm not in model.invalid_mm:
                 bottom_mm = model.height_mm - model.offset_mm
                 fill = (bottom_mm - distance_mm) / (bottom_mm - model.dead_zone_mm)
-                series = fills[each.device]
+                series = fills[emission.device]
                 if not series or abs(fill - series[-1][1]) > NOISE_SHARE:
-                    series.append((each.at, fill))
+                    series.append((emission.at, fill))
     return dict(fills)

@@ -25,9 +25,9 @@ def test_enough_trucks_are_moving_at_any_hour(kupang: City, hour: int) -> None:
     world = World(kupang, 1, start, frozenset(kupang.devices.keys() - kupang.trucks.keys() - kupang.bins.keys()))
     speeds: dict[str, object] = {}
     for minutes in (0, 30):
-        for each in world.advance(start + timedelta(minutes=minutes)):
-            if isinstance(each, TelemetryEmission) and each.device in kupang.trucks:
-                speeds[each.device] = each.values["speed_kmh"]
+        for emission in world.advance(start + timedelta(minutes=minutes)):
+            if isinstance(emission, TelemetryEmission) and emission.device in kupang.trucks:
+                speeds[emission.device] = emission.values["speed_kmh"]
         assert sum(speed != 0.0 for speed in speeds.values()) >= 8
 
 
@@ -45,11 +45,11 @@ def test_trucks_never_jump(small_city: City, two_days: list[Emission]) -> None:
 def test_trucks_park_at_their_depot_and_nowhere_else(small_city: City, two_days: list[Emission]) -> None:
     """Whenever the ignition is off the truck stands at its depot."""
     depot = small_city.sites["depot"]
-    parked = [each for each in _all_fixes(small_city, two_days) if not each.values["ignition"]]
-    assert {each.device for each in parked} == small_city.trucks.keys()
-    for each in parked:
-        assert metres(_place(each), GeoPoint(depot.lat_deg, depot.lon_deg)) < 50
-        assert each.values["speed_kmh"] == 0.0
+    parked = [fix for fix in _all_fixes(small_city, two_days) if not fix.values["ignition"]]
+    assert {fix.device for fix in parked} == small_city.trucks.keys()
+    for fix in parked:
+        assert metres(_place(fix), GeoPoint(depot.lat_deg, depot.lon_deg)) < 50
+        assert fix.values["speed_kmh"] == 0.0
 
 
 def test_loads_are_dropped_at_the_landfill_only(small_city: City, two_days: list[Emission]) -> None:
@@ -67,15 +67,17 @@ def test_loads_are_dropped_at_the_landfill_only(small_city: City, two_days: list
 
 def test_collected_bins_drop(small_city: City, two_days: list[Emission]) -> None:
     """After a truck's `collected` the bin's own next reading shows it empty, and its truck stood beside it."""
-    collections = [each for each in two_days if isinstance(each, EventEmission) and each.type == "collected"]
+    collections = [
+        emission for emission in two_days if isinstance(emission, EventEmission) and emission.type == "collected"
+    ]
     assert len(collections) > 20
-    for each in collections:
-        assert 0 <= each.detail["to_pct"] <= 5
-        assert 30 <= each.detail["from_pct"] <= 100
+    for collection in collections:
+        assert 0 <= collection.detail["to_pct"] <= 5
+        assert 30 <= collection.detail["from_pct"] <= 100
     seen = 0
-    for each in collections:
-        model = small_city.models[small_city.bins[each.detail["bin"]].model]
-        reading = next(_readings_after(two_days, each.detail["bin"], each.at), None)
+    for collection in collections:
+        model = small_city.models[small_city.bins[collection.detail["bin"]].model]
+        reading = next(_readings_after(two_days, collection.detail["bin"], collection.at), None)
         if reading and reading.values.get("distance_mm"):
             seen += 1
             assert _number(reading, "distance_mm") > 0.8 * (model.height_mm - model.offset_mm)
@@ -84,55 +86,65 @@ def test_collected_bins_drop(small_city: City, two_days: list[Emission]) -> None
 
 def test_trucks_press_only_while_standing(small_city: City, two_days: list[Emission]) -> None:
     """The power take-off never runs at speed."""
-    pressing = [each for each in _all_fixes(small_city, two_days) if each.values["pto"]]
+    pressing = [fix for fix in _all_fixes(small_city, two_days) if fix.values["pto"]]
     assert pressing
-    assert all(each.values["speed_kmh"] == 0.0 for each in pressing)
+    assert all(fix.values["speed_kmh"] == 0.0 for fix in pressing)
 
 
 def test_parked_trucks_say_that_they_sleep(small_city: City, two_days: list[Emission]) -> None:
     """Every change of the ignition is told as a state, so that a long silence is no alarm."""
     ignition: dict[str, bool] = {}
-    for each in two_days:
-        if each.device not in small_city.trucks:
+    for emission in two_days:
+        if emission.device not in small_city.trucks:
             continue
-        if isinstance(each, StatusEmission):
-            ignition[each.device] = each.state == "online"
-        elif isinstance(each, TelemetryEmission):
-            assert each.values["ignition"] is ignition.setdefault(each.device, True)
+        if isinstance(emission, StatusEmission):
+            ignition[emission.device] = emission.state == "online"
+        elif isinstance(emission, TelemetryEmission):
+            assert emission.values["ignition"] is ignition.setdefault(emission.device, True)
 
 
 def test_breakdowns_show_their_fault_and_end(kupang: City) -> None:
     """From `raised` to `cleared` the truck stands for 1 to 3 hours and names its fault code."""
     start = datetime(2026, 3, 2, 6, tzinfo=kupang.time_zone)
     world = World(kupang, 2, start, frozenset(kupang.devices.keys() - kupang.trucks.keys()))
-    said = [each for hours in range(5) for each in world.advance(start + timedelta(hours=hours))]
-    raised = {each.device: each for each in said if isinstance(each, EventEmission) and each.state == "raised"}
+    emissions = [emission for hours in range(5) for emission in world.advance(start + timedelta(hours=hours))]
+    raised = {
+        emission.device: emission
+        for emission in emissions
+        if isinstance(emission, EventEmission) and emission.state == "raised"
+    }
     ended = [
-        each for each in said if isinstance(each, EventEmission) and each.state == "cleared" and each.device in raised
+        emission
+        for emission in emissions
+        if isinstance(emission, EventEmission) and emission.state == "cleared" and emission.device in raised
     ]
     assert ended
-    for each in ended[:1]:
-        begun = raised[each.device]
-        assert timedelta(hours=1) <= each.at - begun.at <= timedelta(hours=3)
-        standing = [fix for fix in said if isinstance(fix, TelemetryEmission) and begun.at < fix.at < each.at]
-        standing = [fix for fix in standing if fix.device == each.device]
+    for end in ended[:1]:
+        begun = raised[end.device]
+        assert timedelta(hours=1) <= end.at - begun.at <= timedelta(hours=3)
+        standing = [fix for fix in emissions if isinstance(fix, TelemetryEmission) and begun.at < fix.at < end.at]
+        standing = [fix for fix in standing if fix.device == end.device]
         assert all(fix.values["fault_codes"] == begun.detail["fault_codes"] for fix in standing)
         assert all(fix.values["speed_kmh"] == 0.0 for fix in standing)
 
 
 def _all_fixes(city: City, said: list[Emission]) -> list[TelemetryEmission]:
-    return [each for each in said if isinstance(each, TelemetryEmission) and each.device in city.trucks]
+    return [emission for emission in said if isinstance(emission, TelemetryEmission) and emission.device in city.trucks]
 
 
 def _fixes(city: City, said: list[Emission]) -> dict[str, list[TelemetryEmission]]:
     fixes: defaultdict[str, list[TelemetryEmission]] = defaultdict(list)
-    for each in _all_fixes(city, said):
-        fixes[each.device].append(each)
+    for fix in _all_fixes(city, said):
+        fixes[fix.device].append(fix)
     return fixes
 
 
 def _readings_after(said: list[Emission], device: str, at: datetime) -> Iterator[TelemetryEmission]:
-    return (each for each in said if isinstance(each, TelemetryEmission) and each.device == device and each.at > at)
+    return (
+        emission
+        for emission in said
+        if isinstance(emission, TelemetryEmission) and emission.device == device and emission.at > at
+    )
 
 
 def _place(fix: TelemetryEmission) -> GeoPoint:

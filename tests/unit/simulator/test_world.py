@@ -35,9 +35,9 @@ def test_emissions_come_in_order_and_within_the_step(small_city: City) -> None:
     start = _at(small_city, 9, 0)
     world = World(small_city, 1, start)
     world.advance(start)
-    said = [each.at for each in world.advance(start + timedelta(hours=1))]
-    assert said == sorted(said)
-    assert start < said[0] <= said[-1] <= start + timedelta(hours=1)
+    times = [emission.at for emission in world.advance(start + timedelta(hours=1))]
+    assert times == sorted(times)
+    assert start < times[0] <= times[-1] <= start + timedelta(hours=1)
 
 
 @pytest.mark.parametrize("hour", [2, 8, 13, 22])
@@ -45,8 +45,10 @@ def test_the_first_advance_reports_every_device(kupang: City, hour: int) -> None
     """The map is full at once: all devices measure, but for the access points that are known to be down."""
     start = _at(kupang, hour, 0)
     first = World(kupang, 1, start).advance(start)
-    measured = [each.device for each in first if isinstance(each, TelemetryEmission)]
-    down = {each.device for each in first if isinstance(each, StatusEmission) and each.state == "offline"}
+    measured = [emission.device for emission in first if isinstance(emission, TelemetryEmission)]
+    down = {
+        emission.device for emission in first if isinstance(emission, StatusEmission) and emission.state == "offline"
+    }
     assert len(measured) == len(set(measured))
     assert {*measured} | down == kupang.devices.keys()
     assert not down & {*measured}
@@ -59,7 +61,9 @@ def test_devices_report_at_their_interval_with_a_phase_of_their_own(small_city: 
     said = _run(small_city, start, hours=3, step_minutes=60)
     phases = set()
     for id_ in small_city.bins:
-        times = [each.at for each in said if isinstance(each, TelemetryEmission) and each.device == id_][1:]
+        times = [
+            emission.at for emission in said if isinstance(emission, TelemetryEmission) and emission.device == id_
+        ][1:]
         regular = [later for earlier, later in pairwise(times) if _s(earlier, later) == 600.0]
         assert len(regular) >= 15
         phases.add(times[0])
@@ -69,7 +73,7 @@ def test_devices_report_at_their_interval_with_a_phase_of_their_own(small_city: 
 def test_everything_said_in_two_days_is_within_the_contract(small_city: City, two_days: list[Emission]) -> None:
     """Each reading and event survives the way over the wire; no field is unknown."""
     _assert_contract(small_city, two_days)
-    assert {type(each) for each in two_days} == {TelemetryEmission, EventEmission, StatusEmission}
+    assert {type(emission) for emission in two_days} == {TelemetryEmission, EventEmission, StatusEmission}
 
 
 def test_everything_said_by_kupang_is_within_the_contract(kupang: City) -> None:
@@ -77,9 +81,9 @@ def test_everything_said_by_kupang_is_within_the_contract(kupang: City) -> None:
     start = _at(kupang, 6, 0)
     without = frozenset(id_ for number, id_ in enumerate(sorted(kupang.devices)) if number % 12)
     world = World(kupang, 3, start, without)
-    said = [each for hours in range(49) for each in world.advance(start + timedelta(hours=hours))]
-    assert {each.device for each in said} == kupang.devices.keys() - without
-    _assert_contract(kupang, said)
+    emissions = [emission for hours in range(49) for emission in world.advance(start + timedelta(hours=hours))]
+    assert {emission.device for emission in emissions} == kupang.devices.keys() - without
+    _assert_contract(kupang, emissions)
 
 
 def test_devices_left_out_are_silent(small_city: City) -> None:
@@ -87,7 +91,7 @@ def test_devices_left_out_are_silent(small_city: City) -> None:
     without = frozenset({"cam-01", "truck-02"})
     start = _at(small_city, 12, 0)
     said = World(small_city, 1, start, without=without).advance(start + timedelta(hours=1))
-    assert {each.device for each in said} == small_city.devices.keys() - without
+    assert {emission.device for emission in said} == small_city.devices.keys() - without
 
 
 def test_virtual_time_cannot_go_back_and_needs_a_zone(small_city: City) -> None:
@@ -111,26 +115,28 @@ def test_a_city_without_any_device_is_silent(small_city: City) -> None:
 def _assert_contract(city: City, said: Iterable[Emission]) -> None:
     stamp = {"boot": "sim1", "seq": 7}
     known = {kind: set(fields_of(kind)) for kind in TELEMETRY}
-    for each in said:
-        kind = city.devices[each.device].KIND
-        assert each.at.tzinfo is UTC
-        assert each.at.microsecond % 1_000 == 0
-        if isinstance(each, TelemetryEmission):
-            assert each.values.keys() <= known[kind]
-            reading = msgspec.convert({"ts": each.at, **stamp, **each.values}, TELEMETRY[kind], strict=True)
+    for emission in said:
+        kind = city.devices[emission.device].KIND
+        assert emission.at.tzinfo is UTC
+        assert emission.at.microsecond % 1_000 == 0
+        if isinstance(emission, TelemetryEmission):
+            assert emission.values.keys() <= known[kind]
+            reading = msgspec.convert({"ts": emission.at, **stamp, **emission.values}, TELEMETRY[kind], strict=True)
             parsed = parse_telemetry(kind, encode(reading))
             assert (parsed.rejected, parsed.unknown_fields) == ([], 0)
             assert encode(parsed.items[0]) == encode(reading)
-        elif isinstance(each, EventEmission):
-            assert each.type in EVENT_TYPES[kind]
-            event = Event(ts=each.at, epoch="sim1", seq=7, type=each.type, state=each.state, detail=each.detail)
+        elif isinstance(emission, EventEmission):
+            assert emission.type in EVENT_TYPES[kind]
+            event = Event(
+                ts=emission.at, epoch="sim1", seq=7, type=emission.type, state=emission.state, detail=emission.detail
+            )
             assert encode(parse_events(kind, encode(event)).items[0]) == encode(event)
 
 
 def _run(city: City, start: datetime, *, hours: int, step_minutes: int, seed: int = 5) -> list[Emission]:
     world = World(city, seed, start)
     steps = range(0, hours * 60 + 1, step_minutes)
-    return [each for minutes in steps for each in world.advance(start + timedelta(minutes=minutes))]
+    return [emission for minutes in steps for emission in world.advance(start + timedelta(minutes=minutes))]
 
 
 def _at(city: City, hour: int, minute: int) -> datetime:

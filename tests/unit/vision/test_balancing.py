@@ -35,7 +35,7 @@ def test_heavy_cameras_are_kept_apart() -> None:
 
 
 def test_cameras_that_cost_nothing_are_shared_by_number() -> None:
-    assert [len(one) for one in balance({f"cam-{n:02}": 0.0 for n in range(7)}, 3)] == [3, 2, 2]
+    assert [len(share) for share in balance({f"cam-{n:02}": 0.0 for n in range(7)}, 3)] == [3, 2, 2]
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -44,9 +44,9 @@ def test_every_camera_is_watched_once_and_no_worker_has_much_more_than_another(s
     loads = {f"cam-{n:03}": dice.uniform(0.01, 0.2) for n in range(dice.randint(1, 60))}
     workers = dice.randint(1, len(loads))
     shares = balance(loads, workers)
-    assert sorted(camera for one in shares for camera in one) == sorted(loads)
+    assert sorted(camera for share in shares for camera in share) == sorted(loads)
     assert all(shares)
-    totals = [sum(loads[camera] for camera in one) for one in shares]
+    totals = [sum(loads[camera] for camera in share) for share in shares]
     assert max(totals) - min(totals) <= max(loads.values()) + 1e-9
 
 

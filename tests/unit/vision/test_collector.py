@@ -208,5 +208,5 @@ def test_pictures_laid_over_each_other_are_no_face_again() -> None:
     where = np.ones((128, 128), np.bool_)
     noise = np.random.default_rng(4)
     many = [np.clip(face + noise.normal(0, 4, face.shape), 0, 255).astype(np.uint8) for _ in range(50)]
-    mean = np.mean([pixelate(one, {16: where}) for one in many], axis=0).astype(np.uint8)
+    mean = np.mean([pixelate(picture, {16: where}) for picture in many], axis=0).astype(np.uint8)
     assert survived(face.astype(np.uint8), mean, (0, 0, 128, 128)) < 0.02

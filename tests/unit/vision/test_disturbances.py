@@ -173,7 +173,7 @@ def test_an_object_is_one_case_also_in_another_light_and_ends_when_it_is_taken()
         alarms += result.alarms
         removed += result.removed
     assert len(alarms) == 1
-    assert [one.id for one in removed] == [alarms[0].id]
+    assert [reported_object.id for reported_object in removed] == [alarms[0].id]
 
 
 @pytest.mark.parametrize(("size", "level"), [((1, 1), 0), ((2, 300), 255), ((240, 320), 0), ((240, 320), 255)])

@@ -125,7 +125,7 @@ def test_a_case_is_forgotten_with_a_reason(store: EvidenceStore) -> None:
         kota("forget", CASE)
     assert kota("forget", CASE, "--why", "asked for by the person") == 0
     assert not (store.folder / CASE).exists()
-    (entry,) = (one for one in store.custody.entries() if one.kind == "deleted")
+    (entry,) = (entry for entry in store.custody.entries() if entry.kind == "deleted")
     assert entry.detail["reason"] == "asked for by the person"
     assert kota("forget", "unknown", "--why", "x") == 2
     assert kota("verify") == 0

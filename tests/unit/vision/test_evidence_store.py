@@ -74,7 +74,7 @@ class Stage:
         """What is deleted when so much has passed and the city was at work all the time."""
         self.clock.now = NOW + timedelta(**passed) + timedelta(minutes=1)
         self.store.custody.add("looked", "other", {})
-        return [one.case for one in enforce(self.store, LIVES, self.clock.now).deleted]
+        return [due_case.case for due_case in enforce(self.store, LIVES, self.clock.now).deleted]
 
     def cases(self) -> set[str]:
         return {path.name for path in self.folder.iterdir() if path.is_dir()}
@@ -150,7 +150,7 @@ def test_the_least_important_and_oldest_gives_way(tmp_path: Path) -> None:
     assert stage.cases() == {"c-1", "c-2", "c-4", "c-5"}
     stage.keep("c-6", size=3 * KIB)
     assert stage.cases() == {"c-1", "c-4", "c-5", "c-6"}
-    assert {case: one.deleted for case, one in stage.store.records().items() if one.deleted} == {
+    assert {case: record.deleted for case, record in stage.store.records().items() if record.deleted} == {
         "c-2": "space",
         "c-3": "space",
     }

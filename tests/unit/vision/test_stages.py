@@ -236,8 +236,8 @@ def thrown() -> Iterator[Image]:
 
 def test_what_is_thrown_in_passing_is_found() -> None:
     detector = AbandonedObjectDetector()
-    found = [one for number, picture in enumerate(thrown()) for one in detector.step(picture, number / FPS).alarms]
-    (deposit,) = found
+    alarms = [alarm for number, picture in enumerate(thrown()) for alarm in detector.step(picture, number / FPS).alarms]
+    (deposit,) = alarms
     assert 11 < deposit.since_s < 13.5
     assert deposit.at_s - deposit.since_s < 10
 
@@ -260,5 +260,7 @@ def from_a_cart() -> Iterator[Image]:
 
 def test_waste_from_a_vehicle_says_so() -> None:
     detector = AbandonedObjectDetector()
-    found = [one for number, picture in enumerate(from_a_cart()) for one in detector.step(picture, number / FPS).alarms]
-    assert [one.by for one in found] == ["vehicle"]
+    alarms = [
+        alarm for number, picture in enumerate(from_a_cart()) for alarm in detector.step(picture, number / FPS).alarms
+    ]
+    assert [alarm.by for alarm in alarms] == ["vehicle"]

@@ -74,7 +74,10 @@ def test_a_recording_is_played_once() -> None:
     turned(watchdog, script, 100)
     assert watchdog.ended
     assert script.begun == 1
-    assert [found.at_s for found in (watchdog.queue.get(0), watchdog.queue.get(0)) if found] == [0.0, 0.2]
+    assert [queued_frame.at_s for queued_frame in (watchdog.queue.get(0), watchdog.queue.get(0)) if queued_frame] == [
+        0.0,
+        0.2,
+    ]
     assert (watchdog.reconnects, watchdog.stalls) == (0, 0)
 
 
@@ -91,7 +94,7 @@ def test_a_stream_that_comes_back_is_counted_and_its_time_goes_on() -> None:
     watchdog = Watchdog("cam-01", script, STREAMED, script.clock)
     turned(watchdog, script, 12)
     assert watchdog.reconnects >= 1
-    times = [found.at_s for found in iter(lambda: watchdog.queue.get(0), None)]
+    times = [queued_frame.at_s for queued_frame in iter(lambda: watchdog.queue.get(0), None)]
     assert times[:4] == [1.0, 1.2, 1.2, 9.0]
     assert times == sorted(times)
 
@@ -131,7 +134,7 @@ def test_a_thread_that_hangs_is_left_to_itself_and_replaced(pictures: int) -> No
     assert len(watchdog._hung) == 1
     script.release.set()
     wait_for(lambda: watchdog._hung[0].is_over, "the hung thread to end")
-    times = [found.at_s for found in iter(lambda: watchdog.queue.get(0), None)]
+    times = [queued_frame.at_s for queued_frame in iter(lambda: watchdog.queue.get(0), None)]
     assert times == [*(index / 5 for index in range(pictures)), 5.0, 5.2]
 
 

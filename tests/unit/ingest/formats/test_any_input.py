@@ -52,7 +52,7 @@ def test_no_bytes_do_anything_but_decode_or_be_refused(name: str, port: int, dat
         found = decode_frame(name, port, data)
     except PayloadError:
         return
-    assert all(isinstance(one.fields, dict) for one in found.readings)
+    assert all(isinstance(reading.fields, dict) for reading in found.readings)
 
 
 WIFI_KEYS = [

@@ -33,7 +33,7 @@ def test_collectd_figures_that_are_none(topic: str, payload: bytes, expected: di
 
 def test_a_counter_is_no_rate() -> None:
     found = decoded_ap("collectd", "r", "collectd/r/interface-br-lan/if_octets", b"1772366380.1:1523888111000:8\0")
-    (reading,) = [one for one in found.records if isinstance(one, Reading)]
+    (reading,) = [record for record in found.records if isinstance(record, Reading)]
     assert (reading.values, reading.origin.quality) == ({"tx_kbps": 0.064}, ("invalid",))
 
 

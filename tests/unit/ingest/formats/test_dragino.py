@@ -72,8 +72,8 @@ def test_dragino_what_was_stored_keeps_its_time_and_comes_newest_first(name: str
     frame = decode_frame(
         name, 3, bytes.fromhex(f"{measured}63467A5E" + f"{measured}63467A9A" + f"{measured}00000000" + "AB")
     )
-    assert [one.fields for one in frame.readings] == [expected, expected]
-    assert [one.at for one in frame.readings] == [
+    assert [reading.fields for reading in frame.readings] == [expected, expected]
+    assert [reading.at for reading in frame.readings] == [
         datetime(2022, 10, 12, 8, 28, 10, tzinfo=UTC),
         datetime(2022, 10, 12, 8, 27, 10, tzinfo=UTC),
     ]

@@ -29,7 +29,7 @@ def test_frigate_an_object_is_noted_when_it_comes_and_when_it_has_gone_and_nobod
     update = decoded(CAM, "frigate/events", {"type": "update", "before": {}, "after": after})
     end = decoded(CAM, "frigate/events", {"type": "end", "before": {}, "after": {**after, "end_time": 1772366310.0}})
     (seen,), (again,), (gone,) = (
-        [one for one in found.records if isinstance(one, EventRecord)] for found in (new, update, end)
+        [record for record in result.records if isinstance(record, EventRecord)] for result in (new, update, end)
     )
     assert (seen.origin.seq, seen.origin.epoch) == (again.origin.seq, again.origin.epoch)
     assert gone.detail == {
@@ -48,17 +48,19 @@ def test_frigate_health() -> None:
     two = city_of(CAM, device("frigate", "terminal", "frigate-camera", "other"))
     decoder = Decoder(two, late_after=timedelta(minutes=15))
     gone = decoder.decode(Arrival("frigate/available", b"offline", NOW)).records
-    assert sorted(one.device for one in gone if isinstance(one, StatusRecord)) == ["it", "other"]
+    assert sorted(record.device for record in gone if isinstance(record, StatusRecord)) == ["it", "other"]
     stats = {"cameras": {"pasar": {"camera_fps": 5.1}, "terminal": {"camera_fps": 0.0}}, "service": {"uptime": 60}}
     found = decoder.decode(Arrival("frigate/stats", json.dumps(stats).encode(), NOW)).records
-    assert {one.origin.device: one.values["fps"] for one in found if isinstance(one, Reading)} == {
+    assert {record.origin.device: record.values["fps"] for record in found if isinstance(record, Reading)} == {
         "it": 5.1,
         "other": 0.0,
     }
     (state,) = decoder.decode(Arrival("frigate/pasar/status/detect", b"offline", NOW)).records
     assert isinstance(state, StatusRecord)
     assert (state.device, state.state, state.reason) == ("it", "offline", "lost")
-    assert [(one.device, one.state) for one in found if isinstance(one, StatusRecord)] == [("other", "offline")]
+    assert [(record.device, record.state) for record in found if isinstance(record, StatusRecord)] == [
+        ("other", "offline")
+    ]
     (state,) = decoder.decode(Arrival("frigate/pasar/status/detect", b"disabled", NOW)).records
     assert isinstance(state, StatusRecord)
     assert (state.state, state.reason) == ("offline", "disabled")

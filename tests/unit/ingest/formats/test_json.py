@@ -11,14 +11,14 @@ from tests.support.decoding import decoded, device, quality, values
 
 
 def test_a_retained_reading_without_a_time_is_not_taken_for_now() -> None:
-    one = device("json", "tank", "esp32-fill-hcsr04")
+    tank = device("json", "tank", "esp32-fill-hcsr04")
     body = {"fill_level": 73.5, "distance_cm": 69.8, "raw_distance_m": 0.252}
-    assert decoded(one, "json/tank", body, retained=True).ignored
-    assert values(decoded(one, "json/tank", body))["distance_mm"] == 252.0
+    assert decoded(tank, "json/tank", body, retained=True).ignored
+    assert values(decoded(tank, "json/tank", body))["distance_mm"] == 252.0
 
 
 def test_plain_json_time_and_values_by_the_profile() -> None:
-    one = device("json", "phone", "traccar-client-truck")
+    phone = device("json", "phone", "traccar-client-truck")
     body = {
         "location": {
             "timestamp": "2026-03-01T11:59:00.862Z",
@@ -26,20 +26,20 @@ def test_plain_json_time_and_values_by_the_profile() -> None:
             "battery": {"level": 0.79},
         }
     }
-    found = decoded(one, "json/phone", body)
+    found = decoded(phone, "json/phone", body)
     assert values(found) == {"lat_deg": -10.1, "lon_deg": 123.6, "speed_kmh": 36.0, "battery_pct": 79.0}
     assert quality(found) == ()
 
 
 def test_flat_dotted_keys() -> None:
-    one = device("json", "flespi", "flespi-truck")
+    tracker = device("json", "flespi", "flespi-truck")
     body = {
         "position.latitude": -10.1,
         "position.longitude": 123.6,
         "engine.ignition.status": True,
         "timestamp": 946684840,
     }
-    found = decoded(one, "json/flespi", body)
+    found = decoded(tracker, "json/flespi", body)
     assert values(found)["lat_deg"] == -10.1
     assert quality(found) == ("clock",)
 

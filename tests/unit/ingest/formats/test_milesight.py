@@ -42,7 +42,7 @@ def test_milesight_answers_to_commands_measure_nothing_and_hide_nothing() -> Non
         "distance": 300,
     }
     answer = decode_frame("milesight", 85, bytes.fromhex("FE03B004"))
-    assert ([one.fields for one in answer.readings], answer.rest) == ([{}], b"")
+    assert ([reading.fields for reading in answer.readings], answer.rest) == ([{}], b"")
 
 
 def nbiot(body: bytes) -> bytes:
@@ -54,7 +54,7 @@ def nbiot(body: bytes) -> bytes:
 def test_milesight_of_several_measurements_without_a_time_the_newest_counts_and_none_is_lost() -> None:
     groups = [bytes.fromhex(f"01756403670b010482{level}050001") for level in ("3b01", "4b01")]
     found = decode_frame("milesight", 0, nbiot(b"".join(groups)))
-    assert [one.fields["distance"] for one in found.readings] == [0x14B]
+    assert [reading.fields["distance"] for reading in found.readings] == [0x14B]
     assert found.rest == groups[0]
     alarm = bytes.fromhex("8367e80001" + "8482410601")
     assert decode_frame("milesight", 0, nbiot(alarm)).rest == b""
@@ -86,7 +86,7 @@ def test_milesight_places_in_either_order_where_it_can_be_told(*, first_is_lat: 
 
 def test_milesight_stored_measurements_keep_their_time_and_come_newest_first() -> None:
     short = decode_frame("milesight", 85, bytes.fromhex("20CE9E744663410620CE9F7446634206")).readings
-    assert [one.fields for one in short] == [{"distance": 1602}, {"distance": 1601}]
+    assert [reading.fields for reading in short] == [{"distance": 1602}, {"distance": 1601}]
     assert short[1].at == datetime(2022, 10, 12, 8, 2, 38, tzinfo=UTC)
     long = decode_frame("milesight", 85, bytes.fromhex("20CE9E744663" + "4106" + "0101" + "0000" + "00")).readings
     assert long[0].fields == {"distance": 1601, "temperature": 25.7}
@@ -102,7 +102,7 @@ def test_milesight_an_unknown_channel_ends_the_frame_and_is_kept() -> None:
 
 def test_milesight_what_a_device_says_when_it_joins_measures_nothing() -> None:
     found = decode_frame("milesight", 85, bytes.fromhex("FF0BFFFF0101FF166746D40000000001FF090310FF0A0101FF0F00"))
-    assert [one.fields for one in found.readings] == [{}]
+    assert [reading.fields for reading in found.readings] == [{}]
     assert found.rest == b""
 
 
@@ -134,7 +134,7 @@ def test_milesight_bytes_as_hexadecimal_digits() -> None:
     head = "020001005f00000001303130313031313036373439443139303534363930303331383638353038303634383037333530"
     head += "343630303433323334323233313131303839383630343132313032323730303632383537"
     frame = head[: 2 * 83] + "09000e" + "01756403670b0104823b01050001"
-    one = device("milesight", "868508064807350", "milesight-em400-mud")
+    sensor = device("milesight", "868508064807350", "milesight-em400-mud")
     for payload in (bytes.fromhex(frame), frame.encode(), frame.upper().encode()):
-        assert values(decoded(one, "milesight/nbiot", payload))["temperature_c"] == 26.7
-    assert decoded(one, "milesight/nbiot", b"02zz").rejected
+        assert values(decoded(sensor, "milesight/nbiot", payload))["temperature_c"] == 26.7
+    assert decoded(sensor, "milesight/nbiot", b"02zz").rejected

@@ -38,11 +38,13 @@ def test_onvif_bridges(topic: str, payload: Any, expected: list[tuple[str, str]]
 
 
 def test_onvif_a_repeated_state_without_a_time_is_no_news_and_what_is_none_is_dead() -> None:
-    one = device("onvif", "pasar", "onvif-camera")
-    assert decoded(one, "onvif2mqtt/pasar/motion", b"on", retained=True).ignored
-    assert decoded(one, "onvif2mqtt/pasar/motion", b"perhaps").rejected
-    assert decoded(one, "onvif/pasar/event", {"op": "Changed"}).rejected[0].reason.startswith("a notification without")
-    (record,) = decoded(one, "onvif2mqtt/status", b"offline").records
+    camera = device("onvif", "pasar", "onvif-camera")
+    assert decoded(camera, "onvif2mqtt/pasar/motion", b"on", retained=True).ignored
+    assert decoded(camera, "onvif2mqtt/pasar/motion", b"perhaps").rejected
+    assert (
+        decoded(camera, "onvif/pasar/event", {"op": "Changed"}).rejected[0].reason.startswith("a notification without")
+    )
+    (record,) = decoded(camera, "onvif2mqtt/status", b"offline").records
     assert isinstance(record, StatusRecord)
 
 
@@ -70,20 +72,20 @@ ENDING = [
 
 @pytest.mark.parametrize("body", ENDING)
 def test_the_end_of_motion_is_its_end_whoever_parsed_it(body: dict[str, Any]) -> None:
-    one = device("onvif", "pasar", "onvif-camera")
-    assert events(decoded(one, "onvif/pasar/event", body)) == [("motion", "cleared")]
-    assert events(decoded(one, "onvif2mqtt/camera/pasar/event", body)) == [("motion", "cleared")]
+    camera = device("onvif", "pasar", "onvif-camera")
+    assert events(decoded(camera, "onvif/pasar/event", body)) == [("motion", "cleared")]
+    assert events(decoded(camera, "onvif2mqtt/camera/pasar/event", body)) == [("motion", "cleared")]
 
 
 def test_bridges_say_which_camera_is_gone() -> None:
-    one = device("onvif", "pasar", "onvif-camera")
+    camera = device("onvif", "pasar", "onvif-camera")
     for topic, word, state in (
         ("onvif2mqtt/camera/pasar/status", b"offline", "offline"),
         ("onvif2mqtt/camera/pasar/status", b"online", "online"),
         ("onvif2mqtt/status", b"OFF", "offline"),
         ("onvif2mqtt/status", b"ON", "online"),
     ):
-        (record,) = decoded(one, topic, word).records
+        (record,) = decoded(camera, topic, word).records
         assert isinstance(record, StatusRecord)
         assert record.state == state
 

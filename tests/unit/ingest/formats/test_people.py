@@ -89,10 +89,10 @@ NAMED = [
 @pytest.mark.parametrize(("topic", "body"), NAMED, ids=[topic for topic, _ in NAMED])
 def test_who_was_recognised_is_nowhere_and_what_waits_tells_the_same(topic: str, body: dict[str, Any]) -> None:
     adapter = topic.partition("/")[0]
-    one = device(adapter, "pasar", f"{adapter}-camera")
+    camera = device(adapter, "pasar", f"{adapter}-camera")
     nobody = device(adapter, "elsewhere", f"{adapter}-camera")
     (unknown,) = decoded(nobody, topic, body).unknown_devices
-    assert events(decoded(one, topic, unknown.raw)) == events(decoded(one, topic, body))
+    assert events(decoded(camera, topic, unknown.raw)) == events(decoded(camera, topic, body))
     cut = json.dumps(body).encode()[:-3]
     (letter,) = decoded(nobody, topic, cut).rejected
     for kept in (unknown.raw, letter.raw):
@@ -151,10 +151,10 @@ def test_nobodys_name_waits_in_quarantine_or_among_dead_letters(name: str, break
     raw = json.dumps(body).encode()
     raw = raw[:-2] if breaking == "cut" else b"x" + raw if breaking == "noise" else raw
     found = decoded_ap(topic.split("/")[0], "", topic, raw)
-    kept = [one.raw for one in (*found.unknown_devices, *found.rejected)]
+    kept = [message.raw for message in (*found.unknown_devices, *found.rejected)]
     assert kept
-    for one in kept:
-        assert not SECRETS.search(one.decode()), one
+    for raw_message in kept:
+        assert not SECRETS.search(raw_message.decode()), raw_message
     assert len(found.rejected) == bool(breaking and not (breaking == "status" and not name.startswith("radius")))
 
 
@@ -164,8 +164,8 @@ def test_no_clients_address_of_any_sample_is_in_what_is_kept(path: Path) -> None
     """On every topic that takes it, known and unknown, readable or not; the address of the access point may stay."""
     text = path.read_text(encoding="utf-8")
     body = json.loads(text)
-    clients = {flat_mac(one) for one in MACS.findall(text)}
-    equipment = {flat_mac(one) for one in ("80:2a:a8:00:01:02", "00:00:00:00:00:00")}
+    clients = {flat_mac(mac) for mac in MACS.findall(text)}
+    equipment = {flat_mac(mac) for mac in ("80:2a:a8:00:01:02", "00:00:00:00:00:00")}
     bodies = [body.get(key) for key in ("data", "payload", "start") if key in body] or [body]
     for topic in (
         "unifi/s/device",
@@ -179,12 +179,12 @@ def test_no_clients_address_of_any_sample_is_in_what_is_kept(path: Path) -> None
             for address in ("", "80:2a:a8:00:01:02"):
                 adapter = topic.split("/")[0]
                 found = decoded_ap(adapter, address, topic, part)
-                kept = msgspec.json.encode([found.records, [one.raw for one in found.rejected]]).decode()
-                kept += b"".join(one.raw for one in (*found.rejected, *found.unknown_devices)).decode(
+                kept = msgspec.json.encode([found.records, [letter.raw for letter in found.rejected]]).decode()
+                kept += b"".join(message.raw for message in (*found.rejected, *found.unknown_devices)).decode(
                     "utf-8", "replace"
                 )
-                seen = {flat_mac(one) for one in MACS.findall(kept)}
-                own = {flat_mac(name) for one in found.unknown_devices for name in one.names}
+                seen = {flat_mac(mac) for mac in MACS.findall(kept)}
+                own = {flat_mac(name) for unknown_device in found.unknown_devices for name in unknown_device.names}
                 assert not (seen & clients) - equipment - own, (topic, path.name)
 
 

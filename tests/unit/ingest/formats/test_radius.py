@@ -26,7 +26,7 @@ def test_a_users_name_stays_the_same_hash_through_quarantine() -> None:
 def test_a_called_station_in_any_spelling(called: str) -> None:
     body = {**RADIUS, "Called-Station-Id": called, "NAS-Identifier": ""}
     found = decoded_ap("radius", "50:c7:bf:00:00:01", "radius/x/accounting", body)
-    (event,) = [one for one in found.records if isinstance(one, EventRecord)]
+    (event,) = [record for record in found.records if isinstance(record, EventRecord)]
     assert event.detail["ssid"] == "City"
 
 
@@ -49,7 +49,7 @@ RADIUS = {
 
 def session(body: dict[str, Any], **more: Any) -> EventRecord:
     found = decoded_ap("radius", "gw1", "radius/gw1/accounting", body, **more)
-    (event,) = [one for one in found.records if isinstance(one, EventRecord)]
+    (event,) = [record for record in found.records if isinstance(record, EventRecord)]
     return event
 
 
@@ -102,5 +102,5 @@ def test_a_stranger_keeps_its_own_address_and_nobody_elses() -> None:
     assert b"AA-BB-CC-00-11-22" in unknown.raw
     assert CLIENT.encode() not in unknown.raw
     later = decoded_ap("radius", "AA-BB-CC-00-11-22", "radius/gw1/accounting", unknown.raw)
-    (event,) = [one for one in later.records if isinstance(one, EventRecord)]
+    (event,) = [record for record in later.records if isinstance(record, EventRecord)]
     assert event.detail["client"] == session(RADIUS).detail["client"], "known later, it is the same client"

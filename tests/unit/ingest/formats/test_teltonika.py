@@ -18,9 +18,9 @@ def teltonika(**reported: Any) -> dict[str, Any]:
 
 
 def test_teltonika_in_texts_and_numbers_with_inputs_by_profile() -> None:
-    one = device("teltonika", IMEI, "teltonika-truck")
+    tracker = device("teltonika", IMEI, "teltonika-truck")
     reported = {"239": 1, "66": "11922", "16": 10876, "sp": "31", "ang": 90, "182": 9, "2": 1, "252": 0, "pr": 2}
-    found = decoded(one, f"city/user/teltonika/{IMEI}/data", teltonika(**reported))
+    found = decoded(tracker, f"city/user/teltonika/{IMEI}/data", teltonika(**reported))
     assert values(found) == {
         "lat_deg": -10.17,
         "lon_deg": 123.6,
@@ -37,8 +37,8 @@ def test_teltonika_in_texts_and_numbers_with_inputs_by_profile() -> None:
 
 
 def test_teltonika_without_satellites_has_no_position_and_a_clock_of_2004_is_not_believed() -> None:
-    one = device("teltonika", IMEI, "teltonika-truck")
-    found = decoded(one, f"{IMEI}/data", teltonika(ts=1072915236000, sat=0, sp=0, ang=0))
+    tracker = device("teltonika", IMEI, "teltonika-truck")
+    found = decoded(tracker, f"{IMEI}/data", teltonika(ts=1072915236000, sat=0, sp=0, ang=0))
     (record,) = found.records
     assert isinstance(record, Reading)
     assert record.origin.quality == ("clock", "no_fix")
@@ -64,9 +64,9 @@ def test_teltonika_what_made_a_record_is_an_event_of_it_alone(
 
 
 def test_teltonika_several_records_in_one_message() -> None:
-    one = device("teltonika", IMEI, "teltonika-truck")
+    tracker = device("teltonika", IMEI, "teltonika-truck")
     both = {"state": {"reported": [{"ts": 1772366340000, "239": 1}, {"ts": 1772366350000, "239": 0}]}}
-    found = decoded(one, f"{IMEI}/data", both)
+    found = decoded(tracker, f"{IMEI}/data", both)
     assert [record.values for record in found.records if isinstance(record, Reading)] == [
         {"ignition": True},
         {"ignition": False},

@@ -87,7 +87,7 @@ def test_traccar_an_alarm_is_one_event_as_position_and_as_event() -> None:
     first, second = decoded(TRUCK, "positions", position), decoded(TRUCK, "events", event)
     assert events(first) == [("power_cut", "raised"), ("panic", "noted")]
     assert events(second) == [("power_cut", "raised")]
-    pair = [one.origin for found in (first, second) for one in found.records if isinstance(one, EventRecord)]
+    pair = [record.origin for result in (first, second) for record in result.records if isinstance(record, EventRecord)]
     assert (pair[0].epoch, pair[0].seq) == (pair[2].epoch, pair[2].seq)
 
 

@@ -60,11 +60,13 @@ def test_an_uplink_sent_again_in_another_envelope_is_the_same_reading() -> None:
 
 
 def test_a_stored_measurement_that_is_asked_for_twice_is_one_reading() -> None:
-    one = device("tts", EUI, "dragino-ldds75")
+    sensor = device("tts", EUI, "dragino-ldds75")
     stored = [bytes.fromhex("0D3B0AEF010540" + at) for at in ("69A41F30", "69A41F6C", "69A41FA8")]
     seen = set()
     for count, records in ((7, stored[:2]), (8, stored)):
         frame = base64.b64encode(b"".join(records)).decode()
-        found = decoded(one, f"v3/a@t/devices/{EUI}/up", tts(f_port=3, f_cnt=count, frm_payload=frame))
-        seen |= {(each.origin.measured_at, each.origin.seq) for each in found.records if isinstance(each, Reading)}
+        found = decoded(sensor, f"v3/a@t/devices/{EUI}/up", tts(f_port=3, f_cnt=count, frm_payload=frame))
+        seen |= {
+            (record.origin.measured_at, record.origin.seq) for record in found.records if isinstance(record, Reading)
+        }
     assert len(seen) == 3

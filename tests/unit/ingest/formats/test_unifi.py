@@ -44,7 +44,7 @@ def test_unifi_events_are_sessions_without_a_name() -> None:
     ):
         body = load("wifi/unifi_events_and_messages.json")["data"][name]
         found = decoded_ap("unifi", "80:2a:a8:00:01:02", "unifi/default/event", body)
-        (event,) = [one for one in found.records if isinstance(one, EventRecord)]
+        (event,) = [record for record in found.records if isinstance(record, EventRecord)]
         assert (event.type, event.state, event.detail["ssid"]) == ("session", state, "SSID")
         assert event.detail["client"].startswith("02:6b:")
         assert "00:00:00:00:00:01" not in str(event)
@@ -130,7 +130,7 @@ def test_events_of_the_past_say_nothing_of_now() -> None:
         told("EVT_AP_Lost_Contact", timedelta(hours=2), 1),
     ]
     found = decoded_ap("unifi", "80:2a:a8:00:01:02", "unifi/s/event", newest_first)
-    assert [one.state for one in found.records if isinstance(one, StatusRecord)] == ["offline", "online"]
+    assert [record.state for record in found.records if isinstance(record, StatusRecord)] == ["offline", "online"]
 
 
 def test_a_lost_access_point_stays_lost_whatever_old_is_told_of_it() -> None:
@@ -172,6 +172,6 @@ def test_unifi_states_and_rogues() -> None:
         "last_seen": 1772366340,
     }
     found = decoded_ap("unifi", "80:2a:a8:00:01:02", "unifi/s/rogueap", [rogue, {**rogue, "is_rogue": False}])
-    (event,) = [one for one in found.records if isinstance(one, EventRecord)]
+    (event,) = [record for record in found.records if isinstance(record, EventRecord)]
     assert event.detail["ssid"] == "Kupang-WiFi-Gratis"
     assert flat_mac(CLIENT) not in flat_mac(event.detail["bssid"])
