@@ -31,7 +31,15 @@ from ingest.decoding.pseudonyms import Pseudonyms
 from ingest.decoding.record_builder import RecordBuilder
 from ingest.decoding.results import DEAD_LETTERS_MAX, DecodeResult, UnknownDeviceMessage
 from ingest.messages import Arrival
-from ingest.store.records import QUALITY_INVALID, QUALITY_UNDECODED, EventRecord, Reading, Record, StatusRecord
+from ingest.store.records import (
+    QUALITY_INVALID,
+    QUALITY_UNDECODED,
+    ClientList,
+    EventRecord,
+    Reading,
+    Record,
+    StatusRecord,
+)
 
 HISTORICAL_AFTER: Final = timedelta(minutes=10)
 UNDECODED: Final = "undecoded: "
@@ -136,7 +144,8 @@ class ThirdPartyDecoder:
             fix_age = at - fix_at if at and fix_at else None
             seq = derive_seq(at or received_at, _idempotency_key(report.key, reading, number))
             origin = self._builder.origin(device, message.adapter.name, seq, at, received_at)
-            message.readings.append(self._builder.reading(device, origin, values, quality, profile.geometry, fix_age))
+            record = self._builder.reading(device, origin, values, quality, profile.geometry, fix_age)
+            message.readings.append(_with_context(record, report) if first else record)
             message.events += self._event_records(device, seq, at, message, events)
         if rest:
             message.undecoded.append(Rejected(report.raw or message.arrival.payload, rest, device.id))
@@ -231,6 +240,14 @@ def _events(
         yield event, event.state != "noted" and event.type in adapter.level_events
     for event in read_events(profile, fields):
         yield event, event.state != "noted"
+
+
+def _with_context(reading: Reading, report: DeviceReport) -> Reading:
+    """The reading with what the stateful rules need of its report."""
+    client_list = ClientList(report.client_list) if report.client_list else None
+    if not report.counters and client_list is None:
+        return reading
+    return msgspec.structs.replace(reading, counters=report.counters, client_list=client_list)
 
 
 def _status(device: Device, connectivity: ConnectivityReport, report: DeviceReport, arrival: Arrival) -> StatusRecord:

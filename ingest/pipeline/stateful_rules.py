@@ -12,6 +12,7 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
+from city.counters import CounterState, CounterValue, count_growth
 from city.inventory.geo import distance_km
 from ingest.decoding.validation import AHEAD_MAX, RATE_MAX_KBPS, merge_flags, without_fix
 from ingest.store.port import EventQuery, Latest, TelemetryReader
@@ -26,11 +27,6 @@ GNSS_SCATTER_KM: Final = 0.3
 """Scatter of receivers among houses; a move within it is no jump."""
 CONFIRMATIONS_MIN: Final = 3
 """Consecutive fixes that agree with each other, but not with the accepted one, until they are accepted."""
-RATE_GAP_MAX: Final = timedelta(minutes=30)
-"""Longest gap between two counter samples for which a rate is computed."""
-COUNTER_32: Final = 1 << 32
-WRAP_FROM: Final = 1 << 31
-"""A 32-bit counter wraps from its upper half; a fall from the lower half is a restart."""
 UPTIME_SLACK_S: Final = 30.0
 RADIO_COUNT_AGE_MAX: Final = timedelta(minutes=15)
 """How long the client count of a radio that reports alone is added to the others."""
@@ -55,11 +51,11 @@ class PositionTrack(msgspec.Struct, frozen=True):
     confirmations: int = 0
 
 
-class CounterSample(msgspec.Struct, frozen=True):
-    """Counters of an access point at one moment."""
+class CounterTrack(msgspec.Struct, frozen=True):
+    """Counters of an access point up to one moment: interface (empty for the sum) and counter to state."""
 
     at: datetime
-    values: dict[str, float]
+    states: dict[tuple[str, str], CounterState]
     uptime_s: float | None
 
 
@@ -111,7 +107,7 @@ class StatefulRules:
         self._level_events = level_events
         self._clock = clock
         self._tracks: StagedDict[str, PositionTrack] = StagedDict()
-        self._samples: StagedDict[str, CounterSample] = StagedDict()
+        self._counters: StagedDict[str, CounterTrack] = StagedDict()
         self._levels: StagedDict[tuple[str, str], EventRecord] = StagedDict()
         self._radios: StagedDict[str, RadioClients] = StagedDict()
 
@@ -124,21 +120,21 @@ class StatefulRules:
         if self._reader is not None:
             self._restore(self._reader)
             self._reader = None
-        for staged in (self._tracks, self._samples, self._levels, self._radios):
+        for staged in (self._tracks, self._counters, self._levels, self._radios):
             staged.discard()
         return [self._apply_to(record) for record in records]
 
     def commit(self) -> None:
         """Keep the state of the batch last applied, which is now stored."""
-        for staged in (self._tracks, self._samples, self._levels, self._radios):
+        for staged in (self._tracks, self._counters, self._levels, self._radios):
             staged.commit()
 
     def _restore(self, reader: TelemetryReader) -> None:
         for latest in reader.latest():
             if position := _position_of(latest):
                 self._tracks[latest.device] = PositionTrack(position)
-            if sample := _counter_sample_of(latest):
-                self._samples[latest.device] = sample
+            if counters := _counters_of(latest):
+                self._counters[latest.device] = counters
         end = self._clock() + AHEAD_MAX
         for type_ in sorted(self._level_events):
             newest_first = reader.events(EventQuery(end - LEVELS_LOOKBACK, end, types=(type_,), limit=1_000))
@@ -189,14 +185,12 @@ class StatefulRules:
 
     def _add_rates(self, reading: Reading) -> Reading:
         device, at, values = reading.origin.device, reading.origin.measured_at, reading.values
-        before = self._samples.get(device)
+        before = self._counters.get(device)
         if before is not None and at <= before.at:
             return reading
-        now = CounterSample(at, _counters(values), _uptime(values))
-        self._samples[device] = now
-        rates = _rates(before, now) if before else {}
+        self._counters[device], rates = _count(before, reading)
         missing = {name: rate for name, rate in rates.items() if name not in values}
-        return Reading(reading.origin, {**values, **missing}) if missing else reading
+        return msgspec.structs.replace(reading, values={**values, **missing}) if missing else reading
 
     def _sum_radio_clients(self, reading: Reading) -> Reading:
         """Total clients over all radios, for devices whose radios report separately."""
@@ -224,43 +218,41 @@ def is_reachable(first: PositionFix, second: PositionFix) -> bool:
     return apart_km <= max(GNSS_SCATTER_KM, FASTEST_KMH * hours)
 
 
-def counter_increase(before: float, now: float, *, restarted: bool) -> float | None:
-    """Growth of a counter, over a wrap of 32 bits; None when it was restarted in between.
-
-    Args:
-        before: Earlier value.
-        now: Later value.
-        restarted: Whether the device reports a restart in between.
-    """
-    if restarted:
-        return None
-    if now >= before:
-        return now - before
-    return now + COUNTER_32 - before if WRAP_FROM <= before < COUNTER_32 and now < WRAP_FROM else None
-
-
-def _rates(before: CounterSample, now: CounterSample) -> dict[str, Value]:
-    seconds = (now.at - before.at).total_seconds()
-    if not 0 < seconds <= RATE_GAP_MAX.total_seconds():
-        return {}
-    restarted = (
-        before.uptime_s is not None
-        and now.uptime_s is not None
-        and now.uptime_s < before.uptime_s + seconds - UPTIME_SLACK_S
-        and now.uptime_s < seconds + UPTIME_SLACK_S
-    )
+def _count(before: CounterTrack | None, reading: Reading) -> tuple[CounterTrack, dict[str, Value]]:
+    """Counters after a reading, and the rates since the ones before: by interface, where the reading has interfaces."""
+    at, uptime_s = reading.origin.measured_at, _uptime(reading.values)
+    restarted = before is not None and _is_restart(before, at, uptime_s)
+    known = before.states if before else {}
+    states: dict[tuple[str, str], CounterState] = {}
     rates: dict[str, Value] = {}
     for counter, rate in _COUNTERS:
-        if counter in before.values and counter in now.values:
-            grown = counter_increase(before.values[counter], now.values[counter], restarted=restarted)
-            kbps = None if grown is None else round(grown * 8 / 1000 / seconds, 3)
-            if kbps is not None and kbps <= RATE_MAX_KBPS:
-                rates[rate] = kbps
-    return rates
+        kbps = []
+        for name, octets in _octets_by_interface(reading, counter).items():
+            now = CounterValue(octets, at.timestamp())
+            step = count_growth(known.get((name, counter)), now, restarted=restarted)
+            states[name, counter] = step.state
+            kbps.append(step.growth.kbps if step.growth else None)
+        counted = [value for value in kbps if value is not None]
+        if counted and len(counted) == len(kbps) and sum(counted) <= RATE_MAX_KBPS:
+            rates[rate] = round(sum(counted), 3)
+    return CounterTrack(at, states, uptime_s), rates
 
 
-def _counters(values: dict[str, Value]) -> dict[str, float]:
-    return {name: float(values[name]) for name, _ in _COUNTERS if name in values}
+def _is_restart(before: CounterTrack, at: datetime, uptime_s: float | None) -> bool:
+    """Whether the uptime says that the device has restarted since."""
+    seconds = (at - before.at).total_seconds()
+    return (
+        before.uptime_s is not None
+        and uptime_s is not None
+        and uptime_s < before.uptime_s + seconds - UPTIME_SLACK_S
+        and uptime_s < seconds + UPTIME_SLACK_S
+    )
+
+
+def _octets_by_interface(reading: Reading, counter: str) -> dict[str, float]:
+    if reading.counters:
+        return {name: octets[counter] for name, octets in reading.counters.items() if counter in octets}
+    return {"": float(reading.values[counter])} if counter in reading.values else {}
 
 
 def _uptime(values: dict[str, Value]) -> float | None:
@@ -272,11 +264,15 @@ def _position_of(latest: Latest) -> PositionFix | None:
     return PositionFix(float(lat.value), float(lon.value), lat.measured_at) if lat and lon else None
 
 
-def _counter_sample_of(latest: Latest) -> CounterSample | None:
+def _counters_of(latest: Latest) -> CounterTrack | None:
     found = {name: latest.values[name] for name, _ in _COUNTERS if name in latest.values}
     if not found:
         return None
     uptime = latest.values.get("uptime_s")
     at = max(field.measured_at for field in found.values())
-    values = {name: float(field.value) for name, field in found.items() if field.measured_at == at}
-    return CounterSample(at, values, float(uptime.value) if uptime and uptime.measured_at == at else None)
+    states = {
+        ("", name): CounterState(CounterValue(float(field.value), at.timestamp()))
+        for name, field in found.items()
+        if field.measured_at == at
+    }
+    return CounterTrack(at, states, float(uptime.value) if uptime and uptime.measured_at == at else None)
