@@ -42,6 +42,7 @@ from ingest.store.records import (
 )
 
 HISTORICAL_AFTER: Final = timedelta(minutes=10)
+_NO_CLIENTS: Final[dict[str, Any]] = {"clients": 0, "clients_by_ssid": {}}
 UNDECODED: Final = "undecoded: "
 """Prefix of a dead letter's reason when no frame decoder could read the bytes."""
 
@@ -56,6 +57,8 @@ class _Message(msgspec.Struct):
     statuses: list[StatusRecord] = []
     unknown_devices: list[UnknownDeviceMessage] = []
     undecoded: list[Rejected] = []
+    client_list: str = ""
+    """Name of the complete list of clients that the message is; empty if it is none."""
 
 
 class ThirdPartyDecoder:
@@ -82,7 +85,7 @@ class ThirdPartyDecoder:
             names = tuple(name for unknown in message.unknown_devices for name in unknown.names)
             return DecodeResult([], [Rejected(self.redact(arrival, arrival.payload, names), reason)])
         return DecodeResult(
-            records,
+            [*records, *self._readings_of_absent(message)],
             [msgspec.structs.replace(part, raw=self.redact(arrival, part.raw)) for part in message.undecoded],
             ignored=not (records or message.undecoded or message.unknown_devices),
             unknown_devices=[
@@ -110,6 +113,9 @@ class ThirdPartyDecoder:
 
     def _add(self, report: DeviceReport, message: _Message) -> None:
         name, arrival, connectivity = message.adapter.name, message.arrival, report.connectivity
+        if report.client_list and not report.names:
+            message.client_list = report.client_list
+            return
         if connectivity and connectivity.all_devices:
             devices = self._index.all_of(name, connectivity.address_prefix)
             message.statuses += [_status(device, connectivity, report, arrival) for device in devices]
@@ -149,6 +155,20 @@ class ThirdPartyDecoder:
             message.events += self._event_records(device, seq, at, message, events)
         if rest:
             message.undecoded.append(Rejected(report.raw or message.arrival.payload, rest, device.id))
+
+    def _readings_of_absent(self, message: _Message) -> Iterator[Reading]:
+        """No clients, for each access point that a complete list does not name; the stateful rules know whose it is."""
+        if not message.client_list or message.arrival.retained:
+            return
+        received_at = message.arrival.received_at
+        named = {reading.origin.device for reading in message.readings}
+        client_list = ClientList(message.client_list, is_absent=True)
+        for device in self._index.all_of(message.adapter.name):
+            if device.KIND == "ap" and device.id not in named:
+                seq = derive_seq(received_at, f"absent/{message.client_list}".encode())
+                origin = self._builder.origin(device, message.adapter.name, seq, None, received_at)
+                reading = self._builder.reading(device, origin, dict(_NO_CLIENTS))
+                yield msgspec.structs.replace(reading, client_list=client_list)
 
     def _event_records(
         self,

@@ -1,4 +1,4 @@
-"""Rules that need a device's past: position jumps, rates of counters, changes of level events.
+"""Rules that need a device's past: position jumps, rates of counters, complete lists, changes of level events.
 
 The rules run between decoding and the store. `apply` processes a batch; `commit` keeps the new state once that batch is
 stored. A batch that is retried is processed from the committed state again.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
@@ -16,7 +16,7 @@ from city.counters import CounterState, CounterValue, count_growth
 from city.inventory.geo import distance_km
 from ingest.decoding.validation import AHEAD_MAX, RATE_MAX_KBPS, merge_flags, without_fix
 from ingest.store.port import EventQuery, Latest, TelemetryReader
-from ingest.store.records import QUALITY_JUMP, EventRecord, Reading, Record, Value
+from ingest.store.records import QUALITY_JUMP, ClientList, EventRecord, Reading, Record, Value
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -57,6 +57,14 @@ class CounterTrack(msgspec.Struct, frozen=True):
     at: datetime
     states: dict[tuple[str, str], CounterState]
     uptime_s: float | None
+
+
+class ListedAccessPoint(msgspec.Struct, frozen=True):
+    """The newest complete list of clients that said something of an access point, and whether it had any."""
+
+    scope: str
+    at: datetime
+    has_clients: bool
 
 
 RadioClients = dict[str, tuple[int, datetime]]
@@ -110,9 +118,19 @@ class StatefulRules:
         self._counters: StagedDict[str, CounterTrack] = StagedDict()
         self._levels: StagedDict[tuple[str, str], EventRecord] = StagedDict()
         self._radios: StagedDict[str, RadioClients] = StagedDict()
+        self._client_lists: StagedDict[str, ListedAccessPoint] = StagedDict()
+        self._staged: tuple[StagedDict[Any, Any], ...] = (
+            self._tracks,
+            self._counters,
+            self._levels,
+            self._radios,
+            self._client_lists,
+        )
 
     def apply(self, records: Sequence[Record]) -> list[Record | None]:
-        """Each record as it is to be stored; None for a level event that changes nothing.
+        """Each record as it is to be stored; None for one that changes nothing.
+
+        Those are level events that say the same again, and counts of access points that a list of clients leaves out.
 
         Raises:
             RetryLaterError: The store that holds the past is unavailable.
@@ -120,13 +138,13 @@ class StatefulRules:
         if self._reader is not None:
             self._restore(self._reader)
             self._reader = None
-        for staged in (self._tracks, self._counters, self._levels, self._radios):
+        for staged in self._staged:
             staged.discard()
         return [self._apply_to(record) for record in records]
 
     def commit(self) -> None:
         """Keep the state of the batch last applied, which is now stored."""
-        for staged in (self._tracks, self._counters, self._levels, self._radios):
+        for staged in self._staged:
             staged.commit()
 
     def _restore(self, reader: TelemetryReader) -> None:
@@ -144,6 +162,8 @@ class StatefulRules:
 
     def _apply_to(self, record: Record) -> Record | None:
         if isinstance(record, Reading):
+            if record.client_list and not self._count_of_list(record, record.client_list):
+                return None
             values = record.values
             if "lat_deg" in values:
                 record = self._check_jump(record)
@@ -155,6 +175,23 @@ class StatefulRules:
         if isinstance(record, EventRecord) and record.is_level:
             return record if self._is_change(record) else None
         return record
+
+    def _count_of_list(self, reading: Reading, client_list: ClientList) -> bool:
+        """Whether a client count out of a complete list counts.
+
+        That of an absent device counts once, if the last list that named it was an earlier edition of this one. Not
+        again: a controller leaves out an access point that is away, too.
+        """
+        device, at = reading.origin.device, reading.origin.measured_at
+        named = self._client_lists.get(device)
+        is_newer = named is None or at > named.at
+        if client_list.is_absent:
+            counts = is_newer and named is not None and named.scope == client_list.scope and named.has_clients
+            if not counts:
+                return False
+        if is_newer:
+            self._client_lists[device] = ListedAccessPoint(client_list.scope, at, not client_list.is_absent)
+        return True
 
     def _is_change(self, event: EventRecord) -> bool:
         key = (event.origin.device, event.type)

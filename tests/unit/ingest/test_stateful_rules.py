@@ -8,7 +8,7 @@ from typing import Any, Literal
 from city.counters import WRAP
 from ingest.pipeline.stateful_rules import StatefulRules
 from ingest.store.memory import MemoryStore
-from ingest.store.records import EventRecord, Reading, Record, RecordOrigin
+from ingest.store.records import ClientList, EventRecord, Reading, Record, RecordOrigin
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -175,3 +175,35 @@ def test_one_interface_that_began_again_leaves_no_rate_of_the_others() -> None:
 def test_one_wrong_answer_of_zero_is_passed_over() -> None:
     steps = ((0, {"rx_bytes": 7 * 10**9}), (60, {"rx_bytes": 0}), (120, {"rx_bytes": 7 * 10**9 + 150_000}))
     assert rates(*steps) == [None, None, 10.0]
+
+
+def listed(at_s: float, scope: str, clients: int, *, is_absent: bool = False) -> Reading:
+    return Reading(origin(at_s, "ap-1"), {"clients": clients}, client_list=ClientList(scope, is_absent))
+
+
+def counts(rules: StatefulRules, *readings: Reading) -> list[object]:
+    return [record.values["clients"] if isinstance(record, Reading) else None for record in settled(rules, *readings)]
+
+
+def test_an_access_point_that_its_list_no_longer_names_has_no_clients_said_once() -> None:
+    steps = (listed(0, "site", 3), listed(60, "site", 0, is_absent=True), listed(120, "site", 0, is_absent=True))
+    assert counts(StatefulRules(), *steps) == [3, 0, None]
+
+
+def test_only_a_later_edition_of_the_same_list_takes_clients_away() -> None:
+    rules = StatefulRules()
+    assert counts(rules, listed(0, "other", 0, is_absent=True)) == [None], "it was never named"
+    assert counts(rules, listed(10, "site", 3), listed(20, "other", 0, is_absent=True)) == [3, None]
+    assert counts(rules, listed(5, "site", 0, is_absent=True)) == [None], "the list is older"
+    assert counts(rules, listed(30, "other", 2), listed(40, "site", 0, is_absent=True)) == [2, None], "it has moved"
+    assert counts(rules, listed(50, "other", 0, is_absent=True)) == [0]
+
+
+def test_a_list_is_judged_again_from_what_was_stored() -> None:
+    rules = StatefulRules()
+    settled(rules, listed(0, "site", 3))
+    gone = listed(60, "site", 0, is_absent=True)
+    assert rules.apply([gone]) == [gone]
+    assert rules.apply([gone]) == [gone], "the batch before was not stored"
+    rules.commit()
+    assert rules.apply([gone]) == [None]

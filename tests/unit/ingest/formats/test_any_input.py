@@ -74,4 +74,4 @@ def test_a_wifi_adapter_hears_or_refuses_and_does_nothing_else(topic: str, body:
         found = adapter_for(topic).decode(topic, raw)
     except PayloadError:
         return
-    assert all(one.names for one in found)
+    assert all(one.names or one.client_list for one in found)
