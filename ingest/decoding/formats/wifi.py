@@ -10,20 +10,12 @@ import msgspec
 
 from broker.contract.codec import decode_json
 from city.errors import PayloadError
+from city.inventory.addresses import normal_mac
 from ingest.decoding.formats.parsing import mapping_at, parse_number, text_at, without_none
 from ingest.decoding.formats.port import DeviceReport
 
 _LIST_PATHS: Final = (("data",), ("result", "data"), ("result", "clients"), ("result",))
 _decoder: Final = msgspec.json.Decoder(dict[str, Any] | list[Any])
-_HEX: Final = frozenset("0123456789abcdef")
-
-
-def normal_mac(text: str) -> str:
-    """A MAC address in lower case with colons; any other text as it is."""
-    flat = text.strip().lower().replace(":", "").replace("-", "").replace(".", "")
-    if len(flat) != 12 or not _HEX.issuperset(flat):  # noqa: PLR2004 - digits of a MAC address
-        return text.strip()
-    return ":".join(flat[place : place + 2] for place in range(0, 12, 2))
 
 
 class ControllerAnswer(msgspec.Struct, frozen=True):

@@ -16,6 +16,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from city.inventory.addresses import address_key
 from city.storage.sqlite import (
     open_durable,
     used_bytes,
@@ -154,7 +155,7 @@ class Quarantine(SqliteFile):
         names = msgspec.json.encode(message.names[:_SHOWN_NAMES]).decode()
         at = message.received_at.timestamp()
         place = (message.lat_deg, message.lon_deg)
-        address = message.names[0].lower() if message.names else ""
+        address = address_key(message.adapter, message.names[0]) if message.names else ""
         row = (message.adapter, address, names, message.model, message.label, *place, message.port, at)
         device_id, state = db.execute(_UPSERT, row).fetchone()
         if state == "ignored":

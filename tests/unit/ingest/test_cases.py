@@ -31,7 +31,6 @@ NOT_YET = frozenset(
         "F31",
         "F34",
         "F37",
-        "F38",
         "F45",
     ]
 )

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from city.inventory.addresses import normal_mac
 from ingest.decoding.formats.parsing import parse_any_time, parse_number, text_at, without_none
 from ingest.decoding.formats.port import Adapter, ConnectivityReport, DeviceReport, Hint
 from ingest.decoding.formats.wifi import (
@@ -18,7 +19,6 @@ from ingest.decoding.formats.wifi import (
     client_lists,
     client_summary,
     complete_list_report,
-    normal_mac,
     parse_count,
     parse_list,
     require_all_pages,

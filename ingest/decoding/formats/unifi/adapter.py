@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from city.errors import PayloadError
+from city.inventory.addresses import normal_mac
 from ingest.decoding.formats.parsing import mapping_at, objects_at, parse_any_time, parse_number, text_at, without_none
 from ingest.decoding.formats.port import Adapter, AdapterEvent, ConnectivityReport, DeviceReport, Hint, Personal
 from ingest.decoding.formats.wifi import (
@@ -19,7 +20,6 @@ from ingest.decoding.formats.wifi import (
     client_lists,
     client_summary,
     complete_list_report,
-    normal_mac,
     parse_count,
     parse_list,
     require_all_pages,

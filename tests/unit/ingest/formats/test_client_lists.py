@@ -10,9 +10,9 @@ from ingest.decoding.results import DecodeResult
 from ingest.store.records import Reading
 from tests.support.decoding import decoded, device
 
-MAC = "98:3b:8f:00:00:07"
-UNIFI = {"ap_mac": "98:3b:8f:00:00:08", "essid": "Kota", "signal": -60}
-OMADA = {"apMac": "98-3B-8F-00-00-08", "ssid": "Kota", "wireless": True, "active": True}
+MAC = "9a:3b:8f:00:00:07"
+UNIFI = {"ap_mac": "9a:3b:8f:00:00:08", "essid": "Kota", "signal": -60}
+OMADA = {"apMac": "9A-3B-8F-00-00-08", "ssid": "Kota", "wireless": True, "active": True}
 
 
 def sent(topic: str, body: Any, *, retained: bool = False) -> DecodeResult:
