@@ -17,7 +17,7 @@ NEAR_WRAP: Final = WRAP - (1 << 28)
 GAP_MAX_S: Final = 1800.0
 """Longest time between two values over which a rate says something."""
 WIRELESS_MAX_KBPS: Final = 1_000_000.0
-"""Upper limit of a rate over a wrap, where the interface does not say its speed."""
+"""Upper limit of a rate, where the interface does not say a higher one."""
 FROM_ZERO_MAX_KBPS: Final = 100_000.0
 """Upper limit of a rate from a first value of 0, which may be a wrong answer before the lifetime count."""
 
@@ -78,7 +78,7 @@ def count_growth(
         now: The new value, later than the last one.
         restarted: Whether the device reports a restart in between.
         bits: Width of the counter; None when it is not known.
-        speed_kbps: Highest possible rate of the interface.
+        speed_kbps: Highest possible rate of the interface, for a wrap.
         gap_max_s: Longest time over which growth is counted.
     """
     if state is None or restarted or not 0 < now.at_s - state.last.at_s <= gap_max_s:
@@ -95,7 +95,8 @@ def count_growth(
         return CounterStep(CounterState(now, before_fall))
     growth = _between(last, now)
     is_first_zero = last.value == 0 and before_fall is None and not state.is_known_start
-    if is_first_zero and growth.kbps > FROM_ZERO_MAX_KBPS:
+    # A speed that a driver states too low must not cost the traffic that went through.
+    if growth.kbps > (FROM_ZERO_MAX_KBPS if is_first_zero else max(speed_kbps, WIRELESS_MAX_KBPS)):
         return CounterStep(CounterState(now))
     return CounterStep(CounterState(now, is_known_start=state.is_known_start and now.value == 0), growth)
 

@@ -144,7 +144,7 @@ def _address_of(settings: Settings, text: str) -> tuple[str, str]:
             raise ConfigError(f"{text!r} is neither an unknown device's number nor ADAPTER:ADDRESS")
         return adapter, address
     device = _unknown_device(settings, text)
-    return device.adapter, device.address
+    return device.adapter, device.inventory_address()
 
 
 def _unknown_device(settings: Settings, text: str) -> UnknownDevice:

@@ -16,7 +16,8 @@ from typing import Final, Literal
 
 import msgspec
 
-from city.inventory.addresses import address_key
+from city.inventory.addresses import address_key, written_address
+from city.inventory.device_topics import OWN_TOPICS
 from city.storage.sqlite import (
     open_durable,
     used_bytes,
@@ -123,6 +124,11 @@ class UnknownDevice(msgspec.Struct, frozen=True):
     last_at: datetime
     messages: int
     dropped: int
+
+    def inventory_address(self) -> str:
+        """The address as the inventory is to have it: as spelled in the device's own topic, where it has one."""
+        is_spelled = self.adapter in OWN_TOPICS and self.names
+        return written_address(self.adapter, self.names[0]) if is_spelled else self.address
 
 
 class Quarantine(SqliteFile):

@@ -73,7 +73,12 @@ def test_a_first_zero_before_a_lifetime_count_is_no_traffic() -> None:
     assert growths(0, 9 * 10**9, 9 * 10**9 + 5) == [None, 5]
     assert growths(0, 7000) == [7000]
     restarted = count_growth(None, CounterValue(0, 0), restarted=True).state
-    assert count_growth(restarted, CounterValue(9 * 10**9, 60)).growth is not None
+    assert count_growth(restarted, CounterValue(10**9, 60)).growth is not None
+    assert count_growth(CounterState(CounterValue(0, 0)), CounterValue(10**9, 60)).growth is None
+
+
+def test_a_jump_that_no_interface_can_have_is_no_traffic() -> None:
+    assert growths(3 * 10**9, 40 * 10**9, 40 * 10**9 + 70) == [None, 70]
 
 
 def test_nothing_is_counted_over_a_restart_a_long_gap_or_backwards() -> None:
