@@ -24,6 +24,8 @@ from api.http.description import problems
 from api.http.routing import ApiRoute
 from broker.contract.topics import is_native, is_platforms
 from city.errors import TopicError
+from city.inventory.addresses import address_key
+from city.inventory.model import Device
 from city.runtime.gateways import Gateway
 
 log = structlog.get_logger("api")
@@ -67,6 +69,15 @@ def _require_gateway(request: Request) -> None:
         raise HTTPException(403, f"{user} may not publish here; its topics: {', '.join(gateway.filters)}")
 
 
+def _has_address(device: Device, named: str) -> bool:
+    binding = device.binding
+    return (
+        binding is not None
+        and binding.adapter == _NETJSON
+        and address_key(_NETJSON, binding.address) == address_key(_NETJSON, named)
+    )
+
+
 def _is_gateway(context: ApiContext, gateway: Gateway | None, password: str) -> bool:
     if gateway is None:
         return False
@@ -78,12 +89,11 @@ def _require_device(request: Request) -> None:
     """Require the key of the device in the path, or of a NetJSON gateway for an unknown device."""
     context = context_of(request)
     key = request.query_params.get("key", "")
-    named = str(request.path_params.get("device", "")).lower()
+    named = str(request.path_params.get("device", ""))
     known = [
         device.id
         for device in context.city.devices.values()
-        if device.id == named
-        or (device.binding and device.binding.adapter == _NETJSON and device.binding.address.lower() == named)
+        if device.id == named.lower() or _has_address(device, named)
     ]
     gateways = [gateway for gateway in context.gateways.current().values() if _NETJSON in gateway.formats]
     # All are compared, found or not: an answer's time tells nobody which devices there are.

@@ -222,7 +222,7 @@ def _mark(request: Request, unknown_device: int, *, ignore: bool) -> MarkedRespo
 
 
 def _adoption(context: ApiContext, device: UnknownDevice, body: AdoptRequest) -> Adoption:
-    reach = {"adapter": device.adapter, "address": device.address, "profile": body.profile}
+    reach = {"adapter": device.adapter, "address": device.inventory_address(), "profile": body.profile}
     is_there = body.id in context.city.devices
     given = {} if is_there else body.model_dump(exclude={"id", "profile"}, exclude_none=True)
     return adoption_of(context.city, body.id, reach, {name: value for name, value in given.items() if value != ""})

@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from city.errors import ConfigError
+from city.inventory.addresses import address_doubt
 from city.runtime.options import add_settings, settings_from
 from city.runtime.secrets import KEY_NAME, Secrets, is_unused
 from city.runtime.service import whole_city
@@ -22,6 +23,7 @@ from city.runtime.settings import Settings
 
 FREE_MIN_BYTES: Final = 500 << 20
 CONNECT_TIMEOUT_S: Final = 2.0
+DOUBTS_SHOWN: Final = 20
 _OTHERS: Final = {
     "KOTA_PYTHON",
     "KOTA_SUPERVISOR",
@@ -83,6 +85,21 @@ def _check_inventory(settings: Settings) -> Finding:
     counted = f"{len(city.bins)} bins, {len(city.trucks)} trucks, {len(city.access_points)} access points"
     detail = f"{city.name}: {counted}, {len(city.cameras)} cameras, {len(city.kelurahan)} kelurahan"
     return Finding("inventory", ok=True, detail=detail)
+
+
+def _check_addresses(settings: Settings) -> Finding:
+    """Third-party addresses that can be heard and are likely mistyped; it is no reason not to start."""
+    try:
+        devices = whole_city(settings).devices.values()
+    except ConfigError:
+        return Finding("addresses", ok=False, detail="not checked: the inventory is wrong", fatal=False)
+    doubts = [
+        f"{device.id}: {doubt}" for device in devices if device.binding and (doubt := address_doubt(device.binding))
+    ]
+    if not doubts:
+        return Finding("addresses", ok=True, detail="none is likely mistyped", fatal=False)
+    more = f"; and {len(doubts) - DOUBTS_SHOWN} more" if len(doubts) > DOUBTS_SHOWN else ""
+    return Finding("addresses", ok=False, detail="; ".join(doubts[:DOUBTS_SHOWN]) + more, fatal=False)
 
 
 def _check_key(settings: Settings) -> Finding:
@@ -151,4 +168,10 @@ _CONFIGURATION: Final = {
     "key": _check_key,
     "clip": _check_clip,
 }
-_RUNTIME: Final = {"python": _check_python, "disk": _check_disk, "broker": _check_broker, "api": _check_api}
+_RUNTIME: Final = {
+    "addresses": _check_addresses,
+    "python": _check_python,
+    "disk": _check_disk,
+    "broker": _check_broker,
+    "api": _check_api,
+}

@@ -20,6 +20,7 @@ import structlog
 
 from broker.contract.topics import Kind
 from city.errors import ConfigError, StorageError
+from city.inventory.addresses import address_key
 from city.inventory.devices import (
     BINDING_FIELDS,
     DEVICE_TYPES,
@@ -180,7 +181,8 @@ def _references(city: City, devices: Mapping[str, Device], *, without: str = "")
     references.ids |= dict.fromkeys(devices, _HERE)
     for device in devices.values():
         if device.binding and device.id != without:
-            references.addresses[device.binding.adapter, device.binding.address.lower()] = device.id
+            adapter, address = device.binding.adapter, device.binding.address
+            references.addresses[adapter, address_key(adapter, address)] = device.id
     return references
 
 

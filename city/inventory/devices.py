@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, TypeVar
 
 from broker.contract.topics import Kind
+from city.inventory.addresses import address_fault, address_key, written_address
 from city.inventory.field_types import Points, References, show
 from city.inventory.model import AccessPoint, Bin, Binding, Camera, Device, Profile, Site, Truck
 from city.inventory.tables import Problems, Table, TomlTable, columns_of, index_by_id, read_csv, read_toml
@@ -120,12 +121,14 @@ def read_binding(table: Table, kind: Kind, references: DeviceReferences) -> Bind
         table.note("profile", f"{profile.id!r} reads a {profile.kind}, not a {kind}")
     adapter, address = given.get("adapter"), given.get("address")
     if len(given) == len(BINDING_FIELDS) and isinstance(adapter, str) and isinstance(address, str):
-        _claim(table, (adapter, address.lower()), references)
-    return binding
+        _claim(table, (adapter, address_key(adapter, address)), references)
+        if fault := address_fault(adapter, address):
+            table.note("address", fault)
+    return replace(binding, address=written_address(binding.adapter, binding.address)) if binding else None
 
 
 def _claim(table: Table, key: tuple[str, str], references: DeviceReferences) -> None:
-    """Note an address that is in use. Adapters compare addresses without regard to case."""
+    """Note an address that is in use. Its spelling does not matter."""
     if key in references.addresses:
         table.note("address", f"{show(key[1])} is already in {references.addresses[key]}")
     references.addresses.setdefault(key, table.where)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import structlog
 
+from city.counters import WIRELESS_MAX_KBPS, CounterSum, MemberCount
 from edge.sensors import snmp_tables as mib
 from edge.sensors.driver_status import DriverStatus
 from edge.sensors.polled import PolledSensor
@@ -18,7 +19,6 @@ from edge.sensors.source import host_and_port, options_of
 
 log = structlog.get_logger("edge")
 
-COUNTER_32: Final = 1 << 32
 WIRELESS_NAME: Final = re.compile(r"(wlan|ath|rai?|wl|vap|phy\d+-ap|dot11radio)\d", re.IGNORECASE)
 """Names of client interfaces, where the agent gives no type; not `wifi0`, a radio that would count them again."""
 
@@ -34,8 +34,8 @@ class SnmpProbe:
     def __init__(self, agents: Callable[[], SnmpAgent], interfaces: frozenset[str] = frozenset()) -> None:
         self._agents = agents
         self._interfaces = interfaces
-        self._widened: dict[tuple[str, str], tuple[int, int]] = {}
-        self._uptime_s = 0
+        self._sums = {field: CounterSum() for field in mib.IF_HC_OCTETS}
+        self._uptime_s = 0.0
         self._table: mib.WirelessTable | None = None
         self._said = False
 
@@ -47,15 +47,19 @@ class SnmpProbe:
         ticks = _number(system.get(mib.HR_SYSTEM_UPTIME, system.get(mib.SYS_UPTIME)))
         if ticks is not None:
             values["uptime_s"] = int(ticks) // 100
-            if values["uptime_s"] < self._uptime_s:
-                self._widened.clear()
-            self._uptime_s = values["uptime_s"]
+            self._note_uptime(ticks / 100)
         return {
             **values,
             **self._traffic(agent),
             **self._wireless(agent, str(system.get(mib.SYS_OBJECT_ID, ""))),
             **_load(agent),
         }
+
+    def _note_uptime(self, uptime_s: float) -> None:
+        if uptime_s < self._uptime_s:
+            for counter_sum in self._sums.values():
+                counter_sum.clear()
+        self._uptime_s = uptime_s
 
     def _traffic(self, agent: SnmpAgent) -> dict[str, int]:
         """Bytes of the clients' interfaces, from 64-bit counters, else from 32-bit ones."""
@@ -64,10 +68,11 @@ class SnmpProbe:
         if not indices and not self._said:
             self._said = True
             log.warning("edge.no_wireless_interface", interfaces=sorted(names.values()), hint="#interface=NAME")
+        speeds = agent.walk(mib.IF_HIGH_SPEED) if indices else {}
         return {
-            field: total
-            for field in mib.IF_HC_OCTETS
-            if indices and (total := self._octets(agent, field, indices)) is not None
+            field: counter_sum.add(members, self._uptime_s)
+            for field, counter_sum in self._sums.items()
+            if indices and (members := _octets(agent, field, indices, speeds))
         }
 
     def _chosen(self, names: dict[str, str], types: dict[str, Value]) -> list[str]:
@@ -75,25 +80,6 @@ class SnmpProbe:
             return [index for index, name in names.items() if name in self._interfaces]
         typed = [index for index in names if types.get(index) == mib.WIRELESS_TYPE]
         return typed or [index for index, name in names.items() if WIRELESS_NAME.match(name)]
-
-    def _octets(self, agent: SnmpAgent, field: str, indices: list[str]) -> int | None:
-        """The sum over interfaces; None when one is unknown, because a part would look like the whole."""
-        wide = agent.walk(mib.IF_HC_OCTETS[field])
-        narrow = {} if all(index in wide for index in indices) else agent.walk(mib.IF_OCTETS[field])
-        total = 0
-        for index in indices:
-            octets, counted = _number(wide.get(index)), _number(narrow.get(index))
-            if octets is None and counted is None:
-                return None
-            total += int(octets) if octets is not None else self._widen((index, field), int(counted or 0))
-        return total
-
-    def _widen(self, key: tuple[str, str], counted: int) -> int:
-        """A 32-bit counter extended over its wraps; it wraps after 6 minutes at 100 Mbit/s."""
-        laps, before = self._widened.get(key, (0, 0))
-        laps += counted < before
-        self._widened[key] = (laps, counted)
-        return laps * COUNTER_32 + counted
 
     def _wireless(self, agent: SnmpAgent, object_id: str) -> dict[str, Any]:
         """Clients and airtime by the maker's table: the known one, else the first one that answers."""
@@ -104,6 +90,25 @@ class SnmpProbe:
                 self._table = table
                 return _clients(agent, table, clients)
         return {}
+
+
+def _octets(
+    agent: SnmpAgent, field: str, indices: list[str], speeds: Mapping[str, Value]
+) -> dict[str, MemberCount] | None:
+    """Counters of the interfaces; None when one is unknown, because a part would look like the whole."""
+    wide = agent.walk(mib.IF_HC_OCTETS[field])
+    narrow = {} if all(index in wide for index in indices) else agent.walk(mib.IF_OCTETS[field])
+    members: dict[str, MemberCount] = {}
+    for index in indices:
+        octets, counted = _number(wide.get(index)), _number(narrow.get(index))
+        speed_kbps = (_number(speeds.get(index)) or 0) * 1000 or WIRELESS_MAX_KBPS
+        if octets is not None:
+            members[index] = MemberCount(octets, 64, speed_kbps)
+        elif counted is not None:
+            members[index] = MemberCount(counted, 32, speed_kbps)
+        else:
+            return None
+    return members
 
 
 def _clients(agent: SnmpAgent, table: mib.WirelessTable, clients: dict[str, Value]) -> dict[str, Any]:

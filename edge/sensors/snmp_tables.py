@@ -17,6 +17,8 @@ IF_TYPE: Final = "1.3.6.1.2.1.2.2.1.3"
 IF_NAME: Final = "1.3.6.1.2.1.31.1.1.1.1"
 IF_OCTETS: Final = {"rx_bytes": "1.3.6.1.2.1.2.2.1.10", "tx_bytes": "1.3.6.1.2.1.2.2.1.16"}
 IF_HC_OCTETS: Final = {"rx_bytes": "1.3.6.1.2.1.31.1.1.1.6", "tx_bytes": "1.3.6.1.2.1.31.1.1.1.10"}
+IF_HIGH_SPEED: Final = "1.3.6.1.2.1.31.1.1.1.15"
+"""Speed in Mbit/s; 0 where it is not known."""
 WIRELESS_TYPE: Final = 71
 """ieee80211. Source: IANAifType-MIB."""
 

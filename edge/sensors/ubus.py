@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, TypeVar
 import msgspec
 from msgspec import Meta
 
+from city.counters import CounterSum, MemberCount
 from city.errors import ConfigError, RetryLaterError
 from edge.sensors.driver_status import DriverStatus
 from edge.sensors.polled import PolledSensor
@@ -105,10 +106,14 @@ class UbusProbe:
         self._ubus = ubus
         self._processors = processors
         self._surveyed: dict[str, Channel] = {}
+        self._sums = {field: CounterSum() for field in ("rx_bytes", "tx_bytes")}
+        self._uptime_s = 0
 
     def measure(self) -> Mapping[str, Any]:
         """Contract fields that the router reports."""
-        values = _load(self._call_as("system", "info", {}, SystemInfo) or SystemInfo(), self._processors)
+        system = self._call_as("system", "info", {}, SystemInfo) or SystemInfo()
+        values = _load(system, self._processors)
+        self._note_uptime(system.uptime)
         named = self._call_as("iwinfo", "devices", {}, IwinfoDevices)
         if named is None and not values:
             raise RetryLaterError("ubus answers neither iwinfo nor system: rpcd-mod-iwinfo, and the rights of the user")
@@ -120,6 +125,13 @@ class UbusProbe:
         if not served or None in found.values():
             return values
         return {**values, **self._clients(served), **self._traffic(served), **self._air(served)}
+
+    def _note_uptime(self, uptime_s: int | None) -> None:
+        """Begin the sums anew when the router has restarted; without an uptime no growth can be told from a restart."""
+        if uptime_s is None or uptime_s < self._uptime_s:
+            for counter_sum in self._sums.values():
+                counter_sum.clear()
+        self._uptime_s = uptime_s or 0
 
     def _clients(self, served: dict[str, IwinfoInfo]) -> dict[str, Any]:
         """Client counts; none at all when one radio's are unknown, because a part would look like the whole."""
@@ -145,13 +157,15 @@ class UbusProbe:
         return len(results) if isinstance(results, list | dict) else None
 
     def _traffic(self, served: dict[str, IwinfoInfo]) -> dict[str, Any]:
-        links = [self._call_as("network.device", "status", {"name": name}, Link) for name in served]
-        counted = [link.statistics for link in links if link is not None and link.statistics is not None]
+        links = {name: self._call_as("network.device", "status", {"name": name}, Link) for name in served}
+        counted = {name: link.statistics for name, link in links.items() if link is not None and link.statistics}
         if len(counted) < len(links):
             return {}
         return {
-            "rx_bytes": sum(statistics.rx_bytes for statistics in counted),
-            "tx_bytes": sum(statistics.tx_bytes for statistics in counted),
+            field: counter_sum.add(
+                {name: MemberCount(getattr(statistics, field)) for name, statistics in counted.items()}, self._uptime_s
+            )
+            for field, counter_sum in self._sums.items()
         }
 
     def _air(self, served: dict[str, IwinfoInfo]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import msgspec
 
 from broker.contract.topics import KINDS
 from city.errors import ConfigError
+from city.inventory.addresses import address_key
 from city.inventory.adoption import adopt, adoption_of, unadopt
 from city.inventory.profiles import suggest
 from city.runtime.options import add_settings, settings_from
@@ -143,7 +144,7 @@ def _address_of(settings: Settings, text: str) -> tuple[str, str]:
             raise ConfigError(f"{text!r} is neither an unknown device's number nor ADAPTER:ADDRESS")
         return adapter, address
     device = _unknown_device(settings, text)
-    return device.adapter, device.address
+    return device.adapter, device.inventory_address()
 
 
 def _unknown_device(settings: Settings, text: str) -> UnknownDevice:
@@ -152,7 +153,7 @@ def _unknown_device(settings: Settings, text: str) -> UnknownDevice:
     match = [
         device
         for device in quarantine.find(state=None)
-        if str(device.id) == text or (device.adapter, device.address) == (adapter, address.lower())
+        if str(device.id) == text or (device.adapter, device.address) == (adapter, address_key(adapter, address))
     ]
     quarantine.close()
     if not match:

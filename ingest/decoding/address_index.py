@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from city.inventory.addresses import address_key
 from city.inventory.model import City, Device, Profile
 
 
 class DeviceAddressIndex:
-    """An index of the addresses of one snapshot of the inventory, case-insensitive."""
+    """An index of the addresses of one snapshot of the inventory, in one spelling of each."""
 
     def __init__(self, city: City) -> None:
         self._profiles = city.profiles
         self._index = {
-            (device.binding.adapter, device.binding.address.lower()): device
+            (device.binding.adapter, address_key(device.binding.adapter, device.binding.address)): device
             for device in city.devices.values()
             if device.binding
         }
@@ -21,7 +22,8 @@ class DeviceAddressIndex:
     def find(self, adapter: str, names: Iterable[str]) -> tuple[Device, Profile] | None:
         """The device and profile of the first name that is in the inventory; None when none is."""
         for name in names:
-            device = self._index.get((adapter, name.lower()))
+            # Most names come in their normal form.
+            device = self._index.get((adapter, name.lower())) or self._index.get((adapter, address_key(adapter, name)))
             if device is not None and device.binding is not None:
                 return device, self._profiles[device.binding.profile]
         return None

@@ -71,13 +71,16 @@ def dry_run(city: City, profile: str, arrival: Arrival, *, model: str = "") -> D
     trial_city = city.with_devices({device.id: device for device in devices})
     result = Decoder(trial_city, late_after=LATE_AFTER).decode(arrival)
     return DryRunResult(
-        adapter.name, names, tuple(map(_to_dry_run_record, result.records)), _problems(result, len(decoded))
+        adapter.name,
+        names,
+        tuple(map(_to_dry_run_record, result.records)),
+        _problems(result, len(names) + len(decoded) - len(reports)),
     )
 
 
-def _problems(result: DecodeResult, reports: int) -> tuple[str, ...]:
+def _problems(result: DecodeResult, devices: int) -> tuple[str, ...]:
     found = [rejected.reason for rejected in result.rejected]
-    if not reports:
+    if not devices:
         found.append("understood, and it says nothing of how a device is")
     return tuple(found)
 

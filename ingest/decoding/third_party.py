@@ -33,9 +33,18 @@ from ingest.decoding.record_builder import RecordBuilder
 from ingest.decoding.results import DEAD_LETTERS_MAX, DecodeResult, UnknownDeviceMessage
 from ingest.decoding.validation import is_plausible, merge_flags
 from ingest.messages import Arrival
-from ingest.store.records import QUALITY_INVALID, QUALITY_UNDECODED, EventRecord, Reading, Record, StatusRecord
+from ingest.store.records import (
+    QUALITY_INVALID,
+    QUALITY_UNDECODED,
+    ClientList,
+    EventRecord,
+    Reading,
+    Record,
+    StatusRecord,
+)
 
 HISTORICAL_AFTER: Final = timedelta(minutes=10)
+_NO_CLIENTS: Final[dict[str, Any]] = {"clients": 0, "clients_by_ssid": {}}
 UNDECODED: Final = "undecoded: "
 """Prefix of a dead letter's reason when no frame decoder could read the bytes."""
 
@@ -52,6 +61,8 @@ class _Message(msgspec.Struct):
     undecoded: list[Rejected] = []
     moments: Counter[tuple[str, datetime]] = msgspec.field(default_factory=Counter)
     """Device and time of measurement to the number of records so far."""
+    client_list: str = ""
+    """Name of the complete list of clients that the message is; empty if it is none."""
 
     def in_order(self, device: str, report: DeviceReport, at: datetime | None) -> datetime | None:
         """The time of a record; records of a list that give one moment follow each other by a millisecond."""
@@ -89,7 +100,7 @@ class ThirdPartyDecoder:
             names = tuple(name for unknown in message.unknown_devices for name in unknown.names)
             return DecodeResult([], [Rejected(self.redact(arrival, arrival.payload, names), reason)])
         return DecodeResult(
-            records,
+            [*records, *self._readings_of_absent(message)],
             [msgspec.structs.replace(part, raw=self.redact(arrival, part.raw)) for part in message.undecoded],
             ignored=not (records or message.undecoded or message.unknown_devices),
             unknown_devices=[
@@ -120,6 +131,9 @@ class ThirdPartyDecoder:
 
     def _add(self, report: DeviceReport, message: _Message) -> None:
         name, arrival, connectivity = message.adapter.name, message.arrival, report.connectivity
+        if report.client_list and not report.names:
+            message.client_list = report.client_list
+            return
         if connectivity and connectivity.all_devices:
             devices = self._index.all_of(name, connectivity.address_prefix)
             message.statuses += [_status(device, connectivity, report, arrival) for device in devices]
@@ -158,10 +172,25 @@ class ThirdPartyDecoder:
             seq = derive_seq(own_time or received_at, _idempotency_key(report, reading, number, own_time))
             at = message.in_order(device.id, report, own_time) or at
             origin = self._builder.origin(device, message.adapter.name, seq, at, received_at)
-            message.readings.append(self._builder.reading(device, origin, values, quality, profile.geometry, fix_age))
+            record = self._builder.reading(device, origin, values, quality, profile.geometry, fix_age)
+            message.readings.append(_with_context(record, report) if first else record)
             message.events += self._event_records(device, seq, at, own_time, message, events)
         if rest:
             message.undecoded.append(Rejected(report.raw or message.arrival.payload, rest, device.id))
+
+    def _readings_of_absent(self, message: _Message) -> Iterator[Reading]:
+        """No clients, for each access point that a complete list does not name; the stateful rules know whose it is."""
+        if not message.client_list or message.arrival.retained:
+            return
+        received_at = message.arrival.received_at
+        named = {reading.origin.device for reading in message.readings}
+        client_list = ClientList(message.client_list, is_absent=True)
+        for device in self._index.all_of(message.adapter.name):
+            if device.KIND == "ap" and device.id not in named:
+                seq = derive_seq(received_at, f"absent/{message.client_list}".encode())
+                origin = self._builder.origin(device, message.adapter.name, seq, None, received_at)
+                reading = self._builder.reading(device, origin, dict(_NO_CLIENTS))
+                yield msgspec.structs.replace(reading, client_list=client_list)
 
     def _event_records(
         self,
@@ -257,6 +286,14 @@ def _events(
         yield event, event.state != "noted" and event.type in adapter.level_events
     for event in read_events(profile, fields):
         yield event, event.state != "noted"
+
+
+def _with_context(reading: Reading, report: DeviceReport) -> Reading:
+    """The reading with what the stateful rules need of its report."""
+    client_list = ClientList(report.client_list) if report.client_list else None
+    if not report.counters and client_list is None:
+        return reading
+    return msgspec.structs.replace(reading, counters=report.counters, client_list=client_list)
 
 
 def _status(device: Device, connectivity: ConnectivityReport, report: DeviceReport, arrival: Arrival) -> StatusRecord:

@@ -36,7 +36,7 @@ from ingest.store.manifest import StoreManifest
 from ingest.store.parked.dead_letters import DeadLetter, DeadLetterQueue
 from ingest.store.parked.quarantine import Quarantine, QuarantinedMessage
 from ingest.store.port import Ranges, Store
-from ingest.store.records import Record, StatusRecord
+from ingest.store.records import EventRecord, Record, StatusRecord
 from ingest.store.reopening import ReopeningStore, StoreChangedError
 
 log = structlog.get_logger("ingest")
@@ -290,7 +290,7 @@ class Drain:
         self._committed_offsets = committed_offsets
         self._last_at_start = max(self._last_at_start, last)
         # A condition that is told again is there already, like a reading that comes again.
-        again = len(decoded_records) - len(records_with_source)
+        again = _level_events(decoded_records) - _level_events(records_with_source)
         self._count(decoded, len(dead_letters), written.stored, written.duplicates + again)
 
     def _note_expected(self, records: Iterable[Record]) -> None:
@@ -377,6 +377,10 @@ def _quarantined_messages(entry: JournalEntry, result: DecodeResult) -> list[Qua
         )
         for unknown in result.unknown_devices
     ]
+
+
+def _level_events(records_with_source: Iterable[tuple[JournalEntry, Record]]) -> int:
+    return sum(isinstance(record, EventRecord) for _, record in records_with_source)
 
 
 def _store_rejection(entry: JournalEntry, record: Record, reason: str) -> DeadLetter:

@@ -1,4 +1,4 @@
-"""Rules that need a device's past: position jumps, rates of counters, changes of level events.
+"""Rules that need a device's past: position jumps, rates of counters, complete lists, changes of level events.
 
 The rules run between decoding and the store. `apply` processes a batch; `commit` keeps the new state once that batch is
 stored. A batch that is retried is processed from the committed state again.
@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
+from city.counters import CounterState, CounterValue, count_growth
 from city.inventory.geo import distance_km
 from ingest.decoding.validation import AHEAD_MAX, RATE_MAX_KBPS, merge_flags, without_fix
 from ingest.store.port import EventQuery, Latest, TelemetryReader
-from ingest.store.records import QUALITY_JUMP, EventRecord, Reading, Record, Value
+from ingest.store.records import QUALITY_JUMP, ClientList, EventRecord, Reading, Record, Value
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -26,11 +27,6 @@ GNSS_SCATTER_KM: Final = 0.3
 """Scatter of receivers among houses; a move within it is no jump."""
 CONFIRMATIONS_MIN: Final = 3
 """Consecutive fixes that agree with each other, but not with the accepted one, until they are accepted."""
-RATE_GAP_MAX: Final = timedelta(minutes=30)
-"""Longest gap between two counter samples for which a rate is computed."""
-COUNTER_32: Final = 1 << 32
-WRAP_FROM: Final = 1 << 31
-"""A 32-bit counter wraps from its upper half; a fall from the lower half is a restart."""
 UPTIME_SLACK_S: Final = 30.0
 RADIO_COUNT_AGE_MAX: Final = timedelta(minutes=15)
 """How long the client count of a radio that reports alone is added to the others."""
@@ -55,12 +51,20 @@ class PositionTrack(msgspec.Struct, frozen=True):
     confirmations: int = 0
 
 
-class CounterSample(msgspec.Struct, frozen=True):
-    """Counters of an access point at one moment."""
+class CounterTrack(msgspec.Struct, frozen=True):
+    """Counters of an access point up to one moment: interface (empty for the sum) and counter to state."""
 
     at: datetime
-    values: dict[str, float]
+    states: dict[tuple[str, str], CounterState]
     uptime_s: float | None
+
+
+class ListedAccessPoint(msgspec.Struct, frozen=True):
+    """The newest complete list of clients that said something of an access point, and whether it had any."""
+
+    scope: str
+    at: datetime
+    has_clients: bool
 
 
 RadioClients = dict[str, tuple[int, datetime]]
@@ -111,12 +115,22 @@ class StatefulRules:
         self._level_events = level_events
         self._clock = clock
         self._tracks: StagedDict[str, PositionTrack] = StagedDict()
-        self._samples: StagedDict[str, CounterSample] = StagedDict()
+        self._counters: StagedDict[str, CounterTrack] = StagedDict()
         self._levels: StagedDict[tuple[str, str], EventRecord] = StagedDict()
         self._radios: StagedDict[str, RadioClients] = StagedDict()
+        self._client_lists: StagedDict[str, ListedAccessPoint] = StagedDict()
+        self._staged: tuple[StagedDict[Any, Any], ...] = (
+            self._tracks,
+            self._counters,
+            self._levels,
+            self._radios,
+            self._client_lists,
+        )
 
     def apply(self, records: Sequence[Record]) -> list[Record | None]:
-        """Each record as it is to be stored; None for a level event that changes nothing.
+        """Each record as it is to be stored; None for one that changes nothing.
+
+        Those are level events that say the same again, and counts of access points that a list of clients leaves out.
 
         Raises:
             RetryLaterError: The store that holds the past is unavailable.
@@ -124,21 +138,21 @@ class StatefulRules:
         if self._reader is not None:
             self._restore(self._reader)
             self._reader = None
-        for staged in (self._tracks, self._samples, self._levels, self._radios):
+        for staged in self._staged:
             staged.discard()
         return [self._apply_to(record) for record in records]
 
     def commit(self) -> None:
         """Keep the state of the batch last applied, which is now stored."""
-        for staged in (self._tracks, self._samples, self._levels, self._radios):
+        for staged in self._staged:
             staged.commit()
 
     def _restore(self, reader: TelemetryReader) -> None:
         for latest in reader.latest():
             if position := _position_of(latest):
                 self._tracks[latest.device] = PositionTrack(position)
-            if sample := _counter_sample_of(latest):
-                self._samples[latest.device] = sample
+            if counters := _counters_of(latest):
+                self._counters[latest.device] = counters
         end = self._clock() + AHEAD_MAX
         for type_ in sorted(self._level_events):
             newest_first = reader.events(EventQuery(end - LEVELS_LOOKBACK, end, types=(type_,), limit=1_000))
@@ -148,6 +162,8 @@ class StatefulRules:
 
     def _apply_to(self, record: Record) -> Record | None:
         if isinstance(record, Reading):
+            if record.client_list and not self._count_of_list(record, record.client_list):
+                return None
             values = record.values
             if "lat_deg" in values:
                 record = self._check_jump(record)
@@ -159,6 +175,23 @@ class StatefulRules:
         if isinstance(record, EventRecord) and record.is_level:
             return record if self._is_change(record) else None
         return record
+
+    def _count_of_list(self, reading: Reading, client_list: ClientList) -> bool:
+        """Whether a client count out of a complete list counts.
+
+        That of an absent device counts once, if the last list that named it was an earlier edition of this one. Not
+        again: a controller leaves out an access point that is away, too.
+        """
+        device, at = reading.origin.device, reading.origin.measured_at
+        named = self._client_lists.get(device)
+        is_newer = named is None or at > named.at
+        if client_list.is_absent:
+            counts = is_newer and named is not None and named.scope == client_list.scope and named.has_clients
+            if not counts:
+                return False
+        if is_newer:
+            self._client_lists[device] = ListedAccessPoint(client_list.scope, at, not client_list.is_absent)
+        return True
 
     def _is_change(self, event: EventRecord) -> bool:
         key = (event.origin.device, event.type)
@@ -189,14 +222,12 @@ class StatefulRules:
 
     def _add_rates(self, reading: Reading) -> Reading:
         device, at, values = reading.origin.device, reading.origin.measured_at, reading.values
-        before = self._samples.get(device)
+        before = self._counters.get(device)
         if before is not None and at <= before.at:
             return reading
-        now = CounterSample(at, _counters(values), _uptime(values))
-        self._samples[device] = now
-        rates = _rates(before, now) if before else {}
+        self._counters[device], rates = _count(before, reading)
         missing = {name: rate for name, rate in rates.items() if name not in values}
-        return Reading(reading.origin, {**values, **missing}) if missing else reading
+        return msgspec.structs.replace(reading, values={**values, **missing}) if missing else reading
 
     def _sum_radio_clients(self, reading: Reading) -> Reading:
         """Total clients over all radios, for devices whose radios report separately."""
@@ -224,43 +255,41 @@ def is_reachable(first: PositionFix, second: PositionFix) -> bool:
     return apart_km <= max(GNSS_SCATTER_KM, FASTEST_KMH * hours)
 
 
-def counter_increase(before: float, now: float, *, restarted: bool) -> float | None:
-    """Growth of a counter, over a wrap of 32 bits; None when it was restarted in between.
-
-    Args:
-        before: Earlier value.
-        now: Later value.
-        restarted: Whether the device reports a restart in between.
-    """
-    if restarted:
-        return None
-    if now >= before:
-        return now - before
-    return now + COUNTER_32 - before if WRAP_FROM <= before < COUNTER_32 and now < WRAP_FROM else None
-
-
-def _rates(before: CounterSample, now: CounterSample) -> dict[str, Value]:
-    seconds = (now.at - before.at).total_seconds()
-    if not 0 < seconds <= RATE_GAP_MAX.total_seconds():
-        return {}
-    restarted = (
-        before.uptime_s is not None
-        and now.uptime_s is not None
-        and now.uptime_s < before.uptime_s + seconds - UPTIME_SLACK_S
-        and now.uptime_s < seconds + UPTIME_SLACK_S
-    )
+def _count(before: CounterTrack | None, reading: Reading) -> tuple[CounterTrack, dict[str, Value]]:
+    """Counters after a reading, and the rates since the ones before: by interface, where the reading has interfaces."""
+    at, uptime_s = reading.origin.measured_at, _uptime(reading.values)
+    restarted = before is not None and _is_restart(before, at, uptime_s)
+    known = before.states if before else {}
+    states: dict[tuple[str, str], CounterState] = {}
     rates: dict[str, Value] = {}
     for counter, rate in _COUNTERS:
-        if counter in before.values and counter in now.values:
-            grown = counter_increase(before.values[counter], now.values[counter], restarted=restarted)
-            kbps = None if grown is None else round(grown * 8 / 1000 / seconds, 3)
-            if kbps is not None and kbps <= RATE_MAX_KBPS:
-                rates[rate] = kbps
-    return rates
+        kbps = []
+        for name, octets in _octets_by_interface(reading, counter).items():
+            now = CounterValue(octets, at.timestamp())
+            step = count_growth(known.get((name, counter)), now, restarted=restarted)
+            states[name, counter] = step.state
+            kbps.append(step.growth.kbps if step.growth else None)
+        counted = [value for value in kbps if value is not None]
+        if counted and len(counted) == len(kbps) and sum(counted) <= RATE_MAX_KBPS:
+            rates[rate] = round(sum(counted), 3)
+    return CounterTrack(at, states, uptime_s), rates
 
 
-def _counters(values: dict[str, Value]) -> dict[str, float]:
-    return {name: float(values[name]) for name, _ in _COUNTERS if name in values}
+def _is_restart(before: CounterTrack, at: datetime, uptime_s: float | None) -> bool:
+    """Whether the uptime says that the device has restarted since."""
+    seconds = (at - before.at).total_seconds()
+    return (
+        before.uptime_s is not None
+        and uptime_s is not None
+        and uptime_s < before.uptime_s + seconds - UPTIME_SLACK_S
+        and uptime_s < seconds + UPTIME_SLACK_S
+    )
+
+
+def _octets_by_interface(reading: Reading, counter: str) -> dict[str, float]:
+    if reading.counters:
+        return {name: octets[counter] for name, octets in reading.counters.items() if counter in octets}
+    return {"": float(reading.values[counter])} if counter in reading.values else {}
 
 
 def _uptime(values: dict[str, Value]) -> float | None:
@@ -272,11 +301,15 @@ def _position_of(latest: Latest) -> PositionFix | None:
     return PositionFix(float(lat.value), float(lon.value), lat.measured_at) if lat and lon else None
 
 
-def _counter_sample_of(latest: Latest) -> CounterSample | None:
+def _counters_of(latest: Latest) -> CounterTrack | None:
     found = {name: latest.values[name] for name, _ in _COUNTERS if name in latest.values}
     if not found:
         return None
     uptime = latest.values.get("uptime_s")
     at = max(field.measured_at for field in found.values())
-    values = {name: float(field.value) for name, field in found.items() if field.measured_at == at}
-    return CounterSample(at, values, float(uptime.value) if uptime and uptime.measured_at == at else None)
+    states = {
+        ("", name): CounterState(CounterValue(float(field.value), at.timestamp()))
+        for name, field in found.items()
+        if field.measured_at == at
+    }
+    return CounterTrack(at, states, float(uptime.value) if uptime and uptime.measured_at == at else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
@@ -44,11 +45,27 @@ class RecordOrigin(msgspec.Struct, frozen=True, gc=False):
     quality: tuple[str, ...] = ()
 
 
+class ClientList(msgspec.Struct, frozen=True):
+    """A complete list of the clients of one site. `scope` names the list; its next edition has the same one.
+
+    `is_absent`: the list does not name the device. The reading counts only if an earlier edition has named it.
+    """
+
+    scope: str
+    is_absent: bool = False
+
+
 class Reading(msgspec.Struct, frozen=True, gc=False):
-    """Measured values of one device at one moment; absent fields are absent, never zero."""
+    """Measured values of one device at one moment; absent fields are absent, never zero.
+
+    What follows `values` is for the stateful rules and is not stored. `counters`: interface to counter to octets, where
+    `rx_bytes` and `tx_bytes` are sums over interfaces. `client_list`: the complete list that it was counted from.
+    """
 
     origin: RecordOrigin
     values: dict[str, Value]
+    counters: Mapping[str, Mapping[str, float]] = {}
+    client_list: ClientList | None = None
 
 
 class EventRecord(msgspec.Struct, frozen=True):

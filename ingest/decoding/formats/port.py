@@ -79,6 +79,9 @@ class DeviceReport(msgspec.Struct, frozen=True, kw_only=True):
             Nothing of the envelope: a record is the same in whatever message it comes again.
         number: Place in its message, which tells equal records apart that have no time of their own.
         known: Fields of the contract that the format itself defines; fields of other kinds of device are ignored.
+        counters: Where `rx_bytes` and `tx_bytes` in `known` are sums: interface to counter to octets.
+        client_list: Name of the complete list of clients that the report was counted from; empty for none. A report
+            without names says that this message is such a list: every other access point of it has no clients.
         fields: Other decoded fields, by the sender's names; the device's profile maps them.
         frame: A raw frame that was not decoded.
         fix_at: Time of the position fix, where it differs.
@@ -94,6 +97,8 @@ class DeviceReport(msgspec.Struct, frozen=True, kw_only=True):
     key: bytes
     number: int = 0
     known: dict[str, Any] = {}
+    counters: Mapping[str, Mapping[str, float]] = {}
+    client_list: str = ""
     fields: Mapping[str, Any] = {}
     frame: RawFrame | None = None
     fix_at: datetime | None = None

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from city.errors import PayloadError
+from city.inventory.addresses import normal_mac
 from ingest.decoding.formats.parsing import json_value, mapping_at, parse_number, text_at, without_none
+from ingest.decoding.formats.port import DeviceReport
 
 _LIST_PATHS: Final = (("data",), ("result", "data"), ("result", "clients"), ("result",))
-_HEX: Final = frozenset("0123456789abcdef")
-
-
-def normal_mac(text: str) -> str:
-    """A MAC address in lower case with colons; any other text as it is."""
-    flat = text.strip().lower().replace(":", "").replace("-", "").replace(".", "")
-    if len(flat) != 12 or not _HEX.issuperset(flat):  # noqa: PLR2004 - digits of a MAC address
-        return text.strip()
-    return ":".join(flat[place : place + 2] for place in range(0, 12, 2))
 
 
 class ControllerAnswer(msgspec.Struct, frozen=True):
-    """A controller's answer: its objects, its message, and the total over all pages."""
+    """A controller's answer: its objects, its message, and the total over all pages.
+
+    `is_complete`: it is an answer, not a push message, has no other page, and every element of it is an object.
+    """
 
     elements: list[dict[str, Any]]
     message: str = ""
     total: int | None = None
+    is_complete: bool = False
 
 
 def parse_list(payload: bytes) -> ControllerAnswer:
@@ -39,7 +36,9 @@ def parse_list(payload: bytes) -> ControllerAnswer:
     """
     body = json_value(payload)
     if isinstance(body, list):
-        return ControllerAnswer([element for element in body if isinstance(element, dict)])
+        objects = [element for element in body if isinstance(element, dict)]
+        # A bare empty list is also what a script makes of an answer that it could not read.
+        return ControllerAnswer(objects, is_complete=len(objects) == len(body) > 0)
     if not isinstance(body, dict):
         raise PayloadError("neither an object nor a list of objects")
     meta = mapping_at(body, "meta")
@@ -50,9 +49,48 @@ def parse_list(payload: bytes) -> ControllerAnswer:
     if not isinstance(found, list):
         raise PayloadError("no list of objects under `data`, `result.data` or at the top")
     elements = [element for element in found if isinstance(element, dict)]
-    return ControllerAnswer(
-        elements, text_at(meta, "message"), parse_count(mapping_at(body, "result").get("totalRows"))
-    )
+    message, total = text_at(meta, "message"), _total(body, meta)
+    is_complete = not message and len(elements) == len(found) and (total is None or total <= len(found))
+    return ControllerAnswer(elements, message, total, is_complete)
+
+
+def _total(body: Mapping[str, Any], meta: Mapping[str, Any]) -> int | None:
+    totals = (mapping_at(body, "result").get("totalRows"), body.get("totalCount"), meta.get("count"))
+    return next((count for total in totals if (count := parse_count(total)) is not None), None)
+
+
+def require_all_pages(answer: ControllerAnswer) -> None:
+    """Refuse one page of several: a part of the clients is not how many there are.
+
+    Raises:
+        PayloadError: There are further pages.
+    """
+    if answer.total is not None and answer.total > len(answer.elements):
+        raise PayloadError(f"a part only, {len(answer.elements)} of {answer.total}: ask with a larger `pageSize`")
+
+
+def client_lists(
+    clients: Iterable[Mapping[str, Any]], access_point: str, topic: str, *, is_complete: bool
+) -> Iterator[tuple[str, list[Mapping[str, Any]], str]]:
+    """Clients by access point: its address, its clients, and the name of the complete list (empty for another one).
+
+    Args:
+        clients: The wireless clients of a message.
+        access_point: The key of their access point's MAC address.
+        topic: The topic, which names the list.
+        is_complete: Whether the message lists all clients of its site.
+    """
+    by_ap: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for client in clients:
+        if mac := text_at(client, access_point):
+            by_ap[normal_mac(mac)].append(client)
+    for mac, served in by_ap.items():
+        yield mac, served, topic if is_complete else ""
+
+
+def complete_list_report(topic: str) -> DeviceReport:
+    """A report that the message lists all clients of its site: access points that it does not name have none."""
+    return DeviceReport(names=(), at=None, key=b"", client_list=topic)
 
 
 def _get_path(body: Mapping[str, Any], path: Sequence[str]) -> Any:  # noqa: ANN401 - JSON

@@ -16,6 +16,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from city.inventory.addresses import address_key, written_address
+from city.inventory.device_topics import OWN_TOPICS
 from city.storage.sqlite import (
     open_durable,
     used_bytes,
@@ -123,6 +125,11 @@ class UnknownDevice(msgspec.Struct, frozen=True):
     messages: int
     dropped: int
 
+    def inventory_address(self) -> str:
+        """The address as the inventory is to have it: as spelled in the device's own topic, where it has one."""
+        is_spelled = self.adapter in OWN_TOPICS and self.names
+        return written_address(self.adapter, self.names[0]) if is_spelled else self.address
+
 
 class Quarantine(SqliteFile):
     """Owns the quarantine's SQLite file; any thread, and several processes, may use it at once.
@@ -154,7 +161,7 @@ class Quarantine(SqliteFile):
         names = msgspec.json.encode(message.names[:_SHOWN_NAMES]).decode()
         at = message.received_at.timestamp()
         place = (message.lat_deg, message.lon_deg)
-        address = message.names[0].lower() if message.names else ""
+        address = address_key(message.adapter, message.names[0]) if message.names else ""
         row = (message.adapter, address, names, message.model, message.label, *place, message.port, at)
         device_id, state = db.execute(_UPSERT, row).fetchone()
         if state == "ignored":

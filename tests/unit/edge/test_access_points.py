@@ -207,6 +207,32 @@ def test_32_bit_counters_are_carried_over_their_end_but_not_over_a_reboot() -> N
     assert [probe.measure()["rx_bytes"] for _ in range(4)] == [4_294_967_000, 2**32 + 704, 2**32 + 800, 5]
 
 
+def test_an_interface_that_began_again_without_a_reboot_is_no_wrap() -> None:
+    looks = []
+    for number, octets in enumerate((3_000_000_000, 5_000_000, 5_000_700)):
+        agent = tree(IF_NAME={"3": b"wlan0"}, rx_bytes_32={"3": octets}, tx_bytes_32={"3": 1})
+        agent.tree |= {mib.HR_SYSTEM_UPTIME: 10_000 + 6_000 * number, f"{mib.IF_HIGH_SPEED}.3": 100}
+        looks.append(agent)
+    agents = iter(looks)
+    probe = SnmpProbe(lambda: next(agents))
+    assert [probe.measure()["rx_bytes"] for _ in range(3)] == [3_000_000_000, 3_000_000_000, 3_000_000_700]
+
+
+def test_an_interface_that_joins_adds_what_it_counts_from_then_on() -> None:
+    said = router()
+    probe = UbusProbe(FakeUbus(said), None)
+    assert probe.measure()["rx_bytes"] == 60
+    said["iwinfo", "devices"] = {"devices": ["wlan0", "wlan1", "wlan1-1", "wlan9"]}
+    said["iwinfo", "info", "wlan9"] = said["iwinfo", "info", "wlan0"]
+    said["hostapd.wlan9", "get_clients"] = stations(0)
+    said["network.device", "status", "wlan9"] = {"statistics": {"rx_bytes": 10**9, "tx_bytes": 10**9}}
+    said["system", "info"]["uptime"] += 60
+    assert probe.measure()["rx_bytes"] == 60
+    said["network.device", "status", "wlan9"]["statistics"]["rx_bytes"] += 40
+    said["system", "info"]["uptime"] += 60
+    assert probe.measure()["rx_bytes"] == 100
+
+
 def test_an_interface_without_counters_leaves_no_sum() -> None:
     assert "rx_bytes" not in looked(tree(**{**IF, "rx_bytes": {"3": 100}}))
 

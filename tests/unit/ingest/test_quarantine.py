@@ -46,6 +46,25 @@ def test_a_stranger_is_one_however_often_it_is_heard(quarantine: Quarantine) -> 
     assert (device.first_at, device.last_at) == (NOW, NOW + timedelta(seconds=2))
 
 
+@pytest.mark.parametrize(
+    ("adapter", "spellings", "address", "in_inventory"),
+    [
+        ("omada", ("9A-3B-8F-00-0C-07", "9a3b8f000c07"), "9a:3b:8f:00:0c:07", "9a:3b:8f:00:0c:07"),
+        ("loriot", ("24-E1-24-AA-BB-CC-DD-01", "24e124aabbccdd01"), "24e124aabbccdd01", "24e124aabbccdd01"),
+        ("axis", ("9A3B8F000C07", "9a3b8f000c07"), "9a:3b:8f:00:0c:07", "9A3B8F000C07"),
+        ("json", ("Tank-7", "tank-7"), "tank-7", "Tank-7"),
+    ],
+)
+def test_two_spellings_of_an_address_are_one_device(
+    quarantine: Quarantine, adapter: str, spellings: tuple[str, ...], address: str, in_inventory: str
+) -> None:
+    quarantine.add(
+        [QuarantinedMessage(adapter, (text,), "t", text.encode(), NOW) for text in spellings],
+    )
+    (device,) = quarantine.find()
+    assert (device.address, device.messages, device.inventory_address()) == (address, 2, in_inventory)
+
+
 def test_the_same_message_again_changes_nothing(quarantine: Quarantine) -> None:
     quarantine.add([message(0), message(1)])
     quarantine.add([message(0), message(1)])

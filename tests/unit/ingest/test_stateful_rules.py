@@ -5,12 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from hypothesis import given
-from hypothesis import strategies as st
-
-from ingest.pipeline.stateful_rules import COUNTER_32, StatefulRules, counter_increase
+from city.counters import WRAP
+from ingest.pipeline.stateful_rules import StatefulRules
 from ingest.store.memory import MemoryStore
-from ingest.store.records import EventRecord, Reading, Record, RecordOrigin
+from ingest.store.records import ClientList, EventRecord, Reading, Record, RecordOrigin
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -142,7 +140,7 @@ def test_a_restart_told_by_the_uptime_gives_no_rate_even_when_the_counter_is_hig
 
 
 def test_a_32_bit_counter_wraps() -> None:
-    assert rates((0, {"rx_bytes": COUNTER_32 - 500}), (10, {"rx_bytes": 750})) == [None, 1.0]
+    assert rates((0, {"rx_bytes": WRAP - 500}), (10, {"rx_bytes": 750})) == [None, 1.0]
 
 
 def test_no_rate_over_a_long_gap_nor_backwards_nor_over_what_the_device_says() -> None:
@@ -151,10 +149,61 @@ def test_no_rate_over_a_long_gap_nor_backwards_nor_over_what_the_device_says() -
     assert rates((0, {"rx_bytes": 0}), (10, {"rx_bytes": 10**6, "rx_kbps": 3.0})) == [None, 3.0]
 
 
-@given(before=st.integers(0, 2**53), grown=st.integers(0, 2**31 - 1))
-def test_what_is_counted_over_a_wrap_is_what_went_through(before: int, grown: int) -> None:
-    if before < COUNTER_32:
-        found = counter_increase(before, (before + grown) % COUNTER_32, restarted=False)
-        assert found in (grown, None)
-    assert counter_increase(before, before + grown, restarted=False) == grown
-    assert counter_increase(before, before + grown, restarted=True) is None
+def by_interface(at_s: float, **octets: float) -> Reading:
+    counters = {name: {"rx_bytes": count} for name, count in octets.items()}
+    return Reading(origin(at_s, "ap-1"), {"rx_bytes": sum(octets.values())}, counters)
+
+
+def test_an_interface_that_joins_or_leaves_is_no_traffic() -> None:
+    steps = (
+        by_interface(0, wlan0=4000, wlan1=9_000_000),
+        by_interface(10, wlan0=5250),
+        by_interface(20, wlan0=6500, wlan1=9_000_000),
+        by_interface(30, wlan0=7750, wlan1=9_001_250),
+    )
+    readings = [record for record in settled(StatefulRules(), *steps) if isinstance(record, Reading)]
+    assert [reading.values.get("rx_kbps") for reading in readings] == [None, 1.0, None, 2.0]
+    assert [reading.values["rx_bytes"] for reading in readings] == [9_004_000, 5250, 9_006_500, 9_009_000]
+
+
+def test_one_interface_that_began_again_leaves_no_rate_of_the_others() -> None:
+    steps = (by_interface(0, wlan0=4000, wlan1=9000), by_interface(10, wlan0=5250, wlan1=10))
+    readings = [record for record in settled(StatefulRules(), *steps) if isinstance(record, Reading)]
+    assert "rx_kbps" not in readings[1].values
+
+
+def test_one_wrong_answer_of_zero_is_passed_over() -> None:
+    steps = ((0, {"rx_bytes": 7 * 10**9}), (60, {"rx_bytes": 0}), (120, {"rx_bytes": 7 * 10**9 + 150_000}))
+    assert rates(*steps) == [None, None, 10.0]
+
+
+def listed(at_s: float, scope: str, clients: int, *, is_absent: bool = False) -> Reading:
+    return Reading(origin(at_s, "ap-1"), {"clients": clients}, client_list=ClientList(scope, is_absent))
+
+
+def counts(rules: StatefulRules, *readings: Reading) -> list[object]:
+    return [record.values["clients"] if isinstance(record, Reading) else None for record in settled(rules, *readings)]
+
+
+def test_an_access_point_that_its_list_no_longer_names_has_no_clients_said_once() -> None:
+    steps = (listed(0, "site", 3), listed(60, "site", 0, is_absent=True), listed(120, "site", 0, is_absent=True))
+    assert counts(StatefulRules(), *steps) == [3, 0, None]
+
+
+def test_only_a_later_edition_of_the_same_list_takes_clients_away() -> None:
+    rules = StatefulRules()
+    assert counts(rules, listed(0, "other", 0, is_absent=True)) == [None], "it was never named"
+    assert counts(rules, listed(10, "site", 3), listed(20, "other", 0, is_absent=True)) == [3, None]
+    assert counts(rules, listed(5, "site", 0, is_absent=True)) == [None], "the list is older"
+    assert counts(rules, listed(30, "other", 2), listed(40, "site", 0, is_absent=True)) == [2, None], "it has moved"
+    assert counts(rules, listed(50, "other", 0, is_absent=True)) == [0]
+
+
+def test_a_list_is_judged_again_from_what_was_stored() -> None:
+    rules = StatefulRules()
+    settled(rules, listed(0, "site", 3))
+    gone = listed(60, "site", 0, is_absent=True)
+    assert rules.apply([gone]) == [gone]
+    assert rules.apply([gone]) == [gone], "the batch before was not stored"
+    rules.commit()
+    assert rules.apply([gone]) == [None]

@@ -64,12 +64,14 @@ class NetJson:
             raise PayloadError(f"`type` is {body.get('type')!r}, not DeviceMonitoring")
         general = mapping_at(body, "general")
         at = _sent_at(time[0]) if time else None
+        serving = [interface for interface in objects_at(body, "interfaces") if _serves_clients(interface)]
         return [
             DeviceReport(
                 names=(device,),
                 at=at or parse_epoch(general.get("local_time")),
                 key=b"monitoring" if at or general.get("local_time") else payload,
-                known={**_resources(body), **_radios(list(objects_at(body, "interfaces")))},
+                known={**_resources(body), **_radios(serving)},
+                counters={text_at(interface, "name"): _octets(interface) for interface in serving},
                 hint=Hint(model="openwrt", label=text_at(general, "hostname")),
                 raw=_without_people(body),
             )
@@ -115,11 +117,12 @@ def _disk_usage_pct(disks: Iterable[Mapping[str, Any]]) -> list[float]:
     return [used for disk in writable if (used := parse_number(disk.get("used_percent"))) is not None]
 
 
-def _radios(interfaces: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _serves_clients(interface: Mapping[str, Any]) -> bool:
+    return text_at(mapping_at(interface, "wireless"), "mode").lower() in _MODES
+
+
+def _radios(serving: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Figures over the interfaces that serve clients."""
-    serving = [
-        interface for interface in interfaces if text_at(mapping_at(interface, "wireless"), "mode").lower() in _MODES
-    ]
     if not serving:
         return {}
     clients = [_macs(interface) for interface in serving]
@@ -138,8 +141,8 @@ def _radios(interfaces: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         noise_dbm=max(noise, default=None),
         signal_dbm=_mean_signal(radios),
         channel_busy_pct=max(busy, default=None),
-        rx_bytes=_total(serving, "tx_bytes"),
-        tx_bytes=_total(serving, "rx_bytes"),
+        rx_bytes=_total(serving, "rx_bytes"),
+        tx_bytes=_total(serving, "tx_bytes"),
     )
 
 
@@ -168,12 +171,16 @@ def _mean_signal(radios: Iterable[Mapping[str, Any]]) -> float | None:
 
 
 def _total(interfaces: Iterable[Mapping[str, Any]], name: str) -> int | None:
-    found = [
-        count
-        for interface in interfaces
-        if (count := parse_count(mapping_at(interface, "statistics").get(name))) is not None
-    ]
-    return sum(found) if found else None
+    octets = [count for interface in interfaces if (count := _octets(interface).get(name)) is not None]
+    return sum(octets) if octets else None
+
+
+def _octets(interface: Mapping[str, Any]) -> dict[str, int]:
+    """Counters of an interface by their names in the contract, which is the other direction."""
+    statistics = mapping_at(interface, "statistics")
+    return without_none(
+        rx_bytes=parse_count(statistics.get("tx_bytes")), tx_bytes=parse_count(statistics.get("rx_bytes"))
+    )
 
 
 ADAPTER: Final[Adapter] = NetJson()

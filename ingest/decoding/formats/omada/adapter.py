@@ -8,14 +8,22 @@ Source: Omada Open API, "Devices" and "Clients"; the web API of controller 5.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from city.errors import PayloadError
+from city.inventory.addresses import normal_mac
 from ingest.decoding.formats.parsing import parse_any_time, parse_number, text_at, without_none
 from ingest.decoding.formats.port import Adapter, ConnectivityReport, DeviceReport, Hint
-from ingest.decoding.formats.wifi import client_summary, normal_mac, parse_count, parse_list, single_element
+from ingest.decoding.formats.wifi import (
+    ControllerAnswer,
+    client_lists,
+    client_summary,
+    complete_list_report,
+    parse_count,
+    parse_list,
+    require_all_pages,
+    single_element,
+)
 
 _OTHERS: Final = frozenset({"switch", "gateway", "olt", "1", "2"})
 _CONNECTED: Final = 1
@@ -54,7 +62,7 @@ class Omada:
 
     def claims(self, levels: Sequence[str]) -> bool:
         """Whether a topic is one of these."""
-        return levels[0] == "omada" and len(levels) == 3 and levels[2] in _SORTS  # noqa: PLR2004 - with site and sort
+        return levels[0] == "omada" and len(levels) == 3 and levels[2] in ("devices", "clients")  # noqa: PLR2004 - with site and sort
 
     def decode(self, topic: str, payload: bytes) -> list[DeviceReport]:
         """One record per access point.
@@ -63,9 +71,10 @@ class Omada:
             PayloadError: Not the controller's JSON, or one page of several: a part of the clients is not how many.
         """
         answer = parse_list(payload)
-        if answer.total is not None and answer.total > len(answer.elements):
-            raise PayloadError(f"a part only, {len(answer.elements)} of {answer.total}: ask with a larger `pageSize`")
-        return list(_SORTS[topic.rpartition("/")[2]](answer.elements))
+        require_all_pages(answer)
+        if topic.endswith("/devices"):
+            return list(_devices(answer.elements))
+        return list(_clients(topic, answer))
 
 
 def _devices(elements: Sequence[Mapping[str, Any]]) -> Iterator[DeviceReport]:
@@ -121,23 +130,24 @@ def _uptime_s(device: Mapping[str, Any]) -> int | None:
     return sum(int(count) * _SECONDS[unit.lower()] for count, unit in parts) if parts else None
 
 
-def _clients(elements: Sequence[Mapping[str, Any]]) -> Iterator[DeviceReport]:
-    by_ap: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for client in elements:
-        if text_at(client, "apMac") and client.get("wireless") is not False and client.get("active") is not False:
-            by_ap[normal_mac(text_at(client, "apMac"))].append(client)
-    for mac, clients in by_ap.items():
+def _clients(topic: str, answer: ControllerAnswer) -> Iterator[DeviceReport]:
+    wireless = [
+        client
+        for client in answer.elements
+        if client.get("wireless") is not False and client.get("active") is not False
+    ]
+    if answer.is_complete:
+        yield complete_list_report(topic)
+    for mac, clients, client_list in client_lists(wireless, "apMac", topic, is_complete=answer.is_complete):
         times = [at for client in clients if (at := parse_any_time(client.get("lastSeen")))]
         yield DeviceReport(
             names=(mac,),
             at=max(times, default=None),
             key=f"clients/{mac}".encode(),
             known=client_summary(clients, "ssid", "rssi"),
+            client_list=client_list,
             raw=single_element(clients[0], ("apMac", "ssid", "rssi", "lastSeen", "wireless")),
         )
-
-
-_SORTS: Final = {"devices": _devices, "clients": _clients}
 
 
 ADAPTER: Final[Adapter] = Omada()

@@ -15,9 +15,10 @@ from typing import Any, Final
 
 from broker.contract.payloads import Rejected
 from city.errors import PayloadError
+from city.inventory.addresses import normal_mac
 from ingest.decoding.formats.parsing import each_object, parse_any_time, parse_number, text_at, without_none
 from ingest.decoding.formats.port import Adapter, AdapterEvent, ConnectivityReport, DeviceReport, Hint, Personal
-from ingest.decoding.formats.wifi import normal_mac, parse_count
+from ingest.decoding.formats.wifi import parse_count
 
 GIGAWORD: Final = 1 << 32
 _STATES: Final = {"start": "raised", "interim-update": "noted", "alive": "noted", "stop": "cleared"}

@@ -7,14 +7,24 @@ hashes. Source: the controller's API as its own web pages use it.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from city.errors import PayloadError
+from city.inventory.addresses import normal_mac
 from ingest.decoding.formats.parsing import mapping_at, objects_at, parse_any_time, parse_number, text_at, without_none
 from ingest.decoding.formats.port import Adapter, AdapterEvent, ConnectivityReport, DeviceReport, Hint, Personal
-from ingest.decoding.formats.wifi import client_summary, normal_mac, parse_count, parse_list, single_element
+from ingest.decoding.formats.wifi import (
+    ControllerAnswer,
+    client_lists,
+    client_summary,
+    complete_list_report,
+    parse_count,
+    parse_list,
+    require_all_pages,
+    single_element,
+)
 
 _BANDS: Final = {"ng": "2.4GHz", "na": "5GHz", "6e": "6GHz", "ad": "60GHz"}
 _CONNECTED: Final = 1
@@ -65,19 +75,22 @@ class UniFi:
 
     def claims(self, levels: Sequence[str]) -> bool:
         """Whether a topic is one of these."""
-        return levels[0] == "unifi" and len(levels) == 3 and levels[2] in _SORTS  # noqa: PLR2004 - with site and sort
+        return levels[0] == "unifi" and len(levels) == 3 and levels[2] in (*_SORTS, "sta")  # noqa: PLR2004 - with site and sort
 
     def decode(self, topic: str, payload: bytes) -> list[DeviceReport]:
         """One record per access point.
 
         Raises:
-            PayloadError: Not the controller's JSON.
+            PayloadError: Not the controller's JSON, or one page of the clients.
         """
         sort, answer = topic.rpartition("/")[2], parse_list(payload)
         if answer.message == _CHANGED_CLIENTS:
             return []
         if sort == "device" and answer.elements and not any(_mac(device) for device in answer.elements):
             raise PayloadError("none of its devices has a `mac`")
+        if sort == "sta":
+            require_all_pages(answer)
+            return list(_clients(topic, answer))
         return list(_SORTS[sort](answer.elements))
 
 
@@ -161,18 +174,18 @@ def _mean_signal(networks: Sequence[Mapping[str, Any]]) -> float | None:
     return round(sum(dbm * count for dbm, count in counted) / total, 1) if total else None
 
 
-def _clients(elements: Sequence[Mapping[str, Any]]) -> Iterator[DeviceReport]:
-    by_ap: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for client in elements:
-        if text_at(client, "ap_mac") and client.get("is_wired") is not True:
-            by_ap[normal_mac(text_at(client, "ap_mac"))].append(client)
-    for mac, clients in by_ap.items():
+def _clients(topic: str, answer: ControllerAnswer) -> Iterator[DeviceReport]:
+    wireless = [client for client in answer.elements if client.get("is_wired") is not True]
+    if answer.is_complete:
+        yield complete_list_report(topic)
+    for mac, clients, client_list in client_lists(wireless, "ap_mac", topic, is_complete=answer.is_complete):
         times = [at for client in clients if (at := parse_any_time(client.get("last_seen")))]
         yield DeviceReport(
             names=(mac,),
             at=max(times, default=None),
             key=f"sta/{mac}".encode(),
             known=client_summary(clients, "essid", "signal"),
+            client_list=client_list,
             raw=single_element(clients[0], _CLIENT_KEPT),
         )
 
@@ -243,7 +256,7 @@ def _adapter_events(key: str, event: Mapping[str, Any]) -> Iterator[AdapterEvent
         )
 
 
-_SORTS: Final = {"device": _devices, "sta": _clients, "rogueap": _rogues, "event": _events}
+_SORTS: Final = {"device": _devices, "rogueap": _rogues, "event": _events}
 
 
 ADAPTER: Final[Adapter] = UniFi()

@@ -77,4 +77,4 @@ def test_a_wifi_adapter_hears_or_refuses_and_does_nothing_else(topic: str, body:
         found = adapter_for(topic).decode(topic, raw)
     except PayloadError:
         return
-    assert all(isinstance(report, Rejected) or report.names for report in found)
+    assert all(isinstance(report, Rejected) or report.names or report.client_list for report in found)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
 
-from ingest.store.records import Reading
-from tests.support.decoding import NOW, decoded_ap, values
+from ingest.decoding.decoder import Decoder
+from ingest.decoding.results import DecodeResult
+from ingest.messages import Arrival
+from ingest.pipeline.stateful_rules import StatefulRules
+from ingest.store.records import Reading, Record
+from tests.support.decoding import NOW, city_of, decoded_ap, device, values
 from tests.support.field_samples import SAMPLES, load
 
 needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the collection of real messages is not here")
@@ -49,3 +54,42 @@ def test_a_routers_own_system_is_no_disk_and_a_channel_tells_the_band() -> None:
     body = {"type": "DeviceMonitoring", "resources": {"disk": disks}, "interfaces": radios}
     found = values(decoded_ap("netjson", "r", "netjson/r", body))
     assert (found["disk_pct"], found["clients_by_radio"]) == (3.0, '{"2.4GHz":1,"5GHz":1,"60GHz":0}')
+
+
+def settled(rules: StatefulRules, result: DecodeResult) -> list[Record | None]:
+    records = rules.apply(result.records)
+    rules.commit()
+    return records
+
+
+def monitored(at_s: int, **octets: int) -> Arrival:
+    """A message of a router whose client interfaces have sent so many octets to clients."""
+    wireless = {"mode": "access_point", "ssid": "a", "clients": []}
+    interfaces = [
+        {"name": name, "wireless": wireless, "statistics": {"rx_bytes": count, "tx_bytes": 7}}
+        for name, count in octets.items()
+    ]
+    at = NOW + timedelta(seconds=at_s)
+    general = {"uptime": 90_000 + at_s, "local_time": int(at.timestamp())}
+    body = {"type": "DeviceMonitoring", "general": general, "interfaces": interfaces}
+    return Arrival("netjson/router-7", json.dumps(body).encode(), at)
+
+
+@pytest.mark.parametrize(
+    ("messages", "kbps"),
+    [
+        ([monitored(0, wlan0=2_600_000_000), monitored(60, wlan0=4_000_000)], None),
+        ([monitored(0, wlan0=2**32 - 500_000), monitored(60, wlan0=250_000)], 100.0),
+        ([monitored(0, wlan0=750_000, wlan1=9_000_000), monitored(60, wlan0=1_500_000)], 100.0),
+        ([monitored(0, wlan0=750_000), monitored(60, wlan0=1_500_000, wlan1=900_000)], None),
+        ([monitored(0, wlan0=7 * 10**9), monitored(60, wlan0=0), monitored(120, wlan0=7 * 10**9 + 1_500_000)], 100.0),
+    ],
+)
+def test_the_rate_after_a_restart_a_wrap_another_set_of_interfaces_and_a_wrong_zero(
+    messages: list[Arrival], kbps: float | None
+) -> None:
+    decoder = Decoder(city_of(device("netjson", "router-7", "openwrt-ap")), late_after=timedelta(minutes=15))
+    rules = StatefulRules()
+    (*_, last) = [record for message in messages for record in settled(rules, decoder.decode(message))]
+    assert isinstance(last, Reading)
+    assert last.values.get("tx_kbps") == kbps

@@ -28,7 +28,16 @@ from tests.support.format_samples import (
 ROOT = FORMATS.parents[2]
 PACKAGES = ("api", "broker", "city", "edge", "grafana", "ingest", "vision")
 SAMPLES = sample_paths()
-FILES = {"__init__.py", "adapter.py", "frames.py", "device_topics.toml", "README.md", "profiles", "samples"}
+FILES = {
+    "__init__.py",
+    "adapter.py",
+    "frames.py",
+    "address.toml",
+    "device_topics.toml",
+    "README.md",
+    "profiles",
+    "samples",
+}
 MAC = re.compile(r"(?i)(?<![0-9a-f:-])(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}(?![0-9a-f:-])")
 
 
@@ -83,6 +92,7 @@ def test_a_folder_is_complete(folder: str) -> None:
     assert files <= FILES
     assert files >= {"__init__.py", "README.md", "samples"}
     assert files & {"adapter.py", "frames.py"}
+    assert ("adapter.py" in files) == ("address.toml" in files), "a format says what an address is"
     assert (Path(__file__).parent / f"test_{folder}.py").is_file()
 
 
