@@ -219,8 +219,8 @@ def _values(
 
 
 def _time_at(paths: Iterable[str], fields: dict[str, Any]) -> datetime | None:
-    found = (parse_any_time(get_path(fields, path)) for path in paths)
-    return next((at for at in found if at), None)
+    times = (parse_any_time(get_path(fields, path)) for path in paths)
+    return next((at for at in times if at), None)
 
 
 def _events(

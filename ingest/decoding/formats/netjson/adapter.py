@@ -168,12 +168,12 @@ def _mean_signal(radios: Iterable[Mapping[str, Any]]) -> float | None:
 
 
 def _total(interfaces: Iterable[Mapping[str, Any]], name: str) -> int | None:
-    found = [
+    counts = [
         count
         for interface in interfaces
         if (count := parse_count(mapping_at(interface, "statistics").get(name))) is not None
     ]
-    return sum(found) if found else None
+    return sum(counts) if counts else None
 
 
 ADAPTER: Final[Adapter] = NetJson()
