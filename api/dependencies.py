@@ -53,36 +53,36 @@ def context_of(request: Request) -> ApiContext:
     return context
 
 
-def device_of(context: ApiContext, device: str) -> Device:
+def device_of(context: ApiContext, device_id: str) -> Device:
     """A device of the inventory; 404 if there is none."""
-    found = context.city.devices.get(device)
-    if found is None:
-        raise HTTPException(404, f"device {device!r} is not in the inventory of {context.city.id}")
-    return found
+    device = context.city.devices.get(device_id)
+    if device is None:
+        raise HTTPException(404, f"device {device_id!r} is not in the inventory of {context.city.id}")
+    return device
 
 
-def camera_of(context: ApiContext, camera: str) -> Camera:
+def camera_of(context: ApiContext, camera_id: str) -> Camera:
     """A camera of the inventory; 404 if there is none."""
-    found = context.city.cameras.get(camera)
-    if found is None:
-        raise HTTPException(404, f"camera {camera!r} is not in the inventory of {context.city.id}")
-    return found
+    camera = context.city.cameras.get(camera_id)
+    if camera is None:
+        raise HTTPException(404, f"camera {camera_id!r} is not in the inventory of {context.city.id}")
+    return camera
 
 
-def case_of(context: ApiContext, case: str) -> Case:
+def case_of(context: ApiContext, case_id: str) -> Case:
     """A listed case; 404 if there is none."""
-    found = next((listed for listed in cases(context) if listed.id == case), None)
-    if found is None:
-        raise HTTPException(404, f"there is no case {case!r}")
-    return found
+    case = next((listed for listed in cases(context) if listed.id == case_id), None)
+    if case is None:
+        raise HTTPException(404, f"there is no case {case_id!r}")
+    return case
 
 
 def unknown_device_of(context: ApiContext, number: int) -> UnknownDevice:
     """An unknown device; 404 if there is none."""
-    found = context.quarantine.get(number)
-    if found is None:
+    device = context.quarantine.get(number)
+    if device is None:
         raise HTTPException(404, f"there is no unknown device {number}; it may have been adopted")
-    return found
+    return device
 
 
 def time_range(context: ApiContext, start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:

@@ -204,16 +204,16 @@ def _facts(device: Device, site: Site | None) -> FactsResponse:
 
 def _fiware(device: Device, latest: Latest | None, connected: Connectivity) -> dict[str, Any]:
     battery = number(latest, "battery_pct")
-    found: dict[str, Any] = {"batteryLevel": None if battery is None else battery / 100}
+    attributes: dict[str, Any] = {"batteryLevel": None if battery is None else battery / 100}
     if isinstance(device, Bin):
         fill = number(latest, "fill_pct")
-        found["fillingLevel"] = None if fill is None else round(fill / 100, 4)
-        found["storedWasteKind"] = ["organic" if device.waste_kind == "organic" else "inorganic"]
-        found["binColor"] = device.color
+        attributes["fillingLevel"] = None if fill is None else round(fill / 100, 4)
+        attributes["storedWasteKind"] = ["organic" if device.waste_kind == "organic" else "inorganic"]
+        attributes["binColor"] = device.color
     elif isinstance(device, Truck):
-        found["mileageFromOdometer"] = number(latest, "odometer_km")
-        found["serviceStatus"] = service_status(device, latest, connected)
-    return found
+        attributes["mileageFromOdometer"] = number(latest, "odometer_km")
+        attributes["serviceStatus"] = service_status(device, latest, connected)
+    return attributes
 
 
 _SERVICE_STATUS: Final = {"broken": "broken", "on_route": "onRoute", "working": "onRoute", "parked": "parked"}

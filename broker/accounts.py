@@ -26,7 +26,7 @@ class CurrentRights:
         city, gateways = self._inventory.current(), self._gateways.current()
         if city.version != self._seen[0] or gateways is not self._seen[1]:
             kinds = {id_: device.KIND for id_, device in city.devices.items()}
-            filters = {name: one.filters for name, one in gateways.items()}
+            filters = {name: gateway.filters for name, gateway in gateways.items()}
             own = {id_: own_topics(device.binding) for id_, device in city.devices.items()}
             self._table = rights_table(city.id, kinds, demo=self._demo, gateways=filters, own_foreign=own)
             self._seen = (city.version, gateways)

@@ -23,9 +23,9 @@ class ReadAheadSocket:
         """At most `size` bytes, from the buffer first; empty when the peer has closed."""
         if not self._buffer:
             self._buffer = memoryview(self._wrapped.recv(max(size, READ_BYTES)))
-        found = bytes(self._buffer[:size])
+        chunk = bytes(self._buffer[:size])
         self._buffer = self._buffer[size:]
-        return found
+        return chunk
 
     def pending(self) -> int:
         """Bytes that `recv` returns without waiting."""

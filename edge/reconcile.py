@@ -60,9 +60,9 @@ def reconcile(stats: Sequence[OutboxStats], stored: Mapping[tuple[str, str], Sto
     """Compare by device and epoch."""
     total = dead = missing = waiting = published = dropped = 0
     for outbox in stats:
-        found = stored.get((outbox.device, outbox.epoch))
-        have = _count(found.seqs) if found else 0
-        refused = _count(found.dead) if found else 0
+        stored_epoch = stored.get((outbox.device, outbox.epoch))
+        have = _count(stored_epoch.seqs) if stored_epoch else 0
+        refused = _count(stored_epoch.dead) if stored_epoch else 0
         published += outbox.seqs
         total += have
         dead += refused

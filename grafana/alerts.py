@@ -242,12 +242,12 @@ def rule_of(rule: Rule, context: DashboardContext) -> dict[str, Any]:
 def _texts(key: str) -> dict[str, str]:
     """Summary and instructions in both languages. Labels use the template form without `$`."""
     labels = {name: f"{{{{ .Labels.{name} }}}}" for name in ("device", "kelurahan", "site")}
-    found = {}
+    texts = {}
     for lang in LANGS:
         ending = "" if lang == DEFAULT_LANG else f"_{lang}"
-        found[f"summary{ending}"] = DASHBOARD_TEXTS.text(f"alerts.{key}.summary", lang, **labels)
-        found[f"description{ending}"] = DASHBOARD_TEXTS.text(f"alerts.{key}.todo", lang)
-    return found
+        texts[f"summary{ending}"] = DASHBOARD_TEXTS.text(f"alerts.{key}.summary", lang, **labels)
+        texts[f"description{ending}"] = DASHBOARD_TEXTS.text(f"alerts.{key}.todo", lang)
+    return texts
 
 
 def _query(rule: Rule) -> dict[str, Any]:

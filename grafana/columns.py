@@ -152,25 +152,25 @@ def _properties(context: DashboardContext, name: str, style: ColumnStyle, kinds:
         # Without a name of its own, so that whatever seeks it finds it. The table hides by the first entry, the map's
         # tooltip by the second.
         return {"custom.hidden": True, "custom.hideFrom": {"legend": False, "tooltip": True, "viz": False}}
-    found: dict[str, object] = {"displayName": context.t(f"fields.{name}")}
+    properties: dict[str, object] = {"displayName": context.t(f"fields.{name}")}
     if style.unit:
-        found["unit"] = style.unit
+        properties["unit"] = style.unit
     if style.decimals is not None:
-        found["decimals"] = style.decimals
+        properties["decimals"] = style.decimals
     if style.steps:
-        found |= {"thresholds": thresholds(style.steps), "color": {"mode": "thresholds"}}
+        properties |= {"thresholds": thresholds(style.steps), "color": {"mode": "thresholds"}}
     if style.cell == "gauge":
-        found |= {"min": 0, "custom.cellOptions": {"type": "gauge", "mode": "basic"}}
-        found |= {"max": 100} if style.unit == "percent" else {}
+        properties |= {"min": 0, "custom.cellOptions": {"type": "gauge", "mode": "basic"}}
+        properties |= {"max": 100} if style.unit == "percent" else {}
     elif style.cell:
-        found["custom.cellOptions"] = {"type": style.cell}
+        properties["custom.cellOptions"] = {"type": style.cell}
     if style.mapping:
-        found["mappings"] = _mappings(context, style.mapping, kinds)
+        properties["mappings"] = _mappings(context, style.mapping, kinds)
     if style.width:
-        found["custom.width"] = style.width
+        properties["custom.width"] = style.width
     if style.link:
-        found["links"] = [LINKS[style.link](context)]
-    return found
+        properties["links"] = [LINKS[style.link](context)]
+    return properties
 
 
 def _mappings(context: DashboardContext, mapping: str, kinds: Sequence[str]) -> list[dashboard.ValueMap]:

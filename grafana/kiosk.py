@@ -51,14 +51,14 @@ def ensure_user(url: str, admin_password: str, password: str) -> str:
         return "is there"
     api = GrafanaApi.from_url(url, (_ADMIN, admin_password))
     try:
-        found = api.users.find_user(LOGIN)
+        user = api.users.find_user(LOGIN)
     except GrafanaUnauthorizedError:
         raise
     except GrafanaClientError:
         name = DASHBOARD_TEXTS.in_all("kiosk.user")
         api.admin.create_user({"name": name, "login": LOGIN, "password": password, "OrgId": 1})
         return "was made"
-    api.admin.change_user_password(found["id"], password)
+    api.admin.change_user_password(user["id"], password)
     return "has a new password"
 
 

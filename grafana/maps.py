@@ -85,14 +85,14 @@ def extent(context: DashboardContext) -> tuple[float, float, float, float]:
 
 
 def _points(coordinates: Iterable[object]) -> list[tuple[float, float]]:
-    found: list[tuple[float, float]] = []
+    points: list[tuple[float, float]] = []
     for part in coordinates:
         match part:
             case [float() | int() as lon, float() | int() as lat, *_]:
-                found.append((float(lon), float(lat)))
+                points.append((float(lon), float(lat)))
             case list():
-                found += _points(part)
-    return found
+                points += _points(part)
+    return points
 
 
 def _view(context: DashboardContext) -> geomap_builders.MapViewConfig:

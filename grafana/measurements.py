@@ -40,20 +40,20 @@ class Measurement(msgspec.Struct, frozen=True):
 
 
 def _all() -> dict[tuple[Policy, str], Measurement]:
-    found = [
+    measurements = [
         Measurement(kind, RAW, frozenset((*COLUMNS[kind], *STAMP_FIELDS)), frozenset(DEVICE_TAGS)) for kind in KINDS
     ]
     for kind in KINDS:
         parts = frozenset(f"{field}_{part}" for field in numeric_fields(kind) for part in ROLLUP_PARTS)
-        found.append(Measurement(kind, ROLLUP, parts, frozenset(DEVICE_TAGS)))
+        measurements.append(Measurement(kind, ROLLUP, parts, frozenset(DEVICE_TAGS)))
     for kind in AREA_KINDS:
         # The last value of an area would be that of any one of its devices.
         parts = frozenset(f"{f}_{part}" for f in numeric_fields(kind) for part in ROLLUP_PARTS if part != "last")
-        found.append(Measurement(f"{kind}_area", ROLLUP, parts, frozenset(AREA_TAGS)))
+        measurements.append(Measurement(f"{kind}_area", ROLLUP, parts, frozenset(AREA_TAGS)))
     events = frozenset(("state", "detail", *STAMP_FIELDS))
-    found.append(Measurement("event", EVENTS, events, frozenset((*DEVICE_TAGS, "kind", "type"))))
-    found += [Measurement(name, policy, frozenset(f), frozenset(t)) for name, (policy, t, f) in DERIVED.items()]
-    return {(measurement.policy, measurement.name): measurement for measurement in found}
+    measurements.append(Measurement("event", EVENTS, events, frozenset((*DEVICE_TAGS, "kind", "type"))))
+    measurements += [Measurement(name, policy, frozenset(f), frozenset(t)) for name, (policy, t, f) in DERIVED.items()]
+    return {(measurement.policy, measurement.name): measurement for measurement in measurements}
 
 
 MEASUREMENTS: Final = _all()

@@ -41,7 +41,7 @@ _DEFAULTS: Final = ProvisioningOptions()
 def files(city: City, options: ProvisioningOptions = _DEFAULTS) -> dict[str, str]:
     """The content of every file, by its path below the provisioning folder."""
     contexts = [DashboardContext(lang, city, options.public_url, options.tiles) for lang in LANGS]
-    found = {
+    contents = {
         "datasources/kota.yaml": _yaml({"apiVersion": 1, "datasources": [datasource_file()]}),
         "dashboards/kota.yaml": _yaml({"apiVersion": 1, "providers": [_provider(context) for context in contexts]}),
         "alerting/rules.yaml": _yaml({"apiVersion": 1, "groups": rule_groups(contexts[0])}),
@@ -50,8 +50,8 @@ def files(city: City, options: ProvisioningOptions = _DEFAULTS) -> dict[str, str
         "alerting/mute-timings.yaml": _yaml({"apiVersion": 1, "muteTimes": [{"orgId": 1, **night(city)}]}),
     }
     for context in contexts:
-        found |= {f"dashboards/{context.lang}/{spec.key}.json": to_json(build(spec, context)) for spec in DASHBOARDS}
-    return found
+        contents |= {f"dashboards/{context.lang}/{spec.key}.json": to_json(build(spec, context)) for spec in DASHBOARDS}
+    return contents
 
 
 def write(folder: Path, contents: Mapping[str, str]) -> None:

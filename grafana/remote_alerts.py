@@ -85,9 +85,9 @@ def _routes(api: Api, ours: Sequence[dict[str, Any]]) -> Part:
     def apply() -> None:
         root = tree()
         others = [route for route in root.get("routes") or [] if route.get("receiver") not in receivers]
-        whole = {**root, "routes": [*ours, *others]}
-        whole.pop("provenance", None)
-        call_api(lambda: api.alertingprovisioning.set_notification_policy_tree(whole))
+        policy_tree = {**root, "routes": [*ours, *others]}
+        policy_tree.pop("provenance", None)
+        call_api(lambda: api.alertingprovisioning.set_notification_policy_tree(policy_tree))
 
     return Part("notification routes", differs, apply)
 

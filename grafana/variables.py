@@ -31,9 +31,9 @@ def variables(context: DashboardContext, names: tuple[Name, ...]) -> list[dashbo
 
 def _city(context: DashboardContext) -> dashboard.VariableModel:
     """A choice of one city: metrics of several cities must not be summed."""
-    found = _query_variable("city", tag_values(AREA_STATE, "city"))
-    found.current = dashboard.VariableOption(text=context.city.id, value=context.city.id)
-    return found
+    variable = _query_variable("city", tag_values(AREA_STATE, "city"))
+    variable.current = dashboard.VariableOption(text=context.city.id, value=context.city.id)
+    return variable
 
 
 def _kelurahan(_context: DashboardContext) -> dashboard.VariableModel:

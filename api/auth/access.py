@@ -66,14 +66,14 @@ def require(role: Role) -> Depends:
     """The dependency of a route that needs at least `role`."""
 
     def check(request: Request) -> Role:
-        found = role_of(request, context_of(request))
-        if found is None:
+        sender_role = role_of(request, context_of(request))
+        if sender_role is None:
             raise HTTPException(401, "sign in with a token", {"WWW-Authenticate": "Bearer"})
-        if ROLES.index(found) < ROLES.index(role):
-            raise HTTPException(403, f"this needs the role {role}, not {found}")
+        if ROLES.index(sender_role) < ROLES.index(role):
+            raise HTTPException(403, f"this needs the role {role}, not {sender_role}")
         if request.method not in SAFE_METHODS and not same_origin(request):
             raise HTTPException(403, "this request comes from another site")
-        return found
+        return sender_role
 
     return RoleDependency(check, role)
 
@@ -109,9 +109,9 @@ def check_rights(routes: Iterable[APIRoute], scope: Scope) -> None:
         HTTPException: 401 or 403: the sender has no such right.
     """
     for route in routes:
-        match, more = route.matches(scope)
+        match, child_scope = route.matches(scope)
         if match is Match.FULL:
             for right in rights_of(route):
                 if right.dependency is not None:
-                    right.dependency(Request({**scope, **more}))
+                    right.dependency(Request({**scope, **child_scope}))
             return

@@ -67,7 +67,7 @@ class PageContext:
         ]
         own = [*self.t("weekdays").split(), *(self.t(key) for key in _HOUR_WORDS)]
         words = dict(zip(english, own, strict=True))
-        return re.sub(rf"\b({'|'.join(words)})\b", lambda found: words[found.group()], described)
+        return re.sub(rf"\b({'|'.join(words)})\b", lambda match: words[match.group()], described)
 
     def number(self, value: float) -> str:
         """A number in the language's format: one decimal below 100, none for whole numbers and from 100 up."""

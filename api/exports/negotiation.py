@@ -28,7 +28,7 @@ def _parse_range(part: str) -> tuple[str, float]:
 def _quality(ranges: list[tuple[str, float]], offer: str) -> float:
     """The quality of the most specific media range that matches the offer."""
     for range_ in (offer, offer.partition("/")[0] + "/*", "*/*"):
-        found = [quality for media, quality in ranges if media == range_]
-        if found:
-            return max(found)
+        qualities = [quality for media, quality in ranges if media == range_]
+        if qualities:
+            return max(qualities)
     return 0.0

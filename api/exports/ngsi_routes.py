@@ -123,10 +123,10 @@ def form_of(
     Raises:
         PayloadError: The representation is unknown.
     """
-    asked = format_ or options or "normalized"
-    if asked not in _FORMS:
-        raise PayloadError(f"{asked!r} is no representation; one of {', '.join(_FORMS)}")
-    return _FORMS[asked]
+    representation = format_ or options or "normalized"
+    if representation not in _FORMS:
+        raise PayloadError(f"{representation!r} is no representation; one of {', '.join(_FORMS)}")
+    return _FORMS[representation]
 
 
 def names_of(attrs: Annotated[str | None, Query(examples=["fillingLevel,location"])] = None) -> frozenset[str]:
@@ -176,11 +176,11 @@ def query_entities(
         raise PayloadError("ask for one type at a time: each has a context of its own")
     kind = _BY_NAME.get(type_)
     wanted = frozenset(map(_uri, id_.split(","))) if id_ else None
-    found = entities(context_of(request), kind, names) if kind else []
-    found = [entity for entity in found if wanted is None or entity.id in wanted]
-    links = _neighbours(request, offset, limit, len(found))
-    headers = {"NGSILD-Results-Count": str(len(found))} if count else {}
-    page = [render(entity, form, names) for entity in found[offset : offset + limit]]
+    matching = entities(context_of(request), kind, names) if kind else []
+    matching = [entity for entity in matching if wanted is None or entity.id in wanted]
+    links = _neighbours(request, offset, limit, len(matching))
+    headers = {"NGSILD-Results-Count": str(len(matching))} if count else {}
+    page = [render(entity, form, names) for entity in matching[offset : offset + limit]]
     return _answer(request, page, kind.context if kind else "", headers, links)
 
 
@@ -202,11 +202,11 @@ def retrieve_entity(
     given, _, id_ = _uri(entity).rpartition(":")
     kind = _BY_NAME.get(given.removeprefix("urn:ngsi-ld:").partition(":")[0])
     device = context.city.devices.get(id_)
-    asked = kind if type_ is None or _BY_NAME.get(type_) is kind else None
-    found = entities(context, asked, names, device) if asked and device else []
-    if not asked or not found or found[0].id != entity:
+    matching_type = kind if type_ is None or _BY_NAME.get(type_) is kind else None
+    candidates = entities(context, matching_type, names, device) if matching_type and device else []
+    if not matching_type or not candidates or candidates[0].id != entity:
         raise HTTPException(404, f"there is no entity {entity!r} with what is asked of it")
-    return _answer(request, render(found[0], form, names), asked.context)
+    return _answer(request, render(candidates[0], form, names), matching_type.context)
 
 
 @router.get(
@@ -229,15 +229,15 @@ def entities(
 ) -> list[Entity]:
     """Entities of a type, or of one device, that have at least one of the requested attributes."""
     kinds = kind.kinds
-    found = [
+    states = [
         state
         for state in device_states(context, kind=kinds[0] if len(kinds) == 1 else None, device=device)
         if state.device.KIND in kinds
     ]
-    bins = {state.device.id for state in found if state.device.KIND == "bin"}
+    bins = {state.device.id for state in states if state.device.KIND == "bin"}
     with_emptying = kind is ENTITY_TYPES["WasteContainer"] and (not names or _EMPTYING in names)
     mapping = MappingContext(context.city, context.demo, emptied_at(context, bins) if with_emptying else {})
-    made = [entity for state in found if (entity := kind.make(mapping, state))]
+    made = [entity for state in states if (entity := kind.make(mapping, state))]
     return [entity for entity in made if not names or names & entity.attributes.keys()]
 
 
@@ -276,8 +276,8 @@ def _neighbours(request: Request, offset: int, limit: int, total: int) -> tuple[
         starts["prev"] = max(0, offset - limit)
     if limit and offset + limit < total:
         starts["next"] = offset + limit
-    asked = dict(request.query_params)
+    query = dict(request.query_params)
     return tuple(
-        f'<{request.url.path}?{urlencode({**asked, "limit": limit, "offset": start})}>; rel="{rel}"; type="{JSON_LD}"'
+        f'<{request.url.path}?{urlencode({**query, "limit": limit, "offset": start})}>; rel="{rel}"; type="{JSON_LD}"'
         for rel, start in starts.items()
     )

@@ -94,7 +94,7 @@ def export_geojson(request: Request, kind: Kind | None = None) -> Response:
 
 
 def _feature(context: ApiContext, state: DeviceState) -> dict[str, Any]:
-    values = {name: found.value for name, found in state.latest.values.items()} if state.latest else {}
+    values = {name: field_value.value for name, field_value in state.latest.values.items()} if state.latest else {}
     properties = {
         "kind": state.device.KIND,
         "kelurahan": state.device.kelurahan,
@@ -135,8 +135,8 @@ def _facts(context: ApiContext, state: DeviceState) -> list[object]:
 
 
 def _value(state: DeviceState, field: str) -> object:
-    found = state.latest.values.get(field) if state.latest else None
-    return "" if found is None else _format_value(found.value)
+    field_value = state.latest.values.get(field) if state.latest else None
+    return "" if field_value is None else _format_value(field_value.value)
 
 
 @router.get(

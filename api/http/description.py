@@ -74,12 +74,12 @@ def file_answer(description: str, *media: str, headers: Mapping[str, str] | None
 
 def stored_file_answer(description: str, *media: str) -> Responses:
     """The answers of a `FileResponse`: the file, parts of it, or a plain text that says why the range is wrong."""
-    whole = file_answer(description, *media)[200]
+    whole_file = file_answer(description, *media)[200]
     text = {"text/plain": {"schema": {"type": "string", "description": "Why the header `Range` is refused."}}}
     parts = file_answer("Several ranges, each with its own headers.", "multipart/byteranges")[200]["content"]
     return {
-        200: whole,
-        206: _answer("The ranges that the header `Range` asks for.", {**whole["content"], **parts}, None),
+        200: whole_file,
+        206: _answer("The ranges that the header `Range` asks for.", {**whole_file["content"], **parts}, None),
         400: _answer(_STATUSES[400], {**_problem(400, (PROBLEM_MEDIA,))["content"], **text}, None),
         416: _answer("The file is shorter than the range.", text, None),
     }

@@ -32,10 +32,10 @@ def parse_authority(text: str) -> Authority | None:
 
     Source: RFC 9110, section 7.2; RFC 3986, section 3.2.
     """
-    found = _AUTHORITY.fullmatch(text)
-    if not found:
+    match = _AUTHORITY.fullmatch(text)
+    if not match:
         return None
-    host, port = found["host"], int(found["port"]) if found["port"] else None
+    host, port = match["host"], int(match["port"]) if match["port"] else None
     if port is not None and not 0 < port <= _PORT_MAX:
         return None
     if host.startswith("["):

@@ -18,13 +18,13 @@ class ConcurrencyLimiter:
 
     Args:
         what: The name of what is counted, in the plural.
-        each: Limit per client.
+        per_client: Limit per client.
         total: Limit of all clients together.
     """
 
-    def __init__(self, what: str, *, each: int, total: int) -> None:
+    def __init__(self, what: str, *, per_client: int, total: int) -> None:
         self._what = what
-        self._each = each
+        self._per_client = per_client
         self._total = total
         self._open: Counter[str] = Counter()
 
@@ -40,8 +40,8 @@ class ConcurrencyLimiter:
         Raises:
             TooManyError: The client's limit or the total limit is reached.
         """
-        if self._open[client] >= self._each:
-            raise TooManyError(f"you have {self._each} {self._what} open already; close one first")
+        if self._open[client] >= self._per_client:
+            raise TooManyError(f"you have {self._per_client} {self._what} open already; close one first")
         if self.in_use >= self._total:
             raise TooManyError(f"{self._total} {self._what} are open already, of all people together; try again later")
         self._open[client] += 1

@@ -194,7 +194,7 @@ class AuthMiddleware:
     def __init__(self, app: ASGIApp, context: ApiContext) -> None:
         self._app = app
         self._context = context
-        self._websockets = ConcurrencyLimiter("pages", each=WEBSOCKETS_EACH, total=WEBSOCKETS_MAX)
+        self._websockets = ConcurrencyLimiter("pages", per_client=WEBSOCKETS_EACH, total=WEBSOCKETS_MAX)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the request, redirect it to the sign-in page, or refuse it."""

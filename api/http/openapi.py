@@ -74,20 +74,20 @@ def describe(app: FastAPI) -> dict[str, Any]:
 
 
 def _describe(app: FastAPI) -> dict[str, Any]:
-    found = get_openapi(
+    description = get_openapi(
         title=app.title, version=app.version, summary=app.summary, description=app.description, routes=app.routes
     )
     routes = [route for route in each_route(app.routes) if isinstance(route, APIRoute) and route.include_in_schema]
     for route in routes:
         for method in route.methods or ():
-            _complete_operation(found["paths"][route.path_format][method.lower()], route)
-    schemas = {**found["components"]["schemas"], **schemas_of(_models(routes))}
+            _complete_operation(description["paths"][route.path_format][method.lower()], route)
+    schemas = {**description["components"]["schemas"], **schemas_of(_models(routes))}
     for name in _VALIDATION_SCHEMAS:
         schemas.pop(name, None)
     for schema in schemas.values():
         _add_units(schema)
-    found["components"] = {"schemas": schemas, "securitySchemes": _SCHEMES}
-    return found
+    description["components"] = {"schemas": schemas, "securitySchemes": _SCHEMES}
+    return description
 
 
 def _complete_operation(operation: dict[str, Any], route: APIRoute) -> None:
@@ -107,7 +107,7 @@ def schemas_of(models: Iterable[Any]) -> dict[str, dict[str, Any]]:
     """The JSON Schemas of models and of all Structs in them, by name. What an answer always has is required."""
     models = list(models)
     _, schemas = msgspec.json.schema_components(models, ref_template=REF_TEMPLATE)
-    for struct in {found for info in inspect.multi_type_info(models) for found in _structs_in(info)}:
+    for struct in {struct for info in inspect.multi_type_info(models) for struct in _structs_in(info)}:
         _complete_schema(schemas[struct.__name__], struct)
     return schemas
 

@@ -84,19 +84,19 @@ def camera_metrics(
         sight: Means of `scene_ok` in buckets of `BUCKET_S`; a missing bucket means silence.
     """
     start, end = span[0], max(span[0], min(span[1], now))
-    found = [case for case in cases if span[0] <= case.raised_at < span[1]]
-    verdicts = Counter(case.verdict for case in found)
+    raised = [case for case in cases if span[0] <= case.raised_at < span[1]]
+    verdicts = Counter(case.verdict for case in raised)
     confirmed, rejected = verdicts["confirmed"], verdicts["rejected"]
     blind = {reason: _clip(spans, start, end) for reason, spans in blind_spans(events, end).items()}
     samples = [point for point in sight if start <= point.at < end]
     known_s = (end - start).total_seconds()
     return CameraMetrics(
-        cases=len(found),
+        cases=len(raised),
         confirmed=confirmed,
         rejected=rejected,
         merged=verdicts["merged"],
         waiting=verdicts["none"],
-        reasons=dict(Counter(case.reason for case in found if case.verdict == "rejected").most_common()),
+        reasons=dict(Counter(case.reason for case in raised if case.verdict == "rejected").most_common()),
         precision=confirmed / (confirmed + rejected) if confirmed + rejected else None,
         precision_range=wilson(confirmed, confirmed + rejected),
         few=confirmed + rejected < FEW,
@@ -115,17 +115,17 @@ def blind_spans(events: Iterable[EventRecord], until: datetime) -> dict[str, lis
     A `cleared` without its `raised` closes all open reasons.
     """
     since: dict[str, datetime] = {}
-    found: dict[str, list[TimeRange]] = {}
+    spans_by_reason: dict[str, list[TimeRange]] = {}
     for event in sorted(events, key=lambda event: (event.origin.measured_at, event.origin.seq)):
         at, reason = event.origin.measured_at, _reason(event)
         if event.state == "raised":
             since.setdefault(reason, at)
         elif event.state == "cleared":
             for closed in [reason] if reason in since else list(since):
-                found.setdefault(closed, []).append((since.pop(closed), at))
+                spans_by_reason.setdefault(closed, []).append((since.pop(closed), at))
     for reason, start in since.items():
-        found.setdefault(reason, []).append((start, until))
-    return found
+        spans_by_reason.setdefault(reason, []).append((start, until))
+    return spans_by_reason
 
 
 def _reason(event: EventRecord) -> str:

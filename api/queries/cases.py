@@ -19,8 +19,8 @@ def cases(context: ApiContext, *, start: datetime | None = None, end: datetime |
     """Cases raised in `[start, end)` with their current state, newest first."""
     start = start or context.clock() - timedelta(days=DAYS)
     stored = events_since(context, TYPES, start)
-    found = fold([*stored, *context.reviews.pending(stored)], context.city, simulated=context.demo)
-    return [case for case in found if end is None or case.raised_at < end]
+    all_cases = fold([*stored, *context.reviews.pending(stored)], context.city, simulated=context.demo)
+    return [case for case in all_cases if end is None or case.raised_at < end]
 
 
 def events_since(context: ApiContext, types: tuple[str, ...], start: datetime) -> list[EventRecord]:

@@ -39,11 +39,11 @@ def device_states(context: ApiContext, *, kind: Kind | None = None, device: Devi
 def emptied_at(context: ApiContext, bins: Collection[str]) -> dict[str, datetime]:
     """The last collection of each container within `EMPTIED_BACK`, reported by a truck or by its own sensor."""
     now = context.clock()
-    found: dict[str, datetime] = {}
+    emptied_at_by_bin: dict[str, datetime] = {}
     for event in each_event(context.reader, EventQuery(now - EMPTIED_BACK, now + _AHEAD, types=("collected",))):
         place = str(event.detail.get("bin", event.origin.device))
-        if place in bins and place not in found:
-            found[place] = event.origin.measured_at
-            if len(found) == len(bins):
+        if place in bins and place not in emptied_at_by_bin:
+            emptied_at_by_bin[place] = event.origin.measured_at
+            if len(emptied_at_by_bin) == len(bins):
                 break
-    return found
+    return emptied_at_by_bin

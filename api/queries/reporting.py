@@ -54,14 +54,14 @@ def camera_reports(context: ApiContext, day: date) -> list[CameraReport]:
     zone = context.city.time_zone
     today = local_day(day, zone)
     month = (local_day(day - timedelta(days=DAYS - 1), zone)[0], today[1])
-    found: defaultdict[str, list[Case]] = defaultdict(list)
+    cases_by_camera: defaultdict[str, list[Case]] = defaultdict(list)
     for case in cases(context, start=month[0], end=month[1]):
-        found[case.camera].append(case)
+        cases_by_camera[case.camera].append(case)
     events: defaultdict[str, list[EventRecord]] = defaultdict(list)
     for event in events_since(context, TYPES, month[0] - _BEFORE):
         events[event.origin.device].append(event)
     reports = [
-        _report(context, camera, (today, month), found[camera.id], events[camera.id])
+        _report(context, camera, (today, month), cases_by_camera[camera.id], events[camera.id])
         for camera in context.city.cameras.values()
     ]
     return sorted(
@@ -73,13 +73,13 @@ def _report(
     context: ApiContext,
     camera: Camera,
     spans: tuple[TimeRange, TimeRange],
-    found: list[Case],
+    camera_cases: list[Case],
     events: list[EventRecord],
 ) -> CameraReport:
     site = context.city.sites.get(camera.site)
     now = context.clock()
     sight = _sight(context, camera, spans[1], now)
-    day, month = (camera_metrics(span, now, found, events, sight) for span in spans)
+    day, month = (camera_metrics(span, now, camera_cases, events, sight) for span in spans)
     name = site.name if site else camera.site
     return CameraReport(camera.id, camera.site, name, camera.kelurahan, day, month)
 

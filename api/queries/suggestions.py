@@ -46,7 +46,7 @@ def suggest_ignores(cases: Iterable[Case], zones: Sequence[Zone]) -> list[Sugges
         for case, edges in placed
         if case.verdict == "rejected" and is_watched(zones, ((edges[0] + edges[2]) / 2, edges[3]))
     ]
-    found = []
+    suggestions = []
     while left:
         groups = (
             [placed_case for placed_case in left if _share(seed, placed_case[1]) >= SAME_PLACE] for _, seed in left
@@ -57,9 +57,9 @@ def suggest_ignores(cases: Iterable[Case], zones: Sequence[Zone]) -> list[Sugges
         around = _around([edges for _, edges in group])
         if not any(_share(around, other) > 0 for other in confirmed):
             reasons = Counter(case.reason for case, _ in group)
-            found.append(Suggestion(_corners(around), dict(reasons.most_common()), reasons.total()))
+            suggestions.append(Suggestion(_corners(around), dict(reasons.most_common()), reasons.total()))
         left = [placed_case for placed_case in left if placed_case not in group]
-    return found
+    return suggestions
 
 
 def _edges(case: Case) -> Edges | None:

@@ -77,14 +77,14 @@ def show_case(request: Request, case: CaseId) -> CaseResponse:
 def review_case(request: Request, case: CaseId, body: ReviewRequest) -> CaseResponse:
     """Confirm, reject, merge or reopen a case. The latest review counts; returns the case after the review."""
     context = context_of(request)
-    found = case_of(context, case)
-    if found.camera not in context.city.cameras:
-        raise HTTPException(409, f"camera {found.camera!r} of case {case!r} is no longer in the inventory")
+    listed_case = case_of(context, case)
+    if listed_case.camera not in context.city.cameras:
+        raise HTTPException(409, f"camera {listed_case.camera!r} of case {case!r} is no longer in the inventory")
     if body.into is not None:
-        _check_merge(found, case_of(context, body.into))
+        _check_merge(listed_case, case_of(context, body.into))
     role = role_of(request, context)
     review = Review(case, body.verdict, body.reason or "", body.note.strip(), body.into or "", role or "")
-    context.reviews.submit(found.camera, review, context.clock(), after=found.reviewed_at)
+    context.reviews.submit(listed_case.camera, review, context.clock(), after=listed_case.reviewed_at)
     context.evidence.note_review(case, body.verdict, review.by)
     log.info("case.reviewed", case=case, verdict=body.verdict, reason=review.reason, into=review.into, role=role)
     return case_response(case_of(context, case))

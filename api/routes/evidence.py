@@ -94,9 +94,9 @@ def show_evidence(request: Request, case: CaseId, file: str) -> FileResponse:
 @router.get("/{case}/custody", dependencies=[require("operator")])
 def show_custody(request: Request, case: CaseId) -> CustodyResponse:
     """The custody log of a case: storage, access, export, review and deletion; oldest first."""
-    found = case_of(context_of(request), case)
+    listed_case = case_of(context_of(request), case)
     service = context_of(request).evidence
-    return CustodyResponse(found.id, service.record(found.id).deleted, service.custody(found.id))
+    return CustodyResponse(listed_case.id, service.record(listed_case.id).deleted, service.custody(listed_case.id))
 
 
 @router.post(
@@ -110,15 +110,15 @@ def show_custody(request: Request, case: CaseId) -> CustodyResponse:
 )
 async def export(request: Request, case: CaseId, lang: Language = DEFAULT_LANG) -> Response:
     """A case as a ZIP archive, with a report (PDF) and its custody log."""
-    found = await run_in_threadpool(case_of, context_of(request), case)
+    listed_case = await run_in_threadpool(case_of, context_of(request), case)
     service = context_of(request).evidence
     try:
-        packed = await run_in_threadpool(service.export, found.id, lang, actor_of(request))
+        packed = await run_in_threadpool(service.export, listed_case.id, lang, actor_of(request))
     except EvidenceError as exc:
         raise to_http_error(exc) from exc
     except ConfigError as exc:
         raise HTTPException(409, str(exc)) from exc
-    headers = {"Content-Disposition": f'attachment; filename="{found.id}.zip"'}
+    headers = {"Content-Disposition": f'attachment; filename="{listed_case.id}.zip"'}
     return Response(packed, media_type=_ZIP_MEDIA, headers=headers)
 
 
@@ -130,12 +130,12 @@ async def export(request: Request, case: CaseId, lang: Language = DEFAULT_LANG) 
 )
 def open_clear(request: Request, case: CaseId, file: str, body: ReasonRequest) -> Response:
     """A file without redaction, where the site keeps such copies. The custody log records actor and reason."""
-    found = case_of(context_of(request), case)
+    listed_case = case_of(context_of(request), case)
     service = context_of(request).evidence
-    if file not in service.clear_files(found.id):
+    if file not in service.clear_files(listed_case.id):
         raise HTTPException(404, f"case {case!r} has no clear copy of {file!r} that could be opened here")
     try:
-        content = service.open_clear(found.id, file, body.reason.strip(), actor_of(request))
+        content = service.open_clear(listed_case.id, file, body.reason.strip(), actor_of(request))
     except EvidenceError as exc:
         raise to_http_error(exc) from exc
     except ConfigError as exc:
@@ -147,9 +147,9 @@ def open_clear(request: Request, case: CaseId, file: str, body: ReasonRequest) -
 @router.post("/{case}/erase", dependencies=[require("admin")], responses=problems(409, 410))
 def erase(request: Request, case: CaseId, body: ReasonRequest) -> ErasureResponse:
     """Delete the files of a case before the end of retention. The case and the record of the erasure stay."""
-    found = case_of(context_of(request), case)
+    listed_case = case_of(context_of(request), case)
     try:
-        context_of(request).evidence.erase(found.id, body.reason.strip(), actor_of(request))
+        context_of(request).evidence.erase(listed_case.id, body.reason.strip(), actor_of(request))
     except EvidenceError as exc:
         raise to_http_error(exc) from exc
-    return ErasureResponse(found.id)
+    return ErasureResponse(listed_case.id)

@@ -139,9 +139,9 @@ def list_profiles(request: Request, kind: Kind | None = None) -> list[ProfileRes
 def list_unknown_devices(request: Request) -> UnknownDevicesResponse:
     """Unknown devices, newest first, including ignored ones."""
     context = context_of(request)
-    found = context.quarantine.find(state=None)
-    waiting = sum(device.state == "waiting" for device in found)
-    return UnknownDevicesResponse(waiting, [unknown_device_response(context, device) for device in found])
+    devices = context.quarantine.find(state=None)
+    waiting = sum(device.state == "waiting" for device in devices)
+    return UnknownDevicesResponse(waiting, [unknown_device_response(context, device) for device in devices])
 
 
 @router.get("/strangers/{unknown_device}", dependencies=[require("operator")], responses=problems(404, 503))

@@ -60,16 +60,16 @@ def list_devices(
     context = context_of(request)
     now = context.clock()
     latest = {latest.device: latest for latest in context.reader.latest(kind=kind)}
-    found = [
+    devices = [
         device
         for device in context.city.devices.values()
         if kind in (None, device.KIND)
         and kelurahan in (None, device.kelurahan)
         and (state is None or device_connectivity(context, device, latest.get(device.id), now) == state)
     ]
-    page = sorted(found, key=lambda device: device.id)[offset : offset + limit]
+    page = sorted(devices, key=lambda device: device.id)[offset : offset + limit]
     return DevicesResponse(
-        total=len(found), devices=[device_response(context, device, latest.get(device.id), now) for device in page]
+        total=len(devices), devices=[device_response(context, device, latest.get(device.id), now) for device in page]
     )
 
 
@@ -78,9 +78,9 @@ def list_devices(
 def show_device(request: Request, device: DeviceId) -> DeviceResponse:
     """One device with the latest value of each field."""
     context = context_of(request)
-    found = device_of(context, device)
+    known_device = device_of(context, device)
     latest = context.reader.latest(device=device)
-    return device_response(context, found, latest[0] if latest else None, context.clock())
+    return device_response(context, known_device, latest[0] if latest else None, context.clock())
 
 
 @router.get("/devices/{device}/series", dependencies=[require("viewer")], responses=problems(404))
@@ -113,10 +113,10 @@ def parse_every(text: str | None) -> float | None:
     """
     if text is None:
         return None
-    found = _EVERY.fullmatch(text)
-    if not found:
+    match = _EVERY.fullmatch(text)
+    if not match:
         raise PayloadError(f"`every` is seconds, or a number with s, m, h or d, not {text[:40]!r}")
-    every_s = float(found.group(1)) * _SECONDS[found.group(2)]
+    every_s = float(match.group(1)) * _SECONDS[match.group(2)]
     if every_s > BUCKET_MAX_S:
         raise PayloadError(f"`every` is at most {RANGE_MAX.days} days")
     return every_s
@@ -163,10 +163,10 @@ def show_ledger(request: Request) -> LedgerResponse:
     context = context_of(request)
     dead = context.dead_letters.seqs()
     epochs = {(stored.device, stored.epoch): stored for stored in context.reader.stored_sequences()}
-    found = []
+    stored_epochs = []
     for device, epoch in sorted({*epochs, *dead}):
         stored = epochs.get((device, epoch)) or StoredSequences(device, epoch, (), 0, 0)
         ranges = [*dead.get((device, epoch), ())]
-        found.append(StoredEpochResponse(device, epoch, stored.seqs, stored.rows, stored.duplicates, ranges))
+        stored_epochs.append(StoredEpochResponse(device, epoch, stored.seqs, stored.rows, stored.duplicates, ranges))
     health = context.health.read()
-    return LedgerResponse(found, health.lost if health else ())
+    return LedgerResponse(stored_epochs, health.lost if health else ())

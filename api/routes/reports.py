@@ -37,8 +37,8 @@ class CameraReportsResponse(msgspec.Struct, frozen=True):
 def show_report(request: Request, day: Day = None) -> CameraReportsResponse:
     """Metrics of every camera on a day and in the 30 days that end with it, worst first."""
     context = context_of(request)
-    asked = day_of(context, day)
-    return CameraReportsResponse(asked, context.demo, camera_reports(context, asked))
+    report_day = day_of(context, day)
+    return CameraReportsResponse(report_day, context.demo, camera_reports(context, report_day))
 
 
 @router.get(
@@ -52,9 +52,9 @@ def show_report(request: Request, day: Day = None) -> CameraReportsResponse:
 def download_report(request: Request, day: Day = None) -> Response:
     """The day's metrics as CSV. Durations are in seconds; unknown values are empty."""
     context = context_of(request)
-    asked = day_of(context, day)
-    text = to_csv(asked, camera_reports(context, asked))
-    name = f"kamera-{context.city.id}-{asked.isoformat()}.csv"
+    report_day = day_of(context, day)
+    text = to_csv(report_day, camera_reports(context, report_day))
+    name = f"kamera-{context.city.id}-{report_day.isoformat()}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(text, media_type=f"{CSV_MEDIA}; charset=utf-8", headers=headers)
 

@@ -93,7 +93,7 @@ class Stream:
 
 def stream_limiter() -> ConcurrencyLimiter:
     """The limits of streams of one app."""
-    return ConcurrencyLimiter("streams", each=STREAMS_EACH, total=STREAMS_MAX)
+    return ConcurrencyLimiter("streams", per_client=STREAMS_EACH, total=STREAMS_MAX)
 
 
 class BoundedStream(StreamingResponse):

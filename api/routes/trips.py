@@ -39,5 +39,5 @@ def show_trip(request: Request, device: DeviceId, start: From = None, to: To = N
     truck = context.city.devices.get(device)
     if not isinstance(truck, Truck):
         raise HTTPException(404, f"there is no truck {device!r} in the inventory of {context.city.id}")
-    found = trip_between(context, truck, begin, end)
-    return TripResponse(**msgspec.structs.asdict(found), device=device, simulated=context.demo)
+    trip = trip_between(context, truck, begin, end)
+    return TripResponse(**msgspec.structs.asdict(trip), device=device, simulated=context.demo)

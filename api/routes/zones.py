@@ -114,7 +114,7 @@ def show_zones(request: Request, camera: DeviceId) -> ZonePlanResponse:
 def save_zones(request: Request, camera: DeviceId, body: ZonePlanRequest) -> ZonePlanResponse | Response:
     """Save a zone plan, which the camera worker applies from its next picture. Faults are listed with 422."""
     context = context_of(request)
-    found = camera_of(context, camera)
+    known_camera = camera_of(context, camera)
     zones = tuple(Zone(zone.kind, zone.name.strip(), tuple(zone.polygon)) for zone in body.zones)
     plan = ZonePlan(zones, tuple(body.person_height))
     if faults := faults_of(plan):
@@ -128,7 +128,7 @@ def save_zones(request: Request, camera: DeviceId, body: ZonePlanRequest) -> Zon
             log.error("zones.refused", camera=camera, reason=str(exc))
             raise HTTPException(503, "the disk refuses; nothing was changed", {"Retry-After": "60"}) from exc
     log.info("zones.saved", camera=camera, zones=len(zones), role=role_of(request, context))
-    return plan_response(context, found)
+    return plan_response(context, known_camera)
 
 
 @router.get(

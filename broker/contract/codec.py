@@ -164,19 +164,19 @@ def sequence_ids_of(raw: bytes) -> list[tuple[str, int]]:
         parts: list[msgspec.Raw] | list[bytes] = _elements.decode(raw) if _is_array(raw) else [raw]
     except UNREADABLE:
         return []
-    found = _sequence_ids(parts) if len(parts) <= MAX_BATCH else []
-    return found if len(found) <= MAX_EPOCHS or len({epoch for epoch, _ in found}) <= MAX_EPOCHS else []
+    ids = _sequence_ids(parts) if len(parts) <= MAX_BATCH else []
+    return ids if len(ids) <= MAX_EPOCHS or len({epoch for epoch, _ in ids}) <= MAX_EPOCHS else []
 
 
 def _sequence_ids(parts: Sequence[bytes | msgspec.Raw]) -> list[tuple[str, int]]:
-    found: list[tuple[str, int]] = []
+    ids: list[tuple[str, int]] = []
     for part in parts:
         try:
             sequence_id = _sequence_id.decode(part)
         except UNREADABLE:
             continue
-        found.append((sequence_id.epoch, sequence_id.seq))
-    return found
+        ids.append((sequence_id.epoch, sequence_id.seq))
+    return ids
 
 
 def encode(item: SequencedMessage | Status | Receipt) -> bytes:
@@ -196,8 +196,8 @@ def utc_ms(at: datetime) -> datetime:
 
 
 def _parse(raw: bytes, read: Callable[[bytes | msgspec.Raw], tuple[S, int]]) -> Parsed[Any]:
-    whole = _check_size(raw)
-    parts = decode_json(_elements, whole) if _is_array(whole) else [cast("msgspec.Raw", whole)]
+    payload = _check_size(raw)
+    parts = decode_json(_elements, payload) if _is_array(payload) else [cast("msgspec.Raw", payload)]
     if len(parts) > MAX_BATCH:
         raise PayloadError(f"an array of {len(parts)} readings is longer than {MAX_BATCH}")
     if len(parts) > MAX_EPOCHS and (epochs := len({epoch for epoch, _ in _sequence_ids(parts)})) > MAX_EPOCHS:

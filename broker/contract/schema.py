@@ -85,8 +85,10 @@ def _telemetry() -> list[str]:
     return lines
 
 
-def _range(found: dict[str, Any]) -> str:
-    option = next((part for part in found.get("anyOf", [found]) if part.get("type") != "null"), found)
+def _range(field_schema: dict[str, Any]) -> str:
+    option = next(
+        (part for part in field_schema.get("anyOf", [field_schema]) if part.get("type") != "null"), field_schema
+    )
     if "enum" in option:
         return ", ".join(f"`{word}`" for word in option["enum"] if word is not None)
     low, high = option.get("minimum"), option.get("maximum")

@@ -138,10 +138,10 @@ def covers(outer: str, inner: str) -> bool:
     """
     if inner.startswith("$") and not outer.startswith("$"):
         return False
-    wanted, asked = outer.split("/"), inner.split("/")
-    for depth, level in enumerate(wanted):
+    outer_levels, inner_levels = outer.split("/"), inner.split("/")
+    for depth, level in enumerate(outer_levels):
         if level == "#":
             return True
-        if depth >= len(asked) or asked[depth] == "#" or level not in ("+", asked[depth]):
+        if depth >= len(inner_levels) or inner_levels[depth] == "#" or level not in ("+", inner_levels[depth]):
             return False
-    return len(wanted) == len(asked)
+    return len(outer_levels) == len(inner_levels)

@@ -36,11 +36,11 @@ async def ensure_state_streams(js: JetStreamContext, *, of_gateways: bool = Fals
     for config in wanted:
         assert config.name is not None  # noqa: S101 - ours have one
         try:
-            found = (await js.stream_info(config.name)).config
+            existing = (await js.stream_info(config.name)).config
         except NotFoundError:
             await js.add_stream(config)
         else:
-            if (found.max_bytes, found.max_msgs) != (config.max_bytes, config.max_msgs or -1):
+            if (existing.max_bytes, existing.max_msgs) != (config.max_bytes, config.max_msgs or -1):
                 await js.update_stream(config)
 
 

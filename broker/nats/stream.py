@@ -82,11 +82,11 @@ async def ensure_stream(js: JetStreamContext, max_bytes: int) -> None:
     """Make the stream and a first consumer, which holds everything, or bring the stream's bounds up to date."""
     wanted = stream_config(max_bytes)
     try:
-        found = await js.stream_info(STREAM)
+        stream = await js.stream_info(STREAM)
     except NotFoundError:
         await js.add_stream(wanted)
     else:
-        if (found.config.max_bytes, found.config.discard) != (max_bytes, api.DiscardPolicy.NEW):
+        if (stream.config.max_bytes, stream.config.discard) != (max_bytes, api.DiscardPolicy.NEW):
             await js.update_stream(wanted)
     if not await _existing(js):
         await js.add_consumer(STREAM, consumer_config(CONSUMERS[0], (">",)))
@@ -140,8 +140,8 @@ async def renew_consumer(js: JetStreamContext, subjects: tuple[str, ...]) -> str
 
 async def _existing(js: JetStreamContext) -> list[str]:
     """Our consumers that exist, the older first."""
-    found = []
+    consumers = []
     for name in CONSUMERS:
         with contextlib.suppress(NotFoundError):
-            found.append(await js.consumer_info(STREAM, name))
-    return [info.name for info in sorted(found, key=lambda info: str(info.created))]
+            consumers.append(await js.consumer_info(STREAM, name))
+    return [info.name for info in sorted(consumers, key=lambda info: str(info.created))]

@@ -77,12 +77,12 @@ class ArchiveWriter:
             FileNotFoundError: It was deleted.
         """
         with path.open("rb") as file:
-            found = os.fstat(file.fileno())
-            if found.st_size <= _SMALL_BYTES:
+            stat = os.fstat(file.fileno())
+            if stat.st_size <= _SMALL_BYTES:
                 content = file.read()
-                self._add(name, io.BytesIO(content), len(content), found.st_mtime)
+                self._add(name, io.BytesIO(content), len(content), stat.st_mtime)
             else:
-                self._add(name, file, found.st_size, found.st_mtime)
+                self._add(name, file, stat.st_size, stat.st_mtime)
 
     def _add(self, name: str, source: Any, size: int, mtime: float) -> None:  # noqa: ANN401 - anything with `read`
         member = tarfile.TarInfo(name)
@@ -213,10 +213,10 @@ def _manifest(raw: bytes) -> Manifest:
         raise BackupError(f"the manifest cannot be read: {exc}") from exc
 
 
-def _compare(manifest: Manifest, found: dict[str, FileEntry]) -> None:
-    said = {entry.path: entry for entry in manifest.files}
-    for path in sorted(said.keys() | found.keys()):
-        if said.get(path) != found.get(path):
+def _compare(manifest: Manifest, stored: dict[str, FileEntry]) -> None:
+    listed = {entry.path: entry for entry in manifest.files}
+    for path in sorted(listed.keys() | stored.keys()):
+        if listed.get(path) != stored.get(path):
             raise BackupError(f"{path} is not as the manifest says")
 
 

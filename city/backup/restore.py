@@ -150,8 +150,8 @@ def _swap(work: Path, data: Path, aside: Path) -> None:
     The new content gets the name of the set-aside folder before the exchange: after a kill at any moment no folder that
     may hold a city's only data has the name of a left-over.
     """
-    asked = {signal.SIGTERM, signal.SIGINT}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, asked)
+    stop_signals = {signal.SIGTERM, signal.SIGINT}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, stop_signals)
     try:
         work.rename(aside)
         try:

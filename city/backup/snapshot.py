@@ -90,9 +90,9 @@ def copy_databases(data: Path, into: Path, begin_store: BeginStoreCopy | None) -
 
 def databases(data: Path) -> list[Path]:
     """Relative paths of the SQLite files of a data folder, in the order in which they must be read."""
-    found = [path.relative_to(data) for path in data.rglob("*.sqlite")]
-    found = [path for path in found if path.parts[0] not in EXCLUDED]
-    return sorted(found, key=lambda path: (_ORDER.get(path.parts[0], len(_ORDER)), path))
+    paths = [path.relative_to(data) for path in data.rglob("*.sqlite")]
+    paths = [path for path in paths if path.parts[0] not in EXCLUDED]
+    return sorted(paths, key=lambda path: (_ORDER.get(path.parts[0], len(_ORDER)), path))
 
 
 _ORDER: Final = {"store": 0, "ingest": 1}

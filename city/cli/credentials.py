@@ -32,15 +32,15 @@ def run(argv: list[str]) -> int:
         raise ConfigError("a second name, --format and --revoke belong to `kota credentials gateway`")
     secrets = Secrets(settings.data)
     if args.role:
-        found = {"role": args.role, "token": secrets.token(args.role)}
+        credentials = {"role": args.role, "token": secrets.token(args.role)}
     elif args.influx:
-        found = {"account": args.influx, "password": secrets.influx(args.influx)}
+        credentials = {"account": args.influx, "password": secrets.influx(args.influx)}
     else:
         city = whole_city(settings)
         if args.device not in city.devices and args.device not in SERVICE_USERS:
             raise ConfigError(f"{args.device!r} is not in the inventory of {city.id}; `kota devices` lists it")
-        found = _account(args.device, secrets.password(args.device))
-    _show(found, as_json=args.json)
+        credentials = _account(args.device, secrets.password(args.device))
+    _show(credentials, as_json=args.json)
     return 0
 
 
@@ -98,16 +98,16 @@ def _filters_of(formats: list[str]) -> list[str]:
     known: dict[str, tuple[str, ...]] = importlib.import_module(_FORMATS).filters_by_format()
     unknown = [name for name in formats if name not in known]
     if unknown or not formats:
-        said = f"no format is called {', '.join(unknown)}" if unknown else "a new gateway needs --format"
-        raise ConfigError(f"{said}; known: {', '.join(sorted(known))}")
+        reason = f"no format is called {', '.join(unknown)}" if unknown else "a new gateway needs --format"
+        raise ConfigError(f"{reason}; known: {', '.join(sorted(known))}")
     return [topic_filter for name in formats for topic_filter in known[name]]
 
 
-def _show(found: dict[str, Any], *, as_json: bool) -> None:
+def _show(fields: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(found))
+        print(json.dumps(fields))
         return
-    for name, value in found.items():
+    for name, value in fields.items():
         if isinstance(value, dict):
             print("\n".join(f"{key}: {', '.join(items)}" for key, items in value.items()) or f"no {name}")
         else:

@@ -31,8 +31,8 @@ def run(argv: list[str]) -> int:
 def to_json(status: CityStatus, problems: list[Problem]) -> str:
     """The status, whether all is well, and each problem with its English words."""
     reasons = [{"key": problem.key, **problem.about, "text": problem.text("en")} for problem in problems]
-    whole = {"well": not problems, "problems": reasons, **msgspec.to_builtins(status)}
-    return msgspec.json.format(msgspec.json.encode(whole), indent=1).decode()
+    document = {"well": not problems, "problems": reasons, **msgspec.to_builtins(status)}
+    return msgspec.json.format(msgspec.json.encode(document), indent=1).decode()
 
 
 def to_text(status: CityStatus, problems: list[Problem], lang: Lang) -> str:
@@ -44,29 +44,30 @@ def to_text(status: CityStatus, problems: list[Problem], lang: Lang) -> str:
     return "\n".join([*lines, *(f"{STATUS_TEXTS.text(key, lang)}: {words}" for key, words in facts)])
 
 
-def _process(one: Process, lang: Lang) -> str:
-    if one.pid is None:
-        return f"  {one.name}: {STATUS_TEXTS.text('down', lang)}"
-    words = [STATUS_TEXTS.text("pid", lang, pid=one.pid)]
-    if one.age_s is not None:
-        words.append(STATUS_TEXTS.text("age", lang, age=timedelta(seconds=round(one.age_s))))
-    words += [STATUS_TEXTS.plural("restarts", lang, one.restarts)] if one.restarts else []
-    words += [STATUS_TEXTS.plural("hangs", lang, one.hangs)] if one.hangs else []
-    doing = ", ".join(f"{beat.part} ({beat.doing})" if beat.doing else beat.part for beat in one.beats)
-    return f"  {one.name}: {', '.join(words)}" + (f"; {doing}" if doing else "")
+def _process(process: Process, lang: Lang) -> str:
+    if process.pid is None:
+        return f"  {process.name}: {STATUS_TEXTS.text('down', lang)}"
+    words = [STATUS_TEXTS.text("pid", lang, pid=process.pid)]
+    if process.age_s is not None:
+        words.append(STATUS_TEXTS.text("age", lang, age=timedelta(seconds=round(process.age_s))))
+    words += [STATUS_TEXTS.plural("restarts", lang, process.restarts)] if process.restarts else []
+    words += [STATUS_TEXTS.plural("hangs", lang, process.hangs)] if process.hangs else []
+    doing = ", ".join(f"{beat.part} ({beat.doing})" if beat.doing else beat.part for beat in process.beats)
+    return f"  {process.name}: {', '.join(words)}" + (f"; {doing}" if doing else "")
 
 
 def _ingest(status: CityStatus, lang: Lang) -> list[tuple[str, str]]:
-    said = status.ingest
-    if said is None:
+    ingest = status.ingest
+    if ingest is None:
         return [(key, STATUS_TEXTS.text("unknown", lang)) for key in ("broker", "store", "journal")]
-    journal = STATUS_TEXTS.plural("waiting", lang, said.journal_depth, lag_s=round(said.lag_s))
-    if said.journal != "ok":
+    journal = STATUS_TEXTS.plural("waiting", lang, ingest.journal_depth, lag_s=round(ingest.lag_s))
+    if ingest.journal != "ok":
         journal = f"{STATUS_TEXTS.text('full', lang)}, {journal}"
-    store = STATUS_TEXTS.text("away" if said.store == "away" else "ok", lang) + (f" ({said.note})" if said.note else "")
-    facts = [("broker", STATUS_TEXTS.text("connected" if said.connected else "disconnected", lang))]
-    if said.canary_age_s is not None:
-        facts.append(("canary", STATUS_TEXTS.text("canary_age", lang, age_s=round(said.canary_age_s))))
+    note = f" ({ingest.note})" if ingest.note else ""
+    store = STATUS_TEXTS.text("away" if ingest.store == "away" else "ok", lang) + note
+    facts = [("broker", STATUS_TEXTS.text("connected" if ingest.connected else "disconnected", lang))]
+    if ingest.canary_age_s is not None:
+        facts.append(("canary", STATUS_TEXTS.text("canary_age", lang, age_s=round(ingest.canary_age_s))))
     return [*facts, ("store", store), ("journal", journal)]
 
 

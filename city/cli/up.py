@@ -87,9 +87,11 @@ def _check_settings(settings: Settings, *, simulator: bool) -> Settings:
 
 
 def _with_ports(settings: Settings, args: argparse.Namespace) -> Settings:
-    asked = {name: getattr(settings, name) if _was_asked(args, name) else None for name in ("port", "mqtt_port")}
-    port = choose_port(settings.host, settings.port, asked["port"], role="the console")
-    mqtt = choose_port(settings.mqtt_host, settings.mqtt_port, asked["mqtt_port"], role="MQTT", taken=frozenset({port}))
+    requested = {name: getattr(settings, name) if _was_asked(args, name) else None for name in ("port", "mqtt_port")}
+    port = choose_port(settings.host, settings.port, requested["port"], role="the console")
+    mqtt = choose_port(
+        settings.mqtt_host, settings.mqtt_port, requested["mqtt_port"], role="MQTT", taken=frozenset({port})
+    )
     data = settings.data.resolve()
     resolved = {
         "port": port,

@@ -94,8 +94,8 @@ def read_device(
     return table.read(type_, references.known, also=names, defaults=defaults, binding=binding, **ready)
 
 
-def _by_id(things: Mapping[str, T | None], id_: object) -> T | None:
-    return things.get(id_) if isinstance(id_, str) else None
+def _by_id(items: Mapping[str, T | None], id_: object) -> T | None:
+    return items.get(id_) if isinstance(id_, str) else None
 
 
 def _check_position(table: Table, site: Site | None) -> dict[str, object]:

@@ -97,10 +97,10 @@ def below(field: str, *parts: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def freeze(thing: object, *fields: str) -> None:
+def freeze(instance: object, *fields: str) -> None:
     """Make mappings of a frozen dataclass read-only; called at the end of its construction."""
     for field in fields:
-        object.__setattr__(thing, field, MappingProxyType(dict(getattr(thing, field))))
+        object.__setattr__(instance, field, MappingProxyType(dict(getattr(instance, field))))
 
 
 def _refuse_flag(value: object) -> object:

@@ -102,8 +102,8 @@ def _read(folder: Path, problems: Problems) -> City | None:
     )
 
 
-def _without_wrong(things: Mapping[str, T | None]) -> dict[str, T]:
-    return {id_: thing for id_, thing in things.items() if thing is not None}
+def _without_wrong(entries: Mapping[str, T | None]) -> dict[str, T]:
+    return {id_: entry for id_, entry in entries.items() if entry is not None}
 
 
 def _read_shapes(path: Path, kelurahan: Collection[str], problems: Problems) -> bytes:
@@ -116,8 +116,8 @@ def _read_shapes(path: Path, kelurahan: Collection[str], problems: Problems) -> 
         problems.append(InventoryProblem(path.name, "", str(exc)))
         return b""
     for number, feature in enumerate(shapes.features):
-        found = feature.properties
-        if found.kind == "kelurahan" and found.id not in kelurahan:
+        properties = feature.properties
+        if properties.kind == "kelurahan" and properties.id not in kelurahan:
             where = f"features[{number}].properties.id"
-            problems.append(InventoryProblem(path.name, where, f"there is no kelurahan {found.id!r}"))
+            problems.append(InventoryProblem(path.name, where, f"there is no kelurahan {properties.id!r}"))
     return text.encode()

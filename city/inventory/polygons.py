@@ -33,12 +33,12 @@ def crosses_itself(polygon: Sequence[Point]) -> bool:
     """Whether two of its lines meet elsewhere than in a corner they share, or fold back on each other."""
     edges = list(_edges(polygon))
     last = len(edges) - 1
-    for (i, one), (j, other) in combinations(enumerate(edges), 2):
+    for (i, edge), (j, other) in combinations(enumerate(edges), 2):
         if j == i + 1 or (i == 0 and j == last):
-            shared = one[1] if j == i + 1 else one[0]
-            if _folds_back(one, other, shared):
+            shared = edge[1] if j == i + 1 else edge[0]
+            if _folds_back(edge, other, shared):
                 return True
-        elif _meet(one, other):
+        elif _meet(edge, other):
             return True
     return False
 
@@ -57,8 +57,8 @@ def _within(a: Point, b: Point, point: Point) -> bool:
     return min(a[0], b[0]) <= point[0] <= max(a[0], b[0]) and min(a[1], b[1]) <= point[1] <= max(a[1], b[1])
 
 
-def _meet(one: tuple[Point, Point], other: tuple[Point, Point]) -> bool:
-    (a, b), (c, d) = one, other
+def _meet(first: tuple[Point, Point], second: tuple[Point, Point]) -> bool:
+    (a, b), (c, d) = first, second
     turns = _turn(a, b, c), _turn(a, b, d), _turn(c, d, a), _turn(c, d, b)
     if (turns[0] > 0) != (turns[1] > 0) and (turns[2] > 0) != (turns[3] > 0) and 0 not in turns:
         return True
@@ -66,9 +66,9 @@ def _meet(one: tuple[Point, Point], other: tuple[Point, Point]) -> bool:
     return any(turn == 0 and _within(*edge, point) for turn, point, edge in ends)
 
 
-def _folds_back(one: tuple[Point, Point], other: tuple[Point, Point], shared: Point) -> bool:
+def _folds_back(first: tuple[Point, Point], second: tuple[Point, Point], shared: Point) -> bool:
     """Whether two lines from one corner lie on each other; a line without length does."""
-    far = [next((end for end in edge if end != shared), shared) for edge in (one, other)]
+    far = [next((end for end in edge if end != shared), shared) for edge in (first, second)]
     if shared in far:
         return True
     ahead = sum((far[0][i] - shared[i]) * (far[1][i] - shared[i]) for i in (0, 1))

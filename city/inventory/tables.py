@@ -83,12 +83,12 @@ class Table:
             self._check_names(_fields(type_), ready, also)
         values = {**(defaults or {}), **self.values, **ready}
         try:
-            thing: T = _adapter(cast("Hashable", type_)).validate_python(values, context=references)
+            instance: T = _adapter(cast("Hashable", type_)).validate_python(values, context=references)
         except ValidationError as exc:
             for error in exc.errors(include_url=False):
                 self._note_error(type_, error)
             return None
-        return thing
+        return instance
 
     def _check_names(self, fields: Collection[str], ready: Collection[str], also: Collection[str]) -> None:
         for name in self.values:
@@ -172,15 +172,15 @@ def index_by_id(rows: Iterable[tuple[Table, T | None]], seen: dict[str, str]) ->
 
     A thing with a problem is None: its id is known all the same, so that nobody is told of it twice.
     """
-    things: dict[str, T | None] = {}
-    for table, thing in rows:
+    entries: dict[str, T | None] = {}
+    for table, entry in rows:
         id_ = table.values.get("id")
         if isinstance(id_, str) and id_ in seen:
             table.note("id", f"{show(id_)} is already in {seen[id_]}")
         elif isinstance(id_, str):
-            things[id_] = thing
+            entries[id_] = entry
             seen[id_] = table.where
-    return things
+    return entries
 
 
 def read_rows(

@@ -133,10 +133,10 @@ def number_and_unit(value: object) -> tuple[float, str] | None:
         return (float(value), "") if abs(value) < _LARGEST else None
     if not isinstance(value, str):
         return None
-    if found := _NUMBER.match(value):
-        number, behind = float(found[1]), found[2] or ""
-    elif found := _DECIMAL_COMMA.match(value):
-        number, behind = float(f"{found[1]}.{found[2]}"), found[3] or ""
+    if match := _NUMBER.match(value):
+        number, behind = float(match[1]), match[2] or ""
+    elif match := _DECIMAL_COMMA.match(value):
+        number, behind = float(f"{match[1]}.{match[2]}"), match[3] or ""
     else:
         return None
     return (number, parse_unit(behind)) if abs(number) < _LARGEST else None

@@ -122,10 +122,10 @@ def parse_window(text: str) -> Window:
     """
     if text == "all_day":
         return ALL_DAY
-    found = _WINDOW.fullmatch(text)
-    if not found:
+    match = _WINDOW.fullmatch(text)
+    if not match:
         raise ValueError(f"{show(text)} is not a window like '17:00-05:00' or 'all_day'")
-    start_h, start_min, end_h, end_min = found.groups(default="0")
+    start_h, start_min, end_h, end_min = match.groups(default="0")
     return Window(time(int(start_h), int(start_min)), time(int(end_h), int(end_min)))
 
 

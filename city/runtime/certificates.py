@@ -78,14 +78,14 @@ def ensure_certificates(folder: Path, names: Sequence[str], now: datetime) -> bo
 
 
 def _is_good(folder: Path, names: Sequence[str], now: datetime) -> bool:
-    found = x509.load_pem_x509_certificate((folder / CERTIFICATE).read_bytes())
-    return set(names) <= set(_names_in(folder)) and found.not_valid_after_utc - now > RENEW_BEFORE
+    certificate = x509.load_pem_x509_certificate((folder / CERTIFICATE).read_bytes())
+    return set(names) <= set(_names_in(folder)) and certificate.not_valid_after_utc - now > RENEW_BEFORE
 
 
 def _names_in(folder: Path) -> list[str]:
     """Names in the existing certificate; empty if there is none."""
-    found = x509.load_pem_x509_certificate((folder / CERTIFICATE).read_bytes())
-    listed = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    certificate = x509.load_pem_x509_certificate((folder / CERTIFICATE).read_bytes())
+    listed = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     return [str(name.value) for name in listed]
 
 
@@ -158,7 +158,7 @@ _UNSPECIFIED: Final = (ipaddress.ip_address("0.0.0.0"), ipaddress.ip_address("::
 def _addresses() -> list[str]:
     """This machine's addresses, as far as its host name resolves to them."""
     try:
-        found = socket.getaddrinfo(socket.gethostname(), None, type=socket.SOCK_STREAM)
+        infos = socket.getaddrinfo(socket.gethostname(), None, type=socket.SOCK_STREAM)
     except OSError:
         return []
-    return sorted({str(info[4][0]).partition("%")[0] for info in found})
+    return sorted({str(info[4][0]).partition("%")[0] for info in infos})

@@ -105,8 +105,8 @@ class Gateways:
         try:
             raw = path.read_bytes()
             require_version(raw, path)
-            found = msgspec.json.decode(raw, type=Gateway)
+            gateway = msgspec.json.decode(raw, type=Gateway)
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError, ConfigError) as exc:
             log.error("gateways.unreadable", file=name, reason=str(exc))
             return None
-        return found if f"{found.name}.json" == name else None
+        return gateway if f"{gateway.name}.json" == name else None

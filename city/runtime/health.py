@@ -56,11 +56,11 @@ def _process(service: str, settings: Settings) -> str:
 
 def _ingest(settings: Settings) -> str:
     """Whether ingest works. Without a broker it waits and is alive: a restart would not help."""
-    said = read_ingest(settings.data)
-    if said is None:
+    state = read_ingest(settings.data)
+    if state is None:
         raise UnwellError("ingest has said nothing of itself")
-    alive = _fresh("ingest", said.at)
-    trouble = ingest_not_ready_reason(said, datetime.now(UTC))
+    alive = _fresh("ingest", state.at)
+    trouble = ingest_not_ready_reason(state, datetime.now(UTC))
     return f"{alive}, but {STATUS_TEXTS.text(trouble, 'en')}" if trouble else alive
 
 

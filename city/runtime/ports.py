@@ -20,19 +20,21 @@ class PortTakenError(KotaError):
     """A requested port is in use."""
 
 
-def choose_port(host: str, default: int, asked: int | None, *, role: str, taken: frozenset[int] = frozenset()) -> int:
+def choose_port(
+    host: str, default: int, requested: int | None, *, role: str, taken: frozenset[int] = frozenset()
+) -> int:
     """The requested port, or the first free one from the default upwards; 0 requests any.
 
     Raises:
         PortTakenError: The requested port is in use, or none near the default is free.
     """
-    if asked == 0:
+    if requested == 0:
         return free_port(host, taken)
-    if asked is not None:
-        found = _bind(host, asked)
-        if found is None or found in taken:
-            raise PortTakenError(f"port {asked} for {role} on {host} is in use; choose another or leave it out")
-        return found
+    if requested is not None:
+        bound_port = _bind(host, requested)
+        if bound_port is None or bound_port in taken:
+            raise PortTakenError(f"port {requested} for {role} on {host} is in use; choose another or leave it out")
+        return bound_port
     for port in range(default, default + TRIES):
         if port not in taken and _bind(host, port) is not None:
             return port

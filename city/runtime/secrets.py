@@ -64,9 +64,9 @@ class Secrets:
                 _make(path)
         except OSError as exc:
             raise StorageError(f"{path}: {exc.strerror or exc}") from exc
-        found = cls(data)
-        replace_file(data / FINGERPRINT_NAME, f"{found.fingerprint()}\n")
-        return found
+        instance = cls(data)
+        replace_file(data / FINGERPRINT_NAME, f"{instance.fingerprint()}\n")
+        return instance
 
     @classmethod
     def make_anew(cls, data: Path) -> Secrets:

@@ -133,17 +133,17 @@ def is_fresh(at: datetime, now: datetime) -> bool:
     return abs(now - at) <= timedelta(seconds=FRESH_S)
 
 
-def ingest_not_ready_reason(said: IngestState | None, now: datetime) -> NotReadyReason:
+def ingest_not_ready_reason(state: IngestState | None, now: datetime) -> NotReadyReason:
     """The problem that ingest's own health shows."""
-    if said is None:
+    if state is None:
         return "not_started"
-    if not is_fresh(said.at, now):
+    if not is_fresh(state.at, now):
         return "silent"
-    if not said.connected:
-        return "deaf" if said.deaf else "no_broker"
-    if said.journal == "full":
+    if not state.connected:
+        return "deaf" if state.deaf else "no_broker"
+    if state.journal == "full":
         return "journal_full"
-    return "store_away" if said.store == "away" else ""
+    return "store_away" if state.store == "away" else ""
 
 
 def problems_of(status: CityStatus, now: datetime) -> list[Problem]:
@@ -168,12 +168,12 @@ def problems_of(status: CityStatus, now: datetime) -> list[Problem]:
         problems.append(Problem("api_silent"))
     elif not status.ready.ready:
         problems.append(Problem("not_ready", {"detail": status.ready.detail}))
-    said = status.ingest
-    if said and said.lost_readings:
-        problems.append(Problem("lost_readings", {"count": said.lost_readings}))
-    elif said and said.damages:
-        problems.append(Problem("damages", {"count": len(said.damages)}))
-    for alarm in said.alarms if said else ():
+    ingest = status.ingest
+    if ingest and ingest.lost_readings:
+        problems.append(Problem("lost_readings", {"count": ingest.lost_readings}))
+    elif ingest and ingest.damages:
+        problems.append(Problem("damages", {"count": len(ingest.damages)}))
+    for alarm in ingest.alarms if ingest else ():
         problems.append(Problem("bad_messages", {name: alarm.get(name, "?") for name in ("subject", "bad", "of")}))
     problems += broker_problems(status.broker, now)
     if status.disk_free_bytes is not None and status.disk_free_bytes < DISK_LOW_BYTES:
@@ -242,12 +242,12 @@ def process_of(data: Path, name: str, child: Mapping[str, Any], now: datetime) -
         for service in child["services"]
         if (heartbeat := read_heartbeat(data, service)) and heartbeat.pid == pid
     ]
-    said = min((datetime.fromtimestamp(heartbeat.at, UTC) for heartbeat in heartbeats), default=since)
+    beat_at = min((datetime.fromtimestamp(heartbeat.at, UTC) for heartbeat in heartbeats), default=since)
     return Process(
         name,
         pid,
         (now - since).total_seconds() if since else None,
-        abs((now - said).total_seconds()) if said else 0.0,
+        abs((now - beat_at).total_seconds()) if beat_at else 0.0,
         child["restarts"],
         child["hangs"],
         tuple(beat for heartbeat in heartbeats for beat in heartbeat.beats),
@@ -261,24 +261,24 @@ def ask_ready(host: str, port: int) -> Ready:
     request = urllib.request.Request(url, headers={"Accept": "application/json"})
     try:
         with urllib.request.urlopen(request, timeout=ASK_WITHIN_S) as answer:  # noqa: S310 - our own address
-            said = json.load(answer)
+            body = json.load(answer)
     except urllib.error.HTTPError as exc:
         with contextlib.suppress(OSError, ValueError):
             return Ready(answered=True, detail=str(json.load(exc).get("detail", "")))
         return Ready()
     except (OSError, ValueError):
         return Ready()
-    return Ready(answered=True, ready=bool(said.get("ready")), detail=str(said.get("detail", "")))
+    return Ready(answered=True, ready=bool(body.get("ready")), detail=str(body.get("detail", "")))
 
 
 def _standalone_processes(data: Path, now: datetime) -> list[Process]:
     """Services that run without a supervisor, by their heartbeats."""
-    found = []
+    processes = []
     for path in sorted(heartbeat_path(data, "x").parent.glob("*")):
         heartbeat = read_heartbeat(data, path.name)
         if heartbeat and is_fresh(datetime.fromtimestamp(heartbeat.at, UTC), now):
-            found.append(Process(heartbeat.service, heartbeat.pid, beats=heartbeat.beats))
-    return found
+            processes.append(Process(heartbeat.service, heartbeat.pid, beats=heartbeat.beats))
+    return processes
 
 
 def read_ingest(data: Path) -> IngestStatus | None:

@@ -115,17 +115,17 @@ class Supervisor:
         Called several times a second.
         """
         now_s = self._clock()
-        said = []
+        lines = []
         for child in self.children:
             if child.life is None:
                 if now_s >= child.due_s:
                     child.restarts += 1
                     self._launch(child, now_s)
             elif _has_ended(child.life.process):
-                said.append(self._reap(child, child.life, now_s))
+                lines.append(self._reap(child, child.life, now_s))
             elif words := _end_when_stuck(child, child.life, now_s):
-                said.append(words)
-        return said
+                lines.append(words)
+        return lines
 
     def stop(self) -> None:
         """Send SIGTERM to all children, and SIGKILL to their process groups after `STOP_WITHIN_S`."""

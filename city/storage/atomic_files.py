@@ -65,13 +65,13 @@ def require_version(raw: bytes, path: Path, known: int = 1) -> None:
         ConfigError: It is newer.
     """
     try:
-        found = msgspec.json.decode(raw, type=_Versioned).version
+        version = msgspec.json.decode(raw, type=_Versioned).version
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return
-    if found > known:
+    if version > known:
         raise ConfigError(
-            f"{path}: has version {found}, this program knows {known}: install the version of Jaga Kota that wrote it, "
-            "or a newer one; the file was not changed"
+            f"{path}: has version {version}, this program knows {known}: install the version of Jaga Kota that wrote "
+            "it, or a newer one; the file was not changed"
         )
 
 
@@ -95,5 +95,5 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _has(path: Path, mode: int, group: int) -> bool:
-    found = path.stat()
-    return found.st_mode & 0o777 == mode and group in (-1, found.st_gid)
+    stat = path.stat()
+    return stat.st_mode & 0o777 == mode and group in (-1, stat.st_gid)

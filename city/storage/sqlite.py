@@ -202,26 +202,26 @@ def _open(path: Path, schema: str, version: int, migrations: Mapping[int, str]) 
 
 
 def _require_known(db: sqlite3.Connection, path: Path, version: int) -> None:
-    found = int(db.execute("PRAGMA user_version").fetchone()[0])
-    if found > version:
+    file_version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    if file_version > version:
         raise ConfigError(
-            f"{path}: has schema version {found}, this program knows {version}: install the version of Jaga Kota that "
-            "wrote it, or a newer one; the file was not changed"
+            f"{path}: has schema version {file_version}, this program knows {version}: install the version of "
+            "Jaga Kota that wrote it, or a newer one; the file was not changed"
         )
 
 
 def _migrate(db: sqlite3.Connection, path: Path, schema: str, version: int, migrations: Mapping[int, str]) -> None:
     """Create what is missing, and bring an older file to the newest version step by step."""
-    found = int(db.execute("PRAGMA user_version").fetchone()[0])
-    is_old = bool(_tables(db)) and found < version
+    file_version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    is_old = bool(_tables(db)) and file_version < version
     db.executescript(f"{schema};{_IDENTITY};")
     with db:
         db.execute("INSERT INTO identity SELECT ? WHERE NOT EXISTS (SELECT 1 FROM identity)", (secrets.token_hex(8),))
     if is_old:
-        for step in range(max(found, 1), version):
+        for step in range(max(file_version, 1), version):
             db.executescript(f"BEGIN;{migrations.get(step, '')};PRAGMA user_version={step + 1};COMMIT")
-        log.info("disk.migrated", file=str(path), from_version=found, to_version=version)
-    if found != version:
+        log.info("disk.migrated", file=str(path), from_version=file_version, to_version=version)
+    if file_version != version:
         db.execute(f"PRAGMA user_version={version}")
         db.execute(f"PRAGMA application_id={APPLICATION_ID}")
 
@@ -247,10 +247,10 @@ def _open_mark_path(path: Path) -> Path:
 
 def _inode(path: Path) -> tuple[int, int] | None:
     try:
-        found = path.stat()
+        stat = path.stat()
     except FileNotFoundError:
         return None
-    return found.st_dev, found.st_ino
+    return stat.st_dev, stat.st_ino
 
 
 def _reopen(db: DurableConnection) -> DurableConnection | None:
@@ -325,11 +325,11 @@ def _rescue(path: Path, schema: str, version: int, reason: str) -> DurableConnec
             rows = sum(_copy(path, fresh, table) for table in tables) if _size(path) else 0
         aside = _move_aside(path, "damaged")
         part.replace(path)
-        found = _open(path, schema, version, {})
-    found.is_new = rows == 0
-    found.set_aside = SetAside(str(path), reason, aside, rows)
+        db = _open(path, schema, version, {})
+    db.is_new = rows == 0
+    db.set_aside = SetAside(str(path), reason, aside, rows)
     log.error("disk.damaged", file=str(path), reason=reason, set_aside=aside, rows_rescued=rows)
-    return found
+    return db
 
 
 def _has_only_wal(path: Path) -> bool:

@@ -101,8 +101,8 @@ class RtspSession:
         """
         until_s, begun = time.monotonic() + first_s, False
         while time.monotonic() < until_s:
-            while (found := self._next_packet()) is not None:
-                channel, packet = found
+            while (channel_packet := self._next_packet()) is not None:
+                channel, packet = channel_packet
                 if channel == 0 and not begun:
                     begun, until_s = True, time.monotonic() + for_s
                 if channel == 0:
@@ -214,16 +214,16 @@ def authorization(challenge: str, user: str, password: str, method: str, url: st
 
     realm, nonce = parameters.get("realm", ""), parameters["nonce"]
     secret, request = digest(user, realm, password), digest(method, url)
-    said = {"username": user, "realm": realm, "nonce": nonce, "uri": url}
+    fields = {"username": user, "realm": realm, "nonce": nonce, "uri": url}
     plain = ""
     if "auth" in [quality.strip() for quality in parameters.get("qop", "").split(",")]:
         cnonce = secrets.token_hex(8)
-        said |= {"cnonce": cnonce, "response": digest(secret, nonce, "00000001", cnonce, "auth", request)}
+        fields |= {"cnonce": cnonce, "response": digest(secret, nonce, "00000001", cnonce, "auth", request)}
         plain = ", qop=auth, nc=00000001"
     else:
-        said["response"] = digest(secret, nonce, request)
+        fields["response"] = digest(secret, nonce, request)
     if "opaque" in parameters:
-        said["opaque"] = parameters["opaque"]
+        fields["opaque"] = parameters["opaque"]
     return (
-        "Digest " + ", ".join(f'{name}="{value}"' for name, value in said.items()) + f"{plain}, algorithm={algorithm}"
+        "Digest " + ", ".join(f'{name}="{value}"' for name, value in fields.items()) + f"{plain}, algorithm={algorithm}"
     )

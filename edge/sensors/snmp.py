@@ -135,9 +135,9 @@ def _clients(agent: SnmpAgent, table: mib.WirelessTable, clients: dict[str, Valu
 
 def _load(agent: SnmpAgent) -> dict[str, float]:
     memory = (mib.UCD_MEM_TOTAL, mib.UCD_MEM_AVAILABLE, mib.UCD_MEM_FREE, mib.UCD_MEM_BUFFER, mib.UCD_MEM_CACHED)
-    found = agent.get([mib.UCD_CPU_IDLE, *memory])
-    total, available, *parts = (_number(found.get(oid)) for oid in memory)
-    idle = _number(found.get(mib.UCD_CPU_IDLE))
+    answer = agent.get([mib.UCD_CPU_IDLE, *memory])
+    total, available, *parts = (_number(answer.get(oid)) for oid in memory)
+    idle = _number(answer.get(mib.UCD_CPU_IDLE))
     values = {}
     cores = [load for value in agent.walk(mib.HR_PROCESSOR_LOAD).values() if (load := _number(value)) is not None]
     if cores:

@@ -115,12 +115,12 @@ class GufoAgent:
 
 
 def _column(session: SnmpSession, column: str) -> dict[str, Value]:
-    found: dict[str, Value] = {}
+    values: dict[str, Value] = {}
     for oid, value in session.fetch(column):
-        if not oid.startswith(f"{column}.") or len(found) >= ROWS_MAX:
+        if not oid.startswith(f"{column}.") or len(values) >= ROWS_MAX:
             break
-        found[oid[len(column) + 1 :]] = value
-    return found
+        values[oid[len(column) + 1 :]] = value
+    return values
 
 
 def user_of(settings: Settings, options: SnmpOptions) -> User | None:

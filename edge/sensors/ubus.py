@@ -117,12 +117,12 @@ class UbusProbe:
         named = self._call_as("iwinfo", "devices", {}, IwinfoDevices)
         if named is None and not values:
             raise RetryLaterError("ubus answers neither iwinfo nor system: rpcd-mod-iwinfo, and the rights of the user")
-        found = {
+        info_by_name = {
             name: self._call_as("iwinfo", "info", {"device": name}, IwinfoInfo)
             for name in (named or IwinfoDevices()).devices
         }
-        served = {name: info for name, info in found.items() if info is not None and info.mode == "Master"}
-        if not served or None in found.values():
+        served = {name: info for name, info in info_by_name.items() if info is not None and info.mode == "Master"}
+        if not served or None in info_by_name.values():
             return values
         return {**values, **self._clients(served), **self._traffic(served), **self._air(served)}
 
@@ -189,9 +189,9 @@ class UbusProbe:
 
     def _call_as(self, path: str, method: str, arguments: dict[str, Any], as_type: type[T]) -> T | None:
         """A response as a struct; None when it is refused or invalid."""
-        said = self._call(path, method, arguments)
+        answer = self._call(path, method, arguments)
         try:
-            return msgspec.convert(said, as_type) if said else None
+            return msgspec.convert(answer, as_type) if answer else None
         except msgspec.ValidationError:
             return None
 

@@ -138,8 +138,8 @@ def _is_denied(answer: dict[str, Any]) -> bool:
 def _result(answer: dict[str, Any], what: str) -> dict[str, Any]:
     """The object in `{"result": [status, object]}`."""
     match answer.get("result"):
-        case [0, dict(found)]:
-            return found
+        case [0, dict(content)]:
+            return content
         case [0]:
             return {}
         case [int(status), *_]:
@@ -149,9 +149,9 @@ def _result(answer: dict[str, Any], what: str) -> dict[str, Any]:
 
 def _object(text: bytes, what: str) -> dict[str, Any]:
     try:
-        found = json.loads(text)
+        answer = json.loads(text)
     except (ValueError, RecursionError) as exc:
         raise UbusRefusedError(f"{what}: not JSON") from exc
-    if not isinstance(found, dict):
+    if not isinstance(answer, dict):
         raise UbusRefusedError(f"{what}: no object")
-    return found
+    return answer

@@ -179,8 +179,8 @@ def _quarantine(settings: Settings) -> Quarantine:
     return Quarantine(require_kept(settings.data / "store" / "quarantine.sqlite"))
 
 
-def _print(found: object) -> None:
-    print(msgspec.json.format(msgspec.json.encode(found, enc_hook=dict), indent=1).decode())
+def _print(document: object) -> None:
+    print(msgspec.json.format(msgspec.json.encode(document, enc_hook=dict), indent=1).decode())
 
 
 _ACTIONS: Final[dict[str, Callable[[Any], int]]] = {

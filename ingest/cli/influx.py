@@ -45,17 +45,17 @@ def run(argv: list[str]) -> int:
         Secrets.make(settings.data)  # accounts are begun here, perhaps before anything else has run
     plan = plan_of(settings)
     steps = steps_of(plan)
-    found = apply_steps(steps) if args.action == "setup" else differences(steps)
+    lines = apply_steps(steps) if args.action == "setup" else differences(steps)
     if args.json:
-        print(json.dumps({"action": args.action, "differences": found}))
+        print(json.dumps({"action": args.action, "differences": lines}))
     else:
-        for line in found:
+        for line in lines:
             print(line if args.action == "setup" else f"differs: {line}")
-        if args.action == "setup" or not found:
+        if args.action == "setup" or not lines:
             print(f"{plan.address.url} has what the city needs")
         if args.action == "setup":
             _say_accounts(settings)
-    return 1 if found and args.action == "check" else 0
+    return 1 if lines and args.action == "check" else 0
 
 
 def _say_accounts(settings: Settings) -> None:

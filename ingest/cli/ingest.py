@@ -47,8 +47,8 @@ def run(argv: list[str]) -> int:
 
 
 def _to_row(dead_letter: DeadLetter) -> dict[str, Any]:
-    whole = _to_json(dead_letter)
-    return {**whole, "payload": whole["payload"][:SHOWN_BYTES]}
+    row = _to_json(dead_letter)
+    return {**row, "payload": row["payload"][:SHOWN_BYTES]}
 
 
 def _to_json(dead_letter: DeadLetter) -> dict[str, Any]:

@@ -133,13 +133,13 @@ def copy(source: Store, target: Store, *, since: datetime | None = None, on_wind
 
 def _copy_window(source: Store, target: Store, start: datetime, end: datetime) -> int:
     kept: Ranges = target.committed_offsets()
-    said = {latest.device: latest.state_at for latest in target.latest()}
+    state_at_by_device = {latest.device: latest.state_at for latest in target.latest()}
 
     def is_wanted(record: Record) -> bool:
         # A state is told from its repetition by what was said last, which a copy of long ago does not know.
         if not isinstance(record, StatusRecord):
             return True
-        known = said.get(record.device)
+        known = state_at_by_device.get(record.device)
         return known is None or record.received_at > known
 
     stored = 0

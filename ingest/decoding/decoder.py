@@ -148,11 +148,11 @@ class SnapshotDecoder:
         return EventRecord(origin, item.type, item.state, item.detail)
 
 
-def _limit_rejections(rejected: list[Rejected], whole: bytes = b"") -> list[Rejected]:
+def _limit_rejections(rejected: list[Rejected], message: bytes = b"") -> list[Rejected]:
     """At most `DEAD_LETTERS_MAX` dead letters; more become one, of the whole message or of all elements."""
     if len(rejected) <= DEAD_LETTERS_MAX:
         return rejected
-    raw = whole or b"[" + b",".join(element.raw for element in rejected) + b"]"
+    raw = message or b"[" + b",".join(element.raw for element in rejected) + b"]"
     return [Rejected(raw, f"{len(rejected)} elements, the first: {rejected[0].reason}")]
 
 

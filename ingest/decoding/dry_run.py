@@ -79,10 +79,10 @@ def dry_run(city: City, profile: str, arrival: Arrival, *, model: str = "") -> D
 
 
 def _problems(result: DecodeResult, devices: int) -> tuple[str, ...]:
-    found = [rejected.reason for rejected in result.rejected]
+    problems = [rejected.reason for rejected in result.rejected]
     if not devices:
-        found.append("understood, and it says nothing of how a device is")
-    return tuple(found)
+        problems.append("understood, and it says nothing of how a device is")
+    return tuple(problems)
 
 
 def _device(profile: Profile, adapter: str, name: str, number: int, city: City, model: str) -> Device:
@@ -106,7 +106,7 @@ def _to_dry_run_record(record: Record) -> DryRunRecord:
             return DryRunRecord("reading", origin.device, origin.measured_at, values, origin.quality)
         case EventRecord(origin=origin):
             sort = "condition" if record.is_level else "event"
-            said = (record.type, record.state, record.detail)
-            return DryRunRecord(sort, origin.device, origin.measured_at, {}, origin.quality, *said)
+            description = (record.type, record.state, record.detail)
+            return DryRunRecord(sort, origin.device, origin.measured_at, {}, origin.quality, *description)
         case _:
             return DryRunRecord("status", record.device, record.received_at, state=record.state, event=record.reason)

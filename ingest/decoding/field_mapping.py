@@ -38,10 +38,10 @@ def read_fields(profile: Profile, decoded: Mapping[str, Any]) -> tuple[dict[str,
     values: dict[str, Any] = {}
     invalid = []
     for field, rule in profile.fields.items():
-        found, unit = _first_present(decoded, rule)
-        if found is _MISSING or found is None or found == "" or _is_listed(found, rule.absent):
+        raw, unit = _first_present(decoded, rule)
+        if raw is _MISSING or raw is None or raw == "" or _is_listed(raw, rule.absent):
             continue
-        value = _apply(COLUMNS[profile.kind][field], field, rule, found, unit)
+        value = _apply(COLUMNS[profile.kind][field], field, rule, raw, unit)
         if value is None or any(parse_flag(get_path(decoded, path)) is False for path in rule.valid):
             invalid.append(field)
         else:
@@ -54,7 +54,7 @@ def read_fields(profile: Profile, decoded: Mapping[str, Any]) -> tuple[dict[str,
 
 def read_events(profile: Profile, decoded: Mapping[str, Any]) -> list[AdapterEvent]:
     """Events of the contract out of a decoded payload: level events, and momentary ones."""
-    found = []
+    events = []
     for type_, rule in profile.events.items():
         value = _first_value(decoded, rule.source)
         if value is _MISSING or value is None:
@@ -64,10 +64,10 @@ def read_events(profile: Profile, decoded: Mapping[str, Any]) -> list[AdapterEve
             continue
         detail = {"value": value[:_DETAIL_TEXT_MAX] if isinstance(value, str) else value} if raised else {}
         if rule.noted:
-            found.append(AdapterEvent(type_, "noted", detail))
+            events.append(AdapterEvent(type_, "noted", detail))
         else:
-            found.append(AdapterEvent(type_, "raised" if raised else "cleared", detail))
-    return found
+            events.append(AdapterEvent(type_, "raised" if raised else "cleared", detail))
+    return events
 
 
 def is_valid(kind: Kind, field: str, value: object) -> bool:
@@ -107,8 +107,8 @@ def _first_present(decoded: Mapping[str, Any], rule: FieldRule) -> tuple[Any, st
 
 def get_path(decoded: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 - JSON
     """The value at a dotted path; None when it is absent."""
-    found = _get_path(decoded, path)
-    return None if found is _MISSING else found
+    value = _get_path(decoded, path)
+    return None if value is _MISSING else value
 
 
 def _first_value(decoded: Mapping[str, Any], paths: tuple[str, ...]) -> Any:  # noqa: ANN401 - JSON
@@ -118,9 +118,9 @@ def _first_value(decoded: Mapping[str, Any], paths: tuple[str, ...]) -> Any:  # 
 def _get_path(value: Any, path: str) -> Any:  # noqa: ANN401 - JSON
     """The value at a dotted path. Keys may contain dots; numbers index lists."""
     if isinstance(value, dict):
-        found = value.get(path, _MISSING)
-        if found is not _MISSING:
-            return found
+        member = value.get(path, _MISSING)
+        if member is not _MISSING:
+            return member
         end = path.find(".")
         while end >= 0:
             inner = value.get(path[:end], _MISSING)
@@ -134,24 +134,24 @@ def _get_path(value: Any, path: str) -> Any:  # noqa: ANN401 - JSON
     return _MISSING
 
 
-def _apply(type_: ColumnType, field: str, rule: FieldRule, found: object, unit: str) -> Any:  # noqa: ANN401 - what the contract has
-    if _is_listed(found, rule.invalid):
+def _apply(type_: ColumnType, field: str, rule: FieldRule, raw: object, unit: str) -> Any:  # noqa: ANN401 - what the contract has
+    if _is_listed(raw, rule.invalid):
         return None
     if rule.choices:
-        choice = rule.choices.get(str(found).lower(), rule.choices.get(str(found)))
+        choice = rule.choices.get(str(raw).lower(), rule.choices.get(str(raw)))
         return parse_number(choice) if type_ != "flag" and isinstance(choice, int | float) else choice
     if type_ == "flag":
-        return parse_flag(found)
-    if isinstance(found, list | dict):
-        return found
-    number = _number(field, rule, found, unit)
+        return parse_flag(raw)
+    if isinstance(raw, list | dict):
+        return raw
+    number = _number(field, rule, raw, unit)
     if number is None:
         return None
     return round(number) if type_ == "integer" and float(number).is_integer() else number
 
 
-def _number(field: str, rule: FieldRule, found: object, unit: str) -> float | None:
-    read = number_and_unit(found)
+def _number(field: str, rule: FieldRule, raw: object, unit: str) -> float | None:
+    read = number_and_unit(raw)
     if read is None:
         return None
     number, written = read
@@ -162,8 +162,8 @@ def _number(field: str, rule: FieldRule, found: object, unit: str) -> float | No
     return number if math.isfinite(number) else None
 
 
-def _is_listed(found: object, choices: tuple[Scalar, ...]) -> bool:
+def _is_listed(raw: object, choices: tuple[Scalar, ...]) -> bool:
     """Whether a value equals a listed one; a text such as "0.00 °C" is compared by its leading number."""
-    if not choices or isinstance(found, bool) or not isinstance(found, str | int | float):
-        return found in choices if isinstance(found, bool) else False
-    return found in choices or parse_number(found) in [choice for choice in choices if not isinstance(choice, str)]
+    if not choices or isinstance(raw, bool) or not isinstance(raw, str | int | float):
+        return raw in choices if isinstance(raw, bool) else False
+    return raw in choices or parse_number(raw) in [choice for choice in choices if not isinstance(choice, str)]

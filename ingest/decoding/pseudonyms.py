@@ -66,11 +66,11 @@ class Pseudonyms:
 
     def pseudonymize_detail(self, detail: Mapping[str, Any], at: datetime) -> dict[str, Any]:
         """An event's detail with personal values hashed; without a key they are left out."""
-        found = {
+        pseudonymized = {
             name: self._pseudonym_of(value, at) if isinstance(value, Personal) else value
             for name, value in detail.items()
         }
-        return {name: value for name, value in found.items() if value is not None}
+        return {name: value for name, value in pseudonymized.items() if value is not None}
 
     def redact_macs(self, raw: bytes, keep: Collection[str], at: datetime, *, with_bare: bool = True) -> bytes:
         """Bytes in which every MAC address except those of equipment is a pseudonym.

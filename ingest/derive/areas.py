@@ -108,5 +108,5 @@ def _zeros() -> list[str]:
     return [*(name for counted in _COUNTED.values() for name in counted), "clients", *of_cases]
 
 
-def _plus(known: Value | None, more: float) -> int:
-    return int(known or 0) + int(more)
+def _plus(known: Value | None, increase: float) -> int:
+    return int(known or 0) + int(increase)

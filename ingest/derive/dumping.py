@@ -28,9 +28,9 @@ class DumpingCases:
         """Lines that changed, of cases and of deposits within the hours (events of type `deposit`)."""
         lines = [self._of_case(case) for case in cases]
         lines += [self._within_hours(event) for event in deposits]
-        news = [line for line in lines if line not in self._written]
+        changed = [line for line in lines if line not in self._written]
         self._written = set(lines)
-        return news
+        return changed
 
     def _of_case(self, case: Case) -> bytes:
         picture = evidence_urls(case).get(_PICTURE)

@@ -199,15 +199,15 @@ class Drain:
     def _drain(self, stop: threading.Event) -> None:
         """Drain everything pending: live messages first, then a batch of the backlog, and again."""
         next_live = 0.0
-        more = True
-        while more and not stop.is_set():
-            more = False
+        is_pending = True
+        while is_pending and not stop.is_set():
+            is_pending = False
             if self._tracker.backlog() is None or time.monotonic() >= next_live:
-                more = self._drain_live(stop)
+                is_pending = self._drain_live(stop)
                 next_live = time.monotonic() + BATCH_PAUSE_S
             began = time.monotonic()
             if self._drain_backlog(stop):
-                more = True
+                is_pending = True
                 stop.wait((time.monotonic() - began) * (1 / BACKLOG_SHARE - 1))
             waits = self._tracker.low_watermark() - self._trimmed
             if waits >= TRIM_EVERY or (waits > 0 and time.monotonic() - self._trimmed_at >= TRIM_AFTER_S):
@@ -387,8 +387,8 @@ def _store_rejection(entry: JournalEntry, record: Record, reason: str) -> DeadLe
     """A dead letter of the element that a rejected record came from, with the store's reason."""
     arrival = entry.arrival
     stamp = [] if isinstance(record, StatusRecord) else [(record.origin.epoch, record.origin.seq)]
-    found = (raw for raw in elements_of(arrival.payload) if stamp and sequence_ids_of(raw) == stamp)
-    raw = next(found, arrival.payload)
+    elements = (raw for raw in elements_of(arrival.payload) if stamp and sequence_ids_of(raw) == stamp)
+    raw = next(elements, arrival.payload)
     return DeadLetter(
         entry.offset, arrival.topic, raw, arrival.received_at, f"store: {reason}", device=_device_of(arrival.topic)
     )

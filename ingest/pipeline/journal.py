@@ -231,14 +231,14 @@ class Journal(SqliteFile):
     def first(self) -> int:
         """The lowest offset kept; `last` + 1 when the journal is empty."""
         with self._guard():
-            found = self._db.execute("SELECT min(position) FROM arrivals").fetchone()[0]
-            return int(found) if found else self._ask(_LAST) + 1
+            lowest = self._db.execute("SELECT min(position) FROM arrivals").fetchone()[0]
+            return int(lowest) if lowest else self._ask(_LAST) + 1
 
     def next_after(self, offset: int) -> int:
         """The lowest offset kept above another; `last` + 1 when there is none."""
         with self._guard():
-            found = self._db.execute("SELECT min(position) FROM arrivals WHERE position > ?", (offset,)).fetchone()[0]
-            return int(found) if found else max(offset, self._ask(_LAST)) + 1
+            lowest = self._db.execute("SELECT min(position) FROM arrivals WHERE position > ?", (offset,)).fetchone()[0]
+            return int(lowest) if lowest else max(offset, self._ask(_LAST)) + 1
 
     def last(self) -> int:
         """The highest offset ever assigned."""
@@ -250,8 +250,8 @@ class Journal(SqliteFile):
         low, high = self.first() - 1, self.last()
         while low < high:
             middle = (low + high + 1) // 2
-            found = self.read(after=middle - 1, limit=1)
-            if found and found[0].arrival.received_at < time:
+            entries = self.read(after=middle - 1, limit=1)
+            if entries and entries[0].arrival.received_at < time:
                 low = middle
             else:
                 high = middle - 1
@@ -259,8 +259,8 @@ class Journal(SqliteFile):
 
     def oldest(self, *, after: int) -> datetime | None:
         """Time of receipt of the first entry after an offset; None when there is none."""
-        found = self.read(after=after, limit=1)
-        return found[0].arrival.received_at if found else None
+        entries = self.read(after=after, limit=1)
+        return entries[0].arrival.received_at if entries else None
 
     def bytes(self) -> int:
         """Bytes of the file's used pages."""

@@ -241,11 +241,11 @@ class StatefulRules:
         }
         radios = self._radios[device] = recent | {name: (count, at) for name, count in reported.items()}
         counts = {name: count for name, (count, _) in sorted(radios.items())}
-        whole: dict[str, Value] = {
+        totals: dict[str, Value] = {
             "clients": sum(counts.values()),
             "clients_by_radio": msgspec.json.encode(counts).decode(),
         }
-        return Reading(reading.origin, {**reading.values, **whole})
+        return Reading(reading.origin, {**reading.values, **totals})
 
 
 def is_reachable(first: PositionFix, second: PositionFix) -> bool:
@@ -302,14 +302,14 @@ def _position_of(latest: Latest) -> PositionFix | None:
 
 
 def _counters_of(latest: Latest) -> CounterTrack | None:
-    found = {name: latest.values[name] for name, _ in _COUNTERS if name in latest.values}
-    if not found:
+    counters = {name: latest.values[name] for name, _ in _COUNTERS if name in latest.values}
+    if not counters:
         return None
     uptime = latest.values.get("uptime_s")
-    at = max(field.measured_at for field in found.values())
+    at = max(field.measured_at for field in counters.values())
     states = {
         ("", name): CounterState(CounterValue(float(field.value), at.timestamp()))
-        for name, field in found.items()
+        for name, field in counters.items()
         if field.measured_at == at
     }
     return CounterTrack(at, states, float(uptime.value) if uptime and uptime.measured_at == at else None)

@@ -131,8 +131,8 @@ def register_file(manifest: StoreManifest, name: str, file: DurableConnection, d
 def _open_duckdb(path: Path, city: str, manifest: StoreManifest, damage: str) -> DuckStore:
     """Open the embedded store; the file of another city is set aside."""
 
-    def report(found: SetAside) -> None:
-        report_set_aside(manifest, path, found)
+    def report(set_aside: SetAside) -> None:
+        report_set_aside(manifest, path, set_aside)
 
     store = DuckStore(path, city=city, damage=damage, on_set_aside=report)
     known = manifest.knows_store(store.life)
@@ -148,11 +148,11 @@ def _open_duckdb(path: Path, city: str, manifest: StoreManifest, damage: str) ->
     return store
 
 
-def report_set_aside(manifest: StoreManifest, path: Path, found: SetAside) -> None:
+def report_set_aside(manifest: StoreManifest, path: Path, set_aside: SetAside) -> None:
     """Record an alarm for a file that was written again."""
-    where = f"; it lies at {found.aside}" if found.aside else ""
-    what: DamageKind = "damaged" if "damaged-" in found.aside else "foreign" if found.aside else "deleted"
-    report_damage(manifest, path, what, f"{found.reason}; {found.rows} rows rescued{where}")
+    where = f"; it lies at {set_aside.aside}" if set_aside.aside else ""
+    what: DamageKind = "damaged" if "damaged-" in set_aside.aside else "foreign" if set_aside.aside else "deleted"
+    report_damage(manifest, path, what, f"{set_aside.reason}; {set_aside.rows} rows rescued{where}")
 
 
 def report_broker_damages(manifest: StoreManifest, data: Path) -> None:

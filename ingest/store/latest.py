@@ -81,12 +81,12 @@ class LastValueCache:
         """Last values of the devices that match, by device id."""
         with self._lock:
             if device is not None:
-                found = [self._latest[device]] if device in self._latest else []
+                candidates = [self._latest[device]] if device in self._latest else []
             else:
-                found = sorted(self._latest.values(), key=lambda latest: latest.device)
+                candidates = sorted(self._latest.values(), key=lambda latest: latest.device)
         return [
             latest
-            for latest in found
+            for latest in candidates
             if (kind is None or latest.kind == kind) and (changed_since is None or latest.received_at > changed_since)
         ]
 

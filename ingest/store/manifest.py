@@ -85,8 +85,8 @@ class StoreManifest(SqliteFile):
     def knows_store(self, life: str) -> bool | None:
         """Whether a store file with this id belongs, or belonged, to this city; None when none was ever recorded."""
         with self._guard():
-            found = {row[0] for row in self._db.execute("SELECT life FROM stores")}
-        return life in found if found else None
+            lives = {row[0] for row in self._db.execute("SELECT life FROM stores")}
+        return life in lives if lives else None
 
     def adopt_store(self, life: str) -> None:
         """Record that the store file with this id belongs to this city."""
@@ -109,16 +109,17 @@ class StoreManifest(SqliteFile):
                 key: unseen for key, wanted in noted.items() if (unseen := wanted.difference(_present(seen, key)))
             }
             others = elsewhere() if missing else {}
-            found = [
+            lost_ranges = [
                 LostRange(*key, first, last)
                 for key, unseen in sorted(missing.items())
                 for first, last in unseen.difference(others.get(key, IntervalSet()))
             ]
             db.execute("DELETE FROM lost")
             db.executemany(
-                "INSERT INTO lost VALUES (?, ?, ?, ?)", [msgspec.structs.astuple(lost_range) for lost_range in found]
+                "INSERT INTO lost VALUES (?, ?, ?, ?)",
+                [msgspec.structs.astuple(lost_range) for lost_range in lost_ranges],
             )
-        return tuple(found)
+        return tuple(lost_ranges)
 
     def lost_ranges(self) -> tuple[LostRange, ...]:
         """The ranges that the last comparison found missing."""

@@ -87,7 +87,7 @@ class MemoryStore:
     def series(self, query: SeriesQuery) -> list[SeriesPoint]:
         """Points of one field, in buckets counted from the epoch."""
         check_series(query)
-        found = sorted(
+        samples = sorted(
             (r.origin.measured_at, r.values[query.field])
             for r in self._records
             if isinstance(r, Reading)
@@ -96,12 +96,12 @@ class MemoryStore:
             and query.start <= r.origin.measured_at < query.end
         )
         if query.every_s is None:
-            return [SeriesPoint(at, value) for at, value in found]
-        return _to_buckets(found, query.every_s, query.aggregate)
+            return [SeriesPoint(at, value) for at, value in samples]
+        return _to_buckets(samples, query.every_s, query.aggregate)
 
     def events(self, query: EventQuery) -> list[EventRecord]:
         """Events that match, newest first."""
-        found = [
+        matching = [
             r
             for r in self._records
             if isinstance(r, EventRecord)
@@ -110,8 +110,8 @@ class MemoryStore:
             and query.kind in (None, r.origin.kind)
             and (not query.types or r.type in query.types)
         ]
-        found.sort(key=lambda r: (r.origin.measured_at, r.origin.seq), reverse=True)
-        return found[: min(query.limit, MAX_EVENTS)]
+        matching.sort(key=lambda r: (r.origin.measured_at, r.origin.seq), reverse=True)
+        return matching[: min(query.limit, MAX_EVENTS)]
 
     def span(self) -> tuple[datetime, datetime] | None:
         """Time of measurement of the oldest and the newest record."""
@@ -120,12 +120,12 @@ class MemoryStore:
 
     def export(self, start: datetime, end: datetime, *, device: str | None = None) -> Iterator[Record]:
         """Every record of a range, in order of time."""
-        found = (
+        records = (
             record
             for record in (*self._records, *self._states)
             if start <= time_of(record) < end and device in (None, device_of(record))
         )
-        return iter(sorted(found, key=time_of))
+        return iter(sorted(records, key=time_of))
 
     def stored_sequences(self) -> list[StoredSequences]:
         """Sequence numbers per device and epoch, counted from the records."""
@@ -143,9 +143,9 @@ class MemoryStore:
         """Do nothing; there are no resources."""
 
 
-def _to_buckets(found: list[tuple[datetime, Value]], every_s: float, aggregate: Aggregate) -> list[SeriesPoint]:
+def _to_buckets(samples: list[tuple[datetime, Value]], every_s: float, aggregate: Aggregate) -> list[SeriesPoint]:
     buckets: defaultdict[int, list[float]] = defaultdict(list)
-    for at, value in found:
+    for at, value in samples:
         buckets[int((at - _EPOCH).total_seconds() // every_s)].append(float(value))
     return [
         SeriesPoint(_EPOCH + timedelta(seconds=index * every_s), _AGGREGATES[aggregate](values))

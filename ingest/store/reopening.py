@@ -78,9 +78,9 @@ class ReopeningStore:
     def committed_offsets(self) -> Ranges:
         """The journal offsets that are stored; the next write builds on them."""
         store = self._open()
-        found = self._do(lambda: store.committed_offsets(), store)  # noqa: PLW0108 - the store's own errors are translated
+        offsets = self._do(lambda: store.committed_offsets(), store)  # noqa: PLW0108 - the store's own errors are translated
         self._synced = store
-        return found
+        return offsets
 
     def write(self, records: Sequence[Record], committed_offsets: Ranges) -> WriteResult:
         """Store a batch.
@@ -191,7 +191,7 @@ class ReopeningStore:
             RetryLaterError: It broke, or is unavailable for the moment.
         """
         try:
-            found = work()
+            result = work()
         except StoreBrokenError as exc:
             self._break(store, exc)
             raise
@@ -205,7 +205,7 @@ class ReopeningStore:
             raise RetryLaterError(f"the store failed: {type(exc).__name__}: {exc}") from exc
         if any_error:
             self._backoff.reset()
-        return found
+        return result
 
     def _break(self, store: FileStore, exc: Exception) -> None:
         with self._lock:

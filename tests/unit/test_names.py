@@ -1,4 +1,4 @@
-"""Names are the field's: one class a name, functions are verbs or nouns, and no old name comes back."""
+"""Names are the field's: one class a name, functions are verbs or nouns, variables are nouns, old names stay away."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+
+import pytest
 
 ROOT: Final = Path(__file__).parents[2]
 PACKAGES: Final = ("api", "broker", "city", "edge", "grafana", "ingest", "vision")
@@ -67,6 +69,8 @@ VERBS_IN_ED: Final = frozenset(
     {"add", "embed", "exceed", "feed", "need", "proceed", "seed", "shed", "speed", "split", "succeed"}
 )
 """Verbs that only look like one, or are both."""
+NOUNLESS: Final = frozenset({"asked", "each", "found", "it", "news", "one", "said", "thing", "things", "whole"})
+"""Words that do not say what a variable or a parameter holds."""
 OLD_NAMES: Final = frozenset(
     [
         "AddressBook",
@@ -201,6 +205,22 @@ def returns_bool(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     return bool(function.returns and re.search(r"\bbool(_|\b)", ast.unparse(function.returns)))
 
 
+def bound_names(node: ast.AST) -> Iterator[str]:
+    """The names of variables and parameters that a node binds, in whatever way."""
+    match node:
+        case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name):
+            yield name
+        case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+            yield name
+        case ast.MatchMapping(rest=str(name)):
+            yield name
+
+
+def is_nounless(name: str) -> bool:
+    """Whether a name of a variable says nothing of what the variable holds."""
+    return name.strip("_") in NOUNLESS or name.startswith("its_")
+
+
 def test_no_class_has_the_name_of_another() -> None:
     places: defaultdict[str, list[str]] = defaultdict(list)
     for place, node in nodes():
@@ -220,6 +240,43 @@ def test_a_past_participle_names_only_what_is_true_or_false() -> None:
         and not returns_bool(node)
     ]
     assert found == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "found = 1",
+        "found: int = 1",
+        "first, *found = items",
+        "for _found in items: pass",
+        "sum(found for found in items)",
+        "with items as found: pass",
+        "print(found := 1)",
+        "def read(found): pass",
+        "def read(*found): pass",
+        "def read(*, found): pass",
+        "def read(**found): pass",
+        "lambda its_length: 1",
+        "try: pass\nexcept OSError as found: pass",
+        "match items:\n case [0, dict(found)]: pass",
+        "match items:\n case [*found]: pass",
+        "match items:\n case {**found}: pass",
+    ],
+)
+def test_every_way_to_bind_a_name_is_judged(statement: str) -> None:
+    names = [name for node in ast.walk(ast.parse(statement)) for name in bound_names(node)]
+    assert [name for name in names if is_nounless(name)], names
+
+
+def test_uses_keywords_and_longer_names_are_no_bindings() -> None:
+    statement = "page.plural(found, found=1)\nself.found = 1\nfound_at = whole_file = unit = 1"
+    names = [name for node in ast.walk(ast.parse(statement)) for name in bound_names(node)]
+    assert [name for name in names if is_nounless(name)] == []
+
+
+def test_a_variable_is_the_noun_of_what_it_holds() -> None:
+    nounless = [f"{place} {name}" for place, node in nodes() for name in bound_names(node) if is_nounless(name)]
+    assert nounless == []
 
 
 def test_no_old_name_comes_back() -> None:

@@ -56,14 +56,14 @@ def has_own_structure(now: Picture, before: Picture, box: Box) -> bool:
 def standing_out(now: Picture, before: Picture, region: Region) -> float:
     """Ratio, now to before, of how much a region stands out from its surroundings, by outline and by colour."""
     around = grow(region.box, MARGIN_PX, now.shape)
-    whole = np.zeros((around[3], around[2]), np.uint8)
+    mask = np.zeros((around[3], around[2]), np.uint8)
     left, top = region.box[0] - around[0], region.box[1] - around[1]
-    whole[top : top + region.box[3], left : left + region.box[2]] = region.shape
-    wider, narrower = cv2.dilate(whole, np.ones((5, 5), np.uint8)), cv2.erode(whole, np.ones((3, 3), np.uint8))
+    mask[top : top + region.box[3], left : left + region.box[2]] = region.shape
+    wider, narrower = cv2.dilate(mask, np.ones((5, 5), np.uint8)), cv2.erode(mask, np.ones((3, 3), np.uint8))
     outline = (wider > 0) & (narrower == 0)
     edges_now, edges_before = gradient(cut(now, around)), gradient(cut(before, around))
     edges = (float(edges_now[outline].mean()) + BASE_LEVELS) / (float(edges_before[outline].mean()) + BASE_LEVELS)
-    stands_out = _contrast(cut(now, around), whole) / _contrast(cut(before, around), whole)
+    stands_out = _contrast(cut(now, around), mask) / _contrast(cut(before, around), mask)
     return float(np.sqrt(edges * stands_out))
 
 

@@ -99,9 +99,9 @@ class Perspective:
     def learn(self, track: Track, shape: tuple[int, ...]) -> None:
         """Take the newest box of a person who walks and is wholly inside the picture (height, width)."""
         left, top, width, height = track.box
-        whole = left > 1 and top > 1 and left + width < shape[1] - 1 and top + height < shape[0] - 1
+        is_inside = left > 1 and top > 1 and left + width < shape[1] - 1 and top + height < shape[0] - 1
         upright = UPRIGHT[0] <= height / width <= UPRIGHT[1]
-        if not self._given and whole and upright and track.has_travelled:
+        if not self._given and is_inside and upright and track.has_travelled:
             self._seen.append((top + height, height))
             self._line = self._fit() if len(self._seen) >= HEIGHTS_NEEDED else None
 

@@ -167,10 +167,10 @@ def _span_links(page: PageContext, device: Device, chosen: ChartRange) -> Markup
 
 def _downloads(page: PageContext, device: Device, range_: ChartRange) -> Markup:
     """Links to readings and events of the chosen range as CSV."""
-    asked = {"device": device.id, "from": (page.context.clock() - range_.length).isoformat(timespec="seconds")}
+    query = {"device": device.id, "from": (page.context.clock() - range_.length).isoformat(timespec="seconds")}
     fields = [("field", field) for field in fields_of(device.KIND)]
-    readings = f"/api/v1/export/readings.csv?{urlencode([*asked.items(), *fields, ('bom', 'true')])}"
-    events = f"/api/v1/export/events.csv?{urlencode({**asked, 'bom': 'true'})}"
+    readings = f"/api/v1/export/readings.csv?{urlencode([*query.items(), *fields, ('bom', 'true')])}"
+    events = f"/api/v1/export/events.csv?{urlencode({**query, 'bom': 'true'})}"
     return tag(
         "p",
         link(readings, page.t("download_readings"), download=True),

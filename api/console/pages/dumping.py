@@ -42,13 +42,13 @@ async def build(page: PageContext, request: Request) -> None:
     show(_body(page, filter_, await asyncio.to_thread(cases, page.context)), "queue-box")
 
 
-def _body(page: PageContext, filter_: CaseFilter, found: list[Case]) -> Markup:
-    waiting = sum(case.verdict == "none" for case in found)
-    asked = [case for case in found if filter_.matches(case)]
-    pages = max(1, ceil(len(asked) / CARDS))
+def _body(page: PageContext, filter_: CaseFilter, all_cases: list[Case]) -> Markup:
+    waiting = sum(case.verdict == "none" for case in all_cases)
+    matching = [case for case in all_cases if filter_.matches(case)]
+    pages = max(1, ceil(len(matching) / CARDS))
     page_number = min(filter_.page, pages)
-    shown = asked[(page_number - 1) * CARDS : page_number * CARDS]
-    cards = [card(page, case, merge_offers(case, found)) for case in shown]
+    shown = matching[(page_number - 1) * CARDS : page_number * CARDS]
+    cards = [card(page, case, merge_offers(case, all_cases)) for case in shown]
     count = tag("b", page.plural("to_judge", waiting), class_="queue-count", data_count=waiting, role="status")
     parts = [
         tag(

@@ -85,19 +85,19 @@ def _downloads(page: PageContext, kind: Kind) -> Markup:
 def _list(page: PageContext, kind: Kind, filter_: DeviceFilter) -> Markup:
     now = page.context.clock()
     latest = {latest.device: latest for latest in page.context.reader.latest(kind=kind)}
-    found = [
+    devices = [
         device
         for device in page.context.city.devices.values()
         if kind == device.KIND and matches(page, filter_, device, latest.get(device.id), now)
     ]
-    found.sort(key=_order(filter_, latest))
-    pages = max(1, ceil(len(found) / ROWS))
+    devices.sort(key=_order(filter_, latest))
+    pages = max(1, ceil(len(devices) / ROWS))
     page_number = min(filter_.page, pages)
-    cut = found[(page_number - 1) * ROWS : page_number * ROWS]
+    cut = devices[(page_number - 1) * ROWS : page_number * ROWS]
     if not cut:
         return tag("p", page.t("nothing"), class_="empty")
     rows = [_row(page, device, latest.get(device.id), now) for device in cut]
-    count = tag("p", page.plural("found", len(found)), class_="found", role="status")
+    count = tag("p", page.plural("found", len(devices)), class_="found", role="status")
     return join(
         [count, table(_headings(page, kind), rows), pager(page, partial(filter_.address, kind), page_number, pages)]
     )
@@ -147,11 +147,11 @@ def _about(page: PageContext, device: Device) -> list[object]:
 
 
 def _cell(page: PageContext, field: str, latest: Latest | None) -> object:
-    found = latest.values.get(field) if latest else None
-    if found is None:
+    field_value = latest.values.get(field) if latest else None
+    if field_value is None:
         return tag("span", page.t("none"), class_="none")
-    words = page.value(field, found.value)
-    return fill_bar(float(found.value), words) if field == "fill_pct" else words
+    words = page.value(field, field_value.value)
+    return fill_bar(float(field_value.value), words) if field == "fill_pct" else words
 
 
 def fill_bar(fill_pct: float, words: str) -> Markup:

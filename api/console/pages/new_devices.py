@@ -40,14 +40,14 @@ async def build_list(page: PageContext) -> None:
 
 
 def _list(page: PageContext) -> Markup:
-    found = page.context.quarantine.find(state=None)
+    devices = page.context.quarantine.find(state=None)
     intro = tag("p", page.t("new_devices_intro"), class_="intro")
-    if not found:
+    if not devices:
         return join([intro, tag("p", page.t("no_new_devices"), class_="empty")])
     headings = [page.t(key) for key in ("address", "adapter", "model", "when", "messages_head", "state")] + [""]
-    rows = [_row(page, device) for device in found[:SHOWN]]
-    more = tag("p", page.plural("new_devices_more", len(found) - SHOWN)) if len(found) > SHOWN else None
-    return join([intro, table(headings, rows, narrow="pairs"), more])
+    rows = [_row(page, device) for device in devices[:SHOWN]]
+    rest = tag("p", page.plural("new_devices_more", len(devices) - SHOWN)) if len(devices) > SHOWN else None
+    return join([intro, table(headings, rows, narrow="pairs"), rest])
 
 
 def _row(page: PageContext, device: UnknownDevice) -> list[object]:
@@ -188,8 +188,8 @@ def _config(page: PageContext, device: UnknownDevice) -> dict[str, Any]:
 
 def next_id(page: PageContext, kind: Kind) -> str:
     """The next free id of a kind: `bin-1369` after `bin-1368`."""
-    found = [_NUMBERED.match(device.id) for device in page.context.city.devices.values() if kind == device.KIND]
-    numbered = [(int(match[2]), match[1], len(match[2])) for match in found if match]
+    matches = [_NUMBERED.match(device.id) for device in page.context.city.devices.values() if kind == device.KIND]
+    numbered = [(int(match[2]), match[1], len(match[2])) for match in matches if match]
     number, prefix, width = max(numbered, default=(0, _PREFIXES[kind], 2))
     return f"{prefix}-{number + 1:0{width}d}"
 

@@ -39,17 +39,17 @@ async def build(page: PageContext) -> None:
 
 
 def _health(page: PageContext) -> Markup:
-    found = system_state(page.context)
+    system = system_state(page.context)
     health = page.context.health.read()
     warnings = [part for part in _warnings(page, health) if part]
     verdict = page.plural("ready_but", len(warnings)) if warnings else page.t("ready")
     grade = "warn" if warnings else "good"
-    if not found.ready:
-        verdict, grade = f"{page.t('not_ready')}: {page.t('not_ready_' + found.not_ready_reason)}", "bad"
+    if not system.ready:
+        verdict, grade = f"{page.t('not_ready')}: {page.t('not_ready_' + system.not_ready_reason)}", "bad"
     state = tag("p", verdict, class_=f"verdict {grade}")
     note = tag("p", tag("code", health.note), class_="warn") if health and health.note else Markup()
     tiles = _tiles(page, health)
-    return join([state, note, *warnings, tiles, _devices(page, found.devices), _late(page, found.late)])
+    return join([state, note, *warnings, tiles, _devices(page, system.devices), _late(page, system.late)])
 
 
 def _warnings(page: PageContext, health: IngestHealth | None) -> list[Markup]:

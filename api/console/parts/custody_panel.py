@@ -27,8 +27,8 @@ def custody_panel(page: PageContext, case: Case) -> Markup:
     ]
     known = table([page.t("custody_when"), page.t("custody_what"), page.t("custody_who")], rows)
     rest = len(entries) - len(shown)
-    more = tag("p", REPORT_TEXTS.plural("older", page.lang, rest)) if rest else None
-    parts = [tag("h2", page.t("custody")), known if rows else tag("p", page.t("custody_none"), class_="empty"), more]
+    older = tag("p", REPORT_TEXTS.plural("older", page.lang, rest)) if rest else None
+    parts = [tag("h2", page.t("custody")), known if rows else tag("p", page.t("custody_none"), class_="empty"), older]
     if case.evidence and page.context.evidence.has(case.id, next(iter(case.evidence.values()))):
         parts.append(_export(page, case))
         if page.may("admin"):

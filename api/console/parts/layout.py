@@ -93,14 +93,14 @@ def _warnings(page: PageContext) -> Markup:
     health = page.context.health.read()
     if health is None:
         return Markup()
-    found = []
+    warnings = []
     if health.live_lag_s > BEHIND_S:
-        found.append(page.t("data_behind", lag=page.duration(health.live_lag_s)))
+        warnings.append(page.t("data_behind", lag=page.duration(health.live_lag_s)))
     elif health.lag_s > BEHIND_S:
-        found.append(page.t("catching_up", lag=page.duration(health.lag_s)))
+        warnings.append(page.t("catching_up", lag=page.duration(health.lag_s)))
     if health.journal == "full":
-        found.append(page.t("queue_full"))
-    return join(tag("p", words, class_="banner behind", role="alert") for words in found)
+        warnings.append(page.t("queue_full"))
+    return join(tag("p", words, class_="banner behind", role="alert") for words in warnings)
 
 
 def _header(page: PageContext, request: Request, active: str) -> Markup:

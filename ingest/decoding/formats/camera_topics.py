@@ -102,8 +102,8 @@ def without_texts(data: Mapping[str, Any]) -> dict[str, Any]:
 def _state(data: Mapping[str, Any]) -> bool | None:
     """Whether the condition holds: the first boolean value, else whether anything was recognised."""
     for name, value in data.items():
-        if _may_be_state(name) and (found := parse_flag(value)) is not None:
-            return found
+        if _may_be_state(name) and (flag := parse_flag(value)) is not None:
+            return flag
     return next((bool(str(data[name]).strip()) for name in _LABELS if name in data), None)
 
 
@@ -113,7 +113,7 @@ def _may_be_state(name: str) -> bool:
 
 
 def _labels(data: Mapping[str, Any]) -> dict[str, Any]:
-    found = next((data[name] for name in _LABELS if name in data), None)
-    if found is None:
-        found = next((name[2:].lower() for name in data if _VALUES.get(name.lower()) == "object"), None)
-    return {"classes": str(found).split()[:8]} if found else {}
+    labels = next((data[name] for name in _LABELS if name in data), None)
+    if labels is None:
+        labels = next((name[2:].lower() for name in data if _VALUES.get(name.lower()) == "object"), None)
+    return {"classes": str(labels).split()[:8]} if labels else {}

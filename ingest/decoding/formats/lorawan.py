@@ -53,8 +53,8 @@ def port_of(value: object) -> int:
 
 def strongest(receptions: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     """RSSI at the gateway with the strongest signal, as a field of the contract."""
-    found = [rssi for reception in receptions if (rssi := parse_number(reception.get("rssi"))) is not None]
-    plausible = [rssi for rssi in found if _WEAKEST_DBM <= rssi <= _STRONGEST_DBM and rssi != 0]
+    rssis_dbm = [rssi_dbm for reception in receptions if (rssi_dbm := parse_number(reception.get("rssi"))) is not None]
+    plausible = [rssi_dbm for rssi_dbm in rssis_dbm if _WEAKEST_DBM <= rssi_dbm <= _STRONGEST_DBM and rssi_dbm != 0]
     return {"rssi_dbm": max(plausible)} if plausible else {}
 
 

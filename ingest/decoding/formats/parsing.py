@@ -131,16 +131,16 @@ def _type_name(value: object) -> str:
 
 def mapping_at(body: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
     """The object at a path; empty when it is absent."""
-    found: Any = body
+    value: Any = body
     for key in path:
-        found = found.get(key) if isinstance(found, dict) else None
-    return found if isinstance(found, dict) else {}
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else {}
 
 
 def objects_at(body: Mapping[str, Any], *path: str) -> Iterator[Mapping[str, Any]]:
     """The objects of the list at a path; none when it is absent."""
-    found = mapping_at(body, *path[:-1]).get(path[-1])
-    return (element for element in found if isinstance(element, dict)) if isinstance(found, list) else iter(())
+    elements = mapping_at(body, *path[:-1]).get(path[-1])
+    return (element for element in elements if isinstance(element, dict)) if isinstance(elements, list) else iter(())
 
 
 def text_at(body: Mapping[str, Any], key: str) -> str:
@@ -220,8 +220,8 @@ def clock_flags(*values: object) -> tuple[str, ...]:
 
 def parse_number(value: object) -> float | None:
     """A number, or the number at the start of a text ("2799 mm", "25 ℃"); None otherwise, also for booleans."""
-    found = number_and_unit(value)
-    return found[0] if found else None
+    parsed = number_and_unit(value)
+    return parsed[0] if parsed else None
 
 
 def without_none(**values: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever the contract has

@@ -45,12 +45,12 @@ def parse_list(payload: bytes) -> ControllerAnswer:
     code = text_at(meta, "rc") if "rc" in meta else text_at(body, "errorCode")
     if code not in ("", "ok", "0"):
         raise PayloadError(f"the controller answered {code}: {text_at(meta, 'msg') or text_at(body, 'msg')}")
-    found = next((value for path in _LIST_PATHS if isinstance(value := _get_path(body, path), list)), None)
-    if not isinstance(found, list):
+    listed = next((value for path in _LIST_PATHS if isinstance(value := _get_path(body, path), list)), None)
+    if not isinstance(listed, list):
         raise PayloadError("no list of objects under `data`, `result.data` or at the top")
-    elements = [element for element in found if isinstance(element, dict)]
+    elements = [element for element in listed if isinstance(element, dict)]
     message, total = text_at(meta, "message"), _total(body, meta)
-    is_complete = not message and len(elements) == len(found) and (total is None or total <= len(found))
+    is_complete = not message and len(elements) == len(listed) and (total is None or total <= len(listed))
     return ControllerAnswer(elements, message, total, is_complete)
 
 
@@ -94,10 +94,10 @@ def complete_list_report(topic: str) -> DeviceReport:
 
 
 def _get_path(body: Mapping[str, Any], path: Sequence[str]) -> Any:  # noqa: ANN401 - JSON
-    found: Any = body
+    value: Any = body
     for key in path:
-        found = found.get(key) if isinstance(found, dict) else None
-    return found
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def single_element(element: Mapping[str, Any], keys: Iterable[str]) -> bytes:

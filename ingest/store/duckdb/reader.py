@@ -58,7 +58,7 @@ FROM grouped GROUP BY device, boot, run ORDER BY device, boot, min(seq)
 
 def read_latest(db: duckdb.DuckDBPyConnection) -> list[Latest]:
     """Last values of every device; one pass over each kind's rows, at start only."""
-    found = {latest.device: latest for kind in KINDS for latest in _read_latest_of(db, kind)}
+    latest_by_device = {latest.device: latest for kind in KINDS for latest in _read_latest_of(db, kind)}
     statement = (
         "SELECT device, last(kind ORDER BY seen), last(state ORDER BY seen), last(said_at ORDER BY seen), "
         "max(received_at), last(reason ORDER BY seen), last(next_s ORDER BY seen), "
@@ -68,8 +68,8 @@ def read_latest(db: duckdb.DuckDBPyConnection) -> list[Latest]:
     )
     for device, kind, state, at, received_at, reason, next_s, waiting, dropped in db.execute(statement).fetchall():
         arrived = _aware(received_at)
-        base = found.get(device) or Latest(kind, device, {}, None, arrived)
-        found[device] = msgspec.structs.replace(
+        base = latest_by_device.get(device) or Latest(kind, device, {}, None, arrived)
+        latest_by_device[device] = msgspec.structs.replace(
             base,
             state=state,
             state_at=arrived,
@@ -80,7 +80,7 @@ def read_latest(db: duckdb.DuckDBPyConnection) -> list[Latest]:
             outbox_dropped=dropped,
             received_at=max(base.received_at, arrived),
         )
-    return list(found.values())
+    return list(latest_by_device.values())
 
 
 def _read_latest_of(db: duckdb.DuckDBPyConnection, kind: Kind) -> list[Latest]:
@@ -91,7 +91,7 @@ def _read_latest_of(db: duckdb.DuckDBPyConnection, kind: Kind) -> list[Latest]:
         f"SELECT device, max(measured_at), max(received_at), arg_max(quality, measured_at), {newest} "  # noqa: S608 - the contract's names
         f"FROM {kind}_telemetry GROUP BY device"
     )
-    found = []
+    latest = []
     for device, measured_at, received_at, quality, *pairs in db.execute(statement).fetchall():
         values = {
             field: FieldValue(pairs[2 * i], _aware(pairs[2 * i + 1]))
@@ -99,8 +99,8 @@ def _read_latest_of(db: duckdb.DuckDBPyConnection, kind: Kind) -> list[Latest]:
             if pairs[2 * i] is not None
         }
         words = tuple(quality.split())
-        found.append(Latest(kind, device, values, _aware(measured_at), _aware(received_at), words))
-    return found
+        latest.append(Latest(kind, device, values, _aware(measured_at), _aware(received_at), words))
+    return latest
 
 
 def read_series(db: duckdb.DuckDBPyConnection, query: SeriesQuery, kind: Kind | None) -> list[SeriesPoint]:
@@ -173,15 +173,15 @@ def _read_table(
         f"AND ($3 IS NULL OR device = $3) ORDER BY {order}",
         [to_naive_utc(start), to_naive_utc(end), device],
     )
-    while found := rows.fetchmany(FETCHED):
-        for row in found:
+    while fetched := rows.fetchmany(FETCHED):
+        for row in fetched:
             yield _record(table, dict(zip(columns, row, strict=True)))
 
 
 def _record(table: str, row: dict[str, Any]) -> Record:
     if table == "statuses":
-        said, arrived = row.pop("said_at"), row.pop("received_at")
-        return StatusRecord(at=_aware(said) if said else None, received_at=_aware(arrived), **row)
+        said_at, received_at = row.pop("said_at"), row.pop("received_at")
+        return StatusRecord(at=_aware(said_at) if said_at else None, received_at=_aware(received_at), **row)
     if table == "events":
         return _event(tuple(row.values()))
     kind: Kind = table.removesuffix("_telemetry")  # type: ignore[assignment]

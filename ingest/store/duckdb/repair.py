@@ -111,10 +111,10 @@ def save_open(path: Path, db: duckdb.DuckDBPyConnection, connect: Connect) -> Se
 def inode_of(path: Path) -> tuple[int, int] | None:
     """Device and inode of the file at a path; None when there is none."""
     try:
-        found = os.stat(path)  # noqa: PTH116 - as it is, without following anything of ours
+        stat = os.stat(path)  # noqa: PTH116 - as it is, without following anything of ours
     except FileNotFoundError:
         return None
-    return found.st_dev, found.st_ino
+    return stat.st_dev, stat.st_ino
 
 
 def _copy_readable(path: Path, fresh: duckdb.DuckDBPyConnection) -> int:

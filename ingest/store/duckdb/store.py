@@ -140,9 +140,9 @@ class DuckStore:
         self._inode = inode_of(self._path)
         return db
 
-    def _set_aside(self, found: SetAside) -> None:
-        self.set_aside = found
-        self._on_set_aside(found)
+    def _set_aside(self, set_aside: SetAside) -> None:
+        self.set_aside = set_aside
+        self._on_set_aside(set_aside)
 
     def _make(self) -> None:
         # DuckDB does not open a file whose first write was cut off: made elsewhere, it appears whole.

@@ -168,11 +168,11 @@ class InfluxHttp:
             except (RefusedError, TooLargeError) as exc:
                 raise PayloadError(str(exc)) from exc
         for line in answer.data.splitlines():
-            found = _answers.decode(line)
-            problems = [found.error, *(result.error for result in found.results)]
+            chunk = _answers.decode(line)
+            problems = [chunk.error, *(result.error for result in chunk.results)]
             if problem := next(filter(None, problems), ""):
                 raise RetryLaterError(f"influxdb: {problem}") if _is_absent(problem) else PayloadError(problem)
-            for result in found.results:
+            for result in chunk.results:
                 yield from result.series
 
     def close(self) -> None:

@@ -133,10 +133,10 @@ def read_all(http: InfluxHttp, start: datetime, end: datetime, device: str | Non
     while at < end:
         upto = min(at + (EXPORTED_AT_ONCE if device is None else ONE_DEVICE_AT_ONCE), end)
         when = _between(at, upto) + ("" if device is None else f" AND device = {quote_value(device)}")
-        found: list[Record] = [reading for kind in KINDS for reading in _readings(http, kind, when)]
-        found += _events(http, f"WHERE {when}")
-        found += _statuses(http, f"WHERE {when} GROUP BY device, kind")
-        yield from sorted(found, key=time_of)
+        records: list[Record] = [reading for kind in KINDS for reading in _readings(http, kind, when)]
+        records += _events(http, f"WHERE {when}")
+        records += _statuses(http, f"WHERE {when} GROUP BY device, kind")
+        yield from sorted(records, key=time_of)
         at = upto
 
 

@@ -168,8 +168,8 @@ def read_rollups(
     for segment in segments:
         # Of raw points the parts are asked for, of rollups the parts of the parts.
         fields = [query.field if not segment.rolled else f"{query.field}_{part}" for part in ROLLUP_PARTS]
-        asked = zip(("sum", "sum" if segment.rolled else "count", "min", "max", "last"), fields, strict=True)
-        selected = ", ".join(f'{aggregate}("{field}")' for aggregate, field in asked)
+        aggregates = zip(("sum", "sum" if segment.rolled else "count", "min", "max", "last"), fields, strict=True)
+        selected = ", ".join(f'{aggregate}("{field}")' for aggregate, field in aggregates)
         source = f'"{ROLLUP}"."{kind}"' if segment.rolled else kind
         statement = (
             f"SELECT {selected} FROM {source} WHERE device = {quote_value(query.device)} "  # noqa: S608 - quoted

@@ -60,7 +60,7 @@ def differences(steps: Iterable[Step]) -> list[str]:
     Raises:
         RetryLaterError: The database is unavailable or denies access.
     """
-    return [f"{step.name}: {found}" for step in steps if (found := step.differs())]
+    return [f"{step.name}: {difference}" for step in steps if (difference := step.differs())]
 
 
 def apply_steps(steps: Iterable[Step]) -> list[str]:
@@ -72,14 +72,14 @@ def apply_steps(steps: Iterable[Step]) -> list[str]:
     """
     applied = []
     for step in steps:
-        if found := step.differs():
+        if difference := step.differs():
             try:
                 step.apply()
             except PayloadError as exc:
                 raise ConfigError(f"InfluxDB refuses {step.name}: {exc}") from exc
             if still := step.differs():
                 raise ConfigError(f"{step.name} was made, yet {still}")
-            applied.append(f"made {step.name}" if found == MISSING else f"changed {step.name}: it {found}")
+            applied.append(f"made {step.name}" if difference == MISSING else f"changed {step.name}: it {difference}")
     return applied
 
 

@@ -58,8 +58,8 @@ class _Rest:
                 f"influxdb answers {answer.status} to {method} {path}: {answer.data.decode('utf-8', 'replace')[:300]}"
             )
             raise RetryLaterError(reason) if answer.status >= _BROKEN else ConfigError(reason)
-        found: Json = msgspec.json.decode(answer.data) if answer.data else {}
-        return found
+        document: Json = msgspec.json.decode(answer.data) if answer.data else {}
+        return document
 
 
 def steps_of_2(plan: Plan) -> list[Step]:
@@ -96,15 +96,15 @@ class _InfluxServer:
         self.rest.ask("POST", "/api/v2/setup", body)
 
     def org_id(self) -> str:
-        found = self.rest.ask("GET", "/api/v2/orgs", org=self.plan.address.org).get("orgs", [])
-        if not found:
+        organizations = self.rest.ask("GET", "/api/v2/orgs", org=self.plan.address.org).get("orgs", [])
+        if not organizations:
             raise ConfigError(f"InfluxDB has no organization {self.plan.address.org!r}")
-        return str(found[0]["id"])
+        return str(organizations[0]["id"])
 
     def bucket(self, policy: Policy) -> Json | None:
         name = self.plan.address.bucket(policy)
-        found = self.rest.ask("GET", "/api/v2/buckets", orgID=self.org_id(), name=name, limit=_PAGE).get("buckets", [])
-        return next((bucket for bucket in found if bucket["name"] == name), None)
+        answer = self.rest.ask("GET", "/api/v2/buckets", orgID=self.org_id(), name=name, limit=_PAGE)
+        return next((bucket for bucket in answer.get("buckets", []) if bucket["name"] == name), None)
 
     def permissions(self, account: str) -> list[Json]:
         """Permissions of an account, on the city's buckets only."""
@@ -118,8 +118,8 @@ class _InfluxServer:
 
     def authorization(self, path: str, name: str) -> Json | None:
         """An account, by its description."""
-        found = self.rest.ask("GET", path, orgID=self.org_id(), limit=_PAGE).get("authorizations", [])
-        return next((authorization for authorization in found if authorization["description"] == name), None)
+        authorizations = self.rest.ask("GET", path, orgID=self.org_id(), limit=_PAGE).get("authorizations", [])
+        return next((authorization for authorization in authorizations if authorization["description"] == name), None)
 
     def misfit(self, account: str, authorization: Json | None) -> str:
         """How an account's permissions differ from the wanted ones; empty when they do not."""
@@ -173,11 +173,11 @@ def _bucket_step(server: _InfluxServer, policy: Policy, days: int) -> Step:
 
 def _mapping(server: _InfluxServer, policy: Policy, bucket_id: str) -> bool:
     """Whether InfluxQL maps the database and policy to the bucket, by default or by an explicit mapping."""
-    found = server.rest.ask("GET", "/api/v2/dbrps", orgID=server.org_id(), db=server.plan.address.database)
+    answer = server.rest.ask("GET", "/api/v2/dbrps", orgID=server.org_id(), db=server.plan.address.database)
     return any(
         mapping["bucketID"] == bucket_id
         and (mapping["default"] if not policy else mapping["retention_policy"] == policy)
-        for mapping in found.get("content", [])
+        for mapping in answer.get("content", [])
     )
 
 

@@ -81,8 +81,8 @@ class InfluxStore:
         for policy, places in classes.items():
             lines = [to_line(fresh[place], self._tags_of) for place in places]
             for first in range(0, len(lines), LINES_MAX):
-                found = self._send(lines[first : first + LINES_MAX], policy)
-                rejected |= {places[first + index]: reason for index, reason in found.items()}
+                reasons = self._send(lines[first : first + LINES_MAX], policy)
+                rejected |= {places[first + index]: reason for index, reason in reasons.items()}
         return rejected
 
     def _send(self, lines: Sequence[bytes], policy: Policy, first: int = 0) -> dict[int, str]:
@@ -149,12 +149,12 @@ class InfluxStore:
         """Load the last values from the database, once."""
         with self._latest_lock:
             if not self._restored:
-                found = influx_reader.read_latest(self._http)
-                for latest in found:
+                last_values = influx_reader.read_latest(self._http)
+                for latest in last_values:
                     self._latest.restore(latest)
                 if self._checkpoint.covered_since_s() is None:
                     # What was stored before anybody noted windows has no rollups; `kota influx rollup` makes them.
-                    self._checkpoint.cover_since(int(time()) if found else 0)
+                    self._checkpoint.cover_since(int(time()) if last_values else 0)
                 self._restored = True
 
     def _follow(self) -> None:

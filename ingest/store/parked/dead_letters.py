@@ -182,15 +182,15 @@ class DeadLetterQueue(SqliteFile):
 
     def seqs(self) -> dict[tuple[str, str], IntervalSet]:
         """Device and epoch to the sequence numbers in dead letters that were not replayed."""
-        found: defaultdict[tuple[str, str], IntervalSet] = defaultdict(IntervalSet)
+        seqs_by_epoch: defaultdict[tuple[str, str], IntervalSet] = defaultdict(IntervalSet)
         with self._guard():
             rows = self._db.execute("SELECT topic, payload FROM letters WHERE state != 'replayed'").fetchall()
         for topic, payload in rows:
             with contextlib.suppress(TopicError):
                 device = parse_topic(topic).device
                 for epoch, seq in sequence_ids_of(payload):
-                    found[device, epoch].add(seq)
-        return dict(found)
+                    seqs_by_epoch[device, epoch].add(seq)
+        return dict(seqs_by_epoch)
 
     def last_offset(self) -> int:
         """The highest journal offset of a dead letter; 0 without any."""

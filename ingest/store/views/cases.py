@@ -62,10 +62,10 @@ class Case(msgspec.Struct, frozen=True):
     def since_at(self) -> datetime | None:
         """When it was put down; None when the camera sent no valid time."""
         try:
-            found = datetime.fromisoformat(self.since)
+            at = datetime.fromisoformat(self.since)
         except ValueError:
             return None
-        return found if found.tzinfo else None
+        return at if at.tzinfo else None
 
     @property
     def is_open(self) -> bool:
@@ -95,14 +95,14 @@ def fold(events: Iterable[EventRecord], city: City, *, simulated: bool) -> list[
             elif event.state == "cleared":
                 cleared[event.origin.device, case] = event
     reviewed = latest_reviews(reviews)
-    found = [
+    cases = [
         _with_verdict(
             _case(id_, event, cleared.get((event.origin.device, id_)), city, simulated=simulated),
             reviewed.get((event.origin.device, id_)),
         )
         for id_, event in raised.items()
     ]
-    return sorted(_resolve_merges(found), key=lambda case: (case.raised_at, case.id), reverse=True)
+    return sorted(_resolve_merges(cases), key=lambda case: (case.raised_at, case.id), reverse=True)
 
 
 def _with_verdict(case: Case, submitted: SubmittedReview | None) -> Case:
@@ -172,8 +172,8 @@ def _numbers(value: Any, count: int) -> list[float]:  # noqa: ANN401 - JSON
     return numbers if len(numbers) == count else []
 
 
-def _texts(found: Any) -> dict[str, str]:  # noqa: ANN401 - JSON
-    return {str(k): str(v) for k, v in found.items()} if isinstance(found, Mapping) else {}
+def _texts(value: Any) -> dict[str, str]:  # noqa: ANN401 - JSON
+    return {str(k): str(v) for k, v in value.items()} if isinstance(value, Mapping) else {}
 
 
 def evidence_urls(case: Case) -> dict[str, str]:

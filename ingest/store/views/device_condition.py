@@ -51,19 +51,19 @@ class DeviceCondition(msgspec.Struct, frozen=True):
 
 def condition_of(device: Device, latest: Latest | None, connected: Connectivity, raised: Raised) -> DeviceCondition:
     """The condition of a device."""
-    found = _CONDITIONS[device.KIND](latest, connected, raised)
-    if found.severity == 0 and latest is not None:
-        return _minor_issues(latest, found)
-    return found
+    condition = _CONDITIONS[device.KIND](latest, connected, raised)
+    if condition.severity == 0 and latest is not None:
+        return _minor_issues(latest, condition)
+    return condition
 
 
-def _minor_issues(latest: Latest, found: DeviceCondition) -> DeviceCondition:
+def _minor_issues(latest: Latest, condition: DeviceCondition) -> DeviceCondition:
     battery = number(latest, "battery_pct")
     if battery is not None and battery < LOW_BATTERY_PCT:
-        return msgspec.structs.replace(found, severity=1, reason="low_battery")
+        return msgspec.structs.replace(condition, severity=1, reason="low_battery")
     if QUALITY_CLOCK in latest.quality:
-        return msgspec.structs.replace(found, severity=1, reason="clock")
-    return found
+        return msgspec.structs.replace(condition, severity=1, reason="clock")
+    return condition
 
 
 def _bin(latest: Latest | None, connected: Connectivity, raised: Raised) -> DeviceCondition:
@@ -140,14 +140,14 @@ def is_broken(latest: Latest | None) -> bool:
 
 def scene_of(latest: Latest | None) -> str:
     """The camera's reason for not being armed; empty when it is armed or says nothing."""
-    found = latest.values.get("scene") if latest else None
-    return str(found.value) if found and found.value in get_args(Scene) and found.value != "armed" else ""
+    scene = latest.values.get("scene") if latest else None
+    return str(scene.value) if scene and scene.value in get_args(Scene) and scene.value != "armed" else ""
 
 
 def number(latest: Latest | None, field: str) -> float | None:
     """A field's newest value as a number; None when there is none."""
-    found = latest.values.get(field) if latest else None
-    return float(found.value) if found and isinstance(found.value, int | float) else None
+    field_value = latest.values.get(field) if latest else None
+    return float(field_value.value) if field_value and isinstance(field_value.value, int | float) else None
 
 
 def position_of(device: Device, latest: Latest | None) -> tuple[float, float] | None:

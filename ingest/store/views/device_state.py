@@ -49,11 +49,11 @@ def evaluate(
     behind: timedelta,
 ) -> list[DeviceState]:
     """Evaluate every device; `behind` is ingest's own delay, which does not count as a device's silence."""
-    found = []
+    states = []
     for device in devices:
         known = latest.get(device.id)
         connected = connectivity(known, interval_s=device.interval_s, now=now - behind)
-        its_raised = raised.get(device.id, {})
-        condition = condition_of(device, known, connected, its_raised)
-        found.append(DeviceState(device, known, connected, its_raised, condition))
-    return found
+        device_raised = raised.get(device.id, {})
+        condition = condition_of(device, known, connected, device_raised)
+        states.append(DeviceState(device, known, connected, device_raised, condition))
+    return states

@@ -55,12 +55,12 @@ def review_of(event: EventRecord) -> Review | None:
 
 def latest_reviews(events: Iterable[EventRecord]) -> dict[tuple[str, str], SubmittedReview]:
     """The newest review of each case, by camera and case: a camera's events concern its own cases only."""
-    found: dict[tuple[str, str], SubmittedReview] = {}
+    review_by_case: dict[tuple[str, str], SubmittedReview] = {}
     for event in sorted(events, key=_when):
         review = review_of(event)
         if review:
-            found[event.origin.device, review.case] = SubmittedReview(review, event)
-    return found
+            review_by_case[event.origin.device, review.case] = SubmittedReview(review, event)
+    return review_by_case
 
 
 def _when(event: EventRecord) -> tuple[object, ...]:

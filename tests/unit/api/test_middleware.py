@@ -203,7 +203,7 @@ def test_an_origin_is_ours_by_host_and_port(origin: str, host: str, *, same: boo
 
 
 def test_limiter_bounds_each_client_and_all_and_frees_what_ends() -> None:
-    limiter = ConcurrencyLimiter("streams", each=2, total=3)
+    limiter = ConcurrencyLimiter("streams", per_client=2, total=3)
     with ExitStack() as stack:
         stack.enter_context(limiter.acquire("a"))
         stack.enter_context(limiter.acquire("a"))

@@ -110,8 +110,8 @@ class CustodyLog:
         """The last whole line, empty if there is none; a fault at the end of the log is appended as an entry."""
         size = os.fstat(handle).st_size
         tail = os.pread(handle, 2 * LINE_MAX_BYTES, max(0, size - 2 * LINE_MAX_BYTES))
-        whole, _, torn = tail.rpartition(b"\n")
-        last = whole.rpartition(b"\n")[2]
+        whole_lines, _, torn = tail.rpartition(b"\n")
+        last = whole_lines.rpartition(b"\n")[2]
         if torn:
             last = self._set_aside(handle, size - len(torn), torn, last)
         why = self._end_fault(last)

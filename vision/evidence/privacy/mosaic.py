@@ -47,16 +47,16 @@ def pixelate(image: Image, areas: Areas) -> Image:
 def pixelate_all(image: Image, block: int) -> Image:
     """Pixelate the whole picture: each block in its mean colour, rounded."""
     height, width = image.shape[:2]
-    whole = cv2.copyMakeBorder(image, 0, -height % block, 0, -width % block, cv2.BORDER_REPLICATE)
-    size = (whole.shape[1] // block, whole.shape[0] // block)
-    small: NDArray[np.uint8] = cv2.resize(whole, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
+    padded = cv2.copyMakeBorder(image, 0, -height % block, 0, -width % block, cv2.BORDER_REPLICATE)
+    size = (padded.shape[1] // block, padded.shape[0] // block)
+    small: NDArray[np.uint8] = cv2.resize(padded, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
     rounded = (small // COLOUR_STEP * COLOUR_STEP + COLOUR_STEP // 2).astype(np.uint8)
     return np.repeat(np.repeat(rounded, block, axis=0), block, axis=1)[:height, :width]
 
 
 def _blocks_touched(mask: NDArray[np.bool_], height: int, width: int, block: int) -> NDArray[np.bool_]:
     full = cv2.resize(mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
-    whole = np.pad(full, ((0, -height % block), (0, -width % block)))
-    rows, columns = whole.shape[0] // block, whole.shape[1] // block
-    touched = whole.reshape(rows, block, columns, block).any(axis=(1, 3))
+    padded = np.pad(full, ((0, -height % block), (0, -width % block)))
+    rows, columns = padded.shape[0] // block, padded.shape[1] // block
+    touched = padded.reshape(rows, block, columns, block).any(axis=(1, 3))
     return np.repeat(np.repeat(touched, block, axis=0), block, axis=1)[:height, :width]

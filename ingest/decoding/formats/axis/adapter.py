@@ -46,14 +46,16 @@ class Axis:
         at = parse_any_time(body.get("timestamp"))
         if "connected" in body or "connectionStatus" in body:
             is_there = body.get("connected") in (True, "true", "1") or body.get("connectionStatus") == "connected"
-            said = ConnectivityReport("online" if is_there else "offline", "" if is_there else "lost")
+            connectivity = ConnectivityReport("online" if is_there else "offline", "" if is_there else "lost")
             told = {name: body[name] for name in _CONNECTION if name in body}
-            return [DeviceReport(names=names, at=at, key=payload, connectivity=said, raw=msgspec.json.encode(told))]
+            return [
+                DeviceReport(names=names, at=at, key=payload, connectivity=connectivity, raw=msgspec.json.encode(told))
+            ]
         event = text_at(body, "topic") or topic.partition("/event/")[2]
         if not event:
             raise PayloadError("a notification without `topic`")
         data = mapping_at(body, "message", "data")
-        found = notification_event(event, data, initialized=text_at(body, "op") == "Initialized")
+        notification = notification_event(event, data, initialized=text_at(body, "op") == "Initialized")
         head: dict[str, Any] = {name: body[name] for name in ("timestamp", "serial", "op") if name in body}
         kept = {**head, "topic": event, "message": {"data": without_texts(data)}}
         return [
@@ -61,7 +63,7 @@ class Axis:
                 names=names,
                 at=at,
                 key=payload,
-                events=(found,) if found else (),
+                events=(notification,) if notification else (),
                 quality=clock_flags(body.get("timestamp")),
                 hint=Hint(model="axis"),
                 raw=msgspec.json.encode(kept),

@@ -112,8 +112,8 @@ def _of_version_3(body: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _names(named: tuple[str, ...], info: Mapping[str, Any]) -> tuple[str, ...]:
-    found = (*named, text_at(info, "devEui"), text_at(info, "devEUI"))
-    return tuple(dict.fromkeys(name.lower() for name in found if name))
+    addresses = (*named, text_at(info, "devEui"), text_at(info, "devEUI"))
+    return tuple(dict.fromkeys(name.lower() for name in addresses if name))
 
 
 def _hint(info: Mapping[str, Any]) -> Hint:
@@ -139,10 +139,10 @@ def _battery(body: Mapping[str, Any]) -> dict[str, Any]:
 
 def _location(names: tuple[str, ...], at: datetime, body: Mapping[str, Any], payload: bytes) -> DeviceReport:
     place = mapping_at(body, "location")
-    found = position(place.get("latitude"), place.get("longitude"))
-    if not found:
+    coordinates = position(place.get("latitude"), place.get("longitude"))
+    if not coordinates:
         raise PayloadError("a location without latitude and longitude")
-    return DeviceReport(names=names, at=at, key=payload, known=found, hint=Hint(place=found))
+    return DeviceReport(names=names, at=at, key=payload, known=coordinates, hint=Hint(place=coordinates))
 
 
 def _time(body: Mapping[str, Any]) -> datetime:

@@ -118,9 +118,9 @@ def _cpu(_number: str, part: str, values: Values) -> dict[str, Any]:
 def _only(field: str, part: str = "", factor: float = 1.0) -> Callable[[str, str, Values], dict[str, Any]]:
     """A reader of one value; `part` selects one type instance."""
 
-    def read(_instance: str, found: str, values: Values) -> dict[str, Any]:
+    def read(_instance: str, type_instance: str, values: Values) -> dict[str, Any]:
         number = values[0]
-        wanted = number is not None and (not part or found == part)
+        wanted = number is not None and (not part or type_instance == part)
         return {field: number * factor} if wanted and number is not None else {}
 
     return read

@@ -115,16 +115,16 @@ def _decode(
 def _history(data: bytes, stored: Callable[[bytes], _Fields]) -> DecodedFrame:
     """Stored measurements with a valid time, newest first; the others stay undecoded."""
     _require(data, _STORED)
-    found: list[tuple[datetime, bytes]] = []
+    entries: list[tuple[datetime, bytes]] = []
     rest = b""
     for start in range(0, len(data), _STORED):
         entry = data[start : start + _STORED]
         if len(entry) < _STORED or (at := _time(entry)) is None:
             rest += entry
         else:
-            found.append((at, entry))
-    found.sort(reverse=True)
-    return DecodedFrame(tuple(FrameReading(stored(entry), at) for at, entry in found), rest)
+            entries.append((at, entry))
+    entries.sort(reverse=True)
+    return DecodedFrame(tuple(FrameReading(stored(entry), at) for at, entry in entries), rest)
 
 
 def _dds(data: bytes) -> FrameReading:
@@ -148,8 +148,8 @@ def _dds_stored(entry: bytes) -> _Fields:
 
 def _ldds04(data: bytes) -> FrameReading:
     _refuse_answers(data)
-    found = {f"distance{number}_cm": _centimetres(data, number * 2) for number in range(1, 5)}
-    return FrameReading({"BatV": _battery(data), **found})
+    distances = {f"distance{number}_cm": _centimetres(data, number * 2) for number in range(1, 5)}
+    return FrameReading({"BatV": _battery(data), **distances})
 
 
 def _ldds04_stored(entry: bytes) -> _Fields:

@@ -83,8 +83,8 @@ def _available(payload: bytes) -> DeviceReport:
     state = _AVAILABLE.get(payload.strip().lower())
     if state is None:
         raise PayloadError(f"`frigate/available` says {payload[:20]!r}")
-    said = ConnectivityReport(state, "" if state == "online" else payload.decode().strip(), all_devices=True)  # type: ignore[arg-type]
-    return DeviceReport(names=(), at=None, key=payload, connectivity=said)
+    connectivity = ConnectivityReport(state, "" if state == "online" else payload.decode().strip(), all_devices=True)  # type: ignore[arg-type]
+    return DeviceReport(names=(), at=None, key=payload, connectivity=connectivity)
 
 
 def _stream(camera: str, payload: bytes) -> DeviceReport:
@@ -92,8 +92,8 @@ def _stream(camera: str, payload: bytes) -> DeviceReport:
     word = payload.strip().lower()
     if word not in _STREAMS:
         raise PayloadError(f"the status of a stream is {payload[:20]!r}")
-    said = _STREAMS[word]
-    return DeviceReport(names=(camera,), at=None, key=payload, connectivity=said)
+    connectivity = _STREAMS[word]
+    return DeviceReport(names=(camera,), at=None, key=payload, connectivity=connectivity)
 
 
 def _motion(camera: str, payload: bytes) -> DeviceReport:
@@ -166,13 +166,13 @@ def _stats(body: Mapping[str, Any]) -> Iterator[DeviceReport]:
     service = mapping_at(body, "service")
     at = parse_epoch(service.get("last_updated"))
     cameras = mapping_at(body, "cameras") or body
-    found = False
+    has_camera = False
     for name in cameras:
         figures = mapping_at(cameras, name)
         fps = parse_number(figures.get("camera_fps"))
         if name in _NOT_CAMERAS or fps is None:
             continue
-        found = True
+        has_camera = True
         # The recorder tells of cameras it gets no pictures from, too.
         yield DeviceReport(
             names=(name,),
@@ -182,7 +182,7 @@ def _stats(body: Mapping[str, Any]) -> Iterator[DeviceReport]:
             connectivity=None if fps > 0 else _BLIND,
             raw=msgspec.json.encode({"cameras": {name: {"camera_fps": fps}}, "service": _moment(service)}),
         )
-    if not found:
+    if not has_camera:
         raise PayloadError("statistics without a camera")
 
 

@@ -39,10 +39,10 @@ class Milesight:
         del topic
         frame = _frame(payload)
         if frame:
-            found = identity(frame)
-            if found is None:
+            ids = identity(frame)
+            if ids is None:
                 raise PayloadError("an NB-IoT frame that is cut off, or none")
-            serial, imei = found
+            serial, imei = ids
             return [DeviceReport(names=(imei, serial), at=None, key=payload, frame=RawFrame(0, frame))]
         return [uplink_report((), json_object(payload), payload)]
 

@@ -87,8 +87,8 @@ def _nbiot(data: bytes) -> DecodedFrame:
     if len(body) != length or not body:
         raise PayloadError("an NB-IoT frame that is cut off")
     newest = _newest_group(body)
-    found = _channels(body[newest:])
-    return DecodedFrame(found.readings, body[:newest] + found.rest)
+    frame = _channels(body[newest:])
+    return DecodedFrame(frame.readings, body[:newest] + frame.rest)
 
 
 def _newest_group(data: bytes) -> int:
@@ -163,12 +163,12 @@ def _decode_value(channel: int, type_: int, value: bytes) -> dict[str, Any]:
         name, scale = _OF_ONE_BYTE[type_]
         return {name: value[0] * scale}
     name, number = _number(type_, value[:2])
-    found = {name: number}
+    values = {name: number}
     if channel == _EXCEPTION:
         return {"distance": number if value[2] == 0 else "sensor exception", "distance_exception": value[2]}
     if channel >= ALARM:
-        found[f"{name}_alarm"] = _ALARMS.get(value[-1], value[-1])
-    return found
+        values[f"{name}_alarm"] = _ALARMS.get(value[-1], value[-1])
+    return values
 
 
 def _place(value: bytes) -> dict[str, Any]:

@@ -59,14 +59,14 @@ class Onvif:
 
 def _bridge(payload: bytes) -> DeviceReport:
     state = _presence(payload)
-    said = ConnectivityReport(state, "" if state == "online" else "bridge", all_devices=True)  # type: ignore[arg-type]
-    return DeviceReport(names=(), at=None, key=payload, connectivity=said)
+    connectivity = ConnectivityReport(state, "" if state == "online" else "bridge", all_devices=True)  # type: ignore[arg-type]
+    return DeviceReport(names=(), at=None, key=payload, connectivity=connectivity)
 
 
 def _camera_status(camera: str, payload: bytes) -> DeviceReport:
     state = _presence(payload)
-    said = ConnectivityReport(state, "" if state == "online" else "lost")  # type: ignore[arg-type]
-    return DeviceReport(names=(camera,), at=None, key=payload, connectivity=said)
+    connectivity = ConnectivityReport(state, "" if state == "online" else "lost")  # type: ignore[arg-type]
+    return DeviceReport(names=(camera,), at=None, key=payload, connectivity=connectivity)
 
 
 def _presence(payload: bytes) -> str:
@@ -82,10 +82,10 @@ def _word(camera: str, event: str, payload: bytes) -> list[DeviceReport]:
         word = payload.decode().strip()
     except UnicodeDecodeError as exc:
         raise PayloadError(f"not UTF-8 at byte {exc.start}") from exc
-    found = notification_event(event, {"state": word}, initialized=False)
-    if not event or found is None or found.state == "noted":
+    notification = notification_event(event, {"state": word}, initialized=False)
+    if not event or notification is None or notification.state == "noted":
         raise PayloadError(f"event {event!r} is {word[:20]!r}, neither on nor off")
-    return [DeviceReport(names=(camera,), at=None, key=payload, events=(found,))]
+    return [DeviceReport(names=(camera,), at=None, key=payload, events=(notification,))]
 
 
 def _notification(camera: str, body: Mapping[str, Any], payload: bytes) -> list[DeviceReport]:
@@ -95,12 +95,18 @@ def _notification(camera: str, body: Mapping[str, Any], payload: bytes) -> list[
         raise PayloadError(f"a notification without `topic`; it has {', '.join(sorted(body)[:8]) or 'nothing'}")
     data = mapping_at(flat, "data") or {name: flat[name] for name in ("state", "value") if name in flat}
     op = text_at(flat, "op")
-    found = notification_event(topic, data, initialized=op == "Initialized", deleted=op == "Deleted")
+    notification = notification_event(topic, data, initialized=op == "Initialized", deleted=op == "Deleted")
     at = parse_utc(flat.get("utc")) or parse_any_time(flat.get("timestamp"))
     names = tuple(dict.fromkeys((camera, text_at(flat, "device") or camera)))
     kept = {"topic": topic, "op": op, "utc": at, "device": names[-1], "data": without_texts(data)}
     return [
-        DeviceReport(names=names, at=at, key=payload, events=(found,) if found else (), raw=msgspec.json.encode(kept))
+        DeviceReport(
+            names=names,
+            at=at,
+            key=payload,
+            events=(notification,) if notification else (),
+            raw=msgspec.json.encode(kept),
+        )
     ]
 
 
@@ -110,19 +116,19 @@ def _flat(body: Mapping[str, Any]) -> Mapping[str, Any]:
     if not topic:
         return body
     message = mapping_at(body, "Message", "_value_1") or mapping_at(body, "message", "message")
-    said = {**message, **mapping_at(message, "$")}
+    attributes = {**message, **mapping_at(message, "$")}
     return {
         "topic": topic.get("_value_1") or topic.get("_"),
-        "utc": said.get("UtcTime"),
-        "op": said.get("PropertyOperation"),
+        "utc": attributes.get("UtcTime"),
+        "op": attributes.get("PropertyOperation"),
         "data": _items(mapping_at(message, "Data") or mapping_at(message, "data")),
     }
 
 
 def _items(part: Mapping[str, Any]) -> dict[str, Any]:
     """Names and values of one item or several; handles the attribute styles of the parsers in use."""
-    found = part.get("SimpleItem", part.get("simpleItem"))
-    items = [item for item in (found if isinstance(found, list) else [found]) if isinstance(item, dict)]
+    content = part.get("SimpleItem", part.get("simpleItem"))
+    items = [item for item in (content if isinstance(content, list) else [content]) if isinstance(item, dict)]
     plain = [mapping_at(item, "$") or {name.removeprefix("@"): value for name, value in item.items()} for item in items]
     return {text_at(item, "Name"): item.get("Value") for item in plain}
 

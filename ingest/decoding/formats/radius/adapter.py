@@ -74,15 +74,15 @@ def _plain(value: object) -> object:
 
 
 def _request(nas: str, body: Mapping[str, Any]) -> DeviceReport:
-    said = text_at(body, "acct-status-type").lower()
-    sort = _NUMBERS.get(said, said)
+    status_type = text_at(body, "acct-status-type").lower()
+    sort = _NUMBERS.get(status_type, status_type)
     names = _names(nas, body)
     at = _time(body)
     if sort in ("accounting-on", "accounting-off"):
         connectivity = ConnectivityReport("online") if sort.endswith("on") else ConnectivityReport("offline", "stop")
         return DeviceReport(names=names, at=at, key=f"{sort}/{nas}".encode(), connectivity=connectivity)
     if sort not in _STATES:
-        raise PayloadError(f"`Acct-Status-Type` is {said or None!r}, not one of Start, Interim-Update, Stop")
+        raise PayloadError(f"`Acct-Status-Type` is {status_type or None!r}, not one of Start, Interim-Update, Stop")
     session = text_at(body, "acct-unique-session-id") or f"{names[0]}/{text_at(body, 'acct-session-id')}"
     detail = without_none(
         session=Personal(session, is_stable=True),
@@ -100,8 +100,8 @@ def _request(nas: str, body: Mapping[str, Any]) -> DeviceReport:
 
 def _names(nas: str, body: Mapping[str, Any]) -> tuple[str, ...]:
     called, _ = _called_station(body)
-    found = (text_at(body, "nas-identifier"), called, text_at(body, "nas-ip-address"), nas)
-    return tuple(dict.fromkeys(name for name in found if name))
+    names = (text_at(body, "nas-identifier"), called, text_at(body, "nas-ip-address"), nas)
+    return tuple(dict.fromkeys(name for name in names if name))
 
 
 def _client(body: Mapping[str, Any]) -> Personal | None:
@@ -112,8 +112,8 @@ def _client(body: Mapping[str, Any]) -> Personal | None:
 def _called_station(body: Mapping[str, Any]) -> tuple[str, str | None]:
     """MAC address and SSID out of Called-Station-Id: a MAC address in any spelling, a colon and the SSID."""
     text = text_at(body, "called-station-id")
-    found = _MAC_AND_SSID.fullmatch(text)
-    return (normal_mac(found[1]), found[2] or None) if found else (text, None)
+    match = _MAC_AND_SSID.fullmatch(text)
+    return (normal_mac(match[1]), match[2] or None) if match else (text, None)
 
 
 def _octets(body: Mapping[str, Any], direction: str) -> int | None:

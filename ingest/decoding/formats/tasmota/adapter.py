@@ -55,10 +55,10 @@ class Tasmota:
         levels = topic.split("/")
         names = (levels[1] if levels[0] in _PREFIXES else levels[0],)
         if levels[2] == "LWT":
-            said = _SAID.get(payload.strip().lower())
-            if said is None:
+            connectivity = _SAID.get(payload.strip().lower())
+            if connectivity is None:
                 raise PayloadError(f"LWT says {payload[:20]!r}, neither Online nor Offline")
-            return [DeviceReport(names=names, at=None, key=payload, connectivity=said)]
+            return [DeviceReport(names=names, at=None, key=payload, connectivity=connectivity)]
         if levels[2] not in _MEASURING:
             return []
         body: Mapping[str, Any] = json_object(payload)

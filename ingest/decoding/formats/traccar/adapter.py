@@ -174,8 +174,8 @@ def _alarms(attributes: Mapping[str, Any]) -> Iterator[AdapterEvent]:
             yield _alarm_event(_ALARMS[alarm], {"alarm": alarm})
 
 
-def _alarm_event(found: tuple[str, str], detail: dict[str, Any]) -> AdapterEvent:
-    type_, state = found
+def _alarm_event(type_and_state: tuple[str, str], detail: dict[str, Any]) -> AdapterEvent:
+    type_, state = type_and_state
     return AdapterEvent(type_, state, detail, key=type_.encode())  # type: ignore[arg-type]
 
 

@@ -66,8 +66,8 @@ def _unwrap(body: dict[str, Any]) -> Mapping[str, Any]:
 
 def _names(application: str, device_id: str, ids: Mapping[str, Any]) -> tuple[str, ...]:
     eui = text_at(ids, "dev_eui")
-    found = [device_id, text_at(ids, "device_id"), eui]
-    paths = [f"{application}/{name}" for name in found if name]
+    device_ids = [device_id, text_at(ids, "device_id"), eui]
+    paths = [f"{application}/{name}" for name in device_ids if name]
     return tuple(dict.fromkeys(name for name in (eui, *paths) if name))
 
 
@@ -78,10 +78,10 @@ def _join(names: tuple[str, ...], body: Mapping[str, Any], payload: bytes) -> De
 
 def _location(names: tuple[str, ...], body: Mapping[str, Any], payload: bytes) -> DeviceReport:
     place = mapping_at(body, "location_solved", "location")
-    found = position(place.get("latitude"), place.get("longitude"))
-    if not found:
+    coordinates = position(place.get("latitude"), place.get("longitude"))
+    if not coordinates:
         raise PayloadError("a solved location without latitude and longitude")
-    return DeviceReport(names=names, at=_time(body), key=payload, known=found, hint=Hint(place=found))
+    return DeviceReport(names=names, at=_time(body), key=payload, known=coordinates, hint=Hint(place=coordinates))
 
 
 def _uplink(names: tuple[str, ...], body: Mapping[str, Any], uplink: Mapping[str, Any], payload: bytes) -> DeviceReport:
@@ -107,8 +107,8 @@ def _uplink(names: tuple[str, ...], body: Mapping[str, Any], uplink: Mapping[str
 def _hint(model: str, uplink: Mapping[str, Any]) -> Hint:
     places = mapping_at(uplink, "locations")
     for place in (mapping_at(places, name) for name in places):
-        if found := position(place.get("latitude"), place.get("longitude")):
-            return Hint(model=model, place=found)
+        if coordinates := position(place.get("latitude"), place.get("longitude")):
+            return Hint(model=model, place=coordinates)
     return Hint(model=model)
 
 
