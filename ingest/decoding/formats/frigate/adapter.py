@@ -155,8 +155,8 @@ def _camera_report(
     if at is None:
         raise PayloadError("no readable `start_time` or `end_time`")
     camera = text_at(after, "camera")
-    news = content_key({name: event.detail[name] for name in _NEWS if name in event.detail})
-    key = f"{text_at(after, 'id')}/{event.detail.get('step', event.state)}/".encode() + news
+    distinctive = content_key({name: event.detail[name] for name in _NEWS if name in event.detail})
+    key = f"{text_at(after, 'id')}/{event.detail.get('step', event.state)}/".encode() + distinctive
     raw = msgspec.json.encode({"type": step, "after": {name: after[name] for name in keys if name in after}})
     return DeviceReport(names=(camera,), at=at, key=key, events=(event,), raw=raw)
 
