@@ -1,7 +1,8 @@
 """Traccar, a gateway for some two thousand tracker protocols: forwarded positions and events.
 
 One topic for all vehicles: `positions` and `events` (`forward.topic`, `event.forward.topic`), also below `traccar/`;
-the device is named by its `uniqueId`. Speed is in knots, odometer in metres, hours in milliseconds.
+the device is named by its `uniqueId`. Speed is in knots, hours in milliseconds. Inputs, distances and fuel, which have
+no one meaning, are the profile's.
 Source: Traccar, `PositionData`, `EventData`, `Position` and its attribute keys.
 """
 
@@ -134,15 +135,11 @@ def _movement(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _vehicle(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    odometer_m = parse_number(attributes.get("odometer"))
-    total_m = parse_number(attributes.get("totalDistance"))
-    distance_m = odometer_m if odometer_m is not None else total_m
     hours_ms = parse_number(attributes.get("hours"))
     faults = text_at(attributes, "dtcs").replace(",", " ").split()
     seen = parse_number(attributes.get("sat"))
     return without_none(
         ignition=parse_flag(attributes.get("ignition")),
-        odometer_km=None if distance_m is None else round(distance_m / 1000, 3),
         engine_h=None if hours_ms is None else round(hours_ms / 3_600_000, 4),
         power_v=parse_number(attributes.get("power")),
         battery_v=parse_number(attributes.get("battery")),
