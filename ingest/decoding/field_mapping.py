@@ -13,7 +13,7 @@ from broker.contract.topics import Kind
 from city.inventory.field_types import Scalar
 from city.inventory.model import EventRule, FieldRule, Profile
 from city.inventory.units import convert, field_unit, number_and_unit
-from ingest.decoding.formats.parsing import parse_flag, parse_number
+from ingest.decoding.formats.parsing import is_coarse, parse_flag, parse_number
 from ingest.decoding.formats.port import AdapterEvent
 from ingest.store.schema import COLUMNS, ColumnType
 
@@ -68,6 +68,15 @@ def read_events(profile: Profile, decoded: Mapping[str, Any]) -> list[AdapterEve
         else:
             found.append(AdapterEvent(type_, "raised" if raised else "cleared", detail))
     return found
+
+
+def doubts_fix(profile: Profile, decoded: Mapping[str, Any]) -> bool:
+    """Whether a message itself says that its position is none, made up, or hundreds of metres wide."""
+    return (
+        any(is_coarse(get_path(decoded, path)) for path in profile.accuracy)
+        or any(parse_flag(get_path(decoded, path)) is False for path in profile.fix_valid)
+        or any(parse_flag(get_path(decoded, path)) is True for path in profile.fix_invalid)
+    )
 
 
 def is_valid(kind: Kind, field: str, value: object) -> bool:

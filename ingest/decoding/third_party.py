@@ -15,8 +15,8 @@ from broker.contract.payloads import MAX_BATCH, Rejected, device_event_types
 from city.errors import PayloadError
 from city.inventory.model import City, Device, Profile
 from ingest.decoding.address_index import DeviceAddressIndex
-from ingest.decoding.field_mapping import drop_invalid, get_path, read_events, read_fields
-from ingest.decoding.formats.parsing import parse_any_time
+from ingest.decoding.field_mapping import doubts_fix, drop_invalid, get_path, read_events, read_fields
+from ingest.decoding.formats.parsing import parse_any_time, parse_flag
 from ingest.decoding.formats.port import (
     Adapter,
     AdapterEvent,
@@ -30,8 +30,17 @@ from ingest.decoding.identity import derive_seq, event_epoch
 from ingest.decoding.pseudonyms import Pseudonyms
 from ingest.decoding.record_builder import RecordBuilder
 from ingest.decoding.results import DEAD_LETTERS_MAX, DecodeResult, UnknownDeviceMessage
+from ingest.decoding.validation import without_fix
 from ingest.messages import Arrival
-from ingest.store.records import QUALITY_INVALID, QUALITY_UNDECODED, EventRecord, Reading, Record, StatusRecord
+from ingest.store.records import (
+    QUALITY_INVALID,
+    QUALITY_NO_FIX,
+    QUALITY_UNDECODED,
+    EventRecord,
+    Reading,
+    Record,
+    StatusRecord,
+)
 
 HISTORICAL_AFTER: Final = timedelta(minutes=10)
 UNDECODED: Final = "undecoded: "
@@ -122,6 +131,8 @@ class ThirdPartyDecoder:
         received_at = message.arrival.received_at
         readings, rest = _frame_readings(profile, report)
         for number, reading in enumerate(readings):
+            if parse_flag(reading.fields.get("simulated")):
+                continue  # somebody tried it out: nothing of it was measured
             at = self._aware(reading.at or report.at or _time_at(profile.time, reading.fields))
             if at is None and message.arrival.retained:
                 continue  # kept by the broker for nobody knows how long: it may not count as measured now
@@ -215,6 +226,8 @@ def _values(
     values, refused = drop_invalid(profile.kind, report.known) if first else ({}, False)
     read, invalid = read_fields(profile, fields)
     words = report.quality if first else ()
+    if "lat_deg" in read and doubts_fix(profile, fields):
+        read, words = without_fix(read), (*words, QUALITY_NO_FIX)
     return {**values, **read}, (*words, QUALITY_INVALID) if refused or invalid else words
 
 

@@ -102,7 +102,7 @@ def _position(
         raise PayloadError("a position without a readable `deviceTime`, `fixTime` or `serverTime`")
     attributes = mapping_at(body, "attributes")
     place = position(body.get("latitude"), body.get("longitude"))
-    words = _doubts(body)
+    words = _doubts(body, attributes)
     return DeviceReport(
         names=names,
         at=at,
@@ -116,8 +116,9 @@ def _position(
     )
 
 
-def _doubts(body: Mapping[str, Any]) -> tuple[str, ...]:
-    if parse_flag(body.get("valid")) is False or is_coarse(body.get("accuracy")):
+def _doubts(body: Mapping[str, Any], attributes: Mapping[str, Any]) -> tuple[str, ...]:
+    made_up = any(parse_flag(attributes.get(name)) for name in ("approximate", "mock"))
+    if made_up or parse_flag(body.get("valid")) is False or is_coarse(body.get("accuracy")):
         return (QUALITY_NO_FIX,)
     return (QUALITY_OUTDATED,) if parse_flag(body.get("outdated")) else ()
 
