@@ -27,6 +27,11 @@ _ALL_FIELDS: Final[dict[Kind, type]] = {
     for kind, types in _FIELD_TYPES.items()
 }
 _DETAIL_TEXT_MAX: Final = 120
+_NO_TEMPERATURE_C: Final = frozenset({-127.0, 127.94, 127.9, 255.0, 255.9, 327.66, 327.67, 327.68, 409.5})
+"""What no sensor measures: 1-Wire without an answer, and the ends of 8, 12 and 16 bits in tenths and hundredths.
+
+Codes that another sensor can measure (85 °C of a DS18B20) are the profile's.
+"""
 
 
 def read_fields(profile: Profile, decoded: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
@@ -167,6 +172,8 @@ def _number(field: str, rule: FieldRule, found: object, unit: str) -> float | No
     if rule.signed_bits and number >= 1 << (rule.signed_bits - 1):
         number -= 1 << rule.signed_bits
     number = convert(number * rule.scale + rule.shift, written or unit, field_unit(field))
+    if field == "temperature_c" and round(number, 2) in _NO_TEMPERATURE_C:
+        return None
     number = 100.0 - number if rule.percent_of == "empty" else number
     return number if math.isfinite(number) else None
 
