@@ -17,6 +17,7 @@ from ingest.store.latest import connectivity
 from ingest.store.port import Aggregate, Latest
 from ingest.store.records import Connectivity, EventRecord, Value
 from ingest.store.views.device_condition import DeviceCondition, condition_of, number, position_of
+from ingest.store.views.device_state import without_expired
 
 FIWARE_TYPES: Final[dict[Kind, str]] = {"bin": "WasteContainer", "truck": "Vehicle", "ap": "Device", "camera": "Device"}
 
@@ -142,6 +143,11 @@ def device_connectivity(context: ApiContext, device: Device, latest: Latest | No
     return connectivity(latest, interval_s=device.interval_s, now=now - live_lag(context))
 
 
+def current_values(context: ApiContext, device: Device, latest: Latest | None, now: datetime) -> Latest | None:
+    """The last values without those that are too old to say how the device is."""
+    return without_expired(device, latest, now - live_lag(context))
+
+
 def live_lag(context: ApiContext) -> timedelta:
     """Lag of live data in the store."""
     health = context.health.read()
@@ -169,7 +175,7 @@ def device_response(context: ApiContext, device: Device, latest: Latest | None, 
         values={name: ValueResponse(field.value, unit_of(name), field.measured_at) for name, field in values.items()},
         simulated=context.demo,
         facts=_facts(device, context.city.sites.get(device.site)),
-        **_fiware(device, latest, connected),
+        **_fiware(device, current_values(context, device, latest, now), connected),
     )
 
 

@@ -13,7 +13,7 @@ from broker.contract.topics import Kind
 from city.inventory.model import Device
 from ingest.store.port import EventQuery
 from ingest.store.views.device_condition import LATCHED_EVENTS
-from ingest.store.views.device_state import RAISED_BACK, DeviceState, evaluate, raised_by_device
+from ingest.store.views.device_state import RAISED_LOOKBACK, DeviceState, evaluate, raised_by_device
 
 EMPTIED_BACK: Final = timedelta(days=14)
 """Look-back of collections; the time of an older collection is unknown."""
@@ -26,7 +26,7 @@ def device_states(context: ApiContext, *, kind: Kind | None = None, device: Devi
     now = context.clock()
     device_id = device.id if device else None
     latest = {latest.device: latest for latest in context.reader.latest(kind=kind, device=device_id)}
-    query = EventQuery(now - RAISED_BACK, now + _AHEAD, device_id, kind, _RAISED)
+    query = EventQuery(now - RAISED_LOOKBACK, now + _AHEAD, device_id, kind, _RAISED)
     oldest_first = reversed(list(each_event(context.reader, query)))
     devices = [
         listed

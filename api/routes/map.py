@@ -17,7 +17,7 @@ from api.http.description import model_answer, problems
 from api.http.routing import ApiRoute
 from api.queries.cases import cases
 from api.queries.geojson import MEDIA, PointGeometry, rounded_point
-from api.schemas import device_connectivity
+from api.schemas import current_values, device_connectivity
 from broker.contract.topics import Kind
 from city.inventory.model import AccessPoint, Bin, Device, Truck
 from ingest.store.port import Latest
@@ -173,7 +173,8 @@ def layer(context: ApiContext, kind: Kind) -> LayerResponse:
         newest = latest.get(device.id)
         if kind == device.KIND and (position := position_of(device, newest)):
             connected = device_connectivity(context, device, newest, now)
-            properties = _properties(device, newest, connected, open_cases[device.id])
+            current = current_values(context, device, newest, now)
+            properties = _properties(device, current, connected, open_cases[device.id])
             features.append(LayerFeature(rounded_point(*position), properties))
     return LayerResponse(features)
 

@@ -224,8 +224,10 @@ class Profile:
     """A device model: how its messages map to the contract.
 
     `frames` names the decoder of its raw frames, empty for none. `time` and `fix_time` list paths of its own clock and
-    of the time of its position, for formats that do not define them. `matches` are names of the model at network
-    servers, and `adapters` the formats it comes by; both serve to suggest it for an unknown device.
+    of the time of its position, for formats that do not define them. `accuracy` lists paths of the position's radius in
+    metres, `fix_valid` and `fix_invalid` paths of what says by yes that the position is one, or is none. `matches` are
+    names of the model at network servers, and `adapters` the formats it comes by; both serve to suggest it for an
+    unknown device.
     """
 
     id: Id
@@ -236,6 +238,9 @@ class Profile:
     frames: Text = ""
     time: Texts = ()
     fix_time: Texts = ()
+    accuracy: Texts = ("accuracy",)
+    fix_valid: Texts = ()
+    fix_invalid: Texts = ()
     matches: Texts = ()
     adapters: Texts = ()
     geometry: SensorGeometry = SensorGeometry()

@@ -13,7 +13,7 @@ from broker.contract.topics import Kind
 from city.inventory.field_types import Scalar
 from city.inventory.model import EventRule, FieldRule, Profile
 from city.inventory.units import convert, field_unit, number_and_unit
-from ingest.decoding.formats.parsing import parse_flag, parse_number
+from ingest.decoding.formats.parsing import is_coarse, parse_flag, parse_number
 from ingest.decoding.formats.port import AdapterEvent
 from ingest.store.schema import COLUMNS, ColumnType
 
@@ -27,6 +27,11 @@ _ALL_FIELDS: Final[dict[Kind, type]] = {
     for kind, types in _FIELD_TYPES.items()
 }
 _DETAIL_TEXT_MAX: Final = 120
+_NO_TEMPERATURE_C: Final = frozenset({-127.0, 127.94, 127.9, 255.0, 255.9, 327.66, 327.67, 327.68, 409.5})
+"""What no sensor measures: 1-Wire without an answer, and the ends of 8, 12 and 16 bits in tenths and hundredths.
+
+Codes that another sensor can measure (85 °C of a DS18B20) are the profile's.
+"""
 
 
 def read_fields(profile: Profile, decoded: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
@@ -68,6 +73,15 @@ def read_events(profile: Profile, decoded: Mapping[str, Any]) -> list[AdapterEve
         else:
             events.append(AdapterEvent(type_, "raised" if raised else "cleared", detail))
     return events
+
+
+def doubts_fix(profile: Profile, decoded: Mapping[str, Any]) -> bool:
+    """Whether a message itself says that its position is none, made up, or hundreds of metres wide."""
+    return (
+        any(is_coarse(get_path(decoded, path)) for path in profile.accuracy)
+        or any(parse_flag(get_path(decoded, path)) is False for path in profile.fix_valid)
+        or any(parse_flag(get_path(decoded, path)) is True for path in profile.fix_invalid)
+    )
 
 
 def is_valid(kind: Kind, field: str, value: object) -> bool:
@@ -158,6 +172,8 @@ def _number(field: str, rule: FieldRule, raw: object, unit: str) -> float | None
     if rule.signed_bits and number >= 1 << (rule.signed_bits - 1):
         number -= 1 << rule.signed_bits
     number = convert(number * rule.scale + rule.shift, written or unit, field_unit(field))
+    if field == "temperature_c" and round(number, 2) in _NO_TEMPERATURE_C:
+        return None
     number = 100.0 - number if rule.percent_of == "empty" else number
     return number if math.isfinite(number) else None
 

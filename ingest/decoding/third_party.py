@@ -16,8 +16,8 @@ from broker.contract.payloads import MAX_BATCH, Rejected, device_event_types
 from city.errors import PayloadError
 from city.inventory.model import City, Device, Profile
 from ingest.decoding.address_index import DeviceAddressIndex
-from ingest.decoding.field_mapping import drop_invalid, get_path, read_events, read_fields
-from ingest.decoding.formats.parsing import clock_flags, parse_any_time, parse_utc
+from ingest.decoding.field_mapping import doubts_fix, drop_invalid, get_path, read_events, read_fields
+from ingest.decoding.formats.parsing import clock_flags, parse_any_time, parse_flag, parse_utc
 from ingest.decoding.formats.port import (
     Adapter,
     AdapterEvent,
@@ -31,10 +31,11 @@ from ingest.decoding.identity import derive_seq, event_epoch
 from ingest.decoding.pseudonyms import Pseudonyms
 from ingest.decoding.record_builder import RecordBuilder
 from ingest.decoding.results import DEAD_LETTERS_MAX, DecodeResult, UnknownDeviceMessage
-from ingest.decoding.validation import is_plausible, merge_flags
+from ingest.decoding.validation import is_plausible, merge_flags, without_fix
 from ingest.messages import Arrival
 from ingest.store.records import (
     QUALITY_INVALID,
+    QUALITY_NO_FIX,
     QUALITY_UNDECODED,
     ClientList,
     EventRecord,
@@ -154,6 +155,8 @@ class ThirdPartyDecoder:
         received_at = message.arrival.received_at
         readings, rest = _frame_readings(profile, report)
         for number, reading in enumerate(readings):
+            if parse_flag(reading.fields.get("simulated")):
+                continue  # somebody tried it out: nothing of it was measured
             at = self._aware(reading.at or report.at or _time_at(profile.time, reading.fields))
             own_time = at if at and is_plausible(at, received_at) else None
             if own_time is None and message.arrival.retained:
@@ -269,6 +272,8 @@ def _values(
     values, refused = drop_invalid(profile.kind, report.known) if first else ({}, False)
     read, invalid = read_fields(profile, fields)
     words = report.quality if first else ()
+    if "lat_deg" in read and doubts_fix(profile, fields):
+        read, words = without_fix(read), (*words, QUALITY_NO_FIX)
     return {**values, **read}, (*words, QUALITY_INVALID) if refused or invalid else words
 
 

@@ -10,6 +10,7 @@ import msgspec
 from city.inventory.model import BinModel, SensorGeometry
 from ingest.store.records import (
     QUALITY_CLOCK,
+    QUALITY_GEOMETRY,
     QUALITY_INVALID,
     QUALITY_LATE,
     QUALITY_NO_FIX,
@@ -30,7 +31,7 @@ _ANYWHERE: Final = SensorGeometry()
 RATE_MAX_KBPS: Final = 10_000_000.0
 """Upper limit of an access point's rate."""
 OVERSHOOT: Final = 1.25
-"""Distances beyond 1.25 x depth are invalid."""
+"""Distances beyond 1.25 x depth do not fit the container."""
 
 
 class ResolvedTime(msgspec.Struct, frozen=True, gc=False):
@@ -65,14 +66,14 @@ def _storable(at: datetime) -> datetime:
 
 
 def fill_pct(model: BinModel, distance_mm: float, sensor: SensorGeometry = _ANYWHERE) -> float | None:
-    """Fill level in percent; None when the distance is a sentinel, in a dead zone, out of range or beyond the floor.
+    """Fill level in percent; None when the distance is no measurement, or deeper than the container.
 
     Source: blueprint section 4: (height - offset - distance) / (height - offset - dead_zone), clamped.
     """
-    depth_mm = model.height_mm - model.offset_mm
-    dead_zone_mm = max(model.dead_zone_mm, sensor.dead_zone_mm)
-    if distance_mm in model.invalid_mm or not dead_zone_mm <= distance_mm <= min(sensor.range_mm, depth_mm * OVERSHOOT):
+    depth_mm = _depth_mm(model)
+    if not _is_measured(model, distance_mm, sensor) or distance_mm > depth_mm * OVERSHOOT:
         return None
+    dead_zone_mm = _dead_zone_mm(model, sensor)
     # A container no deeper than its sensor is blind: full as soon as anything is seen.
     share = (depth_mm - distance_mm) / (depth_mm - dead_zone_mm) if depth_mm > dead_zone_mm else 0.0
     return round(100 * min(max(share, 0.0), 1.0), 2)
@@ -83,16 +84,33 @@ def apply_geometry(
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Add the fill level that follows from a distance; it takes precedence over the device's own fill level.
 
-    An invalid distance is removed, so that an unknown level is never shown as empty.
+    A distance that the sensor cannot have measured is removed, so that an unknown level is never shown as empty. One
+    that it can have measured stays, also where the container of the inventory is less deep: whoever installs the sensor
+    has to see it.
     """
     distance_mm = values.get("distance_mm")
     if distance_mm is None:
         return values, ()
-    fill = fill_pct(model, distance_mm, sensor)
     kept = {name: value for name, value in values.items() if name not in ("distance_mm", "fill_pct")}
-    if fill is None:
+    if not _is_measured(model, distance_mm, sensor):
         return kept, (QUALITY_INVALID,)
+    fill = fill_pct(model, distance_mm, sensor)
+    if fill is None:
+        return {**kept, "distance_mm": distance_mm}, (QUALITY_GEOMETRY,)
     return {**kept, "distance_mm": distance_mm, "fill_pct": fill}, ()
+
+
+def _is_measured(model: BinModel, distance_mm: float, sensor: SensorGeometry) -> bool:
+    """Whether a distance is no sentinel, and within what the sensor can see."""
+    return distance_mm not in model.invalid_mm and _dead_zone_mm(model, sensor) <= distance_mm <= sensor.range_mm
+
+
+def _depth_mm(model: BinModel) -> float:
+    return model.height_mm - model.offset_mm
+
+
+def _dead_zone_mm(model: BinModel, sensor: SensorGeometry) -> float:
+    return max(model.dead_zone_mm, sensor.dead_zone_mm)
 
 
 def check_position(values: dict[str, Any], fix_age: timedelta | None = None) -> tuple[dict[str, Any], tuple[str, ...]]:

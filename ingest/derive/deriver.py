@@ -22,7 +22,7 @@ from ingest.store.port import DerivedWriter
 from ingest.store.schema import EVENTS, RAW
 from ingest.store.views.cases import TYPES, fold
 from ingest.store.views.device_condition import ABSENT, LATCHED_EVENTS
-from ingest.store.views.device_state import RAISED_BACK, evaluate, raised_by_device
+from ingest.store.views.device_state import RAISED_LOOKBACK, evaluate, raised_by_device
 from ingest.store.views.health import HealthSnapshotFile, IngestHealth
 
 log = structlog.get_logger("ingest")
@@ -111,7 +111,7 @@ class Deriver:
             self._restored = True
         city = self._inventory.current()
         latest = {known.device: known for known in self._store.latest()}
-        raised = raised_by_device(self._store.events_since(LATCHED_EVENTS, now - RAISED_BACK))
+        raised = raised_by_device(self._store.events_since(LATCHED_EVENTS, now - RAISED_LOOKBACK))
         device_states = evaluate(city.devices.values(), latest, raised, now, self._own_lag())
         cases = fold(self._store.events_since(TYPES, now - CASES_BACK), city, simulated=self._demo)
         deposits = self._store.events_since(("deposit",), now - DEPOSITS_BACK)

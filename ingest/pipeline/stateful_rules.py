@@ -15,6 +15,7 @@ import msgspec
 from city.counters import CounterState, CounterValue, count_growth
 from city.inventory.geo import distance_km
 from ingest.decoding.validation import AHEAD_MAX, RATE_MAX_KBPS, merge_flags, without_fix
+from ingest.pipeline.temperatures import TemperatureSample, is_lone_heat, without_temperature
 from ingest.store.port import EventQuery, Latest, TelemetryReader
 from ingest.store.records import QUALITY_JUMP, ClientList, EventRecord, Reading, Record, Value
 
@@ -32,6 +33,8 @@ RADIO_COUNT_AGE_MAX: Final = timedelta(minutes=15)
 """How long the client count of a radio that reports alone is added to the others."""
 LEVELS_LOOKBACK: Final = timedelta(days=1825)
 """Retention of events: an event raised that long ago and not cleared is still raised."""
+RENEW_AFTER: Final = timedelta(days=3)
+"""A condition that a device goes on reporting is stored again after this time: it would count as ended otherwise."""
 _COUNTERS: Final = (("rx_bytes", "rx_kbps"), ("tx_bytes", "tx_kbps"))
 
 
@@ -119,12 +122,14 @@ class StatefulRules:
         self._levels: StagedDict[tuple[str, str], EventRecord] = StagedDict()
         self._radios: StagedDict[str, RadioClients] = StagedDict()
         self._client_lists: StagedDict[str, ListedAccessPoint] = StagedDict()
+        self._temperatures: StagedDict[str, TemperatureSample] = StagedDict()
         self._staged: tuple[StagedDict[Any, Any], ...] = (
             self._tracks,
             self._counters,
             self._levels,
             self._radios,
             self._client_lists,
+            self._temperatures,
         )
 
     def apply(self, records: Sequence[Record]) -> list[Record | None]:
@@ -153,6 +158,9 @@ class StatefulRules:
                 self._tracks[latest.device] = PositionTrack(position)
             if counters := _counters_of(latest):
                 self._counters[latest.device] = counters
+            if temperature := latest.values.get("temperature_c"):
+                celsius = float(temperature.value)
+                self._temperatures[latest.device] = TemperatureSample(temperature.measured_at, celsius)
         end = self._clock() + AHEAD_MAX
         for type_ in sorted(self._level_events):
             newest_first = reader.events(EventQuery(end - LEVELS_LOOKBACK, end, types=(type_,), limit=1_000))
@@ -167,6 +175,8 @@ class StatefulRules:
             values = record.values
             if "lat_deg" in values:
                 record = self._check_jump(record)
+            if "temperature_c" in values:
+                record = self._check_heat(record)
             if "rx_bytes" in values or "tx_bytes" in values:
                 record = self._add_rates(record)
             if "clients_by_radio" in values and "clients" not in values:
@@ -199,7 +209,10 @@ class StatefulRules:
         if known is not None and event.origin.measured_at < known.origin.measured_at:
             return False
         if event.state == (known.state if known else "cleared"):
-            return False
+            if known is None or event.state == "cleared":
+                return False
+            if event.origin.measured_at - known.origin.measured_at < RENEW_AFTER:
+                return False
         self._levels[key] = event
         return True
 
@@ -219,6 +232,16 @@ class StatefulRules:
         self._tracks[device] = PositionTrack(track.accepted, position, confirmations)
         quality = merge_flags(reading.origin.quality, (QUALITY_JUMP,))
         return Reading(msgspec.structs.replace(reading.origin, quality=quality), without_fix(reading.values))
+
+    def _check_heat(self, reading: Reading) -> Reading:
+        device, celsius = reading.origin.device, float(reading.values["temperature_c"])
+        before = self._temperatures.get(device)
+        if before is not None and reading.origin.measured_at < before.at:
+            return reading
+        self._temperatures[device] = TemperatureSample(reading.origin.measured_at, celsius)
+        fire = self._levels.get((device, "fire"))
+        is_known = fire is not None and fire.state == "raised"
+        return reading if is_known or not is_lone_heat(before, celsius) else without_temperature(reading)
 
     def _add_rates(self, reading: Reading) -> Reading:
         device, at, values = reading.origin.device, reading.origin.measured_at, reading.values

@@ -19,7 +19,7 @@ from api.console.page_context import PageContext
 from api.console.parts.forms import pager, select
 from api.console.parts.layout import replace, show
 from api.console.parts.markup import join, link, table, tag
-from api.schemas import device_connectivity, service_status
+from api.schemas import current_values, device_connectivity, service_status
 from broker.contract.topics import Kind
 from city.inventory.model import Bin, Device, Truck
 from ingest.store.port import Latest
@@ -84,7 +84,7 @@ def _downloads(page: PageContext, kind: Kind) -> Markup:
 
 def _list(page: PageContext, kind: Kind, filter_: DeviceFilter) -> Markup:
     now = page.context.clock()
-    latest = {latest.device: latest for latest in page.context.reader.latest(kind=kind)}
+    latest = _current_values(page, kind, now)
     devices = [
         device
         for device in page.context.city.devices.values()
@@ -101,6 +101,16 @@ def _list(page: PageContext, kind: Kind, filter_: DeviceFilter) -> Markup:
     return join(
         [count, table(_headings(page, kind), rows), pager(page, partial(filter_.address, kind), page_number, pages)]
     )
+
+
+def _current_values(page: PageContext, kind: Kind, now: datetime) -> dict[str, Latest]:
+    context = page.context
+    devices = context.city.devices
+    current = (
+        current_values(context, devices[known.device], known, now) if known.device in devices else known
+        for known in context.reader.latest(kind=kind)
+    )
+    return {known.device: known for known in current if known}
 
 
 def matches(page: PageContext, filter_: DeviceFilter, device: Device, latest: Latest | None, now: datetime) -> bool:

@@ -17,7 +17,7 @@ from broker.contract.topics import KINDS, Kind
 from broker.health import read_health
 from city.runtime.status import broker_problems
 from ingest.store.parked.dead_letters import DeadLetter
-from ingest.store.records import Connectivity
+from ingest.store.records import QUALITY_GEOMETRY, Connectivity
 from ingest.store.views.health import IngestHealth
 
 REFRESH_S: Final = 5.0
@@ -49,7 +49,8 @@ def _health(page: PageContext) -> Markup:
     state = tag("p", verdict, class_=f"verdict {grade}")
     note = tag("p", tag("code", health.note), class_="warn") if health and health.note else Markup()
     tiles = _tiles(page, health)
-    return join([state, note, *warnings, tiles, _devices(page, system.devices), _late(page, system.late)])
+    late = _listed_devices(page, "late_devices", system.late)
+    return join([state, note, *warnings, tiles, _devices(page, system.devices), late, _misfits(page)])
 
 
 def _warnings(page: PageContext, health: IngestHealth | None) -> list[Markup]:
@@ -143,10 +144,17 @@ def _count(kind: str, state: str, count: int) -> object:
     return link(f"/devices/{kind}?state={state}", count) if count else 0
 
 
-def _late(page: PageContext, late: list[str]) -> Markup:
-    heading = tag("h2", page.t("late_devices"))
-    names = [link(f"/device/{device}", device) for device in late[:LATE_SHOWN]]
-    listed = tag("p", join(names, ", "), " …" if len(late) > LATE_SHOWN else "")
+def _misfits(page: PageContext) -> Markup:
+    """Containers whose sensor measures deeper than the inventory says that they are; empty without any."""
+    bins = page.context.reader.latest(kind="bin")
+    misfits = sorted(latest.device for latest in bins if QUALITY_GEOMETRY in latest.quality)
+    return _listed_devices(page, "geometry_devices", misfits) if misfits else Markup()
+
+
+def _listed_devices(page: PageContext, title: str, devices: list[str]) -> Markup:
+    heading = tag("h2", page.t(title))
+    names = [link(f"/device/{device}", device) for device in devices[:LATE_SHOWN]]
+    listed = tag("p", join(names, ", "), " …" if len(devices) > LATE_SHOWN else "")
     return tag("section", heading, listed if names else tag("p", page.t("none_of_these")), class_="panel")
 
 

@@ -13,7 +13,7 @@ import msgspec
 from broker.contract.payloads import Scene
 from city.inventory.model import Device, Truck
 from ingest.store.port import Latest
-from ingest.store.records import QUALITY_CLOCK, Connectivity, EventRecord
+from ingest.store.records import QUALITY_CLOCK, QUALITY_GEOMETRY, Connectivity, EventRecord
 
 FULL_PCT: Final = 85.0
 """Fill level above which a container is to be emptied; the console and the boards colour by it."""
@@ -79,7 +79,8 @@ def _bin(latest: Latest | None, connected: Connectivity, raised: Raised) -> Devi
     if "tilt" in raised or (tilt is not None and tilt > TILTED_DEG):
         return DeviceCondition("tilted", 1, "tilt")
     if fill is None:
-        return DeviceCondition("unmeasured", 1, "no_fill")
+        is_too_deep = latest is not None and QUALITY_GEOMETRY in latest.quality
+        return DeviceCondition("unmeasured", 1, "geometry" if is_too_deep else "no_fill")
     return DeviceCondition("filling", 0, "fill_rising") if fill >= FILLING_PCT else DeviceCondition("ok")
 
 

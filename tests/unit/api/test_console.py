@@ -26,7 +26,7 @@ from broker.contract.topics import KINDS
 from broker.health import BrokerHealth, health_path
 from city.i18n.catalogue import CONSOLE_TEXTS, LANGS, Lang
 from ingest.store.port import SeriesPoint
-from ingest.store.records import StatusRecord, Value
+from ingest.store.records import Reading, RecordOrigin, StatusRecord, Value
 from ingest.store.views.health import ErrorRateAlarm, IngestHealth
 from tests.unit.api.conftest import CITY, NOW, Stage
 
@@ -232,3 +232,31 @@ def test_readings_lost_in_a_full_device_are_told(stage: Stage) -> None:
     shape = device_response(context, CITY.devices["bin-0451"], stage.store.latest(device="bin-0451")[0], NOW)
     assert (shape.outbox_waiting, shape.outbox_dropped) == (3, 12)
     assert "12 readings were lost" in device_page._values(PageContext(context, "en", "viewer"), shape)
+
+
+@pytest.mark.parametrize("lang", list(LANGS))
+def test_the_system_page_names_containers_that_are_less_deep_than_their_sensor_measures(
+    stage: Stage, lang: Lang
+) -> None:
+    seen = PageContext(stage.context(), lang, "viewer")
+    assert seen.t("geometry_devices") not in system_page._health(seen)
+    at = NOW - timedelta(seconds=30)
+    for number, quality in enumerate(((), ("geometry",)), 1):
+        origin = RecordOrigin("bin", f"bin-045{number}", "e", number, at, at, quality=quality)
+        stage.store.write([Reading(origin, {"distance_mm": 2900.0})], ())
+    part = str(system_page._health(seen)).partition(seen.t("geometry_devices"))[2]
+    assert "/device/bin-0452" in part
+    assert "/device/bin-0451" not in part
+
+
+def test_lists_leave_out_what_a_sensor_has_not_measured_for_a_week(stage: Stage) -> None:
+    at = NOW - timedelta(days=7)
+    old = RecordOrigin("bin", "bin-0451", "e", 1, at, at)
+    new = RecordOrigin("bin", "bin-0451", "e", 2, NOW, NOW)
+    stage.store.write([Reading(old, {"fill_pct": 97.0}), Reading(new, {"battery_pct": 60.0})], ())
+    shape = device_response(stage.context(), CITY.devices["bin-0451"], stage.store.latest(device="bin-0451")[0], NOW)
+    assert shape.values["fill_pct"].value == 97.0, "the last value stays readable, with its time"
+    assert shape.fillingLevel is None
+    rows = str(listing._list(page_context(stage), "bin", DeviceFilter.of(asked(q="bin-0451"))))
+    assert "/device/bin-0451" in rows
+    assert "97" not in rows

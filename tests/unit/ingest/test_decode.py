@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from city.inventory.model import BinModel, City
+from city.inventory.model import BinModel, City, SensorGeometry
 from ingest.decoding.decoder import Decoder
 from ingest.decoding.results import DecodeResult
-from ingest.decoding.validation import fill_pct
+from ingest.decoding.validation import apply_geometry, fill_pct
 from ingest.messages import Arrival
 from ingest.store.records import EventRecord, Reading, StatusRecord
 
@@ -50,11 +50,31 @@ def test_geometry_wins_over_what_the_device_says(decoder: Decoder) -> None:
     assert reading(decode(decoder, BIN, stamped(distance_mm=490, fill_pct=3))).values["fill_pct"] == 50.0
 
 
-@pytest.mark.parametrize("distance_mm", [9999, 29, 1300])
-def test_sentinel_dead_zone_and_beyond_the_floor_are_unknown_not_zero(decoder: Decoder, distance_mm: float) -> None:
+@pytest.mark.parametrize("distance_mm", [9999, 29])
+def test_a_sentinel_and_the_dead_zone_are_unknown_not_zero(decoder: Decoder, distance_mm: float) -> None:
     record = reading(decode(decoder, BIN, stamped(distance_mm=distance_mm, battery_pct=80)))
     assert record.values == {"battery_pct": 80.0}
     assert record.origin.quality == ("invalid",)
+
+
+@pytest.mark.parametrize("own", [{}, {"fill_pct": 3}])
+def test_a_distance_deeper_than_the_container_is_stored_and_gives_no_fill_level(
+    decoder: Decoder, own: dict[str, float]
+) -> None:
+    record = reading(decode(decoder, BIN, stamped(distance_mm=1300, battery_pct=80, **own)))
+    assert record.values == {"distance_mm": 1300.0, "battery_pct": 80.0}
+    assert record.origin.quality == ("geometry",)
+
+
+@given(distance_mm=st.floats(0, 20_000), range_mm=st.floats(100, 20_000))
+def test_what_a_sensor_can_measure_is_kept_whatever_the_container(distance_mm: float, range_mm: float) -> None:
+    model = BinModel("m", "steel", 6000, 800, dead_zone_mm=50)
+    values, quality = apply_geometry(
+        {"distance_mm": distance_mm}, model, SensorGeometry(range_mm=range_mm, dead_zone_mm=30)
+    )
+    assert ("distance_mm" in values) is (50 <= distance_mm <= range_mm)
+    assert ("fill_pct" in values) is (50 <= distance_mm <= min(range_mm, 1000))
+    assert quality == (() if "fill_pct" in values else ("geometry",) if "distance_mm" in values else ("invalid",))
 
 
 @given(distance_mm=st.floats(0, 20_000))

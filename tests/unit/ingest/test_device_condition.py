@@ -36,6 +36,7 @@ def stands(
         (stands("bin", fill_pct=85.0), "filling", 0, "fill_rising"),
         (stands("bin", fill_pct=85.1), "full", 2, "fill_over_limit"),
         (stands("bin", temperature_c=25.0), "unmeasured", 1, "no_fill"),
+        (stands("bin", quality="geometry", distance_mm=2900.0), "unmeasured", 1, "geometry"),
         (stands("bin", fill_pct=10.0, temperature_c=70.0), "fire", 2, "hot"),
         (stands("bin", raised=("fire",), fill_pct=10.0), "fire", 2, "fire_event"),
         (stands("bin", "offline", raised=("fire",)), "fire", 2, "fire_event"),

@@ -36,6 +36,57 @@ def settled(history: StatefulRules, *records: Record) -> list[Record | None]:
     return found
 
 
+def test_a_condition_that_is_reported_daily_is_stored_again_before_it_would_count_as_ended() -> None:
+    history, day = StatefulRules(), 86_400.0
+    raised = [settled(history, said(n * day, "raised", "tilt"))[0] for n in range(9)]
+    assert [event is not None for event in raised] == [True, False, False] * 3
+    assert settled(history, said(9 * day, "cleared", "tilt"))[0] is not None
+    cleared = [settled(history, said(n * day, "cleared", "tilt"))[0] for n in range(10, 15)]
+    assert cleared == [None] * 5
+
+
+def at_heat(at_s: float, celsius: float, **values: float) -> Reading:
+    return Reading(origin(at_s, "bin-1"), {"temperature_c": celsius, **values})
+
+
+def heats(found: list[Record | None]) -> list[float | None]:
+    return [record.values.get("temperature_c") for record in found if isinstance(record, Reading)]  # type: ignore[misc]
+
+
+def test_a_lone_jump_into_heat_is_left_out_and_the_rest_is_kept() -> None:
+    found = settled(StatefulRules(), at_heat(0, 30.0), at_heat(600, 92.5, distance_mm=700.0), at_heat(1200, 30.5))
+    assert heats(found) == [30.0, None, 30.5]
+    assert isinstance(found[1], Reading)
+    assert (found[1].values, found[1].origin.quality) == ({"distance_mm": 700.0}, ("unconfirmed",))
+
+
+def test_a_second_hot_reading_is_believed_also_after_a_retry_of_its_batch() -> None:
+    history = StatefulRules()
+    settled(history, at_heat(0, 30.0))
+    history.apply([at_heat(600, 92.5)])
+    assert heats(settled(history, at_heat(600, 92.5))) == [None], "a batch that was not stored confirms nothing"
+    assert heats(settled(history, at_heat(1200, 94.0), at_heat(1800, 140.0))) == [94.0, 140.0]
+
+
+def test_heat_that_rises_step_by_step_is_believed_at_once() -> None:
+    assert heats(settled(StatefulRules(), *(at_heat(60 * n, 31.0 + 20 * n) for n in range(5)))) == [31, 51, 71, 91, 111]
+
+
+def test_a_first_reading_that_is_hot_needs_a_second() -> None:
+    assert heats(settled(StatefulRules(), at_heat(0, 85.0), at_heat(60, 86.0))) == [None, 86.0]
+
+
+def test_a_fire_that_the_device_reports_is_a_second_source() -> None:
+    found = settled(StatefulRules(), at_heat(0, 30.0), said(30, "raised", "fire"), at_heat(60, 120.0))
+    assert heats(found) == [30.0, 120.0]
+
+
+def test_a_restart_forgets_no_temperature() -> None:
+    store = MemoryStore()
+    store.write([at_heat(0, 66.0)], ())
+    assert heats(settled(StatefulRules(store), at_heat(60, 80.0))) == [80.0]
+
+
 def positions(found: list[Record | None]) -> list[bool]:
     return ["lat_deg" in record.values for record in found if isinstance(record, Reading)]
 

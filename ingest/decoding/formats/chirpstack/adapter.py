@@ -14,6 +14,7 @@ from typing import Any, Final
 from city.errors import PayloadError
 from ingest.decoding.formats.lorawan import frame_of_base64, online_if_empty, strongest, uplink_key
 from ingest.decoding.formats.parsing import (
+    is_coarse,
     json_object,
     mapping_at,
     objects_at,
@@ -24,6 +25,7 @@ from ingest.decoding.formats.parsing import (
     without_none,
 )
 from ingest.decoding.formats.port import Adapter, ConnectivityReport, DeviceReport, Hint
+from ingest.store.records import QUALITY_NO_FIX
 
 _EVENT_SEGMENTS: Final = 6
 _OLD_SEGMENTS: Final = 5
@@ -142,6 +144,8 @@ def _location(names: tuple[str, ...], at: datetime, body: Mapping[str, Any], pay
     coordinates = position(place.get("latitude"), place.get("longitude"))
     if not coordinates:
         raise PayloadError("a location without latitude and longitude")
+    if is_coarse(place.get("accuracy")):
+        return DeviceReport(names=names, at=at, key=payload, quality=(QUALITY_NO_FIX,))
     return DeviceReport(names=names, at=at, key=payload, known=coordinates, hint=Hint(place=coordinates))
 
 

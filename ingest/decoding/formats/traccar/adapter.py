@@ -1,7 +1,8 @@
 """Traccar, a gateway for some two thousand tracker protocols: forwarded positions and events.
 
 One topic for all vehicles: `positions` and `events` (`forward.topic`, `event.forward.topic`), also below `traccar/`;
-the device is named by its `uniqueId`. Speed is in knots, odometer in metres, hours in milliseconds.
+the device is named by its `uniqueId`. Speed is in knots, hours in milliseconds. Inputs, distances and fuel, which have
+no one meaning, are the profile's.
 Source: Traccar, `PositionData`, `EventData`, `Position` and its attribute keys.
 """
 
@@ -112,7 +113,7 @@ def _position(names: tuple[str, ...], device: Mapping[str, Any], body: Mapping[s
         raise PayloadError("a position without a readable `deviceTime`, `fixTime` or `serverTime`")
     attributes = mapping_at(body, "attributes")
     place = position(body.get("latitude"), body.get("longitude"))
-    words = _doubts(body)
+    words = _doubts(body, attributes)
     return DeviceReport(
         names=names,
         at=at,
@@ -126,8 +127,9 @@ def _position(names: tuple[str, ...], device: Mapping[str, Any], body: Mapping[s
     )
 
 
-def _doubts(body: Mapping[str, Any]) -> tuple[str, ...]:
-    if parse_flag(body.get("valid")) is False or is_coarse(body.get("accuracy")):
+def _doubts(body: Mapping[str, Any], attributes: Mapping[str, Any]) -> tuple[str, ...]:
+    made_up = any(parse_flag(attributes.get(name)) for name in ("approximate", "mock"))
+    if made_up or parse_flag(body.get("valid")) is False or is_coarse(body.get("accuracy")):
         return (QUALITY_NO_FIX,)
     return (QUALITY_OUTDATED,) if parse_flag(body.get("outdated")) else ()
 
@@ -145,15 +147,11 @@ def _movement(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _vehicle(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    odometer_m = parse_number(attributes.get("odometer"))
-    total_m = parse_number(attributes.get("totalDistance"))
-    distance_m = odometer_m if odometer_m is not None else total_m
     hours_ms = parse_number(attributes.get("hours"))
     faults = text_at(attributes, "dtcs").replace(",", " ").split()
     seen = parse_number(attributes.get("sat"))
     return without_none(
         ignition=parse_flag(attributes.get("ignition")),
-        odometer_km=None if distance_m is None else round(distance_m / 1000, 3),
         engine_h=None if hours_ms is None else round(hours_ms / 3_600_000, 4),
         power_v=parse_number(attributes.get("power")),
         battery_v=parse_number(attributes.get("battery")),

@@ -12,8 +12,18 @@ from typing import Any, Final
 
 from city.errors import PayloadError
 from ingest.decoding.formats.lorawan import frame_of_base64, online_if_empty, strongest, uplink_key
-from ingest.decoding.formats.parsing import json_object, mapping_at, objects_at, parse_time, position, text_at
+from ingest.decoding.formats.parsing import (
+    is_coarse,
+    json_object,
+    mapping_at,
+    objects_at,
+    parse_flag,
+    parse_time,
+    position,
+    text_at,
+)
 from ingest.decoding.formats.port import Adapter, ConnectivityReport, DeviceReport, Hint
+from ingest.store.records import QUALITY_NO_FIX
 
 _SEGMENTS: Final = 5
 _SILENT: Final = ("down", "service")
@@ -37,7 +47,7 @@ class TheThingsStack:
         return len(levels) >= _SEGMENTS and levels[0] == "v3" and levels[2] == "devices"
 
     def decode(self, topic: str, payload: bytes) -> list[DeviceReport]:
-        """One report per message; messages about downlinks are ignored.
+        """One report per message; messages about downlinks, and what somebody simulates in the console, are ignored.
 
         Raises:
             PayloadError: Not The Things Stack's JSON, or without a time.
@@ -46,6 +56,8 @@ class TheThingsStack:
         if sort in _SILENT:
             return []
         body = _unwrap(json_object(payload))
+        if parse_flag(body.get("simulated")):
+            return []
         names = _names(tenant.split("@")[0], device_id, mapping_at(body, "end_device_ids"))
         if sort == "join":
             return [_join(names, body, payload)]
@@ -81,6 +93,8 @@ def _location(names: tuple[str, ...], body: Mapping[str, Any], payload: bytes) -
     coordinates = position(place.get("latitude"), place.get("longitude"))
     if not coordinates:
         raise PayloadError("a solved location without latitude and longitude")
+    if is_coarse(place.get("accuracy")):
+        return DeviceReport(names=names, at=_time(body), key=payload, quality=(QUALITY_NO_FIX,))
     return DeviceReport(names=names, at=_time(body), key=payload, known=coordinates, hint=Hint(place=coordinates))
 
 

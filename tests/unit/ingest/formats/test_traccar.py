@@ -36,7 +36,8 @@ def test_traccar_units() -> None:
         "hours": 7_200_000,
         "power": 12.6,
         "batteryLevel": 80,
-        "in1": True,
+        "in1": False,
+        "in2": True,
         "sat": 9,
         "dtcs": "P0217 P0300",
         "fuelLevel": 55,
@@ -60,6 +61,27 @@ def test_traccar_units() -> None:
         "pto": True,
         "fuel_pct": 55.0,
     }
+
+
+def test_the_distance_of_a_truck_is_one_count_and_not_two_in_turn() -> None:
+    plain, own = TRUCK, device("traccar", "860", "traccar-truck-odometer")
+    messages = [{"totalDistance": 812_400.5}, {"totalDistance": 812_900.5, "odometer": 90_512_000}]
+    trucks = (plain, own)
+    readings = [[values(decoded(truck, "positions", traccar(message))) for message in messages] for truck in trucks]
+    assert [reading.get("odometer_km") for reading in readings[0]] == [812.4005, 812.9005]
+    assert [reading.get("odometer_km") for reading in readings[1]] == [None, 90512.0]
+
+
+@pytest.mark.parametrize("litres", [42.5, 310, "61 l"])
+def test_litres_of_fuel_are_no_percentage_and_no_fault(litres: object) -> None:
+    result = decoded(TRUCK, "positions", traccar({"fuel": litres, "axleWeight": 5200}))
+    assert not {"fuel_pct", "load_kg"} & values(result).keys()
+    assert quality(result) == ()
+
+
+@pytest.mark.parametrize("attributes", [{"in1": True}, {"in1": True, "in2": False}, {"io1": 1}])
+def test_input_1_is_the_ignition_and_no_compactor(attributes: dict[str, Any]) -> None:
+    assert not values(decoded(TRUCK, "positions", traccar(attributes))).get("pto")
 
 
 @pytest.mark.parametrize(
