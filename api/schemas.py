@@ -13,7 +13,7 @@ from api.queries.geojson import PointGeometry
 from broker.contract.topics import Kind
 from broker.contract.units import unit_of
 from city.inventory.model import AccessPoint, Bin, Device, Site, Truck
-from ingest.store.latest import connectivity
+from ingest.store.latest import connectivity_of
 from ingest.store.port import Aggregate, Latest
 from ingest.store.records import Connectivity, EventRecord, Value
 from ingest.store.views.device_condition import DeviceCondition, condition_of, number, position_of
@@ -140,7 +140,7 @@ class EventsResponse(msgspec.Struct, frozen=True):
 
 def device_connectivity(context: ApiContext, device: Device, latest: Latest | None, now: datetime) -> Connectivity:
     """The connectivity of a device. The store's lag does not count as silence of the device."""
-    return connectivity(latest, interval_s=device.interval_s, now=now - live_lag(context))
+    return connectivity_of(latest, interval_s=device.interval_s, now=now - live_lag(context))
 
 
 def current_values(context: ApiContext, device: Device, latest: Latest | None, now: datetime) -> Latest | None:
@@ -157,7 +157,7 @@ def live_lag(context: ApiContext) -> timedelta:
 def device_response(context: ApiContext, device: Device, latest: Latest | None, now: datetime) -> DeviceResponse:
     """A device as a response model."""
     position = position_of(device, latest)
-    connected = device_connectivity(context, device, latest, now)
+    connectivity = device_connectivity(context, device, latest, now)
     values = latest.values if latest else {}
     return DeviceResponse(
         id=device.id,
@@ -166,7 +166,7 @@ def device_response(context: ApiContext, device: Device, latest: Latest | None, 
         kelurahan=device.kelurahan,
         site=device.site,
         location=PointGeometry((position[1], position[0])) if position else None,
-        connectivity=connected,
+        connectivity=connectivity,
         measured_at=latest.measured_at if latest else None,
         received_at=latest.received_at if latest else None,
         quality=list(latest.quality) if latest else [],
@@ -175,7 +175,7 @@ def device_response(context: ApiContext, device: Device, latest: Latest | None, 
         values={name: ValueResponse(field.value, unit_of(name), field.measured_at) for name, field in values.items()},
         simulated=context.demo,
         facts=_facts(device, context.city.sites.get(device.site)),
-        **_fiware(device, current_values(context, device, latest, now), connected),
+        **_fiware(device, current_values(context, device, latest, now), connectivity),
     )
 
 
@@ -208,7 +208,7 @@ def _facts(device: Device, site: Site | None) -> FactsResponse:
     return FactsResponse(device.interval_s, **facts)
 
 
-def _fiware(device: Device, latest: Latest | None, connected: Connectivity) -> dict[str, Any]:
+def _fiware(device: Device, latest: Latest | None, connectivity: Connectivity) -> dict[str, Any]:
     battery = number(latest, "battery_pct")
     attributes: dict[str, Any] = {"batteryLevel": None if battery is None else battery / 100}
     if isinstance(device, Bin):
@@ -218,16 +218,16 @@ def _fiware(device: Device, latest: Latest | None, connected: Connectivity) -> d
         attributes["binColor"] = device.color
     elif isinstance(device, Truck):
         attributes["mileageFromOdometer"] = number(latest, "odometer_km")
-        attributes["serviceStatus"] = service_status(device, latest, connected)
+        attributes["serviceStatus"] = service_status(device, latest, connectivity)
     return attributes
 
 
 _SERVICE_STATUS: Final = {"broken": "broken", "on_route": "onRoute", "working": "onRoute", "parked": "parked"}
 
 
-def service_status(truck: Truck, latest: Latest | None, connected: Connectivity) -> str:
+def service_status(truck: Truck, latest: Latest | None, connectivity: Connectivity) -> str:
     """A truck's `serviceStatus` in the data model."""
-    return service_status_of(condition_of(truck, latest, connected, {}))
+    return service_status_of(condition_of(truck, latest, connectivity, {}))
 
 
 def service_status_of(condition: DeviceCondition) -> str:

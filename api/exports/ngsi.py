@@ -126,7 +126,7 @@ def to_device(mapping: MappingContext, state: DeviceState) -> Entity:
         deviceCategory=fact(_CATEGORY[device.KIND]),
         controlledProperty=fact(senses),
         controlledAsset=fact([urn(asset, city, device.id)]) if asset else None,
-        deviceState=fact(state.connected),
+        deviceState=fact(state.connectivity),
         batteryLevel=_property_of(latest, "battery_pct", ONE, 0.01),
         rssi=_property_of(latest, "rssi_dbm", DBM),
         dateLastValueReported=_newest(latest),
@@ -196,7 +196,7 @@ def _status(state: DeviceState) -> Attribute:
         return fact("dropped")
     if "moved" in state.raised:
         return fact("moved")
-    if state.connected in ABSENT:
+    if state.connectivity in ABSENT:
         return fact("unknown")
     return fact("lidOpen" if "lid_open" in state.raised or number(state.latest, "lid_open") else "ok")
 

@@ -99,7 +99,7 @@ def _feature(context: ApiContext, state: DeviceState) -> dict[str, Any]:
         "kind": state.device.KIND,
         "kelurahan": state.device.kelurahan,
         "state": state.condition.state,
-        "connectivity": state.connected,
+        "connectivity": state.connectivity,
         "measured_at": state.latest.measured_at if state.latest else None,
         "simulated": context.demo,
         **{name: value for name, value in values.items() if name not in ("lat_deg", "lon_deg")},
@@ -131,7 +131,7 @@ def export_devices(request: Request, kind: Kind | None = None, *, bom: Mark = Fa
 def _facts(context: ApiContext, state: DeviceState) -> list[object]:
     device = state.device
     measured = _local(context, state.latest.measured_at) if state.latest and state.latest.measured_at else ""
-    return [device.id, device.KIND, device.kelurahan, device.site, state.condition.state, state.connected, measured]
+    return [device.id, device.KIND, device.kelurahan, device.site, state.condition.state, state.connectivity, measured]
 
 
 def _value(state: DeviceState, field: str) -> object:

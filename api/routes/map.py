@@ -172,18 +172,18 @@ def layer(context: ApiContext, kind: Kind) -> LayerResponse:
     for device in context.city.devices.values():
         newest = latest.get(device.id)
         if kind == device.KIND and (position := position_of(device, newest)):
-            connected = device_connectivity(context, device, newest, now)
+            connectivity = device_connectivity(context, device, newest, now)
             current = current_values(context, device, newest, now)
-            properties = _properties(device, current, connected, open_cases[device.id])
+            properties = _properties(device, current, connectivity, open_cases[device.id])
             features.append(LayerFeature(rounded_point(*position), properties))
     return LayerResponse(features)
 
 
 def _properties(
-    device: Device, latest: Latest | None, connected: Connectivity, open_cases: int
+    device: Device, latest: Latest | None, connectivity: Connectivity, open_cases: int
 ) -> BinProperties | TruckProperties | AccessPointProperties | CameraProperties:
     common: dict[str, Any] = {"id": device.id, "name": device.id, "kelurahan": device.kelurahan}
-    common["connectivity"] = connected
+    common["connectivity"] = connectivity
     if isinstance(device, Bin):
         fill_pct = number(latest, "fill_pct")
         return BinProperties(**common, fill_pct=fill_pct, waste_kind=device.waste_kind, color=device.color)

@@ -59,7 +59,7 @@ def area_points(
         figures = areas.setdefault(device.kelurahan, dict.fromkeys(_zeros(), 0))
         for name, states in _COUNTED[device.KIND].items():
             figures[name] = _plus(figures[name], not states or device_state.condition.state in states)
-        if device_state.connected not in ABSENT:
+        if device_state.connectivity not in ABSENT:
             if device.KIND == "ap":
                 figures["clients"] = _plus(figures["clients"], number(device_state.latest, "clients") or 0)
             fill = number(device_state.latest, "fill_pct") if device.KIND == "bin" else None

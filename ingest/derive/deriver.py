@@ -115,13 +115,18 @@ class Deriver:
         device_states = evaluate(city.devices.values(), latest, raised, now, self._own_lag())
         cases = fold(self._store.events_since(TYPES, now - CASES_BACK), city, simulated=self._demo)
         deposits = self._store.events_since(("deposit",), now - DEPOSITS_BACK)
-        self._store.write_derived(self._states.points(device_states, now), RAW)
-        self._store.write_derived(self._cases.points(cases, deposits), EVENTS)
+        try:
+            self._store.write_derived(self._states.points(device_states, now), RAW)
+            self._store.write_derived(self._cases.points(cases, deposits), EVENTS)
+        except (RetryLaterError, PayloadError):
+            self._states.forget_written()
+            self._cases.forget_written()
+            raise
         if self._is_due("areas", AREAS_EVERY, now):
             midnight = now.astimezone(city.time_zone).replace(hour=0, minute=0, second=0, microsecond=0)
             collected = collected_by_area(city, self._store.events_since(("collected",), midnight.astimezone(UTC)))
             self._store.write_derived(area_points(city, device_states, cases, collected, now), RAW)
-        self._silent = sum(device_state.connected in ABSENT for device_state in device_states)
+        self._silent = sum(device_state.connectivity in ABSENT for device_state in device_states)
 
     def _own_lag(self) -> timedelta:
         health = self._health.read()

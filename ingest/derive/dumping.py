@@ -24,6 +24,10 @@ class DumpingCases:
         self._url = public_url.rstrip("/")
         self._written: set[bytes] = set()
 
+    def forget_written(self) -> None:
+        """Write every case again next time: the last lines were not stored."""
+        self._written = set()
+
     def points(self, cases: Iterable[Case], deposits: Iterable[EventRecord]) -> list[bytes]:
         """Lines that changed, of cases and of deposits within the hours (events of type `deposit`)."""
         lines = [self._of_case(case) for case in cases]

@@ -67,6 +67,11 @@ class States:
                 trip_before_km=trip_km,
             )
 
+    def forget_written(self) -> None:
+        """Write every state again next time: the last lines were not stored."""
+        for tracked in self._tracked.values():
+            tracked.written_at = None
+
     def points(self, device_states: Iterable[DeviceState], now: datetime) -> list[bytes]:
         """Lines that changed or are due."""
         lines = (self._point(device_state, now) for device_state in device_states)
@@ -94,7 +99,7 @@ def _update_tracked(tracked: TrackedState, device_state: DeviceState, now: datet
         tracked.state = state
         if latest is None:
             tracked.since = now
-        elif device_state.connected in ABSENT:
+        elif device_state.connectivity in ABSENT:
             tracked.since = latest.received_at
         else:
             tracked.since = latest.measured_at or latest.received_at
@@ -105,7 +110,7 @@ def _update_tracked(tracked: TrackedState, device_state: DeviceState, now: datet
 def _update_trip(tracked: TrackedState, device_state: DeviceState, now: datetime) -> None:
     """A trip lasts while the ignition is on; its start is the odometer at that time."""
     odometer = number(device_state.latest, "odometer_km")
-    if device_state.connected in ABSENT or not number(device_state.latest, "ignition"):
+    if device_state.connectivity in ABSENT or not number(device_state.latest, "ignition"):
         tracked.trip_since = tracked.trip_start_km = tracked.trip_before_km = None
         return
     tracked.trip_since = tracked.trip_since or now
@@ -127,14 +132,14 @@ def _fields(city: City, device_state: DeviceState, tracked: TrackedState) -> Fie
         "site_name": site.name if site else "",
         "lat_deg": position[0] if position else None,
         "lon_deg": position[1] if position else None,
-        "silent": device_state.connected in ABSENT,
+        "silent": device_state.connectivity in ABSENT,
     }
     fields |= {name: number(latest, name) for name in _MEASURED[device.KIND]}
     flag, state = _FLAGS[device.KIND]
     fields[flag] = condition.state == state
     if device.KIND == "bin":
         fill = number(latest, "fill_pct")
-        fields["overflow"] = fill is not None and fill > FULL_PCT and device_state.connected not in ABSENT
+        fields["overflow"] = fill is not None and fill > FULL_PCT and device_state.connectivity not in ABSENT
     if device.KIND == "truck":
         fields |= _trip(device_state, tracked)
     return fields

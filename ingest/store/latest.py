@@ -17,7 +17,7 @@ MISSED_INTERVALS = 3
 """A device that reports periodically is offline after so many missed intervals."""
 
 
-def connectivity(latest: Latest | None, *, interval_s: float, now: datetime) -> Connectivity:
+def connectivity_of(latest: Latest | None, *, interval_s: float, now: datetime) -> Connectivity:
     """Connectivity of a device: its own last status, unless it has been silent for too long.
 
     Devices without a last will are judged by silence alone. A device never heard of is `unknown`, not offline.

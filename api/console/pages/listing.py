@@ -172,10 +172,10 @@ def fill_bar(fill_pct: float, words: str) -> Markup:
 
 
 def _state(page: PageContext, device: Device, latest: Latest | None, now: datetime) -> Markup:
-    connected = device_connectivity(page.context, device, latest, now)
-    shown = state_badge(page, connected)
-    if isinstance(device, Truck) and connected == "online":
-        shown = state_badge(page, service_status(device, latest, connected))
+    connectivity = device_connectivity(page.context, device, latest, now)
+    shown = state_badge(page, connectivity)
+    if isinstance(device, Truck) and connectivity == "online":
+        shown = state_badge(page, service_status(device, latest, connectivity))
     return shown
 
 

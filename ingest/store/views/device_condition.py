@@ -49,9 +49,9 @@ class DeviceCondition(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
-def condition_of(device: Device, latest: Latest | None, connected: Connectivity, raised: Raised) -> DeviceCondition:
+def condition_of(device: Device, latest: Latest | None, connectivity: Connectivity, raised: Raised) -> DeviceCondition:
     """The condition of a device."""
-    condition = _CONDITIONS[device.KIND](latest, connected, raised)
+    condition = _CONDITIONS[device.KIND](latest, connectivity, raised)
     if condition.severity == 0 and latest is not None:
         return _minor_issues(latest, condition)
     return condition
@@ -66,12 +66,12 @@ def _minor_issues(latest: Latest, condition: DeviceCondition) -> DeviceCondition
     return condition
 
 
-def _bin(latest: Latest | None, connected: Connectivity, raised: Raised) -> DeviceCondition:
+def _bin(latest: Latest | None, connectivity: Connectivity, raised: Raised) -> DeviceCondition:
     temperature = number(latest, "temperature_c")
-    if "fire" in raised or (temperature is not None and temperature >= HOT_C and connected != "offline"):
+    if "fire" in raised or (temperature is not None and temperature >= HOT_C and connectivity != "offline"):
         return DeviceCondition("fire", 2, "fire_event" if "fire" in raised else "hot")
-    if connected in ABSENT:
-        return _absent(connected)
+    if connectivity in ABSENT:
+        return _absent(connectivity)
     fill = number(latest, "fill_pct")
     if fill is not None and fill > FULL_PCT:
         return DeviceCondition("full", 2, "fill_over_limit")
@@ -84,23 +84,23 @@ def _bin(latest: Latest | None, connected: Connectivity, raised: Raised) -> Devi
     return DeviceCondition("filling", 0, "fill_rising") if fill >= FILLING_PCT else DeviceCondition("ok")
 
 
-def _truck(latest: Latest | None, connected: Connectivity, raised: Raised) -> DeviceCondition:
+def _truck(latest: Latest | None, connectivity: Connectivity, raised: Raised) -> DeviceCondition:
     if is_broken(latest) or "breakdown" in raised:
         codes = latest.values.get("fault_codes") if latest else None
         return DeviceCondition(
             "broken", 2, "fault_codes" if codes else "breakdown_event", str(codes.value) if codes else ""
         )
-    if connected in ABSENT:
-        return _absent(connected)
+    if connectivity in ABSENT:
+        return _absent(connectivity)
     driving = "working" if number(latest, "pto") else "on_route"
     state = driving if number(latest, "ignition") or number(latest, "pto") else "parked"
     return DeviceCondition(state, 2, "panic") if "panic" in raised else DeviceCondition(state)
 
 
-def _ap(latest: Latest | None, connected: Connectivity, _raised: Raised) -> DeviceCondition:
-    if connected == "unknown":
-        return _absent(connected)
-    if connected == "offline":
+def _ap(latest: Latest | None, connectivity: Connectivity, _raised: Raised) -> DeviceCondition:
+    if connectivity == "unknown":
+        return _absent(connectivity)
+    if connectivity == "offline":
         return DeviceCondition("down", 2, "link_lost")
     for field, limit, state, reason in (
         ("loss_pct", LOSSY_PCT, "slow", "high_loss"),
@@ -114,9 +114,9 @@ def _ap(latest: Latest | None, connected: Connectivity, _raised: Raised) -> Devi
     return DeviceCondition("up")
 
 
-def _camera(latest: Latest | None, connected: Connectivity, _raised: Raised) -> DeviceCondition:
-    if connected in ABSENT:
-        return _absent(connected)
+def _camera(latest: Latest | None, connectivity: Connectivity, _raised: Raised) -> DeviceCondition:
+    if connectivity in ABSENT:
+        return _absent(connectivity)
     if number(latest, "scene_ok") != 0:
         return DeviceCondition("watching")
     return DeviceCondition("blind", 1, scene_of(latest) or "scene_not_ok")
@@ -125,10 +125,10 @@ def _camera(latest: Latest | None, connected: Connectivity, _raised: Raised) -> 
 _CONDITIONS: Final = {"bin": _bin, "truck": _truck, "ap": _ap, "camera": _camera}
 
 
-def _absent(connected: Connectivity) -> DeviceCondition:
+def _absent(connectivity: Connectivity) -> DeviceCondition:
     return (
         DeviceCondition("unknown", -1, "never_heard")
-        if connected == "unknown"
+        if connectivity == "unknown"
         else DeviceCondition("silent", 1, "silent")
     )
 

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from city.inventory.model import Device
-from ingest.store.latest import MISSED_INTERVALS, connectivity
+from ingest.store.latest import MISSED_INTERVALS, connectivity_of
 from ingest.store.port import Latest
 from ingest.store.records import Connectivity, EventRecord
 from ingest.store.schema import COLUMNS
@@ -44,7 +44,7 @@ class DeviceState:
 
     device: Device
     latest: Latest | None
-    connected: Connectivity
+    connectivity: Connectivity
     raised: Raised
     condition: DeviceCondition
 
@@ -73,15 +73,15 @@ def evaluate(
     states = []
     for device in devices:
         known = latest.get(device.id)
-        connected = connectivity(known, interval_s=device.interval_s, now=now - behind)
+        connectivity = connectivity_of(known, interval_s=device.interval_s, now=now - behind)
         current = without_expired(device, known, now - behind)
         since = now - behind - max(RAISED_BACK, _intervals(device, known, MISSED_INTERVALS))
         device_raised = raised.get(device.id, {})
         standing = {type_: event for type_, event in device_raised.items() if event.origin.measured_at >= since}
-        condition = condition_of(device, current, connected, standing)
+        condition = condition_of(device, current, connectivity, standing)
         if condition.severity == 0 and any(type_ in LATCHED_EVENTS for type_ in device_raised.keys() - standing.keys()):
             condition = msgspec.structs.replace(condition, severity=1, reason="not_repeated")
-        states.append(DeviceState(device, current, connected, standing, condition))
+        states.append(DeviceState(device, current, connectivity, standing, condition))
     return states
 
 

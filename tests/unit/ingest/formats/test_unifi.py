@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ingest.decoding.pseudonyms import flat_mac
-from ingest.store.latest import LastValueCache, connectivity
+from ingest.store.latest import LastValueCache, connectivity_of
 from ingest.store.records import EventRecord, StatusRecord
 from tests.support.decoding import NOW, decoded_ap, values
 from tests.support.field_samples import SAMPLES, load
@@ -143,7 +143,7 @@ def test_a_lost_access_point_stays_lost_whatever_old_is_told_of_it() -> None:
         board.update(found.records)
         (latest,) = board.find(kind=None, device="ap", changed_since=None)
         expected = "online" if body is back else "offline"
-        assert connectivity(latest, interval_s=60, now=NOW + timedelta(seconds=seconds)) == expected
+        assert connectivity_of(latest, interval_s=60, now=NOW + timedelta(seconds=seconds)) == expected
 
 
 def test_a_guest_without_a_name_is_nobody() -> None:
