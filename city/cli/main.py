@@ -7,6 +7,7 @@ import os
 import sys
 from typing import Final, NamedTuple
 
+from city.cli.escaping import escaping_output
 from city.errors import ConfigError, KotaError
 
 EXIT_RUNTIME: Final = 1
@@ -78,11 +79,12 @@ def main(argv: list[str] | None = None) -> int:
     if name not in VERBS:
         print(f"kota: no verb {name!r}; `kota --help` shows them all", file=sys.stderr)
         return EXIT_CONFIG
-    try:
-        return _call(VERBS[name], rest)
-    except KotaError as exc:
-        print(f"kota {name}: {exc}", file=sys.stderr)
-        return EXIT_CONFIG if isinstance(exc, ConfigError) else EXIT_RUNTIME
+    with escaping_output():
+        try:
+            return _call(VERBS[name], rest)
+        except KotaError as exc:
+            print(f"kota {name}: {exc}", file=sys.stderr)
+            return EXIT_CONFIG if isinstance(exc, ConfigError) else EXIT_RUNTIME
 
 
 def _call(verb: Verb, arguments: list[str]) -> int:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar, get_args
 
 import msgspec
+from prometheus_client import Counter as CounterMetric
 
 from broker.contract.topics import KINDS, Kind
 from city.errors import PayloadError
@@ -28,12 +29,16 @@ from ingest.store.port import (
     StoredSequences,
     check_series,
 )
-from ingest.store.records import EventRecord, Reading, Record, RecordOrigin, StatusRecord, Value, time_of
+from ingest.store.records import Connectivity, EventRecord, Reading, Record, RecordOrigin, StatusRecord, Value, time_of
 from ingest.store.schema import COLUMNS, EVENTS, WINDOW_S
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EVENT: Final = f'"{EVENTS}"."event"'
 _SEQUENCED: Final = ", ".join((*KINDS, _EVENT))
+FOREIGN_POINTS: Final = CounterMetric(
+    "store_foreign_points", "Points of other programs in the city's measurements, passed over when read"
+)
+T = TypeVar("T")
 EXPORTED_AT_ONCE: Final = timedelta(hours=1)
 ONE_DEVICE_AT_ONCE: Final = timedelta(days=1)
 ROLLUP_FROM: Final = timedelta(hours=12)
@@ -56,19 +61,47 @@ def read_latest(http: InfluxHttp) -> list[Latest]:
     return cache.find(kind=None, device=None, changed_since=None)
 
 
+def _own(rows: Iterable[tuple[Series, dict[str, Any]]], read: Callable[[Series, dict[str, Any]], T]) -> Iterator[T]:
+    """What is read of the rows that the city wrote; rows of other programs in its measurements are counted."""
+    for series, row in rows:
+        try:
+            record = read(series, row)
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError, msgspec.MsgspecError):
+            FOREIGN_POINTS.inc()
+        else:
+            yield record
+
+
+def _rows(http: InfluxHttp, statement: str) -> Iterator[tuple[Series, dict[str, Any]]]:
+    for series in http.query(statement):
+        for row in series.rows():
+            yield series, row
+
+
+def _device_of(series: Series) -> str:
+    """The device of a series.
+
+    Raises:
+        KeyError: It has none: another program wrote it.
+    """
+    device = series.tags["device"]
+    if not device:
+        raise KeyError("device")
+    return device
+
+
 def _newest_rows(http: InfluxHttp, kind: Kind) -> list[Reading]:
     """The newest reading of each device, for its times and quality flags."""
     statement = f"SELECT boot, seq, received_at, quality FROM {kind} GROUP BY device ORDER BY time DESC LIMIT 1"  # noqa: S608
-    return [
-        Reading(_origin(kind, series.tags["device"], row), {})
-        for series in http.query(statement)
-        for row in series.rows()
-    ]
+    return [*_own(_rows(http, statement), lambda series, row: Reading(_origin(kind, _device_of(series), row), {}))]
 
 
 def _restore_field(cache: LastValueCache, kind: Kind, series: Series, field: str) -> None:
     time, value = series.values[0]
-    for known in cache.find(kind=kind, device=series.tags["device"], changed_since=None):
+    if not _is_of_type(kind, field, value):
+        FOREIGN_POINTS.inc()
+        return
+    for known in cache.find(kind=kind, device=series.tags.get("device", ""), changed_since=None):
         values = {**known.values, field: FieldValue(_value(kind, field, value), _measured_at(time))}
         cache.restore(msgspec.structs.replace(known, values=values))
 
@@ -78,23 +111,26 @@ def _newest_statuses(http: InfluxHttp) -> list[StatusRecord]:
 
 
 def _statuses(http: InfluxHttp, which: str) -> list[StatusRecord]:
-    return [
-        StatusRecord(
-            series.tags["kind"],  # type: ignore[arg-type]
-            series.tags["device"],
-            row["state"],
-            _at(row["said_at"]) if row.get("said_at") is not None else None,
-            _EPOCH + timedelta(microseconds=row["time"] // 1_000),
-            row.get("reason") or "",
-            row.get("next_s"),
-            row.get("firmware") or "",
-            row.get("model") or "",
-            row.get("outbox_waiting"),
-            row.get("outbox_dropped"),
-        )
-        for series in http.query(f"SELECT * FROM status {which}")  # noqa: S608 - our own words
-        for row in series.rows()
-    ]
+    rows = _rows(http, f"SELECT * FROM status {which}")  # noqa: S608 - our own words
+    return [*_own(rows, _status)]
+
+
+def _status(series: Series, row: dict[str, Any]) -> StatusRecord:
+    if row["state"] not in get_args(Connectivity):
+        raise ValueError(row["state"])
+    return StatusRecord(
+        series.tags["kind"],  # type: ignore[arg-type]
+        _device_of(series),
+        row["state"],
+        _at(row["said_at"]) if row.get("said_at") is not None else None,
+        _EPOCH + timedelta(microseconds=row["time"] // 1_000),
+        row.get("reason") or "",
+        row.get("next_s"),
+        row.get("firmware") or "",
+        row.get("model") or "",
+        row.get("outbox_waiting"),
+        row.get("outbox_dropped"),
+    )
 
 
 def read_since(http: InfluxHttp, start: datetime) -> list[Record]:
@@ -104,10 +140,12 @@ def read_since(http: InfluxHttp, start: datetime) -> list[Record]:
 
 
 def _readings(http: InfluxHttp, kind: Kind, when: str) -> Iterator[Reading]:
-    for series in http.query(f"SELECT * FROM {kind} WHERE {when} GROUP BY device"):  # noqa: S608 - our own words
-        for row in series.rows():
-            values = {f: _value(kind, f, row[f]) for f in COLUMNS[kind] if row.get(f) is not None}
-            yield Reading(_origin(kind, series.tags["device"], row), values)
+    def read(series: Series, row: dict[str, Any]) -> Reading:
+        fields = {field: row[field] for field in COLUMNS[kind] if row.get(field) is not None}
+        values = {f: _value(kind, f, value) for f, value in fields.items() if _is_of_type(kind, f, value)}
+        return Reading(_origin(kind, _device_of(series), row), values)
+
+    yield from _own(_rows(http, f"SELECT * FROM {kind} WHERE {when} GROUP BY device"), read)  # noqa: S608 - our own words
 
 
 def read_span(http: InfluxHttp) -> tuple[datetime, datetime] | None:
@@ -159,7 +197,7 @@ def read_series(http: InfluxHttp, query: SeriesQuery, kind: Kind | None, checkpo
     else:
         every_ms = round(query.every_s * 1000)
         statement = f'SELECT {query.aggregate}("{query.field}") {where} GROUP BY time({every_ms}ms) fill(none)'
-    rows = [row for series in http.query(statement) for row in series.values if row[1] is not None]
+    rows = [row for series in http.query(statement) for row in series.values if _is_of_type(kind, query.field, row[1])]
     if len(rows) > MAX_POINTS:
         raise PayloadError(f"more than {MAX_POINTS} points; ask with buckets")
     if query.every_s is None:
@@ -186,7 +224,13 @@ def read_states(http: InfluxHttp, start: datetime) -> list[dict[str, Any]]:
     """The newest `device_state` of each device since a time, with its device."""
     fields = '"state", "since", "trip_since", "trip_km"'
     statement = f"SELECT last(severity), {fields} FROM device_state WHERE time >= {_ns(start)} GROUP BY device"  # noqa: S608
-    return [{**row, "device": series.tags["device"]} for series in http.query(statement) for row in series.rows()]
+
+    def read(series: Series, row: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(row["state"], str) or not isinstance(row["since"], int):
+            raise TypeError(row)
+        return {**row, "device": _device_of(series)}
+
+    return [*_own(_rows(http, statement), read)]
 
 
 def read_events_since(http: InfluxHttp, types: Sequence[str], start: datetime) -> list[EventRecord]:
@@ -212,13 +256,12 @@ def read_events(http: InfluxHttp, query: EventQuery) -> list[EventRecord]:
 
 
 def _events(http: InfluxHttp, which: str) -> list[EventRecord]:
-    return [
-        EventRecord(
-            _origin(row["kind"], row["device"], row), row["type"], row["state"], msgspec.json.decode(row["detail"])
-        )
-        for series in http.query(f"SELECT * FROM {_EVENT} {which}")  # noqa: S608 - quoted
-        for row in series.rows()
-    ]
+    return [*_own(_rows(http, f"SELECT * FROM {_EVENT} {which}"), _event)]  # noqa: S608 - quoted
+
+
+def _event(_series: Series, row: dict[str, Any]) -> EventRecord:
+    origin = _origin(row["kind"], row["device"], row)
+    return EventRecord(origin, row["type"], row["state"], msgspec.json.decode(row["detail"], type=dict[str, Any]))
 
 
 def read_stored_sequences(http: InfluxHttp) -> list[StoredSequences]:
@@ -226,7 +269,10 @@ def read_stored_sequences(http: InfluxHttp) -> list[StoredSequences]:
     seqs: defaultdict[tuple[str, str], Counter[int]] = defaultdict(Counter)
     for series in http.query(f"SELECT boot, seq FROM {_SEQUENCED} GROUP BY device"):  # noqa: S608 - our own names
         for _, epoch, seq in series.values:
-            seqs[series.tags["device"], epoch][seq] += 1
+            if isinstance(epoch, str) and isinstance(seq, int):
+                seqs[series.tags.get("device", ""), epoch][seq] += 1
+            else:
+                FOREIGN_POINTS.inc()
     return [
         StoredSequences(
             device,
@@ -261,12 +307,19 @@ def _value(kind: Kind, field: str, value: Any) -> Value:  # noqa: ANN401 - JSON
     return flag
 
 
+def _is_of_type(kind: Kind, field: str, value: Any) -> bool:  # noqa: ANN401 - JSON
+    """Whether a value is of its column's type: another program may have written a text where we write numbers."""
+    if COLUMNS[kind][field] == "text":
+        return isinstance(value, str)
+    return isinstance(value, int | float)
+
+
 def _origin(kind: Kind, device: str, row: dict[str, Any]) -> RecordOrigin:
     return RecordOrigin(
         kind,
         device,
-        row["boot"],
-        row["seq"],
+        msgspec.convert(row["boot"], str),
+        msgspec.convert(row["seq"], int),
         _measured_at(row["time"]),
         _at(row["received_at"]),
         _at(row["device_at"]) if row.get("device_at") is not None else None,
