@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -14,7 +15,8 @@ from broker.health import BrokerHealth, read_health
 from city.errors import RetryLaterError
 from city.i18n.catalogue import STATUS_TEXTS
 from city.runtime.status import NotReadyReason, ingest_not_ready_reason
-from ingest.store.records import Connectivity
+from ingest.store.port import Latest
+from ingest.store.records import QUALITY_GEOMETRY, QUALITY_LATE, Connectivity
 from ingest.store.views.health import IngestHealth
 
 LATE_MAX: Final = 100
@@ -36,7 +38,8 @@ class SystemState(msgspec.Struct, frozen=True):
     """The platform's state: readiness, health of ingest and broker, dead letters, devices by connectivity.
 
     `broker` is None without the embedded broker, `ingest` before its first snapshot. `devices` counts by kind and
-    connectivity. `late` are devices whose newest reading came late, at most `LATE_MAX`.
+    connectivity. `late` are devices whose newest reading came late, at most `LATE_MAX`; `too_deep` are containers whose
+    sensor measured deeper than the inventory says that they are.
     """
 
     ready: bool
@@ -49,6 +52,7 @@ class SystemState(msgspec.Struct, frozen=True):
     dead_letters: int
     devices: dict[Kind, dict[Connectivity, int]]
     late: list[str]
+    too_deep: list[str]
 
 
 def system_state(context: ApiContext) -> SystemState:
@@ -61,7 +65,6 @@ def system_state(context: ApiContext) -> SystemState:
     devices: dict[Kind, Counter[Connectivity]] = {kind: Counter() for kind in KINDS}
     for device in context.city.devices.values():
         devices[device.KIND][device_connectivity(context, device, latest.get(device.id), now)] += 1
-    late = sorted(newest.device for newest in latest.values() if "late" in newest.quality)
     reason = not_ready_reason(context)
     return SystemState(
         ready=not reason,
@@ -73,5 +76,11 @@ def system_state(context: ApiContext) -> SystemState:
         ingest=context.health.read(),
         dead_letters=context.dead_letters.count(),
         devices={kind: dict(counted) for kind, counted in devices.items()},
-        late=late[:LATE_MAX],
+        late=_flagged(latest.values(), QUALITY_LATE)[:LATE_MAX],
+        too_deep=_flagged(latest.values(), QUALITY_GEOMETRY),
     )
+
+
+def _flagged(latest: Iterable[Latest], flag: str) -> list[str]:
+    """Devices whose newest reading has a quality flag."""
+    return sorted(newest.device for newest in latest if flag in newest.quality)

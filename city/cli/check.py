@@ -1,4 +1,4 @@
-"""`kota check`: inventory and settings validated, each dependency tried."""
+"""`kota check`: inventory and settings validated, each dependency tried; with `--live`, the running city asked too."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import sys
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -20,10 +21,12 @@ from city.runtime.options import add_settings, settings_from
 from city.runtime.secrets import KEY_NAME, Secrets, is_unused
 from city.runtime.service import whole_city
 from city.runtime.settings import Settings
+from city.runtime.status import api_url
 
 FREE_MIN_BYTES: Final = 500 << 20
 CONNECT_TIMEOUT_S: Final = 2.0
-DOUBTS_SHOWN: Final = 20
+ANSWER_TIMEOUT_S: Final = 10.0
+SHOWN_MAX: Final = 20
 _OTHERS: Final = {
     "KOTA_PYTHON",
     "KOTA_SUPERVISOR",
@@ -44,15 +47,23 @@ class Finding(msgspec.Struct, frozen=True):
     fatal: bool = True
 
 
+class _System(msgspec.Struct, frozen=True):
+    """The part of `GET /api/v1/system` that is read here."""
+
+    too_deep: list[str]
+
+
 def run(argv: list[str]) -> int:
     """Print every finding; 2 when settings or inventory are wrong, 1 when a dependency does not answer."""
     parser = argparse.ArgumentParser(prog="kota check", description="Validate settings, try dependencies.")
+    parser.add_argument("--live", action="store_true", help="Also ask the running city what it measures.")
     parser.add_argument("--json", action="store_true", help="One JSON array.")
     add_settings(parser, ("data", "city", "host", "port", "mqtt_host", "mqtt_port", "clip"))
     args = parser.parse_args(argv)
     settings = settings_from(args)
     configured = [_try(name, check, settings) for name, check in _CONFIGURATION.items()]
-    running = [_try(name, check, settings) for name, check in _RUNTIME.items()]
+    runtime = _RUNTIME | _LIVE if args.live else _RUNTIME
+    running = [_try(name, check, settings) for name, check in runtime.items()]
     findings = [*configured, *running]
     if args.json:
         print(msgspec.json.format(msgspec.json.encode(findings), indent=1).decode())
@@ -98,8 +109,13 @@ def _check_addresses(settings: Settings) -> Finding:
     ]
     if not doubts:
         return Finding("addresses", ok=True, detail="none is likely mistyped", fatal=False)
-    more = f"; and {len(doubts) - DOUBTS_SHOWN} more" if len(doubts) > DOUBTS_SHOWN else ""
-    return Finding("addresses", ok=False, detail="; ".join(doubts[:DOUBTS_SHOWN]) + more, fatal=False)
+    return Finding("addresses", ok=False, detail=_listed(doubts, "; "), fatal=False)
+
+
+def _listed(parts: list[str], separator: str) -> str:
+    """The first parts, and the number of the others."""
+    more = [f"and {len(parts) - SHOWN_MAX} more"] if len(parts) > SHOWN_MAX else []
+    return separator.join([*parts[:SHOWN_MAX], *more])
 
 
 def _check_key(settings: Settings) -> Finding:
@@ -146,6 +162,22 @@ def _answers(name: str, host: str, port: int) -> Finding:
         return Finding(name, ok=False, detail=detail, fatal=False)
 
 
+def _check_depths(settings: Settings) -> Finding:
+    """Containers whose sensor measures deeper than the inventory says that they are."""
+    port, _ = _running_ports(settings)
+    request = urllib.request.Request(api_url(settings.host, port, "/api/v1/system"))  # noqa: S310 - our own address
+    request.add_header("Authorization", f"Bearer {Secrets(settings.data).token('viewer')}")
+    try:
+        with urllib.request.urlopen(request, timeout=ANSWER_TIMEOUT_S) as answer:  # noqa: S310 - our own address
+            too_deep = msgspec.json.decode(answer.read(), type=_System).too_deep
+    except (OSError, msgspec.MsgspecError) as exc:
+        return Finding("depths", ok=False, detail=f"the city was not asked: {exc}")
+    if not too_deep:
+        return Finding("depths", ok=True, detail="no sensor measures deeper than its container", fatal=False)
+    detail = f"deeper than their container, check its model: {_listed(too_deep, ', ')}"
+    return Finding("depths", ok=False, detail=detail, fatal=False)
+
+
 def _running_ports(settings: Settings) -> tuple[int, int]:
     """Ports of the city that runs on this data folder, else the settings'."""
     try:
@@ -175,3 +207,4 @@ _RUNTIME: Final = {
     "broker": _check_broker,
     "api": _check_api,
 }
+_LIVE: Final = {"depths": _check_depths}

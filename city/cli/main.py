@@ -25,7 +25,10 @@ class Verb(NamedTuple):
 VERBS: Final[dict[str, Verb]] = {
     "up": Verb("city.cli.up", "run the whole city on this machine"),
     "test": Verb("tests.run", "set up and run the tests"),
-    "check": Verb("city.cli.check", "validate inventory and settings, try each dependency (--json)"),
+    "check": Verb(
+        "city.cli.check",
+        "validate inventory and settings, try each dependency; --live asks the running city too (--json)",
+    ),
     "devices": Verb("city.cli.devices", "list the inventory (--json)"),
     "credentials": Verb(
         "city.cli.credentials", "print the account of a device or another maker's server, or an API token (--json)"

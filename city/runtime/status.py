@@ -254,11 +254,16 @@ def process_of(data: Path, name: str, child: Mapping[str, Any], now: datetime) -
     )
 
 
+def api_url(host: str, port: int, path: str) -> str:
+    """URL of the API, from the address that it listens on."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - what a server may listen on
+    return f"http://{host}:{port}{path}"
+
+
 def ask_ready(host: str, port: int) -> Ready:
     """Ask the API's `/readyz`; no answer within `ASK_WITHIN_S` counts as none."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - what a server may listen on
-    url = f"http://{host}:{port}/readyz"
-    request = urllib.request.Request(url, headers={"Accept": "application/json"})
+    url = api_url(host, port, "/readyz")
+    request = urllib.request.Request(url, headers={"Accept": "application/json"})  # noqa: S310 - our own address
     try:
         with urllib.request.urlopen(request, timeout=ASK_WITHIN_S) as answer:  # noqa: S310 - our own address
             body = json.load(answer)

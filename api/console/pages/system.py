@@ -17,7 +17,7 @@ from broker.contract.topics import KINDS, Kind
 from broker.health import read_health
 from city.runtime.status import broker_problems
 from ingest.store.parked.dead_letters import DeadLetter
-from ingest.store.records import QUALITY_GEOMETRY, Connectivity
+from ingest.store.records import Connectivity
 from ingest.store.views.health import IngestHealth
 
 REFRESH_S: Final = 5.0
@@ -50,7 +50,8 @@ def _health(page: PageContext) -> Markup:
     note = tag("p", tag("code", health.note), class_="warn") if health and health.note else Markup()
     tiles = _tiles(page, health)
     late = _listed_devices(page, "late_devices", system.late)
-    return join([state, note, *warnings, tiles, _devices(page, system.devices), late, _misfits(page)])
+    too_deep = _listed_devices(page, "geometry_devices", system.too_deep) if system.too_deep else Markup()
+    return join([state, note, *warnings, tiles, _devices(page, system.devices), late, too_deep])
 
 
 def _warnings(page: PageContext, health: IngestHealth | None) -> list[Markup]:
@@ -142,13 +143,6 @@ def _devices(page: PageContext, counted: dict[Kind, dict[Connectivity, int]]) ->
 
 def _count(kind: str, state: str, count: int) -> object:
     return link(f"/devices/{kind}?state={state}", count) if count else 0
-
-
-def _misfits(page: PageContext) -> Markup:
-    """Containers whose sensor measures deeper than the inventory says that they are; empty without any."""
-    bins = page.context.reader.latest(kind="bin")
-    misfits = sorted(latest.device for latest in bins if QUALITY_GEOMETRY in latest.quality)
-    return _listed_devices(page, "geometry_devices", misfits) if misfits else Markup()
 
 
 def _listed_devices(page: PageContext, title: str, devices: list[str]) -> Markup:
