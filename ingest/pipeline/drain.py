@@ -57,9 +57,10 @@ LAST_DRAIN_S: Final = 2.0
 
 
 class Totals(msgspec.Struct):
-    """Counters since the process started."""
+    """Counters since the process started; `without_effect` are counts of access points that a list leaves out again."""
 
     stored: int = 0
+    without_effect: int = 0
     duplicates: int = 0
     dead_letters: int = 0
     unknown_fields: int = 0
@@ -76,7 +77,7 @@ class Drain:
         store: Target of records, and source of their history.
         dead_letters: Target of messages that cannot be decoded or stored.
         quarantine: Target of messages of unknown devices.
-        book: Records what the store must have; None records nothing.
+        manifest: Records what the store must have; None records nothing.
         clock: UTC; used only for the age of the oldest pending message.
     """
 
@@ -291,6 +292,7 @@ class Drain:
         self._last_at_start = max(self._last_at_start, last)
         # A condition that is told again is there already, like a reading that comes again.
         again = _level_events(decoded_records) - _level_events(records_with_source)
+        self.totals.without_effect += len(decoded_records) - len(records_with_source) - again
         self._count(decoded, len(dead_letters), written.stored, written.duplicates + again)
 
     def _note_expected(self, records: Iterable[Record]) -> None:

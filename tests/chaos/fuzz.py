@@ -58,8 +58,8 @@ class Seed(msgspec.Struct, frozen=True):
 class Report(msgspec.Struct, frozen=True):
     """What became of the messages, as the drain counted it and as counted otherwise (`expected_...`).
 
-    `stored` and `duplicates` are records, `strangers` is what goes to quarantine; `letters` is what is in the box, the
-    same bytes counted by their times.
+    `stored` and `duplicates` are records, `without_effect` counts of access points that a list leaves out. `strangers` is
+    what goes to quarantine; `letters` is what is in the box, the same bytes counted by their times.
     """
 
     messages: int
@@ -71,6 +71,7 @@ class Report(msgspec.Struct, frozen=True):
     strangers: int
     stored: int
     duplicates: int
+    without_effect: int
     rows: int
     expected_records: int
     expected_strangers: int
@@ -84,7 +85,7 @@ class Report(msgspec.Struct, frozen=True):
         """Whether nothing crashed, nothing is unaccounted for, and both counts agree."""
         return (
             self.unaccounted == self.crashed == 0
-            and self.stored + self.duplicates + self.refused_by_store == self.expected_records
+            and self.stored + self.duplicates + self.without_effect + self.refused_by_store == self.expected_records
             and self.strangers == self.expected_strangers
             and self.letters == self.expected_letters + self.refused_by_store
         )
@@ -204,6 +205,7 @@ def fuzz(folder: Path, payloads: int, seed: int) -> Report:
         drain.totals.quarantined,
         drain.totals.stored,
         drain.totals.duplicates,
+        drain.totals.without_effect,
         rows,
         counted["records"],
         counted["strangers"],
