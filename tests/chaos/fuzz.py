@@ -58,8 +58,8 @@ class Seed(msgspec.Struct, frozen=True):
 class Report(msgspec.Struct, frozen=True):
     """What became of the messages, as the drain counted it and as counted otherwise (`expected_...`).
 
-    `stored` and `duplicates` are records, `without_effect` counts of access points that a list leaves out. `strangers` is
-    what goes to quarantine; `letters` is what is in the box, the same bytes counted by their times.
+    `stored` and `duplicates` are records, `without_effect` counts of access points that a list leaves out.
+    `strangers` is what goes to quarantine; `letters` is what is in the box, the same bytes counted by their times.
     """
 
     messages: int
