@@ -76,11 +76,11 @@ def system_state(context: ApiContext) -> SystemState:
         ingest=context.health.read(),
         dead_letters=context.dead_letters.count(),
         devices={kind: dict(counted) for kind, counted in devices.items()},
-        late=_flagged(latest.values(), QUALITY_LATE)[:LATE_MAX],
-        too_deep=_flagged(latest.values(), QUALITY_GEOMETRY),
+        late=_devices_with(latest.values(), QUALITY_LATE)[:LATE_MAX],
+        too_deep=_devices_with(latest.values(), QUALITY_GEOMETRY),
     )
 
 
-def _flagged(latest: Iterable[Latest], flag: str) -> list[str]:
+def _devices_with(latest: Iterable[Latest], flag: str) -> list[str]:
     """Devices whose newest reading has a quality flag."""
     return sorted(newest.device for newest in latest if flag in newest.quality)

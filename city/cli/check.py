@@ -109,10 +109,10 @@ def _check_addresses(settings: Settings) -> Finding:
     ]
     if not doubts:
         return Finding("addresses", ok=True, detail="none is likely mistyped", fatal=False)
-    return Finding("addresses", ok=False, detail=_listed(doubts, "; "), fatal=False)
+    return Finding("addresses", ok=False, detail=_join_first(doubts, "; "), fatal=False)
 
 
-def _listed(parts: list[str], separator: str) -> str:
+def _join_first(parts: list[str], separator: str) -> str:
     """The first parts, and the number of the others."""
     more = [f"and {len(parts) - SHOWN_MAX} more"] if len(parts) > SHOWN_MAX else []
     return separator.join([*parts[:SHOWN_MAX], *more])
@@ -174,7 +174,7 @@ def _check_depths(settings: Settings) -> Finding:
         return Finding("depths", ok=False, detail=f"the city was not asked: {exc}")
     if not too_deep:
         return Finding("depths", ok=True, detail="no sensor measures deeper than its container", fatal=False)
-    detail = f"deeper than their container, check its model: {_listed(too_deep, ', ')}"
+    detail = f"deeper than their container, check its model: {_join_first(too_deep, ', ')}"
     return Finding("depths", ok=False, detail=detail, fatal=False)
 
 

@@ -7,23 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    GetCoreSchemaHandler,
     PlainValidator,
     ValidationError,
     ValidationInfo,
     WrapValidator,
 )
+from pydantic_core import CoreSchema, core_schema
 
 from broker.contract.topics import require_id
 from city.errors import TopicError
 from city.inventory.units import UNITS, can_convert, field_unit, parse_unit
 
+T = TypeVar("T")
 VALUE_SHOWN: Final = 80
 Scalar = float | int | str | bool | None
 
@@ -169,6 +172,15 @@ def _split(value: object) -> object:
     return [part for text in value.split(";") if (part := text.strip())] if isinstance(value, str) else value
 
 
+class _Unread:
+    """Marks a field that the loader makes: pydantic takes it as it is, and builds no schema of its type."""
+
+    def __get_pydantic_core_schema__(self, _type: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.any_schema()
+
+
+Ready = Annotated[T, _Unread()]
+"""A field that is not read from a file."""
 Id = Annotated[str, AfterValidator(check_id)]
 Text = Annotated[str, AfterValidator(_check_text)]
 SplitTexts = Annotated[tuple[Text, ...], BeforeValidator(_split)]

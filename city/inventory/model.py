@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, SkipValidation
+from pydantic import Field
 
 from broker.contract.topics import Kind
 from city.inventory.field_types import (
@@ -24,6 +24,7 @@ from city.inventory.field_types import (
     Paths,
     PathsWithUnits,
     RangeMm,
+    Ready,
     ScalarValue,
     SplitTexts,
     Text,
@@ -232,8 +233,8 @@ class Profile:
 
     id: Id
     kind: Kind
-    fields: SkipValidation[Mapping[str, FieldRule]] = field(default_factory=dict)
-    events: SkipValidation[Mapping[str, EventRule]] = field(default_factory=dict)
+    fields: Ready[Mapping[str, FieldRule]] = field(default_factory=dict)
+    events: Ready[Mapping[str, EventRule]] = field(default_factory=dict)
     name: Text = ""
     frames: Text = ""
     time: Texts = ()
@@ -267,12 +268,12 @@ class City:
     time_zone: TimeZone
     lat_deg: LatDeg
     lon_deg: LonDeg
-    hours: SkipValidation[Mapping[str, DumpingHours]]
-    kelurahan: SkipValidation[Mapping[str, Kelurahan]]
-    sites: SkipValidation[Mapping[str, Site]]
-    models: SkipValidation[Mapping[str, BinModel]]
-    profiles: SkipValidation[Mapping[str, Profile]]
-    devices: SkipValidation[Mapping[str, Device]]
+    hours: Ready[Mapping[str, DumpingHours]]
+    kelurahan: Ready[Mapping[str, Kelurahan]]
+    sites: Ready[Mapping[str, Site]]
+    models: Ready[Mapping[str, BinModel]]
+    profiles: Ready[Mapping[str, Profile]]
+    devices: Ready[Mapping[str, Device]]
     shapes: bytes
     version: int = 1
     bins: Mapping[str, Bin] = field(init=False)

@@ -268,6 +268,11 @@ def _header_problems(
         yield InventoryProblem(where, name, "column is missing")
 
 
+def release_validators() -> None:
+    """Free the memory of what reads the types, about 1 MB; the next reading builds it again."""
+    _adapter.cache_clear()
+
+
 @lru_cache(maxsize=32)
 def _adapter(type_: Hashable) -> TypeAdapter[Any]:
     return TypeAdapter(cast("type", type_))

@@ -14,6 +14,7 @@ from city.inventory.adoption import AdoptedDevices
 from city.inventory.loader import builtin_city, load_city
 from city.inventory.model import City
 from city.inventory.provider import LiveInventory
+from city.inventory.tables import release_validators
 from city.runtime.heartbeats import HeartbeatRegistry
 from city.runtime.secrets import Secrets
 from city.runtime.settings import Settings
@@ -68,6 +69,7 @@ class Runtime:
         self.services = frozenset(services)
         self.inventory = LiveInventory(load_city(city_folder(settings.city)))
         self.adopted = AdoptedDevices(settings.data, self.inventory)
+        release_validators()
         self.heartbeats = HeartbeatRegistry()
         self.beat = self.heartbeats.beat
         self.stop = threading.Event()

@@ -39,7 +39,7 @@ def too_deep(stage: Stage, devices: list[str]) -> None:
 
 def finding(stage: Stage, port: int, capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:
     code = run(["--live", "--json", "--data", str(stage.folder), "--port", str(port)])
-    (found,) = [one for one in json.loads(capsys.readouterr().out) if one["name"] == "depths"]
+    (found,) = [entry for entry in json.loads(capsys.readouterr().out) if entry["name"] == "depths"]
     return code, found
 
 
