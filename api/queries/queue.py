@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Literal, get_args
-from urllib.parse import urlencode
 
+from api.queries.url_filter import read_page, read_texts, write_query
 from ingest.store.views.cases import Case
 
 Show = Literal["waiting", "all", "confirmed", "rejected"]
@@ -16,7 +16,6 @@ SHOWN: Final[tuple[Show, ...]] = get_args(Show)
 SAME_TIME: Final = timedelta(minutes=30)
 OFFERED: Final = 6
 """Maximum number of offered merge candidates."""
-_PAGE_DIGITS: Final = 5
 
 
 @dataclass(frozen=True)
@@ -33,15 +32,12 @@ class CaseFilter:
     def of(cls, query: Mapping[str, str]) -> CaseFilter:
         """The filter of query parameters; invalid values are ignored."""
         show: Show = next((choice for choice in SHOWN if choice == query.get("show")), "waiting")
-        texts = {name: query.get(name, "").strip()[:80] for name in ("camera", "site", "case")}
-        page = query.get("page", "1")
-        is_number = page.isascii() and page.isdigit() and len(page) <= _PAGE_DIGITS
-        return cls(show, **texts, page=max(1, int(page)) if is_number else 1)
+        return cls(show, **read_texts(query, ("camera", "site", "case")), page=read_page(query))
 
     def address(self, page: int) -> str:
         """The URL of another page with the same filter."""
         given = {"show": self.show, "camera": self.camera, "site": self.site}
-        return "/dumping?" + urlencode({**{k: v for k, v in given.items() if v}, "page": page})
+        return f"/dumping?{write_query(given, page)}"
 
     def matches(self, case: Case) -> bool:
         """Whether a case matches. A merged case matches by its own id only."""

@@ -9,7 +9,6 @@ from datetime import datetime
 from functools import partial
 from math import ceil
 from typing import Final
-from urllib.parse import urlencode
 
 from fastapi import Request
 from markupsafe import Markup
@@ -19,6 +18,7 @@ from api.console.page_context import PageContext
 from api.console.parts.forms import pager, select
 from api.console.parts.layout import replace, show
 from api.console.parts.markup import join, link, table, tag
+from api.queries.url_filter import read_page, read_texts, write_query
 from api.schemas import current_values, device_connectivity, service_status
 from broker.contract.topics import Kind
 from city.inventory.model import Bin, Device, Truck
@@ -51,14 +51,13 @@ class DeviceFilter:
     @classmethod
     def of(cls, request: Request) -> DeviceFilter:
         """The filter of a request; invalid values are ignored."""
-        texts = {name: request.query_params.get(name, "").strip()[:80] for name in ("kelurahan", "state", "q", "order")}
-        page = request.query_params.get("page", "1")
-        return cls(**texts, page=max(1, int(page)) if page.isascii() and page.isdigit() and len(page) < 6 else 1)  # noqa: PLR2004 - digits
+        query = request.query_params
+        return cls(**read_texts(query, ("kelurahan", "state", "q", "order")), page=read_page(query))
 
     def address(self, kind: Kind, page: int) -> str:
         """The URL of another page with the same filter."""
         given = {"kelurahan": self.kelurahan, "state": self.state, "q": self.q, "order": self.order}
-        return f"/devices/{kind}?" + urlencode({**{k: v for k, v in given.items() if v}, "page": page})
+        return f"/devices/{kind}?{write_query(given, page)}"
 
 
 async def build(page: PageContext, kind: Kind, request: Request) -> None:

@@ -10,7 +10,14 @@ import msgspec
 
 from city.errors import PayloadError
 from city.inventory.addresses import normal_mac
-from ingest.decoding.formats.parsing import json_value, mapping_at, parse_number, text_at, without_none
+from ingest.decoding.formats.parsing import (
+    json_value,
+    mapping_at,
+    parse_any_time,
+    parse_number,
+    text_at,
+    without_none,
+)
 from ingest.decoding.formats.port import DeviceReport
 
 _LIST_PATHS: Final = (("data",), ("result", "data"), ("result", "clients"), ("result",))
@@ -69,28 +76,44 @@ def require_all_pages(answer: ControllerAnswer) -> None:
         raise PayloadError(f"a part only, {len(answer.elements)} of {answer.total}: ask with a larger `pageSize`")
 
 
-def client_lists(
-    clients: Iterable[Mapping[str, Any]], access_point: str, topic: str, *, is_complete: bool
-) -> Iterator[tuple[str, list[Mapping[str, Any]], str]]:
-    """Clients by access point: its address, its clients, and the name of the complete list (empty for another one).
+class ClientKeys(msgspec.Struct, frozen=True):
+    """Names of a controller's keys in a client's object; `wired` says how the client is connected."""
+
+    access_point: str
+    ssid: str
+    signal: str
+    last_seen: str
+    wired: str
+
+
+def client_reports(
+    clients: Iterable[Mapping[str, Any]], topic: str, keys: ClientKeys, key_prefix: str, *, is_complete: bool
+) -> Iterator[DeviceReport]:
+    """A report for each access point that serves clients, and one that says that the message is a complete list.
 
     Args:
         clients: The wireless clients of a message.
-        access_point: The key of their access point's MAC address.
         topic: The topic, which names the list.
-        is_complete: Whether the message lists all clients of its site.
+        keys: The controller's keys.
+        key_prefix: Begins the idempotency keys.
+        is_complete: Whether the message lists all clients of its site: access points that it does not name have none.
     """
+    if is_complete:
+        yield DeviceReport(names=(), at=None, key=b"", client_list=topic)
     by_ap: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for client in clients:
-        if mac := text_at(client, access_point):
+        if mac := text_at(client, keys.access_point):
             by_ap[normal_mac(mac)].append(client)
     for mac, served in by_ap.items():
-        yield mac, served, topic if is_complete else ""
-
-
-def complete_list_report(topic: str) -> DeviceReport:
-    """A report that the message lists all clients of its site: access points that it does not name have none."""
-    return DeviceReport(names=(), at=None, key=b"", client_list=topic)
+        times = [at for client in served if (at := parse_any_time(client.get(keys.last_seen)))]
+        yield DeviceReport(
+            names=(mac,),
+            at=max(times, default=None),
+            key=f"{key_prefix}/{mac}".encode(),
+            known=client_summary(served, keys.ssid, keys.signal),
+            client_list=topic if is_complete else "",
+            raw=single_element(served[0], msgspec.structs.astuple(keys)),
+        )
 
 
 def _get_path(body: Mapping[str, Any], path: Sequence[str]) -> Any:  # noqa: ANN401 - JSON

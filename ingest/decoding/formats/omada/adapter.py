@@ -15,10 +15,9 @@ from city.inventory.addresses import normal_mac
 from ingest.decoding.formats.parsing import parse_any_time, parse_number, text_at, without_none
 from ingest.decoding.formats.port import Adapter, ConnectivityReport, DeviceReport, Hint
 from ingest.decoding.formats.wifi import (
+    ClientKeys,
     ControllerAnswer,
-    client_lists,
-    client_summary,
-    complete_list_report,
+    client_reports,
     parse_count,
     parse_list,
     require_all_pages,
@@ -48,6 +47,7 @@ _KEPT: Final = (
     *("mac", "name", "type", "model", "showModel", "status", "statusCategory", "clientNum", "cpuUtil", "memUtil"),
     *("detailStatus", "uptime", "uptimeLong", "download", "upload", "lastSeen", *_BANDS),
 )
+_CLIENT_KEYS: Final = ClientKeys("apMac", "ssid", "rssi", "lastSeen", "wireless")
 
 
 class Omada:
@@ -136,18 +136,7 @@ def _clients(topic: str, answer: ControllerAnswer) -> Iterator[DeviceReport]:
         for client in answer.elements
         if client.get("wireless") is not False and client.get("active") is not False
     ]
-    if answer.is_complete:
-        yield complete_list_report(topic)
-    for mac, clients, client_list in client_lists(wireless, "apMac", topic, is_complete=answer.is_complete):
-        times = [at for client in clients if (at := parse_any_time(client.get("lastSeen")))]
-        yield DeviceReport(
-            names=(mac,),
-            at=max(times, default=None),
-            key=f"clients/{mac}".encode(),
-            known=client_summary(clients, "ssid", "rssi"),
-            client_list=client_list,
-            raw=single_element(clients[0], ("apMac", "ssid", "rssi", "lastSeen", "wireless")),
-        )
+    yield from client_reports(wireless, topic, _CLIENT_KEYS, "clients", is_complete=answer.is_complete)
 
 
 ADAPTER: Final[Adapter] = Omada()

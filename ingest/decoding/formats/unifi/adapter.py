@@ -16,10 +16,9 @@ from city.inventory.addresses import normal_mac
 from ingest.decoding.formats.parsing import mapping_at, objects_at, parse_any_time, parse_number, text_at, without_none
 from ingest.decoding.formats.port import Adapter, AdapterEvent, ConnectivityReport, DeviceReport, Hint, Personal
 from ingest.decoding.formats.wifi import (
+    ClientKeys,
     ControllerAnswer,
-    client_lists,
-    client_summary,
-    complete_list_report,
+    client_reports,
     parse_count,
     parse_list,
     require_all_pages,
@@ -49,7 +48,7 @@ _KEPT: Final = (
     *("mac", "name", "model", "type", "state", "last_seen", "num_sta", "uptime", "rx_bytes", "tx_bytes"),
     *("system-stats", "radio_table_stats", "version", "macAddress", "adopted", "disabled"),
 )
-_CLIENT_KEPT: Final = ("ap_mac", "essid", "signal", "last_seen", "is_wired")
+_CLIENT_KEYS: Final = ClientKeys("ap_mac", "essid", "signal", "last_seen", "is_wired")
 _AP_EVENTS: Final = {
     "EVT_AP_Connected": ConnectivityReport("online", historical=True),
     "EVT_AP_Lost_Contact": ConnectivityReport("offline", "lost", historical=True),
@@ -176,18 +175,7 @@ def _mean_signal(networks: Sequence[Mapping[str, Any]]) -> float | None:
 
 def _clients(topic: str, answer: ControllerAnswer) -> Iterator[DeviceReport]:
     wireless = [client for client in answer.elements if client.get("is_wired") is not True]
-    if answer.is_complete:
-        yield complete_list_report(topic)
-    for mac, clients, client_list in client_lists(wireless, "ap_mac", topic, is_complete=answer.is_complete):
-        times = [at for client in clients if (at := parse_any_time(client.get("last_seen")))]
-        yield DeviceReport(
-            names=(mac,),
-            at=max(times, default=None),
-            key=f"sta/{mac}".encode(),
-            known=client_summary(clients, "essid", "signal"),
-            client_list=client_list,
-            raw=single_element(clients[0], _CLIENT_KEPT),
-        )
+    yield from client_reports(wireless, topic, _CLIENT_KEYS, "sta", is_complete=answer.is_complete)
 
 
 def _rogues(elements: Sequence[Mapping[str, Any]]) -> Iterator[DeviceReport]:
