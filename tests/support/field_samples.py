@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 from broker.contract.topics import Kind
 
 SAMPLES: Final = Path(__file__).parents[3] / "shared" / "samples"
+needs_samples: Final = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the collection of real messages is not here")
 WHEN: Final = "2026-03-01T11:59:58.789585559Z"
 _LORAWAN: Final = {
     "decentlab__dl-mbx": "decentlab-dl-mbx",

@@ -18,10 +18,10 @@ from ingest.decoding.results import DecodeResult
 from ingest.messages import Arrival
 from ingest.pipeline.stateful_rules import FASTEST_KMH, StatefulRules
 from ingest.store.records import EventRecord, Reading
-from tests.support.field_samples import NO_MESSAGES, SAMPLES, Sample, rows_of
+from tests.support.field_samples import NO_MESSAGES, SAMPLES, Sample, needs_samples, rows_of
 from tests.support.field_samples_page import PAGE, device_of, fate_of, page, results
 
-pytestmark = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the collection of real messages is not here")
+pytestmark = needs_samples
 FATES = {"stored", "undecoded", "unknown device", "dead letter", "nothing to store"}
 
 

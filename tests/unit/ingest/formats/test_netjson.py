@@ -13,9 +13,7 @@ from ingest.messages import Arrival
 from ingest.pipeline.stateful_rules import StatefulRules
 from ingest.store.records import Reading, Record
 from tests.support.decoding import NOW, city_of, decoded_ap, device, values
-from tests.support.field_samples import SAMPLES, load
-
-needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the collection of real messages is not here")
+from tests.support.field_samples import load, needs_samples
 
 
 @needs_samples

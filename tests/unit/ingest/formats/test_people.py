@@ -15,7 +15,7 @@ import pytest
 from ingest.decoding.formats.registry import lists_clients
 from ingest.decoding.pseudonyms import Pseudonyms, flat_mac
 from tests.support.decoding import NOW, decoded, decoded_ap, device, events
-from tests.support.field_samples import SAMPLES
+from tests.support.field_samples import SAMPLES, needs_samples
 
 TRUCK = device("traccar", "860", "traccar-truck")
 
@@ -108,7 +108,6 @@ CLIENT = "40:D3:AE:04:32:0C"
 
 MACS = re.compile(r"(?i)\b[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5}\b")
 
-needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the collection of real messages is not here")
 
 LEAKS = {
     "radius": (

@@ -12,11 +12,9 @@ from ingest.decoding.pseudonyms import flat_mac
 from ingest.store.latest import LastValueCache, connectivity_of
 from ingest.store.records import EventRecord, StatusRecord
 from tests.support.decoding import NOW, decoded_ap, values
-from tests.support.field_samples import SAMPLES, load
+from tests.support.field_samples import load, needs_samples
 
 CLIENT = "40:D3:AE:04:32:0C"
-
-needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the collection of real messages is not here")
 
 
 @needs_samples
