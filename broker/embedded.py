@@ -168,10 +168,10 @@ class EmbeddedBroker:
                 return await stack.enter_async_context(params)
 
             keeper = await enter(KEEPER)
-            # At once: whoever asks before somebody listens is answered by a timeout, after ten seconds.
             await self._sign_ins.listen(keeper)
             await keeper.flush(_TIMEOUT_S)
             system = SystemAccount(await enter(WATCHER))
+            await self._end_unheard(system)
             js = keeper.jetstream(timeout=_TIMEOUT_S)
             of_gateways = (await enter(GATEWAY_KEEPER)).jetstream(timeout=_TIMEOUT_S)
             await clear_unreadable(js, self._layout.folder / "jetstream", ACCOUNT)
@@ -180,6 +180,15 @@ class EmbeddedBroker:
             await ensure_state_streams(of_gateways, of_gateways=True)
             self._begin_serving(url, system)
             await self._watch(server, keeper, system, Sweeper(((js, STREAM), (js, HELD), (of_gateways, HELD))), stop)
+
+    async def _end_unheard(self, system: SystemAccount) -> None:
+        """End connections that asked before anybody listened, so that they connect again at once.
+
+        The server opens its MQTT port before our connection exists. It keeps no request without a listener: such a
+        client waits `SIGN_IN_WITHIN_S` and is then refused.
+        """
+        connections = await system.list_unauthenticated()
+        await system.end([connection for connection in connections if connection.id not in self._sign_ins.pending])
 
     def _begin_serving(self, url: str, system: SystemAccount) -> None:
         """Publish the endpoint, start authentication, and report storage damage."""

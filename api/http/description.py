@@ -43,9 +43,10 @@ _WITH_RETRY_AFTER: Final = frozenset({429, 503})
 class ModelSchema(dict[str, Any]):
     """The JSON Schema of a model: a reference to a component, or an array of such. `model` is the type itself."""
 
-    def __init__(self, model: Any) -> None:  # noqa: ANN401 - a type or an alias of one
-        (schema,), _ = msgspec.json.schema_components((model,), ref_template=REF_TEMPLATE)
-        super().__init__(schema)
+    def __init__(self, model: Any) -> None:  # noqa: ANN401 - a Struct, or a list of one
+        item = _item_of(model)
+        reference = {"$ref": REF_TEMPLATE.format(name=item.__name__)}
+        super().__init__(reference if item is model else {"type": "array", "items": reference})
         self.model = model
 
 
@@ -111,7 +112,7 @@ def models_in(annotation: object) -> list[Any]:
     """The models of a return annotation: Structs and lists of them; nothing for a `Response`."""
     if isinstance(annotation, UnionType):
         return [model for member in get_args(annotation) for model in models_in(member)]
-    item = get_args(annotation)[0] if get_origin(annotation) is list else annotation
+    item = _item_of(annotation)
     return [annotation] if isinstance(item, type) and issubclass(item, msgspec.Struct) else []
 
 
@@ -122,5 +123,8 @@ def _problem(status: int, media: Iterable[str]) -> dict[str, Any]:
 
 
 def _first_line(model: Any) -> str:  # noqa: ANN401 - as above
-    item = get_args(model)[0] if get_origin(model) is list else model
-    return str(item.__doc__).strip().splitlines()[0]
+    return str(_item_of(model).__doc__).strip().splitlines()[0]
+
+
+def _item_of(model: Any) -> Any:  # noqa: ANN401 - as above
+    return get_args(model)[0] if get_origin(model) is list else model

@@ -1,8 +1,7 @@
 """Supervises child processes for `kota up`: start, watch, restart with backoff, stop.
 
 A child that ends is started again. A child that is alive and makes no progress (`city/runtime/heartbeats.py`) is ended
-with
-SIGTERM, and with SIGKILL after `GRACE_S`; frozen ones too.
+with SIGTERM, and with SIGKILL after `GRACE_S`; frozen ones too.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -30,6 +29,7 @@ STEADY_AFTER_S: Final = 30.0
 GRACE_S: Final = 10.0
 """Time between SIGTERM and SIGKILL for a child that hangs; a healthy one needs four seconds to shut down."""
 STOP_WITHIN_S: Final = 4.5
+BROKER_STOPS_AFTER_S: Final = 2.5
 FRUGAL: Final = {"MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1"}
 """Variables of every child: one arena per thread would make small processes with many threads half as large again."""
 KOTA: Final = (sys.executable, "-m", "city")
@@ -128,14 +128,19 @@ class Supervisor:
         return lines
 
     def stop(self) -> None:
-        """Send SIGTERM to all children, and SIGKILL to their process groups after `STOP_WITHIN_S`."""
-        lives = [child.life for child in self.children if child.life]
-        for life in lives:
-            _signal_group(life.process, signal.SIGTERM)
-        deadline = time.monotonic() + STOP_WITHIN_S
-        while not all(_has_ended(life.process) for life in lives) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        for life in lives:
+        """Send SIGTERM to all children, and SIGKILL to their process groups after `STOP_WITHIN_S`.
+
+        The broker gets its signal when the others have ended, at the latest after `BROKER_STOPS_AFTER_S`: they still
+        publish what they have, and that they are offline.
+        """
+        began_s = time.monotonic()
+        brokers = [child.life for child in self.children if child.life and "broker" in child.services]
+        others = [child.life for child in self.children if child.life and child.life not in brokers]
+        _terminate(others)
+        _await_end(others, began_s + BROKER_STOPS_AFTER_S)
+        _terminate(brokers)
+        _await_end(others + brokers, began_s + STOP_WITHIN_S)
+        for life in others + brokers:
             _signal_group(life.process, signal.SIGKILL)
             life.process.wait()
 
@@ -181,6 +186,16 @@ class Supervisor:
             )
             ours.pop_all()
         return ChildProcess(process, HeartbeatReader(heartbeats), ChildProgress(now_s), now_s, datetime.now(UTC))
+
+
+def _terminate(lives: Iterable[ChildProcess]) -> None:
+    for life in lives:
+        _signal_group(life.process, signal.SIGTERM)
+
+
+def _await_end(lives: Collection[ChildProcess], until_s: float) -> None:
+    while not all(_has_ended(life.process) for life in lives) and time.monotonic() < until_s:
+        time.sleep(0.02)
 
 
 def _end_when_stuck(child: Child, life: ChildProcess, now_s: float) -> str:

@@ -138,6 +138,30 @@ def test_stopping_ends_who_does_not_listen(supervisor: Supervisor, tmp_path: Pat
     assert child.life.process.returncode == -signal.SIGKILL
 
 
+def on_signal(ready: Path, work: str) -> str:
+    """A child that does some work when it gets SIGTERM, and ends."""
+    return f"""
+import pathlib, signal, sys, time
+def end(*_):
+    {work}
+    sys.exit()
+signal.signal(signal.SIGTERM, end)
+pathlib.Path({str(ready)!r}).touch()
+{SLEEPS}
+"""
+
+
+def test_the_broker_is_stopped_after_the_others_have_ended(supervisor: Supervisor, tmp_path: Path) -> None:
+    last, seen = tmp_path / "last", tmp_path / "seen"
+    ready = [tmp_path / name for name in ("broker", "ingest")]
+    copy = f"pathlib.Path({str(seen)!r}).write_text(str(pathlib.Path({str(last)!r}).exists()))"
+    supervisor.start("broker", [on_signal(ready[0], copy), "broker"])
+    supervisor.start("ingest", [on_signal(ready[1], f"time.sleep(0.5); pathlib.Path({str(last)!r}).touch()")])
+    wait_for(lambda: all(path.exists() for path in ready), "both children")
+    supervisor.stop()
+    assert seen.read_text() == "True"
+
+
 SIGNS = """
 import pathlib, sys, threading, time
 from city.runtime.heartbeats import HeartbeatRegistry, HeartbeatWriter
