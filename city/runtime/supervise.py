@@ -30,8 +30,8 @@ GRACE_S: Final = 10.0
 """Time between SIGTERM and SIGKILL for a child that hangs; a healthy one needs four seconds to shut down."""
 STOP_WITHIN_S: Final = 4.5
 BROKER_STOPS_AFTER_S: Final = 2.5
-FRUGAL: Final = {"MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1"}
-"""Variables of every child: one arena per thread would make small processes with many threads half as large again."""
+FRUGAL: Final = {"MALLOC_ARENA_MAX": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""Variables of every child: several arenas would make small processes with many threads larger, and no faster."""
 KOTA: Final = (sys.executable, "-m", "city")
 
 
