@@ -14,6 +14,7 @@ from api.queries.reviews import ReviewService
 from city.runtime.gateways import Gateways
 from city.runtime.ports import PortTakenError, is_loopback
 from city.runtime.service import Runtime
+from ingest.codecs.runner import IsolatedCodecRunner
 from ingest.decoding.dry_run import DryRunResult, dry_run
 from ingest.messages import Arrival
 from ingest.pipeline.http_intake import accept
@@ -37,6 +38,7 @@ def serve(runtime: Runtime) -> None:
     account: Account = "ingest" if "ingest" in runtime.services else "api"
     opened = runtime.share("store", lambda: open_store(settings, runtime.inventory, account))
     journal = open_journal(settings, runtime.secrets)
+    codecs = runtime.share("codecs", IsolatedCodecRunner)
 
     def replay_dead_letters(ids: Sequence[int]) -> int:
         return replay(opened.dead_letters, journal, ids)
@@ -46,7 +48,7 @@ def serve(runtime: Runtime) -> None:
 
     def preview(profile: str, message: QuarantinedMessage, model: str) -> DryRunResult:
         arrival = Arrival(message.topic, message.payload, message.received_at)
-        return dry_run(runtime.city, profile, arrival, model=model)
+        return dry_run(runtime.city, profile, arrival, model=model, codecs=codecs)
 
     room = open_evidence_store(settings, runtime.secrets)
     runtime.thread("evidence-retention", lambda: keep_enforcing(room, lifetimes_of(settings), runtime.stop))

@@ -23,7 +23,9 @@ from city.inventory.provider import InventoryProvider
 from city.runtime.secrets import Secrets
 from city.runtime.service import Runtime
 from city.runtime.settings import Settings
+from ingest.codecs.runner import IsolatedCodecRunner
 from ingest.decoding.decoder import Decoder
+from ingest.decoding.formats.port import CodecRunner
 from ingest.pipeline import metrics
 from ingest.pipeline.drain import Drain
 from ingest.pipeline.intake import Intake, IntakeBus
@@ -58,7 +60,12 @@ class Ingest:
     """Owns the journal, intake and drain; the caller runs each of `parts` on a thread."""
 
     def __init__(
-        self, settings: Settings, inventory: InventoryProvider, login: ConnectionParams, opened: StoreHandle
+        self,
+        settings: Settings,
+        inventory: InventoryProvider,
+        login: ConnectionParams,
+        opened: StoreHandle,
+        codecs: CodecRunner | None = None,
     ) -> None:
         secrets = Secrets(settings.data)
         self._opened = opened
@@ -67,7 +74,7 @@ class Ingest:
         _note_journal(self.journal, opened)
         self._known_set_aside = [store_file.file.set_aside for store_file in self._files()]
         late_after = timedelta(seconds=settings.late_after_s)
-        decoder = Decoder(inventory, late_after=late_after, pseudonym_key=secrets.pseudonym_key())
+        decoder = Decoder(inventory, late_after=late_after, pseudonym_key=secrets.pseudonym_key(), codecs=codecs)
         self.drain = Drain(
             self.journal, decoder, opened.store, opened.dead_letters, opened.quarantine, manifest=opened.manifest
         )
@@ -201,7 +208,7 @@ def serve(runtime: Runtime) -> None:
     settings = runtime.settings
     opened = runtime.share("store", lambda: open_store(settings, runtime.inventory))
     login = connection_params(settings, "ingest", runtime.mqtt_password("ingest"), persistent=True)
-    ingest = Ingest(settings, runtime.inventory, login, opened)
+    ingest = Ingest(settings, runtime.inventory, login, opened, runtime.share("codecs", IsolatedCodecRunner))
     ingest.intake.on_iteration = lambda: runtime.beat("ingest-intake")
     threads = [runtime.thread(name, lambda part=part: part(runtime.stop)) for name, part in ingest.parts.items()]  # type: ignore[misc]
     next_retention = datetime.now(UTC)

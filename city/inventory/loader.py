@@ -9,6 +9,7 @@ from typing import Final, Literal, TypeVar
 import msgspec
 
 from city.errors import ConfigError
+from city.inventory.codecs import read_codecs
 from city.inventory.devices import DeviceReferences, read_cameras, read_devices
 from city.inventory.hours import read_hours
 from city.inventory.model import AccessPoint, Bin, BinModel, City, Device, Kelurahan, Site, Truck
@@ -79,7 +80,8 @@ def _read(folder: Path, problems: Problems) -> City | None:
     models = {
         name: table.read(BinModel, id=name) for name, table in read_toml(folder / "models.toml", problems).tables()
     }
-    profiles = read_profiles(folder / "profiles", problems)
+    codecs = read_codecs(folder / "codecs", problems)
+    profiles = read_profiles(folder / "profiles", problems, codecs)
     nouns = {"kelurahan": kelurahan, "site": sites, "model": models, "profile": profiles}
     references = DeviceReferences(nouns, sites, profiles)
     devices: dict[str, Device | None] = {
@@ -95,6 +97,7 @@ def _read(folder: Path, problems: Problems) -> City | None:
         sites=_without_wrong(sites),
         models=_without_wrong(models),
         profiles=_without_wrong(profiles),
+        codecs=codecs,
         devices=_without_wrong(devices),
         shapes=_read_shapes(folder / "shapes.geojson", kelurahan, problems),
         version=1,

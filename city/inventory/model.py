@@ -212,6 +212,17 @@ class EventRule:
     noted: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """A payload codec: JavaScript that decodes the frames of a model. `source` is the script.
+
+    It defines `decodeUplink` (LoRa Alliance TS013), or the older `Decoder` or `Decode`.
+    """
+
+    id: Id
+    source: Text
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SensorGeometry:
     """Measuring range of a distance sensor, in mm."""
@@ -224,11 +235,11 @@ class SensorGeometry:
 class Profile:
     """A device model: how its messages map to the contract.
 
-    `frames` names the decoder of its raw frames, empty for none. `time` and `fix_time` list paths of its own clock and
-    of the time of its position, for formats that do not define them. `accuracy` lists paths of the position's radius in
-    metres, `fix_valid` and `fix_invalid` paths of what says by yes that the position is one, or is none. `matches` are
-    names of the model at network servers, and `adapters` the formats it comes by; both serve to suggest it for an
-    unknown device.
+    `frames` names the frame decoder of its raw frames and `codec` the city's codec of them, empty for none. `time` and
+    `fix_time` list paths of its own clock and of the time of its position, for formats that do not define them.
+    `accuracy` lists paths of the position's radius in metres, `fix_valid` and `fix_invalid` paths of what says by yes
+    that the position is one, or is none. `matches` are names of the model at network servers, and `adapters` the
+    formats it comes by; both serve to suggest it for an unknown device.
     """
 
     id: Id
@@ -237,6 +248,7 @@ class Profile:
     events: Ready[Mapping[str, EventRule]] = field(default_factory=dict)
     name: Text = ""
     frames: Text = ""
+    codec: Text = ""
     time: Texts = ()
     fix_time: Texts = ()
     accuracy: Texts = ("accuracy",)
@@ -275,6 +287,7 @@ class City:
     profiles: Ready[Mapping[str, Profile]]
     devices: Ready[Mapping[str, Device]]
     shapes: bytes
+    codecs: Ready[Mapping[str, Codec]] = field(default_factory=dict)
     version: int = 1
     bins: Mapping[str, Bin] = field(init=False)
     trucks: Mapping[str, Truck] = field(init=False)
@@ -283,7 +296,7 @@ class City:
 
     def __post_init__(self) -> None:
         """Make the mappings read-only, and those of each kind."""
-        freeze(self, "hours", "kelurahan", "sites", "models", "profiles", "devices")
+        freeze(self, "hours", "kelurahan", "sites", "models", "profiles", "codecs", "devices")
         for name, kind in (("bins", Bin), ("trucks", Truck), ("access_points", AccessPoint), ("cameras", Camera)):
             of_kind = {id_: device for id_, device in self.devices.items() if isinstance(device, kind)}
             object.__setattr__(self, name, MappingProxyType(of_kind))

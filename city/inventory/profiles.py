@@ -6,7 +6,7 @@ the same name. `extends` takes another profile and changes a part of it, such as
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -29,8 +29,14 @@ def builtin_profiles() -> list[Path]:
     return sorted(FORMATS.glob("*/profiles/*.toml"), key=lambda path: path.stem)
 
 
-def read_profiles(folder: Path, problems: Problems) -> dict[str, Profile | None]:
-    """The profiles of the project and those of a folder, which need not exist; None for one with a problem."""
+def read_profiles(folder: Path, problems: Problems, codecs: Collection[str] = ()) -> dict[str, Profile | None]:
+    """The profiles of the project and those of a folder, which need not exist; None for one with a problem.
+
+    Args:
+        folder: Has a file for each profile.
+        problems: Collects problems.
+        codecs: Names of the city's codecs.
+    """
     tables: dict[str, TomlTable] = {}
     for path in (*builtin_profiles(), *sorted(folder.glob("*.toml"))):
         table = read_toml(path, problems, name=path.relative_to(path.parent.parent).as_posix())
@@ -39,7 +45,7 @@ def read_profiles(folder: Path, problems: Problems) -> dict[str, Profile | None]
         except ValueError as exc:
             table.note("file name", str(exc))
         tables[path.stem] = table
-    return {name: _profile(name, _resolve_extends(table, tables)) for name, table in tables.items()}
+    return {name: _profile(name, _resolve_extends(table, tables), codecs) for name, table in tables.items()}
 
 
 def _resolve_extends(table: TomlTable, tables: Mapping[str, TomlTable], seen: tuple[str, ...] = ()) -> TomlTable:
@@ -66,7 +72,7 @@ def _merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _profile(name: str, table: TomlTable) -> Profile | None:
+def _profile(name: str, table: TomlTable, codecs: Collection[str]) -> Profile | None:
     kind = next((kind for kind in KINDS if kind == table.values.get("kind")), None)
     geometry = table.table("geometry")
     profile = table.read(
@@ -78,7 +84,11 @@ def _profile(name: str, table: TomlTable) -> Profile | None:
         events=_events(table.table("events"), kind),
         geometry=geometry.read(SensorGeometry) or SensorGeometry(),
     )
-    return replace(profile, matches=tuple(map(str.lower, profile.matches))) if profile else None
+    if profile is None:
+        return None
+    if profile.codec and profile.codec not in codecs:
+        table.note("codec", f"there is no codec {profile.codec!r}; known: {', '.join(sorted(codecs)) or 'none'}")
+    return replace(profile, matches=tuple(map(str.lower, profile.matches)))
 
 
 def _fields(rules: TomlTable, kind: Kind | None) -> dict[str, FieldRule]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -15,12 +16,15 @@ from broker.contract.topics import KINDS
 from city.errors import ConfigError
 from city.inventory.addresses import address_key
 from city.inventory.adoption import adopt, adoption_of, unadopt
+from city.inventory.codecs import read_source
+from city.inventory.model import City, Codec
 from city.inventory.profiles import suggest
 from city.runtime.options import add_settings, settings_from
 from city.runtime.service import whole_city
 from city.runtime.settings import Settings
 from city.storage.atomic_files import require_kept
-from ingest.decoding.dry_run import DryRunResult, dry_run
+from ingest.codecs.runner import IsolatedCodecRunner
+from ingest.decoding.dry_run import DryRunResult, dry_run, with_codec
 from ingest.messages import Arrival
 from ingest.store.parked.quarantine import Quarantine, UnknownDevice
 
@@ -44,6 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     trial.add_argument("file", type=Path, help="The message as it is published; - for standard input.")
     trial.add_argument("--topic", required=True, help="The topic it is published to.")
     trial.add_argument("--container", default="", help="A container model of the city, for the fill level.")
+    trial.add_argument(
+        "--codec", default="", help="A codec of the city, or a .js file: decodes in place of the profile's."
+    )
     profiles = actions.add_parser("profiles", help="List device profiles.")
     profiles.add_argument("--kind", choices=KINDS, help="Only this kind.")
     actions.add_parser("unknown", help="List unknown devices, with the profiles that may fit.")
@@ -72,9 +79,25 @@ def _try(args: argparse.Namespace) -> int:
     except OSError as exc:
         raise ConfigError(f"{args.file}: {exc.strerror or exc}") from exc
     arrival = Arrival(args.topic, payload, datetime.now(UTC))
-    result = dry_run(whole_city(settings), args.profile, arrival, model=args.container)
+    city = whole_city(settings)
+    if args.codec:
+        city = with_codec(city, args.profile, _codec(city, args.codec))
+    with contextlib.closing(IsolatedCodecRunner()) as codecs:
+        result = dry_run(city, args.profile, arrival, model=args.container, codecs=codecs)
     _print(result) if args.json else _print_result(result)
     return 0 if result.records else 1
+
+
+def _codec(city: City, named: str) -> Codec:
+    """A codec of the city, or one in a file."""
+    if named in city.codecs:
+        return city.codecs[named]
+    if not named.endswith(".js"):
+        raise ConfigError(f"there is no codec {named!r}; known: {', '.join(city.codecs) or 'none'}")
+    try:
+        return Codec(named, read_source(Path(named)))
+    except ValueError as exc:
+        raise ConfigError(f"{named}: {exc}") from exc
 
 
 def _print_result(result: DryRunResult) -> None:

@@ -12,6 +12,7 @@ from broker.contract.topics import Topic, is_native, is_platforms, parse_review_
 from city.errors import PayloadError, TopicError
 from city.inventory.model import City, Device
 from city.inventory.provider import InventoryProvider
+from ingest.decoding.formats.port import CodecRunner
 from ingest.decoding.formats.registry import level_events
 from ingest.decoding.pseudonyms import Pseudonyms
 from ingest.decoding.record_builder import RecordBuilder
@@ -28,15 +29,22 @@ class Decoder:
         inventory: Provides the snapshot that messages are decoded against.
         late_after: Age on arrival from which on a reading gets the quality flag `late`.
         pseudonym_key: Key of the hashes that stand for hotspot clients; None drops client identities.
+        codecs: Runs the codecs that profiles name; None for a process that runs none.
     """
 
     def __init__(
-        self, inventory: InventoryProvider, *, late_after: timedelta, pseudonym_key: bytes | None = None
+        self,
+        inventory: InventoryProvider,
+        *,
+        late_after: timedelta,
+        pseudonym_key: bytes | None = None,
+        codecs: CodecRunner | None = None,
     ) -> None:
         self._inventory = inventory
         self._late_after = late_after
         self._pseudonym_key = pseudonym_key
-        self._newest = SnapshotDecoder(inventory.current(), late_after, pseudonym_key)
+        self._codecs = codecs
+        self._newest = self._decoder_of(inventory.current())
 
     @property
     def inventory_version(self) -> int:
@@ -58,8 +66,11 @@ class Decoder:
     def _current(self) -> SnapshotDecoder:
         city = self._inventory.current()
         if self._newest.version != city.version:
-            self._newest = SnapshotDecoder(city, self._late_after, self._pseudonym_key)
+            self._newest = self._decoder_of(city)
         return self._newest
+
+    def _decoder_of(self, city: City) -> SnapshotDecoder:
+        return SnapshotDecoder(city, self._late_after, self._pseudonym_key, self._codecs)
 
 
 class SnapshotDecoder:
@@ -69,13 +80,17 @@ class SnapshotDecoder:
         city: The snapshot.
         late_after: Age on arrival from which on a reading gets the quality flag `late`.
         pseudonym_key: Key of the hashes that stand for hotspot clients; None drops client identities.
+        codecs: Runs the codecs that profiles name; None for a process that runs none.
     """
 
-    def __init__(self, city: City, late_after: timedelta, pseudonym_key: bytes | None) -> None:
+    def __init__(
+        self, city: City, late_after: timedelta, pseudonym_key: bytes | None, codecs: CodecRunner | None
+    ) -> None:
         self.version = city.version
         self._city = city
         self._builder = RecordBuilder(city, late_after)
-        self._third_party = ThirdPartyDecoder(city, self._builder, Pseudonyms(pseudonym_key, city.time_zone))
+        pseudonyms = Pseudonyms(pseudonym_key, city.time_zone)
+        self._third_party = ThirdPartyDecoder(city, self._builder, pseudonyms, codecs)
 
     def decode(self, arrival: Arrival) -> DecodeResult:
         """Records and dead letters of one message.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 
@@ -9,9 +10,9 @@ import msgspec
 from msgspec import Meta
 
 from city.errors import ConfigError, PayloadError, TopicError
-from city.inventory.model import AccessPoint, Bin, Binding, Camera, City, Device, Profile, Truck
+from city.inventory.model import AccessPoint, Bin, Binding, Camera, City, Codec, Device, Profile, Truck
 from ingest.decoding.decoder import Decoder
-from ingest.decoding.formats.port import DeviceReport
+from ingest.decoding.formats.port import CodecRunner, DeviceReport
 from ingest.decoding.formats.registry import adapter_for
 from ingest.decoding.results import DecodeResult
 from ingest.messages import Arrival
@@ -42,7 +43,9 @@ class DryRunResult(msgspec.Struct, frozen=True):
     problems: tuple[str, ...]
 
 
-def dry_run(city: City, profile: str, arrival: Arrival, *, model: str = "") -> DryRunResult:
+def dry_run(
+    city: City, profile: str, arrival: Arrival, *, model: str = "", codecs: CodecRunner | None = None
+) -> DryRunResult:
     """Decode a message as if each of its devices were in the inventory and had this profile.
 
     Args:
@@ -50,12 +53,12 @@ def dry_run(city: City, profile: str, arrival: Arrival, *, model: str = "") -> D
         profile: The profile's id.
         arrival: The message.
         model: The container model, for a fill level; empty takes the city's first.
+        codecs: Runs the profile's codec.
 
     Raises:
         ConfigError: There is no such profile or model.
     """
-    if profile not in city.profiles:
-        raise ConfigError(f"there is no profile {profile!r}; `kota device profiles` lists them")
+    chosen = find_profile(city, profile)
     if model and model not in city.models:
         raise ConfigError(f"there is no model {model!r}; known: {', '.join(sorted(city.models))}")
     try:
@@ -65,17 +68,36 @@ def dry_run(city: City, profile: str, arrival: Arrival, *, model: str = "") -> D
     except (TopicError, PayloadError) as exc:
         return DryRunResult("", (), (), (str(exc),))
     names = tuple(dict.fromkeys(report.names[0] for report in reports if report.names))
-    devices = [
-        _device(city.profiles[profile], adapter.name, name, number, city, model) for number, name in enumerate(names)
-    ]
+    devices = [_device(chosen, adapter.name, name, number, city, model) for number, name in enumerate(names)]
     trial_city = city.with_devices({device.id: device for device in devices})
-    result = Decoder(trial_city, late_after=LATE_AFTER).decode(arrival)
+    result = Decoder(trial_city, late_after=LATE_AFTER, codecs=codecs).decode(arrival)
     return DryRunResult(
         adapter.name,
         names,
         tuple(map(_to_dry_run_record, result.records)),
         _problems(result, len(names) + len(decoded) - len(reports)),
     )
+
+
+def with_codec(city: City, profile: str, codec: Codec) -> City:
+    """The city with a codec that decodes the frames of a profile, in place of its frame decoder.
+
+    Raises:
+        ConfigError: There is no such profile.
+    """
+    chosen = replace(find_profile(city, profile), codec=codec.id, frames="")
+    return replace(city, codecs={**city.codecs, codec.id: codec}, profiles={**city.profiles, profile: chosen})
+
+
+def find_profile(city: City, profile: str) -> Profile:
+    """A profile of the city.
+
+    Raises:
+        ConfigError: There is no such profile.
+    """
+    if profile not in city.profiles:
+        raise ConfigError(f"there is no profile {profile!r}; `kota device profiles` lists them")
+    return city.profiles[profile]
 
 
 def _problems(result: DecodeResult, devices: int) -> tuple[str, ...]:

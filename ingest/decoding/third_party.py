@@ -1,10 +1,11 @@
 """Decodes third-party messages into records of devices in the inventory.
 
-adapter's reports -> device and profile, by address -> frame decoder -> contract fields and events -> records
+adapter's reports -> device and profile, by address -> frame decoder or codec -> contract fields and events -> records
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -21,10 +22,12 @@ from ingest.decoding.formats.parsing import clock_flags, parse_any_time, parse_f
 from ingest.decoding.formats.port import (
     Adapter,
     AdapterEvent,
+    CodecRunner,
     ConnectivityReport,
     DecodedFrame,
     DeviceReport,
     FrameReading,
+    RawFrame,
 )
 from ingest.decoding.formats.registry import adapter_for, decode_frame, lists_clients, personal_keys
 from ingest.decoding.identity import derive_seq, event_epoch
@@ -77,7 +80,10 @@ class _Message(msgspec.Struct):
 class ThirdPartyDecoder:
     """Knows the inventory; `decode` has no clock, no network and no memory."""
 
-    def __init__(self, city: City, builder: RecordBuilder, pseudonyms: Pseudonyms) -> None:
+    def __init__(
+        self, city: City, builder: RecordBuilder, pseudonyms: Pseudonyms, codecs: CodecRunner | None = None
+    ) -> None:
+        self._codecs = codecs
         self._city = city
         self._builder = builder
         self._pseudonyms = pseudonyms
@@ -153,7 +159,7 @@ class ThirdPartyDecoder:
 
     def _measure(self, device: Device, profile: Profile, report: DeviceReport, message: _Message) -> None:
         received_at = message.arrival.received_at
-        readings, rest = _frame_readings(profile, report)
+        readings, rest = self._frame_readings(profile, report, received_at)
         for number, reading in enumerate(readings):
             if parse_flag(reading.fields.get("simulated")):
                 continue  # somebody tried it out: nothing of it was measured
@@ -180,6 +186,38 @@ class ThirdPartyDecoder:
             message.events += self._event_records(device, seq, at, own_time, message, events)
         if rest:
             message.undecoded.append(Rejected(report.raw or message.arrival.payload, rest, device.id))
+
+    def _frame_readings(
+        self, profile: Profile, report: DeviceReport, received_at: datetime
+    ) -> tuple[tuple[FrameReading, ...], str]:
+        """The readings of a report, and the reason why a part could not be decoded (empty if none).
+
+        The frame decoder comes first, then the codec, then what the network server decoded: servers run decoders of
+        any age.
+        """
+        plain = (FrameReading(dict(report.fields)),)
+        if report.frame is None:
+            return plain, ""
+        try:
+            frame = self._decode_frame(profile, report.frame, report.at or received_at)
+        except PayloadError as exc:
+            why = "" if report.fields else f"{UNDECODED}port {report.frame.port}, {len(report.frame.data)} bytes: {exc}"
+            return plain, why
+        return frame.readings or plain, _rest_of(frame, report.frame.port)
+
+    def _decode_frame(self, profile: Profile, frame: RawFrame, at: datetime) -> DecodedFrame:
+        """Decode a frame by the profile's frame decoder, or else by its codec.
+
+        Raises:
+            PayloadError: It has neither, or neither can decode the frame.
+        """
+        codec = self._city.codecs.get(profile.codec)
+        if codec is None or self._codecs is None:
+            return decode_frame(profile.frames, frame.port, frame.data)
+        if profile.frames:
+            with contextlib.suppress(PayloadError):
+                return decode_frame(profile.frames, frame.port, frame.data)
+        return DecodedFrame((FrameReading(self._codecs.decode(codec, frame, self._aware(at) or at)),))
 
     def _readings_of_absent(self, message: _Message) -> Iterator[Reading]:
         """No clients, for each access point that a complete list does not name; the stateful rules know whose it is."""
@@ -244,22 +282,6 @@ def _is_history(report: DeviceReport, arrival: Arrival) -> bool:
 
 def _says_nothing(report: DeviceReport) -> bool:
     return not (report.known or report.fields or report.frame or report.events or report.quality)
-
-
-def _frame_readings(profile: Profile, report: DeviceReport) -> tuple[tuple[FrameReading, ...], str]:
-    """The readings of a report, and the reason why a part could not be decoded (empty if none).
-
-    The device's own bytes take precedence over the network server's decoding: servers run decoders of any age.
-    """
-    plain = (FrameReading(dict(report.fields)),)
-    if report.frame is None:
-        return plain, ""
-    try:
-        frame = decode_frame(profile.frames, report.frame.port, report.frame.data)
-    except PayloadError as exc:
-        why = "" if report.fields else f"{UNDECODED}port {report.frame.port}, {len(report.frame.data)} bytes: {exc}"
-        return plain, why
-    return frame.readings or plain, _rest_of(frame, report.frame.port)
 
 
 def _rest_of(frame: DecodedFrame, port: int) -> str:

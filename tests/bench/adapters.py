@@ -2,7 +2,9 @@
 
 Each adapter gets the same number of messages of its format, no two alike. `parse` is msgspec turning the JSON into
 objects and nothing else, the least anybody can do; `decode` is topic and bytes to judged records; `store` is the whole
-way behind the journal: decode, history, DuckDB with its seen seqs, in batches as ingest writes them.
+way behind the journal: decode, history, DuckDB with its seen seqs, in batches as ingest writes them. `tts-codec` has
+the messages of `tts`, decoded by a JavaScript codec of the same model in place of our frame decoder; CPU seconds of
+the engine's process are included.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import argparse
 import base64
 import json
+import resource
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -20,8 +23,10 @@ from typing import Any, Final
 import msgspec
 
 from city.inventory.loader import builtin_city, load_city
-from city.inventory.model import AccessPoint, Bin, Binding, Camera, City, Device, Truck
+from city.inventory.model import AccessPoint, Bin, Binding, Camera, City, Codec, Device, Truck
+from ingest.codecs.runner import IsolatedCodecRunner
 from ingest.decoding.decoder import Decoder
+from ingest.decoding.dry_run import with_codec
 from ingest.messages import Arrival
 from ingest.pipeline.stateful_rules import StatefulRules
 from ingest.store.duckdb.store import DuckStore
@@ -226,8 +231,28 @@ def _collectd(number: int, address: str, at: datetime) -> Made:
     return f"collectd/{address}/interface-br-lan/if_octets", f"{at.timestamp():.3f}:{number}.5:98211.7\0".encode()
 
 
+CODEC: Final = """
+function decodeUplink(input) {
+  const bytes = input.bytes, data = {};
+  for (let at = 0; at < bytes.length; ) {
+    const channel = bytes[at++], type = bytes[at++], low = bytes[at++];
+    if (channel === 0x01 && type === 0x75) data.battery = low;
+    else if (channel === 0x05 && type === 0x00) data.position = low === 0 ? "normal" : "tilt";
+    else {
+      const value = low | (bytes[at++] << 8);
+      if (channel === 0x03) data.temperature = (value << 16 >> 16) / 10;
+      else if (channel === 0x04) data.distance = value;
+      else return { errors: ["unknown channel " + channel] };
+    }
+  }
+  return { data };
+}
+"""
+WITH_CODEC: Final = "-codec"
+
 MAKERS: Final[dict[str, tuple[str, Maker]]] = {
     "tts": ("milesight-em400-mud", _tts),
+    f"tts{WITH_CODEC}": ("milesight-em400-mud", _tts),
     "chirpstack": ("milesight-em400-mud", _chirpstack),
     "loriot": ("milesight-em400-mud", _loriot),
     "milesight": ("milesight-em400-mud", _milesight_nbiot),
@@ -274,15 +299,18 @@ def _line(row: Row) -> str:
 def measure(adapter: str, messages: int) -> Row:
     """One adapter's row."""
     profile, make = MAKERS[adapter]
-    city = _city(adapter, profile)
+    city = _city(adapter.removesuffix(WITH_CODEC), profile)
+    if adapter.endswith(WITH_CODEC):
+        city = with_codec(city, profile, Codec("codec", CODEC))
     arrivals = [_arrival(make, number, adapter) for number in range(messages)]
     parse = _split if adapter == "collectd" else msgspec.json.decode
     parse_s = _timed(lambda: [parse(arrival.payload) for arrival in arrivals])
-    decoder = Decoder(city, late_after=timedelta(days=3650), pseudonym_key=bytes(32))
-    decode_s = _timed(lambda: [decoder.decode(arrival) for arrival in arrivals])
+    codecs = IsolatedCodecRunner()
+    decoder = Decoder(city, late_after=timedelta(days=3650), pseudonym_key=bytes(32), codecs=codecs)
+    decode_s = _timed(lambda: ([decoder.decode(arrival) for arrival in arrivals], codecs.close()))
     with tempfile.TemporaryDirectory(prefix="kota-bench-") as folder:
         store = DuckStore(Path(folder) / "city.duckdb")
-        store_s = _timed(lambda: _store(decoder, store, arrivals))
+        store_s = _timed(lambda: (_store(decoder, store, arrivals), codecs.close()))
         readings = sum(life.rows for life in store.stored_sequences())
         store.close()
     return Row(adapter, messages, readings, parse_s, decode_s, store_s)
@@ -318,9 +346,15 @@ def _store(decoder: Decoder, store: DuckStore, arrivals: Sequence[Arrival]) -> N
 
 
 def _timed(work: Callable[[], object]) -> float:
-    began = time.process_time()
+    """CPU seconds, with those of the processes that ended meanwhile."""
+    began = _cpu_s()
     work()
-    return time.process_time() - began
+    return _cpu_s() - began
+
+
+def _cpu_s() -> float:
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + ended.ru_utime + ended.ru_stime
 
 
 def _city(adapter: str, profile: str) -> City:

@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import msgspec
 
 from broker.contract.payloads import Rejected
+from city.inventory.model import Codec
 
 
 class RawFrame(msgspec.Struct, frozen=True):
@@ -185,4 +186,15 @@ class FrameDecoder(Protocol):
 
         Raises:
             PayloadError: It is not of this maker, or is cut off.
+        """
+
+
+class CodecRunner(Protocol):
+    """Runs the payload codecs of the city's folder (`ingest.codecs`)."""
+
+    def decode(self, codec: Codec, frame: RawFrame, at: datetime) -> dict[str, Any]:
+        """The values of a frame that the network server received at `at`.
+
+        Raises:
+            PayloadError: The codec cannot decode it.
         """

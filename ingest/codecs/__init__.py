@@ -1,0 +1,1 @@
+"""Runs payload codecs (JavaScript) in a process of their own."""
