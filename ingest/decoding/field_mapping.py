@@ -42,12 +42,13 @@ def read_fields(profile: Profile, decoded: Mapping[str, Any]) -> tuple[dict[str,
     """
     values: dict[str, Any] = {}
     invalid = []
+    columns = COLUMNS[profile.kind]
     for field, rule in profile.fields.items():
         raw, unit = _first_present(decoded, rule)
-        if raw is _MISSING or raw is None or raw == "" or _is_listed(raw, rule.absent):
+        if raw is _MISSING or raw is None or raw == "" or (rule.absent and _is_listed(raw, rule.absent)):
             continue
-        value = _apply(COLUMNS[profile.kind][field], field, rule, raw, unit)
-        if value is None or any(parse_flag(get_path(decoded, path)) is False for path in rule.valid):
+        value = _apply(columns[field], field, rule, raw, unit)
+        if value is None or (rule.valid and _is_declared_invalid(decoded, rule)):
             invalid.append(field)
         else:
             values[field] = value
@@ -55,6 +56,10 @@ def read_fields(profile: Profile, decoded: Mapping[str, Any]) -> tuple[dict[str,
     if "distance_mm" in invalid or "distance_mm" in values.keys() - fitting.keys():
         fitting.pop("fill_pct", None)  # what the device made of a distance that is none
     return fitting, bool(invalid) or refused
+
+
+def _is_declared_invalid(decoded: Mapping[str, Any], rule: FieldRule) -> bool:
+    return any(parse_flag(get_path(decoded, path)) is False for path in rule.valid)
 
 
 def read_events(profile: Profile, decoded: Mapping[str, Any]) -> list[AdapterEvent]:
@@ -133,7 +138,7 @@ def _get_path(value: Any, path: str) -> Any:  # noqa: ANN401 - JSON
     """The value at a dotted path. Keys may contain dots; numbers index lists."""
     if isinstance(value, dict):
         member = value.get(path, _MISSING)
-        if member is not _MISSING:
+        if member is not _MISSING or "." not in path:
             return member
         end = path.find(".")
         while end >= 0:
@@ -149,7 +154,7 @@ def _get_path(value: Any, path: str) -> Any:  # noqa: ANN401 - JSON
 
 
 def _apply(type_: ColumnType, field: str, rule: FieldRule, raw: object, unit: str) -> Any:  # noqa: ANN401 - what the contract has
-    if _is_listed(raw, rule.invalid):
+    if rule.invalid and _is_listed(raw, rule.invalid):
         return None
     if rule.choices:
         choice = rule.choices.get(str(raw).lower(), rule.choices.get(str(raw)))

@@ -6,7 +6,6 @@ adapter's reports -> device and profile, by address -> frame decoder or codec ->
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -63,7 +62,7 @@ class _Message(msgspec.Struct):
     statuses: list[StatusRecord] = []
     unknown_devices: list[UnknownDeviceMessage] = []
     undecoded: list[Rejected] = []
-    moments: Counter[tuple[str, datetime]] = msgspec.field(default_factory=Counter)
+    moments: dict[tuple[str, datetime], int] = {}
     """Device and time of measurement to the number of records so far."""
     client_list: str = ""
     """Name of the complete list of clients that the message is; empty if it is none."""
@@ -72,8 +71,8 @@ class _Message(msgspec.Struct):
         """The time of a record; records of a list that give one moment follow each other by a millisecond."""
         if at is None:
             return None
-        place = self.moments[device, at]
-        self.moments[device, at] += 1
+        place = self.moments.get((device, at), 0)
+        self.moments[device, at] = place + 1
         return at + timedelta(milliseconds=place) if report.number else at
 
 
@@ -330,7 +329,6 @@ def _status(device: Device, connectivity: ConnectivityReport, report: DeviceRepo
 def _excess(records: list[Record], message: _Message) -> str:
     """Why a message has too much in it; empty when it has not."""
     parts = (len(records), len(message.undecoded), len(message.unknown_devices))
-    bounds = (MAX_BATCH, DEAD_LETTERS_MAX, DEAD_LETTERS_MAX)
-    if any(count > bound for count, bound in zip(parts, bounds, strict=True)):
+    if parts[0] > MAX_BATCH or parts[1] > DEAD_LETTERS_MAX or parts[2] > DEAD_LETTERS_MAX:
         return f"too much in one message: {parts} records, undecoded parts and unknown devices"
     return ""

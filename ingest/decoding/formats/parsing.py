@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -31,6 +32,8 @@ _EPOCH_UNITS: Final = ((1e11, 1.0), (1e14, 1e3), (1e17, 1e6), (1e20, 1e9))
 
 As seconds the first bound would be in the year 5138, as milliseconds the second one, and so on.
 """
+_BETWEEN_DATE_AND_TIME: Final = frozenset("T ")
+_TIMES_REMEMBERED: Final = 64
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _BOM: Final = b"\xef\xbb\xbf"
 _ACCURACY_MAX_M: Final = 200.0
@@ -157,8 +160,24 @@ def parse_time(text: object) -> datetime | None:
     A name of UTC or of an Indonesian zone may stand behind it, a zone in brackets (RFC 9557) behind an offset. A time
     without a zone stays without.
     """
-    if not isinstance(text, str):
+    return _parse_time_text(text) if isinstance(text, str) else None
+
+
+@lru_cache(maxsize=_TIMES_REMEMBERED)
+def _parse_time_text(text: str) -> datetime | None:
+    """Parse a text; adapters ask for the same one several times in a row."""
+    try:
+        at = datetime.fromisoformat(text) if text[10:11] in _BETWEEN_DATE_AND_TIME else _parse_other_time(text)
+    except ValueError:
+        at = _parse_other_time(text)
+    try:
+        return at.astimezone(UTC) if at and at.tzinfo else at
+    except OverflowError:
         return None
+
+
+def _parse_other_time(text: str) -> datetime | None:
+    """Parse the spellings that Python's own parser of ISO 8601 does not know."""
     plain = _ZONE_SUFFIX.sub("", text.strip())
     if _COMPACT.fullmatch(plain):
         plain = f"{plain[:8]}T{plain[8:]}"
@@ -167,15 +186,10 @@ def parse_time(text: object) -> datetime | None:
         plain = start + _ZONE_NAMES[word.upper()]
     if plain[:4].isdigit() and plain[4:5] == "/":
         plain = plain.replace("/", "-")
-    at: datetime | None
     try:
-        at = datetime.fromisoformat(_OFFSET.sub(r"\1:\2", _FRACTION.sub(r"\1", plain)))
+        return datetime.fromisoformat(_OFFSET.sub(r"\1:\2", _FRACTION.sub(r"\1", plain)))
     except ValueError:
-        at = _parse_mail_time(plain)
-    try:
-        return at.astimezone(UTC) if at and at.tzinfo else at
-    except OverflowError:
-        return None
+        return _parse_mail_time(plain)
 
 
 def _parse_mail_time(text: str) -> datetime | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from city.errors import PayloadError
+from ingest.decoding.formats import parsing
 from ingest.decoding.formats.parsing import (
     clock_flags,
     content_key,
@@ -141,3 +142,22 @@ def test_anything_is_a_time_or_none(value: object) -> None:
 def test_a_record_is_its_content_whatever_the_order_of_its_keys() -> None:
     assert content_key({"a": 1, "b": {"c": 2, "d": 3}}) == content_key({"b": {"d": 3, "c": 2}, "a": 1})
     assert content_key({"a": 1}) != content_key({"a": 2})
+
+
+@given(
+    st.datetimes(
+        timezones=st.sampled_from([None, UTC, timezone(timedelta(hours=8)), timezone(timedelta(minutes=-30))])
+    ),
+    st.sampled_from(["T", " "]),
+    st.sampled_from(["auto", "minutes", "seconds", "milliseconds"]),
+    st.sampled_from(["", "Z", "0", " WITA", "[Asia/Makassar]", " "]),
+)
+def test_a_time_is_the_same_by_both_ways_of_reading_it(at: datetime, between: str, timespec: str, behind: str) -> None:
+    text = at.isoformat(between, timespec) + behind
+    other = parsing._parse_other_time(text)
+    expected: datetime | None
+    try:
+        expected = other.astimezone(UTC) if other and other.tzinfo else other
+    except OverflowError:
+        expected = None
+    assert parse_time(text) == expected
