@@ -122,6 +122,11 @@ def parse_unit(text: str) -> str:
     return name if name in UNITS else ""
 
 
+def is_finite(number: float) -> bool:
+    """Whether sums and products of a number stay finite."""
+    return abs(number) < _LARGEST
+
+
 def number_and_unit(value: object) -> tuple[float, str] | None:
     """Parse a number, or a text of a number and a unit ("2799 mm", "25 ℃", "12,5 kg").
 
@@ -130,7 +135,7 @@ def number_and_unit(value: object) -> tuple[float, str] | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
-        return (float(value), "") if abs(value) < _LARGEST else None
+        return (float(value), "") if is_finite(value) else None
     if not isinstance(value, str):
         return None
     if match := _NUMBER.match(value):
@@ -139,11 +144,10 @@ def number_and_unit(value: object) -> tuple[float, str] | None:
         number, behind = float(f"{match[1]}.{match[2]}"), match[3] or ""
     else:
         return None
-    return (number, parse_unit(behind)) if abs(number) < _LARGEST else None
+    return (number, parse_unit(behind)) if is_finite(number) else None
 
 
 _LARGEST: Final = 1e300
-"""Sums and products of smaller numbers stay finite."""
 
 
 def field_unit(field: str) -> str:

@@ -100,6 +100,8 @@ def is_valid(kind: Kind, field: str, value: object) -> bool:
 
 def drop_invalid(kind: Kind, known: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
     """The fields that this kind of device has and whose values are valid, and whether any value was dropped."""
+    if not known:
+        return {}, False
     types = _FIELD_TYPES[kind]
     values = {name: value for name, value in known.items() if name in types}
     try:

@@ -40,6 +40,7 @@ def derive_seq(at: datetime, key: bytes) -> int:
 
     High bits: seconds since 2000. Low 22 bits: a checksum over time and key. Fits the contract's 2^53.
     """
-    seconds = min(max(0, int(at.timestamp()) - _SEQ_EPOCH_S), _SEQ_SECONDS_MAX)
-    checksum = zlib.crc32(key, zlib.crc32(f"{at.timestamp():.3f}/".encode()))
+    at_s = at.timestamp()
+    seconds = min(max(0, int(at_s) - _SEQ_EPOCH_S), _SEQ_SECONDS_MAX)
+    checksum = zlib.crc32(key, zlib.crc32(f"{at_s:.3f}/".encode()))
     return (seconds << SEQ_HASH_BITS) | (checksum & ((1 << SEQ_HASH_BITS) - 1))

@@ -170,19 +170,22 @@ class ThirdPartyDecoder:
             values, quality = _values(profile, reading.fields, report, first=first)
             if at is None:
                 quality = merge_flags(quality, clock_flags(*(get_path(reading.fields, path) for path in profile.time)))
-            events = list(_events(message.adapter, report.events if first else (), profile, reading.fields))
+            own_events = report.events if first else ()
+            events = (
+                _events(message.adapter, own_events, profile, reading.fields) if own_events or profile.events else []
+            )
             if reading.fields and not (values or quality or events):
                 keys = ", ".join(sorted(reading.fields)[:12])
                 rest = f"{UNDECODED}none of its keys is in profile {profile.id}: {keys}"
             quality = (*quality, QUALITY_UNDECODED) if rest and first else quality
-            fix_at = self._aware(report.fix_at or _time_at(profile.fix_time, reading.fields))
-            fix_age = at - fix_at if at and fix_at else None
+            fix_age = self._fix_age(profile, report, reading, at)
             seq = derive_seq(own_time or received_at, _idempotency_key(report, reading, number, own_time))
             at = message.in_order(device.id, report, own_time) or at
             origin = self._builder.origin(device, message.adapter.name, seq, at, received_at)
             record = self._builder.reading(device, origin, values, quality, profile.geometry, fix_age)
             message.readings.append(_with_context(record, report) if first else record)
-            message.events += self._event_records(device, seq, at, own_time, message, events)
+            if events:
+                message.events += self._event_records(device, seq, at, own_time, message, events)
         if rest:
             message.undecoded.append(Rejected(report.raw or message.arrival.payload, rest, device.id))
 
@@ -251,6 +254,15 @@ class ThirdPartyDecoder:
                 detail = self._pseudonyms.pseudonymize_detail(event.detail, origin.measured_at)
                 yield EventRecord(origin, event.type, event.state, detail, is_level)
 
+    def _fix_age(
+        self, profile: Profile, report: DeviceReport, reading: FrameReading, at: datetime | None
+    ) -> timedelta | None:
+        """Age of the position's fix at the time of measurement; None when unknown."""
+        if at is None or not (report.fix_at or profile.fix_time):
+            return None
+        fix_at = self._aware(report.fix_at or _time_at(profile.fix_time, reading.fields))
+        return at - fix_at if fix_at else None
+
     def _aware(self, at: datetime | None) -> datetime | None:
         """A time with a zone; one without counts as the city's local time."""
         if at is None or at.tzinfo is not None:
@@ -306,12 +318,12 @@ def _time_at(paths: Iterable[str], fields: dict[str, Any]) -> datetime | None:
 
 def _events(
     adapter: Adapter, events: Iterable[AdapterEvent], profile: Profile, fields: dict[str, Any]
-) -> Iterator[tuple[AdapterEvent, bool]]:
+) -> list[tuple[AdapterEvent, bool]]:
     """Events of the format and of the profile, and whether each repeats a level."""
-    for event in events:
-        yield event, event.state != "noted" and event.type in adapter.level_events
-    for event in read_events(profile, fields):
-        yield event, event.state != "noted"
+    return [
+        *((event, event.state != "noted" and event.type in adapter.level_events) for event in events),
+        *((event, event.state != "noted") for event in read_events(profile, fields)),
+    ]
 
 
 def _with_context(reading: Reading, report: DeviceReport) -> Reading:

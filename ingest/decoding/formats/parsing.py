@@ -16,7 +16,7 @@ import msgspec
 from broker.contract.codec import UNREADABLE, unreadable_reason
 from broker.contract.payloads import Rejected
 from city.errors import PayloadError
-from city.inventory.units import number_and_unit
+from city.inventory.units import is_finite, number_and_unit
 from ingest.decoding.formats.port import DeviceReport
 from ingest.store.records import QUALITY_CLOCK
 
@@ -212,8 +212,11 @@ def parse_epoch(value: object) -> datetime | None:
     """Parse seconds, milli-, micro- or nanoseconds since 1970, a number or a text of one; None when it is none."""
     if isinstance(value, str):
         value = float(value) if _NUMBER.fullmatch(value.strip()) else None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
+    return None if isinstance(value, bool) or not isinstance(value, int | float) else _parse_epoch_number(value)
+
+
+@lru_cache(maxsize=_TIMES_REMEMBERED)
+def _parse_epoch_number(value: float) -> datetime | None:
     try:
         unit = next((unit for below, unit in _EPOCH_UNITS if abs(value) < below), None)
         return datetime.fromtimestamp(value / unit, UTC) if unit else None
@@ -234,6 +237,10 @@ def clock_flags(*values: object) -> tuple[str, ...]:
 
 def parse_number(value: object) -> float | None:
     """A number, or the number at the start of a text ("2799 mm", "25 ℃"); None otherwise, also for booleans."""
+    if value is None:
+        return None
+    if type(value) is float or type(value) is int:
+        return float(value) if is_finite(value) else None
     parsed = number_and_unit(value)
     return parsed[0] if parsed else None
 
