@@ -161,14 +161,9 @@ PLATFORM_EVENT_TYPES: Final = frozenset({"review"})
 """Events that people cause at the API: stored beside a device's, never accepted from a device or the bus."""
 
 
-_DEVICE_EVENT_TYPES: Final[dict[Kind, tuple[str, ...]]] = {
-    kind: tuple(name for name in names if name not in PLATFORM_EVENT_TYPES) for kind, names in EVENT_TYPES.items()
-}
-
-
 def device_event_types(kind: Kind) -> tuple[str, ...]:
     """Event types that a device of a kind may send."""
-    return _DEVICE_EVENT_TYPES[kind]
+    return tuple(name for name in EVENT_TYPES[kind] if name not in PLATFORM_EVENT_TYPES)
 
 
 Detail = dict[str, Any]
