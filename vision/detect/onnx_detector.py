@@ -1,11 +1,14 @@
-"""An optional object detector: an ONNX model of the YOLO family from the operator, run by OpenCV; never fetched.
+"""A learned object detector: an ONNX model, run by OpenCV.
 
 Beside `NAME.onnx` lies `NAME.toml`, which says how it is used:
 
     size = 640                      # side of the square input, in pixels
-    layout = "anchors_last"         # (1, 4 + classes, n), YOLOv8; "anchors_first": (1, n, 5 + classes), YOLOv5
+    layout = "anchors_last"         # form of the output, see `vision/detect/model_outputs.py`
     classes = ["person", "bicycle", "car"]
     least_score = 0.3               # detections with a lower score are dropped
+    channels = "rgb"                # order of the input's colours, or "bgr"
+    mean = [0, 0, 0]                # subtracted from the 0..255 levels, in that order
+    std = [255, 255, 255]           # and divided by
 """
 
 from __future__ import annotations
@@ -13,18 +16,17 @@ from __future__ import annotations
 import threading
 import tomllib
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import cv2
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
+from msgspec import Meta
 
 from city.errors import ConfigError
+from vision.detect.model_outputs import Layout, Output, boxes_and_scores
 from vision.detect.picture import Image
 from vision.detect.port import Detection
-
-Raw = NDArray[np.float32]
 
 KINDS: Final[dict[str, Literal["person", "vehicle", "animal"]]] = {
     "person": "person",
@@ -41,9 +43,12 @@ class ModelDescription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Contents of `NAME.toml`."""
 
     classes: list[str]
-    size: int = 640
-    layout: Literal["anchors_last", "anchors_first"] = "anchors_last"
-    least_score: float = 0.3
+    size: Annotated[int, Meta(ge=32, le=2048)] = 640
+    layout: Layout = "anchors_last"
+    least_score: Annotated[float, Meta(gt=0, lt=1)] = 0.3
+    channels: Literal["rgb", "bgr"] = "rgb"
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (255.0, 255.0, 255.0)
 
 
 class OnnxDetector:
@@ -59,6 +64,7 @@ class OnnxDetector:
         self._description = _read_description(path.with_suffix(".toml"))
         try:
             self._network = cv2.dnn.readNetFromONNX(str(path))
+            self._output_names = self._network.getUnconnectedOutLayersNames()
         except cv2.error as exc:
             raise ConfigError(f"{path}: OpenCV cannot read this model: {exc.err}") from exc
 
@@ -70,25 +76,23 @@ class OnnxDetector:
         """
         square, scale = _letterbox(image, self._description.size)
         with self._lock:
-            self._network.setInput(cv2.dnn.blobFromImage(square, 1 / 255, swapRB=True))
-            rows = self._rows(self._network.forward())
-        boxes, scores = rows[:, :4] / scale, rows[:, 4:]
+            self._network.setInput(self._blob(square))
+            outputs = self._network.forward(self._output_names)
+        description = self._description
+        boxes, scores = boxes_and_scores(outputs, description.layout, description.size, len(description.classes))
+        boxes /= scale
         boxes[:, :2] -= boxes[:, 2:] / 2
         best, kinds = scores.max(axis=1), scores.argmax(axis=1)
-        kept = cv2.dnn.NMSBoxes(boxes.tolist(), best.tolist(), self._description.least_score, OVERLAP_MAX)
+        kept = cv2.dnn.NMSBoxes(boxes.tolist(), best.tolist(), description.least_score, OVERLAP_MAX)
         return [self._detection(boxes[i], float(best[i]), int(kinds[i])) for i in kept]
 
-    def _rows(self, output: Raw) -> Raw:
-        """(n, 4 + classes) float32: centre, width and height of each box, then the score of each class."""
-        columns = len(self._description.classes) + (4 if self._description.layout == "anchors_last" else 5)
-        rows = output[0].T if self._description.layout == "anchors_last" and output.ndim == 3 else output[0]  # noqa: PLR2004
-        if rows.ndim != 2 or rows.shape[1] != columns:  # noqa: PLR2004 - boxes by numbers
-            raise ConfigError(f"the model answers {output.shape}, which is not {columns} numbers a box")
-        if self._description.layout == "anchors_last":
-            return np.ascontiguousarray(rows)
-        return np.concatenate([rows[:, :4], rows[:, 4:5] * rows[:, 5:]], axis=1)
+    def _blob(self, square: Image) -> Output:
+        colours = square[:, :, ::-1] if self._description.channels == "rgb" else square
+        mean, std = (np.array(row, np.float32) for row in (self._description.mean, self._description.std))
+        levels: Output = (colours.astype(np.float32) - mean) / std
+        return np.ascontiguousarray(levels.transpose(2, 0, 1)[None])
 
-    def _detection(self, box: Raw, score: float, kind: int) -> Detection:
+    def _detection(self, box: Output, score: float, kind: int) -> Detection:
         left, top, width, height = (round(float(edge)) for edge in box)
         return Detection(KINDS.get(self._description.classes[kind], "object"), (left, top, width, height), score)
 
