@@ -73,7 +73,7 @@ class CameraWorker:
         plan: The zone plan in force; called for every picture.
         still: File of the still, without people; None saves none.
         timeouts: After which time without a picture its source hangs.
-        object_detector: Second opinion before an alarm.
+        object_detector: Second opinion before an alarm; also recognises the people that evidence hides.
         blind_file: File of a raised `blind` event.
         pending: File of the cases whose evidence is not finished.
         clear_key: Public key that clear copies (with people) are encrypted for; None keeps no copies.
@@ -110,7 +110,9 @@ class CameraWorker:
             person_height=self._plan().person_height, object_detector=object_detector
         )
         self._evidence = evidence
-        self._collector = EvidenceCollector(evidence, lambda: self._plan().zones, clear_key=clear_key)
+        self._collector = EvidenceCollector(
+            evidence, lambda: self._plan().zones, clear_key=clear_key, object_detector=object_detector
+        )
         self._watchdog = Watchdog(camera.id, source, timeouts)
         self._reporter = HealthReporter(camera.id, sink, blind_file, clock)
         self._pending = PendingCases(pending)

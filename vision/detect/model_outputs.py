@@ -42,7 +42,7 @@ def boxes_and_scores(outputs: Sequence[Output], layout: Layout, size: int, class
     shapes = ", ".join(str(output.shape) for output in outputs)
     try:
         boxes, scores = _DECODERS[layout](outputs, size, classes)
-    except (ValueError, IndexError, ZeroDivisionError) as exc:
+    except (ValueError, IndexError, TypeError, ZeroDivisionError) as exc:
         raise ConfigError(f"the model answers {shapes}, which is not {layout} of {classes} classes: {exc}") from exc
     if scores.ndim != 2 or scores.shape[1] != classes or boxes.shape != (len(scores), 4):  # noqa: PLR2004 - rows
         raise ConfigError(f"the model answers {shapes}, which is not {layout} of {classes} classes")

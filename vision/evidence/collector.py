@@ -18,6 +18,7 @@ import structlog
 
 from city.errors import RetryLaterError
 from city.inventory.zones import Zone
+from vision.detect.port import ObjectDetector
 from vision.evidence.encryption import encrypt, encrypted_name
 from vision.evidence.pictures import Box, Image, limit_size, resize
 from vision.evidence.privacy.masking import PersonMasks
@@ -67,6 +68,7 @@ class EvidenceCollector:
         store: Store of the evidence.
         masks: Zones of the camera in force; those of kind mask are black in every file.
         clear_key: Public key that clear copies (with people) are encrypted for; None keeps no copies.
+        object_detector: Recognises people, beside the methods that need no model; None if there is none.
         clock: Monotonic seconds, for the wait for the clip's last picture.
     """
 
@@ -76,11 +78,13 @@ class EvidenceCollector:
         masks: Callable[[], Sequence[Zone]],
         *,
         clear_key: str | None = None,
+        object_detector: ObjectDetector | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._masks = masks
         self._clear_key = clear_key
+        self._people_detector = PeopleDetector(object_detector)
         self._clock = clock
         self._recorder = Recorder()
         self._unfinished: list[_UnfinishedCase] = []
@@ -152,8 +156,9 @@ class EvidenceCollector:
         """Hide the people in a background, which may have learnt a person who stood still."""
         height, width = background.shape[:2]
         frames = self._recorder.frames()
-        areas = PersonMasks(frames, width, height).areas_of_background(PeopleDetector().detect(background))
-        return pixelate(background, areas)
+        detector = self._people_detector
+        shapes, recognised = detector.detect_shapes(background), detector.recognise(background)
+        return pixelate(background, PersonMasks(frames, width, height).areas_of_background(shapes, recognised))
 
     def _start(self, unfinished: _UnfinishedCase) -> None:
         frames = self._recorder.frames()
@@ -161,7 +166,7 @@ class EvidenceCollector:
 
     def _finish(self, unfinished: _UnfinishedCase, frames: Sequence[RecordedFrame]) -> CollectedCase:
         """Redact and store a case; without files if that fails: an event without evidence is better than none."""
-        redactor = Redactor(unfinished.alarm, frames, self._masks(), self._hurry.is_set)
+        redactor = Redactor(unfinished.alarm, frames, self._masks(), self._hurry.is_set, self._people_detector)
         try:
             redacted = redactor.redact(clear=self._clear_key is not None)
         except (OSError, MemoryError, cv2.error) as exc:

@@ -15,6 +15,7 @@ from city.inventory.zones import Zone
 from tests.support.survival import survived
 from tests.support.waiting import wait_for
 from tests.unit.vision.scenes import BAG, HEIGHT, WIDTH, Image, Scene
+from vision.detect.port import Detection
 from vision.evidence.collector import CollectedCase, EvidenceCollector
 from vision.evidence.custody.keys import CustodySigner
 from vision.evidence.encryption import decrypt, new_private_key, public_of
@@ -210,3 +211,37 @@ def test_pictures_laid_over_each_other_are_no_face_again() -> None:
     many = [np.clip(face + noise.normal(0, 4, face.shape), 0, 255).astype(np.uint8) for _ in range(50)]
     mean = np.mean([pixelate(picture, {16: where}) for picture in many], axis=0).astype(np.uint8)
     assert survived(face.astype(np.uint8), mean, (0, 0, 128, 128)) < 0.02
+
+
+class KnowsOnePerson:
+    """A learned detector that recognises the person who stands at one place, in the whole picture and in parts."""
+
+    def __init__(self, box: tuple[int, int, int, int]) -> None:
+        self.box = box
+        self.asked = 0
+
+    def detect(self, image: Image) -> list[Detection]:
+        self.asked += 1
+        if image.shape[:2] != (HEIGHT, WIDTH):
+            return []
+        return [Detection("person", self.box, 0.9), Detection("object", BAG, 0.9)]
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_who_never_moves_is_hidden_if_a_learned_detector_recognises_the_person(
+    tmp_path: Path, *, is_known: bool
+) -> None:
+    scene, standing = Scene(), (200, 70, 40, 120)
+    detector = KnowsOnePerson(standing) if is_known else None
+    store = EvidenceStore(tmp_path, CustodySigner(b"k" * 32), 64 << 20)
+    collector = EvidenceCollector(store, lambda: (), object_detector=detector)
+    background = scene.picture(person_x=standing[0])
+    for number in range(int(END_S * FPS)):
+        picture = scene.picture(person_x=standing[0], bag=number / FPS >= PUT_DOWN_S)
+        collector.add(picture, number / FPS, [])
+    collector.begin("c-1", {"camera": "cam-01"}, box=BAG, since_s=PUT_DOWN_S, image=picture, background=background)
+    wait_for(collector.ready, "the evidence")
+    for name in ("before.jpg", "deposit.jpg", "after.jpg"):
+        kept = from_jpeg((tmp_path / "c-1" / name).read_bytes())
+        assert (survived(picture, kept, standing) < 0.05) == is_known, name
+    assert (survived(background, collector.redact_background(background), standing) < 0.05) == is_known

@@ -59,11 +59,20 @@ class PersonMasks:
         self._stepped = np.array([unpack(frame.motion.stepped) for frame in frames])
         self._swayed = np.array([unpack(frame.motion.swayed) for frame in frames])
         self._cell = (width_px / WIDTH_PX, height_px / HEIGHT_PX)
-        self._bodies: list[tuple[float, float, Box]] = []
+        self._shapes: list[tuple[float, float, Box]] = []
+        self._recognised: list[tuple[float, float, Box]] = []
 
-    def add_bodies(self, at_s: float, reach_s: float, boxes: Sequence[Box]) -> None:
-        """Add boxes of people detected in one picture, to be hidden up to `reach_s` before and after it."""
-        self._bodies += [(at_s, reach_s, box) for box in boxes]
+    def add_bodies(self, at_s: float, reach_s: float, shapes: Sequence[Box], recognised: Sequence[Box] = ()) -> None:
+        """Add boxes of people detected in one picture, to be hidden up to `reach_s` before and after it.
+
+        Args:
+            at_s: Time of the picture in seconds.
+            reach_s: Seconds before and after it.
+            shapes: Shapes like people; hidden where something moves inside.
+            recognised: People recognised by a learned detector; hidden always.
+        """
+        self._shapes += [(at_s, reach_s, box) for box in shapes]
+        self._recognised += [(at_s, reach_s, box) for box in recognised]
 
     def people_at(self, at_s: float) -> list[Box]:
         """Boxes of people in front of the background, up to `NEAR_S` before and after a picture."""
@@ -71,23 +80,22 @@ class PersonMasks:
 
     def areas_at(self, at_s: float) -> dict[int, Mask]:
         """All areas to hide in the picture at `at_s`, by size of the mosaic's blocks."""
-        bodies = [box for body_s, reach_s, box in self._bodies if abs(body_s - at_s) <= reach_s]
-        bodies = [box for box in bodies if self._lives(box, self._within(LIVE_S, at_s))]
-        areas = self._areas_of([*self.people_at(at_s), *bodies])
+        shapes = [box for box in _near(self._shapes, at_s) if self._lives(box, self._within(LIVE_S, at_s))]
+        areas = self._areas_of([*self.people_at(at_s), *shapes, *_near(self._recognised, at_s)])
         self._add_blobs(areas, self._any(self._stepped, NEAR_S, at_s))
         recently = self._any(self._swayed, GONE_S, at_s)
         self._add_blobs(areas, self._moving_most(self._within(STAY_S, at_s)), recently)
         return areas
 
-    def areas_of_background(self, bodies: Sequence[Box], differing: Sequence[Box] = ()) -> dict[int, Mask]:
+    def areas_of_background(self, shapes: Sequence[Box], certain: Sequence[Box] = ()) -> dict[int, Mask]:
         """Areas to hide in a picture of the background, which may have learnt a person who stood still.
 
         Args:
-            bodies: Boxes of people detected in it.
-            differing: Boxes in which it differs from the present.
+            shapes: Boxes of shapes like people in it.
+            certain: Boxes that are hidden always: people recognised in it, and where it differs from the present.
         """
         everything = np.arange(len(self._at_s))
-        areas = self._areas_of([*differing, *(box for box in bodies if self._lives(box, everything))])
+        areas = self._areas_of([*certain, *(box for box in shapes if self._lives(box, everything))])
         self._add_blobs(areas, self._moving_most(everything))
         return areas
 
@@ -137,6 +145,11 @@ class PersonMasks:
             thickness_px = 2 * float(inner.max()) * max(self._cell)
             height_px = min(BLOB_HEIGHT_MAX_PX, THICKNESS_TO_HEIGHT * thickness_px)
             _area(areas, block_for(height_px))[cv2.dilate(blob, GROW) > 0] = True
+
+
+def _near(boxes: Sequence[tuple[float, float, Box]], at_s: float) -> list[Box]:
+    """Boxes whose time is within their reach."""
+    return [box for box_s, reach_s, box in boxes if abs(box_s - at_s) <= reach_s]
 
 
 def _area(areas: dict[int, Mask], block: int) -> Mask:

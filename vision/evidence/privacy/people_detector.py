@@ -1,30 +1,43 @@
-"""Detects people by their shape: OpenCV's HOG detector of upright people, tuned to too many detections, not too few."""
+"""Detects people in a picture: by OpenCV's HOG detector of upright people, and by a learned detector if there is one.
+
+HOG is tuned to too many detections, not too few; false ones on walls are dropped for want of motion (`masking.py`).
+What the learned detector recognises is hidden whether it moves or not.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import cv2
 
+from vision.detect.port import ObjectDetector
 from vision.evidence.pictures import Box, Image
 
 SCALE_UP: Final = 2.0
-"""Its window is 128 pixels high; people far from a camera are 50."""
+"""HOG's window is 128 pixels high; people far from a camera are 50."""
 HIT_THRESHOLD: Final = 0.0
-"""OpenCV's default; false detections on walls are dropped for want of motion (`masking.py`)."""
+"""OpenCV's default."""
 STEP: Final = 1.1
 PIXELS_MAX: Final = 1_300_000
+TILE_SHARE: Final = 0.6
+"""Side of a tile as a share of the picture's: four overlapping ones show small people larger."""
 
 
 class PeopleDetector:
-    """OpenCV's HOG detector with its own weights."""
+    """OpenCV's HOG detector with its own weights, beside a learned detector.
 
-    def __init__(self) -> None:
+    Args:
+        learned: The learned detector; None if there is none.
+    """
+
+    def __init__(self, learned: ObjectDetector | None = None) -> None:
+        self._learned = learned
         self._descriptor = cv2.HOGDescriptor()
         self._descriptor.setSVMDetector(cv2.HOGDescriptor.getDefaultPeopleDetector())
 
-    def detect(self, image: Image) -> list[Box]:
-        """Boxes of people in the picture's pixels; takes about 0.2 s for 640 x 480."""
+    def detect_shapes(self, image: Image) -> list[Box]:
+        """Boxes of shapes like people, in the picture's pixels; takes about 0.2 s for 640 x 480."""
         height, width = image.shape[:2]
         up = min(SCALE_UP, (PIXELS_MAX / (height * width)) ** 0.5)
         large = cv2.resize(image, (round(width * up), round(height * up)), interpolation=cv2.INTER_LINEAR)
@@ -32,3 +45,24 @@ class PeopleDetector:
             large, hitThreshold=HIT_THRESHOLD, winStride=(8, 8), padding=(16, 16), scale=STEP
         )
         return [(int(x / up), int(y / up), int(w / up), int(h / up)) for x, y, w, h in boxes]
+
+    def recognise(self, image: Image) -> list[Box]:
+        """Boxes of people that the learned detector recognises, in the whole picture and in parts of it."""
+        if self._learned is None:
+            return []
+        return [
+            (left + box[0], top + box[1], box[2], box[3])
+            for left, top, part in _parts(image)
+            for kind, box in ((detection.kind, detection.box) for detection in self._learned.detect(part))
+            if kind == "person"
+        ]
+
+
+def _parts(image: Image) -> Iterator[tuple[int, int, Image]]:
+    """The picture and four overlapping parts of it, each with the pixels left of it and above it."""
+    yield 0, 0, image
+    height, width = image.shape[:2]
+    down, across = round(height * TILE_SHARE), round(width * TILE_SHARE)
+    for top in (0, height - down):
+        for left in (0, width - across):
+            yield left, top, image[top : top + down, left : left + across]

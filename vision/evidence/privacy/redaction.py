@@ -64,10 +64,16 @@ class Redactor:
         frames: The recording, oldest first, at least one frame, of the size of the alarm's picture.
         masks: Zones of the camera; those of kind mask are black in every file.
         hurried: Whether there is no time left.
+        people_detector: Detects the people of a picture.
     """
 
     def __init__(
-        self, alarm: Alarm, frames: Sequence[RecordedFrame], masks: Sequence[Zone], hurried: Callable[[], bool]
+        self,
+        alarm: Alarm,
+        frames: Sequence[RecordedFrame],
+        masks: Sequence[Zone],
+        hurried: Callable[[], bool],
+        people_detector: PeopleDetector,
     ) -> None:
         self._alarm = alarm
         self._masks = masks
@@ -76,7 +82,7 @@ class Redactor:
         self._times = [frame.at_s for frame in frames]
         self._height, self._width = alarm.picture.shape[:2]
         self._masks_of_people = PersonMasks(frames, self._width, self._height)
-        self._people_detector = PeopleDetector()
+        self._people_detector = people_detector
         self._searched: list[float] = []
 
     def redact(self, *, clear: bool) -> RedactedEvidence:
@@ -133,7 +139,9 @@ class Redactor:
 
     def _search(self, picture: Image, at_s: float) -> None:
         if not self._hurried():
-            self._masks_of_people.add_bodies(at_s, SEARCH_REACH_S, self._people_detector.detect(picture))
+            detector = self._people_detector
+            shapes, recognised = detector.detect_shapes(picture), detector.recognise(picture)
+            self._masks_of_people.add_bodies(at_s, SEARCH_REACH_S, shapes, recognised)
             self._searched.append(at_s)
 
     def _redact(self, picture: Image, at_s: float) -> Image:
@@ -153,7 +161,9 @@ class Redactor:
         if self._hurried():
             return burn_masks(pixelate_all(background, BLOCKS_PX[-1]), self._masks)
         others = [box for box in alarm.people if iou(box, alarm.box) < OWN_SHARE]
-        areas = self._masks_of_people.areas_of_background(self._people_detector.detect(background), others)
+        detector = self._people_detector
+        shapes, recognised = detector.detect_shapes(background), detector.recognise(background)
+        areas = self._masks_of_people.areas_of_background(shapes, [*others, *recognised])
         return burn_masks(pixelate(background, areas), self._masks)
 
     def _object(self) -> tuple[slice, slice]:
