@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from api.queries.evidence_service import EvidenceService
 from api.queries.reviews import ReviewService
+from broker.quota import TrafficQuota
 from city.inventory.model import City
 from city.inventory.provider import InventoryProvider
 from city.runtime.gateways import Gateways
@@ -26,8 +27,9 @@ class ApiContext:
 
     `replay` gives dead letters back to ingest and returns their number. `receive` journals a message for ingest; it
     raises `TopicError` if no adapter reads its topic, and `RetryLaterError` while the journal is full. `preview`
-    decodes a message with a profile and, for a container, a container model, without storing it. `data` is the folder
-    that the services share. `demo` marks data as simulated. With `is_open` every user of this machine is an operator.
+    decodes a message with a profile and, for a container, a container model, without storing it. `data` is the
+    folder that the services share. `demo` marks data as simulated. `quota` counts what gateways send. With
+    `is_open` every user of this machine is an operator.
     """
 
     inventory: InventoryProvider
@@ -46,6 +48,7 @@ class ApiContext:
     receive: Callable[[str, bytes], None]
     preview: Callable[[str, QuarantinedMessage, str], DryRunResult]
     clock: Callable[[], datetime]
+    quota: TrafficQuota = field(default_factory=TrafficQuota)
 
     @property
     def city(self) -> City:

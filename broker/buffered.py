@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 from typing import Any, Final
 
 from paho.mqtt.client import Client, MQTTMessage
@@ -41,6 +42,16 @@ class ReadAheadClient(Client):
     """paho's client; use `serve` instead of its own loops."""
 
     _reads_ahead: ReadAheadSocket | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - paho's own
+        super().__init__(*args, **kwargs)
+        self._writing = threading.RLock()
+
+    def _packet_write(self) -> MQTTErrorCode:
+        # paho writes from whatever thread publishes. Two threads would mix the rest of one packet, which the socket did
+        # not take at once, with the beginning of the next.
+        with self._writing:
+            return super()._packet_write()
 
     def _create_socket(self) -> Any:  # noqa: ANN401 - paho's own name for it, SocketLike, is private
         self._reads_ahead = ReadAheadSocket(super()._create_socket())

@@ -146,7 +146,10 @@ class Connection(ABC):
         self._lost_logged = False
         self._acks = threading.Lock()
         self._dropped = threading.Event()
+        self._dropped_generation = 0
         self.connects = 0
+        self.dropped = 0
+        """QoS 0 messages that were dropped because there was no room."""
         self.generation = 0
         self.connected = threading.Event()
         self._on_message: Callable[[Delivery], None] = _ignore
@@ -222,6 +225,13 @@ class Connection(ABC):
         if not self._lost_logged and not self._stop.is_set():
             log.warning("mqtt.lost", user=self._params.user, reason=reason)
             self._lost_logged = True
+
+    def _note_dropped(self) -> None:
+        """Count a dropped QoS 0 message; logged at the first of a connection."""
+        self.dropped += 1
+        if self._dropped_generation != self.generation:
+            self._dropped_generation = self.generation
+            log.warning("mqtt.qos0_dropped", user=self._params.user, dropped=self.dropped)
 
     def acknowledge(self, delivery: Delivery) -> bool:
         """Send the PUBACK of a QoS 1 message; False, and nothing sent, for a delivery of an earlier connection.

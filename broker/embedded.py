@@ -24,6 +24,7 @@ from broker.nats.admission import Authenticator
 from broker.nats.config import (
     ACCOUNT,
     GATEWAY_KEEPER,
+    GATEWAYS,
     KEEPER,
     SIGN_IN_WITHIN_S,
     WATCHER,
@@ -57,8 +58,8 @@ MEMORY_OF_A_CONNECTION_BYTES: Final = 32 << 10
 SIGN_IN_SETTLED: Final = timedelta(seconds=SIGN_IN_WITHIN_S)
 """An authentication that was answered before the account was removed has become a connection by then."""
 GUARD_EVERY_S: Final = 0.25
-UNAUTHENTICATED_SPARED: Final = 64
-"""So few unauthenticated connections are not the cause and are kept."""
+UNAUTHENTICATED_SPARED: Final = 8
+"""So few unauthenticated connections are not the cause and are kept: each holds at most 8 MiB."""
 _TIMEOUT_S: Final = 5
 
 
@@ -100,6 +101,8 @@ class EmbeddedBroker:
         self._ready = False
         self._table: Mapping[str, Rights] = {}
         self._passwords: Mapping[str, str] = {}
+        self._received_bytes: dict[int, int] = {}
+        """Bytes received by each of the gateways' connections, when last asked."""
         self._revoked: dict[str, _Revoked] = {}
         """Accounts that were removed or got another password, until none of their connections is older."""
 
@@ -245,14 +248,32 @@ class EmbeddedBroker:
         return True
 
     async def _guard_memory(self, system: SystemAccount, stop: threading.Event) -> None:
-        """Until the next health check, end unauthenticated connections while memory is short."""
+        """Until the next health check, guard memory and quotas.
+
+        Unauthenticated connections are ended while memory is short, gateways that are over their quota at once.
+        """
         until_s = time.monotonic() + HEALTH_EVERY_S
         while time.monotonic() < until_s and not stop.is_set():
             await asyncio.sleep(GUARD_EVERY_S)
             with contextlib.suppress(NatsError, TimeoutError, ValueError):
+                await self._end_exceeding_gateways(system)
                 state = await system.state()
                 if state.memory_bytes > MEMORY_SHED_BYTES + state.connections * MEMORY_OF_A_CONNECTION_BYTES:
                     await self._shed_unauthenticated(system)
+
+    async def _end_exceeding_gateways(self, system: SystemAccount) -> None:
+        """Count what gateways have sent since the last call, and end the connections of those over their quota."""
+        quota, now_s = self._sign_ins.quota, time.monotonic()
+        connections = await system.connections_in(GATEWAYS)
+        for link in connections:
+            quota.add(link.user, link.received_bytes - self._received_bytes.get(link.id, 0), now_s)
+        self._received_bytes = {link.id: link.received_bytes for link in connections}
+        exceeding = [link for link in connections if link.user != GATEWAY_KEEPER and quota.wait_s(link.user, now_s)]
+        for link in exceeding:
+            self._sign_ins.note_exceeded(link.address)
+        if exceeding:
+            log.warning("broker.gateway_over_quota", users=sorted({link.user for link in exceeding}))
+            await system.end(exceeding)
 
     async def _shed_unauthenticated(self, system: SystemAccount) -> None:
         """End unauthenticated connections, except those whose request is being answered."""

@@ -21,10 +21,11 @@ EpochSeconds = Annotated[float, Meta(description="Time since 1970-01-01 UTC; 0 f
 class BrokerHealth(msgspec.Struct):
     """`DATA/broker/health.json`, written once a second; totals count since the broker started.
 
-    `connections` includes four of ours: three of the service, one of ingest. `waiting_*` is what ingest has not read
+    `connections` includes six of ours: three of the service, three of ingest. `waiting_*` is what ingest has not read
     yet, `waiting_max_bytes` the bound at which new messages are refused. `refused_topics_total` counts clients that
     were disconnected for a topic that the server cannot carry, the last at `refused_topic_at` (epoch seconds).
-    `shed_total` counts unauthenticated connections that were ended because memory was short.
+    `shed_total` counts unauthenticated connections that were ended because memory was short, `over_quota_total`
+    connections of third-party servers that sent too much in a minute.
     """
 
     at: EpochSeconds = 0.0
@@ -33,6 +34,7 @@ class BrokerHealth(msgspec.Struct):
     refused_total: int = 0
     silent_total: int = 0
     shed_total: int = 0
+    over_quota_total: int = 0
     refused_topics_total: int = 0
     refused_topic_at: EpochSeconds = 0.0
     memory_bytes: int = 0

@@ -20,6 +20,8 @@ READ_BYTES: Final = 1 << 18
 TIMEOUT_S: Final = 5.0
 POLL_S: Final = 0.2
 _GRANTED_MAX: Final = 2
+_HEADER_MAX_BYTES: Final = 5
+"""Packet type, and up to four bytes of the remaining length."""
 
 
 class Mqtt5Subscriber(MqttConnection):
@@ -86,7 +88,7 @@ class Mqtt5Subscriber(MqttConnection):
         Raises:
             OSError: The connection is gone, silent, or does not carry MQTT.
         """
-        rest = b""
+        received = bytearray()
         heard_s = time.monotonic()
         while not stop.is_set() and not self._stop.is_set():
             now_s = time.monotonic()
@@ -102,7 +104,10 @@ class Mqtt5Subscriber(MqttConnection):
             if not data:
                 raise OSError("the broker has closed the connection")
             heard_s = now_s
-            buffer = memoryview(rest + data)
+            received += data
+            if len(received) < _packet_bytes(received):
+                continue  # a large packet: what is there of it is not copied again and again
+            buffer = memoryview(bytes(received))
             while True:
                 try:
                     packet, size = mqtt5.read(buffer)
@@ -110,7 +115,7 @@ class Mqtt5Subscriber(MqttConnection):
                     break
                 buffer = buffer[size:]
                 yield packet
-            rest = bytes(buffer)
+            received = bytearray(buffer)
 
     def _on_packet(self, packet: mqtt5.Packet) -> None:
         if isinstance(packet, mqtt5.PublishPacket):
@@ -164,6 +169,16 @@ class Mqtt5Subscriber(MqttConnection):
                 raise OSError("there is no connection")
             self._socket.sendall(data)
             self._sent_s = time.monotonic()
+
+
+def _packet_bytes(received: bytearray) -> int:
+    """Size of the first packet; 0 while its fixed header is incomplete."""
+    length = 0
+    for place, digit in enumerate(received[1:_HEADER_MAX_BYTES]):
+        length |= (digit & 0x7F) << 7 * place
+        if not digit & 0x80:
+            return place + 2 + length
+    return 0
 
 
 def _pending(connection: socket.socket) -> int:

@@ -62,6 +62,10 @@ class RoleDependency(Depends):
     right: str
 
 
+class SenderDependency(RoleDependency):
+    """An account that may send messages. Its check returns the bound of the account's messages in bytes."""
+
+
 def require(role: Role) -> Depends:
     """The dependency of a route that needs at least `role`."""
 
@@ -102,8 +106,11 @@ def rights_of(route: APIRoute) -> list[RoleDependency]:
     return [dependency for dependency in route.dependencies if isinstance(dependency, RoleDependency)]
 
 
-def check_rights(routes: Iterable[APIRoute], scope: Scope) -> None:
+def check_rights(routes: Iterable[APIRoute], scope: Scope) -> int | None:
     """Check the rights of the requested route, before the body is read.
+
+    Returns:
+        The bound of the body in bytes by the sender's account; None where the account does not matter.
 
     Raises:
         HTTPException: 401 or 403: the sender has no such right.
@@ -111,7 +118,10 @@ def check_rights(routes: Iterable[APIRoute], scope: Scope) -> None:
     for route in routes:
         match, child_scope = route.matches(scope)
         if match is Match.FULL:
+            bound: int | None = None
             for right in rights_of(route):
                 if right.dependency is not None:
-                    right.dependency(Request({**scope, **child_scope}))
-            return
+                    granted = right.dependency(Request({**scope, **child_scope}))
+                    bound = granted if isinstance(right, SenderDependency) else bound
+            return bound
+    return None

@@ -29,13 +29,15 @@ _WAITING: Final = (h11.IDLE, h11.SEND_BODY)
 class Limits:
     """Limits of connections.
 
-    `request_s`: from the first byte of a request, or from the start of a new connection, to its last byte. `stalled_s`:
-    how long the client may leave a response unread. `linger_s`: how long a refused sender may read the response before
-    the connection is aborted. At `open_max` connections, or `address_max` from one address, the connection that has
-    waited longest for a complete request is closed for a new one; if all are being served, the new one is refused.
+    `request_s`: from the first byte of a request, or from the start of a new connection, to its last byte; a large body
+    has as much longer as it takes at `request_bytes_per_s`. `stalled_s`: how long the client may leave a response
+    unread. `linger_s`: how long a refused sender may read the response before the connection is aborted. At `open_max`
+    connections, or `address_max` from one address, the connection that has waited longest for a complete request is
+    closed for a new one; if all are being served, the new one is refused.
     """
 
     request_s: float = 10.0
+    request_bytes_per_s: float = 131_072.0
     stalled_s: float = 30.0
     linger_s: float = 1.0
     open_max: int = 512
@@ -108,6 +110,8 @@ class BoundedProtocol(H11Protocol):
         self._stalled: asyncio.TimerHandle | None = None
         self._is_lingering = False
         self._drained_bytes = 0
+        self._deadline_began_s = 0.0
+        self._request_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Register the connection and start the request deadline; uvicorn's hook."""
@@ -127,6 +131,7 @@ class BoundedProtocol(H11Protocol):
         """Process received bytes; bytes after a refusal are discarded."""
         if self._is_lingering or self.transport.is_closing():
             return
+        self._request_bytes += len(data)
         super().data_received(data)
         if self._is_refused():
             self._drained_bytes += len(data)
@@ -205,7 +210,17 @@ class BoundedProtocol(H11Protocol):
 
     def _start_deadline(self) -> None:
         if self._deadline is None:
-            self._deadline = self.loop.call_later(self._limits.request_s, self.time_out)
+            self._deadline_began_s, self._request_bytes = self.loop.time(), 0
+            self._deadline = self.loop.call_later(self._limits.request_s, self._end_deadline)
+
+    def _end_deadline(self) -> None:
+        """Time out, unless the bytes received so far have earned more time."""
+        earned_s = self._limits.request_s + self._request_bytes / self._limits.request_bytes_per_s
+        left_s = self._deadline_began_s + earned_s - self.loop.time()
+        if left_s > 0:
+            self._deadline = self.loop.call_later(left_s, self._end_deadline)
+        else:
+            self.time_out()
 
     def _linger(self) -> None:
         """Stop reading, and abort after `linger_s`, in which the client can read the response."""

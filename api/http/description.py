@@ -30,7 +30,7 @@ _STATUSES: Final = {
     410: "The files were deleted, or are missing.",
     413: "The body is too large.",
     422: "A parameter or the body is invalid.",
-    429: "The client, or all together, have too many connections.",
+    429: "The client, or all together, have too many connections, or the account has sent too much.",
     500: "An error of the platform. It is logged.",
     503: "The store, the journal or the disk is not available.",
 }

@@ -7,6 +7,7 @@ request -> `SecurityHeadersMiddleware` (headers of every response)
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from http import HTTPStatus
 from typing import Final
 
@@ -26,7 +27,6 @@ from api.http.connections import DRAINED_MAX_BYTES
 from api.http.hosts import parse_authority, parse_origin
 from api.http.limiter import ConcurrencyLimiter, TooManyError
 from api.http.problems import API_PATHS, on_http, problem, refusal_page
-from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES
 from city.runtime.ports import is_loopback
 
 log = structlog.get_logger("api")
@@ -39,9 +39,10 @@ CROSS_ORIGIN_PATH: Final = "/api/v1/map/places.geojson"
 """Loaded by Grafana's maps from another origin."""
 BODY_MAX_BYTES: Final = 1_000_000
 FORM_MAX_BYTES: Final = 4_096
+LARGE_BODIES_EACH: Final = 2
+LARGE_BODIES_MAX: Final = 4
+"""Bodies above `BODY_MAX_BYTES` in memory at once, of one account and of all."""
 _BODY_LIMITS: Final = {
-    "/api/v1/messages/": GATEWAY_PAYLOAD_BYTES,
-    "/api/v1/monitoring/": GATEWAY_PAYLOAD_BYTES,
     "/login": FORM_MAX_BYTES,
     "/logout": FORM_MAX_BYTES,
 }
@@ -235,26 +236,32 @@ class AuthMiddleware:
 class BodyLimitMiddleware:
     """Checks a route's rights before a body is read, and limits its size, by `Content-Length` where it is given.
 
-    A refused body is not read: `api.http.connections` closes the connection.
+    The size of a message is limited by its sender's account. A refused body is not read: `api.http.connections` closes
+    the connection.
     """
 
     def __init__(self, app: ASGIApp, routes: list[APIRoute]) -> None:
         self._app = app
         self._routes = routes
+        self._large = ConcurrencyLimiter("large messages", per_client=LARGE_BODIES_EACH, total=LARGE_BODIES_MAX)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve or refuse the request."""
         if scope["type"] != "http" or not _has_body(scope):
             await self._app(scope, receive, send)
             return
-        limit = _body_limit(scope["path"])
-        try:
-            check_rights(self._routes, scope)
-            _check_length(scope, limit)
-        except HTTPException as exc:
-            await on_http(Request(scope), exc)(scope, receive, send)
-        else:
-            await self._app(scope, _limit_body(receive, limit), send)
+        with ExitStack() as stack:
+            try:
+                limit = check_rights(self._routes, scope) or _body_limit(scope["path"])
+                _check_length(scope, limit)
+                if limit > BODY_MAX_BYTES and not _is_within(scope, BODY_MAX_BYTES):
+                    stack.enter_context(self._large.acquire(client_key(HTTPConnection(scope))))
+            except HTTPException as exc:
+                await on_http(Request(scope), exc)(scope, receive, send)
+            except TooManyError as exc:
+                await problem(503, str(exc), headers={"Retry-After": "1"})(scope, receive, send)
+            else:
+                await self._app(scope, _limit_body(receive, limit), send)
 
 
 def _has_body(scope: Scope) -> bool:
@@ -276,10 +283,16 @@ def _body_limit(path: str) -> int:
 
 
 def _check_length(scope: Scope, limit: int) -> None:
-    length = HTTPConnection(scope).headers.get("content-length", "0")
-    # The server has checked that it is a number. Its length first: thousands of digits are slow to read.
-    if len(length.lstrip("0")) > len(str(limit)) or int(length) > limit:
+    headers = HTTPConnection(scope).headers
+    if "content-length" in headers and not _is_within(scope, limit):
         raise _too_large(limit)
+
+
+def _is_within(scope: Scope, limit: int) -> bool:
+    """Whether a body is known to be no larger than a limit; the length of a chunked one is not known."""
+    length = HTTPConnection(scope).headers.get("content-length", "")
+    # The server has checked that it is a number. Its length first: thousands of digits are slow to read.
+    return bool(length) and len(length.lstrip("0")) <= len(str(limit)) and int(length) <= limit
 
 
 def _too_large(limit: int) -> HTTPException:

@@ -17,8 +17,8 @@ from broker.contract.topics import Kind
 T = TypeVar("T")
 
 MAX_PAYLOAD_BYTES: Final = 262_144
-GATEWAY_PAYLOAD_BYTES: Final = 1_048_576
-"""Upper limit of a third-party server's message, which may concern many devices."""
+GATEWAY_PAYLOAD_BYTES: Final = 8_388_608
+"""Upper limit of a third-party server's message: a controller's answer lists all access points or clients of a site."""
 MAX_BATCH: Final = 1_000
 MAX_EPOCHS: Final = 8
 """Upper limit of epochs in one message: each costs a receipt of its own."""

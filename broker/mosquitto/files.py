@@ -22,6 +22,8 @@ QUEUE_STEP: Final = 100_000
 """The queue is rounded up to a multiple, so that a new device seldom changes the configuration."""
 QUEUED_MESSAGE_BYTES: Final = 256
 """Assumed average payload, for the queue's bound in bytes; a reading has 172."""
+LARGE_QUEUED_BYTES: Final = 32 * GATEWAY_PAYLOAD_BYTES
+"""Room in the queue for third-party servers' largest messages, beside a day of readings."""
 PACKET_OVERHEAD_BYTES: Final = 4_096
 """Bytes of a packet besides its payload: header, topic, properties of MQTT 5."""
 CONNECTIONS_MAX: Final = 16_384
@@ -81,7 +83,7 @@ def conf_text(layout: MosquittoLayout, *, accounts: int) -> str:
         "",
         "max_inflight_messages 1000",
         f"max_queued_messages {queued}",
-        f"max_queued_bytes {queued * QUEUED_MESSAGE_BYTES}",
+        f"max_queued_bytes {queued * QUEUED_MESSAGE_BYTES + LARGE_QUEUED_BYTES}",
         f"message_size_limit {GATEWAY_PAYLOAD_BYTES}",
         f"max_packet_size {GATEWAY_PAYLOAD_BYTES + PACKET_OVERHEAD_BYTES}",
         "max_keepalive 3600",

@@ -27,6 +27,7 @@ Reason = Literal[
     "wrong_password",
     "foreign_client_id",
     "too_many_connections",
+    "too_many_bytes",
     "oversized",
     "silent",
     "shed",

@@ -13,6 +13,7 @@ from nats.aio.client import Client  # noqa: E402
 from nats.aio.msg import Msg  # noqa: E402
 from nats.aio.subscription import Subscription  # noqa: E402
 from nats.errors import Error as NatsError  # noqa: E402
+from nats.errors import SlowConsumerError  # noqa: E402
 from nats.js import JetStreamContext  # noqa: E402
 from nats.js import api as stream_api  # noqa: E402
 from nats.js.errors import Error as JetStreamError  # noqa: E402
@@ -30,6 +31,7 @@ __all__ = (
     "Msg",
     "NatsError",
     "NotFoundError",
+    "SlowConsumerError",
     "Subscription",
     "connect",
     "stream_api",

@@ -16,18 +16,36 @@ from typing import Final
 import msgspec
 
 from broker.client import Connection, ConnectionParams, Delivery
+from broker.contract.payloads import MAX_PAYLOAD_BYTES
 from broker.contract.topics import covers
 from broker.nats.connection import open_connection
 from broker.nats.endpoint import Endpoint
-from broker.nats.library import Client, JetStreamContext, Msg, NatsError, NotFoundError, Subscription
+from broker.nats.library import (
+    Client,
+    JetStreamContext,
+    Msg,
+    NatsError,
+    NotFoundError,
+    SlowConsumerError,
+    Subscription,
+)
 from broker.nats.stream import renew_consumer
 from broker.nats.subjects import FROM_GATEWAYS, MESSAGES, RETAINED, STREAM, subject_of, subjects_of, topic_of
+from city.backoff import Backoff
 
 TIMEOUT_S: Final = 5
 INBOX: Final = "_INBOX_ingest"
 PULL_MAX: Final = 1_000
 """Messages requested at once; more are requested when half of them have arrived."""
+PULL_MAX_BYTES: Final = 16 << 20
+"""Bytes requested at once, of one or many messages: the server sends them whether there is room or not."""
 PULL_EXPIRES_S: Final = 20
+QOS0_PENDING_BYTES: Final = 16 << 20
+"""Bytes of one subject that the library keeps while our callback does not run; at least one largest message."""
+QOS0_RECONNECT_MIN_S: Final = 0.1
+QOS0_RECONNECT_MAX_S: Final = 2.0
+QOS0_HELD_BYTES: Final = 32 << 20
+"""QoS 0 messages held while there is no room; further ones are dropped, of those above a device's bound half of it."""
 POLL_S: Final = 0.2
 _EVERYTHING: Final = ">"
 _QOS: Final = "Nmqtt-Pub"
@@ -55,6 +73,9 @@ class StreamReader(Connection):
         self._outgoing_lock = threading.Lock()
         self._requested = 0
         self._last_position = 0
+        self._held: deque[Delivery] = deque()
+        self._held_bytes = 0
+        self._qos0_tasks: list[asyncio.Task[None]] = []
 
     def _serve(self, stop: threading.Event) -> None:
         try:
@@ -74,17 +95,64 @@ class StreamReader(Connection):
         async with open_connection(
             endpoint.url, params.user, params.password, inbox=INBOX, on_error=note_error
         ) as client:
-            await self._start_consumer(client)
-            await self._transfer(client, stop)
+            try:
+                await self._start_consumer(client, endpoint.url)
+                await self._transfer(client, stop)
+            finally:
+                for task in self._qos0_tasks:
+                    task.cancel()
+                await asyncio.gather(*self._qos0_tasks, return_exceptions=True)
+                self._qos0_tasks = []
         if not (stop.is_set() or self._stop.is_set()):
             raise OSError("the connection was given up" if self._dropped.is_set() else "the broker has closed it")
 
-    async def _start_consumer(self, client: Client) -> None:
+    async def _start_qos0(self, url: str, subjects: tuple[str, ...]) -> None:
+        """Follow devices' and gateways' messages of QoS 0, and wait for the subscriptions."""
+        # The first of all subjects covers what comes from gateways as well.
+        from_gateways = () if _EVERYTHING in subjects else tuple(FROM_GATEWAYS + subject for subject in subjects)
+        ready = []
+        for followed in (subjects, from_gateways):
+            if followed:
+                ready.append(asyncio.Event())
+                self._qos0_tasks.append(asyncio.create_task(self._follow_qos0(url, followed, ready[-1])))
+        async with asyncio.timeout(TIMEOUT_S):
+            for event in ready:
+                await event.wait()
+
+    async def _follow_qos0(self, url: str, subjects: tuple[str, ...], ready: asyncio.Event) -> None:
+        """Receive messages as they are published, over a connection of their own.
+
+        The server sends them whether they are read or not, and closes a connection on which too many bytes wait. That
+        must not be the connection of consumer and receipts, nor may one gateway cost the devices theirs.
+        """
+        backoff = Backoff(QOS0_RECONNECT_MIN_S, QOS0_RECONNECT_MAX_S)
+        while True:
+            with contextlib.suppress(NatsError, TimeoutError, OSError):
+                async with open_connection(
+                    url, self._params.user, self._params.password, inbox=INBOX, on_error=self._note_overrun
+                ) as client:
+                    for subject in subjects:
+                        await client.subscribe(subject, cb=self._on_qos0, pending_bytes_limit=QOS0_PENDING_BYTES)
+                    await client.flush(TIMEOUT_S)
+                    ready.set()
+                    # The library's callbacks are not always called at an end; its state is right.
+                    while client.is_connected:  # noqa: ASYNC110 - see above
+                        await asyncio.sleep(POLL_S)
+            await asyncio.sleep(backoff.next_s())
+            self._note_dropped()
+
+    async def _note_overrun(self, exc: Exception) -> None:
+        if isinstance(exc, SlowConsumerError):
+            self._note_dropped()
+
+    async def _start_consumer(self, client: Client, url: str) -> None:
         """Renew the consumer, subscribe, and deliver retained messages."""
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
         self._outgoing.clear()
         self._ack_subjects.clear()
+        self._held.clear()
+        self._held_bytes = 0
         self._last_position = 0
         self._on_connected(False)
         subjects = tuple(
@@ -92,10 +160,7 @@ class StreamReader(Connection):
         )
         js = client.jetstream(timeout=TIMEOUT_S)
         self._consumer = await renew_consumer(js, subjects)
-        for subject in subjects:
-            await client.subscribe(subject, cb=self._on_qos0)
-            if subject != _EVERYTHING:  # which covers what comes from gateways as well
-                await client.subscribe(FROM_GATEWAYS + subject, cb=self._on_qos0)
+        await self._start_qos0(url, subjects)
         self._inbox = f"{INBOX}.pull"
         self._pulled: Subscription = await client.subscribe(self._inbox, cb=self._on_stored)
         await client.flush(TIMEOUT_S)
@@ -113,7 +178,11 @@ class StreamReader(Connection):
             if loop.time() - requested_s > PULL_EXPIRES_S:
                 self._requested = 0  # what was asked for then has expired
             if self._requested <= PULL_MAX // 2 and self._has_room():
-                request = {"batch": PULL_MAX - self._requested, "expires": PULL_EXPIRES_S * 1_000_000_000}
+                request = {
+                    "batch": PULL_MAX - self._requested,
+                    "max_bytes": PULL_MAX_BYTES,
+                    "expires": PULL_EXPIRES_S * 1_000_000_000,
+                }
                 await client.publish(
                     f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{self._consumer}", msgspec.json.encode(request), self._inbox
                 )
@@ -123,6 +192,7 @@ class StreamReader(Connection):
                 async with asyncio.timeout(POLL_S if self._has_room() else POLL_S / 10):
                     await self._wake.wait()
             self._wake.clear()
+            self._hand_over_held()
             while self._outgoing:
                 subject, payload = self._outgoing.popleft()
                 await client.publish(subject, payload)
@@ -148,7 +218,27 @@ class StreamReader(Connection):
         """Handle a message as it is published; messages of QoS 1 and 2 come from the stream."""
         if (message.headers or {}).get(_QOS, "0") == "0":
             topic = topic_of(message.subject.removeprefix(FROM_GATEWAYS))
-            self._on_message(Delivery(topic, message.data, False, 0, 0, self.generation))
+            delivery = Delivery(topic, message.data, False, 0, 0, self.generation)
+            if self._held or not self._has_room():
+                self._hold(delivery)
+            else:
+                self._on_message(delivery)
+
+    def _hold(self, delivery: Delivery) -> None:
+        """Hold a QoS 0 message until there is room, or drop it."""
+        size = len(delivery.payload)
+        bound = QOS0_HELD_BYTES // 2 if size > MAX_PAYLOAD_BYTES else QOS0_HELD_BYTES
+        if self._held_bytes + size > bound:
+            self._note_dropped()
+            return
+        self._held.append(delivery)
+        self._held_bytes += size
+
+    def _hand_over_held(self) -> None:
+        while self._held and self._has_room():
+            delivery = self._held.popleft()
+            self._held_bytes -= len(delivery.payload)
+            self._on_message(delivery)
 
     async def _deliver_retained(self, js: JetStreamContext) -> None:
         """Deliver the broker's retained messages, as to a new MQTT subscriber."""

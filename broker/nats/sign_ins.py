@@ -16,6 +16,7 @@ from broker.nats.config import ACCOUNT, GATEWAYS
 from broker.nats.jwt import AuthRequest, JwtSigner, read_request
 from broker.nats.library import Client, Msg, NatsError
 from broker.nats.system import SystemAccount
+from broker.quota import TrafficQuota
 from city.errors import PayloadError
 
 log = structlog.get_logger("broker")
@@ -23,6 +24,8 @@ log = structlog.get_logger("broker")
 REQUEST_SUBJECT: Final = "$SYS.REQ.USER.AUTH"
 REQUEST_MAX_BYTES: Final = 16 << 10
 """Upper limit of a request, which holds user, password and client id; a longer one is of no known account."""
+SIGN_IN_BYTES: Final = 1 << 20
+"""Bytes that each connection of a gateway is counted for: one that ends at once is not listed."""
 DELAYED_MAX: Final = 1_000
 """Refusals that are delayed at once; further ones are answered at once."""
 
@@ -44,6 +47,8 @@ class SignIns:
         self._tasks: set[asyncio.Task[None]] = set()
         self._system: SystemAccount | None = None
         self._serving = asyncio.Event()
+        self.quota = TrafficQuota()
+        """What gateways send; one that is over its quota is not let in."""
         self.pending: set[int] = set()
         """Ids of connections whose request is being answered."""
 
@@ -67,6 +72,11 @@ class SignIns:
         self._health.refused_topics_total += 1
         self._health.refused_topic_at = time.time()
         self._failures.note(address, "topic_with_white_space", time.monotonic())
+
+    def note_exceeded(self, address: str) -> None:
+        """Count a connection of a gateway that was ended because its account was over its quota."""
+        self._health.over_quota_total += 1
+        self._failures.note(address, "too_many_bytes", time.monotonic())
 
     def note_shed(self, address: str) -> None:
         """Count an unauthenticated connection that was ended because memory was short."""
@@ -117,8 +127,14 @@ class SignIns:
         if client.type != "mqtt":
             return "unknown_account"
         outcome = self._authenticator.authenticate(SignIn(options.user, options.password, client.mqtt_id, client.host))
-        if isinstance(outcome, Rights) and outcome.is_gateway and await self._is_crowded(options.user):
+        if not isinstance(outcome, Rights) or not outcome.is_gateway:
+            return outcome
+        if self.quota.wait_s(options.user, time.monotonic()):
+            return "too_many_bytes"
+        if await self._is_crowded(options.user):
             return "too_many_connections"
+        # What a connection sends before it is listed is counted for it in advance.
+        self.quota.add(options.user, SIGN_IN_BYTES, time.monotonic())
         return outcome
 
     async def _is_crowded(self, user: str) -> bool:

@@ -30,12 +30,17 @@ class ServerState(msgspec.Struct, frozen=True):
 
 
 class ConnectionInfo(msgspec.Struct, frozen=True):
-    """One connection: the server's id, its own, the client's address, and since when it is there (UTC)."""
+    """One connection: the server's id, its own, the client's address, since when it is there (UTC), and its user.
+
+    `received_bytes` are what the server has received over it.
+    """
 
     server: str
     id: int
     address: str
     since: datetime
+    user: str = ""
+    received_bytes: int = 0
 
 
 class _StatszAnswer(msgspec.Struct):
@@ -46,6 +51,8 @@ class _ConnzEntry(msgspec.Struct, frozen=True):
     cid: int
     start: datetime
     ip: str = ""
+    authorized_user: str = ""
+    in_bytes: int = 0
 
 
 class _ConnzData(msgspec.Struct, frozen=True):
@@ -93,6 +100,14 @@ class SystemAccount:
         """
         return await self._list({"auth": True, "user": user})
 
+    async def connections_in(self, account: str) -> list[ConnectionInfo]:
+        """The connections of an account of the server, with their users.
+
+        Raises:
+            NatsError, TimeoutError, ValueError: The server does not answer, or not what was asked.
+        """
+        return await self._list({"auth": True, "acc": account})
+
     async def list_unauthenticated(self) -> list[ConnectionInfo]:
         """Unauthenticated connections, oldest first.
 
@@ -117,4 +132,7 @@ class SystemAccount:
         answer = await self._client.request("$SYS.REQ.SERVER.PING.CONNZ", request, timeout=TIMEOUT_S)
         listed = msgspec.json.decode(answer.data, type=_ConnzAnswer)
         server = listed.server.id
-        return [ConnectionInfo(server, entry.cid, entry.ip, entry.start) for entry in listed.data.connections]
+        return [
+            ConnectionInfo(server, entry.cid, entry.ip, entry.start, entry.authorized_user, entry.in_bytes)
+            for entry in listed.data.connections
+        ]

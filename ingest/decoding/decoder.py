@@ -7,7 +7,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from broker.contract.codec import elements_of, parse_events, parse_platform_event, parse_status, parse_telemetry
-from broker.contract.payloads import Event, Offline, Online, Parsed, Rejected, Sleeping, Status, Telemetry, values_of
+from broker.contract.payloads import (
+    MAX_PAYLOAD_BYTES,
+    Event,
+    Offline,
+    Online,
+    Parsed,
+    Rejected,
+    Sleeping,
+    Status,
+    Telemetry,
+    values_of,
+)
 from broker.contract.topics import Topic, is_native, is_platforms, parse_review_topic, parse_topic
 from city.errors import PayloadError, TopicError
 from city.inventory.model import City, Device
@@ -17,7 +28,7 @@ from ingest.decoding.formats.registry import level_events
 from ingest.decoding.pseudonyms import Pseudonyms
 from ingest.decoding.record_builder import RecordBuilder
 from ingest.decoding.results import DEAD_LETTERS_MAX, DecodeResult
-from ingest.decoding.third_party import ThirdPartyDecoder
+from ingest.decoding.third_party import KEPT_PART_BYTES, ThirdPartyDecoder
 from ingest.messages import Arrival
 from ingest.store.records import EventRecord, Reading, StatusRecord
 
@@ -102,17 +113,23 @@ class SnapshotDecoder:
                 return self._decode_review(arrival)
             return self._decode_native(arrival) if is_native(arrival.topic) else self._third_party.decode(arrival)
         except PayloadError as exc:
-            raw = arrival.payload if is_native(arrival.topic) else self._third_party.redact(arrival, arrival.payload)
-            return DecodeResult([], [Rejected(raw, str(exc))])
+            return DecodeResult([], [self._reject(arrival, str(exc))])
         except TopicError as exc:
             reason = str(exc)
         except Exception as exc:  # noqa: BLE001 - promise 3: a bad message never stops a good one
             reason = f"decoder failed: {type(exc).__name__}: {exc}"
         if not is_native(arrival.topic) and not is_platforms(arrival.topic):
-            return DecodeResult([], [Rejected(self._third_party.redact(arrival, arrival.payload), reason)])
+            return DecodeResult([], [self._third_party.reject(arrival, reason)])
         # Element by element, so that a reading that comes again in another array is the same dead letter.
         parts = elements_of(arrival.payload) or [arrival.payload]
         return DecodeResult([], _limit_rejections([Rejected(raw, reason) for raw in parts], arrival.payload))
+
+    def _reject(self, arrival: Arrival, reason: str) -> Rejected:
+        """A whole message as a dead letter; of a device's that is too large only the beginning is kept."""
+        if not is_native(arrival.topic):
+            return self._third_party.reject(arrival, reason)
+        is_too_large = len(arrival.payload) > MAX_PAYLOAD_BYTES
+        return Rejected(arrival.payload[:KEPT_PART_BYTES] if is_too_large else arrival.payload, reason)
 
     def _decode_native(self, arrival: Arrival) -> DecodeResult:
         topic = parse_topic(arrival.topic)

@@ -12,8 +12,10 @@ from typing import Any, Final
 
 import msgspec
 
-from broker.contract.payloads import MAX_BATCH, Rejected, device_event_types
+from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES, Rejected, device_event_types
+from broker.contract.topics import covers
 from city.errors import PayloadError
+from city.inventory.device_topics import own_topics
 from city.inventory.model import City, Device, Profile
 from ingest.decoding.address_index import DeviceAddressIndex
 from ingest.decoding.field_mapping import doubts_fix, drop_invalid, get_path, read_events, read_fields
@@ -30,7 +32,7 @@ from ingest.decoding.formats.port import (
 )
 from ingest.decoding.formats.registry import adapter_for, decode_frame, lists_clients, personal_keys
 from ingest.decoding.identity import derive_seq, event_epoch
-from ingest.decoding.pseudonyms import Pseudonyms
+from ingest.decoding.pseudonyms import Pseudonyms, flat_mac
 from ingest.decoding.record_builder import RecordBuilder
 from ingest.decoding.results import DEAD_LETTERS_MAX, DecodeResult, UnknownDeviceMessage
 from ingest.decoding.validation import is_plausible, merge_flags, without_fix
@@ -48,6 +50,15 @@ from ingest.store.records import (
 
 HISTORICAL_AFTER: Final = timedelta(minutes=10)
 _NO_CLIENTS: Final[dict[str, Any]] = {"clients": 0, "clients_by_ssid": {}}
+RECORDS_MAX: Final = 20_000
+"""Upper limit of a message's records."""
+UNKNOWN_DEVICES_MAX: Final = 2_500
+"""Unknown devices that one message may bring into quarantine: a large site of which none is adopted yet."""
+KEPT_WHOLE_BYTES: Final = 1 << 20
+KEPT_PART_BYTES: Final = 1 << 16
+"""Of a longer message that is kept as it came only so much is kept: redaction takes seconds for 8 MiB."""
+_CUT_BYTES: Final = 256
+"""End of that part that is left out after redaction: an address that was cut off is not recognised there."""
 UNDECODED: Final = "undecoded: "
 """Prefix of a dead letter's reason when no frame decoder could read the bytes."""
 
@@ -66,6 +77,11 @@ class _Message(msgspec.Struct):
     """Device and time of measurement to the number of records so far."""
     client_list: str = ""
     """Name of the complete list of clients that the message is; empty if it is none."""
+
+    @property
+    def record_count(self) -> int:
+        """Records so far."""
+        return len(self.readings) + len(self.events) + len(self.statuses)
 
     def in_order(self, device: str, report: DeviceReport, at: datetime | None) -> datetime | None:
         """The time of a record; records of a list that give one moment follow each other by a millisecond."""
@@ -87,43 +103,85 @@ class ThirdPartyDecoder:
         self._builder = builder
         self._pseudonyms = pseudonyms
         self._index = DeviceAddressIndex(city)
+        self._equipment = frozenset(flat_mac(address) for address in self._index.addresses())
 
     def decode(self, arrival: Arrival) -> DecodeResult:
         """Decode one message.
 
         Raises:
             TopicError: No adapter reads its topic.
-            PayloadError: Its adapter cannot decode it.
+            PayloadError: Its adapter cannot decode it, or it is too large.
         """
         message = _Message(arrival, adapter_for(arrival.topic))
+        self._check_size(arrival)
         for report in message.adapter.decode(arrival.topic, arrival.payload):
             if isinstance(report, Rejected):
                 message.undecoded.append(report)
             else:
                 self._add(report, message)
+            if message.record_count > RECORDS_MAX:
+                raise PayloadError(f"more than {RECORDS_MAX} records in one message")
         records: list[Record] = [*message.readings, *message.events, *message.statuses]
-        if reason := _excess(records, message):
-            names = tuple(name for unknown in message.unknown_devices for name in unknown.names)
-            return DecodeResult([], [Rejected(self.redact(arrival, arrival.payload, names), reason)])
         return DecodeResult(
             [*records, *self._readings_of_absent(message)],
-            [msgspec.structs.replace(part, raw=self.redact(arrival, part.raw)) for part in message.undecoded],
+            list(self._rejections(message)),
             ignored=not (records or message.undecoded or message.unknown_devices),
             unknown_devices=[
                 msgspec.structs.replace(unknown, raw=self.redact(arrival, unknown.raw, unknown.names))
-                for unknown in message.unknown_devices
+                for unknown in message.unknown_devices[:UNKNOWN_DEVICES_MAX]
             ],
         )
 
+    def _check_size(self, arrival: Arrival) -> None:
+        """Refuse a message that is larger than its sender's account may send.
+
+        Mosquitto has one bound for all accounts. There a topic that a device may publish to has the device's bound.
+
+        Raises:
+            PayloadError: It is too large.
+        """
+        size = len(arrival.payload)
+        if size <= MAX_PAYLOAD_BYTES:
+            return
+        is_of_device = any(
+            covers(topic_filter, arrival.topic)
+            for device in self._city.devices.values()
+            for topic_filter in own_topics(device.binding)
+        )
+        bound = MAX_PAYLOAD_BYTES if is_of_device else GATEWAY_PAYLOAD_BYTES
+        if size > bound:
+            raise PayloadError(f"{size} bytes are more than {bound}")
+
+    def _rejections(self, message: _Message) -> Iterator[Rejected]:
+        """Dead letters of the parts that could not be decoded; of too many parts, one of the whole message."""
+        arrival, unknown_devices = message.arrival, message.unknown_devices
+        if len(message.undecoded) > DEAD_LETTERS_MAX:
+            yield self.reject(arrival, f"{len(message.undecoded)} parts, the first: {message.undecoded[0].reason}")
+        else:
+            for part in message.undecoded:
+                yield msgspec.structs.replace(part, raw=self.redact(arrival, part.raw))
+        if len(unknown_devices) > UNKNOWN_DEVICES_MAX:
+            names = tuple(name for unknown in unknown_devices for name in unknown.names)
+            reason = f"{len(unknown_devices)} unknown devices, of which the first {UNKNOWN_DEVICES_MAX} are listed"
+            yield self.reject(arrival, reason, names)
+
+    def reject(self, arrival: Arrival, reason: str, names: tuple[str, ...] = ()) -> Rejected:
+        """A whole message as a dead letter; `names` are those of unknown equipment in it."""
+        size = len(arrival.payload)
+        kept = f" (of {size} bytes the beginning is kept)" if size > KEPT_WHOLE_BYTES else ""
+        return Rejected(self.redact(arrival, arrival.payload, names), reason + kept)
+
     def redact(self, arrival: Arrival, raw: bytes, names: tuple[str, ...] = ()) -> bytes:
-        """A message without names of people and without MAC addresses of clients.
+        """A message, or the beginning of a large one, without names of people and without MAC addresses of clients.
 
         Args:
             arrival: For its topic and day.
             raw: The message, or one record of it, decodable or not.
             names: Names of unknown equipment; they stay.
         """
-        at, equipment = arrival.received_at, (*names, *self._index.addresses())
+        if len(raw) > KEPT_WHOLE_BYTES:
+            return self.redact(arrival, raw[:KEPT_PART_BYTES], names)[:-_CUT_BYTES]
+        at, equipment = arrival.received_at, self._equipment.union(map(flat_mac, names)) if names else self._equipment
         has_clients = lists_clients(arrival.topic)
         raw = self._pseudonyms.redact_macs(raw, equipment, at, with_bare=has_clients)
         if keys := personal_keys(arrival.topic):
@@ -336,11 +394,3 @@ def _with_context(reading: Reading, report: DeviceReport) -> Reading:
 
 def _status(device: Device, connectivity: ConnectivityReport, report: DeviceReport, arrival: Arrival) -> StatusRecord:
     return StatusRecord(device.KIND, device.id, connectivity.state, report.at, arrival.received_at, connectivity.reason)
-
-
-def _excess(records: list[Record], message: _Message) -> str:
-    """Why a message has too much in it; empty when it has not."""
-    parts = (len(records), len(message.undecoded), len(message.unknown_devices))
-    if parts[0] > MAX_BATCH or parts[1] > DEAD_LETTERS_MAX or parts[2] > DEAD_LETTERS_MAX:
-        return f"too much in one message: {parts} records, undecoded parts and unknown devices"
-    return ""

@@ -217,14 +217,14 @@ class Drain:
     def _drain_live(self, stop: threading.Event) -> bool:
         """Store the next live batch; return whether more may be pending than what arrived meanwhile."""
         gap = self._tracker.live()
-        batch = self._journal.read(after=gap.after, limit=BATCH_MAX)
-        if len(batch) == BATCH_MAX and self._clock() - batch[0].arrival.received_at > timedelta(seconds=LIVE_LAG_MAX_S):
+        batch, is_full = self._journal.read_batch(after=gap.after, limit=BATCH_MAX)
+        if is_full and self._clock() - batch[0].arrival.received_at > timedelta(seconds=LIVE_LAG_MAX_S):
             last = self._journal.last_before(self._clock() - timedelta(seconds=LIVE_LAG_MAX_S))
             log.warning("drain.skips_to_live", backlog=last - gap.after)
             self._tracker.skip_to_live(max(last, batch[-1].offset))
             return True
         stored = bool(batch) and self._with_retry(lambda: self._store(gap, batch), stop)
-        return stored and len(batch) == BATCH_MAX
+        return stored and is_full
 
     def _drain_backlog(self, stop: threading.Event) -> bool:
         """Store the next batch of the oldest gap; False when there is none or the service stops."""

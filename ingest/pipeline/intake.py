@@ -44,6 +44,8 @@ QUEUE_MAX: Final = 5_000
 QUEUE_MAX_BYTES: Final = 64 << 20
 """Bound of messages between network and disk. At the bound the network thread waits; the broker keeps the rest."""
 GROUP_MAX: Final = 2_000
+GROUP_MAX_BYTES: Final = 16 << 20
+"""Payload bytes from which on a group takes no further message: encryption keeps two copies of a group in memory."""
 GROUP_WAIT_S: Final = 0.005
 """How long a message waits for others to share its fsync."""
 RECEIPT_WAIT_S: Final = 0.5
@@ -58,6 +60,8 @@ class IntakeBus(Protocol):
     """The port through which intake reads from a broker."""
 
     connected: threading.Event
+    dropped: int
+    """QoS 0 messages that were dropped because the listener had no room."""
 
     def listen(
         self,
@@ -123,6 +127,7 @@ class Intake:
         self._receipts = Receipts()
         self._canary = Canary(time.monotonic())
         self._was_deaf = False
+        self._dropped = 0
         self.full = threading.Event()
         self.received = 0
         self.on_iteration: Callable[[], None] = lambda: None
@@ -159,6 +164,8 @@ class Intake:
             now_s = time.monotonic()
             self._send_receipts(self._receipts.take(now_s))
             self._listen_to_canary(now_s)
+            metrics.QOS0_DROPPED.inc(self._bus.dropped - self._dropped)
+            self._dropped = self._bus.dropped
         self._send_receipts(self._receipts.take(None))
         self._bus.close()
         network.join(2.0)
@@ -197,15 +204,17 @@ class Intake:
 
     def _next_group(self) -> list[tuple[Delivery, datetime]]:
         try:
-            group = [self._queue.get(timeout=0.2)]
+            group = [first := self._queue.get(timeout=0.2)]
         except queue.Empty:
             return []
         if self._queue.qsize() < GROUP_MAX:
             time.sleep(GROUP_WAIT_S)
+        size = len(first[0].payload)
         with contextlib.suppress(queue.Empty):
-            while len(group) < GROUP_MAX:
-                group.append(self._queue.get_nowait())
-        self._bytes_out += sum(len(delivery.payload) for delivery, _ in group)
+            while len(group) < GROUP_MAX and size < GROUP_MAX_BYTES:
+                group.append(last := self._queue.get_nowait())
+                size += len(last[0].payload)
+        self._bytes_out += size
         self.received += len(group)
         metrics.RECEIVED.inc(len(group))
         return group

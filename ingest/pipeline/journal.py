@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -67,6 +67,13 @@ class JournalRetention:
 
     max_bytes: int = 0
     max_age: timedelta = timedelta(0)
+
+
+class JournalBatch(NamedTuple):
+    """Entries in order of arrival; `is_full`: more may be pending behind them."""
+
+    entries: list[JournalEntry]
+    is_full: bool
 
 
 class Journal(SqliteFile):
@@ -157,6 +164,10 @@ class Journal(SqliteFile):
 
     def read(self, *, after: int, limit: int, before: int = 1 << 62) -> list[JournalEntry]:
         """Entries between two offsets, in order of arrival; fewer than `limit` when they are large."""
+        return self.read_batch(after=after, limit=limit, before=before).entries
+
+    def read_batch(self, *, after: int, limit: int, before: int = 1 << 62) -> JournalBatch:
+        """The same, and whether the bound of entries or of bytes ended the batch."""
         statement = (
             "SELECT position, topic, payload, received_at, checksum FROM arrivals "
             "WHERE position > ? AND position < ? ORDER BY position LIMIT ?"
@@ -169,7 +180,7 @@ class Journal(SqliteFile):
                 size += len(row[2])
                 if size > READ_BYTES:
                     break
-        return [self._to_entry(row) for row in rows]
+        return JournalBatch([self._to_entry(row) for row in rows], len(rows) == limit or size > READ_BYTES)
 
     def start_after(self, offset: int) -> None:
         """Assign only offsets above `offset` from now on: a new journal must not reuse offsets that the store has."""
@@ -259,8 +270,13 @@ class Journal(SqliteFile):
 
     def oldest(self, *, after: int) -> datetime | None:
         """Time of receipt of the first entry after an offset; None when there is none."""
-        entries = self.read(after=after, limit=1)
-        return entries[0].arrival.received_at if entries else None
+        statement = "SELECT received_at FROM arrivals WHERE position > ? ORDER BY position LIMIT 1"
+        with self._guard():
+            row = self._db.execute(statement, (after,)).fetchone()
+        try:
+            return datetime.fromtimestamp(row[0], UTC) if row else None
+        except (TypeError, ValueError, OverflowError, OSError):
+            return datetime.now(UTC)  # the disk has changed it
 
     def bytes(self) -> int:
         """Bytes of the file's used pages."""

@@ -11,6 +11,7 @@ ACKNOWLEDGED: Final = Counter("ingest_acknowledged", "Messages acknowledged afte
 UNACKNOWLEDGED_DROPPED: Final = Counter(
     "ingest_stale_ack_dropped", "Acknowledgements not sent because their connection was gone; the broker sends again"
 )
+QOS0_DROPPED: Final = Counter("ingest_qos0_dropped", "Messages of QoS 0 dropped because ingest had no room for them")
 DEAF: Final = Counter("ingest_deaf", "Connections given up because nothing came over them, not even our own canary")
 STORED: Final = Counter("ingest_stored", "Records stored")
 DUPLICATES: Final = Counter("ingest_duplicates", "Records that were stored already")

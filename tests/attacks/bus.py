@@ -7,12 +7,14 @@ import json
 import random
 import selectors
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from typing import Final
 
 from broker.client import Delivery
-from broker.contract.payloads import MAX_PAYLOAD_BYTES
+from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES
+from city.runtime.gateways import Gateways
 from tests.attacks.honest import be_served_elsewhere
 from tests.attacks.packets import connect, half_a_connect, mutations, publish
 from tests.attacks.target import (
@@ -22,6 +24,7 @@ from tests.attacks.target import (
     allow_connections,
     be_served,
     broker_memory_bytes,
+    ensure_gateway,
 )
 
 CLOSED_WITHIN_S: Final = 40.0
@@ -29,6 +32,7 @@ BROKER_MEMORY_MAX_MIB: Final = 768
 _ANSWER_WITHIN_S: Final = 15.0
 VICTIM: Final = "bin-0002"
 THIEF: Final = "bin-0003"
+FLOODING_GATEWAY: Final = "flooding-server"
 
 
 def _open(target: Target) -> socket.socket:
@@ -272,6 +276,47 @@ def messages_never_released(target: Target, mib: int = 150) -> str:
     return f"{sent} messages of 200 kB never released, {kept} MiB kept, an honest one served after {waited_s:.2f} s"
 
 
+def a_flood_of_large_messages(target: Target, connections: int = 8) -> str:
+    """Serve a device while a third-party server sends its largest messages as fast as it can."""
+    name = FLOODING_GATEWAY.encode()
+    made = ensure_gateway(target, FLOODING_GATEWAY)
+    sent = [0] * connections
+    over = threading.Event()
+
+    def flood(number: int) -> None:
+        payload = random.randbytes(GATEWAY_PAYLOAD_BYTES)
+        while not over.is_set():
+            with contextlib.suppress(OSError), _open(target) as link:
+                link.settimeout(CLOSED_WITHIN_S)
+                link.sendall(connect(b"flood-%d" % number, name, target.password(FLOODING_GATEWAY).encode()))
+                if link.recv(4)[3:] != b"\0":
+                    continue
+                while not over.is_set():
+                    link.sendall(publish(b"unifi/default/device", payload, qos=number % 2, number=sent[number] + 1))
+                    sent[number] += 1
+
+    threads = [threading.Thread(target=flood, args=(number,), daemon=True) for number in range(connections)]
+    try:
+        for thread in threads:
+            thread.start()
+        until_s = time.monotonic() + CLOSED_WITHIN_S
+        while not any(sent) and time.monotonic() < until_s:
+            time.sleep(0.01)
+        assert any(sent), "the gateway was not let in"
+        waits = [be_served_elsewhere(target) for _ in range(5)]
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join(CLOSED_WITHIN_S)
+        if made:
+            Gateways(target.data).revoke(FLOODING_GATEWAY)
+    mib = broker_memory_bytes(target) >> 20
+    assert mib < BROKER_MEMORY_MAX_MIB, f"the broker took {mib} MiB"
+    return (
+        f"{sum(sent)} messages of 8 MiB, at most {mib} MiB in the broker, honest ones served after {max(waits):.2f} s"
+    )
+
+
 BUS: Final = (
     Attempt("packets beyond the bound", packets_beyond_the_bound),
     Attempt("mutated packets", mutated_packets),
@@ -283,4 +328,5 @@ BUS: Final = (
     Attempt("forged messages", forged_messages),
     Attempt("a forged will", a_forged_will),
     Attempt("messages that cost much", messages_that_cost_much),
+    Attempt("a flood of large messages", a_flood_of_large_messages),
 )

@@ -19,6 +19,7 @@ from broker.client import BusClient, ConnectionParams, Delivery
 from city.errors import ConfigError
 from city.runtime.gateways import Gateways
 from city.runtime.secrets import Secrets
+from ingest.decoding.formats.registry import filters_by_format
 
 SERVED_WITHIN_S: Final = 30.0
 _LISTENS: Final = "0A"
@@ -158,6 +159,15 @@ def allow_connections(count: int) -> None:
     if soft < count:
         assert hard == resource.RLIM_INFINITY or hard >= count, f"only {hard} files may be open here"
         resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
+
+
+def ensure_gateway(target: Target, name: str) -> bool:
+    """Make the account of a third-party server where it is not there yet; return whether it was made."""
+    gateways = Gateways(target.data)
+    if name in gateways.current():
+        return False
+    gateways.make(name, ["unifi"], filters_by_format()["unifi"], ())
+    return True
 
 
 def broker_memory_bytes(target: Target) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from city.runtime.ports import free_port
-from tests.attacks.bus import BUS
+from tests.attacks.bus import BUS, FLOODING_GATEWAY
 from tests.attacks.target import Attempt, Target
 from tests.attacks.web import WEB
 from tests.support.asking import answer_of
@@ -22,6 +22,7 @@ def city(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     folder: Path = tmp_path_factory.mktemp("city")
     name: BrokerName = request.param
     broker = RunningBroker(name, free_port("127.0.0.1"), folder)
+    broker.gateway(FLOODING_GATEWAY, "unifi")  # Mosquitto reads its accounts at the start
     broker.start()
     port = free_port("127.0.0.1")
     settings = {"mqtt_port": broker.port, "mqtt_client": broker.reader, "port": port, "demo": False}

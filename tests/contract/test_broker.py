@@ -215,6 +215,27 @@ def test_a_packet_that_is_too_large_is_not_passed_on(broker: RunningBroker, user
         assert [len(delivery.payload) for delivery in reader.received] == [bound]
 
 
+def test_messages_that_several_threads_publish_are_not_mixed(broker: RunningBroker) -> None:
+    # A socket takes less than such a message at once: another thread may write before its rest.
+    bodies = [bytes([letter]) * (MAX_PAYLOAD_BYTES - letter) for letter in b"abcd"]
+    each = 15
+
+    with Connected(broker, "ingest", filters=EVERYTHING) as reader, Connected(broker, "bin-0001") as writer:
+
+        def publish(body: bytes) -> None:
+            for _ in range(each):
+                writer.bus.publish(f"{OWN}/telemetry", body)
+
+        threads = [threading.Thread(target=publish, args=(body,)) for body in bodies]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        wait_for(lambda: len(reader.received) >= each * len(bodies), "all of them")
+        assert writer.bus.connects == 1
+        assert sorted(delivery.payload for delivery in reader.received) == sorted(each * bodies)
+
+
 @pytest.mark.parametrize("qos", [0, 1, 2])
 def test_what_a_gateway_sends_comes_once(broker: RunningBroker, qos: int) -> None:
     topics = [f"v3/a/devices/{name}/up" for name in ("one", "two", "three")]

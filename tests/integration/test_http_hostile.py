@@ -17,7 +17,7 @@ from websockets.sync.client import connect
 
 from api.app import create_app
 from api.http.connections import Limits
-from api.http.middleware import BODY_MAX_BYTES
+from api.http.middleware import BODY_MAX_BYTES, LARGE_BODIES_EACH
 from api.routes.stream import STREAMS_EACH
 from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES
 from tests.support.brokers import free_port
@@ -127,6 +127,46 @@ def test_messages_of_other_makers_have_the_contracts_bound(port: int, stage: Sta
         answer = ask_raw(port, request(b"POST", b"/api/v1/messages/unifi/default/device", *head, body=sent))
         assert answer.status == status
     assert [len(arrival.payload) for arrival in stage.journaled] == [GATEWAY_PAYLOAD_BYTES]
+
+
+def test_large_messages_at_once_are_bounded_and_small_ones_pass(port: int, stage: Stage) -> None:
+    basic = b"Authorization: Basic " + base64.b64encode(f"controllers:{gateway_password(stage)}".encode())
+    path = b"/api/v1/messages/unifi/default/device"
+    large = request(b"POST", path, basic, b"Content-Length: %d" % GATEWAY_PAYLOAD_BYTES, CLOSE.strip())
+    with ExitStack() as stack:
+        lines = [Line(port) for _ in range(LARGE_BODIES_EACH)]
+        for line in lines:
+            stack.callback(line.close)
+            line.send(large + b" " * 1_000_000)
+
+        def refusal() -> Answer | None:
+            extra = Line(port)
+            try:
+                extra.send(large)
+                answer = extra.answer()
+            finally:
+                extra.close()
+            return answer if answer.status == 503 else None
+
+        refused = wait_for(refusal, "the others to be counted")
+        assert refused.headers["retry-after"] == "1"
+        assert refused.detail == f"you have {LARGE_BODIES_EACH} large messages open already; close one first"
+        small = request(b"POST", path, basic, b"Content-Length: 2", CLOSE.strip(), body=b"[]")
+        assert ask_raw(port, small).status == 200
+
+
+def test_a_large_body_has_the_time_that_its_bytes_take(stage: Stage) -> None:
+    with served(create_app(stage.context(demo=False)), Limits(request_s=0.3, request_bytes_per_s=100.0)) as port:
+        basic = b"Authorization: Basic " + base64.b64encode(f"controllers:{gateway_password(stage)}".encode())
+        path = b"/api/v1/messages/unifi/default/device"
+        steady, silent = Line(port), Line(port)
+        steady.send(request(b"POST", path, basic, b"Content-Length: 20000", CLOSE.strip(), body=b" " * 19_999))
+        silent.send(b"G")
+        assert silent.answer().status == 408
+        steady.send(b" ")
+        assert steady.answer().status == 200
+        steady.close()
+        silent.close()
 
 
 @pytest.mark.parametrize(

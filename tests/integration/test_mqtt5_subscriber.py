@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from broker.client import BusClient, ConnectionParams, Delivery
+from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES
 from broker.mqtt5_subscriber import Mqtt5Subscriber
 from city.errors import ConfigError
 from tests.support.brokers import RunningBroker, free_port
@@ -94,3 +95,13 @@ def test_it_comes_back_after_the_broker_s_death_and_sends_no_old_acknowledgement
 def test_it_says_that_it_needs_mqtt_5() -> None:
     with pytest.raises(ConfigError, match="MQTT 5 only"):
         Mqtt5Subscriber(ConnectionParams("127.0.0.1", 1, "ingest", "x", "fast"))
+
+
+def test_the_largest_message_comes_whole_and_the_next_one_behind_it(broker: RunningBroker, publish: BusClient) -> None:
+    reader = Reader(broker)
+    large = bytes(range(256)) * (GATEWAY_PAYLOAD_BYTES // 256)
+    for payload in (b"first", large, b"last"):
+        publish.publish(TOPIC, payload)
+    wait_for(lambda: len(reader.received) == 3, "all of them")
+    assert [delivery.payload for delivery in reader.received] == [b"first", large, b"last"]
+    reader.close()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -19,6 +19,8 @@ from city.errors import PayloadError
 from city.inventory.units import is_finite, number_and_unit
 from ingest.decoding.formats.port import DeviceReport
 from ingest.store.records import QUALITY_CLOCK
+
+T = TypeVar("T")
 
 _FRACTION: Final = re.compile(r"([.,]\d{6})\d+")
 _OFFSET: Final = re.compile(r"([+-]\d\d)(\d\d)$")
@@ -37,6 +39,10 @@ _TIMES_REMEMBERED: Final = 64
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _BOM: Final = b"\xef\xbb\xbf"
 _ACCURACY_MAX_M: Final = 200.0
+ELEMENTS_MAX: Final = 20_000
+"""Upper limit of a list's elements: twice the clients of a large site."""
+CONTAINERS_MAX: Final = 200_000
+"""Upper limit of objects and arrays in a message: each costs some 200 bytes of memory, whatever it has on the wire."""
 
 _decoder: Final = msgspec.json.Decoder()
 
@@ -48,9 +54,11 @@ def json_value(payload: bytes) -> Any:  # noqa: ANN401 - JSON
     U+FFFD. NaN, Infinity and numbers that no float holds become null.
 
     Raises:
-        PayloadError: It is no JSON.
+        PayloadError: It is no JSON, or has too many objects.
     """
     body = payload.removeprefix(_BOM).rstrip(b"\0 \t\r\n")
+    if (containers := body.count(b"{") + body.count(b"[")) > CONTAINERS_MAX:
+        raise PayloadError(f"{containers} objects and arrays, more than {CONTAINERS_MAX}")
     try:
         return _decoder.decode(body)
     except UNREADABLE as exc:
@@ -97,7 +105,7 @@ def each_object(
         decode: Makes reports of one object; its number counts from 0.
 
     Raises:
-        PayloadError: It is no JSON, or neither an object nor an array.
+        PayloadError: It is no JSON, neither an object nor an array, or too long.
     """
     value = json_value(payload)
     if isinstance(value, dict):
@@ -105,9 +113,20 @@ def each_object(
     if not isinstance(value, list):
         raise PayloadError(f"Expected `object` or `array`, got `{_type_name(value)}`")
     reports: list[DeviceReport | Rejected] = []
-    for number, element in enumerate(value):
+    for number, element in enumerate(check_elements(value)):
         reports += element_reports(element, number, decode)
     return reports
+
+
+def check_elements(elements: Sequence[T]) -> Sequence[T]:
+    """The elements of a message.
+
+    Raises:
+        PayloadError: There are more than `ELEMENTS_MAX`.
+    """
+    if len(elements) > ELEMENTS_MAX:
+        raise PayloadError(f"{len(elements)} elements, more than {ELEMENTS_MAX}")
+    return elements
 
 
 def element_reports(

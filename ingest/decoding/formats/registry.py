@@ -62,6 +62,9 @@ DECODERS: Final[Mapping[str, FrameDecoder]] = {
 }
 """Name, as profiles have it in `frames`, to frame decoder."""
 
+FRAME_MAX_BYTES: Final = 4_096
+"""Upper limit of a frame: LoRaWAN has at most 242 bytes, a datagram of NB-IoT some 1,400."""
+
 _PERSONAL_KEYS: Final = tuple(key for adapter in ADAPTERS for key in adapter.personal_keys)
 
 
@@ -111,8 +114,10 @@ def decode_frame(name: str, port: int, data: bytes) -> DecodedFrame:
     """Decode a frame by the decoder of a profile.
 
     Raises:
-        PayloadError: There is no such decoder, or it does not know this frame.
+        PayloadError: There is no such decoder, it does not know this frame, or the frame is too long.
     """
+    if len(data) > FRAME_MAX_BYTES:
+        raise PayloadError(f"a frame of {len(data)} bytes, more than {FRAME_MAX_BYTES}")
     decoder = DECODERS.get(name)
     if decoder is None:
         raise PayloadError("its profile names no frame decoder" if not name else f"there is no frame decoder {name!r}")

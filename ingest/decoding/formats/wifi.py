@@ -11,6 +11,7 @@ import msgspec
 from city.errors import PayloadError
 from city.inventory.addresses import normal_mac
 from ingest.decoding.formats.parsing import (
+    check_elements,
     json_value,
     mapping_at,
     parse_any_time,
@@ -39,11 +40,11 @@ def parse_list(payload: bytes) -> ControllerAnswer:
     """The objects of a controller's answer: the list itself, or under `data`, `result.data` or `result`.
 
     Raises:
-        PayloadError: It reports an error, or there is no list.
+        PayloadError: It reports an error, there is no list, or it is too long.
     """
     body = json_value(payload)
     if isinstance(body, list):
-        objects = [element for element in body if isinstance(element, dict)]
+        objects = [element for element in check_elements(body) if isinstance(element, dict)]
         # A bare empty list is also what a script makes of an answer that it could not read.
         return ControllerAnswer(objects, is_complete=len(objects) == len(body) > 0)
     if not isinstance(body, dict):
@@ -55,7 +56,7 @@ def parse_list(payload: bytes) -> ControllerAnswer:
     listed = next((value for path in _LIST_PATHS if isinstance(value := _get_path(body, path), list)), None)
     if not isinstance(listed, list):
         raise PayloadError("no list of objects under `data`, `result.data` or at the top")
-    elements = [element for element in listed if isinstance(element, dict)]
+    elements = [element for element in check_elements(listed) if isinstance(element, dict)]
     message, total = text_at(meta, "message"), _total(body, meta)
     is_complete = not message and len(elements) == len(listed) and (total is None or total <= len(listed))
     return ControllerAnswer(elements, message, total, is_complete)

@@ -31,6 +31,8 @@ NEWEST_KEPT: Final = 80
 """Messages kept of an unknown device: its first ones, and its newest ones."""
 DEVICES_MAX: Final = 10_000
 """Bound of unknown devices, because senders can invent names; evicts the one silent longest of the largest format."""
+EVICT_SHARE: Final = 100
+"""At the bounds, one device in so many is evicted at once: choosing one costs a look at all."""
 _SHOWN_NAMES: Final = 8
 
 _SCHEMA: Final = """
@@ -78,7 +80,7 @@ RETURNING id, state
 _SILENT_LONGEST: Final = """
 SELECT id FROM strangers WHERE adapter = (
     SELECT adapter FROM strangers GROUP BY adapter ORDER BY count(*) DESC LIMIT 1
-) ORDER BY last_at LIMIT 1
+) ORDER BY last_at LIMIT ?
 """
 _LARGEST: Final = (
     "SELECT stranger, count(*) FROM messages GROUP BY stranger ORDER BY sum(length(payload)) DESC, min(id) LIMIT 1"
@@ -250,13 +252,14 @@ class Quarantine(SqliteFile):
         return int(db.execute("SELECT count(*) FROM strangers").fetchone()[0]) > DEVICES_MAX
 
     def _evict(self, db: sqlite3.Connection) -> bool:
-        """Evict a device (of the format with most, the one silent longest) or messages of the device with most."""
+        """Evict devices (of the format with most, those silent longest) or messages of the device with most."""
         device_id, messages = db.execute(_LARGEST).fetchone() or (0, 0)
         if messages <= 1 or self._has_too_many(db):
-            oldest = db.execute(_SILENT_LONGEST).fetchone()
-            if oldest:
-                self._forget(db, oldest[0])
-            return oldest is not None
+            count = int(db.execute("SELECT count(*) FROM strangers").fetchone()[0])
+            oldest = db.execute(_SILENT_LONGEST, (max(count - DEVICES_MAX, count // EVICT_SHARE, 1),)).fetchall()
+            for (silent_id,) in oldest:
+                self._forget(db, silent_id)
+            return bool(oldest)
         oldest_half = "SELECT id FROM messages WHERE stranger = ? ORDER BY id LIMIT ?"
         deleted = db.execute(
             f"DELETE FROM messages WHERE id IN ({oldest_half})",  # noqa: S608 - our own text

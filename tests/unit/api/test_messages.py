@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from dataclasses import replace
 
 import pytest
+from fastapi.testclient import TestClient
 
-from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES
+from api.app import create_app
+from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES
+from broker.quota import BURST_BYTES
 from city.inventory.model import Binding
 from city.runtime.gateways import Gateways
 from ingest.decoding.formats.registry import filters_by_format
@@ -142,3 +146,31 @@ def test_a_revoked_gateway_leaves_none(stage: Stage) -> None:
     assert client.post(f"/api/v1/messages/{TOPIC}", content=BODY, headers=headers).status_code == 401
     gateway(stage)
     assert client.post(f"/api/v1/messages/{TOPIC}", content=BODY, headers=headers).status_code == 401, "a new password"
+
+
+def test_a_gateway_that_has_sent_too_much_has_to_wait_and_no_other(stage: Stage) -> None:
+    context = stage.context(demo=False)
+    client = TestClient(create_app(context), base_url="http://127.0.0.1", client=("127.0.0.1", 50_000))
+    headers = gateway(stage)
+    context.quota.add("controllers", BURST_BYTES - len(BODY), time.monotonic())
+    assert client.post(f"/api/v1/messages/{TOPIC}", content=BODY, headers=headers).status_code == 200
+    context.quota.add("controllers", BURST_BYTES // 100, time.monotonic())
+    answer = client.post(f"/api/v1/messages/{TOPIC}", content=BODY, headers=headers)
+    assert answer.status_code == 429
+    assert int(answer.headers["retry-after"]) > 0
+    assert "controllers has sent more than 256 MiB" in answer.json()["detail"]
+    key = gateway_password(stage)
+    assert client.post(f"/api/v1/monitoring/device/new-one/?key={key}", content=NETJSON).status_code == 429
+    other = Gateways(stage.folder).make("other", ["unifi"], filters_by_format()["unifi"], ())
+    password = stage.secrets.gateway_password(other.name, other.nonce)
+    answer = client.post(f"/api/v1/messages/{TOPIC}", content=BODY, headers=basic("other", password))
+    assert answer.status_code == 200
+
+
+def test_a_device_has_its_own_bound_and_a_gateway_the_larger_one(router: Stage) -> None:
+    client = router.client(demo=False)
+    own, gateways = router.secrets.password("ap-alak"), gateway_password(router)
+    for key, bound in ((own, MAX_PAYLOAD_BYTES), (gateways, GATEWAY_PAYLOAD_BYTES)):
+        asked = f"/api/v1/monitoring/device/3f2b-uuid/?key={key}"
+        assert client.post(asked, content=NETJSON.ljust(bound)).status_code == 200
+        assert client.post(asked, content=NETJSON.ljust(bound + 1)).status_code == 413

@@ -68,6 +68,7 @@ COUNTS: Final = frozenset(
         "refused_total",
         "silent_total",
         "shed_total",
+        "over_quota_total",
         "refused_topics_total",
         "waiting_messages",
         "devices",

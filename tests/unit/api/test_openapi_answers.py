@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 
 from api.context import ApiContext
 from api.routes.stream import Stream
+from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES
 from city.errors import RetryLaterError
 from city.inventory.zone_plans import still_path
 from ingest.store.parked.quarantine import QuarantinedMessage
@@ -137,7 +138,7 @@ def test_large_bodies_get_a_problem_as_described(filled: Stage, contract: Contra
     client = filled.client(demo=False)
     for method, path, _ in SUCCESSES:
         if method != "GET":
-            assert ask(filled, client, method, path, "x" * 1_100_000) == 413, path
+            assert ask(filled, client, method, path, "x" * (GATEWAY_PAYLOAD_BYTES + 1)) == 413, path
     assert declared(contract, "413") == {(method, path) for method, path, _ in contract.operations() if method != "GET"}
 
 

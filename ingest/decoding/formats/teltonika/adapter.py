@@ -12,6 +12,7 @@ from typing import Any, Final
 from broker.contract.payloads import Rejected
 from city.errors import PayloadError
 from ingest.decoding.formats.parsing import (
+    check_elements,
     content_key,
     element_reports,
     json_value,
@@ -62,7 +63,7 @@ class Teltonika:
         if not isinstance(value, dict | list):
             raise PayloadError("neither an object nor an array")
         bodies = value if isinstance(value, list) else [value]
-        records = [record for body in bodies for record in _records(body)]
+        records = check_elements([record for body in bodies for record in _records(body)])
         if not records:
             raise PayloadError("no `state.reported`: is the tracker's data protocol Codec JSON?")
 

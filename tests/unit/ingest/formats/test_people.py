@@ -194,7 +194,7 @@ def test_a_pseudonym_of_a_pseudonym_is_itself_and_other_texts_stay() -> None:
     assert len(set(re.findall(rb"02:6b(?::[0-9a-f]{2}){4}", first))) == 1, "one client in three spellings"
     plain = b'{"eui":"24e124136b000001","time":"12:34:56","id":"0001-02-03"}'
     assert made.redact_macs(plain, (), NOW) == plain
-    assert made.redact_macs(CLIENT.encode(), ("40-d3-ae-04-32-0c",), NOW) == CLIENT.encode()
+    assert made.redact_macs(CLIENT.encode(), ("40d3ae04320c",), NOW) == CLIENT.encode()
 
 
 def test_a_day_is_the_citys() -> None:
