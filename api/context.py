@@ -9,7 +9,7 @@ from pathlib import Path
 
 from api.queries.evidence_service import EvidenceService
 from api.queries.reviews import ReviewService
-from city.inventory.model import City
+from city.inventory.model import City, Profile
 from city.inventory.provider import InventoryProvider
 from city.runtime.gateways import Gateways
 from city.runtime.secrets import Secrets
@@ -26,8 +26,9 @@ class ApiContext:
 
     `replay` gives dead letters back to ingest and returns their number. `receive` journals a message for ingest; it
     raises `TopicError` if no adapter reads its topic, and `RetryLaterError` while the journal is full. `preview`
-    decodes a message with a profile and, for a container, a container model, without storing it. `data` is the folder
-    that the services share. `demo` marks data as simulated. With `is_open` every user of this machine is an operator.
+    decodes a message with a profile, or the id of one, and, for a container, a container model, without storing it.
+    `data` is the folder that the services share. `demo` marks data as simulated. With `is_open` every user of this
+    machine is an operator.
     """
 
     inventory: InventoryProvider
@@ -44,7 +45,7 @@ class ApiContext:
     is_open: bool
     replay: Callable[[Sequence[int]], int]
     receive: Callable[[str, bytes], None]
-    preview: Callable[[str, QuarantinedMessage, str], DryRunResult]
+    preview: Callable[[str | Profile, QuarantinedMessage, str], DryRunResult]
     clock: Callable[[], datetime]
 
     @property

@@ -42,20 +42,22 @@ class DryRunResult(msgspec.Struct, frozen=True):
     problems: tuple[str, ...]
 
 
-def dry_run(city: City, profile: str, arrival: Arrival, *, model: str = "") -> DryRunResult:
+def dry_run(city: City, profile: str | Profile, arrival: Arrival, *, model: str = "") -> DryRunResult:
     """Decode a message as if each of its devices were in the inventory and had this profile.
 
     Args:
         city: For its profiles, container models and time zone.
-        profile: The profile's id.
+        profile: The profile's id, or a profile that the city need not have.
         arrival: The message.
         model: The container model, for a fill level; empty takes the city's first.
 
     Raises:
         ConfigError: There is no such profile or model.
     """
-    if profile not in city.profiles:
-        raise ConfigError(f"there is no profile {profile!r}; `kota device profiles` lists them")
+    if isinstance(profile, str):
+        if profile not in city.profiles:
+            raise ConfigError(f"there is no profile {profile!r}; `kota device profiles` lists them")
+        profile = city.profiles[profile]
     if model and model not in city.models:
         raise ConfigError(f"there is no model {model!r}; known: {', '.join(sorted(city.models))}")
     try:
@@ -65,10 +67,8 @@ def dry_run(city: City, profile: str, arrival: Arrival, *, model: str = "") -> D
     except (TopicError, PayloadError) as exc:
         return DryRunResult("", (), (), (str(exc),))
     names = tuple(dict.fromkeys(report.names[0] for report in reports if report.names))
-    devices = [
-        _device(city.profiles[profile], adapter.name, name, number, city, model) for number, name in enumerate(names)
-    ]
-    trial_city = city.with_devices({device.id: device for device in devices})
+    devices = [_device(profile, adapter.name, name, number, city, model) for number, name in enumerate(names)]
+    trial_city = city.with_devices({device.id: device for device in devices}, {profile.id: profile})
     result = Decoder(trial_city, late_after=LATE_AFTER).decode(arrival)
     return DryRunResult(
         adapter.name,

@@ -19,6 +19,7 @@ from api.queries.evidence_service import EvidenceService
 from api.queries.reviews import ReviewService
 from city.errors import RetryLaterError
 from city.inventory.loader import builtin_city, load_city
+from city.inventory.model import Profile
 from city.inventory.provider import LiveInventory
 from city.runtime.gateways import Gateways
 from city.runtime.secrets import Secrets
@@ -120,10 +121,9 @@ class Stage:
         adapter_for(topic)
         self.journaled.append(Arrival(topic, payload, NOW))
 
-    def preview(self, profile: str, message: QuarantinedMessage, model: str) -> DryRunResult:
+    def preview(self, profile: str | Profile, message: QuarantinedMessage, model: str) -> DryRunResult:
         """As the API's service has it."""
-        arrival = Arrival(message.topic, message.payload, message.received_at)
-        return dry_run(self.inventory.current(), profile, arrival, model=model)
+        return dry_run(self.inventory.current(), profile, message.arrival(), model=model)
 
     def context(self, *, demo: bool = True, now: datetime = NOW) -> ApiContext:
         """What an app is made of; its clock stands still a second after `now`."""
