@@ -27,8 +27,9 @@ class ApiContext:
     `replay` gives dead letters back to ingest and returns their number. `receive` journals a message for ingest; it
     raises `TopicError` if no adapter reads its topic, and `RetryLaterError` while the journal is full. `preview`
     decodes a message with a profile, or the id of one, and, for a container, a container model, without storing it.
-    `data` is the folder that the services share. `demo` marks data as simulated. With `is_open` every user of this
-    machine is an operator.
+    `refresh` reads anew what was added to the inventory, which otherwise happens within a second. `data` is the
+    folder that the services share. `demo` marks data as simulated. With `is_open` every user of this machine is an
+    operator.
     """
 
     inventory: InventoryProvider
@@ -46,6 +47,7 @@ class ApiContext:
     replay: Callable[[Sequence[int]], int]
     receive: Callable[[str, bytes], None]
     preview: Callable[[str | Profile, QuarantinedMessage, str], DryRunResult]
+    refresh: Callable[[], object]
     clock: Callable[[], datetime]
 
     @property

@@ -68,6 +68,7 @@ def serve(runtime: Runtime) -> None:
             replay=replay_dead_letters,
             receive=receive,
             preview=preview,
+            refresh=runtime.additions.refresh,
             clock=clock,
         )
     )

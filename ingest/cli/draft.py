@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ from ingest.decoding.drafting.draft import (
     KeyMapping,
     ProfileDraft,
     draft_profile,
+    free_name,
     likely_draft,
     to_profile,
 )
@@ -33,8 +33,6 @@ from ingest.store.parked.quarantine import UnknownDevice
 
 _TRIED: Final = 3
 """Newest messages of which the readings are shown."""
-_NO_NAME: Final = re.compile(r"[^a-z0-9]+")
-_NAME_MAX: Final = 40
 
 
 class DraftReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,7 +110,7 @@ def report_draft(
     mapping = edit_mapping(draft, args.map, args.drop)
     profile = to_profile(
         draft,
-        args.profile or _name(device, draft),
+        args.profile or _name(device, draft, city),
         mapping,
         title=args.title,
         model=device.model if device else "",
@@ -157,11 +155,9 @@ def _parse_mapping(text: str) -> KeyMapping:
     return KeyMapping(key, field, unit)
 
 
-def _name(device: UnknownDevice | None, draft: ProfileDraft) -> str:
-    """A name out of the model of the device, else of its label or address."""
-    known = (device.model, device.label, device.address) if device else draft.examples.names
-    words = next((name for text in known if (name := _NO_NAME.sub("-", text.lower()).strip("-"))), "drafted")
-    return words[:_NAME_MAX].strip("-")
+def _name(device: UnknownDevice | None, draft: ProfileDraft, city: City) -> str:
+    texts = (device.model, device.label, device.address) if device else draft.examples.names
+    return free_name(texts, city.profiles)
 
 
 def _try(city: City, profile: Profile, messages: Sequence[Arrival], container: str) -> Iterable[DryRunResult]:

@@ -66,6 +66,13 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
         "capacity_kg": None,
         "kelurahan": "oesapa",
     },
+    "/api/v1/strangers/{unknown_device}/draft": {"kind": "bin", "mapping": [], "container": ""},
+    "/api/v1/profiles": {
+        "name": "acme-tank",
+        "kind": "bin",
+        "unknown_device": 1,
+        "mapping": [{"key": "distance", "field": "distance_mm", "unit": "mm"}],
+    },
 }
 
 

@@ -5,12 +5,14 @@ messages -> `read_examples` -> `draft_profile` (keys, proposals) -> mapping, as 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from broker.contract.topics import KINDS, Kind
+from city.inventory.field_types import show
 from city.inventory.model import FieldRule, Profile
 from city.inventory.problems import InventoryError, InventoryProblem
 from city.inventory.profiles import suggest
@@ -29,6 +31,8 @@ from ingest.decoding.drafting.unit_choices import (
 
 _SCORES: Final[Mapping[Confidence, int]] = {"sure": 3, "likely": 2, "guess": 0}
 _MATCH_MAX: Final = 100
+_NO_NAME: Final = re.compile(r"[^a-z0-9]+")
+_NAME_MAX: Final = 40
 
 
 class DraftKey(msgspec.Struct, frozen=True):
@@ -90,6 +94,14 @@ def _order(key: DraftKey) -> tuple[int, str]:
     return (0 if key.chosen else 1 if key.proposals else 2, key.sample.path)
 
 
+def free_name(texts: Iterable[str], taken: Collection[str]) -> str:
+    """A name for a profile that is not taken, out of the first text that has letters of an id."""
+    words = (_NO_NAME.sub("-", text.lower()).strip("-")[:_NAME_MAX].strip("-") for text in texts)
+    name = next(filter(None, words), "profile")
+    numbered = (name if number == 1 else f"{name}-{number}" for number in range(1, len(taken) + 2))
+    return next(free for free in numbered if free not in taken)
+
+
 def to_profile(
     draft: ProfileDraft, name: str, mapping: Sequence[KeyMapping], *, title: str = "", model: str = ""
 ) -> Profile:
@@ -105,14 +117,16 @@ def to_profile(
     Raises:
         InventoryError: A field or a unit is none of this kind, or a field has several keys.
     """
-    problems = [
-        InventoryProblem(name, f"mapping.{number}", message)
-        for number, entry in enumerate(mapping)
-        if (message := _fault(draft.kind, entry, mapping[:number]))
-    ]
+    samples = {key.sample.path: key.sample for key in draft.keys}
+    problems = []
+    for number, entry in enumerate(mapping):
+        message = _fault(draft.kind, entry, mapping[:number])
+        if not message and entry.key not in samples:
+            message = f"the messages have no key {show(entry.key)}"
+        if message:
+            problems.append(InventoryProblem(name, f"mapping.{number}", message))
     if problems:
         raise InventoryError(problems)
-    samples = {key.sample.path: key.sample for key in draft.keys}
     matches = (model.lower(),) if 0 < len(model) <= _MATCH_MAX and "\0" not in model else ()
     return Profile(
         name,

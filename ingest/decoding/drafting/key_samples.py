@@ -18,7 +18,7 @@ from ingest.decoding.formats.port import DeviceReport
 from ingest.decoding.formats.registry import adapter_for
 from ingest.messages import Arrival
 
-KeyType = Literal["number", "flag", "text", "mixed", "empty"]
+KeyType = Literal["numeric", "flag", "text", "mixed", "empty"]
 KEYS_MAX: Final = 200
 """Keys of a message beyond these are counted only."""
 PATH_MAX: Final = 200
@@ -46,7 +46,7 @@ class KeySample(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         path: The key; keys within others follow a dot, as profiles have them.
-        type: What its values are; numbers with a unit behind them are numbers.
+        type: What its values are; numbers with a unit behind them are numeric.
         values: Its last values, newest first.
         messages: Number of records that have it.
         low: Smallest number, None if it has none.
@@ -205,7 +205,7 @@ def _type(values: Sequence[_Plain], numbers: Sequence[float]) -> KeyType:
     if not values:
         return "empty"
     if len(numbers) == len(values):
-        return "number"
+        return "numeric"
     if flags == len(values):
         return "flag"
     return "mixed" if numbers or flags else "text"

@@ -18,6 +18,7 @@ from api.http.openapi import describe
 from api.queries.evidence_service import EvidenceService
 from api.queries.reviews import ReviewService
 from city.errors import RetryLaterError
+from city.inventory.additions import InventoryAdditions
 from city.inventory.loader import builtin_city, load_city
 from city.inventory.model import Profile
 from city.inventory.provider import LiveInventory
@@ -71,6 +72,7 @@ class Stage:
         self.board.publish(IngestHealth(NOW, connected=True))
         self.room = EvidenceStore(self.folder / "evidence", CustodySigner(self.secrets.custody_seed()), 64 << 20)
         self.inventory = LiveInventory(CITY)
+        self.additions = InventoryAdditions(self.folder, self.inventory)
         self.reviews = ReviewService(CITY.id, "api", self.journaled.extend)
 
     def origin(self, device: str, at: datetime) -> RecordOrigin:
@@ -143,6 +145,7 @@ class Stage:
             replay=self.replay,
             receive=self.receive,
             preview=self.preview,
+            refresh=self.additions.refresh,
             clock=lambda: now + timedelta(seconds=1),
         )
 

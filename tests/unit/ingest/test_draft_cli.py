@@ -44,7 +44,9 @@ def test_a_draft_of_files_shows_keys_readings_and_the_profile(
     assert run(["draft", "--topic", "json/tong-1", message_file(tmp_path, BODY), *data]) == 0
     printed = capsys.readouterr().out
     assert "adapter json, address tong-1, kind bin" in printed
-    assert "jarak: 640\n    number in 1 messages, 640 to 640\n    -> distance_mm mm\n    likely: distance_mm" in printed
+    assert (
+        "jarak: 640\n    numeric in 1 messages, 640 to 640\n    -> distance_mm mm\n    likely: distance_mm" in printed
+    )
     assert "fw: 1.2" in printed
     assert "distance_mm        640.0" in printed
     assert 'battery_v = { source = ["vbat"] }' in printed
@@ -63,7 +65,7 @@ def test_a_mapping_is_edited_key_by_key(tmp_path: Path, capsys: pytest.CaptureFi
     for wrong in (["--map", "dist"], ["--map", "none=fill_pct"], ["--drop", "none"], ["--map", "dist=pto"]):
         with pytest.raises(ConfigError):
             run(["draft", *arguments, "--kind", "bin", *wrong])
-    with pytest.raises(ConfigError, match="no such file"):
+    with pytest.raises(ConfigError, match="No such file"):
         run(["draft", "--topic", "json/x", str(tmp_path / "none"), "--data", str(tmp_path)])
 
 
