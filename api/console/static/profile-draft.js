@@ -2,7 +2,7 @@
 "use strict";
 
 (() => {
-  const PREVIEW_AFTER_MS = 250;
+  const PREVIEW_AFTER_MS = 250, SHOWN_MAX = 20;
   let form, config, draft, previewTimer, asked = 0;
 
   const element = (name, attributes = {}, ...children) => {
@@ -50,7 +50,7 @@
 
   function table(keys) {
     const { texts } = config;
-    const names = ["key", "values", "field", "unit", "why"].map((name) => texts[`draft_${name}`]);
+    const names = ["key", "values", "field", "why"].map((name) => texts[`draft_${name}`]);
     const head = element("thead", {}, element("tr", {}, ...names.map((name) => element("th", { scope: "col" }, name))));
     return element("table", { class: "lines" }, head, element("tbody", {}, ...keys.map((key) => row(key, names))));
   }
@@ -62,13 +62,23 @@
     field.append(element("option", { value: "" }, texts.draft_unused), ...fieldGroups(key));
     field.value = mapped?.field ?? "";
     const unit = element("select", { "data-part": "unit", "aria-label": `${texts.draft_unit}: ${key.key}` });
-    const values = element("ol", { class: "draft-over-time" }, ...key.values.map((value) => element("li", {}, value.value || "-")));
-    const cells = [element("code", {}, key.key), values, field, unit, element("div", { class: "draft-reason" })];
+    const meaning = element("div", { class: "draft-meaning" }, field, unit, element("div", { class: "draft-offers" }));
+    const cells = [element("code", {}, key.key), overTime(key), meaning, element("div", { class: "draft-reason" })];
     const made = element("tr", {}, ...cells.map((cell, place) => element("td", { "data-label": names[place] }, cell)));
     made.kotaKey = key;
     offerUnits(made, mapped?.unit ?? "");
     return made;
   }
+
+  function overTime(key) {
+    const [newest = "-", ...before] = key.values.map(({ value }) => shorten(value || "-"));
+    const shown = element("div", { class: "draft-over-time" }, element("strong", {}, newest));
+    const different = before.some((value) => value !== newest);
+    if (before.length && different) shown.append(element("small", {}, fill(config.texts.draft_before, { values: before.join(", ") })));
+    return shown;
+  }
+
+  const shorten = (text) => (text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}…` : text);
 
   function fieldGroups(key) {
     const { texts } = config;
@@ -101,7 +111,6 @@
     const best = choices.includes(chosen) && chosen ? chosen : choices.includes(proposed) ? proposed : choices[0];
     if (best !== undefined) unit.value = best;
     unit.hidden = choices.length < 2;
-    unit.closest("td").hidden = unit.hidden && matchMedia("(max-width: 900px)").matches;
     explain(made);
   }
 
@@ -109,7 +118,9 @@
   function explain(made) {
     const { texts, reasons } = config, box = made.querySelector(".draft-reason");
     const field = selectOf(made, "field").value, unit = selectOf(made, "unit").value, { proposals } = made.kotaKey;
+    const offers = made.querySelector(".draft-offers");
     box.replaceChildren();
+    offers.replaceChildren(...(field ? [] : proposals.map((proposal) => offer(made, proposal))));
     const used = proposals.find((proposal) => proposal.field === field && (proposal.unit === unit || proposals.length === 1));
     made.classList.toggle("undecided", !field && proposals.length > 0);
     if (field && !used) return;
@@ -118,11 +129,10 @@
     if (!field) box.append(element("strong", {}, texts.draft_guess), " ");
     else if (first.confidence !== "guess") box.append(element("strong", {}, texts[`draft_${first.confidence}`]), " ");
     box.append(fill(reasons[first.reason] ?? first.text, { word: first.word }));
-    if (!field) box.append(element("div", { class: "draft-offers" }, ...proposals.map((proposal) => offer(made, proposal))));
   }
 
   function offer(made, proposal) {
-    const words = proposal.unit ? `${fieldName(proposal.field)}, ${unitName(proposal.unit)}` : fieldName(proposal.field);
+    const words = proposal.unit ? `${fieldName(proposal.field)}: ${unitName(proposal.unit)}` : fieldName(proposal.field);
     const button = element("button", { type: "button", class: "plain" }, words);
     button.addEventListener("click", () => {
       selectOf(made, "field").value = proposal.field;

@@ -57,7 +57,7 @@ WORDS: Final[Mapping[str, FieldWords]] = {
         doubt=f"cpu chip board mcu internal device {' '.join(_BATTERY)}",
     ),
     "tilt_deg": _words("tilt, inclination, kemiringan", "angle, pitch, roll"),
-    "lid_open": _words("lid, cover, tutup, lid open, tilt", "door, hall, reed, position, open, tilted, flap"),
+    "lid_open": _words("lid, cover, tutup", "tilt, tilted, door, hall, reed, position, open, flap"),
     "battery_pct": _words(", ".join((*_BATTERY, "soc")), "b, power, charge", against="voltage volt volts vbat vbatt"),
     "battery_v": _words(
         ", ".join((*_BATTERY, "vcc", "vdd")),

@@ -80,7 +80,7 @@ SHAPES: list[tuple[Kind, str, list[dict[str, Any]], dict[str, str]]] = [
         "bin",
         TTS,
         [tts({"ultrasonic_cm": 61.5, "vbat": 3.9, "tilt": False, "door_count": 5})],
-        {"ultrasonic_cm": "distance_mm cm", "vbat": "battery_v v", "tilt": "lid_open"},
+        {"ultrasonic_cm": "distance_mm cm", "vbat": "battery_v v"},
     ),
     (
         "bin",
