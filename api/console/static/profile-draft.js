@@ -240,6 +240,7 @@
     other.profile.append(element("option", { value: profile.id }, `${profile.name} (${config.kinds[profile.kind]})`));
     other.profile.value = profile.id;
     other.profile.dispatchEvent(new Event("change", { bubbles: true }));
+    other.querySelector(".intro").textContent = config.texts.draft_saved;
     other.scrollIntoView({ block: "start" });
     other.id.focus({ preventScroll: true });
   }

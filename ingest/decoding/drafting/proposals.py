@@ -139,7 +139,7 @@ def _number_proposals(sample: KeySample, kind: Kind, field: str, match: WordMatc
         choices = [f"{choice}-empty" for choice in choices]
     confidence = _confidence(match, choices, has_unit=bool(unit and wanted), field=field)
     if confidence == "guess":
-        reason = _doubt(match, choices)
+        reason = _doubt(match, choices, field)
     return [FieldProposal(field, choice, confidence, reason, match.word) for choice in choices]
 
 
@@ -152,11 +152,10 @@ def _confidence(match: WordMatch, choices: Sequence[str], *, has_unit: bool, fie
     return "sure" if has_unit or is_position else "likely"
 
 
-def _doubt(match: WordMatch, choices: Sequence[str]) -> ReasonCode:
+def _doubt(match: WordMatch, choices: Sequence[str], field: str) -> ReasonCode:
     if len(choices) > 1:
         return "several_units"
-    is_height = match.word in ("level", "lvl", "height", "tinggi", "depth")
-    return "content_height" if match.strength == "doubtful" and is_height else "weak_name"
+    return "content_height" if match.strength == "doubtful" and field == "distance_mm" else "weak_name"
 
 
 def _one_field(proposals: list[FieldProposal]) -> list[FieldProposal]:

@@ -8,7 +8,11 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from markupsafe import escape
 
+from api.console.page_context import PageContext
+from api.console.parts.profile_draft import profile_draft_section
+from city.i18n.catalogue import LANGS, Lang
 from city.inventory.additions import InventoryAdditions
 from city.inventory.provider import LiveInventory
 from city.inventory.saved_profiles import profile_path
@@ -183,3 +187,14 @@ def test_hostile_messages_have_a_bounded_draft_that_can_be_saved(stage: Stage, b
     assert answer.status_code == (200 if keys else 422)
     if keys:
         assert stage.inventory.current().profiles["acme-tank"].fields["fill_pct"].source == (keys[0],)
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_the_page_has_the_form_in_each_language_with_every_text(met: Stage, lang: Lang) -> None:
+    page, device = PageContext(met.context(), lang, "operator"), met.quarantine.find()[0]
+    section = profile_draft_section(page, device, is_open=True)
+    assert page.t("draft_heading") in section
+    assert '<details class="profile-draft" open>' in section
+    for text in ("draft_saved", "unit_mm", "draft_reason_content_height"):
+        assert str(escape(json.dumps(page.t(text), ensure_ascii=False).strip('"'))) in section
+    assert "open" not in profile_draft_section(page, device, is_open=False)[:40]

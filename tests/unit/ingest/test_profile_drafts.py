@@ -80,7 +80,7 @@ SHAPES: list[tuple[Kind, str, list[dict[str, Any]], dict[str, str]]] = [
         "bin",
         TTS,
         [tts({"ultrasonic_cm": 61.5, "vbat": 3.9, "tilt": False, "door_count": 5})],
-        {"ultrasonic_cm": "distance_mm cm", "vbat": "battery_v v"},
+        {"ultrasonic_cm": "distance_mm cm", "vbat": "battery_v v", "tilt": "lid_open"},
     ),
     (
         "bin",
@@ -257,6 +257,12 @@ def test_a_number_of_several_possible_units_is_not_chosen() -> None:
     speed = draft("truck", "json/x", {"velocity": 20})
     assert chosen(speed) == {}
     assert offered(speed, "velocity") == ["speed_kmh kmh", "speed_kmh m/s", "speed_kmh kn"]
+
+
+def test_a_tilt_may_be_an_open_lid_or_another_thing() -> None:
+    drafted = draft("bin", "json/x", {"tilt_alarm": 0, "posisi": "tilt"})
+    assert chosen(drafted) == {}
+    assert offered(drafted, "tilt_alarm") == ["lid_open"]
 
 
 def test_values_over_time_say_more_than_one() -> None:
