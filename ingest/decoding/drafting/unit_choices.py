@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from broker.contract.topics import Kind
-from city.inventory.units import UNITS, can_convert, convert, field_unit
+from city.inventory.units import UNITS, can_convert, convert, field_unit, parse_unit
 from ingest.decoding.drafting.key_samples import KeySample
 from ingest.decoding.field_mapping import is_valid
 from ingest.store.schema import COLUMNS, ColumnType
@@ -69,12 +69,16 @@ def parse_choice(text: str) -> UnitChoice:
     Raises:
         ValueError: It is none.
     """
-    name, star, factor = text.removesuffix(_EMPTY).partition("*")
-    if name and name not in UNITS:
+    written, star, factor = text.removesuffix(_EMPTY).partition("*")
+    name = parse_unit(written)
+    if written and not name:
         raise ValueError(f"{text!r} is no unit")
-    scale = float(factor) if star else 1.0
+    try:
+        scale = float(factor) if star else 1.0
+    except ValueError:
+        raise ValueError(f"{text!r}: {factor!r} is no factor") from None
     if not 0 < scale <= 1e9:  # noqa: PLR2004 - the bound of a profile's factor
-        raise ValueError(f"{text!r}: {factor} is no factor")
+        raise ValueError(f"{text!r}: {factor!r} is no factor")
     return UnitChoice(name, scale, text.endswith(_EMPTY))
 
 

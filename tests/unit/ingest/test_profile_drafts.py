@@ -423,7 +423,7 @@ def test_whatever_is_drafted_is_read_back_and_gives_values_within_the_contract(
     [
         ([KeyMapping("x", "speed_kmh")], "a bin has no field 'speed_kmh'"),
         ([KeyMapping("x", "distance_mm", "kg")], "'kg' is no unit of distance_mm"),
-        ([KeyMapping("x", "distance_mm", "cm*x")], "could not convert"),
+        ([KeyMapping("x", "distance_mm", "cm*x")], "is no factor"),
         ([KeyMapping("x", "distance_mm", "cm*nan")], "is no factor"),
         ([KeyMapping("x", "distance_mm", "'; drop")], "is no unit"),
         ([KeyMapping("x", "lid_open", "cm")], "'cm' is no unit of lid_open"),
@@ -436,6 +436,15 @@ def test_a_wrong_mapping_is_refused_with_its_place(entries: list[KeyMapping], me
     with pytest.raises(InventoryError, match=r"mapping\.\d") as caught:
         to_profile(draft("bin", "json/x", {"x": 1}), "drafted", entries)
     assert message in str(caught.value)
+
+
+def test_a_unit_is_read_in_every_spelling() -> None:
+    drafted = draft("bin", "json/x", {"x": 3_600, "y": 2})
+    profile = to_profile(
+        drafted, "drafted", [KeyMapping("x", "battery_v", "mV"), KeyMapping("y", "distance_mm", "meter")]
+    )
+    (arrival,) = messages("json/x", {"x": 3_600, "y": 0.4})
+    assert dry_run(CITY, profile, arrival).records[0].values.items() >= {"battery_v": 3.6, "distance_mm": 400.0}.items()
 
 
 def test_an_opposite_state_is_read_as_its_opposite() -> None:
