@@ -41,11 +41,17 @@
     box.replaceChildren();
     if (!draft.keys.length) box.append(line(draft.raw_frames_only ? texts.draft_raw_frames : texts.draft_empty, "warn"));
     if (known.length) box.append(table(known));
-    if (others.length) {
-      const words = kotaPlural.form(texts.draft_others, others.length, config.lang);
-      box.append(element("details", known.length ? {} : { open: "" }, element("summary", {}, words), table(others)));
-    }
+    if (others.length) box.append(otherKeys(others, !known.length));
     if (draft.left_out) box.append(line(kotaPlural.form(texts.draft_left_out, draft.left_out, config.lang), "intro"));
+  }
+
+  // Keys without a proposal: their table is made when somebody looks at it.
+  function otherKeys(keys, isOpen) {
+    const words = kotaPlural.form(config.texts.draft_others, keys.length, config.lang);
+    const box = element("details", {}, element("summary", {}, words));
+    box.addEventListener("toggle", () => { if (box.open && !box.querySelector("table")) box.append(table(keys)); });
+    box.open = isOpen;
+    return box;
   }
 
   function table(keys) {
