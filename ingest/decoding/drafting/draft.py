@@ -72,17 +72,23 @@ class ProfileDraft(msgspec.Struct, frozen=True):
 
 def draft_profile(examples: Examples, kind: Kind, profiles: Iterable[Profile]) -> ProfileDraft:
     """Draft a profile for a kind of device. `profiles` are those whose rules may serve as precedents."""
-    samples, left_out = collect_keys(examples.records)
-    precedents = precedent_proposals(samples, kind, suggest(profiles, examples.adapter, "", kind))
-    proposals = propose(samples, kind, precedents=precedents, known=examples.known, has_time=examples.has_time)
-    keys = (DraftKey(sample, tuple(proposals[sample.path])) for sample in samples)
-    return ProfileDraft(kind, examples, tuple(sorted(keys, key=_order)), left_out)
+    return _draft(examples, kind, list(profiles), collect_keys(examples.records))
 
 
 def likely_draft(examples: Examples, profiles: Sequence[Profile]) -> ProfileDraft:
     """The draft for the kind of device that most of the keys speak of."""
-    drafts = [draft_profile(examples, kind, profiles) for kind in KINDS]
-    return max(drafts, key=_score)
+    collected = collect_keys(examples.records)
+    return max((_draft(examples, kind, profiles, collected) for kind in KINDS), key=_score)
+
+
+def _draft(
+    examples: Examples, kind: Kind, profiles: Sequence[Profile], collected: tuple[list[KeySample], int]
+) -> ProfileDraft:
+    samples, left_out = collected
+    precedents = precedent_proposals(samples, kind, suggest(profiles, examples.adapter, "", kind))
+    proposals = propose(samples, kind, precedents=precedents, known=examples.known, has_time=examples.has_time)
+    keys = (DraftKey(sample, tuple(proposals[sample.path])) for sample in samples)
+    return ProfileDraft(kind, examples, tuple(sorted(keys, key=_order)), left_out)
 
 
 def _score(draft: ProfileDraft) -> int:

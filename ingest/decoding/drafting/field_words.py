@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final, Literal, NamedTuple
 
@@ -166,8 +167,7 @@ def _split_fused(word: str) -> Iterator[str]:
 def match_words(path: str, field: str, *, is_flag: bool) -> WordMatch | None:
     """How the name of a key matches a field; None if it does not. The innermost telling part of the path decides."""
     words = WORDS.get(field)
-    segments = [words_in(segment) for segment in path.split(".")]
-    context = {word for segment in segments for word in segment}
+    segments, context = _words_of_path(path)
     if words is None or words.against & context:
         return None
     for segment in reversed(segments):
@@ -178,12 +178,19 @@ def match_words(path: str, field: str, *, is_flag: bool) -> WordMatch | None:
     return None
 
 
+@lru_cache(maxsize=512)
+def _words_of_path(path: str) -> tuple[tuple[list[str], ...], frozenset[str]]:
+    """The words of each part of a path, and all of them; remembered, because every field asks for them."""
+    segments = tuple(words_in(segment) for segment in path.split("."))
+    return segments, frozenset(word for segment in segments for word in segment)
+
+
 def _match_segment(
-    words: FieldWords, segment: list[str], context: Collection[str], *, is_flag: bool
+    words: FieldWords, segment: list[str], context: frozenset[str], *, is_flag: bool
 ) -> WordMatch | None:
     if not is_flag and _NOT_MEASURED.intersection(segment):
         return None
-    strong: Strength = "doubtful" if words.doubt & set(context) else "strong"
+    strong: Strength = "doubtful" if words.doubt & context else "strong"
     grades: tuple[tuple[Strength, tuple[str, ...]], ...] = (
         (strong, words.strong),
         ("weak", words.weak),

@@ -27,7 +27,10 @@ VALUES_SHOWN: Final = 5
 TEXT_SHOWN: Final = 60
 _DEPTH_MAX: Final = 12
 _ELEMENTS_MAX: Final = 8
-_WALK_MAX: Final = 20_000
+_WALK_MAX: Final = 10_000
+"""Members of a record that are looked at."""
+_MESSAGES_MAX: Final = 40
+"""Newest messages that are read."""
 _WORDS_MAX: Final = 12
 _UNIT_KEYS: Final = ("unit", "units", "Unit", "uom")
 _PLAIN_NUMBER: Final = re.compile(r"[-+]?[\d.,]+(?:[eE][-+]?\d+)?")
@@ -96,7 +99,7 @@ def read_examples(messages: Iterable[Arrival], addresses: Collection[str] = ()) 
     """
     wanted, adapter, problems = set(addresses), "", []
     reports: list[tuple[datetime, DeviceReport]] = []
-    for message in messages:
+    for message in list(messages)[-_MESSAGES_MAX:]:
         try:
             adapter = adapter_for(message.topic).name
             decoded = adapter_for(message.topic).decode(message.topic, message.payload)
@@ -128,7 +131,8 @@ def collect_keys(records: Sequence[tuple[datetime, Mapping[str, Any]]]) -> tuple
     for at, fields in records:
         for path, value in _leaves(fields):
             if path in values or len(values) < KEYS_MAX:
-                values.setdefault(path, []).append((at, value))
+                if get_path(fields, path) is value:  # another key may stand before it, such as `a.b` before `b` in `a`
+                    values.setdefault(path, []).append((at, value))
             elif len(left_out) < _WALK_MAX:
                 left_out.add(path)
     units = {path: unit for path, seen in values.items() if (unit := parse_unit(str(seen[0][1])))}
@@ -136,7 +140,7 @@ def collect_keys(records: Sequence[tuple[datetime, Mapping[str, Any]]]) -> tuple
 
 
 def _leaves(fields: Mapping[str, Any]) -> Iterator[tuple[str, _Plain]]:
-    """Path and value of each leaf that a profile can read."""
+    """Path and value of each leaf."""
     waiting: deque[tuple[str, Any, int]] = deque([("", fields, 0)])
     walked = 0
     while waiting and walked < _WALK_MAX:
@@ -145,7 +149,7 @@ def _leaves(fields: Mapping[str, Any]) -> Iterator[tuple[str, _Plain]]:
         if isinstance(value, Mapping | list):
             if depth < _DEPTH_MAX:
                 waiting += [(inner, member, depth + 1) for inner, member in _members(path, value)]
-        elif get_path(fields, path) is value and _is_text(path):
+        elif path and _is_text(path):
             yield path, value
 
 

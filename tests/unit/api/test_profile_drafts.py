@@ -198,3 +198,18 @@ def test_the_page_has_the_form_in_each_language_with_every_text(met: Stage, lang
     for text in ("draft_saved", "unit_mm", "draft_reason_content_height"):
         assert str(escape(json.dumps(page.t(text), ensure_ascii=False).strip('"'))) in section
     assert "open" not in profile_draft_section(page, device, is_open=False)[:40]
+
+
+def test_messages_of_raw_bytes_alone_say_so(stage: Stage) -> None:
+    uplink = {"f_port": 7, "frm_payload": "AQID", "received_at": NOW.isoformat()}
+    body = json.dumps({"end_device_ids": {"dev_eui": "24E1"}, "uplink_message": uplink}).encode()
+    stage.quarantine.add([QuarantinedMessage("tts", ("24E1",), "v3/a@t/devices/x/up", body, NOW)])
+    draft = operator(stage).get("/api/v1/strangers/1/draft").json()
+    assert (draft["keys"], draft["raw_frames_only"]) == ([], True)
+
+
+def test_messages_that_were_deleted_give_an_empty_draft(met: Stage) -> None:
+    met.quarantine.mark(1, "ignored")
+    draft = operator(met).get("/api/v1/strangers/1/draft").json()
+    assert (draft["keys"], draft["mapping"], draft["raw_frames_only"]) == ([], [], False)
+    assert operator(met).post("/api/v1/profiles", json=SAVE).status_code == 422
