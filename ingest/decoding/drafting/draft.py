@@ -17,7 +17,7 @@ from city.inventory.model import FieldRule, Profile
 from city.inventory.problems import InventoryError, InventoryProblem
 from city.inventory.profiles import suggest
 from city.inventory.units import field_unit
-from ingest.decoding.drafting.key_samples import Examples, KeySample, collect_keys
+from ingest.decoding.drafting.key_samples import Examples, KeySample, collect_keys, usual_interval_s
 from ingest.decoding.drafting.precedents import precedent_proposals
 from ingest.decoding.drafting.proposals import TIME_FIELD, Confidence, FieldProposal, propose
 from ingest.decoding.drafting.states import choices_for
@@ -142,6 +142,7 @@ def to_profile(
         time=tuple(entry.key for entry in mapping if _is_time(entry)),
         matches=matches,
         adapters=(draft.examples.adapter,) if draft.examples.adapter else (),
+        interval_s=usual_interval_s(draft.examples),
     )
 
 

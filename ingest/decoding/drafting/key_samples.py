@@ -6,6 +6,8 @@ import re
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import pairwise
+from statistics import median
 from typing import Any, Final, Literal
 
 import msgspec
@@ -34,6 +36,8 @@ _MESSAGES_MAX: Final = 40
 _WORDS_MAX: Final = 12
 _UNIT_KEYS: Final = ("unit", "units", "Unit", "uom")
 _PLAIN_NUMBER: Final = re.compile(r"[-+]?[\d.,]+(?:[eE][-+]?\d+)?")
+_GAPS_MIN: Final = 3
+_INTERVALS_S: Final = (60.0, 300.0, 600.0, 900.0, 1_800.0, 3_600.0, 7_200.0, 14_400.0, 21_600.0, 43_200.0, 86_400.0)
 _Plain = str | int | float | bool | None
 
 
@@ -137,6 +141,18 @@ def collect_keys(records: Sequence[tuple[datetime, Mapping[str, Any]]]) -> tuple
                 left_out.add(path)
     units = {path: unit for path, seen in values.items() if (unit := parse_unit(str(seen[0][1])))}
     return [_sample(path, seen, _unit_beside(path, units)) for path, seen in values.items()], len(left_out)
+
+
+def usual_interval_s(examples: Examples) -> float | None:
+    """The interval at which a device reports, in s, rounded up to a usual one; None where its messages do not say.
+
+    Messages that follow each other faster than in a minute were sent by hand, or belong to one report.
+    """
+    times = sorted({at for at, _ in examples.records})
+    gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(times)]
+    if len(gaps) < _GAPS_MIN or median(gaps) < _INTERVALS_S[0] / 2:
+        return None
+    return next((usual for usual in _INTERVALS_S if median(gaps) <= usual * 1.1), _INTERVALS_S[-1])
 
 
 def _leaves(fields: Mapping[str, Any]) -> Iterator[tuple[str, _Plain]]:

@@ -438,6 +438,28 @@ def test_a_wrong_mapping_is_refused_with_its_place(entries: list[KeyMapping], me
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("gap_s", "messages_sent", "interval_s"),
+    [
+        (1, 9, None),
+        (58, 9, 60),
+        (610, 9, 600),
+        (3_600, 4, 3_600),
+        (3_600, 3, None),
+        (5_000, 9, 7_200),
+        (500_000, 9, 86_400),
+    ],
+)
+def test_the_interval_of_the_messages_is_that_of_the_profile(
+    gap_s: int, messages_sent: int, interval_s: float | None
+) -> None:
+    arrivals = [
+        Arrival("json/x", b'{"dist": 320}', NOW + timedelta(seconds=gap_s * number)) for number in range(messages_sent)
+    ]
+    drafted = likely_draft(read_examples(arrivals), PROFILES)
+    assert to_profile(drafted, "drafted", []).interval_s == interval_s
+
+
 def test_a_unit_is_read_in_every_spelling() -> None:
     drafted = draft("bin", "json/x", {"x": 3_600, "y": 2})
     profile = to_profile(
