@@ -126,6 +126,8 @@ def fits(kind: Kind, field: str, choice: str, sample: KeySample) -> bool:
 
 
 _SHARE: Final = (UsualRange("share", 0, 1, is_whole=False), UsualRange("pct", 0, 1, is_whole=True))
+_SMALL_SHARE: Final = (UsualRange("pct", 0, 100), UsualRange("share", 0, 1, is_whole=False))
+"""Of what may well be less than one per cent."""
 _USUAL: Final[Mapping[str, tuple[UsualRange, ...]]] = {
     "distance_mm": (UsualRange("mm", 200, 8_000), UsualRange("cm", 20, 500), UsualRange("m", 0.2, 6, is_whole=False)),
     "battery_v": (
@@ -151,6 +153,7 @@ _USUAL: Final[Mapping[str, tuple[UsualRange, ...]]] = {
     "odometer_km": (UsualRange("km", 0, 1e6), UsualRange("m", 10_000, 2e9)),
     "weight_kg": (UsualRange("kg", 0, 2_000), UsualRange("g", 2_000, 2e6)),
     "load_kg": (UsualRange("kg", 100, 60_000), UsualRange("t", 0, 60)),
+    **dict.fromkeys(("cpu_pct", "loss_pct", "channel_busy_pct"), _SMALL_SHARE),
     "uptime_s": (UsualRange("s", 0, 1e9),),
     "rx_kbps": (UsualRange("kbps", 0, 1e6), UsualRange("bps", 0, 1e9), UsualRange("mbps", 0, 1e3)),
     "tx_kbps": (UsualRange("kbps", 0, 1e6), UsualRange("bps", 0, 1e9), UsualRange("mbps", 0, 1e3)),

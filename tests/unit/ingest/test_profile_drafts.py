@@ -254,6 +254,9 @@ def test_a_number_of_several_possible_units_is_not_chosen() -> None:
     drafted = draft("bin", "json/x", {"dist": 320})
     assert chosen(drafted) == {}
     assert offered(drafted, "dist") == ["distance_mm mm", "distance_mm cm"]
+    load = draft("ap", "json/x", {"cpu": 0.31})
+    assert chosen(load) == {}
+    assert offered(load, "cpu") == ["cpu_pct pct", "cpu_pct share"]
     speed = draft("truck", "json/x", {"velocity": 20})
     assert chosen(speed) == {}
     assert offered(speed, "velocity") == ["speed_kmh kmh", "speed_kmh m/s", "speed_kmh kn"]
