@@ -20,7 +20,15 @@ from ingest.store.parked.quarantine import UnknownDevice
 _TEXTS = (
     *("draft_key", "draft_values", "draft_field", "draft_unit", "draft_why", "draft_unused", "draft_time"),
     *("draft_possible", "draft_other", "draft_sure", "draft_likely", "draft_guess", "draft_others", "draft_before"),
-    *("draft_saved", "draft_not_saved", "draft_taken", "draft_empty", "draft_raw_frames", "draft_left_out"),
+    *(
+        "draft_saved",
+        "draft_not_saved",
+        "draft_taken",
+        "draft_empty",
+        "draft_raw_frames",
+        "draft_left_out",
+        "draft_known",
+    ),
     *("draft_no_answer", "draft_counts_free", "draft_as_sent", "draft_opposite"),
     *("nothing_stored", "not_stored", "yes", "no"),
 )

@@ -40,9 +40,18 @@
     const known = draft.keys.filter((key) => key.proposals.length), others = draft.keys.filter((key) => !key.proposals.length);
     box.replaceChildren();
     if (!draft.keys.length) box.append(line(draft.raw_frames_only ? texts.draft_raw_frames : texts.draft_empty, "warn"));
+    const reader = knownReader();
+    if (reader) box.append(line(fill(texts.draft_known, { word: reader }), "good"));
     if (known.length) box.append(table(known));
     if (others.length) box.append(otherKeys(others, !known.length));
     if (draft.left_out) box.append(line(kotaPlural.form(texts.draft_left_out, draft.left_out, config.lang), "intro"));
+  }
+
+  // The existing profile that reads all that is filled in, where there is one: no other needs to be made.
+  function knownReader() {
+    const used = draft.mapping.map((entry) => draft.keys.find((key) => key.key === entry.key)?.proposals[0]);
+    const first = used[0]?.reason === "profile" && used.length > 1 ? used[0].word : "";
+    return used.every((proposal) => proposal?.reason === "profile" && proposal.word === first) ? first : "";
   }
 
   // Keys without a proposal: their table is made when somebody looks at it.
