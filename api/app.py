@@ -14,9 +14,9 @@ from api.routes import evidence as evidence_routes
 from api.routes import map as map_routes
 from api.routes import messages as message_routes
 from api.routes import new_devices as new_device_routes
+from api.routes import profile_drafts, stream
 from api.routes import readings as routes
 from api.routes import reports as report_routes
-from api.routes import stream
 from api.routes import system as system_routes
 from api.routes import trips as trip_routes
 from api.routes import zones as zone_routes
@@ -49,6 +49,7 @@ def create_app(context: ApiContext) -> FastAPI:
         system_routes,
         trip_routes,
         new_device_routes,
+        profile_drafts,
         stream,
         openapi,
         sign_in,

@@ -10,11 +10,12 @@ from pathlib import Path
 from api.queries.evidence_service import EvidenceService
 from api.queries.reviews import ReviewService
 from broker.quota import TrafficQuota
-from city.inventory.model import City
+from city.inventory.model import City, Profile
 from city.inventory.provider import InventoryProvider
 from city.runtime.gateways import Gateways
 from city.runtime.secrets import Secrets
 from ingest.decoding.dry_run import DryRunResult
+from ingest.decoding.formats.port import CodecRunner
 from ingest.store.parked.dead_letters import DeadLetterQueue
 from ingest.store.parked.quarantine import Quarantine, QuarantinedMessage
 from ingest.store.port import TelemetryReader
@@ -27,9 +28,10 @@ class ApiContext:
 
     `replay` gives dead letters back to ingest and returns their number. `receive` journals a message for ingest; it
     raises `TopicError` if no adapter reads its topic, and `RetryLaterError` while the journal is full. `preview`
-    decodes a message with a profile and, for a container, a container model, without storing it. `data` is the
-    folder that the services share. `demo` marks data as simulated. `quota` counts what gateways send. With
-    `is_open` every user of this machine is an operator.
+    decodes a message with a profile, or the id of one, and, for a container, a container model, without storing it.
+    `refresh` reads anew what was added to the inventory, which otherwise happens within a second. `data` is the
+    folder that the services share. `demo` marks data as simulated. `quota` counts what gateways send, `codecs`
+    runs payload codecs. With `is_open` every user of this machine is an operator.
     """
 
     inventory: InventoryProvider
@@ -46,8 +48,10 @@ class ApiContext:
     is_open: bool
     replay: Callable[[Sequence[int]], int]
     receive: Callable[[str, bytes], None]
-    preview: Callable[[str, QuarantinedMessage, str], DryRunResult]
+    preview: Callable[[str | Profile, QuarantinedMessage, str], DryRunResult]
+    refresh: Callable[[], object]
     clock: Callable[[], datetime]
+    codecs: CodecRunner
     quota: TrafficQuota = field(default_factory=TrafficQuota)
 
     @property

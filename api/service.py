@@ -11,12 +11,12 @@ from api.context import ApiContext
 from api.http.server import GRACE_S, http_server
 from api.queries.evidence_service import EvidenceService
 from api.queries.reviews import ReviewService
+from city.inventory.model import Profile
 from city.runtime.gateways import Gateways
 from city.runtime.ports import PortTakenError, is_loopback
 from city.runtime.service import Runtime
 from ingest.codecs.runner import IsolatedCodecRunner
 from ingest.decoding.dry_run import DryRunResult, dry_run
-from ingest.messages import Arrival
 from ingest.pipeline.http_intake import accept
 from ingest.pipeline.journal import open_journal
 from ingest.pipeline.replay import replay
@@ -46,9 +46,8 @@ def serve(runtime: Runtime) -> None:
     def receive(topic: str, payload: bytes) -> None:
         accept(journal, topic, payload, clock())
 
-    def preview(profile: str, message: QuarantinedMessage, model: str) -> DryRunResult:
-        arrival = Arrival(message.topic, message.payload, message.received_at)
-        return dry_run(runtime.city, profile, arrival, model=model, codecs=codecs)
+    def preview(profile: str | Profile, message: QuarantinedMessage, model: str) -> DryRunResult:
+        return dry_run(runtime.city, profile, message.arrival(), model=model, codecs=codecs)
 
     room = open_evidence_store(settings, runtime.secrets)
     runtime.thread("evidence-retention", lambda: keep_enforcing(room, lifetimes_of(settings), runtime.stop))
@@ -71,7 +70,9 @@ def serve(runtime: Runtime) -> None:
             replay=replay_dead_letters,
             receive=receive,
             preview=preview,
+            refresh=runtime.additions.refresh,
             clock=clock,
+            codecs=codecs,
         )
     )
     server = http_server(app, settings.host, settings.port, beat=lambda: runtime.beat("api"))

@@ -17,9 +17,12 @@ import msgspec
 
 from city.errors import ConfigError
 from city.inventory.addresses import address_doubt
+from city.inventory.codecs import codec_paths, read_saved_codec
+from city.inventory.loader import load_city
+from city.inventory.saved_profiles import read_saved_profile, saved_paths
 from city.runtime.options import add_settings, settings_from
 from city.runtime.secrets import KEY_NAME, Secrets, is_unused
-from city.runtime.service import whole_city
+from city.runtime.service import city_folder, whole_city
 from city.runtime.settings import Settings
 from city.runtime.status import api_url
 
@@ -96,6 +99,34 @@ def _check_inventory(settings: Settings) -> Finding:
     counted = f"{len(city.bins)} bins, {len(city.trucks)} trucks, {len(city.access_points)} access points"
     detail = f"{city.name}: {counted}, {len(city.cameras)} cameras, {len(city.kelurahan)} kelurahan"
     return Finding("inventory", ok=True, detail=detail)
+
+
+def _check_saved_profiles(settings: Settings) -> Finding:
+    """Profiles saved in the data folder; a wrong one costs itself, and the devices that use it."""
+    paths = saved_paths(settings.data)
+    own, known = load_city(city_folder(settings.city)), whole_city(settings)
+    problems = []
+    for path in paths:
+        try:
+            read_saved_profile(path, own.profiles, known.codecs)
+        except ConfigError as exc:
+            problems.append(str(exc))
+    detail = "\n".join(problems) or (f"{len(paths)} saved, all can be read" if paths else "none saved")
+    return Finding("saved profiles", ok=not problems, detail=detail)
+
+
+def _check_saved_codecs(settings: Settings) -> Finding:
+    """Codecs in the data folder; a wrong one costs itself, and the profiles that name it."""
+    paths = codec_paths(settings.data)
+    own = load_city(city_folder(settings.city)).codecs
+    problems = []
+    for path in paths:
+        try:
+            read_saved_codec(path, own)
+        except ConfigError as exc:
+            problems.append(str(exc))
+    detail = "\n".join(problems) or (f"{len(paths)} saved, all can be read" if paths else "none saved")
+    return Finding("saved codecs", ok=not problems, detail=detail)
 
 
 def _check_addresses(settings: Settings) -> Finding:
@@ -197,6 +228,8 @@ def _existing(path: Path) -> Path:
 _CONFIGURATION: Final = {
     "settings": _check_variables,
     "inventory": _check_inventory,
+    "saved codecs": _check_saved_codecs,
+    "saved profiles": _check_saved_profiles,
     "key": _check_key,
     "clip": _check_clip,
 }

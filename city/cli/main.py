@@ -35,7 +35,7 @@ VERBS: Final[dict[str, Verb]] = {
     ),
     "edge": Verb("edge.cli", "run a device's own agent: --device ID"),
     "deadletters": Verb("ingest.cli.ingest", "list messages that could not be understood, or replay them (--json)"),
-    "device": Verb("ingest.cli.device", "other makers' devices: try a profile, list unknown devices, adopt (--json)"),
+    "device": Verb("ingest.cli.device", "other makers' devices: try or draft a profile, list, adopt (--json)"),
     "influx": Verb(
         "ingest.cli.influx", "set up InfluxDB for a city, or say what differs (setup, check, rollup; --json)"
     ),

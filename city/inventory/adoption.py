@@ -1,6 +1,6 @@
 """Adopted devices: devices added while the city runs, one file each, beside the inventory, which stays the city's own.
 
-console or `kota device adopt` -> `adopt` -> DATA/devices/DEVICE.json -> `AdoptedDevices` of every process
+console or `kota device adopt` -> `adopt` -> DATA/devices/DEVICE.json -> `InventoryAdditions` of every process
 
 A file either describes a whole device, with the fields of an inventory row, or binds an address to an inventory device.
 """
@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import math
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-import structlog
 
 from broker.contract.topics import Kind
 from city.errors import ConfigError, StorageError
@@ -32,14 +30,10 @@ from city.inventory.devices import (
 from city.inventory.field_types import Text, check_id
 from city.inventory.model import City, Device
 from city.inventory.problems import InventoryError, InventoryProblem
-from city.inventory.provider import LiveInventory
 from city.inventory.tables import Problems, Table, TomlTable
 from city.storage.atomic_files import replace_file, require_version
 
-log = structlog.get_logger("city")
-
 FOLDER: Final = "devices"
-POLL_S: Final = 1.0
 _HERE: Final = "the inventory"
 
 
@@ -51,61 +45,6 @@ class Adoption:
     kind: Kind
     fields: dict[str, Any]
     attach: bool = False
-
-
-class AdoptedDevices:
-    """Keeps a live inventory equal to the inventory and the folder of adoptions. Each refresh reads the folder.
-
-    A file that cannot be read, or that contradicts the inventory, is skipped and logged once; it costs only itself.
-
-    Args:
-        data: The data folder.
-        inventory: Has the snapshot of the inventory alone; gets a new one with each change of the folder.
-    """
-
-    def __init__(self, data: Path, inventory: LiveInventory) -> None:
-        self._folder = data / FOLDER
-        self._inventory = inventory
-        self._own = inventory.current()
-        self._seen: list[tuple[str, int, int, int]] = []
-        self._logged: set[str] = set()
-        self._lock = threading.Lock()
-        self.refresh()
-
-    def refresh(self) -> bool:
-        """Apply changes of the folder; returns whether the devices are others than before."""
-        with self._lock:
-            seen = self._stamps()
-            if seen == self._seen:
-                return False
-            self._seen = seen
-            devices = dict(self._own.devices)
-            for name, *_ in seen:
-                if device := self._read(self._folder / name, devices):
-                    devices[device.id] = device
-            return self._inventory.replace_devices(devices)
-
-    def keep_fresh(self, stop: threading.Event) -> None:
-        """Refresh every second until `stop`."""
-        while not stop.wait(POLL_S):
-            self.refresh()
-
-    def _stamps(self) -> list[tuple[str, int, int, int]]:
-        stamps = []
-        for path in sorted(self._folder.glob("[!.]*.json")):
-            with contextlib.suppress(OSError):  # deleted meanwhile, or a link to nowhere: the others count
-                stat = path.stat()
-                stamps.append((path.name, stat.st_mtime_ns, stat.st_size, stat.st_ino))
-        return stamps
-
-    def _read(self, path: Path, devices: Mapping[str, Device]) -> Device | None:
-        try:
-            return check_adoption(self._own, read_adoption(path), devices)
-        except ConfigError as exc:
-            if str(exc) not in self._logged:
-                log.error("devices.adopted_unreadable", reason=str(exc))
-            self._logged.add(str(exc))
-            return None
 
 
 def adoption_path(data: Path, device: str) -> Path:

@@ -148,9 +148,17 @@ def _read_unit(text: str, info: ValidationInfo) -> str:
 
 
 def split_path(text: str) -> tuple[str, str]:
-    """A path of a payload and the unit in brackets behind it, `proxx [cm]`; empty if it has none."""
-    path, _, unit = text.partition(" [")
-    return path, unit.removesuffix("]")
+    """A path of a payload and the unit in brackets behind it, `proxx [cm]`; empty if it has none.
+
+    A path that itself contains ` [` ends in ` []`, or in its unit.
+    """
+    path, opening, unit = text.rpartition(" [")
+    return (path, unit.removesuffix("]")) if opening else (text, "")
+
+
+def join_path(path: str, unit: str) -> str:
+    """The text that `split_path` parts into this path and unit."""
+    return f"{path} [{unit}]" if unit or " [" in path else path
 
 
 def _check_units(paths: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:

@@ -301,9 +301,16 @@ class City:
             of_kind = {id_: device for id_, device in self.devices.items() if isinstance(device, kind)}
             object.__setattr__(self, name, MappingProxyType(of_kind))
 
-    def with_devices(self, devices: Mapping[str, Device]) -> City:
-        """The next snapshot: this city with exactly these devices."""
-        return replace(self, devices=devices, version=self.version + 1)
+    def with_devices(
+        self,
+        devices: Mapping[str, Device],
+        profiles: Mapping[str, Profile] | None = None,
+        codecs: Mapping[str, Codec] | None = None,
+    ) -> City:
+        """The next snapshot: this city with exactly these devices, profiles and codecs; None keeps what there is."""
+        profiles = self.profiles if profiles is None else profiles
+        codecs = self.codecs if codecs is None else codecs
+        return replace(self, devices=devices, profiles=profiles, codecs=codecs, version=self.version + 1)
 
     def current(self) -> City:
         """This snapshot: a provider for work against a fixed inventory, such as a dry run."""

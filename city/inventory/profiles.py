@@ -15,7 +15,7 @@ from broker.contract.payloads import device_event_types, fields_of
 from broker.contract.topics import KINDS, Kind
 from city.inventory.field_types import check_id, split_path
 from city.inventory.model import EventRule, FieldRule, Profile, SensorGeometry
-from city.inventory.tables import Problems, TomlTable, read_toml
+from city.inventory.tables import Problems, TomlTable, parse_toml, read_toml
 from city.inventory.units import parse_unit
 
 FORMATS: Final = Path(__file__).parents[2] / "ingest" / "decoding" / "formats"
@@ -46,6 +46,24 @@ def read_profiles(folder: Path, problems: Problems, codecs: Collection[str] = ()
             table.note("file name", str(exc))
         tables[path.stem] = table
     return {name: _profile(name, _resolve_extends(table, tables), codecs) for name, table in tables.items()}
+
+
+def parse_profile(text: str, name: str, where: str, problems: Problems, codecs: Collection[str] = ()) -> Profile | None:
+    """The profile in a text of TOML, which extends no other; None for one with a problem.
+
+    Args:
+        text: The TOML.
+        name: The profile's id.
+        where: The file's name in messages.
+        problems: Collects problems.
+        codecs: Names of the city's codecs.
+    """
+    before = len(problems)
+    table = parse_toml(text, where, problems)
+    if "extends" in table.values:
+        table.note("extends", "is for the city's own folder; a saved profile has all of its fields itself")
+    profile = _profile(name, table, codecs) if len(problems) == before else None
+    return profile if len(problems) == before else None
 
 
 def _resolve_extends(table: TomlTable, tables: Mapping[str, TomlTable], seen: tuple[str, ...] = ()) -> TomlTable:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from city.inventory.model import City, Device
+from city.inventory.model import City, Codec, Device, Profile
 
 
 class InventoryProvider(Protocol):
@@ -20,7 +20,7 @@ class InventoryProvider(Protocol):
 
 
 class LiveInventory:
-    """The inventory of a running process: one thread replaces its devices, every thread reads it."""
+    """The inventory of a running process: one thread replaces its devices and profiles, every thread reads it."""
 
     def __init__(self, city: City) -> None:
         self._city = city
@@ -29,9 +29,22 @@ class LiveInventory:
         """The newest snapshot."""
         return self._city
 
-    def replace_devices(self, devices: Mapping[str, Device]) -> bool:
-        """Publish a snapshot with exactly these devices; returns whether they are others than before."""
-        if devices == self._city.devices:
+    def publish(
+        self,
+        devices: Mapping[str, Device],
+        profiles: Mapping[str, Profile] | None = None,
+        codecs: Mapping[str, Codec] | None = None,
+    ) -> bool:
+        """Publish a snapshot with exactly these; returns whether it differs from the one before.
+
+        Args:
+            devices: All devices.
+            profiles: All profiles; None keeps those of the snapshot.
+            codecs: All codecs; None keeps those of the snapshot.
+        """
+        newest = self._city.with_devices(devices, profiles, codecs)
+        before = self._city
+        if (newest.devices, newest.profiles, newest.codecs) == (before.devices, before.profiles, before.codecs):
             return False
-        self._city = self._city.with_devices(devices)
+        self._city = newest
         return True

@@ -226,15 +226,19 @@ def read_toml(path: Path, problems: Problems, *, name: str = "") -> TomlTable:
 
     `name` is the file's name in messages; by default its own.
     """
-    text = read_text(path, problems, name=name) or ""
+    return parse_toml(read_text(path, problems, name=name) or "", name or path.name, problems)
+
+
+def parse_toml(text: str, name: str, problems: Problems) -> TomlTable:
+    """The top table of a text of TOML; empty if it cannot be parsed, which is noted with the file's `name`."""
     content: dict[str, Any] = {}
     try:
         content = tomllib.loads(text)
     except (ValueError, RecursionError) as exc:  # a number may have too many digits, tables may be too deep
-        problems.append(InventoryProblem(name or path.name, "", str(exc)))
+        problems.append(InventoryProblem(name, "", str(exc)))
     headers = ((_HEADER.match(line), number) for number, line in enumerate(text.splitlines(), 1))
     lines = {header[1]: number for header, number in headers if header}
-    return TomlTable(name or path.name, "", content, problems, lines)
+    return TomlTable(name, "", content, problems, lines)
 
 
 def read_text(path: Path, problems: Problems, *, name: str = "") -> str | None:

@@ -62,7 +62,7 @@ def run(argv: list[str]) -> int:
     writer = HeartbeatWriter(runtime.settings.data, runtime.heartbeats)  # before anything could inherit the pipe's name
     for name in args.services:
         runtime.beat(name, "starting", patience_s=START_PATIENCE_S)
-    runtime.thread("adopted-devices", lambda: runtime.adopted.keep_fresh(runtime.stop))
+    runtime.thread("inventory-additions", lambda: runtime.additions.keep_fresh(runtime.stop))
     threads = [runtime.thread(name, lambda name=name: _serve(name, runtime)) for name in args.services]  # type: ignore[misc]
     log.info("services.started", services=args.services)
     hangs = _write_heartbeats(runtime, args.services, writer)

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar, cast
 
 import structlog
 
-from city.inventory.adoption import AdoptedDevices
+from city.inventory.additions import InventoryAdditions
 from city.inventory.loader import builtin_city, load_city
 from city.inventory.model import City
 from city.inventory.provider import LiveInventory
@@ -33,13 +33,13 @@ def city_folder(name: str) -> Path:
 
 
 def whole_city(settings: Settings) -> City:
-    """The city with its inventory and its adopted devices.
+    """The city with its inventory, its saved profiles and its adopted devices.
 
     Raises:
         ConfigError: The inventory is wrong.
     """
     inventory = LiveInventory(load_city(city_folder(settings.city)))
-    AdoptedDevices(settings.data, inventory)
+    InventoryAdditions(settings.data, inventory)
     return inventory.current()
 
 
@@ -68,7 +68,7 @@ class Runtime:
         self.settings = settings
         self.services = frozenset(services)
         self.inventory = LiveInventory(load_city(city_folder(settings.city)))
-        self.adopted = AdoptedDevices(settings.data, self.inventory)
+        self.additions = InventoryAdditions(settings.data, self.inventory)
         release_validators()
         self.heartbeats = HeartbeatRegistry()
         self.beat = self.heartbeats.beat

@@ -1,4 +1,4 @@
-"""`kota device`: dry-run a profile on a message, list unknown devices, adopt them."""
+"""`kota device`: dry-run a profile on a message, draft one, list unknown devices, adopt them."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from broker.contract.topics import KINDS
 from city.errors import ConfigError
 from city.inventory.addresses import address_key
 from city.inventory.adoption import adopt, adoption_of, unadopt
-from city.inventory.codecs import read_source
-from city.inventory.model import City, Codec
 from city.inventory.profiles import suggest
 from city.runtime.options import add_settings, settings_from
 from city.runtime.service import whole_city
 from city.runtime.settings import Settings
 from city.storage.atomic_files import require_kept
+from ingest.cli.draft import add_draft_arguments, find_codec, only_source, print_report, read_files, report_draft
+from ingest.cli.results import print_result
 from ingest.codecs.runner import IsolatedCodecRunner
-from ingest.decoding.dry_run import DryRunResult, dry_run, with_codec
+from ingest.decoding.dry_run import dry_run, with_codec
 from ingest.messages import Arrival
 from ingest.store.parked.quarantine import Quarantine, UnknownDevice
 
@@ -66,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     ):
         actions.add_parser(name, help=does).add_argument("unknown", help="Its number, or ADAPTER:ADDRESS.")
     actions.add_parser("forget", help="Take an adoption back.").add_argument("id", help="The device's id.")
+    add_draft_arguments(actions.add_parser("draft", help="Draft a profile from messages of an unknown model."))
     for action in actions.choices.values():
         action.add_argument("--json", action="store_true", help="One JSON document.")
         add_settings(action, ("data", "city"))
@@ -81,35 +82,11 @@ def _try(args: argparse.Namespace) -> int:
     arrival = Arrival(args.topic, payload, datetime.now(UTC))
     city = whole_city(settings)
     if args.codec:
-        city = with_codec(city, args.profile, _codec(city, args.codec))
+        city = with_codec(city, args.profile, find_codec(city, args.codec))
     with contextlib.closing(IsolatedCodecRunner()) as codecs:
         result = dry_run(city, args.profile, arrival, model=args.container, codecs=codecs)
-    _print(result) if args.json else _print_result(result)
+    _print(result) if args.json else print_result(result)
     return 0 if result.records else 1
-
-
-def _codec(city: City, named: str) -> Codec:
-    """A codec of the city, or one in a file."""
-    if named in city.codecs:
-        return city.codecs[named]
-    if not named.endswith(".js"):
-        raise ConfigError(f"there is no codec {named!r}; known: {', '.join(city.codecs) or 'none'}")
-    try:
-        return Codec(named, read_source(Path(named)))
-    except ValueError as exc:
-        raise ConfigError(f"{named}: {exc}") from exc
-
-
-def _print_result(result: DryRunResult) -> None:
-    if result.names:
-        print(f"adapter {result.adapter}, address {', '.join(result.names)}")
-    for record in result.records:
-        head = f"{record.sort:9} {record.device}  {record.at.isoformat(timespec='milliseconds')}"
-        print(" ".join((head, record.event, record.state, " ".join(f"[{word}]" for word in record.quality))).rstrip())
-        for name, value in {**record.values, **record.detail}.items():
-            print(f"    {name:18} {value}")
-    for problem in result.problems:
-        print(f"not stored: {problem}", file=sys.stderr)
 
 
 def _profiles(args: argparse.Namespace) -> int:
@@ -143,6 +120,20 @@ def _list_unknown(args: argparse.Namespace) -> int:
         print(f"      profiles: {', '.join(fitting[device.id][:4]) or 'none fits; `kota device profiles` lists all'}")
     print(f"{len(devices)} unknown devices")
     return 0
+
+
+def _draft(args: argparse.Namespace) -> int:
+    settings = settings_from(args)
+    if args.topic:
+        messages, heard = read_files(args.topic, args.sources), None
+    else:
+        heard = _unknown_device(settings, only_source(args.sources))
+        quarantine = _quarantine(settings)
+        messages = [message.arrival() for message in quarantine.messages_of(heard.id)]
+        quarantine.close()
+    report = report_draft(args, settings.data, whole_city(settings), messages, heard)
+    _print(report) if args.json else print_report(report)
+    return 0 if report.mapping else 1
 
 
 def _adopt(args: argparse.Namespace) -> int:
@@ -208,6 +199,7 @@ def _print(document: object) -> None:
 
 _ACTIONS: Final[dict[str, Callable[[Any], int]]] = {
     "try": _try,
+    "draft": _draft,
     "profiles": _profiles,
     "unknown": _list_unknown,
     "adopt": _adopt,

@@ -99,6 +99,8 @@ class Engine:
                     return Response("unknown")
                 codec = LoadedCodec(request.source)
             self._keep(request.key, codec)
+            if request.data is None:
+                return Response("decoded", "{}")
             return Response("decoded", codec.decode(request.data, request.port, request.at_ms))
         except CodecLimitError as exc:
             self._codecs.pop(request.key, None)

@@ -121,11 +121,24 @@ class IsolatedCodecRunner:
         """
         request = Request(_key(codec.source), None, frame.port, frame.data, at.timestamp() * 1000)
         try:
-            with self._lock:
-                answer = self._ask(codec, request)
-            return _values(answer)
+            return _values(self._answer(codec, request))
         except PayloadError as exc:
             raise PayloadError(f"codec {codec.id}: {exc}") from exc
+
+    def check(self, codec: Codec) -> None:
+        """Load a codec.
+
+        Raises:
+            PayloadError: It cannot be evaluated, or defines no decoder.
+        """
+        self._answer(codec, Request(_key(codec.source), None, 0, None, 0.0))
+
+    def _answer(self, codec: Codec, request: Request) -> str:
+        with self._lock:
+            answer = self._ask(codec, request)
+        if answer.outcome != "decoded":
+            raise PayloadError(answer.text)
+        return answer.text
 
     def close(self) -> None:
         """End the engine; the next frame starts another one."""
@@ -187,15 +200,13 @@ def _key(source: str) -> bytes:
     return hashlib.sha256(source.encode()).digest()
 
 
-def _values(answer: Response) -> dict[str, Any]:
+def _values(answer: str) -> dict[str, Any]:
     """The values in a codec's answer: its `data`, or all of it where it has no such part.
 
     Raises:
-        PayloadError: The codec failed, says that it cannot decode the frame, or gives no object.
+        PayloadError: The codec says that it cannot decode the frame, or gives no object.
     """
-    if answer.outcome != "decoded":
-        raise PayloadError(answer.text)
-    content = json_value(answer.text.encode())
+    content = json_value(answer.encode())
     if isinstance(content, dict):
         if errors := content.get("errors"):
             words = errors if isinstance(errors, list) else [errors]

@@ -14,12 +14,15 @@ _LENGTH_BYTES: Final = 4
 
 
 class Request(msgspec.Struct, array_like=True):
-    """One frame to decode. `source` is sent once: the engine knows the codec by `key` afterwards."""
+    """One frame to decode; without `data` the codec is only loaded.
+
+    `source` is sent once: the engine knows the codec by `key` afterwards.
+    """
 
     key: bytes
     source: str | None
     port: int
-    data: bytes
+    data: bytes | None
     at_ms: float
 
 

@@ -44,13 +44,13 @@ class DryRunResult(msgspec.Struct, frozen=True):
 
 
 def dry_run(
-    city: City, profile: str, arrival: Arrival, *, model: str = "", codecs: CodecRunner | None = None
+    city: City, profile: str | Profile, arrival: Arrival, *, model: str = "", codecs: CodecRunner | None = None
 ) -> DryRunResult:
     """Decode a message as if each of its devices were in the inventory and had this profile.
 
     Args:
         city: For its profiles, container models and time zone.
-        profile: The profile's id.
+        profile: The profile's id, or a profile that the city need not have.
         arrival: The message.
         model: The container model, for a fill level; empty takes the city's first.
         codecs: Runs the profile's codec.
@@ -58,7 +58,7 @@ def dry_run(
     Raises:
         ConfigError: There is no such profile or model.
     """
-    chosen = find_profile(city, profile)
+    chosen = find_profile(city, profile) if isinstance(profile, str) else profile
     if model and model not in city.models:
         raise ConfigError(f"there is no model {model!r}; known: {', '.join(sorted(city.models))}")
     try:
@@ -69,7 +69,7 @@ def dry_run(
         return DryRunResult("", (), (), (str(exc),))
     names = tuple(dict.fromkeys(report.names[0] for report in reports if report.names))
     devices = [_device(chosen, adapter.name, name, number, city, model) for number, name in enumerate(names)]
-    trial_city = city.with_devices({device.id: device for device in devices})
+    trial_city = city.with_devices({device.id: device for device in devices}, {chosen.id: chosen})
     result = Decoder(trial_city, late_after=LATE_AFTER, codecs=codecs).decode(arrival)
     return DryRunResult(
         adapter.name,

@@ -66,6 +66,14 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
         "capacity_kg": None,
         "kelurahan": "oesapa",
     },
+    "/api/v1/codecs": {"name": "acme-tank", "source": "function decodeUplink(i) { return { data: { n: 1 } }; }"},
+    "/api/v1/strangers/{unknown_device}/draft": {"kind": "bin", "mapping": [], "container": ""},
+    "/api/v1/profiles": {
+        "name": "acme-tank",
+        "kind": "bin",
+        "unknown_device": 1,
+        "mapping": [{"key": "distance", "field": "distance_mm", "unit": "mm"}],
+    },
 }
 
 
@@ -110,8 +118,10 @@ def fill(stage: Stage) -> None:
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Stage:
-    return Stage(tmp_path)
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    made = Stage(tmp_path)
+    yield made
+    made.codecs.close()
 
 
 @pytest.fixture(params=["memory", "duckdb"])

@@ -39,8 +39,10 @@ def request(method: bytes, path: bytes, *headers: bytes, body: bytes = b"", host
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Stage:
-    return Stage(tmp_path)
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    made = Stage(tmp_path)
+    yield made
+    made.codecs.close()
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from city.errors import PayloadError, RetryLaterError, RowsRejectedError
-from city.inventory.adoption import AdoptedDevices, Adoption, adopt, unadopt
+from city.inventory.additions import InventoryAdditions
+from city.inventory.adoption import Adoption, adopt, unadopt
 from city.inventory.loader import builtin_city, load_city
 from city.inventory.provider import LiveInventory
 from ingest.store.influx.checkpoint import Checkpoint
@@ -118,7 +119,7 @@ def test_a_device_that_is_forgotten_and_adopted_elsewhere_has_its_new_place_from
     server: ToldServer, tmp_path: Path
 ) -> None:
     inventory = LiveInventory(CITY)
-    adopted = AdoptedDevices(tmp_path, inventory)
+    adopted = InventoryAdditions(tmp_path, inventory)
     address = InfluxAddress(f"http://127.0.0.1:{server.server_port}", "kota", "", "t")
     heard = {"adapter": "tts", "address": "24E124AA", "profile": "milesight-em310-udl"}
     row = {**heard, "model": "plastic-240l", "waste_kind": "organic", "color": "yellow"}

@@ -22,6 +22,9 @@ PLAN: Final = {"zones": [{"kind": "watch", "name": "w", "polygon": SQUARE}]}
 READINGS: Final = "/api/v1/export/readings.csv?device=bin-0451&field=fill_pct"
 UNKNOWN: Final = "/api/v1/strangers/1"
 ENDLESS: Final = "/api/v1/stream"
+DRAFTED: Final = {"kind": "bin", "mapping": [{"key": "distance", "field": "distance_mm", "unit": "mm"}]}
+CODEC: Final = {"name": "acme-tank", "source": "function decodeUplink(input) { return { data: { n: 1 } }; }"}
+SAVED: Final = {**DRAFTED, "name": "acme-tank", "unknown_device": 1}
 
 SUCCESSES: Final[tuple[tuple[str, str, Any], ...]] = (
     ("GET", "/healthz", None),
@@ -60,6 +63,10 @@ SUCCESSES: Final[tuple[tuple[str, str, Any], ...]] = (
     ("GET", "/api/v1/strangers", None),
     ("GET", UNKNOWN, None),
     ("GET", f"{UNKNOWN}/preview?profile=milesight-em310-udl", None),
+    ("GET", f"{UNKNOWN}/draft?kind=bin", None),
+    ("POST", f"{UNKNOWN}/draft", DRAFTED),
+    ("POST", "/api/v1/profiles", SAVED),
+    ("POST", "/api/v1/codecs", CODEC),
     ("POST", f"{UNKNOWN}/ignore", None),
     ("POST", f"{UNKNOWN}/notice", None),
     ("POST", f"{UNKNOWN}/adopt", ADOPTION),
@@ -95,6 +102,9 @@ ABSENT: Final[tuple[tuple[str, str, Any], ...]] = (
     ("POST", "/api/v1/monitoring/device/nobody/", {}),
     ("GET", "/api/v1/strangers/99", None),
     ("GET", "/api/v1/strangers/99/preview?profile=x", None),
+    ("GET", "/api/v1/strangers/99/draft", None),
+    ("POST", "/api/v1/strangers/99/draft", DRAFTED),
+    ("POST", "/api/v1/profiles", {**SAVED, "unknown_device": 99}),
     *(("POST", f"/api/v1/strangers/99/{verb}", None) for verb in ("ignore", "notice")),
     ("POST", "/api/v1/strangers/99/adopt", ADOPTION),
     ("GET", READINGS.replace("0451", "9999"), None),
@@ -128,6 +138,10 @@ INVALID: Final[tuple[tuple[str, str, Any], ...]] = (
     ("GET", "/api/v1/profiles?kind=plane", None),
     ("GET", "/api/v1/strangers/x", None),
     ("GET", f"{UNKNOWN}/preview?profile=none", None),
+    ("GET", f"{UNKNOWN}/draft?kind=plane", None),
+    ("POST", f"{UNKNOWN}/draft", {**DRAFTED, "container": "barrel"}),
+    ("POST", "/api/v1/profiles", {**SAVED, "mapping": []}),
+    ("POST", "/api/v1/codecs", {**CODEC, "source": "no JavaScript"}),
     *(("POST", f"/api/v1/strangers/x/{verb}", None) for verb in ("ignore", "notice")),
     ("POST", f"{UNKNOWN}/adopt", {**ADOPTION, "waste_kind": "gold", "lat_deg": 900}),
     *(("GET", f"/api/v1/export/devices.{ending}?kind=plane", None) for ending in ("csv", "geojson")),

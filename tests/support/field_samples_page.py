@@ -56,7 +56,7 @@ def results() -> Iterator[tuple[Sample, DecodeResult]]:
     inventory = LiveInventory(replace(city, models={**city.models, DEEP.id: DEEP}))
     decoder = Decoder(inventory, late_after=timedelta(days=365 * 20), pseudonym_key=b"k" * 32)
     for sample in samples():
-        inventory.replace_devices({"it": device_of(sample)} if sample.address else {})
+        inventory.publish({"it": device_of(sample)} if sample.address else {})
         yield sample, decoder.decode(Arrival(sample.topic, sample.payload, NOW))
 
 

@@ -14,6 +14,7 @@ from api.console.page_context import PageContext
 from api.console.parts.forms import select
 from api.console.parts.layout import add_head, asset, replace, show
 from api.console.parts.markup import join, link, table, tag
+from api.console.parts.profile_draft import profile_draft_section
 from api.queries.unknown_devices import PAYLOAD_SHOWN, suggested_profile
 from broker.contract.payloads import fields_of
 from broker.contract.topics import KINDS, Kind
@@ -77,12 +78,14 @@ def _actions(page: PageContext, device: UnknownDevice) -> Markup:
 
 
 def build(page: PageContext, device: UnknownDevice) -> None:
-    """Add one unknown device to the page: its facts, the adoption form with a preview, and its newest messages."""
+    """Add one unknown device to the page: its facts, a profile of its messages, the adoption form, its messages."""
     if not page.may("operator"):
         show(tag("p", page.t("new_devices_operator_only"), class_="warn"))
         return
-    add_head(tag("script", src=asset("new-devices.js"), defer=True))
+    for script in ("new-devices.js", "plural.js", "profile-draft.js"):
+        add_head(tag("script", src=asset(script), defer=True))
     show(_facts(page, device), "panel")
+    show(profile_draft_section(page, device, is_open=not suggested_profile(page.context, device)), "panel")
     with ui.element("div").classes("adoption"):
         show(_form(page, device), "panel")
         _map(page, device)

@@ -47,11 +47,11 @@ window.kotaNewDevices = (() => {
 
   async function preview() {
     const asked = form(), { unknown_device: id, texts, units } = config(), box = asked.querySelector(".preview");
-    box.replaceChildren();
-    if (!asked.profile.value) return void box.append(line(texts.no_preview));
+    if (!asked.profile.value) return void box.replaceChildren(line(texts.no_preview));
     const container = asked.querySelector("fieldset:not([hidden]) [name=model]")?.value ?? "";
     const query = new URLSearchParams({ profile: asked.profile.value });
     if (asked.querySelector("fieldset[data-kind=bin]:not([hidden])")) query.set("container", container);
+    // What is shown stays until the answer: a button that moves under a pressed pointer gets no click.
     const answer = await fetch(`/api/v1/strangers/${id}/preview?${query}`).catch(() => null);
     const found = answer?.ok ? await answer.json() : { records: [], problems: [] };
     box.replaceChildren();

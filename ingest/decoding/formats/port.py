@@ -198,3 +198,10 @@ class CodecRunner(Protocol):
         Raises:
             PayloadError: The codec cannot decode it.
         """
+
+    def check(self, codec: Codec) -> None:
+        """Load a codec.
+
+        Raises:
+            PayloadError: It cannot be evaluated, or defines no decoder.
+        """

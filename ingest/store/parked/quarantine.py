@@ -23,6 +23,7 @@ from city.storage.sqlite import (
     used_bytes,
 )
 from city.storage.sqlite_file import SqliteFile
+from ingest.messages import Arrival
 
 UnknownDeviceState = Literal["waiting", "ignored"]
 
@@ -104,6 +105,10 @@ class QuarantinedMessage(msgspec.Struct, frozen=True):
     lat_deg: float | None = None
     lon_deg: float | None = None
     port: int | None = None
+
+    def arrival(self) -> Arrival:
+        """The message as it arrived."""
+        return Arrival(self.topic, self.payload, self.received_at)
 
 
 class UnknownDevice(msgspec.Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,10 +18,13 @@ from api.http.openapi import describe
 from api.queries.evidence_service import EvidenceService
 from api.queries.reviews import ReviewService
 from city.errors import RetryLaterError
+from city.inventory.additions import InventoryAdditions
 from city.inventory.loader import builtin_city, load_city
+from city.inventory.model import Profile
 from city.inventory.provider import LiveInventory
 from city.runtime.gateways import Gateways
 from city.runtime.secrets import Secrets
+from ingest.codecs.runner import IsolatedCodecRunner
 from ingest.decoding.decoder import Decoder
 from ingest.decoding.dry_run import DryRunResult, dry_run
 from ingest.decoding.formats.registry import adapter_for
@@ -70,7 +73,9 @@ class Stage:
         self.board.publish(IngestHealth(NOW, connected=True))
         self.room = EvidenceStore(self.folder / "evidence", CustodySigner(self.secrets.custody_seed()), 64 << 20)
         self.inventory = LiveInventory(CITY)
+        self.additions = InventoryAdditions(self.folder, self.inventory)
         self.reviews = ReviewService(CITY.id, "api", self.journaled.extend)
+        self.codecs = IsolatedCodecRunner()
 
     def origin(self, device: str, at: datetime) -> RecordOrigin:
         """The next origin of a device."""
@@ -120,10 +125,9 @@ class Stage:
         adapter_for(topic)
         self.journaled.append(Arrival(topic, payload, NOW))
 
-    def preview(self, profile: str, message: QuarantinedMessage, model: str) -> DryRunResult:
+    def preview(self, profile: str | Profile, message: QuarantinedMessage, model: str) -> DryRunResult:
         """As the API's service has it."""
-        arrival = Arrival(message.topic, message.payload, message.received_at)
-        return dry_run(self.inventory.current(), profile, arrival, model=model)
+        return dry_run(self.inventory.current(), profile, message.arrival(), model=model, codecs=self.codecs)
 
     def context(self, *, demo: bool = True, now: datetime = NOW) -> ApiContext:
         """What an app is made of; its clock stands still a second after `now`."""
@@ -143,7 +147,9 @@ class Stage:
             replay=self.replay,
             receive=self.receive,
             preview=self.preview,
+            refresh=self.additions.refresh,
             clock=lambda: now + timedelta(seconds=1),
+            codecs=self.codecs,
         )
 
     def client(
@@ -173,5 +179,7 @@ def contract(stage: Stage) -> Contract:
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Stage:
-    return Stage(tmp_path)
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    made = Stage(tmp_path)
+    yield made
+    made.codecs.close()

@@ -106,7 +106,7 @@ def test_too_long_a_message_is_refused_and_a_full_journal_asks_for_patience(stag
 def router(stage: Stage) -> Stage:
     """One access point that OpenWISP knows by a UUID."""
     access_point = replace(CITY.access_points["ap-alak"], binding=Binding("netjson", "3F2B-UUID", "openwrt-ap"))
-    stage.inventory.replace_devices({**CITY.devices, access_point.id: access_point})
+    stage.inventory.publish({**CITY.devices, access_point.id: access_point})
     return stage
 
 

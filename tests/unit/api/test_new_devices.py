@@ -14,7 +14,8 @@ from api.console.page_context import PageContext
 from api.console.pages import device as device_page
 from api.console.pages import new_devices as new_devices_page
 from api.schemas import device_response
-from city.inventory.adoption import AdoptedDevices, adoption_path
+from city.inventory.additions import InventoryAdditions
+from city.inventory.adoption import adoption_path
 from ingest.store.parked.dead_letters import DeadLetter
 from ingest.store.parked.quarantine import QuarantinedMessage
 from tests.unit.api.conftest import CITY, NOW, Stage
@@ -87,7 +88,7 @@ def test_a_preview_says_why_nothing_would_be(met: Stage) -> None:
 def test_taking_in_makes_a_device_in_its_kelurahan(met: Stage) -> None:
     answer = operator(met).post("/api/v1/strangers/1/adopt", json=ORDER)
     assert answer.json() == {"device": "bin-9001", "kind": "bin", "waiting": 2}
-    AdoptedDevices(met.folder, met.inventory)
+    InventoryAdditions(met.folder, met.inventory)
     assert met.inventory.current().bins["bin-9001"].kelurahan == "alak"
     assert met.client().get("/api/v1/devices/bin-9001").status_code == 200
 
@@ -95,7 +96,7 @@ def test_taking_in_makes_a_device_in_its_kelurahan(met: Stage) -> None:
 def test_an_unknown_device_is_given_to_a_bin_that_is_there(met: Stage) -> None:
     order = {"id": "bin-0001", "profile": "milesight-em400-mud"}
     assert operator(met).post("/api/v1/strangers/1/adopt", json=order).status_code == 200
-    AdoptedDevices(met.folder, met.inventory)
+    InventoryAdditions(met.folder, met.inventory)
     binding = met.inventory.current().bins["bin-0001"].binding
     assert binding is not None
     assert (binding.adapter, binding.address) == ("tts", "24e1")

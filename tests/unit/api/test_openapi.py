@@ -75,6 +75,7 @@ COUNTS: Final = frozenset(
         "left_out",
         "open_cases",
         "clients",
+        "unknown_device",
     ]
 )
 """Numbers without a unit: counts and numbers of things. A new one is a decision."""

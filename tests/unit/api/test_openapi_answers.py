@@ -18,11 +18,13 @@ from city.errors import RetryLaterError
 from city.inventory.zone_plans import still_path
 from ingest.store.parked.quarantine import QuarantinedMessage
 from ingest.store.views.health import Damage, ErrorRateAlarm, IngestHealth, LostRange
-from tests.support.api_requests import ABSENT, BASE, BIN, CASE, ENDLESS, INVALID, PLAN, SUCCESSES, WHY
+from tests.support.api_requests import ABSENT, BASE, BIN, CASE, CODEC, ENDLESS, INVALID, PLAN, SAVED, SUCCESSES, WHY
 from tests.support.openapi import Contract
 from tests.unit.api.conftest import NOW, Stage
 from tests.unit.api.test_messages import gateway_password
 from vision.evidence.encryption import encrypt, encrypted_name, key_file, new_private_key, public_of
+
+OTHER_CODEC = "function Decoder(bytes) { return { n: 2 }; }"
 
 
 def fill(stage: Stage) -> None:
@@ -46,9 +48,10 @@ def fill(stage: Stage) -> None:
     still = still_path(stage.folder, "cam-01")
     still.parent.mkdir(parents=True, exist_ok=True)
     still.write_bytes(b"\xff\xd8\xff")
-    uplink = json.dumps({"uplink_message": {"f_port": 85, "frm_payload": "A3VkA2cZAQSCRAEFAAE="}}).encode()
+    frame = {"f_port": 85, "frm_payload": "A3VkA2cZAQSCRAEFAAE=", "decoded_payload": {"distance": 324}}
+    uplink = json.dumps({"uplink_message": {**frame, "received_at": NOW.isoformat()}}).encode()
     topic = "v3/a@t/devices/x/up"
-    stage.quarantine.add([QuarantinedMessage("tts", ("app/x",), topic, uplink, NOW, model="em310-udl", port=85)])
+    stage.quarantine.add([QuarantinedMessage("tts", ("a/x",), topic, uplink, NOW, model="em310-udl", port=85)])
     lost = (LostRange("bin-0001", "b", 1, 2),)
     damages, alarms = (Damage(NOW, "x", "damaged"),), (ErrorRateAlarm("*", 3, 9),)
     stage.board.publish(IngestHealth(NOW, connected=True, damages=damages, alarms=alarms, lost=lost, canary_age_s=1.0))
@@ -146,6 +149,8 @@ def test_large_bodies_get_a_problem_as_described(filled: Stage, contract: Contra
     ("status", "requests"),
     [
         ("409", [("POST", f"{BASE}/review", {"verdict": "merged", "into": CASE})]),
+        ("409", [("POST", "/api/v1/profiles", {**SAVED, "name": "milesight-em310-udl"})]),
+        ("409", [("POST", "/api/v1/codecs", CODEC), ("POST", "/api/v1/codecs", {**CODEC, "source": OTHER_CODEC})]),
         ("409", [("PUT", "/api/v1/cameras/cam-01/zones", {**PLAN, "version": "other"})]),
         ("410", [("POST", f"{BASE}/erase", WHY), ("GET", f"{BASE}/evidence/before.jpg", None)]),
         ("410", [("POST", f"{BASE}/erase", WHY), ("POST", f"{BASE}/export", None)]),
@@ -198,7 +203,7 @@ def test_without_a_store_there_is_a_problem_as_described(filled: Stage, contract
     for method, path, body in SUCCESSES:
         got[method, contract.operation_of(method, path.partition("?")[0])[0]] = ask(filled, client, method, path, body)
     unavailable = {operation for operation, status in got.items() if status == 503}
-    assert unavailable == declared(contract, "503") - {("GET", "/readyz")}
+    assert unavailable == declared(contract, "503") - {("GET", "/readyz"), ("POST", "/api/v1/codecs")}
     assert {status for operation, status in got.items() if operation not in unavailable} == {200}
 
 

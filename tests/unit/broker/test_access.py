@@ -101,9 +101,9 @@ def test_who_is_taken_in_or_forgotten_while_the_city_runs_has_an_account_or_none
     inventory = LiveInventory(city)
     current = CurrentRights(inventory, Gateways(tmp_path), demo=False)
     assert "bin-9001" not in current()
-    inventory.replace_devices({**city.devices, "bin-9001": replace(city.bins["bin-0001"], id="bin-9001")})
+    inventory.publish({**city.devices, "bin-9001": replace(city.bins["bin-0001"], id="bin-9001")})
     assert current()["bin-9001"].writes[0] == "kota/v1/kupang/bin/bin-9001/telemetry"
-    inventory.replace_devices(city.devices)
+    inventory.publish(city.devices)
     assert "bin-9001" not in current()
 
 

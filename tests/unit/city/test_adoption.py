@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from city.errors import ConfigError
+from city.inventory.additions import InventoryAdditions
 from city.inventory.adoption import (
-    AdoptedDevices,
     Adoption,
     adopt,
     adoption_of,
@@ -18,7 +18,7 @@ from city.inventory.adoption import (
     unadopt,
 )
 from city.inventory.loader import builtin_city, load_city
-from city.inventory.model import Bin, Binding, City, Device, Truck
+from city.inventory.model import Bin, Binding, City, Codec, Device, Profile, Truck
 from city.inventory.provider import LiveInventory
 
 HEARD = {"adapter": "tts", "address": "24E124AA", "profile": "milesight-em310-udl"}
@@ -34,13 +34,13 @@ def city() -> City:
 def with_adopted(data: Path, city: City) -> City:
     """The city as a process that starts now has it."""
     inventory = LiveInventory(city)
-    AdoptedDevices(data, inventory)
+    InventoryAdditions(data, inventory)
     return inventory.current()
 
 
 def test_a_new_device_is_one_like_any_other(tmp_path: Path, city: City) -> None:
     inventory = LiveInventory(city)
-    known = AdoptedDevices(tmp_path, inventory)
+    known = InventoryAdditions(tmp_path, inventory)
     count = len(city.bins)
     adopt(tmp_path, city, Adoption("bin-9001", "bin", PLACED))
     assert known.refresh()
@@ -85,7 +85,7 @@ def test_what_is_not_said_of_a_new_device_follows_from_its_place_and_its_profile
 
 def test_an_adoption_is_taken_back(tmp_path: Path, city: City) -> None:
     inventory = LiveInventory(city)
-    known = AdoptedDevices(tmp_path, inventory)
+    known = InventoryAdditions(tmp_path, inventory)
     adopt(tmp_path, city, Adoption("bin-9001", "bin", PLACED))
     known.refresh()
     assert "bin-9001" in inventory.current().devices
@@ -166,7 +166,7 @@ def test_the_inventory_wins_over_what_was_adopted_under_its_id(tmp_path: Path, c
 
 def test_whoever_goes_through_devices_meanwhile_goes_on(tmp_path: Path, city: City) -> None:
     inventory = LiveInventory(city)
-    known = AdoptedDevices(tmp_path, inventory)
+    known = InventoryAdditions(tmp_path, inventory)
     walking = iter(inventory.current().devices.values())
     next(walking)
     adopt(tmp_path, city, Adoption("bin-9001", "bin", PLACED))
@@ -179,13 +179,18 @@ def test_every_snapshot_that_is_published_has_all_adopted_devices(tmp_path: Path
     published: list[City] = []
 
     class WatchedInventory(LiveInventory):
-        def replace_devices(self, devices: Mapping[str, Device]) -> bool:
-            is_other = super().replace_devices(devices)
+        def publish(
+            self,
+            devices: Mapping[str, Device],
+            profiles: Mapping[str, Profile] | None = None,
+            codecs: Mapping[str, Codec] | None = None,
+        ) -> bool:
+            is_other = super().publish(devices, profiles, codecs)
             published.append(self.current())
             return is_other
 
     inventory = WatchedInventory(city)
-    known = AdoptedDevices(tmp_path, inventory)
+    known = InventoryAdditions(tmp_path, inventory)
     adopt(tmp_path, city, Adoption("bin-9001", "bin", PLACED))
     assert known.refresh()
     published.clear()

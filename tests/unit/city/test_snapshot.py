@@ -16,7 +16,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from city.inventory.adoption import AdoptedDevices, Adoption, adopt, adoption_path, unadopt
+from city.inventory.additions import InventoryAdditions
+from city.inventory.adoption import Adoption, adopt, adoption_path, unadopt
 from city.inventory.loader import builtin_city, load_city
 from city.inventory.model import City
 from city.inventory.provider import LiveInventory
@@ -81,11 +82,11 @@ def test_each_change_makes_a_snapshot_of_a_larger_version_and_no_change_makes_no
     inventory = LiveInventory(KUPANG)
     first = inventory.current()
     without = {id_: device for id_, device in first.devices.items() if id_ != "bin-0001"}
-    assert inventory.replace_devices(without)
+    assert inventory.publish(without)
     second = inventory.current()
-    assert not inventory.replace_devices(dict(without))
+    assert not inventory.publish(dict(without))
     assert inventory.current() is second
-    assert inventory.replace_devices(first.devices)
+    assert inventory.publish(first.devices)
     assert first.version < second.version < inventory.current().version
     assert ("bin-0001" in first.bins, "bin-0001" in second.bins) == (True, False)
 
@@ -100,7 +101,7 @@ def kota(data: Path, *args: str) -> None:
 
 def test_what_another_process_adopts_and_forgets_is_seen_while_this_one_runs(tmp_path: Path) -> None:
     inventory = LiveInventory(KUPANG)
-    adopted, stop = AdoptedDevices(tmp_path, inventory), threading.Event()
+    adopted, stop = InventoryAdditions(tmp_path, inventory), threading.Event()
     thread = threading.Thread(target=adopted.keep_fresh, args=(stop,))
     thread.start()
     try:
@@ -142,7 +143,7 @@ BAD_FILES: list[bytes] = [
 def test_a_bad_adoption_file_costs_only_itself(tmp_path: Path, content: bytes) -> None:
     """Files before it and behind it are in force, and it is read again when it is mended."""
     inventory = LiveInventory(KUPANG)
-    adopted = AdoptedDevices(tmp_path, inventory)
+    adopted = InventoryAdditions(tmp_path, inventory)
     adopt(tmp_path, KUPANG, Adoption("bin-9001", "bin", NEW))
     adopt(tmp_path, KUPANG, Adoption("bin-9009", "bin", {**NEW, "address": "24E124BB"}))
     bad = adoption_path(tmp_path, "bin-9005")
@@ -163,14 +164,14 @@ def test_what_is_no_file_in_the_folder_of_adoptions_costs_only_itself(tmp_path: 
     (folder / "b.json").symlink_to(folder / "b.json")
     (folder / "c.json").mkdir()
     inventory = LiveInventory(KUPANG)
-    AdoptedDevices(tmp_path, inventory)
+    InventoryAdditions(tmp_path, inventory)
     assert "bin-9001" in inventory.current().devices
 
 
 def test_a_folder_that_goes_away_leaves_the_inventory_alone(tmp_path: Path) -> None:
     adopt(tmp_path, KUPANG, Adoption("bin-9001", "bin", NEW))
     inventory = LiveInventory(KUPANG)
-    adopted = AdoptedDevices(tmp_path, inventory)
+    adopted = InventoryAdditions(tmp_path, inventory)
     unadopt(tmp_path, "bin-9001")
     (tmp_path / "devices").rmdir()
     assert adopted.refresh()
@@ -210,7 +211,7 @@ def test_a_message_is_decoded_against_one_snapshot_from_its_begin_to_its_end() -
 def test_a_decoder_knows_a_device_from_its_adoption_until_it_is_forgotten(tmp_path: Path) -> None:
     """Of the addresses too: the index is that of the snapshot which the message is decoded against."""
     inventory = LiveInventory(KUPANG)
-    adopted, decoder = AdoptedDevices(tmp_path, inventory), Decoder(inventory, late_after=timedelta(minutes=15))
+    adopted, decoder = InventoryAdditions(tmp_path, inventory), Decoder(inventory, late_after=timedelta(minutes=15))
     message = {"decoded_payload": {"battery": 92}, "received_at": "2026-03-01T12:00:00Z"}
     body = msgspec.json.encode({"end_device_ids": {"dev_eui": "24E124AA"}, "uplink_message": message})
     uplink = Arrival("v3/app@ttn/devices/x/up", body, datetime(2026, 3, 1, 12, 0, tzinfo=UTC))

@@ -20,6 +20,7 @@ from city.i18n import catalogue as catalogues
 from city.i18n.catalogue import CATALOGUES, CONSOLE_TEXTS, DASHBOARD_TEXTS, LANGS, Catalogue, Lang
 from city.inventory.loader import builtin_city, load_city
 from city.inventory.model import WasteKind
+from city.inventory.units import UNITS
 from city.inventory.zones import ZONE_KINDS, FaultCode
 from city.runtime.status import NotReadyReason
 from grafana.alerts import RULES, rule_groups
@@ -27,6 +28,7 @@ from grafana.columns import COLUMN_STYLES
 from grafana.context import DashboardContext
 from grafana.dashboard import build
 from grafana.dashboards import DASHBOARDS
+from ingest.decoding.drafting.proposals import REASONS as DRAFT_REASONS
 from ingest.store import records
 from ingest.store.parked.quarantine import UnknownDeviceState
 from ingest.store.records import Connectivity
@@ -81,6 +83,8 @@ COMPUTED: Final[dict[str, set[str]]] = {
         *literal(NotArmed, "blind_"),
         "blind_unknown",
         *(f"reason_{reason}" for reason in REASONS),
+        *(f"draft_reason_{reason}" for reason in DRAFT_REASONS),
+        *(f"unit_{unit}" for unit in UNITS),
         *(f"zone_{kind}" for kind in ZONE_KINDS),
         *(f"show_{show}" for show in SHOWN if show != "all"),
     },
@@ -236,8 +240,9 @@ INDONESIAN_NAMES: Final = frozenset(
 """Words of Indonesian texts that are parts of names in the code."""
 NO_TEXTS_OF_OURS: Final = re.compile(
     r"city/i18n/|ingest/decoding/formats/\w+/samples/|(city/\w+|ingest/decoding/formats/\w+)/profiles/"
+    r"|city/inventory/units\.py|ingest/decoding/drafting/(field_words|states)\.py"
 )
-"""The catalogues, messages of devices, and words that makers use."""
+"""The catalogues, messages of devices, and words that makers use, those of units among them."""
 ALSO_ENGLISH: Final = frozenset({"des", "gas", "itu", "rem", "sen"})
 """Words and abbreviations that both languages have, and a unit of CSS."""
 

@@ -58,7 +58,7 @@ def test_the_state_of_a_device_that_moves_has_its_new_place_as_its_readings_have
     states, latest = States(inventory), known(BIN, NOW, fill_pct=50.0)
     moved = replace(CITY.bins[BIN], site="tps-liliba", kelurahan=CITY.sites["tps-liliba"].kelurahan)
     lines_of(states, latest, NOW, BIN)
-    inventory.replace_devices({**CITY.devices, BIN: moved})
+    inventory.publish({**CITY.devices, BIN: moved})
     (line,) = lines_of(states, latest, NOW + timedelta(seconds=310), BIN)
     assert (field(line, "site"), field(line, "kelurahan")) == ("tps-liliba", moved.kelurahan)
 

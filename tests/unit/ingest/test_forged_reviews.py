@@ -136,11 +136,11 @@ def test_what_the_api_journals_counts_and_survives_a_replay(world: World) -> Non
 
 
 def test_a_review_of_a_camera_that_is_gone_waits_as_a_dead_letter_until_the_camera_is_back(world: World) -> None:
-    world.inventory.replace_devices({id_: device for id_, device in CITY.devices.items() if id_ != "cam-01"})
+    world.inventory.publish({id_: device for id_, device in CITY.devices.items() if id_ != "cam-01"})
     world.journal.append([Arrival(OURS, json.dumps(FORGED).encode(), NOW)])
     world.drain()
     assert world.reasons() == ["device 'cam-01' is not in the inventory of kupang"]
-    world.inventory.replace_devices(CITY.devices)
+    world.inventory.publish(CITY.devices)
     replay(world.box, world.journal, [letter.id for letter in world.box.find(limit=9)])
     world.drain()
     assert [event.type for event in world.events()] == ["review"]

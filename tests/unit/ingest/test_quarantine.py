@@ -14,7 +14,8 @@ import msgspec
 import pytest
 
 from city.errors import RetryLaterError
-from city.inventory.adoption import AdoptedDevices, Adoption, adopt
+from city.inventory.additions import InventoryAdditions
+from city.inventory.adoption import Adoption, adopt
 from city.inventory.model import Binding, City, Site, Truck
 from city.inventory.provider import InventoryProvider, LiveInventory
 from ingest.decoding.decoder import Decoder
@@ -172,7 +173,7 @@ def test_once_it_is_known_what_waited_is_stored_at_its_own_time_and_once(
     fields = {"adapter": "owntracks", "address": "dlhk/t9", "profile": "ot", "plate": "DH 9", "depot": "d"}
     inventory = LiveInventory(replace(city, sites={"d": Site("d", "Depot", "depot", "", -10.1, 123.6)}))
     adopt(tmp_path, inventory.current(), Adoption("truck-9", "truck", {**fields, "capacity_kg": 5000}))
-    assert AdoptedDevices(tmp_path, inventory).refresh() is False, "it was taken in when it was made"
+    assert InventoryAdditions(tmp_path, inventory).refresh() is False, "it was taken in when it was made"
     after = committed_offsets(tmp_path, inventory, store, quarantine, arrival(30))
     assert after.totals.stored == 31
     assert quarantine.find(state=None) == []

@@ -124,7 +124,7 @@ def test_waiting_for_a_camera_ends_with_the_process(tmp_path: Path) -> None:
 def test_a_source_that_is_not_there_is_refused_before_anything_starts(tmp_path: Path) -> None:
     runtime = Runtime(load_settings(data=tmp_path))
     misspelt = Camera(id="cam-01", source="rstp://admin:secret@host/sub")
-    runtime.inventory.replace_devices({"cam-01": misspelt})
+    runtime.inventory.publish({"cam-01": misspelt})
     with pytest.raises(ConfigError, match=r"^rstp://host: an address"):
         watched_cameras(runtime)
 

@@ -136,6 +136,9 @@ class Recorded:
         self.asked.append((codec.id, frame, at))
         return {"top": {"mm": 5}}
 
+    def check(self, codec: Codec) -> None:
+        self.asked.append((codec.id, RawFrame(0, b""), NOW))
+
 
 def test_the_codec_is_told_when_the_server_received_the_frame() -> None:
     recorded = Recorded()

@@ -1,0 +1,1 @@
+"""Drafts of profiles: from a few messages of an unknown model to a profile that reads them."""
