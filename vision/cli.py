@@ -1,4 +1,4 @@
-"""`kota vision`: watch the cameras, or score the detector over a folder of clips."""
+"""`kota vision`: watch the cameras, score the detector over a folder of clips, or install a learned detector."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from pathlib import Path
 import cv2
 
 from vision.detect.detector import AbandonedObjectDetector
+from vision.models.cli import run as run_model
 from vision.score import NO_HINTS, Alarm, ClipHints, clips_in, frames_of, hints_of, read_truth, run_detector
 
 
 def run(argv: list[str]) -> int:
-    """`kota vision score FOLDER --out FILE` scores; anything else runs the service."""
+    """`kota vision score` and `kota vision model` are verbs of their own; anything else runs the service."""
+    if argv[:1] == ["model"]:
+        return run_model(argv[1:])
     if argv[:1] != ["score"]:
         serve = importlib.import_module("city.runtime.serve")
         code: int = serve.run(["vision", *argv])

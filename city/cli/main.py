@@ -57,7 +57,7 @@ VERBS: Final[dict[str, Verb]] = {
     "bench": Verb(
         "tests.bench.run", "measure what is to be fast, beside a reference (adapters, boards, ingest, outage, vision)"
     ),
-    "vision": Verb("vision.cli", "watch cameras, or score the detector over a folder of clips"),
+    "vision": Verb("vision.cli", "watch cameras, score the detector over clips, or install a model"),
     "evidence": Verb(
         "vision.evidence.cli",
         "check, export or delete evidence of dumping, or say who saw it (verify, accesses, export)",

@@ -55,10 +55,10 @@ class OnnxDetector:
     """Owns one network; a lock serialises its threads."""
 
     def __init__(self, path: Path) -> None:
-        """Load a model and its description.
+        """Load a model and its description, and try them on an empty picture.
 
         Raises:
-            ConfigError: The model or its description is missing or invalid.
+            ConfigError: The model or its description is missing or invalid, or they do not fit each other.
         """
         self._lock = threading.Lock()
         self._description = _read_description(path.with_suffix(".toml"))
@@ -67,13 +67,14 @@ class OnnxDetector:
             self._output_names = self._network.getUnconnectedOutLayersNames()
         except cv2.error as exc:
             raise ConfigError(f"{path}: OpenCV cannot read this model: {exc.err}") from exc
+        side = self._description.size
+        try:
+            self.detect(np.full((side, side, 3), GREY, np.uint8))
+        except cv2.error as exc:
+            raise ConfigError(f"{path}: OpenCV cannot run this model: {exc.err}") from exc
 
     def detect(self, image: Image) -> list[Detection]:
-        """Detect objects in a picture, (height, width, 3) uint8, BGR; highest score first.
-
-        Raises:
-            ConfigError: The shape of the model's output does not match its description.
-        """
+        """Detect objects in a picture, (height, width, 3) uint8, BGR; highest score first."""
         square, scale = _letterbox(image, self._description.size)
         with self._lock:
             self._network.setInput(self._blob(square))

@@ -20,6 +20,7 @@ from city.errors import ConfigError, KotaError
 from city.inventory.model import Camera
 from city.inventory.zone_plans import ZonePlanFile, still_path
 from city.runtime.service import Runtime
+from city.runtime.settings import Settings
 from city.storage.file_lock import file_lock
 from edge.agent import Agent
 from edge.outbox import Outbox
@@ -33,6 +34,7 @@ from vision.capture.watchdog import RECORDED, STREAMED
 from vision.detect.onnx_detector import OnnxDetector
 from vision.evidence.encryption import PUBLIC_NAME, read_public_key
 from vision.evidence.store import open_evidence_store
+from vision.models.known import installed_model
 
 log = structlog.get_logger("vision")
 
@@ -56,8 +58,6 @@ class CameraGroup:
         runtime: Settings, city and the signal to stop.
         cameras: The cameras of this process.
 
-    Raises:
-        ConfigError: The settings name a detection model that cannot be used.
     """
 
     def __init__(self, runtime: Runtime, cameras: Sequence[Camera]) -> None:
@@ -65,8 +65,7 @@ class CameraGroup:
         self._cameras = cameras
         self._workers: dict[str, CameraWorker] = {}
         self._evidence = open_evidence_store(runtime.settings, runtime.secrets)
-        model = runtime.settings.vision_model
-        self._object_detector = OnnxDetector(model) if model else None
+        self._object_detector = open_object_detector(runtime.settings)
 
     def run(self, on_heartbeat: Callable[[dict[str, float]], None] = lambda _loads: None) -> None:
         """Watch; calls `on_heartbeat` once a second with each camera's load in CPU seconds a second.
@@ -157,6 +156,18 @@ def camera_lock(path: Path, stop: threading.Event) -> Iterator[bool]:
                 yield True
                 return
         yield False
+
+
+def open_object_detector(settings: Settings) -> OnnxDetector | None:
+    """The learned detector of the settings, or the one that is installed; None where there is none that can be used."""
+    path = settings.vision_model or installed_model(settings.data)
+    if path is None:
+        return None
+    try:
+        return OnnxDetector(path)
+    except ConfigError as exc:
+        log.error("vision.model_unusable", model=path.name, reason=str(exc))
+        return None
 
 
 def source_of(runtime: Runtime, camera: Camera) -> FrameSource:

@@ -66,9 +66,8 @@ def test_the_older_layout_multiplies_objectness_and_class(tmp_path: Path) -> Non
 
 
 def test_a_model_whose_answer_does_not_fit_its_description_is_refused_in_words(tmp_path: Path) -> None:
-    detector = OnnxDetector(model_at(tmp_path, np.array([PERSON]), classes=["person"]))
     with pytest.raises(ConfigError, match="not anchors_last of 1 classes"):
-        detector.detect(PICTURE)
+        OnnxDetector(model_at(tmp_path, np.array([PERSON]), classes=["person"]))
 
 
 @pytest.mark.parametrize("broken", ["model", "description", "words"])

@@ -1,0 +1,1 @@
+"""Learned detectors: which are known, and which is installed."""
