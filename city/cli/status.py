@@ -40,7 +40,7 @@ def to_text(status: CityStatus, problems: list[Problem], lang: Lang) -> str:
     lines = [STATUS_TEXTS.text("unwell" if problems else "well", lang).capitalize()]
     lines += [f"  - {problem.text(lang)}" for problem in problems]
     lines += [STATUS_TEXTS.text("processes", lang), *(_process(process, lang) for process in status.processes)]
-    facts = [*_ingest(status, lang), ("disk", _disk(status, lang))]
+    facts = [*_ingest(status, lang), ("disk", _disk(status, lang)), *_detector(status, lang)]
     return "\n".join([*lines, *(f"{STATUS_TEXTS.text(key, lang)}: {words}" for key, words in facts)])
 
 
@@ -69,6 +69,14 @@ def _ingest(status: CityStatus, lang: Lang) -> list[tuple[str, str]]:
     if ingest.canary_age_s is not None:
         facts.append(("canary", STATUS_TEXTS.text("canary_age", lang, age_s=round(ingest.canary_age_s))))
     return [*facts, ("store", store), ("journal", journal)]
+
+
+def _detector(status: CityStatus, lang: Lang) -> list[tuple[str, str]]:
+    """The learned detector of the cameras; nothing where no camera has run."""
+    if status.detector is None:
+        return []
+    is_used = status.detector.model and not status.detector.reason
+    return [("detector", status.detector.model if is_used else STATUS_TEXTS.text("no_detector", lang))]
 
 
 def _disk(status: CityStatus, lang: Lang) -> str:

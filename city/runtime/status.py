@@ -20,6 +20,7 @@ import msgspec
 
 from broker.health import BrokerHealth, read_health
 from city.i18n.catalogue import STATUS_TEXTS, Lang
+from city.runtime.detector_state import DetectorState, read_detector_state
 from city.runtime.heartbeats import PartHeartbeat, heartbeat_path, read_heartbeat
 from city.storage.folder_lock import in_use
 
@@ -113,6 +114,7 @@ class CityStatus(msgspec.Struct, frozen=True):
     disk_free_bytes: int | None
     disk_bytes: int | None
     broker: BrokerHealth | None = None
+    detector: DetectorState | None = None
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -176,6 +178,8 @@ def problems_of(status: CityStatus, now: datetime) -> list[Problem]:
     for alarm in ingest.alarms if ingest else ():
         problems.append(Problem("bad_messages", {name: alarm.get(name, "?") for name in ("subject", "bad", "of")}))
     problems += broker_problems(status.broker, now)
+    if status.detector and status.detector.reason:
+        problems.append(Problem("model_unusable", {"model": status.detector.model, "reason": status.detector.reason}))
     if status.disk_free_bytes is not None and status.disk_free_bytes < DISK_LOW_BYTES:
         problems.append(Problem("disk_low", {"free_mb": status.disk_free_bytes >> 20}))
     return problems
@@ -222,6 +226,7 @@ def read_status(
         disk_free_bytes=disk.free if disk else None,
         disk_bytes=disk.total if disk else None,
         broker=read_health(data),
+        detector=read_detector_state(data),
     )
 
 

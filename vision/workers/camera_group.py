@@ -19,6 +19,7 @@ from broker.client import BusClient, connection_params
 from city.errors import ConfigError, KotaError
 from city.inventory.model import Camera
 from city.inventory.zone_plans import ZonePlanFile, still_path
+from city.runtime.detector_state import DetectorState, write_detector_state
 from city.runtime.service import Runtime
 from city.runtime.settings import Settings
 from city.storage.file_lock import file_lock
@@ -161,13 +162,15 @@ def camera_lock(path: Path, stop: threading.Event) -> Iterator[bool]:
 def open_object_detector(settings: Settings) -> OnnxDetector | None:
     """The learned detector of the settings, or the one that is installed; None where there is none that can be used."""
     path = settings.vision_model or installed_model(settings.data)
-    if path is None:
-        return None
-    try:
-        return OnnxDetector(path)
-    except ConfigError as exc:
-        log.error("vision.model_unusable", model=path.name, reason=str(exc))
-        return None
+    detector, reason = None, ""
+    if path is not None:
+        try:
+            detector = OnnxDetector(path)
+        except ConfigError as exc:
+            reason = str(exc)
+            log.error("vision.model_unusable", model=path.name, reason=reason)
+    write_detector_state(settings.data, DetectorState(path.stem if path else "", reason))
+    return detector
 
 
 def source_of(runtime: Runtime, camera: Camera) -> FrameSource:

@@ -15,6 +15,7 @@ from api.console.parts.markup import join, link, table, tag
 from api.queries.camera_metrics import CameraMetrics
 from api.queries.reporting import DAYS, CameraReport, camera_reports, day_of
 from city.errors import PayloadError
+from city.runtime.detector_state import read_detector_state
 
 _SHORT_S: Final = 60.0
 """Shorter durations are not shown."""
@@ -33,7 +34,17 @@ def _body(page: PageContext, day: date, reports: list[CameraReport]) -> Markup:
     headings = [page.t(key) for key in ("at_camera", "judged_share", "wrong_because", "unseen", "on_day", "zones")]
     rows = [_row(page, report) for report in reports]
     intro = tag("p", page.plural("cameras_intro", DAYS, day=day.isoformat()), class_="intro")
-    return join([intro, _form(page, day), table(headings, rows, narrow="lines")])
+    return join([intro, _detector_note(page), _form(page, day), table(headings, rows, narrow="lines")])
+
+
+def _detector_note(page: PageContext) -> Markup | None:
+    """What the cameras of this machine lack for want of a learned detector."""
+    state = read_detector_state(page.context.data)
+    if state is None or (state.model and not state.reason):
+        return None
+    if state.reason:
+        return tag("p", page.t("cameras_model_unusable", reason=state.reason), class_="warn")
+    return tag("p", page.t("cameras_without_model"), class_="intro")
 
 
 def _form(page: PageContext, day: date) -> Markup:

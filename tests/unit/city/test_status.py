@@ -19,6 +19,7 @@ from broker.health import BrokerHealth
 from city.cli.main import main
 from city.cli.status import to_text
 from city.i18n.catalogue import LANGS, STATUS_TEXTS
+from city.runtime.detector_state import DetectorState, read_detector_state, write_detector_state
 from city.runtime.heartbeats import HeartbeatRegistry, HeartbeatWriter, PartHeartbeat
 from city.runtime.status import (
     DISK_LOW_BYTES,
@@ -71,6 +72,7 @@ UNWELL: list[tuple[str, CityStatus]] = [
     ("broker_full", replace(WELL, broker=replace(BROKER, waiting_bytes=95 << 20))),
     ("refused_topics", replace(WELL, broker=replace(BROKER, refused_topics_total=3, refused_topic_at=BROKER.at - 60))),
     ("disk_low", replace(WELL, disk_free_bytes=DISK_LOW_BYTES - 1)),
+    ("model_unusable", replace(WELL, detector=DetectorState("mine", "mine.toml is missing"))),
 ]
 
 
@@ -140,6 +142,29 @@ def test_the_picture_shows_what_is_asked_for() -> None:
     ):
         assert words in said
     assert "Last heard" not in to_text(WELL, [], "en")
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (DetectorState("nanodet-m-416"), "Recognition of people and vehicles: nanodet-m-416"),
+        (DetectorState(), "Recognition of people and vehicles: without a model; less is recognised"),
+        (DetectorState("mine", "broken"), "Recognition of people and vehicles: without a model; less is recognised"),
+    ],
+)
+def test_the_learned_detector_is_told_where_cameras_run(tmp_path: Path, state: DetectorState, words: str) -> None:
+    assert read_detector_state(tmp_path) is None
+    write_detector_state(tmp_path, state)
+    picture = replace(WELL, detector=read_detector_state(tmp_path))
+    assert picture.detector == state
+    assert words in to_text(picture, [], "en")
+    assert "Recognition" not in to_text(WELL, [], "en")
+
+
+def test_a_disk_that_refuses_the_detectors_state_keeps_nobody_from_watching(tmp_path: Path) -> None:
+    (tmp_path / "vision").write_text("no folder")
+    write_detector_state(tmp_path, DetectorState("mine"))
+    assert read_detector_state(tmp_path) is None
 
 
 class Answering(BaseHTTPRequestHandler):

@@ -240,9 +240,9 @@ INDONESIAN_NAMES: Final = frozenset(
 """Words of Indonesian texts that are parts of names in the code."""
 NO_TEXTS_OF_OURS: Final = re.compile(
     r"city/i18n/|ingest/decoding/formats/\w+/samples/|(city/\w+|ingest/decoding/formats/\w+)/profiles/"
-    r"|city/inventory/units\.py|ingest/decoding/drafting/(field_words|states)\.py"
+    r"|city/inventory/units\.py|ingest/decoding/drafting/(field_words|states)\.py|vision/models/known\.toml"
 )
-"""The catalogues, messages of devices, and words that makers use, those of units among them."""
+"""The catalogues, messages of devices, and words that makers use, those of units and of classes among them."""
 ALSO_ENGLISH: Final = frozenset({"des", "gas", "itu", "rem", "sen"})
 """Words and abbreviations that both languages have, and a unit of CSS."""
 

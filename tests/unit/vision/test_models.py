@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from city.errors import ConfigError, RetryLaterError
+from city.runtime.detector_state import DetectorState, read_detector_state
 from city.runtime.settings import load_settings
 from tests.support.require import require_shared
 from tests.unit.vision.test_onnx_detector import PERSON, PICTURE, model_at
@@ -113,6 +114,7 @@ def test_watching_goes_on_without_a_model_that_cannot_be_used(
     detector = open_object_detector(settings)
     assert detector is not None
     assert detector.detect(PICTURE)[0].kind == "person"
+    assert read_detector_state(tmp_path) == DetectorState(path.stem)
     if fault == "weights":
         path.write_bytes(path.read_bytes()[:200])
     elif fault == "description":
@@ -121,7 +123,11 @@ def test_watching_goes_on_without_a_model_that_cannot_be_used(
         path.with_suffix(".toml").write_text('size = 64\nclasses = ["person"]\n')
     assert open_object_detector(settings) is None
     assert "vision.model_unusable" in capsys.readouterr().out
+    state = read_detector_state(tmp_path)
+    assert state is not None
+    assert (state.model, bool(state.reason)) == (path.stem, True)
     assert open_object_detector(load_settings(data=tmp_path)) is None
+    assert read_detector_state(tmp_path) == DetectorState()
 
 
 @pytest.mark.parametrize("name", ["nanodet-m-416", "fastestdet-352"])
