@@ -66,12 +66,12 @@ class OnnxDetector:
             self._network = cv2.dnn.readNetFromONNX(str(path))
             self._output_names = self._network.getUnconnectedOutLayersNames()
         except cv2.error as exc:
-            raise ConfigError(f"{path}: OpenCV cannot read this model: {exc.err}") from exc
+            raise ConfigError(f"{path.name}: OpenCV cannot read this model: {_words(exc, path)}") from exc
         side = self._description.size
         try:
             self.detect(np.full((side, side, 3), GREY, np.uint8))
         except cv2.error as exc:
-            raise ConfigError(f"{path}: OpenCV cannot run this model: {exc.err}") from exc
+            raise ConfigError(f"{path.name}: OpenCV cannot run this model: {_words(exc, path)}") from exc
 
     def detect(self, image: Image) -> list[Detection]:
         """Detect objects in a picture, (height, width, 3) uint8, BGR; highest score first."""
@@ -101,8 +101,15 @@ class OnnxDetector:
 def _read_description(path: Path) -> ModelDescription:
     try:
         return msgspec.convert(tomllib.loads(path.read_text()), ModelDescription)
-    except (OSError, ValueError, msgspec.ValidationError) as exc:
-        raise ConfigError(f"{path}: {exc}") from exc
+    except OSError as exc:
+        raise ConfigError(f"{path.name}: {exc.strerror or exc}") from exc
+    except (ValueError, msgspec.ValidationError) as exc:
+        raise ConfigError(f"{path.name}: {exc}") from exc
+
+
+def _words(exc: cv2.error, path: Path) -> str:
+    """What OpenCV says, without the folder: pages show it."""
+    return str(exc.err).replace(str(path), path.name).strip()
 
 
 def _letterbox(image: Image, size: int) -> tuple[Image, float]:
