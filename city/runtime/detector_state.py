@@ -24,7 +24,7 @@ class DetectorState(msgspec.Struct, frozen=True):
 def write_detector_state(data: Path, state: DetectorState) -> None:
     """Write the state; a disk that refuses keeps nobody from watching."""
     with contextlib.suppress(StorageError):
-        replace_file(data / _FILE, msgspec.json.encode(state), mode=0o644, parents=True)
+        replace_file(data / _FILE, msgspec.json.encode(state), parents=True)
 
 
 def read_detector_state(data: Path) -> DetectorState | None:
