@@ -34,6 +34,7 @@ SERVICES: Final = {
 
 STOP_WITHIN_S: Final = 4.0
 SIGN_EVERY_S: Final = 2.0
+_STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _PR_SET_PDEATHSIG: Final = 1
 _SETTINGS: Final = (
     "data", "city", "demo", "host", "port", "mqtt_host", "mqtt_port", "mqtt_version", "mqtt_client",
@@ -57,8 +58,8 @@ def run(argv: list[str]) -> int:
     runtime = Runtime(settings_from(args), args.services)
     if "KOTA_SUPERVISOR" in os.environ:
         _end_with_parent(int(os.environ["KOTA_SUPERVISOR"]))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: runtime.stop.set())
+    for number in _STOP_SIGNALS:
+        signal.signal(number, lambda *_: _stop(runtime))
     writer = HeartbeatWriter(runtime.settings.data, runtime.heartbeats)  # before anything could inherit the pipe's name
     for name in args.services:
         runtime.beat(name, "starting", patience_s=START_PATIENCE_S)
@@ -106,6 +107,13 @@ def _serve(name: str, runtime: Runtime) -> None:
         log.error("service.failed", service=name, reason=str(exc))
         runtime.failed.set()
         runtime.stop.set()
+
+
+def _stop(runtime: Runtime) -> None:
+    """End the services. A second signal must not interrupt this: it would wait for the lock that this one holds."""
+    for number in _STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    runtime.stop.set()
 
 
 def _end_with_parent(supervisor: int) -> None:
