@@ -40,7 +40,7 @@ from broker.nats.sign_ins import SignIns
 from broker.nats.state_streams import ensure_state_streams
 from broker.nats.stream import Sweeper, clear_unreadable, ensure_stream
 from broker.nats.subjects import HELD, STREAM
-from broker.nats.system import SystemAccount
+from broker.nats.system import ConnectionInfo, SystemAccount
 from city.errors import RetryLaterError
 
 log = structlog.get_logger("broker")
@@ -190,8 +190,12 @@ class EmbeddedBroker:
         The server opens its MQTT port before our connection exists. It keeps no request without a listener: such a
         client waits `SIGN_IN_WITHIN_S` and is then refused.
         """
+        await system.end(await self._list_unanswered(system))
+
+    async def _list_unanswered(self, system: SystemAccount) -> list[ConnectionInfo]:
+        """Unauthenticated connections, except those whose request is being answered; oldest first."""
         connections = await system.list_unauthenticated()
-        await system.end([connection for connection in connections if connection.id not in self._sign_ins.pending])
+        return [connection for connection in connections if connection.id not in self._sign_ins.pending]
 
     def _begin_serving(self, url: str, system: SystemAccount) -> None:
         """Publish the endpoint, start authentication, and report storage damage."""
@@ -277,11 +281,7 @@ class EmbeddedBroker:
 
     async def _shed_unauthenticated(self, system: SystemAccount) -> None:
         """End unauthenticated connections, except those whose request is being answered."""
-        unauthenticated = [
-            connection
-            for connection in await system.list_unauthenticated()
-            if connection.id not in self._sign_ins.pending
-        ]
+        unauthenticated = await self._list_unanswered(system)
         if len(unauthenticated) <= UNAUTHENTICATED_SPARED:
             return
         for connection in unauthenticated:

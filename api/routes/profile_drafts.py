@@ -23,11 +23,11 @@ from api.http.routing import ApiRoute
 from api.queries.profile_drafts import draft_of, try_profile_on
 from broker.contract.topics import ID_PATTERN, Kind
 from city.errors import ConfigError, PayloadError, StorageError
-from city.inventory.codecs import CodecNameTakenError, save_codec
+from city.inventory.codecs import save_codec
 from city.inventory.model import Codec, Profile
-from city.inventory.problems import InventoryError
+from city.inventory.problems import InventoryError, NameTakenError
 from city.inventory.profile_toml import to_toml
-from city.inventory.saved_profiles import NameTakenError, save_profile
+from city.inventory.saved_profiles import save_profile
 from ingest.decoding.drafting.draft import DraftKey, KeyMapping, ProfileDraft, free_name, to_profile
 from ingest.decoding.drafting.key_samples import KEYS_MAX, PATH_MAX, KeyType
 from ingest.decoding.drafting.proposals import TIME_FIELD, FieldProposal
@@ -256,7 +256,7 @@ def save_payload_codec(request: Request, body: SaveCodecRequest) -> SavedCodecRe
             with _saving:
                 save_codec(context.data, codec, context.city.codecs)
             context.refresh()
-    except CodecNameTakenError as exc:
+    except NameTakenError as exc:
         raise HTTPException(409, f"there is another codec {body.name!r}; rename the file") from exc
     except PayloadError as exc:
         return problem(422, str(exc), errors=[FieldErrorResponse("source", str(exc))])

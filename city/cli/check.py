@@ -9,7 +9,7 @@ import shutil
 import socket
 import sys
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
@@ -103,30 +103,27 @@ def _check_inventory(settings: Settings) -> Finding:
 
 def _check_saved_profiles(settings: Settings) -> Finding:
     """Profiles saved in the data folder; a wrong one costs itself, and the devices that use it."""
+    own, codecs = load_city(city_folder(settings.city)).profiles, whole_city(settings).codecs
     paths = saved_paths(settings.data)
-    own, known = load_city(city_folder(settings.city)), whole_city(settings)
-    problems = []
-    for path in paths:
-        try:
-            read_saved_profile(path, own.profiles, known.codecs)
-        except ConfigError as exc:
-            problems.append(str(exc))
-    detail = "\n".join(problems) or (f"{len(paths)} saved, all can be read" if paths else "none saved")
-    return Finding("saved profiles", ok=not problems, detail=detail)
+    return _try_files("saved profiles", paths, lambda path: read_saved_profile(path, own, codecs))
 
 
 def _check_saved_codecs(settings: Settings) -> Finding:
     """Codecs in the data folder; a wrong one costs itself, and the profiles that name it."""
-    paths = codec_paths(settings.data)
     own = load_city(city_folder(settings.city)).codecs
+    return _try_files("saved codecs", codec_paths(settings.data), lambda path: read_saved_codec(path, own))
+
+
+def _try_files(name: str, paths: Collection[Path], read: Callable[[Path], object]) -> Finding:
+    """Whether each file can be read."""
     problems = []
     for path in paths:
         try:
-            read_saved_codec(path, own)
+            read(path)
         except ConfigError as exc:
             problems.append(str(exc))
     detail = "\n".join(problems) or (f"{len(paths)} saved, all can be read" if paths else "none saved")
-    return Finding("saved codecs", ok=not problems, detail=detail)
+    return Finding(name, ok=not problems, detail=detail)
 
 
 def _check_addresses(settings: Settings) -> Finding:

@@ -12,16 +12,12 @@ from typing import Final
 
 from city.inventory.field_types import check_id
 from city.inventory.model import Codec
-from city.inventory.problems import InventoryError, InventoryProblem
+from city.inventory.problems import InventoryError, InventoryProblem, NameTakenError
 from city.inventory.tables import Problems
 from city.storage.atomic_files import replace_file
 
 FOLDER: Final = "codecs"
 SOURCE_MAX_BYTES: Final = 1 << 20
-
-
-class CodecNameTakenError(InventoryError):
-    """There is a codec of that name already."""
 
 
 def codec_paths(data: Path) -> list[Path]:
@@ -68,7 +64,7 @@ def save_codec(data: Path, codec: Codec, others: Collection[str]) -> Path:
         others: Names that are taken.
 
     Raises:
-        CodecNameTakenError: There is a codec of that name; nothing has changed.
+        NameTakenError: There is a codec of that name; nothing has changed.
         InventoryError: The name is none, or the script too large; nothing has changed.
         StorageError: The disk refuses; nothing has changed.
     """
@@ -83,7 +79,7 @@ def save_codec(data: Path, codec: Codec, others: Collection[str]) -> Path:
         raise InventoryError([InventoryProblem(codec.id, "source", message)])
     if codec.id in others or path.exists():
         message = "there is a codec of that name; choose another"
-        raise CodecNameTakenError([InventoryProblem(codec.id, "name", message)])
+        raise NameTakenError([InventoryProblem(codec.id, "name", message)])
     replace_file(path, source, parents=True)
     return path
 

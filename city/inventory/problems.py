@@ -32,3 +32,7 @@ class InventoryError(ConfigError):
     def __init__(self, problems: Iterable[InventoryProblem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(map(str, self.problems)))
+
+
+class NameTakenError(InventoryError):
+    """What is to be saved has the name of another one."""

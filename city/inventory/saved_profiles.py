@@ -11,7 +11,7 @@ from typing import Final
 
 from city.inventory.field_types import check_id
 from city.inventory.model import Profile
-from city.inventory.problems import InventoryError, InventoryProblem
+from city.inventory.problems import InventoryError, InventoryProblem, NameTakenError
 from city.inventory.profile_toml import to_toml
 from city.inventory.profiles import parse_profile
 from city.inventory.tables import Problems, read_text
@@ -20,10 +20,6 @@ from city.storage.atomic_files import replace_file
 FOLDER: Final = "profiles"
 MAX_BYTES: Final = 262_144
 """Size of a file; a profile of every field has a few thousand bytes."""
-
-
-class NameTakenError(InventoryError):
-    """There is a profile of that name already."""
 
 
 def profile_path(data: Path, name: str) -> Path:

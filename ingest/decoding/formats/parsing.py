@@ -36,6 +36,7 @@ As seconds the first bound would be in the year 5138, as milliseconds the second
 """
 _BETWEEN_DATE_AND_TIME: Final = frozenset("T ")
 _TIMES_REMEMBERED: Final = 64
+_TIME_REMEMBERED_CHARS: Final = 64
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _BOM: Final = b"\xef\xbb\xbf"
 _ACCURACY_MAX_M: Final = 200.0
@@ -57,7 +58,7 @@ def json_value(payload: bytes) -> Any:  # noqa: ANN401 - JSON
         PayloadError: It is no JSON, or has too many objects.
     """
     body = payload.removeprefix(_BOM).rstrip(b"\0 \t\r\n")
-    if (containers := body.count(b"{") + body.count(b"[")) > CONTAINERS_MAX:
+    if len(body) > CONTAINERS_MAX and (containers := body.count(b"{") + body.count(b"[")) > CONTAINERS_MAX:
         raise PayloadError(f"{containers} objects and arrays, more than {CONTAINERS_MAX}")
     try:
         return _decoder.decode(body)
@@ -179,7 +180,10 @@ def parse_time(text: object) -> datetime | None:
     A name of UTC or of an Indonesian zone may stand behind it, a zone in brackets (RFC 9557) behind an offset. A time
     without a zone stays without.
     """
-    return _parse_time_text(text) if isinstance(text, str) else None
+    if not isinstance(text, str):
+        return None
+    # A cache of longer texts would hold megabytes, and no time is as long.
+    return _parse_time_text(text) if len(text) <= _TIME_REMEMBERED_CHARS else _parse_time_text.__wrapped__(text)
 
 
 @lru_cache(maxsize=_TIMES_REMEMBERED)

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from city.inventory.additions import InventoryAdditions
-from city.inventory.codecs import SOURCE_MAX_BYTES, CodecNameTakenError, read_saved_codec, save_codec
+from city.inventory.codecs import SOURCE_MAX_BYTES, read_saved_codec, save_codec
 from city.inventory.loader import builtin_city, load_city
 from city.inventory.model import Codec, FieldRule, Profile
-from city.inventory.problems import InventoryError
+from city.inventory.problems import InventoryError, NameTakenError
 from city.inventory.provider import LiveInventory
 from city.inventory.saved_profiles import save_profile
 
@@ -63,10 +63,10 @@ def test_a_wrong_file_costs_itself(tmp_path: Path) -> None:
 
 
 def test_a_codec_of_the_citys_folder_is_never_replaced(tmp_path: Path) -> None:
-    with pytest.raises(CodecNameTakenError):
+    with pytest.raises(NameTakenError):
         save_codec(tmp_path, CODEC, {"acme"})
     path = save_codec(tmp_path, CODEC, ())
-    with pytest.raises(CodecNameTakenError):
+    with pytest.raises(NameTakenError):
         save_codec(tmp_path, CODEC, ())
     with pytest.raises(InventoryError, match="own folder has a codec"):
         read_saved_codec(path, {"acme"})

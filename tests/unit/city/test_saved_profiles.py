@@ -17,11 +17,11 @@ from city.inventory.adoption import Adoption, adopt
 from city.inventory.field_types import join_path, split_path
 from city.inventory.loader import builtin_city, load_city
 from city.inventory.model import EventRule, FieldRule, Profile, SensorGeometry
-from city.inventory.problems import InventoryError
+from city.inventory.problems import InventoryError, NameTakenError
 from city.inventory.profile_toml import to_toml
 from city.inventory.profiles import parse_profile
 from city.inventory.provider import LiveInventory
-from city.inventory.saved_profiles import NameTakenError, profile_path, save_profile
+from city.inventory.saved_profiles import profile_path, save_profile
 from city.inventory.tables import Problems
 from city.runtime.settings import Settings
 

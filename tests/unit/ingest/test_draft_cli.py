@@ -14,8 +14,9 @@ from city.errors import ConfigError
 from city.inventory.additions import InventoryAdditions
 from city.inventory.adoption import Adoption, adopt
 from city.inventory.loader import builtin_city, load_city
+from city.inventory.problems import NameTakenError
 from city.inventory.provider import LiveInventory
-from city.inventory.saved_profiles import NameTakenError, profile_path
+from city.inventory.saved_profiles import profile_path
 from ingest.cli.device import run
 from ingest.decoding.decoder import Decoder
 from ingest.messages import Arrival
