@@ -124,7 +124,7 @@ class ThirdPartyDecoder:
         records: list[Record] = [*message.readings, *message.events, *message.statuses]
         return DecodeResult(
             [*records, *self._readings_of_absent(message)],
-            list(self._rejections(message)),
+            list(self._rejections(message)) if message.undecoded or message.unknown_devices else [],
             ignored=not (records or message.undecoded or message.unknown_devices),
             unknown_devices=[
                 msgspec.structs.replace(unknown, raw=self.redact(arrival, unknown.raw, unknown.names))
@@ -218,7 +218,7 @@ class ThirdPartyDecoder:
         received_at = message.arrival.received_at
         readings, rest = self._frame_readings(profile, report, received_at)
         for number, reading in enumerate(readings):
-            if parse_flag(reading.fields.get("simulated")):
+            if "simulated" in reading.fields and parse_flag(reading.fields["simulated"]):
                 continue  # somebody tried it out: nothing of it was measured
             at = self._aware(reading.at or report.at or _time_at(profile.time, reading.fields))
             own_time = at if at and is_plausible(at, received_at) else None

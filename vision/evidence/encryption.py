@@ -13,11 +13,12 @@ from __future__ import annotations
 import base64
 import contextlib
 from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Final
 
 import bech32
-import pyrage
 
 from city.errors import ConfigError
 from vision.evidence import encryption_v1
@@ -42,12 +43,12 @@ def find_encrypted(file: str, names: Iterable[str]) -> str | None:
 
 def new_private_key() -> str:
     """A private clear key, `AGE-SECRET-KEY-1...`."""
-    return str(pyrage.x25519.Identity.generate())
+    return str(_age().x25519.Identity.generate())
 
 
 def public_of(private: str) -> str:
     """The public half of a private clear key, `age1...`."""
-    return str(pyrage.x25519.Identity.from_str(private).to_public())
+    return str(_age().x25519.Identity.from_str(private).to_public())
 
 
 def key_file(private: str) -> str:
@@ -80,7 +81,8 @@ def encrypt(content: bytes, public: str) -> bytes:
         content: The plain content.
         public: The city's public clear key.
     """
-    encrypted: bytes = pyrage.encrypt(content, [pyrage.x25519.Recipient.from_str(public)])
+    age = _age()
+    encrypted: bytes = age.encrypt(content, [age.x25519.Recipient.from_str(public)])
     return encrypted
 
 
@@ -97,11 +99,17 @@ def decrypt(encrypted: bytes, private: str, name: str) -> bytes:
     """
     if encrypted.startswith(encryption_v1.MAGIC):
         return encryption_v1.decrypt(encrypted, _raw(private, _PRIVATE) or b"", name)
+    age = _age()
     try:
-        content: bytes = pyrage.decrypt(encrypted, [pyrage.x25519.Identity.from_str(private)])
-    except (pyrage.DecryptError, ValueError) as exc:
+        content: bytes = age.decrypt(encrypted, [age.x25519.Identity.from_str(private)])
+    except (age.DecryptError, ValueError) as exc:
         raise ConfigError(f"{name} cannot be decrypted: encrypted for another key, or changed since") from exc
     return content
+
+
+def _age() -> ModuleType:
+    """The library, loaded when it is needed: 1.4 MB in every process, and few sites ask for clear copies."""
+    return import_module("pyrage")
 
 
 def _read_key(path: Path, part: str) -> str:

@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
-from statistics import median
 from typing import Any, Final, Literal
 
 import msgspec
@@ -175,10 +174,11 @@ def usual_interval_s(examples: Examples) -> float | None:
     Messages that follow each other faster than in a minute were sent by hand, or belong to one report.
     """
     times = sorted({at for at, _ in examples.records})
-    gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(times)]
-    if len(gaps) < _GAPS_MIN or median(gaps) < _INTERVALS_S[0] / 2:
+    gaps = sorted((later - earlier).total_seconds() for earlier, later in pairwise(times))
+    middle = gaps[len(gaps) // 2] if len(gaps) >= _GAPS_MIN else 0.0
+    if middle < _INTERVALS_S[0] / 2:
         return None
-    return next((usual for usual in _INTERVALS_S if median(gaps) <= usual * 1.1), _INTERVALS_S[-1])
+    return next((usual for usual in _INTERVALS_S if middle <= usual * 1.1), _INTERVALS_S[-1])
 
 
 def _leaves(fields: Mapping[str, Any]) -> Iterator[tuple[str, _Plain]]:

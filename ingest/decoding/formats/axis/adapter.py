@@ -64,7 +64,7 @@ class Axis:
                 at=at,
                 key=payload,
                 events=(notification,) if notification else (),
-                quality=clock_flags(body.get("timestamp")),
+                quality=() if at else clock_flags(body.get("timestamp")),
                 hint=Hint(model="axis"),
                 raw=msgspec.json.encode(kept),
             )

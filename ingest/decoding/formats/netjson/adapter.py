@@ -65,13 +65,16 @@ class NetJson:
         general = mapping_at(body, "general")
         at = _sent_at(time[0]) if time else None
         serving = [interface for interface in objects_at(body, "interfaces") if _serves_clients(interface)]
+        octets = [_octets(interface) for interface in serving]
         return [
             DeviceReport(
                 names=(device,),
                 at=at or parse_epoch(general.get("local_time")),
                 key=b"monitoring" if at or general.get("local_time") else payload,
-                known={**_resources(body), **_radios(serving)},
-                counters={text_at(interface, "name"): _octets(interface) for interface in serving},
+                known={**_resources(body), **_radios(serving), **_totals(octets)},
+                counters={
+                    text_at(interface, "name"): counts for interface, counts in zip(serving, octets, strict=True)
+                },
                 hint=Hint(model="openwrt", label=text_at(general, "hostname")),
                 raw=_without_people(body),
             )
@@ -141,8 +144,6 @@ def _radios(serving: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         noise_dbm=max(noise, default=None),
         signal_dbm=_mean_signal(radios),
         channel_busy_pct=max(busy, default=None),
-        rx_bytes=_total(serving, "rx_bytes"),
-        tx_bytes=_total(serving, "tx_bytes"),
     )
 
 
@@ -170,9 +171,13 @@ def _mean_signal(radios: Iterable[Mapping[str, Any]]) -> float | None:
     return round(sum(report) / len(report), 1) if report else None
 
 
-def _total(interfaces: Iterable[Mapping[str, Any]], name: str) -> int | None:
-    octets = [count for interface in interfaces if (count := _octets(interface).get(name)) is not None]
-    return sum(octets) if octets else None
+def _totals(octets: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    """Sums over the interfaces that report a counter."""
+    totals: dict[str, int] = {}
+    for counts in octets:
+        for name, count in counts.items():
+            totals[name] = totals.get(name, 0) + count
+    return totals
 
 
 def _octets(interface: Mapping[str, Any]) -> dict[str, int]:
