@@ -18,6 +18,9 @@ from vision.detect.ownership import (
     is_alone,
     is_body,
     is_cut,
+    is_no_body,
+    is_recognised_body,
+    is_visible,
     may_be_person,
     note_carrier,
     owner_has_left,
@@ -38,6 +41,8 @@ ALIKE: Final = 2.0
 GRACE_S: Final = 8.0
 """A candidate without a region is kept for this long: an object that topples or is shifted is static again by then."""
 CALM_SHARE: Final = 0.8
+UNKNOWN_S: Final = 0.3
+"""What lay there so short a time after the background was learnt was there before: nobody was seen to bring it."""
 
 
 def match_candidates(known: Sequence[Candidate], regions: Sequence[Region], context: FrameContext) -> list[Candidate]:
@@ -100,7 +105,7 @@ def decide(candidate: Candidate, context: FrameContext) -> Decision:
     config, region = context.config, candidate.region
     if candidate.seen_s < context.at_s:
         return "wait"
-    if is_body(region, candidate.since_s, context) and context.at_s - candidate.first_s < config.parked_s:
+    if context.at_s - candidate.first_s < config.parked_s and _may_be_body(candidate, context):
         return "wait"
     kind = _classify(region, context)
     if kind == "nothing":
@@ -112,6 +117,13 @@ def decide(candidate: Candidate, context: FrameContext) -> Decision:
     if not candidate.brought:
         return "background" if context.at_s - candidate.first_s > config.give_up_s else "wait"
     return "abandoned" if _is_abandoned(candidate, context) else "wait"
+
+
+def _may_be_body(candidate: Candidate, context: FrameContext) -> bool:
+    """Whether the region is, or may be, a person or vehicle that stands there: it is not judged then."""
+    if is_recognised_body(candidate.region, context):
+        return True
+    return is_body(candidate.region, candidate.since_s, context) and not is_no_body(candidate.region, context)
 
 
 def _decide_refused(candidate: Candidate, context: FrameContext) -> Decision:
@@ -143,6 +155,8 @@ def _classify(region: Region, context: FrameContext) -> Literal["object", "nothi
     """Whether something was added, or the region is a ghost, light or shadow."""
     now, before = context.backgrounds.short_term, context.backgrounds.background
     inside = region.shape != 0
+    if np.median(cut(context.backgrounds.stable_since_s, region.box)[inside]) < UNKNOWN_S:
+        return "nothing"
     if np.median(cut(context.backgrounds.confirmed_s, region.box)[inside]) < context.config.confirmed_s:
         return "nothing"
     if share_of(cut(context.backgrounds.static(0.0), region.box)[inside]) < context.config.min_solid:
@@ -160,20 +174,36 @@ def _is_abandoned(candidate: Candidate, context: FrameContext) -> bool:
     config, region = context.config, candidate.region
     if not owner_has_left(candidate, context):
         return False
-    hold_s, alone_s = config.hold_s, config.alone_s
+    if context.recogniser.is_present and not is_no_body(region, context):
+        return False
     carried = was_carried(candidate, context)
     if is_cut(region.box, context) and not carried:
         return False
-    if carried:
-        hold_s, alone_s = config.quick_hold_s, config.quick_alone_s
-    elif may_be_person(candidate, context):
-        hold_s = config.person_hold_s
-    elif not was_left_behind(candidate, context):
-        hold_s = config.unknown_hold_s
-    if median_stable_s(region, context.backgrounds) < hold_s or not is_alone(region, alone_s, context):
+    hold_s = _hold_s(candidate, context, carried=carried)
+    if median_stable_s(region, context.backgrounds) < hold_s:
+        return False
+    alone_s = config.quick_alone_s if carried else config.alone_s
+    # Once a recognised owner has gone, others who pass do not matter.
+    owner = candidate.carrier
+    is_passed_only = owner is not None and owner.kind and was_left_behind(candidate, context)
+    if context.recogniser.is_near(region.box, 0, context.at_s - alone_s):
+        return False
+    if not (is_visible if is_passed_only else is_alone)(region, alone_s, context):
         return False
     patches = [cut(entry.gray, region.box) for entry in context.history.since(context.at_s - hold_s)]
     return rigidity(patches) >= config.rigid if patches else False
+
+
+def _hold_s(candidate: Candidate, context: FrameContext, *, carried: bool) -> float:
+    """Minimum time in seconds for which the object must have been still."""
+    config, region = context.config, candidate.region
+    if carried:
+        return config.quick_hold_s
+    if is_body(region, candidate.since_s, context):
+        return config.person_hold_s
+    if may_be_person(candidate, context) and not is_no_body(region, context):
+        return config.person_hold_s
+    return config.hold_s if was_left_behind(candidate, context) else config.unknown_hold_s
 
 
 def _is_calm(region: Region, context: FrameContext) -> bool:

@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from vision.detect.absorption import AbsorbedRegions
 from vision.detect.candidates import decide, match_candidates
 from vision.detect.config import DetectorConfig
 from vision.detect.dual_background import DualBackground
@@ -34,7 +35,8 @@ from vision.detect.picture import (
     shrink,
 )
 from vision.detect.port import AbandonedObject, FullBox, ObjectDetector, StepResult
-from vision.detect.regions import Box, boxes_of, regions_of, shared_px
+from vision.detect.recognition import Geometry, Recogniser
+from vision.detect.regions import Box, boxes_of, regions_of
 from vision.detect.removal import ReportedObject, find_removed, find_toppled, objects_mask, track
 from vision.detect.scene import NotArmed, SceneWatch
 from vision.detect.stabilisation import Stabiliser
@@ -67,6 +69,7 @@ class _LearntView:
         judge_due_s: Time at which static regions are judged next, in seconds.
         filled_since_s: Time since which most of the picture differs, in seconds.
         candidates: Static regions under judgement.
+        absorbed: Regions that were absorbed into the background.
         history: Recent foreground masks.
         tracker: Tracks of moving blobs.
     """
@@ -82,6 +85,7 @@ class _LearntView:
         self.raw_share = self.judge_due_s = 0.0
         self.filled_since_s = at_s
         self.candidates: list[Candidate] = []
+        self.absorbed = AbsorbedRegions()
         self.history = FrameHistory()
         self.tracker = Tracker()
 
@@ -93,10 +97,16 @@ class _LearntView:
         """Learn from one more picture."""
         self.learning_frames.append(self.stabiliser.stabilise(picture, self.learning_frames[0], at_s))
 
-    def end_learning(self, at_s: float, warm_up_s: float) -> None:
-        """Set the background to the median of the learning frames, which stand for `warm_up_s` seconds."""
+    def end_learning(self, at_s: float, warm_up_s: float, occupied: Mask) -> None:
+        """Set the background to the median of the learning frames.
+
+        Args:
+            at_s: The time in seconds.
+            warm_up_s: Seconds that the learning frames stand for.
+            occupied: Where bodies were recognised: the background is not known there.
+        """
         self.backgrounds = DualBackground(median_of(self.learning_frames))
-        self.backgrounds.confirm(self.learning_frames, warm_up_s / len(self.learning_frames))
+        self.backgrounds.confirm(self.learning_frames, warm_up_s / len(self.learning_frames), occupied)
         self.learning_frames = []
         self.reason = ""
         self.stabiliser.refer_to(self.backgrounds.background, at_s)
@@ -119,12 +129,12 @@ class AbandonedObjectDetector:
             zone: Polygon in normalised coordinates (0..1 from the top left); empty for the whole picture.
             config: Thresholds.
             person_height: (row, height) of a person, both as shares of the picture's height; learnt if empty.
-            object_detector: Second opinion before an alarm.
+            object_detector: Recognises people, vehicles and animals; None judges by movement alone.
         """
         self._zone = zone
         self._person_height = person_height
         self._config = config or DetectorConfig()
-        self._object_detector = object_detector
+        self._recogniser = Recogniser(object_detector)
         self._scene = SceneWatch()
         self._view = _LearntView(EMPTY, 0.0, "warming_up", 0.0)
         self._inside: Mask = np.zeros(EMPTY.shape[:2], np.bool_)
@@ -166,6 +176,7 @@ class AbandonedObjectDetector:
         self._inside = polygon_mask([self._zone] if self._zone else [], height_px, width_px)
         self._perspective = Perspective([(row * height_px, height * height_px) for row, height in self._person_height])
         self._reported.clear()
+        self._recogniser.clear()
         self._scene.start_anew()
         self._last = self._relearn(plain, at_s, "warming_up")
 
@@ -173,6 +184,7 @@ class AbandonedObjectDetector:
         """Learn the background anew for a reason. Reported objects stay under watch unless the camera was moved."""
         if reason == "moved":
             self._reported.clear()
+            self._recogniser.clear()
         learning_s = self._config.moved_s if reason == "moved" else self._config.warm_up_s
         self._view = _LearntView(plain, at_s, reason, learning_s)
         return StepResult(armed=False, reason=reason)
@@ -191,6 +203,7 @@ class AbandonedObjectDetector:
         if frozen or self._view.is_learning(at_s):
             if not frozen:
                 self._view.add_learning_frame(picture, at_s)
+                self._look(image, at_s, [(0, 0, plain.shape[1], plain.shape[0])])
             return StepResult(armed=False, reason="frozen" if frozen else self._view.reason)
         if self._view.reason:
             self._end_learning(at_s)
@@ -208,7 +221,8 @@ class AbandonedObjectDetector:
         return self._detect(picture, image, at_s, elapsed_s)
 
     def _end_learning(self, at_s: float) -> None:
-        self._view.end_learning(at_s, self._config.warm_up_s)
+        occupied = self._recogniser.mask(self._view.learning_frames[0].shape, at_s)
+        self._view.end_learning(at_s, self._config.warm_up_s, occupied)
         for reported in self._reported:
             reported.relit = True
         self._scene.start_anew()
@@ -243,17 +257,20 @@ class AbandonedObjectDetector:
     def _detect(self, picture: Picture, image: Image, at_s: float, elapsed_s: float) -> StepResult:
         """Update backgrounds, tracks and candidates with a usable picture."""
         backgrounds = self._view.backgrounds
-        backgrounds.step(picture, elapsed_s, self._reported_mask())
+        occupied = self._recogniser.mask(picture.shape, at_s)
+        backgrounds.step(picture, elapsed_s, self._reported_mask(), occupied)
         self._view.stabiliser.cut_border(backgrounds.foreground)
         self._scene.learn(gray_of(backgrounds.background))
         self._view.history.add(at_s, backgrounds.foreground, gray_of(picture))
         static = backgrounds.static(self._config.quick_hold_s)
         self._view.stabiliser.cut_border(static)
         moving = backgrounds.foreground & ~static & ~self._reported_mask()
-        for seen in self._view.tracker.step(moving, at_s, self._min_area_px):
+        blobs = self._view.tracker.step(moving, at_s, self._min_area_px)
+        self._look(image, at_s, [*(blob.box for blob in blobs), *self._recogniser.recent_boxes(at_s)])
+        for seen in self._recogniser.people(at_s) if self._recogniser.is_present else blobs:
             self._perspective.learn(seen, moving.shape)
         removed = self._find_removed(picture, elapsed_s)
-        alarms = self._judge(static, image, at_s) if at_s >= self._view.judge_due_s else []
+        alarms = self._judge(static, at_s) if at_s >= self._view.judge_due_s else []
         return StepResult(alarms, removed, people=self._people())
 
     @property
@@ -263,12 +280,26 @@ class AbandonedObjectDetector:
     def _reported_mask(self) -> Mask:
         return objects_mask(self._reported, self._view.backgrounds.foreground.shape)
 
-    def _judge(self, static: Mask, image: Image, at_s: float) -> list[AbandonedObject]:
+    def _look(self, image: Image, at_s: float, moving: Sequence[Box]) -> None:
+        """Let the learned detector look at what moves and at what is being judged."""
+        shift = self._view.stabiliser.shift
+        geometry = Geometry(self._scale, (shift.x_px, shift.y_px) if shift.sure else (0.0, 0.0))
+        judged = [candidate.region.box for candidate in self._view.candidates]
+        self._recogniser.look(image, at_s, moving, judged, self._view.backgrounds.foreground.shape, geometry)
+
+    def _judge(self, static: Mask, at_s: float) -> list[AbandonedObject]:
         """Match the static regions to the candidates and report those that pass every check."""
         self._view.judge_due_s = at_s + JUDGE_EVERY_S
         context = FrameContext(
-            at_s, self._view.backgrounds, self._view.history, self._view.tracker, self._perspective, self._config
+            at_s,
+            self._view.backgrounds,
+            self._view.history,
+            self._view.tracker,
+            self._recogniser,
+            self._perspective,
+            self._config,
         )
+        self._view.candidates += self._view.absorbed.restore(self._view.backgrounds, at_s)
         mask = static & self._inside & ~self._reported_mask()
         regions = regions_of(mask, close_px=CLOSE_PX, min_area_px=self._min_area_px)
         self._view.candidates = match_candidates(self._view.candidates, regions, context)
@@ -276,18 +307,10 @@ class AbandonedObjectDetector:
         for candidate in self._view.candidates:
             decision = decide(candidate, context)
             if decision == "background":
-                self._view.backgrounds.absorb(candidate.region)
-            elif decision == "abandoned" and self._is_confirmed(candidate, image):
+                self._view.absorbed.absorb(candidate, self._view.backgrounds, at_s)
+            elif decision == "abandoned":
                 alarms += self._report(candidate, context)
         return alarms
-
-    def _is_confirmed(self, candidate: Candidate, image: Image) -> bool:
-        """Whether the object detector, if there is one, recognises no person, vehicle or animal in the region."""
-        if self._object_detector is None:
-            return True
-        box = self._source_box(candidate.region.box)
-        detections = self._object_detector.detect(image)
-        return not any(detection.kind != "object" and shared_px(detection.box, box) > 0 for detection in detections)
 
     def _report(self, candidate: Candidate, context: FrameContext) -> list[AbandonedObject]:
         """The alarm of a new object; none for a reported object that has only toppled."""

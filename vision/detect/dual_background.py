@@ -56,15 +56,31 @@ class DualBackground:
         self.confirmed_s: NDArray[np.float32] = np.zeros(shape, np.float32)
         self.foreground: Mask = np.zeros(shape, np.uint8)
 
-    def confirm(self, pictures: Sequence[Picture], each_s: float) -> None:
-        """Add the pictures that the background was learnt from to `confirmed_s`; one alone confirms nothing."""
+    def confirm(self, pictures: Sequence[Picture], each_s: float, occupied: Mask) -> None:
+        """Add the pictures that the background was learnt from to `confirmed_s`; one alone confirms nothing.
+
+        Args:
+            pictures: The pictures.
+            each_s: Seconds that each stands for.
+            occupied: Where people, vehicles or animals were recognised: nothing is confirmed there.
+        """
         for picture in pictures:
             cv2.add(self.confirmed_s, each_s, self.confirmed_s, cv2.bitwise_not(self.change_mask(picture)))
         cv2.subtract(self.confirmed_s, each_s, self.confirmed_s)
         cv2.max(self.confirmed_s, 0.0, self.confirmed_s)
+        self.confirmed_s[occupied != 0] = 0.0
 
-    def step(self, picture: Picture, elapsed_s: float, frozen: Mask) -> None:
-        """Update both with a picture `elapsed_s` after the last; pixels of `frozen` keep their long-term value."""
+    def step(self, picture: Picture, elapsed_s: float, frozen: Mask, occupied: Mask | None = None) -> None:
+        """Update both with a picture.
+
+        Args:
+            picture: The picture.
+            elapsed_s: Seconds since the last one.
+            frozen: Pixels that keep their long-term value.
+            occupied: Pixels of recognised bodies: they keep their long-term value, and nothing is confirmed there.
+        """
+        occupied = np.zeros_like(frozen) if occupied is None else occupied
+        frozen = cv2.bitwise_or(frozen, occupied)
         self._age_s += elapsed_s
         change = difference(picture, self.background)
         self.foreground = cv2.compare(change, self.threshold, cv2.CMP_GT)
@@ -78,7 +94,8 @@ class DualBackground:
         share = 1.0 - float(np.exp(-elapsed_s / BACKGROUND_TAU_S))
         cv2.accumulateWeighted(picture, self._background, share, quiet)
         cv2.accumulateWeighted(change, self._noise, share, quiet)
-        cv2.add(self.confirmed_s, elapsed_s, self.confirmed_s, cv2.bitwise_not(self.foreground))
+        unhidden = cv2.bitwise_not(cv2.bitwise_or(self.foreground, occupied))
+        cv2.add(self.confirmed_s, elapsed_s, self.confirmed_s, unhidden)
         cv2.min(self.confirmed_s, STABLE_MAX_S, self.confirmed_s)
         self._round()
         self._threshold_due_s -= elapsed_s
@@ -121,6 +138,19 @@ class DualBackground:
         other = cv2.compare(difference(self.short_term, self.background), self.threshold, cv2.CMP_GT)
         mask: Mask = cv2.bitwise_and(long_enough, other)
         return mask
+
+    def restore(self, region: Region, before: Picture, confirmed_s: NDArray[np.float32]) -> None:
+        """Set the long-term background of a region to what it was before it was absorbed.
+
+        Args:
+            region: The region.
+            before: The background inside its box, (height, width, 3) uint8.
+            confirmed_s: `confirmed_s` inside its box.
+        """
+        inside = region.shape != 0
+        cut(self._background, region.box)[inside] = before[inside]
+        cut(self.confirmed_s, region.box)[inside] = confirmed_s[inside]
+        self._round()
 
     def absorb(self, region: Region) -> None:
         """Copy the short-term background of a region into the long-term one."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from vision.detect.config import DetectorConfig
 from vision.detect.dual_background import DualBackground
 from vision.detect.frame_history import FrameHistory
+from vision.detect.recognition import Recogniser
 from vision.detect.regions import Region
 from vision.detect.tracks import Perspective, Track, Tracker
 
@@ -19,6 +20,7 @@ class FrameContext:
     backgrounds: DualBackground
     history: FrameHistory
     tracker: Tracker
+    recogniser: Recogniser
     perspective: Perspective
     config: DetectorConfig
 
@@ -35,7 +37,10 @@ class FrameContext:
 
 @dataclass
 class Candidate:
-    """A static region. `since_s` is when it came to rest, `carrier` the track that brought it, if known."""
+    """A static region. `since_s` is when it came to rest, `carrier` the track that brought it, if known.
+
+    `restores` is how often it was absorbed into the background and taken out again.
+    """
 
     region: Region
     first_s: float
@@ -44,3 +49,4 @@ class Candidate:
     brought: bool = False
     carrier: Track | None = None
     refused_s: float | None = None
+    restores: int = 0

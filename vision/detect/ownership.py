@@ -6,8 +6,10 @@ from typing import Final, Literal
 
 import cv2
 
+from vision.detect import recognition
 from vision.detect.frame_context import Candidate, FrameContext
 from vision.detect.picture import Mask
+from vision.detect.recognition import LOOK_EVERY_S
 from vision.detect.regions import Box, Region, cut, gap_px, grow, pixels_near, shared_px
 from vision.detect.tracks import LOST_S, Track, kind_of
 
@@ -16,6 +18,15 @@ PERSON_SHARE: Final = 0.8
 CROWD_SHARE: Final = 0.25
 STANDING_SHARE: Final = 1.2
 """`CROWD_SHARE` for static foreground: less is the object's own shadow."""
+STILL_THERE_SHARE: Final = 0.2
+"""Foreground in the last box of a person, as a share of the box, from which the person still stands there."""
+BODY_LOOKS_MIN: Final = 3
+BODY_LOOKS_S: Final = 6.5
+"""The looks of this time tell whether a region is a person, a vehicle or an animal."""
+BODY_LOOKS_SHARE: Final = 0.34
+"""Share of those looks from which it is: a model now and then takes a bag for a dog."""
+PASSER_HEIGHTS: Final = 0.6
+"""Maximum reach of a person beside an object, in heights of a person on that ground."""
 SEEN_SHARE: Final = 0.5
 BODY_SHARE: Final = 0.2
 """Minimum share of a person's box that the region of a standing trunk covers."""
@@ -39,7 +50,10 @@ REACH_MIN_PX: Final = 8
 
 
 def note_carrier(candidate: Candidate, context: FrameContext) -> None:
-    """Set `brought` and `carrier` of a candidate from the foreground and the tracks beside its region."""
+    """Set `brought` and `carrier` of a candidate from the foreground and the tracks beside its region.
+
+    A recognised person or vehicle is the carrier rather than a blob: a blob may be a hand, a shadow, or two people.
+    """
     region, reach = candidate.region, _reach_px(candidate.region, context)
     if not candidate.brought:
         candidate.brought = any(
@@ -47,9 +61,20 @@ def note_carrier(candidate: Candidate, context: FrameContext) -> None:
             for entry in context.history.since(candidate.since_s + BACK_S)
         )
     if context.at_s - candidate.since_s < NAMED_S:
-        near = context.tracker.near(region.box, candidate.since_s - BEFORE_S, candidate.since_s + BEFORE_S, reach)
-        walked = (track for track in near if kind_of(track, context.shape, None) != "thing")
-        candidate.carrier = max(walked, key=lambda track: _nearness(track, candidate), default=candidate.carrier)
+        window = (candidate.since_s - BEFORE_S, candidate.since_s + BEFORE_S, reach)
+        recognised = [
+            track
+            for track in context.recogniser.near(region.box, *window)
+            if kind_of(track, context.shape, None) != "thing" and track.first_s <= candidate.since_s + LOOK_EVERY_S
+        ]
+        blobs = (
+            track
+            for track in context.tracker.near(region.box, *window)
+            if kind_of(track, context.shape, None) != "thing"
+        )
+        nearest = max(recognised or blobs, key=lambda track: _nearness(track, candidate), default=None)
+        if nearest is not None and (nearest.kind or candidate.carrier is None or not candidate.carrier.kind):
+            candidate.carrier = nearest
         candidate.brought = candidate.brought or candidate.carrier is not None
 
 
@@ -62,13 +87,24 @@ def _nearness(track: Track, candidate: Candidate) -> tuple[int, float]:
 def owner_has_left(candidate: Candidate, context: FrameContext) -> bool:
     """Whether the carrier is out of sight, or farther away than a person who minds the object."""
     owner = candidate.carrier
-    if owner is None or context.at_s - owner.last_s > LOST_S:
+    if owner is None or (not owner.kind and context.at_s - owner.last_s > LOST_S):
         return True
-    return _is_away(owner, candidate.region)
+    return _is_away(owner, candidate.region) or (bool(owner.kind) and _is_lost(owner, candidate.region, context))
 
 
 def _is_away(owner: Track, region: Region) -> bool:
-    return gap_px(owner.box, region.box) > LEFT_HEIGHTS * owner.height_px
+    return gap_px(owner.box, region.box) > LEFT_HEIGHTS * owner.present_height_px
+
+
+def _is_lost(owner: Track, region: Region, context: FrameContext) -> bool:
+    """Whether a recognised owner is seen no more, and nothing is where the owner was, beside the region."""
+    if context.at_s - owner.last_s <= recognition.LOST_S:
+        return False
+    box = grow(owner.box, 0, context.shape)
+    place = cut(context.backgrounds.foreground, box).copy()
+    left, top = region.box[0] - box[0], region.box[1] - box[1]
+    place[max(0, top) : max(0, top + region.box[3]), max(0, left) : max(0, left + region.box[2])] = 0
+    return cv2.countNonZero(place) < STILL_THERE_SHARE * place.size
 
 
 def was_carried(candidate: Candidate, context: FrameContext) -> bool:
@@ -106,6 +142,8 @@ def _has_gone(track: Track, region: Region, context: FrameContext) -> bool:
 
     When two people part, either track may go on: one that shrinks to the object has lost its person to another.
     """
+    if track.kind:
+        return _is_away(track, region) or _is_lost(track, region, context)
     if _is_away(track, region) or (kind_of(track, context.shape, None) != "thing" and is_cut(track.box, context)):
         return True
     within = shared_px(track.box, region.box) > BECAME * track.box[2] * track.box[3]
@@ -146,9 +184,28 @@ def was_left_behind(candidate: Candidate, context: FrameContext) -> bool:
     return candidate.carrier is not None and _has_gone(candidate.carrier, candidate.region, context)
 
 
+def is_recognised_body(region: Region, context: FrameContext) -> bool:
+    """Whether the learned detector sees a person, a vehicle or an animal in the region."""
+    share, _ = context.recogniser.body_share(region.box, context.at_s - BODY_LOOKS_S)
+    return share > BODY_LOOKS_SHARE
+
+
+def is_no_body(region: Region, context: FrameContext) -> bool:
+    """Whether the learned detector has looked often enough and sees neither a person, a vehicle nor an animal."""
+    share, looks = context.recogniser.body_share(region.box, context.at_s - BODY_LOOKS_S)
+    return looks >= BODY_LOOKS_MIN and share <= BODY_LOOKS_SHARE
+
+
+def is_visible(region: Region, seen_s: float, context: FrameContext) -> bool:
+    """Whether nothing has hidden the object for `seen_s`."""
+    return all(_is_seen(entry.foreground, region) for entry in context.history.since(context.at_s - seen_s))
+
+
 def is_alone(region: Region, alone_s: float, context: FrameContext) -> bool:
     """Whether for `alone_s` nobody was near the object and nothing hid it."""
     reach = _reach_px(region, context)
+    if context.recogniser.is_near(region.box, reach, context.at_s - alone_s):
+        return False
     around = grow(region.box, reach, context.shape)
     stirs = cv2.bitwise_not(cut(context.backgrounds.static(context.config.hold_s), around))
     own = (region.box[0] - around[0], region.box[1] - around[1], region.box[2], region.box[3])
@@ -167,7 +224,10 @@ def _is_seen(foreground: Mask, region: Region) -> bool:
 
 
 def _reach_px(region: Region, context: FrameContext) -> int:
-    return max(REACH_MIN_PX, int(context.config.near * max(region.box[2:])))
+    """Reach of a person beside an object: by the object's size, at most as far as a person on that ground reaches."""
+    reach = context.config.near * max(region.box[2:])
+    person_px = context.perspective.height_at(region.box[1] + region.box[3])
+    return max(REACH_MIN_PX, int(reach if person_px is None else min(reach, PASSER_HEIGHTS * person_px)))
 
 
 def left_s(candidate: Candidate, context: FrameContext) -> float | None:

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 from vision.detect.picture import Image
 from vision.detect.scene import NotArmed
 
+BodyKind = Literal["person", "vehicle", "animal"]
 FullBox = tuple[int, int, int, int]
 """Left, top, width, height in pixels of the source."""
 
@@ -43,13 +44,13 @@ class StepResult:
 class Detection:
     """An object recognised in a picture; `score` is 0 to 1."""
 
-    kind: Literal["person", "vehicle", "animal", "object"]
+    kind: BodyKind | Literal["object"]
     box: FullBox
     score: float
 
 
 class ObjectDetector(Protocol):
-    """Recognises objects in one picture, as a second opinion before an alarm. Called rarely; may block for seconds."""
+    """Recognises objects in one picture or a part of one. Called twice a second while something moves."""
 
     def detect(self, image: Image) -> list[Detection]:
         """Detect objects in a picture, (height, width, 3) uint8, BGR."""

@@ -22,13 +22,29 @@ KEPT_S: Final = 30.0
 """How long a lost track is kept: an owner may linger before the object is judged."""
 PATH_LENGTH: Final = 200
 """Number of boxes kept of a track, 40 s at five pictures a second."""
+PRESENT_BOXES: Final = 3
 LOST_S: Final = 1.5
 """A track not seen for this long is lost; the next blob there is a new track."""
-NEAR_HEIGHTS: Final = 0.6
-"""Maximum distance to the next blob, in heights; `FAST_HEIGHTS_S` is added for each second."""
-FAST_HEIGHTS_S: Final = 1.5
-LIKE: Final = 0.4
-"""Minimum ratio of heights, smaller to larger, of a blob that does not overlap the track."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """How far the next box of a track may be, if it does not overlap the last.
+
+    Attributes:
+        near_heights: Maximum distance in heights.
+        fast_heights_s: Distance in heights that each second adds.
+        like: Minimum ratio of heights, smaller to larger.
+    """
+
+    near_heights: float
+    fast_heights_s: float
+    like: float
+
+
+BLOB_GATE: Final = Gate(0.6, 1.5, 0.4)
+BODY_GATE: Final = Gate(0.3, 1.0, 0.6)
+"""A recognised body keeps its size, and people walk at less than a height a second."""
 WALKED_WIDTHS: Final = 1.5
 """Distance in widths from which a blob walks: shadows and branches stay in their place."""
 DRIVEN_WIDTHS: Final = 0.5
@@ -38,15 +54,17 @@ UPRIGHT: Final = (1.3, 5.0)
 VEHICLE_WIDER: Final = 1.1
 VEHICLE_AREA: Final = 0.012
 """Minimum share of the picture that a vehicle fills while the height of people is unknown."""
+_KINDS: Final[dict[str, Kind]] = {"person": "person", "vehicle": "vehicle"}
 HEIGHTS_KEPT: Final = 120
 HEIGHTS_NEEDED: Final = 12
 
 
 @dataclass
 class Track:
-    """One blob over time. `path` holds (seconds, box), newest last."""
+    """One blob or recognised body over time. `path` holds (seconds, box), newest last; a body has a kind."""
 
     id: int
+    kind: str = ""
     path: deque[tuple[float, Box]] = field(default_factory=lambda: deque(maxlen=PATH_LENGTH))
 
     @property
@@ -68,6 +86,11 @@ class Track:
     def height_px(self) -> float:
         """Median height; arms and bags that join the blob for a moment do not count."""
         return float(np.median([box[3] for _, box in self.path]))
+
+    @property
+    def present_height_px(self) -> float:
+        """Height now: who walks away from the camera shrinks."""
+        return float(np.median([box[3] for _, box in list(self.path)[-PRESENT_BOXES:]]))
 
     @property
     def widths_travelled(self) -> float:
@@ -122,22 +145,27 @@ class Perspective:
 
 
 class Tracker:
-    """Tracks the blobs of one camera."""
+    """Tracks the blobs, or the recognised bodies, of one camera; one not seen for `lost_s` seconds is lost."""
 
-    def __init__(self) -> None:
+    def __init__(self, lost_s: float = LOST_S, gate: Gate = BLOB_GATE) -> None:
+        self._lost_s = lost_s
+        self._gate = gate
         self._count = 0
         self.tracks: list[Track] = []
 
     def step(self, moving: Mask, at_s: float, min_area_px: int) -> list[Track]:
-        """Match the blobs of a picture to the tracks; returns the tracks seen in it."""
-        blobs = boxes_of(moving, close_px=CLOSE_PX, min_area_px=min_area_px)
-        live = [track for track in self.tracks if at_s - track.last_s <= LOST_S]
+        """Match the blobs of a mask to the tracks; returns the tracks seen in it."""
+        return self.follow(boxes_of(moving, close_px=CLOSE_PX, min_area_px=min_area_px), at_s)
+
+    def follow(self, blobs: Sequence[Box], at_s: float, kind: str = "") -> list[Track]:
+        """Match the boxes of a picture to the tracks of their kind; returns the tracks seen in it."""
+        live = [track for track in self.tracks if track.kind == kind and at_s - track.last_s <= self._lost_s]
         seen = []
         for blob in blobs:
-            match = min(live, key=lambda track: _distance(track, blob, at_s), default=None)
-            if match is None or _distance(match, blob, at_s) >= 1.0:
+            match = min(live, key=lambda track: self._distance(track, blob, at_s), default=None)
+            if match is None or self._distance(match, blob, at_s) >= 1.0:
                 self._count += 1
-                match = Track(self._count)
+                match = Track(self._count, kind)
                 self.tracks.append(match)
             else:
                 live.remove(match)
@@ -155,15 +183,29 @@ class Tracker:
         ]
         return sorted(near, key=lambda track: track.height_px, reverse=True)
 
+    def _distance(self, track: Track, blob: Box, at_s: float) -> float:
+        """Cost of matching a blob to a track: 0 is the same place, 1 is out of reach."""
+        last, gate = track.box, self._gate
+        shared = iou(last, blob)
+        if shared > 0:
+            return 0.5 * (1.0 - shared)
+        if min(last[3], blob[3]) < gate.like * max(last[3], blob[3]):
+            return 1.0
+        reach = max(last[3], blob[3]) * (gate.near_heights + gate.fast_heights_s * (at_s - track.last_s))
+        x, y = last[0] + last[2] / 2 - blob[0] - blob[2] / 2, last[1] + last[3] - blob[1] - blob[3]
+        return 0.5 + float(np.hypot(x, y)) / max(1.0, reach) / 2
+
 
 def kind_of(track: Track, shape: tuple[int, ...], person_px: float | None) -> Kind:
-    """Kind of a track, by size, shape and distance travelled.
+    """Kind of a track: as it was recognised, or by size, shape and distance travelled.
 
     Args:
         track: The track.
         shape: (height, width) of the picture.
         person_px: Height of a person on the same ground; None while unknown.
     """
+    if track.kind:
+        return _KINDS.get(track.kind, "thing")
     width, height = (float(np.median([box[i] for _, box in track.path])) for i in (2, 3))
     large = width * height > VEHICLE_AREA * shape[0] * shape[1]
     if person_px is not None:
@@ -171,16 +213,3 @@ def kind_of(track: Track, shape: tuple[int, ...], person_px: float | None) -> Ki
     if width > VEHICLE_WIDER * height and large:
         return "vehicle" if track.widths_travelled > DRIVEN_WIDTHS else "thing"
     return "person" if height > width and track.has_travelled else "thing"
-
-
-def _distance(track: Track, blob: Box, at_s: float) -> float:
-    """Cost of matching a blob to a track: 0 is the same place, 1 is out of reach."""
-    last = track.box
-    shared = iou(last, blob)
-    if shared > 0:
-        return 0.5 * (1.0 - shared)
-    if min(last[3], blob[3]) < LIKE * max(last[3], blob[3]):
-        return 1.0
-    reach = max(last[3], blob[3]) * (NEAR_HEIGHTS + FAST_HEIGHTS_S * (at_s - track.last_s))
-    x, y = last[0] + last[2] / 2 - blob[0] - blob[2] / 2, last[1] + last[3] - blob[1] - blob[3]
-    return 0.5 + float(np.hypot(x, y)) / max(1.0, reach) / 2

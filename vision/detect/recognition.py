@@ -1,0 +1,224 @@
+"""Recognised bodies: the people, vehicles and animals that a learned detector sees, tracked from look to look.
+
+A look shows the detector one part of the picture: that which holds everything that moves or is being judged, and from
+time to time the whole. Nothing is looked at while nothing moves. All boxes are in pixels of the detector's small
+picture; a look is taken on the source's own picture, where small people are larger.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from vision.detect.picture import Image, Mask
+from vision.detect.port import BodyKind, ObjectDetector
+from vision.detect.regions import Box, cut, gap_px, grow, shared_px
+from vision.detect.tracks import BODY_GATE, Track, Tracker
+
+LOOK_EVERY_S: Final = 0.5
+SLOW_EVERY_S: Final = 2.0
+"""Interval of the looks at what is being judged while nothing moves."""
+WHOLE_EVERY_S: Final = 5.0
+"""Interval at which a look shows the whole picture: somebody may stand where nothing is being judged."""
+LOOKS_KEPT_S: Final = 40.0
+LOST_S: Final = 2.1
+"""A body that four looks in a row have not shown has gone; the small models miss one look in four."""
+OCCUPIED_S: Final = 6.0
+"""A place is not taken for empty before a body was seen there for the last time so long ago."""
+SETTLED_S: Final = 60.0
+"""A body that has not left for so long (a parked car, a tree that is taken for a person) is background as any other."""
+SCORE_MIN: Final = 0.35
+"""Minimum score of a body: at lower scores the small models take bags for dogs and cars."""
+MARGIN_SHARE: Final = 0.25
+"""Margin around what is looked at, as a share of its longer side: a body needs its surroundings to be recognised."""
+PART_SHARE_MIN: Final = 0.4
+"""Minimum side of the part that is looked at, as a share of the picture's shorter side."""
+WHOLE_SHARE: Final = 0.7
+"""A part that covers more of the picture than this is the whole picture."""
+COVERS_SHARE: Final = 0.35
+"""Minimum share of the smaller of both boxes that a body and a region share if the region is that body."""
+LARGER_MAX: Final = 5.0
+"""Maximum ratio of a body's box to the region's: a bag at the feet of a person is no part of the person."""
+
+
+@dataclass(frozen=True)
+class Body:
+    """A recognised body at one look."""
+
+    kind: BodyKind
+    box: Box
+    score: float
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look showed of `part` at `at_s` seconds."""
+
+    at_s: float
+    part: Box
+    bodies: tuple[Body, ...]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How the small picture lies in the source's: `scale` source pixels a pixel, after the shift of the sway."""
+
+    scale: float
+    shift_px: tuple[float, float] = (0.0, 0.0)
+
+    def to_source(self, box: Box) -> Box:
+        """A box in pixels of the source."""
+        (left, top, width, height), (x, y) = box, self.shift_px
+        return (
+            round((left + x) * self.scale),
+            round((top + y) * self.scale),
+            round(width * self.scale),
+            round(height * self.scale),
+        )
+
+    def to_small(self, box: Box) -> Box:
+        """A box of the source in pixels of the small picture."""
+        (left, top, width, height), (x, y) = box, self.shift_px
+        return (
+            round(left / self.scale - x),
+            round(top / self.scale - y),
+            max(1, round(width / self.scale)),
+            max(1, round(height / self.scale)),
+        )
+
+
+class Recogniser:
+    """The looks of one camera and the tracks of the bodies in them.
+
+    Args:
+        detector: The learned detector; None if there is none: then there are no looks and no tracks.
+    """
+
+    def __init__(self, detector: ObjectDetector | None) -> None:
+        self._detector = detector
+        self._tracker = Tracker(lost_s=LOST_S, gate=BODY_GATE)
+        self._looks: deque[Look] = deque()
+        self._due_s = self._whole_due_s = -1e9
+
+    @property
+    def is_present(self) -> bool:
+        """Whether there is a learned detector."""
+        return self._detector is not None
+
+    @property
+    def tracks(self) -> list[Track]:
+        """Tracks of the bodies, those lost a short while ago too."""
+        return self._tracker.tracks
+
+    def clear(self) -> None:
+        """Forget all looks and tracks: the camera shows something else."""
+        self._looks.clear()
+        self._tracker.tracks.clear()
+        self._due_s = self._whole_due_s = -1e9
+
+    def look(
+        self,
+        image: Image,
+        at_s: float,
+        moving: Sequence[Box],
+        judged: Sequence[Box],
+        shape: tuple[int, ...],
+        geometry: Geometry,
+    ) -> bool:
+        """Take a look if one is due and there is something to look at; returns whether it was taken.
+
+        Args:
+            image: The source's picture, (height, width, 3) uint8, BGR.
+            at_s: Its time in seconds.
+            moving: What moves.
+            judged: What is being judged.
+            shape: (height, width) of the small picture.
+            geometry: How the small picture lies in the source's.
+        """
+        boxes = [*moving, *judged]
+        due_s = self._due_s if moving else self._due_s + SLOW_EVERY_S - LOOK_EVERY_S
+        if self._detector is None or at_s < due_s or not boxes:
+            return False
+        whole: Box = (0, 0, shape[1], shape[0])
+        part = whole if at_s >= self._whole_due_s else part_around(boxes, shape)
+        if part == whole:
+            self._whole_due_s = at_s + WHOLE_EVERY_S
+        self._due_s = at_s + LOOK_EVERY_S
+        self._add(Look(at_s, part, tuple(self._recognise(image, part, geometry))))
+        return True
+
+    def _recognise(self, image: Image, part: Box, geometry: Geometry) -> Iterator[Body]:
+        assert self._detector is not None  # noqa: S101 - `look` has asked
+        left, top, width, height = geometry.to_source(part)
+        left, top = max(0, left), max(0, top)
+        shown = image[top : top + height, left : left + width]
+        if not shown.size:
+            return
+        for detection in self._detector.detect(np.ascontiguousarray(shown)):
+            if detection.kind != "object" and detection.score >= SCORE_MIN:
+                x, y, w, h = detection.box
+                yield Body(detection.kind, geometry.to_small((left + x, top + y, w, h)), detection.score)
+
+    def _add(self, look: Look) -> None:
+        self._looks.append(look)
+        while self._looks[0].at_s < look.at_s - LOOKS_KEPT_S:
+            self._looks.popleft()
+        for kind in ("person", "vehicle", "animal"):
+            self._tracker.follow([body.box for body in look.bodies if body.kind == kind], look.at_s, kind)
+
+    def body_share(self, box: Box, since_s: float) -> tuple[float, int]:
+        """Share of the looks since `since_s` seconds in which a region is a body, and the number of those looks."""
+        looks = [look for look in self._looks if look.at_s >= since_s and shared_px(look.part, box) == box[2] * box[3]]
+        if not looks:
+            return 0.0, 0
+        return sum(any(_is_in(box, body) for body in look.bodies) for look in looks) / len(looks), len(looks)
+
+    def is_near(self, box: Box, reach_px: float, since_s: float) -> bool:
+        """Whether a body was within reach of a box in a look since `since_s` seconds."""
+        return any(
+            gap_px(body.box, box) <= reach_px for look in self._looks if look.at_s >= since_s for body in look.bodies
+        )
+
+    def near(self, box: Box, from_s: float, to_s: float, reach_px: int) -> list[Track]:
+        """Tracks of bodies within reach of a box between two times."""
+        return self._tracker.near(box, from_s, to_s, reach_px)
+
+    def recent_boxes(self, at_s: float) -> list[Box]:
+        """Where the bodies are that were seen a short while ago, whether they move or not."""
+        return [track.box for track in self.tracks if at_s - track.last_s <= LOST_S]
+
+    def people(self, at_s: float) -> list[Track]:
+        """The people of a look taken at `at_s` seconds."""
+        return [track for track in self.tracks if track.kind == "person" and track.last_s == at_s]
+
+    def mask(self, shape: tuple[int, ...], at_s: float) -> Mask:
+        """(height, width) uint8, 0 or 255: the bodies that were seen a short while ago."""
+        mask = np.zeros(shape[:2], np.uint8)
+        for track in self.tracks:
+            if at_s - track.last_s <= OCCUPIED_S and at_s - track.first_s <= SETTLED_S:
+                cut(mask, grow(track.box, 2, shape))[:] = 255
+        return mask
+
+
+def part_around(boxes: Sequence[Box], shape: tuple[int, ...]) -> Box:
+    """The part of a picture of (height, width) that shows all boxes with a margin: nearly square, not too small."""
+    left, top = min(box[0] for box in boxes), min(box[1] for box in boxes)
+    right, bottom = max(box[0] + box[2] for box in boxes), max(box[1] + box[3] for box in boxes)
+    side = max(right - left, bottom - top) * (1 + 2 * MARGIN_SHARE)
+    side = max(side, PART_SHARE_MIN * min(shape[:2]))
+    width, height = (min(round(side), shape[1]), min(round(side), shape[0]))
+    x = min(max(0, round((left + right - width) / 2)), shape[1] - width)
+    y = min(max(0, round((top + bottom - height) / 2)), shape[0] - height)
+    if width * height > WHOLE_SHARE * shape[0] * shape[1]:
+        return 0, 0, shape[1], shape[0]
+    return x, y, width, height
+
+
+def _is_in(box: Box, body: Body) -> bool:
+    """Whether a region is a body, or a part of it that is not small."""
+    area, of_body = box[2] * box[3], body.box[2] * body.box[3]
+    return shared_px(body.box, box) >= COVERS_SHARE * min(area, of_body) and of_body <= LARGER_MAX * area
