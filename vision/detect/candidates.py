@@ -20,7 +20,6 @@ from vision.detect.ownership import (
     is_cut,
     is_no_body,
     is_recognised_body,
-    is_visible,
     may_be_person,
     note_carrier,
     owner_has_left,
@@ -41,7 +40,7 @@ ALIKE: Final = 2.0
 GRACE_S: Final = 8.0
 """A candidate without a region is kept for this long: an object that topples or is shifted is static again by then."""
 CALM_SHARE: Final = 0.8
-UNKNOWN_S: Final = 0.3
+UNKNOWN_S: Final = 1.0
 """What lay there so short a time after the background was learnt was there before: nobody was seen to bring it."""
 
 
@@ -137,6 +136,8 @@ def _decide_refused(candidate: Candidate, context: FrameContext) -> Decision:
 def _may_be_waste(region: Region, context: FrameContext) -> bool:
     """Whether a region has the size and shape of something that people carry."""
     config, (shorter, longer) = context.config, sorted(region.box[2:])
+    if shorter * context.scale < config.min_side_px:
+        return False
     height_px, width_px = context.shape
     if region.area_px > config.max_area * height_px * width_px or longer > config.max_side * max(height_px, width_px):
         return False
@@ -172,26 +173,20 @@ def _classify(region: Region, context: FrameContext) -> Literal["object", "nothi
 def _is_abandoned(candidate: Candidate, context: FrameContext) -> bool:
     """Whether the object has been still and unattended for long enough."""
     config, region = context.config, candidate.region
-    if not owner_has_left(candidate, context):
-        return False
-    if context.recogniser.is_present and not is_no_body(region, context):
+    if not owner_has_left(candidate, context) or (context.recogniser.is_present and not is_no_body(region, context)):
         return False
     carried = was_carried(candidate, context)
     if is_cut(region.box, context) and not carried:
         return False
     hold_s = _hold_s(candidate, context, carried=carried)
-    if median_stable_s(region, context.backgrounds) < hold_s:
-        return False
     alone_s = config.quick_alone_s if carried else config.alone_s
-    # Once a recognised owner has gone, others who pass do not matter.
-    owner = candidate.carrier
-    is_passed_only = owner is not None and owner.kind and was_left_behind(candidate, context)
-    if context.recogniser.is_near(region.box, 0, context.at_s - alone_s):
-        return False
-    if not (is_visible if is_passed_only else is_alone)(region, alone_s, context):
-        return False
     patches = [cut(entry.gray, region.box) for entry in context.history.since(context.at_s - hold_s)]
-    return rigidity(patches) >= config.rigid if patches else False
+    return (
+        median_stable_s(region, context.backgrounds) >= hold_s
+        and is_alone(candidate, alone_s, context)
+        and bool(patches)
+        and rigidity(patches) >= config.rigid
+    )
 
 
 def _hold_s(candidate: Candidate, context: FrameContext, *, carried: bool) -> float:

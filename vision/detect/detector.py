@@ -298,6 +298,7 @@ class AbandonedObjectDetector:
             self._recogniser,
             self._perspective,
             self._config,
+            self._scale,
         )
         self._view.candidates += self._view.absorbed.restore(self._view.backgrounds, at_s)
         mask = static & self._inside & ~self._reported_mask()

@@ -23,6 +23,8 @@ class FrameContext:
     recogniser: Recogniser
     perspective: Perspective
     config: DetectorConfig
+    scale: float = 1.0
+    """Pixels of the source a pixel of the small picture."""
 
     @property
     def min_area_px(self) -> int:

@@ -20,6 +20,8 @@ STANDING_SHARE: Final = 1.2
 """`CROWD_SHARE` for static foreground: less is the object's own shadow."""
 STILL_THERE_SHARE: Final = 0.2
 """Foreground in the last box of a person, as a share of the box, from which the person still stands there."""
+CARRIER_LOOKS_MIN: Final = 2
+"""A body that one look alone shows may be none."""
 BODY_LOOKS_MIN: Final = 3
 BODY_LOOKS_S: Final = 6.5
 """The looks of this time tell whether a region is a person, a vehicle or an animal."""
@@ -65,7 +67,9 @@ def note_carrier(candidate: Candidate, context: FrameContext) -> None:
         recognised = [
             track
             for track in context.recogniser.near(region.box, *window)
-            if kind_of(track, context.shape, None) != "thing" and track.first_s <= candidate.since_s + LOOK_EVERY_S
+            if kind_of(track, context.shape, None) != "thing"
+            and len(track.path) >= CARRIER_LOOKS_MIN
+            and track.first_s <= candidate.since_s + LOOK_EVERY_S
         ]
         blobs = (
             track
@@ -196,15 +200,15 @@ def is_no_body(region: Region, context: FrameContext) -> bool:
     return looks >= BODY_LOOKS_MIN and share <= BODY_LOOKS_SHARE
 
 
-def is_visible(region: Region, seen_s: float, context: FrameContext) -> bool:
-    """Whether nothing has hidden the object for `seen_s`."""
-    return all(_is_seen(entry.foreground, region) for entry in context.history.since(context.at_s - seen_s))
+def is_alone(candidate: Candidate, alone_s: float, context: FrameContext) -> bool:
+    """Whether for `alone_s` nobody was near the object and nothing hid it.
 
-
-def is_alone(region: Region, alone_s: float, context: FrameContext) -> bool:
-    """Whether for `alone_s` nobody was near the object and nothing hid it."""
-    reach = _reach_px(region, context)
-    if context.recogniser.is_near(region.box, reach, context.at_s - alone_s):
+    Once a recognised owner has gone, only who touches the object is near: others who pass do not matter.
+    """
+    region, owner = candidate.region, candidate.carrier
+    is_left = owner is not None and bool(owner.kind) and was_left_behind(candidate, context)
+    reach = REACH_MIN_PX if is_left else _reach_px(region, context)
+    if context.recogniser.is_near(region.box, 0 if is_left else reach, context.at_s - alone_s):
         return False
     around = grow(region.box, reach, context.shape)
     stirs = cv2.bitwise_not(cut(context.backgrounds.static(context.config.hold_s), around))
