@@ -285,7 +285,7 @@ class AbandonedObjectDetector:
         shift = self._view.stabiliser.shift
         geometry = Geometry(self._scale, (shift.x_px, shift.y_px) if shift.sure else (0.0, 0.0))
         judged = [candidate.region.box for candidate in self._view.candidates]
-        self._recogniser.look(image, at_s, moving, judged, self._view.backgrounds.foreground.shape, geometry)
+        self._recogniser.look(image, at_s, moving, judged, self._view.backgrounds.foreground, geometry)
 
     def _judge(self, static: Mask, at_s: float) -> list[AbandonedObject]:
         """Match the static regions to the candidates and report those that pass every check."""

@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from vision.detect.picture import Image, Mask
+from vision.detect.picture import Image, Mask, share_of
 from vision.detect.port import BodyKind, ObjectDetector
 from vision.detect.regions import Box, cut, gap_px, grow, shared_px
 from vision.detect.tracks import BODY_GATE, Track, Tracker
@@ -30,7 +30,9 @@ LOST_S: Final = 2.1
 OCCUPIED_S: Final = 6.0
 """A place is not taken for empty before a body was seen there for the last time so long ago."""
 SETTLED_S: Final = 60.0
-"""A body that has not left for so long (a parked car, a tree that is taken for a person) is background as any other."""
+"""After this a body that is a part of the background (a parked car, a tree taken for a person) is background."""
+STANDS_OUT_SHARE: Final = 0.15
+"""Minimum share of foreground in the box of a body that came; stairs that are taken for a person have none."""
 SCORE_MIN: Final = 0.35
 """Minimum score of a body: at lower scores the small models take bags for dogs and cars."""
 MARGIN_SHARE: Final = 0.25
@@ -47,11 +49,11 @@ LARGER_MAX: Final = 5.0
 
 @dataclass(frozen=True)
 class Body:
-    """A recognised body at one look."""
+    """A recognised body at one look; `stands_out` if it is no part of the background."""
 
     kind: BodyKind
     box: Box
-    score: float
+    stands_out: bool
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ class Recogniser:
         self._tracker = Tracker(lost_s=LOST_S, gate=BODY_GATE)
         self._looks: deque[Look] = deque()
         self._due_s = self._whole_due_s = -1e9
+        self._first_s = 1e18
 
     @property
     def is_present(self) -> bool:
@@ -119,6 +122,7 @@ class Recogniser:
         self._looks.clear()
         self._tracker.tracks.clear()
         self._due_s = self._whole_due_s = -1e9
+        self._first_s = 1e18
 
     def look(
         self,
@@ -126,7 +130,7 @@ class Recogniser:
         at_s: float,
         moving: Sequence[Box],
         judged: Sequence[Box],
-        shape: tuple[int, ...],
+        foreground: Mask,
         geometry: Geometry,
     ) -> bool:
         """Take a look if one is due and there is something to look at; returns whether it was taken.
@@ -136,22 +140,22 @@ class Recogniser:
             at_s: Its time in seconds.
             moving: What moves.
             judged: What is being judged.
-            shape: (height, width) of the small picture.
+            foreground: Where the small picture differs from the background.
             geometry: How the small picture lies in the source's.
         """
         boxes = [*moving, *judged]
         due_s = self._due_s if moving else self._due_s + SLOW_EVERY_S - LOOK_EVERY_S
         if self._detector is None or at_s < due_s or not boxes:
             return False
-        whole: Box = (0, 0, shape[1], shape[0])
-        part = whole if at_s >= self._whole_due_s else part_around(boxes, shape)
+        whole: Box = (0, 0, foreground.shape[1], foreground.shape[0])
+        part = whole if at_s >= self._whole_due_s else part_around(boxes, foreground.shape)
         if part == whole:
             self._whole_due_s = at_s + WHOLE_EVERY_S
         self._due_s = at_s + LOOK_EVERY_S
-        self._add(Look(at_s, part, tuple(self._recognise(image, part, geometry))))
+        self._add(Look(at_s, part, tuple(self._recognise(image, part, foreground, geometry))))
         return True
 
-    def _recognise(self, image: Image, part: Box, geometry: Geometry) -> Iterator[Body]:
+    def _recognise(self, image: Image, part: Box, foreground: Mask, geometry: Geometry) -> Iterator[Body]:
         assert self._detector is not None  # noqa: S101 - `look` has asked
         left, top, width, height = geometry.to_source(part)
         left, top = max(0, left), max(0, top)
@@ -161,14 +165,18 @@ class Recogniser:
         for detection in self._detector.detect(np.ascontiguousarray(shown)):
             if detection.kind != "object" and detection.score >= SCORE_MIN:
                 x, y, w, h = detection.box
-                yield Body(detection.kind, geometry.to_small((left + x, top + y, w, h)), detection.score)
+                box = grow(geometry.to_small((left + x, top + y, w, h)), 0, foreground.shape)
+                if min(box[2:]) > 0:
+                    yield Body(detection.kind, box, share_of(cut(foreground, box)) >= STANDS_OUT_SHARE)
 
     def _add(self, look: Look) -> None:
+        self._first_s = min(self._first_s, look.at_s)
         self._looks.append(look)
         while self._looks[0].at_s < look.at_s - LOOKS_KEPT_S:
             self._looks.popleft()
         for kind in ("person", "vehicle", "animal"):
-            self._tracker.follow([body.box for body in look.bodies if body.kind == kind], look.at_s, kind)
+            boxes = [body.box for body in look.bodies if body.kind == kind and body.stands_out]
+            self._tracker.follow(boxes, look.at_s, kind)
 
     def body_share(self, box: Box, since_s: float) -> tuple[float, int]:
         """Share of the looks since `since_s` seconds in which a region is a body, and the number of those looks."""
@@ -180,7 +188,11 @@ class Recogniser:
     def is_near(self, box: Box, reach_px: float, since_s: float) -> bool:
         """Whether a body was within reach of a box in a look since `since_s` seconds."""
         return any(
-            gap_px(body.box, box) <= reach_px for look in self._looks if look.at_s >= since_s for body in look.bodies
+            gap_px(body.box, box) <= reach_px
+            for look in self._looks
+            if look.at_s >= since_s
+            for body in look.bodies
+            if body.stands_out
         )
 
     def near(self, box: Box, from_s: float, to_s: float, reach_px: int) -> list[Track]:
@@ -198,9 +210,13 @@ class Recogniser:
     def mask(self, shape: tuple[int, ...], at_s: float) -> Mask:
         """(height, width) uint8, 0 or 255: the bodies that were seen a short while ago."""
         mask = np.zeros(shape[:2], np.uint8)
-        for track in self.tracks:
-            if at_s - track.last_s <= OCCUPIED_S and at_s - track.first_s <= SETTLED_S:
-                cut(mask, grow(track.box, 2, shape))[:] = 255
+        is_settled = at_s - self._first_s > SETTLED_S
+        for look in reversed(self._looks):
+            if look.at_s < at_s - OCCUPIED_S:
+                break
+            for body in look.bodies:
+                if body.stands_out or not is_settled:
+                    cut(mask, body.box)[:] = 255
         return mask
 
 
@@ -221,4 +237,5 @@ def part_around(boxes: Sequence[Box], shape: tuple[int, ...]) -> Box:
 def _is_in(box: Box, body: Body) -> bool:
     """Whether a region is a body, or a part of it that is not small."""
     area, of_body = box[2] * box[3], body.box[2] * body.box[3]
-    return shared_px(body.box, box) >= COVERS_SHARE * min(area, of_body) and of_body <= LARGER_MAX * area
+    covers = shared_px(body.box, box) >= COVERS_SHARE * min(area, of_body)
+    return covers and body.stands_out and of_body <= LARGER_MAX * area
