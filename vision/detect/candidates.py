@@ -108,8 +108,10 @@ def decide(candidate: Candidate, context: FrameContext) -> Decision:
         return "wait"
     kind = _classify(region, context)
     if kind == "nothing":
+        candidate.object_s = None
         return _decide_refused(candidate, context)
     candidate.refused_s = None
+    candidate.object_s = (candidate.object_s or context.at_s) if kind == "object" else None
     if kind == "unclear" or not _may_be_waste(region, context):
         return "background" if context.at_s - candidate.first_s > config.parked_s else "wait"
     note_carrier(candidate, context)
@@ -181,6 +183,9 @@ def _is_abandoned(candidate: Candidate, context: FrameContext) -> bool:
     hold_s = _hold_s(candidate, context, carried=carried)
     alone_s = config.quick_alone_s if carried else config.alone_s
     patches = [cut(entry.gray, region.box) for entry in context.history.since(context.at_s - hold_s)]
+    # What nobody was seen to bring must have looked like an object all the time: drift and light come and go.
+    if candidate.carrier is None and (candidate.object_s or context.at_s) > context.at_s - hold_s + config.quick_hold_s:
+        return False
     return (
         median_stable_s(region, context.backgrounds) >= hold_s
         and is_alone(candidate, alone_s, context)

@@ -41,6 +41,7 @@ class FrameContext:
 class Candidate:
     """A static region. `since_s` is when it came to rest, `carrier` the track that brought it, if known.
 
+    `refused_s` and `object_s` are since when, without a break, it has been refused, and taken for an object.
     `restores` is how often it was absorbed into the background and taken out again.
     """
 
@@ -51,4 +52,5 @@ class Candidate:
     brought: bool = False
     carrier: Track | None = None
     refused_s: float | None = None
+    object_s: float | None = None
     restores: int = 0
