@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,8 @@ from tests.support.influx import SERVERS, RunningInflux, running_influx
 
 # No test asserts on seconds: an example may take as long as a busy machine needs.
 settings.register_profile("kota", deadline=None)
+# No city that a test starts asks the internet for a model.
+os.environ["KOTA_VISION_MODEL_FETCH"] = "false"
 settings.load_profile("kota")
 
 

@@ -13,6 +13,7 @@ import structlog
 from city.inventory.model import Camera
 from city.runtime.service import Runtime
 from vision.capture.address import kind_of
+from vision.models.fetching import fetch_in_background
 from vision.workers.balancing import worker_count
 from vision.workers.coordinator import Coordinator
 
@@ -30,6 +31,8 @@ def serve(runtime: Runtime) -> None:
         StuckError: A camera's own thread hangs.
     """
     cameras = watched_cameras(runtime)
+    if cameras:
+        fetch_in_background(runtime.settings)
     workers = worker_count(runtime.settings.vision_workers, cores_to_use(), len(cameras))
     if workers > 1:
         log.info("vision.workers_started", cameras=len(cameras), workers=workers)

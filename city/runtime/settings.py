@@ -51,7 +51,10 @@ class Settings(BaseSettings):
     clip: Path | None = Field(None, description="A video for the demo camera instead of the rendered scene.")
     clock: str = Field("", pattern=r"^(|([01]\d|2[0-3]):[0-5]\d)$", description="Local time at its start, HH:MM.")
     vision_model: Path | None = Field(
-        None, description="An ONNX model that is asked before a dumping alarm; its `.toml` lies beside it."
+        None, description="An ONNX model that recognises people and vehicles; its `.toml` lies beside it."
+    )
+    vision_model_fetch: bool = Field(
+        default=True, description="A learned detector is fetched once at the start, where none is installed."
     )
     vision_workers: int = Field(0, ge=0, description="Processes that watch cameras; 0 takes one a core but one.")
     journal_max_mb: int = Field(2048, ge=1, description="Bound of the journal; there it stops acknowledging.")

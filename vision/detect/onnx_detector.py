@@ -54,6 +54,8 @@ class ModelDescription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class OnnxDetector:
     """Owns one network; a lock serialises its threads."""
 
+    is_ready = True
+
     def __init__(self, path: Path) -> None:
         """Load a model and its description, and try them on an empty picture.
 

@@ -52,5 +52,9 @@ class Detection:
 class ObjectDetector(Protocol):
     """Recognises objects in one picture or a part of one. Called twice a second while something moves."""
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether it can recognise anything now; it may be installed, exchanged or removed at any time."""
+
     def detect(self, image: Image) -> list[Detection]:
         """Detect objects in a picture, (height, width, 3) uint8, BGR."""

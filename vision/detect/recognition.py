@@ -110,7 +110,7 @@ class Recogniser:
     @property
     def is_present(self) -> bool:
         """Whether there is a learned detector."""
-        return self._detector is not None
+        return self._detector is not None and self._detector.is_ready
 
     @property
     def tracks(self) -> list[Track]:
@@ -145,11 +145,11 @@ class Recogniser:
         """
         boxes = [*moving, *judged]
         due_s = self._due_s if moving else self._due_s + SLOW_EVERY_S - LOOK_EVERY_S
-        if self._detector is None or at_s < due_s or not boxes:
+        if not self.is_present or at_s < due_s or not boxes:
             return False
-        whole: Box = (0, 0, foreground.shape[1], foreground.shape[0])
-        part = whole if at_s >= self._whole_due_s else part_around(boxes, foreground.shape)
-        if part == whole:
+        picture: Box = (0, 0, foreground.shape[1], foreground.shape[0])
+        part = picture if at_s >= self._whole_due_s else part_around(boxes, foreground.shape)
+        if part == picture:
             self._whole_due_s = at_s + WHOLE_EVERY_S
         self._due_s = at_s + LOOK_EVERY_S
         self._add(Look(at_s, part, tuple(self._recognise(image, part, foreground, geometry))))

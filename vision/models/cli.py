@@ -32,7 +32,7 @@ def run(argv: list[str]) -> int:
     actions = parser.add_subparsers(dest="action", required=True)
     listing = actions.add_parser("list", help="List the models, and which are installed.")
     listing.add_argument("--json", action="store_true", help="One JSON array.")
-    getting = actions.add_parser("get", help="Install a model; cameras use it after a restart.")
+    getting = actions.add_parser("get", help="Install a model; running cameras use it within seconds.")
     getting.add_argument("name", help="Its name in the list.")
     getting.add_argument("--from", dest="file", type=Path, help="Take it from this file, where there is no internet.")
     for action in actions.choices.values():
@@ -66,5 +66,5 @@ def _get(data: Path, name: str, file: Path | None) -> int:
     except OSError as exc:
         raise ConfigError(f"{file}: {exc.strerror or exc}") from exc
     path = install(data, model, content)
-    print(f"{model.title} ({model.licence}) is installed as {path}; cameras use it after a restart")
+    print(f"{model.title} ({model.licence}) is installed as {path}; cameras use it within seconds")
     return 0

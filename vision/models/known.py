@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import json
 import tomllib
 import urllib.request
@@ -102,6 +103,6 @@ def fetch(model: KnownModel) -> bytes:
     try:
         with urllib.request.urlopen(model.address, timeout=FETCH_TIMEOUT_S) as answer:  # noqa: S310 - https, of the list
             content: bytes = answer.read(model.bytes + 1)
-    except OSError as exc:
+    except (OSError, http.client.HTTPException) as exc:
         raise RetryLaterError(f"{model.address}: {exc}") from exc
     return content

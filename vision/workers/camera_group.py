@@ -19,9 +19,7 @@ from broker.client import BusClient, connection_params
 from city.errors import ConfigError, KotaError
 from city.inventory.model import Camera
 from city.inventory.zone_plans import ZonePlanFile, still_path
-from city.runtime.detector_state import DetectorState, write_detector_state
 from city.runtime.service import Runtime
-from city.runtime.settings import Settings
 from city.storage.file_lock import file_lock
 from edge.agent import Agent
 from edge.outbox import Outbox
@@ -32,10 +30,9 @@ from vision.capture.demo import DemoSource
 from vision.capture.port import FrameSource
 from vision.capture.sources import open_source
 from vision.capture.watchdog import RECORDED, STREAMED
-from vision.detect.onnx_detector import OnnxDetector
 from vision.evidence.encryption import PUBLIC_NAME, read_public_key
 from vision.evidence.store import open_evidence_store
-from vision.models.known import installed_model
+from vision.models.live_detector import LiveDetector
 
 log = structlog.get_logger("vision")
 
@@ -66,7 +63,7 @@ class CameraGroup:
         self._cameras = cameras
         self._workers: dict[str, CameraWorker] = {}
         self._evidence = open_evidence_store(runtime.settings, runtime.secrets)
-        self._object_detector = open_object_detector(runtime.settings)
+        self._object_detector = LiveDetector(runtime.settings)
 
     def run(self, on_heartbeat: Callable[[dict[str, float]], None] = lambda _loads: None) -> None:
         """Watch; calls `on_heartbeat` once a second with each camera's load in CPU seconds a second.
@@ -83,6 +80,7 @@ class CameraGroup:
         while True:
             now_s = time.monotonic()
             self._check(now_s)
+            self._object_detector.refresh()
             on_heartbeat({id_: worker.cpu_s / max(1.0, now_s - began_s) for id_, worker in self._workers.items()})
             if self._runtime.stop.wait(HEARTBEAT_EVERY_S):
                 break
@@ -157,20 +155,6 @@ def camera_lock(path: Path, stop: threading.Event) -> Iterator[bool]:
                 yield True
                 return
         yield False
-
-
-def open_object_detector(settings: Settings) -> OnnxDetector | None:
-    """The learned detector of the settings, or the one that is installed; None where there is none that can be used."""
-    path = settings.vision_model or installed_model(settings.data)
-    detector, reason = None, ""
-    if path is not None:
-        try:
-            detector = OnnxDetector(path)
-        except ConfigError as exc:
-            reason = str(exc)
-            log.error("vision.model_unusable", model=path.name, reason=reason)
-    write_detector_state(settings.data, DetectorState(path.stem if path else "", reason))
-    return detector
 
 
 def source_of(runtime: Runtime, camera: Camera) -> FrameSource:

@@ -19,10 +19,11 @@ from city.runtime.settings import load_settings
 from tests.support.require import require_shared
 from tests.unit.vision.test_onnx_detector import PERSON, PICTURE, model_at
 from vision.cli import run
-from vision.detect.onnx_detector import ModelDescription
+from vision.detect.onnx_detector import ModelDescription, OnnxDetector
 from vision.models import known
+from vision.models.fetching import fetch_in_background
 from vision.models.known import KnownModel, fetch, install, installed_model, known_models, model_path
-from vision.workers.camera_group import open_object_detector
+from vision.models.live_detector import LiveDetector
 
 CONTENT = b"weights"
 SMALL = KnownModel(
@@ -111,8 +112,8 @@ def test_watching_goes_on_without_a_model_that_cannot_be_used(
 ) -> None:
     path = model_at(tmp_path, np.array([PERSON]))
     settings = load_settings(data=tmp_path, vision_model=path)
-    detector = open_object_detector(settings)
-    assert detector is not None
+    detector = LiveDetector(settings)
+    assert detector.is_ready
     assert detector.detect(PICTURE)[0].kind == "person"
     assert read_detector_state(tmp_path) == DetectorState(path.stem)
     if fault == "weights":
@@ -121,20 +122,102 @@ def test_watching_goes_on_without_a_model_that_cannot_be_used(
         path.with_suffix(".toml").unlink()
     else:
         path.with_suffix(".toml").write_text('size = 64\nclasses = ["person"]\n')
-    assert open_object_detector(settings) is None
+    detector = LiveDetector(settings)
+    assert not detector.is_ready
+    assert detector.detect(PICTURE) == []
     assert "vision.model_unusable" in capsys.readouterr().out
     state = read_detector_state(tmp_path)
     assert state is not None
     assert (state.model, bool(state.reason)) == (path.stem, True)
-    assert open_object_detector(load_settings(data=tmp_path)) is None
+    assert not LiveDetector(load_settings(data=tmp_path)).is_ready
     assert read_detector_state(tmp_path) == DetectorState()
+
+
+def test_a_model_is_exchanged_while_cameras_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vision.models.live_detector.CHECK_EVERY_S", 0.0)
+    path = tmp_path / "models" / "site.onnx"
+    path.parent.mkdir()
+    detector = LiveDetector(load_settings(data=tmp_path, vision_model=path))
+    assert not detector.is_ready, "it is not there yet"
+    made = model_at(tmp_path, np.array([PERSON]))
+    made.with_suffix(".toml").rename(path.with_suffix(".toml"))
+    made.rename(path)
+    detector.refresh()
+    assert detector.detect(PICTURE)[0].kind == "person"
+    assert read_detector_state(tmp_path) == DetectorState("site")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:200])
+    detector.refresh()
+    state = read_detector_state(tmp_path)
+    assert not detector.is_ready
+    assert state is not None
+    assert state.reason
+    path.write_bytes(whole)
+    detector.refresh()
+    assert detector.detect(PICTURE)[0].kind == "person"
+    path.unlink()
+    detector.refresh()
+    assert detector.detect(PICTURE) == []
+
+
+def test_a_model_that_fails_on_a_picture_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = model_at(tmp_path, np.array([PERSON]))
+    detector = LiveDetector(load_settings(data=tmp_path, vision_model=path))
+
+    def fail(*_: object) -> None:
+        raise cv2.error("no memory")
+
+    monkeypatch.setattr(OnnxDetector, "detect", fail)
+    assert detector.detect(PICTURE) == []
+    assert not detector.is_ready
+    state = read_detector_state(tmp_path)
+    assert state is not None
+    assert state.reason == "no memory"
+
+
+def test_a_model_is_fetched_once_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vision.models.fetching.known_models", lambda: {"small": SMALL})
+    names = []
+
+    def answer(model: KnownModel) -> bytes:
+        names.append(model.name)
+        return CONTENT
+
+    monkeypatch.setattr("vision.models.fetching.fetch", answer)
+    settings = load_settings(data=tmp_path, vision_model_fetch=True)
+    thread = fetch_in_background(settings)
+    assert thread is not None
+    thread.join()
+    assert names == ["small"]
+    assert model_path(tmp_path, "small").read_bytes() == CONTENT
+    assert fetch_in_background(load_settings(data=tmp_path / "other", vision_model_fetch=False)) is None
+    assert fetch_in_background(load_settings(data=tmp_path, vision_model=tmp_path / "own.onnx")) is None
+
+
+@pytest.mark.parametrize("fault", ["unreachable", "other content"])
+def test_a_model_that_cannot_be_fetched_is_said_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("vision.models.fetching.known_models", lambda: {"small": SMALL})
+
+    def answer(_: KnownModel) -> bytes:
+        if fault == "unreachable":
+            raise RetryLaterError("no route")
+        return b"a page of a proxy"
+
+    monkeypatch.setattr("vision.models.fetching.fetch", answer)
+    thread = fetch_in_background(load_settings(data=tmp_path, vision_model_fetch=True))
+    assert thread is not None
+    thread.join()
+    assert "vision.model_not_fetched" in capsys.readouterr().out
+    assert not model_path(tmp_path, "small").exists()
 
 
 @pytest.mark.parametrize("name", ["nanodet-m-416", "fastestdet-352"])
 def test_the_real_models_find_the_people_of_a_real_street(tmp_path: Path, name: str) -> None:
     install(tmp_path, known_models()[name], require_shared(f"models/{name}.onnx").read_bytes())
-    detector = open_object_detector(load_settings(data=tmp_path))
-    assert detector is not None
+    detector = LiveDetector(load_settings(data=tmp_path))
+    assert detector.is_ready
     video = cv2.VideoCapture(str(require_shared("clips/pets2009-vtest.avi")))
     video.set(cv2.CAP_PROP_POS_FRAMES, 100)
     _, picture = video.read()
