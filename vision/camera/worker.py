@@ -22,7 +22,7 @@ from vision.camera.sink import EventSink
 from vision.capture.port import Frame, FrameSource
 from vision.capture.watchdog import RECORDED, FrameTimeouts, Watchdog
 from vision.detect.detector import AbandonedObjectDetector
-from vision.detect.port import AbandonedObject, ObjectDetector
+from vision.detect.port import AbandonedObject, Arrival, ObjectDetector
 from vision.evidence.collector import CollectedCase, EvidenceCollector
 from vision.evidence.stills import StillWriter
 from vision.evidence.store import EvidenceStore
@@ -36,6 +36,13 @@ SHUTDOWN_TIMEOUT_S: Final = 1.0
 def is_offence(at: datetime, hours: DumpingHours, zone: ZoneInfo, zone_kind: ZoneKind = "watch") -> bool:
     """Whether putting waste out at a time and in a kind of zone is against the rules: beside a container always."""
     return zone_kind in WATCHED and (zone_kind == "beside" or not hours.allows(at, zone))
+
+
+def _passage(arrival: Arrival) -> dict[str, Any]:
+    """What is known of how an object came, for the event."""
+    size = {} if arrival.size_heights is None else {"size_person_heights": arrival.size_heights}
+    heading = {"heading": arrival.heading} if arrival.heading else {}
+    return {"in_passing": arrival.in_passing, **heading, **size}
 
 
 @dataclass
@@ -182,7 +189,8 @@ class CameraWorker:
             "frame": [frame.image.shape[1], frame.image.shape[0]],
             "zone": zone_kind,
             "since": since.astimezone(UTC).isoformat(timespec="seconds"),
-            "by": waste.by,
+            "by": waste.arrival.by,
+            **_passage(waste.arrival),
             "outside_hours": self._hours.describe(),
             "simulated": self._simulated,
         }

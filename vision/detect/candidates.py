@@ -26,8 +26,9 @@ from vision.detect.ownership import (
     was_carried,
     was_left_behind,
 )
+from vision.detect.passage import was_unloaded
 from vision.detect.picture import gray_of, share_of
-from vision.detect.regions import Box, Region, cut, iou, shared_px, split_by_age, split_by_light
+from vision.detect.regions import Box, Region, cut, gap_px, iou, shared_px, split_by_age, split_by_light
 
 Decision = Literal["wait", "background", "abandoned"]
 
@@ -35,11 +36,17 @@ SAME_PLACE: Final = 0.6
 """Intersection over union from which a region is the same candidate, with nearly unchanged shape."""
 CHANGED_PLACE: Final = 0.3
 """Minimum overlap as a share of the smaller box: a bag that topples lies partly where it stood."""
+GROWN: Final = 1.2
+"""Ratio of areas from which a region has grown: something was put beside it."""
 ALIKE: Final = 2.0
 """Maximum ratio of areas, either way, between two poses of one object."""
 GRACE_S: Final = 8.0
 """A candidate without a region is kept for this long: an object that topples or is shifted is static again by then."""
 CALM_SHARE: Final = 0.8
+GROUP_PX: Final = 8
+GROUP_HEIGHTS: Final = 0.3
+GROUP_S: Final = 60.0
+"""Objects within so many pixels or heights of a person, and so many seconds, are one case."""
 UNKNOWN_S: Final = 1.0
 """What lay there so short a time after the background was learnt was there before: nobody was seen to bring it."""
 
@@ -58,13 +65,12 @@ def match_candidates(known: Sequence[Candidate], regions: Sequence[Region], cont
 
 def _split_region(region: Region, context: FrameContext) -> list[Region]:
     """Split a region that fails the object test, by age and by light: a bag beside the ghost of a person."""
-    if _may_be_object(region, context) or is_body(
-        region, context.at_s - context.backgrounds.unchanged_s(region), context
-    ):
+    since_s = context.at_s - context.backgrounds.unchanged_s(region)
+    if _may_be_object(region, since_s, context) or is_body(region, since_s, context):
         return [region]
     backgrounds, parts = context.backgrounds, []
     for part in split_by_age(region, context.backgrounds.stable_since_s, context.min_area_px):
-        if _may_be_object(part, context):
+        if _may_be_object(part, since_s, context):
             parts.append(part)
         else:
             now, before = gray_of(backgrounds.short_term), gray_of(backgrounds.background)
@@ -72,21 +78,26 @@ def _split_region(region: Region, context: FrameContext) -> list[Region]:
     return parts
 
 
-def _may_be_object(region: Region, context: FrameContext) -> bool:
-    return _may_be_waste(region, context) and _is_object(region, context)
+def _may_be_object(region: Region, since_s: float, context: FrameContext) -> bool:
+    return _may_be_waste(region, since_s, 0, context) and _is_object(region, context)
 
 
 def _continue_candidate(known: Sequence[Candidate], region: Region, context: FrameContext) -> Candidate:
     for old in known:
         if iou(old.region.box, region.box) > SAME_PLACE:
-            return replace(old, region=region, seen_s=context.at_s)
+            return replace(old, region=region, seen_s=context.at_s, growths=_growths(old, region))
     since_s = context.at_s - context.backgrounds.unchanged_s(region)
     fresh = Candidate(region, context.at_s, since_s, context.at_s)
     for old in known:
         if old.brought and _overlaps(old, region.box):
             like = 1 / ALIKE <= old.region.area_px / region.area_px <= ALIKE
-            return replace(fresh, brought=True, carrier=old.carrier, since_s=old.since_s if like else since_s)
+            since_s = old.since_s if like else since_s
+            return replace(fresh, brought=True, carrier=old.carrier, since_s=since_s, growths=_growths(old, region))
     return fresh
+
+
+def _growths(old: Candidate, region: Region) -> int:
+    return old.growths + (region.area_px > GROWN * old.region.area_px)
 
 
 def _overlaps(old: Candidate, box: Box) -> bool:
@@ -112,7 +123,7 @@ def decide(candidate: Candidate, context: FrameContext) -> Decision:
         return _decide_refused(candidate, context)
     candidate.refused_s = None
     candidate.object_s = (candidate.object_s or context.at_s) if kind == "object" else None
-    if kind == "unclear" or not _may_be_waste(region, context):
+    if kind == "unclear" or not _may_be_waste(region, candidate.since_s, candidate.growths, context):
         return "background" if context.at_s - candidate.first_s > config.parked_s else "wait"
     note_carrier(candidate, context)
     if not candidate.brought:
@@ -135,19 +146,42 @@ def _decide_refused(candidate: Candidate, context: FrameContext) -> Decision:
     return "background" if long_enough and _is_calm(candidate.region, context) else "wait"
 
 
-def _may_be_waste(region: Region, context: FrameContext) -> bool:
-    """Whether a region has the size and shape of something that people carry."""
+def _may_be_waste(region: Region, since_s: float, growths: int, context: FrameContext) -> bool:
+    """Whether a region has the size and shape of something that people carry, or vehicles unload."""
     config, (shorter, longer) = context.config, sorted(region.box[2:])
     if shorter * context.scale < config.min_side_px:
         return False
     height_px, width_px = context.shape
     if region.area_px > config.max_area * height_px * width_px or longer > config.max_side * max(height_px, width_px):
-        return False
+        is_possible = region.area_px <= config.unloaded_area * height_px * width_px
+        if not (is_possible and was_unloaded(region, since_s, growths, context)):
+            return False
     person_px = context.perspective.height_at(region.box[1] + region.box[3])
     if person_px is not None and longer < config.min_of_person * person_px:
         return False
     compact = region.area_px >= config.min_fill * shorter * longer
     return compact and longer <= config.max_aspect * shorter
+
+
+def group_of(candidate: Candidate, candidates: Sequence[Candidate], context: FrameContext) -> list[Candidate]:
+    """A candidate and the objects beside it that were brought too: what is tipped in parts is one case."""
+    reach = reach_of_group_px(candidate.region, context)
+    group, rest = [candidate], [other for other in candidates if other is not candidate]
+    for member in group:
+        beside = [other for other in rest if _is_beside(other, member, reach)]
+        group += beside
+        rest = [other for other in rest if all(other is not joined for joined in beside)]
+    return group
+
+
+def reach_of_group_px(region: Region, context: FrameContext) -> float:
+    """Distance in pixels within which objects beside a region belong to it."""
+    return max(GROUP_PX, GROUP_HEIGHTS * (context.perspective.height_at(region.box[1] + region.box[3]) or 0.0))
+
+
+def _is_beside(other: Candidate, member: Candidate, reach_px: float) -> bool:
+    is_near = gap_px(other.region.box, member.region.box) <= reach_px
+    return is_near and other.brought and other.object_s is not None and abs(other.since_s - member.since_s) <= GROUP_S
 
 
 def _is_object(region: Region, context: FrameContext) -> bool:

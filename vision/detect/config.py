@@ -34,6 +34,8 @@ class DetectorConfig:
     """Minimum and maximum share of the picture: a small bag far away, a large one close by; a car is larger."""
     min_side_px: float = 5.0
     """Minimum shorter side in pixels of the source: in fewer nothing can be told from noise."""
+    unloaded_area: float = 0.25
+    """`max_area` of what a vehicle or several carryings brought: a load that was tipped."""
     near: float = 1.2
     """Reach of a person beside the object, as a multiple of the object's longer side."""
     rigid: float = 0.90

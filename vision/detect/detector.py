@@ -10,18 +10,20 @@ picture -> is the view usable (scene) -> sway and exposure removed (stabilisatio
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from vision.detect.absorption import AbsorbedRegions
-from vision.detect.candidates import decide, match_candidates
+from vision.detect.candidates import decide, group_of, match_candidates, reach_of_group_px
 from vision.detect.config import DetectorConfig
 from vision.detect.dual_background import DualBackground
 from vision.detect.exposure import match_exposure, stretch_for
 from vision.detect.frame_context import Candidate, FrameContext
 from vision.detect.frame_history import FrameHistory
-from vision.detect.ownership import arrival_mode, left_s
+from vision.detect.ownership import left_s
+from vision.detect.passage import arrival_of, size_heights
 from vision.detect.picture import (
     Image,
     Levels,
@@ -36,8 +38,8 @@ from vision.detect.picture import (
 )
 from vision.detect.port import AbandonedObject, FullBox, ObjectDetector, StepResult
 from vision.detect.recognition import Geometry, Recogniser
-from vision.detect.regions import Box, boxes_of, regions_of
-from vision.detect.removal import ReportedObject, find_removed, find_toppled, objects_mask, track
+from vision.detect.regions import Box, boxes_of, regions_of, union_of
+from vision.detect.removal import ReportedObject, find_grown, find_removed, find_toppled, objects_mask, track
 from vision.detect.scene import NotArmed, SceneWatch
 from vision.detect.stabilisation import Stabiliser
 from vision.detect.tracks import Perspective, Tracker
@@ -304,29 +306,33 @@ class AbandonedObjectDetector:
         mask = static & self._inside & ~self._reported_mask()
         regions = regions_of(mask, close_px=CLOSE_PX, min_area_px=self._min_area_px)
         self._view.candidates = match_candidates(self._view.candidates, regions, context)
-        alarms = []
+        alarms: list[AbandonedObject] = []
+        joined: list[Candidate] = []
         for candidate in self._view.candidates:
             decision = decide(candidate, context)
             if decision == "background":
                 self._view.absorbed.absorb(candidate, self._view.backgrounds, at_s)
-            elif decision == "abandoned":
-                alarms += self._report(candidate, context)
+            elif decision == "abandoned" and not any(candidate is member for member in joined):
+                group = group_of(candidate, self._view.candidates, context)
+                joined += group
+                alarms += self._report(candidate, group, context)
         return alarms
 
-    def _report(self, candidate: Candidate, context: FrameContext) -> list[AbandonedObject]:
-        """The alarm of a new object; none for a reported object that has only toppled."""
-        region = candidate.region
-        known = find_toppled(self._reported, region, context.backgrounds)
+    def _report(self, candidate: Candidate, group: Sequence[Candidate], context: FrameContext) -> list[AbandonedObject]:
+        """The alarm of a new object; none for a reported object that has only toppled or grown."""
+        region = union_of([member.region for member in group])
+        toppled = find_toppled(self._reported, region, context.backgrounds)
+        known = toppled or find_grown(self._reported, region, context.at_s, reach_of_group_px(region, context))
         if known is not None:
             self._reported.remove(known)
-            self._reported.append(track(known.waste, region, context.backgrounds))
+            region = region if toppled else union_of([known.region, region])
+            self._reported.append(track(known.waste, region, context.backgrounds, context.at_s))
             return []
         self._count += 1
         box, left = self._source_box(region.box), left_s(candidate, context)
-        waste = AbandonedObject(
-            self._count, box, context.at_s, candidate.since_s, left, arrival_mode(candidate, context)
-        )
-        self._reported.append(track(waste, region, context.backgrounds))
+        arrival = replace(arrival_of(candidate, context), size_heights=size_heights(region, context))
+        waste = AbandonedObject(self._count, box, context.at_s, candidate.since_s, left, arrival)
+        self._reported.append(track(waste, region, context.backgrounds, context.at_s))
         return [waste]
 
     def _find_removed(self, picture: Picture, elapsed_s: float) -> list[AbandonedObject]:

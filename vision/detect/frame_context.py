@@ -42,7 +42,8 @@ class Candidate:
     """A static region. `since_s` is when it came to rest, `carrier` the track that brought it, if known.
 
     `refused_s` and `object_s` are since when, without a break, it has been refused, and taken for an object.
-    `restores` is how often it was absorbed into the background and taken out again.
+    `growths` is how often it became larger since; `restores` how often it was absorbed into the background and taken
+    out again.
     """
 
     region: Region
@@ -54,3 +55,4 @@ class Candidate:
     refused_s: float | None = None
     object_s: float | None = None
     restores: int = 0
+    growths: int = 0

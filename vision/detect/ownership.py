@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final
 
 import cv2
 
@@ -243,12 +243,3 @@ def left_s(candidate: Candidate, context: FrameContext) -> float | None:
         if pixels_near(entry.foreground, region.box, reach) >= CROWD_SHARE * region.area_px
     )
     return max(near, default=None)
-
-
-def arrival_mode(candidate: Candidate, context: FrameContext) -> Literal["foot", "vehicle", "unknown"]:
-    """How the carrier came."""
-    if candidate.carrier is None:
-        return "unknown"
-    box = candidate.carrier.box
-    kind = kind_of(candidate.carrier, context.shape, context.perspective.height_at(box[1] + box[3]))
-    return "vehicle" if kind == "vehicle" else "foot"

@@ -13,12 +13,32 @@ FullBox = tuple[int, int, int, int]
 """Left, top, width, height in pixels of the source."""
 
 
+Heading = Literal["", "left", "right", "towards", "away"]
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """How an object came.
+
+    Attributes:
+        by: How the carrier came.
+        heading: Direction in the picture in which the carrier moved; empty if the carrier hardly moved.
+        in_passing: Whether the carrier did not stop: the object was thrown.
+        size_heights: Longer side of the object in heights of a person on that ground; None while these are unknown.
+    """
+
+    by: Literal["foot", "vehicle", "unknown"] = "unknown"
+    heading: Heading = ""
+    in_passing: bool = False
+    size_heights: float | None = None
+
+
 @dataclass(frozen=True)
 class AbandonedObject:
     """An object left behind.
 
-    `since_s` is when it was put down, `left_s` when the person who brought it had left, `by` how that person came. All
-    times are in seconds of the pictures' clock (`Frame.at_s`).
+    `since_s` is when it was put down, `left_s` when the person who brought it had left. All times are in seconds of the
+    pictures' clock (`Frame.at_s`).
     """
 
     id: int
@@ -26,7 +46,7 @@ class AbandonedObject:
     at_s: float
     since_s: float
     left_s: float | None = None
-    by: Literal["foot", "vehicle", "unknown"] = "unknown"
+    arrival: Arrival = Arrival()
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,19 @@ def _translate(region: Region, by: Box) -> Region:
     return Region((left + by[0], top + by[1], width, height), region.area_px, region.shape)
 
 
+def union_of(regions: Sequence[Region]) -> Region:
+    """One region of all pixels of several."""
+    left, top = min(region.box[0] for region in regions), min(region.box[1] for region in regions)
+    right = max(region.box[0] + region.box[2] for region in regions)
+    bottom = max(region.box[1] + region.box[3] for region in regions)
+    shape = np.zeros((bottom - top, right - left), np.uint8)
+    for region in regions:
+        x, y, width, height = region.box
+        part = cut(shape, (x - left, y - top, width, height))
+        np.maximum(part, region.shape, out=part)
+    return Region((left, top, right - left, bottom - top), cv2.countNonZero(shape), shape)
+
+
 def cut(picture: NDArray[T], box: Box) -> NDArray[T]:
     """The part of a picture inside a box, as a view of the array."""
     return picture[box[1] : box[1] + box[3], box[0] : box[0] + box[2]]

@@ -13,9 +13,11 @@ from vision.detect.checks import TAKEN, correlation, edges_of, is_same_but_for_l
 from vision.detect.dual_background import DualBackground
 from vision.detect.picture import Mask, Picture, gray_of, share_of
 from vision.detect.port import AbandonedObject
-from vision.detect.regions import Region, cut, grow, shared_px
+from vision.detect.regions import Region, cut, gap_px, grow, shared_px
 
 GONE_S: Final = 2.0
+GROWS_S: Final = 60.0
+"""What is put down beside a reported object within this time belongs to the same case."""
 STILL_SHARE: Final = 0.6
 MARGIN_PX: Final = 4
 SAME_OBJECT: Final = 0.3
@@ -28,22 +30,24 @@ STILL_THERE: Final = 0.6
 class ReportedObject:
     """A reported object; `before` and `appearance` are background and object inside the region's grown box.
 
-    `relit` is set once the background was learnt anew with the object in it: `before` is then not used.
+    `relit` is set once the background was learnt anew with the object in it: `before` is then not used. `grown_s` is
+    when the newest part of it was reported.
     """
 
     waste: AbandonedObject
     region: Region
     before: Picture
     appearance: Picture
+    grown_s: float
     gone_s: float = 0.0
     relit: bool = False
 
 
-def track(waste: AbandonedObject, region: Region, backgrounds: DualBackground) -> ReportedObject:
-    """Start to track an object that has just been reported."""
+def track(waste: AbandonedObject, region: Region, backgrounds: DualBackground, at_s: float) -> ReportedObject:
+    """Start to track an object that has just been reported, at `at_s` seconds."""
     around = grow(region.box, MARGIN_PX, backgrounds.background.shape)
     return ReportedObject(
-        waste, region, cut(backgrounds.background, around).copy(), cut(backgrounds.short_term, around).copy()
+        waste, region, cut(backgrounds.background, around).copy(), cut(backgrounds.short_term, around).copy(), at_s
     )
 
 
@@ -84,6 +88,20 @@ def find_toppled(
         if near > SAME_OBJECT * smaller and not _is_unchanged(reported, backgrounds.short_term):
             return reported
     return None
+
+
+def find_grown(
+    objects: Sequence[ReportedObject], region: Region, at_s: float, reach_px: float
+) -> ReportedObject | None:
+    """The reported object that a new region beside it belongs to: a load that is still being put down."""
+    return next(
+        (
+            reported
+            for reported in objects
+            if at_s - reported.grown_s <= GROWS_S and gap_px(reported.region.box, region.box) <= reach_px
+        ),
+        None,
+    )
 
 
 def _is_unchanged(reported: ReportedObject, short_term: Picture) -> bool:

@@ -1,0 +1,80 @@
+"""How an object came: by whom, in which direction, with or without a stop, and how large it is; pure functions."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Final
+
+from vision.detect.frame_context import Candidate, FrameContext
+from vision.detect.port import Arrival, Heading
+from vision.detect.regions import Region, gap_px
+from vision.detect.tracks import Track, kind_of
+
+BESIDE_S: Final = 2.0
+"""The path of a carrier from so long before an object came to rest, and to so long after, gives the direction."""
+PASSING_S: Final = 0.7
+MOVED_HEIGHTS: Final = 0.5
+"""Minimum distance in heights that gives a direction."""
+PASSING_HEIGHTS_S: Final = 0.4
+"""Speed in heights a second from which a carrier did not stop: a person who puts something down stands still."""
+UNLOADS_GAP_HEIGHTS: Final = 0.5
+"""Maximum distance, in the vehicle's heights, of a vehicle from what is unloaded from it."""
+GROWTHS_MIN: Final = 2
+
+
+def arrival_of(candidate: Candidate, context: FrameContext) -> Arrival:
+    """How the object of a candidate came."""
+    size = size_heights(candidate.region, context)
+    owner = candidate.carrier
+    if owner is None:
+        return Arrival(size_heights=size)
+    kind = kind_of(owner, context.shape, context.perspective.height_at(owner.box[1] + owner.box[3]))
+    return Arrival(
+        by="vehicle" if kind == "vehicle" else "foot",
+        heading=heading_of(owner, candidate.since_s),
+        in_passing=_speed_heights_s(owner, candidate.since_s) >= PASSING_HEIGHTS_S,
+        size_heights=size,
+    )
+
+
+def size_heights(region: Region, context: FrameContext) -> float | None:
+    """Longer side of a region in heights of a person on that ground; None while these are unknown."""
+    person_px = context.perspective.height_at(region.box[1] + region.box[3])
+    return None if person_px is None else round(max(region.box[2:]) / person_px, 1)
+
+
+def heading_of(track: Track, at_s: float) -> Heading:
+    """Direction in the picture in which a track moved about `at_s` seconds; empty if it hardly moved."""
+    path = [(seen_s, box) for seen_s, box in track.path if abs(seen_s - at_s) <= BESIDE_S]
+    if not path:
+        return ""
+    (_, first), (_, last) = path[0], path[-1]
+    across, down = last[0] + last[2] / 2 - first[0] - first[2] / 2, last[1] + last[3] - first[1] - first[3]
+    if max(abs(across), abs(down)) < MOVED_HEIGHTS * max(first[3], last[3]):
+        return ""
+    if abs(across) >= abs(down):
+        return "right" if across > 0 else "left"
+    return "towards" if down > 0 else "away"
+
+
+def _speed_heights_s(track: Track, at_s: float) -> float:
+    """Lowest speed of a track about `at_s` seconds, in its heights a second; 0 if it was hardly seen then."""
+    path = [(seen_s, box) for seen_s, box in track.path if abs(seen_s - at_s) <= PASSING_S]
+    speeds = [
+        max(abs(box[0] - before[0]), abs(box[1] - before[1])) / max(1, before[3]) / (seen_s - before_s)
+        for (before_s, before), (seen_s, box) in pairwise(path)
+        if seen_s > before_s
+    ]
+    return min(speeds, default=0.0)
+
+
+def was_unloaded(region: Region, since_s: float, growths: int, context: FrameContext) -> bool:
+    """Whether a vehicle stood beside the region when it came, or it grew again and again: it may be large then."""
+    return growths >= GROWTHS_MIN or any(
+        kind_of(track, context.shape, context.perspective.height_at(track.box[1] + track.box[3])) == "vehicle"
+        and any(
+            abs(seen_s - since_s) <= BESIDE_S and gap_px(box, region.box) <= UNLOADS_GAP_HEIGHTS * box[3]
+            for seen_s, box in track.path
+        )
+        for track in (*context.recogniser.tracks, *context.tracker.tracks)
+    )
