@@ -162,7 +162,7 @@ def _solid_piece(mask: Mask, side: int = 3) -> Mask:
     """The largest piece, without what hangs on it by fewer than `side` pixels."""
     cleaned = cv2.morphologyEx(mask, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(cleaned, connectivity=4)
-    if count < 2:  # noqa: PLR2004 - the ground alone
+    if count < 2:
         return np.zeros_like(mask)
     largest = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
     return np.where(labels == largest, np.uint8(255), np.uint8(0))
@@ -251,7 +251,7 @@ def _steady_runs(track: Sequence[Passage], shape: tuple[int, ...]) -> list[list[
             runs.append([])
         if inside:
             runs[-1].append(passage)
-    return [run for run in runs if len(run) >= 4]  # noqa: PLR2004 - fewer show no walk
+    return [run for run in runs if len(run) >= 4]
 
 
 def _cut_sprite(

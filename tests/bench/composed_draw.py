@@ -26,8 +26,9 @@ BEHIND_SHARE: Final = 0.12
 """Of an object's height: somebody whose feet are farther up than this above its base passes behind it."""
 SHADE: Final = 0.35
 JPEG_QUALITY: Final = 82
-DUSK_GAIN, DUSK_NOISE = 0.42, 5.0
-INFRARED_GAIN, INFRARED_LIFT, INFRARED_NOISE = 1.1, 18, 3.5
+DUSK_LEVEL, DUSK_NOISE = 42.0, 4.0
+"""Mean level of a scene at dusk, if it was brighter by day."""
+INFRARED_GAIN, INFRARED_LIFT, INFRARED_NOISE = 1.0, 15, 3.5
 STREAKS: Final = 70
 SEEN: Final = 0.5
 """Alpha from which a pixel belongs to an object."""
@@ -230,9 +231,10 @@ class LightPatch:
 class Weather:
     """Light, noise and compression of all pictures of one scene, the same for the same seed."""
 
-    def __init__(self, light: str, seed: tuple[int, ...], shape: tuple[int, ...]) -> None:
-        """Take one of `day`, `dusk`, `infrared`, `rain`; `shape` is (height, width, 3)."""
-        self._light = light
+    def __init__(self, light: str, seed: tuple[int, ...], median: Image) -> None:
+        """Take one of `day`, `dusk`, `infrared`, `rain`, and the scene's empty ground."""
+        self._light, shape = light, median.shape
+        self._dusk_gain = min(1.0, DUSK_LEVEL / max(1.0, float(median.mean())))
         self._dice = np.random.default_rng(seed)
         sigma = {"dusk": DUSK_NOISE, "infrared": INFRARED_NOISE}.get(light, 0.0)
         self._tile = self._dice.normal(0, sigma, (shape[0] + 64, shape[1] + 64)).astype(np.int16) if sigma else None
@@ -240,10 +242,10 @@ class Weather:
     def apply(self, image: Image) -> Image:
         """The picture as the camera gives it."""
         if self._light == "dusk":
-            image = cv2.convertScaleAbs(image, alpha=DUSK_GAIN)
+            image = cv2.convertScaleAbs(image, alpha=self._dusk_gain)
         elif self._light == "infrared":
-            grey = cv2.convertScaleAbs(gray_of(image), alpha=INFRARED_GAIN, beta=INFRARED_LIFT)
-            image = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
+            grey: Image = cv2.convertScaleAbs(gray_of(image), alpha=INFRARED_GAIN, beta=INFRARED_LIFT)
+            image = np.repeat(grey[:, :, None], 3, axis=2)
         elif self._light == "rain":
             image = self._rain(image)
         return compress(self._noisy(image))
@@ -253,7 +255,8 @@ class Weather:
             return image
         x, y = self._dice.integers(0, 64, 2)
         noise = self._tile[y : y + image.shape[0], x : x + image.shape[1], None]
-        return np.clip(image + noise, 0, 255).astype(np.uint8)
+        noisy: Image = np.clip(image + noise, 0, 255).astype(np.uint8)
+        return noisy
 
     def _rain(self, image: Image) -> Image:
         streaks = np.zeros(image.shape, np.uint8)

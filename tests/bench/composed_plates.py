@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vision.detect.picture import Image, Levels, Mask, Point, gray_of, polygon_mask, share_of
+from vision.detect.picture import Image, Mask, Point, gray_of, polygon_mask, share_of
 from vision.detect.regions import Box
 from vision.detect.tracks import UPRIGHT, Perspective, Track, Tracker, kind_of
 from vision.score import TimedImage
@@ -213,12 +213,10 @@ def _has_drifted(images: Sequence[Image]) -> bool:
     edges = [cv2.Laplacian(gray_of(part), cv2.CV_32F, ksize=3) for part in parts]
     window = cv2.createHanningWindow(edges[0].shape[::-1], cv2.CV_32F)
     shifts = [cv2.phaseCorrelate(first, second, window) for first, second in pairwise(edges)]
-    return any(np.hypot(*shift) > DRIFT_PX and response > 0.05 for shift, response in shifts)  # noqa: PLR2004
+    return any(np.hypot(*shift) > DRIFT_PX and response > 0.05 for shift, response in shifts)
 
 
-def _passers(
-    masks: Sequence[Mask], gap_s: float
-) -> tuple[tuple[tuple[Passage, ...], ...], tuple[float, float] | None]:
+def _passers(masks: Sequence[Mask], gap_s: float) -> tuple[tuple[tuple[Passage, ...], ...], tuple[float, float] | None]:
     """Paths of people and vehicles through a plate, and the line of people's heights over the row."""
     tracker, perspective, tracks = Tracker(), Perspective(), dict[int, Track]()
     for index, mask in enumerate(masks):
@@ -236,7 +234,8 @@ def _passers(
 
 def _are_people(tracks: Iterable[Track], shape: tuple[int, ...]) -> bool:
     """Whether upright passers-by are as slim as people; cars side by side are not."""
-    slim = [box[3] / box[2] for track in tracks if track.has_travelled for _, box in track.path if _is_upright(box, shape)]
+    boxes = [box for track in tracks if track.has_travelled for _, box in track.path]
+    slim = [box[3] / box[2] for box in boxes if _is_upright(box, shape)]
     return bool(slim) and float(np.median(slim)) >= SLIM
 
 

@@ -5,7 +5,7 @@ A scene plays a plate forwards and backwards. The same seed and number give the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tests.bench.composed_cutouts import Bag, Sprite
 from tests.bench.composed_draw import (
+    SEEN,
     Dice,
     Layer,
     PlacedBag,
@@ -24,7 +25,7 @@ from tests.bench.composed_draw import (
     with_contrast,
 )
 from tests.bench.composed_plates import Passage, Plate
-from tests.bench.composed_temptations import TEMPTATIONS, Temptation, needs_person, tempt
+from tests.bench.composed_temptations import PARKS, TEMPTATIONS, WALKING, Temptation, tempt
 from vision.detect.picture import Point
 from vision.detect.regions import cut, grow
 from vision.score import TimedImage
@@ -53,9 +54,37 @@ SEEN_EMPTY_S: Final = 2.0
 TRIES: Final = 50
 DEPOSIT_ROWS_MIN: Final = 200
 """Pixels of a plate's height; a bag on a smaller one is a speck."""
+AREA_MIN: Final = 0.0006
+"""Least share of the picture that a bag fills, about 10 x 10 of 480 x 360 pixels."""
+WHOLE_PERSON: Final = (0.6, 1.5)
+"""Least and most height of a passer-by, in those of a person on that row: legs alone or a pair stand elsewhere."""
+QUIET_MIN: Final = 4
+"""Pictures without anybody near that are played to and fro until a short clip's scene ends."""
 JITTER_S: Final = 0.01
-MOVING_GROUND: Final = frozenset({"baggage-belt.mp4", "escalator.avi"})
-"""Clips on whose ground nothing lies still."""
+NO_GROUND: Final = {
+    "baggage-belt.mp4": "the belt moves",
+    "escalator.avi": "the stairs move",
+    "lorry-fly-tip.mp4": "a lorry hides the ground from the first picture on",
+    "bottle-put-down.mp4": "a table with a hand, nobody passes",
+    "bottles-put-down.mp4": "the same",
+    "night-ir-yard-1.mp4": "what passes are insects at the lens",
+    "night-ir-yard-2.mp4": "the same",
+    **{f"office-{i}.avi": "desks hide the feet of those who pass" for i in range(1, 7)},
+}
+"""Clips on which nobody puts down a bag and no cut-out walks, and why."""
+INDOORS: Final = frozenset(
+    {
+        "aboda-1fps-video1",
+        "aboda-1fps-video5",
+        "aboda-1fps-video6",
+        "aboda-v1-excerpt.mp4",
+        "avss2007-easy.mp4",
+        "corridor-caviar.mkv",
+        "people-standing-still.mp4",
+        "pets2006-s1-c3.mp4",
+    }
+)
+"""Clips on which no cut-out vehicle drives."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +124,7 @@ class Scene:
         """Its pictures in order of time, at its rate."""
         images, masks = self.plate.load_images(), self.plate.load_masks()
         number = 2 * self.number + (self.kind == DEPOSIT)
-        weather = Weather(self.look.light, (self.seed, number, 1), self.plate.median.shape)
+        weather = Weather(self.look.light, (self.seed, number, 1), self.plate.median)
         due_s = 0.0
         for position, index in enumerate(self.order):
             at_s = position * self.plate.gap_s
@@ -121,7 +150,7 @@ def deposit_plates(plates: Sequence[Plate]) -> list[Plate]:
     return [
         plate
         for plate in plates
-        if plate.passages and plate.median.shape[0] >= DEPOSIT_ROWS_MIN and plate.name not in MOVING_GROUND
+        if plate.passages and plate.median.shape[0] >= DEPOSIT_ROWS_MIN and plate.name not in NO_GROUND
     ]
 
 
@@ -150,7 +179,7 @@ def _draw(dice: Dice, shares: dict[str, float]) -> str:
 def _rate(dice: Dice, plate: Plate) -> int:
     """Pictures a second, no more than the plate has."""
     drawn = int(dice.choice(list(RATES), p=list(RATES.values())))
-    return min(drawn, max(1, round(1.0 / plate.gap_s)))
+    return max(rate for rate in RATES if rate <= min(drawn, max(1, round(1.0 / plate.gap_s))))
 
 
 def _try_deposit(dice: Dice, empty: Scene, bags: Sequence[Bag]) -> Scene | None:
@@ -166,9 +195,10 @@ def _try_deposit(dice: Dice, empty: Scene, bags: Sequence[Bag]) -> Scene | None:
     if placed.visible_share(masks[passage.index]) > 1 - COVERED:
         return None
     order = ping_pong(len(masks), passage.index, lead, round(TAIL_S / gap_s), step)
-    leaves = _leaving(placed, masks, order, lead, gap_s)
-    if leaves is None:
+    played = _order_left_alone(placed, masks, order, lead, gap_s)
+    if played is None:
         return None
+    order, leaves = played
     event = {
         "kind": DEPOSIT,
         "t_start_s": placed.rests_s,
@@ -184,6 +214,8 @@ def place_bag(dice: Dice, plate: Plate, passage: Passage, bag: Bag, look: Look, 
     left, top, width, height = passage.box
     row = top + height
     person_px = plate.height_at(row) or (height if passage.kind == "person" else 0.8 * height)
+    if passage.kind == "person" and not WHOLE_PERSON[0] <= height / person_px <= WHOLE_PERSON[1]:
+        return None
     side_px = float(dice.uniform(*SIZES[look.size])) * min(person_px, 1.3 * height)
     if not SIDE_MIN_PX <= side_px <= SIDE_SHARE_MAX * plate.median.shape[0]:
         return None
@@ -191,6 +223,8 @@ def place_bag(dice: Dice, plate: Plate, passage: Passage, bag: Bag, look: Look, 
     rows, columns = cutout.alpha.shape
     corner = (round(left + width * dice.uniform(0.35, 0.65) - columns / 2), round(row - 0.02 * height - rows))
     box = (*corner, columns, rows)
+    if (cutout.alpha > SEEN).sum() < AREA_MIN * plate.inside.size:
+        return None
     if grow(box, 2, plate.median.shape) != (corner[0] - 2, corner[1] - 2, columns + 4, rows + 4):
         return None
     if not cut(plate.inside, box).all():
@@ -200,32 +234,46 @@ def place_bag(dice: Dice, plate: Plate, passage: Passage, bag: Bag, look: Look, 
     return PlacedBag(contrasted, corner, rests_s, plate.noise, shaded=look.contrast != "low")
 
 
-def _leaving(
+def _order_left_alone(
     placed: PlacedBag, masks: NDArray[np.uint8], order: NDArray[np.int64], lead: int, gap_s: float
-) -> int | None:
-    """Position at which the passer-by has uncovered the bag; None if it is covered or crowded too long."""
-    around = grow(placed.whole, max(placed.whole[2:]), masks.shape[1:])
-    near = {int(i): float((cut(masks[i], around) > 0).mean()) for i in np.unique(order)}
+) -> tuple[NDArray[np.int64], int] | None:
+    """The order in which the bag is once left alone, and the position at which the passer-by has uncovered it.
+
+    Returns:
+        None if the empty place was not seen before, the bag stays covered, or somebody is always near.
+    """
     empty_s = gap_s * sum(not cut(masks[i], placed.whole).any() for i in order[:lead])
-    if empty_s < SEEN_EMPTY_S:
-        return None
     last = lead + max(4, round(UNCOVERED_S / gap_s))
     opened = (i for i in range(lead + 1, last) if placed.visible_share(masks[order[i]]) >= OPEN)
     leaves = next(opened, None)
-    longest = run = 0
-    for index in order[lead:]:
-        run = run + 1 if near[int(index)] < NEAR_SHARE else 0
-        longest = max(longest, run)
-    return leaves if longest * gap_s >= ALONE_S else None
+    if empty_s < SEEN_EMPTY_S or leaves is None:
+        return None
+    around = grow(placed.whole, max(placed.whole[2:]), masks.shape[1:])
+    near = {int(i): float((cut(masks[i], around) > 0).mean()) for i in np.unique(order)}
+    runs = quiet_runs([near[int(i)] < NEAR_SHARE for i in order[leaves:]])
+    if any((to - start) * gap_s >= ALONE_S for start, to in runs):
+        return order, leaves
+    for start, to in runs:
+        if to - start >= QUIET_MIN:
+            first, run = leaves + start, order[leaves + start : leaves + to]
+            again = run[ping_pong(len(run), 0, 0, len(order) - first - 1)]
+            return np.concatenate((order[:first], again)), leaves
+    return None
+
+
+def quiet_runs(quiet: Sequence[bool]) -> list[tuple[int, int]]:
+    """First position and the one after the last of each run that is quiet."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], quiet, [False])).astype(np.int8)))
+    return [(int(start), int(to)) for start, to in zip(edges[::2], edges[1::2], strict=True)]
 
 
 def compose_temptation(seed: int, number: int, plates: Sequence[Plate], sprites: Sequence[Sprite]) -> Scene:
     """The temptation of a number: the kinds and the plates take turns."""
     dice = np.random.default_rng((seed, number, 3))
     kind = TEMPTATIONS[number % len(TEMPTATIONS)]
-    able = [plate for plate in plates if not needs_person(kind) or plate.person_px is not None]
+    able = [plate for plate in plates if _is_able(plate, kind)] or plates
     plate = able[number // len(TEMPTATIONS) % len(able)]
-    temptation: Temptation = tempt(dice, kind, plate, sprites)
+    temptation: Temptation = tempt(dice, kind, plate, sprites, is_road=plate.name not in INDOORS)
     count = len(plate.load_masks())
     pictures = round(temptation.seconds / plate.gap_s)
     order = ping_pong(count, int(dice.integers(count)), 0, pictures, int(dice.choice((-1, 1))))
@@ -233,4 +281,8 @@ def compose_temptation(seed: int, number: int, plates: Sequence[Plate], sprites:
     return Scene(number, seed, kind, plate, look, order, temptation.layers)
 
 
-Compose = Callable[[int], Scene | None]
+def _is_able(plate: Plate, kind: str) -> bool:
+    """Whether a temptation of a kind looks right on a plate."""
+    if kind not in WALKING:
+        return True
+    return plate.person_px is not None and plate.name not in NO_GROUND and (kind != PARKS or plate.name not in INDOORS)

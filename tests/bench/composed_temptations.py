@@ -16,6 +16,8 @@ from vision.detect.regions import Box, grow
 
 STANDS, PARKS, GHOST, LIGHT, PLAIN = "person stands", "vehicle parks", "ghost", "light", "plain"
 TEMPTATIONS: Final = (STANDS, PARKS, GHOST, LIGHT, PLAIN)
+WALKING: Final = frozenset({STANDS, PARKS, GHOST})
+"""Those in which a cut-out moves, on ground of which the height of a person is known."""
 LEAD_S: Final = (8.0, 10.0)
 STANDS_S: Final = (5.0, 25.0)
 GHOST_S: Final = (9.0, 16.0)
@@ -29,8 +31,6 @@ DRIVE: Final = (1.0, 2.0)
 """Heights a second."""
 PERSON_SHARE_MAX, VEHICLE_SHARE_MAX = 0.85, 0.45
 """Of the picture's height."""
-VEHICLE_GROUND: Final = 0.4
-"""Most height of a person, as a share of the picture, where vehicles are drawn: no car drives through a room."""
 FOREVER_S: Final = 1e9
 
 
@@ -48,7 +48,6 @@ class Walk:
 
     Attributes:
         frames: As it moves, scaled and lit; `gap_s` seconds apart.
-        from_px: Middle at the beginning; outside the picture unless it was there before.
         stop_px: Where it stops.
         row_px: Its feet.
         speed_px: Pixels a second, to the right if positive.
@@ -91,18 +90,14 @@ class Walk:
         return share
 
 
-def needs_person(kind: str) -> bool:
-    """Whether a temptation needs to know how high a person is."""
-    return kind in {STANDS, PARKS, GHOST}
-
-
-def tempt(dice: Dice, kind: str, plate: Plate, sprites: Sequence[Sprite]) -> Temptation:
+def tempt(dice: Dice, kind: str, plate: Plate, sprites: Sequence[Sprite], *, is_road: bool = False) -> Temptation:
     """One temptation on a plate; plain ground where no cut-out fits."""
     if kind == LIGHT:
         return _light(dice, plate)
     if kind == PLAIN:
         return Temptation((), PLAIN_S)
-    wanted: Passer = "vehicle" if kind == PARKS or (kind == GHOST and dice.random() < 1 / 3) else "person"
+    drives = kind == PARKS or (kind == GHOST and is_road and dice.random() < 1 / 2)
+    wanted: Passer = "vehicle" if drives else "person"
     fitting = [sprite for sprite in sprites if sprite.kind == wanted] or list(sprites)
     if not fitting:
         return Temptation((), PLAIN_S)
@@ -125,9 +120,7 @@ def _walk(dice: Dice, kind: str, plate: Plate, sprite: Sprite) -> Temptation:
     frames = tuple(in_light_of(frame, ground_level(plate.median, box)) for frame in frames)
     stops_s, goes_s = _times(dice, kind, (stop_px if rightwards else span - stop_px) + width, speed)
     sway = tuple(int(step) for step in dice.integers(-1, 2, 64)) if sprite.kind == "person" else ()
-    walk = Walk(
-        frames, sprite.gap_s, stop_px, row, speed if rightwards else -speed, stops_s, goes_s, sway, plate.noise
-    )
+    walk = Walk(frames, sprite.gap_s, stop_px, row, speed if rightwards else -speed, stops_s, goes_s, sway, plate.noise)
     gone_s = 0.0 if goes_s == FOREVER_S else goes_s + way_px / speed
     return Temptation((walk,), max(stops_s, 0.0, min(gone_s, goes_s + TAIL_S / 2)) + TAIL_S)
 
