@@ -149,7 +149,7 @@ def middle_of(pictures: Sequence[Image]) -> Image:
 
 
 def noise_of(pictures: Sequence[Image]) -> float:
-    """Standard deviation of a still pixel in levels, from the quieter half of the changes between neighbours in time."""
+    """Standard deviation of a still pixel in levels, from the quieter half of the changes between two pictures."""
     changes = [cv2.absdiff(first, second)[::2, ::2] for first, second in list(pairwise(pictures))[:40:2]]
     quiet = [np.partition(change, change.size // 2, axis=None)[: change.size // 2].mean() for change in changes]
     return float(np.clip(QUIET_HALF * float(np.median(quiet)), 0.4, 6.0))

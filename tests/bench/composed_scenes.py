@@ -37,7 +37,7 @@ CONTRASTS: Final = {"normal": 0.65, "low": 0.35}
 LIGHTS: Final = {"day": 0.4, "dusk": 0.2, "infrared": 0.2, "rain": 0.2}
 RATES: Final = {5: 0.5, 2: 0.25, 1: 0.25}
 """Share of the scenes of each contrast, light and number of pictures a second."""
-LEAD_S, TAIL_S = (8.5, 12.0), 20.0
+LEAD_S, TAIL_S = (8.5, 12.0), 24.0
 """Seconds before something happens, and after a bag rests."""
 SIDE_MIN_PX: Final = 10
 SIDE_SHARE_MAX: Final = 0.35
@@ -49,7 +49,8 @@ UNCOVERED_S: Final = 4.0
 """Most seconds until the passer-by has uncovered it."""
 ALONE_S: Final = 7.0
 """Seconds on end for which nobody is near; nothing can be told of a bag in the middle of a crowd."""
-NEAR_SHARE: Final = 0.03
+NEAR_SIDES, NEAR_SHARE = 1.3, 0.01
+"""Somebody is near who fills this share of the surroundings, so many longer sides of the bag to each side."""
 SEEN_EMPTY_S: Final = 2.0
 TRIES: Final = 50
 DEPOSIT_ROWS_MIN: Final = 200
@@ -248,7 +249,7 @@ def _order_left_alone(
     leaves = next(opened, None)
     if empty_s < SEEN_EMPTY_S or leaves is None:
         return None
-    around = grow(placed.whole, max(placed.whole[2:]), masks.shape[1:])
+    around = grow(placed.whole, round(NEAR_SIDES * max(placed.whole[2:])), masks.shape[1:])
     near = {int(i): float((cut(masks[i], around) > 0).mean()) for i in np.unique(order)}
     runs = quiet_runs([near[int(i)] < NEAR_SHARE for i in order[leaves:]])
     if any((to - start) * gap_s >= ALONE_S for start, to in runs):

@@ -14,7 +14,7 @@ from tests.bench.composed_plates import Passer, Plate
 from vision.detect.picture import Image, Mask
 from vision.detect.regions import Box, grow
 
-STANDS, PARKS, GHOST, LIGHT, PLAIN = "person stands", "vehicle parks", "ghost", "light", "plain"
+STANDS, PARKS, GHOST, LIGHT, PLAIN = "person stands", "vehicle parks", "ghost", "light changes", "plain"
 TEMPTATIONS: Final = (STANDS, PARKS, GHOST, LIGHT, PLAIN)
 WALKING: Final = frozenset({STANDS, PARKS, GHOST})
 """Those in which a cut-out moves, on ground of which the height of a person is known."""

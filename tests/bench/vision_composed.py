@@ -55,18 +55,31 @@ class Watchers:
     model: Path | None
     before: Path | None
 
+    def check(self) -> None:
+        """Fail before the clips are decoded.
+
+        Raises:
+            ConfigError: The model cannot be loaded, or the other checkout has no detector.
+        """
+        if self.model is not None:
+            _model(self.model)
+        if self.before is not None and not (self.before / "vision" / "detect" / "detector.py").is_file():
+            raise ConfigError(f"{self.before}: no checkout with a dumping detector")
+
 
 def run(argv: list[str]) -> int:
     """Cut out, compose, run the detectors, print."""
     args = _arguments(argv)
     cv2.setNumThreads(1)
+    watchers = Watchers(args.model, args.before)
+    watchers.check()
     with tempfile.TemporaryDirectory(prefix="kota-bench-") as name:
         halves = prepare(args.folder, args.ground_truth or args.folder / "ground_truth.json", Path(name))
         chosen = [half for half in halves if args.half in {ALL, half.name}]
         if args.keep:
             return write_scene(compose(chosen[0], args.scene, args.seed, args.kind), args.keep)
         print_sources(halves)
-        outcomes = evaluate(chosen, args.deposits, args.seed, Watchers(args.model, args.before), args.jobs)
+        outcomes = evaluate(chosen, args.deposits, args.seed, watchers, args.jobs)
     for half in chosen:
         print_tables([outcome for outcome in outcomes if outcome.half == half.name], half.name)
     if len(chosen) > 1:
@@ -234,13 +247,7 @@ class OtherCheckout:
     """The detector of another checkout, in a process of its own that lives as long as this one."""
 
     def __init__(self, root: Path) -> None:
-        """Start it.
-
-        Raises:
-            ConfigError: There is no detector.
-        """
-        if not (root / "vision" / "detect" / "detector.py").is_file():
-            raise ConfigError(f"{root}: no checkout with a dumping detector")
+        """Start it."""
         command = [sys.executable, "-P", str(Path(__file__).with_name("composed_worker.py"))]
         environment = {**os.environ, "PYTHONPATH": str(root.resolve())}
         self._process = subprocess.Popen(
