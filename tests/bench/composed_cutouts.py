@@ -34,6 +34,8 @@ SOLID: Final = {"person": 0.6, "vehicle": 0.86}
 """Least share of its convex hull that a passer-by fills: two who touch fill less."""
 ASPECT: Final = {"person": (1.7, 4.5), "vehicle": (0.35, 1.1)}
 """Least and most height by width."""
+SINGLE: Final = (0.7, 1.25)
+"""Least and most height of somebody by that of people on the same ground; two behind each other are higher."""
 SPEED_MIN, SPEED_MAX = 0.15, 0.85
 """Heights a second across the picture: who comes towards the camera looks wrong when moved across, and nobody runs."""
 PERSON_SIDE_MIN_PX, VEHICLE_SIDE_MIN_PX = 44, 26
@@ -267,7 +269,11 @@ def _cut_sprite(
     if len(whole) < len(frames) or (first.kind == "person" and not walks):
         return None
     person_px = plate.height_at(first.box[1] + first.box[3])
-    persons = 1.0 if first.kind == "person" or person_px is None else first.box[3] / person_px
+    persons = 1.0 if person_px is None else first.box[3] / person_px
+    if first.kind == "person":
+        if not SINGLE[0] <= persons <= SINGLE[1]:
+            return None
+        persons = 1.0
     name = f"{plate.name} {first.index}"
     return Sprite(name, plate.family, first.kind, tuple(whole), plate.gap_s, speed, float(np.clip(persons, 0.7, 2.0)))
 

@@ -17,7 +17,7 @@ from vision.detect.regions import Box, cut, grow
 Dice = np.random.Generator
 Alpha = NDArray[np.float32]
 
-GAIN_MIN, GAIN_MAX = 0.35, 2.2
+GAIN_MIN, GAIN_MAX = 0.35, 1.7
 """Of a cut-out's light, from that of its own surroundings to that of the place."""
 CONTRAST_LOW, CONTRAST_NORMAL = 22.0, 38.0
 """Mean difference from the ground in levels: the most at low contrast, the least at normal contrast."""

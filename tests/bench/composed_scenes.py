@@ -73,19 +73,21 @@ NO_GROUND: Final = {
     **{f"office-{i}.avi": "desks hide the feet of those who pass" for i in range(1, 7)},
 }
 """Clips on which nobody puts down a bag and no cut-out walks, and why."""
-INDOORS: Final = frozenset(
+NO_ROAD: Final = frozenset(
     {
         "aboda-1fps-video1",
         "aboda-1fps-video5",
         "aboda-1fps-video6",
         "aboda-v1-excerpt.mp4",
+        "alley-bag-drop-1.mp4",
         "avss2007-easy.mp4",
         "corridor-caviar.mkv",
+        "corridor-grey.avi",
         "people-standing-still.mp4",
         "pets2006-s1-c3.mp4",
     }
 )
-"""Clips on which no cut-out vehicle drives."""
+"""Clips on which no cut-out vehicle drives: rooms, and an alley between walls."""
 
 
 @dataclass(frozen=True)
@@ -274,7 +276,7 @@ def compose_temptation(seed: int, number: int, plates: Sequence[Plate], sprites:
     kind = TEMPTATIONS[number % len(TEMPTATIONS)]
     able = [plate for plate in plates if _is_able(plate, kind)] or plates
     plate = able[number // len(TEMPTATIONS) % len(able)]
-    temptation: Temptation = tempt(dice, kind, plate, sprites, is_road=plate.name not in INDOORS)
+    temptation: Temptation = tempt(dice, kind, plate, sprites, is_road=plate.name not in NO_ROAD)
     count = len(plate.load_masks())
     pictures = round(temptation.seconds / plate.gap_s)
     order = ping_pong(count, int(dice.integers(count)), 0, pictures, int(dice.choice((-1, 1))))
@@ -286,4 +288,4 @@ def _is_able(plate: Plate, kind: str) -> bool:
     """Whether a temptation of a kind looks right on a plate."""
     if kind not in WALKING:
         return True
-    return plate.person_px is not None and plate.name not in NO_GROUND and (kind != PARKS or plate.name not in INDOORS)
+    return plate.person_px is not None and plate.name not in NO_GROUND and (kind != PARKS or plate.name not in NO_ROAD)

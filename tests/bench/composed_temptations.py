@@ -106,13 +106,13 @@ def tempt(dice: Dice, kind: str, plate: Plate, sprites: Sequence[Sprite], *, is_
 
 
 def _walk(dice: Dice, kind: str, plate: Plate, sprite: Sprite) -> Temptation:
-    row, height_px = _standing_row(dice, plate, sprite)
+    row, height_px, place_px = _standing_place(dice, plate, sprite)
     rightwards = bool(dice.integers(2))
     flipped = rightwards != (sprite.speed >= 0)
     frames = tuple(scaled(frame, height_px, flipped=flipped, by_height=True) for frame in sprite.frames)
     span, width = plate.median.shape[1], frames[0].alpha.shape[1]
     low, high = min(width, span // 2), max(span - width, span // 2 + 1)
-    stop_px = float(dice.uniform(low, high))
+    stop_px = float(np.clip(place_px, low, high))
     speed = float(dice.uniform(*(WALK if sprite.kind == "person" else DRIVE))) * height_px
     way_px = max(stop_px, span - stop_px) + width
     speed = max(speed, way_px / TRAVEL_MAX_S)
@@ -133,15 +133,17 @@ def _times(dice: Dice, kind: str, way_px: float, speed: float) -> tuple[float, f
     return stops_s, FOREVER_S if kind == PARKS else stops_s + float(dice.uniform(*STANDS_S))
 
 
-def _standing_row(dice: Dice, plate: Plate, sprite: Sprite) -> tuple[int, float]:
-    """A row on which somebody has walked, and the height of the sprite there, both in pixels."""
-    rows_px = plate.median.shape[0]
-    feet = [passage.box[1] + passage.box[3] for passage in plate.passages] or [round(0.85 * rows_px)]
-    row = int(min(feet[int(dice.integers(len(feet)))], rows_px - 3))
+def _standing_place(dice: Dice, plate: Plate, sprite: Sprite) -> tuple[int, float, float]:
+    """A row on which somebody has walked, the height of the sprite there, and the middle near which it stops, in px."""
+    rows_px, span_px = plate.median.shape[:2]
+    row, middle_px = round(0.85 * rows_px), span_px / 2
+    if plate.passages:
+        left, top, width, height = plate.passages[int(dice.integers(len(plate.passages)))].box
+        row, middle_px = min(top + height, rows_px - 3), left + width / 2
     person_px = plate.height_at(row) or 0.3 * rows_px
     share = PERSON_SHARE_MAX if sprite.kind == "person" else VEHICLE_SHARE_MAX
-    height_px = min(sprite.persons * person_px, share * rows_px, row - 2.0)
-    return row, max(12.0, height_px)
+    height_px = max(12.0, min(sprite.persons * person_px, share * rows_px, row - 2.0))
+    return row, height_px, middle_px + float(dice.uniform(-0.5, 0.5)) * height_px
 
 
 def _light(dice: Dice, plate: Plate) -> Temptation:

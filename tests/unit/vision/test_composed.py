@@ -280,7 +280,7 @@ def test_sources_are_dealt_out_whole(plate: Plate, sprites: list[Sprite]) -> Non
     plates = [dataclasses.replace(plate, name=f"{name}-{i}", family=name) for name in ("a", "b", "c") for i in range(2)]
     bags = [dataclasses.replace(framed_bag(), family=family) for family in ("a", "a", "b", "d")]
     halves = split_by_family(plates, bags, sprites[:0])
-    families = [{part.family for part in (*half.plates, *half.bags)} for half in halves]
+    families = [{plate.family for plate in half.plates} | {bag.family for bag in half.bags} for half in halves]
     assert families[0].isdisjoint(families[1])
     assert families[0] | families[1] == {"a", "b", "c", "d"}
     assert [len(half.bags) for half in halves] == [2, 2]
