@@ -187,15 +187,12 @@ def make_plate(
         pictures: The clip's, of any size.
         into: Folder for its files.
     """
-    kept = [(at_s, reduce_picture(image)) for at_s, image in pictures]
-    from_s, to_s = quiet_stretch(truth, kept[-1][0])
-    kept = [(at_s, image) for at_s, image in kept if from_s <= at_s < to_s]
-    images = [image for _, image in kept]
     name = truth["clip"]
-    if name in NOT_REPLAYED or len(images) < PICTURES_MIN or _has_drifted(images):
+    first, sample = _read_stretch(pictures, *quiet_stretch(truth, truth["duration_s"]))
+    images = [image for _, image in first]
+    if name in NOT_REPLAYED or len(images) < PICTURES_MIN or _has_drifted(sample):
         return None
-    median, gap_s = middle_of(images), float(np.median(np.diff([at_s for at_s, _ in kept])))
-    images = images[:PICTURES_MAX]
+    median, gap_s = middle_of(sample), float(np.median(np.diff([at_s for at_s, _ in first])))
     noise = noise_of(images)
     masks = [foreground_of(image, median, noise) for image in images]
     if np.mean([share_of(mask) for mask in masks]) > BUSY_SHARE:
@@ -205,6 +202,23 @@ def make_plate(
         np.save(file, np.stack(stack))
     tracks, person_px = _passers(masks, gap_s)
     return Plate(name, family, gap_s, tuple(zone), *files, median, noise, person_px, tracks)
+
+
+def _read_stretch(pictures: Iterable[TimedImage], from_s: float, to_s: float) -> tuple[list[TimedImage], list[Image]]:
+    """The first `PICTURES_MAX` pictures of a stretch, and a sample of all of it that is as large at most."""
+    first, sample, step, count = list[TimedImage](), list[Image](), 1, 0
+    for at_s, image in pictures:
+        if not from_s <= at_s < to_s:
+            continue
+        small = reduce_picture(image)
+        if len(first) < PICTURES_MAX:
+            first.append((at_s, small))
+        if count % step == 0:
+            sample.append(small)
+        count += 1
+        if len(sample) > PICTURES_MAX:
+            sample, step = sample[::2], 2 * step
+    return first, sample
 
 
 def _has_drifted(images: Sequence[Image]) -> bool:

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from city.errors import ConfigError
-from tests.bench import vision, vision_composed
+from tests.bench import composed_plates, vision, vision_composed
 from tests.bench.composed_cutouts import Bag, Cutout, Sprite, cut_bags, cut_difference, cut_sprites
 from tests.bench.composed_draw import LightPatch, PlacedBag, Weather, in_light_of, with_contrast
-from tests.bench.composed_plates import Plate, make_plate, quiet_stretch, reduce_picture
+from tests.bench.composed_plates import PICTURES_MAX, Plate, make_plate, quiet_stretch, reduce_picture
 from tests.bench.composed_scenes import (
     ALONE_S,
     DEPOSIT,
@@ -128,6 +128,14 @@ def test_a_clip_that_is_short_or_drifts_is_no_plate(tmp_path: Path) -> None:
 def test_large_pictures_are_made_smaller_and_small_ones_stay() -> None:
     assert reduce_picture(np.zeros((720, 1280, 3), np.uint8)).shape == (312, 554, 3)
     assert reduce_picture(np.zeros((240, 320, 3), np.uint8)).shape == (240, 320, 3)
+
+
+def test_of_a_long_clip_only_so_many_pictures_are_held() -> None:
+    image = np.zeros((4, 4, 3), np.uint8)
+    first, sample = composed_plates._read_stretch(((i / FPS, image + i % 200) for i in range(3000)), 10.0, 500.0)
+    assert len(first) == PICTURES_MAX
+    assert first[0][0] == 10.0
+    assert PICTURES_MAX / 3 < len(sample) <= PICTURES_MAX
 
 
 def test_a_plate_holds_no_real_deposit() -> None:
