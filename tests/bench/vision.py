@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import cv2
 
+from tests.bench import vision_composed
 from tests.bench.dual_mog2 import DualMog2
 from tests.bench.vision_altered import ALTERATIONS, shown
 from tests.bench.vision_clips import TIERS, Clip, Score, Scorer, decode
@@ -38,6 +39,7 @@ from vision.score import Alarm, Detector, run_detector
 
 SHARED: Final = Path(__file__).parents[2].parent / "shared"
 ALL: Final = "all"
+COMPOSED: Final = "--composed"
 
 Detection = dict[str, list[Alarm]]
 Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
@@ -45,6 +47,8 @@ Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 
 def run(argv: list[str]) -> int:
     """Decode, run the detector, evaluate, print."""
+    if COMPOSED in argv:
+        return vision_composed.run([argument for argument in argv if argument != COMPOSED])
     args = _arguments(argv)
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory(prefix="kota-bench-") as name, _workers(args.jobs) as mapped:
@@ -67,6 +71,7 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--ground-truth", type=Path, help="Default: ground_truth.json in the folder.")
     parser.add_argument("--scorer", type=Path, default=SHARED / "tools" / "score_clips.py", help="Judges the alarms.")
     parser.add_argument("--altered", action="store_true", help="The clips in other light, rate, size, and so on.")
+    parser.add_argument(COMPOSED, action="store_true", help="Composed deposits instead; has options of its own (-h).")
     parser.add_argument("--sweep", nargs="*", choices=thresholds(), help="Each threshold, or those named, changed.")
     parser.add_argument("--no-cost", action="store_true", help="Leave out CPU and memory.")
     parser.add_argument("--jobs", type=int, default=1, help="Processes for --altered and --sweep.")
