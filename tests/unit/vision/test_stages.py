@@ -263,4 +263,4 @@ def test_waste_from_a_vehicle_says_so() -> None:
     alarms = [
         alarm for number, picture in enumerate(from_a_cart()) for alarm in detector.step(picture, number / FPS).alarms
     ]
-    assert [alarm.by for alarm in alarms] == ["vehicle"]
+    assert [alarm.arrival.by for alarm in alarms] == ["vehicle"]
