@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -31,10 +31,14 @@ OCCUPIED_S: Final = 6.0
 """A place is not taken for empty before a body was seen there for the last time so long ago."""
 SETTLED_S: Final = 60.0
 """After this a body that is a part of the background (a parked car, a tree taken for a person) is background."""
+CAME_WIDTHS: Final = 1.0
+"""Minimum distance, in its widths, that a vehicle or an animal has moved to be one."""
 STANDS_OUT_SHARE: Final = 0.15
 """Minimum share of foreground in the box of a body that came; stairs that are taken for a person have none."""
 SCORE_MIN: Final = 0.35
 """Minimum score of a body: at lower scores the small models take bags for dogs and cars."""
+STILL_SCORE_MIN: Final = 0.5
+"""Minimum score of a body that is a part of the background: stairs are taken for a person at lower ones."""
 MARGIN_SHARE: Final = 0.25
 """Margin around what is looked at, as a share of its longer side: a body needs its surroundings to be recognised."""
 PART_SHARE_MIN: Final = 0.4
@@ -49,11 +53,20 @@ LARGER_MAX: Final = 5.0
 
 @dataclass(frozen=True)
 class Body:
-    """A recognised body at one look; `stands_out` if it is no part of the background."""
+    """A recognised body at one look; `stands_out` if it is no part of the background. Only then it has a track."""
 
     kind: BodyKind
     box: Box
     stands_out: bool
+    track: Track | None = None
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it came: people, and vehicles and animals that were seen elsewhere before.
+
+        A bag is taken for an animal or a vehicle now and then, but is recognised at one place only.
+        """
+        return self.track is not None and (self.kind == "person" or self.track.widths_travelled > CAME_WIDTHS)
 
 
 @dataclass(frozen=True)
@@ -166,17 +179,21 @@ class Recogniser:
             if detection.kind != "object" and detection.score >= SCORE_MIN:
                 x, y, w, h = detection.box
                 box = grow(geometry.to_small((left + x, top + y, w, h)), 0, foreground.shape)
-                if min(box[2:]) > 0:
-                    yield Body(detection.kind, box, share_of(cut(foreground, box)) >= STANDS_OUT_SHARE)
+                stands_out = min(box[2:]) > 0 and share_of(cut(foreground, box)) >= STANDS_OUT_SHARE
+                if stands_out or detection.score >= STILL_SCORE_MIN:
+                    yield Body(detection.kind, box, stands_out)
 
     def _add(self, look: Look) -> None:
         self._first_s = min(self._first_s, look.at_s)
-        self._looks.append(look)
+        standing = [body for body in look.bodies if not body.stands_out]
+        tracked = list[Body]()
+        for kind in ("person", "vehicle", "animal"):
+            bodies = [body for body in look.bodies if body.kind == kind and body.stands_out]
+            tracks = self._tracker.follow([body.box for body in bodies], look.at_s, kind)
+            tracked += [replace(body, track=track) for body, track in zip(bodies, tracks, strict=True)]
+        self._looks.append(replace(look, bodies=(*standing, *tracked)))
         while self._looks[0].at_s < look.at_s - LOOKS_KEPT_S:
             self._looks.popleft()
-        for kind in ("person", "vehicle", "animal"):
-            boxes = [body.box for body in look.bodies if body.kind == kind and body.stands_out]
-            self._tracker.follow(boxes, look.at_s, kind)
 
     def body_share(self, box: Box, since_s: float) -> tuple[float, int]:
         """Share of the looks since `since_s` seconds in which a region is a body, and the number of those looks."""
@@ -192,7 +209,7 @@ class Recogniser:
             for look in self._looks
             if look.at_s >= since_s
             for body in look.bodies
-            if body.stands_out
+            if body.is_there
         )
 
     def near(self, box: Box, from_s: float, to_s: float, reach_px: int) -> list[Track]:
@@ -238,4 +255,4 @@ def _is_in(box: Box, body: Body) -> bool:
     """Whether a region is a body, or a part of it that is not small."""
     area, of_body = box[2] * box[3], body.box[2] * body.box[3]
     covers = shared_px(body.box, box) >= COVERS_SHARE * min(area, of_body)
-    return covers and body.stands_out and of_body <= LARGER_MAX * area
+    return covers and body.is_there and of_body <= LARGER_MAX * area
