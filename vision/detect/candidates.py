@@ -232,7 +232,7 @@ def _hold_s(candidate: Candidate, context: FrameContext, *, carried: bool) -> fl
     """Minimum time in seconds for which the object must have been still."""
     config, region = context.config, candidate.region
     if carried:
-        return config.quick_hold_s
+        return max(config.quick_hold_s, config.hold_pictures * context.interval_s)
     if is_body(region, candidate.since_s, context):
         return config.person_hold_s
     if may_be_person(candidate, context) and not is_no_body(region, context):

@@ -28,6 +28,8 @@ class DetectorConfig:
     """`hold_s` of a region as high as a person: it may be a person who waits."""
     quick_hold_s: float = 2.2
     """`hold_s` if the carrier was seen to go on without the object."""
+    hold_pictures: int = 4
+    """Minimum `quick_hold_s` in pictures: of one a second, two tell nothing."""
     quick_alone_s: float = 1.2
     min_area: float = 0.0007
     max_area: float = 0.05

@@ -46,6 +46,8 @@ from vision.detect.tracks import Perspective, Tracker
 
 ELAPSED_MAX_S: Final = 2.0
 """Maximum time that a gap between two pictures adds to any duration: the scene was not seen meanwhile."""
+INTERVAL_WEIGHT: Final = 0.1
+"""Weight of the newest gap in the usual time between two pictures."""
 SWITCH_SHARE: Final = 0.15
 """Share of the picture that differs after exposure matching; less is the flicker of a lamp."""
 JUDGE_EVERY_S: Final = 0.38
@@ -143,6 +145,7 @@ class AbandonedObjectDetector:
         self._perspective = Perspective(person_height)
         self._scale = 1.0
         self._last_s = -1e9
+        self._interval_s = self._config.every_s
         self._blank = False
         self._reported: list[ReportedObject] = []
         self._count = 0
@@ -169,6 +172,7 @@ class AbandonedObjectDetector:
         if self._view.backgrounds.background.shape != plain.shape:
             self._reset(plain, at_s)
         else:
+            self._interval_s += INTERVAL_WEIGHT * (min(elapsed_s, ELAPSED_MAX_S) - self._interval_s)
             self._last = self._process(plain, image, at_s, min(elapsed_s, ELAPSED_MAX_S))
         return self._last
 
@@ -301,6 +305,7 @@ class AbandonedObjectDetector:
             self._perspective,
             self._config,
             self._scale,
+            self._interval_s,
         )
         self._view.candidates += self._view.absorbed.restore(self._view.backgrounds, at_s)
         mask = static & self._inside & ~self._reported_mask()

@@ -25,6 +25,8 @@ class FrameContext:
     config: DetectorConfig
     scale: float = 1.0
     """Pixels of the source a pixel of the small picture."""
+    interval_s: float = 0.0
+    """Usual time between two pictures that are processed."""
 
     @property
     def min_area_px(self) -> int:

@@ -64,8 +64,8 @@ def find_removed(
     objects: Sequence[ReportedObject], picture: Picture, backgrounds: DualBackground, elapsed_s: float
 ) -> list[ReportedObject]:
     """Objects whose region has looked like the background for `GONE_S`; updates the time of each object."""
-    threshold = int(np.median(backgrounds.threshold)) if objects else 0
     for reported in objects:
+        threshold = int(np.median(cut(backgrounds.threshold, reported.region.box)))
         gone = is_same_but_for_light(picture, reported.before, reported.region, threshold)
         gone = gone or (reported.relit and _was_taken(reported.region, backgrounds))
         reported.gone_s = reported.gone_s + elapsed_s if gone else 0.0
