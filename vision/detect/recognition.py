@@ -16,7 +16,7 @@ import numpy as np
 
 from vision.detect.picture import Image, Mask, share_of
 from vision.detect.port import BodyKind, ObjectDetector
-from vision.detect.regions import Box, cut, gap_px, grow, shared_px
+from vision.detect.regions import Box, cut, gap_px, grow, iou, shared_px
 from vision.detect.tracks import BODY_GATE, Track, Tracker
 
 LOOK_EVERY_S: Final = 0.5
@@ -29,8 +29,10 @@ LOST_S: Final = 2.1
 """A body that four looks in a row have not shown has gone; the small models miss one look in four."""
 OCCUPIED_S: Final = 6.0
 """A place is not taken for empty before a body was seen there for the last time so long ago."""
-SETTLED_S: Final = 60.0
-"""After this a body that is a part of the background (a parked car, a tree taken for a person) is background."""
+EMPTY_LOOKS: Final = 4
+"""Looks in a row after which a body of the background has left its place."""
+SETTLED_S: Final = 300.0
+"""After this a body of the background that stays (a tree taken for a person) is background as any other."""
 CAME_WIDTHS: Final = 1.0
 """Minimum distance, in its widths, that a vehicle or an animal has moved to be one."""
 STANDS_OUT_SHARE: Final = 0.15
@@ -47,6 +49,8 @@ WHOLE_SHARE: Final = 0.7
 """A part that covers more of the picture than this is the whole picture."""
 COVERS_SHARE: Final = 0.35
 """Minimum share of the smaller of both boxes that a body and a region share if the region is that body."""
+SAME_STILL: Final = 0.5
+"""Intersection over union from which two boxes are one body of the background."""
 LARGER_MAX: Final = 5.0
 """Maximum ratio of a body's box to the region's: a bag at the feet of a person is no part of the person."""
 
@@ -76,6 +80,15 @@ class Look:
     at_s: float
     part: Box
     bodies: tuple[Body, ...]
+
+
+@dataclass
+class _Still:
+    """A body that is a part of the background; `empty_looks` is in how many looks in a row it was not there."""
+
+    box: Box
+    first_s: float
+    empty_looks: int = 0
 
 
 @dataclass(frozen=True)
@@ -117,8 +130,8 @@ class Recogniser:
         self._detector = detector
         self._tracker = Tracker(lost_s=LOST_S, gate=BODY_GATE)
         self._looks: deque[Look] = deque()
+        self._still: list[_Still] = []
         self._due_s = self._whole_due_s = -1e9
-        self._first_s = 1e18
 
     @property
     def is_present(self) -> bool:
@@ -133,9 +146,9 @@ class Recogniser:
     def clear(self) -> None:
         """Forget all looks and tracks: the camera shows something else."""
         self._looks.clear()
+        self._still.clear()
         self._tracker.tracks.clear()
         self._due_s = self._whole_due_s = -1e9
-        self._first_s = 1e18
 
     def look(
         self,
@@ -184,7 +197,6 @@ class Recogniser:
                     yield Body(detection.kind, box, stands_out)
 
     def _add(self, look: Look) -> None:
-        self._first_s = min(self._first_s, look.at_s)
         standing = [body for body in look.bodies if not body.stands_out]
         tracked = list[Body]()
         for kind in ("person", "vehicle", "animal"):
@@ -192,8 +204,20 @@ class Recogniser:
             tracks = self._tracker.follow([body.box for body in bodies], look.at_s, kind)
             tracked += [replace(body, track=track) for body, track in zip(bodies, tracks, strict=True)]
         self._looks.append(replace(look, bodies=(*standing, *tracked)))
+        self._follow_still(look)
         while self._looks[0].at_s < look.at_s - LOOKS_KEPT_S:
             self._looks.popleft()
+
+    def _follow_still(self, look: Look) -> None:
+        """Add the bodies of the background, and drop those that looks at their place do not show any more."""
+        boxes = [body.box for body in look.bodies if not body.stands_out]
+        for still in self._still:
+            if shared_px(look.part, still.box) == still.box[2] * still.box[3]:
+                is_there = any(shared_px(box, still.box) > 0 for box in boxes)
+                still.empty_looks = 0 if is_there else still.empty_looks + 1
+        fresh = [box for box in boxes if all(iou(box, still.box) < SAME_STILL for still in self._still)]
+        self._still = [still for still in self._still if still.empty_looks < EMPTY_LOOKS]
+        self._still += [_Still(box, look.at_s) for box in fresh]
 
     def body_share(self, box: Box, since_s: float) -> tuple[float, int]:
         """Share of the looks since `since_s` seconds in which a region is a body, and the number of those looks."""
@@ -225,15 +249,17 @@ class Recogniser:
         return [track for track in self.tracks if track.kind == "person" and track.last_s == at_s]
 
     def mask(self, shape: tuple[int, ...], at_s: float) -> Mask:
-        """(height, width) uint8, 0 or 255: the bodies that were seen a short while ago."""
+        """(height, width) uint8, 0 or 255: the bodies that were seen a short while ago, and those of the background."""
         mask = np.zeros(shape[:2], np.uint8)
-        is_settled = at_s - self._first_s > SETTLED_S
         for look in reversed(self._looks):
             if look.at_s < at_s - OCCUPIED_S:
                 break
             for body in look.bodies:
-                if body.stands_out or not is_settled:
+                if body.stands_out:
                     cut(mask, body.box)[:] = 255
+        for still in self._still:
+            if at_s - still.first_s <= SETTLED_S:
+                cut(mask, still.box)[:] = 255
         return mask
 
 
