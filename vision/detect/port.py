@@ -51,5 +51,10 @@ class Detection:
 class ObjectDetector(Protocol):
     """Recognises objects in one picture, as a second opinion before an alarm. Called rarely; may block for seconds."""
 
-    def detect(self, image: Image) -> list[Detection]:
-        """Detect objects in a picture, (height, width, 3) uint8, BGR."""
+    def detect(self, image: Image, least_score: float | None = None) -> list[Detection]:
+        """Detect objects in a picture.
+
+        Args:
+            image: (height, width, 3) uint8, BGR.
+            least_score: Minimum score, 0 to 1; None for the detector's own.
+        """
