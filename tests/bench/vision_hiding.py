@@ -155,7 +155,9 @@ def record(path: Path, truth: dict[str, object], marked: MarkedFrame) -> MarkedR
         if at_s > marked.at_s + AFTER_S:
             break
         result, size_px = detector.step(image, at_s), (image.shape[1], image.shape[0])
-        if not (result.armed and recorder.is_due(at_s)) or detector.background is None:
+        # The marked frame is kept also where the recorder would take the one before it.
+        is_due = recorder.is_due(at_s) or abs(at_s - marked.at_s) <= SAME_FRAME_S
+        if not (result.armed and is_due) or detector.background is None:
             continue
         small = limit_size(image)
         height, width = small.shape[:2]
