@@ -21,6 +21,7 @@ from tests.bench.dual_mog2 import DualMog2
 from tests.bench.vision_altered import ALTERATIONS, shown
 from tests.bench.vision_clips import TIERS, Clip, Score, Scorer, decode
 from tests.bench.vision_cost import print_costs
+from tests.bench.vision_hiding import run_hiding
 from tests.bench.vision_sweep import (
     FACTORS,
     FIXED,
@@ -51,10 +52,13 @@ def run(argv: list[str]) -> int:
         return vision_composed.run([argument for argument in argv if argument != COMPOSED])
     args = _arguments(argv)
     cv2.setNumThreads(1)
+    truth = args.ground_truth or args.folder / "ground_truth.json"
+    if args.hiding:
+        return run_hiding(args.folder, truth, args.model)
     with tempfile.TemporaryDirectory(prefix="kota-bench-") as name, _workers(args.jobs) as mapped:
         scratch = Path(name)
         scorer = Scorer(args.scorer, scratch)
-        clips = decode(args.folder, args.ground_truth or args.folder / "ground_truth.json", scratch)
+        clips = decode(args.folder, truth, scratch)
         fixed = print_tiers(clips, scorer)
         if args.altered:
             print_altered(clips, scorer, mapped)
@@ -73,6 +77,8 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--altered", action="store_true", help="The clips in other light, rate, size, and so on.")
     parser.add_argument(COMPOSED, action="store_true", help="Composed deposits instead; has options of its own (-h).")
     parser.add_argument("--sweep", nargs="*", choices=thresholds(), help="Each threshold, or those named, changed.")
+    parser.add_argument("--hiding", action="store_true", help="Only how well evidence hides the people marked by hand.")
+    parser.add_argument("--model", type=Path, help="A learned detector (ONNX) for --hiding, with its TOML beside it.")
     parser.add_argument("--no-cost", action="store_true", help="Leave out CPU and memory.")
     parser.add_argument("--jobs", type=int, default=1, help="Processes for --altered and --sweep.")
     return parser.parse_args(argv)

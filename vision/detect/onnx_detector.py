@@ -75,8 +75,11 @@ class OnnxDetector:
         except cv2.error as exc:
             raise ConfigError(f"{path.name}: OpenCV cannot run this model: {_words(exc, path)}") from exc
 
-    def detect(self, image: Image) -> list[Detection]:
-        """Detect objects in a picture, (height, width, 3) uint8, BGR; highest score first."""
+    def detect(self, image: Image, least_score: float | None = None) -> list[Detection]:
+        """Detect objects in a picture, (height, width, 3) uint8, BGR; highest score first.
+
+        `least_score` replaces the description's; None leaves it.
+        """
         square, scale = _letterbox(image, self._description.size)
         with self._lock:
             self._network.setInput(self._blob(square))
@@ -86,7 +89,8 @@ class OnnxDetector:
         boxes /= scale
         boxes[:, :2] -= boxes[:, 2:] / 2
         best, kinds = scores.max(axis=1), scores.argmax(axis=1)
-        kept = cv2.dnn.NMSBoxes(boxes.tolist(), best.tolist(), description.least_score, OVERLAP_MAX)
+        least = description.least_score if least_score is None else least_score
+        kept = cv2.dnn.NMSBoxes(boxes.tolist(), best.tolist(), least, OVERLAP_MAX)
         return [self._detection(boxes[i], float(best[i]), int(kinds[i])) for i in kept]
 
     def _blob(self, square: Image) -> Output:

@@ -76,5 +76,10 @@ class ObjectDetector(Protocol):
     def is_ready(self) -> bool:
         """Whether it can recognise anything now; it may be installed, exchanged or removed at any time."""
 
-    def detect(self, image: Image) -> list[Detection]:
-        """Detect objects in a picture, (height, width, 3) uint8, BGR."""
+    def detect(self, image: Image, least_score: float | None = None) -> list[Detection]:
+        """Detect objects in a picture.
+
+        Args:
+            image: (height, width, 3) uint8, BGR.
+            least_score: Minimum score, 0 to 1; None for the detector's own.
+        """

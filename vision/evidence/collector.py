@@ -21,10 +21,9 @@ from city.inventory.zones import Zone
 from vision.detect.port import ObjectDetector
 from vision.evidence.encryption import encrypt, encrypted_name
 from vision.evidence.pictures import Box, Image, limit_size, resize
-from vision.evidence.privacy.masking import PersonMasks
 from vision.evidence.privacy.mosaic import pixelate
 from vision.evidence.privacy.people_detector import PeopleDetector
-from vision.evidence.privacy.redaction import CLIP_AFTER_S, Alarm, Redactor
+from vision.evidence.privacy.redaction import CLIP_AFTER_S, Alarm, Redactor, areas_of_still
 from vision.evidence.recorder import RecordedFrame, Recorder
 from vision.evidence.store import EvidenceStore
 
@@ -154,11 +153,7 @@ class EvidenceCollector:
 
     def redact_background(self, background: Image) -> Image:
         """Hide the people in a background, which may have learnt a person who stood still."""
-        height, width = background.shape[:2]
-        frames = self._recorder.frames()
-        detector = self._people_detector
-        shapes, recognised = detector.detect_shapes(background), detector.recognise(background)
-        return pixelate(background, PersonMasks(frames, width, height).areas_of_background(shapes, recognised))
+        return pixelate(background, areas_of_still(background, self._recorder.frames(), self._people_detector))
 
     def _start(self, unfinished: _UnfinishedCase) -> None:
         frames = self._recorder.frames()

@@ -222,7 +222,7 @@ class KnowsOnePerson:
         self.box = box
         self.asked = 0
 
-    def detect(self, image: Image) -> list[Detection]:
+    def detect(self, image: Image, _least_score: float | None = None) -> list[Detection]:
         self.asked += 1
         if image.shape[:2] != (HEIGHT, WIDTH):
             return []

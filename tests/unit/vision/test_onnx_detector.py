@@ -59,6 +59,12 @@ def test_boxes_come_in_the_pictures_pixels_the_surest_first_and_each_thing_once(
     assert bag.kind == "object"
 
 
+def test_a_lower_score_may_be_asked_for(tmp_path: Path) -> None:
+    detector = OnnxDetector(model_at(tmp_path, np.array([PERSON, UNSURE])))
+    assert [detection.score for detection in detector.detect(PICTURE, 0.1)] == pytest.approx([0.9, 0.2])
+    assert [detection.score for detection in detector.detect(PICTURE)] == pytest.approx([0.9])
+
+
 def test_the_older_layout_multiplies_objectness_and_class(tmp_path: Path) -> None:
     row = [16.0, 20.0, 8.0, 24.0, 0.5, 0.0, 0.8, 0.0, 0.0]
     (car,) = OnnxDetector(model_at(tmp_path, np.array([row]), layout="anchors_first")).detect(PICTURE)

@@ -13,9 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vision.evidence.pictures import Box
+from vision.evidence.pictures import Box, Image
 from vision.evidence.privacy.mosaic import block_for
 from vision.evidence.privacy.motion import HEIGHT_PX, WIDTH_PX, Mask, unpack
+from vision.evidence.privacy.stillness import View, is_alike, small_view
 from vision.evidence.recorder import RecordedFrame
 
 NEAR_S: Final = 0.9
@@ -59,45 +60,66 @@ class PersonMasks:
         self._stepped = np.array([unpack(frame.motion.stepped) for frame in frames])
         self._swayed = np.array([unpack(frame.motion.swayed) for frame in frames])
         self._cell = (width_px / WIDTH_PX, height_px / HEIGHT_PX)
+        self._size_px = (width_px, height_px)
         self._shapes: list[tuple[float, float, Box]] = []
         self._recognised: list[tuple[float, float, Box]] = []
+        self._views: dict[float, View] = {}
 
-    def add_bodies(self, at_s: float, reach_s: float, shapes: Sequence[Box], recognised: Sequence[Box] = ()) -> None:
+    def add_bodies(
+        self, picture: Image, at_s: float, reach_s: float, shapes: Sequence[Box], recognised: Sequence[Box] = ()
+    ) -> None:
         """Add boxes of people detected in one picture, to be hidden up to `reach_s` before and after it.
 
         Args:
-            at_s: Time of the picture in seconds.
+            picture: The picture, (height, width, 3) uint8, BGR.
+            at_s: Its time in seconds.
             reach_s: Seconds before and after it.
             shapes: Shapes like people; hidden where something moves inside.
-            recognised: People recognised by a learned detector; hidden always.
+            recognised: People recognised by a learned detector; hidden always, and at any time where the picture looks
+                the same.
         """
         self._shapes += [(at_s, reach_s, box) for box in shapes]
         self._recognised += [(at_s, reach_s, box) for box in recognised]
+        self._views[at_s] = small_view(picture)
 
     def people_at(self, at_s: float) -> list[Box]:
         """Boxes of people in front of the background, up to `NEAR_S` before and after a picture."""
         return sorted({box for index in self._within(NEAR_S, at_s) for box in self._people[index]})
 
-    def areas_at(self, at_s: float) -> dict[int, Mask]:
+    def areas_at(self, picture: Image, at_s: float) -> dict[int, Mask]:
         """All areas to hide in the picture at `at_s`, by size of the mosaic's blocks."""
         shapes = [box for box in _near(self._shapes, at_s) if self._lives(box, self._within(LIVE_S, at_s))]
-        areas = self._areas_of([*self.people_at(at_s), *shapes, *_near(self._recognised, at_s)])
+        recognised = [*_near(self._recognised, at_s), *self._standing(picture)]
+        areas = self._areas_of([*self.people_at(at_s), *shapes, *recognised])
         self._add_blobs(areas, self._any(self._stepped, NEAR_S, at_s))
         recently = self._any(self._swayed, GONE_S, at_s)
         self._add_blobs(areas, self._moving_most(self._within(STAY_S, at_s)), recently)
         return areas
 
-    def areas_of_background(self, shapes: Sequence[Box], certain: Sequence[Box] = ()) -> dict[int, Mask]:
+    def areas_of_background(
+        self, background: Image, shapes: Sequence[Box], certain: Sequence[Box] = ()
+    ) -> dict[int, Mask]:
         """Areas to hide in a picture of the background, which may have learnt a person who stood still.
 
         Args:
+            background: (height, width, 3) uint8, BGR.
             shapes: Boxes of shapes like people in it.
             certain: Boxes that are hidden always: people recognised in it, and where it differs from the present.
         """
         everything = np.arange(len(self._at_s))
-        areas = self._areas_of([*certain, *(box for box in shapes if self._lives(box, everything))])
+        alive = [box for box in shapes if self._lives(box, everything)]
+        areas = self._areas_of([*certain, *alive, *self._standing(background)])
         self._add_blobs(areas, self._moving_most(everything))
         return areas
+
+    def _standing(self, picture: Image) -> list[Box]:
+        """Boxes of people recognised at any time whose place looks the same in a picture."""
+        view = small_view(picture) if self._recognised else None
+        return [
+            box
+            for at_s, _, box in self._recognised
+            if view is not None and is_alike(view, self._views[at_s], box, self._size_px)
+        ]
 
     def _lives(self, box: Box, frames: NDArray[np.intp]) -> bool:
         """Whether anything inside a box moves in some frames: a body shape that never sways is a wall."""

@@ -44,6 +44,14 @@ def pixelate(image: Image, areas: Areas) -> Image:
     return hidden
 
 
+def cover(areas: Areas, width_px: int, height_px: int) -> NDArray[np.bool_]:
+    """The pixels that `pixelate` hides in a picture of this size, (height, width) bool."""
+    where = np.zeros((height_px, width_px), np.bool_)
+    for block, area in areas.items():
+        where |= _blocks_touched(area, height_px, width_px, block)
+    return where
+
+
 def pixelate_all(image: Image, block: int) -> Image:
     """Pixelate the whole picture: each block in its mean colour, rounded."""
     height, width = image.shape[:2]

@@ -20,6 +20,12 @@ HIT_THRESHOLD: Final = 0.0
 """OpenCV's default."""
 STEP: Final = 1.1
 PIXELS_MAX: Final = 1_300_000
+LEAST_SCORE: Final = 0.2
+"""Minimum score of a recognised person: a wall that is hidden costs less than a person who is seen."""
+LARGE_SHARE: Final = 0.1
+"""Share of the picture from which on a box is large."""
+LARGE_LEAST_SCORE: Final = 0.55
+"""Minimum score of a large box. A person so near is recognised well; doubtful large boxes are walls and floors."""
 TILE_SHARE: Final = 0.6
 """Side of a tile as a share of the picture's: four overlapping ones show small people larger."""
 
@@ -50,12 +56,17 @@ class PeopleDetector:
         """Boxes of people that the learned detector recognises, in the whole picture and in parts of it."""
         if self._learned is None:
             return []
+        pixels = image.shape[0] * image.shape[1]
         return [
-            (left + box[0], top + box[1], box[2], box[3])
+            (left + detection.box[0], top + detection.box[1], *detection.box[2:])
             for left, top, part in _parts(image)
-            for kind, box in ((detection.kind, detection.box) for detection in self._learned.detect(part))
-            if kind == "person"
+            for detection in self._learned.detect(part, LEAST_SCORE)
+            if detection.kind == "person" and detection.score >= _least_score(detection.box, pixels)
         ]
+
+
+def _least_score(box: Box, pixels: int) -> float:
+    return LARGE_LEAST_SCORE if box[2] * box[3] >= LARGE_SHARE * pixels else LEAST_SCORE
 
 
 def _parts(image: Image) -> Iterator[tuple[int, int, Image]]:

@@ -12,9 +12,9 @@ import numpy as np
 
 from city.inventory.zones import Zone
 from vision.detect.regions import iou, shared_px
-from vision.evidence.pictures import CLIP_FPS, Box, Image, draw_box, from_jpeg, to_jpeg, to_webm
+from vision.evidence.pictures import CLIP_FPS, Box, Image, draw_box, from_jpeg, resize, to_jpeg, to_webm
 from vision.evidence.privacy.masking import PersonMasks
-from vision.evidence.privacy.mosaic import BLOCKS_PX, pixelate, pixelate_all
+from vision.evidence.privacy.mosaic import BLOCKS_PX, Areas, pixelate, pixelate_all
 from vision.evidence.privacy.people_detector import PeopleDetector
 from vision.evidence.recorder import RecordedFrame
 from vision.evidence.stills import burn_masks
@@ -141,15 +141,18 @@ class Redactor:
         if not self._hurried():
             detector = self._people_detector
             shapes, recognised = detector.detect_shapes(picture), detector.recognise(picture)
-            self._masks_of_people.add_bodies(at_s, SEARCH_REACH_S, shapes, recognised)
+            self._masks_of_people.add_bodies(picture, at_s, SEARCH_REACH_S, shapes, recognised)
             self._searched.append(at_s)
+
+    def areas_at(self, picture: Image, at_s: float) -> Areas:
+        """Areas hidden in the picture at `at_s`, after `redact`; everything if no search was near for want of time."""
+        if any(abs(at_s - searched_s) <= SEARCH_REACH_S for searched_s in self._searched):
+            return self._masks_of_people.areas_at(picture, at_s)
+        return {BLOCKS_PX[-1]: np.ones((self._height, self._width), np.bool_)}
 
     def _redact(self, picture: Image, at_s: float) -> Image:
         """Hide the people of a picture."""
-        if any(abs(at_s - searched_s) <= SEARCH_REACH_S for searched_s in self._searched):
-            shown = pixelate(picture, self._masks_of_people.areas_at(at_s))
-        else:
-            shown = pixelate_all(picture, BLOCKS_PX[-1])
+        shown = pixelate(picture, self.areas_at(picture, at_s))
         if self._is_object_visible(picture, at_s):
             where = self._object()
             shown[where] = picture[where]
@@ -157,14 +160,17 @@ class Redactor:
 
     def _before(self) -> Image:
         """The redacted background: it may have learnt a person who stood still, or who has left meanwhile."""
-        background, alarm = self._alarm.background, self._alarm
+        background = self._alarm.background
         if self._hurried():
             return burn_masks(pixelate_all(background, BLOCKS_PX[-1]), self._masks)
+        return burn_masks(pixelate(background, self.areas_of_background()), self._masks)
+
+    def areas_of_background(self) -> Areas:
+        """Areas hidden in the picture of the background; searches it for people."""
+        background, alarm, detector = self._alarm.background, self._alarm, self._people_detector
         others = [box for box in alarm.people if iou(box, alarm.box) < OWN_SHARE]
-        detector = self._people_detector
         shapes, recognised = detector.detect_shapes(background), detector.recognise(background)
-        areas = self._masks_of_people.areas_of_background(shapes, [*others, *recognised])
-        return burn_masks(pixelate(background, areas), self._masks)
+        return self._masks_of_people.areas_of_background(background, shapes, [*others, *recognised])
 
     def _object(self) -> tuple[slice, slice]:
         left, top, width, height = self._alarm.box
@@ -180,3 +186,20 @@ class Redactor:
         differs = np.asarray(cv2.absdiff(seen, known), np.float32).mean(axis=2)
         rows, columns = (max(1, side // SAME_BLOCK_PX) for side in differs.shape)
         return float(cv2.resize(differs, (columns, rows), interpolation=cv2.INTER_AREA).max()) < SAME_LEVELS
+
+
+def areas_of_still(background: Image, frames: Sequence[RecordedFrame], people_detector: PeopleDetector) -> Areas:
+    """Areas hidden in a still of the background; the newest frame is searched too, in which people are sharper.
+
+    Args:
+        background: (height, width, 3) uint8, BGR.
+        frames: The recording, oldest first.
+        people_detector: Detects the people of a picture.
+    """
+    height, width = background.shape[:2]
+    masks = PersonMasks(frames, width, height)
+    if frames:
+        newest = resize(from_jpeg(frames[-1].jpeg), width, height)
+        masks.add_bodies(newest, frames[-1].at_s, 0.0, (), people_detector.recognise(newest))
+    shapes, recognised = people_detector.detect_shapes(background), people_detector.recognise(background)
+    return masks.areas_of_background(background, shapes, recognised)
