@@ -130,11 +130,13 @@ def reduce_picture(image: Image) -> Image:
 
 
 def quiet_stretch(truth: dict[str, Any], last_s: float) -> tuple[float, float]:
-    """The longest stretch in seconds in which nothing is put down or taken away."""
+    """The longest stretch in seconds in which nothing is put down, shifted or taken away."""
     events = sorted(truth["events"], key=lambda event: event["t_start_s"])
     edges = [0.0]
     for event in events:
         edges += [event["t_start_s"] - AROUND_EVENT_S, event.get("t_person_leaves_s") or event["t_start_s"]]
+        for shifted_s in [box[0] for box in event.get("boxes", ())[1:]]:
+            edges += [shifted_s - AROUND_EVENT_S, shifted_s + AROUND_EVENT_S]
         if event.get("t_removed_s"):
             edges += [event["t_removed_s"] - 2 * AROUND_EVENT_S, event["t_removed_s"] + AROUND_EVENT_S]
     edges.append(last_s + AROUND_EVENT_S)

@@ -22,7 +22,7 @@ from vision.camera.sink import EventSink
 from vision.capture.port import Frame, FrameSource
 from vision.capture.watchdog import RECORDED, FrameTimeouts, Watchdog
 from vision.detect.detector import AbandonedObjectDetector
-from vision.detect.port import AbandonedObject, Arrival, ObjectDetector
+from vision.detect.port import AbandonedObject, ObjectArrival, ObjectDetector
 from vision.evidence.collector import CollectedCase, EvidenceCollector
 from vision.evidence.stills import StillWriter
 from vision.evidence.store import EvidenceStore
@@ -38,7 +38,7 @@ def is_offence(at: datetime, hours: DumpingHours, zone: ZoneInfo, zone_kind: Zon
     return zone_kind in WATCHED and (zone_kind == "beside" or not hours.allows(at, zone))
 
 
-def _passage(arrival: Arrival) -> dict[str, Any]:
+def _passage(arrival: ObjectArrival) -> dict[str, Any]:
     """What is known of how an object came, for the event."""
     size = {} if arrival.size_heights is None else {"size_person_heights": arrival.size_heights}
     heading = {"heading": arrival.heading} if arrival.heading else {}

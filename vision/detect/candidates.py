@@ -20,6 +20,7 @@ from vision.detect.ownership import (
     is_cut,
     is_no_body,
     is_recognised_body,
+    may_be_body,
     may_be_person,
     note_carrier,
     owner_has_left,
@@ -115,7 +116,7 @@ def decide(candidate: Candidate, context: FrameContext) -> Decision:
     config, region = context.config, candidate.region
     if candidate.seen_s < context.at_s:
         return "wait"
-    if context.at_s - candidate.first_s < config.parked_s and _may_be_body(candidate, context):
+    if context.at_s - candidate.first_s < config.parked_s and _stands_there(candidate, context):
         return "wait"
     kind = _classify(region, context)
     if kind == "nothing":
@@ -131,7 +132,7 @@ def decide(candidate: Candidate, context: FrameContext) -> Decision:
     return "abandoned" if _is_abandoned(candidate, context) else "wait"
 
 
-def _may_be_body(candidate: Candidate, context: FrameContext) -> bool:
+def _stands_there(candidate: Candidate, context: FrameContext) -> bool:
     """Whether the region is, or may be, a person or vehicle that stands there: it is not judged then."""
     if is_recognised_body(candidate.region, context):
         return True
@@ -233,7 +234,7 @@ def _hold_s(candidate: Candidate, context: FrameContext, *, carried: bool) -> fl
     config, region = context.config, candidate.region
     if carried:
         return max(config.quick_hold_s, config.hold_pictures * context.interval_s)
-    if is_body(region, candidate.since_s, context):
+    if may_be_body(candidate, context):
         return config.person_hold_s
     if may_be_person(candidate, context) and not is_no_body(region, context):
         return config.person_hold_s

@@ -117,7 +117,7 @@ def was_carried(candidate: Candidate, context: FrameContext) -> bool:
     A carrier last seen beside the object may be what stands there.
     """
     owner, region = candidate.carrier, candidate.region
-    if owner is None or not was_left_behind(candidate, context) or is_body(region, candidate.since_s, context):
+    if owner is None or not was_left_behind(candidate, context) or may_be_body(candidate, context):
         return False
     low = region.box[3] <= context.config.carried_height * owner.height_px
     beside = owner.box_at(candidate.since_s)
@@ -126,6 +126,14 @@ def was_carried(candidate: Candidate, context: FrameContext) -> bool:
         and not _hangs(candidate, owner, context)
         and region.area_px < context.config.carried_height * beside[2] * beside[3]
     )
+
+
+def may_be_body(candidate: Candidate, context: FrameContext) -> bool:
+    """Whether the region may be the body of who came: not if a recognised owner has gone and no body is recognised."""
+    owner, region = candidate.carrier, candidate.region
+    if owner is not None and owner.kind and was_left_behind(candidate, context) and is_no_body(region, context):
+        return False
+    return is_body(region, candidate.since_s, context)
 
 
 def is_body(region: Region, since_s: float, context: FrameContext) -> bool:

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Final
 
 from vision.detect.frame_context import Candidate, FrameContext
-from vision.detect.port import Arrival, Heading
+from vision.detect.port import Heading, ObjectArrival
 from vision.detect.regions import Region, gap_px
 from vision.detect.tracks import Track, kind_of
 
@@ -22,14 +22,14 @@ UNLOADS_GAP_HEIGHTS: Final = 0.5
 GROWTHS_MIN: Final = 2
 
 
-def arrival_of(candidate: Candidate, context: FrameContext) -> Arrival:
+def arrival_of(candidate: Candidate, context: FrameContext) -> ObjectArrival:
     """How the object of a candidate came."""
     size = size_heights(candidate.region, context)
     owner = candidate.carrier
     if owner is None:
-        return Arrival(size_heights=size)
+        return ObjectArrival(size_heights=size)
     kind = kind_of(owner, context.shape, context.perspective.height_at(owner.box[1] + owner.box[3]))
-    return Arrival(
+    return ObjectArrival(
         by="vehicle" if kind == "vehicle" else "foot",
         heading=heading_of(owner, candidate.since_s),
         in_passing=_speed_heights_s(owner, candidate.since_s) >= PASSING_HEIGHTS_S,

@@ -17,7 +17,7 @@ Heading = Literal["", "left", "right", "towards", "away"]
 
 
 @dataclass(frozen=True)
-class Arrival:
+class ObjectArrival:
     """How an object came.
 
     Attributes:
@@ -46,7 +46,7 @@ class AbandonedObject:
     at_s: float
     since_s: float
     left_s: float | None = None
-    arrival: Arrival = Arrival()
+    arrival: ObjectArrival = ObjectArrival()
 
 
 @dataclass(frozen=True)

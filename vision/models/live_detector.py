@@ -47,13 +47,13 @@ class LiveDetector:
         """Whether there is a model that can be used."""
         return self._detector is not None
 
-    def detect(self, image: Image) -> list[Detection]:
-        """Detect objects in a picture; none without a model."""
+    def detect(self, image: Image, least_score: float | None = None) -> list[Detection]:
+        """Detect objects in a picture; none without a model. `least_score` goes before the model's own."""
         detector = self._detector
         if detector is None:
             return []
         try:
-            return detector.detect(image)
+            return detector.detect(image, least_score)
         except (cv2.error, ConfigError) as exc:
             self._drop(detector, str(exc))
             return []
