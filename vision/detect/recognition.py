@@ -16,7 +16,7 @@ import numpy as np
 
 from vision.detect.picture import Image, Mask, share_of
 from vision.detect.port import BodyKind, ObjectDetector
-from vision.detect.regions import Box, cut, gap_px, grow, iou, shared_px
+from vision.detect.regions import Box, cut, gap_px, grow, hull_of, iou, shared_px
 from vision.detect.tracks import BODY_GATE, Track, Tracker
 
 LOOK_EVERY_S: Final = 0.5
@@ -215,9 +215,13 @@ class Recogniser:
             if shared_px(look.part, still.box) == still.box[2] * still.box[3]:
                 is_there = any(shared_px(box, still.box) > 0 for box in boxes)
                 still.empty_looks = 0 if is_there else still.empty_looks + 1
-        fresh = [box for box in boxes if all(iou(box, still.box) < SAME_STILL for still in self._still)]
         self._still = [still for still in self._still if still.empty_looks < EMPTY_LOOKS]
-        self._still += [_Still(box, look.at_s) for box in fresh]
+        for box in boxes:
+            same = next((still for still in self._still if iou(box, still.box) >= SAME_STILL), None)
+            if same is None:
+                self._still.append(_Still(box, look.at_s))
+            else:
+                same.box = hull_of(box, same.box)
 
     def body_share(self, box: Box, since_s: float) -> tuple[float, int]:
         """Share of the looks since `since_s` seconds in which a region is a body, and the number of those looks."""
@@ -265,13 +269,12 @@ class Recogniser:
 
 def part_around(boxes: Sequence[Box], shape: tuple[int, ...]) -> Box:
     """The part of a picture of (height, width) that shows all boxes with a margin: nearly square, not too small."""
-    left, top = min(box[0] for box in boxes), min(box[1] for box in boxes)
-    right, bottom = max(box[0] + box[2] for box in boxes), max(box[1] + box[3] for box in boxes)
-    side = max(right - left, bottom - top) * (1 + 2 * MARGIN_SHARE)
+    left, top, across, down = hull_of(*boxes)
+    side = max(across, down) * (1 + 2 * MARGIN_SHARE)
     side = max(side, PART_SHARE_MIN * min(shape[:2]))
     width, height = (min(round(side), shape[1]), min(round(side), shape[0]))
-    x = min(max(0, round((left + right - width) / 2)), shape[1] - width)
-    y = min(max(0, round((top + bottom - height) / 2)), shape[0] - height)
+    x = min(max(0, round(left + (across - width) / 2)), shape[1] - width)
+    y = min(max(0, round(top + (down - height) / 2)), shape[0] - height)
     if width * height > WHOLE_SHARE * shape[0] * shape[1]:
         return 0, 0, shape[1], shape[0]
     return x, y, width, height

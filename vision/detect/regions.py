@@ -101,15 +101,20 @@ def _translate(region: Region, by: Box) -> Region:
 
 def union_of(regions: Sequence[Region]) -> Region:
     """One region of all pixels of several."""
-    left, top = min(region.box[0] for region in regions), min(region.box[1] for region in regions)
-    right = max(region.box[0] + region.box[2] for region in regions)
-    bottom = max(region.box[1] + region.box[3] for region in regions)
-    shape = np.zeros((bottom - top, right - left), np.uint8)
+    hull = hull_of(*(region.box for region in regions))
+    shape = np.zeros((hull[3], hull[2]), np.uint8)
     for region in regions:
-        x, y, width, height = region.box
-        part = cut(shape, (x - left, y - top, width, height))
+        left, top, width, height = region.box
+        part = cut(shape, (left - hull[0], top - hull[1], width, height))
         np.maximum(part, region.shape, out=part)
-    return Region((left, top, right - left, bottom - top), cv2.countNonZero(shape), shape)
+    return Region(hull, cv2.countNonZero(shape), shape)
+
+
+def hull_of(*boxes: Box) -> Box:
+    """The smallest box that holds some boxes."""
+    left, top = min(box[0] for box in boxes), min(box[1] for box in boxes)
+    right, bottom = max(box[0] + box[2] for box in boxes), max(box[1] + box[3] for box in boxes)
+    return left, top, right - left, bottom - top
 
 
 def cut(picture: NDArray[T], box: Box) -> NDArray[T]:
