@@ -35,6 +35,7 @@ from tests.bench.vision_sweep import (
     thresholds,
 )
 from vision.detect.detector import AbandonedObjectDetector
+from vision.detect.onnx_detector import OnnxDetector
 from vision.detect.picture import Point
 from vision.score import Alarm, Detector, run_detector
 
@@ -59,13 +60,13 @@ def run(argv: list[str]) -> int:
         scratch = Path(name)
         scorer = Scorer(args.scorer, scratch)
         clips = decode(args.folder, truth, scratch)
-        fixed = print_tiers(clips, scorer)
+        fixed = print_tiers(clips, scorer, args.model)
         if args.altered:
             print_altered(clips, scorer, mapped)
         if args.sweep is not None:
             sweep(clips, scorer, mapped, thresholds(args.sweep), fixed)
         if not args.no_cost:
-            print_costs(args.folder, [clip.truth for clip in clips], scratch)
+            print_costs(args.folder, [clip.truth for clip in clips], scratch, args.model)
     return 0
 
 
@@ -78,7 +79,7 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(COMPOSED, action="store_true", help="Composed deposits instead; has options of its own (-h).")
     parser.add_argument("--sweep", nargs="*", choices=thresholds(), help="Each threshold, or those named, changed.")
     parser.add_argument("--hiding", action="store_true", help="Only how well evidence hides the people marked by hand.")
-    parser.add_argument("--model", type=Path, help="A learned detector (ONNX) for --hiding, with its TOML beside it.")
+    parser.add_argument("--model", type=Path, help="A learned detector (ONNX), with its TOML beside it: run too.")
     parser.add_argument("--no-cost", action="store_true", help="Leave out CPU and memory.")
     parser.add_argument("--jobs", type=int, default=1, help="Processes for --altered and --sweep.")
     return parser.parse_args(argv)
@@ -98,15 +99,21 @@ def found_by(make: Callable[[tuple[Point, ...]], Detector], clips: Iterable[Clip
     return {clip.truth["clip"]: run_detector(clip.pictures(), make(clip.zone)).alarms for clip in clips}
 
 
-def print_tiers(clips: Sequence[Clip], scorer: Scorer) -> Score:
-    """Both detectors side by side on each tier; the score of ours on all."""
+def print_tiers(clips: Sequence[Clip], scorer: Scorer, model: Path | None = None) -> Score:
+    """The detectors side by side on each tier; the score of ours without a model on all."""
     truth = [clip.truth for clip in clips]
-    found = {"ours": found_by(AbandonedObjectDetector, clips), "dual-MOG2": found_by(DualMog2, clips)}
+    found = {"ours": found_by(AbandonedObjectDetector, clips)}
+    if model is not None:
+        learned = OnnxDetector(model)
+        found["with model"] = found_by(lambda zone: AbandonedObjectDetector(zone, object_detector=learned), clips)
+    found["dual-MOG2"] = found_by(DualMog2, clips)
     print(f"{'tier':6}{'':12}{'found':>8}{'recall':>8}{'false':>7}{'false/h':>9}{'early':>7}{'delay s':>9}")
     for tier in (*TIERS.split(","), ALL):
         for name, alarms in found.items():
             score = scorer.score(truth, alarms, TIERS if tier == ALL else tier)
             print(f"{tier:6}{name:12}{_row(score)}", flush=True)
+    if model is not None:
+        score_named("with model", truth, found, scorer)
     return score_named("ours", truth, found, scorer)
 
 

@@ -1,6 +1,7 @@
 """What watching costs: CPU and memory of several cameras in one process, decoding included, beside the reference.
 
-`python -m tests.bench.vision_cost NAME FILE CAMERAS` is the process that is measured.
+The streams are made from clips: one is of people all the time, one of people half of the time, one of nobody.
+`python -m tests.bench.vision_cost NAME FILE CAMERAS [MODEL]` is the process that is measured.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from vision.camera.worker import CameraWorker
 from vision.capture.demo import DemoSource
 from vision.capture.port import Frame
 from vision.detect.detector import AbandonedObjectDetector
+from vision.detect.onnx_detector import OnnxDetector
 from vision.detect.picture import Image
 from vision.detect.port import StepResult
 from vision.score import VIDEO_SUFFIXES, Detector, TimedImage, frames_of
@@ -41,6 +43,8 @@ FPS: Final = 5
 CLIP_S: Final = 30
 """Of each clip; shorter ones are left out: they would be all beginning."""
 FEW, MANY = 1, 8
+QUIET_CLIPS: Final = 4
+"""Clips of the streams with fewer people."""
 CAMERAS_A_CORE: Final = 25
 MB_A_CAMERA: Final = 60.0
 
@@ -61,12 +65,19 @@ class _Nothing:
 class _Worker:
     """Detector and recent past for evidence, as the service runs them, at an hour when nothing becomes a case."""
 
-    def __init__(self, room: Path) -> None:
+    def __init__(self, room: Path, model: OnnxDetector | None) -> None:
         city = load_city(builtin_city("kupang"))
         self._evening = datetime(2026, 3, 1, 20, tzinfo=city.time_zone)
         unused, camera, hours = DemoSource(start_at=self._evening), Camera(id="cam-01"), city.hours["default"]
         self._worker = CameraWorker(
-            camera, hours, city.time_zone, unused, _Nothing(), evidence_store_in(room), simulated=True
+            camera,
+            hours,
+            city.time_zone,
+            unused,
+            _Nothing(),
+            evidence_store_in(room),
+            simulated=True,
+            object_detector=model,
         )
 
     def step(self, image: Image, at_s: float) -> StepResult:
@@ -74,17 +85,23 @@ class _Worker:
         return StepResult()
 
 
-WATCHERS: Final[dict[str, Callable[[Path], Detector]]] = {
-    "detector": lambda _: AbandonedObjectDetector(),
-    "dual-MOG2": lambda _: DualMog2(),
+Make = Callable[[Path, OnnxDetector | None], Detector]
+WATCHERS: Final[dict[str, Make]] = {
+    "detector": lambda _, model: AbandonedObjectDetector(object_detector=model),
+    "dual-MOG2": lambda *_: DualMog2(),
     "whole worker": _Worker,
-    "decoding alone": lambda _: _Nothing(),
+    "decoding alone": lambda *_: _Nothing(),
 }
 GOAL_OF: Final = ("detector", "whole worker")
+WITH_MODEL: Final = "whole worker"
+QUIET_S: Final = {"people half of the time": CLIP_S, "nobody": 10 * CLIP_S}
+"""Stream to the seconds of nobody that follow each clip of people."""
+CAMERAS_A_CORE_WITH_MODEL: Final = {"people half of the time": 10, "nobody": 25}
+MB_A_CAMERA_WITH_MODEL: Final = 80.0
 
 
-def print_costs(folder: Path, truth: list[dict[str, object]], into: Path) -> None:
-    """Measure each watcher with few and many cameras, one process after the other."""
+def print_costs(folder: Path, truth: list[dict[str, object]], into: Path, model: Path | None = None) -> None:
+    """Measure each watcher with few and many cameras, one process after the other; the worker with a model too."""
     names = [str(clip["clip"]) for clip in truth if float(str(clip["duration_s"])) >= CLIP_S - 1]
     clips = [folder / name for name in names if Path(name).suffix in VIDEO_SUFFIXES and (folder / name).is_file()]
     if not clips:
@@ -96,14 +113,33 @@ def print_costs(folder: Path, truth: list[dict[str, object]], into: Path) -> Non
     )
     goals = []
     for name in WATCHERS:
-        few, many = (_measured(name, stream, cameras) for cameras in (FEW, MANY))
-        each_mb = (many["mb"] - few["mb"]) / (MANY - FEW)
-        a_core = many["camera_s"] / many["cpu_s"]
-        row = f"{name:16}{3600 / a_core:>20.0f}{a_core:>16.0f}{each_mb:>13.0f}{few['mb']:>11.0f}{many['mb']:>10.0f}"
-        print(row, flush=True)
+        a_core, each_mb = _print_row(name, name, stream, None)
         if name in GOAL_OF:
             goals.append(f"{name} {goal(a_core, each_mb)}")
     print(f"at least {CAMERAS_A_CORE} cameras a core, at most {MB_A_CAMERA:.0f} MB a camera: {', '.join(goals)}")
+    if model is not None:
+        _print_costs_with(model, clips, into)
+
+
+def _print_costs_with(model: Path, clips: list[Path], into: Path) -> None:
+    """Measure the whole worker with a model on streams with fewer people."""
+    print(f"\nThe whole worker with {model.stem}:")
+    for street, quiet_s in QUIET_S.items():
+        stream = sub_stream(clips[:QUIET_CLIPS], into / "quiet.mp4", quiet_s)
+        a_core, each_mb = _print_row(street, WITH_MODEL, stream, model)
+        least = CAMERAS_A_CORE_WITH_MODEL[street]
+        is_met = a_core >= least and each_mb <= MB_A_CAMERA_WITH_MODEL
+        words = f"at least {least} cameras a core, at most {MB_A_CAMERA_WITH_MODEL:.0f} MB a camera"
+        print(f"{words}: {'met' if is_met else 'NOT MET'}", flush=True)
+
+
+def _print_row(title: str, name: str, stream: Path, model: Path | None) -> tuple[float, float]:
+    """Measure one watcher; its cameras a core and MB a camera."""
+    few, many = (_measured(name, stream, cameras, model) for cameras in (FEW, MANY))
+    each_mb, a_core = (many["mb"] - few["mb"]) / (MANY - FEW), many["camera_s"] / many["cpu_s"]
+    row = f"{title:24}{3600 / a_core:>12.0f}{a_core:>16.0f}{each_mb:>13.0f}{few['mb']:>11.0f}{many['mb']:>10.0f}"
+    print(row, flush=True)
+    return a_core, each_mb
 
 
 def goal(a_core: float, each_mb: float) -> str:
@@ -111,11 +147,18 @@ def goal(a_core: float, each_mb: float) -> str:
     return "met" if a_core >= CAMERAS_A_CORE and each_mb <= MB_A_CAMERA else "NOT MET"
 
 
-def sub_stream(clips: list[Path], into: Path) -> Path:
-    """One H.264 file of all clips, one after the other, as a camera's low-rate stream is made."""
+def sub_stream(clips: list[Path], into: Path, quiet_s: float = 0.0) -> Path:
+    """One H.264 file of all clips, one after the other, as a camera's low-rate stream is made.
+
+    Args:
+        clips: The clips.
+        into: The file.
+        quiet_s: Seconds for which the last picture of each clip is held, with a sensor's noise.
+    """
     width, height = SIZE
     given = [part for clip in clips for part in ("-t", str(CLIP_S), "-i", str(clip))]
-    even = f"fps={FPS},scale={width}:{height},setsar=1"
+    held = f",tpad=stop_mode=clone:stop_duration={quiet_s},noise=alls=4:allf=t" if quiet_s else ""
+    even = f"fps={FPS},scale={width}:{height},setsar=1{held}"
     scaled = "".join(f"[{i}:v]{even}[v{i}];" for i in range(len(clips)))
     joined = "".join(f"[v{i}]" for i in range(len(clips)))
     graph = f"{scaled}{joined}concat=n={len(clips)}:v=1:a=0[v]"
@@ -128,16 +171,17 @@ def sub_stream(clips: list[Path], into: Path) -> Path:
     return into
 
 
-def _measured(name: str, stream: Path, cameras: int) -> dict[str, float]:
+def _measured(name: str, stream: Path, cameras: int, model: Path | None) -> dict[str, float]:
     command = [sys.executable, "-m", "tests.bench.vision_cost", name, str(stream), str(cameras)]
+    command += [str(model)] if model else []
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     measured: dict[str, float] = json.loads(done.stdout)
     return measured
 
 
-def watch(make: Callable[[Path], Detector], stream: Path, cameras: int, room: Path) -> float:
+def watch(make: Make, stream: Path, cameras: int, room: Path, model: OnnxDetector | None = None) -> float:
     """Let cameras watch a stream to its end, a picture each by turns; seconds of all of them together."""
-    watched = [(frames_of(stream), make(room / str(number))) for number in range(cameras)]
+    watched = [(frames_of(stream), make(room / str(number), model)) for number in range(cameras)]
     last_s = 0.0
     while True:
         for pictures, detector in watched:
@@ -154,12 +198,14 @@ def main(argv: list[str]) -> int:
     parser.add_argument("name", choices=WATCHERS)
     parser.add_argument("stream", type=Path)
     parser.add_argument("cameras", type=int)
+    parser.add_argument("model", type=Path, nargs="?")
     args = parser.parse_args(argv)
     cv2.setNumThreads(1)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     began_s = time.process_time()
     with tempfile.TemporaryDirectory(prefix="kota-bench-", ignore_cleanup_errors=True) as room:
-        camera_s = watch(WATCHERS[args.name], args.stream, args.cameras, Path(room))
+        model = OnnxDetector(args.model) if args.model else None
+        camera_s = watch(WATCHERS[args.name], args.stream, args.cameras, Path(room), model)
     cpu_s = time.process_time() - began_s
     peak_mb = usage_of(os.getpid()).peak_resident_mb
     print(json.dumps({"camera_s": camera_s, "cpu_s": cpu_s, "mb": peak_mb}))

@@ -101,6 +101,9 @@ def facts(subject: ReportSubject, city: City, lang: Lang) -> list[tuple[str, str
         ("hours", str(about.get("outside_hours", ""))),
         ("zone", _word("zone", about, lang)),
         ("by", _word("by", about, lang)),
+        ("heading", _word("heading", about, lang)),
+        ("stop", REPORT_TEXTS.text("without_stop", lang) if about.get("in_passing") is True else ""),
+        ("size", _size(about, lang)),
         ("verdict", judged),
     ]
 
@@ -150,6 +153,12 @@ def _custody(paper: FPDF, subject: ReportSubject, city: City, lang: Lang) -> Non
 def _word(key: str, about: dict[str, Any], lang: Lang) -> str:
     text_key = f"{key}_{about.get(key, '')}"
     return REPORT_TEXTS.text(text_key, lang) if text_key in REPORT_TEXTS else ""
+
+
+def _size(about: dict[str, Any], lang: Lang) -> str:
+    heights = about.get("size_person_heights")
+    known = isinstance(heights, int | float) and not isinstance(heights, bool)
+    return REPORT_TEXTS.text("size_heights", lang, heights=f"{heights:.1f}") if known else ""
 
 
 def _since(about: dict[str, Any], city: City) -> str:

@@ -36,6 +36,7 @@ from ingest.store.views.cases import CaseVerdict
 from ingest.store.views.health import DamageKind
 from ingest.store.views.reviews import REASONS, Verdict
 from tests.support.brokers import ROOT
+from vision.detect.port import Heading
 from vision.detect.scene import NotArmed
 from vision.evidence.custody.chain import Kind
 
@@ -92,6 +93,7 @@ COMPUTED: Final[dict[str, set[str]]] = {
         *literal(Kind),
         *(f"zone_{kind}" for kind in ("watch", "container", "beside")),
         *(f"by_{way}" for way in ("foot", "vehicle", "unknown")),
+        *literal(Heading, "heading_"),
         *literal(Verdict, "verdict_"),
         "verdict_",
         *(

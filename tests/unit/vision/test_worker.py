@@ -81,6 +81,8 @@ def test_waste_at_noon_is_reported_with_evidence_that_is_there_already(tmp_path:
     ((name, detail, files),) = sink.events
     assert name == "dumping raised"
     assert detail["case"].startswith("cam-01-20260301t0400")
+    assert (detail["by"], detail["in_passing"]) == ("foot", False)
+    assert 0.1 < detail["size_person_heights"] < 1.0
     pictures = {"before.jpg", "deposit.jpg", "after.jpg", "clip.webm"}
     assert files == {*pictures, "case.json"}
     assert set(detail["sha256"]) == set(detail["evidence"].values()) == pictures
