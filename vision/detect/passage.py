@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import Final
 
 from vision.detect.frame_context import Candidate, FrameContext
 from vision.detect.port import Heading, ObjectArrival
-from vision.detect.regions import Region, gap_px
+from vision.detect.regions import Box, Region, gap_px
 from vision.detect.tracks import Track, kind_of
 
 BESIDE_S: Final = 2.0
 """The path of a carrier from so long before an object came to rest, and to so long after, gives the direction."""
-PASSING_S: Final = 0.7
+PASSING_S: Final = 1.5
+SPEEDS_MIN: Final = 3
+"""Minimum number of speeds that tell a carrier who did not stop: of one picture a second there are fewer."""
 MOVED_HEIGHTS: Final = 0.5
 """Minimum distance in heights that gives a direction."""
 PASSING_HEIGHTS_S: Final = 0.4
@@ -49,7 +52,7 @@ def heading_of(track: Track, at_s: float) -> Heading:
     if not path:
         return ""
     (_, first), (_, last) = path[0], path[-1]
-    across, down = last[0] + last[2] / 2 - first[0] - first[2] / 2, last[1] + last[3] - first[1] - first[3]
+    across, down = (now - before for now, before in zip(_feet(last), _feet(first), strict=True))
     if max(abs(across), abs(down)) < MOVED_HEIGHTS * max(first[3], last[3]):
         return ""
     if abs(across) >= abs(down):
@@ -61,11 +64,16 @@ def _speed_heights_s(track: Track, at_s: float) -> float:
     """Lowest speed of a track about `at_s` seconds, in its heights a second; 0 if it was hardly seen then."""
     path = [(seen_s, box) for seen_s, box in track.path if abs(seen_s - at_s) <= PASSING_S]
     speeds = [
-        max(abs(box[0] - before[0]), abs(box[1] - before[1])) / max(1, before[3]) / (seen_s - before_s)
+        math.dist(_feet(box), _feet(before)) / max(1, before[3]) / (seen_s - before_s)
         for (before_s, before), (seen_s, box) in pairwise(path)
         if seen_s > before_s
     ]
-    return min(speeds, default=0.0)
+    return min(speeds) if len(speeds) >= SPEEDS_MIN else 0.0
+
+
+def _feet(box: Box) -> tuple[float, float]:
+    """Middle of the lower side of a box; who bends keeps the feet where they are."""
+    return box[0] + box[2] / 2, box[1] + box[3]
 
 
 def was_unloaded(region: Region, since_s: float, growths: int, context: FrameContext) -> bool:

@@ -15,10 +15,15 @@ from pathlib import Path
 import pytest
 
 from city.cli.main import main
+from city.i18n.catalogue import Lang
+from city.inventory.loader import builtin_city, load_city
 from city.runtime.secrets import Secrets
 from city.runtime.settings import Settings
+from vision.evidence.custody.records import CaseRecord
 from vision.evidence.encryption import decrypt, encrypt, public_of, read_private_key, read_public_key
+from vision.evidence.report import facts
 from vision.evidence.store import EvidenceStore, open_evidence_store
+from vision.evidence.subject import ReportSubject
 
 CASE = "cam-01-20260301t040000z-1"
 
@@ -118,6 +123,37 @@ def test_an_archive_is_written_once(store: EvidenceStore, tmp_path: Path, capsys
     assert kota("export", "unknown", "--out", str(tmp_path / "no.zip")) == 1
     assert "knows no evidence" in capsys.readouterr().err
     assert len([entry for entry in store.custody.entries(CASE) if entry.kind == "exported"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("about", "lang", "words"),
+    [
+        (
+            {"by": "vehicle", "heading": "left", "in_passing": True, "size_person_heights": 1.25},
+            "en",
+            {"heading": "To the left", "stop": "Did not stop: the waste was thrown in passing"}
+            | {"by": "By vehicle", "size": "About 1.2 × the height of a person"},
+        ),
+        (
+            {"by": "foot", "heading": "away", "in_passing": False, "size_person_heights": 0.3},
+            "id",
+            {
+                "by": "Orang berjalan kaki",
+                "heading": "Menjauhi kamera",
+                "stop": "",
+                "size": "Sekitar 0.3 × tinggi orang",
+            },
+        ),
+        (
+            {"by": "<b>", "heading": 7, "in_passing": "yes", "size_person_heights": True},
+            "id",
+            {"by": "", "heading": "", "stop": "", "size": ""},
+        ),
+    ],
+)
+def test_a_report_says_how_the_waste_came(about: dict[str, object], lang: Lang, words: dict[str, str]) -> None:
+    subject = ReportSubject(CaseRecord(CASE), about, Path(), (), "key")
+    assert dict(facts(subject, load_city(builtin_city("kupang")), lang)).items() >= words.items()
 
 
 def test_a_case_is_forgotten_with_a_reason(store: EvidenceStore) -> None:
