@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from babel.numbers import format_decimal
 from fpdf import FPDF
 from fpdf.enums import TableBordersLayout, XPos, YPos
 from fpdf.errors import FPDFException
@@ -158,7 +159,7 @@ def _word(key: str, about: dict[str, Any], lang: Lang) -> str:
 def _size(about: dict[str, Any], lang: Lang) -> str:
     heights = about.get("size_person_heights")
     known = isinstance(heights, int | float) and not isinstance(heights, bool)
-    return REPORT_TEXTS.text("size_heights", lang, heights=f"{heights:.1f}") if known else ""
+    return REPORT_TEXTS.text("size_heights", lang, heights=format_decimal(heights, "0.#", lang)) if known else ""
 
 
 def _since(about: dict[str, Any], city: City) -> str:

@@ -132,7 +132,7 @@ def test_an_archive_is_written_once(store: EvidenceStore, tmp_path: Path, capsys
             {"by": "vehicle", "heading": "left", "in_passing": True, "size_person_heights": 1.25},
             "en",
             {"heading": "To the left", "stop": "Did not stop: the waste was thrown in passing"}
-            | {"by": "By vehicle", "size": "About 1.2 × the height of a person"},
+            | {"by": "By vehicle", "size": "About 1.2 times the height of a person"},
         ),
         (
             {"by": "foot", "heading": "away", "in_passing": False, "size_person_heights": 0.3},
@@ -141,7 +141,7 @@ def test_an_archive_is_written_once(store: EvidenceStore, tmp_path: Path, capsys
                 "by": "Orang berjalan kaki",
                 "heading": "Menjauhi kamera",
                 "stop": "",
-                "size": "Sekitar 0.3 × tinggi orang",
+                "size": "Sekitar 0,3 kali tinggi orang",
             },
         ),
         (
