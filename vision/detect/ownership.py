@@ -211,10 +211,11 @@ def is_no_body(region: Region, context: FrameContext) -> bool:
 def is_alone(candidate: Candidate, alone_s: float, context: FrameContext) -> bool:
     """Whether for `alone_s` nobody was near the object and nothing hid it.
 
-    Once the owner was seen to go, only who touches the object is near: others who pass do not matter.
+    Where people are recognised, once the owner was seen to go, only who touches the object is near.
     """
     region, owner = candidate.region, candidate.carrier
-    is_left = owner is not None and (was_left_behind if owner.kind else was_carried)(candidate, context)
+    is_left = context.recogniser.is_present and owner is not None
+    is_left = is_left and (was_left_behind if owner and owner.kind else was_carried)(candidate, context)
     reach = REACH_MIN_PX if is_left else _reach_px(region, context)
     if context.recogniser.is_near(region.box, 0 if is_left else reach, context.at_s - alone_s):
         return False

@@ -14,8 +14,9 @@ from vision.detect.tracks import Track, kind_of
 BESIDE_S: Final = 2.0
 """The path of a carrier from so long before an object came to rest, and to so long after, gives the direction."""
 PASSING_S: Final = 1.5
-SPEEDS_MIN: Final = 3
-"""Minimum number of speeds that tell a carrier who did not stop: of one picture a second there are fewer."""
+SPEEDS_MIN: Final = 2
+PASSING_INTERVAL_MAX_S: Final = 0.6
+"""Of fewer pictures, one a second for example, nobody can tell whether a carrier stopped."""
 MOVED_HEIGHTS: Final = 0.5
 """Minimum distance in heights that gives a direction."""
 PASSING_HEIGHTS_S: Final = 0.4
@@ -35,7 +36,8 @@ def arrival_of(candidate: Candidate, context: FrameContext) -> ObjectArrival:
     return ObjectArrival(
         by="vehicle" if kind == "vehicle" else "foot",
         heading=heading_of(owner, candidate.since_s),
-        in_passing=_speed_heights_s(owner, candidate.since_s) >= PASSING_HEIGHTS_S,
+        in_passing=context.interval_s <= PASSING_INTERVAL_MAX_S
+        and _speed_heights_s(owner, candidate.since_s) >= PASSING_HEIGHTS_S,
         size_heights=size,
     )
 
@@ -68,7 +70,9 @@ def _speed_heights_s(track: Track, at_s: float) -> float:
         for (before_s, before), (seen_s, box) in pairwise(path)
         if seen_s > before_s
     ]
-    return min(speeds) if len(speeds) >= SPEEDS_MIN else 0.0
+    # A vehicle that passes within a second is recognised in two pictures.
+    least = 1 if track.kind == "vehicle" else SPEEDS_MIN
+    return min(speeds) if len(speeds) >= least else 0.0
 
 
 def _feet(box: Box) -> tuple[float, float]:
@@ -77,7 +81,12 @@ def _feet(box: Box) -> tuple[float, float]:
 
 
 def was_unloaded(region: Region, since_s: float, growths: int, context: FrameContext) -> bool:
-    """Whether a vehicle stood beside the region when it came, or it grew again and again: it may be large then."""
+    """Whether a vehicle stood beside the region when it came, or it grew again and again: it may be large then.
+
+    Never without a learned detector: a person close to the camera is as large.
+    """
+    if not context.recogniser.is_present:
+        return False
     return growths >= GROWTHS_MIN or any(
         kind_of(track, context.shape, context.perspective.height_at(track.box[1] + track.box[3])) == "vehicle"
         and any(

@@ -23,6 +23,8 @@ KEPT_S: Final = 30.0
 PATH_LENGTH: Final = 200
 """Number of boxes kept of a track, 40 s at five pictures a second."""
 PRESENT_BOXES: Final = 3
+PREDICTED_BOXES: Final = 2
+FAST_COST: Final = 0.3
 LOST_S: Final = 1.5
 """A track not seen for this long is lost; the next blob there is a new track."""
 
@@ -42,9 +44,14 @@ class Gate:
     like: float
 
 
+FIRST_HEIGHTS_S: Final = 6.0
+"""Distance in heights that each second adds for a track of one box: a motorbike, whose speed is not known yet."""
+PREDICTED_S: Final = 1.0
+"""A track is expected where its last speed leads it for so long."""
 BLOB_GATE: Final = Gate(0.6, 1.5, 0.4)
 BODY_GATE: Final = Gate(0.3, 1.0, 0.6)
 """A recognised body keeps its size, and people walk at less than a height a second."""
+VEHICLE_GATE: Final = Gate(0.5, FIRST_HEIGHTS_S, 0.5)
 WALKED_WIDTHS: Final = 1.5
 """Distance in widths from which a blob walks: shadows and branches stay in their place."""
 DRIVEN_WIDTHS: Final = 0.5
@@ -99,6 +106,16 @@ class Track:
         ys = [box[1] + box[3] for _, box in self.path]
         width = float(np.median([box[2] for _, box in self.path]))
         return max(max(xs) - min(xs), max(ys) - min(ys)) / max(1.0, width)
+
+    def expected_box(self, at_s: float) -> Box:
+        """Where the last two boxes lead it at `at_s` seconds; the newest box if that is too far ahead."""
+        if len(self.path) < PREDICTED_BOXES or at_s - self.last_s > PREDICTED_S:
+            return self.box
+        (before_s, before), (last_s, last) = self.path[-2], self.path[-1]
+        ratio = (at_s - last_s) / max(1e-3, last_s - before_s)
+        across = last[0] + last[2] / 2 - before[0] - before[2] / 2
+        down = last[1] + last[3] - before[1] - before[3]
+        return round(last[0] + across * ratio), round(last[1] + down * ratio), last[2], last[3]
 
     @property
     def has_travelled(self) -> bool:
@@ -184,16 +201,26 @@ class Tracker:
         return sorted(near, key=lambda track: track.height_px, reverse=True)
 
     def _distance(self, track: Track, blob: Box, at_s: float) -> float:
-        """Cost of matching a blob to a track: 0 is the same place, 1 is out of reach."""
-        last, gate = track.box, self._gate
-        shared = iou(last, blob)
-        if shared > 0:
-            return 0.5 * (1.0 - shared)
-        if min(last[3], blob[3]) < gate.like * max(last[3], blob[3]):
-            return 1.0
-        reach = max(last[3], blob[3]) * (gate.near_heights + gate.fast_heights_s * (at_s - track.last_s))
-        x, y = last[0] + last[2] / 2 - blob[0] - blob[2] / 2, last[1] + last[3] - blob[1] - blob[3]
-        return 0.5 + float(np.hypot(x, y)) / max(1.0, reach) / 2
+        """Cost of matching a blob to a track: 0 is the same or the expected place, 1 is out of reach."""
+        gate = VEHICLE_GATE if track.kind == "vehicle" else self._gate
+        costs = [_cost(place, blob, gate, at_s - track.last_s) for place in (track.box, track.expected_box(at_s))]
+        if len(track.path) == 1 and not track.kind:
+            fast = Gate(gate.near_heights, FIRST_HEIGHTS_S, gate.like)
+            # Whoever may be near by the usual gate goes before a fast one.
+            costs.append(min(1.0, FAST_COST + _cost(track.box, blob, fast, at_s - track.last_s)))
+        return min(costs)
+
+
+def _cost(last: Box, blob: Box, gate: Gate, gone_s: float) -> float:
+    """Cost of matching a blob to the place of a track `gone_s` seconds ago."""
+    shared = iou(last, blob)
+    if shared > 0:
+        return 0.5 * (1.0 - shared)
+    if min(last[3], blob[3]) < gate.like * max(last[3], blob[3]):
+        return 1.0
+    reach = max(last[3], blob[3]) * (gate.near_heights + gate.fast_heights_s * gone_s)
+    x, y = last[0] + last[2] / 2 - blob[0] - blob[2] / 2, last[1] + last[3] - blob[1] - blob[3]
+    return 0.5 + float(np.hypot(x, y)) / max(1.0, reach) / 2
 
 
 def kind_of(track: Track, shape: tuple[int, ...], person_px: float | None) -> Kind:

@@ -158,8 +158,9 @@ def _word(key: str, about: dict[str, Any], lang: Lang) -> str:
 
 def _size(about: dict[str, Any], lang: Lang) -> str:
     heights = about.get("size_person_heights")
-    known = isinstance(heights, int | float) and not isinstance(heights, bool)
-    return REPORT_TEXTS.text("size_heights", lang, heights=format_decimal(heights, "0.#", lang)) if known else ""
+    if isinstance(heights, bool) or not isinstance(heights, int | float):
+        return ""
+    return REPORT_TEXTS.text("size_heights", lang, heights=format_decimal(heights, "0.#", lang))
 
 
 def _since(about: dict[str, Any], city: City) -> str:

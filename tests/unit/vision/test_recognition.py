@@ -237,6 +237,22 @@ def test_what_is_thrown_from_a_vehicle_says_how_it_passed() -> None:
     assert abs(waste.since_s - 11.6) < 1.5
 
 
+@pytest.mark.parametrize("blind", [False, True])
+def test_a_motorbike_that_passes_within_a_second_is_the_carrier(*, blind: bool) -> None:
+    """It moves by more than its length from picture to picture."""
+    stage, rider = Stage(13), (46, 60)
+
+    def draw(at_s: float) -> Image:
+        x = walk(at_s, 8, -46, 260)
+        bodies: list[tuple[BodyKind, Box]] = [("vehicle", (round(x), 100, *rider))] if 8 <= at_s < 9.6 else []
+        return stage.picture(*bodies, bags=[(150, 158, 22, 18)] if at_s > 8.9 else [])
+
+    (waste,) = alarms_of(draw, 30, SeesColours(is_ready=not blind))
+    assert waste.arrival.by != "unknown"
+    assert (waste.arrival.heading, waste.arrival.in_passing) == ("right", True)
+    assert waste.at_s < 15
+
+
 def test_without_a_model_the_classical_way_goes_on_and_a_model_may_come_and_go() -> None:
     stage = Stage(10)
 
