@@ -15,13 +15,11 @@ from typing import Final
 
 import numpy as np
 
-from vision.detect.absorption import AbsorbedRegions
 from vision.detect.candidates import decide, group_of, match_candidates, reach_of_group_px
 from vision.detect.config import DetectorConfig
-from vision.detect.dual_background import DualBackground
-from vision.detect.exposure import match_exposure, stretch_for
+from vision.detect.exposure import match_exposure
 from vision.detect.frame_context import Candidate, FrameContext
-from vision.detect.frame_history import FrameHistory
+from vision.detect.learnt_view import LearntView
 from vision.detect.ownership import left_s
 from vision.detect.passage import arrival_of, size_heights
 from vision.detect.picture import (
@@ -31,7 +29,6 @@ from vision.detect.picture import (
     Picture,
     Point,
     gray_of,
-    median_of,
     polygon_mask,
     share_of,
     shrink,
@@ -41,8 +38,7 @@ from vision.detect.recognition import Geometry, Recogniser
 from vision.detect.regions import Box, boxes_of, regions_of, union_of
 from vision.detect.removal import ReportedObject, find_grown, find_removed, find_toppled, objects_mask, track
 from vision.detect.scene import NotArmed, SceneWatch
-from vision.detect.stabilisation import Stabiliser
-from vision.detect.tracks import Perspective, Tracker
+from vision.detect.tracks import Perspective
 
 ELAPSED_MAX_S: Final = 2.0
 """Maximum time that a gap between two pictures adds to any duration: the scene was not seen meanwhile."""
@@ -52,68 +48,9 @@ SWITCH_SHARE: Final = 0.15
 """Share of the picture that differs after exposure matching; less is the flicker of a lamp."""
 JUDGE_EVERY_S: Final = 0.38
 """Static regions change slowly, and their checks are the most costly part."""
-LEARNING_FRAMES_MIN: Final = 2
-"""One picture alone does not tell background from passers-by."""
 CLOSE_PX, CLOSE_PEOPLE_PX = 7, 9
 EMPTY: Final[Picture] = np.zeros((2, 2, 3), np.uint8)
 """Stands for the view before the first picture: the smallest that OpenCV takes a gradient of."""
-
-
-class _LearntView:
-    """What is known of a view since its background was last learnt anew.
-
-    Attributes:
-        stretch: Contrast stretch of its pictures.
-        learning_frames: Pictures that the background is being learnt from; empty afterwards.
-        backgrounds: Long-term and short-term background.
-        stabiliser: Shift against the background.
-        learning_until_s: Time until which it is being learnt, in seconds.
-        reason: Why it is being learnt; empty afterwards.
-        raw_share: Share of the last picture that differed before matching.
-        judge_due_s: Time at which static regions are judged next, in seconds.
-        filled_since_s: Time since which most of the picture differs, in seconds.
-        candidates: Static regions under judgement.
-        absorbed: Regions that were absorbed into the background.
-        history: Recent foreground masks.
-        tracker: Tracks of moving blobs.
-    """
-
-    def __init__(self, plain: Picture, at_s: float, reason: NotArmed, learning_s: float) -> None:
-        self.stretch = stretch_for(plain)
-        picture = self.stretch.apply(plain)
-        self.learning_frames = [picture]
-        self.backgrounds = DualBackground(picture)
-        self.stabiliser = Stabiliser(picture, at_s)
-        self.learning_until_s = at_s + learning_s
-        self.reason: NotArmed = reason
-        self.raw_share = self.judge_due_s = 0.0
-        self.filled_since_s = at_s
-        self.candidates: list[Candidate] = []
-        self.absorbed = AbsorbedRegions()
-        self.history = FrameHistory()
-        self.tracker = Tracker()
-
-    def is_learning(self, at_s: float) -> bool:
-        """Whether the background is still being learnt at a time in seconds."""
-        return bool(self.reason) and (at_s < self.learning_until_s or len(self.learning_frames) < LEARNING_FRAMES_MIN)
-
-    def add_learning_frame(self, picture: Picture, at_s: float) -> None:
-        """Learn from one more picture."""
-        self.learning_frames.append(self.stabiliser.stabilise(picture, self.learning_frames[0], at_s))
-
-    def end_learning(self, at_s: float, warm_up_s: float, occupied: Mask) -> None:
-        """Set the background to the median of the learning frames.
-
-        Args:
-            at_s: The time in seconds.
-            warm_up_s: Seconds that the learning frames stand for.
-            occupied: Where bodies were recognised: the background is not known there.
-        """
-        self.backgrounds = DualBackground(median_of(self.learning_frames))
-        self.backgrounds.confirm(self.learning_frames, warm_up_s / len(self.learning_frames), occupied)
-        self.learning_frames = []
-        self.reason = ""
-        self.stabiliser.refer_to(self.backgrounds.background, at_s)
 
 
 class AbandonedObjectDetector:
@@ -140,7 +77,7 @@ class AbandonedObjectDetector:
         self._config = config or DetectorConfig()
         self._recogniser = Recogniser(object_detector)
         self._scene = SceneWatch()
-        self._view = _LearntView(EMPTY, 0.0, "warming_up", 0.0)
+        self._view = LearntView(EMPTY, 0.0, "warming_up", 0.0)
         self._inside: Mask = np.zeros(EMPTY.shape[:2], np.bool_)
         self._perspective = Perspective(person_height)
         self._scale = 1.0
@@ -192,7 +129,7 @@ class AbandonedObjectDetector:
             self._reported.clear()
             self._recogniser.clear()
         learning_s = self._config.moved_s if reason == "moved" else self._config.warm_up_s
-        self._view = _LearntView(plain, at_s, reason, learning_s)
+        self._view = LearntView(plain, at_s, reason, learning_s)
         return StepResult(armed=False, reason=reason)
 
     def _process(self, plain: Picture, image: Image, at_s: float, elapsed_s: float) -> StepResult:
@@ -286,12 +223,15 @@ class AbandonedObjectDetector:
     def _reported_mask(self) -> Mask:
         return objects_mask(self._reported, self._view.backgrounds.foreground.shape)
 
+    @property
+    def _geometry(self) -> Geometry:
+        shift = self._view.stabiliser.shift
+        return Geometry(self._scale, (shift.x_px, shift.y_px) if shift.sure else (0.0, 0.0))
+
     def _look(self, image: Image, at_s: float, moving: Sequence[Box]) -> None:
         """Let the learned detector look at what moves and at what is being judged."""
-        shift = self._view.stabiliser.shift
-        geometry = Geometry(self._scale, (shift.x_px, shift.y_px) if shift.sure else (0.0, 0.0))
         judged = [candidate.region.box for candidate in self._view.candidates]
-        self._recogniser.look(image, at_s, moving, judged, self._view.backgrounds.foreground, geometry)
+        self._recogniser.look(image, at_s, moving, judged, self._view.backgrounds.foreground, self._geometry)
 
     def _judge(self, static: Mask, at_s: float) -> list[AbandonedObject]:
         """Match the static regions to the candidates and report those that pass every check."""
@@ -334,7 +274,7 @@ class AbandonedObjectDetector:
             self._reported.append(track(known.waste, region, context.backgrounds, context.at_s))
             return []
         self._count += 1
-        box, left = self._source_box(region.box), left_s(candidate, context)
+        box, left = self._geometry.to_source(region.box), left_s(candidate, context)
         arrival = replace(arrival_of(candidate, context), size_heights=size_heights(region, context))
         waste = AbandonedObject(self._count, box, context.at_s, candidate.since_s, left, arrival)
         self._reported.append(track(waste, region, context.backgrounds, context.at_s))
@@ -349,13 +289,4 @@ class AbandonedObjectDetector:
         """Boxes of all foreground that is no reported object."""
         moving = self._view.backgrounds.foreground & ~self._reported_mask()
         boxes = boxes_of(moving, close_px=CLOSE_PEOPLE_PX, min_area_px=self._min_area_px // 2)
-        return [self._source_box(box) for box in boxes]
-
-    def _source_box(self, box: Box) -> FullBox:
-        """Convert a box of the stabilised picture to pixels of the source."""
-        shift = self._view.stabiliser.shift
-        x, y = (shift.x_px, shift.y_px) if shift.sure else (0.0, 0.0)
-        left, top, width, height = box
-        edges = (left + x, top + y, width, height)
-        left_px, top_px, width_px, height_px = (round(edge * self._scale) for edge in edges)
-        return left_px, top_px, width_px, height_px
+        return [self._geometry.to_source(box) for box in boxes]
