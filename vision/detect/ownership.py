@@ -97,7 +97,13 @@ def owner_has_left(candidate: Candidate, context: FrameContext) -> bool:
 
 
 def _is_away(owner: Track, region: Region) -> bool:
-    return gap_px(owner.box, region.box) > LEFT_HEIGHTS * owner.present_height_px
+    """Whether an owner is farther away than a person who minds the object.
+
+    The height of a body is that of now: who walks away from the camera shrinks. A blob also shrinks when its person
+    sits down.
+    """
+    height_px = owner.present_height_px if owner.kind else owner.height_px
+    return gap_px(owner.box, region.box) > LEFT_HEIGHTS * height_px
 
 
 def _is_lost(owner: Track, region: Region, context: FrameContext) -> bool:

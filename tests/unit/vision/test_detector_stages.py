@@ -89,7 +89,7 @@ def test_what_was_absorbed_long_ago_is_background() -> None:
 
 @pytest.mark.parametrize(("height_px", "has_left"), [(50, False), (20, True)])
 def test_who_walks_away_from_the_camera_has_left_by_the_height_of_now(height_px: int, *, has_left: bool) -> None:
-    owner = Track(1)
+    owner = Track(1, "person")
     owner.path.extend((8.0 + number / 5, (22, 0, 20, 50)) for number in range(40))
     owner.path.extend((16.0 + number / 5, (52, 40 - height_px, 8, height_px)) for number in range(3))
     candidate = candidate_at(BAG, carrier=owner)
