@@ -15,7 +15,7 @@ from vision.detect.detector import AbandonedObjectDetector
 from vision.detect.onnx_detector import OnnxDetector
 from vision.detect.port import ObjectDetector
 from vision.models.cli import run as run_model
-from vision.models.known import installed_model
+from vision.models.known import chosen_model
 from vision.score import NO_HINTS, Alarm, ClipHints, clips_in, frames_of, hints_of, read_truth, run_detector
 
 
@@ -35,7 +35,7 @@ def run(argv: list[str]) -> int:
     add_settings(parser, ("data", "vision_model"))
     args = parser.parse_args(argv[1:])
     settings = settings_from(args)
-    model = settings.vision_model or installed_model(settings.data)
+    model = chosen_model(settings)
     learned = OnnxDetector(model) if model else None
     print(f"learned detector: {model.stem if model else 'none'}", flush=True)
     clips = clips_in(args.folder)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from tests.bench.composed_scenes import CONTRASTS, DEPOSIT, LIGHTS, RATES, SIZES, Look, Scene
 from tests.bench.composed_temptations import TEMPTATIONS
+from vision.detect.regions import iou
 from vision.score import Alarm
 
 OVERLAP: Final = 0.1
@@ -41,21 +42,13 @@ def judge_alarms(events: Sequence[Mapping[str, Any]], alarms: Sequence[Alarm]) -
     """Match alarms to events: true is the first on an event's box after it rests; all others are false."""
     open_events, false, delays = list(events), 0, list[float]()
     for alarm in sorted(alarms, key=lambda alarm: float(alarm["t_s"])):
-        hits = [e for e in open_events if alarm["t_s"] >= e["t_start_s"] and _overlap(alarm["box"], e["box"]) > OVERLAP]
+        hits = [e for e in open_events if alarm["t_s"] >= e["t_start_s"] and iou(alarm["box"], e["box"]) > OVERLAP]
         if hits:
             open_events.remove(hits[0])
             delays.append(alarm["t_s"] - hits[0]["t_person_leaves_s"])
         else:
             false += 1
     return Judgement(len(delays), false, len(open_events), delays[0] if delays else None)
-
-
-def _overlap(first: Sequence[float], second: Sequence[float]) -> float:
-    """Intersection over union of two boxes, 0 to 1."""
-    width = min(first[0] + first[2], second[0] + second[2]) - max(first[0], second[0])
-    height = min(first[1] + first[3], second[1] + second[3]) - max(first[1], second[1])
-    shared = max(0.0, width) * max(0.0, height)
-    return shared / (first[2] * first[3] + second[2] * second[3] - shared)
 
 
 def wilson(count: int, total: int) -> tuple[float, float]:

@@ -20,6 +20,7 @@ from tests.bench import vision_composed
 from tests.bench.dual_mog2 import DualMog2
 from tests.bench.vision_altered import ALTERATIONS, shown
 from tests.bench.vision_clips import TIERS, Clip, Score, Scorer, decode
+from tests.bench.vision_composed import ALL, SHARED
 from tests.bench.vision_cost import print_costs
 from tests.bench.vision_hiding import run_hiding
 from tests.bench.vision_sweep import (
@@ -39,8 +40,6 @@ from vision.detect.onnx_detector import OnnxDetector
 from vision.detect.picture import Point
 from vision.score import Alarm, Detector, run_detector
 
-SHARED: Final = Path(__file__).parents[2].parent / "shared"
-ALL: Final = "all"
 COMPOSED: Final = "--composed"
 
 Detection = dict[str, list[Alarm]]

@@ -29,7 +29,7 @@ from vision.detect.ownership import (
 )
 from vision.detect.passage import was_unloaded
 from vision.detect.picture import gray_of, share_of
-from vision.detect.regions import Box, Region, cut, gap_px, iou, shared_px, split_by_age, split_by_light
+from vision.detect.regions import Box, Region, cut, gap_px, iou, median_in, shared_px, split_by_age, split_by_light
 
 Decision = Literal["wait", "background", "abandoned"]
 
@@ -108,7 +108,7 @@ def _overlaps(old: Candidate, box: Box) -> bool:
 
 def median_stable_s(region: Region, backgrounds: DualBackground) -> float:
     """Median time in seconds for which the pixels of a region have shown their short-term value."""
-    return float(np.median(cut(backgrounds.stable_s, region.box)[region.shape != 0]))
+    return median_in(backgrounds.stable_s, region)
 
 
 def decide(candidate: Candidate, context: FrameContext) -> Decision:
@@ -157,7 +157,7 @@ def _may_be_waste(region: Region, since_s: float, growths: int, context: FrameCo
         is_possible = region.area_px <= config.unloaded_area * height_px * width_px
         if not (is_possible and was_unloaded(region, since_s, growths, context)):
             return False
-    person_px = context.perspective.height_at(region.box[1] + region.box[3])
+    person_px = context.person_px(region.box)
     if person_px is not None and longer < config.min_of_person * person_px:
         return False
     compact = region.area_px >= config.min_fill * shorter * longer
@@ -177,7 +177,7 @@ def group_of(candidate: Candidate, candidates: Sequence[Candidate], context: Fra
 
 def reach_of_group_px(region: Region, context: FrameContext) -> float:
     """Distance in pixels within which objects beside a region belong to it."""
-    return max(GROUP_PX, GROUP_HEIGHTS * (context.perspective.height_at(region.box[1] + region.box[3]) or 0.0))
+    return max(GROUP_PX, GROUP_HEIGHTS * (context.person_px(region.box) or 0.0))
 
 
 def _is_beside(other: Candidate, member: Candidate, reach_px: float) -> bool:
@@ -193,9 +193,9 @@ def _classify(region: Region, context: FrameContext) -> Literal["object", "nothi
     """Whether something was added, or the region is a ghost, light or shadow."""
     now, before = context.backgrounds.short_term, context.backgrounds.background
     inside = region.shape != 0
-    if np.median(cut(context.backgrounds.stable_since_s, region.box)[inside]) < UNKNOWN_S:
+    if median_in(context.backgrounds.stable_since_s, region) < UNKNOWN_S:
         return "nothing"
-    if np.median(cut(context.backgrounds.confirmed_s, region.box)[inside]) < context.config.confirmed_s:
+    if median_in(context.backgrounds.confirmed_s, region) < context.config.confirmed_s:
         return "nothing"
     if share_of(cut(context.backgrounds.static(0.0), region.box)[inside]) < context.config.min_solid:
         return "nothing"

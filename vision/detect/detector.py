@@ -10,7 +10,6 @@ picture -> is the view usable (scene) -> sway and exposure removed (stabilisatio
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -21,7 +20,7 @@ from vision.detect.exposure import match_exposure
 from vision.detect.frame_context import Candidate, FrameContext
 from vision.detect.learnt_view import LearntView
 from vision.detect.ownership import left_s
-from vision.detect.passage import arrival_of, size_heights
+from vision.detect.passage import arrival_of
 from vision.detect.picture import (
     Image,
     Levels,
@@ -275,7 +274,7 @@ class AbandonedObjectDetector:
             return []
         self._count += 1
         box, left = self._geometry.to_source(region.box), left_s(candidate, context)
-        arrival = replace(arrival_of(candidate, context), size_heights=size_heights(region, context))
+        arrival = arrival_of(candidate, region, context)
         waste = AbandonedObject(self._count, box, context.at_s, candidate.since_s, left, arrival)
         self._reported.append(track(waste, region, context.backgrounds, context.at_s))
         return [waste]

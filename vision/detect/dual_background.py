@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vision.detect.picture import Levels, Mask, Picture, difference
-from vision.detect.regions import Region, cut
+from vision.detect.regions import Region, cut, median_in
 
 BACKGROUND_TAU_S: Final = 25.0
 """Time constant of the long-term background: it follows daylight."""
@@ -130,7 +130,7 @@ class DualBackground:
 
     def unchanged_s(self, region: Region) -> float:
         """Median time in seconds, seen or hidden, since which the pixels of a region have their short-term value."""
-        return self._age_s - float(np.median(cut(self.stable_since_s, region.box)[region.shape != 0]))
+        return self._age_s - median_in(self.stable_since_s, region)
 
     def static(self, hold_s: float) -> Mask:
         """Static foreground: pixels whose short-term value differs from the background, stable for `hold_s`."""

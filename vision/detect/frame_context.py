@@ -8,7 +8,7 @@ from vision.detect.config import DetectorConfig
 from vision.detect.dual_background import DualBackground
 from vision.detect.frame_history import FrameHistory
 from vision.detect.recognition import Recogniser
-from vision.detect.regions import Region
+from vision.detect.regions import Box, Region
 from vision.detect.tracks import Perspective, Track, Tracker
 
 
@@ -32,6 +32,10 @@ class FrameContext:
     def min_area_px(self) -> int:
         """Minimum area of a region, in pixels."""
         return int(self.config.min_area * self.backgrounds.foreground.size)
+
+    def person_px(self, box: Box) -> float | None:
+        """Height in pixels of a person on the ground of a box; None while it is unknown."""
+        return self.perspective.height_at(box[1] + box[3])
 
     @property
     def shape(self) -> tuple[int, ...]:

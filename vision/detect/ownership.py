@@ -193,7 +193,7 @@ def may_be_person(candidate: Candidate, context: FrameContext) -> bool:
     region, owner = candidate.region, candidate.carrier
     if owner is not None and _hangs(candidate, owner, context):
         return True
-    person_px = context.perspective.height_at(region.box[1] + region.box[3]) or (owner.height_px if owner else None)
+    person_px = context.person_px(region.box) or (owner.height_px if owner else None)
     return person_px is not None and region.box[3] > context.config.person_height * person_px
 
 
@@ -245,7 +245,7 @@ def _is_seen(foreground: Mask, region: Region) -> bool:
 def _reach_px(region: Region, context: FrameContext) -> int:
     """Reach of a person beside an object: by the object's size, at most as far as a person on that ground reaches."""
     reach = context.config.near * max(region.box[2:])
-    person_px = context.perspective.height_at(region.box[1] + region.box[3])
+    person_px = context.person_px(region.box)
     return max(REACH_MIN_PX, int(reach if person_px is None else min(reach, PASSER_HEIGHTS * person_px)))
 
 

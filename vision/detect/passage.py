@@ -26,13 +26,13 @@ UNLOADS_GAP_HEIGHTS: Final = 0.5
 GROWTHS_MIN: Final = 2
 
 
-def arrival_of(candidate: Candidate, context: FrameContext) -> ObjectArrival:
-    """How the object of a candidate came."""
-    size = size_heights(candidate.region, context)
+def arrival_of(candidate: Candidate, region: Region, context: FrameContext) -> ObjectArrival:
+    """How the object of a candidate came; `region` is all that is reported with it."""
+    size = size_heights(region, context)
     owner = candidate.carrier
     if owner is None:
         return ObjectArrival(size_heights=size)
-    kind = kind_of(owner, context.shape, context.perspective.height_at(owner.box[1] + owner.box[3]))
+    kind = kind_of(owner, context.shape, context.person_px(owner.box))
     return ObjectArrival(
         by="vehicle" if kind == "vehicle" else "foot",
         heading=heading_of(owner, candidate.since_s),
@@ -44,7 +44,7 @@ def arrival_of(candidate: Candidate, context: FrameContext) -> ObjectArrival:
 
 def size_heights(region: Region, context: FrameContext) -> float | None:
     """Longer side of a region in heights of a person on that ground; None while these are unknown."""
-    person_px = context.perspective.height_at(region.box[1] + region.box[3])
+    person_px = context.person_px(region.box)
     return None if person_px is None else round(max(region.box[2:]) / person_px, 1)
 
 
@@ -88,7 +88,7 @@ def was_unloaded(region: Region, since_s: float, growths: int, context: FrameCon
     if not context.recogniser.is_present:
         return False
     return growths >= GROWTHS_MIN or any(
-        kind_of(track, context.shape, context.perspective.height_at(track.box[1] + track.box[3])) == "vehicle"
+        kind_of(track, context.shape, context.person_px(track.box)) == "vehicle"
         and any(
             abs(seen_s - since_s) <= BESIDE_S and gap_px(box, region.box) <= UNLOADS_GAP_HEIGHTS * box[3]
             for seen_s, box in track.path

@@ -117,6 +117,11 @@ def hull_of(*boxes: Box) -> Box:
     return left, top, right - left, bottom - top
 
 
+def median_in(values: NDArray[np.float32] | Levels, region: Region) -> float:
+    """Median of a picture's values, (height, width), over the pixels of a region."""
+    return float(np.median(cut(values, region.box)[region.shape != 0]))
+
+
 def cut(picture: NDArray[T], box: Box) -> NDArray[T]:
     """The part of a picture inside a box, as a view of the array."""
     return picture[box[1] : box[1] + box[3], box[0] : box[0] + box[2]]

@@ -9,14 +9,14 @@ import structlog
 
 from city.errors import KotaError
 from city.runtime.settings import Settings
-from vision.models.known import fetch, install, installed_model, known_models
+from vision.models.known import chosen_model, fetch, install, known_models
 
 log = structlog.get_logger("vision")
 
 
 def fetch_in_background(settings: Settings) -> threading.Thread | None:
     """Try once to install the preferred model where there is none; returns the thread that tries, None if none does."""
-    if not settings.vision_model_fetch or settings.vision_model or installed_model(settings.data):
+    if not settings.vision_model_fetch or chosen_model(settings):
         return None
     thread = threading.Thread(target=_fetch, args=(settings.data,), name="model-fetch", daemon=True)
     thread.start()

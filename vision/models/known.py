@@ -18,6 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from city.errors import ConfigError, RetryLaterError
+from city.runtime.settings import Settings
 from city.storage.atomic_files import replace_file
 
 FOLDER: Final = "models"
@@ -72,6 +73,11 @@ def installed_model(data: Path) -> Path | None:
     """The preferred one of the models that are installed; None if there is none."""
     paths = (model_path(data, name) for name in known_models())
     return next((path for path in paths if path.is_file()), None)
+
+
+def chosen_model(settings: Settings) -> Path | None:
+    """The model of the settings, which may not exist, or else the installed one; None without any."""
+    return settings.vision_model or installed_model(settings.data)
 
 
 def install(data: Path, model: KnownModel, content: bytes) -> Path:

@@ -18,7 +18,7 @@ from city.runtime.settings import Settings
 from vision.detect.onnx_detector import OnnxDetector
 from vision.detect.picture import Image
 from vision.detect.port import Detection
-from vision.models.known import installed_model
+from vision.models.known import chosen_model
 
 log = structlog.get_logger("vision")
 
@@ -40,7 +40,7 @@ class LiveDetector:
         self._detector: OnnxDetector | None = None
         self._version: _Version | None = None
         self._check_due_s = time.monotonic() + CHECK_EVERY_S
-        self._load(settings.vision_model or installed_model(settings.data))
+        self._load(chosen_model(settings))
 
     @property
     def is_ready(self) -> bool:
@@ -63,7 +63,7 @@ class LiveDetector:
         if time.monotonic() < self._check_due_s:
             return
         self._check_due_s = time.monotonic() + CHECK_EVERY_S
-        path = self._settings.vision_model or installed_model(self._settings.data)
+        path = chosen_model(self._settings)
         if _version_of(path) != self._version:
             self._load(path)
 
