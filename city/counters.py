@@ -9,6 +9,8 @@ import math
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
+import msgspec
+
 Bits = Literal[32, 64]
 
 WRAP: Final = 1 << 32
@@ -22,14 +24,14 @@ FROM_ZERO_MAX_KBPS: Final = 100_000.0
 """Upper limit of a rate from a first value of 0, which may be a wrong answer before the lifetime count."""
 
 
-class CounterValue(NamedTuple):
+class CounterValue(msgspec.Struct, frozen=True, gc=False):
     """A counter at one moment, in seconds of any clock that does not jump."""
 
     value: float
     at_s: float
 
 
-class CounterState(NamedTuple):
+class CounterState(msgspec.Struct, frozen=True, gc=False):
     """The last value, and the value before a fall that no later value has explained yet.
 
     `is_known_start`: the device has told of a restart, so that a value of 0 is no wrong answer.
@@ -40,7 +42,7 @@ class CounterState(NamedTuple):
     is_known_start: bool = False
 
 
-class Growth(NamedTuple):
+class Growth(msgspec.Struct, frozen=True, gc=False):
     """Bytes that were counted within a time."""
 
     octets: float
@@ -52,7 +54,7 @@ class Growth(NamedTuple):
         return self.octets * 8 / 1000 / self.seconds
 
 
-class CounterStep(NamedTuple):
+class CounterStep(msgspec.Struct, frozen=True, gc=False):
     """The state after a value; `growth` is None when nothing is known of it."""
 
     state: CounterState
@@ -81,7 +83,7 @@ def count_growth(
         speed_kbps: Highest possible rate of the interface, for a wrap.
         gap_max_s: Longest time over which growth is counted.
     """
-    if state is None or restarted or not 0 < now.at_s - state.last.at_s <= gap_max_s:
+    if state is None or restarted or not 0 < (seconds := now.at_s - state.last.at_s) <= gap_max_s:
         return CounterStep(CounterState(now, is_known_start=restarted))
     last, before_fall = state.last, state.before_fall
     if before_fall is not None and now.at_s - before_fall.at_s > gap_max_s:
@@ -90,19 +92,15 @@ def count_growth(
         growth = _over_wrap(last, now, bits, speed_kbps)
         return CounterStep(CounterState(now, None if growth else before_fall or last), growth)
     if before_fall is not None and now.value >= before_fall.value:
-        return CounterStep(CounterState(now), _between(before_fall, now))
+        return CounterStep(CounterState(now), Growth(now.value - before_fall.value, now.at_s - before_fall.at_s))
     if before_fall is not None and now.value == last.value:
         return CounterStep(CounterState(now, before_fall))
-    growth = _between(last, now)
+    growth = Growth(now.value - last.value, seconds)
     is_first_zero = last.value == 0 and before_fall is None and not state.is_known_start
     # A speed that a driver states too low must not cost the traffic that went through.
     if growth.kbps > (FROM_ZERO_MAX_KBPS if is_first_zero else max(speed_kbps, WIRELESS_MAX_KBPS)):
         return CounterStep(CounterState(now))
-    return CounterStep(CounterState(now, is_known_start=state.is_known_start and now.value == 0), growth)
-
-
-def _between(first: CounterValue, second: CounterValue) -> Growth:
-    return Growth(second.value - first.value, second.at_s - first.at_s)
+    return CounterStep(CounterState(now, None, state.is_known_start and now.value == 0), growth)
 
 
 def _over_wrap(last: CounterValue, now: CounterValue, bits: Bits | None, speed_kbps: float) -> Growth | None:

@@ -65,7 +65,7 @@ class OffsetTracker:
 
     def offsets_after(self, first: int, last: int) -> Ranges:
         """The committed offsets after `first..last` is committed as well; changes nothing."""
-        offsets = IntervalSet(self._committed)
+        offsets = self._committed.copy()
         offsets.add(first, last)
         return tuple(offsets)
 

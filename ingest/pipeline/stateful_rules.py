@@ -54,7 +54,7 @@ class PositionTrack(msgspec.Struct, frozen=True):
     confirmations: int = 0
 
 
-class CounterTrack(msgspec.Struct, frozen=True):
+class CounterTrack(msgspec.Struct, frozen=True, gc=False):
     """Counters of an access point up to one moment: interface (empty for the sum) and counter to state."""
 
     at: datetime
@@ -249,8 +249,8 @@ class StatefulRules:
         if before is not None and at <= before.at:
             return reading
         self._counters[device], rates = _count(before, reading)
-        missing = {name: rate for name, rate in rates.items() if name not in values}
-        return msgspec.structs.replace(reading, values={**values, **missing}) if missing else reading
+        # A rate that the device reports itself wins.
+        return msgspec.structs.replace(reading, values={**rates, **values}) if rates else reading
 
     def _sum_radio_clients(self, reading: Reading) -> Reading:
         """Total clients over all radios, for devices whose radios report separately."""
@@ -285,16 +285,19 @@ def _count(before: CounterTrack | None, reading: Reading) -> tuple[CounterTrack,
     known = before.states if before else {}
     states: dict[tuple[str, str], CounterState] = {}
     rates: dict[str, Value] = {}
+    at_s = at.timestamp()
     for counter, rate in _COUNTERS:
-        kbps = []
-        for name, octets in _octets_by_interface(reading, counter).items():
-            now = CounterValue(octets, at.timestamp())
-            step = count_growth(known.get((name, counter)), now, restarted=restarted)
+        octets_by_interface = _octets_by_interface(reading, counter)
+        total_kbps, is_complete = 0.0, bool(octets_by_interface)
+        for name, octets in octets_by_interface.items():
+            step = count_growth(known.get((name, counter)), CounterValue(octets, at_s), restarted=restarted)
             states[name, counter] = step.state
-            kbps.append(step.growth.kbps if step.growth else None)
-        counted = [value for value in kbps if value is not None]
-        if counted and len(counted) == len(kbps) and sum(counted) <= RATE_MAX_KBPS:
-            rates[rate] = round(sum(counted), 3)
+            if step.growth is None:
+                is_complete = False
+            else:
+                total_kbps += step.growth.kbps
+        if is_complete and total_kbps <= RATE_MAX_KBPS:
+            rates[rate] = round(total_kbps, 3)
     return CounterTrack(at, states, uptime_s), rates
 
 

@@ -32,7 +32,7 @@ def deduplicate(
             continue
         key = (record.origin.device, record.origin.epoch)
         if key not in touched:
-            touched[key] = IntervalSet(seen.get(key, ()))
+            touched[key] = seen[key].copy() if key in seen else IntervalSet()
         if touched[key].add(record.origin.seq):
             fresh.append(record)
     for ranges in touched.values():

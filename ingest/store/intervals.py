@@ -37,6 +37,12 @@ class IntervalSet:
         self._ends[low:high] = [last]
         return True
 
+    def copy(self) -> IntervalSet:
+        """An independent set of the same numbers."""
+        copied = IntervalSet()
+        copied._starts, copied._ends = self._starts[:], self._ends[:]
+        return copied
+
     def __contains__(self, number: int) -> bool:
         """Whether a number lies in one of the ranges."""
         low = bisect_right(self._starts, number) - 1

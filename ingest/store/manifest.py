@@ -169,7 +169,7 @@ class StoreManifest(SqliteFile):
 
 
 def _present(seen: SeenSequences, key: tuple[str, str]) -> IntervalSet:
-    present = IntervalSet(seen.get(key, ()))
+    present = seen[key].copy() if key in seen else IntervalSet()
     if len(present) >= RANGES_MAX:
         present.add(0, next(iter(present))[0])  # what lies below was forgotten, not lost
     return present

@@ -21,6 +21,8 @@ from ingest.decoding.formats.parsing import (
 )
 from ingest.decoding.formats.port import DeviceReport
 
+_EXACT_MAX: Final = 1 << 64
+"""Counters have up to 64 bits; an integer below needs no conversion."""
 _LIST_PATHS: Final = (("data",), ("result", "data"), ("result", "clients"), ("result",))
 
 
@@ -147,5 +149,7 @@ def client_summary(clients: Sequence[Mapping[str, Any]], ssid: str, signal: str)
 
 def parse_count(value: object) -> int | None:
     """A count; None when it is not a number or negative."""
+    if type(value) is int and 0 <= value < _EXACT_MAX:
+        return value
     number = parse_number(value)
     return None if number is None or number < 0 else int(number)

@@ -29,3 +29,11 @@ def test_forgets_the_lowest_first() -> None:
     intervals = IntervalSet([(0, 1), (5, 6), (9, 9)])
     intervals.keep_highest(2)
     assert list(intervals) == [(5, 6), (9, 9)]
+
+
+def test_a_copy_is_independent_of_its_source() -> None:
+    source = IntervalSet([(0, 1), (5, 6)])
+    copy = source.copy()
+    copy.add(2, 4)
+    assert list(copy) == [(0, 6)]
+    assert list(source) == [(0, 1), (5, 6)]

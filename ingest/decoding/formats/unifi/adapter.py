@@ -134,9 +134,8 @@ def _figures(device: Mapping[str, Any]) -> dict[str, Any]:
     by_band: Counter[str] = Counter()
     by_ssid: Counter[str] = Counter()
     for radio in radios:
-        by_band[_BANDS.get(text_at(radio, "radio"), text_at(radio, "radio") or "?")] += (
-            parse_count(radio.get("num_sta")) or 0
-        )
+        name = text_at(radio, "radio")
+        by_band[_BANDS.get(name, name) or "?"] += parse_count(radio.get("num_sta")) or 0
     for network in networks:
         by_ssid[text_at(network, "essid") or "?"] += parse_count(network.get("num_sta")) or 0
     busy = [share for radio in radios if (share := parse_number(radio.get("cu_total"))) is not None]
