@@ -138,13 +138,25 @@ def number_and_unit(value: object) -> tuple[float, str] | None:
         return (float(value), "") if is_finite(value) else None
     if not isinstance(value, str):
         return None
-    if match := _NUMBER.match(value):
+    if (plain := _plain_number(value)) is not None:
+        number, behind = plain, ""
+    elif match := _NUMBER.match(value):
         number, behind = float(match[1]), match[2] or ""
     elif match := _DECIMAL_COMMA.match(value):
         number, behind = float(f"{match[1]}.{match[2]}"), match[3] or ""
     else:
         return None
     return (number, parse_unit(behind)) if is_finite(number) else None
+
+
+def _plain_number(text: str) -> float | None:
+    """The number of a text that is a number alone, as most are: faster than by the pattern, with the same result."""
+    if not text[-1:].isdigit() or "_" in text:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 _LARGEST: Final = 1e300

@@ -6,7 +6,8 @@ stored. A batch that is retried is processed from the committed state again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
 
@@ -284,20 +285,18 @@ def _count(before: CounterTrack | None, reading: Reading) -> tuple[CounterTrack,
     restarted = before is not None and _is_restart(before, at, uptime_s)
     known = before.states if before else {}
     states: dict[tuple[str, str], CounterState] = {}
-    rates: dict[str, Value] = {}
+    totals_kbps: dict[str, float] = {}
     at_s = at.timestamp()
-    for counter, rate in _COUNTERS:
-        octets_by_interface = _octets_by_interface(reading, counter)
-        total_kbps, is_complete = 0.0, bool(octets_by_interface)
-        for name, octets in octets_by_interface.items():
-            step = count_growth(known.get((name, counter)), CounterValue(octets, at_s), restarted=restarted)
-            states[name, counter] = step.state
-            if step.growth is None:
-                is_complete = False
-            else:
-                total_kbps += step.growth.kbps
-        if is_complete and total_kbps <= RATE_MAX_KBPS:
-            rates[rate] = round(total_kbps, 3)
+    interfaces: Mapping[str, Mapping[str, Value]] = reading.counters or {"": reading.values}
+    for name, octets in interfaces.items():
+        for counter, rate in _COUNTERS:
+            if counter in octets:
+                now = CounterValue(float(octets[counter]), at_s)
+                step = count_growth(known.get((name, counter)), now, restarted=restarted)
+                states[name, counter] = step.state
+                kbps = step.growth.kbps if step.growth else math.nan  # nan stays nan in sums, and is below no limit
+                totals_kbps[rate] = totals_kbps.get(rate, 0.0) + kbps
+    rates: dict[str, Value] = {rate: round(kbps, 3) for rate, kbps in totals_kbps.items() if kbps <= RATE_MAX_KBPS}
     return CounterTrack(at, states, uptime_s), rates
 
 
@@ -310,12 +309,6 @@ def _is_restart(before: CounterTrack, at: datetime, uptime_s: float | None) -> b
         and uptime_s < before.uptime_s + seconds - UPTIME_SLACK_S
         and uptime_s < seconds + UPTIME_SLACK_S
     )
-
-
-def _octets_by_interface(reading: Reading, counter: str) -> dict[str, float]:
-    if reading.counters:
-        return {name: octets[counter] for name, octets in reading.counters.items() if counter in octets}
-    return {"": float(reading.values[counter])} if counter in reading.values else {}
 
 
 def _uptime(values: dict[str, Value]) -> float | None:

@@ -65,8 +65,10 @@ def parse_list(payload: bytes) -> ControllerAnswer:
 
 
 def _total(body: Mapping[str, Any], meta: Mapping[str, Any]) -> int | None:
-    totals = (mapping_at(body, "result").get("totalRows"), body.get("totalCount"), meta.get("count"))
-    return next((count for total in totals if (count := parse_count(total)) is not None), None)
+    for total in (mapping_at(body, "result").get("totalRows"), body.get("totalCount"), meta.get("count")):
+        if total is not None and (count := parse_count(total)) is not None:
+            return count
+    return None
 
 
 def require_all_pages(answer: ControllerAnswer) -> None:

@@ -20,6 +20,7 @@ from city.inventory.units import UNITS, can_convert, convert, field_unit, number
         ("0.00 °C", (0.0, "c")),
         ("-3", (-3.0, "")),
         (".5", (0.5, "")),
+        (" +7.25", (7.25, "")),
         ("1e3", (1000.0, "")),
         ("12,5 kg", (12.5, "kg")),
         ("16 %", (16.0, "pct")),

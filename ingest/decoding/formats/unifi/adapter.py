@@ -7,7 +7,7 @@ hashes. Source: the controller's API as its own web pages use it.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -131,8 +131,8 @@ def _offline_reason(device: Mapping[str, Any]) -> str:
 def _figures(device: Mapping[str, Any]) -> dict[str, Any]:
     radios = list(objects_at(device, "radio_table_stats"))
     networks = [vap for vap in objects_at(device, "vap_table") if _serves_clients(vap)]
-    by_band: Counter[str] = Counter()
-    by_ssid: Counter[str] = Counter()
+    by_band: defaultdict[str, int] = defaultdict(int)
+    by_ssid: defaultdict[str, int] = defaultdict(int)
     for radio in radios:
         name = text_at(radio, "radio")
         by_band[_BANDS.get(name, name) or "?"] += parse_count(radio.get("num_sta")) or 0
