@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import sys
+from city.optional_imports import hide_modules
 
-_ABSENT = "aiohttp" not in sys.modules
-if _ABSENT:
-    sys.modules["aiohttp"] = None  # type: ignore[assignment]
-
-import nats  # noqa: E402 - see above
-from nats.aio.client import Client  # noqa: E402
-from nats.aio.msg import Msg  # noqa: E402
-from nats.aio.subscription import Subscription  # noqa: E402
-from nats.errors import Error as NatsError  # noqa: E402
-from nats.errors import SlowConsumerError  # noqa: E402
-from nats.js import JetStreamContext  # noqa: E402
-from nats.js import api as stream_api  # noqa: E402
-from nats.js.errors import Error as JetStreamError  # noqa: E402
-from nats.js.errors import NotFoundError  # noqa: E402
-
-if _ABSENT:
-    del sys.modules["aiohttp"]
+with hide_modules("aiohttp"):
+    import nats
+    from nats.aio.client import Client
+    from nats.aio.msg import Msg
+    from nats.aio.subscription import Subscription
+    from nats.errors import Error as NatsError
+    from nats.errors import SlowConsumerError
+    from nats.js import JetStreamContext
+    from nats.js import api as stream_api
+    from nats.js.errors import Error as JetStreamError
+    from nats.js.errors import NotFoundError
 
 connect = nats.connect
 
