@@ -1,4 +1,4 @@
-"""A learned object detector: an ONNX model, run by OpenCV.
+"""A learned object detector: an ONNX model.
 
 Beside `NAME.onnx` lies `NAME.toml`, which says how it is used:
 
@@ -13,7 +13,6 @@ Beside `NAME.onnx` lies `NAME.toml`, which says how it is used:
 
 from __future__ import annotations
 
-import threading
 import tomllib
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -52,7 +51,7 @@ class ModelDescription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class OnnxDetector:
-    """Owns one network; a lock serialises its threads."""
+    """Owns one network and its description; may be used by several threads at once."""
 
     is_ready = True
 
@@ -62,42 +61,39 @@ class OnnxDetector:
         Raises:
             ConfigError: The model or its description is missing or invalid, or they do not fit each other.
         """
-        self._lock = threading.Lock()
         self._description = _read_description(path.with_suffix(".toml"))
-        try:
-            self._network = cv2.dnn.readNetFromONNX(str(path))
-            self._output_names = self._network.getUnconnectedOutLayersNames()
-        except cv2.error as exc:
-            raise ConfigError(f"{path.name}: OpenCV cannot read this model: {_words(exc, path)}") from exc
+        from vision.detect.onnx_network import OnnxNetwork  # noqa: PLC0415 - 45 MB, for who has a model
+
+        self._network = OnnxNetwork(path)
         side = self._description.size
-        try:
-            self.detect(np.full((side, side, 3), GREY, np.uint8))
-        except cv2.error as exc:
-            raise ConfigError(f"{path.name}: OpenCV cannot run this model: {_words(exc, path)}") from exc
+        self.detect(np.full((side, side, 3), GREY, np.uint8))
 
     def detect(self, image: Image, least_score: float | None = None) -> list[Detection]:
         """Detect objects in a picture, (height, width, 3) uint8, BGR; highest score first.
 
         `least_score` replaces the description's; None leaves it.
+
+        Raises:
+            ConfigError: The model fails on the picture.
         """
-        square, scale = _letterbox(image, self._description.size)
-        with self._lock:
-            self._network.setInput(self._blob(square))
-            outputs = self._network.forward(self._output_names)
         description = self._description
+        square, scale = _letterbox(image, description.size)
+        outputs = self._network.run(self._blob(square))
         boxes, scores = boxes_and_scores(outputs, description.layout, description.size, len(description.classes))
-        boxes /= scale
-        boxes[:, :2] -= boxes[:, 2:] / 2
-        best, kinds = scores.max(axis=1), scores.argmax(axis=1)
         least = description.least_score if least_score is None else least_score
+        kinds, best = scores.argmax(axis=1), scores.max(axis=1)
+        sure = best >= least
+        boxes, kinds, best = boxes[sure] / scale, kinds[sure], best[sure]
+        boxes[:, :2] -= boxes[:, 2:] / 2
         kept = cv2.dnn.NMSBoxes(boxes.tolist(), best.tolist(), least, OVERLAP_MAX)
         return [self._detection(boxes[i], float(best[i]), int(kinds[i])) for i in kept]
 
     def _blob(self, square: Image) -> Output:
-        colours = square[:, :, ::-1] if self._description.channels == "rgb" else square
-        mean, std = (np.array(row, np.float32) for row in (self._description.mean, self._description.std))
-        levels: Output = (colours.astype(np.float32) - mean) / std
-        return np.ascontiguousarray(levels.transpose(2, 0, 1)[None])
+        """The network's input, (1, 3, size, size) float32."""
+        description = self._description
+        blob: Output = cv2.dnn.blobFromImage(square, mean=description.mean, swapRB=description.channels == "rgb")
+        blob /= np.array(description.std, np.float32)[:, None, None]
+        return blob
 
     def _detection(self, box: Output, score: float, kind: int) -> Detection:
         left, top, width, height = (round(float(edge)) for edge in box)
@@ -111,11 +107,6 @@ def _read_description(path: Path) -> ModelDescription:
         raise ConfigError(f"{path.name}: {exc.strerror or exc}") from exc
     except (ValueError, msgspec.ValidationError) as exc:
         raise ConfigError(f"{path.name}: {exc}") from exc
-
-
-def _words(exc: cv2.error, path: Path) -> str:
-    """What OpenCV says, without the folder: pages show it."""
-    return str(exc.err).replace(str(path), path.name).strip()
 
 
 def _letterbox(image: Image, size: int) -> tuple[Image, float]:

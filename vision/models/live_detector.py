@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 from typing import Final
 
-import cv2
 import structlog
 
 from city.errors import ConfigError
@@ -54,7 +53,7 @@ class LiveDetector:
             return []
         try:
             return detector.detect(image, least_score)
-        except (cv2.error, ConfigError) as exc:
+        except ConfigError as exc:
             self._drop(detector, str(exc))
             return []
 

@@ -165,7 +165,7 @@ def test_a_model_that_fails_on_a_picture_is_dropped(tmp_path: Path, monkeypatch:
     detector = LiveDetector(load_settings(data=tmp_path, vision_model=path))
 
     def fail(*_: object) -> None:
-        raise cv2.error("no memory")
+        raise ConfigError("no memory")
 
     monkeypatch.setattr(OnnxDetector, "detect", fail)
     assert detector.detect(PICTURE) == []

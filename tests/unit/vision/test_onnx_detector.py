@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -87,3 +88,36 @@ def test_what_cannot_be_read_is_refused_by_name(tmp_path: Path, broken: str) -> 
         path.with_suffix(".toml").write_text('classes = ["person"]\nsice = 3\n')
     with pytest.raises(ConfigError, match=r"boxes\.(onnx|toml)"):
         OnnxDetector(path)
+
+
+def test_a_description_with_another_size_than_the_models_is_refused(tmp_path: Path) -> None:
+    path = model_at(tmp_path, np.array([PERSON]))
+    words = path.with_suffix(".toml").read_text()
+    path.with_suffix(".toml").write_text(words.replace(f"size = {SIZE}", f"size = {SIZE // 2}"))
+    with pytest.raises(ConfigError, match=r"boxes\.onnx: ONNX Runtime cannot run this model"):
+        OnnxDetector(path)
+
+
+def test_an_error_of_the_engine_names_no_folder(tmp_path: Path) -> None:
+    path = model_at(tmp_path, np.array([PERSON]))
+    path.write_bytes(b"no model")
+    with pytest.raises(ConfigError) as raised:
+        OnnxDetector(path)
+    assert str(tmp_path) not in str(raised.value)
+
+
+def test_a_model_of_several_inputs_is_refused(tmp_path: Path) -> None:
+    images = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3, SIZE, SIZE]) for name in ("left", "right")]
+    out = helper.make_tensor_value_info("answer", TensorProto.FLOAT, [1, 3, SIZE, SIZE])
+    graph = helper.make_graph([helper.make_node("Add", ["left", "right"], ["answer"])], "two", images, [out])
+    path = model_at(tmp_path, np.array([PERSON]))
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    with pytest.raises(ConfigError, match="2 inputs"):
+        OnnxDetector(path)
+
+
+def test_several_threads_may_ask_one_detector(tmp_path: Path) -> None:
+    detector = OnnxDetector(model_at(tmp_path, np.array([BAG, PERSON])))
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(lambda _: detector.detect(PICTURE), range(40)))
+    assert all(answer == answers[0] for answer in answers)
