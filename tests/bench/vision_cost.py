@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import cv2
+import numpy as np
 import structlog
 
 from city.errors import ConfigError
@@ -153,15 +154,23 @@ def sub_stream(clips: list[Path], into: Path, quiet_s: float = 0.0) -> Path:
     Args:
         clips: The clips.
         into: The file.
-        quiet_s: Seconds for which the last picture of each clip is held, with a sensor's noise.
+        quiet_s: Seconds after each clip in which its place is shown without anybody, with a sensor's noise.
     """
     width, height = SIZE
-    given = [part for clip in clips for part in ("-t", str(CLIP_S), "-i", str(clip))]
-    held = f",tpad=stop_mode=clone:stop_duration={quiet_s},noise=alls=4:allf=t" if quiet_s else ""
-    even = f"fps={FPS},scale={width}:{height},setsar=1{held}"
-    scaled = "".join(f"[{i}:v]{even}[v{i}];" for i in range(len(clips)))
-    joined = "".join(f"[v{i}]" for i in range(len(clips)))
-    graph = f"{scaled}{joined}concat=n={len(clips)}:v=1:a=0[v]"
+    given: list[str] = []
+    graph = ""
+    for clip in clips:
+        given += ["-t", str(CLIP_S), "-i", str(clip)]
+        if quiet_s:
+            empty = into.parent / f"{clip.stem}-empty.png"
+            cv2.imwrite(str(empty), _empty_place(clip))
+            given += ["-loop", "1", "-framerate", str(FPS), "-t", str(quiet_s), "-i", str(empty)]
+    inputs = given.count("-i")
+    for i in range(inputs):
+        noise = ",noise=alls=4:allf=t" if quiet_s and i % 2 else ""
+        graph += f"[{i}:v]fps={FPS},scale={width}:{height},setsar=1,format=yuv420p{noise}[v{i}];"
+    joined = "".join(f"[v{i}]" for i in range(inputs))
+    graph += f"{joined}concat=n={inputs}:v=1:a=0[v]"
     coded = ["-c:v", "libx264", "-preset", "veryfast", "-b:v", "400k", "-bf", "0", "-g", str(4 * FPS)]
     command = ["ffmpeg", "-v", "error", "-y", *given, "-filter_complex", graph, "-map", "[v]", *coded, str(into)]
     try:
@@ -169,6 +178,13 @@ def sub_stream(clips: list[Path], into: Path, quiet_s: float = 0.0) -> Path:
     except FileNotFoundError as exc:
         raise ConfigError("ffmpeg is needed to make a sub stream from the clips") from exc
     return into
+
+
+def _empty_place(clip: Path) -> Image:
+    """The median of pictures of a clip, one a second: people who move are not in it."""
+    pictures = [image for at_s, image in frames_of(clip) if at_s < CLIP_S]
+    chosen = pictures[:: max(1, len(pictures) // CLIP_S)]
+    return np.median(np.stack(chosen), axis=0).astype(np.uint8)
 
 
 def _measured(name: str, stream: Path, cameras: int, model: Path | None) -> dict[str, float]:

@@ -48,6 +48,10 @@ SWITCH_SHARE: Final = 0.15
 JUDGE_EVERY_S: Final = 0.38
 """Static regions change slowly, and their checks are the most costly part."""
 CLOSE_PX, CLOSE_PEOPLE_PX = 7, 9
+EMPTY_S: Final = 0.5
+"""Maximum time for which pictures of the background alone are skipped."""
+EMPTY_SHARE: Final = 0.0002
+"""Share of foreground below which a picture shows the background alone: a third of the smallest object."""
 EMPTY: Final[Picture] = np.zeros((2, 2, 3), np.uint8)
 """Stands for the view before the first picture: the smallest that OpenCV takes a gradient of."""
 
@@ -80,7 +84,7 @@ class AbandonedObjectDetector:
         self._inside: Mask = np.zeros(EMPTY.shape[:2], np.bool_)
         self._perspective = Perspective(person_height)
         self._scale = 1.0
-        self._last_s = -1e9
+        self._taken_s = self._last_s = -1e9
         self._interval_s = self._config.every_s
         self._blank = False
         self._reported: list[ReportedObject] = []
@@ -98,19 +102,35 @@ class AbandonedObjectDetector:
 
         Args:
             image: (height, width, 3) uint8, BGR; another size than the last resets the detector.
-            at_s: Time of the picture in seconds; pictures within `every_s` of the last are skipped.
+            at_s: Time of the picture in seconds. Pictures within `every_s` of the last are skipped, and for up to
+                `EMPTY_S` those that show nothing but the background.
         """
-        elapsed_s = at_s - self._last_s
-        if elapsed_s < self._config.every_s:
-            return StepResult(armed=self._last.armed, reason=self._last.reason, people=self._last.people)
-        self._last_s = at_s
+        interval_s = at_s - self._taken_s
+        if interval_s < self._config.every_s:
+            return self._same_result()
+        self._taken_s = at_s
         plain, self._scale = shrink(image, self._config.pixels)
         if self._view.backgrounds.background.shape != plain.shape:
             self._reset(plain, at_s)
         else:
-            self._interval_s += INTERVAL_WEIGHT * (min(elapsed_s, ELAPSED_MAX_S) - self._interval_s)
+            self._interval_s += INTERVAL_WEIGHT * (min(interval_s, ELAPSED_MAX_S) - self._interval_s)
+            elapsed_s = at_s - self._last_s
+            if elapsed_s < EMPTY_S and self._is_empty(plain):
+                return self._same_result()
             self._last = self._process(plain, image, at_s, min(elapsed_s, ELAPSED_MAX_S))
+        self._last_s = at_s
         return self._last
+
+    def _same_result(self) -> StepResult:
+        """The result of a picture that is not processed."""
+        return StepResult(armed=self._last.armed, reason=self._last.reason, people=self._last.people)
+
+    def _is_empty(self, plain: Picture) -> bool:
+        """Whether a picture shows the background, up to noise, as the last one that was processed did."""
+        view = self._view
+        if not self._last.armed or view.candidates or share_of(view.backgrounds.foreground) > EMPTY_SHARE:
+            return False
+        return share_of(view.backgrounds.change_mask(view.stretch.apply(plain))) < EMPTY_SHARE
 
     def _reset(self, plain: Picture, at_s: float) -> None:
         """Reset everything for pictures of another size."""
@@ -132,14 +152,14 @@ class AbandonedObjectDetector:
         return StepResult(armed=False, reason=reason)
 
     def _process(self, plain: Picture, image: Image, at_s: float, elapsed_s: float) -> StepResult:
-        picture = self._view.stretch.apply(plain)
+        picture, plain_gray = self._view.stretch.apply(plain), gray_of(plain)
         gray = gray_of(picture)
-        blank = self._scene.is_blank(gray_of(plain))
+        blank = self._scene.is_blank(plain_gray)
         if blank or self._blank:
             # The background learnt while covered shows the cover: the first picture without it is learnt anew too.
             self._blank = blank
             return self._relearn(plain, at_s, "covered")
-        if self._scene.is_overexposed(self._view.stretch.clipped_share(gray_of(plain)), elapsed_s):
+        if self._scene.is_overexposed(self._view.stretch.clipped_share(plain_gray), elapsed_s):
             return self._relearn(plain, at_s, "light")
         frozen = self._scene.is_frozen(gray, elapsed_s)
         if frozen or self._view.is_learning(at_s):
@@ -208,7 +228,7 @@ class AbandonedObjectDetector:
         self._view.stabiliser.cut_border(static)
         moving = backgrounds.foreground & ~static & ~self._reported_mask()
         blobs = self._view.tracker.step(moving, at_s, self._min_area_px)
-        self._look(image, at_s, [*(blob.box for blob in blobs), *self._recogniser.recent_boxes(at_s)])
+        self._look(image, at_s, [blob.box for blob in blobs])
         for seen in self._recogniser.people(at_s) if self._recogniser.is_present else blobs:
             self._perspective.learn(seen, moving.shape)
         removed = self._find_removed(picture, elapsed_s)
@@ -230,6 +250,7 @@ class AbandonedObjectDetector:
     def _look(self, image: Image, at_s: float, moving: Sequence[Box]) -> None:
         """Let the learned detector look at what moves and at what is being judged."""
         judged = [candidate.region.box for candidate in self._view.candidates]
+        judged += self._recogniser.recent_boxes(at_s)
         self._recogniser.look(image, at_s, moving, judged, self._view.backgrounds.foreground, self._geometry)
 
     def _judge(self, static: Mask, at_s: float) -> list[AbandonedObject]:

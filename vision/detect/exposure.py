@@ -8,7 +8,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from vision.detect.picture import Levels, Mask, Picture, gray_of
+from vision.detect.picture import Levels, Mask, Picture, gray_of, spread_of
 
 GAIN_STEP: Final = 8
 """Sampling step in pixels, in both directions."""
@@ -56,7 +56,7 @@ class ContrastStretch:
 def stretch_for(picture: Picture) -> ContrastStretch:
     """The contrast stretch for a dark or foggy view; one that changes nothing if the contrast is sufficient."""
     gray = gray_of(picture)
-    alpha = float(np.clip(CONTRAST / max(1.0, float(gray.std())), 1.0, STRETCH_MAX))
+    alpha = float(np.clip(CONTRAST / max(1.0, spread_of(gray)), 1.0, STRETCH_MAX))
     return ContrastStretch(alpha, min(0.0, WHITE - alpha * float(np.percentile(gray, 99))))
 
 

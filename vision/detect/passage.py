@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Final
+from typing import Final, Literal
 
 from vision.detect.frame_context import Candidate, FrameContext
 from vision.detect.port import Heading, ObjectArrival
 from vision.detect.regions import Box, Region, gap_px
-from vision.detect.tracks import Track, kind_of
+from vision.detect.tracks import Kind, Track, kind_of
 
 BESIDE_S: Final = 2.0
 """The path of a carrier from so long before an object came to rest, and to so long after, gives the direction."""
@@ -26,6 +26,9 @@ UNLOADS_GAP_HEIGHTS: Final = 0.5
 GROWTHS_MIN: Final = 2
 
 
+_BY: Final[dict[Kind, Literal["foot", "vehicle"]]] = {"person": "foot", "vehicle": "vehicle"}
+
+
 def arrival_of(candidate: Candidate, region: Region, context: FrameContext) -> ObjectArrival:
     """How the object of a candidate came; `region` is all that is reported with it."""
     size = size_heights(region, context)
@@ -34,12 +37,16 @@ def arrival_of(candidate: Candidate, region: Region, context: FrameContext) -> O
         return ObjectArrival(size_heights=size)
     kind = kind_of(owner, context.shape, context.person_px(owner.box))
     return ObjectArrival(
-        by="vehicle" if kind == "vehicle" else "foot",
+        by=_BY.get(kind, "unknown") if _was_there(owner, candidate.since_s) else "unknown",
         heading=heading_of(owner, candidate.since_s),
         in_passing=context.interval_s <= PASSING_INTERVAL_MAX_S
         and _speed_heights_s(owner, candidate.since_s) >= PASSING_HEIGHTS_S,
         size_heights=size,
     )
+
+
+def _was_there(track: Track, at_s: float) -> bool:
+    return any(abs(seen_s - at_s) <= PASSING_S for seen_s, _ in track.path)
 
 
 def size_heights(region: Region, context: FrameContext) -> float | None:

@@ -64,6 +64,11 @@ def gray_of(picture: Picture) -> Levels:
     return gray
 
 
+def spread_of(levels: Levels) -> float:
+    """Standard deviation in levels."""
+    return float(cv2.meanStdDev(levels)[1].item())
+
+
 def share_of(mask: Mask) -> float:
     """Share of a mask's pixels that are set, 0 to 1; 0 for a mask without pixels."""
     return cv2.countNonZero(mask) / mask.size if mask.size else 0.0

@@ -21,7 +21,10 @@ from vision.detect.tracks import BODY_GATE, Track, Tracker
 
 LOOK_EVERY_S: Final = 0.5
 SLOW_EVERY_S: Final = 2.0
-"""Interval of the looks at what is being judged while nothing moves."""
+"""Interval of the looks at what is being judged, and at bodies that stand, while nothing moves."""
+STILL_AFTER_S: Final = 20.0
+STILL_EVERY_S: Final = 6.0
+"""Interval after nothing has moved for `STILL_AFTER_S`: further looks show the same again."""
 WHOLE_EVERY_S: Final = 5.0
 """Interval at which a look shows the whole picture: somebody may stand where nothing is being judged."""
 LOOKS_KEPT_S: Final = 40.0
@@ -131,7 +134,7 @@ class Recogniser:
         self._tracker = Tracker(lost_s=LOST_S, gate=BODY_GATE)
         self._looks: deque[Look] = deque()
         self._still: list[_Still] = []
-        self._due_s = self._whole_due_s = -1e9
+        self._looked_s = self._whole_due_s = self._moved_s = -1e9
 
     @property
     def is_present(self) -> bool:
@@ -148,7 +151,7 @@ class Recogniser:
         self._looks.clear()
         self._still.clear()
         self._tracker.tracks.clear()
-        self._due_s = self._whole_due_s = -1e9
+        self._looked_s = self._whole_due_s = -1e9
 
     def look(
         self,
@@ -165,21 +168,27 @@ class Recogniser:
             image: The source's picture, (height, width, 3) uint8, BGR.
             at_s: Its time in seconds.
             moving: What moves.
-            judged: What is being judged.
+            judged: What is being judged, and where bodies stand.
             foreground: Where the small picture differs from the background.
             geometry: How the small picture lies in the source's.
         """
         boxes = [*moving, *judged]
-        due_s = self._due_s if moving else self._due_s + SLOW_EVERY_S - LOOK_EVERY_S
-        if not self.is_present or at_s < due_s or not boxes:
+        if moving:
+            self._moved_s = at_s
+        if not self.is_present or not boxes or at_s < self._looked_s + self._interval_s(at_s):
             return False
         picture: Box = (0, 0, foreground.shape[1], foreground.shape[0])
         part = picture if at_s >= self._whole_due_s else part_around(boxes, foreground.shape)
         if part == picture:
             self._whole_due_s = at_s + WHOLE_EVERY_S
-        self._due_s = at_s + LOOK_EVERY_S
+        self._looked_s = at_s
         self._add(Look(at_s, part, tuple(self._recognise(image, part, foreground, geometry))))
         return True
+
+    def _interval_s(self, at_s: float) -> float:
+        if at_s == self._moved_s:
+            return LOOK_EVERY_S
+        return SLOW_EVERY_S if at_s - self._moved_s < STILL_AFTER_S else STILL_EVERY_S
 
     def _recognise(self, image: Image, part: Box, foreground: Mask, geometry: Geometry) -> Iterator[Body]:
         assert self._detector is not None  # noqa: S101 - `look` has asked

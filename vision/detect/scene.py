@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from vision.detect.checks import Gray, correlation, edges_of
-from vision.detect.picture import Levels, Mask
+from vision.detect.picture import Levels, Mask, spread_of
 from vision.detect.sharpness import TILES, Sharpness
 from vision.detect.stabilisation import Shift
 
@@ -67,7 +67,7 @@ class SceneWatch:
 
     def is_blank(self, gray: Levels) -> bool:
         """Whether a picture shows nothing."""
-        return float(gray.std()) < BLANK_LEVELS
+        return spread_of(gray) < BLANK_LEVELS
 
     def is_frozen(self, gray: Levels, elapsed_s: float) -> bool:
         """Whether identical pictures have come for `FROZEN_S`."""

@@ -64,9 +64,16 @@ class MotionDetector:
         old = next((past for past_s, past in reversed(self._past) if past_s <= at_s), gray)
         difference = cv2.absdiff(gray, old)
         # Most of a picture is still, so its middle difference is noise.
-        level = max(LEVELS_MIN, NOISE_TIMES * float(np.median(difference)))
+        level = max(LEVELS_MIN, NOISE_TIMES * median_level(difference))
         around = cv2.boxFilter((difference > level).astype(np.uint8), -1, (3, 3), normalize=False)
         return np.packbits(around >= NEIGHBOURS_MIN).tobytes()
+
+
+def median_level(levels: NDArray[np.uint8]) -> float:
+    """The median of levels, by their histogram, which takes half of the time of sorting."""
+    counts = np.cumsum(cv2.calcHist([levels], [0], None, [256], [0, 256]))
+    low, high = np.searchsorted(counts, ((levels.size + 1) // 2, levels.size // 2 + 1))
+    return float(low + high) / 2
 
 
 def unpack(bits: bytes) -> Mask:
