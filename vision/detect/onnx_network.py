@@ -6,6 +6,7 @@ Beside OpenCV's own engine it takes a third of the time for the same outputs (do
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import onnxruntime
@@ -13,7 +14,7 @@ import onnxruntime
 from city.errors import ConfigError
 from vision.detect.model_outputs import Output
 
-_ERRORS_ONLY = 3
+_ERRORS_ONLY: Final = 3
 """ONNX Runtime's number of that level: below it warns of what does no harm, hundreds of lines a model."""
 
 
