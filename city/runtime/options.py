@@ -41,5 +41,5 @@ def environment_of(settings: Settings) -> dict[str, str]:
         value = getattr(settings, name)
         if value is None or isinstance(value, SecretStr):
             continue
-        variables[f"KOTA_{name.upper()}"] = str(value.resolve()) if isinstance(value, Path) else str(value)
+        variables[f"KOTA_{name.upper()}"] = str(value.absolute()) if isinstance(value, Path) else str(value)
     return variables

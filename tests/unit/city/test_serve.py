@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from city.runtime.heartbeats import HeartbeatRegistry, HeartbeatWriter, read_heartbeat
+from city.runtime.options import environment_of
 from city.runtime.serve import _write_heartbeats
 from city.runtime.service import Runtime
 from city.runtime.settings import load_settings
@@ -67,3 +68,14 @@ def test_a_supervisor_is_left_to_do_it(runtime: Runtime, tmp_path: Path) -> None
     thread.join(20)
     os.close(read)
     os.close(write)
+
+
+def test_children_get_paths_by_the_names_they_were_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What lies beside a file, as a model's description, lies beside its link and not beside its target."""
+    (tmp_path / "elsewhere").mkdir()
+    model = tmp_path / "elsewhere" / "model.onnx"
+    model.touch()
+    (tmp_path / "linked.onnx").symlink_to(model)
+    monkeypatch.chdir(tmp_path)
+    variables = environment_of(load_settings(vision_model=Path("linked.onnx")))
+    assert variables["KOTA_VISION_MODEL"] == str(tmp_path / "linked.onnx")
