@@ -5,6 +5,7 @@ Beside OpenCV's own engine it takes a third of the time for the same outputs (do
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,8 @@ from vision.detect.model_outputs import Output
 _ERRORS_ONLY: Final = 3
 """ONNX Runtime's number of that level: below it warns of what does no harm, hundreds of lines a model."""
 
+_CODES: Final = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
+
 
 class OnnxNetwork:
     """Owns one session; may be used by several threads at once."""
@@ -25,9 +28,11 @@ class OnnxNetwork:
         """Load a network with one input.
 
         Raises:
-            ConfigError: ONNX Runtime cannot read it, or it has several inputs.
+            ConfigError: There is none, ONNX Runtime cannot read it, or it has several inputs.
         """
         self._path = path
+        if not path.is_file():
+            raise ConfigError(f"{path.name}: there is no such file")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1  # the other cores have cameras of their own
         options.enable_cpu_mem_arena = False  # it would keep the largest picture's memory
@@ -53,5 +58,6 @@ class OnnxNetwork:
             raise ConfigError(f"{self._path.name}: ONNX Runtime cannot run this model: {self._words(exc)}") from exc
 
     def _words(self, exc: Exception) -> str:
-        """What ONNX Runtime says, without the folder: pages show it."""
-        return str(exc).replace(str(self._path), self._path.name).strip()
+        """What ONNX Runtime says, without codes and without the folder: pages show it."""
+        words = _CODES.sub("", str(exc)).replace(str(self._path), self._path.name)
+        return words.removeprefix(f"Load model from {self._path.name} failed:").strip()

@@ -98,12 +98,15 @@ def test_a_description_with_another_size_than_the_models_is_refused(tmp_path: Pa
         OnnxDetector(path)
 
 
-def test_an_error_of_the_engine_names_no_folder(tmp_path: Path) -> None:
+def test_errors_of_the_engine_name_no_folder_and_no_code(tmp_path: Path) -> None:
     path = model_at(tmp_path, np.array([PERSON]))
     path.write_bytes(b"no model")
     with pytest.raises(ConfigError) as raised:
         OnnxDetector(path)
-    assert str(tmp_path) not in str(raised.value)
+    assert str(raised.value) == "boxes.onnx: ONNX Runtime cannot read this model: Protobuf parsing failed."
+    path.unlink()
+    with pytest.raises(ConfigError, match=r"^boxes\.onnx: there is no such file$"):
+        OnnxDetector(path)
 
 
 def test_a_model_of_several_inputs_is_refused(tmp_path: Path) -> None:
