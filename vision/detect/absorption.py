@@ -27,7 +27,7 @@ RESTORES_MAX: Final = 3
 """A place that changes to and fro (a door, a shadow) stays absorbed after so many times."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Absorbed:
     """A region that was absorbed; `before` and `confirmed_s` are those inside its box."""
 

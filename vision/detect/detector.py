@@ -33,7 +33,7 @@ from vision.detect.picture import (
     shrink,
 )
 from vision.detect.port import AbandonedObject, FullBox, ObjectDetector, StepResult
-from vision.detect.recognition import Geometry, Recogniser
+from vision.detect.recognition import SLOW_EVERY_S, Geometry, Recogniser
 from vision.detect.regions import Box, boxes_of, regions_of, union_of
 from vision.detect.removal import ReportedObject, find_grown, find_removed, find_toppled, objects_mask, track
 from vision.detect.scene import NotArmed, SceneWatch
@@ -48,6 +48,10 @@ SWITCH_SHARE: Final = 0.15
 JUDGE_EVERY_S: Final = 0.38
 """Static regions change slowly, and their checks are the most costly part."""
 CLOSE_PX, CLOSE_PEOPLE_PX = 7, 9
+CLOSE_LOOK_HEIGHTS: Final = 0.5
+"""Height of a region, in heights of a person, from which it may be a person or most of one."""
+CLOSE_LOOKS_DOUBTED: Final = 4
+"""Close looks in a row without a person before a report, where one of them showed one."""
 EMPTY_S: Final = 0.5
 """Maximum time for which pictures of the background alone are skipped."""
 EMPTY_SHARE: Final = 0.0002
@@ -232,7 +236,7 @@ class AbandonedObjectDetector:
         for seen in self._recogniser.people(at_s) if self._recogniser.is_present else blobs:
             self._perspective.learn(seen, moving.shape)
         removed = self._find_removed(picture, elapsed_s)
-        alarms = self._judge(static, at_s) if at_s >= self._view.judge_due_s else []
+        alarms = self._judge(static, image, at_s) if at_s >= self._view.judge_due_s else []
         return StepResult(alarms, removed, people=self._people())
 
     @property
@@ -253,7 +257,7 @@ class AbandonedObjectDetector:
         judged += self._recogniser.recent_boxes(at_s)
         self._recogniser.look(image, at_s, moving, judged, self._view.backgrounds.foreground, self._geometry)
 
-    def _judge(self, static: Mask, at_s: float) -> list[AbandonedObject]:
+    def _judge(self, static: Mask, image: Image, at_s: float) -> list[AbandonedObject]:
         """Match the static regions to the candidates and report those that pass every check."""
         self._view.judge_due_s = at_s + JUDGE_EVERY_S
         context = FrameContext(
@@ -277,11 +281,36 @@ class AbandonedObjectDetector:
             decision = decide(candidate, context)
             if decision == "background":
                 self._view.absorbed.absorb(candidate, self._view.backgrounds, at_s)
-            elif decision == "abandoned" and not any(candidate is member for member in joined):
+            elif (
+                decision == "abandoned"
+                and not any(candidate is member for member in joined)
+                and self._is_no_person(candidate, image, context)
+            ):
                 group = group_of(candidate, self._view.candidates, context)
                 joined += group
                 alarms += self._report(candidate, group, context)
         return alarms
+
+    def _is_no_person(self, candidate: Candidate, image: Image, context: FrameContext) -> bool:
+        """Whether close looks, the last before a report, show that what lies there is no person.
+
+        A small model misses a person in many looks: several in a row must show none, and more once one did.
+        """
+        at_s, person_px = context.at_s, context.person_px(candidate.region.box)
+        if person_px is not None and candidate.region.box[3] < CLOSE_LOOK_HEIGHTS * person_px:
+            return True
+        if not self._recogniser.is_present:
+            return True
+        if at_s < candidate.close_look_due_s:
+            return False
+        foreground = self._view.backgrounds.foreground
+        if self._recogniser.shows_person(image, candidate.region.box, foreground, self._geometry):
+            candidate.close_looks, candidate.close_looks_min = 0, CLOSE_LOOKS_DOUBTED
+        else:
+            candidate.close_looks += 1
+        doubted = candidate.close_looks_min == CLOSE_LOOKS_DOUBTED
+        candidate.close_look_due_s = at_s + (SLOW_EVERY_S if doubted else 0.0)
+        return candidate.close_looks >= candidate.close_looks_min
 
     def _report(self, candidate: Candidate, group: Sequence[Candidate], context: FrameContext) -> list[AbandonedObject]:
         """The alarm of a new object; none for a reported object that has only toppled or grown."""

@@ -185,6 +185,14 @@ class Recogniser:
         self._add(Look(at_s, part, tuple(self._recognise(image, part, foreground, geometry))))
         return True
 
+    def shows_person(self, image: Image, box: Box, foreground: Mask, geometry: Geometry) -> bool:
+        """Take a close look at a region alone: whether it is a person, or a part of one.
+
+        Looks at all that moves show small people too small to be recognised.
+        """
+        bodies = self._recognise(image, part_around([box], foreground.shape), foreground, geometry)
+        return any(body.kind == "person" and _covers(box, body.box) for body in bodies)
+
     def _interval_s(self, at_s: float) -> float:
         if at_s == self._moved_s:
             return LOOK_EVERY_S
@@ -290,7 +298,10 @@ def part_around(boxes: Sequence[Box], shape: tuple[int, ...]) -> Box:
 
 
 def _is_in(box: Box, body: Body) -> bool:
-    """Whether a region is a body, or a part of it that is not small."""
-    area, of_body = box[2] * box[3], body.box[2] * body.box[3]
-    covers = shared_px(body.box, box) >= COVERS_SHARE * min(area, of_body)
-    return covers and body.is_there and of_body <= LARGER_MAX * area
+    """Whether a region is a body that came, or a part of it that is not small."""
+    return body.is_there and _covers(box, body.box)
+
+
+def _covers(box: Box, body: Box) -> bool:
+    area, of_body = box[2] * box[3], body[2] * body[3]
+    return of_body <= LARGER_MAX * area and shared_px(body, box) >= COVERS_SHARE * min(area, of_body)

@@ -26,7 +26,7 @@ STILL_THERE: Final = 0.6
 """Edge correlation with an object's first appearance from which it is unchanged."""
 
 
-@dataclass
+@dataclass(eq=False)
 class ReportedObject:
     """A reported object; `before` and `appearance` are background and object inside the region's grown box.
 

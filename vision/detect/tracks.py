@@ -66,7 +66,7 @@ HEIGHTS_KEPT: Final = 120
 HEIGHTS_NEEDED: Final = 12
 
 
-@dataclass
+@dataclass(eq=False)
 class Track:
     """One blob or recognised body over time. `path` holds (seconds, box), newest last; a body has a kind."""
 
