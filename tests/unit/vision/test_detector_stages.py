@@ -68,6 +68,19 @@ def test_waste_that_was_absorbed_with_its_owner_is_judged_again_when_the_owner_g
     assert not still[20:40, 32:50].any(), "the place of the owner is ground"
 
 
+def test_a_place_that_was_absorbed_twice_goes_back_one_step() -> None:
+    backgrounds, absorbed = DualBackground(picture_with()), AbsorbedRegions()
+    bright = picture_with()
+    bright[PLACE[1] : PLACE[1] + PLACE[3], PLACE[0] : PLACE[0] + PLACE[2]] = 220
+    for at_s, picture in ((8.0, picture_with(PLACE)), (16.0, bright)):
+        watch(backgrounds, picture, 6)
+        absorbed.absorb(candidate_at(PLACE), backgrounds, at_s)
+    watch(backgrounds, picture_with(PLACE), 3)
+    (candidate,) = absorbed.restore(backgrounds, 20.0)
+    assert candidate.region.box == PLACE
+    assert list(absorbed.restore(backgrounds, 20.4)) == []
+
+
 def test_a_place_that_changes_to_and_fro_stays_absorbed_after_some_times() -> None:
     backgrounds, absorbed, candidate = DualBackground(picture_with()), AbsorbedRegions(), candidate_at(PLACE)
     restores = 0

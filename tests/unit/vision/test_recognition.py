@@ -321,3 +321,32 @@ def test_tracks_hold_the_kind_and_a_vehicle_that_never_moved_is_not_there() -> N
     assert not recogniser.is_near((205, 105, 50, 30), 0, 0.0)
     recogniser.clear()
     assert recogniser.tracks == []
+
+
+class SeesOnlyClose(SeesColours):
+    """A small model: people are too small for it in pictures of the whole street."""
+
+    def detect(self, image: Image, least_score: float | None = None) -> list[Detection]:
+        return super().detect(image, least_score) if max(image.shape[:2]) < WIDTH // 2 else []
+
+
+def test_who_stands_still_far_from_all_that_moves_is_seen_in_a_close_look() -> None:
+    stage = Stage(11)
+
+    def draw(at_s: float) -> Image:
+        waiting = person(min(walk(at_s, 4, -40, 40), 60))
+        passing = person(330 + 40 * np.sin(at_s), feet=280)
+        return stage.picture(waiting, passing)
+
+    assert alarms_of(draw, 60, SeesColours(blind_to=frozenset({"person"}))), "nothing else holds it up"
+    assert alarms_of(draw, 60, SeesOnlyClose()) == []
+
+
+def test_a_bag_as_tall_as_half_a_person_is_reported_after_a_close_look() -> None:
+    stage, trunk = Stage(12), (150, 112, 40, 60)
+
+    def draw(at_s: float) -> Image:
+        return stage.picture(person(walk(at_s, 4, -40, 40)), bags=[trunk] if at_s > 9 else [])
+
+    (waste,) = alarms_of(draw, 60, SeesOnlyClose())
+    assert iou(waste.box, trunk) > 0.5
