@@ -29,7 +29,18 @@ from vision.detect.ownership import (
 )
 from vision.detect.passage import was_unloaded
 from vision.detect.picture import gray_of, share_of
-from vision.detect.regions import Box, Region, cut, gap_px, iou, median_in, shared_px, split_by_age, split_by_light
+from vision.detect.regions import (
+    Box,
+    Region,
+    cut,
+    gap_px,
+    hull_of,
+    iou,
+    median_in,
+    shared_px,
+    split_by_age,
+    split_by_light,
+)
 
 Decision = Literal["wait", "background", "abandoned"]
 
@@ -165,13 +176,20 @@ def _may_be_waste(region: Region, since_s: float, growths: int, context: FrameCo
 
 
 def group_of(candidate: Candidate, candidates: Sequence[Candidate], context: FrameContext) -> list[Candidate]:
-    """A candidate and the objects beside it that were brought too: what is tipped in parts is one case."""
+    """A candidate and the objects beside it that were brought too: what is tipped in parts is one case.
+
+    Together they are no larger than a load: a chain of objects through the whole picture is no group.
+    """
     reach = reach_of_group_px(candidate.region, context)
-    group, rest = [candidate], [other for other in candidates if other is not candidate]
+    largest_px = context.config.unloaded_area * context.shape[0] * context.shape[1]
+    group, hull = [candidate], candidate.region.box
     for member in group:
-        beside = [other for other in rest if _is_beside(other, member, reach)]
-        group += beside
-        rest = [other for other in rest if all(other is not joined for joined in beside)]
+        for other in candidates:
+            around = hull_of(hull, other.region.box)
+            is_new = all(other is not joined for joined in group)
+            if is_new and _is_beside(other, member, reach) and around[2] * around[3] <= largest_px:
+                group.append(other)
+                hull = around
     return group
 
 

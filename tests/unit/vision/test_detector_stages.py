@@ -134,6 +134,14 @@ def test_objects_side_by_side_are_one_case_and_one_far_away_is_not() -> None:
     assert union.area_px == 10 * 20 + 8 * 16
 
 
+def test_a_chain_of_objects_through_the_picture_is_no_case() -> None:
+    chain = [candidate_at((2 + 12 * number, 15, 10, 30)) for number in range(6)]
+    group = group_of(chain[0], chain, context_of(20.0))
+    box = union_of([member.region for member in group]).box
+    assert 1 < len(group) < len(chain)
+    assert box[2] * box[3] <= DetectorConfig().unloaded_area * SHAPE[0] * SHAPE[1]
+
+
 def test_the_size_is_in_heights_of_a_person_on_that_ground() -> None:
     assert size_heights(region_of((10, 10, 25, 20)), context_of(1.0)) == 0.5
     context = context_of(1.0)
