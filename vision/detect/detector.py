@@ -294,7 +294,7 @@ class AbandonedObjectDetector:
     def _is_no_person(self, candidate: Candidate, image: Image, context: FrameContext) -> bool:
         """Whether close looks, the last before a report, show that what lies there is no person.
 
-        A small model misses a person in many looks: several in a row must show none, and more once one did.
+        A small model misses a person in many looks: once one look has shown one, several in a row must show none.
         """
         at_s, person_px = context.at_s, context.person_px(candidate.region.box)
         if person_px is not None and candidate.region.box[3] < CLOSE_LOOK_HEIGHTS * person_px:

@@ -45,7 +45,7 @@ class FrameContext:
 
 
 CLOSE_LOOKS: Final = 1
-"""Close looks in a row without a person before a report."""
+"""Close looks without a person before a report, where none has shown one."""
 
 
 @dataclass(eq=False)

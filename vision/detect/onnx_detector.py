@@ -62,7 +62,7 @@ class OnnxDetector:
             ConfigError: The model or its description is missing or invalid, or they do not fit each other.
         """
         self._description = _read_description(path.with_suffix(".toml"))
-        from vision.detect.onnx_network import OnnxNetwork  # noqa: PLC0415 - 45 MB, for who has a model
+        from vision.detect.onnx_network import OnnxNetwork  # noqa: PLC0415 - 55 MB, for who has a model
 
         self._network = OnnxNetwork(path)
         side = self._description.size
