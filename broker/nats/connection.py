@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from typing import Final
 
 from broker.nats.library import Client, NatsError, connect
@@ -12,6 +12,21 @@ from broker.nats.library import Client, NatsError, connect
 CONNECT_WITHIN_S: Final = 5
 PING_EVERY_S: Final = 10
 _CLOSE_WITHIN_S: Final = 1.0
+_CANCEL_EVERY_S: Final = 0.2
+
+
+async def end_tasks(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Cancel tasks until all have ended; what they raise is dropped.
+
+    One cancellation is not enough: nats-py drops one that comes while it writes, and `asyncio.wait_for` of Python 3.11
+    one that comes with its result.
+    """
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=_CANCEL_EVERY_S)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager

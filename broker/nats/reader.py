@@ -18,7 +18,7 @@ import msgspec
 from broker.client import Connection, ConnectionParams, Delivery
 from broker.contract.payloads import MAX_PAYLOAD_BYTES
 from broker.contract.topics import covers
-from broker.nats.connection import open_connection
+from broker.nats.connection import end_tasks, open_connection
 from broker.nats.endpoint import Endpoint
 from broker.nats.library import (
     Client,
@@ -99,9 +99,7 @@ class StreamReader(Connection):
                 await self._start_consumer(client, endpoint.url)
                 await self._transfer(client, stop)
             finally:
-                for task in self._qos0_tasks:
-                    task.cancel()
-                await asyncio.gather(*self._qos0_tasks, return_exceptions=True)
+                await end_tasks(self._qos0_tasks)
                 self._qos0_tasks = []
         if not (stop.is_set() or self._stop.is_set()):
             raise OSError("the connection was given up" if self._dropped.is_set() else "the broker has closed it")
