@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import cv2
-import numpy as np
 import structlog
 
 from city.errors import ConfigError
@@ -35,7 +34,7 @@ from vision.capture.demo import DemoSource
 from vision.capture.port import Frame
 from vision.detect.detector import AbandonedObjectDetector
 from vision.detect.onnx_detector import OnnxDetector
-from vision.detect.picture import Image
+from vision.detect.picture import Image, median_of
 from vision.detect.port import StepResult
 from vision.score import VIDEO_SUFFIXES, Detector, TimedImage, frames_of
 
@@ -181,10 +180,8 @@ def sub_stream(clips: list[Path], into: Path, quiet_s: float = 0.0) -> Path:
 
 
 def _empty_place(clip: Path) -> Image:
-    """The median of pictures of a clip, one a second: people who move are not in it."""
-    pictures = [image for at_s, image in frames_of(clip) if at_s < CLIP_S]
-    chosen = pictures[:: max(1, len(pictures) // CLIP_S)]
-    return np.median(np.stack(chosen), axis=0).astype(np.uint8)
+    """The median of pictures of a clip: people who move are not in it."""
+    return median_of([image for at_s, image in frames_of(clip) if at_s < CLIP_S])
 
 
 def _measured(name: str, stream: Path, cameras: int, model: Path | None) -> dict[str, float]:

@@ -56,7 +56,7 @@ EMPTY_S: Final = 0.5
 """Maximum time for which pictures of the background alone are skipped."""
 EMPTY_SHARE: Final = 0.0002
 """Share of foreground below which a picture shows the background alone: a third of the smallest object."""
-EMPTY: Final[Picture] = np.zeros((2, 2, 3), np.uint8)
+NO_VIEW: Final[Picture] = np.zeros((2, 2, 3), np.uint8)
 """Stands for the view before the first picture: the smallest that OpenCV takes a gradient of."""
 
 
@@ -84,8 +84,8 @@ class AbandonedObjectDetector:
         self._config = config or DetectorConfig()
         self._recogniser = Recogniser(object_detector)
         self._scene = SceneWatch()
-        self._view = LearntView(EMPTY, 0.0, "warming_up", 0.0)
-        self._inside: Mask = np.zeros(EMPTY.shape[:2], np.bool_)
+        self._view = LearntView(NO_VIEW, 0.0, "warming_up", 0.0)
+        self._inside: Mask = np.zeros(NO_VIEW.shape[:2], np.bool_)
         self._perspective = Perspective(person_height)
         self._scale = 1.0
         self._taken_s = self._last_s = -1e9
@@ -99,7 +99,7 @@ class AbandonedObjectDetector:
     def background(self) -> Image | None:
         """The long-term background, (height, width, 3) uint8, BGR, at the detector's size; None at first."""
         backgrounds = self._view.backgrounds
-        return self._view.stretch.undo(backgrounds.background) if backgrounds.background.size > EMPTY.size else None
+        return self._view.stretch.undo(backgrounds.background) if backgrounds.background.size > NO_VIEW.size else None
 
     def step(self, image: Image, at_s: float) -> StepResult:
         """Process the next picture.
@@ -296,21 +296,21 @@ class AbandonedObjectDetector:
 
         A small model misses a person in many looks: once one look has shown one, several in a row must show none.
         """
-        at_s, person_px = context.at_s, context.person_px(candidate.region.box)
-        if person_px is not None and candidate.region.box[3] < CLOSE_LOOK_HEIGHTS * person_px:
-            return True
-        if not self._recogniser.is_present:
+        at_s, box = context.at_s, candidate.region.box
+        person_px = context.person_px(box)
+        is_small = person_px is not None and box[3] < CLOSE_LOOK_HEIGHTS * person_px
+        if is_small or not self._recogniser.is_present:
             return True
         if at_s < candidate.close_look_due_s:
             return False
-        foreground = self._view.backgrounds.foreground
-        if self._recogniser.shows_person(image, candidate.region.box, foreground, self._geometry):
-            candidate.close_looks, candidate.close_looks_min = 0, CLOSE_LOOKS_DOUBTED
+        if self._recogniser.shows_person(image, box, context.backgrounds.foreground, self._geometry):
+            candidate.is_doubted, candidate.close_looks = True, 0
         else:
             candidate.close_looks += 1
-        doubted = candidate.close_looks_min == CLOSE_LOOKS_DOUBTED
-        candidate.close_look_due_s = at_s + (SLOW_EVERY_S if doubted else 0.0)
-        return candidate.close_looks >= candidate.close_looks_min
+        if not candidate.is_doubted:
+            return True
+        candidate.close_look_due_s = at_s + SLOW_EVERY_S
+        return candidate.close_looks >= CLOSE_LOOKS_DOUBTED
 
     def _report(self, candidate: Candidate, group: Sequence[Candidate], context: FrameContext) -> list[AbandonedObject]:
         """The alarm of a new object; none for a reported object that has only toppled or grown."""

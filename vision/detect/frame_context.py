@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from vision.detect.config import DetectorConfig
 from vision.detect.dual_background import DualBackground
@@ -44,17 +43,13 @@ class FrameContext:
         return self.backgrounds.foreground.shape
 
 
-CLOSE_LOOKS: Final = 1
-"""Close looks without a person before a report, where none has shown one."""
-
-
 @dataclass(eq=False)
 class Candidate:
     """A static region. `since_s` is when it came to rest, `carrier` the track that brought it, if known.
 
     `refused_s` and `object_s` are since when, without a break, it has been refused, and taken for an object.
     `growths` is how often it became larger since; `restores` how often it was absorbed into the background and taken
-    out again. `close_looks` are the last close looks in a row that showed no person, of `close_looks_min` that must.
+    out again. `is_doubted`: a close look showed a person; `close_looks` is how many in a row have shown none since.
     """
 
     region: Region
@@ -67,6 +62,6 @@ class Candidate:
     object_s: float | None = None
     restores: int = 0
     growths: int = 0
+    is_doubted: bool = False
     close_looks: int = 0
-    close_looks_min: int = CLOSE_LOOKS
     close_look_due_s: float = 0.0

@@ -37,7 +37,7 @@ def arrival_of(candidate: Candidate, region: Region, context: FrameContext) -> O
         return ObjectArrival(size_heights=size)
     kind = kind_of(owner, context.shape, context.person_px(owner.box))
     return ObjectArrival(
-        by=_BY.get(kind, "unknown") if _was_there(owner, candidate.since_s) else "unknown",
+        by=_BY.get(kind, "unknown") if _path_about(owner, candidate.since_s, PASSING_S) else "unknown",
         heading=heading_of(owner, candidate.since_s),
         in_passing=context.interval_s <= PASSING_INTERVAL_MAX_S
         and _speed_heights_s(owner, candidate.since_s) >= PASSING_HEIGHTS_S,
@@ -45,8 +45,9 @@ def arrival_of(candidate: Candidate, region: Region, context: FrameContext) -> O
     )
 
 
-def _was_there(track: Track, at_s: float) -> bool:
-    return any(abs(seen_s - at_s) <= PASSING_S for seen_s, _ in track.path)
+def _path_about(track: Track, at_s: float, within_s: float) -> list[tuple[float, Box]]:
+    """The part of a track's path that is at most `within_s` before or after a time."""
+    return [(seen_s, box) for seen_s, box in track.path if abs(seen_s - at_s) <= within_s]
 
 
 def size_heights(region: Region, context: FrameContext) -> float | None:
@@ -57,7 +58,7 @@ def size_heights(region: Region, context: FrameContext) -> float | None:
 
 def heading_of(track: Track, at_s: float) -> Heading:
     """Direction in the picture in which a track moved about `at_s` seconds; empty if it hardly moved."""
-    path = [(seen_s, box) for seen_s, box in track.path if abs(seen_s - at_s) <= BESIDE_S]
+    path = _path_about(track, at_s, BESIDE_S)
     if not path:
         return ""
     (_, first), (_, last) = path[0], path[-1]
@@ -71,7 +72,7 @@ def heading_of(track: Track, at_s: float) -> Heading:
 
 def _speed_heights_s(track: Track, at_s: float) -> float:
     """Lowest speed of a track about `at_s` seconds, in its heights a second; 0 if it was hardly seen then."""
-    path = [(seen_s, box) for seen_s, box in track.path if abs(seen_s - at_s) <= PASSING_S]
+    path = _path_about(track, at_s, PASSING_S)
     speeds = [
         math.dist(_feet(box), _feet(before)) / max(1, before[3]) / (seen_s - before_s)
         for (before_s, before), (seen_s, box) in pairwise(path)
@@ -97,8 +98,7 @@ def was_unloaded(region: Region, since_s: float, growths: int, context: FrameCon
     return growths >= GROWTHS_MIN or any(
         kind_of(track, context.shape, context.person_px(track.box)) == "vehicle"
         and any(
-            abs(seen_s - since_s) <= BESIDE_S and gap_px(box, region.box) <= UNLOADS_GAP_HEIGHTS * box[3]
-            for seen_s, box in track.path
+            gap_px(box, region.box) <= UNLOADS_GAP_HEIGHTS * box[3] for _, box in _path_about(track, since_s, BESIDE_S)
         )
         for track in (*context.recogniser.tracks, *context.tracker.tracks)
     )
