@@ -33,6 +33,7 @@ from vision.detect.picture import (
     shrink,
 )
 from vision.detect.port import AbandonedObject, FullBox, ObjectDetector, StepResult
+from vision.detect.rapid_passage import RecentPictures
 from vision.detect.recognition import SLOW_EVERY_S, Geometry, Recogniser
 from vision.detect.regions import Box, boxes_of, regions_of, union_of
 from vision.detect.removal import ReportedObject, find_grown, find_removed, find_toppled, objects_mask, track
@@ -84,6 +85,7 @@ class AbandonedObjectDetector:
         self._config = config or DetectorConfig()
         self._recogniser = Recogniser(object_detector)
         self._scene = SceneWatch()
+        self._recent = RecentPictures()
         self._view = LearntView(NO_VIEW, 0.0, "warming_up", 0.0)
         self._inside: Mask = np.zeros(NO_VIEW.shape[:2], np.bool_)
         self._perspective = Perspective(person_height)
@@ -111,12 +113,14 @@ class AbandonedObjectDetector:
         """
         interval_s = at_s - self._taken_s
         if interval_s < self._config.every_s:
+            self._recent.add(at_s, image, self._scale)
             return self._same_result()
         self._taken_s = at_s
         plain, self._scale = shrink(image, self._config.pixels)
         if self._view.backgrounds.background.shape != plain.shape:
             self._reset(plain, at_s)
         else:
+            self._recent.add(at_s, image, self._scale)
             self._interval_s += INTERVAL_WEIGHT * (min(interval_s, ELAPSED_MAX_S) - self._interval_s)
             elapsed_s = at_s - self._last_s
             if elapsed_s < EMPTY_S and self._is_empty(plain):
@@ -148,6 +152,7 @@ class AbandonedObjectDetector:
 
     def _relearn(self, plain: Picture, at_s: float, reason: NotArmed) -> StepResult:
         """Learn the background anew for a reason. Reported objects stay under watch unless the camera was moved."""
+        self._recent.clear()
         if reason == "moved":
             self._reported.clear()
             self._recogniser.clear()
@@ -268,6 +273,7 @@ class AbandonedObjectDetector:
             self._recogniser,
             self._perspective,
             self._config,
+            self._recent,
             self._scale,
             self._interval_s,
         )

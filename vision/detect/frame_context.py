@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from vision.detect.config import DetectorConfig
 from vision.detect.dual_background import DualBackground
 from vision.detect.frame_history import FrameHistory
+from vision.detect.rapid_passage import RecentPictures
 from vision.detect.recognition import Recogniser
 from vision.detect.regions import Box, Region
 from vision.detect.tracks import Perspective, Track, Tracker
@@ -23,6 +24,7 @@ class FrameContext:
     recogniser: Recogniser
     perspective: Perspective
     config: DetectorConfig
+    recent: RecentPictures
     scale: float = 1.0
     """Pixels of the source a pixel of the small picture."""
     interval_s: float = 0.0
@@ -47,6 +49,8 @@ class FrameContext:
 class Candidate:
     """A static region. `since_s` is when it came to rest, `carrier` the track that brought it, if known.
 
+    `passer` is who passed too fast to be tracked when it came; `is_searched` whether that was looked for.
+
     `refused_s` and `object_s` are since when, without a break, it has been refused, and taken for an object.
     `growths` is how often it became larger since; `restores` how often it was absorbed into the background and taken
     out again. `is_doubted`: a close look showed a person; `close_looks` is how many in a row have shown none since.
@@ -58,6 +62,8 @@ class Candidate:
     seen_s: float
     brought: bool = False
     carrier: Track | None = None
+    passer: Track | None = None
+    is_searched: bool = False
     refused_s: float | None = None
     object_s: float | None = None
     restores: int = 0

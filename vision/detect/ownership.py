@@ -79,7 +79,10 @@ def note_carrier(candidate: Candidate, context: FrameContext) -> None:
         nearest = max(recognised or blobs, key=lambda track: _nearness(track, candidate), default=None)
         if nearest is not None and (nearest.kind or candidate.carrier is None or not candidate.carrier.kind):
             candidate.carrier = nearest
-        candidate.brought = candidate.brought or candidate.carrier is not None
+        if candidate.carrier is None and not candidate.is_searched:
+            candidate.passer = context.recent.passer(region.box, candidate.since_s, context.min_area_px)
+            candidate.is_searched = True
+        candidate.brought = candidate.brought or candidate.carrier is not None or candidate.passer is not None
 
 
 def _nearness(track: Track, candidate: Candidate) -> tuple[int, float]:

@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from vision.detect.frame_context import Candidate, FrameContext
 from vision.detect.port import Heading, ObjectArrival
+from vision.detect.rapid_passage import is_fast
 from vision.detect.regions import Box, Region, gap_px
 from vision.detect.tracks import Kind, Track, kind_of
 
@@ -33,11 +34,16 @@ def arrival_of(candidate: Candidate, region: Region, context: FrameContext) -> O
     """How the object of a candidate came; `region` is all that is reported with it."""
     size = size_heights(region, context)
     owner = candidate.carrier
+    if owner is None and candidate.passer is not None:
+        heading = heading_of(candidate.passer, candidate.since_s)
+        return ObjectArrival(by="vehicle", heading=heading, in_passing=True, size_heights=size)
     if owner is None:
         return ObjectArrival(size_heights=size)
-    kind = kind_of(owner, context.shape, context.person_px(owner.box))
+    path = _path_about(owner, candidate.since_s, PASSING_S)
+    # A rider without a recognised vehicle has the shape of a person.
+    kind = "vehicle" if is_fast(path) else kind_of(owner, context.shape, context.person_px(owner.box))
     return ObjectArrival(
-        by=_BY.get(kind, "unknown") if _path_about(owner, candidate.since_s, PASSING_S) else "unknown",
+        by=_BY.get(kind, "unknown") if path else "unknown",
         heading=heading_of(owner, candidate.since_s),
         in_passing=context.interval_s <= PASSING_INTERVAL_MAX_S
         and _speed_heights_s(owner, candidate.since_s) >= PASSING_HEIGHTS_S,

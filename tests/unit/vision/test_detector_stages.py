@@ -14,6 +14,7 @@ from vision.detect.frame_history import FrameHistory
 from vision.detect.ownership import owner_has_left
 from vision.detect.passage import heading_of, size_heights
 from vision.detect.picture import Picture
+from vision.detect.rapid_passage import RecentPictures
 from vision.detect.recognition import Recogniser
 from vision.detect.regions import Box, Region, union_of
 from vision.detect.tracks import Perspective, Track, Tracker
@@ -47,7 +48,7 @@ def watch(backgrounds: DualBackground, picture: Picture, seconds: float) -> None
 def context_of(at_s: float, **fields: object) -> FrameContext:
     backgrounds = DualBackground(picture_with())
     perspective = Perspective([(30.0, 50.0), (59.0, 50.0)])
-    parts = (backgrounds, FrameHistory(), Tracker(), Recogniser(None), perspective, DetectorConfig())
+    parts = (backgrounds, FrameHistory(), Tracker(), Recogniser(None), perspective, DetectorConfig(), RecentPictures())
     return FrameContext(at_s, *parts, **fields)  # type: ignore[arg-type]
 
 
@@ -146,6 +147,13 @@ def test_the_size_is_in_heights_of_a_person_on_that_ground() -> None:
     assert size_heights(region_of((10, 10, 25, 20)), context_of(1.0)) == 0.5
     context = context_of(1.0)
     unknown = FrameContext(
-        1.0, context.backgrounds, context.history, context.tracker, context.recogniser, Perspective(), context.config
+        1.0,
+        context.backgrounds,
+        context.history,
+        context.tracker,
+        context.recogniser,
+        Perspective(),
+        context.config,
+        context.recent,
     )
     assert size_heights(region_of(BAG), unknown) is None
