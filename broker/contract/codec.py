@@ -53,14 +53,14 @@ class _StructReader:
 
     def __init__(self, type_: type[SequencedMessage]) -> None:
         strict = msgspec.defstruct(type_.__name__, [], bases=(type_,), forbid_unknown_fields=True, kw_only=True)
-        self._strict = msgspec.json.Decoder(strict)
+        self.strict = msgspec.json.Decoder(strict)
         self._tolerant = msgspec.json.Decoder(type_)
         self._known = frozenset(type_.__struct_encode_fields__)
 
     def read(self, raw: bytes | msgspec.Raw) -> tuple[Any, int]:
         """The struct, and how many unknown fields were ignored; raises msgspec's errors."""
         try:
-            return self._strict.decode(raw), 0
+            return self.strict.decode(raw), 0
         except msgspec.ValidationError:
             pass  # an unknown field, or what the tolerant decoder refuses as well
         item = self._tolerant.decode(raw)
@@ -70,6 +70,14 @@ class _StructReader:
 _telemetry: Final[dict[Kind, _StructReader]] = {kind: _StructReader(TELEMETRY[kind]) for kind in KINDS}
 _event: Final = _StructReader(Event)
 _platform_event: Final = msgspec.json.Decoder(Event)
+
+
+def telemetry_decoder(kind: Kind) -> Callable[[bytes], Telemetry]:
+    """A function that decodes one plain reading: an object without unknown fields.
+
+    It raises msgspec's errors for everything else; `parse_telemetry` says then what the payload is.
+    """
+    return cast("Callable[[bytes], Telemetry]", _telemetry[kind].strict.decode)
 
 
 def parse_telemetry(kind: Kind, raw: bytes) -> Parsed[Telemetry]:

@@ -24,6 +24,7 @@ PREFIX: Final = f"{ROOT}/v1"
 PLATFORM_ROOT: Final = f"${ROOT}"
 """First level of messages that the platform journals itself. MQTT's `#` and `+` do not match a `$`."""
 _REFUSED: Final = f"{ROOT}/bus/"
+_NATIVE: Final = f"{ROOT}/"
 ID_PATTERN: Final = r"[a-z0-9][a-z0-9-]{0,62}"
 TOPICS_REMEMBERED: Final = 16_384
 _ID = re.compile(ID_PATTERN)
@@ -85,7 +86,7 @@ def parse_topic(topic: str) -> Topic:
 
 def is_native(topic: str) -> bool:
     """Whether a topic is in the contract's own space, valid or not."""
-    return topic.startswith(f"{ROOT}/")
+    return topic.startswith(_NATIVE)
 
 
 def is_platforms(topic: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from city.inventory.model import Bin, City, Device, SensorGeometry
-from ingest.decoding.validation import apply_geometry, check_position, merge_flags, resolve_timestamp
+from ingest.decoding.validation import FillGauge, check_position, merge_flags, resolve_timestamp
 from ingest.store.records import Reading, RecordOrigin
 from ingest.store.schema import to_columns
 
@@ -26,6 +26,7 @@ class RecordBuilder:
     def __init__(self, city: City, late_after: timedelta) -> None:
         self._city = city
         self._late_after = late_after
+        self._gauges: dict[str, FillGauge] = {}
 
     def origin(
         self, device: Device, epoch: str, seq: int, device_at: datetime | None, received_at: datetime
@@ -57,9 +58,17 @@ class RecordBuilder:
         """
         fill_flags: tuple[str, ...] = ()
         if isinstance(device, Bin):
-            values, fill_flags = apply_geometry(values, self._city.models[device.model], sensor)
+            values, fill_flags = self._gauge(device, sensor).apply(values)
         values, position_flags = check_position(values, fix_age)
-        quality = merge_flags(origin.quality, flags, fill_flags, position_flags)
-        if quality != origin.quality:
+        if flags or fill_flags or position_flags:
+            quality = merge_flags(origin.quality, flags, fill_flags, position_flags)
             origin = msgspec.structs.replace(origin, quality=quality)
         return Reading(origin, to_columns(origin.kind, values))
+
+    def _gauge(self, device: Bin, sensor: SensorGeometry) -> FillGauge:
+        if sensor is not _ANY_SENSOR:
+            return FillGauge(self._city.models[device.model], sensor)
+        gauge = self._gauges.get(device.model)
+        if gauge is None:
+            gauge = self._gauges[device.model] = FillGauge(self._city.models[device.model])
+        return gauge

@@ -51,8 +51,8 @@ def resolve_timestamp(device_at: datetime | None, received_at: datetime, *, late
         return ResolvedTime(received_at, None, ())
     if not is_plausible(device_at, received_at):
         return ResolvedTime(received_at, _storable(device_at), (QUALITY_CLOCK,))
-    late = received_at - device_at > late_after
-    return ResolvedTime(device_at, None, (QUALITY_LATE,) if late else ())
+    is_late = received_at - device_at > late_after
+    return ResolvedTime(device_at, None, (QUALITY_LATE,) if is_late else ())
 
 
 def is_plausible(device_at: datetime, received_at: datetime) -> bool:
@@ -65,52 +65,54 @@ def _storable(at: datetime) -> datetime:
     return min(max(at, datetime(1, 1, 2, tzinfo=UTC)), datetime(9999, 12, 30, tzinfo=UTC))
 
 
-def fill_pct(model: BinModel, distance_mm: float, sensor: SensorGeometry = _ANYWHERE) -> float | None:
-    """Fill level in percent; None when the distance is no measurement, or deeper than the container.
+class FillGauge:
+    """Fill level of a container by the distance from its sensor down to the waste.
 
-    Source: blueprint section 4: (height - offset - distance) / (height - offset - dead_zone), clamped.
+    Args:
+        model: The container's geometry.
+        sensor: Dead zone and range of the sensor.
     """
-    depth_mm = _depth_mm(model)
-    if not _is_measured(model, distance_mm, sensor) or distance_mm > depth_mm * OVERSHOOT:
-        return None
-    dead_zone_mm = _dead_zone_mm(model, sensor)
-    # A container no deeper than its sensor is blind: full as soon as anything is seen.
-    share = (depth_mm - distance_mm) / (depth_mm - dead_zone_mm) if depth_mm > dead_zone_mm else 0.0
-    return round(100 * min(max(share, 0.0), 1.0), 2)
 
+    def __init__(self, model: BinModel, sensor: SensorGeometry = _ANYWHERE) -> None:
+        self._depth_mm = model.height_mm - model.offset_mm
+        self._dead_zone_mm = max(model.dead_zone_mm, sensor.dead_zone_mm)
+        self._range_mm = sensor.range_mm
+        self._invalid_mm = frozenset(model.invalid_mm)
 
-def apply_geometry(
-    values: dict[str, Any], model: BinModel, sensor: SensorGeometry = _ANYWHERE
-) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Add the fill level that follows from a distance; it takes precedence over the device's own fill level.
+    def _is_measured(self, distance_mm: float) -> bool:
+        """Whether a distance is no sentinel, and within what the sensor can see."""
+        return self._dead_zone_mm <= distance_mm <= self._range_mm and distance_mm not in self._invalid_mm
 
-    A distance that the sensor cannot have measured is removed, so that an unknown level is never shown as empty. One
-    that it can have measured stays, also where the container of the inventory is less deep: whoever installs the sensor
-    has to see it.
-    """
-    distance_mm = values.get("distance_mm")
-    if distance_mm is None:
-        return values, ()
-    kept = {name: value for name, value in values.items() if name not in ("distance_mm", "fill_pct")}
-    if not _is_measured(model, distance_mm, sensor):
-        return kept, (QUALITY_INVALID,)
-    fill = fill_pct(model, distance_mm, sensor)
-    if fill is None:
-        return {**kept, "distance_mm": distance_mm}, (QUALITY_GEOMETRY,)
-    return {**kept, "distance_mm": distance_mm, "fill_pct": fill}, ()
+    def fill_pct(self, distance_mm: float) -> float | None:
+        """Fill level in percent; None when the distance is no measurement, or deeper than the container.
 
+        Source: blueprint section 4: (height - offset - distance) / (height - offset - dead_zone), clamped.
+        """
+        depth_mm = self._depth_mm
+        if not self._is_measured(distance_mm) or distance_mm > depth_mm * OVERSHOOT:
+            return None
+        dead_zone_mm = self._dead_zone_mm
+        # A container no deeper than its sensor is blind: full as soon as anything is seen.
+        share = (depth_mm - distance_mm) / (depth_mm - dead_zone_mm) if depth_mm > dead_zone_mm else 0.0
+        return round(100 * min(max(share, 0.0), 1.0), 2)
 
-def _is_measured(model: BinModel, distance_mm: float, sensor: SensorGeometry) -> bool:
-    """Whether a distance is no sentinel, and within what the sensor can see."""
-    return distance_mm not in model.invalid_mm and _dead_zone_mm(model, sensor) <= distance_mm <= sensor.range_mm
+    def apply(self, values: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """Add the fill level that follows from a distance; it takes precedence over the device's own fill level.
 
-
-def _depth_mm(model: BinModel) -> float:
-    return model.height_mm - model.offset_mm
-
-
-def _dead_zone_mm(model: BinModel, sensor: SensorGeometry) -> float:
-    return max(model.dead_zone_mm, sensor.dead_zone_mm)
+        A distance that the sensor cannot have measured is removed, so that an unknown level is never shown as empty.
+        One that it can have measured stays, also where the container of the inventory is less deep: whoever installs
+        the sensor has to see it.
+        """
+        distance_mm = values.get("distance_mm")
+        if distance_mm is None:
+            return values, ()
+        fill = self.fill_pct(distance_mm)
+        if fill is not None:
+            return {**values, "fill_pct": fill}, ()
+        is_measured = self._is_measured(distance_mm)
+        removed = ("fill_pct",) if is_measured else ("fill_pct", "distance_mm")
+        kept = {name: value for name, value in values.items() if name not in removed}
+        return kept, (QUALITY_GEOMETRY if is_measured else QUALITY_INVALID,)
 
 
 def check_position(values: dict[str, Any], fix_age: timedelta | None = None) -> tuple[dict[str, Any], tuple[str, ...]]:

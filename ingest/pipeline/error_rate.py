@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -58,8 +59,16 @@ class ErrorRateMonitor:
         self._devices: OrderedDict[str, _Window] = OrderedDict()
         self.alarms: tuple[ErrorRateAlarm, ...] = ()
 
+    def observe_all(self, messages: Sequence[tuple[str, bool]]) -> None:
+        """Count messages, each a topic and whether it was rejected. A device is tracked from its first such on."""
+        if not self._devices and not self._all.bits and not any(bad for _, bad in messages):
+            self._all.seen = min(self._all.size, self._all.seen + len(messages))
+            return
+        for topic, bad in messages:
+            self.observe(topic, bad=bad)
+
     def observe(self, topic: str, *, bad: bool) -> None:
-        """Count one message. A device is tracked from its first rejected message on."""
+        """Count one message."""
         changed = self._all.push(bad=bad)
         if bad or self._devices:
             subject = topic.rpartition("/")[0] if is_native(topic) else topic

@@ -1,8 +1,7 @@
 """The journal: every message is on this disk before it is acknowledged.
 
-SQLite, WAL, synchronous=FULL, no index except the offset: one `append` is one transaction and one fsync, for any number
-of messages. Offsets only grow, across restarts and trims. Each message has a checksum, so that damage on the disk is
-told from a message that arrived malformed.
+SQLite, WAL, synchronous=FULL. A row is a segment of messages (`segments.py`): one `append` is one transaction and one
+fsync, for any number of messages. Offsets only grow, across restarts and trims.
 
 Stored messages are retained for some time, so that a damaged or lost store is filled again. Third-party messages are
 encrypted from arrival on: names and addresses of people are never on the disk in clear.
@@ -11,7 +10,7 @@ encrypted from arrival on: names and addresses of people are never on the disk i
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,9 +30,16 @@ from city.storage.sqlite import (
 from city.storage.sqlite_file import SqliteFile
 from ingest.messages import Arrival, JournalEntry
 from ingest.pipeline.seal import Seal
+from ingest.pipeline.segments import Segment, to_entries, to_frame, to_segments
 
-VERSION: Final = 2
+VERSION: Final = 3
+"""Schema version; up to 2, every message was a row of the table `arrivals`."""
 _SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS segments (last INTEGER PRIMARY KEY, first INTEGER NOT NULL, frames BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS offsets (
+    id INTEGER PRIMARY KEY CHECK (id = 1), last INTEGER NOT NULL, trimmed INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS handed_on (position INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS arrivals (
     position INTEGER PRIMARY KEY AUTOINCREMENT,
     topic TEXT NOT NULL,
@@ -41,21 +47,27 @@ CREATE TABLE IF NOT EXISTS arrivals (
     received_at REAL NOT NULL,
     checksum INTEGER NOT NULL
 );
-CREATE TABLE IF NOT EXISTS handed_on (position INTEGER NOT NULL);
 """
 SEALED: Final = ""
-"""Topic of a row whose topic and payload are encrypted together."""
+"""Topic of a message whose topic and payload are encrypted together."""
 
 READ_BYTES: Final = 4 << 20
 """Upper limit of the payload bytes of one `read`, so that a catch-up of large arrays stays small in memory."""
 MEASURE_BYTES: Final = 1 << 20
 """The file's size is measured again after so many new bytes; near the bound, every time."""
 ROW_BYTES: Final = 64
-"""Upper limit of a row's size besides topic and payload."""
-EVICT_ROWS: Final = 2_000
-"""Rows that are evicted at once from what is retained."""
-_LAST: Final = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'arrivals'"
+"""Upper limit of a segment's size besides its frames."""
+EVICT_ROWS: Final = 20
+"""Segments that are evicted at once from what is retained."""
+CONVERT_ROWS: Final = 2_000
+"""Rows of an older file that are converted in one transaction."""
+_LAST: Final = "SELECT last FROM offsets"
+_TRIMMED: Final = "SELECT trimmed FROM offsets"
 _STORED_OFFSET: Final = "SELECT coalesce(max(position), 0) FROM handed_on"
+_INSERT: Final = "INSERT INTO segments (first, last, frames) VALUES (?, ?, ?)"
+_SEGMENTS: Final = "SELECT first, last, frames FROM segments WHERE last > ? AND first < ? ORDER BY last"
+_OldRow = tuple[int, Any, Any, Any, Any]
+"""Position, topic, payload, time of receipt and checksum; on a damaged disk, of any type."""
 
 
 @dataclass(frozen=True)
@@ -107,27 +119,48 @@ class Journal(SqliteFile):
         self._retention = retention if seal else JournalRetention()
         super().__init__(open_durable(path, _SCHEMA, version=VERSION), "journal")
         self._used_bytes, self._bytes_since_measure = used_bytes(self._db), 0
-        if seal:
-            self._seal_old()
+        self._convert_old()
 
-    def _seal_old(self) -> None:
-        """Encrypt third-party messages that an older version kept in clear."""
+    def _convert_old(self) -> None:
+        """Bring the counters up to the segments, and turn the rows of an older version into segments."""
         with self._guard(), self._db:
-            foreign = [
-                row
-                for row in self._db.execute("SELECT position, topic FROM arrivals WHERE topic != ''")
-                if isinstance(row[1], str) and not is_native(row[1])
-            ]
-            for offset, topic in foreign:
-                (payload,) = self._db.execute("SELECT payload FROM arrivals WHERE position = ?", (offset,)).fetchone()
-                changed = self._to_stored(topic, _as_bytes(payload))
-                self._db.execute("UPDATE arrivals SET topic = ?, payload = ? WHERE position = ?", (*changed, offset))
+            highest = self._ask(
+                "SELECT max((SELECT coalesce(max(last), 0) FROM segments), coalesce((SELECT max(seq) "
+                "FROM sqlite_sequence WHERE name = 'arrivals'), 0))"
+            )
+            self._db.execute("INSERT OR IGNORE INTO offsets VALUES (1, 0, 0)")
+            self._db.execute("UPDATE offsets SET last = max(last, ?)", (highest,))
+        statement = "SELECT * FROM arrivals ORDER BY position LIMIT ?"
+        while True:
+            with self._guard(), self._db:
+                rows = self._db.execute(statement, (CONVERT_ROWS,)).fetchall()
+                for run in _runs(rows):
+                    frames = [self._to_frame_of_old(row) for row in run]
+                    self._db.executemany(_INSERT, to_segments(frames, run[-1][0]))
+                self._db.execute("DELETE FROM arrivals WHERE position <= ?", (rows[-1][0] if rows else 0,))
+            if not rows:
+                return
 
-    def _to_stored(self, topic: str, payload: bytes) -> tuple[str, bytes]:
-        """Topic and payload as they are written to the disk."""
-        if self._seal is None or is_native(topic):
-            return topic, payload
-        return SEALED, self._seal.seal(topic, payload)
+    def _to_frame_of_old(self, row: _OldRow) -> bytes:
+        """The frame of a row of an older version; that of a damaged row is damaged as well."""
+        _, topic, payload, received_at, checksum = row
+        try:
+            arrival = Arrival(topic, payload, datetime.fromtimestamp(received_at, UTC))
+            name, body = (topic, payload) if topic != SEALED or not self._seal else self._seal.decrypt(payload)
+            for retained in (False, True):
+                if _old_checksum(name, body, received_at, retained=retained) == checksum:
+                    return self._to_frame(msgspec.structs.replace(arrival, retained=retained))
+        except (TypeError, ValueError, OverflowError, OSError, AttributeError):
+            pass  # not even of the right types any more
+        frame = to_frame(str(topic), _as_bytes(payload), datetime.now(UTC), retained=False)
+        return bytes((frame[0] ^ 1,)) + frame[1:]
+
+    def _to_frame(self, arrival: Arrival) -> bytes:
+        """A message as it is written to the disk."""
+        topic, payload = arrival.topic, arrival.payload
+        if self._seal is not None and topic != SEALED and not is_native(topic):
+            topic, payload = SEALED, self._seal.seal(topic, payload)
+        return to_frame(topic, payload, arrival.received_at, retained=arrival.retained)
 
     def append(self, arrivals: Sequence[Arrival]) -> None:
         """Append messages durably, in order, in one transaction.
@@ -135,16 +168,8 @@ class Journal(SqliteFile):
         Raises:
             RetryLaterError: The bound is reached or the disk refused; nothing was kept.
         """
-        rows = [
-            (
-                *self._to_stored(a.topic, a.payload),
-                at := a.received_at.timestamp(),
-                _checksum(a.topic, a.payload, at, retained=a.retained),
-            )
-            for a in arrivals
-        ]
-        added = sum(len(a.payload) + len(a.topic) + ROW_BYTES for a in arrivals)
-        statement = "INSERT INTO arrivals (topic, payload, received_at, checksum) VALUES (?, ?, ?, ?)"
+        frames = [self._to_frame(arrival) for arrival in arrivals]
+        added = sum(map(len, frames)) + ROW_BYTES
         with self._guard():
             self._reopen()
             if (
@@ -159,7 +184,11 @@ class Journal(SqliteFile):
                     f"journal: {self._used_bytes} of {self._max_bytes} bytes are waiting for the store"
                 )
             with self._db:
-                self._db.executemany(statement, rows)
+                # The update takes the lock first: another process may append as well.
+                (last,) = self._db.execute(
+                    "UPDATE offsets SET last = last + ? RETURNING last", (len(frames),)
+                ).fetchone()
+                self._db.executemany(_INSERT, to_segments(frames, last))
             self._bytes_since_measure += added
 
     def read(self, *, after: int, limit: int, before: int = 1 << 62) -> list[JournalEntry]:
@@ -168,28 +197,28 @@ class Journal(SqliteFile):
 
     def read_batch(self, *, after: int, limit: int, before: int = 1 << 62) -> JournalBatch:
         """The same, and whether the bound of entries or of bytes ended the batch."""
-        statement = (
-            "SELECT position, topic, payload, received_at, checksum FROM arrivals "
-            "WHERE position > ? AND position < ? ORDER BY position LIMIT ?"
-        )
+        segments: list[Segment] = []
+        size = count = 0
         with self._guard():
-            rows = []
-            size = 0
-            for row in self._db.execute(statement, (after, before, limit)):
-                rows.append(row)
-                size += len(row[2])
-                if size > READ_BYTES:
+            after = max(after, self._ask(_TRIMMED))
+            for first, last, frames in self._db.execute(_SEGMENTS, (after, before)):
+                segments.append(Segment(first, last, _as_bytes(frames)))
+                size += len(frames)
+                count += last - max(first, after + 1) + 1
+                if count >= limit or size > READ_BYTES:
                     break
-        return JournalBatch([self._to_entry(row) for row in rows], len(rows) == limit or size > READ_BYTES)
+        entries = [
+            self._to_clear(entry)
+            for segment in segments
+            for entry in to_entries(segment)
+            if after < entry.offset < before
+        ]
+        return JournalBatch(entries[:limit], count >= limit or size > READ_BYTES)
 
     def start_after(self, offset: int) -> None:
         """Assign only offsets above `offset` from now on: a new journal must not reuse offsets that the store has."""
         with self._guard(), self._db:
-            self._db.execute(
-                "INSERT INTO sqlite_sequence (name, seq) SELECT 'arrivals', 0 "
-                "WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'arrivals')"
-            )
-            self._db.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'arrivals'", (offset,))
+            self._db.execute("UPDATE offsets SET last = max(last, ?)", (offset,))
 
     def trim(self, offset: int, now: datetime | None = None) -> None:
         """Note that everything up to an offset is stored; delete what is not retained, and free its space.
@@ -206,7 +235,8 @@ class Journal(SqliteFile):
                 had = max(offset, self._ask(_STORED_OFFSET))
                 self._db.execute("DELETE FROM handed_on")
                 self._db.execute("INSERT INTO handed_on VALUES (?)", (had,))
-                deleted = self._db.execute("DELETE FROM arrivals WHERE position <= ?", (aged,)).rowcount
+                self._db.execute("UPDATE offsets SET trimmed = max(trimmed, ?)", (aged,))
+                deleted = self._db.execute("DELETE FROM segments WHERE last <= ?", (aged,)).rowcount
             while self._retained_bytes(offset) > self._retention.max_bytes and self._evict(offset):
                 deleted += 1
             vacuum(self._db)
@@ -220,17 +250,17 @@ class Journal(SqliteFile):
 
     def _retained_bytes(self, offset: int) -> int:
         """Estimate of the bytes of retained entries up to an offset, by their share of all entries."""
-        first = self._db.execute("SELECT min(position) FROM arrivals").fetchone()[0]
-        if first is None or first > offset:
+        first = self._first()
+        if first > offset:
             return 0
         return int(used_bytes(self._db) * (offset - first + 1) / (self._ask(_LAST) - first + 1))
 
     def _evict(self, offset: int) -> bool:
         """Delete the oldest retained entries; False when there are none."""
-        chosen = "SELECT position FROM arrivals WHERE position <= ? ORDER BY position LIMIT ?"
+        chosen = "SELECT last FROM segments WHERE last <= ? ORDER BY last LIMIT ?"
         with self._db:
             deleted = self._db.execute(
-                f"DELETE FROM arrivals WHERE position IN ({chosen})",  # noqa: S608 - our own text
+                f"DELETE FROM segments WHERE last IN ({chosen})",  # noqa: S608 - our own text
                 (offset, EVICT_ROWS),
             ).rowcount
         self._wal_has_deletions |= deleted > 0
@@ -242,14 +272,20 @@ class Journal(SqliteFile):
     def first(self) -> int:
         """The lowest offset kept; `last` + 1 when the journal is empty."""
         with self._guard():
-            lowest = self._db.execute("SELECT min(position) FROM arrivals").fetchone()[0]
-            return int(lowest) if lowest else self._ask(_LAST) + 1
+            return self._first()
+
+    def _first(self) -> int:
+        return self._next_after(self._ask(_TRIMMED))
 
     def next_after(self, offset: int) -> int:
         """The lowest offset kept above another; `last` + 1 when there is none."""
         with self._guard():
-            lowest = self._db.execute("SELECT min(position) FROM arrivals WHERE position > ?", (offset,)).fetchone()[0]
-            return int(lowest) if lowest else max(offset, self._ask(_LAST)) + 1
+            return self._next_after(max(offset, self._ask(_TRIMMED)))
+
+    def _next_after(self, offset: int) -> int:
+        statement = "SELECT first FROM segments WHERE last > ? ORDER BY last LIMIT 1"
+        row = self._db.execute(statement, (offset,)).fetchone()
+        return max(int(row[0]), offset + 1) if row else max(offset, self._ask(_LAST)) + 1
 
     def last(self) -> int:
         """The highest offset ever assigned."""
@@ -270,13 +306,8 @@ class Journal(SqliteFile):
 
     def oldest(self, *, after: int) -> datetime | None:
         """Time of receipt of the first entry after an offset; None when there is none."""
-        statement = "SELECT received_at FROM arrivals WHERE position > ? ORDER BY position LIMIT 1"
-        with self._guard():
-            row = self._db.execute(statement, (after,)).fetchone()
-        try:
-            return datetime.fromtimestamp(row[0], UTC) if row else None
-        except (TypeError, ValueError, OverflowError, OSError):
-            return datetime.now(UTC)  # the disk has changed it
+        entries = self.read(after=after, limit=1)
+        return entries[0].arrival.received_at if entries else None
 
     def bytes(self) -> int:
         """Bytes of the file's used pages."""
@@ -286,21 +317,31 @@ class Journal(SqliteFile):
     def _ask(self, statement: str) -> int:
         return int(self._db.execute(statement).fetchone()[0])
 
-    def _unseal(self, topic: Any, payload: Any) -> tuple[Any, Any]:  # noqa: ANN401 - what a damaged disk holds
-        if topic != SEALED or self._seal is None:
-            return topic, payload
-        return self._seal.decrypt(payload)
-
-    def _to_entry(self, row: tuple[int, Any, Any, Any, Any]) -> JournalEntry:
-        offset, topic, payload, received_at, checksum = row
+    def _to_clear(self, entry: JournalEntry) -> JournalEntry:
+        """An entry with its topic and payload decrypted; damaged if that fails."""
+        if entry.arrival.topic != SEALED or entry.damaged or self._seal is None:
+            return entry
         try:
-            return _verify(offset, *self._unseal(topic, payload), received_at, checksum)
-        except (TypeError, ValueError):
-            return _damaged_entry(offset, topic, payload)
+            topic, payload = self._seal.decrypt(entry.arrival.payload)
+        except ValueError:
+            return msgspec.structs.replace(entry, damaged=True)
+        return JournalEntry(entry.offset, msgspec.structs.replace(entry.arrival, topic=topic, payload=payload))
 
 
-def _checksum(topic: str, payload: bytes, received_at: float, *, retained: bool) -> int:
-    """Checksum over all stored fields; the `retained` flag is stored nowhere else."""
+def _runs(rows: Sequence[_OldRow]) -> Iterator[list[_OldRow]]:
+    """Rows in order of position, in runs without gaps."""
+    run: list[_OldRow] = []
+    for row in rows:
+        if run and row[0] != run[-1][0] + 1:
+            yield run
+            run = []
+        run.append(row)
+    if run:
+        yield run
+
+
+def _old_checksum(topic: str, payload: bytes, received_at: float, *, retained: bool) -> int:
+    """Checksum of a row of an older version, over all stored fields; the `retained` flag is stored nowhere else."""
     return zlib.crc32(payload, zlib.crc32(f"{topic} {received_at!r}{' retained' * retained}".encode()))
 
 
@@ -320,22 +361,6 @@ def open_journal(settings: Settings, secrets: Secrets | None = None) -> Journal:
             min(settings.journal_keep_mb << 20, bound // 2), timedelta(hours=settings.journal_keep_h)
         ),
     )
-
-
-def _verify(offset: int, topic: Any, payload: Any, received_at: Any, checksum: Any) -> JournalEntry:  # noqa: ANN401 - what a damaged disk holds
-    try:
-        arrival = Arrival(topic, payload, datetime.fromtimestamp(received_at, UTC))
-        if _checksum(topic, payload, received_at, retained=False) == checksum:
-            return JournalEntry(offset, arrival)
-        if _checksum(topic, payload, received_at, retained=True) == checksum:
-            return JournalEntry(offset, msgspec.structs.replace(arrival, retained=True))
-    except (TypeError, ValueError, OverflowError, OSError):
-        pass  # not even of the right types any more
-    return _damaged_entry(offset, topic, payload)
-
-
-def _damaged_entry(offset: int, topic: object, payload: object) -> JournalEntry:
-    return JournalEntry(offset, Arrival(str(topic), _as_bytes(payload), datetime.now(UTC)), damaged=True)
 
 
 def _as_bytes(value: object) -> bytes:

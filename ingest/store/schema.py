@@ -41,6 +41,8 @@ _TEXT_COLUMNS: Final = {
 
 def to_columns(kind: Kind, values: dict[str, Any]) -> dict[str, Value]:
     """Values as they are stored: lists and mappings become JSON text."""
+    if not _TEXT_COLUMNS[kind]:
+        return values
     texts = {name for name in _TEXT_COLUMNS[kind] & values.keys() if not isinstance(values[name], str)}
     return {**values, **{name: msgspec.json.encode(values[name]).decode() for name in texts}} if texts else values
 

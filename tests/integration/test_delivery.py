@@ -178,5 +178,5 @@ def test_a_lost_device_is_told_by_the_broker_and_a_stopped_one_by_itself(
 def ingest_stored(broker: RunningBroker) -> int:
     """How many messages the journal of a running ingest has taken so far."""
     with closing(sqlite3.connect(broker.folder / "ingest" / "journal.sqlite", timeout=10)) as db:
-        row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'arrivals'").fetchone()
+        row = db.execute("SELECT last FROM offsets").fetchone()
     return int(row[0]) if row else 0

@@ -15,7 +15,7 @@ from city.inventory.loader import builtin_city, load_city
 from city.inventory.model import City
 from edge.simulator.emission import Emission, StatusEmission, TelemetryEmission
 from edge.simulator.world import World
-from ingest.decoding.validation import apply_geometry
+from ingest.decoding.validation import FillGauge
 from ingest.derive.deriver import Deriver
 from ingest.store.influx.checkpoint import Checkpoint
 from ingest.store.influx.http import InfluxAddress, InfluxHttp
@@ -94,7 +94,7 @@ class _Filler:
             values: dict[str, Any] = emission.values
             quality: tuple[str, ...] = ()
             if kind == "bin":
-                values, quality = apply_geometry(values, self._city.models[self._city.bins[emission.device].model])
+                values, quality = FillGauge(self._city.models[self._city.bins[emission.device].model]).apply(values)
             return Reading(msgspec.structs.replace(origin, quality=quality), to_columns(kind, values))
         return EventRecord(origin, emission.type, emission.state, emission.detail)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from city.inventory.model import BinModel, City, SensorGeometry
 from ingest.decoding.decoder import Decoder
 from ingest.decoding.results import DecodeResult
-from ingest.decoding.validation import apply_geometry, fill_pct
+from ingest.decoding.validation import FillGauge
 from ingest.messages import Arrival
 from ingest.store.records import EventRecord, Reading, StatusRecord
 
@@ -69,9 +69,8 @@ def test_a_distance_deeper_than_the_container_is_stored_and_gives_no_fill_level(
 @given(distance_mm=st.floats(0, 20_000), range_mm=st.floats(100, 20_000))
 def test_what_a_sensor_can_measure_is_kept_whatever_the_container(distance_mm: float, range_mm: float) -> None:
     model = BinModel("m", "steel", 6000, 800, dead_zone_mm=50)
-    values, quality = apply_geometry(
-        {"distance_mm": distance_mm}, model, SensorGeometry(range_mm=range_mm, dead_zone_mm=30)
-    )
+    gauge = FillGauge(model, SensorGeometry(range_mm=range_mm, dead_zone_mm=30))
+    values, quality = gauge.apply({"distance_mm": distance_mm})
     assert ("distance_mm" in values) is (50 <= distance_mm <= range_mm)
     assert ("fill_pct" in values) is (50 <= distance_mm <= min(range_mm, 1000))
     assert quality == (() if "fill_pct" in values else ("geometry",) if "distance_mm" in values else ("invalid",))
@@ -80,7 +79,7 @@ def test_what_a_sensor_can_measure_is_kept_whatever_the_container(distance_mm: f
 @given(distance_mm=st.floats(0, 20_000))
 def test_fill_is_a_share_or_unknown(distance_mm: float) -> None:
     model = BinModel("m", "steel", 6000, 1600, offset_mm=100, dead_zone_mm=250)
-    share = fill_pct(model, distance_mm)
+    share = FillGauge(model).fill_pct(distance_mm)
     assert share is None or 0 <= share <= 100
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import zlib
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -39,6 +40,13 @@ FOREIGN = [
     (f"owntracks/{USER}/phone", json.dumps({"_type": "location", "tid": "ml", "lat": 1, "lon": 2, "tst": 1}).encode()),
     ("unifi/default/sta", f'[{{"mac": "{CLIENT}", "hostname": "{PERSON}"'.encode()),
 ]
+
+
+ROWS_OF_VERSION_2 = """
+PRAGMA user_version=2;
+CREATE TABLE arrivals (position INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, payload BLOB NOT NULL,
+    received_at REAL NOT NULL, checksum INTEGER NOT NULL);
+"""
 
 
 def found_in(folder: Path, texts: list[bytes]) -> list[tuple[str, bytes]]:
@@ -81,10 +89,12 @@ def test_no_name_and_no_address_of_a_person_is_ever_on_the_disk(hotspots: City, 
 
 
 def test_what_an_older_version_has_kept_in_clear_is_sealed_when_it_is_opened(tmp_path: Path) -> None:
-    path = tmp_path / "journal.sqlite"
-    old = Journal(path, max_bytes=1 << 20)
-    old.append([Arrival(topic, payload, NOW) for topic, payload in FOREIGN])
-    old.close()
+    path, at = tmp_path / "journal.sqlite", NOW.timestamp()
+    with closing(sqlite3.connect(path)) as old, old:
+        old.executescript(ROWS_OF_VERSION_2)
+        for topic, payload in FOREIGN:
+            checksum = zlib.crc32(payload, zlib.crc32(f"{topic} {at!r}".encode()))
+            old.execute("INSERT INTO arrivals VALUES (NULL, ?, ?, ?, ?)", (topic, payload, at, checksum))
     assert found_in(tmp_path, SECRETS)
     journal = Journal(
         path, max_bytes=1 << 20, seal=Seal(b"k" * 32), retention=JournalRetention(1 << 20, timedelta(hours=24))

@@ -90,7 +90,7 @@ def test_positions_never_come_again(tmp_path: Path, journal: Journal) -> None:
 
 
 def test_at_its_bound_the_journal_refuses_and_drops_nothing(tmp_path: Path) -> None:
-    small = Journal(tmp_path / "small.sqlite", max_bytes=40_000)
+    small = Journal(tmp_path / "small.sqlite", max_bytes=60_000)
     small.append([arrival(1), arrival(2)])
     with pytest.raises(RetryLaterError, match="waiting for the store"):
         small.append([arrival(n) for n in range(3, 900)])
@@ -101,7 +101,7 @@ def test_at_its_bound_the_journal_refuses_and_drops_nothing(tmp_path: Path) -> N
             small.append([arrival(kept + 1)])
     assert 50 < kept < 899
     assert [entry.offset for entry in small.read(after=0, limit=999)] == list(range(1, kept + 1))
-    assert small.bytes() <= 50_000  # the bound, and a page or two
+    assert small.bytes() <= 70_000  # the bound, and a page or two
     small.trim(kept)
     small.append([arrival(kept + 1)])
 
@@ -317,7 +317,8 @@ def test_a_message_that_the_disk_has_changed_is_a_dead_letter(
 ) -> None:
     journal.append([arrival(1), arrival(2)])
     with closing(sqlite3.connect(tmp_path / "journal.sqlite")) as db, db:
-        db.execute("UPDATE arrivals SET payload = replace(payload, '5', '6') WHERE position = 1")
+        (frames,) = db.execute("SELECT frames FROM segments").fetchone()
+        db.execute("UPDATE segments SET frames = ?", (frames.replace(b"5", b"6", 1),))
     store = MemoryStore()
     committed_offsets(journal, city, store, box)
     assert [life.seqs for life in store.stored_sequences()] == [((2, 2),)]

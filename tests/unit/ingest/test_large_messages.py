@@ -128,7 +128,7 @@ def test_a_devices_message_beyond_its_bound_is_kept_in_part() -> None:
 
 def test_the_journal_says_that_more_follows_behind_large_messages(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.sqlite", max_bytes=1 << 30)
-    large = Arrival(DEVICES, bytes(READ_BYTES), NOW)
+    large = Arrival(DEVICES, bytes(READ_BYTES // 2 + 1), NOW)
     journal.append([large, large, Arrival(DEVICES, b"", NOW)])
     sizes = []
     after, is_full = 0, True
