@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, Final
 
 from broker.contract.codec import (
     elements_of,
@@ -29,16 +29,20 @@ from broker.contract.payloads import (
 )
 from broker.contract.topics import TOPICS_REMEMBERED, Topic, is_native, is_platforms, parse_review_topic, parse_topic
 from city.errors import PayloadError, TopicError
-from city.inventory.model import City, Device
+from city.inventory.model import Bin, City, Device
 from city.inventory.provider import InventoryProvider
+from ingest.decoding.columns import ColumnDecoder, DecodedBatch, TelemetryTopic
 from ingest.decoding.formats.port import CodecRunner
 from ingest.decoding.formats.registry import level_events
 from ingest.decoding.pseudonyms import Pseudonyms
 from ingest.decoding.record_builder import RecordBuilder
 from ingest.decoding.results import DEAD_LETTERS_MAX, DecodeResult
 from ingest.decoding.third_party import KEPT_PART_BYTES, ThirdPartyDecoder
-from ingest.messages import Arrival
+from ingest.messages import Arrival, JournalEntry
 from ingest.store.records import EventRecord, Reading, StatusRecord
+
+DAMAGED: Final = "the disk has changed this message in the journal"
+"""Reason of the dead letter of a damaged entry."""
 
 
 class Decoder:
@@ -74,13 +78,9 @@ class Decoder:
         """Records and dead letters of one message. Never raises, whatever the input."""
         return self._current().decode(arrival)
 
-    def decode_plain(self, arrivals: Sequence[Arrival]) -> list[Reading | None]:
-        """The record of each message that is one plain reading of a device of the city; None for any other message.
-
-        `decode` gives the same record, at twice the cost. Never raises.
-        """
-        decode = self._current().decode_plain
-        return [decode(arrival) for arrival in arrivals]
+    def decode_batch(self, entries: Sequence[JournalEntry]) -> DecodedBatch:
+        """Decode messages of the journal: plain readings into columns. Never raises, whatever the input."""
+        return self._current().columns.decode_batch(entries)
 
     def level_events(self) -> frozenset[str]:
         """Event types of which only changes are stored, by the formats and by the inventory's profiles."""
@@ -100,13 +100,6 @@ class Decoder:
         return SnapshotDecoder(city, self._late_after, self._pseudonym_key, self._codecs)
 
 
-class _TelemetryTopic(NamedTuple):
-    """What a telemetry topic of a known device says, and the decoder of its readings."""
-
-    device: Device
-    decode: Callable[[bytes], Telemetry]
-
-
 class SnapshotDecoder:
     """Decodes messages against one snapshot of the inventory.
 
@@ -123,34 +116,34 @@ class SnapshotDecoder:
         self.version = city.version
         self._city = city
         self._builder = RecordBuilder(city, late_after)
-        self._telemetry_topics: dict[str, _TelemetryTopic | None] = {}
+        self._telemetry_topics: dict[str, TelemetryTopic | None] = {}
+        self.columns = ColumnDecoder(self._telemetry_topic, self._reading, self._decode_entry, late_after)
         pseudonyms = Pseudonyms(pseudonym_key, city.time_zone)
         self._third_party = ThirdPartyDecoder(city, self._builder, pseudonyms, codecs)
 
-    def decode_plain(self, arrival: Arrival) -> Reading | None:
-        """The record of one plain reading on a telemetry topic of a known device; None for everything else."""
-        try:
-            topic = self._telemetry_topics[arrival.topic]
-        except KeyError:
-            topic = self._telemetry_topic(arrival.topic)
-        if topic is None or len(arrival.payload) > MAX_PAYLOAD_BYTES:
-            return None
-        try:
-            return self._reading(topic.device, topic.decode(arrival.payload), arrival.received_at)
-        except Exception:  # noqa: BLE001 - `decode` says what it is
-            return None
+    def _decode_entry(self, entry: JournalEntry) -> DecodeResult:
+        if entry.damaged:
+            return DecodeResult([], [Rejected(entry.arrival.payload, DAMAGED)])
+        return self.decode(entry.arrival)
 
-    def _telemetry_topic(self, name: str) -> _TelemetryTopic | None:
-        decoded: _TelemetryTopic | None = None
+    def _telemetry_topic(self, name: str) -> TelemetryTopic | None:
+        """What a telemetry topic of a known device says; None for every other topic."""
+        try:
+            return self._telemetry_topics[name]
+        except KeyError:
+            pass
+        told: TelemetryTopic | None = None
         if is_native(name):
             with contextlib.suppress(TopicError):
                 topic = parse_topic(name)
                 if topic.channel == "telemetry":
-                    decoded = _TelemetryTopic(self._known_device(topic), telemetry_decoder(topic.kind))
+                    device = self._known_device(topic)
+                    gauge = self._builder.gauge(device) if isinstance(device, Bin) else None
+                    told = TelemetryTopic(device, telemetry_decoder(topic.kind), gauge)
         if len(self._telemetry_topics) >= TOPICS_REMEMBERED:
             self._telemetry_topics.clear()
-        self._telemetry_topics[name] = decoded
-        return decoded
+        self._telemetry_topics[name] = told
+        return told
 
     def decode(self, arrival: Arrival) -> DecodeResult:
         """Records and dead letters of one message.

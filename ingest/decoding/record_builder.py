@@ -65,10 +65,12 @@ class RecordBuilder:
             origin = msgspec.structs.replace(origin, quality=quality)
         return Reading(origin, to_columns(origin.kind, values))
 
-    def _gauge(self, device: Bin, sensor: SensorGeometry) -> FillGauge:
-        if sensor is not _ANY_SENSOR:
-            return FillGauge(self._city.models[device.model], sensor)
+    def gauge(self, device: Bin) -> FillGauge:
+        """The fill gauge of a container whose sensor has no limits of its own."""
         gauge = self._gauges.get(device.model)
         if gauge is None:
             gauge = self._gauges[device.model] = FillGauge(self._city.models[device.model])
         return gauge
+
+    def _gauge(self, device: Bin, sensor: SensorGeometry) -> FillGauge:
+        return self.gauge(device) if sensor is _ANY_SENSOR else FillGauge(self._city.models[device.model], sensor)

@@ -77,6 +77,8 @@ class FillGauge:
         self._depth_mm = model.height_mm - model.offset_mm
         self._dead_zone_mm = max(model.dead_zone_mm, sensor.dead_zone_mm)
         self._range_mm = sensor.range_mm
+        self._span_mm = self._depth_mm - self._dead_zone_mm
+        self._deepest_mm = self._depth_mm * OVERSHOOT
         self._invalid_mm = frozenset(model.invalid_mm)
 
     def _is_measured(self, distance_mm: float) -> bool:
@@ -88,13 +90,11 @@ class FillGauge:
 
         Source: blueprint section 4: (height - offset - distance) / (height - offset - dead_zone), clamped.
         """
-        depth_mm = self._depth_mm
-        if not self._is_measured(distance_mm) or distance_mm > depth_mm * OVERSHOOT:
+        if not self._is_measured(distance_mm) or distance_mm > self._deepest_mm:
             return None
-        dead_zone_mm = self._dead_zone_mm
         # A container no deeper than its sensor is blind: full as soon as anything is seen.
-        share = (depth_mm - distance_mm) / (depth_mm - dead_zone_mm) if depth_mm > dead_zone_mm else 0.0
-        return round(100 * min(max(share, 0.0), 1.0), 2)
+        share = (self._depth_mm - distance_mm) / self._span_mm if self._span_mm > 0 else 0.0
+        return 0.0 if share <= 0 else 100.0 if share >= 1 else round(100 * share, 2)
 
     def apply(self, values: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
         """Add the fill level that follows from a distance; it takes precedence over the device's own fill level.

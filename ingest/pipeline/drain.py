@@ -13,13 +13,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 import msgspec
 import structlog
 
 from broker.contract.codec import elements_of, sequence_ids_of
-from broker.contract.payloads import Rejected
 from broker.contract.topics import is_native, parse_topic
 from city.backoff import Backoff
 from city.errors import RetryLaterError, RowsRejectedError, TopicError
@@ -32,16 +32,19 @@ from ingest.pipeline.error_rate import ErrorRateMonitor
 from ingest.pipeline.journal import Journal
 from ingest.pipeline.replay import finish_replays, release_quarantined
 from ingest.pipeline.stateful_rules import StatefulRules
+from ingest.pipeline.temperatures import hot_devices
 from ingest.store.manifest import StoreManifest
 from ingest.store.parked.dead_letters import DeadLetter, DeadLetterQueue
 from ingest.store.parked.quarantine import Quarantine, QuarantinedMessage
 from ingest.store.port import Ranges, Store
-from ingest.store.records import EventRecord, Record, StatusRecord
+from ingest.store.record_batch import ReadingColumns, RecordBatch
+from ingest.store.records import EventRecord, Record, StatusRecord, device_of
 from ingest.store.reopening import ReopeningStore, StoreChangedError
 
 log = structlog.get_logger("ingest")
 
-BATCH_MAX: Final = 4_000
+BATCH_MAX: Final = 10_000
+"""Messages of one batch: what a store does once for each device and batch is most of its work in small ones."""
 BATCH_PAUSE_S: Final = 0.15
 """Pause between batches, so that one commit of the store carries many readings; latency stays below 1 s."""
 RETRY_MIN_S: Final = 0.3
@@ -69,10 +72,11 @@ class Totals(msgspec.Struct):
 
 
 class _DecodedBatch(NamedTuple):
-    """Records in order of arrival with their sources, and the results of all messages but plain readings."""
+    """Records in order of arrival with their sources, columns of readings, and the results that are not columns."""
 
     records: list[tuple[JournalEntry, Record]]
-    unusual: list[tuple[JournalEntry, DecodeResult]]
+    columns: list[ReadingColumns]
+    others: list[tuple[JournalEntry, DecodeResult]]
 
 
 class Drain:
@@ -273,20 +277,29 @@ class Drain:
                 self.store_error = ""
                 return True
 
-    def _store(self, gap: OffsetRange, batch: Sequence[JournalEntry]) -> None:
-        decoded = self._decode(batch)
-        dead_letters = [letter for entry, result in decoded.unusual for letter in _dead_letters_of(entry, result)]
+    def _store(self, gap: OffsetRange, batch: Sequence[JournalEntry], *, in_columns: bool = True) -> None:
+        decoded = self._decode(batch, in_columns=in_columns)
+        dead_letters = [letter for entry, result in decoded.others for letter in _dead_letters_of(entry, result)]
         records_with_source = self._apply_rules(decoded.records)
+        for block in decoded.columns:
+            self._rules.apply_to_columns(block)
+        records = RecordBatch([record for _, record in records_with_source], decoded.columns)
         last = batch[-1].offset
         committed_offsets = self._tracker.offsets_after(gap.after + 1, last)
-        self._note_expected(record for entry, record in records_with_source if is_native(entry.arrival.topic))
+        if self._manifest is not None:
+            native = [record for entry, record in records_with_source if is_native(entry.arrival.topic)]
+            self._manifest.note(RecordBatch(native, decoded.columns), self._journal.last())
         self._dead_letters.add(dead_letters)
         self._quarantine.add(
-            [message for entry, result in decoded.unusual for message in _quarantined_messages(entry, result)]
+            [message for entry, result in decoded.others for message in _quarantined_messages(entry, result)]
         )
         try:
-            written = self._writer.write([record for _, record in records_with_source], committed_offsets)
+            written = self._writer.write(records, committed_offsets)
         except RowsRejectedError as exc:
+            if records.columns:
+                # As records, each refused row is known with its message.
+                self._store(gap, batch, in_columns=False)
+                return
             rejections = [
                 _store_rejection(*records_with_source[index], reason) for index, reason in exc.rejected.items()
             ]
@@ -303,23 +316,23 @@ class Drain:
         self.totals.without_effect += len(decoded.records) - len(records_with_source) - again
         self._count(batch, decoded, len(dead_letters), written.stored, written.duplicates + again)
 
-    def _decode(self, batch: Sequence[JournalEntry]) -> _DecodedBatch:
-        """Decode a batch: most messages are one plain reading each, which costs half as much as any other."""
-        plain = self._decoder.decode_plain([entry.arrival for entry in batch])
-        records: list[tuple[JournalEntry, Record]] = []
-        unusual: list[tuple[JournalEntry, DecodeResult]] = []
-        for entry, reading in zip(batch, plain, strict=True):
-            if reading is not None and not entry.damaged:
-                records.append((entry, reading))
-                continue
-            result = self._decode_unusual(entry)
-            unusual.append((entry, result))
-            records += [(entry, record) for record in result.records]
-        return _DecodedBatch(records, unusual)
-
-    def _note_expected(self, records: Iterable[Record]) -> None:
-        if self._manifest is not None:
-            self._manifest.note(records, self._journal.last())
+    def _decode(self, batch: Sequence[JournalEntry], *, in_columns: bool) -> _DecodedBatch:
+        """Decode a batch. No device has both records and rows of columns: its order counts for rules and duplicates."""
+        decoded = self._decoder.decode_batch(batch)
+        records = [(place, record) for place, result in decoded.others for record in result.records]
+        one_by_one = {device_of(record) for _, record in records if not isinstance(record, StatusRecord)}
+        columns = []
+        for block in decoded.columns:
+            devices = one_by_one | hot_devices(block) if in_columns else set(block.devices)
+            kept, taken = block.without_devices(devices)
+            columns.append(kept)
+            records += taken
+        records.sort(key=itemgetter(0))
+        return _DecodedBatch(
+            [(batch[place], record) for place, record in records],
+            columns,
+            [(batch[place], result) for place, result in decoded.others],
+        )
 
     def _apply_rules(self, records_with_source: list[tuple[JournalEntry, Record]]) -> list[tuple[JournalEntry, Record]]:
         """Records after the stateful rules, each with its journal entry; unchanged level events are left out."""
@@ -330,21 +343,14 @@ class Drain:
             if record is not None
         ]
 
-    def _decode_unusual(self, entry: JournalEntry) -> DecodeResult:
-        if entry.damaged:
-            return DecodeResult(
-                [], [Rejected(entry.arrival.payload, "the disk has changed this message in the journal")]
-            )
-        return self._decoder.decode(entry.arrival)
-
     def _count(
         self, batch: Sequence[JournalEntry], decoded: _DecodedBatch, dead: int, stored: int, duplicates: int
     ) -> None:
-        bad = {entry.offset for entry, result in decoded.unusual if result.rejected}
+        bad = {entry.offset for entry, result in decoded.others if result.rejected}
         self.error_rate.observe_all([(entry.arrival.topic, entry.offset in bad) for entry in batch])
-        unknown = sum(result.unknown_fields for _, result in decoded.unusual)
-        ignored = sum(result.ignored for _, result in decoded.unusual)
-        quarantined = sum(len(result.unknown_devices) for _, result in decoded.unusual)
+        unknown = sum(result.unknown_fields for _, result in decoded.others)
+        ignored = sum(result.ignored for _, result in decoded.others)
+        quarantined = sum(len(result.unknown_devices) for _, result in decoded.others)
         for counter, amount in (
             (metrics.STORED, stored),
             (metrics.DUPLICATES, duplicates),

@@ -59,15 +59,22 @@ def to_entries(segment: Segment) -> list[JournalEntry]:
     if not frames:
         return [_damaged_entry(segment.last, frames)]
     entries: list[JournalEntry] = []
-    place, position = 0, segment.first
-    while place < len(frames):
-        entry = _read(frames, place, position)
-        if entry is None:
-            return entries + _behind_damage(segment, place, position)
-        entries.append(entry)
-        place = _end(frames, place)
+    place, position, size = 0, segment.first, len(frames)
+    unpack, crc32, from_seconds = _HEADER.unpack_from, zlib.crc32, datetime.fromtimestamp
+    # `_read` in a loop, for the many that are whole.
+    while place + _HEADER.size <= size:
+        checksum, payload_bytes, topic_bytes, retained, received_at = unpack(frames, place)
+        topic_at = place + _HEADER.size
+        payload_at = topic_at + topic_bytes
+        end = payload_at + payload_bytes
+        if end > size or crc32(frames[place + _CHECKSUM.size : end]) != checksum:
+            break
+        topic = frames[topic_at:payload_at].decode("utf-8", "surrogatepass")
+        arrival = Arrival(topic, frames[payload_at:end], from_seconds(received_at, UTC), retained == 1)
+        entries.append(JournalEntry(position, arrival))
+        place = end
         position += 1
-    return entries
+    return entries + _behind_damage(segment, place, position) if place < size else entries
 
 
 def _end(frames: bytes, place: int) -> int:

@@ -18,6 +18,7 @@ from city.inventory.geo import distance_km
 from ingest.decoding.validation import AHEAD_MAX, RATE_MAX_KBPS, merge_flags, without_fix
 from ingest.pipeline.temperatures import TemperatureSample, is_lone_heat, without_temperature
 from ingest.store.port import EventQuery, Latest, TelemetryReader
+from ingest.store.record_batch import ReadingColumns
 from ingest.store.records import QUALITY_JUMP, ClientList, EventRecord, Reading, Record, Value
 
 K = TypeVar("K")
@@ -147,6 +148,22 @@ class StatefulRules:
         for staged in self._staged:
             staged.discard()
         return [self._apply_to(record) for record in records]
+
+    def apply_to_columns(self, columns: ReadingColumns) -> None:
+        """Take note of readings that no rule changes; call it after `apply` of the same batch.
+
+        Args:
+            columns: Readings without positions and counters, none of a device of `hot_devices`.
+        """
+        newest: dict[str, TemperatureSample] = {}
+        temperatures = columns.values.get("temperature_c", ())
+        for device, at, celsius in zip(columns.devices, columns.measured_at, temperatures, strict=False):
+            if celsius is not None and (device not in newest or at >= newest[device].at):
+                newest[device] = TemperatureSample(at, float(celsius))
+        for device, sample in newest.items():
+            before = self._temperatures.get(device)
+            if before is None or sample.at >= before.at:
+                self._temperatures[device] = sample
 
     def commit(self) -> None:
         """Keep the state of the batch last applied, which is now stored."""

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from ingest.decoding.validation import merge_flags
+from ingest.store.record_batch import ReadingColumns
 from ingest.store.records import QUALITY_UNCONFIRMED, Reading
 from ingest.store.views.device_condition import HOT_C
 
@@ -23,6 +24,16 @@ class TemperatureSample(msgspec.Struct, frozen=True):
 
     at: datetime
     celsius: float
+
+
+def hot_devices(columns: ReadingColumns) -> set[str]:
+    """The devices with a temperature that only the one before can confirm."""
+    temperatures = columns.values.get("temperature_c", ())
+    return {
+        device
+        for device, celsius in zip(columns.devices, temperatures, strict=False)
+        if celsius is not None and celsius >= HOT_C
+    }
 
 
 def is_lone_heat(before: TemperatureSample | None, celsius: float) -> bool:

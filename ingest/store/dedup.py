@@ -7,6 +7,7 @@ from typing import Final
 
 from ingest.store.intervals import IntervalSet
 from ingest.store.latest import LastValueCache
+from ingest.store.record_batch import ReadingColumns
 from ingest.store.records import Record, StatusRecord
 
 RANGES_MAX: Final = 1_024
@@ -38,3 +39,21 @@ def deduplicate(
     for ranges in touched.values():
         ranges.keep_highest(RANGES_MAX)
     return fresh, touched
+
+
+def deduplicate_columns(columns: ReadingColumns, seen: SeenSequences) -> tuple[ReadingColumns, SeenSequences]:
+    """The same for readings in columns, by device and epoch."""
+    touched: SeenSequences = {}
+    repeated: list[int] = []
+    for key, rows in columns.groups.items():
+        ranges = touched[key] = seen[key].copy() if key in seen else IntervalSet()
+        seqs = [columns.seqs[row] for row in rows]
+        if not ranges.add_run(seqs):
+            repeated += [row for row, seq in zip(rows, seqs, strict=True) if not ranges.add(seq)]
+        ranges.keep_highest(RANGES_MAX)
+    if not repeated:
+        return columns, touched
+    keep = [True] * len(columns)
+    for row in repeated:
+        keep[row] = False
+    return columns.filter(keep), touched

@@ -37,6 +37,17 @@ class IntervalSet:
         self._ends[low:high] = [last]
         return True
 
+    def add_run(self, numbers: list[int]) -> bool:
+        """Add numbers if each is one more than the last, and all are above the set; else add nothing and return False.
+
+        That is how the readings of a device come.
+        """
+        first, last = numbers[0], numbers[-1]
+        if (self._ends and first <= self._ends[-1]) or numbers != list(range(first, last + 1)):
+            return False
+        self.add(first, last)
+        return True
+
     def copy(self) -> IntervalSet:
         """An independent set of the same numbers."""
         copied = IntervalSet()

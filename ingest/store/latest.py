@@ -11,6 +11,7 @@ import msgspec
 
 from broker.contract.topics import Kind
 from ingest.store.port import FieldValue, Latest
+from ingest.store.record_batch import ReadingColumns, RecordBatch
 from ingest.store.records import Connectivity, Reading, Record, StatusRecord, Value
 
 MISSED_INTERVALS = 3
@@ -53,7 +54,11 @@ class LastValueCache:
         """Merge records that were just stored."""
         readings: defaultdict[str, list[Reading]] = defaultdict(list)
         statuses: list[StatusRecord] = []
-        for record in records:
+        plain, blocks = (records.records, records.columns) if isinstance(records, RecordBatch) else (records, ())
+        for block in blocks:
+            for device, rows in newest_rows(block).items():
+                readings[device] += [block.reading(row) for row in rows]
+        for record in plain:
             if isinstance(record, Reading):
                 readings[record.origin.device].append(record)
             elif isinstance(record, StatusRecord):
@@ -89,6 +94,30 @@ class LastValueCache:
             for latest in candidates
             if (kind is None or latest.kind == kind) and (changed_since is None or latest.received_at > changed_since)
         ]
+
+
+def newest_rows(columns: ReadingColumns) -> dict[str, list[int]]:
+    """Rows of each device that its last values can come from.
+
+    They are the newest, those measured at the same time, those with a field that these lack, and the last received.
+    """
+    by_device: defaultdict[str, list[int]] = defaultdict(list)
+    for (device, _), rows in columns.groups.items():
+        by_device[device] += rows
+    absences = [column for column in columns.values.values() if None in column]
+    chosen: dict[str, list[int]] = {}
+    measured_at, received_at = columns.measured_at, columns.received_at
+    for device, rows in by_device.items():
+        newest = max(measured_at[row] for row in rows)
+        last = max(rows, key=received_at.__getitem__)
+        newest_row = next(row for row in rows if measured_at[row] == newest)
+        lacking = [column for column in absences if column[newest_row] is None]
+        chosen[device] = [
+            row
+            for row in rows
+            if measured_at[row] == newest or row == last or any(column[row] is not None for column in lacking)
+        ]
+    return chosen
 
 
 def merge_readings(known: Latest | None, readings: Sequence[Reading]) -> Latest:

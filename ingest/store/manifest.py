@@ -19,6 +19,7 @@ from city.storage.sqlite_file import SqliteFile
 from ingest.store.dedup import RANGES_MAX, SeenSequences
 from ingest.store.intervals import IntervalSet
 from ingest.store.port import Ranges
+from ingest.store.record_batch import RecordBatch
 from ingest.store.records import EventRecord, Reading, Record
 from ingest.store.views.health import Damage, LostRange
 
@@ -58,7 +59,15 @@ class StoreManifest(SqliteFile):
     def note(self, records: Iterable[Record], last: int) -> None:
         """Record sequence numbers that are about to be stored, and the journal's last offset."""
         added: defaultdict[_Key, IntervalSet] = defaultdict(IntervalSet)
-        for record in records:
+        plain, blocks = (records.records, records.columns) if isinstance(records, RecordBatch) else (records, ())
+        for block in blocks:
+            days = [int(at.timestamp()) // _DAY_S for at in block.measured_at]
+            for (device, epoch), rows in block.groups.items():
+                numbers, of_days = [block.seqs[row] for row in rows], {days[row] for row in rows}
+                if len(of_days) > 1 or not added["reading", min(of_days), device, epoch].add_run(numbers):
+                    for row, number in zip(rows, numbers, strict=True):
+                        added["reading", days[row], device, epoch].add(number)
+        for record in plain:
             if isinstance(record, Reading | EventRecord):
                 added[_key(record)].add(record.origin.seq)
         with self._writing() as db:

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from broker.contract.topics import KINDS
+from ingest.store.record_batch import ReadingColumns
 from ingest.store.records import EventRecord, Reading, Record, RecordOrigin
 from ingest.store.schema import COLUMNS
 
@@ -86,6 +87,20 @@ def to_arrays(table: str, rows: Sequence[Row]) -> dict[str, Any]:
     """Rows as one array per column: a name for each, `(rows,)` float64, int64, bool, datetime64[us] or object."""
     columns = zip(*rows, strict=True)
     return {name: _ARRAYS[type_](values) for (name, type_), values in zip(TABLES[table].items(), columns, strict=True)}
+
+
+def arrays_of(columns: ReadingColumns) -> dict[str, Any]:
+    """Readings in columns as arrays, as `to_arrays` gives them; fields that no reading has are left out."""
+    types = TABLES[f"{columns.kind}_telemetry"]
+    origins: dict[str, Sequence[Any]] = {
+        "device": columns.devices,
+        "boot": columns.epochs,
+        "seq": columns.seqs,
+        "measured_at": columns.measured_at,
+        "received_at": columns.received_at,
+        "quality": [" ".join(flags) for flags in columns.qualities],
+    }
+    return {name: _ARRAYS[types[name]](values) for name, values in {**origins, **columns.values}.items()}
 
 
 def _nullable_array(type_: type, values: Sequence[Any]) -> Any:  # noqa: ANN401 - numpy's own types say no more

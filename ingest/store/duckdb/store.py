@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 import msgspec
@@ -17,13 +17,14 @@ import structlog
 from broker.contract.topics import KINDS, Kind
 from city.errors import ConfigError, RetryLaterError, RowsRejectedError
 from city.storage.sqlite import SetAside
-from ingest.store.dedup import SeenSequences, deduplicate
+from ingest.store.dedup import SeenSequences, deduplicate, deduplicate_columns
 from ingest.store.duckdb import reader as duck_reader
-from ingest.store.duckdb.columns import TABLES, Row, to_arrays, to_naive_utc, to_rows
+from ingest.store.duckdb.columns import TABLES, Row, arrays_of, to_arrays, to_naive_utc, to_rows
 from ingest.store.duckdb.repair import fault_of, inode_of, move_aside, rescue, save_open
 from ingest.store.intervals import IntervalSet
 from ingest.store.latest import LastValueCache
 from ingest.store.port import EventQuery, Latest, Ranges, SeriesPoint, SeriesQuery, StoredSequences, WriteResult
+from ingest.store.record_batch import RecordBatch
 from ingest.store.records import EventRecord, Record, StatusRecord
 from ingest.store.reopening import StoreBrokenError
 
@@ -206,8 +207,7 @@ class DuckStore:
         """
         with self._write_lock, self._translate_errors():
             self._keep_file()
-            fresh, seen = deduplicate(records, self._seen, self._latest)
-            fresh = self._without_known_states(fresh)
+            fresh, seen = self._deduplicate(records)
             try:
                 self._commit(fresh, seen, committed_offsets)
             except _REFUSALS as exc:
@@ -218,6 +218,17 @@ class DuckStore:
             self._committed_offsets = committed_offsets
             self._latest.update(fresh)
         return WriteResult(len(fresh), len(records) - len(fresh))
+
+    def _deduplicate(self, records: Sequence[Record]) -> tuple[RecordBatch, SeenSequences]:
+        """What is not stored yet, and the seen sequences as they are after storing it."""
+        batch = records if isinstance(records, RecordBatch) else RecordBatch(records)
+        fresh, seen = deduplicate(batch.records, self._seen, self._latest)
+        columns = []
+        for block in batch.columns:
+            fresh_block, touched = deduplicate_columns(block, self._seen)
+            columns.append(fresh_block)
+            seen |= touched
+        return RecordBatch(self._without_known_states(fresh), columns), seen
 
     def _without_known_states(self, fresh: Sequence[Record]) -> list[Record]:
         """Leave out statuses that are older than the newest and already stored: the journal may be drained again."""
@@ -250,11 +261,13 @@ class DuckStore:
                 raise StoreBrokenError(f"duckdb: {exc}") from exc
             raise
 
-    def _commit(self, fresh: Sequence[Record], seen: SeenSequences, committed_offsets: Ranges) -> None:
+    def _commit(self, fresh: RecordBatch, seen: SeenSequences, committed_offsets: Ranges) -> None:
         touched = [(*key, msgspec.json.encode(list(ranges)).decode()) for key, ranges in seen.items()]
         self._db.execute("BEGIN")
         try:
-            for table, rows in to_rows(fresh).items():
+            for block in fresh.columns:
+                self._insert_arrays(f"{block.kind}_telemetry", arrays_of(block))
+            for table, rows in to_rows(fresh.records).items():
                 self._insert(table, rows)
             if touched:
                 replaced = to_arrays("seen", touched)
@@ -270,8 +283,11 @@ class DuckStore:
 
     def _insert(self, table: str, rows: Sequence[Row]) -> None:
         if rows:
-            self._db.register("arrays", to_arrays(table, rows))
-            self._db.execute(f"INSERT INTO {table} BY NAME SELECT * FROM arrays")  # noqa: S608 - our own names
+            self._insert_arrays(table, to_arrays(table, rows))
+
+    def _insert_arrays(self, table: str, arrays: dict[str, Any]) -> None:
+        self._db.register("arrays", arrays)
+        self._db.execute(f"INSERT INTO {table} BY NAME SELECT * FROM arrays")  # noqa: S608 - our own names
 
     def _rollback(self) -> None:
         try:

@@ -21,7 +21,7 @@ from city.inventory.model import City
 from ingest.decoding.decoder import Decoder
 from ingest.messages import Arrival
 from ingest.pipeline.backlog import OffsetRange
-from ingest.pipeline.drain import Drain
+from ingest.pipeline.drain import BATCH_MAX, Drain
 from ingest.pipeline.intake import Receipts
 from ingest.pipeline.journal import Journal
 from ingest.pipeline.replay import replay
@@ -44,7 +44,7 @@ def arrival(seq: int, topic: str = BIN, **fields: Any) -> Arrival:
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Journal:
-    return Journal(tmp_path / "journal.sqlite", max_bytes=1 << 20)
+    return Journal(tmp_path / "journal.sqlite", max_bytes=1 << 23)
 
 
 @pytest.fixture
@@ -262,10 +262,10 @@ def test_new_readings_overtake_a_backlog_which_is_drained_in_order(
     journal: Journal, city: City, box: DeadLetterQueue
 ) -> None:
     old = NOW - timedelta(hours=24)
-    for first in range(0, 6_000, 500):
+    for first in range(0, BATCH_MAX + 2_000, 500):
         readings = [arrival(seq) for seq in range(first, first + 500)]
         journal.append([Arrival(reading.topic, reading.payload, old) for reading in readings])
-    store = WatchedStore(lambda: journal.append([arrival(9_000), arrival(9_001)]))
+    store = WatchedStore(lambda: journal.append([arrival(90_000), arrival(90_001)]))
     drain = Drain(
         journal, Decoder(city, late_after=timedelta(minutes=15)), store, box, quarantine_beside(box), clock=lambda: NOW
     )
@@ -273,8 +273,8 @@ def test_new_readings_overtake_a_backlog_which_is_drained_in_order(
     drain._drain(threading.Event())
     drain._drain(threading.Event())
     written = [seq for batch in store.batches for seq in batch]
-    assert sorted(written) == [*range(6_000), 9_000, 9_001]
-    assert [seq for seq in written if seq < 9_000] == list(range(6_000))
+    assert sorted(written) == [*range(BATCH_MAX + 2_000), 90_000, 90_001]
+    assert [seq for seq in written if seq < 90_000] == list(range(BATCH_MAX + 2_000))
     assert drain.depth() == 0
 
 
@@ -283,14 +283,16 @@ def test_readings_that_arrive_while_a_backlog_is_drained_are_stored_next(
 ) -> None:
     monkeypatch.setattr("ingest.pipeline.drain.BATCH_PAUSE_S", 0.0)
     old = NOW - timedelta(hours=24)
-    journal.append([Arrival(reading.topic, reading.payload, old) for reading in (arrival(seq) for seq in range(5_000))])
-    store = WatchedStore(lambda: journal.append([arrival(9_000)]))
+    journal.append(
+        [Arrival(reading.topic, reading.payload, old) for reading in (arrival(seq) for seq in range(BATCH_MAX + 1_000))]
+    )
+    store = WatchedStore(lambda: journal.append([arrival(90_000)]))
     drain = Drain(
         journal, Decoder(city, late_after=timedelta(minutes=15)), store, box, quarantine_beside(box), clock=lambda: NOW
     )
     drain._drain(threading.Event())
-    assert store.batches[1] == [9_000]
-    assert [len(batch) for batch in store.batches] == [4_000, 1, 1_000]
+    assert store.batches[1] == [90_000]
+    assert [len(batch) for batch in store.batches] == [BATCH_MAX, 1, 1_000]
 
 
 def test_a_restart_in_the_middle_of_a_backlog_goes_on_with_both_lanes(
