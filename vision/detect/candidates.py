@@ -19,6 +19,7 @@ from vision.detect.ownership import (
     is_body,
     is_cut,
     is_no_body,
+    is_parked,
     is_recognised_body,
     may_be_body,
     may_be_person,
@@ -145,7 +146,7 @@ def decide(candidate: Candidate, context: FrameContext) -> Decision:
 
 def _stands_there(candidate: Candidate, context: FrameContext) -> bool:
     """Whether the region is, or may be, a person or vehicle that stands there: it is not judged then."""
-    if is_recognised_body(candidate.region, context):
+    if is_recognised_body(candidate.region, context) or is_parked(candidate.region, candidate.since_s, context):
         return True
     return is_body(candidate.region, candidate.since_s, context) and not is_no_body(candidate.region, context)
 

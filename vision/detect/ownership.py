@@ -147,14 +147,30 @@ def may_be_body(candidate: Candidate, context: FrameContext) -> bool:
 
 def is_body(region: Region, since_s: float, context: FrameContext) -> bool:
     """Whether a person or car came to the region and was not seen to leave: the region is then that body."""
-    came = context.tracker.near(region.box, since_s - BEFORE_S, since_s + BEFORE_S, 0)
-    covers = COVERS_SHARE * region.box[2] * region.box[3]
+    return any(_stayed(track, region, since_s, context) for track in _near_at(region, since_s, context))
+
+
+def is_parked(region: Region, since_s: float, context: FrameContext) -> bool:
+    """The same of what drove and has the shape of a vehicle: a learned detector does not see every vehicle."""
     return any(
+        kind_of(track, context.shape, context.person_px(track.box)) == "vehicle"
+        and _stayed(track, region, since_s, context)
+        for track in _near_at(region, since_s, context)
+    )
+
+
+def _near_at(region: Region, since_s: float, context: FrameContext) -> list[Track]:
+    return context.tracker.near(region.box, since_s - BEFORE_S, since_s + BEFORE_S, 0)
+
+
+def _stayed(track: Track, region: Region, since_s: float, context: FrameContext) -> bool:
+    """Whether a track came to a region, covered it, and was not seen to leave."""
+    box = track.box_at(since_s)
+    return (
         track.first_s < since_s - CAME_S
-        and shared_px(track.box_at(since_s), region.box) > covers
-        and region.area_px > BODY_SHARE * track.box_at(since_s)[2] * track.box_at(since_s)[3]
+        and shared_px(box, region.box) > COVERS_SHARE * region.box[2] * region.box[3]
+        and region.area_px > BODY_SHARE * box[2] * box[3]
         and not _has_gone(track, region, context)
-        for track in came
     )
 
 

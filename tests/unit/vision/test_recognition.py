@@ -350,3 +350,18 @@ def test_a_bag_as_tall_as_half_a_person_is_reported_after_a_close_look() -> None
 
     (waste,) = alarms_of(draw, 60, SeesOnlyClose())
     assert iou(waste.box, trunk) > 0.5
+
+
+@pytest.mark.parametrize("size", [(150, 90), (110, 70)])
+def test_a_vehicle_that_parks_and_that_the_model_does_not_see_is_no_case(size: tuple[int, int]) -> None:
+    stage, (width, height) = Stage(15), size
+    paint = np.clip(np.random.default_rng(3).normal(60, 25, (height, width, 3)), 0, 255).astype(np.uint8)
+
+    def draw(at_s: float) -> Image:
+        image = stage.picture()
+        left = min(round(walk(at_s, 5, -width, 60)), 90)
+        shown = image[100 : 100 + height, max(0, left) : max(0, left + width)]
+        shown[:] = paint[:, width - shown.shape[1] :]
+        return image
+
+    assert not alarms_of(draw, 60, SeesColours())
