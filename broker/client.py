@@ -152,25 +152,25 @@ class Connection(ABC):
         """QoS 0 messages that were dropped because there was no room."""
         self.generation = 0
         self.connected = threading.Event()
-        self._on_message: Callable[[Delivery], None] = _ignore
+        self._on_messages: Callable[[Sequence[Delivery]], None] = _ignore
         self._on_connected: Callable[[bool], None] = _ignore
         self._has_room: Callable[[], bool] = _always
 
     def listen(
         self,
         *,
-        on_message: Callable[[Delivery], None] = _ignore,
+        on_messages: Callable[[Sequence[Delivery]], None] = _ignore,
         on_connected: Callable[[bool], None] = _ignore,
         has_room: Callable[[], bool] = _always,
     ) -> None:
         """Say who listens; call it before `run`. All three are called on the network thread and must not block.
 
         Args:
-            on_message: Called with each message; for QoS 1 acknowledge it once it is durable.
+            on_messages: Called with messages in order; for QoS 1 acknowledge each once it is durable.
             on_connected: Called after each connect with `session_present`; subscribe there.
-            has_room: Whether `on_message` takes more just now; while it does not, the broker keeps the rest.
+            has_room: Whether `on_messages` takes more just now; while it does not, the broker keeps the rest.
         """
-        self._on_message, self._on_connected, self._has_room = on_message, on_connected, has_room
+        self._on_messages, self._on_connected, self._has_room = on_messages, on_connected, has_room
 
     def run(self, stop: threading.Event) -> None:
         """Connect, serve, and reconnect with jittered backoff (at most 30 s) until `stop` or `close`.
@@ -209,12 +209,12 @@ class Connection(ABC):
             OSError: It could not be made, or broke.
         """
 
-    def _deliver(self, delivery: Delivery) -> None:
-        """Hand a message over, once there is room; meanwhile nothing more is read from the network."""
+    def _deliver(self, deliveries: Sequence[Delivery]) -> None:
+        """Hand messages over, once there is room; meanwhile nothing more is read from the network."""
         while not self._has_room():
             if self._stop.wait(FULL_PAUSE_S):
                 return
-        self._on_message(delivery)
+        self._on_messages(deliveries)
 
     def _note_connected(self, *, session_present: bool) -> None:
         self.connects += 1
@@ -269,6 +269,26 @@ class MqttConnection(Connection):
                     b"".join(_PUBACK.pack(PacketTypes.PUBACK << 4, 2, packet_id) for packet_id in packet_ids)
                 )
             return len(packet_ids)
+
+    @abstractmethod
+    def subscribe(self, *filters: str) -> None:
+        """Subscribe to filters at QoS 1; call from `listen`'s `on_connected`."""
+
+    @abstractmethod
+    def publish(self, topic: str, payload: bytes, *, qos: int = 0) -> bool:
+        """Publish a message; False without a connection."""
+
+    @abstractmethod
+    def publish_all(self, messages: Sequence[tuple[str, bytes]]) -> bool:
+        """Publish messages at QoS 0; False without a connection."""
+
+    @abstractmethod
+    def publish_to_self(self, topic: str, payload: bytes) -> bool:
+        """Publish a message that this client itself receives, in the way of any other."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End `run`."""
 
     @abstractmethod
     def _send_acks(self, packets: bytes) -> None:
@@ -350,7 +370,7 @@ class BusClient(MqttConnection):
         except UnicodeDecodeError:  # no broker should let it pass; what cannot be a topic is a dead letter
             topic = bytes(message._topic).decode("utf-8", "backslashreplace")  # noqa: SLF001 - kept nowhere else
         self._deliver(
-            Delivery(topic, bytes(message.payload), message.retain, message.mid, message.qos, self.generation)
+            [Delivery(topic, bytes(message.payload), message.retain, message.mid, message.qos, self.generation)]
         )
 
     def subscribe(self, *filters: str, qos: int = 1) -> None:
@@ -366,6 +386,10 @@ class BusClient(MqttConnection):
         if not self.connected.is_set():
             return False
         return self._client.publish(topic, payload, qos=qos, retain=retain).rc == MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def publish_all(self, messages: Sequence[tuple[str, bytes]]) -> bool:
+        """Publish messages at QoS 0; False without a connection."""
+        return [self.publish(topic, payload, qos=0) for topic, payload in messages].count(False) == 0
 
     def publish_to_self(self, topic: str, payload: bytes) -> bool:
         """Publish a message that this client itself receives, in the way of any other."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Final
 
@@ -17,11 +18,22 @@ from broker.client import KEEPALIVE_S, RECEIVE_MAXIMUM, SESSION_EXPIRY_S, Connec
 from city.errors import ConfigError
 
 READ_BYTES: Final = 1 << 18
+FEW_BYTES: Final = 1 << 14
+PAUSE_S: Final = 0.005
+"""Pause after a read of few bytes: at some thousand messages a second, each would be a read of its own."""
 TIMEOUT_S: Final = 5.0
 POLL_S: Final = 0.2
 _GRANTED_MAX: Final = 2
+_OLDER_CONNACK: Final = b"\x20\x02"
+"""Begin of the CONNACK of MQTT 3.1.1: two bytes follow. One of MQTT 5 is longer."""
+CLOSED_MAX: Final = 3
+"""Connections in a row that the broker closes without a CONNACK until it is taken for one of MQTT 3.1.1."""
 _HEADER_MAX_BYTES: Final = 5
 """Packet type, and up to four bytes of the remaining length."""
+
+
+class _OlderBrokerError(OSError):
+    """The broker does not speak MQTT 5."""
 
 
 class Mqtt5Subscriber(MqttConnection):
@@ -42,6 +54,10 @@ class Mqtt5Subscriber(MqttConnection):
         super().__init__(params)
         self._sending = threading.Lock()
         self._socket: socket.socket | None = None
+        self._closed_early = 0
+        self._is_answered = False
+        self.is_refused = False
+        """Whether the broker does not speak MQTT 5; `run` has ended then."""
         self._sent_s = 0.0
 
     def _serve(self, stop: threading.Event) -> None:
@@ -49,10 +65,16 @@ class Mqtt5Subscriber(MqttConnection):
             self._socket = connection
             try:
                 self._send(self._connect_packet().write())
-                packets = self._packets(connection, stop)
-                self._on_connack(next(packets, None))
-                for packet in packets:
-                    self._on_packet(packet)
+                self._is_answered = False
+                for packets in self._packets(connection, stop):
+                    if not self._is_answered:
+                        self._on_connack(packets.pop(0))
+                        self._is_answered = True
+                    self._on_packets(packets)
+            except _OlderBrokerError:
+                self.is_refused = True
+                self._stop.set()
+                raise
             finally:
                 self._socket = None
 
@@ -82,13 +104,29 @@ class Mqtt5Subscriber(MqttConnection):
         self._on_connected(packet.session_present)
         self.connected.set()
 
-    def _packets(self, connection: socket.socket, stop: threading.Event) -> Iterator[mqtt5.Packet]:
-        """Packets as they arrive, until `stop`; sends keepalives meanwhile.
+    def _packets(self, connection: socket.socket, stop: threading.Event) -> Iterator[list[mqtt5.Packet]]:
+        """Packets as they arrive, those of one read together, until `stop`.
 
         Raises:
-            OSError: The connection is gone, silent, or does not carry MQTT.
+            OSError: The connection is gone, silent, or does not carry MQTT 5.
         """
         received = bytearray()
+        for data in self._reads(connection, stop):
+            received += data
+            if len(received) < _packet_bytes(received):
+                continue  # a large packet: what is there of it is not copied again and again
+            buffer = memoryview(bytes(received))
+            packets: list[mqtt5.Packet] = []
+            with contextlib.suppress(IndexError):  # the rest of a packet is still to come
+                while True:
+                    packet, size = mqtt5.read(buffer)
+                    buffer = buffer[size:]
+                    packets.append(packet)
+            received = bytearray(buffer)
+            yield packets
+
+    def _reads(self, connection: socket.socket, stop: threading.Event) -> Iterator[bytes]:
+        """What the broker sends, until `stop`; sends keepalives meanwhile."""
         heard_s = time.monotonic()
         while not stop.is_set() and not self._stop.is_set():
             now_s = time.monotonic()
@@ -101,30 +139,41 @@ class Mqtt5Subscriber(MqttConnection):
                     raise OSError("the broker is silent")
                 continue
             data = connection.recv(READ_BYTES)
+            self._check_version(data)
             if not data:
                 raise OSError("the broker has closed the connection")
             heard_s = now_s
-            received += data
-            if len(received) < _packet_bytes(received):
-                continue  # a large packet: what is there of it is not copied again and again
-            buffer = memoryview(bytes(received))
-            while True:
-                try:
-                    packet, size = mqtt5.read(buffer)
-                except IndexError:  # the rest of a packet is still to come
-                    break
-                buffer = buffer[size:]
-                yield packet
-            received = bytearray(buffer)
+            yield data
+            if len(data) < FEW_BYTES and self._is_answered:
+                self._stop.wait(PAUSE_S)
 
-    def _on_packet(self, packet: mqtt5.Packet) -> None:
-        if isinstance(packet, mqtt5.PublishPacket):
-            self._deliver(
-                Delivery(
-                    packet.topic, packet.payload, packet.retain, packet.packet_id or 0, int(packet.qos), self.generation
-                )
-            )
-        elif isinstance(packet, mqtt5.SubAckPacket):
+    def _check_version(self, data: bytes) -> None:
+        """Whether the broker's first answer is that of an older version.
+
+        Raises:
+            _OlderBrokerError: It is, or connections were closed without an answer several times in a row.
+        """
+        if self._is_answered:
+            return
+        self._closed_early = 0 if data else self._closed_early + 1
+        if data.startswith(_OLDER_CONNACK) or self._closed_early >= CLOSED_MAX:
+            raise _OlderBrokerError("the broker does not speak MQTT 5")
+
+    def _on_packets(self, packets: Sequence[mqtt5.Packet]) -> None:
+        generation = self.generation
+        deliveries = [
+            Delivery(packet.topic, packet.payload, packet.retain, packet.packet_id or 0, int(packet.qos), generation)
+            for packet in packets
+            if isinstance(packet, mqtt5.PublishPacket)
+        ]
+        if len(deliveries) < len(packets):
+            for packet in packets:
+                self._on_control(packet)
+        if deliveries:
+            self._deliver(deliveries)
+
+    def _on_control(self, packet: mqtt5.Packet) -> None:
+        if isinstance(packet, mqtt5.SubAckPacket):
             refused = [str(code) for code in packet.reason_codes if int(code) > _GRANTED_MAX]
             if refused:
                 raise OSError(f"a subscription was refused: {', '.join(refused)}")
@@ -143,6 +192,12 @@ class Mqtt5Subscriber(MqttConnection):
         if not self.connected.is_set():
             return False
         return self._try_send(mqtt5.PublishPacket(topic, payload).write())
+
+    def publish_all(self, messages: Sequence[tuple[str, bytes]]) -> bool:
+        """Publish messages at QoS 0 in one write; False without a connection."""
+        if not self.connected.is_set():
+            return False
+        return self._try_send(b"".join(mqtt5.PublishPacket(topic, payload).write() for topic, payload in messages))
 
     def publish_to_self(self, topic: str, payload: bytes) -> bool:
         """Publish a message that this client itself receives, in the way of any other."""

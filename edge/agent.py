@@ -55,7 +55,9 @@ class AgentBus(Protocol):
 
     connected: threading.Event
 
-    def listen(self, *, on_message: Callable[[Delivery], None], on_connected: Callable[[bool], None]) -> None:
+    def listen(
+        self, *, on_messages: Callable[[Sequence[Delivery]], None], on_connected: Callable[[bool], None]
+    ) -> None:
         """Say who listens, before `run`."""
 
     def set_will(self, will: Will) -> None:
@@ -119,7 +121,7 @@ class Agent:
         self._report_due = 0.0
         self._disk_refuses = False
         self._bus = bus
-        bus.listen(on_message=self._on_message, on_connected=self._on_connected)
+        bus.listen(on_messages=self._on_messages, on_connected=self._on_connected)
         if will := self._will():
             bus.set_will(will)
 
@@ -301,7 +303,11 @@ class Agent:
         self._reconnected.set()
         self._wake.set()
 
-    def _on_message(self, delivery: Delivery) -> None:
+    def _on_messages(self, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            self._take_receipt(delivery)
+
+    def _take_receipt(self, delivery: Delivery) -> None:
         self._bus.acknowledge(delivery)
         try:
             topic = parse_topic(delivery.topic)

@@ -15,6 +15,7 @@ import structlog
 
 from broker.client import BusClient, ConnectionParams, connection_params
 from broker.mqtt5_subscriber import Mqtt5Subscriber
+from broker.mqtt_reader import MqttReader
 from broker.nats.endpoint import endpoint_path
 from broker.nats.reader import StreamReader
 from city.backup.snapshot import Copier
@@ -196,6 +197,8 @@ def make_bus(settings: Settings, login: ConnectionParams) -> IntakeBus:
     match settings.mqtt_client:
         case "nats":
             return StreamReader(login, endpoint_path(settings.data))
+        case "auto":
+            return MqttReader(login)
         case "mqtt5":
             return Mqtt5Subscriber(login)
         case _:

@@ -210,7 +210,7 @@ class StreamReader(Connection):
         self._last_position = position
         self._ack_subjects[position] = message.reply
         topic = topic_of(message.subject.removeprefix(MESSAGES))
-        self._on_message(Delivery(topic, message.data, False, position, 1, self.generation))
+        self._on_messages([Delivery(topic, message.data, False, position, 1, self.generation)])
 
     async def _on_qos0(self, message: Msg) -> None:
         """Handle a message as it is published; messages of QoS 1 and 2 come from the stream."""
@@ -220,7 +220,7 @@ class StreamReader(Connection):
             if self._held or not self._has_room():
                 self._hold(delivery)
             else:
-                self._on_message(delivery)
+                self._on_messages([delivery])
 
     def _hold(self, delivery: Delivery) -> None:
         """Hold a QoS 0 message until there is room, or drop it."""
@@ -236,7 +236,7 @@ class StreamReader(Connection):
         while self._held and self._has_room():
             delivery = self._held.popleft()
             self._held_bytes -= len(delivery.payload)
-            self._on_message(delivery)
+            self._on_messages([delivery])
 
     async def _deliver_retained(self, js: JetStreamContext) -> None:
         """Deliver the broker's retained messages, as to a new MQTT subscriber."""
@@ -253,7 +253,7 @@ class StreamReader(Connection):
             position = (message.seq or position) + 1
             topic = (message.headers or {}).get(_RETAINED_TOPIC, "")
             if topic and any(covers(topic_filter, topic) for topic_filter in self._filters):
-                self._on_message(Delivery(topic, message.data or b"", True, 0, 0, self.generation))
+                self._on_messages([Delivery(topic, message.data or b"", True, 0, 0, self.generation)])
 
     def subscribe(self, *filters: str) -> None:
         """Set the topic filters; call from `listen`'s `on_connected`."""
@@ -278,7 +278,12 @@ class StreamReader(Connection):
         """Publish a message at QoS 0; False without a connection."""
         if qos:
             raise ValueError("the reader publishes at QoS 0 only")
-        return self.connected.is_set() and self._send(subject_of(topic), payload)
+        return self.publish_all([(topic, payload)])
+
+    def publish_all(self, messages: Sequence[tuple[str, bytes]]) -> bool:
+        """Publish messages at QoS 0; False without a connection."""
+        sent = [(subject_of(topic), payload) for topic, payload in messages]
+        return self.connected.is_set() and self._send_all(sent)
 
     def publish_to_self(self, topic: str, payload: bytes) -> bool:
         """Publish a message into the broker's stream, like a device's of QoS 1."""
@@ -289,10 +294,13 @@ class StreamReader(Connection):
         self._stop.set()
 
     def _send(self, subject: str, payload: bytes) -> bool:
+        return self._send_all([(subject, payload)])
+
+    def _send_all(self, messages: Sequence[tuple[str, bytes]]) -> bool:
         loop = self._loop
         if loop is None:
             return False
-        self._outgoing.append((subject, payload))
+        self._outgoing.extend(messages)
         try:
             loop.call_soon_threadsafe(self._wake.set)
         except RuntimeError:

@@ -29,10 +29,10 @@ class Settings(BaseSettings):
     mqtt_version: Literal["3.1.1", "5"] = Field(
         "3.1.1", description="MQTT version to speak; the embedded broker speaks 3.1.1."
     )
-    mqtt_client: Literal["paho", "mqtt5", "nats"] = Field(
-        "paho",
+    mqtt_client: Literal["auto", "paho", "mqtt5", "nats"] = Field(
+        "auto",
         description="Who reads for ingest: nats is for the embedded broker; mqtt5 is faster and needs a broker and "
-        "`mqtt_version` of MQTT 5.",
+        "`mqtt_version` of MQTT 5; auto takes it where the broker speaks MQTT 5, and else paho.",
     )
     mqtt_ca: Path | None = Field(
         None, description="Certificate of the authority behind the broker's own; without it MQTT is spoken in clear."

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 import structlog
@@ -46,7 +46,7 @@ QUEUE_MAX_BYTES: Final = 64 << 20
 GROUP_MAX: Final = 2_000
 GROUP_MAX_BYTES: Final = 16 << 20
 """Payload bytes from which on a group takes no further message: encryption keeps two copies of a group in memory."""
-GROUP_WAIT_S: Final = 0.005
+GROUP_WAIT_S: Final = 0.02
 """How long a message waits for others to share its fsync."""
 RECEIPT_WAIT_S: Final = 0.5
 RECEIPT_BATCH: Final = 50
@@ -66,7 +66,7 @@ class IntakeBus(Protocol):
     def listen(
         self,
         *,
-        on_message: Callable[[Delivery], None],
+        on_messages: Callable[[Sequence[Delivery]], None],
         on_connected: Callable[[bool], None],
         has_room: Callable[[], bool],
     ) -> None:
@@ -81,8 +81,8 @@ class IntakeBus(Protocol):
     def acknowledge_all(self, deliveries: Sequence[Delivery]) -> int:
         """Acknowledge deliveries that are durable; return how many acknowledgements were sent."""
 
-    def publish(self, topic: str, payload: bytes, *, qos: int = 0) -> bool:
-        """Publish a message; False without a connection. QoS 0 may still be lost."""
+    def publish_all(self, messages: Sequence[tuple[str, bytes]]) -> bool:
+        """Publish messages at QoS 0, which may be lost; False without a connection."""
 
     def publish_to_self(self, topic: str, payload: bytes) -> bool:
         """Publish a message that comes back the way a device's message does; False without a connection."""
@@ -92,6 +92,14 @@ class IntakeBus(Protocol):
 
     def close(self) -> None:
         """End `run`."""
+
+
+class Received(NamedTuple):
+    """Messages that the bus handed over at once, the bytes of their payloads, and their time of receipt."""
+
+    deliveries: Sequence[Delivery]
+    size: int
+    at: datetime
 
 
 class Intake:
@@ -120,10 +128,11 @@ class Intake:
         self._on_journaled = on_journaled
         self._clock = clock
         # Unbounded in itself, because a bounded one costs 5 us a message; `has_room` is the bound.
-        self._queue: queue.SimpleQueue[tuple[Delivery, datetime]] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Received] = queue.SimpleQueue()
         self._bytes_in = self._bytes_out = 0
+        self._messages_in = self._messages_out = 0
         self._bus = bus
-        bus.listen(on_message=self.put, on_connected=self._on_connected, has_room=self.has_room)
+        bus.listen(on_messages=self.put, on_connected=self._on_connected, has_room=self.has_room)
         self._receipts = Receipts()
         self._canary = Canary(time.monotonic())
         self._was_deaf = False
@@ -158,7 +167,7 @@ class Intake:
         while not stop.is_set():
             group = self._next_group()
             if group and self._commit(group, stop):
-                self._acknowledge(group)
+                self._acknowledge([delivery for received in group for delivery in received.deliveries])
                 self._on_journaled()
             self.on_iteration()
             now_s = time.monotonic()
@@ -177,15 +186,18 @@ class Intake:
         self._canary.on_connected(time.monotonic())
         self._bus.subscribe(*filters)
 
-    def put(self, delivery: Delivery) -> None:
-        """Queue a message without waiting; the bus checks `has_room` before it reads more."""
+    def put(self, deliveries: Sequence[Delivery]) -> None:
+        """Queue messages without waiting; the bus checks `has_room` before it reads more."""
         self._canary.on_message(time.monotonic())
-        self._bytes_in += len(delivery.payload)
-        self._queue.put((delivery, self._clock()))
+        size = sum(len(delivery.payload) for delivery in deliveries)
+        self._bytes_in += size
+        self._messages_in += len(deliveries)
+        self._queue.put(Received(deliveries, size, self._clock()))
 
     def has_room(self) -> bool:
         """Whether the queue is below its bounds."""
-        return self._queue.qsize() < QUEUE_MAX and self._bytes_in - self._bytes_out <= QUEUE_MAX_BYTES
+        waiting = self._messages_in - self._messages_out
+        return waiting < QUEUE_MAX and self._bytes_in - self._bytes_out <= QUEUE_MAX_BYTES
 
     def _listen_to_canary(self, now_s: float) -> None:
         """Send the canary when due; drop a connection that delivers nothing."""
@@ -202,28 +214,32 @@ class Intake:
             log.info("ingest.hears_again")
         self._was_deaf = is_deaf
 
-    def _next_group(self) -> list[tuple[Delivery, datetime]]:
+    def _next_group(self) -> list[Received]:
+        """What the next commit makes durable; at most `GROUP_MAX` messages and those received with them."""
         try:
-            group = [first := self._queue.get(timeout=0.2)]
+            group = [self._queue.get(timeout=0.2)]
         except queue.Empty:
             return []
-        if self._queue.qsize() < GROUP_MAX:
+        messages, size = len(group[0].deliveries), group[0].size
+        if self._messages_in - self._messages_out < GROUP_MAX:
             time.sleep(GROUP_WAIT_S)
-        size = len(first[0].payload)
         with contextlib.suppress(queue.Empty):
-            while len(group) < GROUP_MAX and size < GROUP_MAX_BYTES:
-                group.append(last := self._queue.get_nowait())
-                size += len(last[0].payload)
+            while messages < GROUP_MAX and size < GROUP_MAX_BYTES:
+                group.append(self._queue.get_nowait())
+                messages += len(group[-1].deliveries)
+                size += group[-1].size
         self._bytes_out += size
-        self.received += len(group)
-        metrics.RECEIVED.inc(len(group))
+        self._messages_out += messages
+        self.received += messages
+        metrics.RECEIVED.inc(messages)
         return group
 
-    def _commit(self, group: list[tuple[Delivery, datetime]], stop: threading.Event) -> bool:
+    def _commit(self, group: list[Received], stop: threading.Event) -> bool:
         """Journal a group, waiting while the disk is full or absent; False when stopped before it was kept."""
         arrivals = [
-            Arrival(topic_from_bus(delivery.topic), delivery.payload, at, delivery.retained)
-            for delivery, at in group
+            Arrival(topic_from_bus(delivery.topic), delivery.payload, received.at, delivery.retained)
+            for received in group
+            for delivery in received.deliveries
             if delivery.topic != self._canary_topic
         ]
         if not arrivals:
@@ -247,15 +263,15 @@ class Intake:
                 return True
         return False
 
-    def _acknowledge(self, group: list[tuple[Delivery, datetime]]) -> None:
-        sent = self._bus.acknowledge_all([delivery for delivery, _ in group])
+    def _acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+        sent = self._bus.acknowledge_all(deliveries)
         metrics.ACKNOWLEDGED.inc(sent)
-        metrics.UNACKNOWLEDGED_DROPPED.inc(sum(1 for delivery, _ in group if delivery.qos) - sent)
-        self._receipts.add((delivery for delivery, _ in group), time.monotonic())
+        metrics.UNACKNOWLEDGED_DROPPED.inc(sum(1 for delivery in deliveries if delivery.qos) - sent)
+        self._receipts.add(deliveries, time.monotonic())
 
     def _send_receipts(self, receipts: Sequence[tuple[str, Receipt]]) -> None:
-        for topic, receipt in receipts:
-            self._bus.publish(topic, encode(receipt), qos=0)
+        if receipts:
+            self._bus.publish_all([(topic, encode(receipt)) for topic, receipt in receipts])
 
 
 class _PendingReceipt(msgspec.Struct):

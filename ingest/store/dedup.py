@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from ingest.store.intervals import IntervalSet
 from ingest.store.latest import LastValueCache
-from ingest.store.record_batch import ReadingColumns
+from ingest.store.record_batch import ReadingColumns, RecordBatch
 from ingest.store.records import Record, StatusRecord
 
 RANGES_MAX: Final = 1_024
@@ -41,8 +41,22 @@ def deduplicate(
     return fresh, touched
 
 
-def deduplicate_columns(columns: ReadingColumns, seen: SeenSequences) -> tuple[ReadingColumns, SeenSequences]:
-    """The same for readings in columns, by device and epoch."""
+def deduplicate_batch(
+    records: Sequence[Record], seen: SeenSequences, latest: LastValueCache
+) -> tuple[RecordBatch, SeenSequences]:
+    """The same for a batch in which readings may stand in columns."""
+    batch = records if isinstance(records, RecordBatch) else RecordBatch(records)
+    fresh, touched = deduplicate(batch.records, seen, latest)
+    columns = []
+    for block in batch.columns:
+        fresh_block, touched_by_block = _deduplicate_columns(block, seen)
+        columns.append(fresh_block)
+        touched |= touched_by_block
+    return RecordBatch(fresh, columns), touched
+
+
+def _deduplicate_columns(columns: ReadingColumns, seen: SeenSequences) -> tuple[ReadingColumns, SeenSequences]:
+    """Readings in columns that are not stored yet, by device and epoch."""
     touched: SeenSequences = {}
     repeated: list[int] = []
     for key, rows in columns.groups.items():

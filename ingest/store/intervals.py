@@ -54,6 +54,13 @@ class IntervalSet:
         copied._starts, copied._ends = self._starts[:], self._ends[:]
         return copied
 
+    def union(self, other: IntervalSet) -> IntervalSet:
+        """A set of the numbers of both."""
+        both = self.copy()
+        for first, last in other:
+            both.add(first, last)
+        return both
+
     def __contains__(self, number: int) -> bool:
         """Whether a number lies in one of the ranges."""
         low = bisect_right(self._starts, number) - 1

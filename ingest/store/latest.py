@@ -108,6 +108,9 @@ def newest_rows(columns: ReadingColumns) -> dict[str, list[int]]:
     chosen: dict[str, list[int]] = {}
     measured_at, received_at = columns.measured_at, columns.received_at
     for device, rows in by_device.items():
+        if len(rows) == 1:
+            chosen[device] = rows
+            continue
         newest = max(measured_at[row] for row in rows)
         last = max(rows, key=received_at.__getitem__)
         newest_row = next(row for row in rows if measured_at[row] == newest)
@@ -141,7 +144,8 @@ def merge_readings(known: Latest | None, readings: Sequence[Reading]) -> Latest:
                 old = values.get(name)
                 if old is None or at > old.measured_at or (at == old.measured_at and _rank(value) > _rank(old.value)):
                     values[name] = FieldValue(value, at)
-            floor = min((field.measured_at for field in values.values()), default=None)
+            if len(ordered) > 1:
+                floor = min((field.measured_at for field in values.values()), default=None)
         if measured_at is None or (at, origin.quality) >= (measured_at, quality):
             measured_at, quality = at, origin.quality
         received_at = max(received_at, origin.received_at)

@@ -26,6 +26,8 @@ from ingest.store.views.health import Damage, LostRange
 Class = Literal["reading", "event"]
 
 DAMAGES_MAX: Final = 100
+NOTED_MAX: Final = 50_000
+"""Ranges of devices, epochs and days that are remembered, so that each batch need not read them."""
 _DAY_S: Final = 86_400
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -53,6 +55,8 @@ class StoreManifest(SqliteFile):
 
     def __init__(self, path: Path) -> None:
         super().__init__(open_durable(path, _SCHEMA), "manifest")
+        self._noted: dict[_Key, IntervalSet] = {}
+        self._noted_version = -1
         # A note that a power cut takes is of a reading that the journal still has.
         self._db.execute("PRAGMA synchronous=NORMAL")
 
@@ -71,10 +75,21 @@ class StoreManifest(SqliteFile):
             if isinstance(record, Reading | EventRecord):
                 added[_key(record)].add(record.origin.seq)
         with self._writing() as db:
-            for key, seqs in added.items():
-                ranges = msgspec.json.encode([*IntervalSet((*self._read(db, key), *seqs))]).decode()
-                db.execute("INSERT OR REPLACE INTO noted VALUES (?, ?, ?, ?, ?)", (*key, ranges))
+            known = self._recent_notes(db)
+            noted = {key: (known.get(key) or self._read(db, key)).union(seqs) for key, seqs in added.items()}
+            db.executemany(
+                "INSERT OR REPLACE INTO noted VALUES (?, ?, ?, ?, ?)",
+                [(*key, msgspec.json.encode([*ranges]).decode()) for key, ranges in noted.items()],
+            )
             db.execute("INSERT OR REPLACE INTO facts VALUES ('position', ?)", (str(last),))
+        known |= noted
+
+    def _recent_notes(self, db: DurableConnection) -> dict[_Key, IntervalSet]:
+        """What was noted lately; empty again once another process has written, or there is much."""
+        version = int(db.execute("PRAGMA data_version").fetchone()[0])
+        if version != self._noted_version or len(self._noted) > NOTED_MAX:
+            self._noted, self._noted_version = {}, version
+        return self._noted
 
     def last_offset(self) -> int:
         """The journal's last offset at the last write; 0 before the first."""
@@ -163,6 +178,7 @@ class StoreManifest(SqliteFile):
                     db.execute("INSERT OR REPLACE INTO noted VALUES (?, ?, ?, ?, ?)", row)
             db.execute("DELETE FROM lost")
             db.execute("DELETE FROM damages")
+            self._noted = {}
 
     def forget_before(self, *, readings: datetime, events: datetime) -> None:
         """Stop expecting what the store's retention deletes, with a day to spare."""
@@ -170,6 +186,7 @@ class StoreManifest(SqliteFile):
             for class_, before in (("reading", readings), ("event", events)):
                 day = int(before.timestamp()) // _DAY_S + 1
                 db.execute("DELETE FROM noted WHERE class = ? AND day <= ?", (class_, day))
+            self._noted = {}
 
     def _read(self, db: DurableConnection, key: _Key) -> IntervalSet:
         where = "class = ? AND day = ? AND device = ? AND boot = ?"

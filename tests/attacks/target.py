@@ -8,7 +8,7 @@ import random
 import resource
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -93,13 +93,13 @@ class Device:
         self.heard: list[Delivery] = []
         self._filters = filters
         self.bus = BusClient(target.login(user, client_id))
-        self.bus.listen(on_message=self._keep, on_connected=lambda _present: self._subscribe())
+        self.bus.listen(on_messages=self._keep, on_connected=lambda _present: self._subscribe())
         self._thread = threading.Thread(target=self.bus.run, args=(threading.Event(),), daemon=True)
         self._thread.start()
 
-    def _keep(self, delivery: Delivery) -> None:
-        self.heard.append(delivery)
-        self.bus.acknowledge(delivery)
+    def _keep(self, deliveries: Sequence[Delivery]) -> None:
+        self.heard += deliveries
+        self.bus.acknowledge_all(deliveries)
 
     def _subscribe(self) -> None:
         if self._filters:

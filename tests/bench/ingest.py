@@ -25,7 +25,7 @@ from broker.client import BusClient, ConnectionParams
 from broker.contract.codec import encode
 from broker.contract.payloads import BinTelemetry
 from tests.bench import telegraf
-from tests.bench.subscriber import Nothing, Outcome
+from tests.bench.subscriber import Acknowledging, Outcome
 from tests.support.brokers import ROOT, RunningBroker, free_port
 from tests.support.influx import running_influx
 from tests.support.waiting import wait_for
@@ -33,16 +33,18 @@ from tests.support.waiting import wait_for
 DEVICES: Final = 400
 LIVE_RATE: Final = 2_000
 LIVE_S: Final = 15
-CONTENDERS: Final = ("nothing", "duckdb", "duckdb+mqtt5", "influx", "telegraf")
+CONTENDERS: Final = ("acknowledging", "duckdb", "influx", "telegraf")
 MISSING: Final[dict[str, Callable[[], str | None]]] = {
-    "nothing": lambda: None,
+    "acknowledging": lambda: None,
     "duckdb": lambda: None,
-    "duckdb+mqtt5": lambda: None,
     "influx": lambda: None if shutil.which("influxd") else "`influxd` (InfluxDB 1) is not on the path",
     "telegraf": telegraf.missing,
 }
 """Contender to why it cannot be measured here, None when it can."""
 Mode = Literal["backlog", "live"]
+Prepare = Callable[[], None] | None
+"""Called in a contender's process before its program."""
+PINNED_CORE: Final = 0
 
 
 class Figures(msgspec.Struct, frozen=True):
@@ -61,11 +63,20 @@ def run(argv: list[str]) -> int:
     """Print a line per contender and mode, and the ratios between them."""
     parser = argparse.ArgumentParser(prog="kota bench ingest", description=__doc__)
     parser.add_argument("--messages", type=int, default=100_000, help="Of the backlog.")
+    parser.add_argument(
+        "--pin", action="store_true", help="Each contender on one core; broker and databases on others."
+    )
+    parser.add_argument("--mode", choices=("backlog", "live", "all"), default="all", help="Default: all.")
     parser.add_argument("--json", action="store_true", help="One JSON array.")
     args = parser.parse_args(argv)
     names = [name for name in CONTENDERS if MISSING[name]() is None]
     sizes: dict[Mode, int] = {"backlog": args.messages, "live": LIVE_RATE * LIVE_S}
-    found = [measure(mode, name, messages) for mode, messages in sizes.items() for name in names]
+    chosen = {mode: size for mode, size in sizes.items() if args.mode in (mode, "all")}
+    cores = os.sched_getaffinity(0)
+    if args.pin and len(cores) > 1:
+        os.sched_setaffinity(0, cores - {PINNED_CORE})
+    found = [measure(mode, name, messages, pin=args.pin) for mode, messages in chosen.items() for name in names]
+    os.sched_setaffinity(0, cores)
     if args.json:
         print(msgspec.json.encode(found).decode())
         return 0
@@ -75,23 +86,26 @@ def run(argv: list[str]) -> int:
             f"{figures.cpu_us_per_message:>6} us CPU a message  "
             f"{figures.peak_resident_mb:>5} MB resident  {figures.behind_s:>6} s behind"
         )
-    _print_ratios({figures.name: figures for figures in found if figures.mode == "backlog"})
+    for mode in chosen:
+        _print_ratios(mode, {figures.name: figures for figures in found if figures.mode == mode})
+    for name in CONTENDERS:
+        if name not in names:
+            print(f"{name} was not measured: {MISSING[name]()}")
     return 0
 
 
-def _print_ratios(backlog: dict[str, Figures]) -> None:
-    ours = backlog["duckdb"]
-    for name, other in backlog.items():
-        if name != "duckdb":
-            rate, cost = ours.messages_per_s / other.messages_per_s, ours.cpu_us_per_message / other.cpu_us_per_message
-            print(f"ours beside {name}: {rate:.2f} of its rate, {cost:.2f} of its CPU a message")
-    for name in CONTENDERS:
-        if name not in backlog:
-            print(f"{name} was not measured: {MISSING[name]()}")
+def _print_ratios(mode: Mode, figures: dict[str, Figures]) -> None:
+    for store in ("duckdb", "influx"):
+        for reference in ("acknowledging", "telegraf"):
+            if store in figures and reference in figures:
+                ours, other = figures[store], figures[reference]
+                rate = ours.messages_per_s / other.messages_per_s
+                cost = ours.cpu_us_per_message / other.cpu_us_per_message
+                print(f"{mode}, {store} beside {reference}: {rate:.2f} of its rate, {cost:.2f} of its CPU a message")
 
 
-def measure(mode: Mode, name: str, messages: int) -> Figures:
-    """One contender with a fresh broker."""
+def measure(mode: Mode, name: str, messages: int, *, pin: bool = False) -> Figures:
+    """One contender with a fresh broker; pinned, its processes run on one core."""
     with tempfile.TemporaryDirectory(prefix="kota-bench-") as folder:
         broker = RunningBroker("mosquitto", free_port(), Path(folder))
         broker.start()
@@ -108,7 +122,7 @@ def measure(mode: Mode, name: str, messages: int) -> Figures:
             live = threading.Thread(target=publish, args=(LIVE_RATE,))
             if mode == "live":
                 live.start()
-            outcome = _DRAINS.get(name, _drain_by_ours)(name, broker, messages)
+            outcome = _DRAINS.get(name, _drain_by_ours)(name, broker, messages, _pin if pin else None)
             if mode == "live":
                 live.join()
         finally:
@@ -124,24 +138,34 @@ def measure(mode: Mode, name: str, messages: int) -> Figures:
     )
 
 
-def _drain_by_ours(name: str, broker: RunningBroker, messages: int) -> Outcome:
+def _pin() -> None:
+    os.sched_setaffinity(0, {PINNED_CORE})
+
+
+def _drain_by_ours(name: str, broker: RunningBroker, messages: int, prepare: Prepare) -> Outcome:
     command = [sys.executable, "-m", "tests.bench.subscriber", name, "--folder", str(broker.folder)]
     numbers = ["--port", str(broker.port), "--messages", str(messages)]
     done = subprocess.run(
-        [*command, *numbers], cwd=ROOT, env={**os.environ}, capture_output=True, text=True, check=True
+        [*command, *numbers],
+        cwd=ROOT,
+        env={**os.environ},
+        capture_output=True,
+        text=True,
+        check=True,
+        preexec_fn=prepare,
     )
     return msgspec.json.decode(done.stdout.splitlines()[-1], type=Outcome)
 
 
-def _drain_into_influx(name: str, broker: RunningBroker, messages: int) -> Outcome:
+def _drain_into_influx(name: str, broker: RunningBroker, messages: int, prepare: Prepare) -> Outcome:
     with running_influx(broker.folder / "influx") as server:
         address = server.database("bench")
         os.environ |= {"KOTA_INFLUX_URL": address.url, "KOTA_INFLUX_DATABASE": address.database}
-        return _drain_by_ours(name, broker, messages)
+        return _drain_by_ours(name, broker, messages, prepare)
 
 
-def _drain_by_telegraf(_name: str, broker: RunningBroker, messages: int) -> Outcome:
-    with telegraf.running(broker) as peer:
+def _drain_by_telegraf(_name: str, broker: RunningBroker, messages: int, prepare: Prepare) -> Outcome:
+    with telegraf.running(broker, prepare) as peer:
         wait_for(peer.stored, "Telegraf's first write")
         began_s = time.monotonic() - 1.0  # its flush interval, at the most
         while peer.stored() < messages:
@@ -155,13 +179,13 @@ _DRAINS: Final = {"influx": _drain_into_influx, "telegraf": _drain_by_telegraf}
 
 def _make_session(broker: RunningBroker) -> None:
     """Subscribe once, so that the broker keeps what comes while nobody is there."""
-    subscriber = Nothing(broker.port, broker.folder)
+    subscriber = Acknowledging(broker.port, broker.folder)
     stop = threading.Event()
-    thread = threading.Thread(target=subscriber._bus.run, args=(stop,), daemon=True)
+    thread = threading.Thread(target=subscriber.bus.run, args=(stop,), daemon=True)
     thread.start()
-    wait_for(subscriber._bus.connected.is_set, "the session")
-    wait_for(lambda: subscriber._bus.publish("bench/ready", b"", qos=1), "the subscription to be made")
-    subscriber._bus.close()
+    wait_for(subscriber.bus.connected.is_set, "the session")
+    wait_for(lambda: subscriber.bus.publish("bench/ready", b""), "the subscription to be made")
+    subscriber.bus.close()
     thread.join(5)
 
 

@@ -1,4 +1,4 @@
-"""One subscriber of a bench in a process of its own: `nothing` (the broker's ceiling), or ours with one of its stores.
+"""One subscriber of a bench in a process of its own: `acknowledging` (the ceiling), or ours with one of its stores.
 
 Prints one JSON object: seconds from the first message to the last being done with, CPU seconds, resident memory.
 """
@@ -11,13 +11,15 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import NamedTuple
 
 import msgspec
 
-from broker.client import BusClient, ConnectionParams, Delivery
+from broker.client import ConnectionParams, Delivery
 from broker.contract.topics import subscription
+from broker.mqtt_reader import MqttReader
 from city.inventory.loader import builtin_city, load_city
 from city.runtime.secrets import Secrets
 from city.runtime.settings import load_settings
@@ -27,7 +29,7 @@ from tests.bench.usage import usage_of
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What a subscriber needed: `ended_s` is on the machine's monotonic clock, which all processes share."""
+    """What a subscriber needed from its first message on; `ended_s` is on the monotonic clock of all processes."""
 
     seconds: float
     ended_s: float
@@ -40,68 +42,76 @@ def login(port: int, folder: Path) -> ConnectionParams:
     return ConnectionParams("127.0.0.1", port, "ingest", Secrets(folder).password("ingest"), "ingest", persistent=True)
 
 
-class Nothing:
-    """Acknowledges and does no more."""
+class Began(NamedTuple):
+    """When the first message came, and the CPU time of the process until then."""
+
+    at_s: float
+    cpu_s: float
+
+
+def begins() -> Began:
+    """The present moment as the beginning."""
+    return Began(time.monotonic(), usage_of(os.getpid()).cpu_s)
+
+
+class Acknowledging:
+    """Acknowledges and does no more: what reader and broker can do at most."""
 
     def __init__(self, port: int, folder: Path) -> None:
         """Prepare the connection."""
         self.count = 0
-        self.began = 0.0
-        self._bus = BusClient(login(port, folder))
-        self._bus.listen(on_message=self._take, on_connected=self._subscribe)
+        self.began: Began | None = None
+        self.bus = MqttReader(login(port, folder))
+        self.bus.listen(on_messages=self._take, on_connected=self._subscribe, has_room=lambda: True)
 
-    def run(self, messages: int) -> float:
-        """Take that many; seconds from the first to the last."""
-        threading.Thread(target=self._bus.run, args=(threading.Event(),), daemon=True).start()
-        while self.count < messages:
+    def run(self, messages: int) -> Began:
+        """Take that many; says when it began."""
+        threading.Thread(target=self.bus.run, args=(threading.Event(),), daemon=True).start()
+        while self.count < messages or self.began is None:
             time.sleep(0.005)
-        return time.monotonic() - self.began
+        return self.began
 
     def _subscribe(self, _session_present: bool) -> None:  # noqa: FBT001 - the bus's callback
-        self._bus.subscribe(subscription("telemetry", city="kupang"))
+        self.bus.subscribe(subscription("telemetry", city="kupang"))
 
-    def _take(self, delivery: Delivery) -> None:
-        self.began = self.began or time.monotonic()
-        self.count += 1
-        self._bus.acknowledge(delivery)
+    def _take(self, deliveries: Sequence[Delivery]) -> None:
+        self.began = self.began or begins()
+        self.count += len(deliveries)
+        self.bus.acknowledge_all(deliveries)
 
 
-def run_ours(port: int, messages: int, folder: Path, name: str) -> float:
-    """Intake, journal, decoding and store, as the service runs them; seconds until all is stored."""
+def run_ours(port: int, messages: int, folder: Path, store: str) -> Began:
+    """Intake, journal, decoding and store, as the service runs them, until all is stored; says when it began."""
     stop = threading.Event()
-    store, _, reader = name.partition("+")
-    settings = load_settings(data=folder, late_after_s=86_400, store=store, mqtt_client=reader or "paho")
+    settings = load_settings(data=folder, late_after_s=86_400, store=store)
     city = load_city(builtin_city("kupang"))
-    version: Literal["3.1.1", "5"] = "5" if reader else "3.1.1"
-    account = msgspec.structs.replace(login(port, folder), version=version)
     gc.set_threshold(*GC_THRESHOLDS)
-    ingest = Ingest(settings, city, account, open_store(settings, city))
+    ingest = Ingest(settings, city, login(port, folder), open_store(settings, city))
     for work in ingest.parts.values():
         threading.Thread(target=work, args=(stop,), daemon=True).start()
     while ingest.intake.received == 0:
         time.sleep(0.001)
-    began = time.monotonic()
+    began = begins()
     totals = ingest.drain.totals
     while totals.stored + totals.duplicates < messages:
         time.sleep(0.005)
-    return time.monotonic() - began
+    return began
 
 
 def main(argv: list[str]) -> int:
     """Run one subscriber."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("name", choices=("nothing", "duckdb", "duckdb+mqtt5", "influx"))
+    parser.add_argument("name", choices=("acknowledging", "duckdb", "influx"))
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--messages", type=int, required=True)
     parser.add_argument("--folder", type=Path, required=True)
     args = parser.parse_args(argv)
-    began_cpu_s = usage_of(os.getpid()).cpu_s
-    if args.name == "nothing":
-        seconds = Nothing(args.port, args.folder).run(args.messages)
+    if args.name == "acknowledging":
+        began = Acknowledging(args.port, args.folder).run(args.messages)
     else:
-        seconds = run_ours(args.port, args.messages, args.folder, args.name)
+        began = run_ours(args.port, args.messages, args.folder, args.name)
     ended_s, used = time.monotonic(), usage_of(os.getpid())
-    found = Outcome(seconds, ended_s, used.cpu_s - began_cpu_s, used.peak_resident_mb)
+    found = Outcome(ended_s - began.at_s, ended_s, used.cpu_s - began.cpu_s, used.peak_resident_mb)
     print(msgspec.json.encode(found).decode(), flush=True)
     return 0
 

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -88,7 +88,7 @@ class Telegraf:
 
 
 @contextmanager
-def running(broker: RunningBroker) -> Iterator[Telegraf]:
+def running(broker: RunningBroker, prepare: Callable[[], None] | None = None) -> Iterator[Telegraf]:
     """InfluxDB first, then Telegraf, which begins to drain at once."""
     folder, password = broker.folder, broker.secrets.password("ingest")
     with running_influx(folder / "influx") as influx:
@@ -96,7 +96,8 @@ def running(broker: RunningBroker) -> Iterator[Telegraf]:
         conf = folder / "telegraf.conf"
         conf.write_text(CONF.format(broker=broker.port, influx=influx.port, database=DATABASE, password=password))
         with (folder / "telegraf.log").open("ab") as log:
-            process = subprocess.Popen([str(_telegraf()), "--config", str(conf)], stdout=log, stderr=log)
+            command = [str(_telegraf()), "--config", str(conf)]
+            process = subprocess.Popen(command, stdout=log, stderr=log, preexec_fn=prepare)  # noqa: PLW1509 - cores
         try:
             yield Telegraf(process, influx.port)
         finally:

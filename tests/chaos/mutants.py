@@ -5,19 +5,17 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Any, Final
 
 from broker import access
-from broker.client import Delivery
 from broker.contract.payloads import Receipt
 from broker.contract.topics import Kind
 from edge.agent import Agent
 from edge.outbox import Row
-from ingest.pipeline.intake import Intake
+from ingest.pipeline.intake import Intake, Received
 from ingest.store.duckdb.store import DuckStore
 from ingest.store.port import Ranges
-from ingest.store.records import Record
+from ingest.store.record_batch import RecordBatch
 
 GAP_S: Final = 0.4
 """How long the window of the broken promise stays open: so long that hardly a kill misses it."""
@@ -30,8 +28,8 @@ def acknowledge_before_fsync() -> None:
     """PUBACK and receipts first, the journal afterwards."""
     commit: Callable[..., bool] = Intake._commit
 
-    def broken(self: Intake, group: list[tuple[Delivery, datetime]], stop: threading.Event) -> bool:
-        self._acknowledge(group)
+    def broken(self: Intake, group: list[Received], stop: threading.Event) -> bool:
+        self._acknowledge([delivery for received in group for delivery in received.deliveries])
         self._send_receipts(self._receipts.take(None))
         time.sleep(GAP_S)
         return commit(self, group, stop)
@@ -49,7 +47,7 @@ def forget_without_receipt() -> None:
         self._outbox._db.executemany("DELETE FROM outbox WHERE id = ?", [(row.id,) for row in rows])
         self._outbox._db.commit()
 
-    def slow(self: Intake, group: list[tuple[Delivery, datetime]], stop: threading.Event) -> bool:
+    def slow(self: Intake, group: list[Received], stop: threading.Event) -> bool:
         time.sleep(GAP_S)
         return commit(self, group, stop)
 
@@ -61,10 +59,10 @@ def position_after_rows() -> None:
     """Rows in one transaction, position and seen seqs in a second one."""
     commit: Callable[..., None] = DuckStore._commit
 
-    def broken(self: DuckStore, fresh: Sequence[Record], seen: Any, committed_offsets: Ranges) -> None:
+    def broken(self: DuckStore, fresh: RecordBatch, seen: Any, committed_offsets: Ranges) -> None:
         commit(self, fresh, {}, self._committed_offsets)
         time.sleep(GAP_S)
-        commit(self, [], seen, committed_offsets)
+        commit(self, RecordBatch([]), seen, committed_offsets)
 
     DuckStore._commit = broken  # type: ignore[method-assign]
 

@@ -52,8 +52,9 @@ def measured(device: str) -> TelemetryEntry:
     return TelemetryEntry(device, DEVICES[device], datetime.now(UTC), values)
 
 
-def ingest_on(broker: RunningBroker, version: str = "3.1.1") -> Service:
-    return Service(["ingest"], broker.folder, mqtt_port=broker.port, mqtt_version=version, mqtt_client=broker.reader)
+def ingest_on(broker: RunningBroker, version: str = "3.1.1", client: str = "") -> Service:
+    reader = client or broker.reader
+    return Service(["ingest"], broker.folder, mqtt_port=broker.port, mqtt_version=version, mqtt_client=reader)
 
 
 def assert_ledger(broker: RunningBroker, epoch: str, expected: dict[str, int]) -> None:
@@ -117,14 +118,15 @@ def test_backlog_goes_out_in_batches_when_ingest_is_back(broker: RunningBroker, 
     assert_ledger(broker, outbox.epoch, {"bin-0001": 3_000})
 
 
-def test_mqtt_5_delivers_as_well(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("version", "client"), [("5", "paho"), ("3.1.1", "paho"), ("5", "mqtt5")])
+def test_each_version_and_client_delivers(tmp_path: Path, version: str, client: str) -> None:
     folder = tmp_path / "city"
     folder.mkdir()
     broker = RunningBroker("mosquitto", free_port(), folder)
     broker.start()
     outbox = Outbox(tmp_path / "outbox.sqlite", max_bytes=1 << 24)
     try:
-        with running(ingest_on(broker, "5")) as ingest, agent_on(broker, outbox, DEVICES, "5") as agent:
+        with running(ingest_on(broker, version, client)) as ingest, agent_on(broker, outbox, DEVICES, version) as agent:
             agent.record([measured(device) for device in DEVICES] * 20)
             wait_for(lambda: outbox.pending() == 0, "receipts")
             ingest.kill()

@@ -159,7 +159,7 @@ class Slow:
         login = ConnectionParams("127.0.0.1", broker.port, "ingest", broker.password("ingest"), "ingest")
         self.bus = StreamReader(login, broker.folder / "broker" / "endpoint.json")
         self.bus.listen(
-            on_message=self.received.append,
+            on_messages=self.received.extend,
             on_connected=lambda _present: self.bus.subscribe("unifi/#", "kota/v1/#"),
             has_room=self.has_room.is_set,
         )

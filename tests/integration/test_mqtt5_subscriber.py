@@ -36,7 +36,7 @@ class Reader:
         password = broker.secrets.password("ingest")
         login = ConnectionParams("127.0.0.1", broker.port, "ingest", password, "ingest", "5", persistent=True)
         self.bus = Mqtt5Subscriber(login)
-        self.bus.listen(on_message=self.received.append, on_connected=self._subscribe)
+        self.bus.listen(on_messages=self.received.extend, on_connected=self._subscribe)
         self._thread = threading.Thread(target=self.bus.run, args=(threading.Event(),), daemon=True)
         self._thread.start()
         wait_for(self.bus.connected.is_set, "the fast reader")

@@ -53,7 +53,7 @@ class RunningBroker:
     @property
     def reader(self) -> str:
         """The setting `mqtt_client` of an ingest that reads from it."""
-        return "nats" if self.name == "embedded" else "paho"
+        return "nats" if self.name == "embedded" else "auto"
 
     @property
     def secrets(self) -> Secrets:

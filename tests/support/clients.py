@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -48,14 +49,14 @@ class Connected:
 
     def _client(self, login: ConnectionParams) -> BusClient:
         bus = BusClient(login)
-        bus.listen(on_message=self._keep, on_connected=self._subscribe)
+        bus.listen(on_messages=self._keep, on_connected=self._subscribe)
         bus._client.on_subscribe = lambda *_: self._subscribed.set()
         return bus
 
     def _stream_reader(self, broker: RunningBroker, login: ConnectionParams) -> StreamReader:
         self._subscribed.set()  # it is connected when it has subscribed
         bus = StreamReader(login, broker.folder / "broker" / "endpoint.json")
-        bus.listen(on_message=self._keep, on_connected=self._subscribe)
+        bus.listen(on_messages=self._keep, on_connected=self._subscribe)
         return bus
 
     def __enter__(self) -> Self:
@@ -75,9 +76,9 @@ class Connected:
         if self._filters:
             self.bus.subscribe(*self._filters)
 
-    def _keep(self, delivery: Delivery) -> None:
-        self.received.append(delivery)
-        self.bus.acknowledge(delivery)
+    def _keep(self, deliveries: Sequence[Delivery]) -> None:
+        self.received += deliveries
+        self.bus.acknowledge_all(deliveries)
 
     def close(self) -> None:
         """Disconnect."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ import structlog
 from broker.contract.topics import KINDS, Kind
 from city.errors import ConfigError, RetryLaterError, RowsRejectedError
 from city.storage.sqlite import SetAside
-from ingest.store.dedup import SeenSequences, deduplicate, deduplicate_columns
+from ingest.store.dedup import SeenSequences, deduplicate_batch
 from ingest.store.duckdb import reader as duck_reader
 from ingest.store.duckdb.columns import TABLES, Row, arrays_of, to_arrays, to_naive_utc, to_rows
 from ingest.store.duckdb.repair import fault_of, inode_of, move_aside, rescue, save_open
@@ -30,8 +30,12 @@ from ingest.store.reopening import StoreBrokenError
 
 log = structlog.get_logger("store")
 
-VERSION: Final = 2
-"""Schema version; version 1 had no table `meta`."""
+VERSION: Final = 3
+"""Schema version; 1 had no table `meta`, up to 2 a row of `seen` was replaced, and offsets were in `drained`."""
+OFFSETS_KEY: Final = ("", "")
+"""Device and epoch of the rows of `seen` that hold committed offsets."""
+SEEN_ROWS_MAX: Final = 20_000
+"""Rows of `seen` that may be outdated: the newest of a key counts. Adding one costs a tenth of replacing it."""
 _REFUSALS: Final = (duckdb.ConversionException, duckdb.ConstraintException, duckdb.InvalidInputException)
 _PASSING: Final = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.TransactionException)
 """Errors of a full disk or lack of memory: nothing was stored, and a retry may succeed."""
@@ -70,6 +74,7 @@ class DuckStore:
         self._write_lock = threading.Lock()
         self._latest = LastValueCache()
         self._seen: SeenSequences = {}
+        self._outdated = 0
         self._committed_offsets: Ranges = ()
         self._inode: tuple[int, int] | None = None
         self.is_new = False
@@ -161,11 +166,16 @@ class DuckStore:
         """Connect to the file and load seen sequences, committed offsets and last values into memory."""
         db = self._connect(self._path)
         try:
-            self._seen = {
-                (device, epoch): IntervalSet(msgspec.json.decode(ranges, type=list[tuple[int, int]]))
-                for device, epoch, ranges in db.execute("SELECT device, boot, ranges FROM seen").fetchall()
-            }
-            self._committed_offsets = tuple(db.execute("SELECT * FROM drained ORDER BY first_position").fetchall())
+            rows = db.execute("SELECT device, boot, ranges FROM seen ORDER BY rowid").fetchall()
+            newest = {(device, epoch): ranges for device, epoch, ranges in rows}
+            self._outdated = len(rows) - len(newest)
+            offsets = newest.pop(OFFSETS_KEY, None)
+            self._seen = {key: IntervalSet(_ranges_of(ranges)) for key, ranges in newest.items()}
+            self._committed_offsets = (
+                tuple(db.execute("SELECT * FROM drained ORDER BY first_position").fetchall())
+                if offsets is None
+                else tuple(_ranges_of(offsets))
+            )
             self._latest = LastValueCache()
             for latest in duck_reader.read_latest(db):
                 self._latest.restore(latest)
@@ -207,7 +217,8 @@ class DuckStore:
         """
         with self._write_lock, self._translate_errors():
             self._keep_file()
-            fresh, seen = self._deduplicate(records)
+            fresh, seen = deduplicate_batch(records, self._seen, self._latest)
+            fresh = RecordBatch(self._without_known_states(fresh.records), fresh.columns)
             try:
                 self._commit(fresh, seen, committed_offsets)
             except _REFUSALS as exc:
@@ -218,17 +229,6 @@ class DuckStore:
             self._committed_offsets = committed_offsets
             self._latest.update(fresh)
         return WriteResult(len(fresh), len(records) - len(fresh))
-
-    def _deduplicate(self, records: Sequence[Record]) -> tuple[RecordBatch, SeenSequences]:
-        """What is not stored yet, and the seen sequences as they are after storing it."""
-        batch = records if isinstance(records, RecordBatch) else RecordBatch(records)
-        fresh, seen = deduplicate(batch.records, self._seen, self._latest)
-        columns = []
-        for block in batch.columns:
-            fresh_block, touched = deduplicate_columns(block, self._seen)
-            columns.append(fresh_block)
-            seen |= touched
-        return RecordBatch(self._without_known_states(fresh), columns), seen
 
     def _without_known_states(self, fresh: Sequence[Record]) -> list[Record]:
         """Leave out statuses that are older than the newest and already stored: the journal may be drained again."""
@@ -262,24 +262,24 @@ class DuckStore:
             raise
 
     def _commit(self, fresh: RecordBatch, seen: SeenSequences, committed_offsets: Ranges) -> None:
-        touched = [(*key, msgspec.json.encode(list(ranges)).decode()) for key, ranges in seen.items()]
+        is_compacted = self._outdated + len(seen) > SEEN_ROWS_MAX
+        noted = {**self._seen, **seen} if is_compacted else seen
+        rows = [(*key, _text_of(ranges)) for key, ranges in noted.items()]
+        rows.append((*OFFSETS_KEY, _text_of(committed_offsets)))
         self._db.execute("BEGIN")
         try:
             for block in fresh.columns:
                 self._insert_arrays(f"{block.kind}_telemetry", arrays_of(block))
-            for table, rows in to_rows(fresh.records).items():
-                self._insert(table, rows)
-            if touched:
-                replaced = to_arrays("seen", touched)
-                self._db.register("replaced", replaced)
-                self._db.execute("DELETE FROM seen WHERE (device, boot) IN (SELECT (device, boot) FROM replaced)")
-                self._db.execute("INSERT INTO seen BY NAME SELECT * FROM replaced")
-            self._db.execute("DELETE FROM drained")
-            self._insert("drained", committed_offsets)
+            for table, records in to_rows(fresh.records).items():
+                self._insert(table, records)
+            if is_compacted:
+                self._db.execute("DELETE FROM seen")
+            self._insert("seen", rows)
             self._db.execute("COMMIT")
         except BaseException:
             self._rollback()
             raise
+        self._outdated = 0 if is_compacted else self._outdated + len(rows)
 
     def _insert(self, table: str, rows: Sequence[Row]) -> None:
         if rows:
@@ -370,6 +370,14 @@ class DuckStore:
         """Checkpoint the write-ahead log and close the file."""
         with self._write_lock:
             self._db.close()
+
+
+def _ranges_of(text: str) -> list[tuple[int, int]]:
+    return msgspec.json.decode(text, type=list[tuple[int, int]])
+
+
+def _text_of(ranges: Iterable[tuple[int, int]]) -> str:
+    return msgspec.json.encode(list(ranges)).decode()
 
 
 def copy_into(cursor: duckdb.DuckDBPyConnection, path: Path) -> None:

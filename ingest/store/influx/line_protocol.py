@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from broker.contract.topics import Kind
+from ingest.store.record_batch import ReadingColumns
 from ingest.store.records import Reading, Record, RecordOrigin, StatusRecord, Value
 from ingest.store.schema import COLUMNS, DERIVED, ColumnType
 
@@ -43,6 +44,33 @@ def to_line(record: Record, tags_of: Callable[[str], bytes]) -> bytes:
     fields = _fields(origin, {"state": record.state, "detail": detail})
     tags += b",kind=%s,type=%s" % (origin.kind.encode(), escape_key(record.type).encode())
     return b"event%s %s %d" % (tags, fields, time_ns(origin))
+
+
+def to_lines(columns: ReadingColumns, tags_of: Callable[[str], bytes]) -> list[bytes]:
+    """Readings in columns as lines, with the fields that `to_line` gives them."""
+    kind = columns.kind
+    fields = [
+        [None if value is None else f"{name}={_format_value(type_, value)}" for value in values]
+        for name, values in columns.values.items()
+        for type_ in (COLUMNS[kind][name],)
+    ]
+    heads = {device: f"{kind}{tags_of(device).decode()} " for device in set(columns.devices)}
+    shifts = {epoch: zlib.crc32(epoch.encode()) for epoch in set(columns.epochs)}
+    received = [_microseconds(at) for at in columns.received_at]
+    qualities = [" ".join(flags) for flags in columns.qualities]
+    own = [
+        f'seq={seq}i,boot="{epoch}",received_at={at}i,quality="{quality}" '
+        for seq, epoch, at, quality in zip(columns.seqs, columns.epochs, received, qualities, strict=True)
+    ]
+    times = [
+        int(at.timestamp() * 1000 + 0.5) * NANOSECONDS + (seq + shifts[epoch]) % NANOSECONDS
+        for at, seq, epoch in zip(columns.measured_at, columns.seqs, columns.epochs, strict=True)
+    ]
+    rows = zip(*fields, strict=True) if fields else (() for _ in times)
+    return [
+        f"{heads[device]}{','.join([*filter(None, row), rest])}{time}".encode()
+        for device, row, rest, time in zip(columns.devices, rows, own, times, strict=True)
+    ]
 
 
 def to_point(measurement: str, tags: Tags, fields: Mapping[str, Value | None], at_ns: int) -> bytes:

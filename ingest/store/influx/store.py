@@ -16,14 +16,15 @@ from typing import Any, Final
 from broker.contract.topics import Kind
 from city.errors import PayloadError, RowsRejectedError
 from city.inventory.provider import InventoryProvider
-from ingest.store.dedup import deduplicate
+from ingest.store.dedup import deduplicate_batch
 from ingest.store.influx import reader as influx_reader
 from ingest.store.influx.checkpoint import Checkpoint
 from ingest.store.influx.http import LINES_MAX, InfluxHttp, RefusedError, TooLargeError
-from ingest.store.influx.line_protocol import encode_tags, to_line
+from ingest.store.influx.line_protocol import encode_tags, to_line, to_lines
 from ingest.store.influx.rollup import roll_up
 from ingest.store.latest import LastValueCache
 from ingest.store.port import EventQuery, Latest, Ranges, SeriesPoint, SeriesQuery, StoredSequences, WriteResult
+from ingest.store.record_batch import RecordBatch
 from ingest.store.records import EventRecord, Reading, Record
 from ingest.store.schema import EVENTS, RAW, WINDOW_S, Policy
 from ingest.store.tags import tags_of_device
@@ -63,11 +64,16 @@ class InfluxStore:
         self._restore()
         self._writes = True
         with self._write_lock:
-            fresh, touched = deduplicate(records, self._checkpoint.seen, self._latest)
-            rejected = self._send_all(fresh)
+            fresh, touched = deduplicate_batch(records, self._checkpoint.seen, self._latest)
+            for block in fresh.columns:
+                if reasons := self._send_lines(to_lines(block, self._tags_of), RAW):
+                    raise RowsRejectedError(dict.fromkeys(range(len(records)), next(iter(reasons.values()))))
+            rejected = self._send_all(fresh.records)
             if rejected:
                 places = {id(record): index for index, record in enumerate(records)}
-                raise RowsRejectedError({places[id(fresh[index])]: reason for index, reason in rejected.items()})
+                raise RowsRejectedError(
+                    {places[id(fresh.records[index])]: reason for index, reason in rejected.items()}
+                )
             self._checkpoint.commit(touched, committed_offsets, _windows_of(fresh))
             self._latest.update(fresh)
         return WriteResult(len(fresh), len(records) - len(fresh))
@@ -79,10 +85,15 @@ class InfluxStore:
             classes[EVENTS if isinstance(record, EventRecord) else RAW].append(index)
         rejected: dict[int, str] = {}
         for policy, places in classes.items():
-            lines = [to_line(fresh[place], self._tags_of) for place in places]
-            for first in range(0, len(lines), LINES_MAX):
-                reasons = self._send(lines[first : first + LINES_MAX], policy)
-                rejected |= {places[first + index]: reason for index, reason in reasons.items()}
+            reasons = self._send_lines([to_line(fresh[place], self._tags_of) for place in places], policy)
+            rejected |= {places[index]: reason for index, reason in reasons.items()}
+        return rejected
+
+    def _send_lines(self, lines: Sequence[bytes], policy: Policy) -> dict[int, str]:
+        """Write lines; return rejected ones by index."""
+        rejected: dict[int, str] = {}
+        for first in range(0, len(lines), LINES_MAX):
+            rejected |= self._send(lines[first : first + LINES_MAX], policy, first)
         return rejected
 
     def _send(self, lines: Sequence[bytes], policy: Policy, first: int = 0) -> dict[int, str]:
@@ -194,13 +205,11 @@ class InfluxStore:
             self._checkpoint.close()
 
 
-def _windows_of(fresh: Sequence[Record]) -> set[tuple[Kind, int]]:
+def _windows_of(fresh: RecordBatch) -> set[tuple[Kind, int]]:
     """The rollup windows of readings, by kind and start in seconds since 1970."""
-    return {
-        (record.origin.kind, int(record.origin.measured_at.timestamp()) // WINDOW_S * WINDOW_S)
-        for record in fresh
-        if isinstance(record, Reading)
-    }
+    times = [(record.origin.kind, record.origin.measured_at) for record in fresh.records if isinstance(record, Reading)]
+    times += [(block.kind, at) for block in fresh.columns for at in block.measured_at]
+    return {(kind, int(at.timestamp()) // WINDOW_S * WINDOW_S) for kind, at in times}
 
 
 class _DeviceTags:

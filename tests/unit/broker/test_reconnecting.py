@@ -55,9 +55,9 @@ def test_nothing_is_read_while_the_listener_is_full_and_nothing_is_lost_when_it_
     client = DroppedAtOnce(is_let_in=True, attempts=1, stop=threading.Event())
     taken: list[Delivery] = []
     room = threading.Event()
-    client.listen(on_message=taken.append, has_room=room.is_set)
+    client.listen(on_messages=taken.extend, has_room=room.is_set)
     delivery = Delivery("a", b"1", retained=False, packet_id=1, qos=1, generation=1)
-    waiting = threading.Thread(target=client._deliver, args=(delivery,), daemon=True)
+    waiting = threading.Thread(target=client._deliver, args=([delivery],), daemon=True)
     waiting.start()
     assert taken == []
     room.set()
@@ -68,7 +68,7 @@ def test_nothing_is_read_while_the_listener_is_full_and_nothing_is_lost_when_it_
 def test_a_full_listener_does_not_hold_up_the_end() -> None:
     client = DroppedAtOnce(is_let_in=True, attempts=1, stop=threading.Event())
     taken: list[Delivery] = []
-    client.listen(on_message=taken.append, has_room=lambda: False)
+    client.listen(on_messages=taken.extend, has_room=lambda: False)
     client._stop.set()
-    client._deliver(Delivery("a", b"1", retained=False, packet_id=1, qos=1, generation=1))
+    client._deliver([Delivery("a", b"1", retained=False, packet_id=1, qos=1, generation=1)])
     assert taken == []

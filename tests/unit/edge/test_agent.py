@@ -30,8 +30,8 @@ class FakeBus:
         self.will: Will | None = None
         self.subscriptions: list[tuple[tuple[str, ...], int]] = []
 
-    def listen(self, *, on_message: object, on_connected: Callable[[bool], None]) -> None:
-        del on_message
+    def listen(self, *, on_messages: object, on_connected: Callable[[bool], None]) -> None:
+        del on_messages
         self.on_connected = on_connected
 
     def set_will(self, will: Will) -> None:

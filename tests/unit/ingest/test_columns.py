@@ -29,6 +29,7 @@ from ingest.pipeline.backlog import OffsetRange
 from ingest.pipeline.drain import Drain
 from ingest.pipeline.journal import Journal
 from ingest.store.duckdb.store import DuckStore
+from ingest.store.influx.line_protocol import to_line, to_lines
 from ingest.store.manifest import StoreManifest
 from ingest.store.memory import MemoryStore
 from ingest.store.parked.dead_letters import DeadLetterQueue
@@ -291,3 +292,24 @@ def test_a_batch_is_a_sequence() -> None:
     assert [record.origin.seq for record in batch if isinstance(record, Reading)] == [0, 1, 2, 3]
     assert batch[1] == list(batch)[1]
     assert batch[1:3] == list(batch)[1:3]
+
+
+def test_lines_of_columns_say_what_the_lines_of_their_records_say() -> None:
+    city, groups = seeds(CITY)
+    decoder = Decoder(city, late_after=timedelta(minutes=15))
+    entries = [JournalEntry(n, arrival) for n, arrival in enumerate(fuzzed(groups, 3_000, 6))]
+
+    def tags_of(device: str) -> bytes:
+        return f",device={device},site=a\\ b".encode()
+
+    (block,) = decoder.decode_batch(entries).columns
+    assert len(block) > 1_000
+    for row, line in enumerate(to_lines(block, tags_of)):
+        expected = to_line(block.reading(row), tags_of)
+        assert parts_of(line) == parts_of(expected)
+
+
+def parts_of(line: bytes) -> tuple[bytes, list[bytes], bytes]:
+    """Measurement and tags, fields in any order, and time."""
+    head, fields, at = re.split(rb"(?<!\\) ", line)
+    return head, sorted(fields.split(b",")), at
