@@ -113,6 +113,12 @@ class ColumnDecoder:
             ]
         return DecodedBatch(columns, sorted(others, key=itemgetter(0)))
 
+    def _qualities(self, measured: Sequence[datetime], received: Sequence[datetime]) -> list[tuple[str, ...]]:
+        """Quality flags by the age on arrival; all are asked at once where all are alike."""
+        if max(received) - min(measured) <= self._late_after:
+            return [_ON_TIME] * len(measured)
+        return [_LATE if at - by > self._late_after else _ON_TIME for by, at in zip(measured, received, strict=True)]
+
     def _record(self, topic: TelemetryTopic, item: Telemetry, entry: JournalEntry) -> DecodeResult:
         try:
             return DecodeResult([self._reading_of(topic.device, item, entry.arrival.received_at)], [])
@@ -128,20 +134,25 @@ class ColumnDecoder:
         values = {
             name: column for name, column in zip(COLUMNS[kind], fields, strict=True) if column.count(None) < len(column)
         }
-        is_plain = [is_plausible(by, at) for by, at in zip(measured, received, strict=True)]
+        is_plain = _have_right_clocks(measured, received)
         for name in _POSITION:
             if name in values:
                 is_plain = [plain and value is None for plain, value in zip(is_plain, values[name], strict=True)]
         if "distance_mm" in values:
             is_plain = _add_fill_levels(values, readings.topics, is_plain)
-        qualities = [
-            _LATE if at - by > self._late_after else _ON_TIME for by, at in zip(measured, received, strict=True)
-        ]
+        qualities = self._qualities(measured, received)
         devices = [topic.device.id for topic in readings.topics]
         block = ReadingColumns(kind, readings.places, devices, epochs, seqs, measured, received, qualities, values)
         if all(is_plain):
             return block, []
         return block.filter(is_plain), [row for row, plain in enumerate(is_plain) if not plain]
+
+
+def _have_right_clocks(measured: Sequence[datetime], received: Sequence[datetime]) -> list[bool]:
+    """For each reading, whether its time of measurement is possible; all are asked at once where all are."""
+    if is_plausible(min(measured), min(received)) and is_plausible(max(measured), min(received)):
+        return [True] * len(measured)
+    return [is_plausible(by, at) for by, at in zip(measured, received, strict=True)]
 
 
 def _add_fill_levels(

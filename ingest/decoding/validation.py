@@ -78,7 +78,7 @@ class FillGauge:
         self._dead_zone_mm = max(model.dead_zone_mm, sensor.dead_zone_mm)
         self._range_mm = sensor.range_mm
         self._span_mm = self._depth_mm - self._dead_zone_mm
-        self._deepest_mm = self._depth_mm * OVERSHOOT
+        self._deepest_mm = min(self._depth_mm * OVERSHOOT, self._range_mm)
         self._invalid_mm = frozenset(model.invalid_mm)
 
     def _is_measured(self, distance_mm: float) -> bool:
@@ -90,7 +90,7 @@ class FillGauge:
 
         Source: blueprint section 4: (height - offset - distance) / (height - offset - dead_zone), clamped.
         """
-        if not self._is_measured(distance_mm) or distance_mm > self._deepest_mm:
+        if not self._dead_zone_mm <= distance_mm <= self._deepest_mm or distance_mm in self._invalid_mm:
             return None
         # A container no deeper than its sensor is blind: full as soon as anything is seen.
         share = (self._depth_mm - distance_mm) / self._span_mm if self._span_mm > 0 else 0.0

@@ -6,6 +6,7 @@ payload. The checksum covers all that follows it. Where frames are damaged, the 
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ _HEADER: Final = Struct("<IIHBd")
 _CHECKED: Final = Struct("<IHBd")
 """A header without the checksum."""
 _CHECKSUM: Final = Struct("<I")
+_NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 TOPIC_MAX_BYTES: Final = (1 << 16) - 1
 
 
@@ -60,7 +62,8 @@ def to_entries(segment: Segment) -> list[JournalEntry]:
         return [_damaged_entry(segment.last, frames)]
     entries: list[JournalEntry] = []
     place, position, size = 0, segment.first, len(frames)
-    unpack, crc32, from_seconds = _HEADER.unpack_from, zlib.crc32, datetime.fromtimestamp
+    unpack, crc32 = _HEADER.unpack_from, zlib.crc32
+    last_seconds, last_at = math.nan, _NEVER
     # `_read` in a loop, for the many that are whole.
     while place + _HEADER.size <= size:
         checksum, payload_bytes, topic_bytes, retained, received_at = unpack(frames, place)
@@ -69,9 +72,10 @@ def to_entries(segment: Segment) -> list[JournalEntry]:
         end = payload_at + payload_bytes
         if end > size or crc32(frames[place + _CHECKSUM.size : end]) != checksum:
             break
+        if received_at != last_seconds:  # messages that were received together have one time
+            last_seconds, last_at = received_at, datetime.fromtimestamp(received_at, UTC)
         topic = frames[topic_at:payload_at].decode("utf-8", "surrogatepass")
-        arrival = Arrival(topic, frames[payload_at:end], from_seconds(received_at, UTC), retained == 1)
-        entries.append(JournalEntry(position, arrival))
+        entries.append(JournalEntry(position, Arrival(topic, frames[payload_at:end], last_at, retained == 1)))
         place = end
         position += 1
     return entries + _behind_damage(segment, place, position) if place < size else entries

@@ -155,15 +155,19 @@ class StatefulRules:
         Args:
             columns: Readings without positions and counters, none of a device of `hot_devices`.
         """
-        newest: dict[str, TemperatureSample] = {}
+        newest: dict[str, tuple[datetime, float]] = {}
         temperatures = columns.values.get("temperature_c", ())
-        for device, at, celsius in zip(columns.devices, columns.measured_at, temperatures, strict=False):
-            if celsius is not None and (device not in newest or at >= newest[device].at):
-                newest[device] = TemperatureSample(at, float(celsius))
-        for device, sample in newest.items():
+        samples = zip(columns.devices, zip(columns.measured_at, temperatures, strict=False), strict=False)
+        if None not in temperatures and columns.is_in_order:
+            newest = dict(samples)
+        else:
+            for device, sample in samples:
+                if sample[1] is not None and (device not in newest or sample[0] >= newest[device][0]):
+                    newest[device] = sample
+        for device, (at, celsius) in newest.items():
             before = self._temperatures.get(device)
-            if before is None or sample.at >= before.at:
-                self._temperatures[device] = sample
+            if before is None or at >= before.at:
+                self._temperatures[device] = TemperatureSample(at, float(celsius))
 
     def commit(self) -> None:
         """Keep the state of the batch last applied, which is now stored."""

@@ -115,11 +115,14 @@ def newest_rows(columns: ReadingColumns) -> dict[str, list[int]]:
         last = max(rows, key=received_at.__getitem__)
         newest_row = next(row for row in rows if measured_at[row] == newest)
         lacking = [column for column in absences if column[newest_row] is None]
-        chosen[device] = [
-            row
-            for row in rows
-            if measured_at[row] == newest or row == last or any(column[row] is not None for column in lacking)
-        ]
+        if lacking:
+            chosen[device] = [
+                row
+                for row in rows
+                if measured_at[row] == newest or row == last or any(column[row] is not None for column in lacking)
+            ]
+        else:
+            chosen[device] = [row for row in rows if measured_at[row] == newest or row == last]
     return chosen
 
 

@@ -65,12 +65,12 @@ class StoreManifest(SqliteFile):
         added: defaultdict[_Key, IntervalSet] = defaultdict(IntervalSet)
         plain, blocks = (records.records, records.columns) if isinstance(records, RecordBatch) else (records, ())
         for block in blocks:
-            days = [int(at.timestamp()) // _DAY_S for at in block.measured_at]
+            first_day, last_day = _day(min(block.measured_at)), _day(max(block.measured_at))
             for (device, epoch), rows in block.groups.items():
-                numbers, of_days = [block.seqs[row] for row in rows], {days[row] for row in rows}
-                if len(of_days) > 1 or not added["reading", min(of_days), device, epoch].add_run(numbers):
+                numbers = [block.seqs[row] for row in rows]
+                if first_day != last_day or not added["reading", first_day, device, epoch].add_run(numbers):
                     for row, number in zip(rows, numbers, strict=True):
-                        added["reading", days[row], device, epoch].add(number)
+                        added["reading", _day(block.measured_at[row]), device, epoch].add(number)
         for record in plain:
             if isinstance(record, Reading | EventRecord):
                 added[_key(record)].add(record.origin.seq)
@@ -203,8 +203,12 @@ def _present(seen: SeenSequences, key: tuple[str, str]) -> IntervalSet:
 
 def _key(record: Reading | EventRecord) -> _Key:
     origin = record.origin
-    day = int(origin.measured_at.timestamp()) // _DAY_S
-    return "reading" if isinstance(record, Reading) else "event", day, origin.device, origin.epoch
+    class_: Class = "reading" if isinstance(record, Reading) else "event"
+    return class_, _day(origin.measured_at), origin.device, origin.epoch
+
+
+def _day(at: datetime) -> int:
+    return int(at.timestamp()) // _DAY_S
 
 
 def _ranges(text: str) -> Ranges:

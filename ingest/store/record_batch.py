@@ -58,6 +58,11 @@ class ReadingColumns:
             groups[key].append(row)
         return groups
 
+    @cached_property
+    def is_in_order(self) -> bool:
+        """Whether every reading was measured at the time of the one before it, or later."""
+        return self.measured_at == sorted(self.measured_at)
+
     def reading(self, row: int) -> Reading:
         """One row as a record."""
         origin = RecordOrigin(

@@ -298,11 +298,11 @@ def _line(row: Row) -> str:
 
 def measure(adapter: str, messages: int) -> Row:
     """One adapter's row."""
-    profile, make = MAKERS[adapter]
-    city = _city(adapter.removesuffix(WITH_CODEC), profile)
+    profile, _ = MAKERS[adapter]
+    city = city_of(adapter.removesuffix(WITH_CODEC), profile)
     if adapter.endswith(WITH_CODEC):
         city = with_codec(city, profile, Codec("codec", CODEC))
-    arrivals = [_arrival(make, number, adapter) for number in range(messages)]
+    arrivals = [_arrival(number, adapter) for number in range(messages)]
     parse = _split if adapter == "collectd" else msgspec.json.decode
     parse_s = _timed(lambda: [parse(arrival.payload) for arrival in arrivals])
     codecs = IsolatedCodecRunner()
@@ -321,10 +321,15 @@ def _split(payload: bytes) -> list[bytes]:
     return payload.split(b":")
 
 
-def _arrival(make: Maker, number: int, adapter: str) -> Arrival:
+def message_of(adapter: str, number: int, at: datetime) -> tuple[str, bytes]:
+    """Topic and payload of a message of an adapter."""
+    topic, body = MAKERS[adapter][1](number, _address(adapter, number % DEVICES), at)
+    return topic, body if isinstance(body, bytes) else json.dumps(body).encode()
+
+
+def _arrival(number: int, adapter: str) -> Arrival:
     at = START + timedelta(seconds=number // DEVICES * 15 + number % DEVICES / 1000)
-    topic, body = make(number, _address(adapter, number % DEVICES), at)
-    return Arrival(topic, body if isinstance(body, bytes) else json.dumps(body).encode(), at + timedelta(seconds=1))
+    return Arrival(*message_of(adapter, number, at), at + timedelta(seconds=1))
 
 
 def _address(adapter: str, number: int) -> str:
@@ -357,7 +362,8 @@ def _cpu_s() -> float:
     return time.process_time() + ended.ru_utime + ended.ru_stime
 
 
-def _city(adapter: str, profile: str) -> City:
+def city_of(adapter: str, profile: str) -> City:
+    """The reference city with devices of an adapter alone."""
     city = load_city(builtin_city("kupang"))
     return city.with_devices({f"d-{n}": _device(city, adapter, profile, n) for n in range(DEVICES)})
 

@@ -25,6 +25,7 @@ from broker.client import BusClient, ConnectionParams
 from broker.contract.codec import encode
 from broker.contract.payloads import BinTelemetry
 from tests.bench import telegraf
+from tests.bench.ingest_profile import print_profile
 from tests.bench.subscriber import Acknowledging, Outcome
 from tests.support.brokers import ROOT, RunningBroker, free_port
 from tests.support.influx import running_influx
@@ -67,8 +68,12 @@ def run(argv: list[str]) -> int:
         "--pin", action="store_true", help="Each contender on one core; broker and databases on others."
     )
     parser.add_argument("--mode", choices=("backlog", "live", "all"), default="all", help="Default: all.")
+    parser.add_argument("--profile", action="store_true", help="CPU time of each stage instead.")
     parser.add_argument("--json", action="store_true", help="One JSON array.")
     args = parser.parse_args(argv)
+    if args.profile:
+        print_profile(args.messages)
+        return 0
     names = [name for name in CONTENDERS if MISSING[name]() is None]
     sizes: dict[Mode, int] = {"backlog": args.messages, "live": LIVE_RATE * LIVE_S}
     chosen = {mode: size for mode, size in sizes.items() if args.mode in (mode, "all")}
