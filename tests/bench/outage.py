@@ -6,7 +6,6 @@ Reports the seconds taken, how long new readings took to be stored meanwhile and
 from __future__ import annotations
 
 import argparse
-import gc
 import os
 import tempfile
 import threading
@@ -24,7 +23,7 @@ from city.inventory.loader import builtin_city, load_city
 from city.runtime.settings import Settings, load_settings
 from ingest.messages import Arrival
 from ingest.pipeline.journal import Journal
-from ingest.service import GC_THRESHOLDS, Ingest
+from ingest.service import Ingest, tune_interpreter
 from ingest.store.factory import open_store
 from ingest.store.port import Ranges, Store, WriteResult
 from ingest.store.records import Reading, Record
@@ -133,7 +132,7 @@ def _catch_up(settings: Settings, broker: RunningBroker, hours: float, rate: flo
     city = load_city(builtin_city("kupang"))
     opened = open_store(settings, city)
     timed = _Timed(opened.store, datetime.now(UTC))
-    gc.set_threshold(*GC_THRESHOLDS)
+    tune_interpreter()
     ingest = Ingest(
         settings,
         city,

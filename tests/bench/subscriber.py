@@ -6,7 +6,6 @@ Prints one JSON object: seconds from the first message to the last being done wi
 from __future__ import annotations
 
 import argparse
-import gc
 import os
 import sys
 import threading
@@ -23,7 +22,7 @@ from broker.mqtt_reader import MqttReader
 from city.inventory.loader import builtin_city, load_city
 from city.runtime.secrets import Secrets
 from city.runtime.settings import load_settings
-from ingest.service import GC_THRESHOLDS, Ingest
+from ingest.service import Ingest, tune_interpreter
 from ingest.store.factory import open_store
 from tests.bench.usage import usage_of
 
@@ -85,7 +84,7 @@ def run_ours(port: int, messages: int, folder: Path, store: str) -> Began:
     stop = threading.Event()
     settings = load_settings(data=folder, late_after_s=86_400, store=store)
     city = load_city(builtin_city("kupang"))
-    gc.set_threshold(*GC_THRESHOLDS)
+    tune_interpreter()
     ingest = Ingest(settings, city, login(port, folder), open_store(settings, city))
     for work in ingest.parts.values():
         threading.Thread(target=work, args=(stop,), daemon=True).start()
