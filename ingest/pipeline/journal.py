@@ -133,6 +133,7 @@ class Journal(SqliteFile):
         statement = "SELECT * FROM arrivals ORDER BY position LIMIT ?"
         while True:
             with self._guard(), self._db:
+                self._db.execute("BEGIN IMMEDIATE")  # another process may open the file at the same time
                 rows = self._db.execute(statement, (CONVERT_ROWS,)).fetchall()
                 for run in _runs(rows):
                     frames = [self._to_frame_of_old(row) for row in run]

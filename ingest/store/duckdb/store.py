@@ -122,6 +122,7 @@ class DuckStore:
         for name, value in facts.items():
             if name not in known:
                 db.execute("INSERT INTO meta VALUES (?, ?)", [name, value])
+        db.execute("UPDATE meta SET value = ? WHERE name = 'schema_version' AND value <> ?", [str(VERSION)] * 2)
 
     def _open(self, damage: str = "") -> duckdb.DuckDBPyConnection:
         try:
@@ -224,6 +225,9 @@ class DuckStore:
             except _REFUSALS as exc:
                 if fault_of(exc) == "damaged":
                     raise
+                if isinstance(records, RecordBatch) and records.columns:
+                    # The caller writes it again without columns, and only then asks which rows.
+                    raise RowsRejectedError(dict.fromkeys(range(len(records)), str(exc))) from exc
                 raise RowsRejectedError(self._find_rejected(records, str(exc))) from exc
             self._seen.update(seen)
             self._committed_offsets = committed_offsets

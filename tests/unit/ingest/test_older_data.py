@@ -19,12 +19,15 @@ from city.runtime.secrets import Secrets
 from city.runtime.settings import Settings, load_settings
 from edge.outbox import Outbox
 from ingest.decoding.decoder import Decoder
+from ingest.messages import Arrival
 from ingest.pipeline.drain import Drain
-from ingest.pipeline.journal import open_journal
+from ingest.pipeline.journal import Journal, open_journal
+from ingest.store.duckdb.store import DuckStore
 from ingest.store.factory import open_store
 from ingest.store.influx.checkpoint import Checkpoint
 from ingest.store.parked.dead_letters import DeadLetterQueue
 from ingest.store.parked.quarantine import Quarantine
+from ingest.store.records import Reading, RecordOrigin
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 BIN = "kota/v1/kupang/bin/bin-1/telemetry"
@@ -141,6 +144,61 @@ def test_an_older_data_folder_goes_on_where_it_was(settings: Settings, city: Cit
     files = [path for path in settings.data.rglob("*") if path.is_file()]
     assert not [path.name for path in files if b"40:d3:ae:04:32:0c" in path.read_bytes()]
     assert not [path.name for path in files if "damaged" in path.name or "foreign" in path.name]
+
+
+def test_an_older_journal_that_two_processes_open_at_once_is_converted_once(tmp_path: Path) -> None:
+    path = made(tmp_path / "journal.sqlite", JOURNAL)
+    with closing(sqlite3.connect(path)) as db, db:
+        rows = [arrived(BIN, reading(seq)) for seq in range(5_000)]
+        db.executemany("INSERT INTO arrivals (topic, payload, received_at, checksum) VALUES (?, ?, ?, ?)", rows)
+        db.execute("DELETE FROM arrivals WHERE position BETWEEN 2001 AND 2010")
+        db.execute("UPDATE arrivals SET checksum = 0 WHERE position = 7")
+    journals = list[Journal]()
+    threads = [
+        threading.Thread(target=lambda: journals.append(Journal(path, max_bytes=1 << 30)), daemon=True)
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    for journal in journals:
+        entries = journal.read(after=0, limit=9_999)
+        assert [entry.offset for entry in entries] == [*range(1, 2_001), *range(2_011, 5_001)]
+        assert [entry.offset for entry in entries if entry.damaged] == [7]
+        assert entries[-1].arrival.payload == reading(4_999)
+    assert len(journals) == 2
+    journals[0].append([Arrival(BIN, reading(9), NOW)])
+    assert journals[1].last() == 5_001
+    for journal in journals:
+        journal.close()
+
+
+def test_what_an_older_version_has_replaced_is_added_to_and_written_anew_now_and_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "city.duckdb"
+    with duckdb.connect(str(path)) as old:
+        old.execute(STORE)
+        old.execute("CREATE TABLE meta (name VARCHAR, value VARCHAR)")
+        old.execute("INSERT INTO meta VALUES ('life', 'a1'), ('city', 'kupang'), ('schema_version', '2')")
+    monkeypatch.setattr("ingest.store.duckdb.store.SEEN_ROWS_MAX", 40)
+    for first in range(2, 40, 10):
+        store = DuckStore(path)
+        assert store.committed_offsets() == ((1, first - 1),)
+        for seq in range(first, first + 10):
+            origin = RecordOrigin("bin", "bin-1", "b1", seq, NOW, NOW)
+            assert store.write([Reading(origin, {"battery_pct": 5.0})] * 2, ((1, seq),)).stored == 1
+        store.close()
+    with duckdb.connect(str(path)) as file:
+        (rows,) = file.execute("SELECT count(*) FROM seen").fetchone() or (0,)
+        assert 2 < rows <= 43
+        assert file.execute("SELECT value FROM meta WHERE name = 'schema_version'").fetchone() == ("3",)
+    again = DuckStore(path)
+    assert again.committed_offsets() == ((1, 41),)
+    assert again.write([Reading(RecordOrigin("bin", "bin-1", "b1", 1, NOW, NOW), {})], ((1, 42),)).duplicates == 1
+    assert [life.seqs for life in again.stored_sequences()] == [((1, 41),)]
+    again.close()
 
 
 def test_an_older_outbox_goes_on_with_its_life_and_its_seqs(tmp_path: Path) -> None:
