@@ -123,7 +123,8 @@ class Mqtt5Subscriber(MqttConnection):
                     buffer = buffer[size:]
                     packets.append(packet)
             received = bytearray(buffer)
-            yield packets
+            if packets:
+                yield packets
 
     def _reads(self, connection: socket.socket, stop: threading.Event) -> Iterator[bytes]:
         """What the broker sends, until `stop`; sends keepalives meanwhile."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
@@ -18,6 +19,8 @@ CONNACK_3, CONNACK_5 = b"\x20\x02\x00\x00", b"\x20\x03\x00\x00\x00"
 REFUSED_3, BUSY_5 = b"\x20\x02\x00\x01", b"\x20\x03\x00\x89\x00"
 VERSION_AT = 8
 """Offset of the protocol level in a CONNECT: 2 bytes of header, 6 of the protocol's name."""
+SUBACK_5 = b"\x90\x04\x00\x01\x00\x01"
+PUBLISH_5 = b"\x30\x09\x00\x01a\x00hello"
 SUBACK_3 = b"\x90\x03\x00\x01\x01"
 
 
@@ -86,6 +89,27 @@ def test_an_older_broker_is_spoken_to_in_its_version(to_mqtt_5: bytes | None) ->
         assert versions.count(4) == 1
         assert [delivery.payload for delivery in taken] == [b"hello"]
         assert client.connected.is_set()
+
+
+def test_an_answer_that_comes_byte_by_byte_is_put_together() -> None:
+    def answer(_version: int, connection: socket.socket) -> bytes | None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in CONNACK_5 + SUBACK_5 + PUBLISH_5:
+            connection.sendall(bytes([byte]))
+            time.sleep(0.002)
+        return b""
+
+    with broker(answer) as (port, versions), reader(port) as (_, taken):
+        wait_for(lambda: taken, "a message", within_s=30)
+        assert [(delivery.topic, delivery.payload) for delivery in taken] == [("a", b"hello")]
+        assert versions == [5]
+
+
+def test_what_is_no_mqtt_ends_the_connection_and_another_is_made() -> None:
+    answers = iter([b"HTTP/1.1 400 Bad Request\r\n\r\n" + bytes(200), CONNACK_5 + b"\xff\xff\xff\xff\xff", CONNACK_5])
+    with broker(lambda _version, _connection: next(answers)) as (port, versions), reader(port) as (client, _):
+        wait_for(lambda: len(versions) == 3 and client.connected.is_set(), "the third connection", within_s=30)
+        assert versions == [5, 5, 5]
 
 
 def test_a_broker_that_is_busy_or_away_for_a_moment_keeps_mqtt_5() -> None:
