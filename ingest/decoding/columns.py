@@ -102,7 +102,11 @@ class ColumnDecoder:
                 others.append((place, self._record(topic, item, entry)))
         columns = []
         for kind, readings in plain.items():
-            block, refused = self._to_columns(kind, readings, entries)
+            try:
+                block, refused = self._to_columns(kind, readings, entries)
+            except Exception:  # noqa: BLE001 - promise 3: message by message, each says what it is
+                others += [(place, self._decode(entries[place])) for place in readings.places]
+                continue
             columns.append(block)
             others += [
                 (

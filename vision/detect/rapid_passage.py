@@ -34,6 +34,8 @@ BOXES_MIN: Final = 3
 """Minimum number of pictures that show a passer: any two blobs lie on a line."""
 SPEED_MIN_HEIGHTS_S: Final = 2.5
 """Lower speeds are those of people, whom the tracker follows."""
+STEP_MIN_S: Final = 1e-3
+"""Pictures of a burst may have one time."""
 TURN_SHARE: Final = 0.25
 """Maximum distance of the path's boxes from its straight line, as a share of its length."""
 REACH_HEIGHTS: Final = 0.5
@@ -100,7 +102,7 @@ def is_fast(path: Sequence[tuple[float, Box]]) -> bool:
     feet = np.array([(box[0] + box[2] / 2, box[1] + box[3]) for _, box in path])
     way = feet[-1] - feet[0]
     length_px = float(np.hypot(*way))
-    steps_s = np.diff([at_s for at_s, _ in path])
+    steps_s = np.maximum(np.diff([at_s for at_s, _ in path]), STEP_MIN_S)
     height_px = float(np.median([box[3] for _, box in path]))
     speeds = np.hypot(*np.diff(feet, axis=0).T) / steps_s / max(1.0, height_px)
     if length_px == 0 or float(np.median(speeds)) < SPEED_MIN_HEIGHTS_S:

@@ -242,6 +242,18 @@ def test_only_plain_readings_of_known_devices_stand_in_columns(topic: str, paylo
     assert (batch.columns, [place for place, _ in batch.others]) == ([], [0])
 
 
+def test_a_failure_of_the_columns_costs_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_args: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("ingest.decoding.columns._add_fill_levels", fail)
+    decoder = Decoder(CITY, late_after=timedelta(minutes=15))
+    entries = [JournalEntry(seq, Arrival(BIN, PLAIN % seq, NOW)) for seq in range(3)]
+    batch = decoder.decode_batch(entries)
+    assert batch.columns == []
+    assert [(place, len(result.records)) for place, result in batch.others] == [(0, 1), (1, 1), (2, 1)]
+
+
 def test_a_topic_is_judged_anew_when_the_inventory_changes() -> None:
     inventory = LiveInventory(CITY)
     decoder = Decoder(inventory, late_after=timedelta(minutes=15))

@@ -99,6 +99,7 @@ def test_too_few_pictures_or_none_show_nobody() -> None:
     assert RecentPictures().passer(BAG, 2.0, 80) is None
     assert not is_fast([(0.0, (0, 0, *RIDER)), (0.2, (200, 0, *RIDER))])
     assert not is_fast([(t / 5, (10, 0, *RIDER)) for t in range(5)])
+    assert is_fast([(t // 2 / 5, (60 * t, 0, *RIDER)) for t in range(5)]), "two pictures of one time"
 
 
 def test_pictures_are_kept_for_seconds_and_their_number_is_bounded() -> None:
