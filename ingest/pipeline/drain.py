@@ -43,7 +43,7 @@ from ingest.store.reopening import ReopeningStore, StoreChangedError
 
 log = structlog.get_logger("ingest")
 
-BATCH_MAX: Final = 10_000
+BATCH_MAX: Final = 6_000
 """Messages of one batch: what a store does once for each device and batch is most of its work in small ones."""
 BATCH_PAUSE_S: Final = 0.15
 """Pause between batches, so that one commit of the store carries many readings; latency stays below 1 s."""
