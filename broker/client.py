@@ -389,7 +389,8 @@ class BusClient(MqttConnection):
 
     def publish_all(self, messages: Sequence[tuple[str, bytes]]) -> bool:
         """Publish messages at QoS 0; False without a connection."""
-        return [self.publish(topic, payload, qos=0) for topic, payload in messages].count(False) == 0
+        sent = [self.publish(topic, payload, qos=0) for topic, payload in messages]
+        return all(sent)
 
     def publish_to_self(self, topic: str, payload: bytes) -> bool:
         """Publish a message that this client itself receives, in the way of any other."""

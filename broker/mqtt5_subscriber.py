@@ -190,9 +190,7 @@ class Mqtt5Subscriber(MqttConnection):
         """Publish a message at QoS 0; False without a connection."""
         if qos:
             raise ValueError("the client `mqtt5` publishes at QoS 0 only")
-        if not self.connected.is_set():
-            return False
-        return self._try_send(mqtt5.PublishPacket(topic, payload).write())
+        return self.publish_all([(topic, payload)])
 
     def publish_all(self, messages: Sequence[tuple[str, bytes]]) -> bool:
         """Publish messages at QoS 0 in one write; False without a connection."""

@@ -60,7 +60,7 @@ class ErrorRateMonitor:
         self.alarms: tuple[ErrorRateAlarm, ...] = ()
 
     def observe_all(self, messages: Sequence[tuple[str, bool]]) -> None:
-        """Count messages, each a topic and whether it was rejected. A device is tracked from its first such on."""
+        """Count messages, each a topic and whether it was rejected. A device is tracked from its first one on."""
         if not self._devices and not self._all.bits and not any(bad for _, bad in messages):
             self._all.seen = min(self._all.size, self._all.seen + len(messages))
             return

@@ -45,7 +45,7 @@ def deduplicate_batch(
     records: Sequence[Record], seen: SeenSequences, latest: LastValueCache
 ) -> tuple[RecordBatch, SeenSequences]:
     """The same for a batch in which readings may stand in columns."""
-    batch = records if isinstance(records, RecordBatch) else RecordBatch(records)
+    batch = RecordBatch.of(records)
     fresh, touched = deduplicate(batch.records, seen, latest)
     columns = []
     for block in batch.columns:

@@ -54,11 +54,11 @@ class LastValueCache:
         """Merge records that were just stored."""
         readings: defaultdict[str, list[Reading]] = defaultdict(list)
         statuses: list[StatusRecord] = []
-        plain, blocks = (records.records, records.columns) if isinstance(records, RecordBatch) else (records, ())
-        for block in blocks:
+        batch = RecordBatch.of(records)
+        for block in batch.columns:
             for device, rows in newest_rows(block).items():
                 readings[device] += [block.reading(row) for row in rows]
-        for record in plain:
+        for record in batch.records:
             if isinstance(record, Reading):
                 readings[record.origin.device].append(record)
             elif isinstance(record, StatusRecord):
@@ -111,18 +111,15 @@ def newest_rows(columns: ReadingColumns) -> dict[str, list[int]]:
         if len(rows) == 1:
             chosen[device] = rows
             continue
-        newest = max(measured_at[row] for row in rows)
-        last = max(rows, key=received_at.__getitem__)
-        newest_row = next(row for row in rows if measured_at[row] == newest)
-        lacking = [column for column in absences if column[newest_row] is None]
-        if lacking:
-            chosen[device] = [
-                row
-                for row in rows
-                if measured_at[row] == newest or row == last or any(column[row] is not None for column in lacking)
-            ]
-        else:
-            chosen[device] = [row for row in rows if measured_at[row] == newest or row == last]
+        newest, last = max(rows, key=measured_at.__getitem__), max(rows, key=received_at.__getitem__)
+        lacking = [column for column in absences if column[newest] is None]
+        chosen[device] = [
+            row
+            for row in rows
+            if measured_at[row] == measured_at[newest]
+            or row == last
+            or (lacking and any(column[row] is not None for column in lacking))
+        ]
     return chosen
 
 

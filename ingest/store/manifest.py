@@ -7,7 +7,7 @@ from a copy; the difference is reported device by device. Only native messages a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
@@ -60,18 +60,18 @@ class StoreManifest(SqliteFile):
         # A note that a power cut takes is of a reading that the journal still has.
         self._db.execute("PRAGMA synchronous=NORMAL")
 
-    def note(self, records: Iterable[Record], last: int) -> None:
+    def note(self, records: Sequence[Record], last: int) -> None:
         """Record sequence numbers that are about to be stored, and the journal's last offset."""
         added: defaultdict[_Key, IntervalSet] = defaultdict(IntervalSet)
-        plain, blocks = (records.records, records.columns) if isinstance(records, RecordBatch) else (records, ())
-        for block in blocks:
+        batch = RecordBatch.of(records)
+        for block in batch.columns:
             first_day, last_day = _day(min(block.measured_at)), _day(max(block.measured_at))
             for (device, epoch), rows in block.groups.items():
                 numbers = [block.seqs[row] for row in rows]
                 if first_day != last_day or not added["reading", first_day, device, epoch].add_run(numbers):
                     for row, number in zip(rows, numbers, strict=True):
                         added["reading", _day(block.measured_at[row]), device, epoch].add(number)
-        for record in plain:
+        for record in batch.records:
             if isinstance(record, Reading | EventRecord):
                 added[_key(record)].add(record.origin.seq)
         with self._writing() as db:

@@ -118,6 +118,11 @@ class RecordBatch(Sequence[Record]):
         self.records = records
         self.columns = [block for block in columns if len(block)]
 
+    @classmethod
+    def of(cls, records: Sequence[Record]) -> RecordBatch:
+        """Records as a batch; one that is a batch already is returned."""
+        return records if isinstance(records, RecordBatch) else cls(records)
+
     @cached_property
     def _rows(self) -> list[Record]:
         return [block.reading(row) for block in self.columns for row in range(len(block))]

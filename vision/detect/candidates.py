@@ -15,11 +15,11 @@ from vision.detect.checks import ADDED, TAKEN, has_own_structure, is_same_but_fo
 from vision.detect.dual_background import DualBackground
 from vision.detect.frame_context import Candidate, FrameContext
 from vision.detect.ownership import (
+    bodies_at,
     is_alone,
     is_body,
     is_cut,
     is_no_body,
-    is_parked,
     is_recognised_body,
     may_be_body,
     may_be_person,
@@ -42,6 +42,7 @@ from vision.detect.regions import (
     split_by_age,
     split_by_light,
 )
+from vision.detect.tracks import kind_of
 
 Decision = Literal["wait", "background", "abandoned"]
 
@@ -146,9 +147,13 @@ def decide(candidate: Candidate, context: FrameContext) -> Decision:
 
 def _stands_there(candidate: Candidate, context: FrameContext) -> bool:
     """Whether the region is, or may be, a person or vehicle that stands there: it is not judged then."""
-    if is_recognised_body(candidate.region, context) or is_parked(candidate.region, candidate.since_s, context):
+    if is_recognised_body(candidate.region, context):
         return True
-    return is_body(candidate.region, candidate.since_s, context) and not is_no_body(candidate.region, context)
+    bodies = bodies_at(candidate.region, candidate.since_s, context)
+    # A learned detector does not see every vehicle: what drove and has the shape of one is one.
+    if any(kind_of(track, context.shape, context.person_px(track.box)) == "vehicle" for track in bodies):
+        return True
+    return bool(bodies) and not is_no_body(candidate.region, context)
 
 
 def _decide_refused(candidate: Candidate, context: FrameContext) -> Decision:

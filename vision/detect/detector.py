@@ -111,16 +111,15 @@ class AbandonedObjectDetector:
             at_s: Time of the picture in seconds. Pictures within `every_s` of the last are skipped, and for up to
                 `EMPTY_S` those that show nothing but the background.
         """
+        self._recent.add(at_s, image, self._scale)
         interval_s = at_s - self._taken_s
         if interval_s < self._config.every_s:
-            self._recent.add(at_s, image, self._scale)
             return self._same_result()
         self._taken_s = at_s
         plain, self._scale = shrink(image, self._config.pixels)
         if self._view.backgrounds.background.shape != plain.shape:
             self._reset(plain, at_s)
         else:
-            self._recent.add(at_s, image, self._scale)
             self._interval_s += INTERVAL_WEIGHT * (min(interval_s, ELAPSED_MAX_S) - self._interval_s)
             elapsed_s = at_s - self._last_s
             if elapsed_s < EMPTY_S and self._is_empty(plain):

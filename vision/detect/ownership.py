@@ -147,20 +147,13 @@ def may_be_body(candidate: Candidate, context: FrameContext) -> bool:
 
 def is_body(region: Region, since_s: float, context: FrameContext) -> bool:
     """Whether a person or car came to the region and was not seen to leave: the region is then that body."""
-    return any(_stayed(track, region, since_s, context) for track in _near_at(region, since_s, context))
+    return bool(bodies_at(region, since_s, context))
 
 
-def is_parked(region: Region, since_s: float, context: FrameContext) -> bool:
-    """The same of what drove and has the shape of a vehicle: a learned detector does not see every vehicle."""
-    return any(
-        kind_of(track, context.shape, context.person_px(track.box)) == "vehicle"
-        and _stayed(track, region, since_s, context)
-        for track in _near_at(region, since_s, context)
-    )
-
-
-def _near_at(region: Region, since_s: float, context: FrameContext) -> list[Track]:
-    return context.tracker.near(region.box, since_s - BEFORE_S, since_s + BEFORE_S, 0)
+def bodies_at(region: Region, since_s: float, context: FrameContext) -> list[Track]:
+    """The tracks that came to a region about a time and were not seen to leave it."""
+    near = context.tracker.near(region.box, since_s - BEFORE_S, since_s + BEFORE_S, 0)
+    return [track for track in near if _stayed(track, region, since_s, context)]
 
 
 def _stayed(track: Track, region: Region, since_s: float, context: FrameContext) -> bool:

@@ -14,7 +14,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from vision.detect.picture import Image, Levels, gray_of
+from vision.detect.picture import Image, Levels, gray_of, median_of
 from vision.detect.regions import Box, gap_px, hull_of
 from vision.detect.tracks import Gate, Track, Tracker
 
@@ -23,7 +23,6 @@ KEPT_S: Final = 6.0
 ENTRIES_MAX: Final = 72
 HALF: Final = 2
 """Pixels of the detector's small picture a pixel of a recent one, along each side."""
-MEDIAN_ENTRIES: Final = 11
 BEFORE_S, AFTER_S = 1.2, 0.8
 """Time searched before and after an object came to rest: it flies for less than a second."""
 LEVELS: Final = 25
@@ -78,7 +77,7 @@ class RecentPictures:
         if len(entries) < BOXES_MIN:
             return None
         tracker = Tracker(gate=GATE)
-        empty = self._median()
+        empty = median_of([gray for _, gray in self._entries])
         for at_s, gray in entries:
             moving = cv2.compare(cv2.absdiff(gray, empty), LEVELS, cv2.CMP_GT).astype(np.uint8, copy=False)
             tracker.step(moving, at_s, min_area_px // HALF**2)
@@ -87,12 +86,6 @@ class RecentPictures:
             track for track in paths if is_fast(track.path) and _gap_px(track, box) <= REACH_HEIGHTS * track.height_px
         ]
         return min(passers, key=lambda track: _gap_px(track, box), default=None)
-
-    def _median(self) -> Levels:
-        """What the pictures show most of the time: (height, width) uint8."""
-        grays = [gray for _, gray in self._entries]
-        median: Levels = np.median(np.stack(grays[:: -(-len(grays) // MEDIAN_ENTRIES)]), axis=0).astype(np.uint8)
-        return median
 
 
 def is_fast(path: Sequence[tuple[float, Box]]) -> bool:

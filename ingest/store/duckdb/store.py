@@ -225,7 +225,7 @@ class DuckStore:
             except _REFUSALS as exc:
                 if fault_of(exc) == "damaged":
                     raise
-                if isinstance(records, RecordBatch) and records.columns:
+                if RecordBatch.of(records).columns:
                     # The caller writes it again without columns, and only then asks which rows.
                     raise RowsRejectedError(dict.fromkeys(range(len(records)), str(exc))) from exc
                 raise RowsRejectedError(self._find_rejected(records, str(exc))) from exc
