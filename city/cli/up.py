@@ -19,6 +19,7 @@ from city.cli.terminal import Terminal
 from city.errors import ConfigError
 from city.inventory.loader import load_city
 from city.runtime.child_logs import LogKeeper
+from city.runtime.heartbeats import delete_heartbeat
 from city.runtime.options import add_settings, environment_of, settings_from
 from city.runtime.ports import choose_port, is_loopback
 from city.runtime.secrets import Secrets
@@ -64,6 +65,8 @@ def run(argv: list[str]) -> int:
             StatusLoop(settings, supervisor, logs, terminal).run(stop)
         finally:
             supervisor.stop()
+            for service in [service for child in supervisor.children for service in child.services]:
+                delete_heartbeat(settings.data, service)
             logs.close()
             terminal.say("stopped\n")
             terminal.close()

@@ -127,13 +127,18 @@ class HeartbeatWriter:
 
     def withdraw(self, service: str) -> None:
         """Delete the file: the service has ended as intended."""
-        with contextlib.suppress(OSError):
-            heartbeat_path(self._data, service).unlink()
+        delete_heartbeat(self._data, service)
 
 
 def heartbeat_path(data: Path, service: str) -> Path:
     """File of a service's heartbeats; its mtime is that of the newest."""
     return data / "alive" / service
+
+
+def delete_heartbeat(data: Path, service: str) -> None:
+    """Delete the file of a service that has ended; a process that was killed leaves it behind."""
+    with contextlib.suppress(OSError):
+        heartbeat_path(data, service).unlink()
 
 
 def read_heartbeat(data: Path, service: str) -> ServiceHeartbeat | None:

@@ -55,7 +55,7 @@ class RecentPictures:
             image: The source's picture, (height, width, 3) uint8, BGR.
             scale: Pixels of the source a pixel of the small picture.
         """
-        size = (round(image.shape[1] / scale / HALF), round(image.shape[0] / scale / HALF))
+        size = (max(1, round(image.shape[1] / scale / HALF)), max(1, round(image.shape[0] / scale / HALF)))
         small = cv2.blur(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), (3, 3))
         self._entries.append((at_s, gray_of(small)))
         while self._entries[0][0] < at_s - KEPT_S:
