@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from city.inventory.field_types import Points
 from city.inventory.model import Camera
 from city.inventory.windows import DumpingHours
 from city.inventory.zones import WATCHED, ZoneKind, ZonePlan, ground_point, kind_at
@@ -114,7 +115,7 @@ class CameraWorker:
         self._plan = plan or (lambda: camera.plan)
         self._stills = StillWriter(still) if still else None
         self._detector = AbandonedObjectDetector(
-            person_height=self._plan().person_height, object_detector=object_detector
+            person_height=self._plan().person_height, object_detector=object_detector, ignored=self._ignored
         )
         self._evidence = evidence
         self._collector = EvidenceCollector(
@@ -169,6 +170,10 @@ class CameraWorker:
         for waste in result.removed:
             self._on_removed(waste, frame)
         self._publish_ready()
+
+    def _ignored(self) -> tuple[Points, ...]:
+        """Polygons of the zones in which nothing is reported."""
+        return tuple(zone.polygon for zone in self._plan().zones if zone.kind not in WATCHED)
 
     def _on_abandoned(self, waste: AbandonedObject, frame: Frame, zone_kind: ZoneKind) -> None:
         self.state.abandoned += 1

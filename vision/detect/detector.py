@@ -9,7 +9,7 @@ picture -> is the view usable (scene) -> sway and exposure removed (stabilisatio
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -27,6 +27,7 @@ from vision.detect.picture import (
     Mask,
     Picture,
     Point,
+    Polygons,
     gray_of,
     polygon_mask,
     share_of,
@@ -71,6 +72,7 @@ class AbandonedObjectDetector:
         *,
         person_height: Sequence[Point] = (),
         object_detector: ObjectDetector | None = None,
+        ignored: Callable[[], Polygons] = tuple,
     ) -> None:
         """Start without a background.
 
@@ -79,11 +81,15 @@ class AbandonedObjectDetector:
             config: Thresholds.
             person_height: (row, height) of a person, both as shares of the picture's height; learnt if empty.
             object_detector: Recognises people, vehicles and animals; None judges by movement alone.
+            ignored: Gives the polygons in which movement holds up no report; asked at each judgement.
         """
         self._zone = zone
         self._person_height = person_height
         self._config = config or DetectorConfig()
         self._recogniser = Recogniser(object_detector)
+        self._ignored = ignored
+        self._ignored_polygons: Polygons = ()
+        self._ignored_mask: Mask | None = None
         self._scene = SceneWatch()
         self._recent = RecentPictures()
         self._view = LearntView(NO_VIEW, 0.0, "warming_up", 0.0)
@@ -133,17 +139,21 @@ class AbandonedObjectDetector:
         return StepResult(armed=self._last.armed, reason=self._last.reason, people=self._last.people)
 
     def _is_empty(self, plain: Picture) -> bool:
-        """Whether a picture shows the background, up to noise, as the last one that was processed did."""
+        """Whether a picture shows the background and reported objects only, as the last one that was processed did."""
         view = self._view
-        if not self._last.armed or view.candidates or share_of(view.backgrounds.foreground) > EMPTY_SHARE:
+        if not self._last.armed or view.candidates:
             return False
-        return share_of(view.backgrounds.change_mask(view.stretch.apply(plain))) < EMPTY_SHARE
+        others = ~self._reported_mask()
+        if share_of(view.backgrounds.foreground & others) > EMPTY_SHARE:
+            return False
+        return share_of(view.backgrounds.change_mask(view.stretch.apply(plain)) & others) < EMPTY_SHARE
 
     def _reset(self, plain: Picture, at_s: float) -> None:
         """Reset everything for pictures of another size."""
         height_px, width_px = plain.shape[:2]
         self._inside = polygon_mask([self._zone] if self._zone else [], height_px, width_px)
         self._perspective = Perspective([(row * height_px, height * height_px) for row, height in self._person_height])
+        self._ignored_polygons, self._ignored_mask = (), None
         self._reported.clear()
         self._recogniser.clear()
         self._scene.start_anew()
@@ -275,6 +285,7 @@ class AbandonedObjectDetector:
             self._recent,
             self._scale,
             self._interval_s,
+            self._where_ignored(static.shape),
         )
         self._view.candidates += self._view.absorbed.restore(self._view.backgrounds, at_s)
         mask = static & self._inside & ~self._reported_mask()
@@ -295,6 +306,14 @@ class AbandonedObjectDetector:
                 joined += group
                 alarms += self._report(candidate, group, context)
         return alarms
+
+    def _where_ignored(self, shape: tuple[int, ...]) -> Mask | None:
+        """Mask of the pixels in which movement holds up no report; None if there are none."""
+        polygons = self._ignored()
+        if polygons != self._ignored_polygons:
+            self._ignored_polygons = polygons
+            self._ignored_mask = polygon_mask(polygons, *shape[:2]) if polygons else None
+        return self._ignored_mask
 
     def _is_no_person(self, candidate: Candidate, image: Image, context: FrameContext) -> bool:
         """Whether close looks, the last before a report, show that what lies there is no person.

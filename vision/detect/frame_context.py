@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from vision.detect.config import DetectorConfig
 from vision.detect.dual_background import DualBackground
 from vision.detect.frame_history import FrameHistory
+from vision.detect.picture import Mask
 from vision.detect.rapid_passage import RecentPictures
 from vision.detect.recognition import Recogniser
 from vision.detect.regions import Box, Region
@@ -29,6 +30,8 @@ class FrameContext:
     """Pixels of the source a pixel of the small picture."""
     interval_s: float = 0.0
     """Usual time between two pictures that are processed."""
+    ignored: Mask | None = None
+    """Where movement holds up no report; None if nowhere."""
 
     @property
     def min_area_px(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import cv2
@@ -229,24 +230,32 @@ def is_no_body(region: Region, context: FrameContext) -> bool:
 def is_alone(candidate: Candidate, alone_s: float, context: FrameContext) -> bool:
     """Whether for `alone_s` nobody was near the object and nothing hid it.
 
-    Where people are recognised, once the owner was seen to go, only who touches the object is near.
+    Where people are recognised, once the owner was seen to go, only who touches the object is near. What moves where
+    movement is ignored is not near.
     """
     region, owner = candidate.region, candidate.carrier
     is_left = context.recogniser.is_present and owner is not None
     is_left = is_left and (was_left_behind if owner and owner.kind else was_carried)(candidate, context)
     reach = REACH_MIN_PX if is_left else _reach_px(region, context)
-    if context.recogniser.is_near(region.box, 0 if is_left else reach, context.at_s - alone_s):
+    if context.recogniser.is_near(region.box, 0 if is_left else reach, context.at_s - alone_s, context.ignored):
         return False
     around = grow(region.box, reach, context.shape)
     stirs = cv2.bitwise_not(cut(context.backgrounds.static(context.config.hold_s), around))
     own = (region.box[0] - around[0], region.box[1] - around[1], region.box[2], region.box[3])
     cut(stirs, own)[:] = 0
     return all(
-        cv2.countNonZero(cv2.bitwise_and(cut(entry.foreground, around), stirs)) < CROWD_SHARE * region.area_px
-        and pixels_near(entry.foreground, region.box, reach) < STANDING_SHARE * region.area_px
-        and _is_seen(entry.foreground, region)
-        for entry in context.history.since(context.at_s - alone_s)
+        cv2.countNonZero(cv2.bitwise_and(cut(counted, around), stirs)) < CROWD_SHARE * region.area_px
+        and pixels_near(counted, region.box, reach) < STANDING_SHARE * region.area_px
+        and _is_seen(foreground, region)
+        for foreground, counted in _seen_since(context.at_s - alone_s, context)
     )
+
+
+def _seen_since(from_s: float, context: FrameContext) -> Iterator[tuple[Mask, Mask]]:
+    """Foregrounds since a time, each with the part in which movement counts."""
+    for entry in context.history.since(from_s):
+        counted = entry.foreground if context.ignored is None else entry.foreground & ~context.ignored
+        yield entry.foreground, counted
 
 
 def _is_seen(foreground: Mask, region: Region) -> bool:

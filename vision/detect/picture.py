@@ -18,6 +18,7 @@ Mask = NDArray[np.uint8]
 Levels = NDArray[np.uint8]
 Image = NDArray[np.uint8]
 Point = tuple[float, float]
+Polygons = Sequence[Sequence[Point]]
 
 MEDIAN_PICTURES_MAX: Final = 8
 """Number of pictures in a median: enough to remove a person who walks through."""
@@ -74,7 +75,7 @@ def share_of(mask: Mask) -> float:
     return cv2.countNonZero(mask) / mask.size if mask.size else 0.0
 
 
-def polygon_mask(polygons: Sequence[Sequence[Point]], height_px: int, width_px: int) -> Mask:
+def polygon_mask(polygons: Polygons, height_px: int, width_px: int) -> Mask:
     """Mask of the union of polygons in normalised coordinates; all pixels if there is none."""
     if not polygons:
         return np.full((height_px, width_px), 255, np.uint8)

@@ -247,10 +247,10 @@ class Recogniser:
             return 0.0, 0
         return sum(any(_is_in(box, body) for body in look.bodies) for look in looks) / len(looks), len(looks)
 
-    def is_near(self, box: Box, reach_px: float, since_s: float) -> bool:
-        """Whether a body was within reach of a box in a look since `since_s` seconds."""
+    def is_near(self, box: Box, reach_px: float, since_s: float, ignored: Mask | None) -> bool:
+        """Whether a body was within reach of a box in a look since `since_s` seconds; none whose feet are ignored."""
         return any(
-            gap_px(body.box, box) <= reach_px
+            gap_px(body.box, box) <= reach_px and not _stands_in(body.box, ignored)
             for look in self._looks
             if look.at_s >= since_s
             for body in look.bodies
@@ -305,3 +305,11 @@ def _is_in(box: Box, body: Body) -> bool:
 def _covers(box: Box, body: Box) -> bool:
     area, of_body = box[2] * box[3], body[2] * body[3]
     return of_body <= LARGER_MAX * area and shared_px(body, box) >= COVERS_SHARE * min(area, of_body)
+
+
+def _stands_in(box: Box, mask: Mask | None) -> bool:
+    """Whether the point on which a body stands is in a mask."""
+    if mask is None:
+        return False
+    row, column = min(box[1] + box[3], mask.shape[0]) - 1, min(box[0] + box[2] // 2, mask.shape[1] - 1)
+    return bool(mask[row, column])

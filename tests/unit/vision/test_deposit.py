@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from tests.unit.vision.scenes import BAG, Image, Scene
 from vision.detect.detector import AbandonedObjectDetector
+from vision.detect.picture import Point, Polygons
 from vision.detect.port import AbandonedObject, StepResult
 from vision.detect.regions import iou
 
 FPS = 5
 
 
-def play(pictures: Iterator[Image], zone: tuple[tuple[float, float], ...] = ()) -> list[tuple[float, StepResult]]:
+def play(
+    pictures: Iterator[Image], zone: tuple[Point, ...] = (), ignored: Callable[[], Polygons] = tuple
+) -> list[tuple[float, StepResult]]:
     """Every result with its second."""
-    detector = AbandonedObjectDetector(zone)
+    detector = AbandonedObjectDetector(zone, ignored=ignored)
     return [(index / FPS, detector.step(picture, index / FPS)) for index, picture in enumerate(pictures)]
 
 
@@ -54,6 +57,33 @@ def test_a_bag_left_is_reported_once_where_it_lies_after_its_owner_has_gone() ->
 
 def test_nobody_goes_nothing_is_reported() -> None:
     assert alarms(play(story(Scene(), leaves_s=1e9))) == []
+
+
+def coming_and_going(scene: Scene) -> Iterator[Image]:
+    """Who brought the bag runs back to the left; from then on others walk to and fro 14 pixels to its right."""
+    yield from story(scene, ends_s=7)
+    for index in range(FPS):
+        yield scene.picture(person_x=105 - 40 * index, bag=True)
+    for index in range(30 * FPS):
+        yield scene.picture(person_x=190 + 10 * (index % 4), bag=True)
+
+
+def test_people_in_an_ignored_zone_hold_up_no_report() -> None:
+    beside = ((0.58, 0.0), (1.0, 0.0), (1.0, 1.0), (0.58, 1.0))
+    assert alarms(play(coming_and_going(Scene()))) == [], "people stand there"
+    (deposit,) = alarms(play(coming_and_going(Scene()), ignored=lambda: (beside,)))
+    assert iou(deposit.box, BAG) > 0.5
+
+
+def test_a_zone_that_is_drawn_while_the_camera_runs_is_ignored_from_then_on() -> None:
+    beside = ((0.58, 0.0), (1.0, 0.0), (1.0, 1.0), (0.58, 1.0))
+    asked: list[int] = []
+
+    def drawn() -> Polygons:
+        asked.append(1)
+        return (beside,) if len(asked) > 60 else ()
+
+    assert len(alarms(play(coming_and_going(Scene()), ignored=drawn))) == 1
 
 
 def test_a_bag_outside_the_watch_zone_is_none_of_ours() -> None:

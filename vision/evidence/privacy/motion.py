@@ -52,8 +52,8 @@ class MotionDetector:
             image: (height, width, 3) uint8, BGR.
             at_s: Its time in seconds, later than the last.
         """
-        small = cv2.resize(image, (WIDTH_PX, HEIGHT_PX), interpolation=cv2.INTER_AREA)
-        gray: NDArray[np.uint8] = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY).astype(np.uint8)
+        large = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+        gray = cv2.resize(large, (WIDTH_PX, HEIGHT_PX), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
         motion = MotionMasks(self._since(at_s - STEP_S, gray), self._since(at_s - SWAY_S, gray))
         self._past.append((at_s, gray))
         while len(self._past) > 1 and self._past[1][0] <= at_s - SWAY_S:
