@@ -87,6 +87,10 @@ class Settings(BaseSettings):
     public_url: str = Field(
         "", description="Address of console and API as browsers reach it; empty means this machine's."
     )
+    database_url: SecretStr = Field(
+        SecretStr(""),
+        description="PostgreSQL with the accounts, `postgresql://USER:PASSWORD@HOST/NAME`; empty takes a SQLite file.",
+    )
     dead_letters_max_mb: int = Field(256, ge=1, description="Bound of the dead letters; there the oldest give way.")
     sensor_user: str = Field("", description="User at what `kota edge --source` names: a camera, an OpenWrt router.")
     sensor_password: SecretStr = Field(SecretStr(""), description="Its password.")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from city.storage.signatures import Signer
 from tests.bench.vision_hiding import SAME_FRAME_S
 from tests.support.people_marks import Box, MarkedFrame, read_marks
 from tests.support.require import require_shared
@@ -18,7 +19,6 @@ from tests.support.waiting import wait_for
 from vision.capture.sources import open_source
 from vision.detect.detector import AbandonedObjectDetector
 from vision.evidence.collector import EvidenceCollector
-from vision.evidence.custody.keys import CustodySigner
 from vision.evidence.pictures import Image, from_jpeg, limit_size
 from vision.evidence.store import EvidenceStore
 from vision.score import frames_of, hints_of, read_truth
@@ -82,7 +82,7 @@ def around(person: tuple[Box, ...], scale: float) -> Box:
 
 def kept_at(clip: Path, marked: MarkedFrame, folder: Path) -> tuple[Image, Image, float] | None:
     """What a camera saw at a marked second, what is kept of it when something is reported later, and its scale."""
-    store = InMemory(folder, CustodySigner(b"k" * 32), 1 << 30)
+    store = InMemory(folder, Signer(b"k" * 32), 1 << 30)
     collector, detector = EvidenceCollector(store, lambda: ()), AbandonedObjectDetector()
     truth = {known["clip"]: known for known in read_truth(clip.parent / "ground_truth.json")}[marked.clip]
     last, is_kept = None, False
@@ -111,7 +111,7 @@ def _at(collector: EvidenceCollector, second: float) -> bytes:
 
 def test_the_waste_itself_is_to_be_seen(tmp_path: Path) -> None:
     clip = require_shared("clips/aboda-v1-excerpt.mp4")
-    store = InMemory(tmp_path, CustodySigner(b"k" * 32), 1 << 30)
+    store = InMemory(tmp_path, Signer(b"k" * 32), 1 << 30)
     collector, detector = EvidenceCollector(store, lambda: ()), AbandonedObjectDetector()
     for frame in open_source(str(clip), start_at=datetime.now(UTC), realtime=False).frames(threading.Event()):
         result = detector.step(frame.image, frame.at_s)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vision.evidence.custody.keys import CustodySigner
+from city.storage.signatures import Signer
 from vision.evidence.store import EvidenceStore
 
 
 def evidence_store_in(folder: Path) -> EvidenceStore:
     """A store with a key of its own."""
-    return EvidenceStore(folder, CustodySigner(b"k" * 32), 256 << 20)
+    return EvidenceStore(folder, Signer(b"k" * 32), 256 << 20)

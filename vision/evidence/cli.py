@@ -21,8 +21,8 @@ from city.runtime.secrets import Secrets
 from city.runtime.service import city_folder
 from city.runtime.settings import Settings
 from city.storage.atomic_files import replace_file
-from vision.evidence.custody.keys import PUBLIC_NAME, PublicKeys, read_public
-from vision.evidence.custody.log import HEAD_COPY_NAME
+from city.storage.signatures import PublicKeys, read_public
+from vision.evidence.custody.log import HEAD_COPY_NAME, PUBLIC_NAME
 from vision.evidence.custody.verify import verify
 from vision.evidence.encryption import PUBLIC_NAME as CLEAR_PUBLIC_NAME
 from vision.evidence.encryption import key_file, new_private_key, public_of

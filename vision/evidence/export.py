@@ -10,8 +10,7 @@ from typing import Final
 from city.i18n.catalogue import REPORT_TEXTS, Lang
 from city.inventory.model import City
 from vision.evidence.case_files import read_about
-from vision.evidence.custody.keys import PUBLIC_NAME
-from vision.evidence.custody.log import LOG_NAME, read_lines
+from vision.evidence.custody.log import LOG_NAME, PUBLIC_NAME, read_lines
 from vision.evidence.custody.records import CaseRecord
 from vision.evidence.encryption import SUFFIXES
 from vision.evidence.store import EvidenceError, EvidenceStore

@@ -15,6 +15,7 @@ from city.errors import KotaError, RetryLaterError, StorageError
 from city.runtime.secrets import Secrets
 from city.runtime.settings import Settings
 from city.storage.atomic_files import replace_file
+from city.storage.signatures import Signer
 from vision.evidence.case_files import (
     ABOUT_NAME,
     bytes_kept,
@@ -26,7 +27,6 @@ from vision.evidence.case_files import (
     unpublished_cases,
     write_case,
 )
-from vision.evidence.custody.keys import CustodySigner
 from vision.evidence.custody.log import HEAD_COPY_NAME, CustodyLog
 from vision.evidence.custody.records import CaseRecord, CustodyIndex
 
@@ -62,7 +62,7 @@ class EvidenceStore:
     def __init__(
         self,
         folder: Path,
-        signer: CustodySigner,
+        signer: Signer,
         max_bytes: int,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         head_copy: Path | None = None,
@@ -202,6 +202,6 @@ class EvidenceStore:
 
 def open_evidence_store(settings: Settings, secrets: Secrets) -> EvidenceStore:
     """The store in the data folder of the settings."""
-    signer = CustodySigner(secrets.custody_seed())
+    signer = Signer(secrets.custody_seed())
     bound = settings.evidence_max_mb << 20
     return EvidenceStore(settings.data / "evidence", signer, bound, head_copy=settings.data / HEAD_COPY_NAME)

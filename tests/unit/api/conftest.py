@@ -24,6 +24,7 @@ from city.inventory.model import Profile
 from city.inventory.provider import LiveInventory
 from city.runtime.gateways import Gateways
 from city.runtime.secrets import Secrets
+from city.storage.signatures import Signer
 from ingest.codecs.runner import IsolatedCodecRunner
 from ingest.decoding.decoder import Decoder
 from ingest.decoding.dry_run import DryRunResult, dry_run
@@ -35,7 +36,6 @@ from ingest.store.parked.quarantine import Quarantine, QuarantinedMessage
 from ingest.store.records import EventRecord, Reading, RecordOrigin, StatusRecord, Value
 from ingest.store.views.health import HealthSnapshotFile, IngestHealth
 from tests.support.openapi import Contract
-from vision.evidence.custody.keys import CustodySigner
 from vision.evidence.store import EvidenceStore
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -71,7 +71,7 @@ class Stage:
         self.quarantine = Quarantine(self.folder / "strangers.sqlite")
         self.secrets = Secrets.make(self.folder)
         self.board.publish(IngestHealth(NOW, connected=True))
-        self.room = EvidenceStore(self.folder / "evidence", CustodySigner(self.secrets.custody_seed()), 64 << 20)
+        self.room = EvidenceStore(self.folder / "evidence", Signer(self.secrets.custody_seed()), 64 << 20)
         self.inventory = LiveInventory(CITY)
         self.additions = InventoryAdditions(self.folder, self.inventory)
         self.reviews = ReviewService(CITY.id, "api", self.journaled.extend)

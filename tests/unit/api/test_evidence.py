@@ -15,8 +15,8 @@ from api.console.page_context import PageContext
 from api.console.parts.custody_panel import custody_panel
 from api.queries.cases import cases
 from city.runtime.secrets import Role
+from city.storage.signatures import read_public
 from tests.unit.api.conftest import Stage
-from vision.evidence.custody.keys import read_public
 from vision.evidence.custody.verify import verify
 from vision.evidence.encryption import encrypt, encrypted_name, key_file, new_private_key, public_of
 

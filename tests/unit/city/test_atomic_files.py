@@ -16,9 +16,9 @@ from city.runtime.secrets import Secrets
 from city.storage.atomic_files import replace_file
 from city.storage.file_lock import file_lock
 from city.storage.folder_lock import lock_data_folder
+from city.storage.signatures import Signer
 from city.storage.sqlite import open_durable
 from tests.support.disks import fill, no_file_grows, small_disk
-from vision.evidence.custody.keys import CustodySigner
 from vision.evidence.custody.log import CustodyLog
 
 
@@ -75,8 +75,8 @@ def test_a_folder_in_a_files_place_and_a_file_in_a_folders_place_are_said(tmp_pa
 WRITERS: list[Callable[[Path], object]] = [
     Secrets.make,
     lambda data: Gateways(data).make("ttn-1", ["tts"], ["v3/#"], ()),
-    lambda data: CustodyLog(data / "evidence", CustodySigner(bytes(32))).add("kept", "case-1", {}),
-    lambda data: CustodyLog(data, CustodySigner(bytes(32))).add("kept", "case-1", {}),
+    lambda data: CustodyLog(data / "evidence", Signer(bytes(32))).add("kept", "case-1", {}),
+    lambda data: CustodyLog(data, Signer(bytes(32))).add("kept", "case-1", {}),
     lambda data: ensure_certificates(data / "tls", ["localhost"], datetime(2026, 11, 29, tzinfo=UTC)),
     lambda data: open_durable(data / "a.sqlite", "CREATE TABLE IF NOT EXISTS things (a)"),
 ]

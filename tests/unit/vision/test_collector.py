@@ -12,12 +12,12 @@ import pytest
 
 from city.errors import RetryLaterError
 from city.inventory.zones import Zone
+from city.storage.signatures import Signer
 from tests.support.survival import survived
 from tests.support.waiting import wait_for
 from tests.unit.vision.scenes import BAG, HEIGHT, WIDTH, Image, Scene
 from vision.detect.port import Detection
 from vision.evidence.collector import CollectedCase, EvidenceCollector
-from vision.evidence.custody.keys import CustodySigner
 from vision.evidence.encryption import decrypt, new_private_key, public_of
 from vision.evidence.pictures import PIXELS_MAX, from_jpeg, limit_size
 from vision.evidence.privacy.mosaic import BLOCKS_PX, block_for, pixelate, pixelate_all
@@ -34,7 +34,7 @@ class PutDownBag:
     def __init__(self, folder: Path, *, boxes: bool = True, masks: Sequence[Zone] = (), **more: Any) -> None:
         """Show it all; `boxes` says whether the detector sees the person."""
         scene = Scene()
-        self.store = EvidenceStore(folder, CustodySigner(b"k" * 32), 64 << 20)
+        self.store = EvidenceStore(folder, Signer(b"k" * 32), 64 << 20)
         self.collector = EvidenceCollector(self.store, lambda: masks, **more)
         self.background = scene.picture()
         self.pictures: dict[float, tuple[Image, int]] = {}
@@ -160,7 +160,7 @@ def test_a_disk_that_refuses_is_asked_again_and_then_the_alarm_goes_without(
     tmp_path: Path, refuses: int, *, kept: bool
 ) -> None:
     bag = PutDownBag(tmp_path)
-    store = Refusing(tmp_path, CustodySigner(b"k" * 32), 64 << 20)
+    store = Refusing(tmp_path, Signer(b"k" * 32), 64 << 20)
     store.refuses = refuses
     bag.collector._store = bag.store = store
     assert bool(bag.finished().files) is kept
@@ -235,7 +235,7 @@ def test_who_never_moves_is_hidden_if_a_learned_detector_recognises_the_person(
 ) -> None:
     scene, standing = Scene(), (200, 70, 40, 120)
     detector = KnowsOnePerson(standing) if is_known else None
-    store = EvidenceStore(tmp_path, CustodySigner(b"k" * 32), 64 << 20)
+    store = EvidenceStore(tmp_path, Signer(b"k" * 32), 64 << 20)
     collector = EvidenceCollector(store, lambda: (), object_detector=detector)
     background = scene.picture(person_x=standing[0])
     for number in range(int(END_S * FPS)):

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from city.errors import ConfigError, RetryLaterError
-from vision.evidence.custody.keys import CustodySigner, read_public
+from city.storage.signatures import Signer, read_public
 from vision.evidence.custody.log import CustodyLog
 from vision.evidence.custody.records import CustodyIndex
 from vision.evidence.custody.verify import VerificationReport, verify
@@ -25,7 +25,7 @@ FILES = {"before.jpg": b"before", "after.jpg": b"after"}
 
 
 def evidence_store_in(folder: Path, key: bytes = b"k" * 32) -> EvidenceStore:
-    return EvidenceStore(folder, CustodySigner(key), 1 << 20, lambda: NOW)
+    return EvidenceStore(folder, Signer(key), 1 << 20, lambda: NOW)
 
 
 @pytest.fixture
@@ -199,14 +199,14 @@ def test_a_disk_that_refuses_leaves_the_log_as_it_was(kept: Path) -> None:
 
 def test_an_entry_too_long_for_a_line_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
-        CustodyLog(tmp_path, CustodySigner(b"k" * 32)).add("looked", "cam-01-0", {"reason": "x" * 40_000})
+        CustodyLog(tmp_path, Signer(b"k" * 32)).add("looked", "cam-01-0", {"reason": "x" * 40_000})
 
 
 def test_several_processes_append_to_one_chain(kept: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from vision.evidence.custody.log import CustodyLog;"
-        "from vision.evidence.custody.keys import CustodySigner;"
-        "log = CustodyLog(Path(sys.argv[1]), CustodySigner(b'k' * 32));"
+        "from city.storage.signatures import Signer;"
+        "log = CustodyLog(Path(sys.argv[1]), Signer(b'k' * 32));"
         "[log.add('looked', 'cam-01-0', {'role': sys.argv[2]}) for _ in range(40)]"
     )
     running = [subprocess.Popen([sys.executable, "-c", program, str(kept), role]) for role in ("viewer", "admin")]

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from city.errors import ConfigError, RetryLaterError
 from city.runtime.secrets import Secrets
 from city.runtime.settings import Settings
+from city.storage.signatures import Signer, read_public
 from vision.evidence.case_files import part_path, publish_case, read_about, write_case
 from vision.evidence.custody.chain import Entry, Kind
-from vision.evidence.custody.keys import CustodySigner, read_public
 from vision.evidence.custody.log import CustodyLog
 from vision.evidence.custody.verify import verify
 from vision.evidence.encryption import (
@@ -59,7 +59,7 @@ class Stage:
     def __init__(self, folder: Path, max_bytes: int = 1 << 20) -> None:
         self.clock = Clock()
         self.folder = folder
-        self.store = EvidenceStore(folder, CustodySigner(b"k" * 32), max_bytes, self.clock)
+        self.store = EvidenceStore(folder, Signer(b"k" * 32), max_bytes, self.clock)
 
     def keep(self, *cases: str, size: int = KIB) -> None:
         for case in cases:
@@ -134,7 +134,7 @@ def test_a_full_disk_can_still_be_emptied(stage: Stage) -> None:
                 raise RetryLaterError("no space left on device")
             return super().add(kind, case, detail)
 
-    stage.store.custody = Full(stage.folder, CustodySigner(b"k" * 32), stage.clock)
+    stage.store.custody = Full(stage.folder, Signer(b"k" * 32), stage.clock)
     stage.store.delete("c-1", "open")
     assert stage.cases() == {"c-2"}
     assert reserve.exists(), "for the next time"
@@ -340,7 +340,7 @@ def test_evidence_of_an_earlier_version_is_read_and_verified(tmp_path: Path) -> 
     folder, head_copy = tmp_path / "evidence", tmp_path / "custody.noted"
     report = verify(folder, read_public(folder / "custody.pub"), head_copy=head_copy)
     assert (report.faults, report.cases, report.files, report.entries) == ((), 1, 3, 2)
-    store = EvidenceStore(folder, CustodySigner(b"k" * 32), 1 << 20, lambda: NOW, head_copy)
+    store = EvidenceStore(folder, Signer(b"k" * 32), 1 << 20, lambda: NOW, head_copy)
     assert store.verified_path("c-1", "after.jpg").read_bytes() == b"jpeg"
     name = find_encrypted("after.jpg", store.records()["c-1"].sha256)
     assert name == "clear-after-jpg.sealed"

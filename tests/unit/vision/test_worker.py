@@ -15,6 +15,7 @@ import pytest
 from city.errors import RetryLaterError
 from city.inventory.loader import builtin_city, load_city
 from city.inventory.model import Camera
+from city.storage.signatures import Signer, read_public
 from tests.support.evidence_stores import evidence_store_in
 from tests.support.waiting import wait_for
 from tests.unit.vision.scenes import Scene
@@ -24,7 +25,6 @@ from vision.camera.worker import CameraWorker, is_offence
 from vision.capture.demo import DemoSource
 from vision.capture.port import Frame, FrameSource
 from vision.capture.sources import open_source
-from vision.evidence.custody.keys import CustodySigner, read_public
 from vision.evidence.custody.verify import verify
 from vision.evidence.store import EvidenceStore
 
@@ -161,7 +161,7 @@ class BrokenStore(EvidenceStore):
 def test_a_disk_that_refuses_evidence_does_not_silence_the_alarm(tmp_path: Path) -> None:
     sink = FakeSink(tmp_path)
     source = DemoSource(start_at=datetime(2026, 3, 1, 12, tzinfo=ZONE), realtime=False)
-    store = BrokenStore(tmp_path, CustodySigner(b"k" * 32), 256 << 20)
+    store = BrokenStore(tmp_path, Signer(b"k" * 32), 256 << 20)
     look_at(source, CameraWorker(Camera(id="cam-01"), DEFAULT, ZONE, source, sink, store, simulated=True), 30)
     ((name, detail, files),) = sink.events
     assert (name, detail["evidence"], detail["sha256"], files) == ("dumping raised", {}, {}, set())

@@ -7,22 +7,17 @@ A line is `{"n":..,"at":..,"kind":..,"case":..,"detail":{..},"prev":..,"key":..,
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from broker.contract.codec import UNREADABLE
-from vision.evidence.custody.keys import CustodySigner, PublicKeys, is_signed
+from city.storage.signatures import Signer, sign_line
 
 Kind = Literal["kept", "looked", "exported", "reviewed", "deleted", "fault"]
 
 Utc = Annotated[datetime, msgspec.Meta(tz=True)]
-
-GENESIS: Final = "0" * 64
-"""`prev` of the first line."""
-_SIGNATURE: Final = b',"sig":"'
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -48,12 +43,11 @@ class Head(msgspec.Struct, frozen=True):
     sig: str = ""
 
 
-def sign_line(signer: CustodySigner, unsigned: Entry | Head) -> bytes:
+def sign_entry(signer: Signer, unsigned: Entry | Head) -> bytes:
     """The signed line, without its line end."""
     fields = msgspec.structs.asdict(unsigned)
     del fields["sig"]
-    body = msgspec.json.encode(fields)
-    return body[:-1] + _SIGNATURE + signer.sign(body).encode() + b'"}'
+    return sign_line(signer, fields)
 
 
 def parse_entry(line: bytes) -> Entry | None:
@@ -70,14 +64,3 @@ def parse_head(line: bytes) -> Head | None:
         return msgspec.json.decode(line, type=Head)
     except UNREADABLE:
         return None
-
-
-def is_genuine(line: bytes, parsed: Entry | Head, keys: PublicKeys) -> bool:
-    """Whether the signature of a line is valid."""
-    body, mark, _ = line.rpartition(_SIGNATURE)
-    return bool(mark) and is_signed(keys, parsed.key, body + b"}", parsed.sig)
-
-
-def sha256_of(content: bytes) -> str:
-    """SHA-256 in hexadecimal digits."""
-    return hashlib.sha256(content).hexdigest()

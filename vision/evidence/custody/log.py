@@ -20,11 +20,12 @@ from broker.contract.codec import utc_ms
 from city.errors import ConfigError, StorageError
 from city.storage.atomic_files import replace_file
 from city.storage.file_lock import file_lock
-from vision.evidence.custody.chain import GENESIS, Entry, Head, Kind, parse_entry, parse_head, sha256_of, sign_line
-from vision.evidence.custody.keys import PUBLIC_NAME, CustodySigner, PublicKeys
+from city.storage.signatures import GENESIS, PublicKeys, Signer, sha256_of
+from vision.evidence.custody.chain import Entry, Head, Kind, parse_entry, parse_head, sign_entry
 
 log = structlog.get_logger("evidence")
 
+PUBLIC_NAME: Final = "custody.pub"
 LOG_NAME: Final = "custody.jsonl"
 HEAD_NAME: Final = "custody.head"
 HEAD_COPY_NAME: Final = "custody.noted"
@@ -48,7 +49,7 @@ class CustodyLog:
     def __init__(
         self,
         folder: Path,
-        signer: CustodySigner,
+        signer: Signer,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         head_copy: Path | None = None,
     ) -> None:
@@ -148,7 +149,7 @@ class CustodyLog:
         """Append a fault entry; returns its line."""
         log.error("custody.fault", **detail)
         entry = self._append(handle, last, "fault", "", detail)
-        return sign_line(self._signer, entry)
+        return sign_entry(self._signer, entry)
 
     def _append(self, handle: int, last: bytes, kind: Kind, case: str, detail: Mapping[str, Any]) -> Entry:
         """Append an entry and write the head: both, or neither."""
@@ -156,17 +157,17 @@ class CustodyLog:
         at = utc_ms(self._clock())
         prev = sha256_of(last) if last else GENESIS
         entry = Entry(before.n + 1 if before else 1, at, kind, case, dict(detail), prev, self._signer.id)
-        line = sign_line(self._signer, entry)
+        line = sign_entry(self._signer, entry)
         size = os.fstat(handle).st_size
         try:
             _write_all(handle, line + b"\n")
             os.fsync(handle)
             head = Head(entry.n, sha256_of(line), at, self._signer.id)
-            replace_file(self._folder / HEAD_NAME, sign_line(self._signer, head) + b"\n")
+            replace_file(self._folder / HEAD_NAME, sign_entry(self._signer, head) + b"\n")
         except (OSError, StorageError):
             os.ftruncate(handle, size)
             raise
-        self._write_head_copy(sign_line(self._signer, head) + b"\n")
+        self._write_head_copy(sign_entry(self._signer, head) + b"\n")
         return entry
 
     def _write_head_copy(self, head: bytes) -> None:

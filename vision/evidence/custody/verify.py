@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from city.storage.signatures import GENESIS, PublicKeys, is_genuine, sha256_of
 from vision.evidence.case_files import hash_file, kept_cases
-from vision.evidence.custody.chain import GENESIS, Entry, is_genuine, parse_head, sha256_of
-from vision.evidence.custody.keys import PublicKeys
+from vision.evidence.custody.chain import Entry, parse_head
 from vision.evidence.custody.log import HEAD_NAME, read_lines
 from vision.evidence.custody.records import CaseRecord, records_of
 
@@ -84,7 +84,7 @@ def _chain_faults(lines: list[tuple[bytes, Entry | None]], keys: PublicKeys) -> 
                 number = entry.n
             if entry.prev != prev:
                 yield IntegrityFault("chain_broken", where, "does not follow the entry before it")
-            if not is_genuine(line, entry, keys):
+            if not is_genuine(line, keys, entry.key, entry.sig):
                 yield IntegrityFault("chain_broken", where, "its signature is not the city's")
             if entry.kind == "fault":
                 yield _logged_fault(entry)
@@ -107,7 +107,7 @@ def _tail_faults(path: Path, lines: list[tuple[bytes, Entry | None]], keys: Publ
             yield IntegrityFault("tail_cut", path.name, "is missing: nothing tells whether the log has been cut")
         return
     head = parse_head(content)
-    if head is None or not is_genuine(content, head, keys):
+    if head is None or not is_genuine(content, keys, head.key, head.sig):
         yield IntegrityFault("tail_cut", path.name, "was not written by the city")
         return
     at_head = {entry.n: line for line, entry in lines if entry}.get(head.n)

@@ -1,4 +1,7 @@
-"""Ed25519 keys of the custody log. The signing key is derived from the city's key; anyone may check signatures."""
+"""Signed lines of JSON, as the custody log and the audit consist of; Ed25519 keys, derived from the city's key.
+
+A line is `{..,"key":"..","sig":".."}`. Signed is the line without `,"sig":".."`. `openssl` alone can check it.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +9,27 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 from city.errors import ConfigError
 
-PUBLIC_NAME: Final = "custody.pub"
 _END: Final = "-----END PUBLIC KEY-----\n"
 _ID_DIGITS: Final = 16
+_SIGNATURE: Final = b',"sig":"'
+GENESIS: Final = "0" * 64
+"""SHA-256 that the first line of a chain names as that of the line before it."""
 
 PublicKeys = Mapping[str, Ed25519PublicKey]
 """Public keys by id: the first digits of the SHA-256 of the key's 32 bytes."""
 
 
-class CustodySigner:
-    """Signs entries with the city's key; `id` is that of its public key."""
+class Signer:
+    """Signs lines with the city's key; `id` is that of its public key."""
 
     def __init__(self, seed: bytes) -> None:
         """Derive the key pair from a seed.
@@ -64,7 +70,7 @@ def read_public(path: Path) -> dict[str, Ed25519PublicKey]:
         texts = [part + _END for part in path.read_text(encoding="ascii").split(_END) if part.strip()]
         keys = [load_pem_public_key(text.encode()) for text in texts]
     except (OSError, ValueError, UnsupportedAlgorithm) as exc:
-        raise ConfigError(f"{path}: no public key of a custody log: {exc}") from exc
+        raise ConfigError(f"{path}: no public key: {exc}") from exc
     keys_by_id = {id_of(key): key for key in keys if isinstance(key, Ed25519PublicKey)}
     if not keys_by_id:
         raise ConfigError(f"{path}: holds no Ed25519 key")
@@ -81,3 +87,27 @@ def is_signed(keys: PublicKeys, id_: str, body: bytes, signature: str) -> bool:
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+def sign_line(signer: Signer, fields: Mapping[str, Any]) -> bytes:
+    """The signed line of fields, without its line end; their last is `key`."""
+    body = msgspec.json.encode(fields)
+    return body[:-1] + _SIGNATURE + signer.sign(body).encode() + b'"}'
+
+
+def is_genuine(line: bytes, keys: PublicKeys, key: str, signature: str) -> bool:
+    """Whether the signature of a line is valid.
+
+    Args:
+        line: The line.
+        keys: Public keys by id.
+        key: Id of the key, as the line says.
+        signature: The signature, as the line says.
+    """
+    body, mark, _ = line.rpartition(_SIGNATURE)
+    return bool(mark) and is_signed(keys, key, body + b"}", signature)
+
+
+def sha256_of(content: bytes) -> str:
+    """SHA-256 in hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()

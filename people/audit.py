@@ -1,0 +1,215 @@
+"""The audit: who did what to which thing, from where; append-only, chained and signed as the custody log is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+import structlog
+from sqlalchemy import Connection, Engine, Row, insert, select, text
+
+from city.errors import StorageError
+from city.storage.atomic_files import replace_file
+from city.storage.signatures import GENESIS, PublicKeys, Signer, is_genuine, sha256_of, sign_line
+from people.rights import Identity
+from people.tables import audit
+
+log = structlog.get_logger("people")
+
+HEAD_NAME: Final = "audit.head"
+"""Number and SHA-256 of the newest entry, in the data folder: it shows that entries were cut off."""
+DETAIL_MAX_BYTES: Final = 4_000
+OBJECT_MAX: Final = 160
+PAGE_MAX: Final = 500
+_LOCK_NUMBER: Final = 0x41554449
+_BLOCK: Final = 1_000
+
+
+class AuditEntry(msgspec.Struct, frozen=True):
+    """One entry. `actor` is an account, a token or a word, `actor_name` its name then; `at` is UTC."""
+
+    n: int
+    at: Annotated[datetime, msgspec.Meta(tz=True)]
+    actor: str
+    actor_name: str
+    action: str
+    object: str
+    address: str
+    detail: dict[str, Any]
+    prev: str
+    key: str
+    sig: str = ""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Who acts and from where: `actor` is an id, or `system`, `console` (of the machine) or `unknown`."""
+
+    actor: str
+    name: str
+    address: str = ""
+
+
+def origin_of(identity: Identity, address: str) -> Origin:
+    """The origin of what an identity does."""
+    return Origin(identity.id or identity.kind, identity.name, address)
+
+
+class AuditLog:
+    """The audit in the database.
+
+    Args:
+        engine: The database.
+        signer: Signs the entries.
+        clock: UTC.
+        head: Path of the newest entry's number and SHA-256.
+    """
+
+    def __init__(self, engine: Engine, signer: Signer, clock: Callable[[], datetime], head: Path) -> None:
+        self._engine = engine
+        self._signer = signer
+        self._clock = clock
+        self._head = head
+
+    @property
+    def public_keys(self) -> PublicKeys:
+        """The key that checks new entries, by its id."""
+        return {self._signer.id: self._signer.public}
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A transaction to which entries are added; the head is noted once it is committed."""
+        with self._engine.begin() as connection:
+            yield connection
+            last = _last(connection)
+        if last is not None:
+            self._note_head(last.n, sha256_of(last.line.encode()))
+
+    def record(self, origin: Origin, action: str, object_: str, detail: Mapping[str, Any] | None = None) -> AuditEntry:
+        """Add an entry in a transaction of its own."""
+        with self.transaction() as connection:
+            return self.add(connection, origin, action, object_, detail)
+
+    def add(
+        self,
+        connection: Connection,
+        origin: Origin,
+        action: str,
+        object_: str,
+        detail: Mapping[str, Any] | None = None,
+    ) -> AuditEntry:
+        """Add an entry to the transaction of what it is about: both are kept, or neither."""
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK_NUMBER})
+        last = _last(connection)
+        about = dict(detail or {})
+        if len(msgspec.json.encode(about)) > DETAIL_MAX_BYTES:
+            about = {"cut": True}
+        entry = AuditEntry(
+            last.n + 1 if last else 1,
+            self._clock(),
+            origin.actor[:64],
+            origin.name[:120],
+            action,
+            object_[:OBJECT_MAX],
+            origin.address[:64],
+            about,
+            sha256_of(last.line.encode()) if last else GENESIS,
+            self._signer.id,
+        )
+        fields = msgspec.structs.asdict(entry)
+        del fields["sig"]
+        line = sign_line(self._signer, fields).decode()
+        columns = {name: fields[name] for name in ("n", "at", "actor", "action", "object")}
+        connection.execute(insert(audit).values(line=line, **columns))
+        return entry
+
+    def search(
+        self,
+        *,
+        before: int | None = None,
+        actor: str = "",
+        action: str = "",
+        object_: str = "",
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 100,
+    ) -> list[AuditEntry]:
+        """Entries, newest first.
+
+        Args:
+            before: Only entries with a smaller number.
+            actor: Only those of this account or token.
+            action: Only actions that begin with this.
+            object_: Only those about this thing.
+            since: Only from this time on.
+            until: Only before this time.
+            limit: How many at the most.
+        """
+        query = select(audit.c.line).order_by(audit.c.n.desc()).limit(min(limit, PAGE_MAX))
+        conditions = [
+            (audit.c.n < before) if before else None,
+            (audit.c.actor == actor) if actor else None,
+            audit.c.action.startswith(action, autoescape=True) if action else None,
+            (audit.c.object == object_) if object_ else None,
+            (audit.c.at >= since) if since else None,
+            (audit.c.at < until) if until else None,
+        ]
+        for condition in conditions:
+            if condition is not None:
+                query = query.where(condition)
+        with self._engine.execution_options(read_only=True).connect() as connection:
+            return [msgspec.json.decode(row.line, type=AuditEntry) for row in connection.execute(query)]
+
+    def faults(self, keys: PublicKeys | None = None) -> list[str]:
+        """What is wrong with the audit, in words; empty if it is whole."""
+        found: list[str] = []
+        number, prev = 0, GENESIS
+        for line in self._lines():
+            number += 1
+            entry = msgspec.json.decode(line, type=AuditEntry)
+            if not is_genuine(line, keys or self.public_keys, entry.key, entry.sig):
+                found.append(f"entry {entry.n}: its signature is wrong")
+            if entry.n != number or entry.prev != prev:
+                found.append(f"entry {entry.n}: an entry before it is missing or changed")
+                number = entry.n
+            prev = sha256_of(line)
+        head = self._noted_head()
+        if head is not None and (head[0] > number or (head[0] == number and head[1] != prev)):
+            found.append(f"entries up to {head[0]} were there; the newest is {number}")
+        return found
+
+    def _lines(self) -> Iterator[bytes]:
+        after = 0
+        while True:
+            query = select(audit.c.n, audit.c.line).where(audit.c.n > after).order_by(audit.c.n).limit(_BLOCK)
+            with self._engine.execution_options(read_only=True).connect() as connection:
+                rows = connection.execute(query).all()
+            if not rows:
+                return
+            yield from (row.line.encode() for row in rows)
+            after = rows[-1].n
+
+    def _note_head(self, number: int, digest: str) -> None:
+        """Note the newest entry outside of the database."""
+        try:
+            replace_file(self._head, f"{number} {digest}\n")
+        except StorageError as exc:
+            log.warning("audit.head_not_written", reason=str(exc))
+
+    def _noted_head(self) -> tuple[int, str] | None:
+        try:
+            number, digest = self._head.read_text(encoding="ascii").split()
+            return int(number), digest
+        except (OSError, ValueError):
+            return None
+
+
+def _last(connection: Connection) -> Row[int, str] | None:
+    """Number and line of the newest entry."""
+    return connection.execute(select(audit.c.n, audit.c.line).order_by(audit.c.n.desc()).limit(1)).one_or_none()

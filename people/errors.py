@@ -1,0 +1,45 @@
+"""What refuses a change of accounts."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from city.errors import KotaError
+
+Refusal = Literal[
+    "account_unknown",
+    "account_disabled",
+    "name_taken",
+    "name_invalid",
+    "role_unknown",
+    "area_unknown",
+    "rights_missing",
+    "last_administrator",
+    "link_invalid",
+    "password_short",
+    "password_long",
+    "password_weak",
+    "password_wrong",
+    "token_unknown",
+    "session_unknown",
+]
+
+
+class PeopleError(KotaError):
+    """A change of accounts is refused; `reason` is a key of the texts."""
+
+    def __init__(self, reason: Refusal) -> None:
+        super().__init__(reason.replace("_", " "))
+        self.reason = reason
+
+
+class TooManyAttemptsError(KotaError):
+    """Too many sign-ins have failed; nothing was checked.
+
+    Args:
+        wait_s: Seconds after which it may be tried again.
+    """
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__(f"too many attempts; try again in {wait_s:.0f} s")
+        self.wait_s = wait_s

@@ -1,0 +1,94 @@
+"""Rights, and the roles that grant them. Routes and pages ask for a right, never for a role."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+from people.errors import PeopleError
+
+Right = Literal[
+    "telemetry.read",
+    "cases.review",
+    "evidence.export",
+    "evidence.clear",
+    "evidence.erase",
+    "zones.write",
+    "devices.write",
+    "messages.replay",
+    "audit.read",
+    "people.write",
+]
+"""telemetry.read: see measurements, map, cases and redacted evidence. cases.review: judge dumping cases.
+evidence.export: read the custody log and export a case. evidence.clear: open clear copies. evidence.erase: delete a
+case's evidence. zones.write: draw a camera's zones. devices.write: adopt devices, save profiles and codecs.
+messages.replay: replay dead letters and see the ledger. audit.read: search the audit. people.write: manage accounts,
+sessions and tokens of others.
+"""
+
+Role = Literal["viewer", "dispatcher", "network_admin", "camera_verifier", "supervisor", "administrator"]
+
+RIGHTS: Final[tuple[Right, ...]] = get_args(Right)
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
+_VIEWER: Final[frozenset[Right]] = frozenset({"telemetry.read"})
+_DISPATCHER: Final[frozenset[Right]] = _VIEWER | {"cases.review"}
+_NETWORK: Final[frozenset[Right]] = _VIEWER | {"devices.write", "messages.replay"}
+_VERIFIER: Final[frozenset[Right]] = _VIEWER | {"cases.review", "evidence.export", "zones.write"}
+RIGHTS_OF: Final[Mapping[Role, frozenset[Right]]] = {
+    "viewer": _VIEWER,
+    "dispatcher": _DISPATCHER,
+    "network_admin": _NETWORK,
+    "camera_verifier": _VERIFIER,
+    "supervisor": _DISPATCHER | _NETWORK | _VERIFIER | {"audit.read"},
+    "administrator": frozenset(RIGHTS),
+}
+
+AreaKind = Literal["kelurahan", "site", "stream", "camera"]
+AREA_KINDS: Final[tuple[AreaKind, ...]] = get_args(AreaKind)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who asks: a person with a session or a token, a service with a token, or anybody on the machine of a demo.
+
+    `id` is that of the account, of the service's token, or empty. `session` and `token` are the rows by which it asks.
+    """
+
+    kind: Literal["person", "service", "demo"]
+    id: str
+    name: str
+    rights: frozenset[Right]
+    session: int | None = None
+    token: int | None = None
+
+    def may(self, right: Right) -> bool:
+        """Whether it has a right."""
+        return right in self.rights
+
+
+DEMO: Final = Identity("demo", "", "demo", RIGHTS_OF["supervisor"])
+"""Anybody on the machine of an open demo."""
+
+
+def parse_role(text: str) -> Role | None:
+    """The role of that name; None if there is none."""
+    return next((role for role in ROLES if role == text), None)
+
+
+def parse_rights(names: Iterable[str]) -> frozenset[Right]:
+    """The known rights among names."""
+    wanted = set(names)
+    return frozenset(right for right in RIGHTS if right in wanted)
+
+
+def check_rights_known(names: Iterable[str]) -> frozenset[Right]:
+    """The rights of these names.
+
+    Raises:
+        PeopleError: `rights_missing`: there is none, or one of them is unknown.
+    """
+    wanted = set(names)
+    if not wanted or not wanted <= set(RIGHTS):
+        raise PeopleError("rights_missing")
+    return parse_rights(wanted)
