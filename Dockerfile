@@ -22,6 +22,7 @@ COPY city /opt/kota/app/city
 COPY edge /opt/kota/app/edge
 COPY grafana /opt/kota/app/grafana
 COPY ingest /opt/kota/app/ingest
+COPY people /opt/kota/app/people
 COPY vision /opt/kota/app/vision
 COPY api /opt/kota/app/api
 # Bytecode once and here, since no container may write it; readable for everybody, however private the checkout is.

@@ -20,6 +20,7 @@ from ingest.store.parked.dead_letters import DeadLetterQueue
 from ingest.store.parked.quarantine import Quarantine, QuarantinedMessage
 from ingest.store.port import TelemetryReader
 from ingest.store.views.health import HealthSnapshotFile
+from people.service import People
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class ApiContext:
     decodes a message with a profile, or the id of one, and, for a container, a container model, without storing it.
     `refresh` reads anew what was added to the inventory, which otherwise happens within a second. `data` is the
     folder that the services share. `demo` marks data as simulated. `quota` counts what gateways send, `codecs`
-    runs payload codecs. With `is_open` every user of this machine is an operator.
+    runs payload codecs. `people` knows who asks. With `is_open` every user
+    of this machine may do what a supervisor may.
     """
 
     inventory: InventoryProvider
@@ -40,6 +42,7 @@ class ApiContext:
     quarantine: Quarantine
     health: HealthSnapshotFile
     secrets: Secrets
+    people: People
     gateways: Gateways
     data: Path
     evidence: EvidenceService

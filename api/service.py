@@ -22,6 +22,7 @@ from ingest.pipeline.journal import open_journal
 from ingest.pipeline.replay import replay
 from ingest.store.factory import Account, open_store
 from ingest.store.parked.quarantine import QuarantinedMessage
+from people.service import open_people
 from vision.evidence.retention import keep_enforcing, lifetimes_of
 from vision.evidence.store import open_evidence_store
 
@@ -49,6 +50,7 @@ def serve(runtime: Runtime) -> None:
     def preview(profile: str | Profile, message: QuarantinedMessage, model: str) -> DryRunResult:
         return dry_run(runtime.city, profile, message.arrival(), model=model, codecs=codecs)
 
+    people = open_people(settings.data, settings.database_url.get_secret_value(), runtime.secrets, clock)
     room = open_evidence_store(settings, runtime.secrets)
     runtime.thread("evidence-retention", lambda: keep_enforcing(room, lifetimes_of(settings), runtime.stop))
     app = create_app(
@@ -59,6 +61,7 @@ def serve(runtime: Runtime) -> None:
             quarantine=opened.quarantine,
             health=opened.health,
             secrets=runtime.secrets,
+            people=people,
             gateways=Gateways(settings.data),
             data=settings.data,
             evidence=EvidenceService(room, runtime.inventory, settings.evidence_clear_key, clock),
@@ -83,3 +86,4 @@ def serve(runtime: Runtime) -> None:
     server.should_exit = True
     thread.join(GRACE_S + 1)
     journal.close()
+    people.close()

@@ -61,7 +61,7 @@ def build(spec: DashboardSpec, context: DashboardContext) -> dashboard.Dashboard
 
 def to_json(made: dashboard.Dashboard) -> str:
     """The committed text of a dashboard. Keys are sorted, so that a diff shows only what changed."""
-    return json.dumps(made, cls=JSONEncoder, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    return json.dumps(made, cls=JSONEncoder, indent=0, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def panel_ids(spec: DashboardSpec, context: DashboardContext) -> dict[str, int]:

@@ -101,7 +101,7 @@ def invite(connection: Connection, id_: str, now: datetime) -> str:
     return secret
 
 
-def invited(connection: Connection, key: str, now: datetime) -> Account | None:
+def account_of_link(connection: Connection, key: str, now: datetime) -> Account | None:
     """The account of a link that is in force; None if it is not."""
     query = (
         select(accounts)

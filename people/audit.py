@@ -12,7 +12,9 @@ from typing import Annotated, Any, Final
 import msgspec
 import structlog
 from sqlalchemy import Connection, Engine, Row, insert, select, text
+from sqlalchemy.exc import SQLAlchemyError
 
+from city.database.engine import translate
 from city.errors import StorageError
 from city.storage.atomic_files import replace_file
 from city.storage.signatures import GENESIS, PublicKeys, Signer, is_genuine, sha256_of, sign_line
@@ -33,14 +35,14 @@ _BLOCK: Final = 1_000
 class AuditEntry(msgspec.Struct, frozen=True):
     """One entry. `actor` is an account, a token or a word, `actor_name` its name then; `at` is UTC."""
 
-    n: int
+    n: Annotated[int, msgspec.Meta(description="Number of the entry.")]
     at: Annotated[datetime, msgspec.Meta(tz=True)]
     actor: str
     actor_name: str
     action: str
     object: str
     address: str
-    detail: dict[str, Any]
+    detail: Annotated[dict[str, Any], msgspec.Meta(description="What else is to be known, by `action`.")]
     prev: str
     key: str
     sig: str = ""
@@ -84,9 +86,12 @@ class AuditLog:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """A transaction to which entries are added; the head is noted once it is committed."""
-        with self._engine.begin() as connection:
-            yield connection
-            last = _last(connection)
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+                last = _last(connection)
+        except SQLAlchemyError as exc:
+            raise translate(exc) from exc
         if last is not None:
             self._note_head(last.n, sha256_of(last.line.encode()))
 
@@ -168,21 +173,21 @@ class AuditLog:
 
     def faults(self, keys: PublicKeys | None = None) -> list[str]:
         """What is wrong with the audit, in words; empty if it is whole."""
-        found: list[str] = []
+        reasons: list[str] = []
         number, prev = 0, GENESIS
         for line in self._lines():
             number += 1
             entry = msgspec.json.decode(line, type=AuditEntry)
             if not is_genuine(line, keys or self.public_keys, entry.key, entry.sig):
-                found.append(f"entry {entry.n}: its signature is wrong")
+                reasons.append(f"entry {entry.n}: its signature is wrong")
             if entry.n != number or entry.prev != prev:
-                found.append(f"entry {entry.n}: an entry before it is missing or changed")
+                reasons.append(f"entry {entry.n}: an entry before it is missing or changed")
                 number = entry.n
             prev = sha256_of(line)
         head = self._noted_head()
         if head is not None and (head[0] > number or (head[0] == number and head[1] != prev)):
-            found.append(f"entries up to {head[0]} were there; the newest is {number}")
-        return found
+            reasons.append(f"entries up to {head[0]} were there; the newest is {number}")
+        return reasons
 
     def _lines(self) -> Iterator[bytes]:
         after = 0

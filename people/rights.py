@@ -19,19 +19,22 @@ Right = Literal[
     "messages.replay",
     "audit.read",
     "people.write",
+    "account.own",
 ]
 """telemetry.read: see measurements, map, cases and redacted evidence. cases.review: judge dumping cases.
 evidence.export: read the custody log and export a case. evidence.clear: open clear copies. evidence.erase: delete a
 case's evidence. zones.write: draw a camera's zones. devices.write: adopt devices, save profiles and codecs.
 messages.replay: replay dead letters and see the ledger. audit.read: search the audit. people.write: manage accounts,
-sessions and tokens of others.
+sessions and tokens of others. account.own: see and end one's own sessions, change one's password, make tokens.
 """
 
 Role = Literal["viewer", "dispatcher", "network_admin", "camera_verifier", "supervisor", "administrator"]
 
 RIGHTS: Final[tuple[Right, ...]] = get_args(Right)
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
-_VIEWER: Final[frozenset[Right]] = frozenset({"telemetry.read"})
+GRANTABLE: Final[tuple[Right, ...]] = tuple(right for right in RIGHTS if right not in ("account.own", "people.write"))
+"""Rights that a token may have: a leaked one cannot make accounts or other tokens."""
+_VIEWER: Final[frozenset[Right]] = frozenset({"telemetry.read", "account.own"})
 _DISPATCHER: Final[frozenset[Right]] = _VIEWER | {"cases.review"}
 _NETWORK: Final[frozenset[Right]] = _VIEWER | {"devices.write", "messages.replay"}
 _VERIFIER: Final[frozenset[Right]] = _VIEWER | {"cases.review", "evidence.export", "zones.write"}
@@ -67,7 +70,7 @@ class Identity:
         return right in self.rights
 
 
-DEMO: Final = Identity("demo", "", "demo", RIGHTS_OF["supervisor"])
+DEMO: Final = Identity("demo", "", "demo", RIGHTS_OF["supervisor"] - {"account.own"})
 """Anybody on the machine of an open demo."""
 
 
@@ -82,13 +85,13 @@ def parse_rights(names: Iterable[str]) -> frozenset[Right]:
     return frozenset(right for right in RIGHTS if right in wanted)
 
 
-def check_rights_known(names: Iterable[str]) -> frozenset[Right]:
+def check_grantable(names: Iterable[str]) -> frozenset[Right]:
     """The rights of these names.
 
     Raises:
-        PeopleError: `rights_missing`: there is none, or one of them is unknown.
+        PeopleError: `rights_missing`: there is none, or one of them is unknown or not for tokens.
     """
     wanted = set(names)
-    if not wanted or not wanted <= set(RIGHTS):
+    if not wanted or not wanted <= set(GRANTABLE):
         raise PeopleError("rights_missing")
     return parse_rights(wanted)

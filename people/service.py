@@ -24,7 +24,7 @@ from people.accounts import Account
 from people.audit import HEAD_NAME, AuditEntry, AuditLog, Origin
 from people.errors import PeopleError
 from people.passwords import hash_password, is_password
-from people.rights import RIGHTS_OF, Identity, Right, check_rights_known, parse_rights, parse_role
+from people.rights import RIGHTS_OF, Identity, Right, check_grantable, parse_rights, parse_role
 from people.tables import accounts as account_table
 from people.tables import sessions as session_table
 
@@ -139,10 +139,10 @@ class People:
                 self._end(connection, session_table.c.id == identity.session, "signed_out")
                 self._add(connection, Origin(identity.id, identity.name, address), "sign_out", identity.id)
 
-    def invited(self, key: str) -> Account | None:
+    def account_of_link(self, key: str) -> Account | None:
         """The account for which a link sets a password; None if the link is not in force."""
         with self._read() as connection:
-            return rows.invited(connection, key, self._clock())
+            return rows.account_of_link(connection, key, self._clock())
 
     def accept_link(self, key: str, password: str, address: str, agent: str) -> SignedIn:
         """Set the password of a link's account, end its other sessions, and begin one.
@@ -150,7 +150,7 @@ class People:
         Raises:
             PeopleError: `link_invalid`, or the password is refused.
         """
-        account = self.invited(key)
+        account = self.account_of_link(key)
         if account is None:
             raise PeopleError("link_invalid")
         hashed = hash_password(password, name=account.name)
@@ -213,7 +213,7 @@ class People:
         Raises:
             PeopleError: `name_invalid`, or `rights_missing`: no right, an unknown one, or one that the person lacks.
         """
-        granted = check_rights_known(rights)
+        granted = check_grantable(rights)
         if account is not None and not granted <= account.rights:
             raise PeopleError("rights_missing")
         lasts = min(lasts, timedelta(days=tokens.DAYS_MAX))

@@ -1,11 +1,14 @@
-"""Access control: a token or session carries a role, every route requires one; a demo on loopback requires none."""
+"""Access control: a session or token belongs to a person or service with rights, and every route requires one.
+
+Nobody has to sign in to a demo on loopback.
+"""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
+import structlog
 from fastapi import Request
 from fastapi.params import Depends
 from fastapi.routing import APIRoute
@@ -14,45 +17,85 @@ from starlette.requests import HTTPConnection
 from starlette.routing import Match
 from starlette.types import Scope
 
-from api.auth.session import COOKIE, role_of_session
 from api.context import ApiContext
 from api.dependencies import context_of
 from api.http.hosts import is_same, parse_authority, parse_origin
-from city.runtime.secrets import ROLES, Role
+from city.errors import RetryLaterError
+from people.audit import Origin, origin_of
+from people.rights import DEMO, Identity, Right
+
+log = structlog.get_logger("api")
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+COOKIE: Final = "kota_session"
+_KNOWN: Final = "kota.identity"
+"""Key of a request's scope."""
 
 
-def role_of(connection: HTTPConnection, context: ApiContext) -> Role | None:
-    """The role of a request or websocket, from its bearer token, its session, or an open demo; None without one.
+def identity_of(connection: HTTPConnection, context: ApiContext) -> Identity | None:
+    """Who asks, by a bearer token, a session, or as anybody in an open demo; None if nobody known.
 
-    `api.http.middleware` admits only requests of this machine to an open demo.
+    The database is asked once a request. `api.http.middleware` admits only requests of this machine to an open demo.
     """
+    if _KNOWN not in connection.scope:
+        connection.scope[_KNOWN] = find_identity(connection, context)
+    identity: Identity | None = connection.scope[_KNOWN]
+    return identity
+
+
+def find_identity(connection: HTTPConnection, context: ApiContext) -> Identity | None:
+    """As `identity_of`, asked anew: connections that stay open ask again whether it still holds."""
     authorization = connection.headers.get("authorization", "")
     if authorization:
         scheme, _, token = authorization.partition(" ")
-        return context.secrets.role_of(token.strip()) if scheme.lower() == "bearer" else None
+        return context.people.by_token(token.strip()) if scheme.lower() == "bearer" else None
     session = connection.cookies.get(COOKIE)
-    if session and (role := role_of_session(context.secrets, session, context.clock())):
-        return role
-    return "operator" if context.is_open else None
+    if session and (identity := context.people.by_session(session)):
+        return identity
+    return DEMO if context.is_open else None
 
 
-def client_key(connection: HTTPConnection) -> str:
-    """The key that concurrency limits count by: a digest of the token or session, else the network address."""
-    for name, value in (
-        ("token", connection.headers.get("authorization")),
-        ("session", connection.cookies.get(COOKIE)),
-    ):
-        if value:
-            return f"{name} {hashlib.blake2b(value.encode(), digest_size=16).hexdigest()}"
-    return f"address {connection.client.host if connection.client else ''}"
+def still_may(connection: HTTPConnection, context: ApiContext, right: Right) -> bool:
+    """Whether whoever opened a connection still has a right; while the database does not answer, they keep it."""
+    try:
+        identity = find_identity(connection, context)
+    except RetryLaterError:
+        return True
+    return identity is not None and identity.may(right)
 
 
-class RoleDependency(Depends):
-    """The role or account that a route requires. `api.http.middleware` checks it before the body is read.
+def address_of(connection: HTTPConnection) -> str:
+    """The network address of whoever asks."""
+    return connection.client.host if connection.client else ""
 
-    `right` names the role, or the kind of account that may send messages.
+
+def origin_of_request(request: Request) -> Origin:
+    """Who does something by a request, for the audit."""
+    identity = identity_of(request, context_of(request))
+    if identity is None:
+        return Origin("unknown", "", address_of(request))
+    return origin_of(identity, address_of(request))
+
+
+def audit_action(request: Request, action: str, object_: str, **detail: object) -> None:
+    """Note in the audit what a request has done. The deed is done: a refusing database is logged."""
+    context = context_of(request)
+    try:
+        context.people.audit.record(origin_of_request(request), action, object_, detail)
+    except RetryLaterError as exc:
+        log.error("audit.not_written", action=action, about=object_, reason=str(exc))
+
+
+def client_key(connection: HTTPConnection, context: ApiContext) -> str:
+    """The key that concurrency limits count by: the person or service, else the network address."""
+    identity = identity_of(connection, context)
+    return f"{identity.kind} {identity.id}" if identity and identity.id else f"address {address_of(connection)}"
+
+
+class RightDependency(Depends):
+    """The right that a route requires. `api.http.middleware` checks it before the body is read.
+
+    `right` names it, or the kind of account that may send messages.
     """
 
     def __init__(self, check: Callable[[Request], Any], right: str) -> None:
@@ -62,24 +105,24 @@ class RoleDependency(Depends):
     right: str
 
 
-class SenderDependency(RoleDependency):
+class SenderDependency(RightDependency):
     """An account that may send messages. Its check returns the bound of the account's messages in bytes."""
 
 
-def require(role: Role) -> Depends:
-    """The dependency of a route that needs at least `role`."""
+def require(right: Right) -> Depends:
+    """The dependency of a route that needs a right."""
 
-    def check(request: Request) -> Role:
-        sender_role = role_of(request, context_of(request))
-        if sender_role is None:
-            raise HTTPException(401, "sign in with a token", {"WWW-Authenticate": "Bearer"})
-        if ROLES.index(sender_role) < ROLES.index(role):
-            raise HTTPException(403, f"this needs the role {role}, not {sender_role}")
+    def check(request: Request) -> Identity:
+        identity = identity_of(request, context_of(request))
+        if identity is None:
+            raise HTTPException(401, "sign in first, or send a token", {"WWW-Authenticate": "Bearer"})
+        if not identity.may(right):
+            raise HTTPException(403, f"this needs the right {right}")
         if request.method not in SAFE_METHODS and not same_origin(request):
             raise HTTPException(403, "this request comes from another site")
-        return sender_role
+        return identity
 
-    return RoleDependency(check, role)
+    return RightDependency(check, right)
 
 
 def same_origin(connection: HTTPConnection) -> bool:
@@ -101,9 +144,9 @@ def each_route(routes: Iterable[Any]) -> Iterator[Any]:
             yield from each_route(included.routes)
 
 
-def rights_of(route: APIRoute) -> list[RoleDependency]:
+def rights_of(route: APIRoute) -> list[RightDependency]:
     """The rights that a route requires; empty for a public route."""
-    return [dependency for dependency in route.dependencies if isinstance(dependency, RoleDependency)]
+    return [dependency for dependency in route.dependencies if isinstance(dependency, RightDependency)]
 
 
 def check_rights(routes: Iterable[APIRoute], scope: Scope) -> int | None:

@@ -1,4 +1,4 @@
-"""The context in which a page is rendered: language, role, and formats of numbers and times."""
+"""The context in which a page is rendered: language, rights, and formats of numbers and times."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import Final
 
 from fastapi import Request
 
-from api.auth.access import role_of
+from api.auth.access import identity_of
 from api.context import ApiContext
 from broker.contract.units import unit_of
 from city.i18n.catalogue import CONSOLE_TEXTS, DEFAULT_LANG, LANGS, Lang
-from city.runtime.secrets import ROLES, Role
 from ingest.store.records import Value
+from people.rights import Identity, Right
 
+NOBODY: Final = Identity("demo", "", "", frozenset())
 LANG_COOKIE: Final = "kota_lang"
 _HOUR_WORDS: Final = ("all_day", "hours_closed", "and")
 _STEPS: Final = (("days", 86_400), ("hours", 3_600), ("minutes", 60), ("seconds", 1))
@@ -28,7 +29,7 @@ class PageContext:
 
     context: ApiContext
     lang: Lang
-    role: Role
+    identity: Identity
     lang_chosen: bool = False
 
     def t(self, key: str, **values: object) -> str:
@@ -49,9 +50,9 @@ class PageContext:
         """The text of an external word; without a text, the word itself."""
         return self.t(prefix + key) if prefix + key in CONSOLE_TEXTS else key
 
-    def may(self, role: Role) -> bool:
-        """Whether the user has at least a role."""
-        return ROLES.index(self.role) >= ROLES.index(role)
+    def may(self, right: Right) -> bool:
+        """Whether the user has a right."""
+        return self.identity.may(right)
 
     def time(self, at: datetime) -> str:
         """A time in the city's time zone, with the zone's name."""
@@ -105,9 +106,9 @@ class PageContext:
 
 
 def page_context_of(request: Request, context: ApiContext) -> PageContext:
-    """The page context of a request. `AuthMiddleware` has checked that it has a role."""
-    role = role_of(request, context)
+    """The page context of a request. `AuthMiddleware` has checked who asks."""
+    identity = identity_of(request, context) or NOBODY
     wanted = request.query_params.get("lang", "")
     chosen = next((lang for lang in LANGS if lang == wanted), None)
     kept = next((lang for lang in LANGS if lang == request.cookies.get(LANG_COOKIE)), DEFAULT_LANG)
-    return PageContext(context, chosen or kept, role or "viewer", chosen is not None)
+    return PageContext(context, chosen or kept, identity, chosen is not None)

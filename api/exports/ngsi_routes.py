@@ -153,7 +153,7 @@ _PAGED: Final = ("type", "id", "limit", "offset", "count")
 
 @router.get(
     "/entities",
-    dependencies=[require("viewer"), only(*_PAGED, *_WRITTEN)],
+    dependencies=[require("telemetry.read"), only(*_PAGED, *_WRITTEN)],
     response_class=Response,
     responses={
         **model_answer(list[EntityResponse], *_MEDIA, headers={**_LINK, **_COUNT}),
@@ -186,7 +186,7 @@ def query_entities(
 
 @router.get(
     "/entities/{entity:path}",
-    dependencies=[require("viewer"), only("type", *_WRITTEN)],
+    dependencies=[require("telemetry.read"), only("type", *_WRITTEN)],
     response_class=Response,
     responses={**model_answer(EntityResponse, *_MEDIA, headers=_LINK), **ngsi_problems(404, 503)},
 )
@@ -211,7 +211,7 @@ def retrieve_entity(
 
 @router.get(
     "/types",
-    dependencies=[require("viewer"), only("local")],
+    dependencies=[require("telemetry.read"), only("local")],
     response_class=Response,
     responses={**model_answer(EntityTypesResponse, *_MEDIA, headers=_LINK), **ngsi_problems(400)},
 )

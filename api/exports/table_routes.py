@@ -81,7 +81,7 @@ class ExportResponse(msgspec.Struct, frozen=True, tag_field="type", tag="Feature
 
 @router.get(
     "/devices.geojson",
-    dependencies=[require("viewer")],
+    dependencies=[require("telemetry.read")],
     response_class=Response,
     responses=model_answer(ExportResponse, geojson.MEDIA),
 )
@@ -111,7 +111,7 @@ def _feature(context: ApiContext, state: DeviceState) -> dict[str, Any]:
 
 @router.get(
     "/devices.csv",
-    dependencies=[require("viewer")],
+    dependencies=[require("telemetry.read")],
     response_class=StreamingResponse,
     responses=file_answer("One row per device, a column per field.", CSV_MEDIA, headers=ATTACHMENT_HEADERS),
 )
@@ -141,7 +141,7 @@ def _value(state: DeviceState, field: str) -> object:
 
 @router.get(
     "/readings.csv",
-    dependencies=[require("viewer")],
+    dependencies=[require("telemetry.read")],
     response_class=StreamingResponse,
     responses={
         **file_answer("Columns time, device, field, unit, value.", CSV_MEDIA, headers=ATTACHMENT_HEADERS),
@@ -207,7 +207,7 @@ def _in_buckets(context: ApiContext, query: SeriesQuery) -> Iterator[list[object
 
 @router.get(
     "/events.csv",
-    dependencies=[require("viewer")],
+    dependencies=[require("telemetry.read")],
     response_class=StreamingResponse,
     responses=file_answer("Columns time, device, kind, type, state, detail.", CSV_MEDIA, headers=ATTACHMENT_HEADERS),
 )

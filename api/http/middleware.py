@@ -2,11 +2,13 @@
 
 request -> `SecurityHeadersMiddleware` (headers of every response)
 -> `OriginCheckMiddleware` (malformed headers, other sites, remote access to a demo)
--> `AuthMiddleware` (pages need a role) -> `BodyLimitMiddleware` (rights before the body, and its size) -> routes
+-> `AuthMiddleware` (pages need a session) -> `BodyLimitMiddleware` (rights before the body, and its size) -> routes
 """
 
 from __future__ import annotations
 
+import asyncio
+import time
 from contextlib import ExitStack
 from http import HTTPStatus
 from typing import Final
@@ -21,7 +23,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.auth.access import SAFE_METHODS, check_rights, client_key, each_route, role_of, same_origin
+from api.auth.access import SAFE_METHODS, check_rights, client_key, each_route, identity_of, same_origin, still_may
 from api.context import ApiContext
 from api.http.connections import DRAINED_MAX_BYTES
 from api.http.hosts import parse_authority, parse_origin
@@ -33,7 +35,7 @@ log = structlog.get_logger("api")
 
 HEALTH_PATHS: Final = ("/healthz", "/readyz")
 """Health checks, which disclose nothing else; a container's monitor may use any host name and address."""
-PUBLIC_PATHS: Final = (*HEALTH_PATHS, "/login", "/logout", "/_nicegui/", "/favicon.ico")
+PUBLIC_PATHS: Final = (*HEALTH_PATHS, "/login", "/logout", "/link", "/_nicegui/", "/favicon.ico")
 """Public paths: health checks, sign-in, and assets without data."""
 CROSS_ORIGIN_PATH: Final = "/api/v1/map/places.geojson"
 """Loaded by Grafana's maps from another origin."""
@@ -45,7 +47,10 @@ LARGE_BODIES_MAX: Final = 4
 _BODY_LIMITS: Final = {
     "/login": FORM_MAX_BYTES,
     "/logout": FORM_MAX_BYTES,
+    "/link": FORM_MAX_BYTES,
 }
+CHECKED_EVERY_S: Final = 5.0
+"""Interval at which a websocket asks whether its session or token is still in force."""
 WEBSOCKETS_EACH: Final = 32
 WEBSOCKETS_MAX: Final = 256
 """Every open page of the console holds one websocket."""
@@ -190,7 +195,7 @@ async def _close_websocket(send: Send) -> None:
 
 
 class AuthMiddleware:
-    """Requires the role viewer for pages and their websocket. API routes check rights themselves."""
+    """Requires a session or token for pages and their websocket. API routes check rights themselves."""
 
     def __init__(self, app: ASGIApp, context: ApiContext) -> None:
         self._app = app
@@ -213,12 +218,12 @@ class AuthMiddleware:
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = HTTPConnection(scope)
         # A page of another site may open a websocket to us: browsers only tell where it comes from.
-        if role_of(connection, self._context) is None or not same_origin(connection):
+        if identity_of(connection, self._context) is None or not same_origin(connection):
             await _close_websocket(send)
             return
         try:
-            with self._websockets.acquire(client_key(connection)):
-                await self._app(scope, receive, send)
+            with self._websockets.acquire(client_key(connection, self._context)):
+                await self._app(scope, _until_ended(receive, connection, self._context), send)
         except TooManyError:
             await _close_websocket(send)
 
@@ -228,9 +233,31 @@ class AuthMiddleware:
         if path.startswith((*API_PATHS, *PUBLIC_PATHS)) or path == "/metrics":
             return True
         connection = HTTPConnection(scope)
-        if role_of(connection, self._context) is None:
+        if identity_of(connection, self._context) is None:
             return False
         return scope["method"] in SAFE_METHODS or same_origin(connection)
+
+
+def _until_ended(receive: Receive, connection: HTTPConnection, context: ApiContext) -> Receive:
+    """A `receive` that reports a disconnection once the session or token is no longer in force."""
+    pending: asyncio.Future[Message] | None = None
+    due_s = time.monotonic() + CHECKED_EVERY_S
+
+    async def receive_while_allowed() -> Message:
+        nonlocal pending, due_s
+        while True:
+            pending = pending or asyncio.ensure_future(receive())
+            await asyncio.wait({pending}, timeout=max(0.0, due_s - time.monotonic()))
+            if time.monotonic() >= due_s:
+                if not await asyncio.to_thread(still_may, connection, context, "telemetry.read"):
+                    pending.cancel()
+                    return {"type": "websocket.disconnect", "code": 1008}
+                due_s = time.monotonic() + CHECKED_EVERY_S
+            if pending.done():
+                message, pending = pending.result(), None
+                return message
+
+    return receive_while_allowed
 
 
 class BodyLimitMiddleware:
@@ -240,9 +267,10 @@ class BodyLimitMiddleware:
     the connection.
     """
 
-    def __init__(self, app: ASGIApp, routes: list[APIRoute]) -> None:
+    def __init__(self, app: ASGIApp, routes: list[APIRoute], context: ApiContext) -> None:
         self._app = app
         self._routes = routes
+        self._context = context
         self._large = ConcurrencyLimiter("large messages", per_client=LARGE_BODIES_EACH, total=LARGE_BODIES_MAX)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -255,7 +283,7 @@ class BodyLimitMiddleware:
                 limit = check_rights(self._routes, scope) or _body_limit(scope["path"])
                 _check_length(scope, limit)
                 if limit > BODY_MAX_BYTES and not _is_within(scope, BODY_MAX_BYTES):
-                    stack.enter_context(self._large.acquire(client_key(HTTPConnection(scope))))
+                    stack.enter_context(self._large.acquire(client_key(HTTPConnection(scope), self._context)))
             except HTTPException as exc:
                 await on_http(Request(scope), exc)(scope, receive, send)
             except TooManyError as exc:
@@ -318,7 +346,7 @@ def _limit_body(receive: Receive, limit: int) -> Receive:
 def install(app: FastAPI, context: ApiContext) -> None:
     """Add the middleware to an app with its routes. The middleware added last runs first."""
     routes = [route for route in each_route(app.routes) if isinstance(route, APIRoute)]
-    app.add_middleware(BodyLimitMiddleware, routes=routes)
+    app.add_middleware(BodyLimitMiddleware, routes=routes, context=context)
     app.add_middleware(AuthMiddleware, context=context)
     app.add_middleware(OriginCheckMiddleware, context=context)
     app.add_middleware(SecurityHeadersMiddleware)

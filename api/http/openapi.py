@@ -11,14 +11,13 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from msgspec import Meta, inspect
 
-from api.auth.access import each_route, require, rights_of
-from api.auth.session import COOKIE
+from api.auth.access import COOKIE, each_route, require, rights_of
 from api.http.description import JSON_MEDIA, REF_TEMPLATE, ModelSchema, model_answer
 from api.http.routing import ApiRoute
 from broker.contract.units import SYMBOLS, UNITLESS
 
 _SCHEMES: Final[dict[str, dict[str, Any]]] = {
-    "token": {"type": "http", "scheme": "bearer", "description": "A role's token, from `kota credentials`."},
+    "token": {"type": "http", "scheme": "bearer", "description": "A token of a person or a service."},
     "session": {
         "type": "apiKey",
         "in": "cookie",
@@ -29,7 +28,7 @@ _SCHEMES: Final[dict[str, dict[str, Any]]] = {
     "device": {"type": "apiKey", "in": "query", "name": "key", "description": "The device's own password."},
 }
 _SCHEMES_OF: Final = {"gateway": ("gateway",), "device": ("device",)}
-"""By right; every other right is a role."""
+"""By right; the other rights are those of persons and services."""
 _VALIDATION_SCHEMAS: Final = ("HTTPValidationError", "ValidationError")
 """FastAPI's own, which no answer has."""
 
@@ -57,7 +56,7 @@ router = APIRouter(prefix="/api/v1", tags=["system"], route_class=ApiRoute)
 
 @router.get(
     "/openapi.json",
-    dependencies=[require("viewer")],
+    dependencies=[require("telemetry.read")],
     response_class=Response,
     responses=model_answer(OpenApiResponse),
 )

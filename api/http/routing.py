@@ -12,7 +12,7 @@ from fastapi import Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
-from api.auth.access import SAFE_METHODS, RoleDependency
+from api.auth.access import SAFE_METHODS, RightDependency
 from api.http.description import JSON_MEDIA, Responses, model_answer, models_in, ngsi_problems, problems
 
 Endpoint = Callable[..., Any]
@@ -41,7 +41,7 @@ class ApiRoute(APIRoute):
 
     def _standard_problems(self) -> Responses:
         statuses = {400, 500}
-        if any(isinstance(dependency, RoleDependency) for dependency in self.dependencies):
+        if any(isinstance(dependency, RightDependency) for dependency in self.dependencies):
             statuses |= {401, 403}
         if not set(self.methods or ()) <= SAFE_METHODS:
             statuses |= {413}

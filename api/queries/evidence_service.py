@@ -31,9 +31,9 @@ VIEWED: Final = "looked"
 
 @dataclass(frozen=True)
 class Actor:
-    """A user of evidence: role and network address. A token identifies a role, not a person."""
+    """A user of evidence: name and network address."""
 
-    role: str
+    name: str
     address: str
 
 
@@ -79,7 +79,7 @@ class EvidenceService:
         """
         path = self._room.verified_path(case, file)
         if self._is_new_access(actor, case, file):
-            self._room.custody.add(VIEWED, case, {"file": file, "role": actor.role, "address": actor.address})
+            self._room.custody.add(VIEWED, case, {"file": file, "user": actor.name, "address": actor.address})
         return path
 
     def open_clear(self, case: str, file: str, reason: str, actor: Actor) -> bytes:
@@ -95,7 +95,7 @@ class EvidenceService:
         name = find_encrypted(file, self.record(case).sha256) or encrypted_name(file)
         encrypted = self._room.verified_path(case, name).read_bytes()
         content = decrypt(encrypted, read_private_key(self._clear_key), f"{case}/{file}")
-        detail = {"file": file, "clear": "yes", "reason": reason, "role": actor.role, "address": actor.address}
+        detail = {"file": file, "clear": "yes", "reason": reason, "user": actor.name, "address": actor.address}
         self._room.custody.add(VIEWED, case, detail)
         return content
 
@@ -114,7 +114,7 @@ class EvidenceService:
             RetryLaterError: The custody log cannot be written.
         """
         city = self._inventory.current()
-        return export_case(self._room, city, case, lang, role=actor.role, address=actor.address)
+        return export_case(self._room, city, case, lang, user=actor.name, address=actor.address)
 
     def erase(self, case: str, reason: str, actor: Actor) -> None:
         """Delete the files of a case permanently. The custody log keeps the erasure and its reason.
@@ -126,16 +126,16 @@ class EvidenceService:
         record = self.record(case)
         if record.kept_at is None or record.deleted:
             raise EvidenceError("deleted" if record.deleted else "unknown", f"nothing is kept of case {case!r}")
-        self._room.delete(case, "erasure", reason=reason, role=actor.role, address=actor.address)
+        self._room.delete(case, "erasure", reason=reason, user=actor.name, address=actor.address)
 
     def custody(self, case: str) -> list[Entry]:
         """The custody log of a case: storage, access, export, review and deletion; oldest first."""
         return self._room.custody.entries(case)
 
-    def note_review(self, case: str, verdict: str, role: str) -> None:
+    def note_review(self, case: str, verdict: str, user: str) -> None:
         """Record a verdict in the custody log, where it sets the retention period. The review is journaled already."""
         try:
-            self._room.custody.add("reviewed", case, {"verdict": verdict, "role": role})
+            self._room.custody.add("reviewed", case, {"verdict": verdict, "user": user})
         except RetryLaterError as exc:
             log.error("evidence.review_not_noted", case=case, verdict=verdict, reason=str(exc))
 

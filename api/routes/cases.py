@@ -1,4 +1,4 @@
-"""REST of dumping cases and their reviews. The reviewer's role is logged."""
+"""REST of dumping cases and their reviews. The reviewer's name is kept."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field, model_validator
 from starlette.exceptions import HTTPException
 
-from api.auth.access import require, role_of
+from api.auth.access import audit_action, origin_of_request, require
 from api.dependencies import CaseId, From, To, case_of, context_of
 from api.http.description import problems
 from api.http.routing import ApiRoute
@@ -61,19 +61,19 @@ def case_response(case: Case) -> CaseResponse:
     return CaseResponse(**{**msgspec.structs.asdict(case), "evidence": evidence_urls(case)}, open=case.is_open)
 
 
-@router.get("", dependencies=[require("viewer")])
+@router.get("", dependencies=[require("telemetry.read")])
 def list_cases(request: Request, start: From = None, to: To = None) -> CasesResponse:
     """Cases, newest first; of the last 30 days unless a range is given."""
     return CasesResponse([case_response(case) for case in cases(context_of(request), start=start, end=to)])
 
 
-@router.get("/{case}", dependencies=[require("viewer")], responses=problems(404))
+@router.get("/{case}", dependencies=[require("telemetry.read")], responses=problems(404))
 def show_case(request: Request, case: CaseId) -> CaseResponse:
     """One case."""
     return case_response(case_of(context_of(request), case))
 
 
-@router.post("/{case}/review", dependencies=[require("operator")], responses=problems(404, 409))
+@router.post("/{case}/review", dependencies=[require("cases.review")], responses=problems(404, 409))
 def review_case(request: Request, case: CaseId, body: ReviewRequest) -> CaseResponse:
     """Confirm, reject, merge or reopen a case. The latest review counts; returns the case after the review."""
     context = context_of(request)
@@ -82,11 +82,11 @@ def review_case(request: Request, case: CaseId, body: ReviewRequest) -> CaseResp
         raise HTTPException(409, f"camera {listed_case.camera!r} of case {case!r} is no longer in the inventory")
     if body.into is not None:
         _check_merge(listed_case, case_of(context, body.into))
-    role = role_of(request, context)
-    review = Review(case, body.verdict, body.reason or "", body.note.strip(), body.into or "", role or "")
+    origin = origin_of_request(request)
+    review = Review(case, body.verdict, body.reason or "", body.note.strip(), body.into or "", origin.name)
     context.reviews.submit(listed_case.camera, review, context.clock(), after=listed_case.reviewed_at)
     context.evidence.note_review(case, body.verdict, review.by)
-    log.info("case.reviewed", case=case, verdict=body.verdict, reason=review.reason, into=review.into, role=role)
+    audit_action(request, "case.review", case, verdict=body.verdict, reason=review.reason, into=review.into)
     return case_response(case_of(context, case))
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from api.auth.access import require, role_of
+from api.auth.access import origin_of_request, require
 from api.dependencies import CaseId, case_of, context_of
 from api.http.description import ATTACHMENT_HEADERS, file_answer, problems, stored_file_answer
 from api.http.routing import ApiRoute
@@ -60,8 +60,8 @@ class ReasonRequest(BaseModel):
 
 def actor_of(request: Request) -> Actor:
     """The actor of a request."""
-    client = request.client
-    return Actor(role_of(request, context_of(request)) or "", client.host if client else "")
+    origin = origin_of_request(request)
+    return Actor(origin.name, origin.address)
 
 
 def to_http_error(exc: EvidenceError) -> HTTPException:
@@ -73,7 +73,7 @@ def to_http_error(exc: EvidenceError) -> HTTPException:
 
 @router.get(
     "/{case}/evidence/{file}",
-    dependencies=[require("viewer")],
+    dependencies=[require("telemetry.read")],
     response_class=FileResponse,
     responses={**stored_file_answer("A picture or a clip, with people pixelated.", *_FILE_MEDIA), **problems(409, 410)},
 )
@@ -91,7 +91,7 @@ def show_evidence(request: Request, case: CaseId, file: str) -> FileResponse:
     return FileResponse(path, media_type=media, headers={"Cross-Origin-Resource-Policy": "cross-origin"})
 
 
-@router.get("/{case}/custody", dependencies=[require("operator")])
+@router.get("/{case}/custody", dependencies=[require("evidence.export")])
 def show_custody(request: Request, case: CaseId) -> CustodyResponse:
     """The custody log of a case: storage, access, export, review and deletion; oldest first."""
     listed_case = case_of(context_of(request), case)
@@ -101,7 +101,7 @@ def show_custody(request: Request, case: CaseId) -> CustodyResponse:
 
 @router.post(
     "/{case}/export",
-    dependencies=[require("operator")],
+    dependencies=[require("evidence.export")],
     response_class=Response,
     responses={
         **file_answer("The case's files, a report and the custody log.", _ZIP_MEDIA, headers=ATTACHMENT_HEADERS),
@@ -124,7 +124,7 @@ async def export(request: Request, case: CaseId, lang: Language = DEFAULT_LANG) 
 
 @router.post(
     "/{case}/clear/{file}",
-    dependencies=[require("admin")],
+    dependencies=[require("evidence.clear")],
     response_class=Response,
     responses={**file_answer("A picture or a clip without redaction.", *_FILE_MEDIA), **problems(409, 410)},
 )
@@ -140,11 +140,11 @@ def open_clear(request: Request, case: CaseId, file: str, body: ReasonRequest) -
         raise to_http_error(exc) from exc
     except ConfigError as exc:
         raise HTTPException(409, str(exc)) from exc
-    log.warning("evidence.clear_opened", case=case, file=file, role=role_of(request, context_of(request)))
+    log.warning("evidence.clear_opened", case=case, file=file, by=origin_of_request(request).name)
     return Response(content, media_type=_MEDIA.get(PurePath(file).suffix, _OTHER_MEDIA))
 
 
-@router.post("/{case}/erase", dependencies=[require("admin")], responses=problems(409, 410))
+@router.post("/{case}/erase", dependencies=[require("evidence.erase")], responses=problems(409, 410))
 def erase(request: Request, case: CaseId, body: ReasonRequest) -> ErasureResponse:
     """Delete the files of a case before the end of retention. The case and the record of the erasure stay."""
     listed_case = case_of(context_of(request), case)

@@ -144,7 +144,7 @@ def show_places(request: Request) -> Response:
 
 @router.get(
     "/{kind}.geojson",
-    dependencies=[require("viewer")],
+    dependencies=[require("telemetry.read")],
     response_class=Response,
     responses={**model_answer(LayerResponse, MEDIA), **problems(503)},
 )

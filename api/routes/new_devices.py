@@ -13,7 +13,7 @@ from msgspec import Meta
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from api.auth.access import require, role_of
+from api.auth.access import audit_action, require
 from api.context import ApiContext
 from api.dependencies import UnknownDeviceId, context_of, unknown_device_of
 from api.http.description import problems
@@ -124,7 +124,7 @@ def unknown_device_response(context: ApiContext, device: UnknownDevice) -> Unkno
     return UnknownDeviceResponse(**msgspec.structs.asdict(device), profiles=_profiles(context, device))
 
 
-@router.get("/profiles", dependencies=[require("viewer")])
+@router.get("/profiles", dependencies=[require("telemetry.read")])
 def list_profiles(request: Request, kind: Kind | None = None) -> list[ProfileResponse]:
     """Device profiles: the supported third-party models."""
     profiles = sorted(context_of(request).city.profiles.values(), key=lambda profile: profile.id)
@@ -135,7 +135,7 @@ def list_profiles(request: Request, kind: Kind | None = None) -> list[ProfileRes
     ]
 
 
-@router.get("/strangers", dependencies=[require("viewer")], responses=problems(503))
+@router.get("/strangers", dependencies=[require("telemetry.read")], responses=problems(503))
 def list_unknown_devices(request: Request) -> UnknownDevicesResponse:
     """Unknown devices, newest first, including ignored ones."""
     context = context_of(request)
@@ -144,7 +144,7 @@ def list_unknown_devices(request: Request) -> UnknownDevicesResponse:
     return UnknownDevicesResponse(waiting, [unknown_device_response(context, device) for device in devices])
 
 
-@router.get("/strangers/{unknown_device}", dependencies=[require("operator")], responses=problems(404, 503))
+@router.get("/strangers/{unknown_device}", dependencies=[require("devices.write")], responses=problems(404, 503))
 def show_unknown_device(request: Request, unknown_device: UnknownDeviceId) -> UnknownDeviceMessagesResponse:
     """One unknown device with its newest messages."""
     context = context_of(request)
@@ -163,7 +163,9 @@ def show_unknown_device(request: Request, unknown_device: UnknownDeviceId) -> Un
     return UnknownDeviceMessagesResponse(**fields, profiles=_profiles(context, device), newest=messages)
 
 
-@router.get("/strangers/{unknown_device}/preview", dependencies=[require("operator")], responses=problems(404, 503))
+@router.get(
+    "/strangers/{unknown_device}/preview", dependencies=[require("devices.write")], responses=problems(404, 503)
+)
 def preview_unknown_device(
     request: Request,
     unknown_device: UnknownDeviceId,
@@ -182,7 +184,7 @@ def preview_unknown_device(
         raise HTTPException(422, str(exc)) from exc
 
 
-@router.post("/strangers/{unknown_device}/adopt", dependencies=[require("operator")], responses=problems(404, 503))
+@router.post("/strangers/{unknown_device}/adopt", dependencies=[require("devices.write")], responses=problems(404, 503))
 def adopt_unknown_device(
     request: Request, unknown_device: UnknownDeviceId, body: AdoptRequest
 ) -> AdoptedResponse | Response:
@@ -197,17 +199,21 @@ def adopt_unknown_device(
     except StorageError as exc:
         log.error("unknown_device.refused", device=body.id, reason=str(exc))
         raise HTTPException(503, "the disk refuses; nothing was changed", {"Retry-After": "60"}) from exc
-    log.info("unknown_device.adopted", device=adopted.id, adapter=device.adapter, role=role_of(request, context))
+    audit_action(request, "device.adopt", adopted.id, adapter=device.adapter)
     return AdoptedResponse(adopted.id, adopted.KIND, device.messages - device.dropped)
 
 
-@router.post("/strangers/{unknown_device}/ignore", dependencies=[require("operator")], responses=problems(404, 503))
+@router.post(
+    "/strangers/{unknown_device}/ignore", dependencies=[require("devices.write")], responses=problems(404, 503)
+)
 def ignore_unknown_device(request: Request, unknown_device: UnknownDeviceId) -> MarkedResponse:
     """Ignore a device, such as a neighbour's: its messages are deleted, and new ones are not kept."""
     return _mark(request, unknown_device, ignore=True)
 
 
-@router.post("/strangers/{unknown_device}/notice", dependencies=[require("operator")], responses=problems(404, 503))
+@router.post(
+    "/strangers/{unknown_device}/notice", dependencies=[require("devices.write")], responses=problems(404, 503)
+)
 def unignore_unknown_device(request: Request, unknown_device: UnknownDeviceId) -> MarkedResponse:
     """Keep the messages of an ignored device again."""
     return _mark(request, unknown_device, ignore=False)
@@ -217,7 +223,7 @@ def _mark(request: Request, unknown_device: int, *, ignore: bool) -> MarkedRespo
     context = context_of(request)
     device = unknown_device_of(context, unknown_device)
     context.quarantine.mark(unknown_device, "ignored" if ignore else "waiting")
-    log.info("unknown_device.marked", adapter=device.adapter, ignored=ignore, role=role_of(request, context))
+    audit_action(request, "device.ignore" if ignore else "device.notice", f"{unknown_device}", adapter=device.adapter)
     return MarkedResponse("ignored" if ignore else "waiting")
 
 

@@ -14,7 +14,7 @@ from msgspec import Meta
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from api.auth.access import require, role_of
+from api.auth.access import audit_action, require
 from api.context import ApiContext
 from api.dependencies import NUMBER_MAX, UnknownDeviceId, context_of, unknown_device_of
 from api.http.description import problems
@@ -155,7 +155,7 @@ class SavedProfileResponse(msgspec.Struct, frozen=True):
     kind: Kind
 
 
-@router.get("/strangers/{unknown_device}/draft", dependencies=[require("operator")], responses=problems(404, 503))
+@router.get("/strangers/{unknown_device}/draft", dependencies=[require("devices.write")], responses=problems(404, 503))
 def draft_for_unknown_device(
     request: Request,
     unknown_device: UnknownDeviceId,
@@ -206,7 +206,7 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-@router.post("/strangers/{unknown_device}/draft", dependencies=[require("operator")], responses=problems(404, 503))
+@router.post("/strangers/{unknown_device}/draft", dependencies=[require("devices.write")], responses=problems(404, 503))
 def preview_draft(
     request: Request, unknown_device: UnknownDeviceId, body: DraftPreviewRequest
 ) -> DraftPreviewResponse | Response:
@@ -224,7 +224,7 @@ def preview_draft(
     return DraftPreviewResponse(results, to_toml(profile))
 
 
-@router.post("/profiles", dependencies=[require("operator")], responses=problems(404, 409, 503))
+@router.post("/profiles", dependencies=[require("devices.write")], responses=problems(404, 409, 503))
 def save_drafted_profile(request: Request, body: SaveProfileRequest) -> SavedProfileResponse | Response:
     """Save a profile made from an unknown device's messages. A taken name is 409; errors are listed with 422."""
     context = context_of(request)
@@ -242,11 +242,11 @@ def save_drafted_profile(request: Request, body: SaveProfileRequest) -> SavedPro
     except StorageError as exc:
         log.error("profile.refused", profile=body.name, reason=str(exc))
         raise HTTPException(503, "the disk refuses; nothing was changed", {"Retry-After": "60"}) from exc
-    log.info("profile.saved", profile=profile.id, adapter=device.adapter, role=role_of(request, context))
+    audit_action(request, "profile.save", profile.id, adapter=device.adapter)
     return SavedProfileResponse(profile.id, profile.name, profile.kind)
 
 
-@router.post("/codecs", dependencies=[require("operator")], responses=problems(409, 503))
+@router.post("/codecs", dependencies=[require("devices.write")], responses=problems(409, 503))
 def save_payload_codec(request: Request, body: SaveCodecRequest) -> SavedCodecResponse | Response:
     """Save a payload codec, which is then loaded once. A taken name is 409; one that cannot be loaded is 422."""
     context, codec = context_of(request), Codec(body.name, body.source)
@@ -265,7 +265,7 @@ def save_payload_codec(request: Request, body: SaveCodecRequest) -> SavedCodecRe
     except StorageError as exc:
         log.error("codec.refused", codec=body.name, reason=str(exc))
         raise HTTPException(503, "the disk refuses; nothing was changed", {"Retry-After": "60"}) from exc
-    log.info("codec.saved", codec=codec.id, role=role_of(request, context))
+    audit_action(request, "codec.save", codec.id)
     return SavedCodecResponse(codec.id)
 
 

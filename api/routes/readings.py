@@ -47,7 +47,7 @@ _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, None: 1}
 router = APIRouter(prefix="/api/v1", tags=["devices"], responses=problems(503), route_class=ApiRoute)
 
 
-@router.get("/devices", dependencies=[require("viewer")])
+@router.get("/devices", dependencies=[require("telemetry.read")])
 def list_devices(
     request: Request,
     kind: Kind | None = None,
@@ -73,8 +73,8 @@ def list_devices(
     )
 
 
-@router.get("/devices/{device}", dependencies=[require("viewer")], responses=problems(404))
-@router.get("/devices/{device}/latest", dependencies=[require("viewer")], responses=problems(404))
+@router.get("/devices/{device}", dependencies=[require("telemetry.read")], responses=problems(404))
+@router.get("/devices/{device}/latest", dependencies=[require("telemetry.read")], responses=problems(404))
 def show_device(request: Request, device: DeviceId) -> DeviceResponse:
     """One device with the latest value of each field."""
     context = context_of(request)
@@ -83,7 +83,7 @@ def show_device(request: Request, device: DeviceId) -> DeviceResponse:
     return device_response(context, known_device, latest[0] if latest else None, context.clock())
 
 
-@router.get("/devices/{device}/series", dependencies=[require("viewer")], responses=problems(404))
+@router.get("/devices/{device}/series", dependencies=[require("telemetry.read")], responses=problems(404))
 def show_series(
     request: Request,
     device: DeviceId,
@@ -122,7 +122,7 @@ def parse_every(text: str | None) -> float | None:
     return every_s
 
 
-@router.get("/events", dependencies=[require("viewer")], tags=["events"])
+@router.get("/events", dependencies=[require("telemetry.read")], tags=["events"])
 def list_events(
     request: Request,
     device: Annotated[str | None, Query(pattern=f"^{ID_PATTERN}$")] = None,
@@ -157,7 +157,7 @@ class LedgerResponse(msgspec.Struct, frozen=True):
     lost: tuple[LostRange, ...]
 
 
-@router.get("/ledger", dependencies=[require("operator")], tags=["system"])
+@router.get("/ledger", dependencies=[require("messages.replay")], tags=["system"])
 def show_ledger(request: Request) -> LedgerResponse:
     """Per device and epoch: stored sequence ranges, rows and duplicates, and sequences of dead letters."""
     context = context_of(request)

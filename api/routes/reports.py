@@ -33,7 +33,7 @@ class CameraReportsResponse(msgspec.Struct, frozen=True):
     cameras: list[CameraReport]
 
 
-@router.get("/report", dependencies=[require("viewer")])
+@router.get("/report", dependencies=[require("telemetry.read")])
 def show_report(request: Request, day: Day = None) -> CameraReportsResponse:
     """Metrics of every camera on a day and in the 30 days that end with it, worst first."""
     context = context_of(request)
@@ -43,7 +43,7 @@ def show_report(request: Request, day: Day = None) -> CameraReportsResponse:
 
 @router.get(
     "/report.csv",
-    dependencies=[require("viewer")],
+    dependencies=[require("telemetry.read")],
     response_class=Response,
     responses=file_answer(
         "One row per camera; durations in seconds, unknown values empty.", CSV_MEDIA, headers=ATTACHMENT_HEADERS

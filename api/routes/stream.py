@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Final
 
 import msgspec
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
-from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
-from api.auth.access import client_key, require
+from api.auth.access import client_key, require, still_may
 from api.context import ApiContext
 from api.dependencies import context_of
 from api.http.description import JSON_MEDIA, ModelSchema, Responses, problems
@@ -27,9 +27,11 @@ from broker.contract.topics import Kind
 EVERY_S: Final = 1.0
 BEAT_AFTER: Final = 15
 """Number of polls without changes after which a comment keeps the connection alive."""
+CHECKED_AFTER: Final = 3
+"""Number of polls after which it is asked again whether the session or token is in force."""
 STREAMS_MAX: Final = 50
 STREAMS_EACH: Final = 10
-"""Streams of one token or session; in an open demo, of one address."""
+"""Streams of one person or service; in an open demo, of one address."""
 LOOK_BACK: Final = timedelta(hours=1)
 
 router = APIRouter(prefix="/api/v1", tags=["devices"], route_class=ApiRoute)
@@ -60,12 +62,16 @@ class Stream:
     context: ApiContext
     kind: Kind | None
     since: datetime
+    is_allowed: Callable[[], bool]
+    """Whether whoever asked may still read."""
 
     async def events(self) -> AsyncIterator[bytes]:
         """Blocks of the stream, until the client disconnects and this generator is closed."""
         yield b"retry: 2000\n\n"
         quiet = 0
-        while True:
+        for poll in count(1):
+            if poll % CHECKED_AFTER == 0 and not await asyncio.to_thread(self.is_allowed):
+                return
             block = await asyncio.to_thread(self.changes)
             quiet = 0 if block else quiet + 1
             if quiet and quiet % BEAT_AFTER == 0:
@@ -99,14 +105,17 @@ def stream_limiter() -> ConcurrencyLimiter:
 class BoundedStream(StreamingResponse):
     """A response that counts against the limits of the app's streams while it is sent."""
 
-    def __init__(self, blocks: AsyncIterator[bytes], limiter: ConcurrencyLimiter, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self, blocks: AsyncIterator[bytes], limiter: ConcurrencyLimiter, client: str, headers: Mapping[str, str]
+    ) -> None:
         super().__init__(blocks, media_type=_MEDIA, headers=headers)
         self._limiter = limiter
+        self._client = client
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the stream, or 429 if the limit is reached."""
         try:
-            with self._limiter.acquire(client_key(HTTPConnection(scope))):
+            with self._limiter.acquire(self._client):
                 await super().__call__(scope, receive, send)
         except TooManyError as exc:
             await problem(429, str(exc), headers={"Retry-After": "10"})(scope, receive, send)
@@ -114,16 +123,18 @@ class BoundedStream(StreamingResponse):
 
 @router.get(
     "/stream",
-    dependencies=[require("viewer")],
+    dependencies=[require("telemetry.read")],
     response_class=StreamingResponse,
     responses={**_ANSWER, **problems(429)},
 )
 async def stream(request: Request, kind: Kind | None = None) -> StreamingResponse:
     """Server-sent events `devices` with changed devices, about once a second; resumes after `Last-Event-ID`."""
     context = context_of(request)
-    listener = Stream(context, kind, start_after(request.headers.get("last-event-id"), context.clock()))
+    since = start_after(request.headers.get("last-event-id"), context.clock())
+    listener = Stream(context, kind, since, lambda: still_may(request, context, "telemetry.read"))
+    client = client_key(request, context)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return BoundedStream(listener.events(), request.app.state.stream_limiter, headers)
+    return BoundedStream(listener.events(), request.app.state.stream_limiter, client, headers)
 
 
 def start_after(last_event: str | None, now: datetime) -> datetime:

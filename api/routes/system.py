@@ -12,7 +12,7 @@ from msgspec import Meta
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
 
-from api.auth.access import require, role_of
+from api.auth.access import audit_action, require
 from api.dependencies import NUMBER_MAX, context_of
 from api.http.description import JSON_MEDIA, file_answer, model_answer, problems
 from api.http.routing import ApiRoute
@@ -86,7 +86,7 @@ def readyz(request: Request) -> Response:
 
 @router.get(
     "/metrics",
-    dependencies=[require("viewer")],
+    dependencies=[require("telemetry.read")],
     tags=["system"],
     response_class=Response,
     responses=file_answer("Metrics in the text format of Prometheus.", CONTENT_TYPE_LATEST.partition(";")[0]),
@@ -96,13 +96,13 @@ def metrics() -> Response:
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-@router.get("/api/v1/system", dependencies=[require("viewer")], tags=["system"], responses=problems(503))
+@router.get("/api/v1/system", dependencies=[require("telemetry.read")], tags=["system"], responses=problems(503))
 def show_system(request: Request) -> SystemState:
     """The state of the platform."""
     return system_state(context_of(request))
 
 
-@router.get("/api/v1/dead-letters", dependencies=[require("viewer")], tags=["system"], responses=problems(503))
+@router.get("/api/v1/dead-letters", dependencies=[require("telemetry.read")], tags=["system"], responses=problems(503))
 def list_dead_letters(
     request: Request,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
@@ -133,11 +133,11 @@ class ReplayRequest(BaseModel):
 
 
 @router.post(
-    "/api/v1/dead-letters/replay", dependencies=[require("operator")], tags=["system"], responses=problems(503)
+    "/api/v1/dead-letters/replay", dependencies=[require("messages.replay")], tags=["system"], responses=problems(503)
 )
 def replay_dead_letters(request: Request, body: ReplayRequest) -> ReplayedResponse:
     """Replay dead letters through ingest, after the cause was fixed; returns their number."""
     context = context_of(request)
     count = context.replay(body.ids)
-    log.info("dead_letters.replayed", count=count, role=role_of(request, context))
+    audit_action(request, "dead_letters.replay", "dead_letters", count=count)
     return ReplayedResponse(count)

@@ -29,7 +29,7 @@ class TripResponse(Trip, frozen=True, kw_only=True):
     simulated: bool
 
 
-@router.get("/{device}/trip", dependencies=[require("viewer")], responses=problems(404))
+@router.get("/{device}/trip", dependencies=[require("telemetry.read")], responses=problems(404))
 def show_trip(request: Request, device: DeviceId, start: From = None, to: To = None) -> TripResponse:
     """The trip of a truck: distance, stops, and PTO time; at most a week."""
     context = context_of(request)

@@ -13,7 +13,7 @@ from msgspec import Meta
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from api.auth.access import require, role_of
+from api.auth.access import audit_action, require
 from api.context import ApiContext
 from api.dependencies import DeviceId, camera_of, context_of
 from api.http.description import problems, stored_file_answer
@@ -103,14 +103,14 @@ def plan_response(context: ApiContext, camera: Camera) -> ZonePlanResponse:
     )
 
 
-@router.get("/{camera}/zones", dependencies=[require("operator")], responses=problems(503))
+@router.get("/{camera}/zones", dependencies=[require("zones.write")], responses=problems(503))
 def show_zones(request: Request, camera: DeviceId) -> ZonePlanResponse:
     """The zone plan in force, with suggested ignore zones."""
     context = context_of(request)
     return plan_response(context, camera_of(context, camera))
 
 
-@router.put("/{camera}/zones", dependencies=[require("operator")], responses=problems(409, 503))
+@router.put("/{camera}/zones", dependencies=[require("zones.write")], responses=problems(409, 503))
 def save_zones(request: Request, camera: DeviceId, body: ZonePlanRequest) -> ZonePlanResponse | Response:
     """Save a zone plan, which the camera worker applies from its next picture. Faults are listed with 422."""
     context = context_of(request)
@@ -127,13 +127,13 @@ def save_zones(request: Request, camera: DeviceId, body: ZonePlanRequest) -> Zon
         except StorageError as exc:
             log.error("zones.refused", camera=camera, reason=str(exc))
             raise HTTPException(503, "the disk refuses; nothing was changed", {"Retry-After": "60"}) from exc
-    log.info("zones.saved", camera=camera, zones=len(zones), role=role_of(request, context))
+    audit_action(request, "zones.write", camera, zones=len(zones))
     return plan_response(context, known_camera)
 
 
 @router.get(
     "/{camera}/still",
-    dependencies=[require("operator")],
+    dependencies=[require("zones.write")],
     response_class=FileResponse,
     responses=stored_file_answer("The background image, without people.", _STILL_MEDIA),
 )

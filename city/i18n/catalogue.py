@@ -92,9 +92,9 @@ class Catalogue:
         names = [key.removeprefix(start) for key in self if key.startswith(start)]
         return {name: self.text(start + name, lang) for name in names if "." not in name}
 
-    def in_all(self, key: str) -> str:
+    def in_all(self, key: str, **values: object) -> str:
         """A text in all languages, for readers whose language is not known."""
-        return " / ".join(self.text(key, lang) for lang in LANGS)
+        return " / ".join(self.text(key, lang, **values) for lang in LANGS)
 
 
 @cache

@@ -290,7 +290,7 @@ def test_outside_a_demo_a_token_opens_the_console(browser: Browser, tmp_path: Pa
     with serving(tmp_path, demo=False) as real, looking(browser, real, DESKTOP) as page:
         page.goto("/devices/truck")
         assert page.url.endswith("/login")
-        page.locator("input[name=token]").fill(real.stage.secrets.token("viewer"))
+        page.locator("input[name=token]").fill(real.stage.token("viewer"))
         page.locator("form button").click()
         page.wait_for_function(STARTED)
         assert page.locator(".banner").count() == 0

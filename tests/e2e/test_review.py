@@ -246,7 +246,7 @@ def test_evidence_is_downloaded_by_operators_and_deleted_by_admins_with_a_reason
         assert download.value.suggested_filename == "c-9.zip"
         expect(page.get_by_role("button", name="Hapus bukti")).to_have_count(0)
         page.goto("/login")
-        page.fill("input[type=password]", city.stage.secrets.token("admin"))
+        page.fill("input[type=password]", city.stage.token("administrator"))
         page.press("input[type=password]", "Enter")
         page.goto("/dumping?case=c-9&lang=id")
         expect(page.locator(".custody")).to_contain_text("diekspor")

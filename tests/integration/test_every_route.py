@@ -18,22 +18,27 @@ from fastapi.routing import APIRoute
 from httpx import Client, Response
 
 from api.app import create_app
-from api.auth.access import SAFE_METHODS, each_route, rights_of
-from api.auth.session import COOKIE, LASTS, make_session
+from api.auth.access import COOKIE, SAFE_METHODS, each_route, rights_of
 from api.console.parts.layout import asset
-from city.runtime.secrets import ROLES, Role
 from ingest.store.duckdb.store import DuckStore
 from ingest.store.parked.quarantine import QuarantinedMessage
+from people.rights import DEMO, GRANTABLE, RIGHTS, RIGHTS_OF, ROLES, Right
+from tests.support.access import PASSWORD, TESTER
 from tests.support.raw_http import served
 from tests.unit.api.conftest import NOW, Stage, contract_of
 from tests.unit.api.test_messages import gateway_password
 
 OPEN_TO_EVERYBODY: Final = {
-    *(("GET", path) for path in ("/healthz", "/readyz", "/login", "/favicon.ico", "/api/v1/map/places.geojson")),
-    *(("POST", path) for path in ("/login", "/logout")),
+    *(
+        ("GET", path)
+        for path in ("/healthz", "/readyz", "/login", "/link", "/favicon.ico", "/api/v1/map/places.geojson")
+    ),
+    *(("POST", path) for path in ("/login", "/logout", "/link")),
 }
 ACCOUNTS: Final = {"gateway": "/api/v1/messages/{topic:path}", "device": "/api/v1/monitoring/device/{device}/"}
 ENDLESS: Final = "/api/v1/stream"
+PERSONAL: Final = ("account.own", "people.write", "audit.read")
+"""Rights of which a demo has none."""
 VALID: Final[dict[str, str]] = {
     "device": "bin-0451",
     "camera": "cam-01",
@@ -46,8 +51,16 @@ VALID: Final[dict[str, str]] = {
     "field": "fill_pct",
     "profile": "milesight-em310-udl",
     "type": "Device",
+    "account": "0123456789abcdef",
+    "session": "999999",
+    "token": "999999",
 }
 BODIES: Final[dict[str, dict[str, Any]]] = {
+    "/api/v1/me/password": {"old": PASSWORD, "new": PASSWORD},
+    "/api/v1/me/tokens": {"name": "a script", "rights": ["telemetry.read"], "days": 1},
+    "/api/v1/tokens": {"name": "a script", "rights": ["telemetry.read"], "days": 1},
+    "/api/v1/accounts": {"name": "maria.seran", "shown_name": "Maria Seran", "role": "viewer", "areas": []},
+    "/api/v1/accounts/{account}": {"shown_name": "", "role": "viewer", "areas": ["kelurahan:Oesapa"]},
     "/api/v1/dead-letters/replay": {"ids": [1]},
     "/api/v1/dumping/cases/{case}/review": {"verdict": "confirmed", "note": "", "reason": None, "into": None},
     "/api/v1/dumping/cases/{case}/erase": {"reason": "a reason in whole words"},
@@ -122,6 +135,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
     made = Stage(tmp_path)
     yield made
     made.codecs.close()
+    made.people.close()
 
 
 @pytest.fixture(params=["memory", "duckdb"])
@@ -152,11 +166,11 @@ def everything(stage: Stage) -> list[Asked]:
 
 @dataclass(frozen=True)
 class Identity:
-    """What somebody sends, and the role that it should stand for."""
+    """What somebody sends, and the rights that it should stand for."""
 
     name: str
     headers: dict[str, str]
-    role: Role | None = None
+    rights: frozenset[Right] | None = None
     account: str = ""
 
 
@@ -167,30 +181,36 @@ def identities(stage: Stage) -> list[Identity]:
     def cookie(value: str) -> dict[str, str]:
         return {"Cookie": f"{COOKIE}={value}"}
 
-    admin = make_session(stage.secrets, "admin", NOW)
-    claim, _, signature = admin.rpartition(".")
+    admin = stage.cookie("administrator")
+    ended, expired = stage.cookie("administrator"), stage.cookie("supervisor")
+    stage.people.sign_out(stage.people.by_session(ended) or DEMO, "")
+    stage.expire(expired)
+    revoked, token = stage.people.make_token(TESTER, "revoked", ["telemetry.read"], timedelta(days=1))
+    stage.people.revoke_token(TESTER, revoked)
     found = [
         Identity("nobody", {}),
-        Identity("a wrong token", {"Authorization": f"Bearer admin-{0:040}"}),
+        Identity("a wrong token", {"Authorization": f"Bearer kota_{0:043}"}),
         Identity("an empty token", {"Authorization": "Bearer"}),
-        Identity("no scheme", {"Authorization": stage.secrets.token("admin")}),
-        Identity("a token as a password", basic("admin", stage.secrets.token("admin"))),
+        Identity("no scheme", {"Authorization": stage.token("administrator")}),
+        Identity("a token as a password", basic("admin", stage.token("administrator"))),
         Identity("a wrong password", basic("controllers", "wrong")),
         Identity("the gateway", basic("controllers", gateway_password(stage)), account="gateway"),
-        Identity("an ended session", cookie(make_session(stage.secrets, "admin", NOW - LASTS))),
-        Identity("a session made longer", cookie(f"{claim}9.{signature}")),
-        Identity("a session without a signature", cookie(claim)),
-        Identity("a signature cut short", cookie(admin[:-1])),
+        Identity("a session as a token", {"Authorization": f"Bearer {admin}"}),
+        Identity("a token as a session", cookie(stage.token("administrator"))),
+        Identity("a revoked token", {"Authorization": f"Bearer {token}"}),
+        Identity("a token of an earlier version", {"Authorization": f"Bearer admin-{0:040}"}),
+        Identity("an ended session", cookie(ended)),
+        Identity("an expired session", cookie(expired)),
+        Identity("a session cut short", cookie(admin[:-1])),
         Identity("a session of nonsense", cookie("\xe9.\xff..")),
         Identity("an empty session", cookie("")),
         Identity("a long session", cookie("admin." * 1_000)),
     ]
     for role in ROLES:
-        found.append(Identity(f"{role}'s token", {"Authorization": f"Bearer {stage.secrets.token(role)}"}, role))
-        session = make_session(stage.secrets, role, NOW)
-        found.append(Identity(f"{role}'s session", cookie(session), role))
-        higher = ROLES[-1] if role != ROLES[-1] else "root"
-        found.append(Identity(f"{role}'s session raised", cookie(session.replace(role, higher, 1))))
+        rights = RIGHTS_OF[role]
+        token = {"Authorization": f"Bearer {stage.token(role)}"}
+        found.append(Identity(f"{role}'s token", token, rights & set(GRANTABLE)))
+        found.append(Identity(f"{role}'s session", cookie(stage.cookie(role)), rights))
     return found
 
 
@@ -200,9 +220,9 @@ def expected(operation: Asked, who: Identity) -> set[str]:
         return {"through"}
     if operation.right in ACCOUNTS:
         return {"through"} if who.account == operation.right else {"401", "404"}
-    if who.role is None:
+    if who.rights is None:
         return {"sign in", "401"} if operation.is_page else {"401"}
-    return {"through"} if ROLES.index(who.role) >= ROLES.index(operation.right) else {"403"}  # type: ignore[arg-type]
+    return {"through"} if operation.right in who.rights else {"403"}
 
 
 def outcome(answer: Response) -> str:
@@ -225,7 +245,7 @@ def test_no_route_is_without_a_right(stage: Stage) -> None:
     assert {
         (operation.method, operation.path) for operation in found if operation.right == "anybody"
     } == OPEN_TO_EVERYBODY
-    assert {operation.right for operation in found} == {"anybody", *ROLES, *ACCOUNTS}
+    assert {operation.right for operation in found} == {"anybody", *RIGHTS, *ACCOUNTS}
     assert {operation.right: operation.path for operation in found if operation.right in ACCOUNTS} == ACCOUNTS
     described = {
         (method.upper(), path)
@@ -235,7 +255,9 @@ def test_no_route_is_without_a_right(stage: Stage) -> None:
     walked = {(operation.method, operation.path.replace(":path}", "}")) for operation in found}
     assert described - walked == set()
     assert {
-        operation.path for operation in found if operation.method not in SAFE_METHODS and operation.right == "viewer"
+        operation.path
+        for operation in found
+        if operation.method not in SAFE_METHODS and operation.right == "telemetry.read"
     } == set()
 
 
@@ -261,10 +283,10 @@ def test_a_session_writes_from_our_own_pages_only(stage: Stage) -> None:
     fill(stage)
     with asking(stage) as client:
         del client.headers["Origin"]
-        for role, operation in product(ROLES, everything(stage)):
-            if operation.method in SAFE_METHODS or operation.right not in ROLES:
+        sessions = {role: {"Cookie": f"{COOKIE}={stage.cookie(role)}"} for role in ROLES}
+        for (_, session), operation in product(sessions.items(), everything(stage)):
+            if operation.method in SAFE_METHODS or operation.right not in RIGHTS:
                 continue
-            session = {"Cookie": f"{COOKIE}={make_session(stage.secrets, role, NOW)}"}
             for origin in ({}, {"Origin": "http://evil.example"}, {"Origin": "null"}, {"Origin": "http://127.0.0.1:1"}):
                 assert ask(client, operation, {**session, **origin}).status_code == 403, (operation, origin)
     assert (stage.replayed, stage.journaled, stage.room.records()["c-1"].deleted) == ([], [], "")
@@ -274,7 +296,7 @@ def test_files_of_the_console_and_unknown_paths_say_nothing_to_strangers(stage: 
     polling = "/_nicegui_ws/socket.io/?EIO=4&transport=polling"
     with asking(stage) as client:
         for who in identities(stage):
-            if who.role is None:
+            if who.rights is None:
                 for path in (asset("console.css"), "/nothing", "/console/", polling):
                     assert client.get(path, headers=as_bytes(who.headers)).status_code in (303, 401), (who.name, path)
 
@@ -399,11 +421,14 @@ def hostile_bodies(template: dict[str, Any]) -> Iterator[bytes]:
 def test_no_body_breaks_a_route(filled: Stage) -> None:
     wrong = []
     gateway = base64.b64encode(f"controllers:{gateway_password(filled)}".encode()).decode()
+    administrator = filled.session("administrator")
     with asking(filled, demo=True) as client:
         for operation in everything(filled):
             if operation.method in SAFE_METHODS:
                 continue
             account = {"Authorization": f"Basic {gateway}"} if operation.right in ACCOUNTS else {}
+            if operation.right in PERSONAL:
+                account = {"Cookie": f"{COOKIE}={administrator}"}
             kinds = ("application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x")
             for kind in kinds if operation.right == "anybody" else kinds[:1]:
                 for body in hostile_bodies(BODIES.get(operation.path, {})):

@@ -149,7 +149,7 @@ def hostile(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[st
     stage = Stage(tmp_path)
     fill(stage, value)
     context = replace(stage.context(demo=False), inventory=hostile_city(value))
-    headers = {"Authorization": f"Bearer {stage.secrets.token('admin')}", "Accept": "text/html"}
+    headers = {"Authorization": f"Bearer {stage.token('administrator')}", "Accept": "text/html"}
     with (
         served(create_app(context)) as port,
         Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60) as client,

@@ -53,7 +53,7 @@ def port(stage: Stage) -> Iterator[int]:
 
 
 def bearer(stage: Stage, role: str) -> bytes:
-    return b"Authorization: Bearer " + stage.secrets.token(role).encode()  # type: ignore[arg-type]
+    return b"Authorization: Bearer " + stage.token(role).encode()  # type: ignore[arg-type]
 
 
 def is_alive(port: int) -> bool:
@@ -112,7 +112,7 @@ def test_a_viewer_is_refused_before_the_body_of_an_operators_route_is_read(port:
 def test_an_operator_too_has_a_bound(port: int, stage: Stage, how: str) -> None:
     part = b" " * 500_000
     said = {"length": b"Content-Length: 30000000", "lies": b"Content-Length: 99999999999999999999"}
-    head = request(b"PUT", ZONES, bearer(stage, "operator"), said.get(how, b"Transfer-Encoding: chunked"))
+    head = request(b"PUT", ZONES, bearer(stage, "supervisor"), said.get(how, b"Transfer-Encoding: chunked"))
     sent, answer = pushed(port, head, chunk(part) if how == "chunked" else part, 60)
     assert (answer.status, answer.detail) == (413, f"a body has at most {BODY_MAX_BYTES} bytes here")
     assert sent < HUGE
@@ -177,13 +177,13 @@ def test_a_large_body_has_the_time_that_its_bytes_take(stage: Stage) -> None:
     ids=repr,
 )
 def test_a_length_that_is_none_is_a_bad_request(port: int, stage: Stage, said: bytes) -> None:
-    answer = ask_raw(port, request(b"PUT", ZONES, bearer(stage, "operator"), b"Content-Length: " + said, body=b"{}"))
+    answer = ask_raw(port, request(b"PUT", ZONES, bearer(stage, "supervisor"), b"Content-Length: " + said, body=b"{}"))
     assert answer.status == 400
     assert answer.detail
 
 
 def test_a_length_that_is_too_small_makes_the_rest_a_bad_request(port: int, stage: Stage) -> None:
-    head = request(b"PUT", ZONES, bearer(stage, "operator"), b"Content-Length: 2", b"Content-Type: application/json")
+    head = request(b"PUT", ZONES, bearer(stage, "supervisor"), b"Content-Length: 2", b"Content-Type: application/json")
     line = Line(port)
     line.send(head + b'{} "and": "more"}')
     found = line.read_all()
@@ -387,7 +387,7 @@ PATHS = [
 
 @pytest.mark.parametrize("path", PATHS)
 def test_a_malformed_host_or_origin_is_a_bad_request(port: int, stage: Stage, path: bytes) -> None:
-    for who in (NOBODY, bearer(stage, "admin")):
+    for who in (NOBODY, bearer(stage, "administrator")):
         for host in HOSTS:
             answer = ask_raw(port, request(b"GET", path, who, b"Connection: close", host=host))
             assert (answer.status, answer.detail) == (400, "the header Host is malformed"), host[:40]
@@ -445,7 +445,7 @@ def test_streams_of_one_token_are_bounded_and_given_back_when_their_listeners_go
         assert (answer.status, answer.headers["retry-after"]) == (429, "10")
         assert answer.detail.startswith(f"you have {STREAMS_EACH} streams open already")
         other = Line(port)
-        other.send(request(b"GET", b"/api/v1/stream", bearer(stage, "operator"), b"Connection: close"))
+        other.send(request(b"GET", b"/api/v1/stream", bearer(stage, "supervisor"), b"Connection: close"))
         assert other.socket.recv(12) == b"HTTP/1.1 200", "another person's are counted apart"
         other.close()
         for line in lines:

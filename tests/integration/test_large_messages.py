@@ -54,13 +54,13 @@ class Place:
 
     def dead_letters(self) -> int:
         """How many there are, as the API says."""
-        token = self.broker.secrets.token("admin")
+        token = self.broker.token("administrator")
         found = ask(f"http://127.0.0.1:{self.port}/api/v1/dead-letters", token) or {}
         return len(found.get("dead_letters", ()))
 
     def has(self, number: int) -> bool:
         """Whether an access point has a reading, as the API says."""
-        token = self.broker.secrets.token("viewer")
+        token = self.broker.token("viewer")
         found = ask(f"http://127.0.0.1:{self.port}/api/v1/devices/{ap_id(number)}/latest", token)
         return bool(found) and found["values"].get("clients", {}).get("value") == clients_of(number)
 

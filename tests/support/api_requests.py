@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from tests.support.access import PASSWORD
+
 CASE: Final = "c-1"
 BASE: Final = f"/api/v1/dumping/cases/{CASE}"
 BIN: Final = "urn:ngsi-ld:WasteContainer:kupang:bin-0451"
@@ -24,6 +26,11 @@ UNKNOWN: Final = "/api/v1/strangers/1"
 ENDLESS: Final = "/api/v1/stream"
 DRAFTED: Final = {"kind": "bin", "mapping": [{"key": "distance", "field": "distance_mm", "unit": "mm"}]}
 CODEC: Final = {"name": "acme-tank", "source": "function decodeUplink(input) { return { data: { n: 1 } }; }"}
+ACCOUNT: Final = "ACCOUNT"
+"""Stands for the id of the account `viewer`."""
+NOBODY: Final = "0123456789abcdef"
+ACCOUNT_VERBS: Final = ("disable", "enable", "link", "sessions/end-all")
+NEW_TOKEN: Final = {"name": "a script", "rights": ["telemetry.read"], "days": 7}
 SAVED: Final = {**DRAFTED, "name": "acme-tank", "unknown_device": 1}
 
 SUCCESSES: Final[tuple[tuple[str, str, Any], ...]] = (
@@ -81,6 +88,27 @@ SUCCESSES: Final[tuple[tuple[str, str, Any], ...]] = (
     ),
     ("GET", f"/ngsi-ld/v1/entities/{BIN}", None),
     ("GET", "/ngsi-ld/v1/types", None),
+    ("GET", "/api/v1/me", None),
+    ("GET", "/api/v1/me/sessions", None),
+    ("DELETE", "/api/v1/me/sessions/1", None),
+    ("POST", "/api/v1/me/tokens", NEW_TOKEN),
+    ("GET", "/api/v1/me/tokens", None),
+    ("DELETE", "/api/v1/me/tokens/1", None),
+    ("POST", "/api/v1/me/password", {"old": PASSWORD, "new": "kota yang lebih bersih"}),
+    ("POST", "/api/v1/me/sessions/end-others", None),
+    ("POST", "/api/v1/tokens", NEW_TOKEN),
+    ("GET", "/api/v1/tokens", None),
+    ("DELETE", "/api/v1/tokens/2", None),
+    ("POST", "/api/v1/accounts", {"name": "maria.seran", "role": "dispatcher", "areas": ["kelurahan:Oesapa"]}),
+    ("GET", "/api/v1/accounts", None),
+    ("PUT", f"/api/v1/accounts/{ACCOUNT}", {"role": "network_admin"}),
+    ("POST", f"/api/v1/accounts/{ACCOUNT}/link", None),
+    ("GET", f"/api/v1/accounts/{ACCOUNT}/sessions", None),
+    ("DELETE", f"/api/v1/accounts/{ACCOUNT}/sessions/3", None),
+    ("POST", f"/api/v1/accounts/{ACCOUNT}/sessions/end-all", None),
+    ("POST", f"/api/v1/accounts/{ACCOUNT}/disable", None),
+    ("POST", f"/api/v1/accounts/{ACCOUNT}/enable", None),
+    ("GET", "/api/v1/audit?action=account&limit=2", None),
 )
 """A request for every operation but the endless stream, in an order in which each is answered with 200."""
 
@@ -109,6 +137,14 @@ ABSENT: Final[tuple[tuple[str, str, Any], ...]] = (
     ("POST", "/api/v1/strangers/99/adopt", ADOPTION),
     ("GET", READINGS.replace("0451", "9999"), None),
     ("GET", f"/ngsi-ld/v1/entities/{BIN.replace('0451', '9999')}", None),
+    *(("DELETE", f"/api/v1/me/{what}/999", None) for what in ("tokens", "sessions")),
+    ("DELETE", "/api/v1/tokens/999", None),
+    ("PUT", f"/api/v1/accounts/{NOBODY}", {"role": "viewer"}),
+    *(
+        ("POST", f"/api/v1/accounts/{NOBODY}/{verb}", None)
+        for verb in ("disable", "enable", "link", "sessions/end-all")
+    ),
+    ("DELETE", f"/api/v1/accounts/{NOBODY}/sessions/1", None),
 )
 INVALID: Final[tuple[tuple[str, str, Any], ...]] = (
     ("GET", "/api/v1/devices?limit=0", None),
@@ -148,4 +184,13 @@ INVALID: Final[tuple[tuple[str, str, Any], ...]] = (
     ("GET", f"{READINGS}&field=password", None),
     ("GET", "/api/v1/export/events.csv?kind=plane", None),
     ("GET", f"{ENDLESS}?kind=plane", None),
+    ("POST", "/api/v1/me/password", {"old": "wrong", "new": PASSWORD}),
+    *(("POST", f"/api/v1/{path}", {**NEW_TOKEN, "rights": ["people.write"]}) for path in ("tokens", "me/tokens")),
+    *(("DELETE", f"/api/v1/{path}/x", None) for path in ("tokens", "me/tokens", "me/sessions")),
+    ("POST", "/api/v1/accounts", {"name": "Maria Seran", "role": "viewer"}),
+    ("PUT", f"/api/v1/accounts/{ACCOUNT}", {"role": "emperor"}),
+    *(("POST", f"/api/v1/accounts/x/{verb}", None) for verb in ACCOUNT_VERBS),
+    ("GET", "/api/v1/accounts/x/sessions", None),
+    ("DELETE", f"/api/v1/accounts/{ACCOUNT}/sessions/x", None),
+    ("GET", "/api/v1/audit?limit=0", None),
 )

@@ -115,7 +115,7 @@ class CameraWorker:
         self._plan = plan or (lambda: camera.plan)
         self._stills = StillWriter(still) if still else None
         self._detector = AbandonedObjectDetector(
-            person_height=self._plan().person_height, object_detector=object_detector, ignored=self._ignored
+            person_height=self._plan().person_height, object_detector=object_detector, ignored=self._zones_to_ignore
         )
         self._evidence = evidence
         self._collector = EvidenceCollector(
@@ -171,7 +171,7 @@ class CameraWorker:
             self._on_removed(waste, frame)
         self._publish_ready()
 
-    def _ignored(self) -> tuple[Points, ...]:
+    def _zones_to_ignore(self) -> tuple[Points, ...]:
         """Polygons of the zones in which nothing is reported."""
         return tuple(zone.polygon for zone in self._plan().zones if zone.kind not in WATCHED)
 

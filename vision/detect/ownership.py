@@ -247,11 +247,11 @@ def is_alone(candidate: Candidate, alone_s: float, context: FrameContext) -> boo
         cv2.countNonZero(cv2.bitwise_and(cut(counted, around), stirs)) < CROWD_SHARE * region.area_px
         and pixels_near(counted, region.box, reach) < STANDING_SHARE * region.area_px
         and _is_seen(foreground, region)
-        for foreground, counted in _seen_since(context.at_s - alone_s, context)
+        for foreground, counted in _foregrounds_since(context.at_s - alone_s, context)
     )
 
 
-def _seen_since(from_s: float, context: FrameContext) -> Iterator[tuple[Mask, Mask]]:
+def _foregrounds_since(from_s: float, context: FrameContext) -> Iterator[tuple[Mask, Mask]]:
     """Foregrounds since a time, each with the part in which movement counts."""
     for entry in context.history.since(from_s):
         counted = entry.foreground if context.ignored is None else entry.foreground & ~context.ignored

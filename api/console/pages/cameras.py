@@ -58,7 +58,7 @@ def _form(page: PageContext, day: date) -> Markup:
 
 def _row(page: PageContext, report: CameraReport) -> list[object]:
     month, day = report.month, report.day
-    zones = link(f"/camera/{report.camera}/zones", page.t("draw_zones")) if page.may("operator") else "-"
+    zones = link(f"/camera/{report.camera}/zones", page.t("draw_zones")) if page.may("zones.write") else "-"
     return [
         join([link(f"/device/{report.camera}", report.camera), tag("br"), report.site_name]),
         _share(page, month),

@@ -123,7 +123,7 @@ def _values(page: PageContext, device: DeviceResponse) -> Markup:
 
 
 def _zones_link(page: PageContext, device: Device) -> Markup:
-    if not page.may("operator"):
+    if not page.may("zones.write"):
         return Markup()
     return tag("p", link(f"/camera/{device.id}/zones", page.t("draw_zones"), class_="button"))
 

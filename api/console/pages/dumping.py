@@ -52,13 +52,17 @@ def _body(page: PageContext, filter_: CaseFilter, all_cases: list[Case]) -> Mark
     count = tag("b", page.plural("to_judge", waiting), class_="queue-count", data_count=waiting, role="status")
     parts = [
         tag(
-            "p", page.t("dumping_intro" if page.may("operator") else "review_operator_only"), " ", count, class_="intro"
+            "p",
+            page.t("dumping_intro" if page.may("cases.review") else "review_operator_only"),
+            " ",
+            count,
+            class_="intro",
         ),
         _filters(page, filter_),
         tag("div", *cards, class_="queue", **_words(page)) if cards else _nothing(page, filter_),
-        custody_panel(page, shown[0]) if filter_.case and shown and page.may("operator") else None,
+        custody_panel(page, shown[0]) if filter_.case and shown and page.may("evidence.export") else None,
         pager(page, filter_.address, page_number, pages) if pages > 1 else None,
-        _keys(page) if page.may("operator") else None,
+        _keys(page) if page.may("cases.review") else None,
     ]
     return join(parts)
 

@@ -64,7 +64,7 @@ def _row(page: PageContext, device: UnknownDevice) -> list[object]:
 
 
 def _actions(page: PageContext, device: UnknownDevice) -> Markup:
-    if not page.may("operator"):
+    if not page.may("devices.write"):
         return Markup("-")
     if device.state == "ignored":
         return tag("button", page.t("unignore"), type="button", data_unknown_device=f"{device.id}/notice")
@@ -79,7 +79,7 @@ def _actions(page: PageContext, device: UnknownDevice) -> Markup:
 
 def build(page: PageContext, device: UnknownDevice) -> None:
     """Add one unknown device to the page: its facts, a profile of its messages, the adoption form, its messages."""
-    if not page.may("operator"):
+    if not page.may("devices.write"):
         show(tag("p", page.t("new_devices_operator_only"), class_="warn"))
         return
     for script in ("new-devices.js", "plural.js", "profile-draft.js"):

@@ -34,7 +34,7 @@ ICON = (
 )
 
 
-router = APIRouter(include_in_schema=False, dependencies=[require("viewer")])
+router = APIRouter(include_in_schema=False, dependencies=[require("telemetry.read")])
 
 
 def mount(app: FastAPI) -> None:

@@ -160,7 +160,7 @@ def _letters(page: PageContext) -> Markup:
         return join([heading, tag("p", page.t("no_dead_letters"))])
     headings = [page.t(key) for key in ("when", "times", "topic", "reason", "content")] + [page.t("replay")]
     rows = [_letter(page, letter) for letter in letters]
-    hint = page.t("replay_hint" if page.may("operator") else "operator_only")
+    hint = page.t("replay_hint" if page.may("messages.replay") else "operator_only")
     every = _replay(page, [letter.id for letter in letters], "replay_all")
     dropped = box.dropped_count()
     dropped_note = tag("p", page.plural("letters_dropped", dropped), class_="warn") if dropped else Markup()
@@ -180,7 +180,7 @@ def _letter(page: PageContext, letter: DeadLetter) -> list[object]:
 
 
 def _replay(page: PageContext, ids: list[int], key: str) -> Markup:
-    if not page.may("operator"):
+    if not page.may("messages.replay"):
         return Markup("-")
     words = {"data_done": page.t("replay_done"), "data_failed": page.t("replay_failed")}
     return tag("button", page.t(key), type="button", data_replay=",".join(map(str, ids)), **words)

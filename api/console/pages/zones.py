@@ -45,8 +45,8 @@ EDITOR_WORDS: Final = (
 
 
 def build(page: PageContext, camera: Camera) -> None:
-    """Add the editor to the page; without the role operator, a note."""
-    if not page.may("operator"):
+    """Add the editor to the page; without the right to draw, a note."""
+    if not page.may("zones.write"):
         show(tag("p", page.t("zones_operator_only"), class_="warn"))
         return
     for name in ("plural.js", "zones-draw.js", "zones.js"):

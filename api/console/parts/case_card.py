@@ -18,10 +18,10 @@ PICTURES: Final = ("clip", "before", "deposit", "after")
 
 
 def card(page: PageContext, case: Case, offers: Sequence[Case]) -> Markup:
-    """The card of a case, with review buttons for operators. `offers`: merge candidates."""
+    """The card of a case, with review buttons for who may judge it. `offers`: merge candidates."""
     head = tag("header", tag("h2", case.site_name or case.camera), tag("p", *_badges(page, case), class_="badges"))
     parts = [head, _evidence(page, case), _facts(page, case), _verdict(page, case)]
-    if page.may("operator"):
+    if page.may("cases.review"):
         parts += [_review_buttons(page), _reasons(page), _offers(page, case, offers)]
         parts.append(tag("p", class_="warn failure", role="alert", hidden=True))
     return tag("article", *parts, class_="case", id=case.id, data_verdict=case.verdict, tabindex="-1")
@@ -82,7 +82,7 @@ def _verdict(page: PageContext, case: Case) -> Markup:
         words.append(link(f"/dumping?case={case.into}", case.into))
     if case.note:
         words.append(tag("q", case.note))
-    if page.may("operator"):
+    if page.may("cases.review"):
         words.append(_verdict_button(page.t("review_reopened"), "u", "reopened", class_="quiet"))
     return tag("div", *words, class_="verdict-line")
 

@@ -1,4 +1,4 @@
-"""The custody panel below a single case: custody log, archive, and an admin's actions."""
+"""The custody panel below a single case: custody log, archive, and what needs a reason."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REASON_MAX: Final = 1_000
 
 
 def custody_panel(page: PageContext, case: Case) -> Markup:
-    """The custody log of a case, and the actions that the role permits."""
+    """The custody log of a case, and the actions that the rights permit."""
     entries = page.context.evidence.custody(case.id)
     shown = entries[: -SHOWN - 1 : -1]
     rows = [
@@ -31,7 +31,7 @@ def custody_panel(page: PageContext, case: Case) -> Markup:
     parts = [tag("h2", page.t("custody")), known if rows else tag("p", page.t("custody_none"), class_="empty"), older]
     if case.evidence and page.context.evidence.has(case.id, next(iter(case.evidence.values()))):
         parts.append(_export(page, case))
-        if page.may("admin"):
+        if page.may("evidence.clear") or page.may("evidence.erase"):
             parts.append(_admin(page, case))
     return tag("section", *parts, class_="panel custody")
 
@@ -42,12 +42,13 @@ def _export(page: PageContext, case: Case) -> Markup:
 
 
 def _admin(page: PageContext, case: Case) -> Markup:
-    """The form of an admin: a reason, and buttons to open clear copies or to erase the files."""
+    """The form of who may do more: a reason, and buttons to open clear copies or to erase the files."""
     reason = tag("textarea", name="reason", required=True, minlength=REASON_MIN, maxlength=REASON_MAX, rows=2)
     base = f"/api/v1/dumping/cases/{case.id}"
+    files = page.context.evidence.clear_files(case.id) if page.may("evidence.clear") else []
     clear_buttons = [
         tag("button", page.t("open_clear", file=file), type="submit", data_to=f"{base}/clear/{file}", data_name=file)
-        for file in page.context.evidence.clear_files(case.id)
+        for file in files
     ]
     erase = tag(
         "button", page.t("erase"), type="submit", class_="no", data_to=f"{base}/erase", data_sure=page.t("erase_sure")
@@ -55,7 +56,7 @@ def _admin(page: PageContext, case: Case) -> Markup:
     return tag(
         "form",
         tag("label", page.t("admin_reason"), reason),
-        join([*clear_buttons, erase]),
+        join([*clear_buttons, erase] if page.may("evidence.erase") else clear_buttons),
         tag("p", class_="warn failure", role="alert", hidden=True),
         class_="with-reason",
         data_failed=page.t("admin_failed"),

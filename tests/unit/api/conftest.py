@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from sqlalchemy import update
 
 from api.app import create_app
 from api.context import ApiContext
 from api.http.openapi import describe
 from api.queries.evidence_service import EvidenceService
 from api.queries.reviews import ReviewService
+from city.database.engine import open_database
 from city.errors import RetryLaterError
 from city.inventory.additions import InventoryAdditions
 from city.inventory.loader import builtin_city, load_city
@@ -35,6 +37,12 @@ from ingest.store.parked.dead_letters import DeadLetter, DeadLetterQueue
 from ingest.store.parked.quarantine import Quarantine, QuarantinedMessage
 from ingest.store.records import EventRecord, Reading, RecordOrigin, StatusRecord, Value
 from ingest.store.views.health import HealthSnapshotFile, IngestHealth
+from people.accounts import Account
+from people.rights import Role
+from people.service import open_people
+from people.sessions import digest_of
+from people.tables import sessions
+from tests.support.access import account_with, session_of, token_of
 from tests.support.openapi import Contract
 from vision.evidence.store import EvidenceStore
 
@@ -76,6 +84,35 @@ class Stage:
         self.additions = InventoryAdditions(self.folder, self.inventory)
         self.reviews = ReviewService(CITY.id, "api", self.journaled.extend)
         self.codecs = IsolatedCodecRunner()
+        self.people = open_people(self.folder, "", self.secrets, lambda: NOW)
+        self._tokens: dict[Role, str] = {}
+        self._sessions: dict[Role, str] = {}
+
+    def token(self, role: Role) -> str:
+        """A token with the rights of a role, its own account's; the same at each call."""
+        if role not in self._tokens:
+            self._tokens[role] = token_of(self.people, role)
+        return self._tokens[role]
+
+    def expire(self, cookie: str) -> None:
+        """Let a session be over by its time."""
+        expired = update(sessions).where(sessions.c.digest == digest_of(cookie)).values(expires_at=NOW)
+        with open_database(self.folder).begin() as connection:
+            connection.execute(expired)
+
+    def account(self, role: Role) -> Account:
+        """The account with a role."""
+        return account_with(self.people, role)
+
+    def session(self, role: Role) -> str:
+        """The cookie of a session with a role; the same at each call."""
+        if role not in self._sessions:
+            self._sessions[role] = self.cookie(role)
+        return self._sessions[role]
+
+    def cookie(self, role: Role) -> str:
+        """The cookie of a new session with a role."""
+        return session_of(self.people, role)
 
     def origin(self, device: str, at: datetime) -> RecordOrigin:
         """The next origin of a device."""
@@ -138,6 +175,7 @@ class Stage:
             quarantine=self.quarantine,
             health=self.board,
             secrets=self.secrets,
+            people=self.people,
             gateways=Gateways(self.folder),
             data=self.folder,
             evidence=EvidenceService(self.room, self.inventory, self.clear_key, lambda: now),
@@ -183,3 +221,4 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
     made = Stage(tmp_path)
     yield made
     made.codecs.close()
+    made.people.close()

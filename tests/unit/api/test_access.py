@@ -1,8 +1,6 @@
-"""Every route has a role; anonymity exists in a demo on this machine only."""
+"""Every route asks for a right; anonymity exists in a demo on this machine only."""
 
 from __future__ import annotations
-
-from datetime import timedelta
 
 import pytest
 from fastapi.routing import APIRoute
@@ -10,16 +8,18 @@ from starlette.routing import Mount
 from starlette.websockets import WebSocketDisconnect
 
 from api.app import create_app
-from api.auth.access import each_route, rights_of
-from api.auth.session import COOKIE, LASTS, make_session, role_of_session
+from api.auth.access import COOKIE, each_route, rights_of
 from api.console.parts.layout import asset
-from tests.unit.api.conftest import NOW, Stage
+from people.attempts import FREE
+from tests.support.access import PASSWORD, TESTER
+from tests.unit.api.conftest import Stage
 
-OPEN_TO_EVERYBODY = {"/api/v1/map/places.geojson", "/healthz", "/readyz", "/login", "/logout", "/favicon.ico"}
+OPEN_TO_EVERYBODY = {"/api/v1/map/places.geojson", "/healthz", "/readyz", "/login", "/logout", "/link", "/favicon.ico"}
 SAME_SITE = {"Origin": "http://127.0.0.1"}
+RIGHT = {"name": "viewer", "password": PASSWORD}
 
 
-def test_every_route_has_a_role(stage: Stage) -> None:
+def test_every_route_has_a_right(stage: Stage) -> None:
     found = list(each_route(create_app(stage.context()).routes))
     routes = [route for route in found if isinstance(route, APIRoute)]
     assert len(routes) > 20
@@ -34,7 +34,7 @@ def test_every_route_has_a_role(stage: Stage) -> None:
 )
 def test_outside_a_demo_nobody_is_anonymous(stage: Stage, path: str) -> None:
     assert stage.client(demo=False).get(path).status_code == 401
-    assert stage.client(demo=False, token=f"viewer-{0:040}").get(path).status_code == 401
+    assert stage.client(demo=False, token=f"kota_{0:043}").get(path).status_code == 401
 
 
 @pytest.mark.parametrize("path", ["/", "/devices/bin", "/device/bin-0451", "/dumping", "/system", "/nothing"])
@@ -69,7 +69,7 @@ def test_signs_of_life_are_open(stage: Stage) -> None:
 
 
 def test_a_viewer_reads_and_does_not_write(stage: Stage) -> None:
-    client = stage.client(demo=False, token=stage.secrets.token("viewer"))
+    client = stage.client(demo=False, token=stage.token("viewer"))
     assert client.get("/api/v1/devices").status_code == 200
     assert client.get("/api/v1/ledger").status_code == 403
     answer = client.post("/api/v1/dead-letters/replay", json={"ids": [1]})
@@ -77,7 +77,7 @@ def test_a_viewer_reads_and_does_not_write(stage: Stage) -> None:
 
 
 def test_an_operator_writes(stage: Stage) -> None:
-    client = stage.client(demo=False, token=stage.secrets.token("operator"))
+    client = stage.client(demo=False, token=stage.token("supervisor"))
     assert client.post("/api/v1/dead-letters/replay", json={"ids": [1]}).status_code == 200
 
 
@@ -92,40 +92,76 @@ def test_a_wrong_token_is_nobody_in_a_demo_too(stage: Stage, headers: dict[str, 
 def test_another_site_cannot_write_through_a_browser(stage: Stage, headers: dict[str, str]) -> None:
     answer = stage.client().post("/api/v1/dead-letters/replay", json={"ids": [1]}, headers=headers)
     assert (answer.status_code, stage.replayed) == (403, [])
-    assert stage.client().post("/login", data={"token": "x"}, headers=headers).status_code == 403
+    assert stage.client().post("/login", data={"name": "x", "password": "y"}, headers=headers).status_code == 403
 
 
 def test_signing_in_sets_a_session_that_scripts_cannot_read(stage: Stage) -> None:
     client = stage.client(demo=False)
-    assert client.post("/login", data={"token": "nonsense"}, headers=SAME_SITE).status_code == 401
-    answer = client.post("/login", data={"token": stage.secrets.token("viewer")}, headers=SAME_SITE)
+    stage.account("viewer")
+    wrong = {"name": "viewer", "password": "nonsense"}
+    assert client.post("/login", data=wrong, headers=SAME_SITE).status_code == 401
+    answer = client.post("/login", data=RIGHT, headers=SAME_SITE)
     assert answer.status_code == 303
-    assert stage.secrets.token("viewer") not in answer.headers["set-cookie"]
     cookie = answer.headers["set-cookie"].lower()
     assert COOKIE in cookie
     assert "httponly" in cookie
     assert "samesite=strict" in cookie
     assert client.get("/api/v1/devices").status_code == 200
     assert client.get("/api/v1/ledger").status_code == 403
+    kept = dict(client.cookies)
     client.post("/logout", headers=SAME_SITE)
     assert client.get("/api/v1/devices").status_code == 401
+    client.cookies.update(kept)
+    assert client.get("/api/v1/devices").status_code == 401, "the session itself has ended, not only the cookie"
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_behind_a_proxy_with_tls_the_session_never_goes_without_it(stage: Stage, scheme: str) -> None:
-    answer = stage.client(demo=False).post(
-        "/login", data={"token": stage.secrets.token("viewer")}, headers={"Origin": f"{scheme}://127.0.0.1"}
-    )
+    stage.account("viewer")
+    answer = stage.client(demo=False).post("/login", data=RIGHT, headers={"Origin": f"{scheme}://127.0.0.1"})
     assert answer.status_code == 303
     assert ("secure" in answer.headers["set-cookie"].lower()) is (scheme == "https")
 
 
-def test_a_session_ends_and_cannot_be_changed(stage: Stage) -> None:
-    session = make_session(stage.secrets, "viewer", NOW)
-    assert role_of_session(stage.secrets, session, NOW + LASTS - timedelta(seconds=1)) == "viewer"
-    assert role_of_session(stage.secrets, session, NOW + LASTS) is None
-    for forged in (session.replace("viewer", "admin"), session[:-1] + "x", "", "viewer", "admin.9999999999.", "a.b.c"):
-        assert role_of_session(stage.secrets, forged, NOW) is None
+def test_signing_in_again_replaces_the_session_that_the_browser_had(stage: Stage) -> None:
+    stage.account("viewer")
+    client = stage.client(demo=False)
+    client.post("/login", data=RIGHT, headers=SAME_SITE)
+    planted = client.cookies[COOKIE]
+    client.post("/login", data=RIGHT, headers=SAME_SITE)
+    assert client.cookies[COOKIE] != planted
+    assert stage.people.by_session(planted) is None
+
+
+def test_guesses_are_slowed_and_say_how_long_to_wait(stage: Stage) -> None:
+    stage.account("viewer")
+    client = stage.client(demo=False)
+    wrong = {"name": "viewer", "password": "nonsense"}
+    statuses = [client.post("/login", data=wrong, headers=SAME_SITE).status_code for _ in range(50)]
+    assert statuses.count(401) == FREE["pair"]
+    answer = client.post("/login", data=RIGHT, headers=SAME_SITE)
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "6")
+    assert "Coba lagi 6 detik lagi" in answer.text
+    elsewhere = stage.client(demo=False, peer="10.9.9.9")
+    assert elsewhere.post("/login", data=RIGHT, headers=SAME_SITE).status_code == 303, "nobody locks others out"
+
+
+def test_a_link_sets_a_password_once(stage: Stage) -> None:
+    account, key = stage.people.add(TESTER, "maria.seran", "Maria Seran", "dispatcher")
+    client = stage.client(demo=False)
+    page = client.get("/link", params={"key": key})
+    assert (page.status_code, "maria.seran" in page.text) == (200, True)
+    assert page.headers["referrer-policy"] == "no-referrer"
+    short = client.post("/link", data={"key": key, "password": "pendek"}, headers=SAME_SITE)
+    assert (short.status_code, "maria.seran" in short.text) == (422, True)
+    other_site = client.post(
+        "/link", data={"key": key, "password": PASSWORD}, headers={"Origin": "http://evil.example"}
+    )
+    assert other_site.status_code == 403
+    assert client.post("/link", data={"key": key, "password": PASSWORD}, headers=SAME_SITE).status_code == 303
+    assert client.get("/api/v1/me").json()["id"] == account.id
+    assert client.get("/link", params={"key": key}).status_code == 410
+    assert client.post("/link", data={"key": key, "password": PASSWORD}, headers=SAME_SITE).status_code == 410
 
 
 def test_every_answer_carries_the_security_headers(stage: Stage) -> None:

@@ -10,6 +10,7 @@ from api.console.page_context import PageContext
 from api.console.pages.cameras import _body
 from city.i18n.catalogue import LANGS, Lang
 from city.runtime.detector_state import DetectorState, write_detector_state
+from tests.support.access import identity_with
 from tests.unit.api.conftest import Stage
 
 TODAY = datetime(2026, 3, 1, tzinfo=UTC).date()
@@ -17,7 +18,7 @@ TODAY = datetime(2026, 3, 1, tzinfo=UTC).date()
 
 @pytest.mark.parametrize("lang", LANGS)
 def test_the_page_says_what_the_cameras_lack(stage: Stage, lang: Lang) -> None:
-    page = PageContext(stage.context(), lang, "viewer")
+    page = PageContext(stage.context(), lang, identity_with("viewer"))
 
     def shown() -> str:
         return str(_body(page, TODAY, []))

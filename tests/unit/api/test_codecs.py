@@ -53,7 +53,7 @@ def raw(stage: Stage) -> Stage:
 
 
 def operator(stage: Stage) -> TestClient:
-    return stage.client(demo=False, token=stage.secrets.token("operator"))
+    return stage.client(demo=False, token=stage.token("supervisor"))
 
 
 def test_a_model_of_raw_frames_is_connected_by_its_codec_without_a_restart(raw: Stage) -> None:
@@ -111,7 +111,7 @@ def test_a_name_or_script_that_is_none_is_refused(raw: Stage, wrong: dict[str, s
 
 
 def test_a_viewer_saves_no_codec(raw: Stage) -> None:
-    viewer = raw.client(demo=False, token=raw.secrets.token("viewer"))
+    viewer = raw.client(demo=False, token=raw.token("viewer"))
     assert viewer.post("/api/v1/codecs", json=CODEC).status_code == 403
 
 

@@ -28,13 +28,14 @@ from city.i18n.catalogue import CONSOLE_TEXTS, LANGS, Lang
 from ingest.store.port import SeriesPoint
 from ingest.store.records import Reading, RecordOrigin, StatusRecord, Value
 from ingest.store.views.health import ErrorRateAlarm, IngestHealth
+from tests.support.access import identity_with
 from tests.unit.api.conftest import CITY, NOW, Stage
 
 SOURCES = [path for path in STATIC.parent.rglob("*") if path.suffix in (".py", ".js")]
 
 
 def page_context(stage: Stage, lang: Lang = "id", *, demo: bool = True, **more: Any) -> PageContext:
-    return PageContext(stage.context(demo=demo), lang, more.get("role", "operator"))
+    return PageContext(stage.context(demo=demo), lang, more.get("role", identity_with("supervisor")))
 
 
 def asked(**params: str) -> Request:
@@ -97,7 +98,9 @@ def test_ages_in_their_largest_unit(stage: Stage) -> None:
 
 
 def test_a_page_writes_the_count_as_its_language_does(stage: Stage) -> None:
-    shown = {lang: PageContext(stage.context(), lang, "viewer").plural("messages", 1234) for lang in LANGS}
+    shown = {
+        lang: PageContext(stage.context(), lang, identity_with("viewer")).plural("messages", 1234) for lang in LANGS
+    }
     assert shown == {"id": "1.234 pesan", "en": "1,234 messages"}
 
 
@@ -155,16 +158,16 @@ def test_dead_letters_are_escaped_and_only_operators_get_a_button(stage: Stage) 
     for_operator = system_page._letters(page_context(stage))
     assert "<script>" not in for_operator
     assert 'data-replay="1"' in for_operator
-    assert "data-replay" not in system_page._letters(page_context(stage, role="viewer"))
+    assert "data-replay" not in system_page._letters(page_context(stage, role=identity_with("viewer")))
 
 
 def test_a_fault_is_said_in_words(stage: Stage) -> None:
-    seen = PageContext(stage.context(now=NOW + timedelta(minutes=5)), "id", "viewer")
+    seen = PageContext(stage.context(now=NOW + timedelta(minutes=5)), "id", identity_with("viewer"))
     assert "verdict bad" in system_page._health(seen)
     assert "verdict good" in system_page._health(page_context(stage))
     stage.board.publish(IngestHealth(NOW, connected=True, store="away", note="<refused>"))
     for lang in LANGS:
-        page = system_page._health(PageContext(stage.context(), lang, "viewer"))
+        page = system_page._health(PageContext(stage.context(), lang, identity_with("viewer")))
         assert CONSOLE_TEXTS.text("not_ready_store_away", lang) in page
         assert "&lt;refused&gt;" in page
 
@@ -181,14 +184,14 @@ def test_nothing_of_the_console_names_a_foreign_host_but_the_map_s_street_tiles(
 
 def test_irregular_hours_are_told_in_both_languages(stage: Stage) -> None:
     described = "Mon-Fri 17:00-05:00 and 12:00-13:00, Sat all day, Sun closed"
-    views = {lang: PageContext(stage.context(), lang, "viewer") for lang in LANGS}
+    views = {lang: PageContext(stage.context(), lang, identity_with("viewer")) for lang in LANGS}
     assert views["en"].hours(described) == described
     assert views["id"].hours(described) == "Sen-Jum 17:00-05:00 dan 12:00-13:00, Sab sepanjang hari, Min tutup"
 
 
 @pytest.mark.parametrize("lang", list(LANGS))
 def test_every_page_says_when_what_it_shows_is_old(stage: Stage, lang: Lang) -> None:
-    seen = PageContext(stage.context(), lang, "viewer")
+    seen = PageContext(stage.context(), lang, identity_with("viewer"))
     assert layout._warnings(seen) == ""
     stage.board.publish(IngestHealth(NOW, connected=True, lag_s=7_200.0, live_lag_s=1.0))
     assert CONSOLE_TEXTS.text("catching_up", lang).split("{")[0] in layout._warnings(seen)
@@ -200,14 +203,14 @@ def test_every_page_says_when_what_it_shows_is_old(stage: Stage, lang: Lang) -> 
 def test_bad_messages_raise_an_alarm_with_the_topic_escaped(stage: Stage) -> None:
     alarms = (ErrorRateAlarm("*", 300, 1_000), ErrorRateAlarm("kota/v1/kupang/bin/<b>", 40, 50))
     stage.board.publish(IngestHealth(NOW, connected=True, alarms=alarms))
-    page = system_page._health(PageContext(stage.context(), "en", "viewer"))
+    page = system_page._health(PageContext(stage.context(), "en", identity_with("viewer")))
     assert "300 of the last 1000 messages could not be read: all devices together" in page
     assert "kota/v1/kupang/bin/&lt;b&gt;" in page
 
 
 @pytest.mark.parametrize("lang", list(LANGS))
 def test_what_is_not_well_with_the_broker_is_said(stage: Stage, lang: Lang) -> None:
-    seen = PageContext(stage.context(), lang, "viewer")
+    seen = PageContext(stage.context(), lang, identity_with("viewer"))
     path = health_path(seen.context.data / "broker")
     path.parent.mkdir(parents=True)
     path.write_bytes(msgspec.json.encode(BrokerHealth(NOW.timestamp(), waiting_bytes=5, waiting_max_bytes=1 << 30)))
@@ -231,14 +234,14 @@ def test_readings_lost_in_a_full_device_are_told(stage: Stage) -> None:
     context = stage.context()
     shape = device_response(context, CITY.devices["bin-0451"], stage.store.latest(device="bin-0451")[0], NOW)
     assert (shape.outbox_waiting, shape.outbox_dropped) == (3, 12)
-    assert "12 readings were lost" in device_page._values(PageContext(context, "en", "viewer"), shape)
+    assert "12 readings were lost" in device_page._values(PageContext(context, "en", identity_with("viewer")), shape)
 
 
 @pytest.mark.parametrize("lang", list(LANGS))
 def test_the_system_page_names_containers_that_are_less_deep_than_their_sensor_measures(
     stage: Stage, lang: Lang
 ) -> None:
-    seen = PageContext(stage.context(), lang, "viewer")
+    seen = PageContext(stage.context(), lang, identity_with("viewer"))
     assert seen.t("geometry_devices") not in system_page._health(seen)
     at = NOW - timedelta(seconds=30)
     for number, quality in enumerate(((), ("geometry",)), 1):

@@ -16,6 +16,7 @@ from api.console.parts.custody_panel import custody_panel
 from api.queries.cases import cases
 from city.runtime.secrets import Role
 from city.storage.signatures import read_public
+from tests.support.access import identity_with
 from tests.unit.api.conftest import Stage
 from vision.evidence.custody.verify import verify
 from vision.evidence.encryption import encrypt, encrypted_name, key_file, new_private_key, public_of
@@ -43,7 +44,7 @@ def dumped(stage: Stage) -> Stage:
 
 
 def as_(stage: Stage, role: Role) -> TestClient:
-    return stage.client(demo=False, token=stage.secrets.token(role), peer="10.0.0.7")
+    return stage.client(demo=False, token=stage.token(role), peer="10.0.0.7")
 
 
 def noted(stage: Stage, kind: str) -> list[dict[str, Any]]:
@@ -68,10 +69,10 @@ def test_every_look_is_in_the_custody_log_once(dumped: Stage) -> None:
         client.get(f"{BASE}/evidence/clip.webm", headers={"Range": "bytes=0-1"})
     client.get(f"{BASE}/evidence/after.jpg")
     client.get(f"{BASE}/evidence/other.jpg")
-    seen = {"role": "viewer", "address": "10.0.0.7"}
+    seen = {"user": "viewer", "address": "10.0.0.7"}
     assert noted(dumped, "looked") == [{"file": "clip.webm", **seen}, {"file": "after.jpg", **seen}]
-    as_(dumped, "operator").get(f"{BASE}/evidence/after.jpg")
-    assert noted(dumped, "looked")[2:] == [{"file": "after.jpg", "role": "operator", "address": "10.0.0.7"}]
+    as_(dumped, "supervisor").get(f"{BASE}/evidence/after.jpg")
+    assert noted(dumped, "looked")[2:] == [{"file": "after.jpg", "user": "supervisor", "address": "10.0.0.7"}]
 
 
 def test_without_a_log_nothing_is_shown(dumped: Stage) -> None:
@@ -87,7 +88,7 @@ def test_what_is_not_as_it_was_kept_is_refused(dumped: Stage, content: bytes | N
     path.unlink()
     if content is not None:
         path.write_bytes(content)
-    client = as_(dumped, "operator")
+    client = as_(dumped, "supervisor")
     assert client.get(f"{BASE}/evidence/after.jpg").status_code == status
     assert client.get(f"{BASE}/evidence/before.jpg").status_code == 200, "the good beside it is shown"
     assert client.post(f"{BASE}/export").status_code == status
@@ -104,14 +105,14 @@ def test_files_the_log_does_not_know_are_no_evidence(stage: Stage) -> None:
 
 @pytest.mark.parametrize(("lang", "report"), [("id", "laporan.pdf"), ("en", "report.pdf")])
 def test_an_archive_has_files_report_and_custody(dumped: Stage, lang: str, report: str) -> None:
-    answer = as_(dumped, "operator").post(f"{BASE}/export", params={"lang": lang})
+    answer = as_(dumped, "supervisor").post(f"{BASE}/export", params={"lang": lang})
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/zip")
     archive = zipfile.ZipFile(io.BytesIO(answer.content))
     found = {name.removeprefix(f"{CASE}/"): archive.read(name) for name in archive.namelist()}
     assert {name: found[name] for name in FILES} == FILES
     assert found[report].startswith(b"%PDF-")
     assert [b'"exported"' in line for line in found["custody.jsonl"].splitlines()] == [False, True]
-    assert noted(dumped, "exported") == [{"role": "operator", "address": "10.0.0.7"}]
+    assert noted(dumped, "exported") == [{"user": "supervisor", "address": "10.0.0.7"}]
     assert verify(dumped.room.folder, read_public(dumped.room.folder / "custody.pub")).intact
 
 
@@ -120,9 +121,9 @@ def test_an_archive_has_files_report_and_custody(dumped: Stage, lang: str, repor
     [
         ("viewer", "GET", "/custody", 403),
         ("viewer", "POST", "/export", 403),
-        ("operator", "POST", "/clear/after.jpg", 403),
-        ("operator", "POST", "/erase", 403),
-        ("operator", "GET", "/custody", 200),
+        ("supervisor", "POST", "/clear/after.jpg", 403),
+        ("supervisor", "POST", "/erase", 403),
+        ("supervisor", "GET", "/custody", 200),
     ],
 )
 def test_each_role_has_its_own(dumped: Stage, role: Role, method: str, path: str, status: int) -> None:
@@ -142,7 +143,7 @@ def with_clear_copies(stage: Stage, folder: Path) -> bytes:
 def test_a_clear_copy_needs_a_role_and_a_reason_which_is_noted(stage: Stage, tmp_path: Path) -> None:
     sealed = with_clear_copies(stage, tmp_path)
     assert b"face" not in sealed
-    admin = as_(stage, "admin")
+    admin = as_(stage, "administrator")
     for body in ({}, {"reason": "no"}, {"reason": 7}):
         assert admin.post(f"{BASE}/clear/after.jpg", json=body).status_code == 422
     assert noted(stage, "looked") == []
@@ -150,27 +151,27 @@ def test_a_clear_copy_needs_a_role_and_a_reason_which_is_noted(stage: Stage, tmp
     assert (answer.content, answer.headers["content-type"]) == (b"face", "image/jpeg")
     assert answer.headers["cache-control"] == "no-store"
     assert noted(stage, "looked") == [
-        {"file": "after.jpg", "clear": "yes", **WHY, "role": "admin", "address": "10.0.0.7"}
+        {"file": "after.jpg", "clear": "yes", **WHY, "user": "administrator", "address": "10.0.0.7"}
     ]
-    archive = zipfile.ZipFile(io.BytesIO(as_(stage, "operator").post(f"{BASE}/export").content))
+    archive = zipfile.ZipFile(io.BytesIO(as_(stage, "supervisor").post(f"{BASE}/export").content))
     assert not [name for name in archive.namelist() if name.endswith((".age", ".sealed"))], "an archive shows no people"
 
 
 def test_a_clear_copy_is_not_opened_with_another_key_or_none(stage: Stage, tmp_path: Path) -> None:
     with_clear_copies(stage, tmp_path)
-    assert as_(stage, "admin").post(f"{BASE}/clear/before.jpg", json=WHY).status_code == 404
+    assert as_(stage, "administrator").post(f"{BASE}/clear/before.jpg", json=WHY).status_code == 404
     assert stage.clear_key
     stage.clear_key.write_text(key_file(new_private_key()))
-    assert as_(stage, "admin").post(f"{BASE}/clear/after.jpg", json=WHY).status_code == 409
+    assert as_(stage, "administrator").post(f"{BASE}/clear/after.jpg", json=WHY).status_code == 409
     stage.clear_key.write_text("nonsense")
-    assert as_(stage, "admin").post(f"{BASE}/clear/after.jpg", json=WHY).status_code == 409
+    assert as_(stage, "administrator").post(f"{BASE}/clear/after.jpg", json=WHY).status_code == 409
     stage.clear_key = None
-    assert as_(stage, "admin").post(f"{BASE}/clear/after.jpg", json=WHY).status_code == 404
+    assert as_(stage, "administrator").post(f"{BASE}/clear/after.jpg", json=WHY).status_code == 404
     assert noted(stage, "looked") == []
 
 
 def test_an_admin_deletes_and_that_stays_known(dumped: Stage) -> None:
-    admin = as_(dumped, "admin")
+    admin = as_(dumped, "administrator")
     assert admin.post(f"{BASE}/erase", json={"reason": "short"}).status_code == 422
     assert admin.post(f"{BASE}/erase", json=WHY).json() == {"case": CASE, "deleted": "erasure"}
     assert not (dumped.room.folder / CASE).exists()
@@ -186,10 +187,10 @@ def test_the_page_of_a_case_shows_who_has_seen_it(dumped: Stage) -> None:
     as_(dumped, "viewer").get(f"{BASE}/evidence/after.jpg")
     context = dumped.context()
     (case,) = cases(context)
-    shown = custody_panel(PageContext(context, "id", "admin"), case)
-    for words in ("Riwayat bukti", "berkas after.jpg, peran viewer, alamat 10.0.0.7", "Unduh bukti", "Hapus bukti"):
+    shown = custody_panel(PageContext(context, "id", identity_with("administrator")), case)
+    for words in ("Riwayat bukti", "berkas after.jpg, pengguna viewer, alamat 10.0.0.7", "Unduh bukti", "Hapus bukti"):
         assert words in shown, words
-    shown = custody_panel(PageContext(context, "en", "operator"), case)
+    shown = custody_panel(PageContext(context, "en", identity_with("supervisor")), case)
     assert "Download evidence" in shown
     assert "Delete the evidence" not in shown
 
@@ -204,7 +205,7 @@ def test_a_picture_that_is_none_costs_the_report_that_picture_alone(stage: Stage
     bad = {"nothing": b"", "text": b"<svg/>", "cut": whole[:-200], "bomb": bomb, "png bomb": png}[harm]
     stage.happen("cam-01", "dumping", case=CASE, evidence={"before": "before.jpg", "after": "after.jpg"})
     stage.keep(CASE, {"before.jpg": bad, "after.jpg": whole})
-    answer = as_(stage, "operator").post(f"/api/v1/dumping/cases/{CASE}/export?lang=en")
+    answer = as_(stage, "supervisor").post(f"/api/v1/dumping/cases/{CASE}/export?lang=en")
     assert answer.status_code == 200
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         assert archive.read(f"{CASE}/before.jpg") == bad

@@ -24,7 +24,7 @@ from tests.unit.api.conftest import NOW, Stage
 )
 def test_exports_need_a_viewer_and_change_nothing(stage: Stage, path: str) -> None:
     assert stage.client(demo=False).get(path).status_code == 401
-    viewer = stage.client(demo=False, token=stage.secrets.token("viewer"))
+    viewer = stage.client(demo=False, token=stage.token("viewer"))
     assert viewer.get(path).status_code == 200
     assert viewer.post(path).status_code == 405
 
@@ -111,6 +111,6 @@ def test_a_simulated_city_says_so_in_every_download(stage: Stage) -> None:
     answer = stage.client().get("/api/v1/export/devices.csv")
     assert 'filename="kupang-devices-simulated.csv"' in answer.headers["content-disposition"]
     assert {row["simulated"] for row in rows_of(answer.text)} == {"1"}
-    real = stage.client(demo=False, token=stage.secrets.token("viewer")).get("/api/v1/export/devices.csv")
+    real = stage.client(demo=False, token=stage.token("viewer")).get("/api/v1/export/devices.csv")
     assert "simulated" not in real.text
     assert "no-store" in real.headers["cache-control"]

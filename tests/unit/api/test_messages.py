@@ -70,7 +70,7 @@ def test_nobody_else_leaves_any_even_in_a_demo(stage: Stage, headers: dict[str, 
 
 
 def test_an_operators_token_is_no_gateways(stage: Stage) -> None:
-    client = stage.client(demo=False, token=stage.secrets.token("admin"))
+    client = stage.client(demo=False, token=stage.token("administrator"))
     assert client.post(f"/api/v1/messages/{TOPIC}", content=BODY).status_code == 401
 
 

@@ -14,14 +14,13 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from api.auth.access import client_key
-from api.auth.session import COOKIE, make_session
+from api.auth.access import COOKIE, client_key
 from api.http.hosts import is_same, parse_authority, parse_origin
 from api.http.limiter import ConcurrencyLimiter, TooManyError
 from api.http.middleware import CROSS_ORIGIN_PATH, WEBSOCKETS_EACH, AuthMiddleware, OriginCheckMiddleware
 from api.routes.stream import STREAMS_EACH, STREAMS_MAX
 from city.runtime.ports import is_loopback
-from tests.unit.api.conftest import NOW, Stage
+from tests.unit.api.conftest import Stage
 
 HERE = {"host": "127.0.0.1:8080"}
 PATHS = ("/", "/login", "/api/v1/devices", "/metrics", "/_nicegui/x", "/_nicegui_ws/socket.io/", CROSS_ORIGIN_PATH)
@@ -99,7 +98,7 @@ def test_a_demo_answers_nobody_else(stage: Stage, path: str, more: dict[str, Any
     """Whether they have a token or not; a proxy on the same machine looks like the machine itself."""
     door = OriginCheckMiddleware(let_in, stage.context(demo=True))
     assert status(door, scope_of(path, **more)) == 403
-    token = {"authorization": f"Bearer {stage.secrets.token('admin')}"}
+    token = {"authorization": f"Bearer {stage.token('administrator')}"}
     assert status(door, scope_of(path, **{**more, "headers": {**more.get("headers", {}), **token}})) == 403
     assert status(door, scope_of(path, "websocket", **more)) == 403
     assert status(OriginCheckMiddleware(let_in, stage.context(demo=False)), scope_of(path, **more)) == 200
@@ -218,21 +217,22 @@ def test_limiter_bounds_each_client_and_all_and_frees_what_ends() -> None:
     assert limiter.in_use == 0
 
 
-def test_a_person_is_a_token_or_a_session_and_in_a_demo_an_address(stage: Stage) -> None:
+def test_a_person_is_an_account_or_a_token_and_nobody_an_address(stage: Stage) -> None:
     def person(client: str = "127.0.0.1", **headers: str) -> str:
-        return client_key(HTTPConnection(scope_of(client=(client, 5), headers=headers)))
+        return client_key(HTTPConnection(scope_of(client=(client, 5), headers=headers)), stage.context())
 
-    admin = make_session(stage.secrets, "admin", NOW)
+    admin, other = stage.cookie("administrator"), stage.cookie("viewer")
     people = [
         person(),
         person("127.0.0.2"),
-        person(authorization="Bearer a"),
-        person(authorization="Bearer b"),
+        person(authorization=f"Bearer {stage.token('viewer')}"),
         person(cookie=f"{COOKIE}={admin}"),
-        person(cookie=f"{COOKIE}={admin}x"),
+        person(cookie=f"{COOKIE}={other}"),
     ]
     assert len(set(people)) == len(people)
-    assert person("10.0.0.7", authorization="Bearer a") == people[2], "one token from everywhere is one person"
+    again = person("10.0.0.7", cookie=f"{COOKIE}={stage.cookie('administrator')}")
+    assert again == people[3], "one person, with whatever session, from everywhere"
+    assert person(authorization="Bearer wrong") == people[0], "nobody is an address"
     assert admin not in " ".join(people)
 
 
@@ -247,7 +247,7 @@ def test_streams_of_one_person_are_bounded_and_so_are_all(stage: Stage) -> None:
         assert answer.json()["detail"] == f"you have {STREAMS_EACH} streams open already; close one first"
         for number in range(STREAMS_MAX - STREAMS_EACH):
             stack.enter_context(limiter.acquire(f"token {number}"))
-        token = {"Authorization": f"Bearer {stage.secrets.token('viewer')}"}
+        token = {"Authorization": f"Bearer {stage.token('viewer')}"}
         assert "of all people together" in client.get("/api/v1/stream", headers=token).json()["detail"]
     assert limiter.in_use == 0
     assert stage.client().app.state.stream_limiter is not limiter, "each app has its own"  # type: ignore[attr-defined]

@@ -18,6 +18,7 @@ from city.inventory.additions import InventoryAdditions
 from city.inventory.adoption import adoption_path
 from ingest.store.parked.dead_letters import DeadLetter
 from ingest.store.parked.quarantine import QuarantinedMessage
+from tests.support.access import identity_with
 from tests.unit.api.conftest import CITY, NOW, Stage
 
 TOPIC = "v3/kota@t/devices/em-9/up"
@@ -39,11 +40,11 @@ def uplink(frame_hex: str = "01755C03670101048244010500 00") -> bytes:
 
 
 def operator(stage: Stage) -> TestClient:
-    return stage.client(token=stage.secrets.token("operator"))
+    return stage.client(token=stage.token("supervisor"))
 
 
 def page_context(stage: Stage) -> PageContext:
-    return PageContext(stage.context(), "id", "operator")
+    return PageContext(stage.context(), "id", identity_with("supervisor"))
 
 
 @pytest.fixture
@@ -148,7 +149,7 @@ def test_ignoring_deletes_what_is_kept(met: Stage) -> None:
 @pytest.mark.parametrize("path", ["strangers/1/adopt", "strangers/1/ignore", "strangers/1/notice"])
 def test_only_operators_adopt_and_ignore(met: Stage, path: str) -> None:
     assert met.client(demo=False).post(f"/api/v1/{path}", json=ORDER).status_code == 401
-    viewer = met.client(demo=False, token=met.secrets.token("viewer"))
+    viewer = met.client(demo=False, token=met.token("viewer"))
     assert viewer.post(f"/api/v1/{path}", json=ORDER).status_code == 403
     assert viewer.get("/api/v1/strangers").status_code == 200
     assert viewer.get("/api/v1/strangers/1").status_code == 403, "messages may hold more than a viewer should see"
@@ -160,7 +161,7 @@ def test_the_console_lists_them_with_what_may_be_done(met: Stage) -> None:
     assert "24e1" in listed
     assert "milesight-iot/em400-mud" in listed
     assert 'data-unknown-device="1/ignore"' in listed
-    shown = PageContext(met.context(), "id", "viewer")
+    shown = PageContext(met.context(), "id", identity_with("viewer"))
     assert "data-unknown-device" not in new_devices_page._list(shown)
 
 

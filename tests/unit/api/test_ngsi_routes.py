@@ -175,7 +175,7 @@ def test_what_is_not_there_is_404(stage: Stage, path: str) -> None:
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 @pytest.mark.parametrize("path", [ENTITIES, f"{ENTITIES}/{BIN}", "/ngsi-ld/v1/types"])
 def test_nothing_can_be_written(stage: Stage, method: str, path: str) -> None:
-    answer = stage.client(token=stage.secrets.token("admin")).request(method, path, json={"id": BIN})
+    answer = stage.client(token=stage.token("administrator")).request(method, path, json={"id": BIN})
     assert (answer.status_code, answer.headers["content-type"]) == (405, "application/json")
 
 
@@ -190,7 +190,7 @@ def test_nobody_is_anonymous(stage: Stage, path: str) -> None:
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
     assert answer.headers["cache-control"] == "no-store"
     assert stage.client(demo=False, token=f"viewer-{0:040}").get(path).status_code == 401
-    assert stage.client(demo=False, token=stage.secrets.token("viewer")).get(path).status_code == 200
+    assert stage.client(demo=False, token=stage.token("viewer")).get(path).status_code == 200
 
 
 def test_a_bug_tells_nothing_of_the_inside(stage: Stage) -> None:

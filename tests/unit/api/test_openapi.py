@@ -22,6 +22,9 @@ from tests.unit.api.conftest import Stage
 
 COUNTS: Final = frozenset(
     [
+        "ended",
+        "n",
+        "next",
         "outbox_waiting",
         "outbox_dropped",
         "total",

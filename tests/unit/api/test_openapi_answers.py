@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from api.auth.access import COOKIE
 from api.context import ApiContext
 from api.routes.stream import Stream
 from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES
@@ -18,7 +19,20 @@ from city.errors import RetryLaterError
 from city.inventory.zone_plans import still_path
 from ingest.store.parked.quarantine import QuarantinedMessage
 from ingest.store.views.health import Damage, ErrorRateAlarm, IngestHealth, LostRange
-from tests.support.api_requests import ABSENT, BASE, BIN, CASE, CODEC, ENDLESS, INVALID, PLAN, SAVED, SUCCESSES, WHY
+from tests.support.api_requests import (
+    ABSENT,
+    ACCOUNT,
+    BASE,
+    BIN,
+    CASE,
+    CODEC,
+    ENDLESS,
+    INVALID,
+    PLAN,
+    SAVED,
+    SUCCESSES,
+    WHY,
+)
 from tests.support.openapi import Contract
 from tests.unit.api.conftest import NOW, Stage
 from tests.unit.api.test_messages import gateway_password
@@ -65,7 +79,9 @@ def filled(stage: Stage) -> Stage:
 
 def ask(stage: Stage, client: TestClient, method: str, path: str, body: Any, **headers: str) -> int:
     """The status; the answer is held against the description by the client."""
-    headers = {"Authorization": f"Bearer {stage.secrets.token('admin')}", **headers}
+    session = {"Cookie": f"{COOKIE}={stage.session('administrator')}", "Origin": "http://127.0.0.1"}
+    headers = {**session, **headers}
+    path = path.replace(ACCOUNT, stage.account("viewer").id)
     if path.startswith("/api/v1/messages/"):
         account = base64.b64encode(f"controllers:{gateway_password(stage)}".encode()).decode()
         headers["Authorization"] = f"Basic {account}"
@@ -96,7 +112,7 @@ def test_every_operation_answers_as_described(filled: Stage, contract: Contract)
 
 def test_events_of_the_stream_are_as_described(filled: Stage, contract: Contract) -> None:
     media = contract.document["paths"][ENDLESS]["get"]["responses"]["200"]["content"]["text/event-stream"]
-    block = Stream(filled.context(), None, NOW - timedelta(hours=1)).changes()
+    block = Stream(filled.context(), None, NOW - timedelta(hours=1), lambda: True).changes()
     devices = json.loads(block.partition(b"\ndata: ")[2])
     assert {device["kind"] for device in devices} == {"bin", "truck", "ap", "camera"}
     assert contract.faults(media["schema"]["contentSchema"], devices) == []
@@ -152,6 +168,7 @@ def test_large_bodies_get_a_problem_as_described(filled: Stage, contract: Contra
         ("409", [("POST", "/api/v1/profiles", {**SAVED, "name": "milesight-em310-udl"})]),
         ("409", [("POST", "/api/v1/codecs", CODEC), ("POST", "/api/v1/codecs", {**CODEC, "source": OTHER_CODEC})]),
         ("409", [("PUT", "/api/v1/cameras/cam-01/zones", {**PLAN, "version": "other"})]),
+        ("409", [("POST", "/api/v1/accounts", {"name": "viewer", "role": "viewer"})]),
         ("410", [("POST", f"{BASE}/erase", WHY), ("GET", f"{BASE}/evidence/before.jpg", None)]),
         ("410", [("POST", f"{BASE}/erase", WHY), ("POST", f"{BASE}/export", None)]),
         ("410", [("POST", f"{BASE}/erase", WHY), ("POST", f"{BASE}/erase", WHY)]),

@@ -25,11 +25,13 @@ from city.inventory.windows import ALL_DAY
 from city.inventory.zone_plans import still_path
 from city.inventory.zones import ZONE_KINDS
 from ingest.store.views.reviews import REASONS, Verdict
+from people.rights import Role
+from tests.support.access import identity_with
 from tests.unit.api.conftest import CITY, NOW, Stage
 
 
-def page_context(stage: Stage, lang: Lang = "id", *, role: Any = "operator", now: datetime = NOW) -> PageContext:
-    return PageContext(stage.context(now=now), lang, role)
+def page_context(stage: Stage, lang: Lang = "id", *, role: Role = "supervisor", now: datetime = NOW) -> PageContext:
+    return PageContext(stage.context(now=now), lang, identity_with(role))
 
 
 def dump(stage: Stage, case: str, minutes: float = 0, camera: str = "cam-01", **detail: Any) -> None:
@@ -217,7 +219,7 @@ def test_dates_that_are_different_are_told_ahead(stage: Stage) -> None:
     )
     city = replace(CITY, hours={**CITY.hours, "default": hours})
     context = stage.context(now=at("20:00"))
-    seen = PageContext(replace(context, inventory=city), "id", "viewer")
+    seen = PageContext(replace(context, inventory=city), "id", identity_with("viewer"))
     found = hours_box(seen, "tps-oebobo")
     assert "4 Mar 2026: tutup" in found
     assert "9 Mar 2026: sepanjang hari" in found

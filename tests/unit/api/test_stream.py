@@ -19,7 +19,7 @@ def test_the_first_event_holds_what_changed_and_an_id_to_go_on_from(stage: Stage
     stage.measure("bin-0452", NOW - timedelta(minutes=1), fill_pct=1.0)
 
     async def first_two() -> list[bytes]:
-        listener = Stream(stage.context(), None, NOW - timedelta(seconds=1))
+        listener = Stream(stage.context(), None, NOW - timedelta(seconds=1), lambda: True)
         events = listener.events()
         blocks = [await anext(events), await anext(events)]
         await events.aclose()  # type: ignore[attr-defined]
@@ -34,7 +34,7 @@ def test_the_first_event_holds_what_changed_and_an_id_to_go_on_from(stage: Stage
 
 def test_only_changes_follow(stage: Stage) -> None:
     stage.measure("bin-0451", fill_pct=41.0)
-    listener = Stream(stage.context(), None, NOW - timedelta(seconds=1))
+    listener = Stream(stage.context(), None, NOW - timedelta(seconds=1), lambda: True)
     assert listener.changes()
     assert listener.changes() == b""
     stage.measure("truck-01", NOW + timedelta(seconds=1), speed_kmh=20.0)
@@ -44,7 +44,7 @@ def test_only_changes_follow(stage: Stage) -> None:
 def test_a_listener_may_want_one_kind_only(stage: Stage) -> None:
     stage.measure("bin-0451", fill_pct=41.0)
     stage.measure("truck-01", speed_kmh=20.0)
-    listener = Stream(stage.context(), "truck", NOW - timedelta(seconds=1))
+    listener = Stream(stage.context(), "truck", NOW - timedelta(seconds=1), lambda: True)
     assert [device["id"] for device in data_of(listener.changes())] == ["truck-01"]
 
 

@@ -11,6 +11,7 @@ from api.console.parts.trip_panel import trip_panel
 from api.queries.trips import STOP_RADIUS_KM, Interval, TripStop, pto_runs, trip_of
 from city.inventory.model import Truck
 from ingest.store.records import Reading, RecordOrigin, Value
+from tests.support.access import identity_with
 from tests.unit.api.conftest import CITY, NOW, Stage
 
 KM_NORTH = 1 / 111.195
@@ -85,7 +86,7 @@ def test_the_route_answers_for_trucks_alone(stage: Stage) -> None:
 def test_the_panel_names_the_place_where_it_stood(stage: Stage) -> None:
     truck = CITY.trucks["truck-01"]
     assert isinstance(truck, Truck)
-    page = PageContext(stage.context(), "id", "viewer")
+    page = PageContext(stage.context(), "id", identity_with("viewer"))
     assert "Belum ada posisi" in str(trip_panel(page, truck))
     depot = CITY.sites[truck.depot]
     for minute in range(10):

@@ -40,7 +40,7 @@ from vision.detect.port import Heading
 from vision.detect.scene import NotArmed
 from vision.evidence.custody.chain import Kind
 
-PACKAGES: Final = ("api", "broker", "city", "edge", "grafana", "ingest", "vision")
+PACKAGES: Final = ("api", "broker", "city", "edge", "grafana", "ingest", "people", "vision")
 SOURCES: Final[dict[str, tuple[str, ...]]] = {
     "api": ("api/auth", "api/http"),
     "console": ("api/console",),
@@ -64,6 +64,7 @@ def literal(type_: Any, prefix: str = "") -> set[str]:
 
 
 COMPUTED: Final[dict[str, set[str]]] = {
+    "api": {"password_short", "password_long", "password_weak"},
     "console": {
         *KINDS,
         *(field for kind in KINDS for field in fields_of(kind)),
