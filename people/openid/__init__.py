@@ -2,5 +2,6 @@
 
 settings -> client.authorization_request -> the provider's pages -> client.complete -> ProviderIdentity
 
-`people.openid.client` imports Authlib and requests (20 MB of memory): only a process with a provider imports it.
+`people.openid.client` imports Authlib, joserfc and requests, 26 MB of memory in an empty process. Only a process with
+a provider imports it.
 """

@@ -128,10 +128,7 @@ class FakeProvider:
         return True
 
 
-@contextmanager
-def fake_provider(tls: ssl.SSLContext | None = None) -> Iterator[FakeProvider]:
-    """A provider that answers on loopback, and is gone afterwards; with `tls` it answers https."""
-
+def _handler(provider: FakeProvider) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             length = int(self.headers.get("Content-Length", 0))
@@ -153,10 +150,17 @@ def fake_provider(tls: ssl.SSLContext | None = None) -> Iterator[FakeProvider]:
         def log_message(self, *_: object) -> None:
             """Print nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    return Handler
+
+
+@contextmanager
+def fake_provider(tls: ssl.SSLContext | None = None) -> Iterator[FakeProvider]:
+    """A provider that answers on loopback, and is gone afterwards; with `tls` it answers https."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
         if tls:
             server.socket = tls.wrap_socket(server.socket, server_side=True)
         provider = FakeProvider(f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}")
+        server.RequestHandlerClass = _handler(provider)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

@@ -123,7 +123,9 @@ def test_an_attempt_ends_after_ten_minutes(provider: FakeProvider, client: OpenI
 def test_an_attempt_of_another_provider_is_refused(provider: FakeProvider, client: OpenIdClient) -> None:
     url, attempt = client.authorization_request(REDIRECT_URI, now())
     foreign = msgspec.structs.replace(attempt, issuer="https://other.test")
-    assert refusal(lambda: client.complete(foreign, provider.consent(url), REDIRECT_URI, now())) == "issuer"
+    for iss in ({}, {"iss": "https://other.test"}, {"iss": provider.issuer}):
+        callback = {"code": provider.consent(url)["code"], "state": attempt.state, **iss}
+        assert refusal(lambda callback=callback: client.complete(foreign, callback, REDIRECT_URI, now())) == "issuer"
 
 
 def test_a_replayed_code_is_refused(provider: FakeProvider, client: OpenIdClient) -> None:

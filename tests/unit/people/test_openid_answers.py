@@ -13,6 +13,8 @@ from people.openid import http
 from people.openid.client import OpenIdClient
 from people.openid.documents import FAILURE_PAUSE_S
 from people.openid.errors import ProviderAwayError
+from people.openid.http import ProviderAnswer, ProviderHttp
+from people.openid.metadata import fetch_metadata
 from tests.support.openid_provider import DISCOVERY, REDIRECT_URI, FakeProvider, Reply, fake_provider
 from tests.support.openid_sign_in import SteppedClock, now, openid_settings, refusal, sign_in
 
@@ -108,6 +110,16 @@ def test_an_unusual_retry_after_means_none(provider: FakeProvider, client: OpenI
     assert caught.value.retry_after_s is None
 
 
+def test_an_answer_in_chunks_is_read_to_its_end(provider: FakeProvider, client: OpenIdClient) -> None:
+    def reply() -> Reply:
+        body = Reply.of(provider.document()).body
+        chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:20], body[20:], b""))
+        return Reply(200, chunks, {"Transfer-Encoding": "chunked"})
+
+    provider.replies[DISCOVERY] = reply
+    assert sign_in(provider, client).subject == "person-1"
+
+
 def test_a_cut_answer_means_away(provider: FakeProvider, client: OpenIdClient) -> None:
     provider.replies[DISCOVERY] = lambda: Reply(200, b'{"a": 1}', {"Content-Length": "1000"})
     with pytest.raises(ProviderAwayError):
@@ -181,10 +193,18 @@ def test_a_provider_of_a_private_authority_needs_its_certificate(
         OpenIdClient(openid_settings(tls_provider)).authorization_request(REDIRECT_URI, now())
 
 
-def test_an_https_provider_names_no_http_endpoint(tls_provider: FakeProvider, certificates: Path) -> None:
-    tls_provider.discovery = {"token_endpoint": "http://provider.test/token"}
-    client = OpenIdClient(openid_settings(tls_provider, ca_file=certificates / CA))
-    assert refusal(lambda: client.authorization_request(REDIRECT_URI, now())) == "metadata"
+class RemoteProviderHttp(ProviderHttp):
+    """A provider elsewhere, which names an endpoint on this machine."""
+
+    def get(self, url: str, bearer: str = "") -> ProviderAnswer:
+        issuer = "https://id.test"
+        assert (url, bearer) == (f"{issuer}{DISCOVERY}", "")
+        document = {"issuer": issuer, "authorization_endpoint": f"{issuer}/a", "jwks_uri": f"{issuer}/jwks"}
+        return ProviderAnswer(200, {**document, "token_endpoint": "http://127.0.0.1:8086/token"})
+
+
+def test_a_provider_elsewhere_names_no_http_endpoint_of_this_machine() -> None:
+    assert refusal(lambda: fetch_metadata(RemoteProviderHttp(), "https://id.test")) == "metadata"
 
 
 def test_sign_ins_at_the_same_time_fetch_a_document_once(provider: FakeProvider, client: OpenIdClient) -> None:

@@ -191,6 +191,8 @@ def test_an_algorithm_fits_the_curve_of_its_key(provider: FakeProvider, client: 
 
 def test_a_token_without_key_id_fits_the_only_key(provider: FakeProvider, client: OpenIdClient) -> None:
     provider.header = {"kid": None}
+    other = OTHER_KEY.as_dict(private=False)
+    provider.key_set["keys"] += [{**other, "use": "enc"}, {**other, "alg": "ES384"}]
     assert sign_in(provider, client).subject == "person-1"
 
 
