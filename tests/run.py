@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from tests.support import influxd_build, rtsp
+from tests.support import hydra_build, influxd_build, rtsp
 
 PROGRAMS: Final = {
     "mosquitto": "mosquitto",
@@ -46,6 +46,8 @@ def run(argv: list[str]) -> int:
             install_missing(BUILD_TOOLS)
         if not influxd_build.missing():
             influxd_build.build()
+    if hydra_build.can_build():
+        hydra_build.build()
     if argv[:1] == ["--setup-only"]:
         return 0
     # One more than cores: half of the time a test waits for a server.
