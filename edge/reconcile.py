@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 
 from city.errors import ConfigError, RetryLaterError
+from city.runtime.local_token import local_token
 from city.runtime.options import add_settings, settings_from
-from city.runtime.secrets import Secrets
+from city.runtime.settings import Settings
 from edge.outbox import Outbox, OutboxStats
 
 Range = tuple[int, int]
@@ -86,8 +87,9 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="One JSON object.")
     add_settings(parser, ("data",))
     args = parser.parse_args(argv)
-    data = settings_from(args).data
-    stored, lost = _ask_store(data)
+    settings = settings_from(args)
+    data = settings.data
+    stored, lost = _ask_store(settings)
     result = msgspec.structs.replace(reconcile(_read_outboxes(data), stored), lost=lost)
     if args.json:
         print(msgspec.json.encode(result).decode())
@@ -107,14 +109,14 @@ def _read_outboxes(data: Path) -> list[OutboxStats]:
     return stats
 
 
-def _ask_store(data: Path) -> tuple[dict[tuple[str, str], StoredEpoch], list[LostSequences]]:
+def _ask_store(settings: Settings) -> tuple[dict[tuple[str, str], StoredEpoch], list[LostSequences]]:
     try:
-        run_file = json.loads((data / "run.json").read_text())
+        run_file = json.loads((settings.data / "run.json").read_text())
     except (OSError, ValueError) as exc:
-        raise ConfigError(f"{data / 'run.json'}: no city has been started here") from exc
+        raise ConfigError(f"{settings.data / 'run.json'}: no city has been started here") from exc
     request = urllib.request.Request(
         f"http://{run_file['host']}:{run_file['port']}/api/v1/ledger",
-        headers={"Authorization": f"Bearer {Secrets(data).token('admin')}"},
+        headers={"Authorization": f"Bearer {local_token(settings, ['messages.replay'])}"},
     )
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - our own http address

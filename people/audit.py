@@ -17,12 +17,23 @@ from sqlalchemy.exc import SQLAlchemyError
 from city.database.engine import translate
 from city.errors import StorageError
 from city.storage.atomic_files import replace_file
-from city.storage.signatures import GENESIS, PublicKeys, Signer, is_genuine, sha256_of, sign_line
+from city.storage.signatures import (
+    GENESIS,
+    PublicKeys,
+    Signer,
+    add_public,
+    is_genuine,
+    read_public,
+    sha256_of,
+    sign_line,
+)
 from people.rights import Identity
 from people.tables import audit
 
 log = structlog.get_logger("people")
 
+PUBLIC_NAME: Final = "audit.pub"
+"""Public keys that check the entries, in the data folder; the city may have had several."""
 HEAD_NAME: Final = "audit.head"
 """Number and SHA-256 of the newest entry, in the data folder: it shows that entries were cut off."""
 DETAIL_MAX_BYTES: Final = 4_000
@@ -69,19 +80,23 @@ class AuditLog:
         engine: The database.
         signer: Signs the entries.
         clock: UTC.
-        head: Path of the newest entry's number and SHA-256.
+        folder: The data folder, for the public keys and the newest entry's number and SHA-256.
     """
 
-    def __init__(self, engine: Engine, signer: Signer, clock: Callable[[], datetime], head: Path) -> None:
+    def __init__(self, engine: Engine, signer: Signer, clock: Callable[[], datetime], folder: Path) -> None:
         self._engine = engine
         self._signer = signer
         self._clock = clock
-        self._head = head
+        self._head = folder / HEAD_NAME
+        self._public = folder / PUBLIC_NAME
 
-    @property
-    def public_keys(self) -> PublicKeys:
-        """The key that checks new entries, by its id."""
-        return {self._signer.id: self._signer.public}
+    def publish_key(self) -> None:
+        """Add our public key to the file of keys; earlier keys of the city stay.
+
+        Raises:
+            StorageError: The disk refuses.
+        """
+        add_public(self._public, self._signer)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -172,13 +187,18 @@ class AuditLog:
             return [msgspec.json.decode(row.line, type=AuditEntry) for row in connection.execute(query)]
 
     def faults(self, keys: PublicKeys | None = None) -> list[str]:
-        """What is wrong with the audit, in words; empty if it is whole."""
+        """What is wrong with the audit, in words; empty if it is whole.
+
+        Args:
+            keys: Public keys that were kept elsewhere; None takes those of the data folder.
+        """
+        known = keys or read_public(self._public)
         reasons: list[str] = []
         number, prev = 0, GENESIS
         for line in self._lines():
             number += 1
             entry = msgspec.json.decode(line, type=AuditEntry)
-            if not is_genuine(line, keys or self.public_keys, entry.key, entry.sig):
+            if not is_genuine(line, known, entry.key, entry.sig):
                 reasons.append(f"entry {entry.n}: its signature is wrong")
             if entry.n != number or entry.prev != prev:
                 reasons.append(f"entry {entry.n}: an entry before it is missing or changed")

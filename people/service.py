@@ -21,7 +21,7 @@ from city.storage.signatures import Signer
 from people import accounts as rows
 from people import attempts, sessions, tokens
 from people.accounts import Account
-from people.audit import HEAD_NAME, AuditEntry, AuditLog, Origin
+from people.audit import AuditEntry, AuditLog, Origin
 from people.errors import PeopleError
 from people.passwords import hash_password, is_password
 from people.rights import RIGHTS_OF, Identity, Right, check_grantable, parse_rights, parse_role
@@ -46,17 +46,18 @@ class People:
     Args:
         engine: The database, from `open_database`.
         signer: Signs the audit.
-        head: Path at which the audit's newest entry is noted.
+        folder: The data folder.
         clock: UTC.
     """
 
     def __init__(
-        self, engine: Engine, signer: Signer, head: Path, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self, engine: Engine, signer: Signer, folder: Path, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
         self._engine = engine
         self._reading = engine.execution_options(read_only=True)
         self._clock = clock
-        self.audit = AuditLog(engine, signer, clock, head)
+        self.audit = AuditLog(engine, signer, clock, folder)
+        self.audit.publish_key()
 
     def close(self) -> None:
         """Close all connections."""
@@ -408,7 +409,7 @@ def open_people(
         ConfigError: The address is wrong, or the database damaged or of a later version.
         RetryLaterError: The database does not answer, or the disk refuses.
     """
-    return People(open_database(data, url), Signer(secrets.audit_seed()), data / HEAD_NAME, clock)
+    return People(open_database(data, url), Signer(secrets.audit_seed()), data, clock)
 
 
 def _keep_an_administrator(connection: Connection, id_: str) -> None:

@@ -20,6 +20,7 @@ from city.inventory.addresses import address_doubt
 from city.inventory.codecs import codec_paths, read_saved_codec
 from city.inventory.loader import load_city
 from city.inventory.saved_profiles import read_saved_profile, saved_paths
+from city.runtime.local_token import local_token
 from city.runtime.options import add_settings, settings_from
 from city.runtime.secrets import KEY_NAME, Secrets, is_unused
 from city.runtime.service import city_folder, whole_city
@@ -194,7 +195,7 @@ def _check_depths(settings: Settings) -> Finding:
     """Containers whose sensor measures deeper than the inventory says that they are."""
     port, _ = _running_ports(settings)
     request = urllib.request.Request(api_url(settings.host, port, "/api/v1/system"))  # noqa: S310 - our own address
-    request.add_header("Authorization", f"Bearer {Secrets(settings.data).token('viewer')}")
+    request.add_header("Authorization", f"Bearer {local_token(settings, ['telemetry.read'])}")
     try:
         with urllib.request.urlopen(request, timeout=ANSWER_TIMEOUT_S) as answer:  # noqa: S310 - our own address
             too_deep = msgspec.json.decode(answer.read(), type=_System).too_deep

@@ -1,4 +1,4 @@
-"""`kota credentials`: accounts at the broker and tokens for the API, derived from the city's key."""
+"""`kota credentials`: accounts at the broker and at InfluxDB, derived from the city's key."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from city.errors import ConfigError
 from city.inventory.devices import SERVICE_USERS
 from city.runtime.gateways import Gateways
 from city.runtime.options import add_settings, settings_from
-from city.runtime.secrets import ROLES, Secrets
+from city.runtime.secrets import Secrets
 from city.runtime.service import whole_city
 from city.runtime.settings import Settings
 
@@ -21,19 +21,17 @@ _FORMATS: Final = "ingest.decoding.formats.registry"
 
 
 def run(argv: list[str]) -> int:
-    """Print an account, or a role's token; or make, list and revoke gateways."""
+    """Print an account; or make, list and revoke gateways."""
     args = _parser().parse_args(argv)
     settings = settings_from(args)
-    if [args.device, args.role, args.influx].count(None) != 2:  # noqa: PLR2004 - one of three is given
-        raise ConfigError("give a device's id, gateway, --role or --influx, one of them")
+    if (args.device is None) is (args.influx is None):
+        raise ConfigError("give a device's id, gateway or --influx, one of them")
     if args.device == GATEWAY:
         return _gateway(args, settings)
     if args.name or args.format or args.revoke:
         raise ConfigError("a second name, --format and --revoke belong to `kota credentials gateway`")
     secrets = Secrets(settings.data)
-    if args.role:
-        credentials = {"role": args.role, "token": secrets.token(args.role)}
-    elif args.influx:
+    if args.influx:
         credentials = {"account": args.influx, "password": secrets.influx(args.influx)}
     else:
         city = whole_city(settings)
@@ -48,13 +46,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kota credentials",
         description="Print the user, password and client id of a device at the broker, the account of another maker's "
-        "server (made at first, with --format), or the API token of a role.",
+        "server (made at first, with --format). `kota tokens make` makes a token for the API.",
     )
     parser.add_argument("device", nargs="?", help=f"A device's id, {GATEWAY!r}, or one of {', '.join(SERVICE_USERS)}.")
     parser.add_argument("name", nargs="?", help=f"With {GATEWAY!r}: the server's name; without, all are listed.")
     parser.add_argument("--format", action="append", metavar="FORMAT", help="What a new gateway speaks; may repeat.")
     parser.add_argument("--revoke", action="store_true", help="Take the gateway's account back.")
-    parser.add_argument("--role", choices=ROLES, help="An API token instead.")
     parser.add_argument("--influx", metavar="ACCOUNT", help="The password of an account at InfluxDB instead.")
     parser.add_argument("--json", action="store_true", help="One JSON object.")
     add_settings(parser, ("data", "city", "demo"))

@@ -32,9 +32,10 @@ _SECRET_BYTES: Final = 32
 _COST: Final = """A new key changes every secret of this city:
 - every device's and service's password at the broker, so that devices are shut out until each has its new one
   (`kota credentials DEVICE`, and `kota mosquitto` for Mosquitto's files);
-- the API tokens of all roles, the console's sessions and InfluxDB's derived passwords (`kota influx setup`);
+- InfluxDB's derived passwords (`kota influx setup`);
 - the hashes of clients of hotspots, which cannot be compared with those before;
-- the signature of the custody log: what was signed before is checked with the public key in evidence/custody.pub.
+- the signatures of custody log and audit: what was signed before is checked with the public keys in
+  evidence/custody.pub and audit.pub.
 Messages of other makers' devices that still wait in ingest's journal cannot be read any more: stop the city only when
 nothing waits. The old key stays beside the new one as secret.key.old-TIME.
 """

@@ -30,9 +30,10 @@ VERBS: Final[dict[str, Verb]] = {
         "validate inventory and settings, try each dependency; --live asks the running city too (--json)",
     ),
     "devices": Verb("city.cli.devices", "list the inventory (--json)"),
-    "credentials": Verb(
-        "city.cli.credentials", "print the account of a device or another maker's server, or an API token (--json)"
-    ),
+    "credentials": Verb("city.cli.credentials", "print the account of a device or another maker's server (--json)"),
+    "people": Verb("people.cli", "accounts of persons: list, add, link, role, disable, sign-out (--json)", ("people",)),
+    "tokens": Verb("people.cli", "tokens of services for the API: list, make, revoke (--json)", ("tokens",)),
+    "audit": Verb("people.cli", "who did what: list, verify (--json)", ("audit",)),
     "edge": Verb("edge.cli", "run a device's own agent: --device ID"),
     "deadletters": Verb("ingest.cli.ingest", "list messages that could not be understood, or replay them (--json)"),
     "device": Verb("ingest.cli.device", "other makers' devices: try or draft a profile, list, adopt (--json)"),

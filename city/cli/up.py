@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import subprocess
@@ -142,6 +143,22 @@ def _start(supervisor: Supervisor, *, simulator: bool, vision: bool) -> None:
         supervisor.start("vision", ["serve", "vision"])
 
 
+def _sign_in(settings: Settings) -> str:
+    """How to sign in: by the first administrator's link, until it was used."""
+    # In a process of its own: the database's library takes 28 MB, and this process stays.
+    command = [sys.executable, "-m", "city", "people", "first-link", "--json"]
+    done = subprocess.run(  # noqa: S603 - our own verb
+        command, env={**os.environ, **environment_of(settings)}, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        return f"  accounts {done.stderr.strip()}"
+    links = [row["link"] for row in json.loads(done.stdout)]
+    hint = "`kota people link NAME` makes a new link for who has forgotten the password"
+    return (
+        f"  first administrator, once, within 24 hours: {links[0]}" if links else f"  sign in with an account; {hint}"
+    )
+
+
 def _welcome(settings: Settings) -> str:
     name = load_city(city_folder(settings.city)).name
     marked = " (demo: simulated data)" if settings.demo else ""
@@ -152,7 +169,7 @@ def _welcome(settings: Settings) -> str:
         f"  API      http://{settings.host}:{settings.port}/api/v1",
         f"  MQTT     {settings.mqtt_host}:{settings.mqtt_port}{tls}  (`kota credentials DEVICE` prints an account)",
         f"  data     {settings.data}",
-        *([] if settings.demo else ["  sign in with a token of `kota credentials --role operator`"]),
+        *([] if settings.demo else [_sign_in(settings)]),
         "Ctrl-C stops everything.",
     ]
     return "\n".join(lines) + "\n"

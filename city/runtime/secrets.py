@@ -1,6 +1,6 @@
-"""The city's key and the secrets derived from it: passwords at the broker, tokens for the API, signing keys.
+"""The city's key and the secrets derived from it: passwords at the broker, signing keys.
 
-Reading never makes a key: a new one would silently change every password, token and signature of the city.
+Reading never makes a key: a new one would silently change every password and signature of the city.
 """
 
 from __future__ import annotations
@@ -12,15 +12,10 @@ import os
 import secrets
 import time
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from city.errors import ConfigError, StorageError
 from city.storage.atomic_files import replace_file
-
-Role = Literal["viewer", "operator", "admin"]
-
-ROLES: Final[tuple[Role, ...]] = ("viewer", "operator", "admin")
-"""Roles by ascending rights; a role has the rights of those before it."""
 
 KEY_NAME: Final = "secret.key"
 FINGERPRINT_NAME: Final = "secret.fingerprint"
@@ -101,18 +96,6 @@ class Secrets:
     def broker_seed(self) -> bytes:
         """The 32 bytes from which the key is made that signs the embedded broker's admissions."""
         return hmac.new(self._key, b"broker:admissions", hashlib.sha256).digest()
-
-    def token(self, role: Role) -> str:
-        """The bearer token of a role at the API."""
-        return f"{role}-{self._derive('api', role)}"
-
-    def role_of(self, token: str) -> Role | None:
-        """The role of a token; None if it is invalid. Compares in constant time."""
-        return next((role for role in ROLES if hmac.compare_digest(self.token(role).encode(), token.encode())), None)
-
-    def session_key(self) -> str:
-        """The key that signs the console's cookies."""
-        return self._derive("console", "session")
 
     def custody_seed(self) -> bytes:
         """The 32 bytes from which the key is made that signs the custody log of the evidence."""

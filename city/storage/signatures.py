@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 from city.errors import ConfigError
+from city.storage.atomic_files import replace_file
 
 _END: Final = "-----END PUBLIC KEY-----\n"
 _ID_DIGITS: Final = 16
@@ -75,6 +76,17 @@ def read_public(path: Path) -> dict[str, Ed25519PublicKey]:
     if not keys_by_id:
         raise ConfigError(f"{path}: holds no Ed25519 key")
     return keys_by_id
+
+
+def add_public(path: Path, signer: Signer) -> None:
+    """Add a signer's public key to a PEM file; the keys that it has stay.
+
+    Raises:
+        OSError, StorageError: The disk refuses.
+    """
+    known = path.read_text(encoding="ascii") if path.exists() else ""
+    if signer.public_pem() not in known:
+        replace_file(path, known + signer.public_pem())
 
 
 def is_signed(keys: PublicKeys, id_: str, body: bytes, signature: str) -> bool:

@@ -8,10 +8,13 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from city.runtime.secrets import ROLES, Secrets
+from city.runtime.local_token import local_token
+from city.runtime.settings import load_settings
+from people.rights import GRANTABLE, RIGHTS_OF, ROLES, Role
 from tests.attacks.target import Attempt, Target, allow_connections
 
 CLOSED_WITHIN_S: Final = 40.0
@@ -131,9 +134,8 @@ def every_route_by_everybody(target: Target) -> str:
     found = answer.read()
     link.close()
     paths = json.loads(found)["paths"] if answer.status == http.HTTPStatus.OK else _paths_known()
-    secrets = Secrets(target.data)
     identities = {"": "", "wrong": "Bearer wrong", "odd": "Bearer \xe9", "basic": "Basic %%%"}
-    identities |= {role: f"Bearer {secrets.token(role)}" for role in ROLES}
+    identities |= {role: f"Bearer {token_with(target.data, role)}" for role in ROLES}
     asked, wrong = 0, []
     for method, path in _questions(paths):
         for who, header in identities.items():
@@ -145,6 +147,11 @@ def every_route_by_everybody(target: Target) -> str:
                 wrong.append(f"{status} {method} {path} as {who or 'nobody'}")
     assert not wrong, "; ".join(wrong[:5])
     return f"{asked} requests over {len(paths)} routes by {len(identities)} identities, none answered with 5xx"
+
+
+def token_with(data: Path, role: Role) -> str:
+    """A token with the rights of a role that a token may have."""
+    return local_token(load_settings(data=data), sorted(RIGHTS_OF[role] & set(GRANTABLE)))
 
 
 def _authorised(header: str) -> dict[str, str]:

@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from api.app import create_app
 from ingest.store.parked.quarantine import QuarantinedMessage
+from tests.support.access import PASSWORD
 from tests.support.require import require_program
 from tests.support.waiting import wait_for
 from tests.unit.api.conftest import CITY, NOW, Stage
@@ -286,11 +287,12 @@ def test_an_operator_has_a_dead_letter_read_again(browser: Browser, city: Served
         assert "System" in page.title()
 
 
-def test_outside_a_demo_a_token_opens_the_console(browser: Browser, tmp_path: Path) -> None:
+def test_outside_a_demo_an_account_opens_the_console(browser: Browser, tmp_path: Path) -> None:
     with serving(tmp_path, demo=False) as real, looking(browser, real, DESKTOP) as page:
         page.goto("/devices/truck")
         assert page.url.endswith("/login")
-        page.locator("input[name=token]").fill(real.stage.token("viewer"))
+        page.fill("input[name=name]", real.stage.account("viewer").name)
+        page.fill("input[name=password]", PASSWORD)
         page.locator("form button").click()
         page.wait_for_function(STARTED)
         assert page.locator(".banner").count() == 0

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from city.inventory.zone_plans import plan_path, read_plan
 from city.inventory.zones import Zone, ZonePlan
 from tests.e2e.test_console import DESKTOP, TELEPHONE, Served, browser, looking, serving
+from tests.support.access import PASSWORD
 from tests.support.waiting import wait_for
 from tests.unit.api.conftest import NOW
 
@@ -246,7 +247,8 @@ def test_evidence_is_downloaded_by_operators_and_deleted_by_admins_with_a_reason
         assert download.value.suggested_filename == "c-9.zip"
         expect(page.get_by_role("button", name="Hapus bukti")).to_have_count(0)
         page.goto("/login")
-        page.fill("input[type=password]", city.stage.token("administrator"))
+        page.fill("input[name=name]", city.stage.account("administrator").name)
+        page.fill("input[type=password]", PASSWORD)
         page.press("input[type=password]", "Enter")
         page.goto("/dumping?case=c-9&lang=id")
         expect(page.locator(".custody")).to_contain_text("diekspor")

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from city.runtime.secrets import Secrets
+from city.runtime.local_token import local_token
+from city.runtime.settings import load_settings
 from tests.support.asking import answer_of, ask
 from tests.support.outside import ComposeOutside
 from tests.support.waiting import wait_for
@@ -47,7 +48,7 @@ def bring_up(city: ComposeOutside, *names: str) -> None:
 
 def address(city: ComposeOutside, path: str) -> tuple[str, str]:
     """Of the API, and a viewer's token."""
-    return f"http://127.0.0.1:{city.port}{path}", Secrets(city.data).token("viewer")
+    return f"http://127.0.0.1:{city.port}{path}", local_token(load_settings(data=city.data), ["telemetry.read"])
 
 
 def devices(city: ComposeOutside) -> list[dict[str, Any]]:

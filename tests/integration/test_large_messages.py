@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import threading
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from broker.client import ConnectionParams, Delivery
 from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES
 from broker.nats.reader import PULL_MAX_BYTES, QOS0_HELD_BYTES, StreamReader
+from city.runtime.local_token import local_token
+from city.runtime.settings import load_settings
 from ingest.store.duckdb.store import DuckStore
 from ingest.store.parked.dead_letters import DeadLetterQueue
 from tests.integration.test_http_hostile import request
@@ -52,15 +55,20 @@ class Place:
         queue = DeadLetterQueue(self.folder / "store" / "dead_letters.sqlite")
         return [letter.reason for letter in queue.find()]
 
+    @cached_property
+    def token(self) -> str:
+        """A token that may read."""
+        return local_token(load_settings(data=self.folder), ["telemetry.read"])
+
     def dead_letters(self) -> int:
         """How many there are, as the API says."""
-        token = self.broker.token("administrator")
+        token = self.token
         found = ask(f"http://127.0.0.1:{self.port}/api/v1/dead-letters", token) or {}
         return len(found.get("dead_letters", ()))
 
     def has(self, number: int) -> bool:
         """Whether an access point has a reading, as the API says."""
-        token = self.broker.token("viewer")
+        token = self.token
         found = ask(f"http://127.0.0.1:{self.port}/api/v1/devices/{ap_id(number)}/latest", token)
         return bool(found) and found["values"].get("clients", {}).get("value") == clients_of(number)
 

@@ -62,19 +62,21 @@ def test_a_harmed_key_is_refused_and_nothing_is_made(
 
 
 def test_the_right_key_put_back_opens_the_city_again(tmp_path: Path) -> None:
-    token = in_use(tmp_path).token("admin")
+    token = in_use(tmp_path).password("bin-0001")
     key = (tmp_path / "secret.key").read_bytes()
     another(tmp_path)
     with pytest.raises(ConfigError):
         Secrets.make(tmp_path)
     (tmp_path / "secret.key").write_bytes(key)
-    assert Secrets(tmp_path).token("admin") == token
+    assert Secrets(tmp_path).password("bin-0001") == token
 
 
 @pytest.mark.parametrize(
     "words",
     [
-        ["credentials", "--role", "admin"],
+        ["people", "list"],
+        ["tokens", "list"],
+        ["audit", "verify"],
         ["credentials", "bin-0001"],
         ["reconcile"],
         ["evidence", "verify"],
@@ -97,13 +99,13 @@ def test_no_verb_that_only_reads_makes_anything(
 def test_a_new_key_is_begun_on_purpose_only_and_says_what_it_costs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    token = in_use(tmp_path).token("admin")
+    token = in_use(tmp_path).password("bin-0001")
     gone(tmp_path)
     assert main(["secrets", "new-key", "--data", str(tmp_path)]) == 1
     assert "changes every secret" in capsys.readouterr().out
     assert not (tmp_path / "secret.key").exists()
     assert main(["secrets", "new-key", "--force", "--data", str(tmp_path)]) == 0
-    assert Secrets(tmp_path).token("admin") != token
+    assert Secrets(tmp_path).password("bin-0001") != token
     old = (tmp_path / "secret.key").read_bytes()
     assert main(["secrets", "new-key", "--force", "--data", str(tmp_path)]) == 0
     (aside,) = tmp_path.glob("secret.key.old-*")

@@ -246,7 +246,7 @@ NO_TEXTS_OF_OURS: Final = re.compile(
     r"|city/inventory/units\.py|ingest/decoding/drafting/(field_words|states)\.py|vision/models/known\.toml"
 )
 """The catalogues, messages of devices, and words that makers use, those of units and of classes among them."""
-ALSO_ENGLISH: Final = frozenset({"des", "gas", "itu", "rem", "sen"})
+ALSO_ENGLISH: Final = frozenset({"des", "gas", "itu", "operator", "rem", "sen"})
 """Words and abbreviations that both languages have, and a unit of CSS."""
 
 

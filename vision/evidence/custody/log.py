@@ -20,7 +20,7 @@ from broker.contract.codec import utc_ms
 from city.errors import ConfigError, StorageError
 from city.storage.atomic_files import replace_file
 from city.storage.file_lock import file_lock
-from city.storage.signatures import GENESIS, PublicKeys, Signer, sha256_of
+from city.storage.signatures import GENESIS, PublicKeys, Signer, add_public, sha256_of
 from vision.evidence.custody.chain import Entry, Head, Kind, parse_entry, parse_head, sign_entry
 
 log = structlog.get_logger("evidence")
@@ -101,10 +101,7 @@ class CustodyLog:
         """Add our public key to the file beside the log; earlier keys of the city stay."""
         if self._published:
             return
-        path = self._folder / PUBLIC_NAME
-        known = path.read_text(encoding="ascii") if path.exists() else ""
-        if self._signer.public_pem() not in known:
-            replace_file(path, known + self._signer.public_pem())
+        add_public(self._folder / PUBLIC_NAME, self._signer)
         self._published = True
 
     def _repair_end(self, handle: int) -> bytes:
