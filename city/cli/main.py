@@ -31,7 +31,8 @@ VERBS: Final[dict[str, Verb]] = {
     ),
     "devices": Verb("city.cli.devices", "list the inventory (--json)"),
     "credentials": Verb(
-        "city.cli.credentials", "print the account of a device or another maker's server, or an API token (--json)"
+        "city.cli.credentials",
+        "print the account of a device or another maker's server, or an API token; change a device's password (--json)",
     ),
     "edge": Verb("edge.cli", "run a device's own agent: --device ID"),
     "deadletters": Verb("ingest.cli.ingest", "list messages that could not be understood, or replay them (--json)"),

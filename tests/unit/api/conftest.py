@@ -23,6 +23,8 @@ from city.inventory.loader import builtin_city, load_city
 from city.inventory.model import Profile
 from city.inventory.provider import LiveInventory
 from city.runtime.gateways import Gateways
+from city.runtime.password_changes import PasswordChanges
+from city.runtime.passwords import Passwords
 from city.runtime.secrets import Secrets
 from ingest.codecs.runner import IsolatedCodecRunner
 from ingest.decoding.decoder import Decoder
@@ -139,6 +141,7 @@ class Stage:
             health=self.board,
             secrets=self.secrets,
             gateways=Gateways(self.folder),
+            passwords=Passwords(self.secrets, PasswordChanges(self.folder)),
             data=self.folder,
             evidence=EvidenceService(self.room, self.inventory, self.clear_key, lambda: now),
             reviews=self.reviews,
