@@ -13,6 +13,7 @@ from broker.quota import TrafficQuota
 from city.inventory.model import City, Profile
 from city.inventory.provider import InventoryProvider
 from city.runtime.gateways import Gateways
+from city.runtime.passwords import Passwords
 from city.runtime.secrets import Secrets
 from ingest.decoding.dry_run import DryRunResult
 from ingest.decoding.formats.port import CodecRunner
@@ -44,6 +45,7 @@ class ApiContext:
     secrets: Secrets
     people: People
     gateways: Gateways
+    passwords: Passwords
     data: Path
     evidence: EvidenceService
     reviews: ReviewService

@@ -13,6 +13,8 @@ from api.queries.evidence_service import EvidenceService
 from api.queries.reviews import ReviewService
 from city.inventory.model import Profile
 from city.runtime.gateways import Gateways
+from city.runtime.password_changes import PasswordChanges
+from city.runtime.passwords import Passwords
 from city.runtime.ports import PortTakenError, is_loopback
 from city.runtime.service import Runtime
 from ingest.codecs.runner import IsolatedCodecRunner
@@ -63,6 +65,7 @@ def serve(runtime: Runtime) -> None:
             secrets=runtime.secrets,
             people=people,
             gateways=Gateways(settings.data),
+            passwords=Passwords(runtime.secrets, PasswordChanges(settings.data)),
             data=settings.data,
             evidence=EvidenceService(room, runtime.inventory, settings.evidence_clear_key, clock),
             # Like an outbox of its own: a new life, so that its seqs are never taken for older ones.

@@ -11,7 +11,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -26,7 +26,6 @@ from broker.nats.config import (
     GATEWAY_KEEPER,
     GATEWAYS,
     KEEPER,
-    SIGN_IN_WITHIN_S,
     WATCHER,
     NatsLayout,
     conf_text,
@@ -35,6 +34,7 @@ from broker.nats.connection import open_connection
 from broker.nats.endpoint import Endpoint
 from broker.nats.jwt import JwtSigner
 from broker.nats.library import Client, JetStreamError, NatsError
+from broker.nats.revocations import Revocations
 from broker.nats.server import LogLines, ServerProcess
 from broker.nats.sign_ins import SignIns
 from broker.nats.state_streams import ensure_state_streams
@@ -55,8 +55,6 @@ MEMORY_SHED_BYTES: Final = 192 << 20
 """Memory from which on unauthenticated connections are ended: each may hold an incomplete packet."""
 MEMORY_OF_A_CONNECTION_BYTES: Final = 32 << 10
 """Allowance per connection on top."""
-SIGN_IN_SETTLED: Final = timedelta(seconds=SIGN_IN_WITHIN_S)
-"""An authentication that was answered before the account was removed has become a connection by then."""
 GUARD_EVERY_S: Final = 0.25
 UNAUTHENTICATED_SPARED: Final = 8
 """So few unauthenticated connections are not the cause and are kept: each holds at most 8 MiB."""
@@ -64,17 +62,18 @@ _TIMEOUT_S: Final = 5
 
 
 class AuthSource(NamedTuple):
-    """The city as the broker sees it: rights, passwords, and 32 bytes as the seed of the signing key."""
+    """The city as the broker sees it: rights, passwords, and 32 bytes as the seed of the signing key.
+
+    `is_password` says whether an account has a password now, `password_ids` has an id of each password that is valid.
+    `service_password` is the password of one of our own users in the server's configuration.
+    """
 
     city: str
     rights: Callable[[], Mapping[str, Rights]]
-    password_of: Callable[[str], str]
+    is_password: Callable[[str, str], bool]
+    password_ids: Callable[[str], frozenset[str]]
+    service_password: Callable[[str], str]
     seed: bytes
-
-
-class _Revoked(msgspec.Struct):
-    seen_at: datetime
-    ended_once: bool = False
 
 
 class EmbeddedBroker:
@@ -96,15 +95,12 @@ class EmbeddedBroker:
         self._on_alive = on_alive
         self._signer = JwtSigner(auth.seed)
         self._health = BrokerHealth(waiting_max_bytes=layout.max_bytes)
-        self._sign_ins = SignIns(Authenticator(auth.rights, auth.password_of), self._signer, self._health)
+        self._sign_ins = SignIns(Authenticator(auth.rights, auth.is_password), self._signer, self._health)
         self._lines = self._new_lines()
         self._ready = False
-        self._table: Mapping[str, Rights] = {}
-        self._passwords: Mapping[str, str] = {}
+        self._revocations = Revocations(auth.rights, auth.password_ids)
         self._received_bytes: dict[int, int] = {}
         """Bytes received by each of the gateways' connections, when last asked."""
-        self._revoked: dict[str, _Revoked] = {}
-        """Accounts that were removed or got another password, until none of their connections is older."""
 
     def run(self, stop: threading.Event) -> None:
         """Serve until `stop`. A store that the server cannot open is set aside, and it starts with a new one.
@@ -137,11 +133,11 @@ class EmbeddedBroker:
         return LogLines(self._sign_ins.note_silent, self._sign_ins.note_refused_topic)
 
     def _run_once(self, stop: threading.Event) -> None:
-        self._note_revoked()
+        self._revocations.note()
         conf = self._layout.folder / "nats-server.conf"
         self._layout.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         auth = self._auth
-        replace_private(conf, conf_text(self._layout, auth.city, self._signer.issuer, auth.password_of).encode())
+        replace_private(conf, conf_text(self._layout, auth.city, self._signer.issuer, auth.service_password).encode())
         self._lines = self._new_lines()
         self._ready = False
         server = ServerProcess(self._program, conf, self._lines.take)
@@ -163,7 +159,7 @@ class EmbeddedBroker:
             RetryLaterError: The server does not answer and was killed.
             NatsError, JetStreamError, TimeoutError, OSError: It cannot be reached.
         """
-        password_of = self._auth.password_of
+        password_of = self._auth.service_password
         async with contextlib.AsyncExitStack() as stack:
 
             async def enter(user: str) -> Client:
@@ -227,12 +223,12 @@ class EmbeddedBroker:
             elif (missed := missed + 1) >= MISSED_HEALTH_MAX:
                 server.kill()
                 raise RetryLaterError("nats-server did not answer any more and was killed")
-            self._note_revoked()
-            await self._end_removed_accounts(system)
+            self._revocations.note()
+            await self._revocations.end_connections(system)
             if certificate != (certificate := _certificate_mtime(self._layout.tls)):
                 log.info("broker.certificate_changed")
                 server.reload()
-            self._sign_ins.report()
+            self._sign_ins.report(self._layout.folder)
             await sweeper.sweep_if_due(time.monotonic())
             await self._guard_memory(system, stop)
 
@@ -274,7 +270,7 @@ class EmbeddedBroker:
         self._received_bytes = {link.id: link.received_bytes for link in connections}
         exceeding = [link for link in connections if link.user != GATEWAY_KEEPER and quota.wait_s(link.user, now_s)]
         for link in exceeding:
-            self._sign_ins.note_exceeded(link.address)
+            self._sign_ins.note_exceeded(link.user, link.address)
         if exceeding:
             log.warning("broker.gateway_over_quota", users=sorted({link.user for link in exceeding}))
             await system.end(exceeding)
@@ -287,38 +283,6 @@ class EmbeddedBroker:
         for connection in unauthenticated:
             self._sign_ins.note_shed(connection.address)
         await system.end(unauthenticated)
-
-    def _note_revoked(self) -> None:
-        """Record accounts that were removed or got another password since the last call."""
-        table = self._auth.rights()
-        if table is self._table:
-            return
-        self._table = table
-        passwords = _passwords(self._auth)
-        for user in [name for name, password in self._passwords.items() if passwords.get(name) != password]:
-            self._revoked[user] = _Revoked(datetime.now(UTC))
-            log.info("broker.account_gone", user=user)
-        self._passwords = passwords
-
-    async def _end_removed_accounts(self, system: SystemAccount) -> None:
-        """End connections that authenticated before their account was removed.
-
-        The first time, all connections of the user end, whatever the clock says: a client with the new password
-        reconnects. Later calls find connections that were being authenticated at that time.
-        """
-        for user, revoked in list(self._revoked.items()):
-            with contextlib.suppress(NatsError, TimeoutError, ValueError):
-                connections = await system.connections_of(user)
-                stale = [link for link in connections if not revoked.ended_once or link.since <= revoked.seen_at]
-                await system.end(stale)
-                revoked.ended_once = True
-                if not stale and datetime.now(UTC) - revoked.seen_at > SIGN_IN_SETTLED:
-                    del self._revoked[user]
-
-
-def _passwords(auth: AuthSource) -> dict[str, str]:
-    """Account to password; a recreated account is recognised by its new password."""
-    return {user: auth.password_of(user) for user in auth.rights()}
 
 
 def _certificate_mtime(tls: Path | None) -> float:

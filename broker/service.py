@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from broker.accounts import CurrentRights, password_of
+from broker.accounts import AccountPasswords, CurrentRights
 from broker.embedded import AuthSource, EmbeddedBroker
 from broker.nats.config import NatsLayout
 from broker.nats.server import find_program
 from city.errors import ConfigError
 from city.runtime.gateways import Gateways
+from city.runtime.password_changes import PasswordChanges
+from city.runtime.passwords import Passwords
 from city.runtime.ports import is_loopback
 from city.runtime.service import Runtime
 
@@ -30,8 +32,9 @@ def serve(runtime: Runtime) -> None:
         settings.data.resolve() / "tls" if settings.mqtt_ca else None,
     )
     secrets = runtime.secrets
+    passwords = AccountPasswords(secrets, gateways, Passwords(secrets, PasswordChanges(settings.data)))
     facts = AuthSource(
-        runtime.city.id, rights, lambda user: password_of(secrets, gateways, user), secrets.broker_seed()
+        runtime.city.id, rights, passwords.is_valid, passwords.valid_ids, secrets.password, secrets.broker_seed()
     )
     program = find_program(settings.nats_server)
     EmbeddedBroker(program, layout, facts, on_alive=lambda: runtime.beat("broker")).run(runtime.stop)

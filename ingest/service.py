@@ -17,7 +17,7 @@ import structlog
 from broker.client import BusClient, ConnectionParams, connection_params
 from broker.mqtt5_subscriber import Mqtt5Subscriber
 from broker.mqtt_reader import MqttReader
-from broker.nats.endpoint import endpoint_path
+from broker.nats.endpoint import READER, endpoint_path
 from broker.nats.reader import StreamReader
 from city.backup.snapshot import Copier
 from city.errors import RetryLaterError
@@ -215,13 +215,20 @@ def make_bus(settings: Settings, login: ConnectionParams) -> IntakeBus:
             return BusClient(login)
 
 
+def _login(runtime: Runtime) -> ConnectionParams:
+    """The account of ingest: at the embedded broker's stream a user of its own, which no setting changes."""
+    if runtime.settings.mqtt_client == "nats":
+        login = connection_params(runtime.settings, READER, runtime.secrets.password(READER))
+        return msgspec.structs.replace(login, user=READER)  # whatever the settings name
+    return connection_params(runtime.settings, "ingest", runtime.mqtt_password("ingest"), persistent=True)
+
+
 def serve(runtime: Runtime) -> None:
     """Run ingest until the runtime stops."""
     tune_interpreter()
     settings = runtime.settings
     opened = runtime.share("store", lambda: open_store(settings, runtime.inventory))
-    login = connection_params(settings, "ingest", runtime.mqtt_password("ingest"), persistent=True)
-    ingest = Ingest(settings, runtime.inventory, login, opened, runtime.share("codecs", IsolatedCodecRunner))
+    ingest = Ingest(settings, runtime.inventory, _login(runtime), opened, runtime.share("codecs", IsolatedCodecRunner))
     ingest.intake.on_iteration = lambda: runtime.beat("ingest-intake")
     threads = [runtime.thread(name, lambda part=part: part(runtime.stop)) for name, part in ingest.parts.items()]  # type: ignore[misc]
     next_retention = datetime.now(UTC)

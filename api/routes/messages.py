@@ -56,7 +56,7 @@ def _account_of(request: Request) -> tuple[str, str]:
 
 
 def _is_password(context: ApiContext, user: str, password: str) -> bool:
-    return bool(password) and hmac.compare_digest(context.secrets.password(user).encode(), password.encode())
+    return bool(password) and context.passwords.is_valid(user, password)
 
 
 def _sender(check: Callable[[Request], int], account: str) -> SenderDependency:

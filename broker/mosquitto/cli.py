@@ -8,11 +8,13 @@ import pwd
 from pathlib import Path
 from typing import Final
 
-from broker.accounts import CurrentRights, password_of
+from broker.accounts import AccountPasswords, CurrentRights
 from broker.mosquitto.files import TLS_FILES, MosquittoLayout, texts
 from city.errors import ConfigError
 from city.runtime.gateways import Gateways
 from city.runtime.options import add_settings, settings_from
+from city.runtime.password_changes import PasswordChanges, utc_now
+from city.runtime.passwords import Passwords
 from city.runtime.secrets import Secrets
 from city.runtime.service import whole_city
 from city.runtime.settings import Settings
@@ -34,7 +36,16 @@ def run(argv: list[str]) -> int:
         print(f"start Mosquitto, or start it again: mosquitto -c {layout.folder / 'mosquitto.conf'}")
     elif any(written.values()):
         print("a running Mosquitto reads them at SIGHUP: kill -HUP its process")
+    for line in _overlap_lines(settings):
+        print(line)
     return 0
+
+
+def _overlap_lines(settings: Settings) -> list[str]:
+    """What is said of accounts whose old password is still valid at the embedded broker and over HTTP."""
+    now, changes = utc_now(), PasswordChanges(settings.data).changes()
+    users = [user for user, change in changes.items() if change and change.old_at(now)]
+    return [f"Mosquitto accepts the new password only, without an overlap: {', '.join(users)}"] if users else []
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -84,7 +95,7 @@ def write(settings: Settings, layout: MosquittoLayout) -> dict[str, bool]:
     """Write the files; return for each whether it changed.
 
     Raises:
-        ConfigError: The inventory is wrong, or a folder or file cannot be written.
+        ConfigError: The inventory is wrong, a changed password cannot be read, or a folder or file cannot be written.
     """
     city = whole_city(settings)
     gateways = Gateways(settings.data)
@@ -93,7 +104,8 @@ def write(settings: Settings, layout: MosquittoLayout) -> dict[str, bool]:
     group = _account(layout.user).pw_gid if layout.user else -1
     mode = _GROUP_MODE if layout.user else _OWN_MODE
     secrets = Secrets.make(settings.data)
-    wanted = texts(layout, rights, lambda user: password_of(secrets, gateways, user))
+    passwords = AccountPasswords(secrets, gateways, Passwords(secrets, PasswordChanges(settings.data)))
+    wanted = texts(layout, rights, passwords.newest_hash)
     return {name: replace_file(layout.folder / name, text, mode=mode, group=group) for name, text in wanted.items()}
 
 

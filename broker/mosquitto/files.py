@@ -5,9 +5,6 @@ Source: mosquitto.conf(5) and mosquitto_passwd(1) of 2.0.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -30,11 +27,6 @@ CONNECTIONS_MAX: Final = 16_384
 """Upper limit of a listener's connections."""
 TLS_FILES: Final = {"cafile": "ca.crt", "certfile": "server.crt", "keyfile": "server.key"}
 
-_ITERATIONS: Final = 101
-"""Mosquitto's own default; a password of 160 random bits needs no stretching."""
-_SALT_BYTES: Final = 12
-"""Mosquitto 2.0 refuses any other length."""
-
 
 class MosquittoLayout(NamedTuple):
     """Paths, all absolute, and ports.
@@ -52,12 +44,14 @@ class MosquittoLayout(NamedTuple):
     user: str = ""
 
 
-def texts(layout: MosquittoLayout, rights: Mapping[str, Rights], password_of: Callable[[str], str]) -> dict[str, str]:
+def texts(
+    layout: MosquittoLayout, rights: Mapping[str, Rights], hash_of: Callable[[str], str | None]
+) -> dict[str, str]:
     """The content of each file by its name."""
     return {
         "mosquitto.conf": conf_text(layout, accounts=len(rights)),
         "acl": acl_text(rights),
-        "passwd": passwd_text(rights, password_of),
+        "passwd": passwd_text(rights, hash_of),
     }
 
 
@@ -126,13 +120,6 @@ def _topics(access: str, filters: Iterable[str]) -> list[str]:
     return [f"topic {access} {topic_filter}" for topic_filter in filters]
 
 
-def passwd_text(users: Iterable[str], password_of: Callable[[str], str]) -> str:
-    """The `password_file`, one line per account."""
-    return "".join(f"{user}:{_hash_password(user, password_of(user))}\n" for user in users)
-
-
-def _hash_password(user: str, password: str) -> str:
-    """Mosquitto's `$7$`: PBKDF2 with SHA-512. The salt is derived from the password: the file is reproducible."""
-    salt = hmac.digest(password.encode(), f"salt:{user}".encode(), "sha256")[:_SALT_BYTES]
-    digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, _ITERATIONS)
-    return f"$7${_ITERATIONS}${b64encode(salt).decode()}${b64encode(digest).decode()}"
+def passwd_text(users: Iterable[str], hash_of: Callable[[str], str | None]) -> str:
+    """The `password_file`, one line per account. An account without a hash has no line: Mosquitto refuses it."""
+    return "".join(f"{user}:{hash_}\n" for user in users if (hash_ := hash_of(user)))

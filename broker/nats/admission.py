@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal
@@ -18,9 +17,10 @@ DELAY_STEP_S: Final = 0.25
 DELAY_MAX_S: Final = 4.0
 """The delay of a refusal grows with each failure of its address up to this; a correct password is never delayed."""
 FORGIVEN_AFTER_S: Final = 300.0
-REPORT_EVERY_S: Final = 60.0
 
 _RESERVED: Final = ("$JS.>", "$MQTT.>", "$SYS.>", "$KV.>", "$O.>", "kota.>")
+_UNREADABLE: Final = ("$JS.>", "$SYS.>")
+"""What nobody subscribes to, whatever its filters. `$MQTT.>` is not among them: the server subscribes there itself."""
 
 Reason = Literal[
     "unknown_account",
@@ -49,19 +49,19 @@ class Authenticator:
 
     Args:
         rights: The table.
-        password_of: The password of an account.
+        is_password: Whether an account has a password now.
     """
 
-    def __init__(self, rights: Callable[[], Mapping[str, Rights]], password_of: Callable[[str], str]) -> None:
+    def __init__(self, rights: Callable[[], Mapping[str, Rights]], is_password: Callable[[str, str], bool]) -> None:
         self._rights = rights
-        self._password_of = password_of
+        self._is_password = is_password
 
     def authenticate(self, sign_in: SignIn) -> Rights | Reason:
         """The client's rights, or the reason for refusing it."""
         rights = self._rights().get(sign_in.user)
         if rights is None:
             return "unknown_account"
-        if not hmac.compare_digest(self._password_of(sign_in.user).encode(), sign_in.password.encode()):
+        if not self._is_password(sign_in.user, sign_in.password):
             return "wrong_password"
         if sign_in.client_id != sign_in.user and (not rights.is_gateway or sign_in.client_id in self._rights()):
             return "foreign_client_id"
@@ -72,7 +72,7 @@ def in_server_terms(rights: Rights) -> dict[str, Any]:
     """Rights as permissions and limits of nats-server; without filters everything is denied."""
     return {
         "pub": _permission(rights.writes, _RESERVED if rights.is_gateway else ()),
-        "sub": _permission(rights.reads, ()),
+        "sub": _permission(rights.reads, _UNREADABLE),
         "subs": -1,
         "data": -1,
         "payload": -1,
@@ -93,37 +93,22 @@ def _permission(filters: tuple[str, ...], denied: tuple[str, ...]) -> dict[str, 
 class _Failures(msgspec.Struct):
     count: int = 0
     last_s: float = 0.0
-    unreported: dict[str, int] = msgspec.field(default_factory=dict)
-    reported_s: float = -REPORT_EVERY_S
 
 
-class Failures:
-    """Failed sign-ins by address, bounded; the address that failed longest ago is evicted."""
+class FailureDelays:
+    """Delays of refusals by address, bounded; the address that failed longest ago is evicted."""
 
     def __init__(self) -> None:
         self._addresses: OrderedDict[str, _Failures] = OrderedDict()
-        self.total = 0
 
-    def note(self, address: str, reason: Reason, now_s: float) -> float:
+    def add_failure(self, address: str, now_s: float) -> float:
         """Count a failure; return the delay of its answer in seconds."""
         failures = self._addresses.pop(address, None)
         if failures is None or now_s - failures.last_s > FORGIVEN_AFTER_S:
-            failures = _Failures(reported_s=failures.reported_s if failures else -REPORT_EVERY_S)
+            failures = _Failures()
         self._addresses[address] = failures
         if len(self._addresses) > ADDRESSES_MAX:
             self._addresses.popitem(last=False)
         failures.count += 1
         failures.last_s = now_s
-        failures.unreported[reason] = failures.unreported.get(reason, 0) + 1
-        self.total += 1
         return min(DELAY_MAX_S, DELAY_STEP_S * failures.count)
-
-    def due(self, now_s: float) -> list[tuple[str, dict[str, int]]]:
-        """Addresses with unreported failures (reason to count), each at most once a minute."""
-        reports = []
-        for address, failures in self._addresses.items():
-            if failures.unreported and now_s - failures.reported_s >= REPORT_EVERY_S:
-                reports.append((address, failures.unreported))
-                failures.unreported = {}
-                failures.reported_s = now_s
-        return reports

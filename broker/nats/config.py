@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES
 from broker.contract.topics import canary_topic, subscription
+from broker.nats.endpoint import READER
 from broker.nats.subjects import FROM_GATEWAYS, MESSAGES, RETAINED, RETAINED_MESSAGES, STREAM, subject_of
 
 ACCOUNT: Final = "KOTA"
@@ -25,7 +26,6 @@ GATEWAY_KEEPER: Final = "gateway-keeper"
 """The service's user in the gateways' account."""
 WATCHER: Final = "watcher"
 """The service's user in the system account: lists connections and ends them."""
-READER: Final = "ingest"
 CONNECTIONS_MAX: Final = 16_384
 HEADER_BYTES: Final = 512
 """Bytes that nats-server adds to a payload before it checks the limit."""
@@ -58,11 +58,10 @@ def conf_text(layout: NatsLayout, city: str, issuer: str, password_of: Callable[
     is above the stream's, which refuses new messages when it is reached.
     """
 
-    def user(name: str, *connections: str, **more: object) -> dict[str, object]:
-        types = ["STANDARD", *connections]
-        return {"user": name, "password": password_of(name), "allowed_connection_types": types, **more}
+    def user(name: str, **more: object) -> dict[str, object]:
+        return {"user": name, "password": password_of(name), "allowed_connection_types": ["STANDARD"], **more}
 
-    city_users = [user(KEEPER), user(READER, "MQTT", permissions=_reader_permissions(city))]
+    city_users = [user(KEEPER), user(READER, permissions=_reader_permissions(city))]
     conf = {
         "server_name": f"kota-{city}",
         "listen": "127.0.0.1:-1",

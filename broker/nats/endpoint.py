@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import msgspec
+
+READER: Final = "stream-reader"
+"""The user of ingest at that address. Its password is the key's: who reads it there can read the key as well."""
 
 
 def endpoint_path(data: Path) -> Path:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 import structlog
 
 from broker.access import CONNECTIONS_OF_A_GATEWAY, Rights
 from broker.health import BrokerHealth
-from broker.nats.admission import Authenticator, Failures, Reason, SignIn, in_server_terms
+from broker.nats.admission import Authenticator, FailureDelays, Reason, SignIn, in_server_terms
 from broker.nats.config import ACCOUNT, GATEWAYS
 from broker.nats.jwt import AuthRequest, JwtSigner, read_request
 from broker.nats.library import Client, Msg, NatsError
 from broker.nats.system import SystemAccount
 from broker.quota import TrafficQuota
+from broker.refusals import RefusalCounter, append_refusals, shorten_unknown
 from city.errors import PayloadError
 
 log = structlog.get_logger("broker")
@@ -43,7 +46,8 @@ class SignIns:
         self._authenticator = authenticator
         self._signer = signer
         self._health = health
-        self._failures = Failures()
+        self._delays = FailureDelays()
+        self._refusals = RefusalCounter()
         self._tasks: set[asyncio.Task[None]] = set()
         self._system: SystemAccount | None = None
         self._serving = asyncio.Event()
@@ -65,32 +69,42 @@ class SignIns:
     def note_silent(self, address: str) -> None:
         """Count a client that connected and did not authenticate in time."""
         self._health.silent_total += 1
-        self._failures.note(address, "silent", time.monotonic())
+        self._note_refusal("", address, "silent")
 
     def note_refused_topic(self, address: str) -> None:
         """Count a client that was disconnected for a topic that the server cannot carry; nothing was acknowledged."""
         self._health.refused_topics_total += 1
         self._health.refused_topic_at = time.time()
-        self._failures.note(address, "topic_with_white_space", time.monotonic())
+        self._note_refusal("", address, "topic_with_white_space")
 
-    def note_exceeded(self, address: str) -> None:
+    def note_exceeded(self, user: str, address: str) -> None:
         """Count a connection of a gateway that was ended because its account was over its quota."""
         self._health.over_quota_total += 1
-        self._failures.note(address, "too_many_bytes", time.monotonic())
+        self._note_refusal(user, address, "too_many_bytes")
 
     def note_shed(self, address: str) -> None:
         """Count an unauthenticated connection that was ended because memory was short."""
         self._health.shed_total += 1
-        self._failures.note(address, "shed", time.monotonic())
+        self._note_refusal("", address, "shed")
 
-    def report(self) -> None:
-        """Log failures by address: one line a minute each."""
-        for address, reasons in self._failures.due(time.monotonic()):
-            log.warning("broker.refused", address=address, **reasons)
+    def report(self, folder: Path) -> None:
+        """Log refusals by account and reason, each at most once a minute, and append them to the file in a folder."""
+        refusals = self._refusals.due(time.monotonic(), datetime.now(UTC))
+        for refusal in refusals:
+            log.warning(
+                "broker.refused",
+                user=refusal.user,
+                reason=refusal.reason,
+                address=refusal.address,
+                count=refusal.count,
+            )
+        if refusals:
+            with contextlib.suppress(OSError):  # a full disk: the log has them
+                append_refusals(folder, refusals)
 
     async def _on_request(self, message: Msg) -> None:
         if len(message.data) > REQUEST_MAX_BYTES:  # not even read: the server closes the connection by itself
-            self._note_failure("", "oversized")
+            self._note_failure("", "", "oversized")
             return
         try:
             request = read_request(message.data)
@@ -116,7 +130,7 @@ class SignIns:
             account = GATEWAYS if outcome.is_gateway else ACCOUNT
             answer = self._signer.admission(request, account, request.connect_opts.user, in_server_terms(outcome))
         else:
-            wait_s = self._note_failure(request.client_info.host, outcome)
+            wait_s = self._note_failure(request.connect_opts.user, request.client_info.host, outcome)
             answer = self._signer.refusal(request, outcome)
             if len(self._tasks) <= DELAYED_MAX:
                 await asyncio.sleep(wait_s)
@@ -150,6 +164,11 @@ class SignIns:
         with contextlib.suppress(NatsError, OSError):
             await message.respond(answer)
 
-    def _note_failure(self, address: str, reason: Reason) -> float:
+    def _note_failure(self, user: str, address: str, reason: Reason) -> float:
+        """Count a refused sign-in; return the delay of its answer in seconds."""
         self._health.refused_total += 1
-        return self._failures.note(address, reason, time.monotonic())
+        return self._note_refusal(user, address, reason)
+
+    def _note_refusal(self, user: str, address: str, reason: Reason) -> float:
+        self._refusals.note(shorten_unknown(user) if reason == "unknown_account" else user, address, reason)
+        return self._delays.add_failure(address, time.monotonic())

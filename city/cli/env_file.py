@@ -31,7 +31,8 @@ _SECRET_BYTES: Final = 32
 
 _COST: Final = """A new key changes every secret of this city:
 - every device's and service's password at the broker, so that devices are shut out until each has its new one
-  (`kota credentials DEVICE`, and `kota mosquitto` for Mosquitto's files);
+  (`kota credentials DEVICE`, and `kota mosquitto` for Mosquitto's files); passwords that were changed one at a time
+  (`kota credentials --list`) are not derived from the key and stay valid;
 - InfluxDB's derived passwords (`kota influx setup`);
 - the hashes of clients of hotspots, which cannot be compared with those before;
 - the signatures of custody log and audit: what was signed before is checked with the public keys in

@@ -30,7 +30,10 @@ VERBS: Final[dict[str, Verb]] = {
         "validate inventory and settings, try each dependency; --live asks the running city too (--json)",
     ),
     "devices": Verb("city.cli.devices", "list the inventory (--json)"),
-    "credentials": Verb("city.cli.credentials", "print the account of a device or another maker's server (--json)"),
+    "credentials": Verb(
+        "city.cli.credentials",
+        "print the account of a device or another maker's server; change a device's password (--json)",
+    ),
     "people": Verb("people.cli", "accounts of persons: list, add, link, role, disable, sign-out (--json)", ("people",)),
     "tokens": Verb("people.cli", "tokens of services for the API: list, make, revoke (--json)", ("tokens",)),
     "audit": Verb("people.cli", "who did what: list, verify (--json)", ("audit",)),

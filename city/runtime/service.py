@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Collection
 from functools import cached_property
@@ -10,12 +11,14 @@ from typing import Protocol, TypeVar, cast
 
 import structlog
 
+from city.errors import ConfigError
 from city.inventory.additions import InventoryAdditions
 from city.inventory.loader import builtin_city, load_city
 from city.inventory.model import City
 from city.inventory.provider import LiveInventory
 from city.inventory.tables import release_validators
 from city.runtime.heartbeats import HeartbeatRegistry
+from city.runtime.password_changes import PasswordChanges
 from city.runtime.secrets import Secrets
 from city.runtime.settings import Settings
 
@@ -88,8 +91,16 @@ class Runtime:
         return Secrets.make(self.settings.data)
 
     def mqtt_password(self, user: str) -> str:
-        """The password set for this process, or the user's own, derived from the city's key."""
-        return self.settings.mqtt_password.get_secret_value() or self.secrets.password(user)
+        """The password set for this process, or the user's own, derived from the city's key.
+
+        A changed password is known to the setting alone; without it the broker may refuse the derived one.
+        """
+        if password := self.settings.mqtt_password.get_secret_value():
+            return password
+        with contextlib.suppress(ConfigError):  # it is in the log
+            if PasswordChanges(self.settings.data).change_of(user):
+                log.warning("mqtt.password_changed", user=user, setting="KOTA_MQTT_PASSWORD")
+        return self.secrets.password(user)
 
     def share(self, name: str, make: Callable[[], ClosableT]) -> ClosableT:
         """What several services of this process use together, such as the store: made at the first call.

@@ -15,7 +15,7 @@ from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES
 from city.runtime.certificates import CA, ensure_certificates, names_of
 from city.runtime.gateways import Gateways
 from tests.support.brokers import BrokerName, RunningBroker, free_port
-from tests.support.clients import Connected
+from tests.support.clients import Connected, answer_to
 from tests.support.waiting import wait_for
 
 OWN = "kota/v1/kupang/bin/bin-0001"
@@ -34,22 +34,6 @@ def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RunningBr
     yield made
     made.kill()
     print(made.log()[-3000:])
-
-
-def answer_to(broker: RunningBroker, user: str | None, password: str | None, client_id: str) -> int:
-    """MQTT 3.1.1's return code for a connect, -1 when the broker hangs up without one."""
-    answers: list[int] = []
-    client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=client_id, reconnect_on_failure=False)
-    if user is not None:
-        client.username_pw_set(user, password)
-    client.on_connect = lambda _c, _d, _f, code, _p: answers.append(code.value)
-    client.on_disconnect = lambda *_: answers.append(-1)
-    client.connect("127.0.0.1", broker.port)
-    client.loop_start()
-    wait_for(lambda: answers, "an answer")
-    client.disconnect()
-    client.loop_stop()
-    return answers[0]
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ CLOSED, ACCEPTED = b"", b"\x20\x02\x00\x00"
 
 
 def service_password(user: str) -> str:
-    return PASSWORD if user in RIGHTS else f"of-{user}"
+    return f"of-{user}"
 
 
 def read_answer(link: socket.socket) -> bytes:
@@ -40,6 +40,10 @@ def read_answer(link: socket.socket) -> bytes:
         return link.recv(16)
     except ConnectionResetError:
         return CLOSED
+
+
+def is_password(user: str, password: str) -> bool:
+    return user == DEVICE and password == PASSWORD
 
 
 @pytest.fixture
@@ -50,7 +54,9 @@ def port() -> int:
 @pytest.fixture
 def broker(tmp_path: Path, port: int) -> EmbeddedBroker:
     layout = NatsLayout(tmp_path / "broker", "127.0.0.1", port, 64 << 20)
-    auth = AuthSource("kupang", lambda: RIGHTS, service_password, bytes(32))
+    auth = AuthSource(
+        "kupang", lambda: RIGHTS, is_password, lambda _: frozenset({"derived"}), service_password, bytes(32)
+    )
     return EmbeddedBroker(find_program(""), layout, auth)
 
 

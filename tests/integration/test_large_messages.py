@@ -12,6 +12,7 @@ import pytest
 
 from broker.client import ConnectionParams, Delivery
 from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES
+from broker.nats.endpoint import READER
 from broker.nats.reader import PULL_MAX_BYTES, QOS0_HELD_BYTES, StreamReader
 from city.runtime.local_token import local_token
 from city.runtime.settings import load_settings
@@ -164,7 +165,7 @@ class Slow:
         """Connect."""
         self.received: list[Delivery] = []
         self.has_room = threading.Event()
-        login = ConnectionParams("127.0.0.1", broker.port, "ingest", broker.password("ingest"), "ingest")
+        login = ConnectionParams("127.0.0.1", broker.port, READER, broker.password(READER), READER)
         self.bus = StreamReader(login, broker.folder / "broker" / "endpoint.json")
         self.bus.listen(
             on_messages=self.received.extend,

@@ -6,12 +6,15 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from broker.mosquitto.cli import layout_of, write
+from broker.mosquitto.cli import layout_of, run, write
+from city.errors import ConfigError
 from city.runtime.gateways import Gateways
+from city.runtime.password_changes import PasswordChanges
 from city.runtime.settings import load_settings
 from tests.support.brokers import RunningBroker, free_port
 from tests.support.clients import Connected
@@ -76,6 +79,42 @@ def test_a_gateway_that_is_revoked_is_shut_out_by_a_signal(broker: RunningBroker
     write(settings, layout)
     broker.process.send_signal(signal.SIGHUP)
     wait_for(lambda: mosquitto_pub(broker.port, *account) == NOT_AUTHORISED, "the revocation")
+
+
+def test_a_renewed_password_counts_from_the_next_files_on_without_an_overlap(
+    broker: RunningBroker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--out", str(broker.folder / "mosquitto"), "--data", str(broker.folder), "--bind", "127.0.0.1"]
+    options += ["--mqtt-port", str(broker.port), *(["--user", "root"] if os.geteuid() == 0 else [])]
+    changes, derived = PasswordChanges(broker.folder), broker.secrets.password("bin-0001")
+    old = ("-u", "bin-0001", "-P", derived)
+    password, _ = changes.renew("bin-0001", derived, timedelta(days=1), datetime.now(UTC))
+    new = ("-u", "bin-0001", "-P", password)
+    assert mosquitto_pub(broker.port, *old) == 0
+    assert mosquitto_pub(broker.port, *new) == NOT_AUTHORISED
+    with Connected(broker, "bin-0001") as device, Connected(broker, "bin-0002") as bystander:
+        assert run(options) == 0
+        assert "without an overlap: bin-0001" in capsys.readouterr().out
+        broker.signal(signal.SIGHUP)
+        wait_for(lambda: not device.bus.connected.is_set(), "the end of its connection")
+        assert mosquitto_pub(broker.port, *new) == 0
+        assert mosquitto_pub(broker.port, *old) == NOT_AUTHORISED
+        assert bystander.bus.connects == 1
+    assert mosquitto_pub(broker.port, "-u", "bin-0002", "-P", password) == NOT_AUTHORISED
+    changes.revoke("bin-0001", datetime.now(UTC))
+    run(options)
+    broker.signal(signal.SIGHUP)
+    wait_for(lambda: mosquitto_pub(broker.port, *new) == NOT_AUTHORISED, "the revocation")
+    assert mosquitto_pub(broker.port, *old) == NOT_AUTHORISED
+
+
+def test_a_damaged_password_leaves_the_files_as_they_are(broker: RunningBroker) -> None:
+    PasswordChanges(broker.folder).revoke("bin-0001", datetime.now(UTC))
+    (broker.folder / "passwords" / "bin-0001.json").write_text("{")
+    before = (broker.folder / "mosquitto" / "passwd").read_bytes()
+    with pytest.raises(ConfigError, match="no password of bin-0001 is accepted"):
+        run(["--out", str(broker.folder / "mosquitto"), "--data", str(broker.folder)])
+    assert (broker.folder / "mosquitto" / "passwd").read_bytes() == before
 
 
 def test_devices_come_in_over_tls_and_know_whom_they_talk_to(tmp_path: Path) -> None:

@@ -7,7 +7,12 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
+import paho.mqtt.client as paho
+from msgspec import structs
+from paho.mqtt.enums import CallbackAPIVersion
+
 from broker.client import BusClient, ConnectionParams, Delivery
+from broker.nats.endpoint import READER
 from broker.nats.reader import StreamReader
 from tests.support.brokers import RunningBroker
 from tests.support.waiting import wait_for
@@ -55,6 +60,7 @@ class Connected:
 
     def _stream_reader(self, broker: RunningBroker, login: ConnectionParams) -> StreamReader:
         self._subscribed.set()  # it is connected when it has subscribed
+        login = structs.replace(login, user=READER, password=broker.password(READER))
         bus = StreamReader(login, broker.folder / "broker" / "endpoint.json")
         bus.listen(on_messages=self._keep, on_connected=self._subscribe)
         return bus
@@ -84,3 +90,19 @@ class Connected:
         """Disconnect."""
         self.bus.close()
         self._thread.join(5)
+
+
+def answer_to(broker: RunningBroker, user: str | None, password: str | None, client_id: str) -> int:
+    """MQTT 3.1.1's return code for a connect, -1 when the broker hangs up without one."""
+    answers: list[int] = []
+    client = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id, reconnect_on_failure=False)
+    if user is not None:
+        client.username_pw_set(user, password)
+    client.on_connect = lambda _c, _d, _f, code, _p: answers.append(code.value)
+    client.on_disconnect = lambda *_: answers.append(-1)
+    client.connect("127.0.0.1", broker.port)
+    client.loop_start()
+    wait_for(lambda: answers, "an answer")
+    client.disconnect()
+    client.loop_stop()
+    return answers[0]

@@ -25,6 +25,8 @@ from city.inventory.loader import builtin_city, load_city
 from city.inventory.model import Profile
 from city.inventory.provider import LiveInventory
 from city.runtime.gateways import Gateways
+from city.runtime.password_changes import PasswordChanges
+from city.runtime.passwords import Passwords
 from city.runtime.secrets import Secrets
 from city.storage.signatures import Signer
 from ingest.codecs.runner import IsolatedCodecRunner
@@ -177,6 +179,7 @@ class Stage:
             secrets=self.secrets,
             people=self.people,
             gateways=Gateways(self.folder),
+            passwords=Passwords(self.secrets, PasswordChanges(self.folder)),
             data=self.folder,
             evidence=EvidenceService(self.room, self.inventory, self.clear_key, lambda: now),
             reviews=self.reviews,

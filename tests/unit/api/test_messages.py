@@ -6,6 +6,7 @@ import base64
 import json
 import time
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from fastapi.testclient import TestClient
@@ -15,6 +16,7 @@ from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES
 from broker.quota import BURST_BYTES
 from city.inventory.model import Binding
 from city.runtime.gateways import Gateways
+from city.runtime.password_changes import PasswordChanges
 from ingest.decoding.formats.registry import filters_by_format
 from tests.unit.api.conftest import CITY, Stage
 
@@ -130,6 +132,37 @@ def test_a_wrong_key_is_answered_like_an_unknown_device(router: Stage, key: str)
     assert {(answer.status_code, answer.json()["detail"]) for answer in answers} == {
         (404, "no device of that name has that key"),
     }
+    assert router.journaled == []
+
+
+def test_a_renewed_key_counts_at_once_beside_the_old_one_and_a_revoked_one_never(router: Stage) -> None:
+    client, changes = router.client(demo=False), PasswordChanges(router.folder)
+    old = router.secrets.password("ap-alak")
+
+    def is_accepted(key: str, device: str = "3f2b-uuid") -> bool:
+        answer = client.post(f"/api/v1/monitoring/device/{device}/?key={key}", content=NETJSON)
+        assert answer.status_code in (200, 404)
+        return answer.status_code == 200
+
+    assert is_accepted(old)
+    new, _ = changes.renew("ap-alak", old, timedelta(days=1), datetime.now(UTC))
+    assert is_accepted(old)
+    assert is_accepted(new)
+    assert not is_accepted(new, "ap-batuplat")
+    newest, _ = changes.renew("ap-alak", old, timedelta(0), datetime.now(UTC))
+    assert [is_accepted(key) for key in (old, new, newest)] == [False, False, True]
+    changes.revoke("ap-alak", datetime.now(UTC))
+    assert not any(is_accepted(key) for key in (old, new, newest, ""))
+    assert is_accepted(router.secrets.password("ap-batuplat"), "ap-batuplat")
+
+
+def test_a_damaged_file_of_a_password_lets_nobody_in(router: Stage) -> None:
+    old = router.secrets.password("ap-alak")
+    new, _ = PasswordChanges(router.folder).renew("ap-alak", old, timedelta(days=1), datetime.now(UTC))
+    (router.folder / "passwords" / "ap-alak.json").write_text('{"user": "ap-alak"')
+    for key in (old, new):
+        answer = router.client().post(f"/api/v1/monitoring/device/ap-alak/?key={key}", content=NETJSON)
+        assert answer.status_code == 404
     assert router.journaled == []
 
 

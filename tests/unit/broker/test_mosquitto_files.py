@@ -18,6 +18,7 @@ from broker.mosquitto.cli import layout_of, run, write
 from broker.mosquitto.files import MosquittoLayout, acl_text, conf_text, passwd_text
 from broker.nats.admission import in_server_terms
 from broker.nats.subjects import subject_of
+from broker.password_hash import hash_password
 from city.errors import ConfigError
 from city.runtime.settings import load_settings
 
@@ -108,8 +109,8 @@ def test_nothing_stands_before_the_first_user_where_it_would_hold_for_the_namele
 
 
 def test_passwords_are_hashed_as_mosquitto_does_and_the_same_every_time() -> None:
-    text = passwd_text(["bin-1", "ingest"], lambda user: f"secret-{user}")
-    assert text == passwd_text(["bin-1", "ingest"], lambda user: f"secret-{user}")
+    text = passwd_text(["bin-1", "ingest"], lambda user: hash_password(user, f"secret-{user}"))
+    assert text == passwd_text(["bin-1", "ingest"], lambda user: hash_password(user, f"secret-{user}"))
     user, _, hashed = text.splitlines()[0].partition(":")
     _, kind, iterations, salt, digest = hashed.split("$")
     assert (user, kind, len(base64.b64decode(salt))) == ("bin-1", "7", 12)
@@ -119,7 +120,7 @@ def test_passwords_are_hashed_as_mosquitto_does_and_the_same_every_time() -> Non
 
 
 def test_no_two_accounts_share_a_salt() -> None:
-    lines = passwd_text(["bin-1", "bin-2"], lambda _: "the same").splitlines()
+    lines = passwd_text(["bin-1", "bin-2"], lambda user: hash_password(user, "the same")).splitlines()
     assert lines[0].split("$")[3] != lines[1].split("$")[3]
 
 

@@ -9,7 +9,15 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from broker.access import Rights, rights_table
-from broker.nats.admission import ADDRESSES_MAX, DELAY_MAX_S, Authenticator, Failures, SignIn, in_server_terms
+from broker.nats.admission import (
+    ADDRESSES_MAX,
+    DELAY_MAX_S,
+    DELAY_STEP_S,
+    Authenticator,
+    FailureDelays,
+    SignIn,
+    in_server_terms,
+)
 from broker.nats.jwt import JwtSigner, read_request
 from city.errors import PayloadError
 
@@ -17,7 +25,7 @@ TABLE = rights_table("kupang", {"bin-1": "bin", "bin-2": "bin"}, demo=True, gate
 
 
 def authenticate(user: str, password: str, client_id: str) -> Rights | str:
-    return Authenticator(lambda: TABLE, lambda name: f"secret-{name}").authenticate(
+    return Authenticator(lambda: TABLE, lambda name, word: word == f"secret-{name}").authenticate(
         SignIn(user, password, client_id, "10.0.0.1")
     )
 
@@ -56,25 +64,21 @@ def test_who_may_do_nothing_is_denied_everything_because_no_list_would_allow_eve
     assert in_server_terms(Rights(writes=("a b/c",)))["pub"] == {"deny": [">"]}
 
 
-def test_refusals_wait_longer_each_time_and_are_told_once_a_minute_with_their_count() -> None:
-    failures = Failures()
-    waits = [failures.note("10.0.0.1", "wrong_password", float(second)) for second in range(30)]
+def test_refusals_wait_longer_each_time_and_are_forgiven() -> None:
+    delays = FailureDelays()
+    waits = [delays.add_failure("10.0.0.1", float(second)) for second in range(30)]
     assert waits == sorted(waits)
     assert waits[0] < waits[5] < waits[-1] == DELAY_MAX_S
-    assert failures.note("10.0.0.2", "silent", 30.0) == waits[0]
-    assert failures.due(30.0) == [("10.0.0.1", {"wrong_password": 30}), ("10.0.0.2", {"silent": 1})]
-    failures.note("10.0.0.1", "silent", 31.0)
-    assert failures.due(40.0) == []
-    assert failures.due(91.0) == [("10.0.0.1", {"silent": 1})]
-    assert failures.note("10.0.0.1", "wrong_password", 5_000.0) == waits[0]
-    assert failures.total == 33
+    assert delays.add_failure("10.0.0.2", 30.0) == waits[0]
+    assert delays.add_failure("10.0.0.1", 5_000.0) == waits[0]
 
 
-def test_what_is_remembered_of_addresses_is_bounded() -> None:
-    failures = Failures()
-    for number in range(3 * ADDRESSES_MAX):
-        failures.note(f"10.0.{number >> 8}.{number & 255}", "silent", 0.0)
-    assert len(failures.due(0.0)) == ADDRESSES_MAX
+def test_the_address_that_failed_longest_ago_is_evicted() -> None:
+    delays = FailureDelays()
+    for number in range(ADDRESSES_MAX + 1):
+        delays.add_failure(f"10.0.{number >> 8}.{number & 255}", 0.0)
+    assert delays.add_failure("10.0.0.0", 0.0) == DELAY_STEP_S, "it was evicted"
+    assert delays.add_failure("10.0.0.2", 0.0) == 2 * DELAY_STEP_S
 
 
 def question(**changes: object) -> bytes:

@@ -78,6 +78,9 @@ def test_the_right_key_put_back_opens_the_city_again(tmp_path: Path) -> None:
         ["tokens", "list"],
         ["audit", "verify"],
         ["credentials", "bin-0001"],
+        ["credentials", "bin-0001", "--renew"],
+        ["credentials", "bin-0001", "--revoke"],
+        ["credentials", "--list"],
         ["reconcile"],
         ["evidence", "verify"],
         ["evidence", "accesses"],
@@ -102,7 +105,9 @@ def test_a_new_key_is_begun_on_purpose_only_and_says_what_it_costs(
     token = in_use(tmp_path).password("bin-0001")
     gone(tmp_path)
     assert main(["secrets", "new-key", "--data", str(tmp_path)]) == 1
-    assert "changes every secret" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "changes every secret" in text
+    assert "not derived from the key and stay valid" in text
     assert not (tmp_path / "secret.key").exists()
     assert main(["secrets", "new-key", "--force", "--data", str(tmp_path)]) == 0
     assert Secrets(tmp_path).password("bin-0001") != token
