@@ -16,6 +16,7 @@ from city.errors import PayloadError
 from city.inventory.model import Camera, Device
 from ingest.store.parked.quarantine import UnknownDevice
 from ingest.store.views.cases import Case
+from people.areas import Place
 
 PAGE_MAX: Final = 1_000
 RANGE_MAX: Final = timedelta(days=400)
@@ -75,6 +76,17 @@ def case_of(context: ApiContext, case_id: str) -> Case:
     if case is None:
         raise HTTPException(404, f"there is no case {case_id!r}")
     return case
+
+
+def place_of_case(case: Case) -> Place:
+    """Where a case is, for areas of persons."""
+    return Place(case.kelurahan, case.site, case.camera)
+
+
+def place_of_camera(context: ApiContext, camera: Camera) -> Place:
+    """Where a camera is, for areas of persons."""
+    site = context.city.sites.get(camera.site)
+    return Place(site.kelurahan if site else "", camera.site, camera.id)
 
 
 def unknown_device_of(context: ApiContext, number: int) -> UnknownDevice:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from api.app import create_app
 from api.context import ApiContext
 from api.http.server import GRACE_S, http_server
+from api.queries.broker_refusals import BrokerRefusals
 from api.queries.evidence_service import EvidenceService
 from api.queries.reviews import ReviewService
 from city.inventory.model import Profile
@@ -53,6 +54,8 @@ def serve(runtime: Runtime) -> None:
         return dry_run(runtime.city, profile, message.arrival(), model=model, codecs=codecs)
 
     people = open_people(settings.data, settings.database_url.get_secret_value(), runtime.secrets, clock)
+    refusals = BrokerRefusals(settings.data, people.audit, clock)
+    runtime.thread("broker-refusals", lambda: refusals.keep_taking(runtime.stop))
     room = open_evidence_store(settings, runtime.secrets)
     runtime.thread("evidence-retention", lambda: keep_enforcing(room, lifetimes_of(settings), runtime.stop))
     app = create_app(

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from city.errors import ConfigError, RetryLaterError
-from city.runtime.local_token import local_token
+from city.runtime.local_access import local_token
 from city.runtime.options import add_settings, settings_from
 from city.runtime.settings import Settings
 from edge.outbox import Outbox, OutboxStats

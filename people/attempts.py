@@ -10,6 +10,7 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from city.database.engine import lock_until_end
 from people.errors import TooManyAttemptsError
 from people.tables import attempts
 
@@ -19,6 +20,7 @@ WAIT_FIRST: Final = timedelta(seconds=5)
 WAIT_MAX: Final = timedelta(minutes=15)
 FORGOTTEN_AFTER: Final = timedelta(days=1)
 _DOUBLINGS_MAX: Final = 10
+_LOCK_NUMBER: Final = 0x5349474E
 _IPV6_SITE_BITS: Final = 64
 """One customer has at least so many addresses of IPv6."""
 
@@ -35,6 +37,7 @@ def reserve(connection: Connection, name: str, address: str, now: datetime) -> N
     Raises:
         TooManyAttemptsError: A wait is not over; nothing was counted.
     """
+    lock_until_end(connection, _LOCK_NUMBER)
     keys = _keys(name, address)
     rows = {
         row.key: row for row in connection.execute(select(attempts).where(attempts.c.key.in_([k.text for k in keys])))

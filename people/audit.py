@@ -11,10 +11,10 @@ from typing import Annotated, Any, Final
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, Engine, Row, insert, select, text
+from sqlalchemy import Connection, Engine, Row, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from city.database.engine import translate
+from city.database.engine import lock_until_end, translate
 from city.errors import StorageError
 from city.storage.atomic_files import replace_file
 from city.storage.signatures import (
@@ -100,9 +100,10 @@ class AuditLog:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """A transaction to which entries are added; the head is noted once it is committed."""
+        """A transaction to which entries are added, one at a time; the head is noted once it is committed."""
         try:
             with self._engine.begin() as connection:
+                lock_until_end(connection, _LOCK_NUMBER)
                 yield connection
                 last = _last(connection)
         except SQLAlchemyError as exc:
@@ -123,9 +124,7 @@ class AuditLog:
         object_: str,
         detail: Mapping[str, Any] | None = None,
     ) -> AuditEntry:
-        """Add an entry to the transaction of what it is about: both are kept, or neither."""
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK_NUMBER})
+        """Add an entry to a `transaction`: what it is about and the entry are kept, or neither."""
         last = _last(connection)
         about = dict(detail or {})
         if len(msgspec.json.encode(about)) > DETAIL_MAX_BYTES:

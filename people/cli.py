@@ -55,6 +55,12 @@ def make_local_token(settings: Settings, rights: Sequence[str], lasts: timedelta
         return people.make_token(_CONSOLE, "kota", rights, lasts)[1]
 
 
+def note_locally(settings: Settings, action: str, object_: str, detail: Mapping[str, Any]) -> None:
+    """Note in the audit what somebody has done on the machine itself."""
+    with closing(open_local(settings)) as people:
+        people.audit.record(_CONSOLE, action, object_, detail)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="kota", description="Accounts of persons, tokens, and the audit.")
     whats = parser.add_subparsers(dest="what", required=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal, get_args
 
 from city.errors import KotaError
 
@@ -23,6 +23,8 @@ Refusal = Literal[
     "token_unknown",
     "session_unknown",
 ]
+
+REFUSALS: Final[tuple[Refusal, ...]] = get_args(Refusal)
 
 
 class PeopleError(KotaError):

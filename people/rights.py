@@ -56,6 +56,7 @@ class Identity:
     """Who asks: a person with a session or a token, a service with a token, or anybody on the machine of a demo.
 
     `id` is that of the account, of the service's token, or empty. `session` and `token` are the rows by which it asks.
+    `areas` bound what it may change and which evidence it sees; none is the whole city.
     """
 
     kind: Literal["person", "service", "demo"]
@@ -64,6 +65,7 @@ class Identity:
     rights: frozenset[Right]
     session: int | None = None
     token: int | None = None
+    areas: tuple[str, ...] = ()
 
     def may(self, right: Right) -> bool:
         """Whether it has a right."""

@@ -77,7 +77,7 @@ class People:
                 sessions.touch(connection, row.id, now)
         role = parse_role(row.role)
         rights = RIGHTS_OF[role] if role else frozenset[Right]()
-        return Identity("person", row.account_id, row.name, rights, session=row.id)
+        return Identity("person", row.account_id, row.name, rights, session=row.id, areas=tuple(row.areas))
 
     def by_token(self, token: str) -> Identity | None:
         """Whose token it is; None if it is none, was revoked or has expired.
@@ -98,13 +98,9 @@ class People:
         if row.account_id is None:
             return Identity("service", f"token-{row.id}", row.name, rights, token=row.id)
         role = parse_role(row.role)
-        return Identity(
-            "person",
-            row.account_id,
-            row.account_name,
-            rights & (RIGHTS_OF[role] if role else frozenset()),
-            token=row.id,
-        )
+        own = RIGHTS_OF[role] if role else frozenset[Right]()
+        areas = tuple(row.areas)
+        return Identity("person", row.account_id, row.account_name, rights & own, token=row.id, areas=areas)
 
     # Signing in and out
 

@@ -55,7 +55,7 @@ def make(
 def find(connection: Connection, token: str, now: datetime) -> Row[Any] | None:
     """The row of a valid token, with name, role and state of its account; None if there is none."""
     query = (
-        select(tokens, accounts.c.name.label("account_name"), accounts.c.role, accounts.c.disabled_at)
+        select(tokens, accounts.c.name.label("account_name"), accounts.c.role, accounts.c.areas, accounts.c.disabled_at)
         .outerjoin(accounts)
         .where(tokens.c.digest == digest_of(token), tokens.c.revoked_at.is_(None), tokens.c.expires_at > now)
     )

@@ -19,6 +19,7 @@ PROGRAMS: Final = {
     "ffmpeg": "ffmpeg",
     "gpsd": "gpsd",
     "snmpd": "snmpd",
+    "psql": "postgresql",
 }
 """Program to the Debian package that brings it."""
 RTSP_PACKAGES: Final = (

@@ -21,6 +21,7 @@ from api.context import ApiContext
 from api.dependencies import context_of
 from api.http.hosts import is_same, parse_authority, parse_origin
 from city.errors import RetryLaterError
+from people.areas import Place, covers
 from people.audit import Origin, origin_of
 from people.rights import DEMO, Identity, Right
 
@@ -75,6 +76,17 @@ def origin_of_request(request: Request) -> Origin:
     if identity is None:
         return Origin("unknown", "", address_of(request))
     return origin_of(identity, address_of(request))
+
+
+def require_area(request: Request, place: Place) -> None:
+    """Require that a place is in the areas of whoever asks.
+
+    Raises:
+        HTTPException: 403.
+    """
+    identity = identity_of(request, context_of(request))
+    if identity is None or not covers(identity.areas, place):
+        raise HTTPException(403, "this is outside of your areas")
 
 
 def audit_action(request: Request, action: str, object_: str, **detail: object) -> None:

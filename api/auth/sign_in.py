@@ -89,8 +89,7 @@ def accept_link(request: Request, key: Annotated[str, Form(max_length=200)], pas
 
 def _link_page(name: str, key: str, refusal: str, status: int) -> HTMLResponse:
     page = _LINK.render(name=name, key=key, refusal=refusal, least=MIN_CHARACTERS)
-    # The address of this page is the key: it goes to nobody else.
-    return HTMLResponse(page, status, headers={**_UNCACHED, "Referrer-Policy": "no-referrer"})
+    return HTMLResponse(page, status, headers=_UNCACHED)
 
 
 def _enter(request: Request, cookie: str) -> Response:

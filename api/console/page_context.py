@@ -12,9 +12,12 @@ from fastapi import Request
 
 from api.auth.access import identity_of
 from api.context import ApiContext
+from api.dependencies import place_of_case
 from broker.contract.units import unit_of
 from city.i18n.catalogue import CONSOLE_TEXTS, DEFAULT_LANG, LANGS, Lang
 from ingest.store.records import Value
+from ingest.store.views.cases import Case
+from people.areas import covers
 from people.rights import Identity, Right
 
 NOBODY: Final = Identity("demo", "", "", frozenset())
@@ -53,6 +56,10 @@ class PageContext:
     def may(self, right: Right) -> bool:
         """Whether the user has a right."""
         return self.identity.may(right)
+
+    def covers(self, case: Case) -> bool:
+        """Whether a case is in the user's areas."""
+        return covers(self.identity.areas, place_of_case(case))
 
     def time(self, at: datetime) -> str:
         """A time in the city's time zone, with the zone's name."""

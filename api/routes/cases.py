@@ -10,8 +10,8 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field, model_validator
 from starlette.exceptions import HTTPException
 
-from api.auth.access import audit_action, origin_of_request, require
-from api.dependencies import CaseId, From, To, case_of, context_of
+from api.auth.access import audit_action, origin_of_request, require, require_area
+from api.dependencies import CaseId, From, To, case_of, context_of, place_of_case
 from api.http.description import problems
 from api.http.routing import ApiRoute
 from api.queries.cases import cases
@@ -78,6 +78,7 @@ def review_case(request: Request, case: CaseId, body: ReviewRequest) -> CaseResp
     """Confirm, reject, merge or reopen a case. The latest review counts; returns the case after the review."""
     context = context_of(request)
     listed_case = case_of(context, case)
+    require_area(request, place_of_case(listed_case))
     if listed_case.camera not in context.city.cameras:
         raise HTTPException(409, f"camera {listed_case.camera!r} of case {case!r} is no longer in the inventory")
     if body.into is not None:

@@ -13,13 +13,14 @@ from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from api.auth.access import origin_of_request, require
-from api.dependencies import CaseId, case_of, context_of
+from api.auth.access import origin_of_request, require, require_area
+from api.dependencies import CaseId, case_of, context_of, place_of_case
 from api.http.description import ATTACHMENT_HEADERS, file_answer, problems, stored_file_answer
 from api.http.routing import ApiRoute
 from api.queries.evidence_service import Actor
 from city.errors import ConfigError
 from city.i18n.catalogue import DEFAULT_LANG, Lang
+from ingest.store.views.cases import Case
 from vision.evidence.custody.chain import Entry
 from vision.evidence.store import EvidenceError
 
@@ -64,6 +65,13 @@ def actor_of(request: Request) -> Actor:
     return Actor(origin.name, origin.address)
 
 
+def _case_in_area(request: Request, case: str) -> Case:
+    """A listed case; 404 if there is none, 403 if it is outside of the areas of whoever asks."""
+    listed_case = case_of(context_of(request), case)
+    require_area(request, place_of_case(listed_case))
+    return listed_case
+
+
 def to_http_error(exc: EvidenceError) -> HTTPException:
     """The HTTP error of an evidence error. Damaged evidence is logged."""
     if exc.why in ("changed", "missing"):
@@ -79,7 +87,7 @@ def to_http_error(exc: EvidenceError) -> HTTPException:
 )
 def show_evidence(request: Request, case: CaseId, file: str) -> FileResponse:
     """A file of a case, with people pixelated. The file must be named by the case and be unchanged."""
-    if file not in case_of(context_of(request), case).evidence.values():
+    if file not in _case_in_area(request, case).evidence.values():
         raise HTTPException(404, f"case {case!r} has no file {file!r}")
     try:
         path = context_of(request).evidence.show(case, file, actor_of(request))
@@ -94,7 +102,7 @@ def show_evidence(request: Request, case: CaseId, file: str) -> FileResponse:
 @router.get("/{case}/custody", dependencies=[require("evidence.export")])
 def show_custody(request: Request, case: CaseId) -> CustodyResponse:
     """The custody log of a case: storage, access, export, review and deletion; oldest first."""
-    listed_case = case_of(context_of(request), case)
+    listed_case = _case_in_area(request, case)
     service = context_of(request).evidence
     return CustodyResponse(listed_case.id, service.record(listed_case.id).deleted, service.custody(listed_case.id))
 
@@ -110,7 +118,7 @@ def show_custody(request: Request, case: CaseId) -> CustodyResponse:
 )
 async def export(request: Request, case: CaseId, lang: Language = DEFAULT_LANG) -> Response:
     """A case as a ZIP archive, with a report (PDF) and its custody log."""
-    listed_case = await run_in_threadpool(case_of, context_of(request), case)
+    listed_case = await run_in_threadpool(_case_in_area, request, case)
     service = context_of(request).evidence
     try:
         packed = await run_in_threadpool(service.export, listed_case.id, lang, actor_of(request))
@@ -130,7 +138,7 @@ async def export(request: Request, case: CaseId, lang: Language = DEFAULT_LANG) 
 )
 def open_clear(request: Request, case: CaseId, file: str, body: ReasonRequest) -> Response:
     """A file without redaction, where the site keeps such copies. The custody log records actor and reason."""
-    listed_case = case_of(context_of(request), case)
+    listed_case = _case_in_area(request, case)
     service = context_of(request).evidence
     if file not in service.clear_files(listed_case.id):
         raise HTTPException(404, f"case {case!r} has no clear copy of {file!r} that could be opened here")
@@ -147,7 +155,7 @@ def open_clear(request: Request, case: CaseId, file: str, body: ReasonRequest) -
 @router.post("/{case}/erase", dependencies=[require("evidence.erase")], responses=problems(409, 410))
 def erase(request: Request, case: CaseId, body: ReasonRequest) -> ErasureResponse:
     """Delete the files of a case before the end of retention. The case and the record of the erasure stay."""
-    listed_case = case_of(context_of(request), case)
+    listed_case = _case_in_area(request, case)
     try:
         context_of(request).evidence.erase(listed_case.id, body.reason.strip(), actor_of(request))
     except EvidenceError as exc:

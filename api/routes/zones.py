@@ -13,9 +13,9 @@ from msgspec import Meta
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from api.auth.access import audit_action, require
+from api.auth.access import audit_action, require, require_area
 from api.context import ApiContext
-from api.dependencies import DeviceId, camera_of, context_of
+from api.dependencies import DeviceId, camera_of, context_of, place_of_camera
 from api.http.description import problems, stored_file_answer
 from api.http.problems import FieldErrorResponse, problem
 from api.http.routing import ApiRoute
@@ -103,18 +103,26 @@ def plan_response(context: ApiContext, camera: Camera) -> ZonePlanResponse:
     )
 
 
+def _camera_in_area(request: Request, camera: str) -> Camera:
+    """A camera; 404 if there is none, 403 if it is outside of the areas of whoever asks."""
+    context = context_of(request)
+    known_camera = camera_of(context, camera)
+    require_area(request, place_of_camera(context, known_camera))
+    return known_camera
+
+
 @router.get("/{camera}/zones", dependencies=[require("zones.write")], responses=problems(503))
 def show_zones(request: Request, camera: DeviceId) -> ZonePlanResponse:
     """The zone plan in force, with suggested ignore zones."""
     context = context_of(request)
-    return plan_response(context, camera_of(context, camera))
+    return plan_response(context, _camera_in_area(request, camera))
 
 
 @router.put("/{camera}/zones", dependencies=[require("zones.write")], responses=problems(409, 503))
 def save_zones(request: Request, camera: DeviceId, body: ZonePlanRequest) -> ZonePlanResponse | Response:
     """Save a zone plan, which the camera worker applies from its next picture. Faults are listed with 422."""
     context = context_of(request)
-    known_camera = camera_of(context, camera)
+    known_camera = _camera_in_area(request, camera)
     zones = tuple(Zone(zone.kind, zone.name.strip(), tuple(zone.polygon)) for zone in body.zones)
     plan = ZonePlan(zones, tuple(body.person_height))
     if faults := faults_of(plan):
@@ -140,7 +148,7 @@ def save_zones(request: Request, camera: DeviceId, body: ZonePlanRequest) -> Zon
 def show_still(request: Request, camera: DeviceId) -> FileResponse:
     """The camera's background image without people, privacy masks black; at most minutes old while it watches."""
     context = context_of(request)
-    path = still_path(context.data, camera_of(context, camera).id)
+    path = still_path(context.data, _camera_in_area(request, camera).id)
     if not path.is_file():
         raise HTTPException(404, f"camera {camera!r} has saved no still yet")
     return FileResponse(path, media_type=_STILL_MEDIA)

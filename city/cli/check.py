@@ -20,7 +20,7 @@ from city.inventory.addresses import address_doubt
 from city.inventory.codecs import codec_paths, read_saved_codec
 from city.inventory.loader import load_city
 from city.inventory.saved_profiles import read_saved_profile, saved_paths
-from city.runtime.local_token import local_token
+from city.runtime.local_access import local_token
 from city.runtime.options import add_settings, settings_from
 from city.runtime.secrets import KEY_NAME, Secrets, is_unused
 from city.runtime.service import city_folder, whole_city

@@ -6,6 +6,7 @@ import json
 from datetime import timedelta
 from typing import Any, Final
 
+from city.runtime.local_access import note_in_audit
 from city.runtime.password_changes import PasswordChange, PasswordChanges, utc_now
 from city.runtime.secrets import Secrets
 from city.runtime.settings import Settings
@@ -22,6 +23,7 @@ def renew(settings: Settings, user: str, overlap_h: float, *, as_json: bool) -> 
     derived = Secrets(settings.data).password(user)
     changes = PasswordChanges(settings.data)
     password, change = changes.renew(user, derived, timedelta(hours=overlap_h), utc_now())
+    note_in_audit(settings, "device.password", user, old_valid_until=_old_until(change))
     until = _old_until(change)
     if as_json:
         print(json.dumps({"user": user, "password": password, "client_id": user, "old_valid_until": until}))
@@ -34,6 +36,7 @@ def renew(settings: Settings, user: str, overlap_h: float, *, as_json: bool) -> 
 def revoke(settings: Settings, user: str) -> None:
     """Have every password of an account refused."""
     PasswordChanges(settings.data).revoke(user, utc_now())
+    note_in_audit(settings, "device.revoke", user)
     print(f"revoked: {user}; `kota credentials {user} --renew` makes a new password")
     print("with Mosquitto: `kota mosquitto` and SIGHUP put it in force")
 

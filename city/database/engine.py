@@ -54,10 +54,21 @@ def open_database(data: Path, url: str = "") -> Engine:
         with _exclusive(data, engine) as connection:
             _bring_up_to_date(connection)
     except OSError as exc:
+        engine.dispose()
         raise StorageError(f"{data / FILE_NAME}: {exc.strerror or exc}") from exc
     except SQLAlchemyError as exc:
+        engine.dispose()
         raise translate(exc) from exc
+    except ConfigError:
+        engine.dispose()
+        raise
     return engine
+
+
+def lock_until_end(connection: Connection, number: int) -> None:
+    """Let no other transaction past the same number until this one ends. In SQLite there is one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
 
 
 def translate(exc: SQLAlchemyError) -> ConfigError | RetryLaterError:
@@ -104,8 +115,7 @@ def _exclusive(data: Path, engine: Engine) -> Iterator[Connection]:
     """A transaction of which there is one at a time, also among the processes of several machines."""
     data.mkdir(parents=True, exist_ok=True)
     with file_lock(data / f"{FILE_NAME}.lock"), engine.begin() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK_NUMBER})
+        lock_until_end(connection, _LOCK_NUMBER)
         yield connection
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from city.runtime.local_token import local_token
+from city.runtime.local_access import local_token
 from city.runtime.settings import load_settings
 from people.rights import GRANTABLE, RIGHTS_OF, ROLES, Role
 from tests.attacks.target import Attempt, Target, allow_connections

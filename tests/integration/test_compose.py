@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from city.runtime.local_token import local_token
+from city.runtime.local_access import local_token
 from city.runtime.settings import load_settings
 from tests.support.asking import answer_of, ask
 from tests.support.outside import ComposeOutside

@@ -14,7 +14,7 @@ from broker.client import ConnectionParams, Delivery
 from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES
 from broker.nats.endpoint import READER
 from broker.nats.reader import PULL_MAX_BYTES, QOS0_HELD_BYTES, StreamReader
-from city.runtime.local_token import local_token
+from city.runtime.local_access import local_token
 from city.runtime.settings import load_settings
 from ingest.store.duckdb.store import DuckStore
 from ingest.store.parked.dead_letters import DeadLetterQueue

@@ -39,7 +39,8 @@ async def build(page: PageContext, request: Request) -> None:
     filter_ = CaseFilter.of(request.query_params)
     for script in ("plural.js", "review.js", "evidence.js"):
         add_head(tag("script", src=asset(script), defer=True))
-    show(_body(page, filter_, await asyncio.to_thread(cases, page.context)), "queue-box")
+    listed = [case for case in await asyncio.to_thread(cases, page.context) if page.covers(case)]
+    show(_body(page, filter_, listed), "queue-box")
 
 
 def _body(page: PageContext, filter_: CaseFilter, all_cases: list[Case]) -> Markup:

@@ -13,12 +13,15 @@ from nicegui import APIRouter
 from api.auth.access import require
 from api.console.embedding import embed
 from api.console.page_context import PageContext, page_context_of
+from api.console.pages import account as account_page
+from api.console.pages import audit as audit_page
 from api.console.pages import cameras as cameras_page
 from api.console.pages import device as device_page
 from api.console.pages import dumping as dumping_page
 from api.console.pages import listing
 from api.console.pages import map as map_page
 from api.console.pages import new_devices as new_devices_page
+from api.console.pages import people as people_page
 from api.console.pages import system as system_page
 from api.console.pages import zones as zones_page
 from api.console.parts.layout import STATIC, VERSION, render_layout, show
@@ -133,3 +136,21 @@ def show_new_device(
 async def show_system(request: Request) -> None:
     """The state of the platform."""
     await system_page.build(_begin(request, "system"))
+
+
+@router.page("/account")
+def show_account(request: Request) -> None:
+    """One's own account."""
+    account_page.build(_begin(request, "account"))
+
+
+@router.page("/people")
+def show_people(request: Request) -> None:
+    """Accounts, and tokens of services."""
+    people_page.build(_begin(request, "people"))
+
+
+@router.page("/audit")
+def show_audit(request: Request) -> None:
+    """The audit."""
+    audit_page.build(_begin(request, "audit"), request)

@@ -16,6 +16,7 @@ from api.console.page_context import LANG_COOKIE, PageContext
 from api.console.parts.markup import join, link, tag
 from api.queries.system import BEHIND_S
 from city.i18n.catalogue import LANGS
+from people.rights import Right
 
 STATIC: Final = Path(__file__).parents[1] / "static"
 VERSION: Final = hashlib.sha256(
@@ -31,6 +32,10 @@ MENU: Final = (
     ("cameras", "/cameras"),
     ("new_devices", "/strangers"),
     ("system", "/system"),
+)
+MENU_BY_RIGHT: Final[tuple[tuple[str, str, Right], ...]] = (
+    ("people", "/people", "people.write"),
+    ("audit", "/audit", "audit.read"),
 )
 REFRESH_S: Final = 5.0
 _YEAR_S: Final = 31_536_000
@@ -106,7 +111,7 @@ def _warnings(page: PageContext) -> Markup:
 def _header(page: PageContext, request: Request, active: str) -> Markup:
     links = join(
         link(to, page.t(key), class_="here" if key == active else None, aria_current="page" if key == active else None)
-        for key, to in MENU
+        for key, to in (*MENU, *((key, to) for key, to, right in MENU_BY_RIGHT if page.may(right)))
     )
     brand = link("/", join([tag("strong", "Jaga Kota"), tag("span", page.context.city.name)]), class_="brand")
     ends = join([_languages(page, request), _sign_out(page)])
@@ -133,4 +138,6 @@ def _languages(page: PageContext, request: Request) -> Markup:
 def _sign_out(page: PageContext) -> Markup:
     if page.context.is_open:
         return Markup()
-    return tag("form", tag("button", page.t("sign_out")), method="post", action="/logout", class_="out")
+    own = link("/account", page.identity.name, class_="own", title=page.t("account")) if page.identity.id else Markup()
+    form = tag("form", tag("button", page.t("sign_out")), method="post", action="/logout", class_="out")
+    return join([own, form])

@@ -79,7 +79,7 @@ def test_the_verb_ends_the_old_password_at_once_and_takes_services_too(
         (DEVICE, "--renew", "--overlap-h", "nan"),
         (DEVICE, "--list"),
         ("--renew",),
-        ("--role", "admin", "--revoke"),
+        ("--influx", "grafana", "--revoke"),
         ("gateway", "ttn", "--renew"),
     ],
 )

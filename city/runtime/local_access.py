@@ -1,4 +1,4 @@
-"""Tokens with which the verbs of a city's machine ask its API; they expire within minutes."""
+"""What the verbs of a city's machine need of its accounts: tokens for its API, and entries of the audit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from city.runtime.settings import Settings
 
 LASTS: Final = timedelta(minutes=10)
 _PEOPLE: Final = "people.cli"
-"""Module that makes them; imported by name, because `city` must not depend on `people`."""
+"""Module that knows them; imported by name, because `city` must not depend on `people`."""
 
 
 def local_token(settings: Settings, rights: Sequence[str]) -> str:
@@ -23,3 +23,12 @@ def local_token(settings: Settings, rights: Sequence[str]) -> str:
     """
     token: str = importlib.import_module(_PEOPLE).make_local_token(settings, rights, LASTS)
     return token
+
+
+def note_in_audit(settings: Settings, action: str, object_: str, **detail: object) -> None:
+    """Note what somebody has done on the machine itself.
+
+    Raises:
+        RetryLaterError: The database does not answer.
+    """
+    importlib.import_module(_PEOPLE).note_locally(settings, action, object_, detail)
