@@ -11,12 +11,12 @@ from typing import Annotated, Any, Final
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, Engine, Row, insert, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, Row, insert, select
 
-from city.database.engine import lock_until_end, translate
+from city.database.engine import Database, lock_until_end
 from city.errors import StorageError
 from city.storage.atomic_files import replace_file
+from city.storage.file_lock import file_lock
 from city.storage.signatures import (
     GENESIS,
     PublicKeys,
@@ -77,37 +77,34 @@ class AuditLog:
     """The audit in the database.
 
     Args:
-        engine: The database.
+        database: The database.
         signer: Signs the entries.
         clock: UTC.
         folder: The data folder, for the public keys and the newest entry's number and SHA-256.
     """
 
-    def __init__(self, engine: Engine, signer: Signer, clock: Callable[[], datetime], folder: Path) -> None:
-        self._engine = engine
+    def __init__(self, database: Database, signer: Signer, clock: Callable[[], datetime], folder: Path) -> None:
+        self._database = database
+        self._is_published = False
         self._signer = signer
         self._clock = clock
         self._head = folder / HEAD_NAME
         self._public = folder / PUBLIC_NAME
 
-    def publish_key(self) -> None:
-        """Add our public key to the file of keys; earlier keys of the city stay.
-
-        Raises:
-            StorageError: The disk refuses.
-        """
-        add_public(self._public, self._signer)
+    def _publish_key(self) -> None:
+        """Add our public key to the file of keys; earlier keys of the city stay."""
+        if not self._is_published:
+            add_public(self._public, self._signer)
+            self._is_published = True
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """A transaction to which entries are added, one at a time; the head is noted once it is committed."""
-        try:
-            with self._engine.begin() as connection:
-                lock_until_end(connection, _LOCK_NUMBER)
-                yield connection
-                last = _last(connection)
-        except SQLAlchemyError as exc:
-            raise translate(exc) from exc
+        with self._database.begin() as connection:
+            lock_until_end(connection, _LOCK_NUMBER)
+            self._publish_key()
+            yield connection
+            last = _last(connection)
         if last is not None:
             self._note_head(last.n, sha256_of(last.line.encode()))
 
@@ -182,7 +179,7 @@ class AuditLog:
         for condition in conditions:
             if condition is not None:
                 query = query.where(condition)
-        with self._engine.execution_options(read_only=True).connect() as connection:
+        with self._database.read() as connection:
             return [msgspec.json.decode(row.line, type=AuditEntry) for row in connection.execute(query)]
 
     def faults(self, keys: PublicKeys | None = None) -> list[str]:
@@ -212,7 +209,7 @@ class AuditLog:
         after = 0
         while True:
             query = select(audit.c.n, audit.c.line).where(audit.c.n > after).order_by(audit.c.n).limit(_BLOCK)
-            with self._engine.execution_options(read_only=True).connect() as connection:
+            with self._database.read() as connection:
                 rows = connection.execute(query).all()
             if not rows:
                 return
@@ -220,10 +217,13 @@ class AuditLog:
             after = rows[-1].n
 
     def _note_head(self, number: int, digest: str) -> None:
-        """Note the newest entry outside of the database."""
+        """Note the newest entry outside of the database; a later one that is noted already stays."""
         try:
-            replace_file(self._head, f"{number} {digest}\n")
-        except StorageError as exc:
+            with file_lock(self._head.with_suffix(".lock")):
+                noted = self._noted_head()
+                if noted is None or noted[0] <= number:
+                    replace_file(self._head, f"{number} {digest}\n")
+        except (OSError, StorageError) as exc:
             log.warning("audit.head_not_written", reason=str(exc))
 
     def _noted_head(self) -> tuple[int, str] | None:

@@ -46,7 +46,9 @@ def open_local(settings: Settings) -> People:
         ConfigError: There is no city, or the database is wrong.
         RetryLaterError: The database does not answer.
     """
-    return open_people(settings.data, settings.database_url.get_secret_value(), Secrets(settings.data))
+    people = open_people(settings.data, settings.database_url.get_secret_value(), Secrets(settings.data))
+    people.open()
+    return people
 
 
 def make_local_token(settings: Settings, rights: Sequence[str], lasts: timedelta) -> str:

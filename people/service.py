@@ -5,17 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, Engine, func, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, func, select
 
-from city.database.engine import open_database, translate
+from city.database.engine import Database
 from city.runtime.secrets import Secrets
 from city.storage.signatures import Signer
 from people import accounts as rows
@@ -44,36 +42,47 @@ class People:
     """Accounts of one city.
 
     Args:
-        engine: The database, from `open_database`.
+        database: The database.
         signer: Signs the audit.
         folder: The data folder.
         clock: UTC.
     """
 
     def __init__(
-        self, engine: Engine, signer: Signer, folder: Path, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        database: Database,
+        signer: Signer,
+        folder: Path,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._engine = engine
-        self._reading = engine.execution_options(read_only=True)
+        self._database = database
         self._clock = clock
-        self.audit = AuditLog(engine, signer, clock, folder)
-        self.audit.publish_key()
+        self.audit = AuditLog(database, signer, clock, folder)
+
+    def open(self) -> None:
+        """Open the database now.
+
+        Raises:
+            ConfigError: The address is wrong, or the database damaged or of a later version.
+            RetryLaterError: The database does not answer, or the disk refuses.
+        """
+        self._database.open()
 
     def close(self) -> None:
         """Close all connections."""
-        self._engine.dispose()
+        self._database.close()
 
     # Who asks
 
     def by_session(self, cookie: str) -> Identity | None:
         """Whose session a cookie is; None if it has ended or never was."""
         now = self._clock()
-        with self._read() as connection:
+        with self._database.read() as connection:
             row = sessions.find(connection, cookie, now)
         if row is None:
             return None
         if now - row.seen_at > sessions.SEEN_EVERY:
-            with self._change() as connection:
+            with self._database.begin() as connection:
                 sessions.touch(connection, row.id, now)
         role = parse_role(row.role)
         rights = RIGHTS_OF[role] if role else frozenset[Right]()
@@ -87,12 +96,12 @@ class People:
         now = self._clock()
         if not token.startswith(tokens.PREFIX):
             return None
-        with self._read() as connection:
+        with self._database.read() as connection:
             row = tokens.find(connection, token, now)
         if row is None:
             return None
         if row.used_at is None or now - row.used_at > sessions.SEEN_EVERY:
-            with self._change() as connection:
+            with self._database.begin() as connection:
                 tokens.touch(connection, row.id, now)
         rights = parse_rights(row.rights)
         if row.account_id is None:
@@ -112,7 +121,7 @@ class People:
             PeopleError: `password_wrong`, whatever the reason is.
         """
         now = self._clock()
-        with self._change() as connection:
+        with self._database.begin() as connection:
             attempts.reserve(connection, name, address, now)
             row = rows.find_by_name(connection, name)
         may = is_password(row.password_hash if row is not None else None, password)
@@ -138,7 +147,7 @@ class People:
 
     def account_of_link(self, key: str) -> Account | None:
         """The account for which a link sets a password; None if the link is not in force."""
-        with self._read() as connection:
+        with self._database.read() as connection:
             return rows.account_of_link(connection, key, self._clock())
 
     def accept_link(self, key: str, password: str, address: str, agent: str) -> SignedIn:
@@ -163,7 +172,7 @@ class People:
         Raises:
             TooManyAttemptsError, PeopleError: `password_wrong`, or the new one is refused.
         """
-        with self._change() as connection:
+        with self._database.begin() as connection:
             account = rows.get(connection, identity.id)
             attempts.reserve(connection, account.name, address, self._clock())
             row = rows.find_by_name(connection, account.name)
@@ -180,7 +189,7 @@ class People:
 
     def sessions_of(self, account: str) -> Sequence[sessions.Session]:
         """Open sessions of an account, the newest first."""
-        with self._read() as connection:
+        with self._database.read() as connection:
             return sessions.open_sessions(connection, account, self._clock())
 
     def end_session(self, origin: Origin, account: str, id_: int) -> None:
@@ -241,14 +250,14 @@ class People:
 
     def tokens(self, account: str | None = None) -> Sequence[tokens.Token]:
         """All tokens, or those of an account."""
-        with self._read() as connection:
+        with self._database.read() as connection:
             return tokens.list_tokens(connection, account)
 
     # Accounts
 
     def accounts(self) -> list[Account]:
         """All accounts by name."""
-        with self._read() as connection:
+        with self._database.read() as connection:
             return rows.list_accounts(connection)
 
     def account(self, id_: str) -> Account:
@@ -257,7 +266,7 @@ class People:
         Raises:
             PeopleError: `account_unknown`.
         """
-        with self._read() as connection:
+        with self._database.read() as connection:
             return rows.get(connection, id_)
 
     def find(self, name: str) -> Account:
@@ -266,7 +275,7 @@ class People:
         Raises:
             PeopleError: `account_unknown`.
         """
-        with self._read() as connection:
+        with self._database.read() as connection:
             row = rows.find_by_name(connection, name)
         if row is None:
             raise PeopleError("account_unknown")
@@ -328,7 +337,7 @@ class People:
 
         A new link ends the earlier one.
         """
-        with self._read() as connection:
+        with self._database.read() as connection:
             if rows.other_administrators(connection, ""):
                 return ""
             row = rows.find_by_name(connection, FIRST_NAME)
@@ -339,26 +348,10 @@ class People:
 
     def is_empty(self) -> bool:
         """Whether nobody has an account yet."""
-        with self._read() as connection:
+        with self._database.read() as connection:
             return int(connection.execute(select(func.count()).select_from(account_table)).scalar_one()) == 0
 
-    # Transactions
-
-    @contextmanager
-    def _read(self) -> Iterator[Connection]:
-        try:
-            with self._reading.connect() as connection:
-                yield connection
-        except SQLAlchemyError as exc:
-            raise translate(exc) from exc
-
-    @contextmanager
-    def _change(self) -> Iterator[Connection]:
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except SQLAlchemyError as exc:
-            raise translate(exc) from exc
+    # Parts
 
     def _add(self, connection: Connection, origin: Origin, action: str, object_: str, **detail: object) -> AuditEntry:
         return self.audit.add(connection, origin, action, object_, detail)
@@ -401,11 +394,9 @@ def open_people(
         secrets: Signs the audit.
         clock: UTC.
 
-    Raises:
-        ConfigError: The address is wrong, or the database damaged or of a later version.
-        RetryLaterError: The database does not answer, or the disk refuses.
+    The database is opened at its first use: the API starts without it.
     """
-    return People(open_database(data, url), Signer(secrets.audit_seed()), data, clock)
+    return People(Database(data, url), Signer(secrets.audit_seed()), data, clock)
 
 
 def _keep_an_administrator(connection: Connection, id_: str) -> None:

@@ -29,6 +29,7 @@ from api.http.connections import DRAINED_MAX_BYTES
 from api.http.hosts import parse_authority, parse_origin
 from api.http.limiter import ConcurrencyLimiter, TooManyError
 from api.http.problems import API_PATHS, on_http, problem, refusal_page
+from city.errors import RetryLaterError
 from city.runtime.ports import is_loopback
 
 log = structlog.get_logger("api")
@@ -206,9 +207,16 @@ class AuthMiddleware:
         """Serve the request, redirect it to the sign-in page, or refuse it."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await self._websocket(scope, receive, send)
-        elif self._may_pass(scope):
+            return
+        try:
+            may_pass = await asyncio.to_thread(self._may_pass, scope)
+        except RetryLaterError as exc:
+            away = _close_websocket(send) if scope["type"] == "websocket" else _accounts_away(exc)(scope, receive, send)
+            await away
+            return
+        if scope["type"] == "websocket":
+            await (self._websocket(scope, receive, send) if may_pass else _close_websocket(send))
+        elif may_pass:
             await self._app(scope, receive, send)
         elif scope["path"].startswith("/_") or scope["method"] not in SAFE_METHODS:
             await problem(401, "sign in first")(scope, receive, send)
@@ -217,10 +225,6 @@ class AuthMiddleware:
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = HTTPConnection(scope)
-        # A page of another site may open a websocket to us: browsers only tell where it comes from.
-        if identity_of(connection, self._context) is None or not same_origin(connection):
-            await _close_websocket(send)
-            return
         try:
             with self._websockets.acquire(client_key(connection, self._context)):
                 await self._app(scope, _until_ended(receive, connection, self._context), send)
@@ -228,7 +232,12 @@ class AuthMiddleware:
             await _close_websocket(send)
 
     def _may_pass(self, scope: Scope) -> bool:
+        """Whether a request may go on; asks the database."""
         path: str = scope["path"]
+        if scope["type"] == "websocket":
+            # A page of another site may open a websocket to us: browsers only tell where it comes from.
+            connection = HTTPConnection(scope)
+            return identity_of(connection, self._context) is not None and same_origin(connection)
         # API routes answer for themselves, with 401 or 403 instead of a page.
         if path.startswith((*API_PATHS, *PUBLIC_PATHS)) or path == "/metrics":
             return True
@@ -260,6 +269,11 @@ def _until_ended(receive: Receive, connection: HTTPConnection, context: ApiConte
     return receive_while_allowed
 
 
+def _accounts_away(reason: RetryLaterError) -> Response:
+    log.warning("api.accounts_away", reason=str(reason))
+    return problem(503, "the database of accounts is away", headers={"Retry-After": "5"})
+
+
 class BodyLimitMiddleware:
     """Checks a route's rights before a body is read, and limits its size, by `Content-Length` where it is given.
 
@@ -280,7 +294,7 @@ class BodyLimitMiddleware:
             return
         with ExitStack() as stack:
             try:
-                limit = check_rights(self._routes, scope) or _body_limit(scope["path"])
+                limit = await asyncio.to_thread(check_rights, self._routes, scope) or _body_limit(scope["path"])
                 _check_length(scope, limit)
                 if limit > BODY_MAX_BYTES and not _is_within(scope, BODY_MAX_BYTES):
                     stack.enter_context(self._large.acquire(client_key(HTTPConnection(scope), self._context)))
@@ -288,6 +302,11 @@ class BodyLimitMiddleware:
                 await on_http(Request(scope), exc)(scope, receive, send)
             except TooManyError as exc:
                 await problem(503, str(exc), headers={"Retry-After": "1"})(scope, receive, send)
+            except RetryLaterError as exc:
+                log.warning("api.accounts_away", reason=str(exc))
+                await problem(503, "the database of accounts is away", headers={"Retry-After": "5"})(
+                    scope, receive, send
+                )
             else:
                 await self._app(scope, _limit_body(receive, limit), send)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
 from typing import Final
@@ -41,8 +41,7 @@ class BrokerRefusals:
         self._counts: Counter[tuple[str, str]] = Counter()
         self._addresses: dict[tuple[str, str], str] = {}
         self._noted_at: dict[tuple[str, str], datetime] = {}
-        newest = audit.search(action=ACTION, limit=1)
-        self._seen_at: datetime | None = newest[0].at if newest else None
+        self._seen_at: datetime | None = None
 
     def keep_taking(self, stop: Event) -> None:
         """Take refusals until `stop`."""
@@ -54,8 +53,11 @@ class BrokerRefusals:
 
     def take(self) -> None:
         """Count what is new, and note what is due."""
+        if self._seen_at is None:
+            newest = self._audit.search(action=ACTION, limit=1)
+            self._seen_at = newest[0].at if newest else datetime.min.replace(tzinfo=UTC)
         for refusal in read_refusals(self._data):
-            if self._seen_at is None or refusal.at > self._seen_at:
+            if refusal.at > self._seen_at:
                 self._count(refusal)
                 self._seen_at = refusal.at
         now = self._clock()

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import importlib
 import sqlite3
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,10 +26,13 @@ HEAD: Final = "0001"
 FILE_NAME: Final = "city.sqlite"
 BUSY_TIMEOUT_S: Final = 10.0
 CONNECT_TIMEOUT_S: Final = 5
+AGAIN_S: Final = 5.0
+"""Time between two attempts to open a database."""
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _TABLES: Final = ("people.tables",)
 """Modules with tables; imported by name, because `city` must not depend on those who use the database."""
 _REASON_MAX: Final = 200
+_NO_TABLES: Final = "no such table"
 _DAMAGED: Final = ("malformed", "not a database")
 _DISK: Final = ("disk", "readonly", "unable to open")
 """Words of SQLite's errors."""
@@ -63,6 +68,83 @@ def open_database(data: Path, url: str = "") -> Engine:
         engine.dispose()
         raise
     return engine
+
+
+class Database:
+    """The database, opened at its first use. Where that fails, it is tried again after `AGAIN_S`. Thread-safe.
+
+    Args:
+        data: The data folder.
+        url: As for `open_database`.
+    """
+
+    def __init__(self, data: Path, url: str = "") -> None:
+        self._data = data
+        self._url = url
+        self._lock = threading.Lock()
+        self._engine: Engine | None = None
+        self._failure: ConfigError | RetryLaterError | None = None
+        self._again_s = 0.0
+
+    def open(self) -> Engine:
+        """Open it, if it is not open.
+
+        Raises:
+            ConfigError, RetryLaterError: As `open_database`.
+        """
+        with self._lock:
+            if self._engine is None:
+                if self._failure is not None and time.monotonic() < self._again_s:
+                    raise self._failure
+                try:
+                    self._engine = open_database(self._data, self._url)
+                except (ConfigError, RetryLaterError) as exc:
+                    self._failure, self._again_s = exc, time.monotonic() + AGAIN_S
+                    raise
+            return self._engine
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection that reads.
+
+        Raises:
+            RetryLaterError: The database is away or damaged.
+        """
+        with self._translated(), self._usable().execution_options(read_only=True).connect() as connection:
+            yield connection
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """A transaction.
+
+        Raises:
+            RetryLaterError: The database is away or damaged, or the disk refuses; nothing has changed.
+        """
+        with self._translated(), self._usable().begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close all connections."""
+        with self._lock:
+            if self._engine is not None:
+                self._engine.dispose()
+            self._engine = None
+
+    def _usable(self) -> Engine:
+        try:
+            return self.open()
+        except ConfigError as exc:
+            raise RetryLaterError(str(exc)) from exc
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except SQLAlchemyError as exc:
+            failure = translate(exc)
+            if isinstance(failure, ConfigError) or _NO_TABLES in str(failure):
+                self.close()  # the file was damaged or deleted meanwhile
+            raise RetryLaterError(str(failure)) if isinstance(failure, ConfigError) else failure from exc
 
 
 def lock_until_end(connection: Connection, number: int) -> None:

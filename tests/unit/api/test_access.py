@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from fastapi.routing import APIRoute
 from starlette.routing import Mount
+from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from api.app import create_app
 from api.auth.access import COOKIE, each_route, rights_of
 from api.console.parts.layout import asset
+from api.http import middleware
+from api.http.middleware import AuthMiddleware
+from api.routes.stream import Stream
+from city.database.engine import FILE_NAME
 from people.attempts import FREE
 from tests.support.access import PASSWORD, TESTER
-from tests.unit.api.conftest import Stage
+from tests.support.waiting import wait_for
+from tests.unit.api.conftest import NOW, Stage
 
 OPEN_TO_EVERYBODY = {"/api/v1/map/places.geojson", "/healthz", "/readyz", "/login", "/logout", "/link", "/favicon.ico"}
 SAME_SITE = {"Origin": "http://127.0.0.1"}
@@ -170,3 +178,93 @@ def test_every_answer_carries_the_security_headers(stage: Stage) -> None:
         headers = stage.client(demo=path != "/dumping").get(path).headers
         assert headers["x-content-type-options"] == "nosniff"
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
+
+
+def test_without_its_accounts_the_api_says_so_and_lives(stage: Stage) -> None:
+    cookie = {"Cookie": f"{COOKIE}={stage.session('viewer')}"}
+    client = stage.client(demo=False)
+    assert client.get("/api/v1/devices", headers=cookie).status_code == 200
+    path = stage.folder / FILE_NAME
+    stage.people.close()
+    kept = path.read_bytes()
+    for part in stage.folder.glob(f"{FILE_NAME}-*"):
+        part.unlink()
+    path.write_bytes(b"no database at all" * 1_000)
+    for asked in ("/api/v1/devices", "/", "/dumping"):
+        answer = client.get(asked, headers=cookie)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5"), asked
+    replay = client.post("/api/v1/dead-letters/replay", json={"ids": [1]}, headers={**cookie, **SAME_SITE})
+    assert (replay.status_code, stage.replayed) == (503, [])
+    assert client.post("/login", data=RIGHT, headers=SAME_SITE).status_code == 503
+    assert client.get("/healthz").status_code == client.get("/readyz").status_code == 200
+    path.write_bytes(kept)
+    stage.people.close()
+    again = stage.client(demo=False)
+    wait_for(lambda: again.get("/api/v1/devices", headers=cookie).status_code == 200, "the accounts to be read again")
+
+
+def test_areas_bound_what_is_shown_and_done(stage: Stage) -> None:
+    camera = stage.inventory.current().cameras["cam-01"]
+    kelurahan = stage.inventory.current().sites[camera.site].kelurahan
+    stage.happen("cam-01", "dumping", case="c-1", evidence={"before": "before.jpg"})
+    stage.keep("c-1", {"before.jpg": b"x"})
+    review = {"json": {"verdict": "confirmed"}, "headers": SAME_SITE}
+    for area, status in ((f"kelurahan:{kelurahan}", 200), ("camera:cam-01", 200), ("kelurahan:elsewhere", 403)):
+        account = stage.account("camera_verifier")
+        stage.people.change(TESTER, account.id, role="camera_verifier", areas=(area,))
+        client = stage.client(demo=False)
+        client.cookies[COOKIE] = stage.session("camera_verifier")
+        got = [
+            client.get("/api/v1/dumping/cases/c-1/evidence/before.jpg").status_code,
+            client.get("/api/v1/dumping/cases/c-1/custody").status_code,
+            client.get("/api/v1/cameras/cam-01/zones").status_code,
+            client.post("/api/v1/dumping/cases/c-1/export", headers=SAME_SITE).status_code,
+            client.post("/api/v1/dumping/cases/c-1/review", **review).status_code,
+        ]
+        assert set(got) == {status}, (area, got)
+        assert client.get("/api/v1/devices").status_code == 200
+
+
+def test_an_event_stream_ends_with_its_session(stage: Stage) -> None:
+    allowed = [True]
+
+    async def blocks() -> int:
+        stream = Stream(stage.context(), None, NOW, lambda: allowed[0])
+        count = 0
+        async for _ in stream.events():
+            count += 1
+            allowed[0] = False
+        return count
+
+    assert asyncio.run(blocks()) == 1
+
+
+def test_a_websocket_ends_with_its_session(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(middleware, "CHECKED_EVERY_S", 0.05)
+    cookie = stage.cookie("viewer")
+    seen: list[Message] = []
+
+    async def app(_scope: Scope, receive: Receive, _send: Send) -> None:
+        while not seen or seen[-1]["type"] != "websocket.disconnect":
+            seen.append(await receive())
+            if seen[-1]["type"] == "websocket.connect":
+                stage.people.end_sessions(TESTER, stage.account("viewer").id)
+
+    async def story() -> None:
+        messages: asyncio.Queue[Message] = asyncio.Queue()
+        messages.put_nowait({"type": "websocket.connect"})
+
+        async def send(_message: Message) -> None:
+            """Nobody listens."""
+
+        headers = [
+            (b"host", b"127.0.0.1"),
+            (b"origin", b"http://127.0.0.1"),
+            (b"cookie", f"{COOKIE}={cookie}".encode()),
+        ]
+        scope: Scope = {"type": "websocket", "path": "/_nicegui_ws/x", "headers": headers, "client": ("127.0.0.1", 1)}
+        guard = AuthMiddleware(app, stage.context(demo=False))
+        await asyncio.wait_for(guard(scope, messages.get, send), 30)
+
+    asyncio.run(story())
+    assert [message["type"] for message in seen] == ["websocket.connect", "websocket.disconnect"]
