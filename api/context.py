@@ -21,6 +21,7 @@ from ingest.store.parked.dead_letters import DeadLetterQueue
 from ingest.store.parked.quarantine import Quarantine, QuarantinedMessage
 from ingest.store.port import TelemetryReader
 from ingest.store.views.health import HealthSnapshotFile
+from people.openid_sign_in import OpenIdSignIn
 from people.service import People
 
 
@@ -33,7 +34,8 @@ class ApiContext:
     decodes a message with a profile, or the id of one, and, for a container, a container model, without storing it.
     `refresh` reads anew what was added to the inventory, which otherwise happens within a second. `data` is the
     folder that the services share. `demo` marks data as simulated. `quota` counts what gateways send, `codecs`
-    runs payload codecs. `people` knows who asks. With `is_open` every user
+    runs payload codecs. `people` knows who asks, and `open_id` signs in at
+    a provider, if there is one, which returns to `public_url`. With `is_open` every user
     of this machine may do what a supervisor may.
     """
 
@@ -44,6 +46,7 @@ class ApiContext:
     health: HealthSnapshotFile
     secrets: Secrets
     people: People
+    open_id: OpenIdSignIn | None
     gateways: Gateways
     passwords: Passwords
     data: Path
@@ -51,6 +54,7 @@ class ApiContext:
     reviews: ReviewService
     demo: bool
     is_open: bool
+    public_url: str
     replay: Callable[[Sequence[int]], int]
     receive: Callable[[str, bytes], None]
     preview: Callable[[str | Profile, QuarantinedMessage, str], DryRunResult]

@@ -67,6 +67,7 @@ def serve(runtime: Runtime) -> None:
             health=opened.health,
             secrets=runtime.secrets,
             people=people,
+            open_id=people.open_id(settings.data),
             gateways=Gateways(settings.data),
             passwords=Passwords(runtime.secrets, PasswordChanges(settings.data)),
             data=settings.data,
@@ -76,6 +77,7 @@ def serve(runtime: Runtime) -> None:
             demo=settings.demo,
             # Where other machines could ask, as in a container, nobody is let in without a token.
             is_open=settings.demo and is_loopback(settings.host),
+            public_url=settings.public_url.rstrip("/") or f"http://{settings.host}:{settings.port}",
             replay=replay_dead_letters,
             receive=receive,
             preview=preview,

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, delete, func, select
 
 from city.database.engine import Database
 from city.runtime.secrets import Secrets
@@ -21,9 +21,11 @@ from people import attempts, sessions, tokens
 from people.accounts import Account
 from people.audit import AuditEntry, AuditLog, Origin
 from people.errors import PeopleError
+from people.openid_sign_in import OpenIdSignIn, open_sign_in
 from people.passwords import hash_password, is_password
 from people.rights import RIGHTS_OF, Identity, Right, check_grantable, parse_rights, parse_role
 from people.tables import accounts as account_table
+from people.tables import known_browsers
 from people.tables import sessions as session_table
 
 FIRST_NAME: Final = "administrator"
@@ -185,6 +187,19 @@ class People:
             origin = Origin(account.id, account.name, address)
             self._set_password(connection, account, hashed, origin, "password", keep=identity.session)
 
+    def enter(self, account: Account, method: sessions.Method, address: str, agent: str, replaces: str) -> SignedIn:
+        """Begin a session of who has signed in by a provider."""
+        with self.audit.transaction() as connection:
+            return self._begin(connection, account, method, address, agent, replaces)
+
+    def open_id(self, data: Path) -> OpenIdSignIn | None:
+        """The sign-in at the provider of a data folder; None if there is none.
+
+        Raises:
+            ConfigError: Its settings are wrong.
+        """
+        return open_sign_in(data, self._database, self.audit, self._clock)
+
     # Sessions and tokens
 
     def sessions_of(self, account: str) -> Sequence[sessions.Session]:
@@ -208,6 +223,7 @@ class People:
         """End all sessions of an account, but one if given; returns how many."""
         with self.audit.transaction() as connection:
             count = self._end(connection, _all_but(account, keep), "ended")
+            connection.execute(delete(known_browsers).where(known_browsers.c.account_id == account))
             self._add(connection, origin, "session.end_all", account, count=count)
         return count
 
@@ -322,6 +338,7 @@ class People:
                 if account.role == "administrator":
                     _keep_an_administrator(connection, id_)
                 self._end(connection, session_table.c.account_id == id_, "disabled")
+                connection.execute(delete(known_browsers).where(known_browsers.c.account_id == id_))
             rows.change(connection, id_, disabled_at=self._clock() if disabled else None)
             self._add(connection, origin, "account.disable" if disabled else "account.enable", id_)
 

@@ -1,4 +1,4 @@
-"""Tables of accounts, sessions, tokens, invitations, attempts and the audit."""
+"""Tables of accounts, sessions, tokens, invitations, attempts, sign-ins at a provider, and the audit."""
 
 from __future__ import annotations
 
@@ -79,6 +79,24 @@ attempts = Table(
     Column("blocked_until", UtcDateTime, nullable=False),
 )
 """Failed sign-ins by account and by address."""
+
+openid_attempts = Table(
+    "openid_attempt",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("attempt", JSON, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False, index=True),
+)
+"""Sign-ins at the OpenID provider that have begun, by the SHA-256 of the browser's key."""
+
+known_browsers = Table(
+    "known_browser",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("account_id", String(32), ForeignKey(accounts.c.id), nullable=False, index=True),
+    Column("expires_at", UtcDateTime, nullable=False),
+)
+"""Browsers whose person has signed in by the provider; they count while it is away."""
 
 audit = Table(
     "audit",

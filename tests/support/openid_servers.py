@@ -21,7 +21,7 @@ from tests.support.require import skip_without
 from tests.support.waiting import wait_for
 
 TIMEOUT_S: Final = 30
-REDIRECT_URI: Final = "http://127.0.0.1:1/sign-in/callback"
+REDIRECT_URI: Final = "http://127.0.0.1/login/openid/callback"
 
 
 class OpenIdServer:

@@ -40,6 +40,7 @@ from ingest.store.parked.quarantine import Quarantine, QuarantinedMessage
 from ingest.store.records import EventRecord, Reading, RecordOrigin, StatusRecord, Value
 from ingest.store.views.health import HealthSnapshotFile, IngestHealth
 from people.accounts import Account
+from people.openid_sign_in import OpenIdSignIn
 from people.rights import Role
 from people.service import open_people
 from people.sessions import digest_of
@@ -74,6 +75,7 @@ class Stage:
     clear_key: Path | None = None
     journal_full: bool = False
     seq: int = 0
+    open_id: OpenIdSignIn | None = None
 
     def __post_init__(self) -> None:
         """Open what lies on disk."""
@@ -178,6 +180,7 @@ class Stage:
             health=self.board,
             secrets=self.secrets,
             people=self.people,
+            open_id=self.open_id,
             gateways=Gateways(self.folder),
             passwords=Passwords(self.secrets, PasswordChanges(self.folder)),
             data=self.folder,
@@ -185,6 +188,7 @@ class Stage:
             reviews=self.reviews,
             demo=demo,
             is_open=demo,
+            public_url="http://127.0.0.1",
             replay=self.replay,
             receive=self.receive,
             preview=self.preview,
