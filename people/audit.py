@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import structlog
@@ -31,6 +31,36 @@ from people.rights import Identity
 from people.tables import audit
 
 log = structlog.get_logger("people")
+
+Action = Literal[
+    "account.add",
+    "account.change",
+    "account.disable",
+    "account.enable",
+    "account.link",
+    "broker.refused",
+    "case.review",
+    "codec.save",
+    "dead_letters.replay",
+    "device.adopt",
+    "device.ignore",
+    "device.notice",
+    "device.password",
+    "device.revoke",
+    "password.change",
+    "password.refused",
+    "profile.save",
+    "provider.away",
+    "session.end",
+    "session.end_all",
+    "sign_in",
+    "sign_in.failed",
+    "sign_out",
+    "token.make",
+    "token.revoke",
+    "zones.write",
+]
+"""What somebody may do that the audit notes."""
 
 PUBLIC_NAME: Final = "audit.pub"
 """Public keys that check the entries, in the data folder; the city may have had several."""
@@ -108,7 +138,9 @@ class AuditLog:
         if last is not None:
             self._note_head(last.n, sha256_of(last.line.encode()))
 
-    def record(self, origin: Origin, action: str, object_: str, detail: Mapping[str, Any] | None = None) -> AuditEntry:
+    def record(
+        self, origin: Origin, action: Action, object_: str, detail: Mapping[str, Any] | None = None
+    ) -> AuditEntry:
         """Add an entry in a transaction of its own."""
         with self.transaction() as connection:
             return self.add(connection, origin, action, object_, detail)
@@ -117,7 +149,7 @@ class AuditLog:
         self,
         connection: Connection,
         origin: Origin,
-        action: str,
+        action: Action,
         object_: str,
         detail: Mapping[str, Any] | None = None,
     ) -> AuditEntry:

@@ -16,7 +16,7 @@ from city.errors import ConfigError
 from city.runtime.options import add_settings, settings_from
 from city.runtime.secrets import Secrets
 from city.runtime.settings import Settings
-from people.audit import PAGE_MAX, Origin
+from people.audit import PAGE_MAX, Action, Origin
 from people.errors import PeopleError
 from people.rights import GRANTABLE, RIGHTS_OF, ROLES, parse_role
 from people.service import People, open_people
@@ -57,7 +57,7 @@ def make_local_token(settings: Settings, rights: Sequence[str], lasts: timedelta
         return people.make_token(_CONSOLE, "kota", rights, lasts)[1]
 
 
-def note_locally(settings: Settings, action: str, object_: str, detail: Mapping[str, Any]) -> None:
+def note_locally(settings: Settings, action: Action, object_: str, detail: Mapping[str, Any]) -> None:
     """Note in the audit what somebody has done on the machine itself."""
     with closing(open_local(settings)) as people:
         people.audit.record(_CONSOLE, action, object_, detail)

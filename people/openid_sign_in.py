@@ -158,7 +158,7 @@ class OpenIdSignIn:
         if row is None:
             if role is None:  # a provider of the government knows every citizen
                 raise PeopleError("role_unknown")
-            account = rows.add(connection, _free_name(connection, identity), _shown(identity), role, (), now)
+            account = rows.add(connection, _free_name(connection, identity), _shown_name(identity), role, (), now)
             rows.change(connection, account.id, issuer=identity.issuer, subject=identity.subject, provider_seen_at=now)
             origin = Origin(account.id, account.name, address)
             self._audit.add(connection, origin, "account.add", account.id, {"by": "openid", "role": account.role})
@@ -239,5 +239,5 @@ def _free_name(connection: Connection, identity: ProviderIdentity) -> str:
     return name
 
 
-def _shown(identity: ProviderIdentity) -> str:
+def _shown_name(identity: ProviderIdentity) -> str:
     return identity.name[: rows.SHOWN_NAME_MAX].strip() or "-"

@@ -19,7 +19,7 @@ from city.storage.signatures import Signer
 from people import accounts as rows
 from people import attempts, sessions, tokens
 from people.accounts import Account
-from people.audit import AuditEntry, AuditLog, Origin
+from people.audit import Action, AuditEntry, AuditLog, Origin
 from people.errors import PeopleError
 from people.openid_sign_in import OpenIdSignIn, open_sign_in
 from people.passwords import hash_password, is_password
@@ -370,7 +370,9 @@ class People:
 
     # Parts
 
-    def _add(self, connection: Connection, origin: Origin, action: str, object_: str, **detail: object) -> AuditEntry:
+    def _add(
+        self, connection: Connection, origin: Origin, action: Action, object_: str, **detail: object
+    ) -> AuditEntry:
         return self.audit.add(connection, origin, action, object_, detail)
 
     def _begin(

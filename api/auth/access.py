@@ -22,7 +22,7 @@ from api.dependencies import context_of
 from api.http.hosts import is_same, parse_authority, parse_origin
 from city.errors import RetryLaterError
 from people.areas import Place, covers
-from people.audit import Origin, origin_of
+from people.audit import Action, Origin, origin_of
 from people.rights import DEMO, Identity, Right
 
 log = structlog.get_logger("api")
@@ -89,7 +89,7 @@ def require_area(request: Request, place: Place) -> None:
         raise HTTPException(403, "this is outside of your areas")
 
 
-def audit_action(request: Request, action: str, object_: str, **detail: object) -> None:
+def audit_action(request: Request, action: Action, object_: str, **detail: object) -> None:
     """Note in the audit what a request has done. The deed is done: a refusing database is logged."""
     context = context_of(request)
     try:

@@ -13,11 +13,11 @@ import structlog
 
 from broker.refusals import Refusal, read_refusals
 from city.errors import RetryLaterError
-from people.audit import AuditLog, Origin
+from people.audit import Action, AuditLog, Origin
 
 log = structlog.get_logger("api")
 
-ACTION: Final = "broker.refused"
+ACTION: Final[Action] = "broker.refused"
 EVERY_S: Final = 10.0
 AGAIN_AFTER: Final = timedelta(hours=1)
 """Time between two entries about one account for one reason; the later one has the number in between."""

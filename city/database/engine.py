@@ -110,7 +110,7 @@ class Database:
         Raises:
             RetryLaterError: The database is away or damaged.
         """
-        with self._translated(), self._usable().execution_options(read_only=True).connect() as connection:
+        with self._translation(), self._usable().execution_options(read_only=True).connect() as connection:
             yield connection
 
     @contextmanager
@@ -120,7 +120,7 @@ class Database:
         Raises:
             RetryLaterError: The database is away or damaged, or the disk refuses; nothing has changed.
         """
-        with self._translated(), self._usable().begin() as connection:
+        with self._translation(), self._usable().begin() as connection:
             yield connection
 
     def close(self) -> None:
@@ -137,7 +137,7 @@ class Database:
             raise RetryLaterError(str(exc)) from exc
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translation(self) -> Iterator[None]:
         try:
             yield
         except SQLAlchemyError as exc:

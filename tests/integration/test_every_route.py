@@ -29,10 +29,8 @@ from tests.unit.api.conftest import NOW, Stage, contract_of
 from tests.unit.api.test_messages import gateway_password
 
 OPEN_TO_EVERYBODY: Final = {
-    *(
-        ("GET", path)
-        for path in ("/healthz", "/readyz", "/login", "/link", "/favicon.ico", "/api/v1/map/places.geojson")
-    ),
+    *(("GET", path) for path in ("/healthz", "/readyz", "/login", "/link", "/favicon.ico")),
+    *(("GET", path) for path in ("/login/openid", "/login/openid/callback", "/api/v1/map/places.geojson")),
     *(("POST", path) for path in ("/login", "/logout", "/link")),
 }
 ACCOUNTS: Final = {"gateway": "/api/v1/messages/{topic:path}", "device": "/api/v1/monitoring/device/{device}/"}

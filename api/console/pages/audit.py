@@ -15,7 +15,7 @@ from api.console.parts.markup import join, link, table, tag
 from people.audit import AuditEntry
 
 SHOWN: Final = 100
-_FILTERS: Final = ("who", "action", "about", "day")
+FILTERS: Final = ("who", "action", "about", "day")
 
 
 def build(page: PageContext, request: Request) -> None:
@@ -23,7 +23,7 @@ def build(page: PageContext, request: Request) -> None:
     if not page.may("audit.read"):
         show(tag("p", page.t("audit_supervisors_only"), class_="warn"))
         return
-    given = {name: request.query_params.get(name, "").strip()[:160] for name in _FILTERS}
+    given = {name: request.query_params.get(name, "").strip()[:160] for name in FILTERS}
     before = request.query_params.get("before", "")
     entries = find(page, given, int(before) if before.isdecimal() and len(before) < 16 else None)  # noqa: PLR2004 - digits
     show(tag("p", page.t("audit_intro"), class_="intro"))
@@ -67,7 +67,7 @@ def _filters(page: PageContext, given: dict[str, str]) -> Markup:
             page.t(f"audit_filter_{name}"),
             tag("input", name=name, value=given[name], type="date" if name == "day" else "text", maxlength=160),
         )
-        for name in _FILTERS
+        for name in FILTERS
     ]
     return tag("form", *fields, tag("button", page.t("audit_search")), method="get", action="/audit", class_="filters")
 

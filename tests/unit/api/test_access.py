@@ -22,7 +22,10 @@ from tests.support.access import PASSWORD, TESTER
 from tests.support.waiting import wait_for
 from tests.unit.api.conftest import NOW, Stage
 
-OPEN_TO_EVERYBODY = {"/api/v1/map/places.geojson", "/healthz", "/readyz", "/login", "/logout", "/link", "/favicon.ico"}
+OPEN_TO_EVERYBODY = {
+    *("/api/v1/map/places.geojson", "/healthz", "/readyz", "/favicon.ico"),
+    *("/login", "/login/openid", "/login/openid/callback", "/logout", "/link"),
+}
 SAME_SITE = {"Origin": "http://127.0.0.1"}
 RIGHT = {"name": "viewer", "password": PASSWORD}
 
@@ -190,9 +193,9 @@ def test_without_its_accounts_the_api_says_so_and_lives(stage: Stage) -> None:
     for part in stage.folder.glob(f"{FILE_NAME}-*"):
         part.unlink()
     path.write_bytes(b"no database at all" * 1_000)
-    for asked in ("/api/v1/devices", "/", "/dumping"):
-        answer = client.get(asked, headers=cookie)
-        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5"), asked
+    for page in ("/api/v1/devices", "/", "/dumping"):
+        answer = client.get(page, headers=cookie)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5"), page
     replay = client.post("/api/v1/dead-letters/replay", json={"ids": [1]}, headers={**cookie, **SAME_SITE})
     assert (replay.status_code, stage.replayed) == (503, [])
     assert client.post("/login", data=RIGHT, headers=SAME_SITE).status_code == 503

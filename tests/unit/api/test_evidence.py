@@ -14,8 +14,8 @@ from PIL import Image
 from api.console.page_context import PageContext
 from api.console.parts.custody_panel import custody_panel
 from api.queries.cases import cases
-from city.runtime.secrets import Role
 from city.storage.signatures import read_public
+from people.rights import Role
 from tests.support.access import identity_with
 from tests.unit.api.conftest import Stage
 from vision.evidence.custody.verify import verify

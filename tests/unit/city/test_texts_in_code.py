@@ -11,6 +11,7 @@ from typing import Any, Final, get_args
 
 import pytest
 
+from api.console.pages.audit import FILTERS
 from api.console.pages.map import POPUP_WORDS
 from api.console.pages.zones import EDITOR_WORDS
 from api.queries.queue import SHOWN
@@ -35,6 +36,9 @@ from ingest.store.records import Connectivity
 from ingest.store.views.cases import CaseVerdict
 from ingest.store.views.health import DamageKind
 from ingest.store.views.reviews import REASONS, Verdict
+from people.audit import Action
+from people.errors import Refusal
+from people.rights import GRANTABLE, Role
 from tests.support.brokers import ROOT
 from vision.detect.port import Heading
 from vision.detect.scene import NotArmed
@@ -89,6 +93,11 @@ COMPUTED: Final[dict[str, set[str]]] = {
         *(f"unit_{unit}" for unit in UNITS),
         *(f"zone_{kind}" for kind in ZONE_KINDS),
         *(f"show_{show}" for show in SHOWN if show != "all"),
+        *literal(Action, "did_"),
+        *literal(Role, "role_"),
+        *literal(Refusal, "refused_"),
+        *(f"right_{right.replace('.', '_')}" for right in GRANTABLE),
+        *(f"audit_filter_{name}" for name in FILTERS),
     },
     "report": {
         *literal(Kind),
@@ -246,7 +255,7 @@ NO_TEXTS_OF_OURS: Final = re.compile(
     r"|city/inventory/units\.py|ingest/decoding/drafting/(field_words|states)\.py|vision/models/known\.toml"
 )
 """The catalogues, messages of devices, and words that makers use, those of units and of classes among them."""
-ALSO_ENGLISH: Final = frozenset({"des", "gas", "itu", "operator", "rem", "sen"})
+ALSO_ENGLISH: Final = frozenset({"des", "gas", "itu", "operator", "rem", "sen", "status"})
 """Words and abbreviations that both languages have, and a unit of CSS."""
 
 

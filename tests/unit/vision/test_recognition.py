@@ -317,8 +317,8 @@ def test_tracks_hold_the_kind_and_a_vehicle_that_never_moved_is_not_there() -> N
     assert sorted(track.kind for track in recogniser.tracks) == ["person", "vehicle"]
     share, looks = recogniser.body_share((205, 105, 50, 30), 0.0)
     assert (share, looks) == (0.0, 8), "it stood there all the time"
-    assert recogniser.is_near((100, 150, 10, 10), 20, 3.0)
-    assert not recogniser.is_near((205, 105, 50, 30), 0, 0.0)
+    assert recogniser.is_near((100, 150, 10, 10), 20, 3.0, None)
+    assert not recogniser.is_near((205, 105, 50, 30), 0, 0.0, None)
     recogniser.clear()
     assert recogniser.tracks == []
 
