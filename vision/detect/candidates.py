@@ -193,7 +193,7 @@ def group_of(candidate: Candidate, candidates: Sequence[Candidate], context: Fra
         for other in candidates:
             around = hull_of(hull, other.region.box)
             is_new = all(other is not joined for joined in group)
-            if is_new and _is_beside(other, member, reach) and around[2] * around[3] <= largest_px:
+            if is_new and _is_beside(other, member, reach, context) and around[2] * around[3] <= largest_px:
                 group.append(other)
                 hull = around
     return group
@@ -204,9 +204,12 @@ def reach_of_group_px(region: Region, context: FrameContext) -> float:
     return max(GROUP_PX, GROUP_HEIGHTS * (context.person_px(region.box) or 0.0))
 
 
-def _is_beside(other: Candidate, member: Candidate, reach_px: float) -> bool:
+def _is_beside(other: Candidate, member: Candidate, reach_px: float, context: FrameContext) -> bool:
+    """Whether another object lies beside a member now: the place of a carrier who has gone is none."""
+    if other.seen_s < context.at_s or other.object_s is None or not other.brought:
+        return False
     is_near = gap_px(other.region.box, member.region.box) <= reach_px
-    return is_near and other.brought and other.object_s is not None and abs(other.since_s - member.since_s) <= GROUP_S
+    return is_near and abs(other.since_s - member.since_s) <= GROUP_S and not _stands_there(other, context)
 
 
 def _is_object(region: Region, context: FrameContext) -> bool:

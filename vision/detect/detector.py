@@ -30,6 +30,7 @@ from vision.detect.picture import (
     Polygons,
     gray_of,
     polygon_mask,
+    scale_of,
     share_of,
     shrink,
 )
@@ -117,7 +118,7 @@ class AbandonedObjectDetector:
             at_s: Time of the picture in seconds. Pictures within `every_s` of the last are skipped, and for up to
                 `EMPTY_S` those that show nothing but the background.
         """
-        self._recent.add(at_s, image, self._scale)
+        self._recent.add(at_s, image, scale_of(image, self._config.pixels))
         interval_s = at_s - self._taken_s
         if interval_s < self._config.every_s:
             return self._same_result()

@@ -11,7 +11,7 @@ from vision.detect import recognition
 from vision.detect.frame_context import Candidate, FrameContext
 from vision.detect.picture import Mask
 from vision.detect.recognition import LOOK_EVERY_S
-from vision.detect.regions import Box, Region, cut, gap_px, grow, pixels_near, shared_px
+from vision.detect.regions import Box, Region, cut, gap_px, grow, iou, pixels_near, shared_px
 from vision.detect.tracks import LOST_S, Track, kind_of
 
 PERSON_SHARE: Final = 0.8
@@ -21,6 +21,8 @@ STANDING_SHARE: Final = 1.2
 """`CROWD_SHARE` for static foreground: less is the object's own shadow."""
 STILL_THERE_SHARE: Final = 0.2
 """Foreground in the last box of a person, as a share of the box, from which the person still stands there."""
+THING_SHARE: Final = 0.4
+"""Minimum intersection over union with the region, of all boxes of a track that is the object itself."""
 CARRIER_LOOKS_MIN: Final = 2
 """A body that one look alone shows may be none."""
 BODY_LOOKS_MIN: Final = 3
@@ -71,6 +73,7 @@ def note_carrier(candidate: Candidate, context: FrameContext) -> None:
             if kind_of(track, context.shape, None) != "thing"
             and len(track.path) >= CARRIER_LOOKS_MIN
             and track.first_s <= candidate.since_s + LOOK_EVERY_S
+            and not _is_thing(track, region)
         ]
         blobs = (
             track
@@ -84,6 +87,11 @@ def note_carrier(candidate: Candidate, context: FrameContext) -> None:
             candidate.passer = context.recent.passer(region.box, candidate.since_s, context.min_area_px)
             candidate.is_searched = True
         candidate.brought = candidate.brought or candidate.carrier is not None or candidate.passer is not None
+
+
+def _is_thing(track: Track, region: Region) -> bool:
+    """Whether a recognised body is the object itself, which the learned detector takes for one: it was always there."""
+    return all(iou(box, region.box) >= THING_SHARE for _, box in track.path)
 
 
 def _nearness(track: Track, candidate: Candidate) -> tuple[int, float]:

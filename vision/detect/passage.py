@@ -38,7 +38,8 @@ def arrival_of(candidate: Candidate, region: Region, context: FrameContext) -> O
         heading = heading_of(candidate.passer, candidate.since_s)
         return ObjectArrival(by="vehicle", heading=heading, in_passing=True, size_heights=size)
     if owner is None:
-        return ObjectArrival(size_heights=size)
+        is_unloaded = _vehicle_beside(region, candidate.since_s, context)
+        return ObjectArrival(by="vehicle" if is_unloaded else "unknown", size_heights=size)
     path = _path_about(owner, candidate.since_s, PASSING_S)
     # A rider without a recognised vehicle has the shape of a person.
     kind = "vehicle" if is_fast(path) else kind_of(owner, context.shape, context.person_px(owner.box))
@@ -101,7 +102,12 @@ def was_unloaded(region: Region, since_s: float, growths: int, context: FrameCon
     """
     if not context.recogniser.is_present:
         return False
-    return growths >= GROWTHS_MIN or any(
+    return growths >= GROWTHS_MIN or _vehicle_beside(region, since_s, context)
+
+
+def _vehicle_beside(region: Region, since_s: float, context: FrameContext) -> bool:
+    """Whether a vehicle stood beside a region about a time."""
+    return any(
         kind_of(track, context.shape, context.person_px(track.box)) == "vehicle"
         and any(
             gap_px(box, region.box) <= UNLOADS_GAP_HEIGHTS * box[3] for _, box in _path_about(track, since_s, BESIDE_S)

@@ -24,6 +24,12 @@ MEDIAN_PICTURES_MAX: Final = 8
 """Number of pictures in a median: enough to remove a person who walks through."""
 
 
+def scale_of(image: Image, pixels: int) -> float:
+    """The image's pixels per pixel of a picture of about `pixels` pixels, along each side."""
+    scale: float = (image.shape[0] * image.shape[1] / pixels) ** 0.5
+    return scale
+
+
 def shrink(image: Image, pixels: int) -> tuple[Picture, float]:
     """Scale an image to about `pixels` pixels; returns the picture, and the image's pixels per pixel of it.
 
@@ -31,7 +37,7 @@ def shrink(image: Image, pixels: int) -> tuple[Picture, float]:
         image: (height, width, 3) uint8, BGR, of any size.
         pixels: Pixels of the result.
     """
-    scale = (image.shape[0] * image.shape[1] / pixels) ** 0.5
+    scale = scale_of(image, pixels)
     size = (round(image.shape[1] / scale), round(image.shape[0] / scale))
     # Averaging over areas is fast for whole numbers only; the rest of the way the blur below does.
     step = int(scale)

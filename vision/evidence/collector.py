@@ -126,6 +126,7 @@ class EvidenceCollector:
             small,
             resize(background, small.shape[1], small.shape[0]),
             frames[-1].people,
+            about.get("size_person_heights"),
         )
         wait_s = max(0.0, since_s + CLIP_AFTER_S - self._at_s) + CLIP_TIMEOUT_S
         self._unfinished.append(_UnfinishedCase(case, alarm, about, self._clock() + wait_s))

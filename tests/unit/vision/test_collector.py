@@ -19,8 +19,10 @@ from tests.unit.vision.scenes import BAG, HEIGHT, WIDTH, Image, Scene
 from vision.detect.port import Detection
 from vision.evidence.collector import CollectedCase, EvidenceCollector
 from vision.evidence.encryption import decrypt, new_private_key, public_of
-from vision.evidence.pictures import PIXELS_MAX, from_jpeg, limit_size
+from vision.evidence.pictures import PIXELS_MAX, Box, from_jpeg, limit_size
 from vision.evidence.privacy.mosaic import BLOCKS_PX, block_for, pixelate, pixelate_all
+from vision.evidence.privacy.people_detector import PeopleDetector
+from vision.evidence.privacy.redaction import Alarm, Redactor
 from vision.evidence.recorder import BYTES_MAX, PAST_S, Recorder
 from vision.evidence.store import EvidenceStore
 
@@ -247,3 +249,71 @@ def test_who_never_moves_is_hidden_if_a_learned_detector_recognises_the_person(
         kept = from_jpeg((tmp_path / "c-1" / name).read_bytes())
         assert (survived(picture, kept, standing) < 0.05) == is_known, name
     assert (survived(background, collector.redact_background(background), standing) < 0.05) == is_known
+
+
+@pytest.mark.parametrize(("size_heights", "is_hidden"), [(1.0, True), (None, True), (0.3, False)])
+def test_a_person_in_the_object_s_place_is_hidden_and_what_is_too_low_for_one_is_not(
+    tmp_path: Path, size_heights: float | None, *, is_hidden: bool
+) -> None:
+    """A person who was reported as waste stays hidden; a bag that a model takes for a person stays visible."""
+    scene, standing = Scene(), (200, 70, 40, 120)
+    store = EvidenceStore(tmp_path, Signer(b"k" * 32), 64 << 20)
+    collector = EvidenceCollector(store, lambda: (), object_detector=KnowsOnePerson(standing))
+    background = scene.picture()
+    for number in range(int(END_S * FPS)):
+        picture = scene.picture(person_x=standing[0] if number / FPS >= PUT_DOWN_S else None)
+        collector.add(picture, number / FPS, [])
+    about = {"camera": "cam-01", "size_person_heights": size_heights}
+    collector.begin("c-1", about, box=standing, since_s=PUT_DOWN_S, image=picture, background=background)
+    wait_for(collector.ready, "the evidence")
+    kept = from_jpeg((tmp_path / "c-1" / "after.jpg").read_bytes())
+    inside = (standing[0] + 6, standing[1] + 6, standing[2] - 12, standing[3] - 12)  # the frame is drawn on its edge
+    assert (survived(picture, kept, inside) < 0.05) == is_hidden
+
+
+def test_a_person_in_a_part_of_the_object_s_place_is_hidden_there(tmp_path: Path) -> None:
+    scene, standing = Scene(), (200, 70, 40, 120)
+    load = (120, 60, 130, 140)
+    store = EvidenceStore(tmp_path, Signer(b"k" * 32), 64 << 20)
+    collector = EvidenceCollector(store, lambda: (), object_detector=KnowsOnePerson(standing))
+    background = scene.picture()
+    for number in range(int(END_S * FPS)):
+        picture = scene.picture(person_x=standing[0], bag=True)
+        collector.add(picture, number / FPS, [])
+    about = {"camera": "cam-01", "size_person_heights": 1.2}
+    collector.begin("c-1", about, box=load, since_s=PUT_DOWN_S, image=picture, background=background)
+    wait_for(collector.ready, "the evidence")
+    kept = from_jpeg((tmp_path / "c-1" / "after.jpg").read_bytes())
+    assert survived(picture, kept, standing) < 0.05
+    assert survived(picture, kept, BAG) > 0.5
+
+
+class FindsNobody(PeopleDetector):
+    """Counts the pictures that it is asked about."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.asked = 0
+
+    def detect_shapes(self, image: Image) -> list[Box]:
+        del image
+        self.asked += 1
+        return []
+
+
+@pytest.mark.parametrize("after_s", [0.4, 1.6, 2.4, 2.8, 3.6, 3.8, 5.0, 7.4, 9.0])
+@pytest.mark.parametrize("interval_s", [0.2, 0.5, 1.0])
+def test_every_picture_of_the_clip_is_near_a_searched_one(after_s: float, interval_s: float) -> None:
+    recorder, small = Recorder(), np.full((24, 32, 3), 90, np.uint8)
+    for number in range(int(40 / interval_s)):
+        recorder.add(small, number * interval_s, [])
+    since_s = 20.0
+    alarm = Alarm((4, 4, 6, 6), since_s, since_s + after_s, small, small, ())
+    detector = FindsNobody()
+    redactor = Redactor(alarm, recorder.frames(), (), lambda: False, detector)
+    redactor.redact(clear=False)
+    for frame in recorder.frames():
+        if since_s - 10 <= frame.at_s <= since_s + 10:
+            hidden = redactor.areas_at(small, frame.at_s)
+            assert not any(mask.all() for mask in hidden.values()), frame.at_s
+    assert detector.asked <= 16, "the clip has twenty seconds, and three pictures are searched anyway"

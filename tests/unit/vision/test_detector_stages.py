@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from vision.detect.config import DetectorConfig
 from vision.detect.dual_background import DualBackground
 from vision.detect.frame_context import Candidate, FrameContext
 from vision.detect.frame_history import FrameHistory
-from vision.detect.ownership import owner_has_left
+from vision.detect.ownership import note_carrier, owner_has_left
 from vision.detect.passage import heading_of, size_heights
 from vision.detect.picture import Picture
 from vision.detect.rapid_passage import RecentPictures
@@ -29,8 +31,8 @@ def region_of(box: Box) -> Region:
     return Region(box, box[2] * box[3], np.full((box[3], box[2]), 255, np.uint8))
 
 
-def candidate_at(box: Box, since_s: float = 10.0, carrier: Track | None = None) -> Candidate:
-    return Candidate(region_of(box), since_s, since_s, since_s, brought=True, carrier=carrier, object_s=since_s)
+def candidate_at(box: Box, since_s: float = 10.0, carrier: Track | None = None, seen_s: float = 20.0) -> Candidate:
+    return Candidate(region_of(box), since_s, since_s, seen_s, brought=True, carrier=carrier, object_s=since_s)
 
 
 def picture_with(*boxes: Box) -> Picture:
@@ -133,6 +135,26 @@ def test_objects_side_by_side_are_one_case_and_one_far_away_is_not() -> None:
     union = union_of([member.region for member in group])
     assert union.box == (20, 20, 21, 20)
     assert union.area_px == 10 * 20 + 8 * 16
+
+
+def test_the_place_of_a_carrier_who_has_gone_is_no_object_beside() -> None:
+    gone = candidate_at((31, 5, 12, 40), seen_s=18.0)
+    bag = candidate_at(BAG)
+    assert group_of(bag, [gone, bag], context_of(20.0)) == [bag]
+
+
+def test_a_body_that_was_always_in_the_place_of_the_object_is_the_object() -> None:
+    """A model that takes a bag for a person gives no carrier."""
+    context = context_of(12.0)
+    context.recogniser.tracks.append(Track(1, "person"))
+    (thing,) = context.recogniser.tracks
+    thing.path.extend((10.0 + number / 2, (19, 19, 12, 22)) for number in range(4))
+    candidate = replace(candidate_at(BAG), brought=False)
+    note_carrier(candidate, context)
+    assert candidate.carrier is None
+    thing.path.appendleft((9.0, (2, 5, 15, 40)))
+    note_carrier(candidate, context)
+    assert candidate.carrier is thing, "who has come from elsewhere is a carrier"
 
 
 def test_a_chain_of_objects_through_the_picture_is_no_case() -> None:

@@ -9,6 +9,7 @@ from typing import Final
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from city.inventory.zones import Zone
 from vision.detect.regions import iou, shared_px
@@ -30,6 +31,8 @@ SAME_BLOCK_PX: Final = 8
 OWN_SHARE: Final = 0.3
 """Intersection over union from which a box is the object itself, seen before it was reported."""
 COVERED_SHARE: Final = 0.25
+PERSON_HEIGHTS_MIN: Final = 0.5
+"""Minimum size of an object, in heights of a person, in which somebody may be: who crouches is that high."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class Alarm:
     picture: Image
     background: Image
     people: tuple[Box, ...]
+    size_heights: float | None = None
+    """Longer side of the object in heights of a person on that ground; None if these are unknown."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,7 @@ class Redactor:
         self._masks_of_people = PersonMasks(frames, self._width, self._height)
         self._people_detector = people_detector
         self._searched: list[float] = []
+        self._recognised: list[tuple[float, Box]] = []
 
     def redact(self, *, clear: bool) -> RedactedEvidence:
         """All files of the case; with `clear`, also the unredacted ones.
@@ -96,9 +102,7 @@ class Redactor:
         self._search(put_down, put_down_frame.at_s)
         self._search(alarm.picture, alarm.at_s)
         before = self._before()
-        for frame in self._clip_frames():
-            if all(abs(frame.at_s - at_s) >= SEARCH_EVERY_S for at_s in self._searched):
-                self._search(from_jpeg(frame.jpeg), frame.at_s)
+        self._search_clip()
         files = {
             "before.jpg": to_jpeg(before),
             "deposit.jpg": to_jpeg(self._redact(put_down, put_down_frame.at_s)),
@@ -137,16 +141,31 @@ class Redactor:
                 last, picture = frame, process(from_jpeg(frame.jpeg), frame.at_s)
             yield picture
 
+    def _search_clip(self) -> None:
+        """Search pictures of the clip until none is farther than `SEARCH_REACH_S` from a searched one."""
+        frames = self._clip_frames()
+        while not self._hurried():
+            far = next((frame for frame in frames if not self._is_searched(frame.at_s)), None)
+            if far is None:
+                return
+            reached = [frame for frame in frames if far.at_s <= frame.at_s <= far.at_s + SEARCH_EVERY_S / 2]
+            self._search(from_jpeg(reached[-1].jpeg), reached[-1].at_s)
+
+    def _is_searched(self, at_s: float) -> bool:
+        """Whether a picture near enough was searched."""
+        return any(abs(at_s - searched_s) <= SEARCH_REACH_S for searched_s in self._searched)
+
     def _search(self, picture: Image, at_s: float) -> None:
         if not self._hurried():
             detector = self._people_detector
             shapes, recognised = detector.detect_shapes(picture), detector.recognise(picture)
             self._masks_of_people.add_bodies(picture, at_s, SEARCH_REACH_S, shapes, recognised)
+            self._recognised += [(at_s, box) for box in recognised]
             self._searched.append(at_s)
 
     def areas_at(self, picture: Image, at_s: float) -> Areas:
         """Areas hidden in the picture at `at_s`, after `redact`; everything if no search was near for want of time."""
-        if any(abs(at_s - searched_s) <= SEARCH_REACH_S for searched_s in self._searched):
+        if self._is_searched(at_s):
             return self._masks_of_people.areas_at(picture, at_s)
         return {BLOCKS_PX[-1]: np.ones((self._height, self._width), np.bool_)}
 
@@ -154,8 +173,8 @@ class Redactor:
         """Hide the people of a picture."""
         shown = pixelate(picture, self.areas_at(picture, at_s))
         if self._is_object_visible(picture, at_s):
-            where = self._object()
-            shown[where] = picture[where]
+            visible = self._object_mask()
+            shown[visible] = picture[visible]
         return burn_masks(shown, self._masks)
 
     def _before(self) -> Image:
@@ -171,6 +190,19 @@ class Redactor:
         others = [box for box in alarm.people if iou(box, alarm.box) < OWN_SHARE]
         shapes, recognised = detector.detect_shapes(background), detector.recognise(background)
         return self._masks_of_people.areas_of_background(background, shapes, [*others, *recognised])
+
+    def _object_mask(self) -> NDArray[np.bool_]:
+        """(height, width) bool: the object without the people who were recognised in its place in any picture.
+
+        What is too low for a person is the object itself, which the learned detector has taken for one.
+        """
+        mask = np.zeros((self._height, self._width), np.bool_)
+        mask[self._object()] = True
+        size = self._alarm.size_heights
+        if size is None or size >= PERSON_HEIGHTS_MIN:
+            for _, (left, top, width, height) in self._recognised:
+                mask[max(0, top) : top + height, max(0, left) : left + width] = False
+        return mask
 
     def _object(self) -> tuple[slice, slice]:
         left, top, width, height = self._alarm.box
