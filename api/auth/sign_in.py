@@ -58,9 +58,9 @@ def log_in(request: Request, name: Annotated[str, Form(max_length=200)], passwor
         )
     except TooManyAttemptsError as exc:
         wait_s = int(exc.wait_s) + 1
-        return _sign_in_page(context, "sign_in_wait", 429, wait_s=wait_s, name=name)
+        return _sign_in_page(context, "sign_in_wait", 429, wait_s=wait_s)
     except PeopleError:
-        return _sign_in_page(context, "sign_in_wrong", 401, name=name)
+        return _sign_in_page(context, "sign_in_wrong", 401)
     return _enter(request, signed_in.cookie)
 
 
@@ -166,11 +166,9 @@ def _enter_by_provider(request: Request, signed_in: ProviderSignIn) -> Response:
     return answer
 
 
-def _sign_in_page(
-    context: ApiContext, refusal: str = "", status: int = 200, *, wait_s: int = 0, name: str = ""
-) -> HTMLResponse:
-    """The page with a refusal; 429 says in its header how long to wait."""
-    page = _SIGN_IN.render(refusal=refusal, wait_s=wait_s, name=name, has_provider=context.open_id is not None)
+def _sign_in_page(context: ApiContext, refusal: str = "", status: int = 200, *, wait_s: int = 0) -> HTMLResponse:
+    """The page with a refusal; 429 says in its header how long to wait. What was typed is not repeated."""
+    page = _SIGN_IN.render(refusal=refusal, wait_s=wait_s, has_provider=context.open_id is not None)
     return HTMLResponse(page, status, headers={**_UNCACHED, **({"Retry-After": str(wait_s)} if wait_s else {})})
 
 

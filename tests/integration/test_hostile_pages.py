@@ -216,5 +216,5 @@ def test_hostile_addresses_get_a_page_without_them(hostile: tuple[str, Client]) 
 def test_a_hostile_token_is_not_repeated(hostile: tuple[str, Client]) -> None:
     value, client = hostile
     origin = {"Origin": str(client.base_url).rstrip("/")}
-    answer = client.post("/login", data={"token": value[:200]}, headers=origin)
+    answer = client.post("/login", data={"name": value[:200], "password": value[:200]}, headers=origin)
     assert (answer.status_code, MARK in answer.text) == (401, False)

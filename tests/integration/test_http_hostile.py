@@ -105,7 +105,7 @@ def test_a_viewer_is_refused_before_the_body_of_an_operators_route_is_read(port:
     line.send(head)  # and nothing of the body
     answer = line.answer()
     line.close()
-    assert (answer.status, answer.detail) == (403, "this needs the role operator, not viewer")
+    assert (answer.status, answer.detail) == (403, "this needs the right zones.write")
 
 
 @pytest.mark.parametrize("how", ["length", "chunked", "lies"])
