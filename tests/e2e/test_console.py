@@ -300,4 +300,4 @@ def test_outside_a_demo_an_account_opens_the_console(browser: Browser, tmp_path:
         expect(page.locator("h1")).to_have_text("Sistem")
         assert page.locator("button[data-replay]").count() == 0
         page.locator(".out button").click()
-        expect(page.locator("input[name=token]")).to_be_visible()
+        expect(page.locator("input[name=name]")).to_be_visible()
