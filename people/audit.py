@@ -220,7 +220,8 @@ class AuditLog:
         Args:
             keys: Public keys that were kept elsewhere; None takes those of the data folder.
         """
-        known = keys or read_public(self._public)
+        is_begun = self._public.exists() or bool(self.search(limit=1))
+        known = keys or (read_public(self._public) if is_begun else {})
         reasons: list[str] = []
         number, prev = 0, GENESIS
         for line in self._lines():

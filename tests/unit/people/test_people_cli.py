@@ -90,6 +90,8 @@ def test_what_cannot_be_is_said(data: Path, capsys: pytest.CaptureFixture[str], 
 
 
 def test_the_audit_is_checked(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["audit", "verify", "--data", str(data)]) == 0, "nothing has happened yet"
+    capsys.readouterr()
     kota(data, capsys, "people", "add", "maria.seran", "--role", "viewer")
     assert main(["audit", "verify", "--data", str(data)]) == 0
     (data / "audit.head").write_text(f"9 {0:064}\n")
