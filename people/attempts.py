@@ -38,6 +38,7 @@ def reserve(connection: Connection, name: str, address: str, now: datetime) -> N
         TooManyAttemptsError: A wait is not over; nothing was counted.
     """
     lock_until_end(connection, _LOCK_NUMBER)
+    connection.execute(delete(attempts).where(attempts.c.last_at < now - FORGOTTEN_AFTER))
     keys = _keys(name, address)
     rows = {
         row.key: row for row in connection.execute(select(attempts).where(attempts.c.key.in_([k.text for k in keys])))
@@ -47,7 +48,7 @@ def reserve(connection: Connection, name: str, address: str, now: datetime) -> N
         raise TooManyAttemptsError((until - now).total_seconds())
     for key in keys:
         row = rows.get(key.text)
-        failures = 1 if row is None or now - row.last_at > FORGOTTEN_AFTER else row.failures + 1
+        failures = 1 if row is None else row.failures + 1
         fields = {"failures": failures, "last_at": now, "blocked_until": now + wait_after(failures, FREE[key.kind])}
         if row is None:
             connection.execute(insert(attempts).values(key=key.text, **fields))
@@ -65,11 +66,6 @@ def release(connection: Connection, name: str, address: str) -> None:
                 connection.execute(update(attempts).where(attempts.c.key == key.text).values(**fields))
         else:
             connection.execute(delete(attempts).where(attempts.c.key == key.text))
-
-
-def forget(connection: Connection, now: datetime) -> None:
-    """Delete what has no effect any more."""
-    connection.execute(delete(attempts).where(attempts.c.last_at < now - FORGOTTEN_AFTER))
 
 
 def wait_after(failures: int, free: int) -> timedelta:

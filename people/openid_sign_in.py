@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import msgspec
-import structlog
 from sqlalchemy import Connection, Row, delete, insert, select
 
 from city.database.engine import Database
@@ -31,8 +30,6 @@ from people.rights import ROLES, Role, parse_role
 from people.sessions import Method, digest_of, make_secret
 from people.tables import accounts as account_table
 from people.tables import known_browsers, openid_attempts
-
-log = structlog.get_logger("people")
 
 KNOWN_LASTS: Final = timedelta(days=7)
 """Time after the provider's last answer about a person in which the person gets in without it."""

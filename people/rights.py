@@ -81,6 +81,12 @@ def parse_role(text: str) -> Role | None:
     return next((role for role in ROLES if role == text), None)
 
 
+def rights_of_role(role: str) -> frozenset[Right]:
+    """The rights of a stored role; none if this version does not know it."""
+    known = parse_role(role)
+    return RIGHTS_OF[known] if known else frozenset()
+
+
 def parse_rights(names: Iterable[str]) -> frozenset[Right]:
     """The known rights among names."""
     wanted = set(names)

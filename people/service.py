@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, delete
 
 from city.database.engine import Database
 from city.runtime.secrets import Secrets
@@ -23,8 +23,7 @@ from people.audit import Action, AuditEntry, AuditLog, Origin
 from people.errors import PeopleError
 from people.openid_sign_in import OpenIdSignIn, open_sign_in
 from people.passwords import hash_password, is_password
-from people.rights import RIGHTS_OF, Identity, Right, check_grantable, parse_rights, parse_role
-from people.tables import accounts as account_table
+from people.rights import Identity, check_grantable, parse_rights, rights_of_role
 from people.tables import known_browsers
 from people.tables import sessions as session_table
 
@@ -86,9 +85,9 @@ class People:
         if now - row.seen_at > sessions.SEEN_EVERY:
             with self._database.begin() as connection:
                 sessions.touch(connection, row.id, now)
-        role = parse_role(row.role)
-        rights = RIGHTS_OF[role] if role else frozenset[Right]()
-        return Identity("person", row.account_id, row.name, rights, session=row.id, areas=tuple(row.areas))
+        return Identity(
+            "person", row.account_id, row.name, rights_of_role(row.role), session=row.id, areas=tuple(row.areas)
+        )
 
     def by_token(self, token: str) -> Identity | None:
         """Whose token it is; None if it is none, was revoked or has expired.
@@ -108,10 +107,8 @@ class People:
         rights = parse_rights(row.rights)
         if row.account_id is None:
             return Identity("service", f"token-{row.id}", row.name, rights, token=row.id)
-        role = parse_role(row.role)
-        own = RIGHTS_OF[role] if role else frozenset[Right]()
-        areas = tuple(row.areas)
-        return Identity("person", row.account_id, row.account_name, rights & own, token=row.id, areas=areas)
+        rights, areas = rights & rights_of_role(row.role), tuple(row.areas)
+        return Identity("person", row.account_id, row.account_name, rights, token=row.id, areas=areas)
 
     # Signing in and out
 
@@ -168,8 +165,8 @@ class People:
             self._set_password(connection, account, hashed, Origin(account.id, account.name, address), "link")
             return self._begin(connection, account, "link", address, agent, "")
 
-    def change_password(self, identity: Identity, old: str, new: str, address: str) -> None:
-        """Change one's own password; all other sessions of the account end.
+    def change_password(self, identity: Identity, old: str, new: str, address: str) -> int:
+        """Change one's own password; all other sessions of the account end. Returns how many.
 
         Raises:
             TooManyAttemptsError, PeopleError: `password_wrong`, or the new one is refused.
@@ -185,7 +182,7 @@ class People:
         with self.audit.transaction() as connection:
             attempts.release(connection, account.name, address)
             origin = Origin(account.id, account.name, address)
-            self._set_password(connection, account, hashed, origin, "password", keep=identity.session)
+            return self._set_password(connection, account, hashed, origin, "password", keep=identity.session)
 
     def enter(self, account: Account, method: sessions.Method, address: str, agent: str, replaces: str) -> SignedIn:
         """Begin a session of who has signed in by a provider."""
@@ -363,11 +360,6 @@ class People:
             return self.add(origin, FIRST_NAME, "", "administrator")[1]
         return self.invite(origin, row.id)
 
-    def is_empty(self) -> bool:
-        """Whether nobody has an account yet."""
-        with self._database.read() as connection:
-            return int(connection.execute(select(func.count()).select_from(account_table)).scalar_one()) == 0
-
     # Parts
 
     def _add(
@@ -393,10 +385,12 @@ class People:
         origin: Origin,
         by: str,
         keep: int | None = None,
-    ) -> None:
+    ) -> int:
+        """Set a password and end all sessions but one; returns how many."""
         rows.change(connection, account.id, password_hash=hashed, password_changed_at=self._clock())
         ended = self._end(connection, _all_but(account.id, keep), "password")
         self._add(connection, origin, "password.change", account.id, by=by, sessions_ended=ended)
+        return ended
 
     def _end(self, connection: Connection, condition: object, reason: sessions.EndReason) -> int:
         return sessions.end(connection, condition, reason, self._clock())  # type: ignore[arg-type]

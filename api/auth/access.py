@@ -176,7 +176,10 @@ def check_rights(routes: Iterable[APIRoute], scope: Scope) -> int | None:
             bound: int | None = None
             for right in rights_of(route):
                 if right.dependency is not None:
-                    granted = right.dependency(Request({**scope, **child_scope}))
+                    request = Request({**scope, **child_scope})
+                    granted = right.dependency(request)
+                    if _KNOWN in request.scope:  # the route asks for it again
+                        scope[_KNOWN] = request.scope[_KNOWN]
                     bound = granted if isinstance(right, SenderDependency) else bound
             return bound
     return None

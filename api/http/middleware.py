@@ -205,7 +205,7 @@ class AuthMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the request, redirect it to the sign-in page, or refuse it."""
-        if scope["type"] not in ("http", "websocket"):
+        if scope["type"] not in ("http", "websocket") or _answers_itself(scope):
             await self._app(scope, receive, send)
             return
         try:
@@ -233,18 +233,18 @@ class AuthMiddleware:
 
     def _may_pass(self, scope: Scope) -> bool:
         """Whether a request may go on; asks the database."""
-        path: str = scope["path"]
-        if scope["type"] == "websocket":
-            # A page of another site may open a websocket to us: browsers only tell where it comes from.
-            connection = HTTPConnection(scope)
-            return identity_of(connection, self._context) is not None and same_origin(connection)
-        # API routes answer for themselves, with 401 or 403 instead of a page.
-        if path.startswith((*API_PATHS, *PUBLIC_PATHS)) or path == "/metrics":
-            return True
         connection = HTTPConnection(scope)
         if identity_of(connection, self._context) is None:
             return False
-        return scope["method"] in SAFE_METHODS or same_origin(connection)
+        # A page of another site may open a websocket to us: browsers only tell where it comes from.
+        is_reading = scope["type"] == "http" and scope["method"] in SAFE_METHODS
+        return is_reading or same_origin(connection)
+
+
+def _answers_itself(scope: Scope) -> bool:
+    """Whether a route is public, or of the API and answers for itself, with 401 or 403 instead of a page."""
+    path: str = scope["path"]
+    return scope["type"] == "http" and (path.startswith((*API_PATHS, *PUBLIC_PATHS)) or path == "/metrics")
 
 
 def _until_ended(receive: Receive, connection: HTTPConnection, context: ApiContext) -> Receive:

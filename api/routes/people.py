@@ -171,14 +171,13 @@ def change_own_password(request: Request, body: PasswordRequest) -> EndedRespons
     """Change one's own password; all other sessions of the account end."""
     context = context_of(request)
     identity = _me(request, context)
-    others = sum(session.id != identity.session for session in context.people.sessions_of(identity.id))
     try:
-        context.people.change_password(identity, body.old, body.new, address_of(request))
+        ended = context.people.change_password(identity, body.old, body.new, address_of(request))
     except TooManyAttemptsError as exc:
         raise HTTPException(429, str(exc), {"Retry-After": str(int(exc.wait_s) + 1)}) from exc
     except PeopleError as exc:
         raise _refuse(exc) from exc
-    return EndedResponse(others)
+    return EndedResponse(ended)
 
 
 @router.get("/me/sessions", dependencies=[require("account.own")])

@@ -14,10 +14,10 @@ from api.console.parts.markup import join, table, tag
 from people.errors import REFUSALS
 from people.rights import Right
 from people.sessions import Session
-from people.tokens import Token
+from people.tokens import DAYS_MAX, Token
 
 DAYS: Final = 90
-DAYS_MAX: Final = 730
+"""Lifetime that the form of a new token proposes."""
 
 
 def add_access_script(page: PageContext) -> None:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,26 +15,10 @@ from people.openid.client_key import load_client_key, public_key_set
 from people.openid.documents import LIFETIME_S
 from people.openid.errors import ProviderAwayError, RefusalReason
 from people.openid.identities import ProviderIdentity
-from tests.support.openid_provider import CLIENT_ID, DISCOVERY, REDIRECT_URI, SECRET, FakeProvider, fake_provider
+from tests.support.openid_provider import CLIENT_ID, DISCOVERY, REDIRECT_URI, SECRET, FakeProvider
 from tests.support.openid_sign_in import SteppedClock, now, openid_settings, refusal, sign_in
 
 ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture
-def provider() -> Iterator[FakeProvider]:
-    with fake_provider() as provider:
-        yield provider
-
-
-@pytest.fixture
-def clock() -> SteppedClock:
-    return SteppedClock()
-
-
-@pytest.fixture
-def client(provider: FakeProvider, clock: SteppedClock) -> OpenIdClient:
-    return OpenIdClient(openid_settings(provider), clock)
 
 
 def test_a_sign_in_gives_the_person(provider: FakeProvider, client: OpenIdClient) -> None:

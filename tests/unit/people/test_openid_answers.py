@@ -19,22 +19,6 @@ from tests.support.openid_provider import DISCOVERY, REDIRECT_URI, FakeProvider,
 from tests.support.openid_sign_in import SteppedClock, now, openid_settings, refusal, sign_in
 
 
-@pytest.fixture
-def provider() -> Iterator[FakeProvider]:
-    with fake_provider() as provider:
-        yield provider
-
-
-@pytest.fixture
-def clock() -> SteppedClock:
-    return SteppedClock()
-
-
-@pytest.fixture
-def client(provider: FakeProvider, clock: SteppedClock) -> OpenIdClient:
-    return OpenIdClient(openid_settings(provider), clock)
-
-
 @pytest.mark.parametrize(
     "discovery",
     [

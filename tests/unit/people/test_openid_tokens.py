@@ -4,7 +4,6 @@ import base64
 import hmac
 import json
 import secrets
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -22,26 +21,10 @@ from people.openid.documents import REFRESH_PAUSE_S
 from people.openid.errors import RefusalReason, SignInRefusedError
 from people.openid.metadata import key_list
 from people.openid.tokens import Expectation, id_token_claims
-from tests.support.openid_provider import CLIENT_ID, FakeProvider, fake_provider
-from tests.support.openid_sign_in import SteppedClock, now, openid_settings, refusal, sign_in, unsigned_token
+from tests.support.openid_provider import CLIENT_ID, FakeProvider
+from tests.support.openid_sign_in import SteppedClock, now, refusal, sign_in, unsigned_token
 
 OTHER_KEY = ECKey.generate_key("P-256", {"kid": "key-1"})
-
-
-@pytest.fixture
-def provider() -> Iterator[FakeProvider]:
-    with fake_provider() as provider:
-        yield provider
-
-
-@pytest.fixture
-def clock() -> SteppedClock:
-    return SteppedClock()
-
-
-@pytest.fixture
-def client(provider: FakeProvider, clock: SteppedClock) -> OpenIdClient:
-    return OpenIdClient(openid_settings(provider), clock)
 
 
 @pytest.mark.parametrize(

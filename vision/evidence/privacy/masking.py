@@ -82,6 +82,11 @@ class PersonMasks:
         self._recognised += [(at_s, reach_s, box) for box in recognised]
         self._views[at_s] = small_view(picture)
 
+    @property
+    def person_boxes(self) -> list[Box]:
+        """Boxes of all people whom the learned detector has recognised, in any picture."""
+        return [box for _, _, box in self._recognised]
+
     def people_at(self, at_s: float) -> list[Box]:
         """Boxes of people in front of the background, up to `NEAR_S` before and after a picture."""
         return sorted({box for index in self._within(NEAR_S, at_s) for box in self._people[index]})

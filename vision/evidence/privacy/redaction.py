@@ -89,7 +89,6 @@ class Redactor:
         self._masks_of_people = PersonMasks(frames, self._width, self._height)
         self._people_detector = people_detector
         self._searched: list[float] = []
-        self._recognised: list[tuple[float, Box]] = []
 
     def redact(self, *, clear: bool) -> RedactedEvidence:
         """All files of the case; with `clear`, also the unredacted ones.
@@ -160,7 +159,6 @@ class Redactor:
             detector = self._people_detector
             shapes, recognised = detector.detect_shapes(picture), detector.recognise(picture)
             self._masks_of_people.add_bodies(picture, at_s, SEARCH_REACH_S, shapes, recognised)
-            self._recognised += [(at_s, box) for box in recognised]
             self._searched.append(at_s)
 
     def areas_at(self, picture: Image, at_s: float) -> Areas:
@@ -200,7 +198,7 @@ class Redactor:
         mask[self._object()] = True
         size = self._alarm.size_heights
         if size is None or size >= PERSON_HEIGHTS_MIN:
-            for _, (left, top, width, height) in self._recognised:
+            for left, top, width, height in self._masks_of_people.person_boxes:
                 mask[max(0, top) : top + height, max(0, left) : left + width] = False
         return mask
 
