@@ -67,7 +67,7 @@ def serve(runtime: Runtime) -> None:
             health=opened.health,
             secrets=runtime.secrets,
             people=people,
-            open_id=people.open_id(settings.data),
+            open_id=people.open_id(settings.secrets_folder or settings.data),
             gateways=Gateways(settings.data),
             passwords=Passwords(runtime.secrets, PasswordChanges(settings.data)),
             data=settings.data,

@@ -86,7 +86,7 @@ def _parts(args: argparse.Namespace, settings: Settings, city: City, options: Pr
 
 def _access(settings: Settings) -> dict[str, str]:
     """Grafana's access to InfluxDB: the values of the variables in the provisioning file."""
-    password = settings.grafana_influx_password.get_secret_value() or Secrets(settings.data).influx("grafana")
+    password = settings.grafana_influx_password.get_secret_value() or Secrets.of(settings).influx("grafana")
     user = os.environ.get("KOTA_GRAFANA_INFLUX_USER") or account_name(settings.influx_database, "grafana")
     return {
         "KOTA_INFLUX_URL": settings.influx_url,

@@ -14,6 +14,7 @@ from typing import Final
 from sqlalchemy import Connection, delete
 
 from city.database.engine import Database
+from city.runtime.data_folder import AUDIT_FOLDER, move_old_files
 from city.runtime.secrets import Secrets
 from city.storage.signatures import Signer
 from people import accounts as rows
@@ -45,7 +46,7 @@ class People:
     Args:
         database: The database.
         signer: Signs the audit.
-        folder: The data folder.
+        folder: Folder of what the audit keeps outside of the database.
         clock: UTC.
     """
 
@@ -189,13 +190,13 @@ class People:
         with self.audit.transaction() as connection:
             return self._begin(connection, account, method, address, agent, replaces)
 
-    def open_id(self, data: Path) -> OpenIdSignIn | None:
-        """The sign-in at the provider of a data folder; None if there is none.
+    def open_id(self, folder: Path) -> OpenIdSignIn | None:
+        """The sign-in at the provider that a folder's `openid.toml` names; None without that file.
 
         Raises:
             ConfigError: Its settings are wrong.
         """
-        return open_sign_in(data, self._database, self.audit, self._clock)
+        return open_sign_in(folder, self._database, self.audit, self._clock)
 
     # Sessions and tokens
 
@@ -409,7 +410,8 @@ def open_people(
 
     The database is opened at its first use: the API starts without it.
     """
-    return People(Database(data, url), Signer(secrets.audit_seed()), data, clock)
+    move_old_files(data)
+    return People(Database(data, url), Signer(secrets.audit_seed()), data / AUDIT_FOLDER, clock)
 
 
 def _keep_an_administrator(connection: Connection, id_: str) -> None:

@@ -20,6 +20,11 @@ class Settings(BaseSettings):
         Path(__file__).parents[2] / ".kota",
         description="Folder of everything that is kept: journal, store, evidence, keys.",
     )
+    secrets_folder: Path | None = Field(
+        None,
+        description="Folder with the secrets of this service alone (`kota secrets share`); without it, all are derived "
+        "from the city's key.",
+    )
     city: str = Field("kupang", description="A built-in city, or the folder of one.")
     demo: bool = Field(default=True, description="Simulated data is allowed, and marked; loopback only.")
     host: str = Field("127.0.0.1", description="Address the API and the console listen on.")
