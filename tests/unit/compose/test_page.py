@@ -24,4 +24,3 @@ def test_verbs_and_services_on_the_page_exist(found: Services) -> None:
     several = re.findall(r"docker compose (?:restart|logs|kill --signal HUP) ([a-z -]+?)(?:`| {2,}#|\n)", PAGE)
     assert {"operator", "api", "database"} <= set(one)
     assert {*one, *(name for names in several for name in names.split())} <= found.keys()
-    assert spoken_to
