@@ -86,7 +86,9 @@ def serve(runtime: Runtime) -> None:
             codecs=codecs,
         )
     )
-    server = http_server(app, settings.host, settings.port, beat=lambda: runtime.beat("api"))
+    server = http_server(
+        app, settings.host, settings.port, beat=lambda: runtime.beat("api"), trusted_proxies=settings.trusted_proxies
+    )
     thread = runtime.thread("api-http", server.run)
     while not runtime.stop.wait(0.2):
         if not thread.is_alive():

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from city.errors import ConfigError
@@ -92,6 +93,10 @@ class Settings(BaseSettings):
     public_url: str = Field(
         "", description="Address of console and API as browsers reach it; empty means this machine's."
     )
+    trusted_proxies: str = Field(
+        "",
+        description="Reverse proxies whose `X-Forwarded-For` names the client: addresses or networks, comma-separated.",
+    )
     database_url: SecretStr = Field(
         SecretStr(""),
         description="PostgreSQL with the accounts, `postgresql://USER:PASSWORD@HOST/NAME`; empty takes a SQLite file.",
@@ -124,6 +129,13 @@ class Settings(BaseSettings):
         SecretStr(""), description="What opens backups, for `kota backup` and `kota restore` alone; empty asks for it."
     )
     late_after_s: float = Field(900.0, gt=0, description="Readings older than this on arrival are marked late.")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_proxies(cls, text: str) -> str:
+        for name in filter(None, (part.strip() for part in text.split(","))):
+            ip_network(name)  # its ValueError says what is wrong
+        return text
 
 
 def load_settings(**given: object) -> Settings:

@@ -170,7 +170,7 @@ def _authorised(header: str) -> dict[str, str]:
 
 
 def _questions(paths: dict[str, Any]) -> Iterator[tuple[str, str, frozenset[str]]]:
-    """Each route with each kind of nonsense in place of what it names: method, path, and the rights of which one does."""
+    """Each route with nonsense in place of what it names: method, path, and the rights of which one suffices."""
     for path, methods in paths.items():
         for method, operation in methods.items():
             if method not in ("get", "post", "put", "delete"):
