@@ -105,6 +105,10 @@ class Secrets:
         """The 32 bytes from which the key is made that signs the audit."""
         return hmac.new(self._key, b"audit", hashlib.sha256).digest()
 
+    def grafana_seed(self) -> bytes:
+        """The 32 bytes from which the key is made that signs people in to Grafana."""
+        return hmac.new(self._key, b"grafana:tokens", hashlib.sha256).digest()
+
     def pseudonym_key(self) -> bytes:
         """The key of the hashes that replace names of hotspot clients."""
         return hmac.new(self._key, b"pseudonyms", hashlib.sha256).digest()

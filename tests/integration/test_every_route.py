@@ -30,6 +30,7 @@ from tests.unit.api.test_messages import gateway_password
 
 OPEN_TO_EVERYBODY: Final = {
     *(("GET", path) for path in ("/healthz", "/readyz", "/login", "/link", "/favicon.ico")),
+    ("GET", "/.well-known/jwks.json"),
     *(("GET", path) for path in ("/login/openid", "/login/openid/callback", "/api/v1/map/places.geojson")),
     *(("POST", path) for path in ("/login", "/logout", "/link")),
 }
