@@ -4,7 +4,7 @@ the city's key -> `SigningKey` -> a token, which Grafana verifies with the key s
 
 Grafana 9.4 and newer parse a token with go-jose, take the keys of the set that have the token's `kid`, verify the
 signature, compare `exp`, `nbf` and `iat` with a leeway of 60 s, and then the claims of `expect_claims`. Every version
-accepts ES256; versions of 2024 accept nothing else. `sub` is required. Source: Grafana's documentation "Configure JWT
+accepts ES256, and some accept nothing else. `sub` is required. Source: Grafana's documentation "Configure JWT
 authentication" and its `pkg/services/auth/jwt`; the leeway is `jwt.DefaultLeeway` of go-jose.
 """
 
