@@ -47,6 +47,7 @@ Action = Literal[
     "device.notice",
     "device.password",
     "device.revoke",
+    "grafana.open",
     "password.change",
     "password.refused",
     "profile.save",

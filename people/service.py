@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, delete
+from sqlalchemy import Connection, delete, select
 
 from city.database.engine import Database
 from city.runtime.data_folder import AUDIT_FOLDER, move_old_files
@@ -27,6 +27,7 @@ from people.passwords import hash_password, is_password
 from people.rights import Identity, check_grantable, parse_rights, rights_of_role
 from people.tables import known_browsers
 from people.tables import sessions as session_table
+from people.tables import tokens as token_table
 
 FIRST_NAME: Final = "administrator"
 """Name of the account that a fresh city begins with."""
@@ -110,6 +111,16 @@ class People:
             return Identity("service", f"token-{row.id}", row.name, rights, token=row.id)
         rights, areas = rights & rights_of_role(row.role), tuple(row.areas)
         return Identity("person", row.account_id, row.account_name, rights, token=row.id, areas=areas)
+
+    def expiry_of(self, identity: Identity) -> datetime | None:
+        """When the session or token expires by which somebody asks; None if they ask by neither, as in a demo."""
+        if identity.session is not None:
+            query = select(session_table.c.expires_at).where(session_table.c.id == identity.session)
+        else:
+            query = select(token_table.c.expires_at).where(token_table.c.id == identity.token)
+        with self._database.read() as connection:
+            expires_at: datetime | None = connection.execute(query).scalar_one_or_none()
+        return expires_at
 
     # Signing in and out
 

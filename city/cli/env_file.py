@@ -39,7 +39,8 @@ _COST: Final = """A new key changes every secret of this city:
 - InfluxDB's derived passwords (`kota influx setup`);
 - the hashes of clients of hotspots, which cannot be compared with those before;
 - the signatures of custody log and audit: what was signed before is checked with the public keys in
-  evidence/custody.pub and audit.pub.
+  evidence/custody.pub and audit.pub;
+- the key of sign-in to Grafana (`kota grafana jwks --out FILE`, then restart Grafana).
 Messages of other makers' devices that still wait in ingest's journal cannot be read any more: stop the city only when
 nothing waits. The old key stays beside the new one as secret.key.old-TIME.
 """

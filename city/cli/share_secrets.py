@@ -3,9 +3,10 @@
 | service | secrets | passwords that it only compares |
 |---|---|---|
 | `ingest` | its user at the broker, journal, pseudonyms, its account at InfluxDB | - |
-| `api` | audit, custody log, journal, its account at InfluxDB, `openid*` | of devices and third-party servers |
+| `api` | audit, custody log, journal, Grafana, its account at InfluxDB, `openid*` | of devices, third-party servers |
 | `vision` | custody log, users of the watched cameras at the broker | - |
 | `simulator` | its user at the broker (a demo) | - |
+| `grafana-keys-setup` | Grafana's tokens, of which it writes the public key | - |
 | `influxdb-setup` | accounts at InfluxDB | - |
 """
 
@@ -25,6 +26,7 @@ from city.runtime.secrets import (
     AUDIT,
     CUSTODY,
     FINGERPRINT,
+    GRAFANA,
     JOURNAL,
     PSEUDONYMS,
     Secrets,
@@ -66,9 +68,10 @@ def _files(settings: Settings, secrets: Secrets) -> Iterable[SecretsFile]:
     city = whole_city(settings)
     labels = {
         "ingest": [mqtt_label("ingest"), JOURNAL, PSEUDONYMS, influx_label("ingest")],
-        "api": [AUDIT, CUSTODY, JOURNAL, influx_label("api")],
+        "api": [AUDIT, CUSTODY, JOURNAL, GRAFANA, influx_label("api")],
         "vision": [CUSTODY, *(mqtt_label(camera.id) for camera in city.cameras.values() if camera.source)],
         "simulator": [mqtt_label("simulator")] if settings.demo else [],
+        "grafana-keys-setup": [GRAFANA],
         "influxdb-setup": [influx_label(account) for account in ("ingest", "api", "grafana")],
     }
     for service, own in labels.items():

@@ -13,9 +13,11 @@ from typing import Final
 AUDIT_FOLDER: Final = "audit"
 CUSTODY_FOLDER: Final = "custody"
 SECRETS_FOLDER: Final = "secrets"
+GRAFANA_FOLDER: Final = "grafana"
+"""What Grafana reads, which runs as another user: public keys."""
 FOLDERS: Final = (
     "alive", AUDIT_FOLDER, "backup", "broker", "codecs", CUSTODY_FOLDER, "devices", "edge", "evidence", "gateways",
-    "ingest", "models", "passwords", "profiles", SECRETS_FOLDER, "stills", "store", "vision", "zones",
+    GRAFANA_FOLDER, "ingest", "models", "passwords", "profiles", SECRETS_FOLDER, "stills", "store", "vision", "zones",
 )  # fmt: skip
 """What containers mount of the data folder."""
 _MOVED: Final = {
@@ -30,9 +32,10 @@ _MOVED: Final = {
 
 
 def make_folders(data: Path) -> None:
-    """Make the folders, readable for their owner alone."""
+    """Make the folders, readable for their owner alone, but for Grafana's."""
     for name in FOLDERS:
         (data / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+    (data / GRAFANA_FOLDER).chmod(0o755)
 
 
 def move_old_files(data: Path) -> None:

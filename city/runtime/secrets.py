@@ -28,6 +28,7 @@ _DATA: Final = ("ingest/journal.sqlite", "store/city.duckdb", "store/progress.sq
 FINGERPRINT: Final = "fingerprint:key"
 CUSTODY: Final = "evidence:custody"
 AUDIT: Final = "audit"
+GRAFANA: Final = "grafana:tokens"
 PSEUDONYMS: Final = "pseudonyms"
 JOURNAL: Final = "journal"
 _NEW_KEY: Final = "or begin a new key with `kota secrets new-key`, which says what that costs"
@@ -153,6 +154,10 @@ class Secrets:
     def audit_seed(self) -> bytes:
         """The 32 bytes from which the key is made that signs the audit."""
         return self._source.digest(AUDIT)
+
+    def grafana_seed(self) -> bytes:
+        """The 32 bytes from which the key is made that signs people in to Grafana."""
+        return self._source.digest(GRAFANA)
 
     def pseudonym_key(self) -> bytes:
         """The key of the hashes that replace names of hotspot clients."""

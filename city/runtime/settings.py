@@ -86,6 +86,11 @@ class Settings(BaseSettings):
         SecretStr(""), description="What Grafana reads InfluxDB with; empty derives it from the city's key."
     )
     grafana_url: str = Field("http://127.0.0.1:3000", description="Address of Grafana.")
+    grafana_public_url: str = Field(
+        "",
+        pattern=r"^(|https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/%-]*)?)$",
+        description="Address of Grafana as browsers reach it; empty: the console has no link to it.",
+    )
     grafana_admin_password: SecretStr = Field(
         SecretStr(""), description="Password of Grafana's user `admin`, for `kota kiosk` alone."
     )
