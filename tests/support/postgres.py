@@ -43,6 +43,7 @@ def running_postgres(port: int, user: str = USER, password: str = "") -> Iterato
         options = ["-U", user, "-A", "trust", "-E", "UTF8", "--no-sync", "--no-locale"]
         if password:
             (folder / "password").write_text(password)
+            (folder / "password").chmod(0o644)  # its user reads it; a test before may have set another umask
             options += ["-A", "scram-sha-256", "--pwfile", str(folder / "password")]
         initdb = [program("initdb"), "-D", str(folder / "data"), *options]
         subprocess.run(initdb, check=True, capture_output=True, **as_owner)
