@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 
 from city.inventory.model import Camera
+from city.runtime.blind_cameras import forget_other_cameras
 from city.runtime.service import Runtime
 from vision.capture.address import kind_of
 from vision.models.fetching import fetch_in_background
@@ -31,6 +32,7 @@ def serve(runtime: Runtime) -> None:
         StuckError: A camera's own thread hangs.
     """
     cameras = watched_cameras(runtime)
+    forget_other_cameras(runtime.settings.data, {camera.id for camera in cameras})
     if cameras:
         fetch_in_background(runtime.settings)
     workers = worker_count(runtime.settings.vision_workers, cores_to_use(), len(cameras))

@@ -20,12 +20,15 @@ import msgspec
 
 from broker.health import BrokerHealth, read_health
 from city.i18n.catalogue import STATUS_TEXTS, Lang
+from city.runtime.blind_cameras import RaisedBlind, read_blind_cameras
 from city.runtime.detector_state import DetectorState, read_detector_state
 from city.runtime.heartbeats import PartHeartbeat, heartbeat_path, read_heartbeat
 from city.storage.folder_lock import in_use
 
 FRESH_S: Final = 30.0
 """A report older than this says nothing about now."""
+NAMES_MAX: Final = 5
+"""Things that a problem names; of more it says the number."""
 DISK_LOW_BYTES: Final = 512 << 20
 ASK_WITHIN_S: Final = 1.0
 BROKER_FULL: Final = 0.9
@@ -115,6 +118,7 @@ class CityStatus(msgspec.Struct, frozen=True):
     disk_bytes: int | None
     broker: BrokerHealth | None = None
     detector: DetectorState | None = None
+    blind_cameras: Mapping[str, RaisedBlind] = {}
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -126,7 +130,8 @@ class Problem(msgspec.Struct, frozen=True):
     def text(self, lang: Lang) -> str:
         """The problem in words."""
         if "count" in self.about:
-            return STATUS_TEXTS.plural(self.key, lang, int(self.about["count"]))
+            named = {name: value for name, value in self.about.items() if name != "count"}
+            return STATUS_TEXTS.plural(self.key, lang, int(self.about["count"]), **named)
         return STATUS_TEXTS.text(self.key, lang, **self.about)
 
 
@@ -178,10 +183,19 @@ def problems_of(status: CityStatus, now: datetime) -> list[Problem]:
     for alarm in ingest.alarms if ingest else ():
         problems.append(Problem("bad_messages", {name: alarm.get(name, "?") for name in ("subject", "bad", "of")}))
     problems += broker_problems(status.broker, now)
-    if status.detector and status.detector.reason:
-        problems.append(Problem("model_unusable", {"model": status.detector.model, "reason": status.detector.reason}))
+    problems += _camera_problems(status)
     if status.disk_free_bytes is not None and status.disk_free_bytes < DISK_LOW_BYTES:
         problems.append(Problem("disk_low", {"free_mb": status.disk_free_bytes >> 20}))
+    return problems
+
+
+def _camera_problems(status: CityStatus) -> list[Problem]:
+    problems = []
+    if status.detector and status.detector.reason:
+        problems.append(Problem("model_unusable", {"model": status.detector.model, "reason": status.detector.reason}))
+    if status.blind_cameras:
+        names = ", ".join([*list(status.blind_cameras)[:NAMES_MAX], *["..."] * (len(status.blind_cameras) > NAMES_MAX)])
+        problems.append(Problem("blind_cameras", {"count": len(status.blind_cameras), "names": names}))
     return problems
 
 
@@ -227,6 +241,7 @@ def read_status(
         disk_bytes=disk.total if disk else None,
         broker=read_health(data),
         detector=read_detector_state(data),
+        blind_cameras=read_blind_cameras(data),
     )
 
 

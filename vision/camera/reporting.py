@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from city.errors import RetryLaterError, StorageError
+from city.runtime.blind_cameras import RaisedBlind, read_blind
 from city.storage.atomic_files import replace_file
 from vision.camera.health import BlindChange, VisibilityMonitor
 from vision.camera.sink import EventSink, Health
@@ -22,13 +23,6 @@ log = structlog.get_logger("vision")
 HEALTH_EVERY_S: Final = 10.0
 CHANGE_EVERY_S: Final = 1.0
 """Minimum interval between two reports of a changed scene."""
-
-
-class RaisedBlind(msgspec.Struct, frozen=True):
-    """A `blind` event that was raised and not cleared. It is on disk so that the next process clears it."""
-
-    reason: str
-    since: datetime
 
 
 class HealthReporter:
@@ -109,12 +103,7 @@ class HealthReporter:
         self._sink.health(values, self._clock())
 
     def _read_raised(self) -> RaisedBlind | None:
-        if self._blind_file is None:
-            return None
-        try:
-            return msgspec.json.decode(self._blind_file.read_bytes(), type=RaisedBlind)
-        except (OSError, msgspec.MsgspecError):
-            return None
+        return read_blind(self._blind_file) if self._blind_file else None
 
     def _write_raised(self, raised: RaisedBlind | None) -> None:
         if self._blind_file is None:

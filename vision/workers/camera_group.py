@@ -19,6 +19,7 @@ from broker.client import BusClient, connection_params
 from city.errors import ConfigError, KotaError
 from city.inventory.model import Camera
 from city.inventory.zone_plans import ZonePlanFile, still_path
+from city.runtime.blind_cameras import blind_path
 from city.runtime.service import Runtime
 from city.storage.file_lock import file_lock
 from edge.agent import Agent
@@ -120,7 +121,7 @@ class CameraGroup:
             plan=ZonePlanFile(data, camera.id, camera.plan).current,
             still=still_path(data, camera.id),
             timeouts=STREAMED if kind_of(camera.source) == "stream" else RECORDED,
-            blind_file=data / "vision" / f"{camera.id}.json",
+            blind_file=blind_path(data, camera.id),
             pending=data / "vision" / f"{camera.id}.waiting.json",
             object_detector=self._object_detector,
             clear_key=self._clear_key(camera),

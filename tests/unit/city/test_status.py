@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any, get_args
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -19,6 +20,7 @@ from broker.health import BrokerHealth
 from city.cli.main import main
 from city.cli.status import to_text
 from city.i18n.catalogue import LANGS, STATUS_TEXTS
+from city.runtime.blind_cameras import RaisedBlind, blind_path, forget_other_cameras, read_blind_cameras
 from city.runtime.detector_state import DetectorState, read_detector_state, write_detector_state
 from city.runtime.heartbeats import HeartbeatRegistry, HeartbeatWriter, PartHeartbeat
 from city.runtime.status import (
@@ -34,6 +36,7 @@ from city.runtime.status import (
     broker_problems,
     problems_of,
 )
+from city.storage.atomic_files import replace_file
 from city.storage.folder_lock import lock_data_folder
 
 NOW = datetime(2026, 11, 29, 8, tzinfo=UTC)
@@ -72,6 +75,8 @@ UNWELL: list[tuple[str, CityStatus]] = [
     ("broker_full", replace(WELL, broker=replace(BROKER, waiting_bytes=95 << 20))),
     ("refused_topics", replace(WELL, broker=replace(BROKER, refused_topics_total=3, refused_topic_at=BROKER.at - 60))),
     ("disk_low", replace(WELL, disk_free_bytes=DISK_LOW_BYTES - 1)),
+    ("blind_cameras", replace(WELL, blind_cameras={"cam-1": RaisedBlind("dark", NOW)})),
+    ("blind_cameras", replace(WELL, blind_cameras={f"cam-{n}": RaisedBlind("no_picture", NOW) for n in range(9)})),
     ("model_unusable", replace(WELL, detector=DetectorState("mine", "mine.toml is missing"))),
 ]
 
@@ -98,6 +103,21 @@ def test_each_reason_is_found_alone_and_said_in_both_languages(key: str, picture
     assert all(problem.text(lang) in said[lang].splitlines()[1] for lang in LANGS)
     assert len({problem.text(lang) for lang in LANGS}) == len(LANGS)
     assert "{" not in "".join(said.values())
+
+
+def test_cameras_that_cannot_see_are_named_and_many_are_counted(tmp_path: Path) -> None:
+    for camera in [f"cam-{number}" for number in range(7)]:
+        replace_file(blind_path(tmp_path, camera), msgspec.json.encode(RaisedBlind("dark", NOW)), parents=True)
+    write_detector_state(tmp_path, DetectorState("nanodet"))
+    (tmp_path / "vision" / "cam-1.waiting.json").write_text("[]")
+    (tmp_path / "vision" / "cam-0.json").write_text("{")
+    blind = read_blind_cameras(tmp_path)
+    assert list(blind) == [f"cam-{number}" for number in range(1, 7)]
+    (problem,) = problems_of(replace(WELL, blind_cameras=blind), NOW)
+    assert problem.text("en") == "6 cameras cannot see: cam-1, cam-2, cam-3, cam-4, cam-5, ..."
+    forget_other_cameras(tmp_path, {"cam-3"})
+    assert list(read_blind_cameras(tmp_path)) == ["cam-3"]
+    assert read_detector_state(tmp_path) is not None
 
 
 def test_all_reasons_are_said_at_once() -> None:
