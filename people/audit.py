@@ -47,6 +47,8 @@ Action = Literal[
     "device.notice",
     "device.password",
     "device.revoke",
+    "passkey.add",
+    "passkey.remove",
     "password.change",
     "password.refused",
     "profile.save",
