@@ -76,6 +76,7 @@ class Stage:
     journal_full: bool = False
     seq: int = 0
     open_id: OpenIdSignIn | None = None
+    public_url: str = "http://127.0.0.1"
 
     def __post_init__(self) -> None:
         """Open what lies on disk."""
@@ -188,7 +189,7 @@ class Stage:
             reviews=self.reviews,
             demo=demo,
             is_open=demo,
-            public_url="http://127.0.0.1",
+            public_url=self.public_url,
             replay=self.replay,
             receive=self.receive,
             preview=self.preview,
