@@ -64,9 +64,10 @@ def build(page: PageContext) -> None:
 
 
 def _passkeys(page: PageContext, account: Account) -> Iterator[Markup]:
-    yield tag("p", page.t("passkeys_hint"))
-    yield passkey_table(page, page.context.people.passkeys.of(account.id), "/api/v1/me/passkeys")
-    if page.context.relying_party is None:
-        yield tag("p", page.t("refused_passkeys_unavailable"), class_="warn")
-    else:
+    passkeys = page.context.people.passkeys.of(account.id)
+    is_possible = page.context.relying_party is not None
+    yield tag("p", page.t("passkeys_hint" if is_possible else "refused_passkeys_unavailable"))
+    if passkeys or is_possible:
+        yield passkey_table(page, passkeys, "/api/v1/me/passkeys")
+    if is_possible:
         yield passkey_form(page, has_password=account.has_password)
