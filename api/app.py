@@ -11,6 +11,7 @@ from api.exports import ngsi_routes, table_routes
 from api.http import middleware, openapi, problems
 from api.routes import cases as case_routes
 from api.routes import evidence as evidence_routes
+from api.routes import grafana as grafana_routes
 from api.routes import map as map_routes
 from api.routes import messages as message_routes
 from api.routes import new_devices as new_device_routes
@@ -53,6 +54,7 @@ def create_app(context: ApiContext) -> FastAPI:
         new_device_routes,
         profile_drafts,
         people_routes,
+        grafana_routes,
         passkey_routes,
         stream,
         openapi,

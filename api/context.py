@@ -21,6 +21,7 @@ from ingest.store.parked.dead_letters import DeadLetterQueue
 from ingest.store.parked.quarantine import Quarantine, QuarantinedMessage
 from ingest.store.port import TelemetryReader
 from ingest.store.views.health import HealthSnapshotFile
+from people.grafana_sign_in import GrafanaSignIn
 from people.openid_sign_in import OpenIdSignIn
 from people.passkeys.relying_party import RelyingParty, relying_party_of
 from people.service import People
@@ -33,11 +34,11 @@ class ApiContext:
     `replay` gives dead letters back to ingest and returns their number. `receive` journals a message for ingest; it
     raises `TopicError` if no adapter reads its topic, and `RetryLaterError` while the journal is full. `preview`
     decodes a message with a profile, or the id of one, and, for a container, a container model, without storing it.
-    `refresh` reads anew what was added to the inventory, which otherwise happens within a second. `data` is the
-    folder that the services share. `demo` marks data as simulated. `quota` counts what gateways send, `codecs`
-    runs payload codecs. `people` knows who asks, and `open_id` signs in at
-    a provider, if there is one, which returns to `public_url`; passkeys belong to that address. With `is_open` every
-    user of this machine may do what a supervisor may.
+    `refresh` reads anew what was added to the inventory, which otherwise happens within a second. `data` is the folder
+    that the services share. `demo` marks data as simulated. `quota` counts what gateways send, `codecs` runs payload
+    codecs. `people` knows who asks, and `open_id` signs in at a provider, if there is one, which returns to
+    `public_url`; passkeys belong to that address. `grafana` signs people in to Grafana. With `is_open` every user of
+    this machine may do what a supervisor may.
     """
 
     inventory: InventoryProvider
@@ -48,6 +49,7 @@ class ApiContext:
     secrets: Secrets
     people: People
     open_id: OpenIdSignIn | None
+    grafana: GrafanaSignIn
     gateways: Gateways
     passwords: Passwords
     data: Path

@@ -25,6 +25,7 @@ from ingest.pipeline.journal import open_journal
 from ingest.pipeline.replay import replay
 from ingest.store.factory import Account, open_store
 from ingest.store.parked.quarantine import QuarantinedMessage
+from people.grafana_sign_in import GrafanaSignIn
 from people.service import open_people
 from vision.evidence.retention import keep_enforcing, lifetimes_of
 from vision.evidence.store import open_evidence_store
@@ -53,6 +54,8 @@ def serve(runtime: Runtime) -> None:
     def preview(profile: str | Profile, message: QuarantinedMessage, model: str) -> DryRunResult:
         return dry_run(runtime.city, profile, message.arrival(), model=model, codecs=codecs)
 
+    # Grafana compares the issuer with `KOTA_PUBLIC_URL` as it is written, with or without a slash at its end.
+    public_url = settings.public_url or f"http://{settings.host}:{settings.port}"
     people = open_people(settings.data, settings.database_url.get_secret_value(), runtime.secrets, clock)
     refusals = BrokerRefusals(settings.data, people.audit, clock)
     runtime.thread("broker-refusals", lambda: refusals.keep_taking(runtime.stop))
@@ -67,7 +70,8 @@ def serve(runtime: Runtime) -> None:
             health=opened.health,
             secrets=runtime.secrets,
             people=people,
-            open_id=people.open_id(settings.data),
+            open_id=people.open_id(settings.secrets_folder or settings.data),
+            grafana=GrafanaSignIn(runtime.secrets.grafana_seed(), public_url, settings.grafana_public_url),
             gateways=Gateways(settings.data),
             passwords=Passwords(runtime.secrets, PasswordChanges(settings.data)),
             data=settings.data,
@@ -77,7 +81,7 @@ def serve(runtime: Runtime) -> None:
             demo=settings.demo,
             # Where other machines could ask, as in a container, nobody is let in without a token.
             is_open=settings.demo and is_loopback(settings.host),
-            public_url=settings.public_url.rstrip("/") or f"http://{settings.host}:{settings.port}",
+            public_url=public_url.rstrip("/"),
             replay=replay_dead_letters,
             receive=receive,
             preview=preview,
@@ -86,7 +90,9 @@ def serve(runtime: Runtime) -> None:
             codecs=codecs,
         )
     )
-    server = http_server(app, settings.host, settings.port, beat=lambda: runtime.beat("api"))
+    server = http_server(
+        app, settings.host, settings.port, beat=lambda: runtime.beat("api"), trusted_proxies=settings.trusted_proxies
+    )
     thread = runtime.thread("api-http", server.run)
     while not runtime.stop.wait(0.2):
         if not thread.is_alive():

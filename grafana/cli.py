@@ -1,4 +1,4 @@
-"""`kota grafana`: build provisioning files, push their content into an existing Grafana, or compare it."""
+"""`kota grafana`: build provisioning files, push their content into a Grafana, compare it, or write the key set."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from city.errors import ConfigError
 from city.i18n.catalogue import DEFAULT_LANG
 from city.inventory.loader import load_city
 from city.inventory.model import City
@@ -16,12 +17,14 @@ from city.runtime.options import add_settings, settings_from
 from city.runtime.secrets import Secrets
 from city.runtime.service import city_folder
 from city.runtime.settings import Settings
+from city.storage.atomic_files import replace_file
 from grafana.context import PUBLIC_URL, DashboardContext
 from grafana.provision import FOLDER, ProvisioningOptions, files, write
 from grafana.remote import Outcome, Part, compare, connect, push
 from grafana.remote_alerts import alert_parts
 from grafana.remote_dashboards import dashboard_parts, datasource_part, folder_parts
 from ingest.store.influx.setup_plan import account_name
+from people.grafana_tokens import SigningKey
 
 TOKEN_VARIABLE: Final = "KOTA_GRAFANA_TOKEN"  # noqa: S105 - the name of a variable
 _SETTINGS: Final = ("data", "city", "public_url", "influx_url", "influx_database")
@@ -31,12 +34,14 @@ def run(argv: list[str]) -> int:
     """Exit code: 1 if `check` finds a difference, else 0."""
     args = _parser().parse_args(argv)
     settings = settings_from(args)
+    if args.action == "jwks":
+        return _write_keys(settings, args.out)
     city = load_city(city_folder(settings.city))
     options = ProvisioningOptions(
         settings.public_url or PUBLIC_URL, args.tiles, args.dispatch_email, args.network_email
     )
     if args.action == "build":
-        folder = Path(args.out)
+        folder = args.out or FOLDER
         contents = files(city, options)
         write(folder, contents)
         print(f"{folder}: {len(contents)} files")
@@ -51,11 +56,16 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kota grafana",
         description="Dashboards and alert rules: build Grafana's provisioning files, push their content into an "
-        f"existing Grafana, or report the differences. Its token comes from {TOKEN_VARIABLE}.",
+        f"existing Grafana, or report the differences. Its token comes from {TOKEN_VARIABLE}. jwks writes the public "
+        "keys with which Grafana verifies who has signed in to the city.",
     )
     defaults = ProvisioningOptions()
-    parser.add_argument("action", choices=("build", "push", "check"), help="push: a second time changes nothing.")
-    parser.add_argument("--out", default=str(FOLDER), metavar="DIR", help="Folder of the files that build writes.")
+    parser.add_argument(
+        "action", choices=("build", "push", "check", "jwks"), help="push: a second time changes nothing."
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="PATH", help="Folder of the files that build writes; the file that jwks writes."
+    )
     parser.add_argument(
         "--tiles", default="", metavar="URL", help="Map tiles with {z}, {x}, {y}; none needs no internet."
     )
@@ -66,6 +76,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="One JSON document (push, check).")
     add_settings(parser, _SETTINGS)
     return parser
+
+
+def _write_keys(settings: Settings, path: Path | None) -> int:
+    """Write the public key set, which every user of the machine may read; Grafana is one of them.
+
+    Raises:
+        ConfigError: The path is missing, or there is no city's key.
+        StorageError: The disk refuses.
+    """
+    if path is None:
+        raise ConfigError("jwks needs --out FILE")
+    key = SigningKey(Secrets.of(settings).grafana_seed())
+    changed = replace_file(path, json.dumps(key.public_set(), indent=2) + "\n", mode=0o644)
+    print(f"{path}: key {key.id}{'; restart Grafana, which reads it at its start' if changed else ', as before'}")
+    return 0
 
 
 def _parts(args: argparse.Namespace, settings: Settings, city: City, options: ProvisioningOptions) -> list[Part]:
@@ -86,7 +111,7 @@ def _parts(args: argparse.Namespace, settings: Settings, city: City, options: Pr
 
 def _access(settings: Settings) -> dict[str, str]:
     """Grafana's access to InfluxDB: the values of the variables in the provisioning file."""
-    password = settings.grafana_influx_password.get_secret_value() or Secrets(settings.data).influx("grafana")
+    password = settings.grafana_influx_password.get_secret_value() or Secrets.of(settings).influx("grafana")
     user = os.environ.get("KOTA_GRAFANA_INFLUX_USER") or account_name(settings.influx_database, "grafana")
     return {
         "KOTA_INFLUX_URL": settings.influx_url,

@@ -78,7 +78,7 @@ class Ingest:
         opened: StoreHandle,
         codecs: CodecRunner | None = None,
     ) -> None:
-        secrets = Secrets(settings.data)
+        secrets = Secrets.of(settings)
         self._opened = opened
         self._data = settings.data.resolve()
         self.journal = open_journal(settings, secrets)

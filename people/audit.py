@@ -47,6 +47,7 @@ Action = Literal[
     "device.notice",
     "device.password",
     "device.revoke",
+    "grafana.open",
     "passkey.add",
     "passkey.remove",
     "password.change",
@@ -65,9 +66,9 @@ Action = Literal[
 """What somebody may do that the audit notes."""
 
 PUBLIC_NAME: Final = "audit.pub"
-"""Public keys that check the entries, in the data folder; the city may have had several."""
+"""Public keys that check the entries; the city may have had several."""
 HEAD_NAME: Final = "audit.head"
-"""Number and SHA-256 of the newest entry, in the data folder: it shows that entries were cut off."""
+"""Number and SHA-256 of the newest entry: it shows that entries were cut off."""
 DETAIL_MAX_BYTES: Final = 4_000
 OBJECT_MAX: Final = 160
 PAGE_MAX: Final = 500
@@ -112,7 +113,7 @@ class AuditLog:
         database: The database.
         signer: Signs the entries.
         clock: UTC.
-        folder: The data folder, for the public keys and the newest entry's number and SHA-256.
+        folder: Folder of the public keys and the newest entry's number and SHA-256.
     """
 
     def __init__(self, database: Database, signer: Signer, clock: Callable[[], datetime], folder: Path) -> None:
@@ -126,6 +127,7 @@ class AuditLog:
     def _publish_key(self) -> None:
         """Add our public key to the file of keys; earlier keys of the city stay."""
         if not self._is_published:
+            self._public.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             add_public(self._public, self._signer)
             self._is_published = True
 

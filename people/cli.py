@@ -46,7 +46,7 @@ def open_local(settings: Settings) -> People:
         ConfigError: There is no city, or the database is wrong.
         RetryLaterError: The database does not answer.
     """
-    people = open_people(settings.data, settings.database_url.get_secret_value(), Secrets(settings.data))
+    people = open_people(settings.data, settings.database_url.get_secret_value(), Secrets.of(settings))
     people.open()
     return people
 

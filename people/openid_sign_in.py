@@ -177,13 +177,15 @@ class OpenIdSignIn:
         return known
 
 
-def open_sign_in(data: Path, database: Database, audit: AuditLog, clock: Callable[[], datetime]) -> OpenIdSignIn | None:
-    """The sign-in at the provider that `DATA/openid.toml` names; None without that file.
+def open_sign_in(
+    folder: Path, database: Database, audit: AuditLog, clock: Callable[[], datetime]
+) -> OpenIdSignIn | None:
+    """The sign-in at the provider that `openid.toml` in a folder names; None without that file.
 
     Raises:
         ConfigError: The file, or a key that it names, is wrong.
     """
-    path = data / FILE
+    path = folder / FILE
     if not path.exists():
         return None
     settings = load_openid_settings(path)

@@ -17,6 +17,7 @@ Right = Literal[
     "zones.write",
     "devices.write",
     "messages.replay",
+    "dashboards.write",
     "audit.read",
     "people.write",
     "account.own",
@@ -24,8 +25,9 @@ Right = Literal[
 """telemetry.read: see measurements, map, cases and redacted evidence. cases.review: judge dumping cases.
 evidence.export: read the custody log and export a case. evidence.clear: open clear copies. evidence.erase: delete a
 case's evidence. zones.write: draw a camera's zones. devices.write: adopt devices, save profiles and codecs.
-messages.replay: replay dead letters and see the ledger. audit.read: search the audit. people.write: manage accounts,
-sessions and tokens of others. account.own: see and end one's own sessions, change one's password, make tokens.
+messages.replay: replay dead letters and see the ledger. dashboards.write: edit dashboards in Grafana. audit.read:
+search the audit. people.write: manage accounts, sessions and tokens of others. account.own: see and end one's own
+sessions, change one's password, make tokens.
 """
 
 Role = Literal["viewer", "dispatcher", "network_admin", "camera_verifier", "supervisor", "administrator"]
@@ -43,7 +45,7 @@ RIGHTS_OF: Final[Mapping[Role, frozenset[Right]]] = {
     "dispatcher": _DISPATCHER,
     "network_admin": _NETWORK,
     "camera_verifier": _VERIFIER,
-    "supervisor": _DISPATCHER | _NETWORK | _VERIFIER | {"audit.read"},
+    "supervisor": _DISPATCHER | _NETWORK | _VERIFIER | {"audit.read", "dashboards.write"},
     "administrator": frozenset(RIGHTS),
 }
 

@@ -11,9 +11,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Connection, delete
+from sqlalchemy import Connection, delete, select
 
 from city.database.engine import Database
+from city.runtime.data_folder import AUDIT_FOLDER, move_old_files
 from city.runtime.secrets import Secrets
 from city.storage.signatures import Signer
 from people import accounts as rows
@@ -28,6 +29,7 @@ from people.rights import Identity, check_grantable, parse_rights, rights_of_rol
 from people.session_start import SignedIn, start_session
 from people.tables import known_browsers
 from people.tables import sessions as session_table
+from people.tables import tokens as token_table
 
 if TYPE_CHECKING:
     from people.passkeys.service import Passkeys
@@ -42,7 +44,7 @@ class People:
     Args:
         database: The database.
         signer: Signs the audit.
-        folder: The data folder.
+        folder: Folder of what the audit keeps outside of the database.
         clock: UTC.
     """
 
@@ -106,6 +108,16 @@ class People:
             return Identity("service", f"token-{row.id}", row.name, rights, token=row.id)
         rights, areas = rights & rights_of_role(row.role), tuple(row.areas)
         return Identity("person", row.account_id, row.account_name, rights, token=row.id, areas=areas)
+
+    def expiry_of(self, identity: Identity) -> datetime | None:
+        """When the session or token expires by which somebody asks; None if they ask by neither, as in a demo."""
+        if identity.session is not None:
+            query = select(session_table.c.expires_at).where(session_table.c.id == identity.session)
+        else:
+            query = select(token_table.c.expires_at).where(token_table.c.id == identity.token)
+        with self._database.read() as connection:
+            expires_at: datetime | None = connection.execute(query).scalar_one_or_none()
+        return expires_at
 
     # Signing in and out
 
@@ -179,13 +191,13 @@ class People:
         with self.audit.transaction() as connection:
             return self._begin(connection, account, method, address, agent, replaces)
 
-    def open_id(self, data: Path) -> OpenIdSignIn | None:
-        """The sign-in at the provider of a data folder; None if there is none.
+    def open_id(self, folder: Path) -> OpenIdSignIn | None:
+        """The sign-in at the provider that a folder's `openid.toml` names; None without that file.
 
         Raises:
             ConfigError: Its settings are wrong.
         """
-        return open_sign_in(data, self._database, self.audit, self._clock)
+        return open_sign_in(folder, self._database, self.audit, self._clock)
 
     @cached_property
     def passkeys(self) -> Passkeys:
@@ -401,7 +413,8 @@ def open_people(
 
     The database is opened at its first use: the API starts without it.
     """
-    return People(Database(data, url), Signer(secrets.audit_seed()), data, clock)
+    move_old_files(data)
+    return People(Database(data, url), Signer(secrets.audit_seed()), data / AUDIT_FOLDER, clock)
 
 
 def _keep_an_administrator(connection: Connection, id_: str) -> None:

@@ -20,6 +20,8 @@ PROGRAMS: Final = {
     "gpsd": "gpsd",
     "snmpd": "snmpd",
     "psql": "postgresql",
+    "nginx": "nginx-light",
+    "caddy": "caddy",
 }
 """Program to the Debian package that brings it."""
 RTSP_PACKAGES: Final = (

@@ -73,6 +73,13 @@ def file_answer(description: str, *media: str, headers: Mapping[str, str] | None
     return {200: _answer(description, content, headers)}
 
 
+def empty_answer(description: str, headers: Mapping[str, str]) -> Responses:
+    """An answer without a body: what is asked for is in its headers, given with their descriptions."""
+    answer = _answer(description, {}, headers)
+    del answer["content"]
+    return {204: answer}
+
+
 def stored_file_answer(description: str, *media: str) -> Responses:
     """The answers of a `FileResponse`: the file, parts of it, or a plain text that says why the range is wrong."""
     whole_file = file_answer(description, *media)[200]

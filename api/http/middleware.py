@@ -36,8 +36,9 @@ log = structlog.get_logger("api")
 
 HEALTH_PATHS: Final = ("/healthz", "/readyz")
 """Health checks, which disclose nothing else; a container's monitor may use any host name and address."""
-PUBLIC_PATHS: Final = (*HEALTH_PATHS, "/login", "/login/", "/logout", "/link", "/_nicegui/", "/favicon.ico")
-"""Public paths: health checks, sign-in, and assets without data."""
+KEYS_PATH: Final = "/.well-known/jwks.json"
+PUBLIC_PATHS: Final = (*HEALTH_PATHS, "/login", "/login/", "/logout", "/link", "/_nicegui/", "/favicon.ico", KEYS_PATH)
+"""Public paths: health checks, sign-in, assets without data, and public keys."""
 CROSS_ORIGIN_PATH: Final = "/api/v1/map/places.geojson"
 """Loaded by Grafana's maps from another origin."""
 BODY_MAX_BYTES: Final = 1_000_000

@@ -32,9 +32,24 @@ class BeatingServer(uvicorn.Server):
 
 
 def http_server(
-    app: ASGIApp, host: str, port: int, limits: Limits | None = None, beat: Callable[[], None] = lambda: None
+    app: ASGIApp,
+    host: str,
+    port: int,
+    limits: Limits | None = None,
+    beat: Callable[[], None] = lambda: None,
+    trusted_proxies: str = "",
 ) -> uvicorn.Server:
-    """A server that is not started yet. Its event loop calls `beat` ten times a second."""
+    """A server that is not started yet.
+
+    Args:
+        app: The application.
+        host: Address to listen on.
+        port: Port to listen on.
+        limits: Limits of connections.
+        beat: Called by the event loop ten times a second.
+        trusted_proxies: Addresses and networks, comma-separated. A request from one of them has the client of its
+            `X-Forwarded-For`: the last address that is no trusted proxy. Of others that header counts for nothing.
+    """
     config = uvicorn.Config(
         app,
         host=host,
@@ -45,7 +60,8 @@ def http_server(
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=GRACE_S,
-        proxy_headers=False,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=trusted_proxies or None,
         server_header=False,
     )
     return BeatingServer(config, beat)

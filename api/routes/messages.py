@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hmac
 import math
 import time
 from collections.abc import Callable
@@ -97,8 +96,7 @@ def _has_address(device: Device, named: str) -> bool:
 def _is_gateway(context: ApiContext, gateway: Gateway | None, password: str) -> bool:
     if gateway is None:
         return False
-    expected = context.secrets.gateway_password(gateway.name, gateway.nonce)
-    return hmac.compare_digest(expected.encode(), password.encode())
+    return context.secrets.is_gateway_password(gateway.name, gateway.nonce, password)
 
 
 def _require_device(request: Request) -> int:

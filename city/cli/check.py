@@ -32,6 +32,8 @@ CONNECT_TIMEOUT_S: Final = 2.0
 ANSWER_TIMEOUT_S: Final = 10.0
 SHOWN_MAX: Final = 20
 _OTHERS: Final = {
+    "KOTA_DATABASE_ADMIN_PASSWORD",
+    "KOTA_DATABASE_PASSWORD",
     "KOTA_PYTHON",
     "KOTA_SUPERVISOR",
     "KOTA_TELEGRAF",
@@ -148,6 +150,9 @@ def _join_first(parts: list[str], separator: str) -> str:
 
 
 def _check_key(settings: Settings) -> Finding:
+    if settings.secrets_folder:
+        fingerprint = Secrets.of(settings).fingerprint()
+        return Finding("key", ok=True, detail=f"{settings.secrets_folder} is of the key with fingerprint {fingerprint}")
     path = settings.data / KEY_NAME
     if is_unused(settings.data):
         return Finding("key", ok=True, detail=f"{path} is made by the first `kota up`")

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from city.cli.share_secrets import share_secrets
 from city.errors import ConfigError
 from city.inventory.loader import load_city
 from city.runtime.certificates import CA, CERTIFICATE, ensure_certificates, names_of
@@ -22,6 +23,8 @@ from city.storage.atomic_files import replace_file
 SECRETS: Final = {
     "KOTA_INFLUX_ADMIN_PASSWORD": "InfluxDB's first user, `admin`",
     "KOTA_INFLUX_ADMIN_TOKEN": "the same, as a token",
+    "KOTA_DATABASE_ADMIN_PASSWORD": "PostgreSQL's first user, `postgres`",
+    "KOTA_DATABASE_PASSWORD": "user of the accounts' database, for the API alone",
     "KOTA_GRAFANA_INFLUX_PASSWORD": "what Grafana reads InfluxDB with",
     "GRAFANA_ADMIN_PASSWORD": "Grafana's user `admin`",
     "GRAFANA_WALL_PASSWORD": "Grafana's user `wall`, who may look and nothing else",
@@ -36,7 +39,8 @@ _COST: Final = """A new key changes every secret of this city:
 - InfluxDB's derived passwords (`kota influx setup`);
 - the hashes of clients of hotspots, which cannot be compared with those before;
 - the signatures of custody log and audit: what was signed before is checked with the public keys in
-  evidence/custody.pub and audit.pub.
+  evidence/custody.pub and audit.pub;
+- the key of sign-in to Grafana (`kota grafana jwks --out FILE`, then restart Grafana).
 Messages of other makers' devices that still wait in ingest's journal cannot be read any more: stop the city only when
 nothing waits. The old key stays beside the new one as secret.key.old-TIME.
 """
@@ -59,6 +63,10 @@ def run(argv: list[str]) -> int:
     if args.action == "key":
         print(f"{settings.data / KEY_NAME}: fingerprint {Secrets.make(settings.data).fingerprint()}")
         return 0
+    if args.action == "share":
+        for path in share_secrets(settings):
+            print(f"written {path}")
+        return 0
     if args.action == "new-key":
         return _new_key(settings.data, confirmed=args.force)
     folder = city_folder(settings.city)
@@ -67,7 +75,7 @@ def run(argv: list[str]) -> int:
     public_url = settings.public_url or "http://localhost:8080"
     wanted = [
         *_plain(inventory, city.id, str(city.time_zone), settings.influx_database, public_url),
-        *_demo(simulated=args.demo),
+        *_demo(simulated=bool(args.demo)),
         *(Variable(name, secrets.token_urlsafe(_SECRET_BYTES), meaning) for name, meaning in SECRETS.items()),
     ]
     return _write(args.out, wanted, force=args.force)
@@ -81,16 +89,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "action",
-        choices=("init", "key", "new-key", "tls"),
-        help="Write the variables; make the city's key where there is none; begin a new key; make the broker's "
-        "certificates.",
+        choices=("init", "key", "new-key", "share", "tls"),
+        help="Write the variables; make the city's key where there is none; begin a new key; give each service "
+        "in a container its own secrets; make the broker's certificates.",
     )
     parser.add_argument("--name", action="append", help="With tls: a name that devices know the broker by; may repeat.")
     parser.add_argument("--out", type=Path, default=Path(".env"), help="The file; .env unless given.")
     parser.add_argument(
         "--force", action="store_true", help="Write it anew: for a city that has not run yet; do begin a new key."
     )
-    parser.add_argument("--demo", action="store_true", help="For a demo: with the simulated city.")
+    parser.add_argument("--demo", action="store_true", default=None, help="For a demo: with the simulated city.")
     add_settings(parser, ("data", "city", "influx_database", "public_url", "mqtt_host"))
     return parser
 

@@ -54,7 +54,9 @@ VERBS: Final[dict[str, Verb]] = {
     "restore": Verb("city.backup.restore", "make a city's data folder from such a file: FILE"),
     "status": Verb("city.cli.status", "say how the city of this machine does (--json)"),
     "grafana": Verb(
-        "grafana.cli", "build dashboards and alert rules, push them into a Grafana, or compare (build, push, check)"
+        "grafana.cli",
+        "build dashboards and alert rules, push them into a Grafana, compare, or write the key set of its sign-in "
+        "(build, push, check, jwks)",
     ),
     "reconcile": Verb("edge.reconcile", "compare what devices published with what is stored (--json)"),
     "attack": Verb("tests.attacks.run", "known holes as attempts against the city that runs here (--json)"),

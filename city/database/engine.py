@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -45,7 +45,7 @@ def open_database(data: Path, url: str = "") -> Engine:
     """Open the database with all tables, up to date.
 
     Args:
-        data: The data folder; the SQLite file and the lock lie there.
+        data: The data folder; the SQLite file and its lock lie there.
         url: `postgresql+psycopg://USER:PASSWORD@HOST/NAME`; empty takes the SQLite file.
 
     Raises:
@@ -195,8 +195,9 @@ def _begin_sqlite(connection: Connection) -> None:
 @contextmanager
 def _exclusive(data: Path, engine: Engine) -> Iterator[Connection]:
     """A transaction of which there is one at a time, also among the processes of several machines."""
-    data.mkdir(parents=True, exist_ok=True)
-    with file_lock(data / f"{FILE_NAME}.lock"), engine.begin() as connection:
+    # PostgreSQL has its own lock; the data folder of a container may be read-only.
+    lock = file_lock(data / f"{FILE_NAME}.lock") if engine.dialect.name == "sqlite" else nullcontext()
+    with lock, engine.begin() as connection:
         lock_until_end(connection, _LOCK_NUMBER)
         yield connection
 

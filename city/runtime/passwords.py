@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final
@@ -37,7 +36,7 @@ class Passwords:
         except ConfigError:
             return False
         if change is None:
-            return hmac.compare_digest(self._secrets.password(user).encode(), password.encode())
+            return self._secrets.is_password(user, password)
         hashes = change.hashes_at(self._clock())
         return any([is_hash_of(hash_, password) for hash_ in hashes])  # noqa: C419 - the time does not tell which
 

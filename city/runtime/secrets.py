@@ -1,6 +1,7 @@
 """The city's key and the secrets derived from it: passwords at the broker, signing keys.
 
-Reading never makes a key: a new one would silently change every password and signature of the city.
+Reading never makes a key: a new one would silently change every password and signature of the city. A service in a
+container does not have the key: it has the secrets that it was given (`city/runtime/service_secrets.py`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from city.errors import ConfigError, StorageError
+from city.runtime.service_secrets import GivenSecrets, SecretSource
+from city.runtime.settings import Settings
 from city.storage.atomic_files import replace_file
 
 KEY_NAME: Final = "secret.key"
@@ -22,26 +25,61 @@ FINGERPRINT_NAME: Final = "secret.fingerprint"
 _KEY_BYTES: Final = 32
 _DATA: Final = ("ingest/journal.sqlite", "store/city.duckdb", "store/progress.sqlite", "evidence/custody.jsonl")
 """Files and folders that mark a data folder as in use."""
+FINGERPRINT: Final = "fingerprint:key"
+CUSTODY: Final = "evidence:custody"
+AUDIT: Final = "audit"
+GRAFANA: Final = "grafana:tokens"
+PSEUDONYMS: Final = "pseudonyms"
+JOURNAL: Final = "journal"
 _NEW_KEY: Final = "or begin a new key with `kota secrets new-key`, which says what that costs"
 
 
-class Secrets:
-    """Derives every secret from one key file (mode 0600); nothing else is kept but the key's fingerprint."""
+class _CityKey:
+    """Derives every secret by HMAC-SHA-256."""
 
-    def __init__(self, data: Path) -> None:
-        """Read `data/secret.key`; never makes one.
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def digest(self, label: str) -> bytes:
+        return hmac.new(self._key, label.encode(), hashlib.sha256).digest()
+
+    def is_password(self, label: str, password: str) -> bool:
+        return hmac.compare_digest(_password(self.digest(label)).encode(), password.encode())
+
+
+class Secrets:
+    """The secrets of a city. All come from one key file (mode 0600); nothing else is kept but the key's fingerprint."""
+
+    def __init__(self, data: Path, given: GivenSecrets | None = None) -> None:
+        """Read `data/secret.key`, unless the secrets are given; never makes one.
 
         Raises:
             ConfigError: The file is absent, cannot be read, is not a key, or is not the one that this data belongs to.
         """
         path = data / KEY_NAME
-        self._key = _read(path)
+        self._source: SecretSource = given or _CityKey(_read(path))
         noted = _noted_fingerprint(data)
         if noted and not hmac.compare_digest(noted, self.fingerprint()):
+            refusal = f"{given.path}: is not of the key" if given else f"{path}: is not the key"
             raise ConfigError(
-                f"{path}: is not the key that this data belongs to ({self.fingerprint()}, noted is {noted}): "
+                f"{refusal} that this data belongs to ({self.fingerprint()}, noted is {noted}): "
                 f"put the right one back from a copy; {_NEW_KEY}"
             )
+
+    @classmethod
+    def of(cls, settings: Settings, *, make: bool = False) -> Secrets:
+        """The secrets of this process: those that its service was given, else all, derived from the city's key.
+
+        Args:
+            settings: Name the data folder, or the folder of the service's secrets.
+            make: Make a key for a data folder that holds nothing yet.
+
+        Raises:
+            ConfigError: As above, or the file of the service's secrets is absent or cannot be read.
+        """
+        if settings.secrets_folder is None:
+            return cls.make(settings.data) if make else cls(settings.data)
+        return cls(settings.data, GivenSecrets(settings.secrets_folder))
 
     @classmethod
     def make(cls, data: Path) -> Secrets:
@@ -83,42 +121,74 @@ class Secrets:
 
     def fingerprint(self) -> str:
         """Fingerprint of the key; no secret can be derived from it."""
-        return self._derive("fingerprint", "key")[:16]
+        return _password(self._source.digest(FINGERPRINT))[:16]
+
+    def digest(self, label: str) -> bytes:
+        """The 32 bytes of a label, for the file of a service."""
+        return self._source.digest(label)
 
     def password(self, user: str) -> str:
         """The password of a device or service at the broker."""
-        return self._derive("mqtt", user)
+        return _password(self._source.digest(mqtt_label(user)))
+
+    def is_password(self, user: str, password: str) -> bool:
+        """Whether a device or service has this password at the broker."""
+        return self._source.is_password(mqtt_label(user), password)
 
     def gateway_password(self, name: str, nonce: str) -> str:
         """The password of a third-party server; the nonce differs for each account made under the same name."""
-        return self._derive("gateway", f"{name}:{nonce}")
+        return _password(self._source.digest(gateway_label(name, nonce)))
+
+    def is_gateway_password(self, name: str, nonce: str, password: str) -> bool:
+        """Whether a third-party server has this password."""
+        return self._source.is_password(gateway_label(name, nonce), password)
 
     def broker_seed(self) -> bytes:
         """The 32 bytes from which the key is made that signs the embedded broker's admissions."""
-        return hmac.new(self._key, b"broker:admissions", hashlib.sha256).digest()
+        return self._source.digest("broker:admissions")
 
     def custody_seed(self) -> bytes:
         """The 32 bytes from which the key is made that signs the custody log of the evidence."""
-        return hmac.new(self._key, b"evidence:custody", hashlib.sha256).digest()
+        return self._source.digest(CUSTODY)
 
     def audit_seed(self) -> bytes:
         """The 32 bytes from which the key is made that signs the audit."""
-        return hmac.new(self._key, b"audit", hashlib.sha256).digest()
+        return self._source.digest(AUDIT)
+
+    def grafana_seed(self) -> bytes:
+        """The 32 bytes from which the key is made that signs people in to Grafana."""
+        return self._source.digest(GRAFANA)
 
     def pseudonym_key(self) -> bytes:
         """The key of the hashes that replace names of hotspot clients."""
-        return hmac.new(self._key, b"pseudonyms", hashlib.sha256).digest()
+        return self._source.digest(PSEUDONYMS)
 
     def journal_key(self) -> bytes:
         """The 32 bytes of the key that encrypts third-party messages in ingest's journal."""
-        return hmac.new(self._key, b"journal", hashlib.sha256).digest()
+        return self._source.digest(JOURNAL)
 
     def influx(self, account: str) -> str:
         """The password of an account at InfluxDB."""
-        return self._derive("influx", account)
+        return _password(self._source.digest(influx_label(account)))
 
-    def _derive(self, purpose: str, name: str) -> str:
-        return hmac.new(self._key, f"{purpose}:{name}".encode(), hashlib.sha256).hexdigest()[:40]
+
+def mqtt_label(user: str) -> str:
+    """Label of the password of a device or service at the broker."""
+    return f"mqtt:{user}"
+
+
+def gateway_label(name: str, nonce: str) -> str:
+    """Label of the password of a third-party server."""
+    return f"gateway:{name}:{nonce}"
+
+
+def influx_label(account: str) -> str:
+    """Label of the password of an account at InfluxDB."""
+    return f"influx:{account}"
+
+
+def _password(digest: bytes) -> str:
+    return digest.hex()[:40]
 
 
 def _read(path: Path) -> bytes:

@@ -40,7 +40,7 @@ _SETTINGS: Final = (
     "data", "city", "demo", "host", "port", "mqtt_host", "mqtt_port", "mqtt_version", "mqtt_client",
     "mqtt_user", "mqtt_ca", "mqtt_plain", "nats_server", "broker_max_mb", "speed", "seed",
     "clip", "clock", "vision_model", "vision_workers",
-    "store", "influx_url", "influx_database", "influx_org", "influx_user", "public_url",
+    "store", "influx_url", "influx_database", "influx_org", "influx_user", "public_url", "trusted_proxies",
     "journal_max_mb", "journal_keep_mb", "journal_keep_h", "dead_letters_max_mb",
     "outbox_max_mb", "retention_days", "rollup_days", "event_days",
     "evidence_days", "evidence_confirmed_days", "evidence_rejected_days", "evidence_max_mb", "evidence_clear_key",

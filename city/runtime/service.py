@@ -88,7 +88,7 @@ class Runtime:
     @cached_property
     def secrets(self) -> Secrets:
         """The city's secrets, made for a first run, read when first needed: a device's own agent has none."""
-        return Secrets.make(self.settings.data)
+        return Secrets.of(self.settings, make=True)
 
     def mqtt_password(self, user: str) -> str:
         """The password set for this process, or the user's own, derived from the city's key.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from city.errors import ConfigError
@@ -19,6 +20,11 @@ class Settings(BaseSettings):
     data: Path = Field(
         Path(__file__).parents[2] / ".kota",
         description="Folder of everything that is kept: journal, store, evidence, keys.",
+    )
+    secrets_folder: Path | None = Field(
+        None,
+        description="Folder with the secrets of this service alone (`kota secrets share`); without it, all are derived "
+        "from the city's key.",
     )
     city: str = Field("kupang", description="A built-in city, or the folder of one.")
     demo: bool = Field(default=True, description="Simulated data is allowed, and marked; loopback only.")
@@ -80,12 +86,21 @@ class Settings(BaseSettings):
         SecretStr(""), description="What Grafana reads InfluxDB with; empty derives it from the city's key."
     )
     grafana_url: str = Field("http://127.0.0.1:3000", description="Address of Grafana.")
+    grafana_public_url: str = Field(
+        "",
+        pattern=r"^(|https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/%-]*)?)$",
+        description="Address of Grafana as browsers reach it; empty: the console has no link to it.",
+    )
     grafana_admin_password: SecretStr = Field(
         SecretStr(""), description="Password of Grafana's user `admin`, for `kota kiosk` alone."
     )
     grafana_wall_password: SecretStr = Field(SecretStr(""), description="Password of Grafana's user `wall`.")
     public_url: str = Field(
         "", description="Address of console and API as browsers reach it; empty means this machine's."
+    )
+    trusted_proxies: str = Field(
+        "",
+        description="Reverse proxies whose `X-Forwarded-For` names the client: addresses or networks, comma-separated.",
     )
     database_url: SecretStr = Field(
         SecretStr(""),
@@ -119,6 +134,13 @@ class Settings(BaseSettings):
         SecretStr(""), description="What opens backups, for `kota backup` and `kota restore` alone; empty asks for it."
     )
     late_after_s: float = Field(900.0, gt=0, description="Readings older than this on arrival are marked late.")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_proxies(cls, text: str) -> str:
+        for name in filter(None, (part.strip() for part in text.split(","))):
+            ip_network(name)  # its ValueError says what is wrong
+        return text
 
 
 def load_settings(**given: object) -> Settings:

@@ -9,6 +9,7 @@ from typing import Final
 
 from broker.contract.topics import KINDS
 from city.errors import ConfigError
+from city.runtime.data_folder import SECRETS_FOLDER
 from city.runtime.options import add_settings, settings_from
 from city.runtime.secrets import Secrets
 from city.runtime.settings import Settings
@@ -16,7 +17,7 @@ from ingest.store.factory import influx_address
 from ingest.store.influx.checkpoint import Checkpoint
 from ingest.store.influx.http import InfluxHttp
 from ingest.store.influx.rollup import AT_ONCE, roll_up_span
-from ingest.store.influx.setup import apply_steps, differences, plan_of, steps_of, tokens_folder
+from ingest.store.influx.setup import apply_steps, differences, plan_of, steps_of
 from ingest.store.influx.setup_plan import ACCOUNTS, DAY_S, account_name
 from ingest.store.schema import RAW, WINDOW_S
 
@@ -42,7 +43,7 @@ def run(argv: list[str]) -> int:
     if args.action == "rollup":
         return _roll_up(settings)
     if args.action == "setup":
-        Secrets.make(settings.data)  # accounts are begun here, perhaps before anything else has run
+        Secrets.of(settings, make=True)  # accounts are begun here, perhaps before anything else has run
     plan = plan_of(settings)
     steps = steps_of(plan)
     lines = apply_steps(steps) if args.action == "setup" else differences(steps)
@@ -61,7 +62,7 @@ def run(argv: list[str]) -> int:
 def _say_accounts(settings: Settings) -> None:
     names = {account: account_name(settings.influx_database, account) for account in ACCOUNTS}
     if settings.influx_org:
-        print(f"ingest and API find their tokens in {tokens_folder(settings)}")
+        print(f"ingest and API find their tokens in {settings.data / SECRETS_FOLDER}")
     elif settings.influx_admin_password.get_secret_value():
         print(f"users: {names['ingest']} for ingest, {names['api']} for the API (KOTA_INFLUX_USER)")
     print(f"Grafana reads as {names['grafana']}; `kota credentials --influx grafana` prints its password")

@@ -357,7 +357,7 @@ def open_journal(settings: Settings, secrets: Secrets | None = None) -> Journal:
     return Journal(
         settings.data / "ingest" / "journal.sqlite",
         max_bytes=bound,
-        seal=Seal((secrets or Secrets(settings.data)).journal_key()),
+        seal=Seal((secrets or Secrets.of(settings)).journal_key()),
         retention=JournalRetention(
             min(settings.journal_keep_mb << 20, bound // 2), timedelta(hours=settings.journal_keep_h)
         ),

@@ -206,14 +206,15 @@ def influx_address(settings: Settings, account: Account) -> InfluxAddress:
     """
     token = settings.influx_token.get_secret_value()
     from ingest.store.influx.http import InfluxAddress  # noqa: PLC0415 - InfluxDB's client takes 23 MB
-    from ingest.store.influx.setup import tokens_folder  # noqa: PLC0415 - the same
+    from ingest.store.influx.setup import TOKEN_FILE, token_path  # noqa: PLC0415 - the same
 
-    kept = tokens_folder(settings) / f"{account}.token"
+    given = settings.secrets_folder
+    kept = given / TOKEN_FILE if given else token_path(settings.data, account)
     if settings.influx_org and not token and kept.is_file():
         token = kept.read_text().strip()
     password = settings.influx_password.get_secret_value()
     if settings.influx_user and not password:
-        password = Secrets(settings.data).influx(account)
+        password = Secrets.of(settings).influx(account)
     return InfluxAddress(
         settings.influx_url, settings.influx_database, settings.influx_org, token, settings.influx_user, password
     )

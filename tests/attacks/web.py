@@ -20,6 +20,10 @@ from tests.attacks.target import Attempt, Target, allow_connections
 CLOSED_WITHIN_S: Final = 40.0
 ANSWER_WITHIN_S: Final = 20.0
 _SERVER_ERROR: Final = 500
+_REFUSALS: Final = (400, 401, 403, 404)
+"""Answers to who lacks the right; a path of nonsense may lead to no route."""
+_SENDERS: Final = frozenset({"gateway", "device"})
+"""Of routes that take messages from accounts at the broker, which are no roles."""
 _NONSENSE: Final = (
     "9" * 40, "-1", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "NaN", "\x00", "../../etc/passwd", "%",
 )  # fmt: skip
@@ -127,26 +131,33 @@ def malformed_requests(target: Target) -> str:
 
 
 def every_route_by_everybody(target: Target) -> str:
-    """Answer no route with 5xx, whoever asks with whatever; show strangers nothing unless it is a demo."""
+    """Answer no route with 5xx, whoever asks with whatever; answer nobody without the route's right."""
+    tokens = {role: f"Bearer {token_with(target.data, role)}" for role in ROLES}
     link = http.client.HTTPConnection(target.host, target.http_port, timeout=ANSWER_WITHIN_S)
-    link.request("GET", "/api/v1/openapi.json")
+    link.request("GET", "/api/v1/openapi.json", headers={"Authorization": tokens["administrator"]})
     answer = link.getresponse()
-    found = answer.read()
+    paths = json.loads(answer.read())["paths"]
     link.close()
-    paths = json.loads(found)["paths"] if answer.status == http.HTTPStatus.OK else _paths_known()
-    identities = {"": "", "wrong": "Bearer wrong", "odd": "Bearer \xe9", "basic": "Basic %%%"}
-    identities |= {role: f"Bearer {token_with(target.data, role)}" for role in ROLES}
+    strangers = {"nobody": "", "wrong": "Bearer wrong", "odd": "Bearer \xe9", "basic": "Basic %%%"}
+    is_open = ask(target, "GET", "/api/v1/devices") == http.HTTPStatus.OK
     asked, wrong = 0, []
-    for method, path in _questions(paths):
-        for who, header in identities.items():
+    for method, path, rights in _questions(paths):
+        for who, header in (strangers | tokens).items():
             if "stream" in path:  # it answers without an end
                 continue
             status = ask(target, method, path, b"{}" if method != "GET" else b"", **_authorised(header))
             asked += 1
-            if status >= _SERVER_ERROR:
-                wrong.append(f"{status} {method} {path} as {who or 'nobody'}")
+            if status >= _SERVER_ERROR or not (_may(who, rights) or status in _REFUSALS or (is_open and not header)):
+                wrong.append(f"{status} {method} {path} as {who}")
     assert not wrong, "; ".join(wrong[:5])
-    return f"{asked} requests over {len(paths)} routes by {len(identities)} identities, none answered with 5xx"
+    identities = len(strangers | tokens)
+    return f"{asked} requests over {len(paths)} routes by {identities} identities: no 5xx, nothing without its right"
+
+
+def _may(who: str, rights: frozenset[str]) -> bool:
+    """Whether the token of a role, or a stranger's, has one of the rights that a route asks for."""
+    granted = next((RIGHTS_OF[role] & set(GRANTABLE) for role in ROLES if role == who), frozenset())
+    return not rights or bool(rights & (granted | _SENDERS))
 
 
 def token_with(data: Path, role: Role) -> str:
@@ -158,23 +169,21 @@ def _authorised(header: str) -> dict[str, str]:
     return {"Authorization": header, "Content-Type": "application/json"} if header else {}
 
 
-def _paths_known() -> dict[str, Any]:
-    """Where the schema is not given to strangers, the pages that there are."""
-    return {path: {"get": {}} for path in ("/", "/sign-in", "/map", "/bins", "/trucks", "/system", "/api/v1/system")}
-
-
-def _questions(paths: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Each route with each kind of nonsense in place of what it names."""
+def _questions(paths: dict[str, Any]) -> Iterator[tuple[str, str, frozenset[str]]]:
+    """Each route with nonsense in place of what it names: method, path, and the rights of which one suffices."""
     for path, methods in paths.items():
-        for method in methods:
+        for method, operation in methods.items():
             if method not in ("get", "post", "put", "delete"):
                 continue
+            rights = frozenset(
+                right for way in operation.get("security", []) for need in way.values() for right in need
+            )
             for nonsense in _NONSENSE if "{" in path else ("",):
                 filled = path
                 while "{" in filled:
                     before, _, rest = filled.partition("{")
                     filled = before + quote(nonsense, safe="") + rest.partition("}")[2]
-                yield method.upper(), filled
+                yield method.upper(), filled, rights
 
 
 WEB: Final = (

@@ -151,7 +151,16 @@ def test_an_account_without_a_password_adds_one_soon_after_signing_in(people: Pe
         {"credential_id": b""},
         {"credential_id": bytes(1_024)},
     ],
-    ids=str,
+    ids=[
+        "another host",
+        "no TLS",
+        "another port",
+        "another domain",
+        "nobody verified",
+        "nobody there",
+        "no id",
+        "long id",
+    ],
 )
 def test_an_authenticator_that_is_not_ours_adds_nothing(people: People, changes: dict[str, Any]) -> None:
     join(people, "maria.seran")
@@ -174,7 +183,10 @@ def test_an_authenticator_that_is_not_ours_adds_nothing(people: People, changes:
         ({"key": device().key}, "refused"),
         ({"credential_id": bytes(32)}, "unknown"),
     ],
-    ids=str,
+    ids=[
+        *("another host", "no host", "another domain", "nobody verified", "nobody there", "no handle"),
+        *("another person", "another key", "another id"),
+    ],
 )
 def test_an_answer_that_is_not_our_passkey_s_is_refused(people: People, changes: dict[str, Any], reason: str) -> None:
     identity, authenticator = owner(people)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from city.runtime.local_access import local_token
@@ -48,7 +49,9 @@ def bring_up(city: ComposeOutside, *names: str) -> None:
 
 def address(city: ComposeOutside, path: str) -> tuple[str, str]:
     """Of the API, and a viewer's token."""
-    return f"http://127.0.0.1:{city.port}{path}", local_token(load_settings(data=city.data), ["telemetry.read"])
+    return f"http://127.0.0.1:{city.port}{path}", local_token(
+        load_settings(data=city.data, database_url=city.database_url), ["telemetry.read"]
+    )
 
 
 def devices(city: ComposeOutside) -> list[dict[str, Any]]:
@@ -68,7 +71,7 @@ def query(url: str, database: str, account: str, question: str) -> Any:
 
 def test_a_reading_of_the_demo_arrives_at_the_api(demo: ComposeOutside) -> None:
     staying = ("ingest", "api", "vision", "simulator")
-    bring_up(demo, "mosquitto-setup", "mosquitto", "influxdb", "influxdb-setup", *staying)
+    bring_up(demo, "secrets-setup", "mosquitto-setup", "mosquitto", "database", "influxdb", "influxdb-setup", *staying)
     for name in staying:
         wait_for(lambda name=name: demo.is_healthy(name), f"{name} to be healthy\n{demo.log(name)}")  # type: ignore[misc]
     wait_for(
@@ -81,11 +84,68 @@ def test_a_reading_of_the_demo_arrives_at_the_api(demo: ComposeOutside) -> None:
     wait_for(lambda: query(*asked)["results"][0].get("series"), "Grafana to see the readings of bins")
     assert demo.run_once("influxdb-setup").count("made ") == 0, "setting up twice changes nothing"
     assert "written" not in demo.run_once("mosquitto-setup")
+    assert demo.run_once("secrets-setup") == "", "so does it"
+    for name in staying:
+        assert "Read-only file system" not in demo.log(name)
+        assert "Permission denied" not in demo.log(name)
+    no_service_sees_more_than_its_own(demo, *staying)
     assert {name: demo.stop(name) for name in staying} == dict.fromkeys(staying, 0)
 
 
+def no_service_sees_more_than_its_own(city: ComposeOutside, *names: str) -> None:
+    key = (city.data / "secret.key").read_bytes().hex()
+    files = {path.name for path in (city.data / "secrets").rglob("*.*")}
+    assert {"secrets.json", "influx.token"} <= files
+    for name in names:
+        listed = city.look(name, "find $DATA $SECRETS -type f").stdout
+        assert listed.count("secrets.json") == 1, name
+        assert "secret.key" not in listed, name
+        assert "city.sqlite" not in listed, name
+        seen = city.look(
+            name, "find $DATA $SECRETS -type f | xargs -d '\\n' cat | od -An -tx1 -v | tr -d ' \\n'"
+        ).stdout
+        assert key not in seen, name
+        refused = city.look(name, "echo x > $SECRETS/secrets.json; touch $DATA/new; mkdir $SECRETS/api")
+        assert refused.stderr.count("Read-only file system") == 3, refused.stderr
+    for folder in ("audit", "ingest", "store", "gateways", "passwords.new"):
+        assert city.look("vision", f"ls $DATA/{folder}").returncode != 0, folder
+    assert "influx.token" not in city.look("vision", "ls $SECRETS").stdout
+    assert "influx.token" in city.look("ingest", "ls $SECRETS").stdout
+
+
+def test_the_operator_s_verbs_have_the_key_and_the_accounts(production: ComposeOutside) -> None:
+    bring_up(production, "secrets-setup", "database")
+    words = ("credentials", "bin-0451", "--renew", "--json")
+    assert len(json.loads(production.run_once("operator", *words))["password"]) > 30
+    link = production.run_once("operator", "people", "first-link")
+    assert "/link?key=" in link
+    assert "is whole" in production.run_once("operator", "audit", "verify")
+    number, _ = (production.data / "audit" / "audit.head").read_text().split()
+    assert int(number) >= 2, "the password and the link"
+    assert not (production.data / "city.sqlite").exists()
+
+
+def test_the_api_s_user_of_the_database_owns_that_one_and_nothing_else(production: ComposeOutside) -> None:
+    production.start("database")
+    wait_for(lambda: production.is_healthy("database"), "the database")
+    with psycopg.connect(production.database_url, autocommit=True) as connection:
+        (role,) = connection.execute(
+            "SELECT rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls FROM pg_roles "
+            "WHERE rolname = current_user"
+        ).fetchall()
+        assert role == (False,) * 5
+        for statement in ("CREATE DATABASE other", "CREATE ROLE other", "COPY (SELECT 1) TO PROGRAM 'id'"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(statement)
+    with pytest.raises(psycopg.OperationalError, match="permission denied"):
+        psycopg.connect(production.database_url.removesuffix("kota") + "postgres")
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(production.database_url.replace("kota:", "kota:x"))
+
+
 def test_without_a_demo_nobody_simulates_and_nobody_enters_without_a_token(production: ComposeOutside) -> None:
-    bring_up(production, "mosquitto-setup", "mosquitto", "influxdb", "influxdb-setup", "ingest", "api", "vision")
+    bring_up(production, "secrets-setup", "mosquitto-setup", "mosquitto", "database")
+    bring_up(production, "influxdb", "influxdb-setup", "ingest", "api", "vision")
     wait_for(lambda: production.is_healthy("api"), "the API")
     with pytest.raises(urllib.error.HTTPError, match="401"):
         urllib.request.urlopen(f"http://127.0.0.1:{production.port}/api/v1/devices", timeout=10)

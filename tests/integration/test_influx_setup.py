@@ -15,7 +15,7 @@ from ingest.store.influx.http import InfluxAddress, InfluxHttp, RefusedError
 from ingest.store.influx.setup import apply_steps, differences, steps_of
 from ingest.store.influx.setup_plan import ACCOUNTS, Plan, account_name, may_enter
 from ingest.store.schema import EVENTS, RAW, ROLLUP, Policy
-from tests.support.influx import ADMIN_TOKEN, ORG, PASSWORD, SERVERS, RunningInflux
+from tests.support.influx import ADMIN_TOKEN, ORG, PASSWORD, SERVERS, RunningInflux, token_paths
 
 DAYS: dict[Policy, int] = {RAW: 90, ROLLUP: 730, EVENTS: 1825}
 
@@ -31,13 +31,15 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 def plan_for(server: RunningInflux, name: str, tokens: Path, *, raw_days: int = 90) -> Plan:
     passwords = {account: f"{account}-{PASSWORD}" for account in ACCOUNTS}
-    return Plan(server.administrator(name), {**DAYS, RAW: raw_days}, passwords, tokens, admin_password=PASSWORD)
+    return Plan(
+        server.administrator(name), {**DAYS, RAW: raw_days}, passwords, token_paths(tokens), admin_password=PASSWORD
+    )
 
 
 def address_of(plan: Plan, account: str) -> InfluxAddress:
     """How an account enters after the setup."""
     if plan.address.org and account != "grafana":
-        token = (plan.tokens / f"{account}.token").read_text()
+        token = plan.tokens[account].read_text()
         return InfluxAddress(plan.address.url, plan.address.database, ORG, token)
     user = account_name(plan.address.database, account)
     return InfluxAddress(plan.address.url, plan.address.database, "", "", user, plan.passwords[account])

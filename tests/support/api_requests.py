@@ -30,6 +30,8 @@ ACCOUNT: Final = "ACCOUNT"
 """Stands for the id of the account `viewer`."""
 PASSKEY: Final = "PASSKEY"
 """Stands for the body that adds a passkey, whose challenge is new."""
+AUTHORIZE: Final = "/api/v1/grafana/authorize"
+"""Answers without a body."""
 NOBODY: Final = "0123456789abcdef"
 ACCOUNT_VERBS: Final = ("disable", "enable", "link", "sessions/end-all")
 NEW_TOKEN: Final = {"name": "a script", "rights": ["telemetry.read"], "days": 7}
@@ -91,6 +93,8 @@ SUCCESSES: Final[tuple[tuple[str, str, Any], ...]] = (
     ("GET", f"/ngsi-ld/v1/entities/{BIN}", None),
     ("GET", "/ngsi-ld/v1/types", None),
     ("GET", "/api/v1/me", None),
+    ("GET", AUTHORIZE, None),
+    ("GET", "/.well-known/jwks.json", None),
     ("GET", "/api/v1/me/sessions", None),
     ("DELETE", "/api/v1/me/sessions/1", None),
     ("POST", "/api/v1/me/tokens", NEW_TOKEN),

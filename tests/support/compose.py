@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import yaml
 
@@ -20,6 +20,15 @@ VARIABLE: Final = re.compile(r"\$(?:(?P<escaped>\$)|\{(?P<name>\w+)(?::(?P<how>[
 """`$$`, `${NAME}`, `${NAME:-default}` and `${NAME:?message}`; no other form is used here."""
 
 Services = dict[str, dict[str, Any]]
+
+
+class Mount(NamedTuple):
+    """One mount of a container: a volume, or a folder in it, or a folder of the machine."""
+
+    source: str
+    target: str
+    subpath: str = ""
+    read_only: bool = False
 
 
 class MissingVariableError(Exception):
@@ -44,6 +53,19 @@ def texts() -> str:
 def ours(found: Services) -> Services:
     """Those that run our image."""
     return {name: service for name, service in found.items() if service["image"].partition(":")[0] == OUR_IMAGE}
+
+
+def mounts_of(service: Mapping[str, Any]) -> list[Mount]:
+    """The mounts of a service, in their short and their long form."""
+    return [_mount(mount) for mount in service.get("volumes", [])]
+
+
+def _mount(mount: str | Mapping[str, Any]) -> Mount:
+    if isinstance(mount, str):
+        source, target, *options = mount.split(":")
+        return Mount(source, target, read_only=options == ["ro"])
+    options_of_volume = mount["volume"]
+    return Mount(mount["source"], mount["target"], options_of_volume["subpath"], mount.get("read_only", False))
 
 
 def read_env(path: Path) -> dict[str, str]:

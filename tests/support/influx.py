@@ -98,7 +98,11 @@ class RunningInflux:
         address = self.administrator(name)
         days = dict.fromkeys((RAW, ROLLUP, EVENTS), KEPT_DAYS)
         passwords = dict.fromkeys(ACCOUNTS, PASSWORD)
-        apply_steps(steps_of(Plan(address, days, passwords, self._folder / "tokens" / name, admin_password=PASSWORD)))
+        apply_steps(
+            steps_of(
+                Plan(address, days, passwords, token_paths(self._folder / "tokens" / name), admin_password=PASSWORD)
+            )
+        )
         return address
 
     def administrator(self, name: str) -> InfluxAddress:
@@ -156,3 +160,8 @@ def running_influx(folder: Path, version: str = "influx-1") -> Iterator[RunningI
         yield server
     finally:
         server.kill()
+
+
+def token_paths(folder: Path) -> dict[str, Path]:
+    """Paths of the accounts' tokens in a folder."""
+    return {account: folder / f"{account}.token" for account in ACCOUNTS}

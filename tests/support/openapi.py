@@ -12,9 +12,10 @@ from jsonschema import Draft202012Validator
 JSON_MEDIA: Final = re.compile(r"application/([a-z-]+\+)?json")
 WHOLE_PATHS: Final = ("topic", "entity")
 """Path parameters that may contain slashes."""
-PREFIXES: Final = ("/api/", "/ngsi-ld/", "/healthz", "/readyz", "/metrics")
+PREFIXES: Final = ("/api/", "/.well-known/", "/ngsi-ld/", "/healthz", "/readyz", "/metrics")
 UNROUTED: Final = (307, 400, 401, 403, 404, 405, 413)
 """Statuses of a path or method that there is not; 307 leads to the path without a slash at its end."""
+NO_CONTENT: Final = 204
 EVENTS: Final = "text/event-stream"
 
 
@@ -69,6 +70,10 @@ class Contract:
             return
         described = operation["responses"].get(str(answer.status_code))
         assert described, f"{about}: the status is not described"
+        if answer.status_code == NO_CONTENT:
+            assert not answer.read(), f"{about}: there is a body"
+            self.checked.add((method, template, str(answer.status_code)))
+            return
         assert media in described["content"], f"{about}: the media type is not described"
         self.checked.add((method, template, str(answer.status_code)))
         if JSON_MEDIA.fullmatch(media) or media == "application/geo+json":

@@ -31,8 +31,8 @@ def missing() -> str:
 
 
 @contextmanager
-def running_postgres(port: int) -> Iterator[str]:
-    """Run a server; gives the address of its database."""
+def running_postgres(port: int, user: str = USER, password: str = "") -> Iterator[str]:
+    """Run a server; gives the address of its database. Without a password it lets everybody in."""
     owner = _owner()
     # Outside of the tests' own folder, which only their user may enter.
     with tempfile.TemporaryDirectory(prefix="kota-postgres-") as name:
@@ -40,7 +40,10 @@ def running_postgres(port: int) -> Iterator[str]:
         if owner is not None:
             os.chown(folder, owner, -1)
         as_owner: dict[str, Any] = {"cwd": folder, "user": owner}
-        options = ["-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync", "--no-locale"]
+        options = ["-U", user, "-A", "trust", "-E", "UTF8", "--no-sync", "--no-locale"]
+        if password:
+            (folder / "password").write_text(password)
+            options += ["-A", "scram-sha-256", "--pwfile", str(folder / "password")]
         initdb = [program("initdb"), "-D", str(folder / "data"), *options]
         subprocess.run(initdb, check=True, capture_output=True, **as_owner)
         command = [program("postgres"), "-D", str(folder / "data"), "-h", "127.0.0.1", "-p", str(port), "-k", "", "-F"]
@@ -48,16 +51,15 @@ def running_postgres(port: int) -> Iterator[str]:
             process = subprocess.Popen(command, stdout=log, stderr=log, **as_owner)
         try:
             wait_for(lambda: _answers(port), f"PostgreSQL\n{(folder / 'log').read_text()}")
-            yield f"postgresql://{USER}@127.0.0.1:{port}/postgres"
+            yield f"postgresql://{user}:{password}@127.0.0.1:{port}/postgres"
         finally:
             process.terminate()
             process.wait(30)
 
 
 def _answers(port: int) -> bool:
-    address = ["-h", "127.0.0.1", "-p", str(port), "-U", USER, "-d", "postgres"]
-    done = subprocess.run([program("psql"), *address, "-c", "SELECT 1"], check=False, capture_output=True)
-    return done.returncode == 0
+    address = ["-h", "127.0.0.1", "-p", str(port)]
+    return subprocess.run([program("pg_isready"), *address], check=False, capture_output=True).returncode == 0
 
 
 def _owner() -> int | None:

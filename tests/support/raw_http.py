@@ -102,9 +102,9 @@ def ask_raw(port: int, request: bytes) -> Answer:
 
 
 @contextmanager
-def served(app: ASGIApp, limits: Limits | None = None) -> Iterator[int]:
+def served(app: ASGIApp, limits: Limits | None = None, trusted_proxies: str = "") -> Iterator[int]:
     """The app behind the server of the API's own service; gives its port."""
-    server = http_server(app, "127.0.0.1", 0, limits)
+    server = http_server(app, "127.0.0.1", 0, limits, trusted_proxies=trusted_proxies)
     thread = threading.Thread(target=server.run, name="api-http")
     thread.start()
     try:

@@ -22,13 +22,13 @@ from city.runtime.service import city_folder
 from city.runtime.settings import Settings
 from city.storage.atomic_files import replace_file
 from city.storage.signatures import PublicKeys, read_public
-from vision.evidence.custody.log import HEAD_COPY_NAME, PUBLIC_NAME
+from vision.evidence.custody.log import PUBLIC_NAME
 from vision.evidence.custody.verify import verify
 from vision.evidence.encryption import PUBLIC_NAME as CLEAR_PUBLIC_NAME
 from vision.evidence.encryption import key_file, new_private_key, public_of
 from vision.evidence.export import export_case
 from vision.evidence.retention import enforce, lifetimes_of
-from vision.evidence.store import EvidenceStore, open_evidence_store
+from vision.evidence.store import EvidenceStore, head_copy_path, open_evidence_store
 from vision.evidence.subject import describe
 
 FROM: Final = "command line"
@@ -50,8 +50,8 @@ def run(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     settings = settings_from(args)
     if args.action == "verify" and args.keys:  # that needs no secret of the city
-        return _verify(args, settings.data / "evidence", read_public(args.keys), settings.data / HEAD_COPY_NAME)
-    return _ACTIONS[args.action][0](args, settings, open_evidence_store(settings, Secrets(settings.data)))
+        return _verify(args, settings.data / "evidence", read_public(args.keys), head_copy_path(settings.data))
+    return _ACTIONS[args.action][0](args, settings, open_evidence_store(settings, Secrets.of(settings)))
 
 
 def _verify_own(args: argparse.Namespace, settings: Settings, store: EvidenceStore) -> int:

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 import structlog
 
 from city.errors import KotaError, RetryLaterError, StorageError
+from city.runtime.data_folder import CUSTODY_FOLDER, move_old_files
 from city.runtime.secrets import Secrets
 from city.runtime.settings import Settings
 from city.storage.atomic_files import replace_file
@@ -204,4 +205,10 @@ def open_evidence_store(settings: Settings, secrets: Secrets) -> EvidenceStore:
     """The store in the data folder of the settings."""
     signer = Signer(secrets.custody_seed())
     bound = settings.evidence_max_mb << 20
-    return EvidenceStore(settings.data / "evidence", signer, bound, head_copy=settings.data / HEAD_COPY_NAME)
+    return EvidenceStore(settings.data / "evidence", signer, bound, head_copy=head_copy_path(settings.data))
+
+
+def head_copy_path(data: Path) -> Path:
+    """Path of the copy of the custody log's head."""
+    move_old_files(data)
+    return data / CUSTODY_FOLDER / HEAD_COPY_NAME

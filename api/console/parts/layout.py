@@ -113,12 +113,20 @@ def _header(page: PageContext, request: Request, active: str) -> Markup:
         link(to, page.t(key), class_="here" if key == active else None, aria_current="page" if key == active else None)
         for key, to in (*MENU, *((key, to) for key, to, right in MENU_BY_RIGHT if page.may(right)))
     )
+    links = join([links, _grafana(page)])
     brand = link("/", join([tag("strong", "Jaga Kota"), tag("span", page.context.city.name)]), class_="brand")
     ends = join([_languages(page, request), _sign_out(page)])
     wide = tag("nav", links, class_="wide")
     narrow = tag("details", tag("summary", page.t("menu")), tag("nav", links), class_="narrow")
     skip = link("#content", page.t("skip"), class_="skip")
     return tag("header", skip, brand, wide, ends, narrow, class_="top")
+
+
+def _grafana(page: PageContext) -> Markup:
+    """A link to Grafana, in another tab; the redirect to it signs the person in."""
+    if not (page.context.grafana.public_url and page.may("telemetry.read")):
+        return Markup()
+    return link("/grafana", page.t("grafana"), target="_blank", rel="noopener noreferrer")
 
 
 def _languages(page: PageContext, request: Request) -> Markup:

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from city.errors import ConfigError, PayloadError
+from city.runtime.data_folder import SECRETS_FOLDER, move_old_files
 from city.runtime.secrets import Secrets
 from city.runtime.settings import Settings
 from ingest.store.influx.http import InfluxAddress, InfluxHttp, quote_value
 from ingest.store.influx.setup_2 import steps_of_2
 from ingest.store.influx.setup_plan import ACCOUNTS, MISSING, Plan, Step, account_name, may_enter, shard_days
 from ingest.store.schema import EVENTS, RAW, ROLLUP, Policy
+
+TOKEN_FILE: Final = "influx.token"  # noqa: S105 - a file's name
 
 
 def plan_of(settings: Settings) -> Plan:
@@ -26,7 +30,7 @@ def plan_of(settings: Settings) -> Plan:
     Raises:
         ConfigError: The URL is invalid.
     """
-    secrets = Secrets(settings.data)
+    secrets = Secrets.of(settings)
     passwords = {name: secrets.influx(name) for name in ACCOUNTS}
     if given := settings.grafana_influx_password.get_secret_value():
         passwords["grafana"] = given
@@ -43,15 +47,16 @@ def plan_of(settings: Settings) -> Plan:
         ),
         {RAW: settings.retention_days, ROLLUP: settings.rollup_days, EVENTS: settings.event_days},
         passwords,
-        tokens_folder(settings),
+        {account: token_path(settings.data, account) for account in ACCOUNTS},
         settings.influx_admin_user,
         admin_password,
     )
 
 
-def tokens_folder(settings: Settings) -> Path:
-    """Folder of the tokens that InfluxDB 2 created for the accounts."""
-    return settings.data / "influx"
+def token_path(data: Path, account: str) -> Path:
+    """Path at which the setup keeps the token that InfluxDB 2 has created for an account."""
+    move_old_files(data)
+    return data / SECRETS_FOLDER / account / TOKEN_FILE
 
 
 def differences(steps: Iterable[Step]) -> list[str]:

@@ -183,7 +183,7 @@ def _mapping(server: _InfluxServer, policy: Policy, bucket_id: str) -> bool:
 
 def _token_step(server: _InfluxServer, account: str) -> Step:
     description = account_name(server.plan.address.database, account)
-    path = server.plan.tokens / f"{account}.token"
+    path = server.plan.tokens[account]
 
     def differs() -> str:
         if misfit := server.misfit(account, server.authorization(_TOKENS, description)):

@@ -30,13 +30,13 @@ class Step(NamedTuple):
 class Plan(msgspec.Struct, frozen=True):
     """The wanted setup: address, retention in days per class, and the accounts' secrets.
 
-    `tokens` is the folder of the tokens that InfluxDB 2 creates, one file per account.
+    `tokens` has the path of each account's token that InfluxDB 2 creates.
     """
 
     address: InfluxAddress
     days: dict[Policy, int]
     passwords: dict[str, str]
-    tokens: Path
+    tokens: dict[str, Path]
     admin_user: str = "admin"
     admin_password: str = ""
 

@@ -40,6 +40,7 @@ from ingest.store.parked.quarantine import Quarantine, QuarantinedMessage
 from ingest.store.records import EventRecord, Reading, RecordOrigin, StatusRecord, Value
 from ingest.store.views.health import HealthSnapshotFile, IngestHealth
 from people.accounts import Account
+from people.grafana_sign_in import GrafanaSignIn
 from people.openid_sign_in import OpenIdSignIn
 from people.rights import Role
 from people.service import open_people
@@ -77,6 +78,8 @@ class Stage:
     seq: int = 0
     open_id: OpenIdSignIn | None = None
     public_url: str = "http://127.0.0.1"
+    grafana_url: str = ""
+    issuer: str = "http://127.0.0.1"
 
     def __post_init__(self) -> None:
         """Open what lies on disk."""
@@ -182,6 +185,7 @@ class Stage:
             secrets=self.secrets,
             people=self.people,
             open_id=self.open_id,
+            grafana=GrafanaSignIn(self.secrets.grafana_seed(), self.issuer, self.grafana_url),
             gateways=Gateways(self.folder),
             passwords=Passwords(self.secrets, PasswordChanges(self.folder)),
             data=self.folder,

@@ -23,7 +23,7 @@ from tests.support.waiting import wait_for
 from tests.unit.api.conftest import NOW, Stage
 
 OPEN_TO_EVERYBODY = {
-    *("/api/v1/map/places.geojson", "/healthz", "/readyz", "/favicon.ico"),
+    *("/api/v1/map/places.geojson", "/healthz", "/readyz", "/favicon.ico", "/.well-known/jwks.json"),
     *("/login", "/login/openid", "/login/openid/callback", "/logout", "/link"),
     *("/login/passkey", "/login/passkey/options", "/login/passkey.js"),
 }

@@ -15,6 +15,7 @@ import yaml
 from city.cli.env_file import SECRETS
 from city.cli.env_file import run as secrets_run
 from city.cli.main import VERBS
+from city.cli.share_secrets import share_secrets
 from city.runtime.settings import Settings
 from ingest.store.influx.setup_plan import account_name
 from tests.support.brokers import ROOT
@@ -23,7 +24,9 @@ from tests.support.compose import (
     TLS_FILE,
     VARIABLE,
     MissingVariableError,
+    Mount,
     Services,
+    mounts_of,
     ours,
     read_env,
     services,
@@ -38,7 +41,7 @@ GRAFANAS_OWN = {"KOTA_GRAFANA_INFLUX_USER"}
 
 @pytest.mark.parametrize("name", NAMES)
 def test_images_are_pinned_to_a_version(found: Services, name: str) -> None:
-    assert re.search(r":\d+\.\d+\.\d+$", found[name]["image"])
+    assert re.search(r":\d+(\.\d+)+$", found[name]["image"])
 
 
 def test_our_image_has_the_version_of_the_project(found: Services) -> None:
@@ -47,7 +50,7 @@ def test_our_image_has_the_version_of_the_project(found: Services) -> None:
 
 
 def test_our_image_is_built_once(found: Services) -> None:
-    assert [name for name, service in found.items() if "build" in service] == ["mosquitto-setup"]
+    assert [name for name, service in found.items() if "build" in service] == ["secrets-setup"]
 
 
 def is_one_shot(service: dict[str, Any]) -> bool:
@@ -57,7 +60,7 @@ def is_one_shot(service: dict[str, Any]) -> bool:
 @pytest.mark.parametrize("name", NAMES)
 def test_what_stays_is_asked_for_its_health_and_what_ends_is_not(found: Services, name: str) -> None:
     assert ("healthcheck" in found[name]) != is_one_shot(found[name])
-    assert is_one_shot(found[name]) == name.endswith("-setup")
+    assert is_one_shot(found[name]) == (name.endswith("-setup") or name == "operator")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -89,12 +92,15 @@ def test_only_pages_and_devices_have_a_port_and_it_is_loopback_s_unless_asked_ot
 
 
 def test_the_database_and_the_bus_can_be_reached_by_those_who_use_them_alone(found: Services) -> None:
-    assert {name for name, net in RAW["networks"].items() if net.get("internal")} == {"bus", "store"}
+    assert {name for name, net in RAW["networks"].items() if net.get("internal")} == {"bus", "store", "accounts"}
     assert found["influxdb"]["networks"] == ["store"]
+    assert {name for name, service in found.items() if "accounts" in service.get("networks", [])} == {
+        *("database", "api", "operator"),
+    }
     assert {name for name, service in found.items() if "store" in service.get("networks", [])} == {
         *("influxdb", "influxdb-setup", "ingest", "api", "grafana"),
     }
-    assert found["mosquitto-setup"]["network_mode"] == "none"
+    assert found["mosquitto-setup"]["network_mode"] == found["secrets-setup"]["network_mode"] == "none"
 
 
 def test_who_has_an_address_in_its_variables_shares_a_network_with_it(found: Services) -> None:
@@ -111,16 +117,18 @@ def test_secrets_must_be_given_and_are_never_written_here() -> None:
             assert hit["how"] == "?", hit[0]
     for name, service in RAW["services"].items():
         for variable, value in service.get("environment", {}).items():
-            if re.search("PASSWORD|TOKEN|SECRET", variable):
+            if re.search("PASSWORD|TOKEN|SECRET(?!S_FOLDER)", variable):
                 assert value.startswith("${"), (name, variable)
 
 
 def test_each_secret_reaches_only_who_needs_it(env: dict[str, str], found: Services) -> None:
     holders = {
-        secret: {name for name, service in found.items() if env[secret] in service.get("environment", {}).values()}
+        secret: {name for name, service in found.items() if env[secret] in str(service.get("environment", {}))}
         for secret in SECRETS
     }
     assert holders == {
+        "KOTA_DATABASE_ADMIN_PASSWORD": {"database"},
+        "KOTA_DATABASE_PASSWORD": {"database", "api", "operator"},
         "KOTA_INFLUX_ADMIN_PASSWORD": {"influxdb-setup"},
         "KOTA_INFLUX_ADMIN_TOKEN": {"influxdb-setup"},
         "KOTA_GRAFANA_INFLUX_PASSWORD": {"influxdb-setup", "grafana"},
@@ -150,6 +158,9 @@ def test_a_default_of_a_setting_is_the_setting_s_own() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_variables_of_our_services_are_settings_and_in_range(env: dict[str, str], found: Services, name: str) -> None:
     given = {key: str(value) for key, value in found[name].get("environment", {}).items() if key.startswith("KOTA_")}
+    if name == "database":
+        assert given.keys() == {"KOTA_DATABASE_PASSWORD"}
+        return
     if name == "grafana":
         assert given.keys() - GRAFANAS_OWN <= {f"KOTA_{field.upper()}" for field in Settings.model_fields}
         assert given["KOTA_GRAFANA_INFLUX_USER"] == account_name(env["KOTA_INFLUX_DATABASE"], "grafana")
@@ -162,9 +173,9 @@ def test_only_the_demo_s_variables_make_a_demo(tmp_path: Path, found: Services) 
     secrets_run(["init", "--out", str(tmp_path / ".env"), "--demo"])
     demo = read_env(tmp_path / ".env")
     assert demo["COMPOSE_PROFILES"] == "demo"
-    for name in ("mosquitto-setup", "ingest", "api", "vision", "simulator"):
+    for name in ("secrets-setup", "mosquitto-setup", "ingest", "api", "vision", "simulator"):
         assert services(demo)[name]["environment"]["KOTA_DEMO"] == "true"
-    assert [name for name, service in found.items() if service.get("profiles")] == ["simulator"]
+    assert [name for name, service in found.items() if service.get("profiles")] == ["operator", "simulator"]
 
 
 COMMANDS = {
@@ -202,19 +213,18 @@ MOUNTED = sorted(
         for name, service in services(
             {hit["name"]: f"${hit['name']}" for hit in VARIABLE.finditer(texts()) if hit["name"]}
         ).items()
-        for mount in service.get("volumes", [])
+        for mount in mounts_of(service)
     }
 )
 
 
 @pytest.mark.parametrize(("name", "mount"), MOUNTED)
-def test_mounts_name_a_volume_or_something_that_is_there(env: dict[str, str], name: str, mount: str) -> None:
-    source, _, target = mount.partition(":")
-    if source in RAW["volumes"]:
-        assert target.startswith("/")
+def test_mounts_name_a_volume_or_something_that_is_there(env: dict[str, str], name: str, mount: Mount) -> None:
+    if mount.source in RAW["volumes"]:
+        assert mount.target.startswith("/")
         return
-    assert target.endswith(":ro"), name
-    path = env[source[1:]] if source.startswith("$") else source
+    assert mount.read_only, name
+    path = env[mount.source[1:]] if mount.source.startswith("$") else mount.source
     if path == "./grafana/provisioning" and not (ROOT / path).exists():
         skip_without(f"{path} is not made yet")
     assert (ROOT / path).is_dir()
@@ -230,21 +240,62 @@ def test_grafana_is_given_what_its_provisioning_asks_for_and_its_home_board_is_t
         for name in re.findall(r"\$\{?((?:KOTA|GF|GRAFANA)_\w+)", path.read_text(encoding="utf-8"))
     }
     assert asked <= given.keys()
-    assert given["GF_PATHS_PROVISIONING"] == found["grafana"]["volumes"][1].split(":")[1]
+    assert given["GF_PATHS_PROVISIONING"] == mounts_of(found["grafana"])[1].target
     home = Path(given["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]).relative_to(given["GF_PATHS_PROVISIONING"])
     assert (folder / home).is_file()
 
 
 def test_every_volume_is_mounted() -> None:
-    used = {mount.partition(":")[0] for _, mount in MOUNTED}
+    used = {mount.source for _, mount in MOUNTED}
     assert set(RAW["volumes"]) <= used
+
+
+KEY_HOLDERS = {"secrets-setup", "mosquitto-setup", "operator"}
+"""Who sees the whole volume, and with it the city's key: containers that end."""
+
+
+def test_no_service_that_stays_sees_the_city_s_key(found: Services) -> None:
+    whole = {name for name, mount in MOUNTED if mount.source == "city" and not mount.subpath}
+    assert whole == KEY_HOLDERS
+    assert all(is_one_shot(found[name]) for name in whole)
+
+
+def test_each_service_reads_its_own_secrets_and_writes_none(found: Services) -> None:
+    for name, service in found.items():
+        own = [mount for mount in mounts_of(service) if mount.subpath.startswith("secrets")]
+        if "KOTA_SECRETS_FOLDER" not in service.get("environment", {}):
+            assert own == [], name
+            continue
+        folder = service["environment"]["KOTA_SECRETS_FOLDER"]
+        assert Mount("city", folder, f"secrets/{name}", read_only=True) in own
+        # The setup of InfluxDB writes the tokens of others.
+        assert len(own) == 1 or name == "influxdb-setup"
+
+
+def test_folders_of_the_volume_are_made_before_anybody_mounts_one(found: Services, tmp_path: Path) -> None:
+    share_secrets(Settings(data=tmp_path, city="kupang", demo=True))
+    for name, service in found.items():
+        folders = [mount.subpath for mount in mounts_of(service) if mount.subpath]
+        assert [folder for folder in folders if not (tmp_path / folder).is_dir()] == [], name
+        assert not folders or "secrets-setup" in _awaited(name, found), name
+
+
+def _awaited(name: str, found: Services) -> set[str]:
+    """Everything whose end or health a service waits for, by way of others too."""
+    direct = set(found[name].get("depends_on", {}))
+    return direct.union(*(_awaited(other, found) for other in direct))
+
+
+def test_who_parses_cameras_streams_reaches_no_account_and_no_journal(found: Services) -> None:
+    folders = {mount.subpath for mount in mounts_of(found["vision"]) if mount.source == "city"}
+    assert not folders & {"", "audit", "ingest", "store", "gateways", "secrets", "secrets/api", "secrets/ingest"}
 
 
 def test_folders_of_mosquitto_exist_in_our_image_alone_so_that_they_are_ours(found: Services) -> None:
     # An empty volume takes content and owner of the folder of the image it is first mounted over.
     dockerfile = (ROOT / "Dockerfile").read_text()
-    for mount in found["mosquitto"]["volumes"]:
-        folder = mount.split(":")[1]
+    for mount in mounts_of(found["mosquitto"]):
+        folder = mount.target
         assert folder.startswith("/srv/mosquitto/")
         assert folder in dockerfile
     uid = re.findall(r"^USER (\d+:\d+)$", dockerfile, re.MULTILINE)[0]
@@ -255,7 +306,7 @@ def test_files_that_the_setup_writes_are_those_that_mosquitto_reads(found: Servi
     command = found["mosquitto-setup"]["command"]
     out = command[command.index("--out") + 1]
     assert found["mosquitto"]["command"] == ["mosquitto", "-c", f"{out}/mosquitto.conf"]
-    mounted = {mount.split(":")[1] for mount in found["mosquitto-setup"]["volumes"]}
+    mounted = {mount.target for mount in mounts_of(found["mosquitto-setup"])}
     assert {out, command[command.index("--state") + 1]} <= mounted
 
 
@@ -264,7 +315,7 @@ def test_with_tls_a_port_and_the_certificates_are_added(env: dict[str, str]) -> 
     assert with_tls["mosquitto"]["ports"] == ["127.0.0.1:1883:1883", "0.0.0.0:8883:8883"]
     folder = with_tls["mosquitto-setup"]["command"][-1]
     for name in ("mosquitto", "mosquitto-setup"):
-        assert any(mount.split(":")[1:] == [folder, "ro"] for mount in with_tls[name]["volumes"])
+        assert any((mount.target, mount.read_only) == (folder, True) for mount in mounts_of(with_tls[name]))
     plain = services(env)["mosquitto-setup"]["command"]
     assert with_tls["mosquitto-setup"]["command"][: len(plain)] == plain
 

@@ -107,10 +107,10 @@ def test_the_audit_is_checked(data: Path, capsys: pytest.CaptureFixture[str]) ->
     capsys.readouterr()
     kota(data, capsys, "people", "add", "maria.seran", "--role", "viewer")
     assert main(["audit", "verify", "--data", str(data)]) == 0
-    (data / "audit.head").write_text(f"9 {0:064}\n")
+    (data / "audit" / "audit.head").write_text(f"9 {0:064}\n")
     assert main(["audit", "verify", "--data", str(data)]) == 1
     assert "entries up to 9 were there; the newest is 1" in capsys.readouterr().out
-    (data / "audit.pub").unlink()
+    (data / "audit" / "audit.pub").unlink()
     assert main(["audit", "verify", "--data", str(data)]) == 2
 
 

@@ -29,7 +29,7 @@ PUBLIC_NAME: Final = "custody.pub"
 LOG_NAME: Final = "custody.jsonl"
 HEAD_NAME: Final = "custody.head"
 HEAD_COPY_NAME: Final = "custody.noted"
-"""A copy of the head in the data folder, outside of the folder of evidence."""
+"""A copy of the head, outside of the folder of evidence."""
 LOCK_NAME: Final = "custody.lock"
 DETAIL_MAX_BYTES: Final = 30_000
 LINE_MAX_BYTES: Final = 32_768
@@ -171,7 +171,7 @@ class CustodyLog:
         """Copy the head outside of the folder; if that fails, the older copy there is still valid."""
         if self._head_copy is not None:
             try:
-                replace_file(self._head_copy, head)
+                replace_file(self._head_copy, head, parents=True)
             except StorageError as exc:
                 log.warning("custody.head_not_copied", reason=str(exc))
 
