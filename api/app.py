@@ -15,6 +15,7 @@ from api.routes import grafana as grafana_routes
 from api.routes import map as map_routes
 from api.routes import messages as message_routes
 from api.routes import new_devices as new_device_routes
+from api.routes import passkeys as passkey_routes
 from api.routes import people as people_routes
 from api.routes import profile_drafts, stream
 from api.routes import readings as routes
@@ -54,6 +55,7 @@ def create_app(context: ApiContext) -> FastAPI:
         profile_drafts,
         people_routes,
         grafana_routes,
+        passkey_routes,
         stream,
         openapi,
         sign_in,

@@ -23,6 +23,7 @@ from ingest.store.port import TelemetryReader
 from ingest.store.views.health import HealthSnapshotFile
 from people.grafana_sign_in import GrafanaSignIn
 from people.openid_sign_in import OpenIdSignIn
+from people.passkeys.relying_party import RelyingParty, relying_party_of
 from people.service import People
 
 
@@ -36,8 +37,8 @@ class ApiContext:
     `refresh` reads anew what was added to the inventory, which otherwise happens within a second. `data` is the folder
     that the services share. `demo` marks data as simulated. `quota` counts what gateways send, `codecs` runs payload
     codecs. `people` knows who asks, and `open_id` signs in at a provider, if there is one, which returns to
-    `public_url`. `grafana` signs people in to Grafana. With `is_open` every user of this machine may do what a
-    supervisor may.
+    `public_url`; passkeys belong to that address. `grafana` signs people in to Grafana. With `is_open` every user of
+    this machine may do what a supervisor may.
     """
 
     inventory: InventoryProvider
@@ -69,3 +70,8 @@ class ApiContext:
     def city(self) -> City:
         """The newest snapshot of the inventory."""
         return self.inventory.current()
+
+    @property
+    def relying_party(self) -> RelyingParty | None:
+        """To whom the passkeys of browsers belong; None where browsers allow none."""
+        return relying_party_of(self.public_url)

@@ -41,6 +41,8 @@ def _within_years(at: datetime) -> datetime:
 Moment = Annotated[AwareDatetime, AfterValidator(_within_years)]
 DeviceId = Annotated[str, Path(pattern=f"^{ID_PATTERN}$", examples=["bin-0451"])]
 CaseId = Annotated[str, Path(pattern=f"^{ID_PATTERN}$")]
+AccountId = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$")]
+RowId = Annotated[int, Path(ge=1, le=NUMBER_MAX)]
 UnknownDeviceId = Annotated[int, Path(ge=1, le=NUMBER_MAX)]
 From = Annotated[
     Moment | None, Query(alias="from", description="Start, inclusive, with a time zone; default: a day ago.")

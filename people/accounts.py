@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, exists, func, insert, select, update
 
 from people.errors import PeopleError
 from people.rights import AREA_KINDS, Role, parse_role
 from people.sessions import digest_of, make_secret
-from people.tables import accounts, invitations
+from people.tables import accounts, invitations, passkeys
 
 LINK_LASTS: Final = timedelta(hours=24)
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@-]{1,62}[a-z0-9]")
@@ -81,12 +81,13 @@ def change(connection: Connection, id_: str, **fields: object) -> None:
 
 
 def other_administrators(connection: Connection, id_: str) -> int:
-    """Number of administrators beside one who may sign in."""
+    """Number of administrators beside one who may sign in: by a password, a provider or a passkey."""
+    has_passkey = exists().where(passkeys.c.account_id == accounts.c.id)
     query = select(func.count()).where(
         accounts.c.role == "administrator",
         accounts.c.disabled_at.is_(None),
         accounts.c.id != id_,
-        accounts.c.password_hash.is_not(None) | accounts.c.subject.is_not(None),
+        accounts.c.password_hash.is_not(None) | accounts.c.subject.is_not(None) | has_passkey,
     )
     return int(connection.execute(query).scalar_one())
 

@@ -31,8 +31,14 @@ class _Key:
     text: str
 
 
-def reserve(connection: Connection, name: str, address: str, now: datetime) -> None:
+def reserve(connection: Connection, name: str | None, address: str, now: datetime) -> None:
     """Count an attempt as failed before it is checked, so that parallel ones count too.
+
+    Args:
+        connection: A transaction.
+        name: What was typed; None for a sign-in without a name, which counts for the address alone.
+        address: From where.
+        now: UTC.
 
     Raises:
         TooManyAttemptsError: A wait is not over; nothing was counted.
@@ -56,7 +62,7 @@ def reserve(connection: Connection, name: str, address: str, now: datetime) -> N
             connection.execute(update(attempts).where(attempts.c.key == key.text).values(**fields))
 
 
-def release(connection: Connection, name: str, address: str) -> None:
+def release(connection: Connection, name: str | None, address: str) -> None:
     """Take back what `reserve` counted: the sign-in has succeeded. An address keeps its other failures."""
     for key in _keys(name, address):
         if key.kind == "address":
@@ -76,14 +82,15 @@ def wait_after(failures: int, free: int) -> timedelta:
     return min(WAIT_MAX, WAIT_FIRST * (1 << doublings))
 
 
-def _keys(name: str, address: str) -> list[_Key]:
+def _keys(name: str | None, address: str) -> list[_Key]:
+    site = _site_of(address)
+    of_address = _Key("address", _digest("address", site))
+    if name is None:
+        return [of_address]
     # What is typed as a name may be a password: it is not kept.
-    account, site = name.strip().lower(), _site_of(address)
-    return [
-        _Key("pair", _digest("pair", f"{account} {site}")),
-        _Key("address", _digest("address", site)),
-        _Key("account", _digest("account", account)),
-    ]
+    account = name.strip().lower()
+    pair, of_account = _digest("pair", f"{account} {site}"), _digest("account", account)
+    return [_Key("pair", pair), of_address, _Key("account", of_account)]
 
 
 def _digest(kind: str, text: str) -> str:

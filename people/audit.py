@@ -48,6 +48,8 @@ Action = Literal[
     "device.password",
     "device.revoke",
     "grafana.open",
+    "passkey.add",
+    "passkey.remove",
     "password.change",
     "password.refused",
     "profile.save",

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
@@ -78,6 +78,9 @@ def _parser() -> argparse.ArgumentParser:
     _action(people, "disable", "Disable an account and end its sessions.", "name")
     _action(people, "enable", "Enable an account again.", "name")
     _action(people, "sign-out", "End all sessions of an account.", "name")
+    _action(people, "passkeys", "List the passkeys of an account.", "name")
+    remove = _action(people, "remove-passkey", "Remove a passkey of an account, as of a lost telephone.", "name")
+    remove.add_argument("number", type=int, help="`kota people passkeys NAME` shows the numbers.")
     _action(people, "first-link", "Print the link of the first administrator; nothing if there is one.")
     tokens = _actions(whats, "tokens", "Tokens of services for the API.")
     _action(tokens, "list", "List all tokens.")
@@ -145,6 +148,24 @@ def _sign_out(people: People, _settings: Settings, args: argparse.Namespace) -> 
     return _print([{"name": args.name, "ended": count}], as_json=args.json)
 
 
+def _list_passkeys(people: People, _settings: Settings, args: argparse.Namespace) -> int:
+    passkeys = [
+        {
+            "number": passkey.id,
+            "name": passkey.name,
+            "added": f"{passkey.created_at:%Y-%m-%d}",
+            "last_used": _time_of(passkey.used_at),
+        }
+        for passkey in people.passkeys.of(people.find(args.name).id)
+    ]
+    return _print(passkeys, as_json=args.json)
+
+
+def _remove_passkey(people: People, _settings: Settings, args: argparse.Namespace) -> int:
+    people.passkeys.remove(_CONSOLE, people.find(args.name).id, args.number)
+    return _print([{"name": args.name, "number": args.number, "state": "removed"}], as_json=args.json)
+
+
 def _first_link(people: People, settings: Settings, args: argparse.Namespace) -> int:
     key = people.first_link()
     return _print([{"link": link_of(settings, key)}] if key else [], as_json=args.json)
@@ -157,7 +178,7 @@ def _list_tokens(people: People, _settings: Settings, args: argparse.Namespace) 
             "name": token.name,
             "of": token.account or "service",
             "expires": f"{token.expires_at:%Y-%m-%d}",
-            "last_used": f"{token.used_at:%Y-%m-%d %H:%M}" if token.used_at else "-",
+            "last_used": _time_of(token.used_at),
             "state": "revoked" if token.revoked_at else "in force",
             "rights": " ".join(sorted(token.rights)),
         }
@@ -216,6 +237,8 @@ _ACTIONS: Final[Mapping[tuple[str, str], _Action]] = {
     ("people", "disable"): _disable,
     ("people", "enable"): _disable,
     ("people", "sign-out"): _sign_out,
+    ("people", "passkeys"): _list_passkeys,
+    ("people", "remove-passkey"): _remove_passkey,
     ("people", "first-link"): _first_link,
     ("tokens", "list"): _list_tokens,
     ("tokens", "make"): _make_token,
@@ -229,6 +252,10 @@ def link_of(settings: Settings, key: str) -> str:
     """The whole address of a link."""
     base = settings.public_url.rstrip("/") or f"http://{settings.host}:{settings.port}"
     return f"{base}/link?key={key}"
+
+
+def _time_of(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M}" if at else "-"
 
 
 def _print(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> int:

@@ -16,12 +16,18 @@ Refusal = Literal[
     "rights_missing",
     "last_administrator",
     "link_invalid",
+    "passkey_invalid",
+    "passkey_taken",
+    "passkey_unknown",
+    "passkeys_too_many",
+    "passkeys_unavailable",
     "password_short",
     "password_long",
     "password_weak",
     "password_wrong",
     "token_unknown",
     "session_unknown",
+    "sign_in_again",
 ]
 
 REFUSALS: Final[tuple[Refusal, ...]] = get_args(Refusal)

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection, delete, select
 
@@ -21,24 +21,21 @@ from people import accounts as rows
 from people import attempts, sessions, tokens
 from people.accounts import Account
 from people.audit import Action, AuditEntry, AuditLog, Origin
+from people.confirmation import confirm_password
 from people.errors import PeopleError
 from people.openid_sign_in import OpenIdSignIn, open_sign_in
 from people.passwords import hash_password, is_password
 from people.rights import Identity, check_grantable, parse_rights, rights_of_role
+from people.session_start import SignedIn, start_session
 from people.tables import known_browsers
 from people.tables import sessions as session_table
 from people.tables import tokens as token_table
 
+if TYPE_CHECKING:
+    from people.passkeys.service import Passkeys
+
 FIRST_NAME: Final = "administrator"
 """Name of the account that a fresh city begins with."""
-
-
-@dataclass(frozen=True)
-class SignedIn:
-    """A new session: its cookie and whose it is."""
-
-    cookie: str
-    account: Account
 
 
 class People:
@@ -183,16 +180,9 @@ class People:
         Raises:
             TooManyAttemptsError, PeopleError: `password_wrong`, or the new one is refused.
         """
-        with self._database.begin() as connection:
-            account = rows.get(connection, identity.id)
-            attempts.reserve(connection, account.name, address, self._clock())
-            row = rows.find_by_name(connection, account.name)
-        if row is None or not is_password(row.password_hash, old):
-            self.audit.record(Origin(account.id, account.name, address), "password.refused", account.id)
-            raise PeopleError("password_wrong")
+        account = confirm_password(self._database, self.audit, identity.id, old, address, self._clock())
         hashed = hash_password(new, name=account.name)
         with self.audit.transaction() as connection:
-            attempts.release(connection, account.name, address)
             origin = Origin(account.id, account.name, address)
             return self._set_password(connection, account, hashed, origin, "password", keep=identity.session)
 
@@ -208,6 +198,13 @@ class People:
             ConfigError: Its settings are wrong.
         """
         return open_sign_in(folder, self._database, self.audit, self._clock)
+
+    @cached_property
+    def passkeys(self) -> Passkeys:
+        """The passkeys of all accounts."""
+        from people.passkeys.service import Passkeys  # noqa: PLC0415 - 8 MB, for who uses passkeys
+
+        return Passkeys(self._database, self.audit, self._clock)
 
     # Sessions and tokens
 
@@ -382,12 +379,7 @@ class People:
     def _begin(
         self, connection: Connection, account: Account, method: sessions.Method, address: str, agent: str, replaces: str
     ) -> SignedIn:
-        now = self._clock()
-        if replaces:
-            self._end(connection, session_table.c.digest == sessions.digest_of(replaces), "rotated")
-        cookie = sessions.begin(connection, account.id, method, address, agent, now)
-        self._add(connection, Origin(account.id, account.name, address), "sign_in", account.id, method=method)
-        return SignedIn(cookie, account)
+        return start_session(connection, self.audit, account, method, address, agent, replaces, self._clock())
 
     def _set_password(
         self,

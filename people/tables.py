@@ -1,10 +1,23 @@
-"""Tables of accounts, sessions, tokens, invitations, attempts, sign-ins at a provider, and the audit."""
+"""Tables of accounts, sessions, tokens, invitations, attempts, sign-ins at a provider, passkeys, and the audit."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import DDL, JSON, Column, ForeignKey, Index, Integer, String, Table, Text, event
+from sqlalchemy import (
+    DDL,
+    JSON,
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    event,
+)
 
 from city.database.schema import UtcDateTime, metadata
 
@@ -97,6 +110,30 @@ known_browsers = Table(
     Column("expires_at", UtcDateTime, nullable=False),
 )
 """Browsers whose person has signed in by the provider; they count while it is away."""
+
+passkeys = Table(
+    "passkey",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account_id", String(32), ForeignKey(accounts.c.id), nullable=False, index=True),
+    Column("credential_id", LargeBinary, nullable=False, unique=True),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("sign_count", BigInteger, nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("used_at", UtcDateTime),
+    sqlite_autoincrement=True,  # the audit names passkeys: no number comes twice
+)
+"""Passkeys of persons. `public_key` is in COSE; `sign_count` is what the authenticator said last."""
+
+passkey_challenges = Table(
+    "passkey_challenge",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("challenge", LargeBinary, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False, index=True),
+)
+"""What authenticators have to sign, by the SHA-256 of the browser's key or of the session that asks."""
 
 audit = Table(
     "audit",

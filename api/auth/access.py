@@ -44,6 +44,18 @@ def identity_of(connection: HTTPConnection, context: ApiContext) -> Identity | N
     return identity
 
 
+def require_identity(request: Request) -> Identity:
+    """Who asks.
+
+    Raises:
+        HTTPException: 401.
+    """
+    identity = identity_of(request, context_of(request))
+    if identity is None:
+        raise HTTPException(401, "sign in first")
+    return identity
+
+
 def find_identity(connection: HTTPConnection, context: ApiContext) -> Identity | None:
     """As `identity_of`, asked anew: connections that stay open ask again whether it still holds."""
     authorization = connection.headers.get("authorization", "")

@@ -1,4 +1,4 @@
-"""Sign-in to the console with name and password, sign-out, and links that set a password."""
+"""Sign-in to the console by password, passkey or provider, sign-out, and links that set a password."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import structlog
 from fastapi import APIRouter, Form, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from api.auth.access import COOKIE, address_of, identity_of, same_origin
@@ -20,6 +20,8 @@ from people.errors import PeopleError, TooManyAttemptsError
 from people.openid.attempts import ATTEMPT_LIFETIME
 from people.openid.errors import ProviderAwayError, SignInRefusedError
 from people.openid_sign_in import KNOWN_LASTS, OpenIdSignIn, ProviderSignIn
+from people.passkeys.relying_party import RelyingParty
+from people.passkeys.rows import CHALLENGE_LASTS
 from people.passwords import MAX_CHARACTERS, MIN_CHARACTERS
 from people.sessions import LASTS
 
@@ -28,6 +30,10 @@ log = structlog.get_logger("api")
 ATTEMPT_COOKIE: Final = "kota_openid"
 KNOWN_COOKIE: Final = "kota_known"
 """What tells a browser whose person has signed in by the provider before."""
+CHALLENGE_COOKIE: Final = "kota_passkey"
+"""The key of the challenge that a passkey of this browser signs."""
+PASSKEY_ANSWER_MAX: Final = 12_000
+"""Characters of what a browser returns of a passkey; commonly 900."""
 
 router = APIRouter(include_in_schema=False)
 
@@ -35,6 +41,7 @@ _TEMPLATES: Final = template_environment(Path(__file__).parent / "templates")
 _SIGN_IN: Final = _TEMPLATES.get_template("sign_in.html")
 _LINK: Final = _TEMPLATES.get_template("link.html")
 _ENTER: Final = _TEMPLATES.get_template("enter.html")
+_SCRIPT: Final = (Path(__file__).parent / "static" / "passkey.js").read_bytes()
 _STATUS: Final = {"password_wrong": 401, "link_invalid": 410}
 """Status of a refused form; 422 of others."""
 Password = Annotated[str, Form(max_length=4 * MAX_CHARACTERS)]
@@ -57,11 +64,48 @@ def log_in(request: Request, name: Annotated[str, Form(max_length=200)], passwor
             name, password, address_of(request), _agent(request), replaces=request.cookies.get(COOKIE, "")
         )
     except TooManyAttemptsError as exc:
-        wait_s = int(exc.wait_s) + 1
-        return _sign_in_page(context, "sign_in_wait", 429, wait_s=wait_s)
+        return _waiting_page(context, exc)
     except PeopleError:
         return _sign_in_page(context, "sign_in_wrong", 401)
     return _enter(request, signed_in.cookie)
+
+
+@router.get("/login/passkey.js")
+def show_passkey_script() -> Response:
+    """The script of the sign-in page; those of the console are for who has signed in."""
+    return Response(_SCRIPT, media_type="text/javascript", headers={"Cache-Control": "no-cache"})
+
+
+@router.post("/login/passkey/options")
+def begin_passkey(request: Request) -> Response:
+    """A challenge for the passkeys of this browser, as WebAuthn's JSON."""
+    _require_same_origin(request)
+    context = context_of(request)
+    options, key = context.people.passkeys.begin_sign_in(_relying_party(context))
+    answer = JSONResponse(options, headers=_UNCACHED)
+    _set_cookie(request, answer, CHALLENGE_COOKIE, key, CHALLENGE_LASTS)
+    return answer
+
+
+@router.post("/login/passkey")
+def log_in_by_passkey(request: Request, credential: Annotated[str, Form(max_length=PASSKEY_ANSWER_MAX)]) -> Response:
+    """Begin a session by a passkey. Who fails often has to wait."""
+    _require_same_origin(request)
+    context = context_of(request)
+    party, key = _relying_party(context), request.cookies.get(CHALLENGE_COOKIE, "")
+    replaces = request.cookies.get(COOKIE, "")
+    try:
+        signed_in = context.people.passkeys.sign_in(
+            party, key, credential, address_of(request), _agent(request), replaces=replaces
+        )
+    except TooManyAttemptsError as exc:
+        return _waiting_page(context, exc)
+    except PeopleError:
+        answer: Response = _sign_in_page(context, "passkey_refused", 401)
+    else:
+        answer = _enter(request, signed_in.cookie)
+    answer.delete_cookie(CHALLENGE_COOKIE)
+    return answer
 
 
 @router.post("/logout")
@@ -144,6 +188,12 @@ def _provider(context: ApiContext) -> OpenIdSignIn:
     return context.open_id
 
 
+def _relying_party(context: ApiContext) -> RelyingParty:
+    if context.relying_party is None:
+        raise HTTPException(404, "there are no passkeys at this address")
+    return context.relying_party
+
+
 def _callback(context: ApiContext) -> str:
     return f"{context.public_url}/login/openid/callback"
 
@@ -168,8 +218,18 @@ def _enter_by_provider(request: Request, signed_in: ProviderSignIn) -> Response:
 
 def _sign_in_page(context: ApiContext, refusal: str = "", status: int = 200, *, wait_s: int = 0) -> HTMLResponse:
     """The page with a refusal; 429 says in its header how long to wait. What was typed is not repeated."""
-    page = _SIGN_IN.render(refusal=refusal, wait_s=wait_s, has_provider=context.open_id is not None)
+    party = context.relying_party
+    page = _SIGN_IN.render(
+        refusal=refusal,
+        wait_s=wait_s,
+        has_provider=context.open_id is not None,
+        passkey_origin=party.origin if party else "",
+    )
     return HTMLResponse(page, status, headers={**_UNCACHED, **({"Retry-After": str(wait_s)} if wait_s else {})})
+
+
+def _waiting_page(context: ApiContext, exc: TooManyAttemptsError) -> HTMLResponse:
+    return _sign_in_page(context, "sign_in_wait", 429, wait_s=int(exc.wait_s) + 1)
 
 
 def _link_page(name: str, key: str, refusal: str, status: int) -> HTMLResponse:

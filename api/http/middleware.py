@@ -46,7 +46,11 @@ FORM_MAX_BYTES: Final = 4_096
 LARGE_BODIES_EACH: Final = 2
 LARGE_BODIES_MAX: Final = 4
 """Bodies above `BODY_MAX_BYTES` in memory at once, of one account and of all."""
+PASSKEY_MAX_BYTES: Final = 32_768
+"""What a browser returns of a passkey has 1 KiB, with the certificate of an authenticator 4 KiB."""
 _BODY_LIMITS: Final = {
+    "/login/passkey": PASSKEY_MAX_BYTES,
+    "/api/v1/me/passkeys": PASSKEY_MAX_BYTES,
     "/login": FORM_MAX_BYTES,
     "/logout": FORM_MAX_BYTES,
     "/link": FORM_MAX_BYTES,

@@ -3,39 +3,27 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 from msgspec import Meta
 from pydantic import BaseModel, Field
-from starlette.exceptions import HTTPException
 
-from api.auth.access import address_of, identity_of, origin_of_request, require
-from api.context import ApiContext
-from api.dependencies import NUMBER_MAX, Moment, context_of
+from api.auth.access import address_of, origin_of_request, require, require_identity
+from api.auth.refusals import problem_of
+from api.dependencies import NUMBER_MAX, AccountId, Moment, RowId, context_of
 from api.http.description import problems
 from api.http.routing import ApiRoute
 from people.accounts import LINK_LASTS, Account
 from people.audit import PAGE_MAX, AuditEntry
-from people.errors import PeopleError, Refusal, TooManyAttemptsError
+from people.errors import PeopleError, TooManyAttemptsError
 from people.passwords import MAX_CHARACTERS
 from people.rights import GRANTABLE, Identity, Right, Role
 from people.sessions import Session
 from people.tokens import DAYS_MAX, Token
 
 router = APIRouter(prefix="/api/v1", tags=["people"], route_class=ApiRoute)
-
-_STATUS: Final[dict[Refusal, int]] = {
-    "account_unknown": 404,
-    "session_unknown": 404,
-    "token_unknown": 404,
-    "name_taken": 409,
-    "last_administrator": 409,
-}
-"""Status of a refusal; 422 of others."""
-AccountId = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$")]
-RowId = Annotated[int, Path(ge=1, le=NUMBER_MAX)]
 
 
 class AccountResponse(msgspec.Struct, frozen=True):
@@ -104,7 +92,7 @@ class MeResponse(msgspec.Struct, frozen=True):
 
 
 class EndedResponse(msgspec.Struct, frozen=True):
-    """Number of sessions that were ended, or tokens that were revoked."""
+    """Number of sessions that were ended, or of tokens that were revoked."""
 
     ended: Annotated[int, Meta(description="How many.")]
 
@@ -148,58 +136,41 @@ class TokenRequest(BaseModel):
     days: int = Field(90, ge=1, le=DAYS_MAX, description="Days until it expires. Unit: d.")
 
 
-def _refuse(exc: PeopleError) -> HTTPException:
-    return HTTPException(_STATUS.get(exc.reason, 422), str(exc))
-
-
-def _me(request: Request, context: ApiContext) -> Identity:
-    identity = identity_of(request, context)
-    if identity is None:
-        raise HTTPException(401, "sign in first")
-    return identity
-
-
 @router.get("/me", dependencies=[require("telemetry.read")])
 def show_me(request: Request) -> MeResponse:
     """Who asks, with all rights."""
-    identity = _me(request, context_of(request))
+    identity = require_identity(request)
     return MeResponse(identity.kind, identity.id, identity.name, sorted(identity.rights))
 
 
 @router.post("/me/password", dependencies=[require("account.own")], responses=problems(429))
 def change_own_password(request: Request, body: PasswordRequest) -> EndedResponse:
     """Change one's own password; all other sessions of the account end."""
-    context = context_of(request)
-    identity = _me(request, context)
+    context, identity = context_of(request), require_identity(request)
     try:
         ended = context.people.change_password(identity, body.old, body.new, address_of(request))
-    except TooManyAttemptsError as exc:
-        raise HTTPException(429, str(exc), {"Retry-After": str(int(exc.wait_s) + 1)}) from exc
-    except PeopleError as exc:
-        raise _refuse(exc) from exc
+    except (PeopleError, TooManyAttemptsError) as exc:
+        raise problem_of(exc) from exc
     return EndedResponse(ended)
 
 
 @router.get("/me/sessions", dependencies=[require("account.own")])
 def list_own_sessions(request: Request) -> list[SessionResponse]:
     """One's own open sessions, the newest first."""
-    context = context_of(request)
-    identity = _me(request, context)
+    context, identity = context_of(request), require_identity(request)
     return [session_response(session, identity) for session in context.people.sessions_of(identity.id)]
 
 
 @router.delete("/me/sessions/{session}", dependencies=[require("account.own")], responses=problems(404))
 def end_own_session(request: Request, session: RowId) -> EndedResponse:
     """End one of one's own sessions."""
-    context = context_of(request)
-    return _end(request, _me(request, context).id, session)
+    return _end(request, require_identity(request).id, session)
 
 
 @router.post("/me/sessions/end-others", dependencies=[require("account.own")])
 def end_other_sessions(request: Request) -> EndedResponse:
     """End all of one's own sessions but the one that asks."""
-    context = context_of(request)
-    identity = _me(request, context)
+    context, identity = context_of(request), require_identity(request)
     return EndedResponse(context.people.end_sessions(origin_of_request(request), identity.id, keep=identity.session))
 
 
@@ -207,19 +178,19 @@ def end_other_sessions(request: Request) -> EndedResponse:
 def list_own_tokens(request: Request) -> list[TokenResponse]:
     """One's own tokens, the newest first."""
     context = context_of(request)
-    return [token_response(token) for token in context.people.tokens(_me(request, context).id)]
+    return [token_response(token) for token in context.people.tokens(require_identity(request).id)]
 
 
 @router.post("/me/tokens", dependencies=[require("account.own")])
 def make_own_token(request: Request, body: TokenRequest) -> NewTokenResponse:
     """Make a token of one's own; it never has more rights than oneself."""
-    return _make_token(request, body, _me(request, context_of(request)))
+    return _make_token(request, body, require_identity(request))
 
 
 @router.delete("/me/tokens/{token}", dependencies=[require("account.own")], responses=problems(404))
 def revoke_own_token(request: Request, token: RowId) -> EndedResponse:
     """Revoke one of one's own tokens."""
-    return _revoke(request, token, _me(request, context_of(request)).id)
+    return _revoke(request, token, require_identity(request).id)
 
 
 @router.get("/accounts", dependencies=[require("people.write")])
@@ -235,7 +206,7 @@ def add_account(request: Request, body: AccountRequest) -> LinkResponse:
     try:
         account, key = people.add(origin, body.name, body.shown_name, body.role, body.areas)
     except PeopleError as exc:
-        raise _refuse(exc) from exc
+        raise problem_of(exc) from exc
     return _link(request, account, key)
 
 
@@ -246,7 +217,7 @@ def change_account(request: Request, account: AccountId, body: AccountChangeRequ
     try:
         changed = people.change(origin, account, role=body.role, areas=body.areas, shown_name=body.shown_name)
     except PeopleError as exc:
-        raise _refuse(exc) from exc
+        raise problem_of(exc) from exc
     return account_response(changed)
 
 
@@ -269,14 +240,13 @@ def make_link(request: Request, account: AccountId) -> LinkResponse:
     try:
         return _link(request, people.account(account), people.invite(origin_of_request(request), account))
     except PeopleError as exc:
-        raise _refuse(exc) from exc
+        raise problem_of(exc) from exc
 
 
 @router.get("/accounts/{account}/sessions", dependencies=[require("people.write")])
 def list_sessions(request: Request, account: AccountId) -> list[SessionResponse]:
     """Open sessions of an account, the newest first."""
-    context = context_of(request)
-    identity = _me(request, context)
+    context, identity = context_of(request), require_identity(request)
     return [session_response(session, identity) for session in context.people.sessions_of(account)]
 
 
@@ -295,7 +265,7 @@ def end_all_sessions(request: Request, account: AccountId) -> EndedResponse:
     try:
         people.account(account)
     except PeopleError as exc:
-        raise _refuse(exc) from exc
+        raise problem_of(exc) from exc
     return EndedResponse(people.end_sessions(origin_of_request(request), account))
 
 
@@ -343,7 +313,7 @@ def _make_token(request: Request, body: TokenRequest, account: Identity | None) 
             origin_of_request(request), body.name, body.rights, lasts, account=account
         )
     except PeopleError as exc:
-        raise _refuse(exc) from exc
+        raise problem_of(exc) from exc
     return NewTokenResponse(id_, token, context.clock() + lasts)
 
 
@@ -351,7 +321,7 @@ def _revoke(request: Request, token: int, account: str | None) -> EndedResponse:
     try:
         context_of(request).people.revoke_token(origin_of_request(request), token, account=account)
     except PeopleError as exc:
-        raise _refuse(exc) from exc
+        raise problem_of(exc) from exc
     return EndedResponse(1)
 
 
@@ -359,7 +329,7 @@ def _end(request: Request, account: str, session: int) -> EndedResponse:
     try:
         context_of(request).people.end_session(origin_of_request(request), account, session)
     except PeopleError as exc:
-        raise _refuse(exc) from exc
+        raise problem_of(exc) from exc
     return EndedResponse(1)
 
 
@@ -369,7 +339,7 @@ def _set_disabled(request: Request, account: str, *, disabled: bool) -> AccountR
         people.disable(origin_of_request(request), account, disabled=disabled)
         return account_response(people.account(account))
     except PeopleError as exc:
-        raise _refuse(exc) from exc
+        raise problem_of(exc) from exc
 
 
 def _link(request: Request, account: Account, key: str) -> LinkResponse:

@@ -34,7 +34,9 @@ VERBS: Final[dict[str, Verb]] = {
         "city.cli.credentials",
         "print the account of a device or another maker's server; change a device's password (--json)",
     ),
-    "people": Verb("people.cli", "accounts of persons: list, add, link, role, disable, sign-out (--json)", ("people",)),
+    "people": Verb(
+        "people.cli", "accounts of persons: list, add, link, role, disable, sign-out, passkeys (--json)", ("people",)
+    ),
     "tokens": Verb("people.cli", "tokens of services for the API: list, make, revoke (--json)", ("tokens",)),
     "audit": Verb("people.cli", "who did what: list, verify (--json)", ("audit",)),
     "edge": Verb("edge.cli", "run a device's own agent: --device ID"),

@@ -21,7 +21,7 @@ from city.database.schema import metadata
 from city.errors import ConfigError, RetryLaterError, StorageError
 from city.storage.file_lock import file_lock
 
-HEAD: Final = "0002"
+HEAD: Final = "0003"
 """Revision of the newest migration."""
 FILE_NAME: Final = "city.sqlite"
 BUSY_TIMEOUT_S: Final = 10.0

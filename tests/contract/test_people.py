@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,85 +12,24 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine, delete, inspect, text, update
+from sqlalchemy import Engine, delete, inspect, text, update
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import NullPool
 
 from city.database.engine import HEAD, open_database
 from city.database.schema import metadata
 from city.database.upgrade import alembic_config
 from city.errors import ConfigError, RetryLaterError
-from city.runtime.secrets import Secrets
 from people.attempts import FREE, WAIT_MAX, wait_after
 from people.audit import Origin
 from people.errors import PeopleError, TooManyAttemptsError
-from people.rights import RIGHTS_OF, Identity
-from people.service import FIRST_NAME, People, open_people
+from people.rights import RIGHTS_OF
+from people.service import FIRST_NAME, People
 from people.sessions import LASTS
 from people.tables import audit
-from tests.support import postgres
+from tests.contract.conftest import ADMIN, NOW, PASSWORD, Clock, enter, join
 from tests.support.brokers import free_port
-from tests.support.require import require_nothing_missing
 
-NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-ADMIN = Origin("console", "console")
-PASSWORD = "kota yang bersih"  # noqa: S105 - of accounts that live for a test
 OTHER = "kota yang lebih bersih"
-
-
-class Clock:
-    """Stands still until it is moved."""
-
-    now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def move(self, by: timedelta) -> None:
-        self.now += by
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    require_nothing_missing(postgres.missing())
-    with postgres.running_postgres(free_port()) as address:
-        yield address
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest) -> str:
-    if request.param == "sqlite":
-        return ""
-    address: str = request.getfixturevalue("server")
-    with create_engine(address.replace("postgresql:", "postgresql+psycopg:"), poolclass=NullPool).begin() as connection:
-        connection.execute(text("DROP SCHEMA public CASCADE"))
-        connection.execute(text("CREATE SCHEMA public"))
-    return address
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def people(tmp_path: Path, url: str, clock: Clock) -> Iterator[People]:
-    opened = open_people(tmp_path, url, Secrets.make(tmp_path), clock)
-    yield opened
-    opened.close()
-
-
-def join(people: People, name: str, role: str = "dispatcher", areas: tuple[str, ...] = ()) -> str:
-    """Add an account and set its password; its id."""
-    account, key = people.add(ADMIN, name, "", role, areas)
-    people.accept_link(key, PASSWORD, "10.0.0.1", "tests")
-    return account.id
-
-
-def enter(people: People, name: str, password: str = PASSWORD, address: str = "10.0.0.1") -> Identity:
-    identity = people.by_session(people.sign_in(name, password, address, "tests").cookie)
-    assert identity is not None
-    return identity
 
 
 def test_a_session_is_whose_it_is_until_it_ends(people: People, clock: Clock) -> None:

@@ -83,20 +83,20 @@ class Served:
 
 
 @contextmanager
-def serving(folder: Path, *, demo: bool) -> Iterator[Served]:
-    """Serve a filled city."""
+def serving(folder: Path, *, demo: bool, host: str = "127.0.0.1") -> Iterator[Served]:
+    """Serve a filled city; browsers call this machine `host`."""
     stage = Stage(folder)
     fill(stage)
-    config = uvicorn.Config(
-        create_app(stage.context(demo=demo)), port=0, log_level="error", timeout_graceful_shutdown=1
-    )
-    server = uvicorn.Server(config)
+    app = create_app(stage.context(demo=demo))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, name="console")
     thread.start()
     try:
         wait_for(lambda: server.started, "the server")
         port = server.servers[0].sockets[0].getsockname()[1]
-        yield Served(stage, f"http://127.0.0.1:{port}")
+        stage.public_url = f"http://{host}:{port}"
+        app.state.context = stage.context(demo=demo)
+        yield Served(stage, stage.public_url)
     finally:
         stage.codecs.close()
         server.should_exit = True

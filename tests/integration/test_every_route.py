@@ -32,7 +32,8 @@ OPEN_TO_EVERYBODY: Final = {
     *(("GET", path) for path in ("/healthz", "/readyz", "/login", "/link", "/favicon.ico")),
     ("GET", "/.well-known/jwks.json"),
     *(("GET", path) for path in ("/login/openid", "/login/openid/callback", "/api/v1/map/places.geojson")),
-    *(("POST", path) for path in ("/login", "/logout", "/link")),
+    *(("POST", path) for path in ("/login", "/logout", "/link", "/login/passkey", "/login/passkey/options")),
+    ("GET", "/login/passkey.js"),
 }
 ACCOUNTS: Final = {"gateway": "/api/v1/messages/{topic:path}", "device": "/api/v1/monitoring/device/{device}/"}
 ENDLESS: Final = "/api/v1/stream"
@@ -55,10 +56,13 @@ VALID: Final[dict[str, str]] = {
     "account": "0123456789abcdef",
     "session": "999999",
     "token": "999999",
+    "passkey": "999999",
 }
 BODIES: Final[dict[str, dict[str, Any]]] = {
     "/api/v1/me/password": {"old": PASSWORD, "new": PASSWORD},
     "/api/v1/me/tokens": {"name": "a script", "rights": ["telemetry.read"], "days": 1},
+    "/api/v1/me/passkeys/options": {"password": PASSWORD},
+    "/api/v1/me/passkeys": {"name": "a telephone", "credential": {}},
     "/api/v1/tokens": {"name": "a script", "rights": ["telemetry.read"], "days": 1},
     "/api/v1/accounts": {"name": "maria.seran", "shown_name": "Maria Seran", "role": "viewer", "areas": []},
     "/api/v1/accounts/{account}": {"shown_name": "", "role": "viewer", "areas": ["kelurahan:Oesapa"]},

@@ -28,6 +28,8 @@ DRAFTED: Final = {"kind": "bin", "mapping": [{"key": "distance", "field": "dista
 CODEC: Final = {"name": "acme-tank", "source": "function decodeUplink(input) { return { data: { n: 1 } }; }"}
 ACCOUNT: Final = "ACCOUNT"
 """Stands for the id of the account `viewer`."""
+PASSKEY: Final = "PASSKEY"
+"""Stands for the body that adds a passkey, whose challenge is new."""
 AUTHORIZE: Final = "/api/v1/grafana/authorize"
 """Answers without a body."""
 NOBODY: Final = "0123456789abcdef"
@@ -98,6 +100,10 @@ SUCCESSES: Final[tuple[tuple[str, str, Any], ...]] = (
     ("POST", "/api/v1/me/tokens", NEW_TOKEN),
     ("GET", "/api/v1/me/tokens", None),
     ("DELETE", "/api/v1/me/tokens/1", None),
+    ("POST", "/api/v1/me/passkeys/options", {"password": PASSWORD}),
+    ("POST", "/api/v1/me/passkeys", PASSKEY),
+    ("GET", "/api/v1/me/passkeys", None),
+    ("DELETE", "/api/v1/me/passkeys/2", None),
     ("POST", "/api/v1/me/password", {"old": PASSWORD, "new": "kota yang lebih bersih"}),
     ("POST", "/api/v1/me/sessions/end-others", None),
     ("POST", "/api/v1/tokens", NEW_TOKEN),
@@ -112,6 +118,8 @@ SUCCESSES: Final[tuple[tuple[str, str, Any], ...]] = (
     ("POST", f"/api/v1/accounts/{ACCOUNT}/sessions/end-all", None),
     ("POST", f"/api/v1/accounts/{ACCOUNT}/disable", None),
     ("POST", f"/api/v1/accounts/{ACCOUNT}/enable", None),
+    ("GET", f"/api/v1/accounts/{ACCOUNT}/passkeys", None),
+    ("DELETE", f"/api/v1/accounts/{ACCOUNT}/passkeys/1", None),
     ("GET", "/api/v1/audit?action=account&limit=2", None),
 )
 """A request for every operation but the endless stream, in an order in which each is answered with 200."""
@@ -141,14 +149,14 @@ ABSENT: Final[tuple[tuple[str, str, Any], ...]] = (
     ("POST", "/api/v1/strangers/99/adopt", ADOPTION),
     ("GET", READINGS.replace("0451", "9999"), None),
     ("GET", f"/ngsi-ld/v1/entities/{BIN.replace('0451', '9999')}", None),
-    *(("DELETE", f"/api/v1/me/{what}/999", None) for what in ("tokens", "sessions")),
+    *(("DELETE", f"/api/v1/me/{what}/999", None) for what in ("tokens", "sessions", "passkeys")),
     ("DELETE", "/api/v1/tokens/999", None),
     ("PUT", f"/api/v1/accounts/{NOBODY}", {"role": "viewer"}),
     *(
         ("POST", f"/api/v1/accounts/{NOBODY}/{verb}", None)
         for verb in ("disable", "enable", "link", "sessions/end-all")
     ),
-    ("DELETE", f"/api/v1/accounts/{NOBODY}/sessions/1", None),
+    *(("DELETE", f"/api/v1/accounts/{NOBODY}/{what}/1", None) for what in ("sessions", "passkeys")),
 )
 INVALID: Final[tuple[tuple[str, str, Any], ...]] = (
     ("GET", "/api/v1/devices?limit=0", None),
@@ -189,12 +197,14 @@ INVALID: Final[tuple[tuple[str, str, Any], ...]] = (
     ("GET", "/api/v1/export/events.csv?kind=plane", None),
     ("GET", f"{ENDLESS}?kind=plane", None),
     ("POST", "/api/v1/me/password", {"old": "wrong", "new": PASSWORD}),
+    ("POST", "/api/v1/me/passkeys/options", {"password": "wrong"}),
+    ("POST", "/api/v1/me/passkeys", {"name": "a telephone", "credential": {}}),
     *(("POST", f"/api/v1/{path}", {**NEW_TOKEN, "rights": ["people.write"]}) for path in ("tokens", "me/tokens")),
-    *(("DELETE", f"/api/v1/{path}/x", None) for path in ("tokens", "me/tokens", "me/sessions")),
+    *(("DELETE", f"/api/v1/{path}/x", None) for path in ("tokens", "me/tokens", "me/sessions", "me/passkeys")),
     ("POST", "/api/v1/accounts", {"name": "Maria Seran", "role": "viewer"}),
     ("PUT", f"/api/v1/accounts/{ACCOUNT}", {"role": "emperor"}),
     *(("POST", f"/api/v1/accounts/x/{verb}", None) for verb in ACCOUNT_VERBS),
-    ("GET", "/api/v1/accounts/x/sessions", None),
-    ("DELETE", f"/api/v1/accounts/{ACCOUNT}/sessions/x", None),
+    *(("GET", f"/api/v1/accounts/x/{what}", None) for what in ("sessions", "passkeys")),
+    *(("DELETE", f"/api/v1/accounts/{ACCOUNT}/{what}/x", None) for what in ("sessions", "passkeys")),
     ("GET", "/api/v1/audit?limit=0", None),
 )

@@ -1,6 +1,10 @@
-"""The page of one's own account: password, sessions, tokens."""
+"""The page of one's own account: password, passkeys, sessions, tokens."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+
+from markupsafe import Markup
 
 from api.console.page_context import PageContext
 from api.console.parts.access_forms import (
@@ -9,12 +13,15 @@ from api.console.parts.access_forms import (
     call_form,
     field,
     panel,
+    passkey_form,
+    passkey_table,
     session_table,
     token_form,
     token_table,
 )
 from api.console.parts.layout import show
 from api.console.parts.markup import tag
+from people.accounts import Account
 from people.passwords import MIN_CHARACTERS
 from people.rights import GRANTABLE
 
@@ -41,6 +48,7 @@ def build(page: PageContext) -> None:
         class_="access-form",
     )
     show(panel(page.t("password_change"), tag("p", page.t("password_hint")), password))
+    show(panel(page.t("passkeys"), *_passkeys(page, account)))
     others = call_form(call_button(page.t("session_end_others"), "/api/v1/me/sessions/end-others"))
     table = session_table(page, people.sessions_of(account.id), identity.session, "/api/v1/me/sessions")
     show(panel(page.t("sessions"), table, others))
@@ -53,3 +61,13 @@ def build(page: PageContext) -> None:
             token_form(page, rights, "/api/v1/me/tokens"),
         )
     )
+
+
+def _passkeys(page: PageContext, account: Account) -> Iterator[Markup]:
+    passkeys = page.context.people.passkeys.of(account.id)
+    is_possible = page.context.relying_party is not None
+    yield tag("p", page.t("passkeys_hint" if is_possible else "refused_passkeys_unavailable"))
+    if passkeys or is_possible:
+        yield passkey_table(page, passkeys, "/api/v1/me/passkeys")
+    if is_possible:
+        yield passkey_form(page, has_password=account.has_password)

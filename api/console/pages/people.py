@@ -11,6 +11,7 @@ from api.console.parts.access_forms import (
     call_form,
     field,
     panel,
+    passkey_table,
     session_table,
     token_form,
     token_table,
@@ -64,7 +65,7 @@ def _row(page: PageContext, account: Account) -> list[object]:
         join([tag("b", account.shown_name), tag("br"), account.name]),
         change,
         page.t(state),
-        join([*actions, _sessions(page, account)]),
+        join([*actions, _sessions(page, account), _passkeys(page, account)]),
     ]
 
 
@@ -76,6 +77,16 @@ def _sessions(page: PageContext, account: Account) -> Markup:
     words = page.plural("sessions_open", len(sessions))
     end_all = call_form(call_button(page.t("session_end_all"), f"{path}/end-all"))
     return tag("details", tag("summary", words), session_table(page, sessions, page.identity.session, path), end_all)
+
+
+def _passkeys(page: PageContext, account: Account) -> Markup:
+    passkeys = page.context.people.passkeys.of(account.id)
+    if not passkeys:
+        return Markup()
+    words = page.plural("passkeys_of_account", len(passkeys))
+    return tag(
+        "details", tag("summary", words), passkey_table(page, passkeys, f"/api/v1/accounts/{account.id}/passkeys")
+    )
 
 
 def _add_form(page: PageContext) -> Markup:

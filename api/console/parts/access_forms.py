@@ -12,6 +12,7 @@ from api.console.page_context import PageContext
 from api.console.parts.layout import add_head, asset, show
 from api.console.parts.markup import join, table, tag
 from people.errors import REFUSALS
+from people.passkeys.rows import NAME_MAX, Passkey
 from people.rights import Right
 from people.sessions import Session
 from people.tokens import DAYS_MAX, Token
@@ -23,7 +24,13 @@ DAYS: Final = 90
 def add_access_script(page: PageContext) -> None:
     """Add the script, and its texts, to the page."""
     add_head(tag("script", src=asset("access.js"), defer=True))
-    keys = ["not_done", "shown_once", *(f"refused_{reason}" for reason in REFUSALS)]
+    keys = [
+        "not_done",
+        "shown_once",
+        "passkey_not_made",
+        "passkey_old_browser",
+        *(f"refused_{reason}" for reason in REFUSALS),
+    ]
     show(tag("span", hidden=True, data_access_texts=json.dumps(page.texts(keys))))
 
 
@@ -101,6 +108,42 @@ def token_form(page: PageContext, rights: Iterable[Right], path: str) -> Markup:
         field(page.t("token_days"), "days", type="number", value=DAYS, min=1, max=DAYS_MAX, required=True),
         call_button(page.t("token_make"), path, with_fields=True),
         class_="access-form",
+    )
+
+
+def passkey_table(page: PageContext, passkeys: Iterable[Passkey], path: str) -> Markup:
+    """Passkeys, each with a button that removes it; `path`: of the API's passkeys."""
+    headings = [page.t(key) for key in ("token_name", "passkey_added", "passkey_used", "passkey_remove")]
+    rows = [
+        [
+            passkey.name,
+            page.time(passkey.created_at),
+            page.time(passkey.used_at) if passkey.used_at else page.t("never"),
+            call_form(
+                call_button(
+                    page.t("passkey_remove"),
+                    f"{path}/{passkey.id}",
+                    method="DELETE",
+                    sure=page.t("passkey_remove_sure"),
+                )
+            ),
+        ]
+        for passkey in passkeys
+    ]
+    return table(headings, rows) if rows else tag("p", page.t("none"), class_="empty")
+
+
+def passkey_form(page: PageContext, *, has_password: bool) -> Markup:
+    """The form that adds a passkey of one's own; `passkeys.js` has the browser make it."""
+    add_head(tag("script", src=asset("passkeys.js"), defer=True))
+    password = field(page.t("password_old"), "password", type="password", required=True)
+    return tag(
+        "form",
+        field(page.t("passkey_name"), "name", required=True, maxlength=NAME_MAX),
+        password if has_password else None,
+        tag("button", page.t("passkey_add"), type="submit"),
+        tag("p", class_="warn failure", role="alert", hidden=True),
+        class_="passkey-add access-form",
     )
 
 

@@ -77,6 +77,7 @@ class Stage:
     journal_full: bool = False
     seq: int = 0
     open_id: OpenIdSignIn | None = None
+    public_url: str = "http://127.0.0.1"
     grafana_url: str = ""
     issuer: str = "http://127.0.0.1"
 
@@ -192,7 +193,7 @@ class Stage:
             reviews=self.reviews,
             demo=demo,
             is_open=demo,
-            public_url="http://127.0.0.1",
+            public_url=self.public_url,
             replay=self.replay,
             receive=self.receive,
             preview=self.preview,

@@ -19,6 +19,7 @@ from city.errors import RetryLaterError
 from city.inventory.zone_plans import still_path
 from ingest.store.parked.quarantine import QuarantinedMessage
 from ingest.store.views.health import Damage, ErrorRateAlarm, IngestHealth, LostRange
+from tests.support.access import add_passkey, passkey_body
 from tests.support.api_requests import (
     ABSENT,
     ACCOUNT,
@@ -29,6 +30,7 @@ from tests.support.api_requests import (
     CODEC,
     ENDLESS,
     INVALID,
+    PASSKEY,
     PLAN,
     SAVED,
     SUCCESSES,
@@ -44,6 +46,9 @@ OTHER_CODEC = "function Decoder(bytes) { return { n: 2 }; }"
 
 def fill(stage: Stage) -> None:
     """Something of everything."""
+    stage.public_url = "http://localhost"
+    stage.session("administrator")
+    add_passkey(stage.people, stage.cookie("viewer"))
     stage.measure("bin-0451", fill_pct=41.0, temperature_c=30.5, battery_pct=80.0)
     for minute in range(3):
         at = NOW - timedelta(minutes=10 - minute)
@@ -83,6 +88,7 @@ def ask(stage: Stage, client: TestClient, method: str, path: str, body: Any, **h
     session = {"Cookie": f"{COOKIE}={stage.session('administrator')}", "Origin": "http://127.0.0.1"}
     headers = {**session, **headers}
     path = path.replace(ACCOUNT, stage.account("viewer").id)
+    body = passkey_body(stage.people, stage.session("administrator")) if body == PASSKEY else body
     if path.startswith("/api/v1/messages/"):
         account = base64.b64encode(f"controllers:{gateway_password(stage)}".encode()).decode()
         headers["Authorization"] = f"Basic {account}"

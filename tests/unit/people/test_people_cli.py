@@ -14,6 +14,7 @@ from city.runtime.secrets import Secrets
 from city.runtime.settings import load_settings
 from people.rights import GRANTABLE
 from people.service import open_people
+from tests.support.access import add_passkey, session_of
 
 
 @pytest.fixture
@@ -50,6 +51,17 @@ def test_an_account_from_its_link_to_its_end(data: Path, capsys: pytest.CaptureF
     people.close()
 
 
+def test_a_passkey_is_listed_and_removed(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    people = open_people(data, "", Secrets(data))
+    add_passkey(people, session_of(people, "viewer"))
+    (listed,) = kota(data, capsys, "people", "passkeys", "viewer")
+    assert (listed["number"], listed["name"], listed["last_used"]) == (1, "a telephone", "-")
+    (removed,) = kota(data, capsys, "people", "remove-passkey", "viewer", "1")
+    assert removed == {"name": "viewer", "number": 1, "state": "removed"}
+    assert kota(data, capsys, "people", "passkeys", "viewer") == []
+    people.close()
+
+
 def test_the_first_link_is_there_until_it_was_used(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (first,) = kota(data, capsys, "people", "first-link")
     (second,) = kota(data, capsys, "people", "first-link")
@@ -78,6 +90,7 @@ def test_a_token_is_shown_once_and_can_be_revoked(data: Path, capsys: pytest.Cap
     ("words", "reason"),
     [
         (["people", "link", "nobody"], "account unknown"),
+        (["people", "passkeys", "nobody"], "account unknown"),
         (["people", "add", "Maria Seran", "--role", "viewer"], "name invalid"),
         (["tokens", "make", "x"], "rights missing"),
         (["tokens", "revoke", "7"], "token unknown"),
