@@ -39,10 +39,14 @@ def closure() -> dict[str, metadata.Distribution]:
 def packaged_files() -> Iterator[Path]:
     """Our files that pip installs: modules, and data of the packages; not, for example, where a sample comes from."""
     packages = ("api", "broker", "city", "edge", "grafana", "ingest", "people", "vision")
-    tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
-    for pattern in ("*.py", *tool["setuptools"]["package-data"]["*"]):
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    excluded = [ROOT / name.rstrip("*").replace(".", "/") for name in tool["packages"]["find"]["exclude"]]
+    assert all(folder.is_dir() for folder in excluded)
+    for pattern in ("*.py", *tool["package-data"]["*"]):
         for name in packages:
-            yield from (ROOT / name).rglob(pattern)
+            for path in (ROOT / name).rglob(pattern):
+                if not any(path.is_relative_to(folder) for folder in excluded):
+                    yield path
 
 
 def test_the_installation_stays_under_15_mb() -> None:
