@@ -19,6 +19,7 @@ from ingest.derive.dumping import DumpingCases
 from ingest.derive.states import States, to_ms
 from ingest.store.influx.line_protocol import to_point
 from ingest.store.port import DerivedWriter
+from ingest.store.records import Value
 from ingest.store.schema import EVENTS, RAW
 from ingest.store.views.cases import TYPES, fold
 from ingest.store.views.device_condition import ABSENT, LATCHED_EVENTS
@@ -67,6 +68,7 @@ class Deriver:
         self._cases = DumpingCases(inventory, public_url)
         self._restored = False
         self._silent = 0
+        self._newest_at: datetime | None = None
         self._due: dict[str, datetime] = {}
         self._last_health: IngestHealth | None = None
 
@@ -111,6 +113,7 @@ class Deriver:
             self._restored = True
         city = self._inventory.current()
         latest = {known.device: known for known in self._store.latest()}
+        self._newest_at = max((known.received_at for known in latest.values()), default=None)
         raised = raised_by_device(self._store.events_since(LATCHED_EVENTS, now - RAISED_LOOKBACK))
         device_states = evaluate(city.devices.values(), latest, raised, now, self._own_lag())
         cases = fold(self._store.events_since(TYPES, now - CASES_BACK), city, simulated=self._demo)
@@ -145,12 +148,14 @@ class Deriver:
             "duplicates": health.duplicates_total - before.duplicates_total,
             "dead": health.dead_letters_total - before.dead_letters_total,
         }
-        fields = {
+        fields: dict[str, Value | None] = {
             **counted,
             "journal_depth": health.journal_depth,
             "journal_bytes": health.journal_bytes,
             "lag_s": health.lag_s,
             "live_lag_s": health.live_lag_s,
+            # A board subtracts it from the present: what ingest says of its own lag is old when ingest has stopped.
+            "newest_at": to_ms(self._newest_at) if self._newest_at else None,
             "connected": health.connected,
             "store_ok": health.store == "ok",
             "journal_ok": health.journal == "ok",

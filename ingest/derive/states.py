@@ -13,7 +13,7 @@ from city.inventory.provider import InventoryProvider
 from ingest.store.influx.line_protocol import to_point
 from ingest.store.records import Value
 from ingest.store.tags import tags_of_device
-from ingest.store.views.device_condition import ABSENT, FULL_PCT, name_of, number, position_of
+from ingest.store.views.device_condition import ABSENT, FULL_PCT, label_of, name_of, number, position_of, urgency_of
 from ingest.store.views.device_state import DeviceState
 
 REPEAT_AFTER: Final = timedelta(minutes=5)
@@ -24,6 +24,10 @@ _MEASURED: Final[dict[Kind, tuple[str, ...]]] = {
     "ap": ("clients", "latency_ms", "loss_pct", "channel_busy_pct"),
     "camera": ("scene_ok", "fps"),
 }
+_MOMENTARY: Final = frozenset(
+    {"speed_kmh", "heading_deg", "pto", "clients", "latency_ms", "loss_pct", "channel_busy_pct", "fps"}
+)
+"""Values that say nothing any more once a device is silent; a fill level or a battery holds."""
 _FLAGS: Final[dict[Kind, tuple[str, str]]] = {
     "bin": ("fire", "fire"),
     "truck": ("broken", "broken"),
@@ -88,7 +92,7 @@ class States:
             return b""
         tracked.written, tracked.written_at = fields, now
         heard = device_state.latest.received_at if device_state.latest else None
-        tags = {**tags_of_device(city, device.id), "kind": device.KIND}
+        tags = {**tags_of_device(city, device.id), "kind": device.KIND, "label": label_of(city, device)}
         at_ns = to_ms(now) * 1_000_000
         return to_point("device_state", tags, {**fields, "heard_at": to_ms(heard) if heard else None}, at_ns)
 
@@ -125,6 +129,7 @@ def _fields(city: City, device_state: DeviceState, tracked: TrackedState) -> Fie
     fields: Fields = {
         "state": condition.state,
         "severity": condition.severity,
+        "urgency": urgency_of(condition),
         "reason": condition.reason,
         "detail": condition.detail,
         "since": to_ms(tracked.since) if tracked.since else None,
@@ -134,7 +139,10 @@ def _fields(city: City, device_state: DeviceState, tracked: TrackedState) -> Fie
         "lon_deg": position[1] if position else None,
         "silent": device_state.connectivity in ABSENT,
     }
-    fields |= {name: number(latest, name) for name in _MEASURED[device.KIND]}
+    is_absent = device_state.connectivity in ABSENT
+    fields |= {
+        name: None if is_absent and name in _MOMENTARY else number(latest, name) for name in _MEASURED[device.KIND]
+    }
     flag, state = _FLAGS[device.KIND]
     fields[flag] = condition.state == state
     if device.KIND == "bin":

@@ -72,10 +72,12 @@ DERIVED: Final[dict[str, tuple[Policy, tuple[str, ...], dict[str, ColumnType]]]]
     # How each device stands: written when it changes and at least every five minutes. Times are milliseconds.
     "device_state": (
         RAW,
-        (*DEVICE_TAGS, "kind"),
+        # `label` is the name with its site or kelurahan, for alarms: only tags become labels of an alarm.
+        (*DEVICE_TAGS, "kind", "label"),
         {
             "state": "text",
             "severity": "integer",
+            "urgency": "integer",
             "reason": "text",
             "detail": "text",
             "since": "integer",
@@ -149,6 +151,7 @@ DERIVED: Final[dict[str, tuple[Policy, tuple[str, ...], dict[str, ColumnType]]]]
             "journal_bytes": "integer",
             "lag_s": "number",
             "live_lag_s": "number",
+            "newest_at": "integer",
             "connected": "flag",
             "store_ok": "flag",
             "journal_ok": "flag",

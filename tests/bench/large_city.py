@@ -167,7 +167,7 @@ def state_lines(devices: list[Made], start_s: int, end_s: int) -> Iterator[bytes
     kelurahan = sorted({device.tags["kelurahan"] for device in devices})
     for at_s in range(start_s // LOOK_S * LOOK_S, end_s, LOOK_S):
         for device in devices:
-            tags = {**device.tags, "kind": device.kind}
+            tags = {**device.tags, "kind": device.kind, "label": device.tags["device"]}
             yield to_point("device_state", tags, _state(device, chance, at_s), at_s * 10**9)
         for area in kelurahan:
             tags = {"city": "kupang", "kelurahan": area}

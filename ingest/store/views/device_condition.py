@@ -11,7 +11,7 @@ from typing import Final, Literal, get_args
 import msgspec
 
 from broker.contract.payloads import Scene
-from city.inventory.model import Device, Truck
+from city.inventory.model import City, Device, Truck
 from ingest.store.port import Latest
 from ingest.store.records import QUALITY_CLOCK, QUALITY_GEOMETRY, Connectivity, EventRecord
 
@@ -33,6 +33,9 @@ LATCHED_EVENTS: Final = ("fire", "tilt", "breakdown", "panic")
 
 ABSENT: Final = ("offline", "unknown")
 
+_URGENCY: Final = {"fire": 9, "panic": 8, "broken": 7, "down": 6, "blind": 5, "full": 4, "filling": 1}
+"""State or reason to its place in the order of what is to be acted on; see `urgency_of`."""
+
 Severity = Literal[-1, 0, 1, 2]
 """-1 never heard of, 0 well, 1 to be checked, 2 to be acted on."""
 
@@ -47,6 +50,15 @@ class DeviceCondition(msgspec.Struct, frozen=True):
     severity: Severity = 0
     reason: str = ""
     detail: str = ""
+
+
+def urgency_of(condition: DeviceCondition) -> int:
+    """The place of a condition in the order of lists and maps, 0 (well, or never heard of) to 9 (a fire).
+
+    Two conditions of the same severity differ in it: of a fire and a hotspot that is down, the fire comes first.
+    """
+    known = max(_URGENCY.get(condition.state, 0), _URGENCY.get(condition.reason, 0))
+    return max(known, 2) if condition.severity > 0 else known
 
 
 def condition_of(device: Device, latest: Latest | None, connectivity: Connectivity, raised: Raised) -> DeviceCondition:
@@ -85,11 +97,11 @@ def _bin(latest: Latest | None, connectivity: Connectivity, raised: Raised) -> D
 
 
 def _truck(latest: Latest | None, connectivity: Connectivity, raised: Raised) -> DeviceCondition:
-    if is_broken(latest) or "breakdown" in raised:
-        codes = latest.values.get("fault_codes") if latest else None
-        return DeviceCondition(
-            "broken", 2, "fault_codes" if codes else "breakdown_event", str(codes.value) if codes else ""
-        )
+    if codes := fault_codes_of(latest):
+        return DeviceCondition("broken", 2, "fault_codes", ", ".join(codes))
+    breakdown = raised.get("breakdown")
+    if breakdown is not None and not _is_repaired(latest, breakdown):
+        return DeviceCondition("broken", 2, "breakdown_event", ", ".join(_codes(breakdown.detail.get("fault_codes"))))
     if connectivity in ABSENT:
         return _absent(connectivity)
     driving = "working" if number(latest, "pto") else "on_route"
@@ -133,10 +145,36 @@ def _absent(connectivity: Connectivity) -> DeviceCondition:
     )
 
 
+def fault_codes_of(latest: Latest | None) -> tuple[str, ...]:
+    """The fault codes that a truck reports; empty when it reports none, or says nothing of them."""
+    codes = latest.values.get("fault_codes") if latest else None
+    return _codes(codes.value) if codes else ()
+
+
 def is_broken(latest: Latest | None) -> bool:
     """Whether a truck reports fault codes."""
+    return bool(fault_codes_of(latest))
+
+
+def _codes(value: object) -> tuple[str, ...]:
+    """Fault codes of a list, of its JSON text, or of another text, which is taken as one code."""
+    if isinstance(value, str):
+        try:
+            value = msgspec.json.decode(value) if value else ()
+        except msgspec.DecodeError:
+            return (str(value),)
+    return tuple(str(code) for code in value) if isinstance(value, list | tuple) else (str(value),) if value else ()
+
+
+def _is_repaired(latest: Latest | None, breakdown: EventRecord) -> bool:
+    """Whether a later reading reports none of the fault codes with which a breakdown began.
+
+    A tracker that restarts meanwhile never says that the breakdown is over. A breakdown without codes, such as a flat
+    tyre, stays until it is cleared.
+    """
     codes = latest.values.get("fault_codes") if latest else None
-    return codes is not None and codes.value not in ("", "[]")
+    has_ended = codes is not None and codes.measured_at > breakdown.origin.measured_at and not fault_codes_of(latest)
+    return has_ended and bool(_codes(breakdown.detail.get("fault_codes")))
 
 
 def scene_of(latest: Latest | None) -> str:
@@ -163,3 +201,9 @@ def position_of(device: Device, latest: Latest | None) -> tuple[float, float] | 
 def name_of(device: Device) -> str:
     """The name people use: a truck's plate, else the device's id."""
     return device.plate if isinstance(device, Truck) else device.id
+
+
+def label_of(city: City, device: Device) -> str:
+    """A device's name with its site or kelurahan, such as `bin-0100, Penkase Oeleta`; a truck's plate alone."""
+    place = city.sites.get(device.site) or city.kelurahan.get(device.kelurahan)
+    return name_of(device) if place is None or isinstance(device, Truck) else f"{name_of(device)}, {place.name}"

@@ -81,6 +81,16 @@ def test_a_silent_device_is_silent_since_it_was_last_heard() -> None:
     assert field(line, "since") == f"{int((NOW - timedelta(hours=9)).timestamp() * 1000)}i"
 
 
+def test_a_silent_hotspot_has_no_users_and_a_silent_bin_keeps_its_fill() -> None:
+    ap, long_ago = next(iter(CITY.access_points)), NOW - timedelta(hours=9)
+    (silent,) = lines_of(States(CITY), known(ap, long_ago, clients=62, latency_ms=98.0), NOW, ap)
+    assert (field(silent, "state"), field(silent, "clients"), field(silent, "latency_ms")) == ('"down"', None, None)
+    (up,) = lines_of(States(CITY), known(ap, NOW, clients=62), NOW, ap)
+    assert field(up, "clients") == "62i"
+    (full,) = lines_of(States(CITY), known(BIN, NOW - timedelta(hours=4), fill_pct=90.0), NOW, BIN)
+    assert (field(full, "state"), field(full, "fill_pct")) == ('"silent"', "90.0")
+
+
 def test_our_own_delay_is_no_silence() -> None:
     latest = known(BIN, NOW - timedelta(hours=9), fill_pct=20.0)
     (device_state,) = (
@@ -126,7 +136,7 @@ def test_only_what_the_schema_describes_is_written() -> None:
         _, tags, fields = DERIVED[measurement]
         for line in lines:
             head, body, _ = re.split(r"(?<!\\) (?=[^\"]*(?:\"[^\"]*\"[^\"]*)*$)", line.decode(), maxsplit=2)
-            assert {part.split("=")[0] for part in head.split(",")[1:]} <= set(tags)
+            assert {part.split("=")[0] for part in re.split(r"(?<!\\),", head)[1:]} <= set(tags)
             assert set(re.findall(r"(?:^|,)([a-z_]+)=", re.sub(r'"[^"]*"', "", body))) <= set(fields)
 
 

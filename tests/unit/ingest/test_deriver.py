@@ -12,6 +12,7 @@ import pytest
 from city.errors import RetryLaterError
 from city.inventory.loader import builtin_city, load_city
 from ingest.derive.deriver import AREAS_EVERY, STATES_EVERY, Deriver
+from ingest.derive.states import to_ms
 from ingest.store.memory import MemoryStore
 from ingest.store.port import EventQuery
 from ingest.store.records import EventRecord, Reading, RecordOrigin
@@ -78,6 +79,7 @@ def test_states_areas_and_figures_are_written_through_the_port(store: DerivingSt
     (platform,) = [line for line in store.lines if line.startswith("platform")]
     assert "rollup_waiting=7i" in platform
     assert "dead_letters_waiting=3i" in platform
+    assert f"newest_at={to_ms(max(known.received_at for known in store.latest()))}i" in platform
 
 
 def test_what_is_not_due_is_not_written_again(store: DerivingStore, deriver: Deriver) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from city.inventory.loader import builtin_city, load_city
 from ingest.store.port import FieldValue, Latest
 from ingest.store.records import Connectivity, EventRecord, RecordOrigin
-from ingest.store.views.device_condition import DeviceCondition, condition_of
+from ingest.store.views.device_condition import DeviceCondition, condition_of, label_of, urgency_of
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 CITY = load_city(builtin_city("kupang"))
@@ -75,5 +75,56 @@ def test_what_is_known_decides(found: DeviceCondition, state: str, severity: int
     assert (found.state, found.severity, found.reason) == (state, severity, reason)
 
 
-def test_the_fault_is_told_as_the_truck_said_it() -> None:
-    assert stands("truck", fault_codes='["P0217"]').detail == '["P0217"]'
+def test_faults_are_told_in_words_and_not_as_json() -> None:
+    assert stands("truck", fault_codes='["P0217"]').detail == "P0217"
+    assert stands("truck", fault_codes='["P0217","P0562"]').detail == "P0217, P0562"
+
+
+@pytest.mark.parametrize(
+    "worst_first",
+    [
+        [
+            stands("bin", raised=("fire",)),
+            stands("truck", raised=("panic",), ignition=True),
+            stands("truck", fault_codes='["P0217"]'),
+            stands("ap", "offline"),
+            stands("camera", scene_ok=False),
+            stands("bin", fill_pct=99.0),
+            stands("bin", "offline"),
+            stands("bin", fill_pct=61.0),
+            stands("bin", fill_pct=10.0),
+        ]
+    ],
+)
+def test_alarms_have_an_order_also_within_a_severity(worst_first: list[DeviceCondition]) -> None:
+    urgencies = [urgency_of(condition) for condition in worst_first]
+    assert urgencies == sorted(urgencies, reverse=True)
+    assert len(set(urgencies)) == len(urgencies)
+    assert urgency_of(stands("bin", "unknown")) == 0
+
+
+def test_a_label_is_the_name_and_the_place_that_people_know() -> None:
+    assert label_of(CITY, CITY.devices["truck-01"]) == CITY.trucks["truck-01"].plate
+    assert label_of(CITY, CITY.devices["bin-0001"]) == "bin-0001, Alak"
+    assert label_of(CITY, CITY.devices["cam-01"]) == "cam-01, TPS Oebobo"
+
+
+def broken_down(*codes: str, later: bool, **values: Any) -> DeviceCondition:
+    """The truck's condition with a breakdown that nobody has cleared; `values` were measured before it or later."""
+    at = NOW + timedelta(minutes=10 if later else -10)
+    latest = Latest("truck", "truck-01", {name: FieldValue(value, at) for name, value in values.items()}, at, at)
+    origin = RecordOrigin("truck", "truck-01", "b", 1, NOW, NOW)
+    event = EventRecord(origin, "breakdown", "raised", {"fault_codes": list(codes)} if codes else {})
+    return condition_of(CITY.devices["truck-01"], latest, "online", {"breakdown": event})
+
+
+def test_a_breakdown_ends_when_later_readings_report_none_of_its_codes() -> None:
+    """A tracker that has restarted does not clear what it had raised."""
+    assert broken_down("P0217", later=True, fault_codes="[]", ignition=True).state == "on_route"
+    assert broken_down("P0217", later=True, fault_codes='["P0217"]').state == "broken"
+    assert broken_down("P0217", later=False, fault_codes="[]", ignition=True).state == "broken"
+
+
+def test_a_breakdown_without_codes_stays_until_it_is_cleared() -> None:
+    condition = broken_down(later=True, fault_codes="[]", ignition=True)
+    assert (condition.state, condition.reason, condition.detail) == ("broken", "breakdown_event", "")
