@@ -18,23 +18,28 @@ from grafana.dashboards.dumping import DUMPING
 from grafana.dashboards.fleet import FLEET
 from grafana.dashboards.platform import DEAD_SHARE_PCT, PLATFORM_HEALTH
 from grafana.dashboards.wifi import WIFI
-from grafana.influxql import Condition, Select, at_least, call, differs, equals, plain, recent
+from grafana.influxql import Select, at_least, call, differs, equals, plain, recent
 from grafana.measurements import DEVICE_STATE, DUMPING_CASE, PLATFORM
-from grafana.queries import NOW, NOW_METRICS
+from grafana.messages import names_of_sites
+from grafana.queries import NOW, NOW_PLATFORM
 from grafana.theme import LAG_ALARM_S
 
 FOLDER_UID: Final = "kota-id"
 EXPRESSION: Final = "__expr__"
-_WHERE: Final = ("city", "device", "kelurahan", "site")
+GRAFANA_VERSION: Final = "12.4.2"
+"""The version for which files are built unless another one is named; that of `docker-compose.yml`."""
+
+_DEVICE: Final = ("city", "device", "kelurahan", "label", "site")
 
 Team = Literal["dispatch", "network"]
-Meaning = Literal["OK", "NoData", "Alerting", "Error"]
+Meaning = Literal["OK", "NoData", "Alerting", "Error", "KeepLast"]
 
 
 class Rule(msgspec.Struct, frozen=True):
     """One alert rule. It has an instance per series of its query, which fires while the last value exceeds `above`.
 
-    `every`: evaluation interval. `pending`: pending period. `keep`: how long it keeps firing after recovery.
+    `every`: evaluation interval. `pending`: pending period. `keep`: how long it keeps firing after recovery. `link` and
+    `picture`: paths of the console.
     """
 
     key: str
@@ -50,43 +55,56 @@ class Rule(msgspec.Struct, frozen=True):
     dashboard: DashboardSpec
     panel: str
     window_s: int = 900
+    link: str = "/"
+    picture: str = ""
 
 
-def _flag(kind: str, flag: str) -> Select:
-    """The last value of a flag, per device of a kind; the zero of a recovered device resolves its alert."""
-    return Select((call("last", flag).alias(flag),), DEVICE_STATE, (equals("kind", kind), NOW), by=_WHERE)
+def _flag(flag: str, kind: str) -> Select:
+    """The last value of a flag, per device of a kind; the zero of a recovered device resolves its alert.
+
+    Devices without trouble are instances as well: no answer then means that nothing is known, and not that all is well.
+    """
+    return Select((call("last", flag).alias(flag),), DEVICE_STATE, (equals("kind", kind), NOW), by=_DEVICE)
 
 
 def _silent() -> Select:
-    """The flag `silent` of devices that have reported before; a device that was never installed does not alert."""
-    heard: tuple[Condition, ...] = (at_least("severity", 0),)
+    """The flag `silent` of devices that have reported before; a device that was never installed does not alert.
+
+    Hotspots are left out: one that is silent is down, and has its own rule.
+    """
+    by = (*_DEVICE, "kind")
     columns = (call("last", "silent").alias("silent"), *plain("severity"))
-    latest = Select(columns, DEVICE_STATE, (NOW,), by=(*_WHERE, "kind"))
-    return Select(plain("silent"), latest, heard, by=(*_WHERE, "kind"))
+    latest = Select(columns, DEVICE_STATE, (differs("kind", "ap"), NOW), by=by)
+    return Select(plain("silent"), latest, (at_least("severity", 0),), by=by)
 
 
-# Where rules about devices get no answer at all, nothing of any device is known: that is one fault, and the rule about
-# lag speaks of it. Eight alarms for it would bury the one that says what is wrong. The same for errors.
-_ONE_FAULT: Final[Meaning] = "OK"
+# Where rules about devices get no answer, nothing of any device is known, and what was wrong is still wrong: alarms
+# stay as they are. The rule about lag says that nothing is known. Eight alarms for it would bury that one.
+_ONE_FAULT: Final[Meaning] = "KeepLast"
+_KEEPS_LAST_SINCE: Final = 11
+"""First major version of Grafana with `KeepLast`; an older one refuses to start with it."""
+
+_DEVICE_PAGE: Final = "/device/{{ .Labels.device }}"
 
 RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "fire",
-        _flag("bin", "fire"),
+        _flag("fire", "bin"),
         above=0,
         every="1m",
         pending="0s",  # a fire does not wait
         keep="5m",
         no_data=_ONE_FAULT,
-        on_error="Error",  # whoever relies on this rule must hear that it cannot see
+        on_error=_ONE_FAULT,
         team="dispatch",
         severity="critical",
         dashboard=DISPATCH,
         panel="dispatch.worst",
+        link=_DEVICE_PAGE,
     ),
     Rule(
         "overflow",
-        _flag("bin", "overflow"),
+        _flag("overflow", "bin"),
         above=0,
         every="5m",
         pending="30m",  # a truck may be there already, and sensors see an open lid as full
@@ -97,10 +115,11 @@ RULES: Final[tuple[Rule, ...]] = (
         severity="warning",
         dashboard=DISPATCH,
         panel="dispatch.worst",
+        link=_DEVICE_PAGE,
     ),
     Rule(
         "breakdown",
-        _flag("truck", "broken"),
+        _flag("broken", "truck"),
         above=0,
         every="1m",
         pending="1m",
@@ -111,6 +130,7 @@ RULES: Final[tuple[Rule, ...]] = (
         severity="critical",
         dashboard=FLEET,
         panel="fleet.timeline",
+        link=_DEVICE_PAGE,
     ),
     Rule(
         "silent",
@@ -125,10 +145,11 @@ RULES: Final[tuple[Rule, ...]] = (
         severity="warning",
         dashboard=PLATFORM_HEALTH,
         panel="platform.silent_devices",
+        link=_DEVICE_PAGE,
     ),
     Rule(
         "hotspot",
-        _flag("ap", "down"),
+        _flag("down", "ap"),
         above=0,
         every="1m",
         pending="5m",  # a restart takes three
@@ -139,6 +160,7 @@ RULES: Final[tuple[Rule, ...]] = (
         severity="warning",
         dashboard=WIFI,
         panel="wifi.history",
+        link=_DEVICE_PAGE,
     ),
     Rule(
         "dumping",
@@ -159,21 +181,24 @@ RULES: Final[tuple[Rule, ...]] = (
         severity="warning",
         dashboard=DUMPING,
         panel="dumping.evidence",
+        link="/dumping",
+        picture="/dumping?site={{ .Labels.site }}",
         window_s=7 * 86_400,
     ),
     Rule(
         "lag",
-        Select((call("last", "live_lag_s").alias("live_lag_s"),), PLATFORM, (NOW_METRICS,), by=("city", "service")),
+        Select((call("last", "live_lag_s").alias("live_lag_s"),), PLATFORM, (NOW_PLATFORM,), by=("city", "service")),
         above=LAG_ALARM_S,
         every="1m",
         pending="2m",
         keep="5m",
-        no_data="Alerting",  # ingest that says nothing for five minutes is down
+        no_data="Alerting",  # ingest that says nothing for a minute is down
         on_error="Alerting",  # so is a database that does not answer
         team="network",
         severity="critical",
         dashboard=PLATFORM_HEALTH,
         panel="platform.lag",
+        link="/system",
         window_s=300,
     ),
     Rule(
@@ -194,25 +219,28 @@ RULES: Final[tuple[Rule, ...]] = (
         severity="warning",
         dashboard=PLATFORM_HEALTH,
         panel="platform.dead",
+        link="/system",
     ),
 )
 
 
-def rule_groups(context: DashboardContext, rules: Sequence[Rule] = RULES) -> list[dict[str, Any]]:
-    """The rules in the form of provisioning files: one group per evaluation interval."""
+def rule_groups(
+    context: DashboardContext, rules: Sequence[Rule] = RULES, *, grafana: str = GRAFANA_VERSION
+) -> list[dict[str, Any]]:
+    """The rules in the form of provisioning files: one group per evaluation interval. `grafana`: its version."""
     return [
         {
             "orgId": 1,
             "name": f"kota-{every}",
             "folder": context.t("common.folder"),
             "interval": every,
-            "rules": [rule_of(rule, context) for rule in rules if rule.every == every],
+            "rules": [rule_of(rule, context, grafana) for rule in rules if rule.every == every],
         }
         for every in sorted({rule.every for rule in rules})
     ]
 
 
-def rule_of(rule: Rule, context: DashboardContext) -> dict[str, Any]:
+def rule_of(rule: Rule, context: DashboardContext, grafana: str = GRAFANA_VERSION) -> dict[str, Any]:
     """One rule as JSON. It links to the dashboard in the context's language; its texts are in both languages."""
     dashboard_uid = rule.dashboard.uid(context.lang)
     panel_id = panel_ids(rule.dashboard, context)[context.t(f"{rule.panel}.title")]
@@ -224,13 +252,14 @@ def rule_of(rule: Rule, context: DashboardContext) -> dict[str, Any]:
         "dashboardUid": dashboard_uid,
         "dasboardUid": dashboard_uid,  # as Grafana 9 spells it
         "panelId": panel_id,
-        "noDataState": rule.no_data,
-        "execErrState": rule.on_error,
+        "noDataState": _meaning(rule.no_data, grafana),
+        "execErrState": _meaning(rule.on_error, grafana),
         "for": rule.pending,
         "keepFiringFor": rule.keep,
         "annotations": {
-            **_texts(rule.key),
-            "console": context.public_url,
+            **_texts(rule, context),
+            "link": context.public_url + rule.link,
+            **({"picture": context.public_url + rule.picture} if rule.picture else {}),
             "__dashboardUid__": dashboard_uid,
             "__panelId__": str(panel_id),
         },
@@ -239,14 +268,21 @@ def rule_of(rule: Rule, context: DashboardContext) -> dict[str, Any]:
     }
 
 
-def _texts(key: str) -> dict[str, str]:
+def _meaning(meaning: Meaning, grafana: str) -> Meaning:
+    """The state for no data or an error; without `KeepLast`, alarms that are on end while the database is away."""
+    major = grafana.split(".", maxsplit=1)[0]
+    knows = not major.isdigit() or int(major) >= _KEEPS_LAST_SINCE
+    return meaning if knows or meaning != "KeepLast" else "OK"
+
+
+def _texts(rule: Rule, context: DashboardContext) -> dict[str, str]:
     """Summary and instructions in both languages. Labels use the template form without `$`."""
-    labels = {name: f"{{{{ .Labels.{name} }}}}" for name in ("device", "kelurahan", "site")}
+    values = {"label": "{{ .Labels.label }}", "site": names_of_sites(context.city, "site")}
     texts = {}
     for lang in LANGS:
         ending = "" if lang == DEFAULT_LANG else f"_{lang}"
-        texts[f"summary{ending}"] = DASHBOARD_TEXTS.text(f"alerts.{key}.summary", lang, **labels)
-        texts[f"description{ending}"] = DASHBOARD_TEXTS.text(f"alerts.{key}.todo", lang)
+        texts[f"summary{ending}"] = DASHBOARD_TEXTS.text(f"alerts.{rule.key}.summary", lang, **values)
+        texts[f"description{ending}"] = DASHBOARD_TEXTS.text(f"alerts.{rule.key}.todo", lang)
     return texts
 
 

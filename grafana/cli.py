@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from city.errors import ConfigError
 from city.i18n.catalogue import DEFAULT_LANG
 from city.inventory.loader import load_city
@@ -20,7 +22,7 @@ from city.runtime.settings import Settings
 from city.storage.atomic_files import replace_file
 from grafana.context import PUBLIC_URL, DashboardContext
 from grafana.provision import FOLDER, ProvisioningOptions, files, write
-from grafana.remote import Outcome, Part, compare, connect, push
+from grafana.remote import Outcome, Part, compare, connect, push, version_of
 from grafana.remote_alerts import alert_parts
 from grafana.remote_dashboards import dashboard_parts, datasource_part, folder_parts
 from ingest.store.influx.setup_plan import account_name
@@ -38,7 +40,7 @@ def run(argv: list[str]) -> int:
         return _write_keys(settings, args.out)
     city = load_city(city_folder(settings.city))
     options = ProvisioningOptions(
-        settings.public_url or PUBLIC_URL, args.tiles, args.dispatch_email, args.network_email
+        settings.public_url or PUBLIC_URL, args.tiles, args.dispatch_email, args.network_email, args.grafana_version
     )
     if args.action == "build":
         folder = args.out or FOLDER
@@ -71,6 +73,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--dispatch-email", default=defaults.dispatch_email, metavar="ADDRESS", help="Gets alerts.")
     parser.add_argument("--network-email", default=defaults.network_email, metavar="ADDRESS", help="Gets alerts.")
+    parser.add_argument(
+        "--grafana-version",
+        default=defaults.grafana_version,
+        metavar="VERSION",
+        help="Version that build writes for; before 11, alarms end while the database is away.",
+    )
     parser.add_argument("--grafana-url", default="http://127.0.0.1:3000", metavar="URL", help="Address of Grafana.")
     parser.add_argument("--grafana-token", default="", metavar="TOKEN", help=f"Instead of {TOKEN_VARIABLE}.")
     parser.add_argument("--json", action="store_true", help="One JSON document (push, check).")
@@ -100,6 +108,7 @@ def _parts(args: argparse.Namespace, settings: Settings, city: City, options: Pr
         ConfigError: The token is missing or refused.
     """
     api = connect(args.grafana_url, args.grafana_token or os.environ.get(TOKEN_VARIABLE, ""))
+    options = msgspec.structs.replace(options, grafana_version=version_of(api, options.grafana_version))
     context = DashboardContext(DEFAULT_LANG, city, options.public_url, options.tiles)
     return [
         *folder_parts(api),

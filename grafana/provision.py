@@ -11,10 +11,11 @@ import yaml
 
 from city.i18n.catalogue import DASHBOARD_TEXTS, LANGS
 from city.inventory.model import City
-from grafana.alerts import rule_groups
+from grafana.alerts import GRAFANA_VERSION, rule_groups
 from grafana.context import DATASOURCE_TYPE, DATASOURCE_UID, PUBLIC_URL, DashboardContext
 from grafana.dashboard import build, to_json
 from grafana.dashboards import DASHBOARDS
+from grafana.messages import MESSAGE, SUBJECT, TEMPLATE, template
 
 FOLDER: Final = Path(__file__).parent / "provisioning"
 """The committed files; Grafana's `GF_PATHS_PROVISIONING` names this folder."""
@@ -33,6 +34,7 @@ class ProvisioningOptions(msgspec.Struct, frozen=True):
     tiles: str = ""
     dispatch_email: str = "sanitasi@localhost"
     network_email: str = "jaringan@localhost"
+    grafana_version: str = GRAFANA_VERSION
 
 
 _DEFAULTS: Final = ProvisioningOptions()
@@ -44,8 +46,11 @@ def files(city: City, options: ProvisioningOptions = _DEFAULTS) -> dict[str, str
     contents = {
         "datasources/kota.yaml": _yaml({"apiVersion": 1, "datasources": [datasource_file()]}),
         "dashboards/kota.yaml": _yaml({"apiVersion": 1, "providers": [_provider(context) for context in contexts]}),
-        "alerting/rules.yaml": _yaml({"apiVersion": 1, "groups": rule_groups(contexts[0])}),
+        "alerting/rules.yaml": _yaml(
+            {"apiVersion": 1, "groups": rule_groups(contexts[0], grafana=options.grafana_version)}
+        ),
         "alerting/contact-points.yaml": _yaml({"apiVersion": 1, "contactPoints": _contact_files(options)}),
+        "alerting/templates.yaml": _yaml({"apiVersion": 1, "templates": [{"orgId": 1, **message_template(city)}]}),
         "alerting/policies.yaml": _yaml({"apiVersion": 1, "policies": [{"orgId": 1, **policy()}]}),
         "alerting/mute-timings.yaml": _yaml({"apiVersion": 1, "muteTimes": [{"orgId": 1, **night(city)}]}),
     }
@@ -114,10 +119,16 @@ def folders() -> dict[str, str]:
 def contact_points(options: ProvisioningOptions) -> list[dict[str, Any]]:
     """The contact points. The default addresses reach nobody."""
     given = {_DISPATCH: options.dispatch_email, _NETWORK: options.network_email}
+    texts = {"subject": SUBJECT, "message": MESSAGE}
     return [
-        {"uid": name, "name": name, "type": "email", "settings": {"addresses": address, "singleEmail": True}}
+        {"uid": name, "name": name, "type": "email", "settings": {"addresses": address, "singleEmail": True, **texts}}
         for name, address in given.items()
     ]
+
+
+def message_template(city: City) -> dict[str, str]:
+    """The templates of subjects and messages."""
+    return {"name": TEMPLATE, "template": template(city)}
 
 
 def _contact_files(options: ProvisioningOptions) -> list[dict[str, Any]]:
@@ -144,12 +155,22 @@ def policy() -> dict[str, Any]:
 
 
 def routes() -> list[dict[str, Any]]:
-    """The routes below the root policy."""
+    """The routes below the root policy. Matchers are in the order of their names, as Grafana returns them.
+
+    A critical alert is a group of its own, so that it does not wait for the next message of another one.
+    """
     return [
+        {
+            "receiver": _DISPATCH,
+            "object_matchers": [["severity", "=", "critical"], ["team", "=", "dispatch"]],
+            "group_by": ["alertname", "device"],
+            "group_wait": "10s",
+            "group_interval": "1m",
+        },
         {"receiver": _DISPATCH, "object_matchers": [["team", "=", "dispatch"]]},
         {
             "receiver": _NETWORK,
-            "object_matchers": [["team", "=", "network"], ["severity", "=", "warning"]],
+            "object_matchers": [["severity", "=", "warning"], ["team", "=", "network"]],
             "mute_time_intervals": [_NIGHT],
         },
         {"receiver": _NETWORK, "object_matchers": [["team", "=", "network"]]},

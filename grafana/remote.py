@@ -17,6 +17,9 @@ TIMEOUT_S: Final = 20.0
 _NOT_FOUND: Final = 404
 _REFUSED: Final = (401, 403)
 _CONFLICT: Final = (409, 412)
+_SERVER_ERROR: Final = 500
+_RULE_MISSING: Final = "could not find alert rule"
+"""What older versions answer with status 500 instead of 404."""
 
 
 class UnsupportedError(KotaError):
@@ -55,6 +58,11 @@ def connect(url: str, token: str) -> Any:  # noqa: ANN401 - the client has no ty
     return api
 
 
+def version_of(api: Any, default: str) -> str:  # noqa: ANN401 - the client has no types
+    """The version of a Grafana, such as `12.4.2`; the default if it is set to keep it secret."""
+    return str((call_api(api.health.check) or {}).get("version") or default)
+
+
 def call_api(call: Callable[[], T]) -> T:
     """The result of an API call, with the client's errors translated.
 
@@ -68,7 +76,8 @@ def call_api(call: Callable[[], T]) -> T:
     except GrafanaException as exc:
         if exc.status_code in _REFUSED:
             raise ConfigError(f"grafana answers {exc.status_code}: the token may not do this") from exc
-        if exc.status_code == _NOT_FOUND:
+        is_missing_rule = exc.status_code == _SERVER_ERROR and _RULE_MISSING in str(exc.message)
+        if exc.status_code == _NOT_FOUND or is_missing_rule:
             raise UnsupportedError("this Grafana does not know it") from exc
         if exc.status_code in _CONFLICT:
             raise UnsupportedError(f"kept by somebody else, by provisioning files for instance: {exc.message}") from exc

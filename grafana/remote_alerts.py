@@ -12,19 +12,20 @@ from typing import Any, Final
 from city.inventory.model import City
 from grafana.alerts import FOLDER_UID, rule_groups
 from grafana.context import DashboardContext
-from grafana.provision import ProvisioningOptions, contact_points, night, routes
+from grafana.provision import ProvisioningOptions, contact_points, message_template, night, routes
 from grafana.remote import Part, UnsupportedError, call_api, diff, get_or_none
 from grafana.remote_dashboards import Api
 
 _DURATION: Final = re.compile(r"(\d+)(h|m|s)")
 _UNITS_S: Final = {"h": 3600, "m": 60, "s": 1}
-_SAME_NAME: Final = ("uid", "title", "condition", "noDataState", "execErrState", "annotations", "labels", "isPaused")
+_SAME_NAME: Final = ("uid", "title", "condition", "noDataState", "execErrState", "annotations", "labels")
 
 
 def alert_parts(api: Api, city: City, context: DashboardContext, options: ProvisioningOptions) -> list[Part]:
-    """Contact points, mute timing, routes and rules, in the order of their dependencies."""
-    groups = rule_groups(context)
+    """Message templates, contact points, mute timing, routes and rules, in the order of their dependencies."""
+    groups = rule_groups(context, grafana=options.grafana_version)
     return [
+        _template(api, message_template(city)),
         *(_contact_point(api, point) for point in contact_points(options)),
         _mute_timing(api, night(city)),
         _routes(api, routes()),
@@ -36,6 +37,20 @@ def alert_parts(api: Api, city: City, context: DashboardContext, options: Provis
 def seconds(duration: str) -> int:
     """A duration such as `1h5m0s`, in seconds; Grafana versions write equal durations differently."""
     return sum(int(number) * _UNITS_S[unit] for number, unit in _DURATION.findall(duration))
+
+
+def _template(api: Api, ours: dict[str, str]) -> Part:
+    name, text = ours["name"], ours["template"]
+
+    def differs() -> str:
+        theirs = get_or_none(lambda: api.alertingprovisioning.get_template(name))
+        # Grafana cuts blanks at both ends.
+        return "missing" if theirs is None else diff({"template": text.strip()}, theirs)
+
+    def apply() -> None:
+        call_api(lambda: api.alertingprovisioning.create_or_update_template(name, {"template": text.strip()}))
+
+    return Part(f"message template {name}", differs, apply)
 
 
 def _contact_point(api: Api, ours: dict[str, Any]) -> Part:
@@ -79,7 +94,7 @@ def _routes(api: Api, ours: Sequence[dict[str, Any]]) -> Part:
 
     def differs() -> str:
         theirs = [route for route in tree().get("routes") or [] if route.get("receiver") in receivers]
-        same = len(theirs) == len(ours) and not any(diff(o, t) for o, t in zip(ours, theirs, strict=True))
+        same = [comparable_route(route) for route in ours] == [comparable_route(route) for route in theirs]
         return "" if same else "routes"
 
     def apply() -> None:
@@ -92,6 +107,17 @@ def _routes(api: Api, ours: Sequence[dict[str, Any]]) -> Part:
     return Part("notification routes", differs, apply)
 
 
+def comparable_route(route: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of a route that are compared. Grafana sorts matchers and writes durations in its own way."""
+    return {
+        "receiver": route.get("receiver"),
+        "matchers": sorted(route.get("object_matchers") or []),
+        "group by": route.get("group_by") or [],
+        "durations": [seconds(str(route.get(name) or "")) for name in ("group_wait", "group_interval")],
+        "muted": route.get("mute_time_intervals") or [],
+    }
+
+
 def _rule(api: Api, ours: dict[str, Any], group: str) -> Part:
     uid = ours["uid"]
 
@@ -101,7 +127,7 @@ def _rule(api: Api, ours: dict[str, Any], group: str) -> Part:
 
     def apply() -> None:
         body = {
-            **{name: ours[name] for name in (*_SAME_NAME, "data", "for")},
+            **{name: ours[name] for name in (*_SAME_NAME, "data", "for", "isPaused")},
             "keep_firing_for": ours["keepFiringFor"],
             "folderUID": FOLDER_UID,
             "ruleGroup": group,
@@ -116,11 +142,12 @@ def _rule(api: Api, ours: dict[str, Any], group: str) -> Part:
 
 
 def comparable_rule(rule: Mapping[str, Any], like: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The parts of a rule that are compared. Versions without `keep_firing_for` take that of `like`."""
+    """The parts of a rule that are compared. What an older version does not know is taken from `like`."""
     keep = rule.get("keep_firing_for", rule.get("keepFiringFor", (like or {}).get("keepFiringFor", "")))
     models = [part["model"] for part in rule.get("data", [])]
     return {
         **{name: rule.get(name) for name in _SAME_NAME},
+        "isPaused": rule.get("isPaused", (like or {}).get("isPaused")),
         "pending": seconds(str(rule.get("for", ""))),
         "keep firing": seconds(str(keep)),
         "queries": [[model.get(name) for name in ("query", "expression", "reducer")] for model in models],

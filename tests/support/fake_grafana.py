@@ -12,19 +12,38 @@ from urllib.parse import unquote
 
 TOKEN: Final = "token-of-a-test-grafana"  # noqa: S105
 _PROVISIONING: Final = "/api/v1/provisioning"
+_NO_RULE: Final = "could not find alert rule"
+_UNKNOWN_TO_9: Final = ("isPaused", "keep_firing_for")
+_DURATIONS: Final = ("for", "keep_firing_for")
+
+
+def _as_kept(policies: dict[str, Any]) -> dict[str, Any]:
+    """Notification policies as Grafana returns them: with the matchers of each route sorted by name."""
+    routes = [
+        {**route, "object_matchers": sorted(route["object_matchers"]), "provenance": "api"}
+        for route in policies["routes"]
+    ]
+    return {**policies, "routes": routes}
+
+
+def _duration(text: str) -> str:
+    """A duration as a rule's is returned: `10m` as `10m0s`."""
+    return f"{text}0s" if text.endswith("m") else text
 
 
 class FakeGrafana:
     """What it has been given, by path, and every request that changed something.
 
     `old` lacks the provisioning API of alerts, as before version 9.1. `files` keeps alert rules from provisioning
-    files, which the API may not change.
+    files, which the API may not change. Version 9.4 drops the fields of a rule that it does not know, refuses states
+    that it does not know, and answers 500 for a rule that it does not have.
     """
 
-    def __init__(self, *, old: bool = False, files: bool = False) -> None:
+    def __init__(self, *, old: bool = False, files: bool = False, version: str = "12.4.2") -> None:
         """Empty but for the root of notification policies, which every Grafana has."""
         self.old = old
         self.files = files
+        self.version = version
         self.kept: dict[str, Any] = {}
         self.policies: dict[str, Any] = {
             "receiver": "grafana-default-email",
@@ -39,6 +58,8 @@ class FakeGrafana:
             self.changes.append(f"{method} {path}")
         if path.startswith(_PROVISIONING):
             return self._alerting(method, path.removeprefix(_PROVISIONING), body)
+        if path == "/api/health":
+            return 200, {"database": "ok", "version": self.version}
         if path == "/api/folders" and method == "GET":
             return 200, []
         if path == "/api/dashboards/db":
@@ -63,7 +84,7 @@ class FakeGrafana:
         if self.files and method != "GET":
             return 409, {"message": "cannot change provenance from 'file' to 'api'"}
         if path == "/policies":
-            self.policies = self.policies if method == "GET" else body
+            self.policies = self.policies if method == "GET" else _as_kept(body)
             return 200, self.policies
         return self._group(method, path, body) if path.startswith("/folder/") else self._listed(method, path, body)
 
@@ -71,10 +92,23 @@ class FakeGrafana:
         if method == "GET" and path in ("/contact-points", "/mute-timings"):
             return 200, [value for name, value in self.kept.items() if name.startswith(f"{path}/")]
         if method == "GET":
-            return self._kept(path)
+            is_missing_rule = path.startswith("/alert-rules/") and path not in self.kept
+            return (500, {"message": _NO_RULE}) if is_missing_rule and self._is_9 else self._kept(path)
+        if path.startswith("/templates/"):
+            self.kept[path] = {"name": path.rsplit("/", 1)[1], **body, "provenance": "api"}
+            return 202, self.kept[path]
+        if path.startswith("/alert-rules"):
+            if self._is_9 and "KeepLast" in (body["noDataState"], body["execErrState"]):
+                return 400, {"message": "unknown state: KeepLast"}
+            body = {key: value for key, value in body.items() if not (self._is_9 and key in _UNKNOWN_TO_9)}
+            body = {key: _duration(value) if key in _DURATIONS else value for key, value in body.items()}
         name = body.get("uid") or body["name"]
         self.kept[path if path.endswith(f"/{name}") else f"{path}/{name}"] = body
         return 200, body
+
+    @property
+    def _is_9(self) -> bool:
+        return self.version.startswith("9.")
 
     def _group(self, method: str, path: str, body: Any) -> tuple[int, Any]:
         name = path.rsplit("/", 1)[1]

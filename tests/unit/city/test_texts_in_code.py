@@ -29,6 +29,7 @@ from grafana.columns import COLUMN_STYLES
 from grafana.context import DashboardContext
 from grafana.dashboard import build
 from grafana.dashboards import DASHBOARDS
+from grafana.messages import WORDS
 from ingest.decoding.drafting.proposals import REASONS as DRAFT_REASONS
 from ingest.store import records
 from ingest.store.parked.quarantine import UnknownDeviceState
@@ -221,8 +222,9 @@ def test_dashboards_and_rules_show_every_text_of_theirs() -> None:
     rule_groups(context)
     rules = {f"alerts.{rule.key}.{part}" for rule in RULES for part in ("title", "summary", "todo")}
     spans = {f"common.{unit}" for unit in ("minutes", "hours", "days")}
+    messages = {f"messages.{name}" for name in WORDS}
     columns = {f"fields.{name}" for name, style in COLUMN_STYLES.items() if not style.hidden}
-    assert context.asked | rules | spans | columns | {"kiosk.user"} == set(DASHBOARD_TEXTS)
+    assert context.asked | rules | spans | messages | columns | {"kiosk.user"} == set(DASHBOARD_TEXTS)
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,39 @@ def test_second_push_changes_nothing(grafana: FakeGrafana, tmp_path: Path) -> No
     assert grafana.changes == []
 
 
+@pytest.mark.parametrize("version", ["9.4.7", "12.4.2"])
+def test_idempotent_in_old_and_new(tmp_path: Path, version: str) -> None:
+    """9.4 drops unknown fields of a rule and answers 500 for a missing one; all versions sort matchers."""
+    with fake_grafana(FakeGrafana(version=version)) as grafana:
+        assert ask("push", grafana, tmp_path) == 0
+        assert sum(path.startswith("/alert-rules/") for path in grafana.kept) == 8
+        grafana.changes.clear()
+        assert ask("check", grafana, tmp_path) == 0
+        assert ask("push", grafana, tmp_path) == 0
+        assert grafana.changes == []
+
+
+def test_a_server_error_is_not_a_missing_rule(grafana: FakeGrafana, tmp_path: Path) -> None:
+    """Only the words of the old versions mean that a rule is missing."""
+    answer = grafana.answer
+
+    def failing(method: str, path: str, body: object) -> tuple[int, object]:
+        return (500, {"message": "database is locked"}) if "/alert-rules/" in path else answer(method, path, body)
+
+    grafana.answer = failing  # type: ignore[method-assign]
+    with pytest.raises(RetryLaterError, match="database is locked"):
+        ask("push", grafana, tmp_path)
+
+
+def test_alarms_keep_their_state_where_grafana_can(tmp_path: Path) -> None:
+    """A rule about devices keeps its alarms while the database is away; version 9.4 has no such state."""
+    for version, state in (("9.4.7", "OK"), ("12.4.2", "KeepLast")):
+        with fake_grafana(FakeGrafana(version=version)) as grafana:
+            ask("push", grafana, tmp_path)
+            rule = grafana.kept["/alert-rules/kota-fire"]
+            assert (rule["noDataState"], rule["execErrState"]) == (state, state)
+
+
 def test_check_after_push(grafana: FakeGrafana, tmp_path: Path) -> None:
     """What has been pushed is as wanted."""
     ask("push", grafana, tmp_path)
@@ -86,7 +119,7 @@ def test_routes_of_others_stay(grafana: FakeGrafana, tmp_path: Path) -> None:
     ask("push", grafana, tmp_path)
     assert grafana.policies["receiver"] == "grafana-default-email"
     assert [route["receiver"] for route in grafana.policies["routes"]][-1] == "city-hall"
-    assert len(grafana.policies["routes"]) == 4
+    assert len(grafana.policies["routes"]) == 5
 
 
 def test_password_is_not_public(grafana: FakeGrafana, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
