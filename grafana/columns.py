@@ -13,9 +13,14 @@ from grafana.theme import (
     BAD,
     BUSY_STEPS,
     CALM,
+    CALM_STEPS,
+    COUNT_BAD_STEPS,
+    COUNT_GOOD_STEPS,
+    COUNT_WARN_STEPS,
     FILL_STEPS,
     FUEL_STEPS,
     GOOD,
+    GOOD_STEPS,
     LATENCY_STEPS,
     LOSS_STEPS,
     UNKNOWN,
@@ -55,6 +60,11 @@ STATE_COLOURS: Final[dict[str, dict[str, str]]] = {
 
 VERDICT_COLOURS: Final = {"none": WARN, "confirmed": GOOD, "rejected": BAD, "merged": UNKNOWN}
 
+FLAG: Final = "flag"
+"""The kind of states that are 1 (works) and 0 (does not)."""
+
+FLAG_COLOURS: Final = {"1": GOOD, "0": BAD}
+
 LEVEL_COLOURS: Final = {"-1": UNKNOWN, "0": GOOD, "1": WARN, "2": BAD}
 
 
@@ -66,7 +76,17 @@ class ColumnStyle(msgspec.Struct, frozen=True):
     cell: CellType = ""
     steps: Steps = ()
     mapping: Literal[
-        "", "state", "reasons", "types", "kinds", "kelurahan", "site", "waste_kind", "verdicts", "reject_reasons"
+        "",
+        "state",
+        "reasons",
+        "types",
+        "kinds",
+        "kelurahan",
+        "site",
+        "waste_kind",
+        "verdicts",
+        "reject_reasons",
+        "services",
     ] = ""
     width: int = 0
     hidden: bool = False
@@ -92,7 +112,7 @@ COLUMN_STYLES: Final[dict[str, ColumnStyle]] = {
     "heard_at": ColumnStyle(unit="dateTimeFromNow", width=120),
     "fix_at": ColumnStyle(unit="dateTimeFromNow", width=120),
     "trip_since": ColumnStyle(unit="time:DD/MM HH:mm", width=110),
-    "trip_km": ColumnStyle(unit="lengthkm", decimals=1, width=90),
+    "trip_km": ColumnStyle(unit="suffix: km", decimals=1, width=90),
     "fill_pct": ColumnStyle(unit="percent", decimals=0, cell="gauge", steps=FILL_STEPS, width=150),
     "fuel_pct": ColumnStyle(unit="percent", decimals=0, cell="gauge", steps=FUEL_STEPS, width=150),
     "load_kg": ColumnStyle(unit="masskg", decimals=0, width=90),
@@ -101,15 +121,15 @@ COLUMN_STYLES: Final[dict[str, ColumnStyle]] = {
     "latency_ms": ColumnStyle(unit="ms", decimals=0, cell="color-text", steps=LATENCY_STEPS, width=110),
     "loss_pct": ColumnStyle(unit="percent", decimals=1, cell="color-text", steps=LOSS_STEPS, width=110),
     "channel_busy_pct": ColumnStyle(unit="percent", decimals=0, cell="color-text", steps=BUSY_STEPS, width=130),
-    "km": ColumnStyle(unit="lengthkm", decimals=0, cell="gauge", steps=((None, CALM),)),
-    "pto_h": ColumnStyle(decimals=1, cell="gauge", steps=((None, GOOD),)),
+    "km": ColumnStyle(unit="suffix: km", decimals=0, cell="gauge", steps=CALM_STEPS),
+    "pto_h": ColumnStyle(decimals=1, cell="gauge", steps=GOOD_STEPS),
     "cases": ColumnStyle(decimals=0, width=90),
-    "outside": ColumnStyle(decimals=0, cell="color-text", steps=((None, "text"), (1, BAD)), width=150),
+    "outside": ColumnStyle(decimals=0, cell="color-text", steps=COUNT_BAD_STEPS, width=150),
     "verdict": ColumnStyle(mapping="verdicts", cell="color-text", width=170),
     "why": ColumnStyle(mapping="reject_reasons", width=150),
-    "confirmed": ColumnStyle(decimals=0, cell="color-text", steps=((None, "text"), (1, GOOD)), width=150),
-    "rejected": ColumnStyle(decimals=0, cell="color-text", steps=((None, "text"), (1, BAD)), width=150),
-    "waiting": ColumnStyle(decimals=0, cell="color-text", steps=((None, "text"), (1, WARN)), width=170),
+    "confirmed": ColumnStyle(decimals=0, cell="color-text", steps=COUNT_GOOD_STEPS, width=150),
+    "rejected": ColumnStyle(decimals=0, cell="color-text", steps=COUNT_BAD_STEPS, width=150),
+    "waiting": ColumnStyle(decimals=0, cell="color-text", steps=COUNT_WARN_STEPS, width=170),
     "hours": ColumnStyle(width=120),
     "picture": ColumnStyle(cell="image", link="page", width=130),
     "page": ColumnStyle(hidden=True),
@@ -118,6 +138,9 @@ COLUMN_STYLES: Final[dict[str, ColumnStyle]] = {
     "lat_deg": ColumnStyle(hidden=True),
     "lon_deg": ColumnStyle(hidden=True),
     "severity": ColumnStyle(hidden=True),
+    "urgency": ColumnStyle(hidden=True),
+    "label": ColumnStyle(),
+    "service": ColumnStyle(mapping="services"),
     "fire": ColumnStyle(hidden=True),
 }
 
@@ -181,12 +204,12 @@ def _mappings(context: DashboardContext, mapping: str, kinds: Sequence[str]) -> 
 
 
 def state_map(context: DashboardContext, kinds: Sequence[str]) -> dashboard.ValueMap:
-    """A value mapping of the states of device kinds."""
+    """A value mapping of the states of device kinds, or of `FLAG`."""
     texts: dict[str, str] = {}
     colours: dict[str, str] = {}
     for kind in kinds:
-        texts |= context.codes(f"states.{kind}")
-        colours |= STATE_COLOURS[kind]
+        texts |= _flag_texts(context) if kind == FLAG else context.codes(f"states.{kind}")
+        colours |= FLAG_COLOURS if kind == FLAG else STATE_COLOURS[kind]
     return value_map(texts, colours)
 
 
@@ -197,7 +220,11 @@ def level_map(context: DashboardContext) -> dashboard.ValueMap:
 
 def flag_map(context: DashboardContext) -> dashboard.ValueMap:
     """A value mapping of 1 (works) and 0 (does not)."""
-    return value_map({"1": context.t("common.works"), "0": context.t("common.broken")}, {"1": GOOD, "0": BAD})
+    return value_map(_flag_texts(context), FLAG_COLOURS)
+
+
+def _flag_texts(context: DashboardContext) -> dict[str, str]:
+    return {"1": context.t("common.works"), "0": context.t("common.broken")}
 
 
 def _device_link(context: DashboardContext) -> dict[str, object]:

@@ -17,7 +17,7 @@ from grafana_foundation_sdk.models import common, dashboard, geomap
 from grafana.columns import column_overrides
 from grafana.context import DashboardContext
 from grafana.influxql import Select
-from grafana.panels import config_of, finish
+from grafana.panels import config_of, finish, sort_rows
 from grafana.targets import Target
 from grafana.theme import PLAIN_STEPS, UNKNOWN
 
@@ -31,7 +31,7 @@ _MAP_PX: Final = (900.0, 520.0)
 
 
 class Markers(msgspec.Struct, frozen=True):
-    """A layer of devices of a kind. `labelled`: with their names."""
+    """A layer of devices of a kind, with the column `urgency`, by which they are drawn. `labelled`: with names."""
 
     kind: str
     query: Select
@@ -59,6 +59,8 @@ def city_map(context: DashboardContext, key: str, layers: Sequence[Markers], *, 
     panel = finish(context, key, builder.build(), [Target(layer.query) for layer in layers], "table", PLAIN_STEPS)
     columns = dict.fromkeys(column.name for layer in layers for column in layer.query.columns)
     config_of(panel).overrides = column_overrides(context, ["Time", *columns], [layer.kind for layer in layers])
+    # Of devices at the same place, the one that is drawn last is seen: the worst.
+    panel.transformations = [sort_rows("urgency")]
     return panel
 
 
@@ -136,7 +138,7 @@ def _places(context: DashboardContext) -> common_builders.MapLayerOptions:
 def _markers(context: DashboardContext, index: int, markers: Markers, big: bool) -> common_builders.MapLayerOptions:  # noqa: FBT001
     style: dict[str, object] = {
         "color": {"field": "state", "fixed": UNKNOWN},
-        "opacity": 0.85,
+        "opacity": 1,
         "size": {"fixed": markers.size_px + (2 if big else 0), "min": 2, "max": 20},
         "symbol": {"mode": "fixed", "fixed": f"img/icons/marker/{SHAPES[markers.kind]}.svg"},
         "rotation": {"fixed": 0, "min": -360, "max": 360, "mode": "mod"},

@@ -14,23 +14,23 @@ from grafana_foundation_sdk.builders import timeseries as series_builders
 from grafana_foundation_sdk.models import common, dashboard
 from grafana_foundation_sdk.models.text import TextMode
 
-from city.i18n.catalogue import DASHBOARD_TEXTS
-from grafana.columns import column_overrides, override
+from grafana.columns import FLAG, column_overrides, override
 from grafana.context import DashboardContext, datasource
 from grafana.influxql import Select
 from grafana.targets import ResultFormat, Target, influx_targets
-from grafana.theme import CALM_STEPS, PLAIN_STEPS, Steps, thresholds
+from grafana.theme import CALM_STEPS, NO_VALUE, PLAIN_STEPS, Steps, thresholds
 
 Overrides = list[dashboard.DashboardFieldConfigSourceOverrides]
 SeriesStyles = Mapping[str, tuple[str, str]]
 """Name of a series in the query's result to (text key, colour)."""
 
-ORDER_ONLY: Final = ("severity", "fire")
+ORDER_ONLY: Final = ("severity", "urgency", "fire")
 """Columns that order rows and are hidden."""
 
-BIG_TITLE_PX: Final = 26
-BIG_VALUE_PX: Final = 84
-"""Text sizes in kiosk mode: 84 px on a 55-inch screen are 5 cm, readable from three metres and more."""
+LIST_TITLE_PX: Final = 26
+LIST_VALUE_PX: Final = 34
+"""Text sizes of the kiosk's list. The figures above it have none: Grafana then makes each as large as its tile allows,
+and cuts no text."""
 
 
 def stat(
@@ -44,7 +44,10 @@ def stat(
     mapping: dashboard.ValueMap | None = None,
     big: bool = False,
 ) -> dashboard.Panel:
-    """A stat panel of one number. `big`: for kiosk mode, with its name in large letters."""
+    """A stat panel of one number. `big`: for kiosk mode, with its name in large letters.
+
+    Without an answer of the query Grafana shows neither the name nor a value, so the text for it has both.
+    """
     builder = (
         stat_builders.Panel()
         .graph_mode(common.BigValueGraphMode.NONE)
@@ -53,8 +56,7 @@ def stat(
         .reduce_options(common_builders.ReduceDataOptions().calcs(["lastNotNull"]))
     )
     if big:
-        sizes = common_builders.VizTextDisplayOptions().title_size(BIG_TITLE_PX).value_size(BIG_VALUE_PX)
-        builder.text_mode(common.BigValueTextMode.VALUE_AND_NAME).text(sizes)
+        builder.text_mode(common.BigValueTextMode.VALUE_AND_NAME)
     panel = finish(context, key, builder.build(), [Target(query, context.t(f"{key}.title"))], "time_series", steps)
     defaults = defaults_of(panel)
     defaults.unit, defaults.decimals = unit, decimals
@@ -63,15 +65,28 @@ def stat(
         # Above the figure in large letters, not once more in the small ones of a heading.
         panel.title = ""
         defaults.display_name = context.t(f"{key}.title")
+        defaults.no_value = f"{defaults.display_name} {NO_VALUE}"
     return panel
 
 
 def stat_list(
-    context: DashboardContext, key: str, query: Select, shown: str, kinds: Sequence[str], limit: int
+    context: DashboardContext,
+    key: str,
+    queries: Sequence[Select],
+    shown: str,
+    kinds: Sequence[str],
+    limit: int,
 ) -> dashboard.Panel:
     """A stat panel with one row per result row, for kiosk mode: the text size of a table panel is fixed.
 
-    The column `shown` is a row's value; the other text columns are its heading.
+    Args:
+        context: Language, city and addresses.
+        key: Prefix of its text keys.
+        queries: The rows of the first come first, the most urgent at the top. The last has a row whenever data
+            comes in, so that an empty panel never says that all is well.
+        shown: The column that is a row's value; the other text columns are its heading.
+        kinds: Device kinds whose states the column `state` has, besides 1 (works) and 0 (does not).
+        limit: Number of rows.
     """
     builder = (
         stat_builders.Panel()
@@ -81,16 +96,16 @@ def stat_list(
         .text_mode(common.BigValueTextMode.VALUE_AND_NAME)
         .orientation(common.VizOrientation.HORIZONTAL)
         .reduce_options(common_builders.ReduceDataOptions().values(True).limit(limit).fields(f"/^{shown}$/"))
-        .text(common_builders.VizTextDisplayOptions().title_size(BIG_TITLE_PX).value_size(34))
+        .text(common_builders.VizTextDisplayOptions().title_size(LIST_TITLE_PX).value_size(LIST_VALUE_PX))
     )
-    panel = finish(context, key, builder.build(), [Target(query)], "table", PLAIN_STEPS)
-    columns = [column.name for column in query.columns]
+    panel = finish(context, key, builder.build(), [Target(query) for query in queries], "table", PLAIN_STEPS)
+    columns = list(dict.fromkeys(column.name for query in queries for column in query.columns))
     # A display name would take the place of the row's heading.
     config_of(panel).overrides = [
         _without(field, "displayName", "links", "custom.width", "custom.cellOptions")
-        for field in column_overrides(context, columns, kinds)
+        for field in column_overrides(context, columns, [*kinds, FLAG])
     ]
-    panel.transformations = [exclude_columns("Time")]
+    panel.transformations = [sort_rows("urgency", largest_first=True), exclude_columns("Time", "urgency")]
     return panel
 
 
@@ -119,6 +134,7 @@ def table(
     builder = table_builders.Panel().show_header(True).footer(common_builders.TableFooterOptions().show(False))
     builder.cell_height(common.TableCellHeight.LG if tall else common.TableCellHeight.SM)
     panel = finish(context, key, builder.build(), [Target(query)], "table", PLAIN_STEPS)
+    panel.description = f"{panel.description}\n\n{context.t('common.nothing')}"
     config_of(panel).overrides = column_overrides(context, columns, kinds)
     # By transformations, since a table itself can be ordered by what it shows only, and by one column.
     panel.transformations = [sort_rows(name.removeprefix("-"), largest_first=name[0] != "-") for name in order]
@@ -152,6 +168,8 @@ def time_series(
     )
     if bars:
         builder.stacking(common_builders.StackingConfig().mode(common.StackingMode.NORMAL).group("A"))
+    # A dashed line at zero would say nothing.
+    steps = [step for step in steps if step[0] != 0]
     if steps:
         dashed = common_builders.GraphThresholdsStyleConfig().mode(common.GraphThresholdsStyleMode.DASHED)
         builder.thresholds_style(dashed)
@@ -192,6 +210,7 @@ def bar_chart(
     panel = finish(context, key, builder.build(), [Target(query)], "table", PLAIN_STEPS)
     defaults = defaults_of(panel)
     defaults.unit, defaults.decimals, defaults.min_val = unit, 0, 0
+    defaults.no_value = context.t("common.none")
     config_of(panel).overrides = style_overrides(context, styles)
     panel.transformations = [exclude_columns("Time"), sort_rows(x)]
     return panel
@@ -218,9 +237,9 @@ def finish(
     panel.datasource = datasource()
     panel.targets = influx_targets(targets, result_format)
     defaults = defaults_of(panel)
-    own = f"{key}.none" in DASHBOARD_TEXTS
-    nothing = "common.nothing" if result_format == "table" else "common.none"
-    defaults.no_value = context.t(f"{key}.none" if own else nothing)
+    # It also stands in every empty cell of a table, which a sentence would fill.
+    is_chart = result_format == "time_series" and panel.type_val != "stat"
+    defaults.no_value = context.t("common.none") if is_chart else NO_VALUE
     defaults.thresholds = thresholds(steps)
     defaults.color = dashboard.FieldColor(mode=dashboard.FieldColorModeId.THRESHOLDS)
     return panel

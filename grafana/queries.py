@@ -29,6 +29,9 @@ NOW: Final = recent("15m")
 NOW_METRICS: Final = recent("5m")
 """Time range of current metrics, which are written at least once a minute."""
 
+NOW_PLATFORM: Final = recent("1m")
+"""Time range of the current state of ingest, which is written every ten seconds. It ends soon after ingest does."""
+
 KNOWN_PLACE: Final = at_least("lat_deg", -90)
 """Leaves out devices without a position, which a map would draw at latitude 0."""
 
@@ -42,7 +45,8 @@ def devices(
     conditions: tuple[Condition, ...] = (),
 ) -> Select:
     """The current state of devices of some kinds, a row each. `conditions` may read `severity` and `shown` columns."""
-    inner = tuple(name for name in shown if name not in (*_WHERE_TAGS, "kind"))
+    tags = (*_WHERE_TAGS, "kind", *(("label",) if "label" in shown else ()))
+    inner = tuple(name for name in shown if name not in tags)
     needed = dict.fromkeys((*inner, *(name for condition in conditions for name in condition.reads)))
     needed.pop("severity", None)
     of_kinds = one_of("kind", kinds)
@@ -50,7 +54,7 @@ def devices(
         (call("last", "severity").alias("severity"), *plain(*needed)),
         DEVICE_STATE,
         (of_kinds, NOW, *matches_variables(*filter_by)),
-        by=(*_WHERE_TAGS, "kind"),
+        by=tags,
     )
     return Select(plain(*shown), latest, conditions)
 
@@ -68,7 +72,23 @@ def city_sum(field_name: str, filter_by: tuple[Name, ...] = ("city", "kelurahan"
 
 def platform_now(field_name: str) -> Select:
     """The last value of a metric of ingest."""
-    return Select((call("last", field_name).alias(field_name),), PLATFORM, (NOW_METRICS, *matches_variables("city")))
+    return Select((call("last", field_name).alias(field_name),), PLATFORM, (NOW_PLATFORM, *matches_variables("city")))
+
+
+def data_age() -> Select:
+    """Age in seconds of the newest reading at the end of the dashboard's time range.
+
+    It grows when ingest stops, when no device is heard, and when nothing can be stored; the lag that ingest writes of
+    itself does not.
+    """
+    age = Term("$__to / 1000", ()) - call("last", "newest_at") / 1000
+    return Select((age.alias("age_s"),), PLATFORM, (IN_RANGE, *matches_variables("city")))
+
+
+def platform_answers() -> Select:
+    """One row while ingest writes: its connection to the broker as `state`, and its name."""
+    columns = (call("last", "connected").alias("state"), *plain("service"))
+    return Select(columns, PLATFORM, (NOW_PLATFORM, *matches_variables("city")))
 
 
 def platform_series(**terms: Term) -> Select:

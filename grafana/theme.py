@@ -19,21 +19,33 @@ CALM: Final = "semi-dark-blue"
 UNKNOWN: Final = "#8a949e"
 PLAIN: Final = "text"
 
-Steps = Sequence[tuple[float | None, str]]
-"""Threshold steps: (lower bound, colour); the first bound is None."""
+NO_VALUE: Final = "—"
+"""Stands for a value that is not there; with the first colour of its steps, which is grey."""
 
-CALM_STEPS: Final[Steps] = ((None, CALM),)
-PLAIN_STEPS: Final[Steps] = ((None, PLAIN),)
-GOOD_STEPS: Final[Steps] = ((None, UNKNOWN), (1, GOOD))
-ANY_IS_BAD: Final[Steps] = ((None, GOOD), (1, BAD))
-ANY_IS_WARN: Final[Steps] = ((None, GOOD), (1, WARN))
-FLAG_STEPS: Final[Steps] = ((None, BAD), (1, GOOD))
-FILL_STEPS: Final[Steps] = ((None, GOOD), (FILLING_PCT, WARN), (FULL_PCT, BAD))
-FUEL_STEPS: Final[Steps] = ((None, BAD), (15, WARN), (30, GOOD))
-BUSY_STEPS: Final[Steps] = ((None, GOOD), (BUSY_PCT, WARN), (90, BAD))
-LATENCY_STEPS: Final[Steps] = ((None, GOOD), (SLOW_MS, WARN), (2 * SLOW_MS, BAD))
-LOSS_STEPS: Final[Steps] = ((None, GOOD), (LOSSY_PCT, WARN), (2 * LOSSY_PCT, BAD))
-LAG_STEPS: Final[Steps] = ((None, GOOD), (30, WARN), (LAG_ALARM_S, BAD))
+Steps = Sequence[tuple[float | None, str]]
+"""Threshold steps: (lower bound, colour). The first bound is None; its colour is that of a value that is not there."""
+
+
+def _from_zero(*steps: tuple[float, str]) -> Steps:
+    """Steps whose first colour is grey, so that a missing value never looks like a good one."""
+    return ((None, UNKNOWN), *steps)
+
+
+CALM_STEPS: Final = _from_zero((0, CALM))
+PLAIN_STEPS: Final = _from_zero((0, PLAIN))
+GOOD_STEPS: Final = _from_zero((0, CALM), (1, GOOD))
+ANY_IS_BAD: Final = _from_zero((0, GOOD), (1, BAD))
+ANY_IS_WARN: Final = _from_zero((0, GOOD), (1, WARN))
+FLAG_STEPS: Final = _from_zero((0, BAD), (1, GOOD))
+FILL_STEPS: Final = _from_zero((0, GOOD), (FILLING_PCT, WARN), (FULL_PCT, BAD))
+FUEL_STEPS: Final = _from_zero((0, BAD), (15, WARN), (30, GOOD))
+BUSY_STEPS: Final = _from_zero((0, GOOD), (BUSY_PCT, WARN), (90, BAD))
+LATENCY_STEPS: Final = _from_zero((0, GOOD), (SLOW_MS, WARN), (2 * SLOW_MS, BAD))
+LOSS_STEPS: Final = _from_zero((0, GOOD), (LOSSY_PCT, WARN), (2 * LOSSY_PCT, BAD))
+LAG_STEPS: Final = _from_zero((0, GOOD), (30, WARN), (LAG_ALARM_S, BAD))
+COUNT_BAD_STEPS: Final = _from_zero((0, PLAIN), (1, BAD))
+COUNT_WARN_STEPS: Final = _from_zero((0, PLAIN), (1, WARN))
+COUNT_GOOD_STEPS: Final = _from_zero((0, PLAIN), (1, GOOD))
 
 
 def thresholds(steps: Steps) -> dashboard.ThresholdsConfig:

@@ -13,7 +13,7 @@ from grafana.influxql import at_least, differs
 from grafana.layout import Row, equal
 from grafana.maps import LATITUDE, LONGITUDE, Markers, city_map
 from grafana.panels import stat, stat_list
-from grafana.queries import KNOWN_PLACE, city_sum, devices, platform_now
+from grafana.queries import KNOWN_PLACE, city_sum, data_age, devices, platform_answers, platform_now
 from grafana.theme import ANY_IS_BAD, ANY_IS_WARN, CALM_STEPS, FLAG_STEPS, GOOD_STEPS, LAG_STEPS, Steps
 from grafana.variables import Name
 
@@ -23,11 +23,11 @@ _ALARMS_SHOWN: Final = 8
 _ALARM: Final = 2
 """Severity that needs action. Full bins have it too, but are many, so they are only counted."""
 
-_ON_MAP: Final = ("device", "name", "state", LATITUDE, LONGITUDE)
+_ON_MAP: Final = ("device", "name", "state", "urgency", LATITUDE, LONGITUDE)
 _BINS: Final = Markers("bin", devices(("bin",), *_ON_MAP, conditions=(KNOWN_PLACE,)), size_px=4)
 _APS: Final = Markers("ap", devices(("ap",), *_ON_MAP, conditions=(KNOWN_PLACE,)), size_px=5)
 _ALARMS: Final = devices(
-    _KINDS, "kind", "name", "kelurahan", "state", conditions=(at_least("severity", _ALARM), differs("state", "full"))
+    _KINDS, "label", "state", "urgency", conditions=(at_least("severity", _ALARM), differs("state", "full"))
 )
 
 
@@ -48,7 +48,7 @@ def _rows(context: DashboardContext) -> Sequence[Row]:
     metrics = [stat(context, key, city_sum(name, NAMES), steps=steps, big=True) for key, name, steps in _METRICS]
     silent = platform_now("devices_silent")
     health = [
-        stat(context, "command.lag", platform_now("live_lag_s"), steps=LAG_STEPS, unit="dthms", big=True),
+        stat(context, "command.lag", data_age(), steps=LAG_STEPS, unit="dthms", big=True),
         stat(context, "command.store", platform_now("store_ok"), steps=FLAG_STEPS, mapping=flag_map(context), big=True),
         stat(
             context,
@@ -61,7 +61,7 @@ def _rows(context: DashboardContext) -> Sequence[Row]:
         stat(context, "command.silent", silent, steps=ANY_IS_WARN, big=True),
     ]
     city = city_map(context, "command.map", [_BINS, _APS, TRUCKS_ON_MAP], big=True)
-    alarms = stat_list(context, "command.alarms", _ALARMS, "state", _KINDS, _ALARMS_SHOWN)
+    alarms = stat_list(context, "command.alarms", [_ALARMS, platform_answers()], "state", _KINDS, _ALARMS_SHOWN)
     return [
         equal(6, *metrics),
         [(13, [(17, city)]), (11, [(17, alarms)])],

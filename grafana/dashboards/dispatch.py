@@ -36,7 +36,7 @@ BINS_ON_MAP: Final = Markers(
     "bin",
     devices(
         ("bin",),
-        *("device", "name", "kelurahan", "state", "fill_pct", "reason", "heard_at", LATITUDE, LONGITUDE),
+        *("device", "name", "kelurahan", "state", "fill_pct", "reason", "heard_at", "urgency", LATITUDE, LONGITUDE),
         filter_by=NAMES,
         conditions=(KNOWN_PLACE,),
     ),
@@ -46,7 +46,7 @@ TRUCKS_ON_MAP: Final = Markers(
     "truck",
     devices(
         ("truck",),
-        *("device", "name", "state", "speed_kmh", "reason", "fix_at", LATITUDE, LONGITUDE),
+        *("device", "name", "state", "speed_kmh", "reason", "fix_at", "urgency", LATITUDE, LONGITUDE),
         conditions=(KNOWN_PLACE,),
     ),
     size_px=9,
@@ -54,14 +54,14 @@ TRUCKS_ON_MAP: Final = Markers(
 )
 _WORST: Final = devices(
     ("bin",),
-    *("device", "name", "kelurahan", "state", "fill_pct", "reason", "since", "heard_at", "fire"),
+    *("device", "name", "kelurahan", "state", "fill_pct", "reason", "since", "heard_at", "urgency"),
     filter_by=NAMES,
     conditions=(at_least("severity", 1),),
 )
 _TRUCKS: Final = devices(
     ("truck",),
     *("device", "name", "state", "fix_at", "speed_kmh", "trip_since", "trip_km", "fuel_pct", "reason", "detail"),
-    "severity",
+    "urgency",
 )
 _OPEN_CASES: Final = Select(
     plain("picture", "site_name", "kelurahan", "since", "hours", "page"),
@@ -107,10 +107,10 @@ def _rows(context: DashboardContext) -> Sequence[Row]:
                     (2, text_panel(context, "dispatch.legend")),
                 ],
             ),
-            (11, [(18, table(context, "dispatch.worst", _WORST, kinds=["bin"], order=["fill_pct", "fire"]))]),
+            (11, [(18, table(context, "dispatch.worst", _WORST, kinds=["bin"], order=["fill_pct", "urgency"]))]),
         ],
         [
-            (14, [(11, table(context, "dispatch.trucks", _TRUCKS, kinds=["truck"], order=["-name", "severity"]))]),
+            (14, [(11, table(context, "dispatch.trucks", _TRUCKS, kinds=["truck"], order=["-name", "urgency"]))]),
             (10, [(11, table(context, "dispatch.cases", _OPEN_CASES, order=["-since"], tall=True))]),
         ],
         equal(

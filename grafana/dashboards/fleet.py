@@ -29,7 +29,8 @@ _TROUBLES: Final = ("breakdown", "panic", "power_cut", "tamper", "harsh_braking"
 _PTO_H: Final = call("sum", "pto_sum") / call("sum", "pto_count") * call("count", "pto_count") * WINDOW_S / _HOUR_S
 _PER_TRUCK: Final = Select(
     (
-        (call("max", "odometer_km_max") - call("min", "odometer_km_min")).alias("km"),
+        # Not max() - min(): of that in a subquery, InfluxDB 2.7 answers rows without a value.
+        call("spread", "odometer_km_max").alias("km"),
         _PTO_H.alias("pto_h"),
         call("last", "fuel_pct_last").alias("fuel_pct"),
     ),
@@ -76,7 +77,7 @@ def _rows(context: DashboardContext) -> Sequence[Row]:
             stat(context, "fleet.broken", city_sum("trucks_broken", NAMES), steps=ANY_IS_BAD),
             stat(context, "fleet.silent", city_sum("trucks_silent", NAMES), steps=ANY_IS_WARN),
             stat(context, "fleet.breakdown_count", breakdowns, steps=ANY_IS_WARN),
-            stat(context, "fleet.distance", _total("km"), steps=CALM_STEPS, unit="lengthkm"),
+            stat(context, "fleet.distance", _total("km"), steps=CALM_STEPS, unit="suffix: km"),
             stat(context, "fleet.pto", _total("pto_h"), steps=GOOD_STEPS, unit=hours, decimals=1),
         ),
         [
@@ -106,7 +107,7 @@ def _rows(context: DashboardContext) -> Sequence[Row]:
             10,
             time_series(context, "fleet.fuel", [Target(_FUEL, "$tag_device")], unit="percent", limits=(0, 100)),
             bar_chart(
-                context, "fleet.distances", _distances(device), device, {"km": ("fields.km", CALM)}, unit="lengthkm"
+                context, "fleet.distances", _distances(device), device, {"km": ("fields.km", CALM)}, unit="suffix: km"
             ),
         ),
     ]

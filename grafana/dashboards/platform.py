@@ -13,9 +13,9 @@ from grafana.dashboard import DashboardSpec
 from grafana.influxql import Select, call, equals
 from grafana.layout import Row, equal
 from grafana.panels import SeriesStyles, stat, table, time_series
-from grafana.queries import devices, platform_now, platform_series
+from grafana.queries import data_age, devices, platform_now, platform_series
 from grafana.targets import Target
-from grafana.theme import ANY_IS_WARN, BAD, CALM, FLAG_STEPS, GOOD, LAG_STEPS, PLAIN_STEPS, WARN, Steps
+from grafana.theme import ANY_IS_WARN, BAD, CALM, FLAG_STEPS, GOOD, LAG_STEPS, PLAIN_STEPS, UNKNOWN, WARN, Steps
 from grafana.timelines import state_timeline
 from grafana.variables import Name
 
@@ -43,7 +43,7 @@ def _metrics(context: DashboardContext) -> Row:
     works = flag_map(context)
     return equal(
         4,
-        stat(context, "platform.live_lag", platform_now("live_lag_s"), steps=LAG_STEPS, unit="dthms"),
+        stat(context, "platform.live_lag", data_age(), steps=LAG_STEPS, unit="dthms"),
         stat(context, "platform.depth", platform_now("journal_depth"), steps=PLAIN_STEPS),
         stat(context, "platform.dead_waiting", platform_now("dead_letters_waiting"), steps=ANY_IS_WARN),
         stat(context, "platform.silent", platform_now("devices_silent"), steps=ANY_IS_WARN),
@@ -63,7 +63,7 @@ _QUEUE: Final = platform_series(
 _DEAD: Final = platform_series(dead_share=call("sum", "dead") * 100 / call("sum", "received"))
 _SILENT_OVER_TIME: Final = platform_series(devices_silent=call("last", "devices_silent"))
 _WORKS: Final = platform_series(**{name: call("min", name) for name in _FLAGS})
-_DEAD_STEPS: Final[Steps] = ((None, GOOD), (DEAD_SHARE_PCT, BAD))
+_DEAD_STEPS: Final[Steps] = ((None, UNKNOWN), (0, GOOD), (DEAD_SHARE_PCT, BAD))
 
 
 def _over_time(

@@ -106,7 +106,8 @@ class _Filler:
         happened: list[tuple[Kind, str, str, State, dict[str, Any]]] = [
             ("bin", bins[0], "fire", "raised", {}),
             ("bin", bins[1], "tilt", "raised", {}),
-            ("truck", trucks[0], "breakdown", "raised", {"fault_codes": ["P0217"]}),
+            # Without codes: readings that report none do not end it.
+            ("truck", trucks[0], "breakdown", "raised", {}),
             ("truck", trucks[1], "breakdown", "raised", {"fault_codes": ["P0562"]}),
             ("truck", trucks[1], "breakdown", "cleared", {"fault_codes": ["P0562"]}),
             ("ap", aps[0], "rogue_ap", "noted", {"ssid": "kupang", "rssi_dbm": -60}),

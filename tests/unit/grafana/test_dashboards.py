@@ -26,6 +26,7 @@ from grafana.measurements import MEASUREMENTS
 from grafana.panels import text_panel
 from grafana.provision import FOLDER, ProvisioningOptions, files
 from grafana.targets import InfluxTarget
+from grafana.theme import NO_VALUE, UNKNOWN
 from tests.support.grafana import dashboards_of, queries_of
 
 CITY = load_city(builtin_city("kupang"))
@@ -208,7 +209,9 @@ def test_kiosk() -> None:
     kiosk = COMMITTED["en/command"]
     stats = [panel for panel in kiosk["panels"] if panel["type"] == "stat"]
     assert len(stats) == 8 + 1 + 4
-    assert all(panel["options"]["text"]["valueSize"] >= 34 for panel in stats)
+    sizes = [panel["options"].get("text") for panel in stats]
+    # Figures are as large as their tile allows; only the list has a size.
+    assert [size["valueSize"] for size in sizes if size] == [34]
     assert kiosk["links"] == []
     assert kiosk["timepicker"]["hidden"]
     assert not kiosk["editable"]
@@ -240,6 +243,54 @@ def test_unknown_word() -> None:
     """A text that is missing fails when the dashboard is built."""
     with pytest.raises(KeyError):
         DashboardContext("id", CITY).t("dispatch.nothing_of_the_kind")
+
+
+@pytest.mark.parametrize(("name", "panel"), PANELS, ids=panel_name)
+def test_no_value_is_grey_and_a_dash(name: str, panel: dict[str, Any]) -> None:  # noqa: ARG001 - in the test's id
+    """A value that is missing has the first colour of its steps: grey. Its text is a dash, in cells as well."""
+    if panel["type"] == "text":
+        return
+    defaults = panel["fieldConfig"]["defaults"]
+    overrides = [entry for field in panel["fieldConfig"]["overrides"] for entry in field["properties"]]
+    steps = [entry["value"]["steps"] for entry in overrides if entry["id"] == "thresholds"]
+    bases = [scale[0] for scale in (defaults["thresholds"]["steps"], *steps)]
+    assert {(base["value"], base["color"]) for base in bases} <= {(None, UNKNOWN), (None, "transparent")}
+    if panel["type"] in {"stat", "table", "geomap"}:
+        assert defaults["noValue"] in {NO_VALUE, f"{defaults.get('displayName')} {NO_VALUE}"}
+
+
+def test_nothing_is_not_an_all_clear() -> None:
+    """The list of alarms has a row of ingest besides the alarms, and no text for a list without rows."""
+    panel = next(panel for panel in COMMITTED["id/command"]["panels"] if panel["title"] == "Alarm sekarang")
+    alarms, answers = (target["query"] for target in panel["targets"])
+    assert '"device_state"' in alarms
+    assert '"platform"' in answers
+    assert panel["fieldConfig"]["defaults"]["noValue"] == NO_VALUE
+    assert "Tidak ada alarm" not in json.dumps(COMMITTED, ensure_ascii=False)
+
+
+def test_the_worst_is_seen_first() -> None:
+    """Alarms begin with the most urgent; of markers at the same place the most urgent is drawn last."""
+    for name, panel in PANELS:
+        if panel["type"] == "geomap" and '"urgency"' in json.dumps(panel["targets"]).replace("\\", ""):
+            assert panel["transformations"][0]["options"]["sort"] == [{"field": "urgency", "desc": False}], name
+            assert all(layer["config"]["style"]["opacity"] == 1 for layer in panel["options"]["layers"][1:])
+    maps = [panel for _, panel in PANELS if panel["type"] == "geomap" and panel.get("transformations")]
+    assert len(maps) == 4
+    alarms = next(panel for panel in COMMITTED["id/command"]["panels"] if panel["title"] == "Alarm sekarang")
+    assert alarms["transformations"][0]["options"]["sort"] == [{"field": "urgency", "desc": True}]
+
+
+def test_the_age_of_data_does_not_come_from_ingest() -> None:
+    """Tiles of the newest data subtract its time from the present: what ingest says of its lag ends with ingest."""
+    for title in ("Data terbaru", "Umur data terbaru"):
+        (query,) = [query.query for query in queries_of() if query.panel == title]
+        assert query.startswith('SELECT $__to / 1000 - last("newest_at") / 1000')
+
+
+def test_no_megametres() -> None:
+    """Distances are in km, however long."""
+    assert "lengthkm" not in json.dumps(COMMITTED)
 
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda dashboard: dashboard.key)
