@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
+import msgspec
+
 from broker.contract.topics import Kind
 from city.inventory.model import City
 from ingest.derive.states import to_ms
@@ -79,6 +81,32 @@ def area_points(
         figures["fill_mean_pct"] = sum(measured) / len(measured) if measured else None
         lines.append(to_point("area_state", {"city": city.id, "kelurahan": kelurahan}, figures, to_ms(now) * 1_000_000))
     return lines
+
+
+_GROUPINGS: Final = {"ssid": "clients_by_ssid", "radio": "clients_by_radio"}
+"""Value of the tag `grouping` to the field of a reading: an object of counts by name, as JSON text."""
+
+
+def client_points(city: City, device_states: Iterable[DeviceState], now: datetime) -> list[bytes]:
+    """Users by kelurahan and network name, and by kelurahan and radio, of access points that are heard."""
+    counts: dict[tuple[str, str, str], int] = {}
+    for device_state in device_states:
+        if device_state.latest is None or device_state.connectivity in ABSENT:
+            continue
+        for grouping, field in _GROUPINGS.items():
+            reported = device_state.latest.values.get(field)
+            for name, count in (msgspec.json.decode(str(reported.value)) if reported else {}).items():
+                key = (device_state.device.kelurahan, grouping, name)
+                counts[key] = counts.get(key, 0) + int(count)
+    return [
+        to_point(
+            "client_state",
+            {"city": city.id, "kelurahan": kelurahan, "grouping": grouping, "name": name},
+            {"clients": count},
+            to_ms(now) * 1_000_000,
+        )
+        for (kelurahan, grouping, name), count in counts.items()
+    ]
 
 
 def collected_by_area(city: City, events: Iterable[EventRecord]) -> dict[str, int]:

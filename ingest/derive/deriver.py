@@ -14,7 +14,7 @@ import structlog
 
 from city.errors import PayloadError, RetryLaterError
 from city.inventory.provider import InventoryProvider
-from ingest.derive.areas import area_points, collected_by_area
+from ingest.derive.areas import area_points, client_points, collected_by_area
 from ingest.derive.dumping import DumpingCases
 from ingest.derive.states import States, to_ms
 from ingest.store.influx.line_protocol import to_point
@@ -127,8 +127,10 @@ class Deriver:
             raise
         if self._is_due("areas", AREAS_EVERY, now):
             midnight = now.astimezone(city.time_zone).replace(hour=0, minute=0, second=0, microsecond=0)
-            collected = collected_by_area(city, self._store.events_since(("collected",), midnight.astimezone(UTC)))
-            self._store.write_derived(area_points(city, device_states, cases, collected, now), RAW)
+            collections = self._store.events_since(("collected",), midnight.astimezone(UTC))
+            self._states.note_collections(collections)
+            lines = area_points(city, device_states, cases, collected_by_area(city, collections), now)
+            self._store.write_derived([*lines, *client_points(city, device_states, now)], RAW)
         self._silent = sum(device_state.connectivity in ABSENT for device_state in device_states)
 
     def _own_lag(self) -> timedelta:

@@ -11,15 +11,20 @@ from broker.contract.topics import Kind
 from city.inventory.model import City, Truck
 from city.inventory.provider import InventoryProvider
 from ingest.store.influx.line_protocol import to_point
-from ingest.store.records import Value
+from ingest.store.records import EventRecord, Value
 from ingest.store.tags import tags_of_device
 from ingest.store.views.device_condition import ABSENT, FULL_PCT, label_of, name_of, number, position_of, urgency_of
 from ingest.store.views.device_state import DeviceState
 
 REPEAT_AFTER: Final = timedelta(minutes=5)
 """An unchanged state is repeated after this time, so that boards can tell it from missing data."""
+EMPTIED_PCT: Final = 5.0
+"""Fill of a container that has been emptied: some waste stays, and sensors scatter."""
+GROWTH_MIN_PCT: Final = 10.0
+ELAPSED_MIN: Final = timedelta(hours=1)
+"""Less growth or time since a collection says nothing of how fast a container fills."""
 _MEASURED: Final[dict[Kind, tuple[str, ...]]] = {
-    "bin": ("fill_pct", "temperature_c", "battery_pct"),
+    "bin": ("fill_pct", "temperature_c", "battery_pct", "rssi_dbm"),
     "truck": ("speed_kmh", "heading_deg", "fuel_pct", "load_kg", "pto"),
     "ap": ("clients", "latency_ms", "loss_pct", "channel_busy_pct"),
     "camera": ("scene_ok", "fps"),
@@ -49,6 +54,7 @@ class TrackedState:
     trip_start_km: float | None = None
     trip_before_km: float | None = None
     """Distance of the trip that an earlier process knew, until the odometer reports."""
+    emptied_at: datetime | None = None
     written_at: datetime | None = None
     written: Fields = field(default_factory=dict)
 
@@ -69,7 +75,15 @@ class States:
                 _from_ms(row["since"]),
                 _from_ms(trip_since) if trip_since else None,
                 trip_before_km=trip_km,
+                emptied_at=_from_ms(row["emptied_at"]) if row.get("emptied_at") else None,
             )
+
+    def note_collections(self, events: Iterable[EventRecord]) -> None:
+        """Take note of when containers were emptied, from events of type `collected`."""
+        for event in events:
+            tracked = self._tracked.setdefault(str(event.detail.get("bin", event.origin.device)), TrackedState())
+            at = event.origin.measured_at
+            tracked.emptied_at = at if tracked.emptied_at is None else max(at, tracked.emptied_at)
 
     def forget_written(self) -> None:
         """Write every state again next time: the last lines were not stored."""
@@ -147,10 +161,27 @@ def _fields(city: City, device_state: DeviceState, tracked: TrackedState) -> Fie
     fields[flag] = condition.state == state
     if device.KIND == "bin":
         fill = number(latest, "fill_pct")
+        fields |= _filling(device_state, tracked)
         fields["overflow"] = fill is not None and fill > FULL_PCT and device_state.connectivity not in ABSENT
     if device.KIND == "truck":
         fields |= _trip(device_state, tracked)
     return fields
+
+
+def _filling(device_state: DeviceState, tracked: TrackedState) -> Fields:
+    """When a container was emptied, and when it is full if it goes on filling as it has since then."""
+    emptied_at = tracked.emptied_at
+    fill = device_state.latest.values.get("fill_pct") if device_state.latest else None
+    full_at = None
+    if emptied_at is not None and fill is not None:
+        growth_pct = float(fill.value) - EMPTIED_PCT
+        elapsed = fill.measured_at - emptied_at
+        if growth_pct >= GROWTH_MIN_PCT and elapsed >= ELAPSED_MIN and growth_pct < FULL_PCT - EMPTIED_PCT:
+            full_at = emptied_at + elapsed * ((FULL_PCT - EMPTIED_PCT) / growth_pct)
+    return {
+        "emptied_at": to_ms(emptied_at) if emptied_at else None,
+        "full_at": to_ms(full_at) if full_at else None,
+    }
 
 
 def _trip(device_state: DeviceState, tracked: TrackedState) -> Fields:

@@ -92,6 +92,9 @@ DERIVED: Final[dict[str, tuple[Policy, tuple[str, ...], dict[str, ColumnType]]]]
             "temperature_c": "number",
             "fire": "flag",
             "overflow": "flag",
+            "rssi_dbm": "number",
+            "emptied_at": "integer",
+            "full_at": "integer",
             "speed_kmh": "number",
             "heading_deg": "number",
             "fuel_pct": "number",
@@ -138,6 +141,8 @@ DERIVED: Final[dict[str, tuple[Policy, tuple[str, ...], dict[str, ColumnType]]]]
             "collected_today": "integer",
         },
     ),
+    # Users of the Wi-Fi by network name and by radio, once a minute; `grouping` is `ssid` or `radio`.
+    "client_state": (RAW, ("city", "kelurahan", "grouping", "name"), {"clients": "integer"}),
     # How ingest does, every ten seconds: counts since the last point, and figures of the moment.
     "platform": (
         RAW,

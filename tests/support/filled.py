@@ -17,6 +17,7 @@ from edge.simulator.emission import Emission, StatusEmission, TelemetryEmission
 from edge.simulator.world import World
 from ingest.decoding.validation import FillGauge
 from ingest.derive.deriver import Deriver
+from ingest.pipeline.stateful_rules import StatefulRules
 from ingest.store.influx.checkpoint import Checkpoint
 from ingest.store.influx.http import InfluxAddress, InfluxHttp
 from ingest.store.influx.store import InfluxStore
@@ -73,6 +74,7 @@ class _Filler:
     def __init__(self, city: City) -> None:
         self._city = city
         self._seq = 0
+        self._rules = StatefulRules()
         self.had_incidents = False
         self._cameras = list(city.cameras.values())
         self._reviews = 0
@@ -83,7 +85,10 @@ class _Filler:
         return RecordOrigin(kind, device, BOOT, self._seq, at, at + timedelta(seconds=1))
 
     def records(self, emissions: Iterable[Emission]) -> list[Record]:
-        return [self._record(emission) for emission in emissions]
+        """What ingest stores of what devices say, with the rates that it adds."""
+        records = self._rules.apply([self._record(emission) for emission in emissions])
+        self._rules.commit()
+        return [record for record in records if record is not None]
 
     def _record(self, emission: Emission) -> Record:
         kind = self._city.devices[emission.device].KIND

@@ -222,7 +222,7 @@ def _read_rollups_series(http: InfluxHttp, query: SeriesQuery, kind: Kind, check
 
 def read_states(http: InfluxHttp, start: datetime) -> list[dict[str, Any]]:
     """The newest `device_state` of each device since a time, with its device."""
-    fields = '"state", "since", "trip_since", "trip_km"'
+    fields = '"state", "since", "trip_since", "trip_km", "emptied_at"'
     statement = f"SELECT last(severity), {fields} FROM device_state WHERE time >= {_ns(start)} GROUP BY device"  # noqa: S608
 
     def read(series: Series, row: dict[str, Any]) -> dict[str, Any]:

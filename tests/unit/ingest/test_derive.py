@@ -9,7 +9,7 @@ from typing import Any
 
 from city.inventory.loader import builtin_city, load_city
 from city.inventory.provider import LiveInventory
-from ingest.derive.areas import area_points, collected_by_area
+from ingest.derive.areas import area_points, client_points, collected_by_area
 from ingest.derive.dumping import DumpingCases
 from ingest.derive.states import States
 from ingest.store.port import FieldValue, Latest
@@ -89,6 +89,41 @@ def test_a_silent_hotspot_has_no_users_and_a_silent_bin_keeps_its_fill() -> None
     assert field(up, "clients") == "62i"
     (full,) = lines_of(States(CITY), known(BIN, NOW - timedelta(hours=4), fill_pct=90.0), NOW, BIN)
     assert (field(full, "state"), field(full, "fill_pct")) == ('"silent"', "90.0")
+
+
+def test_when_a_bin_is_full_follows_from_how_it_fills_since_it_was_emptied() -> None:
+    """Half way from 5 to 85 % after ten hours: full after another ten, which a restart does not forget."""
+    states, emptied_at = States(CITY), NOW - timedelta(hours=10)
+    states.note_collections([event(TRUCK, "collected", "noted", emptied_at, bin=BIN)])
+    (line,) = lines_of(states, known(BIN, NOW, fill_pct=45.0), NOW, BIN)
+    full_at = f"{int((NOW + timedelta(hours=10)).timestamp() * 1000)}i"
+    assert (field(line, "emptied_at"), field(line, "full_at")) == (f"{int(emptied_at.timestamp() * 1000)}i", full_at)
+    again = States(CITY)
+    again.restore([{"device": BIN, "state": "ok", "since": 1, "emptied_at": int(emptied_at.timestamp() * 1000)}])
+    (restored,) = lines_of(again, known(BIN, NOW, fill_pct=45.0), NOW, BIN)
+    assert field(restored, "full_at") == full_at
+
+
+def test_a_bin_that_hardly_fills_has_no_time_at_which_it_is_full() -> None:
+    states = States(CITY)
+    states.note_collections([event(BIN, "collected", "noted", NOW - timedelta(hours=10))])
+    (line,) = lines_of(states, known(BIN, NOW, fill_pct=7.0), NOW, BIN)
+    assert field(line, "full_at") is None
+
+
+def test_users_are_counted_by_network_name_and_radio_without_silent_hotspots() -> None:
+    first, second = list(CITY.access_points)[:2]
+    split = {"clients_by_ssid": '{"Kupang WiFi":3,"Kantor":1}', "clients_by_radio": '{"5g":4}'}
+    latest = known(first, NOW, **split) | known(second, NOW - timedelta(hours=9), **split)
+    states = evaluate(CITY.devices.values(), latest, {}, NOW, NOT_BEHIND)
+    lines = [line.decode() for line in client_points(CITY, states, NOW)]
+    area = CITY.access_points[first].kelurahan
+    head = f"client_state,city=kupang,kelurahan={area},grouping="
+    assert {line.rsplit(" ", 1)[0] for line in lines} == {
+        f"{head}ssid,name=Kupang\\ WiFi clients=3i",
+        f"{head}ssid,name=Kantor clients=1i",
+        f"{head}radio,name=5g clients=4i",
+    }
 
 
 def test_our_own_delay_is_no_silence() -> None:
