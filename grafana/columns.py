@@ -11,6 +11,7 @@ from grafana_foundation_sdk.models import dashboard
 from grafana.context import DashboardContext
 from grafana.theme import (
     BAD,
+    BATTERY_STEPS,
     BUSY_STEPS,
     CALM,
     CALM_STEPS,
@@ -20,9 +21,11 @@ from grafana.theme import (
     FILL_STEPS,
     FUEL_STEPS,
     GOOD,
-    GOOD_STEPS,
     LATENCY_STEPS,
     LOSS_STEPS,
+    SIGNAL_STEPS,
+    SPEED_STEPS,
+    TRAIL_STEPS,
     UNKNOWN,
     WARN,
     Steps,
@@ -46,10 +49,10 @@ STATE_COLOURS: Final[dict[str, dict[str, str]]] = {
     "truck": {
         "on_route": CALM,
         "working": GOOD,
-        "parked": UNKNOWN,
+        "parked": "light-blue",
         "broken": BAD,
-        "silent": "#b9c0c6",
-        "unknown": "#b9c0c6",
+        "silent": UNKNOWN,
+        "unknown": UNKNOWN,
     },
     "ap": {"up": GOOD, "crowded": WARN, "slow": WARN, "down": BAD, "unknown": UNKNOWN},
     "camera": {"watching": GOOD, "blind": BAD, "silent": UNKNOWN, "unknown": UNKNOWN},
@@ -69,7 +72,7 @@ LEVEL_COLOURS: Final = {"-1": UNKNOWN, "0": GOOD, "1": WARN, "2": BAD}
 
 
 class ColumnStyle(msgspec.Struct, frozen=True):
-    """The style of a column. `mapping`: the value mapping of its codes."""
+    """The style of a column. `unit`: Grafana's, or the key of a text. `mapping`: the value mapping of its codes."""
 
     unit: str = ""
     decimals: int | None = None
@@ -87,59 +90,77 @@ class ColumnStyle(msgspec.Struct, frozen=True):
         "verdicts",
         "reject_reasons",
         "services",
+        "plates",
+        "details",
     ] = ""
     width: int = 0
     hidden: bool = False
     link: Literal["", "device", "page"] = ""
 
 
+NO_WIDTHS: Final[Mapping[str, int]] = {}
+
+LOCAL_TIME: Final = "time:DD/MM HH:mm"
+
 COLUMN_STYLES: Final[dict[str, ColumnStyle]] = {
-    # Local, without a year: the dashboard's time zone is the city's.
-    "Time": ColumnStyle(unit="time:DD/MM HH:mm", width=110),
-    "name": ColumnStyle(link="device", width=110),
-    "device": ColumnStyle(link="device", width=130),
+    # Local, without a year: the dashboard's time zone is the city's. An age ("2 hours ago") would be in the language of
+    # the browser, and longer.
+    "Time": ColumnStyle(unit=LOCAL_TIME, width=110),
+    "name": ColumnStyle(link="device", width=95),
+    "plate": ColumnStyle(mapping="plates", link="device", width=95),
+    "device": ColumnStyle(link="device", width=80),
     "hour": ColumnStyle(),
-    "kind": ColumnStyle(mapping="kinds", width=110),
-    "kelurahan": ColumnStyle(mapping="kelurahan", width=130),
-    "site": ColumnStyle(mapping="site", width=170),
-    "site_name": ColumnStyle(width=170),
-    "waste_kind": ColumnStyle(mapping="waste_kind", width=110),
-    "state": ColumnStyle(mapping="state", cell="color-text", width=130),
+    "kind": ColumnStyle(mapping="kinds", width=140),
+    "kelurahan": ColumnStyle(mapping="kelurahan", width=145),
+    "site": ColumnStyle(mapping="site", width=200),
+    "site_name": ColumnStyle(width=200),
+    "waste_kind": ColumnStyle(mapping="waste_kind", width=120),
+    "state": ColumnStyle(mapping="state", cell="color-text", width=145),
     "reason": ColumnStyle(mapping="reasons"),
-    "detail": ColumnStyle(),
-    "type": ColumnStyle(mapping="types"),
-    "since": ColumnStyle(unit="dateTimeFromNow", width=120),
-    "heard_at": ColumnStyle(unit="dateTimeFromNow", width=120),
-    "fix_at": ColumnStyle(unit="dateTimeFromNow", width=120),
-    "trip_since": ColumnStyle(unit="time:DD/MM HH:mm", width=110),
-    "trip_km": ColumnStyle(unit="suffix: km", decimals=1, width=90),
-    "fill_pct": ColumnStyle(unit="percent", decimals=0, cell="gauge", steps=FILL_STEPS, width=150),
-    "fuel_pct": ColumnStyle(unit="percent", decimals=0, cell="gauge", steps=FUEL_STEPS, width=150),
+    "detail": ColumnStyle(mapping="details"),
+    "type": ColumnStyle(mapping="types", width=240),
+    "since": ColumnStyle(unit=LOCAL_TIME, width=110),
+    "heard_at": ColumnStyle(unit=LOCAL_TIME, width=130),
+    "fix_at": ColumnStyle(unit=LOCAL_TIME, width=130),
+    "trip_since": ColumnStyle(unit=LOCAL_TIME, width=110),
+    "trip_km": ColumnStyle(unit="suffix: km", decimals=1, width=105),
+    "fill_pct": ColumnStyle(unit="percent", decimals=0, cell="gauge", steps=FILL_STEPS, width=95),
+    "fuel_pct": ColumnStyle(unit="percent", decimals=0, cell="gauge", steps=FUEL_STEPS, width=130),
     "load_kg": ColumnStyle(unit="masskg", decimals=0, width=90),
-    "speed_kmh": ColumnStyle(unit="velocitykmh", decimals=0, width=90),
+    "speed_kmh": ColumnStyle(unit="common.unit_kmh", decimals=0, width=115),
     "clients": ColumnStyle(decimals=0, width=90),
-    "latency_ms": ColumnStyle(unit="ms", decimals=0, cell="color-text", steps=LATENCY_STEPS, width=110),
+    "latency_ms": ColumnStyle(unit="ms", decimals=0, cell="color-text", steps=LATENCY_STEPS, width=120),
     "loss_pct": ColumnStyle(unit="percent", decimals=1, cell="color-text", steps=LOSS_STEPS, width=110),
-    "channel_busy_pct": ColumnStyle(unit="percent", decimals=0, cell="color-text", steps=BUSY_STEPS, width=130),
-    "km": ColumnStyle(unit="suffix: km", decimals=0, cell="gauge", steps=CALM_STEPS),
-    "pto_h": ColumnStyle(decimals=1, cell="gauge", steps=GOOD_STEPS),
-    "cases": ColumnStyle(decimals=0, width=90),
-    "outside": ColumnStyle(decimals=0, cell="color-text", steps=COUNT_BAD_STEPS, width=150),
-    "verdict": ColumnStyle(mapping="verdicts", cell="color-text", width=170),
-    "why": ColumnStyle(mapping="reject_reasons", width=150),
-    "confirmed": ColumnStyle(decimals=0, cell="color-text", steps=COUNT_GOOD_STEPS, width=150),
-    "rejected": ColumnStyle(decimals=0, cell="color-text", steps=COUNT_BAD_STEPS, width=150),
-    "waiting": ColumnStyle(decimals=0, cell="color-text", steps=COUNT_WARN_STEPS, width=170),
-    "hours": ColumnStyle(width=120),
+    "channel_busy_pct": ColumnStyle(unit="percent", decimals=0, cell="color-text", steps=BUSY_STEPS, width=150),
+    "km": ColumnStyle(unit="suffix: km", decimals=0, cell="gauge", steps=CALM_STEPS, width=130),
+    "pto_h": ColumnStyle(unit="common.unit_h", decimals=1, width=150),
+    "cases": ColumnStyle(decimals=0, width=80),
+    "outside": ColumnStyle(decimals=0, cell="color-text", steps=COUNT_BAD_STEPS, width=155),
+    "verdict": ColumnStyle(mapping="verdicts", cell="color-text", width=155),
+    "why": ColumnStyle(mapping="reject_reasons", width=225),
+    "confirmed": ColumnStyle(decimals=0, cell="color-text", steps=COUNT_GOOD_STEPS, width=95),
+    "rejected": ColumnStyle(decimals=0, cell="color-text", steps=COUNT_BAD_STEPS, width=155),
+    "waiting": ColumnStyle(decimals=0, cell="color-text", steps=COUNT_WARN_STEPS, width=135),
+    "hours": ColumnStyle(width=130),
     "picture": ColumnStyle(cell="image", link="page", width=130),
     "page": ColumnStyle(hidden=True),
-    "case": ColumnStyle(link="page", width=150),
     # Where a marker stands is no news to somebody who points at it.
     "lat_deg": ColumnStyle(hidden=True),
     "lon_deg": ColumnStyle(hidden=True),
     "severity": ColumnStyle(hidden=True),
     "urgency": ColumnStyle(hidden=True),
     "label": ColumnStyle(),
+    "battery_pct": ColumnStyle(unit="percent", decimals=0, cell="gauge", steps=BATTERY_STEPS, width=110),
+    "rssi_dbm": ColumnStyle(unit="suffix: dBm", decimals=0, cell="color-text", steps=SIGNAL_STEPS, width=100),
+    "emptied_at": ColumnStyle(unit=LOCAL_TIME, width=140),
+    "full_at": ColumnStyle(unit=LOCAL_TIME, width=135),
+    "idle_h": ColumnStyle(unit="common.unit_h", decimals=1, cell="gauge", steps=CALM_STEPS),
+    "top_kmh": ColumnStyle(unit="common.unit_kmh", decimals=0, cell="gauge", steps=SPEED_STEPS),
+    "trail_kmh": ColumnStyle(unit="common.unit_kmh", decimals=0, steps=TRAIL_STEPS),
+    "harsh": ColumnStyle(decimals=0, cell="color-text", steps=COUNT_WARN_STEPS, width=130),
+    "rx_kbps": ColumnStyle(unit="Kbits", decimals=0, width=120),
+    "tx_kbps": ColumnStyle(unit="Kbits", decimals=0, cell="gauge", steps=CALM_STEPS, width=190),
+    "cpu_pct": ColumnStyle(unit="percent", decimals=0, cell="color-text", steps=BUSY_STEPS, width=80),
     "service": ColumnStyle(mapping="services"),
     "fire": ColumnStyle(hidden=True),
 }
@@ -154,7 +175,7 @@ def override(name: str, properties: Mapping[str, object]) -> dashboard.Dashboard
 
 
 def column_overrides(
-    context: DashboardContext, columns: Sequence[str], kinds: Sequence[str]
+    context: DashboardContext, columns: Sequence[str], kinds: Sequence[str], widths: Mapping[str, int] = NO_WIDTHS
 ) -> list[dashboard.DashboardFieldConfigSourceOverrides]:
     """Overrides of a table's or a map's columns.
 
@@ -162,9 +183,11 @@ def column_overrides(
         context: Language, city and addresses.
         columns: Names of the result columns.
         kinds: Device kinds whose states the column `state` has.
+        widths: Widths in px that differ from those of the styles.
     """
     styles = {name: COLUMN_STYLES[name] for name in columns}
-    if "name" in styles and "device" in styles:
+    styles |= {name: msgspec.structs.replace(styles[name], width=width) for name, width in widths.items()}
+    if "device" in styles and ("name" in styles or "plate" in styles):
         # There for the link only, where a better name is shown.
         styles["device"] = ColumnStyle(hidden=True)
     return [override(name, _properties(context, name, style, kinds)) for name, style in styles.items()]
@@ -177,7 +200,8 @@ def _properties(context: DashboardContext, name: str, style: ColumnStyle, kinds:
         return {"custom.hidden": True, "custom.hideFrom": {"legend": False, "tooltip": True, "viz": False}}
     properties: dict[str, object] = {"displayName": context.t(f"fields.{name}")}
     if style.unit:
-        properties["unit"] = style.unit
+        in_words = style.unit.startswith("common.")
+        properties["unit"] = f"suffix: {context.t(style.unit)}" if in_words else style.unit
     if style.decimals is not None:
         properties["decimals"] = style.decimals
     if style.steps:
@@ -196,11 +220,45 @@ def _properties(context: DashboardContext, name: str, style: ColumnStyle, kinds:
     return properties
 
 
-def _mappings(context: DashboardContext, mapping: str, kinds: Sequence[str]) -> list[dashboard.ValueMap]:
+def _mappings(
+    context: DashboardContext, mapping: str, kinds: Sequence[str]
+) -> Sequence[dashboard.ValueMap | dashboard.RegexMap]:
     if mapping == "state":
         return [state_map(context, kinds)]
-    named = {"kelurahan": context.kelurahan, "site": context.camera_sites}
+    if mapping == "details":
+        return detail_maps(context)
+    named = {"kelurahan": context.kelurahan, "site": context.camera_sites, "plates": context.plates}
     return [value_map(named.get(mapping) or context.codes(mapping), VERDICT_COLOURS if mapping == "verdicts" else None)]
+
+
+_DETAILS: Final = (
+    ("rogue", r'^(?=.*"ssid":"([^"]*)")(?=.*"rssi_dbm":(-?\d+)).*$'),
+    ("client_gb", r'^(?=.*"client":"([^"]*)")(?=.*"bytes":(\d+)\d{9}\b).*$'),
+    ("client_mb", r'^(?=.*"client":"([^"]*)")(?=.*"bytes":(\d+)\d{6}\b).*$'),
+    ("client", r'^.*"client":"([^"]*)".*$'),
+    ("speed", r'^.*"speed_kmh":(\d+).*$'),
+    ("codes", r'^.*"fault_codes":\["([^"]*)"\].*$'),
+    ("two_codes", r'^.*"fault_codes":\["([^"]*)","([^"]*)".*$'),
+    ("none", r"^\{\}$"),
+    ("other", r"^\{.*\}$"),
+)
+"""Key of a text below `details.`, and the pattern of details of events in JSON, whose groups the text contains.
+
+The first pattern that matches counts. The order of the members of an object is not fixed.
+"""
+
+
+def detail_maps(context: DashboardContext) -> list[dashboard.RegexMap]:
+    """Value mappings from the details of an event, an object in JSON, to words."""
+    return [
+        dashboard.RegexMap(
+            options=dashboard.DashboardRegexMapOptions(
+                pattern=f"/{pattern}/",
+                result=dashboard.ValueMappingResult(text=context.t(f"details.{key}"), index=index),
+            )
+        )
+        for index, (key, pattern) in enumerate(_DETAILS)
+    ]
 
 
 def state_map(context: DashboardContext, kinds: Sequence[str]) -> dashboard.ValueMap:

@@ -60,6 +60,11 @@ class DashboardContext:
         watched = {camera.site for camera in self.city.cameras.values()}
         return {site.id: site.name for site in self.city.sites.values() if site.id in watched}
 
+    @cached_property
+    def plates(self) -> dict[str, str]:
+        """Truck id to plate."""
+        return {truck.id: truck.plate for truck in self.city.trucks.values()}
+
     def description(self, key: str, queries: Sequence[Select]) -> str:
         """A panel's description: its purpose, and the measurements and time ranges of its queries."""
         paragraphs = [self.t(f"{key}.about")]

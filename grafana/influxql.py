@@ -34,6 +34,10 @@ class Term(msgspec.Struct, frozen=True):
         """Product."""
         return self._with("*", other)
 
+    def __add__(self, other: Term | Number) -> Term:
+        """Sum."""
+        return self._with("+", other)
+
     def __sub__(self, other: Term | Number) -> Term:
         """Difference."""
         return self._with("-", other)
@@ -179,6 +183,11 @@ def at_least(name: str, value: Number) -> Condition:
     return Condition(f"{quote(name)} >= {value}", (name,))
 
 
+def below(name: str, value: Number) -> Condition:
+    """A number field is below a value; rows without the field do not match."""
+    return Condition(f"{quote(name)} < {value}", (name,))
+
+
 def one_of(name: str, values: Iterable[str]) -> Condition:
     """A tag is one of some words of the contract."""
     return Condition(f"{quote(name)} =~ /^({'|'.join(values)})$/", (name,))
@@ -190,6 +199,11 @@ def matches_variables(*variables: str) -> tuple[Condition, ...]:
     The format `regex` is explicit, since the default differs between versions of Grafana.
     """
     return tuple(Condition(f"{quote(name)} =~ /^${{{name}:regex}}$/", (name,)) for name in variables)
+
+
+def matches_variable(name: str, variable: str) -> Condition:
+    """A tag matches the dashboard variable of another name."""
+    return Condition(f"{quote(name)} =~ /^${{{variable}:regex}}$/", (name,))
 
 
 def recent(duration: str) -> Condition:

@@ -31,12 +31,17 @@ _MAP_PX: Final = (900.0, 520.0)
 
 
 class Markers(msgspec.Struct, frozen=True):
-    """A layer of devices of a kind, with the column `urgency`, by which they are drawn. `labelled`: with names."""
+    """A layer of devices of a kind, drawn in the order of the column `urgency` if there is one.
+
+    `labelled`: with names. `colour`: the column that colours them. `shape`: that of the kind, unless it is named.
+    """
 
     kind: str
     query: Select
     size_px: int
     labelled: bool = False
+    colour: str = "state"
+    shape: str = ""
 
 
 def city_map(context: DashboardContext, key: str, layers: Sequence[Markers], *, big: bool = False) -> dashboard.Panel:
@@ -137,10 +142,10 @@ def _places(context: DashboardContext) -> common_builders.MapLayerOptions:
 
 def _markers(context: DashboardContext, index: int, markers: Markers, big: bool) -> common_builders.MapLayerOptions:  # noqa: FBT001
     style: dict[str, object] = {
-        "color": {"field": "state", "fixed": UNKNOWN},
+        "color": {"field": markers.colour, "fixed": UNKNOWN},
         "opacity": 1,
         "size": {"fixed": markers.size_px + (2 if big else 0), "min": 2, "max": 20},
-        "symbol": {"mode": "fixed", "fixed": f"img/icons/marker/{SHAPES[markers.kind]}.svg"},
+        "symbol": {"mode": "fixed", "fixed": f"img/icons/marker/{markers.shape or SHAPES[markers.kind]}.svg"},
         "rotation": {"fixed": 0, "min": -360, "max": 360, "mode": "mod"},
     }
     if markers.labelled:

@@ -61,6 +61,8 @@ MEASUREMENTS: Final = _all()
 
 DEVICE_STATE: Final = MEASUREMENTS[RAW, "device_state"]
 AREA_STATE: Final = MEASUREMENTS[RAW, "area_state"]
+CLIENT_STATE: Final = MEASUREMENTS[RAW, "client_state"]
+TRUCK: Final = MEASUREMENTS[RAW, "truck"]
 PLATFORM: Final = MEASUREMENTS[RAW, "platform"]
 DUMPING_CASE: Final = MEASUREMENTS[EVENTS, "dumping_case"]
 EVENT: Final = MEASUREMENTS[EVENTS, "event"]

@@ -18,7 +18,7 @@ from grafana.columns import FLAG, column_overrides, override
 from grafana.context import DashboardContext, datasource
 from grafana.influxql import Select
 from grafana.targets import ResultFormat, Target, influx_targets
-from grafana.theme import CALM_STEPS, NO_VALUE, PLAIN_STEPS, Steps, thresholds
+from grafana.theme import CALM_STEPS, HEX, NO_VALUE, PLAIN_STEPS, Steps, thresholds
 
 Overrides = list[dashboard.DashboardFieldConfigSourceOverrides]
 SeriesStyles = Mapping[str, tuple[str, str]]
@@ -118,6 +118,7 @@ def table(
     order: Sequence[str] = (),
     show_time: bool = False,
     tall: bool = False,
+    widths: Mapping[str, int] | None = None,
 ) -> dashboard.Panel:
     """A table panel.
 
@@ -129,13 +130,14 @@ def table(
         order: Sort columns, the most important last; descending, or ascending with the prefix `-`.
         show_time: Whether the column `Time` is shown.
         tall: Whether rows are tall enough for pictures.
+        widths: Widths of columns in px that differ from those of their styles.
     """
     columns = [*(["Time"] if show_time else []), *(column.name for column in query.columns)]
     builder = table_builders.Panel().show_header(True).footer(common_builders.TableFooterOptions().show(False))
     builder.cell_height(common.TableCellHeight.LG if tall else common.TableCellHeight.SM)
     panel = finish(context, key, builder.build(), [Target(query)], "table", PLAIN_STEPS)
     panel.description = f"{panel.description}\n\n{context.t('common.nothing')}"
-    config_of(panel).overrides = column_overrides(context, columns, kinds)
+    config_of(panel).overrides = column_overrides(context, columns, kinds, widths or {})
     # By transformations, since a table itself can be ordered by what it shows only, and by one column.
     panel.transformations = [sort_rows(name.removeprefix("-"), largest_first=name[0] != "-") for name in order]
     unseen = [name for name in ORDER_ONLY if name in columns]
@@ -216,11 +218,35 @@ def bar_chart(
     return panel
 
 
-def text_panel(context: DashboardContext, key: str) -> dashboard.Panel:
-    """A text panel in Markdown."""
-    panel = text_builders.Panel().mode(TextMode.MARKDOWN).content(context.t(f"{key}.content")).build()
+_ROUNDED: Final = {"circle": "border-radius:50%;", "square": ""}
+
+
+def legend_panel(
+    context: DashboardContext, key: str, groups: Mapping[tuple[str, str], SeriesStyles]
+) -> dashboard.Panel:
+    """A text panel that says what the colours of a map mean. Its marks need no font of emoji.
+
+    Args:
+        context: Language, city and addresses.
+        key: Prefix of its text keys.
+        groups: Text key and shape (`circle`, `square`, `triangle`) of each kind, to the styles of its states.
+    """
+    parts = []
+    for (title, shape), styles in groups.items():
+        marks = [_mark(shape, colour) + context.t(text) for text, colour in styles.values()]
+        parts.append(f"<b>{context.t(title)}</b> {' '.join(marks)}")
+    content = "<div>" + "&emsp;".join(parts) + "</div>"
+    panel = text_builders.Panel().mode(TextMode.HTML).content(content).build()
     panel.title, panel.description, panel.transparent = "", context.description(key, ()), True
     return panel
+
+
+def _mark(shape: str, colour: str) -> str:
+    colour = HEX.get(colour, colour)
+    if shape == "triangle":
+        return f'<span style="color:{colour};margin:0 4px 0 10px;">▲</span>'
+    size = "display:inline-block;width:12px;height:12px;margin:0 4px 0 10px;"
+    return f'<span style="{size}{_ROUNDED[shape]}background-color:{colour}">&nbsp;</span>'
 
 
 def finish(

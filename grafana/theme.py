@@ -7,10 +7,25 @@ from typing import Final
 
 from grafana_foundation_sdk.models import dashboard
 
-from ingest.store.views.device_condition import BUSY_PCT, FILLING_PCT, FULL_PCT, LOSSY_PCT, SLOW_MS
+from ingest.store.views.device_condition import BUSY_PCT, FILLING_PCT, FULL_PCT, LOSSY_PCT, LOW_BATTERY_PCT, SLOW_MS
+
+STANDING_KMH: Final = 3
+"""Below this speed a truck stands: receivers of satellites scatter so much."""
+
+SPEED_LIMIT_KMH: Final = 50
+"""Speed limit within cities. Source: Peraturan Menteri Perhubungan 111/2015, article 3."""
 
 LAG_ALARM_S: Final = 120
 """Above this lag the data is too old to dispatch by."""
+
+HEX: Final = {
+    "semi-dark-green": "#56a64b",
+    "semi-dark-orange": "#ff780a",
+    "semi-dark-red": "#e02f44",
+    "semi-dark-blue": "#3274d9",
+    "light-blue": "#8ab8ff",
+}
+"""Grafana's names of colours, as HTML has them."""
 
 GOOD: Final = "semi-dark-green"
 WARN: Final = "semi-dark-orange"
@@ -43,6 +58,11 @@ BUSY_STEPS: Final = _from_zero((0, GOOD), (BUSY_PCT, WARN), (90, BAD))
 LATENCY_STEPS: Final = _from_zero((0, GOOD), (SLOW_MS, WARN), (2 * SLOW_MS, BAD))
 LOSS_STEPS: Final = _from_zero((0, GOOD), (LOSSY_PCT, WARN), (2 * LOSSY_PCT, BAD))
 LAG_STEPS: Final = _from_zero((0, GOOD), (30, WARN), (LAG_ALARM_S, BAD))
+TRAIL_STEPS: Final = _from_zero((0, WARN), (STANDING_KMH, CALM), (SPEED_LIMIT_KMH, BAD))
+BATTERY_STEPS: Final = _from_zero((0, BAD), (LOW_BATTERY_PCT, WARN), (30, GOOD))
+SIGNAL_STEPS: Final = _from_zero((-200, BAD), (-115, WARN), (-105, GOOD))
+"""Signal of a sensor in dBm; below -115 LoRaWAN and NB-IoT lose messages."""
+SPEED_STEPS: Final = _from_zero((0, GOOD), (SPEED_LIMIT_KMH, WARN), (SPEED_LIMIT_KMH + 20, BAD))
 COUNT_BAD_STEPS: Final = _from_zero((0, PLAIN), (1, BAD))
 COUNT_WARN_STEPS: Final = _from_zero((0, PLAIN), (1, WARN))
 COUNT_GOOD_STEPS: Final = _from_zero((0, PLAIN), (1, GOOD))

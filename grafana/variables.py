@@ -11,7 +11,7 @@ from grafana.context import DashboardContext, datasource
 from grafana.influxql import Condition, equals, matches_variables, tag_values
 from grafana.measurements import AREA_STATE, DEVICE_STATE
 
-Name = Literal["city", "kelurahan", "site", "camera_site", "waste_kind", "console"]
+Name = Literal["city", "kelurahan", "site", "camera_site", "waste_kind", "truck", "console"]
 
 ALL: Final = "$__all"
 ALL_VALUE: Final = ".*"
@@ -67,6 +67,21 @@ def _waste_kind(context: DashboardContext) -> dashboard.VariableModel:
     return _multi_value(made)
 
 
+def _truck(context: DashboardContext) -> dashboard.VariableModel:
+    """A choice of one truck, by its plate: the trails of several would be one line."""
+    options = [
+        dashboard.VariableOption(text=plate, value=truck, selected=not index)
+        for index, (truck, plate) in enumerate(context.plates.items())
+    ]
+    return dashboard.VariableModel(
+        type_val=dashboard.VariableType.CUSTOM,
+        name="truck",
+        query=",".join(f"{plate} : {truck}" for truck, plate in context.plates.items()),
+        options=options,
+        current=options[0] if options else None,
+    )
+
+
 def _console(context: DashboardContext) -> dashboard.VariableModel:
     return dashboard.VariableModel(
         type_val=dashboard.VariableType.CONSTANT,
@@ -104,5 +119,6 @@ _MAKERS: Final[dict[Name, Callable[[DashboardContext], dashboard.VariableModel]]
     "site": _site,
     "camera_site": _camera_site,
     "waste_kind": _waste_kind,
+    "truck": _truck,
     "console": _console,
 }

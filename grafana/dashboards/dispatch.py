@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from grafana.columns import STATE_COLOURS
 from grafana.context import DashboardContext
 from grafana.dashboard import DashboardSpec
 from grafana.influxql import (
@@ -13,6 +14,7 @@ from grafana.influxql import (
     Select,
     at_least,
     call,
+    differs,
     equals,
     matches_variables,
     mean_5m,
@@ -21,11 +23,11 @@ from grafana.influxql import (
 )
 from grafana.layout import Row, equal
 from grafana.maps import LATITUDE, LONGITUDE, Markers, city_map
-from grafana.measurements import BIN_AREA_5M, DUMPING_CASE, EVENT
-from grafana.panels import stat, table, text_panel, time_series
+from grafana.measurements import AREA_STATE, BIN_AREA_5M, DUMPING_CASE, EVENT
+from grafana.panels import SeriesStyles, legend_panel, stat, table, time_series
 from grafana.queries import KNOWN_PLACE, city_sum, devices
 from grafana.targets import Target
-from grafana.theme import ANY_IS_BAD, ANY_IS_WARN, CALM, CALM_STEPS, GOOD, GOOD_STEPS
+from grafana.theme import ANY_IS_BAD, ANY_IS_WARN, BAD, CALM, CALM_STEPS, GOOD, GOOD_STEPS, PLAIN, UNKNOWN, WARN
 from grafana.variables import Name
 
 NAMES: Final[tuple[Name, ...]] = ("city", "kelurahan", "site", "waste_kind")
@@ -36,32 +38,71 @@ BINS_ON_MAP: Final = Markers(
     "bin",
     devices(
         ("bin",),
-        *("device", "name", "kelurahan", "state", "fill_pct", "reason", "heard_at", "urgency", LATITUDE, LONGITUDE),
+        *("name", "device", "kelurahan", "state", "fill_pct", "reason", "heard_at", "urgency", LATITUDE, LONGITUDE),
         filter_by=NAMES,
         conditions=(KNOWN_PLACE,),
     ),
     size_px=5,
 )
-TRUCKS_ON_MAP: Final = Markers(
+_TRUCK_COLUMNS: Final = ("name", "device", "state", "speed_kmh", "reason", "fix_at", "urgency", LATITUDE, LONGITUDE)
+TRUCKS_ON_MAP: Final = Markers("truck", devices(("truck",), *_TRUCK_COLUMNS, conditions=(KNOWN_PLACE,)), size_px=9)
+LABELLED_TRUCKS: Final = Markers(
     "truck",
-    devices(
-        ("truck",),
-        *("device", "name", "state", "speed_kmh", "reason", "fix_at", "urgency", LATITUDE, LONGITUDE),
-        conditions=(KNOWN_PLACE,),
-    ),
+    # At a depot a dozen of names would lie on each other.
+    devices(("truck",), *_TRUCK_COLUMNS, conditions=(KNOWN_PLACE, differs("state", "parked"))),
     size_px=9,
     labelled=True,
 )
+
+
+def _legend(kind: str, *states: str) -> SeriesStyles:
+    return {state: (f"states.{kind}.{state}", STATE_COLOURS[kind][state]) for state in states}
+
+
+BIN_LEGEND: Final[dict[tuple[str, str], SeriesStyles]] = {
+    ("kinds.bin", "circle"): _legend("bin", "ok", "filling", "full", "silent")
+}
+TRUCK_LEGEND: Final[dict[tuple[str, str], SeriesStyles]] = {
+    ("kinds.truck", "triangle"): _legend("truck", "on_route", "working", "parked", "broken", "silent")
+}
 _WORST: Final = devices(
     ("bin",),
-    *("device", "name", "kelurahan", "state", "fill_pct", "reason", "since", "heard_at", "urgency"),
+    *("device", "name", "kelurahan", "state", "fill_pct", "since", "urgency"),
     filter_by=NAMES,
     conditions=(at_least("severity", 1),),
 )
 _TRUCKS: Final = devices(
     ("truck",),
-    *("device", "name", "state", "fix_at", "speed_kmh", "trip_since", "trip_km", "fuel_pct", "reason", "detail"),
+    *("device", "name", "state", "fix_at", "speed_kmh", "trip_km", "fuel_pct", "reason", "detail"),
     "urgency",
+)
+_SOON_FULL: Final = devices(
+    ("bin",),
+    *("device", "name", "kelurahan", "fill_pct", "full_at", "emptied_at"),
+    filter_by=NAMES,
+    conditions=(at_least("full_at", 1),),
+)
+_SENSORS: Final = devices(
+    ("bin",),
+    *("device", "name", "kelurahan", "battery_pct", "rssi_dbm", "heard_at"),
+    filter_by=NAMES,
+    conditions=(at_least("battery_pct", 0),),
+)
+_BAND_FIELDS: Final = ("bins_full", "bins_filling", "bins_silent", "bins_unmeasured")
+_BANDS: Final = Select(
+    tuple(call("sum", name).alias(name) for name in _BAND_FIELDS),
+    Select(
+        # Means, though the last would do: of several selectors, InfluxDB 2.7 answers rows without a value.
+        tuple(call("mean", name).alias(name) for name in _BAND_FIELDS),
+        AREA_STATE,
+        (IN_RANGE, *matches_variables("city", "kelurahan")),
+        by=("kelurahan",),
+        every=INTERVAL,
+        fill="none",
+    ),
+    (IN_RANGE,),
+    every=INTERVAL,
+    fill="null",
 )
 _OPEN_CASES: Final = Select(
     plain("picture", "site_name", "kelurahan", "since", "hours", "page"),
@@ -88,6 +129,12 @@ _COLLECTIONS: Final = Select(
 
 
 def _rows(context: DashboardContext) -> Sequence[Row]:
+    bands = {
+        "bins_full": ("states.bin.full", BAD),
+        "bins_filling": ("states.bin.filling", WARN),
+        "bins_silent": ("states.bin.silent", UNKNOWN),
+        "bins_unmeasured": ("states.bin.unmeasured", PLAIN),
+    }
     waste = {code: (f"waste_kind.{code}", colour) for code, colour in WASTE_COLOURS.items()}
     return [
         equal(
@@ -101,18 +148,34 @@ def _rows(context: DashboardContext) -> Sequence[Row]:
         ),
         [
             (
-                13,
+                12,
                 [
-                    (16, city_map(context, "dispatch.map", [BINS_ON_MAP, TRUCKS_ON_MAP])),
-                    (2, text_panel(context, "dispatch.legend")),
+                    (16, city_map(context, "dispatch.map", [BINS_ON_MAP, TRUCKS_ON_MAP, LABELLED_TRUCKS])),
+                    (2, legend_panel(context, "dispatch.legend", {**BIN_LEGEND, **TRUCK_LEGEND})),
                 ],
             ),
-            (11, [(18, table(context, "dispatch.worst", _WORST, kinds=["bin"], order=["fill_pct", "urgency"]))]),
+            (12, [(18, table(context, "dispatch.worst", _WORST, kinds=["bin"], order=["fill_pct", "urgency"]))]),
         ],
+        [(24, [(11, table(context, "dispatch.trucks", _TRUCKS, kinds=["truck"], order=["-name", "urgency"]))])],
         [
-            (14, [(11, table(context, "dispatch.trucks", _TRUCKS, kinds=["truck"], order=["-name", "urgency"]))]),
-            (10, [(11, table(context, "dispatch.cases", _OPEN_CASES, order=["-since"], tall=True))]),
+            (15, [(11, table(context, "dispatch.cases", _OPEN_CASES, order=["-since"], tall=True))]),
+            (
+                9,
+                [
+                    (
+                        11,
+                        time_series(
+                            context, "dispatch.bands", [Target(_BANDS, "$col")], styles=bands, every="15m", bars=True
+                        ),
+                    )
+                ],
+            ),
         ],
+        equal(
+            11,
+            table(context, "dispatch.soon", _SOON_FULL, order=["-full_at"]),
+            table(context, "dispatch.sensors", _SENSORS, order=["-battery_pct"]),
+        ),
         equal(
             8,
             time_series(
@@ -121,6 +184,7 @@ def _rows(context: DashboardContext) -> Sequence[Row]:
                 [Target(_FILL, "$tag_waste_kind")],
                 unit="percent",
                 styles=waste,
+                every="15m",  # bins report every ten minutes: in less time, others would in every step
                 limits=(0, 100),
             ),
             time_series(

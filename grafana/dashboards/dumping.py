@@ -29,12 +29,12 @@ _SOME_DAY: Final = datetime(2026, 1, 1)  # noqa: DTZ001 - local by intent: which
 _NEWEST: Final = 200
 
 _REPEAT: Final = Select(
-    plain("site", "kelurahan", "device", "outside", "cases"),
+    plain("site", "kelurahan", "outside"),
     Select(
-        (call("count", "outside").alias("cases"), call("sum", "outside").alias("outside")),
+        (call("sum", "outside").alias("outside"),),
         DUMPING_CASE,
         _WHERE,
-        by=("site", "kelurahan", "device"),
+        by=("site", "kelurahan"),
     ),
     (at_least("outside", _MANY),),
 )
@@ -47,18 +47,15 @@ _CASES: Final = (differs("state", "within_hours"), *_WHERE)
 """Cases of any verdict, without waste put out within the permitted hours."""
 
 _EVIDENCE: Final = Select(
-    plain("picture", "site_name", "kelurahan", "state", "verdict", "why", "hours", "since", "case", "page"),
+    plain("picture", "site_name", "kelurahan", "state", "verdict", "why", "hours", "page"),
     DUMPING_CASE,
     _CASES,
     newest=_NEWEST,
 )
 _JUDGED: Final = Select(
-    plain("device", "site", "cases", "confirmed", "rejected", "waiting"),
+    plain("device", "site", "confirmed", "rejected", "waiting"),
     Select(
-        (
-            call("count", "rejected").alias("cases"),
-            *(call("sum", verdict).alias(verdict) for verdict in ("confirmed", "rejected", "waiting")),
-        ),
+        (*(call("sum", verdict).alias(verdict) for verdict in ("confirmed", "rejected", "waiting")),),
         DUMPING_CASE,
         _CASES,
         by=("device", "site"),
@@ -103,14 +100,14 @@ def _matrix(context: DashboardContext) -> dashboard.Panel:
         properties=[
             dashboard.DynamicConfigValue(id_val="custom.cellOptions", value={"type": "color-background"}),
             dashboard.DynamicConfigValue(id_val="thresholds", value={"mode": "absolute", "steps": steps}),
-            dashboard.DynamicConfigValue(id_val="custom.width", value=46),
+            dashboard.DynamicConfigValue(id_val="custom.width", value=40),
             dashboard.DynamicConfigValue(id_val="custom.align", value="center"),
         ],
     )
     names = {
         "displayName": context.t("fields.site"),
         "mappings": [value_map(context.camera_sites)],
-        "custom.width": 190,
+        "custom.width": 200,
     }
     config_of(panel).overrides = [override(corner, names), cells]
     return panel
@@ -140,10 +137,12 @@ def _rows(context: DashboardContext) -> Sequence[Row]:
             ),
         ),
         [
-            (15, [(10, _matrix(context))]),
-            (9, [(10, table(context, "dumping.repeat", _REPEAT, order=["outside"]))]),
+            (24, [(10, _matrix(context))]),
         ],
-        [(24, [(9, table(context, "dumping.judged", _JUDGED, order=["cases", "rejected"]))])],
+        [
+            (11, [(9, table(context, "dumping.repeat", _REPEAT, order=["outside"]))]),
+            (13, [(9, table(context, "dumping.judged", _JUDGED, order=["rejected"]))]),
+        ],
         [(24, [(16, table(context, "dumping.evidence", _EVIDENCE, kinds=["case"], show_time=True, tall=True))])],
     ]
 

@@ -30,7 +30,7 @@ DEAD_SHARE_PCT: Final = 20
 _FLAGS: Final = ("store_ok", "journal_ok", "connected")
 _SILENT: Final = devices(
     KINDS,
-    *("device", "kind", "name", "kelurahan", "site_name", "state", "reason", "heard_at"),
+    *("device", "kind", "name", "kelurahan", "state", "reason", "heard_at"),
     conditions=(equals("silent", 1),),
 )
 
@@ -72,7 +72,7 @@ def _over_time(
     query: Select,
     *colours: tuple[str, str],
     unit: str = "none",
-    every: str = "10s",
+    every: str = "30s",
     steps: Steps = (),
 ) -> dashboard.Panel:
     return time_series(
@@ -85,6 +85,10 @@ def _rows(context: DashboardContext) -> Sequence[Row]:
     rate, lag, queue = ("received", CALM), ("live_lag_s", CALM), ("journal_depth", CALM)
     dead, silent = ("dead_share", BAD), ("devices_silent", WARN)
     works = _styles(*((name, GOOD) for name in _FLAGS))
+    longest = {"name": 225, "reason": 285}
+    silent_devices = table(
+        context, "platform.silent_devices", _SILENT, kinds=KINDS, order=["-heard_at"], widths=longest
+    )
     return [
         _metrics(context),
         equal(
@@ -102,7 +106,7 @@ def _rows(context: DashboardContext) -> Sequence[Row]:
             _over_time(context, "platform.silent_series", _SILENT_OVER_TIME, silent, every="1m"),
             state_timeline(context, "platform.health", [Target(_WORKS, "$col")], flag_map(context), styles=works),
         ),
-        [(24, [(12, table(context, "platform.silent_devices", _SILENT, kinds=KINDS, order=["-heard_at"]))])],
+        [(24, [(12, silent_devices)])],
     ]
 
 

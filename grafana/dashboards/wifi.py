@@ -7,14 +7,26 @@ from typing import Final
 
 from grafana_foundation_sdk.models import dashboard
 
-from grafana.columns import level_map
+from grafana.columns import STATE_COLOURS, level_map
 from grafana.context import DashboardContext
 from grafana.dashboard import DashboardSpec
-from grafana.influxql import IN_RANGE, INTERVAL, Select, at_least, call, equals, matches_variables, mean_5m, recent
+from grafana.influxql import (
+    IN_RANGE,
+    INTERVAL,
+    Select,
+    at_least,
+    call,
+    equals,
+    matches_variables,
+    mean_5m,
+    plain,
+    recent,
+)
 from grafana.layout import Row, equal
-from grafana.measurements import AP_5M, AP_AREA_5M, DEVICE_STATE
-from grafana.panels import SeriesStyles, stat, table, time_series
-from grafana.queries import city_sum, devices, event_count, events, mean_and_max
+from grafana.maps import LATITUDE, LONGITUDE, Markers, city_map
+from grafana.measurements import AP_5M, AP_AREA_5M, CLIENT_STATE, DEVICE_STATE
+from grafana.panels import SeriesStyles, legend_panel, stat, table, time_series
+from grafana.queries import KNOWN_PLACE, city_sum, devices, event_count, events, mean_and_max
 from grafana.targets import Target
 from grafana.theme import (
     ANY_IS_BAD,
@@ -22,6 +34,7 @@ from grafana.theme import (
     BUSY_STEPS,
     CALM,
     CALM_STEPS,
+    GOOD,
     LATENCY_STEPS,
     LOSS_STEPS,
     PLAIN_STEPS,
@@ -34,6 +47,9 @@ from grafana.variables import Name
 NAMES: Final[tuple[Name, ...]] = ("city", "kelurahan", "site")
 _MISUSE: Final = ("rogue_ap", "quota_exceeded", "tamper")
 _NEWEST: Final = 100
+_NAME_PX: Final = 225
+"""Width of the longest name of a hotspot."""
+_RATES: Final[SeriesStyles] = {"tx_kbps": ("wifi.series.tx", CALM), "rx_kbps": ("wifi.series.rx", GOOD)}
 _MEAN_AND_MAX: Final[SeriesStyles] = {"mean": ("wifi.series.mean", CALM), "max": ("wifi.series.max", WARN)}
 
 _HISTORY: Final = Select(
@@ -61,16 +77,73 @@ _USERS: Final = Select(
 )
 _WORST: Final = devices(
     ("ap",),
-    *("device", "name", "kelurahan", "site_name", "state", "reason", "since"),
+    *("device", "name", "state", "reason", "since"),
     *("clients", "latency_ms", "loss_pct", "channel_busy_pct", "severity"),
     filter_by=NAMES,
     conditions=(at_least("severity", 1),),
 )
 
 
-_MISUSE_EVENTS: Final = events(
-    "ap", _MISUSE, "device", "kelurahan", "type", "state", "detail", newest=_NEWEST, filter_by=NAMES
+_MISUSE_EVENTS: Final = events("ap", _MISUSE, "device", "kelurahan", "type", "detail", newest=_NEWEST, filter_by=NAMES)
+
+
+_ON_MAP: Final = Markers(
+    "ap",
+    devices(
+        ("ap",),
+        *("name", "device", "kelurahan", "state", "clients", "reason", "since", "urgency", LATITUDE, LONGITUDE),
+        filter_by=NAMES,
+        conditions=(KNOWN_PLACE,),
+    ),
+    size_px=8,
 )
+_LEGEND: Final[dict[tuple[str, str], SeriesStyles]] = {
+    ("kinds.ap", "square"): {
+        state: (f"states.ap.{state}", STATE_COLOURS["ap"][state]) for state in ("up", "crowded", "down", "unknown")
+    }
+}
+
+
+def _traffic() -> Select:
+    """Received and sent by all chosen hotspots: the sum of the mean rate of each."""
+    rates = ("tx_kbps", "rx_kbps")
+    inner = Select(
+        tuple(mean_5m(name).alias(name) for name in rates),
+        AP_5M,
+        (IN_RANGE, *matches_variables(*NAMES)),
+        by=("device",),
+        every=INTERVAL,
+        fill="none",
+    )
+    columns = tuple(call("sum", name).alias(name) for name in rates)
+    return Select(columns, inner, (IN_RANGE,), every=INTERVAL, fill="null")
+
+
+_PER_HOTSPOT_FIELDS: Final = ("tx_kbps", "rx_kbps", "clients", "channel_busy_pct", "cpu_pct")
+_PER_HOTSPOT: Final = Select(
+    plain("device", *_PER_HOTSPOT_FIELDS),
+    # Means only: of a selector beside them, InfluxDB 2.7 answers rows without a value.
+    Select(
+        tuple(mean_5m(name).alias(name) for name in _PER_HOTSPOT_FIELDS),
+        AP_5M,
+        (IN_RANGE, *matches_variables(*NAMES)),
+        by=("device",),
+    ),
+)
+
+
+def _clients_by(grouping: str) -> Select:
+    """Users by network name or radio: the mean of each kelurahan, summed."""
+    inner = Select(
+        (call("mean", "clients").alias("clients"),),
+        CLIENT_STATE,
+        (equals("grouping", grouping), IN_RANGE, *matches_variables("city", "kelurahan")),
+        by=("kelurahan", "name"),
+        every=INTERVAL,
+        fill="none",
+    )
+    columns = (call("sum", "clients").alias("clients"),)
+    return Select(columns, inner, (IN_RANGE,), by=("name",), every=INTERVAL, fill="null")
 
 
 def _now(field_name: str) -> Select:
@@ -86,8 +159,14 @@ def _over_time(
     return time_series(context, key, targets, unit=unit, styles=_MEAN_AND_MAX, limits=(0, top), steps=steps)
 
 
+def _split(context: DashboardContext, key: str, grouping: str) -> dashboard.Panel:
+    return time_series(context, key, [Target(_clients_by(grouping), "$tag_name")], bars=True)
+
+
 def _rows(context: DashboardContext) -> Sequence[Row]:
     users = [Target(_USERS, "clients")]
+    wide = {"name": _NAME_PX, "reason": 285}
+    wide_device = {"device": _NAME_PX}
     return [
         equal(
             4,
@@ -99,6 +178,21 @@ def _rows(context: DashboardContext) -> Sequence[Row]:
             stat(context, "wifi.misuse_count", event_count("ap", _MISUSE, NAMES), steps=ANY_IS_WARN),
         ),
         [(24, [(20, status_history(context, "wifi.history", [Target(_HISTORY, "$tag_device")], level_map(context)))])],
+        [
+            (12, [(14, city_map(context, "wifi.map", [_ON_MAP])), (2, legend_panel(context, "wifi.legend", _LEGEND))]),
+            (
+                12,
+                [
+                    (8, _split(context, "wifi.by_ssid", "ssid")),
+                    (8, _split(context, "wifi.by_radio", "radio")),
+                ],
+            ),
+        ],
+        equal(
+            8,
+            time_series(context, "wifi.traffic", [Target(_traffic(), "$col")], unit="Kbits", styles=_RATES),
+            _over_time(context, "wifi.cpu", "cpu_pct", "percent", 100, BUSY_STEPS),
+        ),
         equal(
             8,
             time_series(context, "wifi.users", users, styles={"clients": ("wifi.series.clients", CALM)}),
@@ -109,10 +203,9 @@ def _rows(context: DashboardContext) -> Sequence[Row]:
             _over_time(context, "wifi.latency", "latency_ms", "ms", None, LATENCY_STEPS),
             _over_time(context, "wifi.loss", "loss_pct", "percent", None, LOSS_STEPS),
         ),
-        [
-            (15, [(10, table(context, "wifi.worst", _WORST, kinds=["ap"], order=["-since", "severity"]))]),
-            (9, [(10, table(context, "wifi.misuse", _MISUSE_EVENTS, kinds=["event"], show_time=True))]),
-        ],
+        [(24, [(10, table(context, "wifi.worst", _WORST, kinds=["ap"], order=["-since", "severity"], widths=wide))])],
+        [(24, [(10, table(context, "wifi.misuse", _MISUSE_EVENTS, show_time=True, widths=wide_device))])],
+        [(24, [(11, table(context, "wifi.per_hotspot", _PER_HOTSPOT, order=["tx_kbps"], widths=wide_device))])],
     ]
 
 

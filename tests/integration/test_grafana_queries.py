@@ -162,7 +162,8 @@ def test_columns_are_filled(filled: Filled, query: DashboardQuery) -> None:
         if query.kind == "time_series" and "fill(null)" in query.query:
             continue
         for name in set(series.columns) - SPARSE:
-            values = [row[series.columns.index(name)] for row in series.values]
+            # What a hotspot measures is not known while it is down.
+            values = [row[name] for row in series.rows() if row.get("state") not in {"down", "silent", "unknown"}]
             assert values.count(None) * 2 <= len(values), (name, values[:5])
 
 
