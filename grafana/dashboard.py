@@ -11,6 +11,7 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard
 
 from city.i18n.catalogue import LANGS
+from grafana.annotations import Annotation, annotation_list
 from grafana.context import SCHEMA_VERSION, TAG, DashboardContext
 from grafana.layout import Row, place
 from grafana.variables import Name, variables
@@ -27,6 +28,7 @@ class DashboardSpec(msgspec.Struct, frozen=True):
     span: str
     refresh: str
     kiosk: bool = False
+    annotations: tuple[Annotation, ...] = ()
 
     def uid(self, lang: str) -> str:
         """The dashboard's uid in Grafana."""
@@ -53,6 +55,7 @@ def build(spec: DashboardSpec, context: DashboardContext) -> dashboard.Dashboard
         schema_version=SCHEMA_VERSION,
         panels=list(place(spec.rows(context))),
         templating=dashboard.DashboardDashboardTemplating(list_val=listed),
+        annotations=annotation_list(context, spec.annotations),
         links=[] if spec.kiosk else _links(spec, context),
     )
     made.editable = not spec.kiosk

@@ -214,7 +214,8 @@ def bar_chart(
     defaults.unit, defaults.decimals, defaults.min_val = unit, 0, 0
     defaults.no_value = context.t("common.none")
     config_of(panel).overrides = style_overrides(context, styles)
-    panel.transformations = [exclude_columns("Time"), sort_rows(x)]
+    # Old versions take the text "06" for a number, and show it as a series.
+    panel.transformations = [exclude_columns("Time"), as_text(x), sort_rows(x)]
     return panel
 
 
@@ -275,6 +276,14 @@ def exclude_columns(*names: str) -> dashboard.DataTransformerConfig:
     """A transformation that removes columns."""
     options = {"excludeByName": dict.fromkeys(names, True), "indexByName": {}, "renameByName": {}}
     return dashboard.DataTransformerConfig(id_val="organize", options=options)
+
+
+def as_text(name: str) -> dashboard.DataTransformerConfig:
+    """A transformation that makes a column a text column."""
+    conversions = [{"targetField": name, "destinationType": "string"}]
+    return dashboard.DataTransformerConfig(
+        id_val="convertFieldType", options={"fields": {}, "conversions": conversions}
+    )
 
 
 def sort_rows(name: str, *, largest_first: bool = False) -> dashboard.DataTransformerConfig:

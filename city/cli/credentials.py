@@ -34,7 +34,9 @@ def run(argv: list[str]) -> int:
     if args.list:
         show_changes(settings, as_json=args.json)
     elif args.influx:
-        _show({"account": args.influx, "password": secrets.influx(args.influx)}, as_json=args.json)
+        # The server knows it by a name that has the database before it, as `kota influx setup` makes it.
+        user = f"{settings.influx_database}-{args.influx}"
+        _show({"account": args.influx, "user": user, "password": secrets.influx(args.influx)}, as_json=args.json)
     else:
         _device(args, settings, secrets)
     return 0
@@ -107,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_changes(parser)
     parser.add_argument("--influx", metavar="ACCOUNT", help="The password of an account at InfluxDB instead.")
     parser.add_argument("--json", action="store_true", help="One JSON object.")
-    add_settings(parser, ("data", "city", "demo"))
+    add_settings(parser, ("data", "city", "demo", "influx_database"))
     return parser
 
 

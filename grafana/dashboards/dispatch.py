@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from grafana.annotations import Annotation
 from grafana.columns import STATE_COLOURS
 from grafana.context import DashboardContext
 from grafana.dashboard import DashboardSpec
@@ -199,4 +200,15 @@ def _rows(context: DashboardContext) -> Sequence[Row]:
     ]
 
 
-DISPATCH: Final = DashboardSpec("dispatch", _rows, NAMES, span="24h", refresh="10s")
+DISPATCH: Final = DashboardSpec(
+    "dispatch",
+    _rows,
+    NAMES,
+    span="24h",
+    refresh="10s",
+    annotations=(
+        Annotation("fire", "bin", ("fire",), BAD, state="raised"),
+        # Hundreds a day.
+        Annotation("collected", "truck", ("collected",), GOOD, shown=False),
+    ),
+)

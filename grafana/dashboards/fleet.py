@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from grafana.annotations import Annotation
 from grafana.columns import override, state_map
 from grafana.context import DashboardContext
 from grafana.dashboard import DashboardSpec
@@ -30,7 +31,7 @@ from grafana.measurements import DEVICE_STATE, EVENT, TRUCK, TRUCK_5M
 from grafana.panels import SeriesStyles, config_of, stat, table, time_series
 from grafana.queries import city_sum, event_count, events
 from grafana.targets import Target
-from grafana.theme import ANY_IS_BAD, ANY_IS_WARN, CALM, CALM_STEPS, FUEL_STEPS, GOOD_STEPS, STANDING_KMH, WARN
+from grafana.theme import ANY_IS_BAD, ANY_IS_WARN, BAD, CALM, CALM_STEPS, FUEL_STEPS, GOOD_STEPS, STANDING_KMH, WARN
 from grafana.timelines import state_timeline
 from grafana.variables import Name
 from ingest.store.schema import WINDOW_S
@@ -177,4 +178,11 @@ def _rows(context: DashboardContext) -> Sequence[Row]:
     ]
 
 
-FLEET: Final = DashboardSpec("fleet", _rows, NAMES, span="24h", refresh="30s")
+FLEET: Final = DashboardSpec(
+    "fleet",
+    _rows,
+    NAMES,
+    span="24h",
+    refresh="30s",
+    annotations=(Annotation("breakdown", "truck", ("breakdown",), BAD, state="raised"),),
+)

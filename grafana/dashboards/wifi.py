@@ -7,6 +7,7 @@ from typing import Final
 
 from grafana_foundation_sdk.models import dashboard
 
+from grafana.annotations import Annotation
 from grafana.columns import STATE_COLOURS, level_map
 from grafana.context import DashboardContext
 from grafana.dashboard import DashboardSpec
@@ -209,4 +210,14 @@ def _rows(context: DashboardContext) -> Sequence[Row]:
     ]
 
 
-WIFI: Final = DashboardSpec("wifi", _rows, NAMES, span="24h", refresh="30s")
+WIFI: Final = DashboardSpec(
+    "wifi",
+    _rows,
+    NAMES,
+    span="24h",
+    refresh="30s",
+    annotations=(
+        Annotation("misuse", "ap", _MISUSE, WARN),
+        Annotation("reboot", "ap", ("reboot",), CALM, shown=False),
+    ),
+)

@@ -32,6 +32,11 @@ ALERT_WINDOW_S = 900.0
 AHEAD = timedelta(minutes=30)
 """The city is filled so far beyond the present: panels ask for the last five minutes, also on a slow machine."""
 
+
+def panel_name(value: object) -> str:
+    return value if isinstance(value, str) else str(value["title"])  # type: ignore[index]
+
+
 # A day of the city is filled once for all of these.
 pytestmark = pytest.mark.xdist_group("dashboards")
 
@@ -91,9 +96,7 @@ def test_one_table(filled: Filled, query: DashboardQuery) -> None:
     assert not series[0].tags
 
 
-@pytest.mark.parametrize(
-    ("name", "panel"), PANELS, ids=lambda value: value if isinstance(value, str) else value["title"]
-)
+@pytest.mark.parametrize(("name", "panel"), PANELS, ids=panel_name)
 def test_columns(filled: Filled, name: str, panel: dict[str, Any]) -> None:
     """Columns that overrides, transformations, maps and links name are in the answer."""
     seen: set[str] = set()
@@ -138,6 +141,30 @@ def _columns_named(panel: dict[str, Any]) -> set[str]:
         for link in (link for p in entry["properties"] if p["id"] == "links" for link in p["value"]):
             named |= {part.split("}")[0] for part in link["url"].split("${__data.fields.")[1:]}
     return named
+
+
+DETAILS = [(name, panel) for name, panel in PANELS if any('"detail"' in target["query"] for target in panel["targets"])]
+
+
+@pytest.mark.parametrize(("name", "panel"), DETAILS, ids=panel_name)
+def test_details_are_words(filled: Filled, name: str, panel: dict[str, Any]) -> None:
+    """The mappings of a panel turn every detail of an event into words, without brackets and quotes of JSON."""
+    overrides = panel["fieldConfig"]["overrides"]
+    (field,) = (entry for entry in overrides if entry["matcher"]["options"] == "detail")
+    (mappings,) = (entry["value"] for entry in field["properties"] if entry["id"] == "mappings")
+    patterns = [(mapping["options"]["pattern"], mapping["options"]["result"]["text"]) for mapping in mappings]
+    (query,) = of_panel(name, panel)
+    details = {row["detail"] for series in filled.ask(query) for row in series.rows() if row["detail"]}
+    for detail in details:
+        text = next(
+            (
+                re.sub(pattern[1:-1], re.sub(r"\$(\d)", r"\\\1", shown), detail)
+                for pattern, shown in patterns
+                if re.search(pattern[1:-1], detail)
+            ),
+            detail,
+        )
+        assert not re.search(r'[{}\[\]"$]', text), (detail, text)
 
 
 OF_DEVICES = [q for q in QUERIES if '"device_state"' in q.query and q.kind == "table"]

@@ -13,7 +13,7 @@ import yaml
 
 PROVISIONING: Final = Path(__file__).parents[2] / "grafana" / "provisioning"
 
-QueryKind = Literal["table", "time_series", "variable", "alert"]
+QueryKind = Literal["table", "time_series", "variable", "annotation", "alert"]
 
 _VARIABLE: Final = re.compile(r"\$\{(\w+)(?::(\w+))?\}|\[\[(\w+)\]\]|\$(\w+)")
 _ESCAPED: Final = re.compile(r"[\\^$*+?.()|\[\]{}/]")
@@ -67,6 +67,8 @@ def queries_of(folder: Path = PROVISIONING) -> list[DashboardQuery]:
         for variable in dashboard["templating"]["list"]:
             if variable["type"] == "query":
                 found.append(DashboardQuery(name, variable["label"], variable["name"], variable["query"], "variable"))
+        for note in dashboard["annotations"]["list"]:
+            found.append(DashboardQuery(name, note["name"], "Anno", note["query"], "annotation"))
     for rule in rules_of(folder):
         asked = (part for part in rule["data"] if part["datasourceUid"] != "__expr__")
         found += [
