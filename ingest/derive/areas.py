@@ -85,10 +85,15 @@ def area_points(
 
 _GROUPINGS: Final = {"ssid": "clients_by_ssid", "radio": "clients_by_radio"}
 """Value of the tag `grouping` to the field of a reading: an object of counts by name, as JSON text."""
+_RADIOS: Final = frozenset({"2g", "5g", "6g"})
+_OTHER: Final = "other"
+"""Name of what the inventory does not know: each name is a series of the database, and devices send any text."""
 
 
 def client_points(city: City, device_states: Iterable[DeviceState], now: datetime) -> list[bytes]:
     """Users by kelurahan and network name, and by kelurahan and radio, of access points that are heard."""
+    ssids = frozenset(ssid for access_point in city.access_points.values() for ssid in access_point.ssids)
+    known = {"ssid": ssids, "radio": _RADIOS}
     counts: dict[tuple[str, str, str], int] = {}
     for device_state in device_states:
         if device_state.latest is None or device_state.connectivity in ABSENT:
@@ -96,7 +101,7 @@ def client_points(city: City, device_states: Iterable[DeviceState], now: datetim
         for grouping, field in _GROUPINGS.items():
             reported = device_state.latest.values.get(field)
             for name, count in (msgspec.json.decode(str(reported.value)) if reported else {}).items():
-                key = (device_state.device.kelurahan, grouping, name)
+                key = (device_state.device.kelurahan, grouping, name if name in known[grouping] else _OTHER)
                 counts[key] = counts.get(key, 0) + int(count)
     return [
         to_point(

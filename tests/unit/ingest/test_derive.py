@@ -112,16 +112,17 @@ def test_a_bin_that_hardly_fills_has_no_time_at_which_it_is_full() -> None:
 
 
 def test_users_are_counted_by_network_name_and_radio_without_silent_hotspots() -> None:
+    """A network name that is not in the inventory makes no series of its own."""
     first, second = list(CITY.access_points)[:2]
-    split = {"clients_by_ssid": '{"Kupang WiFi":3,"Kantor":1}', "clients_by_radio": '{"5g":4}'}
+    split = {"clients_by_ssid": '{"Kupang-WiFi-Gratis":3,"free text":1}', "clients_by_radio": '{"5g":4}'}
     latest = known(first, NOW, **split) | known(second, NOW - timedelta(hours=9), **split)
     states = evaluate(CITY.devices.values(), latest, {}, NOW, NOT_BEHIND)
     lines = [line.decode() for line in client_points(CITY, states, NOW)]
     area = CITY.access_points[first].kelurahan
     head = f"client_state,city=kupang,kelurahan={area},grouping="
     assert {line.rsplit(" ", 1)[0] for line in lines} == {
-        f"{head}ssid,name=Kupang\\ WiFi clients=3i",
-        f"{head}ssid,name=Kantor clients=1i",
+        f"{head}ssid,name=Kupang-WiFi-Gratis clients=3i",
+        f"{head}ssid,name=other clients=1i",
         f"{head}radio,name=5g clients=4i",
     }
 
