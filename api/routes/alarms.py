@@ -19,7 +19,7 @@ from dispatch.alarms.rules import AlarmKind
 from dispatch.alarms.service import PAGE_MAX, TEXT_MAX, Alarm, AlarmEntry, AlarmFilter, AlarmState
 from people.areas import Place
 
-router = APIRouter(prefix="/api/v1/alarms", tags=["alarms"], responses=problems(503), route_class=ApiRoute)
+router = APIRouter(prefix="/api/v1/alarms", tags=["alarms"], route_class=ApiRoute)
 
 IDS_MAX: Final = 100
 _STATUS: Final[dict[AlarmRefusal, int]] = {"alarm_unknown": 404, "alarm_cleared": 409, "undo_too_late": 409}

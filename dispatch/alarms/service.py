@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, and_, insert, not_, or_, select, update
@@ -28,6 +28,9 @@ PAGE_MAX: Final = 500
 _LOCK_NUMBER: Final = 0x414C524D
 _SYSTEM: Final = Origin("system", "")
 
+AlarmEvent = Literal[
+    "raised", "suppressed", "shown", "acknowledged", "undone", "shelved", "unshelved", "noted", "cleared"
+]
 AlarmState = Literal["unacknowledged", "acknowledged", "shelved", "suppressed", "cleared_unacknowledged", "cleared"]
 STATES: Final[tuple[AlarmState, ...]] = (
     "unacknowledged",
@@ -50,7 +53,7 @@ class Alarm(msgspec.Struct, frozen=True):
     kelurahan: str
     priority: Priority
     state: AlarmState
-    detail: dict[str, Any]
+    detail: Annotated[dict[str, Any], msgspec.Meta(description="What else is known, by `kind`.")]
     since: datetime
     raised_at: datetime
     cleared_at: datetime | None = None
@@ -64,11 +67,11 @@ class Alarm(msgspec.Struct, frozen=True):
 class AlarmEntry(msgspec.Struct, frozen=True):
     """What happened to an alarm; `name` is the person, empty for the system.
 
-    `what` is raised, suppressed, shown, acknowledged, undone, shelved, unshelved, noted or cleared.
+    `shown`: a bigger cause has hidden it and is over.
     """
 
     at: datetime
-    what: str
+    what: AlarmEvent
     name: str
     text: str
 
@@ -271,7 +274,14 @@ class Alarms:
             ).rowcount
 
     def _note(
-        self, connection: Connection, origin: Origin, id_: int, what: str, action: Action, text: str, **detail: object
+        self,
+        connection: Connection,
+        origin: Origin,
+        id_: int,
+        what: AlarmEvent,
+        action: Action,
+        text: str,
+        **detail: object,
     ) -> None:
         _enter(connection, id_, self._clock(), what, origin, text)
         about = {"text": text[:TEXT_MAX], **detail} if text else detail
@@ -321,7 +331,14 @@ def _suppress(connection: Connection, id_: int, now: datetime, *, suppressed: bo
     return 1
 
 
-def _enter(connection: Connection, id_: int, at: datetime, what: str, origin: Origin = _SYSTEM, text: str = "") -> None:
+def _enter(
+    connection: Connection,
+    id_: int,
+    at: datetime,
+    what: AlarmEvent,
+    origin: Origin = _SYSTEM,
+    text: str = "",
+) -> None:
     values = {"alarm_id": id_, "at": at, "what": what, "actor": origin.actor, "name": origin.name}
     connection.execute(insert(alarm_entries).values(**values, text=text[:TEXT_MAX]))
 
