@@ -11,10 +11,13 @@ from markupsafe import Markup
 from nicegui import ui
 
 from api.console.page_context import PageContext
-from api.console.parts.access_forms import add_access_script, call_button, call_form, field
+from api.console.parts.access_forms import add_access_script, call_button, call_form
+from api.console.parts.access_forms import field as form_field
 from api.console.parts.alarm_words import subject_link
 from api.console.parts.layout import add_head, asset, replace, show
 from api.console.parts.markup import join, link, table, tag
+from broker.contract.payloads import fields_of
+from broker.contract.topics import KINDS as DEVICE_KINDS
 from dispatch.alarms.errors import ALARM_REFUSALS
 from dispatch.alarms.rules import KINDS, AlarmKind
 from dispatch.alarms.service import Alarm, AlarmFilter
@@ -23,6 +26,8 @@ from people.areas import Place, covers
 REFRESH_S: Final = 2.0
 SHOWN: Final = 100
 SHELVES_H: Final = (1, 8, 24)
+_FIELDS: Final = frozenset(field for kind in DEVICE_KINDS for field in fields_of(kind))
+"""What of an alarm's detail is a value of a device."""
 
 
 def build(page: PageContext, request: Request) -> None:
@@ -33,7 +38,10 @@ def build(page: PageContext, request: Request) -> None:
     show(
         tag(
             "nav",
-            *(link(to, page.t(key), aria_current="page" if is_here else None) for to, key, is_here in tabs),
+            *(
+                link(to, page.t(key), aria_current="page" if is_here else None, class_="here" if is_here else None)
+                for to, key, is_here in tabs
+            ),
             class_="spans",
         )
     )
@@ -51,7 +59,7 @@ def build_one(page: PageContext, alarm: Alarm) -> None:
     shown = show(_one(page, alarm.id))
     ui.timer(REFRESH_S, lambda: replace(shown, _one(page, alarm.id)), immediate=False)
     if _may_handle(page, alarm):
-        note = field(page.t("alarm_note"), "text", maxlength=500, required=True)
+        note = form_field(page.t("alarm_note"), "text", maxlength=500, required=True)
         button = call_button(page.t("alarm_note_save"), f"/api/v1/alarms/{alarm.id}/note", with_fields=True)
         show(call_form(note, button, class_="panel"))
 
@@ -61,7 +69,7 @@ def _add_script(page: PageContext) -> None:
     keys = ["not_done", "alarm_undo", *(f"refused_{reason}" for reason in ALARM_REFUSALS)]
     fields = [
         tag("h2", page.t("alarm_shelve")),
-        field(page.t("alarm_reason"), "reason", maxlength=500, required=True),
+        form_field(page.t("alarm_reason"), "reason", maxlength=500, required=True),
         *(tag("button", page.t(f"alarm_shelve_{hours}h"), value=hours) for hours in SHELVES_H),
     ]
     dialog = tag("dialog", tag("form", *fields, method="dialog"), id="shelve", class_="panel")
@@ -176,6 +184,7 @@ def _one(page: PageContext, id_: int) -> Markup:
         (page.t("alarm_where"), subject_link(page, alarm)),
         (page.t("alarm_since"), page.time(alarm.since)),
         (page.t("alarm_state"), _state(page, alarm)),
+        *((page.word(name), page.value(name, value)) for name, value in alarm.detail.items() if name in _FIELDS),
     ]
     listed = tag("dl", *(join([tag("dt", name), tag("dd", words)]) for name, words in facts), class_="facts")
     headings = [page.t(key) for key in ("when", "audit_what", "audit_who", "alarm_note")]

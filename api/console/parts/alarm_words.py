@@ -9,9 +9,12 @@ from markupsafe import Markup
 
 from api.console.page_context import PageContext
 from api.console.parts.markup import join, link, tag
+from dispatch.alarms.conditions import PLATFORM
 from dispatch.alarms.service import Alarm
 from ingest.store.views.device_condition import name_of
 
+ALL_DEVICES: Final = "*"
+"""Subject of an alarm about the messages of all devices."""
 URGENT_KINDS: Final = ("fire", "panic")
 """Kinds of which every page has a banner."""
 URGENT_MAX: Final = 3
@@ -31,13 +34,15 @@ def subject_name(page: PageContext, alarm: Alarm) -> str:
     site = city.sites.get(alarm.subject if alarm.subject_kind == "site" else alarm.site)
     if alarm.subject_kind in ("site", "case") and site:
         return site.name
-    return "" if alarm.subject_kind == "platform" else alarm.subject
+    return "" if alarm.subject in (PLATFORM, ALL_DEVICES) else alarm.subject
 
 
 def place_words(page: PageContext, alarm: Alarm) -> str:
     """Subject, site and kelurahan, each once."""
-    site = page.context.city.sites.get(alarm.site)
-    parts = (subject_name(page, alarm), site.name if site else "", alarm.kelurahan)
+    city = page.context.city
+    site, kelurahan = city.sites.get(alarm.site), city.kelurahan.get(alarm.kelurahan)
+    names = (site.name if site else "", kelurahan.name if kelurahan else alarm.kelurahan)
+    parts = (subject_name(page, alarm), *names)
     return ", ".join(dict.fromkeys(part for part in parts if part))
 
 

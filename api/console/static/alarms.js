@@ -47,11 +47,12 @@ document.addEventListener("click", async (event) => {
   button.disabled = false;
 });
 
-document.getElementById("shelve")?.addEventListener("close", (event) => {
+// The dialog is added after this script has run, and its event does not bubble: it is taken on its way down.
+document.addEventListener("close", (event) => {
   const dialog = event.target, hours = Number(dialog.returnValue);
-  if (!hours) return;
+  if (dialog.id !== "shelve" || !hours) return;
   const until = new Date(Date.now() + hours * 3_600_000).toISOString();
   callAlarm(`${dialog.dataset.alarm}/shelve`, { until, reason: dialog.querySelector("[name=reason]").value });
   dialog.returnValue = "";
   dialog.querySelector("form").reset();
-});
+}, true);
