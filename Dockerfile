@@ -19,6 +19,7 @@ ENV PATH=/opt/kota/venv/bin:$PATH PYTHONPATH=/opt/kota/app PYTHONDONTWRITEBYTECO
     KOTA_DATA=/var/lib/kota
 COPY broker /opt/kota/app/broker
 COPY city /opt/kota/app/city
+COPY dispatch /opt/kota/app/dispatch
 COPY edge /opt/kota/app/edge
 COPY grafana /opt/kota/app/grafana
 COPY ingest /opt/kota/app/ingest

@@ -9,6 +9,7 @@ from api.console.pages import routes as pages
 from api.context import ApiContext
 from api.exports import ngsi_routes, table_routes
 from api.http import middleware, openapi, problems
+from api.routes import alarms as alarm_routes
 from api.routes import cases as case_routes
 from api.routes import evidence as evidence_routes
 from api.routes import grafana as grafana_routes
@@ -41,6 +42,7 @@ def create_app(context: ApiContext) -> FastAPI:
     problems.install(app)
     for part in (
         routes,
+        alarm_routes,
         case_routes,
         evidence_routes,
         report_routes,

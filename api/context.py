@@ -15,6 +15,8 @@ from city.inventory.provider import InventoryProvider
 from city.runtime.gateways import Gateways
 from city.runtime.passwords import Passwords
 from city.runtime.secrets import Secrets
+from dispatch.alarms.service import Alarms
+from dispatch.alarms.watcher import AlarmBoard
 from ingest.decoding.dry_run import DryRunResult
 from ingest.decoding.formats.port import CodecRunner
 from ingest.store.parked.dead_letters import DeadLetterQueue
@@ -37,7 +39,8 @@ class ApiContext:
     `refresh` reads anew what was added to the inventory, which otherwise happens within a second. `data` is the folder
     that the services share. `demo` marks data as simulated. `quota` counts what gateways send, `codecs` runs payload
     codecs. `people` knows who asks, and `open_id` signs in at a provider, if there is one, which returns to
-    `public_url`; passkeys belong to that address. `grafana` signs people in to Grafana. With `is_open` every user of
+    `public_url`; passkeys belong to that address. `grafana` signs people in to Grafana.
+    `alarms` are the alarms of the city, and `alarm_board` has those that need attention. With `is_open` every user of
     this machine may do what a supervisor may.
     """
 
@@ -48,6 +51,8 @@ class ApiContext:
     health: HealthSnapshotFile
     secrets: Secrets
     people: People
+    alarms: Alarms
+    alarm_board: AlarmBoard
     open_id: OpenIdSignIn | None
     grafana: GrafanaSignIn
     gateways: Gateways

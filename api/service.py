@@ -5,10 +5,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from api.app import create_app
 from api.context import ApiContext
 from api.http.server import GRACE_S, http_server
+from api.queries.alarm_conditions import observe
 from api.queries.broker_refusals import BrokerRefusals
 from api.queries.evidence_service import EvidenceService
 from api.queries.reviews import ReviewService
@@ -17,7 +19,10 @@ from city.runtime.gateways import Gateways
 from city.runtime.password_changes import PasswordChanges
 from city.runtime.passwords import Passwords
 from city.runtime.ports import PortTakenError, is_loopback
-from city.runtime.service import Runtime
+from city.runtime.service import Runtime, city_folder
+from dispatch.alarms.rules import load_rules
+from dispatch.alarms.service import Alarms
+from dispatch.alarms.watcher import AlarmBoard, AlarmWatcher
 from ingest.codecs.runner import IsolatedCodecRunner
 from ingest.decoding.dry_run import DryRunResult, dry_run
 from ingest.pipeline.http_intake import accept
@@ -39,6 +44,7 @@ def clock() -> datetime:
 def serve(runtime: Runtime) -> None:
     """Serve HTTP until the runtime stops."""
     settings = runtime.settings
+    rules = load_rules(city_folder(settings.city))
     # A process that also runs ingest has one store, and writes to it.
     account: Account = "ingest" if "ingest" in runtime.services else "api"
     opened = runtime.share("store", lambda: open_store(settings, runtime.inventory, account))
@@ -61,35 +67,41 @@ def serve(runtime: Runtime) -> None:
     runtime.thread("broker-refusals", lambda: refusals.keep_taking(runtime.stop))
     room = open_evidence_store(settings, runtime.secrets)
     runtime.thread("evidence-retention", lambda: keep_enforcing(room, lifetimes_of(settings), runtime.stop))
-    app = create_app(
-        ApiContext(
-            inventory=runtime.inventory,
-            reader=opened.store,
-            dead_letters=opened.dead_letters,
-            quarantine=opened.quarantine,
-            health=opened.health,
-            secrets=runtime.secrets,
-            people=people,
-            open_id=people.open_id(settings.secrets_folder or settings.data),
-            grafana=GrafanaSignIn(runtime.secrets.grafana_seed(), public_url, settings.grafana_public_url),
-            gateways=Gateways(settings.data),
-            passwords=Passwords(runtime.secrets, PasswordChanges(settings.data)),
-            data=settings.data,
-            evidence=EvidenceService(room, runtime.inventory, settings.evidence_clear_key, clock),
-            # Like an outbox of its own: a new life, so that its seqs are never taken for older ones.
-            reviews=ReviewService(runtime.city.id, secrets.token_hex(5), journal.append),
-            demo=settings.demo,
-            # Where other machines could ask, as in a container, nobody is let in without a token.
-            is_open=settings.demo and is_loopback(settings.host),
-            public_url=public_url.rstrip("/"),
-            replay=replay_dead_letters,
-            receive=receive,
-            preview=preview,
-            refresh=runtime.additions.refresh,
-            clock=clock,
-            codecs=codecs,
-        )
+    board = AlarmBoard()
+    context = ApiContext(
+        inventory=runtime.inventory,
+        reader=opened.store,
+        dead_letters=opened.dead_letters,
+        quarantine=opened.quarantine,
+        health=opened.health,
+        secrets=runtime.secrets,
+        people=people,
+        alarms=Alarms(people.database, people.audit, clock),
+        alarm_board=board,
+        open_id=people.open_id(settings.secrets_folder or settings.data),
+        grafana=GrafanaSignIn(runtime.secrets.grafana_seed(), public_url, settings.grafana_public_url),
+        gateways=Gateways(settings.data),
+        passwords=Passwords(runtime.secrets, PasswordChanges(settings.data)),
+        data=settings.data,
+        evidence=EvidenceService(room, runtime.inventory, settings.evidence_clear_key, clock),
+        # Like an outbox of its own: a new life, so that its seqs are never taken for older ones.
+        reviews=ReviewService(runtime.city.id, secrets.token_hex(5), journal.append),
+        demo=settings.demo,
+        # Where other machines could ask, as in a container, nobody is let in without a token.
+        is_open=settings.demo and is_loopback(settings.host),
+        public_url=public_url.rstrip("/"),
+        replay=replay_dead_letters,
+        receive=receive,
+        preview=preview,
+        refresh=runtime.additions.refresh,
+        clock=clock,
+        codecs=codecs,
     )
+    watcher = AlarmWatcher(context.alarms, board, rules, partial(observe, context), clock)
+    watching = runtime.thread(
+        "api-alarms", lambda: watcher.keep_looking(runtime.stop, lambda: runtime.beat("api-alarms"))
+    )
+    app = create_app(context)
     server = http_server(
         app, settings.host, settings.port, beat=lambda: runtime.beat("api"), trusted_proxies=settings.trusted_proxies
     )
@@ -99,5 +111,6 @@ def serve(runtime: Runtime) -> None:
             raise PortTakenError("the HTTP server ended; is its port taken?")
     server.should_exit = True
     thread.join(GRACE_S + 1)
+    watching.join(GRACE_S + 1)
     journal.close()
     people.close()

@@ -33,6 +33,11 @@ from people.tables import audit
 log = structlog.get_logger("people")
 
 Action = Literal[
+    "alarm.acknowledge",
+    "alarm.note",
+    "alarm.shelve",
+    "alarm.undo",
+    "alarm.unshelve",
     "account.add",
     "account.change",
     "account.disable",

@@ -59,6 +59,11 @@ class People:
         self._clock = clock
         self.audit = AuditLog(database, signer, clock, folder)
 
+    @property
+    def database(self) -> Database:
+        """The database, for what else is kept in it."""
+        return self._database
+
     def open(self) -> None:
         """Open the database now.
 

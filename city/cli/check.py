@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import shutil
@@ -102,6 +103,12 @@ def _check_inventory(settings: Settings) -> Finding:
     counted = f"{len(city.bins)} bins, {len(city.trucks)} trucks, {len(city.access_points)} access points"
     detail = f"{city.name}: {counted}, {len(city.cameras)} cameras, {len(city.kelurahan)} kelurahan"
     return Finding("inventory", ok=True, detail=detail)
+
+
+def _check_alarms(settings: Settings) -> Finding:
+    # By name: `city` must not depend on those who use it.
+    rules = importlib.import_module("dispatch.alarms.rules").load_rules(city_folder(settings.city))
+    return Finding("alarms", ok=True, detail=f"rules of {len(rules)} kinds can be read")
 
 
 def _check_saved_profiles(settings: Settings) -> Finding:
@@ -229,6 +236,7 @@ def _existing(path: Path) -> Path:
 
 
 _CONFIGURATION: Final = {
+    "alarms": _check_alarms,
     "settings": _check_variables,
     "inventory": _check_inventory,
     "saved codecs": _check_saved_codecs,

@@ -35,6 +35,8 @@ AUTHORIZE: Final = "/api/v1/grafana/authorize"
 NOBODY: Final = "0123456789abcdef"
 ACCOUNT_VERBS: Final = ("disable", "enable", "link", "sessions/end-all")
 NEW_TOKEN: Final = {"name": "a script", "rights": ["telemetry.read"], "days": 7}
+SHELVED: Final = {"until": "2026-03-01T13:30:00Z", "reason": "under repair"}
+"""Of the hour after the time of the tests."""
 SAVED: Final = {**DRAFTED, "name": "acme-tank", "unknown_device": 1}
 
 SUCCESSES: Final[tuple[tuple[str, str, Any], ...]] = (
@@ -57,6 +59,15 @@ SUCCESSES: Final[tuple[tuple[str, str, Any], ...]] = (
     ("GET", "/api/v1/trucks/truck-01/trip", None),
     ("GET", "/api/v1/cameras/report", None),
     ("GET", "/api/v1/cameras/report.csv", None),
+    ("GET", "/api/v1/alarms", None),
+    ("GET", "/api/v1/alarms?state=acknowledged&state=shelved&kind=fire", None),
+    ("GET", "/api/v1/alarms/listed", None),
+    ("GET", "/api/v1/alarms/1", None),
+    ("POST", "/api/v1/alarms/acknowledge", {"ids": [1, 2], "note": "somebody goes"}),
+    ("POST", "/api/v1/alarms/1/undo", None),
+    ("POST", "/api/v1/alarms/1/shelve", SHELVED),
+    ("POST", "/api/v1/alarms/1/unshelve", None),
+    ("POST", "/api/v1/alarms/1/note", {"text": "a cigarette"}),
     ("GET", "/api/v1/dumping/cases", None),
     ("GET", BASE, None),
     ("POST", f"{BASE}/review", {"verdict": "rejected", "reason": "shadow"}),
@@ -129,6 +140,11 @@ ABSENT: Final[tuple[tuple[str, str, Any], ...]] = (
     ("GET", "/api/v1/devices/bin-9999/latest", None),
     ("GET", "/api/v1/devices/bin-9999/series?field=fill_pct", None),
     ("GET", "/api/v1/trucks/bin-0451/trip", None),
+    ("GET", "/api/v1/alarms/999", None),
+    ("POST", "/api/v1/alarms/acknowledge", {"ids": [1, 999]}),
+    *(("POST", f"/api/v1/alarms/999/{verb}", None) for verb in ("undo", "unshelve")),
+    ("POST", "/api/v1/alarms/999/shelve", SHELVED),
+    ("POST", "/api/v1/alarms/999/note", {"text": "x"}),
     ("GET", "/api/v1/dumping/cases/none", None),
     ("POST", "/api/v1/dumping/cases/none/review", {"verdict": "confirmed"}),
     ("GET", f"{BASE}/evidence/none.jpg", None),
@@ -170,6 +186,12 @@ INVALID: Final[tuple[tuple[str, str, Any], ...]] = (
     ("GET", "/api/v1/trucks/UPPER/trip", None),
     ("GET", "/api/v1/cameras/report?day=x", None),
     ("GET", "/api/v1/cameras/report.csv?day=2200-01-01", None),
+    ("GET", "/api/v1/alarms?state=burning", None),
+    ("GET", "/api/v1/alarms/x", None),
+    ("POST", "/api/v1/alarms/acknowledge", {"ids": []}),
+    *(("POST", f"/api/v1/alarms/x/{verb}", None) for verb in ("undo", "unshelve")),
+    ("POST", "/api/v1/alarms/1/shelve", {**SHELVED, "until": "2200-01-01T00:00:00Z"}),
+    ("POST", "/api/v1/alarms/1/note", {"text": "  "}),
     ("GET", "/api/v1/dumping/cases?from=x", None),
     ("GET", "/api/v1/dumping/cases/UPPER", None),
     ("POST", f"{BASE}/review", {"verdict": "rejected"}),

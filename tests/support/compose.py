@@ -13,7 +13,7 @@ from tests.support.brokers import ROOT
 
 FILE: Final = ROOT / "docker-compose.yml"
 TLS_FILE: Final = ROOT / "docker-compose.tls.yml"
-FOLDERS: Final = ("api", "broker", "city", "edge", "grafana", "ingest", "people", "vision")
+FOLDERS: Final = ("api", "broker", "city", "dispatch", "edge", "grafana", "ingest", "people", "vision")
 """What our image holds of the project, and nothing else of it."""
 OUR_IMAGE: Final = "jaga-kota"
 VARIABLE: Final = re.compile(r"\$(?:(?P<escaped>\$)|\{(?P<name>\w+)(?::(?P<how>[-?])(?P<rest>[^}]*))?\})")

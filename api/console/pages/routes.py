@@ -9,11 +9,13 @@ from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 from markupsafe import Markup
 from nicegui import APIRouter
+from starlette.exceptions import HTTPException
 
 from api.auth.access import require
 from api.console.embedding import embed
 from api.console.page_context import PageContext, page_context_of
 from api.console.pages import account as account_page
+from api.console.pages import alarms as alarms_page
 from api.console.pages import audit as audit_page
 from api.console.pages import cameras as cameras_page
 from api.console.pages import device as device_page
@@ -26,9 +28,11 @@ from api.console.pages import system as system_page
 from api.console.pages import zones as zones_page
 from api.console.parts.layout import STATIC, VERSION, render_layout, show
 from api.console.parts.markup import link, tag
-from api.dependencies import DeviceId, UnknownDeviceId, camera_of, context_of, device_of, unknown_device_of
+from api.dependencies import DeviceId, RowId, UnknownDeviceId, camera_of, context_of, device_of, unknown_device_of
 from broker.contract.topics import Kind
 from city.inventory.model import Camera, Device
+from dispatch.alarms.errors import AlarmError
+from dispatch.alarms.service import Alarm
 from ingest.store.parked.quarantine import UnknownDevice
 
 ICON = (
@@ -61,6 +65,13 @@ def _camera_or_404(request: Request, camera: DeviceId) -> Camera:
     return camera_of(context_of(request), camera)
 
 
+def _alarm_or_404(request: Request, alarm: RowId) -> Alarm:
+    try:
+        return context_of(request).alarms.get(alarm)
+    except AlarmError as exc:
+        raise HTTPException(404, str(exc)) from exc
+
+
 def _unknown_device_or_404(request: Request, unknown_device: UnknownDeviceId) -> UnknownDevice:
     return unknown_device_of(context_of(request), unknown_device)
 
@@ -77,7 +88,7 @@ def _heading(page: PageContext, key: str, name: str) -> Markup:
     """The heading; that of a device links to its list."""
     if not name:
         return tag("h1", page.t(key), id="content")
-    list_ = "/strangers" if key == "new_devices" else f"/devices/{key}"
+    list_ = {"new_devices": "/strangers", "alarms": "/alarms"}.get(key, f"/devices/{key}")
     return tag("h1", link(list_, page.t(key)), " › ", name, id="content")  # noqa: RUF001 - a path
 
 
@@ -85,6 +96,18 @@ def _heading(page: PageContext, key: str, name: str) -> Markup:
 def show_map(request: Request) -> None:
     """The map."""
     map_page.build(_begin(request, "map"))
+
+
+@router.page("/alarms")
+def show_alarms(request: Request) -> None:
+    """What needs an action now, or the history of alarms."""
+    alarms_page.build(_begin(request, "alarms"), request)
+
+
+@router.page("/alarm/{alarm}")
+def show_alarm(request: Request, alarm: Annotated[Alarm, Depends(_alarm_or_404)]) -> None:
+    """One alarm with its history."""
+    alarms_page.build_one(_begin(request, "alarms", str(alarm.id)), alarm)
 
 
 @router.page("/devices/{kind}")

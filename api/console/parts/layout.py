@@ -13,6 +13,7 @@ from nicegui import ui
 
 from api.console.embedding import LOCALES
 from api.console.page_context import LANG_COOKIE, PageContext
+from api.console.parts.alarm_words import alarm_signal, urgent_banners
 from api.console.parts.markup import join, link, tag
 from api.queries.system import BEHIND_S
 from city.i18n.catalogue import LANGS
@@ -24,6 +25,7 @@ VERSION: Final = hashlib.sha256(
 ).hexdigest()[:12]
 MENU: Final = (
     ("map", "/"),
+    ("alarms", "/alarms"),
     ("bin", "/devices/bin"),
     ("truck", "/devices/truck"),
     ("ap", "/devices/ap"),
@@ -37,7 +39,7 @@ MENU_BY_RIGHT: Final[tuple[tuple[str, str, Right], ...]] = (
     ("people", "/people", "people.write"),
     ("audit", "/audit", "audit.read"),
 )
-REFRESH_S: Final = 5.0
+REFRESH_S: Final = 2.0
 _YEAR_S: Final = 31_536_000
 
 
@@ -86,7 +88,8 @@ def _head(page: PageContext) -> Markup:
     if page.lang_chosen:
         cookie = f"{LANG_COOKIE}={page.lang};path=/;max-age={_YEAR_S};samesite=lax"
         parts.append(tag("script", Markup('document.cookie="{}"').format(cookie)))
-    return join([*parts, tag("script", src=asset("console.js"), defer=True)])
+    scripts = (tag("script", src=asset(name), defer=True) for name in ("console.js", "alarm-signal.js"))
+    return join([*parts, *scripts])
 
 
 def _banner(page: PageContext) -> Markup:
@@ -95,17 +98,19 @@ def _banner(page: PageContext) -> Markup:
 
 def _warnings(page: PageContext) -> Markup:
     """Warnings that the page's data is not current; refreshed, since control rooms leave pages open for days."""
+    listed = page.context.alarm_board.listed
+    warnings: list[Markup] = [urgent_banners(page, listed), alarm_signal(page, listed)]
     health = page.context.health.read()
     if health is None:
-        return Markup()
-    warnings = []
+        return join(warnings)
+    words = []
     if health.live_lag_s > BEHIND_S:
-        warnings.append(page.t("data_behind", lag=page.duration(health.live_lag_s)))
+        words.append(page.t("data_behind", lag=page.duration(health.live_lag_s)))
     elif health.lag_s > BEHIND_S:
-        warnings.append(page.t("catching_up", lag=page.duration(health.lag_s)))
+        words.append(page.t("catching_up", lag=page.duration(health.lag_s)))
     if health.journal == "full":
-        warnings.append(page.t("queue_full"))
-    return join(tag("p", words, class_="banner behind", role="alert") for words in warnings)
+        words.append(page.t("queue_full"))
+    return join([*warnings, *(tag("p", text, class_="banner behind", role="alert") for text in words)])
 
 
 def _header(page: PageContext, request: Request, active: str) -> Markup:
@@ -115,7 +120,8 @@ def _header(page: PageContext, request: Request, active: str) -> Markup:
     )
     links = join([links, _grafana(page)])
     brand = link("/", join([tag("strong", "Jaga Kota"), tag("span", page.context.city.name)]), class_="brand")
-    ends = join([_languages(page, request), _sign_out(page)])
+    sound = tag("button", page.t("alarm_sound_on"), type="button", data_sound=True, class_="sound")
+    ends = join([_languages(page, request), sound, _sign_out(page)])
     wide = tag("nav", links, class_="wide")
     narrow = tag("details", tag("summary", page.t("menu")), tag("nav", links), class_="narrow")
     skip = link("#content", page.t("skip"), class_="skip")

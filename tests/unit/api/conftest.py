@@ -29,6 +29,8 @@ from city.runtime.password_changes import PasswordChanges
 from city.runtime.passwords import Passwords
 from city.runtime.secrets import Secrets
 from city.storage.signatures import Signer
+from dispatch.alarms.service import Alarms
+from dispatch.alarms.watcher import AlarmBoard
 from ingest.codecs.runner import IsolatedCodecRunner
 from ingest.decoding.decoder import Decoder
 from ingest.decoding.dry_run import DryRunResult, dry_run
@@ -93,6 +95,8 @@ class Stage:
         self.reviews = ReviewService(CITY.id, "api", self.journaled.extend)
         self.codecs = IsolatedCodecRunner()
         self.people = open_people(self.folder, "", self.secrets, lambda: NOW)
+        self.alarms = Alarms(self.people.database, self.people.audit, lambda: NOW)
+        self.alarm_board = AlarmBoard()
         self._tokens: dict[Role, str] = {}
         self._sessions: dict[Role, str] = {}
 
@@ -184,6 +188,8 @@ class Stage:
             health=self.board,
             secrets=self.secrets,
             people=self.people,
+            alarms=self.alarms,
+            alarm_board=self.alarm_board,
             open_id=self.open_id,
             grafana=GrafanaSignIn(self.secrets.grafana_seed(), self.issuer, self.grafana_url),
             gateways=Gateways(self.folder),

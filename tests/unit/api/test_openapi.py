@@ -23,6 +23,7 @@ from tests.unit.api.conftest import Stage
 COUNTS: Final = frozenset(
     [
         "ended",
+        "acknowledged",
         "removed",
         "n",
         "next",

@@ -17,6 +17,9 @@ from api.routes.stream import Stream
 from broker.contract.payloads import GATEWAY_PAYLOAD_BYTES
 from city.errors import RetryLaterError
 from city.inventory.zone_plans import still_path
+from dispatch.alarms.conditions import AlarmCondition
+from dispatch.alarms.engine import AlarmChanges
+from dispatch.alarms.rules import load_rules
 from ingest.store.parked.quarantine import QuarantinedMessage
 from ingest.store.views.health import Damage, ErrorRateAlarm, IngestHealth, LostRange
 from tests.support.access import add_passkey, passkey_body
@@ -54,6 +57,9 @@ def fill(stage: Stage) -> None:
         at = NOW - timedelta(minutes=10 - minute)
         stage.measure("truck-01", at, lat_deg=-10.1 - minute / 100, lon_deg=123.6, pto=True, odometer_km=7.0)
     stage.measure("ap-liliba", clients=3)
+    conditions = [AlarmCondition(kind, "bin-0451", "bin", detail={"reason": "hot"}) for kind in ("fire", "tilt")]
+    stage.alarms.apply(load_rules(), AlarmChanges(tuple(conditions)))
+    stage.alarm_board.listed = stage.alarms.listed()
     stage.measure("cam-01", scene_ok=True)
     stage.happen("bin-0451", "collected", "noted", weight_kg=4.5)
     stage.happen("cam-01", "blind", at=NOW - timedelta(hours=1), reason="dark")

@@ -11,9 +11,11 @@ from typing import Any, Final, get_args
 
 import pytest
 
+from api.console.pages.alarms import SHELVES_H
 from api.console.pages.audit import FILTERS
 from api.console.pages.map import POPUP_WORDS
 from api.console.pages.zones import EDITOR_WORDS
+from api.console.parts.alarm_words import URGENT_KINDS
 from api.queries.queue import SHOWN
 from broker.contract.payloads import EVENT_TYPES, Scene, fields_of
 from broker.contract.topics import KINDS
@@ -24,6 +26,9 @@ from city.inventory.model import WasteKind
 from city.inventory.units import UNITS
 from city.inventory.zones import ZONE_KINDS, FaultCode
 from city.runtime.status import NotReadyReason
+from dispatch.alarms.errors import AlarmRefusal
+from dispatch.alarms.rules import AlarmKind, Priority
+from dispatch.alarms.service import AlarmEvent, AlarmState
 from grafana.alerts import RULES, rule_groups
 from grafana.columns import COLUMN_STYLES
 from grafana.context import DashboardContext
@@ -97,6 +102,13 @@ COMPUTED: Final[dict[str, set[str]]] = {
         *literal(Action, "did_"),
         *literal(Role, "role_"),
         *literal(Refusal, "refused_"),
+        *literal(AlarmRefusal, "refused_"),
+        *literal(AlarmKind, "alarm_"),
+        *literal(AlarmState, "alarm_is_"),
+        *literal(AlarmEvent, "alarm_did_"),
+        *literal(Priority, "priority_"),
+        *(f"alarm_shelve_{hours}h" for hours in SHELVES_H),
+        *(f"alarm_banner_{kind}" for kind in URGENT_KINDS),
         *(f"right_{right.replace('.', '_')}" for right in GRANTABLE),
         *(f"audit_filter_{name}" for name in FILTERS),
     },

@@ -38,7 +38,7 @@ def closure() -> dict[str, metadata.Distribution]:
 
 def packaged_files() -> Iterator[Path]:
     """Our files that pip installs: modules, and data of the packages; not, for example, where a sample comes from."""
-    packages = ("api", "broker", "city", "edge", "grafana", "ingest", "people", "vision")
+    packages = ("api", "broker", "city", "dispatch", "edge", "grafana", "ingest", "people", "vision")
     tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     excluded = [ROOT / name.rstrip("*").replace(".", "/") for name in tool["packages"]["find"]["exclude"]]
     assert all(folder.is_dir() for folder in excluded)

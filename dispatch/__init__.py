@@ -1,0 +1,1 @@
+"""Dispatch: what needs an action, who acts, and whether it was done."""
