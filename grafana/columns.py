@@ -8,6 +8,7 @@ from typing import Final, Literal
 import msgspec
 from grafana_foundation_sdk.models import dashboard
 
+from broker.contract.payloads import EVENT_TYPES
 from grafana.context import DashboardContext
 from grafana.theme import (
     BAD,
@@ -160,6 +161,9 @@ COLUMN_STYLES: Final[dict[str, ColumnStyle]] = {
     "harsh": ColumnStyle(decimals=0, cell="color-text", steps=COUNT_WARN_STEPS, width=130),
     "rx_kbps": ColumnStyle(unit="Kbits", decimals=0, width=120),
     "tx_kbps": ColumnStyle(unit="Kbits", decimals=0, cell="gauge", steps=CALM_STEPS, width=190),
+    "client": ColumnStyle(),
+    "bytes": ColumnStyle(unit="decbytes", decimals=1, cell="gauge", steps=CALM_STEPS, width=190),
+    "hotspot": ColumnStyle(width=225),
     "cpu_pct": ColumnStyle(unit="percent", decimals=0, cell="color-text", steps=BUSY_STEPS, width=80),
     "service": ColumnStyle(mapping="services"),
     "fire": ColumnStyle(hidden=True),
@@ -182,7 +186,7 @@ def column_overrides(
     Args:
         context: Language, city and addresses.
         columns: Names of the result columns.
-        kinds: Device kinds whose states the column `state` has.
+        kinds: Device kinds whose states the column `state` has, and whose event types the column `type` has.
         widths: Widths in px that differ from those of the styles.
     """
     styles = {name: COLUMN_STYLES[name] for name in columns}
@@ -227,6 +231,9 @@ def _mappings(
         return [state_map(context, kinds)]
     if mapping == "details":
         return detail_maps(context)
+    if mapping == "types" and any(kind in EVENT_TYPES for kind in kinds):
+        types = {type_ for kind, of_kind in EVENT_TYPES.items() if kind in kinds for type_ in of_kind}
+        return [value_map({code: text for code, text in context.codes("types").items() if code in types})]
     named = {"kelurahan": context.kelurahan, "site": context.camera_sites, "plates": context.plates}
     return [value_map(named.get(mapping) or context.codes(mapping), VERDICT_COLOURS if mapping == "verdicts" else None)]
 

@@ -62,6 +62,7 @@ MEASUREMENTS: Final = _all()
 DEVICE_STATE: Final = MEASUREMENTS[RAW, "device_state"]
 AREA_STATE: Final = MEASUREMENTS[RAW, "area_state"]
 CLIENT_STATE: Final = MEASUREMENTS[RAW, "client_state"]
+TOP_CLIENT: Final = MEASUREMENTS[RAW, "top_client"]
 TRUCK: Final = MEASUREMENTS[RAW, "truck"]
 PLATFORM: Final = MEASUREMENTS[RAW, "platform"]
 DUMPING_CASE: Final = MEASUREMENTS[EVENTS, "dumping_case"]

@@ -25,7 +25,7 @@ from grafana.influxql import (
 )
 from grafana.layout import Row, equal
 from grafana.maps import LATITUDE, LONGITUDE, Markers, city_map
-from grafana.measurements import AP_5M, AP_AREA_5M, CLIENT_STATE, DEVICE_STATE
+from grafana.measurements import AP_5M, AP_AREA_5M, CLIENT_STATE, DEVICE_STATE, TOP_CLIENT
 from grafana.panels import SeriesStyles, legend_panel, stat, table, time_series
 from grafana.queries import KNOWN_PLACE, city_sum, devices, event_count, events, mean_and_max
 from grafana.targets import Target
@@ -85,7 +85,7 @@ _WORST: Final = devices(
 )
 
 
-_MISUSE_EVENTS: Final = events("ap", _MISUSE, "device", "kelurahan", "type", "detail", newest=_NEWEST, filter_by=NAMES)
+_MISUSE_EVENTS: Final = events("ap", _MISUSE, "device", "type", "detail", newest=_NEWEST, filter_by=NAMES)
 
 
 _ON_MAP: Final = Markers(
@@ -133,6 +133,17 @@ _PER_HOTSPOT: Final = Select(
 )
 
 
+_TOP_CLIENTS: Final = Select(
+    plain("client", "bytes", "hotspot"),
+    Select(
+        (call("last", "bytes").alias("bytes"), *plain("client", "hotspot")),
+        TOP_CLIENT,
+        (recent("15m"), *matches_variables("city")),
+        by=("rank",),
+    ),
+)
+
+
 def _clients_by(grouping: str) -> Select:
     """Users by network name or radio: the mean of each kelurahan, summed."""
     inner = Select(
@@ -168,6 +179,7 @@ def _rows(context: DashboardContext) -> Sequence[Row]:
     users = [Target(_USERS, "clients")]
     wide = {"name": _NAME_PX, "reason": 285}
     wide_device = {"device": _NAME_PX}
+    misuse_px = {**wide_device, "type": 156}
     return [
         equal(
             4,
@@ -205,7 +217,18 @@ def _rows(context: DashboardContext) -> Sequence[Row]:
             _over_time(context, "wifi.loss", "loss_pct", "percent", None, LOSS_STEPS),
         ),
         [(24, [(10, table(context, "wifi.worst", _WORST, kinds=["ap"], order=["-since", "severity"], widths=wide))])],
-        [(24, [(10, table(context, "wifi.misuse", _MISUSE_EVENTS, show_time=True, widths=wide_device))])],
+        [
+            (
+                15,
+                [
+                    (
+                        10,
+                        table(context, "wifi.misuse", _MISUSE_EVENTS, kinds=["ap"], show_time=True, widths=misuse_px),
+                    )
+                ],
+            ),
+            (9, [(10, table(context, "wifi.top_clients", _TOP_CLIENTS, order=["bytes"], widths={"bytes": 130}))]),
+        ],
         [(24, [(11, table(context, "wifi.per_hotspot", _PER_HOTSPOT, order=["tx_kbps"], widths=wide_device))])],
     ]
 

@@ -15,6 +15,7 @@ import structlog
 from city.errors import PayloadError, RetryLaterError
 from city.inventory.provider import InventoryProvider
 from ingest.derive.areas import area_points, client_points, collected_by_area
+from ingest.derive.clients import CLIENT_EVENTS, top_client_points
 from ingest.derive.dumping import DumpingCases
 from ingest.derive.states import States, to_ms
 from ingest.store.influx.line_protocol import to_point
@@ -30,6 +31,7 @@ log = structlog.get_logger("ingest")
 
 STATES_EVERY: Final = timedelta(seconds=5)
 AREAS_EVERY: Final = timedelta(seconds=60)
+CLIENTS_EVERY: Final = timedelta(minutes=5)
 PLATFORM_EVERY: Final = timedelta(seconds=10)
 ROLLUPS_EVERY: Final = timedelta(seconds=30)
 CASES_BACK: Final = timedelta(days=30)
@@ -125,9 +127,12 @@ class Deriver:
             self._states.forget_written()
             self._cases.forget_written()
             raise
+        midnight = now.astimezone(city.time_zone).replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
+        if self._is_due("clients", CLIENTS_EVERY, now):
+            events = self._store.events_since(CLIENT_EVENTS, midnight)
+            self._store.write_derived(top_client_points(city, events, now), RAW)
         if self._is_due("areas", AREAS_EVERY, now):
-            midnight = now.astimezone(city.time_zone).replace(hour=0, minute=0, second=0, microsecond=0)
-            collections = self._store.events_since(("collected",), midnight.astimezone(UTC))
+            collections = self._store.events_since(("collected",), midnight)
             self._states.note_collections(collections)
             lines = area_points(city, device_states, cases, collected_by_area(city, collections), now)
             self._store.write_derived([*lines, *client_points(city, device_states, now)], RAW)

@@ -143,6 +143,12 @@ DERIVED: Final[dict[str, tuple[Policy, tuple[str, ...], dict[str, ColumnType]]]]
     ),
     # Users of the Wi-Fi by network name and by radio, once a minute; `grouping` is `ssid` or `radio`.
     "client_state": (RAW, ("city", "kelurahan", "grouping", "name"), {"clients": "integer"}),
+    # Users of the Wi-Fi with the most traffic since local midnight, every five minutes; `client` is a short code.
+    "top_client": (
+        RAW,
+        ("city", "rank"),
+        {"client": "text", "bytes": "integer", "sessions": "integer", "hotspot": "text"},
+    ),
     # How ingest does, every ten seconds: counts since the last point, and figures of the moment.
     "platform": (
         RAW,
