@@ -170,8 +170,8 @@ def time_series(
     )
     if bars:
         builder.stacking(common_builders.StackingConfig().mode(common.StackingMode.NORMAL).group("A"))
-    # A dashed line at zero would say nothing.
-    steps = [step for step in steps if step[0] != 0]
+    # A dashed line at zero, or below it, would say nothing.
+    steps = [step for step in steps if step[0] is None or step[0] > 0]
     if steps:
         dashed = common_builders.GraphThresholdsStyleConfig().mode(common.GraphThresholdsStyleMode.DASHED)
         builder.thresholds_style(dashed)

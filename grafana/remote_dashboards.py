@@ -107,8 +107,14 @@ def comparable_dashboard(content: Mapping[str, Any]) -> dict[str, Any]:
         **{name: content.get(name) for name in ("title", "tags", "timezone", "refresh")},
         "time range": content.get("time"),
         "variables": [(variable.get("name"), _query_text(variable.get("query"))) for variable in listed],
+        "annotations": [note.get("name") for note in _own_annotations(content)],
         "panels": [_comparable_panel(panel) for panel in content.get("panels", [])],
     }
+
+
+def _own_annotations(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The annotations without the one that Grafana adds to every dashboard."""
+    return [note for note in content.get("annotations", {}).get("list") or [] if not note.get("builtIn")]
 
 
 def _comparable_panel(panel: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,9 @@ HEX: Final = {
 }
 """Grafana's names of colours, as HTML has them."""
 
+CLOCK_SKEW_S: Final = 300
+"""An age can be negative by so much: the browser's clock differs from that of the server."""
+
 GOOD: Final = "semi-dark-green"
 WARN: Final = "semi-dark-orange"
 BAD: Final = "semi-dark-red"
@@ -57,7 +60,7 @@ FUEL_STEPS: Final = _from_zero((0, BAD), (15, WARN), (30, GOOD))
 BUSY_STEPS: Final = _from_zero((0, GOOD), (BUSY_PCT, WARN), (90, BAD))
 LATENCY_STEPS: Final = _from_zero((0, GOOD), (SLOW_MS, WARN), (2 * SLOW_MS, BAD))
 LOSS_STEPS: Final = _from_zero((0, GOOD), (LOSSY_PCT, WARN), (2 * LOSSY_PCT, BAD))
-LAG_STEPS: Final = _from_zero((0, GOOD), (30, WARN), (LAG_ALARM_S, BAD))
+LAG_STEPS: Final = _from_zero((-CLOCK_SKEW_S, GOOD), (30, WARN), (LAG_ALARM_S, BAD))
 TRAIL_STEPS: Final = _from_zero((0, WARN), (STANDING_KMH, CALM), (SPEED_LIMIT_KMH, BAD))
 BATTERY_STEPS: Final = _from_zero((0, BAD), (LOW_BATTERY_PCT, WARN), (30, GOOD))
 SIGNAL_STEPS: Final = _from_zero((-200, BAD), (-115, WARN), (-105, GOOD))

@@ -40,8 +40,8 @@ _REPEAT: Final = Select(
 )
 _MATRIX: Final = Select(
     plain("site", "hour", "outside"),
+    # Also where nothing was outside the hours: an hour without a row would be no column.
     Select((call("sum", "outside").alias("outside"),), DUMPING_CASE, _WHERE, by=("site", "hour")),
-    (at_least("outside", 1),),
 )
 _CASES: Final = (differs("state", "within_hours"), *_WHERE)
 """Cases of any verdict, without waste put out within the permitted hours."""
@@ -102,6 +102,7 @@ def _matrix(context: DashboardContext) -> dashboard.Panel:
             dashboard.DynamicConfigValue(id_val="thresholds", value={"mode": "absolute", "steps": steps}),
             dashboard.DynamicConfigValue(id_val="custom.width", value=40),
             dashboard.DynamicConfigValue(id_val="custom.align", value="center"),
+            dashboard.DynamicConfigValue(id_val="mappings", value=[value_map({"0": " "})]),
         ],
     )
     names = {

@@ -330,3 +330,13 @@ def test_compose_itself_takes_the_file(env: dict[str, str]) -> None:
             [*docker, *options, "config", "--quiet"], env=env, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
+
+
+def test_grafana_takes_the_sender_of_mails_and_shows_days_before_months() -> None:
+    """Grafana ends at its start when the sender's domain has no dot; axes of graphs have American dates by default."""
+    environment = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]["grafana"][
+        "environment"
+    ]
+    default = environment["GF_SMTP_FROM_ADDRESS"].removeprefix("${GRAFANA_SMTP_FROM:-").removesuffix("}")
+    assert re.fullmatch(r"[^@\s]+@[^@\s]+\.[a-z]+", default)
+    assert environment["GF_DATE_FORMATS_INTERVAL_DAY"] == "DD/MM"

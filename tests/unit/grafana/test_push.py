@@ -109,6 +109,7 @@ def test_lifted_boards_are_the_same(grafana: FakeGrafana, tmp_path: Path) -> Non
     for path, kept in grafana.kept.items():
         if path.startswith("/api/dashboards"):
             kept["dashboard"] |= {"schemaVersion": 42, "preload": False, "version": 3}
+            kept["dashboard"]["annotations"]["list"].insert(0, {"builtIn": 1, "name": "Annotations & Alerts"})
             for variable in kept["dashboard"]["templating"]["list"]:
                 variable["query"] = {"query": variable["query"], "refId": "x"}
     assert ask("check", grafana, tmp_path) == 0
