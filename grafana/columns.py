@@ -93,6 +93,7 @@ class ColumnStyle(msgspec.Struct, frozen=True):
         "services",
         "plates",
         "details",
+        "clients",
     ] = ""
     width: int = 0
     hidden: bool = False
@@ -161,7 +162,7 @@ COLUMN_STYLES: Final[dict[str, ColumnStyle]] = {
     "harsh": ColumnStyle(decimals=0, cell="color-text", steps=COUNT_WARN_STEPS, width=130),
     "rx_kbps": ColumnStyle(unit="Kbits", decimals=0, width=120),
     "tx_kbps": ColumnStyle(unit="Kbits", decimals=0, cell="gauge", steps=CALM_STEPS, width=190),
-    "client": ColumnStyle(),
+    "client": ColumnStyle(mapping="clients"),
     "bytes": ColumnStyle(unit="decbytes", decimals=1, cell="gauge", steps=CALM_STEPS, width=190),
     "hotspot": ColumnStyle(width=225),
     "cpu_pct": ColumnStyle(unit="percent", decimals=0, cell="color-text", steps=BUSY_STEPS, width=80),
@@ -231,6 +232,8 @@ def _mappings(
         return [state_map(context, kinds)]
     if mapping == "details":
         return detail_maps(context)
+    if mapping == "clients":
+        return [_regex_map(f"^{_CODE}$", "$1", 0)]
     if mapping == "types" and any(kind in EVENT_TYPES for kind in kinds):
         types = {type_ for kind, of_kind in EVENT_TYPES.items() if kind in kinds for type_ in of_kind}
         return [value_map({code: text for code, text in context.codes("types").items() if code in types})]
@@ -238,11 +241,14 @@ def _mappings(
     return [value_map(named.get(mapping) or context.codes(mapping), VERDICT_COLOURS if mapping == "verdicts" else None)]
 
 
+_CODE: Final = '([^"]{1,8})[^"]*'
+"""The code of a user; its first eight characters tell the users of a day apart."""
+
 _DETAILS: Final = (
     ("rogue", r'^(?=.*"ssid":"([^"]*)")(?=.*"rssi_dbm":(-?\d+)).*$'),
-    ("client_gb", r'^(?=.*"client":"([^"]*)")(?=.*"bytes":(\d+)\d{9}\b).*$'),
-    ("client_mb", r'^(?=.*"client":"([^"]*)")(?=.*"bytes":(\d+)\d{6}\b).*$'),
-    ("client", r'^.*"client":"([^"]*)".*$'),
+    ("client_gb", rf'^(?=.*"client":"{_CODE}")(?=.*"bytes":(\d+)\d{{9}}\b).*$'),
+    ("client_mb", rf'^(?=.*"client":"{_CODE}")(?=.*"bytes":(\d+)\d{{6}}\b).*$'),
+    ("client", rf'^.*"client":"{_CODE}".*$'),
     ("speed", r'^.*"speed_kmh":(\d+).*$'),
     ("codes", r'^.*"fault_codes":\["([^"]*)"\].*$'),
     ("two_codes", r'^.*"fault_codes":\["([^"]*)","([^"]*)".*$'),
@@ -257,15 +263,12 @@ The first pattern that matches counts. The order of the members of an object is 
 
 def detail_maps(context: DashboardContext) -> list[dashboard.RegexMap]:
     """Value mappings from the details of an event, an object in JSON, to words."""
-    return [
-        dashboard.RegexMap(
-            options=dashboard.DashboardRegexMapOptions(
-                pattern=f"/{pattern}/",
-                result=dashboard.ValueMappingResult(text=context.t(f"details.{key}"), index=index),
-            )
-        )
-        for index, (key, pattern) in enumerate(_DETAILS)
-    ]
+    return [_regex_map(pattern, context.t(f"details.{key}"), index) for index, (key, pattern) in enumerate(_DETAILS)]
+
+
+def _regex_map(pattern: str, text: str, index: int) -> dashboard.RegexMap:
+    result = dashboard.ValueMappingResult(text=text, index=index)
+    return dashboard.RegexMap(options=dashboard.DashboardRegexMapOptions(pattern=f"/{pattern}/", result=result))
 
 
 def state_map(context: DashboardContext, kinds: Sequence[str]) -> dashboard.ValueMap:

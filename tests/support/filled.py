@@ -116,8 +116,8 @@ class _Filler:
             ("truck", trucks[1], "breakdown", "raised", {"fault_codes": ["P0562"]}),
             ("truck", trucks[1], "breakdown", "cleared", {"fault_codes": ["P0562"]}),
             ("ap", aps[0], "rogue_ap", "noted", {"ssid": "kupang", "rssi_dbm": -60}),
-            ("ap", aps[2], "session", "cleared", {"client": "beef0001", "bytes": 5 * 10**8, "duration_s": 900}),
-            ("ap", aps[1], "quota_exceeded", "noted", {"client": "c0ffee00", "bytes": 3 * 10**9}),
+            ("ap", aps[2], "session", "cleared", {"client": "beef0001" * 4, "bytes": 5 * 10**8, "duration_s": 900}),
+            ("ap", aps[1], "quota_exceeded", "noted", {"client": "c0ffee00" * 4, "bytes": 3 * 10**9}),
         ]
         return [
             EventRecord(self._origin(kind, device, at + timedelta(seconds=place)), type_, state, detail)

@@ -28,6 +28,12 @@ INTER = 1.08
 
 _FONTS = {size: ImageFont.load_default(size) for size in (14, 22, 26, 34)}
 _TIME = "29/11 14:52"
+_SAMPLES = {
+    "client": ("c0ffee00",),
+    "hotspot": tuple(CITY.access_points),
+    "hours": ("18:00-06:00",),
+    "site_name": tuple(CITY.sites[camera.site].name for camera in CITY.cameras.values()),
+}
 _DETAILS = {
     "ap": ("Pengguna c0ffee00: 3 GB", "SSID “Kupang-WiFi-Gratis”, -60 dBm"),
     "truck": ("Kode kerusakan P0217, P0562 …", "P0217, P0562"),
@@ -81,12 +87,9 @@ def cells_of(panel: dict[str, Any], name: str, field: dict[str, Any]) -> Iterabl
             for device in CITY.devices.values()
             if device.KIND in kinds
         )
-    elif name == "site_name":
-        yield from (CITY.sites[camera.site].name for camera in CITY.cameras.values())
     elif name == "detail":
         yield from (text for kind in kinds for text in _DETAILS[kind])
-    elif name == "hours":
-        yield "18:00-06:00"
+    yield from _SAMPLES.get(name, ())
     for mapping in field.get("mappings", []):
         if mapping["type"] == "value":
             yield from (result["text"] for result in mapping["options"].values())
