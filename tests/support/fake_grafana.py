@@ -93,7 +93,10 @@ class FakeGrafana:
             return 200, [value for name, value in self.kept.items() if name.startswith(f"{path}/")]
         if method == "GET":
             is_missing_rule = path.startswith("/alert-rules/") and path not in self.kept
-            return (500, {"message": _NO_RULE}) if is_missing_rule and self._is_9 else self._kept(path)
+            if is_missing_rule and self._is_9:
+                return 500, {"message": _NO_RULE}
+            # A missing template has an answer without a body there.
+            return (404, None) if path.startswith("/templates/") and path not in self.kept else self._kept(path)
         if path.startswith("/templates/"):
             self.kept[path] = {"name": path.rsplit("/", 1)[1], **body, "provenance": "api"}
             return 202, self.kept[path]
@@ -132,7 +135,7 @@ def fake_grafana(grafana: FakeGrafana) -> Iterator[FakeGrafana]:
             status, content = (
                 grafana.answer(self.command, unquote(self.path), body) if let_in else (401, {"message": "no"})
             )
-            sent = json.dumps(content).encode()
+            sent = json.dumps(content).encode() if content is not None else b""
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(sent)))
