@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from api.app import create_app
@@ -98,8 +98,9 @@ def serve(runtime: Runtime) -> None:
         codecs=codecs,
     )
     watcher = AlarmWatcher(context.alarms, board, rules, partial(observe, context), clock)
+    kept = timedelta(days=settings.event_days)
     watching = runtime.thread(
-        "api-alarms", lambda: watcher.keep_looking(runtime.stop, lambda: runtime.beat("api-alarms"))
+        "api-alarms", lambda: watcher.keep_looking(runtime.stop, lambda: runtime.beat("api-alarms"), kept)
     )
     app = create_app(context)
     server = http_server(

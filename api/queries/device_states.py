@@ -12,7 +12,7 @@ from api.schemas import live_lag
 from broker.contract.topics import Kind
 from city.inventory.model import Device
 from ingest.store.port import EventQuery
-from ingest.store.views.device_condition import LATCHED_EVENTS
+from ingest.store.views.device_condition import LATCHED_EVENTS, DeviceCondition
 from ingest.store.views.device_state import RAISED_LOOKBACK, DeviceState, evaluate, raised_by_device
 
 EMPTIED_BACK: Final = timedelta(days=14)
@@ -34,6 +34,11 @@ def device_states(context: ApiContext, *, kind: Kind | None = None, device: Devi
         if kind in (None, listed.KIND) and device_id in (None, listed.id)
     ]
     return evaluate(devices, latest, raised_by_device(oldest_first), now, live_lag(context))
+
+
+def state_word(condition: DeviceCondition) -> str:
+    """The word for a condition on lists and maps: a truck whose driver calls for help is not just on the road."""
+    return "panic" if condition.reason == "panic" else condition.state
 
 
 def emptied_at(context: ApiContext, bins: Collection[str]) -> dict[str, datetime]:

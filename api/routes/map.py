@@ -16,13 +16,13 @@ from api.dependencies import context_of
 from api.http.description import model_answer, problems
 from api.http.routing import ApiRoute
 from api.queries.cases import cases
+from api.queries.device_states import device_states, state_word
 from api.queries.geojson import MEDIA, PointGeometry, rounded_point
-from api.schemas import current_values, device_connectivity
 from broker.contract.topics import Kind
-from city.inventory.model import AccessPoint, Bin, Device, Truck
-from ingest.store.port import Latest
+from city.inventory.model import AccessPoint, Bin, Truck
 from ingest.store.records import Connectivity
 from ingest.store.views.device_condition import is_broken, number, position_of
+from ingest.store.views.device_state import DeviceState
 
 router = APIRouter(prefix="/api/v1/map", tags=["map"], route_class=ApiRoute)
 _CROSS_ORIGIN_HEADERS = {
@@ -74,6 +74,8 @@ class LayerProperties(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind
     name: Annotated[str, Meta(description="The id, or the plate of a truck.")]
     kelurahan: str
     connectivity: Connectivity
+    state: Annotated[str, Meta(description="Its condition in a word, such as `full`, `fire`, `broken`, `down`.")]
+    severity: Annotated[int, Meta(description="-1 never heard of, 0 well, 1 to be checked, 2 to be acted on. Unit: 1.")]
 
 
 class BinProperties(LayerProperties, frozen=True, kw_only=True, tag="bin"):
@@ -165,25 +167,21 @@ def _collection(request: Request, body: LayerResponse | dict[str, Any]) -> Respo
 
 def layer(context: ApiContext, kind: Kind) -> LayerResponse:
     """The layer of a device kind."""
-    now = context.clock()
-    latest = {latest.device: latest for latest in context.reader.latest(kind=kind)}
     open_cases = Counter(case.camera for case in cases(context) if case.is_open) if kind == "camera" else Counter()
     features = []
-    for device in context.city.devices.values():
-        newest = latest.get(device.id)
-        if kind == device.KIND and (position := position_of(device, newest)):
-            connectivity = device_connectivity(context, device, newest, now)
-            current = current_values(context, device, newest, now)
-            properties = _properties(device, current, connectivity, open_cases[device.id])
+    for state in device_states(context, kind=kind):
+        if position := position_of(state.device, state.latest):
+            properties = _properties(state, open_cases[state.device.id])
             features.append(LayerFeature(rounded_point(*position), properties))
     return LayerResponse(features)
 
 
 def _properties(
-    device: Device, latest: Latest | None, connectivity: Connectivity, open_cases: int
+    state: DeviceState, open_cases: int
 ) -> BinProperties | TruckProperties | AccessPointProperties | CameraProperties:
+    device, latest, condition = state.device, state.latest, state.condition
     common: dict[str, Any] = {"id": device.id, "name": device.id, "kelurahan": device.kelurahan}
-    common["connectivity"] = connectivity
+    common |= {"connectivity": state.connectivity, "state": state_word(condition), "severity": condition.severity}
     if isinstance(device, Bin):
         fill_pct = number(latest, "fill_pct")
         return BinProperties(**common, fill_pct=fill_pct, waste_kind=device.waste_kind, color=device.color)

@@ -49,7 +49,6 @@ class AlarmRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hold: dict[str, float] = {}
     acknowledge: bool = False
     suppressed_by: tuple[AlarmKind, ...] = ()
-    remind_after_s: Seconds | None = None
     enabled: bool = True
 
 

@@ -237,7 +237,7 @@ class Alarms:
         with self._database.read() as connection:
             return [_alarm(row, now) for row in connection.execute(query)]
 
-    def listed(self) -> list[Alarm]:
+    def current(self) -> list[Alarm]:
         """What needs attention: open and not suppressed, or cleared and not acknowledged; the worst first."""
         now = self._clock()
         query = select(alarms).where(alarms.c.is_listed, alarms.c.suppressed.is_(False))

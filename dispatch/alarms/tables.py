@@ -29,7 +29,6 @@ alarms = Table(
     Column("shelved_by", String(120)),
     Column("shelved_reason", Text),
     Column("is_listed", Boolean, nullable=False),
-    Column("reminded_at", UtcDateTime),
     Index("ix_alarm_listed", "is_listed", "id"),
     Index("ix_alarm_subject", "subject", "id"),
 )

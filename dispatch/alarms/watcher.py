@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -18,6 +18,7 @@ from dispatch.alarms.service import Alarm, Alarms
 log = structlog.get_logger("alarms")
 
 EVERY_S: Final = 2.0
+FORGET_EVERY: Final = timedelta(hours=6)
 
 Observe = Callable[[Rules, Collection[Key], datetime], list[AlarmCondition]]
 """Gives all conditions of a moment, for the rules and the keys of open alarms."""
@@ -63,14 +64,27 @@ class AlarmWatcher:
             changes = self._engine.step(self._rules, conditions, known, now)
             if changes:
                 self._alarms.apply(self._rules, changes)
-            self._board.listed, self._board.failure = self._alarms.listed(), ""
+            self._board.listed, self._board.failure = self._alarms.current(), ""
         except RetryLaterError as exc:
             if str(exc) != self._board.failure:
                 log.warning("alarms.not_current", reason=str(exc))
             self._board.failure = str(exc)
 
-    def keep_looking(self, stop: threading.Event, beat: Callable[[], None]) -> None:
-        """Look every `EVERY_S` until `stop`; `beat` is called before each look."""
+    def keep_looking(self, stop: threading.Event, beat: Callable[[], None], kept: timedelta) -> None:
+        """Look every `EVERY_S` until `stop`; `beat` is called before each look. Ended alarms are kept for `kept`."""
+        next_forgetting = self._clock()
         while not stop.wait(EVERY_S):
             beat()
             self.look()
+            if self._clock() >= next_forgetting and not self._board.failure:
+                self._forget(kept)
+                next_forgetting = self._clock() + FORGET_EVERY
+
+    def _forget(self, kept: timedelta) -> None:
+        try:
+            number = self._alarms.forget_before(self._clock() - kept)
+        except RetryLaterError as exc:
+            log.warning("alarms.not_forgotten", reason=str(exc))
+            return
+        if number:
+            log.info("alarms.forgotten", count=number)

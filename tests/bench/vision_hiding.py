@@ -23,7 +23,7 @@ from vision.detect.onnx_detector import OnnxDetector
 from vision.evidence.pictures import Box, Image, limit_size, resize
 from vision.evidence.privacy.mosaic import Areas, cover
 from vision.evidence.privacy.people_detector import PeopleDetector
-from vision.evidence.privacy.redaction import CLIP_AFTER_S, Alarm, Redactor, areas_of_still
+from vision.evidence.privacy.redaction import CLIP_AFTER_S, ObjectAlarm, Redactor, areas_of_still
 from vision.evidence.recorder import RecordedFrame, Recorder
 from vision.score import frames_of, hints_of, read_truth
 
@@ -190,10 +190,10 @@ def measure(recording: MarkedRecording, people_detector: PeopleDetector) -> Hidi
     between_s = max((frame.at_s for frame in until if at_s - frame.at_s >= BETWEEN_S - 0.1), default=at_s)
     last = recording.last, recording.last_background, frames[-1].people
     now = recording.picture, recording.background, until[-1].people
-    cases: list[tuple[Role, Alarm, list[RecordedFrame]]] = [
-        ("deposit", Alarm(NO_OBJECT, at_s, end_s, *last), frames),
-        ("clip", Alarm(NO_OBJECT, between_s, end_s, *last), frames),
-        ("after", Alarm(NO_OBJECT, at_s - EARLIER_S, at_s, *now), until),
+    cases: list[tuple[Role, ObjectAlarm, list[RecordedFrame]]] = [
+        ("deposit", ObjectAlarm(NO_OBJECT, at_s, end_s, *last), frames),
+        ("clip", ObjectAlarm(NO_OBJECT, between_s, end_s, *last), frames),
+        ("after", ObjectAlarm(NO_OBJECT, at_s - EARLIER_S, at_s, *now), until),
     ]
     measured = Hiding()
     for role, alarm, kept in cases:

@@ -36,7 +36,7 @@ def condition(kind: AlarmKind = "fire", subject: str = "bin-1", **fields: Any) -
 
 def raised(alarms: Alarms, *conditions: AlarmCondition) -> list[Alarm]:
     alarms.apply(RULES, AlarmChanges(conditions or (condition(),)))
-    return alarms.listed()
+    return alarms.current()
 
 
 def whats(alarms: Alarms, id_: int) -> list[str]:
@@ -58,7 +58,7 @@ def test_processes_that_raise_the_same_at_once_raise_it_once(alarms: Alarms) -> 
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(lambda _: alarms.apply(RULES, changes), range(8)))
     assert sum(made) == 2
-    assert len(alarms.listed()) == 2
+    assert len(alarms.current()) == 2
 
 
 def test_the_database_itself_refuses_a_second_open_alarm(alarms: Alarms, people: People) -> None:
@@ -75,7 +75,7 @@ def test_an_alarm_that_clears_and_comes_again_is_another_one(alarms: Alarms, clo
     clock.move(timedelta(minutes=5))
     assert alarms.apply(RULES, AlarmChanges(to_clear=(first.id,))) == 1
     assert alarms.apply(RULES, AlarmChanges(to_clear=(first.id,))) == 0, "it is cleared already"
-    assert alarms.listed() == []
+    assert alarms.current() == []
     (second,) = raised(alarms, condition("overflowing"))
     assert second.id > first.id
     assert alarms.get(first.id).cleared_at == NOW + timedelta(minutes=5)
@@ -85,18 +85,18 @@ def test_an_alarm_that_clears_and_comes_again_is_another_one(alarms: Alarms, clo
 def test_what_needs_an_acknowledgement_stays_listed_after_it_has_cleared(alarms: Alarms) -> None:
     (fire,) = raised(alarms)
     alarms.apply(RULES, AlarmChanges(to_clear=(fire.id,)))
-    assert [alarm.state for alarm in alarms.listed()] == ["cleared_unacknowledged"]
+    assert [alarm.state for alarm in alarms.current()] == ["cleared_unacknowledged"]
     alarms.acknowledge(MARIA, [fire.id])
-    assert alarms.listed() == []
+    assert alarms.current() == []
     assert alarms.get(fire.id).state == "cleared"
 
 
 def test_what_was_acknowledged_before_it_clears_leaves_the_list(alarms: Alarms) -> None:
     (fire,) = raised(alarms)
     alarms.acknowledge(MARIA, [fire.id], "petugas berangkat")
-    assert alarms.listed()[0].state == "acknowledged"
+    assert alarms.current()[0].state == "acknowledged"
     alarms.apply(RULES, AlarmChanges(to_clear=(fire.id,)))
-    assert alarms.listed() == []
+    assert alarms.current() == []
     assert [entry.text for entry in alarms.history(fire.id)] == ["", "petugas berangkat", ""]
 
 
@@ -113,7 +113,7 @@ def test_an_unknown_alarm_refuses_all(alarms: Alarms) -> None:
     (fire,) = raised(alarms)
     with pytest.raises(AlarmError, match="alarm unknown"):
         alarms.acknowledge(MARIA, [fire.id, 999])
-    assert alarms.listed()[0].state == "unacknowledged"
+    assert alarms.current()[0].state == "unacknowledged"
 
 
 def test_an_acknowledgement_is_taken_back_within_ten_seconds_by_who_gave_it(alarms: Alarms, clock: Clock) -> None:
@@ -137,7 +137,7 @@ def test_an_acknowledgement_after_the_end_can_be_taken_back_too(alarms: Alarms) 
     alarms.apply(RULES, AlarmChanges(to_clear=(fire.id,)))
     alarms.acknowledge(MARIA, [fire.id])
     alarms.undo(MARIA, fire.id)
-    assert [alarm.state for alarm in alarms.listed()] == ["cleared_unacknowledged"]
+    assert [alarm.state for alarm in alarms.current()] == ["cleared_unacknowledged"]
 
 
 def test_a_shelved_alarm_comes_back_by_itself_or_by_hand(alarms: Alarms, clock: Clock) -> None:
@@ -189,10 +189,10 @@ def test_a_cleared_alarm_is_not_shelved_and_takes_notes(alarms: Alarms) -> None:
 def test_suppressed_alarms_are_not_listed_and_come_back(alarms: Alarms) -> None:
     (alarm,) = raised(alarms, condition("hotspot_down", "ap-1"))
     alarms.apply(RULES, AlarmChanges(to_suppress=(alarm.id,)))
-    assert alarms.listed() == []
+    assert alarms.current() == []
     assert alarms.open_alarms()[0].suppressed
     alarms.apply(RULES, AlarmChanges(to_show=(alarm.id,)))
-    assert [shown.id for shown in alarms.listed()] == [alarm.id]
+    assert [shown.id for shown in alarms.current()] == [alarm.id]
     assert whats(alarms, alarm.id) == ["raised", "suppressed", "shown"]
 
 
@@ -217,9 +217,9 @@ def test_what_people_do_is_in_the_audit_and_in_one_transaction_with_it(alarms: A
 def test_the_list_begins_with_what_is_worst_and_nobody_has_seen(alarms: Alarms) -> None:
     kinds: list[AlarmKind] = ["tilt", "overflowing", "fire", "blind_sensor", "panic", "breakdown"]
     raised(alarms, *(condition(kind, f"x-{kind}") for kind in kinds))
-    fire = next(alarm for alarm in alarms.listed() if alarm.kind == "fire")
+    fire = next(alarm for alarm in alarms.current() if alarm.kind == "fire")
     alarms.acknowledge(MARIA, [fire.id])
-    assert [alarm.kind for alarm in alarms.listed()] == [
+    assert [alarm.kind for alarm in alarms.current()] == [
         *("panic", "breakdown", "overflowing", "tilt", "blind_sensor", "fire"),
     ]
 

@@ -22,7 +22,7 @@ from dispatch.alarms.rules import load_rules
 from tests.e2e.test_console import DESKTOP, TELEPHONE, Served, browser, looking, serving
 from tests.support.cities import RunningCity
 from tests.support.waiting import wait_for
-from tests.unit.api.conftest import CITY, Stage
+from tests.unit.api.conftest import CITY, NOW, Stage
 
 __all__ = ["browser"]
 
@@ -45,7 +45,7 @@ def happen(stage: Stage, *subjects: str, kind: Any = "fire") -> None:
 
 
 def refresh(stage: Stage) -> None:
-    stage.alarm_board.listed = stage.alarms.listed()
+    stage.alarm_board.listed = stage.alarms.current()
 
 
 def row(page: Page, name: str) -> Any:
@@ -79,7 +79,7 @@ def test_acknowledged_by_keyboard_and_taken_back(browser: Browser, city: Served)
         refresh(city.stage)
         expect(row(page, "bin-0001")).to_contain_text("acknowledged by demo")
         undo.click()
-        wait_for(lambda: city.stage.alarms.listed()[0].state == "unacknowledged", "the alarm to wait again")
+        wait_for(lambda: city.stage.alarms.current()[0].state == "unacknowledged", "the alarm to wait again")
         refresh(city.stage)
         expect(row(page, "bin-0001")).to_contain_text("not acknowledged")
 
@@ -87,6 +87,7 @@ def test_acknowledged_by_keyboard_and_taken_back(browser: Browser, city: Served)
 def test_shelved_with_a_reason_and_put_back(browser: Browser, city: Served) -> None:
     happen(city.stage, "bin-0001", kind="tilt")
     with looking(browser, city, TELEPHONE) as page:
+        page.clock.set_fixed_time(NOW)
         page.goto("/alarms?lang=en")
         row(page, "bin-0001").get_by_role("button", name="Shelve").click()
         dialog = page.locator("dialog#shelve")
@@ -94,18 +95,19 @@ def test_shelved_with_a_reason_and_put_back(browser: Browser, city: Served) -> N
         expect(dialog, "without a reason nothing is sent").to_be_visible()
         dialog.get_by_label("Reason").fill("under repair")
         dialog.get_by_role("button", name="8 hours").click()
-        wait_for(lambda: any(alarm.state == "shelved" for alarm in city.stage.alarms.listed()), "the shelved alarm")
+        wait_for(lambda: any(alarm.state == "shelved" for alarm in city.stage.alarms.current()), "the shelved alarm")
         refresh(city.stage)
         expect(row(page, "bin-0001")).to_contain_text("under repair")
         row(page, "bin-0001").get_by_role("button", name="Put back").click()
-        wait_for(lambda: all(alarm.state != "shelved" for alarm in city.stage.alarms.listed()), "it to be back")
+        wait_for(lambda: all(alarm.state != "shelved" for alarm in city.stage.alarms.current()), "it to be back")
 
 
 def test_what_is_refused_is_said(browser: Browser, city: Served) -> None:
     happen(city.stage, "bin-0001")
     with looking(browser, city, DESKTOP, refused="409") as page:
+        page.clock.set_fixed_time(NOW)
         page.goto("/alarms?lang=en")
-        fire = next(alarm for alarm in city.stage.alarms.listed() if alarm.subject == "bin-0001")
+        fire = next(alarm for alarm in city.stage.alarms.current() if alarm.subject == "bin-0001")
         row(page, "bin-0001").get_by_role("button", name="Shelve").click()
         city.stage.alarms.apply(RULES, AlarmChanges(to_clear=(fire.id,)))
         dialog = page.locator("dialog#shelve")
@@ -118,6 +120,8 @@ def test_the_sound_can_be_muted_and_stays_so(browser: Browser, city: Served) -> 
     with looking(browser, city, DESKTOP) as page:
         page.goto("/alarms?lang=en")
         button = page.locator("[data-sound]")
+        expect(button).to_have_text("Click for sound")
+        page.get_by_role("heading", name="Alarms").click()
         expect(button).to_have_text("Sound: on")
         button.click()
         expect(button).to_have_text("Sound: off")
@@ -127,7 +131,7 @@ def test_the_sound_can_be_muted_and_stays_so(browser: Browser, city: Served) -> 
 
 def test_a_note_is_kept_in_the_history(browser: Browser, city: Served) -> None:
     happen(city.stage, "bin-0001")
-    fire = next(alarm for alarm in city.stage.alarms.listed() if alarm.subject == "bin-0001")
+    fire = next(alarm for alarm in city.stage.alarms.current() if alarm.subject == "bin-0001")
     with looking(browser, city, DESKTOP) as page:
         page.goto(f"/alarm/{fire.id}?lang=en")
         page.get_by_label("Note").fill("<b>a cigarette</b>")

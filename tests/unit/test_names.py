@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 
 ROOT: Final = Path(__file__).parents[2]
-PACKAGES: Final = ("api", "broker", "city", "edge", "grafana", "ingest", "people", "vision")
+PACKAGES: Final = ("api", "broker", "city", "dispatch", "edge", "grafana", "ingest", "people", "vision")
 IRREGULAR: Final = frozenset(
     [
         "begun",

@@ -23,7 +23,7 @@ from vision.evidence.encryption import encrypt, encrypted_name
 from vision.evidence.pictures import Box, Image, limit_size, resize
 from vision.evidence.privacy.mosaic import pixelate
 from vision.evidence.privacy.people_detector import PeopleDetector
-from vision.evidence.privacy.redaction import CLIP_AFTER_S, Alarm, Redactor, areas_of_still
+from vision.evidence.privacy.redaction import CLIP_AFTER_S, ObjectAlarm, Redactor, areas_of_still
 from vision.evidence.recorder import RecordedFrame, Recorder
 from vision.evidence.store import EvidenceStore
 
@@ -54,7 +54,7 @@ class _UnfinishedCase:
     """A case whose clip is not over, or that is being redacted."""
 
     case: str
-    alarm: Alarm
+    alarm: ObjectAlarm
     about: dict[str, Any]
     waits_until_s: float
     work: Future[CollectedCase] | None = None
@@ -119,7 +119,7 @@ class EvidenceCollector:
         """
         small = limit_size(image)
         frames = self._recorder.frames()
-        alarm = Alarm(
+        alarm = ObjectAlarm(
             _scale_box(box, image, small),
             since_s,
             self._at_s,

@@ -13,11 +13,12 @@ from markupsafe import Markup
 from nicegui import ui
 
 from api.console.page_context import PageContext
-from api.console.pages.listing import fill_bar, state_badge
+from api.console.pages.listing import condition_badge, fill_bar
 from api.console.parts.hours import hours_box
 from api.console.parts.layout import replace, show
 from api.console.parts.markup import join, link, table, tag
 from api.console.parts.trip_panel import trip_panel
+from api.queries.device_states import device_states
 from api.schemas import DeviceResponse, device_response
 from broker.contract.payloads import fields_of
 from broker.contract.topics import Kind
@@ -100,10 +101,16 @@ def _events(page: PageContext, device: Device) -> list[EventRecord]:
 
 def _values(page: PageContext, device: DeviceResponse) -> Markup:
     now = page.context.clock()
-    states = [state_badge(page, device.connectivity)]
-    if device.serviceStatus and device.connectivity == "online":
-        states.append(state_badge(page, device.serviceStatus))
-    heard = tag("p", *states, " ", page.t("heard"), ": ", page.age(device.received_at, now), class_="heard")
+    (state,) = device_states(page.context, device=page.context.city.devices[device.id])
+    heard = tag(
+        "p",
+        condition_badge(page, state.condition),
+        " ",
+        page.t("heard"),
+        ": ",
+        page.age(device.received_at, now),
+        class_="heard",
+    )
     parts = [tag("h2", page.t("latest")), heard]
     if device.quality:
         parts.append(tag("p", page.t("quality"), ": ", ", ".join(map(page.word, device.quality)), class_="warn"))

@@ -18,17 +18,23 @@ from api.console.page_context import PageContext
 from api.console.parts.forms import pager, select
 from api.console.parts.layout import replace, show
 from api.console.parts.markup import join, link, table, tag
+from api.queries.device_states import device_states, state_word
 from api.queries.url_filter import read_page, read_texts, write_query
-from api.schemas import current_values, device_connectivity, service_status
 from broker.contract.topics import Kind
-from city.inventory.model import Bin, Device, Truck
+from city.inventory.model import AccessPoint, Bin, Device, Truck
 from ingest.store.port import Latest
-from ingest.store.records import Connectivity
-from ingest.store.views.device_condition import FILLING_PCT, FULL_PCT, number
+from ingest.store.views.device_condition import FILLING_PCT, FULL_PCT, DeviceCondition, number
+from ingest.store.views.device_state import DeviceState
 
 ROWS: Final = 25
 REFRESH_S: Final = 10.0
-STATES: Final[tuple[Connectivity, ...]] = ("online", "offline", "sleeping", "unknown")
+STATES: Final[dict[Kind, tuple[str, ...]]] = {
+    "bin": ("fire", "full", "tilted", "unmeasured", "silent", "filling", "ok", "unknown"),
+    "truck": ("panic", "broken", "silent", "working", "on_route", "parked", "unknown"),
+    "ap": ("down", "slow", "crowded", "up", "unknown"),
+    "camera": ("blind", "silent", "watching", "unknown"),
+}
+"""The states that a list shows and filters by, per kind, the worst first."""
 FIELDS: Final[dict[Kind, tuple[str, ...]]] = {
     "bin": ("fill_pct", "battery_pct"),
     "truck": ("speed_kmh", "fuel_pct", "odometer_km"),
@@ -83,50 +89,50 @@ def _downloads(page: PageContext, kind: Kind) -> Markup:
 
 def _list(page: PageContext, kind: Kind, filter_: DeviceFilter) -> Markup:
     now = page.context.clock()
-    latest = _current_values(page, kind, now)
-    devices = [
-        device
-        for device in page.context.city.devices.values()
-        if kind == device.KIND and matches(page, filter_, device, latest.get(device.id), now)
-    ]
-    devices.sort(key=_order(filter_, latest))
-    pages = max(1, ceil(len(devices) / ROWS))
+    states = [state for state in device_states(page.context, kind=kind) if matches(page, filter_, state)]
+    states.sort(key=_order(filter_))
+    pages = max(1, ceil(len(states) / ROWS))
     page_number = min(filter_.page, pages)
-    cut = devices[(page_number - 1) * ROWS : page_number * ROWS]
+    cut = states[(page_number - 1) * ROWS : page_number * ROWS]
     if not cut:
         return tag("p", page.t("nothing"), class_="empty")
-    rows = [_row(page, device, latest.get(device.id), now) for device in cut]
-    count = tag("p", page.plural("found", len(devices)), class_="found", role="status")
+    rows = [_row(page, state, now) for state in cut]
+    count = tag("p", page.plural("found", len(states)), class_="found", role="status")
     return join(
         [count, table(_headings(page, kind), rows), pager(page, partial(filter_.address, kind), page_number, pages)]
     )
 
 
-def _current_values(page: PageContext, kind: Kind, now: datetime) -> dict[str, Latest]:
-    context = page.context
-    devices = context.city.devices
-    current = (
-        current_values(context, devices[known.device], known, now) if known.device in devices else known
-        for known in context.reader.latest(kind=kind)
-    )
-    return {known.device: known for known in current if known}
-
-
-def matches(page: PageContext, filter_: DeviceFilter, device: Device, latest: Latest | None, now: datetime) -> bool:
+def matches(page: PageContext, filter_: DeviceFilter, state: DeviceState) -> bool:
     """Whether a device matches the filter."""
+    device = state.device
     if filter_.kelurahan and device.kelurahan != filter_.kelurahan:
         return False
-    if filter_.state and device_connectivity(page.context, device, latest, now) != filter_.state:
+    if filter_.state and state_word(state.condition) != filter_.state:
         return False
-    site = page.context.city.sites.get(device.site)
-    names = (device.id, site.name if site else "", device.plate if isinstance(device, Truck) else "")
-    return filter_.q.casefold() in " ".join(names).casefold()
+    return filter_.q.casefold() in " ".join(_names(page, device)).casefold()
 
 
-def _order(filter_: DeviceFilter, latest: dict[str, Latest]) -> Callable[[Device], tuple[float, str]]:
-    def by(device: Device) -> tuple[float, str]:
-        fill = number(latest.get(device.id), "fill_pct") if filter_.order == "fill" else None
-        return (-1.0 if fill is None else fill) * -1, device.id
+def _names(page: PageContext, device: Device) -> list[str]:
+    """Everything by which people look for a device."""
+    city = page.context.city
+    site, kelurahan = city.sites.get(device.site), city.kelurahan.get(device.kelurahan)
+    names = [device.id, site.name if site else "", kelurahan.name if kelurahan else device.kelurahan]
+    names += [device.plate] if isinstance(device, Truck) else []
+    names += device.ssids if isinstance(device, AccessPoint) else ()
+    return names
+
+
+def _order(filter_: DeviceFilter) -> Callable[[DeviceState], tuple[float, float, float, str]]:
+    """By urgency and fill level, unless the address asks for fill level or name alone."""
+
+    def by(state: DeviceState) -> tuple[float, float, float, str]:
+        fill = number(state.latest, "fill_pct") if filter_.order != "name" else None
+        urgency = rank = 0
+        if not filter_.order:
+            urgency = -state.condition.severity
+            rank = STATES[state.device.KIND].index(state_word(state.condition))
+        return urgency, rank, 1.0 if fill is None else -fill, state.device.id
 
     return by
 
@@ -136,11 +142,12 @@ def _headings(page: PageContext, kind: Kind) -> list[str]:
     return [page.t(key) for key in ("device", *about[kind], *FIELDS[kind], "state", "heard")]
 
 
-def _row(page: PageContext, device: Device, latest: Latest | None, now: datetime) -> list[object]:
+def _row(page: PageContext, state: DeviceState, now: datetime) -> list[object]:
+    device, latest = state.device, state.latest
     fields = [_cell(page, field, latest) for field in FIELDS[device.KIND]]
-    state = _state(page, device, latest, now)
     heard = page.age(latest.received_at if latest else None, now)
-    return [link(f"/device/{device.id}", device.id), *_about(page, device), *fields, state, heard]
+    badge = condition_badge(page, state.condition)
+    return [link(f"/device/{device.id}", device.id), *_about(page, device), *fields, badge, heard]
 
 
 def _about(page: PageContext, device: Device) -> list[object]:
@@ -170,17 +177,9 @@ def fill_bar(fill_pct: float, words: str) -> Markup:
     return join([bar, tag("span", words)], " ")
 
 
-def _state(page: PageContext, device: Device, latest: Latest | None, now: datetime) -> Markup:
-    connectivity = device_connectivity(page.context, device, latest, now)
-    shown = state_badge(page, connectivity)
-    if isinstance(device, Truck) and connectivity == "online":
-        shown = state_badge(page, service_status(device, latest, connectivity))
-    return shown
-
-
-def state_badge(page: PageContext, state: str) -> Markup:
-    """A state as a coloured badge."""
-    return tag("span", page.t(state), class_=f"state {state}")
+def condition_badge(page: PageContext, condition: DeviceCondition) -> Markup:
+    """A condition as a badge, coloured by how urgent it is."""
+    return tag("span", page.t(f"is_{state_word(condition)}"), class_=f"state severity-{condition.severity}")
 
 
 def _filters(page: PageContext, kind: Kind, filter_: DeviceFilter) -> Markup:
@@ -188,15 +187,15 @@ def _filters(page: PageContext, kind: Kind, filter_: DeviceFilter) -> Markup:
         ((kelurahan.id, kelurahan.name) for kelurahan in page.context.city.kelurahan.values()), key=lambda pair: pair[1]
     )
     anything = ("", page.t("all"))
-    states = [(state, page.t(state)) for state in STATES]
+    states = [(state, page.t(f"is_{state}")) for state in STATES[kind]]
     parts = [
         select("kelurahan", page.t("kelurahan"), [anything, *names], filter_.kelurahan) if kind != "truck" else None,
         select("state", page.t("state"), [anything, *states], filter_.state),
         _search(page, filter_),
     ]
-    if kind == "bin":
-        orders = [("", page.t("by_name")), ("fill", page.t("by_fill"))]
-        parts.append(select("order", page.t("order"), orders, filter_.order))
+    orders = [("", page.t("by_urgency")), ("name", page.t("by_name"))]
+    orders += [("fill", page.t("by_fill"))] if kind == "bin" else []
+    parts.append(select("order", page.t("order"), orders, filter_.order))
     return tag("form", *parts, tag("button", page.t("show")), method="get", action=f"/devices/{kind}", class_="filters")
 
 

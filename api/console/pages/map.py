@@ -9,15 +9,24 @@ from markupsafe import Markup
 from nicegui import ui
 
 from api.console.page_context import PageContext
+from api.console.pages.listing import STATES
 from api.console.parts.layout import asset, show
-from api.console.parts.markup import join, tag
+from api.console.parts.markup import join, link, tag
 from broker.contract.topics import KINDS
 from city.inventory.model import WasteKind
-from ingest.store.records import Connectivity
 
 REFRESH_S: Final = {"bin": 10, "truck": 3, "ap": 10, "camera": 10}
-COUNTERS: Final = ("full_bins", "moving_trucks", "broken_trucks", "down_aps", "open_cases")
+COUNTERS: Final = {
+    "full_bins": "/devices/bin?state=full",
+    "moving_trucks": "/devices/truck",
+    "broken_trucks": "/devices/truck?state=broken",
+    "down_aps": "/devices/ap?state=down",
+    "open_cases": "/dumping",
+}
+"""Counter to the list of what it counts."""
+NO_NUMBER: Final = "–"  # noqa: RUF001 - a dash
 LEGEND: Final = (
+    ("urgent", "sign_urgent"),
     ("bin low", "fill_low"),
     ("bin mid", "fill_mid"),
     ("bin high", "fill_high"),
@@ -37,9 +46,9 @@ LEGEND: Final = (
 
 
 POPUP_WORDS: Final = (
-    *get_args(Connectivity),
+    *(f"is_{state}" for states in STATES.values() for state in states),
     *get_args(WasteKind),
-    *("clients", "details", "fill_pct", "load_kg", "none", "open_cases", "speed_kmh", "truck_broken", "waste_kind"),
+    *("clients", "details", "fill_pct", "load_kg", "none", "open_cases", "speed_kmh", "waste_kind"),
 )
 """Texts of the popups, which the browser makes."""
 
@@ -70,6 +79,7 @@ def _config(page: PageContext) -> dict[str, Any]:
     return {
         "texts": page.texts(POPUP_WORDS),
         "refresh_s": REFRESH_S,
+        "kelurahan": {kelurahan.id: kelurahan.name for kelurahan in page.context.city.kelurahan.values()},
         "lang": page.lang,
         "zone": page.context.city.time_zone.key,
     }
@@ -78,12 +88,14 @@ def _config(page: PageContext) -> dict[str, Any]:
 def _counters(page: PageContext) -> Markup:
     return tag(
         "ul",
-        *(
-            tag("li", tag("b", "–", id=f"count-{key}"), tag("span", page.t(key)), class_=f"count {key}")  # noqa: RUF001 - a dash
-            for key in COUNTERS
-        ),
+        *(_counter(page, key, to) for key, to in COUNTERS.items()),
         class_="counters",
     )
+
+
+def _counter(page: PageContext, key: str, to: str) -> Markup:
+    number = tag("b", NO_NUMBER, id=f"count-{key}")
+    return tag("li", link(to, join([number, tag("span", page.t(key))])), class_=f"count {key}")
 
 
 def _side(page: PageContext) -> Markup:

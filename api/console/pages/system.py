@@ -9,7 +9,6 @@ from markupsafe import Markup
 from nicegui import ui
 
 from api.console.page_context import PageContext
-from api.console.pages.listing import STATES
 from api.console.parts.layout import replace, show
 from api.console.parts.markup import join, link, table, tag
 from api.queries.system import BEHIND_S, system_state
@@ -20,6 +19,7 @@ from ingest.store.parked.dead_letters import DeadLetter
 from ingest.store.records import Connectivity
 from ingest.store.views.health import IngestHealth
 
+CONNECTIVITIES: Final[tuple[Connectivity, ...]] = ("online", "offline", "sleeping", "unknown")
 REFRESH_S: Final = 5.0
 LETTERS_SHOWN: Final = 20
 LATE_SHOWN: Final = 20
@@ -132,12 +132,12 @@ def _devices(page: PageContext, counted: dict[Kind, dict[Connectivity, int]]) ->
     rows = [
         [
             link(f"/devices/{kind}", page.t(kind)),
-            *(_count(kind, state, counted[kind].get(state, 0)) for state in STATES),
+            *(_count(kind, state, counted[kind].get(state, 0)) for state in CONNECTIVITIES),
             sum(counted[kind].values()),
         ]
         for kind in KINDS
     ]
-    headings = [page.t("kind"), *(page.t(state) for state in STATES), page.t("total")]
+    headings = [page.t("kind"), *(page.t(state) for state in CONNECTIVITIES), page.t("total")]
     return tag("section", tag("h2", page.t("by_kind")), table(headings, rows), class_="panel")
 
 

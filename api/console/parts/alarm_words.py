@@ -80,4 +80,5 @@ def alarm_signal(page: PageContext, alarms: Iterable[Alarm]) -> Markup:
         data_loud=any(alarm.priority == "critical" for alarm in unseen),
         data_sound_on=page.t("alarm_sound_on"),
         data_sound_off=page.t("alarm_sound_off"),
+        data_sound_click=page.t("alarm_sound_click"),
     )

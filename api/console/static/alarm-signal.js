@@ -18,6 +18,8 @@ const beep = (loud) => {
 };
 
 const isMuted = () => localStorage.getItem(MUTED) === "1";
+// A browser plays nothing on a page that nobody has touched yet: the button says so.
+const isTouched = () => navigator.userActivation?.hasBeenActive ?? true;
 
 const showSignal = () => {
   const signal = document.querySelector("[data-alarms]");
@@ -27,18 +29,21 @@ const showSignal = () => {
   document.querySelectorAll('.top a[href="/alarms"]').forEach((link) => { link.dataset.waiting = waiting || ""; });
   const button = document.querySelector("[data-sound]");
   if (button) {
-    button.textContent = isMuted() ? signal.dataset.soundOff : signal.dataset.soundOn;
+    const words = isTouched() ? signal.dataset.soundOn : signal.dataset.soundClick;
+    button.textContent = isMuted() ? signal.dataset.soundOff : words;
+    button.classList.toggle("waits", !isMuted() && !isTouched() && waiting > 0);
     button.setAttribute("aria-pressed", String(!isMuted()));
   }
   if (newest > Number(localStorage.getItem(HEARD) ?? 0)) {
-    localStorage.setItem(HEARD, newest);
-    if (!isMuted()) beep(signal.dataset.loud !== undefined);
+    if (isMuted() || isTouched()) localStorage.setItem(HEARD, newest);
+    if (!isMuted() && isTouched()) beep(signal.dataset.loud !== undefined);
   }
 };
 
 document.addEventListener("click", (event) => {
   if (!event.target.closest("[data-sound]")) return;
-  localStorage.setItem(MUTED, isMuted() ? "0" : "1");
+  const began = event.target.closest("[data-sound]").classList.contains("waits");
+  if (!began) localStorage.setItem(MUTED, isMuted() ? "0" : "1");
   if (!isMuted()) beep(false);
   showSignal();
 });

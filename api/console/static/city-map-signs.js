@@ -18,12 +18,16 @@
   }
 
   function truckState(p) {
-    if (p.broken) return "broken";
+    if (p.state === "broken") return "broken";
     return !isSilent(p) && p.speed_kmh > MOVING_KMH ? "moving" : "parked";
   }
 
   // Signs grow with the zoom, so that the whole city at once is no heap of them.
   const scaleAt = (zoom) => Math.min(1.25, Math.max(0.55, (zoom - 9) / 5));
+
+  // Fire and a driver's call for help have a sign of their own, which nothing else on the map has.
+  const isUrgent = (p) => p.state === "fire" || p.state === "panic";
+  const URGENT = { shape: "burst", radius: 17, color: "#fff", weight: 2, opacity: 1, fillColor: "#dc2626", fillOpacity: 1 };
 
   const STYLES = {
     bin(p) {
@@ -82,6 +86,10 @@
 
   const CORNERS = {
     diamond: [[0, -1], [1, 0], [0, 1], [-1, 0]],
+    burst: Array.from({ length: 16 }, (_, i) => {
+      const reach = i % 2 ? 0.55 : 1;
+      return [reach * Math.sin((i * Math.PI) / 8), -reach * Math.cos((i * Math.PI) / 8)];
+    }),
     square: [[-0.8, -0.8], [0.8, -0.8], [0.8, 0.8], [-0.8, 0.8]],
     arrow: [[0, -1.15], [0.8, 0.95], [0, 0.5], [-0.8, 0.95]],
   };
@@ -122,16 +130,17 @@
 
   window.kotaSigns = {
     Sign,
-    style: (properties) => STYLES[properties.kind](properties),
+    isUrgent,
+    style: (properties) => (isUrgent(properties) ? { ...STYLES[properties.kind](properties), ...URGENT } : STYLES[properties.kind](properties)),
     count(kind, all) {
       const number = (test) => all.filter(test).length;
       return {
-        bin: () => ({ full_bins: number((p) => fillOf(p) === "high") }),
+        bin: () => ({ full_bins: number((p) => p.state === "full") }),
         truck: () => ({
           moving_trucks: number((p) => truckState(p) === "moving"),
-          broken_trucks: number((p) => p.broken),
+          broken_trucks: number((p) => p.state === "broken"),
         }),
-        ap: () => ({ down_aps: number((p) => p.connectivity === "offline") }),
+        ap: () => ({ down_aps: number((p) => p.state === "down") }),
         camera: () => ({ open_cases: all.reduce((sum, p) => sum + p.open_cases, 0) }),
       }[kind]();
     },

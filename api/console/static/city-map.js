@@ -74,7 +74,16 @@ window.kotaMap = (() => {
     }
     // Whatever came last lies on top; what calls for action should.
     if (state.signs[kind].size > known) for (const above of ORDER) state.layers[above].bringToFront();
+    raiseWorst();
     show(kotaSigns.count(kind, features.map((feature) => feature.properties)));
+  }
+
+  // What calls for action lies above the rest, whatever its kind is; fire and calls for help above all.
+  function raiseWorst() {
+    const signs = ORDER.flatMap((kind) => [...(state.signs[kind]?.values() ?? [])]);
+    const worst = signs.filter((sign) => sign.feature.properties.severity === 2 && sign._map);
+    const isUrgent = (sign) => kotaSigns.isUrgent(sign.feature.properties);
+    for (const sign of [...worst.filter((sign) => !isUrgent(sign)), ...worst.filter(isUrgent)]) sign.bringToFront();
   }
 
   function update(sign, feature) {
@@ -91,7 +100,7 @@ window.kotaMap = (() => {
       const element = document.getElementById(`count-${name}`);
       if (!element) continue;
       element.textContent = count;
-      element.parentElement.classList.toggle("some", count > 0);
+      element.closest("li").classList.toggle("some", count > 0);
     }
   }
 
@@ -100,7 +109,7 @@ window.kotaMap = (() => {
     box.className = "popup";
     const line = (name, text) => box.append(Object.assign(document.createElement(name), { textContent: text }));
     line("strong", p.name);
-    line("span", state.texts[p.connectivity]);
+    line("b", state.texts[`is_${p.state}`] ?? p.state);
     for (const text of described(p)) line("span", text);
     const to = p.open_cases ? "/dumping" : `/device/${encodeURIComponent(p.id)}`;
     box.append(Object.assign(document.createElement("a"), { href: to, textContent: state.texts.details }));
@@ -111,8 +120,8 @@ window.kotaMap = (() => {
     const t = state.texts;
     const measure = (key, unit) => (p[key] === null ? `${t[key]}: ${t.none}` : `${t[key]}: ${Math.round(p[key])} ${unit}`.trim());
     return {
-      bin: () => [measure("fill_pct", "%"), `${t.waste_kind}: ${t[p.waste_kind]}`, p.kelurahan],
-      truck: () => [p.broken ? t.truck_broken : measure("speed_kmh", "km/h"), measure("load_kg", "kg")],
+      bin: () => [measure("fill_pct", "%"), `${t.waste_kind}: ${t[p.waste_kind]}`, state.config.kelurahan[p.kelurahan] ?? p.kelurahan],
+      truck: () => [measure("speed_kmh", "km/h"), measure("load_kg", "kg")],
       ap: () => [measure("clients", ""), p.ssids.join(", ")],
       camera: () => (p.open_cases ? [`${t.open_cases}: ${p.open_cases}`] : []),
     }[p.kind]();

@@ -27,6 +27,7 @@ from broker.health import BrokerHealth, health_path
 from city.i18n.catalogue import CONSOLE_TEXTS, LANGS, Lang
 from ingest.store.port import SeriesPoint
 from ingest.store.records import Reading, RecordOrigin, StatusRecord, Value
+from ingest.store.views import device_condition
 from ingest.store.views.health import ErrorRateAlarm, IngestHealth
 from tests.support.access import identity_with
 from tests.unit.api.conftest import CITY, NOW, Stage
@@ -123,16 +124,65 @@ def listed(stage: Stage, kind: str, **params: str) -> list[str]:
 def test_lists_are_filtered_searched_ordered_and_cut_to_pages(stage: Stage) -> None:
     stage.measure("bin-0300", fill_pct=99.0)
     stage.measure("bin-0200", fill_pct=50.0)
-    assert listed(stage, "bin")[:2] == ["bin-0001", "bin-0002"]
+    assert listed(stage, "bin")[:3] == ["bin-0300", "bin-0200", "bin-0001"]
+    assert listed(stage, "bin", order="name")[:2] == ["bin-0001", "bin-0002"]
     assert len(listed(stage, "bin")) == listing.ROWS
     assert listed(stage, "bin", order="fill")[:3] == ["bin-0300", "bin-0200", "bin-0001"]
-    assert listed(stage, "bin", state="online") == ["bin-0200", "bin-0300"]
+    assert listed(stage, "bin", state="full") == ["bin-0300"]
+    assert listed(stage, "bin", state="ok") == ["bin-0200"]
     assert listed(stage, "bin", page="22")[-1] == "con-068"
     assert listed(stage, "bin", page="9999") == listed(stage, "bin", page="22")
     assert {CITY.devices[device].kelurahan for device in listed(stage, "bin", kelurahan="liliba")} == {"liliba"}
     plate = CITY.trucks["truck-03"].plate
     assert listed(stage, "truck", q=plate.lower().replace(" ", "%20")) == ["truck-03"]
     assert listed(stage, "bin", q="%3Cscript%3E") == []
+    assert {CITY.devices[device].kelurahan for device in listed(stage, "bin", q="penkase")} == {"penkase-oeleta"}
+    ssid = CITY.access_points["ap-liliba"].ssids[0]
+    assert "ap-liliba" in listed(stage, "ap", q=ssid.replace(" ", "%20"))
+
+
+def test_what_calls_for_action_is_first_in_lists_and_named_by_its_condition(stage: Stage) -> None:
+    stage.measure("bin-0300", fill_pct=99.0)
+    stage.measure("bin-0400", fill_pct=24.0)
+    stage.happen("bin-0400", "fire")
+    stage.measure("truck-07", ignition=True)
+    stage.measure("truck-08", ignition=True)
+    stage.measure("truck-09", fault_codes='["P0217"]')
+    stage.happen("truck-07", "panic")
+    assert listed(stage, "bin")[:2] == ["bin-0400", "bin-0300"]
+    assert listed(stage, "bin", state="fire") == ["bin-0400"]
+    assert listed(stage, "truck")[:2] == ["truck-07", "truck-09"]
+    assert listed(stage, "truck", state="panic") == ["truck-07"]
+    assert listed(stage, "truck", state="broken") == ["truck-09"]
+    assert listed(stage, "truck", state="on_route") == ["truck-08"]
+
+
+def test_every_state_of_a_device_can_be_filtered_and_has_words() -> None:
+    source = Path(str(device_condition.__file__)).read_text()
+    states = set(re.findall(r'DeviceCondition\(\s*"(\w+)"', source)) | {
+        "panic",
+        "working",
+        "on_route",
+        "parked",
+        "slow",
+    }
+    assert states == {state for per_kind in listing.STATES.values() for state in per_kind} - {"crowded"}
+    assert all(f"is_{state}" in CONSOLE_TEXTS for state in states)
+
+
+def test_the_map_has_the_condition_of_each_device(stage: Stage) -> None:
+    stage.measure("bin-0400", fill_pct=24.0)
+    stage.happen("bin-0400", "fire")
+    stage.measure("truck-07", lat_deg=-10.1, lon_deg=123.6, ignition=True)
+    stage.happen("truck-07", "panic")
+    found = {}
+    for kind in ("bin", "truck"):
+        for feature in stage.client().get(f"/api/v1/map/{kind}.geojson").json()["features"]:
+            properties = feature["properties"]
+            found[properties["id"]] = (properties["state"], properties["severity"])
+    assert found["bin-0400"] == ("fire", 2)
+    assert found["truck-07"] == ("panic", 2)
+    assert found["bin-0001"] == ("unknown", -1)
 
 
 @pytest.mark.parametrize("page", ["0", "-1", "x", "²", "1e9", "9" * 50])
@@ -192,7 +242,7 @@ def test_irregular_hours_are_told_in_both_languages(stage: Stage) -> None:
 @pytest.mark.parametrize("lang", list(LANGS))
 def test_every_page_says_when_what_it_shows_is_old(stage: Stage, lang: Lang) -> None:
     seen = PageContext(stage.context(), lang, identity_with("viewer"))
-    assert layout._warnings(seen) == ""
+    assert "<p" not in layout._warnings(seen)
     stage.board.publish(IngestHealth(NOW, connected=True, lag_s=7_200.0, live_lag_s=1.0))
     assert CONSOLE_TEXTS.text("catching_up", lang).split("{")[0] in layout._warnings(seen)
     stage.board.publish(IngestHealth(NOW, connected=True, lag_s=7_200.0, live_lag_s=7_200.0, journal="full"))

@@ -59,7 +59,7 @@ def fill(stage: Stage) -> None:
     stage.measure("ap-liliba", clients=3)
     conditions = [AlarmCondition(kind, "bin-0451", "bin", detail={"reason": "hot"}) for kind in ("fire", "tilt")]
     stage.alarms.apply(load_rules(), AlarmChanges(tuple(conditions)))
-    stage.alarm_board.listed = stage.alarms.listed()
+    stage.alarm_board.listed = stage.alarms.current()
     stage.measure("cam-01", scene_ok=True)
     stage.happen("bin-0451", "collected", "noted", weight_kg=4.5)
     stage.happen("cam-01", "blind", at=NOW - timedelta(hours=1), reason="dark")

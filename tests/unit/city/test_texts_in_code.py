@@ -13,6 +13,7 @@ import pytest
 
 from api.console.pages.alarms import SHELVES_H
 from api.console.pages.audit import FILTERS
+from api.console.pages.listing import STATES
 from api.console.pages.map import POPUP_WORDS
 from api.console.pages.zones import EDITOR_WORDS
 from api.console.parts.alarm_words import URGENT_KINDS
@@ -107,6 +108,7 @@ COMPUTED: Final[dict[str, set[str]]] = {
         *literal(AlarmState, "alarm_is_"),
         *literal(AlarmEvent, "alarm_did_"),
         *literal(Priority, "priority_"),
+        *(f"is_{state}" for states in STATES.values() for state in states),
         *(f"alarm_shelve_{hours}h" for hours in SHELVES_H),
         *(f"alarm_banner_{kind}" for kind in URGENT_KINDS),
         *(f"right_{right.replace('.', '_')}" for right in GRANTABLE),

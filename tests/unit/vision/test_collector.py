@@ -22,7 +22,7 @@ from vision.evidence.encryption import decrypt, new_private_key, public_of
 from vision.evidence.pictures import PIXELS_MAX, Box, from_jpeg, limit_size
 from vision.evidence.privacy.mosaic import BLOCKS_PX, block_for, pixelate, pixelate_all
 from vision.evidence.privacy.people_detector import PeopleDetector
-from vision.evidence.privacy.redaction import Alarm, Redactor
+from vision.evidence.privacy.redaction import ObjectAlarm, Redactor
 from vision.evidence.recorder import BYTES_MAX, PAST_S, Recorder
 from vision.evidence.store import EvidenceStore
 
@@ -308,7 +308,7 @@ def test_every_picture_of_the_clip_is_near_a_searched_one(after_s: float, interv
     for number in range(int(40 / interval_s)):
         recorder.add(small, number * interval_s, [])
     since_s = 20.0
-    alarm = Alarm((4, 4, 6, 6), since_s, since_s + after_s, small, small, ())
+    alarm = ObjectAlarm((4, 4, 6, 6), since_s, since_s + after_s, small, small, ())
     detector = FindsNobody()
     redactor = Redactor(alarm, recorder.frames(), (), lambda: False, detector)
     redactor.redact(clear=False)

@@ -36,7 +36,7 @@ PERSON_HEIGHTS_MIN: Final = 0.5
 
 
 @dataclass(frozen=True)
-class Alarm:
+class ObjectAlarm:
     """State at the time of an alarm; boxes in the pixels of `picture`.
 
     `picture` is the scene with the object, `background` the scene without it: (height, width, 3) uint8, BGR, of one
@@ -74,7 +74,7 @@ class Redactor:
 
     def __init__(
         self,
-        alarm: Alarm,
+        alarm: ObjectAlarm,
         frames: Sequence[RecordedFrame],
         masks: Sequence[Zone],
         hurried: Callable[[], bool],

@@ -37,7 +37,6 @@ def upgrade() -> None:
         sa.Column("shelved_by", sa.String(length=120), nullable=True),
         sa.Column("shelved_reason", sa.Text(), nullable=True),
         sa.Column("is_listed", sa.Boolean(), nullable=False),
-        sa.Column("reminded_at", UtcDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_alarm")),
         sa.UniqueConstraint("open_key", name=op.f("uq_alarm_open_key")),
     )
