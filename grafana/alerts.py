@@ -18,8 +18,8 @@ from grafana.dashboards.dumping import DUMPING
 from grafana.dashboards.fleet import FLEET
 from grafana.dashboards.platform import DEAD_SHARE_PCT, PLATFORM_HEALTH
 from grafana.dashboards.wifi import WIFI
-from grafana.influxql import Select, at_least, call, differs, equals, plain, recent
-from grafana.measurements import DEVICE_STATE, DUMPING_CASE, PLATFORM
+from grafana.influxql import Select, call, differs, equals, recent
+from grafana.measurements import ALARM_FLAG, DUMPING_CASE, PLATFORM
 from grafana.messages import names_of_sites
 from grafana.queries import NOW, NOW_PLATFORM
 from grafana.theme import LAG_ALARM_S
@@ -59,23 +59,12 @@ class Rule(msgspec.Struct, frozen=True):
     picture: str = ""
 
 
-def _flag(flag: str, kind: str) -> Select:
-    """The last value of a flag, per device of a kind; the zero of a recovered device resolves its alert.
+def _flag(flag: str) -> Select:
+    """The last value of a flag per device that has or lately had it; the zero of a recovered device resolves its alert.
 
-    Devices without trouble are instances as well: no answer then means that nothing is known, and not that all is well.
+    One instance is of no device and always zero. Without it, no answer could mean that all is well.
     """
-    return Select((call("last", flag).alias(flag),), DEVICE_STATE, (equals("kind", kind), NOW), by=_DEVICE)
-
-
-def _silent() -> Select:
-    """The flag `silent` of devices that have reported before; a device that was never installed does not alert.
-
-    Hotspots are left out: one that is silent is down, and has its own rule.
-    """
-    by = (*_DEVICE, "kind")
-    columns = (call("last", "silent").alias("silent"), *plain("severity"))
-    latest = Select(columns, DEVICE_STATE, (differs("kind", "ap"), NOW), by=by)
-    return Select(plain("silent"), latest, (at_least("severity", 0),), by=by)
+    return Select((call("last", "value").alias(flag),), ALARM_FLAG, (equals("flag", flag), NOW), by=_DEVICE)
 
 
 # Where rules about devices get no answer, nothing of any device is known, and what was wrong is still wrong: alarms
@@ -89,7 +78,7 @@ _DEVICE_PAGE: Final = "/device/{{ .Labels.device }}"
 RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "fire",
-        _flag("fire", "bin"),
+        _flag("fire"),
         above=0,
         every="1m",
         pending="0s",  # a fire does not wait
@@ -104,7 +93,7 @@ RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         "overflow",
-        _flag("overflow", "bin"),
+        _flag("overflow"),
         above=0,
         every="5m",
         pending="30m",  # a truck may be there already, and sensors see an open lid as full
@@ -119,7 +108,7 @@ RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         "breakdown",
-        _flag("broken", "truck"),
+        _flag("breakdown"),
         above=0,
         every="1m",
         pending="1m",
@@ -134,7 +123,7 @@ RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         "silent",
-        _silent(),
+        _flag("silent"),
         above=0,
         every="5m",
         pending="10m",
@@ -149,7 +138,7 @@ RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         "hotspot",
-        _flag("down", "ap"),
+        _flag("hotspot"),
         above=0,
         every="1m",
         pending="5m",  # a restart takes three

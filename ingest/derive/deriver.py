@@ -14,6 +14,7 @@ import structlog
 
 from city.errors import PayloadError, RetryLaterError
 from city.inventory.provider import InventoryProvider
+from ingest.derive.alarm_flags import AlarmFlags
 from ingest.derive.areas import area_points, client_points, collected_by_area
 from ingest.derive.clients import CLIENT_EVENTS, top_client_points
 from ingest.derive.dumping import DumpingCases
@@ -67,6 +68,7 @@ class Deriver:
         self._dead_letters = dead_letters
         self._demo = demo
         self._states = States(inventory)
+        self._alarm_flags = AlarmFlags(inventory)
         self._cases = DumpingCases(inventory, public_url)
         self._restored = False
         self._silent = 0
@@ -121,10 +123,12 @@ class Deriver:
         cases = fold(self._store.events_since(TYPES, now - CASES_BACK), city, simulated=self._demo)
         deposits = self._store.events_since(("deposit",), now - DEPOSITS_BACK)
         try:
-            self._store.write_derived(self._states.points(device_states, now), RAW)
+            lines = [*self._states.points(device_states, now), *self._alarm_flags.points(device_states, now)]
+            self._store.write_derived(lines, RAW)
             self._store.write_derived(self._cases.points(cases, deposits), EVENTS)
         except (RetryLaterError, PayloadError):
             self._states.forget_written()
+            self._alarm_flags.forget_written()
             self._cases.forget_written()
             raise
         midnight = now.astimezone(city.time_zone).replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)

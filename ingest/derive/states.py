@@ -160,12 +160,17 @@ def _fields(city: City, device_state: DeviceState, tracked: TrackedState) -> Fie
     flag, state = _FLAGS[device.KIND]
     fields[flag] = condition.state == state
     if device.KIND == "bin":
-        fill = number(latest, "fill_pct")
         fields |= _filling(device_state, tracked)
-        fields["overflow"] = fill is not None and fill > FULL_PCT and device_state.connectivity not in ABSENT
+        fields["overflow"] = is_overflowing(device_state)
     if device.KIND == "truck":
         fields |= _trip(device_state, tracked)
     return fields
+
+
+def is_overflowing(device_state: DeviceState) -> bool:
+    """Whether a container is fuller than it may be; not known of one that is silent."""
+    fill = number(device_state.latest, "fill_pct") if device_state.device.KIND == "bin" else None
+    return fill is not None and fill > FULL_PCT and device_state.connectivity not in ABSENT
 
 
 def _filling(device_state: DeviceState, tracked: TrackedState) -> Fields:

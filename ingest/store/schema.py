@@ -114,6 +114,8 @@ DERIVED: Final[dict[str, tuple[Policy, tuple[str, ...], dict[str, ColumnType]]]]
             "blind": "flag",
         },
     ),
+    # What is wrong with devices, for alert rules: 1, then 0 for some time; of each flag a series without a device, 0.
+    "alarm_flag": (RAW, ("city", "kelurahan", "site", "device", "waste_kind", "label", "flag"), {"value": "flag"}),
     # The figures of each kelurahan, once a minute.
     "area_state": (
         RAW,

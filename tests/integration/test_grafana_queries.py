@@ -235,3 +235,11 @@ def test_instances(filled: Filled, rule: dict[str, Any]) -> None:
     assert all(group.tags and len(group.columns) == 2 for group in series)
     assert all(isinstance(row[1], int | float) for group in series for row in group.values)
     assert len({tuple(group.tags.items()) for group in series}) == len(series)
+    if '"alarm_flag"' in query.query:
+        nobody = [group for group in series if not group.tags["device"]]
+        assert [group.values[-1][1] for group in nobody] == [0]
+        assert len(series) < MANY_INSTANCES
+
+
+MANY_INSTANCES = 300
+"""Of 633 devices with up to three flags."""

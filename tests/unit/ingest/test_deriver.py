@@ -73,7 +73,7 @@ def measurements(store: DerivingStore) -> set[str]:
 
 def test_states_areas_and_figures_are_written_through_the_port(store: DerivingStore, deriver: Deriver) -> None:
     deriver.step(NOW)
-    assert measurements(store) == {"device_state", "area_state", "platform"}
+    assert measurements(store) == {"device_state", "area_state", "alarm_flag", "platform"}
     (state,) = [line for line in store.lines if line.startswith("device_state") and "device=bin-0001," in line]
     assert 'state="full"' in state
     (platform,) = [line for line in store.lines if line.startswith("platform")]
