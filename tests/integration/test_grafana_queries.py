@@ -37,8 +37,8 @@ def panel_name(value: object) -> str:
     return value if isinstance(value, str) else str(value["title"])  # type: ignore[index]
 
 
-# A day of the city is filled once for all of these.
-pytestmark = pytest.mark.xdist_group("dashboards")
+# A day of the city is filled once for all of these, which takes minutes on a busy machine.
+pytestmark = [pytest.mark.xdist_group("dashboards"), pytest.mark.timeout(900)]
 
 
 class Filled:
