@@ -14,6 +14,7 @@ from nicegui import ui
 
 from api.console.page_context import PageContext
 from api.console.pages.listing import condition_badge, fill_bar
+from api.console.parts.event_words import detail_words, event_words
 from api.console.parts.hours import hours_box
 from api.console.parts.layout import replace, show
 from api.console.parts.markup import join, link, table, tag
@@ -227,6 +228,7 @@ def _event_table(page: PageContext, events: list[EventRecord]) -> Markup:
     if not events:
         return join([heading, tag("p", page.t("no_events"), class_="empty")])
     rows = [
-        (page.time(event.origin.measured_at), page.word(event.type, "event_"), page.t(event.state)) for event in events
+        (page.time(event.origin.measured_at), event_words(page, event), detail_words(page, event) or "-")
+        for event in events
     ]
-    return join([heading, table([page.t("when"), page.t("what"), page.t("state")], rows, narrow="keep")])
+    return join([heading, table([page.t("when"), page.t("what"), page.t("event_detail")], rows, narrow="keep")])

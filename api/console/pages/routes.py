@@ -20,6 +20,7 @@ from api.console.pages import audit as audit_page
 from api.console.pages import cameras as cameras_page
 from api.console.pages import device as device_page
 from api.console.pages import dumping as dumping_page
+from api.console.pages import events as events_page
 from api.console.pages import listing
 from api.console.pages import map as map_page
 from api.console.pages import new_devices as new_devices_page
@@ -108,6 +109,12 @@ def show_alarms(request: Request) -> None:
 def show_alarm(request: Request, alarm: Annotated[Alarm, Depends(_alarm_or_404)]) -> None:
     """One alarm with its history."""
     alarms_page.build_one(_begin(request, "alarms", str(alarm.id)), alarm)
+
+
+@router.page("/events")
+async def show_events(request: Request) -> None:
+    """Everything that happened."""
+    await events_page.build(_begin(request, "event_log"), request)
 
 
 @router.page("/devices/{kind}")

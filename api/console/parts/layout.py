@@ -26,6 +26,7 @@ VERSION: Final = hashlib.sha256(
 MENU: Final = (
     ("map", "/"),
     ("alarms", "/alarms"),
+    ("event_log", "/events"),
     ("bin", "/devices/bin"),
     ("truck", "/devices/truck"),
     ("ap", "/devices/ap"),

@@ -14,10 +14,12 @@ from fastapi import Request
 
 from api.console.page_context import PageContext, page_context_of
 from api.console.pages import device as device_page
+from api.console.pages import events as events_page
 from api.console.pages import listing
 from api.console.pages import system as system_page
 from api.console.pages.listing import DeviceFilter
 from api.console.parts import layout
+from api.console.parts.event_words import bytes_words
 from api.console.parts.layout import STATIC
 from api.console.parts.markup import join, tag
 from api.schemas import device_response
@@ -313,3 +315,64 @@ def test_lists_leave_out_what_a_sensor_has_not_measured_for_a_week(stage: Stage)
     rows = str(listing._list(page_context(stage), "bin", DeviceFilter.of(asked(q="bin-0451"))))
     assert "/device/bin-0451" in rows
     assert "97" not in rows
+
+
+def events_page_of(stage: Stage, **params: str) -> str:
+    wanted = {name: params.get(name, "") for name in events_page.FILTERS}
+    return str(events_page._list(page_context(stage, "en"), wanted))
+
+
+def test_events_are_said_in_words_with_their_details_and_linked(stage: Stage) -> None:
+    plate = CITY.trucks["truck-01"].plate
+    stage.happen("truck-01", "collected", "noted", bin="bin-0451", from_pct=92.0, to_pct=5.0, weight_kg=41.5)
+    stage.happen("ap-liliba", "quota_exceeded", "noted", client="p-0123456789ab", bytes=5_300_000_000)
+    stage.happen("cam-01", "dumping", case="c-1", box=[1, 2, 3, 4], by="vehicle", in_passing=True)
+    shown = events_page_of(stage)
+    assert plate in shown
+    assert "92\N{NO-BREAK SPACE}% → 5\N{NO-BREAK SPACE}%" in shown
+    assert 'href="/device/bin-0451"' in shown
+    assert "weight (kg): 41.5" in shown
+    assert "p-0123456789ab" in shown
+    assert "5.3\N{NO-BREAK SPACE}GB" in shown
+    assert "by: a vehicle; in passing: yes" in shown
+    assert "[1, 2" not in shown
+
+
+def test_events_are_filtered_and_nonsense_is_left_open(stage: Stage) -> None:
+    stage.happen("bin-0451", "fire")
+    stage.happen("truck-01", "breakdown")
+    assert "bin-0451" not in events_page_of(stage, kind="truck")
+    assert "bin-0451" in events_page_of(stage, type="fire")
+    assert "bin-0451" in events_page_of(stage, kelurahan=CITY.devices["bin-0451"].kelurahan)
+    assert "bin-0451" not in events_page_of(stage, kelurahan="nowhere")
+    assert "bin-0451" in events_page_of(stage, q="0451")
+    for name in ("kind", "type", "before"):
+        assert "bin-0451" in events_page_of(stage, **{name: "nonsense"})
+    assert "bin-0451" not in events_page_of(stage, before="0001-01-01T00:00:00+00:00")
+
+
+def test_what_a_device_writes_into_an_event_stays_text(stage: Stage) -> None:
+    stage.happen("bin-0451", "tamper", reason="<script>alert(1)</script>", note={"a": 1}, list=["<b>", 2, None])
+    shown = events_page_of(stage)
+    assert "<script>" not in shown
+    assert "&lt;script&gt;" in shown
+    assert "<b>" not in shown
+
+
+def test_pages_of_events_lose_none(stage: Stage) -> None:
+    for minute in range(250):
+        stage.happen("bin-0451", "lid_open", "noted", at=NOW - timedelta(minutes=minute))
+    seen: set[datetime] = set()
+    wanted = dict.fromkeys(events_page.FILTERS, "")
+    for _ in range(3):
+        events = events_page.find(page_context(stage), wanted)
+        seen |= {event.origin.measured_at for event in events}
+        wanted["before"] = (events[-1].origin.measured_at + timedelta(milliseconds=1)).isoformat()
+    assert len(seen) == 250
+
+
+@pytest.mark.parametrize(
+    ("count", "words"), [(0, "0"), (999, "999"), (1_000, "1"), (206_707_009_292, "207"), (10**18, "1,000,000")]
+)
+def test_bytes_have_a_unit_that_people_read(stage: Stage, count: int, words: str) -> None:
+    assert bytes_words(page_context(stage, "en"), count).split("\N{NO-BREAK SPACE}")[0] == words

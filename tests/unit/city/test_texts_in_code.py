@@ -74,6 +74,11 @@ def literal(type_: Any, prefix: str = "") -> set[str]:
     return {prefix + value for value in get_args(type_) if value}
 
 
+EVENT_DETAILS: Final = (
+    *("client", "reason", "weight_kg", "lasted_s", "limit_kmh", "by", "foot", "vehicle", "unknown", "verdict", "note"),
+    *("in_passing", "heading", "zone", "level"),
+)
+"""Details of events, and some of their values, that have words."""
 COMPUTED: Final[dict[str, set[str]]] = {
     "api": {"password_short", "password_long", "password_weak"},
     "console": {
@@ -108,6 +113,7 @@ COMPUTED: Final[dict[str, set[str]]] = {
         *literal(AlarmState, "alarm_is_"),
         *literal(AlarmEvent, "alarm_did_"),
         *literal(Priority, "priority_"),
+        *(f"detail_{name}" for name in EVENT_DETAILS),
         *(f"is_{state}" for states in STATES.values() for state in states),
         *(f"alarm_shelve_{hours}h" for hours in SHELVES_H),
         *(f"alarm_banner_{kind}" for kind in URGENT_KINDS),
