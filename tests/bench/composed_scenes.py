@@ -167,7 +167,7 @@ def compose_deposit(seed: int, number: int, plates: Sequence[Plate], bags: Seque
     size = list(SIZES)[number % len(SIZES)]
     for turn in range(len(plates)):
         plate = plates[(number // len(SIZES) + turn) % len(plates)]
-        look = Look(size, _draw(dice, CONTRASTS), _draw(dice, LIGHTS), _rate(dice, plate))
+        look = Look(size, draw_value(dice, CONTRASTS), draw_value(dice, LIGHTS), _rate(dice, plate))
         for _ in range(TRIES):
             scene = _try_deposit(dice, Scene(number, seed, DEPOSIT, plate, look, np.zeros(0, np.int64), ()), bags)
             if scene is not None:
@@ -175,7 +175,8 @@ def compose_deposit(seed: int, number: int, plates: Sequence[Plate], bags: Seque
     return None
 
 
-def _draw(dice: Dice, shares: dict[str, float]) -> str:
+def draw_value(dice: Dice, shares: dict[str, float]) -> str:
+    """One of the keys, each with its share."""
     return str(dice.choice(list(shares), p=list(shares.values())))
 
 
@@ -280,7 +281,7 @@ def compose_temptation(seed: int, number: int, plates: Sequence[Plate], sprites:
     count = len(plate.load_masks())
     pictures = round(temptation.seconds / plate.gap_s)
     order = ping_pong(count, int(dice.integers(count)), 0, pictures, int(dice.choice((-1, 1))))
-    look = Look("", "", _draw(dice, LIGHTS), _rate(dice, plate))
+    look = Look("", "", draw_value(dice, LIGHTS), _rate(dice, plate))
     return Scene(number, seed, kind, plate, look, order, temptation.layers)
 
 

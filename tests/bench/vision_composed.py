@@ -9,29 +9,28 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import cv2
 
 from city.errors import ConfigError
+from tests.bench.composed_arrivals import arrival_plates, compose_arrival
+from tests.bench.composed_arrivals_score import ArrivalOutcome, outcome_of_arrival, print_arrivals
 from tests.bench.composed_cutouts import Bag, Sprite, cut_bags, cut_sprites
 from tests.bench.composed_plates import Plate, make_plate
 from tests.bench.composed_scenes import DEPOSIT, Scene, compose_deposit, compose_temptation, deposit_plates
 from tests.bench.composed_score import Outcome, outcome_of, print_tables
+from tests.bench.composed_watchers import Watchers, load_model, other_checkout, watch
 from tests.bench.dual_mog2 import DualMog2
 from tests.bench.vision_clips import Clip
 from vision.detect.detector import AbandonedObjectDetector
-from vision.detect.onnx_detector import OnnxDetector
-from vision.score import Alarm, Detector, TimedImage, clips_in, frames_of, hints_of, read_truth, run_detector
+from vision.score import Detector, TimedImage, clips_in, frames_of, hints_of, read_truth, run_detector
 
 SHARED: Final = Path(__file__).parents[2].parent / "shared"
 HALVES: Final = ("choose", "report")
@@ -48,25 +47,6 @@ class Half:
     sprites: tuple[Sprite, ...]
 
 
-@dataclass(frozen=True)
-class Watchers:
-    """What is run beside the detector."""
-
-    model: Path | None
-    before: Path | None
-
-    def check(self) -> None:
-        """Fail before the clips are decoded.
-
-        Raises:
-            ConfigError: The model cannot be loaded, or the other checkout has no detector.
-        """
-        if self.model is not None:
-            _model(self.model)
-        if self.before is not None and not (self.before / "vision" / "detect" / "detector.py").is_file():
-            raise ConfigError(f"{self.before}: no checkout with a dumping detector")
-
-
 def run(argv: list[str]) -> int:
     """Cut out, compose, run the detectors, print."""
     args = _arguments(argv)
@@ -79,6 +59,8 @@ def run(argv: list[str]) -> int:
         if args.keep:
             return write_scene(compose(chosen[0], args.scene, args.seed, args.kind), args.keep)
         print_sources(halves)
+        if args.only:
+            return run_arrivals(chosen, args.count, args.seed, watchers, args.jobs)
         outcomes = evaluate(chosen, args.deposits, args.seed, watchers, args.jobs)
     for half in chosen:
         print_tables([outcome for outcome in outcomes if outcome.half == half.name], half.name)
@@ -92,6 +74,8 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("folder", type=Path, nargs="?", default=SHARED / "clips", help="Clips as `kota vision score`.")
     parser.add_argument("--ground-truth", type=Path, help="Default: ground_truth.json in the folder.")
     parser.add_argument("--deposits", type=int, default=300, help="Deposits, and as many temptations. Default: 300.")
+    parser.add_argument("--only", choices=("arrivals",), help="Only deposits of which the carrier is composed too.")
+    parser.add_argument("--count", type=int, default=84, help="Arrivals, with --only arrivals. Default: 84.")
     parser.add_argument("--half", choices=(*HALVES, ALL), default=ALL, help="Sources to take. Default: all.")
     parser.add_argument("--seed", type=int, default=1, help="Other scenes for another number. Default: 1.")
     parser.add_argument("--jobs", type=int, default=1, help="Processes.")
@@ -101,8 +85,8 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--scene", type=int, default=0, help="Number of the scene to write.")
     parser.add_argument("--kind", choices=(DEPOSIT, "temptation"), default=DEPOSIT, help="Kind of the scene to write.")
     args = parser.parse_args(argv)
-    if args.deposits < 1:
-        parser.error("--deposits: at least 1")
+    if min(args.deposits, args.count) < 1:
+        parser.error("--deposits, --count: at least 1")
     return args
 
 
@@ -214,9 +198,7 @@ def evaluate(halves: Sequence[Half], deposits: int, seed: int, watchers: Watcher
     judged = partial(_judge, seed, watchers)
     if jobs < 2:
         outcomes = [judged(*task) for task in order]
-        if watchers.before is not None:
-            _other(watchers.before).close()
-            _other.cache_clear()
+        watchers.close()
         return outcomes
     with ProcessPoolExecutor(jobs, initializer=partial(cv2.setNumThreads, 1)) as pool:
         return list(pool.map(judged, *zip(*order, strict=True), chunksize=max(1, len(order) // (4 * jobs))))
@@ -226,60 +208,45 @@ def _judge(seed: int, watchers: Watchers, half: Half, number: int, kind: str) ->
     """Compose one scene and show it to every detector."""
     scene = compose(half, number, seed, kind)
     pictures = list(scene.pictures())
-    model = None if watchers.model is None else _model(watchers.model)
+    model = None if watchers.model is None else load_model(watchers.model)
     detectors: dict[str, Detector] = {
         "ours": AbandonedObjectDetector(scene.zone, object_detector=model),
         "dual-MOG2": DualMog2(scene.zone),
     }
     alarms = {name: run_detector(pictures, detector).alarms for name, detector in detectors.items()}
     if watchers.before is not None:
-        alarms["before"] = _other(watchers.before).watch(scene, pictures)
+        alarms["before"] = other_checkout(watchers.before, watchers.model).watch(scene.zone, pictures)
     return outcome_of(scene, half.name, alarms)
 
 
-@cache
-def _model(path: Path) -> OnnxDetector:
-    """Loaded once in each process."""
-    return OnnxDetector(path)
+def run_arrivals(halves: Sequence[Half], count: int, seed: int, watchers: Watchers, jobs: int) -> int:
+    """Judge all detectors on `count` composed arrivals, dealt out to the halves, and print."""
+    tasks = [(halves[number % len(halves)], number // len(halves)) for number in range(count)]
+    order = sorted(tasks, key=lambda task: (task[0].name, task[1]))
+    judged = partial(_judge_arrival, seed, watchers)
+    if jobs < 2:
+        outcomes = [judged(*task) for task in order]
+        watchers.close()
+    else:
+        with ProcessPoolExecutor(jobs, initializer=partial(cv2.setNumThreads, 1)) as pool:
+            outcomes = list(pool.map(judged, *zip(*order, strict=True), chunksize=max(1, count // (4 * jobs))))
+    composed = [outcome for outcome in outcomes if outcome is not None]
+    print(f"{len(tasks) - len(composed)} arrivals fit on no clip of their half")
+    for half in halves:
+        print_arrivals([outcome for outcome in composed if outcome.half == half.name], half.name)
+    if len(halves) > 1:
+        print_arrivals(composed, ALL)
+    return 0
 
 
-class OtherCheckout:
-    """The detector of another checkout, in a process of its own that lives as long as this one."""
-
-    def __init__(self, root: Path) -> None:
-        """Start it."""
-        command = [sys.executable, "-P", str(Path(__file__).with_name("composed_worker.py"))]
-        environment = {**os.environ, "PYTHONPATH": str(root.resolve())}
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, cwd=root
-        )
-
-    def watch(self, scene: Scene, pictures: Sequence[TimedImage]) -> list[Alarm]:
-        """Its alarms over the pictures of a scene.
-
-        Raises:
-            ConfigError: It has ended.
-        """
-        source, answers = self._process.stdin, self._process.stdout
-        if source is None or answers is None:
-            raise ConfigError("the other checkout's detector has no pipes")
-        try:
-            source.write(json.dumps({"zone": scene.zone}).encode() + b"\n")
-            for at_s, image in pictures:
-                source.write(f"{at_s} {image.shape[0]} {image.shape[1]}\n".encode() + image.tobytes())
-            source.write(b"\n")
-            source.flush()
-            alarms: list[Alarm] = json.loads(answers.readline())
-        except (OSError, ValueError) as exc:
-            raise ConfigError(f"the other checkout's detector has ended: {exc}") from exc
-        return alarms
-
-    def close(self) -> None:
-        """End it."""
-        self._process.communicate()
-
-
-@cache
-def _other(root: Path) -> OtherCheckout:
-    """Started once in each process."""
-    return OtherCheckout(root)
+def _judge_arrival(seed: int, watchers: Watchers, half: Half, number: int) -> ArrivalOutcome | None:
+    """Compose one arrival and show it to every detector; None if it fits on no clip of the half."""
+    scene = compose_arrival(seed, number, arrival_plates(half.plates), half.bags, half.sprites)
+    if scene is None:
+        return None
+    pictures = list(scene.pictures())
+    model = None if watchers.model is None else load_model(watchers.model)
+    alarms = {"ours": watch(pictures, AbandonedObjectDetector(scene.zone, object_detector=model))}
+    if watchers.before is not None:
+        alarms["before"] = other_checkout(watchers.before, watchers.model).watch(scene.zone, pictures)
+    return outcome_of_arrival(scene, half.name, alarms)

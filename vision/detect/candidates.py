@@ -28,7 +28,6 @@ from vision.detect.ownership import (
     was_carried,
     was_left_behind,
 )
-from vision.detect.passage import was_unloaded
 from vision.detect.picture import gray_of, share_of
 from vision.detect.regions import (
     Box,
@@ -43,6 +42,7 @@ from vision.detect.regions import (
     split_by_light,
 )
 from vision.detect.tracks import kind_of
+from vision.detect.unloading import was_unloaded
 
 Decision = Literal["wait", "background", "abandoned"]
 
@@ -106,7 +106,8 @@ def _continue_candidate(known: Sequence[Candidate], region: Region, context: Fra
         if old.brought and _overlaps(old, region.box):
             like = 1 / ALIKE <= old.region.area_px / region.area_px <= ALIKE
             since_s = old.since_s if like else since_s
-            return replace(fresh, brought=True, carrier=old.carrier, since_s=since_s, growths=_growths(old, region))
+            fresh = replace(fresh, carrier=old.carrier, vehicle=old.vehicle, growths=_growths(old, region))
+            return replace(fresh, brought=True, since_s=since_s)
     return fresh
 
 

@@ -41,6 +41,7 @@ from vision.detect.regions import Box, boxes_of, regions_of, union_of
 from vision.detect.removal import ReportedObject, find_grown, find_removed, find_toppled, objects_mask, track
 from vision.detect.scene import NotArmed, SceneWatch
 from vision.detect.tracks import Perspective
+from vision.detect.unloading import vehicle_has_left
 
 ELAPSED_MAX_S: Final = 2.0
 """Maximum time that a gap between two pictures adds to any duration: the scene was not seen meanwhile."""
@@ -304,8 +305,9 @@ class AbandonedObjectDetector:
                 and self._is_no_person(candidate, image, context)
             ):
                 group = group_of(candidate, self._view.candidates, context)
-                joined += group
-                alarms += self._report(candidate, group, context)
+                if all(vehicle_has_left(member, context) for member in group):
+                    joined += group
+                    alarms += self._report(candidate, group, context)
         return alarms
 
     def _where_ignored(self, shape: tuple[int, ...]) -> Mask | None:
@@ -349,7 +351,8 @@ class AbandonedObjectDetector:
             return []
         self._count += 1
         box, left = self._geometry.to_source(region.box), left_s(candidate, context)
-        arrival = arrival_of(candidate, region, context)
+        unloaded = next((member for member in group if member.vehicle is not None), candidate)
+        arrival = arrival_of(unloaded, region, context)
         waste = AbandonedObject(self._count, box, context.at_s, candidate.since_s, left, arrival)
         self._reported.append(track(waste, region, context.backgrounds, context.at_s))
         return [waste]

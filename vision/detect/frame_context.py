@@ -54,6 +54,7 @@ class Candidate:
 
     `passer` is who passed too fast to be tracked when it came; `is_searched` whether that was looked for.
 
+    `vehicle` is the box of the vehicle that stood beside it when it came, in pixels of the small picture.
     `refused_s` and `object_s` are since when, without a break, it has been refused, and taken for an object.
     `growths` is how often it became larger since; `restores` how often it was absorbed into the background and taken
     out again. `is_doubted`: a close look showed a person; `close_looks` is how many in a row have shown none since.
@@ -66,6 +67,7 @@ class Candidate:
     brought: bool = False
     carrier: Track | None = None
     passer: Track | None = None
+    vehicle: Box | None = None
     is_searched: bool = False
     refused_s: float | None = None
     object_s: float | None = None

@@ -13,6 +13,7 @@ from vision.detect.picture import Mask
 from vision.detect.recognition import LOOK_EVERY_S
 from vision.detect.regions import Box, Region, cut, gap_px, grow, iou, pixels_near, shared_px
 from vision.detect.tracks import LOST_S, Track, kind_of
+from vision.detect.unloading import standing_vehicle
 
 PERSON_SHARE: Final = 0.8
 """Foreground beside an object, as a share of the object's area, from which it is a person."""
@@ -25,6 +26,8 @@ THING_SHARE: Final = 0.4
 """Minimum intersection over union with the region, of all boxes of a track that is the object itself."""
 CARRIER_LOOKS_MIN: Final = 2
 """A body that one look alone shows may be none."""
+PICTURES_MIN: Final = 4
+"""Minimum number of pictures in which a carrier is seen that does not pass fast."""
 BODY_LOOKS_MIN: Final = 3
 BODY_LOOKS_S: Final = 6.5
 """The looks of this time tell whether a region is a person, a vehicle or an animal."""
@@ -83,10 +86,17 @@ def note_carrier(candidate: Candidate, context: FrameContext) -> None:
         nearest = max(recognised or blobs, key=lambda track: _nearness(track, candidate), default=None)
         if nearest is not None and (nearest.kind or candidate.carrier is None or not candidate.carrier.kind):
             candidate.carrier = nearest
-        if candidate.carrier is None and not candidate.is_searched:
+        if is_hardly_seen(candidate) and not candidate.is_searched:
             candidate.passer = context.recent.passer(region.box, candidate.since_s, context.min_area_px)
             candidate.is_searched = True
-        candidate.brought = candidate.brought or candidate.carrier is not None or candidate.passer is not None
+        candidate.vehicle = candidate.vehicle or standing_vehicle(region, candidate.since_s, context)
+        is_known = candidate.carrier is not None or candidate.passer is not None
+        candidate.brought = candidate.brought or is_known
+
+
+def is_hardly_seen(candidate: Candidate) -> bool:
+    """Whether no carrier is known, or one that so few pictures show that it may have passed fast."""
+    return candidate.carrier is None or len(candidate.carrier.path) < PICTURES_MIN
 
 
 def _is_thing(track: Track, region: Region) -> bool:

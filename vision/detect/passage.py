@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
-import math
-from itertools import pairwise
+from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
+import numpy as np
+
+from vision.detect.carrier_path import (
+    ALIKE,
+    PASSES_S,
+    SPEED_S,
+    STANDS_HEIGHTS_S,
+    Place,
+    crosses,
+    direction_after,
+    direction_of,
+    height_of,
+    leads_past,
+    shared_places,
+    shares_places,
+    slowest_heights_s,
+    speed_heights_s,
+    whole_path,
+)
 from vision.detect.frame_context import Candidate, FrameContext
+from vision.detect.ownership import is_hardly_seen
 from vision.detect.port import Heading, ObjectArrival
 from vision.detect.rapid_passage import is_fast
-from vision.detect.regions import Box, Region, gap_px
+from vision.detect.regions import Region
 from vision.detect.tracks import Kind, Track, kind_of
+from vision.detect.unloading import heading_of_vehicle, is_vehicle_beside
 
-BESIDE_S: Final = 2.0
-"""The path of a carrier from so long before an object came to rest, and to so long after, gives the direction."""
-PASSING_S: Final = 1.5
-SPEEDS_MIN: Final = 2
 PASSING_INTERVAL_MAX_S: Final = 0.6
 """Of fewer pictures, one a second for example, nobody can tell whether a carrier stopped."""
-MOVED_HEIGHTS: Final = 0.5
-"""Minimum distance in heights that gives a direction."""
-PASSING_HEIGHTS_S: Final = 0.4
-"""Speed in heights a second from which a carrier did not stop: a person who puts something down stands still."""
-UNLOADS_GAP_HEIGHTS: Final = 0.5
-"""Maximum distance, in the vehicle's heights, of a vehicle from what is unloaded from it."""
-GROWTHS_MIN: Final = 2
+RIDES_HEIGHTS_S: Final = 1.5
+"""Speed from which a carrier rides, 9 km/h: nobody who carries waste runs."""
+BROAD_RIDES_HEIGHTS_S: Final = 1.0
+BROAD: Final = 0.9
+"""The same for who is nearly as broad as high: a motorbike or bicycle with its rider."""
+RIDDEN_LOOKS_MIN: Final = 2
+"""Minimum number of looks that show a vehicle at the place of a person who rides it."""
 
 
 _BY: Final[dict[Kind, Literal["foot", "vehicle"]]] = {"person": "foot", "vehicle": "vehicle"}
@@ -34,83 +50,100 @@ def arrival_of(candidate: Candidate, region: Region, context: FrameContext) -> O
     """How the object of a candidate came; `region` is all that is reported with it."""
     size = size_heights(region, context)
     owner = candidate.carrier
-    if owner is None and candidate.passer is not None:
-        heading = heading_of(candidate.passer, candidate.since_s)
+    if candidate.vehicle is not None:
+        heading = heading_of_vehicle(candidate.vehicle, candidate.since_s, context)
+        if heading or owner is None:
+            return ObjectArrival(by="vehicle", heading=heading, size_heights=size)
+    if is_hardly_seen(candidate) and (passer := candidate.passer) is not None:
+        heading = direction_of([box for _, box in passer.path], passer.height_px, context.shape)
         return ObjectArrival(by="vehicle", heading=heading, in_passing=True, size_heights=size)
     if owner is None:
-        is_unloaded = _vehicle_beside(region, candidate.since_s, context)
+        is_unloaded = is_vehicle_beside(region, candidate.since_s, context)
         return ObjectArrival(by="vehicle" if is_unloaded else "unknown", size_heights=size)
-    path = _path_about(owner, candidate.since_s, PASSING_S)
-    # A rider without a recognised vehicle has the shape of a person.
-    kind = "vehicle" if is_fast(path) else kind_of(owner, context.shape, context.person_px(owner.box))
+    paths = _paths_of(owner, candidate, context)
+    in_passing = _is_passing(paths, candidate, context)
     return ObjectArrival(
-        by=_BY.get(kind, "unknown") if path else "unknown",
-        heading=heading_of(owner, candidate.since_s),
-        in_passing=context.interval_s <= PASSING_INTERVAL_MAX_S
-        and _speed_heights_s(owner, candidate.since_s) >= PASSING_HEIGHTS_S,
+        by=_by(owner, paths, candidate.since_s, context),
+        heading=_heading(paths, candidate.since_s, context, in_passing=in_passing),
+        in_passing=in_passing,
         size_heights=size,
     )
 
 
-def _path_about(track: Track, at_s: float, within_s: float) -> list[tuple[float, Box]]:
-    """The part of a track's path that is at most `within_s` before or after a time."""
-    return [(seen_s, box) for seen_s, box in track.path if abs(seen_s - at_s) <= within_s]
+def _paths_of(owner: Track, candidate: Candidate, context: FrameContext) -> list[list[Place]]:
+    """Paths of a carrier: as it was recognised, and as its blob, which every picture shows; the owner's first."""
+    box, tracks = candidate.region.box, _tracks(context)
+    path = whole_path(owner, box, tracks)
+    if not owner.kind:
+        return [path]
+    blobs = [
+        track
+        for track in context.tracker.tracks
+        if track.height_px >= ALIKE * height_of(path) and shares_places(path, list(track.path))
+    ]
+    return [path, *(whole_path(blob, box, context.tracker.tracks) for blob in blobs)]
+
+
+def _heading(paths: Sequence[Sequence[Place]], since_s: float, context: FrameContext, *, in_passing: bool) -> Heading:
+    """Direction in which a carrier went off, or passed by; empty if it was not seen to."""
+    headings = [direction_after(path, since_s, context.shape) for path in paths]
+    if in_passing:
+        about = [[box for _, box in _about(path, since_s, SPEED_S)] for path in paths]
+        headings += [direction_of(boxes, height_of(paths[0]), context.shape) for boxes in about if boxes]
+    return next((heading for heading in headings if heading), "")
+
+
+def _tracks(context: FrameContext) -> list[Track]:
+    return [*context.recogniser.tracks, *context.tracker.tracks]
+
+
+def _about(path: Iterable[Place], at_s: float, within_s: float) -> list[Place]:
+    """The part of a path that is at most `within_s` before or after a time."""
+    return [place for place in path if abs(place[0] - at_s) <= within_s]
+
+
+def _by(
+    owner: Track, paths: Sequence[Sequence[Place]], at_s: float, context: FrameContext
+) -> Literal["foot", "vehicle", "unknown"]:
+    """On foot or by vehicle; a rider without a recognised vehicle has the shape of a person."""
+    if not _about(owner.path, at_s, PASSES_S):
+        return "unknown"
+    kind = kind_of(owner, context.shape, context.person_px(owner.box))
+    is_rider = kind == "person" and any(_rides(path, at_s, context) for path in paths)
+    return "vehicle" if is_rider else _BY.get(kind, "unknown")
+
+
+def _rides(path: Sequence[Place], at_s: float, context: FrameContext) -> bool:
+    """Whether a person is faster than on foot, or a vehicle is recognised at the person's place and moves along."""
+    speed, outlines = speed_heights_s(path, at_s), _about(path, at_s, SPEED_S)
+    if not outlines:
+        return False
+    if speed >= RIDES_HEIGHTS_S or is_fast(outlines):
+        return True
+    for track in _tracks(context):
+        boxes = shared_places(path, track.path)
+        is_ridden = track.kind == "vehicle" and len(boxes) >= RIDDEN_LOOKS_MIN
+        if is_ridden and direction_of(boxes, height_of(path), context.shape):
+            return True
+        outlines += [] if track.kind else [(at_s, box) for box in boxes]
+    broad = float(np.median([box[2] / box[3] for _, box in outlines])) >= BROAD
+    return broad and speed >= BROAD_RIDES_HEIGHTS_S
+
+
+def _is_passing(paths: Sequence[Sequence[Place]], candidate: Candidate, context: FrameContext) -> bool:
+    """Whether a carrier was seen to come and to go on, and stopped at no time about that of the object."""
+    if context.interval_s > PASSING_INTERVAL_MAX_S:
+        return False
+    since_s, box = candidate.since_s, candidate.region.box
+    for path in paths:
+        about = _about(path, since_s, PASSES_S)
+        if (is_fast(about) and leads_past(about, box)) or crosses(path, since_s, box):
+            return True
+    most = max((path for path in paths if leads_past(path, box)), key=len, default=[])
+    return slowest_heights_s(most, since_s, box) >= STANDS_HEIGHTS_S
 
 
 def size_heights(region: Region, context: FrameContext) -> float | None:
     """Longer side of a region in heights of a person on that ground; None while these are unknown."""
     person_px = context.person_px(region.box)
     return None if person_px is None else round(max(region.box[2:]) / person_px, 1)
-
-
-def heading_of(track: Track, at_s: float) -> Heading:
-    """Direction in the picture in which a track moved about `at_s` seconds; empty if it hardly moved."""
-    path = _path_about(track, at_s, BESIDE_S)
-    if not path:
-        return ""
-    (_, first), (_, last) = path[0], path[-1]
-    across, down = (now - before for now, before in zip(_feet(last), _feet(first), strict=True))
-    if max(abs(across), abs(down)) < MOVED_HEIGHTS * max(first[3], last[3]):
-        return ""
-    if abs(across) >= abs(down):
-        return "right" if across > 0 else "left"
-    return "towards" if down > 0 else "away"
-
-
-def _speed_heights_s(track: Track, at_s: float) -> float:
-    """Lowest speed of a track about `at_s` seconds, in its heights a second; 0 if it was hardly seen then."""
-    path = _path_about(track, at_s, PASSING_S)
-    speeds = [
-        math.dist(_feet(box), _feet(before)) / max(1, before[3]) / (seen_s - before_s)
-        for (before_s, before), (seen_s, box) in pairwise(path)
-        if seen_s > before_s
-    ]
-    # A vehicle that passes within a second is recognised in two pictures.
-    least = 1 if track.kind == "vehicle" else SPEEDS_MIN
-    return min(speeds) if len(speeds) >= least else 0.0
-
-
-def _feet(box: Box) -> tuple[float, float]:
-    """Middle of the lower side of a box; who bends keeps the feet where they are."""
-    return box[0] + box[2] / 2, box[1] + box[3]
-
-
-def was_unloaded(region: Region, since_s: float, growths: int, context: FrameContext) -> bool:
-    """Whether a vehicle stood beside the region when it came, or it grew again and again: it may be large then.
-
-    Never without a learned detector: a person close to the camera is as large.
-    """
-    if not context.recogniser.is_present:
-        return False
-    return growths >= GROWTHS_MIN or _vehicle_beside(region, since_s, context)
-
-
-def _vehicle_beside(region: Region, since_s: float, context: FrameContext) -> bool:
-    """Whether a vehicle stood beside a region about a time."""
-    return any(
-        kind_of(track, context.shape, context.person_px(track.box)) == "vehicle"
-        and any(
-            gap_px(box, region.box) <= UNLOADS_GAP_HEIGHTS * box[3] for _, box in _path_about(track, since_s, BESIDE_S)
-        )
-        for track in (*context.recogniser.tracks, *context.tracker.tracks)
-    )

@@ -265,6 +265,10 @@ class Recogniser:
         """Where the bodies are that were seen a short while ago, whether they move or not."""
         return [track.box for track in self.tracks if at_s - track.last_s <= LOST_S]
 
+    def is_background(self, box: Box) -> bool:
+        """Whether a body that is a part of the background is there."""
+        return any(iou(box, still.box) >= SAME_STILL for still in self._still)
+
     def people(self, at_s: float) -> list[Track]:
         """The people of a look taken at `at_s` seconds."""
         return [track for track in self.tracks if track.kind == "person" and track.last_s == at_s]

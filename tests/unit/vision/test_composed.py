@@ -30,7 +30,8 @@ from tests.bench.composed_scenes import (
 )
 from tests.bench.composed_score import judge_alarms, outcome_of, print_tables, wilson
 from tests.bench.composed_temptations import TEMPTATIONS
-from tests.bench.vision_composed import OtherCheckout, Watchers, evaluate, split_by_family, write_scene
+from tests.bench.composed_watchers import OtherCheckout, Watchers
+from tests.bench.vision_composed import evaluate, split_by_family, write_scene
 from tests.unit.vision.footage import bag_left, write_pictures
 from tests.unit.vision.scenes import BAG, HEIGHT, WIDTH
 from tests.unit.vision.scenes import Scene as Street
@@ -311,7 +312,7 @@ def test_another_checkout_without_a_detector_is_refused(tmp_path: Path, plate: P
     other = OtherCheckout(tmp_path)
     scene = deposit(plate)
     with pytest.raises(ConfigError, match="has ended"):
-        other.watch(scene, list(scene.pictures()))
+        other.watch(scene.zone, list(scene.pictures()))
     other.close()
 
 

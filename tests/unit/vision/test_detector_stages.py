@@ -9,12 +9,13 @@ import pytest
 
 from vision.detect.absorption import RESTORES_MAX, AbsorbedRegions
 from vision.detect.candidates import group_of
+from vision.detect.carrier_path import direction_after
 from vision.detect.config import DetectorConfig
 from vision.detect.dual_background import DualBackground
 from vision.detect.frame_context import Candidate, FrameContext
 from vision.detect.frame_history import FrameHistory
 from vision.detect.ownership import note_carrier, owner_has_left
-from vision.detect.passage import heading_of, size_heights
+from vision.detect.passage import size_heights
 from vision.detect.picture import Picture
 from vision.detect.rapid_passage import RecentPictures
 from vision.detect.recognition import Recogniser
@@ -119,8 +120,8 @@ def test_who_walks_away_from_the_camera_has_left_by_the_height_of_now(height_px:
 def test_the_direction_is_that_of_the_carrier_about_the_moment(step: tuple[int, int], heading: str) -> None:
     track = Track(1)
     track.path.extend((number / 5, (100 + step[0] * number, 100 + step[1] * number, 20, 50)) for number in range(30))
-    assert heading_of(track, 3.0) == heading
-    assert heading_of(track, 60.0) == "", "it was not seen then"
+    assert direction_after(list(track.path), 3.0, (400, 600)) == heading
+    assert direction_after(list(track.path), 60.0, (400, 600)) == "", "it was not seen then"
 
 
 def test_objects_side_by_side_are_one_case_and_one_far_away_is_not() -> None:
