@@ -29,7 +29,7 @@ from ingest.store.influx.store import InfluxStore
 from ingest.store.port import EventQuery, SeriesQuery
 from ingest.store.records import Reading, RecordOrigin
 from ingest.store.schema import EVENTS, RAW, ROLLUP
-from tests.support.influx import PASSWORD, RunningInflux
+from tests.support.influx import PASSWORD, RunningInflux, token_paths
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 CITY = load_city(builtin_city("kupang"))
@@ -206,7 +206,7 @@ def test_a_type_conflict_in_a_real_server_costs_only_its_own_row(influx: Running
 def test_a_reading_from_before_retention_costs_only_its_own_row(influx: RunningInflux, tmp_path: Path) -> None:
     address = influx.database("retention")
     days = {RAW: 90, ROLLUP: 730, EVENTS: 1825}
-    apply_steps(steps_of(Plan(address, days, dict.fromkeys(ACCOUNTS, PASSWORD), tmp_path)))
+    apply_steps(steps_of(Plan(address, days, dict.fromkeys(ACCOUNTS, PASSWORD), token_paths(tmp_path))))
     store = InfluxStore(InfluxHttp(address), CITY, Checkpoint(tmp_path / "progress.sqlite"))
     now = datetime.now(UTC)
     fresh = [Reading(RecordOrigin("bin", "bin-0001", "b", n, now, now), {"battery_pct": float(n)}) for n in range(3)]

@@ -121,7 +121,7 @@ class ComposeOutside:
         """SIGTERM, as the engine sends it; the exit code."""
         process = self._processes[name]
         process.terminate()
-        return process.wait(20)
+        return process.wait(60)
 
     def log(self, name: str) -> str:
         """What a service has printed."""
