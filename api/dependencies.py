@@ -14,6 +14,7 @@ from api.queries.cases import cases
 from broker.contract.topics import ID_PATTERN
 from city.errors import PayloadError
 from city.inventory.model import Camera, Device
+from dispatch.alarms.service import Alarm
 from ingest.store.parked.quarantine import UnknownDevice
 from ingest.store.views.cases import Case
 from people.areas import Place
@@ -83,6 +84,14 @@ def case_of(context: ApiContext, case_id: str) -> Case:
 def place_of_case(case: Case) -> Place:
     """Where a case is, for areas of persons."""
     return Place(case.kelurahan, case.site, case.camera)
+
+
+def place_of_alarm(alarm: Alarm) -> Place | None:
+    """Where an alarm is, for areas of persons; None for the platform's, which are everybody's."""
+    if alarm.subject_kind == "platform":
+        return None
+    camera = str(alarm.detail.get("camera", "")) or (alarm.subject if alarm.subject_kind == "camera" else "")
+    return Place(alarm.kelurahan, alarm.site, camera)
 
 
 def place_of_camera(context: ApiContext, camera: Camera) -> Place:

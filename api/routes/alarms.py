@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Final
 
 import msgspec
@@ -11,13 +13,12 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from api.auth.access import origin_of_request, require, require_area
-from api.dependencies import NUMBER_MAX, Moment, RowId, context_of
+from api.dependencies import NUMBER_MAX, Moment, RowId, context_of, place_of_alarm
 from api.http.description import problems
 from api.http.routing import ApiRoute
 from dispatch.alarms.errors import AlarmError, AlarmRefusal
 from dispatch.alarms.rules import AlarmKind
 from dispatch.alarms.service import PAGE_MAX, TEXT_MAX, Alarm, AlarmEntry, AlarmFilter, AlarmState
-from people.areas import Place
 
 router = APIRouter(prefix="/api/v1/alarms", tags=["alarms"], route_class=ApiRoute)
 
@@ -111,20 +112,16 @@ def acknowledge_alarms(request: Request, body: AcknowledgeRequest) -> Acknowledg
     for id_ in body.ids:
         _require_place(request, id_)
     alarms, origin = context_of(request).alarms, origin_of_request(request)
-    try:
+    with _refusals():
         return AcknowledgedResponse(alarms.acknowledge(origin, body.ids, body.note))
-    except AlarmError as exc:
-        raise _problem(exc) from exc
 
 
 @router.post("/{alarm}/undo", dependencies=[require("alarms.handle")], responses=problems(404, 409))
 def undo_acknowledgement(request: Request, alarm: RowId) -> AlarmDetailResponse:
     """Take back one's own acknowledgement within 10 seconds."""
     _require_place(request, alarm)
-    try:
+    with _refusals():
         context_of(request).alarms.undo(origin_of_request(request), alarm)
-    except AlarmError as exc:
-        raise _problem(exc) from exc
     return _detail(request, alarm)
 
 
@@ -132,10 +129,8 @@ def undo_acknowledgement(request: Request, alarm: RowId) -> AlarmDetailResponse:
 def shelve_alarm(request: Request, alarm: RowId, body: ShelveRequest) -> AlarmDetailResponse:
     """Keep an open alarm from the list for a time."""
     _require_place(request, alarm)
-    try:
+    with _refusals():
         context_of(request).alarms.shelve(origin_of_request(request), alarm, body.until, body.reason)
-    except AlarmError as exc:
-        raise _problem(exc) from exc
     return _detail(request, alarm)
 
 
@@ -143,10 +138,8 @@ def shelve_alarm(request: Request, alarm: RowId, body: ShelveRequest) -> AlarmDe
 def unshelve_alarm(request: Request, alarm: RowId) -> AlarmDetailResponse:
     """Put a shelved alarm back on the list."""
     _require_place(request, alarm)
-    try:
+    with _refusals():
         context_of(request).alarms.unshelve(origin_of_request(request), alarm)
-    except AlarmError as exc:
-        raise _problem(exc) from exc
     return _detail(request, alarm)
 
 
@@ -154,31 +147,29 @@ def unshelve_alarm(request: Request, alarm: RowId) -> AlarmDetailResponse:
 def note_alarm(request: Request, alarm: RowId, body: AlarmNoteRequest) -> AlarmDetailResponse:
     """Add a note to an alarm's history."""
     _require_place(request, alarm)
-    try:
+    with _refusals():
         context_of(request).alarms.add_note(origin_of_request(request), alarm, body.text)
-    except AlarmError as exc:
-        raise _problem(exc) from exc
     return _detail(request, alarm)
 
 
 def _require_place(request: Request, id_: int) -> None:
     """Require that an alarm is in the areas of whoever asks; those of the platform are everybody's."""
-    try:
+    with _refusals():
         alarm = context_of(request).alarms.get(id_)
-    except AlarmError as exc:
-        raise _problem(exc) from exc
-    if alarm.subject_kind != "platform":
-        camera = str(alarm.detail.get("camera", "")) or (alarm.subject if alarm.subject_kind == "camera" else "")
-        require_area(request, Place(alarm.kelurahan, alarm.site, camera))
+    if place := place_of_alarm(alarm):
+        require_area(request, place)
 
 
 def _detail(request: Request, id_: int) -> AlarmDetailResponse:
     alarms = context_of(request).alarms
-    try:
+    with _refusals():
         return AlarmDetailResponse(alarms.get(id_), alarms.history(id_))
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What an alarm refuses, as an answer."""
+    try:
+        yield
     except AlarmError as exc:
-        raise _problem(exc) from exc
-
-
-def _problem(exc: AlarmError) -> HTTPException:
-    return HTTPException(_STATUS.get(exc.reason, 422), str(exc))
+        raise HTTPException(_STATUS.get(exc.reason, 422), str(exc)) from exc

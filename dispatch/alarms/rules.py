@@ -79,11 +79,6 @@ def load_rules(folder: Path | None = None) -> Rules:
     return rules
 
 
-def rank_of(priority: str) -> int:
-    """0 for the worst priority; unknown ones come last."""
-    return next((number for number, known in enumerate(PRIORITIES) if known == priority), len(PRIORITIES))
-
-
 def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))

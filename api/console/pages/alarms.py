@@ -16,12 +16,13 @@ from api.console.parts.access_forms import field as form_field
 from api.console.parts.alarm_words import subject_link
 from api.console.parts.layout import add_head, asset, replace, show
 from api.console.parts.markup import join, link, table, tag
+from api.dependencies import place_of_alarm
 from broker.contract.payloads import fields_of
 from broker.contract.topics import KINDS as DEVICE_KINDS
 from dispatch.alarms.errors import ALARM_REFUSALS
 from dispatch.alarms.rules import KINDS, AlarmKind
 from dispatch.alarms.service import Alarm, AlarmFilter
-from people.areas import Place, covers
+from people.areas import covers
 
 REFRESH_S: Final = 2.0
 SHOWN: Final = 100
@@ -144,11 +145,8 @@ def _is_waiting(alarm: Alarm) -> bool:
 
 
 def _may_handle(page: PageContext, alarm: Alarm) -> bool:
-    camera = str(alarm.detail.get("camera", "")) or (alarm.subject if alarm.subject_kind == "camera" else "")
-    is_mine = alarm.subject_kind == "platform" or covers(
-        page.identity.areas, Place(alarm.kelurahan, alarm.site, camera)
-    )
-    return page.may("alarms.handle") and is_mine
+    place = place_of_alarm(alarm)
+    return page.may("alarms.handle") and (place is None or covers(page.identity.areas, place))
 
 
 def _show_past(page: PageContext, request: Request) -> None:
