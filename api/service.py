@@ -26,7 +26,7 @@ from dispatch.alarms.watcher import AlarmBoard, AlarmWatcher
 from ingest.codecs.runner import IsolatedCodecRunner
 from ingest.decoding.dry_run import DryRunResult, dry_run
 from ingest.pipeline.http_intake import accept
-from ingest.pipeline.journal import open_journal
+from ingest.pipeline.journal_params import open_journal
 from ingest.pipeline.replay import replay
 from ingest.store.factory import Account, open_store
 from ingest.store.parked.quarantine import QuarantinedMessage

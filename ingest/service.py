@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import gc
-import sys
+import os
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -14,24 +13,28 @@ from typing import Final
 import msgspec
 import structlog
 
-from broker.client import BusClient, ConnectionParams, connection_params
-from broker.mqtt5_subscriber import Mqtt5Subscriber
-from broker.mqtt_reader import MqttReader
+from broker.client import ConnectionParams, connection_params
 from broker.nats.endpoint import READER, endpoint_path
-from broker.nats.reader import StreamReader
 from city.backup.snapshot import Copier
 from city.errors import RetryLaterError
 from city.inventory.provider import InventoryProvider
 from city.runtime.secrets import Secrets
 from city.runtime.service import Runtime
 from city.runtime.settings import Settings
+from city.storage.sqlite import SetAside
 from ingest.codecs.runner import IsolatedCodecRunner
 from ingest.decoding.decoder import Decoder
 from ingest.decoding.formats.port import CodecRunner
+from ingest.decoding.formats.registry import FILTERS
 from ingest.pipeline import metrics
+from ingest.pipeline.bus import BusParams
 from ingest.pipeline.drain import Drain
-from ingest.pipeline.intake import Intake, IntakeBus
-from ingest.pipeline.journal import Journal, open_journal
+from ingest.pipeline.intake import Intake
+from ingest.pipeline.intake_process import IntakeProcess
+from ingest.pipeline.intake_wire import IntakeOrder
+from ingest.pipeline.journal import Journal
+from ingest.pipeline.journal_params import journal_params
+from ingest.pipeline.tuning import tune_interpreter
 from ingest.store.factory import (
     StoreHandle,
     open_store,
@@ -54,21 +57,19 @@ RETENTION_PATIENCE_S: Final = 900.0
 """Watchdog timeout of a retention run: deleting a day out of years takes minutes on a slow card."""
 OFFSET_GAP: Final = 1_000_000
 """Gap between the last recorded offset and the first one of a new journal: the store may have committed more."""
-GC_THRESHOLDS: Final = (50_000, 50, 50)
-"""Messages hold no reference cycles; the default threshold of 700 objects costs a tenth of the time."""
-SWITCH_INTERVAL_S: Final = 0.02
-"""Time for which a thread may run before another gets its turn. At the default of 5 ms, reader, intake and drain spend
-a third of their time on taking turns. A page waits so long at most."""
-
-
-def tune_interpreter() -> None:
-    """Set what of the interpreter's defaults does not suit ingest; for the whole process."""
-    gc.set_threshold(*GC_THRESHOLDS)
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
 
 
 class Ingest:
-    """Owns the journal, intake and drain; the caller runs each of `parts` on a thread."""
+    """Owns the journal, intake and drain; the caller runs each of `parts` on a thread.
+
+    Args:
+        settings: Of the data folder, broker and store.
+        inventory: The city.
+        login: The account at the broker.
+        opened: The store.
+        codecs: Runs the codecs that profiles name; None runs none.
+        in_two_processes: Whether intake gets a process of its own.
+    """
 
     def __init__(
         self,
@@ -77,11 +78,14 @@ class Ingest:
         login: ConnectionParams,
         opened: StoreHandle,
         codecs: CodecRunner | None = None,
+        *,
+        in_two_processes: bool = False,
     ) -> None:
         secrets = Secrets.of(settings)
         self._opened = opened
         self._data = settings.data.resolve()
-        self.journal = open_journal(settings, secrets)
+        params = journal_params(settings, secrets)
+        self.journal = params.open()
         _note_journal(self.journal, opened)
         self._known_set_aside = [store_file.file.set_aside for store_file in self._files()]
         late_after = timedelta(seconds=settings.late_after_s)
@@ -89,23 +93,30 @@ class Ingest:
         self.drain = Drain(
             self.journal, decoder, opened.store, opened.dead_letters, opened.quarantine, manifest=opened.manifest
         )
-        self.intake = Intake(
-            inventory.current().id, self.journal, make_bus(settings, login), on_journaled=self.drain.wake
+        bus = BusParams(settings.mqtt_client, login, endpoint_path(settings.data))
+        order = IntakeOrder(inventory.current().id, FILTERS, bus, params)
+        self.intake: Intake | IntakeProcess = (
+            IntakeProcess(order, on_journaled=self.drain.wake)
+            if in_two_processes
+            else Intake(order.city, self.journal, bus.connect(), on_journaled=self.drain.wake, filters=FILTERS)
         )
+        self._intake_metrics = metrics.IntakeMetrics()
+        self._known_of_intake: SetAside | None = None
         self.parts: dict[str, Callable[..., None]] = {"ingest-drain": self.drain.run, "ingest-intake": self.intake.run}
         if opened.derived:
             self.parts["ingest-derive"] = _run_deriver(settings, inventory, opened, opened.derived)
 
     def health(self, now: datetime) -> IngestHealth:
         """A snapshot of the service's health; also sets the gauges."""
-        drain, intake = self.drain, self.intake
+        drain, intake = self.drain, self.intake.state()
+        self._intake_metrics.add(intake)
         depth, lag_s, kept = drain.depth(), drain.lag_s(), self.journal.bytes()
         metrics.JOURNAL_DEPTH.set(depth)
         metrics.JOURNAL_BYTES.set(kept)
         metrics.LAG.set(lag_s)
         live_lag_s = drain.live_lag_s()
         metrics.LIVE_LAG.set(live_lag_s)
-        metrics.JOURNAL_FULL.set(intake.full.is_set())
+        metrics.JOURNAL_FULL.set(intake.is_full)
         metrics.STORE_AWAY.set(bool(drain.store_error))
         metrics.BAD_SUBJECTS.set(len(drain.error_rate.alarms))
         metrics.LETTERS_DROPPED.set(self._opened.dead_letters.dropped_count())
@@ -118,16 +129,16 @@ class Ingest:
         totals = drain.totals
         return IngestHealth(
             at=now,
-            connected=intake.connected,
+            connected=intake.is_connected,
             deaf=intake.is_deaf,
             canary_age_s=round(intake.silent_s, 1),
             store="away" if drain.store_error else "ok",
-            journal="full" if intake.full.is_set() else "ok",
+            journal="full" if intake.is_full else "ok",
             journal_depth=depth,
             journal_bytes=kept,
             lag_s=lag_s,
             live_lag_s=live_lag_s,
-            received_total=intake.received,
+            received_total=intake.counts.received,
             stored_total=totals.stored,
             duplicates_total=totals.duplicates,
             dead_letters_total=totals.dead_letters,
@@ -150,7 +161,15 @@ class Ingest:
             if set_aside is not None and set_aside != self._known_set_aside[index]:
                 report_set_aside(self._opened.manifest, store_file.file.path, set_aside)
             self._known_set_aside[index] = set_aside
+        self._report_of_intake()
         report_broker_damages(self._opened.manifest, self._data)
+
+    def _report_of_intake(self) -> None:
+        """Report a journal that intake's own process had to write again."""
+        set_aside = self.intake.set_aside if isinstance(self.intake, IntakeProcess) else None
+        if set_aside is not None and set_aside != self._known_of_intake:
+            report_set_aside(self._opened.manifest, self.journal.file.path, set_aside)
+        self._known_of_intake = set_aside
 
     def _files(self) -> tuple[Journal | DeadLetterQueue | Quarantine | StoreManifest, ...]:
         return self.journal, self._opened.dead_letters, self._opened.quarantine, self._opened.manifest
@@ -202,19 +221,6 @@ def _run_deriver(
     return Deriver(derived, inventory, opened.health, opened.dead_letters.count, url, demo=settings.demo).run
 
 
-def make_bus(settings: Settings, login: ConnectionParams) -> IntakeBus:
-    """The connection to the broker: the embedded broker's stream, or MQTT."""
-    match settings.mqtt_client:
-        case "nats":
-            return StreamReader(login, endpoint_path(settings.data))
-        case "auto":
-            return MqttReader(login)
-        case "mqtt5":
-            return Mqtt5Subscriber(login)
-        case _:
-            return BusClient(login)
-
-
 def _login(runtime: Runtime) -> ConnectionParams:
     """The account of ingest: at the embedded broker's stream a user of its own, which no setting changes."""
     if runtime.settings.mqtt_client == "nats":
@@ -223,12 +229,21 @@ def _login(runtime: Runtime) -> ConnectionParams:
     return connection_params(runtime.settings, "ingest", runtime.mqtt_password("ingest"), persistent=True)
 
 
+def runs_in_two_processes(settings: Settings, *, is_alone: bool) -> bool:
+    """Whether intake gets a process of its own: by the settings, else with a second core for a service on its own."""
+    if settings.ingest_processes != "auto":
+        return settings.ingest_processes == "2"
+    return is_alone and len(os.sched_getaffinity(0)) > 1
+
+
 def serve(runtime: Runtime) -> None:
     """Run ingest until the runtime stops."""
     tune_interpreter()
     settings = runtime.settings
     opened = runtime.share("store", lambda: open_store(settings, runtime.inventory))
-    ingest = Ingest(settings, runtime.inventory, _login(runtime), opened, runtime.share("codecs", IsolatedCodecRunner))
+    codecs = runtime.share("codecs", IsolatedCodecRunner)
+    in_two = runs_in_two_processes(settings, is_alone=runtime.services == {"ingest"})
+    ingest = Ingest(settings, runtime.inventory, _login(runtime), opened, codecs, in_two_processes=in_two)
     ingest.intake.on_iteration = lambda: runtime.beat("ingest-intake")
     threads = [runtime.thread(name, lambda part=part: part(runtime.stop)) for name, part in ingest.parts.items()]  # type: ignore[misc]
     next_retention = datetime.now(UTC)

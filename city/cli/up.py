@@ -32,7 +32,7 @@ from city.storage.folder_lock import lock_data_folder
 
 _SETTINGS: Final = (
     "data", "city", "demo", "host", "port", "mqtt_host", "mqtt_port", "mqtt_plain", "nats_server",
-    "broker_max_mb", "speed", "seed", "clip", "clock",
+    "broker_max_mb", "ingest_processes", "speed", "seed", "clip", "clock",
     "vision_workers", "vision_model", "vision_model_fetch",
     "store", "influx_url", "influx_database", "influx_org", "influx_user",
     "public_url", "grafana_public_url", "trusted_proxies",

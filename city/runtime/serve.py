@@ -38,7 +38,7 @@ _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _PR_SET_PDEATHSIG: Final = 1
 _SETTINGS: Final = (
     "data", "city", "demo", "host", "port", "mqtt_host", "mqtt_port", "mqtt_version", "mqtt_client",
-    "mqtt_user", "mqtt_ca", "mqtt_plain", "nats_server", "broker_max_mb", "speed", "seed",
+    "mqtt_user", "mqtt_ca", "mqtt_plain", "nats_server", "broker_max_mb", "ingest_processes", "speed", "seed",
     "clip", "clock", "vision_model", "vision_workers",
     "store", "influx_url", "influx_database", "influx_org", "influx_user",
     "public_url", "grafana_public_url", "trusted_proxies",

@@ -40,6 +40,11 @@ class Settings(BaseSettings):
         description="Who reads for ingest: nats is for the embedded broker; mqtt5 is faster and needs a broker and "
         "`mqtt_version` of MQTT 5; auto takes it where the broker speaks MQTT 5, and else paho.",
     )
+    ingest_processes: Literal["auto", "1", "2"] = Field(
+        "auto",
+        description="Processes of ingest: with 2, one reads and journals, the other decodes and stores; auto takes 2 "
+        "where ingest has a second core and shares its process with no other service.",
+    )
     mqtt_ca: Path | None = Field(
         None, description="Certificate of the authority behind the broker's own; without it MQTT is spoken in clear."
     )

@@ -9,7 +9,7 @@ from typing import Any
 from city.errors import ConfigError
 from city.runtime.options import add_settings, settings_from
 from city.storage.atomic_files import require_kept
-from ingest.pipeline.journal import open_journal
+from ingest.pipeline.journal_params import open_journal
 from ingest.pipeline.replay import replay
 from ingest.store.parked.dead_letters import DeadLetter, DeadLetterQueue
 

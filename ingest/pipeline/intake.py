@@ -9,6 +9,7 @@ import contextlib
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -31,9 +32,7 @@ from broker.contract.topics import (
 )
 from city.backoff import Backoff
 from city.errors import RetryLaterError, TopicError
-from ingest.decoding.formats.registry import FILTERS
 from ingest.messages import Arrival
-from ingest.pipeline import metrics
 from ingest.pipeline.canary import Canary
 from ingest.pipeline.journal import Journal
 from ingest.store.intervals import IntervalSet
@@ -53,6 +52,7 @@ RECEIPT_BATCH: Final = 50
 """Readings per receipt; a receipt goes out earlier after `RECEIPT_WAIT_S`, far below an edge's retransmit timeout."""
 RETRY_MIN_S: Final = 0.3
 RETRY_MAX_S: Final = 10.0
+COMMITS_REPORTED: Final = 1_000
 SEQUENCED_CHANNELS: Final = ("telemetry", "event")
 
 
@@ -94,6 +94,51 @@ class IntakeBus(Protocol):
         """End `run`."""
 
 
+class IntakeCounts(msgspec.Struct):
+    """Counters since the process started.
+
+    Attributes:
+        received: Messages that came over the bus.
+        acknowledged: Messages acknowledged after they were on disk.
+        stale_acks: Acknowledgements not sent because their connection was gone.
+        qos0_dropped: Messages of QoS 0 for which there was no room.
+        deaf: Connections given up because nothing came over them.
+        commits: Commits of the journal.
+    """
+
+    received: int = 0
+    acknowledged: int = 0
+    stale_acks: int = 0
+    qos0_dropped: int = 0
+    deaf: int = 0
+    commits: int = 0
+
+
+def add_counts(one: IntakeCounts, other: IntakeCounts) -> IntakeCounts:
+    """Both together."""
+    return IntakeCounts(*map(sum, zip(msgspec.structs.astuple(one), msgspec.structs.astuple(other), strict=True)))
+
+
+class IntakeState(msgspec.Struct):
+    """What intake says of itself, several times a second.
+
+    Attributes:
+        counts: Its counters.
+        is_connected: Whether the broker is connected and delivers messages.
+        is_deaf: Whether the broker is connected but has delivered nothing for too long.
+        silent_s: Seconds since the last message.
+        is_full: Whether the journal takes nothing at the moment.
+        commit_s: Duration of each commit since the state before; at most `COMMITS_REPORTED`.
+    """
+
+    counts: IntakeCounts = msgspec.field(default_factory=IntakeCounts)
+    is_connected: bool = False
+    is_deaf: bool = False
+    silent_s: float = 0.0
+    is_full: bool = False
+    commit_s: list[float] = msgspec.field(default_factory=list)
+
+
 class Received(NamedTuple):
     """Messages that the bus handed over at once, the bytes of their payloads, and their time of receipt."""
 
@@ -110,6 +155,7 @@ class Intake:
         journal: Where messages become durable.
         bus: The connection to the broker, not yet running.
         on_journaled: Called after each commit, for example to wake the drain.
+        filters: Topic filters of third-party formats.
         clock: Time of receipt, UTC.
     """
 
@@ -120,9 +166,11 @@ class Intake:
         bus: IntakeBus,
         *,
         on_journaled: Callable[[], None],
+        filters: Sequence[str] = (),
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._city = city
+        self._filters = tuple(filters)
         self._canary_topic = canary_topic(city)
         self._journal = journal
         self._on_journaled = on_journaled
@@ -136,26 +184,30 @@ class Intake:
         self._receipts = Receipts()
         self._canary = Canary(time.monotonic())
         self._was_deaf = False
-        self._dropped = 0
-        self.full = threading.Event()
-        self.received = 0
+        self._is_full = False
+        self._counts = IntakeCounts()
+        self._commit_s: deque[float] = deque(maxlen=COMMITS_REPORTED)
         self.on_iteration: Callable[[], None] = lambda: None
         """Called a few times a second while the loop makes progress, also while it waits for a disk."""
 
     @property
-    def connected(self) -> bool:
-        """Whether the broker is connected and delivers messages."""
-        return self._bus.connected.is_set() and not self._canary.is_deaf(time.monotonic())
+    def commits(self) -> int:
+        """Commits of the journal so far."""
+        return self._counts.commits
 
-    @property
-    def is_deaf(self) -> bool:
-        """Whether the broker is connected but has delivered nothing, not even a canary, for too long."""
-        return self._bus.connected.is_set() and self._canary.is_deaf(time.monotonic())
-
-    @property
-    def silent_s(self) -> float:
-        """Seconds since the last message; a canary is sent every few seconds."""
-        return self._canary.age_s(time.monotonic())
+    def state(self) -> IntakeState:
+        """What it does now; the durations of commits are reported once."""
+        now_s = time.monotonic()
+        is_connected, is_deaf = self._bus.connected.is_set(), self._canary.is_deaf(now_s)
+        commit_s = [self._commit_s.popleft() for _ in range(len(self._commit_s))]
+        return IntakeState(
+            msgspec.structs.replace(self._counts, qos0_dropped=self._bus.dropped),
+            is_connected and not is_deaf,
+            is_connected and is_deaf,
+            self._canary.age_s(now_s),
+            self._is_full,
+            commit_s,
+        )
 
     def run(self, stop: threading.Event) -> None:
         """Serve until `stop`.
@@ -173,8 +225,6 @@ class Intake:
             now_s = time.monotonic()
             self._send_receipts(self._receipts.take(now_s))
             self._listen_to_canary(now_s)
-            metrics.QOS0_DROPPED.inc(self._bus.dropped - self._dropped)
-            self._dropped = self._bus.dropped
         self._send_receipts(self._receipts.take(None))
         self._bus.close()
         network.join(2.0)
@@ -182,9 +232,9 @@ class Intake:
     def _on_connected(self, _session_present: bool) -> None:  # noqa: FBT001 - the bus's callback
         """Subscribe; the bus calls this after each connect."""
         # Always again: a persistent session keeps old filters but learns no new ones (a lesson of others).
-        filters = (*(subscription(channel, city=self._city) for channel in UP_CHANNELS), self._canary_topic, *FILTERS)
+        own = (subscription(channel, city=self._city) for channel in UP_CHANNELS)
         self._canary.on_connected(time.monotonic())
-        self._bus.subscribe(*filters)
+        self._bus.subscribe(*own, self._canary_topic, *self._filters)
 
     def put(self, deliveries: Sequence[Delivery]) -> None:
         """Queue messages without waiting; the bus checks `has_room` before it reads more."""
@@ -208,7 +258,7 @@ class Intake:
         is_deaf = self._canary.is_deaf(now_s)
         if self._bus.connected.is_set() and self._canary.gives_up(now_s):
             log.error("ingest.deaf", silent_s=round(self._canary.age_s(now_s)))
-            metrics.DEAF.inc()
+            self._counts.deaf += 1
             self._bus.drop()
         elif self._was_deaf and not is_deaf:
             log.info("ingest.hears_again")
@@ -230,8 +280,7 @@ class Intake:
                 size += group[-1].size
         self._bytes_out += size
         self._messages_out += messages
-        self.received += messages
-        metrics.RECEIVED.inc(messages)
+        self._counts.received += messages
         return group
 
     def _commit(self, group: list[Received], stop: threading.Event) -> bool:
@@ -247,26 +296,28 @@ class Intake:
         backoff = Backoff(RETRY_MIN_S, RETRY_MAX_S)
         while not stop.is_set():
             self.on_iteration()
+            began_s = time.monotonic()
             try:
-                with metrics.COMMIT.time():
-                    self._journal.append(arrivals)
+                self._journal.append(arrivals)
             except RetryLaterError as exc:
-                if not self.full.is_set():
+                if not self._is_full:
                     log.error("ingest.journal_refuses", reason=str(exc))
-                self.full.set()
+                self._is_full = True
                 self._listen_to_canary(time.monotonic())
                 stop.wait(backoff.next_s(exc.retry_after_s))
             else:
-                if self.full.is_set():
+                if self._is_full:
                     log.info("ingest.journal_recovered")
-                self.full.clear()
+                self._is_full = False
+                self._counts.commits += 1
+                self._commit_s.append(time.monotonic() - began_s)
                 return True
         return False
 
     def _acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         sent = self._bus.acknowledge_all(deliveries)
-        metrics.ACKNOWLEDGED.inc(sent)
-        metrics.UNACKNOWLEDGED_DROPPED.inc(sum(1 for delivery in deliveries if delivery.qos) - sent)
+        self._counts.acknowledged += sent
+        self._counts.stale_acks += sum(1 for delivery in deliveries if delivery.qos) - sent
         self._receipts.add(deliveries, time.monotonic())
 
     def _send_receipts(self, receipts: Sequence[tuple[str, Receipt]]) -> None:

@@ -20,8 +20,6 @@ import msgspec
 
 from broker.contract.topics import is_native
 from city.errors import RetryLaterError
-from city.runtime.secrets import Secrets
-from city.runtime.settings import Settings
 from city.storage.sqlite import (
     open_durable,
     used_bytes,
@@ -346,22 +344,27 @@ def _old_checksum(topic: str, payload: bytes, received_at: float, *, retained: b
     return zlib.crc32(payload, zlib.crc32(f"{topic} {received_at!r}{' retained' * retained}".encode()))
 
 
-def open_journal(settings: Settings, secrets: Secrets | None = None) -> Journal:
-    """Open the journal of a city's data folder.
+class JournalParams(msgspec.Struct, frozen=True):
+    """What a process needs to open the journal.
 
-    Raises:
-        ConfigError: The city's key is absent or another, or a newer version has written the file.
-        RetryLaterError: The disk refuses.
+    Attributes:
+        path: The SQLite file.
+        max_bytes: Bound of the file.
+        key: Of the encryption of third-party messages, 32 bytes.
+        keep_bytes: Bound of what stays after it is stored.
+        keep_s: Bound of its age.
     """
-    bound = settings.journal_max_mb << 20
-    return Journal(
-        settings.data / "ingest" / "journal.sqlite",
-        max_bytes=bound,
-        seal=Seal((secrets or Secrets.of(settings)).journal_key()),
-        retention=JournalRetention(
-            min(settings.journal_keep_mb << 20, bound // 2), timedelta(hours=settings.journal_keep_h)
-        ),
-    )
+
+    path: Path
+    max_bytes: int
+    key: bytes
+    keep_bytes: int
+    keep_s: float
+
+    def open(self) -> Journal:
+        """Open the journal; raises what `Journal` does."""
+        retention = JournalRetention(self.keep_bytes, timedelta(seconds=self.keep_s))
+        return Journal(self.path, max_bytes=self.max_bytes, seal=Seal(self.key), retention=retention)
 
 
 def _as_bytes(value: object) -> bytes:

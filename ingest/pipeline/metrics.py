@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
 from prometheus_client import Counter, Gauge, Histogram
+
+from ingest.pipeline.intake import IntakeCounts, IntakeState
 
 RECEIVED: Final = Counter("ingest_received", "Messages that came over the bus")
 ACKNOWLEDGED: Final = Counter("ingest_acknowledged", "Messages acknowledged after they were on disk")
@@ -31,3 +34,27 @@ LOST: Final = Gauge("ingest_lost_readings", "Readings with a receipt that the st
 BAD_SUBJECTS: Final = Gauge("ingest_bad_subjects", "Devices (and all together, as one) whose messages are mostly bad")
 LETTERS_DROPPED: Final = Gauge("ingest_dead_letters_dropped_total", "Dead letters that gave way at their bound")
 COMMIT: Final = Histogram("ingest_commit_seconds", "Time of one journal commit, fsync included")
+
+
+class IntakeMetrics:
+    """Adds intake's counters to those that are served; one for each process of intake, whose counters begin at 0."""
+
+    def __init__(self) -> None:
+        self._known = IntakeCounts()
+
+    def add(self, state: IntakeState) -> None:
+        """Add what was counted since the state before."""
+        for name, counter in _OF_INTAKE.items():
+            counter.inc(getattr(state.counts, name) - getattr(self._known, name))
+        for seconds in state.commit_s:
+            COMMIT.observe(seconds)
+        self._known = msgspec.structs.replace(state.counts)
+
+
+_OF_INTAKE: Final = {
+    "received": RECEIVED,
+    "acknowledged": ACKNOWLEDGED,
+    "stale_acks": UNACKNOWLEDGED_DROPPED,
+    "qos0_dropped": QOS0_DROPPED,
+    "deaf": DEAF,
+}

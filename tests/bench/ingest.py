@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import msgspec
 
@@ -26,7 +26,7 @@ from broker.contract.codec import encode
 from broker.contract.payloads import BinTelemetry
 from tests.bench import telegraf
 from tests.bench.ingest_profile import print_profile
-from tests.bench.subscriber import Acknowledging, Outcome
+from tests.bench.subscriber import Acknowledging, Outcome, Processes
 from tests.support.brokers import ROOT, RunningBroker, free_port
 from tests.support.influx import running_influx
 from tests.support.waiting import wait_for
@@ -67,6 +67,8 @@ def run(argv: list[str]) -> int:
     parser.add_argument(
         "--pin", action="store_true", help="Each contender on one core; broker and databases on others."
     )
+    parser.add_argument("--processes", choices=get_args(Processes), default="auto", help="Of ours; default: auto.")
+    parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=CONTENDERS, help="Default: all contenders.")
     parser.add_argument("--mode", choices=("backlog", "live", "all"), default="all", help="Default: all.")
     parser.add_argument("--profile", action="store_true", help="CPU time of each stage instead.")
     parser.add_argument("--json", action="store_true", help="One JSON array.")
@@ -74,7 +76,8 @@ def run(argv: list[str]) -> int:
     if args.profile:
         print_profile(args.messages)
         return 0
-    names = [name for name in CONTENDERS if MISSING[name]() is None]
+    os.environ["KOTA_INGEST_PROCESSES"] = args.processes
+    names = [name for name in args.only if MISSING[name]() is None]
     sizes: dict[Mode, int] = {"backlog": args.messages, "live": LIVE_RATE * LIVE_S}
     chosen = {mode: size for mode, size in sizes.items() if args.mode in (mode, "all")}
     cores = os.sched_getaffinity(0)
@@ -93,7 +96,7 @@ def run(argv: list[str]) -> int:
         )
     for mode in chosen:
         _print_ratios(mode, {figures.name: figures for figures in found if figures.mode == mode})
-    for name in CONTENDERS:
+    for name in args.only:
         if name not in names:
             print(f"{name} was not measured: {MISSING[name]()}")
     return 0
@@ -150,6 +153,7 @@ def _pin() -> None:
 def _drain_by_ours(name: str, broker: RunningBroker, messages: int, prepare: Prepare) -> Outcome:
     command = [sys.executable, "-m", "tests.bench.subscriber", name, "--folder", str(broker.folder)]
     numbers = ["--port", str(broker.port), "--messages", str(messages)]
+    numbers += ["--processes", os.environ.get("KOTA_INGEST_PROCESSES", "auto")]
     done = subprocess.run(
         [*command, *numbers],
         cwd=ROOT,

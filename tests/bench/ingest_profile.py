@@ -27,7 +27,8 @@ from ingest.decoding.decoder import Decoder
 from ingest.messages import Arrival
 from ingest.pipeline.drain import Drain
 from ingest.pipeline.intake import Receipts
-from ingest.pipeline.journal import Journal, open_journal
+from ingest.pipeline.journal import Journal
+from ingest.pipeline.journal_params import open_journal
 from ingest.pipeline.stateful_rules import StatefulRules
 from ingest.store.duckdb.store import DuckStore
 from ingest.store.factory import open_store

@@ -23,7 +23,8 @@ from city.inventory.loader import builtin_city, load_city
 from city.runtime.settings import Settings, load_settings
 from ingest.messages import Arrival
 from ingest.pipeline.journal import Journal
-from ingest.service import Ingest, tune_interpreter
+from ingest.pipeline.tuning import tune_interpreter
+from ingest.service import Ingest
 from ingest.store.factory import open_store
 from ingest.store.port import Ranges, Store, WriteResult
 from ingest.store.records import Reading, Record

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import msgspec
 
@@ -22,9 +22,12 @@ from broker.mqtt_reader import MqttReader
 from city.inventory.loader import builtin_city, load_city
 from city.runtime.secrets import Secrets
 from city.runtime.settings import load_settings
-from ingest.service import Ingest, tune_interpreter
+from ingest.pipeline.tuning import tune_interpreter
+from ingest.service import Ingest, runs_in_two_processes
 from ingest.store.factory import open_store
-from tests.bench.usage import usage_of
+from tests.bench.usage import Usage, usage_of
+
+Processes = Literal["auto", "1", "2"]
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -50,7 +53,18 @@ class Began(NamedTuple):
 
 def begins() -> Began:
     """The present moment as the beginning."""
-    return Began(time.monotonic(), usage_of(os.getpid()).cpu_s)
+    return Began(time.monotonic(), usage_with_children().cpu_s)
+
+
+def usage_with_children() -> Usage:
+    """What this process and those that it has started have used."""
+    own = os.getpid()
+    children = {
+        int(child)
+        for task in Path(f"/proc/{own}/task").iterdir()
+        for child in (task / "children").read_text(encoding="ascii").split()
+    }
+    return sum(map(usage_of, children), usage_of(own))
 
 
 class Acknowledging:
@@ -79,16 +93,17 @@ class Acknowledging:
         self.bus.acknowledge_all(deliveries)
 
 
-def run_ours(port: int, messages: int, folder: Path, store: str) -> Began:
+def run_ours(port: int, messages: int, folder: Path, store: str, processes: Processes) -> Began:
     """Intake, journal, decoding and store, as the service runs them, until all is stored; says when it began."""
     stop = threading.Event()
-    settings = load_settings(data=folder, late_after_s=86_400, store=store)
+    settings = load_settings(data=folder, late_after_s=86_400, store=store, ingest_processes=processes)
     city = load_city(builtin_city("kupang"))
     tune_interpreter()
-    ingest = Ingest(settings, city, login(port, folder), open_store(settings, city))
+    in_two = runs_in_two_processes(settings, is_alone=True)
+    ingest = Ingest(settings, city, login(port, folder), open_store(settings, city), in_two_processes=in_two)
     for work in ingest.parts.values():
         threading.Thread(target=work, args=(stop,), daemon=True).start()
-    while ingest.intake.received == 0:
+    while ingest.intake.state().counts.received == 0:
         time.sleep(0.001)
     began = begins()
     totals = ingest.drain.totals
@@ -104,12 +119,13 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--messages", type=int, required=True)
     parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--processes", choices=get_args(Processes), default="auto")
     args = parser.parse_args(argv)
     if args.name == "acknowledging":
         began = Acknowledging(args.port, args.folder).run(args.messages)
     else:
-        began = run_ours(args.port, args.messages, args.folder, args.name)
-    ended_s, used = time.monotonic(), usage_of(os.getpid())
+        began = run_ours(args.port, args.messages, args.folder, args.name, args.processes)
+    ended_s, used = time.monotonic(), usage_with_children()
     found = Outcome(ended_s - began.at_s, ended_s, used.cpu_s - began.cpu_s, used.peak_resident_mb)
     print(msgspec.json.encode(found).decode(), flush=True)
     return 0

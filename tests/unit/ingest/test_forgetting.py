@@ -21,7 +21,8 @@ from edge.outbox import Outbox, TelemetryEntry
 from ingest.decoding.decoder import Decoder
 from ingest.messages import Arrival
 from ingest.pipeline.drain import Drain
-from ingest.pipeline.journal import Journal, JournalRetention, open_journal
+from ingest.pipeline.journal import Journal, JournalRetention
+from ingest.pipeline.journal_params import open_journal
 from ingest.pipeline.seal import Seal
 from ingest.store.factory import open_store
 from ingest.store.parked.dead_letters import DeadLetter, DeadLetterQueue

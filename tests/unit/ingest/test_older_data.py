@@ -21,7 +21,8 @@ from edge.outbox import Outbox
 from ingest.decoding.decoder import Decoder
 from ingest.messages import Arrival
 from ingest.pipeline.drain import Drain
-from ingest.pipeline.journal import Journal, open_journal
+from ingest.pipeline.journal import Journal
+from ingest.pipeline.journal_params import open_journal
 from ingest.store.duckdb.store import DuckStore
 from ingest.store.factory import open_store
 from ingest.store.influx.checkpoint import Checkpoint

@@ -22,7 +22,8 @@ from city.runtime.settings import Settings, load_settings
 from ingest.decoding.decoder import Decoder
 from ingest.messages import Arrival
 from ingest.pipeline.drain import Drain
-from ingest.pipeline.journal import Journal, open_journal
+from ingest.pipeline.journal import Journal
+from ingest.pipeline.journal_params import open_journal
 from ingest.service import Ingest
 from ingest.store.dedup import SeenSequences
 from ingest.store.duckdb.store import DuckStore
