@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ssl
-import struct
+import sys
 import threading
 import time
 from abc import ABC, abstractmethod
+from array import array
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
@@ -34,7 +35,7 @@ RECEIVE_MAXIMUM: Final = 1_000
 """Messages that a broker may send ahead of acknowledgements; paho's default of 65,535 bounds nothing."""
 FULL_PAUSE_S: Final = 0.01
 """How often a full listener is asked again whether it has room."""
-_PUBACK: Final = struct.Struct("!BBH")
+_PUBACK: Final = int.from_bytes((PacketTypes.PUBACK << 4, 2, 0, 0))
 """Fixed header, remaining length, packet id; the same in MQTT 3.1.1 and, meaning success, in 5."""
 
 
@@ -57,7 +58,10 @@ class ConnectionParams(msgspec.Struct, frozen=True):
         Raises:
             OSError: The certificate cannot be read, or is invalid.
         """
-        return ssl.create_default_context(cafile=str(self.ca)) if self.ca else None
+        try:
+            return ssl.create_default_context(cafile=str(self.ca)) if self.ca else None
+        except OSError as exc:
+            raise OSError(f"{self.ca}: {exc.strerror or exc}") from exc
 
 
 class BrokerSettings(Protocol):
@@ -248,6 +252,14 @@ class Connection(ABC):
         """
 
 
+def pubacks(packet_ids: Sequence[int]) -> bytes:
+    """The PUBACK packets of some messages, in order."""
+    packets = array("I", [_PUBACK | packet_id for packet_id in packet_ids])
+    if sys.byteorder == "little":
+        packets.byteswap()
+    return packets.tobytes()
+
+
 class MqttConnection(Connection):
     """Base of the clients that speak MQTT: acknowledges with PUBACK packets."""
 
@@ -265,9 +277,7 @@ class MqttConnection(Connection):
                 if delivery.qos == 1 and delivery.generation == self.generation
             ]
             if packet_ids:
-                self._send_acks(
-                    b"".join(_PUBACK.pack(PacketTypes.PUBACK << 4, 2, packet_id) for packet_id in packet_ids)
-                )
+                self._send_acks(pubacks(packet_ids))
             return len(packet_ids)
 
     @abstractmethod

@@ -169,7 +169,11 @@ def sequence_ids_of(raw: bytes) -> list[tuple[str, int]]:
     if len(raw) > MAX_PAYLOAD_BYTES:
         return []
     if raw.startswith(b"{"):
-        return _sequence_ids((raw,))
+        try:
+            sequence_id = _sequence_id.decode(raw)
+        except UNREADABLE:
+            return []
+        return [(sequence_id.epoch, sequence_id.seq)]
     try:
         parts: list[msgspec.Raw] | list[bytes] = _elements.decode(raw) if _is_array(raw) else [raw]
     except UNREADABLE:

@@ -329,8 +329,15 @@ class _PendingReceipt(msgspec.Struct):
     """Sequence numbers of one epoch that are durable and not yet receipted."""
 
     due_s: float
-    seqs: IntervalSet = msgspec.field(default_factory=IntervalSet)
-    readings: int = 0
+    seqs: list[int] = msgspec.field(default_factory=list)
+
+    def receipt(self, epoch: str) -> Receipt:
+        """The receipt of all of them."""
+        ranges = IntervalSet()
+        if not ranges.add_run(self.seqs):
+            for seq in self.seqs:
+                ranges.add(seq)
+        return Receipt(epoch=epoch, seqs=list(ranges))
 
 
 class Receipts:
@@ -345,16 +352,19 @@ class Receipts:
 
     def add(self, deliveries: Iterable[Delivery], now_s: float) -> None:
         """Add the sequence ids of messages that are durable."""
+        waiting, due_s = self._waiting, now_s + RECEIPT_WAIT_S
         for delivery in deliveries:
-            if receipt_topic := _receipt_topic(delivery.topic):
-                for epoch, seq in sequence_ids_of(delivery.payload):
-                    pending = self._waiting.get((receipt_topic, epoch))
-                    if pending is None:
-                        pending = self._waiting[receipt_topic, epoch] = _PendingReceipt(now_s + RECEIPT_WAIT_S)
-                    pending.seqs.add(seq)
-                    pending.readings += 1
-                    if pending.readings == RECEIPT_BATCH:
-                        self._due.append((receipt_topic, epoch))
+            receipt_topic = _receipt_topic(delivery.topic)
+            if not receipt_topic:
+                continue
+            for epoch, seq in sequence_ids_of(delivery.payload):
+                key = receipt_topic, epoch
+                pending = waiting.get(key)
+                if pending is None:
+                    pending = waiting[key] = _PendingReceipt(due_s)
+                pending.seqs.append(seq)
+                if len(pending.seqs) == RECEIPT_BATCH:
+                    self._due.append(key)
 
     def take(self, now_s: float | None) -> list[tuple[str, Receipt]]:
         """Topics and receipts that are due; all of them when `now_s` is None."""
@@ -364,12 +374,9 @@ class Receipts:
             # In order of their first reading, and so of their time.
             if now_s is not None and pending.due_s > now_s:
                 break
-            if pending.readings < RECEIPT_BATCH:
+            if len(pending.seqs) < RECEIPT_BATCH:
                 due.append(key)
-        return [
-            (receipt_topic, Receipt(epoch=epoch, seqs=list(self._waiting.pop((receipt_topic, epoch)).seqs)))
-            for receipt_topic, epoch in due
-        ]
+        return [(key[0], self._waiting.pop(key).receipt(key[1])) for key in due]
 
 
 @lru_cache(maxsize=TOPICS_REMEMBERED)

@@ -67,10 +67,11 @@ def main() -> int:
     order = receive(link, IntakeOrder)
     try:
         journal = order.journal.open()
-    except KotaError as exc:
+        bus = order.bus.connect()
+    except (KotaError, OSError) as exc:
         log.error("ingest.intake_failed", reason=str(exc))
         return 1
-    intake = Intake(order.city, journal, order.bus.connect(), on_journaled=lambda: None, filters=order.filters)
+    intake = Intake(order.city, journal, bus, on_journaled=lambda: None, filters=order.filters)
     reporter = Reporter(link, journal)
     intake.on_iteration = lambda: reporter.report(intake)
     threading.Thread(target=_await_end, args=(link, stop), name="ingest-owner", daemon=True).start()

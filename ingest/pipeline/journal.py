@@ -28,7 +28,7 @@ from city.storage.sqlite import (
 from city.storage.sqlite_file import SqliteFile
 from ingest.messages import Arrival, JournalEntry
 from ingest.pipeline.seal import Seal
-from ingest.pipeline.segments import Segment, to_entries, to_frame, to_segments
+from ingest.pipeline.segments import Segment, to_entries, to_frames, to_segments
 
 VERSION: Final = 3
 """Schema version; up to 2, every message was a row of the table `arrivals`."""
@@ -148,18 +148,18 @@ class Journal(SqliteFile):
             name, body = (topic, payload) if topic != SEALED or not self._seal else self._seal.decrypt(payload)
             for retained in (False, True):
                 if _old_checksum(name, body, received_at, retained=retained) == checksum:
-                    return self._to_frame(msgspec.structs.replace(arrival, retained=retained))
+                    return to_frames([self._to_kept(msgspec.structs.replace(arrival, retained=retained))])[0]
         except (TypeError, ValueError, OverflowError, OSError, AttributeError):
             pass  # not even of the right types any more
-        frame = to_frame(str(topic), _as_bytes(payload), datetime.now(UTC), retained=False)
+        (frame,) = to_frames([Arrival(str(topic), _as_bytes(payload), datetime.now(UTC))])
         return bytes((frame[0] ^ 1,)) + frame[1:]
 
-    def _to_frame(self, arrival: Arrival) -> bytes:
+    def _to_kept(self, arrival: Arrival) -> Arrival:
         """A message as it is written to the disk."""
-        topic, payload = arrival.topic, arrival.payload
-        if self._seal is not None and topic != SEALED and not is_native(topic):
-            topic, payload = SEALED, self._seal.seal(topic, payload)
-        return to_frame(topic, payload, arrival.received_at, retained=arrival.retained)
+        if self._seal is None or arrival.topic == SEALED or is_native(arrival.topic):
+            return arrival
+        sealed = self._seal.seal(arrival.topic, arrival.payload)
+        return Arrival(SEALED, sealed, arrival.received_at, arrival.retained)
 
     def append(self, arrivals: Sequence[Arrival]) -> None:
         """Append messages durably, in order, in one transaction.
@@ -167,7 +167,7 @@ class Journal(SqliteFile):
         Raises:
             RetryLaterError: The bound is reached or the disk refused; nothing was kept.
         """
-        frames = [self._to_frame(arrival) for arrival in arrivals]
+        frames = to_frames(map(self._to_kept, arrivals))
         added = sum(map(len, frames)) + ROW_BYTES
         with self._guard():
             self._reopen()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from struct import Struct
 from typing import Final, NamedTuple
@@ -34,11 +34,20 @@ class Segment(NamedTuple):
     frames: bytes
 
 
-def to_frame(topic: str, payload: bytes, received_at: datetime, *, retained: bool) -> bytes:
-    """One message as a frame."""
-    name = topic.encode("utf-8", "surrogatepass")[:TOPIC_MAX_BYTES]
-    checked = _CHECKED.pack(len(payload), len(name), retained, received_at.timestamp()) + name + payload
-    return _CHECKSUM.pack(zlib.crc32(checked)) + checked
+def to_frames(arrivals: Iterable[Arrival]) -> list[bytes]:
+    """Messages as frames. Those that were received together have one time, which is converted once."""
+    frames = []
+    last_at, seconds = _NEVER, 0.0
+    pack, pack_checksum, crc32 = _CHECKED.pack, _CHECKSUM.pack, zlib.crc32
+    for arrival in arrivals:
+        if arrival.received_at is not last_at:
+            last_at = arrival.received_at
+            seconds = last_at.timestamp()
+        payload = arrival.payload
+        name = arrival.topic.encode("utf-8", "surrogatepass")[:TOPIC_MAX_BYTES]
+        checked = pack(len(payload), len(name), arrival.retained, seconds) + name + payload
+        frames.append(pack_checksum(crc32(checked)) + checked)
+    return frames
 
 
 def to_segments(frames: Sequence[bytes], last: int) -> Iterator[Segment]:

@@ -26,6 +26,7 @@ from ingest.pipeline.tuning import tune_interpreter
 from ingest.service import Ingest, runs_in_two_processes
 from ingest.store.factory import open_store
 from tests.bench.usage import Usage, usage_of
+from tests.support.brokers import children_of
 
 Processes = Literal["auto", "1", "2"]
 
@@ -59,12 +60,7 @@ def begins() -> Began:
 def usage_with_children() -> Usage:
     """What this process and those that it has started have used."""
     own = os.getpid()
-    children = {
-        int(child)
-        for task in Path(f"/proc/{own}/task").iterdir()
-        for child in (task / "children").read_text(encoding="ascii").split()
-    }
-    return sum(map(usage_of, children), usage_of(own))
+    return sum(map(usage_of, children_of(own)), usage_of(own))
 
 
 class Acknowledging:

@@ -33,10 +33,11 @@ from tests.chaos.counting import counted, outboxes, published_in
 from tests.chaos.damage import LAST_HARM, Harm
 from tests.chaos.fleet import read_lives
 from tests.chaos.hostile import forge, take_over
+from tests.chaos.launch import INTAKE
 from tests.chaos.moments import CLOCK_VARIABLE, MOMENT_VARIABLE, moments_of
 from tests.chaos.publisher import RELEASED
 from tests.chaos.schedule import HARMS_BY_NAME, TARGETS, Fault, Kind, Target, make_schedule
-from tests.support.brokers import ROOT, BrokerName, RunningBroker, free_port
+from tests.support.brokers import ROOT, BrokerName, RunningBroker, children_of, free_port
 from tests.support.influx import SERVERS
 from tests.support.waiting import wait_for
 
@@ -49,6 +50,7 @@ DATABASE: Final = "chaos"
 PUBLISHERS_MAX: Final = len(SIMULATORS)
 
 StoreName = Literal["duckdb", "influx-1", "influx-2"]
+Processes = Literal["1", "2"]
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -69,6 +71,8 @@ class Run(msgspec.Struct, frozen=True):
     """What comes only when it is asked for: kind, target and detail; `schedule.on_top_of` makes some of each."""
     fleet: int = 0
     """Devices of one connection each, besides `devices`; a storm is of these."""
+    processes: Processes = "1"
+    """Of ingest."""
 
 
 class Recovery(msgspec.Struct, frozen=True):
@@ -127,6 +131,7 @@ class Harness:
         """The whole run."""
         run = self._run
         targets = (*run.targets, "store", "store") if self._influx else run.targets
+        targets = (*targets, *("intake",) * 4) if run.processes == "2" else targets
         schedule = make_schedule(
             run.seed,
             run.kills,
@@ -216,11 +221,33 @@ class Harness:
             server.kill()
             server.start()
             return
+        if name == "intake":
+            self._signal_intake(signal.SIGKILL)
+            return
         self._process(name).kill()
         self._process(name).wait(20)
         self._start(name)
 
+    def _intake_pids(self) -> list[int]:
+        """Ids of ingest's own process of intake, if there is one just now."""
+        ingest = self._process("ingest")
+        if self._run.processes == "1" or ingest.poll() is not None:
+            return []
+        with contextlib.suppress(OSError):  # one that ends meanwhile
+            return [pid for pid in children_of(ingest.pid) if INTAKE in command_of(pid)]
+        return []
+
+    def _signal_intake(self, number: signal.Signals) -> None:
+        for pid in self._intake_pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
     def _freeze(self, name: str, lasts_s: float) -> None:
+        if name == "intake":
+            self._signal_intake(signal.SIGSTOP)
+            time.sleep(lasts_s)
+            self._signal_intake(signal.SIGCONT)
+            return
         process = self._process(name)
         send = self._broker.signal if name == "broker" else process.send_signal
         if process.poll() is None:
@@ -230,14 +257,15 @@ class Harness:
 
     def _fill_disk(self, name: str, lasts_s: float) -> None:
         """No file of the process may grow or be written, as on a full disk; by quota, which needs no rights."""
-        process = self._process(name)
-        if process.poll() is None:
-            limits = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
-            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, limits[1]))
-            time.sleep(lasts_s)
-            if process.poll() is None:
-                resource.prlimit(process.pid, resource.RLIMIT_FSIZE, limits)
-        self._revive(name)
+        owner = "ingest" if name == "intake" else name
+        pids = self._intake_pids() if owner == "ingest" else []
+        if name != "intake" and self._process(name).poll() is None:
+            pids.append(self._process(name).pid)
+        limits = {pid: limit_file_size(pid, 0) for pid in pids}
+        time.sleep(lasts_s)
+        for pid, limit in limits.items():
+            limit_file_size(pid, limit)
+        self._revive(owner)
 
     def _storm(self, how: str) -> None:
         """Take every connection of the fleet away at the same moment."""
@@ -367,6 +395,7 @@ class Harness:
             "KOTA_CITY": str(self._city),
             "KOTA_MQTT_PORT": str(self._port),
             "KOTA_MQTT_CLIENT": self._broker.reader,
+            "KOTA_INGEST_PROCESSES": self._run.processes,
             CLOCK_VARIABLE: str(folder / "clock"),
         }
         if self._influx:
@@ -440,6 +469,22 @@ class Harness:
             store.close()
             if self._influx:
                 self._influx.kill()
+
+
+def command_of(pid: int) -> list[str]:
+    """The command of a process; empty if it has ended."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").split("\0")
+    return []
+
+
+def limit_file_size(pid: int, limit: int) -> int:
+    """Bound the size of files that a process may write; returns the bound before, and changes none if it has ended."""
+    with contextlib.suppress(ProcessLookupError):
+        before, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (limit, hard))
+        return before
+    return limit
 
 
 def fleet_id(number: int) -> str:

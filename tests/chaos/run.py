@@ -35,6 +35,7 @@ def run(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="kota chaos", description="Break things on purpose and count every reading.")
     parser.add_argument("--broker", choices=("embedded", "mosquitto"), default="embedded")
     parser.add_argument("--store", choices=STORES, default="duckdb")
+    parser.add_argument("--processes", choices=("1", "2"), default="1", help="Of ingest.")
     parser.add_argument("--devices", type=int, default=12)
     parser.add_argument("--readings", type=int, default=1_200, help="In all, over all devices.")
     parser.add_argument("--kills", type=int, default=20)
@@ -59,6 +60,7 @@ def run(argv: list[str]) -> int:
             args.seed, {kind: getattr(args, kind) for kind in ON_TOP_HELP}, args.broker, STORES[args.store]
         ),
         fleet=args.fleet,
+        processes=args.processes,
     )
     if args.storm and not args.fleet:
         parser.error("--storm needs --fleet")

@@ -10,13 +10,14 @@ import msgspec
 from tests.chaos.damage import HARMS, LAST_HARM
 from tests.chaos.moments import moments_of
 
-Target = Literal["publisher", "broker", "ingest", "replay", "store", "fleet"]
+Target = Literal["publisher", "broker", "ingest", "intake", "replay", "store", "fleet"]
 Kind = Literal["kill", "freeze", "full_disk", "clock", "moment", "storm", "takeover", "forged", "damage"]
 
 KINDS: Final[dict[Target, tuple[Kind, ...]]] = {
     "publisher": ("kill", "kill", "freeze", "full_disk"),
     "broker": ("kill", "kill", "freeze"),
     "ingest": ("kill", "kill", "freeze", "full_disk", "clock", "moment", "moment"),
+    "intake": ("kill", "kill", "freeze", "full_disk"),
     "replay": ("moment",),
     "store": ("kill", "kill", "freeze"),
 }
@@ -26,7 +27,7 @@ A frozen process is worse than a dead one, because nobody notices; a full disk r
 clock jumps and comes back; a moment is a kill at a named place of the code.
 """
 TARGETS: Final[tuple[Target, ...]] = (*("publisher",) * 3, *("broker",) * 3, *("ingest",) * 6, "replay")
-"""What is hit how often; `store` comes on top where it is a process of its own."""
+"""What is hit how often; `store` and `intake` come on top where they are processes of their own."""
 
 
 FROZEN: Final[tuple[Target, ...]] = ("broker", "ingest", "publisher")

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 import pytest
 
-from tests.chaos.harness import Harness, Run, StoreName
+from tests.chaos.harness import Harness, Processes, Run, StoreName
 from tests.chaos.mutants import MUTANTS
 from tests.chaos.schedule import HARMS_BY_NAME, Kind, Target, make_schedule, on_top_of
 from tests.support.brokers import BrokerName
@@ -34,13 +34,19 @@ NEIGHBOURS_AND_DAMAGES: Final[dict[str, tuple[tuple[Kind, Target, str], ...]]] =
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    ("broker", "store"),
-    [("embedded", "duckdb"), ("mosquitto", "duckdb"), ("mosquitto", "influx-1"), ("mosquitto", "influx-2")],
+    ("broker", "store", "processes"),
+    [
+        ("embedded", "duckdb", "1"),
+        ("embedded", "duckdb", "2"),
+        ("mosquitto", "duckdb", "2"),
+        ("mosquitto", "influx-1", "2"),
+        ("mosquitto", "influx-2", "1"),
+    ],
 )
 def test_twenty_kills_lose_nothing_and_store_nothing_twice(
-    tmp_path: Path, broker: BrokerName, store: StoreName
+    tmp_path: Path, broker: BrokerName, store: StoreName, processes: Processes
 ) -> None:
-    report = Harness(Run(tmp_path / "city", broker, store, kills=20, seed=7)).run()
+    report = Harness(Run(tmp_path / "city", broker, store, kills=20, seed=7, processes=processes)).run()
     assert report.published == 1_200
     assert report.dead == 100
     assert (report.lost, report.twice) == (0, 0), report
@@ -48,10 +54,13 @@ def test_twenty_kills_lose_nothing_and_store_nothing_twice(
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("broker", ["embedded", "mosquitto"])
-def test_storms_hostile_neighbours_and_damaged_files_lose_nothing(tmp_path: Path, broker: BrokerName) -> None:
+@pytest.mark.parametrize(("broker", "processes"), [("embedded", "1"), ("mosquitto", "2")])
+def test_storms_hostile_neighbours_and_damaged_files_lose_nothing(
+    tmp_path: Path, broker: BrokerName, processes: Processes
+) -> None:
     on_top = NEIGHBOURS_AND_DAMAGES[broker]
-    report = Harness(Run(tmp_path / "city", broker, kills=0, seed=7, on_top=on_top, fleet=60)).run()
+    run = Run(tmp_path / "city", broker, kills=0, seed=7, on_top=on_top, fleet=60, processes=processes)
+    report = Harness(run).run()
     assert report.published == 1_200 + 60 * (2 * len(on_top) + 1)
     assert report.holds, report
     assert min(report.attempts["takeover"], report.attempts["forged"]) > 0, report
@@ -72,6 +81,22 @@ def test_a_broken_promise_turns_the_run_red(tmp_path: Path, mutant: str) -> None
     run = Run(tmp_path / "city", "embedded", kills=8, seed=3, mutant=mutant, targets=("ingest",), kinds=("kill",))
     report = Harness(run).run()
     assert report.lost + report.twice > 0, report
+
+
+@pytest.mark.timeout(600)
+def test_a_promise_that_intakes_own_process_breaks_turns_the_run_red(tmp_path: Path) -> None:
+    run = Run(
+        tmp_path / "city",
+        "mosquitto",
+        kills=8,
+        seed=3,
+        mutant="acknowledge_before_fsync",
+        targets=("intake",),
+        kinds=("kill",),
+        processes="2",
+    )
+    report = Harness(run).run()
+    assert report.lost > 0, report
 
 
 def test_a_seed_gives_the_same_schedule_again() -> None:

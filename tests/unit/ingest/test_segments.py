@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.messages import Arrival
-from ingest.pipeline.segments import SEGMENT_BYTES, Segment, to_entries, to_frame, to_segments
+from ingest.pipeline.segments import SEGMENT_BYTES, Segment, to_entries, to_frames, to_segments
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -23,7 +23,7 @@ def arrivals(number: int, size: int = 40) -> list[Arrival]:
 
 
 def framed(messages: list[Arrival]) -> list[bytes]:
-    return [to_frame(m.topic, m.payload, m.received_at, retained=m.retained) for m in messages]
+    return to_frames(messages)
 
 
 def segment_of(messages: list[Arrival], first: int = 1) -> Segment:
