@@ -78,7 +78,7 @@ def _chirpstack(number: int, address: str, at: datetime) -> Made:
         "fPort": 85,
         "data": _milesight(number),
         "rxInfo": [{"rssi": -80, "snr": 9.0}],
-        "txInfo": {},
+        "txInfo": {"frequency": 923_200_000},
     }
     return f"application/1/device/{address}/event/up", body
 
@@ -365,12 +365,23 @@ def _cpu_s() -> float:
 def city_of(adapter: str, profile: str) -> City:
     """The reference city with devices of an adapter alone."""
     city = load_city(builtin_city("kupang"))
-    return city.with_devices({f"d-{n}": _device(city, adapter, profile, n) for n in range(DEVICES)})
+    return city.with_devices({f"d-{n}": _device(city, f"d-{n}", adapter, profile, n) for n in range(DEVICES)})
 
 
-def _device(city: City, adapter: str, profile: str, number: int) -> Device:
+def city_with(*adapters: str) -> City:
+    """The reference city with devices of some adapters alone."""
+    city = load_city(builtin_city("kupang"))
+    return city.with_devices(
+        {
+            f"{adapter}-{n}": _device(city, f"{adapter}-{n}", adapter, MAKERS[adapter][0], n)
+            for adapter in adapters
+            for n in range(DEVICES)
+        }
+    )
+
+
+def _device(city: City, id_: str, adapter: str, profile: str, number: int) -> Device:
     binding = Binding(adapter, _reached(adapter, number), profile)
-    id_ = f"d-{number}"
     match city.profiles[profile].kind:
         case "bin":
             return Bin(id=id_, model="steel-6m3", waste_kind="organic", color="grey", binding=binding)

@@ -1,7 +1,7 @@
 """`kota bench ingest`: the same messages from the same broker to a subscriber that does nothing, to ours, to Telegraf.
 
 All at QoS 1 with a persistent session. `backlog` lies in the broker before the subscriber comes; `live` arrives at a
-steady rate while it is there.
+steady rate while it is there; `uplinks` is a backlog of other makers' messages.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ import msgspec
 from broker.client import BusClient, ConnectionParams
 from broker.contract.codec import encode
 from broker.contract.payloads import BinTelemetry
-from tests.bench import telegraf
+from tests.bench import telegraf, uplinks
 from tests.bench.ingest_profile import print_profile
+from tests.bench.latency import Latencies
 from tests.bench.subscriber import Acknowledging, Outcome, Processes
 from tests.support.brokers import ROOT, RunningBroker, free_port
 from tests.support.influx import running_influx
@@ -34,6 +35,8 @@ from tests.support.waiting import wait_for
 DEVICES: Final = 400
 LIVE_RATE: Final = 2_000
 LIVE_S: Final = 15
+GATEWAY: Final = "bench"
+"""Account of the server that sends uplinks."""
 CONTENDERS: Final = ("acknowledging", "duckdb", "influx", "telegraf")
 MISSING: Final[dict[str, Callable[[], str | None]]] = {
     "acknowledging": lambda: None,
@@ -42,14 +45,25 @@ MISSING: Final[dict[str, Callable[[], str | None]]] = {
     "telegraf": telegraf.missing,
 }
 """Contender to why it cannot be measured here, None when it can."""
-Mode = Literal["backlog", "live"]
+Mode = Literal["backlog", "live", "uplinks"]
 Prepare = Callable[[], None] | None
 """Called in a contender's process before its program."""
 PINNED_CORE: Final = 0
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """One contender in one mode. `behind_s`: from the last message published to the last one done with."""
+    """One contender in one mode.
+
+    Attributes:
+        mode: What it was given.
+        name: The contender.
+        messages: How many.
+        messages_per_s: From the first one on.
+        cpu_us_per_message: CPU time of all its processes.
+        peak_resident_mb: Memory of all its processes at most.
+        behind_s: From the last message published to the last one done with.
+        queryable: Of ours, live: seconds from the publication of a reading until it can be queried.
+    """
 
     mode: Mode
     name: str
@@ -58,6 +72,7 @@ class Figures(msgspec.Struct, frozen=True):
     cpu_us_per_message: float
     peak_resident_mb: int
     behind_s: float
+    queryable: Latencies | None = None
 
 
 def run(argv: list[str]) -> int:
@@ -69,7 +84,7 @@ def run(argv: list[str]) -> int:
     )
     parser.add_argument("--processes", choices=get_args(Processes), default="auto", help="Of ours; default: auto.")
     parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=CONTENDERS, help="Default: all contenders.")
-    parser.add_argument("--mode", choices=("backlog", "live", "all"), default="all", help="Default: all.")
+    parser.add_argument("--mode", choices=(*get_args(Mode), "all"), default="all", help="Default: all.")
     parser.add_argument("--profile", action="store_true", help="CPU time of each stage instead.")
     parser.add_argument("--json", action="store_true", help="One JSON array.")
     args = parser.parse_args(argv)
@@ -78,7 +93,7 @@ def run(argv: list[str]) -> int:
         return 0
     os.environ["KOTA_INGEST_PROCESSES"] = args.processes
     names = [name for name in args.only if MISSING[name]() is None]
-    sizes: dict[Mode, int] = {"backlog": args.messages, "live": LIVE_RATE * LIVE_S}
+    sizes: dict[Mode, int] = {"backlog": args.messages, "live": LIVE_RATE * LIVE_S, "uplinks": args.messages}
     chosen = {mode: size for mode, size in sizes.items() if args.mode in (mode, "all")}
     cores = os.sched_getaffinity(0)
     if args.pin and len(cores) > 1:
@@ -94,6 +109,10 @@ def run(argv: list[str]) -> int:
             f"{figures.cpu_us_per_message:>6} us CPU a message  "
             f"{figures.peak_resident_mb:>5} MB resident  {figures.behind_s:>6} s behind"
         )
+        if figures.queryable and figures.queryable.readings > 1:
+            print(
+                f"{'':21} queryable after {figures.queryable.median_s} s (median), {figures.queryable.p99_s} s (99 %)"
+            )
     for mode in chosen:
         _print_ratios(mode, {figures.name: figures for figures in found if figures.mode == mode})
     for name in args.only:
@@ -116,21 +135,22 @@ def measure(mode: Mode, name: str, messages: int, *, pin: bool = False) -> Figur
     """One contender with a fresh broker; pinned, its processes run on one core."""
     with tempfile.TemporaryDirectory(prefix="kota-bench-") as folder:
         broker = RunningBroker("mosquitto", free_port(), Path(folder))
+        broker.gateway(GATEWAY, *uplinks.FORMATS)
         broker.start()
         try:
-            _make_session(broker)
+            _make_session(broker, mode)
             published_s = [0.0]
 
             def publish(rate: int | None) -> None:
-                _publish(broker, messages, rate)
+                _publish(broker, mode, messages, rate)
                 published_s[0] = time.monotonic()
 
-            if mode == "backlog":
+            if mode != "live":
                 publish(None)
             live = threading.Thread(target=publish, args=(LIVE_RATE,))
             if mode == "live":
                 live.start()
-            outcome = _DRAINS.get(name, _drain_by_ours)(name, broker, messages, _pin if pin else None)
+            outcome = _DRAINS.get(name, _drain_by_ours)(name, broker, mode, messages, _pin if pin else None)
             if mode == "live":
                 live.join()
         finally:
@@ -143,6 +163,7 @@ def measure(mode: Mode, name: str, messages: int, *, pin: bool = False) -> Figur
         round(outcome.cpu_s / messages * 1e6, 1),
         round(outcome.peak_resident_mb),
         round(outcome.ended_s - published_s[0], 2),
+        outcome.queryable if mode == "live" else None,
     )
 
 
@@ -150,10 +171,10 @@ def _pin() -> None:
     os.sched_setaffinity(0, {PINNED_CORE})
 
 
-def _drain_by_ours(name: str, broker: RunningBroker, messages: int, prepare: Prepare) -> Outcome:
+def _drain_by_ours(name: str, broker: RunningBroker, mode: Mode, messages: int, prepare: Prepare) -> Outcome:
     command = [sys.executable, "-m", "tests.bench.subscriber", name, "--folder", str(broker.folder)]
     numbers = ["--port", str(broker.port), "--messages", str(messages)]
-    numbers += ["--processes", os.environ.get("KOTA_INGEST_PROCESSES", "auto")]
+    numbers += ["--processes", os.environ.get("KOTA_INGEST_PROCESSES", "auto"), "--mode", mode]
     done = subprocess.run(
         [*command, *numbers],
         cwd=ROOT,
@@ -166,15 +187,17 @@ def _drain_by_ours(name: str, broker: RunningBroker, messages: int, prepare: Pre
     return msgspec.json.decode(done.stdout.splitlines()[-1], type=Outcome)
 
 
-def _drain_into_influx(name: str, broker: RunningBroker, messages: int, prepare: Prepare) -> Outcome:
+def _drain_into_influx(name: str, broker: RunningBroker, mode: Mode, messages: int, prepare: Prepare) -> Outcome:
     with running_influx(broker.folder / "influx") as server:
         address = server.database("bench")
         os.environ |= {"KOTA_INFLUX_URL": address.url, "KOTA_INFLUX_DATABASE": address.database}
-        return _drain_by_ours(name, broker, messages, prepare)
+        return _drain_by_ours(name, broker, mode, messages, prepare)
 
 
-def _drain_by_telegraf(_name: str, broker: RunningBroker, messages: int, prepare: Prepare) -> Outcome:
-    with telegraf.running(broker, prepare) as peer:
+def _drain_by_telegraf(_name: str, broker: RunningBroker, mode: Mode, messages: int, prepare: Prepare) -> Outcome:
+    own = telegraf.Workload(telegraf.OWN, "bin", ("seq",))
+    workload = telegraf.Workload(uplinks.TELEGRAF, "uplink", uplinks.COUNTED) if mode == "uplinks" else own
+    with telegraf.running(broker, workload, prepare) as peer:
         wait_for(peer.stored, "Telegraf's first write")
         began_s = time.monotonic() - 1.0  # its flush interval, at the most
         while peer.stored() < messages:
@@ -186,9 +209,9 @@ def _drain_by_telegraf(_name: str, broker: RunningBroker, messages: int, prepare
 _DRAINS: Final = {"influx": _drain_into_influx, "telegraf": _drain_by_telegraf}
 
 
-def _make_session(broker: RunningBroker) -> None:
+def _make_session(broker: RunningBroker, mode: Mode) -> None:
     """Subscribe once, so that the broker keeps what comes while nobody is there."""
-    subscriber = Acknowledging(broker.port, broker.folder)
+    subscriber = Acknowledging(broker.port, broker.folder, mode)
     stop = threading.Event()
     thread = threading.Thread(target=subscriber.bus.run, args=(stop,), daemon=True)
     thread.start()
@@ -198,22 +221,23 @@ def _make_session(broker: RunningBroker) -> None:
     thread.join(5)
 
 
-def _publish(broker: RunningBroker, messages: int, rate: int | None) -> None:
+def _publish(broker: RunningBroker, mode: Mode, messages: int, rate: int | None) -> None:
     """Publish all of it, `rate` a second or as fast as the broker takes it, and wait until the broker has it."""
-    password = broker.secrets.password("simulator")
-    bus = BusClient(ConnectionParams("127.0.0.1", broker.port, "simulator", password, "simulator"))
+    user, make = (GATEWAY, uplinks.uplink) if mode == "uplinks" else ("simulator", message)
+    bus = BusClient(ConnectionParams("127.0.0.1", broker.port, user, broker.password(user), user))
     thread = threading.Thread(target=bus.run, args=(threading.Event(),), daemon=True)
     thread.start()
     wait_for(bus.connected.is_set, "the publisher")
     start = datetime.now(UTC) - timedelta(hours=1)
     began_s = time.monotonic()
     for number in range(messages - 1):
-        topic, payload = message(number, start)
+        at = datetime.now(UTC) - timedelta(milliseconds=number) if rate else start
+        topic, payload = make(number, at)
         while not bus.publish(topic, payload):
             time.sleep(0.001)  # as many as MQTT has packet ids are waiting for their PUBACK
         if rate and (ahead_s := number / rate - (time.monotonic() - began_s)) > 0:
             time.sleep(ahead_s)
-    topic, payload = message(messages - 1, start)
+    topic, payload = make(messages - 1, start)
     wait_for(
         lambda: bus.publish_and_wait(topic, payload, retain=False, timeout_s=60),
         "the broker to have it all",

@@ -6,15 +6,13 @@ Reports the seconds taken, how long new readings took to be stored meanwhile and
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import msgspec
 
@@ -24,26 +22,15 @@ from city.runtime.settings import Settings, load_settings
 from ingest.messages import Arrival
 from ingest.pipeline.journal import Journal
 from ingest.pipeline.tuning import tune_interpreter
-from ingest.service import Ingest
+from ingest.service import Ingest, runs_in_two_processes
 from ingest.store.factory import open_store
-from ingest.store.port import Ranges, Store, WriteResult
-from ingest.store.records import Reading, Record
 from tests.bench.ingest import message
-from tests.bench.subscriber import login
-from tests.bench.usage import usage_of
+from tests.bench.latency import Latencies, TimedStore
+from tests.bench.subscriber import Processes, login, usage_with_children
 from tests.support.brokers import RunningBroker, free_port
 
 GROUP: Final = 5_000
 AFTERWARDS_S: Final = 10
-
-
-class Latencies(msgspec.Struct, frozen=True):
-    """From receipt to store, of `readings` new ones."""
-
-    readings: int
-    median_s: float
-    p99_s: float
-    worst_s: float
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -61,40 +48,16 @@ class Report(msgspec.Struct, frozen=True):
     store_mb: int
 
 
-class _Timed:
-    """The store, with the age on arrival of every new reading noted."""
-
-    def __init__(self, store: Store, began: datetime) -> None:
-        self._store = store
-        self._began = began
-        self.ages_s: list[float] = []
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._store, name)
-
-    def write(self, records: Sequence[Record], committed_offsets: Ranges) -> WriteResult:
-        written = self._store.write(records, committed_offsets)
-        now = datetime.now(UTC)
-        arrived = [record.origin.received_at for record in records if isinstance(record, Reading)]
-        self.ages_s += [(now - at).total_seconds() for at in arrived if at >= self._began]
-        return written
-
-    def take(self) -> Latencies:
-        ages, self.ages_s = sorted(self.ages_s) or [0.0], []
-        return Latencies(
-            len(ages), round(ages[len(ages) // 2], 3), round(ages[len(ages) * 99 // 100], 3), round(ages[-1], 3)
-        )
-
-
 def run(argv: list[str]) -> int:
     """Fill, catch up, and print the report."""
     parser = argparse.ArgumentParser(prog="kota bench outage", description=__doc__)
     parser.add_argument("--hours", type=float, default=24.0)
     parser.add_argument("--rate", type=float, default=15.0, help="Messages a second, before and during.")
+    parser.add_argument("--processes", choices=get_args(Processes), default="auto", help="Of ingest; default: auto.")
     parser.add_argument("--json", action="store_true", help="One JSON object.")
     args = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="kota-bench-") as folder:
-        settings = load_settings(data=Path(folder), journal_max_mb=1 << 14)
+        settings = load_settings(data=Path(folder), journal_max_mb=1 << 14, ingest_processes=args.processes)
         broker = RunningBroker("mosquitto", free_port(), Path(folder))
         broker.start()
         try:
@@ -132,16 +95,17 @@ def _catch_up(settings: Settings, broker: RunningBroker, hours: float, rate: flo
     journal_before = _journal_path(settings).stat().st_size
     city = load_city(builtin_city("kupang"))
     opened = open_store(settings, city)
-    timed = _Timed(opened.store, datetime.now(UTC))
+    timed = TimedStore(opened.store, datetime.now(UTC), "received")
     tune_interpreter()
     ingest = Ingest(
         settings,
         city,
         login(broker.port, broker.folder),
         replace(opened, store=timed),  # type: ignore[arg-type]
+        in_two_processes=runs_in_two_processes(settings, is_alone=True),
     )
     stop = threading.Event()
-    began_cpu_s, messages = usage_of(os.getpid()).cpu_s, ingest.drain.depth()
+    began_cpu_s, messages = usage_with_children().cpu_s, ingest.drain.depth()
     began = time.monotonic()
     works = (*ingest.parts.values(), lambda stop: _publish(broker, messages, rate, stop))
     threads = [threading.Thread(target=work, args=(stop,), daemon=True) for work in works]
@@ -149,7 +113,7 @@ def _catch_up(settings: Settings, broker: RunningBroker, hours: float, rate: flo
         thread.start()
     while ingest.drain.depth() > rate:
         time.sleep(0.05)
-    seconds, used = time.monotonic() - began, usage_of(os.getpid())
+    seconds, used = time.monotonic() - began, usage_with_children()
     meanwhile = timed.take()
     time.sleep(AFTERWARDS_S)
     afterwards = timed.take()

@@ -11,6 +11,8 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
@@ -22,9 +24,12 @@ from broker.mqtt_reader import MqttReader
 from city.inventory.loader import builtin_city, load_city
 from city.runtime.secrets import Secrets
 from city.runtime.settings import load_settings
+from ingest.decoding.formats.registry import FILTERS
 from ingest.pipeline.tuning import tune_interpreter
 from ingest.service import Ingest, runs_in_two_processes
 from ingest.store.factory import open_store
+from tests.bench import uplinks
+from tests.bench.latency import Latencies, TimedStore
 from tests.bench.usage import Usage, usage_of
 from tests.support.brokers import children_of
 
@@ -38,6 +43,8 @@ class Outcome(msgspec.Struct, frozen=True):
     ended_s: float
     cpu_s: float
     peak_resident_mb: float
+    queryable: Latencies | None = None
+    """From the time of measurement until it can be queried."""
 
 
 def login(port: int, folder: Path) -> ConnectionParams:
@@ -66,8 +73,9 @@ def usage_with_children() -> Usage:
 class Acknowledging:
     """Acknowledges and does no more: what reader and broker can do at most."""
 
-    def __init__(self, port: int, folder: Path) -> None:
+    def __init__(self, port: int, folder: Path, mode: str) -> None:
         """Prepare the connection."""
+        self._filters = filters_of(mode)
         self.count = 0
         self.began: Began | None = None
         self.bus = MqttReader(login(port, folder))
@@ -81,7 +89,7 @@ class Acknowledging:
         return self.began
 
     def _subscribe(self, _session_present: bool) -> None:  # noqa: FBT001 - the bus's callback
-        self.bus.subscribe(subscription("telemetry", city="kupang"))
+        self.bus.subscribe(*self._filters)
 
     def _take(self, deliveries: Sequence[Delivery]) -> None:
         self.began = self.began or begins()
@@ -89,23 +97,35 @@ class Acknowledging:
         self.bus.acknowledge_all(deliveries)
 
 
-def run_ours(port: int, messages: int, folder: Path, store: str, processes: Processes) -> Began:
-    """Intake, journal, decoding and store, as the service runs them, until all is stored; says when it began."""
+def filters_of(mode: str) -> tuple[str, ...]:
+    """What is subscribed to: own telemetry, or what adapters read."""
+    return FILTERS if mode == "uplinks" else (subscription("telemetry", city="kupang"),)
+
+
+def run_ours(port: int, folder: Path, args: argparse.Namespace) -> tuple[Began, Latencies]:
+    """Intake, journal, decoding and store, as the service runs them, until all is stored.
+
+    Returns when it began, and how long readings took from their measurement on.
+    """
     stop = threading.Event()
-    settings = load_settings(data=folder, late_after_s=86_400, store=store, ingest_processes=processes)
-    city = load_city(builtin_city("kupang"))
+    settings = load_settings(data=folder, late_after_s=86_400, store=args.name, ingest_processes=args.processes)
+    city = uplinks.city() if args.mode == "uplinks" else load_city(builtin_city("kupang"))
     tune_interpreter()
+    opened = open_store(settings, city)
+    timed = TimedStore(opened.store, datetime.now(UTC), "measured")
+    timed_handle = replace(opened, store=timed) if args.mode == "live" else opened  # type: ignore[arg-type]
     in_two = runs_in_two_processes(settings, is_alone=True)
-    ingest = Ingest(settings, city, login(port, folder), open_store(settings, city), in_two_processes=in_two)
+    ingest = Ingest(settings, city, login(port, folder), timed_handle, in_two_processes=in_two)
     for work in ingest.parts.values():
         threading.Thread(target=work, args=(stop,), daemon=True).start()
     while ingest.intake.state().counts.received == 0:
         time.sleep(0.001)
     began = begins()
+    timed.since = datetime.now(UTC)  # what lay in the broker before is no live reading
     totals = ingest.drain.totals
-    while totals.stored + totals.duplicates < messages:
+    while totals.stored + totals.duplicates < args.messages or ingest.drain.depth():
         time.sleep(0.005)
-    return began
+    return began, timed.take()
 
 
 def main(argv: list[str]) -> int:
@@ -115,14 +135,16 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--messages", type=int, required=True)
     parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--mode", required=True)
     parser.add_argument("--processes", choices=get_args(Processes), default="auto")
     args = parser.parse_args(argv)
+    queryable: Latencies | None = None
     if args.name == "acknowledging":
-        began = Acknowledging(args.port, args.folder).run(args.messages)
+        began = Acknowledging(args.port, args.folder, args.mode).run(args.messages)
     else:
-        began = run_ours(args.port, args.messages, args.folder, args.name, args.processes)
+        began, queryable = run_ours(args.port, args.folder, args)
     ended_s, used = time.monotonic(), usage_with_children()
-    found = Outcome(ended_s - began.at_s, ended_s, used.cpu_s - began.cpu_s, used.peak_resident_mb)
+    found = Outcome(ended_s - began.at_s, ended_s, used.cpu_s - began.cpu_s, used.peak_resident_mb, queryable)
     print(msgspec.json.encode(found).decode(), flush=True)
     return 0
 
