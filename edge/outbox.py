@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -216,3 +216,11 @@ class Outbox(SqliteFile):
         with self._guard():
             rows = self._db.execute(statement).fetchall()
         return [OutboxStats(device, self.epoch, seqs, left, dropped) for device, seqs, left, dropped in rows]
+
+    def pending_seqs(self) -> dict[str, set[int]]:
+        """Device to the sequence numbers of its pending messages."""
+        pending: defaultdict[str, set[int]] = defaultdict(set)
+        with self._guard():
+            for device, seq in self._db.execute("SELECT device, seq FROM outbox"):
+                pending[device].add(seq)
+        return pending

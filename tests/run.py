@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -39,9 +40,9 @@ COMPILERS: Final = ("go", "cargo")
 
 
 def run(argv: list[str]) -> int:
-    """Install what is missing where possible, then test; arguments go to pytest, `--all` requires every part."""
-    if "--all" in argv:
-        argv = [argument for argument in argv if argument != "--all"]
+    """Install what is missing where possible, then test; arguments that are not ours go to pytest."""
+    args, argv = _parser().parse_known_args(argv)
+    if args.all:
         os.environ["KOTA_TEST_REQUIRE"] = "all"
     install_missing(PROGRAMS, () if rtsp.missing() == "" else RTSP_PACKAGES)
     if all(shutil.which(tool) for tool in COMPILERS):
@@ -51,12 +52,26 @@ def run(argv: list[str]) -> int:
             influxd_build.build()
     if hydra_build.can_build():
         hydra_build.build()
-    if argv[:1] == ["--setup-only"]:
+    if args.setup_only:
         return 0
     # One more than cores: half of the time a test waits for a server.
     workers = [] if any(argument.startswith("-n") for argument in argv) else ["-n", str(cores() + 1), *GROUPED]
     root = Path(__file__).parent.parent
     return subprocess.call([sys.executable, "-m", "pytest", *workers, *argv], cwd=root)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kota test",
+        usage="kota test [-h] [--all] [--setup-only] [PATH ...] [pytest's options]",
+        description="Install the real servers that the tests need (as root on Debian or Ubuntu), then run pytest. A "
+        "part that is missing is skipped, and the end says so.",
+        epilog="Paths, `-k WORDS` and all else go to pytest; `python -m pytest --help` lists its options.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--all", action="store_true", help="A skipped test fails. The same: KOTA_TEST_REQUIRE=all.")
+    parser.add_argument("--setup-only", action="store_true", help="Install and build only.")
+    return parser
 
 
 def cores() -> int:

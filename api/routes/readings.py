@@ -37,9 +37,10 @@ from api.schemas import (
 from broker.contract.topics import ID_PATTERN, Kind
 from broker.contract.units import unit_of
 from city.errors import PayloadError
-from ingest.store.port import MAX_EVENTS, Aggregate, EventQuery, SeriesQuery, StoredSequences, check_series
+from ingest.store.port import MAX_EVENTS, Aggregate, EventQuery, SeriesQuery, check_series
 from ingest.store.records import Connectivity
 from ingest.store.views.health import LostRange
+from ingest.store.views.ledger import kept_epochs
 
 _EVERY: Final = re.compile(r"([0-9]{1,9})(s|m|h|d)?")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, None: 1}
@@ -155,18 +156,16 @@ class LedgerResponse(msgspec.Struct, frozen=True):
 
     epochs: list[StoredEpochResponse]
     lost: tuple[LostRange, ...]
+    journal_depth: Annotated[int, Meta(description="Messages of the journal that are not stored yet.")]
 
 
 @router.get("/ledger", dependencies=[require("messages.replay")], tags=["system"])
 def show_ledger(request: Request) -> LedgerResponse:
     """Per device and epoch: stored sequence ranges, rows and duplicates, and sequences of dead letters."""
     context = context_of(request)
-    dead = context.dead_letters.seqs()
-    epochs = {(stored.device, stored.epoch): stored for stored in context.reader.stored_sequences()}
-    stored_epochs = []
-    for device, epoch in sorted({*epochs, *dead}):
-        stored = epochs.get((device, epoch)) or StoredSequences(device, epoch, (), 0, 0)
-        ranges = [*dead.get((device, epoch), ())]
-        stored_epochs.append(StoredEpochResponse(device, epoch, stored.seqs, stored.rows, stored.duplicates, ranges))
+    epochs = [
+        StoredEpochResponse(stored.device, stored.epoch, stored.seqs, stored.rows, stored.duplicates, dead)
+        for stored, dead in kept_epochs(context.reader.stored_sequences(), context.dead_letters.seqs())
+    ]
     health = context.health.read()
-    return LedgerResponse(stored_epochs, health.lost if health else ())
+    return LedgerResponse(epochs, health.lost if health else (), health.journal_depth if health else 0)

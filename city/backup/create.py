@@ -17,7 +17,6 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
@@ -40,6 +39,7 @@ from city.runtime.settings import Settings
 from city.runtime.status import is_fresh
 from city.storage.file_lock import file_lock
 from city.storage.folder_lock import in_use, lock_data_folder
+from city.version import own_version
 
 COPY_START_TIMEOUT_S: Final = 60.0
 """Ingest polls for requests once a second, unless it is starting."""
@@ -161,7 +161,7 @@ def _write(file: Path, settings: Settings, staging: Path, cut_at: datetime, pass
             with contextlib.suppress(FileNotFoundError):  # replaced or forgotten just now
                 archive.add(name, path)
         count = len(archive.entries)
-        made = Manifest(SCHEMA, _version(), settings.city, settings.store, cut_at, tuple(archive.entries))
+        made = Manifest(SCHEMA, own_version(), settings.city, settings.store, cut_at, tuple(archive.entries))
         archive.finish(made)
 
     if file.exists():
@@ -214,10 +214,3 @@ def _excluded_paths(copied: set[str]) -> set[str]:
     """Paths that are copied already, files beside databases, and what no backup holds."""
     beside = {f"{path}{part}" for path in copied for part in _BESIDE if path.endswith(_DATABASES)}
     return {*EXCLUDED, *copied, *beside, EVIDENCE.as_posix(), f"{STORE.as_posix()}.tmp", "ingest/health.json"}
-
-
-def _version() -> str:
-    try:
-        return version("jaga-kota")
-    except PackageNotFoundError:
-        return "unknown"

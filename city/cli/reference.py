@@ -14,7 +14,7 @@ PAGE_PATH: Final = Path(__file__).parents[2] / "docs" / "settings.md"
 
 def page() -> str:
     """Verbs and settings as Markdown."""
-    verbs = [f"| `kota {name}` | {verb.summary} |" for name, verb in VERBS.items()]
+    verbs = [f"| `kota {name}` | {verb.summary} | `{verb.example}` |" for name, verb in VERBS.items()]
     settings = [
         f"| `KOTA_{name.upper()}` | `--{name.replace('_', '-')}` | {_default(name)} | {field.description} |"
         for name, field in Settings.model_fields.items()
@@ -26,8 +26,8 @@ def page() -> str:
             "Generated from `city/cli/main.py` and `city/runtime/settings.py`; do not edit. An option comes before its",
             "variable, the variable before the default. `kota check` names unknown `KOTA_` variables.",
             "",
-            "| verb | what it does |",
-            "|---|---|",
+            "| verb | what it does | example |",
+            "|---|---|---|",
             *verbs,
             "",
             "| variable | option | default | meaning |",

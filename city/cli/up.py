@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -154,10 +155,25 @@ def _sign_in(settings: Settings) -> str:
     if done.returncode:
         return f"  accounts {done.stderr.strip()}"
     links = [row["link"] for row in json.loads(done.stdout)]
-    hint = "`kota people link NAME` makes a new link for who has forgotten the password"
+    hint = f"`{_as_typed(settings, 'people link NAME')}` makes a new link for who has forgotten the password"
     return (
         f"  first administrator, once, within 24 hours: {links[0]}" if links else f"  sign in with an account; {hint}"
     )
+
+
+COMMAND_VARIABLE: Final = "KOTA_COMMAND"
+"""How the user has called the `kota` script."""
+
+
+def _as_typed(settings: Settings, verb: str) -> str:
+    """A command for this city, with the options that another shell needs to find it."""
+    options = []
+    if settings.data.absolute() != Path(Settings.model_fields["data"].default).absolute():
+        options += ["--data", str(settings.data.absolute())]
+    if verb.startswith("credentials") and settings.city != Settings.model_fields["city"].default:
+        folder = Path(settings.city)
+        options += ["--city", str(folder.absolute()) if folder.is_dir() else settings.city]
+    return shlex.join([os.environ.get(COMMAND_VARIABLE, "kota"), *verb.split(), *options])
 
 
 def _welcome(settings: Settings) -> str:
@@ -165,12 +181,14 @@ def _welcome(settings: Settings) -> str:
     marked = " (demo: simulated data)" if settings.demo else ""
     tls = f", TLS, trust {settings.mqtt_ca}" if settings.mqtt_ca else ""
     lines = [
-        f"Jaga Kota {name}{marked}",
+        f"Jaga Kota, {name}{marked}",
         f"  console  http://{settings.host}:{settings.port}/",
         f"  API      http://{settings.host}:{settings.port}/api/v1",
-        f"  MQTT     {settings.mqtt_host}:{settings.mqtt_port}{tls}  (`kota credentials DEVICE` prints an account)",
+        f"  MQTT     {settings.mqtt_host}:{settings.mqtt_port}{tls}",
         f"  data     {settings.data}",
         *([] if settings.demo else [_sign_in(settings)]),
+        f"`{_as_typed(settings, 'credentials DEVICE')}` prints the account of a device.",
+        f"`{_as_typed(settings, 'status')}` says how the city does.",
         "Ctrl-C stops everything.",
     ]
     return "\n".join(lines) + "\n"

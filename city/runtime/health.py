@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import ipaddress
+import urllib.error
 import urllib.request
 from datetime import UTC, datetime
 from typing import Final
@@ -81,4 +82,7 @@ def _api(settings: Settings) -> str:
         with urllib.request.urlopen(url, timeout=_HTTP_TIMEOUT_S):
             return "alive"
     except OSError as exc:
-        raise UnwellError(f"{url}: {exc}") from exc
+        # A refused connection is wrapped: its own words are the reason.
+        reason = exc.reason if isinstance(exc, urllib.error.URLError) else exc
+        words = reason.strerror if isinstance(reason, OSError) and reason.strerror else reason
+        raise UnwellError(f"{url} does not answer: {words}") from exc

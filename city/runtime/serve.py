@@ -19,6 +19,7 @@ from city.runtime.heartbeats import START_PATIENCE_S, HeartbeatWriter, PartHeart
 from city.runtime.logs import configure_logging
 from city.runtime.options import add_settings, settings_from
 from city.runtime.service import Runtime
+from city.runtime.service_settings import settings_of_services
 
 log = structlog.get_logger("city")
 
@@ -36,25 +37,21 @@ STOP_WITHIN_S: Final = 4.0
 SIGN_EVERY_S: Final = 2.0
 _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _PR_SET_PDEATHSIG: Final = 1
-_SETTINGS: Final = (
-    "data", "city", "demo", "host", "port", "mqtt_host", "mqtt_port", "mqtt_version", "mqtt_client",
-    "mqtt_user", "mqtt_ca", "mqtt_plain", "nats_server", "broker_max_mb", "ingest_processes", "speed", "seed",
-    "clip", "clock", "vision_model", "vision_workers",
-    "store", "influx_url", "influx_database", "influx_org", "influx_user",
-    "public_url", "grafana_public_url", "trusted_proxies",
-    "journal_max_mb", "journal_keep_mb", "journal_keep_h", "dead_letters_max_mb",
-    "outbox_max_mb", "retention_days", "rollup_days", "event_days",
-    "evidence_days", "evidence_confirmed_days", "evidence_rejected_days", "evidence_max_mb", "evidence_clear_key",
-    "late_after_s",
-)  # fmt: skip
+_VERBS: Final = {"simulator": "simulate"}
+"""Service to its verb, where that has another name."""
+_DOES: Final = {
+    "broker": "Run the embedded broker (nats-server) with the accounts and rights of the city.",
+    "ingest": "Read the broker, keep every message in the journal, decode it, and write it to the store.",
+    "api": "Serve the REST API, the live stream and the console. It reads the store that ingest writes.",
+    "vision": "Watch the cameras and report waste that is put down outside the permitted hours. `kota vision score "
+    "FOLDER --out FILE` runs the detector over clips; `kota vision model` lists and installs learned detectors.",
+    "simulator": "Publish what a city's devices would: bins that fill, trucks that drive, access points, with faults.",
+}
 
 
 def run(argv: list[str]) -> int:
     """`kota serve SERVICE ...`: run services until SIGTERM; exit code 1 if one of them failed."""
-    parser = argparse.ArgumentParser(prog="kota serve", description="Run services in this process.")
-    parser.add_argument("services", nargs="+", choices=sorted(SERVICES), metavar="SERVICE")
-    add_settings(parser, _SETTINGS)
-    args = parser.parse_args(argv)
+    args = _parse(argv)
     configure_logging()
     runtime = Runtime(settings_from(args), args.services)
     if "KOTA_SUPERVISOR" in os.environ:
@@ -80,6 +77,23 @@ def run(argv: list[str]) -> int:
     if hangs:
         os._exit(1)  # Python itself would wait for some kinds of threads
     return 1 if runtime.failed.is_set() else 0
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    """Services and their options. With the one service of a verb, the help is that of the verb."""
+    if argv[:1] and argv[0] in _DOES and not (argv[1:] and argv[1] in SERVICES):
+        service = argv[0]
+        parser = argparse.ArgumentParser(prog=f"kota {_VERBS.get(service, service)}", description=_DOES[service])
+        add_settings(parser, settings_of_services([service]))
+        args = parser.parse_args(argv[1:])
+        args.services = [service]
+        return args
+    parser = argparse.ArgumentParser(prog="kota serve", description="Run services in one process.")
+    parser.add_argument(
+        "services", nargs="+", choices=sorted(SERVICES), metavar="SERVICE", help=f"Of {', '.join(sorted(SERVICES))}."
+    )
+    add_settings(parser, settings_of_services(SERVICES))
+    return parser.parse_args(argv)
 
 
 def _write_heartbeats(runtime: Runtime, services: Sequence[str], writer: HeartbeatWriter) -> bool:

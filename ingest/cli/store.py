@@ -1,10 +1,10 @@
-"""`kota store`: copies a city to another store (resumable, verified at the end), or lists what the store has lost."""
+"""`kota store`: copies a city to another store (resumable, verified at the end), or says what a store has or lost."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -18,9 +18,13 @@ from city.runtime.service import city_folder
 from city.runtime.settings import Settings
 from city.storage.atomic_files import require_kept
 from city.storage.folder_lock import lock_data_folder
+from ingest.pipeline.backlog import OffsetTracker
+from ingest.pipeline.journal_params import open_journal
 from ingest.store.factory import create_store, manifest_path, open_manifest
+from ingest.store.parked.dead_letters import DeadLetterQueue
 from ingest.store.port import Ranges, Store
 from ingest.store.records import Record, StatusRecord
+from ingest.store.views.ledger import KeptEpoch, kept_epochs
 
 WINDOW: Final = timedelta(hours=6)
 """Time range that is copied between two bookmarks."""
@@ -47,15 +51,67 @@ def run(argv: list[str]) -> int:
         description="Copy everything that is stored into another store. The city is stopped meanwhile; a copy that was "
         "cut off goes on where it was. Afterwards `--store` (KOTA_STORE) says which one is used.",
     )
-    parser.add_argument("action", choices=("copy", "lost"), help="Copy, or say what was damaged and lost.")
+    parser.add_argument(
+        "action",
+        choices=("copy", "lost", "epochs"),
+        help="Copy, say what was damaged and lost, or which sequence numbers of each device are stored.",
+    )
     parser.add_argument("--from", dest="source", choices=STORES)
     parser.add_argument("--to", dest="target", choices=STORES)
     parser.add_argument("--accept", action="store_true", help="Of what is lost: end the alarm, it was taken note of.")
     parser.add_argument("--json", action="store_true", help="Of what is lost: one JSON document.")
-    add_settings(parser, ("data", "city", "influx_url", "influx_database", "influx_org", "influx_user"))
+    add_settings(parser, ("data", "city", "store", "influx_url", "influx_database", "influx_org", "influx_user"))
     args = parser.parse_args(argv)
     settings = settings_from(args)
-    return _print_lost(args, settings) if args.action == "lost" else _copy(args, settings)
+    match args.action:
+        case "lost":
+            return _print_lost(args, settings)
+        case "epochs":
+            return _print_epochs(args, settings)
+        case _:
+            return _copy(args, settings)
+
+
+def _print_epochs(args: argparse.Namespace, settings: Settings) -> int:
+    """Print what is kept of each device and epoch of a stopped city; `kota reconcile` reads it."""
+    with lock_data_folder(settings.data):
+        epochs, journal_depth = _epochs_of(settings)
+    manifest = open_manifest(settings.data)
+    try:
+        lost = manifest.lost_ranges()
+    finally:
+        manifest.close()
+    if args.json:
+        rows = [{**msgspec.to_builtins(stored), "dead": dead} for stored, dead in epochs]
+        print(msgspec.json.encode({"epochs": rows, "lost": lost, "journal_depth": journal_depth}).decode())
+        return 0
+    for stored, dead in epochs:
+        print(f"{stored.device}, boot {stored.epoch}: stored {_written(stored.seqs)}, dead letters {_written(dead)}")
+    print(f"{journal_depth} messages of the journal are not stored yet")
+    return 0
+
+
+def _written(ranges: Iterable[tuple[int, int]]) -> str:
+    return " ".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges) or "none"
+
+
+def _epochs_of(settings: Settings) -> tuple[list[KeptEpoch], int]:
+    """What is kept, and the messages of the journal that the store does not have."""
+    store = create_store(settings, load_city(city_folder(settings.city)), settings.store)
+    try:
+        dead_letters = DeadLetterQueue(settings.data / "store" / "dead_letters.sqlite")
+        try:
+            epochs = kept_epochs(store.stored_sequences(), dead_letters.seqs())
+        finally:
+            dead_letters.close()
+        journal = open_journal(settings)
+        try:
+            tracker = OffsetTracker(store.committed_offsets(), journal.first(), journal.next_after)
+            return epochs, tracker.pending_count(journal.last())
+        finally:
+            journal.close()
+    finally:
+        store.close()
 
 
 def _print_lost(args: argparse.Namespace, settings: Settings) -> int:

@@ -18,9 +18,15 @@ BENCHES: Final = {
 
 def run(argv: list[str]) -> int:
     """Run one bench."""
-    listed = "; ".join(f"{name}: {text}" for name, text in BENCHES.items())
-    parser = argparse.ArgumentParser(prog="kota bench", description=f"Measure. {listed}.", add_help=False)
-    parser.add_argument("name", choices=sorted(BENCHES))
-    args, rest = parser.parse_known_args(argv)
-    code: int = importlib.import_module(f"tests.bench.{args.name}").run(rest)
+    parser = argparse.ArgumentParser(
+        prog="kota bench",
+        usage="kota bench NAME [options]",
+        description="Measure what is to be fast. `kota bench NAME --help` lists the options of one.",
+        epilog="\n".join(f"  {name:10}{text}" for name, text in sorted(BENCHES.items())),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", choices=sorted(BENCHES), metavar="NAME", help="One of those below.")
+    # What stands behind the name is that bench's.
+    args = parser.parse_args(argv[:1])
+    code: int = importlib.import_module(f"tests.bench.{args.name}").run(argv[1:])
     return code
