@@ -17,6 +17,7 @@ from api.dependencies import NUMBER_MAX, context_of
 from api.http.description import JSON_MEDIA, file_answer, model_answer, problems
 from api.http.routing import ApiRoute
 from api.queries.system import SystemState, not_ready_reason, reason_text, system_state
+from broker.contract.payloads import similar_field
 
 log = structlog.get_logger("api")
 
@@ -57,6 +58,22 @@ class DeadLettersResponse(msgspec.Struct, frozen=True):
     total: int
     dropped: int
     dead_letters: list[DeadLetterResponse]
+
+
+class UnknownFieldResponse(msgspec.Struct, frozen=True):
+    """A field that a device sends and the contract does not know."""
+
+    device: str
+    field: str
+    times: Annotated[int, Meta(description="Messages with it.")]
+    last_at: datetime
+    similar: Annotated[str, Meta(description="The contract's field that it may mean; empty if none is similar.")]
+
+
+class UnknownFieldsResponse(msgspec.Struct, frozen=True):
+    """Fields that the contract does not know, the last received first."""
+
+    unknown_fields: list[UnknownFieldResponse]
 
 
 class ReplayedResponse(msgspec.Struct, frozen=True):
@@ -100,6 +117,20 @@ def metrics() -> Response:
 def show_system(request: Request) -> SystemState:
     """The state of the platform."""
     return system_state(context_of(request))
+
+
+@router.get(
+    "/api/v1/unknown-fields", dependencies=[require("telemetry.read")], tags=["system"], responses=problems(503)
+)
+def list_unknown_fields(request: Request, limit: Annotated[int, Query(ge=1, le=1_000)] = 100) -> UnknownFieldsResponse:
+    """Fields that devices send and the contract does not know. They are ignored; most are misspelt."""
+    context = context_of(request)
+    return UnknownFieldsResponse(
+        [
+            UnknownFieldResponse(row.device, row.field, row.times, row.received_at, similar_field(row.field, row.kind))
+            for row in context.dead_letters.unknown_fields(limit=limit)
+        ]
+    )
 
 
 @router.get("/api/v1/dead-letters", dependencies=[require("telemetry.read")], tags=["system"], responses=problems(503))

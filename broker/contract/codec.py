@@ -33,6 +33,7 @@ UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """Every error of msgspec on external input: no JSON, another structure, no UTF-8, nested too deep."""
 
 _elements: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_objects: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _status: Final = msgspec.json.Decoder(Status)
 _receipt: Final = msgspec.json.Decoder(Receipt)
 _encoder: Final = msgspec.json.Encoder()
@@ -55,16 +56,43 @@ class _StructReader:
         strict = msgspec.defstruct(type_.__name__, [], bases=(type_,), forbid_unknown_fields=True, kw_only=True)
         self.strict = msgspec.json.Decoder(strict)
         self._tolerant = msgspec.json.Decoder(type_)
-        self._known = frozenset(type_.__struct_encode_fields__)
+        self._fields = {field.encode_name: field for field in msgspec.structs.fields(type_)}
 
-    def read(self, raw: bytes | msgspec.Raw) -> tuple[Any, int]:
-        """The struct, and how many unknown fields were ignored; raises msgspec's errors."""
+    def read(self, raw: bytes | msgspec.Raw) -> tuple[Any, tuple[str, ...]]:
+        """The struct, and the names of unknown fields, which were ignored; raises msgspec's errors."""
         try:
-            return self.strict.decode(raw), 0
+            return self.strict.decode(raw), ()
         except msgspec.ValidationError:
             pass  # an unknown field, or what the tolerant decoder refuses as well
-        item = self._tolerant.decode(raw)
-        return item, len(msgspec.json.decode(raw, type=dict[str, msgspec.Raw]).keys() - self._known)
+        try:
+            item = self._tolerant.decode(raw)
+        except msgspec.ValidationError as exc:
+            raise msgspec.ValidationError("; ".join(self._reasons(raw)) or str(exc)) from exc
+        return item, tuple(_objects.decode(raw).keys() - self._fields.keys())
+
+    def _reasons(self, raw: bytes | msgspec.Raw) -> list[str]:
+        """Everything that is wrong with an object, field by field; empty for what is no object."""
+        try:
+            given = _objects.decode(raw)
+        except UNREADABLE:
+            return []
+        reasons = []
+        for name, field in self._fields.items():
+            if name in given:
+                reasons += _reason_of(name, given[name], field.type)
+            elif field.required:
+                reasons.append(f"Object missing required field `{name}`")
+        return reasons
+
+
+def _reason_of(name: str, value: msgspec.Raw, type_: Any) -> list[str]:  # noqa: ANN401 - as msgspec has it
+    """Why a value is refused, in msgspec's words for the whole object; empty if it is not."""
+    try:
+        msgspec.json.decode(value, type=type_)
+    except UNREADABLE as exc:
+        words, _, place = str(exc).partition(" - at `$")
+        return [f"{words} - at `$.{name}{place or '`'}"]
+    return []
 
 
 _telemetry: Final[dict[Kind, _StructReader]] = {kind: _StructReader(TELEMETRY[kind]) for kind in KINDS}
@@ -96,7 +124,7 @@ def parse_events(kind: Kind, raw: bytes) -> Parsed[Event]:
         PayloadError: Nothing in it can be decoded.
     """
 
-    def read(element: bytes | msgspec.Raw) -> tuple[Event, int]:
+    def read(element: bytes | msgspec.Raw) -> tuple[Event, tuple[str, ...]]:
         event, unknown = _event.read(element)
         if event.type in PLATFORM_EVENT_TYPES:
             raise msgspec.ValidationError(f"{event.type!r} is said by people at the API; no message may bring it")
@@ -209,7 +237,7 @@ def utc_ms(at: datetime) -> datetime:
     return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
-def _parse(raw: bytes, read: Callable[[bytes | msgspec.Raw], tuple[S, int]]) -> Parsed[Any]:
+def _parse(raw: bytes, read: Callable[[bytes | msgspec.Raw], tuple[S, tuple[str, ...]]]) -> Parsed[Any]:
     payload = _check_size(raw)
     parts = decode_json(_elements, payload) if _is_array(payload) else [cast("msgspec.Raw", payload)]
     if len(parts) > MAX_BATCH:
@@ -218,7 +246,7 @@ def _parse(raw: bytes, read: Callable[[bytes | msgspec.Raw], tuple[S, int]]) -> 
         raise PayloadError(f"readings of {epochs} epochs (`boot`) are in it, more than {MAX_EPOCHS}")
     items: list[S] = []
     rejected: list[Rejected] = []
-    unknown_fields = 0
+    unknown_fields: list[str] = []
     for part in parts:
         try:
             item, unknown = read(part)
@@ -227,7 +255,7 @@ def _parse(raw: bytes, read: Callable[[bytes | msgspec.Raw], tuple[S, int]]) -> 
         else:
             items.append(item)
             unknown_fields += unknown
-    return Parsed(items, rejected, unknown_fields)
+    return Parsed(items, rejected, tuple(unknown_fields))
 
 
 def _is_array(raw: bytes) -> bool:

@@ -6,6 +6,7 @@ and count unknown fields. An array is a catch-up after an outage: a bad element 
 
 from __future__ import annotations
 
+import difflib
 from datetime import datetime
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
@@ -223,6 +224,13 @@ def fields_of(kind: Kind) -> tuple[str, ...]:
     return tuple(name for name in TELEMETRY[kind].__struct_fields__ if name not in SEQUENCE_FIELDS)
 
 
+def similar_field(name: str, kind: Kind) -> str:
+    """The field of a kind that a misspelt name may mean; empty if none is similar."""
+    fields = fields_of(kind)
+    starts = [field for field in fields if field.startswith(f"{name}_")]  # without its unit
+    return next(iter(starts or difflib.get_close_matches(name, fields, n=1)), "")
+
+
 def values_of(reading: Telemetry) -> dict[str, Any]:
     """The measured fields that a reading has, in the order of the contract."""
     names, values = (
@@ -241,8 +249,11 @@ class Rejected(msgspec.Struct, frozen=True, gc=False):
 
 
 class Parsed(msgspec.Struct, Generic[T], frozen=True, gc=False):
-    """A decoded payload: valid elements in order, rejected ones with reasons, and the count of unknown fields."""
+    """A decoded payload: valid elements in order, rejected ones with reasons, and the names of unknown fields.
+
+    A name stands once for each element that has it.
+    """
 
     items: list[T]
     rejected: list[Rejected]
-    unknown_fields: int = 0
+    unknown_fields: tuple[str, ...] = ()

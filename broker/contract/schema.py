@@ -20,12 +20,14 @@ from broker.contract.payloads import (
     device_event_types,
     fields_of,
 )
-from broker.contract.topics import CHANNELS, DOWN_CHANNELS, ID_PATTERN, KINDS, PREFIX, RETAINED_CHANNELS
+from broker.contract.topics import CHANNELS, DOWN_CHANNELS, ID_PATTERN, KINDS, PREFIX, RETAINED_CHANNELS, Kind
 from broker.contract.units import unit_of
 
 ROOT: Final = Path(__file__).parents[2]
 SCHEMA_PATH: Final = ROOT / "broker" / "contract" / "schema.json"
 PAGE_PATH: Final = ROOT / "docs" / "contract.md"
+EXAMPLES_PATH: Final = ROOT / "broker" / "contract" / "examples"
+EXAMPLE_DEVICES: Final[dict[Kind, str]] = {"bin": "bin-0451", "truck": "truck-07", "ap": "ap-alak", "camera": "cam-01"}
 
 
 def schema() -> dict[str, Any]:
@@ -81,8 +83,15 @@ def _telemetry() -> list[str]:
         properties = schema()["$defs"][TELEMETRY[kind].__name__]["properties"]
         lines += [f"### {kind}", "", "| field | unit | values |", "|---|---|---|"]
         lines += [f"| `{field}` | {unit_of(field) or '-'} | {_range(properties[field])} |" for field in fields_of(kind)]
-        lines.append("")
+        lines += ["", f"A whole message, on `{PREFIX}/kupang/{kind}/{EXAMPLE_DEVICES[kind]}/telemetry`:", ""]
+        lines += _example(f"{kind}-telemetry")
     return lines
+
+
+def _example(name: str) -> list[str]:
+    """A valid message of the golden files, indented as a block of code."""
+    message = json.loads((EXAMPLES_PATH / "valid" / f"{name}.json").read_text(encoding="utf-8"))
+    return ["```json", *json.dumps(message, ensure_ascii=False, indent=1).splitlines(), "```", ""]
 
 
 def _range(field_schema: dict[str, Any]) -> str:
@@ -108,6 +117,9 @@ def _events() -> list[str]:
         "|---|---|",
         *rows,
         "",
+        f"A whole message, on `{PREFIX}/kupang/truck/{EXAMPLE_DEVICES['truck']}/event`:",
+        "",
+        *_example("truck-event"),
     ]
 
 
@@ -123,7 +135,23 @@ def _states() -> list[str]:
         '| sleeper | `{"state":"sleeping","next_s":600}` |',
         '| receipt | `{"boot":"k3f9","seqs":[[1200,1234],[1236,1236]]}`: exactly these readings are durable |',
         "",
-        "Examples that are valid and invalid, with the error each gives: `broker/contract/examples`.",
+        "More messages, valid and invalid, with the error that each gives: `broker/contract/examples`.",
+        "",
+        "## What is refused, and what is ignored",
+        "",
+        "A message that cannot be read is a dead letter: it is kept with everything that is wrong with it, field by",
+        "field (`kota deadletters`, the console's system page). It is receipted as well where it has `boot` and",
+        "`seq`: the device need not send it again. A field that the contract does not know is ignored; `kota",
+        "deadletters fields` and `GET /api/v1/unknown-fields` list such fields by device, with the one that may be",
+        "meant.",
+        "",
+        "Send a first message with the account that `kota credentials bin-0451` prints:",
+        "",
+        "```",
+        "mosquitto_pub -h 127.0.0.1 -u bin-0451 -i bin-0451 -P PASSWORD -q 1 \\",
+        f"  -t {PREFIX}/kupang/bin/bin-0451/telemetry \\",
+        """  -m '{"ts": "2026-03-01T08:15:30Z", "boot": "a1", "seq": 0, "distance_mm": 840}'""",
+        "```",
     ]
 
 

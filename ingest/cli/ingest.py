@@ -6,12 +6,14 @@ import argparse
 import json
 from typing import Any
 
+from broker.contract.payloads import similar_field
 from city.errors import ConfigError
 from city.runtime.options import add_settings, settings_from
 from city.storage.atomic_files import require_kept
 from ingest.pipeline.journal_params import open_journal
 from ingest.pipeline.replay import replay
 from ingest.store.parked.dead_letters import DeadLetter, DeadLetterQueue
+from ingest.store.parked.unknown_fields import UnknownField
 
 SHOWN_BYTES = 120
 
@@ -19,7 +21,13 @@ SHOWN_BYTES = 120
 def run(argv: list[str]) -> int:
     """List dead letters, newest first, or replay some through ingest."""
     parser = argparse.ArgumentParser(prog="kota deadletters", description="Messages that could not be understood.")
-    parser.add_argument("action", nargs="?", choices=("list", "show", "replay"), default="list")
+    parser.add_argument(
+        "action",
+        nargs="?",
+        choices=("list", "show", "replay", "fields"),
+        default="list",
+        help="List them (default), show or replay some, or list fields that the contract does not know.",
+    )
     parser.add_argument("ids", nargs="*", type=int, help="Dead letters to show or replay.")
     parser.add_argument("--all", action="store_true", help="Replay all that are waiting; list replayed ones too.")
     parser.add_argument("--limit", type=int, default=50, help="How many to list.")
@@ -36,6 +44,8 @@ def run(argv: list[str]) -> int:
             count = replay(queue, journal, args.ids or [dead_letter.id for dead_letter in queue.find(limit=-1)])
             journal.close()
             print(json.dumps({"replayed": count}) if args.json else f"replayed {count}")
+        elif args.action == "fields":
+            _print_fields(queue.unknown_fields(limit=args.limit), as_json=args.json)
         elif args.action == "show":
             _print([_to_json(dead_letter) for dead_letter in queue.get(args.ids)], as_json=True)
         else:
@@ -44,6 +54,26 @@ def run(argv: list[str]) -> int:
     finally:
         queue.close()
     return 0
+
+
+def _print_fields(fields: list[UnknownField], *, as_json: bool) -> None:
+    rows = [
+        {
+            "device": row.device,
+            "field": row.field,
+            "times": row.times,
+            "last_at": row.received_at.isoformat(timespec="seconds"),
+            "similar": similar_field(row.field, row.kind),
+        }
+        for row in fields
+    ]
+    if as_json:
+        print(json.dumps(rows, indent=1))
+        return
+    for row in rows:
+        hint = f", perhaps {row['similar']}" if row["similar"] else ""
+        print(f"{row['device']}: {row['field']!r} {row['times']} times, last {row['last_at']}{hint}")
+    print(f"{len(rows)} unknown fields")
 
 
 def _to_row(dead_letter: DeadLetter) -> dict[str, Any]:

@@ -86,12 +86,12 @@ def _print_epochs(args: argparse.Namespace, settings: Settings) -> int:
         print(msgspec.json.encode({"epochs": rows, "lost": lost, "journal_depth": journal_depth}).decode())
         return 0
     for stored, dead in epochs:
-        print(f"{stored.device}, boot {stored.epoch}: stored {_written(stored.seqs)}, dead letters {_written(dead)}")
+        print(f"{stored.device}, boot {stored.epoch}: stored {_range_words(stored.seqs)}, dead letters {_range_words(dead)}")
     print(f"{journal_depth} messages of the journal are not stored yet")
     return 0
 
 
-def _written(ranges: Iterable[tuple[int, int]]) -> str:
+def _range_words(ranges: Iterable[tuple[int, int]]) -> str:
     return " ".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges) or "none"
 
 

@@ -27,11 +27,12 @@ class UnknownDeviceMessage(msgspec.Struct, frozen=True):
 class DecodeResult(msgspec.Struct, frozen=True, gc=False):
     """The outcome of one message. `ignored`: the message is valid and carries nothing to store.
 
-    `unknown_devices` are messages of devices that are not in the inventory.
+    `unknown_fields` are names of fields that the contract does not know. `unknown_devices` are messages of devices that
+    are not in the inventory.
     """
 
     records: list[Record]
     rejected: list[Rejected]
-    unknown_fields: int = 0
+    unknown_fields: tuple[str, ...] = ()
     ignored: bool = False
     unknown_devices: list[UnknownDeviceMessage] = []

@@ -36,6 +36,7 @@ from ingest.pipeline.temperatures import hot_devices
 from ingest.store.manifest import StoreManifest
 from ingest.store.parked.dead_letters import DeadLetter, DeadLetterQueue
 from ingest.store.parked.quarantine import Quarantine, QuarantinedMessage
+from ingest.store.parked.unknown_fields import UnknownField
 from ingest.store.port import Ranges, Store
 from ingest.store.record_batch import ReadingColumns, RecordBatch
 from ingest.store.records import EventRecord, Record, StatusRecord, device_of
@@ -296,6 +297,9 @@ class Drain:
             native = [record for entry, record in records_with_source if is_native(entry.arrival.topic)]
             self._manifest.note(RecordBatch(native, decoded.columns), self._journal.last())
         self._dead_letters.add(dead_letters)
+        self._dead_letters.note_unknown_fields(
+            [field for entry, result in decoded.others for field in _unknown_fields_of(entry, result)]
+        )
         self._quarantine.add(
             [message for entry, result in decoded.others for message in _quarantined_messages(entry, result)]
         )
@@ -354,7 +358,7 @@ class Drain:
     ) -> None:
         bad = {entry.offset for entry, result in decoded.others if result.rejected}
         self.error_rate.observe_all([(entry.arrival.topic, entry.offset in bad) for entry in batch])
-        unknown = sum(result.unknown_fields for _, result in decoded.others)
+        unknown = sum(len(result.unknown_fields) for _, result in decoded.others)
         ignored = sum(result.ignored for _, result in decoded.others)
         quarantined = sum(len(result.unknown_devices) for _, result in decoded.others)
         for counter, amount in (
@@ -386,6 +390,17 @@ def _dead_letters_of(entry: JournalEntry, result: DecodeResult) -> list[DeadLett
             device=rejected.device or _device_of(arrival.topic),
         )
         for rejected in result.rejected
+    ]
+
+
+def _unknown_fields_of(entry: JournalEntry, result: DecodeResult) -> list[UnknownField]:
+    """Fields of a native message that the contract does not know, each once."""
+    if not result.unknown_fields:
+        return []
+    topic, at = parse_topic(entry.arrival.topic), entry.arrival.received_at
+    return [
+        UnknownField(entry.offset, topic.device, topic.kind, field, at)
+        for field in dict.fromkeys(result.unknown_fields)
     ]
 
 

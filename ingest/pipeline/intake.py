@@ -114,9 +114,9 @@ class IntakeCounts(msgspec.Struct):
     commits: int = 0
 
 
-def add_counts(one: IntakeCounts, other: IntakeCounts) -> IntakeCounts:
+def add_counts(earlier: IntakeCounts, later: IntakeCounts) -> IntakeCounts:
     """Both together."""
-    return IntakeCounts(*map(sum, zip(msgspec.structs.astuple(one), msgspec.structs.astuple(other), strict=True)))
+    return IntakeCounts(*map(sum, zip(msgspec.structs.astuple(earlier), msgspec.structs.astuple(later), strict=True)))
 
 
 class IntakeState(msgspec.Struct):

@@ -22,6 +22,13 @@ from city.storage.sqlite import (
 )
 from city.storage.sqlite_file import SqliteFile
 from ingest.store.intervals import IntervalSet
+from ingest.store.parked.unknown_fields import (
+    SCHEMA,
+    UnknownField,
+    add_unknown_fields,
+    forget_unknown_fields,
+    read_unknown_fields,
+)
 
 DeadLetterState = Literal["dead", "replaying", "replayed"]
 
@@ -49,6 +56,7 @@ CREATE TABLE IF NOT EXISTS owners (digest BLOB PRIMARY KEY, device TEXT NOT NULL
 CREATE INDEX IF NOT EXISTS owners_by_device ON owners (device);
 CREATE TABLE IF NOT EXISTS dropped (letters INTEGER NOT NULL);
 """
+# Fields that the contract does not know are parked in the same file.
 
 _ADD: Final = """
 INSERT INTO letters (digest, position, topic, payload, received_at, last_at, reason)
@@ -113,7 +121,7 @@ class DeadLetterQueue(SqliteFile):
                 has most are evicted and counted, so that no sender evicts another's.
         """
         self._max_bytes = max_bytes
-        super().__init__(open_durable(path, _SCHEMA), "dead letters")
+        super().__init__(open_durable(path, _SCHEMA + SCHEMA), "dead letters")
 
     def add(self, dead_letters: Sequence[DeadLetter]) -> None:
         """Add dead letters durably; idempotent for the same journal offsets."""
@@ -140,6 +148,17 @@ class DeadLetterQueue(SqliteFile):
             db.executemany("INSERT OR IGNORE INTO owners VALUES (?, ?)", owned)
             while used_bytes(db) > self._max_bytes and self._evict(db):
                 pass
+
+    def note_unknown_fields(self, fields: Sequence[UnknownField]) -> None:
+        """Count messages with unknown fields; idempotent for the same journal offsets."""
+        if fields:
+            with self._writing() as db:
+                add_unknown_fields(db, fields)
+
+    def unknown_fields(self, *, limit: int = 100) -> list[UnknownField]:
+        """Fields that the contract does not know, the last received first."""
+        with self._guard():
+            return read_unknown_fields(self._db, limit)
 
     def find(
         self, *, state: DeadLetterState | None = "dead", limit: int = 100, before_id: int | None = None
@@ -208,6 +227,7 @@ class DeadLetterQueue(SqliteFile):
         with self._writing() as db:
             deleted = db.execute("DELETE FROM letters WHERE last_at < ?", (time.timestamp(),)).rowcount
             db.execute("DELETE FROM owners WHERE digest NOT IN (SELECT digest FROM letters)")
+            forget_unknown_fields(db, time)
             self._wal_has_deletions = True
             return deleted
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ingest.store.parked.dead_letters import DeadLetter
+from ingest.store.parked.unknown_fields import UnknownField
 from ingest.store.views.health import IngestHealth
 from tests.unit.api.conftest import NOW, Stage
 
@@ -187,6 +188,13 @@ def test_map_layers_hold_every_device_with_a_position(stage: Stage) -> None:
     places = client.get("/api/v1/map/places.geojson").json()["features"]
     assert sum(f["properties"]["kind"] == "kelurahan" for f in places) == 51
     assert sum(f["properties"]["kind"] == "site" for f in places) == 99
+
+
+def test_unknown_fields_are_shown_with_the_one_that_may_be_meant(stage: Stage) -> None:
+    stage.box.note_unknown_fields([UnknownField(1, "bin-0001", "bin", "distance", NOW)])
+    (shown,) = stage.client().get("/api/v1/unknown-fields").json()["unknown_fields"]
+    assert (shown["device"], shown["field"], shown["times"]) == ("bin-0001", "distance", 1)
+    assert shown["similar"] == "distance_mm"
 
 
 def test_dead_letters_are_shown_and_replayed(stage: Stage) -> None:

@@ -123,7 +123,7 @@ def _assert_contract(city: City, said: Iterable[Emission]) -> None:
             assert emission.values.keys() <= known[kind]
             reading = msgspec.convert({"ts": emission.at, **stamp, **emission.values}, TELEMETRY[kind], strict=True)
             parsed = parse_telemetry(kind, encode(reading))
-            assert (parsed.rejected, parsed.unknown_fields) == ([], 0)
+            assert (parsed.rejected, parsed.unknown_fields) == ([], ())
             assert encode(parsed.items[0]) == encode(reading)
         elif isinstance(emission, EventEmission):
             assert emission.type in EVENT_TYPES[kind]
