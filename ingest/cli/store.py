@@ -86,7 +86,8 @@ def _print_epochs(args: argparse.Namespace, settings: Settings) -> int:
         print(msgspec.json.encode({"epochs": rows, "lost": lost, "journal_depth": journal_depth}).decode())
         return 0
     for stored, dead in epochs:
-        print(f"{stored.device}, boot {stored.epoch}: stored {_range_words(stored.seqs)}, dead letters {_range_words(dead)}")
+        words = f"stored {_range_words(stored.seqs)}, dead letters {_range_words(dead)}"
+        print(f"{stored.device}, boot {stored.epoch}: {words}")
     print(f"{journal_depth} messages of the journal are not stored yet")
     return 0
 
