@@ -111,6 +111,11 @@ def _check_alarms(settings: Settings) -> Finding:
     return Finding("alarms", ok=True, detail=f"rules of {len(rules)} kinds can be read")
 
 
+def _check_notifications(settings: Settings) -> Finding:
+    detail = importlib.import_module("dispatch.notifications.cli").check(settings, whole_city(settings))
+    return Finding("notifications", ok=True, detail=detail)
+
+
 def _check_saved_profiles(settings: Settings) -> Finding:
     """Profiles saved in the data folder; a wrong one costs itself, and the devices that use it."""
     own, codecs = load_city(city_folder(settings.city)).profiles, whole_city(settings).codecs
@@ -237,6 +242,7 @@ def _existing(path: Path) -> Path:
 
 _CONFIGURATION: Final = {
     "alarms": _check_alarms,
+    "notifications": _check_notifications,
     "settings": _check_variables,
     "inventory": _check_inventory,
     "saved codecs": _check_saved_codecs,

@@ -66,6 +66,9 @@ VERBS: Final[dict[str, Verb]] = {
         "tests.bench.run", "measure what is to be fast, beside a reference (adapters, boards, ingest, outage, vision)"
     ),
     "vision": Verb("vision.cli", "watch cameras, score the detector over clips, or install a model"),
+    "notify": Verb(
+        "dispatch.notifications.cli", "recipients of notifications: list, or send a test: test NAME (--json)"
+    ),
     "evidence": Verb(
         "vision.evidence.cli",
         "check, export or delete evidence of dumping, or say who saw it (verify, accesses, export)",
