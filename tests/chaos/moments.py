@@ -66,15 +66,16 @@ def apply() -> None:
 def _arm(name: str, passes: int) -> None:
     if name == "replaying":
         # The second of the two marks: what is replayed lies in the journal and is not noted as replayed.
-        _wrap(DeadLetterQueue, "mark", after=False, passes=2)
+        wrap_with_death(DeadLetterQueue, "mark", after=False, passes=2)
     elif name == "checkpointing":
         _arm_checkpoint(passes)
     else:
         owner, function, after = _PLACES[name]
-        _wrap(owner, function, after=after, passes=passes)
+        wrap_with_death(owner, function, after=after, passes=passes)
 
 
-def _wrap(owner: Any, function: str, *, after: bool, passes: int) -> None:
+def wrap_with_death(owner: Any, function: str, *, after: bool, passes: int) -> None:
+
     original: Callable[..., Any] = getattr(owner, function)
     seen = 0
 
