@@ -128,7 +128,7 @@ class Desk:
 
     def happen(self, *subjects: str, kind: AlarmKind = "fire") -> list[int]:
         devices = [CITY.devices[subject] for subject in subjects]
-        made = [AlarmCondition(kind, it.id, it.KIND, it.site, it.kelurahan) for it in devices]
+        made = [AlarmCondition(kind, device.id, device.KIND, device.site, device.kelurahan) for device in devices]
         self.alarms.apply(RULES, AlarmChanges(tuple(made)))
         return [alarm.id for alarm in self.alarms.current() if alarm.subject in subjects]
 
@@ -464,7 +464,7 @@ def test_a_database_that_is_away_keeps_the_result_and_sends_nothing_twice(
 
 def in_threads(work: Iterable[Callable[[], object]]) -> None:
     with ThreadPoolExecutor(8) as pool:
-        for done in [pool.submit(one) for one in work]:
+        for done in [pool.submit(task) for task in work]:
             done.result()
 
 
@@ -473,9 +473,9 @@ def test_several_processes_at_once_tell_each_alarm_once(make_desk: MakeDesk, peo
     others = [Desk(people, clock, desk.recipients, desk.post) for _ in range(3)]
     stop = threading.Event()
 
-    def look(one: Desk) -> None:
+    def look(other: Desk) -> None:
         while not stop.is_set():
-            one.notifier.look()
+            other.notifier.look()
 
     def storm() -> None:
         try:
@@ -488,9 +488,9 @@ def test_several_processes_at_once_tell_each_alarm_once(make_desk: MakeDesk, peo
         finally:
             stop.set()
 
-    in_threads([*(lambda one=one: look(one) for one in others), storm])  # type: ignore[misc]
-    for one in (desk, *others):
-        one.look(after_s=0)
+    in_threads([*(lambda other=other: look(other) for other in others), storm])  # type: ignore[misc]
+    for process in (desk, *others):
+        process.look(after_s=0)
     rows = desk.all()
     assert len(rows) == len({(row.alarm_id, row.recipient, row.kind) for row in rows}) == 24
     assert {row.state for row in rows if row.recipient == "dinas"} == {"sent"}
