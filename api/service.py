@@ -114,8 +114,9 @@ def serve(runtime: Runtime) -> None:
         context.notification_board,
         lambda: runtime.city,
         context.public_url,
-        clock,
-        partial(write_recipient_problems, settings.data),
+        is_demo=settings.demo,
+        clock=clock,
+        publish=partial(write_recipient_problems, settings.data),
     )
     notifying = runtime.thread(
         "api-notifications",

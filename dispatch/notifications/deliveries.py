@@ -12,9 +12,10 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, case, insert, or_, select, update
 
 from city.database.engine import Database, lock_until_end
+from dispatch.alarms.rules import PRIORITIES
 from dispatch.alarms.service import alarm_of
 from dispatch.alarms.tables import alarms
 from dispatch.notifications.planning import (
@@ -73,8 +74,12 @@ class Deliveries:
         self._database = database
         self._clock = clock
 
-    def waiting(self) -> list[Waiting]:
-        """What is to be sent and no process is sending, the oldest first.
+    def waiting(self, without: Collection[str] = (), *, with_held: bool = True) -> list[Waiting]:
+        """What may be sent and no process is sending, at most `WAITING_MAX`, the worst and oldest first.
+
+        Args:
+            without: Names of recipients that are left out.
+            with_held: Also what is held until its recipient may be reached.
 
         Raises:
             RetryLaterError: The database is away.
@@ -88,14 +93,18 @@ class Deliveries:
             table.created_at,
             table.attempts,
             table.message,
-            table.next_at,
             *alarms.c,
         ]
         query = (
             select(*columns)
             .join(alarms, alarms.c.id == table.alarm_id)
-            .where(table.state.in_(WAITING), _is_free(now))
-            .order_by(table.id)
+            .where(
+                table.state.in_(WAITING if with_held else ("pending", "failed")),
+                table.recipient.not_in(without),
+                _is_free(now),
+                or_(table.next_at.is_(None), table.next_at <= now, table.next_at > now + RETRY_MAX),
+            )
+            .order_by(case({name: rank for rank, name in enumerate(PRIORITIES)}, value=alarms.c.priority), table.id)
             .limit(WAITING_MAX)
         )
         with self._database.read() as connection:
@@ -109,7 +118,6 @@ class Deliveries:
                 row.created_at,
                 row.attempts,
                 row.message,
-                row.next_at,
                 alarm_of(row, now),
             )
             for row in rows

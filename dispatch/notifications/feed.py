@@ -5,7 +5,8 @@ The cursor over the history and the notifications are written in one transaction
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -80,7 +81,7 @@ class NotificationFeed:
         rule = self._rules.get(alarm.kind)
         if rule is None:
             return
-        told = _first_notices(connection, alarm.id) if entry.what != "raised" else {}
+        told = _first_notices(connection, [alarm.id]).get(alarm.id, {}) if entry.what != "raised" else {}
         for recipient in recipients.values():
             kind: NotificationKind | None = None
             was_told = any(_is_sent(row) for row in told.get(recipient.name, ()))
@@ -109,12 +110,12 @@ class NotificationFeed:
             rows = _waiting_alarms(connection, kinds, now)
             self._elapsed.keep({row.id for row in rows})
             due = [row for row in rows if self._is_any_due(row, now, monotonic_s)]
-            told = {row.id: _first_notices(connection, row.id) for row in due}
-            known = _reminder_keys(connection, told)
+            told = _first_notices(connection, [row.id for row in due])
+            known = _reminder_keys(connection, [row.id for row in due])
         made = [
             values
             for row in due
-            for values in self._reminders(row, recipients, told[row.id], now, monotonic_s)
+            for values in self._reminders(row, recipients, told.get(row.id, {}), now, monotonic_s)
             if _key(values) not in known
         ]
         if made:
@@ -192,15 +193,17 @@ def _move_cursor(connection: Connection, entry: int) -> None:
         connection.execute(insert(notification_cursor).values(id=1, entry_id=entry))
 
 
-def _first_notices(connection: Connection, alarm: int) -> _Told:
-    """The notifications that tell each recipient of an alarm for the first time."""
+def _first_notices(connection: Connection, ids: Collection[int]) -> Mapping[int, _Told]:
+    """The notifications that tell each recipient of alarms for the first time, by alarm and recipient."""
     table = notifications.c
-    query = select(table.recipient, table.kind, table.state, table.message, table.sent_at).where(
-        table.alarm_id == alarm, table.kind.in_(("raised", "escalation")), table.state != "skipped"
+    columns = table.alarm_id, table.recipient, table.kind, table.state, table.message, table.sent_at
+    query = select(*columns).where(
+        table.alarm_id.in_(ids), table.kind.in_(("raised", "escalation")), table.state != "skipped"
     )
-    told: dict[str, list[Any]] = {}
-    for row in connection.execute(query):
-        told.setdefault(row.recipient, []).append(row)
+    told: dict[int, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
+    if ids:
+        for row in connection.execute(query):
+            told[row.alarm_id][row.recipient].append(row)
     return told
 
 
@@ -209,11 +212,11 @@ def _is_sent(row: Row[Any]) -> bool:
     return row.state == "sent" or bool(row.message)
 
 
-def _reminder_keys(connection: Connection, ids: Iterable[int]) -> set[tuple[Any, ...]]:
+def _reminder_keys(connection: Connection, ids: Collection[int]) -> set[tuple[Any, ...]]:
     """Keys of the reminders and escalations of alarms."""
     table = notifications.c
     query = select(table.alarm_id, table.recipient, table.kind, table.number).where(
-        table.alarm_id.in_(list(ids)), table.kind.in_(("reminder", "escalation"))
+        table.alarm_id.in_(ids), table.kind.in_(("reminder", "escalation"))
     )
     return {tuple(row) for row in connection.execute(query)}
 

@@ -44,6 +44,11 @@ def message_of(waiting: Sequence[Waiting], lang: Lang, city: City, public_url: s
     return _digest([entry.alarm for entry in entries], lang, city, public_url)
 
 
+def mark_simulated(title: str, lang: Lang) -> str:
+    """A title that says that the city is a demo."""
+    return f"{NOTIFICATION_TEXTS.text('simulated', lang)} {title}"
+
+
 def test_message(lang: Lang, city: City, at: datetime, public_url: str) -> Message:
     """The message of `kota notify test`."""
     title = NOTIFICATION_TEXTS.text("test", lang, city=city.name)

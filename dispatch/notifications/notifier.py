@@ -21,8 +21,8 @@ from dispatch.notifications import metrics
 from dispatch.notifications.board import NotificationBoard
 from dispatch.notifications.deliveries import Deliveries
 from dispatch.notifications.feed import NotificationFeed
-from dispatch.notifications.messages import message_of
-from dispatch.notifications.planning import RETRY_MAX, Waiting, is_due, judge, next_message
+from dispatch.notifications.messages import mark_simulated, message_of
+from dispatch.notifications.planning import RETRY_MAX, Waiting, judge, next_message
 from dispatch.notifications.recipients import Recipient, Recipients, RecipientsFile
 from dispatch.notifications.sender_process import SenderProcess
 from dispatch.notifications.wire import SendRequest, SendResult
@@ -31,6 +31,9 @@ log = structlog.get_logger("notifications")
 
 EVERY_S: Final = 1.0
 SENDING_EVERY_S: Final = 0.2
+REMIND_EVERY_S: Final = 5.0
+HELD_EVERY_S: Final = 10.0
+"""Time between two looks at what is held: there may be thousands of them."""
 SENDERS_MAX: Final = 3
 """Processes at once; each takes about 55 MB for a second."""
 FAILING_MAX: Final = 1
@@ -70,6 +73,7 @@ class Notifier:
         board: Gets what fails.
         city: Gives the newest snapshot of the inventory.
         public_url: Address of the console, for links.
+        is_demo: Whether the data may be simulated; then each message says so.
         clock: UTC.
         publish: Takes which recipients fail, when it has changed.
         launch: Starts a process that sends.
@@ -84,6 +88,8 @@ class Notifier:
         board: NotificationBoard,
         city: Callable[[], City],
         public_url: str,
+        *,
+        is_demo: bool,
         clock: Callable[[], datetime],
         publish: Callable[[RecipientProblems], None],
         launch: Callable[[SendRequest], Sender] = SenderProcess,
@@ -95,6 +101,7 @@ class Notifier:
         self._board = board
         self._city = city
         self._public_url = public_url
+        self._is_demo = is_demo
         self._clock = clock
         self._publish = publish
         self._launch = launch
@@ -103,6 +110,7 @@ class Notifier:
         self._backoffs: dict[str, Backoff] = defaultdict(lambda: Backoff(RETRY_MIN_S, RETRY_MAX_S, sure_share=0.5))
         self._retry_at_s: dict[str, float] = {}
         self._published: RecipientProblems | None = None
+        self._remind_at_s = self._held_at_s = 0.0
 
     @property
     def is_sending(self) -> bool:
@@ -116,7 +124,7 @@ class Notifier:
             self._record_ended()
             if recipients is not None:
                 self._feed.take_history(recipients)
-                self._feed.remind(recipients, self._monotonic())
+                self._remind(recipients)
                 self._send(recipients)
             self._show(recipients or {})
         except RetryLaterError as exc:
@@ -175,10 +183,19 @@ class Notifier:
         self._retry_at_s[name] = self._monotonic() + wait_s
         return timedelta(seconds=wait_s)
 
+    def _remind(self, recipients: Recipients) -> None:
+        if self._monotonic() >= self._remind_at_s:
+            self._feed.remind(recipients, self._monotonic())
+            self._remind_at_s = self._monotonic() + REMIND_EVERY_S
+
     def _send(self, recipients: Recipients) -> None:
         now, zone = self._clock(), self._city().time_zone
-        waiting = [entry for entry in self._deliveries.waiting() if entry.recipient not in self._flights]
-        metrics.WAITING.set(len(waiting))
+        resting = [name for name, until_s in self._retry_at_s.items() if self._monotonic() < until_s]
+        with_held = self._monotonic() >= self._held_at_s
+        waiting = self._deliveries.waiting([*self._flights, *resting], with_held=with_held)
+        if with_held:
+            self._held_at_s = self._monotonic() + HELD_EVERY_S
+            metrics.WAITING.set(len(waiting))
         due: dict[str, list[Waiting]] = defaultdict(list)
         held, skipped = [], []
         for entry in waiting:
@@ -187,7 +204,7 @@ class Notifier:
                 skipped.append(entry.id)
             elif verdict == "hold" and entry.state != "held":
                 held.append(entry.id)
-            elif verdict == "send" and is_due(entry, now):
+            elif verdict == "send":
                 due[entry.recipient].append(entry)
         self._deliveries.settle(held, skipped)
         if due:
@@ -198,18 +215,15 @@ class Notifier:
 
     def _may_start(self, name: str) -> bool:
         failing = sum(1 for other in self._flights if self._backoffs[other].failures)
-        return (
-            len(self._flights) < SENDERS_MAX
-            and self._monotonic() >= self._retry_at_s.get(name, 0.0)
-            and (not self._backoffs[name].failures or failing < FAILING_MAX)
-        )
+        return len(self._flights) < SENDERS_MAX and (not self._backoffs[name].failures or failing < FAILING_MAX)
 
     def _start(self, recipient: Recipient, due: list[Waiting], sent_at: Sequence[datetime], now: datetime) -> None:
         group = next_message(recipient, due, sent_at, now)
         key = self._deliveries.claim([entry.id for entry in group]) if group else ""
         if key:
             message = message_of(group, recipient.language, self._city(), self._public_url)
-            request = SendRequest(recipient.url.get_secret_value(), message.title, message.body, key)
+            title = mark_simulated(message.title, recipient.language) if self._is_demo else message.title
+            request = SendRequest(recipient.url.get_secret_value(), title, message.body, key)
             self._flights[recipient.name] = Flight(key, self._launch(request))
 
     def _show(self, recipients: Recipients) -> None:

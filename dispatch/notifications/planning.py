@@ -45,7 +45,6 @@ class Waiting(msgspec.Struct, frozen=True):
     created_at: datetime
     attempts: int
     message: str
-    next_at: datetime | None
     alarm: Alarm
 
 
@@ -116,11 +115,6 @@ def judge(waiting: Waiting, recipient: Recipient | None, now: datetime, zone: Zo
 def _is_over(waiting: Waiting) -> bool:
     """Whether what was held has ended: nobody is to get up for it in the morning."""
     return waiting.state == "held" and waiting.alarm.cleared_at is not None
-
-
-def is_due(waiting: Waiting, now: datetime) -> bool:
-    """Whether the time of the next attempt has come."""
-    return waiting.next_at is None or not now < waiting.next_at <= now + RETRY_MAX
 
 
 def is_given_up(created_at: datetime, attempts: int, now: datetime) -> bool:

@@ -162,7 +162,8 @@ class RecipientsFile:
                 self.problem = str(exc)
                 log.warning("notifications.file_wrong", reason=self.problem)
             else:
-                log.info("notifications.recipients", names=sorted(self._recipients))
+                if self._recipients:
+                    log.info("notifications.recipients", names=sorted(self._recipients))
         return self._recipients
 
     def _stamp_now(self) -> object:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from typing import cast
 
 
 class MailServer(socketserver.ThreadingTCPServer):
@@ -28,7 +27,7 @@ class MailServer(socketserver.ThreadingTCPServer):
     @property
     def port(self) -> int:
         """Its port."""
-        return cast("int", self.server_address[1])
+        return self.server_address[1]
 
     @property
     def url(self) -> str:
@@ -51,7 +50,7 @@ class _Session(socketserver.StreamRequestHandler):
             elif verb == b"DATA":
                 self._say("354 go on")
                 content = b"".join(iter(self.rfile.readline, b".\r\n"))
-                self.server.mails.append(cast("EmailMessage", message_from_bytes(content, policy=policy.default)))
+                self.server.mails.append(message_from_bytes(content, policy=policy.default))
                 if self.server.drops_after_data:
                     return
                 self._say("250 taken")

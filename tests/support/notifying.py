@@ -22,7 +22,7 @@ from dispatch.notifications.deliveries import Deliveries
 from dispatch.notifications.notifier import Notifier
 from dispatch.notifications.recipients import FILE_NAME, RecipientsFile
 from dispatch.notifications.sender_process import SenderProcess
-from tests.chaos.moments import wrap_with_death
+from tests.chaos.deaths import wrap_with_death
 
 PLACES: Final[dict[str, tuple[Any, str, bool]]] = {
     "before the cursor moves": (feed, "_move_cursor", False),
@@ -59,8 +59,9 @@ def main() -> None:
         NotificationBoard(),
         lambda: city,
         "https://kota.example",
-        clock,
-        lambda _: None,
+        is_demo=False,
+        clock=clock,
+        publish=lambda _: None,
     ).keep_looking(stop, lambda: None)
     database.close()
 

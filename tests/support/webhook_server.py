@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, cast
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class WebhookServer(ThreadingHTTPServer):
     @property
     def port(self) -> int:
         """Its port."""
-        return cast("int", self.server_address[1])
+        return self.server_address[1]
 
     def url(self, path: str = "hook", secret: str = "kata-sandi-rahasia") -> str:  # noqa: S107 - of a server that lives for a test
         """Its address in the notation of apprise."""

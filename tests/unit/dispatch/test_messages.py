@@ -37,7 +37,7 @@ def entry(kind: AlarmKind = "overflowing", number: int = 1, row: NotificationKin
         | {"since": NOW, "raised_at": NOW}
         | fields
     )
-    return Waiting(number, "dinas", row, "pending", NOW, 0, "", None, alarm)
+    return Waiting(number, "dinas", row, "pending", NOW, 0, "", alarm)
 
 
 def test_a_message_says_what_where_since_when_and_what_to_do() -> None:

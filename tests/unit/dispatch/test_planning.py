@@ -19,7 +19,6 @@ from dispatch.notifications.planning import (
     GIVE_UP_AFTER,
     NotificationKind,
     Waiting,
-    is_due,
     is_escalation_wanted,
     is_given_up,
     is_reachable,
@@ -57,7 +56,6 @@ def waiting(id_: int = 1, kind: NotificationKind = "raised", about: Alarm | None
         "created_at": NOW,
         "attempts": 0,
         "message": "",
-        "next_at": None,
     }
     return Waiting(**{**values, "id": id_, "kind": kind, "alarm": about or alarm(id=id_), **fields})
 
@@ -192,12 +190,6 @@ def test_a_message_that_may_have_arrived_is_sent_again_as_it_was() -> None:
     again = [waiting(number, message="k1", attempts=1) for number in (1, 2)]
     assert next_message(recipient(), [*again, waiting(3, attempts=2)], (), NOW) == tuple(again)
     assert [entry.id for entry in next_message(recipient(), [*again, waiting(3)], (), NOW)] == [3], "the least tried"
-
-
-def test_a_wait_that_a_jump_of_the_clock_made_long_is_none() -> None:
-    assert not is_due(waiting(next_at=NOW + timedelta(minutes=5)), NOW)
-    assert is_due(waiting(next_at=NOW), NOW)
-    assert is_due(waiting(next_at=NOW + timedelta(days=1)), NOW)
 
 
 def test_giving_up_takes_time_and_attempts() -> None:
