@@ -41,7 +41,7 @@ def message_of(waiting: Sequence[Waiting], lang: Lang, city: City, public_url: s
     entries = list(reversed(by_alarm.values()))
     if len(entries) == 1:
         return _single(entries[0], lang, city, public_url)
-    return _digest([entry.alarm for entry in entries], lang, city, public_url)
+    return _digest(entries, lang, city, public_url)
 
 
 def mark_simulated(title: str, lang: Lang) -> str:
@@ -75,22 +75,29 @@ def _single(entry: Waiting, lang: Lang, city: City, public_url: str) -> Message:
     return Message(title, "\n".join([*lines, f"{public_url}/alarm/{alarm.id}"]))
 
 
-def _digest(alarms: Sequence[Alarm], lang: Lang, city: City, public_url: str) -> Message:
+def _digest(entries: Sequence[Waiting], lang: Lang, city: City, public_url: str) -> Message:
     text = NOTIFICATION_TEXTS.text
-    count = NOTIFICATION_TEXTS.plural("alarms", lang, len(alarms))
-    kinds = Counter(alarm.kind for alarm in alarms).most_common()
-    lines = [f"{text(f'kind_{kind}', lang)}: {number}" for kind, number in kinds[:KINDS_SHOWN]]
+    count = NOTIFICATION_TEXTS.plural("alarms", lang, len(entries))
+    kinds = Counter(_group(entry, lang) for entry in entries).most_common()
+    lines = [f"{group}: {number}" for group, number in kinds[:KINDS_SHOWN]]
     rest = sum(number for _, number in kinds[KINDS_SHOWN:])
     lines += [NOTIFICATION_TEXTS.plural("more", lang, rest)] if rest else []
     lines.append("")
-    for alarm in alarms[:PLACES_SHOWN]:
-        where = _where(city, alarm) or text("platform", lang)
-        since = _time(alarm.since, city.time_zone)
-        lines.append(f"- {text(f'kind_{alarm.kind}', lang)}: {where} ({since})")
-    left = len(alarms) - PLACES_SHOWN
+    for entry in entries[:PLACES_SHOWN]:
+        where = _where(city, entry.alarm) or text("platform", lang)
+        kind = "cleared" if entry.alarm.cleared_at else entry.kind
+        words = text(f"title_{kind}", lang, what=text(f"kind_{entry.alarm.kind}", lang), where=where)
+        lines.append(f"- {words} ({_time(entry.alarm.since, city.time_zone)})")
+    left = len(entries) - PLACES_SHOWN
     lines += [NOTIFICATION_TEXTS.plural("more", lang, left)] if left > 0 else []
-    title = f"[{text(f'priority_{alarms[0].priority}', lang)}] {text('digest', lang, city=city.name, alarms=count)}"
+    priority = text(f"priority_{entries[0].alarm.priority}", lang)
+    title = f"[{priority}] {text('digest', lang, city=city.name, alarms=count)}"
     return Message(title, "\n".join([*lines, f"{public_url}/alarms"]))
+
+
+def _group(entry: Waiting, lang: Lang) -> str:
+    """What a digest counts it as: what has ended together, all others by kind."""
+    return NOTIFICATION_TEXTS.text("ended" if entry.alarm.cleared_at else f"kind_{entry.alarm.kind}", lang)
 
 
 def _where(city: City, alarm: Alarm) -> str:

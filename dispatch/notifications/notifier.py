@@ -34,8 +34,8 @@ SENDING_EVERY_S: Final = 0.2
 REMIND_EVERY_S: Final = 5.0
 HELD_EVERY_S: Final = 10.0
 """Time between two looks at what is held: there may be thousands of them."""
-SENDERS_MAX: Final = 3
-"""Processes at once; each takes about 55 MB for a second."""
+SENDERS_MAX: Final = 2
+"""Processes at once; each takes about 40 MB for a second."""
 FAILING_MAX: Final = 1
 """Of them for recipients whose last attempt has failed: services that hang leave room for the others."""
 RETRY_MIN_S: Final = 5.0

@@ -1,6 +1,6 @@
 """The process that sends one message through `apprise`: reads a request from stdin, writes the result to stdout.
 
-It is a process of its own because `apprise` takes 50 MB and its services may hang. It tells nothing of an address: not
+It is a process of its own because `apprise` takes 40 MB and its services may hang. It tells nothing of an address: not
 in its result, and it has no log.
 """
 

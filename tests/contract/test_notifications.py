@@ -414,7 +414,7 @@ def test_a_jump_of_the_clock_gives_up_nothing(make_desk: MakeDesk) -> None:
 
 
 def test_services_that_hang_leave_room_for_the_others(make_desk: MakeDesk) -> None:
-    hanging = [recipient(f"h{number}") for number in range(4)]
+    hanging = [recipient(f"h{number}") for number in range(SENDERS_MAX + 1)]
     desk = make_desk(*hanging, recipient("z"))
     for entry in hanging:
         desk.post.results[entry.name] = None
@@ -447,6 +447,19 @@ def test_a_process_that_dies_with_a_message_on_its_way_leaves_it_to_the_next(mak
     first, second = desk.post.senders
     assert first.request.key == second.request.key
     assert desk.states() == [("dinas", "raised", "sent")]
+
+
+def test_a_process_that_stops_records_what_has_ended_and_ends_the_others(make_desk: MakeDesk) -> None:
+    desk = make_desk(recipient(), recipient("macet"))
+    desk.post.results.update({"dinas": None, "macet": None})
+    desk.happen("bin-0001")
+    desk.look()
+    done, hanging = sorted(desk.post.senders, key=lambda sender: sender.request.url)
+    done.answer = SendResult()
+    desk.notifier._monotonic = iter([0.0, 0.0, 99.0]).__next__
+    desk.notifier.stop()
+    assert (done.is_ended, hanging.is_ended) == (False, True)
+    assert sorted(desk.states()) == [("dinas", "raised", "sent"), ("macet", "raised", "pending")]
 
 
 def test_a_claim_of_a_clock_that_ran_ahead_ends(make_desk: MakeDesk) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -362,6 +363,11 @@ def test_a_recipient_is_listed_tested_and_its_failure_remembered(
     assert shown.splitlines()[0] == "dinas: json, dispatcher"
     assert shown.splitlines()[1].startswith("mati: json, dispatcher, fails since ")
     assert SECRET not in shown
+    listed = json.loads(kota("notify", "list", "--json")[1])
+    assert [(entry["name"], entry["service"], entry["reason"]) for entry in listed] == [
+        ("dinas", "json", ""),
+        ("mati", "json", "connection"),
+    ]
     webhook.status = 500
     assert kota("notify", "test", "dinas") == (1, "dinas: not delivered; json: the service has failed (500)\n")
     code, shown = kota("notify", "test", "nobody")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +21,7 @@ from dispatch.notifications.deliveries import RecipientState
 from dispatch.notifications.tables import notifications
 from dispatch.notifications.wire import SendResult
 from people.rights import Role
+from tests.support.brokers import ROOT
 from tests.support.pages import read_page
 from tests.unit.api.conftest import CITY, NOW, Stage
 
@@ -129,6 +132,12 @@ def test_status_names_who_fails_for_more_than_ten_minutes_and_a_wrong_file() -> 
         "1 recipient gets no notifications: dinas"
     ]
     assert problems(RecipientProblems(problem="x"))[0].endswith(": x")
+
+
+def test_the_server_does_not_load_apprise() -> None:
+    code = "import sys, api.service, dispatch.notifications.cli; print('apprise' in sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert shown == "False\n"
 
 
 def test_a_tested_recipient_that_works_again_is_no_problem_any_more(stage: Stage) -> None:

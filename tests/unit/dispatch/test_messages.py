@@ -96,6 +96,15 @@ def test_a_digest_counts_kinds_and_names_the_worst() -> None:
     assert len(message.body) < 1_500
 
 
+def test_a_digest_says_what_has_ended_and_what_nobody_acknowledges() -> None:
+    ended = entry("fire", 1, "cleared", state="cleared", cleared_at=NOW)
+    message = message_of([ended, entry("overflowing", 2, "reminder")], "en", CITY, URL)
+    assert "Ended: 1" in message.body
+    assert "Container full: 1" in message.body
+    assert "- Ended: Fire: bin-0451" in message.body
+    assert "- Reminder, not acknowledged: Container full: bin-0451" in message.body
+
+
 def test_an_alarm_is_once_in_a_digest() -> None:
     twice = [entry("fire", 1), msgspec.structs.replace(entry("fire", 1), id=9, kind="reminder")]
     assert message_of(twice, "en", CITY, URL).title.startswith("[CRITICAL] Fire: bin-0451")
