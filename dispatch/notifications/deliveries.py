@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, case, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, case, insert, or_, select, update
 
 from city.database.engine import Database, lock_until_end
 from dispatch.alarms.rules import PRIORITIES
@@ -85,18 +85,8 @@ class Deliveries:
             RetryLaterError: The database is away.
         """
         now, table = self._clock(), notifications.c
-        columns = [
-            table.id.label("row_id"),
-            table.recipient,
-            table.kind.label("row_kind"),
-            table.state.label("row_state"),
-            table.created_at,
-            table.attempts,
-            table.message,
-            *alarms.c,
-        ]
         query = (
-            select(*columns)
+            select(*_WAITING_COLUMNS)
             .join(alarms, alarms.c.id == table.alarm_id)
             .where(
                 table.state.in_(WAITING if with_held else ("pending", "failed")),
@@ -108,20 +98,7 @@ class Deliveries:
             .limit(WAITING_MAX)
         )
         with self._database.read() as connection:
-            rows = connection.execute(query).all()
-        return [
-            Waiting(
-                row.row_id,
-                row.recipient,
-                row.row_kind,
-                row.row_state,
-                row.created_at,
-                row.attempts,
-                row.message,
-                alarm_of(row, now),
-            )
-            for row in rows
-        ]
+            return [_waiting(row, now) for row in connection.execute(query)]
 
     def settle(self, held: Collection[int], skipped: Collection[int]) -> None:
         """Note what is held until its recipient may be reached, and what is not needed any more.
@@ -181,14 +158,7 @@ class Deliveries:
                 connection.execute(update(notifications).where(is_ours).values(**values))
             else:
                 rows = connection.execute(select(table.id, table.created_at, table.attempts).where(is_ours)).all()
-                given_up = [row.id for row in rows if is_given_up(row.created_at, row.attempts, now)]
-                values = {"failed_at": now, "lease_until": None, "reason": str(result)[:32]}
-                # What a service surely has not taken may go into another message, a digest for example.
-                values |= {"message": ""} if result.surely_not_taken else {}
-                tried_again = {**values, "state": "failed", "next_at": now + min(wait, RETRY_MAX)}
-                ended = {**values, "state": "given_up", "next_at": None}
-                _set(connection, [row.id for row in rows if row.id not in given_up], tried_again)
-                _set(connection, given_up, ended)
+                _record_failure(connection, rows, result, now, min(wait, RETRY_MAX))
             _note_attempt(connection, recipient, result, now)
 
     def note_attempt(self, recipient: str, result: SendResult) -> None:
@@ -250,6 +220,36 @@ class Deliveries:
 
 
 _STATE_FIELDS: Final = RecipientState.__struct_fields__
+_WAITING_COLUMNS: Final = (
+    notifications.c.id.label("row_id"),
+    notifications.c.recipient,
+    notifications.c.kind.label("row_kind"),
+    notifications.c.state.label("row_state"),
+    notifications.c.created_at,
+    notifications.c.attempts,
+    notifications.c.message,
+    *alarms.c,
+)
+
+
+def _waiting(row: Row[Any], now: datetime) -> Waiting:
+    own = row.row_id, row.recipient, row.row_kind, row.row_state, row.created_at, row.attempts, row.message
+    return Waiting(*own, alarm_of(row, now))
+
+
+def _record_failure(
+    connection: Connection, rows: Sequence[Any], result: SendResult, now: datetime, wait: timedelta
+) -> None:
+    given_up = [row.id for row in rows if is_given_up(row.created_at, row.attempts, now)]
+    values = {"failed_at": now, "lease_until": None, "reason": str(result)[:32]}
+    # What a service surely has not taken may go into another message, a digest for example.
+    values |= {"message": ""} if result.surely_not_taken else {}
+    _set(
+        connection,
+        [row.id for row in rows if row.id not in given_up],
+        {**values, "state": "failed", "next_at": now + wait},
+    )
+    _set(connection, given_up, {**values, "state": "given_up", "next_at": None})
 
 
 def _is_free(now: datetime) -> ColumnElement[bool]:
