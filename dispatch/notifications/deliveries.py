@@ -45,7 +45,7 @@ class Notification(msgspec.Struct, frozen=True):
     kind: NotificationKind
     state: NotificationState
     created_at: datetime
-    attempts: int
+    attempts: Annotated[int, msgspec.Meta(description="How many.")]
     next_at: datetime | None = None
     failed_at: datetime | None = None
     sent_at: datetime | None = None
@@ -124,9 +124,10 @@ class Deliveries:
         Raises:
             RetryLaterError: The database is away; nothing has changed.
         """
-        now, table = self._clock(), notifications.c
+        table = notifications.c
         with self._database.begin() as connection:
             lock_until_end(connection, _LOCK_NUMBER)
+            now = self._clock()
             query = select(table.id, table.message).where(table.id.in_(ids), table.state.in_(WAITING), _is_free(now))
             rows = connection.execute(query).all()
             if len(rows) != len(set(ids)):
@@ -253,9 +254,13 @@ def _record_failure(
 
 
 def _is_free(now: datetime) -> ColumnElement[bool]:
-    """Whether no process is sending a notification; a claim that ends later than any was made by a wrong clock."""
+    """Whether no process is sending a notification.
+
+    A claim that ends much later than any that is made now is of a clock that was wrong. The clock of the process that
+    made it may be ahead of ours a little.
+    """
     until = notifications.c.lease_until
-    return or_(until.is_(None), until <= now, until > now + LEASE)
+    return or_(until.is_(None), until <= now, until > now + 2 * LEASE)
 
 
 def _set(connection: Connection, ids: Collection[int], values: Mapping[str, object]) -> None:

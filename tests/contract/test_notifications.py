@@ -449,6 +449,18 @@ def test_a_process_that_dies_with_a_message_on_its_way_leaves_it_to_the_next(mak
     assert desk.states() == [("dinas", "raised", "sent")]
 
 
+@pytest.mark.parametrize("behind_s", [0.001, 1, 30])
+def test_a_process_whose_clock_is_behind_takes_no_claim_over(make_desk: MakeDesk, behind_s: float) -> None:
+    desk = make_desk()
+    desk.post.results["dinas"] = None
+    desk.happen("bin-0001")
+    desk.look()
+    (row,) = desk.all()
+    behind = Deliveries(desk.people.database, lambda: desk.clock() - timedelta(seconds=behind_s))
+    assert behind.waiting() == []
+    assert behind.claim([row.id]) == ""
+
+
 def test_a_process_that_stops_records_what_has_ended_and_ends_the_others(make_desk: MakeDesk) -> None:
     desk = make_desk(recipient(), recipient("macet"))
     desk.post.results.update({"dinas": None, "macet": None})
