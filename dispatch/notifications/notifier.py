@@ -40,6 +40,8 @@ FAILING_MAX: Final = 1
 """Of them for recipients whose last attempt has failed: services that hang leave room for the others."""
 RETRY_MIN_S: Final = 5.0
 RETRY_MAX_S: Final = 300.0
+SILENCE_FACTOR: Final = 4
+"""How much longer a message waits that may have arrived: each attempt may be one more message for people."""
 STOP_WITHIN_S: Final = 1.5
 DIGEST_WINDOW_MAX: Final = timedelta(days=1)
 
@@ -168,7 +170,7 @@ class Notifier:
             del self._flights[name]
 
     def _wait_after(self, name: str, result: SendResult) -> timedelta:
-        """Count an attempt; how long the recipient is left alone."""
+        """Count an attempt; how long this message waits. The recipient's other messages may wait less."""
         if result.sent:
             metrics.SENT.labels(name).inc()
             if self._backoffs[name].failures:
@@ -181,7 +183,7 @@ class Notifier:
             log.warning("notifications.failed", recipient=name, reason=str(result))
         wait_s = min(self._backoffs[name].next_s(result.retry_after_s), RETRY_MAX.total_seconds())
         self._retry_at_s[name] = self._monotonic() + wait_s
-        return timedelta(seconds=wait_s)
+        return timedelta(seconds=wait_s * SILENCE_FACTOR if result.is_silence else wait_s)
 
     def _remind(self, recipients: Recipients) -> None:
         if self._monotonic() >= self._remind_at_s:

@@ -23,6 +23,7 @@ from dispatch.notifications.wire import FailureReason, SendRequest, SendResult
 
 ENDS_AFTER_S: Final = 25
 """It ends itself by then, also when nobody waits for it any more; the server ends it before."""
+READ_TIMEOUT_S: Final = 12.0
 RETRY_AFTER_MAX_S: Final = 3_600.0
 _SOON: Final = (408, 425, 429)
 
@@ -87,6 +88,8 @@ def _send(request: SendRequest) -> SendResult:
     if request.check:
         return SendResult()
     observed.error = None
+    # By itself it waits 4 s for an answer; a service that takes longer would get each message again and again.
+    service.socket_read_timeout = max(service.socket_read_timeout, READ_TIMEOUT_S)
     _watch_responses(observed)
     _add_key(service, request.key)
     sent = service.notify(request.body, title=request.title, body_format=apprise.NotifyFormat.TEXT)

@@ -56,6 +56,11 @@ class SendResult(msgspec.Struct, frozen=True):
         return not self.reason
 
     @property
+    def is_silence(self) -> bool:
+        """Whether the service has said nothing: it may have the message, or hang for hours."""
+        return self.reason in ("timeout", "ended")
+
+    @property
     def surely_not_taken(self) -> bool:
         """Whether the service surely has not taken it; after a silence it may have."""
         return self.reason in _NOT_TAKEN

@@ -360,9 +360,15 @@ def test_a_service_that_may_have_it_gets_it_again_under_the_same_key(make_desk: 
     desk.post.results["dinas"] = SendResult("timeout")
     desk.happen("bin-0001")
     desk.look()
+    (row,) = desk.all()
+    assert row.next_at is not None
+    assert row.next_at >= NOW + timedelta(seconds=10), "it may have arrived: another attempt has time"
     desk.post.results.clear()
+    desk.happen("bin-0002")
+    desk.look(after_s=6)
+    assert "bin-0002" in desk.post.titles()[-1], "other alarms do not wait for it"
     desk.look(after_s=200)
-    first, second = desk.post.senders
+    first, _, second = desk.post.senders
     assert first.request.key == second.request.key != ""
 
 
