@@ -112,7 +112,11 @@ def _check_alarms(settings: Settings) -> Finding:
 
 
 def _check_notifications(settings: Settings) -> Finding:
-    detail = importlib.import_module("dispatch.notifications.cli").check(settings, whole_city(settings))
+    try:
+        city = whole_city(settings)
+    except ConfigError:
+        return Finding("notifications", ok=False, detail="not checked: the inventory is wrong")
+    detail = importlib.import_module("dispatch.notifications.check").check(settings, city)
     return Finding("notifications", ok=True, detail=detail)
 
 

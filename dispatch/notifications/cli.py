@@ -8,8 +8,6 @@ import sys
 from collections.abc import Mapping
 from contextlib import closing
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Final
 
 import msgspec
 
@@ -19,24 +17,12 @@ from city.inventory.model import City
 from city.runtime.options import add_settings, settings_from
 from city.runtime.service import whole_city
 from city.runtime.settings import Settings
+from dispatch.notifications.check import describe_failure, recipients_path
 from dispatch.notifications.deliveries import Deliveries, RecipientState
 from dispatch.notifications.messages import test_message
 from dispatch.notifications.recipients import FILE_NAME, Recipient, Recipients, load_recipients
 from dispatch.notifications.sender_process import SenderProcess
-from dispatch.notifications.wire import FailureReason, SendRequest, SendResult
-
-_WORDS: Final[Mapping[FailureReason, str]] = {
-    "connection": "nobody answers at its address",
-    "certificate": "TLS failed: the certificate is not accepted",
-    "timeout": "no answer in time; the message may have arrived",
-    "refused": "the service refuses the message or the account",
-    "busy": "the service asks to come later",
-    "server": "the service has failed",
-    "address": "apprise does not understand the address",
-    "not_installed": "apprise is not installed here",
-    "ended": "the connection or the process ended; the message may have arrived",
-    "undelivered": "the service has not taken it",
-}
+from dispatch.notifications.wire import SendRequest
 
 
 class ListedRecipient(msgspec.Struct, frozen=True):
@@ -70,38 +56,6 @@ def run(argv: list[str]) -> int:
     if recipient is None:
         raise ConfigError(f"there is no recipient {args.name!r}; there are: {', '.join(recipients) or 'none'}")
     return _test(settings, city, recipient, as_json=args.json)
-
-
-def recipients_path(settings: Settings) -> Path:
-    """The file of recipients: among the service's own secrets, else in the data folder."""
-    return (settings.secrets_folder or settings.data) / FILE_NAME
-
-
-def check(settings: Settings, city: City) -> str:
-    """What is to be said of the file, for `kota check`.
-
-    Raises:
-        ConfigError: It is wrong, or `apprise` does not understand an address.
-    """
-    recipients = load_recipients(recipients_path(settings), city)
-    # One after the other: each process takes 40 MB.
-    results = {
-        name: SenderProcess(SendRequest(recipient.url.get_secret_value(), check=True)).wait()
-        for name, recipient in recipients.items()
-    }
-    wrong = [
-        f"{FILE_NAME} [{name}]: url: {_words(recipients[name], result)}"
-        for name, result in results.items()
-        if not result.sent
-    ]
-    if wrong:
-        raise ConfigError("\n".join(wrong))
-    return f"{len(recipients)} recipients, each address is understood" if recipients else "no recipients"
-
-
-def _words(recipient: Recipient, result: SendResult) -> str:
-    code = f" ({result.status})" if result.status else ""
-    return f"{recipient.scheme}: {_WORDS.get(result.reason, result.reason)}{code}"
 
 
 def _list(settings: Settings, recipients: Recipients, *, as_json: bool) -> int:
@@ -140,7 +94,7 @@ def _test(settings: Settings, city: City, recipient: Recipient, *, as_json: bool
     elif result.sent:
         print(f"{recipient.name}: {recipient.scheme} has taken the message")
     else:
-        print(f"{recipient.name}: not delivered; {_words(recipient, result)}", file=sys.stderr)
+        print(f"{recipient.name}: not delivered; {describe_failure(recipient, result)}", file=sys.stderr)
     return 0 if result.sent else 1
 
 

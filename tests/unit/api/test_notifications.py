@@ -134,10 +134,18 @@ def test_status_names_who_fails_for_more_than_ten_minutes_and_a_wrong_file() -> 
     assert problems(RecipientProblems(problem="x"))[0].endswith(": x")
 
 
-def test_the_server_does_not_load_apprise() -> None:
-    code = "import sys, api.service, dispatch.notifications.cli; print('apprise' in sys.modules)"
+@pytest.mark.parametrize(
+    ("modules", "libraries"),
+    [
+        ("api.service, dispatch.notifications.cli", "'apprise',"),
+        ("city.cli.check, dispatch.notifications.check", "'apprise', 'sqlalchemy'"),
+    ],
+    ids=["server", "kota check, also of an edge device"],
+)
+def test_libraries_are_loaded_only_where_they_are_needed(modules: str, libraries: str) -> None:
+    code = f"import sys, {modules}; print([name for name in ({libraries}) if name in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert shown == "False\n"
+    assert shown == "[]\n"
 
 
 def test_a_tested_recipient_that_works_again_is_no_problem_any_more(stage: Stage) -> None:
