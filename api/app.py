@@ -16,6 +16,7 @@ from api.routes import grafana as grafana_routes
 from api.routes import map as map_routes
 from api.routes import messages as message_routes
 from api.routes import new_devices as new_device_routes
+from api.routes import notifications as notification_routes
 from api.routes import passkeys as passkey_routes
 from api.routes import people as people_routes
 from api.routes import profile_drafts, stream
@@ -43,6 +44,7 @@ def create_app(context: ApiContext) -> FastAPI:
     for part in (
         routes,
         alarm_routes,
+        notification_routes,
         case_routes,
         evidence_routes,
         report_routes,

@@ -17,6 +17,8 @@ from city.runtime.passwords import Passwords
 from city.runtime.secrets import Secrets
 from dispatch.alarms.service import Alarms
 from dispatch.alarms.watcher import AlarmBoard
+from dispatch.notifications.board import NotificationBoard
+from dispatch.notifications.deliveries import Deliveries
 from ingest.decoding.dry_run import DryRunResult
 from ingest.decoding.formats.port import CodecRunner
 from ingest.store.parked.dead_letters import DeadLetterQueue
@@ -40,7 +42,8 @@ class ApiContext:
     that the services share. `demo` marks data as simulated. `quota` counts what gateways send, `codecs` runs payload
     codecs. `people` knows who asks, and `open_id` signs in at a provider, if there is one, which returns to
     `public_url`; passkeys belong to that address. `grafana` signs people in to Grafana.
-    `alarms` are the alarms of the city, and `alarm_board` has those that need attention. With `is_open` every user of
+    `alarms` are the alarms of the city, and `alarm_board` has those that need attention. `deliveries` are
+    the notifications about them, and `notification_board` has what fails of these. With `is_open` every user of
     this machine may do what a supervisor may.
     """
 
@@ -53,6 +56,8 @@ class ApiContext:
     people: People
     alarms: Alarms
     alarm_board: AlarmBoard
+    deliveries: Deliveries
+    notification_board: NotificationBoard
     open_id: OpenIdSignIn | None
     grafana: GrafanaSignIn
     gateways: Gateways

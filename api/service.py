@@ -19,10 +19,17 @@ from city.runtime.gateways import Gateways
 from city.runtime.password_changes import PasswordChanges
 from city.runtime.passwords import Passwords
 from city.runtime.ports import PortTakenError, is_loopback
+from city.runtime.recipient_problems import write_recipient_problems
 from city.runtime.service import Runtime, city_folder
 from dispatch.alarms.rules import load_rules
 from dispatch.alarms.service import Alarms
 from dispatch.alarms.watcher import AlarmBoard, AlarmWatcher
+from dispatch.notifications.board import NotificationBoard
+from dispatch.notifications.deliveries import Deliveries
+from dispatch.notifications.feed import NotificationFeed
+from dispatch.notifications.notifier import Notifier
+from dispatch.notifications.recipients import FILE_NAME as NOTIFICATIONS_FILE
+from dispatch.notifications.recipients import RecipientsFile
 from ingest.codecs.runner import IsolatedCodecRunner
 from ingest.decoding.dry_run import DryRunResult, dry_run
 from ingest.pipeline.http_intake import accept
@@ -78,6 +85,8 @@ def serve(runtime: Runtime) -> None:
         people=people,
         alarms=Alarms(people.database, people.audit, clock),
         alarm_board=board,
+        deliveries=Deliveries(people.database, clock),
+        notification_board=NotificationBoard(),
         open_id=people.open_id(settings.secrets_folder or settings.data),
         grafana=GrafanaSignIn(runtime.secrets.grafana_seed(), public_url, settings.grafana_public_url),
         gateways=Gateways(settings.data),
@@ -97,6 +106,22 @@ def serve(runtime: Runtime) -> None:
         clock=clock,
         codecs=codecs,
     )
+    file = RecipientsFile((settings.secrets_folder or settings.data) / NOTIFICATIONS_FILE, lambda: runtime.city)
+    notifier = Notifier(
+        file,
+        NotificationFeed(people.database, rules, clock),
+        context.deliveries,
+        context.notification_board,
+        lambda: runtime.city,
+        context.public_url,
+        is_demo=settings.demo,
+        clock=clock,
+        publish=partial(write_recipient_problems, settings.data),
+    )
+    notifying = runtime.thread(
+        "api-notifications",
+        lambda: notifier.keep_looking(runtime.stop, lambda: runtime.beat("api-notifications")),
+    )
     watcher = AlarmWatcher(context.alarms, board, rules, partial(observe, context), clock)
     kept = timedelta(days=settings.event_days)
     watching = runtime.thread(
@@ -113,5 +138,6 @@ def serve(runtime: Runtime) -> None:
     server.should_exit = True
     thread.join(GRACE_S + 1)
     watching.join(GRACE_S + 1)
+    notifying.join(GRACE_S + 1)
     journal.close()
     people.close()

@@ -77,7 +77,7 @@ HEAD_NAME: Final = "audit.head"
 DETAIL_MAX_BYTES: Final = 4_000
 OBJECT_MAX: Final = 160
 PAGE_MAX: Final = 500
-_LOCK_NUMBER: Final = 0x41554449
+LOCK_NUMBER: Final = 0x41554449
 _BLOCK: Final = 1_000
 
 
@@ -140,7 +140,7 @@ class AuditLog:
     def transaction(self) -> Iterator[Connection]:
         """A transaction to which entries are added, one at a time; the head is noted once it is committed."""
         with self._database.begin() as connection:
-            lock_until_end(connection, _LOCK_NUMBER)
+            lock_until_end(connection, LOCK_NUMBER)
             self._publish_key()
             yield connection
             last = _last(connection)

@@ -24,7 +24,7 @@ def observe(context: ApiContext, rules: Rules, raised: Collection[Key], now: dat
         RetryLaterError: The store does not answer.
     """
     query = EventQuery(now - MISUSE_LASTS, now + _AHEAD, kind="ap", types=MISUSE_TYPES)
-    return conditions_of(
+    conditions = conditions_of(
         context.city,
         device_states(context),
         each_event(context.reader, query),
@@ -34,3 +34,4 @@ def observe(context: ApiContext, rules: Rules, raised: Collection[Key], now: dat
         raised,
         now,
     )
+    return conditions + context.notification_board.conditions(rules)

@@ -19,6 +19,7 @@ from api.http.routing import ApiRoute
 from dispatch.alarms.errors import AlarmError, AlarmRefusal
 from dispatch.alarms.rules import AlarmKind
 from dispatch.alarms.service import PAGE_MAX, TEXT_MAX, Alarm, AlarmEntry, AlarmFilter, AlarmState
+from dispatch.notifications.deliveries import Notification
 
 router = APIRouter(prefix="/api/v1/alarms", tags=["alarms"], route_class=ApiRoute)
 
@@ -42,10 +43,11 @@ class ListedAlarmsResponse(msgspec.Struct, frozen=True):
 
 
 class AlarmDetailResponse(msgspec.Struct, frozen=True):
-    """One alarm, and what happened to it, oldest first."""
+    """One alarm, what happened to it, and who was told of it, oldest first."""
 
     alarm: Alarm
     history: list[AlarmEntry]
+    deliveries: list[Notification]
 
 
 class AcknowledgedResponse(msgspec.Struct, frozen=True):
@@ -161,9 +163,10 @@ def _require_place(request: Request, id_: int) -> None:
 
 
 def _detail(request: Request, id_: int) -> AlarmDetailResponse:
-    alarms = context_of(request).alarms
+    context = context_of(request)
     with _refusals():
-        return AlarmDetailResponse(alarms.get(id_), alarms.history(id_))
+        alarm = context.alarms.get(id_)
+    return AlarmDetailResponse(alarm, context.alarms.history(id_), context.deliveries.of_alarm(id_))
 
 
 @contextmanager

@@ -112,6 +112,15 @@ def _check_alarms(settings: Settings) -> Finding:
     return Finding("alarms", ok=True, detail=f"rules of {len(rules)} kinds can be read")
 
 
+def _check_notifications(settings: Settings) -> Finding:
+    try:
+        city = whole_city(settings)
+    except ConfigError:
+        return Finding("notifications", ok=False, detail="not checked: the inventory is wrong")
+    detail = importlib.import_module("dispatch.notifications.check").check(settings, city)
+    return Finding("notifications", ok=True, detail=detail)
+
+
 def _check_saved_profiles(settings: Settings) -> Finding:
     """Profiles saved in the data folder; a wrong one costs itself, and the devices that use it."""
     own, codecs = load_city(city_folder(settings.city)).profiles, whole_city(settings).codecs
@@ -238,6 +247,7 @@ def _existing(path: Path) -> Path:
 
 _CONFIGURATION: Final = {
     "alarms": _check_alarms,
+    "notifications": _check_notifications,
     "settings": _check_variables,
     "inventory": _check_inventory,
     "saved codecs": _check_saved_codecs,

@@ -131,6 +131,11 @@ VERBS: Final[dict[str, Verb]] = {
         "watch cameras, score the detector over clips, or install a model",
         "kota vision score clips/ --out alarms.json",
     ),
+    "notify": Verb(
+        "dispatch.notifications.cli",
+        "recipients of notifications: list, or send a test: test NAME (--json)",
+        "kota notify test dispatch",
+    ),
     "evidence": Verb(
         "vision.evidence.cli",
         "check, export or delete evidence of dumping, or say who saw it (verify, accesses, export)",

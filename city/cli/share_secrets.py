@@ -3,7 +3,7 @@
 | service | secrets | passwords that it only compares |
 |---|---|---|
 | `ingest` | its user at the broker, journal, pseudonyms, its account at InfluxDB | - |
-| `api` | audit, custody log, journal, Grafana, its account at InfluxDB, `openid*` | of devices, third-party servers |
+| `api` | audit, custody log, journal, Grafana, its account at InfluxDB, `API_FILES` | of devices, third-party servers |
 | `vision` | custody log, users of the watched cameras at the broker | - |
 | `simulator` | its user at the broker (a demo) | - |
 | `grafana-keys-setup` | Grafana's tokens, of which it writes the public key | - |
@@ -39,8 +39,9 @@ from city.runtime.service_secrets import FILE_NAME, SecretsFile, verifier_of
 from city.runtime.settings import Settings
 from city.storage.atomic_files import replace_file
 
-OPENID_FILES: Final = "openid*"
-"""What the sign-in by OpenID Connect needs (`docs/people.md`): settings, key, certificates."""
+API_FILES: Final = ("openid*", "notifications.toml")
+"""What the API needs of the operator's files: for the sign-in by OpenID Connect (`docs/people.md`) settings, key and
+certificates, and the recipients of notifications (`docs/alarms.md`)."""
 
 
 def share_secrets(settings: Settings) -> list[Path]:
@@ -59,7 +60,7 @@ def share_secrets(settings: Settings) -> list[Path]:
             path = data / SECRETS_FOLDER / file.service / FILE_NAME
             path.parent.mkdir(mode=0o700, exist_ok=True)
             written += [path] * replace_file(path, msgspec.json.encode(file))
-        return written + _copy_openid(data)
+        return written + _copy_api_files(data)
     except OSError as exc:
         raise StorageError(f"{data}: {exc.strerror or exc}") from exc
 
@@ -87,11 +88,12 @@ def _verifiers(settings: Settings, city: City, secrets: Secrets) -> Iterable[tup
         yield gateway_label(gateway.name, gateway.nonce), verifier_of(password)
 
 
-def _copy_openid(data: Path) -> list[Path]:
-    """Copy the operator's files for OpenID Connect to the API's secrets; those that are gone are deleted there."""
+def _copy_api_files(data: Path) -> list[Path]:
+    """Copy the operator's files for the API to its secrets; those that are gone are deleted there."""
     folder = data / SECRETS_FOLDER / "api"
-    contents: Mapping[str, bytes] = {path.name: path.read_bytes() for path in sorted(data.glob(OPENID_FILES))}
-    for path in folder.glob(OPENID_FILES):
+    paths = [path for pattern in API_FILES for path in sorted(data.glob(pattern))]
+    contents: Mapping[str, bytes] = {path.name: path.read_bytes() for path in paths}
+    for path in [path for pattern in API_FILES for path in folder.glob(pattern)]:
         if path.name not in contents:
             path.unlink()
     return [folder / name for name, content in contents.items() if replace_file(folder / name, content)]

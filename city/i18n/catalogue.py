@@ -137,10 +137,13 @@ CONSOLE_TEXTS: Final = Catalogue("console")
 DASHBOARD_TEXTS: Final = Catalogue("dashboards")
 """Grafana's dashboards and alert rules."""
 
+NOTIFICATION_TEXTS: Final = Catalogue("notifications")
+"""Messages about alarms that leave the city."""
+
 REPORT_TEXTS: Final = Catalogue("report")
 """The report on a case, the README of its archive, and entries of the custody log."""
 
 STATUS_TEXTS: Final = Catalogue("status")
 """`kota status`, and the problems that other places show."""
 
-CATALOGUES: Final = (API_TEXTS, CONSOLE_TEXTS, DASHBOARD_TEXTS, REPORT_TEXTS, STATUS_TEXTS)
+CATALOGUES: Final = (API_TEXTS, CONSOLE_TEXTS, DASHBOARD_TEXTS, NOTIFICATION_TEXTS, REPORT_TEXTS, STATUS_TEXTS)

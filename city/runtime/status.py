@@ -23,12 +23,15 @@ from city.i18n.catalogue import STATUS_TEXTS, Lang
 from city.runtime.blind_cameras import RaisedBlind, read_blind_cameras
 from city.runtime.detector_state import DetectorState, read_detector_state
 from city.runtime.heartbeats import PartHeartbeat, heartbeat_path, read_heartbeat
+from city.runtime.recipient_problems import RecipientProblems, read_recipient_problems
 from city.storage.folder_lock import in_use
 
 FRESH_S: Final = 30.0
 """A report older than this says nothing about now."""
 NAMES_MAX: Final = 5
 """Things that a problem names; of more it says the number."""
+NOTIFICATIONS_FAIL_FOR: Final = timedelta(minutes=10)
+"""Time from which on a recipient that fails is a problem."""
 DISK_LOW_BYTES: Final = 512 << 20
 ASK_WITHIN_S: Final = 1.0
 BROKER_FULL: Final = 0.9
@@ -119,6 +122,7 @@ class CityStatus(msgspec.Struct, frozen=True):
     broker: BrokerHealth | None = None
     detector: DetectorState | None = None
     blind_cameras: Mapping[str, RaisedBlind] = {}
+    recipients: RecipientProblems | None = None
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -184,6 +188,7 @@ def problems_of(status: CityStatus, now: datetime) -> list[Problem]:
         problems.append(Problem("bad_messages", {name: alarm.get(name, "?") for name in ("subject", "bad", "of")}))
     problems += broker_problems(status.broker, now)
     problems += _camera_problems(status)
+    problems += _recipient_problems(status.recipients, now)
     if status.disk_free_bytes is not None and status.disk_free_bytes < DISK_LOW_BYTES:
         problems.append(Problem("disk_low", {"free_mb": status.disk_free_bytes >> 20}))
     return problems
@@ -194,9 +199,24 @@ def _camera_problems(status: CityStatus) -> list[Problem]:
     if status.detector and status.detector.reason:
         problems.append(Problem("model_unusable", {"model": status.detector.model, "reason": status.detector.reason}))
     if status.blind_cameras:
-        names = ", ".join([*list(status.blind_cameras)[:NAMES_MAX], *["..."] * (len(status.blind_cameras) > NAMES_MAX)])
+        names = _first(list(status.blind_cameras))
         problems.append(Problem("blind_cameras", {"count": len(status.blind_cameras), "names": names}))
     return problems
+
+
+def _recipient_problems(state: RecipientProblems | None, now: datetime) -> list[Problem]:
+    """Recipients that have got no notification for a time, and a file of recipients that cannot be read."""
+    if state is None:
+        return []
+    problems = [Problem("notifications_wrong", {"reason": state.problem})] if state.problem else []
+    names = sorted(name for name, since in state.failing.items() if now - since > NOTIFICATIONS_FAIL_FOR)
+    if names:
+        problems.append(Problem("notifications_failing", {"count": len(names), "names": _first(names)}))
+    return problems
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join([*names[:NAMES_MAX], *["..."] * (len(names) > NAMES_MAX)])
 
 
 def broker_problems(broker: BrokerHealth | None, now: datetime) -> list[Problem]:
@@ -242,6 +262,7 @@ def read_status(
         broker=read_health(data),
         detector=read_detector_state(data),
         blind_cameras=read_blind_cameras(data),
+        recipients=read_recipient_problems(data),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal, get_args
 import msgspec
 
 from city.errors import ConfigError
+from people.rights import Role
 
 AlarmKind = Literal[
     "fire",
@@ -28,6 +29,7 @@ AlarmKind = Literal[
     "site_down",
     "ingest_behind",
     "bad_messages",
+    "notification_failing",
 ]
 Priority = Literal["critical", "high", "medium", "low"]
 
@@ -50,6 +52,11 @@ class AlarmRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     acknowledge: bool = False
     suppressed_by: tuple[AlarmKind, ...] = ()
     enabled: bool = True
+    notify: tuple[Role, ...] = ("dispatcher",)
+    remind_after_s: Seconds = 0.0
+    reminders: Annotated[int, msgspec.Meta(ge=0, le=100)] = 3
+    escalate_after_s: Seconds = 0.0
+    escalate_to: Role | None = "supervisor"
 
 
 Rules = Mapping[AlarmKind, AlarmRule]

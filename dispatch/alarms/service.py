@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, and_, insert, not_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, not_, or_, select, update
 
 from city.database.engine import Database, lock_until_end
 from dispatch.alarms.conditions import AlarmCondition
@@ -18,6 +18,7 @@ from dispatch.alarms.engine import AlarmChanges, OpenAlarm
 from dispatch.alarms.errors import AlarmError
 from dispatch.alarms.rules import PRIORITIES, AlarmKind, Priority, Rules
 from dispatch.alarms.tables import alarm_entries, alarms
+from dispatch.notifications.tables import notification_cursor
 from people.audit import Action, AuditLog, Origin
 
 UNDO_WITHIN: Final = timedelta(seconds=10)
@@ -25,7 +26,7 @@ UNDO_WITHIN: Final = timedelta(seconds=10)
 SHELVED_AT_MOST: Final = timedelta(days=7)
 TEXT_MAX: Final = 500
 PAGE_MAX: Final = 500
-_LOCK_NUMBER: Final = 0x414C524D
+LOCK_NUMBER: Final = 0x414C524D
 _SYSTEM: Final = Origin("system", "")
 
 AlarmEvent = Literal[
@@ -123,7 +124,7 @@ class Alarms:
         """
         now, made = self._clock(), 0
         with self._database.begin() as connection:
-            lock_until_end(connection, _LOCK_NUMBER)
+            lock_until_end(connection, LOCK_NUMBER)
             for condition in changes.to_raise:
                 made += _raise(connection, rules, condition, now)
             for id_ in changes.to_clear:
@@ -235,14 +236,14 @@ class Alarms:
             if condition is not None:
                 query = query.where(condition)
         with self._database.read() as connection:
-            return [_alarm(row, now) for row in connection.execute(query)]
+            return [alarm_of(row, now) for row in connection.execute(query)]
 
     def current(self) -> list[Alarm]:
         """What needs attention: open and not suppressed, or cleared and not acknowledged; the worst first."""
         now = self._clock()
         query = select(alarms).where(alarms.c.is_listed, alarms.c.suppressed.is_(False))
         with self._database.read() as connection:
-            shown = [_alarm(row, now) for row in connection.execute(query)]
+            shown = [alarm_of(row, now) for row in connection.execute(query)]
         order = {"unacknowledged": 0, "cleared_unacknowledged": 1, "acknowledged": 2, "shelved": 3}
         ranks = {priority: rank for rank, priority in enumerate(PRIORITIES)}
         return sorted(shown, key=lambda alarm: (order.get(alarm.state, 4), ranks[alarm.priority], -alarm.id))
@@ -255,7 +256,7 @@ class Alarms:
         """
         with self._database.read() as connection:
             (row,) = _rows(connection, [id_])
-        return _alarm(row, self._clock())
+        return alarm_of(row, self._clock())
 
     def history(self, id_: int) -> list[AlarmEntry]:
         """What happened to an alarm, oldest first."""
@@ -269,6 +270,7 @@ class Alarms:
         old = select(alarms.c.id).where(alarms.c.cleared_at < at, alarms.c.is_listed.is_(False)).scalar_subquery()
         with self._database.begin() as connection:
             connection.execute(alarm_entries.delete().where(alarm_entries.c.alarm_id.in_(old)))
+            turn_back_cursor(connection)
             return connection.execute(
                 alarms.delete().where(alarms.c.cleared_at < at, alarms.c.is_listed.is_(False))
             ).rowcount
@@ -286,6 +288,15 @@ class Alarms:
         _enter(connection, id_, self._clock(), what, origin, text)
         about = {"text": text[:TEXT_MAX], **detail} if text else detail
         self._audit.add(connection, origin, action, str(id_), about)
+
+
+def turn_back_cursor(connection: Connection) -> None:
+    """Let the cursor of notifications not be after the newest entry: SQLite gives the numbers of deleted ones again."""
+    if connection.dialect.name != "sqlite":
+        return
+    newest = connection.execute(select(func.coalesce(func.max(alarm_entries.c.id), 0))).scalar_one()
+    is_after = notification_cursor.c.entry_id > newest
+    connection.execute(update(notification_cursor).where(is_after).values(entry_id=newest))
 
 
 def _raise(connection: Connection, rules: Rules, condition: AlarmCondition, now: datetime) -> int:
@@ -380,7 +391,8 @@ def _state_of(row: Row[Any], now: datetime) -> AlarmState:
     return "unacknowledged" if row.acknowledged_at is None else "acknowledged"
 
 
-def _alarm(row: Row[Any], now: datetime) -> Alarm:
+def alarm_of(row: Row[Any], now: datetime) -> Alarm:
+    """The alarm of a row of the table, in its state at `now`."""
     fields = row._mapping  # noqa: SLF001 - SQLAlchemy's own name for a row as a mapping
     names = Alarm.__struct_fields__
     values = {name: fields[name] for name in names if name in fields and fields[name] is not None}

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
-import signal
 import threading
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +18,7 @@ from ingest.pipeline.intake import Intake
 from ingest.store.duckdb.store import DuckStore
 from ingest.store.influx.checkpoint import Checkpoint
 from ingest.store.parked.dead_letters import DeadLetterQueue
+from tests.chaos.deaths import die, wrap_with_death
 
 MOMENT_VARIABLE: Final = "KOTA_CHAOS_MOMENT"
 CLOCK_VARIABLE: Final = "KOTA_CHAOS_CLOCK"
@@ -49,11 +48,6 @@ def moments_of(store: str) -> tuple[str, ...]:
     return tuple(name for name in (*_PLACES, "checkpointing") if name not in others)
 
 
-def die() -> None:
-    """SIGKILL, as a power cut would."""
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
 def apply() -> None:
     """Do what the environment asks for."""
     if wish := os.environ.get(MOMENT_VARIABLE):
@@ -66,30 +60,12 @@ def apply() -> None:
 def _arm(name: str, passes: int) -> None:
     if name == "replaying":
         # The second of the two marks: what is replayed lies in the journal and is not noted as replayed.
-        _wrap(DeadLetterQueue, "mark", after=False, passes=2)
+        wrap_with_death(DeadLetterQueue, "mark", after=False, passes=2)
     elif name == "checkpointing":
         _arm_checkpoint(passes)
     else:
         owner, function, after = _PLACES[name]
-        _wrap(owner, function, after=after, passes=passes)
-
-
-def _wrap(owner: Any, function: str, *, after: bool, passes: int) -> None:
-    original: Callable[..., Any] = getattr(owner, function)
-    seen = 0
-
-    @functools.wraps(original)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        nonlocal seen
-        seen += 1
-        if not after and seen >= passes:
-            die()
-        result = original(*args, **kwargs)
-        if after and seen >= passes:
-            die()
-        return result
-
-    setattr(owner, function, wrapped)
+        wrap_with_death(owner, function, after=after, passes=passes)
 
 
 def _arm_checkpoint(passes: int) -> None:

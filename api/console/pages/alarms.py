@@ -13,6 +13,7 @@ from nicegui import ui
 from api.console.page_context import PageContext
 from api.console.parts.access_forms import add_access_script, call_button, call_form
 from api.console.parts.access_forms import field as form_field
+from api.console.parts.alarm_deliveries import deliveries_panel
 from api.console.parts.alarm_words import subject_link
 from api.console.parts.layout import add_head, asset, replace, show
 from api.console.parts.markup import join, link, table, tag
@@ -191,4 +192,5 @@ def _one(page: PageContext, id_: int) -> Markup:
         for entry in alarms.history(id_)
     ]
     head = tag("section", tag("p", _what(page, alarm)), listed, tag("p", _actions(page, alarm)), class_="panel")
-    return join([head, tag("section", tag("h2", page.t("alarm_history")), table(headings, rows), class_="panel")])
+    history = tag("section", tag("h2", page.t("alarm_history")), table(headings, rows), class_="panel")
+    return join([head, history, deliveries_panel(page, id_)])

@@ -9,12 +9,9 @@ from markupsafe import Markup
 
 from api.console.page_context import PageContext
 from api.console.parts.markup import join, link, tag
-from dispatch.alarms.conditions import PLATFORM
+from dispatch.alarms.places import place_words
 from dispatch.alarms.service import Alarm
-from ingest.store.views.device_condition import name_of
 
-ALL_DEVICES: Final = "*"
-"""Subject of an alarm about the messages of all devices."""
 URGENT_KINDS: Final = ("fire", "panic")
 """Kinds of which every page has a banner."""
 URGENT_MAX: Final = 3
@@ -26,29 +23,9 @@ def waiting(alarms: Iterable[Alarm]) -> list[Alarm]:
     return [alarm for alarm in alarms if alarm.state in NEEDS_SOMEBODY]
 
 
-def subject_name(page: PageContext, alarm: Alarm) -> str:
-    """The name that people use of a device, site or case."""
-    city = page.context.city
-    if device := city.devices.get(alarm.subject):
-        return name_of(device)
-    site = city.sites.get(alarm.subject if alarm.subject_kind == "site" else alarm.site)
-    if alarm.subject_kind in ("site", "case") and site:
-        return site.name
-    return "" if alarm.subject in (PLATFORM, ALL_DEVICES) else alarm.subject
-
-
-def place_words(page: PageContext, alarm: Alarm) -> str:
-    """Subject, site and kelurahan, each once."""
-    city = page.context.city
-    site, kelurahan = city.sites.get(alarm.site), city.kelurahan.get(alarm.kelurahan)
-    names = (site.name if site else "", kelurahan.name if kelurahan else alarm.kelurahan)
-    parts = (subject_name(page, alarm), *names)
-    return ", ".join(dict.fromkeys(part for part in parts if part))
-
-
 def subject_link(page: PageContext, alarm: Alarm) -> Markup:
     """Where the alarm is, with a link to its device or case."""
-    words = place_words(page, alarm) or page.t("system")
+    words = place_words(page.context.city, alarm) or page.t("system")
     if alarm.subject in page.context.city.devices:
         return link(f"/device/{alarm.subject}", words)
     to = {"case": "/dumping", "platform": "/system"}.get(alarm.subject_kind)
@@ -61,7 +38,7 @@ def urgent_banners(page: PageContext, alarms: Iterable[Alarm]) -> Markup:
     return join(
         tag(
             "p",
-            link("/alarms", page.t(f"alarm_banner_{alarm.kind}", where=place_words(page, alarm))),
+            link("/alarms", page.t(f"alarm_banner_{alarm.kind}", where=place_words(page.context.city, alarm))),
             class_="banner behind",
             role="alert",
         )

@@ -31,6 +31,8 @@ from city.runtime.secrets import Secrets
 from city.storage.signatures import Signer
 from dispatch.alarms.service import Alarms
 from dispatch.alarms.watcher import AlarmBoard
+from dispatch.notifications.board import NotificationBoard
+from dispatch.notifications.deliveries import Deliveries
 from ingest.codecs.runner import IsolatedCodecRunner
 from ingest.decoding.decoder import Decoder
 from ingest.decoding.dry_run import DryRunResult, dry_run
@@ -97,6 +99,8 @@ class Stage:
         self.people = open_people(self.folder, "", self.secrets, lambda: NOW)
         self.alarms = Alarms(self.people.database, self.people.audit, lambda: NOW)
         self.alarm_board = AlarmBoard()
+        self.deliveries = Deliveries(self.people.database, lambda: NOW)
+        self.notification_board = NotificationBoard()
         self._tokens: dict[Role, str] = {}
         self._sessions: dict[Role, str] = {}
 
@@ -190,6 +194,8 @@ class Stage:
             people=self.people,
             alarms=self.alarms,
             alarm_board=self.alarm_board,
+            deliveries=self.deliveries,
+            notification_board=self.notification_board,
             open_id=self.open_id,
             grafana=GrafanaSignIn(self.secrets.grafana_seed(), self.issuer, self.grafana_url),
             gateways=Gateways(self.folder),

@@ -81,6 +81,8 @@ COUNTS: Final = frozenset(
         "open_cases",
         "clients",
         "unknown_device",
+        "alarm_id",
+        "attempts",
     ]
 )
 """Numbers without a unit: counts and numbers of things. A new one is a decision."""

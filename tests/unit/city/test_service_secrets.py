@@ -20,6 +20,7 @@ from city.runtime.passwords import Passwords
 from city.runtime.secrets import Secrets
 from city.runtime.service_secrets import GivenSecrets
 from city.runtime.settings import Settings
+from dispatch.notifications.recipients import FILE_NAME as RECIPIENTS
 from ingest.store.factory import influx_address
 from people.openid.settings import FILE
 from people.service import open_people
@@ -164,6 +165,17 @@ def test_files_for_openid_reach_the_api_alone_and_leave_it_again(data: Path) -> 
     (data / "openid.pem").unlink()
     share_secrets(Settings(data=data, demo=False))
     assert not (data / "secrets" / "api" / "openid.pem").exists()
+
+
+def test_recipients_of_notifications_reach_the_api_alone_and_leave_it_again(data: Path) -> None:
+    (data / RECIPIENTS).write_text('[dinas]\nurl = "json://kota:geheim@127.0.0.1/x"')
+    written = share_secrets(Settings(data=data, demo=False))
+    assert written == [data / "secrets" / "api" / RECIPIENTS]
+    assert [path.parent.name for path in (data / "secrets").rglob(RECIPIENTS)] == ["api"]
+    assert written[0].stat().st_mode & 0o777 == 0o600
+    (data / RECIPIENTS).unlink()
+    share_secrets(Settings(data=data, demo=False))
+    assert not written[0].exists()
 
 
 def test_files_of_earlier_versions_move_and_count(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from city.runtime.status import NotReadyReason
 from dispatch.alarms.errors import AlarmRefusal
 from dispatch.alarms.rules import AlarmKind, Priority
 from dispatch.alarms.service import AlarmEvent, AlarmState
+from dispatch.notifications.planning import NotificationKind, NotificationState
 from grafana.alerts import RULES, rule_groups
 from grafana.columns import COLUMN_STYLES
 from grafana.context import DashboardContext
@@ -51,11 +52,12 @@ from vision.detect.port import Heading
 from vision.detect.scene import NotArmed
 from vision.evidence.custody.chain import Kind
 
-PACKAGES: Final = ("api", "broker", "city", "edge", "grafana", "ingest", "people", "vision")
+PACKAGES: Final = ("api", "broker", "city", "dispatch", "edge", "grafana", "ingest", "people", "vision")
 SOURCES: Final[dict[str, tuple[str, ...]]] = {
     "api": ("api/auth", "api/http"),
     "console": ("api/console",),
     "dashboards": ("grafana",),
+    "notifications": ("dispatch/notifications",),
     "report": ("vision/evidence", "api/console/parts/custody_panel.py"),
     "status": ("city/runtime", "city/cli"),
 }
@@ -113,12 +115,20 @@ COMPUTED: Final[dict[str, set[str]]] = {
         *literal(AlarmState, "alarm_is_"),
         *literal(AlarmEvent, "alarm_did_"),
         *literal(Priority, "priority_"),
+        *literal(NotificationKind, "notification_"),
+        *literal(NotificationState, "delivery_"),
         *(f"detail_{name}" for name in EVENT_DETAILS),
         *(f"is_{state}" for states in STATES.values() for state in states),
         *(f"alarm_shelve_{hours}h" for hours in SHELVES_H),
         *(f"alarm_banner_{kind}" for kind in URGENT_KINDS),
         *(f"right_{right.replace('.', '_')}" for right in GRANTABLE),
         *(f"audit_filter_{name}" for name in FILTERS),
+    },
+    "notifications": {
+        *literal(AlarmKind, "kind_"),
+        *literal(AlarmKind, "do_"),
+        *literal(Priority, "priority_"),
+        *literal(NotificationKind, "title_"),
     },
     "report": {
         *literal(Kind),

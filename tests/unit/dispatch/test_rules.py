@@ -27,6 +27,16 @@ def test_a_city_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
     assert rules["fire"] == shipped["fire"]
 
 
+def test_what_is_urgent_is_said_again_and_escalated_to_another_role() -> None:
+    rules = load_rules()
+    for kind in ("fire", "panic", "ingest_behind"):
+        assert (rules[kind].remind_after_s, rules[kind].escalate_after_s) == (300, 900)
+    for rule in rules.values():
+        assert rule.notify
+        assert rule.escalate_to not in rule.notify
+        assert rule.priority in ("critical", "high") or not (rule.remind_after_s or rule.escalate_after_s)
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -36,6 +46,10 @@ def test_a_city_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
         ("[fire]\ndelay_on_s = -1\n", r"\[fire\].*>= 0"),
         ("[fire]\ndelay = 1\n", r"\[fire\].*unknown field `delay`"),
         ("[tilt]\nsuppressed_by = ['rain']\n", r"\[tilt\].*rain"),
+        ("[fire]\nnotify = ['boss']\n", r"\[fire\].*boss"),
+        ("[fire]\nescalate_to = 'boss'\n", r"\[fire\].*boss"),
+        ("[fire]\nremind_after_s = -1\n", r"\[fire\].*>= 0"),
+        ("[fire]\nreminders = 101\n", r"\[fire\].*<= 100"),
         ("[fire\n", r"alarms\.toml"),
         ("\x00", r"alarms\.toml"),
     ],
