@@ -12,6 +12,7 @@ from api.queries.reviews import ReviewService
 from broker.quota import TrafficQuota
 from city.inventory.model import City, Profile
 from city.inventory.provider import InventoryProvider
+from city.runtime.connected_devices import ConnectedDevices
 from city.runtime.gateways import Gateways
 from city.runtime.passwords import Passwords
 from city.runtime.secrets import Secrets
@@ -42,9 +43,9 @@ class ApiContext:
     that the services share. `demo` marks data as simulated. `quota` counts what gateways send, `codecs` runs payload
     codecs. `people` knows who asks, and `open_id` signs in at a provider, if there is one, which returns to
     `public_url`; passkeys belong to that address. `grafana` signs people in to Grafana.
-    `alarms` are the alarms of the city, and `alarm_board` has those that need attention. `deliveries` are
-    the notifications about them, and `notification_board` has what fails of these. With `is_open` every user of
-    this machine may do what a supervisor may.
+    `connected` are devices of a demo that somebody sends for. `alarms` are the alarms of the city, and `alarm_board`
+    has those that need attention. `deliveries` are the notifications about them, and `notification_board` has what
+    fails of these. With `is_open` every user of this machine may do what a supervisor may.
     """
 
     inventory: InventoryProvider
@@ -74,7 +75,12 @@ class ApiContext:
     refresh: Callable[[], object]
     clock: Callable[[], datetime]
     codecs: CodecRunner
+    connected: ConnectedDevices
     quota: TrafficQuota = field(default_factory=TrafficQuota)
+
+    def is_simulated(self, device: str) -> bool:
+        """Whether the readings of a device are those of the simulated city."""
+        return self.demo and device not in self.connected.current()
 
     @property
     def city(self) -> City:

@@ -173,7 +173,7 @@ def device_response(context: ApiContext, device: Device, latest: Latest | None, 
         outbox_waiting=latest.outbox_waiting if latest else None,
         outbox_dropped=latest.outbox_dropped if latest else None,
         values={name: ValueResponse(field.value, unit_of(name), field.measured_at) for name, field in values.items()},
-        simulated=context.demo,
+        simulated=context.is_simulated(device.id),
         facts=_facts(device, context.city.sites.get(device.site)),
         **_fiware(device, current_values(context, device, latest, now), connectivity),
     )

@@ -15,6 +15,7 @@ from api.queries.broker_refusals import BrokerRefusals
 from api.queries.evidence_service import EvidenceService
 from api.queries.reviews import ReviewService
 from city.inventory.model import Profile
+from city.runtime.connected_devices import ConnectedDevices
 from city.runtime.gateways import Gateways
 from city.runtime.password_changes import PasswordChanges
 from city.runtime.passwords import Passwords
@@ -105,6 +106,7 @@ def serve(runtime: Runtime) -> None:
         refresh=runtime.additions.refresh,
         clock=clock,
         codecs=codecs,
+        connected=ConnectedDevices(settings.data),
     )
     file = RecipientsFile((settings.secrets_folder or settings.data) / NOTIFICATIONS_FILE, lambda: runtime.city)
     notifier = Notifier(

@@ -14,7 +14,7 @@ import threading
 import time
 from bisect import bisect_left, bisect_right
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
@@ -92,6 +92,7 @@ class Agent:
         outbox: Holds pending readings.
         bus: The connection to the broker with this agent's account, not yet running.
         firmware: Reported in the birth message.
+        on_foreign_receipt: Called with a device of which a reading of another epoch was receipted: somebody else sends.
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class Agent:
         bus: AgentBus,
         *,
         firmware: str = "kota",
+        on_foreign_receipt: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._city = city
         self._devices = dict(devices)
@@ -116,6 +118,8 @@ class Agent:
         self._mismatch_logged = False
         self._retransmit_s = RETRANSMIT_TIMEOUT_S[0]
         self._cursor = 0
+        self._on_foreign_receipt = on_foreign_receipt
+        self._released: frozenset[str] = frozenset()
         self._states: dict[str, Status] = {}
         self._reported_drops: dict[str, int] = {}
         self._report_due = 0.0
@@ -135,8 +139,14 @@ class Agent:
         self._outbox.append(entries)
         self._wake.set()
 
+    def release(self, devices: Collection[str]) -> None:
+        """Publish no status of these devices from now on: somebody else sends for them."""
+        self._released = frozenset(devices)
+
     def state(self, device: str, status: Status) -> bool:
         """Publish a device's status, retained; False without a connection (it is published at the next connect)."""
+        if device in self._released:
+            return False
         self._states[device] = status
         return self._bus.publish(self._topic(device, "status"), encode(status), retain=True)
 
@@ -252,11 +262,15 @@ class Agent:
         """Publish the last status of each device, else its birth with the outbox figures."""
         now = datetime.now(UTC)
         stats = {device_stats.device: device_stats for device_stats in self._outbox.stats()}
-        for device in self._devices:
+        for device in self._own_devices():
             # A birth is not remembered: at the next connect the outbox has other figures.
             status = self._states.get(device) or self._online_status(now, stats.get(device))
             self._bus.publish(self._topic(device, "status"), encode(status), retain=True)
         self._reported_drops = {device: device_stats.dropped for device, device_stats in stats.items()}
+
+    def _own_devices(self) -> list[str]:
+        """The devices whose status is ours to publish."""
+        return [device for device in self._devices if device not in self._released]
 
     def _online_status(self, now: datetime, device_stats: OutboxStats | None) -> Online:
         waiting, dropped = (device_stats.pending, device_stats.dropped) if device_stats else (0, 0)
@@ -274,7 +288,7 @@ class Agent:
             for device_stats in self._outbox.stats():
                 if (
                     device_stats.dropped != self._reported_drops.get(device_stats.device, 0)
-                    and device_stats.device in self._devices
+                    and device_stats.device in self._own_devices()
                 ):
                     self._bus.publish(
                         self._topic(device_stats.device, "status"),
@@ -285,7 +299,9 @@ class Agent:
 
     def _publish_offline(self) -> None:
         payload = encode(Offline(reason="stop", ts=datetime.now(UTC)))
-        *others, last = self._devices
+        *others, last = self._own_devices() or [""]
+        if not last:
+            return
         for device in others:
             self._bus.publish(self._topic(device, "status"), payload, retain=True)
         # The broker handles one connection in order: when the last is acknowledged, all have arrived.
@@ -316,6 +332,8 @@ class Agent:
             log.warning("edge.receipt_unreadable", topic=delivery.topic, reason=str(exc))
             return
         if topic.device in self._devices:
+            if receipt.epoch != self._outbox.epoch:
+                self._on_foreign_receipt(topic.device)
             self._receipts.append((topic.device, receipt))
             self._wake.set()
 

@@ -18,6 +18,7 @@ from broker.nats.endpoint import READER, endpoint_path
 from city.backup.snapshot import Copier
 from city.errors import RetryLaterError
 from city.inventory.provider import InventoryProvider
+from city.runtime.connected_devices import ConnectedDevices
 from city.runtime.secrets import Secrets
 from city.runtime.service import Runtime
 from city.runtime.settings import Settings
@@ -91,7 +92,13 @@ class Ingest:
         late_after = timedelta(seconds=settings.late_after_s)
         decoder = Decoder(inventory, late_after=late_after, pseudonym_key=secrets.pseudonym_key(), codecs=codecs)
         self.drain = Drain(
-            self.journal, decoder, opened.store, opened.dead_letters, opened.quarantine, manifest=opened.manifest
+            self.journal,
+            decoder,
+            opened.store,
+            opened.dead_letters,
+            opened.quarantine,
+            manifest=opened.manifest,
+            on_third_party=ConnectedDevices(self._data).note if settings.demo else None,
         )
         bus = BusParams(settings.mqtt_client, login, endpoint_path(settings.data))
         order = IntakeOrder(inventory.current().id, FILTERS, bus, params)

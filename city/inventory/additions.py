@@ -51,6 +51,8 @@ class InventoryAdditions:
         self._seen = _FolderStamps([], [], [])
         self._logged: set[str] = set()
         self._lock = threading.Lock()
+        self.adopted: frozenset[str] = frozenset()
+        """Ids of the devices that were adopted."""
         self.refresh()
 
     def refresh(self) -> bool:
@@ -70,9 +72,12 @@ class InventoryAdditions:
                 self._profiles = self._read_profiles(path for path, *_ in seen.profiles)
             city = self._own.with_devices(self._own.devices, self._profiles, self._codecs)
             devices = dict(self._own.devices)
+            adopted = set()
             for path, *_ in seen.devices:
                 if device := self._read_device(path, city, devices):
                     devices[device.id] = device
+                    adopted.add(device.id)
+            self.adopted = frozenset(adopted)
             return self._inventory.publish(devices, self._profiles, self._codecs)
 
     def keep_fresh(self, stop: threading.Event) -> None:

@@ -12,6 +12,7 @@ import structlog
 
 from broker.client import BusClient, connection_params
 from city.errors import ConfigError, RetryLaterError
+from city.runtime.connected_devices import ConnectedDevices
 from city.runtime.service import Runtime
 from edge.agent import Agent
 from edge.outbox import Entry, Outbox
@@ -41,17 +42,27 @@ def serve(runtime: Runtime) -> None:
         del devices[camera]
     outbox = Outbox(settings.data / "edge" / "simulator.sqlite", max_bytes=settings.outbox_max_mb << 20)
     params = connection_params(settings, "simulator", runtime.mqtt_password("simulator"))
-    agent = Agent(runtime.city.id, devices, outbox, BusClient(params), firmware="simulator")
+    connected = ConnectedDevices(settings.data)
+    agent = Agent(
+        runtime.city.id, devices, outbox, BusClient(params), firmware="simulator", on_foreign_receipt=connected.note
+    )
     thread = runtime.thread("simulator-agent", lambda: agent.run(runtime.stop))
-    SimulatedCity(runtime, agent, outbox.epoch, watched).run()
+    SimulatedCity(runtime, agent, outbox.epoch, watched, connected).run()
     thread.join()
     outbox.close()
 
 
 class SimulatedCity:
-    """Advances the virtual clock and passes the devices' emissions to the agent."""
+    """Advances the virtual clock and passes the devices' emissions to the agent.
 
-    def __init__(self, runtime: Runtime, agent: Agent, epoch: str, without: frozenset[str]) -> None:
+    Devices that somebody has connected or adopted are left to their senders.
+    """
+
+    def __init__(
+        self, runtime: Runtime, agent: Agent, epoch: str, without: frozenset[str], connected: ConnectedDevices
+    ) -> None:
+        self._connected = connected
+        self._left_alone: frozenset[str] = frozenset()
         self._runtime = runtime
         self._agent = agent
         self._epoch = epoch
@@ -67,6 +78,7 @@ class SimulatedCity:
         """Step until the runtime stops."""
         while not self._runtime.stop.is_set():
             self._runtime.beat("simulator")
+            self._leave_alone(self._connected.current() | self._runtime.additions.adopted)
             emissions = self._world.advance(self._started_at + (datetime.now(UTC) - self._started_at) * self._speed)
             entries = [entry for emission in emissions if (entry := self._entry(emission))]
             try:
@@ -76,7 +88,16 @@ class SimulatedCity:
                 log.error("simulator.outbox_refuses", reason=str(exc))
             self._runtime.stop.wait(STEP_S)
 
+    def _leave_alone(self, devices: frozenset[str]) -> None:
+        """Simulate these devices no more."""
+        if devices != self._left_alone:
+            log.info("simulator.left_alone", devices=sorted(devices))
+            self._left_alone = devices
+            self._agent.release(devices)
+
     def _entry(self, emission: Emission) -> Entry | None:
+        if emission.device in self._left_alone:
+            return None
         at = self._started_at + (emission.at - self._started_at) / self._speed
         if isinstance(emission, StatusEmission):
             self._agent.state(emission.device, to_status(emission, self._epoch, at))

@@ -93,6 +93,7 @@ class Drain:
         dead_letters: Target of messages that cannot be decoded or stored.
         quarantine: Target of messages of unknown devices.
         manifest: Records what the store must have; None records nothing.
+        on_third_party: Called with a device of which a third-party message was stored; None calls nothing.
         clock: UTC; used only for the age of the oldest pending message.
     """
 
@@ -105,6 +106,7 @@ class Drain:
         quarantine: Quarantine,
         *,
         manifest: StoreManifest | None = None,
+        on_third_party: Callable[[str], None] | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._journal = journal
@@ -112,6 +114,7 @@ class Drain:
         self._writer = store
         self._rules = StatefulRules(store, clock, decoder.level_events())
         self._manifest = manifest
+        self._on_third_party = on_third_party
         self._dead_letters = dead_letters
         self._quarantine = quarantine
         self._clock = clock
@@ -321,6 +324,10 @@ class Drain:
         self._tracker.commit(committed_offsets, last)
         self._committed_offsets = committed_offsets
         self._last_at_start = max(self._last_at_start, last)
+        if self._on_third_party is not None:
+            for entry, record in records_with_source:
+                if not is_native(entry.arrival.topic):
+                    self._on_third_party(device_of(record))
         # A condition that is told again is there already, like a reading that comes again.
         again = _level_events(decoded.records) - _level_events(records_with_source)
         self.totals.without_effect += len(decoded.records) - len(records_with_source) - again

@@ -24,6 +24,7 @@ from city.inventory.additions import InventoryAdditions
 from city.inventory.loader import builtin_city, load_city
 from city.inventory.model import Profile
 from city.inventory.provider import LiveInventory
+from city.runtime.connected_devices import ConnectedDevices
 from city.runtime.gateways import Gateways
 from city.runtime.password_changes import PasswordChanges
 from city.runtime.passwords import Passwords
@@ -212,6 +213,7 @@ class Stage:
             refresh=self.additions.refresh,
             clock=lambda: now + timedelta(seconds=1),
             codecs=self.codecs,
+            connected=ConnectedDevices(self.folder),
         )
 
     def client(

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from broker.client import Delivery, Will
-from broker.contract.payloads import Receipt
+from broker.contract.payloads import Offline, Receipt
 from city.errors import RetryLaterError
 from edge.agent import REPORT_EVERY_S, Agent
 from edge.outbox import Outbox, TelemetryEntry
@@ -188,3 +188,34 @@ def test_one_device_has_a_last_will_and_several_have_none(tmp_path: Path) -> Non
     assert alone.will.topic == "kota/v1/kupang/bin/bin-1/status"
     assert msgspec.json.decode(alone.will.payload)["reason"] == "lost"
     assert several.will is None
+
+
+def receipt_of(device: str, epoch: str) -> Delivery:
+    payload = msgspec.json.encode(Receipt(epoch=epoch, seqs=[(0, 0)]))
+    return Delivery(f"kota/v1/kupang/bin/{device}/receipt", payload, False, 0, 0, 1)
+
+
+def test_a_receipt_of_another_epoch_says_that_somebody_else_sends_for_the_device(tmp_path: Path, bus: FakeBus) -> None:
+    outbox, others = Outbox(tmp_path / "outbox.sqlite", max_bytes=1_000), list[str]()
+    agent = Agent("kupang", {"bin-1": "bin", "bin-2": "bin"}, outbox, bus, on_foreign_receipt=others.append)
+    deliveries = [
+        receipt_of("bin-1", outbox.epoch),
+        receipt_of("bin-2", "other"),
+        receipt_of("bin-9", "other"),
+        Delivery("kota/v1/kupang/bin/bin-1/receipt", b"{}", False, 0, 0, 1),
+    ]
+    agent._on_messages(deliveries)
+    assert others == ["bin-2"]
+
+
+def test_no_status_is_published_of_a_device_that_was_released(tmp_path: Path, bus: FakeBus) -> None:
+    outbox = Outbox(tmp_path / "outbox.sqlite", max_bytes=1_000)
+    agent = Agent("kupang", {"bin-1": "bin", "bin-2": "bin"}, outbox, bus)
+    agent.release({"bin-2"})
+    agent._publish_online()
+    assert not agent.state("bin-2", Offline(reason="stop"))
+    agent._publish_offline()
+    assert [said["state"] for said in bus.said] == ["online", "offline"]
+    agent.release({"bin-1", "bin-2"})
+    agent._publish_offline()
+    assert len(bus.said) == 2
