@@ -137,10 +137,13 @@ CONSOLE_TEXTS: Final = Catalogue("console")
 DASHBOARD_TEXTS: Final = Catalogue("dashboards")
 """Grafana's dashboards and alert rules."""
 
+FORECAST_TEXTS: Final = Catalogue("forecast")
+"""Reasons and reliability of forecasts."""
+
 REPORT_TEXTS: Final = Catalogue("report")
 """The report on a case, the README of its archive, and entries of the custody log."""
 
 STATUS_TEXTS: Final = Catalogue("status")
 """`kota status`, and the problems that other places show."""
 
-CATALOGUES: Final = (API_TEXTS, CONSOLE_TEXTS, DASHBOARD_TEXTS, REPORT_TEXTS, STATUS_TEXTS)
+CATALOGUES: Final = (API_TEXTS, CONSOLE_TEXTS, DASHBOARD_TEXTS, FORECAST_TEXTS, REPORT_TEXTS, STATUS_TEXTS)
