@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from api.queries.evidence_service import EvidenceService
+from api.queries.fill_forecasts import FillForecasts
 from api.queries.reviews import ReviewService
 from broker.quota import TrafficQuota
 from city.inventory.model import City, Profile
@@ -40,7 +41,8 @@ class ApiContext:
     that the services share. `demo` marks data as simulated. `quota` counts what gateways send, `codecs` runs payload
     codecs. `people` knows who asks, and `open_id` signs in at a provider, if there is one, which returns to
     `public_url`; passkeys belong to that address. `grafana` signs people in to Grafana.
-    `alarms` are the alarms of the city, and `alarm_board` has those that need attention. With `is_open` every user of
+    `alarms` are the alarms of the city, and `alarm_board` has those that need attention.
+    `forecasts` knows how full containers get. With `is_open` every user of
     this machine may do what a supervisor may.
     """
 
@@ -53,6 +55,7 @@ class ApiContext:
     people: People
     alarms: Alarms
     alarm_board: AlarmBoard
+    forecasts: FillForecasts
     open_id: OpenIdSignIn | None
     grafana: GrafanaSignIn
     gateways: Gateways

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 
 from dispatch.forecast.calendar import hours_between
 from dispatch.forecast.city_model import CityModel, ContainerState, Level
@@ -32,16 +33,13 @@ ORGANIC: Final = "organic"
 
 
 class HourForecast(msgspec.Struct, frozen=True):
-    """The fill of a container at an hour; `lo80_pct` and `hi80_pct` hold it with 80 %.
-
-    `overflow_probability`: that it is full, or was before.
-    """
+    """The fill of a container at an hour; `lo80_pct` and `hi80_pct` hold it with 80 %."""
 
     at: datetime
     mean_pct: float
     lo80_pct: float
     hi80_pct: float
-    overflow_probability: float
+    overflow_probability: Annotated[float, Meta(description="That it is full by then, 0 to 1.")]
 
 
 class FillForecast(msgspec.Struct, frozen=True):
@@ -91,8 +89,9 @@ def forecast(
     told += ["citizen_report"] if container in reported else []
     missing = _missing(state, now, rate=rate, has_sensor=known.has_sensor)
     if missing is not None or state.newest is None:
-        dated = _aware(state.newest.at_s if state.newest else None), _aware(state.emptied_s), None
-        return FillForecast(container, known.stream, missing, None, None, *dated, tuple(told), ())
+        observed_at = _aware(state.newest.at_s if state.newest else None)
+        unknown = without_forecast(container, known.stream, missing or "never_observed", told)
+        return msgspec.structs.replace(unknown, observed_at=observed_at, emptied_at=_aware(state.emptied_s))
     listed = _hours(model, number, state.newest, rate, now, hours)
     full_at = next((hour.at for hour in listed if hour.mean_pct >= LIMIT_PCT), None)
     due: list[CollectReason] = []
@@ -113,6 +112,13 @@ def forecast(
         reasons=(*due, *told),
         hours=listed,
     )
+
+
+def without_forecast(
+    container: str, stream: str, reason: NoForecastReason, reasons: Iterable[CollectReason]
+) -> FillForecast:
+    """What is said of a container without a forecast."""
+    return FillForecast(container, stream, reason, None, None, None, None, None, tuple(reasons), ())
 
 
 def grade_of(hour: HourForecast) -> Grade:

@@ -21,7 +21,7 @@ HORIZONS_H: Final = (6, 12, 24, 48, 72, 120, 168)
 SHARES: Final[Floats] = np.linspace(0.0125, 0.9875, 40)
 """Shares of the quantiles that are kept of the errors."""
 ERRORS_MIN: Final = 60
-"""With fewer errors of a stream and horizon, those of all streams are taken; with few of these, a wide default."""
+"""With fewer errors of a stream and horizon, those of all streams are taken; with few of these, a default."""
 WARM_DAYS: Final = 7
 """A backtest begins after so many days."""
 NOISE_PCT: Final = 3.0
@@ -29,7 +29,9 @@ SCATTER_PCT: Final = 6.0
 """Variance of growth in points for each point of expected growth."""
 UNKNOWN_RATE: Final = 0.25
 """Variance of a rate, as a share of its square, of a container that was never observed."""
-_NORMAL_SPREAD: Final = 1.5
+WIDENING: Final = 1.15
+"""How much wider the scaled errors of a horizon are taken to be than those of the one before, where none are known."""
+_DEFAULT_SPREAD: Final = 0.9
 
 
 class Errors(msgspec.Struct):
@@ -120,15 +122,21 @@ def _of_visits(
 
 
 def _quantiles(rows: Floats, streams: int) -> Floats:
+    """Quantiles of the errors of each stream and horizon, (streams, horizons, shares)."""
     rows = rows[np.isfinite(rows).all(axis=1)]
+    # Without any errors: a logistic distribution, a little wider than the scale says.
+    default = _DEFAULT_SPREAD * np.log(SHARES / (1 - SHARES))
     table = np.empty((streams, len(HORIZONS_H), len(SHARES)))
-    # Without errors: a little wider than the scale says, the same to both sides.
-    table[:] = _NORMAL_SPREAD * np.log(SHARES / (1 - SHARES)) * 0.6
-    for horizon in range(len(HORIZONS_H)):
-        of_all = rows[rows[:, 1] == horizon]
-        for stream in range(streams):
+    for stream in range(streams):
+        quantiles = default
+        for horizon in range(len(HORIZONS_H)):
+            of_all = rows[rows[:, 1] == horizon]
             own = of_all[of_all[:, 0] == stream]
             errors = own if len(own) >= ERRORS_MIN else of_all
             if len(errors) >= ERRORS_MIN:
-                table[stream, horizon] = np.quantile(errors[:, 2], SHARES)
+                quantiles = np.quantile(errors[:, 2], SHARES)
+            elif quantiles is not default:
+                # Containers are emptied before so long a horizon: the errors of the one before, and a little more.
+                quantiles = quantiles * WIDENING
+            table[stream, horizon] = quantiles
     return table

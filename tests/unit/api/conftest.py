@@ -17,6 +17,7 @@ from api.app import create_app
 from api.context import ApiContext
 from api.http.openapi import describe
 from api.queries.evidence_service import EvidenceService
+from api.queries.fill_forecasts import FillForecasts
 from api.queries.reviews import ReviewService
 from city.database.engine import open_database
 from city.errors import RetryLaterError
@@ -97,6 +98,7 @@ class Stage:
         self.people = open_people(self.folder, "", self.secrets, lambda: NOW)
         self.alarms = Alarms(self.people.database, self.people.audit, lambda: NOW)
         self.alarm_board = AlarmBoard()
+        self.forecasts = FillForecasts(self.store, self.inventory, lambda: NOW)
         self._tokens: dict[Role, str] = {}
         self._sessions: dict[Role, str] = {}
 
@@ -190,6 +192,7 @@ class Stage:
             people=self.people,
             alarms=self.alarms,
             alarm_board=self.alarm_board,
+            forecasts=self.forecasts,
             open_id=self.open_id,
             grafana=GrafanaSignIn(self.secrets.grafana_seed(), self.issuer, self.grafana_url),
             gateways=Gateways(self.folder),
