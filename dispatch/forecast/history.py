@@ -128,6 +128,10 @@ class ObservedStream:
         self._found.lats_deg.append(place[0])
         self._found.lons_deg.append(place[1])
 
+    def count_before(self, at_s: float) -> int:
+        """Number of observations before a time."""
+        return bisect.bisect_left(self._found.times_s, at_s)
+
     def add_occasion(self, observation: Observation, at_s: float, context: Floats, size: float) -> None:
         """Add what was known before the newest observation; `size` is the container's size as it was known then."""
         container = self.containers[observation.container]

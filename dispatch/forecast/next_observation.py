@@ -44,6 +44,9 @@ class ExpectedObservation(msgspec.Struct, frozen=True):
 
 
 class _Forecast(msgspec.Struct, frozen=True):
+    """What is known before an occasion; `known` is its time and the number of observations before it."""
+
+    known: tuple[float, int]
     context: Floats
     size: float
     distribution: WeightedOutcomes | None
@@ -62,6 +65,7 @@ class NextObservations:
         self._zone = zone
         self._streams: defaultdict[str, ObservedStream] = defaultdict(ObservedStream)
         self._calibrations: defaultdict[str, IntervalCalibration] = defaultdict(IntervalCalibration)
+        self._newest: dict[tuple[str, str], _Forecast] = {}
 
     def forecast(self, container: str, stream: str, at: datetime) -> ExpectedObservation | None:
         """What an observation at `at` finds; None after fewer than `OBSERVATIONS_MIN`."""
@@ -92,6 +96,10 @@ class NextObservations:
     def _forecast(self, container: str, stream_name: str, at: datetime) -> _Forecast | None:
         """Context and distribution; None before the first observation."""
         stream, at_s = self._streams[stream_name], at.timestamp()
+        known = at_s, sum(observed.count_before(at_s) for observed in self._streams.values())
+        newest = self._newest.get((container, stream_name))
+        if newest is not None and newest.known == known:
+            return newest
         past = stream.containers[container].past(at_s, SIZE_OF)
         if not past.times_s:
             return None
@@ -99,9 +107,10 @@ class NextObservations:
         local = at.astimezone(self._zone)
         other_s = self._filled_in_other_stream_s(container, stream_name, at_s)
         context = context_of(past, size, local, at_s, other_s, stream.nearby(container, at_s))
-        if len(past.times_s) < OBSERVATIONS_MIN:
-            return _Forecast(context, size, None)
-        return _Forecast(context, size, _distribution(stream, container, at_s, context, size))
+        is_enough = len(past.times_s) >= OBSERVATIONS_MIN
+        distribution = _distribution(stream, container, at_s, context, size) if is_enough else None
+        forecast = self._newest[container, stream_name] = _Forecast(known, context, size, distribution)
+        return forecast
 
     def _filled_in_other_stream_s(self, container: str, stream_name: str, at_s: float) -> float | None:
         times = (

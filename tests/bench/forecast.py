@@ -19,8 +19,11 @@ from typing import Final
 import msgspec
 
 from city.errors import ConfigError
+from dispatch.forecast.city_model import fit
 from dispatch.forecast.next_observation import ExpectedObservation, NextObservations
 from dispatch.forecast.observation import Observation, clean
+from dispatch.forecast.outlook import forecast
+from tests.support.filling import NOW, ZONE, made_up_city
 
 FOLDER: Final = Path(__file__).parents[3] / "shared" / "data" / "fill"
 
@@ -91,12 +94,29 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--set", dest="name", choices=sorted(SETS), help="layout of the observations")
     parser.add_argument("--out", type=Path, help="CSV of forecasts")
     parser.add_argument("--data", type=Path, default=FOLDER, help="folder of the observations")
+    parser.add_argument("--refit", type=int, metavar="CONTAINERS", help="measure the refit of so many with sensors")
     args = parser.parse_args(argv)
+    if args.refit is not None:
+        return measure_refit(args.refit)
     if args.name is None or args.out is None:
         parser.error("--set and --out belong together")
     begun_s = time.process_time()
     count = write(SETS[args.name], args.data, args.out)
     print(f"{count} forecasts in {args.out}, {time.process_time() - begun_s:.1f} s of CPU")
+    return 0
+
+
+def measure_refit(count: int) -> int:
+    """Print CPU seconds of a fit to 60 days of hourly readings, and of the forecasts of a week from it."""
+    containers, histories = made_up_city(count)
+    begun_s = time.process_time()
+    model = fit(containers, histories, ZONE, NOW)
+    fitted_s = time.process_time()
+    for container in containers:
+        forecast(model, container.id, NOW)
+    readings = sum(len(history.times_s) for history in histories.values())
+    print(f"{count} containers, {readings} readings: fit {fitted_s - begun_s:.2f} s of CPU", end=", ")
+    print(f"forecasts of 169 hours of all {time.process_time() - fitted_s:.2f} s")
     return 0
 
 
