@@ -21,9 +21,11 @@ from ingest.store.port import FieldValue, TelemetryReader
 log = structlog.get_logger("forecast")
 
 EVERY_S: Final = 20.0
-REFIT_EVERY: Final = timedelta(hours=6)
-REFIT_CHANGED: Final = timedelta(minutes=10)
+REFIT_EVERY: Final = timedelta(hours=24)
+REFIT_CHANGED: Final = timedelta(minutes=1)
 """How soon after a fit there is another one because containers or sensors have changed."""
+REFIT_COST: Final = 50
+"""A changed city is fitted again after so many times what the last fit and its reading took: 2 % of the time."""
 _OVERLAP: Final = timedelta(hours=1)
 """Events are read again from so long before the last look: they may arrive late."""
 
@@ -45,6 +47,7 @@ class FillForecasts:
         self._model: CityModel | None = None
         self._changes: object = None
         self._looked_at: datetime | None = None
+        self._took = timedelta()
         self.fitted_at: datetime | None = None
         self.failure = ""
         """Why the forecasts are not current; empty if they are."""
@@ -91,6 +94,7 @@ class FillForecasts:
             model = fit(containers, histories, self._inventory.current().time_zone, now)
             with self._lock:
                 self._model, self._changes, self.fitted_at = model, containers, now
+            self._took = abs(self._clock() - now)
         self._learn(levels, now)
         self._looked_at = now
 
@@ -98,7 +102,9 @@ class FillForecasts:
         if self.fitted_at is None:
             return True
         age = abs(now - self.fitted_at)
-        return age >= REFIT_EVERY or (age >= REFIT_CHANGED and containers != self._changes)
+        if containers != self._changes:
+            return age >= min(max(REFIT_CHANGED, REFIT_COST * self._took), REFIT_EVERY)
+        return age >= REFIT_EVERY
 
     def _learn(self, levels: dict[str, FieldValue], now: datetime) -> None:
         model = self._model

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from api.queries.fill_forecasts import REFIT_CHANGED, REFIT_COST, REFIT_EVERY
 from city.errors import RetryLaterError
 from ingest.store.port import Latest
 from tests.unit.api.conftest import CITY, NOW, Stage
@@ -198,15 +199,15 @@ def test_a_store_that_is_away_leaves_the_last_forecast_and_says_so(stage: Stage)
 
 
 def test_a_sensor_that_appears_is_fitted_soon(stage: Stage) -> None:
-    """Ten minutes after a fit, a changed list of sensors makes another one."""
+    """A minute after a fit, a changed list of sensors makes another one."""
     stage.forecasts.look()
     first = stage.forecasts.fitted_at
     fill_up(stage)
     stage.forecasts.look()
     assert stage.forecasts.fitted_at == first
-    stage.forecasts._clock = lambda: NOW + timedelta(minutes=10)
+    stage.forecasts._clock = lambda: NOW + REFIT_CHANGED
     stage.forecasts.look()
-    assert stage.forecasts.fitted_at == NOW + timedelta(minutes=10)
+    assert stage.forecasts.fitted_at == NOW + REFIT_CHANGED
     assert of(stage, SENSOR)["no_forecast"] is None
 
 
@@ -219,3 +220,23 @@ def test_damaged_events_are_no_visits(stage: Stage) -> None:
     forecast = of(stage, VISITED)
     assert forecast["no_forecast"]["reason"] == "too_few_visits"
     assert datetime.fromisoformat(forecast["emptied_at"]).astimezone(UTC) == NOW - timedelta(hours=5)
+
+
+def test_a_slow_store_is_not_asked_for_everything_again_at_once(stage: Stage) -> None:
+    """After a fit that took long, a changed city waits; a day later there is a fit in any case."""
+    moments = iter([NOW, NOW + timedelta(minutes=2)])
+    stage.forecasts._clock = lambda: next(moments)
+    stage.forecasts.look()
+    fill_up(stage, days=2)
+    for after, fitted_at in (
+        (timedelta(minutes=30), NOW),
+        (REFIT_COST * timedelta(minutes=2), NOW + REFIT_COST * timedelta(minutes=2)),
+    ):
+        at = NOW + after
+        stage.forecasts._clock = lambda at=at: at  # type: ignore[misc] - bound in a loop
+        stage.forecasts.look()
+        assert stage.forecasts.fitted_at == fitted_at
+    last = NOW + REFIT_COST * timedelta(minutes=2) + REFIT_EVERY
+    stage.forecasts._clock = lambda: last
+    stage.forecasts.look()
+    assert stage.forecasts.fitted_at == last
