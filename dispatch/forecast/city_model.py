@@ -43,7 +43,8 @@ class ContainerState(msgspec.Struct):
     """What is known of a container now.
 
     `newest` is its last observation, and `before` the one before it if there was no emptying in between. `emptied_s`
-    is its last emptying, `visited_s` the last visit. `visits` counts visits that found it filled.
+    is its last emptying, `visited_s` the last visit. `visits` counts visits that found it filled, and
+    `readings` the readings since the fit.
     """
 
     newest: Level | None = None
@@ -52,6 +53,7 @@ class ContainerState(msgspec.Struct):
     visited_s: float | None = None
     visits: int = 0
     observations: int = 0
+    readings: int = 0
 
 
 class CityModel:
@@ -94,6 +96,7 @@ class CityModel:
             return False
         state, level = self.states[number], Level(at.timestamp(), min(fill_pct, 100.0))
         state.observations += 1
+        state.readings += 1
         if state.before is not None and state.newest is not None and _is_spike(state.before, state.newest, level):
             state.newest = level
             return True

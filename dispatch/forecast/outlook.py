@@ -87,7 +87,7 @@ def forecast(
     rate = float(model.rates.rate(model.places)[number])
     told: list[CollectReason] = ["alert"] if container in alerts else []
     told += ["citizen_report"] if container in reported else []
-    missing = _missing(state, now, rate=rate, has_sensor=known.has_sensor)
+    missing = _missing(state, now, rate=rate, has_sensor=known.has_sensor or state.readings > 0)
     if missing is not None or state.newest is None:
         observed_at = _aware(state.newest.at_s if state.newest else None)
         unknown = without_forecast(container, known.stream, missing or "never_observed", told)

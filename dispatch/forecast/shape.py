@@ -23,6 +23,7 @@ FACTOR_STRENGTHS: Final = (40.0, 120.0, 90.0, 60.0)
 FACTOR_RANGE: Final = (0.2, 5.0)
 RATE_LEAST_PCT: Final = 0.01
 """The least rate, in points a day: settling can outweigh growth, but not for ever."""
+DAYS_MIN: Final = 1.0
 ALL: Final = slice(None)
 
 
@@ -40,9 +41,15 @@ class Rates(msgspec.Struct):
     day_kind: Floats
 
     def rate(self, places: Places) -> Floats:
-        """Points a day of each container, drawn to its site, kelurahan and stream; NaN in a stream without growths."""
+        """Points a day of each container, drawn to its site, kelurahan and stream.
+
+        NaN in a stream of which no container was observed for `DAYS_MIN`: hours of the day differ.
+        """
         root = np.full((len(places.streams), 1), np.nan)
-        return np.maximum(places.shrink(self.points, self.days, root, RATE_STRENGTHS)[:, 0], RATE_LEAST_PCT)
+        rates = np.maximum(places.shrink(self.points, self.days, root, RATE_STRENGTHS)[:, 0], RATE_LEAST_PCT)
+        longest = np.zeros(len(places.streams))
+        np.maximum.at(longest, places.levels[0], self.days[:, 0])
+        return np.where(longest[places.levels[0]] >= DAYS_MIN, rates, np.nan)
 
     def shape(self, places: Places, hours: Hours, chosen: Ints | slice = ALL) -> Floats:
         """Share of a day's growth that falls in each hour, (chosen containers, hours)."""

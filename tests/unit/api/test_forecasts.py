@@ -205,6 +205,7 @@ def test_a_sensor_that_appears_is_fitted_soon(stage: Stage) -> None:
     fill_up(stage)
     stage.forecasts.look()
     assert stage.forecasts.fitted_at == first
+    assert of(stage, SENSOR)["no_forecast"]["reason"] == "rate_unknown"
     stage.forecasts._clock = lambda: NOW + REFIT_CHANGED
     stage.forecasts.look()
     assert stage.forecasts.fitted_at == NOW + REFIT_CHANGED

@@ -136,11 +136,12 @@ def test_an_old_observation_allows_no_forecast() -> None:
     assert forecast(model, "c0", NOW + OBSERVED_MAX + timedelta(hours=1)).no_forecast == "observed_too_long_ago"
 
 
-def test_a_stream_without_any_growth_has_no_rate() -> None:
-    """A single reading of the only container of a stream allows no forecast."""
-    history = FillHistory(np.array([NOW.timestamp()]), np.array([20.0]))
+@pytest.mark.parametrize(("hours", "expected"), [(0, "rate_unknown"), (12, "rate_unknown"), (30, None)])
+def test_a_stream_that_was_observed_for_less_than_a_day_has_no_rate(hours: int, expected: str | None) -> None:
+    """Growth in some hours of a day says little of a day."""
+    history = FillHistory(NOW.timestamp() - 3600.0 * np.arange(hours, -1, -1), 20.0 + np.arange(hours + 1))
     model = fit([Container("c0", "organic", has_sensor=True)], {"c0": history}, ZONE, NOW)
-    assert forecast(model, "c0", NOW).no_forecast == "rate_unknown"
+    assert forecast(model, "c0", NOW).no_forecast == expected
 
 
 def test_reliability_falls_with_the_scatter() -> None:
