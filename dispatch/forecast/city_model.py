@@ -12,6 +12,7 @@ import numpy as np
 
 from dispatch.forecast.calendar import Calendar, hours_between
 from dispatch.forecast.emptying import is_emptying, without_spikes
+from dispatch.forecast.found import sums_of
 from dispatch.forecast.growth import (
     FILL_MAX_PCT,
     FULL_PCT,
@@ -144,8 +145,11 @@ class CityModel:
     def _grow(self, number: int, before: Level, after: Level) -> None:
         if before.fill_pct >= FULL_PCT:
             return
-        self.rates.points[number] += after.fill_pct - before.fill_pct
-        self.rates.days[number] += self._shape_between(number, before.at_s, after.at_s)
+        points, days = after.fill_pct - before.fill_pct, self._shape_between(number, before.at_s, after.at_s)
+        self.rates.points[number] += points
+        self.rates.days[number] += days
+        if not self.places.containers[number].has_sensor:
+            self.rates.found[number] += sums_of(np.array([days]), np.array([points]))[0]
 
     def _shape_between(self, number: int, start_s: float, end_s: float) -> float:
         start, end = datetime.fromtimestamp(start_s, UTC), datetime.fromtimestamp(end_s, UTC)

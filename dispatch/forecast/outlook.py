@@ -13,6 +13,7 @@ from msgspec import Meta
 from dispatch.forecast.calendar import hours_between
 from dispatch.forecast.city_model import CityModel, ContainerState, Level
 from dispatch.forecast.distribution import Floats
+from dispatch.forecast.found import SUMS, found_after
 from dispatch.forecast.reasons import CollectReason, Grade, NoForecastReason
 from dispatch.forecast.residuals import HORIZONS_H, SHARES, scale_of
 
@@ -141,20 +142,29 @@ def _hours(
     model: CityModel, number: int, newest: Level, rate: float, now: datetime, count: int
 ) -> tuple[HourForecast, ...]:
     times_s: Floats = now.timestamp() + 3600.0 * np.arange(count + 1, dtype=np.float64)
-    expected = rate * _shape_until(model, number, newest.at_s, times_s)
+    expected = _growth(model, number, rate, _shape_until(model, number, newest.at_s, times_s))
     stream = int(model.places.levels[0][number])
     ahead_h = np.maximum(times_s - newest.at_s, 0) / 3600
     errors = model.errors.at(stream, ahead_h) * scale_of(expected, model.rates.days[number])[:, None]
     # At the moment of the observation only the observation is uncertain; the error grows to that of the first horizon.
     grown = np.clip(np.sqrt(ahead_h / HORIZONS_H[0]), OBSERVED_ERROR, 1)
     fills = newest.fill_pct + expected[:, None] + errors * grown[:, None]
-    mean, low, high = (newest.fill_pct + expected, *(_quantile(fills, share) for share in (0.1, 0.9)))
+    # Errors are not around zero where a rate says too much or too little: the mean is that of all fills they lead to.
+    mean, low, high = fills.mean(axis=1), _quantile(fills, 0.1), _quantile(fills, 0.9)
     overflow = np.maximum.accumulate((fills >= OVERFLOW_PCT).mean(axis=1))
-    columns = [np.clip(column, 0, OVERFLOW_PCT) for column in (mean, low, high)]
+    columns = [np.maximum.accumulate(np.clip(column, 0, OVERFLOW_PCT)) for column in (mean, low, high)]
     return tuple(
         HourForecast(datetime.fromtimestamp(at_s, UTC), *(round(float(value), 3) for value in row))
         for at_s, *row in zip(times_s, *columns, overflow, strict=True)
     )
+
+
+def _growth(model: CityModel, number: int, rate: float, days: Floats) -> Floats:
+    """Points that were added after so many days: by the rate, or as crews found before."""
+    if model.places.containers[number].has_sensor:
+        return rate * days
+    sums = np.broadcast_to(model.rates.found[number], (len(days), SUMS))
+    return found_after(sums, np.full(len(days), rate), days)
 
 
 def _quantile(fills: Floats, share: float) -> Floats:

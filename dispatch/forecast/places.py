@@ -38,6 +38,11 @@ class Places(msgspec.Struct, frozen=True):
     levels: tuple[Ints, ...]
     parents: tuple[Ints, ...]
 
+    @property
+    def is_unmeasured(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """Which containers have no sensor."""
+        return np.array([not container.has_sensor for container in self.containers], dtype=np.bool_)
+
     def shrink(self, sums: Floats, weights: Floats, root: Floats, strengths: Sequence[float]) -> Floats:
         """Ratios `sums / weights` of each container, drawn to those of the groups above it.
 

@@ -13,9 +13,10 @@ import numpy as np
 
 from dispatch.forecast.calendar import HOURS_A_DAY, Hours
 from dispatch.forecast.distribution import Floats
+from dispatch.forecast.found import found_after, sums_of
 from dispatch.forecast.growth import Growths
 from dispatch.forecast.places import RATE_STRENGTHS, Places
-from dispatch.forecast.shape import SPREAD_MAX_H, Cells, Rates, spread
+from dispatch.forecast.shape import SPREAD_MAX_H, Cells, Rates, days_of, spread
 
 HORIZONS_H: Final = (6, 12, 24, 48, 72, 120, 168)
 SHARES: Final[Floats] = np.linspace(0.0125, 0.9875, 40)
@@ -72,8 +73,9 @@ def backtest(growths: Growths, cells: Cells, rates: Rates, hours: Hours, places:
     is_short = growths.end - growths.first <= SPREAD_MAX_H
     continuous = np.zeros(shape.shape)
     continuous.reshape(-1)[cells.flat[is_short[cells.growth]]] = 1.0
+    waits = days_of(cells, shape.reshape(-1), len(growths.points))
     errors = [_of_sensors(known, _sums(grown), _sums(continuous), places)]
-    errors.append(_of_visits(known, growths, ~is_short, places))
+    errors.append(_of_visits(known, growths, waits, places))
     return Errors(_quantiles(np.concatenate(errors), len(places.streams)))
 
 
@@ -108,14 +110,19 @@ def _of_sensors(known: _Known, grown: Floats, continuous: Floats, places: Places
     return np.concatenate(rows)
 
 
-def _of_visits(
-    known: _Known, growths: Growths, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]], places: Places
-) -> Floats:
-    """The same of what visits found, which is observed at their end alone."""
+def _of_visits(known: _Known, growths: Growths, waits: Floats, places: Places) -> Floats:
+    """The same of what visits of containers without a sensor found, from what earlier visits had found."""
+    chosen = places.is_unmeasured[growths.container]
     first, end, container = growths.first[chosen], growths.end[chosen], growths.container[chosen]
+    points, waits = growths.points[chosen], waits[chosen]
     day = np.minimum(first // HOURS_A_DAY, known.rates.shape[1] - 1)
-    expected = known.rates[container, day] * (known.shape[container, end] - known.shape[container, first])
-    error = (growths.points[chosen] - expected) / scale_of(expected, known.days[container, day])
+    added = sums_of(waits, points)
+    before = np.cumsum(added, axis=0) - added
+    # Growths are ordered by container: the sums begin anew at each container's first.
+    starts = np.searchsorted(container, container)
+    rate = known.rates[container, day]
+    expected = found_after(before - before[starts], rate, waits)
+    error = (points - expected) / scale_of(expected, known.days[container, day])
     horizon = np.minimum(np.searchsorted(HORIZONS_H, end - first), len(HORIZONS_H) - 1)
     rows = np.stack((places.levels[0][container], horizon, error), axis=1)
     return np.asarray(rows[day >= WARM_DAYS])

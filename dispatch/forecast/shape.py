@@ -9,6 +9,7 @@ import numpy as np
 
 from dispatch.forecast.calendar import DAY_KINDS, HOURS_A_DAY, WEEKDAYS, Hours, Ints
 from dispatch.forecast.distribution import Floats
+from dispatch.forecast.found import SUMS, sums_of
 from dispatch.forecast.growth import Growths
 from dispatch.forecast.places import RATE_STRENGTHS, Places
 
@@ -30,12 +31,14 @@ ALL: Final = slice(None)
 class Rates(msgspec.Struct):
     """What was learnt of each container.
 
-    `points` and `days`: (containers, 1) growth and time of observation, weighted by the shape. `hour`: (streams, 24),
-    `weekday`: (containers, 7), `day_kind`: (containers, 4), each around 1.
+    `points` and `days`: (containers, 1) growth and time of observation, weighted by the shape. `found`: (containers, 5)
+    sums of visits without a sensor (`dispatch.forecast.found`). `hour`: (streams, 24), `weekday`: (containers, 7),
+    `day_kind`: (containers, 4), each around 1.
     """
 
     points: Floats
     days: Floats
+    found: Floats
     hour: Floats
     weekday: Floats
     day_kind: Floats
@@ -91,6 +94,7 @@ def unlearnt(places: Places) -> Rates:
     return Rates(
         np.zeros((number, 1)),
         np.zeros((number, 1)),
+        np.zeros((number, SUMS)),
         np.ones((len(places.streams), HOURS_A_DAY)),
         np.ones((number, WEEKDAYS)),
         np.ones((number, DAY_KINDS)),
@@ -115,6 +119,15 @@ def learn_rates(rates: Rates, growths: Growths, cells: Cells, hours: Hours, plac
     container = cells.flat // hours.count
     rates.points = sums_by_place(growths.container, growths.points, number)[:, None]
     rates.days = sums_by_place(container, shape[cells.flat], number)[:, None]
+    chosen = places.is_unmeasured[growths.container]
+    waits = days_of(cells, shape, len(growths.points))[chosen]
+    rates.found = np.zeros((number, SUMS))
+    np.add.at(rates.found, growths.container[chosen], sums_of(waits, growths.points[chosen]))
+
+
+def days_of(cells: Cells, shape: Floats, growths: int) -> Floats:
+    """Days of each growth, weighted by the shape of each hour, (growths,)."""
+    return sums_by_place(cells.growth, shape[cells.flat], growths)
 
 
 def sums_by_place(places: Ints, values: Floats, number: int) -> Floats:
@@ -125,7 +138,7 @@ def sums_by_place(places: Ints, values: Floats, number: int) -> Floats:
 def spread(growths: Growths, cells: Cells, shape: Floats) -> Floats:
     """Growth in each hour, flat (containers * hours,): a growth over several hours is shared out by the shape."""
     weights = shape[cells.flat]
-    totals = sums_by_place(cells.growth, weights, len(growths.points))
+    totals = days_of(cells, shape, len(growths.points))
     shares = weights * (growths.points / np.maximum(totals, 1e-12))[cells.growth]
     grown = sums_by_place(cells.flat, shares, len(shape))
     return grown + sums_by_place(cells.places, growths.points[cells.in_no_hour], len(shape))
