@@ -2,7 +2,7 @@
 
 Observations are taken in order of time. All of a moment are forecast first and learnt afterwards. The settings are
 those of the package, the same for every set. A row is written for each observation with a forecast. `--refit` measures
-the refit of a made-up city instead.
+the refit of a made-up city instead, `--found` the model of a city on visits without sensors.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from dispatch.forecast.city_model import fit
 from dispatch.forecast.next_observation import ExpectedObservation, NextObservations
 from dispatch.forecast.observation import Observation, clean
 from dispatch.forecast.outlook import forecast
+from tests.bench.forecast_visits import measure_found
 from tests.support.filling import NOW, ZONE, made_up_city
 
 FOLDER: Final = Path(__file__).parents[3] / "shared" / "data" / "fill"
@@ -95,9 +96,12 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--out", type=Path, help="CSV of forecasts")
     parser.add_argument("--data", type=Path, default=FOLDER, help="folder of the observations")
     parser.add_argument("--refit", type=int, metavar="CONTAINERS", help="measure the refit of so many with sensors")
+    parser.add_argument("--found", action="store_true", help="compare the city's model with what crews found")
     args = parser.parse_args(argv)
     if args.refit is not None:
         return measure_refit(args.refit)
+    if args.found:
+        return measure_found(entry.observation for entry in read_visits(args.data))
     if args.name is None or args.out is None:
         parser.error("--set and --out belong together")
     begun_s = time.process_time()

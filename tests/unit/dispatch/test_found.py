@@ -22,7 +22,7 @@ def test_without_a_visit_the_rate_decides() -> None:
 def test_what_grows_with_the_wait_stays_on_the_line_of_the_rate() -> None:
     waits = [1.0, 2.0, 3.0, 2.0, 1.0]
     days = [0.0, 0.1, 1.0, 2.5]
-    assert found(days, waits, [20 * wait for wait in waits], 20.0) == pytest.approx(20 * np.array(days), abs=0.2)
+    assert points_found(days, waits, [20 * wait for wait in waits], 20.0) == pytest.approx(20 * np.array(days), abs=0.2)
 
 
 def test_crews_that_always_come_to_full_containers_find_them_full() -> None:
