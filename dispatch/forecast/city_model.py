@@ -149,7 +149,7 @@ class CityModel:
         self.rates.points[number] += points
         self.rates.days[number] += days
         if not self.places.containers[number].has_sensor:
-            self.rates.found[number] += sums_of(np.array([days]), np.array([points]))[0]
+            self.rates.found_sums[number] += sums_of(np.array([days]), np.array([points]))[0]
 
     def _shape_between(self, number: int, start_s: float, end_s: float) -> float:
         start, end = datetime.fromtimestamp(start_s, UTC), datetime.fromtimestamp(end_s, UTC)

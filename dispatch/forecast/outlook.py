@@ -163,7 +163,7 @@ def _growth(model: CityModel, number: int, rate: float, days: Floats) -> Floats:
     """Points that were added after so many days: by the rate, or as crews found before."""
     if model.places.containers[number].has_sensor:
         return rate * days
-    sums = np.broadcast_to(model.rates.found[number], (len(days), SUMS))
+    sums = np.broadcast_to(model.rates.found_sums[number], (len(days), SUMS))
     return found_after(sums, np.full(len(days), rate), days)
 
 

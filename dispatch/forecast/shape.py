@@ -31,14 +31,14 @@ ALL: Final = slice(None)
 class Rates(msgspec.Struct):
     """What was learnt of each container.
 
-    `points` and `days`: (containers, 1) growth and time of observation, weighted by the shape. `found`: (containers, 5)
-    sums of visits without a sensor (`dispatch.forecast.found`). `hour`: (streams, 24), `weekday`: (containers, 7),
-    `day_kind`: (containers, 4), each around 1.
+    `points` and `days`: (containers, 1) growth and time of observation, weighted by the shape. `found_sums`: sums of
+    visits without a sensor, (containers, 5), see `dispatch.forecast.found`. `hour`: (streams, 24), `weekday`:
+    (containers, 7), `day_kind`: (containers, 4), each around 1.
     """
 
     points: Floats
     days: Floats
-    found: Floats
+    found_sums: Floats
     hour: Floats
     weekday: Floats
     day_kind: Floats
@@ -121,8 +121,8 @@ def learn_rates(rates: Rates, growths: Growths, cells: Cells, hours: Hours, plac
     rates.days = sums_by_place(container, shape[cells.flat], number)[:, None]
     chosen = places.is_unmeasured[growths.container]
     waits = days_of(cells, shape, len(growths.points))[chosen]
-    rates.found = np.zeros((number, SUMS))
-    np.add.at(rates.found, growths.container[chosen], sums_of(waits, growths.points[chosen]))
+    rates.found_sums = np.zeros((number, SUMS))
+    np.add.at(rates.found_sums, growths.container[chosen], sums_of(waits, growths.points[chosen]))
 
 
 def days_of(cells: Cells, shape: Floats, growths: int) -> Floats:

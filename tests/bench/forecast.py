@@ -75,18 +75,24 @@ SETS: Final[Mapping[str, FillSet]] = {
 
 
 def forecasts_of(entries: Iterable[Entry]) -> Iterator[tuple[Entry, ExpectedObservation]]:
-    """Each entry that can be forecast, with the forecast from the entries before its moment."""
+    """Each entry that can be forecast, with the forecast from the entries before its moment.
+
+    An entry whose amount is no number is forecast as well, and not learnt.
+    """
     listed = {(entry.observation.at, entry.observation.container, entry.observation.stream): entry for entry in entries}
-    cleaned = clean((entry.observation for entry in listed.values()), max(at for at, *_ in listed))
+    moments = sorted({at for at, *_ in listed})
+    cleaned = clean((entry.observation for entry in listed.values()), moments[-1]) if moments else None
+    usable = set(cleaned.observations) if cleaned else set()
     model = NextObservations(UTC)
-    for at, group in itertools.groupby(cleaned.observations, key=lambda observation: observation.at):
-        observations = list(group)
-        for observation in observations:
-            expected = model.forecast(observation.container, observation.stream, at)
+    for at, group in itertools.groupby(sorted(listed), key=lambda key: key[0]):
+        keys = list(group)
+        for key in keys:
+            expected = model.forecast(key[1], key[2], at)
             if expected is not None:
-                yield listed[at, observation.container, observation.stream], expected
-        for observation in observations:
-            model.learn(observation)
+                yield listed[key], expected
+        for key in keys:
+            if listed[key].observation in usable:
+                model.learn(listed[key].observation)
 
 
 def run(argv: list[str]) -> int:
