@@ -43,11 +43,12 @@ class Level(msgspec.Struct, frozen=True):
 class ContainerState(msgspec.Struct):
     """What is known of a container now.
 
-    `newest` is its last observation, and `before` the one before it if there was no emptying in between. `emptied_s`
-    is its last emptying, `visited_s` the last visit. `visits` counts visits that found it filled, and
-    `readings` the readings since the fit.
+    `first_s` is its first observation and `newest` the last one; `before` is the one before that, if there was no
+    emptying in between. `emptied_s` is its last emptying, `visited_s` the last visit. `visits` counts visits that found
+    it filled, and `readings` the readings since the fit.
     """
 
+    first_s: float | None = None
     newest: Level | None = None
     before: Level | None = None
     emptied_s: float | None = None
@@ -96,6 +97,7 @@ class CityModel:
         if number is None or not self._is_newer(number, at, fill_pct, now):
             return False
         state, level = self.states[number], Level(at.timestamp(), min(fill_pct, 100.0))
+        state.first_s = level.at_s if state.first_s is None else state.first_s
         state.observations += 1
         state.readings += 1
         if state.before is not None and state.newest is not None and _is_spike(state.before, state.newest, level):
@@ -127,6 +129,7 @@ class CityModel:
                 self._grow(number, state.newest, Level(at_s, min(visit.found_pct, FILL_MAX_PCT)))
         state.before, state.newest = None, Level(at_s, visit.left_pct or 0.0)
         state.emptied_s = state.visited_s = at_s
+        state.first_s = at_s if state.first_s is None else state.first_s
         state.observations += 1
         return True
 
@@ -200,6 +203,7 @@ def _states(observed: Observed, histories: Mapping[str, FillHistory], places: Pl
         if len(emptyings):
             state.emptied_s = float(observed.times_s[begin + emptyings[-1]])
         if end > begin:
+            state.first_s = float(observed.times_s[begin])
             state.newest = Level(float(observed.times_s[end - 1]), float(observed.fill_pct[end - 1]))
         states.append(state)
     return states

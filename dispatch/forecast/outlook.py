@@ -99,7 +99,9 @@ def forecast(
     if full_at is not None and full_at <= now + timedelta(hours=SOON_H):
         due.append("full" if listed[0].mean_pct >= LIMIT_PCT else "will_be_full")
     emptied_at = _aware(state.emptied_s)
-    if known.stream == ORGANIC and emptied_at is not None and now - emptied_at >= ORGANIC_AGE_MAX:
+    # Without a known emptying the waste is at least as old as the first observation.
+    oldest_at = emptied_at or _aware(state.first_s)
+    if known.stream == ORGANIC and oldest_at is not None and now - oldest_at >= ORGANIC_AGE_MAX:
         due.append("organic_age")
     return FillForecast(
         container=container,

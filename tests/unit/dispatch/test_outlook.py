@@ -102,6 +102,16 @@ def test_old_organic_waste_is_a_reason_and_other_old_waste_is_none() -> None:
         assert result.reasons == expected
 
 
+@pytest.mark.parametrize(("hours", "expected"), [(60, ()), (80, ("organic_age",))])
+def test_organic_waste_without_a_known_emptying_is_as_old_as_its_observation(
+    hours: int, expected: tuple[str, ...]
+) -> None:
+    """Nobody has emptied it since it is observed."""
+    history = FillHistory(NOW.timestamp() - 3600.0 * np.arange(hours, -1, -1), 5 + 0.1 * np.arange(hours + 1))
+    model = fit([Container("c0", "organic", has_sensor=True)], {"c0": history}, ZONE, NOW)
+    assert forecast(model, "c0", NOW).reasons == expected
+
+
 def test_alerts_and_reports_are_reasons_even_without_a_forecast() -> None:
     """What somebody reported is to be collected whether or not its fill is known."""
     model = fit([Container("c0", "organic")], {}, ZONE, NOW)
