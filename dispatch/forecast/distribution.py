@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float64]
 
 OUTSIDE: Final = 0.2
 """Share of values that may lie outside the interval."""
-CALIBRATED_BY: Final = 2_000
+CALIBRATED_BY: Final = 600
 """Number of recent forecasts that calibrate the interval."""
 CALIBRATED_MIN: Final = 30
 """With fewer, the interval is the distribution's own."""

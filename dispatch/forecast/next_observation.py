@@ -25,8 +25,8 @@ OWN_MAX: Final = 600
 """Number of the container's own occasions that are compared."""
 SHARED_MAX: Final = 2_000
 """Number of occasions of all containers of the stream that are compared."""
-SHARED_WEIGHT: Final = 0.05
-AGE_DAYS: Final = 160.0
+SHARED_WEIGHT: Final = 0.02
+AGE_DAYS: Final = 250.0
 """Age at which an occasion of the container has lost two thirds of its weight."""
 UNLIKE_WEIGHT: Final = 0.003
 """Weight of an own occasion that is not alike at all: what decides when nothing is."""
