@@ -64,10 +64,16 @@ class FillForecasts:
             self.failure = ""
 
     def keep_looking(self, stop: threading.Event, beat: Callable[[], None]) -> None:
-        """Look at once and then every `EVERY_S` until `stop`; `beat` is called before each look."""
+        """Look at once and then every `EVERY_S` until `stop`, which also ends a look; `beat` is called all the time."""
+
+        def go_on() -> None:
+            beat()
+            if stop.is_set():
+                raise RetryLaterError("the service stops")
+
         while not stop.is_set():
             beat()
-            self.look(beat)
+            self.look(go_on)
             stop.wait(EVERY_S)
 
     def forecasts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -241,3 +242,20 @@ def test_a_slow_store_is_not_asked_for_everything_again_at_once(stage: Stage) ->
     stage.forecasts._clock = lambda: last
     stage.forecasts.look()
     assert stage.forecasts.fitted_at == last
+
+
+def test_a_service_that_stops_ends_the_reading_of_histories(stage: Stage) -> None:
+    """Between two containers; what was fitted before stays."""
+    fill_up(stage, days=1)
+    fill_up(stage, "bin-0004", days=1)
+    stop, beats = threading.Event(), []
+
+    def beat() -> None:
+        beats.append(len(beats))
+        if len(beats) == 2:  # before the first container that is read
+            stop.set()
+
+    stage.forecasts.keep_looking(stop, beat)
+    assert len(beats) == 2
+    assert stage.forecasts.fitted_at is None
+    assert stage.forecasts.failure == "the service stops"
