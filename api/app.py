@@ -12,6 +12,7 @@ from api.http import middleware, openapi, problems
 from api.routes import alarms as alarm_routes
 from api.routes import cases as case_routes
 from api.routes import evidence as evidence_routes
+from api.routes import forecasts as forecast_routes
 from api.routes import grafana as grafana_routes
 from api.routes import map as map_routes
 from api.routes import messages as message_routes
@@ -55,6 +56,7 @@ def create_app(context: ApiContext) -> FastAPI:
         table_routes,
         system_routes,
         trip_routes,
+        forecast_routes,
         new_device_routes,
         profile_drafts,
         people_routes,

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from api.queries.evidence_service import EvidenceService
+from api.queries.fill_forecasts import FillForecasts
 from api.queries.reviews import ReviewService
 from broker.quota import TrafficQuota
 from city.inventory.model import City, Profile
@@ -45,7 +46,8 @@ class ApiContext:
     `public_url`; passkeys belong to that address. `grafana` signs people in to Grafana.
     `connected` are devices of a demo that somebody sends for. `alarms` are the alarms of the city, and `alarm_board`
     has those that need attention. `deliveries` are the notifications about them, and `notification_board` has what
-    fails of these. With `is_open` every user of this machine may do what a supervisor may.
+    fails of these. `forecasts` knows how full containers get. With `is_open` every user of this machine may do what a
+    supervisor may.
     """
 
     inventory: InventoryProvider
@@ -59,6 +61,7 @@ class ApiContext:
     alarm_board: AlarmBoard
     deliveries: Deliveries
     notification_board: NotificationBoard
+    forecasts: FillForecasts
     open_id: OpenIdSignIn | None
     grafana: GrafanaSignIn
     gateways: Gateways

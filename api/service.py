@@ -13,6 +13,7 @@ from api.http.server import GRACE_S, http_server
 from api.queries.alarm_conditions import observe
 from api.queries.broker_refusals import BrokerRefusals
 from api.queries.evidence_service import EvidenceService
+from api.queries.fill_forecasts import FillForecasts
 from api.queries.reviews import ReviewService
 from city.inventory.model import Profile
 from city.runtime.connected_devices import ConnectedDevices
@@ -76,6 +77,7 @@ def serve(runtime: Runtime) -> None:
     room = open_evidence_store(settings, runtime.secrets)
     runtime.thread("evidence-retention", lambda: keep_enforcing(room, lifetimes_of(settings), runtime.stop))
     board = AlarmBoard()
+    forecasts = FillForecasts(opened.store, runtime.inventory, clock)
     context = ApiContext(
         inventory=runtime.inventory,
         reader=opened.store,
@@ -88,6 +90,7 @@ def serve(runtime: Runtime) -> None:
         alarm_board=board,
         deliveries=Deliveries(people.database, clock),
         notification_board=NotificationBoard(),
+        forecasts=forecasts,
         open_id=people.open_id(settings.secrets_folder or settings.data),
         grafana=GrafanaSignIn(runtime.secrets.grafana_seed(), public_url, settings.grafana_public_url),
         gateways=Gateways(settings.data),
@@ -129,6 +132,9 @@ def serve(runtime: Runtime) -> None:
     watching = runtime.thread(
         "api-alarms", lambda: watcher.keep_looking(runtime.stop, lambda: runtime.beat("api-alarms"), kept)
     )
+    forecasting = runtime.thread(
+        "api-forecast", lambda: forecasts.keep_looking(runtime.stop, lambda: runtime.beat("api-forecast"))
+    )
     app = create_app(context)
     server = http_server(
         app, settings.host, settings.port, beat=lambda: runtime.beat("api"), trusted_proxies=settings.trusted_proxies
@@ -141,5 +147,6 @@ def serve(runtime: Runtime) -> None:
     thread.join(GRACE_S + 1)
     watching.join(GRACE_S + 1)
     notifying.join(GRACE_S + 1)
+    forecasting.join(GRACE_S + 1)
     journal.close()
     people.close()

@@ -123,7 +123,7 @@ VERBS: Final[dict[str, Verb]] = {
     ),
     "bench": Verb(
         "tests.bench.run",
-        "measure what is to be fast, beside a reference (adapters, boards, ingest, outage, vision)",
+        "measure what is to be fast, beside a reference (adapters, boards, forecast, ingest, outage, vision)",
         "kota bench ingest --messages 100000",
     ),
     "vision": Verb(

@@ -139,6 +139,8 @@ DASHBOARD_TEXTS: Final = Catalogue("dashboards")
 
 NOTIFICATION_TEXTS: Final = Catalogue("notifications")
 """Messages about alarms that leave the city."""
+FORECAST_TEXTS: Final = Catalogue("forecast")
+"""Reasons and reliability of forecasts."""
 
 REPORT_TEXTS: Final = Catalogue("report")
 """The report on a case, the README of its archive, and entries of the custody log."""
@@ -146,4 +148,12 @@ REPORT_TEXTS: Final = Catalogue("report")
 STATUS_TEXTS: Final = Catalogue("status")
 """`kota status`, and the problems that other places show."""
 
-CATALOGUES: Final = (API_TEXTS, CONSOLE_TEXTS, DASHBOARD_TEXTS, NOTIFICATION_TEXTS, REPORT_TEXTS, STATUS_TEXTS)
+CATALOGUES: Final = (
+    API_TEXTS,
+    CONSOLE_TEXTS,
+    DASHBOARD_TEXTS,
+    FORECAST_TEXTS,
+    NOTIFICATION_TEXTS,
+    REPORT_TEXTS,
+    STATUS_TEXTS,
+)

@@ -28,7 +28,7 @@ RETRY_AFTER_MAX_S: Final = 3_600.0
 _SOON: Final = (408, 425, 429)
 
 
-class Observed(logging.Handler):
+class ResponseLog(logging.Handler):
     """What `apprise` met: the newest exception, and the newest answer over HTTP that was no success."""
 
     def __init__(self) -> None:
@@ -76,7 +76,7 @@ def main() -> None:
 def _send(request: SendRequest) -> SendResult:
     import apprise  # noqa: PLC0415 - its absence is a result
 
-    observed = Observed()
+    observed = ResponseLog()
     logger = logging.getLogger("apprise")
     logger.propagate = False
     logger.setLevel(logging.DEBUG)
@@ -96,7 +96,7 @@ def _send(request: SendRequest) -> SendResult:
     return SendResult() if sent else observed.result()
 
 
-def _watch_responses(observed: Observed) -> None:
+def _watch_responses(observed: ResponseLog) -> None:
     """Note every answer over HTTP: `apprise` says neither status nor `Retry-After` of it."""
     import requests  # noqa: PLC0415 - as apprise
 

@@ -11,8 +11,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from api.queries.fill_history import containers_of, newest_levels, read_histories
 from city.errors import PayloadError
 from city.inventory.loader import builtin_city, load_city
+from dispatch.forecast.growth import Visit
 from ingest.cli.store import copy, missing_in
 from ingest.store.duckdb.store import DuckStore
 from ingest.store.influx.checkpoint import Checkpoint
@@ -173,6 +175,35 @@ def test_series_buckets(store: Store, aggregate: str, expected: float) -> None:
 def test_flags_average_to_a_share(store: Store) -> None:
     store.write([reading(n, minutes=n, lid_open=n == 0) for n in range(4)], ((1, 1),))
     assert [float(p.value) for p in store.series(window("lid_open", 3600))] == [0.25]
+
+
+def test_the_history_that_forecasts_read_is_the_same_from_every_store(store: Store) -> None:
+    """Hourly levels without the hour that is not complete, and what crews found, from trucks and from containers."""
+    truck = origin(1, device="truck-01", minutes=70)
+    detail = {"bin": "bin-0001", "from_pct": 31.5, "to_pct": 2.0}
+    unknown = {"bin": "bin-0001", "from_pct": "full"}
+    store.write(
+        [
+            *(reading(n, minutes=25 * n, fill_pct=10.0 + n) for n in range(8)),
+            EventRecord(truck, "collected", "noted", detail),
+            EventRecord(origin(2, device="truck-01", minutes=80), "collected", "noted", unknown),
+            EventRecord(origin(90, device="bin-0002", minutes=5), "collected", "noted", {}),
+            EventRecord(origin(91, device="bin-0009", minutes=6), "collected", "noted", {}),
+        ],
+        ((1, 1),),
+    )
+    now = T0 + timedelta(minutes=170)
+    levels = newest_levels(store.latest(kind="bin"))
+    listed = [known for known in containers_of(CITY, levels, now) if known.id in ("bin-0001", "bin-0002")]
+    assert [container.has_sensor for container in listed] == [True, False]
+    histories = read_histories(store, listed, T0 - timedelta(days=1), now, lambda: None)
+    hours = [(at_s - T0.timestamp()) / 3600 for at_s in histories["bin-0001"].times_s]
+    assert (hours, histories["bin-0001"].fill_pct.tolist()) == ([1.0, 2.0], [12.0, 14.0])
+    at = T0 + timedelta(minutes=70)
+    expected = [Visit(at, 31.5, 2.0), Visit(T0 + timedelta(minutes=80), None)]
+    assert list(histories["bin-0001"].visits) == expected
+    assert list(histories["bin-0002"].visits) == [Visit(T0 + timedelta(minutes=5), None)]
+    assert histories["bin-0002"].times_s.tolist() == []
 
 
 @pytest.mark.parametrize("field", ["password", "fill_pct; DROP TABLE events", "fault_codes", ""])

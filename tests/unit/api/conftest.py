@@ -17,6 +17,7 @@ from api.app import create_app
 from api.context import ApiContext
 from api.http.openapi import describe
 from api.queries.evidence_service import EvidenceService
+from api.queries.fill_forecasts import FillForecasts
 from api.queries.reviews import ReviewService
 from city.database.engine import open_database
 from city.errors import RetryLaterError
@@ -102,6 +103,7 @@ class Stage:
         self.alarm_board = AlarmBoard()
         self.deliveries = Deliveries(self.people.database, lambda: NOW)
         self.notification_board = NotificationBoard()
+        self.forecasts = FillForecasts(self.store, self.inventory, lambda: NOW)
         self._tokens: dict[Role, str] = {}
         self._sessions: dict[Role, str] = {}
 
@@ -197,6 +199,7 @@ class Stage:
             alarm_board=self.alarm_board,
             deliveries=self.deliveries,
             notification_board=self.notification_board,
+            forecasts=self.forecasts,
             open_id=self.open_id,
             grafana=GrafanaSignIn(self.secrets.grafana_seed(), self.issuer, self.grafana_url),
             gateways=Gateways(self.folder),

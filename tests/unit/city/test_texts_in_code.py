@@ -30,6 +30,7 @@ from city.runtime.status import NotReadyReason
 from dispatch.alarms.errors import AlarmRefusal
 from dispatch.alarms.rules import AlarmKind, Priority
 from dispatch.alarms.service import AlarmEvent, AlarmState
+from dispatch.forecast.reasons import COLLECT_REASONS, GRADES, NO_FORECAST_REASONS
 from dispatch.notifications.planning import NotificationKind, NotificationState
 from grafana.alerts import RULES, rule_groups
 from grafana.columns import COLUMN_STYLES
@@ -58,6 +59,7 @@ SOURCES: Final[dict[str, tuple[str, ...]]] = {
     "console": ("api/console",),
     "dashboards": ("grafana",),
     "notifications": ("dispatch/notifications",),
+    "forecast": ("dispatch/forecast",),
     "report": ("vision/evidence", "api/console/parts/custody_panel.py"),
     "status": ("city/runtime", "city/cli"),
 }
@@ -82,6 +84,10 @@ EVENT_DETAILS: Final = (
 )
 """Details of events, and some of their values, that have words."""
 COMPUTED: Final[dict[str, set[str]]] = {
+    "forecast": {
+        *(f"forecast_{reason}" for reason in (*COLLECT_REASONS, *NO_FORECAST_REASONS)),
+        *(f"reliability_{grade}" for grade in GRADES),
+    },
     "api": {"password_short", "password_long", "password_weak"},
     "console": {
         *KINDS,
@@ -216,7 +222,7 @@ def test_every_key_that_is_put_together_has_a_text(domain: str) -> None:
     assert COMPUTED[domain] - set(Catalogue(domain)) == set()
 
 
-@pytest.mark.parametrize("domain", ["api", "console", "report", "status"])
+@pytest.mark.parametrize("domain", ["api", "console", "forecast", "report", "status"])
 def test_no_text_is_left_over(domain: str) -> None:
     written = {
         node.value

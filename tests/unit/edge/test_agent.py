@@ -215,7 +215,7 @@ def test_no_status_is_published_of_a_device_that_was_released(tmp_path: Path, bu
     agent._publish_online()
     assert not agent.state("bin-2", Offline(reason="stop"))
     agent._publish_offline()
-    assert [said["state"] for said in bus.said] == ["online", "offline"]
+    assert [status["state"] for status in bus.said] == ["online", "offline"]
     agent.release({"bin-1", "bin-2"})
     agent._publish_offline()
     assert len(bus.said) == 2

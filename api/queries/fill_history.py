@@ -1,0 +1,88 @@
+"""What the store knows of how full containers were: hourly levels of those with a sensor, and what crews found."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+import numpy as np
+
+from api.queries.events import each_event
+from city.inventory.model import City
+from dispatch.forecast.growth import FillHistory, Visit
+from dispatch.forecast.outlook import OBSERVED_MAX
+from dispatch.forecast.places import Container
+from ingest.store.port import EventQuery, FieldValue, Latest, SeriesQuery, TelemetryReader
+from ingest.store.records import EventRecord
+
+FIELD: Final = "fill_pct"
+HOUR: Final = timedelta(hours=1)
+_AHEAD: Final = timedelta(minutes=5)
+
+
+def newest_levels(latest: Iterable[Latest]) -> dict[str, FieldValue]:
+    """The newest measured fill of each container that has one."""
+    return {known.device: known.values[FIELD] for known in latest if FIELD in known.values}
+
+
+def containers_of(city: City, levels: Mapping[str, FieldValue], now: datetime) -> list[Container]:
+    """The containers of a city. A sensor that has measured nothing for `OBSERVED_MAX` is none."""
+    measured = {device for device, level in levels.items() if now - level.measured_at <= OBSERVED_MAX}
+    return [
+        Container(bin_.id, bin_.waste_kind, bin_.kelurahan, bin_.site, bin_.id in measured)
+        for bin_ in city.bins.values()
+    ]
+
+
+def read_histories(
+    reader: TelemetryReader, containers: Iterable[Container], start: datetime, now: datetime, beat: Callable[[], None]
+) -> dict[str, FillHistory]:
+    """Histories of containers since a time; the current hour, which is not complete, is left out.
+
+    Args:
+        reader: The store.
+        containers: Which; the levels of those with a sensor are read.
+        start: UTC.
+        now: UTC.
+        beat: Called before each container that is read.
+
+    Raises:
+        RetryLaterError: The store does not answer.
+    """
+    listed = list(containers)
+    visits = visits_since(reader, {container.id for container in listed}, start, now)
+    end = now.replace(minute=0, second=0, microsecond=0)
+    histories = {}
+    for container in listed:
+        times_s, levels_pct = np.empty(0), np.empty(0)
+        if container.has_sensor:
+            beat()
+            points = reader.series(SeriesQuery(container.id, FIELD, start, end, HOUR.total_seconds(), "last"))
+            # The last level of an hour is one of its end.
+            times_s = np.array([(point.at + HOUR).timestamp() for point in points], dtype=np.float64)
+            levels_pct = np.array([float(point.value) for point in points], dtype=np.float64)
+        histories[container.id] = FillHistory(times_s, levels_pct, visits.get(container.id, ()))
+    return histories
+
+
+def visits_since(
+    reader: TelemetryReader, containers: Collection[str], start: datetime, now: datetime
+) -> dict[str, list[Visit]]:
+    """Visits of each container since a time, oldest first, as trucks and containers report collections."""
+    visits: defaultdict[str, list[Visit]] = defaultdict(list)
+    for event in each_event(reader, EventQuery(start, now + _AHEAD, types=("collected",))):
+        container = str(event.detail.get("bin", event.origin.device))
+        if container in containers:
+            visits[container].append(_visit_of(event))
+    return {container: of_container[::-1] for container, of_container in visits.items()}
+
+
+def _visit_of(event: EventRecord) -> Visit:
+    return Visit(event.origin.measured_at, _percent(event, "from_pct"), _percent(event, "to_pct"))
+
+
+def _percent(event: EventRecord, key: str) -> float | None:
+    value = event.detail.get(key)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
