@@ -194,12 +194,12 @@ def _read_outboxes(data: Path) -> list[Published]:
 
 def _ask_store(settings: Settings) -> Kept:
     """What is kept: by the API of a running city, else from the files of a stopped one."""
-    if not in_use(settings.data):
-        return _read_files(settings)
     try:
         run_file = json.loads((settings.data / "run.json").read_text())
     except (OSError, ValueError) as exc:
         raise ConfigError(f"{settings.data / 'run.json'}: no city has been started here") from exc
+    if not in_use(settings.data):
+        return _read_files(settings)
     request = urllib.request.Request(
         f"http://{run_file['host']}:{run_file['port']}/api/v1/ledger",
         headers={"Authorization": f"Bearer {local_token(settings, ['messages.replay'])}"},

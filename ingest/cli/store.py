@@ -74,6 +74,7 @@ def run(argv: list[str]) -> int:
 
 def _print_epochs(args: argparse.Namespace, settings: Settings) -> int:
     """Print what is kept of each device and epoch of a stopped city; `kota reconcile` reads it."""
+    require_kept(manifest_path(settings.data))
     with lock_data_folder(settings.data):
         epochs, journal_depth = _epochs_of(settings)
     manifest = open_manifest(settings.data)
