@@ -44,6 +44,8 @@ WasteKind = Literal["organic", "non_organic"]
 BinMaterial = Literal["plastic", "steel"]
 BinColor = Literal["yellow", "green", "grey"]
 PercentOf = Literal["filled", "empty"]
+VehicleClass = Literal["large", "small"]
+"""`small` fits into narrow streets."""
 _Factor = Annotated[Number, between(-1e9, 1e9)]
 
 

@@ -12,6 +12,7 @@ BENCHES: Final = {
     "boards": "every board's queries on a week of a large city, beside the same asked of raw points",
     "vision": "the dumping watcher on real clips, what it finds and what it costs, beside a plain dual MOG2",
     "embedded": "the embedded broker with ingest, live, after an outage and idle, beside Mosquitto with ingest",
+    "routes": "plans for ten real collection problems, beside what is published of them",
     "outage": "catching up after days without a store, while new readings go on arriving",
 }
 

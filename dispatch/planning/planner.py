@@ -1,0 +1,50 @@
+"""Makes a plan of a routing problem: searched by PyVRP, timed with breaks, repaired where a rule is broken.
+
+Only the planning process imports this module.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from city.errors import KotaError
+from dispatch.planning.fitting import RouteFitter, drop_reason
+from dispatch.planning.plan import CollectionPlan, DroppedStop
+from dispatch.planning.problem import RouteProblem, check_problem
+from dispatch.planning.solver import solve
+from dispatch.planning.solver_model import Sequences
+
+SHOWN_MAX: Final = 5
+
+
+class PlanningError(KotaError):
+    """There is no plan that serves every required stop; its text names the first ones."""
+
+
+def make_plan(
+    problem: RouteProblem, seconds: float, *, seed: int = 0, start: Sequences | None = None
+) -> CollectionPlan:
+    """A plan, after a search of `seconds`.
+
+    Args:
+        problem: What it must meet.
+        seconds: Time for the search; the rest of the work takes some seconds more on large problems.
+        seed: The same seed and number of iterations give the same plan.
+        start: Sequences to begin with, such as those of the plan in force.
+
+    Raises:
+        ProblemError: The problem contradicts itself.
+        PlanningError: A stop that must be served is on no route.
+    """
+    check_problem(problem)
+    fitter = RouteFitter(problem)
+    for truck, ids in solve(problem, seconds, seed=seed, start=start).sequences.items():
+        fitter.put(truck, ids)
+    fitter.insert_homeless()
+    served = {visit.id for route in fitter.routes.values() for visit in route.visits}
+    dropped = [stop for stop in problem.stops if stop.id not in served]
+    if missing := [stop.id for stop in dropped if stop.prize is None]:
+        raise PlanningError(f"no route for {len(missing)} stops: {', '.join(missing[:SHOWN_MAX])}")
+    reasons = tuple(DroppedStop(stop.id, drop_reason(problem, stop, fitter)) for stop in dropped)
+    source = problem.travel[problem.trucks[0].vehicle_class].source
+    return CollectionPlan(tuple(fitter.routes.values()), reasons, source)
