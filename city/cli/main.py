@@ -63,7 +63,8 @@ VERBS: Final[dict[str, Verb]] = {
     "chaos": Verb("tests.chaos.run", "break things on purpose and count every reading (--json)"),
     "fuzz": Verb("tests.chaos.fuzz", "mutated messages through ingest; counts must add up"),
     "bench": Verb(
-        "tests.bench.run", "measure what is to be fast, beside a reference (adapters, boards, ingest, outage, routes, vision)"
+        "tests.bench.run",
+        "measure what is to be fast, beside a reference (adapters, boards, ingest, outage, routes, vision)",
     ),
     "vision": Verb("vision.cli", "watch cameras, score the detector over clips, or install a model"),
     "evidence": Verb(

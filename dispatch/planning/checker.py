@@ -92,12 +92,26 @@ def _coverage(problem: RouteProblem, plan: CollectionPlan) -> Iterator[Violation
 
 
 def _fleet(problem: RouteProblem, plan: CollectionPlan) -> Iterator[Violation]:
-    """Each truck once; a truck with a load on board has a route on which it unloads."""
+    """Each truck once; a truck with a load on board unloads it, unless it cannot."""
     count = Counter(route.truck for route in plan.routes)
     yield from (Violation("truck_twice", id_) for id_, times in count.items() if times > 1)
     for truck in problem.trucks:
-        if sum(truck.on_board.values()) > 0 and not count[truck.id]:
+        is_loaded = sum(truck.on_board.values()) > 0 and not count[truck.id]
+        if is_loaded and (truck.id not in plan.still_loaded or _can_unload(problem, truck)):
             yield Violation("home_loaded", truck.id, detail="no route")
+
+
+def _can_unload(problem: RouteProblem, truck: FleetTruck) -> bool:
+    """Whether a truck can surely drive to a landfill and home, even with its whole break on the way."""
+    travel = TravelTimes(problem.travel[truck.vehicle_class])
+    break_s = truck.pause.duration_s if truck.pause else 0.0
+    for landfill in problem.landfills:
+        there_s = truck.starts_s + travel.seconds(truck.start_place, landfill.place, truck.starts_s) + break_s
+        leaves_s = max(there_s, landfill.opens_s) + landfill.service_s
+        home_s = leaves_s + travel.seconds(landfill.place, truck.end_place, leaves_s)
+        if there_s <= landfill.closes_s and home_s <= truck.ends_s:
+            return True
+    return False
 
 
 class _RouteCheck:

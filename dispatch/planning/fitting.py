@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from math import inf
 from typing import Final, NamedTuple
 
@@ -60,6 +61,11 @@ class RouteFitter:
                 return route
         return None
 
+    def still_loaded(self) -> tuple[str, ...]:
+        """Trucks that have a load on board and no route on which they unload it."""
+        loaded = (truck for truck in self._problem.trucks if any(load > 0 for load in truck.on_board.values()))
+        return tuple(truck.id for truck in loaded if truck.id not in self.routes)
+
     def insert_homeless(self) -> None:
         """Insert stops on no route where they cost least; optional ones if they are worth it."""
         served = {visit.id for route in self.routes.values() for visit in route.visits}
@@ -78,18 +84,27 @@ class RouteFitter:
         return None
 
     def _detours(self, stop: CollectionStop) -> Iterator[_Insertion]:
+        """The stop between any two places of any route, alone, or with an unloading before or behind it."""
+        landfills = [landfill.id for landfill in self._problem.landfills]
+        middles = [[stop.id], *([id_, stop.id] for id_ in landfills), *([stop.id, id_] for id_ in landfills)]
         for truck in self._trucks.values():
             if not _may_serve(truck, stop):
                 continue
-            route, travel = self.routes.get(truck.id), self._travel[truck.vehicle_class]
+            route = self.routes.get(truck.id)
             ids = [visit.id for visit in route.visits] if route else []
-            places = [truck.start_place, *(self._places[id_] for id_ in ids), truck.end_place]
             fixed = 0.0 if ids else truck.fixed_cost
             for position in range(max(len(ids), 1)):
-                before, after = places[position], places[position + 1]
-                way_m = travel.metres(before, stop.place) + travel.metres(stop.place, after)
-                cost = (way_m - travel.metres(before, after)) * truck.cost_per_m + fixed
-                yield _Insertion(truck.id, [*ids[:position], stop.id, *ids[position:]], cost)
+                for middle in middles:
+                    cost = self._detour_m(truck, ids, position, middle) * truck.cost_per_m + fixed
+                    yield _Insertion(truck.id, [*ids[:position], *middle, *ids[position:]], cost)
+
+    def _detour_m(self, truck: FleetTruck, ids: Sequence[str], position: int, middle: Sequence[str]) -> float:
+        """How much longer a route gets by places before one of its own."""
+        travel = self._travel[truck.vehicle_class]
+        before = self._places[ids[position - 1]] if position else truck.start_place
+        after = self._places[ids[position]] if position < len(ids) else truck.end_place
+        way = [before, *(self._places[id_] for id_ in middle), after]
+        return sum(travel.metres(*leg) for leg in pairwise(way)) - travel.metres(before, after)
 
     def _carries(self, truck: FleetTruck, ids: Sequence[str]) -> bool:
         """Whether loads, streams, streets and the limits of the day are kept."""

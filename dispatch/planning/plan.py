@@ -42,11 +42,15 @@ class DroppedStop(msgspec.Struct, frozen=True):
 
 
 class CollectionPlan(msgspec.Struct, frozen=True):
-    """A whole plan. `travel_source` is where its travel times come from."""
+    """A whole plan. `travel_source` is where its travel times come from.
+
+    `still_loaded`: trucks that cannot bring what they have on board to an open landfill within their shift.
+    """
 
     routes: tuple[TruckRoute, ...]
     dropped: tuple[DroppedStop, ...]
     travel_source: TravelSource
+    still_loaded: tuple[str, ...] = ()
 
     @property
     def metres(self) -> float:

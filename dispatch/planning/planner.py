@@ -47,4 +47,5 @@ def make_plan(
         raise PlanningError(f"no route for {len(missing)} stops: {', '.join(missing[:SHOWN_MAX])}")
     reasons = tuple(DroppedStop(stop.id, drop_reason(problem, stop, fitter)) for stop in dropped)
     source = problem.travel[problem.trucks[0].vehicle_class].source
-    return CollectionPlan(tuple(fitter.routes.values()), reasons, source)
+    routes = tuple(route for route in fitter.routes.values() if route.visits)
+    return CollectionPlan(routes, reasons, source, fitter.still_loaded())

@@ -15,7 +15,7 @@ from typing import Final, Literal, get_args
 import msgspec
 
 from city.errors import ConfigError
-from city.inventory.model import VehicleClass
+from city.inventory.collection import VehicleClass
 
 VisitKind = Literal["stop", "landfill"]
 TravelSource = Literal["gps", "roads", "straight_line", "given"]

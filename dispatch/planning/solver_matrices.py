@@ -10,13 +10,14 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from city.inventory.model import VehicleClass
+from city.inventory.collection import VehicleClass
 from dispatch.planning.active_time import TIME_UNITS
-from dispatch.planning.problem import FleetTruck, RouteProblem, TravelTable
+from dispatch.planning.problem import FleetTruck, RouteProblem, TravelTable, TravelTimes
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
+HALF: Final = 0.5
 _FAR_FACTOR: Final = 4
 _FAR_M: Final = 1_000.0
 _BEYOND_SHIFT_S: Final = 3600.0
@@ -37,16 +38,33 @@ class SolverProfile(NamedTuple):
 
 
 class SolverStart(NamedTuple):
-    """Where a truck starts, and the stream that it has on board of an undivided body."""
+    """Where a truck starts, the stream that it has on board of an undivided body, and where it unloads first.
+
+    PyVRP puts no unloading before the first stop. So it is decided here: `landfill` is its number, or -1.
+    """
 
     place: int
     stream: str
+    landfill: int
 
     @classmethod
-    def of(cls, truck: FleetTruck) -> SolverStart:
-        """The start of a truck."""
-        loads = [stream for stream, load in truck.on_board.items() if load > 0]
-        return cls(truck.start_place, loads[0] if loads and not truck.is_split else "")
+    def of(cls, truck: FleetTruck, problem: RouteProblem) -> SolverStart:
+        """The start of a truck; it unloads first if it is half full, or if no stop goes with what it has on board."""
+        loads = {stream: load for stream, load in truck.on_board.items() if load > 0}
+        space = min((_space(truck, stream, load) for stream, load in loads.items()), default=1.0)
+        goes_with = truck.is_split or any(stop.stream in loads for stop in problem.stops)
+        if not loads or (space >= HALF and goes_with):
+            return cls(truck.start_place, next(iter(loads), "") if not truck.is_split else "", -1)
+        metres = TravelTimes(problem.travel[truck.vehicle_class]).metres
+        numbers = range(len(problem.landfills))
+        nearest = min(numbers, key=lambda number: metres(truck.start_place, problem.landfills[number].place))
+        return cls(truck.start_place, "", nearest)
+
+
+def _space(truck: FleetTruck, stream: str, load: float) -> float:
+    """Share of a compartment that is free."""
+    capacity = sum(part.capacity for part in truck.compartments if stream in part.streams)
+    return 1 - load / capacity
 
 
 class SolverLocations:
@@ -62,7 +80,7 @@ class SolverLocations:
 
     def __init__(self, problem: RouteProblem) -> None:
         self._problem = problem
-        self.starts = sorted({SolverStart.of(truck) for truck in problem.trucks})
+        self.starts = sorted({SolverStart.of(truck, problem) for truck in problem.trucks})
         self.ends = sorted({truck.end_place for truck in problem.trucks})
         self.first_landfill = len(self.starts)
         self.first_stop = self.first_landfill + len(problem.landfills)
@@ -93,6 +111,11 @@ class SolverLocations:
         metres, seconds = _grid(table, table.metres)[around], _grid(table, table.seconds)[around]
         # The slowest hour for all: a route that is on time then is on time at any other hour, since waiting is free.
         seconds *= max(table.hour_factors, default=1.0)
+        for row, start in enumerate(self.starts):
+            if start.landfill >= 0:
+                over = self.first_landfill + start.landfill
+                metres[row] = metres[row, over] + metres[over]
+                seconds[row] = seconds[row, over] + seconds[over] + problem.landfills[start.landfill].service_s
         for number, end in enumerate(self.ends):
             self._lead_over_landfill(metres, seconds, self.first_end + number, self._last[end])
         closed = self._closed_legs(profile)

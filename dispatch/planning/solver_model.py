@@ -44,7 +44,7 @@ class SolverModel:
     def __init__(self, problem: RouteProblem) -> None:
         self._problem, self._active, self._locations = problem, ActiveTime(problem.trucks), SolverLocations(problem)
         self._streams = sorted({stop.stream for stop in problem.stops} | {s for t in problem.trucks for s in t.streams})
-        self._groups = [list(group) for _, group in groupby(sorted(problem.trucks, key=_type_key), key=_type_key)]
+        self._groups = _groups(problem)
         self._profiles = sorted({SolverProfile.of(truck) for truck in problem.trucks})
         self._first_reload = len(self._locations.starts) + len(self._locations.ends)
         self._loads = np.array([ceil(stop.load * LOAD_UNITS - 1e-6) for stop in problem.stops], dtype=np.int64)
@@ -97,7 +97,7 @@ class SolverModel:
             )
 
     def _vehicle_type(self, group: list[FleetTruck], load_cost: int) -> VehicleType:
-        truck = group[0]
+        truck, start = group[0], SolverStart.of(group[0], self._problem)
         limits: dict[str, Any] = {}
         if trips := _whole_trips(truck):
             limits["max_reloads"] = trips - 1
@@ -106,13 +106,13 @@ class SolverModel:
         return VehicleType(
             len(group),
             [_capacity(truck, stream) for stream in self._streams],
-            self._locations.starts.index(SolverStart.of(truck)),
+            self._locations.starts.index(start),
             len(self._locations.starts) + self._locations.ends.index(truck.end_place),
             round(truck.fixed_cost),
             self._active.opens(truck.starts_s),
             self._active.closes(truck.ends_s),
             profile=self._profiles.index(SolverProfile.of(truck)),
-            initial_load=[ceil(truck.on_board.get(stream, 0.0) * LOAD_UNITS - 1e-6) for stream in self._streams],
+            initial_load=[_on_board(truck, stream) if start.landfill < 0 else 0 for stream in self._streams],
             reload_depots=list(range(self._first_reload, self._first_reload + len(self._problem.landfills))),
             **limits,
         )
@@ -136,7 +136,13 @@ class SolverModel:
     def sequences(self, solution: Solution) -> Sequences:
         """The routes of a solution by truck, without the last unloading."""
         waiting = [list(group) for group in self._groups]
-        return {waiting[route.vehicle_type()].pop(0).id: list(self._ids(route)) for route in solution.routes()}
+        sequences = {}
+        for route in solution.routes():
+            truck = waiting[route.vehicle_type()].pop(0)
+            first = SolverStart.of(truck, self._problem).landfill
+            unloading = [self._problem.landfills[first].id] if first >= 0 else []
+            sequences[truck.id] = [*unloading, *self._ids(route)]
+        return sequences
 
     def _ids(self, route: Route) -> Iterator[str]:
         for activity in route:
@@ -156,21 +162,32 @@ class SolverModel:
                 ids = [id_ for id_ in sequences.get(truck.id, ()) if id_ in known]
                 while ids and known[ids[-1]].is_depot():
                     ids.pop()
+                if SolverStart.of(truck, self._problem).landfill >= 0 and ids and known[ids[0]].is_depot():
+                    ids.pop(0)
                 if ids:
                     routes.append(Route(self.data, [known[id_] for id_ in ids], number))
         return Solution(self.data, routes) if routes else None
+
+
+def _groups(problem: RouteProblem) -> list[list[FleetTruck]]:
+    """Interchangeable trucks together."""
+    return [list(group) for _, group in groupby(sorted(problem.trucks, key=_type_key), key=_type_key)]
 
 
 def _type_key(truck: FleetTruck) -> str:
     """Trucks with the same text are interchangeable."""
     shift = (truck.starts_s, truck.ends_s, truck.end_place, truck.fixed_cost)
     loads = (truck.compartments, truck.day_load, truck.collected, sorted(truck.on_board.items()))
-    return repr((SolverStart.of(truck), SolverProfile.of(truck), shift, loads))
+    return repr((truck.start_place, SolverProfile.of(truck), shift, loads))
 
 
 def _capacity(truck: FleetTruck, stream: str) -> int:
     capacities = [part.capacity for part in truck.compartments if stream in part.streams]
     return floor(capacities[0] * LOAD_UNITS + 1e-6) if capacities else 0
+
+
+def _on_board(truck: FleetTruck, stream: str) -> int:
+    return ceil(truck.on_board.get(stream, 0.0) * LOAD_UNITS - 1e-6)
 
 
 def _whole_trips(truck: FleetTruck) -> int:
