@@ -111,6 +111,11 @@ def _check_alarms(settings: Settings) -> Finding:
     return Finding("alarms", ok=True, detail=f"rules of {len(rules)} kinds can be read")
 
 
+def _check_planning(settings: Settings) -> Finding:
+    policy = importlib.import_module("dispatch.planning.policy").load_policy(city_folder(settings.city))
+    return Finding("planning", ok=True, detail=f"policy can be read, overflow_care is {policy.overflow_care:g}")
+
+
 def _check_saved_profiles(settings: Settings) -> Finding:
     """Profiles saved in the data folder; a wrong one costs itself, and the devices that use it."""
     own, codecs = load_city(city_folder(settings.city)).profiles, whole_city(settings).codecs
@@ -237,6 +242,7 @@ def _existing(path: Path) -> Path:
 
 _CONFIGURATION: Final = {
     "alarms": _check_alarms,
+    "planning": _check_planning,
     "settings": _check_variables,
     "inventory": _check_inventory,
     "saved codecs": _check_saved_codecs,

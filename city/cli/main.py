@@ -58,6 +58,7 @@ VERBS: Final[dict[str, Verb]] = {
         "build dashboards and alert rules, push them into a Grafana, compare, or write the key set of its sign-in "
         "(build, push, check, jwks)",
     ),
+    "roads": Verb("dispatch.planning.cli", "roads for travel times of plans: import FILE.osm.pbf"),
     "reconcile": Verb("edge.reconcile", "compare what devices published with what is stored (--json)"),
     "attack": Verb("tests.attacks.run", "known holes as attempts against the city that runs here (--json)"),
     "chaos": Verb("tests.chaos.run", "break things on purpose and count every reading (--json)"),

@@ -137,10 +137,13 @@ CONSOLE_TEXTS: Final = Catalogue("console")
 DASHBOARD_TEXTS: Final = Catalogue("dashboards")
 """Grafana's dashboards and alert rules."""
 
+PLANNING_TEXTS: Final = Catalogue("planning")
+"""Plans of collection: why a stop is on one, and what a new one changes."""
+
 REPORT_TEXTS: Final = Catalogue("report")
 """The report on a case, the README of its archive, and entries of the custody log."""
 
 STATUS_TEXTS: Final = Catalogue("status")
 """`kota status`, and the problems that other places show."""
 
-CATALOGUES: Final = (API_TEXTS, CONSOLE_TEXTS, DASHBOARD_TEXTS, REPORT_TEXTS, STATUS_TEXTS)
+CATALOGUES: Final = (API_TEXTS, CONSOLE_TEXTS, DASHBOARD_TEXTS, PLANNING_TEXTS, REPORT_TEXTS, STATUS_TEXTS)

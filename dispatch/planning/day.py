@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Final, Literal
 
@@ -271,8 +271,3 @@ def _compartments(truck: Truck) -> tuple[Compartment, ...]:
     if truck.split_kg:
         return tuple(Compartment(load_kg, (stream,)) for stream, load_kg in truck.split_kg)
     return (Compartment(truck.capacity_kg, truck.streams or STREAMS),)
-
-
-def total_load(stops: Iterable[CollectionStop]) -> float:
-    """Load of stops together."""
-    return sum(stop.load for stop in stops)

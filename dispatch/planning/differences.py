@@ -44,7 +44,7 @@ class Circumstances(NamedTuple):
     fits: Callable[[str, str], bool] = lambda _truck, _stop: True
 
 
-class Assignment(msgspec.Struct, frozen=True):
+class StopSlot(msgspec.Struct, frozen=True):
     """A stop's place in a plan: truck, number in its order, and time of service."""
 
     truck: str
@@ -58,15 +58,15 @@ class StopChange(msgspec.Struct, frozen=True):
     id: str
     kind: ChangeKind
     reason: ChangeReason
-    before: Assignment | None
-    after: Assignment | None
+    before: StopSlot | None
+    after: StopSlot | None
 
 
 def compare_plans(
     old: CollectionPlan, new: CollectionPlan, happened: Circumstances, *, done: Collection[str] = ()
 ) -> list[StopChange]:
     """The changes from one plan to another; stops in `done` are collected already and are left out."""
-    before, after = _assignments(old, done), _assignments(new, done)
+    before, after = _slots(old, done), _slots(new, done)
     drops = {drop.id: drop.reason for drop in new.dropped}
     changes = []
     for id_ in {**before, **after}:
@@ -78,8 +78,8 @@ def compare_plans(
 
 def _change(
     id_: str,
-    before: Assignment | None,
-    after: Assignment | None,
+    before: StopSlot | None,
+    after: StopSlot | None,
     happened: Circumstances,
     drops: dict[str, DropReason],
 ) -> StopChange | None:
@@ -104,15 +104,13 @@ def _reason_to_move(id_: str, truck: str, happened: Circumstances) -> ChangeReas
     return "saves_distance" if happened.fits(truck, id_) else "truck_full"
 
 
-def _assignments(plan: CollectionPlan, done: Collection[str]) -> dict[str, Assignment]:
+def _slots(plan: CollectionPlan, done: Collection[str]) -> dict[str, StopSlot]:
     """Where each open stop is; numbers count open stops only."""
-    assignments: dict[str, Assignment] = {}
+    slots: dict[str, StopSlot] = {}
     for route in plan.routes:
         stops = [visit for visit in route.visits if visit.kind == "stop" and visit.id not in done]
-        assignments |= {
-            visit.id: Assignment(route.truck, number, visit.starts_s) for number, visit in enumerate(stops, 1)
-        }
-    return assignments
+        slots |= {visit.id: StopSlot(route.truck, number, visit.starts_s) for number, visit in enumerate(stops, 1)}
+    return slots
 
 
 def _order(change: StopChange) -> tuple[str, float, str]:

@@ -61,6 +61,11 @@ class RouteFitter:
                 return route
         return None
 
+    def fits(self, truck_id: str, stop_id: str) -> bool:
+        """Whether a truck could serve a stop beside all that is on its route."""
+        stop = self._stops.get(stop_id)
+        return truck_id in self._trucks and stop is not None and self._insertion(stop, only=truck_id) is not None
+
     def still_loaded(self) -> tuple[str, ...]:
         """Trucks that have a load on board and no route on which they unload it."""
         loaded = (truck for truck in self._problem.trucks if any(load > 0 for load in truck.on_board.values()))
@@ -75,9 +80,12 @@ class RouteFitter:
             if way and way.cost <= self._worth(stop.id):
                 self.put(way.truck, way.ids)
 
-    def _insertion(self, stop: CollectionStop) -> _Insertion | None:
-        """The cheapest insertion that keeps every rule, of those with the shortest detours; None if there is none."""
-        ways = sorted(self._detours(stop), key=lambda way: way.cost)
+    def _insertion(self, stop: CollectionStop, *, only: str = "") -> _Insertion | None:
+        """The cheapest insertion that keeps every rule, of those with the shortest detours; None if there is none.
+
+        `only`: the one truck to look at; empty for all.
+        """
+        ways = sorted((way for way in self._detours(stop) if only in ("", way.truck)), key=lambda way: way.cost)
         for way in ways[:INSERTIONS_TRIED]:
             if self.fit(self._trucks[way.truck], way.ids):
                 return way

@@ -10,6 +10,7 @@ import msgspec
 
 from city.errors import KotaError
 from city.storage.atomic_files import replace_file
+from dispatch.planning.day import StopCandidate
 from dispatch.planning.differences import StopChange
 from dispatch.planning.plan import CollectionPlan
 from dispatch.planning.problem import RouteProblem
@@ -23,12 +24,16 @@ class NoProposalError(KotaError):
 
 
 class StoredPlan(msgspec.Struct, frozen=True):
-    """A plan with the problem that it solves. `made_at` is its identity among the plans of a day."""
+    """A plan with the problem that it solves, what explains its stops, and what it changes in the plan before it.
+
+    `made_at` tells it from other plans.
+    """
 
     day: date
     made_at: datetime
     problem: RouteProblem
     plan: CollectionPlan
+    candidates: dict[str, StopCandidate]
     changes: tuple[StopChange, ...] = ()
     version: int = VERSION
 
@@ -66,7 +71,7 @@ class PlanBook:
             NoProposalError: Another one, or none, is proposed now.
             StorageError: The disk refuses.
         """
-        plan = self._proposed(made_at)
+        plan = self._require_proposal(made_at)
         replace_file(self._folder / "current.msgpack", msgspec.msgpack.encode(plan), parents=True)
         self._forget()
         return plan
@@ -77,10 +82,10 @@ class PlanBook:
         Raises:
             NoProposalError: Another one, or none, is proposed now.
         """
-        self._proposed(made_at)
+        self._require_proposal(made_at)
         self._forget()
 
-    def _proposed(self, made_at: datetime) -> StoredPlan:
+    def _require_proposal(self, made_at: datetime) -> StoredPlan:
         plan = self.proposal()
         if plan is None or plan.made_at != made_at:
             raise NoProposalError("this proposal does not exist any more")

@@ -41,14 +41,14 @@ class Scheduler:
     def route(self, truck: FleetTruck, ids: Sequence[str]) -> TruckRoute | None:
         """The route of a truck over stops and landfills; None if it misses a window, its break or its end of shift."""
         places = [self._places[id_] for id_ in ids]
-        route = self._timed(truck, places, None)
+        route = self._time(truck, places, None)
         if (
             truck.pause is None
             or truck.starts_s >= truck.pause.to_s
             or (route and route.returns_s <= truck.pause.from_s)
         ):
             return route
-        routes = (self._timed(truck, places, pause) for pause in self._breaks(truck, places))
+        routes = (self._time(truck, places, pause) for pause in self._breaks(truck, places))
         return min((route for route in routes if route), key=_ends_s, default=None)
 
     def _breaks(self, truck: FleetTruck, places: Sequence[Place]) -> list[_Break]:
@@ -70,7 +70,7 @@ class Scheduler:
         early = [pause for now_s, pause in moments if now_s <= truck.pause.from_s]
         return [*early[-1:], *(pause for now_s, pause in moments if truck.pause.from_s < now_s <= truck.pause.to_s)]
 
-    def _timed(self, truck: FleetTruck, places: Sequence[Place], pause: _Break | None) -> TruckRoute | None:
+    def _time(self, truck: FleetTruck, places: Sequence[Place], pause: _Break | None) -> TruckRoute | None:
         clock, breaks, visits = _Clock(truck.start_place, truck.starts_s, 0.0), _BreakClock(truck, pause), []
         clock = clock._replace(now_s=breaks.leave(0, clock.now_s))
         departs_s = clock.now_s

@@ -91,7 +91,7 @@ def _random_stop(chance: random.Random, number: int) -> CollectionStop:
         stream=chance.choice(("organic", "non_organic")),
         load=chance.uniform(0, 45),
         opens_s=opens_s,
-        closes_s=opens_s + chance.choice((24.0, 1.0)) * HOUR_S,
+        closes_s=opens_s + (chance.choice((24.0, 1.0)) if opens_s else 24.0) * HOUR_S,
         prize=chance.uniform(0, 60_000),
         access=chance.choice(("large", "large", "small")),
     )

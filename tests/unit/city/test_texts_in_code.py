@@ -30,6 +30,10 @@ from city.runtime.status import NotReadyReason
 from dispatch.alarms.errors import AlarmRefusal
 from dispatch.alarms.rules import AlarmKind, Priority
 from dispatch.alarms.service import AlarmEvent, AlarmState
+from dispatch.planning.day import StopCause
+from dispatch.planning.differences import ChangeKind, ChangeReason
+from dispatch.planning.problem import TravelSource
+from dispatch.planning.process import PlanningFailure
 from grafana.alerts import RULES, rule_groups
 from grafana.columns import COLUMN_STYLES
 from grafana.context import DashboardContext
@@ -51,11 +55,12 @@ from vision.detect.port import Heading
 from vision.detect.scene import NotArmed
 from vision.evidence.custody.chain import Kind
 
-PACKAGES: Final = ("api", "broker", "city", "edge", "grafana", "ingest", "people", "vision")
+PACKAGES: Final = ("api", "broker", "city", "dispatch", "edge", "grafana", "ingest", "people", "vision")
 SOURCES: Final[dict[str, tuple[str, ...]]] = {
     "api": ("api/auth", "api/http"),
     "console": ("api/console",),
     "dashboards": ("grafana",),
+    "planning": ("dispatch/planning",),
     "report": ("vision/evidence", "api/console/parts/custody_panel.py"),
     "status": ("city/runtime", "city/cli"),
 }
@@ -132,6 +137,14 @@ COMPUTED: Final[dict[str, set[str]]] = {
             for word in ("file", "role", "address", "to", "by", "user", "verdict", "reason", "why", "clear")
         ),
     },
+    "planning": {
+        *literal(WasteKind, "stream_"),
+        *literal(StopCause, "stop_"),
+        *literal(ChangeKind, "change_"),
+        *literal(ChangeReason, "reason_"),
+        *literal(TravelSource, "source_"),
+        *literal(PlanningFailure, "failure_"),
+    },
     "status": literal(NotReadyReason),
 }
 """Keys that the code puts together, by the values that it puts them together from."""
@@ -206,7 +219,7 @@ def test_every_key_that_is_put_together_has_a_text(domain: str) -> None:
     assert COMPUTED[domain] - set(Catalogue(domain)) == set()
 
 
-@pytest.mark.parametrize("domain", ["api", "console", "report", "status"])
+@pytest.mark.parametrize("domain", ["api", "console", "planning", "report", "status"])
 def test_no_text_is_left_over(domain: str) -> None:
     written = {
         node.value

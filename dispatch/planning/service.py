@@ -1,0 +1,111 @@
+"""Plans a day, and what is left of it; each plan is a proposal that the dispatcher accepts or rejects.
+
+A failure of planning changes neither the plan in force nor the proposal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from typing import Final
+
+from dispatch.planning.day import CollectionDay, DayBuilder, DayState
+from dispatch.planning.differences import Circumstances, StopChange, compare_plans
+from dispatch.planning.fitting import RouteFitter
+from dispatch.planning.outlook import Outlooks
+from dispatch.planning.plan import CollectionPlan
+from dispatch.planning.plans import PlanBook, StoredPlan
+from dispatch.planning.process import plan_in_process
+from dispatch.planning.worker import PlanRequest
+
+PLAN_SEARCH_S: Final = 60.0
+PLAN_DEADLINE_S: Final = 120.0
+REPLAN_SEARCH_S: Final = 5.0
+REPLAN_DEADLINE_S: Final = 10.0
+
+Planner = Callable[[PlanRequest, float], CollectionPlan]
+
+
+class PlanningService:
+    """Makes proposals; blocks the calling thread for up to the deadline.
+
+    Args:
+        builder: Makes problems.
+        book: Keeps plans.
+        planner: Solves a request within a deadline in seconds.
+    """
+
+    def __init__(self, builder: DayBuilder, book: PlanBook, planner: Planner = plan_in_process) -> None:
+        self._builder, self._book, self._planner = builder, book, planner
+
+    def plan_day(self, day: date, outlooks: Outlooks, last_collected: Mapping[str, date], now: datetime) -> StoredPlan:
+        """Propose a plan for a whole day.
+
+        Raises:
+            ConfigError: The city has no landfill or no truck.
+            PlanFailedError: There is no plan; the one in force stays.
+            StorageError: The disk refuses.
+        """
+        collection = self._builder.build(day, outlooks, last_collected)
+        plan = self._planner(PlanRequest(collection.problem, PLAN_SEARCH_S), PLAN_DEADLINE_S)
+        return self._propose(collection, plan, (), now)
+
+    def replan(
+        self, outlooks: Outlooks, last_collected: Mapping[str, date], state: DayState, now: datetime
+    ) -> StoredPlan:
+        """Propose a plan for what is left of the day of the plan in force.
+
+        Args:
+            outlooks: By container.
+            last_collected: Container to the day of its last collection before this day.
+            state: Where the trucks are, what they carry, and what has happened.
+            now: Names the proposal.
+
+        Raises:
+            LookupError: No plan is in force.
+            ConfigError: No truck is left in service.
+            PlanFailedError: There is no plan; the one in force stays.
+            StorageError: The disk refuses.
+        """
+        current = self._book.current()
+        if current is None:
+            raise LookupError("no plan is in force")
+        collection = self._builder.build(current.day, outlooks, last_collected, state)
+        start = _open_sequences(current.plan, collection)
+        plan = self._planner(PlanRequest(collection.problem, REPLAN_SEARCH_S, start=start), REPLAN_DEADLINE_S)
+        changes = _changes(current, collection, plan, state)
+        return self._propose(collection, plan, changes, now)
+
+    def _propose(
+        self, collection: CollectionDay, plan: CollectionPlan, changes: tuple[StopChange, ...], now: datetime
+    ) -> StoredPlan:
+        stored = StoredPlan(collection.day, now, collection.problem, plan, collection.candidates, changes)
+        self._book.propose(stored)
+        return stored
+
+
+def _open_sequences(plan: CollectionPlan, collection: CollectionDay) -> dict[str, list[str]]:
+    """What is left of a plan's routes: the solver begins with it, so that little moves without a reason."""
+    left = {place.id for place in collection.problem.places}
+    trucks = {truck.id for truck in collection.problem.trucks}
+    sequences = {}
+    for route in plan.routes:
+        ids = [visit.id for visit in route.visits if visit.id in left]
+        if route.truck in trucks and any(id_ in collection.candidates for id_ in ids):
+            sequences[route.truck] = ids
+    return sequences
+
+
+def _changes(
+    current: StoredPlan, collection: CollectionDay, plan: CollectionPlan, state: DayState
+) -> tuple[StopChange, ...]:
+    fitter = RouteFitter(collection.problem)
+    for route in plan.routes:
+        fitter.put(route.truck, [visit.id for visit in route.visits])
+    happened = Circumstances(
+        trucks_out=state.trucks_out,
+        new_stops=frozenset(case.id for case in state.cases) - current.candidates.keys(),
+        blocked_stops=collection.blocked_stops,
+        fits=fitter.fits,
+    )
+    return tuple(compare_plans(current.plan, plan, happened, done=state.done))
