@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from math import inf
 from typing import Final, NamedTuple
@@ -42,10 +42,14 @@ class RouteFitter:
                 self.put(truck.id, [])
 
     def put(self, truck_id: str, ids: Sequence[str]) -> None:
-        """Take a truck's sequence, without the stops of least worth that must go for it to keep every rule."""
-        truck, ids = self._trucks[truck_id], list(ids)
+        """Take a truck's sequence, without stops of least worth if it breaks a rule with them.
+
+        One goes first, then two, then four: `insert_homeless` brings back those that need not have gone.
+        """
+        truck, ids, count = self._trucks[truck_id], list(ids), 1
         while (route := self.fit(truck, ids)) is None and any(id_ in self._stops for id_ in ids):
-            ids.remove(self._least_worth(truck, ids))
+            left_out = self._least_worth(truck, ids)[:count]
+            ids, count = [id_ for id_ in ids if id_ not in left_out], 2 * count
         if route:
             self.routes[truck_id] = route
 
@@ -71,12 +75,15 @@ class RouteFitter:
         loaded = (truck for truck in self._problem.trucks if any(load > 0 for load in truck.on_board.values()))
         return tuple(truck.id for truck in loaded if truck.id not in self.routes)
 
-    def insert_homeless(self) -> None:
-        """Insert stops on no route where they cost least; optional ones if they are worth it."""
+    def insert_homeless(self, is_over: Callable[[], bool] = lambda: False) -> None:
+        """Insert stops on no route where they cost least; optional ones if they are worth it.
+
+        `is_over`: asked before each; whether the time is over.
+        """
         served = {visit.id for route in self.routes.values() for visit in route.visits}
         homeless = [stop for stop in self._problem.stops if stop.id not in served]
         for stop in sorted(homeless, key=lambda stop: -self._worth(stop.id)):
-            way = self._insertion(stop)
+            way = None if is_over() else self._insertion(stop)
             if way and way.cost <= self._worth(stop.id):
                 self.put(way.truck, way.ids)
 
@@ -138,16 +145,13 @@ class RouteFitter:
         }
         return sorted(ways, key=lambda id_: ways[id_])
 
-    def _least_worth(self, truck: FleetTruck, ids: Sequence[str]) -> str:
-        """The stop of least prize; of several, the one with the longest detour."""
-        travel, places = self._travel[truck.vehicle_class], [self._places[id_] for id_ in ids]
-        around = zip(ids, [truck.start_place, *places], places, [*places[1:], truck.end_place], strict=False)
-        detours = {
-            id_: travel.metres(before, at) + travel.metres(at, after) - travel.metres(before, after)
-            for id_, before, at, after in around
-            if id_ in self._stops
+    def _least_worth(self, truck: FleetTruck, ids: Sequence[str]) -> list[str]:
+        """The stops of a sequence, those of least prize first; of equal ones, those with the longest detours."""
+        stops = [(number, id_) for number, id_ in enumerate(ids) if id_ in self._stops]
+        detours_m = {
+            id_: self._detour_m(truck, [*ids[:number], *ids[number + 1 :]], number, [id_]) for number, id_ in stops
         }
-        return min(detours, key=lambda id_: (self._worth(id_), -detours[id_]))
+        return sorted(detours_m, key=lambda id_: (self._worth(id_), -detours_m[id_]))
 
     def _worth(self, id_: str) -> float:
         prize = self._stops[id_].prize

@@ -5,6 +5,7 @@ Only the planning process imports this module.
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 from city.errors import KotaError
@@ -15,6 +16,7 @@ from dispatch.planning.solver import solve
 from dispatch.planning.solver_model import Sequences
 
 SHOWN_MAX: Final = 5
+REPAIR_SHARE: Final = 0.2
 
 
 class PlanningError(KotaError):
@@ -28,7 +30,7 @@ def make_plan(
 
     Args:
         problem: What it must meet.
-        seconds: Time for the search; the rest of the work takes some seconds more on large problems.
+        seconds: Time for the search. Repairs of what it leaves take at most a fifth of it more.
         seed: The same seed and number of iterations give the same plan.
         start: Sequences to begin with, such as those of the plan in force.
 
@@ -37,10 +39,11 @@ def make_plan(
         PlanningError: A stop that must be served is on no route.
     """
     check_problem(problem)
+    ends_s = time.monotonic() + seconds * (1 + REPAIR_SHARE)
     fitter = RouteFitter(problem)
     for truck, ids in solve(problem, seconds, seed=seed, start=start).sequences.items():
         fitter.put(truck, ids)
-    fitter.insert_homeless()
+    fitter.insert_homeless(lambda: time.monotonic() > ends_s)
     served = {visit.id for route in fitter.routes.values() for visit in route.visits}
     dropped = [stop for stop in problem.stops if stop.id not in served]
     if missing := [stop.id for stop in dropped if stop.prize is None]:
