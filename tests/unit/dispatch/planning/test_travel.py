@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,8 +12,12 @@ import pytest
 from city.inventory.loader import builtin_city, load_city
 from city.inventory.model import City
 from dispatch.planning.gps_travel import Fix, GpsLearner, GpsTravel
+from dispatch.planning.policy import load_policy
 from dispatch.planning.problem import TravelTimes
+from dispatch.planning.sources import best_travel, learn_from_gps
 from dispatch.planning.travel import BlockedArea, Position, StraightLineTravel, metres_between
+from ingest.store.memory import MemoryStore
+from ingest.store.records import Reading, RecordOrigin
 
 ZONE = ZoneInfo("Asia/Makassar")
 DEG_M = 111_195.0
@@ -112,3 +117,37 @@ def test_too_little_driving_teaches_nothing(kupang: City) -> None:
 
 def test_distances_are_those_of_the_globe() -> None:
     assert metres_between(at(0, 0), at(1000, 0)) == pytest.approx(1000, rel=0.001)
+
+
+def stored(fixes: list[Fix], truck: str, **values: Any) -> list[Reading]:
+    quality = values.pop("quality", ())
+    return [
+        Reading(
+            RecordOrigin("truck", truck, "b", number, fix.at, fix.at, quality=quality),
+            {"lat_deg": -10.2 + fix.position.lat_deg, "lon_deg": 123.53 + fix.position.lon_deg, **values},
+        )
+        for number, fix in enumerate(fixes, 1)
+    ]
+
+
+def test_travel_is_learned_from_stored_readings_of_all_trucks(kupang: City) -> None:
+    store = MemoryStore()
+    for truck in ("truck-01", "truck-02"):
+        store.write(stored(drive(NIGHT + timedelta(hours=6), 8.0, 2 * 3600 + 300), truck), ())
+    wrong = drive(NIGHT + timedelta(hours=12), 20.0, 5 * 3600)
+    store.write(stored(wrong, "truck-03", quality=("clock",)), ())
+    policy = load_policy()
+    gps = learn_from_gps(kupang, policy, store, NIGHT, NIGHT + timedelta(days=1))
+    assert gps is not None
+    assert gps.speed_m_per_s == pytest.approx(8.0, rel=0.03)
+    assert learn_from_gps(kupang, policy, store, NIGHT - timedelta(days=1), NIGHT) is None
+
+
+def test_the_best_source_that_there_is_is_taken(kupang: City) -> None:
+    policy = load_policy()
+    line = StraightLineTravel(kupang, policy.speed_kmh)
+    gps, places = GpsTravel(line, {}, 8.0, ()), [at(0, 0), at(0, 1000)]
+    assert best_travel(kupang, policy, gps, line) is gps
+    roads = StraightLineTravel(kupang, policy.speed_kmh)
+    assert best_travel(kupang, policy, None, roads) is roads
+    assert best_travel(kupang, policy, None, None).table(places, "large").source == "straight_line"
