@@ -9,11 +9,11 @@ import time
 from typing import Final
 
 from city.errors import KotaError
+from dispatch.planning.first_routes import Sequences
 from dispatch.planning.fitting import RouteFitter, drop_reason
 from dispatch.planning.plan import CollectionPlan, DroppedStop
 from dispatch.planning.problem import RouteProblem, check_problem
 from dispatch.planning.solver import solve
-from dispatch.planning.solver_model import Sequences
 
 SHOWN_MAX: Final = 5
 REPAIR_SHARE: Final = 0.2

@@ -18,13 +18,16 @@ from pyvrp.exceptions import PenaltyBoundWarning
 from pyvrp.search import OPERATORS, LocalSearch, PerturbationManager, compute_neighbours
 from pyvrp.stop import MaxRuntime
 
+from dispatch.planning.first_routes import Sequences
 from dispatch.planning.problem import RouteProblem
-from dispatch.planning.solver_model import Sequences, SolverModel
+from dispatch.planning.solver_model import SolverModel
 
 FIRST_PENALTY: Final = 20.0
-"""Penalty of a unit of load, time or distance beyond a bound, in units of cost, before the search adapts it. PyVRP's
-own is 2,500 times as much: on large problems, most of the time passed before it was small enough to help."""
+"""Penalty of a unit of load, time or distance beyond a bound, in units of cost, before the search adapts it; PyVRP's
+own beginning is 50,000."""
 MIN_PENALTY: Final = 0.01
+UPDATE_EVERY: Final = 100
+"""Iterations between two changes of penalties; PyVRP's own are 500, of which a large problem has few."""
 
 
 class SolverResult(NamedTuple):
@@ -46,12 +49,12 @@ def solve(problem: RouteProblem, seconds: float, *, seed: int = 0, start: Sequen
     for operator in OPERATORS:
         if operator.supports(model.data):
             search.add_operator(operator(model.data))
-    params = PenaltyParams(min_penalty=MIN_PENALTY)
+    params = PenaltyParams(min_penalty=MIN_PENALTY, solutions_between_updates=UPDATE_EVERY)
     penalties = PenaltyManager(([FIRST_PENALTY] * model.data.num_load_dimensions, FIRST_PENALTY, FIRST_PENALTY), params)
     first = model.solution(start) if start else None
     if first is None:
-        random = Solution.make_random(model.data, chance)
-        first = search(random, penalties.max_cost_evaluator(), exhaustive=True)
+        first = model.solution(model.first_sequences) or Solution.make_random(model.data, chance)
+    first = search(first, penalties.cost_evaluator(), exhaustive=True)
     algorithm = IteratedLocalSearch(model.data, penalties, search, first, IteratedLocalSearchParams())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PenaltyBoundWarning)  # the checker says whether the plan is feasible

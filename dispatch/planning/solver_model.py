@@ -20,11 +20,9 @@ import numpy as np
 from pyvrp import Activity, ActivityType, Client, Depot, Location, ProblemData, Route, Solution, VehicleType
 
 from dispatch.planning.active_time import TIME_UNITS, ActiveTime
+from dispatch.planning.first_routes import FirstRoutes, Sequences
 from dispatch.planning.problem import CollectionStop, FleetTruck, RouteProblem
 from dispatch.planning.solver_matrices import Integers, SolverLocations, SolverProfile, SolverStart
-
-Sequences = dict[str, list[str]]
-"""Truck to the stops and landfills that it visits, in order."""
 
 LOAD_UNITS: Final = 10
 DAY_LOAD_LOSS: Final = 0.003
@@ -39,6 +37,7 @@ class SolverModel:
     Attributes:
         data: The problem.
         plain: The same without loads in distances; neighbours are computed from it.
+        first_sequences: Routes to begin with.
     """
 
     def __init__(self, problem: RouteProblem) -> None:
@@ -50,6 +49,8 @@ class SolverModel:
         self._loads = np.array([ceil(stop.load * LOAD_UNITS - 1e-6) for stop in problem.stops], dtype=np.int64)
         matrices = [self._locations.matrices(profile) for profile in self._profiles]
         self._load_cost = self._cost_of_load(matrices[0][0])
+        first = FirstRoutes(problem, self._locations, self._active)
+        self.first_sequences = first.sequences(dict(zip(self._profiles, matrices, strict=True)))
         self.plain = self._data(matrices, 0)
         self.data = self._data(matrices, self._load_cost) if self._load_cost else self.plain
 
