@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Final, Literal
 
@@ -100,7 +100,13 @@ class DayBuilder:
         self._city, self._policy, self._travel = city, policy, travel
 
     def build(
-        self, day: date, outlooks: Outlooks, last_collected: Mapping[str, date], state: DayState | None = None
+        self,
+        day: date,
+        outlooks: Outlooks,
+        last_collected: Mapping[str, date],
+        state: DayState | None = None,
+        *,
+        due: Collection[str] = (),
     ) -> CollectionDay:
         """The problem of a day, or of what is left of it.
 
@@ -109,6 +115,7 @@ class DayBuilder:
             outlooks: By container.
             last_collected: Container to the day of its last collection; one with a rhythm that is absent is due.
             state: What has happened; None before the day.
+            due: Containers that the week brings on this day, though their rhythm would let them wait.
 
         Raises:
             ConfigError: The city has no landfill, or no truck is left.
@@ -120,7 +127,7 @@ class DayBuilder:
         if not trucks or not landfills:
             raise ConfigError("no truck is in service" if landfills else "the city has no landfill")
         stops, candidates, blocked = [], {}, set()
-        for stop, candidate, position in self._stops(day, outlooks, last_collected, state):
+        for stop, candidate, position in self._stops(day, outlooks, last_collected, state, due):
             if any(area.contains(position) for area in state.blocked):
                 blocked.add(stop.id)
                 continue
@@ -185,21 +192,29 @@ class DayBuilder:
         return (opens_s - DAY_S, closes_s - DAY_S) if opens_s >= self._policy.shift_s[1] else (opens_s, closes_s)
 
     def _stops(
-        self, day: date, outlooks: Outlooks, last_collected: Mapping[str, date], state: DayState
+        self,
+        day: date,
+        outlooks: Outlooks,
+        last_collected: Mapping[str, date],
+        state: DayState,
+        due: Collection[str],
     ) -> Iterator[tuple[CollectionStop, StopCandidate, Position]]:
         for bin_ in self._city.bins.values():
             if bin_.id in state.done:
                 continue
             outlook, last = outlooks.get(bin_.id), last_collected.get(bin_.id)
-            cause, prize_m = self._worth(bin_, outlook, None if last is None else (day - last).days)
+            is_due = bin_.id in due or (
+                bin_.every_days is not None and (last is None or (day - last).days >= bin_.every_days)
+            )
+            cause, prize_m = self._worth(outlook, is_due=is_due)
             if prize_m >= PRIZE_MIN_M:
                 yield self._container(bin_, cause, prize_m, outlook)
         for case in state.cases:
             if case.id not in state.done:
                 yield self._case(case)
 
-    def _worth(self, bin_: Bin, outlook: ContainerOutlook | None, days: int | None) -> tuple[StopCause, float]:
-        if bin_.every_days and (days is None or days >= bin_.every_days):
+    def _worth(self, outlook: ContainerOutlook | None, *, is_due: bool) -> tuple[StopCause, float]:
+        if is_due:
             return "due", DUE_PRIZE_M
         if outlook is None:
             return "unknown", self._policy.unknown_probability * self._policy.overflow_prize_m

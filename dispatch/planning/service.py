@@ -5,7 +5,7 @@ A failure of planning changes neither the plan in force nor the proposal.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import date, datetime
 from typing import Final
 
@@ -38,15 +38,30 @@ class PlanningService:
     def __init__(self, builder: DayBuilder, book: PlanBook, planner: Planner = plan_in_process) -> None:
         self._builder, self._book, self._planner = builder, book, planner
 
-    def plan_day(self, day: date, outlooks: Outlooks, last_collected: Mapping[str, date], now: datetime) -> StoredPlan:
+    def plan_day(
+        self,
+        day: date,
+        outlooks: Outlooks,
+        last_collected: Mapping[str, date],
+        now: datetime,
+        *,
+        due: Collection[str] = (),
+    ) -> StoredPlan:
         """Propose a plan for a whole day.
+
+        Args:
+            day: The day of service.
+            outlooks: By container.
+            last_collected: Container to the day of its last collection.
+            now: Names the proposal.
+            due: Containers that the week brings on this day (`plan_week`).
 
         Raises:
             ConfigError: The city has no landfill or no truck.
             PlanFailedError: There is no plan; the one in force stays.
             StorageError: The disk refuses.
         """
-        collection = self._builder.build(day, outlooks, last_collected)
+        collection = self._builder.build(day, outlooks, last_collected, due=due)
         plan = self._planner(PlanRequest(collection.problem, PLAN_SEARCH_S), PLAN_DEADLINE_S)
         return self._propose(collection, plan, (), now)
 
@@ -70,7 +85,8 @@ class PlanningService:
         current = self._book.current()
         if current is None:
             raise LookupError("no plan is in force")
-        collection = self._builder.build(current.day, outlooks, last_collected, state)
+        due = [candidate.id for candidate in current.candidates.values() if candidate.cause == "due"]
+        collection = self._builder.build(current.day, outlooks, last_collected, state, due=due)
         start = _open_sequences(current.plan, collection)
         plan = self._planner(PlanRequest(collection.problem, REPLAN_SEARCH_S, start=start), REPLAN_DEADLINE_S)
         changes = _changes(current, collection, plan, state)

@@ -17,11 +17,12 @@ import msgspec
 
 from city.inventory.loader import builtin_city, load_city
 from city.inventory.model import City
-from dispatch.planning.day import DayBuilder, DayState, TruckState
+from dispatch.planning.day import DayBuilder, DayState
 from dispatch.planning.outlook import ContainerOutlook
 from dispatch.planning.plan import CollectionPlan
 from dispatch.planning.plans import PlanBook, StoredPlan
 from dispatch.planning.policy import load_policy
+from dispatch.planning.present import present_states
 from dispatch.planning.process import plan_in_process
 from dispatch.planning.service import PlanningService
 from dispatch.planning.travel import StraightLineTravel
@@ -69,28 +70,17 @@ def _at_nine(plan: StoredPlan) -> tuple[DayState, str]:
     """Trucks where their plan has them at nine, at their last place; the one with most to do breaks down."""
     stops = {stop.id: stop for stop in plan.problem.stops}
     city = load_city(builtin_city("kupang"))
-    states, done, left = {}, set(), Counter[str]()
+    positions, done, left = {}, set(), Counter[str]()
     for route in plan.plan.routes:
         served = [visit for visit in route.visits if visit.leaves_s <= NINE_S]
         left[route.truck] = len(route.visits) - len(served)
-        load: dict[str, float] = {}
-        for visit in served:
-            stop = stops.get(visit.id)
-            load = {stop.stream: load.get(stop.stream, 0.0) + stop.load} if stop else {}
-        if not served:
-            continue
-        last = city.bins.get(served[-1].id) or city.sites[served[-1].id]
-        collected = [stops[visit.id] for visit in served if visit.id in stops]
-        done |= {stop.id for stop in collected}
-        states[route.truck] = TruckState(
-            last.lat_deg or city.lat_deg,
-            last.lon_deg or city.lon_deg,
-            load,
-            sum(stop.load for stop in collected),
-            len(collected),
-        )
+        done |= {visit.id for visit in served if visit.id in stops}
+        if served:
+            last = city.bins.get(served[-1].id) or city.sites[served[-1].id]
+            positions[route.truck] = (last.lat_deg or city.lat_deg, last.lon_deg or city.lon_deg)
     broken = left.most_common(1)[0][0]
-    states.pop(broken, None)
+    positions.pop(broken, None)
+    states = present_states(plan, positions, done, NINE_S)
     state = DayState(now_s=NINE_S, trucks=states, trucks_out=frozenset({broken}), done=frozenset(done))
     return state, broken
 

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 
 from city.i18n.catalogue import LANGS
@@ -20,11 +21,13 @@ from dispatch.planning.plan import CollectionPlan, DroppedStop, TruckRoute, Visi
 from dispatch.planning.planner import make_plan
 from dispatch.planning.plans import PlanBook, StoredPlan
 from dispatch.planning.policy import load_policy
+from dispatch.planning.present import present_states
 from dispatch.planning.process import PlanFailedError
 from dispatch.planning.service import PlanningService
 from dispatch.planning.travel import BlockedArea, StraightLineTravel
 from dispatch.planning.worker import PlanRequest
 
+replace = msgspec.structs.replace
 ZONE = ZoneInfo("Asia/Makassar")
 TODAY = date(2026, 12, 1)
 DAWN = datetime(2026, 11, 30, 21, 0, tzinfo=UTC)
@@ -59,18 +62,11 @@ def plan_in_force(service: PlanningService, book: PlanBook, city: City) -> Store
 
 def at_nine(plan: StoredPlan) -> tuple[dict[str, TruckState], frozenset[str]]:
     """Where trucks are at nine: each has collected what its plan says, and stands in the middle of the city."""
-    stops = {stop.id: stop for stop in plan.problem.stops}
-    states, done = {}, set()
-    for route in plan.plan.routes:
-        served = [visit for visit in route.visits if visit.leaves_s <= 9 * HOUR_S]
-        done |= {visit.id for visit in served if visit.kind == "stop"}
-        load: dict[str, float] = {}
-        for visit in served:
-            stop = stops.get(visit.id)
-            load = {stop.stream: load.get(stop.stream, 0.0) + stop.load} if stop else {}
-        collected = sum(stops[visit.id].load for visit in served if visit.id in stops)
-        states[route.truck] = TruckState(-10.18, 123.58, load, collected, len(served))
-    return states, frozenset(done)
+    stops = {stop.id for stop in plan.problem.stops}
+    visits = [visit for route in plan.plan.routes for visit in route.visits if visit.leaves_s <= 9 * HOUR_S]
+    done = frozenset(visit.id for visit in visits if visit.id in stops)
+    positions = {route.truck: (-10.18, 123.58) for route in plan.plan.routes}
+    return present_states(plan, positions, done, 9 * HOUR_S), done
 
 
 def test_a_breakdown_moves_what_is_left_to_other_trucks_and_says_why(city: City, tmp_path: Path) -> None:
@@ -155,6 +151,45 @@ def test_there_is_nothing_to_re_plan_before_a_plan_is_in_force(city: City, tmp_p
     service, _ = service_of(city, tmp_path)
     with pytest.raises(LookupError, match="no plan is in force"):
         service.replan({}, {}, DayState(), DAWN)
+
+
+def test_what_a_truck_has_on_board_is_what_it_collected_since_its_last_unloading(city: City, tmp_path: Path) -> None:
+    service, book = service_of(city, tmp_path)
+    plan = plan_in_force(service, book, city)
+    route = max(plan.plan.routes, key=lambda route: len(route.visits))
+    ids = [visit.id for visit in route.visits if visit.kind == "stop"]
+    loads = {stop.id: stop.load for stop in plan.problem.stops}
+    landfill = Visit("landfill", "tpa-alak", 3e4, 3e4, 3e4)
+    first = [visit for visit in route.visits if visit.id == ids[0]]
+    others = [visit for visit in route.visits if visit.id in ids[1:3]]
+    changed = replace(route, visits=(*first, landfill, *others, landfill), break_s=11 * HOUR_S)
+    plan = replace(plan, plan=replace(plan.plan, routes=(changed,)))
+    at = {route.truck: (-10.2, 123.6)}
+
+    early = present_states(plan, at, ids[:1], 11.5 * HOUR_S)[route.truck]
+    assert sum(early.on_board_kg.values()) == pytest.approx(loads[ids[0]])
+    assert not early.had_break
+    later = present_states(plan, at, ids[:2], 12 * HOUR_S)[route.truck]
+    assert sum(later.on_board_kg.values()) == pytest.approx(loads[ids[1]])
+    assert later.collected_kg == pytest.approx(loads[ids[0]] + loads[ids[1]])
+    assert later.collected_stops == 2
+    assert later.had_break
+    empty = present_states(plan, at, ids[:2], 12 * HOUR_S, unloaded=[route.truck])[route.truck]
+    assert empty.on_board_kg == {}
+    other = present_states(plan, {"truck-99": (0.0, 0.0)}, ids, 12 * HOUR_S)["truck-99"]
+    assert (other.on_board_kg, other.collected_stops, other.had_break) == ({}, 0, False)
+
+
+def test_what_the_week_brings_stays_due_when_the_day_is_planned_again(city: City, tmp_path: Path) -> None:
+    service, book = service_of(city, tmp_path)
+    due = next(iter(city.bins))
+    plan = service.plan_day(TODAY, dict.fromkeys(city.bins, ContainerOutlook(1.0, 0.0)), {}, DAWN, due=[due])
+    assert list(plan.candidates) == [due]
+    book.accept(plan.made_at)
+    outlooks = dict.fromkeys(city.bins, ContainerOutlook(1.0, 0.0))
+    new = service.replan(outlooks, {}, DayState(now_s=7 * HOUR_S), DAWN + timedelta(hours=2))
+    assert new.candidates[due].cause == "due"
+    assert [visit.id for route in new.plan.routes for visit in route.visits] == [due, "tpa-alak"]
 
 
 def route(truck: str, *stops: str, hour: float = 7.0) -> TruckRoute:
