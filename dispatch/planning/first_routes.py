@@ -5,7 +5,7 @@ On thousands of stops, a search from a random beginning needs a long time until 
 
 from __future__ import annotations
 
-from math import inf
+from math import ceil, inf
 from typing import Final
 
 import numpy as np
@@ -20,6 +20,10 @@ Sequences = dict[str, list[str]]
 Matrices = tuple[Integers, Integers]
 """Costs and durations between locations."""
 
+LOAD_UNITS: Final = 10
+ROUNDING: Final = 1e-6
+DAY_SHARE: Final = 0.99
+"""Share of a day's load that is used: the solver's bound of it has a small loss."""
 WAITING_WEIGHT: Final = 0.5
 """What a unit of waiting time counts beside a unit of cost in the choice of the next stop."""
 
@@ -35,7 +39,7 @@ class FirstRoutes:
 
     def __init__(self, problem: RouteProblem, locations: SolverLocations, active: ActiveTime) -> None:
         self.problem, self.locations, self.active = problem, locations, active
-        self.loads = np.array([stop.load for stop in problem.stops])
+        self.loads = np.array([load_units(stop.load) / LOAD_UNITS for stop in problem.stops])
         self.service = np.array([stop.service_s * TIME_UNITS for stop in problem.stops])
         self.opens = np.array([active.opens(stop.opens_s) for stop in problem.stops])
         self.closes = np.array([active.closes(stop.closes_s) for stop in problem.stops])
@@ -62,6 +66,8 @@ class _Tour:
         self._ends = routes.active.closes(truck.ends_s)
         self._loads: dict[str, float] = dict(truck.on_board) if start.landfill < 0 else {}
         self._day = truck.collected
+        self._day_load = inf if truck.day_load is None else truck.day_load * DAY_SHARE
+        self._trips_left = whole_trips(truck) or inf
 
     def ids(self) -> list[str]:
         """Stops and landfills in order."""
@@ -72,8 +78,9 @@ class _Tour:
             if choice is not None:
                 ids.append(self._visit(*choice))
                 is_first = False
-            elif ids and any(self._loads.values()):
+            elif ids and any(self._loads.values()) and self._trips_left > 1:
                 ids.append(self._unload())
+                self._trips_left -= 1
                 is_first = True
             else:
                 return ids
@@ -98,14 +105,14 @@ class _Tour:
         for part in self._truck.compartments:
             space = part.capacity - sum(self._loads.get(stream, 0.0) for stream in part.streams)
             free[np.isin(routes.streams, part.streams)] = space
-        day_load = self._truck.day_load
-        return (routes.loads <= free) & (self._day + routes.loads <= (inf if day_load is None else day_load))
+        return (routes.loads <= free) & (self._day + routes.loads <= self._day_load)
 
     def _visit(self, number: int, begins: float) -> str:
         routes, stop = self._routes, self._routes.problem.stops[number]
         routes.is_left[number] = False
-        self._loads[stop.stream] = self._loads.get(stop.stream, 0.0) + stop.load
-        self._day += stop.load
+        load = float(routes.loads[number])
+        self._loads[stop.stream] = self._loads.get(stop.stream, 0.0) + load
+        self._day += load
         self._now, self._at = begins + float(routes.service[number]), routes.locations.first_stop + number
         return stop.id
 
@@ -117,3 +124,16 @@ class _Tour:
         self._now = max(arrives, self._routes.active.opens(landfill.opens_s)) + landfill.service_s * TIME_UNITS
         self._at, self._loads = locations.first_landfill + number, {}
         return landfill.id
+
+
+def load_units(load: float) -> int:
+    """A load in the solver's units, rounded up."""
+    return ceil(load * LOAD_UNITS - ROUNDING)
+
+
+def whole_trips(truck: FleetTruck) -> int:
+    """The number of full trips that make exactly a day's load; 0 if there is none."""
+    if truck.day_load is None or truck.is_split or truck.collected or truck.on_board:
+        return 0
+    trips = truck.day_load / truck.compartments[0].capacity
+    return int(trips) if trips == int(trips) else 0

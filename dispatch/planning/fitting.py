@@ -13,6 +13,7 @@ from dispatch.planning.schedule import Scheduler
 
 LOAD_TOLERANCE: Final = 1e-6
 INSERTIONS_TRIED: Final = 300
+LEFT_OUT_DIVISOR: Final = 15
 
 
 class _Insertion(NamedTuple):
@@ -44,12 +45,12 @@ class RouteFitter:
     def put(self, truck_id: str, ids: Sequence[str]) -> None:
         """Take a truck's sequence, without stops of least worth if it breaks a rule with them.
 
-        One goes first, then two, then four: `insert_homeless` brings back those that need not have gone.
+        A few go at a time: `insert_homeless` brings back those that need not have gone.
         """
-        truck, ids, count = self._trucks[truck_id], list(ids), 1
+        truck, ids = self._trucks[truck_id], list(ids)
         while (route := self.fit(truck, ids)) is None and any(id_ in self._stops for id_ in ids):
-            left_out = self._least_worth(truck, ids)[:count]
-            ids, count = [id_ for id_ in ids if id_ not in left_out], 2 * count
+            left_out = self._least_worth(truck, ids)[: 1 + len(ids) // LEFT_OUT_DIVISOR]
+            ids = [id_ for id_ in ids if id_ not in left_out]
         if route:
             self.routes[truck_id] = route
 

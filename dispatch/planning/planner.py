@@ -16,7 +16,9 @@ from dispatch.planning.problem import RouteProblem, check_problem
 from dispatch.planning.solver import solve
 
 SHOWN_MAX: Final = 5
-REPAIR_SHARE: Final = 0.2
+REPAIR_SHARE: Final = 0.1
+REPAIR_MIN_S: Final = 3.0
+"""Time for repairs beside the search, which mostly needs none."""
 
 
 class PlanningError(KotaError):
@@ -30,7 +32,7 @@ def make_plan(
 
     Args:
         problem: What it must meet.
-        seconds: Time for the search. Repairs of what it leaves take at most a fifth of it more.
+        seconds: Time for the search. Repairs of what it leaves may take a tenth of it more, or 3 s.
         seed: The same seed and number of iterations give the same plan.
         start: Sequences to begin with, such as those of the plan in force.
 
@@ -39,7 +41,7 @@ def make_plan(
         PlanningError: A stop that must be served is on no route.
     """
     check_problem(problem)
-    ends_s = time.monotonic() + seconds * (1 + REPAIR_SHARE)
+    ends_s = time.monotonic() + seconds + max(seconds * REPAIR_SHARE, REPAIR_MIN_S)
     fitter = RouteFitter(problem)
     for truck, ids in solve(problem, seconds, seed=seed, start=start).sequences.items():
         fitter.put(truck, ids)

@@ -14,7 +14,8 @@ import msgspec
 from city.errors import KotaError
 from dispatch.planning.checker import check_plan
 from dispatch.planning.plan import CollectionPlan
-from dispatch.planning.worker import PlanAnswer, PlanRequest
+from dispatch.planning.problem import TravelTable
+from dispatch.planning.worker import PlanAnswer, PlanRequest, TravelRequest
 
 PlanningFailure = Literal["deadline", "crash", "impossible", "faulty"]
 """Why there is no plan: it took too long; the process ended; the problem has none; the plan breaks a rule."""
@@ -49,6 +50,18 @@ def plan_in_process(request: PlanRequest, deadline_s: float, *, command: Sequenc
     if violations := check_plan(request.problem, answer.plan):
         raise PlanFailedError("faulty", "; ".join(map(str, violations))[:SHOWN_CHARS])
     return answer.plan
+
+
+def travel_in_process(request: TravelRequest, deadline_s: float, *, command: Sequence[str] = WORKER) -> TravelTable:
+    """Travel times over roads, computed in a process of its own; blocks at most until the deadline.
+
+    Raises:
+        PlanFailedError: There are none.
+    """
+    answer = _decode(_run(msgspec.msgpack.encode(request), deadline_s, command))
+    if answer.travel is None or answer.travel.size != len(request.places):
+        raise PlanFailedError("impossible", answer.error[:SHOWN_CHARS])
+    return answer.travel
 
 
 def _run(request: bytes, deadline_s: float, command: Sequence[str]) -> bytes:

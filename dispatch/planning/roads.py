@@ -1,7 +1,7 @@
 """A road graph from an OpenStreetMap extract, and travel times over it.
 
 `kota roads import FILE.osm.pbf` -> `import_roads` (osmium) -> `DATA/planning/roads.npz` -> `load_roads` -> `RoadTravel`
-(scipy). Only the planning process and the import load osmium and scipy.
+(scipy). Only the planning process and the import load this module; others use `road_process.py`.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ from city.inventory.geo import RADIUS_KM
 from city.storage.atomic_files import replace_file
 from dispatch.planning.plans import PLANNING_FOLDER
 from dispatch.planning.problem import TravelTable
-from dispatch.planning.travel import KMH_TO_M_PER_S, BlockedArea, Position, StraightLineTravel, metres_between
+from dispatch.planning.road_process import ROADS_FILE
+from dispatch.planning.travel import KMH_TO_M_PER_S, BlockedArea, Position, metres_between
 
 Floats = NDArray[np.float64]
-ROADS_FILE: Final = "roads.npz"
 SNAP_MAX_M: Final = 2_000.0
 """A place further from every road has straight lines instead."""
 OFF_ROAD_KMH: Final = 10.0
-"""Speed between a place and its road."""
+OFF_ROAD_FACTOR: Final = 1.4
+"""Speed between a place and its road, and how much longer than the straight line that way is."""
 
 
 class RoadGraph(NamedTuple):
@@ -79,24 +80,26 @@ class RoadTravel:
 
     Args:
         graph: The roads.
-        line: Serves places that no road reaches.
         hour_factors: Travel time of each hour relative to the graph's; empty for 1.
     """
 
-    def __init__(self, graph: RoadGraph, line: StraightLineTravel, hour_factors: tuple[float, ...] = ()) -> None:
-        self._graph, self._line, self._hour_factors = graph, line, hour_factors
+    def __init__(self, graph: RoadGraph, hour_factors: tuple[float, ...] = ()) -> None:
+        self._graph, self._hour_factors = graph, hour_factors
 
     def table(
-        self, places: Sequence[Position], vehicle_class: VehicleClass, blocked: Sequence[BlockedArea] = ()
+        self,
+        places: Sequence[Position],
+        vehicle_class: VehicleClass,
+        blocked: Sequence[BlockedArea],
+        fallback: TravelTable,
     ) -> TravelTable:
-        """See `TravelModel`."""
-        fallback = self._line.table(places, vehicle_class, blocked)
+        """Distances and times between all places; those of `fallback` where no road leads."""
         shape = (len(places), len(places))
         line_m, line_s = (np.frombuffer(data).reshape(shape).copy() for data in (fallback.metres, fallback.seconds))
         is_open = self._open_roads(vehicle_class, blocked)
         junctions, to_road_m = self._nearest(places, is_open)
         metres, seconds = self._shortest(junctions, is_open)
-        off_m = to_road_m[:, None] + to_road_m
+        off_m = OFF_ROAD_FACTOR * (to_road_m[:, None] + to_road_m)
         metres, seconds = metres + off_m, seconds + off_m / (OFF_ROAD_KMH * KMH_TO_M_PER_S)
         is_reached = np.isfinite(seconds) & (to_road_m[:, None] <= SNAP_MAX_M) & (to_road_m <= SNAP_MAX_M)
         metres, seconds = np.where(is_reached, metres, line_m), np.where(is_reached, seconds, line_s)

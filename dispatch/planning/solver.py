@@ -54,9 +54,11 @@ def solve(problem: RouteProblem, seconds: float, *, seed: int = 0, start: Sequen
     first = model.solution(start) if start else None
     if first is None:
         first = model.solution(model.first_sequences) or Solution.make_random(model.data, chance)
-    first = search(first, penalties.cost_evaluator(), exhaustive=True)
-    algorithm = IteratedLocalSearch(model.data, penalties, search, first, IteratedLocalSearchParams())
+    improved = search(first, penalties.cost_evaluator(), exhaustive=True)
+    algorithm = IteratedLocalSearch(model.data, penalties, search, improved, IteratedLocalSearchParams())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PenaltyBoundWarning)  # the checker says whether the plan is feasible
         result = algorithm.run(MaxRuntime(max(seconds - (time.monotonic() - began_s), 0.0)), collect_stats=False)
-    return SolverResult(model.sequences(result.best), result.best.is_feasible(), result.num_iterations)
+    # The search has no feasible plan when it was too short; its beginning may be one.
+    best = result.best if result.best.is_feasible() or not first.is_feasible() else first
+    return SolverResult(model.sequences(best), best.is_feasible(), result.num_iterations)

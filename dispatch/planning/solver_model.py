@@ -20,11 +20,10 @@ import numpy as np
 from pyvrp import Activity, ActivityType, Client, Depot, Location, ProblemData, Route, Solution, VehicleType
 
 from dispatch.planning.active_time import TIME_UNITS, ActiveTime
-from dispatch.planning.first_routes import FirstRoutes, Sequences
+from dispatch.planning.first_routes import LOAD_UNITS, ROUNDING, FirstRoutes, Sequences, load_units, whole_trips
 from dispatch.planning.problem import CollectionStop, FleetTruck, RouteProblem
 from dispatch.planning.solver_matrices import Integers, SolverLocations, SolverProfile, SolverStart
 
-LOAD_UNITS: Final = 10
 DAY_LOAD_LOSS: Final = 0.003
 """Share of a day's load that the length of a route may take from its bound."""
 
@@ -46,7 +45,7 @@ class SolverModel:
         self._groups = _groups(problem)
         self._profiles = sorted({SolverProfile.of(truck) for truck in problem.trucks})
         self._first_reload = len(self._locations.starts) + len(self._locations.ends)
-        self._loads = np.array([ceil(stop.load * LOAD_UNITS - 1e-6) for stop in problem.stops], dtype=np.int64)
+        self._loads = np.array([load_units(stop.load) for stop in problem.stops], dtype=np.int64)
         matrices = [self._locations.matrices(profile) for profile in self._profiles]
         self._load_cost = self._cost_of_load(matrices[0][0])
         first = FirstRoutes(problem, self._locations, self._active)
@@ -100,10 +99,10 @@ class SolverModel:
     def _vehicle_type(self, group: list[FleetTruck], load_cost: int) -> VehicleType:
         truck, start = group[0], SolverStart.of(group[0], self._problem)
         limits: dict[str, Any] = {}
-        if trips := _whole_trips(truck):
+        if trips := whole_trips(truck):
             limits["max_reloads"] = trips - 1
         elif truck.day_load is not None and load_cost:
-            limits["max_distance"] = floor(max(truck.day_load - truck.collected, 0) * LOAD_UNITS + 1e-6) * load_cost
+            limits["max_distance"] = floor(max(truck.day_load - truck.collected, 0) * LOAD_UNITS + ROUNDING) * load_cost
         return VehicleType(
             len(group),
             [_capacity(truck, stream) for stream in self._streams],
@@ -123,7 +122,7 @@ class SolverModel:
         bounds = [
             (truck.day_load - truck.collected) * LOAD_UNITS
             for truck in self._problem.trucks
-            if truck.day_load is not None and not _whole_trips(truck)
+            if truck.day_load is not None and not whole_trips(truck)
         ]
         if not bounds or not len(self._loads) or min(bounds) >= self._loads.sum():
             return 0
@@ -184,16 +183,8 @@ def _type_key(truck: FleetTruck) -> str:
 
 def _capacity(truck: FleetTruck, stream: str) -> int:
     capacities = [part.capacity for part in truck.compartments if stream in part.streams]
-    return floor(capacities[0] * LOAD_UNITS + 1e-6) if capacities else 0
+    return floor(capacities[0] * LOAD_UNITS + ROUNDING) if capacities else 0
 
 
 def _on_board(truck: FleetTruck, stream: str) -> int:
-    return ceil(truck.on_board.get(stream, 0.0) * LOAD_UNITS - 1e-6)
-
-
-def _whole_trips(truck: FleetTruck) -> int:
-    """The number of full trips that make exactly a day's load; 0 if it is none."""
-    if truck.day_load is None or truck.is_split or truck.collected or truck.on_board:
-        return 0
-    trips = truck.day_load / truck.compartments[0].capacity
-    return int(trips) if trips == int(trips) else 0
+    return load_units(truck.on_board.get(stream, 0.0))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 from city.inventory.adoption import nearest_kelurahan
 from city.inventory.model import City
 from dispatch.planning.gps_travel import Fix, GpsLearner, GpsTravel
 from dispatch.planning.policy import PlanningPolicy
+from dispatch.planning.road_process import RoadProcessTravel, has_roads
 from dispatch.planning.travel import Position, StraightLineTravel, TravelModel
 from ingest.store.port import TelemetryReader
 from ingest.store.records import QUALITY_CLOCK, Reading, Record
@@ -18,9 +20,17 @@ _CELL_DEG: Final = 0.002
 """Positions of one cell of this size (200 m) have one kelurahan: the nearest centre is looked up once."""
 
 
-def best_travel(city: City, policy: PlanningPolicy, gps: GpsTravel | None, roads: TravelModel | None) -> TravelModel:
-    """The best source there is; None for those that there are not."""
-    return gps or roads or StraightLineTravel(city, policy.speed_kmh)
+def best_travel(city: City, policy: PlanningPolicy, data: Path, gps: GpsTravel | None) -> TravelModel:
+    """The best source there is.
+
+    Args:
+        city: Gives the factors of straight lines.
+        policy: Gives speeds.
+        data: The data folder, which may have roads.
+        gps: What is learned; None if it is too little.
+    """
+    line = StraightLineTravel(city, policy.speed_kmh)
+    return gps or (RoadProcessTravel(data, line) if has_roads(data) else line)
 
 
 def learn_from_gps(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from tests.support.route_problems import (
     make_landfill,
     make_stop,
     make_truck,
+    plane_table,
     random_problem,
 )
 
@@ -209,3 +211,33 @@ def test_no_stop_is_a_plan_too() -> None:
 def test_a_problem_that_contradicts_itself_is_refused_with_a_reason(changes: dict[str, Any], reason: str) -> None:
     with pytest.raises(ProblemError, match=reason):
         make_plan(problem_of(make_stop(1), **{"trucks": (make_truck(),), **changes}), SECONDS)
+
+
+def test_the_routes_to_begin_with_are_a_plan_already() -> None:
+    """Without time for a search, the plan keeps every rule, and serves what can be served."""
+    chance = random.Random(3)
+    places = [(chance.uniform(0, 30_000), chance.uniform(0, 30_000)) for _ in range(152)]
+    problem = RouteProblem(
+        stops=tuple(make_stop(n, load=chance.uniform(1, 20), service_s=120.0) for n in range(1, 151)),
+        landfills=(make_landfill(151),),
+        trucks=tuple(make_truck(id=f"t{n}", day_load=300.0) for n in range(8)),
+        travel={"large": plane_table(places)},
+    )
+    plan = make_plan(problem, 0.0)
+    assert check_plan(problem, plan) == []
+    assert sum(visit.kind == "stop" for route in plan.routes for visit in route.visits) == 150
+
+
+def test_a_plan_to_begin_with_is_kept_where_nothing_is_better() -> None:
+    problem = random_problem(11)
+    plan = make_plan(problem, SECONDS)
+    start = {route.truck: [visit.id for visit in route.visits] for route in plan.routes}
+    again = make_plan(problem, 0.0, start=start)
+    assert again.metres <= plan.metres * 1.001
+
+
+def test_a_plan_to_begin_with_may_name_what_no_longer_exists() -> None:
+    problem = problem_of(make_stop(1), make_stop(2))
+    start = {"t1": ["gone", "s2", "tpa"], "t9": ["s1"]}
+    plan = make_plan(problem, SECONDS, start=start)
+    assert check_plan(problem, plan) == []

@@ -104,7 +104,7 @@ def test_the_process_has_nothing_of_our_environment(monkeypatch: pytest.MonkeyPa
 
 def test_whoever_asks_for_plans_loads_no_solver() -> None:
     code = (
-        "import sys, dispatch.planning.service, dispatch.planning.explain, dispatch.planning.gps_travel;"
+        "import sys, dispatch.planning.service, dispatch.planning.explain, dispatch.planning.sources;"
         "print([name for name in ('pyvrp', 'scipy', 'osmium', 'numpy', 'matplotlib') if name in sys.modules])"
     )
     done = subprocess.run(command(code), capture_output=True, text=True, check=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import osmium
@@ -11,9 +11,11 @@ import pytest
 
 from city.cli.main import main
 from city.errors import ConfigError
+from city.inventory.collection import VehicleClass
 from city.inventory.loader import builtin_city, load_city
 from dispatch.planning.osm_import import import_roads
 from dispatch.planning.problem import TravelTable, TravelTimes
+from dispatch.planning.road_process import RoadProcessTravel
 from dispatch.planning.roads import RoadTravel, load_roads, save_roads
 from dispatch.planning.travel import BlockedArea, Position, StraightLineTravel
 
@@ -42,8 +44,20 @@ def line() -> StraightLineTravel:
     return StraightLineTravel(load_city(builtin_city("kupang")), {"large": 20.0, "small": 20.0})
 
 
-def travel(path: Path, ways: list[Way]) -> RoadTravel:
-    return RoadTravel(import_roads(grid_extract(path / "grid.osm.pbf", ways)), line())
+class Roads:
+    """Roads of an extract with straight lines where none leads."""
+
+    def __init__(self, roads: RoadTravel) -> None:
+        self._roads = roads
+
+    def table(
+        self, places: Sequence[Position], vehicle_class: VehicleClass, blocked: Sequence[BlockedArea] = ()
+    ) -> TravelTable:
+        return self._roads.table(places, vehicle_class, blocked, line().table(places, vehicle_class, blocked))
+
+
+def travel(path: Path, ways: list[Way]) -> Roads:
+    return Roads(RoadTravel(import_roads(grid_extract(path / "grid.osm.pbf", ways))))
 
 
 def way_m(table: TravelTable, start: int, end: int) -> float:
@@ -122,7 +136,7 @@ def test_roads_survive_saving(tmp_path: Path) -> None:
     save_roads(tmp_path, graph)
     loaded = load_roads(tmp_path)
     assert loaded is not None
-    tables = [RoadTravel(roads, line()).table(PLACES, "large").metres for roads in (graph, loaded)]
+    tables = [Roads(RoadTravel(roads)).table(PLACES, "large").metres for roads in (graph, loaded)]
     assert array("d", tables[0]) == array("d", tables[1])
 
 
@@ -157,3 +171,14 @@ def test_damaged_roads_are_told(tmp_path: Path) -> None:
     (tmp_path / "planning" / "roads.npz").write_bytes(b"damaged")
     with pytest.raises(ConfigError, match="import the roads again"):
         load_roads(tmp_path)
+
+
+def test_another_process_computes_the_ways_for_those_who_load_no_scipy(tmp_path: Path) -> None:
+    grid = grid_extract(tmp_path / "grid.osm.pbf", [([0, 10, 11, 1], RESIDENTIAL)])
+    save_roads(tmp_path, import_roads(grid))
+    table = RoadProcessTravel(tmp_path, line()).table(PLACES, "large")
+    assert table.source == "roads"
+    assert way_m(table, 0, 1) == pytest.approx(3000, rel=0.01)
+    blocked = [BlockedArea(1000 / DEG_M, 0.0, 100.0)]
+    around = RoadProcessTravel(tmp_path, line()).table(PLACES, "large", blocked)
+    assert way_m(around, 0, 1) == pytest.approx(line().metres(*PLACES), rel=0.01)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,6 +15,7 @@ from city.inventory.model import City
 from dispatch.planning.gps_travel import Fix, GpsLearner, GpsTravel
 from dispatch.planning.policy import load_policy
 from dispatch.planning.problem import TravelTimes
+from dispatch.planning.road_process import ROADS_FILE, RoadProcessTravel
 from dispatch.planning.sources import best_travel, learn_from_gps
 from dispatch.planning.travel import BlockedArea, Position, StraightLineTravel, metres_between
 from ingest.store.memory import MemoryStore
@@ -143,11 +145,19 @@ def test_travel_is_learned_from_stored_readings_of_all_trucks(kupang: City) -> N
     assert learn_from_gps(kupang, policy, store, NIGHT - timedelta(days=1), NIGHT) is None
 
 
-def test_the_best_source_that_there_is_is_taken(kupang: City) -> None:
+def test_the_best_source_that_there_is_is_taken(kupang: City, tmp_path: Path) -> None:
     policy = load_policy()
-    line = StraightLineTravel(kupang, policy.speed_kmh)
-    gps, places = GpsTravel(line, {}, 8.0, ()), [at(0, 0), at(0, 1000)]
-    assert best_travel(kupang, policy, gps, line) is gps
-    roads = StraightLineTravel(kupang, policy.speed_kmh)
-    assert best_travel(kupang, policy, None, roads) is roads
-    assert best_travel(kupang, policy, None, None).table(places, "large").source == "straight_line"
+    gps, places = GpsTravel(StraightLineTravel(kupang, policy.speed_kmh), {}, 8.0, ()), [at(0, 0), at(0, 1000)]
+    assert best_travel(kupang, policy, tmp_path, None).table(places, "large").source == "straight_line"
+    (tmp_path / "planning").mkdir()
+    (tmp_path / "planning" / ROADS_FILE).write_bytes(b"damaged")
+    assert isinstance(best_travel(kupang, policy, tmp_path, None), RoadProcessTravel)
+    assert best_travel(kupang, policy, tmp_path, gps) is gps
+
+
+def test_roads_that_cannot_be_read_give_straight_lines_which_are_named(kupang: City, tmp_path: Path) -> None:
+    (tmp_path / "planning").mkdir()
+    (tmp_path / "planning" / ROADS_FILE).write_bytes(b"damaged")
+    policy, places = load_policy(), [at(0, 0), at(0, 1000)]
+    travel = best_travel(kupang, policy, tmp_path, None)
+    assert travel.table(places, "large") == StraightLineTravel(kupang, policy.speed_kmh).table(places, "large")
