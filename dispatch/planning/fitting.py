@@ -102,7 +102,8 @@ class RouteFitter:
     def _detours(self, stop: CollectionStop) -> Iterator[_Insertion]:
         """The stop between any two places of any route, alone, or with an unloading before or behind it."""
         landfills = [landfill.id for landfill in self._problem.landfills]
-        middles = [[stop.id], *([id_, stop.id] for id_ in landfills), *([stop.id, id_] for id_ in landfills)]
+        behind = [[stop.id, id_] for id_ in landfills]
+        anywhere = [[stop.id], *([id_, stop.id] for id_ in landfills), *behind]
         for truck in self._trucks.values():
             if not _may_serve(truck, stop):
                 continue
@@ -110,7 +111,7 @@ class RouteFitter:
             ids = [visit.id for visit in route.visits] if route else []
             fixed = 0.0 if ids else truck.fixed_cost
             for position in range(max(len(ids), 1)):
-                for middle in middles:
+                for middle in anywhere if ids else behind:
                     cost = self._detour_m(truck, ids, position, middle) * truck.cost_per_m + fixed
                     yield _Insertion(truck.id, [*ids[:position], *middle, *ids[position:]], cost)
 
@@ -192,7 +193,9 @@ def drop_reason(problem: RouteProblem, stop: CollectionStop, fitter: RouteFitter
     on_duty = [truck for truck in able if truck.starts_s <= stop.closes_s and truck.ends_s >= stop.opens_s]
     if not on_duty:
         return "closed"
-    alone = [route for truck in on_duty if (route := fitter.fit(truck, [stop.id]))]
-    if not alone:
-        return "no_capacity"
-    return "no_capacity" if min(route.metres for route in alone) < (stop.prize or 0.0) else "not_worth"
+    costs = [
+        route.metres * truck.cost_per_m + truck.fixed_cost
+        for truck in on_duty
+        if (route := fitter.fit(truck, [stop.id]))
+    ]
+    return "not_worth" if costs and min(costs) >= (stop.prize or 0.0) else "no_capacity"

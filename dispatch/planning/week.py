@@ -33,24 +33,29 @@ def plan_week(
         outlooks: By container; one that is absent counts as full.
         last_collected: Container to the day of its last collection.
     """
-    groups: defaultdict[tuple[str, int, int], list[Bin]] = defaultdict(list)
-    for bin_ in city.bins.values():
-        if bin_.every_days:
-            slack = _slack_days(bin_, first, last_collected)
-            groups[bin_.kelurahan, bin_.every_days, slack].append(bin_)
+    groups = _groups(city, first, last_collected)
     loads = {key: sum(_load_kg(city, policy, outlooks, bin_) for bin_ in bins) for key, bins in groups.items()}
     totals_kg = [0.0] * WEEK_DAYS
     days: list[list[str]] = [[] for _ in range(WEEK_DAYS)]
     for key in sorted(groups, key=lambda key: (-loads[key], key)):
         _, every_days, slack = key
-        starts = range(min(slack, every_days - 1, WEEK_DAYS - 1) + 1)
-        best = min(starts, key=lambda start: (_fullest_kg(totals_kg, start, every_days, loads[key]), -start))
         if slack >= WEEK_DAYS:
             continue
+        starts = range(min(slack, every_days - 1) + 1)
+        best = min(starts, key=lambda start: (_fullest_kg(totals_kg, start, every_days, loads[key]), -start))
         for day in range(best, WEEK_DAYS, every_days):
             totals_kg[day] += loads[key]
             days[day] += [bin_.id for bin_ in groups[key]]
     return {first + timedelta(days=number): tuple(sorted(ids)) for number, ids in enumerate(days)}
+
+
+def _groups(city: City, first: date, last_collected: Mapping[str, date]) -> dict[tuple[str, int, int], list[Bin]]:
+    """Kelurahan, rhythm and slack to the containers that have them."""
+    groups: defaultdict[tuple[str, int, int], list[Bin]] = defaultdict(list)
+    for bin_ in city.bins.values():
+        if bin_.every_days:
+            groups[bin_.kelurahan, bin_.every_days, _slack_days(bin_, first, last_collected)].append(bin_)
+    return groups
 
 
 def _slack_days(bin_: Bin, first: date, last_collected: Mapping[str, date]) -> int:
