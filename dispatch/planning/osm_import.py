@@ -7,6 +7,7 @@ Key:maxheight, Key:width.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -40,6 +41,8 @@ LARGE_WEIGHT_T: Final = 8.0
 LARGE_HEIGHT_M: Final = 3.2
 LARGE_WIDTH_M: Final = 2.6
 """What a large truck needs: a road with a lower limit is closed to it."""
+PIECE_M: Final = 150.0
+"""Nodes that only bend a road are left out of pieces shorter than this."""
 _NO: Final = frozenset({"no", "private", "agricultural", "forestry"})
 _NUMBER: Final = re.compile(r"\s*(\d+(?:\.\d+)?)")
 _MPH: Final = 1.609344
@@ -135,11 +138,14 @@ def _number(text: str) -> float | None:
 
 
 def _graph(ways: list[_Way], positions: Mapping[int, tuple[float, float]]) -> RoadGraph:
-    numbers = {node: number for number, node in enumerate(positions)}
     roads = list(_roads(ways, positions))
+    numbers: dict[int, int] = {}
+    for start, end, *_ in roads:
+        numbers.setdefault(start, len(numbers))
+        numbers.setdefault(end, len(numbers))
     return RoadGraph(
-        np.array([lat for lat, _ in positions.values()]),
-        np.array([lon for _, lon in positions.values()]),
+        np.array([positions[node][0] for node in numbers]),
+        np.array([positions[node][1] for node in numbers]),
         np.array([numbers[road[0]] for road in roads], dtype=np.int64),
         np.array([numbers[road[1]] for road in roads], dtype=np.int64),
         np.array([road[2] for road in roads]),
@@ -151,9 +157,22 @@ def _graph(ways: list[_Way], positions: Mapping[int, tuple[float, float]]) -> Ro
 def _roads(
     ways: list[_Way], positions: Mapping[int, tuple[float, float]]
 ) -> Iterator[tuple[int, int, float, float, bool]]:
+    """Pieces of road: start, end, metres, km/h, whether large trucks may drive it."""
+    uses = Counter(node for way in ways for node in way.nodes)
     for way in ways:
-        for start, end in pairwise(way.nodes):
-            metres = road_length_m(positions[start], positions[end])
+        for start, end, metres in _pieces(way, positions, uses):
             yield start, end, metres, way.kmh, way.is_open_to_large
             if way.both_ways:
                 yield end, start, metres, way.kmh, way.is_open_to_large
+
+
+def _pieces(
+    way: _Way, positions: Mapping[int, tuple[float, float]], uses: Mapping[int, int]
+) -> Iterator[tuple[int, int, float]]:
+    """A way between its ends, its crossings, and nodes so far apart that places find a near one."""
+    start, metres = way.nodes[0] if way.nodes else 0, 0.0
+    for number, (before, node) in enumerate(pairwise(way.nodes), 2):
+        metres += road_length_m(positions[before], positions[node])
+        if number == len(way.nodes) or uses[node] > 1 or metres >= PIECE_M:
+            yield start, node, metres
+            start, metres = node, 0.0

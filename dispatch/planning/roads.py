@@ -10,7 +10,7 @@ import io
 from collections.abc import Sequence
 from math import cos, radians
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,23 +135,20 @@ class RoadTravel:
 
         graph, count = self._graph, len(self._graph.lat_deg)
         roads = _fastest_only(graph, is_open, count)
-        metres = graph.metres[roads]
+        keys, metres = graph.starts[roads] * count + graph.ends[roads], graph.metres[roads]
         seconds = metres / (graph.kmh[roads] * KMH_TO_M_PER_S)
         matrix = csr_array((seconds, (graph.starts[roads], graph.ends[roads])), shape=(count, count))
-        lengths: dict[int, float] = dict(
-            zip((graph.starts[roads] * count + graph.ends[roads]).tolist(), metres, strict=True)
-        )
         origins, back = np.unique(junctions, return_inverse=True)
         all_m, all_s = np.full((len(origins), len(origins)), np.inf), np.full((len(origins), len(origins)), np.inf)
         for row, origin in enumerate(origins):
             times, previous = dijkstra(matrix, indices=origin, return_predecessors=True)
             all_s[row] = times[origins]
-            all_m[row] = _way_lengths(origins, int(origin), previous, times, lengths, count)
+            all_m[row] = _way_lengths(int(origin), previous.astype(np.int64), keys, metres)[origins]
         return all_m[np.ix_(back, back)], all_s[np.ix_(back, back)]
 
 
 def _fastest_only(graph: RoadGraph, is_open: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
-    """Roads, one for each pair of junctions: a sparse matrix would add the times of parallel ones."""
+    """Roads in the order of their junctions, one for each pair: a sparse matrix would add times of parallel ones."""
     roads = np.flatnonzero(is_open)
     seconds = graph.metres[roads] / graph.kmh[roads]
     order = roads[np.argsort(seconds, kind="stable")]
@@ -160,27 +157,26 @@ def _fastest_only(graph: RoadGraph, is_open: NDArray[np.bool_], count: int) -> N
     return chosen[graph.metres[chosen] > 0]
 
 
-def _way_lengths(
-    targets: NDArray[np.int64],
-    origin: int,
-    previous: NDArray[Any],
-    times: Floats,
-    lengths: dict[int, float],
-    count: int,
-) -> list[float]:
-    """Length of the fastest way to each target; each junction's is computed once."""
-    known = {origin: 0.0}
-    ways = []
-    for target in targets.tolist():
-        path, at = [], target
-        while at not in known and np.isfinite(times[target]):
-            path.append(at)
-            at = int(previous[at])
-        for junction in reversed(path):
-            before = int(previous[junction])
-            known[junction] = known[before] + lengths[before * count + junction]
-        ways.append(known.get(target, np.inf))
-    return ways
+def _way_lengths(origin: int, previous: NDArray[np.int64], keys: NDArray[np.int64], metres: Floats) -> Floats:
+    """(junctions,) float64: length of the fastest way to each junction; of those that no way reaches, of no meaning.
+
+    Each junction adds the length of the way to its predecessor, then to that one's predecessor at twice the distance,
+    and so on: a way of n pieces takes log n steps.
+
+    Args:
+        origin: Where the ways begin.
+        previous: (junctions,) the junction before each on its way; negative where there is none.
+        keys: (roads,) start * junctions + end, in order.
+        metres: (roads,) lengths.
+    """
+    count = len(previous)
+    before = np.where(previous < 0, origin, previous)
+    places = np.searchsorted(keys, before * count + np.arange(count)).clip(max=len(keys) - 1)
+    lengths: Floats = np.where(previous < 0, 0.0, metres[places])
+    while (before != origin).any():
+        lengths = lengths + lengths[before]
+        before = before[before]
+    return lengths
 
 
 def _metres_from(lat_deg: float, lon_deg: float, graph: RoadGraph) -> Floats:

@@ -5,6 +5,7 @@ A failure of planning changes neither the plan in force nor the proposal.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping
 from datetime import date, datetime
 from typing import Final
@@ -22,6 +23,10 @@ PLAN_SEARCH_S: Final = 60.0
 PLAN_DEADLINE_S: Final = 120.0
 REPLAN_SEARCH_S: Final = 5.0
 REPLAN_DEADLINE_S: Final = 10.0
+REPLAN_SEARCH_SHARE: Final = 0.5
+"""Share of the time that building the problem leaves; the rest is for starting the process and for repairs."""
+REPLAN_LEAST_S: Final = 3.0
+"""Time of the process even if travel times took all: a late plan is better than none."""
 
 Planner = Callable[[PlanRequest, float], CollectionPlan]
 
@@ -33,10 +38,17 @@ class PlanningService:
         builder: Makes problems.
         book: Keeps plans.
         planner: Solves a request within a deadline in seconds.
+        clock: Monotonic seconds.
     """
 
-    def __init__(self, builder: DayBuilder, book: PlanBook, planner: Planner = plan_in_process) -> None:
-        self._builder, self._book, self._planner = builder, book, planner
+    def __init__(
+        self,
+        builder: DayBuilder,
+        book: PlanBook,
+        planner: Planner = plan_in_process,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._builder, self._book, self._planner, self._clock = builder, book, planner, clock
 
     def plan_day(
         self,
@@ -85,10 +97,13 @@ class PlanningService:
         current = self._book.current()
         if current is None:
             raise LookupError("no plan is in force")
+        began_s = self._clock()
         due = [candidate.id for candidate in current.candidates.values() if candidate.cause == "due"]
         collection = self._builder.build(current.day, outlooks, last_collected, state, due=due)
         start = _open_sequences(current.plan, collection)
-        plan = self._planner(PlanRequest(collection.problem, REPLAN_SEARCH_S, start=start), REPLAN_DEADLINE_S)
+        left_s = REPLAN_DEADLINE_S - (self._clock() - began_s)
+        search_s = min(max(left_s * REPLAN_SEARCH_SHARE, 0.0), REPLAN_SEARCH_S)
+        plan = self._planner(PlanRequest(collection.problem, search_s, start=start), max(left_s, REPLAN_LEAST_S))
         changes = _changes(current, collection, plan, state)
         return self._propose(collection, plan, changes, now)
 

@@ -45,7 +45,7 @@ def city() -> City:
 
 
 def plan_here(request: PlanRequest, deadline_s: float) -> CollectionPlan:
-    assert deadline_s >= 10
+    del deadline_s
     return make_plan(request.problem, 0.5, seed=request.seed, start=request.start)
 
 
@@ -145,6 +145,25 @@ def test_a_failure_leaves_plan_and_proposal_as_they_are(city: City, tmp_path: Pa
         failing.replan({}, {}, DayState(now_s=7 * HOUR_S), DAWN + timedelta(hours=1))
     assert book.current() == old
     assert book.proposal() == proposal
+
+
+@pytest.mark.parametrize(("build_s", "search_s", "deadline_s"), [(0.0, 5.0, 10.0), (4.0, 3.0, 6.0), (60.0, 0.0, 3.0)])
+def test_what_building_the_problem_takes_is_taken_from_the_search(
+    city: City, tmp_path: Path, build_s: float, search_s: float, deadline_s: float
+) -> None:
+    service, book = service_of(city, tmp_path)
+    plan = plan_in_force(service, book, city)
+    asked: list[tuple[float, float]] = []
+    times = iter((0.0, build_s))
+
+    def note(request: PlanRequest, limit_s: float) -> CollectionPlan:
+        asked.append((request.seconds, limit_s))
+        return plan.plan
+
+    policy = load_policy()
+    builder = DayBuilder(city, policy, StraightLineTravel(city, policy.speed_kmh))
+    PlanningService(builder, book, note, lambda: next(times)).replan({}, {}, DayState(), DAWN)
+    assert asked == [(search_s, deadline_s)]
 
 
 def test_there_is_nothing_to_re_plan_before_a_plan_is_in_force(city: City, tmp_path: Path) -> None:

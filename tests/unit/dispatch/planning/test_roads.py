@@ -130,6 +130,18 @@ def test_two_parts_of_a_network_that_do_not_meet_are_joined_by_straight_lines(tm
     assert way_m(table, 0, 1) == pytest.approx(line().metres(place(0, 0), place(2, 0)), rel=0.001)
 
 
+def test_nodes_that_only_bend_a_road_are_left_out_and_its_length_stays(tmp_path: Path) -> None:
+    path, step = tmp_path / "bend.osm.pbf", 20 / DEG_M
+    with osmium.SimpleWriter(str(path)) as writer:
+        for number in range(51):  # 1 km in a zigzag of 20 m to the north and 20 m to the east
+            location = ((number + 1) // 2 * step, number // 2 * step)
+            writer.add_node(osmium.osm.mutable.Node(id=number + 1, location=location))
+        writer.add_way(osmium.osm.mutable.Way(id=1, nodes=list(range(1, 52)), tags=RESIDENTIAL))
+    graph = import_roads(path)
+    assert 6 <= len(graph.lat_deg) <= 9
+    assert graph.metres.sum() == pytest.approx(2 * 1000, rel=0.01)
+
+
 def test_roads_survive_saving(tmp_path: Path) -> None:
     graph = import_roads(grid_extract(tmp_path / "grid.osm.pbf", SQUARE))
     assert load_roads(tmp_path) is None
