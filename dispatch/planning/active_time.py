@@ -23,7 +23,11 @@ class ActiveTime:
     """
 
     def __init__(self, trucks: Sequence[FleetTruck]) -> None:
-        pauses = [truck.pause for truck in trucks if truck.pause]
+        pauses = [
+            truck.pause
+            for truck in trucks
+            if truck.pause and truck.starts_s < truck.pause.to_s and truck.ends_s > truck.pause.from_s
+        ]
         earliest_s = min((truck.starts_s for truck in trucks), default=0.0)
         self._from_s = max(min((pause.from_s for pause in pauses), default=0.0), earliest_s)
         self._duration_s = max((pause.duration_s for pause in pauses), default=0.0)
