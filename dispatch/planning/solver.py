@@ -26,8 +26,6 @@ FIRST_PENALTY: Final = 20.0
 """Penalty of a unit of load, time or distance beyond a bound, in units of cost, before the search adapts it; PyVRP's
 own beginning is 50,000."""
 MIN_PENALTY: Final = 0.01
-UPDATE_EVERY: Final = 100
-"""Iterations between two changes of penalties; PyVRP's own are 500, of which a large problem has few."""
 
 
 class SolverResult(NamedTuple):
@@ -49,7 +47,7 @@ def solve(problem: RouteProblem, seconds: float, *, seed: int = 0, start: Sequen
     for operator in OPERATORS:
         if operator.supports(model.data):
             search.add_operator(operator(model.data))
-    params = PenaltyParams(min_penalty=MIN_PENALTY, solutions_between_updates=UPDATE_EVERY)
+    params = PenaltyParams(min_penalty=MIN_PENALTY)
     penalties = PenaltyManager(([FIRST_PENALTY] * model.data.num_load_dimensions, FIRST_PENALTY, FIRST_PENALTY), params)
     first = model.solution(start) if start else None
     if first is None:
