@@ -11,7 +11,7 @@ import numpy as np
 
 from api.queries.events import each_event
 from city.inventory.model import City
-from dispatch.forecast.growth import FillHistory, Visit
+from dispatch.forecast.growth import Emptying, FillHistory
 from dispatch.forecast.outlook import OBSERVED_MAX
 from dispatch.forecast.places import Container
 from ingest.store.port import EventQuery, FieldValue, Latest, SeriesQuery, TelemetryReader
@@ -69,9 +69,9 @@ def read_histories(
 
 def visits_since(
     reader: TelemetryReader, containers: Collection[str], start: datetime, now: datetime
-) -> dict[str, list[Visit]]:
+) -> dict[str, list[Emptying]]:
     """Visits of each container since a time, oldest first, as trucks and containers report collections."""
-    visits: defaultdict[str, list[Visit]] = defaultdict(list)
+    visits: defaultdict[str, list[Emptying]] = defaultdict(list)
     for event in each_event(reader, EventQuery(start, now + _AHEAD, types=("collected",))):
         container = str(event.detail.get("bin", event.origin.device))
         if container in containers:
@@ -79,8 +79,8 @@ def visits_since(
     return {container: of_container[::-1] for container, of_container in visits.items()}
 
 
-def _visit_of(event: EventRecord) -> Visit:
-    return Visit(event.origin.measured_at, _percent(event, "from_pct"), _percent(event, "to_pct"))
+def _visit_of(event: EventRecord) -> Emptying:
+    return Emptying(event.origin.measured_at, _percent(event, "from_pct"), _percent(event, "to_pct"))
 
 
 def _percent(event: EventRecord, key: str) -> float | None:

@@ -121,6 +121,11 @@ def _check_notifications(settings: Settings) -> Finding:
     return Finding("notifications", ok=True, detail=detail)
 
 
+def _check_planning(settings: Settings) -> Finding:
+    policy = importlib.import_module("dispatch.planning.policy").load_policy(city_folder(settings.city))
+    return Finding("planning", ok=True, detail=f"policy can be read, overflow_care is {policy.overflow_care:g}")
+
+
 def _check_saved_profiles(settings: Settings) -> Finding:
     """Profiles saved in the data folder; a wrong one costs itself, and the devices that use it."""
     own, codecs = load_city(city_folder(settings.city)).profiles, whole_city(settings).codecs
@@ -248,6 +253,7 @@ def _existing(path: Path) -> Path:
 _CONFIGURATION: Final = {
     "alarms": _check_alarms,
     "notifications": _check_notifications,
+    "planning": _check_planning,
     "settings": _check_variables,
     "inventory": _check_inventory,
     "saved codecs": _check_saved_codecs,

@@ -121,9 +121,14 @@ VERBS: Final[dict[str, Verb]] = {
     "fuzz": Verb(
         "tests.chaos.fuzz", "mutated messages through ingest; counts must add up", "kota fuzz --payloads 20000"
     ),
+    "roads": Verb(
+        "dispatch.planning.cli",
+        "roads for travel times of plans: import FILE.osm.pbf",
+        "kota roads import kupang.osm.pbf",
+    ),
     "bench": Verb(
         "tests.bench.run",
-        "measure what is to be fast, beside a reference (adapters, boards, forecast, ingest, outage, vision)",
+        "measure what is to be fast, beside a reference (adapters, boards, forecast, ingest, outage, routes, vision)",
         "kota bench ingest --messages 100000",
     ),
     "vision": Verb(

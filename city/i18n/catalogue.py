@@ -141,6 +141,8 @@ NOTIFICATION_TEXTS: Final = Catalogue("notifications")
 """Messages about alarms that leave the city."""
 FORECAST_TEXTS: Final = Catalogue("forecast")
 """Reasons and reliability of forecasts."""
+PLANNING_TEXTS: Final = Catalogue("planning")
+"""Plans of collection: why a stop is on one, and what a new one changes."""
 
 REPORT_TEXTS: Final = Catalogue("report")
 """The report on a case, the README of its archive, and entries of the custody log."""
@@ -154,6 +156,7 @@ CATALOGUES: Final = (
     DASHBOARD_TEXTS,
     FORECAST_TEXTS,
     NOTIFICATION_TEXTS,
+    PLANNING_TEXTS,
     REPORT_TEXTS,
     STATUS_TEXTS,
 )

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field
 
 from broker.contract.topics import Kind
+from city.inventory.collection import DayWindow, VehicleClass, stream_loads, stream_names
 from city.inventory.field_types import (
     BitCount,
     Id,
@@ -49,13 +50,17 @@ _Factor = Annotated[Number, between(-1e9, 1e9)]
 
 @dataclass(frozen=True, slots=True)
 class Kelurahan:
-    """An urban village; its position is an approximate centre."""
+    """An urban village; its position is an approximate centre.
+
+    `detour_factor`: how much longer than the straight line its roads are, where nothing better is known.
+    """
 
     id: Id
     name: Text
     kecamatan: Text
     lat_deg: LatDeg
     lon_deg: LonDeg
+    detour_factor: Annotated[Number, between(1, 10)] = 1.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,7 @@ class Site:
     """A place: collection point (TPS), office, park, depot or landfill.
 
     `clear_copies` is whether clear copies (with people) of its cameras' evidence are also kept, encrypted.
+    `service_hours`: when trucks may collect or unload there; None for any time.
     """
 
     id: Id
@@ -73,6 +79,7 @@ class Site:
     lon_deg: LonDeg
     hours: Annotated[str, reference("table of hours")] = "default"
     clear_copies: bool = False
+    service_hours: DayWindow = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,24 +127,41 @@ class Device:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bin(Device):
-    """A waste container. Colour and waste kind are two separate facts."""
+    """A waste container. Colour and waste kind are two separate facts.
+
+    `every_days`: it is collected at least so often; None if only its level decides. `access`: the largest vehicle class
+    that its street admits.
+    """
 
     KIND: ClassVar[Kind] = "bin"
 
     model: Annotated[str, reference("model")]
     waste_kind: WasteKind
     color: BinColor
+    every_days: Annotated[int, between(1, 31)] | None = None
+    access: VehicleClass = "large"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Truck(Device):
-    """A garbage truck; `depot` is a site's id."""
+    """A garbage truck; `depot` is a site's id, and so is `end_depot`, empty for the same.
+
+    `split_kg`: the compartments of a divided body, by stream; empty for an undivided one, which carries one stream a
+    trip. `streams`: what an undivided body may carry, empty for all. `day_kg`: limit of all its trips of a day.
+    `shift`: when its crew works; None for the city's shift.
+    """
 
     KIND: ClassVar[Kind] = "truck"
 
     plate: Text
     depot: Annotated[str, reference("site")]
     capacity_kg: Annotated[Number, between(1, 60_000)]
+    end_depot: Annotated[str, reference("site")] = ""
+    vehicle_class: VehicleClass = "large"
+    split_kg: Annotated[tuple[tuple[str, float], ...], stream_loads(get_args(WasteKind))] = ()
+    streams: Annotated[tuple[str, ...], stream_names(get_args(WasteKind))] = ()
+    day_kg: Annotated[Number, between(1, 600_000)] | None = None
+    shift: DayWindow = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,9 +17,9 @@ from dispatch.forecast.growth import (
     FILL_MAX_PCT,
     FULL_PCT,
     STOOD_S,
+    Emptying,
     FillHistory,
     Observations,
-    Visit,
     emptied_before,
     growths_of,
     observations_of,
@@ -109,7 +109,7 @@ class CityModel:
             state.before, state.emptied_s = None, level.at_s
         return True
 
-    def learn_visit(self, container: str, visit: Visit, now: datetime) -> bool:
+    def learn_visit(self, container: str, visit: Emptying, now: datetime) -> bool:
         """Take a visit into account that emptied the container; whether it was one, as in `learn_reading`.
 
         One that is older than the newest observation may still explain a fall.

@@ -27,7 +27,7 @@ MEASURED_SOON_S: Final = 6 * 3_600.0
 _LEFT: Final = 2
 
 
-class Visit(msgspec.Struct, frozen=True):
+class Emptying(msgspec.Struct, frozen=True):
     """A crew emptied a container, which was `found_pct` full, to `left_pct`. None is not known."""
 
     at: datetime
@@ -40,7 +40,7 @@ class FillHistory(msgspec.Struct, frozen=True):
 
     times_s: Floats
     fill_pct: Floats
-    visits: Sequence[Visit] = ()
+    visits: Sequence[Emptying] = ()
 
 
 class Observations(msgspec.Struct, frozen=True):

@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from dispatch.forecast.city_model import HISTORY, CityModel, fit
-from dispatch.forecast.growth import FillHistory, Visit
+from dispatch.forecast.growth import Emptying, FillHistory
 from dispatch.forecast.observation import Observation
 from dispatch.forecast.outlook import forecast
 from dispatch.forecast.places import Container
@@ -48,7 +48,7 @@ def rows_of(observations: Iterable[Observation]) -> Iterator[FoundRow]:
     for seen in filled:
         if seen.at < begin:
             sizes[_id(seen)] = max(sizes[_id(seen)], seen.amount)
-    visits: defaultdict[str, list[Visit]] = defaultdict(list)
+    visits: defaultdict[str, list[Emptying]] = defaultdict(list)
     containers = {_id(seen): Container(_id(seen), seen.stream, site=seen.container) for seen in filled}
     model, fitted_at = None, begin - FIT_EVERY
     for seen in filled:
@@ -57,7 +57,7 @@ def rows_of(observations: Iterable[Observation]) -> Iterator[FoundRow]:
             return
         if id_ not in sizes:
             continue
-        visit = Visit(seen.at, seen.amount / sizes[id_] * 100, 0.0)
+        visit = Emptying(seen.at, seen.amount / sizes[id_] * 100, 0.0)
         if seen.at >= begin:
             if model is None or seen.at >= fitted_at + FIT_EVERY:
                 model, fitted_at = _fit(containers.values(), visits, seen.at), seen.at
@@ -85,7 +85,7 @@ def _id(seen: Observation) -> str:
     return f"{seen.container}/{seen.stream}"
 
 
-def _fit(containers: Iterable[Container], visits: dict[str, list[Visit]], at: datetime) -> CityModel:
+def _fit(containers: Iterable[Container], visits: dict[str, list[Emptying]], at: datetime) -> CityModel:
     histories = {
         id_: FillHistory(np.empty(0), np.empty(0), [visit for visit in listed if visit.at > at - HISTORY])
         for id_, listed in visits.items()
@@ -93,7 +93,7 @@ def _fit(containers: Iterable[Container], visits: dict[str, list[Visit]], at: da
     return fit(containers, histories, UTC, at - timedelta(seconds=1))
 
 
-def _row(model: CityModel, container: Container, visit: Visit, earlier: list[Visit]) -> Iterator[FoundRow]:
+def _row(model: CityModel, container: Container, visit: Emptying, earlier: list[Emptying]) -> Iterator[FoundRow]:
     hours = forecast(model, container.id, visit.at, hours=1).hours
     if hours and visit.found_pct is not None:
         median = statistics.median(past.found_pct or 0.0 for past in earlier[-MEDIAN_OF:])

@@ -13,6 +13,7 @@ BENCHES: Final = {
     "vision": "the dumping watcher on real clips, what it finds and what it costs, beside a plain dual MOG2",
     "embedded": "the embedded broker with ingest, live, after an outage and idle, beside Mosquitto with ingest",
     "forecast": "forecasts of how full containers get, on real observations, written to be judged",
+    "routes": "plans for ten real collection problems, beside what is published of them",
     "outage": "catching up after days without a store, while new readings go on arriving",
 }
 

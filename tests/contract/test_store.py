@@ -14,7 +14,7 @@ import pytest
 from api.queries.fill_history import containers_of, newest_levels, read_histories
 from city.errors import PayloadError
 from city.inventory.loader import builtin_city, load_city
-from dispatch.forecast.growth import Visit
+from dispatch.forecast.growth import Emptying
 from ingest.cli.store import copy, missing_in
 from ingest.store.duckdb.store import DuckStore
 from ingest.store.influx.checkpoint import Checkpoint
@@ -200,9 +200,9 @@ def test_the_history_that_forecasts_read_is_the_same_from_every_store(store: Sto
     hours = [(at_s - T0.timestamp()) / 3600 for at_s in histories["bin-0001"].times_s]
     assert (hours, histories["bin-0001"].fill_pct.tolist()) == ([1.0, 2.0], [12.0, 14.0])
     at = T0 + timedelta(minutes=70)
-    expected = [Visit(at, 31.5, 2.0), Visit(T0 + timedelta(minutes=80), None)]
+    expected = [Emptying(at, 31.5, 2.0), Emptying(T0 + timedelta(minutes=80), None)]
     assert list(histories["bin-0001"].visits) == expected
-    assert list(histories["bin-0002"].visits) == [Visit(T0 + timedelta(minutes=5), None)]
+    assert list(histories["bin-0002"].visits) == [Emptying(T0 + timedelta(minutes=5), None)]
     assert histories["bin-0002"].times_s.tolist() == []
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from dispatch.forecast.city_model import HISTORY
 from dispatch.forecast.distribution import Floats
-from dispatch.forecast.growth import FillHistory, Visit
+from dispatch.forecast.growth import Emptying, FillHistory
 from dispatch.forecast.places import Container
 
 ZONE: Final = ZoneInfo("Asia/Makassar")
@@ -63,7 +63,7 @@ def make(
         expected = max(filling.rate_pct / 24 * factor * hour[local.hour], 1e-6)
         fill = min(fill + random.gamma(expected / filling.scatter_pct, filling.scatter_pct), 100.0)
         if local.hour == 7 and fill > filling.emptied_from_pct:
-            visits.append(Visit(start + timedelta(hours=number + 1), fill, 1.0))
+            visits.append(Emptying(start + timedelta(hours=number + 1), fill, 1.0))
             fill = 1.0
         fills.append(fill)
     times_s: Floats = start.timestamp() + 3600.0 * np.arange(1, hours + 1, dtype=np.float64)

@@ -32,6 +32,10 @@ from dispatch.alarms.rules import AlarmKind, Priority
 from dispatch.alarms.service import AlarmEvent, AlarmState
 from dispatch.forecast.reasons import COLLECT_REASONS, GRADES, NO_FORECAST_REASONS
 from dispatch.notifications.planning import NotificationKind, NotificationState
+from dispatch.planning.day import StopCause
+from dispatch.planning.differences import ChangeKind, ChangeReason
+from dispatch.planning.problem import TravelSource
+from dispatch.planning.process import PlanningFailure
 from grafana.alerts import RULES, rule_groups
 from grafana.columns import COLUMN_STYLES
 from grafana.context import DashboardContext
@@ -60,6 +64,7 @@ SOURCES: Final[dict[str, tuple[str, ...]]] = {
     "dashboards": ("grafana",),
     "notifications": ("dispatch/notifications",),
     "forecast": ("dispatch/forecast",),
+    "planning": ("dispatch/planning",),
     "report": ("vision/evidence", "api/console/parts/custody_panel.py"),
     "status": ("city/runtime", "city/cli"),
 }
@@ -148,6 +153,14 @@ COMPUTED: Final[dict[str, set[str]]] = {
             for word in ("file", "role", "address", "to", "by", "user", "verdict", "reason", "why", "clear")
         ),
     },
+    "planning": {
+        *literal(WasteKind, "stream_"),
+        *literal(StopCause, "stop_"),
+        *literal(ChangeKind, "change_"),
+        *literal(ChangeReason, "reason_"),
+        *literal(TravelSource, "source_"),
+        *literal(PlanningFailure, "failure_"),
+    },
     "status": literal(NotReadyReason),
 }
 """Keys that the code puts together, by the values that it puts them together from."""
@@ -222,7 +235,7 @@ def test_every_key_that_is_put_together_has_a_text(domain: str) -> None:
     assert COMPUTED[domain] - set(Catalogue(domain)) == set()
 
 
-@pytest.mark.parametrize("domain", ["api", "console", "forecast", "report", "status"])
+@pytest.mark.parametrize("domain", ["api", "console", "forecast", "planning", "report", "status"])
 def test_no_text_is_left_over(domain: str) -> None:
     written = {
         node.value

@@ -12,7 +12,7 @@ from city.errors import PayloadError
 from dispatch.forecast import saved
 from dispatch.forecast.calendar import Calendar
 from dispatch.forecast.city_model import HISTORY, CityModel, fit
-from dispatch.forecast.growth import FillHistory, Visit
+from dispatch.forecast.growth import Emptying, FillHistory
 from dispatch.forecast.outlook import forecast
 from dispatch.forecast.places import Container
 from tests.support.filling import HOUR, NOW, ZONE, Filling, Made, made_up_city, make
@@ -164,9 +164,9 @@ def test_readings_that_are_none_are_not_learnt() -> None:
     for at, pct in ((NOW + hour, 50.0), (NOW, 50.0), (NOW - hour, 50.0), (NOW, float("nan")), (NOW, -3.0)):
         assert not model.learn_reading("c0", at, pct, NOW)
     assert not model.learn_reading("unknown", NOW, 5.0, NOW)
-    assert not model.learn_visit("unknown", Visit(NOW, 90.0), NOW)
-    assert not model.learn_visit("c0", Visit(NOW + hour, 90.0), NOW)
-    assert not model.learn_visit("c0", Visit(NOW, float("inf")), NOW)
+    assert not model.learn_visit("unknown", Emptying(NOW, 90.0), NOW)
+    assert not model.learn_visit("c0", Emptying(NOW + hour, 90.0), NOW)
+    assert not model.learn_visit("c0", Emptying(NOW, float("inf")), NOW)
     assert saved.to_bytes(model) == before
 
 

@@ -10,10 +10,10 @@ import pytest
 from dispatch.forecast.calendar import Calendar, hours_between
 from dispatch.forecast.emptying import is_emptying, without_spikes
 from dispatch.forecast.growth import (
+    Emptying,
     FillHistory,
     Growths,
     Observations,
-    Visit,
     emptied_before,
     growths_of,
     observations_of,
@@ -24,13 +24,13 @@ NOW = datetime(2026, 6, 1, 3, tzinfo=UTC)
 PLACES = places_of([Container("a", "organic", has_sensor=True)])
 
 
-def observed(fills: list[float], visits: tuple[Visit, ...] = (), step_h: float = 1.0) -> Observations:
+def observed(fills: list[float], visits: tuple[Emptying, ...] = (), step_h: float = 1.0) -> Observations:
     """Readings that end at `NOW`, one each `step_h`."""
     times_s = NOW.timestamp() - 3600.0 * step_h * np.arange(len(fills) - 1, -1, -1)
     return observations_of({"a": FillHistory(times_s, np.array(fills, dtype=np.float64), visits)}, PLACES, NOW)
 
 
-def grown(fills: list[float], visits: tuple[Visit, ...] = (), step_h: float = 1.0) -> Growths:
+def grown(fills: list[float], visits: tuple[Emptying, ...] = (), step_h: float = 1.0) -> Growths:
     """Growths between readings."""
     hours = hours_between(NOW - timedelta(days=60), NOW, UTC, Calendar())
     return growths_of(observed(fills, visits, step_h), hours)
@@ -75,10 +75,10 @@ def test_settling_counts_as_negative_growth_and_an_emptying_not_at_all() -> None
 def test_a_small_fall_while_a_truck_stood_there_is_an_emptying() -> None:
     """The same fall is settling without a visit, and an emptying with one within the hour."""
     fills = [30.0, 40.0, 31.0, 36.0]
-    visit = Visit(NOW - timedelta(minutes=90), None)
+    visit = Emptying(NOW - timedelta(minutes=90), None)
     assert grown(fills).points.tolist() == [10, -9, 5]
     assert grown(fills, (visit,)).points.tolist() == [10, 5]
-    late = Visit(NOW - timedelta(hours=9), None)
+    late = Emptying(NOW - timedelta(hours=9), None)
     assert grown(fills, (late,)).points[-2:].tolist() == [-9, 5]
 
 
@@ -106,11 +106,11 @@ def test_damaged_readings_are_left_out() -> None:
 
 def test_a_visit_is_what_was_found_and_left_unless_the_sensor_tells() -> None:
     """Without readings soon after it, a visit adds both; with them it only explains the fall."""
-    visit = Visit(NOW - timedelta(hours=30), 80.0, 5.0)
+    visit = Emptying(NOW - timedelta(hours=30), 80.0, 5.0)
     alone = observations_of({"a": FillHistory(np.empty(0), np.empty(0), (visit,))}, PLACES, NOW)
     assert alone.fill_pct.tolist() == [80.0, 5.0]
     assert alone.starts.tolist() == [False, True]
-    measured = observed([70.0, 3.0, 4.0], (Visit(NOW - timedelta(minutes=100), 80.0, 5.0),))
+    measured = observed([70.0, 3.0, 4.0], (Emptying(NOW - timedelta(minutes=100), 80.0, 5.0),))
     assert measured.fill_pct.tolist() == [70.0, 3.0, 4.0]
 
 

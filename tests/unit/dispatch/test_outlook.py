@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dispatch.forecast.city_model import CityModel, fit
-from dispatch.forecast.growth import FillHistory, Visit
+from dispatch.forecast.growth import Emptying, FillHistory
 from dispatch.forecast.outlook import AHEAD_H, LIMIT_PCT, OBSERVED_MAX, FillForecast, forecast
 from dispatch.forecast.places import Container
 from dispatch.forecast.reasons import COLLECT_REASONS, GRADES, NO_FORECAST_REASONS, grade_text, reason_text
@@ -96,7 +96,7 @@ def test_old_organic_waste_is_a_reason_and_other_old_waste_is_none() -> None:
     for stream, expected in (("organic", ("organic_age",)), ("glass", ())):
         model = fitted(Filling(2.0, emptied_from_pct=NEVER_EMPTIED), stream=stream, has_sensor=False)
         for days in (20, 12, 4):
-            model.learn_visit("c0", Visit(NOW - timedelta(days=days), 10.0), NOW)
+            model.learn_visit("c0", Emptying(NOW - timedelta(days=days), 10.0), NOW)
         result = forecast(model, "c0", NOW)
         assert result.emptied_at == emptied
         assert result.reasons == expected
@@ -127,8 +127,8 @@ def test_without_a_sensor_three_visits_allow_a_forecast(visits: int) -> None:
     model = fit([Container("c0", "organic")], {}, ZONE, NOW - timedelta(days=20))
     for number in range(visits):
         at = NOW - timedelta(days=15 - 2 * number)
-        assert model.learn_visit("c0", Visit(at, 40.0), at)
-        assert model.learn_visit("c0", Visit(at + timedelta(hours=1), None), at + timedelta(hours=1))
+        assert model.learn_visit("c0", Emptying(at, 40.0), at)
+        assert model.learn_visit("c0", Emptying(at + timedelta(hours=1), None), at + timedelta(hours=1))
     result = forecast(model, "c0", NOW)
     expected = None if visits >= 3 else "too_few_visits" if visits else "never_observed"
     assert result.no_forecast == expected

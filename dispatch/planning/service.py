@@ -1,0 +1,142 @@
+"""Plans a day, and what is left of it; each plan is a proposal that the dispatcher accepts or rejects.
+
+A failure of planning changes neither the plan in force nor the proposal.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from datetime import date, datetime
+from typing import Final
+
+from dispatch.planning.day import CollectionDay, DayBuilder, DayState
+from dispatch.planning.differences import Circumstances, StopChange, compare_plans
+from dispatch.planning.fitting import RouteFitter
+from dispatch.planning.outlook import Outlooks
+from dispatch.planning.plan import CollectionPlan
+from dispatch.planning.plans import PlanBook, StoredPlan
+from dispatch.planning.process import plan_in_process
+from dispatch.planning.worker import PlanRequest
+
+PLAN_SEARCH_S: Final = 60.0
+PLAN_DEADLINE_S: Final = 120.0
+REPLAN_SEARCH_S: Final = 5.0
+REPLAN_DEADLINE_S: Final = 10.0
+REPLAN_SEARCH_SHARE: Final = 0.5
+"""Share of the time that building the problem leaves; the rest is for starting the process and for repairs."""
+REPLAN_LEAST_S: Final = 3.0
+"""Time of the process even if travel times took all: a late plan is better than none."""
+
+Planner = Callable[[PlanRequest, float], CollectionPlan]
+
+
+class PlanningService:
+    """Makes proposals; blocks the calling thread for up to the deadline.
+
+    Args:
+        builder: Makes problems.
+        book: Keeps plans.
+        planner: Solves a request within a deadline in seconds.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        builder: DayBuilder,
+        book: PlanBook,
+        planner: Planner = plan_in_process,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._builder, self._book, self._planner, self._clock = builder, book, planner, clock
+
+    def plan_day(
+        self,
+        day: date,
+        outlooks: Outlooks,
+        last_collected: Mapping[str, date],
+        now: datetime,
+        *,
+        due: Collection[str] = (),
+    ) -> StoredPlan:
+        """Propose a plan for a whole day.
+
+        Args:
+            day: The day of service.
+            outlooks: By container.
+            last_collected: Container to the day of its last collection.
+            now: Names the proposal.
+            due: Containers that the week brings on this day (`plan_week`).
+
+        Raises:
+            ConfigError: The city has no landfill or no truck.
+            PlanFailedError: There is no plan; the one in force stays.
+            StorageError: The disk refuses.
+        """
+        collection = self._builder.build(day, outlooks, last_collected, due=due)
+        plan = self._planner(PlanRequest(collection.problem, PLAN_SEARCH_S), PLAN_DEADLINE_S)
+        return self._propose(collection, plan, (), now)
+
+    def replan(
+        self, outlooks: Outlooks, last_collected: Mapping[str, date], state: DayState, now: datetime
+    ) -> StoredPlan:
+        """Propose a plan for what is left of the day of the plan in force.
+
+        Args:
+            outlooks: By container.
+            last_collected: Container to the day of its last collection before this day.
+            state: Where the trucks are, what they carry, and what has happened.
+            now: Names the proposal.
+
+        Raises:
+            LookupError: No plan is in force.
+            ConfigError: No truck is left in service.
+            PlanFailedError: There is no plan; the one in force stays.
+            StorageError: The disk refuses.
+        """
+        current = self._book.current()
+        if current is None:
+            raise LookupError("no plan is in force")
+        began_s = self._clock()
+        due = [candidate.id for candidate in current.candidates.values() if candidate.cause == "due"]
+        collection = self._builder.build(current.day, outlooks, last_collected, state, due=due)
+        start = _open_sequences(current.plan, collection)
+        left_s = REPLAN_DEADLINE_S - (self._clock() - began_s)
+        search_s = min(max(left_s * REPLAN_SEARCH_SHARE, 0.0), REPLAN_SEARCH_S)
+        plan = self._planner(PlanRequest(collection.problem, search_s, start=start), max(left_s, REPLAN_LEAST_S))
+        changes = _changes(current, collection, plan, state)
+        return self._propose(collection, plan, changes, now)
+
+    def _propose(
+        self, collection: CollectionDay, plan: CollectionPlan, changes: tuple[StopChange, ...], now: datetime
+    ) -> StoredPlan:
+        stored = StoredPlan(collection.day, now, collection.problem, plan, collection.candidates, changes)
+        self._book.propose(stored)
+        return stored
+
+
+def _open_sequences(plan: CollectionPlan, collection: CollectionDay) -> dict[str, list[str]]:
+    """What is left of a plan's routes: the solver begins with it, so that little moves without a reason."""
+    left = {place.id for place in collection.problem.places}
+    trucks = {truck.id for truck in collection.problem.trucks}
+    sequences = {}
+    for route in plan.routes:
+        ids = [visit.id for visit in route.visits if visit.id in left]
+        if route.truck in trucks and any(id_ in collection.candidates for id_ in ids):
+            sequences[route.truck] = ids
+    return sequences
+
+
+def _changes(
+    current: StoredPlan, collection: CollectionDay, plan: CollectionPlan, state: DayState
+) -> tuple[StopChange, ...]:
+    fitter = RouteFitter(collection.problem)
+    for route in plan.routes:
+        fitter.put(route.truck, [visit.id for visit in route.visits])
+    happened = Circumstances(
+        trucks_out=state.trucks_out,
+        new_stops=frozenset(case.id for case in state.cases) - current.candidates.keys(),
+        blocked_stops=collection.blocked_stops,
+        fits=fitter.fits,
+    )
+    return tuple(compare_plans(current.plan, plan, happened, done=state.done))
