@@ -251,7 +251,7 @@ def test_a_list_is_searched_and_paged(browser: Browser, city: Served) -> None:
 def test_a_device_has_charts_and_its_values_stay_fresh(browser: Browser, city: Served) -> None:
     with looking(browser, city, DESKTOP) as page:
         page.goto("/device/bin-0452?lang=en")
-        expect(page.locator(".chart canvas").first).to_be_visible()
+        expect(page.locator(".chart svg").first).to_be_visible()
         city.stage.measure("bin-0452", NOW + timedelta(seconds=1), weight_kg=77.0)
         expect(page.locator(".panel").first).to_contain_text("77\xa0kg")
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from math import ceil
 from typing import Final
 
-from fastapi import Request
 from markupsafe import Markup
-from nicegui import ui
 
 from api.console.page_context import PageContext
 from api.console.parts.forms import pager, select
-from api.console.parts.layout import replace, show
 from api.console.parts.markup import join, link, table, tag
+from api.console.parts.screen import Screen
 from api.queries.device_states import device_states, state_word
 from api.queries.url_filter import read_page, read_texts, write_query
 from broker.contract.topics import Kind
@@ -27,7 +24,6 @@ from ingest.store.views.device_condition import FILLING_PCT, FULL_PCT, DeviceCon
 from ingest.store.views.device_state import DeviceState
 
 ROWS: Final = 25
-REFRESH_S: Final = 10.0
 STATES: Final[dict[Kind, tuple[str, ...]]] = {
     "bin": ("fire", "full", "tilted", "unmeasured", "silent", "filling", "ok", "unknown"),
     "truck": ("panic", "broken", "silent", "working", "on_route", "parked", "unknown"),
@@ -55,9 +51,8 @@ class DeviceFilter:
     page: int = 1
 
     @classmethod
-    def of(cls, request: Request) -> DeviceFilter:
-        """The filter of a request; invalid values are ignored."""
-        query = request.query_params
+    def of(cls, query: Mapping[str, str]) -> DeviceFilter:
+        """The filter of query parameters; invalid values are ignored."""
         return cls(**read_texts(query, ("kelurahan", "state", "q", "order")), page=read_page(query))
 
     def address(self, kind: Kind, page: int) -> str:
@@ -66,18 +61,12 @@ class DeviceFilter:
         return f"/devices/{kind}?{write_query(given, page)}"
 
 
-async def build(page: PageContext, kind: Kind, request: Request) -> None:
-    """Add filters and list to the page and refresh the list."""
-    filter_ = DeviceFilter.of(request)
-    first = await asyncio.to_thread(_list, page, kind, filter_)
-    show(_filters(page, kind, filter_), "filters-box")
-    shown = show(first, "list-box")
-
-    async def refresh() -> None:
-        replace(shown, await asyncio.to_thread(_list, page, kind, filter_))
-
-    ui.timer(REFRESH_S, refresh, immediate=False)
-    show(_downloads(page, kind))
+def build(page: PageContext, screen: Screen, kind: Kind, query: Mapping[str, str]) -> None:
+    """Add filters and list to the page; the list is live."""
+    filter_ = DeviceFilter.of(query)
+    screen.show(lambda: _filters(page, kind, filter_), "filters-box")
+    screen.live("list", (kind,), lambda: _list(page, kind, filter_), "list-box", every_s=3.0)
+    screen.show(_downloads(page, kind))
 
 
 def _downloads(page: PageContext, kind: Kind) -> Markup:
@@ -99,7 +88,11 @@ def _list(page: PageContext, kind: Kind, filter_: DeviceFilter) -> Markup:
     rows = [_row(page, state, now) for state in cut]
     count = tag("p", page.plural("found", len(states)), class_="found", role="status")
     return join(
-        [count, table(_headings(page, kind), rows), pager(page, partial(filter_.address, kind), page_number, pages)]
+        [
+            count,
+            table(_headings(page, kind), rows, keys=[state.device.id for state in cut]),
+            pager(page, partial(filter_.address, kind), page_number, pages),
+        ]
     )
 
 
@@ -173,7 +166,8 @@ def _cell(page: PageContext, field: str, latest: Latest | None) -> object:
 def fill_bar(fill_pct: float, words: str) -> Markup:
     """A fill level as a bar with its number."""
     level = "high" if fill_pct > FULL_PCT else "mid" if fill_pct >= FILLING_PCT else "low"
-    bar = tag("span", tag("i", style=f"width:{min(100.0, fill_pct):.0f}%"), class_=f"bar {level}")
+    filled = tag("rect", width=f"{max(0.0, min(100.0, fill_pct)):.0f}%", height="100%")
+    bar = tag("svg", filled, class_=f"bar {level}", aria_hidden="true")
     return join([bar, tag("span", words)], " ")
 
 

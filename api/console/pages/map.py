@@ -6,16 +6,15 @@ from typing import Any, Final, get_args
 
 import msgspec
 from markupsafe import Markup
-from nicegui import ui
 
 from api.console.page_context import PageContext
 from api.console.pages.listing import STATES
-from api.console.parts.layout import asset, show
 from api.console.parts.markup import join, link, tag
+from api.console.parts.screen import Screen
 from broker.contract.topics import KINDS
 from city.inventory.model import WasteKind
 
-REFRESH_S: Final = {"bin": 10, "truck": 3, "ap": 10, "camera": 10}
+REFRESH_S: Final = {"bin": 5, "truck": 2, "ap": 5, "camera": 5}
 COUNTERS: Final = {
     "full_bins": "/devices/bin?state=full",
     "moving_trucks": "/devices/truck",
@@ -53,31 +52,23 @@ POPUP_WORDS: Final = (
 """Texts of the popups, which the browser makes."""
 
 
-def build(page: PageContext) -> None:
+def build(page: PageContext, screen: Screen) -> None:
     """Add the map, its counters, layer switches and legend to the page."""
-    with ui.element("div").classes("map-page"):
-        show(_counters(page), "counters-box")
-        _map(page)
-        show(_side(page), "side-box")
-
-
-def _map(page: PageContext) -> None:
-    city = page.context.city
-    leaflet = ui.leaflet(
-        center=(city.lat_deg, city.lon_deg),
-        zoom=12,
-        options={"preferCanvas": True, "zoomSnap": 0.25, "attributionControl": True},
-        additional_resources=[asset("city-map.js"), asset("city-map-signs.js")],
-    ).classes("city-map")
-    # NiceGUI puts OpenStreetMap's tiles on every map; ours asks no foreign host unless somebody wants it to.
-    leaflet.clear_layers()
-    config = msgspec.json.encode(_config(page)).decode().replace("<", "\\u003c")
-    leaflet.on("init", js_handler=f"() => kotaMap.start(getElement({leaflet.id}).map, {config})")
+    screen.style("lib/leaflet.css")
+    screen.script("lib/leaflet.js", "city-map-signs.js", "city-map.js")
+    city_map = tag("div", class_="city-map", data_config=msgspec.json.encode(_config(page)).decode())
+    parts = [
+        tag("div", _counters(page), class_="counters-box"),
+        tag("div", city_map),
+        tag("div", _side(page), class_="side-box"),
+    ]
+    screen.show(lambda: join(parts), "map-page")
 
 
 def _config(page: PageContext) -> dict[str, Any]:
     return {
         "texts": page.texts(POPUP_WORDS),
+        "centre": [page.context.city.lat_deg, page.context.city.lon_deg],
         "refresh_s": REFRESH_S,
         "kelurahan": {kelurahan.id: kelurahan.name for kelurahan in page.context.city.kelurahan.values()},
         "lang": page.lang,

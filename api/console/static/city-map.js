@@ -9,7 +9,6 @@ window.kotaMap = (() => {
   const state = { layers: {}, signs: {}, loaded: {} };
 
   function start(map, config) {
-    if (state.map === map) return;
     Object.assign(state, { map, texts: config.texts, config, layers: {}, signs: {}, loaded: {} });
     map.attributionControl?.setPrefix("Leaflet");
     for (const name of ["shapes", "labels", "signs"]) map.createPane(name);
@@ -37,26 +36,26 @@ window.kotaMap = (() => {
     keepFresh(kind);
   }
 
-  async function keepFresh(kind) {
-    const map = state.map;
-    while (state.map === map && map._container?.isConnected) {
-      if (!document.hidden) await refresh(kind);
-      await new Promise((done) => setTimeout(done, state.config.refresh_s[kind] * 1000));
-    }
+  function keepFresh(kind) {
+    const topics = kind === "camera" ? [kind, "cases", "events"] : [kind, "events"];
+    kotaLive.on(topics, state.config.refresh_s[kind], () => refresh(kind)).due = true;
+    refresh(kind).catch(() => {});
   }
 
   async function refresh(kind) {
+    const old = document.getElementById("map-old");
     try {
       const answer = await fetch(`/api/v1/map/${kind}.geojson`, { signal: AbortSignal.timeout(15000) });
       if (answer.status === 401) location.reload();
       if (!answer.ok) throw new Error(answer.statusText);
       apply(kind, (await answer.json()).features);
       state.loaded[kind] = true;
-    } catch {
+    } catch (error) {
       state.loaded[kind] = false;
+      throw error;
+    } finally {
+      old.hidden = !Object.values(state.loaded).includes(false);
     }
-    const old = document.getElementById("map-old");
-    if (old) old.hidden = !Object.values(state.loaded).includes(false);
   }
 
   function apply(kind, features) {
@@ -194,5 +193,13 @@ window.kotaMap = (() => {
     }
   }
 
-  return { start, state };
+  function begin(box) {
+    const config = JSON.parse(box.dataset.config);
+    const options = { preferCanvas: true, zoomSnap: 0.25, attributionControl: true };
+    start(L.map(box, options).setView(config.centre, 12), config);
+  }
+
+  const box = document.querySelector(".city-map");
+  if (box) begin(box);
+  return { state };
 })();

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +18,7 @@ from api.console.pages import listing
 from api.console.pages import system as system_page
 from api.console.pages.listing import DeviceFilter
 from api.console.parts import layout
+from api.console.parts.chart import CHART_RANGES, bounds_of, chart, runs_of
 from api.console.parts.event_words import bytes_words
 from api.console.parts.layout import STATIC
 from api.console.parts.markup import join, tag
@@ -54,10 +54,6 @@ def test_everything_of_the_contract_has_a_name_for_people() -> None:
     events = {f"event_{name}" for kind in KINDS for name in EVENT_TYPES[kind]}
     scenes = {f"scene_{word}" for word in get_args(Scene)}
     assert (fields | events | scenes | set(KINDS)) - set(CONSOLE_TEXTS) == set()
-
-
-def test_every_language_has_a_locale_of_the_page() -> None:
-    assert set(layout.LOCALES) == set(LANGS)
 
 
 def test_texts_from_outside_stay_text() -> None:
@@ -119,7 +115,7 @@ def test_the_address_names_the_language_and_the_cookie_keeps_it(stage: Stage) ->
 
 
 def listed(stage: Stage, kind: str, **params: str) -> list[str]:
-    html = listing._list(page_context(stage), kind, DeviceFilter.of(asked(**params)))  # type: ignore[arg-type]
+    html = listing._list(page_context(stage), kind, DeviceFilter.of(asked(**params).query_params))  # type: ignore[arg-type]
     return re.findall(r'href="/device/([a-z0-9-]+)"', html)
 
 
@@ -189,20 +185,36 @@ def test_the_map_has_the_condition_of_each_device(stage: Stage) -> None:
 
 @pytest.mark.parametrize("page", ["0", "-1", "x", "²", "1e9", "9" * 50])
 def test_nonsense_in_an_address_is_left_open(page: str) -> None:
-    assert DeviceFilter.of(asked(page=page.replace("²", "%C2%B2"))).page == 1
+    assert DeviceFilter.of(asked(page=page.replace("²", "%C2%B2")).query_params).page == 1
 
 
-def test_charts_show_holes_and_the_city_s_clock(stage: Stage) -> None:
-    seen = page_context(stage)
-    points = [SeriesPoint(NOW + timedelta(minutes=m), float(m)) for m in (0, 10, 60)]
-    data = device_page.with_gaps(seen, points, 600.0)
-    assert [value for _, value in data] == [0.0, 10.0, None, 60.0]
-    local = datetime(2026, 3, 1, 20, 0, tzinfo=UTC)
-    assert data[0][0] == local.timestamp() * 1000
-    for days, span in device_page.CHART_RANGES.items():
-        options = device_page.chart(seen, "fill_pct", points, span)
-        json.dumps(options)
-        assert options["xAxis"]["max"] - options["xAxis"]["min"] == days * 86_400_000
+def test_a_chart_has_gaps_the_city_s_clock_and_the_language_s_numbers(stage: Stage) -> None:
+    points = [SeriesPoint(NOW + timedelta(minutes=m), 1_000.0 + m) for m in (0, 10, 20, 60, 120, 130)]
+    assert [len(run) for run in runs_of(points, 600.0)] == [3, 1, 2]
+    shown = str(chart(page_context(stage), "odometer_km", points, CHART_RANGES[1], NOW + timedelta(hours=3)))
+    assert (shown.count("<polyline"), shown.count("<circle")) == (2, 1)
+    assert "1.050</text>" in shown
+    assert "1 Mar 20:00: 1.000\N{NO-BREAK SPACE}km" in shown
+    assert [hour for hour in ("00:00", "06:00", "12:00", "18:00") if f">{hour}</text>" in shown] == [
+        "00:00",
+        "06:00",
+        "12:00",
+        "18:00",
+    ]
+    week = str(chart(page_context(stage, "en"), "odometer_km", points, CHART_RANGES[7], NOW))
+    assert "1,050</text>" in week
+    assert week.count(" Feb</text>") == 6
+    assert "tidak ada data" in chart(page_context(stage), "fill_pct", [], CHART_RANGES[1], NOW)
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.0, 0.0), (5.0, 5.0), (-3.0, 2.0), (0.001, 0.002), (1e6, 3e9), (99.9, 100.1)]
+)
+def test_the_bounds_of_a_chart_are_round_and_contain_its_values(low: float, high: float) -> None:
+    least, most, step = bounds_of(low, high)
+    assert least <= low <= high <= most
+    assert 3 <= round((most - least) / step) <= 7
+    assert round(least / step) == pytest.approx(least / step)
 
 
 def test_dead_letters_are_escaped_and_only_operators_get_a_button(stage: Stage) -> None:
@@ -312,7 +324,7 @@ def test_lists_leave_out_what_a_sensor_has_not_measured_for_a_week(stage: Stage)
     shape = device_response(stage.context(), CITY.devices["bin-0451"], stage.store.latest(device="bin-0451")[0], NOW)
     assert shape.values["fill_pct"].value == 97.0, "the last value stays readable, with its time"
     assert shape.fillingLevel is None
-    rows = str(listing._list(page_context(stage), "bin", DeviceFilter.of(asked(q="bin-0451"))))
+    rows = str(listing._list(page_context(stage), "bin", DeviceFilter.of({"q": "bin-0451"})))
     assert "/device/bin-0451" in rows
     assert "97" not in rows
 
