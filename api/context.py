@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from api.queries.collections import LastCollections
 from api.queries.evidence_service import EvidenceService
 from api.queries.reviews import ReviewService
 from broker.quota import TrafficQuota
@@ -40,6 +41,7 @@ class ApiContext:
     that the services share. `demo` marks data as simulated. `quota` counts what gateways send, `codecs` runs payload
     codecs. `people` knows who asks, and `open_id` signs in at a provider, if there is one, which returns to
     `public_url`; passkeys belong to that address. `grafana` signs people in to Grafana.
+    `collections` knows when containers were emptied.
     `alarms` are the alarms of the city, and `alarm_board` has those that need attention. With `is_open` every user of
     this machine may do what a supervisor may.
     """
@@ -70,6 +72,7 @@ class ApiContext:
     clock: Callable[[], datetime]
     codecs: CodecRunner
     quota: TrafficQuota = field(default_factory=TrafficQuota)
+    collections: LastCollections = field(default_factory=LastCollections)
 
     @property
     def city(self) -> City:

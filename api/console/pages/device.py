@@ -10,8 +10,8 @@ import msgspec
 from markupsafe import Markup
 
 from api.console.page_context import PageContext
-from api.console.pages.listing import condition_badge, fill_bar
 from api.console.parts.chart import CHART_RANGES, ChartRange, chart
+from api.console.parts.device_columns import condition_badge, fill_bar
 from api.console.parts.event_words import detail_words, event_words
 from api.console.parts.hours import hours_box
 from api.console.parts.markup import join, link, table, tag

@@ -8,7 +8,7 @@ import msgspec
 from markupsafe import Markup
 
 from api.console.page_context import PageContext
-from api.console.pages.listing import STATES
+from api.console.parts.device_columns import STATES
 from api.console.parts.markup import join, link, tag
 from api.console.parts.screen import Screen
 from broker.contract.topics import KINDS

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, Request
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 
 from api.auth.access import require
-from api.console.answers import answer
+from api.console.answers import PART, answer
+from api.console.page_context import page_context_of
 from api.console.pages import account as account_page
 from api.console.pages import alarms as alarms_page
 from api.console.pages import audit as audit_page
@@ -23,8 +24,10 @@ from api.console.pages import listing
 from api.console.pages import map as map_page
 from api.console.pages import new_devices as new_devices_page
 from api.console.pages import people as people_page
+from api.console.pages import search as search_page
 from api.console.pages import system as system_page
 from api.console.pages import zones as zones_page
+from api.console.pages.listing import DeviceFilter
 from api.console.parts.chart import CHART_RANGES
 from api.console.parts.layout import LEAFLET, STATIC, VERSION
 from api.dependencies import DeviceId, RowId, UnknownDeviceId, camera_of, context_of, device_of, unknown_device_of
@@ -97,6 +100,24 @@ def show_alarm(request: Request, alarm: Annotated[Alarm, Depends(_alarm_or_404)]
 def show_events(request: Request) -> Response:
     """Everything that happened."""
     return answer(request, "event_log", lambda page, screen: events_page.build(page, screen, request.query_params))
+
+
+@router.get("/devices/{kind}.csv")
+def download_list(request: Request, kind: Kind) -> Response:
+    """What the list of a kind shows, as CSV."""
+    page = page_context_of(request, context_of(request))
+    rows = listing.write_csv(page, kind, DeviceFilter.of(request.query_params))
+    headers = {"Content-Disposition": f'attachment; filename="{page.context.city.id}-{kind}.csv"'}
+    return StreamingResponse(rows, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+@router.get("/search")
+def show_search(request: Request, q: str = "") -> Response:
+    """What the search found; the page of a device whose name it is."""
+    device = search_page.only_match(context_of(request).city, q)
+    if device and PART not in request.query_params:
+        return RedirectResponse(f"/device/{device}", 303)
+    return answer(request, "search_all", lambda page, screen: search_page.build(page, screen, request.query_params))
 
 
 @router.get("/devices/{kind}")

@@ -133,7 +133,16 @@ def _header(page: PageContext, request: Request, active: str) -> Markup:
         class_="narrow",
     )
     skip = link("#content", page.t("skip"), class_="skip")
-    return tag("header", skip, brand, ends, narrow, wide, class_="top")
+    box = tag(
+        "input",
+        type="search",
+        name="q",
+        maxlength=80,
+        placeholder=page.t("search_all"),
+        aria_label=page.t("search_all"),
+    )
+    search = tag("form", box, method="get", action="/search", class_="search", role="search")
+    return tag("header", skip, brand, search, ends, narrow, wide, class_="top")
 
 
 def _grafana(page: PageContext) -> Markup:
