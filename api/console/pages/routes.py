@@ -81,7 +81,7 @@ def _unknown_device_or_404(request: Request, unknown_device: UnknownDeviceId) ->
 @router.get("/")
 def show_map(request: Request) -> Response:
     """The map."""
-    return answer(request, "map", map_page.build)
+    return answer(request, "map", lambda page, screen: map_page.build(page, screen, request.query_params))
 
 
 @router.get("/alarms")

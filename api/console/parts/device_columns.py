@@ -33,6 +33,8 @@ FIELDS: Final[dict[Kind, tuple[str, ...]]] = {
 }
 """The fields of a list, per kind; a device's page shows all."""
 
+_PIN: Final = "M12 2a7 7 0 0 0-7 7c0 5 7 13 7 13s7-8 7-13a7 7 0 0 0-7-7zm0 9.5a2.5 2.5 0 1 1 0-5 2.5 2.5 0 0 1 0 5z"
+
 Cell = str | float | datetime | None
 """What a column knows of a device. It sorts by it, and files have it as it is."""
 
@@ -103,7 +105,8 @@ def geo_link(page: PageContext, row: DeviceRow) -> Markup:
     if position is None:
         return Markup()
     words = page.t("open_place", name=row.id)
-    return link(f"geo:{position[0]:.5f},{position[1]:.5f}", "⌖", class_="geo", title=words, aria_label=words)
+    pin = tag("svg", tag("path", d=_PIN), viewBox="0 0 24 24", class_="pin", aria_hidden="true")
+    return link(f"geo:{position[0]:.5f},{position[1]:.5f}", pin, class_="geo", title=words, aria_label=words)
 
 
 def fill_bar(fill_pct: float, words: str) -> Markup:

@@ -22,6 +22,7 @@ window.kotaMap = (() => {
     for (const kind of Object.keys(config.refresh_s)) addLayer(kind);
     loadPlaces();
     listenToggles();
+    map.on("zoomend", () => { kotaClusters.show(state); raiseWorst(); });
   }
 
   function addLayer(kind) {
@@ -30,7 +31,7 @@ window.kotaMap = (() => {
       pointToLayer: (feature, at) => new kotaSigns.Sign(at, { ...kotaSigns.style(feature.properties), renderer: state.canvas }),
       onEachFeature: (feature, sign) => {
         state.signs[kind].set(feature.properties.id, sign);
-        sign.bindPopup(() => popup(sign.feature.properties), { maxWidth: 280 });
+        sign.bindPopup(() => popupAt(sign), { maxWidth: 280 });
       },
     }).addTo(state.map);
     keepFresh(kind);
@@ -73,7 +74,9 @@ window.kotaMap = (() => {
     }
     // Whatever came last lies on top; what calls for action should.
     if (state.signs[kind].size > known) for (const above of ORDER) state.layers[above].bringToFront();
+    kotaClusters.show(state);
     raiseWorst();
+    state.map.fire("kota:shown");
     show(kotaSigns.count(kind, features.map((feature) => feature.properties)));
   }
 
@@ -115,6 +118,26 @@ window.kotaMap = (() => {
     return box;
   }
 
+  const NEAR_PX = 14;
+
+  // What lies on each other: a list, from which each opens.
+  function popupAt(sign) {
+    const shown = ORDER.filter((kind) => state.map.hasLayer(state.layers[kind])).flatMap((kind) => [...state.signs[kind].values()]);
+    const near = shown.filter((other) => other._point && !other.options.hidden && other._point.distanceTo(sign._point) < NEAR_PX);
+    if (near.length < 2) return popup(sign.feature.properties);
+    const box = Object.assign(document.createElement("div"), { className: "popup" });
+    box.append(Object.assign(document.createElement("strong"), { textContent: `${state.texts.things_here}: ${near.length}` }));
+    near.sort((a, b) => b.feature.properties.severity - a.feature.properties.severity);
+    for (const other of near) {
+      const { name, kind, state: condition } = other.feature.properties;
+      const words = `${name} · ${state.texts[kind]} · ${state.texts[`is_${condition}`] ?? condition}`;
+      const button = Object.assign(document.createElement("button"), { type: "button", className: "quiet", textContent: words });
+      button.addEventListener("click", () => sign.getPopup().setContent(popup(other.feature.properties)));
+      box.append(button);
+    }
+    return box;
+  }
+
   function described(p) {
     const t = state.texts;
     const measure = (key, unit) => (p[key] === null ? `${t[key]}: ${t.none}` : `${t[key]}: ${Math.round(p[key])} ${unit}`.trim());
@@ -145,7 +168,8 @@ window.kotaMap = (() => {
     });
     state.layers.places.addTo(state.map);
     const city = state.layers.places.getLayers().find((layer) => layer.feature.properties.kind === "city");
-    if (city) state.map.fitBounds(city.getBounds(), { padding: [8, 8] });
+    if (city && !state.isPlaced) state.map.fitBounds(city.getBounds(), { padding: [8, 8] });
+    state.map.fire("kota:places");
     state.map.on("zoomend", () => label(labels));
     label(labels);
   }
@@ -189,6 +213,8 @@ window.kotaMap = (() => {
         const layer = box.dataset.layer === "tiles" ? tiles() : state.layers[box.dataset.layer];
         if (box.checked) layer?.addTo(state.map);
         else layer?.remove();
+        kotaClusters.show(state);
+        state.map.fire("kota:layers");
       });
     }
   }
