@@ -71,7 +71,9 @@ def _add_script(page: PageContext, screen: Screen) -> None:
     ]
     dialog = tag("dialog", tag("form", *fields, method="dialog"), id="shelve", class_="panel")
     texts = tag("span", hidden=True, data_alarm_texts=json.dumps(page.texts(keys)))
-    screen.show(join([dialog, texts, tag("p", id="alarm-message", role="status", hidden=True, class_="panel")]))
+    screen.show(
+        join([dialog, texts, tag("p", id="alarm-message", role="status", hidden=True, class_="panel")]), "texts"
+    )
     screen.script("alarms.js")
 
 

@@ -31,7 +31,7 @@ def add_access_script(page: PageContext, screen: Screen) -> None:
         "passkey_old_browser",
         *(f"refused_{reason}" for reason in REFUSALS),
     ]
-    screen.show(tag("span", hidden=True, data_access_texts=json.dumps(page.texts(keys))))
+    screen.show(tag("span", hidden=True, data_access_texts=json.dumps(page.texts(keys))), "texts")
 
 
 def call_form(*fields: object, class_: str = "") -> Markup:

@@ -221,7 +221,9 @@ window.kotaMap = (() => {
 
   function begin(box) {
     const config = JSON.parse(box.dataset.config);
-    const options = { preferCanvas: true, zoomSnap: 0.25, attributionControl: true };
+    const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const motion = Object.fromEntries(["zoomAnimation", "fadeAnimation", "markerZoomAnimation", "inertia"].map((name) => [name, !isStill]));
+    const options = { preferCanvas: true, zoomSnap: 0.25, attributionControl: true, ...motion };
     start(L.map(box, options).setView(config.centre, 12), config);
   }
 
