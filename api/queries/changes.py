@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Hashable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final, Literal, get_args
 
@@ -43,11 +44,12 @@ class ChangeReader:
     def look(self) -> frozenset[Topic]:
         """What changed since the call before; a store that is away changes nothing."""
         changed: set[Topic] = set()
-        try:
+        marks: dict[Topic, Hashable] = {}
+        with suppress(RetryLaterError):
             changed |= self._devices()
-            marks = {**self._marks_of_store(), **self._other_marks()}
-        except RetryLaterError:
-            marks = self._other_marks()
+            marks |= self._marks_of_store()
+        with suppress(RetryLaterError):
+            marks |= self._other_marks()
         changed |= {topic for topic, mark in marks.items() if self._marks.get(topic, mark) != mark}
         self._marks |= marks
         return frozenset(changed)
@@ -107,10 +109,9 @@ class ChangeFeed:
         """Sets of what changed, and an empty set after `beat_s` without a change. A slow listener gets fewer sets."""
         number, self._next = self._next, self._next + 1
         pending, event = self._listeners[number] = (set(), asyncio.Event())
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._keep_looking(), name="changes")
         try:
             while True:
+                self._start_looking()
                 try:
                     await asyncio.wait_for(event.wait(), beat_s)
                 except TimeoutError:
@@ -122,6 +123,14 @@ class ChangeFeed:
                 yield topics
         finally:
             del self._listeners[number]
+
+    def _start_looking(self) -> None:
+        """Look, unless that is being done; after a failure, again."""
+        if self._looking is not None and not self._looking.done():
+            return
+        if self._looking is not None and (failure := self._looking.exception()):
+            log.error("changes.failed", exc_info=failure)
+        self._looking = asyncio.create_task(self._keep_looking(), name="changes")
 
     async def _keep_looking(self) -> None:
         while self._listeners:

@@ -234,6 +234,9 @@ def test_the_place_of_the_map_is_in_its_address_and_outlives_a_reload(browser: B
         assert round(page.evaluate("kotaMap.state.map.getCenter().lng"), 2) == 123.6
         expect(page.locator("input[data-layer=ap]")).not_to_be_checked()
         assert page.evaluate("kotaMap.state.map.hasLayer(kotaMap.state.layers.ap)") is False
+        page.get_by_role("link", name="ID", exact=True).click()
+        page.wait_for_function(STARTED)
+        assert page.evaluate("[document.documentElement.lang, kotaMap.state.map.getZoom()]") == ["id", 15]
 
 
 def test_far_away_devices_are_one_sign_and_close_by_each_its_own(browser: Browser, city: Served) -> None:
@@ -275,6 +278,7 @@ def test_what_is_in_view_is_reached_by_keys_and_a_place_by_its_name(browser: Bro
         page.locator("#in-view button").first.focus()
         page.keyboard.press("Enter")
         expect(page.locator(".popup strong").first).to_be_visible()
+        expect(page.locator(".popup :is(a, button)").first).to_be_focused()
         page.goto("/?lang=en&to=tps-oebobo")
         page.wait_for_function("() => kotaMap.state.map?.getZoom() === 16")
 

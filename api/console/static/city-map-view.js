@@ -12,6 +12,7 @@
   function write() {
     const { lat, lng } = map.getCenter(), on = boxes.filter((box) => box.checked).map((box) => box.dataset.layer);
     history.replaceState(null, "", `#${map.getZoom()}/${lat.toFixed(5)}/${lng.toFixed(5)}/${on.join(",")}`);
+    for (const link of document.querySelectorAll(".languages a, .map-tools a")) link.hash = location.hash;
   }
 
   function read() {
@@ -38,8 +39,8 @@
   function fill() {
     const bounds = map.getBounds(), kinds = Object.keys(state.signs).filter((kind) => map.hasLayer(state.layers[kind]));
     const signs = kinds.flatMap((kind) => [...state.signs[kind].values()]).filter((sign) => bounds.contains(sign.getLatLng()));
-    const name = (sign) => sign.feature.properties.name;
-    signs.sort((a, b) => b.feature.properties.severity - a.feature.properties.severity || name(a).localeCompare(name(b)));
+    const name = (sign) => sign.feature.properties.name, isUrgent = (sign) => kotaSigns.isUrgent(sign.feature.properties);
+    signs.sort((a, b) => isUrgent(b) - isUrgent(a) || b.feature.properties.severity - a.feature.properties.severity || name(a).localeCompare(name(b)));
     document.getElementById("in-view-count").textContent = `(${signs.length})`;
     const box = document.getElementById("in-view"), focused = document.activeElement?.dataset?.sign;
     box.replaceChildren(...signs.slice(0, LISTED_MAX).map(row));
@@ -59,6 +60,7 @@
     button.addEventListener("click", () => {
       map.setView(sign.getLatLng(), Math.max(map.getZoom(), SITE_ZOOM), { animate: false });
       sign.openPopup();
+      map.getPane("popupPane").querySelector(".popup :is(a, button)")?.focus({ preventScroll: true });
     });
     const words = Object.assign(document.createElement("span"), {
       className: `state severity-${severity}`, textContent: texts[`is_${condition}`] ?? condition,

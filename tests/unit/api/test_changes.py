@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from api.console.parts.layout import VERSION
 from api.queries.changes import ChangeFeed, ChangeReader, Topic
@@ -127,6 +128,23 @@ def test_a_slow_listener_gets_everything_at_once_and_nobody_looks_for_nobody() -
 
     begun, rest = asyncio.run(story())
     assert begun | rest == {"bin", "truck", "ap"}
+
+
+def test_a_look_that_fails_is_told_and_done_again() -> None:
+    looks = Looks({"bin"})
+
+    def look() -> frozenset[Topic]:
+        if not looks.number:
+            looks.number = 1
+            raise ValueError("a bug")
+        return looks()
+
+    async def story() -> list[frozenset[Topic]]:
+        return [topics async for topics in first(2, ChangeFeed(look, every_s=3_600).changes(beat_s=0.2))]
+
+    with capture_logs() as logs:
+        assert {"bin"} in asyncio.run(story())
+    assert [entry["event"] for entry in logs] == ["changes.failed"]
 
 
 def test_without_a_change_a_listener_hears_that_the_connection_lives() -> None:
