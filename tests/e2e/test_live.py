@@ -17,6 +17,7 @@ from api.app import create_app
 from tests.e2e.test_console import DESKTOP, PAGES, Served, browser, fill, looking, serving
 from tests.integration.test_hostile_pages import MARK, VALUES, hostile_city
 from tests.integration.test_hostile_pages import fill as fill_hostile
+from tests.support.access import PASSWORD, TESTER
 from tests.support.brokers import free_port
 from tests.support.waiting import wait_for
 from tests.unit.api.conftest import NOW, Stage
@@ -159,6 +160,19 @@ def test_two_tabs_share_one_stream(browser: Browser, tmp_path: Path) -> None:
         context.close()
         wait_for(lambda: limiter.in_use == 0, "no stream of nobody")
     stage.codecs.close()
+
+
+def test_an_open_page_ends_with_its_session(browser: Browser, tmp_path: Path) -> None:
+    with serving(tmp_path, demo=False) as real, looking(browser, real, DESKTOP, refused="401") as page:
+        page.goto("/login")
+        page.fill("input[name=name]", real.stage.account("viewer").name)
+        page.fill("input[name=password]", PASSWORD)
+        page.locator("form button").click()
+        page.wait_for_url("**/")
+        page.goto("/devices/bin")
+        expect(page.locator("tr[data-key]").first).to_be_visible()
+        real.stage.people.end_sessions(TESTER, real.stage.account("viewer").id)
+        page.wait_for_url("**/login", timeout=60_000)
 
 
 def test_every_page_is_read_without_scripts(browser: Browser, city: Served) -> None:

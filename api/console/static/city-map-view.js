@@ -103,5 +103,6 @@
   map.on("kota:places", () => { if (to && !isPlaced) go(to); });
   map.on("moveend kota:layers", () => { write(); list(); });
   map.on("kota:shown", list);
+  if (isPlaced) write();
   addEventListener("hashchange", read);
 })();
