@@ -2,9 +2,9 @@
 "use strict";
 
 window.kotaLive = (() => {
-  const FALLBACK_S = 30, RETRY_S = 3, SILENT_S = 20;
+  const FALLBACK_S = 30, RETRY_S = 3, SILENT_S = 20, LOST_AFTER_S = 1.5;
   const listeners = [];
-  let seenAt = new Date(), heardAt = performance.now(), isLost = false, source;
+  let seenAt = new Date(), heardAt = performance.now(), isLost = false, failingSince = null, source;
 
   // ---- The event stream: one for all pages of a browser where it can share a worker, else one for each page.
 
@@ -68,7 +68,7 @@ window.kotaLive = (() => {
       found();
     } catch {
       listener.due = true;
-      lost();
+      failed();
     }
     Object.assign(listener, { busy: false, at: performance.now() });
   }
@@ -88,14 +88,17 @@ window.kotaLive = (() => {
     if (line.textContent !== words) line.textContent = words;
   }
 
-  function lost() {
-    isLost = true;
+  // One answer that fails is no lost connection yet: servers close connections that browsers are about to use again.
+  function failed() {
+    failingSince ??= performance.now();
+    isLost ||= performance.now() - failingSince > LOST_AFTER_S * 1000;
     tell();
   }
 
   function found() {
     seenAt = new Date();
     isLost = false;
+    failingSince = null;
     tell();
   }
 
