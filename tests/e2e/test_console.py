@@ -169,6 +169,8 @@ def test_every_page_in_its_language_fits_its_screen(
             assert page.evaluate("document.documentElement.lang.slice(0, 2)") == lang
             assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"], path
             assert page.locator("*").count() < 1_500, path
+            lines = page.evaluate("document.querySelector('header.top').offsetHeight / 45")
+            assert lines <= (2.2 if viewport is DESKTOP else 4), "a header of two lines"
 
 
 def test_a_new_device_is_placed_on_the_map_and_adopted(browser: Browser, city: Served) -> None:
