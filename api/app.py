@@ -5,12 +5,14 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from api.auth import sign_in
+from api.console.answers import SectionCache
 from api.console.pages import routes as pages
 from api.context import ApiContext
 from api.exports import ngsi_routes, table_routes
 from api.http import middleware, openapi, problems
 from api.routes import alarms as alarm_routes
 from api.routes import cases as case_routes
+from api.routes import changes, profile_drafts, stream
 from api.routes import evidence as evidence_routes
 from api.routes import forecasts as forecast_routes
 from api.routes import grafana as grafana_routes
@@ -20,7 +22,6 @@ from api.routes import new_devices as new_device_routes
 from api.routes import notifications as notification_routes
 from api.routes import passkeys as passkey_routes
 from api.routes import people as people_routes
-from api.routes import profile_drafts, stream
 from api.routes import readings as routes
 from api.routes import reports as report_routes
 from api.routes import system as system_routes
@@ -41,6 +42,9 @@ def create_app(context: ApiContext) -> FastAPI:
     )
     app.state.context = context
     app.state.stream_limiter = stream.stream_limiter()
+    app.state.listener_limiter = changes.listener_limiter()
+    app.state.change_feed = changes.change_feed(context)
+    app.state.sections = SectionCache()
     problems.install(app)
     for part in (
         routes,
@@ -63,6 +67,7 @@ def create_app(context: ApiContext) -> FastAPI:
         grafana_routes,
         passkey_routes,
         stream,
+        changes,
         openapi,
         sign_in,
     ):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from api.queries.collections import LastCollections
 from api.queries.evidence_service import EvidenceService
 from api.queries.fill_forecasts import FillForecasts
 from api.queries.reviews import ReviewService
@@ -47,7 +48,7 @@ class ApiContext:
     `connected` are devices of a demo that somebody sends for. `alarms` are the alarms of the city, and `alarm_board`
     has those that need attention. `deliveries` are the notifications about them, and `notification_board` has what
     fails of these. `forecasts` knows how full containers get. With `is_open` every user of this machine may do what a
-    supervisor may.
+    supervisor may. `collections` knows when containers were emptied.
     """
 
     inventory: InventoryProvider
@@ -80,6 +81,7 @@ class ApiContext:
     codecs: CodecRunner
     connected: ConnectedDevices
     quota: TrafficQuota = field(default_factory=TrafficQuota)
+    collections: LastCollections = field(default_factory=LastCollections)
 
     def is_simulated(self, device: str) -> bool:
         """Whether the readings of a device are those of the simulated city."""

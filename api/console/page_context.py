@@ -77,9 +77,10 @@ class PageContext:
         words = dict(zip(english, own, strict=True))
         return re.sub(rf"\b({'|'.join(words)})\b", lambda match: words[match.group()], described)
 
-    def number(self, value: float) -> str:
-        """A number in the language's format: one decimal below 100, none for whole numbers and from 100 up."""
-        digits = 0 if value == int(value) or abs(value) >= 100 else 1  # noqa: PLR2004 - three digits say enough
+    def number(self, value: float, digits: int | None = None) -> str:
+        """A number in the language's format; by default one decimal below 100, none for whole numbers and above."""
+        if digits is None:
+            digits = 0 if value == int(value) or abs(value) >= 100 else 1  # noqa: PLR2004 - three digits say enough
         written = f"{value:,.{digits}f}"
         return written.translate(str.maketrans(",.", self.t("thousands_separator") + self.t("decimal_separator")))
 

@@ -1,4 +1,4 @@
-"""Middleware in front of every route, page and websocket.
+"""Middleware in front of every route and page.
 
 request -> `SecurityHeadersMiddleware` (headers of every response)
 -> `OriginCheckMiddleware` (malformed headers, other sites, remote access to a demo)
@@ -8,7 +8,6 @@ request -> `SecurityHeadersMiddleware` (headers of every response)
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import ExitStack
 from http import HTTPStatus
 from typing import Final
@@ -23,12 +22,13 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.auth.access import SAFE_METHODS, check_rights, client_key, each_route, identity_of, same_origin, still_may
+from api.auth.access import SAFE_METHODS, check_rights, client_key, each_route, identity_of, same_origin
 from api.context import ApiContext
 from api.http.connections import DRAINED_MAX_BYTES
 from api.http.hosts import parse_authority, parse_origin
 from api.http.limiter import ConcurrencyLimiter, TooManyError
 from api.http.problems import API_PATHS, on_http, problem, refusal_page
+from api.http.templating import STYLE_HASHES
 from city.errors import RetryLaterError
 from city.runtime.ports import is_loopback
 
@@ -37,7 +37,7 @@ log = structlog.get_logger("api")
 HEALTH_PATHS: Final = ("/healthz", "/readyz")
 """Health checks, which disclose nothing else; a container's monitor may use any host name and address."""
 KEYS_PATH: Final = "/.well-known/jwks.json"
-PUBLIC_PATHS: Final = (*HEALTH_PATHS, "/login", "/login/", "/logout", "/link", "/_nicegui/", "/favicon.ico", KEYS_PATH)
+PUBLIC_PATHS: Final = (*HEALTH_PATHS, "/login", "/login/", "/logout", "/link", "/favicon.ico", KEYS_PATH)
 """Public paths: health checks, sign-in, assets without data, and public keys."""
 CROSS_ORIGIN_PATH: Final = "/api/v1/map/places.geojson"
 """Loaded by Grafana's maps from another origin."""
@@ -55,11 +55,6 @@ _BODY_LIMITS: Final = {
     "/logout": FORM_MAX_BYTES,
     "/link": FORM_MAX_BYTES,
 }
-CHECKED_EVERY_S: Final = 5.0
-"""Interval at which a websocket asks whether its session or token is still in force."""
-WEBSOCKETS_EACH: Final = 32
-WEBSOCKETS_MAX: Final = 256
-"""Every open page of the console holds one websocket."""
 _PROXY_HEADERS: Final = (
     *("forwarded", "via", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip", "fastly-client-ip"),
     "x-original-host",
@@ -70,11 +65,11 @@ HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    # NiceGUI builds its pages with inline scripts and compiles templates in the browser.
+    # The pages of sign-in and errors, which stand alone, have their style within them.
     "Content-Security-Policy": (
-        "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-        "img-src 'self' data: blob: https://tile.openstreetmap.org; connect-src 'self' ws: wss:; "
-        "frame-ancestors 'none'; base-uri 'self'; form-action 'self'; object-src 'none'"
+        f"default-src 'none'; script-src 'self'; style-src 'self' {' '.join(STYLE_HASHES)}; "
+        "img-src 'self' data: blob: https://tile.openstreetmap.org; media-src 'self' blob:; connect-src 'self'; "
+        "worker-src 'self'; frame-ancestors 'none'; base-uri 'self'; form-action 'self'"
     ),
     "X-Frame-Options": "DENY",
 }
@@ -128,13 +123,12 @@ class OriginCheckMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve or refuse the request."""
-        refusal = self._refusal(HTTPConnection(scope)) if scope["type"] in ("http", "websocket") else None
-        if refusal is None:
-            await self._app(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await _close_websocket(send)
-        else:
-            await refusal(scope, receive, send)
+        if scope["type"] == "websocket":
+            # There are none here. An answer before the handshake, which the server turns into 403.
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        refusal = self._refusal(HTTPConnection(scope)) if scope["type"] == "http" else None
+        await (refusal or self._app)(scope, receive, send)
 
     def _refusal(self, connection: HTTPConnection) -> Response | None:
         if wrong := _find_malformed_part(connection):
@@ -195,83 +189,42 @@ def _is_of_another_site(connection: HTTPConnection, *, is_open: bool) -> bool:
     return is_open and fetched and connection.headers.get("sec-fetch-mode") != "navigate"
 
 
-async def _close_websocket(send: Send) -> None:
-    # An answer before the handshake, which the server turns into 403.
-    await send({"type": "websocket.close", "code": 1008})
-
-
 class AuthMiddleware:
-    """Requires a session or token for pages and their websocket. API routes check rights themselves."""
+    """Requires a session or token for pages. API routes check rights themselves."""
 
     def __init__(self, app: ASGIApp, context: ApiContext) -> None:
         self._app = app
         self._context = context
-        self._websockets = ConcurrencyLimiter("pages", per_client=WEBSOCKETS_EACH, total=WEBSOCKETS_MAX)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the request, redirect it to the sign-in page, or refuse it."""
-        if scope["type"] not in ("http", "websocket") or _answers_itself(scope):
+        if scope["type"] != "http" or _answers_itself(scope):
             await self._app(scope, receive, send)
             return
         try:
             may_pass = await asyncio.to_thread(self._may_pass, scope)
         except RetryLaterError as exc:
-            away = _close_websocket(send) if scope["type"] == "websocket" else _accounts_away(exc)(scope, receive, send)
-            await away
+            await _accounts_away(exc)(scope, receive, send)
             return
-        if scope["type"] == "websocket":
-            await (self._websocket(scope, receive, send) if may_pass else _close_websocket(send))
-        elif may_pass:
+        if may_pass:
             await self._app(scope, receive, send)
-        elif scope["path"].startswith("/_") or scope["method"] not in SAFE_METHODS:
+        elif scope["method"] not in SAFE_METHODS:
             await problem(401, "sign in first")(scope, receive, send)
         else:
             await RedirectResponse("/login", 303)(scope, receive, send)
-
-    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        connection = HTTPConnection(scope)
-        try:
-            with self._websockets.acquire(client_key(connection, self._context)):
-                await self._app(scope, _until_ended(receive, connection, self._context), send)
-        except TooManyError:
-            await _close_websocket(send)
 
     def _may_pass(self, scope: Scope) -> bool:
         """Whether a request may go on; asks the database."""
         connection = HTTPConnection(scope)
         if identity_of(connection, self._context) is None:
             return False
-        # A page of another site may open a websocket to us: browsers only tell where it comes from.
-        is_reading = scope["type"] == "http" and scope["method"] in SAFE_METHODS
-        return is_reading or same_origin(connection)
+        return scope["method"] in SAFE_METHODS or same_origin(connection)
 
 
 def _answers_itself(scope: Scope) -> bool:
     """Whether a route is public, or of the API and answers for itself, with 401 or 403 instead of a page."""
     path: str = scope["path"]
-    return scope["type"] == "http" and (path.startswith((*API_PATHS, *PUBLIC_PATHS)) or path == "/metrics")
-
-
-def _until_ended(receive: Receive, connection: HTTPConnection, context: ApiContext) -> Receive:
-    """A `receive` that reports a disconnection once the session or token is no longer in force."""
-    pending: asyncio.Future[Message] | None = None
-    due_s = time.monotonic() + CHECKED_EVERY_S
-
-    async def receive_while_allowed() -> Message:
-        nonlocal pending, due_s
-        while True:
-            pending = pending or asyncio.ensure_future(receive())
-            await asyncio.wait({pending}, timeout=max(0.0, due_s - time.monotonic()))
-            if time.monotonic() >= due_s:
-                if not await asyncio.to_thread(still_may, connection, context, "telemetry.read"):
-                    pending.cancel()
-                    return {"type": "websocket.disconnect", "code": 1008}
-                due_s = time.monotonic() + CHECKED_EVERY_S
-            if pending.done():
-                message, pending = pending.result(), None
-                return message
-
-    return receive_while_allowed
+    return path.startswith((*API_PATHS, *PUBLIC_PATHS)) or path == "/metrics"
 
 
 def _accounts_away(reason: RetryLaterError) -> Response:

@@ -118,6 +118,12 @@ def _missing_page() -> Response:
     return HTMLResponse(_TEMPLATES.get_template("missing.html").render(), HTTPStatus.NOT_FOUND)
 
 
+def _failed_page(status: HTTPStatus, reason: str, again_s: int) -> Response:
+    """A page that says what failed, and asks again by itself. `reason`: the key of its text."""
+    page = _TEMPLATES.get_template("failed.html").render(reason=reason, again_s=again_s)
+    return HTMLResponse(page, status, {"Retry-After": str(again_s)})
+
+
 def on_http(request: Request, exc: Exception) -> Response:
     """The response to an `HTTPException`."""
     assert isinstance(exc, HTTPException)  # noqa: S101 - registered for this type only
@@ -139,6 +145,8 @@ def _on_payload(request: Request, exc: Exception) -> Response:
 
 
 def _on_absent(request: Request, exc: Exception) -> Response:
+    if _is_for_people(request):
+        return _failed_page(HTTPStatus.SERVICE_UNAVAILABLE, "page_absent", 5)
     return _answer(request, 503, str(exc), headers={"Retry-After": "5"})
 
 
@@ -149,6 +157,8 @@ def _on_full_disk(request: Request, exc: Exception) -> Response:
 
 def _on_bug(request: Request, _exc: Exception) -> Response:
     # The server logs the traceback; whoever asked learns nothing of the inside.
+    if _is_for_people(request):
+        return _failed_page(HTTPStatus.INTERNAL_SERVER_ERROR, "page_failed", 30)
     return _answer(request, 500, "something went wrong here; it has been logged")
 
 

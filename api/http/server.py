@@ -11,8 +11,6 @@ from starlette.types import ASGIApp
 from api.http.connections import ConnectionRegistry, Limits, protocol_with
 
 GRACE_S: Final = 1
-WEBSOCKET_MESSAGE_MAX_BYTES: Final = 1 << 20
-"""Pages of the console send clicks and inputs only; uvicorn's default is 16 MB."""
 
 
 class BeatingServer(uvicorn.Server):
@@ -56,7 +54,7 @@ def http_server(
         port=port,
         # uvicorn only calls it; what makes a protocol does as well as a class of one.
         http=protocol_with(ConnectionRegistry(limits or Limits())),  # type: ignore[arg-type]
-        ws_max_size=WEBSOCKET_MESSAGE_MAX_BYTES,
+        ws="none",
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=GRACE_S,

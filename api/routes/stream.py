@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
@@ -12,15 +12,14 @@ from typing import Final
 import msgspec
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
 
 from api.auth.access import client_key, require, still_may
 from api.context import ApiContext
 from api.dependencies import context_of
 from api.http.description import JSON_MEDIA, ModelSchema, Responses, problems
-from api.http.limiter import ConcurrencyLimiter, TooManyError
-from api.http.problems import problem
+from api.http.limiter import ConcurrencyLimiter
 from api.http.routing import ApiRoute
+from api.http.streams import MEDIA, STREAM_HEADERS, BoundedStream
 from api.schemas import DeviceResponse, device_response
 from broker.contract.topics import Kind
 
@@ -36,13 +35,11 @@ LOOK_BACK: Final = timedelta(hours=1)
 
 router = APIRouter(prefix="/api/v1", tags=["devices"], route_class=ApiRoute)
 
-
-_MEDIA: Final = "text/event-stream"
 _ANSWER: Final[Responses] = {
     200: {
         "description": "Server-sent events `devices`, about once a second; their ids are times.",
         "content": {
-            _MEDIA: {
+            MEDIA: {
                 "schema": {
                     "type": "string",
                     "description": "The data of each event are the devices that changed.",
@@ -102,25 +99,6 @@ def stream_limiter() -> ConcurrencyLimiter:
     return ConcurrencyLimiter("streams", per_client=STREAMS_EACH, total=STREAMS_MAX)
 
 
-class BoundedStream(StreamingResponse):
-    """A response that counts against the limits of the app's streams while it is sent."""
-
-    def __init__(
-        self, blocks: AsyncIterator[bytes], limiter: ConcurrencyLimiter, client: str, headers: Mapping[str, str]
-    ) -> None:
-        super().__init__(blocks, media_type=_MEDIA, headers=headers)
-        self._limiter = limiter
-        self._client = client
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the stream, or 429 if the limit is reached."""
-        try:
-            with self._limiter.acquire(self._client):
-                await super().__call__(scope, receive, send)
-        except TooManyError as exc:
-            await problem(429, str(exc), headers={"Retry-After": "10"})(scope, receive, send)
-
-
 @router.get(
     "/stream",
     dependencies=[require("telemetry.read")],
@@ -133,8 +111,7 @@ async def stream(request: Request, kind: Kind | None = None) -> StreamingRespons
     since = start_after(request.headers.get("last-event-id"), context.clock())
     listener = Stream(context, kind, since, lambda: still_may(request, context, "telemetry.read"))
     client = client_key(request, context)
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return BoundedStream(listener.events(), request.app.state.stream_limiter, client, headers)
+    return BoundedStream(listener.events(), request.app.state.stream_limiter, client, STREAM_HEADERS)
 
 
 def start_after(last_event: str | None, now: datetime) -> datetime:

@@ -42,6 +42,9 @@ PAGES = {
     "/system": ("Sistem", "System"),
     "/strangers": ("Alat baru", "New devices"),
     "/stranger/1": ("Alat baru", "New devices"),
+    "/search?q=liliba": ("Cari", "Search"),
+    "/alarms": ("Alarm", "Alarms"),
+    "/events": ("Kejadian", "Events"),
 }
 DESKTOP = {"width": 1280, "height": 800}
 TELEPHONE = {"width": 390, "height": 844}
@@ -166,6 +169,8 @@ def test_every_page_in_its_language_fits_its_screen(
             assert page.evaluate("document.documentElement.lang.slice(0, 2)") == lang
             assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"], path
             assert page.locator("*").count() < 1_500, path
+            lines = page.evaluate("document.querySelector('header.top').offsetHeight / 45")
+            assert lines <= (2.2 if viewport is DESKTOP else 4), "a header of two lines"
 
 
 def test_a_new_device_is_placed_on_the_map_and_adopted(browser: Browser, city: Served) -> None:
@@ -218,6 +223,79 @@ def test_the_map_follows_the_trucks_and_leads_to_their_pages(browser: Browser, c
         expect(page.locator("h1")).to_contain_text("truck-01")
 
 
+def test_the_place_of_the_map_is_in_its_address_and_outlives_a_reload(browser: Browser, city: Served) -> None:
+    with looking(browser, city, DESKTOP) as page:
+        page.goto("/?lang=en")
+        page.wait_for_function(STARTED)
+        page.locator("input[data-layer=ap]").uncheck()
+        page.evaluate("() => void kotaMap.state.map.setView([-10.17, 123.6], 15, { animate: false })")
+        page.wait_for_function("location.hash.startsWith('#15/-10.17')")
+        page.reload()
+        page.wait_for_function(STARTED)
+        assert page.evaluate("kotaMap.state.map.getZoom()") == 15
+        assert round(page.evaluate("kotaMap.state.map.getCenter().lng"), 2) == 123.6
+        expect(page.locator("input[data-layer=ap]")).not_to_be_checked()
+        assert page.evaluate("kotaMap.state.map.hasLayer(kotaMap.state.layers.ap)") is False
+        page.get_by_role("link", name="ID", exact=True).click()
+        page.wait_for_function(STARTED)
+        assert page.evaluate("[document.documentElement.lang, kotaMap.state.map.getZoom()]") == ["id", 15]
+
+
+def test_far_away_devices_are_one_sign_and_close_by_each_its_own(browser: Browser, city: Served) -> None:
+    hidden = "() => [...kotaMap.state.signs.bin.values()].filter((sign) => sign.options.hidden).length"
+    with looking(browser, city, DESKTOP) as page:
+        page.goto("/?lang=en")
+        page.wait_for_function(STARTED)
+        page.wait_for_function(f"({hidden})() > 300")
+        page.evaluate("() => void kotaMap.state.map.setView([-10.17, 123.6], 16, { animate: false })")
+        page.wait_for_function(f"({hidden})() === 0")
+
+
+def test_what_lies_on_each_other_opens_a_list(browser: Browser, city: Served) -> None:
+    site = CITY.sites["tps-oebobo"]
+    with looking(browser, city, DESKTOP) as page:
+        page.goto(f"/?lang=en#18/{site.lat_deg}/{site.lon_deg}/bin,ap,camera,places")
+        page.wait_for_function(STARTED)
+        page.evaluate("() => void kotaMap.state.signs.camera.get('cam-01').openPopup()")
+        popup = page.locator(".popup")
+        expect(popup).to_contain_text("At this place: ")
+        popup.get_by_role("button", name="cam-01").click()
+        expect(page.locator(".popup a")).to_have_attribute("href", "/dumping")
+
+
+def test_what_is_in_view_is_reached_by_keys_and_a_place_by_its_name(browser: Browser, city: Served) -> None:
+    with looking(browser, city, DESKTOP) as page:
+        page.goto("/?lang=en")
+        page.wait_for_function(STARTED)
+        expect(page.locator("#in-view-count")).to_have_text("(601)")
+        place = page.get_by_label("Find a kelurahan or site")
+        place.fill("nowhere")
+        place.press("Enter")
+        expect(page.locator("#no-place")).to_be_visible()
+        place.fill("liliba")
+        place.press("Enter")
+        expect(page.locator("#no-place")).to_be_hidden()
+        expect(page.locator("#in-view li").first).to_contain_text("ap-liliba")
+        assert page.evaluate("kotaMap.state.map.getZoom()") > 13
+        page.locator("#in-view button").first.focus()
+        page.keyboard.press("Enter")
+        expect(page.locator(".popup strong").first).to_be_visible()
+        expect(page.locator(".popup :is(a, button)").first).to_be_focused()
+        page.goto("/?lang=en&to=tps-oebobo")
+        page.wait_for_function("() => kotaMap.state.map?.getZoom() === 16")
+
+
+def test_a_map_for_a_wall_has_counters_and_no_menu(browser: Browser, city: Served) -> None:
+    with looking(browser, city, DESKTOP) as page:
+        page.goto("/?wall&lang=en")
+        page.wait_for_function(STARTED)
+        expect(page.locator("header.top")).to_be_hidden()
+        expect(page.locator(".counters")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollHeight") <= DESKTOP["height"]
+        page.get_by_role("link", name="Back to the usual page").click()
+        expect(page.locator("header.top")).to_be_visible()
+
+
 def test_street_tiles_are_asked_for_only_when_wanted(browser: Browser, city: Served) -> None:
     context = browser.new_context(base_url=city.url)
     tile = "https://tile.openstreetmap.org/**"
@@ -251,7 +329,7 @@ def test_a_list_is_searched_and_paged(browser: Browser, city: Served) -> None:
 def test_a_device_has_charts_and_its_values_stay_fresh(browser: Browser, city: Served) -> None:
     with looking(browser, city, DESKTOP) as page:
         page.goto("/device/bin-0452?lang=en")
-        expect(page.locator(".chart canvas").first).to_be_visible()
+        expect(page.locator(".chart svg").first).to_be_visible()
         city.stage.measure("bin-0452", NOW + timedelta(seconds=1), weight_kg=77.0)
         expect(page.locator(".panel").first).to_contain_text("77\xa0kg")
 

@@ -23,7 +23,7 @@ SQUARE: Final = [[0.2, 0.2], [0.8, 0.2], [0.8, 0.8]]
 PLAN: Final = {"zones": [{"kind": "watch", "name": "w", "polygon": SQUARE}]}
 READINGS: Final = "/api/v1/export/readings.csv?device=bin-0451&field=fill_pct"
 UNKNOWN: Final = "/api/v1/strangers/1"
-ENDLESS: Final = "/api/v1/stream"
+ENDLESS: Final = ("/api/v1/stream", "/api/v1/changes")
 DRAFTED: Final = {"kind": "bin", "mapping": [{"key": "distance", "field": "distance_mm", "unit": "mm"}]}
 CODEC: Final = {"name": "acme-tank", "source": "function decodeUplink(input) { return { data: { n: 1 } }; }"}
 ACCOUNT: Final = "ACCOUNT"
@@ -223,7 +223,7 @@ INVALID: Final[tuple[tuple[str, str, Any], ...]] = (
     *(("GET", f"/api/v1/export/devices.{ending}?kind=plane", None) for ending in ("csv", "geojson")),
     ("GET", f"{READINGS}&field=password", None),
     ("GET", "/api/v1/export/events.csv?kind=plane", None),
-    ("GET", f"{ENDLESS}?kind=plane", None),
+    ("GET", f"{ENDLESS[0]}?kind=plane", None),
     ("POST", "/api/v1/me/password", {"old": "wrong", "new": PASSWORD}),
     ("POST", "/api/v1/me/passkeys/options", {"password": "wrong"}),
     ("POST", "/api/v1/me/passkeys", {"name": "a telephone", "credential": {}}),

@@ -1,15 +1,9 @@
-"""Reads a page of the console as a browser does: elements, attributes and texts of its HTML and of NiceGUI's parts."""
+"""Reads a page as a browser does: elements, attributes and texts of its HTML."""
 
 from __future__ import annotations
 
-import html
-import json
-import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from typing import Final
-
-ELEMENTS: Final = re.compile(r"String\.raw`(.*?)`", re.DOTALL)
 
 
 @dataclass
@@ -37,18 +31,9 @@ class Page(HTMLParser):
         return "\n".join(self.texts)
 
 
-def parts_of(text: str) -> list[str]:
-    """The HTML of the parts of a page that NiceGUI shows, in order."""
-    found = ELEMENTS.search(text)
-    elements = json.loads(html.unescape(found[1])) if found else {}
-    return [element["props"]["innerHTML"] for element in elements.values() if "innerHTML" in element.get("props", {})]
-
-
 def read_page(text: str) -> Page:
-    """A page with its parts."""
+    """A page."""
     page = Page()
-    for source in (text, *parts_of(text)):
-        page.feed(source)
-        page.close()
-        page.reset()
+    page.feed(text)
+    page.close()
     return page

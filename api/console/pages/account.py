@@ -19,22 +19,23 @@ from api.console.parts.access_forms import (
     token_form,
     token_table,
 )
-from api.console.parts.layout import show
 from api.console.parts.markup import tag
+from api.console.parts.screen import Screen
 from people.accounts import Account
 from people.passwords import MIN_CHARACTERS
 from people.rights import GRANTABLE
 
 
-def build(page: PageContext) -> None:
+def build(page: PageContext, screen: Screen) -> None:
     """Add the page's content."""
     identity, people = page.identity, page.context.people
     if not identity.may("account.own"):
-        show(tag("p", page.t("account_none"), class_="warn"))
+        screen.show(tag("p", page.t("account_none"), class_="warn"))
         return
-    add_access_script(page)
+    add_access_script(page, screen)
+    screen.script("passkeys.js")
     account = people.account(identity.id)
-    show(tag("p", f"{account.shown_name} ({account.name}): {page.t(f'role_{account.role}')}", class_="intro"))
+    screen.show(tag("p", f"{account.shown_name} ({account.name}): {page.t(f'role_{account.role}')}", class_="intro"))
     password = call_form(
         field(page.t("password_old"), "old", type="password", required=True),
         field(
@@ -47,13 +48,13 @@ def build(page: PageContext) -> None:
         call_button(page.t("password_save"), "/api/v1/me/password", with_fields=True),
         class_="access-form",
     )
-    show(panel(page.t("password_change"), tag("p", page.t("password_hint")), password))
-    show(panel(page.t("passkeys"), *_passkeys(page, account)))
+    screen.show(panel(page.t("password_change"), tag("p", page.t("password_hint")), password))
+    screen.show(panel(page.t("passkeys"), *_passkeys(page, account)))
     others = call_form(call_button(page.t("session_end_others"), "/api/v1/me/sessions/end-others"))
     table = session_table(page, people.sessions_of(account.id), identity.session, "/api/v1/me/sessions")
-    show(panel(page.t("sessions"), table, others))
+    screen.show(panel(page.t("sessions"), table, others))
     rights = [right for right in GRANTABLE if identity.may(right)]
-    show(
+    screen.show(
         panel(
             page.t("own_tokens"),
             tag("p", page.t("own_tokens_hint")),

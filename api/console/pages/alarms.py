@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from fastapi import Request
 from markupsafe import Markup
-from nicegui import ui
 
 from api.console.page_context import PageContext
 from api.console.parts.access_forms import add_access_script, call_button, call_form
 from api.console.parts.access_forms import field as form_field
 from api.console.parts.alarm_deliveries import deliveries_panel
 from api.console.parts.alarm_words import subject_link
-from api.console.parts.layout import add_head, asset, replace, show
 from api.console.parts.markup import join, link, table, tag
+from api.console.parts.screen import Screen
 from api.dependencies import place_of_alarm
 from broker.contract.payloads import fields_of
 from broker.contract.topics import KINDS as DEVICE_KINDS
@@ -25,19 +23,18 @@ from dispatch.alarms.rules import KINDS, AlarmKind
 from dispatch.alarms.service import Alarm, AlarmFilter
 from people.areas import covers
 
-REFRESH_S: Final = 2.0
 SHOWN: Final = 100
 SHELVES_H: Final = (1, 8, 24)
 _FIELDS: Final = frozenset(field for kind in DEVICE_KINDS for field in fields_of(kind))
 """What of an alarm's detail is a value of a device."""
 
 
-def build(page: PageContext, request: Request) -> None:
+def build(page: PageContext, screen: Screen, query: Mapping[str, str]) -> None:
     """Add the list of what needs an action, or, with `past` in the address, the history."""
-    _add_script(page)
-    is_past = "past" in request.query_params
+    _add_script(page, screen)
+    is_past = "past" in query
     tabs = [("/alarms", "alarms_now", not is_past), ("/alarms?past", "alarms_past", is_past)]
-    show(
+    screen.show(
         tag(
             "nav",
             *(
@@ -45,29 +42,28 @@ def build(page: PageContext, request: Request) -> None:
                 for to, key, is_here in tabs
             ),
             class_="spans",
+            aria_label=page.t("alarms"),
         )
     )
     if is_past:
-        _show_past(page, request)
+        _show_past(page, screen, query)
         return
-    show(tag("p", page.t("alarms_intro"), class_="intro"))
-    shown = show(_now(page))
-    ui.timer(REFRESH_S, lambda: replace(shown, _now(page)), immediate=False)
+    screen.show(tag("p", page.t("alarms_intro"), class_="intro"))
+    screen.live("alarms-now", ("alarms",), lambda: _now(page), every_s=1.0)
 
 
-def build_one(page: PageContext, alarm: Alarm) -> None:
+def build_one(page: PageContext, screen: Screen, alarm: Alarm) -> None:
     """Add one alarm: its facts, what can be done, and its history."""
-    _add_script(page)
-    shown = show(_one(page, alarm.id))
-    ui.timer(REFRESH_S, lambda: replace(shown, _one(page, alarm.id)), immediate=False)
+    _add_script(page, screen)
+    screen.live("alarm", ("alarms",), lambda: _one(page, alarm.id), every_s=1.0)
     if _may_handle(page, alarm):
         note = form_field(page.t("alarm_note"), "text", maxlength=500, required=True)
         button = call_button(page.t("alarm_note_save"), f"/api/v1/alarms/{alarm.id}/note", with_fields=True)
-        show(call_form(note, button, class_="panel"))
+        screen.show(call_form(note, button, class_="panel"))
 
 
-def _add_script(page: PageContext) -> None:
-    add_access_script(page)
+def _add_script(page: PageContext, screen: Screen) -> None:
+    add_access_script(page, screen)
     keys = ["not_done", "alarm_undo", *(f"refused_{reason}" for reason in ALARM_REFUSALS)]
     fields = [
         tag("h2", page.t("alarm_shelve")),
@@ -76,8 +72,10 @@ def _add_script(page: PageContext) -> None:
     ]
     dialog = tag("dialog", tag("form", *fields, method="dialog"), id="shelve", class_="panel")
     texts = tag("span", hidden=True, data_alarm_texts=json.dumps(page.texts(keys)))
-    show(join([dialog, texts, tag("p", id="alarm-message", role="status", hidden=True, class_="panel")]))
-    add_head(tag("script", src=asset("alarms.js"), defer=True))
+    screen.show(
+        join([dialog, texts, tag("p", id="alarm-message", role="status", hidden=True, class_="panel")]), "texts"
+    )
+    screen.script("alarms.js")
 
 
 def _now(page: PageContext) -> Markup:
@@ -91,7 +89,13 @@ def _now(page: PageContext) -> Markup:
     if not listed:
         return join([failure, tag("p", page.t("alarms_none"), class_="empty")])
     headings = [page.t(key) for key in ("alarm_what", "alarm_where", "alarm_since", "alarm_state", "alarm_action")]
-    return join([failure, _acknowledge_all(page, listed), table(headings, [_row(page, alarm) for alarm in listed])])
+    return join(
+        [
+            failure,
+            _acknowledge_all(page, listed),
+            table(headings, [_row(page, alarm) for alarm in listed], keys=[alarm.id for alarm in listed]),
+        ]
+    )
 
 
 def _acknowledge_all(page: PageContext, listed: Sequence[Alarm]) -> Markup:
@@ -150,10 +154,10 @@ def _may_handle(page: PageContext, alarm: Alarm) -> bool:
     return page.may("alarms.handle") and (place is None or covers(page.identity.areas, place))
 
 
-def _show_past(page: PageContext, request: Request) -> None:
-    wanted = request.query_params.get("kind", "")
+def _show_past(page: PageContext, screen: Screen, query: Mapping[str, str]) -> None:
+    wanted = query.get("kind", "")
     kind: AlarmKind | None = next((known for known in KINDS if known == wanted), None)
-    before = request.query_params.get("before", "")
+    before = query.get("before", "")
     number = int(before) if before.isdecimal() and len(before) < 16 else None  # noqa: PLR2004 - digits
     alarms = page.context.alarms.find(AlarmFilter(kinds=(kind,) if kind else (), before=number, limit=SHOWN))
     options = [tag("option", page.t("all"), value="")] + [
@@ -161,14 +165,14 @@ def _show_past(page: PageContext, request: Request) -> None:
     ]
     select = tag("label", page.t("alarm_what"), tag("select", *options, name="kind"))
     past = tag("input", type="hidden", name="past", value="")
-    show(tag("form", past, select, tag("button", page.t("audit_search")), method="get", class_="filters"))
+    screen.show(tag("form", past, select, tag("button", page.t("audit_search")), method="get", class_="filters"))
     headings = [page.t(key) for key in ("alarm_what", "alarm_where", "alarm_since", "alarm_ended", "alarm_state")]
     rows = [_past_row(page, alarm) for alarm in alarms]
     older = Markup()
     if len(alarms) == SHOWN:
         to = f"/alarms?past&kind={kind or ''}&before={alarms[-1].id}"
         older = tag("nav", link(to, page.t("audit_older"), rel="next"), class_="pager")
-    show(join([table(headings, rows) if rows else tag("p", page.t("none"), class_="empty"), older]))
+    screen.show(join([table(headings, rows) if rows else tag("p", page.t("none"), class_="empty"), older]))
 
 
 def _past_row(page: PageContext, alarm: Alarm) -> list[object]:

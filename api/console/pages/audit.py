@@ -2,40 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, time, timedelta
 from typing import Final
 from urllib.parse import urlencode
 
-from fastapi import Request
 from markupsafe import Markup
 
 from api.console.page_context import PageContext
-from api.console.parts.layout import show
 from api.console.parts.markup import join, link, table, tag
+from api.console.parts.screen import Screen
 from people.audit import AuditEntry
 
 SHOWN: Final = 100
 FILTERS: Final = ("who", "action", "about", "day")
 
 
-def build(page: PageContext, request: Request) -> None:
+def build(page: PageContext, screen: Screen, query: Mapping[str, str]) -> None:
     """Add the page's content, with the filters of the address."""
     if not page.may("audit.read"):
-        show(tag("p", page.t("audit_supervisors_only"), class_="warn"))
+        screen.show(tag("p", page.t("audit_supervisors_only"), class_="warn"))
         return
-    given = {name: request.query_params.get(name, "").strip()[:160] for name in FILTERS}
-    before = request.query_params.get("before", "")
+    given = {name: query.get(name, "").strip()[:160] for name in FILTERS}
+    before = query.get("before", "")
     entries = find(page, given, int(before) if before.isdecimal() and len(before) < 16 else None)  # noqa: PLR2004 - digits
-    show(tag("p", page.t("audit_intro"), class_="intro"))
-    show(_filters(page, given))
+    screen.show(tag("p", page.t("audit_intro"), class_="intro"))
+    screen.show(_filters(page, given))
     headings = [page.t(key) for key in ("when", "audit_who", "audit_what", "audit_about", "audit_detail", "audit_from")]
     names = {account.id: account.name for account in page.context.people.accounts()}
     rows = [_row(page, entry, names) for entry in entries]
     older = Markup()
     if len(entries) == SHOWN:
-        query = urlencode({**{name: value for name, value in given.items() if value}, "before": entries[-1].n})
-        older = tag("nav", link(f"/audit?{query}", page.t("audit_older"), rel="next"), class_="pager")
-    show(join([table(headings, rows, narrow="pairs") if rows else tag("p", page.t("none"), class_="empty"), older]))
+        older_query = urlencode({**{name: value for name, value in given.items() if value}, "before": entries[-1].n})
+        older = tag("nav", link(f"/audit?{older_query}", page.t("audit_older"), rel="next"), class_="pager")
+    screen.show(
+        join([table(headings, rows, narrow="pairs") if rows else tag("p", page.t("none"), class_="empty"), older])
+    )
 
 
 def find(page: PageContext, given: dict[str, str], before: int | None) -> list[AuditEntry]:

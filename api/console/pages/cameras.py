@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Mapping
 from datetime import date
 from typing import Final
 
-from fastapi import Request
 from markupsafe import Markup
 
 from api.console.page_context import PageContext
-from api.console.parts.layout import show
 from api.console.parts.markup import join, link, table, tag
+from api.console.parts.screen import Screen
 from api.queries.camera_metrics import CameraMetrics
 from api.queries.reporting import DAYS, CameraReport, camera_reports, day_of
 from city.errors import PayloadError
@@ -21,20 +20,21 @@ _SHORT_S: Final = 60.0
 """Shorter durations are not shown."""
 
 
-async def build(page: PageContext, request: Request) -> None:
-    """Add the camera report to the page."""
+def build(page: PageContext, screen: Screen, query: Mapping[str, str]) -> None:
+    """Add the camera report to the page; it is live."""
     try:
-        day = day_of(page.context, date.fromisoformat(request.query_params.get("day", "")))
+        day = day_of(page.context, date.fromisoformat(query.get("day", "")))
     except (ValueError, PayloadError):
         day = day_of(page.context, None)
-    show(_body(page, day, await asyncio.to_thread(camera_reports, page.context, day)), "report")
+    intro = tag("p", page.plural("cameras_intro", DAYS, day=day.isoformat()), class_="intro")
+    screen.show(lambda: join([intro, _detector_note(page), _form(page, day)]), "report")
+    screen.live("report", ("cases", "camera"), lambda: _table(page, camera_reports(page.context, day)), every_s=10.0)
 
 
-def _body(page: PageContext, day: date, reports: list[CameraReport]) -> Markup:
+def _table(page: PageContext, reports: list[CameraReport]) -> Markup:
     headings = [page.t(key) for key in ("at_camera", "judged_share", "wrong_because", "unseen", "on_day", "zones")]
     rows = [_row(page, report) for report in reports]
-    intro = tag("p", page.plural("cameras_intro", DAYS, day=day.isoformat()), class_="intro")
-    return join([intro, _detector_note(page), _form(page, day), table(headings, rows, narrow="lines")])
+    return table(headings, rows, narrow="lines", keys=[report.camera for report in reports])
 
 
 def _detector_note(page: PageContext) -> Markup | None:
@@ -77,8 +77,8 @@ def _share(page: PageContext, metrics: CameraMetrics) -> Markup:
     low, high = (round(100 * share) for share in metrics.precision_range)
     of = metrics.confirmed + metrics.rejected
     words = page.t("of_judged", right=metrics.confirmed, of=of, low=low, high=high)
-    range_ = tag("i", style=f"margin-left:{low}%;width:{max(1, high - low)}%")
-    parts: list[object] = [tag("b", words), tag("span", range_, class_="range"), cases]
+    range_ = tag("rect", x=f"{low}%", width=f"{max(1, high - low)}%", height="100%")
+    parts: list[object] = [tag("b", words), tag("svg", range_, class_="range", aria_hidden="true"), cases]
     if metrics.few:
         parts.insert(1, tag("small", page.t("too_few"), class_="warn"))
     return tag("div", *parts, class_="share")

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
 
 import msgspec
 from markupsafe import Markup
-from nicegui import ui
 
 from api.console.page_context import PageContext
-from api.console.pages.listing import condition_badge, fill_bar
+from api.console.parts.chart import CHART_RANGES, ChartRange, chart
+from api.console.parts.device_columns import condition_badge, fill_bar
 from api.console.parts.event_words import detail_words, event_words
 from api.console.parts.hours import hours_box
-from api.console.parts.layout import replace, show
 from api.console.parts.markup import join, link, table, tag
+from api.console.parts.screen import Screen
 from api.console.parts.trip_panel import trip_panel
 from api.queries.device_states import device_states
 from api.schemas import DeviceResponse, device_response
 from broker.contract.payloads import fields_of
 from broker.contract.topics import Kind
-from broker.contract.units import unit_of
 from city.inventory.model import Device, Truck
 from ingest.store.port import EventQuery, SeriesPoint, SeriesQuery
 from ingest.store.records import EventRecord
 
-REFRESH_S: Final = 5.0
 EVENTS_SHOWN: Final = 30
 CHARTS: Final[dict[Kind, tuple[str, ...]]] = {
     "bin": ("fill_pct", "temperature_c", "battery_pct"),
@@ -38,47 +34,24 @@ CHARTS: Final[dict[Kind, tuple[str, ...]]] = {
 }
 
 
-@dataclass(frozen=True)
-class ChartRange:
-    """A time range of charts: its length, bucket length, and the time format of the axis."""
-
-    key: str
-    length: timedelta
-    every_s: float
-    clock: str
-
-
-CHART_RANGES: Final = {
-    1: ChartRange("hours_24", timedelta(days=1), 600.0, "{HH}:{mm}"),
-    7: ChartRange("days_7", timedelta(days=7), 3_600.0, "{d}/{M}"),
-}
-"""By the number of days in the URL."""
-
-
-async def build(page: PageContext, device: Device, days: int) -> None:
-    """Add the device to the page and refresh its values."""
-    range_ = CHART_RANGES[days]
-    response, series, events = await asyncio.gather(
-        asyncio.to_thread(_response, page, device),
-        asyncio.to_thread(_series, page, device, range_),
-        asyncio.to_thread(_events, page, device),
-    )
-    values = show(_values(page, response), "panel")
-    show(_facts(page, response), "panel")
+def build(page: PageContext, screen: Screen, device: Device, days: int) -> None:
+    """Add the device to the page: values, facts, charts and events; what changes is live."""
+    range_, kind = CHART_RANGES[days], device.KIND
+    screen.script("chart.js")
+    screen.live("values", (kind,), lambda: _values(page, _response(page, device)), "panel")
+    screen.show(lambda: _facts(page, _response(page, device)), "panel")
     if device.KIND == "camera":
-        show(join([hours_box(page, device.site), _zones_link(page, device)]), "panel")
+        screen.show(join([hours_box(page, device.site), _zones_link(page, device)]), "panel")
     if isinstance(device, Truck):
-        show(await asyncio.to_thread(trip_panel, page, device), "panel")
-    show(_span_links(page, device, range_), "panel spans-box")
-    for field, points in series.items():
-        with ui.element("section").classes("panel chart-box"):
-            ui.echart(chart(page, field, points, range_)).classes("chart")
-    show(_event_table(page, events), "panel")
+        screen.live("trip", (kind,), lambda: trip_panel(page, device), "panel", every_s=20.0)
+    screen.show(_span_links(page, device, range_), "panel spans-box")
+    screen.live("charts", (kind,), lambda: _charts(page, device, range_), "panel charts", every_s=10.0)
+    screen.live("events", ("events",), lambda: _event_table(page, _events(page, device)), "panel")
 
-    async def refresh() -> None:
-        replace(values, _values(page, await asyncio.to_thread(_response, page, device)))
 
-    ui.timer(REFRESH_S, refresh, immediate=False)
+def _charts(page: PageContext, device: Device, range_: ChartRange) -> Markup:
+    end = page.context.clock()
+    return join(chart(page, field, points, range_, end) for field, points in _series(page, device, range_, end).items())
 
 
 def _response(page: PageContext, device: Device) -> DeviceResponse:
@@ -86,10 +59,9 @@ def _response(page: PageContext, device: Device) -> DeviceResponse:
     return device_response(page.context, device, latest[0] if latest else None, page.context.clock())
 
 
-def _series(page: PageContext, device: Device, range_: ChartRange) -> dict[str, list[SeriesPoint]]:
-    now = page.context.clock()
+def _series(page: PageContext, device: Device, range_: ChartRange, end: datetime) -> dict[str, list[SeriesPoint]]:
     return {
-        field: page.context.reader.series(SeriesQuery(device.id, field, now - range_.length, now, range_.every_s))
+        field: page.context.reader.series(SeriesQuery(device.id, field, end - range_.length, end, range_.every_s))
         for field in CHARTS[device.KIND]
     }
 
@@ -127,7 +99,14 @@ def _values(page: PageContext, device: DeviceResponse) -> Markup:
     ]
     if not rows:
         return join([*parts, tag("p", page.t("none"), class_="empty")])
-    return join([*parts, table([page.t("field"), page.t("value"), page.t("age")], rows, narrow="keep")])
+    return join(
+        [
+            *parts,
+            table(
+                [page.t("field"), page.t("value"), page.t("age")], rows, narrow="keep", keys=[row[0] for row in rows]
+            ),
+        ]
+    )
 
 
 def _zones_link(page: PageContext, device: Device) -> Markup:
@@ -186,41 +165,6 @@ def _downloads(page: PageContext, device: Device, range_: ChartRange) -> Markup:
         link(events, page.t("download_events"), download=True),
         class_="downloads",
     )
-
-
-def chart(page: PageContext, field: str, points: list[SeriesPoint], range_: ChartRange) -> dict[str, Any]:
-    """The ECharts options of a chart. The time axis is in the city's time zone, whatever the browser's."""
-    unit, name, now = unit_of(field), page.word(field), page.context.clock()
-    time_axis = {"min": _on_the_wall(page, now - range_.length), "max": _on_the_wall(page, now), "type": "time"}
-    clock = {"fontSize": 15, "hideOverlap": True, "formatter": range_.clock}
-    bounds = {"min": 0, "max": 100} if unit == "%" else {"scale": True}
-    line = {"type": "line", "name": name, "lineStyle": {"width": 3}, "color": "#14532d"}
-    return {
-        "useUTC": True,
-        "animation": False,
-        "textStyle": {"fontFamily": "Roboto, sans-serif"},
-        "title": {"text": f"{name} ({unit})" if unit else name, "textStyle": {"fontSize": 18}, "left": 0},
-        "grid": {"left": 56, "right": 24, "top": 48, "bottom": 32},
-        "tooltip": {"trigger": "axis", "textStyle": {"fontSize": 16}},
-        "xAxis": {**time_axis, "axisLabel": clock},
-        "yAxis": {"type": "value", "axisLabel": {"fontSize": 15}, **bounds},
-        # A line needs two points; fewer show as dots.
-        "series": [{**line, "showSymbol": len(points) < 3, "data": with_gaps(page, points, range_.every_s)}],  # noqa: PLR2004
-    }
-
-
-def with_gaps(page: PageContext, points: list[SeriesPoint], every_s: float) -> list[list[float | None]]:
-    """The points of a chart, with a gap (None) where buckets are missing."""
-    data: list[list[float | None]] = []
-    for before, point in zip([None, *points], points, strict=False):
-        if before and (point.at - before.at).total_seconds() > 2 * every_s:
-            data.append([_on_the_wall(page, before.at + timedelta(seconds=every_s)), None])
-        data.append([_on_the_wall(page, point.at), round(float(point.value), 2)])
-    return data
-
-
-def _on_the_wall(page: PageContext, at: datetime) -> float:
-    return at.astimezone(page.context.city.time_zone).replace(tzinfo=UTC).timestamp() * 1000
 
 
 def _event_table(page: PageContext, events: list[EventRecord]) -> Markup:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Mapping
 from math import ceil
 from typing import Final
 
 import msgspec
-from fastapi import Request
 from markupsafe import Markup
 
 from api.console.page_context import PageContext
 from api.console.parts.case_card import card
 from api.console.parts.custody_panel import custody_panel
 from api.console.parts.forms import Choice, pager, select
-from api.console.parts.layout import add_head, asset, show
 from api.console.parts.markup import join, link, tag
+from api.console.parts.screen import Screen
 from api.queries.cases import cases
 from api.queries.queue import SHOWN, CaseFilter, merge_offers
-from ingest.store.views.cases import Case
 from ingest.store.views.reviews import REASONS
 
 CARDS: Final = 12
@@ -34,36 +32,32 @@ KEYS: Final = (
 )
 
 
-async def build(page: PageContext, request: Request) -> None:
-    """Add the queue to the page."""
-    filter_ = CaseFilter.of(request.query_params)
-    for script in ("plural.js", "review.js", "evidence.js"):
-        add_head(tag("script", src=asset(script), defer=True))
-    listed = [case for case in await asyncio.to_thread(cases, page.context) if page.covers(case)]
-    show(_body(page, filter_, listed), "queue-box")
+def build(page: PageContext, screen: Screen, query: Mapping[str, str]) -> None:
+    """Add the queue to the page; it is live."""
+    filter_ = CaseFilter.of(query)
+    screen.script("review.js", "evidence.js")
+    screen.show(lambda: _filters(page, filter_))
+    screen.live("queue", ("cases",), lambda: _queue(page, filter_), "queue-box")
+    if page.may("cases.review"):
+        screen.show(_keys(page))
 
 
-def _body(page: PageContext, filter_: CaseFilter, all_cases: list[Case]) -> Markup:
+def _queue(page: PageContext, filter_: CaseFilter) -> Markup:
+    all_cases = [case for case in cases(page.context) if page.covers(case)]
     waiting = sum(case.verdict == "none" for case in all_cases)
     matching = [case for case in all_cases if filter_.matches(case)]
     pages = max(1, ceil(len(matching) / CARDS))
     page_number = min(filter_.page, pages)
     shown = matching[(page_number - 1) * CARDS : page_number * CARDS]
     cards = [card(page, case, merge_offers(case, all_cases)) for case in shown]
-    count = tag("b", page.plural("to_judge", waiting), class_="queue-count", data_count=waiting, role="status")
+    count = tag("b", page.plural("to_judge", waiting), class_="queue-count", role="status")
+    intro = page.t("dumping_intro" if page.may("cases.review") else "review_operator_only")
     parts = [
-        tag(
-            "p",
-            page.t("dumping_intro" if page.may("cases.review") else "review_operator_only"),
-            " ",
-            count,
-            class_="intro",
-        ),
-        _filters(page, filter_),
-        tag("div", *cards, class_="queue", **_words(page)) if cards else _nothing(page, filter_),
+        tag("p", intro, " ", count, class_="intro"),
+        tag("div", *cards, class_="queue", **_words(page)),
+        _nothing(page, filter_) if not cards else None,
         custody_panel(page, shown[0]) if filter_.case and shown and page.may("evidence.export") else None,
         pager(page, filter_.address, page_number, pages) if pages > 1 else None,
-        _keys(page) if page.may("cases.review") else None,
     ]
     return join(parts)
 
@@ -72,7 +66,6 @@ def _words(page: PageContext) -> dict[str, object]:
     """Texts with which the browser shows a verdict before the response arrives."""
     words: dict[str, object] = {key: page.t(f"verdict_{key}") for key in ("none", "confirmed", "rejected", "merged")}
     words |= {reason: page.t(f"reason_{reason}") for reason in REASONS}
-    words |= page.texts(["to_judge"])
     return {"data_words": msgspec.json.encode(words).decode(), "data_failed": page.t("review_failed")}
 
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
-from fastapi import Request
 from markupsafe import Markup
-from nicegui import ui
 
 from api.console.page_context import PageContext
 from api.console.parts.event_words import detail_words, event_words
 from api.console.parts.forms import select
-from api.console.parts.layout import replace, show
 from api.console.parts.markup import join, link, table, tag
+from api.console.parts.screen import Screen
 from api.queries.events import each_event
 from api.queries.url_filter import read_texts, write_query
 from broker.contract.payloads import EVENT_TYPES
@@ -27,22 +25,18 @@ SHOWN: Final = 100
 LOOKED_AT_MAX: Final = 20_000
 """Events that are looked through for those of a kelurahan; beyond, the search has to be narrower."""
 BACK: Final = timedelta(days=30)
-REFRESH_S: Final = 5.0
 FILTERS: Final = ("kind", "type", "kelurahan", "q", "before")
 
 
-async def build(page: PageContext, request: Request) -> None:
+def build(page: PageContext, screen: Screen, query: Mapping[str, str]) -> None:
     """Add filters and list; the list of the newest events is live."""
-    wanted = read_texts(request.query_params, FILTERS)
-    show(tag("p", page.t("event_log_intro"), class_="intro"))
-    show(_filters(page, wanted), "filters-box")
-    shown = show(await asyncio.to_thread(_list, page, wanted), "list-box")
-
-    async def refresh() -> None:
-        replace(shown, await asyncio.to_thread(_list, page, wanted))
-
-    if not wanted["before"]:
-        ui.timer(REFRESH_S, refresh, immediate=False)
+    wanted = read_texts(query, FILTERS)
+    screen.show(tag("p", page.t("event_log_intro"), class_="intro"))
+    screen.show(lambda: _filters(page, wanted), "filters-box")
+    if wanted["before"]:
+        screen.show(lambda: _list(page, wanted), "list-box")
+    else:
+        screen.live("events", ("events",), lambda: _list(page, wanted), "list-box")
 
 
 def _filters(page: PageContext, wanted: dict[str, str]) -> Markup:
@@ -96,7 +90,8 @@ def _list(page: PageContext, wanted: dict[str, str]) -> Markup:
     if not events:
         return tag("p", page.t("no_events"), class_="empty")
     headings = [page.t(key) for key in ("when", "what", "device", "kelurahan", "event_detail")]
-    shown = table(headings, [_row(page, event) for event in events])
+    keys = [f"{event.origin.device}-{event.origin.epoch}-{event.origin.seq}" for event in events]
+    shown = table(headings, [_row(page, event) for event in events], keys=keys)
     if len(events) < SHOWN:
         return shown
     # The last one once more: others of the same millisecond may be behind it.

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final, get_args
 
 import msgspec
 from markupsafe import Markup
-from nicegui import ui
 
 from api.console.page_context import PageContext
-from api.console.pages.listing import STATES
-from api.console.parts.layout import asset, show
+from api.console.parts.device_columns import STATES
 from api.console.parts.markup import join, link, tag
+from api.console.parts.screen import Screen
 from broker.contract.topics import KINDS
 from city.inventory.model import WasteKind
 
-REFRESH_S: Final = {"bin": 10, "truck": 3, "ap": 10, "camera": 10}
+REFRESH_S: Final = {"bin": 5, "truck": 2, "ap": 5, "camera": 5}
 COUNTERS: Final = {
     "full_bins": "/devices/bin?state=full",
     "moving_trucks": "/devices/truck",
@@ -41,6 +41,7 @@ LEGEND: Final = (
     ("ap down", "ap_down"),
     ("camera ok", "camera_ok"),
     ("camera alert", "camera_case"),
+    ("cluster", "sign_cluster"),
     ("bin low pale", "pale"),
 )
 
@@ -48,36 +49,44 @@ LEGEND: Final = (
 POPUP_WORDS: Final = (
     *(f"is_{state}" for states in STATES.values() for state in states),
     *get_args(WasteKind),
+    *("bin", "truck", "ap", "camera", "in_view_more", "show_on_map", "things_here"),
     *("clients", "details", "fill_pct", "load_kg", "none", "open_cases", "speed_kmh", "waste_kind"),
 )
 """Texts of the popups, which the browser makes."""
 
 
-def build(page: PageContext) -> None:
-    """Add the map, its counters, layer switches and legend to the page."""
-    with ui.element("div").classes("map-page"):
-        show(_counters(page), "counters-box")
-        _map(page)
-        show(_side(page), "side-box")
+def build(page: PageContext, screen: Screen, query: Mapping[str, str]) -> None:
+    """Add the map, its counters, layer switches and legend to the page; with `wall`, for a screen on a wall."""
+    is_wall = "wall" in query
+    screen.style("lib/leaflet.css")
+    screen.script("lib/leaflet.js", "city-map-signs.js", "city-map-clusters.js", "city-map.js", "city-map-view.js")
+    config = msgspec.json.encode({**_config(page), "to": query.get("to", "")[:80]}).decode()
+    city_map = tag("div", class_="city-map", data_config=config, role="application", aria_label=page.t("map"))
+    parts = [
+        tag("div", _counters(page), class_="counters-box"),
+        tag("div", _tools(page, is_wall=is_wall), city_map, class_="map-box"),
+        tag("div", _side(page), class_="side-box"),
+    ]
+    screen.show(lambda: join(parts), "map-page wall" if is_wall else "map-page")
 
 
-def _map(page: PageContext) -> None:
+def _tools(page: PageContext, *, is_wall: bool) -> Markup:
+    """The search for a place, and the buttons of the map."""
     city = page.context.city
-    leaflet = ui.leaflet(
-        center=(city.lat_deg, city.lon_deg),
-        zoom=12,
-        options={"preferCanvas": True, "zoomSnap": 0.25, "attributionControl": True},
-        additional_resources=[asset("city-map.js"), asset("city-map-signs.js")],
-    ).classes("city-map")
-    # NiceGUI puts OpenStreetMap's tiles on every map; ours asks no foreign host unless somebody wants it to.
-    leaflet.clear_layers()
-    config = msgspec.json.encode(_config(page)).decode().replace("<", "\\u003c")
-    leaflet.on("init", js_handler=f"() => kotaMap.start(getElement({leaflet.id}).map, {config})")
+    names = sorted({*(place.name for place in city.kelurahan.values()), *(site.name for site in city.sites.values())})
+    places = tag("datalist", *(tag("option", value=name) for name in names), id="places")
+    words = page.t("find_place")
+    box = tag("input", type="search", list="places", placeholder=words, aria_label=words, class_="find-place")
+    full = tag("button", page.t("full_screen"), type="button", data_full=True, class_="quiet")
+    wall = link("/" if is_wall else "/?wall", page.t("wall_end" if is_wall else "wall_mode"), class_="button quiet")
+    missing = tag("span", page.t("nothing"), class_="warn", role="status", id="no-place", hidden=True)
+    return tag("div", box, places, full, wall, missing, class_="map-tools")
 
 
 def _config(page: PageContext) -> dict[str, Any]:
     return {
         "texts": page.texts(POPUP_WORDS),
+        "centre": [page.context.city.lat_deg, page.context.city.lon_deg],
         "refresh_s": REFRESH_S,
         "kelurahan": {kelurahan.id: kelurahan.name for kelurahan in page.context.city.kelurahan.values()},
         "lang": page.lang,
@@ -105,10 +114,11 @@ def _side(page: PageContext) -> Markup:
     return join(
         [
             tag("p", page.t("map_old"), id="map-old", class_="warn", hidden=True, role="status"),
+            tag("h2", page.t("in_view"), " ", tag("span", id="in-view-count")),
+            tag("ul", id="in-view", class_="in-view", aria_live="off"),
             tag("h2", page.t("layers")),
             tag("div", *toggles, class_="toggles"),
-            tag("h2", page.t("legend")),
-            tag("ul", *signs, class_="legend"),
+            tag("details", tag("summary", tag("h2", page.t("legend"))), tag("ul", *signs, class_="legend"), open=True),
         ]
     )
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import Any, Final
 
 import msgspec
 from markupsafe import Markup
-from nicegui import ui
 
 from api.console.page_context import PageContext
 from api.console.parts.forms import select
-from api.console.parts.layout import add_head, asset, replace, show
 from api.console.parts.markup import join, link, table, tag
 from api.console.parts.profile_draft import profile_draft_section
+from api.console.parts.screen import Screen
 from api.queries.unknown_devices import PAYLOAD_SHOWN, suggested_profile
 from broker.contract.payloads import fields_of
 from broker.contract.topics import KINDS, Kind
@@ -22,22 +20,16 @@ from broker.contract.units import unit_of
 from city.inventory.profiles import suggest
 from ingest.store.parked.quarantine import QuarantinedMessage, UnknownDevice
 
-REFRESH_S: Final = 5.0
 SHOWN: Final = 200
 _MESSAGES: Final = 3
 _PREFIXES: Final[dict[Kind, str]] = {"bin": "bin", "truck": "truck", "ap": "ap", "camera": "cam"}
 _NUMBERED: Final = re.compile(r"^(.*?)-?(\d+)$")
 
 
-async def build_list(page: PageContext) -> None:
-    """Add the list to the page and refresh it."""
-    add_head(tag("script", src=asset("new-devices.js"), defer=True))
-    listed = show(await asyncio.to_thread(_list, page), "panel")
-
-    async def refresh() -> None:
-        replace(listed, await asyncio.to_thread(_list, page))
-
-    ui.timer(REFRESH_S, refresh, immediate=False)
+def build_list(page: PageContext, screen: Screen) -> None:
+    """Add the list to the page; it is live."""
+    screen.script("new-devices.js")
+    screen.live("new-devices", ("new_devices",), lambda: _list(page), "panel")
 
 
 def _list(page: PageContext) -> Markup:
@@ -48,7 +40,7 @@ def _list(page: PageContext) -> Markup:
     headings = [page.t(key) for key in ("address", "adapter", "model", "when", "messages_head", "state")] + [""]
     rows = [_row(page, device) for device in devices[:SHOWN]]
     rest = tag("p", page.plural("new_devices_more", len(devices) - SHOWN)) if len(devices) > SHOWN else None
-    return join([intro, table(headings, rows, narrow="pairs"), rest])
+    return join([intro, table(headings, rows, narrow="pairs", keys=[device.id for device in devices[:SHOWN]]), rest])
 
 
 def _row(page: PageContext, device: UnknownDevice) -> list[object]:
@@ -77,19 +69,18 @@ def _actions(page: PageContext, device: UnknownDevice) -> Markup:
     )
 
 
-def build(page: PageContext, device: UnknownDevice) -> None:
+def build(page: PageContext, screen: Screen, device: UnknownDevice) -> None:
     """Add one unknown device to the page: its facts, a profile of its messages, the adoption form, its messages."""
     if not page.may("devices.write"):
-        show(tag("p", page.t("new_devices_operator_only"), class_="warn"))
+        screen.show(tag("p", page.t("new_devices_operator_only"), class_="warn"))
         return
-    for script in ("new-devices.js", "plural.js", "profile-draft.js"):
-        add_head(tag("script", src=asset(script), defer=True))
-    show(_facts(page, device), "panel")
-    show(profile_draft_section(page, device, is_open=not suggested_profile(page.context, device)), "panel")
-    with ui.element("div").classes("adoption"):
-        show(_form(page, device), "panel")
-        _map(page, device)
-    show(_messages(page, page.context.quarantine.messages_of(device.id)), "panel")
+    screen.style("lib/leaflet.css")
+    screen.script("lib/leaflet.js", "new-devices.js", "plural.js", "profile-draft.js")
+    screen.show(_facts(page, device), "panel")
+    screen.show(profile_draft_section(page, device, is_open=not suggested_profile(page.context, device)), "panel")
+    form = tag("div", _form(page, device), class_="panel")
+    screen.show(join([form, _map(page)]), "adoption")
+    screen.show(lambda: _messages(page, page.context.quarantine.messages_of(device.id)), "panel")
 
 
 def _facts(page: PageContext, device: UnknownDevice) -> Markup:
@@ -197,13 +188,9 @@ def next_id(page: PageContext, kind: Kind) -> str:
     return f"{prefix}-{number + 1:0{width}d}"
 
 
-def _map(page: PageContext, device: UnknownDevice) -> None:
+def _map(page: PageContext) -> Markup:
     city = page.context.city
-    leaflet = ui.leaflet(
-        center=(city.lat_deg, city.lon_deg), zoom=12, options={"attributionControl": False, "zoomSnap": 0.25}
-    ).classes("place-map")
-    leaflet.clear_layers()
-    leaflet.on("init", js_handler=f"() => kotaNewDevices.place(getElement({leaflet.id}).map, {device.id})")
+    return tag("div", class_="place-map", data_lat=city.lat_deg, data_lon=city.lon_deg)
 
 
 def _messages(page: PageContext, messages: list[QuarantinedMessage]) -> Markup:

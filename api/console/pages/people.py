@@ -17,26 +17,26 @@ from api.console.parts.access_forms import (
     token_table,
 )
 from api.console.parts.forms import select
-from api.console.parts.layout import show
 from api.console.parts.markup import join, table, tag
+from api.console.parts.screen import Screen
 from people.accounts import Account
 from people.rights import GRANTABLE, ROLES
 
 
-def build(page: PageContext) -> None:
+def build(page: PageContext, screen: Screen) -> None:
     """Add the page's content."""
     people = page.context.people
     if not page.may("people.write"):
-        show(tag("p", page.t("people_administrators_only"), class_="warn"))
+        screen.show(tag("p", page.t("people_administrators_only"), class_="warn"))
         return
-    add_access_script(page)
-    show(tag("p", page.t("people_intro"), class_="intro"))
+    add_access_script(page, screen)
+    screen.show(tag("p", page.t("people_intro"), class_="intro"))
     headings = [page.t(key) for key in ("person", "role_and_areas", "account_state", "account_actions")]
     rows = [_row(page, account) for account in people.accounts()]
-    show(panel(page.t("accounts"), table(headings, rows, narrow="lines")))
-    show(panel(page.t("account_add"), tag("p", page.t("account_add_hint")), _add_form(page)))
+    screen.show(panel(page.t("accounts"), table(headings, rows, narrow="lines")))
+    screen.show(panel(page.t("account_add"), tag("p", page.t("account_add_hint")), _add_form(page)))
     services = [token for token in people.tokens() if token.account is None]
-    show(
+    screen.show(
         panel(
             page.t("service_tokens"),
             tag("p", page.t("service_tokens_hint")),

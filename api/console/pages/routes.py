@@ -1,19 +1,18 @@
-"""Routes of the console's pages, which NiceGUI renders on the API's app."""
+"""Routes of the console's pages."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, FastAPI, Request
-from fastapi.responses import Response
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.responses import RedirectResponse, Response, StreamingResponse
 from fastapi.staticfiles import StaticFiles
-from markupsafe import Markup
-from nicegui import APIRouter
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 
 from api.auth.access import require
-from api.console.embedding import embed
-from api.console.page_context import PageContext, page_context_of
+from api.console.answers import PART, answer
+from api.console.page_context import page_context_of
 from api.console.pages import account as account_page
 from api.console.pages import alarms as alarms_page
 from api.console.pages import audit as audit_page
@@ -25,10 +24,12 @@ from api.console.pages import listing
 from api.console.pages import map as map_page
 from api.console.pages import new_devices as new_devices_page
 from api.console.pages import people as people_page
+from api.console.pages import search as search_page
 from api.console.pages import system as system_page
 from api.console.pages import zones as zones_page
-from api.console.parts.layout import STATIC, VERSION, render_layout, show
-from api.console.parts.markup import link, tag
+from api.console.pages.listing import DeviceFilter
+from api.console.parts.chart import CHART_RANGES
+from api.console.parts.layout import LEAFLET, STATIC, VERSION
 from api.dependencies import DeviceId, RowId, UnknownDeviceId, camera_of, context_of, device_of, unknown_device_of
 from broker.contract.topics import Kind
 from city.inventory.model import Camera, Device
@@ -48,9 +49,10 @@ router = APIRouter(include_in_schema=False, dependencies=[require("telemetry.rea
 def mount(app: FastAPI) -> None:
     """Add the pages to an app."""
     app.include_router(router)
-    app.mount(f"/console/{VERSION}", StaticFiles(directory=STATIC), name="console")
+    for folder, path in (("lib", LEAFLET), ("", STATIC)):
+        files = GZipMiddleware(StaticFiles(directory=path))
+        app.mount(f"/console/{VERSION}/{folder}".rstrip("/"), files, name=f"console-{folder or 'own'}")
     app.add_api_route("/favicon.ico", _icon, include_in_schema=False)
-    embed(app, ICON)
 
 
 def _icon() -> Response:
@@ -58,7 +60,6 @@ def _icon() -> Response:
 
 
 def _device_or_404(request: Request, device: DeviceId) -> Device:
-    # A dependency, because an error inside a page's own function is answered as 500.
     return device_of(context_of(request), device)
 
 
@@ -77,110 +78,115 @@ def _unknown_device_or_404(request: Request, unknown_device: UnknownDeviceId) ->
     return unknown_device_of(context_of(request), unknown_device)
 
 
-def _begin(request: Request, key: str, name: str = "") -> PageContext:
-    """Start a page: layout and heading."""
-    page = page_context_of(request, context_of(request))
-    render_layout(page, request, key, f"{page.t(key)} {name}".strip())
-    show(_heading(page, key, name))
-    return page
-
-
-def _heading(page: PageContext, key: str, name: str) -> Markup:
-    """The heading; that of a device links to its list."""
-    if not name:
-        return tag("h1", page.t(key), id="content")
-    list_ = {"new_devices": "/strangers", "alarms": "/alarms"}.get(key, f"/devices/{key}")
-    return tag("h1", link(list_, page.t(key)), " › ", name, id="content")  # noqa: RUF001 - a path
-
-
-@router.page("/")
-def show_map(request: Request) -> None:
+@router.get("/")
+def show_map(request: Request) -> Response:
     """The map."""
-    map_page.build(_begin(request, "map"))
+    return answer(request, "map", lambda page, screen: map_page.build(page, screen, request.query_params))
 
 
-@router.page("/alarms")
-def show_alarms(request: Request) -> None:
+@router.get("/alarms")
+def show_alarms(request: Request) -> Response:
     """What needs an action now, or the history of alarms."""
-    alarms_page.build(_begin(request, "alarms"), request)
+    return answer(request, "alarms", lambda page, screen: alarms_page.build(page, screen, request.query_params))
 
 
-@router.page("/alarm/{alarm}")
-def show_alarm(request: Request, alarm: Annotated[Alarm, Depends(_alarm_or_404)]) -> None:
+@router.get("/alarm/{alarm}")
+def show_alarm(request: Request, alarm: Annotated[Alarm, Depends(_alarm_or_404)]) -> Response:
     """One alarm with its history."""
-    alarms_page.build_one(_begin(request, "alarms", str(alarm.id)), alarm)
+    return answer(request, "alarms", lambda page, screen: alarms_page.build_one(page, screen, alarm), str(alarm.id))
 
 
-@router.page("/events")
-async def show_events(request: Request) -> None:
+@router.get("/events")
+def show_events(request: Request) -> Response:
     """Everything that happened."""
-    await events_page.build(_begin(request, "event_log"), request)
+    return answer(request, "event_log", lambda page, screen: events_page.build(page, screen, request.query_params))
 
 
-@router.page("/devices/{kind}")
-async def show_list(request: Request, kind: Kind) -> None:
+@router.get("/devices/{kind}.csv")
+def download_list(request: Request, kind: Kind) -> Response:
+    """What the list of a kind shows, as CSV."""
+    page = page_context_of(request, context_of(request))
+    rows = listing.write_csv(page, kind, DeviceFilter.of(request.query_params))
+    headers = {"Content-Disposition": f'attachment; filename="{page.context.city.id}-{kind}.csv"'}
+    return StreamingResponse(rows, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+@router.get("/search")
+def show_search(request: Request, q: str = "") -> Response:
+    """What the search found; the page of a device whose name it is."""
+    device = search_page.only_match(context_of(request).city, q)
+    if device and PART not in request.query_params:
+        return RedirectResponse(f"/device/{device}", 303)
+    return answer(request, "search_all", lambda page, screen: search_page.build(page, screen, request.query_params))
+
+
+@router.get("/devices/{kind}")
+def show_list(request: Request, kind: Kind) -> Response:
     """The list of devices of a kind."""
-    await listing.build(_begin(request, kind), kind, request)
+    return answer(request, kind, lambda page, screen: listing.build(page, screen, kind, request.query_params))
 
 
-@router.page("/device/{device}")
-async def show_device(request: Request, device: Annotated[Device, Depends(_device_or_404)], days: int = 1) -> None:
+@router.get("/device/{device}")
+def show_device(request: Request, device: Annotated[Device, Depends(_device_or_404)], days: int = 1) -> Response:
     """One device, with charts of one or seven days."""
-    page = _begin(request, device.KIND, device.id)
-    await device_page.build(page, device, days if days in device_page.CHART_RANGES else 1)
+    days = days if days in CHART_RANGES else 1
+    return answer(request, device.KIND, lambda page, screen: device_page.build(page, screen, device, days), device.id)
 
 
-@router.page("/dumping")
-async def show_dumping(request: Request) -> None:
+@router.get("/dumping")
+def show_dumping(request: Request) -> Response:
     """The queue of dumping cases."""
-    await dumping_page.build(_begin(request, "dumping"), request)
+    return answer(request, "dumping", lambda page, screen: dumping_page.build(page, screen, request.query_params))
 
 
-@router.page("/cameras")
-async def show_cameras(request: Request) -> None:
+@router.get("/cameras")
+def show_cameras(request: Request) -> Response:
     """Camera quality: false alarms and outages."""
-    await cameras_page.build(_begin(request, "cameras"), request)
+    return answer(request, "cameras", lambda page, screen: cameras_page.build(page, screen, request.query_params))
 
 
-@router.page("/camera/{camera}/zones")
-def show_zones(request: Request, camera: Annotated[Camera, Depends(_camera_or_404)]) -> None:
+@router.get("/camera/{camera}/zones")
+def show_zones(request: Request, camera: Annotated[Camera, Depends(_camera_or_404)]) -> Response:
     """The zone editor of a camera."""
-    zones_page.build(_begin(request, "camera", camera.id), camera)
+    return answer(request, "camera", lambda page, screen: zones_page.build(page, screen, camera), camera.id)
 
 
-@router.page("/strangers")
-async def show_new_devices(request: Request) -> None:
+@router.get("/strangers")
+def show_new_devices(request: Request) -> Response:
     """The list of unknown devices."""
-    await new_devices_page.build_list(_begin(request, "new_devices"))
+    return answer(request, "new_devices", new_devices_page.build_list)
 
 
-@router.page("/stranger/{unknown_device}")
+@router.get("/stranger/{unknown_device}")
 def show_new_device(
     request: Request, unknown_device: Annotated[UnknownDevice, Depends(_unknown_device_or_404)]
-) -> None:
+) -> Response:
     """One unknown device, with the adoption form."""
-    new_devices_page.build(_begin(request, "new_devices", unknown_device.address), unknown_device)
+    name = unknown_device.address
+    return answer(
+        request, "new_devices", lambda page, screen: new_devices_page.build(page, screen, unknown_device), name
+    )
 
 
-@router.page("/system")
-async def show_system(request: Request) -> None:
+@router.get("/system")
+def show_system(request: Request) -> Response:
     """The state of the platform."""
-    await system_page.build(_begin(request, "system"))
+    return answer(request, "system", system_page.build)
 
 
-@router.page("/account")
-def show_account(request: Request) -> None:
+@router.get("/account")
+def show_account(request: Request) -> Response:
     """One's own account."""
-    account_page.build(_begin(request, "account"))
+    return answer(request, "account", account_page.build)
 
 
-@router.page("/people")
-def show_people(request: Request) -> None:
+@router.get("/people")
+def show_people(request: Request) -> Response:
     """Accounts, and tokens of services."""
-    people_page.build(_begin(request, "people"))
+    return answer(request, "people", people_page.build)
 
 
-@router.page("/audit")
-def show_audit(request: Request) -> None:
+@router.get("/audit")
+def show_audit(request: Request) -> Response:
     """The audit."""
-    audit_page.build(_begin(request, "audit"), request)
+    return answer(request, "audit", lambda page, screen: audit_page.build(page, screen, request.query_params))

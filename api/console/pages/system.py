@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
 from markupsafe import Markup
-from nicegui import ui
 
 from api.console.page_context import PageContext
-from api.console.parts.layout import replace, show
 from api.console.parts.markup import join, link, table, tag
+from api.console.parts.screen import Screen
 from api.queries.system import BEHIND_S, system_state
 from broker.contract.topics import KINDS, Kind
 from broker.health import read_health
@@ -20,22 +18,15 @@ from ingest.store.records import Connectivity
 from ingest.store.views.health import IngestHealth
 
 CONNECTIVITIES: Final[tuple[Connectivity, ...]] = ("online", "offline", "sleeping", "unknown")
-REFRESH_S: Final = 5.0
 LETTERS_SHOWN: Final = 20
 LATE_SHOWN: Final = 20
 _PAYLOAD_SHOWN: Final = 200
 
 
-async def build(page: PageContext) -> None:
-    """Add health and dead letters to the page and refresh them."""
-    health = show(await asyncio.to_thread(_health, page))
-    letters = show(await asyncio.to_thread(_letters, page), "panel")
-
-    async def refresh() -> None:
-        replace(health, await asyncio.to_thread(_health, page))
-        replace(letters, await asyncio.to_thread(_letters, page))
-
-    ui.timer(REFRESH_S, refresh, immediate=False)
+def build(page: PageContext, screen: Screen) -> None:
+    """Add health and dead letters to the page; both are live."""
+    screen.live("health", ("system",), lambda: _health(page), every_s=5.0)
+    screen.live("letters", ("system",), lambda: _letters(page), "panel", every_s=5.0)
 
 
 def _health(page: PageContext) -> Markup:
@@ -164,7 +155,15 @@ def _letters(page: PageContext) -> Markup:
     every = _replay(page, [letter.id for letter in letters], "replay_all")
     dropped = box.dropped_count()
     dropped_note = tag("p", page.plural("letters_dropped", dropped), class_="warn") if dropped else Markup()
-    return join([heading, tag("p", hint), dropped_note, table(headings, rows, narrow="lines"), every])
+    return join(
+        [
+            heading,
+            tag("p", hint),
+            dropped_note,
+            table(headings, rows, narrow="lines", keys=[letter.id for letter in letters]),
+            every,
+        ]
+    )
 
 
 def _letter(page: PageContext, letter: DeadLetter) -> list[object]:

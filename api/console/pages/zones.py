@@ -9,8 +9,8 @@ from markupsafe import Markup
 
 from api.console.page_context import PageContext
 from api.console.parts.hours import hours_box
-from api.console.parts.layout import add_head, asset, show
 from api.console.parts.markup import join, tag
+from api.console.parts.screen import Screen
 from city.inventory.model import Camera
 from city.inventory.zone_plans import still_path
 from city.inventory.zones import CORNERS, NAME_MAX, ZONE_KINDS, FaultCode, ZoneKind
@@ -44,15 +44,14 @@ EDITOR_WORDS: Final = (
 """Texts that the browser shows."""
 
 
-def build(page: PageContext, camera: Camera) -> None:
+def build(page: PageContext, screen: Screen, camera: Camera) -> None:
     """Add the editor to the page; without the right to draw, a note."""
     if not page.may("zones.write"):
-        show(tag("p", page.t("zones_operator_only"), class_="warn"))
+        screen.show(tag("p", page.t("zones_operator_only"), class_="warn"))
         return
-    for name in ("plural.js", "zones-draw.js", "zones.js"):
-        add_head(tag("script", src=asset(name), defer=True))
-    show(_editor(page, camera), "panel")
-    show(hours_box(page, camera.site), "panel")
+    screen.script("plural.js", "zones-draw.js", "zones.js")
+    screen.show(_editor(page, camera), "panel")
+    screen.show(hours_box(page, camera.site), "panel")
 
 
 def _editor(page: PageContext, camera: Camera) -> Markup:

@@ -9,8 +9,8 @@ from typing import Final
 from markupsafe import Markup
 
 from api.console.page_context import PageContext
-from api.console.parts.layout import add_head, asset, show
 from api.console.parts.markup import join, table, tag
+from api.console.parts.screen import Screen
 from people.errors import REFUSALS
 from people.passkeys.rows import NAME_MAX, Passkey
 from people.rights import Right
@@ -21,9 +21,9 @@ DAYS: Final = 90
 """Lifetime that the form of a new token proposes."""
 
 
-def add_access_script(page: PageContext) -> None:
+def add_access_script(page: PageContext, screen: Screen) -> None:
     """Add the script, and its texts, to the page."""
-    add_head(tag("script", src=asset("access.js"), defer=True))
+    screen.script("access.js")
     keys = [
         "not_done",
         "shown_once",
@@ -31,7 +31,7 @@ def add_access_script(page: PageContext) -> None:
         "passkey_old_browser",
         *(f"refused_{reason}" for reason in REFUSALS),
     ]
-    show(tag("span", hidden=True, data_access_texts=json.dumps(page.texts(keys))))
+    screen.show(tag("span", hidden=True, data_access_texts=json.dumps(page.texts(keys))), "texts")
 
 
 def call_form(*fields: object, class_: str = "") -> Markup:
@@ -135,7 +135,6 @@ def passkey_table(page: PageContext, passkeys: Iterable[Passkey], path: str) -> 
 
 def passkey_form(page: PageContext, *, has_password: bool) -> Markup:
     """The form that adds a passkey of one's own; `passkeys.js` has the browser make it."""
-    add_head(tag("script", src=asset("passkeys.js"), defer=True))
     password = field(page.t("password_old"), "password", type="password", required=True)
     return tag(
         "form",

@@ -1,27 +1,30 @@
-"""The layout of every page: head, menu, language switch and banners, rendered before any script runs."""
+"""The layout of every page: head, menu, language switch and banners. A page is read without scripts."""
 
 from __future__ import annotations
 
 import hashlib
-from copy import copy
 from pathlib import Path
 from typing import Final
 
+import js_lib_leaflet
+import msgspec
 from fastapi import Request
 from markupsafe import Markup
-from nicegui import ui
 
-from api.console.embedding import LOCALES
-from api.console.page_context import LANG_COOKIE, PageContext
+from api.console.page_context import PageContext
 from api.console.parts.alarm_words import alarm_signal, urgent_banners
 from api.console.parts.markup import join, link, tag
+from api.console.parts.screen import Screen
 from api.queries.system import BEHIND_S
 from city.i18n.catalogue import LANGS
 from people.rights import Right
 
 STATIC: Final = Path(__file__).parents[1] / "static"
+LEAFLET: Final = Path(js_lib_leaflet.__file__).parent / "static" / "js_lib_leaflet"
+"""Leaflet's scripts, style and pictures, as they are in its wheel."""
 VERSION: Final = hashlib.sha256(
-    b"".join(path.read_bytes() for path in sorted(STATIC.iterdir()) if path.is_file())
+    js_lib_leaflet.__version__.encode()
+    + b"".join(path.read_bytes() for path in sorted(STATIC.iterdir()) if path.is_file())
 ).hexdigest()[:12]
 MENU: Final = (
     ("map", "/"),
@@ -40,8 +43,9 @@ MENU_BY_RIGHT: Final[tuple[tuple[str, str, Right], ...]] = (
     ("people", "/people", "people.write"),
     ("audit", "/audit", "audit.read"),
 )
-REFRESH_S: Final = 2.0
-_YEAR_S: Final = 31_536_000
+SCRIPTS: Final = ("live.js", "console.js", "alarm-signal.js")
+"""Scripts of every page."""
+LIVE_TEXTS: Final = ("connection_lost", "live_seen_at", "new_version", "reload")
 
 
 def asset(name: str) -> str:
@@ -49,48 +53,46 @@ def asset(name: str) -> str:
     return f"/console/{VERSION}/{name}"
 
 
-def render_layout(page: PageContext, request: Request, active: str, title: str) -> None:
-    """Add the layout to the page that is being built."""
-    _set_language(page)
-    ui.page_title(f"{title} - Jaga Kota {page.context.city.name}")
-    add_head(_head(page))
-    ui.add_body_html(str(join([_banner(page), _header(page, request, active)])))
-    warnings = show(_warnings(page))
-    ui.timer(REFRESH_S, lambda: replace(warnings, _warnings(page)), immediate=False)
+def add_warnings(page: PageContext, screen: Screen) -> None:
+    """Add the banners of every page, and what the script of every page reads."""
+    screen.live("warnings", ("alarms", "warnings"), lambda: _warnings(page))
 
 
-def _set_language(page: PageContext) -> None:
-    # NiceGUI gives a page one language for all its visitors; ours have one each.
-    client = ui.context.client
-    client.page = copy(client.page)
-    client.page.language = LOCALES[page.lang]
+def document(page: PageContext, request: Request, active: str, title: str, screen: Screen) -> str:
+    """The HTML of a page. Its first section is that of the warnings."""
+    warnings, *sections = screen.html()
+    body = join(
+        [
+            _banner(page),
+            _header(page, request, active),
+            warnings,
+            tag("main", *sections, id="content", tabindex="-1"),
+            data_block("live-texts", page.texts(LIVE_TEXTS) | {"version": VERSION}),
+        ]
+    )
+    head = _head(f"{title} - Jaga Kota {page.context.city.name}", screen)
+    return f"<!doctype html>\n{tag('html', tag('head', head), tag('body', body), lang=page.lang)}"
 
 
-# NiceGUI gets plain strings: a sum of its own HTML and `Markup` would escape its own.
+def data_block(id_: str, value: object) -> Markup:
+    """A value for the scripts of a page, as JSON that no browser runs."""
+    encoded = msgspec.json.encode(value).decode().replace("<", "\\u003c")
+    return tag("script", Markup(encoded), type="application/json", id=id_)  # noqa: S704 - without "<" it ends nothing
 
 
-def show(html: Markup, classes: str = "") -> ui.html:
-    """Add escaped HTML to the page."""
-    return ui.html(str(html), sanitize=False).classes(classes)
-
-
-def replace(shown: ui.html, html: Markup) -> None:
-    """Replace what `show` added."""
-    shown.set_content(str(html))
-
-
-def add_head(html: Markup) -> None:
-    """Add escaped HTML to the head of the page."""
-    ui.add_head_html(str(html))
-
-
-def _head(page: PageContext) -> Markup:
-    parts = [tag("link", rel="stylesheet", href=asset("console.css"))]
-    if page.lang_chosen:
-        cookie = f"{LANG_COOKIE}={page.lang};path=/;max-age={_YEAR_S};samesite=lax"
-        parts.append(tag("script", Markup('document.cookie="{}"').format(cookie)))
-    scripts = (tag("script", src=asset(name), defer=True) for name in ("console.js", "alarm-signal.js"))
-    return join([*parts, *scripts])
+def _head(title: str, screen: Screen) -> Markup:
+    styles = [tag("link", rel="stylesheet", href=asset(name)) for name in (*screen.styles, "console.css")]
+    scripts = [tag("script", src=asset(name), defer=True) for name in (*SCRIPTS, *screen.scripts)]
+    return join(
+        [
+            tag("meta", charset="utf-8"),
+            tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+            tag("title", title),
+            tag("link", rel="icon", href="/favicon.ico", type="image/svg+xml"),
+            *styles,
+            *scripts,
+        ]
+    )
 
 
 def _banner(page: PageContext) -> Markup:
@@ -98,7 +100,7 @@ def _banner(page: PageContext) -> Markup:
 
 
 def _warnings(page: PageContext) -> Markup:
-    """Warnings that the page's data is not current; refreshed, since control rooms leave pages open for days."""
+    """Warnings that the page's data is not current; live, since control rooms leave pages open for days."""
     listed = page.context.alarm_board.listed
     warnings: list[Markup] = [urgent_banners(page, listed), alarm_signal(page, listed)]
     health = page.context.health.read()
@@ -120,13 +122,27 @@ def _header(page: PageContext, request: Request, active: str) -> Markup:
         for key, to in (*MENU, *((key, to) for key, to, right in MENU_BY_RIGHT if page.may(right)))
     )
     links = join([links, _grafana(page)])
-    brand = link("/", join([tag("strong", "Jaga Kota"), tag("span", page.context.city.name)]), class_="brand")
+    brand = link("/", join([tag("strong", "Jaga Kota"), " ", tag("span", page.context.city.name)]), class_="brand")
     sound = tag("button", page.t("alarm_sound_on"), type="button", data_sound=True, class_="sound")
-    ends = join([_languages(page, request), sound, _sign_out(page)])
-    wide = tag("nav", links, class_="wide")
-    narrow = tag("details", tag("summary", page.t("menu")), tag("nav", links), class_="narrow")
+    ends = tag("div", _languages(page, request), sound, _sign_out(page), class_="ends")
+    wide = tag("nav", links, class_="wide", aria_label=page.t("menu"))
+    narrow = tag(
+        "details",
+        tag("summary", page.t("menu")),
+        tag("nav", links, aria_label=page.t("menu")),
+        class_="narrow",
+    )
     skip = link("#content", page.t("skip"), class_="skip")
-    return tag("header", skip, brand, wide, ends, narrow, class_="top")
+    box = tag(
+        "input",
+        type="search",
+        name="q",
+        maxlength=80,
+        placeholder=page.t("search_all"),
+        aria_label=page.t("search_all"),
+    )
+    search = tag("form", box, method="get", action="/search", class_="search", role="search")
+    return tag("header", skip, brand, search, ends, narrow, wide, class_="top")
 
 
 def _grafana(page: PageContext) -> Markup:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import repeat
 from typing import Final, Literal
 
 from markupsafe import Markup, escape
 
 Narrow = Literal["pairs", "lines", "keep"]
 
-_VOID: Final = frozenset({"br", "img", "input", "link"})
+_VOID: Final = frozenset({"br", "img", "input", "link", "meta"})
 """Elements without an end tag."""
 _CONTROLS: Final = (*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), *range(0x7F, 0xA0))
 _DIRECTIONS: Final = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
@@ -57,7 +58,13 @@ def link(to: str, text: object, **attributes: object) -> Markup:
     return tag("a", text, href=to, **attributes)
 
 
-def table(headings: Iterable[str], rows: Iterable[Iterable[object]], *, narrow: Narrow = "pairs") -> Markup:
+def table(
+    headings: Iterable[object],
+    rows: Iterable[Iterable[object]],
+    *,
+    narrow: Narrow = "pairs",
+    keys: Iterable[object] | None = None,
+) -> Markup:
     """A table.
 
     Args:
@@ -65,8 +72,18 @@ def table(headings: Iterable[str], rows: Iterable[Iterable[object]], *, narrow: 
         rows: Cells of each row, one per column.
         narrow: Layout on a narrow screen. `pairs` and `lines` turn rows into cards with two cells or one cell per line;
             `keep` keeps the table.
+        keys: What each row is about. The row of a live table keeps its place in the page by it.
     """
-    names = list(headings)
-    head = tag("thead", tag("tr", *(tag("th", name, scope="col") for name in names)))
-    body = [tag("tr", *(tag("td", cell, data_label=n) for n, cell in zip(names, row, strict=True))) for row in rows]
+    heads = list(headings)
+    labels = [heading.striptags() if isinstance(heading, Markup) else heading for heading in heads]
+    head = tag("thead", tag("tr", *(_heading_cell(heading) for heading in heads)))
+    body = [
+        tag("tr", *(tag("td", cell, data_label=n) for n, cell in zip(labels, row, strict=True)), data_key=key)
+        for row, key in zip(rows, keys or repeat(None), strict=False)
+    ]
     return tag("table", head, tag("tbody", *body), class_=narrow)
+
+
+def _heading_cell(heading: object) -> Markup:
+    is_cell = isinstance(heading, Markup) and heading.startswith("<th ")
+    return markup(heading) if is_cell else tag("th", heading, scope="col")

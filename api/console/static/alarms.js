@@ -47,7 +47,7 @@ document.addEventListener("click", async (event) => {
   button.disabled = false;
 });
 
-// The dialog is added after this script has run, and its event does not bubble: it is taken on its way down.
+// The event does not bubble: it is taken on its way down.
 document.addEventListener("close", (event) => {
   const dialog = event.target, hours = Number(dialog.returnValue);
   if (dialog.id !== "shelve" || !hours) return;

@@ -105,11 +105,25 @@
       }
     },
     _updatePath() {
+      if (this.options.hidden) return;
+      if (this.options.shape === "cluster") return void drawCluster(this._renderer, this);
       const corners = CORNERS[this.options.shape];
       if (corners) drawPolygon(this._renderer, this, corners);
       else this._renderer._updateCircle(this);
     },
+    _containsPoint(point) {
+      return !this.options.hidden && L.CircleMarker.prototype._containsPoint.call(this, point);
+    },
   });
+
+  function drawCluster(renderer, sign) {
+    if (!renderer._drawing || sign._empty()) return;
+    renderer._updateCircle(sign);
+    const ctx = renderer._ctx;
+    Object.assign(ctx, { fillStyle: "#fff", textAlign: "center", textBaseline: "middle", globalAlpha: 1 });
+    ctx.font = `bold ${Math.round(sign._radius * 0.85)}px sans-serif`;
+    ctx.fillText(sign.options.count, sign._point.x, sign._point.y + 1);
+  }
 
   function drawPolygon(renderer, sign, corners) {
     if (!renderer._drawing || sign._empty()) return;

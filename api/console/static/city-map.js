@@ -9,7 +9,6 @@ window.kotaMap = (() => {
   const state = { layers: {}, signs: {}, loaded: {} };
 
   function start(map, config) {
-    if (state.map === map) return;
     Object.assign(state, { map, texts: config.texts, config, layers: {}, signs: {}, loaded: {} });
     map.attributionControl?.setPrefix("Leaflet");
     for (const name of ["shapes", "labels", "signs"]) map.createPane(name);
@@ -23,6 +22,7 @@ window.kotaMap = (() => {
     for (const kind of Object.keys(config.refresh_s)) addLayer(kind);
     loadPlaces();
     listenToggles();
+    map.on("zoomend", () => { kotaClusters.show(state); raiseWorst(); });
   }
 
   function addLayer(kind) {
@@ -31,32 +31,32 @@ window.kotaMap = (() => {
       pointToLayer: (feature, at) => new kotaSigns.Sign(at, { ...kotaSigns.style(feature.properties), renderer: state.canvas }),
       onEachFeature: (feature, sign) => {
         state.signs[kind].set(feature.properties.id, sign);
-        sign.bindPopup(() => popup(sign.feature.properties), { maxWidth: 280 });
+        sign.bindPopup(() => popupAt(sign), { maxWidth: 280 });
       },
     }).addTo(state.map);
     keepFresh(kind);
   }
 
-  async function keepFresh(kind) {
-    const map = state.map;
-    while (state.map === map && map._container?.isConnected) {
-      if (!document.hidden) await refresh(kind);
-      await new Promise((done) => setTimeout(done, state.config.refresh_s[kind] * 1000));
-    }
+  function keepFresh(kind) {
+    const topics = kind === "camera" ? [kind, "cases", "events"] : [kind, "events"];
+    kotaLive.on(topics, state.config.refresh_s[kind], () => refresh(kind)).due = true;
+    refresh(kind).catch(() => {});
   }
 
   async function refresh(kind) {
+    const old = document.getElementById("map-old");
     try {
       const answer = await fetch(`/api/v1/map/${kind}.geojson`, { signal: AbortSignal.timeout(15000) });
       if (answer.status === 401) location.reload();
       if (!answer.ok) throw new Error(answer.statusText);
       apply(kind, (await answer.json()).features);
       state.loaded[kind] = true;
-    } catch {
+    } catch (error) {
       state.loaded[kind] = false;
+      throw error;
+    } finally {
+      old.hidden = !Object.values(state.loaded).includes(false);
     }
-    const old = document.getElementById("map-old");
-    if (old) old.hidden = !Object.values(state.loaded).includes(false);
   }
 
   function apply(kind, features) {
@@ -74,7 +74,9 @@ window.kotaMap = (() => {
     }
     // Whatever came last lies on top; what calls for action should.
     if (state.signs[kind].size > known) for (const above of ORDER) state.layers[above].bringToFront();
+    kotaClusters.show(state);
     raiseWorst();
+    state.map.fire("kota:shown");
     show(kotaSigns.count(kind, features.map((feature) => feature.properties)));
   }
 
@@ -116,6 +118,26 @@ window.kotaMap = (() => {
     return box;
   }
 
+  const NEAR_PX = 14;
+
+  // What lies on each other: a list, from which each opens.
+  function popupAt(sign) {
+    const shown = ORDER.filter((kind) => state.map.hasLayer(state.layers[kind])).flatMap((kind) => [...state.signs[kind].values()]);
+    const near = shown.filter((other) => other._point && !other.options.hidden && other._point.distanceTo(sign._point) < NEAR_PX);
+    if (near.length < 2) return popup(sign.feature.properties);
+    const box = Object.assign(document.createElement("div"), { className: "popup" });
+    box.append(Object.assign(document.createElement("strong"), { textContent: `${state.texts.things_here}: ${near.length}` }));
+    near.sort((a, b) => b.feature.properties.severity - a.feature.properties.severity);
+    for (const other of near) {
+      const { name, kind, state: condition } = other.feature.properties;
+      const words = `${name} · ${state.texts[kind]} · ${state.texts[`is_${condition}`] ?? condition}`;
+      const button = Object.assign(document.createElement("button"), { type: "button", className: "quiet", textContent: words });
+      button.addEventListener("click", () => sign.getPopup().setContent(popup(other.feature.properties)));
+      box.append(button);
+    }
+    return box;
+  }
+
   function described(p) {
     const t = state.texts;
     const measure = (key, unit) => (p[key] === null ? `${t[key]}: ${t.none}` : `${t[key]}: ${Math.round(p[key])} ${unit}`.trim());
@@ -146,7 +168,8 @@ window.kotaMap = (() => {
     });
     state.layers.places.addTo(state.map);
     const city = state.layers.places.getLayers().find((layer) => layer.feature.properties.kind === "city");
-    if (city) state.map.fitBounds(city.getBounds(), { padding: [8, 8] });
+    if (city && !state.isPlaced) state.map.fitBounds(city.getBounds(), { padding: [8, 8] });
+    state.map.fire("kota:places");
     state.map.on("zoomend", () => label(labels));
     label(labels);
   }
@@ -190,9 +213,21 @@ window.kotaMap = (() => {
         const layer = box.dataset.layer === "tiles" ? tiles() : state.layers[box.dataset.layer];
         if (box.checked) layer?.addTo(state.map);
         else layer?.remove();
+        kotaClusters.show(state);
+        state.map.fire("kota:layers");
       });
     }
   }
 
-  return { start, state };
+  function begin(box) {
+    const config = JSON.parse(box.dataset.config);
+    const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const motion = Object.fromEntries(["zoomAnimation", "fadeAnimation", "markerZoomAnimation", "inertia"].map((name) => [name, !isStill]));
+    const options = { preferCanvas: true, zoomSnap: 0.25, attributionControl: true, ...motion };
+    start(L.map(box, options).setView(config.centre, 12), config);
+  }
+
+  const box = document.querySelector(".city-map");
+  if (box) begin(box);
+  return { state };
 })();

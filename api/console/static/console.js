@@ -1,4 +1,4 @@
-// Replaying dead letters from the system page: a call of the API, so that role and origin are checked there.
+// Every page: printing, and replaying dead letters, a call of the API, so that role and origin are checked there.
 "use strict";
 
 document.addEventListener("click", async (event) => {
@@ -13,3 +13,5 @@ document.addEventListener("click", async (event) => {
   button.textContent = answer?.ok ? button.dataset.done : button.dataset.failed;
   if (!answer?.ok) setTimeout(() => { button.disabled = false; }, 3000);
 });
+
+document.addEventListener("click", (event) => { if (event.target.closest("button[data-print]")) print(); });

@@ -1,7 +1,7 @@
 // Unknown devices: ignoring and adopting are calls of the API, which checks the role and the input.
 "use strict";
 
-window.kotaNewDevices = (() => {
+(() => {
   let map, marker;
 
   async function post(path, body) {
@@ -17,7 +17,7 @@ window.kotaNewDevices = (() => {
     if (!button || button.disabled) return;
     button.disabled = true;
     const answer = await post(button.dataset.unknownDevice);
-    if (answer?.ok) location.reload();
+    if (answer?.ok) kotaLive.everything();
     else button.disabled = false;
   });
 
@@ -104,9 +104,8 @@ window.kotaNewDevices = (() => {
     marker = L.circleMarker([lat, lon], { radius: 10, color: "#14532d", fillOpacity: 0.8 }).addTo(map);
   }
 
-  async function place(shown) {
-    map = shown;
-    const asked = form();
+  async function place(box, asked) {
+    map = L.map(box, { attributionControl: false, zoomSnap: 0.25 }).setView([box.dataset.lat, box.dataset.lon], 12);
     map.on("click", ({ latlng }) => {
       asked.lat_deg.value = latlng.lat.toFixed(5);
       asked.lon_deg.value = latlng.lng.toFixed(5);
@@ -125,15 +124,13 @@ window.kotaNewDevices = (() => {
 
   function start() {
     const asked = form();
-    if (!asked || asked.dataset.started) return;
-    asked.dataset.started = "yes";
+    if (!asked) return;
     asked.id.addEventListener("input", () => { asked.id.dataset.typed = "yes"; });
     asked.addEventListener("change", follow);
     asked.addEventListener("submit", submit);
+    place(document.querySelector(".place-map"), asked);
     follow();
   }
 
-  new MutationObserver(start).observe(document, { childList: true, subtree: true });
-  document.addEventListener("DOMContentLoaded", start);
-  return { place };
+  start();
 })();

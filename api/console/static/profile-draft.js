@@ -286,8 +286,7 @@
 
   function start() {
     const shown = document.querySelector("form.draft-form");
-    if (!shown || shown.dataset.started) return;
-    shown.dataset.started = "yes";
+    if (!shown) return;
     form = shown;
     config = JSON.parse(form.dataset.config);
     form.addEventListener("change", ({ target }) => {
@@ -304,6 +303,5 @@
     else section.addEventListener("toggle", () => { if (section.open && !draft) load(); });
   }
 
-  new MutationObserver(start).observe(document, { childList: true, subtree: true });
-  document.addEventListener("DOMContentLoaded", start);
+  start();
 })();

@@ -52,8 +52,9 @@ const review = {
 
   shown(card, found) {
     const words = JSON.parse(card.parentElement.dataset.words);
-    const before = card.dataset.verdict;
     card.dataset.verdict = found.verdict;
+    // A case that was judged here stays, so that the verdict can be taken back, until the page is left.
+    card.dataset.kept = "";
     const why = found.reason ? ` (${words[found.reason]})` : "";
     card.querySelector(".verdict-words").textContent = words[found.verdict] + why;
     card.querySelectorAll(".verdict-line > :is(a, q)").forEach((old) => old.remove());
@@ -62,10 +63,7 @@ const review = {
     for (const offer of document.querySelectorAll(`[data-into="${card.id}"]`)) {
       offer.hidden = ["rejected", "merged"].includes(found.verdict);
     }
-    const count = document.querySelector(".queue-count");
-    const waiting = Number(count.dataset.count) + (found.verdict === "none") - (before === "none");
-    count.dataset.count = waiting;
-    count.textContent = kotaPlural.form(words.to_judge, waiting);
+    kotaLive.everything();
   },
 
   play(card) {

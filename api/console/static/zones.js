@@ -240,12 +240,6 @@ const zoneEditor = {
 };
 
 {
-  // NiceGUI puts the page together in the browser, some time after this script has run.
-  const look = () => {
-    const root = document.querySelector(".zone-editor");
-    if (root && !zoneEditor.root) zoneEditor.start(root);
-    return Boolean(root);
-  };
-  const watcher = new MutationObserver(() => { if (look()) watcher.disconnect(); });
-  if (!look()) watcher.observe(document.documentElement, { childList: true, subtree: true });
+  const root = document.querySelector(".zone-editor");
+  if (root) zoneEditor.start(root);
 }

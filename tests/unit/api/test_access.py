@@ -7,14 +7,11 @@ import asyncio
 import pytest
 from fastapi.routing import APIRoute
 from starlette.routing import Mount
-from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from api.app import create_app
 from api.auth.access import COOKIE, each_route, rights_of
 from api.console.parts.layout import asset
-from api.http import middleware
-from api.http.middleware import AuthMiddleware
 from api.routes.stream import Stream
 from city.database.engine import FILE_NAME
 from people.attempts import FREE
@@ -37,8 +34,8 @@ def test_every_route_has_a_right(stage: Stage) -> None:
     assert len(routes) > 20
     without = {route.path for route in routes if not rights_of(route)}
     assert without == OPEN_TO_EVERYBODY
-    # What is no route of ours: the console's files and NiceGUI's own app, both behind the guard.
-    assert [route.path.rpartition("/")[0] for route in found if isinstance(route, Mount)] == ["/console", ""]
+    # What is no route of ours: the console's files and those of Leaflet, both behind the guard.
+    assert [route.path.split("/")[1] for route in found if isinstance(route, Mount)] == ["console", "console"]
 
 
 @pytest.mark.parametrize(
@@ -55,23 +52,22 @@ def test_pages_lead_to_the_way_in(stage: Stage, path: str) -> None:
     assert (answer.status_code, answer.headers["location"]) == (303, "/login")
 
 
-def test_the_console_s_files_and_websocket_are_behind_the_guard(stage: Stage) -> None:
+def test_the_console_s_files_are_behind_the_guard(stage: Stage) -> None:
     client = stage.client(demo=False)
-    assert client.get(asset("console.css")).status_code == 303
-    assert client.get("/_nicegui_ws/socket.io/?EIO=4&transport=polling").status_code == 401
-    with pytest.raises(WebSocketDisconnect), client.websocket_connect("/_nicegui_ws/socket.io/"):
+    for name in ("console.css", "live.js", "lib/leaflet.js"):
+        assert client.get(asset(name)).status_code == 303
+        assert stage.client().get(asset(name)).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/api/v1/changes", "/nothing"])
+def test_there_are_no_websockets(stage: Stage, path: str) -> None:
+    with pytest.raises(WebSocketDisconnect), stage.client().websocket_connect(path, headers=SAME_SITE):
         pass
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", ""])
-def test_a_page_of_another_site_cannot_open_our_websocket(stage: Stage, origin: str) -> None:
-    headers = {"Origin": origin} if origin else {}
-    with (
-        pytest.raises(WebSocketDisconnect),
-        stage.client().websocket_connect("/_nicegui_ws/socket.io/", headers=headers),
-    ):
-        pass
-    posted = stage.client().post("/_nicegui_ws/socket.io/", headers={"Origin": origin} if origin else {})
+def test_a_page_of_another_site_cannot_post_to_a_page(stage: Stage, origin: str) -> None:
+    posted = stage.client().post("/devices/bin", headers={"Origin": origin} if origin else {})
     assert posted.status_code == (403 if origin else 401)
 
 
@@ -241,34 +237,3 @@ def test_an_event_stream_ends_with_its_session(stage: Stage) -> None:
         return count
 
     assert asyncio.run(blocks()) == 1
-
-
-def test_a_websocket_ends_with_its_session(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(middleware, "CHECKED_EVERY_S", 0.05)
-    cookie = stage.cookie("viewer")
-    seen: list[Message] = []
-
-    async def app(_scope: Scope, receive: Receive, _send: Send) -> None:
-        while not seen or seen[-1]["type"] != "websocket.disconnect":
-            seen.append(await receive())
-            if seen[-1]["type"] == "websocket.connect":
-                stage.people.end_sessions(TESTER, stage.account("viewer").id)
-
-    async def story() -> None:
-        messages: asyncio.Queue[Message] = asyncio.Queue()
-        messages.put_nowait({"type": "websocket.connect"})
-
-        async def send(_message: Message) -> None:
-            """Nobody listens."""
-
-        headers = [
-            (b"host", b"127.0.0.1"),
-            (b"origin", b"http://127.0.0.1"),
-            (b"cookie", f"{COOKIE}={cookie}".encode()),
-        ]
-        scope: Scope = {"type": "websocket", "path": "/_nicegui_ws/x", "headers": headers, "client": ("127.0.0.1", 1)}
-        guard = AuthMiddleware(app, stage.context(demo=False))
-        await asyncio.wait_for(guard(scope, messages.get, send), 30)
-
-    asyncio.run(story())
-    assert [message["type"] for message in seen] == ["websocket.connect", "websocket.disconnect"]

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
 
 from api.console.page_context import PageContext
-from api.console.pages.cameras import _body
+from api.console.pages.cameras import _detector_note
 from city.i18n.catalogue import LANGS, Lang
 from city.runtime.detector_state import DetectorState, write_detector_state
 from tests.support.access import identity_with
 from tests.unit.api.conftest import Stage
-
-TODAY = datetime(2026, 3, 1, tzinfo=UTC).date()
 
 
 @pytest.mark.parametrize("lang", LANGS)
@@ -21,7 +17,7 @@ def test_the_page_says_what_the_cameras_lack(stage: Stage, lang: Lang) -> None:
     page = PageContext(stage.context(), lang, identity_with("viewer"))
 
     def shown() -> str:
-        return str(_body(page, TODAY, []))
+        return str(_detector_note(page) or "")
 
     assert "kota vision model" not in shown(), "no camera has run here"
     write_detector_state(stage.folder, DetectorState())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import csv
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
+from urllib.parse import quote_plus
 
 import msgspec
 import pytest
@@ -19,14 +20,19 @@ from api.console.pages import listing
 from api.console.pages import system as system_page
 from api.console.pages.listing import DeviceFilter
 from api.console.parts import layout
+from api.console.parts.chart import CHART_RANGES, bounds_of, chart, runs_of
+from api.console.parts.device_columns import FIELDS, STATES, columns_of
 from api.console.parts.event_words import bytes_words
 from api.console.parts.layout import STATIC
 from api.console.parts.markup import join, tag
 from api.schemas import device_response
 from broker.contract.payloads import EVENT_TYPES, Scene, fields_of
-from broker.contract.topics import KINDS
+from broker.contract.topics import KINDS, Kind
 from broker.health import BrokerHealth, health_path
 from city.i18n.catalogue import CONSOLE_TEXTS, LANGS, Lang
+from dispatch.alarms.conditions import AlarmCondition
+from dispatch.alarms.engine import AlarmChanges
+from dispatch.alarms.rules import load_rules
 from ingest.store.port import SeriesPoint
 from ingest.store.records import Reading, RecordOrigin, StatusRecord, Value
 from ingest.store.views import device_condition
@@ -54,10 +60,6 @@ def test_everything_of_the_contract_has_a_name_for_people() -> None:
     events = {f"event_{name}" for kind in KINDS for name in EVENT_TYPES[kind]}
     scenes = {f"scene_{word}" for word in get_args(Scene)}
     assert (fields | events | scenes | set(KINDS)) - set(CONSOLE_TEXTS) == set()
-
-
-def test_every_language_has_a_locale_of_the_page() -> None:
-    assert set(layout.LOCALES) == set(LANGS)
 
 
 def test_texts_from_outside_stay_text() -> None:
@@ -119,7 +121,7 @@ def test_the_address_names_the_language_and_the_cookie_keeps_it(stage: Stage) ->
 
 
 def listed(stage: Stage, kind: str, **params: str) -> list[str]:
-    html = listing._list(page_context(stage), kind, DeviceFilter.of(asked(**params)))  # type: ignore[arg-type]
+    html = listing._list(page_context(stage), kind, DeviceFilter.of(asked(**params).query_params))  # type: ignore[arg-type]
     return re.findall(r'href="/device/([a-z0-9-]+)"', html)
 
 
@@ -127,9 +129,9 @@ def test_lists_are_filtered_searched_ordered_and_cut_to_pages(stage: Stage) -> N
     stage.measure("bin-0300", fill_pct=99.0)
     stage.measure("bin-0200", fill_pct=50.0)
     assert listed(stage, "bin")[:3] == ["bin-0300", "bin-0200", "bin-0001"]
-    assert listed(stage, "bin", order="name")[:2] == ["bin-0001", "bin-0002"]
+    assert listed(stage, "bin", sort="device")[:2] == ["bin-0001", "bin-0002"]
     assert len(listed(stage, "bin")) == listing.ROWS
-    assert listed(stage, "bin", order="fill")[:3] == ["bin-0300", "bin-0200", "bin-0001"]
+    assert listed(stage, "bin", sort="-fill_pct")[:3] == ["bin-0300", "bin-0200", "bin-0001"]
     assert listed(stage, "bin", state="full") == ["bin-0300"]
     assert listed(stage, "bin", state="ok") == ["bin-0200"]
     assert listed(stage, "bin", page="22")[-1] == "con-068"
@@ -141,6 +143,90 @@ def test_lists_are_filtered_searched_ordered_and_cut_to_pages(stage: Stage) -> N
     assert {CITY.devices[device].kelurahan for device in listed(stage, "bin", q="penkase")} == {"penkase-oeleta"}
     ssid = CITY.access_points["ap-liliba"].ssids[0]
     assert "ap-liliba" in listed(stage, "ap", q=ssid.replace(" ", "%20"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("falling", ["", "-"])
+def test_a_list_is_sorted_by_every_column_and_devices_without_a_value_are_last(
+    stage: Stage, kind: Kind, falling: str
+) -> None:
+    for number, device in enumerate(sorted(CITY.devices.values(), key=lambda device: device.id)[::50]):
+        values: dict[str, Value] = {field: float(number) for field in FIELDS[device.KIND] if field != "scene"}
+        stage.measure(device.id, NOW - timedelta(minutes=number), **values)
+    seen = page_context(stage)
+    for column in columns_of(kind):
+        rows = listing.find(seen, kind, DeviceFilter(sort=falling + column.key))
+        assert len(rows) == sum(kind == device.KIND for device in CITY.devices.values())
+        values_ = [column.value(seen, row) for row in rows]
+        known = [value.casefold() if isinstance(value, str) else value for value in values_ if value not in (None, "")]
+        assert known == sorted(known, reverse=bool(falling)), column.key  # type: ignore[type-var]
+        assert all(value in (None, "") for value in values_[len(known) :])
+        html = str(listing._list(seen, kind, DeviceFilter(sort=falling + column.key)))
+        assert html.count("aria-sort") == 1
+        assert f'aria-sort="{"descending" if falling else "ascending"}"' in html
+        assert f"sort={'' if falling else '-'}{column.key}&amp;" in html, "the heading turns the order round"
+
+
+def test_a_list_is_filtered_by_site_stream_and_network(stage: Stage) -> None:
+    organic = {device.id for device in CITY.devices.values() if getattr(device, "waste_kind", "") == "organic"}
+    assert {row.id for row in listing.find(page_context(stage), "bin", DeviceFilter(waste="organic"))} == organic
+    point = CITY.access_points["ap-liliba"]
+    assert {
+        row.state.device.site for row in listing.find(page_context(stage), "ap", DeviceFilter(site=point.site))
+    } == {point.site}
+    found = listing.find(page_context(stage), "ap", DeviceFilter(ssid=point.ssids[0]))
+    assert "ap-liliba" in {row.id for row in found}
+    assert listing.find(page_context(stage), "ap", DeviceFilter(ssid="<b>")) == []
+    assert listing.find(page_context(stage), "bin", DeviceFilter(sort="<b>"))[0].id == "bin-0001"
+
+
+def test_containers_say_since_when_they_are_full_and_when_they_were_emptied(stage: Stage) -> None:
+    stage.measure("bin-0300", fill_pct=99.0)
+    stage.happen("truck-01", "collected", "noted", at=NOW - timedelta(days=2), bin="bin-0300")
+    stage.happen("bin-0301", "collected", "noted", at=NOW - timedelta(hours=3))
+    condition = AlarmCondition("overflowing", "bin-0300", "bin", "", "", NOW - timedelta(hours=5))
+    stage.alarms.apply(load_rules(stage.folder), AlarmChanges((condition,)))
+    stage.alarm_board.listed = stage.alarms.current()
+    seen = page_context(stage, "en")
+    html = str(listing._list(seen, "bin", DeviceFilter(q="bin-030")))
+    assert "5 h ago" in html
+    assert "2 days ago" in html
+    assert "3 h ago" in html
+    assert 'href="geo:-10.' in html
+    stage.happen("truck-01", "collected", "noted", at=NOW, bin="bin-0300")
+    assert listing.find(seen, "bin", DeviceFilter(q="bin-0300"))[0].emptied_at == NOW
+
+
+def test_a_file_has_exactly_what_the_list_shows(stage: Stage) -> None:
+    stage.measure("bin-0300", fill_pct=99.5)
+    stage.measure("bin-0200", fill_pct=97.0)
+    address = "/devices/bin.csv?state=full&sort=fill_pct&lang=en"
+    answer = stage.client().get(address)
+    assert answer.headers["content-disposition"] == 'attachment; filename="kupang-bin.csv"'
+    head, *rows = csv.reader(answer.text.removeprefix("\ufeff").splitlines())
+    assert [row[0] for row in rows] == ["bin-0200", "bin-0300"]
+    assert dict(zip(head, rows[1], strict=True))["Fill"] == "99.5"
+    assert rows[0][-1] == "2026-03-01T20:00:00+08:00"
+    assert len(stage.client().get("/devices/truck.csv").text.splitlines()) == 1 + len(CITY.trucks)
+    assert stage.client().get("/devices/plane.csv").status_code == 422
+    assert stage.client(demo=False).get("/devices/bin.csv").status_code == 303
+
+
+def test_the_search_finds_devices_and_places_from_every_page(stage: Stage) -> None:
+    client, plate = stage.client(), CITY.trucks["truck-03"].plate
+    assert 'action="/search"' in client.get("/system").text
+    assert client.get("/search", params={"q": plate.lower()}).headers["location"] == "/device/truck-03"
+    assert client.get("/search", params={"q": " BIN-0451"}).headers["location"] == "/device/bin-0451"
+    page = client.get("/search", params={"q": "liliba", "lang": "en"}).text
+    assert 'href="/devices/bin?kelurahan=liliba"' in page
+    assert 'href="/?to=tps-liliba"' in page
+    assert 'href="/device/ap-liliba"' in page
+    ssid = CITY.access_points["ap-liliba"].ssids[0]
+    assert f"/devices/ap?ssid={quote_plus(ssid)}" in client.get("/search", params={"q": ssid}).text
+    nothing = client.get("/search", params={"q": "<script>", "lang": "en"}).text
+    assert "&lt;script&gt;" in nothing
+    assert "<script>" not in nothing
+    assert client.get("/search").status_code == 200
 
 
 def test_what_calls_for_action_is_first_in_lists_and_named_by_its_condition(stage: Stage) -> None:
@@ -168,7 +254,7 @@ def test_every_state_of_a_device_can_be_filtered_and_has_words() -> None:
         "parked",
         "slow",
     }
-    assert states == {state for per_kind in listing.STATES.values() for state in per_kind} - {"crowded"}
+    assert states == {state for per_kind in STATES.values() for state in per_kind} - {"crowded"}
     assert all(f"is_{state}" in CONSOLE_TEXTS for state in states)
 
 
@@ -189,20 +275,36 @@ def test_the_map_has_the_condition_of_each_device(stage: Stage) -> None:
 
 @pytest.mark.parametrize("page", ["0", "-1", "x", "²", "1e9", "9" * 50])
 def test_nonsense_in_an_address_is_left_open(page: str) -> None:
-    assert DeviceFilter.of(asked(page=page.replace("²", "%C2%B2"))).page == 1
+    assert DeviceFilter.of(asked(page=page.replace("²", "%C2%B2")).query_params).page == 1
 
 
-def test_charts_show_holes_and_the_city_s_clock(stage: Stage) -> None:
-    seen = page_context(stage)
-    points = [SeriesPoint(NOW + timedelta(minutes=m), float(m)) for m in (0, 10, 60)]
-    data = device_page.with_gaps(seen, points, 600.0)
-    assert [value for _, value in data] == [0.0, 10.0, None, 60.0]
-    local = datetime(2026, 3, 1, 20, 0, tzinfo=UTC)
-    assert data[0][0] == local.timestamp() * 1000
-    for days, span in device_page.CHART_RANGES.items():
-        options = device_page.chart(seen, "fill_pct", points, span)
-        json.dumps(options)
-        assert options["xAxis"]["max"] - options["xAxis"]["min"] == days * 86_400_000
+def test_a_chart_has_gaps_the_city_s_clock_and_the_language_s_numbers(stage: Stage) -> None:
+    points = [SeriesPoint(NOW + timedelta(minutes=m), 1_000.0 + m) for m in (0, 10, 20, 60, 120, 130)]
+    assert [len(run) for run in runs_of(points, 600.0)] == [3, 1, 2]
+    shown = str(chart(page_context(stage), "odometer_km", points, CHART_RANGES[1], NOW + timedelta(hours=3)))
+    assert (shown.count("<polyline"), shown.count("<circle")) == (2, 1)
+    assert "1.050</text>" in shown
+    assert "1 Mar 20:00: 1.000\N{NO-BREAK SPACE}km" in shown
+    assert [hour for hour in ("00:00", "06:00", "12:00", "18:00") if f">{hour}</text>" in shown] == [
+        "00:00",
+        "06:00",
+        "12:00",
+        "18:00",
+    ]
+    week = str(chart(page_context(stage, "en"), "odometer_km", points, CHART_RANGES[7], NOW))
+    assert "1,050</text>" in week
+    assert week.count(" Feb</text>") == 6
+    assert "tidak ada data" in chart(page_context(stage), "fill_pct", [], CHART_RANGES[1], NOW)
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.0, 0.0), (5.0, 5.0), (-3.0, 2.0), (0.001, 0.002), (1e6, 3e9), (99.9, 100.1)]
+)
+def test_the_bounds_of_a_chart_are_round_and_contain_its_values(low: float, high: float) -> None:
+    least, most, step = bounds_of(low, high)
+    assert least <= low <= high <= most
+    assert 3 <= round((most - least) / step) <= 7
+    assert round(least / step) == pytest.approx(least / step)
 
 
 def test_dead_letters_are_escaped_and_only_operators_get_a_button(stage: Stage) -> None:
@@ -312,7 +414,7 @@ def test_lists_leave_out_what_a_sensor_has_not_measured_for_a_week(stage: Stage)
     shape = device_response(stage.context(), CITY.devices["bin-0451"], stage.store.latest(device="bin-0451")[0], NOW)
     assert shape.values["fill_pct"].value == 97.0, "the last value stays readable, with its time"
     assert shape.fillingLevel is None
-    rows = str(listing._list(page_context(stage), "bin", DeviceFilter.of(asked(q="bin-0451"))))
+    rows = str(listing._list(page_context(stage), "bin", DeviceFilter.of({"q": "bin-0451"})))
     assert "/device/bin-0451" in rows
     assert "97" not in rows
 

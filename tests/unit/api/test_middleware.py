@@ -17,13 +17,13 @@ from structlog.testing import capture_logs
 from api.auth.access import COOKIE, client_key
 from api.http.hosts import is_same, parse_authority, parse_origin
 from api.http.limiter import ConcurrencyLimiter, TooManyError
-from api.http.middleware import CROSS_ORIGIN_PATH, WEBSOCKETS_EACH, AuthMiddleware, OriginCheckMiddleware
+from api.http.middleware import CROSS_ORIGIN_PATH, OriginCheckMiddleware
 from api.routes.stream import STREAMS_EACH, STREAMS_MAX
 from city.runtime.ports import is_loopback
 from tests.unit.api.conftest import Stage
 
 HERE = {"host": "127.0.0.1:8080"}
-PATHS = ("/", "/login", "/api/v1/devices", "/metrics", "/_nicegui/x", "/_nicegui_ws/socket.io/", CROSS_ORIGIN_PATH)
+PATHS = ("/", "/login", "/api/v1/devices", "/metrics", "/console/x", "/api/v1/changes", CROSS_ORIGIN_PATH)
 
 
 async def let_in(scope: Scope, receive: Receive, send: Send) -> None:
@@ -147,7 +147,7 @@ def test_pages_of_other_sites_are_refused(stage: Stage, origin: str, method: str
         wanted = 200 if is_public else 403
         assert status(door, scope_of(path, method=method, headers={"origin": origin})) == wanted
         assert status(door, scope_of(path, method=method, headers={"origin": "http://127.0.0.1:8080"})) == 200
-    assert status(door, scope_of("/_nicegui_ws/socket.io/", "websocket", headers={"origin": origin})) == 403
+    assert status(door, scope_of("/", "websocket", headers={"origin": origin})) == 403
 
 
 def test_a_program_with_a_token_may_have_any_origin(stage: Stage) -> None:
@@ -251,38 +251,3 @@ def test_streams_of_one_person_are_bounded_and_so_are_all(stage: Stage) -> None:
         assert "of all people together" in client.get("/api/v1/stream", headers=token).json()["detail"]
     assert limiter.in_use == 0
     assert stage.client().app.state.stream_limiter is not limiter, "each app has its own"  # type: ignore[attr-defined]
-
-
-def test_open_pages_of_one_person_are_bounded(stage: Stage) -> None:
-    entered, release = [0], asyncio.Event()
-
-    async def holds(_scope: Scope, _receive: Receive, send: Send) -> None:
-        entered[0] += 1
-        await send({"type": "websocket.accept"})
-        await release.wait()
-
-    async def story() -> list[str]:
-        guard = AuthMiddleware(holds, stage.context(demo=True))
-        sent: list[str] = []
-        all_asked = asyncio.Event()
-
-        async def send(message: Message) -> None:
-            sent.append(message["type"])
-            if len(sent) == WEBSOCKETS_EACH + 2:
-                all_asked.set()
-
-        async def receive() -> Message:
-            return {"type": "websocket.connect"}
-
-        scope = scope_of("/_nicegui_ws/socket.io/", "websocket", headers={"origin": "http://127.0.0.1:8080"})
-        pages = [asyncio.create_task(guard(scope, receive, send)) for _ in range(WEBSOCKETS_EACH + 2)]
-        await all_asked.wait()
-        release.set()
-        await asyncio.gather(*pages)
-        await guard(scope, receive, send)
-        return sent
-
-    sent = asyncio.run(story())
-    assert sent.count("websocket.close") == 2
-    assert sent[-1] == "websocket.accept", "who has closed one may open another"
-    assert entered == [WEBSOCKETS_EACH + 1]

@@ -13,10 +13,10 @@ import pytest
 
 from api.console.pages.alarms import SHELVES_H
 from api.console.pages.audit import FILTERS
-from api.console.pages.listing import STATES
 from api.console.pages.map import POPUP_WORDS
 from api.console.pages.zones import EDITOR_WORDS
 from api.console.parts.alarm_words import URGENT_KINDS
+from api.console.parts.device_columns import STATES
 from api.queries.queue import SHOWN
 from broker.contract.payloads import EVENT_TYPES, Scene, fields_of
 from broker.contract.topics import KINDS
