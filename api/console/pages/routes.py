@@ -15,6 +15,7 @@ from api.console.answers import PART, answer
 from api.console.page_context import page_context_of
 from api.console.pages import account as account_page
 from api.console.pages import alarms as alarms_page
+from api.console.pages import api_docs as api_docs_page
 from api.console.pages import audit as audit_page
 from api.console.pages import cameras as cameras_page
 from api.console.pages import device as device_page
@@ -29,7 +30,7 @@ from api.console.pages import system as system_page
 from api.console.pages import zones as zones_page
 from api.console.pages.listing import DeviceFilter
 from api.console.parts.chart import CHART_RANGES
-from api.console.parts.layout import LEAFLET, STATIC, VERSION
+from api.console.parts.layout import LEAFLET, STATIC, SWAGGER, VERSION
 from api.dependencies import DeviceId, RowId, UnknownDeviceId, camera_of, context_of, device_of, unknown_device_of
 from broker.contract.topics import Kind
 from city.inventory.model import Camera, Device
@@ -49,7 +50,7 @@ router = APIRouter(include_in_schema=False, dependencies=[require("telemetry.rea
 def mount(app: FastAPI) -> None:
     """Add the pages to an app."""
     app.include_router(router)
-    for folder, path in (("lib", LEAFLET), ("", STATIC)):
+    for folder, path in (("lib", LEAFLET), ("docs-lib", SWAGGER), ("", STATIC)):
         files = GZipMiddleware(StaticFiles(directory=path))
         app.mount(f"/console/{VERSION}/{folder}".rstrip("/"), files, name=f"console-{folder or 'own'}")
     app.add_api_route("/favicon.ico", _icon, include_in_schema=False)
@@ -172,6 +173,12 @@ def show_new_device(
 def show_system(request: Request) -> Response:
     """The state of the platform."""
     return answer(request, "system", system_page.build)
+
+
+@router.get("/api-docs")
+def show_api_docs(request: Request) -> Response:
+    """The interactive description of the API."""
+    return answer(request, "api_docs", api_docs_page.build)
 
 
 @router.get("/account")

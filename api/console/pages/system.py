@@ -10,6 +10,7 @@ from api.console.page_context import PageContext
 from api.console.parts.markup import join, link, table, tag
 from api.console.parts.screen import Screen
 from api.queries.system import BEHIND_S, system_state
+from broker.contract.payloads import similar_field
 from broker.contract.topics import KINDS, Kind
 from broker.health import read_health
 from city.runtime.status import broker_problems
@@ -24,9 +25,11 @@ _PAYLOAD_SHOWN: Final = 200
 
 
 def build(page: PageContext, screen: Screen) -> None:
-    """Add health and dead letters to the page; both are live."""
+    """Add health, dead letters and unknown fields to the page, all live, and a link to the description of the API."""
     screen.live("health", ("system",), lambda: _health(page), every_s=5.0)
     screen.live("letters", ("system",), lambda: _letters(page), "panel", every_s=5.0)
+    screen.live("fields", ("system",), lambda: _unknown_fields(page), every_s=5.0)
+    screen.show(tag("p", link("/api-docs", page.t("api_docs"))))
 
 
 def _health(page: PageContext) -> Markup:
@@ -164,6 +167,26 @@ def _letters(page: PageContext) -> Markup:
             every,
         ]
     )
+
+
+def _unknown_fields(page: PageContext) -> Markup:
+    """Fields that devices send and the contract does not know; nothing without any."""
+    fields = page.context.dead_letters.unknown_fields(limit=LETTERS_SHOWN)
+    if not fields:
+        return Markup()
+    headings = [page.t(key) for key in ("device", "unknown_field", "similar_field", "times", "when")]
+    rows = [
+        [
+            link(f"/device/{row.device}", row.device),
+            tag("code", row.field),
+            similar_field(row.field, row.kind) or page.t("none"),
+            page.number(row.times),
+            page.time(row.received_at),
+        ]
+        for row in fields
+    ]
+    parts = [tag("h2", page.t("unknown_fields")), tag("p", page.t("unknown_fields_hint"))]
+    return tag("section", *parts, table(headings, rows, narrow="lines"), class_="panel")
 
 
 def _letter(page: PageContext, letter: DeadLetter) -> list[object]:

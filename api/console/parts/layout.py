@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+import fastapi_offline
 import js_lib_leaflet
 import msgspec
 from fastapi import Request
@@ -22,8 +24,10 @@ from people.rights import Right
 STATIC: Final = Path(__file__).parents[1] / "static"
 LEAFLET: Final = Path(js_lib_leaflet.__file__).parent / "static" / "js_lib_leaflet"
 """Leaflet's scripts, style and pictures, as they are in its wheel."""
+SWAGGER: Final = Path(fastapi_offline.__file__).parent / "static"
+"""Swagger UI's script and style, as they are in a wheel."""
 VERSION: Final = hashlib.sha256(
-    js_lib_leaflet.__version__.encode()
+    f"{js_lib_leaflet.__version__} {version('fastapi-offline')}".encode()
     + b"".join(path.read_bytes() for path in sorted(STATIC.iterdir()) if path.is_file())
 ).hexdigest()[:12]
 MENU: Final = (
