@@ -6,7 +6,7 @@
     url: place.dataset.description,
     domNode: place,
     deepLinking: true,
-    docExpansion: "none",
+    docExpansion: "list",
     defaultModelsExpandDepth: -1,
     filter: true,
     validatorUrl: null,
