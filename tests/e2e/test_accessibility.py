@@ -26,9 +26,10 @@ ALL: Final = (
     *("/alarms?past", "/alarm/1", "/device/bin-0451?days=7", f"/dumping?case={CASE}", "/account", "/people"),
     *("/audit", "/?wall", "/login", "/nothing"),
 )
-RUN: Final = """async () => (await axe.run(document, { resultTypes: ['violations'] })).violations
+RUN: Final = """async () => (await axe.run({ exclude: ['#swagger'] }, { resultTypes: ['violations'] })).violations
     .filter(({ impact }) => impact === 'serious' || impact === 'critical')
     .map(({ id, nodes }) => [id, nodes.slice(0, 3).map((node) => node.html.slice(0, 160))])"""
+"""Swagger UI is left out: axe finds contrast and nested controls in it, which are not ours to mend."""
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +78,8 @@ def test_axe_finds_nothing_serious(
             page.goto(f"{path}{'&' if '?' in path else '?'}lang={lang}")
             if path.startswith("/?") or path == "/":
                 page.wait_for_function("() => document.querySelectorAll('#in-view li').length > 0")
+            if path == "/api-docs":
+                page.wait_for_selector(".opblock")
             if found := faults_of(page, axe):
                 faults[path] = found
         assert faults == {}

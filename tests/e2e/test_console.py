@@ -40,6 +40,7 @@ PAGES = {
     "/dumping?show=all": ("Pembuangan liar", "Illegal dumping"),
     "/cameras": ("Mutu kamera", "Camera quality"),
     "/system": ("Sistem", "System"),
+    "/api-docs": ("Dokumentasi API", "API documentation"),
     "/strangers": ("Alat baru", "New devices"),
     "/stranger/1": ("Alat baru", "New devices"),
     "/search?q=liliba": ("Cari", "Search"),
