@@ -24,7 +24,7 @@ AXE: Final = "axe-core@4.14.1"
 ALL: Final = (
     *PAGES,
     *("/alarms?past", "/alarm/1", "/device/bin-0451?days=7", f"/dumping?case={CASE}", "/account", "/people"),
-    *("/audit", "/?wall", "/login", "/nothing"),
+    *("/audit", "/?wall", "/api-docs", "/login", "/nothing"),
 )
 RUN: Final = """async () => (await axe.run({ exclude: ['#swagger'] }, { resultTypes: ['violations'] })).violations
     .filter(({ impact }) => impact === 'serious' || impact === 'critical')

@@ -40,7 +40,6 @@ PAGES = {
     "/dumping?show=all": ("Pembuangan liar", "Illegal dumping"),
     "/cameras": ("Mutu kamera", "Camera quality"),
     "/system": ("Sistem", "System"),
-    "/api-docs": ("Dokumentasi API", "API documentation"),
     "/strangers": ("Alat baru", "New devices"),
     "/stranger/1": ("Alat baru", "New devices"),
     "/search?q=liliba": ("Cari", "Search"),
@@ -172,6 +171,24 @@ def test_every_page_in_its_language_fits_its_screen(
             assert page.locator("*").count() < 1_500, path
             lines = page.evaluate("document.querySelector('header.top').offsetHeight / 45")
             assert lines <= (2.2 if viewport is DESKTOP else 4), "a header of two lines"
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, TELEPHONE], ids=["desktop", "telephone"])
+def test_the_api_is_described_and_tried_out_without_anything_from_elsewhere(
+    browser: Browser, city: Served, viewport: dict[str, int]
+) -> None:
+    with looking(browser, city, viewport) as page:
+        page.goto("/api-docs?lang=en")
+        expect(page.locator("h1").first).to_contain_text("API documentation")
+        page.wait_for_selector(".opblock")
+        described = page.request.get("/api/v1/openapi.json").json()["paths"]
+        assert page.locator(".opblock").count() >= sum(map(len, described.values()))
+        assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+        row = page.locator(".opblock", has=page.locator('[data-path="/healthz"]'))
+        row.locator(".opblock-summary-control").click()
+        row.get_by_role("button", name="Try it out").click()
+        row.get_by_role("button", name="Execute").click()
+        expect(row.locator(".live-responses-table td.response-col_status").last).to_contain_text("200")
 
 
 def test_a_new_device_is_placed_on_the_map_and_adopted(browser: Browser, city: Served) -> None:
