@@ -14,6 +14,8 @@ from city.version import own_version
 
 EXIT_RUNTIME: Final = 1
 EXIT_CONFIG: Final = 2
+OF_SERVERS: Final = frozenset({"api", "dispatch", "grafana", "people", "tests"})
+"""Packages that `pip install '.[edge]'` leaves out."""
 HELP: Final = frozenset({"-h", "--help"})
 
 
@@ -189,6 +191,10 @@ def _call(verb: Verb, arguments: list[str]) -> int:
             if not exc.code and HELP.intersection(arguments):
                 print(f"\nexample:\n  {verb.example}", flush=True)
             raise
+    except ModuleNotFoundError as exc:
+        if (exc.name or "").partition(".")[0] not in OF_SERVERS:
+            raise
+        raise ConfigError("it is not part of what is installed on a device; run it from a checkout") from exc
     except KeyboardInterrupt:
         return EXIT_RUNTIME
     except BrokenPipeError:

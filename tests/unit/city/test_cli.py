@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from city.cli import up
-from city.cli.main import EXIT_CONFIG, VERBS, main
+from city.cli.main import EXIT_CONFIG, OF_SERVERS, VERBS, main
 from city.runtime.options import default_words
 from city.runtime.service_settings import SERVICE_SETTINGS
 from city.runtime.settings import Settings, load_settings
@@ -66,6 +68,19 @@ def test_the_version_is_that_of_the_project(option: str, capsys: pytest.CaptureF
     assert main([option]) == 0
     assert f"kota {own_version()}, Python 3" in capsys.readouterr().out
     assert f'version = "{own_version()}"' in (ROOT / "pyproject.toml").read_text()
+
+
+def test_a_verb_that_is_not_installed_on_a_device_says_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "people.cli", None)
+    assert main(["people", "list"]) == EXIT_CONFIG
+    assert "not part of what is installed on a device" in capsys.readouterr().err
+
+
+def test_what_is_installed_leaves_out_the_packages_of_servers() -> None:
+    find = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]["find"]
+    assert {name.rstrip("*") for name in find["exclude"]} | {"tests"} == OF_SERVERS
 
 
 def test_an_unknown_verb_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
