@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -29,6 +30,8 @@ PANELS = [
     (name, panel) for name, dashboard in DASHBOARDS.items() for panel in dashboard["panels"] if panel.get("targets")
 ]
 ALERT_WINDOW_S = 900.0
+ZONE = ZoneInfo("Asia/Makassar")
+OF_TODAY = timedelta(minutes=70)
 AHEAD = timedelta(minutes=30)
 """The city is filled so far beyond the present: panels ask for the last five minutes, also on a slow machine."""
 
@@ -39,6 +42,20 @@ def panel_name(value: object) -> str:
 
 # A day of the city is filled once for all of these, which takes minutes on a busy machine.
 pytestmark = [pytest.mark.xdist_group("dashboards"), pytest.mark.timeout(900)]
+
+
+def end_of_filling(now: datetime) -> datetime:
+    """`AHEAD` of the present, and long enough after local midnight for what happens in the last hour to be of today."""
+    end = (now + AHEAD).astimezone(ZONE)
+    return max(end, end.replace(hour=0, minute=0, second=0, microsecond=0) + OF_TODAY).astimezone(UTC)
+
+
+def test_the_last_hour_that_is_filled_is_of_one_day() -> None:
+    for minutes in range(0, 24 * 60, 7):
+        now = datetime(2026, 3, 1, tzinfo=UTC) + timedelta(minutes=minutes)
+        end = end_of_filling(now)
+        assert AHEAD <= end - now <= AHEAD + OF_TODAY
+        assert (end - timedelta(hours=1)).astimezone(ZONE).date() == end.astimezone(ZONE).date()
 
 
 class Filled:
@@ -66,7 +83,7 @@ def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     """A server of each version with a day of the city."""
     server: RunningInflux = request.getfixturevalue(request.param.replace("-", "_"))
     address = server.database("dashboards")
-    now = datetime.now(UTC) + AHEAD
+    now = end_of_filling(datetime.now(UTC))
     filled_influx(address, tmp_path_factory.mktemp("filled"), until=now)
     http = InfluxHttp(address)
     yield Filled(http, now)
