@@ -7,11 +7,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import IO, Final, cast
 
 import msgspec
 
+from city.runtime.child_path import child_python_path
 from dispatch.notifications.wire import SendRequest, SendResult
 
 SENDER: Final = (sys.executable, "-m", "dispatch.notifications.sender")
@@ -21,7 +21,6 @@ _PASSED_ON: Final = (
     "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE",
 )  # fmt: skip
 """Of our environment, which has secrets of the city, only how the internet is reached."""
-_ROOT: Final = str(Path(__file__).resolve().parents[2])
 
 
 class SenderProcess:
@@ -97,7 +96,7 @@ def _environment(ours: Mapping[str, str]) -> dict[str, str]:
     passed = {name: ours[name] for name in _PASSED_ON if name in ours}
     return {
         **passed,
-        "PYTHONPATH": os.pathsep.join((_ROOT, *filter(None, sys.path))),
+        "PYTHONPATH": child_python_path(),
         "TZ": "UTC",
         "HOME": "/nonexistent",
     }

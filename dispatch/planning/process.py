@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
 
 from city.errors import KotaError
+from city.runtime.child_path import child_python_path
 from dispatch.planning.checker import check_plan
 from dispatch.planning.plan import CollectionPlan
 from dispatch.planning.problem import TravelTable
@@ -22,7 +21,6 @@ PlanningFailure = Literal["deadline", "crash", "impossible", "faulty"]
 
 WORKER: Final = (sys.executable, "-m", "dispatch.planning.worker")
 SHOWN_CHARS: Final = 400
-_ROOT: Final = str(Path(__file__).resolve().parents[2])
 
 
 class PlanFailedError(KotaError):
@@ -66,7 +64,7 @@ def travel_in_process(request: TravelRequest, deadline_s: float, *, command: Seq
 
 def _run(request: bytes, deadline_s: float, command: Sequence[str]) -> bytes:
     # Nothing of our environment: it has the city's secrets. One thread: the machine has other work.
-    environment = {"PYTHONPATH": os.pathsep.join((_ROOT, *filter(None, sys.path))), "OPENBLAS_NUM_THREADS": "1"}
+    environment = {"PYTHONPATH": child_python_path(), "OPENBLAS_NUM_THREADS": "1"}
     try:
         process = subprocess.run(  # noqa: S603 - our own command
             command, input=request, capture_output=True, env=environment, timeout=deadline_s, check=False

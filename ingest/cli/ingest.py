@@ -12,7 +12,7 @@ from city.runtime.options import add_settings, settings_from
 from city.storage.atomic_files import require_kept
 from ingest.pipeline.journal_params import open_journal
 from ingest.pipeline.replay import replay
-from ingest.store.parked.dead_letters import DeadLetter, DeadLetterQueue
+from ingest.store.parked.dead_letters import DeadLetter, DeadLetterQueue, dead_letters_path
 from ingest.store.parked.unknown_fields import UnknownField
 
 SHOWN_BYTES = 120
@@ -35,7 +35,7 @@ def run(argv: list[str]) -> int:
     add_settings(parser, ("data", "journal_max_mb"))
     args = parser.parse_args(argv)
     settings = settings_from(args)
-    queue = DeadLetterQueue(require_kept(settings.data / "store" / "dead_letters.sqlite"))
+    queue = DeadLetterQueue(require_kept(dead_letters_path(settings.data)))
     try:
         if args.action == "replay":
             if bool(args.ids) == args.all:

@@ -21,7 +21,7 @@ from city.storage.folder_lock import lock_data_folder
 from ingest.pipeline.backlog import OffsetTracker
 from ingest.pipeline.journal_params import open_journal
 from ingest.store.factory import create_store, manifest_path, open_manifest
-from ingest.store.parked.dead_letters import DeadLetterQueue
+from ingest.store.parked.dead_letters import DeadLetterQueue, dead_letters_path
 from ingest.store.port import Ranges, Store
 from ingest.store.records import Record, StatusRecord
 from ingest.store.views.ledger import KeptEpoch, kept_epochs
@@ -101,7 +101,7 @@ def _epochs_of(settings: Settings) -> tuple[list[KeptEpoch], int]:
     """What is kept, and the messages of the journal that the store does not have."""
     store = create_store(settings, load_city(city_folder(settings.city)), settings.store)
     try:
-        dead_letters = DeadLetterQueue(settings.data / "store" / "dead_letters.sqlite")
+        dead_letters = DeadLetterQueue(dead_letters_path(settings.data))
         try:
             epochs = kept_epochs(store.stored_sequences(), dead_letters.seqs())
         finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import socket
 import subprocess
 import sys
@@ -13,7 +12,6 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -22,6 +20,7 @@ import structlog
 from city.backoff import Backoff
 from city.errors import PayloadError
 from city.inventory.model import Codec
+from city.runtime.child_path import child_python_path
 from ingest.codecs.wire import ERROR_MAX_CHARS, Request, Response, receive, send
 from ingest.decoding.formats.parsing import json_value
 from ingest.decoding.formats.port import RawFrame
@@ -40,7 +39,6 @@ FORGIVEN_AFTER_S: Final = 600.0
 ANSWER_MAX_BYTES: Final = 256 << 10
 _CODECS_MAX: Final = 256
 _ERRORS_SHOWN: Final = 3
-_ROOT: Final = str(Path(__file__).resolve().parents[2])
 
 
 class EngineProcess:
@@ -57,7 +55,7 @@ class EngineProcess:
         self._link, theirs = socket.socketpair()
         self._timeout_s = START_WITHIN_S
         # Nothing of our environment: it has the city's secrets. The path makes our packages known.
-        environment = {"PYTHONPATH": os.pathsep.join((_ROOT, *filter(None, sys.path))), "TZ": "UTC"}
+        environment = {"PYTHONPATH": child_python_path(), "TZ": "UTC"}
         with theirs, contextlib.ExitStack() as on_failure:
             on_failure.callback(self._link.close)
             self._process = subprocess.Popen(  # noqa: S603 - our own module

@@ -15,13 +15,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Final
 
 import msgspec
 import structlog
 
 from city.backoff import Backoff
+from city.runtime.child_path import child_python_path
 from city.storage.sqlite import SetAside
 from ingest.pipeline.intake import COMMITS_REPORTED, IntakeCounts, IntakeState, add_counts
 from ingest.pipeline.intake_wire import IntakeOrder, IntakeReport, make_link, receive, send
@@ -36,7 +36,6 @@ SILENT_MAX_S: Final = 30.0
 """A process that reports nothing for so long hangs: it reports five times a second, also while a disk is full."""
 STEADY_AFTER_S: Final = 30.0
 END_WITHIN_S: Final = 3.0
-_ROOT: Final = str(Path(__file__).resolve().parents[2])
 
 
 class IntakeProcess:
@@ -150,5 +149,4 @@ def _await_end(process: subprocess.Popen[bytes]) -> int:
 
 def _environment() -> dict[str, str]:
     """Ours, with the path of our packages."""
-    path = os.pathsep.join((_ROOT, *filter(None, sys.path)))
-    return {**os.environ, "PYTHONPATH": path}
+    return {**os.environ, "PYTHONPATH": child_python_path()}

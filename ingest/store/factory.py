@@ -21,7 +21,7 @@ from ingest.store.duckdb.repair import move_aside
 from ingest.store.duckdb.store import DuckStore
 from ingest.store.influx.checkpoint import Checkpoint
 from ingest.store.manifest import StoreManifest
-from ingest.store.parked.dead_letters import DeadLetterQueue
+from ingest.store.parked.dead_letters import DeadLetterQueue, dead_letters_path
 from ingest.store.parked.quarantine import Quarantine
 from ingest.store.port import DerivedWriter, Store
 from ingest.store.reopening import ReopeningStore
@@ -84,9 +84,7 @@ def open_store(settings: Settings, inventory: InventoryProvider, account: Accoun
     """
     folder = settings.data.resolve()
     manifest = open_manifest(folder)
-    dead_letters = DeadLetterQueue(
-        folder / "store" / "dead_letters.sqlite", max_bytes=settings.dead_letters_max_mb << 20
-    )
+    dead_letters = DeadLetterQueue(dead_letters_path(folder), max_bytes=settings.dead_letters_max_mb << 20)
     quarantine = Quarantine(folder / "store" / "quarantine.sqlite")
     if account == "ingest":
         register_file(manifest, "dead letters", dead_letters.file)

@@ -15,7 +15,7 @@ def die() -> None:
 
 
 def wrap_with_death(owner: Any, function: str, *, after: bool, passes: int) -> None:
-
+    """Have the process die before or after a function of an owner, at one of its passes."""
     original: Callable[..., Any] = getattr(owner, function)
     seen = 0
 

@@ -7,8 +7,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
-from sqlalchemy.pool import NullPool
 
 from city.runtime.secrets import Secrets
 from people.audit import Origin
@@ -47,9 +45,7 @@ def url(request: pytest.FixtureRequest) -> str:
     if request.param == "sqlite":
         return ""
     address: str = request.getfixturevalue("server")
-    with create_engine(address.replace("postgresql:", "postgresql+psycopg:"), poolclass=NullPool).begin() as connection:
-        connection.execute(text("DROP SCHEMA public CASCADE"))
-        connection.execute(text("CREATE SCHEMA public"))
+    postgres.make_empty(address)
     return address
 
 

@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, text
-from sqlalchemy.pool import NullPool
 
 from city.cli.main import main
 from city.inventory.loader import builtin_city, load_city
@@ -71,9 +69,7 @@ def url(request: pytest.FixtureRequest) -> str:
     if request.param == "sqlite":
         return ""
     address: str = request.getfixturevalue("database_server")
-    with create_engine(address.replace("postgresql:", "postgresql+psycopg:"), poolclass=NullPool).begin() as connection:
-        connection.execute(text("DROP SCHEMA public CASCADE"))
-        connection.execute(text("CREATE SCHEMA public"))
+    postgres.make_empty(address)
     return address
 
 

@@ -12,6 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
+
 from tests.support.waiting import wait_for
 
 SERVERS: Final = Path("/usr/lib/postgresql")
@@ -56,6 +59,14 @@ def running_postgres(port: int, user: str = USER, password: str = "") -> Iterato
         finally:
             process.terminate()
             process.wait(30)
+
+
+def make_empty(address: str) -> None:
+    """Delete everything in a database."""
+    engine = create_engine(address.replace("postgresql:", "postgresql+psycopg:"), poolclass=NullPool)
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
 
 
 def _answers(port: int) -> bool:

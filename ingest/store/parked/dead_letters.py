@@ -106,6 +106,11 @@ class DeadLetterSummary(msgspec.Struct, frozen=True):
     last_at: datetime
 
 
+def dead_letters_path(data: Path) -> Path:
+    """Path of the dead letters in a data folder."""
+    return data / "store" / "dead_letters.sqlite"
+
+
 class DeadLetterQueue(SqliteFile):
     """Owns the dead letters' SQLite file; any thread, and several processes, may use it at once.
 
