@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Final
@@ -21,6 +22,10 @@ from ingest.store.port import FieldValue, TelemetryReader
 log = structlog.get_logger("forecast")
 
 EVERY_S: Final = 20.0
+FIRST_AFTER_S: Final = 20.0
+"""A server that starts has its first readings to store and its first pages to serve."""
+PAUSE_MAX_S: Final = 0.5
+"""A look waits after each container as long as reading it took, at most so long: half of one core is left to others."""
 REFIT_EVERY: Final = timedelta(hours=24)
 REFIT_CHANGED: Final = timedelta(minutes=1)
 """How soon after a fit there is another one because containers or sensors have changed."""
@@ -63,16 +68,30 @@ class FillForecasts:
         else:
             self.failure = ""
 
-    def keep_looking(self, stop: threading.Event, beat: Callable[[], None]) -> None:
-        """Look at once and then every `EVERY_S` until `stop`, which also ends a look; `beat` is called all the time."""
+    def keep_looking(
+        self, stop: threading.Event, beat: Callable[[], None], *, first_after_s: float = FIRST_AFTER_S
+    ) -> None:
+        """Look after `first_after_s` and then every `EVERY_S` until `stop`, which also ends a look.
+
+        Args:
+            stop: Ends this.
+            beat: Called all the time.
+            first_after_s: Before the first look.
+        """
+        resumed_s = time.monotonic()
 
         def go_on() -> None:
+            nonlocal resumed_s
             beat()
-            if stop.is_set():
+            if stop.wait(min(time.monotonic() - resumed_s, PAUSE_MAX_S)):
                 raise RetryLaterError("the service stops")
+            resumed_s = time.monotonic()
 
+        beat()
+        stop.wait(first_after_s)
         while not stop.is_set():
             beat()
+            resumed_s = time.monotonic()
             self.look(go_on)
             stop.wait(EVERY_S)
 

@@ -21,6 +21,8 @@ QUEUED_MESSAGE_BYTES: Final = 256
 """Assumed average payload, for the queue's bound in bytes; a reading has 172."""
 LARGE_QUEUED_BYTES: Final = 32 * GATEWAY_PAYLOAD_BYTES
 """Room in the queue for third-party servers' largest messages, beside a day of readings."""
+INFLIGHT_BYTES: Final = 8 * GATEWAY_PAYLOAD_BYTES
+"""Bytes on the way to one reader: Mosquitto copies a message when it sends it, so that each counts twice meanwhile."""
 PACKET_OVERHEAD_BYTES: Final = 4_096
 """Bytes of a packet besides its payload: header, topic, properties of MQTT 5."""
 CONNECTIONS_MAX: Final = 16_384
@@ -76,6 +78,7 @@ def conf_text(layout: MosquittoLayout, *, accounts: int) -> str:
         "persistent_client_expiration 14d",
         "",
         "max_inflight_messages 1000",
+        f"max_inflight_bytes {INFLIGHT_BYTES}",
         f"max_queued_messages {queued}",
         f"max_queued_bytes {queued * QUEUED_MESSAGE_BYTES + LARGE_QUEUED_BYTES}",
         f"message_size_limit {GATEWAY_PAYLOAD_BYTES}",

@@ -264,11 +264,13 @@ def test_a_page_that_waits_for_its_next_request_gives_way_too(port: int) -> None
 
 def test_connections_that_are_being_answered_are_not_cut_for_new_ones() -> None:
     release = threading.Event()
+    begun = threading.Semaphore(0)
 
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:
         assert scope["type"] == "http"
         await receive()
         if scope["path"] == "/slow":
+            begun.release()
             await asyncio.to_thread(release.wait, 60)
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
@@ -277,6 +279,7 @@ def test_connections_that_are_being_answered_are_not_cut_for_new_ones() -> None:
         busy = [Line(port) for _ in range(3)]
         for line in busy:
             line.send(request(b"GET", b"/slow", b"Connection: close"))
+        assert all(begun.acquire(timeout=30) for _ in busy)  # one that has asked nothing yet would be cut
         refused = wait_for(lambda: (found := ask_raw(port, request(b"GET", b"/"))).status == 503 and found, "a refusal")
         assert refused.detail == "too many connections are open"
         assert refused.headers["retry-after"] == "5"

@@ -252,10 +252,10 @@ def test_a_service_that_stops_ends_the_reading_of_histories(stage: Stage) -> Non
 
     def beat() -> None:
         beats.append(len(beats))
-        if len(beats) == 2:  # before the first container that is read
+        if len(beats) == 3:  # one before the wait, one before the look, and this before the first container
             stop.set()
 
-    stage.forecasts.keep_looking(stop, beat)
-    assert len(beats) == 2
+    stage.forecasts.keep_looking(stop, beat, first_after_s=0)
+    assert len(beats) == 3
     assert stage.forecasts.fitted_at is None
     assert stage.forecasts.failure == "the service stops"
