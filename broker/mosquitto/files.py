@@ -19,7 +19,7 @@ QUEUE_STEP: Final = 100_000
 """The queue is rounded up to a multiple, so that a new device seldom changes the configuration."""
 QUEUED_MESSAGE_BYTES: Final = 256
 """Assumed average payload, for the queue's bound in bytes; a reading has 172."""
-LARGE_QUEUED_BYTES: Final = 32 * GATEWAY_PAYLOAD_BYTES
+LARGE_QUEUED_BYTES: Final = 16 * GATEWAY_PAYLOAD_BYTES
 """Room in the queue for third-party servers' largest messages, beside a day of readings."""
 INFLIGHT_BYTES: Final = 8 * GATEWAY_PAYLOAD_BYTES
 """Bytes on the way to one reader: Mosquitto copies a message when it sends it, so that each counts twice meanwhile."""
