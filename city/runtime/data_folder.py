@@ -16,10 +16,9 @@ SECRETS_FOLDER: Final = "secrets"
 GRAFANA_FOLDER: Final = "grafana"
 """What Grafana reads, which runs as another user: public keys."""
 FOLDERS: Final = (
-    "alive", AUDIT_FOLDER, "backup", "broker", "codecs", CUSTODY_FOLDER, "devices", "edge", "evidence", "gateways",
-    GRAFANA_FOLDER, "ingest", "models", "notifications", "passwords", "planning", "profiles", SECRETS_FOLDER,
-    "stills", "store",
-    "vision", "zones",
+    "alive", AUDIT_FOLDER, "backup", "broker", "codecs", "connected", CUSTODY_FOLDER, "devices", "edge", "evidence",
+    "gateways", GRAFANA_FOLDER, "ingest", "models", "notifications", "passwords", "planning", "profiles",
+    SECRETS_FOLDER, "stills", "store", "vision", "zones",
 )  # fmt: skip
 """What containers mount of the data folder."""
 _MOVED: Final = {
