@@ -13,33 +13,35 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from operator import itemgetter
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 import structlog
 
-from broker.contract.codec import elements_of, sequence_ids_of
-from broker.contract.topics import is_native, parse_topic
+from broker.contract.topics import is_native
 from city.backoff import Backoff
-from city.errors import RetryLaterError, RowsRejectedError, TopicError
+from city.errors import RetryLaterError, RowsRejectedError
 from ingest.decoding.decoder import Decoder
-from ingest.decoding.results import DecodeResult
 from ingest.messages import JournalEntry
-from ingest.pipeline import metrics
 from ingest.pipeline.backlog import LIVE_LAG_MAX_S, OffsetRange, OffsetTracker
+from ingest.pipeline.decoded_batch import decode_batch
 from ingest.pipeline.error_rate import ErrorRateMonitor
 from ingest.pipeline.journal import Journal
+from ingest.pipeline.parked_parts import (
+    dead_letters_of,
+    quarantined_messages,
+    store_rejection,
+    unknown_fields_of,
+)
 from ingest.pipeline.replay import finish_replays, release_quarantined
 from ingest.pipeline.stateful_rules import StatefulRules
-from ingest.pipeline.temperatures import hot_devices
+from ingest.pipeline.totals import Totals
 from ingest.store.manifest import StoreManifest
-from ingest.store.parked.dead_letters import DeadLetter, DeadLetterQueue
-from ingest.store.parked.quarantine import Quarantine, QuarantinedMessage
-from ingest.store.parked.unknown_fields import UnknownField
+from ingest.store.parked.dead_letters import DeadLetterQueue
+from ingest.store.parked.quarantine import Quarantine
 from ingest.store.port import Ranges, Store
-from ingest.store.record_batch import ReadingColumns, RecordBatch
-from ingest.store.records import EventRecord, Record, StatusRecord, device_of
+from ingest.store.record_batch import RecordBatch
+from ingest.store.records import EventRecord, Record, device_of
 from ingest.store.reopening import ReopeningStore, StoreChangedError
 
 log = structlog.get_logger("ingest")
@@ -61,26 +63,6 @@ BACKLOG_SHARE: Final = 0.9
 """Largest share of time spent on a backlog; the rest is for live readings and queries."""
 LAST_DRAIN_S: Final = 2.0
 """Time limit for storing live messages when the service stops."""
-
-
-class Totals(msgspec.Struct):
-    """Counters since the process started; `without_effect` are counts of access points that a list leaves out again."""
-
-    stored: int = 0
-    without_effect: int = 0
-    duplicates: int = 0
-    dead_letters: int = 0
-    unknown_fields: int = 0
-    ignored: int = 0
-    quarantined: int = 0
-
-
-class _DecodedBatch(NamedTuple):
-    """Records in order of arrival with their sources, columns of readings, and the results that are not columns."""
-
-    records: list[tuple[JournalEntry, Record]]
-    columns: list[ReadingColumns]
-    others: list[tuple[JournalEntry, DecodeResult]]
 
 
 class Drain:
@@ -288,8 +270,8 @@ class Drain:
                 return True
 
     def _store(self, gap: OffsetRange, batch: Sequence[JournalEntry], *, in_columns: bool = True) -> None:
-        decoded = self._decode(batch, in_columns=in_columns)
-        dead_letters = [letter for entry, result in decoded.others for letter in _dead_letters_of(entry, result)]
+        decoded = decode_batch(self._decoder, batch, in_columns=in_columns)
+        dead_letters = [letter for entry, result in decoded.others for letter in dead_letters_of(entry, result)]
         records_with_source = self._apply_rules(decoded.records)
         for block in decoded.columns:
             self._rules.apply_to_columns(block)
@@ -301,10 +283,10 @@ class Drain:
             self._manifest.note(RecordBatch(native, decoded.columns), self._journal.last())
         self._dead_letters.add(dead_letters)
         self._dead_letters.note_unknown_fields(
-            [field for entry, result in decoded.others for field in _unknown_fields_of(entry, result)]
+            [field for entry, result in decoded.others for field in unknown_fields_of(entry, result)]
         )
         self._quarantine.add(
-            [message for entry, result in decoded.others for message in _quarantined_messages(entry, result)]
+            [message for entry, result in decoded.others for message in quarantined_messages(entry, result)]
         )
         try:
             written = self._writer.write(records, committed_offsets)
@@ -314,7 +296,7 @@ class Drain:
                 self._store(gap, batch, in_columns=False)
                 return
             rejections = [
-                _store_rejection(*records_with_source[index], reason) for index, reason in exc.rejected.items()
+                store_rejection(*records_with_source[index], reason) for index, reason in exc.rejected.items()
             ]
             dead_letters += rejections
             self._dead_letters.add(rejections)
@@ -331,25 +313,9 @@ class Drain:
         # A condition that is told again is there already, like a reading that comes again.
         again = _level_events(decoded.records) - _level_events(records_with_source)
         self.totals.without_effect += len(decoded.records) - len(records_with_source) - again
-        self._count(batch, decoded, len(dead_letters), written.stored, written.duplicates + again)
-
-    def _decode(self, batch: Sequence[JournalEntry], *, in_columns: bool) -> _DecodedBatch:
-        """Decode a batch. No device has both records and rows of columns: its order counts for rules and duplicates."""
-        decoded = self._decoder.decode_batch(batch)
-        records = [(place, record) for place, result in decoded.others for record in result.records]
-        one_by_one = {device_of(record) for _, record in records if not isinstance(record, StatusRecord)}
-        columns = []
-        for block in decoded.columns:
-            devices = one_by_one | hot_devices(block) if in_columns else set(block.devices)
-            kept, taken = block.without_devices(devices)
-            columns.append(kept)
-            records += taken
-        records.sort(key=itemgetter(0))
-        return _DecodedBatch(
-            [(batch[place], record) for place, record in records],
-            columns,
-            [(batch[place], result) for place, result in decoded.others],
-        )
+        bad = {entry.offset for entry, result in decoded.others if result.rejected}
+        self.error_rate.observe_all([(entry.arrival.topic, entry.offset in bad) for entry in batch])
+        self.totals.count(decoded, dead=len(dead_letters), stored=written.stored, duplicates=written.duplicates + again)
 
     def _apply_rules(self, records_with_source: list[tuple[JournalEntry, Record]]) -> list[tuple[JournalEntry, Record]]:
         """Records after the stateful rules, each with its journal entry; unchanged level events are left out."""
@@ -360,95 +326,6 @@ class Drain:
             if record is not None
         ]
 
-    def _count(
-        self, batch: Sequence[JournalEntry], decoded: _DecodedBatch, dead: int, stored: int, duplicates: int
-    ) -> None:
-        bad = {entry.offset for entry, result in decoded.others if result.rejected}
-        self.error_rate.observe_all([(entry.arrival.topic, entry.offset in bad) for entry in batch])
-        unknown = sum(len(result.unknown_fields) for _, result in decoded.others)
-        ignored = sum(result.ignored for _, result in decoded.others)
-        quarantined = sum(len(result.unknown_devices) for _, result in decoded.others)
-        for counter, amount in (
-            (metrics.STORED, stored),
-            (metrics.DUPLICATES, duplicates),
-            (metrics.DEAD, dead),
-            (metrics.UNKNOWN_FIELDS, unknown),
-            (metrics.IGNORED, ignored),
-            (metrics.QUARANTINED, quarantined),
-        ):
-            counter.inc(amount)
-        self.totals.stored += stored
-        self.totals.duplicates += duplicates
-        self.totals.dead_letters += dead
-        self.totals.unknown_fields += unknown
-        self.totals.ignored += ignored
-        self.totals.quarantined += quarantined
-
-
-def _dead_letters_of(entry: JournalEntry, result: DecodeResult) -> list[DeadLetter]:
-    arrival = entry.arrival
-    return [
-        DeadLetter(
-            entry.offset,
-            arrival.topic,
-            rejected.raw,
-            arrival.received_at,
-            rejected.reason,
-            device=rejected.device or _device_of(arrival.topic),
-        )
-        for rejected in result.rejected
-    ]
-
-
-def _unknown_fields_of(entry: JournalEntry, result: DecodeResult) -> list[UnknownField]:
-    """Fields of a native message that the contract does not know, each once."""
-    if not result.unknown_fields:
-        return []
-    topic, at = parse_topic(entry.arrival.topic), entry.arrival.received_at
-    return [
-        UnknownField(entry.offset, topic.device, topic.kind, field, at)
-        for field in dict.fromkeys(result.unknown_fields)
-    ]
-
-
-def _device_of(topic: str) -> str:
-    """The device of a native topic; empty for other topics."""
-    try:
-        return parse_topic(topic).device
-    except TopicError:
-        return ""
-
-
-def _quarantined_messages(entry: JournalEntry, result: DecodeResult) -> list[QuarantinedMessage]:
-    arrival = entry.arrival
-    return [
-        QuarantinedMessage(
-            unknown.adapter,
-            unknown.names,
-            arrival.topic,
-            unknown.raw,
-            arrival.received_at,
-            arrival.retained,
-            unknown.hint.model,
-            unknown.hint.label,
-            unknown.hint.place.get("lat_deg"),
-            unknown.hint.place.get("lon_deg"),
-            unknown.frame_port,
-        )
-        for unknown in result.unknown_devices
-    ]
-
 
 def _level_events(records_with_source: Iterable[tuple[JournalEntry, Record]]) -> int:
     return sum(isinstance(record, EventRecord) for _, record in records_with_source)
-
-
-def _store_rejection(entry: JournalEntry, record: Record, reason: str) -> DeadLetter:
-    """A dead letter of the element that a rejected record came from, with the store's reason."""
-    arrival = entry.arrival
-    stamp = [] if isinstance(record, StatusRecord) else [(record.origin.epoch, record.origin.seq)]
-    elements = (raw for raw in elements_of(arrival.payload) if stamp and sequence_ids_of(raw) == stamp)
-    raw = next(elements, arrival.payload)
-    return DeadLetter(
-        entry.offset, arrival.topic, raw, arrival.received_at, f"store: {reason}", device=_device_of(arrival.topic)
-    )

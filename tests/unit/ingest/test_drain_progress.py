@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from city.errors import RetryLaterError
-from ingest.pipeline.drain import Totals
+from ingest.pipeline.totals import Totals
 from ingest.service import DrainProgress
 
 
