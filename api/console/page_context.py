@@ -104,6 +104,18 @@ class PageContext:
         name, size = next((step for step in _STEPS if seconds >= step[1]), _STEPS[-1])
         return self.plural(name, int(seconds // size))
 
+    def length(self, seconds: float) -> str:
+        """A duration in its two largest units."""
+        index, (name, size) = next(
+            ((i, step) for i, step in enumerate(_STEPS) if seconds >= step[1]), (len(_STEPS) - 1, _STEPS[-1])
+        )
+        words = self.plural(name, int(seconds // size))
+        if index + 1 == len(_STEPS):
+            return words
+        smaller, smaller_size = _STEPS[index + 1]
+        rest = int(seconds % size // smaller_size)
+        return f"{words} {self.plural(smaller, rest)}" if rest else words
+
     def age(self, at: datetime | None, now: datetime) -> str:
         """The age of a time, in its largest unit."""
         if at is None:

@@ -12,7 +12,7 @@ from api.dependencies import OutageQuery, context_of
 from api.exports.csv_tables import Mark, csv_answer, local_time
 from api.http.description import ATTACHMENT_HEADERS, CSV_MEDIA, file_answer, problems
 from api.http.routing import ApiRoute
-from api.queries.outages import PeriodUnit, find_outages, newest_first, periods_between, worst_first
+from api.queries.outages import PeriodUnit, find_outages, newest_first, periods_between, sort_worst_first
 from ingest.store.views.device_condition import name_of
 from ingest.store.views.outages import Availability
 
@@ -60,7 +60,7 @@ def export_availability(
     periods = periods_between(unit, wanted.start, wanted.end, context.city.time_zone)
 
     def rows() -> Iterator[list[object]]:
-        for outages, _ in worst_first(context, wanted):
+        for outages, _ in sort_worst_first(find_outages(context, wanted), (wanted.start, wanted.end)):
             device = outages.device
             about = [device.id, name_of(device), device.KIND, device.kelurahan, device.site]
             for period in periods:

@@ -104,7 +104,7 @@ def find_outages(context: ApiContext, wanted: OutageFilter) -> list[DeviceOutage
                 for outage in outages_of(history, until, unheard)
                 if outage.start < wanted.end and outage.until(until) > start and wanted.outage in (None, outage.outage)
             ]
-            listed.append(DeviceOutages(history.device, history.known_since, outages, unheard, until))
+            listed.append(DeviceOutages(history.device, history.first_heard_at, outages, unheard, until))
     return sorted(listed, key=lambda outages: outages.device.id)
 
 
@@ -187,9 +187,9 @@ def _next(unit: PeriodUnit, day: date) -> date:
     return day + timedelta(days=1 if unit == "day" else 7)
 
 
-def worst_first(context: ApiContext, wanted: OutageFilter) -> list[tuple[DeviceOutages, Availability]]:
-    """Each device with its availability in the whole range, the least available first, the unknown last."""
-    rows = [(outages, outages.availability((wanted.start, wanted.end))) for outages in find_outages(context, wanted)]
+def sort_worst_first(listed: Iterable[DeviceOutages], period: Period) -> list[tuple[DeviceOutages, Availability]]:
+    """Each device with its availability in a period, the least available first, the unknown last."""
+    rows = [(outages, outages.availability(period)) for outages in listed]
     return sorted(rows, key=lambda row: (1.1 if row[1].share is None else row[1].share, row[0].device.id))
 
 

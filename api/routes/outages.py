@@ -13,7 +13,7 @@ from api.auth.access import require
 from api.dependencies import OutageQuery, context_of
 from api.http.description import problems
 from api.http.routing import ApiRoute
-from api.queries.outages import PeriodUnit, find_outages, newest_first, periods_between, worst_first
+from api.queries.outages import PeriodUnit, find_outages, newest_first, periods_between, sort_worst_first
 from broker.contract.topics import Kind
 from ingest.store.views.device_condition import name_of
 from ingest.store.views.outages import Availability, Outage
@@ -77,6 +77,6 @@ def show_availability(request: Request, wanted: OutageQuery, unit: PeriodUnit = 
             total=total,
             periods=[outages.availability(period) for period in periods],
         )
-        for outages, total in worst_first(context, wanted)
+        for outages, total in sort_worst_first(find_outages(context, wanted), (wanted.start, wanted.end))
     ]
     return AvailabilityResponse(wanted.start, wanted.end, unit, devices, context.demo)

@@ -133,7 +133,7 @@ class MemoryStore:
     def measured_runs(self, query: RunsQuery) -> list[MeasuredRun]:
         """The runs of each device."""
         runs: list[MeasuredRun] = []
-        for device, times in self._measured(query.kind, query.device, query.start, query.end).items():
+        for device, times in self._times_of(query.kind, query.device, query.start, query.end).items():
             for at in times:
                 if runs and runs[-1].device == device and (at - runs[-1].last_at).total_seconds() <= query.pause_s:
                     runs[-1] = MeasuredRun(device, runs[-1].first_at, at)
@@ -143,10 +143,10 @@ class MemoryStore:
 
     def measured_before(self, kind: Kind, before: datetime, *, device: str | None = None) -> list[MeasuredRun]:
         """The oldest and the newest measurement before a time of each device."""
-        times_by_device = self._measured(kind, device, _EPOCH, before)
+        times_by_device = self._times_of(kind, device, _EPOCH, before)
         return [MeasuredRun(device, times[0], times[-1]) for device, times in times_by_device.items()]
 
-    def _measured(self, kind: Kind, device: str | None, start: datetime, end: datetime) -> dict[str, list[datetime]]:
+    def _times_of(self, kind: Kind, device: str | None, start: datetime, end: datetime) -> dict[str, list[datetime]]:
         """Sorted times of measurement by device."""
         times: defaultdict[str, list[datetime]] = defaultdict(list)
         for record in self._records:

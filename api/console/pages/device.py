@@ -15,6 +15,7 @@ from api.console.parts.device_columns import condition_badge, fill_bar
 from api.console.parts.event_words import detail_words, event_words
 from api.console.parts.hours import hours_box
 from api.console.parts.markup import join, link, table, tag
+from api.console.parts.outage_panel import outage_panel
 from api.console.parts.screen import Screen
 from api.console.parts.trip_panel import trip_panel
 from api.queries.device_states import device_states
@@ -24,6 +25,7 @@ from broker.contract.topics import Kind
 from city.inventory.model import Device, Truck
 from ingest.store.port import EventQuery, SeriesPoint, SeriesQuery
 from ingest.store.records import EventRecord
+from ingest.store.views.outages import OUTAGE_KINDS
 
 EVENTS_SHOWN: Final = 30
 CHARTS: Final[dict[Kind, tuple[str, ...]]] = {
@@ -46,6 +48,8 @@ def build(page: PageContext, screen: Screen, device: Device, days: int) -> None:
         screen.live("trip", (kind,), lambda: trip_panel(page, device), "panel", every_s=20.0)
     screen.show(_span_links(page, device, range_), "panel spans-box")
     screen.live("charts", (kind,), lambda: _charts(page, device, range_), "panel charts", every_s=10.0)
+    if device.KIND in OUTAGE_KINDS:
+        screen.live("outages", (kind,), lambda: outage_panel(page, device), "panel", every_s=30.0)
     screen.live("events", ("events",), lambda: _event_table(page, _events(page, device)), "panel")
 
 

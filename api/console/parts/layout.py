@@ -34,6 +34,7 @@ MENU: Final = (
     ("map", "/"),
     ("alarms", "/alarms"),
     ("event_log", "/events"),
+    ("outages", "/outages"),
     ("bin", "/devices/bin"),
     ("truck", "/devices/truck"),
     ("ap", "/devices/ap"),

@@ -17,12 +17,12 @@ def read_runs(http: InfluxHttp, query: RunsQuery) -> list[MeasuredRun]:
     when = between(query.start, query.end) + _of(query.device)
     pauses = _pauses(http, query, when)
     runs: list[MeasuredRun] = []
-    for whole in _ends(http, query.kind, when):
-        first_at = whole.first_at
-        for last_at, next_at in pauses.get(whole.device, ()):
-            runs.append(MeasuredRun(whole.device, first_at, last_at))
+    for ends in _ends(http, query.kind, when):
+        first_at = ends.first_at
+        for last_at, next_at in pauses.get(ends.device, ()):
+            runs.append(MeasuredRun(ends.device, first_at, last_at))
             first_at = next_at
-        runs.append(MeasuredRun(whole.device, first_at, whole.last_at))
+        runs.append(MeasuredRun(ends.device, first_at, ends.last_at))
     return runs
 
 

@@ -24,7 +24,7 @@ from ingest.store.records import EventRecord, StatusRecord
 from ingest.store.views.device_condition import codes_of
 
 OutageKind = Literal["offline", "blind", "breakdown"]
-OutageCause = Literal["stopped", "connection", "restarted", "lost", "silent", "scene", "fault", "unknown"]
+OutageCause = Literal["stopped", "connection", "restarted", "lost", "silent", "scene", "fault"]
 
 OUTAGE_KINDS: Final[dict[Kind, tuple[OutageKind, ...]]] = {
     "ap": ("offline",),
@@ -88,13 +88,13 @@ class DeviceHistory:
     has_ended: frozenset[str] = frozenset()
 
     @property
-    def known_since(self) -> datetime | None:
+    def first_heard_at(self) -> datetime | None:
         """When the device was first heard of; None if never."""
-        times = [run.first_at for run in self.measured[:1]] + [status.received_at for status in self.statuses[:1]]
+        times = [run.first_at for run in self.all_runs[:1]] + [status.received_at for status in self.statuses[:1]]
         return min(times, default=None)
 
     @property
-    def measured(self) -> list[MeasuredRun]:
+    def all_runs(self) -> list[MeasuredRun]:
         """What was measured before the time that is asked for, and in it."""
         return [*((self.before,) if self.before else ()), *self.runs]
 
@@ -152,16 +152,16 @@ _Silence = tuple[datetime, datetime | None, Sequence[StatusRecord]]
 def _silences(history: DeviceHistory, now: datetime) -> Iterator[_Silence]:
     """Pauses between signs of life that are longer than the device's interval, or its sleep, allows."""
     told = [status for status in history.statuses if status.state != "offline"]
-    signs = [(run.first_at, run.last_at) for run in history.measured]
+    signs = [(run.first_at, run.last_at) for run in history.all_runs]
     signs += [(status.received_at, status.received_at) for status in told]
     heard_at: datetime | None = None
     for first, last in [*sorted(signs), (now, now)]:
-        if heard_at is not None and first - heard_at > _allowed(history.device, told, heard_at):
+        if heard_at is not None and first - heard_at > _silence_allowance(history.device, told, heard_at):
             yield heard_at, (None if first == now else first), ()
         heard_at = last if heard_at is None else max(heard_at, last)
 
 
-def _allowed(device: Device, told: Sequence[StatusRecord], at: datetime) -> timedelta:
+def _silence_allowance(device: Device, told: Sequence[StatusRecord], at: datetime) -> timedelta:
     """How long a device may be silent from a time on."""
     awake = timedelta(seconds=device.interval_s * MISSED_INTERVALS)
     index = bisect_right(told, at + awake, key=lambda status: status.received_at) - 1
