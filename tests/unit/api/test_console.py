@@ -25,6 +25,7 @@ from api.console.parts.device_columns import FIELDS, STATES, columns_of
 from api.console.parts.event_words import bytes_words
 from api.console.parts.layout import STATIC
 from api.console.parts.markup import join, tag
+from api.queries.collections import LastCollection
 from api.schemas import device_response
 from broker.contract.payloads import EVENT_TYPES, Scene, fields_of
 from broker.contract.topics import KINDS, Kind
@@ -194,7 +195,7 @@ def test_containers_say_since_when_they_are_full_and_when_they_were_emptied(stag
     assert "3 h ago" in html
     assert 'href="geo:-10.' in html
     stage.happen("truck-01", "collected", "noted", at=NOW, bin="bin-0300")
-    assert listing.find(seen, "bin", DeviceFilter(q="bin-0300"))[0].emptied_at == NOW
+    assert listing.find(seen, "bin", DeviceFilter(q="bin-0300"))[0].emptied == LastCollection(NOW, "truck-01")
 
 
 def test_a_file_has_exactly_what_the_list_shows(stage: Stage) -> None:

@@ -126,6 +126,7 @@ COMPUTED: Final[dict[str, set[str]]] = {
         *literal(AlarmRefusal, "refused_"),
         *literal(OutageKind, "outage_"),
         *literal(OutageCause, "outage_cause_"),
+        *(f"{field}_name" for field in ("clients_by_ssid", "clients_by_radio")),
         *literal(PeriodUnit, "this_"),
         *literal(PeriodUnit, "download_availability_"),
         *literal(AlarmKind, "alarm_"),
