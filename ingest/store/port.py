@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal, Protocol
 
@@ -107,6 +107,15 @@ class MeasuredRun(msgspec.Struct, frozen=True):
     device: str
     first_at: datetime
     last_at: datetime
+
+
+def runs_between(ends: MeasuredRun, pauses: Iterable[MeasuredRun]) -> Iterator[MeasuredRun]:
+    """The runs that pauses leave between the first and the last measurement of a device, all in order of time."""
+    first_at = ends.first_at
+    for pause in pauses:
+        yield MeasuredRun(ends.device, first_at, pause.first_at)
+        first_at = pause.last_at
+    yield MeasuredRun(ends.device, first_at, ends.last_at)
 
 
 class StatusQuery(msgspec.Struct, frozen=True):

@@ -46,7 +46,7 @@ def build(page: PageContext, screen: Screen, query: Mapping[str, str]) -> None:
     wanted = read_texts(query, FILTERS)
     screen.show(tag("p", page.t("outages_intro"), class_="intro"))
     screen.show(lambda: _filters(page, wanted), "filters-box")
-    screen.live("outages", ("ap", "camera", "truck"), lambda: _lists(page, wanted), "list-box", every_s=15.0)
+    screen.live("outages", ("ap", "camera", "truck"), lambda: _lists(page, wanted), "list-box", every_s=30.0)
     screen.show(lambda: _downloads(page, wanted))
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from broker.contract.topics import Kind
 from ingest.store.influx.http import InfluxHttp, quote_value
 from ingest.store.influx.reader import EPOCH, between, measured_at_of, nanoseconds_of, own_statuses
-from ingest.store.port import MeasuredRun, RunsQuery, StatusQuery
+from ingest.store.port import MeasuredRun, RunsQuery, StatusQuery, runs_between
 from ingest.store.records import StatusRecord
 
 
@@ -16,26 +16,19 @@ def read_runs(http: InfluxHttp, query: RunsQuery) -> list[MeasuredRun]:
     """The runs of each device: what the pauses leave between its first and its last measurement."""
     when = between(query.start, query.end) + _of(query.device)
     pauses = _pauses(http, query, when)
-    runs: list[MeasuredRun] = []
-    for ends in _ends(http, query.kind, when):
-        first_at = ends.first_at
-        for last_at, next_at in pauses.get(ends.device, ()):
-            runs.append(MeasuredRun(ends.device, first_at, last_at))
-            first_at = next_at
-        runs.append(MeasuredRun(ends.device, first_at, ends.last_at))
-    return runs
+    return [run for ends in _ends(http, query.kind, when) for run in runs_between(ends, pauses[ends.device])]
 
 
-def _pauses(http: InfluxHttp, query: RunsQuery, when: str) -> dict[str, list[tuple[datetime, datetime]]]:
-    """The ends of each pause by device, in order of time."""
+def _pauses(http: InfluxHttp, query: RunsQuery, when: str) -> defaultdict[str, list[MeasuredRun]]:
+    """The pauses by device, in order of time: each from the measurement before it to the one after it."""
     inner = f'SELECT elapsed("seq", 1ms) AS pause FROM {query.kind} WHERE {when} GROUP BY device'  # noqa: S608 - quoted
     # Two measurements of one millisecond differ below it, which makes a pause up to a millisecond longer.
     statement = f"SELECT pause FROM ({inner}) WHERE pause > {round(query.pause_s * 1000)} GROUP BY device"  # noqa: S608
-    pauses: defaultdict[str, list[tuple[datetime, datetime]]] = defaultdict(list)
+    pauses: defaultdict[str, list[MeasuredRun]] = defaultdict(list)
     for series in http.query(statement):
         for time, pause_ms in series.values:
-            at = measured_at_of(time)
-            pauses[series.tags["device"]].append((at - timedelta(milliseconds=pause_ms), at))
+            at, device = measured_at_of(time), series.tags["device"]
+            pauses[device].append(MeasuredRun(device, at - timedelta(milliseconds=pause_ms), at))
     return pauses
 
 

@@ -172,11 +172,12 @@ def _silence_allowance(device: Device, told: Sequence[StatusRecord], at: datetim
 
 
 def _absences(history: DeviceHistory) -> Iterator[_Silence]:
-    """The periods from each report that the device is gone until it was heard of again."""
-    for index, status in enumerate(history.statuses):
+    """The periods from each report that the device is gone until it was heard of again, the last first."""
+    following: StatusRecord | None = None
+    for status in reversed(history.statuses):
         if status.state != "offline":
+            following = status
             continue
-        following = next((later for later in history.statuses[index + 1 :] if later.state != "offline"), None)
         ends = [following.received_at] if following else []
         if answer := history.answers.get(status.received_at):
             ends.append(answer)
