@@ -14,6 +14,7 @@ from api.console.parts.screen import Screen
 from api.queries.changes import Topic
 from api.queries.device_states import device_states
 from api.queries.nearby import NearbyTruck, Position, fix_age_s, nearest_site, nearest_trucks
+from city.inventory.geo import distance_km
 from city.inventory.model import Device, Site, Truck
 from ingest.store.views.device_condition import name_of, position_of
 from ingest.store.views.device_state import DeviceState
@@ -40,6 +41,8 @@ def _place(page: PageContext, device: Device) -> Markup:
     if position is None:
         return tag("p", page.t("no_position"), class_="empty")
     site = page.context.city.sites.get(device.site)
+    if site and distance_km(*position, site.lat_deg, site.lon_deg) < _HERE_KM:
+        site = None
     trucks = nearest_trucks(page.context, position, count=TRUCKS, without=device)
     shown = {
         "here": _here(device, state, position),
@@ -80,15 +83,15 @@ def _landmark(page: PageContext, device: Device, position: Position) -> str:
     nearest = nearest_site(page.context, position)
     if nearest is None or nearest[1] > _NEAR_KM or (nearest[0].id == device.site and nearest[1] < _HERE_KM):
         return ""
-    site, distance_km = nearest
-    return page.t("near_site", distance=distance_words(page, distance_km), name=site.name)
+    site, far_km = nearest
+    return page.t("near_site", distance=distance_words(page, far_km), name=site.name)
 
 
-def distance_words(page: PageContext, distance_km: float) -> str:
+def distance_words(page: PageContext, far_km: float) -> str:
     """A distance in metres, in tens, below a kilometre."""
-    if distance_km < 1:
-        return f"{page.number(max(10, round(distance_km * 100) * 10))}\N{NO-BREAK SPACE}m"
-    return f"{page.number(distance_km, 1)}\N{NO-BREAK SPACE}km"
+    if far_km < 1:
+        return f"{page.number(max(10, round(far_km * 100) * 10))}\N{NO-BREAK SPACE}m"
+    return f"{page.number(far_km, 1)}\N{NO-BREAK SPACE}km"
 
 
 def _trucks(page: PageContext, trucks: list[NearbyTruck]) -> Markup:

@@ -36,8 +36,10 @@ OUTAGE_MIN: Final = timedelta(minutes=1)
 """A connection that is back sooner is a reconnect."""
 RESTARTED_WITHIN: Final = timedelta(minutes=10)
 """A restart that is reported so long after an outage has caused it."""
-UNHEARD_MIN: Final = timedelta(minutes=10)
+UNHEARD_MIN: Final = timedelta(minutes=1)
 """When nothing was heard of any device for so long, the platform or its network was away."""
+DEVICES_MIN: Final = 5
+"""Fewer devices may well be silent at the same time."""
 _EVENT_CAUSES: Final[dict[str, tuple[OutageKind, OutageCause]]] = {
     "blind": ("blind", "scene"),
     "breakdown": ("breakdown", "fault"),
@@ -168,7 +170,7 @@ def _silence_allowance(device: Device, told: Sequence[StatusRecord], at: datetim
     last = told[index] if index >= 0 else None
     if last is None or last.state != "sleeping" or last.next_s is None:
         return awake
-    return max(awake, last.received_at - at + timedelta(seconds=last.next_s * MISSED_INTERVALS))
+    return max(awake, timedelta(seconds=last.next_s * MISSED_INTERVALS))
 
 
 def _absences(history: DeviceHistory) -> Iterator[_Silence]:
@@ -233,9 +235,12 @@ def _of_event(
 
 
 def unheard_periods(runs: Iterable[MeasuredRun], end: datetime) -> list[Period]:
-    """The times in which nothing was heard of any device, from the runs of all of them."""
+    """The times in which nothing was heard of any device, from the runs of all of them, if these are enough."""
     periods: list[Period] = []
     heard_at: datetime | None = None
+    runs = list(runs)
+    if len({run.device for run in runs}) < DEVICES_MIN:
+        return []
     for run in [*sorted(runs, key=lambda run: run.first_at), MeasuredRun("", end, end)]:
         if heard_at is not None and run.first_at - heard_at >= UNHEARD_MIN:
             periods.append((heard_at, run.first_at))

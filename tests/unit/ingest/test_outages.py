@@ -34,8 +34,13 @@ def at(minutes: float) -> datetime:
     return T0 + timedelta(minutes=minutes)
 
 
-def run(first: float, last: float) -> MeasuredRun:
-    return MeasuredRun("x", at(first), at(last))
+def run(first: float, last: float, device: str = "x") -> MeasuredRun:
+    return MeasuredRun(device, at(first), at(last))
+
+
+def of_city(*runs: MeasuredRun) -> list[MeasuredRun]:
+    """The runs as those of devices of a city, which has some more."""
+    return [*runs, *(run(0, 1, f"device-{number}") for number in range(5))]
 
 
 def status(
@@ -154,6 +159,9 @@ def test_a_sleep_that_was_announced_is_no_outage() -> None:
     assert fold(TRUCK, runs=[run(0, 100), run(220, NOW)], statuses=[*sleeping, status("online", 220)]) == []
     outages = fold(TRUCK, runs=[run(0, 100), run(300, NOW)], statuses=[*sleeping, status("online", 300)])
     assert told(outages) == [("offline", 100.2, 300, "silent")]
+    # It reports in its sleep: from each report on it may be silent as long.
+    runs = [run(0, 100), run(160, 160), run(320, 320), run(590, NOW)]
+    assert told(fold(TRUCK, runs=runs, statuses=sleeping)) == [("offline", 320, 590, "silent")]
 
 
 def test_a_device_that_woke_up_does_not_sleep_on() -> None:
@@ -183,7 +191,7 @@ def test_a_condition_without_an_end_that_does_not_hold_ends_when_it_was_last_tol
 def test_time_in_which_nothing_was_heard_of_anybody_is_no_outage_of_a_device() -> None:
     """The platform was away from 100 to 200; the second device was gone longer than that."""
     one, other = [run(0, 100), run(201, NOW)], [run(0, 60), run(200, NOW)]
-    unheard = unheard_periods([*one, *other], at(NOW))
+    unheard = unheard_periods(of_city(*one, *other), at(NOW))
     assert unheard == [(at(100), at(200))]
     assert fold(runs=one, unheard=unheard) == []
     outages = fold(runs=other, unheard=unheard)
@@ -193,8 +201,14 @@ def test_time_in_which_nothing_was_heard_of_anybody_is_no_outage_of_a_device() -
 
 
 def test_a_city_that_stays_silent_is_unheard_until_now() -> None:
-    assert unheard_periods([run(0, 100)], at(NOW)) == [(at(100), at(NOW))]
+    assert unheard_periods(of_city(run(0, 100)), at(NOW)) == [(at(100), at(NOW))]
     assert unheard_periods([], at(NOW)) == []
+
+
+def test_the_silence_of_a_few_devices_is_theirs() -> None:
+    """A city that has begun with one hotspot still hears of its outage."""
+    runs = [run(0, 100), run(200, NOW)]
+    assert unheard_periods(runs, at(NOW)) == []
 
 
 def test_overlapping_outages_count_once() -> None:
