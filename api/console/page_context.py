@@ -22,6 +22,8 @@ from people.rights import Identity, Right
 
 NOBODY: Final = Identity("demo", "", "", frozenset())
 LANG_COOKIE: Final = "kota_lang"
+_BYTES_STEP: Final = 1_000.0
+_BYTES_UNITS: Final = ("B", "kB", "MB", "GB", "TB")
 _HOUR_WORDS: Final = ("all_day", "hours_closed", "and")
 _STEPS: Final = (("days", 86_400), ("hours", 3_600), ("minutes", 60), ("seconds", 1))
 
@@ -93,11 +95,19 @@ class PageContext:
         if isinstance(value, str):
             words = ", ".join(value.strip("[]{}").replace('"', "").split(",")) or "-"
             return self.word(words, "scene_") if field == "scene" else words
-        if field in ("uptime_s", "blind_s"):
-            return self.duration(value)
+        if field.endswith("_bytes") or field in ("uptime_s", "blind_s"):
+            return self.bytes(value) if field.endswith("_bytes") else self.duration(value)
         if field in ("lat_deg", "lon_deg"):
             return f"{value:.5f}°"
         return f"{self.number(value)}\N{NO-BREAK SPACE}{unit_of(field)}".strip()
+
+    def bytes(self, count: float) -> str:
+        """A number of bytes in the largest unit that keeps it above one."""
+        for unit in _BYTES_UNITS:
+            if abs(count) < _BYTES_STEP or unit == _BYTES_UNITS[-1]:
+                break
+            count /= _BYTES_STEP
+        return f"{self.number(count)}\N{NO-BREAK SPACE}{unit}"
 
     def duration(self, seconds: float) -> str:
         """A duration in its largest unit."""

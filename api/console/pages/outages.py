@@ -36,8 +36,8 @@ from ingest.store.views.device_condition import name_of
 from ingest.store.views.outages import Availability, OutageKind
 
 DAYS: Final = (1, 7, 30, 90)
-DEVICES_SHOWN: Final = 30
-OUTAGES_SHOWN: Final = 100
+DEVICES_SHOWN: Final = 20
+OUTAGES_SHOWN: Final = 50
 FILTERS: Final = ("kind", "kelurahan", "site", "outage", "days", "all")
 
 

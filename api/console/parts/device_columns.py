@@ -29,7 +29,7 @@ STATES: Final[dict[Kind, tuple[str, ...]]] = {
 FIELDS: Final[dict[Kind, tuple[str, ...]]] = {
     "bin": ("fill_pct", "battery_pct"),
     "truck": ("speed_kmh", "fuel_pct", "odometer_km"),
-    "ap": ("clients", "latency_ms"),
+    "ap": ("clients", "latency_ms", "loss_pct", "tx_kbps", "channel_busy_pct"),
     "camera": ("scene", "fps"),
 }
 """The fields of a list, per kind; a device's page shows all."""

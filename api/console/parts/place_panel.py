@@ -21,6 +21,7 @@ from ingest.store.views.device_state import DeviceState
 
 TRUCKS: Final = 3
 _NEAR_KM: Final = 1.0
+_FINE_KM: Final = 10.0
 _HERE_KM: Final = 0.03
 """A site that is nearer is where the device stands."""
 
@@ -91,7 +92,7 @@ def distance_words(page: PageContext, far_km: float) -> str:
     """A distance in metres, in tens, below a kilometre."""
     if far_km < 1:
         return f"{page.number(max(10, round(far_km * 100) * 10))}\N{NO-BREAK SPACE}m"
-    return f"{page.number(far_km, 1)}\N{NO-BREAK SPACE}km"
+    return f"{page.number(far_km, 1 if far_km < _FINE_KM else 0)}\N{NO-BREAK SPACE}km"
 
 
 def _trucks(page: PageContext, trucks: list[NearbyTruck]) -> Markup:

@@ -12,7 +12,6 @@ from markupsafe import Markup
 from api.console.page_context import PageContext
 from api.console.parts.bar_chart import Bar, bar_chart
 from api.console.parts.chart import ChartRange
-from api.console.parts.event_words import bytes_words
 from api.console.parts.markup import join, table, tag
 from city.inventory.model import Device
 from ingest.store.port import Latest, SeriesPoint, SeriesQuery
@@ -52,7 +51,7 @@ def traffic_chart(page: PageContext, device: Device, range_: ChartRange, end: da
         Bar(
             hour.at,
             (("down", hour.down / _MEGABYTE), ("up", hour.up / _MEGABYTE)),
-            page.t("traffic_words", down=bytes_words(page, hour.down), up=bytes_words(page, hour.up)),
+            page.t("traffic_words", down=page.bytes(hour.down), up=page.bytes(hour.up)),
         )
         for hour in traffic_by_hour(down, up)
     ]

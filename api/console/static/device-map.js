@@ -17,6 +17,16 @@
     layer.bindTooltip(Object.assign(document.createElement("span"), { textContent: name }), { permanent: true, direction: "right", offset: [8, 0] });
   }
 
+  // Trucks that stand at one depot have one sign.
+  function together(trucks) {
+    const groups = new Map();
+    for (const { at, name } of trucks) {
+      const key = at.map((degrees) => (degrees * 500).toFixed(0)).join();
+      groups.set(key, groups.has(key) ? { at, name: `${groups.get(key).name}, ${name}` } : { at, name });
+    }
+    return groups.values();
+  }
+
   function draw() {
     const text = section.querySelector("[data-place]")?.dataset.place ?? "";
     box.hidden = !text;
@@ -25,7 +35,7 @@
     last = text;
     signs.clearLayers();
     if (site) named(L.circleMarker(site.at, { renderer: canvas, radius: 6, color: "#334155", fillColor: "#fff", fillOpacity: 1, weight: 3 }).addTo(signs), site.name);
-    for (const { at, name } of trucks) named(L.circleMarker(at, { renderer: canvas, radius: 7, color: "#1d4ed8", fillColor: "#bfdbfe", fillOpacity: 1 }).addTo(signs), name);
+    for (const { at, name } of together(trucks)) named(L.circleMarker(at, { renderer: canvas, radius: 7, color: "#1d4ed8", fillColor: "#bfdbfe", fillOpacity: 1 }).addTo(signs), name);
     const colour = COLOURS[here.severity];
     named(L.circleMarker(here.at, { renderer: canvas, radius: 10, color: "#fff", weight: 2, fillColor: colour, fillOpacity: 1 }).addTo(signs), here.name);
     if (!isFirst) return;

@@ -22,7 +22,6 @@ from api.console.pages.listing import DeviceFilter
 from api.console.parts import layout
 from api.console.parts.chart import CHART_RANGES, bounds_of, chart, runs_of
 from api.console.parts.device_columns import FIELDS, STATES, columns_of
-from api.console.parts.event_words import bytes_words
 from api.console.parts.layout import STATIC
 from api.console.parts.markup import join, tag
 from api.queries.collections import LastCollection
@@ -478,4 +477,4 @@ def test_pages_of_events_lose_none(stage: Stage) -> None:
     ("count", "words"), [(0, "0"), (999, "999"), (1_000, "1"), (206_707_009_292, "207"), (10**18, "1,000,000")]
 )
 def test_bytes_have_a_unit_that_people_read(stage: Stage, count: int, words: str) -> None:
-    assert bytes_words(page_context(stage, "en"), count).split("\N{NO-BREAK SPACE}")[0] == words
+    assert page_context(stage, "en").bytes(count).split("\N{NO-BREAK SPACE}")[0] == words
