@@ -8,7 +8,7 @@ from api.auth import sign_in
 from api.console.answers import SectionCache
 from api.console.pages import routes as pages
 from api.context import ApiContext
-from api.exports import ngsi_routes, table_routes
+from api.exports import ngsi_routes, outage_tables, table_routes
 from api.http import middleware, openapi, problems
 from api.routes import alarms as alarm_routes
 from api.routes import cases as case_routes
@@ -20,6 +20,7 @@ from api.routes import map as map_routes
 from api.routes import messages as message_routes
 from api.routes import new_devices as new_device_routes
 from api.routes import notifications as notification_routes
+from api.routes import outages as outage_routes
 from api.routes import passkeys as passkey_routes
 from api.routes import people as people_routes
 from api.routes import readings as routes
@@ -58,6 +59,8 @@ def create_app(context: ApiContext) -> FastAPI:
         message_routes,
         ngsi_routes,
         table_routes,
+        outage_tables,
+        outage_routes,
         system_routes,
         trip_routes,
         forecast_routes,

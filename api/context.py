@@ -10,6 +10,7 @@ from pathlib import Path
 from api.queries.collections import LastCollections
 from api.queries.evidence_service import EvidenceService
 from api.queries.fill_forecasts import FillForecasts
+from api.queries.kept_runs import KeptRuns
 from api.queries.reviews import ReviewService
 from broker.quota import TrafficQuota
 from city.inventory.model import City, Profile
@@ -48,7 +49,7 @@ class ApiContext:
     `connected` are devices of a demo that somebody sends for. `alarms` are the alarms of the city, and `alarm_board`
     has those that need attention. `deliveries` are the notifications about them, and `notification_board` has what
     fails of these. `forecasts` knows how full containers get. With `is_open` every user of this machine may do what a
-    supervisor may. `collections` knows when containers were emptied.
+    supervisor may. `collections` knows when containers were emptied, `kept_runs` when devices measured.
     """
 
     inventory: InventoryProvider
@@ -82,6 +83,7 @@ class ApiContext:
     connected: ConnectedDevices
     quota: TrafficQuota = field(default_factory=TrafficQuota)
     collections: LastCollections = field(default_factory=LastCollections)
+    kept_runs: KeptRuns = field(default_factory=KeptRuns)
 
     def is_simulated(self, device: str) -> bool:
         """Whether the readings of a device are those of the simulated city."""

@@ -5,18 +5,20 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
-from fastapi import Path, Query, Request
+from fastapi import Depends, Path, Query, Request
 from pydantic import AfterValidator, AwareDatetime
 from starlette.exceptions import HTTPException
 
 from api.context import ApiContext
 from api.queries.cases import cases
+from api.queries.outages import LENGTH_MAX, OutageDeviceKind, OutageFilter
 from broker.contract.topics import ID_PATTERN
 from city.errors import PayloadError
 from city.inventory.model import Camera, Device
 from dispatch.alarms.service import Alarm
 from ingest.store.parked.quarantine import UnknownDevice
 from ingest.store.views.cases import Case
+from ingest.store.views.outages import OutageKind
 from people.areas import Place
 
 PAGE_MAX: Final = 1_000
@@ -106,6 +108,35 @@ def unknown_device_of(context: ApiContext, number: int) -> UnknownDevice:
     if device is None:
         raise HTTPException(404, f"there is no unknown device {number}; it may have been adopted")
     return device
+
+
+def outage_filter(
+    request: Request,
+    kind: Annotated[OutageDeviceKind | None, Query(description="Kind of the devices.")] = None,
+    device: Annotated[str | None, Query(pattern=f"^{ID_PATTERN}$", description="Id of a device.")] = None,
+    kelurahan: Annotated[str, Query(max_length=64, description="Id of a kelurahan.")] = "",
+    site: Annotated[str, Query(max_length=64, description="Id of a site.")] = "",
+    outage: Annotated[OutageKind | None, Query(description="Kind of the outages.")] = None,
+    start: Annotated[
+        Moment | None, Query(alias="from", description="Start, inclusive, with a time zone; default: 7 days before.")
+    ] = None,
+    to: To = None,
+) -> OutageFilter:
+    """The outages that a request asks for.
+
+    Raises:
+        PayloadError: The range is empty or longer than `LENGTH_MAX`.
+    """
+    end = to or context_of(request).clock()
+    start = start or end - timedelta(days=7)
+    if start >= end:
+        raise PayloadError("`from` must lie before `to`")
+    if end - start > LENGTH_MAX:
+        raise PayloadError(f"a range of outages is at most {LENGTH_MAX.days} days")
+    return OutageFilter(start, end, kind, device or "", kelurahan, site, outage)
+
+
+OutageQuery = Annotated[OutageFilter, Depends(outage_filter)]
 
 
 def time_range(context: ApiContext, start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:

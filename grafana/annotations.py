@@ -9,14 +9,17 @@ from grafana_foundation_sdk.models import dashboard
 
 from grafana.context import DashboardContext, datasource
 from grafana.influxql import IN_RANGE, Select, equals, matches_variables, one_of, plain
-from grafana.measurements import EVENT
+from grafana.measurements import EVENT, Measurement
 from grafana.targets import InfluxTarget
 
 _TEXT_COLUMN = "device"
 
 
 class Annotation(msgspec.Struct, frozen=True):
-    """Events of some types of a kind. `key`: of its name. `shown`: whether it is on when the dashboard opens."""
+    """Events of some types of a kind, or its statuses. `key`: of its name.
+
+    `shown`: whether it is on when the dashboard opens.
+    """
 
     key: str
     kind: str
@@ -24,13 +27,15 @@ class Annotation(msgspec.Struct, frozen=True):
     colour: str
     state: str = ""
     shown: bool = True
+    measurement: Measurement = EVENT
 
     @property
     def query(self) -> Select:
         """The events in the dashboard's time range."""
         states = (equals("state", self.state),) if self.state else ()
-        where = (equals("kind", self.kind), one_of("type", self.types), *states, IN_RANGE, *matches_variables("city"))
-        return Select(plain(_TEXT_COLUMN, "state"), EVENT, where)
+        types = (one_of("type", self.types),) if self.types else ()
+        where = (equals("kind", self.kind), *types, *states, IN_RANGE, *matches_variables("city"))
+        return Select(plain(_TEXT_COLUMN, "state"), self.measurement, where)
 
 
 class InfluxAnnotation(dashboard.AnnotationQuery):

@@ -52,6 +52,8 @@ def _all() -> dict[tuple[Policy, str], Measurement]:
         measurements.append(Measurement(f"{kind}_area", ROLLUP, parts, frozenset(AREA_TAGS)))
     events = frozenset(("state", "detail", *STAMP_FIELDS))
     measurements.append(Measurement("event", EVENTS, events, frozenset((*DEVICE_TAGS, "kind", "type"))))
+    statuses = frozenset(("state", "reason", "said_at", "next_s", "firmware", "model"))
+    measurements.append(Measurement("status", RAW, statuses, frozenset((*DEVICE_TAGS, "kind"))))
     measurements += [Measurement(name, policy, frozenset(f), frozenset(t)) for name, (policy, t, f) in DERIVED.items()]
     return {(measurement.policy, measurement.name): measurement for measurement in measurements}
 
@@ -68,6 +70,7 @@ PLATFORM: Final = MEASUREMENTS[RAW, "platform"]
 ALARM_FLAG: Final = MEASUREMENTS[RAW, "alarm_flag"]
 DUMPING_CASE: Final = MEASUREMENTS[EVENTS, "dumping_case"]
 EVENT: Final = MEASUREMENTS[EVENTS, "event"]
+STATUS: Final = MEASUREMENTS[RAW, "status"]
 TRUCK_5M: Final = MEASUREMENTS[ROLLUP, "truck"]
 AP_5M: Final = MEASUREMENTS[ROLLUP, "ap"]
 BIN_AREA_5M: Final = MEASUREMENTS[ROLLUP, "bin_area"]

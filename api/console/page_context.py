@@ -22,6 +22,8 @@ from people.rights import Identity, Right
 
 NOBODY: Final = Identity("demo", "", "", frozenset())
 LANG_COOKIE: Final = "kota_lang"
+_BYTES_STEP: Final = 1_000.0
+_BYTES_UNITS: Final = ("B", "kB", "MB", "GB", "TB")
 _HOUR_WORDS: Final = ("all_day", "hours_closed", "and")
 _STEPS: Final = (("days", 86_400), ("hours", 3_600), ("minutes", 60), ("seconds", 1))
 
@@ -93,16 +95,36 @@ class PageContext:
         if isinstance(value, str):
             words = ", ".join(value.strip("[]{}").replace('"', "").split(",")) or "-"
             return self.word(words, "scene_") if field == "scene" else words
-        if field in ("uptime_s", "blind_s"):
-            return self.duration(value)
+        if field.endswith("_bytes") or field in ("uptime_s", "blind_s"):
+            return self.bytes(value) if field.endswith("_bytes") else self.duration(value)
         if field in ("lat_deg", "lon_deg"):
             return f"{value:.5f}°"
         return f"{self.number(value)}\N{NO-BREAK SPACE}{unit_of(field)}".strip()
+
+    def bytes(self, count: float) -> str:
+        """A number of bytes in the largest unit that keeps it above one."""
+        for unit in _BYTES_UNITS:
+            if abs(count) < _BYTES_STEP or unit == _BYTES_UNITS[-1]:
+                break
+            count /= _BYTES_STEP
+        return f"{self.number(count)}\N{NO-BREAK SPACE}{unit}"
 
     def duration(self, seconds: float) -> str:
         """A duration in its largest unit."""
         name, size = next((step for step in _STEPS if seconds >= step[1]), _STEPS[-1])
         return self.plural(name, int(seconds // size))
+
+    def length(self, seconds: float) -> str:
+        """A duration in its two largest units."""
+        index, (name, size) = next(
+            ((i, step) for i, step in enumerate(_STEPS) if seconds >= step[1]), (len(_STEPS) - 1, _STEPS[-1])
+        )
+        words = self.plural(name, int(seconds // size))
+        if index + 1 == len(_STEPS):
+            return words
+        smaller, smaller_size = _STEPS[index + 1]
+        rest = int(seconds % size // smaller_size)
+        return f"{words} {self.plural(smaller, rest)}" if rest else words
 
     def age(self, at: datetime | None, now: datetime) -> str:
         """The age of a time, in its largest unit."""

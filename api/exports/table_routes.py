@@ -6,11 +6,8 @@ and unknown values are empty.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from itertools import chain
 from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
@@ -21,13 +18,13 @@ from msgspec import Meta
 from api.auth.access import require
 from api.context import ApiContext
 from api.dependencies import BUCKET_MAX_S, From, To, context_of, device_of, time_range
+from api.exports.csv_tables import Mark, attachment_headers, csv_answer, local_time
 from api.http.description import ATTACHMENT_HEADERS, CSV_MEDIA, file_answer, model_answer, problems
 from api.http.routing import ApiRoute
 from api.queries import geojson
 from api.queries.device_states import device_states
 from api.queries.events import each_event
 from api.queries.geojson import PointGeometry
-from api.queries.spreadsheet import escape_formula
 from broker.contract.payloads import fields_of
 from broker.contract.topics import ID_PATTERN, KINDS, Kind
 from broker.contract.units import unit_of
@@ -41,10 +38,6 @@ from ingest.store.views.device_state import DeviceState
 router = APIRouter(prefix="/api/v1/export", tags=["exports"], responses=problems(503), route_class=ApiRoute)
 
 DEVICES_MAX: Final = 200
-_BUFFERED_CHARS: Final = 1 << 16
-_MARK: Final = "\ufeff"
-Mark = Annotated[bool, Query(description="Begin with a mark that spreadsheet programs need to know UTF-8 by.")]
-Rows = Iterable[Sequence[object]]
 
 
 class ExportProperties(msgspec.Struct, frozen=True):
@@ -90,7 +83,7 @@ def export_geojson(request: Request, kind: Kind | None = None) -> Response:
     context = context_of(request)
     features = [_feature(context, state) for state in device_states(context, kind=kind)]
     body = msgspec.json.encode({"type": "FeatureCollection", "features": features})
-    return Response(body, media_type=geojson.MEDIA, headers=_attachment_headers(context, kind or "devices", "geojson"))
+    return Response(body, media_type=geojson.MEDIA, headers=attachment_headers(context, kind or "devices", "geojson"))
 
 
 def _feature(context: ApiContext, state: DeviceState) -> dict[str, Any]:
@@ -125,12 +118,12 @@ def export_devices(request: Request, kind: Kind | None = None, *, bom: Mark = Fa
         [*_facts(context, state), *(_value(state, field) for field in fields)]
         for state in device_states(context, kind=kind)
     )
-    return _csv(context, kind or "devices", heading, rows, bom=bom)
+    return csv_answer(context, kind or "devices", heading, rows, bom=bom)
 
 
 def _facts(context: ApiContext, state: DeviceState) -> list[object]:
     device = state.device
-    measured = _local(context, state.latest.measured_at) if state.latest and state.latest.measured_at else ""
+    measured = local_time(context, state.latest.measured_at) if state.latest and state.latest.measured_at else ""
     return [device.id, device.KIND, device.kelurahan, device.site, state.condition.state, state.connectivity, measured]
 
 
@@ -177,7 +170,7 @@ def export_readings(
         for query in queries:
             check_series(query)
         rows = (row for query in queries for row in _in_buckets(context, query))
-    return _csv(context, "readings", ["time", "device", "field", "unit", "value"], rows, bom=bom)
+    return csv_answer(context, "readings", ["time", "device", "field", "unit", "value"], rows, bom=bom)
 
 
 def _check_fields(devices: Iterable[Device], fields: Iterable[str]) -> None:
@@ -193,7 +186,7 @@ def _as_measured(
 ) -> Iterator[list[object]]:
     for record in context.reader.export(start, end, device=device.id):
         if isinstance(record, Reading):
-            at = _local(context, record.origin.measured_at)
+            at = local_time(context, record.origin.measured_at)
             for name in fields:
                 if name in record.values:
                     yield [at, device.id, name, unit_of(name), _format_value(record.values[name])]
@@ -202,7 +195,7 @@ def _as_measured(
 def _in_buckets(context: ApiContext, query: SeriesQuery) -> Iterator[list[object]]:
     unit = unit_of(query.field)
     for point in context.reader.series(query):
-        yield [_local(context, point.at), query.device, query.field, unit, _format_value(point.value)]
+        yield [local_time(context, point.at), query.device, query.field, unit, _format_value(point.value)]
 
 
 @router.get(
@@ -228,48 +221,12 @@ def export_events(
     def rows() -> Iterator[list[object]]:
         for event in each_event(context.reader, query):
             detail = msgspec.json.encode(event.detail).decode() if event.detail else ""
-            when = _local(context, event.origin.measured_at)
+            when = local_time(context, event.origin.measured_at)
             yield [when, event.origin.device, event.origin.kind, event.type, event.state, detail]
 
-    return _csv(context, "events", ["time", "device", "kind", "type", "state", "detail"], rows(), bom=bom)
-
-
-def _local(context: ApiContext, at: datetime) -> str:
-    return at.astimezone(context.city.time_zone).isoformat(timespec="milliseconds")
+    return csv_answer(context, "events", ["time", "device", "kind", "type", "state", "detail"], rows(), bom=bom)
 
 
 def _format_value(value: Value) -> object:
     """The value; booleans as 1 or 0, which a spreadsheet can sum."""
     return int(value) if isinstance(value, bool) else value
-
-
-def _csv(context: ApiContext, name: str, heading: list[str], rows: Rows, *, bom: bool) -> StreamingResponse:
-    """A streamed CSV table; a simulated city adds the column `simulated`."""
-
-    def lines() -> Iterator[str]:
-        buffer = io.StringIO()
-        writer = csv.writer(buffer)
-        if bom:
-            buffer.write(_MARK)
-        writer.writerow([*heading, *(("simulated",) if context.demo else ())])
-        for row in rows:
-            writer.writerow([*map(escape_formula, row), *((1,) if context.demo else ())])
-            if buffer.tell() > _BUFFERED_CHARS:
-                yield buffer.getvalue()
-                buffer.seek(0)
-                buffer.truncate()
-        yield buffer.getvalue()
-
-    blocks = lines()
-    # The first block before the status is sent: without a store the answer is 503, not the beginning of a table.
-    first = next(blocks)
-    return StreamingResponse(
-        chain((first,), blocks),
-        media_type=f"{CSV_MEDIA}; charset=utf-8",
-        headers=_attachment_headers(context, name, "csv"),
-    )
-
-
-def _attachment_headers(context: ApiContext, name: str, ending: str) -> dict[str, str]:
-    simulated = "-simulated" if context.demo else ""
-    return {"Content-Disposition": f'attachment; filename="{context.city.id}-{name}{simulated}.{ending}"'}

@@ -72,7 +72,12 @@ def local_day(day: date, zone: ZoneInfo) -> TimeRange:
 
 
 def camera_metrics(
-    span: TimeRange, now: datetime, cases: Iterable[Case], events: Iterable[EventRecord], sight: Sequence[SeriesPoint]
+    span: TimeRange,
+    now: datetime,
+    cases: Iterable[Case],
+    events: Iterable[EventRecord],
+    sight: Sequence[SeriesPoint],
+    known_since: datetime | None = None,
 ) -> CameraMetrics:
     """The metrics of one camera.
 
@@ -82,6 +87,7 @@ def camera_metrics(
         cases: The camera's cases; those raised within the span count.
         events: The camera's events of the types `TYPES`, also from before the span, when blindness may have begun.
         sight: Means of `scene_ok` in buckets of `BUCKET_S`; a missing bucket means silence.
+        known_since: When the camera first measured; before, nothing is known of it. None: before the span.
     """
     start, end = span[0], max(span[0], min(span[1], now))
     raised = [case for case in cases if span[0] <= case.raised_at < span[1]]
@@ -89,6 +95,9 @@ def camera_metrics(
     confirmed, rejected = verdicts["confirmed"], verdicts["rejected"]
     blind = {reason: _clip(spans, start, end) for reason, spans in blind_spans(events, end).items()}
     samples = [point for point in sight if start <= point.at < end]
+    if known_since is not None and known_since > start:
+        start = min(known_since - timedelta(seconds=known_since.timestamp() % BUCKET_S), end)
+        samples = [point for point in samples if point.at >= start]
     known_s = (end - start).total_seconds()
     return CameraMetrics(
         cases=len(raised),

@@ -1,11 +1,11 @@
-"""When containers were last emptied, kept in memory: each call reads only the events since the one before."""
+"""When containers were last emptied and by whom, in memory: each call reads only the events since the one before."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from api.queries.events import each_event
 from ingest.store.port import EventQuery, TelemetryReader
@@ -17,16 +17,23 @@ _LATE: Final = timedelta(hours=2)
 _AHEAD: Final = timedelta(minutes=5)
 
 
+class LastCollection(NamedTuple):
+    """When a container was emptied, and the device that has reported it: a truck, or the container's own sensor."""
+
+    at: datetime
+    by: str
+
+
 class LastCollections:
     """The last collection of each container, reported by a truck or by its own sensor. Safe between threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._emptied_at: dict[str, datetime] = {}
+        self._last: dict[str, LastCollection] = {}
         self._read_until: datetime | None = None
 
-    def emptied_at(self, reader: TelemetryReader, now: datetime) -> Mapping[str, datetime]:
-        """The time of the last collection by container.
+    def by_container(self, reader: TelemetryReader, now: datetime) -> Mapping[str, LastCollection]:
+        """The last collection by container.
 
         Raises:
             RetryLaterError: The store does not answer.
@@ -34,7 +41,8 @@ class LastCollections:
         with self._lock:
             since = now - BACK if self._read_until is None else max(self._read_until - _LATE, now - BACK)
             for event in each_event(reader, EventQuery(since, now + _AHEAD, types=("collected",))):
-                place, at = str(event.detail.get("bin", event.origin.device)), event.origin.measured_at
-                self._emptied_at[place] = max(at, self._emptied_at.get(place, at))
+                place = str(event.detail.get("bin", event.origin.device))
+                collection = LastCollection(event.origin.measured_at, event.origin.device)
+                self._last[place] = max(collection, self._last.get(place, collection), key=lambda last: last.at)
             self._read_until = now
-            return dict(self._emptied_at)
+            return dict(self._last)

@@ -10,7 +10,7 @@ from typing import Final, Literal, get_args
 from api.queries.url_filter import read_page, read_texts, write_query
 from ingest.store.views.cases import Case
 
-Show = Literal["waiting", "all", "confirmed", "rejected"]
+Show = Literal["waiting", "open", "all", "confirmed", "rejected"]
 
 SHOWN: Final[tuple[Show, ...]] = get_args(Show)
 SAME_TIME: Final = timedelta(minutes=30)
@@ -45,6 +45,8 @@ class CaseFilter:
             return case.id == self.case
         if (self.camera and case.camera != self.camera) or (self.site and case.site != self.site):
             return False
+        if self.show == "open":
+            return case.is_open
         wanted = "none" if self.show == "waiting" else self.show
         return case.verdict != "merged" if self.show == "all" else case.verdict == wanted
 

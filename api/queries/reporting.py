@@ -60,8 +60,16 @@ def camera_reports(context: ApiContext, day: date) -> list[CameraReport]:
     events: defaultdict[str, list[EventRecord]] = defaultdict(list)
     for event in events_since(context, TYPES, month[0] - _BEFORE):
         events[event.origin.device].append(event)
+    known_since = {run.device: run.first_at for run in context.reader.measured_before("camera", month[1])}
     reports = [
-        _report(context, camera, (today, month), cases_by_camera[camera.id], events[camera.id])
+        _report(
+            context,
+            camera,
+            (today, month),
+            cases_by_camera[camera.id],
+            events[camera.id],
+            known_since.get(camera.id),
+        )
         for camera in context.city.cameras.values()
     ]
     return sorted(
@@ -75,11 +83,12 @@ def _report(
     spans: tuple[TimeRange, TimeRange],
     camera_cases: list[Case],
     events: list[EventRecord],
+    known_since: datetime | None,
 ) -> CameraReport:
     site = context.city.sites.get(camera.site)
     now = context.clock()
     sight = _sight(context, camera, spans[1], now)
-    day, month = (camera_metrics(span, now, camera_cases, events, sight) for span in spans)
+    day, month = (camera_metrics(span, now, camera_cases, events, sight, known_since) for span in spans)
     name = site.name if site else camera.site
     return CameraReport(camera.id, camera.site, name, camera.kelurahan, day, month)
 

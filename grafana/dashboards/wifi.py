@@ -25,13 +25,14 @@ from grafana.influxql import (
 )
 from grafana.layout import Row, equal
 from grafana.maps import LATITUDE, LONGITUDE, Markers, city_map
-from grafana.measurements import AP_5M, AP_AREA_5M, CLIENT_STATE, DEVICE_STATE, TOP_CLIENT
+from grafana.measurements import AP_5M, AP_AREA_5M, CLIENT_STATE, DEVICE_STATE, STATUS, TOP_CLIENT
 from grafana.panels import SeriesStyles, legend_panel, stat, table, time_series
 from grafana.queries import KNOWN_PLACE, city_sum, devices, event_count, events, mean_and_max
 from grafana.targets import Target
 from grafana.theme import (
     ANY_IS_BAD,
     ANY_IS_WARN,
+    BAD,
     BUSY_STEPS,
     CALM,
     CALM_STEPS,
@@ -242,5 +243,6 @@ WIFI: Final = DashboardSpec(
     annotations=(
         Annotation("misuse", "ap", _MISUSE, WARN),
         Annotation("reboot", "ap", ("reboot",), CALM, shown=False),
+        Annotation("outage", "ap", (), BAD, state="offline", shown=False, measurement=STATUS),
     ),
 )

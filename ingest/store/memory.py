@@ -16,9 +16,12 @@ from ingest.store.port import (
     Aggregate,
     EventQuery,
     Latest,
+    MeasuredRun,
     Ranges,
+    RunsQuery,
     SeriesPoint,
     SeriesQuery,
+    StatusQuery,
     StoredSequences,
     WriteResult,
     check_series,
@@ -126,6 +129,55 @@ class MemoryStore:
             if start <= time_of(record) < end and device in (None, device_of(record))
         )
         return iter(sorted(records, key=time_of))
+
+    def measured_runs(self, query: RunsQuery) -> list[MeasuredRun]:
+        """The runs of each device."""
+        runs: list[MeasuredRun] = []
+        for device, times in self._times_of(query.kind, query.device, query.start, query.end).items():
+            for at in times:
+                if runs and runs[-1].device == device and (at - runs[-1].last_at).total_seconds() <= query.pause_s:
+                    runs[-1] = MeasuredRun(device, runs[-1].first_at, at)
+                else:
+                    runs.append(MeasuredRun(device, at, at))
+        return runs
+
+    def measured_before(self, kind: Kind, before: datetime, *, device: str | None = None) -> list[MeasuredRun]:
+        """The oldest and the newest measurement before a time of each device."""
+        times_by_device = self._times_of(kind, device, _EPOCH, before)
+        return [MeasuredRun(device, times[0], times[-1]) for device, times in times_by_device.items()]
+
+    def _times_of(self, kind: Kind, device: str | None, start: datetime, end: datetime) -> dict[str, list[datetime]]:
+        """Sorted times of measurement by device."""
+        times: defaultdict[str, list[datetime]] = defaultdict(list)
+        for record in self._records:
+            origin = record.origin
+            is_wanted = isinstance(record, Reading) and origin.kind == kind and device in (None, origin.device)
+            if is_wanted and start <= origin.measured_at < end:
+                times[origin.device].append(origin.measured_at)
+        return {device: sorted(known) for device, known in sorted(times.items())}
+
+    def statuses(self, query: StatusQuery) -> list[StatusRecord]:
+        """Statuses in the order of their arrival."""
+        wanted = (
+            status
+            for status in self._states
+            if status.kind == query.kind
+            and query.device in (None, status.device)
+            and query.start <= status.received_at < query.end
+        )
+        return sorted(wanted, key=lambda status: status.received_at)
+
+    def answered_at(self, kind: Kind, device: str, *, measured_after: datetime, after: datetime) -> datetime | None:
+        """When the first reading arrived after a time."""
+        times = (
+            record.origin.received_at
+            for record in self._records
+            if isinstance(record, Reading)
+            and (record.origin.kind, record.origin.device) == (kind, device)
+            and record.origin.measured_at > measured_after
+            and record.origin.received_at > after
+        )
+        return min(times, default=None)
 
     def stored_sequences(self) -> list[StoredSequences]:
         """Sequence numbers per device and epoch, counted from the records."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal, Protocol
 
@@ -11,7 +11,7 @@ import msgspec
 from broker.contract.payloads import fields_of
 from broker.contract.topics import KINDS, Kind
 from city.errors import PayloadError
-from ingest.store.records import Connectivity, EventRecord, Record, Value
+from ingest.store.records import Connectivity, EventRecord, Record, StatusRecord, Value
 from ingest.store.schema import Policy
 
 Aggregate = Literal["mean", "min", "max", "last", "sum", "count"]
@@ -91,6 +91,42 @@ class EventQuery(msgspec.Struct, frozen=True):
     limit: int = 100
 
 
+class RunsQuery(msgspec.Struct, frozen=True):
+    """When devices of a kind measured in `[start, end)`; pauses longer than `pause_s` part the runs of a device."""
+
+    kind: Kind
+    start: datetime
+    end: datetime
+    pause_s: float
+    device: str | None = None
+
+
+class MeasuredRun(msgspec.Struct, frozen=True):
+    """Times of the first and the last measurement between which a device made no long pause."""
+
+    device: str
+    first_at: datetime
+    last_at: datetime
+
+
+def runs_between(ends: MeasuredRun, pauses: Iterable[MeasuredRun]) -> Iterator[MeasuredRun]:
+    """The runs that pauses leave between the first and the last measurement of a device, all in order of time."""
+    first_at = ends.first_at
+    for pause in pauses:
+        yield MeasuredRun(ends.device, first_at, pause.first_at)
+        first_at = pause.last_at
+    yield MeasuredRun(ends.device, first_at, ends.last_at)
+
+
+class StatusQuery(msgspec.Struct, frozen=True):
+    """Statuses that arrived in `[start, end)`, of one kind, and of one device or all of it."""
+
+    kind: Kind
+    start: datetime
+    end: datetime
+    device: str | None = None
+
+
 class StoredSequences(msgspec.Struct, frozen=True):
     """Stored data of one device and epoch: ranges of sequence numbers, rows, and rows beyond one per number."""
 
@@ -150,6 +186,18 @@ class TelemetryReader(Protocol):
 
         `device` selects one device.
         """
+
+    def measured_runs(self, query: RunsQuery) -> list[MeasuredRun]:
+        """The runs of each device, by device, then by time. The caller asks for a day at once."""
+
+    def measured_before(self, kind: Kind, before: datetime, *, device: str | None = None) -> list[MeasuredRun]:
+        """The oldest and the newest measurement before a time of each device that has any, pauses or not."""
+
+    def statuses(self, query: StatusQuery) -> list[StatusRecord]:
+        """Statuses in the order of their arrival."""
+
+    def answered_at(self, kind: Kind, device: str, *, measured_after: datetime, after: datetime) -> datetime | None:
+        """When the first reading arrived after a time that was also measured after one; None without any."""
 
     def stored_sequences(self) -> list[StoredSequences]:
         """Stored data per device and epoch, counted from the rows themselves."""

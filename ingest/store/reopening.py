@@ -21,8 +21,20 @@ from broker.contract.topics import Kind
 from city.backoff import Backoff
 from city.errors import ConfigError, KotaError, RetryLaterError
 from ingest.store.dedup import SeenSequences
-from ingest.store.port import EventQuery, Latest, Ranges, SeriesPoint, SeriesQuery, Store, StoredSequences, WriteResult
-from ingest.store.records import EventRecord, Record
+from ingest.store.port import (
+    EventQuery,
+    Latest,
+    MeasuredRun,
+    Ranges,
+    RunsQuery,
+    SeriesPoint,
+    SeriesQuery,
+    StatusQuery,
+    Store,
+    StoredSequences,
+    WriteResult,
+)
+from ingest.store.records import EventRecord, Record, StatusRecord
 
 log = structlog.get_logger("store")
 
@@ -131,6 +143,26 @@ class ReopeningStore:
         records = self._do(lambda: store.export(start, end, device=device), store)
         while (record := self._do(lambda: next(records, None), store)) is not None:
             yield record
+
+    def measured_runs(self, query: RunsQuery) -> list[MeasuredRun]:
+        """The runs of each device."""
+        store = self._open()
+        return self._do(lambda: store.measured_runs(query), store)
+
+    def measured_before(self, kind: Kind, before: datetime, *, device: str | None = None) -> list[MeasuredRun]:
+        """The oldest and the newest measurement before a time of each device."""
+        store = self._open()
+        return self._do(lambda: store.measured_before(kind, before, device=device), store)
+
+    def statuses(self, query: StatusQuery) -> list[StatusRecord]:
+        """Statuses in the order of their arrival."""
+        store = self._open()
+        return self._do(lambda: store.statuses(query), store)
+
+    def answered_at(self, kind: Kind, device: str, *, measured_after: datetime, after: datetime) -> datetime | None:
+        """When the first reading arrived after a time."""
+        store = self._open()
+        return self._do(lambda: store.answered_at(kind, device, measured_after=measured_after, after=after), store)
 
     def stored_sequences(self) -> list[StoredSequences]:
         """Sequence numbers per device and epoch, counted from the rows."""

@@ -21,7 +21,7 @@ from ingest.store.influx.checkpoint import Checkpoint
 from ingest.store.influx.http import InfluxHttp
 from ingest.store.influx.store import InfluxStore
 from ingest.store.memory import MemoryStore
-from ingest.store.port import EventQuery, SeriesQuery, Store
+from ingest.store.port import EventQuery, RunsQuery, SeriesQuery, StatusQuery, Store
 from ingest.store.records import EventRecord, Reading, Record, RecordOrigin, StatusRecord, Value, device_of, time_of
 from tests.support.influx import RunningInflux
 
@@ -375,3 +375,73 @@ def test_a_copy_that_was_cut_off_goes_on(store: Store) -> None:
     assert 0 < missing_in(source, store) < 100
     copy(source, store, since=marks[-1])
     assert missing_in(source, store) == 0
+
+
+def said(state: str, minutes: float, device: str = "truck-01", reason: str = "") -> StatusRecord:
+    return StatusRecord("truck", device, state, None, T0 + timedelta(minutes=minutes), reason)  # type: ignore[arg-type]
+
+
+def runs_of(store: Store, start_min: float, end_min: float, pause_s: float, device: str | None = None) -> list[object]:
+    """Device, and minutes of the first and the last measurement, of each run of the trucks."""
+    start, end = T0 + timedelta(minutes=start_min), T0 + timedelta(minutes=end_min)
+    runs = store.measured_runs(RunsQuery("truck", start, end, pause_s, device))
+    return [
+        (run.device, (run.first_at - T0) / timedelta(minutes=1), (run.last_at - T0) / timedelta(minutes=1))
+        for run in runs
+    ]
+
+
+def test_runs_are_parted_by_pauses(store: Store) -> None:
+    """A pause of exactly `pause_s` parts nothing; what is outside the range, or of another kind, does not count."""
+    minutes = {1: (0, 1, 2, 5, 5, 6, 20), 2: (3, 30)}
+    readings: list[Record] = [
+        reading(seq, minutes=at, device=f"truck-{number:02}", speed_kmh=1.0)
+        for number, times in minutes.items()
+        for seq, at in enumerate(times)
+    ]
+    store.write([*readings, reading(1, minutes=4, fill_pct=1.0)], ((1, 1),))
+    assert runs_of(store, 0, 30, 120) == [
+        *(("truck-01", 0, 2), ("truck-01", 5, 6), ("truck-01", 20, 20)),
+        ("truck-02", 3, 3),
+    ]
+    assert runs_of(store, 0, 31, 180, "truck-01") == [("truck-01", 0, 6), ("truck-01", 20, 20)]
+    assert runs_of(store, 1, 6, 60) == [("truck-01", 1, 2), ("truck-01", 5, 5), ("truck-02", 3, 3)]
+    assert runs_of(store, 40, 50, 60) == []
+
+
+def test_first_and_last_measurement_before_a_time(store: Store) -> None:
+    store.write([reading(n, minutes=n, device="truck-01", speed_kmh=1.0) for n in range(5)], ((1, 1),))
+    store.write([reading(1, minutes=3, device="truck-02", speed_kmh=1.0)], ((1, 2),))
+    before = T0 + timedelta(minutes=3)
+    assert [(run.device, run.first_at, run.last_at) for run in store.measured_before("truck", before)] == [
+        ("truck-01", T0, T0 + timedelta(minutes=2))
+    ]
+    later = store.measured_before("truck", before + timedelta(minutes=9), device="truck-02")
+    assert [run.device for run in later] == ["truck-02"]
+    assert store.measured_before("ap", before) == []
+
+
+def test_statuses_come_back_by_arrival(store: Store) -> None:
+    store.write([said("offline", 5, reason="lost"), said("online", 1, "truck-02"), said("online", 9)], ((1, 1),))
+    store.write([StatusRecord("ap", "ap-oesapa", "online", None, T0)], ((1, 2),))
+    query = StatusQuery("truck", T0, T0 + timedelta(minutes=9))
+    assert [(status.device, status.state, status.reason) for status in store.statuses(query)] == [
+        ("truck-02", "online", ""),
+        ("truck-01", "offline", "lost"),
+    ]
+    of_one = msgspec.structs.replace(query, device="truck-01", end=T0 + timedelta(minutes=10))
+    assert [status.state for status in store.statuses(of_one)] == ["offline", "online"]
+
+
+def test_answer_is_a_later_arrival_of_a_later_measurement(store: Store) -> None:
+    """Readings that were measured before a device went away, and arrive after it, are no answer."""
+    late = Reading(origin(1, device="truck-01", minutes=-5, late_s=600), {"speed_kmh": 1.0})
+    kept = Reading(origin(2, device="truck-01", minutes=2, late_s=1_200), {"speed_kmh": 1.0})
+    store.write([late, kept, reading(3, minutes=30, device="truck-01", speed_kmh=1.0)], ((1, 1),))
+    assert store.answered_at("truck", "truck-01", measured_after=T0, after=T0) == T0 + timedelta(minutes=22)
+    after = T0 + timedelta(minutes=22)
+    assert store.answered_at("truck", "truck-01", measured_after=T0, after=after) == T0 + timedelta(
+        minutes=30, seconds=1
+    )
+    assert store.answered_at("truck", "truck-01", measured_after=T0 + timedelta(hours=1), after=T0) is None
+    assert store.answered_at("truck", "truck-02", measured_after=T0, after=T0) is None

@@ -39,6 +39,8 @@ SHELVED: Final = {"until": "2026-03-01T13:30:00Z", "reason": "under repair"}
 """Of the hour after the time of the tests."""
 SAVED: Final = {**DRAFTED, "name": "acme-tank", "unknown_device": 1}
 
+OUTAGES: Final = ("outages", "outages/availability", "export/outages.csv", "export/availability.csv")
+
 SUCCESSES: Final[tuple[tuple[str, str, Any], ...]] = (
     ("GET", "/healthz", None),
     ("GET", "/readyz", None),
@@ -99,6 +101,7 @@ SUCCESSES: Final[tuple[tuple[str, str, Any], ...]] = (
     ("GET", "/api/v1/export/devices.csv", None),
     ("GET", READINGS, None),
     ("GET", "/api/v1/export/events.csv", None),
+    *(("GET", f"/api/v1/{path}?kind=ap", None) for path in OUTAGES),
     *(
         ("GET", f"/ngsi-ld/v1/entities?type={type_}&limit=1000&format={form}", None)
         for type_ in ("WasteContainer", "Vehicle", "Device")
@@ -223,6 +226,7 @@ INVALID: Final[tuple[tuple[str, str, Any], ...]] = (
     *(("GET", f"/api/v1/export/devices.{ending}?kind=plane", None) for ending in ("csv", "geojson")),
     ("GET", f"{READINGS}&field=password", None),
     ("GET", "/api/v1/export/events.csv?kind=plane", None),
+    *(("GET", f"/api/v1/{path}?kind=bin", None) for path in OUTAGES),
     ("GET", f"{ENDLESS[0]}?kind=plane", None),
     ("POST", "/api/v1/me/password", {"old": "wrong", "new": PASSWORD}),
     ("POST", "/api/v1/me/passkeys/options", {"password": "wrong"}),

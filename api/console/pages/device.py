@@ -11,19 +11,24 @@ from markupsafe import Markup
 
 from api.console.page_context import PageContext
 from api.console.parts.chart import CHART_RANGES, ChartRange, chart
-from api.console.parts.device_columns import condition_badge, fill_bar
+from api.console.parts.device_columns import condition_badge, emptied_words, fill_bar
 from api.console.parts.event_words import detail_words, event_words
 from api.console.parts.hours import hours_box
 from api.console.parts.markup import join, link, table, tag
+from api.console.parts.outage_panel import outage_panel
+from api.console.parts.place_panel import add_place
+from api.console.parts.rejected_panel import rejected_panel
 from api.console.parts.screen import Screen
 from api.console.parts.trip_panel import trip_panel
+from api.console.parts.usage_charts import traffic_chart, users_by_group
 from api.queries.device_states import device_states
 from api.schemas import DeviceResponse, device_response
 from broker.contract.payloads import fields_of
 from broker.contract.topics import Kind
-from city.inventory.model import Device, Truck
+from city.inventory.model import AccessPoint, Bin, Device, Truck
 from ingest.store.port import EventQuery, SeriesPoint, SeriesQuery
 from ingest.store.records import EventRecord
+from ingest.store.views.outages import OUTAGE_KINDS
 
 EVENTS_SHOWN: Final = 30
 CHARTS: Final[dict[Kind, tuple[str, ...]]] = {
@@ -39,6 +44,7 @@ def build(page: PageContext, screen: Screen, device: Device, days: int) -> None:
     range_, kind = CHART_RANGES[days], device.KIND
     screen.script("chart.js")
     screen.live("values", (kind,), lambda: _values(page, _response(page, device)), "panel")
+    add_place(page, screen, device)
     screen.show(lambda: _facts(page, _response(page, device)), "panel")
     if device.KIND == "camera":
         screen.show(join([hours_box(page, device.site), _zones_link(page, device)]), "panel")
@@ -46,12 +52,23 @@ def build(page: PageContext, screen: Screen, device: Device, days: int) -> None:
         screen.live("trip", (kind,), lambda: trip_panel(page, device), "panel", every_s=20.0)
     screen.show(_span_links(page, device, range_), "panel spans-box")
     screen.live("charts", (kind,), lambda: _charts(page, device, range_), "panel charts", every_s=10.0)
+    if device.KIND in OUTAGE_KINDS:
+        screen.live("outages", (kind,), lambda: outage_panel(page, device, range_), "panel", every_s=30.0)
+    if isinstance(device, AccessPoint):
+        screen.live("users", (kind,), lambda: _users(page, device), "panel", every_s=10.0)
     screen.live("events", ("events",), lambda: _event_table(page, _events(page, device)), "panel")
+    screen.live("rejected", (kind, "system"), lambda: rejected_panel(page, device), every_s=20.0)
 
 
 def _charts(page: PageContext, device: Device, range_: ChartRange) -> Markup:
     end = page.context.clock()
-    return join(chart(page, field, points, range_, end) for field, points in _series(page, device, range_, end).items())
+    charts = [chart(page, field, points, range_, end) for field, points in _series(page, device, range_, end).items()]
+    return join([*charts, traffic_chart(page, device, range_, end)] if isinstance(device, AccessPoint) else charts)
+
+
+def _users(page: PageContext, device: Device) -> Markup:
+    latest = page.context.reader.latest(device=device.id)
+    return join([tag("h2", page.t("users_by")), users_by_group(page, latest[0] if latest else None)])
 
 
 def _response(page: PageContext, device: Device) -> DeviceResponse:
@@ -92,6 +109,8 @@ def _values(page: PageContext, device: DeviceResponse) -> Markup:
         parts.append(tag("p", link("/system", words), " ", tag("code", unread.reason), class_="warn"))
     if device.outbox_dropped:
         parts.append(tag("p", page.plural("readings_dropped", device.outbox_dropped), class_="warn"))
+    if isinstance(state.device, Bin):
+        parts.append(emptied_words(page, state))
     rows = [
         (page.word(field), _value(page, field, device), page.age(device.values[field].measured_at, now))
         for field in dict.fromkeys((*CHARTS[device.kind], *fields_of(device.kind)))

@@ -17,6 +17,7 @@ from api.console.parts.markup import join, link, tag
 from api.console.parts.screen import Screen
 from api.queries.cases import cases
 from api.queries.queue import SHOWN, CaseFilter, merge_offers
+from ingest.store.views.cases import Case
 from ingest.store.views.reviews import REASONS
 
 CARDS: Final = 12
@@ -45,6 +46,7 @@ def build(page: PageContext, screen: Screen, query: Mapping[str, str]) -> None:
 def _queue(page: PageContext, filter_: CaseFilter) -> Markup:
     all_cases = [case for case in cases(page.context) if page.covers(case)]
     waiting = sum(case.verdict == "none" for case in all_cases)
+    open_ = link("/dumping?show=open", page.plural("cases_open", sum(case.is_open for case in all_cases)))
     matching = [case for case in all_cases if filter_.matches(case)]
     pages = max(1, ceil(len(matching) / CARDS))
     page_number = min(filter_.page, pages)
@@ -53,9 +55,9 @@ def _queue(page: PageContext, filter_: CaseFilter) -> Markup:
     count = tag("b", page.plural("to_judge", waiting), class_="queue-count", role="status")
     intro = page.t("dumping_intro" if page.may("cases.review") else "review_operator_only")
     parts = [
-        tag("p", intro, " ", count, class_="intro"),
+        tag("p", intro, " ", count, " ", open_, class_="intro"),
         tag("div", *cards, class_="queue", **_words(page)),
-        _nothing(page, filter_) if not cards else None,
+        _nothing(page, filter_, all_cases) if not cards else None,
         custody_panel(page, shown[0]) if filter_.case and shown and page.may("evidence.export") else None,
         pager(page, filter_.address, page_number, pages) if pages > 1 else None,
     ]
@@ -69,8 +71,8 @@ def _words(page: PageContext) -> dict[str, object]:
     return {"data_words": msgspec.json.encode(words).decode(), "data_failed": page.t("review_failed")}
 
 
-def _nothing(page: PageContext, filter_: CaseFilter) -> Markup:
-    if filter_.show != "waiting" or filter_.camera or filter_.site:
+def _nothing(page: PageContext, filter_: CaseFilter, all_cases: list[Case]) -> Markup:
+    if filter_.show != "waiting" or filter_.camera or filter_.site or not all_cases:
         return tag("p", page.t("no_cases"), class_="empty")
     every = link("/dumping?show=all", page.t("show_all_cases"))
     return tag("section", tag("h2", page.t("all_judged")), tag("p", every), class_="panel")

@@ -21,7 +21,7 @@ COUNTERS: Final = {
     "moving_trucks": "/devices/truck",
     "broken_trucks": "/devices/truck?state=broken",
     "down_aps": "/devices/ap?state=down",
-    "open_cases": "/dumping",
+    "open_cases": "/dumping?show=open",
 }
 """Counter to the list of what it counts."""
 NO_NUMBER: Final = "–"  # noqa: RUF001 - a dash

@@ -24,6 +24,7 @@ from api.console.pages import events as events_page
 from api.console.pages import listing
 from api.console.pages import map as map_page
 from api.console.pages import new_devices as new_devices_page
+from api.console.pages import outages as outages_page
 from api.console.pages import people as people_page
 from api.console.pages import search as search_page
 from api.console.pages import system as system_page
@@ -101,6 +102,12 @@ def show_alarm(request: Request, alarm: Annotated[Alarm, Depends(_alarm_or_404)]
 def show_events(request: Request) -> Response:
     """Everything that happened."""
     return answer(request, "event_log", lambda page, screen: events_page.build(page, screen, request.query_params))
+
+
+@router.get("/outages")
+def show_outages(request: Request) -> Response:
+    """Outages of hotspots, cameras and trucks, and their availability."""
+    return answer(request, "outages", lambda page, screen: outages_page.build(page, screen, request.query_params))
 
 
 @router.get("/devices/{kind}.csv")

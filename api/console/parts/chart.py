@@ -47,7 +47,7 @@ CHART_RANGES: Final = {
 
 
 @dataclass(frozen=True)
-class _Scale:
+class ChartScale:
     """Places of times and values in the drawing."""
 
     start: datetime
@@ -57,10 +57,12 @@ class _Scale:
     step: float
 
     def x(self, at: datetime) -> float:
+        """The place of a time."""
         share = (at - self.start) / self.length
         return round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)
 
     def y(self, value: float) -> float:
+        """The place of a value."""
         share = (value - self.low) / (self.high - self.low)
         return round(HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM), 1)
 
@@ -70,12 +72,12 @@ def chart(page: PageContext, field: str, points: Sequence[SeriesPoint], range_: 
     unit, name = unit_of(field), page.word(field)
     title = f"{name} ({unit})" if unit else name
     if not points:
-        return _figure(title, Markup(), tag("p", page.t("none"), class_="empty"))
+        return figure_of(title, Markup(), tag("p", page.t("none"), class_="empty"))
     values = [float(point.value) for point in points]
     low, high, step = (0.0, 100.0, 25.0) if unit == "%" else bounds_of(min(values), max(values))
-    scale = _Scale(end - range_.length, range_.length, low, high, step)
-    drawn = join([*_value_axis(page, scale), *_time_axis(page, scale, range_), *_lines(points, scale, range_.every_s)])
-    read = [[scale.x(point.at), scale.y(float(point.value)), _words(page, field, point)] for point in points]
+    scale = ChartScale(end - range_.length, range_.length, low, high, step)
+    drawn = join([*value_axis(page, scale), *time_axis(page, scale, range_), *_lines(points, scale, range_.every_s)])
+    read = [[scale.x(point.at), scale.y(float(point.value)), value_words(page, field, point)] for point in points]
     spoken = f"{title}: {page.value(field, min(values))} - {page.value(field, max(values))}; {read[-1][2]}"
     svg = tag(
         "svg",
@@ -86,19 +88,22 @@ def chart(page: PageContext, field: str, points: Sequence[SeriesPoint], range_: 
         tabindex="0",
         data_chart=msgspec.json.encode(read).decode(),
     )
-    return _figure(title, tag("span", read[-1][2], class_="read"), svg)
+    return figure_of(title, tag("span", read[-1][2], class_="read"), svg)
 
 
-def _figure(title: str, read: Markup, drawing: Markup) -> Markup:
+def figure_of(title: str, read: Markup, drawing: Markup) -> Markup:
+    """A chart with its title, the value that is read off it, and the drawing."""
     return tag("figure", tag("figcaption", tag("b", title), " ", read), drawing, class_="chart", data_key=title)
 
 
-def _words(page: PageContext, field: str, point: SeriesPoint) -> str:
+def value_words(page: PageContext, field: str, point: SeriesPoint) -> str:
+    """A point's time and value."""
     local = point.at.astimezone(page.context.city.time_zone)
-    return f"{_day(page, local)} {local:%H:%M}: {page.value(field, float(point.value))}"
+    return f"{day_words(page, local)} {local:%H:%M}: {page.value(field, float(point.value))}"
 
 
-def _day(page: PageContext, local: datetime) -> str:
+def day_words(page: PageContext, local: datetime) -> str:
+    """A day without its year."""
     return f"{local.day} {page.t('months').split()[local.month - 1]}"
 
 
@@ -112,7 +117,8 @@ def bounds_of(low: float, high: float) -> tuple[float, float, float]:
     return floor(low / step) * step, ceil(high / step) * step, step
 
 
-def _value_axis(page: PageContext, scale: _Scale) -> Iterator[Markup]:
+def value_axis(page: PageContext, scale: ChartScale) -> Iterator[Markup]:
+    """Lines and numbers of the values."""
     digits = max(0, -floor(log10(scale.step)))
     for number in range(round((scale.high - scale.low) / scale.step) + 1):
         value = scale.low + number * scale.step
@@ -121,20 +127,21 @@ def _value_axis(page: PageContext, scale: _Scale) -> Iterator[Markup]:
         yield tag("text", page.number(value, digits), x=LEFT - 6, y=y + 4, text_anchor="end")
 
 
-def _time_axis(page: PageContext, scale: _Scale, range_: ChartRange) -> Iterator[Markup]:
+def time_axis(page: PageContext, scale: ChartScale, range_: ChartRange) -> Iterator[Markup]:
+    """Marks and words of the times."""
     local = scale.start.astimezone(page.context.city.time_zone)
     mark = local.replace(hour=0, minute=0, second=0, microsecond=0)
     is_by_day = range_.marks >= timedelta(days=1)
     while mark <= local + scale.length:
         if mark >= local:
             x = scale.x(mark)
-            words = _day(page, mark) if is_by_day else f"{mark:%H:%M}"
+            words = day_words(page, mark) if is_by_day else f"{mark:%H:%M}"
             yield tag("line", x1=x, x2=x, y1=HEIGHT - BOTTOM, y2=HEIGHT - BOTTOM + 4, class_="mark")
             yield tag("text", words, x=min(x, WIDTH - 24), y=HEIGHT - 6, text_anchor="middle")
         mark += range_.marks
 
 
-def _lines(points: Sequence[SeriesPoint], scale: _Scale, every_s: float) -> Iterator[Markup]:
+def _lines(points: Sequence[SeriesPoint], scale: ChartScale, every_s: float) -> Iterator[Markup]:
     """A line for each run of points; where buckets are missing there is none."""
     for run in runs_of(points, every_s):
         places = [(scale.x(point.at), scale.y(float(point.value))) for point in run]

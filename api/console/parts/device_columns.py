@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -10,12 +10,13 @@ from typing import Final
 from markupsafe import Markup
 
 from api.console.page_context import PageContext
-from api.console.parts.markup import join, link, tag
+from api.console.parts.markup import join, link, markup, tag
+from api.queries.collections import LastCollection
 from api.queries.device_states import state_word
 from broker.contract.topics import Kind
 from city.inventory.model import AccessPoint, Bin, Truck
 from ingest.store.records import Value
-from ingest.store.views.device_condition import FILLING_PCT, FULL_PCT, DeviceCondition, position_of
+from ingest.store.views.device_condition import FILLING_PCT, FULL_PCT, DeviceCondition, name_of, position_of
 from ingest.store.views.device_state import DeviceState
 
 STATES: Final[dict[Kind, tuple[str, ...]]] = {
@@ -28,7 +29,7 @@ STATES: Final[dict[Kind, tuple[str, ...]]] = {
 FIELDS: Final[dict[Kind, tuple[str, ...]]] = {
     "bin": ("fill_pct", "battery_pct"),
     "truck": ("speed_kmh", "fuel_pct", "odometer_km"),
-    "ap": ("clients", "latency_ms"),
+    "ap": ("clients", "latency_ms", "loss_pct", "tx_kbps", "channel_busy_pct"),
     "camera": ("scene", "fps"),
 }
 """The fields of a list, per kind; a device's page shows all."""
@@ -45,7 +46,7 @@ class DeviceRow:
 
     state: DeviceState
     full_since: datetime | None = None
-    emptied_at: datetime | None = None
+    emptied: LastCollection | None = None
 
     @property
     def id(self) -> str:
@@ -82,13 +83,22 @@ def rows_of(page: PageContext, states: Iterable[DeviceState]) -> list[DeviceRow]
     if not any(isinstance(state.device, Bin) for state in known):
         return [DeviceRow(state) for state in known]
     context = page.context
-    emptied_at: Mapping[str, datetime] = context.collections.emptied_at(context.reader, context.clock())
+    emptied = context.collections.by_container(context.reader, context.clock())
     full_since = {
         alarm.subject: alarm.since
         for alarm in context.alarm_board.listed
         if alarm.kind == "overflowing" and alarm.cleared_at is None
     }
-    return [DeviceRow(state, full_since.get(state.device.id), emptied_at.get(state.device.id)) for state in known]
+    return [DeviceRow(state, full_since.get(state.device.id), emptied.get(state.device.id)) for state in known]
+
+
+def emptied_words(page: PageContext, state: DeviceState) -> Markup:
+    """Since when a container is full, and when it was last emptied and by whom."""
+    (row,) = rows_of(page, [state])
+    pairs = [(column, column.html(page, row)) for column in (_FULL_SINCE, _EMPTIED)]
+    return tag(
+        "dl", *(join([tag("dt", page.word(column.key)), tag("dd", cell)]) for column, cell in pairs), class_="facts"
+    )
 
 
 def place_name(page: PageContext, row: DeviceRow) -> str:
@@ -198,6 +208,18 @@ def _age_cell(
     return html
 
 
+def _emptied_at(row: DeviceRow) -> datetime | None:
+    return row.emptied.at if row.emptied else None
+
+
+def _emptied_cell(page: PageContext, row: DeviceRow) -> Markup:
+    cell = markup(_age_cell(_emptied_at, otherwise="")(page, row))
+    if row.emptied is None or row.emptied.by == row.id:
+        return cell
+    truck = page.context.city.devices.get(row.emptied.by)
+    return join([cell, tag("br"), tag("small", name_of(truck) if truck else row.emptied.by)])
+
+
 def _heard_at(row: DeviceRow) -> datetime | None:
     return row.state.latest.received_at if row.state.latest else None
 
@@ -210,9 +232,7 @@ _SSIDS: Final = ListColumn("ssids", _ssid_words, _ssid_words)
 _FULL_SINCE: Final = ListColumn(
     "full_since", lambda _page, row: row.full_since, _age_cell(lambda row: row.full_since, otherwise="")
 )
-_EMPTIED: Final = ListColumn(
-    "emptied_at", lambda _page, row: row.emptied_at, _age_cell(lambda row: row.emptied_at, otherwise="")
-)
+_EMPTIED: Final = ListColumn("emptied_at", lambda _page, row: _emptied_at(row), _emptied_cell)
 _STATE: Final = ListColumn(
     "state",
     lambda page, row: page.t(f"is_{state_word(row.state.condition)}"),

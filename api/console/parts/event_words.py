@@ -18,8 +18,6 @@ _FIELDS: Final = frozenset(field for kind in KINDS for field in fields_of(kind))
 _HIDDEN: Final = frozenset({"box", "frame", "evidence", "sha256", "case", "camera", "site", "since", "hours", "merged"})
 """Details of a case: its own page shows them."""
 _TEXT_MAX: Final = 80
-_BYTES_STEP: Final = 1_000.0
-_BYTES_UNITS: Final = ("B", "kB", "MB", "GB", "TB")
 
 
 def event_words(page: PageContext, event: EventRecord) -> str:
@@ -56,7 +54,7 @@ def _name(page: PageContext, key: str) -> str:
 
 def _value(page: PageContext, key: str, value: Any) -> str:  # noqa: ANN401 - whatever a device has sent
     if key.endswith("bytes") and isinstance(value, int | float) and not isinstance(value, bool):
-        return bytes_words(page, float(value))
+        return page.bytes(float(value))
     if key in _FIELDS and isinstance(value, int | float):
         return page.value(key, value)
     if isinstance(value, bool):
@@ -64,12 +62,3 @@ def _value(page: PageContext, key: str, value: Any) -> str:  # noqa: ANN401 - wh
     if isinstance(value, int | float):
         return page.number(value)
     return page.word(str(value)[:_TEXT_MAX], "detail_") if str(value).isidentifier() else str(value)[:_TEXT_MAX]
-
-
-def bytes_words(page: PageContext, count: float) -> str:
-    """A number of bytes in the largest unit that keeps it above one."""
-    for unit in _BYTES_UNITS:
-        if abs(count) < _BYTES_STEP or unit == _BYTES_UNITS[-1]:
-            break
-        count /= _BYTES_STEP
-    return f"{page.number(count)}\N{NO-BREAK SPACE}{unit}"

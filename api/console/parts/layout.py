@@ -34,6 +34,7 @@ MENU: Final = (
     ("map", "/"),
     ("alarms", "/alarms"),
     ("event_log", "/events"),
+    ("outages", "/outages"),
     ("bin", "/devices/bin"),
     ("truck", "/devices/truck"),
     ("ap", "/devices/ap"),
@@ -74,8 +75,18 @@ def document(page: PageContext, request: Request, active: str, title: str, scree
             data_block("live-texts", page.texts(LIVE_TEXTS) | {"version": VERSION}),
         ]
     )
-    head = _head(f"{title} - Jaga Kota {page.context.city.name}", screen)
+    head = _head(f"{title} - {city_title(page)}", screen)
     return f"<!doctype html>\n{tag('html', tag('head', head), tag('body', body), lang=page.lang)}"
+
+
+def short_city_name(page: PageContext) -> str:
+    """The city's name without the word for city, which the product's name ends in."""
+    return page.context.city.name.removeprefix("Kota ")
+
+
+def city_title(page: PageContext) -> str:
+    """The product and the city, such as `Jaga Kota Kupang`."""
+    return f"Jaga Kota {short_city_name(page)}"
 
 
 def data_block(id_: str, value: object) -> Markup:
@@ -126,7 +137,7 @@ def _header(page: PageContext, request: Request, active: str) -> Markup:
         for key, to in (*MENU, *((key, to) for key, to, right in MENU_BY_RIGHT if page.may(right)))
     )
     links = join([links, _grafana(page)])
-    brand = link("/", join([tag("strong", "Jaga Kota"), " ", tag("span", page.context.city.name)]), class_="brand")
+    brand = link("/", join([tag("strong", "Jaga Kota"), " ", tag("span", short_city_name(page))]), class_="brand")
     sound = tag("button", page.t("alarm_sound_on"), type="button", data_sound=True, class_="sound")
     ends = tag("div", _languages(page, request), sound, _sign_out(page), class_="ends")
     wide = tag("nav", links, class_="wide", aria_label=page.t("menu"))

@@ -147,7 +147,9 @@
     isUrgent,
     style: (properties) => (isUrgent(properties) ? { ...STYLES[properties.kind](properties), ...URGENT } : STYLES[properties.kind](properties)),
     count(kind, all) {
-      const number = (test) => all.filter(test).length;
+      // Nobody has heard of a device whose severity is -1.
+      const isKnown = all.some((p) => p.severity >= 0), number = (test) => (isKnown ? all.filter(test).length : null);
+      const cases = all.reduce((sum, p) => sum + p.open_cases, 0);
       return {
         bin: () => ({ full_bins: number((p) => p.state === "full") }),
         truck: () => ({
@@ -155,7 +157,7 @@
           broken_trucks: number((p) => p.state === "broken"),
         }),
         ap: () => ({ down_aps: number((p) => p.state === "down") }),
-        camera: () => ({ open_cases: all.reduce((sum, p) => sum + p.open_cases, 0) }),
+        camera: () => ({ open_cases: isKnown || cases ? cases : null }),
       }[kind]();
     },
   };

@@ -101,7 +101,8 @@ window.kotaMap = (() => {
     for (const [name, count] of Object.entries(counts)) {
       const element = document.getElementById(`count-${name}`);
       if (!element) continue;
-      element.textContent = count;
+      // Where nothing is known of any device, none is counted.
+      element.textContent = count ?? "–";
       element.closest("li").classList.toggle("some", count > 0);
     }
   }
@@ -113,7 +114,7 @@ window.kotaMap = (() => {
     line("strong", p.name);
     line("b", state.texts[`is_${p.state}`] ?? p.state);
     for (const text of described(p)) line("span", text);
-    const to = p.open_cases ? "/dumping" : `/device/${encodeURIComponent(p.id)}`;
+    const to = p.open_cases ? "/dumping?show=open" : `/device/${encodeURIComponent(p.id)}`;
     box.append(Object.assign(document.createElement("a"), { href: to, textContent: state.texts.details }));
     return box;
   }

@@ -47,6 +47,7 @@ const review = {
       return;
     }
     review.shown(card, await answer.json());
+    review.last = verdict === "reopened" ? null : card;
     if (verdict !== "reopened" && card === review.current()) review.step(1);
   },
 
@@ -80,12 +81,23 @@ const review = {
       if (keys?.open) keys.scrollIntoView({ block: "nearest" });
     } else if (key === "j" || key === "ArrowDown") review.step(1);
     else if (key === "k" || key === "ArrowUp") review.step(-1);
+    else if (key === "u") review.undo(card);
     else if (!card) return false;
     else if (key === "p") review.play(card);
     else if (review.keys[key]) review.shownOne(card, review.keys[key])?.click();
     else if (key >= "1" && key <= "9") review.choices(card)[key - 1]?.click();
     else return false;
     return true;
+  },
+
+  // The cursor moves on after a verdict: undo takes back the one of this case, else the one just given.
+  undo(card) {
+    const { u } = review.keys, last = review.last?.isConnected ? review.last : null;
+    const judged = card && review.shownOne(card, u) ? card : last;
+    const button = judged && review.shownOne(judged, u);
+    if (!button) return;
+    if (judged !== card) review.go(judged);
+    button.click();
   },
 
   choices: (card) => [...card.querySelectorAll("[data-panel]:not([hidden]) [data-submit]:not([hidden])")],

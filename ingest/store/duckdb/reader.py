@@ -67,13 +67,13 @@ def read_latest(db: duckdb.DuckDBPyConnection) -> list[Latest]:
         "FROM (SELECT *, (received_at, rowid) AS seen FROM statuses) GROUP BY device"
     )
     for device, kind, state, at, received_at, reason, next_s, waiting, dropped in db.execute(statement).fetchall():
-        arrived = _aware(received_at)
+        arrived = aware_utc(received_at)
         base = latest_by_device.get(device) or Latest(kind, device, {}, None, arrived)
         latest_by_device[device] = msgspec.structs.replace(
             base,
             state=state,
             state_at=arrived,
-            state_said_at=_aware(at) if at else None,
+            state_said_at=aware_utc(at) if at else None,
             state_reason=reason,
             next_s=next_s,
             outbox_waiting=waiting,
@@ -94,12 +94,12 @@ def _read_latest_of(db: duckdb.DuckDBPyConnection, kind: Kind) -> list[Latest]:
     latest = []
     for device, measured_at, received_at, quality, *pairs in db.execute(statement).fetchall():
         values = {
-            field: FieldValue(pairs[2 * i], _aware(pairs[2 * i + 1]))
+            field: FieldValue(pairs[2 * i], aware_utc(pairs[2 * i + 1]))
             for i, field in enumerate(COLUMNS[kind])
             if pairs[2 * i] is not None
         }
         words = tuple(quality.split())
-        latest.append(Latest(kind, device, values, _aware(measured_at), _aware(received_at), words))
+        latest.append(Latest(kind, device, values, aware_utc(measured_at), aware_utc(received_at), words))
     return latest
 
 
@@ -126,7 +126,7 @@ def read_series(db: duckdb.DuckDBPyConnection, query: SeriesQuery, kind: Kind | 
     rows = db.execute(statement, parameters).fetchall()
     if len(rows) > MAX_POINTS:
         raise PayloadError(f"more than {MAX_POINTS} points; ask with buckets")
-    return [SeriesPoint(_aware(at), point) for at, point in rows]
+    return [SeriesPoint(aware_utc(at), point) for at, point in rows]
 
 
 def read_events(db: duckdb.DuckDBPyConnection, query: EventQuery) -> list[EventRecord]:
@@ -153,7 +153,7 @@ def read_span(db: duckdb.DuckDBPyConnection) -> tuple[datetime, datetime] | None
     """Time of measurement of the oldest and the newest record; statuses count by their arrival."""
     times = " UNION ALL ".join(f"SELECT {column} AS moment FROM {table}" for table, column in _TIMES.items())  # noqa: S608 - our own names
     row = db.execute(f"SELECT min(moment), max(moment) FROM ({times})").fetchone()  # noqa: S608 - our own names
-    return (_aware(row[0]), _aware(row[1])) if row and row[0] else None
+    return (aware_utc(row[0]), aware_utc(row[1])) if row and row[0] else None
 
 
 def read_all(
@@ -175,13 +175,14 @@ def _read_table(
     )
     while fetched := rows.fetchmany(FETCHED):
         for row in fetched:
-            yield _record(table, dict(zip(columns, row, strict=True)))
+            yield to_record(table, dict(zip(columns, row, strict=True)))
 
 
-def _record(table: str, row: dict[str, Any]) -> Record:
+def to_record(table: str, row: dict[str, Any]) -> Record:
+    """A row of a table as a record."""
     if table == "statuses":
         said_at, received_at = row.pop("said_at"), row.pop("received_at")
-        return StatusRecord(at=_aware(said_at) if said_at else None, received_at=_aware(received_at), **row)
+        return StatusRecord(at=aware_utc(said_at) if said_at else None, received_at=aware_utc(received_at), **row)
     if table == "events":
         return _event(tuple(row.values()))
     kind: Kind = table.removesuffix("_telemetry")  # type: ignore[assignment]
@@ -222,10 +223,11 @@ def _origin(
     device_at: datetime | None,
     quality: str,
 ) -> RecordOrigin:
-    device_clock = _aware(device_at) if device_at else None
+    device_clock = aware_utc(device_at) if device_at else None
     words = tuple(quality.split())
-    return RecordOrigin(kind, device, epoch, seq, _aware(measured_at), _aware(received_at), device_clock, words)
+    return RecordOrigin(kind, device, epoch, seq, aware_utc(measured_at), aware_utc(received_at), device_clock, words)
 
 
-def _aware(at: datetime) -> datetime:
+def aware_utc(at: datetime) -> datetime:
+    """A time of the file, which has no zone."""
     return at.replace(tzinfo=UTC)

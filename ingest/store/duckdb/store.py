@@ -18,12 +18,24 @@ from broker.contract.topics import KINDS, Kind
 from city.errors import ConfigError, RetryLaterError, RowsRejectedError
 from city.storage.sqlite import SetAside
 from ingest.store.dedup import SeenSequences, deduplicate_batch
+from ingest.store.duckdb import presence as duck_presence
 from ingest.store.duckdb import reader as duck_reader
 from ingest.store.duckdb.columns import TABLES, Row, arrays_of, to_arrays, to_naive_utc, to_rows
 from ingest.store.duckdb.repair import fault_of, inode_of, move_aside, rescue, save_open
 from ingest.store.intervals import IntervalSet
 from ingest.store.latest import LastValueCache
-from ingest.store.port import EventQuery, Latest, Ranges, SeriesPoint, SeriesQuery, StoredSequences, WriteResult
+from ingest.store.port import (
+    EventQuery,
+    Latest,
+    MeasuredRun,
+    Ranges,
+    RunsQuery,
+    SeriesPoint,
+    SeriesQuery,
+    StatusQuery,
+    StoredSequences,
+    WriteResult,
+)
 from ingest.store.record_batch import RecordBatch
 from ingest.store.records import EventRecord, Record, StatusRecord
 from ingest.store.reopening import StoreBrokenError
@@ -352,6 +364,26 @@ class DuckStore:
         """Every record of a range, in order of time."""
         with self._translate_errors():
             yield from duck_reader.read_all(self._db, start, end, device)
+
+    def measured_runs(self, query: RunsQuery) -> list[MeasuredRun]:
+        """The runs of each device."""
+        with self._translate_errors():
+            return duck_presence.read_runs(self._db.cursor(), query)
+
+    def measured_before(self, kind: Kind, before: datetime, *, device: str | None = None) -> list[MeasuredRun]:
+        """The oldest and the newest measurement before a time of each device."""
+        with self._translate_errors():
+            return duck_presence.read_before(self._db.cursor(), kind, before, device)
+
+    def statuses(self, query: StatusQuery) -> list[StatusRecord]:
+        """Statuses in the order of their arrival."""
+        with self._translate_errors():
+            return duck_presence.read_statuses(self._db.cursor(), query)
+
+    def answered_at(self, kind: Kind, device: str, *, measured_after: datetime, after: datetime) -> datetime | None:
+        """When the first reading arrived after a time."""
+        with self._translate_errors():
+            return duck_presence.read_answer(self._db.cursor(), kind, device, measured_after, after)
 
     def stored_sequences(self) -> list[StoredSequences]:
         """Sequence numbers per device and epoch, counted from the rows."""

@@ -32,7 +32,7 @@ from ingest.store.port import (
 from ingest.store.records import Connectivity, EventRecord, Reading, Record, RecordOrigin, StatusRecord, Value, time_of
 from ingest.store.schema import COLUMNS, EVENTS, WINDOW_S
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EVENT: Final = f'"{EVENTS}"."event"'
 _SEQUENCED: Final = ", ".join((*KINDS, _EVENT))
 FOREIGN_POINTS: Final = CounterMetric(
@@ -102,15 +102,16 @@ def _restore_field(cache: LastValueCache, kind: Kind, series: Series, field: str
         FOREIGN_POINTS.inc()
         return
     for known in cache.find(kind=kind, device=series.tags.get("device", ""), changed_since=None):
-        values = {**known.values, field: FieldValue(_value(kind, field, value), _measured_at(time))}
+        values = {**known.values, field: FieldValue(_value(kind, field, value), measured_at_of(time))}
         cache.restore(msgspec.structs.replace(known, values=values))
 
 
 def _newest_statuses(http: InfluxHttp) -> list[StatusRecord]:
-    return _statuses(http, "GROUP BY device, kind ORDER BY time DESC LIMIT 1")
+    return own_statuses(http, "GROUP BY device, kind ORDER BY time DESC LIMIT 1")
 
 
-def _statuses(http: InfluxHttp, which: str) -> list[StatusRecord]:
+def own_statuses(http: InfluxHttp, which: str) -> list[StatusRecord]:
+    """The statuses that the city wrote, of a clause with conditions and order."""
     rows = _rows(http, f"SELECT * FROM status {which}")  # noqa: S608 - our own words
     return [*_own(rows, _status)]
 
@@ -123,7 +124,7 @@ def _status(series: Series, row: dict[str, Any]) -> StatusRecord:
         _device_of(series),
         row["state"],
         _at(row["said_at"]) if row.get("said_at") is not None else None,
-        _EPOCH + timedelta(microseconds=row["time"] // 1_000),
+        EPOCH + timedelta(microseconds=row["time"] // 1_000),
         row.get("reason") or "",
         row.get("next_s"),
         row.get("firmware") or "",
@@ -135,7 +136,7 @@ def _status(series: Series, row: dict[str, Any]) -> StatusRecord:
 
 def read_since(http: InfluxHttp, start: datetime) -> list[Record]:
     """Readings measured since a time, and statuses received since."""
-    readings = (reading for kind in KINDS for reading in _readings(http, kind, f"time >= {_ns(start)}"))
+    readings = (reading for kind in KINDS for reading in _readings(http, kind, f"time >= {nanoseconds_of(start)}"))
     return [*_newest_statuses(http), *readings]
 
 
@@ -150,8 +151,8 @@ def _readings(http: InfluxHttp, kind: Kind, when: str) -> Iterator[Reading]:
 
 def read_span(http: InfluxHttp) -> tuple[datetime, datetime] | None:
     """Time of measurement of the oldest and the newest record; statuses count by their arrival."""
-    times = [_measured_at(time) for source in _SEQUENCED.split(", ") for time in _ends(http, "seq", source)]
-    times += [_EPOCH + timedelta(microseconds=time // 1_000) for time in _ends(http, "state", "status")]
+    times = [measured_at_of(time) for source in _SEQUENCED.split(", ") for time in _ends(http, "seq", source)]
+    times += [EPOCH + timedelta(microseconds=time // 1_000) for time in _ends(http, "state", "status")]
     return (min(times), max(times)) if times else None
 
 
@@ -170,10 +171,10 @@ def read_all(http: InfluxHttp, start: datetime, end: datetime, device: str | Non
     at = start
     while at < end:
         upto = min(at + (EXPORTED_AT_ONCE if device is None else ONE_DEVICE_AT_ONCE), end)
-        when = _between(at, upto) + ("" if device is None else f" AND device = {quote_value(device)}")
+        when = between(at, upto) + ("" if device is None else f" AND device = {quote_value(device)}")
         records: list[Record] = [reading for kind in KINDS for reading in _readings(http, kind, when)]
         records += _events(http, f"WHERE {when}")
-        records += _statuses(http, f"WHERE {when} GROUP BY device, kind")
+        records += own_statuses(http, f"WHERE {when} GROUP BY device, kind")
         yield from sorted(records, key=time_of)
         at = upto
 
@@ -191,7 +192,7 @@ def read_series(http: InfluxHttp, query: SeriesQuery, kind: Kind | None, checkpo
         return []
     if query.every_s is not None and query.every_s % WINDOW_S == 0 and query.end - query.start >= ROLLUP_FROM:
         return _read_rollups_series(http, query, kind, checkpoint)
-    where = f"FROM {kind} WHERE device = {quote_value(query.device)} AND {_between(query.start, query.end)}"
+    where = f"FROM {kind} WHERE device = {quote_value(query.device)} AND {between(query.start, query.end)}"
     if query.every_s is None:
         statement = f'SELECT "{query.field}" {where} ORDER BY time LIMIT {MAX_POINTS + 1}'
     else:
@@ -201,8 +202,8 @@ def read_series(http: InfluxHttp, query: SeriesQuery, kind: Kind | None, checkpo
     if len(rows) > MAX_POINTS:
         raise PayloadError(f"more than {MAX_POINTS} points; ask with buckets")
     if query.every_s is None:
-        return [SeriesPoint(_measured_at(time), _value(kind, query.field, value)) for time, value in rows]
-    return [SeriesPoint(_EPOCH + timedelta(microseconds=time // 1_000), value) for time, value in rows]
+        return [SeriesPoint(measured_at_of(time), _value(kind, query.field, value)) for time, value in rows]
+    return [SeriesPoint(EPOCH + timedelta(microseconds=time // 1_000), value) for time, value in rows]
 
 
 def _read_rollups_series(http: InfluxHttp, query: SeriesQuery, kind: Kind, checkpoint: Checkpoint) -> list[SeriesPoint]:
@@ -213,7 +214,7 @@ def _read_rollups_series(http: InfluxHttp, query: SeriesQuery, kind: Kind, check
     buckets = read_rollups(http, query, kind, segments)
     return [
         SeriesPoint(
-            _EPOCH + timedelta(microseconds=time // 1_000),
+            EPOCH + timedelta(microseconds=time // 1_000),
             parts["sum"] / parts["count"] if query.aggregate == "mean" else parts[query.aggregate],
         )
         for time, parts in buckets.items()
@@ -223,7 +224,8 @@ def _read_rollups_series(http: InfluxHttp, query: SeriesQuery, kind: Kind, check
 def read_states(http: InfluxHttp, start: datetime) -> list[dict[str, Any]]:
     """The newest `device_state` of each device since a time, with its device."""
     fields = '"state", "since", "trip_since", "trip_km", "emptied_at"'
-    statement = f"SELECT last(severity), {fields} FROM device_state WHERE time >= {_ns(start)} GROUP BY device"  # noqa: S608
+    when = f"time >= {nanoseconds_of(start)}"
+    statement = f"SELECT last(severity), {fields} FROM device_state WHERE {when} GROUP BY device"  # noqa: S608
 
     def read(series: Series, row: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(row["state"], str) or not isinstance(row["since"], int):
@@ -235,7 +237,7 @@ def read_states(http: InfluxHttp, start: datetime) -> list[dict[str, Any]]:
 
 def read_events_since(http: InfluxHttp, types: Sequence[str], start: datetime) -> list[EventRecord]:
     """All events of some types since a time, oldest first."""
-    return _events(http, f"WHERE {_one_of(types)} AND time >= {_ns(start)}")
+    return _events(http, f"WHERE {_one_of(types)} AND time >= {nanoseconds_of(start)}")
 
 
 def _one_of(types: Sequence[str]) -> str:
@@ -244,7 +246,7 @@ def _one_of(types: Sequence[str]) -> str:
 
 def read_events(http: InfluxHttp, query: EventQuery) -> list[EventRecord]:
     """Events that match, newest first."""
-    wishes = [_between(query.start, query.end)]
+    wishes = [between(query.start, query.end)]
     if query.device is not None:
         wishes.append(f"device = {quote_value(query.device)}")
     if query.kind is not None:
@@ -285,21 +287,23 @@ def read_stored_sequences(http: InfluxHttp) -> list[StoredSequences]:
     ]
 
 
-def _between(start: datetime, end: datetime) -> str:
-    return f"time >= {_ns(start)} AND time < {_ns(end)}"
+def between(start: datetime, end: datetime) -> str:
+    """The condition that a point lies in `[start, end)`."""
+    return f"time >= {nanoseconds_of(start)} AND time < {nanoseconds_of(end)}"
 
 
-def _ns(at: datetime) -> int:
-    return (at - _EPOCH) // timedelta(microseconds=1) * 1_000
+def nanoseconds_of(at: datetime) -> int:
+    """A time as InfluxDB counts it."""
+    return (at - EPOCH) // timedelta(microseconds=1) * 1_000
 
 
 def _at(microseconds: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=microseconds)
+    return EPOCH + timedelta(microseconds=microseconds)
 
 
-def _measured_at(time_ns: int) -> datetime:
+def measured_at_of(time_ns: int) -> datetime:
     """Time of measurement; digits below a millisecond only distinguish readings."""
-    return _EPOCH + timedelta(milliseconds=time_ns // NANOSECONDS)
+    return EPOCH + timedelta(milliseconds=time_ns // NANOSECONDS)
 
 
 def _value(kind: Kind, field: str, value: Any) -> Value:  # noqa: ANN401 - JSON
@@ -320,7 +324,7 @@ def _origin(kind: Kind, device: str, row: dict[str, Any]) -> RecordOrigin:
         device,
         msgspec.convert(row["boot"], str),
         msgspec.convert(row["seq"], int),
-        _measured_at(row["time"]),
+        measured_at_of(row["time"]),
         _at(row["received_at"]),
         _at(row["device_at"]) if row.get("device_at") is not None else None,
         tuple((row.get("quality") or "").split()),

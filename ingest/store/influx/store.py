@@ -17,15 +17,27 @@ from broker.contract.topics import Kind
 from city.errors import PayloadError, RowsRejectedError
 from city.inventory.provider import InventoryProvider
 from ingest.store.dedup import deduplicate_batch
+from ingest.store.influx import presence as influx_presence
 from ingest.store.influx import reader as influx_reader
 from ingest.store.influx.checkpoint import Checkpoint
 from ingest.store.influx.http import LINES_MAX, InfluxHttp, RefusedError, TooLargeError
 from ingest.store.influx.line_protocol import encode_tags, to_line, to_lines
 from ingest.store.influx.rollup import roll_up
 from ingest.store.latest import LastValueCache
-from ingest.store.port import EventQuery, Latest, Ranges, SeriesPoint, SeriesQuery, StoredSequences, WriteResult
+from ingest.store.port import (
+    EventQuery,
+    Latest,
+    MeasuredRun,
+    Ranges,
+    RunsQuery,
+    SeriesPoint,
+    SeriesQuery,
+    StatusQuery,
+    StoredSequences,
+    WriteResult,
+)
 from ingest.store.record_batch import RecordBatch
-from ingest.store.records import EventRecord, Reading, Record
+from ingest.store.records import EventRecord, Reading, Record, StatusRecord
 from ingest.store.schema import EVENTS, RAW, WINDOW_S, Policy
 from ingest.store.tags import tags_of_device
 
@@ -193,6 +205,22 @@ class InfluxStore:
     def export(self, start: datetime, end: datetime, *, device: str | None = None) -> Iterator[Record]:
         """Every record of a range, in order of time."""
         return influx_reader.read_all(self._http, start, end, device)
+
+    def measured_runs(self, query: RunsQuery) -> list[MeasuredRun]:
+        """The runs of each device."""
+        return influx_presence.read_runs(self._http, query)
+
+    def measured_before(self, kind: Kind, before: datetime, *, device: str | None = None) -> list[MeasuredRun]:
+        """The oldest and the newest measurement before a time of each device."""
+        return influx_presence.read_before(self._http, kind, before, device)
+
+    def statuses(self, query: StatusQuery) -> list[StatusRecord]:
+        """Statuses in the order of their arrival."""
+        return influx_presence.read_statuses(self._http, query)
+
+    def answered_at(self, kind: Kind, device: str, *, measured_after: datetime, after: datetime) -> datetime | None:
+        """When the first reading arrived after a time."""
+        return influx_presence.read_answer(self._http, kind, device, measured_after, after)
 
     def stored_sequences(self) -> list[StoredSequences]:
         """Sequence numbers per device and epoch, counted from the points."""

@@ -199,6 +199,16 @@ class DeadLetterQueue(SqliteFile):
             row = self._db.execute(statement, (device,)).fetchone()
         return DeadLetterSummary(row[0], row[1], row[2], datetime.fromtimestamp(row[3], UTC)) if row else None
 
+    def of_device(self, device: str, *, limit: int) -> list[DeadLetter]:
+        """One device's pending dead letters, the last received first."""
+        names = ", ".join(f"letters.{name.strip()}" for name in _COLUMNS.split(","))
+        statement = (
+            f"SELECT {names} FROM owners JOIN letters USING (digest) "  # noqa: S608 - our own names
+            "WHERE device = ? AND state = 'dead' ORDER BY last_at DESC, id DESC LIMIT ?"
+        )
+        with self._guard():
+            return [_dead_letter(row) for row in self._db.execute(statement, (device, limit))]
+
     def dropped_count(self) -> int:
         """Number of dead letters ever evicted at the bound."""
         with self._guard():

@@ -101,7 +101,7 @@ def _truck(latest: Latest | None, connectivity: Connectivity, raised: Raised) ->
         return DeviceCondition("broken", 2, "fault_codes", ", ".join(codes))
     breakdown = raised.get("breakdown")
     if breakdown is not None and not _is_repaired(latest, breakdown):
-        return DeviceCondition("broken", 2, "breakdown_event", ", ".join(_codes(breakdown.detail.get("fault_codes"))))
+        return DeviceCondition("broken", 2, "breakdown_event", ", ".join(codes_of(breakdown.detail.get("fault_codes"))))
     if connectivity in ABSENT:
         return _absent(connectivity)
     driving = "working" if number(latest, "pto") else "on_route"
@@ -148,7 +148,7 @@ def _absent(connectivity: Connectivity) -> DeviceCondition:
 def fault_codes_of(latest: Latest | None) -> tuple[str, ...]:
     """The fault codes that a truck reports; empty when it reports none, or says nothing of them."""
     codes = latest.values.get("fault_codes") if latest else None
-    return _codes(codes.value) if codes else ()
+    return codes_of(codes.value) if codes else ()
 
 
 def is_broken(latest: Latest | None) -> bool:
@@ -156,7 +156,7 @@ def is_broken(latest: Latest | None) -> bool:
     return bool(fault_codes_of(latest))
 
 
-def _codes(value: object) -> tuple[str, ...]:
+def codes_of(value: object) -> tuple[str, ...]:
     """Fault codes of a list, of its JSON text, or of another text, which is taken as one code."""
     if isinstance(value, str):
         try:
@@ -174,7 +174,7 @@ def _is_repaired(latest: Latest | None, breakdown: EventRecord) -> bool:
     """
     codes = latest.values.get("fault_codes") if latest else None
     has_ended = codes is not None and codes.measured_at > breakdown.origin.measured_at and not fault_codes_of(latest)
-    return has_ended and bool(_codes(breakdown.detail.get("fault_codes")))
+    return has_ended and bool(codes_of(breakdown.detail.get("fault_codes")))
 
 
 def scene_of(latest: Latest | None) -> str:

@@ -202,3 +202,13 @@ def test_words_of_a_camera_are_no_formulas(stage: Stage) -> None:
     header = stage.client(now=NOW + timedelta(hours=1)).get("/api/v1/cameras/report.csv").text.splitlines()[0]
     assert ",=" not in header
     assert "blind_=HYPERLINK" in header
+
+
+def test_time_before_the_first_measurement_is_not_silence() -> None:
+    """On its first day a camera was not away for the month before."""
+    first = DAY[0] + timedelta(hours=3)
+    now = DAY[0] + timedelta(hours=5)
+    sight = [SeriesPoint(first + timedelta(seconds=BUCKET_S * n), 1.0) for n in range(int(HOUR // BUCKET_S))]
+    known = camera_metrics(DAY, now, [], [], sight, first)
+    assert (known.known_s, known.offline_s) == (2 * HOUR, HOUR)
+    assert camera_metrics(DAY, now, [], [], sight).offline_s == 4 * HOUR

@@ -22,9 +22,9 @@ from api.console.pages.listing import DeviceFilter
 from api.console.parts import layout
 from api.console.parts.chart import CHART_RANGES, bounds_of, chart, runs_of
 from api.console.parts.device_columns import FIELDS, STATES, columns_of
-from api.console.parts.event_words import bytes_words
 from api.console.parts.layout import STATIC
 from api.console.parts.markup import join, tag
+from api.queries.collections import LastCollection
 from api.schemas import device_response
 from broker.contract.payloads import EVENT_TYPES, Scene, fields_of
 from broker.contract.topics import KINDS, Kind
@@ -194,7 +194,7 @@ def test_containers_say_since_when_they_are_full_and_when_they_were_emptied(stag
     assert "3 h ago" in html
     assert 'href="geo:-10.' in html
     stage.happen("truck-01", "collected", "noted", at=NOW, bin="bin-0300")
-    assert listing.find(seen, "bin", DeviceFilter(q="bin-0300"))[0].emptied_at == NOW
+    assert listing.find(seen, "bin", DeviceFilter(q="bin-0300"))[0].emptied == LastCollection(NOW, "truck-01")
 
 
 def test_a_file_has_exactly_what_the_list_shows(stage: Stage) -> None:
@@ -477,4 +477,4 @@ def test_pages_of_events_lose_none(stage: Stage) -> None:
     ("count", "words"), [(0, "0"), (999, "999"), (1_000, "1"), (206_707_009_292, "207"), (10**18, "1,000,000")]
 )
 def test_bytes_have_a_unit_that_people_read(stage: Stage, count: int, words: str) -> None:
-    assert bytes_words(page_context(stage, "en"), count).split("\N{NO-BREAK SPACE}")[0] == words
+    assert page_context(stage, "en").bytes(count).split("\N{NO-BREAK SPACE}")[0] == words

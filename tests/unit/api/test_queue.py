@@ -115,6 +115,10 @@ def test_nonsense_in_an_address_is_left_open(asked: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("lang", list(LANGS))
 def test_an_empty_queue_says_that_all_is_judged(stage: Stage, lang: Lang) -> None:
+    """Without any case nothing has been judged."""
+    assert CONSOLE_TEXTS.text("no_cases", lang) in queue_page(stage, page_context(stage, lang))
+    dump(stage, "c-1")
+    say(stage, "c-1", "confirmed")
     assert CONSOLE_TEXTS.text("all_judged", lang) in queue_page(stage, page_context(stage, lang))
     assert CONSOLE_TEXTS.text("no_cases", lang) in queue_page(stage, page_context(stage, lang), show="rejected")
 

@@ -17,6 +17,7 @@ from api.console.pages.map import POPUP_WORDS
 from api.console.pages.zones import EDITOR_WORDS
 from api.console.parts.alarm_words import URGENT_KINDS
 from api.console.parts.device_columns import STATES
+from api.queries.outages import PeriodUnit
 from api.queries.queue import SHOWN
 from broker.contract.payloads import EVENT_TYPES, Scene, fields_of
 from broker.contract.topics import KINDS
@@ -48,6 +49,7 @@ from ingest.store.parked.quarantine import UnknownDeviceState
 from ingest.store.records import Connectivity
 from ingest.store.views.cases import CaseVerdict
 from ingest.store.views.health import DamageKind
+from ingest.store.views.outages import OutageCause, OutageKind
 from ingest.store.views.reviews import REASONS, Verdict
 from people.audit import Action
 from people.errors import Refusal
@@ -122,6 +124,11 @@ COMPUTED: Final[dict[str, set[str]]] = {
         *literal(Role, "role_"),
         *literal(Refusal, "refused_"),
         *literal(AlarmRefusal, "refused_"),
+        *literal(OutageKind, "outage_"),
+        *literal(OutageCause, "outage_cause_"),
+        *(f"{field}_name" for field in ("clients_by_ssid", "clients_by_radio")),
+        *literal(PeriodUnit, "this_"),
+        *literal(PeriodUnit, "download_availability_"),
         *literal(AlarmKind, "alarm_"),
         *literal(AlarmState, "alarm_is_"),
         *literal(AlarmEvent, "alarm_did_"),
