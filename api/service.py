@@ -12,9 +12,11 @@ from api.context import ApiContext
 from api.http.server import GRACE_S, http_server
 from api.queries.alarm_conditions import observe
 from api.queries.broker_refusals import BrokerRefusals
+from api.queries.city_checks import CHECKS
 from api.queries.evidence_service import EvidenceService
 from api.queries.fill_forecasts import FillForecasts
 from api.queries.reviews import ReviewService
+from city.inventory.editing.editor import CityEditor
 from city.inventory.model import Profile
 from city.runtime.connected_devices import ConnectedDevices
 from city.runtime.gateways import Gateways
@@ -110,6 +112,8 @@ def serve(runtime: Runtime) -> None:
         clock=clock,
         codecs=codecs,
         connected=ConnectedDevices(settings.data),
+        editor=CityEditor(city_files(settings), clock, CHECKS),
+        file_problems=lambda: runtime.additions.problems,
     )
     file = RecipientsFile((settings.secrets_folder or settings.data) / NOTIFICATIONS_FILE, lambda: runtime.city)
     notifier = Notifier(
