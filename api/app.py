@@ -11,11 +11,13 @@ from api.context import ApiContext
 from api.exports import ngsi_routes, outage_tables, table_routes
 from api.http import middleware, openapi, problems
 from api.routes import alarms as alarm_routes
+from api.routes import broker_accounts as broker_account_routes
 from api.routes import cases as case_routes
-from api.routes import changes, profile_drafts, stream
+from api.routes import changes, inventory_changes, profile_drafts, stream
 from api.routes import evidence as evidence_routes
 from api.routes import forecasts as forecast_routes
 from api.routes import grafana as grafana_routes
+from api.routes import inventory as inventory_routes
 from api.routes import map as map_routes
 from api.routes import messages as message_routes
 from api.routes import new_devices as new_device_routes
@@ -67,6 +69,9 @@ def create_app(context: ApiContext) -> FastAPI:
         new_device_routes,
         profile_drafts,
         people_routes,
+        inventory_routes,
+        inventory_changes,
+        broker_account_routes,
         grafana_routes,
         passkey_routes,
         stream,

@@ -13,7 +13,9 @@ from api.queries.fill_forecasts import FillForecasts
 from api.queries.kept_runs import KeptRuns
 from api.queries.reviews import ReviewService
 from broker.quota import TrafficQuota
+from city.inventory.editing.editor import CityEditor
 from city.inventory.model import City, Profile
+from city.inventory.problems import InventoryProblem
 from city.inventory.provider import InventoryProvider
 from city.runtime.connected_devices import ConnectedDevices
 from city.runtime.gateways import Gateways
@@ -50,6 +52,7 @@ class ApiContext:
     has those that need attention. `deliveries` are the notifications about them, and `notification_board` has what
     fails of these. `forecasts` knows how full containers get. With `is_open` every user of this machine may do what a
     supervisor may. `collections` knows when containers were emptied, `kept_runs` when devices measured.
+    `editor` changes the files of the city, and `file_problems` says why files of now are not in force.
     """
 
     inventory: InventoryProvider
@@ -81,6 +84,8 @@ class ApiContext:
     clock: Callable[[], datetime]
     codecs: CodecRunner
     connected: ConnectedDevices
+    editor: CityEditor
+    file_problems: Callable[[], Sequence[InventoryProblem]]
     quota: TrafficQuota = field(default_factory=TrafficQuota)
     collections: LastCollections = field(default_factory=LastCollections)
     kept_runs: KeptRuns = field(default_factory=KeptRuns)

@@ -12,9 +12,11 @@ from api.context import ApiContext
 from api.http.server import GRACE_S, http_server
 from api.queries.alarm_conditions import observe
 from api.queries.broker_refusals import BrokerRefusals
+from api.queries.city_checks import CHECKS
 from api.queries.evidence_service import EvidenceService
 from api.queries.fill_forecasts import FillForecasts
 from api.queries.reviews import ReviewService
+from city.inventory.editing.editor import CityEditor
 from city.inventory.model import Profile
 from city.runtime.connected_devices import ConnectedDevices
 from city.runtime.gateways import Gateways
@@ -22,8 +24,8 @@ from city.runtime.password_changes import PasswordChanges
 from city.runtime.passwords import Passwords
 from city.runtime.ports import PortTakenError, is_loopback
 from city.runtime.recipient_problems import write_recipient_problems
-from city.runtime.service import Runtime, city_folder
-from dispatch.alarms.rules import load_rules
+from city.runtime.service import Runtime, city_files
+from dispatch.alarms.rules import LiveRules
 from dispatch.alarms.service import Alarms
 from dispatch.alarms.watcher import AlarmBoard, AlarmWatcher
 from dispatch.notifications.board import NotificationBoard
@@ -53,7 +55,7 @@ def clock() -> datetime:
 def serve(runtime: Runtime) -> None:
     """Serve HTTP until the runtime stops."""
     settings = runtime.settings
-    rules = load_rules(city_folder(settings.city))
+    rules = LiveRules(city_files(settings))
     # A process that also runs ingest has one store, and writes to it.
     account: Account = "ingest" if "ingest" in runtime.services else "api"
     opened = runtime.share("store", lambda: open_store(settings, runtime.inventory, account))
@@ -110,11 +112,13 @@ def serve(runtime: Runtime) -> None:
         clock=clock,
         codecs=codecs,
         connected=ConnectedDevices(settings.data),
+        editor=CityEditor(city_files(settings), clock, CHECKS),
+        file_problems=lambda: runtime.additions.problems,
     )
     file = RecipientsFile((settings.secrets_folder or settings.data) / NOTIFICATIONS_FILE, lambda: runtime.city)
     notifier = Notifier(
         file,
-        NotificationFeed(people.database, rules, clock),
+        NotificationFeed(people.database, rules.current, clock),
         context.deliveries,
         context.notification_board,
         lambda: runtime.city,
@@ -127,7 +131,7 @@ def serve(runtime: Runtime) -> None:
         "api-notifications",
         lambda: notifier.keep_looking(runtime.stop, lambda: runtime.beat("api-notifications")),
     )
-    watcher = AlarmWatcher(context.alarms, board, rules, partial(observe, context), clock)
+    watcher = AlarmWatcher(context.alarms, board, rules.current, partial(observe, context), clock)
     kept = timedelta(days=settings.event_days)
     watching = runtime.thread(
         "api-alarms", lambda: watcher.keep_looking(runtime.stop, lambda: runtime.beat("api-alarms"), kept)

@@ -143,6 +143,16 @@ class Agent:
         """Publish no status of these devices from now on: somebody else sends for them."""
         self._released = frozenset(devices)
 
+    def follow(self, devices: Mapping[str, Kind]) -> None:
+        """Publish for these devices from now on; a new one is born at once, and one that has gone is left."""
+        born = devices.keys() - self._devices.keys() - self._released
+        self._devices = dict(devices)
+        for device in self._states.keys() - devices.keys():
+            self._states.pop(device, None)
+        for device in sorted(born):
+            status = encode(self._online_status(datetime.now(UTC), None))
+            self._bus.publish(self._topic(device, "status"), status, retain=True)
+
     def state(self, device: str, status: Status) -> bool:
         """Publish a device's status, retained; False without a connection (it is published at the next connect)."""
         if device in self._released:

@@ -13,11 +13,10 @@ import msgspec
 
 from city.errors import ConfigError
 from city.i18n.catalogue import DEFAULT_LANG
-from city.inventory.loader import load_city
 from city.inventory.model import City
 from city.runtime.options import add_settings, settings_from
 from city.runtime.secrets import Secrets
-from city.runtime.service import city_folder
+from city.runtime.service import own_city
 from city.runtime.settings import Settings
 from city.storage.atomic_files import replace_file
 from grafana.context import PUBLIC_URL, DashboardContext
@@ -38,7 +37,7 @@ def run(argv: list[str]) -> int:
     settings = settings_from(args)
     if args.action == "jwks":
         return _write_keys(settings, args.out)
-    city = load_city(city_folder(settings.city))
+    city = own_city(settings)
     options = ProvisioningOptions(
         settings.public_url or PUBLIC_URL, args.tiles, args.dispatch_email, args.network_email, args.grafana_version
     )

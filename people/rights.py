@@ -17,6 +17,8 @@ Right = Literal[
     "evidence.erase",
     "zones.write",
     "devices.write",
+    "city.write",
+    "broker.write",
     "messages.replay",
     "dashboards.write",
     "audit.read",
@@ -26,28 +28,31 @@ Right = Literal[
 """telemetry.read: see measurements, map, cases and redacted evidence. alarms.handle: acknowledge and shelve
 alarms, and note something about them. cases.review: judge dumping cases.
 evidence.export: read the custody log and export a case. evidence.clear: open clear copies. evidence.erase: delete a
-case's evidence. zones.write: draw a camera's zones. devices.write: adopt devices, save profiles and codecs.
-messages.replay: replay dead letters and see the ledger. dashboards.write: edit dashboards in Grafana. audit.read:
-search the audit. people.write: manage accounts, sessions and tokens of others. account.own: see and end one's own
-sessions, change one's password, make tokens.
+case's evidence. zones.write: draw a camera's zones. devices.write: adopt, add, change and retire devices, save profiles
+and codecs. city.write: change sites, dumping hours and rules of alarms. broker.write: make accounts at the broker and
+change their passwords. messages.replay: replay dead letters and see the ledger. dashboards.write: edit dashboards in
+Grafana. audit.read: search the audit. people.write: manage accounts, sessions and tokens of others. account.own: see
+and end one's own sessions, change one's password, make tokens.
 """
 
 Role = Literal["viewer", "dispatcher", "network_admin", "camera_verifier", "supervisor", "administrator"]
 
 RIGHTS: Final[tuple[Right, ...]] = get_args(Right)
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
-GRANTABLE: Final[tuple[Right, ...]] = tuple(right for right in RIGHTS if right not in ("account.own", "people.write"))
-"""Rights that a token may have: a leaked one cannot make accounts or other tokens."""
+GRANTABLE: Final[tuple[Right, ...]] = tuple(
+    right for right in RIGHTS if right not in ("account.own", "broker.write", "people.write")
+)
+"""Rights that a token may have: a leaked one cannot make accounts, passwords or other tokens."""
 _VIEWER: Final[frozenset[Right]] = frozenset({"telemetry.read", "account.own"})
 _DISPATCHER: Final[frozenset[Right]] = _VIEWER | {"alarms.handle", "cases.review"}
-_NETWORK: Final[frozenset[Right]] = _VIEWER | {"alarms.handle", "devices.write", "messages.replay"}
+_NETWORK: Final[frozenset[Right]] = _VIEWER | {"alarms.handle", "devices.write", "broker.write", "messages.replay"}
 _VERIFIER: Final[frozenset[Right]] = _VIEWER | {"cases.review", "evidence.export", "zones.write"}
 RIGHTS_OF: Final[Mapping[Role, frozenset[Right]]] = {
     "viewer": _VIEWER,
     "dispatcher": _DISPATCHER,
     "network_admin": _NETWORK,
     "camera_verifier": _VERIFIER,
-    "supervisor": _DISPATCHER | _NETWORK | _VERIFIER | {"audit.read", "dashboards.write"},
+    "supervisor": _DISPATCHER | _NETWORK | _VERIFIER | {"audit.read", "city.write", "dashboards.write"},
     "administrator": frozenset(RIGHTS),
 }
 
@@ -76,8 +81,8 @@ class Identity:
         return right in self.rights
 
 
-DEMO: Final = Identity("demo", "", "demo", RIGHTS_OF["supervisor"] - {"account.own"})
-"""Anybody on the machine of an open demo."""
+DEMO: Final = Identity("demo", "", "demo", RIGHTS_OF["supervisor"] - {"account.own", "broker.write"})
+"""Anybody on the machine of an open demo, who sees no password."""
 
 
 def parse_role(text: str) -> Role | None:

@@ -10,13 +10,12 @@ from typing import Final
 
 import structlog
 
-from city.inventory.model import Camera
 from city.runtime.blind_cameras import forget_other_cameras
 from city.runtime.service import Runtime
-from vision.capture.address import kind_of
 from vision.models.fetching import fetch_in_background
 from vision.workers.balancing import worker_count
 from vision.workers.coordinator import Coordinator
+from vision.workers.watch_list import WatchList, watched_cameras
 
 log = structlog.get_logger("vision")
 
@@ -25,7 +24,7 @@ CPU_MAX: Final = Path("/sys/fs/cgroup/cpu.max")
 
 
 def serve(runtime: Runtime) -> None:
-    """Watch every camera of the city that has a source, until the runtime stops.
+    """Watch every camera of the city that has a source, until the runtime stops; changes of the inventory are followed.
 
     Raises:
         ConfigError: A camera's source does not exist.
@@ -38,10 +37,10 @@ def serve(runtime: Runtime) -> None:
     workers = worker_count(runtime.settings.vision_workers, cores_to_use(), len(cameras))
     if workers > 1:
         log.info("vision.workers_started", cameras=len(cameras), workers=workers)
-        Coordinator(runtime, cameras, workers).run()
+        Coordinator(runtime, WatchList(runtime).current, workers).run()
     else:
         # By name: OpenCV is loaded only where pictures are looked at.
-        importlib.import_module("vision.workers.camera_group").CameraGroup(runtime, cameras).run(
+        importlib.import_module("vision.workers.camera_group").CameraGroup(runtime, WatchList(runtime).current).run(
             lambda loads: runtime.beat("vision", f"{len(loads)} cameras")
         )
 
@@ -54,15 +53,3 @@ def cores_to_use(cpu_max: Path = CPU_MAX) -> int:
     except (OSError, ValueError):
         return cores
     return min(cores, ceil(share_us / period_us))
-
-
-def watched_cameras(runtime: Runtime) -> list[Camera]:
-    """The cameras that have a source; simulated ones in a demo only.
-
-    Raises:
-        ConfigError: A camera's source does not exist.
-    """
-    cameras = [camera for camera in runtime.city.cameras.values() if camera.source]
-    for camera in cameras:
-        kind_of(camera.source)
-    return [camera for camera in cameras if runtime.settings.demo or camera.source != "demo"]

@@ -23,7 +23,11 @@ PART: Final = "part"
 """The parameter of an address that asks for one live section."""
 KEPT_S: Final = 1.0
 _YEAR_S: Final = 31_536_000
-_LISTS: Final = {"new_devices": "/strangers", "alarms": "/alarms"}
+_LISTS: Final = {
+    "new_devices": "/strangers",
+    "alarms": "/alarms",
+    "admin": "/admin",
+}
 
 Build = Callable[[PageContext, Screen], None]
 

@@ -32,6 +32,7 @@ class FieldErrorResponse(msgspec.Struct, frozen=True):
 
     field: Annotated[str, Meta(description="Path of the field, parts separated by dots; empty if it is of none.")]
     detail: str
+    where: Annotated[str, Meta(description="File and line, where the error is in a file.")] | UnsetType = UNSET
     zone: Annotated[int, Meta(description="Index of the zone.")] | UnsetType | None = UNSET
     code: FaultCode | UnsetType = UNSET
 

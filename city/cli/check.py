@@ -11,6 +11,7 @@ import socket
 import sys
 import urllib.request
 from collections.abc import Callable, Collection
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -19,12 +20,12 @@ import msgspec
 from city.errors import ConfigError
 from city.inventory.addresses import address_doubt
 from city.inventory.codecs import codec_paths, read_saved_codec
-from city.inventory.loader import load_city
+from city.inventory.editing.editor import CityEditor
 from city.inventory.saved_profiles import read_saved_profile, saved_paths
 from city.runtime.local_access import local_token
 from city.runtime.options import add_settings, settings_from
 from city.runtime.secrets import KEY_NAME, Secrets, is_unused
-from city.runtime.service import city_folder, whole_city
+from city.runtime.service import city_files, city_folder, own_city, whole_city
 from city.runtime.settings import Settings
 from city.runtime.status import api_url
 
@@ -108,7 +109,7 @@ def _check_inventory(settings: Settings) -> Finding:
 
 def _check_alarms(settings: Settings) -> Finding:
     # By name: `city` must not depend on those who use it.
-    rules = importlib.import_module("dispatch.alarms.rules").load_rules(city_folder(settings.city))
+    rules = importlib.import_module("dispatch.alarms.rules").load_rules(city_folder(settings.city), settings.data)
     return Finding("alarms", ok=True, detail=f"rules of {len(rules)} kinds can be read")
 
 
@@ -128,14 +129,14 @@ def _check_planning(settings: Settings) -> Finding:
 
 def _check_saved_profiles(settings: Settings) -> Finding:
     """Profiles saved in the data folder; a wrong one costs itself, and the devices that use it."""
-    own, codecs = load_city(city_folder(settings.city)).profiles, whole_city(settings).codecs
+    own, codecs = own_city(settings).profiles, whole_city(settings).codecs
     paths = saved_paths(settings.data)
     return _try_files("saved profiles", paths, lambda path: read_saved_profile(path, own, codecs))
 
 
 def _check_saved_codecs(settings: Settings) -> Finding:
     """Codecs in the data folder; a wrong one costs itself, and the profiles that name it."""
-    own = load_city(city_folder(settings.city)).codecs
+    own = own_city(settings).codecs
     return _try_files("saved codecs", codec_paths(settings.data), lambda path: read_saved_codec(path, own))
 
 
@@ -149,6 +150,19 @@ def _try_files(name: str, paths: Collection[Path], read: Callable[[Path], object
             problems.append(str(exc))
     detail = "\n".join(problems) or (f"{len(paths)} saved, all can be read" if paths else "none saved")
     return Finding(name, ok=not problems, detail=detail)
+
+
+def _check_changed_files(settings: Settings) -> Finding:
+    """Files changed in the console, which hide those of the city's folder; it is no reason not to start."""
+    editor = CityEditor(city_files(settings), lambda: datetime.now(UTC))
+    states = [editor.state(name) for name in city_files(settings).names_of_copies()]
+    hiding = [f"{state.path} hides {state.name} of the city's folder" for state in states if state.hides_newer]
+    if hiding:
+        detail = f"the folder's file has changed since: {'; '.join(hiding)}; compare them, and delete one"
+        return Finding("changed files", ok=False, detail=detail, fatal=False)
+    names = ", ".join(state.name for state in states)
+    detail = f"changed in the console: {names}" if names else "none was changed in the console"
+    return Finding("changed files", ok=True, detail=detail, fatal=False)
 
 
 def _check_addresses(settings: Settings) -> Finding:
@@ -263,6 +277,7 @@ _CONFIGURATION: Final = {
 }
 _RUNTIME: Final = {
     "addresses": _check_addresses,
+    "changed files": _check_changed_files,
     "python": _check_python,
     "disk": _check_disk,
     "broker": _check_broker,

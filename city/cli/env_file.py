@@ -12,11 +12,10 @@ from typing import Final, NamedTuple
 
 from city.cli.share_secrets import share_secrets
 from city.errors import ConfigError
-from city.inventory.loader import load_city
 from city.runtime.certificates import CA, CERTIFICATE, ensure_certificates, names_of
 from city.runtime.options import add_settings, settings_from
 from city.runtime.secrets import KEY_NAME, Secrets
-from city.runtime.service import city_folder
+from city.runtime.service import city_folder, own_city
 from city.runtime.settings import Settings
 from city.storage.atomic_files import replace_file
 
@@ -70,7 +69,7 @@ def run(argv: list[str]) -> int:
     if args.action == "new-key":
         return _new_key(settings.data, confirmed=args.force)
     folder = city_folder(settings.city)
-    city = load_city(folder)
+    city = own_city(settings)
     inventory = _relative(folder, args.out.resolve().parent)
     public_url = settings.public_url or "http://localhost:8080"
     wanted = [

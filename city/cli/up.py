@@ -19,13 +19,12 @@ from typing import Final
 
 from city.cli.terminal import Terminal
 from city.errors import ConfigError
-from city.inventory.loader import load_city
 from city.runtime.child_logs import LogKeeper
 from city.runtime.heartbeats import delete_heartbeat
 from city.runtime.options import add_settings, environment_of, settings_from
 from city.runtime.ports import choose_port, is_loopback
 from city.runtime.secrets import Secrets
-from city.runtime.service import city_folder
+from city.runtime.service import own_city
 from city.runtime.settings import Settings
 from city.runtime.supervise import Supervisor
 from city.runtime.upkeep import StatusLoop
@@ -88,7 +87,7 @@ def _check_settings(settings: Settings, *, simulator: bool) -> Settings:
         raise ConfigError("simulated data belongs to a demo; give --no-simulator with --no-demo")
     if settings.clip and not settings.clip.exists():
         raise ConfigError(f"--clip {settings.clip}: no such file")
-    load_city(city_folder(settings.city))
+    own_city(settings)
     Secrets.make(settings.data)
     return settings
 
@@ -177,7 +176,7 @@ def _as_typed(settings: Settings, verb: str) -> str:
 
 
 def _welcome(settings: Settings) -> str:
-    name = load_city(city_folder(settings.city)).name
+    name = own_city(settings).name
     marked = " (demo: simulated data)" if settings.demo else ""
     tls = f", TLS, trust {settings.mqtt_ca}" if settings.mqtt_ca else ""
     lines = [

@@ -9,6 +9,7 @@ from typing import Final, Literal, TypeVar
 import msgspec
 
 from city.errors import ConfigError
+from city.inventory.city_files import CityFiles
 from city.inventory.codecs import read_codecs
 from city.inventory.devices import DeviceReferences, read_cameras, read_devices
 from city.inventory.hours import read_hours
@@ -56,8 +57,12 @@ def builtin_city(name: str) -> Path:
     return Path(__file__).parents[1] / name
 
 
-def load_city(folder: Path) -> City:
+def load_city(folder: Path, data: Path | None = None) -> City:
     """Read a whole city.
+
+    Args:
+        folder: The city's folder.
+        data: The data folder, whose changed copies of the city's files take precedence; None reads the folder alone.
 
     Raises:
         ConfigError: The folder does not exist.
@@ -66,17 +71,18 @@ def load_city(folder: Path) -> City:
     if not folder.is_dir():
         raise ConfigError(f"{folder}: not a folder")
     problems: Problems = []
-    city = _read(folder, problems)
+    city = _read(CityFiles(folder, data), problems)
     if problems or city is None:
         raise InventoryError(problems)
     return city
 
 
-def _read(folder: Path, problems: Problems) -> City | None:
-    top = read_toml(folder / "city.toml", problems)
+def _read(files: CityFiles, problems: Problems) -> City | None:
+    folder = files.folder
+    top = read_toml(files.path("city.toml"), problems)
     hours = read_hours(top)
     kelurahan = read_rows(folder / "kelurahan.csv", Kelurahan, problems)
-    sites = read_rows(folder / "sites.csv", Site, problems, {"kelurahan": kelurahan, "table of hours": hours})
+    sites = read_rows(files.path("sites.csv"), Site, problems, {"kelurahan": kelurahan, "table of hours": hours})
     models = {
         name: table.read(BinModel, id=name) for name, table in read_toml(folder / "models.toml", problems).tables()
     }
@@ -85,10 +91,10 @@ def _read(folder: Path, problems: Problems) -> City | None:
     nouns = {"kelurahan": kelurahan, "site": sites, "model": models, "profile": profiles}
     references = DeviceReferences(nouns, sites, profiles)
     devices: dict[str, Device | None] = {
-        **read_devices(folder / "bins.csv", Bin, references, problems),
-        **read_devices(folder / "trucks.csv", Truck, references, problems),
-        **read_devices(folder / "access_points.csv", AccessPoint, references, problems),
-        **read_cameras(folder / "cameras.toml", references, problems),
+        **read_devices(files.path("bins.csv"), Bin, references, problems),
+        **read_devices(files.path("trucks.csv"), Truck, references, problems),
+        **read_devices(files.path("access_points.csv"), AccessPoint, references, problems),
+        **read_cameras(files.path("cameras.toml"), references, problems),
     }
     return top.read(
         City,

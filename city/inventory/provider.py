@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields, replace
 from typing import Protocol
 
 from city.inventory.model import City, Codec, Device, Profile
@@ -20,7 +21,7 @@ class InventoryProvider(Protocol):
 
 
 class LiveInventory:
-    """The inventory of a running process: one thread replaces its devices and profiles, every thread reads it."""
+    """The inventory of a running process: one thread replaces it, every thread reads it."""
 
     def __init__(self, city: City) -> None:
         self._city = city
@@ -42,9 +43,17 @@ class LiveInventory:
             profiles: All profiles; None keeps those of the snapshot.
             codecs: All codecs; None keeps those of the snapshot.
         """
-        newest = self._city.with_devices(devices, profiles, codecs)
+        return self.publish_city(self._city.with_devices(devices, profiles, codecs))
+
+    def publish_city(self, city: City) -> bool:
+        """Publish a whole city under the next version; returns whether it differs from the one before."""
         before = self._city
-        if (newest.devices, newest.profiles, newest.codecs) == (before.devices, before.profiles, before.codecs):
+        if _content(city) == _content(before):
             return False
-        self._city = newest
+        self._city = replace(city, version=before.version + 1)
         return True
+
+
+def _content(city: City) -> list[object]:
+    """All fields but the version."""
+    return [getattr(city, field.name) for field in fields(city) if field.init and field.name != "version"]

@@ -236,9 +236,13 @@ def parse_toml(text: str, name: str, problems: Problems) -> TomlTable:
         content = tomllib.loads(text)
     except (ValueError, RecursionError) as exc:  # a number may have too many digits, tables may be too deep
         problems.append(InventoryProblem(name, "", str(exc)))
+    return TomlTable(name, "", content, problems, header_lines(text))
+
+
+def header_lines(text: str) -> dict[str, int]:
+    """Dotted name to line, from 1, of every table header of a text of TOML."""
     headers = ((_HEADER.match(line), number) for number, line in enumerate(text.splitlines(), 1))
-    lines = {header[1]: number for header, number in headers if header}
-    return TomlTable(name, "", content, problems, lines)
+    return {header[1]: number for header, number in headers if header}
 
 
 def read_text(path: Path, problems: Problems, *, name: str = "") -> str | None:

@@ -12,7 +12,8 @@ from typing import Protocol, TypeVar, cast
 import structlog
 
 from city.errors import ConfigError
-from city.inventory.additions import InventoryAdditions
+from city.inventory.additions import CityFollower, InventoryAdditions
+from city.inventory.city_files import CityFiles
 from city.inventory.loader import builtin_city, load_city
 from city.inventory.model import City
 from city.inventory.provider import LiveInventory
@@ -35,13 +36,32 @@ def city_folder(name: str) -> Path:
     return folder if folder.is_dir() else builtin_city(name)
 
 
+def city_files(settings: Settings) -> CityFiles:
+    """Where the files of the city are.
+
+    Raises:
+        ConfigError: There is no such city.
+    """
+    return CityFiles(city_folder(settings.city), settings.data)
+
+
+def own_city(settings: Settings) -> City:
+    """The city as its files say, without saved profiles and adopted devices.
+
+    Raises:
+        ConfigError: The inventory is wrong.
+    """
+    files = city_files(settings)
+    return load_city(files.folder, files.data)
+
+
 def whole_city(settings: Settings) -> City:
     """The city with its inventory, its saved profiles and its adopted devices.
 
     Raises:
         ConfigError: The inventory is wrong.
     """
-    inventory = LiveInventory(load_city(city_folder(settings.city)))
+    inventory = LiveInventory(own_city(settings))
     InventoryAdditions(settings.data, inventory)
     return inventory.current()
 
@@ -70,8 +90,9 @@ class Runtime:
         """
         self.settings = settings
         self.services = frozenset(services)
-        self.inventory = LiveInventory(load_city(city_folder(settings.city)))
-        self.additions = InventoryAdditions(settings.data, self.inventory)
+        follower = CityFollower(city_files(settings))
+        self.inventory = LiveInventory(follower.city)
+        self.additions = InventoryAdditions(settings.data, self.inventory, follower)
         release_validators()
         self.heartbeats = HeartbeatRegistry()
         self.beat = self.heartbeats.beat

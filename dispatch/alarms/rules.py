@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
+import structlog
 
 from city.errors import ConfigError
+from city.inventory.city_files import CityFiles, FileStamp, stamps
 from people.rights import Role
+
+log = structlog.get_logger("alarms")
 
 AlarmKind = Literal[
     "fire",
@@ -62,14 +66,18 @@ class AlarmRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 Rules = Mapping[AlarmKind, AlarmRule]
 
 
-def load_rules(folder: Path | None = None) -> Rules:
-    """The shipped rules, with what the `alarms.toml` of a city's folder changes in them.
+def load_rules(folder: Path | None = None, data: Path | None = None) -> Rules:
+    """The shipped rules, with what the `alarms.toml` of a city changes in them.
+
+    Args:
+        folder: The city's folder; None gives the shipped rules.
+        data: The data folder, whose changed copy of the file takes precedence.
 
     Raises:
         ConfigError: The file cannot be read, names an unknown kind or field, or has a wrong value.
     """
     tables: dict[str, Any] = tomllib.loads(_SHIPPED.read_text(encoding="utf-8"))
-    path = folder / FILE_NAME if folder else None
+    path = CityFiles(folder, data).path(FILE_NAME) if folder else None
     if path and path.exists():
         for kind, changes in _read(path).items():
             if kind not in KINDS:
@@ -84,6 +92,35 @@ def load_rules(folder: Path | None = None) -> Rules:
         except msgspec.ValidationError as exc:
             raise ConfigError(f"{path}: [{kind}]: {exc}") from exc
     return rules
+
+
+class LiveRules:
+    """The rules of a running city: read again when their file changes; a wrong file leaves those of before in force.
+
+    Args:
+        files: Where the files of the city are.
+
+    Raises:
+        ConfigError: The file is wrong.
+    """
+
+    def __init__(self, files: CityFiles) -> None:
+        self._files = files
+        self._seen = self._stamps()
+        self._rules = load_rules(files.folder, files.data)
+
+    def current(self) -> Rules:
+        """The rules in force; the same object while nothing has changed."""
+        if (seen := self._stamps()) != self._seen:
+            self._seen = seen
+            try:
+                self._rules = load_rules(self._files.folder, self._files.data)
+            except ConfigError as exc:
+                log.error("alarms.rules_unreadable", reason=str(exc))
+        return self._rules
+
+    def _stamps(self) -> list[FileStamp]:
+        return stamps([self._files.path(FILE_NAME)])
 
 
 def _read(path: Path) -> dict[str, Any]:

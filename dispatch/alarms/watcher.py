@@ -40,13 +40,18 @@ class AlarmWatcher:
     Args:
         alarms: The alarms.
         board: Gets the list.
-        rules: The rules.
+        rules: Gives the rules in force.
         observe: Gives the conditions.
         clock: UTC.
     """
 
     def __init__(
-        self, alarms: Alarms, board: AlarmBoard, rules: Rules, observe: Observe, clock: Callable[[], datetime]
+        self,
+        alarms: Alarms,
+        board: AlarmBoard,
+        rules: Callable[[], Rules],
+        observe: Observe,
+        clock: Callable[[], datetime],
     ) -> None:
         self._alarms = alarms
         self._board = board
@@ -59,11 +64,11 @@ class AlarmWatcher:
         """Look once; a store or database that is away changes nothing."""
         try:
             known = self._alarms.open_alarms()
-            now = self._clock()
-            conditions = self._observe(self._rules, {alarm.key for alarm in known}, now)
-            changes = self._engine.step(self._rules, conditions, known, now)
+            now, rules = self._clock(), self._rules()
+            conditions = self._observe(rules, {alarm.key for alarm in known}, now)
+            changes = self._engine.step(rules, conditions, known, now)
             if changes:
-                self._alarms.apply(self._rules, changes)
+                self._alarms.apply(rules, changes)
             self._board.listed, self._board.failure = self._alarms.current(), ""
         except RetryLaterError as exc:
             if str(exc) != self._board.failure:

@@ -41,11 +41,11 @@ class NotificationFeed:
 
     Args:
         database: The database.
-        rules: The rules of alarms.
+        rules: Gives the rules of alarms in force.
         clock: UTC.
     """
 
-    def __init__(self, database: Database, rules: Rules, clock: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, rules: Callable[[], Rules], clock: Callable[[], datetime]) -> None:
         self._database = database
         self._rules = rules
         self._clock = clock
@@ -78,7 +78,7 @@ class NotificationFeed:
         self, connection: Connection, recipients: Recipients, entry: Row[Any], now: datetime
     ) -> Iterator[_Values]:
         alarm = alarm_of(entry, now)
-        rule = self._rules.get(alarm.kind)
+        rule = self._rules().get(alarm.kind)
         if rule is None:
             return
         told = _first_notices(connection, [alarm.id]).get(alarm.id, {}) if entry.what != "raised" else {}
@@ -105,7 +105,7 @@ class NotificationFeed:
             RetryLaterError: The database is away; nothing has changed.
         """
         now = self._clock()
-        kinds = [kind for kind, rule in self._rules.items() if rule.remind_after_s or rule.escalate_after_s]
+        kinds = [kind for kind, rule in self._rules().items() if rule.remind_after_s or rule.escalate_after_s]
         with self._database.read() as connection:
             rows = _waiting_alarms(connection, kinds, now)
             self._elapsed.keep({row.id for row in rows})
@@ -124,7 +124,7 @@ class NotificationFeed:
         return len(made)
 
     def _is_any_due(self, row: Row[Any], now: datetime, monotonic_s: float) -> bool:
-        rule = self._rules[row.kind]
+        rule = self._rules()[row.kind]
         elapsed_s = self._elapsed.elapsed_s(row.id, _begin_of(row), now, monotonic_s)
         return reminder_number(rule, elapsed_s) > 0 or is_escalated(rule, elapsed_s)
 
@@ -132,7 +132,7 @@ class NotificationFeed:
         self, row: Row[Any], recipients: Recipients, told: _Told, now: datetime, monotonic_s: float
     ) -> Iterator[_Values]:
         """Reminders of who was told, from then on; escalations to who was not."""
-        rule, alarm, begun_at = self._rules[row.kind], alarm_of(row, now), _begin_of(row)
+        rule, alarm, begun_at = self._rules()[row.kind], alarm_of(row, now), _begin_of(row)
         generation = (row.anew or 0) * _GENERATION
         for recipient in recipients.values():
             mine = told.get(recipient.name, ())

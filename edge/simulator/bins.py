@@ -73,6 +73,11 @@ class SimulatedBin:
         self._incident_since_s = 0.0
         self._incident_ends_s = scene.start_s + self._until_incident_s()
 
+    def take_over(self, before: SimulatedBin, at_s: float) -> None:
+        """Begin with the waste and the battery of a container that this one replaces."""
+        self._fill, self._filled_at_s = before.fill_at(at_s), at_s
+        self._battery_pct, self._battery_at_s = before._battery_pct, before._battery_at_s
+
     @property
     def due_s(self) -> float:
         """When the next report is due, seconds since 1970."""

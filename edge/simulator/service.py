@@ -11,7 +11,9 @@ from typing import Final
 import structlog
 
 from broker.client import BusClient, connection_params
+from broker.contract.topics import Kind
 from city.errors import ConfigError, RetryLaterError
+from city.inventory.model import City
 from city.runtime.connected_devices import ConnectedDevices
 from city.runtime.service import Runtime
 from edge.agent import Agent
@@ -36,31 +38,40 @@ def serve(runtime: Runtime) -> None:
     settings = runtime.settings
     if not settings.demo:
         raise ConfigError("simulated data belongs to a demo")
-    devices = {id_: device.KIND for id_, device in runtime.city.devices.items()}
-    watched = frozenset(id_ for id_, camera in runtime.city.cameras.items() if camera.source)
-    for camera in watched:
-        del devices[camera]
     outbox = Outbox(settings.data / "edge" / "simulator.sqlite", max_bytes=settings.outbox_max_mb << 20)
     params = connection_params(settings, "simulator", runtime.mqtt_password("simulator"))
     connected = ConnectedDevices(settings.data)
     agent = Agent(
-        runtime.city.id, devices, outbox, BusClient(params), firmware="simulator", on_foreign_receipt=connected.note
+        runtime.city.id,
+        simulated_kinds(runtime.city),
+        outbox,
+        BusClient(params),
+        firmware="simulator",
+        on_foreign_receipt=connected.note,
     )
     thread = runtime.thread("simulator-agent", lambda: agent.run(runtime.stop))
-    SimulatedCity(runtime, agent, outbox.epoch, watched, connected).run()
+    SimulatedCity(runtime, agent, outbox.epoch, connected).run()
     thread.join()
     outbox.close()
 
 
+def watched_elsewhere(city: City) -> frozenset[str]:
+    """Ids of the cameras with a source, which `kota vision` watches."""
+    return frozenset(id_ for id_, camera in city.cameras.items() if camera.source)
+
+
+def simulated_kinds(city: City) -> dict[str, Kind]:
+    """Device id to kind of all that is simulated."""
+    return {id_: device.KIND for id_, device in city.devices.items() if id_ not in watched_elsewhere(city)}
+
+
 class SimulatedCity:
-    """Advances the virtual clock and passes the devices' emissions to the agent.
+    """Advances the virtual clock and passes the devices' emissions to the agent; follows the inventory.
 
     Devices that somebody has connected or adopted are left to their senders.
     """
 
-    def __init__(
-        self, runtime: Runtime, agent: Agent, epoch: str, without: frozenset[str], connected: ConnectedDevices
-    ) -> None:
+    def __init__(self, runtime: Runtime, agent: Agent, epoch: str, connected: ConnectedDevices) -> None:
         self._connected = connected
         self._left_alone: frozenset[str] = frozenset()
         self._runtime = runtime
@@ -68,10 +79,9 @@ class SimulatedCity:
         self._epoch = epoch
         self._started_at = datetime.now(UTC)
         self._speed = runtime.settings.speed
-        city = runtime.city
-        # Of the snapshot that is simulated: a device may be forgotten meanwhile.
-        self._devices = city.devices
-        self._world = World(city, runtime.settings.seed, self._started_at, without=without)
+        # The snapshot that is simulated: a device may be forgotten meanwhile.
+        self._city = city = runtime.city
+        self._world = World(city, runtime.settings.seed, self._started_at, without=watched_elsewhere(city))
         self._reported: dict[str, datetime] = {}
 
     def run(self) -> None:
@@ -79,6 +89,7 @@ class SimulatedCity:
         while not self._runtime.stop.is_set():
             self._runtime.beat("simulator")
             self._leave_alone(self._connected.current() | self._runtime.additions.adopted)
+            self._follow(self._runtime.city)
             emissions = self._world.advance(self._started_at + (datetime.now(UTC) - self._started_at) * self._speed)
             entries = [entry for emission in emissions if (entry := self._entry(emission))]
             try:
@@ -87,6 +98,14 @@ class SimulatedCity:
             except RetryLaterError as exc:
                 log.error("simulator.outbox_refuses", reason=str(exc))
             self._runtime.stop.wait(STEP_S)
+
+    def _follow(self, city: City) -> None:
+        """Simulate the inventory of now."""
+        if city.version != self._city.version:
+            self._city = city
+            self._world.follow(city, without=watched_elsewhere(city))
+            self._agent.follow(simulated_kinds(city))
+            log.info("simulator.inventory_changed", devices=len(city.devices))
 
     def _leave_alone(self, devices: frozenset[str]) -> None:
         """Simulate these devices no more."""
@@ -102,7 +121,7 @@ class SimulatedCity:
         if isinstance(emission, StatusEmission):
             self._agent.state(emission.device, to_status(emission, self._epoch, at))
             return None
-        entry = to_entry(emission, self._devices[emission.device].KIND, at)
+        entry = to_entry(emission, self._city.devices[emission.device].KIND, at)
         last = self._reported.get(emission.device)
         if isinstance(emission, TelemetryEmission):
             if last is not None and at - last < timedelta(seconds=REPORT_MIN_S):

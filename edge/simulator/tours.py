@@ -60,6 +60,11 @@ class District:
         self._home = home
         self._claimed: set[str] = set()
 
+    def replace_bins(self, bins: Sequence[SimulatedBin]) -> None:
+        """Have other bins from now on; a stop at one that has gone collects nothing."""
+        self._bins = bins
+        self._claimed &= {bin_.device.id for bin_ in bins}
+
     def street(self, random: Random) -> GeoPoint:
         """A place near some bin, but not at it."""
         around = random.choice(self._bins).place if self._bins else self._home
@@ -85,15 +90,18 @@ class District:
         if stop.bin is None:
             return []
         self._claimed.discard(stop.bin.device.id)
+        first = next((bin_ for bin_ in self._bins if bin_.device.id == stop.bin.device.id), None)
+        if first is None:
+            return []
         beside = [
             bin_
             for bin_ in self._bins
-            if bin_ is not stop.bin and not bin_.overlooked and metres(bin_.place, stop.place) <= REACH_M
+            if bin_ is not first and not bin_.overlooked and metres(bin_.place, stop.place) <= REACH_M
         ]
         taken: list[CollectedBin] = []
-        for bin_ in (stop.bin, *beside):
+        for bin_ in (first, *beside):
             weight_kg = bin_.weight_kg(bin_.fill_at(at_s))
-            if bin_ is stop.bin or (bin_.fill_at(at_s) >= WORTH_TAKING and weight_kg <= room_kg):
+            if bin_ is first or (bin_.fill_at(at_s) >= WORTH_TAKING and weight_kg <= room_kg):
                 before, after = bin_.empty(at_s)
                 taken.append(CollectedBin(bin_.device.id, round(before * 100, 1), round(after * 100, 1), weight_kg))
                 room_kg -= weight_kg
@@ -142,12 +150,11 @@ def hours_of(index: int, random: Random) -> Hours:
     return (by_day[0], (noonish + pause, midnightish), by_night[1])
 
 
-def districts_of(scene: Scene, bins: Sequence[SimulatedBin]) -> list[District]:
-    """One district per kecamatan with bins, in a stable order; a single empty one when there are no bins."""
+def bins_by_district(scene: Scene, bins: Sequence[SimulatedBin]) -> dict[str, list[SimulatedBin]]:
+    """The bins of each kecamatan that has some, in a stable order; a single one without bins when there are none."""
     kelurahan = scene.city.kelurahan
     groups: dict[str, list[SimulatedBin]] = {}
     for bin_ in bins:
         village = kelurahan.get(bin_.device.kelurahan)
         groups.setdefault(village.kecamatan if village else "", []).append(bin_)
-    home = scene.inland
-    return [District(group, home) for _, group in sorted(groups.items())] or [District([], home)]
+    return dict(sorted(groups.items())) or {"": []}

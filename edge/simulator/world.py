@@ -7,17 +7,17 @@ the virtual clock gives exactly what many small ones give, and an idle device co
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, Protocol, TypeVar
 
-from city.inventory.model import City, Device
+from city.inventory.model import Bin, City, Device, Truck
 from edge.simulator.bins import SimulatedBin
 from edge.simulator.cameras import SimulatedCamera
 from edge.simulator.emission import Emission
 from edge.simulator.hotspots import DOWN_SHARE, SimulatedHotspot
 from edge.simulator.scene import Scene
-from edge.simulator.tours import districts_of
+from edge.simulator.tours import District, bins_by_district
 from edge.simulator.trucks import SimulatedTruck
 
 D = TypeVar("D", bound="Device")
@@ -28,6 +28,10 @@ TRUCKS_A_BREAKDOWN: Final = 12
 
 class Simulated(Protocol):
     """One device. `wake` is called when virtual time has reached `due_s`, and must advance `due_s`."""
+
+    @property
+    def device(self) -> Device:
+        """Its entry in the inventory."""
 
     @property
     def due_s(self) -> float:
@@ -49,15 +53,64 @@ class World:
 
     def __init__(self, city: City, seed: int, start: datetime, without: frozenset[str] = frozenset()) -> None:
         self._clock_s = _seconds(start)
-        scene = Scene(city, seed, self._clock_s)
+        self._seed = seed
+        self._scene = scene = Scene(city, seed, self._clock_s)
         bins = [SimulatedBin(bin_, scene) for bin_ in _devices_to_simulate(city.bins.values(), without)]
-        self._devices: list[Simulated] = [
-            *bins,
-            *_trucks(scene, bins, without),
-            *_hotspots(scene, without),
-            *(SimulatedCamera(camera, scene) for camera in _devices_to_simulate(city.cameras.values(), without)),
-        ]
-        self._due = [(device.due_s, index) for index, device in enumerate(self._devices)]
+        groups = bins_by_district(scene, bins)
+        self._districts = {name: District(group, scene.inland) for name, group in groups.items()}
+        self._set_devices(
+            [
+                *bins,
+                *_trucks(scene, list(self._districts.values()), without),
+                *_hotspots(scene, without),
+                *(SimulatedCamera(camera, scene) for camera in _devices_to_simulate(city.cameras.values(), without)),
+            ]
+        )
+
+    def follow(self, city: City, without: frozenset[str] = frozenset()) -> None:
+        """Simulate another inventory from now on.
+
+        A device of which nothing has changed goes on as it is. A container that has changed keeps its waste.
+        """
+        scene, before = Scene(city, self._seed, self._clock_s), {device.device.id: device for device in self._devices}
+
+        def same(device: Device) -> Simulated | None:
+            known = before.get(device.id)
+            is_same = known and known.device == device and _place(self._scene.city, device) == _place(city, device)
+            return known if is_same else None
+
+        bins = [self._bin(bin_, scene, before, same) for bin_ in _devices_to_simulate(city.bins.values(), without)]
+        groups = bins_by_district(scene, bins)
+        for name in self._districts.keys() | groups.keys():
+            self._districts.setdefault(name, District([], scene.inland)).replace_bins(groups.get(name, []))
+        districts = [self._districts[name] for name in groups]
+        trucks = _devices_to_simulate(city.trucks.values(), without)
+        access_points = _devices_to_simulate(city.access_points.values(), without)
+        cameras = _devices_to_simulate(city.cameras.values(), without)
+        self._scene = scene
+        self._set_devices(
+            [
+                *bins,
+                *(same(truck) or _truck(truck, index, districts, scene) for index, truck in enumerate(trucks)),
+                *(same(access_point) or SimulatedHotspot(access_point, scene) for access_point in access_points),
+                *(same(camera) or SimulatedCamera(camera, scene) for camera in cameras),
+            ]
+        )
+
+    def _bin(
+        self, device: Bin, scene: Scene, before: Mapping[str, Simulated], same: Callable[[Device], Simulated | None]
+    ) -> SimulatedBin:
+        known = same(device)
+        if isinstance(known, SimulatedBin):
+            return known
+        simulated = SimulatedBin(device, scene)
+        if isinstance(old := before.get(device.id), SimulatedBin):
+            simulated.take_over(old, self._clock_s)
+        return simulated
+
+    def _set_devices(self, devices: list[Simulated]) -> None:
+        self._devices = devices
+        self._due = [(device.due_s, index) for index, device in enumerate(devices)]
         heapq.heapify(self._due)
 
     def advance(self, to: datetime) -> list[Emission]:
@@ -82,9 +135,20 @@ class World:
         return emissions
 
 
-def _trucks(scene: Scene, bins: Sequence[SimulatedBin], without: frozenset[str]) -> list[SimulatedTruck]:
+def _place(city: City, device: Device) -> tuple[object, ...]:
+    """What a device's simulation takes from its surroundings."""
+    depot = city.sites.get(device.depot) if isinstance(device, Truck) else None
+    model = city.models.get(device.model) if isinstance(device, Bin) else None
+    kelurahan = city.kelurahan.get(device.kelurahan)
+    return city.sites.get(device.site), kelurahan, depot, model, city.hours_at(device.site)
+
+
+def _truck(device: Truck, index: int, districts: Sequence[District], scene: Scene) -> SimulatedTruck:
+    return SimulatedTruck(device, index, districts[index % len(districts)], scene)
+
+
+def _trucks(scene: Scene, districts: Sequence[District], without: frozenset[str]) -> list[SimulatedTruck]:
     trucks = _devices_to_simulate(scene.city.trucks.values(), without)
-    districts = districts_of(scene, bins)
     random = scene.random_of("breakdowns")
     broken = {truck.id for truck in random.sample(trucks, round(len(trucks) / TRUCKS_A_BREAKDOWN))}
     return [

@@ -12,9 +12,8 @@ from typing import Final
 import msgspec
 
 from city.errors import ConfigError
-from city.inventory.loader import load_city
 from city.runtime.options import add_settings, settings_from
-from city.runtime.service import city_folder
+from city.runtime.service import own_city
 from city.runtime.settings import Settings
 from city.storage.atomic_files import require_kept
 from city.storage.folder_lock import lock_data_folder
@@ -99,7 +98,7 @@ def _range_words(ranges: Iterable[tuple[int, int]]) -> str:
 
 def _epochs_of(settings: Settings) -> tuple[list[KeptEpoch], int]:
     """What is kept, and the messages of the journal that the store does not have."""
-    store = create_store(settings, load_city(city_folder(settings.city)), settings.store)
+    store = create_store(settings, own_city(settings), settings.store)
     try:
         dead_letters = DeadLetterQueue(dead_letters_path(settings.data))
         try:
@@ -143,7 +142,7 @@ def _copy(args: argparse.Namespace, settings: Settings) -> int:
         raise ConfigError("give --from and --to")
     if args.source == args.target:
         raise ConfigError("--from and --to are the same store")
-    city = load_city(city_folder(settings.city))
+    city = own_city(settings)
     with lock_data_folder(settings.data):
         source = create_store(settings, city, args.source)
         target = create_store(settings, city, args.target)

@@ -72,7 +72,7 @@ class _Worker:
         unused, camera, hours = DemoSource(start_at=self._evening), Camera(id="cam-01"), city.hours["default"]
         self._worker = CameraWorker(
             camera,
-            hours,
+            lambda: hours,
             city.time_zone,
             unused,
             _Nothing(),

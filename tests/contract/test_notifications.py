@@ -117,7 +117,7 @@ class Desk:
         self.board = NotificationBoard()
         self.notifier = Notifier(
             FixedRecipients(self.recipients),
-            NotificationFeed(self.people.database, RULES, self.clock),
+            NotificationFeed(self.people.database, lambda: RULES, self.clock),
             self.deliveries,
             self.board,
             lambda: CITY,
@@ -559,7 +559,7 @@ def test_an_entry_with_a_smaller_number_that_is_committed_later_is_not_missed(
     desk = make_desk(recipient(acknowledged=True, cleared=True))
     first, second = desk.happen("bin-0001", "bin-0002")[::-1]
     desk.look()
-    feed, recipients = NotificationFeed(people.database, RULES, clock), desk.recipients or {}
+    feed, recipients = NotificationFeed(people.database, lambda: RULES, clock), desk.recipients or {}
     if people.database.open().dialect.name == "sqlite":
         pytest.skip("SQLite has one writer: numbers are in the order of commits")
     with ThreadPoolExecutor(1) as pool:

@@ -39,7 +39,7 @@ ACCOUNTS: Final = {"gateway": "/api/v1/messages/{topic:path}", "device": "/api/v
 ENDLESS: Final = ("/api/v1/stream", "/api/v1/changes")
 IN_GRAFANA: Final = "dashboards.write"
 """No route asks for it: it makes an editor of somebody in Grafana."""
-PERSONAL: Final = ("account.own", "people.write", "audit.read")
+PERSONAL: Final = ("account.own", "broker.write", "people.write", "audit.read")
 """Rights of which a demo has none."""
 VALID: Final[dict[str, str]] = {
     "device": "bin-0451",
@@ -57,6 +57,11 @@ VALID: Final[dict[str, str]] = {
     "session": "999999",
     "token": "999999",
     "passkey": "999999",
+    "table": "site",
+    "entry": "tps-oebobo",
+    "change": "999999",
+    "user": "bin-0451",
+    "name": "none",
 }
 BODIES: Final[dict[str, dict[str, Any]]] = {
     "/api/v1/me/password": {"old": PASSWORD, "new": PASSWORD},
@@ -84,6 +89,12 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
         "capacity_kg": None,
         "kelurahan": "oesapa",
     },
+    "/api/v1/inventory/devices/{kind}/{device}": {"fields": {}, "version": ""},
+    "/api/v1/inventory/city/{table}/{entry}": {"fields": {}, "version": ""},
+    "/api/v1/inventory/changes/{change}/revert": {"version": ""},
+    "/api/v1/inventory/files/{file}/discard": {"version": ""},
+    "/api/v1/broker/accounts/{user}/password": {"overlap_h": 1},
+    "/api/v1/broker/gateways": {"name": "acme", "formats": ["nonsense"]},
     "/api/v1/codecs": {"name": "acme-tank", "source": "function decodeUplink(i) { return { data: { n: 1 } }; }"},
     "/api/v1/strangers/{unknown_device}/draft": {"kind": "bin", "mapping": [], "container": ""},
     "/api/v1/profiles": {

@@ -56,7 +56,7 @@ def watching(address: str, folder: Path) -> Iterator[tuple[Noted, Words]]:
     hours = CITY.hours_at(camera.site)
     worker = CameraWorker(
         camera,
-        hours,
+        lambda: hours,
         CITY.time_zone,
         source,
         words,

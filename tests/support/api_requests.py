@@ -37,6 +37,15 @@ ACCOUNT_VERBS: Final = ("disable", "enable", "link", "sessions/end-all")
 NEW_TOKEN: Final = {"name": "a script", "rights": ["telemetry.read"], "days": 7}
 SHELVED: Final = {"until": "2026-03-01T13:30:00Z", "reason": "under repair"}
 """Of the hour after the time of the tests."""
+INVENTORY: Final = "/api/v1/inventory"
+BROKER: Final = "/api/v1/broker"
+VERSION: Final = "VERSION:"
+"""Stands, before the name of a file of the city, for the file's present version."""
+NEW_BIN: Final = {"model": "plastic-240l", "waste_kind": "organic", "color": "yellow", "kelurahan": "alak"}
+NEW_ENTRY: Final = {"fields": NEW_BIN, "version": f"{VERSION}bins.csv", "is_new": True}
+RULE: Final = {"fields": {"priority": "high"}, "version": f"{VERSION}alarms.toml", "is_new": True}
+ADOPTED_BIN: Final = "bin-0002"
+"""Its address was adopted."""
 SAVED: Final = {**DRAFTED, "name": "acme-tank", "unknown_device": 1}
 
 OUTAGES: Final = ("outages", "outages/availability", "export/outages.csv", "export/availability.csv")
@@ -138,6 +147,24 @@ SUCCESSES: Final[tuple[tuple[str, str, Any], ...]] = (
     ("GET", f"/api/v1/accounts/{ACCOUNT}/passkeys", None),
     ("DELETE", f"/api/v1/accounts/{ACCOUNT}/passkeys/1", None),
     ("GET", "/api/v1/audit?action=account&limit=2", None),
+    ("GET", f"{INVENTORY}/devices/camera", None),
+    ("GET", f"{INVENTORY}/devices/bin/bin-0451", None),
+    ("PUT", f"{INVENTORY}/devices/bin/bin-9009?dry_run=true", NEW_ENTRY),
+    ("PUT", f"{INVENTORY}/devices/bin/bin-9009", NEW_ENTRY),
+    ("DELETE", f"{INVENTORY}/devices/truck/truck-02?version={VERSION}trucks.csv", None),
+    ("DELETE", f"{INVENTORY}/adoptions/{ADOPTED_BIN}?version={VERSION}devices/{ADOPTED_BIN}.json", None),
+    ("GET", f"{INVENTORY}/city/hours", None),
+    ("GET", f"{INVENTORY}/city/site/tps-oebobo", None),
+    ("PUT", f"{INVENTORY}/city/alarm/fire", RULE),
+    ("DELETE", f"{INVENTORY}/city/alarm/fire?version={VERSION}alarms.toml", None),
+    ("GET", f"{INVENTORY}/changes", None),
+    ("POST", f"{INVENTORY}/changes/1/revert", {"version": f"{VERSION}bins.csv"}),
+    ("POST", f"{INVENTORY}/files/trucks.csv/discard", {"version": f"{VERSION}trucks.csv"}),
+    ("GET", f"{BROKER}/accounts", None),
+    ("POST", f"{BROKER}/accounts/bin-0451/password", {"overlap_h": 1}),
+    ("POST", f"{BROKER}/accounts/bin-0451/revoke", None),
+    ("POST", f"{BROKER}/gateways", {"name": "chirpstack-1", "formats": ["chirpstack"]}),
+    ("DELETE", f"{BROKER}/gateways/chirpstack-1", None),
 )
 """A request for every operation but the endless stream, in an order in which each is answered with 200."""
 
@@ -179,6 +206,17 @@ ABSENT: Final[tuple[tuple[str, str, Any], ...]] = (
         for verb in ("disable", "enable", "link", "sessions/end-all")
     ),
     *(("DELETE", f"/api/v1/accounts/{NOBODY}/{what}/1", None) for what in ("sessions", "passkeys")),
+    ("GET", f"{INVENTORY}/devices/bin/truck-01", None),
+    ("PUT", f"{INVENTORY}/devices/bin/bin-9999", {**NEW_ENTRY, "is_new": False}),
+    ("DELETE", f"{INVENTORY}/devices/bin/bin-9999?version={VERSION}bins.csv", None),
+    ("DELETE", f"{INVENTORY}/adoptions/bin-0451?version=", None),
+    ("GET", f"{INVENTORY}/city/site/none", None),
+    ("PUT", f"{INVENTORY}/city/hours/none", {"fields": {}, "version": f"{VERSION}city.toml"}),
+    ("DELETE", f"{INVENTORY}/city/alarm/fire?version={VERSION}alarms.toml", None),
+    ("POST", f"{INVENTORY}/changes/99/revert", {"version": ""}),
+    ("POST", f"{INVENTORY}/files/notifications.toml/discard", {"version": ""}),
+    *(("POST", f"{BROKER}/accounts/bin-9999/{verb}", body) for verb, body in (("password", {}), ("revoke", None))),
+    ("DELETE", f"{BROKER}/gateways/none", None),
 )
 INVALID: Final[tuple[tuple[str, str, Any], ...]] = (
     ("GET", "/api/v1/devices?limit=0", None),
@@ -239,4 +277,19 @@ INVALID: Final[tuple[tuple[str, str, Any], ...]] = (
     *(("GET", f"/api/v1/accounts/x/{what}", None) for what in ("sessions", "passkeys")),
     *(("DELETE", f"/api/v1/accounts/{ACCOUNT}/{what}/x", None) for what in ("sessions", "passkeys")),
     ("GET", "/api/v1/audit?limit=0", None),
+    ("GET", f"{INVENTORY}/devices/plane", None),
+    ("GET", f"{INVENTORY}/devices/bin/UPPER", None),
+    ("PUT", f"{INVENTORY}/devices/bin/bin-9009", {**NEW_ENTRY, "fields": {**NEW_BIN, "color": "pink"}}),
+    ("DELETE", f"{INVENTORY}/devices/truck/truck-02", None),
+    ("DELETE", f"{INVENTORY}/adoptions/UPPER?version=", None),
+    ("GET", f"{INVENTORY}/city/shapes", None),
+    ("GET", f"{INVENTORY}/city/site/UPPER", None),
+    ("PUT", f"{INVENTORY}/city/alarm/fire", {**RULE, "fields": {"priority": "lowest"}}),
+    ("DELETE", f"{INVENTORY}/city/site/depot-alak?version={VERSION}sites.csv", None),
+    ("POST", f"{INVENTORY}/changes/0/revert", {"version": ""}),
+    ("POST", f"{INVENTORY}/files/trucks.csv/discard", {"version": "", "also": 1}),
+    ("POST", f"{BROKER}/accounts/bin-0451/password", {"overlap_h": -1}),
+    ("POST", f"{BROKER}/accounts/UPPER/revoke", None),
+    ("POST", f"{BROKER}/gateways", {"name": "chirpstack-1", "formats": ["nonsense"]}),
+    ("DELETE", f"{BROKER}/gateways/UPPER", None),
 )

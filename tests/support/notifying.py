@@ -54,7 +54,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     Notifier(
         RecipientsFile(Path(data) / FILE_NAME, lambda: city),
-        feed.NotificationFeed(database, load_rules(), clock),
+        feed.NotificationFeed(database, load_rules, clock),
         Deliveries(database, clock),
         NotificationBoard(),
         lambda: city,

@@ -72,7 +72,7 @@ class CameraWorker:
 
     Args:
         camera: The camera.
-        hours: Hours at which waste may be put out at the camera's site.
+        hours: Gives the hours at which waste may be put out at the camera's site; asked at every deposit.
         zone: The city's time zone.
         source: Source of its frames.
         sink: Takes events and health.
@@ -91,7 +91,7 @@ class CameraWorker:
     def __init__(
         self,
         camera: Camera,
-        hours: DumpingHours,
+        hours: Callable[[], DumpingHours],
         zone: ZoneInfo,
         source: FrameSource,
         sink: EventSink,
@@ -177,11 +177,11 @@ class CameraWorker:
 
     def _on_abandoned(self, waste: AbandonedObject, frame: Frame, zone_kind: ZoneKind) -> None:
         self.state.abandoned += 1
-        since = frame.captured_at - timedelta(seconds=frame.at_s - waste.since_s)
-        if not is_offence(since, self._hours, self._zone, zone_kind):
+        since, hours = frame.captured_at - timedelta(seconds=frame.at_s - waste.since_s), self._hours()
+        if not is_offence(since, hours, self._zone, zone_kind):
             self.state.allowed += 1
             where = {"camera": self._camera.id, "site": self._camera.site, "simulated": self._simulated}
-            within = {**where, "zone": zone_kind, "within_hours": self._hours.describe()}
+            within = {**where, "zone": zone_kind, "within_hours": hours.describe()}
             self._sink.event("deposit", "noted", within, frame.captured_at)
             return
         self.state.offences += 1
@@ -196,7 +196,7 @@ class CameraWorker:
             "since": since.astimezone(UTC).isoformat(timespec="seconds"),
             "by": waste.arrival.by,
             **_passage(waste.arrival),
-            "outside_hours": self._hours.describe(),
+            "outside_hours": hours.describe(),
             "simulated": self._simulated,
         }
         background = self._detector.background

@@ -15,10 +15,9 @@ import msgspec
 
 from city.errors import ConfigError
 from city.i18n.catalogue import DEFAULT_LANG, LANGS
-from city.inventory.loader import load_city
 from city.runtime.options import add_settings, settings_from
 from city.runtime.secrets import Secrets
-from city.runtime.service import city_folder
+from city.runtime.service import own_city
 from city.runtime.settings import Settings
 from city.storage.atomic_files import replace_file
 from city.storage.signatures import PublicKeys, read_public
@@ -92,7 +91,7 @@ def _accesses(args: argparse.Namespace, _settings: Settings, store: EvidenceStor
 
 
 def _export(args: argparse.Namespace, settings: Settings, store: EvidenceStore) -> int:
-    city = load_city(city_folder(settings.city))
+    city = own_city(settings)
     out = args.out or Path(f"{args.case}.zip")
     if out.exists():
         raise ConfigError(f"{out} is there already")

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import structlog
@@ -50,18 +50,26 @@ class StuckError(KotaError):
     """A camera's own thread hangs; only a new process helps."""
 
 
+class CameraWatch(NamedTuple):
+    """A camera that is watched, with whether its site asks for clear copies."""
+
+    camera: tuple[Camera, bool]
+    stop: threading.Event
+    thread: threading.Thread
+
+
 class CameraGroup:
     """Owns the cameras of this process until the runtime stops.
 
     Args:
         runtime: Settings, city and the signal to stop.
-        cameras: The cameras of this process.
-
+        cameras: Gives the cameras of this process now.
     """
 
-    def __init__(self, runtime: Runtime, cameras: Sequence[Camera]) -> None:
+    def __init__(self, runtime: Runtime, cameras: Callable[[], Sequence[Camera]]) -> None:
         self._runtime = runtime
         self._cameras = cameras
+        self._watches: dict[str, CameraWatch] = {}
         self._workers: dict[str, CameraWorker] = {}
         self._evidence = open_evidence_store(runtime.settings, runtime.secrets)
         self._object_detector = LiveDetector(runtime.settings)
@@ -74,45 +82,75 @@ class CameraGroup:
         """
         cv2.setNumThreads(1)
         began_s = time.monotonic()
-        threads = [
-            self._runtime.thread(f"{camera.id}-worker", partial(self._watch, camera)) for camera in self._cameras
-        ]
-        log.info("vision.watching", cameras=len(threads))
-        while True:
-            now_s = time.monotonic()
-            self._check(now_s)
-            self._object_detector.refresh()
-            on_heartbeat({id_: worker.cpu_s / max(1.0, now_s - began_s) for id_, worker in self._workers.items()})
-            if self._runtime.stop.wait(HEARTBEAT_EVERY_S):
-                break
-        for thread in threads:
-            thread.join()
+        self.follow()
+        log.info("vision.watching", cameras=len(self._watches))
+        try:
+            while True:
+                now_s = time.monotonic()
+                self._check(now_s)
+                self._object_detector.refresh()
+                workers = dict(self._workers)
+                on_heartbeat({id_: worker.cpu_s / max(1.0, now_s - began_s) for id_, worker in workers.items()})
+                if self._runtime.stop.wait(HEARTBEAT_EVERY_S):
+                    break
+                self.follow()
+        finally:
+            for watch in self._watches.values():
+                watch.stop.set()
+        for watch in self._watches.values():
+            watch.thread.join()
+
+    def follow(self) -> None:
+        """Watch the cameras of now: one that has changed is begun anew, one that has gone is left."""
+        cameras = {camera.id: self._with_clear_copies(camera) for camera in self._cameras()}
+        for id_, watch in list(self._watches.items()):
+            if cameras.get(id_) != watch.camera:
+                watch.stop.set()
+                del self._watches[id_]
+                self._workers.pop(id_, None)
+                if id_ not in self._runtime.city.cameras:
+                    blind_path(self._runtime.settings.data, id_).unlink(missing_ok=True)
+                log.info("vision.camera_left" if id_ not in cameras else "vision.camera_changed", camera=id_)
+        for id_, watched in cameras.items():
+            if id_ not in self._watches:
+                stop = threading.Event()
+                # One that was left may still hold its lock; the new one waits for that.
+                thread = self._runtime.thread(f"{id_}-worker", partial(self._watch, watched[0], stop))
+                self._watches[id_] = CameraWatch(watched, stop, thread)
+
+    def _with_clear_copies(self, camera: Camera) -> tuple[Camera, bool]:
+        site = self._runtime.city.sites.get(camera.site)
+        return camera, bool(site and site.clear_copies)
 
     def _check(self, now_s: float) -> None:
-        for camera, worker in self._workers.items():
+        for camera, worker in dict(self._workers).items():
             if now_s - worker.iterated_s > STUCK_S:
                 raise StuckError(f"{camera}: no iteration for {now_s - worker.iterated_s:.0f} s")
 
-    def _watch(self, camera: Camera) -> None:
-        """Run one camera: wait for its lock, publish and watch until the runtime stops, publish what is left."""
+    def _watch(self, camera: Camera, stop: threading.Event) -> None:
+        """Run one camera: wait for its lock, publish and watch until `stop`, publish what is left."""
         runtime, settings = self._runtime, self._runtime.settings
         path = settings.data / "edge" / f"{camera.id}.sqlite"
-        with camera_lock(path.with_suffix(".lock"), runtime.stop) as is_locked:
+        with camera_lock(path.with_suffix(".lock"), stop) as is_locked:
             if not is_locked:
                 return
             with closing(Outbox(path, max_bytes=settings.outbox_max_mb << 20)) as outbox:
                 login = connection_params(settings, camera.id, runtime.mqtt_password(camera.id))
                 agent = Agent(runtime.city.id, {camera.id: "camera"}, outbox, BusClient(login), firmware="vision")
-                publisher = runtime.thread(f"{camera.id}-agent", lambda: agent.run(runtime.stop))
-                worker = self._workers[camera.id] = self._worker(camera, agent)
-                worker.run(runtime.stop)
+                publisher = runtime.thread(f"{camera.id}-agent", lambda: agent.run(stop))
+                worker = self._worker(camera, agent)
+                if not stop.is_set():
+                    self._workers[camera.id] = worker
+                worker.run(stop)
+                if self._workers.get(camera.id) is worker:
+                    del self._workers[camera.id]
                 publisher.join(SHUTDOWN_TIMEOUT_S)
 
     def _worker(self, camera: Camera, agent: Agent) -> CameraWorker:
         city, data = self._runtime.city, self._runtime.settings.data
         return CameraWorker(
             camera,
-            city.hours_at(camera.site),
+            lambda: self._runtime.city.hours_at(camera.site),
             city.time_zone,
             source_of(self._runtime, camera),
             AgentSink(agent, camera),

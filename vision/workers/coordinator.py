@@ -16,6 +16,7 @@ import structlog
 
 from city.errors import StorageError
 from city.inventory.model import Camera
+from city.runtime.blind_cameras import forget_other_cameras
 from city.runtime.options import environment_of
 from city.runtime.service import Runtime
 from city.runtime.supervise import FRUGAL
@@ -37,7 +38,7 @@ class Coordinator:
 
     Args:
         runtime: Settings and the signal to stop.
-        cameras: All cameras to watch.
+        cameras: Gives all cameras to watch now.
         worker_count: Number of processes, at most the number of cameras.
         spawn: Makes the handle of a worker process.
     """
@@ -45,7 +46,7 @@ class Coordinator:
     def __init__(
         self,
         runtime: Runtime,
-        cameras: Sequence[Camera],
+        cameras: Callable[[], Sequence[Camera]],
         worker_count: int,
         spawn: Callable[..., WorkerHandle] = WorkerHandle,
     ) -> None:
@@ -54,7 +55,9 @@ class Coordinator:
         self._path = runtime.settings.data / "vision" / "loads.json"
         self._loads = self._read_loads()
         self._environment = {**FRUGAL, **os.environ, **environment_of(runtime.settings)}
-        groups = balance(expected_loads([camera.id for camera in cameras], self._loads), worker_count)
+        self._cameras = cameras
+        self._version = runtime.city.version
+        groups = balance(expected_loads([camera.id for camera in cameras()], self._loads), worker_count)
         self.workers = [spawn(camera_ids, self._environment) for camera_ids in groups]
 
     def run(self) -> None:
@@ -63,6 +66,9 @@ class Coordinator:
         while not self._runtime.stop.wait(POLL_S):
             now_s = time.monotonic()
             self._runtime.beat("vision", f"{len(self.workers)} workers")
+            if (version := self._runtime.city.version) != self._version:
+                self._version = version
+                self.follow()
             for worker in list(self.workers):
                 self._supervise(worker, now_s)
             if now_s - saved_s > SAVE_LOADS_EVERY_S:
@@ -74,6 +80,20 @@ class Coordinator:
         for worker in self.workers:
             worker.join(deadline_s - time.monotonic())
         self._save_loads()
+
+    def follow(self) -> None:
+        """Give up cameras that are not watched any more; a new one goes to the worker with the fewest."""
+        ids = [camera.id for camera in self._cameras()]
+        assigned = {camera for worker in self.workers for camera in worker.cameras}
+        wanted = {id(worker): [camera for camera in worker.cameras if camera in ids] for worker in self.workers}
+        for camera in (camera for camera in ids if camera not in assigned):
+            min(wanted.values(), key=len).append(camera)
+        for worker in self.workers:
+            if wanted[id(worker)] != worker.cameras:
+                worker.assign(wanted[id(worker)])
+        if assigned != set(ids):
+            log.info("vision.cameras_changed", cameras=len(ids))
+            forget_other_cameras(self._runtime.settings.data, ids)
 
     def _supervise(self, worker: WorkerHandle, now_s: float) -> None:
         worker.start_when_due(now_s)

@@ -13,7 +13,7 @@ PACKET_BYTES = 1 << 17
 
 
 class CameraAssignment(msgspec.Struct, frozen=True):
-    """Coordinator to worker, once: the ids of the cameras to watch."""
+    """Coordinator to worker, at its start and when they change: the ids of the cameras to watch."""
 
     cameras: list[str]
 

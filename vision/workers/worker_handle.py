@@ -7,7 +7,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -72,6 +72,13 @@ class WorkerHandle:
         with contextlib.suppress(OSError):  # it has ended already, which is noticed soon
             self._socket.send(msgspec.json.encode(CameraAssignment(self.cameras)))
         self._started_s, self._heartbeat_s = now_s, None
+
+    def assign(self, cameras: Sequence[str]) -> None:
+        """Give the worker other cameras; a running process follows within a second."""
+        self.cameras[:] = cameras
+        if self._process is not None and self._socket is not None:
+            with contextlib.suppress(OSError):  # it has ended, and gets them at its next start
+                self._socket.send(msgspec.json.encode(CameraAssignment(self.cameras)))
 
     def loads(self, now_s: float) -> dict[str, float]:
         """Camera to CPU seconds a second, from the newest heartbeat; empty if none arrived since the last call."""

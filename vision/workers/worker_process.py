@@ -10,9 +10,11 @@ from typing import Final
 import msgspec
 
 from city.errors import ConfigError
+from city.inventory.model import Camera
 from city.runtime.service import Runtime
 from vision.workers.camera_group import CameraGroup
 from vision.workers.ipc import PACKET_BYTES, CameraAssignment, WorkerHeartbeat
+from vision.workers.watch_list import WatchList
 
 ASSIGNMENT_TIMEOUT_S: Final = 10.0
 
@@ -25,8 +27,12 @@ def serve(runtime: Runtime) -> None:
         StuckError: A camera's own thread hangs.
     """
     with _coordinator_socket() as sock:
-        assignment = _receive_assignment(sock)
-        cameras = [runtime.city.cameras[id_] for id_ in assignment.cameras]
+        assignment, watch_list = _receive_assignment(sock), WatchList(runtime)
+
+        def cameras() -> list[Camera]:
+            nonlocal assignment
+            assignment = _newest_assignment(sock) or assignment
+            return watch_list.among(assignment.cameras)
 
         def send_heartbeat(loads: dict[str, float]) -> None:
             runtime.beat("vision-worker", f"{len(loads)} cameras")
@@ -56,3 +62,12 @@ def _receive_assignment(sock: socket.socket) -> CameraAssignment:
         raise ConfigError(f"no assignment from the coordinator: {exc}") from exc
     sock.setblocking(False)
     return assignment
+
+
+def _newest_assignment(sock: socket.socket) -> CameraAssignment | None:
+    """The newest assignment that has arrived; None if there is none."""
+    newest = None
+    with contextlib.suppress(OSError, msgspec.MsgspecError):
+        while packet := sock.recv(PACKET_BYTES):
+            newest = msgspec.json.decode(packet, type=CameraAssignment)
+    return newest

@@ -12,11 +12,14 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from api.auth.access import require
 from api.console.answers import PART, answer
-from api.console.page_context import page_context_of
+from api.console.page_context import PageContext, page_context_of
 from api.console.pages import account as account_page
+from api.console.pages import admin as admin_page
+from api.console.pages import admin_entries as admin_entries_page
 from api.console.pages import alarms as alarms_page
 from api.console.pages import api_docs as api_docs_page
 from api.console.pages import audit as audit_page
+from api.console.pages import broker_accounts as broker_accounts_page
 from api.console.pages import cameras as cameras_page
 from api.console.pages import device as device_page
 from api.console.pages import dumping as dumping_page
@@ -32,8 +35,10 @@ from api.console.pages import zones as zones_page
 from api.console.pages.listing import DeviceFilter
 from api.console.parts.chart import CHART_RANGES
 from api.console.parts.layout import LEAFLET, STATIC, SWAGGER, VERSION
+from api.console.parts.screen import Screen
 from api.dependencies import DeviceId, RowId, UnknownDeviceId, camera_of, context_of, device_of, unknown_device_of
 from broker.contract.topics import Kind
+from city.inventory.editing.entries import EntryTable
 from city.inventory.model import Camera, Device
 from dispatch.alarms.errors import AlarmError
 from dispatch.alarms.service import Alarm
@@ -198,6 +203,50 @@ def show_account(request: Request) -> Response:
 def show_people(request: Request) -> Response:
     """Accounts, and tokens of services."""
     return answer(request, "people", people_page.build)
+
+
+def _page(request: Request) -> PageContext:
+    return page_context_of(request, context_of(request))
+
+
+def _table_or_404(table: str) -> EntryTable:
+    known = admin_entries_page.table_of(table)
+    if known is None:
+        raise HTTPException(404, f"there is no table {table!r}")
+    return known
+
+
+@router.get("/admin")
+def show_admin(request: Request) -> Response:
+    """Administration."""
+    return answer(request, "admin", admin_page.build)
+
+
+@router.get("/admin/changes")
+def show_admin_changes(request: Request) -> Response:
+    """The history of the city's files."""
+    return answer(request, "admin", admin_page.build_changes, _page(request).t("admin_changes"))
+
+
+@router.get("/admin/accounts")
+def show_broker_accounts(request: Request) -> Response:
+    """Accounts at the broker."""
+
+    def build(page: PageContext, screen: Screen) -> None:
+        broker_accounts_page.build(page, screen, request.query_params)
+
+    return answer(request, "admin", build, _page(request).t("broker_accounts"))
+
+
+@router.get("/admin/entries/{table}")
+def show_entries(request: Request, table: Annotated[EntryTable, Depends(_table_or_404)]) -> Response:
+    """The entries of a file of the city."""
+
+    def build(page: PageContext, screen: Screen) -> None:
+        admin_entries_page.build_list(page, screen, table, request.query_params)
+
+    page = _page(request)
+    return answer(request, "admin", build, admin_entries_page.title(page, table, page.t("admin_add")))
 
 
 @router.get("/audit")

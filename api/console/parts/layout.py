@@ -45,6 +45,7 @@ MENU: Final = (
     ("system", "/system"),
 )
 MENU_BY_RIGHT: Final[tuple[tuple[str, str, Right], ...]] = (
+    ("admin", "/admin", "devices.write"),
     ("people", "/people", "people.write"),
     ("audit", "/audit", "audit.read"),
 )

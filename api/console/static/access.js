@@ -19,9 +19,9 @@ const showFailure = async (place, answer, texts) => {
   place.hidden = false;
 };
 
-// What is shown once: a link for somebody else, or a token.
+// What is shown once: a link for somebody else, a token, or a user with a password.
 const showSecret = (form, made, texts) => {
-  const secret = made.link ? new URL(made.link, location.href).href : made.token;
+  const secret = made.link ? new URL(made.link, location.href).href : made.token ?? `${made.user} / ${made.password}`;
   const output = form.querySelector("output");
   output.replaceChildren(texts.shown_once, document.createElement("br"));
   output.append(Object.assign(document.createElement("code"), { textContent: secret }));
@@ -46,6 +46,6 @@ document.addEventListener("submit", async (event) => {
   button.disabled = false;
   if (!answer?.ok) return showFailure(failure, answer, texts);
   const made = await answer.json();
-  if (made.link || made.token) return showSecret(form, made, texts);
+  if (made.link || made.token || made.password) return showSecret(form, made, texts);
   location.reload();
 });

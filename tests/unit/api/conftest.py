@@ -16,12 +16,15 @@ from sqlalchemy import update
 from api.app import create_app
 from api.context import ApiContext
 from api.http.openapi import describe
+from api.queries.city_checks import CHECKS
 from api.queries.evidence_service import EvidenceService
 from api.queries.fill_forecasts import FillForecasts
 from api.queries.reviews import ReviewService
 from city.database.engine import open_database
 from city.errors import RetryLaterError
-from city.inventory.additions import InventoryAdditions
+from city.inventory.additions import CityFollower, InventoryAdditions
+from city.inventory.city_files import CityFiles
+from city.inventory.editing.editor import CityEditor
 from city.inventory.loader import builtin_city, load_city
 from city.inventory.model import Profile
 from city.inventory.provider import LiveInventory
@@ -95,7 +98,9 @@ class Stage:
         self.board.publish(IngestHealth(NOW, connected=True))
         self.room = EvidenceStore(self.folder / "evidence", Signer(self.secrets.custody_seed()), 64 << 20)
         self.inventory = LiveInventory(CITY)
-        self.additions = InventoryAdditions(self.folder, self.inventory)
+        files = CityFiles(builtin_city("kupang"), self.folder)
+        self.additions = InventoryAdditions(self.folder, self.inventory, CityFollower(files))
+        self.editor = CityEditor(files, lambda: NOW, CHECKS)
         self.reviews = ReviewService(CITY.id, "api", self.journaled.extend)
         self.codecs = IsolatedCodecRunner()
         self.people = open_people(self.folder, "", self.secrets, lambda: NOW)
@@ -217,6 +222,8 @@ class Stage:
             clock=lambda: now + timedelta(seconds=1),
             codecs=self.codecs,
             connected=ConnectedDevices(self.folder),
+            editor=self.editor,
+            file_problems=lambda: self.additions.problems,
         )
 
     def client(

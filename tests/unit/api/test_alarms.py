@@ -42,7 +42,7 @@ def about(stage: Stage, subject: str, *raised: Key) -> set[str]:
 
 
 def watcher(stage: Stage) -> AlarmWatcher:
-    return AlarmWatcher(stage.alarms, stage.alarm_board, RULES, partial(observe, stage.context()), lambda: NOW)
+    return AlarmWatcher(stage.alarms, stage.alarm_board, lambda: RULES, partial(observe, stage.context()), lambda: NOW)
 
 
 def raise_alarm(stage: Stage, kind: AlarmKind = "fire", subject: str = "bin-0451") -> int:

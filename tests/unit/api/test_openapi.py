@@ -23,6 +23,8 @@ from tests.unit.api.conftest import Stage
 COUNTS: Final = frozenset(
     [
         "ended",
+        "line",
+        "reverts",
         "acknowledged",
         "removed",
         "n",

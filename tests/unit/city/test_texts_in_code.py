@@ -17,14 +17,19 @@ from api.console.pages.map import POPUP_WORDS
 from api.console.pages.zones import EDITOR_WORDS
 from api.console.parts.alarm_words import URGENT_KINDS
 from api.console.parts.device_columns import STATES
+from api.console.parts.entry_form import RULE_FIELDS
+from api.queries.broker_accounts import PasswordState
 from api.queries.outages import PeriodUnit
 from api.queries.queue import SHOWN
 from broker.contract.payloads import EVENT_TYPES, Scene, fields_of
 from broker.contract.topics import KINDS
 from city.i18n import catalogue as catalogues
 from city.i18n.catalogue import CATALOGUES, CONSOLE_TEXTS, DASHBOARD_TEXTS, LANGS, Catalogue, Lang
+from city.inventory.collection import VehicleClass
+from city.inventory.editing.entries import FIELDS_OF
+from city.inventory.editing.history import What
 from city.inventory.loader import builtin_city, load_city
-from city.inventory.model import WasteKind
+from city.inventory.model import SiteKind, WasteKind
 from city.inventory.units import UNITS
 from city.inventory.zones import ZONE_KINDS, FaultCode
 from city.runtime.status import NotReadyReason
@@ -141,6 +146,14 @@ COMPUTED: Final[dict[str, set[str]]] = {
         *(f"alarm_banner_{kind}" for kind in URGENT_KINDS),
         *(f"right_{right.replace('.', '_')}" for right in GRANTABLE),
         *(f"audit_filter_{name}" for name in FILTERS),
+        *(f"admin_field_{name}" for names in (*FIELDS_OF.values(), RULE_FIELDS) for name in names),
+        *literal(What, "admin_what_"),
+        *(f"admin_{verb}_sure" for verb in ("retire", "remove", "reset")),
+        *(f"admin_{name}" for name in ("site", "hours", "alarm")),
+        *literal(SiteKind, "site_kind_"),
+        *literal(VehicleClass, "vehicle_"),
+        *literal(PasswordState, "broker_is_"),
+        *(f"broker_{kind}" for kind in ("gateway", "service")),
     },
     "notifications": {
         *literal(AlarmKind, "kind_"),
@@ -313,8 +326,8 @@ NO_TEXTS_OF_OURS: Final = re.compile(
     r"|city/inventory/units\.py|ingest/decoding/drafting/(field_words|states)\.py|vision/models/known\.toml"
 )
 """The catalogues, messages of devices, and words that makers use, those of units and of classes among them."""
-ALSO_ENGLISH: Final = frozenset({"des", "gas", "itu", "operator", "rem", "sen", "status"})
-"""Words and abbreviations that both languages have, and a unit of CSS."""
+ALSO_ENGLISH: Final = frozenset({"admin", "des", "gas", "itu", "operator", "rem", "sen", "status", "tps"})
+"""Words and abbreviations that both languages have, kinds of sites, and a unit of CSS."""
 
 
 def words_of(text: str) -> set[str]:

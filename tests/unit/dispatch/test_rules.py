@@ -8,7 +8,8 @@ import pytest
 
 from city.cli.main import main
 from city.errors import ConfigError
-from dispatch.alarms.rules import FILE_NAME, KINDS, load_rules
+from city.inventory.city_files import CityFiles
+from dispatch.alarms.rules import FILE_NAME, KINDS, LiveRules, load_rules
 
 
 def test_every_kind_has_a_shipped_rule() -> None:
@@ -58,6 +59,22 @@ def test_what_is_wrong_is_said(tmp_path: Path, text: str, reason: str) -> None:
     (tmp_path / FILE_NAME).write_text(text)
     with pytest.raises(ConfigError, match=reason):
         load_rules(tmp_path)
+
+
+def test_rules_are_followed_and_a_wrong_file_leaves_those_of_before(tmp_path: Path) -> None:
+    """The changed copy in the data folder comes before the city's own file."""
+    folder, copies = tmp_path / "own", tmp_path / "data" / "inventory"
+    folder.mkdir()
+    copies.mkdir(parents=True)
+    rules = LiveRules(CityFiles(folder, tmp_path / "data"))
+    assert rules.current() is rules.current()
+    assert rules.current()["tilt"].enabled
+    (folder / FILE_NAME).write_text("[tilt]\nenabled = false\n")
+    assert not rules.current()["tilt"].enabled
+    (copies / FILE_NAME).write_text("[fire]\npriority = 'low'\n")
+    assert rules.current()["tilt"].enabled
+    (copies / FILE_NAME).write_text("[fire]\npriority = 'lowest'\n")
+    assert rules.current()["fire"].priority == "low"
 
 
 def test_kota_check_reads_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

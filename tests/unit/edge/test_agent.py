@@ -219,3 +219,26 @@ def test_no_status_is_published_of_a_device_that_was_released(tmp_path: Path, bu
     agent.release({"bin-1", "bin-2"})
     agent._publish_offline()
     assert len(bus.said) == 2
+
+
+def test_an_agent_follows_the_devices_of_a_city(tmp_path: Path) -> None:
+    """A new one is born at once, and one that has gone is left alone."""
+    outbox, bus = Outbox(tmp_path / "o.sqlite", max_bytes=1 << 20), TopicBus()
+    agent = Agent("kupang", {"bin-1": "bin", "bin-2": "bin"}, outbox, bus)
+    agent.follow({"bin-2": "bin", "bin-3": "bin"})
+    assert bus.topics == ["kota/v1/kupang/bin/bin-3/status"]
+    agent._publish_online()
+    assert bus.topics[1:] == ["kota/v1/kupang/bin/bin-2/status", "kota/v1/kupang/bin/bin-3/status"]
+    outbox.close()
+
+
+class TopicBus(FakeBus):
+    """Takes note of topics as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.topics: list[str] = []
+
+    def publish(self, topic: str, payload: bytes, **options: Any) -> bool:
+        self.topics.append(topic)
+        return super().publish(topic, payload, **options)

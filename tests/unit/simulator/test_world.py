@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -53,6 +54,38 @@ def test_the_first_advance_reports_every_device(kupang: City, hour: int) -> None
     assert {*measured} | down == kupang.devices.keys()
     assert not down & {*measured}
     assert 2 <= len(down & kupang.access_points.keys()) == len(down) <= 4
+
+
+def test_another_inventory_is_followed_and_what_has_not_changed_goes_on(small_city: City) -> None:
+    """A retired device is silent, a new one reports at once, and a bin that is moved keeps its waste."""
+    start = _at(small_city, 12, 0)
+    later = start + timedelta(hours=2)
+    still, world = World(small_city, 1, start), World(small_city, 1, start)
+    still.advance(later)
+    world.advance(later)
+    first, second, *_ = sorted(small_city.bins)
+    moved = replace(small_city.bins[second], lat_deg=-10.3, lon_deg=123.7)
+    new = replace(small_city.bins[first], id="bin-new")
+    devices = {**small_city.devices, second: moved, "bin-new": new}
+    del devices[first]
+    world.follow(small_city.with_devices(devices))
+    until = later + timedelta(hours=6)
+    expected, emissions = still.advance(until), world.advance(until)
+    ids = {emission.device for emission in emissions}
+    assert first not in ids
+    assert {second, "bin-new"} <= ids
+    unmoved = {*small_city.access_points, *small_city.cameras}
+    assert _emissions_of(emissions, unmoved) == _emissions_of(expected, unmoved) != []
+    assert _first_distance(emissions, second) == pytest.approx(_first_distance(expected, second), abs=150)
+
+
+def _emissions_of(emissions: list[Emission], devices: set[str]) -> list[Emission]:
+    return [emission for emission in emissions if emission.device in devices]
+
+
+def _first_distance(emissions: list[Emission], device: str) -> float:
+    reports = (emission for emission in _emissions_of(emissions, {device}) if isinstance(emission, TelemetryEmission))
+    return next(float(report.values["distance_mm"]) for report in reports if "distance_mm" in report.values)
 
 
 def test_devices_report_at_their_interval_with_a_phase_of_their_own(small_city: City) -> None:

@@ -17,9 +17,9 @@ from city.runtime.secrets import Secrets
 from city.runtime.service import Runtime
 from city.runtime.settings import load_settings
 from tests.support.waiting import wait_for
-from vision.service import watched_cameras
 from vision.workers.camera_group import STUCK_S, CameraGroup, StuckError, camera_lock
 from vision.workers.coordinator import Coordinator
+from vision.workers.watch_list import WatchList, watched_cameras
 from vision.workers.worker_handle import WorkerFailure
 
 CAMERAS = [Camera(id=f"cam-{n:02}", source="demo") for n in range(8)]
@@ -36,6 +36,12 @@ class FakeWorkerHandle:
         self.pid = 1
         self.deadly = ""
         self.starts = 0
+        self.assigned = 0
+
+    def assign(self, cameras: list[str]) -> None:
+        """From now on."""
+        self.cameras = cameras
+        self.assigned += 1
 
     def start_when_due(self, _now_s: float) -> None:
         """At once."""
@@ -65,7 +71,7 @@ DEADLY = "cam-05"
 
 def coordinator(tmp_path: Path, workers: int = 2) -> Any:
     runtime = Runtime(load_settings(data=tmp_path))
-    return Coordinator(runtime, CAMERAS, workers, spawn=FakeWorkerHandle)
+    return Coordinator(runtime, lambda: CAMERAS, workers, spawn=FakeWorkerHandle)
 
 
 def test_what_crashes_every_worker_ends_alone(tmp_path: Path) -> None:
@@ -78,6 +84,47 @@ def test_what_crashes_every_worker_ends_alone(tmp_path: Path) -> None:
     watched = sorted(camera for worker in made.workers for camera in worker.cameras)
     assert watched == [camera.id for camera in CAMERAS]
     assert len(made.workers) <= 5
+
+
+def test_workers_get_the_cameras_that_the_inventory_has_now(tmp_path: Path) -> None:
+    """Only a worker whose cameras change is told."""
+    cameras = list(CAMERAS)
+    made: Any = Coordinator(Runtime(load_settings(data=tmp_path)), lambda: cameras, 2, spawn=FakeWorkerHandle)
+    first, second = made.workers
+    before = list(second.cameras)
+    cameras.remove(next(camera for camera in cameras if camera.id == first.cameras[0]))
+    made.follow()
+    assert (len(first.cameras), first.assigned) == (3, 1)
+    assert (second.cameras, second.assigned) == (before, 0)
+    cameras.append(Camera(id="cam-99", source="demo"))
+    made.follow()
+    assert first.cameras[-1] == "cam-99"
+    assert sorted([*first.cameras, *second.cameras]) == sorted(camera.id for camera in cameras)
+
+
+def test_a_camera_with_a_wrong_source_is_left_out_while_the_city_runs(tmp_path: Path) -> None:
+    runtime = Runtime(load_settings(data=tmp_path))
+    runtime.inventory.publish({"cam-00": CAMERAS[0], "cam-01": Camera(id="cam-01", source="rstp://host/sub")})
+    assert [camera.id for camera in WatchList(runtime).current()] == ["cam-00"]
+    assert WatchList(runtime).among(["cam-01"]) == []
+
+
+def test_a_group_begins_a_changed_camera_anew_and_leaves_one_that_has_gone(tmp_path: Path) -> None:
+    cameras = list(CAMERAS[:3])
+    group = CameraGroup(Runtime(load_settings(data=tmp_path)), lambda: cameras)
+    begun: list[tuple[Camera, threading.Event]] = []
+    group._watch = lambda camera, stop: begun.append((camera, stop))  # type: ignore[method-assign]
+    group.follow()
+    wait_for(lambda: len(begun) == 3, "three cameras")
+    cameras[1] = replace(cameras[1], site="tps-liliba")
+    del cameras[0]
+    group.follow()
+    wait_for(lambda: len(begun) == 4, "the changed one")
+    stopped = {camera.id for camera, stop in begun if stop.is_set()}
+    assert (begun[3][0], stopped) == (cameras[0], {"cam-00", "cam-01"})
+    assert not begun[3][1].is_set()
+    group.follow()
+    assert len(begun) == 4
 
 
 def test_loads_are_remembered_for_the_next_start(tmp_path: Path) -> None:
@@ -141,14 +188,14 @@ def test_clear_copies_need_the_sites_word_and_the_citys_key(
     if made:
         Secrets.make(tmp_path)
         assert main(["evidence", "clear-key", "--data", str(tmp_path), "--out", str(tmp_path / "clear.key")]) == 0
-    group = CameraGroup(runtime, CAMERAS)
+    group = CameraGroup(runtime, lambda: CAMERAS)
     assert (group._clear_key(Camera(id="cam-01", site=site.id)) is not None) is encrypted
     assert group._clear_key(Camera(id="cam-01")) is None
 
 
 def test_a_camera_whose_own_thread_hangs_takes_its_process_down(tmp_path: Path) -> None:
     """Nothing else would help; whoever watches the process starts another."""
-    group = CameraGroup(Runtime(load_settings(data=tmp_path)), CAMERAS)
+    group = CameraGroup(Runtime(load_settings(data=tmp_path)), lambda: CAMERAS)
 
     class Hung:
         """A camera's worker that had its last iteration long ago."""

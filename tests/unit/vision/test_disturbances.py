@@ -209,7 +209,7 @@ def test_the_moment_of_the_deposit_decides_and_not_that_of_the_alarm(
             yield from ()
 
     camera = Camera(id="cam-01", site="tps-oebobo")
-    worker = CameraWorker(camera, DEFAULT, ZONE, Nothing(), sink, evidence_store_in(tmp_path), simulated=True)
+    worker = CameraWorker(camera, lambda: DEFAULT, ZONE, Nothing(), sink, evidence_store_in(tmp_path), simulated=True)
     for at_s, picture in bag_story():
         worker.process(Frame(picture, at_s, put + timedelta(seconds=at_s - 24)))
     worker.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from city.errors import RetryLaterError
 from city.inventory.loader import builtin_city, load_city
 from city.inventory.model import Camera
+from city.inventory.windows import parse_window
 from city.storage.signatures import Signer, read_public
 from tests.support.evidence_stores import evidence_store_in
 from tests.support.waiting import wait_for
@@ -62,7 +64,9 @@ def watched(tmp_path: Path, local: str, seconds: float = 30) -> FakeSink:
     source = DemoSource(start_at=start, realtime=False)
     camera = Camera(id="cam-01", site="tps-oebobo")
     look_at(
-        source, CameraWorker(camera, DEFAULT, ZONE, source, sink, evidence_store_in(tmp_path), simulated=True), seconds
+        source,
+        CameraWorker(camera, lambda: DEFAULT, ZONE, source, sink, evidence_store_in(tmp_path), simulated=True),
+        seconds,
     )
     return sink
 
@@ -129,6 +133,21 @@ def test_the_clip_can_be_played(tmp_path: Path) -> None:
     assert sum(1 for _ in source.frames(threading.Event())) > 20
 
 
+def test_a_deposit_is_judged_by_the_hours_of_its_moment(tmp_path: Path) -> None:
+    """Hours that change while a camera is watched hold from the next deposit on."""
+    start = datetime(2026, 3, 1, 12, tzinfo=ZONE)
+    in_force = [DEFAULT]
+    open_at_noon = replace(DEFAULT, weekly=((parse_window("11:00-13:00"),),) * 7)
+    for hours, expected in ((DEFAULT, "dumping raised"), (open_at_noon, "deposit noted")):
+        in_force[0] = DEFAULT
+        sink, source = FakeSink(tmp_path / expected), DemoSource(start_at=start)
+        store = evidence_store_in(tmp_path / expected)
+        worker = CameraWorker(Camera(id="cam-01"), lambda: in_force[0], ZONE, source, sink, store, simulated=True)
+        in_force[0] = hours
+        look_at(source, worker, 30)
+        assert sink.events[0][0] == expected
+
+
 def test_a_source_that_ends_leaves_a_blind_camera(tmp_path: Path) -> None:
     class Short:
         def frames(self, stop: threading.Event) -> Iterator[Frame]:  # noqa: ARG002 - the port
@@ -138,7 +157,7 @@ def test_a_source_that_ends_leaves_a_blind_camera(tmp_path: Path) -> None:
 
     sink = FakeSink(tmp_path)
     worker = CameraWorker(
-        Camera(id="cam-01"), DEFAULT, ZONE, Short(), sink, evidence_store_in(tmp_path), simulated=True
+        Camera(id="cam-01"), lambda: DEFAULT, ZONE, Short(), sink, evidence_store_in(tmp_path), simulated=True
     )
     stop = threading.Event()
     thread = threading.Thread(target=worker.run, args=(stop,), daemon=True)
@@ -162,7 +181,7 @@ def test_a_disk_that_refuses_evidence_does_not_silence_the_alarm(tmp_path: Path)
     sink = FakeSink(tmp_path)
     source = DemoSource(start_at=datetime(2026, 3, 1, 12, tzinfo=ZONE), realtime=False)
     store = BrokenStore(tmp_path, Signer(b"k" * 32), 256 << 20)
-    look_at(source, CameraWorker(Camera(id="cam-01"), DEFAULT, ZONE, source, sink, store, simulated=True), 30)
+    look_at(source, CameraWorker(Camera(id="cam-01"), lambda: DEFAULT, ZONE, source, sink, store, simulated=True), 30)
     ((name, detail, files),) = sink.events
     assert (name, detail["evidence"], detail["sha256"], files) == ("dumping raised", {}, {}, set())
 
@@ -184,7 +203,7 @@ def test_a_case_that_a_crash_has_interrupted_is_reported_by_the_next_life(tmp_pa
             yield from ()
 
     camera = Camera(id="cam-01")
-    worker = CameraWorker(camera, DEFAULT, ZONE, Nothing(), sink, store, simulated=True, pending=path)
+    worker = CameraWorker(camera, lambda: DEFAULT, ZONE, Nothing(), sink, store, simulated=True, pending=path)
     stop = threading.Event()
     stop.set()
     worker.run(stop)

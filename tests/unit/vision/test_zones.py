@@ -33,7 +33,7 @@ def watched(tmp_path: Path, local: str, *zones: Zone) -> FakeSink:
     camera = Camera(id="cam-01", site="tps-oebobo", zones=zones)
     still = still_path(tmp_path, "cam-01")
     store = evidence_store_in(tmp_path / "evidence")
-    look_at(source, CameraWorker(camera, DEFAULT, ZONE, source, sink, store, simulated=True, still=still), 30)
+    look_at(source, CameraWorker(camera, lambda: DEFAULT, ZONE, source, sink, store, simulated=True, still=still), 30)
     return sink
 
 
@@ -128,7 +128,7 @@ def test_a_zone_that_is_drawn_is_in_force_with_the_next_picture(tmp_path: Path) 
     source = DemoSource(start_at=datetime(2026, 3, 1, 12, tzinfo=ZONE), realtime=False)
     camera = Camera(id="cam-01", site="tps-oebobo")
     drawn = ZonePlanFile(tmp_path, camera.id, camera.plan).current
-    worker = CameraWorker(camera, DEFAULT, ZONE, source, sink, tmp_path, simulated=True, plan=drawn)
+    worker = CameraWorker(camera, lambda: DEFAULT, ZONE, source, sink, tmp_path, simulated=True, plan=drawn)
     for frame in source.frames(threading.Event()):
         if frame.at_s > 30:
             break
