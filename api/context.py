@@ -24,6 +24,7 @@ from dispatch.alarms.service import Alarms
 from dispatch.alarms.watcher import AlarmBoard
 from dispatch.notifications.board import NotificationBoard
 from dispatch.notifications.deliveries import Deliveries
+from dispatch.services import DispatchServices
 from ingest.decoding.dry_run import DryRunResult
 from ingest.decoding.formats.port import CodecRunner
 from ingest.store.parked.dead_letters import DeadLetterQueue
@@ -49,8 +50,8 @@ class ApiContext:
     `public_url`; passkeys belong to that address. `grafana` signs people in to Grafana.
     `connected` are devices of a demo that somebody sends for. `alarms` are the alarms of the city, and `alarm_board`
     has those that need attention. `deliveries` are the notifications about them, and `notification_board` has what
-    fails of these. `forecasts` knows how full containers get. With `is_open` every user of this machine may do what a
-    supervisor may. `collections` knows when containers were emptied.
+    fails of these. `forecasts` knows how full containers get. `dispatch` has plans, shifts, crews and work orders. With
+    `is_open` every user of this machine may do what a supervisor may. `collections` knows when containers were emptied.
     """
 
     inventory: InventoryProvider
@@ -65,6 +66,7 @@ class ApiContext:
     deliveries: Deliveries
     notification_board: NotificationBoard
     forecasts: FillForecasts
+    dispatch: DispatchServices
     open_id: OpenIdSignIn | None
     grafana: GrafanaSignIn
     gateways: Gateways

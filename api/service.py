@@ -34,6 +34,7 @@ from dispatch.notifications.feed import NotificationFeed
 from dispatch.notifications.notifier import Notifier
 from dispatch.notifications.recipients import FILE_NAME as NOTIFICATIONS_FILE
 from dispatch.notifications.recipients import RecipientsFile
+from dispatch.services import dispatch_services
 from ingest.codecs.runner import IsolatedCodecRunner
 from ingest.decoding.dry_run import DryRunResult, dry_run
 from ingest.pipeline.http_intake import accept
@@ -95,6 +96,7 @@ def serve(runtime: Runtime) -> None:
         deliveries=Deliveries(people.database, clock),
         notification_board=NotificationBoard(),
         forecasts=forecasts,
+        dispatch=dispatch_services(people.database, people.audit, runtime.secrets.crew_key(), clock),
         open_id=people.open_id(settings.secrets_folder or settings.data),
         grafana=GrafanaSignIn(runtime.secrets.grafana_seed(), public_url, settings.grafana_public_url),
         gateways=Gateways(settings.data),

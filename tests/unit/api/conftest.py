@@ -37,6 +37,7 @@ from dispatch.alarms.service import Alarms
 from dispatch.alarms.watcher import AlarmBoard
 from dispatch.notifications.board import NotificationBoard
 from dispatch.notifications.deliveries import Deliveries
+from dispatch.services import dispatch_services
 from ingest.codecs.runner import IsolatedCodecRunner
 from ingest.decoding.decoder import Decoder
 from ingest.decoding.dry_run import DryRunResult, dry_run
@@ -105,6 +106,7 @@ class Stage:
         self.alarms = Alarms(self.people.database, self.people.audit, lambda: NOW)
         self.alarm_board = AlarmBoard()
         self.deliveries = Deliveries(self.people.database, lambda: NOW)
+        self.dispatch = dispatch_services(self.people.database, self.people.audit, self.secrets.crew_key(), lambda: NOW)
         self.notification_board = NotificationBoard()
         self.forecasts = FillForecasts(self.store, self.inventory, lambda: NOW)
         self._tokens: dict[Role, str] = {}
@@ -203,6 +205,7 @@ class Stage:
             deliveries=self.deliveries,
             notification_board=self.notification_board,
             forecasts=self.forecasts,
+            dispatch=self.dispatch,
             open_id=self.open_id,
             grafana=GrafanaSignIn(self.secrets.grafana_seed(), self.issuer, self.grafana_url),
             gateways=Gateways(self.folder),
