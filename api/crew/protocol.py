@@ -25,7 +25,7 @@ from api.http.routing import ApiRoute
 from api.queries.crew_alerts import is_alert
 from api.queries.crew_photos import photo_id
 from dispatch.shifts.errors import DispatchError
-from dispatch.shifts.records import CrewSession, CrewTap, TapReceipt
+from dispatch.shifts.records import CrewSession, PhoneEvent, TapReceipt
 from people.errors import TooManyAttemptsError
 from vision.evidence.photos import PhotoRefusedError
 
@@ -33,6 +33,8 @@ EVENTS_MAX: Final = 100
 """Events of one request."""
 ID_PATTERN: Final = r"^[A-Za-z0-9_-]{1,64}$"
 _SEQ_MAX: Final = 2**53
+YEAR_MIN: Final = 1970
+"""A phone without a clock begins here; a year before it is no time."""
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
 router = APIRouter(prefix="/crew/api", include_in_schema=False, route_class=ApiRoute)
@@ -114,36 +116,40 @@ async def receive_photo(
 ) -> ReceiptsResponse:
     """Store a photo, with people hidden, and its event; the body is the JPEG."""
     detail = {"photo": photo_id(phone, boot, seq)}
-    tap = CrewTap(phone=phone, boot=boot, seq=seq, at=at, kind="photo", stop=stop, detail=detail)
+    tap = PhoneEvent(phone=phone, boot=boot, seq=seq, at=at, kind="photo", stop=stop, detail=detail)
     content = await request.body()
     return ReceiptsResponse([await run_in_threadpool(_keep_photo, request, tap, content)])
 
 
-def parse_taps(events: Sequence[dict[str, Any]]) -> tuple[list[CrewTap], list[TapReceipt]]:
+def parse_taps(events: Sequence[dict[str, Any]]) -> tuple[list[PhoneEvent], list[TapReceipt]]:
     """The readable events, and refusals of those that can never be stored.
 
     Raises:
         HTTPException: 422: an event has no identity, so that nothing could be answered.
     """
-    taps: list[CrewTap] = []
+    taps: list[PhoneEvent] = []
     refused: list[TapReceipt] = []
     for event in events:
         try:
-            tap = msgspec.convert(event, CrewTap)
+            tap = _parse_tap(event)
         except msgspec.ValidationError:
             boot, seq = event.get("boot"), event.get("seq")
             if not isinstance(boot, str) or not isinstance(seq, int):
                 raise HTTPException(422, "an event has neither boot nor seq") from None
             refused.append(TapReceipt(boot, seq, "refused", "event_wrong"))
         else:
-            # A photo comes with its picture.
-            is_photo = tap.kind == "photo"
-            refused += [TapReceipt(tap.boot, tap.seq, "refused", "event_wrong")] if is_photo else []
-            taps += [] if is_photo else [tap]
+            taps.append(tap)
     return taps, refused
 
 
-def _record(context: ApiContext, session: CrewSession, taps: Sequence[CrewTap]) -> list[TapReceipt]:
+def _parse_tap(event: dict[str, Any]) -> PhoneEvent:
+    tap = msgspec.convert(event, PhoneEvent)
+    if tap.kind == "photo" or tap.at.year < YEAR_MIN:
+        raise msgspec.ValidationError("a photo comes with its picture, and its time is after 1970")
+    return tap
+
+
+def _record(context: ApiContext, session: CrewSession, taps: Sequence[PhoneEvent]) -> list[TapReceipt]:
     receipts = context.dispatch.crews.record(session, taps)
     alerts = [
         tap for tap, receipt in zip(taps, receipts, strict=True) if is_alert(tap) and receipt.outcome != "refused"
@@ -156,7 +162,7 @@ def _record(context: ApiContext, session: CrewSession, taps: Sequence[CrewTap]) 
     return receipts
 
 
-def _keep_photo(request: Request, tap: CrewTap, content: bytes) -> TapReceipt:
+def _keep_photo(request: Request, tap: PhoneEvent, content: bytes) -> TapReceipt:
     context, session = context_of(request), crew_session(request)
     known = context.dispatch.crews.receipt_of(session, tap)
     if known is not None:

@@ -16,7 +16,7 @@ from dispatch.shifts.records import CrewSession, ShiftState, StopKind
 from dispatch.verification.states import StopState
 
 
-class TourShift(msgspec.Struct, frozen=True):
+class ShownShift(msgspec.Struct, frozen=True):
     """The shift of a truck."""
 
     id: int
@@ -27,7 +27,7 @@ class TourShift(msgspec.Struct, frozen=True):
     ends_at: datetime
 
 
-class TourStop(msgspec.Struct, frozen=True):
+class ShownStop(msgspec.Struct, frozen=True):
     """A stop; `reason`: why it is not possible, empty otherwise."""
 
     id: int
@@ -44,7 +44,7 @@ class TourStop(msgspec.Struct, frozen=True):
     reason: str
 
 
-class TourMessage(msgspec.Struct, frozen=True):
+class ShownMessage(msgspec.Struct, frozen=True):
     """A message of a dispatcher."""
 
     id: int
@@ -56,9 +56,9 @@ class TourMessage(msgspec.Struct, frozen=True):
 class TourResponse(msgspec.Struct, frozen=True):
     """A shift with its stops in order, and its messages. `raised`: what the truck's crew or tracker has raised."""
 
-    shift: TourShift
-    stops: Sequence[TourStop]
-    messages: Sequence[TourMessage]
+    shift: ShownShift
+    stops: Sequence[ShownStop]
+    messages: Sequence[ShownMessage]
     raised: Sequence[str]
     time_zone: str
     asked_at: datetime
@@ -70,19 +70,19 @@ def tour_of(context: ApiContext, session: CrewSession) -> TourResponse:
     shift = shifts.get(session.shift_id)
     truck = context.city.devices.get(shift.truck)
     plate = truck.plate if isinstance(truck, Truck) else ""
-    stops = [msgspec.convert(stop, TourStop, from_attributes=True) for stop in shifts.stops(shift.id)]
-    messages = [msgspec.convert(entry, TourMessage, from_attributes=True) for entry in shifts.messages(shift.id)]
+    stops = [msgspec.convert(stop, ShownStop, from_attributes=True) for stop in shifts.stops(shift.id)]
+    messages = [msgspec.convert(entry, ShownMessage, from_attributes=True) for entry in shifts.messages(shift.id)]
     return TourResponse(
-        TourShift(shift.id, shift.truck, plate, shift.state, shift.starts_at, shift.ends_at),
+        ShownShift(shift.id, shift.truck, plate, shift.state, shift.starts_at, shift.ends_at),
         stops,
         messages,
-        _raised(context, shift.truck),
+        _standing_alerts(context, shift.truck),
         str(context.city.time_zone),
         context.clock(),
     )
 
 
-def _raised(context: ApiContext, truck: str) -> list[str]:
+def _standing_alerts(context: ApiContext, truck: str) -> list[str]:
     """Alerts of a truck that stand; none while the store does not answer."""
     device = context.city.devices.get(truck)
     try:

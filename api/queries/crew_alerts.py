@@ -14,7 +14,7 @@ from typing import Final, Literal
 from broker.contract.codec import encode, utc_ms
 from broker.contract.payloads import CREW_EVENT_TYPES, Event
 from broker.contract.topics import crew_topic
-from dispatch.shifts.records import CrewTap
+from dispatch.shifts.records import PhoneEvent
 from ingest.messages import Arrival
 
 DELAYED_AFTER: Final = timedelta(minutes=5)
@@ -34,7 +34,7 @@ class CrewAlerts:
         self._city = city
         self._append = append
 
-    def submit(self, truck: str, tap: CrewTap, now: datetime) -> None:
+    def submit(self, truck: str, tap: PhoneEvent, now: datetime) -> None:
         """Journal an alert; the same tap may come again and is stored once.
 
         Raises:
@@ -47,11 +47,11 @@ class CrewAlerts:
         self._append([Arrival(crew_topic(self._city, truck), encode(event), utc_ms(now))])
 
 
-def is_alert(tap: CrewTap) -> bool:
+def is_alert(tap: PhoneEvent) -> bool:
     """Whether a tap is an event of the truck."""
     return tap.kind in CREW_EVENT_TYPES
 
 
-def epoch_of(tap: CrewTap) -> str:
+def epoch_of(tap: PhoneEvent) -> str:
     """The epoch of a phone's start among those of the truck: a hash, in the form of the contract."""
     return "c" + hashlib.sha256(f"{tap.phone} {tap.boot}".encode()).hexdigest()[:_EPOCH_CHARS]

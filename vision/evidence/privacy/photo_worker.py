@@ -1,4 +1,4 @@
-"""The process that redacts one photo: from standard input, to standard output. `vision/evidence/photos.py` starts it."""
+"""The process that redacts one photo, from standard input to standard output. `vision/evidence/photos.py` starts it."""
 
 from __future__ import annotations
 
