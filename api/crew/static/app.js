@@ -57,10 +57,10 @@ class App {
   }
 
   async signIn(secret) {
-    const answer = await ask("/crew/api/sign-in", asJson({ code: secret })).catch(() => null);
+    const answer = await ask("/crew/api/sign-in", "", asJson({ code: secret, earlier: this.outbox.token })).catch(() => null);
     this.failure = this.whyNoSignIn(answer);
     if (this.failure) return false;
-    await this.outbox.bePhone((await answer.json()).phone);
+    await this.outbox.enter(await answer.json());
     navigator.storage?.persist?.();
     await this.takeTour(true);
     await this.tap({ kind: "shift_begun" });
@@ -94,7 +94,7 @@ class App {
   }
 
   async takeTour(isNew) {
-    const answer = await ask("/crew/api/tour");
+    const answer = await ask("/crew/api/tour", this.outbox.token);
     if (answer.status === 401) this.sending.state = "signed_out";
     if (!answer.ok) return;
     const tour = await answer.json();
@@ -209,7 +209,7 @@ class App {
     tabs.hidden = !this.tour;
     tabs.setAttribute("aria-label", this.t("menu"));
     tabs.replaceChildren(...TABS.map(([name, key]) =>
-      el("a", { href: `#/${name}`, class: name, "aria-current": name === active ? "page" : null }, this.t(key), name === "messages" && unread ? el("b", {}, String(unread)) : null)));
+      el("a", { href: `#/${name}`, "aria-current": name === active ? "page" : null }, this.t(key), name === "messages" && unread ? el("b", {}, String(unread)) : null)));
   }
 }
 

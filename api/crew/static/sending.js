@@ -7,12 +7,13 @@ const WAIT_MAX_MS = 120_000;
 const TIMEOUT_MS = 60_000;
 const LOCK = "kota-crew-sending";
 
-// A request that ends: a bad network may keep a connection open without an answer.
-export const ask = async (path, options = {}) => {
+// A request of the phone. It ends: a bad network may keep a connection open without an answer.
+export const ask = async (path, token, options = {}) => {
   const control = new AbortController();
   const timer = setTimeout(() => control.abort(), TIMEOUT_MS);
   try {
-    return await fetch(path, { credentials: "same-origin", cache: "no-store", ...options, signal: control.signal });
+    const headers = { ...options.headers, ...(token && { Authorization: `Bearer ${token}` }) };
+    return await fetch(path, { credentials: "omit", cache: "no-store", ...options, headers, signal: control.signal });
   } finally {
     clearTimeout(timer);
   }
@@ -86,7 +87,7 @@ export class Sending {
     const until = events.findIndex((event) => event.photo);
     const batch = (until < 0 ? events : events.slice(0, until)).slice(0, BATCH);
     const plain = batch.map(({ n: _n, photo: _photo, ...event }) => event);
-    const answer = await ask("/crew/api/events", asJson({ events: plain }));
+    const answer = await ask("/crew/api/events", this.outbox.token, asJson({ events: plain }));
     if (!answer.ok) throw new SendingError(answer);
     const { receipts } = await answer.json();
     if (!receipts.length) throw new Error("no receipt");
@@ -98,7 +99,7 @@ export class Sending {
     const { phone, boot, seq, at, stop } = event;
     const query = new URLSearchParams({ phone, boot, seq, at, stop });
     const headers = { "Content-Type": "image/jpeg" };
-    const answer = await ask(`/crew/api/photos?${query}`, { method: "POST", headers, body: event.photo });
+    const answer = await ask(`/crew/api/photos?${query}`, this.outbox.token, { method: "POST", headers, body: event.photo });
     if (answer.status === 413) {
       await this.outbox.settle([event], [{ boot, seq, outcome: "refused", reason: "photo_wrong" }]);
       return true;
