@@ -25,12 +25,13 @@ from api.http.routing import ApiRoute
 from api.queries.crew_alerts import is_alert
 from api.queries.crew_photos import photo_id
 from dispatch.shifts.errors import DispatchError
-from dispatch.shifts.records import CrewSession, PhoneEvent, TapReceipt
+from dispatch.shifts.records import CrewSession, PhoneEvent, ShiftState, TapReceipt
 from people.errors import TooManyAttemptsError
 from vision.evidence.photos import PhotoRefusedError
 
 EVENTS_MAX: Final = 100
 """Events of one request."""
+ENDED: Final[tuple[ShiftState, ...]] = ("closed", "cancelled")
 ID_PATTERN: Final = r"^[A-Za-z0-9_-]{1,64}$"
 _SEQ_MAX: Final = 2**53
 YEAR_MIN: Final = 1970
@@ -93,9 +94,12 @@ def sign_out(request: Request) -> Response:
 
 @router.get("/tour", dependencies=[require_crew()])
 def show_tour(request: Request, answer: Response) -> TourResponse:
-    """The shift of the phone with its stops and messages."""
+    """The shift of the phone with its stops and messages; 410 once it is over. What was tapped is taken still."""
     answer.headers.update(_UNCACHED)
-    return tour_of(context_of(request), crew_session(request))
+    tour = tour_of(context_of(request), crew_session(request))
+    if tour.shift.state in ENDED:
+        raise HTTPException(410, "the shift is over")
+    return tour
 
 
 @router.post("/events", dependencies=[require_crew()])

@@ -283,6 +283,55 @@ def test_a_picture_that_is_none_is_refused_before_it_is_kept(office: Office, tel
     assert rows_of(page, "events") == []
 
 
+def test_what_was_tapped_in_a_shift_that_is_over_is_delivered(office: Office, telephone: Telephone) -> None:
+    page = telephone.switch_on()
+    sign_in(page, office)
+    wait_sent(page)
+    stop = stops_of(office.stage.dispatch, "truck-01")[0]
+    office.close()
+    go_to(page, stop)
+    collect(page)
+    office.stage.dispatch.shifts.close(DISPATCHER, shift := shift_of(office.stage.dispatch, "truck-01"))
+    office.open()
+    page.reload()
+    wait_sent(page)
+    assert [tap.stop_id for tap in office.stage.dispatch.shifts.taps([shift]) if tap.kind == "collected"] == [stop.id]
+    page.goto(f"{office.url}/crew/#/list")
+    expect(page.locator(".state.missed")).to_contain_text("Tugas ini sudah selesai")
+
+
+def test_a_telephone_of_another_truck_delivers_what_it_has_kept(office: Office, telephone: Telephone) -> None:
+    page = telephone.switch_on()
+    sign_in(page, office)
+    wait_sent(page)
+    stop = stops_of(office.stage.dispatch, "truck-01")[0]
+    page.route("**/crew/api/events", lambda route: route.abort())
+    go_to(page, stop)
+    collect(page)
+    page.goto(f"{office.url}/crew/#/sign-in")
+    page.fill("#code", code_of(office.stage.dispatch, "truck-02"))
+    page.get_by_role("button", name="Masuk", exact=True).click()
+    expect(page.locator("h1")).to_have_text("Daftar")
+    page.unroute_all(behavior="wait")
+    page.reload()
+    wait_sent(page)
+    assert rows_of(page, "refused") == []
+    assert office.taps().count(("collected", stop.id)) == 1
+
+
+def test_a_full_telephone_says_that_nothing_was_kept(office: Office, telephone: Telephone) -> None:
+    page = telephone.switch_on()
+    sign_in(page, office)
+    wait_sent(page)
+    page.evaluate(
+        "() => { IDBObjectStore.prototype.add = () => { throw new DOMException('', 'QuotaExceededError'); }; }"
+    )
+    go_to(page, stops_of(office.stage.dispatch, "truck-01")[0])
+    page.get_by_role("button", name="Terangkut").click()
+    expect(page.locator("#note")).to_contain_text("Ponsel penuh")
+    expect(page.locator("#state")).to_contain_text("Belum diangkut")
+
+
 def test_panic_takes_two_taps_and_is_an_alarm_of_the_truck(office: Office, telephone: Telephone) -> None:
     page = telephone.switch_on()
     sign_in(page, office)

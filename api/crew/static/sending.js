@@ -30,11 +30,13 @@ class SendingError extends Error {
 }
 
 export class Sending {
-  // `changed` is called after each attempt. `state`: idle, sending, waiting (no answer) or signed_out.
+  // `changed` is called after each attempt. `state`: idle, sending, waiting (no receipt) or signed_out; `status`: that of
+  // the last refusal, 0 without an answer.
   constructor(outbox, changed) {
     this.outbox = outbox;
     this.changed = changed;
     this.state = "idle";
+    this.status = 0;
     this.failures = 0;
     this.busy = null;
     this.timer = 0;
@@ -111,6 +113,7 @@ export class Sending {
 
   fail(error) {
     this.failures += 1;
+    this.status = error.status ?? 0;
     this.state = error.status === 401 ? "signed_out" : "waiting";
     const wait = Math.min(WAIT_MAX_MS, WAIT_FIRST_MS * 2 ** (this.failures - 1)) * (0.5 + Math.random());
     this.timer = setTimeout(() => this.now(), Math.max(error.afterMs ?? 0, wait));

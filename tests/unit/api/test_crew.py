@@ -179,6 +179,14 @@ def test_who_signs_out_is_out_and_the_same_phone_when_it_comes_back(stage: Stage
     assert phone.name == name
 
 
+def test_a_shift_that_is_over_shows_nothing_and_takes_what_was_tapped(stage: Stage, phone: Phone) -> None:
+    first = stops_of(stage.dispatch, "truck-01")[0]
+    stage.dispatch.shifts.close(DISPATCHER, shift_of(stage.dispatch, "truck-01"))
+    assert phone.tour().status_code == 410
+    assert outcomes(phone.send(phone.event("collected", NOW, stop=first.id))) == [("stored", "")]
+    assert phone.sign_in(phone.token).status_code == 401
+
+
 # Events
 
 

@@ -34,6 +34,7 @@ from tests.support.api_requests import (
     ENDLESS,
     INVALID,
     PASSKEY,
+    PHOTO,
     PLAN,
     SAVED,
     SUCCESSES,
@@ -70,6 +71,7 @@ def fill(stage: Stage) -> None:
     stage.clear_key = stage.folder / "clear.key"
     stage.clear_key.write_text(key_file(private))
     sealed = encrypt(b"face", public_of(private))
+    stage.keep(PHOTO, {"photo.jpg": b"\xff\xd8\xff"}, site="tps-oesapa")
     stage.keep(CASE, {"before.jpg": b"\xff\xd8\xff", encrypted_name("before.jpg"): sealed})
     detail = {"box": [1, 2, 3, 4], "frame": [640, 480], "since": NOW.isoformat(), "evidence": {"before": "before.jpg"}}
     stage.happen("cam-01", "dumping", case=CASE, **detail)
