@@ -70,7 +70,7 @@ def tour_of(context: ApiContext, session: CrewSession) -> TourResponse:
     shift = shifts.get(session.shift_id)
     truck = context.city.devices.get(shift.truck)
     plate = truck.plate if isinstance(truck, Truck) else ""
-    stops = [_shown(context.city, stop) for stop in shifts.stops(shift.id)]
+    stops = [_stop_of(context.city, stop) for stop in shifts.stops(shift.id)]
     messages = [msgspec.convert(entry, ShownMessage, from_attributes=True) for entry in shifts.messages(shift.id)]
     return TourResponse(
         ShownShift(shift.id, shift.truck, plate, shift.state, shift.starts_at, shift.ends_at),
@@ -82,7 +82,7 @@ def tour_of(context: ApiContext, session: CrewSession) -> TourResponse:
     )
 
 
-def _shown(city: City, stop: Stop) -> ShownStop:
+def _stop_of(city: City, stop: Stop) -> ShownStop:
     shown = msgspec.convert(stop, ShownStop, from_attributes=True)
     kelurahan = city.kelurahan.get(stop.kelurahan)
     return msgspec.structs.replace(shown, kelurahan=kelurahan.name) if kelurahan else shown
