@@ -19,6 +19,7 @@ from api.http.openapi import describe
 from api.queries.collections import LastCollections
 from api.queries.day_inputs import DaySources
 from api.queries.day_planner import DayPlanner
+from api.queries.dispatch_board import DispatchBoard
 from api.queries.evidence_service import EvidenceService
 from api.queries.fill_forecasts import FillForecasts
 from api.queries.reviews import ReviewService
@@ -121,6 +122,7 @@ class Stage:
         self.notification_board = NotificationBoard()
         self.forecasts = FillForecasts(self.store, self.inventory, lambda: NOW)
         self.collections = LastCollections()
+        self.dispatch_board = DispatchBoard()
         sources = DaySources(self.store, self.forecasts, self.collections, self.dispatch, set)
         self.planner = DayPlanner(
             self.inventory,
@@ -228,6 +230,7 @@ class Stage:
             notification_board=self.notification_board,
             forecasts=self.forecasts,
             dispatch=self.dispatch,
+            dispatch_board=self.dispatch_board,
             planner=self.planner,
             collections=self.collections,
             open_id=self.open_id,
