@@ -8,12 +8,15 @@ from api.auth import sign_in
 from api.console.answers import SectionCache
 from api.console.pages import routes as pages
 from api.context import ApiContext
+from api.crew import files as crew_files
+from api.crew import protocol as crew_protocol
 from api.exports import ngsi_routes, outage_tables, table_routes
 from api.http import middleware, openapi, problems
 from api.routes import alarms as alarm_routes
 from api.routes import broker_accounts as broker_account_routes
 from api.routes import cases as case_routes
 from api.routes import changes, inventory_changes, profile_drafts, stream
+from api.routes import crew_photos as crew_photo_routes
 from api.routes import evidence as evidence_routes
 from api.routes import forecasts as forecast_routes
 from api.routes import grafana as grafana_routes
@@ -22,11 +25,14 @@ from api.routes import map as map_routes
 from api.routes import messages as message_routes
 from api.routes import new_devices as new_device_routes
 from api.routes import notifications as notification_routes
+from api.routes import orders as order_routes
 from api.routes import outages as outage_routes
 from api.routes import passkeys as passkey_routes
 from api.routes import people as people_routes
+from api.routes import plans as plan_routes
 from api.routes import readings as routes
 from api.routes import reports as report_routes
+from api.routes import shifts as shift_routes
 from api.routes import system as system_routes
 from api.routes import trips as trip_routes
 from api.routes import zones as zone_routes
@@ -55,6 +61,7 @@ def create_app(context: ApiContext) -> FastAPI:
         notification_routes,
         case_routes,
         evidence_routes,
+        crew_photo_routes,
         report_routes,
         zone_routes,
         map_routes,
@@ -66,6 +73,9 @@ def create_app(context: ApiContext) -> FastAPI:
         system_routes,
         trip_routes,
         forecast_routes,
+        plan_routes,
+        shift_routes,
+        order_routes,
         new_device_routes,
         profile_drafts,
         people_routes,
@@ -78,6 +88,8 @@ def create_app(context: ApiContext) -> FastAPI:
         changes,
         openapi,
         sign_in,
+        crew_protocol,
+        crew_files,
     ):
         app.include_router(part.router)
 

@@ -13,8 +13,15 @@ from api.http.server import GRACE_S, http_server
 from api.queries.alarm_conditions import observe
 from api.queries.broker_refusals import BrokerRefusals
 from api.queries.city_checks import CHECKS
+from api.queries.collections import LastCollections
+from api.queries.crew_alerts import CrewAlerts
+from api.queries.crew_photos import CrewPhotos
+from api.queries.day_inputs import DaySources
+from api.queries.day_planner import PLAN_JOB_KINDS, DayPlanner
+from api.queries.dispatch_board import DispatchBoard
+from api.queries.dispatch_day import DispatchDay
 from api.queries.evidence_service import EvidenceService
-from api.queries.fill_forecasts import FillForecasts
+from api.queries.fill_forecasts import FillForecasts, collect_alerts
 from api.queries.reviews import ReviewService
 from city.inventory.editing.editor import CityEditor
 from city.inventory.model import Profile
@@ -24,7 +31,7 @@ from city.runtime.password_changes import PasswordChanges
 from city.runtime.passwords import Passwords
 from city.runtime.ports import PortTakenError, is_loopback
 from city.runtime.recipient_problems import write_recipient_problems
-from city.runtime.service import Runtime, city_files
+from city.runtime.service import Runtime, city_files, city_folder
 from dispatch.alarms.rules import LiveRules
 from dispatch.alarms.service import Alarms
 from dispatch.alarms.watcher import AlarmBoard, AlarmWatcher
@@ -34,6 +41,7 @@ from dispatch.notifications.feed import NotificationFeed
 from dispatch.notifications.notifier import Notifier
 from dispatch.notifications.recipients import FILE_NAME as NOTIFICATIONS_FILE
 from dispatch.notifications.recipients import RecipientsFile
+from dispatch.services import dispatch_services
 from ingest.codecs.runner import IsolatedCodecRunner
 from ingest.decoding.dry_run import DryRunResult, dry_run
 from ingest.pipeline.http_intake import accept
@@ -43,8 +51,10 @@ from ingest.store.factory import Account, open_store
 from ingest.store.parked.quarantine import QuarantinedMessage
 from people.grafana_sign_in import GrafanaSignIn
 from people.service import open_people
+from vision.evidence.photos import PhotoRedactor
 from vision.evidence.retention import keep_enforcing, lifetimes_of
 from vision.evidence.store import open_evidence_store
+from vision.models.known import chosen_model
 
 
 def clock() -> datetime:
@@ -80,6 +90,11 @@ def serve(runtime: Runtime) -> None:
     runtime.thread("evidence-retention", lambda: keep_enforcing(room, lifetimes_of(settings), runtime.stop))
     board = AlarmBoard()
     forecasts = FillForecasts(opened.store, runtime.inventory, clock)
+    dispatch = dispatch_services(people.database, people.audit, runtime.secrets.crew_key(), clock)
+    collections = LastCollections()
+    sources = DaySources(opened.store, forecasts, collections, dispatch, lambda: collect_alerts(board))
+    folder = city_folder(settings.city)
+    planner = DayPlanner(runtime.inventory, folder, settings.data, sources, people.audit, clock)
     context = ApiContext(
         inventory=runtime.inventory,
         reader=opened.store,
@@ -93,6 +108,10 @@ def serve(runtime: Runtime) -> None:
         deliveries=Deliveries(people.database, clock),
         notification_board=NotificationBoard(),
         forecasts=forecasts,
+        dispatch=dispatch,
+        dispatch_board=DispatchBoard(),
+        planner=planner,
+        collections=collections,
         open_id=people.open_id(settings.secrets_folder or settings.data),
         grafana=GrafanaSignIn(runtime.secrets.grafana_seed(), public_url, settings.grafana_public_url),
         gateways=Gateways(settings.data),
@@ -101,6 +120,8 @@ def serve(runtime: Runtime) -> None:
         evidence=EvidenceService(room, runtime.inventory, settings.evidence_clear_key, clock),
         # Like an outbox of its own: a new life, so that its seqs are never taken for older ones.
         reviews=ReviewService(runtime.city.id, secrets.token_hex(5), journal.append),
+        crew_alerts=CrewAlerts(runtime.city.id, journal.append),
+        crew_photos=CrewPhotos(room, PhotoRedactor(lambda: chosen_model(settings))),
         demo=settings.demo,
         # Where other machines could ask, as in a container, nobody is let in without a token.
         is_open=settings.demo and is_loopback(settings.host),
@@ -139,6 +160,15 @@ def serve(runtime: Runtime) -> None:
     forecasting = runtime.thread(
         "api-forecast", lambda: forecasts.keep_looking(runtime.stop, lambda: runtime.beat("api-forecast"))
     )
+    day = DispatchDay(context, context.dispatch_board)
+    following = runtime.thread(
+        "api-dispatch", lambda: day.keep_looking(runtime.stop, lambda: runtime.beat("api-dispatch"))
+    )
+    planning = [
+        runtime.thread(name, partial(planner.keep_planning, kind, runtime.stop, partial(runtime.beat, name)))
+        for kind in PLAN_JOB_KINDS
+        for name in (f"api-planning-{kind}",)
+    ]
     app = create_app(context)
     server = http_server(
         app, settings.host, settings.port, beat=lambda: runtime.beat("api"), trusted_proxies=settings.trusted_proxies
@@ -152,5 +182,7 @@ def serve(runtime: Runtime) -> None:
     watching.join(GRACE_S + 1)
     notifying.join(GRACE_S + 1)
     forecasting.join(GRACE_S + 1)
+    for thread in (following, *planning):
+        thread.join(GRACE_S + 1)
     journal.close()
     people.close()

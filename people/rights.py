@@ -11,6 +11,7 @@ from people.errors import PeopleError
 Right = Literal[
     "telemetry.read",
     "alarms.handle",
+    "dispatch.write",
     "cases.review",
     "evidence.export",
     "evidence.clear",
@@ -26,7 +27,8 @@ Right = Literal[
     "account.own",
 ]
 """telemetry.read: see measurements, map, cases and redacted evidence. alarms.handle: acknowledge and shelve
-alarms, and note something about them. cases.review: judge dumping cases.
+alarms, and note something about them. dispatch.write: plan, accept plans, give stops to trucks, write to crews, close
+orders. cases.review: judge dumping cases.
 evidence.export: read the custody log and export a case. evidence.clear: open clear copies. evidence.erase: delete a
 case's evidence. zones.write: draw a camera's zones. devices.write: adopt, add, change and retire devices, save profiles
 and codecs. city.write: change sites, dumping hours and rules of alarms. broker.write: make accounts at the broker and
@@ -44,7 +46,7 @@ GRANTABLE: Final[tuple[Right, ...]] = tuple(
 )
 """Rights that a token may have: a leaked one cannot make accounts, passwords or other tokens."""
 _VIEWER: Final[frozenset[Right]] = frozenset({"telemetry.read", "account.own"})
-_DISPATCHER: Final[frozenset[Right]] = _VIEWER | {"alarms.handle", "cases.review"}
+_DISPATCHER: Final[frozenset[Right]] = _VIEWER | {"alarms.handle", "cases.review", "dispatch.write"}
 _NETWORK: Final[frozenset[Right]] = _VIEWER | {"alarms.handle", "devices.write", "broker.write", "messages.replay"}
 _VERIFIER: Final[frozenset[Right]] = _VIEWER | {"cases.review", "evidence.export", "zones.write"}
 RIGHTS_OF: Final[Mapping[Role, frozenset[Right]]] = {

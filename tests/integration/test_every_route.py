@@ -24,6 +24,8 @@ from ingest.store.duckdb.store import DuckStore
 from ingest.store.parked.quarantine import QuarantinedMessage
 from people.rights import DEMO, GRANTABLE, RIGHTS, RIGHTS_OF, ROLES, Right
 from tests.support.access import PASSWORD, TESTER
+from tests.support.api_requests import PHOTO
+from tests.support.dispatching import fill_dispatch
 from tests.support.raw_http import served
 from tests.unit.api.conftest import NOW, Stage, contract_of
 from tests.unit.api.test_messages import gateway_password
@@ -34,8 +36,15 @@ OPEN_TO_EVERYBODY: Final = {
     *(("GET", path) for path in ("/login/openid", "/login/openid/callback", "/api/v1/map/places.geojson")),
     *(("POST", path) for path in ("/login", "/logout", "/link", "/login/passkey", "/login/passkey/options")),
     ("GET", "/login/passkey.js"),
+    *(("GET", path) for path in ("/crew/", "/crew/{name}")),
+    ("POST", "/crew/api/sign-in"),
 }
-ACCOUNTS: Final = {"gateway": "/api/v1/messages/{topic:path}", "device": "/api/v1/monitoring/device/{device}/"}
+ACCOUNTS: Final = {
+    "gateway": "/api/v1/messages/{topic:path}",
+    "device": "/api/v1/monitoring/device/{device}/",
+    "crew": "/crew/api/photos",
+}
+"""What is no person's and no service's, and the last route for each."""
 ENDLESS: Final = ("/api/v1/stream", "/api/v1/changes")
 IN_GRAFANA: Final = "dashboards.write"
 """No route asks for it: it makes an editor of somebody in Grafana."""
@@ -46,6 +55,8 @@ VALID: Final[dict[str, str]] = {
     "camera": "cam-01",
     "kind": "bin",
     "case": "c-1",
+    "name": "app.js",
+    "photo": PHOTO,
     "file": "before.jpg",
     "unknown_device": "1",
     "entity": "urn:ngsi-ld:Device:kupang:bin-0451",
@@ -59,11 +70,12 @@ VALID: Final[dict[str, str]] = {
     "passkey": "999999",
     "table": "site",
     "entry": "tps-oebobo",
-    "change": "999999",
     "user": "bin-0451",
-    "name": "none",
+    **dict.fromkeys(("plan", "shift", "stop", "order", "change"), "1"),
 }
 BODIES: Final[dict[str, dict[str, Any]]] = {
+    "/crew/api/sign-in": {"code": "000000"},
+    "/crew/api/events": {"events": [{"boot": "b", "seq": 1}]},
     "/api/v1/me/password": {"old": PASSWORD, "new": PASSWORD},
     "/api/v1/me/tokens": {"name": "a script", "rights": ["telemetry.read"], "days": 1},
     "/api/v1/me/passkeys/options": {"password": PASSWORD},
@@ -95,6 +107,15 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     "/api/v1/inventory/files/{file}/discard": {"version": ""},
     "/api/v1/broker/accounts/{user}/password": {"overlap_h": 1},
     "/api/v1/broker/gateways": {"name": "acme", "formats": ["nonsense"]},
+    "/api/v1/plans": {"day": "2026-03-03"},
+    "/api/v1/plans/replan": {"day": "2026-03-01", "trucks_out": ["truck-01"], "blocked": []},
+    "/api/v1/shifts/{shift}/messages": {"text": "come back"},
+    "/api/v1/shifts/{shift}/crew": {"crew": "3"},
+    "/api/v1/stops/{stop}/assign": {"shift": 2},
+    "/api/v1/stops/{stop}/rule": {"state": "verified", "reason": "seen"},
+    "/api/v1/orders/{order}/assign": {"shift": 1},
+    "/api/v1/orders/{order}/close": {"reason": "gone"},
+    "/api/v1/orders/{order}/reopen": {"reason": "back"},
     "/api/v1/codecs": {"name": "acme-tank", "source": "function decodeUplink(i) { return { data: { n: 1 } }; }"},
     "/api/v1/strangers/{unknown_device}/draft": {"kind": "bin", "mapping": [], "container": ""},
     "/api/v1/profiles": {
@@ -139,6 +160,7 @@ def fill(stage: Stage) -> None:
     stage.keep("c-1", {"before.jpg": b"\xff\xd8"})
     stage.measure("bin-0451", fill_pct=41.0)
     stage.measure("truck-01", lat_deg=-10.1, lon_deg=123.6)
+    fill_dispatch(stage.dispatch, stage.inventory.current())
     stage.bury("nonsense")
     uplink = json.dumps({"uplink_message": {"f_port": 85, "frm_payload": "A3VkA2cZAQSCRAEFAAE="}}).encode()
     stage.quarantine.add(

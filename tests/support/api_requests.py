@@ -7,6 +7,8 @@ from typing import Any, Final
 from tests.support.access import PASSWORD
 
 CASE: Final = "c-1"
+PHOTO: Final = "photo-0123456789abcdef01234567"
+"""A crew's photo."""
 BASE: Final = f"/api/v1/dumping/cases/{CASE}"
 BIN: Final = "urn:ngsi-ld:WasteContainer:kupang:bin-0451"
 WHY: Final = {"reason": "a reason in whole words"}
@@ -49,6 +51,33 @@ ADOPTED_BIN: Final = "bin-0002"
 SAVED: Final = {**DRAFTED, "name": "acme-tank", "unknown_device": 1}
 
 OUTAGES: Final = ("outages", "outages/availability", "export/outages.csv", "export/availability.csv")
+DISPATCHED: Final[tuple[tuple[str, str, Any], ...]] = (
+    ("GET", "/api/v1/plans", None),
+    ("GET", "/api/v1/plans?day=2026-03-02", None),
+    ("GET", "/api/v1/plans/1", None),
+    ("GET", "/api/v1/plans/2", None),
+    ("POST", "/api/v1/plans", {"day": "2026-03-03"}),
+    ("POST", "/api/v1/plans/replan", {"day": "2026-03-01", "trucks_out": ["truck-01"], "blocked": []}),
+    ("POST", "/api/v1/plans/2/accept", None),
+    ("GET", "/api/v1/dispatch/changes", None),
+    ("POST", "/api/v1/dispatch/changes/2/undo", None),
+    ("POST", "/api/v1/plans/3/reject", None),
+    ("GET", "/api/v1/shifts?day=2026-03-01", None),
+    ("GET", "/api/v1/shifts/1", None),
+    ("POST", "/api/v1/shifts/1/code", None),
+    ("POST", "/api/v1/shifts/1/crew", {"crew": "3"}),
+    ("POST", "/api/v1/shifts/1/messages", {"text": "come back"}),
+    ("GET", "/api/v1/stops/1", None),
+    ("POST", "/api/v1/stops/1/assign", {"shift": 2}),
+    ("POST", "/api/v1/stops/2/rule", {"state": "verified", "reason": "seen on the spot"}),
+    ("GET", "/api/v1/orders?state=open", None),
+    ("GET", "/api/v1/orders/1", None),
+    ("POST", "/api/v1/orders/1/assign", {"shift": 1}),
+    ("POST", "/api/v1/orders/1/close", {"reason": "a neighbour took it"}),
+    ("POST", "/api/v1/orders/1/reopen", {"reason": "it is still there"}),
+    ("POST", "/api/v1/shifts/1/close", None),
+)
+"""Of dispatch, after `tests.support.dispatching.fill_dispatch`."""
 
 SUCCESSES: Final[tuple[tuple[str, str, Any], ...]] = (
     ("GET", "/healthz", None),
@@ -82,11 +111,13 @@ SUCCESSES: Final[tuple[tuple[str, str, Any], ...]] = (
     ("POST", "/api/v1/alarms/1/shelve", SHELVED),
     ("POST", "/api/v1/alarms/1/unshelve", None),
     ("POST", "/api/v1/alarms/1/note", {"text": "a cigarette"}),
+    *DISPATCHED,
     ("GET", "/api/v1/dumping/cases", None),
     ("GET", BASE, None),
     ("POST", f"{BASE}/review", {"verdict": "rejected", "reason": "shadow"}),
     ("GET", f"{BASE}/evidence/before.jpg", None),
     ("GET", f"{BASE}/custody", None),
+    ("GET", f"/api/v1/crew-photos/{PHOTO}", None),
     ("POST", f"{BASE}/export", None),
     ("POST", f"{BASE}/clear/before.jpg", WHY),
     ("POST", f"{BASE}/erase", WHY),
@@ -178,10 +209,21 @@ ABSENT: Final[tuple[tuple[str, str, Any], ...]] = (
     *(("POST", f"/api/v1/alarms/999/{verb}", None) for verb in ("undo", "unshelve")),
     ("POST", "/api/v1/alarms/999/shelve", SHELVED),
     ("POST", "/api/v1/alarms/999/note", {"text": "x"}),
+    ("GET", "/api/v1/plans/999", None),
+    *(("GET", f"/api/v1/{what}/999", None) for what in ("shifts", "stops", "orders")),
+    *(("POST", f"/api/v1/shifts/999/{verb}", None) for verb in ("close", "code")),
+    ("POST", "/api/v1/shifts/999/crew", {"crew": "3"}),
+    ("POST", "/api/v1/shifts/999/messages", {"text": "x"}),
+    ("POST", "/api/v1/stops/999/assign", {"shift": 1}),
+    ("POST", "/api/v1/stops/999/rule", {"state": "missed", "reason": "x"}),
+    ("POST", "/api/v1/orders/999/assign", {"shift": 1}),
+    *(("POST", f"/api/v1/orders/999/{verb}", {"reason": "x"}) for verb in ("close", "reopen")),
+    ("POST", "/api/v1/dispatch/changes/999/undo", None),
     ("GET", "/api/v1/dumping/cases/none", None),
     ("POST", "/api/v1/dumping/cases/none/review", {"verdict": "confirmed"}),
     ("GET", f"{BASE}/evidence/none.jpg", None),
     ("GET", "/api/v1/dumping/cases/none/custody", None),
+    ("GET", f"/api/v1/crew-photos/{PHOTO[:-1]}8", None),
     ("POST", "/api/v1/dumping/cases/none/export", None),
     ("POST", f"{BASE}/clear/none.jpg", WHY),
     ("POST", "/api/v1/dumping/cases/none/erase", WHY),
@@ -239,11 +281,28 @@ INVALID: Final[tuple[tuple[str, str, Any], ...]] = (
     *(("POST", f"/api/v1/alarms/x/{verb}", None) for verb in ("undo", "unshelve")),
     ("POST", "/api/v1/alarms/1/shelve", {**SHELVED, "until": "2200-01-01T00:00:00Z"}),
     ("POST", "/api/v1/alarms/1/note", {"text": "  "}),
+    ("GET", "/api/v1/plans?day=x", None),
+    ("GET", "/api/v1/plans/x", None),
+    ("POST", "/api/v1/plans", {"day": "2026-02-28"}),
+    ("POST", "/api/v1/plans/replan", {"day": "2026-03-01", "trucks_out": ["truck-99"]}),
+    *(("POST", f"/api/v1/plans/x/{verb}", None) for verb in ("accept", "reject")),
+    ("POST", "/api/v1/dispatch/changes/x/undo", None),
+    ("GET", "/api/v1/shifts?day=x", None),
+    *(("GET", f"/api/v1/{what}/x", None) for what in ("shifts", "stops", "orders")),
+    *(("POST", f"/api/v1/shifts/x/{verb}", None) for verb in ("close", "code")),
+    ("POST", "/api/v1/shifts/1/crew", {"crew": "x" * 65}),
+    ("POST", "/api/v1/shifts/1/messages", {"text": "   "}),
+    ("POST", "/api/v1/stops/1/assign", {"shift": 0}),
+    ("POST", "/api/v1/stops/1/rule", {"state": "planned", "reason": "x"}),
+    ("GET", "/api/v1/orders?state=burning", None),
+    ("POST", "/api/v1/orders/1/assign", {}),
+    *(("POST", f"/api/v1/orders/1/{verb}", {"reason": ""}) for verb in ("close", "reopen")),
     ("GET", "/api/v1/dumping/cases?from=x", None),
     ("GET", "/api/v1/dumping/cases/UPPER", None),
     ("POST", f"{BASE}/review", {"verdict": "rejected"}),
     ("GET", "/api/v1/dumping/cases/UPPER/evidence/before.jpg", None),
     ("GET", "/api/v1/dumping/cases/UPPER/custody", None),
+    ("GET", "/api/v1/crew-photos/UPPER", None),
     ("POST", f"{BASE}/export?lang=xx", None),
     ("POST", f"{BASE}/clear/before.jpg", {"reason": "no"}),
     ("POST", f"{BASE}/erase", {}),

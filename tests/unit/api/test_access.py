@@ -23,6 +23,7 @@ OPEN_TO_EVERYBODY = {
     *("/api/v1/map/places.geojson", "/healthz", "/readyz", "/favicon.ico", "/.well-known/jwks.json"),
     *("/login", "/login/openid", "/login/openid/callback", "/logout", "/link"),
     *("/login/passkey", "/login/passkey/options", "/login/passkey.js"),
+    *("/crew/", "/crew/{name}", "/crew/api/sign-in"),
 }
 SAME_SITE = {"Origin": "http://127.0.0.1"}
 RIGHT = {"name": "viewer", "password": PASSWORD}
