@@ -110,7 +110,7 @@ class PastChangeResponse(msgspec.Struct, frozen=True):
     reverts: Annotated[int | None, Meta(description="Number of the change that it takes back.")]
 
 
-class ChangesResponse(msgspec.Struct, frozen=True):
+class CityChangesResponse(msgspec.Struct, frozen=True):
     """The files of the city, the changes that are kept, the newest first, and what is wrong with files of now."""
 
     files: list[FileResponse]

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from api.auth.access import require, require_area, require_identity
 from api.city_changes import (
     ChangeResponse,
-    ChangesResponse,
+    CityChangesResponse,
     DryRun,
     RevertRequest,
     answer_change,
@@ -32,11 +32,11 @@ FileName = Annotated[str, Path(max_length=64, examples=["bins.csv"])]
 
 
 @router.get("/changes", dependencies=[require("devices.write")])
-def list_inventory_changes(request: Request) -> ChangesResponse:
+def list_inventory_changes(request: Request) -> CityChangesResponse:
     """The files of the city and the changes that were made here."""
     editor = context_of(request).editor
     files = [file_response(editor.state(name)) for name in EDITABLE]
-    return ChangesResponse(files, [past_change(change) for change in editor.history.newest()])
+    return CityChangesResponse(files, [past_change(change) for change in editor.history.newest()])
 
 
 @router.post("/changes/{change}/revert", dependencies=[require("devices.write")], responses=problems(404, 409))

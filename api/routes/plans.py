@@ -43,7 +43,7 @@ class ActionResponse(msgspec.Struct, frozen=True):
     change: int
 
 
-class ChangesResponse(msgspec.Struct, frozen=True):
+class DispatchChangesResponse(msgspec.Struct, frozen=True):
     """What whoever asks may still take back, newest first."""
 
     changes: list[DispatchChange]
@@ -138,9 +138,9 @@ def reject_plan(request: Request, plan: RowId) -> ActionResponse:
 
 
 @router.get("/dispatch/changes", dependencies=[require("dispatch.write")])
-def list_changes(request: Request) -> ChangesResponse:
+def list_changes(request: Request) -> DispatchChangesResponse:
     """What whoever asks did within the last ten seconds and may take back."""
-    return ChangesResponse(context_of(request).dispatch.shifts.undoable(origin_of_request(request)))
+    return DispatchChangesResponse(context_of(request).dispatch.shifts.undoable(origin_of_request(request)))
 
 
 @router.post("/dispatch/changes/{change}/undo", dependencies=[require("dispatch.write")], responses=problems(404, 409))
