@@ -144,7 +144,7 @@ def test_zones_of_an_adopted_camera_stay(stage: Stage) -> None:
     zone = {"kind": "watch", "name": "w", "polygon": [[0.1, 0.1], [0.9, 0.1], [0.5, 0.9]]}
     fields = {"kelurahan": "alak", "zones": [zone], "adapter": "onvif", "address": "x", "profile": "y"}
     path = stage.folder / "devices" / "cam-99.json"
-    profile = next((one.id for one in CITY.profiles.values() if one.kind == "camera"), "")
+    profile = next((known.id for known in CITY.profiles.values() if known.kind == "camera"), "")
     if not profile:
         pytest.skip("no profile is one of cameras")
     adopt(stage.folder, CITY, Adoption("cam-99", "camera", {**fields, "adapter": "tts", "profile": profile}))
