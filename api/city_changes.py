@@ -27,6 +27,8 @@ from people.audit import Action
 
 log = structlog.get_logger("api")
 
+PROBLEMS_MAX: Final = 50
+"""Problems that an answer lists: a site that is removed may be that of many devices."""
 DETAIL_MAX: Final = 1_200
 """Characters of changed lines in the audit, before and after."""
 _ACTIONS: Final[Mapping[What, Action]] = {
@@ -52,12 +54,13 @@ class FileResponse(msgspec.Struct, frozen=True):
 
     name: str
     path: str
+    writes_to: Annotated[str, Meta(description="Where a changed text is put.")]
     version: Annotated[str, Meta(description="Empty for a file that does not exist.")]
     is_edited: bool
     hides_newer: Annotated[bool, Meta(description="Whether the city's folder has a newer file since.")]
 
 
-FieldValue = str | bool | float | list[str] | dict[str, str | float | list[str]] | None
+FieldValue = str | bool | int | float | list[str] | dict[str, str | int | float | list[str]] | None
 """A value of a field: of CSV always a text."""
 EntryFields = Annotated[dict[str, FieldValue], Meta(description="As in the file, each in the unit of its name.")]
 
@@ -135,8 +138,9 @@ def answer_change(request: Request, propose: Callable[[], Proposal], *, dry_run:
     except EditConflictError as exc:
         raise HTTPException(409, str(exc)) from exc
     except InventoryError as exc:
-        errors = [FieldErrorResponse(fault.field, fault.message, where=fault.where) for fault in exc.problems]
-        return problem(422, str(exc), errors=errors)
+        listed = exc.problems[:PROBLEMS_MAX]
+        errors = [FieldErrorResponse(fault.field, fault.message, where=fault.where) for fault in listed]
+        return problem(422, "\n".join(map(str, listed)), errors=errors)
     except StorageError as exc:
         log.error("inventory.refused", reason=str(exc))
         raise HTTPException(503, "the disk refuses; nothing was changed", {"Retry-After": "60"}) from exc
@@ -193,4 +197,4 @@ def listed_entry(entry: InventoryEntry) -> ListedEntryResponse:
 
 def file_response(state: FileState) -> FileResponse:
     """A file as the API shows it."""
-    return FileResponse(state.name, state.path, state.version, state.is_edited, state.hides_newer)
+    return FileResponse(state.name, state.path, state.writes_to, state.version, state.is_edited, state.hides_newer)

@@ -26,6 +26,8 @@ from city.inventory.tables import release_validators
 log = structlog.get_logger("city")
 
 POLL_S: Final = 1.0
+LOGGED_MAX: Final = 5
+"""Problems in a line of the log."""
 
 
 class _FolderStamps(NamedTuple):
@@ -65,7 +67,8 @@ class CityFollower:
             _require_same(self.city, city)
         except ConfigError as exc:
             self.problems = problems_of(exc)
-            log.error("inventory.unreadable", reason=str(exc))
+            first = "\n".join(map(str, self.problems[:LOGGED_MAX]))
+            log.error("inventory.unreadable", reason=first, problems=len(self.problems))
             return False
         finally:
             release_validators()

@@ -45,6 +45,14 @@ PAGES = {
     "/search?q=liliba": ("Cari", "Search"),
     "/alarms": ("Alarm", "Alarms"),
     "/events": ("Kejadian", "Events"),
+    "/admin": ("Administrasi", "Administration"),
+    "/admin/entries/bin": ("Administrasi", "Administration"),
+    "/admin/entries/bin/bin-0451": ("Administrasi", "Administration"),
+    "/admin/entries/hours/default": ("Administrasi", "Administration"),
+    "/admin/entries/alarm/fire": ("Administrasi", "Administration"),
+    "/admin/new/ap": ("Administrasi", "Administration"),
+    "/admin/changes": ("Administrasi", "Administration"),
+    "/admin/accounts": ("Administrasi", "Administration"),
 }
 DESKTOP = {"width": 1280, "height": 800}
 TELEPHONE = {"width": 390, "height": 844}

@@ -144,7 +144,9 @@ def _adoption(page: PageContext, table_: EntryTable, id_: str, state: FileState)
 def _file_words(page: PageContext, state: FileState, line: int = 0) -> Markup:
     where = f"{state.path}:{line}" if line else state.path
     hides = tag("p", page.t("admin_hides"), class_="warn") if state.hides_newer else None
-    return join([tag("p", page.t("admin_changes_file"), " ", tag("code", where), class_="intro"), hides])
+    copy = None if state.is_edited or state.path == state.writes_to else [" → ", tag("code", state.writes_to)]
+    words = [page.t("admin_changes_file"), " ", tag("code", where), *(copy or [])]
+    return join([tag("p", *words, class_="intro"), hides])
 
 
 def _search(page: PageContext, table_: EntryTable, text: str) -> Markup:

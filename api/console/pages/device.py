@@ -45,7 +45,7 @@ def build(page: PageContext, screen: Screen, device: Device, days: int) -> None:
     screen.script("chart.js")
     screen.live("values", (kind,), lambda: _values(page, _response(page, device)), "panel")
     add_place(page, screen, device)
-    screen.show(lambda: _facts(page, _response(page, device)), "panel")
+    screen.show(lambda: join([_facts(page, _response(page, device)), _admin_link(page, device)]), "panel")
     if device.KIND == "camera":
         screen.show(join([hours_box(page, device.site), _zones_link(page, device)]), "panel")
     if isinstance(device, Truck):
@@ -126,6 +126,12 @@ def _values(page: PageContext, device: DeviceResponse) -> Markup:
             ),
         ]
     )
+
+
+def _admin_link(page: PageContext, device: Device) -> Markup:
+    if not page.may("devices.write"):
+        return Markup()
+    return tag("p", link(f"/admin/entries/{device.KIND}/{device.id}", page.t("admin_edit"), class_="button"))
 
 
 def _zones_link(page: PageContext, device: Device) -> Markup:

@@ -245,7 +245,27 @@ def show_entries(request: Request, table: Annotated[EntryTable, Depends(_table_o
     def build(page: PageContext, screen: Screen) -> None:
         admin_entries_page.build_list(page, screen, table, request.query_params)
 
+    return answer(request, "admin", build, admin_entries_page.title(_page(request), table))
+
+
+@router.get("/admin/entries/{table}/{entry}")
+def show_entry(request: Request, table: Annotated[EntryTable, Depends(_table_or_404)], entry: str) -> Response:
+    """One entry of a file of the city, to change."""
+
+    def build(page: PageContext, screen: Screen) -> None:
+        admin_entries_page.build_entry(page, screen, table, entry)
+
+    return answer(request, "admin", build, admin_entries_page.title(_page(request), table, entry))
+
+
+@router.get("/admin/new/{table}")
+def show_new_entry(request: Request, table: Annotated[EntryTable, Depends(_table_or_404)]) -> Response:
+    """A new entry of a file of the city."""
     page = _page(request)
+
+    def build(page: PageContext, screen: Screen) -> None:
+        admin_entries_page.build_new(page, screen, table)
+
     return answer(request, "admin", build, admin_entries_page.title(page, table, page.t("admin_add")))
 
 

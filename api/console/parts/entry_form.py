@@ -9,7 +9,7 @@ import msgspec
 from markupsafe import Markup
 
 from api.console.page_context import PageContext
-from api.console.parts.markup import join, tag
+from api.console.parts.markup import tag
 from api.queries.city_editing import DEVICE_TABLES, DRAWN
 from city.inventory.collection import VehicleClass
 from city.inventory.editing.entries import FIELDS_OF, EntryTable
@@ -156,7 +156,7 @@ def _hours_inputs(page: PageContext, fields: Mapping[str, Any]) -> list[Markup]:
 
 def _windows(name: str, label: str, value: object) -> Markup:
     given = tag("input", name=name, value=_as_text(value), autocomplete="off", data_field=name, data_type="windows")
-    return tag("label", join([label, " ", tag("code", name)]), given, tag("span", class_="fault", hidden=True))
+    return tag("label", tag("span", label, " ", tag("code", name)), given, tag("span", class_="fault", hidden=True))
 
 
 def _as_text(value: object) -> str:
@@ -255,4 +255,4 @@ def _select(
 
 def _name(page: PageContext, name: str) -> Markup:
     """A field's name in words, and as the file has it."""
-    return join([page.t(f"admin_field_{name}"), " ", tag("code", name)])
+    return tag("span", page.t(f"admin_field_{name}"), " ", tag("code", name))

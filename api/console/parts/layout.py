@@ -119,10 +119,12 @@ def _warnings(page: PageContext) -> Markup:
     """Warnings that the page's data is not current; live, since control rooms leave pages open for days."""
     listed = page.context.alarm_board.listed
     warnings: list[Markup] = [urgent_banners(page, listed), alarm_signal(page, listed)]
+    words: list[object] = []
+    if page.may("devices.write") and page.context.file_problems():
+        words.append(join([page.t("admin_files_wrong"), " ", link("/admin", page.t("admin"))]))
     health = page.context.health.read()
     if health is None:
-        return join(warnings)
-    words = []
+        return join([*warnings, *(tag("p", text, class_="banner behind", role="alert") for text in words)])
     if health.live_lag_s > BEHIND_S:
         words.append(page.t("data_behind", lag=page.duration(health.live_lag_s)))
     elif health.lag_s > BEHIND_S:

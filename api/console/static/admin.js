@@ -30,7 +30,8 @@ const fieldsOf = (form) => {
   for (const field of form.querySelectorAll("[data-field]")) {
     if (field.dataset.field === "id") continue;
     const value = readers[field.dataset.type](field);
-    fields[field.dataset.field] = JSON.stringify(value) === field.dataset.default ? null : value;
+    const isShipped = field.dataset.default !== undefined && JSON.stringify(value) === JSON.stringify(JSON.parse(field.dataset.default));
+    fields[field.dataset.field] = isShipped ? null : value;
   }
   return fields;
 };

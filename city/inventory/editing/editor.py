@@ -43,13 +43,15 @@ class EditConflictError(ConfigError):
 class FileState(msgspec.Struct, frozen=True):
     """A file as it is now.
 
-    `is_edited`: there is a changed copy. `hides_newer`: the city's folder has had a newer one since the copy was begun.
+    `path` is where its text is, and `writes_to` where a changed one is put. `is_edited`: there is a changed copy.
+    `hides_newer`: the city's folder has had a newer file since the copy was begun.
     """
 
     name: str
     path: str
     text: str | None
     version: str
+    writes_to: str
     is_edited: bool = False
     hides_newer: bool = False
 
@@ -94,9 +96,9 @@ class CityEditor:
         copy = self._read(path)
         if copy is None:
             shown = self._files.folder / name if name in EDITABLE else path
-            return FileState(name, str(shown), own, version_of(own))
+            return FileState(name, str(shown), own, version_of(own), str(path))
         is_hidden = name in EDITABLE and self._bases().get(name, version_of(own)) != version_of(own)
-        return FileState(name, str(path), copy, version_of(copy), name in EDITABLE, is_hidden)
+        return FileState(name, str(path), copy, version_of(copy), str(path), name in EDITABLE, is_hidden)
 
     def propose(self, name: str, version: str, what: What, entry: str, change: Callable[[str], str | None]) -> Proposal:
         """A change of a file, not yet checked.
@@ -117,7 +119,7 @@ class CityEditor:
             text = change(state.text or "")
         except ValueError as exc:
             raise InventoryError([InventoryProblem(name, "", str(exc))]) from exc
-        return Proposal(name, text, version, what, entry, changed_lines(state.text or "", text or ""))
+        return Proposal(name, text, version, what, entry, changed_lines(state.text or "", text or "", entry))
 
     def propose_revert(self, number: int, version: str) -> Proposal:
         """The text of a file before a change; later changes of it are taken back as well.
@@ -129,7 +131,7 @@ class CityEditor:
         change = self.history.get(number)
         before = self.history.text_before(change)
         state = self._state_of_version(change.file, version)
-        lines = changed_lines(state.text or "", before or "")
+        lines = changed_lines(state.text or "", before or "", change.entry)
         return Proposal(change.file, before, version, "revert", change.entry, lines, number)
 
     def propose_discard(self, name: str, version: str) -> Proposal:
@@ -234,10 +236,12 @@ class CityEditor:
     def _read(path: Path) -> str | None:
         try:
             return path.read_bytes().decode("utf-8")
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        except (OSError, UnicodeDecodeError) as exc:
-            raise ConfigError(f"{path.name}: {exc}") from exc
+        except OSError as exc:
+            raise ConfigError(f"{path.name}: {exc.strerror or 'cannot be read'}") from exc
+        except UnicodeDecodeError as exc:
+            raise ConfigError(f"{path.name}: not UTF-8 at byte {exc.start}") from exc
 
     @contextmanager
     def _lock(self) -> Iterator[None]:

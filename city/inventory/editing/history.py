@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import gzip
 import hashlib
+import re
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -24,13 +26,16 @@ log = structlog.get_logger("city")
 FOLDER: Final = "changes"
 KEPT: Final = 200
 """Number of changes that are kept."""
-LINES_MAX: Final = 40
+LINES_MAX: Final = 12
 _DIGITS: Final = 6
 What = Literal["add", "change", "remove", "revert", "discard"]
 
 
 class ChangedLines(msgspec.Struct, frozen=True):
-    """The lines that a change replaces. `line` is the first one, from 1; of very many only the first are listed."""
+    """The lines that a change replaces. `line` is the first one, from 1.
+
+    Of very many, as where a column is added, only the first and those of the entry are listed.
+    """
 
     line: int
     before: tuple[str, ...]
@@ -65,17 +70,30 @@ def version_of(text: str | None) -> str:
     return "" if text is None else hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
-def changed_lines(before: str, after: str) -> ChangedLines:
-    """What is different between two texts, from the first to the last line that is."""
+def changed_lines(before: str, after: str, entry: str = "") -> ChangedLines:
+    """What is different between two texts, from the first to the last line that is.
+
+    Args:
+        before: The text before.
+        after: The text after.
+        entry: The id of what is changed.
+    """
     old, new = before.splitlines(), after.splitlines()
     start = next((n for n, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
     same = zip(reversed(old[start:]), reversed(new[start:]), strict=False)
     end = next((n for n, (a, b) in enumerate(same) if a != b), min(len(old), len(new)) - start)
     return ChangedLines(
         start + 1,
-        tuple(old[start : len(old) - end][:LINES_MAX]),
-        tuple(new[start : len(new) - end][:LINES_MAX]),
+        _few(old[start : len(old) - end], entry),
+        _few(new[start : len(new) - end], entry),
     )
+
+
+def _few(lines: Sequence[str], entry: str) -> tuple[str, ...]:
+    if len(lines) <= LINES_MAX:
+        return tuple(lines)
+    of_entry = [line for line in lines[1:] if entry and re.search(rf"(?<![\w-]){re.escape(entry)}(?![\w-])", line)]
+    return (lines[0], *of_entry[: LINES_MAX - 2], f"... ({len(lines)})")
 
 
 class ChangeHistory:
