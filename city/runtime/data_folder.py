@@ -17,7 +17,7 @@ GRAFANA_FOLDER: Final = "grafana"
 """What Grafana reads, which runs as another user: public keys."""
 FOLDERS: Final = (
     "alive", AUDIT_FOLDER, "backup", "broker", "codecs", CUSTODY_FOLDER, "devices", "edge", "evidence", "gateways",
-    GRAFANA_FOLDER, "ingest", "models", "notifications", "passwords", "planning", "profiles", SECRETS_FOLDER,
+    GRAFANA_FOLDER, "ingest", "map", "models", "notifications", "passwords", "planning", "profiles", SECRETS_FOLDER,
     "stills", "store",
     "vision", "zones",
 )  # fmt: skip
