@@ -7,8 +7,9 @@ from collections import Counter
 from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from msgspec import UNSET, Meta, UnsetType
+from starlette.exceptions import HTTPException
 
 from api.auth.access import require
 from api.context import ApiContext
@@ -20,11 +21,15 @@ from api.queries.device_states import device_states, state_word
 from api.queries.geojson import MEDIA, PointGeometry, rounded_point
 from broker.contract.topics import Kind
 from city.inventory.model import AccessPoint, Bin, Truck
+from dispatch.street_map.files import StreetMap, read_about, read_outlines, read_tile
+from dispatch.street_map.tiles import ZOOMS, StreetTile
 from ingest.store.records import Connectivity
 from ingest.store.views.device_condition import is_broken, number, position_of
 from ingest.store.views.device_state import DeviceState
 
 router = APIRouter(prefix="/api/v1/map", tags=["map"], route_class=ApiRoute)
+_NO_STREETS = gzip.compress(msgspec.json.encode(StreetTile([], [])), mtime=0)
+TileNumber = Annotated[int, Path(ge=0, le=1 << 20)]
 _CROSS_ORIGIN_HEADERS = {
     "Access-Control-Allow-Origin": "*",
     "Cross-Origin-Resource-Policy": "cross-origin",
@@ -133,8 +138,10 @@ def show_places(request: Request) -> Response:
 
     Grafana's geomap panels load it in the browser, from another origin and without a token.
     """
-    city = context_of(request).city
-    shapes: dict[str, Any] = msgspec.json.decode(city.shapes)
+    context = context_of(request)
+    city = context.city
+    # Imported outlines replace those of the inventory, the city's own included.
+    shapes: dict[str, Any] = msgspec.json.decode(read_outlines(context.data) or city.shapes)
     sites = [
         PlaceFeature(rounded_point(site.lat_deg, site.lon_deg), PlaceProperties("site", site.id, site.name, site.kind))
         for site in city.sites.values()
@@ -142,6 +149,40 @@ def show_places(request: Request) -> Response:
     answered = _collection(request, {"type": "FeatureCollection", "features": [*shapes.get("features", []), *sites]})
     answered.headers.update(_CROSS_ORIGIN_HEADERS)
     return answered
+
+
+class StreetMapResponse(msgspec.Struct, frozen=True):
+    """What streets there are; `version` belongs into the addresses of tiles, which browsers keep."""
+
+    streets: StreetMap | None
+    version: str
+
+
+@router.get("/streets.json", dependencies=[require("telemetry.read")])
+def show_street_map(request: Request) -> StreetMapResponse:
+    """The streets that were imported; null without any."""
+    about = read_about(context_of(request).data)
+    return StreetMapResponse(about, f"{about.imported_at.timestamp():.0f}" if about else "")
+
+
+@router.get(
+    "/streets/{zoom}/{x}/{y}.json",
+    dependencies=[require("telemetry.read")],
+    response_class=Response,
+    responses={**model_answer(StreetTile, "application/json"), **problems(404)},
+)
+def show_street_tile(request: Request, zoom: TileNumber, x: TileNumber, y: TileNumber) -> Response:
+    """The streets and their names in a tile of web maps; empty where there are none."""
+    context = context_of(request)
+    if zoom not in ZOOMS:
+        raise HTTPException(404, f"there are tiles of zoom {ZOOMS.start} to {ZOOMS.stop - 1}")
+    content = read_tile(context.data, (zoom, x, y)) or _NO_STREETS
+    headers = {"Vary": "Accept-Encoding", "Cache-Control": "private, max-age=604800"}
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        headers["Content-Encoding"] = "gzip"
+    else:
+        content = gzip.decompress(content)
+    return Response(content, media_type="application/json", headers=headers)
 
 
 @router.get(

@@ -128,6 +128,11 @@ VERBS: Final[dict[str, Verb]] = {
         "roads for travel times of plans: import FILE.osm.pbf",
         "kota roads import kupang.osm.pbf",
     ),
+    "map": Verb(
+        "dispatch.street_map.cli",
+        "streets and outlines for maps without internet (import, outlines)",
+        "kota map import kupang.osm.pbf",
+    ),
     "bench": Verb(
         "tests.bench.run",
         "measure what is to be fast, beside a reference (adapters, boards, forecast, ingest, outage, routes, vision)",

@@ -17,8 +17,8 @@ GRAFANA_FOLDER: Final = "grafana"
 """What Grafana reads, which runs as another user: public keys."""
 FOLDERS: Final = (
     "alive", AUDIT_FOLDER, "backup", "broker", "codecs", "connected", CUSTODY_FOLDER, "devices", "edge", "evidence",
-    "gateways", GRAFANA_FOLDER, "ingest", "inventory", "models", "notifications", "passwords", "planning", "profiles",
-    SECRETS_FOLDER, "stills", "store", "vision", "zones",
+    "gateways", GRAFANA_FOLDER, "ingest", "inventory", "map", "models", "notifications", "passwords", "planning",
+    "profiles", SECRETS_FOLDER, "stills", "store", "vision", "zones",
 )  # fmt: skip
 """What containers mount of the data folder."""
 _MOVED: Final = {

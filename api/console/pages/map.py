@@ -14,6 +14,7 @@ from api.console.parts.markup import join, link, tag
 from api.console.parts.screen import Screen
 from broker.contract.topics import KINDS
 from city.inventory.model import WasteKind
+from dispatch.street_map.files import read_about, read_outlines
 
 REFRESH_S: Final = {"bin": 5, "truck": 2, "ap": 5, "camera": 5}
 COUNTERS: Final = {
@@ -59,7 +60,14 @@ def build(page: PageContext, screen: Screen, query: Mapping[str, str]) -> None:
     """Add the map, its counters, layer switches and legend to the page; with `wall`, for a screen on a wall."""
     is_wall = "wall" in query
     screen.style("lib/leaflet.css")
-    screen.script("lib/leaflet.js", "city-map-signs.js", "city-map-clusters.js", "city-map.js", "city-map-view.js")
+    screen.script(
+        "lib/leaflet.js",
+        "street-layer.js",
+        "city-map-signs.js",
+        "city-map-clusters.js",
+        "city-map.js",
+        "city-map-view.js",
+    )
     config = msgspec.json.encode({**_config(page), "to": query.get("to", "")[:80]}).decode()
     city_map = tag("div", class_="city-map", data_config=config, role="application", aria_label=page.t("map"))
     parts = [
@@ -90,6 +98,7 @@ def _config(page: PageContext) -> dict[str, Any]:
         "refresh_s": REFRESH_S,
         "kelurahan": {kelurahan.id: kelurahan.name for kelurahan in page.context.city.kelurahan.values()},
         "lang": page.lang,
+        "streets": read_about(page.context.data) is not None,
         "zone": page.context.city.time_zone.key,
     }
 
@@ -108,8 +117,10 @@ def _counter(page: PageContext, key: str, to: str) -> Markup:
 
 
 def _side(page: PageContext) -> Markup:
+    data = page.context.data
+    has_streets, has_outlines = read_about(data) is not None, read_outlines(data) is not None
     toggles = [_toggle(page, kind, on=True) for kind in (*KINDS, "places")]
-    toggles.append(_toggle(page, "tiles", on=False))
+    toggles += [_toggle(page, "streets", on=has_streets, enabled=has_streets), _toggle(page, "tiles", on=False)]
     signs = [tag("li", tag("i", class_=f"sign {sign}"), tag("span", page.t(key))) for sign, key in LEGEND]
     return join(
         [
@@ -118,11 +129,15 @@ def _side(page: PageContext) -> Markup:
             tag("ul", id="in-view", class_="in-view", aria_live="off"),
             tag("h2", page.t("layers")),
             tag("div", *toggles, class_="toggles"),
+            tag("p", page.t("streets_failed"), id="streets-failed", class_="warn", hidden=True, role="status"),
+            tag("p", page.t("tiles_failed"), id="tiles-failed", class_="warn", hidden=True, role="status"),
+            None if has_streets else tag("p", page.t("streets_missing"), class_="map-note"),
+            None if has_outlines else tag("p", page.t("outlines_drawn"), class_="map-note"),
             tag("details", tag("summary", tag("h2", page.t("legend"))), tag("ul", *signs, class_="legend"), open=True),
         ]
     )
 
 
-def _toggle(page: PageContext, key: str, *, on: bool) -> Markup:
-    box = tag("input", type="checkbox", data_layer=key, checked=on)
+def _toggle(page: PageContext, key: str, *, on: bool, enabled: bool = True) -> Markup:
+    box = tag("input", type="checkbox", data_layer=key, checked=on, disabled=not enabled)
     return tag("label", box, tag("span", page.t(key)))

@@ -29,7 +29,7 @@ _HERE_KM: Final = 0.03
 def add_place(page: PageContext, screen: Screen, device: Device) -> None:
     """Add the map, which stays, and what it shows, which is live."""
     screen.style("lib/leaflet.css")
-    screen.script("lib/leaflet.js", "device-map.js")
+    screen.script("lib/leaflet.js", "street-layer.js", "device-map.js")
     box = tag("div", class_="device-map", role="application", aria_label=page.t("map"))
     screen.show(join([tag("h2", page.t("place")), box]), "panel place-box")
     topics: tuple[Topic, ...] = (device.KIND,) if isinstance(device, Truck) else (device.KIND, "truck")

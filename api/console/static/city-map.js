@@ -11,7 +11,10 @@ window.kotaMap = (() => {
   function start(map, config) {
     Object.assign(state, { map, texts: config.texts, config, layers: {}, signs: {}, loaded: {} });
     map.attributionControl?.setPrefix("Leaflet");
-    for (const name of ["shapes", "labels", "signs"]) map.createPane(name);
+    for (const name of ["ground", "streets", "shapes", "labels", "signs"]) map.createPane(name);
+    // The city's area lies below streets and tiles, its outline above.
+    map.getPane("ground").style.zIndex = 150;
+    map.getPane("streets").style.zIndex = 250;
     map.getPane("shapes").style.zIndex = 300;
     map.getPane("shapes").style.pointerEvents = "none";
     map.getPane("labels").style.zIndex = 420;
@@ -22,6 +25,7 @@ window.kotaMap = (() => {
     for (const kind of Object.keys(config.refresh_s)) addLayer(kind);
     loadPlaces();
     listenToggles();
+    loadStreets();
     map.on("zoomend", () => { kotaClusters.show(state); raiseWorst(); });
   }
 
@@ -153,14 +157,14 @@ window.kotaMap = (() => {
   async function loadPlaces() {
     const answer = await fetch("/api/v1/map/places.geojson");
     if (!answer.ok) return;
-    const canvas = L.canvas({ pane: "shapes", padding: 0.3 });
+    const places = await answer.json(), canvas = L.canvas({ pane: "shapes", padding: 0.3 });
     const styles = {
-      city: { color: "#334155", weight: 3, fillColor: "#e7efe4", fillOpacity: 1 },
+      city: { color: "#334155", weight: 3, fill: false },
       kelurahan: { color: "#94a3b8", weight: 1, fill: false },
       site: { radius: 3.5, color: "#475569", weight: 1.5, fillColor: "#fff", fillOpacity: 1 },
     };
     const labels = [];
-    state.layers.places = L.geoJSON(await answer.json(), {
+    state.layers.places = L.geoJSON(places, {
       interactive: false,
       renderer: canvas,
       style: (feature) => styles[feature.properties.kind],
@@ -168,8 +172,15 @@ window.kotaMap = (() => {
       onEachFeature: (feature, layer) => isNamed(feature.properties) && labels.push({ feature, layer }),
     });
     state.layers.places.addTo(state.map);
-    const city = state.layers.places.getLayers().find((layer) => layer.feature.properties.kind === "city");
-    if (city && !state.isPlaced) state.map.fitBounds(city.getBounds(), { padding: [8, 8] });
+    const ground = L.geoJSON(places, {
+      interactive: false,
+      pane: "ground",
+      renderer: L.canvas({ pane: "ground", padding: 0.3 }),
+      style: { stroke: false, fillColor: "#e7efe4", fillOpacity: 1 },
+      filter: (feature) => feature.geometry.type !== "Point",
+    });
+    ground.addTo(state.map);
+    if (ground.getLayers().length && !state.isPlaced) state.map.fitBounds(ground.getBounds(), { padding: [8, 8] });
     state.map.fire("kota:places");
     state.map.on("zoomend", () => label(labels));
     label(labels);
@@ -198,13 +209,28 @@ window.kotaMap = (() => {
     }
   }
 
+  async function loadStreets() {
+    if (!state.config.streets) return;
+    const note = document.getElementById("streets-failed");
+    try {
+      const layer = await kotaStreets.layer("streets");
+      layer?.on("kota:missing", () => { note.hidden = false; }).on("load", () => { note.hidden = true; });
+      state.layers.streets = layer;
+      if (document.querySelector("input[data-layer=streets]")?.checked) layer?.addTo(state.map);
+    } catch {
+      note.hidden = false;
+    }
+  }
+
   function tiles() {
     // OpenStreetMap answers only those who say which site they come from.
-    state.layers.tiles ??= L.tileLayer(TILES, {
+    if (state.layers.tiles) return state.layers.tiles;
+    state.layers.tiles = L.tileLayer(TILES, {
       maxZoom: 19,
       referrerPolicy: "strict-origin-when-cross-origin",
       attribution: "© OpenStreetMap contributors",
-    });
+    }).on("tileerror", () => { document.getElementById("tiles-failed").hidden = false; })
+      .on("tileload remove", () => { document.getElementById("tiles-failed").hidden = true; });
     return state.layers.tiles;
   }
 

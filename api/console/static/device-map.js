@@ -8,7 +8,7 @@
   const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const map = L.map(box, { preferCanvas: true, zoomAnimation: !isStill, fadeAnimation: !isStill, scrollWheelZoom: false });
   map.attributionControl.setPrefix("Leaflet");
-  for (const [name, z] of [["shapes", 300], ["signs", 450]]) map.createPane(name).style.zIndex = z;
+  for (const [name, z] of [["ground", 150], ["streets", 250], ["shapes", 300], ["signs", 450]]) map.createPane(name).style.zIndex = z;
   const canvas = L.canvas({ pane: "signs" }), signs = L.layerGroup().addTo(map);
   let last = "";
 
@@ -46,13 +46,15 @@
   async function outlines() {
     const answer = await fetch("/api/v1/map/places.geojson");
     if (!answer.ok) return;
-    const styles = { city: { color: "#334155", weight: 2, fillColor: "#e7efe4", fillOpacity: 0.6 }, kelurahan: { color: "#94a3b8", weight: 1, fill: false } };
+    const styles = { city: { color: "#334155", weight: 2, fill: false }, kelurahan: { color: "#94a3b8", weight: 1, fill: false } };
     const lines = (await answer.json()).features.filter(({ properties }) => properties.kind in styles);
+    L.geoJSON(lines, { interactive: false, pane: "ground", renderer: L.canvas({ pane: "ground" }), style: { stroke: false, fillColor: "#e7efe4", fillOpacity: 1 } }).addTo(map);
     L.geoJSON(lines, { interactive: false, pane: "shapes", renderer: L.canvas({ pane: "shapes" }), style: ({ properties }) => styles[properties.kind] }).addTo(map);
   }
 
   draw();
   if (!last) map.setView([0, 0], 2);
   outlines().catch(() => {});
+  kotaStreets.layer("streets").then((layer) => layer?.addTo(map)).catch(() => {});
   new MutationObserver(draw).observe(section, { childList: true, subtree: true, attributes: true, attributeFilter: ["data-place"] });
 })();
