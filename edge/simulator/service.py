@@ -15,6 +15,7 @@ from broker.contract.topics import Kind
 from city.errors import ConfigError, RetryLaterError
 from city.inventory.model import City
 from city.runtime.connected_devices import ConnectedDevices
+from city.runtime.demo_tours import DemoTours
 from city.runtime.service import Runtime
 from edge.agent import Agent
 from edge.outbox import Entry, Outbox
@@ -82,6 +83,7 @@ class SimulatedCity:
         # The snapshot that is simulated: a device may be forgotten meanwhile.
         self._city = city = runtime.city
         self._world = World(city, runtime.settings.seed, self._started_at, without=watched_elsewhere(city))
+        self._tours = DemoTours(runtime.settings.data)
         self._reported: dict[str, datetime] = {}
 
     def run(self) -> None:
@@ -90,6 +92,7 @@ class SimulatedCity:
             self._runtime.beat("simulator")
             self._leave_alone(self._connected.current() | self._runtime.additions.adopted)
             self._follow(self._runtime.city)
+            self._world.tours.follow(self._tours.current())
             emissions = self._world.advance(self._started_at + (datetime.now(UTC) - self._started_at) * self._speed)
             entries = [entry for emission in emissions if (entry := self._entry(emission))]
             try:

@@ -17,7 +17,7 @@ from edge.simulator.cameras import SimulatedCamera
 from edge.simulator.emission import Emission
 from edge.simulator.hotspots import DOWN_SHARE, SimulatedHotspot
 from edge.simulator.scene import Scene
-from edge.simulator.tours import District, bins_by_district
+from edge.simulator.tours import District, PlannedTours, bins_by_district
 from edge.simulator.trucks import SimulatedTruck
 
 D = TypeVar("D", bound="Device")
@@ -58,10 +58,12 @@ class World:
         bins = [SimulatedBin(bin_, scene) for bin_ in _devices_to_simulate(city.bins.values(), without)]
         groups = bins_by_district(scene, bins)
         self._districts = {name: District(group, scene.inland) for name, group in groups.items()}
+        self.tours = PlannedTours(bins)
+        """Tours that trucks follow instead of their own."""
         self._set_devices(
             [
                 *bins,
-                *_trucks(scene, list(self._districts.values()), without),
+                *_trucks(scene, list(self._districts.values()), without, self.tours),
                 *_hotspots(scene, without),
                 *(SimulatedCamera(camera, scene) for camera in _devices_to_simulate(city.cameras.values(), without)),
             ]
@@ -83,6 +85,7 @@ class World:
         groups = bins_by_district(scene, bins)
         for name in self._districts.keys() | groups.keys():
             self._districts.setdefault(name, District([], scene.inland)).replace_bins(groups.get(name, []))
+        self.tours.replace_bins(bins)
         districts = [self._districts[name] for name in groups]
         trucks = _devices_to_simulate(city.trucks.values(), without)
         access_points = _devices_to_simulate(city.access_points.values(), without)
@@ -91,7 +94,7 @@ class World:
         self._set_devices(
             [
                 *bins,
-                *(same(truck) or _truck(truck, index, districts, scene) for index, truck in enumerate(trucks)),
+                *(same(truck) or self._truck(truck, index, districts) for index, truck in enumerate(trucks)),
                 *(same(access_point) or SimulatedHotspot(access_point, scene) for access_point in access_points),
                 *(same(camera) or SimulatedCamera(camera, scene) for camera in cameras),
             ]
@@ -107,6 +110,9 @@ class World:
         if isinstance(old := before.get(device.id), SimulatedBin):
             simulated.take_over(old, self._clock_s)
         return simulated
+
+    def _truck(self, device: Truck, index: int, districts: Sequence[District]) -> SimulatedTruck:
+        return SimulatedTruck(device, index, districts[index % len(districts)], self._scene, tours=self.tours)
 
     def _set_devices(self, devices: list[Simulated]) -> None:
         self._devices = devices
@@ -143,16 +149,14 @@ def _place(city: City, device: Device) -> tuple[object, ...]:
     return city.sites.get(device.site), kelurahan, depot, model, city.hours_at(device.site)
 
 
-def _truck(device: Truck, index: int, districts: Sequence[District], scene: Scene) -> SimulatedTruck:
-    return SimulatedTruck(device, index, districts[index % len(districts)], scene)
-
-
-def _trucks(scene: Scene, districts: Sequence[District], without: frozenset[str]) -> list[SimulatedTruck]:
+def _trucks(
+    scene: Scene, districts: Sequence[District], without: frozenset[str], tours: PlannedTours
+) -> list[SimulatedTruck]:
     trucks = _devices_to_simulate(scene.city.trucks.values(), without)
     random = scene.random_of("breakdowns")
     broken = {truck.id for truck in random.sample(trucks, round(len(trucks) / TRUCKS_A_BREAKDOWN))}
     return [
-        SimulatedTruck(truck, index, districts[index % len(districts)], scene, broken=truck.id in broken)
+        SimulatedTruck(truck, index, districts[index % len(districts)], scene, tours=tours, broken=truck.id in broken)
         for index, truck in enumerate(trucks)
     ]
 
