@@ -49,8 +49,8 @@ def solve(problem: RouteProblem, seconds: float, *, seed: int = 0, start: Sequen
     search = _Search(SolverModel(problem), seed)
     firsts = search.beginnings(start)
     trial_s = (ends_s - time.monotonic()) * TRIAL_SHARE / len(firsts) if len(firsts) > 1 else 0.0
-    found = [search.improve(first, trial_s) if trial_s > 0 else first for first in firsts]
-    best = search.improve(min(found, key=search.cost), ends_s - time.monotonic())
+    trials = [search.improve(first, trial_s) if trial_s > 0 else first for first in firsts]
+    best = search.improve(min(trials, key=search.cost), ends_s - time.monotonic())
     return SolverResult(search.model.sequences(best), best.is_feasible(), search.iterations)
 
 
