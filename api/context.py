@@ -8,6 +8,8 @@ from datetime import datetime
 from pathlib import Path
 
 from api.queries.collections import LastCollections
+from api.queries.day_planner import DayPlanner
+from api.queries.dispatch_board import DispatchBoard
 from api.queries.evidence_service import EvidenceService
 from api.queries.fill_forecasts import FillForecasts
 from api.queries.reviews import ReviewService
@@ -22,6 +24,7 @@ from dispatch.alarms.service import Alarms
 from dispatch.alarms.watcher import AlarmBoard
 from dispatch.notifications.board import NotificationBoard
 from dispatch.notifications.deliveries import Deliveries
+from dispatch.services import DispatchServices
 from ingest.decoding.dry_run import DryRunResult
 from ingest.decoding.formats.port import CodecRunner
 from ingest.store.parked.dead_letters import DeadLetterQueue
@@ -47,8 +50,9 @@ class ApiContext:
     `public_url`; passkeys belong to that address. `grafana` signs people in to Grafana.
     `connected` are devices of a demo that somebody sends for. `alarms` are the alarms of the city, and `alarm_board`
     has those that need attention. `deliveries` are the notifications about them, and `notification_board` has what
-    fails of these. `forecasts` knows how full containers get. With `is_open` every user of this machine may do what a
-    supervisor may. `collections` knows when containers were emptied.
+    fails of these. `forecasts` knows how full containers get. `dispatch` has plans, shifts, crews and work orders,
+    `dispatch_board` what was seen last of them, `planner` makes plans. With `is_open` every user of this machine may do
+    what a supervisor may. `collections` knows when containers were emptied.
     """
 
     inventory: InventoryProvider
@@ -63,6 +67,9 @@ class ApiContext:
     deliveries: Deliveries
     notification_board: NotificationBoard
     forecasts: FillForecasts
+    dispatch: DispatchServices
+    dispatch_board: DispatchBoard
+    planner: DayPlanner
     open_id: OpenIdSignIn | None
     grafana: GrafanaSignIn
     gateways: Gateways

@@ -12,8 +12,13 @@ from api.context import ApiContext
 from api.http.server import GRACE_S, http_server
 from api.queries.alarm_conditions import observe
 from api.queries.broker_refusals import BrokerRefusals
+from api.queries.collections import LastCollections
+from api.queries.day_inputs import DaySources
+from api.queries.day_planner import PLAN_JOB_KINDS, DayPlanner
+from api.queries.dispatch_board import DispatchBoard
+from api.queries.dispatch_day import DispatchDay
 from api.queries.evidence_service import EvidenceService
-from api.queries.fill_forecasts import FillForecasts
+from api.queries.fill_forecasts import FillForecasts, collect_alerts
 from api.queries.reviews import ReviewService
 from city.inventory.model import Profile
 from city.runtime.connected_devices import ConnectedDevices
@@ -32,6 +37,7 @@ from dispatch.notifications.feed import NotificationFeed
 from dispatch.notifications.notifier import Notifier
 from dispatch.notifications.recipients import FILE_NAME as NOTIFICATIONS_FILE
 from dispatch.notifications.recipients import RecipientsFile
+from dispatch.services import dispatch_services
 from ingest.codecs.runner import IsolatedCodecRunner
 from ingest.decoding.dry_run import DryRunResult, dry_run
 from ingest.pipeline.http_intake import accept
@@ -78,6 +84,11 @@ def serve(runtime: Runtime) -> None:
     runtime.thread("evidence-retention", lambda: keep_enforcing(room, lifetimes_of(settings), runtime.stop))
     board = AlarmBoard()
     forecasts = FillForecasts(opened.store, runtime.inventory, clock)
+    dispatch = dispatch_services(people.database, people.audit, runtime.secrets.crew_key(), clock)
+    collections = LastCollections()
+    sources = DaySources(opened.store, forecasts, collections, dispatch, lambda: collect_alerts(board))
+    folder = city_folder(settings.city)
+    planner = DayPlanner(runtime.inventory, folder, settings.data, sources, people.audit, clock)
     context = ApiContext(
         inventory=runtime.inventory,
         reader=opened.store,
@@ -91,6 +102,10 @@ def serve(runtime: Runtime) -> None:
         deliveries=Deliveries(people.database, clock),
         notification_board=NotificationBoard(),
         forecasts=forecasts,
+        dispatch=dispatch,
+        dispatch_board=DispatchBoard(),
+        planner=planner,
+        collections=collections,
         open_id=people.open_id(settings.secrets_folder or settings.data),
         grafana=GrafanaSignIn(runtime.secrets.grafana_seed(), public_url, settings.grafana_public_url),
         gateways=Gateways(settings.data),
@@ -135,6 +150,15 @@ def serve(runtime: Runtime) -> None:
     forecasting = runtime.thread(
         "api-forecast", lambda: forecasts.keep_looking(runtime.stop, lambda: runtime.beat("api-forecast"))
     )
+    day = DispatchDay(context, context.dispatch_board)
+    following = runtime.thread(
+        "api-dispatch", lambda: day.keep_looking(runtime.stop, lambda: runtime.beat("api-dispatch"))
+    )
+    planning = [
+        runtime.thread(name, partial(planner.keep_planning, kind, runtime.stop, partial(runtime.beat, name)))
+        for kind in PLAN_JOB_KINDS
+        for name in (f"api-planning-{kind}",)
+    ]
     app = create_app(context)
     server = http_server(
         app, settings.host, settings.port, beat=lambda: runtime.beat("api"), trusted_proxies=settings.trusted_proxies
@@ -148,5 +172,7 @@ def serve(runtime: Runtime) -> None:
     watching.join(GRACE_S + 1)
     notifying.join(GRACE_S + 1)
     forecasting.join(GRACE_S + 1)
+    for thread in (following, *planning):
+        thread.join(GRACE_S + 1)
     journal.close()
     people.close()

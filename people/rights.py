@@ -11,6 +11,7 @@ from people.errors import PeopleError
 Right = Literal[
     "telemetry.read",
     "alarms.handle",
+    "dispatch.write",
     "cases.review",
     "evidence.export",
     "evidence.clear",
@@ -24,7 +25,8 @@ Right = Literal[
     "account.own",
 ]
 """telemetry.read: see measurements, map, cases and redacted evidence. alarms.handle: acknowledge and shelve
-alarms, and note something about them. cases.review: judge dumping cases.
+alarms, and note something about them. dispatch.write: plan, accept plans, give stops to trucks, write to crews, close
+orders. cases.review: judge dumping cases.
 evidence.export: read the custody log and export a case. evidence.clear: open clear copies. evidence.erase: delete a
 case's evidence. zones.write: draw a camera's zones. devices.write: adopt devices, save profiles and codecs.
 messages.replay: replay dead letters and see the ledger. dashboards.write: edit dashboards in Grafana. audit.read:
@@ -39,7 +41,7 @@ ROLES: Final[tuple[Role, ...]] = get_args(Role)
 GRANTABLE: Final[tuple[Right, ...]] = tuple(right for right in RIGHTS if right not in ("account.own", "people.write"))
 """Rights that a token may have: a leaked one cannot make accounts or other tokens."""
 _VIEWER: Final[frozenset[Right]] = frozenset({"telemetry.read", "account.own"})
-_DISPATCHER: Final[frozenset[Right]] = _VIEWER | {"alarms.handle", "cases.review"}
+_DISPATCHER: Final[frozenset[Right]] = _VIEWER | {"alarms.handle", "cases.review", "dispatch.write"}
 _NETWORK: Final[frozenset[Right]] = _VIEWER | {"alarms.handle", "devices.write", "messages.replay"}
 _VERIFIER: Final[frozenset[Right]] = _VIEWER | {"cases.review", "evidence.export", "zones.write"}
 RIGHTS_OF: Final[Mapping[Role, frozenset[Right]]] = {

@@ -24,6 +24,7 @@ from city.runtime.data_folder import SECRETS_FOLDER, make_folders, move_old_file
 from city.runtime.gateways import Gateways
 from city.runtime.secrets import (
     AUDIT,
+    CREWS,
     CUSTODY,
     FINGERPRINT,
     GRAFANA,
@@ -69,7 +70,7 @@ def _files(settings: Settings, secrets: Secrets) -> Iterable[SecretsFile]:
     city = whole_city(settings)
     labels = {
         "ingest": [mqtt_label("ingest"), JOURNAL, PSEUDONYMS, influx_label("ingest")],
-        "api": [AUDIT, CUSTODY, JOURNAL, GRAFANA, influx_label("api")],
+        "api": [AUDIT, CREWS, CUSTODY, JOURNAL, GRAFANA, influx_label("api")],
         "vision": [CUSTODY, *(mqtt_label(camera.id) for camera in city.cameras.values() if camera.source)],
         "simulator": [mqtt_label("simulator")] if settings.demo else [],
         "grafana-keys-setup": [GRAFANA],

@@ -21,7 +21,7 @@ from city.database.schema import metadata
 from city.errors import ConfigError, RetryLaterError, StorageError
 from city.storage.file_lock import file_lock
 
-HEAD: Final = "0005"
+HEAD: Final = "0006"
 """Revision of the newest migration."""
 FILE_NAME: Final = "city.sqlite"
 BUSY_TIMEOUT_S: Final = 10.0
@@ -29,7 +29,13 @@ CONNECT_TIMEOUT_S: Final = 5
 AGAIN_S: Final = 5.0
 """Time between two attempts to open a database."""
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
-_TABLES: Final = ("people.tables", "dispatch.alarms.tables", "dispatch.notifications.tables")
+_TABLES: Final = (
+    "people.tables",
+    "dispatch.alarms.tables",
+    "dispatch.notifications.tables",
+    "dispatch.orders.tables",
+    "dispatch.shifts.tables",
+)
 """Modules with tables; imported by name, because `city` must not depend on those who use the database."""
 _REASON_MAX: Final = 200
 _NO_TABLES: Final = "no such table"

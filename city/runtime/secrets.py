@@ -29,6 +29,7 @@ FINGERPRINT: Final = "fingerprint:key"
 CUSTODY: Final = "evidence:custody"
 AUDIT: Final = "audit"
 GRAFANA: Final = "grafana:tokens"
+CREWS: Final = "crews:codes"
 PSEUDONYMS: Final = "pseudonyms"
 JOURNAL: Final = "journal"
 _NEW_KEY: Final = "or begin a new key with `kota secrets new-key`, which says what that costs"
@@ -158,6 +159,10 @@ class Secrets:
     def grafana_seed(self) -> bytes:
         """The 32 bytes from which the key is made that signs people in to Grafana."""
         return self._source.digest(GRAFANA)
+
+    def crew_key(self) -> bytes:
+        """The key of the hashes of the codes by which phones of crews sign in."""
+        return self._source.digest(CREWS)
 
     def pseudonym_key(self) -> bytes:
         """The key of the hashes that replace names of hotspot clients."""

@@ -29,7 +29,7 @@ from vision.evidence.store import head_copy_path
 DEVICES = sorted(load_city(builtin_city("kupang")).devices)
 CALLS = {
     "ingest": ["password:ingest", "journal_key", "pseudonym_key", "influx:ingest"],
-    "api": ["audit_seed", "custody_seed", "journal_key", "grafana_seed", "influx:api"],
+    "api": ["audit_seed", "crew_key", "custody_seed", "journal_key", "grafana_seed", "influx:api"],
     "vision": ["custody_seed"],
     "simulator": [],
     "grafana-keys-setup": ["grafana_seed"],
