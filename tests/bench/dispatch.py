@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -95,6 +96,7 @@ class Bench:
             driven, visited = state.drive(day, way.outlooks(day, state))
             way.learn(day, visited, found)
             figures.append(driven)
+            print(f"day {day - self._first + 1}: {driven}", file=sys.stderr, flush=True)
         return figures[SETTLING_DAYS:]
 
     def ways(self) -> dict[str, Callable[[], Way]]:
