@@ -340,10 +340,33 @@ def test_panic_takes_two_taps_and_is_an_alarm_of_the_truck(office: Office, telep
     page.locator("#panic").click()
     expect(page.locator("#panic")).to_have_text("Tekan sekali lagi")
     assert office.stage.journaled == []
+    page.evaluate("() => dispatchEvent(new Event('offline'))")
+    page.get_by_role("link", name="Pesan").click()
+    page.get_by_role("link", name="Darurat").click()
+    expect(page.locator("#panic")).to_have_text("Tekan sekali lagi")
     page.locator("#panic").click()
     expect(page.locator("#panic")).to_have_text("Sudah aman")
     wait_sent(page)
-    assert [arrival.topic for arrival in office.stage.journaled] == ["$kota/v1/kupang/truck/truck-01/crew"]
+    page.locator("#panic").click()
+    page.locator("#panic").click()
+    expect(page.locator("#panic")).to_have_text("Panik: minta bantuan")
+    wait_sent(page)
+    assert [arrival.topic for arrival in office.stage.journaled] == ["$kota/v1/kupang/truck/truck-01/crew"] * 2
+
+
+def test_one_tap_on_panic_asks_and_forgets(office: Office, telephone: Telephone) -> None:
+    page = telephone.switch_on()
+    page.clock.install()
+    sign_in(page, office)
+    wait_sent(page)
+    page.get_by_role("link", name="Darurat").click()
+    page.locator("#panic").click()
+    expect(page.locator("#panic")).to_have_text("Tekan sekali lagi")
+    page.clock.fast_forward(7_000)
+    expect(page.locator("#panic")).to_have_text("Panik: minta bantuan")
+    page.locator("#panic").click()
+    expect(page.locator("#panic")).to_have_text("Tekan sekali lagi")
+    assert office.stage.journaled == []
 
 
 def test_a_message_is_shown_and_says_that_it_was_read(office: Office, telephone: Telephone) -> None:

@@ -245,6 +245,17 @@ def test_a_bad_event_is_refused_by_itself(stage: Stage, phone: Phone) -> None:
     assert taps(stage, "truck-02") == []
 
 
+def test_what_python_reads_and_json_has_not_breaks_nothing(stage: Stage, phone: Phone) -> None:
+    half = phone.event("shift_begun", NOW, detail={"text": "HALF"})
+    endless = phone.event("shift_begun", NOW, detail={"lat_deg": "ENDLESS", "lon_deg": 1})
+    body = msgspec.json.encode({"events": [half, endless]}).replace(b"HALF", rb"\ud800").replace(b'"ENDLESS"', b"NaN")
+    headers = {**phone.headers, "Content-Type": "application/json"}
+    answer = phone.client.post("/crew/api/events", content=body, headers=headers)
+    assert sorted(outcomes(answer)) == [("refused", "event_wrong"), ("stored", "")]
+    (tap,) = stage.dispatch.shifts.taps([shift_of(stage.dispatch, "truck-01")])
+    assert tap.detail == {"lat_deg": None, "lon_deg": 1}
+
+
 @pytest.mark.parametrize(
     "body",
     [b"", b"[]", b"{}", b'{"events": []}', b'{"events": [1]}', b'{"events": [{"kind": "collected"}]}', b"\xff"],
