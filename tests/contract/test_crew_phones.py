@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from api.crew.protocol import parse_taps
 from dispatch.services import DispatchServices, dispatch_services
+from dispatch.shifts.errors import DispatchError
 from dispatch.shifts.records import CrewSession, PhoneEvent
+from people.attempts import FREE
+from people.errors import TooManyAttemptsError
 from people.service import People
 from tests.contract.conftest import NOW, Clock
-from tests.support.crews import code_of, open_shifts, shift_of, stops_of
+from tests.support.crews import DISPATCHER, code_of, open_shifts, shift_of, stops_of
 from tests.support.dispatching import small_city
 
 CITY = small_city()
@@ -81,3 +84,24 @@ def test_odd_details_and_times_are_stored(dispatch: DispatchServices, session: C
     assert len(stored) == len(odd)
     assert any(tap.detail.get("text") == odd[0]["detail"]["text"] for tap in stored)  # type: ignore[index]
     assert all(tap.at <= NOW for tap in stored)
+
+
+def test_guessing_from_everywhere_slows_down_codes_and_no_qr_code(dispatch: DispatchServices, clock: Clock) -> None:
+    made = dispatch.crews.make_code(DISPATCHER, shift_of(dispatch, "truck-01"))
+    wrong = f"{(int(made.code) + 1) % 1_000_000:06}"
+    for number in range(FREE["account"]):
+        with pytest.raises(DispatchError, match="code wrong"):
+            dispatch.crews.enter(wrong, f"10.2.{number}.1")
+    with pytest.raises(TooManyAttemptsError):
+        dispatch.crews.enter(made.code, "10.3.0.1")
+    assert dispatch.crews.enter(made.key, "10.3.0.1").shift_id == made.shift_id
+    clock.move(timedelta(minutes=15))
+    assert dispatch.crews.enter(made.code, "10.3.0.1").shift_id == made.shift_id
+
+
+def test_a_wrong_key_is_no_code_and_slows_nobody_down(dispatch: DispatchServices) -> None:
+    made = dispatch.crews.make_code(DISPATCHER, shift_of(dispatch, "truck-01"))
+    for _ in range(FREE["account"] + 1):
+        with pytest.raises(DispatchError, match="code wrong"):
+            dispatch.crews.enter(made.key[:-1] + "?", "10.2.0.1")
+    assert dispatch.crews.enter(made.code, "10.2.0.1").shift_id == made.shift_id

@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from playwright.sync_api import Page, Playwright, expect, sync_playwright
 
 from api.app import create_app
+from api.crew.files import app_files
 from tests.e2e.test_accessibility import axe, faults_of
 from tests.support.brokers import free_port
 from tests.support.crews import DISPATCHER, code_of, open_shifts, shift_of, stops_of
@@ -381,6 +382,24 @@ def test_a_message_is_shown_and_says_that_it_was_read(office: Office, telephone:
     (message,) = office.stage.dispatch.shifts.messages(shift)
     assert message.read_at
     expect(page.locator("#tabs b")).to_have_count(0)
+
+
+def test_a_new_version_replaces_the_old_one_as_a_whole(office: Office, telephone: Telephone) -> None:
+    page = telephone.switch_on()
+    sign_in(page, office)
+    (before,) = page.evaluate("caches.keys()")
+    files = app_files()
+    kept = {name: files[name] for name in ("app.css", "sw.js")}
+    try:
+        files["app.css"] += b"h1 { letter-spacing: 3px; }"
+        files["sw.js"] = kept["sw.js"].replace(before.removeprefix("kota-crew-").encode(), b"another")
+        page.reload()
+        wait_for(lambda: page.evaluate("caches.keys()") == ["kota-crew-another"], "the new version")
+        office.close()
+        page.reload()
+        expect(page.locator("h1")).to_have_css("letter-spacing", "3px")
+    finally:
+        files.update(kept)
 
 
 def test_the_app_can_be_installed(office: Office, telephone: Telephone) -> None:

@@ -120,7 +120,7 @@ def test_the_key_of_a_qr_code_opens_it_too(stage: Stage) -> None:
 def test_a_wrong_code_opens_nothing_and_guessing_is_slowed_down(stage: Stage) -> None:
     right, phone = code_of(stage.dispatch, "truck-01"), Phone(stage.client(demo=False))
     wrong = f"{(int(right) + 1) % 1_000_000:06}"
-    for _ in range(FREE["address"]):
+    for _ in range(FREE["pair"]):
         assert phone.sign_in(wrong).status_code == 401
     refused = phone.sign_in(right)
     assert refused.status_code == 429
