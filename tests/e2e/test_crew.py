@@ -110,8 +110,13 @@ def telephone(playwright: Playwright, office: Office, tmp_path: Path) -> Iterato
 
 
 def sign_in(page: Page, office: Office, truck: str = "truck-01") -> None:
-    page.goto(f"{office.url}/crew/")
-    page.fill("#code", code_of(office.stage.dispatch, truck))
+    sign_in_with(page, office.url, code_of(office.stage.dispatch, truck))
+
+
+def sign_in_with(page: Page, home: str, code: str) -> None:
+    """Open the app, sign in, and wait until the browser keeps the app."""
+    page.goto(f"{home}/crew/")
+    page.fill("#code", code)
     page.get_by_role("button", name="Masuk").click()
     expect(page.locator("h1")).to_have_text("Daftar")
     page.evaluate("navigator.serviceWorker.ready.then(() => null)")

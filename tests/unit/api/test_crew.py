@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,8 @@ from api.crew.protocol import EVENTS_MAX
 from api.queries.crew_alerts import DELAYED_AFTER
 from api.queries.crew_code import crew_address, qr_svg
 from api.queries.device_states import device_states
+from api.queries.dispatch_board import DispatchBoard
+from api.queries.dispatch_day import DispatchDay
 from city.errors import RetryLaterError
 from dispatch.alarms.conditions import conditions_of
 from dispatch.alarms.rules import load_rules
@@ -19,6 +22,7 @@ from dispatch.services import dispatch_services
 from ingest.store.port import EventQuery
 from people.attempts import FREE
 from tests.support.crews import DISPATCHER, Phone, code_of, open_shifts, shift_of, stops_of
+from tests.support.dispatching import DAWN
 from tests.unit.api.conftest import CITY, NOW, Stage
 
 BINS = list(CITY.bins)
@@ -343,3 +347,23 @@ def test_a_refused_alert_is_no_event(stage: Stage, phone: Phone) -> None:
     event = {**phone.event("panic", NOW), "phone": "phone-ffffffffffff"}
     assert outcomes(phone.send(event)) == [("refused", "phone_wrong")]
     assert stage.journaled == []
+
+
+# The stop
+
+
+def test_what_is_tapped_changes_the_stop_and_the_tour(stage: Stage) -> None:
+    seven = DAWN + timedelta(hours=2)
+    people = stage.people
+    stage.dispatch = dispatch_services(people.database, people.audit, stage.secrets.crew_key(), lambda: seven)
+    phone = Phone(stage.client(demo=False, now=seven))
+    phone.sign_in(code_of(stage.dispatch, "truck-01"))
+    first, second, third = stops_of(stage.dispatch, "truck-01")
+    collected = phone.event("collected", seven, stop=first.id)
+    blocked = phone.event("not_possible", seven, stop=second.id, reason="blocked")
+    assert outcomes(phone.send(collected, blocked)) == [("stored", ""), ("stored", "")]
+    DispatchDay(dataclasses.replace(stage.context(), clock=lambda: seven), DispatchBoard()).look()
+    states = {stop["id"]: (stop["state"], stop["reason"]) for stop in phone.tour().json()["stops"]}
+    assert states[first.id] == ("claimed", "")
+    assert states[second.id] == ("not_possible", "blocked")
+    assert states[third.id][0] in ("planned", "under_way")
