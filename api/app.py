@@ -20,10 +20,13 @@ from api.routes import map as map_routes
 from api.routes import messages as message_routes
 from api.routes import new_devices as new_device_routes
 from api.routes import notifications as notification_routes
+from api.routes import orders as order_routes
 from api.routes import passkeys as passkey_routes
 from api.routes import people as people_routes
+from api.routes import plans as plan_routes
 from api.routes import readings as routes
 from api.routes import reports as report_routes
+from api.routes import shifts as shift_routes
 from api.routes import system as system_routes
 from api.routes import trips as trip_routes
 from api.routes import zones as zone_routes
@@ -61,6 +64,9 @@ def create_app(context: ApiContext) -> FastAPI:
         system_routes,
         trip_routes,
         forecast_routes,
+        plan_routes,
+        shift_routes,
+        order_routes,
         new_device_routes,
         profile_drafts,
         people_routes,

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from api.queries.collections import LastCollections
+from api.queries.day_planner import DayPlanner
 from api.queries.evidence_service import EvidenceService
 from api.queries.fill_forecasts import FillForecasts
 from api.queries.reviews import ReviewService
@@ -48,8 +49,9 @@ class ApiContext:
     `public_url`; passkeys belong to that address. `grafana` signs people in to Grafana.
     `connected` are devices of a demo that somebody sends for. `alarms` are the alarms of the city, and `alarm_board`
     has those that need attention. `deliveries` are the notifications about them, and `notification_board` has what
-    fails of these. `forecasts` knows how full containers get. `dispatch` has plans, shifts, crews and work orders. With
-    `is_open` every user of this machine may do what a supervisor may. `collections` knows when containers were emptied.
+    fails of these. `forecasts` knows how full containers get. `dispatch` has plans, shifts, crews and work orders,
+    `planner` makes plans. With `is_open` every user of this machine may do what a supervisor may. `collections` knows
+    when containers were emptied.
     """
 
     inventory: InventoryProvider
@@ -65,6 +67,7 @@ class ApiContext:
     notification_board: NotificationBoard
     forecasts: FillForecasts
     dispatch: DispatchServices
+    planner: DayPlanner
     open_id: OpenIdSignIn | None
     grafana: GrafanaSignIn
     gateways: Gateways

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Final
 
 from fastapi import Path, Query, Request
@@ -15,6 +17,9 @@ from broker.contract.topics import ID_PATTERN
 from city.errors import PayloadError
 from city.inventory.model import Camera, Device
 from dispatch.alarms.service import Alarm
+from dispatch.orders.records import WorkOrder
+from dispatch.shifts.errors import DispatchError, DispatchRefusal
+from dispatch.shifts.records import Stop
 from ingest.store.parked.quarantine import UnknownDevice
 from ingest.store.views.cases import Case
 from people.areas import Place
@@ -38,6 +43,13 @@ def _within_years(at: datetime) -> datetime:
         raise ValueError(f"a time lies between {YEARS[0]} and {YEARS[1]}")
     return at
 
+
+REFUSAL_STATUS: Final[dict[DispatchRefusal, int]] = {
+    **dict.fromkeys(("shift_unknown", "stop_unknown", "order_unknown", "change_unknown"), 404),
+    **dict.fromkeys(("proposal_unknown", "plan_not_current", "no_plan", "planning_busy", "shift_closed"), 409),
+    **dict.fromkeys(("stop_done", "order_closed", "order_open", "undo_too_late"), 409),
+}
+"""Status of what dispatch refuses; 422 of others."""
 
 Moment = Annotated[AwareDatetime, AfterValidator(_within_years)]
 DeviceId = Annotated[str, Path(pattern=f"^{ID_PATTERN}$", examples=["bin-0451"])]
@@ -92,6 +104,30 @@ def place_of_alarm(alarm: Alarm) -> Place | None:
         return None
     camera = str(alarm.detail.get("camera", "")) or (alarm.subject if alarm.subject_kind == "camera" else "")
     return Place(alarm.kelurahan, alarm.site, camera)
+
+
+def place_of_stop(stop: Stop) -> Place:
+    """Where a stop is, for areas of persons."""
+    return Place(stop.kelurahan, stop.site, stream=stop.stream)
+
+
+def place_of_order(order: WorkOrder) -> Place:
+    """Where a work order is, for areas of persons."""
+    return Place(order.kelurahan, order.site, stream=order.stream)
+
+
+def day_of(context: ApiContext) -> date:
+    """The local day of now."""
+    return context.clock().astimezone(context.city.time_zone).date()
+
+
+@contextmanager
+def dispatch_refusals() -> Iterator[None]:
+    """What dispatch refuses, as an answer."""
+    try:
+        yield
+    except DispatchError as exc:
+        raise HTTPException(REFUSAL_STATUS.get(exc.reason, 422), str(exc)) from exc
 
 
 def place_of_camera(context: ApiContext, camera: Camera) -> Place:

@@ -12,8 +12,11 @@ from api.context import ApiContext
 from api.http.server import GRACE_S, http_server
 from api.queries.alarm_conditions import observe
 from api.queries.broker_refusals import BrokerRefusals
+from api.queries.collections import LastCollections
+from api.queries.day_inputs import DaySources
+from api.queries.day_planner import PLAN_JOB_KINDS, DayPlanner
 from api.queries.evidence_service import EvidenceService
-from api.queries.fill_forecasts import FillForecasts
+from api.queries.fill_forecasts import FillForecasts, collect_alerts
 from api.queries.reviews import ReviewService
 from city.inventory.model import Profile
 from city.runtime.connected_devices import ConnectedDevices
@@ -79,6 +82,11 @@ def serve(runtime: Runtime) -> None:
     runtime.thread("evidence-retention", lambda: keep_enforcing(room, lifetimes_of(settings), runtime.stop))
     board = AlarmBoard()
     forecasts = FillForecasts(opened.store, runtime.inventory, clock)
+    dispatch = dispatch_services(people.database, people.audit, runtime.secrets.crew_key(), clock)
+    collections = LastCollections()
+    sources = DaySources(opened.store, forecasts, collections, dispatch, lambda: collect_alerts(board))
+    folder = city_folder(settings.city)
+    planner = DayPlanner(runtime.inventory, folder, settings.data, sources, people.audit, clock)
     context = ApiContext(
         inventory=runtime.inventory,
         reader=opened.store,
@@ -92,7 +100,9 @@ def serve(runtime: Runtime) -> None:
         deliveries=Deliveries(people.database, clock),
         notification_board=NotificationBoard(),
         forecasts=forecasts,
-        dispatch=dispatch_services(people.database, people.audit, runtime.secrets.crew_key(), clock),
+        dispatch=dispatch,
+        planner=planner,
+        collections=collections,
         open_id=people.open_id(settings.secrets_folder or settings.data),
         grafana=GrafanaSignIn(runtime.secrets.grafana_seed(), public_url, settings.grafana_public_url),
         gateways=Gateways(settings.data),
@@ -137,6 +147,11 @@ def serve(runtime: Runtime) -> None:
     forecasting = runtime.thread(
         "api-forecast", lambda: forecasts.keep_looking(runtime.stop, lambda: runtime.beat("api-forecast"))
     )
+    planning = [
+        runtime.thread(name, partial(planner.keep_planning, kind, runtime.stop, partial(runtime.beat, name)))
+        for kind in PLAN_JOB_KINDS
+        for name in (f"api-planning-{kind}",)
+    ]
     app = create_app(context)
     server = http_server(
         app, settings.host, settings.port, beat=lambda: runtime.beat("api"), trusted_proxies=settings.trusted_proxies
@@ -150,5 +165,7 @@ def serve(runtime: Runtime) -> None:
     watching.join(GRACE_S + 1)
     notifying.join(GRACE_S + 1)
     forecasting.join(GRACE_S + 1)
+    for thread in planning:
+        thread.join(GRACE_S + 1)
     journal.close()
     people.close()

@@ -13,6 +13,7 @@ from api.queries.fill_history import containers_of, newest_levels, read_historie
 from city.errors import RetryLaterError
 from city.inventory.model import Bin
 from city.inventory.provider import InventoryProvider
+from dispatch.alarms.watcher import AlarmBoard
 from dispatch.forecast.city_model import HISTORY, CityModel, fit
 from dispatch.forecast.outlook import AHEAD_H, FillForecast, forecast, without_forecast
 from dispatch.forecast.reasons import NoForecastReason
@@ -26,8 +27,15 @@ REFIT_CHANGED: Final = timedelta(minutes=1)
 """How soon after a fit there is another one because containers or sensors have changed."""
 REFIT_COST: Final = 50
 """A changed city is fitted again after so many times what the last fit and its reading took: 2 % of the time."""
+COLLECT_ALARMS: Final = ("fire", "overflowing", "tilt")
+"""Kinds of alarms of a container that are a reason to collect it."""
 _OVERLAP: Final = timedelta(hours=1)
 """Events are read again from so long before the last look: they may arrive late."""
+
+
+def collect_alerts(board: AlarmBoard) -> set[str]:
+    """Containers with an alarm that is a reason to collect them."""
+    return {alarm.subject for alarm in board.listed if alarm.kind in COLLECT_ALARMS}
 
 
 class FillForecasts:

@@ -12,6 +12,7 @@ from msgspec import Meta
 from api.auth.access import require
 from api.dependencies import NUMBER_MAX, context_of
 from api.http.routing import ApiRoute
+from api.queries.fill_forecasts import collect_alerts
 from broker.contract.topics import ID_PATTERN
 from city.i18n.catalogue import LANGS, Lang
 from city.inventory.model import Bin, WasteKind
@@ -19,8 +20,6 @@ from dispatch.forecast.outlook import AHEAD_H, FillForecast, HourForecast
 from dispatch.forecast.reasons import CollectReason, Grade, NoForecastReason, grade_text, reason_text
 
 LISTED_MAX: Final = 200
-COLLECT_ALARMS: Final = ("fire", "overflowing", "tilt")
-"""Kinds of alarms of a container that are a reason to collect it."""
 
 router = APIRouter(prefix="/api/v1", tags=["forecast"], route_class=ApiRoute)
 
@@ -98,8 +97,7 @@ def list_forecasts(
         and kind in (None, bin_.waste_kind)
     ]
     page = bins[offset : offset + limit]
-    alerts = {alarm.subject for alarm in context.alarm_board.listed if alarm.kind in COLLECT_ALARMS}
-    forecasts = context.forecasts.forecasts(page, alerts)
+    forecasts = context.forecasts.forecasts(page, collect_alerts(context.alarm_board))
     listed = [_response(bin_, forecast, ahead_h, every_h) for bin_, forecast in zip(page, forecasts, strict=True)]
     keeper = context.forecasts
     return FillForecastsResponse(len(bins), context.demo, keeper.fitted_at, keeper.failure, listed)

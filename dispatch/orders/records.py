@@ -8,6 +8,8 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from city.inventory.model import WasteKind
+
 OrderKind = Literal["dumping_case", "container", "citizen_report"]
 OrderState = Literal["open", "assigned", "done", "closed", "reopened"]
 """open: nobody is to go yet. assigned: it is on a tour. done: a crew says so, and nothing proves it yet. closed: it is
@@ -29,7 +31,7 @@ class NewOrder(msgspec.Struct, frozen=True):
     place: str
     lat_deg: float
     lon_deg: float
-    stream: str
+    stream: WasteKind
     size_kg: float
     due_at: datetime
     created_by: str
@@ -46,7 +48,7 @@ class WorkOrder(msgspec.Struct, frozen=True):
     place: str
     lat_deg: float
     lon_deg: float
-    stream: str
+    stream: WasteKind
     size_kg: Annotated[float, Meta(description="Estimated load. Unit: kg.")]
     created_at: datetime
     created_by: Annotated[str, Meta(description="Who ordered it: the person who confirmed the case.")]

@@ -9,13 +9,14 @@ from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from city.database.engine import Database, lock_until_end
 from dispatch.orders.records import TO_DO, ClosedBy, NewOrder, OrderEntry, OrderEvent, OrderState, WorkOrder
 from dispatch.orders.tables import work_order_entries, work_orders
 from dispatch.shifts.changes import Changes, RowsBefore
 from dispatch.shifts.errors import DispatchError
+from dispatch.shifts.opening import order_stop
 from dispatch.shifts.records import TEXT_MAX
 from dispatch.shifts.rows import require_open_shift
 from dispatch.shifts.tables import stops
@@ -142,14 +143,8 @@ class Orders:
 
     # Dispatchers
 
-    def assign(self, origin: Origin, id_: int, shift_id: int, stop: dict[str, Any]) -> int:
+    def assign(self, origin: Origin, id_: int, shift_id: int) -> int:
         """Put an order at the end of a shift; returns the number of the change.
-
-        Args:
-            origin: Who does it.
-            id_: The order.
-            shift_id: The shift.
-            stop: Columns of the new stop that this service does not know (`dispatch.shifts.opening.order_stop`).
 
         Raises:
             DispatchError: `order_unknown`, `order_closed`, `shift_unknown` or `shift_closed`.
@@ -165,10 +160,8 @@ class Orders:
             on_tour = stops.c.order_id == id_, stops.c.removed_at.is_(None), stops.c.state.in_(("planned", "under_way"))
             for (earlier,) in connection.execute(select(stops.c.id).where(*on_tour)).all():
                 before.change(stops, earlier, removed_at=now, removed_reason="undone")
-            last = select(func.max(stops.c.number)).where(stops.c.shift_id == shift_id, stops.c.removed_at.is_(None))
-            number = (connection.execute(last).scalar() or 0) + 1
             undone = {"removed_at": now, "removed_reason": "undone"}
-            before.add(stops, {**stop, "shift_id": shift_id, "number": number, "order_id": id_}, **undone)
+            before.add(stops, order_stop(connection, order, shift, now), **undone)
             before.change(work_orders, id_, state="assigned", truck=shift.truck)
             _enter(connection, id_, now, "assigned", origin, {"truck": shift.truck, "shift": shift_id})
             about = {"truck": shift.truck, "shift": shift_id}

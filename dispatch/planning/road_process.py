@@ -9,10 +9,9 @@ from typing import Final
 import structlog
 
 from city.inventory.collection import VehicleClass
-from dispatch.planning.plans import PLANNING_FOLDER
 from dispatch.planning.problem import TravelTable
 from dispatch.planning.process import PlanFailedError, travel_in_process
-from dispatch.planning.travel import BlockedArea, Position, StraightLineTravel
+from dispatch.planning.travel import PLANNING_FOLDER, BlockedArea, Position, StraightLineTravel
 from dispatch.planning.worker import TravelRequest
 
 log = structlog.get_logger("dispatch")

@@ -19,10 +19,9 @@ from city.errors import ConfigError
 from city.inventory.collection import VehicleClass
 from city.inventory.geo import RADIUS_KM
 from city.storage.atomic_files import replace_file
-from dispatch.planning.plans import PLANNING_FOLDER
 from dispatch.planning.problem import TravelTable
 from dispatch.planning.road_process import ROADS_FILE
-from dispatch.planning.travel import KMH_TO_M_PER_S, BlockedArea, Position, metres_between
+from dispatch.planning.travel import KMH_TO_M_PER_S, PLANNING_FOLDER, BlockedArea, Position, metres_between
 
 Floats = NDArray[np.float64]
 SNAP_MAX_M: Final = 2_000.0

@@ -1,7 +1,4 @@
-"""Plans a day, and what is left of it; each plan is a proposal that the dispatcher accepts or rejects.
-
-A failure of planning changes neither the plan in force nor the proposal.
-"""
+"""Plans a day, and what is left of it. Nothing is kept here: `dispatch.shifts.plans` keeps what is proposed."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from dispatch.planning.differences import Circumstances, StopChange, compare_pla
 from dispatch.planning.fitting import RouteFitter
 from dispatch.planning.outlook import Outlooks
 from dispatch.planning.plan import CollectionPlan
-from dispatch.planning.plans import PlanBook, StoredPlan
+from dispatch.planning.plans import StoredPlan
 from dispatch.planning.process import plan_in_process
 from dispatch.planning.worker import PlanRequest
 
@@ -32,11 +29,10 @@ Planner = Callable[[PlanRequest, float], CollectionPlan]
 
 
 class PlanningService:
-    """Makes proposals; blocks the calling thread for up to the deadline.
+    """Makes plans; blocks the calling thread for up to the deadline.
 
     Args:
         builder: Makes problems.
-        book: Keeps plans.
         planner: Solves a request within a deadline in seconds.
         clock: Monotonic seconds.
     """
@@ -44,11 +40,10 @@ class PlanningService:
     def __init__(
         self,
         builder: DayBuilder,
-        book: PlanBook,
         planner: Planner = plan_in_process,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._builder, self._book, self._planner, self._clock = builder, book, planner, clock
+        self._builder, self._planner, self._clock = builder, planner, clock
 
     def plan_day(
         self,
@@ -58,45 +53,47 @@ class PlanningService:
         now: datetime,
         *,
         due: Collection[str] = (),
+        state: DayState | None = None,
     ) -> StoredPlan:
-        """Propose a plan for a whole day.
+        """A plan for a whole day.
 
         Args:
             day: The day of service.
             outlooks: By container.
             last_collected: Container to the day of its last collection.
-            now: Names the proposal.
+            now: Names the plan.
             due: Containers that the week brings on this day (`plan_week`).
+            state: What has happened on it, and its cases; None the evening before.
 
         Raises:
             ConfigError: The city has no landfill or no truck.
-            PlanFailedError: There is no plan; the one in force stays.
-            StorageError: The disk refuses.
+            PlanFailedError: There is no plan.
         """
-        collection = self._builder.build(day, outlooks, last_collected, due=due)
+        collection = self._builder.build(day, outlooks, last_collected, state, due=due)
         plan = self._planner(PlanRequest(collection.problem, PLAN_SEARCH_S), PLAN_DEADLINE_S)
-        return self._propose(collection, plan, (), now)
+        return _stored(collection, plan, (), now)
 
     def replan(
-        self, outlooks: Outlooks, last_collected: Mapping[str, date], state: DayState, now: datetime
+        self,
+        current: StoredPlan,
+        outlooks: Outlooks,
+        last_collected: Mapping[str, date],
+        state: DayState,
+        now: datetime,
     ) -> StoredPlan:
-        """Propose a plan for what is left of the day of the plan in force.
+        """A plan for what is left of the day of the plan in force.
 
         Args:
+            current: The plan in force.
             outlooks: By container.
             last_collected: Container to the day of its last collection before this day.
             state: Where the trucks are, what they carry, and what has happened.
-            now: Names the proposal.
+            now: Names the plan.
 
         Raises:
-            LookupError: No plan is in force.
             ConfigError: No truck is left in service.
-            PlanFailedError: There is no plan; the one in force stays.
-            StorageError: The disk refuses.
+            PlanFailedError: There is no plan.
         """
-        current = self._book.current()
-        if current is None:
-            raise LookupError("no plan is in force")
         began_s = self._clock()
         due = [candidate.id for candidate in current.candidates.values() if candidate.cause == "due"]
         collection = self._builder.build(current.day, outlooks, last_collected, state, due=due)
@@ -105,14 +102,13 @@ class PlanningService:
         search_s = min(max(left_s * REPLAN_SEARCH_SHARE, 0.0), REPLAN_SEARCH_S)
         plan = self._planner(PlanRequest(collection.problem, search_s, start=start), max(left_s, REPLAN_LEAST_S))
         changes = _changes(current, collection, plan, state)
-        return self._propose(collection, plan, changes, now)
+        return _stored(collection, plan, changes, now)
 
-    def _propose(
-        self, collection: CollectionDay, plan: CollectionPlan, changes: tuple[StopChange, ...], now: datetime
-    ) -> StoredPlan:
-        stored = StoredPlan(collection.day, now, collection.problem, plan, collection.candidates, changes)
-        self._book.propose(stored)
-        return stored
+
+def _stored(
+    collection: CollectionDay, plan: CollectionPlan, changes: tuple[StopChange, ...], now: datetime
+) -> StoredPlan:
+    return StoredPlan(collection.day, now, collection.problem, plan, collection.candidates, changes)
 
 
 def _open_sequences(plan: CollectionPlan, collection: CollectionDay) -> dict[str, list[str]]:

@@ -12,6 +12,8 @@ from city.inventory.model import City
 from dispatch.planning.problem import TravelTable
 
 KMH_TO_M_PER_S: Final = 1 / 3.6
+PLANNING_FOLDER: Final = "planning"
+"""Folder of a data folder that has imported roads."""
 
 
 class Position(NamedTuple):

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, time, timedelta
-from typing import Any
+from typing import Any, Final
 
 import msgspec
+from sqlalchemy import Connection, Row, select
 
 from city.inventory.model import City
 from dispatch.planning.day import StopCandidate
 from dispatch.planning.plan import TruckRoute, Visit
 from dispatch.planning.plans import StoredPlan
 from dispatch.planning.problem import CollectionStop, FleetTruck, Landfill
+from dispatch.shifts.tables import stops
+
+ORDER_SERVICE: Final = timedelta(minutes=15)
+"""Time to fetch dumped waste, where no plan says more."""
 
 
 class OrderPlace(msgspec.Struct, frozen=True):
@@ -125,9 +130,43 @@ class DayRows:
 
     def new_stop(self, shift_id: int, planned: Mapping[str, Any]) -> dict[str, Any]:
         """All columns of a stop that nobody has come to yet."""
-        untouched = {"state": "planned", "state_at": self._now, "evidence": [], "reason": "", "ruling": None}
-        untouched |= {"was_on": []}
-        return {"shift_id": shift_id, **planned, **untouched, "removed_at": None, "removed_reason": ""}
+        return {"shift_id": shift_id, **planned, **_untouched(self._now)}
+
+
+def order_stop(connection: Connection, order: Row[Any], shift: Row[Any], now: datetime) -> dict[str, Any]:
+    """The columns of a stop for an order that a dispatcher puts at the end of a shift."""
+    last = (
+        select(stops.c.number, stops.c.leaves_at)
+        .where(stops.c.shift_id == shift.id, stops.c.removed_at.is_(None))
+        .order_by(stops.c.number.desc())
+        .limit(1)
+    )
+    row = connection.execute(last).one_or_none()
+    at = max(now, shift.starts_at, row.leaves_at if row else now)
+    copied = {name: getattr(order, name) for name in ("subject", "stream", "site", "kelurahan", "lat_deg", "lon_deg")}
+    return {
+        **copied,
+        "shift_id": shift.id,
+        "number": row.number + 1 if row else 1,
+        "kind": "order",
+        "order_id": order.id,
+        "name": order.place,
+        "load_kg": order.size_kg,
+        "service_s": ORDER_SERVICE.total_seconds(),
+        "arrives_at": at,
+        "starts_at": at,
+        "leaves_at": at + ORDER_SERVICE,
+        "window_from": now,
+        "window_to": max(shift.ends_at, at),
+        "why": {"cause": "case"},
+        **_untouched(now),
+    }
+
+
+def _untouched(now: datetime) -> dict[str, Any]:
+    """Columns of a stop that nobody has come to yet."""
+    state = {"state": "planned", "state_at": now, "evidence": [], "reason": "", "ruling": None}
+    return {**state, "was_on": [], "removed_at": None, "removed_reason": ""}
 
 
 def _why(candidate: StopCandidate) -> dict[str, Any]:

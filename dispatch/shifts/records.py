@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal, get_args
 
@@ -45,6 +46,12 @@ class StopCounts(msgspec.Struct, frozen=True):
     open: Annotated[int, Meta(description="Planned or under way.")] = 0
 
 
+def sum_counts(counts: Iterable[StopCounts]) -> StopCounts:
+    """The counts of several shifts together."""
+    listed = list(counts)
+    return StopCounts(*(sum(getattr(count, name) for count in listed) for name in StopCounts.__struct_fields__))
+
+
 class CrewShift(msgspec.Struct, frozen=True):
     """One truck's work of one day. `starts_at` and `ends_at` bound it, `departs_at` and `returns_at` are planned."""
 
@@ -63,6 +70,15 @@ class CrewShift(msgspec.Struct, frozen=True):
     closed_at: datetime | None
     plan_id: int | None
     counts: StopCounts = StopCounts()
+
+
+class StopRuling(msgspec.Struct, frozen=True):
+    """What a person decided of a stop; it outweighs all signals."""
+
+    state: StopState
+    at: datetime
+    by: str
+    reason: str
 
 
 class Stop(msgspec.Struct, frozen=True):
@@ -92,7 +108,7 @@ class Stop(msgspec.Struct, frozen=True):
     state_at: datetime
     evidence: tuple[StopEvidence, ...]
     reason: Annotated[str, Meta(description="Why it is not possible; empty otherwise.")]
-    ruling: Annotated[dict[str, Any] | None, Meta(description="What a supervisor decided.")]
+    ruling: StopRuling | None
     removed_at: datetime | None
     removed_reason: str
 
@@ -142,7 +158,7 @@ class StoredTap(msgspec.Struct, frozen=True):
     at: datetime
     received_at: datetime
     reason: str
-    detail: dict[str, Any]
+    detail: Annotated[dict[str, Any], Meta(description="What else the phone said, by `kind`.")]
 
 
 class CrewMessage(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import Connection, Row, func, select
 
 from dispatch.shifts.errors import DispatchError
-from dispatch.shifts.records import WAITING_STATES, CrewShift, Stop, StopCounts, StoredTap
+from dispatch.shifts.records import WAITING_STATES, CrewShift, Stop, StopCounts, StopRuling, StoredTap
 from dispatch.shifts.tables import shifts, stops
 from dispatch.verification.states import DONE_STATES, StopEvidence
 
@@ -69,7 +69,8 @@ def stop_of(row: Row[Any]) -> Stop:
     """The record of a stop."""
     fields = dict(row._mapping)  # noqa: SLF001 - as above
     del fields["was_on"]
-    return Stop(**{**fields, "evidence": evidence_of(row.evidence)})
+    ruling = None if row.ruling is None else msgspec.convert(row.ruling, StopRuling)
+    return Stop(**{**fields, "evidence": evidence_of(row.evidence), "ruling": ruling})
 
 
 def tap_of(row: Row[Any]) -> StoredTap:

@@ -139,6 +139,12 @@ class Shifts:
         with self._database.read() as connection:
             return [tap_of(row) for row in connection.execute(query)]
 
+    def taps_of_stop(self, stop_id: int) -> list[StoredTap]:
+        """What crews tapped about a stop, by the phones' clocks."""
+        query = select(taps).where(taps.c.stop_id == stop_id).order_by(taps.c.at, taps.c.id)
+        with self._database.read() as connection:
+            return [tap_of(row) for row in connection.execute(query)]
+
     def messages(self, shift_id: int) -> list[CrewMessage]:
         """The messages to the crew of a shift, oldest first."""
         query = select(crew_messages).where(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
+from msgspec import Meta
 
 StopState = Literal[
     "planned", "under_way", "claimed", "verified", "contradicted", "missed", "recovered", "not_possible"
@@ -48,7 +49,7 @@ class StopEvidence(msgspec.Struct, frozen=True):
 
     kind: EvidenceKind
     at: datetime
-    detail: dict[str, Any] = {}
+    detail: Annotated[dict[str, Any], Meta(description="Numbers and words of it, by `kind`.")] = {}
 
 
 class StopVerdict(msgspec.Struct, frozen=True):

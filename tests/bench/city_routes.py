@@ -6,11 +6,9 @@ Levels are drawn at random with a seed: what is measured is time, distance and w
 from __future__ import annotations
 
 import random
-import tempfile
 import time
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -20,7 +18,7 @@ from city.inventory.model import City
 from dispatch.planning.day import DayBuilder, DayState
 from dispatch.planning.outlook import ContainerOutlook
 from dispatch.planning.plan import CollectionPlan
-from dispatch.planning.plans import PlanBook, StoredPlan
+from dispatch.planning.plans import StoredPlan
 from dispatch.planning.policy import load_policy
 from dispatch.planning.present import present_states
 from dispatch.planning.process import plan_in_process
@@ -39,31 +37,26 @@ def bench_city(search_s: float, seed: int) -> None:
     city, chance = load_city(builtin_city("kupang")), random.Random(seed)
     outlooks = {id_: ContainerOutlook(chance.uniform(5, 100), chance.random() ** 3) for id_ in city.bins}
     for care in CARES:
-        with tempfile.TemporaryDirectory(prefix="kota-bench-") as folder:
-            service, book = _service(city, Path(folder), care, search_s)
-            began = time.monotonic()
-            plan = service.plan_day(TODAY, outlooks, {}, DAWN)
-            book.accept(plan.made_at)
-            _print(f"care {care:g}", plan, time.monotonic() - began)
-    with tempfile.TemporaryDirectory(prefix="kota-bench-") as folder:
-        service, book = _service(city, Path(folder), 0.5, search_s)
-        plan = service.plan_day(TODAY, outlooks, {}, DAWN)
-        book.accept(plan.made_at)
-        state, broken = _at_nine(plan)
         began = time.monotonic()
-        new = service.replan(outlooks, {}, state, DAWN + timedelta(hours=4))
-        _print(f"{broken} breaks down at nine", new, time.monotonic() - began)
-        print("changes:", dict(Counter(f"{change.kind}: {change.reason}" for change in new.changes)))
+        plan = _service(city, care, search_s).plan_day(TODAY, outlooks, {}, DAWN)
+        _print(f"care {care:g}", plan, time.monotonic() - began)
+    service = _service(city, 0.5, search_s)
+    plan = service.plan_day(TODAY, outlooks, {}, DAWN)
+    state, broken = _at_nine(plan)
+    began = time.monotonic()
+    new = service.replan(plan, outlooks, {}, state, DAWN + timedelta(hours=4))
+    _print(f"{broken} breaks down at nine", new, time.monotonic() - began)
+    print("changes:", dict(Counter(f"{change.kind}: {change.reason}" for change in new.changes)))
 
 
-def _service(city: City, folder: Path, care: float, search_s: float) -> tuple[PlanningService, PlanBook]:
-    policy, book = msgspec.structs.replace(load_policy(), overflow_care=care), PlanBook(folder)
+def _service(city: City, care: float, search_s: float) -> PlanningService:
+    policy = msgspec.structs.replace(load_policy(), overflow_care=care)
 
     def plan(request: PlanRequest, deadline_s: float) -> CollectionPlan:
         seconds = min(request.seconds, search_s)
         return plan_in_process(msgspec.structs.replace(request, seconds=seconds), deadline_s)
 
-    return PlanningService(DayBuilder(city, policy, StraightLineTravel(city, policy.speed_kmh)), book, plan), book
+    return PlanningService(DayBuilder(city, policy, StraightLineTravel(city, policy.speed_kmh)), plan)
 
 
 def _at_nine(plan: StoredPlan) -> tuple[DayState, str]:

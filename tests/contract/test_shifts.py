@@ -13,7 +13,7 @@ from sqlalchemy import select
 from dispatch.services import dispatch_services
 from dispatch.shifts.errors import DispatchError
 from dispatch.shifts.plans import DayCircumstances
-from dispatch.shifts.records import CrewSession, CrewShift, PhoneEvent, Stop
+from dispatch.shifts.records import CrewSession, CrewShift, PhoneEvent, Stop, StopRuling
 from dispatch.shifts.tables import plans as plan_table
 from dispatch.shifts.tables import taps as tap_table
 from dispatch.verification.states import StopEvidence, StopVerdict
@@ -252,12 +252,7 @@ def test_a_supervisor_decides_with_a_reason(desk: Desk) -> None:
         with pytest.raises(DispatchError, match=refusal):
             desk.shifts.rule(MARIA, stop.id, state, reason)
     change = desk.shifts.rule(MARIA, stop.id, "verified", "seen on the spot")
-    assert desk.shifts.stop(stop.id).ruling == {
-        "state": "verified",
-        "at": NOW.isoformat(),
-        "by": "maria.seran",
-        "reason": "seen on the spot",
-    }
+    assert desk.shifts.stop(stop.id).ruling == StopRuling("verified", NOW, "maria.seran", "seen on the spot")
     desk.shifts.undo(MARIA, change)
     assert desk.shifts.stop(stop.id).ruling is None
 

@@ -24,6 +24,7 @@ from ingest.store.duckdb.store import DuckStore
 from ingest.store.parked.quarantine import QuarantinedMessage
 from people.rights import DEMO, GRANTABLE, RIGHTS, RIGHTS_OF, ROLES, Right
 from tests.support.access import PASSWORD, TESTER
+from tests.support.dispatching import fill_dispatch
 from tests.support.raw_http import served
 from tests.unit.api.conftest import NOW, Stage, contract_of
 from tests.unit.api.test_messages import gateway_password
@@ -57,6 +58,7 @@ VALID: Final[dict[str, str]] = {
     "session": "999999",
     "token": "999999",
     "passkey": "999999",
+    **dict.fromkeys(("plan", "shift", "stop", "order", "change"), "1"),
 }
 BODIES: Final[dict[str, dict[str, Any]]] = {
     "/api/v1/me/password": {"old": PASSWORD, "new": PASSWORD},
@@ -84,6 +86,15 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
         "capacity_kg": None,
         "kelurahan": "oesapa",
     },
+    "/api/v1/plans": {"day": "2026-03-03"},
+    "/api/v1/plans/replan": {"day": "2026-03-01", "trucks_out": ["truck-01"], "blocked": []},
+    "/api/v1/shifts/{shift}/messages": {"text": "come back"},
+    "/api/v1/shifts/{shift}/crew": {"crew": "3"},
+    "/api/v1/stops/{stop}/assign": {"shift": 2},
+    "/api/v1/stops/{stop}/rule": {"state": "verified", "reason": "seen"},
+    "/api/v1/orders/{order}/assign": {"shift": 1},
+    "/api/v1/orders/{order}/close": {"reason": "gone"},
+    "/api/v1/orders/{order}/reopen": {"reason": "back"},
     "/api/v1/codecs": {"name": "acme-tank", "source": "function decodeUplink(i) { return { data: { n: 1 } }; }"},
     "/api/v1/strangers/{unknown_device}/draft": {"kind": "bin", "mapping": [], "container": ""},
     "/api/v1/profiles": {
@@ -128,6 +139,7 @@ def fill(stage: Stage) -> None:
     stage.keep("c-1", {"before.jpg": b"\xff\xd8"})
     stage.measure("bin-0451", fill_pct=41.0)
     stage.measure("truck-01", lat_deg=-10.1, lon_deg=123.6)
+    fill_dispatch(stage.dispatch, stage.inventory.current())
     stage.bury("nonsense")
     uplink = json.dumps({"uplink_message": {"f_port": 85, "frm_payload": "A3VkA2cZAQSCRAEFAAE="}}).encode()
     stage.quarantine.add(

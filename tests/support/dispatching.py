@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from city.inventory.loader import builtin_city, load_city
 from city.inventory.model import City
+from dispatch.orders.records import NewOrder
 from dispatch.planning.day import StopCandidate
 from dispatch.planning.outlook import ContainerOutlook
 from dispatch.planning.plan import CollectionPlan, DroppedStop, TruckRoute, Visit
 from dispatch.planning.plans import StoredPlan
 from dispatch.planning.problem import CollectionStop, Compartment, FleetTruck, Landfill, RouteProblem
+from dispatch.services import DispatchServices
+from people.audit import Origin
 
 DAY: Final = date(2026, 3, 1)
 DAWN: Final = datetime(2026, 2, 28, 21, 0, tzinfo=UTC)
@@ -63,6 +66,36 @@ def plan_by_hand(
         for id_ in ids
     }
     return StoredPlan(day, made_at, problem, plan, candidates)
+
+
+def fill_dispatch(services: DispatchServices, city: City) -> None:
+    """Two tours in force, a proposal for the same day and one for the next, and an open work order."""
+    bins = list(city.bins)
+    origin = Origin("tests", "tests")
+    first = services.plans.propose(plan_by_hand(city, {"truck-01": bins[:3], "truck-02": bins[3:5]}))
+    services.shifts.accept(origin, first, city)
+    later = DAWN + timedelta(hours=1)
+    services.plans.propose(plan_by_hand(city, {"truck-02": bins[2:5]}, later), based_on=first)
+    services.plans.propose(plan_by_hand(city, {"truck-01": bins[:1]}, later, day=DAY + timedelta(days=1)))
+    services.orders.make([an_order()])
+
+
+def an_order(subject: str = "c-9", **fields: Any) -> NewOrder:
+    """An order of a dumping case."""
+    values: dict[str, Any] = {
+        "kind": "dumping_case",
+        "subject": subject,
+        "site": "tps-oesapa",
+        "kelurahan": "oesapa",
+        "place": "TPS Oesapa",
+        "lat_deg": -10.15,
+        "lon_deg": 123.64,
+        "stream": "non_organic",
+        "size_kg": 120.0,
+        "due_at": DAWN + timedelta(days=1),
+        "created_by": "maria.seran",
+    }
+    return NewOrder(**{**values, **fields})
 
 
 def _stop(city: City, id_: str) -> CollectionStop:

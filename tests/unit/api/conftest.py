@@ -16,6 +16,9 @@ from sqlalchemy import update
 from api.app import create_app
 from api.context import ApiContext
 from api.http.openapi import describe
+from api.queries.collections import LastCollections
+from api.queries.day_inputs import DaySources
+from api.queries.day_planner import DayPlanner
 from api.queries.evidence_service import EvidenceService
 from api.queries.fill_forecasts import FillForecasts
 from api.queries.reviews import ReviewService
@@ -35,6 +38,9 @@ from dispatch.alarms.service import Alarms
 from dispatch.alarms.watcher import AlarmBoard
 from dispatch.notifications.board import NotificationBoard
 from dispatch.notifications.deliveries import Deliveries
+from dispatch.planning.plan import CollectionPlan
+from dispatch.planning.planner import make_plan
+from dispatch.planning.worker import PlanRequest
 from dispatch.services import dispatch_services
 from ingest.codecs.runner import IsolatedCodecRunner
 from ingest.decoding.decoder import Decoder
@@ -71,6 +77,12 @@ def contract_of(app: FastAPI) -> Contract:
     return CONTRACTS[0]
 
 
+def plan_here(request: PlanRequest, deadline_s: float) -> CollectionPlan:
+    """A plan made in this process, in a moment."""
+    del deadline_s
+    return make_plan(request.problem, 0.3, seed=request.seed, start=request.start)
+
+
 @dataclass
 class Stage:
     """A store to fill and an app to ask."""
@@ -79,6 +91,8 @@ class Stage:
     store: MemoryStore = field(default_factory=MemoryStore)
     board: HealthSnapshotFile = field(default_factory=HealthSnapshotFile)
     replayed: list[int] = field(default_factory=list)
+    planning_at: datetime = NOW
+    """Time of the planner."""
     journaled: list[Arrival] = field(default_factory=list)
     clear_key: Path | None = None
     journal_full: bool = False
@@ -106,6 +120,17 @@ class Stage:
         self.dispatch = dispatch_services(self.people.database, self.people.audit, self.secrets.crew_key(), lambda: NOW)
         self.notification_board = NotificationBoard()
         self.forecasts = FillForecasts(self.store, self.inventory, lambda: NOW)
+        self.collections = LastCollections()
+        sources = DaySources(self.store, self.forecasts, self.collections, self.dispatch, set)
+        self.planner = DayPlanner(
+            self.inventory,
+            builtin_city("kupang"),
+            self.folder,
+            sources,
+            self.people.audit,
+            lambda: self.planning_at,
+            plan_here,
+        )
         self._tokens: dict[Role, str] = {}
         self._sessions: dict[Role, str] = {}
 
@@ -203,6 +228,8 @@ class Stage:
             notification_board=self.notification_board,
             forecasts=self.forecasts,
             dispatch=self.dispatch,
+            planner=self.planner,
+            collections=self.collections,
             open_id=self.open_id,
             grafana=GrafanaSignIn(self.secrets.grafana_seed(), self.issuer, self.grafana_url),
             gateways=Gateways(self.folder),

@@ -22,6 +22,8 @@ from tests.unit.api.conftest import Stage
 
 COUNTS: Final = frozenset(
     [
+        *("change", "changes", "tours", "stops", "collected", "verified", "contradicted", "missed", "not_possible"),
+        *("open", "phones", "number", "shift", "shift_id", "stop_id", "order_id", "plan_id"),
         "ended",
         "acknowledged",
         "removed",

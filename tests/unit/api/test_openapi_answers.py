@@ -39,6 +39,7 @@ from tests.support.api_requests import (
     SUCCESSES,
     WHY,
 )
+from tests.support.dispatching import fill_dispatch
 from tests.support.openapi import Contract
 from tests.unit.api.conftest import NOW, Stage
 from tests.unit.api.test_messages import gateway_password
@@ -60,6 +61,7 @@ def fill(stage: Stage) -> None:
     conditions = [AlarmCondition(kind, "bin-0451", "bin", detail={"reason": "hot"}) for kind in ("fire", "tilt")]
     stage.alarms.apply(load_rules(), AlarmChanges(tuple(conditions)))
     stage.alarm_board.listed = stage.alarms.current()
+    fill_dispatch(stage.dispatch, stage.inventory.current())
     stage.measure("cam-01", scene_ok=True)
     stage.happen("bin-0451", "collected", "noted", weight_kg=4.5)
     stage.happen("cam-01", "blind", at=NOW - timedelta(hours=1), reason="dark")
@@ -183,6 +185,13 @@ def test_large_bodies_get_a_problem_as_described(filled: Stage, contract: Contra
         ("409", [("POST", "/api/v1/codecs", CODEC), ("POST", "/api/v1/codecs", {**CODEC, "source": OTHER_CODEC})]),
         ("409", [("PUT", "/api/v1/cameras/cam-01/zones", {**PLAN, "version": "other"})]),
         ("409", [("POST", "/api/v1/accounts", {"name": "viewer", "role": "viewer"})]),
+        *(("409", [("POST", f"/api/v1/plans/999/{verb}", None)]) for verb in ("accept", "reject")),
+        ("409", [("POST", "/api/v1/plans", {"day": "2026-03-02"})] * 2),
+        ("409", [("POST", "/api/v1/plans/replan", {"day": "2026-03-05"})]),
+        ("409", [("POST", "/api/v1/dispatch/changes/1/undo", None)]),
+        ("409", [("POST", "/api/v1/shifts/1/close", None)] * 2),
+        ("409", [("POST", "/api/v1/orders/1/reopen", {"reason": "x"})]),
+        ("409", [("POST", "/api/v1/orders/1/close", {"reason": "x"})] * 2),
         ("410", [("POST", f"{BASE}/erase", WHY), ("GET", f"{BASE}/evidence/before.jpg", None)]),
         ("410", [("POST", f"{BASE}/erase", WHY), ("POST", f"{BASE}/export", None)]),
         ("410", [("POST", f"{BASE}/erase", WHY), ("POST", f"{BASE}/erase", WHY)]),

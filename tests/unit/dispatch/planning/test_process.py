@@ -1,27 +1,23 @@
-"""The planning process: a deadline, a crash, a plan that breaks a rule; the plan in force survives them all."""
+"""The planning process: a deadline, a crash, a plan that breaks a rule."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from city.errors import StorageError
 from dispatch.planning.checker import check_plan
 from dispatch.planning.plan import CollectionPlan
-from dispatch.planning.plans import NoProposalError, PlanBook, StoredPlan
 from dispatch.planning.problem import RouteProblem
 from dispatch.planning.process import PlanFailedError, plan_in_process
 from dispatch.planning.worker import PlanAnswer, PlanRequest
 from tests.support.route_problems import line_table, make_landfill, make_stop, make_truck
 
 DEADLINE_S = 60.0
-NOW = datetime(2026, 12, 1, 2, 0, tzinfo=UTC)
 
 
 def problem() -> RouteProblem:
@@ -109,56 +105,3 @@ def test_whoever_asks_for_plans_loads_no_solver() -> None:
     )
     done = subprocess.run(command(code), capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-def stored(made_at: datetime) -> StoredPlan:
-    return StoredPlan(date(2026, 12, 1), made_at, problem(), CollectionPlan((), (), "given"), {})
-
-
-def test_a_proposal_comes_into_force_when_it_is_accepted(tmp_path: Path) -> None:
-    book = PlanBook(tmp_path)
-    assert book.current() is None
-    book.propose(stored(NOW))
-    assert book.current() is None
-    assert book.accept(NOW) == stored(NOW)
-    assert PlanBook(tmp_path).current() == stored(NOW)
-    assert book.proposal() is None
-
-
-def test_a_rejected_proposal_leaves_the_plan_in_force(tmp_path: Path) -> None:
-    book = PlanBook(tmp_path)
-    book.propose(stored(NOW))
-    book.accept(NOW)
-    later = NOW + timedelta(hours=1)
-    book.propose(stored(later))
-    book.reject(later)
-    assert book.current() == stored(NOW)
-    assert book.proposal() is None
-
-
-@pytest.mark.parametrize("act", ["accept", "reject"])
-def test_a_proposal_that_was_replaced_meanwhile_is_refused(tmp_path: Path, act: str) -> None:
-    book = PlanBook(tmp_path)
-    book.propose(stored(NOW))
-    book.propose(stored(NOW + timedelta(minutes=1)))
-    with pytest.raises(NoProposalError):
-        getattr(book, act)(NOW)
-    assert book.proposal() == stored(NOW + timedelta(minutes=1))
-
-
-@pytest.mark.parametrize("content", [b"", b"\x00", b"\xc1", msgspec.msgpack.encode({"version": 99})])
-def test_a_damaged_file_is_no_plan(tmp_path: Path, content: bytes) -> None:
-    book = PlanBook(tmp_path)
-    book.propose(stored(NOW))
-    (tmp_path / "planning" / "proposal.msgpack").write_bytes(content)
-    assert book.proposal() is None
-
-
-def test_a_disk_that_refuses_leaves_the_plan_in_force(tmp_path: Path) -> None:
-    book = PlanBook(tmp_path)
-    book.propose(stored(NOW))
-    book.accept(NOW)
-    (tmp_path / "planning" / ".proposal.msgpack.part").mkdir()
-    with pytest.raises(StorageError):
-        book.propose(stored(NOW + timedelta(hours=1)))
-    assert book.current() == stored(NOW)
