@@ -8,11 +8,14 @@ from api.auth import sign_in
 from api.console.answers import SectionCache
 from api.console.pages import routes as pages
 from api.context import ApiContext
+from api.crew import files as crew_files
+from api.crew import protocol as crew_protocol
 from api.exports import ngsi_routes, table_routes
 from api.http import middleware, openapi, problems
 from api.routes import alarms as alarm_routes
 from api.routes import cases as case_routes
 from api.routes import changes, profile_drafts, stream
+from api.routes import crew_photos as crew_photo_routes
 from api.routes import evidence as evidence_routes
 from api.routes import forecasts as forecast_routes
 from api.routes import grafana as grafana_routes
@@ -55,6 +58,7 @@ def create_app(context: ApiContext) -> FastAPI:
         notification_routes,
         case_routes,
         evidence_routes,
+        crew_photo_routes,
         report_routes,
         zone_routes,
         map_routes,
@@ -76,6 +80,8 @@ def create_app(context: ApiContext) -> FastAPI:
         changes,
         openapi,
         sign_in,
+        crew_protocol,
+        crew_files,
     ):
         app.include_router(part.router)
 

@@ -162,19 +162,26 @@ class Crews:
             known = _known_shifts(connection, session)
             return [self._store(connection, session, event, known) for event in events]
 
+    def receipt_of(self, session: CrewSession, event: PhoneEvent) -> TapReceipt | None:
+        """What `record` would answer without storing the event; None if it would store it."""
+        with self._database.read() as connection:
+            if _is_stored(connection, event):
+                return TapReceipt(event.boot, event.seq, "known")
+            _, refusal = _shift_of(connection, session, event, _known_shifts(connection, session))
+        return TapReceipt(event.boot, event.seq, "refused", refusal) if refusal else None
+
     def _store(
         self, connection: Connection, session: CrewSession, event: PhoneEvent, known: frozenset[int]
     ) -> TapReceipt:
         now = self._clock()
-        columns = taps.c.phone == event.phone, taps.c.boot == event.boot, taps.c.seq == event.seq
-        if connection.execute(select(taps.c.id).where(*columns)).first():
+        if _is_stored(connection, event):
             return TapReceipt(event.boot, event.seq, "known")
         shift_id, refusal = _shift_of(connection, session, event, known)
         if refusal:
             return TapReceipt(event.boot, event.seq, "refused", refusal)
         values = {
             "shift_id": shift_id,
-            "stop_id": event.stop,
+            "stop_id": event.stop if event.kind in _STOP_KINDS else None,
             "phone": event.phone,
             "boot": event.boot,
             "seq": event.seq,
@@ -199,6 +206,11 @@ class Crews:
 
     def _digest(self, secret: str) -> str:
         return hmac.new(self._key, secret.encode(), hashlib.sha256).hexdigest()
+
+
+def _is_stored(connection: Connection, event: PhoneEvent) -> bool:
+    columns = taps.c.phone == event.phone, taps.c.boot == event.boot, taps.c.seq == event.seq
+    return connection.execute(select(taps.c.id).where(*columns)).first() is not None
 
 
 def _phone_of(connection: Connection, token: str) -> str:
