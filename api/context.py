@@ -8,12 +8,9 @@ from datetime import datetime
 from pathlib import Path
 
 from api.queries.collections import LastCollections
-<<<<<<< HEAD
-from api.queries.day_planner import DayPlanner
-=======
 from api.queries.crew_alerts import CrewAlerts
 from api.queries.crew_photos import CrewPhotos
->>>>>>> d-crew
+from api.queries.day_planner import DayPlanner
 from api.queries.evidence_service import EvidenceService
 from api.queries.fill_forecasts import FillForecasts
 from api.queries.reviews import ReviewService

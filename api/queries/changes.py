@@ -11,6 +11,7 @@ from typing import Final, Literal, get_args
 import structlog
 
 from api.context import ApiContext
+from api.queries.day_planner import PLAN_JOB_KINDS
 from api.queries.system import BEHIND_S
 from broker.contract.topics import Kind
 from city.errors import RetryLaterError
@@ -80,7 +81,8 @@ class ChangeReader:
     def _other_marks(self) -> dict[Topic, Hashable]:
         context, health, board = self._context, self._context.health.read(), self._context.alarm_board
         marks: dict[Topic, Hashable] = {"alarms": (repr(board.listed), board.failure)}
-        marks["dispatch"] = (*dispatch_mark(context.people.database), context.planner.status("day"), context.planner.status("replan"))
+        planning = (context.planner.status(kind) for kind in PLAN_JOB_KINDS)
+        marks["dispatch"] = (*dispatch_mark(context.people.database), *planning)
         if health:
             lags = (health.live_lag_s, health.lag_s)
             behind = tuple(lag // _LAG_STEP_S for lag in lags if lag > BEHIND_S)

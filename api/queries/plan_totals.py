@@ -12,7 +12,11 @@ from dispatch.planning.plans import StoredPlan
 
 
 class PlanTotals(msgspec.Struct, frozen=True):
-    """Sums of a plan, or of one tour. `seconds`: from departure to return; `first_s`, `last_s`: after local midnight."""
+    """Sums of a plan, or of one tour.
+
+    `seconds`: from departure to return. `first_s`, `last_s`: first departure and last return, seconds after local
+    midnight.
+    """
 
     day: date
     trucks: int = 0

@@ -78,7 +78,9 @@ def _tools(page: PageContext, *, is_wall: bool) -> Markup:
     words = page.t("find_place")
     box = tag("input", type="search", list="places", placeholder=words, aria_label=words, class_="find-place")
     full = tag("button", page.t("full_screen"), type="button", data_full=True, class_="quiet")
-    wall = link("/" if is_wall else "/?wall", page.t("wall_end" if is_wall else "wall_mode"), class_="button quiet")
+    wall = link(
+        "/map" if is_wall else "/map?wall", page.t("wall_end" if is_wall else "wall_mode"), class_="button quiet"
+    )
     missing = tag("span", page.t("nothing"), class_="warn", role="status", id="no-place", hidden=True)
     return tag("div", box, places, full, wall, missing, class_="map-tools")
 

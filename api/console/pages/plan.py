@@ -10,12 +10,12 @@ from markupsafe import Markup
 from api.console.page_context import PageContext
 from api.console.parts.dispatch_forms import day_choice, hidden, may_dispatch, parse_day, post_form, refusal_panel
 from api.console.parts.dispatch_words import NOTHING, clock, day_words
-from api.console.parts.markup import join, link, tag
+from api.console.parts.markup import join, tag
 from api.console.parts.plan_tables import changes_panel, left_out_panel, stops_panel, tours_panel
 from api.console.parts.screen import Screen
 from api.dependencies import day_of
-from api.queries.day_planner import PlanJob, PlanJobStatus
-from api.queries.plan_totals import PlanTotals, totals_of
+from api.queries.day_planner import PLAN_JOB_KINDS, PlanJob, PlanJobStatus
+from api.queries.plan_totals import totals_of
 from city.i18n.catalogue import PLANNING_TEXTS
 from dispatch.planning.explain import describe_source
 from dispatch.shifts.plans import PlanRecord
@@ -38,7 +38,7 @@ def build(page: PageContext, screen: Screen, query: Mapping[str, str]) -> None:
 def _planning(page: PageContext) -> Markup:
     """What is being planned, and why the last plan failed."""
     planner = page.context.planner
-    parts = [part for kind in ("day", "replan") for part in _status(page, planner.status(kind))]  # type: ignore[arg-type]
+    parts = [part for kind in PLAN_JOB_KINDS for part in _status(page, planner.status(kind))]
     return join(parts) if parts else tag("p", page.t("planning_idle"), class_="intro", role="status")
 
 
@@ -49,11 +49,15 @@ def _status(page: PageContext, status: PlanJobStatus) -> list[Markup]:
         words = page.t("planning_runs", what=_job(page, status.running), time=since)
         parts.append(tag("p", words, " ", tag("progress", aria_label=words), class_="panel", role="status"))
     if status.failed is not None and status.failure:
-        key = f"failure_{status.failure}"
-        why = PLANNING_TEXTS.text(key, page.lang) if key in PLANNING_TEXTS else page.t(f"planning_failed_{status.failure}")
-        words = page.t("planning_failed", what=_job(page, status.failed), reason=why)
+        words = page.t("planning_failed", what=_job(page, status.failed), reason=failure_words(page, status.failure))
         parts.append(tag("p", words, class_="panel warn", role="alert"))
     return parts
+
+
+def failure_words(page: PageContext, failure: str) -> str:
+    """Why there is no new plan."""
+    key = f"failure_{failure}"
+    return PLANNING_TEXTS.text(key, page.lang) if key in PLANNING_TEXTS else page.t(f"planning_failed_{failure}")
 
 
 def _job(page: PageContext, job: PlanJob) -> str:
@@ -106,8 +110,8 @@ def _head(page: PageContext, record: PlanRecord | None, key: str) -> Markup:
     head = tag("h2", page.t(key))
     if record is None:
         return tag("section", head, tag("p", page.t(f"{key}_none"), class_="empty"), class_="panel")
-    facts = tag("dl", *(join([tag("dt", page.t(name)), tag("dd", fact)]) for name, fact in _facts(page, record)))
-    parts = [head, Markup(facts).replace("<dl>", '<dl class="facts">')]
+    facts = (join([tag("dt", page.t(name)), tag("dd", fact)]) for name, fact in _facts(page, record))
+    parts = [head, tag("dl", *facts, class_="facts")]
     if record.state == "proposal" and may_dispatch(page):
         accept = post_form(f"/plan/{record.id}/accept", page.t("plan_accept"), button_class="yes")
         reject = post_form(f"/plan/{record.id}/reject", page.t("plan_reject"), button_class="no")
@@ -116,7 +120,8 @@ def _head(page: PageContext, record: PlanRecord | None, key: str) -> Markup:
 
 
 def _facts(page: PageContext, record: PlanRecord) -> list[tuple[str, object]]:
-    totals: PlanTotals = totals_of(record.plan)
+    totals, zone = totals_of(record.plan), page.context.city.time_zone
+    blocked = len(record.circumstances.blocked)
     facts: list[tuple[str, object]] = [
         ("plan_made", page.time(record.made_at)),
         ("plan_trucks", page.number(totals.trucks)),
@@ -125,14 +130,13 @@ def _facts(page: PageContext, record: PlanRecord) -> list[tuple[str, object]]:
         ("distance", f"{page.number(totals.metres / 1000, 0)} km"),
         ("plan_hours", page.t("plan_hours_of", hours=page.number(totals.seconds / 3600, 1))),
         ("plan_load", f"{page.number(totals.load_kg, 0)} kg"),
-        ("plan_times", f"{clock(page, totals.starts_at(page.context.city.time_zone))} - "
-                       f"{clock(page, totals.ends_at(page.context.city.time_zone))}"),
+        ("plan_times", f"{clock(page, totals.starts_at(zone))} - {clock(page, totals.ends_at(zone))}"),
         ("plan_source", describe_source(record.plan.plan.travel_source, page.lang)),
         ("trucks_out", ", ".join(record.circumstances.trucks_out) or NOTHING),
-        ("blocked_streets", page.number(len(record.circumstances.blocked)) if record.circumstances.blocked else NOTHING),
+        ("blocked_streets", page.number(blocked) if blocked else NOTHING),
     ]
-    if record.decided_by:
-        facts.append(("plan_decided", f"{record.decided_by}, {page.time(record.decided_at)}" if record.decided_at else ""))
+    if record.decided_at:
+        facts.append(("plan_decided", f"{record.decided_by}, {page.time(record.decided_at)}"))
     if record.plan.plan.still_loaded:
         facts.append(("plan_still_loaded", ", ".join(record.plan.plan.still_loaded)))
     return facts
@@ -145,8 +149,3 @@ def _knob(page: PageContext) -> Markup:
     meter = tag("meter", min=0, max=1, value=care, aria_label=words)
     scale = tag("p", tag("span", page.t("care_fuel")), meter, tag("span", page.t("care_overflow")), class_="care")
     return join([tag("h2", page.t("care")), scale, tag("p", words, " ", page.t("care_where"), class_="intro")])
-
-
-def link_to_tours(page: PageContext, day: date) -> Markup:
-    """A link to the tours of a plan's day."""
-    return link(f"/tours?day={day}", page.t("tours"), class_="button quiet")

@@ -67,7 +67,10 @@ def _facts(page: PageContext, shift: CrewShift, progress: TourProgress) -> Marku
         ("tour_time", lateness_words(page, progress)),
     ]
     listed = tag("dl", *(join([tag("dt", page.t(key)), tag("dd", fact)]) for key, fact in facts), class_="facts")
-    done = [tag("p", figures(page, shift.counts), class_="day-figures", role="status"), progress_bar(page, shift.counts)]
+    done = [
+        tag("p", figures(page, shift.counts), class_="day-figures", role="status"),
+        progress_bar(page, shift.counts),
+    ]
     return tag("section", *done, listed, class_="panel")
 
 
@@ -87,7 +90,14 @@ def _row(page: PageContext, stop: Stop, progress: TourProgress) -> list[object]:
     badge = state_badge(page, stop.state)
     if stop.reason:
         badge = join([badge, tag("span", stop_state_words(page, stop).partition(": ")[2], class_="why")])
-    return [page.number(stop.number), join(place), planned, _times(page, stop, progress), badge, evidence_list(page, stop)]
+    return [
+        page.number(stop.number),
+        join(place),
+        planned,
+        _times(page, stop, progress),
+        badge,
+        evidence_list(page, stop),
+    ]
 
 
 def _times(page: PageContext, stop: Stop, progress: TourProgress) -> object:
@@ -120,7 +130,9 @@ def _messages(page: PageContext, shift_id: int) -> Markup:
             clock(page, message.sent_at),
             message.text,
             message.sent_by or NOTHING,
-            page.t("message_read_at", time=clock(page, message.read_at)) if message.read_at else page.t("message_unread"),
+            page.t("message_read_at", time=clock(page, message.read_at))
+            if message.read_at
+            else page.t("message_unread"),
         ]
         for message in messages
     ]
@@ -132,10 +144,14 @@ def _forms(page: PageContext, shift: CrewShift) -> Markup:
     crew = tag("input", name="crew", value=shift.crew, maxlength=CREW_MAX, autocomplete="off")
     base = f"/tour/{shift.id}"
     forms = [
-        post_form(f"{base}/message", page.t("message_send"), tag("label", page.t("message_new"), text), class_="wide-form"),
+        post_form(
+            f"{base}/message", page.t("message_send"), tag("label", page.t("message_new"), text), class_="wide-form"
+        ),
         post_form(f"{base}/code", page.t("code_make"), tag("p", page.t("code_intro"), class_="intro")),
         post_form(f"{base}/crew", page.t("crew_save"), tag("label", page.t("crew_number"), crew)),
-        post_form(f"{base}/close", page.t("shift_end"), tag("p", page.t("shift_end_intro"), class_="intro"), button_class="no"),
+        post_form(
+            f"{base}/close", page.t("shift_end"), tag("p", page.t("shift_end_intro"), class_="intro"), button_class="no"
+        ),
     ]
     return tag("section", tag("h2", page.t("shift_actions")), tag("div", *forms, class_="actions"), class_="panel")
 

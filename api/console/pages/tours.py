@@ -58,11 +58,11 @@ def _tours(page: PageContext, day: date, state: StopState | None) -> Markup:
 
 def _tabs(page: PageContext, day: date, stops: Sequence[Stop], state: StopState | None) -> Markup:
     tour = [stop for stop in stops if stop.kind != "landfill"]
-    tabs = [(None, page.t("tours_all"))]
+    tabs: list[tuple[StopState | None, str]] = [(None, page.t("tours_all"))]
     for known in STATE_TABS:
         number = sum(stop.state == known for stop in tour)
         if number or known == state:
-            tabs.append((known, f"{page.t(f'stop_is_{known}')}: {page.number(number)}"))  # type: ignore[arg-type]
+            tabs.append((known, f"{page.t(f'stop_is_{known}')}: {page.number(number)}"))
     links = [
         link(
             f"/tours?day={day}" + (f"&state={known}" if known else ""),

@@ -13,6 +13,7 @@ from api.console.parts.dispatch_words import day_words
 from api.console.parts.forms import Choice, select
 from api.console.parts.markup import join, link, tag
 from api.dependencies import day_of
+from city.errors import RetryLaterError
 from dispatch.shifts.errors import DISPATCH_REFUSALS
 from dispatch.shifts.records import TEXT_MAX, DispatchChange
 from people.areas import Place, covers
@@ -62,10 +63,19 @@ def undo_bar(page: PageContext) -> Markup:
     """What the user did in the last ten seconds, each with a button that takes it back. A script counts down."""
     if not page.may("dispatch.write"):
         return Markup()
-    changes = page.context.dispatch.shifts.undoable(origin_of(page.identity, ""))[:UNDONE_SHOWN]
+    try:
+        changes = page.context.dispatch.shifts.undoable(origin_of(page.identity, ""))[:UNDONE_SHOWN]
+    except RetryLaterError:
+        return Markup()  # the database is away: nothing was done either
     if not changes:
         return Markup()
-    return tag("div", *(_undo_row(page, change) for change in changes), class_="undo-bar", role="status")
+    return tag(
+        "div",
+        *(_undo_row(page, change) for change in changes),
+        class_="undo-bar",
+        role="group",
+        aria_label=page.t("undo"),
+    )
 
 
 def _undo_row(page: PageContext, change: DispatchChange) -> Markup:
@@ -75,7 +85,7 @@ def _undo_row(page: PageContext, change: DispatchChange) -> Markup:
     count = tag("span", page.t("undo_until", time=until), class_="undo-left", data_left=page.t("undo_left"))
     undo = post_form(f"/undo/{change.id}", page.t("undo"))
     alone = link(f"/undo/{change.id}", page.t("undo_page"))
-    said = tag("span", page.t(f"did_{change.action}"), class_="undo-what")
+    said = tag("span", page.t(f"did_{change.action}"), class_="undo-what", role="status")
     return tag("div", said, count, undo, alone, class_="undo-row", data_undo_s=f"{left_s:.1f}")
 
 

@@ -9,7 +9,7 @@ import msgspec
 from markupsafe import Markup
 
 from api.console.page_context import PageContext
-from api.console.parts.markup import link, tag
+from api.console.parts.markup import join, link, tag
 from api.queries.tour_progress import TourProgress
 from broker.contract.units import SYMBOLS
 from dispatch.planning.day import StopCandidate
@@ -96,8 +96,8 @@ def evidence_list(page: PageContext, stop: Stop) -> Markup:
     """All evidence of a stop, and what a supervisor decided."""
     words = [evidence_words(page, piece) for piece in stop.evidence]
     if stop.ruling:
-        words.append(page.t("stop_ruled", name=stop.ruling.get("by", ""), reason=stop.ruling.get("reason", "")))
-    return tag("ul", *(tag("li", fact) for fact in words), class_="evidence-words") if words else Markup(NOTHING)
+        words.append(page.t("stop_ruled", name=stop.ruling.by, reason=stop.ruling.reason))
+    return tag("ul", *(tag("li", fact) for fact in words), class_="evidence-words") if words else join([NOTHING])
 
 
 def figures(page: PageContext, counts: StopCounts) -> str:

@@ -74,7 +74,8 @@ def _name(plan: StoredPlan, id_: str) -> str:
 def tours_panel(page: PageContext, current: PlanRecord | None, proposal: PlanRecord | None) -> Markup:
     """Each truck's tour in both plans."""
     old, new = (totals_by_truck(record.plan if record else None) for record in (current, proposal))
-    day = (proposal or current).day if proposal or current else None
+    newest = proposal or current
+    day = newest.day if newest else None
     headings = [page.t("truck_one")]
     columns = [totals for record, totals in ((current, old), (proposal, new)) if record is not None]
     headings += [page.t(key) for record, key in ((current, "plan_in_force"), (proposal, "plan_proposed")) if record]
@@ -107,7 +108,7 @@ def stops_panel(
         return Markup()
     slots = [_slots(page, record) for record in (current, proposal) if record is not None]
     truck = query.get("truck", "")
-    ids = [id_ for id_ in dict.fromkeys(id_ for found in reversed(slots) for id_ in found)]
+    ids = list(dict.fromkeys(id_ for known in reversed(slots) for id_ in known))
     if truck:
         ids = [id_ for id_ in ids if any(id_ in known and known[id_].truck == truck for known in slots)]
     wanted = query.get("page", "")
@@ -143,7 +144,7 @@ def _stop_row(
 ) -> list[object]:
     candidate = newest.candidates.get(id_) or (current.plan.candidates.get(id_) if current else None)
     why = describe_stop(candidate, page.context.city.time_zone, page.lang) if candidate else id_
-    words = [known[id_] if id_ in known else None for known in slots]
+    words = [known.get(id_) for known in slots]
     is_moved = len(words) > 1 and words[0] != words[1]
     cells: list[object] = [f"{slot.truck}, {clock(page, slot.at)}" if slot else NOTHING for slot in words]
     if is_moved:
