@@ -11,6 +11,7 @@ from api.queries.collections import LastCollections
 from api.queries.crew_alerts import CrewAlerts
 from api.queries.crew_photos import CrewPhotos
 from api.queries.day_planner import DayPlanner
+from api.queries.dispatch_board import DispatchBoard
 from api.queries.evidence_service import EvidenceService
 from api.queries.fill_forecasts import FillForecasts
 from api.queries.reviews import ReviewService
@@ -52,8 +53,8 @@ class ApiContext:
     `connected` are devices of a demo that somebody sends for. `alarms` are the alarms of the city, and `alarm_board`
     has those that need attention. `deliveries` are the notifications about them, and `notification_board` has what
     fails of these. `forecasts` knows how full containers get. `dispatch` has plans, shifts, crews and work orders,
-    `planner` makes plans. With `is_open` every user of this machine may do what a supervisor may. `collections` knows
-    when containers were emptied.
+    `dispatch_board` what was seen last of them, `planner` makes plans. With `is_open` every user of this machine may do
+    what a supervisor may. `collections` knows when containers were emptied.
     """
 
     inventory: InventoryProvider
@@ -69,6 +70,7 @@ class ApiContext:
     notification_board: NotificationBoard
     forecasts: FillForecasts
     dispatch: DispatchServices
+    dispatch_board: DispatchBoard
     planner: DayPlanner
     open_id: OpenIdSignIn | None
     grafana: GrafanaSignIn

@@ -17,6 +17,8 @@ from api.queries.crew_alerts import CrewAlerts
 from api.queries.crew_photos import CrewPhotos
 from api.queries.day_inputs import DaySources
 from api.queries.day_planner import PLAN_JOB_KINDS, DayPlanner
+from api.queries.dispatch_board import DispatchBoard
+from api.queries.dispatch_day import DispatchDay
 from api.queries.evidence_service import EvidenceService
 from api.queries.fill_forecasts import FillForecasts, collect_alerts
 from api.queries.reviews import ReviewService
@@ -105,6 +107,7 @@ def serve(runtime: Runtime) -> None:
         notification_board=NotificationBoard(),
         forecasts=forecasts,
         dispatch=dispatch,
+        dispatch_board=DispatchBoard(),
         planner=planner,
         collections=collections,
         open_id=people.open_id(settings.secrets_folder or settings.data),
@@ -153,6 +156,10 @@ def serve(runtime: Runtime) -> None:
     forecasting = runtime.thread(
         "api-forecast", lambda: forecasts.keep_looking(runtime.stop, lambda: runtime.beat("api-forecast"))
     )
+    day = DispatchDay(context, context.dispatch_board)
+    following = runtime.thread(
+        "api-dispatch", lambda: day.keep_looking(runtime.stop, lambda: runtime.beat("api-dispatch"))
+    )
     planning = [
         runtime.thread(name, partial(planner.keep_planning, kind, runtime.stop, partial(runtime.beat, name)))
         for kind in PLAN_JOB_KINDS
@@ -171,7 +178,7 @@ def serve(runtime: Runtime) -> None:
     watching.join(GRACE_S + 1)
     notifying.join(GRACE_S + 1)
     forecasting.join(GRACE_S + 1)
-    for thread in planning:
+    for thread in (following, *planning):
         thread.join(GRACE_S + 1)
     journal.close()
     people.close()

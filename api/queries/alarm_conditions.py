@@ -34,4 +34,4 @@ def observe(context: ApiContext, rules: Rules, raised: Collection[Key], now: dat
         raised,
         now,
     )
-    return conditions + context.notification_board.conditions(rules)
+    return [*conditions, *context.notification_board.conditions(rules), *context.dispatch_board.conditions(rules, now)]

@@ -128,7 +128,7 @@ class DayInputs:
         positions = self.positions()
         if current is None:
             return {truck: TruckState(*position) for truck, position in positions.items()}
-        unloaded = self._unloaded(positions, stops)
+        unloaded = self._empty_trucks(positions, stops)
         return present_states(current.plan, positions, done, self.now_s, unloaded=unloaded)
 
     def positions(self) -> dict[str, tuple[float, float]]:
@@ -142,7 +142,7 @@ class DayInputs:
                 positions[latest.device] = float(lat_deg.value), float(lon_deg.value)
         return positions
 
-    def _unloaded(self, positions: Collection[str], stops: Iterable[Stop]) -> list[str]:
+    def _empty_trucks(self, positions: Collection[str], stops: Iterable[Stop]) -> list[str]:
         """Trucks that have been at a landfill since the last stop that they collected."""
         last_at: dict[str, datetime] = {}
         trucks = {shift.id: shift.truck for shift in self._sources.dispatch.shifts.of_day(self._day)}

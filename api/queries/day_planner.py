@@ -196,7 +196,7 @@ class DayPlanner:
         inputs = DayInputs(self._sources, city, policy, job.day, now)
         service = PlanningService(DayBuilder(city, policy, self._travel(city, policy, job)), self._planner)
         current = self._sources.dispatch.plans.in_force(job.day)
-        circumstances = self._with_broken(job.circumstances, inputs)
+        circumstances = self._with_breakdowns(job.circumstances, inputs)
         outlooks, last = inputs.outlooks(), inputs.last_collected()
         state = inputs.state(circumstances, current)
         if job.kind == "replan":
@@ -210,7 +210,7 @@ class DayPlanner:
         log.info("dispatch.plan_proposed", day=job.day.isoformat(), kind=job.kind, routes=len(plan.plan.routes))
 
     @staticmethod
-    def _with_broken(circumstances: DayCircumstances, inputs: DayInputs) -> DayCircumstances:
+    def _with_breakdowns(circumstances: DayCircumstances, inputs: DayInputs) -> DayCircumstances:
         broken = inputs.broken_trucks() if inputs.now_s else set()
         return msgspec.structs.replace(circumstances, trucks_out=tuple(sorted({*circumstances.trucks_out, *broken})))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from api.context import ApiContext
-from dispatch.orders.nearest import TourStop, TruckOnTour, TruckProposal, nearest_trucks
+from dispatch.orders.nearest import OpenTourStop, TruckOnTour, TruckProposal, nearest_trucks
 from dispatch.orders.records import TO_DO, WorkOrder
 from dispatch.shifts.records import WAITING_STATES
 
@@ -24,10 +24,10 @@ def trucks_for(context: ApiContext, order: WorkOrder) -> list[TruckProposal]:
 def trucks_on_tour(context: ApiContext) -> list[TruckOnTour]:
     """The trucks of open shifts: where they are, and what is left of their tours."""
     shifts = context.dispatch.shifts
-    left: defaultdict[int, list[TourStop]] = defaultdict(list)
+    left: defaultdict[int, list[OpenTourStop]] = defaultdict(list)
     for stop in shifts.open_stops():
         if stop.state in WAITING_STATES:
-            left[stop.shift_id].append(TourStop(stop.lat_deg, stop.lon_deg, stop.starts_at))
+            left[stop.shift_id].append(OpenTourStop(stop.lat_deg, stop.lon_deg, stop.starts_at))
     places: dict[str, tuple[float, float]] = {}
     for latest in context.reader.latest(kind="truck"):
         values = latest.values.get("lat_deg"), latest.values.get("lon_deg")

@@ -120,21 +120,21 @@ def summary_of(record: PlanRecord) -> PlanSummary:
     )
 
 
-def view_of(record: PlanRecord, old: PlanRecord | None, city: City) -> PlanView:
+def describe_plan(record: PlanRecord, old: PlanRecord | None, city: City) -> PlanView:
     """A whole plan; `old` is the one that it changes."""
     reader = _PlanReader(record.plan, city)
     drops = record.plan.plan.dropped
     return PlanView(
         summary_of(record),
         [reader.tour(route) for route in record.plan.plan.routes],
-        [LeftOut(drop.id, reader.name(drop.id), drop.reason, _dropped(drop.reason)) for drop in drops],
+        [LeftOut(drop.id, reader.name(drop.id), drop.reason, _drop_text(drop.reason)) for drop in drops],
         changes_of(record.plan, old.plan if old else record.plan, city.time_zone),
     )
 
 
 def changes_of(plan: StoredPlan, old: StoredPlan, zone: ZoneInfo) -> list[PlannedChange]:
     """What a plan changes in the one before it, in words."""
-    reader = _Clock(plan.day, zone)
+    reader = _DayTimes(plan.day, zone)
     changes = []
     for change in plan.changes:
         text = {lang: describe_change(change, old, plan, zone, lang) for lang in LANGS}
@@ -144,11 +144,11 @@ def changes_of(plan: StoredPlan, old: StoredPlan, zone: ZoneInfo) -> list[Planne
     return changes
 
 
-def _dropped(reason: DropReason) -> dict[Lang, str]:
+def _drop_text(reason: DropReason) -> dict[Lang, str]:
     return {lang: PLANNING_TEXTS.text(f"reason_{reason}", lang) for lang in LANGS}
 
 
-class _Clock:
+class _DayTimes:
     """Times of a plan's day."""
 
     def __init__(self, day: date, zone: ZoneInfo) -> None:
@@ -166,7 +166,7 @@ class _PlanReader:
 
     def __init__(self, plan: StoredPlan, city: City) -> None:
         self._plan, self._city = plan, city
-        self._clock = _Clock(plan.day, city.time_zone)
+        self._clock = _DayTimes(plan.day, city.time_zone)
         self._loads = {stop.id: stop.load for stop in plan.problem.stops}
 
     def name(self, id_: str) -> str:

@@ -15,7 +15,7 @@ from api.dependencies import RowId, context_of, day_of, dispatch_refusals
 from api.http.description import problems
 from api.http.routing import ApiRoute
 from api.queries.day_planner import PlanJob, PlanJobStatus
-from api.queries.plan_views import PlanSummary, PlanView, summary_of, view_of
+from api.queries.plan_views import PlanSummary, PlanView, describe_plan, summary_of
 from broker.contract.topics import ID_PATTERN
 from dispatch.planning.travel import BlockedArea
 from dispatch.shifts.records import DispatchChange
@@ -96,7 +96,7 @@ def show_plan(request: Request, plan: RowId) -> PlanView:
     if record is None:
         raise HTTPException(404, f"there is no plan {plan}")
     old = context.dispatch.plans.get(record.based_on) if record.based_on else None
-    return view_of(record, old, context.city)
+    return describe_plan(record, old, context.city)
 
 
 @router.post("/plans", dependencies=[require("dispatch.write")], responses=problems(409))

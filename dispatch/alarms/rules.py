@@ -30,6 +30,11 @@ AlarmKind = Literal[
     "ingest_behind",
     "bad_messages",
     "notification_failing",
+    "overflow_expected",
+    "stop_missed",
+    "stop_contradicted",
+    "truck_silent_on_tour",
+    "tour_late",
 ]
 Priority = Literal["critical", "high", "medium", "low"]
 

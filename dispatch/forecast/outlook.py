@@ -29,6 +29,8 @@ ORGANIC_AGE_MAX: Final = timedelta(hours=72)
 """Age of organic waste from which on it is to be collected: flies need a week from egg to fly, smell less."""
 OBSERVED_ERROR: Final = 0.25
 """Error of an observation itself, as a share of the error at the first horizon."""
+TAIL_SHARE: Final = 0.9
+"""Share from which on the errors tell how steep the tail behind the largest ones is."""
 GRADE_WIDTHS_PCT: Final[tuple[tuple[float, Grade], ...]] = ((15.0, "high"), (30.0, "medium"), (50.0, "low"))
 ORGANIC: Final = "organic"
 
@@ -153,7 +155,7 @@ def _hours(
     fills = newest.fill_pct + expected[:, None] + errors * grown[:, None]
     # Errors are not around zero where a rate says too much or too little: the mean is that of all fills they lead to.
     mean, low, high = fills.mean(axis=1), _quantile(fills, 0.1), _quantile(fills, 0.9)
-    overflow = np.maximum.accumulate((fills >= OVERFLOW_PCT).mean(axis=1))
+    overflow = np.maximum.accumulate(_overflow_probability(fills))
     columns = [np.maximum.accumulate(np.clip(column, 0, OVERFLOW_PCT)) for column in (mean, low, high)]
     return tuple(
         HourForecast(datetime.fromtimestamp(at_s, UTC), *(round(float(value), 3) for value in row))
@@ -167,6 +169,24 @@ def _growth(model: CityModel, number: int, rate: float, days: Floats) -> Floats:
         return rate * days
     sums = np.broadcast_to(model.rates.found_sums[number], (len(days), SUMS))
     return found_after(sums, np.full(len(days), rate), days)
+
+
+def _overflow_probability(fills: Floats) -> Floats:
+    """Probability of each hour, (hours,), from values at `SHARES` in ascending order, (hours, shares).
+
+    Beyond the last value the tail is exponential, as steep as it is from the upper tenth to that value: a container
+    that overflows once in 200 days is worth less than one that does once in 20.
+    """
+    hours = np.arange(len(fills))
+    below = (fills < OVERFLOW_PCT).sum(axis=1)
+    upper = np.clip(below, 1, len(SHARES) - 1)
+    lower_pct, upper_pct = fills[hours, upper - 1], fills[hours, upper]
+    part = np.clip((OVERFLOW_PCT - lower_pct) / np.maximum(upper_pct - lower_pct, 1e-9), 0, 1)
+    within = 1 - (SHARES[upper - 1] + part * (SHARES[upper] - SHARES[upper - 1]))
+    start = int(np.searchsorted(SHARES, TAIL_SHARE))
+    steep = np.log((1 - SHARES[start]) / (1 - SHARES[-1])) / np.maximum(fills[:, -1] - fills[:, start], 1e-9)
+    tail = (1 - SHARES[-1]) * np.exp(-steep * np.maximum(OVERFLOW_PCT - fills[:, -1], 0))
+    return np.asarray(np.where(below == 0, 1.0, np.where(below == len(SHARES), tail, within)))
 
 
 def _quantile(fills: Floats, share: float) -> Floats:

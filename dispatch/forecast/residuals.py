@@ -134,16 +134,23 @@ def _quantiles(rows: Floats, streams: int) -> Floats:
     # Without any errors: a logistic distribution, a little wider than the scale says.
     default = _DEFAULT_SPREAD * np.log(SHARES / (1 - SHARES))
     table = np.empty((streams, len(HORIZONS_H), len(SHARES)))
+    known = [horizon for horizon in range(len(HORIZONS_H)) if (rows[:, 1] == horizon).sum() >= ERRORS_MIN]
     for stream in range(streams):
-        quantiles = default
+        first = _errors_of(rows, stream, next(iter(known), 0))
+        # Before the first horizon that is known, its errors: they are divided by their scale.
+        quantiles = np.quantile(first, SHARES) if known else default
         for horizon in range(len(HORIZONS_H)):
-            of_all = rows[rows[:, 1] == horizon]
-            own = of_all[of_all[:, 0] == stream]
-            errors = own if len(own) >= ERRORS_MIN else of_all
-            if len(errors) >= ERRORS_MIN:
-                quantiles = np.quantile(errors[:, 2], SHARES)
-            elif quantiles is not default:
+            if horizon in known:
+                quantiles = np.quantile(_errors_of(rows, stream, horizon), SHARES)
+            elif known and horizon > known[0]:
                 # Containers are emptied before so long a horizon: the errors of the one before, and a little more.
                 quantiles = quantiles * WIDENING
             table[stream, horizon] = quantiles
     return table
+
+
+def _errors_of(rows: Floats, stream: int, horizon: int) -> Floats:
+    """Errors of a stream and horizon; those of all streams if it has few."""
+    of_all = rows[rows[:, 1] == horizon]
+    own = of_all[of_all[:, 0] == stream]
+    return np.asarray((own if len(own) >= ERRORS_MIN else of_all)[:, 2])

@@ -17,7 +17,7 @@ PASSES_KM: Final = 1.0
 PROPOSED_MAX: Final = 3
 
 
-class TourStop(msgspec.Struct, frozen=True):
+class OpenTourStop(msgspec.Struct, frozen=True):
     """An open stop of a tour."""
 
     lat_deg: float
@@ -31,7 +31,7 @@ class TruckOnTour(msgspec.Struct, frozen=True):
     truck: Truck
     shift_id: int
     position: tuple[float, float] | None
-    left: tuple[TourStop, ...] = ()
+    left: tuple[OpenTourStop, ...] = ()
 
 
 class TruckProposal(msgspec.Struct, frozen=True):
@@ -80,7 +80,7 @@ def _proposal(lat_deg: float, lon_deg: float, on_tour: TruckOnTour) -> TruckProp
     return None if here_km is None else TruckProposal(on_tour.truck.id, on_tour.shift_id, round(here_km, 2), None)
 
 
-def _passing(lat_deg: float, lon_deg: float, left: Sequence[TourStop]) -> tuple[float, datetime] | None:
+def _passing(lat_deg: float, lon_deg: float, left: Sequence[OpenTourStop]) -> tuple[float, datetime] | None:
     """Distance and time of the nearest open stop, if the tour passes."""
     near = [(distance_km(lat_deg, lon_deg, stop.lat_deg, stop.lon_deg), stop.at) for stop in left]
     best = min(near, default=None)

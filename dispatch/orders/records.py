@@ -60,6 +60,8 @@ class WorkOrder(msgspec.Struct, frozen=True):
     closed_name: str | None
     reason: str | None
     removed_at: datetime | None
+    reopened_at: datetime | None
+    seen_as: Annotated[str, Meta(description="Id of the case under which it was seen last.")]
     stop_id: int | None = None
     shift_id: int | None = None
 

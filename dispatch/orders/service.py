@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, insert, or_, select, update
 
 from city.database.engine import Database, lock_until_end
 from dispatch.orders.records import TO_DO, ClosedBy, NewOrder, OrderEntry, OrderEvent, OrderState, WorkOrder
@@ -90,11 +90,14 @@ class Orders:
         with self._database.begin() as connection:
             lock_until_end(connection, LOCK_NUMBER)
             for order in orders:
-                key = work_orders.c.kind == order.kind, work_orders.c.subject == order.subject
+                is_same = or_(work_orders.c.subject == order.subject, work_orders.c.seen_as == order.subject)
+                key = work_orders.c.kind == order.kind, is_same
                 if connection.execute(select(work_orders.c.id).where(*key)).first():
                     continue
                 values = {name: getattr(order, name) for name in NewOrder.__struct_fields__}
-                query = insert(work_orders).values({**values, "created_at": now, "state": "open"})
+                query = insert(work_orders).values(
+                    {**values, "created_at": now, "state": "open", "seen_as": order.subject}
+                )
                 id_ = connection.execute(query.returning(work_orders.c.id)).scalar_one()
                 _enter(connection, id_, now, "made", Origin("system", order.created_by))
                 made += 1
@@ -119,9 +122,13 @@ class Orders:
         values |= {"removed_at": at} if closed_by == "removed" else {}
         return self._move(id_, (*TO_DO, "done"), "closed", "closed", {"by": closed_by, **detail}, values)
 
-    def reopen_seen(self, id_: int, detail: dict[str, Any]) -> bool:
-        """Open a closed order again because the pile is back; returns whether it was closed."""
-        values = {"closed_at": None, "closed_by": None, "closed_name": None, "reason": None}
+    def reopen_seen(self, id_: int, seen_as: str, detail: dict[str, Any]) -> bool:
+        """Open a closed order again because the pile is back, or still there; returns whether it was closed.
+
+        `seen_as`: the case under which it is seen now.
+        """
+        opened = {"closed_at": None, "closed_by": None, "closed_name": None, "reason": None}
+        values: dict[str, Any] = {**opened, "seen_as": seen_as, "reopened_at": self._clock()}
         return self._move(id_, ("closed", "done"), "reopened", "reopened", detail, values)
 
     def _move(
@@ -200,7 +207,7 @@ class Orders:
             if _require(connection, id_).state not in ("closed", "done"):
                 raise DispatchError("order_open")
             before = RowsBefore(connection)
-            opened = {"closed_at": None, "closed_by": None, "closed_name": None, "reason": None}
+            opened = {"closed_at": None, "closed_by": None, "closed_name": None, "reason": None, "reopened_at": now}
             before.change(work_orders, id_, state="reopened", **opened)
             _enter(connection, id_, now, "reopened", origin, {"reason": text})
             return self._changes.note(connection, origin, "order.reopen", f"order:{id_}", before, reason=text)

@@ -29,12 +29,15 @@ work_orders = Table(
     Column("closed_name", String(120)),
     Column("reason", Text),
     Column("removed_at", UtcDateTime),
+    Column("reopened_at", UtcDateTime),
+    Column("seen_as", String(128), nullable=False, index=True),
     Index("ix_work_order_subject", "kind", "subject", unique=True),
     Index("ix_work_order_state", "state", "id"),
 )
 """One row an order; each subject of a kind, such as a dumping case, has one. `truck` is proposed or assigned.
 
-`closed_by`: `removed`, `photo` or `supervisor`. `removed_at`: the end of the pile that the camera reported last.
+`closed_by`: `removed`, `photo` or `supervisor`. `removed_at`: when the camera saw it go.
+`seen_as`: id of the case under which the pile was seen last: it may come back.
 """
 
 work_order_entries = Table(

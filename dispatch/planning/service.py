@@ -71,7 +71,7 @@ class PlanningService:
         """
         collection = self._builder.build(day, outlooks, last_collected, state, due=due)
         plan = self._planner(PlanRequest(collection.problem, PLAN_SEARCH_S), PLAN_DEADLINE_S)
-        return _stored(collection, plan, (), now)
+        return _plan_of(collection, plan, (), now)
 
     def replan(
         self,
@@ -102,10 +102,10 @@ class PlanningService:
         search_s = min(max(left_s * REPLAN_SEARCH_SHARE, 0.0), REPLAN_SEARCH_S)
         plan = self._planner(PlanRequest(collection.problem, search_s, start=start), max(left_s, REPLAN_LEAST_S))
         changes = _changes(current, collection, plan, state)
-        return _stored(collection, plan, changes, now)
+        return _plan_of(collection, plan, changes, now)
 
 
-def _stored(
+def _plan_of(
     collection: CollectionDay, plan: CollectionPlan, changes: tuple[StopChange, ...], now: datetime
 ) -> StoredPlan:
     return StoredPlan(collection.day, now, collection.problem, plan, collection.candidates, changes)

@@ -130,7 +130,7 @@ class DayRows:
 
     def new_stop(self, shift_id: int, planned: Mapping[str, Any]) -> dict[str, Any]:
         """All columns of a stop that nobody has come to yet."""
-        return {"shift_id": shift_id, **planned, **_untouched(self._now)}
+        return {"shift_id": shift_id, **planned, **_first_state(self._now)}
 
 
 def order_stop(connection: Connection, order: Row[Any], shift: Row[Any], now: datetime) -> dict[str, Any]:
@@ -159,11 +159,11 @@ def order_stop(connection: Connection, order: Row[Any], shift: Row[Any], now: da
         "window_from": now,
         "window_to": max(shift.ends_at, at),
         "why": {"cause": "case"},
-        **_untouched(now),
+        **_first_state(now),
     }
 
 
-def _untouched(now: datetime) -> dict[str, Any]:
+def _first_state(now: datetime) -> dict[str, Any]:
     """Columns of a stop that nobody has come to yet."""
     state = {"state": "planned", "state_at": now, "evidence": [], "reason": "", "ruling": None}
     return {**state, "was_on": [], "removed_at": None, "removed_reason": ""}

@@ -21,6 +21,7 @@ from api.queries.crew_alerts import CrewAlerts
 from api.queries.crew_photos import CrewPhotos
 from api.queries.day_inputs import DaySources
 from api.queries.day_planner import DayPlanner
+from api.queries.dispatch_board import DispatchBoard
 from api.queries.evidence_service import EvidenceService
 from api.queries.fill_forecasts import FillForecasts
 from api.queries.reviews import ReviewService
@@ -124,6 +125,7 @@ class Stage:
         self.notification_board = NotificationBoard()
         self.forecasts = FillForecasts(self.store, self.inventory, lambda: NOW)
         self.collections = LastCollections()
+        self.dispatch_board = DispatchBoard()
         sources = DaySources(self.store, self.forecasts, self.collections, self.dispatch, set)
         self.planner = DayPlanner(
             self.inventory,
@@ -231,6 +233,7 @@ class Stage:
             notification_board=self.notification_board,
             forecasts=self.forecasts,
             dispatch=self.dispatch,
+            dispatch_board=self.dispatch_board,
             planner=self.planner,
             collections=self.collections,
             open_id=self.open_id,

@@ -67,8 +67,11 @@ def upgrade() -> None:
         sa.Column("closed_name", sa.String(length=120), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("removed_at", UtcDateTime(), nullable=True),
+        sa.Column("reopened_at", UtcDateTime(), nullable=True),
+        sa.Column("seen_as", sa.String(length=128), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_work_order")),
     )
+    op.create_index(op.f("ix_work_order_seen_as"), "work_order", ["seen_as"], unique=False)
     op.create_index("ix_work_order_state", "work_order", ["state", "id"], unique=False)
     op.create_index("ix_work_order_subject", "work_order", ["kind", "subject"], unique=True)
     op.create_table(
