@@ -70,11 +70,11 @@ def _steps(
         StoryStep("ordered", made.at if made else order.created_at, order.created_by),
         StoryStep("taken", assigned.at if assigned and stop else None, truck if stop else ""),
         StoryStep("served", served_at(stop) if stop else None, truck if stop and served_at(stop) else ""),
-        StoryStep("gone", order.removed_at or order.closed_at, _closed_by(order)),
+        StoryStep("gone", order.removed_at or order.closed_at, _closer_of(order)),
     ]
 
 
-def _closed_by(order: WorkOrder) -> str:
+def _closer_of(order: WorkOrder) -> str:
     """Who or what closed an order: a name, or `removed` or `photo`."""
     if order.closed_by == "supervisor":
         return order.closed_name or ""

@@ -89,9 +89,7 @@ def print_report(request: Request, shift: ShiftOf) -> Response:
     """The report of a shift: what became of each stop, with its evidence."""
     from api.console.parts.dispatch_papers import shift_report  # noqa: PLC0415 - as above
 
-    return _pdf(
-        shift_report(page_context_of(request, context_of(request)), shift), f"report-{shift.day}-{shift.truck}"
-    )
+    return _pdf(shift_report(page_context_of(request, context_of(request)), shift), f"report-{shift.day}-{shift.truck}")
 
 
 @router.get("/order/{order}.pdf")

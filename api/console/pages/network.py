@@ -42,8 +42,8 @@ def _hotspots(page: PageContext) -> Markup:
     head = [tag("h2", page.t("network_hotspots")), tag("div", *tiles, class_="tiles day-tiles")]
     wrong = sorted(rows_of(page, (state for state in states if state_word(state.condition) in STATES)), key=urgency)
     if not wrong:
-        said = "network_fine" if is_known else "network_unknown"
-        return join([*head, tag("p", page.t(said), class_="empty")])
+        key = "network_fine" if is_known else "network_unknown"
+        return join([*head, tag("p", page.t(key), class_="empty")])
     columns = columns_of("ap")
     cells = [[column.html(page, row) for column in columns] for row in wrong[:SHOWN]]
     shown = table([page.word(column.key) for column in columns], cells, keys=[row.id for row in wrong[:SHOWN]])

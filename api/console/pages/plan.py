@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from markupsafe import Markup
 
 from api.console.page_context import PageContext
-from api.console.parts.dispatch_forms import day_choice, hidden, may_dispatch, parse_day, post_form, refusal_panel
+from api.console.parts.dispatch_forms import day_choice, hidden_field, may_dispatch, parse_day, post_form, refusal_panel
 from api.console.parts.dispatch_words import NOTHING, clock, day_words
 from api.console.parts.markup import join, tag
 from api.console.parts.plan_tables import changes_panel, left_out_panel, stops_panel, tours_panel
@@ -68,7 +68,7 @@ def _makers(page: PageContext, day: date) -> Markup:
     """Forms that start planning."""
     today = day_of(page.context)
     forms = [
-        post_form("/plan/make", page.t(key), hidden("day", known))
+        post_form("/plan/make", page.t(key), hidden_field("day", known))
         for known, key in ((today, "plan_today"), (today + timedelta(days=1), "plan_tomorrow"))
     ]
     if page.context.dispatch.plans.in_force(day) is not None:
@@ -87,7 +87,7 @@ def _replan(page: PageContext, day: date) -> Markup:
         tag("label", page.t("blocked_at"), tag("select", *places, name="blocked_site")),
         tag("label", page.t("blocked_radius"), tag("select", *radii, name="radius_m")),
     ]
-    form = post_form("/plan/replan", page.t("plan_replan"), hidden("day", day), *fields, class_="replan")
+    form = post_form("/plan/replan", page.t("plan_replan"), hidden_field("day", day), *fields, class_="replan")
     return tag("details", tag("summary", page.t("plan_replan_open")), form)
 
 

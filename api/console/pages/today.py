@@ -49,7 +49,7 @@ def build(page: PageContext, screen: Screen, query: Mapping[str, str]) -> None:
     add_alarm_script(page, screen)
     topics = ("alarms", "dispatch", "cases")
     screen.live("decisions", topics, lambda: _decisions(page, is_long="all" in query), "panel", every_s=1.0)  # type: ignore[arg-type]
-    map_page.build(page, screen, query)
+    map_page.build(page, screen, query, is_legend_open=False)
     screen.live("day", ("dispatch",), lambda: _day(page), "panel")
 
 
@@ -93,7 +93,9 @@ def _alarm(page: PageContext, decision: Decision) -> Cells:
     what = join(
         [_badge(page, "decision_alarm", decision.rank), link(f"/alarm/{alarm.id}", page.t(f"alarm_{alarm.kind}"))], " "
     )
-    return what, subject_link(page, alarm), acknowledge_button(page, alarm)
+    shift = alarm.detail.get("shift")
+    look = link(f"/tour/{shift}", page.t("decision_look"), class_="button") if isinstance(shift, int) else None
+    return what, subject_link(page, alarm), join([acknowledge_button(page, alarm), look], " ")
 
 
 def _proposal(page: PageContext, decision: Decision) -> Cells:
@@ -107,7 +109,7 @@ def _proposal(page: PageContext, decision: Decision) -> Cells:
     return join([_badge(page, "decision_proposal", decision.rank), words], " "), day_words(page, plan.day), look
 
 
-def _failed(page: PageContext, decision: Decision) -> Cells:
+def _planning_failure(page: PageContext, decision: Decision) -> Cells:
     assert decision.job and decision.job.failed  # noqa: S101, PT018 - as above
     day = decision.job.failed.day
     look = link(f"/plan?day={day}", page.t("decision_look"), class_="button")
@@ -125,7 +127,9 @@ def _stop(page: PageContext, decision: Decision) -> Cells:
         tag("span", newest, class_="why"),
     ]
     where = join([shift_link(page, shift), " ", clock(page, stop.starts_at)])
-    return join(what, " "), where, link(f"/stop/{stop.id}", page.t("decision_look"), class_="button")
+    look = link(f"/stop/{stop.id}", page.t("decision_look"), class_="button")
+    action = join([look, acknowledge_button(page, decision.alarm)], " ") if decision.alarm else look
+    return join(what, " "), where, action
 
 
 def _order(page: PageContext, decision: Decision) -> Cells:
@@ -140,7 +144,7 @@ def _order(page: PageContext, decision: Decision) -> Cells:
 
 _CELLS: Final[dict[DecisionKind, Callable[[PageContext, Decision], Cells]]] = {
     "alarm": _alarm,
-    "planning_failed": _failed,
+    "planning_failed": _planning_failure,
     "proposal": _proposal,
     "contradicted": _stop,
     "order": _order,

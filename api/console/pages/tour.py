@@ -49,7 +49,7 @@ def _tour(page: PageContext, shift_id: int) -> Markup:
     parts = [_facts(page, shift, progress), _stops(page, on_tour, progress)]
     gone = [stop for stop in stops if stop.removed_at is not None]
     if gone:
-        parts.append(_removed(page, gone))
+        parts.append(_stops_taken_off(page, gone))
     return join(parts)
 
 
@@ -109,7 +109,7 @@ def _times(page: PageContext, stop: Stop, progress: TourProgress) -> object:
     return page.t("tour_expected", time=clock(page, expected)) if expected else NOTHING
 
 
-def _removed(page: PageContext, stops: Sequence[Stop]) -> Markup:
+def _stops_taken_off(page: PageContext, stops: Sequence[Stop]) -> Markup:
     headings = [page.t(key) for key in ("stop_one", "removed_why", "when")]
     rows = [
         [stop_link(page, stop), page.t(f"removed_{stop.removed_reason or 'undone'}"), clock(page, stop.removed_at)]

@@ -41,7 +41,7 @@ def reason_field(page: PageContext, label: str) -> Markup:
     return tag("label", page.t(label), box)
 
 
-def hidden(name: str, value: object) -> Markup:
+def hidden_field(name: str, value: object) -> Markup:
     """A field that nobody sees."""
     return tag("input", type="hidden", name=name, value=value)
 
@@ -85,8 +85,8 @@ def _undo_row(page: PageContext, change: DispatchChange) -> Markup:
     count = tag("span", page.t("undo_until", time=until), class_="undo-left", data_left=page.t("undo_left"))
     undo = post_form(f"/undo/{change.id}", page.t("undo"))
     alone = link(f"/undo/{change.id}", page.t("undo_page"))
-    said = tag("span", page.t(f"did_{change.action}"), class_="undo-what", role="status")
-    return tag("div", said, count, undo, alone, class_="undo-row", data_undo_s=f"{left_s:.1f}")
+    words = tag("span", page.t(f"did_{change.action}"), class_="undo-what", role="status")
+    return tag("div", words, count, undo, alone, class_="undo-row", data_undo_s=f"{left_s:.1f}")
 
 
 def parse_day(page: PageContext, query: Mapping[str, str]) -> date:

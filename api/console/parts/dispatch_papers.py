@@ -111,7 +111,7 @@ def shift_report(page: PageContext, shift: CrewShift) -> bytes:
 
 
 def _report_row(page: PageContext, stop: Stop) -> list[str]:
-    evidence = [evidence_words(page, piece) for piece in stop.evidence]
+    evidence = [evidence_words(page, piece) for piece in stop.evidence if piece.kind != "supervisor"]
     if stop.ruling:
         evidence.append(page.t("stop_ruled", name=stop.ruling.by, reason=stop.ruling.reason))
     return [

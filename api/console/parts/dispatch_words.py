@@ -11,7 +11,6 @@ from markupsafe import Markup
 from api.console.page_context import PageContext
 from api.console.parts.markup import join, link, tag
 from api.queries.tour_progress import TourProgress
-from broker.contract.units import SYMBOLS
 from dispatch.planning.day import StopCandidate
 from dispatch.planning.explain import describe_stop
 from dispatch.shifts.records import NOT_POSSIBLE_REASONS, CrewShift, Stop, StopCounts
@@ -32,8 +31,10 @@ PROGRESS_ORDER: Final[tuple[StopState, ...]] = (
     "planned",
 )
 """States in the order of a progress bar: what is done first."""
-EVIDENCE_DETAILS: Final = ("before_pct", "after_pct", "stood_s", "working_s", "lifts", "truck")
+EVIDENCE_DETAILS: Final = ("before_pct", "after_pct", "stood_s", "away_m", "truck_m", "counted", "needed", "truck")
 """Details of evidence that pages show."""
+UNITS: Final = {"pct": "%", "m": "m"}
+"""Units of these details, by the end of their names."""
 FIGURES: Final = ("contradicted", "missed", "not_possible")
 """Counts of a day that are named only if there are any."""
 
@@ -73,9 +74,9 @@ def reason_words(page: PageContext, reason: str) -> str:
 
 def evidence_words(page: PageContext, piece: StopEvidence) -> str:
     """One fact of a verdict: `kru menekan Terangkut, 09:41`."""
-    detail = "; ".join(words for name, value in piece.detail.items() if (words := _detail(page, name, value)))
-    said = f"{page.t(f'evidence_{piece.kind}')}, {clock(page, piece.at)}"
-    return f"{said} ({detail})" if detail else said
+    detail = "; ".join(known for name, value in piece.detail.items() if (known := _detail(page, name, value)))
+    words = f"{page.t(f'evidence_{piece.kind}')}, {clock(page, piece.at)}"
+    return f"{words} ({detail})" if detail else words
 
 
 def _detail(page: PageContext, name: str, value: Any) -> str:  # noqa: ANN401 - a value of JSON
@@ -89,12 +90,12 @@ def _detail(page: PageContext, name: str, value: Any) -> str:  # noqa: ANN401 - 
         return f"{label} {value}"
     if name.endswith("_s"):
         return f"{label} {page.duration(value)}"
-    return f"{label} {page.number(value)} {SYMBOLS.get(name.rpartition('_')[2], '')}".strip()
+    return f"{label} {page.number(value)} {UNITS.get(name.rpartition('_')[2], '')}".strip()
 
 
 def evidence_list(page: PageContext, stop: Stop) -> Markup:
     """All evidence of a stop, and what a supervisor decided."""
-    words = [evidence_words(page, piece) for piece in stop.evidence]
+    words = [evidence_words(page, piece) for piece in stop.evidence if piece.kind != "supervisor"]
     if stop.ruling:
         words.append(page.t("stop_ruled", name=stop.ruling.by, reason=stop.ruling.reason))
     return tag("ul", *(tag("li", fact) for fact in words), class_="evidence-words") if words else join([NOTHING])
@@ -104,9 +105,9 @@ def figures(page: PageContext, counts: StopCounts) -> str:
     """The figures of a day or tour: `32 dari 40 terangkut, 3 terlewat, 5 terhalang`."""
     if not counts.total:
         return NOTHING
-    said = [page.t("figures_collected", n=page.number(counts.collected), of=page.number(counts.total))]
-    said += [page.t(f"figures_{name}", n=page.number(n)) for name in FIGURES if (n := getattr(counts, name))]
-    return ", ".join(said)
+    words = [page.t("figures_collected", n=page.number(counts.collected), of=page.number(counts.total))]
+    words += [page.t(f"figures_{name}", n=page.number(n)) for name in FIGURES if (n := getattr(counts, name))]
+    return ", ".join(words)
 
 
 def progress_bar(page: PageContext, counts: StopCounts) -> Markup:
@@ -169,5 +170,5 @@ def why_of(page: PageContext, why: dict[str, Any], name: str) -> str:
         candidate = msgspec.convert(why, StopCandidate)
     except msgspec.ValidationError:
         return page.t("stop_why_case") if why.get("cause") == "case" else ""
-    said = describe_stop(candidate, page.context.city.time_zone, page.lang)
-    return said.removeprefix(f"{candidate.name}: ").removeprefix(f"{name}: ")
+    words = describe_stop(candidate, page.context.city.time_zone, page.lang)
+    return words.removeprefix(f"{candidate.name}: ").removeprefix(f"{name}: ")
