@@ -93,19 +93,19 @@ class RouteFitter:
 
         `only`: the one truck to look at; empty for all.
         """
-        ways = sorted((way for way in self._detours(stop) if only in ("", way.truck)), key=lambda way: way.cost)
+        ways = sorted(self._detours(stop, only), key=lambda way: way.cost)
         for way in ways[:INSERTIONS_TRIED]:
             if self.fit(self._trucks[way.truck], way.ids):
                 return way
         return None
 
-    def _detours(self, stop: CollectionStop) -> Iterator[_Insertion]:
+    def _detours(self, stop: CollectionStop, only: str) -> Iterator[_Insertion]:
         """The stop between any two places of any route, alone, or with an unloading before or behind it."""
         landfills = [landfill.id for landfill in self._problem.landfills]
         behind = [[stop.id, id_] for id_ in landfills]
         anywhere = [[stop.id], *([id_, stop.id] for id_ in landfills), *behind]
         for truck in self._trucks.values():
-            if not _may_serve(truck, stop):
+            if only not in ("", truck.id) or not _may_serve(truck, stop):
                 continue
             route = self.routes.get(truck.id)
             ids = [visit.id for visit in route.visits] if route else []

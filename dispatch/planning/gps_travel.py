@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from city.inventory.collection import VehicleClass
 from dispatch.planning.problem import HOURS_A_DAY, TravelTable
-from dispatch.planning.travel import BlockedArea, Position, StraightLineTravel, metres_between
+from dispatch.planning.travel import BlockedArea, Position, StraightLineTravel, metres_between, way_metres
 
 STEP_MAX_S: Final = 120.0
 """Fixes further apart in time say nothing of the way between them."""
@@ -71,16 +71,19 @@ class GpsTravel:
     ) -> TravelTable:
         """See `TravelModel`; all classes have the speeds of the fleet."""
         del vehicle_class
-        metres = [[self._metres(start, end, blocked) for end in places] for start in places]
+        known = [self._factors.get(place.kelurahan) for place in places]
+        assumed = [self._line.factor(place) for place in places]
+
+        def factor(start: int, end: int) -> float:
+            here, there = known[start], known[end]
+            if here is None and there is None:
+                return (assumed[start] + assumed[end]) / 2
+            factors = [value for value in (here, there) if value is not None]
+            return sum(factors) / len(factors)
+
+        metres = way_metres(places, factor, blocked)
         seconds = [[value / self.speed_m_per_s for value in row] for row in metres]
         return TravelTable.from_rows(metres, seconds, "gps", self.hour_factors)
-
-    def _metres(self, start: Position, end: Position, blocked: Sequence[BlockedArea]) -> float:
-        known = [self._factors[place.kelurahan] for place in (start, end) if place.kelurahan in self._factors]
-        if not known:
-            return self._line.metres(start, end, blocked)
-        around_m = sum(area.detour_m(start, end) for area in blocked)
-        return metres_between(start, end) * sum(known) / len(known) + around_m
 
 
 class GpsLearner:

@@ -129,10 +129,21 @@ def _changes(
     fitter = RouteFitter(collection.problem)
     for route in plan.routes:
         fitter.put(route.truck, [visit.id for visit in route.visits])
+    known: dict[tuple[str, str, str], bool] = {}
+    stops = {stop.id: stop for stop in collection.problem.stops}
+
+    def fits(truck: str, id_: str) -> bool:
+        """Whether a truck has room. What holds of one stop holds of others of its stream and street: asking is slow."""
+        stop = stops.get(id_)
+        key = (truck, stop.stream, stop.access) if stop else (truck, "", "")
+        if key not in known:
+            known[key] = fitter.fits(truck, id_)
+        return known[key]
+
     happened = Circumstances(
         trucks_out=state.trucks_out,
         new_stops=frozenset(case.id for case in state.cases) - current.candidates.keys(),
         blocked_stops=collection.blocked_stops,
-        fits=fitter.fits,
+        fits=fits,
     )
     return tuple(compare_plans(current.plan, plan, happened, done=state.done))

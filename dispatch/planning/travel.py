@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import cos, hypot, pi, radians, sin
+from collections.abc import Callable, Sequence
+from math import asin, cos, hypot, pi, radians, sin, sqrt
 from typing import Final, NamedTuple, Protocol
 
 from city.inventory.collection import VehicleClass
@@ -12,6 +12,7 @@ from city.inventory.model import City
 from dispatch.planning.problem import TravelTable
 
 KMH_TO_M_PER_S: Final = 1 / 3.6
+RADIUS_M: Final = RADIUS_KM * 1000
 PLANNING_FOLDER: Final = "planning"
 """Folder of a data folder that has imported roads."""
 
@@ -72,16 +73,50 @@ class StraightLineTravel:
 
     def metres(self, start: Position, end: Position, blocked: Sequence[BlockedArea] = ()) -> float:
         """Length of the way between two places."""
-        factors = [self._factors.get(place.kelurahan, self._default) for place in (start, end)]
-        return metres_between(start, end) * sum(factors) / 2 + sum(area.detour_m(start, end) for area in blocked)
+        factor = (self.factor(start) + self.factor(end)) / 2
+        return way_metres((start, end), lambda _start, _end: factor, blocked)[0][1]
+
+    def factor(self, place: Position) -> float:
+        """How much longer than a straight line ways at a place are."""
+        return self._factors.get(place.kelurahan, self._default)
 
     def table(
         self, places: Sequence[Position], vehicle_class: VehicleClass, blocked: Sequence[BlockedArea] = ()
     ) -> TravelTable:
         """See `TravelModel`."""
-        metres = [[self.metres(start, end, blocked) for end in places] for start in places]
+        factors = [self.factor(place) for place in places]
+        metres = way_metres(places, lambda start, end: (factors[start] + factors[end]) / 2, blocked)
         m_per_s = self._speed_kmh[vehicle_class] * KMH_TO_M_PER_S
         return TravelTable.from_rows(metres, [[value / m_per_s for value in row] for row in metres], "straight_line")
+
+
+def way_metres(
+    places: Sequence[Position], factor: Callable[[int, int], float], blocked: Sequence[BlockedArea]
+) -> list[list[float]]:
+    """Lengths of the ways between all places: straight lines times a factor, around blocked areas; symmetric.
+
+    Args:
+        places: The places.
+        factor: Factor of a way, by the numbers of its places; the same in both directions.
+        blocked: Areas that no truck may enter.
+    """
+    vectors = [_unit_vector(place) for place in places]
+    rows = [[0.0] * len(places) for _ in places]
+    for start, (east, north, up) in enumerate(vectors):
+        row = rows[start]
+        for end in range(start):
+            other = vectors[end]
+            chord = sqrt((east - other[0]) ** 2 + (north - other[1]) ** 2 + (up - other[2]) ** 2)
+            metres = 2 * RADIUS_M * asin(min(chord / 2, 1.0)) * factor(start, end)
+            if blocked:
+                metres += sum(area.detour_m(places[start], places[end]) for area in blocked)
+            row[end] = rows[end][start] = metres
+    return rows
+
+
+def _unit_vector(place: Position) -> tuple[float, float, float]:
+    lat, lon = radians(place.lat_deg), radians(place.lon_deg)
+    return cos(lat) * cos(lon), cos(lat) * sin(lon), sin(lat)
 
 
 def metres_between(start: Position | BlockedArea, end: Position | BlockedArea) -> float:
@@ -91,6 +126,6 @@ def metres_between(start: Position | BlockedArea, end: Position | BlockedArea) -
 
 def _offset_m(centre: Position | BlockedArea, place: Position) -> tuple[float, float]:
     """Metres east and north of a centre, for distances within a city."""
-    lat, radius_m = radians(centre.lat_deg), RADIUS_KM * 1000
+    lat, radius_m = radians(centre.lat_deg), RADIUS_M
     north_m = sin(radians(place.lat_deg - centre.lat_deg)) * radius_m
     return radians(place.lon_deg - centre.lon_deg) * radius_m * cos(lat), north_m
